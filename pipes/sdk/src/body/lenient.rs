@@ -1,0 +1,112 @@
+//! Reads what clients really send: numbers as text, one where many are meant, `null` for nothing.
+
+use super::{Content, Part};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
+use serde_json::Value;
+use std::fmt;
+
+/// The value, or its default for `null`.
+pub(super) fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Float(f64),
+    Text(String),
+}
+
+/// A number, or text that spells one; empty text and `null` are nothing.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let expected = || D::Error::custom("must be a number");
+    match Option::<Number>::deserialize(deserializer).map_err(|_| expected())? {
+        None => Ok(None),
+        Some(Number::Float(number)) => Ok(Some(number)),
+        Some(Number::Text(text)) if text.trim().is_empty() => Ok(None),
+        Some(Number::Text(text)) => text.trim().parse().map(Some).map_err(|_| expected()),
+    }
+}
+
+/// A whole number that is not negative, or text that spells one; `7.0` will do.
+pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let expected = "must be a whole number, 0 or more";
+    match number(deserializer).map_err(|_| D::Error::custom(expected))? {
+        None => Ok(None),
+        Some(number) if number >= 0.0 && number.fract() == 0.0 && number < 2f64.powi(53) => {
+            Ok(Some(number as u64))
+        }
+        Some(_) => Err(D::Error::custom(expected)),
+    }
+}
+
+/// Several texts, or one.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    match Option::<Texts>::deserialize(deserializer) {
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(Texts::One(text))) => Ok(vec![text]),
+        Ok(Some(Texts::Many(texts))) => Ok(texts),
+        Err(_) => Err(D::Error::custom("must be a text or a list of texts")),
+    }
+}
+
+/// `{"url": …}`, or the URL itself.
+pub(super) fn image_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Image {
+        Object { url: String },
+        Bare(String),
+    }
+    Ok(match Image::deserialize(deserializer)? {
+        Image::Object { url } | Image::Bare(url) => url,
+    })
+}
+
+/// JSON as text, or the JSON itself.
+pub(super) fn json_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list of parts")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Content, E> {
+        Ok(Content::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Content, E> {
+        Ok(Content::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Content, A::Error> {
+        Vec::<Part>::deserialize(SeqAccessDeserializer::new(parts)).map(Content::Parts)
+    }
+}

@@ -1,0 +1,46 @@
+//! One chat on its way through a pipe, and who it belongs to.
+
+use crate::{Body, Host};
+use serde::{Deserialize, Serialize};
+
+/// One chat to be answered.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The model's id within the pipe: `gpt-x` for `openai_proxy.gpt-x`; the pipe's own id for a pipe with one model.
+    pub model: String,
+    /// What is asked.
+    pub body: Body,
+    /// Who asks, if it is known.
+    pub user: Option<User>,
+    /// Which chat it is.
+    pub chat: ChatRef,
+    /// The way to other models.
+    pub host: Host,
+}
+
+/// The person who chats, as Open WebUI tells it (contract §1.1, §2.3). Whoever holds the host's key is trusted to say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct User {
+    /// Open WebUI's id.
+    pub id: String,
+    /// Shown to others; any text.
+    pub name: Option<String>,
+    /// May be missing.
+    pub email: Option<String>,
+    /// `admin`, `user` or `pending`.
+    pub role: Option<String>,
+}
+
+/// Which chat, message and session a call belongs to; what Open WebUI did not tell is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChatRef {
+    /// The chat. `local:…` for temporary chats, `channel:…` for channels.
+    pub chat_id: Option<String>,
+    /// The message that is being answered.
+    pub message_id: Option<String>,
+    /// The browser's session.
+    pub session_id: Option<String>,
+    /// `title_generation`, `tags_generation`, … when a background task of Open WebUI asks (contract §5).
+    pub task: Option<String>,
+}

@@ -1,0 +1,144 @@
+//! One step of an answer, the stream of them, and many folded into one.
+
+mod fold;
+
+pub use fold::Answer;
+
+use crate::Result;
+use futures_util::{Stream, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// One step of an answer.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Chunk {
+    /// The model has begun, and has said nothing yet.
+    Role,
+    /// Text.
+    Content(String),
+    /// What the model thinks, in words.
+    Reasoning(String),
+    /// A tool call, or a further piece of one.
+    ToolCall(ToolCallDelta),
+    /// Why the answer ends. Once.
+    Finish(FinishReason),
+    /// What the answer cost, in tokens. Once: Open WebUI adds up every usage it sees (contract §0.14).
+    Usage(Usage),
+    /// Something for Open WebUI beside the text. Only a pipe itself makes these; they are never taken from an upstream.
+    Event(Event),
+}
+
+/// A piece of a tool call: the first one carries the id and the name, all carry text of the arguments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ToolCallDelta {
+    /// Which call of the answer: 0, 1, 2, … without gaps.
+    pub index: usize,
+    /// Joins the call and its result; on the first piece only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The tool's name; on the first piece only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The next piece of the arguments' JSON text.
+    pub arguments: String,
+}
+
+/// Why an answer ends, in OpenAI's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// It was finished, or met a stop text.
+    Stop,
+    /// It met the limit of tokens.
+    Length,
+    /// The model wants its tools called.
+    ToolCalls,
+    /// A guardrail or the provider's own filter ended it.
+    ContentFilter,
+}
+
+impl FinishReason {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+        }
+    }
+}
+
+/// What an answer cost, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All that was read, the cached part included.
+    pub prompt_tokens: u64,
+    /// All that was written, reasoning included.
+    pub completion_tokens: u64,
+    /// What of the prompt came from a cache.
+    pub cached_tokens: Option<u64>,
+    /// What of the prompt was put into a cache.
+    pub cache_creation_tokens: Option<u64>,
+    /// What of the completion was reasoning, where the upstream tells.
+    pub reasoning_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// Prompt and completion together.
+    pub fn total_tokens(&self) -> u64 {
+        self.prompt_tokens + self.completion_tokens
+    }
+}
+
+/// Something for Open WebUI beside the text (contract §3.3).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Event {
+    /// `status`, `source`, `notification`, …
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What the kind asks for.
+    pub data: Value,
+}
+
+impl Event {
+    /// A line over the answer that says what is being done.
+    pub fn status(description: &str, done: bool) -> Self {
+        Self { kind: "status", data: json!({"description": description, "done": done, "hidden": false}) }
+    }
+}
+
+/// The steps of one answer. Dropping it cancels the answer.
+pub struct ChunkStream(Pin<Box<dyn Stream<Item = Result<Chunk>> + Send>>);
+
+impl ChunkStream {
+    /// The chunks of this stream. After an `Err` nothing more is read.
+    pub fn new(chunks: impl Stream<Item = Result<Chunk>> + Send + 'static) -> Self {
+        Self(Box::pin(chunks))
+    }
+
+    /// Chunks that are all there already.
+    pub fn of(chunks: impl IntoIterator<Item = Chunk, IntoIter: Send + 'static>) -> Self {
+        Self::new(stream::iter(chunks.into_iter().map(Ok)))
+    }
+}
+
+impl Stream for ChunkStream {
+    type Item = Result<Chunk>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for ChunkStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChunkStream")
+    }
+}

@@ -1,0 +1,108 @@
+//! What can go wrong in a pipe, in words that a pipe can know.
+
+use crate::Fault;
+use std::{error::Error, time::Duration};
+
+/// A result whose error is a [`PipeError`].
+pub type Result<T, E = PipeError> = std::result::Result<T, E>;
+
+/// What went wrong, said to the person who chats or who turns valves.
+///
+/// The host turns each into a status (in brackets) and a body; the pipe never does. Texts name the thing and the way out, and
+/// hold no secret, no address of an upstream, and nothing of the chat.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipeError {
+    /// No such model here. \[404\]
+    #[error("model `{0}` was not found")]
+    ModelNotFound(String),
+
+    /// The request cannot be so. \[400\]
+    #[error("{message}")]
+    BadRequest {
+        /// What is wrong and what to send instead.
+        message: String,
+        /// The field, as in `messages[2].content[1]`.
+        param: Option<String>,
+        /// A word for programs, as in `context_length_exceeded`.
+        code: Option<&'static str>,
+    },
+
+    /// These valves cannot be so. \[422\]
+    #[error("{}", Fault::list(.0))]
+    BadValves(Vec<Fault>),
+
+    /// A filter's own verdict, with the status it chose. \[as said\]
+    #[error("{message}")]
+    Refused {
+        /// 400–599.
+        status: u16,
+        /// Why, for the person who chats.
+        message: String,
+        /// When it is worth to try again.
+        retry_after: Option<Duration>,
+    },
+
+    /// The upstream account may not use this. \[403\]
+    #[error("{0}")]
+    Denied(String),
+
+    /// The upstream is in a state that contradicts the request. \[409\]
+    #[error("{0}")]
+    Conflict(String),
+
+    /// Too many requests or tokens. \[429\]
+    #[error("{message}")]
+    Throttled {
+        /// Which limit, if known.
+        message: String,
+        /// When it is worth to try again.
+        retry_after: Option<Duration>,
+    },
+
+    /// The upstream refuses the host's own credentials, or there are none. The caller's key is fine. \[500\]
+    #[error("{0}")]
+    Credentials(String),
+
+    /// The upstream answered with a failure, or not in its own protocol. \[502\]
+    #[error("{0}")]
+    Upstream(String),
+
+    /// Not now: starting, loading, overloaded or draining. \[503\]
+    #[error("{message}")]
+    Unavailable {
+        /// What is not ready.
+        message: String,
+        /// When it is worth to try again.
+        retry_after: Option<Duration>,
+    },
+
+    /// The upstream did not answer in time. \[504\]
+    #[error("{0}")]
+    Timeout(String),
+
+    /// Pipes call each other in a circle. \[508\]
+    #[error("the call went through more than {0} pipes: check which models they are set to call")]
+    Circle(u8),
+
+    /// A defect. The cause goes to the log, the caller sees a request id. \[500\]
+    #[error("internal error")]
+    Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl PipeError {
+    /// A bad request that names no single field.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::BadRequest { message: message.into(), param: None, code: None }
+    }
+
+    /// A bad request whose fault is in this field, as in `messages[2].content[1]`.
+    pub fn bad_field(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::BadRequest { message: message.into(), param: Some(param.into()), code: None }
+    }
+
+    /// A defect with its cause.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+}

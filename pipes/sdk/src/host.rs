@@ -1,0 +1,84 @@
+//! The way from a pipe to the other models of its host.
+
+use crate::{Body, Call, ChatRef, ChunkStream, EmbedCall, EmbedInput, Embeddings, PipeError, Result, User};
+use futures_util::future::BoxFuture;
+use std::{fmt, sync::Arc};
+
+/// What a pipe calls the host by. A clone is cheap.
+///
+/// The user and the chat travel along, so that limits, costs and access count for the person who asked. A chat may go through
+/// [`MOST_HOPS`](Self::MOST_HOPS) pipes behind the first, then it ends in [`PipeError::Circle`].
+#[derive(Clone)]
+pub struct Host {
+    doors: Arc<dyn Doors>,
+    hops: u8,
+    user: Option<User>,
+    chat: ChatRef,
+}
+
+impl Host {
+    /// How many pipes may stand behind the first.
+    pub const MOST_HOPS: u8 = 4;
+
+    /// A way in for this user and chat.
+    pub fn new(doors: Arc<dyn Doors>, user: Option<User>, chat: ChatRef) -> Self {
+        Self { doors, hops: 0, user, chat }
+    }
+
+    /// Answers a chat through the model named in its body.
+    pub async fn pipe(&self, body: Body) -> Result<ChunkStream> {
+        if self.hops > Self::MOST_HOPS {
+            return Err(PipeError::Circle(Self::MOST_HOPS));
+        }
+        let host = Self { hops: self.hops + 1, ..self.clone() };
+        let (user, chat) = (self.user.clone(), self.chat.clone());
+        self.doors.pipe(Call { model: body.model.clone(), body, user, chat, host }).await
+    }
+
+    /// Turns texts into vectors by the model of this id.
+    pub async fn embed(&self, model: &str, input: Vec<String>, purpose: EmbedInput) -> Result<Embeddings> {
+        self.doors
+            .embed(EmbedCall {
+                model: model.into(),
+                input,
+                purpose,
+                dimensions: None,
+                user: self.user.clone(),
+            })
+            .await
+    }
+
+    /// The models that the host serves now.
+    pub fn models(&self) -> Vec<ModelCard> {
+        self.doors.models()
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("hops", &self.hops).finish_non_exhaustive()
+    }
+}
+
+/// A model of the host, as a pipe sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelCard {
+    /// The full id, as in `pipe.model`.
+    pub id: String,
+    /// What people read.
+    pub name: String,
+}
+
+/// What stands behind a [`Host`]: the registry, or a script in a pipe's tests.
+///
+/// Calls carry full model ids here.
+pub trait Doors: Send + Sync {
+    /// Answers one chat.
+    fn pipe(&self, call: Call) -> BoxFuture<'_, Result<ChunkStream>>;
+
+    /// Turns texts into vectors.
+    fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>>;
+
+    /// The models that are served now.
+    fn models(&self) -> Vec<ModelCard>;
+}

@@ -1,0 +1,81 @@
+//! The contract between the host and its pipes: what a pipe author needs, and nothing of HTTP.
+//!
+//! A **pipe** answers or filters chats. It is a type that implements [`Pipe`]; its settings, the **valves**, are a second type
+//! that implements [`Valves`]. The host starts it, shows its valves in Open WebUI, hands it chats and streams what it answers.
+//!
+//! ```
+//! use pipe_sdk::{Call, Chunk, ChunkStream, FinishReason, Fault, Model, Pipe, Result, Serves, Valves};
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//! use std::sync::Arc;
+//!
+//! /// What an admin can turn. Doc comments become the help texts of the form.
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! #[serde(default)]
+//! struct EchoValves {
+//!     /// What stands before every answer.
+//!     prefix: String,
+//! }
+//! impl Default for EchoValves {
+//!     fn default() -> Self {
+//!         Self { prefix: "echo: ".into() }
+//!     }
+//! }
+//! impl Valves for EchoValves {}
+//!
+//! struct Echo(EchoValves);
+//!
+//! impl Pipe for Echo {
+//!     const ID: &'static str = "echo";
+//!     type Valves = EchoValves;
+//!
+//!     async fn on_startup(valves: EchoValves) -> Result<Self> {
+//!         Ok(Self(valves))
+//!     }
+//!     fn serves(&self) -> Serves {
+//!         Serves::Model(Model::new(Self::ID, "Echo"))
+//!     }
+//!     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
+//!         let text = format!("{}{}", self.0.prefix, call.body.last_user_text().unwrap_or_default());
+//!         Ok(ChunkStream::of([Chunk::Content(text), Chunk::Finish(FinishReason::Stop)]))
+//!     }
+//! }
+//! ```
+//!
+//! Three rules hold for every pipe:
+//!
+//! * **It knows no HTTP.** What went wrong is said with [`PipeError`]; the host decides the status.
+//! * **It always streams**, and dropping its [`ChunkStream`] is the cancel: whatever answers a chat lives inside the stream.
+//!   The host folds the chunks for callers that did not ask for a stream.
+//! * **It knows no other pipe.** It answers through another model by [`Call::host`], by model id.
+//!
+//! A running pipe never changes. When its valves are turned, the host builds the next one with [`Pipe::on_valves_updated`] and
+//! swaps it in whole; answers under way keep the pipe that they began with.
+
+mod body;
+mod call;
+mod chunk;
+mod embed;
+mod error;
+mod filter;
+mod host;
+mod pipe;
+mod secret;
+mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod valves;
+
+pub use body::{
+    Body, Content, FunctionCall, FunctionTool, Message, Part, Role, StreamOptions, Tool, ToolCall,
+};
+pub use call::{Call, ChatRef, User};
+pub use chunk::{Answer, Chunk, ChunkStream, Event, FinishReason, ToolCallDelta, Usage};
+pub use embed::{EmbedCall, EmbedInput, Embeddings};
+pub use error::{PipeError, Result};
+pub use filter::FilterBody;
+pub use host::{Doors, Host, ModelCard};
+pub use pipe::{Model, Pipe, Serves};
+pub use secret::Secret;
+pub use task::Task;
+pub use valves::{Fault, Valves};

@@ -1,0 +1,148 @@
+//! The trait of a pipe, and what a pipe says it serves.
+
+use crate::{Call, ChunkStream, EmbedCall, Embeddings, FilterBody, PipeError, Result, User, Valves};
+use serde_json::{Map, Value};
+use std::{future::Future, sync::Arc};
+
+/// Answers or filters chats.
+///
+/// Only [`ID`](Self::ID), [`Valves`](Self::Valves), [`on_startup`](Self::on_startup) and [`serves`](Self::serves) are asked of every
+/// pipe; one that answers adds [`pipe`](Self::pipe), a filter adds [`inlet`](Self::inlet) or [`outlet`](Self::outlet). Methods may be
+/// written as `async fn`.
+pub trait Pipe: Send + Sync + Sized + 'static {
+    /// The pipe's name on the wire, `[A-Za-z0-9_-]+`. It holds no dot: the wire splits `pipe.model` at the first one.
+    const ID: &'static str;
+
+    /// What people read in Open WebUI's list of pipelines.
+    const NAME: &'static str = Self::ID;
+
+    /// What an admin can turn.
+    type Valves: Valves;
+
+    /// Builds the running pipe from its valves.
+    ///
+    /// An `Err` does not stop the host: the pipe stays registered, shows as degraded with the error's words, and is tried again when
+    /// its valves are turned. What can only be known by asking an upstream belongs in [`discovered`](Self::discovered), so that
+    /// the host starts at once.
+    fn on_startup(valves: Self::Valves) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Builds the next running pipe from new valves; what is dear to make may be taken over from `self`.
+    fn on_valves_updated(&self, valves: Self::Valves) -> impl Future<Output = Result<Self>> + Send {
+        let _ = self;
+        Self::on_startup(valves)
+    }
+
+    /// Called once, after the last answer has ended, before the host exits or the pipe is replaced for good.
+    fn on_shutdown(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// What the pipe serves now. Called often: it must be cheap and must not wait.
+    fn serves(&self) -> Serves;
+
+    /// Ends when [`serves`](Self::serves) is complete for the first time.
+    ///
+    /// The host waits for it before it lists models, but never longer than its own deadline of less than a second.
+    fn discovered(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// What keeps a running pipe from doing its work, in words for an operator; `None` when all is well.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Answers one chat. What goes wrong before the first chunk is the `Err` of the future or of the first item.
+    fn pipe(self: Arc<Self>, call: Call) -> impl Future<Output = Result<ChunkStream>> + Send {
+        async move { Err(PipeError::ModelNotFound(call.model)) }
+    }
+
+    /// Turns texts into vectors.
+    fn embed(self: Arc<Self>, call: EmbedCall) -> impl Future<Output = Result<Embeddings>> + Send {
+        async move { Err(PipeError::ModelNotFound(call.model)) }
+    }
+
+    /// Changes a chat before it goes to its model, or refuses it with [`PipeError::Refused`].
+    fn inlet(
+        &self,
+        body: FilterBody,
+        _user: Option<User>,
+    ) -> impl Future<Output = Result<FilterBody>> + Send {
+        async { Ok(body) }
+    }
+
+    /// Changes a finished chat.
+    fn outlet(
+        &self,
+        body: FilterBody,
+        _user: Option<User>,
+    ) -> impl Future<Output = Result<FilterBody>> + Send {
+        async { Ok(body) }
+    }
+}
+
+/// What a pipe serves: one model, many, or a filter around others' chats.
+#[derive(Clone, Debug)]
+pub enum Serves {
+    /// One model, whose id is the pipe's own.
+    Model(Model),
+    /// Many models; their ids on the wire are `pipe.model`.
+    Manifold(Arc<[Model]>),
+    /// A filter for the models named, `["*"]` for all; smaller priorities run first.
+    Filter {
+        /// Model ids as Open WebUI shows them, or exactly `["*"]`. An empty list means none.
+        pipelines: Vec<String>,
+        /// Filters run in ascending order, on the way in and on the way out.
+        priority: i64,
+    },
+}
+
+impl Serves {
+    /// A manifold of these models.
+    pub fn manifold(models: impl Into<Arc<[Model]>>) -> Self {
+        Self::Manifold(models.into())
+    }
+
+    /// The word for it on the wire (contract §1.3): `pipe`, `manifold` or `filter`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Model(_) => "pipe",
+            Self::Manifold(_) => "manifold",
+            Self::Filter { .. } => "filter",
+        }
+    }
+}
+
+/// One model as Open WebUI lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The id within the pipe; it may hold `.`, `:` and `/`.
+    pub id: String,
+    /// What people read in the picker.
+    pub name: String,
+    /// A line about the model.
+    pub description: Option<String>,
+    /// `info.meta.capabilities`, obeyed by Open WebUI (contract §1.3): `builtin_tools`, `usage`, `vision`, `citations`, `file_context`, …
+    pub capabilities: Map<String, Value>,
+}
+
+impl Model {
+    /// A model with this id and name, and nothing said about what it can do.
+    pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { id: id.into(), name: name.into(), description: None, capabilities: Map::new() }
+    }
+
+    /// The same with a line about it.
+    #[must_use]
+    pub fn described(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// The same with one capability said.
+    #[must_use]
+    pub fn capable(mut self, capability: &str, yes: bool) -> Self {
+        self.capabilities.insert(capability.into(), yes.into());
+        self
+    }
+}

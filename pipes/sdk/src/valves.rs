@@ -1,0 +1,41 @@
+//! What an admin can turn.
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A pipe's settings: a flat struct with a default for every field.
+///
+/// Open WebUI's form is a row of text inputs, one a field, so the types that a valve may have are few: `String`, integers, floats,
+/// `bool`, unit enums, [`Secret`](crate::Secret), `Vec<String>`, and `Option` of those. Doc comments become help texts,
+/// `#[schemars(title = "…")]` the label, `#[schemars(range(min = 5, max = 120))]`, `length` and `regex` the bounds that the host checks. A text that may be
+/// missing is an `Option<String>`: the form cannot save an empty text.
+///
+/// The struct carries `#[serde(default)]`, so that an older file without a new valve still loads.
+pub trait Valves: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
+    /// What cannot be so although every single valve is within its bounds. Pure: no waiting, no asking around.
+    fn faults(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+}
+
+/// One valve that cannot be so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The field's name.
+    pub valve: String,
+    /// The rule it breaks, as in `must be between 5 and 120`; never the value.
+    pub rule: String,
+}
+
+impl Fault {
+    /// A fault of this valve.
+    pub fn new(valve: impl Into<String>, rule: impl Into<String>) -> Self {
+        Self { valve: valve.into(), rule: rule.into() }
+    }
+
+    /// `a: must be …; b: must be …`.
+    pub fn list(faults: &[Self]) -> String {
+        let lines: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.valve, fault.rule)).collect();
+        lines.join("; ")
+    }
+}
