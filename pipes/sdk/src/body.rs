@@ -83,7 +83,11 @@ pub struct Message {
     #[serde(default)]
     pub content: Option<Content>,
     /// What the assistant called.
-    #[serde(default, deserialize_with = "lenient::or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub tool_calls: Vec<ToolCall>,
     /// Which call a tool's message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,7 +288,8 @@ mod tests {
 
     #[test]
     fn arguments_may_come_as_an_object() {
-        let call: FunctionCall = serde_json::from_value(json!({"name": "f", "arguments": {"a": 1}})).unwrap();
+        let call: FunctionCall =
+            serde_json::from_value(json!({"name": "f", "arguments": {"a": 1}})).unwrap();
         assert_eq!(call.arguments, r#"{"a":1}"#);
     }
 }

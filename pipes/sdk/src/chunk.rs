@@ -110,7 +110,10 @@ pub struct Event {
 impl Event {
     /// A line over the answer that says what is being done.
     pub fn status(description: &str, done: bool) -> Self {
-        Self { kind: "status", data: json!({"description": description, "done": done, "hidden": false}) }
+        Self {
+            kind: "status",
+            data: json!({"description": description, "done": done, "hidden": false}),
+        }
     }
 }
 

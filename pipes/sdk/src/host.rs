@@ -1,6 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
-use crate::{Body, Call, ChatRef, ChunkStream, EmbedCall, EmbedInput, Embeddings, PipeError, Result, User};
+use crate::{
+    Body, Call, ChatRef, ChunkStream, EmbedCall, EmbedInput, Embeddings, PipeError, Result, User,
+};
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
 
@@ -36,7 +38,12 @@ impl Host {
     }
 
     /// Turns texts into vectors by the model of this id.
-    pub async fn embed(&self, model: &str, input: Vec<String>, purpose: EmbedInput) -> Result<Embeddings> {
+    pub async fn embed(
+        &self,
+        model: &str,
+        input: Vec<String>,
+        purpose: EmbedInput,
+    ) -> Result<Embeddings> {
         self.doors
             .embed(EmbedCall {
                 model: model.into(),

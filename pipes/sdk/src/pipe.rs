@@ -1,6 +1,8 @@
 //! The trait of a pipe, and what a pipe says it serves.
 
-use crate::{Call, ChunkStream, EmbedCall, Embeddings, FilterBody, PipeError, Result, User, Valves};
+use crate::{
+    Call, ChunkStream, EmbedCall, Embeddings, FilterBody, PipeError, Result, User, Valves,
+};
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
 

@@ -11,7 +11,10 @@ pub struct Task(AbortHandle);
 
 impl Task {
     /// Starts the future on the current runtime.
-    #[expect(clippy::disallowed_methods, reason = "the handle is kept, and dropping it ends the task")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the handle is kept, and dropping it ends the task"
+    )]
     pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(tokio::spawn(future).abort_handle())
     }

@@ -13,7 +13,8 @@
 //! ```
 
 use crate::{
-    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ModelCard, PipeError, Result, User,
+    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ModelCard, PipeError,
+    Result, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{

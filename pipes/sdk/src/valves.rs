@@ -11,7 +11,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// missing is an `Option<String>`: the form cannot save an empty text.
 ///
 /// The struct carries `#[serde(default)]`, so that an older file without a new valve still loads.
-pub trait Valves: Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static {
+pub trait Valves:
+    Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static
+{
     /// What cannot be so although every single valve is within its bounds. Pure: no waiting, no asking around.
     fn faults(&self) -> Vec<Fault> {
         Vec::new()
@@ -35,7 +37,8 @@ impl Fault {
 
     /// `a: must be …; b: must be …`.
     pub fn list(faults: &[Self]) -> String {
-        let lines: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.valve, fault.rule)).collect();
+        let lines: Vec<_> =
+            faults.iter().map(|fault| format!("{}: {}", fault.valve, fault.rule)).collect();
         lines.join("; ")
     }
 }
