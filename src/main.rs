@@ -1,2 +1,43 @@
-//! x
-fn main(){}
+//! pipewright, from its flags to its end.
+
+use anyhow::Context;
+use clap::Parser;
+use pipewright::{
+    app::App,
+    log,
+    pipes::PIPES,
+    settings::{Cli, Command, Settings},
+    valves::Pins,
+};
+use std::process::ExitCode;
+
+mod demo;
+mod print;
+mod probe;
+
+fn main() -> anyhow::Result<ExitCode> {
+    // A missing `.env` is usual; one that cannot be read is not.
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        return Err(error).context("cannot read .env");
+    }
+    let Cli { command, settings } = Cli::parse();
+    match command {
+        Some(Command::Valves { example: true }) => print::example(),
+        Some(Command::Valves { example: false }) => print::valves(&settings.site(Pins::default())),
+        Some(Command::Health) => return Ok(probe::health(settings.port)),
+        None => serve(&settings),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[actix_web::main]
+async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    log::start(&settings.log_level);
+    let demo = if settings.demo { Some(demo::Demo::start(settings).await?) } else { None };
+    let pins = demo.as_ref().map(demo::Demo::pins).unwrap_or_default();
+    let app = App::build(settings, settings.site(pins), PIPES).await?;
+    print::welcome(app.address(), settings)?;
+    app.run_until_stopped().await
+}

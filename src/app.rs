@@ -1,0 +1,157 @@
+//! The host as one thing that is built, has a port, and runs until it is stopped. `main` and the tests start the same.
+
+use crate::{
+    drain::{Drain, Stage},
+    http::{self, Key, State},
+    registry::Registry,
+    settings::{IGNORED, Settings},
+    slot::{Registration, Site},
+};
+use actix_web::{
+    HttpServer,
+    dev::Server,
+    middleware::{NormalizePath, TrailingSlash, from_fn},
+    web,
+};
+use anyhow::Context;
+use futures_util::future::join_all;
+use std::{net::SocketAddr, time::Duration};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A host that listens.
+pub struct App {
+    address: SocketAddr,
+    server: Server,
+    state: web::Data<State>,
+    drain_limit: Duration,
+}
+
+impl App {
+    /// Starts the pipes and listens. A pipe that cannot start does not stop the host.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn build(
+        settings: &Settings,
+        site: Site,
+        pipes: &[Registration],
+    ) -> anyhow::Result<Self> {
+        warn_of_what_means_nothing(&site);
+        let slots = join_all(pipes.iter().map(|pipe| (pipe.start)(site.clone()))).await;
+        let state = web::Data::new(State::new(Registry::new(slots), Key::new(&settings.api_key)));
+        if state.key.is_default() {
+            tracing::warn!(
+                "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
+            );
+        }
+        let (server, address) = listen(settings, &state)?;
+        Ok(Self { address, server, state, drain_limit: settings.drain_limit() })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Serves until SIGTERM or Ctrl-C, then lets answers under way end; a second signal ends them at once.
+    ///
+    /// # Errors
+    /// When signals cannot be listened for, or the server fails.
+    pub async fn run_until_stopped(self) -> anyhow::Result<()> {
+        let Self { mut server, state, drain_limit, .. } = self;
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            ended = &mut server => return ended.context("the server failed"),
+            () = signals.next() => {}
+        }
+        tracing::info!("Stopping: answers under way may go on for {} s.", drain_limit.as_secs());
+        state.drain.advance(Stage::Draining);
+        tokio::select! {
+            ended = &mut server => return ended.context("the server failed"),
+            () = drained(&state.drain, drain_limit, &mut signals) => {}
+        }
+        let (_, ended) = tokio::join!(server.handle().stop(true), server);
+        for slot in state.registry.slots() {
+            slot.shutdown().await;
+        }
+        tracing::info!("Stopped.");
+        ended.context("the server failed")
+    }
+}
+
+/// Waits for the answers under way; those that do not end in time are ended with a word.
+async fn drained(drain: &Drain, limit: Duration, signals: &mut Signals) {
+    tokio::select! {
+        () = drain.idle() => return,
+        () = tokio::time::sleep(limit) => tracing::warn!("Answers are cut: they did not end in time."),
+        () = signals.next() => tracing::warn!("Answers are cut: the host was told to stop at once."),
+    }
+    drain.advance(Stage::Cut);
+    // A client that does not read cannot hold the host.
+    _ = tokio::time::timeout(Duration::from_secs(1), drain.idle()).await;
+}
+
+fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Server, SocketAddr)> {
+    let state = state.clone();
+    let app = move || {
+        actix_web::App::new()
+            .app_data(state.clone())
+            .wrap(from_fn(http::authorize))
+            .wrap(from_fn(http::record))
+            .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
+            .configure(http::routes)
+            .default_service(web::to(http::Error::no_such_route))
+    };
+    let mut server = HttpServer::new(app)
+        // actix leaves Nagle on, which holds each first token back for 40 ms.
+        .tcp_nodelay(true)
+        // A client that has gone is noticed at once, and with it goes the upstream's answer.
+        .h1_allow_half_closed(false)
+        .keep_alive(Duration::from_secs(75))
+        .backlog(4096)
+        .disable_signals()
+        .shutdown_timeout(2);
+    if settings.workers > 0 {
+        server = server.workers(settings.workers);
+    }
+    let address = SocketAddr::new(settings.host, settings.port);
+    let server = server.bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    let address = server.addrs().first().copied().context("no address is listened on")?;
+    Ok((server.run(), address))
+}
+
+fn warn_of_what_means_nothing(site: &Site) {
+    let set: Vec<_> =
+        IGNORED.iter().filter(|name| site.environment.contains_key(**name)).copied().collect();
+    if !set.is_empty() {
+        tracing::warn!("{} are ignored: Python pipelines cannot run here.", set.join(", "));
+    }
+}
+
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

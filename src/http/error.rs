@@ -1,0 +1,173 @@
+//! The only place where errors become answers.
+//!
+//! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for OpenAI clients. The message of a
+//! refused filter call stands in the reason phrase too, because that is all of it that Open WebUI shows (contract §0.1).
+
+mod reason;
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder, ResponseError,
+    http::{StatusCode, header},
+};
+use pipe_sdk::PipeError;
+use serde_json::{Value, json};
+use std::{
+    error::Error,
+    fmt,
+    future::{Ready, ready},
+    time::Duration,
+};
+
+/// An error as it goes out.
+#[derive(Debug)]
+pub struct HttpError {
+    status: StatusCode,
+    message: String,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<String>,
+    retry_after: Option<Duration>,
+    in_reason: bool,
+}
+
+impl HttpError {
+    /// An error of this status, with OpenAI's word for such errors.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        let kind = match status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            429 => "rate_limit_error",
+            504 => "timeout",
+            502 | 503 => "api_error",
+            400..=499 => "invalid_request_error",
+            _ => "server_error",
+        };
+        let message = message.into();
+        Self { status, message, kind, code: None, param: None, retry_after: None, in_reason: false }
+    }
+
+    /// The same with OpenAI's word for programs.
+    #[must_use]
+    pub fn code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// The same with the field that is at fault.
+    #[must_use]
+    pub fn param(mut self, param: Option<String>) -> Self {
+        self.param = param;
+        self
+    }
+
+    /// The same with its message in the reason phrase.
+    #[must_use]
+    pub fn in_reason(mut self) -> Self {
+        self.in_reason = true;
+        self
+    }
+
+    fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+
+    /// A panic was caught. The log has it; the client gets no more than this.
+    pub fn panicked() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal error: the log has it under this request's id",
+        )
+    }
+
+    /// A path that is not served.
+    pub fn no_such_route() -> Ready<Result<HttpResponse, Self>> {
+        ready(Err(Self::new(StatusCode::NOT_FOUND, "Not Found")))
+    }
+
+    /// A path that is served, but not by this method.
+    pub fn wrong_method() -> Ready<Result<HttpResponse, Self>> {
+        ready(Err(Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")))
+    }
+
+    /// The `error` object of OpenAI's clients.
+    pub fn object(&self) -> Value {
+        json!({"message": self.message, "type": self.kind, "param": self.param, "code": self.code})
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ResponseError for HttpError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status);
+        if self.in_reason {
+            response.reason(reason::phrase(&self.message, self.status));
+        }
+        if let Some(wait) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, wait.as_secs_f64().ceil() as u64));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.json(json!({"detail": self.message, "error": self.object()}))
+    }
+}
+
+impl From<PipeError> for HttpError {
+    fn from(error: PipeError) -> Self {
+        let message = error.to_string();
+        match error {
+            PipeError::ModelNotFound(_) => {
+                Self::new(StatusCode::NOT_FOUND, message).code("model_not_found")
+            }
+            PipeError::BadRequest { param, code, .. } => {
+                Self { code, ..Self::new(StatusCode::BAD_REQUEST, message).param(param) }
+            }
+            PipeError::BadValves(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
+            PipeError::Refused { status, retry_after, .. } => {
+                let status =
+                    StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400);
+                Self::new(status.unwrap_or(StatusCode::FORBIDDEN), message).retry_after(retry_after)
+            }
+            PipeError::Denied(_) => Self::new(StatusCode::FORBIDDEN, message),
+            PipeError::Conflict(_) => Self::new(StatusCode::CONFLICT, message),
+            PipeError::Throttled { retry_after, .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+                    .code("rate_limit_exceeded")
+                    .retry_after(retry_after)
+            }
+            PipeError::Credentials(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).code("upstream_auth_error")
+            }
+            PipeError::Upstream(_) => Self::new(StatusCode::BAD_GATEWAY, message),
+            PipeError::Unavailable { retry_after, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(retry_after)
+            }
+            PipeError::Timeout(_) => Self::new(StatusCode::GATEWAY_TIMEOUT, message),
+            PipeError::Circle(_) => Self::new(StatusCode::LOOP_DETECTED, message),
+            PipeError::Internal(cause) => Self::internal(cause.as_ref()),
+            _ => Self::panicked(),
+        }
+    }
+}
+
+impl HttpError {
+    fn internal(mut cause: &(dyn Error + 'static)) -> Self {
+        let mut causes = vec![cause.to_string()];
+        while let Some(source) = cause.source() {
+            causes.push(source.to_string());
+            cause = source;
+        }
+        tracing::error!(causes = causes.join(": "), "A pipe met a defect.");
+        Self::panicked()
+    }
+}

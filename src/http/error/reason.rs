@@ -1,0 +1,46 @@
+//! Messages as reason phrases of the status line.
+
+use actix_web::http::StatusCode;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+/// The longest phrase, in characters; what is longer is cut.
+const LONGEST: usize = 200;
+
+/// How many phrases are kept. actix takes only phrases that live for ever, so their number has to end somewhere: after these, a new phrase
+/// gives way to the status's own.
+const MOST: usize = 4096;
+
+static KEPT: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+
+/// The message as one line that a status line can hold.
+pub(super) fn phrase(message: &str, status: StatusCode) -> &'static str {
+    let line: String =
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = kept.get_or_insert_default();
+    match kept.get(line.as_str()) {
+        Some(phrase) => phrase,
+        None if kept.len() >= MOST => status.canonical_reason().unwrap_or("Refused"),
+        None => {
+            let phrase: &'static str = line.leak();
+            kept.insert(phrase);
+            phrase
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_is_one_line_and_no_longer_than_it_may_be() {
+        let phrase =
+            phrase(&format!("no\r\nSet-Cookie: x {}", "é".repeat(300)), StatusCode::FORBIDDEN);
+        assert!(phrase.starts_with("no  Set-Cookie: x é"));
+        assert_eq!(phrase.chars().count(), LONGEST);
+    }
+}

@@ -1,0 +1,259 @@
+//! Chunks on the wire: server-sent events in OpenAI's shape.
+//!
+//! A chunk is written behind a prefix that is made once an answer, without a JSON tree. Frames that are ready together leave in one
+//! write. While the upstream is silent a comment goes out now and then, so that proxies keep the connection and a client that
+//! left is noticed. The body never yields an error: actix would drop what it has not sent yet, so a late error is a frame.
+
+use super::{
+    Error,
+    chat::{self, Head},
+    record::Record,
+};
+use crate::drain::Drain;
+use actix_web::{
+    HttpResponse,
+    body::{BodySize, MessageBody},
+    http::header::{self, HeaderValue},
+    web::{BufMut, Bytes, BytesMut},
+};
+use futures_util::{Stream, future::BoxFuture};
+use pipe_sdk::{Chunk, ChunkStream, FinishReason, ToolCallDelta, Usage};
+use serde::Serialize;
+use serde_json::json;
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long the wire may be silent.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How much is joined into one write.
+const FULL: usize = 16 << 10;
+
+/// A streamed answer.
+pub fn answer(
+    head: &Head,
+    with_usage: bool,
+    chunks: ChunkStream,
+    drain: &Drain,
+    record: Arc<Record>,
+) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    ));
+    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-cache")));
+    // nginx would hold the frames back.
+    response.insert_header(("x-accel-buffering", HeaderValue::from_static("no")));
+    let drain = drain.clone();
+    response.body(Frames {
+        chunks: Some(chunks),
+        writer: Writer::new(head, with_usage),
+        cut: Box::pin(async move { drain.cut().await }),
+        heartbeat: Box::pin(sleep_until(Instant::now() + HEARTBEAT)),
+        last_write: Instant::now(),
+        record,
+    })
+}
+
+/// The body of a streamed answer. Dropping it drops the upstream's answer.
+struct Frames {
+    /// `None` when the answer has ended.
+    chunks: Option<ChunkStream>,
+    writer: Writer,
+    cut: BoxFuture<'static, ()>,
+    heartbeat: Pin<Box<Sleep>>,
+    last_write: Instant,
+    record: Arc<Record>,
+}
+
+impl MessageBody for Frames {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let frames = &mut *self;
+        if frames.chunks.is_none() {
+            return Poll::Ready(None);
+        }
+        frames.poll_chunks(cx);
+        if frames.chunks.is_some() && frames.cut.as_mut().poll(cx).is_ready() {
+            frames.end_with(&chat::cut_off());
+        }
+        if frames.writer.buffer.is_empty() && frames.is_silent(cx) {
+            frames.writer.buffer.extend_from_slice(b": \n\n");
+        }
+        if frames.writer.buffer.is_empty() {
+            return Poll::Pending;
+        }
+        frames.last_write = Instant::now();
+        Poll::Ready(Some(Ok(frames.writer.buffer.split().freeze())))
+    }
+}
+
+impl Frames {
+    /// Writes every chunk that is ready now.
+    fn poll_chunks(&mut self, cx: &mut Context<'_>) {
+        while let Some(chunks) = self.chunks.as_mut().filter(|_| self.writer.buffer.len() < FULL) {
+            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(chunks).poll_next(cx)));
+            match polled {
+                Ok(Poll::Pending) => return,
+                Ok(Poll::Ready(Some(Ok(chunk)))) => self.write(&chunk),
+                Ok(Poll::Ready(Some(Err(error)))) => self.end_with(&error.into()),
+                Ok(Poll::Ready(None)) if self.writer.finished => self.end(),
+                Ok(Poll::Ready(None)) => self.end_with(&chat::ended_early().into()),
+                Err(_) => self.end_with(&Error::panicked()),
+            }
+        }
+    }
+
+    fn write(&mut self, chunk: &Chunk) {
+        if let Chunk::Usage(usage) = chunk {
+            self.record.outcome().usage = Some(*usage);
+        }
+        self.writer.chunk(chunk);
+    }
+
+    fn end_with(&mut self, error: &Error) {
+        self.writer.error(error);
+        self.record.outcome().late_error = Some(error.to_string());
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.writer.buffer.extend_from_slice(b"data: [DONE]\n\n");
+        self.chunks = None;
+    }
+
+    /// Whether nothing was written for too long. The timer is set anew only when it rings: setting it at every chunk costs more.
+    fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.heartbeat.as_mut().poll(cx).is_ready() {
+            let due = self.last_write + HEARTBEAT;
+            let now = Instant::now();
+            self.heartbeat.as_mut().reset(if due > now { due } else { now + HEARTBEAT });
+            if due <= now {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Writes frames into its buffer.
+struct Writer {
+    buffer: BytesMut,
+    /// `data: {… "delta":`, as every frame of the answer begins.
+    prefix: Vec<u8>,
+    with_usage: bool,
+    begun: bool,
+    finished: bool,
+}
+
+impl Writer {
+    fn new(Head { id, created, model }: &Head, with_usage: bool) -> Self {
+        let head = json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model});
+        let mut prefix = format!("data: {head}").into_bytes();
+        // The head is an object, so its last byte is the brace that the rest of the frame goes before.
+        prefix.pop();
+        Self { buffer: BytesMut::new(), prefix, with_usage, begun: false, finished: false }
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) {
+        if !self.begun {
+            self.begun = true;
+            self.delta(br#"{"role":"assistant","content":""}"#, None);
+        }
+        match chunk {
+            Chunk::Content(text) => self.text(br#"{"content":"#, text),
+            Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
+            Chunk::ToolCall(delta) => self.tool_call(delta),
+            Chunk::Finish(reason) => {
+                self.finished = true;
+                self.delta(b"{}", Some(*reason));
+            }
+            Chunk::Usage(usage) if self.with_usage => self.usage(usage),
+            Chunk::Event(event) => {
+                self.buffer.extend_from_slice(br#"data: {"event":"#);
+                self.json(event);
+                self.buffer.extend_from_slice(b"}\n\n");
+            }
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, opening: &[u8], text: &str) {
+        self.open();
+        self.buffer.extend_from_slice(opening);
+        self.json(text);
+        self.buffer.extend_from_slice(b"}");
+        self.close(None);
+    }
+
+    fn tool_call(&mut self, delta: &ToolCallDelta) {
+        let ToolCallDelta { index, id, name, arguments } = delta;
+        let mut call = json!({"index": index, "function": {"arguments": arguments}});
+        if let Some(name) = name {
+            call["function"] = json!({"name": name, "arguments": arguments});
+            call["type"] = "function".into();
+        }
+        if let Some(id) = id {
+            call["id"] = id.as_str().into();
+        }
+        self.open();
+        self.json(&json!({"tool_calls": [call]}));
+        self.close(None);
+    }
+
+    fn delta(&mut self, delta: &[u8], finish: Option<FinishReason>) {
+        self.open();
+        self.buffer.extend_from_slice(delta);
+        self.close(finish);
+    }
+
+    fn open(&mut self) {
+        self.buffer.extend_from_slice(&self.prefix);
+        self.buffer.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
+    }
+
+    fn close(&mut self, finish: Option<FinishReason>) {
+        self.buffer.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
+        self.json(&finish);
+        self.buffer.extend_from_slice(if self.with_usage {
+            b"}],\"usage\":null}\n\n"
+        } else {
+            b"}]}\n\n"
+        });
+    }
+
+    fn usage(&mut self, usage: &Usage) {
+        self.buffer.extend_from_slice(&self.prefix);
+        self.buffer.extend_from_slice(br#","choices":[],"usage":"#);
+        self.json(&chat::usage_object(usage));
+        self.buffer.extend_from_slice(b"}\n\n");
+    }
+
+    /// An error has no `choices`: Open WebUI reads it only then (contract §3.2).
+    fn error(&mut self, error: &Error) {
+        self.buffer.extend_from_slice(b"data: ");
+        self.json(&json!({"error": error.object()}));
+        self.buffer.extend_from_slice(b"\n\n");
+    }
+
+    fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
+        // Writing texts and numbers into memory cannot fail.
+        _ = serde_json::to_writer((&mut self.buffer).writer(), value);
+    }
+}

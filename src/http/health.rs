@@ -1,0 +1,28 @@
+//! Health, for people and orchestrators. It needs no key, and asks no upstream.
+
+use super::State;
+use crate::drain::Stage;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+/// `GET /` and `/v1`: that there is a Pipelines server.
+pub async fn root() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": true}))
+}
+
+/// `GET /health/live`: that the process serves.
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": true}))
+}
+
+/// `GET /health/ready`: whether new work is welcome, and which pipes are in trouble, by name only.
+pub async fn ready(state: web::Data<State>) -> HttpResponse {
+    let slots = state.registry.slots().iter();
+    let degraded: Vec<_> =
+        slots.filter(|slot| slot.trouble().is_some()).map(|slot| slot.id()).collect();
+    match state.drain.stage() {
+        Stage::Serving => HttpResponse::Ok().json(json!({"status": true, "degraded": degraded})),
+        Stage::Draining | Stage::Cut => HttpResponse::ServiceUnavailable()
+            .json(json!({"status": false, "detail": "draining", "degraded": degraded})),
+    }
+}

@@ -1,0 +1,54 @@
+//! Who asks, and in which chat: from Open WebUI's headers, or from what the body says (contract §1.1, §2.3).
+
+use actix_web::http::header::HeaderMap;
+use pipe_sdk::{Body, ChatRef, User};
+use serde_json::{Map, Value};
+
+/// The keys that our inlet puts into the body of a chat, so that they reach the chat call (contract §0.2).
+const CHAT_KEYS: [&str; 4] = ["chat_id", "message_id", "session_id", "task"];
+
+/// The user and the chat of this call. What the body said of them is taken out of it: no upstream should see it.
+pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
+    let user = body.rest.shift_remove("user").and_then(user).or_else(|| forwarded(headers));
+    let [chat_id, message_id, session_id, task] =
+        CHAT_KEYS.map(|key| text(body.rest.shift_remove(key)));
+    let chat_id = chat_id.or_else(|| header(headers, "x-openwebui-chat-id"));
+    let message_id = message_id.or_else(|| header(headers, "x-openwebui-message-id"));
+    (user, ChatRef { chat_id, message_id, session_id, task })
+}
+
+/// Copies what the chat call will not be told from the metadata into the body.
+pub fn keep(body: &mut Map<String, Value>) {
+    let Some(Value::Object(metadata)) = body.get("metadata") else { return };
+    let known = CHAT_KEYS.map(|key| (key, text(metadata.get(key).cloned())));
+    for (key, value) in known {
+        if let Some(value) = value {
+            body.insert(key.into(), value.into());
+        }
+    }
+}
+
+/// Open WebUI's object, or OpenAI's plain text.
+pub fn user(value: Value) -> Option<User> {
+    match value {
+        Value::String(id) if !id.is_empty() => Some(User { id, ..User::default() }),
+        Value::Object(_) => serde_json::from_value(value).ok(),
+        _ => None,
+    }
+}
+
+fn forwarded(headers: &HeaderMap) -> Option<User> {
+    let of = |name: &str| header(headers, &format!("x-openwebui-user-{name}"));
+    Some(User { id: of("id")?, name: of("name"), email: of("email"), role: of("role") })
+}
+
+/// A header's text; Open WebUI percent-encodes what is not ASCII.
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    let decoded = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
+    Some(decoded).filter(|text| !text.is_empty())
+}
+
+fn text(value: Option<Value>) -> Option<String> {
+    value?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,157 @@
+//! JSON bodies: within their limits, in time, and with errors that name the field and never the value.
+
+use super::{Error, surrogates};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::{StatusCode, header},
+    web::BytesMut,
+};
+use futures_util::{StreamExt, future::LocalBoxFuture};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// A body that is read from JSON.
+pub trait JsonBody: DeserializeOwned + 'static {
+    /// How large it may be, in bytes.
+    const LIMIT: usize;
+    /// The status of a body that is JSON but not this: FastAPI's 422, or OpenAI's 400.
+    const MISFIT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+}
+
+/// What a request's body holds.
+pub struct Json<T>(pub T);
+
+impl<T: JsonBody> FromRequest for Json<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (checked, payload) = (check_headers(request, T::LIMIT), payload.take());
+        Box::pin(async {
+            checked?;
+            let bytes = read(payload, T::LIMIT).await?;
+            parse::<T>(&bytes).map(Self)
+        })
+    }
+}
+
+fn check_headers(request: &HttpRequest, limit: usize) -> Result<(), Error> {
+    // A page of another site can post JSON only under another name without asking first.
+    if !request.content_type().eq_ignore_ascii_case("application/json") {
+        let message = "send JSON, with `Content-Type: application/json`";
+        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    if request
+        .headers()
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed"));
+    }
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) { Err(too_large(limit)) } else { Ok(()) }
+}
+
+/// Reads the body. A client has half a minute, and another second for each KiB that it has sent.
+pub async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut, Error> {
+    let start = Instant::now() + Duration::from_secs(30);
+    let mut bytes = BytesMut::new();
+    loop {
+        let deadline = start + Duration::from_secs(bytes.len() as u64 / 1024);
+        match timeout_at(deadline, payload.next()).await {
+            Ok(Some(Ok(chunk))) if bytes.len() + chunk.len() > limit => {
+                return Err(too_large(limit));
+            }
+            Ok(Some(Ok(chunk))) => bytes.extend_from_slice(&chunk),
+            Ok(Some(Err(_))) => {
+                return Err(Error::new(StatusCode::BAD_REQUEST, "the body broke off"));
+            }
+            Ok(None) => return Ok(bytes),
+            Err(_) => {
+                return Err(Error::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"));
+            }
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Error {
+    Error::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body may have {} KiB at most", limit >> 10),
+    )
+}
+
+fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
+    if let Ok(body) = serde_json::from_slice(json) {
+        return Ok(body);
+    }
+    let repaired = surrogates::repaired(json);
+    let json = repaired.as_deref().unwrap_or(json);
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit::<T>(&error))
+}
+
+fn misfit<T: JsonBody>(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let cause = error.inner();
+    if !cause.is_data() {
+        let place = format!("line {}, column {}", cause.line(), cause.column());
+        return Error::new(
+            StatusCode::BAD_REQUEST,
+            format!("the body is not valid JSON ({place})"),
+        );
+    }
+    let field = error.path().to_string();
+    let field = if field == "." { "body".to_owned() } else { field };
+    Error::new(T::MISFIT, format!("{field}: {}", rule(&cause.to_string()))).param(Some(field))
+}
+
+/// What was expected, without what was found: that may be a secret.
+fn rule(message: &str) -> String {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    match message.rsplit_once("expected ") {
+        Some((_, expected)) => format!("must be {expected}"),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipe_sdk::Body;
+
+    fn error(json: &str) -> String {
+        parse::<Body>(json.as_bytes()).map_err(|error| error.to_string()).unwrap_err()
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_the_rule_and_never_the_value() {
+        for (sent, said) in [
+            (r#"{"model": "m", "messages": "hunter2"}"#, "messages: must be a sequence"),
+            (
+                r#"{"messages": [{"role": "user"}, {"role": "hunter2"}]}"#,
+                "messages[1].role: must be one of `system`, `developer`, `user`, `assistant`, `tool`, `function`",
+            ),
+            (
+                r#"{"messages": [{"role": "user", "content": 7}]}"#,
+                "messages[0].content: must be a text or a list of parts",
+            ),
+            (r#"{"temperature": "hunter2"}"#, "temperature: must be a number"),
+            ("[]", "body: must be struct Body"),
+            ("{", "the body is not valid JSON (line 1, column 1)"),
+        ] {
+            assert_eq!(error(sent), said);
+        }
+    }
+
+    #[test]
+    fn half_characters_are_accepted() {
+        let body: Body =
+            parse(br#"{"messages": [{"role": "user", "content": "a\ud83d"}]}"#).unwrap();
+        assert_eq!(body.last_user_text().unwrap(), "a\u{fffd}");
+    }
+}

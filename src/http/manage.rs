@@ -1,0 +1,67 @@
+//! The list of pipes, and what cannot be done to it: pipes are part of the program.
+
+use super::{
+    Error, State,
+    json::{self, Json, JsonBody},
+};
+use actix_web::{HttpResponse, http::StatusCode, web};
+use pipe_sdk::Serves;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+
+/// `GET /pipelines`.
+pub async fn list(state: web::Data<State>) -> HttpResponse {
+    let slots = state.registry.slots().iter();
+    let data: Vec<_> = slots
+        .map(|slot| {
+            let kind = slot.serves().as_ref().map_or("pipe", Serves::kind);
+            json!({"id": slot.id(), "name": slot.name(), "type": kind, "valves": true})
+        })
+        .collect();
+    HttpResponse::Ok().json(json!({"data": data}))
+}
+
+const NO_PYTHON: &str = "Python pipelines cannot run here: pipewright's pipes are compiled in. Run the file on a Python Pipelines \
+                         server and add that as a connection of its own, or write the pipe in Rust";
+
+/// `POST /pipelines/add`. Nothing is fetched.
+pub async fn add() -> Result<HttpResponse, Error> {
+    Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
+}
+
+/// `POST /pipelines/upload`. The file is read away, so that the client gets to see the answer, and nothing is kept of it.
+pub async fn upload(payload: web::Payload) -> Result<HttpResponse, Error> {
+    json::read(payload.into_inner(), 1 << 20).await?;
+    Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
+}
+
+/// Which pipe is to be deleted.
+#[derive(Deserialize)]
+pub struct Delete {
+    id: String,
+}
+
+impl JsonBody for Delete {
+    const LIMIT: usize = 64 << 10;
+}
+
+/// `DELETE /pipelines/delete`.
+pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpResponse, Error> {
+    let Json(Delete { id }) = body;
+    match state.registry.slot(&id) {
+        Some(_) => Err(Error::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("`{id}` is compiled in and cannot be deleted"),
+        )),
+        None => Err(Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"))),
+    }
+}
+
+/// `POST /pipelines/reload`: reads `valves.toml` and what was saved again. A pipe whose files cannot be so stays as it is.
+pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, Error> {
+    for slot in state.registry.slots() {
+        Arc::clone(slot).reload().await?;
+    }
+    Ok(HttpResponse::Ok().json(json!({"message": "Pipelines reloaded successfully."})))
+}

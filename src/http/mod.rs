@@ -1,0 +1,115 @@
+//! Everything that knows HTTP: one file a resource, and the one table of routes.
+
+mod auth;
+mod chat;
+mod embeddings;
+mod error;
+mod filters;
+mod frames;
+mod health;
+mod identity;
+mod json;
+mod manage;
+mod models;
+mod record;
+mod surrogates;
+mod valves;
+
+pub use auth::Key;
+
+use crate::{drain::Drain, registry::Registry};
+use actix_web::{
+    http::Method,
+    web::{self, ServiceConfig},
+};
+use error::HttpError;
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What every handler may need.
+pub struct State {
+    /// The pipes.
+    pub registry: Arc<Registry>,
+    /// Who may come in.
+    pub key: Key,
+    /// How far the host is with leaving.
+    pub drain: Drain,
+    /// When the host was started, in seconds since 1970: the `created` of its models.
+    pub started: u64,
+}
+
+impl State {
+    /// The state of a host that starts now.
+    pub fn new(registry: Registry, key: Key) -> Self {
+        Self { registry: Arc::new(registry), key, drain: Drain::default(), started: unix_seconds() }
+    }
+}
+
+/// Now, in seconds since 1970.
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// One route. Each is served with and without `/v1`.
+pub struct Route {
+    /// The one method that it takes.
+    pub method: Method,
+    /// The path, without `/v1`.
+    pub path: &'static str,
+    /// Whether it is served without a key.
+    pub open: bool,
+    handler: fn() -> actix_web::Route,
+}
+
+const fn open(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, open: true, handler }
+}
+
+const fn locked(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, open: false, handler }
+}
+
+/// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is not its action.
+pub const ROUTES: &[Route] = &[
+    open(Method::GET, "/", || web::get().to(health::root)),
+    open(Method::GET, "/health", || web::get().to(health::live)),
+    open(Method::GET, "/healthz", || web::get().to(health::live)),
+    open(Method::GET, "/health/live", || web::get().to(health::live)),
+    open(Method::GET, "/readyz", || web::get().to(health::ready)),
+    open(Method::GET, "/health/ready", || web::get().to(health::ready)),
+    locked(Method::GET, "/models", || web::get().to(models::list)),
+    locked(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
+    locked(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
+    locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
+    locked(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),
+    locked(Method::DELETE, "/pipelines/delete", || web::delete().to(manage::delete)),
+    locked(Method::POST, "/pipelines/reload", || web::post().to(manage::reload)),
+    locked(Method::POST, "/{id:.+}/filter/inlet", || web::post().to(filters::inlet)),
+    locked(Method::POST, "/{id:.+}/filter/outlet", || web::post().to(filters::outlet)),
+    locked(Method::GET, "/{id:.+}/valves/spec", || web::get().to(valves::spec)),
+    locked(Method::POST, "/{id:.+}/valves/update", || web::post().to(valves::update)),
+    locked(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
+];
+
+/// Puts every route in its place.
+pub fn routes(config: &mut ServiceConfig) {
+    for prefix in ["/v1", ""] {
+        for route in ROUTES {
+            let path = format!("{prefix}{}", route.path);
+            let path = if path == "/v1/" { "/v1" } else { &path };
+            config.service(
+                web::resource(path)
+                    .route((route.handler)())
+                    .default_service(web::to(HttpError::wrong_method)),
+            );
+        }
+    }
+}
+
+pub use auth::authorize;
+pub use error::HttpError as Error;
+pub use record::record;

@@ -1,0 +1,167 @@
+//! What is kept of a request: its id, its place among those under way, and one log line when its answer has ended.
+
+use super::{Error, State};
+use crate::drain::InFlight;
+use actix_web::{
+    HttpMessage, HttpResponse,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    web::{self, Bytes},
+};
+use futures_util::FutureExt;
+use pipe_sdk::Usage;
+use std::{
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// One request, from its head to the end of its answer. The line is logged when the last holder lets go.
+pub struct Record {
+    id: String,
+    method: String,
+    path: String,
+    started: Instant,
+    outcome: Mutex<Outcome>,
+    _in_flight: Option<InFlight>,
+}
+
+/// What came of a request.
+#[derive(Default)]
+pub struct Outcome {
+    status: Option<u16>,
+    /// Whether the answer was sent to its end.
+    complete: bool,
+    /// The model that was asked for, if the host has it.
+    pub model: Option<String>,
+    /// Until the first chunk of the answer.
+    pub first_chunk: Option<Duration>,
+    /// What the answer cost.
+    pub usage: Option<Usage>,
+    /// What went wrong after the answer had begun.
+    pub late_error: Option<String>,
+}
+
+impl Record {
+    fn new(request: &ServiceRequest) -> Self {
+        let state = request.app_data::<web::Data<State>>();
+        let is_probe = request.path().contains("/health");
+        Self {
+            id: request_id(request.headers()),
+            method: request.method().to_string(),
+            path: request.path().to_owned(),
+            started: Instant::now(),
+            outcome: Mutex::default(),
+            _in_flight: state.filter(|_| !is_probe).map(|state| state.drain.enter()),
+        }
+    }
+
+    /// Since the request came.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// What is known of the outcome, to be added to.
+    pub fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, status: u16, headers: &mut HeaderMap) {
+        self.outcome().status = Some(status);
+        let seconds = HeaderValue::from(self.elapsed().as_secs());
+        headers.insert(HeaderName::from_static("x-process-time"), seconds);
+        if let Ok(id) = HeaderValue::from_str(&self.id) {
+            headers.insert(HeaderName::from_static("x-request-id"), id);
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let outcome = std::mem::take(&mut *self.outcome());
+        let usage = outcome.usage.unwrap_or_default();
+        tracing::info!(
+            request.id = self.id,
+            method = self.method,
+            path = self.path,
+            // 499 is what proxies log for a client that left before it had an answer.
+            status = outcome.status.unwrap_or(499),
+            complete = outcome.complete,
+            duration_ms = self.elapsed().as_millis() as u64,
+            first_chunk_ms = outcome.first_chunk.map(|first| first.as_millis() as u64),
+            model = outcome.model,
+            prompt_tokens = outcome.usage.map(|_| usage.prompt_tokens),
+            completion_tokens = outcome.usage.map(|_| usage.completion_tokens),
+            late_error = outcome.late_error,
+            "Answered {} {}.",
+            self.method,
+            self.path,
+        );
+    }
+}
+
+/// The caller's own id if it is fit for a header and a log, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let sent = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    let fit = sent.filter(|id| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    fit.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// Keeps a record of the request, and turns a panic on its way into an answer.
+pub async fn record(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let record = Arc::new(Record::new(&request));
+    request.extensions_mut().insert(Arc::clone(&record));
+    let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+    match answered.unwrap_or_else(|_| Err(Error::panicked().into())) {
+        Ok(mut response) => {
+            record.begin(response.status().as_u16(), response.headers_mut());
+            Ok(response.map_body(|_, body| Recorded { body: Box::pin(body), record }.boxed()))
+        }
+        Err(error) => {
+            let mut response: HttpResponse = error.error_response();
+            record.begin(response.status().as_u16(), response.headers_mut());
+            record.outcome().complete = true;
+            Err(actix_web::error::InternalError::from_response("", response).into())
+        }
+    }
+}
+
+/// A body that holds its request's record until it ends.
+struct Recorded<B> {
+    body: Pin<Box<B>>,
+    record: Arc<Record>,
+}
+
+impl<B: MessageBody> MessageBody for Recorded<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        let size = self.body.size();
+        if size.is_eof() {
+            self.record.outcome().complete = true;
+        }
+        size
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, B::Error>>> {
+        let polled = self.body.as_mut().poll_next(cx);
+        let is_whole =
+            matches!((&polled, self.body.size()), (Poll::Ready(Some(Ok(_))), BodySize::Sized(_)));
+        if is_whole || matches!(polled, Poll::Ready(None)) {
+            self.record.outcome().complete = true;
+        }
+        polled
+    }
+}

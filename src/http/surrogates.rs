@@ -1,0 +1,54 @@
+//! Half characters: JSON that JavaScript and Python write and Rust cannot read.
+//!
+//! Open WebUI's texts may hold lone surrogates as escapes, `"\ud83d"` (contract §0.16). They are no characters, so each becomes
+//! the replacement character, in place: the escapes are equally long.
+
+/// The same JSON with every lone surrogate replaced; `None` when there is none.
+pub fn repaired(json: &[u8]) -> Option<Vec<u8>> {
+    let mut repaired: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(backslash) =
+        json.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\\'))
+    {
+        let start = at + backslash;
+        at = start + 2;
+        match (unit(json, start), unit(json, start + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at = start + 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                let copy = repaired.get_or_insert_with(|| json.to_vec());
+                copy[start..start + 6].copy_from_slice(br"\ufffd");
+                at = start + 6;
+            }
+            _ => {}
+        }
+    }
+    repaired
+}
+
+/// The UTF-16 unit of the escape `\uXXXX` at this place.
+fn unit(json: &[u8], at: usize) -> Option<u16> {
+    let digits = json.get(at..at + 6)?.strip_prefix(br"\u")?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lone_surrogates_are_replaced_and_all_else_stays() {
+        for (sent, read) in [
+            (r#""\ud83d""#, Some(r#""\ufffd""#)),
+            (r#""a\uDE00b""#, Some(r#""a\ufffdb""#)),
+            (r#""\ud83d\ud83d\ude00""#, Some(r#""\ufffd\ud83d\ude00""#)),
+            (r#""\ud83d\n""#, Some(r#""\ufffd\n""#)),
+            (r#""\ud83d\ude00""#, None),
+            (r#""\\ud83d""#, None),
+            (r#""\\\ud83d""#, Some(r#""\\\ufffd""#)),
+            (r#""\u00e4""#, None),
+            (r#""\ud8"#, None),
+        ] {
+            assert_eq!(repaired(sent.as_bytes()).as_deref(), read.map(str::as_bytes), "{sent}");
+        }
+    }
+}

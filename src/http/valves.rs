@@ -1,0 +1,43 @@
+//! Valves as Open WebUI's admin page reads and turns them (contract §1.5, §4).
+
+use super::{
+    Error, State,
+    json::{Json, JsonBody},
+};
+use crate::{slot::Slot, valves::Values};
+use actix_web::{HttpResponse, http::StatusCode, web};
+use std::sync::Arc;
+
+impl JsonBody for Values {
+    const LIMIT: usize = 1 << 20;
+}
+
+/// `GET /{id}/valves`.
+pub async fn values(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(slot(&state, &id)?.valves()))
+}
+
+/// `GET /{id}/valves/spec`.
+pub async fn spec(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(slot(&state, &id)?.spec().wire()))
+}
+
+/// `POST /{id}/valves/update`.
+pub async fn update(
+    state: web::Data<State>,
+    id: web::Path<String>,
+    posted: Json<Values>,
+) -> Result<HttpResponse, Error> {
+    let slot = Arc::clone(slot(&state, &id)?);
+    let turned = slot.turn(posted.0).await;
+    if let Err(error) = &turned {
+        // Open WebUI shows an admin no more than "Pipeline not found" (contract §0.1), so the reason stands in the log.
+        tracing::warn!(pipe.id = %id, "Refused to turn valves of `{id}`: {error}.");
+    }
+    Ok(HttpResponse::Ok().json(turned?))
+}
+
+fn slot<'a>(state: &'a State, id: &str) -> Result<&'a Arc<dyn Slot>, Error> {
+    let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
+    state.registry.slot(id).ok_or_else(unknown)
+}

@@ -1,0 +1,14 @@
+//! pipewright: the Open WebUI Pipelines host.
+//!
+//! [`app::App`] is the whole; [`http`] is what clients see, [`registry`] and [`slot`] hold the pipes, [`valves`] what admins turn. The contract
+//! with pipes is the crate `pipe_sdk`; the list of pipes is [`pipes::PIPES`].
+
+pub mod app;
+pub mod drain;
+pub mod http;
+pub mod log;
+pub mod pipes;
+pub mod registry;
+pub mod settings;
+pub mod slot;
+pub mod valves;

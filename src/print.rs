@@ -1,0 +1,64 @@
+//! What is printed for people.
+
+use pipewright::{
+    pipes::PIPES,
+    settings::{DEFAULT_KEY, Settings},
+    slot::Site,
+    valves::{Saved, example as example_file},
+};
+use std::{
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+};
+
+/// Prints where the host is and how to use it.
+pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
+    let host =
+        if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
+    let url = format!("http://{}", SocketAddr::new(host, address.port()));
+    let key = if settings.api_key == DEFAULT_KEY { DEFAULT_KEY } else { "$PIPELINES_API_KEY" };
+    let mut out = io::stdout().lock();
+    writeln!(out, "pipewright {} serves at {url}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "Add it to Open WebUI: Admin Panel > Settings > Connections > OpenAI API > +")?;
+    writeln!(out, "  URL  {url}")?;
+    writeln!(out, "  Key  {key}")?;
+    writeln!(out, "Try it:")?;
+    writeln!(out, "  curl -s {url}/models -H 'Authorization: Bearer {key}'")?;
+    if settings.demo {
+        let model = "bedrock_models.us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+        let body = format!(
+            r#"{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}"#
+        );
+        writeln!(
+            out,
+            "  curl -sN {url}/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{body}'"
+        )?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Prints every valve, masked, with its value and its source.
+pub fn valves(site: &Site) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for pipe in PIPES {
+        let spec = (pipe.spec)();
+        let found = Saved::of(&site.folder, pipe.id).peek();
+        let (values, sources, faults) = site.layers(pipe.id, &spec)?.merged(&spec, &found);
+        writeln!(out, "[{}]", pipe.id)?;
+        for (name, value) in spec.shown(&values) {
+            let source = sources.get(&name).map_or("default", |source| source.name());
+            writeln!(out, "{:<44} # {source}", format!("{name} = {value}"))?;
+        }
+        for fault in faults {
+            writeln!(out, "# fault: {}: {}", fault.valve, fault.rule)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// Prints `valves.example.toml`.
+pub fn example() -> anyhow::Result<()> {
+    let specs: Vec<_> = PIPES.iter().map(|pipe| (pipe.id, (pipe.spec)())).collect();
+    let text = example_file(specs.iter().map(|(id, spec)| (*id, spec)));
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+}

@@ -1,0 +1,103 @@
+//! The host's own settings, from flags and the environment, read once.
+
+use crate::{slot::Site, valves::Pins};
+use clap::{Args, Parser, Subcommand};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+/// The key that the reference server has by default. Everybody knows it, so it opens only to private peers.
+pub const DEFAULT_KEY: &str = "0p3n-w3bu!";
+
+/// The Open WebUI Pipelines host written in Rust, with Amazon Bedrock on board.
+///
+/// Add the printed address and key to Open WebUI as a connection: the pipes appear as models, their valves in the admin page. To any other
+/// client it is an OpenAI-compatible server.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do; without a word, serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What the binary can do beside serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print every valve, masked, with its value and where it came from.
+    Valves {
+        /// Print `valves.example.toml` instead: every valve with its help text and default.
+        #[arg(long)]
+        example: bool,
+    },
+    /// Ask a running host on this machine for its health; the exit code tells.
+    Health,
+}
+
+/// The host's own settings.
+#[derive(Clone, Debug, Args)]
+pub struct Settings {
+    /// The address to listen on.
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    pub host: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, env = "PORT", default_value_t = 9099)]
+    pub port: u16,
+    /// The key that clients must send. The default is the reference server's, and opens only to private peers.
+    #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true)]
+    pub api_key: String,
+    /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
+    #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
+    pub pipelines_dir: PathBuf,
+    /// The operator's valves; it need not exist.
+    #[arg(long, env = "VALVES_FILE", default_value = "./valves.toml")]
+    pub valves_file: PathBuf,
+    /// How much to log: `DEBUG`, `INFO`, `WARNING` or `ERROR`. `RUST_LOG` says it more finely.
+    #[arg(long, env = "GLOBAL_LOG_LEVEL", default_value = "INFO")]
+    pub log_level: String,
+    /// How many threads serve requests; 0 takes one a core.
+    #[arg(long, env = "WORKERS", default_value_t = 0)]
+    pub workers: usize,
+    /// How many seconds answers under way may go on after SIGTERM.
+    #[arg(long, env = "DRAIN_SECONDS", default_value_t = 30)]
+    pub drain_seconds: u64,
+    /// Serve a Bedrock emulator in place of AWS: no account, no cost.
+    #[arg(long)]
+    pub demo: bool,
+    /// Let the demo's models be answered by this OpenAI-compatible server, as in `http://127.0.0.1:11434/v1` (plain http).
+    #[arg(long, requires = "demo", value_name = "URL")]
+    pub demo_relay: Option<String>,
+    /// The model that the relay is asked for; without it, the relay's first.
+    #[arg(long, requires = "demo_relay", value_name = "MODEL")]
+    pub demo_relay_model: Option<String>,
+}
+
+impl Settings {
+    /// How long answers under way may go on after SIGTERM.
+    pub fn drain_limit(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
+    /// Where pipes find their valves.
+    pub fn site(&self, pins: Pins) -> Site {
+        Site {
+            folder: self.pipelines_dir.clone(),
+            file: self.valves_file.clone(),
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            pins,
+        }
+    }
+}
+
+/// Variables of the reference server that mean nothing here.
+pub const IGNORED: [&str; 4] = [
+    "PIPELINES_URLS",
+    "PIPELINES_REQUIREMENTS_PATH",
+    "RESET_PIPELINES_DIR",
+    "INSTALL_FRONTMATTER_REQUIREMENTS",
+];

@@ -1,0 +1,364 @@
+//! One running pipe: its type erased, its valves swapped whole.
+//!
+//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which [`Fitting`] gives to every pipe. This is the
+//! only place where valves pass between JSON and a pipe's own struct.
+
+use crate::valves::{Layers, Pins, Saved, Sources, Spec, Update, Values};
+use arc_swap::ArcSwap;
+use futures_util::{FutureExt, future::BoxFuture};
+use pipe_sdk::{
+    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Pipe, PipeError, Result, Serves,
+    User, Valves,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap, io, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
+};
+use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
+
+/// A pipe that takes longer to start is tried again when its valves are turned.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// One line of [`PIPES`](crate::pipes::PIPES).
+#[derive(Clone, Copy)]
+pub struct Registration {
+    /// [`Pipe::ID`].
+    pub id: &'static str,
+    /// What can be turned.
+    pub spec: fn() -> Spec,
+    /// Starts the pipe.
+    pub start: fn(Site) -> BoxFuture<'static, Arc<dyn Slot>>,
+}
+
+impl Registration {
+    /// The registration of this pipe. An id that the wire could not split does not compile.
+    pub const fn of<P: Pipe>() -> Self {
+        const { assert!(is_wire_id(P::ID), "a pipe's id is made of letters, digits, `_` and `-`") };
+        Self {
+            id: P::ID,
+            spec: Spec::of::<P::Valves>,
+            start: |site| Box::pin(Fitting::<P>::start(site)),
+        }
+    }
+}
+
+const fn is_wire_id(id: &str) -> bool {
+    let (bytes, mut at) = (id.as_bytes(), 0);
+    while at < bytes.len() {
+        if !(bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_' || bytes[at] == b'-') {
+            return false;
+        }
+        at += 1;
+    }
+    !bytes.is_empty()
+}
+
+/// Where a pipe finds its valves.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// The data folder; what the UI saves stands in `<folder>/<pipe>/valves.json`.
+    pub folder: PathBuf,
+    /// The operator's `valves.toml`; it need not exist.
+    pub file: PathBuf,
+    /// The environment, whose variables pin valves.
+    pub environment: BTreeMap<String, String>,
+    /// What else pins valves.
+    pub pins: Pins,
+}
+
+impl Site {
+    /// The layers that do not change while the host runs.
+    pub fn layers(&self, pipe: &str, spec: &Spec) -> anyhow::Result<Layers> {
+        let mut pins = Pins::default();
+        pins.add_environment(pipe, spec, |name| self.environment.get(name).cloned())?;
+        Layers::read(pipe, spec, &self.file, &pins.followed_by(&self.pins))
+    }
+}
+
+/// One pipe as the registry holds it: [`Pipe`], with its type forgotten.
+pub trait Slot: Send + Sync {
+    /// [`Pipe::ID`].
+    fn id(&self) -> &'static str;
+    /// [`Pipe::NAME`].
+    fn name(&self) -> &'static str;
+    /// What can be turned.
+    fn spec(&self) -> &Spec;
+    /// The values in force, as they may be shown.
+    fn valves(&self) -> Values;
+    /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all is as it was.
+    fn turn(self: Arc<Self>, posted: Values) -> BoxFuture<'static, Result<Values>>;
+    /// Reads the files again and builds the next pipe from them.
+    fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
+    /// What the running pipe serves; `None` when it could not start.
+    fn serves(&self) -> Option<Serves>;
+    /// Why the pipe does not run, or not well.
+    fn trouble(&self) -> Option<String>;
+    /// [`Pipe::discovered`].
+    fn discovered(&self) -> BoxFuture<'static, ()>;
+    /// [`Pipe::pipe`].
+    fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>>;
+    /// [`Pipe::embed`].
+    fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
+    /// [`Pipe::inlet`].
+    fn inlet(&self, body: FilterBody, user: Option<User>)
+    -> BoxFuture<'static, Result<FilterBody>>;
+    /// [`Pipe::outlet`].
+    fn outlet(
+        &self,
+        body: FilterBody,
+        user: Option<User>,
+    ) -> BoxFuture<'static, Result<FilterBody>>;
+    /// [`Pipe::on_shutdown`].
+    fn shutdown(&self) -> BoxFuture<'static, ()>;
+}
+
+/// A pipe in its place, with the valves that it runs on.
+struct Fitting<P: Pipe> {
+    site: Site,
+    spec: Spec,
+    saved: Saved,
+    state: ArcSwap<State<P>>,
+    /// Held while valves are turned, so that two updates cannot interleave.
+    turning: Arc<Mutex<()>>,
+}
+
+/// What a pipe is at one moment. It never changes; the next one takes its place.
+struct State<P> {
+    settings: Settings,
+    /// The running pipe, or why there is none.
+    pipe: Result<Arc<P>, String>,
+}
+
+/// The valves of one moment, and where they came from.
+#[derive(Clone, Default)]
+struct Settings {
+    layers: Layers,
+    saved: Values,
+    values: Values,
+    sources: Sources,
+    /// What in the layers cannot be so.
+    faults: Vec<Fault>,
+    /// What was wrong with the files.
+    trouble: Option<String>,
+}
+
+impl Settings {
+    fn of(spec: &Spec, layers: Layers, saved: Values, trouble: Option<String>) -> Self {
+        let (values, sources, faults) = layers.merged(spec, &saved);
+        Self { layers, saved, values, sources, faults, trouble }
+    }
+
+    /// What stands in the files.
+    fn found<P: Pipe>(site: &Site, spec: &Spec, saved: &Saved) -> anyhow::Result<Self> {
+        let found = saved.load();
+        Ok(Self::of(spec, site.layers(P::ID, spec)?, found.values, found.trouble))
+    }
+
+    /// The pipe's own struct.
+    fn typed<V: Valves>(&self) -> Result<V> {
+        if !self.faults.is_empty() {
+            return Err(PipeError::BadValves(self.faults.clone()));
+        }
+        // The layers were read by the struct's own schema; a type that says one thing and reads another is a defect of the pipe.
+        let valves: V = serde_json::from_value(Value::Object(self.values.clone()))
+            .map_err(|_| PipeError::internal("the valves do not fit their own schema"))?;
+        let faults = valves.faults();
+        if faults.is_empty() { Ok(valves) } else { Err(PipeError::BadValves(faults)) }
+    }
+}
+
+impl<P: Pipe> Fitting<P> {
+    async fn start(site: Site) -> Arc<dyn Slot> {
+        let spec = Spec::of::<P::Valves>();
+        let saved = Saved::of(&site.folder, P::ID);
+        let (settings, pipe) = match Settings::found::<P>(&site, &spec, &saved) {
+            Ok(settings) => {
+                let pipe = Self::build(None, &settings)
+                    .await
+                    .map(Arc::new)
+                    .map_err(|error| error.to_string());
+                (settings, pipe)
+            }
+            Err(error) => (
+                Settings::of(&spec, Layers::built_in(&spec), Values::new(), None),
+                Err(format!("{error:#}")),
+            ),
+        };
+        if let Some(trouble) = &settings.trouble {
+            tracing::error!(pipe.id = P::ID, "Restored the valves of `{}`: {trouble}.", P::ID);
+        }
+        if let Err(trouble) = &pipe {
+            tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
+        }
+        let state = ArcSwap::from_pointee(State { settings, pipe });
+        Arc::new(Self { site, spec, saved, state, turning: Arc::default() })
+    }
+
+    /// Builds the next running pipe; a panic of the pipe's is an error like any other.
+    async fn build(running: Option<&P>, settings: &Settings) -> Result<P> {
+        let valves = settings.typed()?;
+        let build = async {
+            match running {
+                Some(pipe) => pipe.on_valves_updated(valves).await,
+                None => P::on_startup(valves).await,
+            }
+        };
+        match timeout(START_LIMIT, AssertUnwindSafe(build).catch_unwind()).await {
+            Ok(Ok(built)) => built,
+            Ok(Err(_)) => Err(PipeError::internal("the pipe panicked while it was built")),
+            Err(_) => Err(PipeError::Timeout(format!(
+                "it was not built within {} s",
+                START_LIMIT.as_secs()
+            ))),
+        }
+    }
+
+    async fn next(&self, state: &State<P>, settings: &Settings) -> Result<Arc<P>> {
+        Self::build(state.pipe.as_deref().ok(), settings).await.map(Arc::new)
+    }
+
+    fn running(&self) -> Result<Arc<P>> {
+        let not_running = |trouble: &String| PipeError::Unavailable {
+            message: format!("`{}` is not running: {trouble}", P::ID),
+            retry_after: None,
+        };
+        self.state.load().pipe.as_ref().map(Arc::clone).map_err(not_running)
+    }
+
+    /// Hands the running pipe to `then`; the answer keeps it, whatever is swapped in meanwhile.
+    fn with<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        then: impl FnOnce(Arc<P>) -> F + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let running = self.running();
+        Box::pin(async { then(running?).await })
+    }
+}
+
+impl<P: Pipe> Slot for Fitting<P> {
+    fn id(&self) -> &'static str {
+        P::ID
+    }
+
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn valves(&self) -> Values {
+        self.spec.shown(&self.state.load().settings.values)
+    }
+
+    fn turn(self: Arc<Self>, posted: Values) -> BoxFuture<'static, Result<Values>> {
+        Box::pin(async move {
+            let turning = Arc::clone(&self.turning).lock_owned().await;
+            let state = self.state.load_full();
+            let Settings { layers, saved, values, sources, .. } = &state.settings;
+            let update = Update { spec: &self.spec, values, sources, saved };
+            let saved = update.posted(posted).map_err(PipeError::BadValves)?;
+            let settings = Settings::of(&self.spec, layers.clone(), saved, None);
+            let strayed = update.strayed(&settings.values);
+            if !strayed.is_empty() {
+                return Err(PipeError::BadValves(strayed));
+            }
+            let pipe = self.next(&state, &settings).await?;
+            let shown = self.spec.shown(&settings.values);
+            // Once begun, saving and swapping end together, even if the admin leaves meanwhile.
+            let finish = move || {
+                self.saved.save(&settings.saved)?;
+                self.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
+                drop(turning);
+                io::Result::Ok(())
+            };
+            spawn_blocking(finish)
+                .await
+                .map_err(PipeError::internal)?
+                .map_err(|error| unsaved(&error))?;
+            tracing::info!(pipe.id = P::ID, "Turned valves of `{}`.", P::ID);
+            Ok(shown)
+        })
+    }
+
+    fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move {
+            let _turning = self.turning.lock().await;
+            let settings =
+                Settings::found::<P>(&self.site, &self.spec, &self.saved).map_err(|error| {
+                    PipeError::BadValves(vec![Fault::new(P::ID, format!("{error:#}"))])
+                })?;
+            let pipe = self.next(&self.state.load(), &settings).await?;
+            self.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
+            Ok(())
+        })
+    }
+
+    fn serves(&self) -> Option<Serves> {
+        self.running().ok().map(|pipe| pipe.serves())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let state = self.state.load();
+        match &state.pipe {
+            Ok(pipe) => pipe.trouble().or_else(|| state.settings.trouble.clone()),
+            Err(trouble) => Some(trouble.clone()),
+        }
+    }
+
+    fn discovered(&self) -> BoxFuture<'static, ()> {
+        let running = self.running();
+        Box::pin(async {
+            if let Ok(pipe) = running {
+                pipe.discovered().await;
+            }
+        })
+    }
+
+    fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
+        self.with(|pipe| pipe.pipe(call))
+    }
+
+    fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>> {
+        self.with(|pipe| pipe.embed(call))
+    }
+
+    fn inlet(
+        &self,
+        body: FilterBody,
+        user: Option<User>,
+    ) -> BoxFuture<'static, Result<FilterBody>> {
+        self.with(|pipe| async move { pipe.inlet(body, user).await })
+    }
+
+    fn outlet(
+        &self,
+        body: FilterBody,
+        user: Option<User>,
+    ) -> BoxFuture<'static, Result<FilterBody>> {
+        self.with(|pipe| async move { pipe.outlet(body, user).await })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'static, ()> {
+        let running = self.running();
+        Box::pin(async {
+            if let Ok(pipe) = running {
+                pipe.on_shutdown().await;
+            }
+        })
+    }
+}
+
+/// A save that failed, in an admin's words. The running valves and the file are as they were.
+fn unsaved(error: &io::Error) -> PipeError {
+    tracing::error!(%error, "The valves could not be saved.");
+    let why = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
+        io::ErrorKind::ReadOnlyFilesystem => "the data folder is read-only",
+        io::ErrorKind::PermissionDenied => "the host may not write to its data folder",
+        _ => "the data folder cannot be written to",
+    };
+    let message = format!("the valves were not saved, and nothing was changed: {why}");
+    PipeError::Refused { status: 507, message, retry_after: None }
+}

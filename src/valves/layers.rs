@@ -1,0 +1,208 @@
+//! Where values come from. The later wins: built-in < `valves.toml` < saved by the UI < environment.
+//!
+//! figment merges the layers and keeps the provenance of every value, so that we can say why a valve is as it is, and which
+//! environment variable pins it.
+
+use super::{Spec, Values, reading::Reading};
+use anyhow::Context;
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    providers::{Format, Toml},
+    value::{Dict, Map},
+};
+use pipe_sdk::Fault;
+use serde_json::Value;
+use std::{collections::BTreeMap, path::Path};
+
+/// The layers of one pipe's valves, lowest first.
+#[derive(Clone, Default)]
+pub struct Layers(Vec<Layer>);
+
+#[derive(Clone)]
+struct Layer {
+    source: Source,
+    values: Values,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The default of the pipe's struct.
+    BuiltIn,
+    /// The operator's file.
+    File,
+    /// The admin page.
+    Saved,
+    /// An environment variable, or a flag, of this name. It pins the valve: the page cannot change it.
+    Pinned(String),
+}
+
+impl Source {
+    /// What people read.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn => "default",
+            Self::File => "valves.toml",
+            Self::Saved => "saved in the UI",
+            Self::Pinned(name) => name,
+        }
+    }
+
+    fn parse(name: &str) -> Self {
+        let known = [Self::BuiltIn, Self::File, Self::Saved];
+        known
+            .into_iter()
+            .find(|source| source.name() == name)
+            .unwrap_or_else(|| Self::Pinned(name.into()))
+    }
+}
+
+/// Where each value came from, by valve.
+pub type Sources = BTreeMap<String, Source>;
+
+/// Values from outside that pin valves: by pipe, then valve, the value and the name that pins it.
+#[derive(Clone, Debug, Default)]
+pub struct Pins(Vec<Pin>);
+
+#[derive(Clone, Debug)]
+struct Pin {
+    pipe: String,
+    valve: String,
+    name: String,
+    value: String,
+}
+
+impl Pins {
+    /// The same with one more: `valve` of `pipe` has `value`, because `name` says so.
+    #[must_use]
+    pub fn with(mut self, pipe: &str, valve: &str, name: &str, value: impl Into<String>) -> Self {
+        self.0.push(Pin {
+            pipe: pipe.into(),
+            valve: valve.into(),
+            name: name.into(),
+            value: value.into(),
+        });
+        self
+    }
+
+    /// These, and then those, which win.
+    #[must_use]
+    pub fn followed_by(mut self, later: &Self) -> Self {
+        self.0.extend(later.0.iter().cloned());
+        self
+    }
+
+    /// What this environment pins of a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so does the content of the file named by
+    /// `ECHO_PREFIX_FILE`.
+    pub fn add_environment(
+        &mut self,
+        pipe: &str,
+        spec: &Spec,
+        get: impl Fn(&str) -> Option<String>,
+    ) -> anyhow::Result<()> {
+        for property in spec.properties() {
+            let name = format!("{pipe}_{}", property.name).to_uppercase().replace('-', "_");
+            let file_name = format!("{name}_FILE");
+            let value = match (get(&name), get(&file_name)) {
+                (Some(value), _) => Some((name, value)),
+                (None, Some(path)) => {
+                    let value = std::fs::read_to_string(path)
+                        .with_context(|| format!("cannot read the file that {file_name} names"))?;
+                    Some((file_name, value.trim_end().to_owned()))
+                }
+                (None, None) => None,
+            };
+            if let Some((name, value)) = value.filter(|(_, value)| !value.is_empty()) {
+                *self = std::mem::take(self).with(pipe, &property.name, &name, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Layers {
+    /// The pipe's own defaults and nothing else.
+    pub fn built_in(spec: &Spec) -> Self {
+        Self(vec![Layer { source: Source::BuiltIn, values: spec.defaults() }])
+    }
+
+    /// The layers that do not change while the host runs: the file (if there is one) and the pins.
+    pub fn read(pipe: &str, spec: &Spec, file: &Path, pins: &Pins) -> anyhow::Result<Self> {
+        let mut layers = Self::built_in(spec);
+        let tables: BTreeMap<String, Value> = Figment::from(Toml::file(file))
+            .extract()
+            .map_err(|error| anyhow::anyhow!("{}: {}", file.display(), error.kind))?;
+        if let Some(Value::Object(values)) = tables.get(pipe) {
+            layers.0.push(Layer { source: Source::File, values: values.clone() });
+        }
+        for pin in pins.0.iter().filter(|pin| pin.pipe == pipe) {
+            let values = Values::from_iter([(pin.valve.clone(), pin.value.clone().into())]);
+            layers.0.push(Layer { source: Source::Pinned(pin.name.clone()), values });
+        }
+        Ok(layers)
+    }
+
+    /// All layers merged, with what was saved between the file and the pins; and what in them cannot be so.
+    ///
+    /// A value that breaks its rule is left out, so that what remains can be shown and mended.
+    pub fn merged(&self, spec: &Spec, saved: &Values) -> (Values, Sources, Vec<Fault>) {
+        let saved = Layer { source: Source::Saved, values: saved.clone() };
+        let (pins, below): (Vec<_>, Vec<_>) =
+            self.0.iter().partition(|layer| matches!(layer.source, Source::Pinned(_)));
+        let mut faults = Vec::new();
+        let mut figment = Figment::new();
+        for layer in below.into_iter().chain([&saved]).chain(pins) {
+            figment = figment.merge(layer.checked(spec, &mut faults));
+        }
+        let (values, sources) =
+            spec.properties().map(|property| valve(&figment, &property.name)).unzip();
+        (values, sources, faults)
+    }
+}
+
+fn valve(figment: &Figment, name: &str) -> ((String, Value), (String, Source)) {
+    let value = figment.extract_inner(name).unwrap_or_default();
+    let source = figment
+        .find_metadata(name)
+        .map_or(Source::BuiltIn, |metadata| Source::parse(&metadata.name));
+    ((name.to_owned(), value), (name.to_owned(), source))
+}
+
+impl Layer {
+    /// The layer with every value as its valve means it.
+    fn checked(&self, spec: &Spec, faults: &mut Vec<Fault>) -> Self {
+        let mut values = Values::new();
+        for (name, value) in &self.values {
+            let Some(property) = spec.property(name) else {
+                if self.source == Source::File {
+                    faults.push(Fault::new(name, "is no valve of this pipe (valves.toml)"));
+                }
+                continue;
+            };
+            if self.source == Source::BuiltIn {
+                values.insert(name.clone(), value.clone());
+                continue;
+            }
+            match property.read(value.clone()) {
+                Ok(Reading::Value(value)) => _ = values.insert(name.clone(), value),
+                Ok(Reading::Reset) => {}
+                Err(rule) => {
+                    faults.push(Fault::new(name, format!("{rule} ({})", self.source.name())))
+                }
+            }
+        }
+        Self { source: self.source.clone(), values }
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.source.name().to_owned())
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        let values = figment::value::Value::serialize(&self.values)?;
+        let dict = values.into_dict().unwrap_or_default();
+        Ok(Map::from([(Profile::Default, dict)]))
+    }
+}

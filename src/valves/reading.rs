@@ -1,0 +1,125 @@
+//! Reads a value as its valve means it, whatever the form, the environment or a file made of it.
+//!
+//! The form sends back edited numbers as texts, an empty list as `[""]`, "None" as `null` and "None, then Custom" as `""`
+//! (contract §4); the environment knows only texts.
+
+use super::spec::{Kind, Property};
+use serde_json::{Number, Value};
+
+/// What a value means for its valve.
+#[derive(Debug, PartialEq)]
+pub enum Reading {
+    /// This value.
+    Value(Value),
+    /// No value of its own: the layer below decides.
+    Reset,
+}
+
+impl Property {
+    /// What the value means, or the rule that it breaks. The rule never holds the value.
+    pub fn read(&self, value: Value) -> Result<Reading, String> {
+        if matches!(&value, Value::Null)
+            || value.as_str().is_some_and(|text| text.trim().is_empty())
+        {
+            let none = self.nullable && !self.default.is_null();
+            return Ok(if none { Reading::Value(Value::Null) } else { Reading::Reset });
+        }
+        let value = match &self.kind {
+            Kind::Text | Kind::Secret => self.text(value),
+            Kind::Integer => self.integer(&value),
+            Kind::Number => self.number(&value),
+            Kind::Boolean => boolean(&value),
+            Kind::Choice(choices) => choice(&value, choices),
+            Kind::List => self.list(value),
+        }?;
+        Ok(Reading::Value(value))
+    }
+
+    fn text(&self, value: Value) -> Result<Value, String> {
+        let text = scalar(value).ok_or("must be a text")?;
+        let (least, most) = (self.bound("minLength"), self.bound("maxLength"));
+        within(text.chars().count() as f64, least, most)
+            .map_err(|range| format!("must have {range} characters"))?;
+        Ok(text.into())
+    }
+
+    fn integer(&self, value: &Value) -> Result<Value, String> {
+        let number =
+            as_number(value).filter(|number| number.fract() == 0.0 && number.abs() < 2f64.powi(53));
+        let number = number.ok_or("must be a whole number")?;
+        self.in_range(number)?;
+        Ok((number as i64).into())
+    }
+
+    fn number(&self, value: &Value) -> Result<Value, String> {
+        let number = as_number(value).ok_or("must be a number")?;
+        self.in_range(number)?;
+        Ok(Number::from_f64(number).map(Value::Number).ok_or("must be a number")?)
+    }
+
+    fn in_range(&self, number: f64) -> Result<(), String> {
+        within(number, self.bound("minimum"), self.bound("maximum"))
+            .map_err(|range| format!("must be {range}"))
+    }
+
+    fn list(&self, value: Value) -> Result<Value, String> {
+        let items: Vec<String> = match value {
+            Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>(),
+            other => scalar(other).map(|text| text.split(',').map(str::to_owned).collect()),
+        }
+        .ok_or("must be a list of texts, with commas between")?;
+        let items: Vec<_> =
+            items.iter().map(|item| item.trim()).filter(|item| !item.is_empty()).collect();
+        match self.bound("minItems") {
+            Some(least) if (items.len() as f64) < least => {
+                Err(format!("must have at least {least} items"))
+            }
+            _ => Ok(items.into()),
+        }
+    }
+}
+
+fn boolean(value: &Value) -> Result<Value, String> {
+    let word = scalar(value.clone()).unwrap_or_default().to_lowercase();
+    match word.trim() {
+        "true" | "1" | "yes" | "on" => Ok(true.into()),
+        "false" | "0" | "no" | "off" => Ok(false.into()),
+        _ => Err("must be true or false".into()),
+    }
+}
+
+fn choice(value: &Value, choices: &[Value]) -> Result<Value, String> {
+    let same = |choice: &&Value| scalar((*choice).clone()) == scalar(value.clone());
+    let names = || choices.iter().cloned().filter_map(scalar).collect::<Vec<_>>().join(", ");
+    choices.iter().find(same).cloned().ok_or_else(|| format!("must be one of {}", names()))
+}
+
+/// A text, a number or a boolean as text.
+fn scalar(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn as_number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_f64(),
+    };
+    number.filter(|number: &f64| number.is_finite())
+}
+
+/// Whether the number lies in the range; if not, the range in words.
+fn within(number: f64, least: Option<f64>, most: Option<f64>) -> Result<(), String> {
+    match (least, most) {
+        (Some(least), Some(most)) if number < least || number > most => {
+            Err(format!("between {least} and {most}"))
+        }
+        (Some(least), None) if number < least => Err(format!("at least {least}")),
+        (None, Some(most)) if number > most => Err(format!("at most {most}")),
+        _ => Ok(()),
+    }
+}

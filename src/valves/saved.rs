@@ -1,0 +1,158 @@
+//! The file in which the UI's valves are kept: whole after any crash, readable by its owner alone.
+//!
+//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing volume keeps working. The file before
+//! the last save stays beside it as `valves.json.bak`.
+
+use super::Values;
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The saved valves of one pipe.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    folder: PathBuf,
+}
+
+/// What was found at boot.
+#[derive(Debug, Default, PartialEq)]
+pub struct Found {
+    /// The valves, empty if none were saved.
+    pub values: Values,
+    /// What was wrong with the file, and what was done.
+    pub trouble: Option<String>,
+}
+
+impl Saved {
+    /// The place of this pipe's valves in the data folder.
+    pub fn of(data_folder: &Path, pipe: &str) -> Self {
+        Self { folder: data_folder.join(pipe) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("valves.json")
+    }
+
+    fn last_good(&self) -> PathBuf {
+        self.folder.join("valves.json.bak")
+    }
+
+    /// Reads what was saved. A file that cannot be read is moved aside, and the last good one serves in its place.
+    pub fn load(&self) -> Found {
+        match read(&self.path()) {
+            Ok(values) => Found { values: values.unwrap_or_default(), trouble: None },
+            Err(error) => {
+                let aside = self.folder.join("valves.json.corrupt");
+                let kept = match fs::rename(self.path(), &aside) {
+                    Ok(()) => format!("it was moved to {}", aside.display()),
+                    Err(error) => format!("it could not be moved aside ({error})"),
+                };
+                let last_good = read(&self.last_good()).ok().flatten();
+                let instead = if last_good.is_some() {
+                    "the last good file is used"
+                } else {
+                    "nothing saved is used"
+                };
+                let trouble = format!(
+                    "{} cannot be read ({error}); {kept}, {instead}",
+                    self.path().display()
+                );
+                Found { values: last_good.unwrap_or_default(), trouble: Some(trouble) }
+            }
+        }
+    }
+
+    /// What was saved, without a word about what cannot be read, and without touching anything.
+    pub fn peek(&self) -> Values {
+        read(&self.path()).ok().flatten().unwrap_or_default()
+    }
+
+    /// Saves the valves. On an error the file is as it was.
+    ///
+    /// A new file is written and synced under another name, then takes the name in one step, then the folder is synced: whenever
+    /// the machine stops, the file is the old one or the new one.
+    pub fn save(&self, values: &Values) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        if self.path().exists() {
+            self.replace(&self.last_good(), &fs::read(self.path())?)?;
+        }
+        self.replace(&self.path(), &serde_json::to_vec_pretty(values)?)
+    }
+
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let draft = path.with_extension("draft");
+        let written = write_synced(&draft, content).and_then(|()| fs::rename(&draft, path));
+        if written.is_err() {
+            // The draft is of no use to anybody; if it cannot even be removed, the first error is the one to tell.
+            _ = fs::remove_file(&draft);
+        }
+        written.and_then(|()| File::open(&self.folder)?.sync_all())
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Values>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn values(prefix: &str) -> Values {
+        Values::from_iter([("prefix".to_owned(), json!(prefix))])
+    }
+
+    #[test]
+    fn what_was_saved_is_found_again_and_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = Saved::of(folder.path(), "echo");
+        assert_eq!(saved.load(), Found::default());
+        saved.save(&values("a")).unwrap();
+        saved.save(&values("b")).unwrap();
+        assert_eq!(saved.load().values, values("b"));
+        assert_eq!(read(&saved.last_good()).unwrap(), Some(values("a")));
+        assert_eq!(fs::metadata(saved.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_corrupt_file_is_moved_aside_and_the_last_good_one_serves() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = Saved::of(folder.path(), "echo");
+        saved.save(&values("a")).unwrap();
+        saved.save(&values("b")).unwrap();
+        for corrupt in ["", "{", "[]", "null", "\u{0}"] {
+            fs::write(saved.path(), corrupt).unwrap();
+            let found = saved.load();
+            assert_eq!(found.values, values("a"), "{corrupt:?}");
+            assert!(found.trouble.unwrap().contains("valves.json.corrupt"));
+            assert!(!saved.path().exists());
+        }
+    }
+
+    #[test]
+    fn a_save_that_fails_leaves_the_file_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = Saved::of(folder.path(), "echo");
+        saved.save(&values("a")).unwrap();
+        // A folder in the draft's place makes the write fail, for root too.
+        fs::create_dir(saved.path().with_extension("draft")).unwrap();
+        saved.save(&values("b")).unwrap_err();
+        assert_eq!(saved.load().values, values("a"));
+    }
+}

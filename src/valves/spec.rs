@@ -1,0 +1,212 @@
+//! What can be turned: the pipe's schema, flattened to what Open WebUI's form understands.
+//!
+//! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind a `$ref` or `anyOf`
+//! (contract §4). So every property is made plain here, once, and the reading of values goes by the same properties.
+
+use super::Values;
+use pipe_sdk::{Secret, Valves};
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+/// All valves of one pipe, in the order of its struct.
+#[derive(Debug)]
+pub struct Spec {
+    properties: Vec<Property>,
+}
+
+/// One valve.
+#[derive(Debug)]
+pub struct Property {
+    /// The field's name.
+    pub name: String,
+    /// Which values it takes.
+    pub kind: Kind,
+    /// Whether it may be without a value.
+    pub nullable: bool,
+    /// What it has when nobody set it.
+    pub default: Value,
+    /// For a secret that is sent to an address: the valve that holds the address.
+    pub origin: Option<String>,
+    /// What the form gets to see.
+    pub wire: Map<String, Value>,
+}
+
+/// Which values a valve takes.
+#[derive(Debug, PartialEq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A text that never leaves.
+    Secret,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// Yes or no.
+    Boolean,
+    /// One of these.
+    Choice(Vec<Value>),
+    /// Any number of texts.
+    List,
+}
+
+impl Spec {
+    /// The spec of these valves.
+    pub fn of<V: Valves>() -> Self {
+        let settings =
+            SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let schema = settings.into_generator().into_root_schema_for::<V>().to_value();
+        let defaults = serde_json::to_value(V::default()).unwrap_or_default();
+        let properties =
+            schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let property = |(name, schema): (String, Value)| {
+            let default = defaults.get(&name).cloned().unwrap_or_default();
+            Property::new(name, &schema, default)
+        };
+        Self { properties: properties.into_iter().map(property).collect() }
+    }
+
+    /// The valves, in order.
+    pub fn properties(&self) -> impl Iterator<Item = &Property> {
+        self.properties.iter()
+    }
+
+    /// The valve of this name.
+    pub fn property(&self, name: &str) -> Option<&Property> {
+        self.properties.iter().find(|property| property.name == name)
+    }
+
+    /// What every valve has when nobody set it.
+    pub fn defaults(&self) -> Values {
+        self.properties()
+            .map(|property| (property.name.clone(), property.default.clone()))
+            .collect()
+    }
+
+    /// The answer of `/valves/spec`.
+    pub fn wire(&self) -> Value {
+        let properties: Map<_, _> = self
+            .properties()
+            .map(|property| (property.name.clone(), property.wire.clone().into()))
+            .collect();
+        json!({"title": "Valves", "type": "object", "properties": properties})
+    }
+
+    /// The values as they may be shown: in order, secrets masked, unset texts as `null` (the form cannot save an empty text).
+    pub fn shown(&self, values: &Values) -> Values {
+        let show = |property: &Property| {
+            let value = values.get(&property.name).cloned().unwrap_or_default();
+            let value = match (&property.kind, &value) {
+                (Kind::Secret, Value::String(secret)) if !secret.is_empty() => Secret::MASK.into(),
+                (_, Value::String(text)) if text.is_empty() => Value::Null,
+                _ => value,
+            };
+            (property.name.clone(), value)
+        };
+        self.properties().map(show).collect()
+    }
+}
+
+impl Property {
+    fn new(name: String, schema: &Value, default: Value) -> Self {
+        let (plain, nullable) = without_null(schema);
+        let choices = choices(plain);
+        let secret = plain.get("writeOnly").and_then(Value::as_bool).unwrap_or_default();
+        let kind = match (plain["type"].as_str(), choices) {
+            (_, Some(choices)) => Kind::Choice(choices),
+            (Some("integer"), _) => Kind::Integer,
+            (Some("number"), _) => Kind::Number,
+            (Some("boolean"), _) => Kind::Boolean,
+            (Some("array"), _) => Kind::List,
+            _ if secret => Kind::Secret,
+            _ => Kind::Text,
+        };
+        let origin = schema.get("x-origin").and_then(Value::as_str).map(str::to_owned);
+        let wire = wire(&name, schema, plain, &kind, &default);
+        Self { nullable: nullable || secret, name, kind, default, origin, wire }
+    }
+
+    /// A number of the schema, as in `bound("maximum")`.
+    pub fn bound(&self, keyword: &str) -> Option<f64> {
+        self.wire.get(keyword).and_then(Value::as_f64)
+    }
+}
+
+/// The schema without its "or null", and whether there was one. `type: […, "null"]` is undone when it is written.
+fn without_null(schema: &Value) -> (&Value, bool) {
+    let is_null = |schema: &&Value| schema["type"] == "null";
+    match schema.get("anyOf").and_then(Value::as_array) {
+        Some(any) => {
+            let plain = any.iter().find(|schema| !is_null(schema)).unwrap_or(schema);
+            (plain, any.iter().any(|schema| is_null(&schema)))
+        }
+        None => {
+            (schema, schema["type"].as_array().is_some_and(|types| types.contains(&"null".into())))
+        }
+    }
+}
+
+/// The choices of an enum, however the schema spells them.
+fn choices(schema: &Value) -> Option<Vec<Value>> {
+    let of_variants = |variants: &Vec<Value>| {
+        variants.iter().filter_map(|variant| variant.get("const").cloned()).collect()
+    };
+    let listed = schema.get("enum").and_then(Value::as_array).cloned();
+    let choices: Vec<Value> =
+        listed.or_else(|| schema.get("oneOf").and_then(Value::as_array).map(of_variants))?;
+    Some(choices.into_iter().filter(|choice| !choice.is_null()).collect())
+}
+
+/// One property as the form wants it: a title, a plain type, nothing nested, no default for what is secret.
+fn wire(
+    name: &str,
+    schema: &Value,
+    plain: &Value,
+    kind: &Kind,
+    default: &Value,
+) -> Map<String, Value> {
+    let mut wire = Map::new();
+    wire.insert("title".into(), schema.get("title").cloned().unwrap_or_else(|| title(name).into()));
+    if let Some(description) = schema.get("description").and_then(Value::as_str) {
+        wire.insert(
+            "description".into(),
+            description.split_whitespace().collect::<Vec<_>>().join(" ").into(),
+        );
+    }
+    wire.insert("type".into(), type_name(kind, plain).into());
+    match kind {
+        Kind::Choice(choices) => _ = wire.insert("enum".into(), choices.clone().into()),
+        Kind::List => _ = wire.insert("items".into(), json!({"type": "string"})),
+        Kind::Text | Kind::Secret | Kind::Integer | Kind::Number | Kind::Boolean => {}
+    }
+    for keyword in
+        ["minimum", "maximum", "minLength", "maxLength", "minItems", "format", "writeOnly", "input"]
+    {
+        if let Some(value) = plain.get(keyword) {
+            wire.insert(keyword.into(), value.clone());
+        }
+    }
+    if *kind != Kind::Secret {
+        wire.insert("default".into(), default.clone());
+    }
+    wire
+}
+
+fn type_name(kind: &Kind, plain: &Value) -> &'static str {
+    match kind {
+        Kind::Text | Kind::Secret => "string",
+        Kind::Integer => "integer",
+        Kind::Number => "number",
+        Kind::Boolean => "boolean",
+        Kind::List => "array",
+        Kind::Choice(_) if plain["type"] == "integer" => "integer",
+        Kind::Choice(_) => "string",
+    }
+}
+
+/// `idle_timeout` → `Idle timeout`.
+fn title(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

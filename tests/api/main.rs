@@ -1,0 +1,13 @@
+//! The host from outside: through its front door, over a real socket.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod auth;
+mod chat;
+mod contract;
+mod drain;
+mod filters;
+mod house;
+mod models;
+mod pipes;
+mod support;
+mod valves;

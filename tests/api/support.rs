@@ -1,0 +1,157 @@
+//! A host for each test, and a client that speaks the domain's verbs.
+
+use crate::pipes::PIPES;
+use clap::Parser;
+use pipewright::{
+    app::App,
+    settings::{Cli, Settings},
+    slot::{Registration, Site},
+    valves::Pins,
+};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fs};
+use tempfile::TempDir;
+
+pub const KEY: &str = "a key of one's own";
+
+/// A running host and the way to it.
+pub struct TestHost {
+    pub url: String,
+    pub folder: TempDir,
+    client: reqwest::Client,
+}
+
+/// A host to be started.
+pub struct Builder {
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+    pins: Pins,
+    pipes: &'static [Registration],
+}
+
+pub async fn host() -> TestHost {
+    Builder::new().start().await
+}
+
+impl Builder {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, environment: BTreeMap::new(), pins: Pins::default(), pipes: PIPES }
+    }
+
+    /// Over the data of a host that was there before.
+    pub fn over(folder: TempDir) -> Self {
+        Self { folder, ..Self::new() }
+    }
+
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    pub fn valves_file(self, text: &str) -> Self {
+        fs::write(self.folder.path().join("valves.toml"), text).unwrap();
+        self
+    }
+
+    pub fn pipes(mut self, pipes: &'static [Registration]) -> Self {
+        self.pipes = pipes;
+        self
+    }
+
+    pub fn pins(mut self, pins: Pins) -> Self {
+        self.pins = pins;
+        self
+    }
+
+    pub async fn start(self) -> TestHost {
+        let Self { folder, environment, pins, pipes } = self;
+        let args = ["pipewright", "--host", "127.0.0.1", "--port", "0", "--workers", "1", "--api-key", KEY];
+        let settings: Settings = Cli::parse_from(args).settings;
+        let site =
+            Site { folder: folder.path().into(), file: folder.path().join("valves.toml"), environment, pins };
+        let app = App::build(&settings, site, pipes).await.unwrap();
+        let url = format!("http://127.0.0.1:{}", app.port());
+        actix_web::rt::spawn(app.run_until_stopped());
+        TestHost { url, folder, client: reqwest::Client::new() }
+    }
+}
+
+impl TestHost {
+    /// A request without a key.
+    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).bearer_auth(KEY)
+    }
+
+    pub async fn get(&self, path: &str) -> Answered {
+        Answered::of(self.request(Method::GET, path).send().await.unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answered {
+        Answered::of(self.request(Method::POST, path).json(body).send().await.unwrap()).await
+    }
+
+    pub async fn chat(&self, model: &str, text: &str) -> Answered {
+        self.post("/chat/completions", &chat(model, text)).await
+    }
+
+    /// The data of every frame of a streamed chat, and the rest of what was sent.
+    pub async fn stream(&self, model: &str, text: &str) -> Vec<String> {
+        let mut body = chat(model, text);
+        body["stream"] = true.into();
+        body["stream_options"] = json!({"include_usage": true});
+        let answered = self.post("/chat/completions", &body).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        answered.text.split("\n\n").filter(|frame| !frame.is_empty()).map(str::to_owned).collect()
+    }
+
+    pub async fn text_of(&self, model: &str, text: &str) -> String {
+        let answered = self.chat(model, text).await;
+        answered.json["choices"][0]["message"]["content"].as_str().unwrap_or(&answered.text).to_owned()
+    }
+
+    pub async fn turn(&self, pipe: &str, valves: &Value) -> Answered {
+        self.post(&format!("/{pipe}/valves/update"), valves).await
+    }
+
+    pub async fn valves(&self, pipe: &str) -> Value {
+        self.get(&format!("/{pipe}/valves")).await.json
+    }
+}
+
+pub fn chat(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Answered {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Answered {
+    pub async fn of(response: Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let json = serde_json::from_str(&text).unwrap_or_default();
+        Self { status, headers, text, json }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The `detail` of an error of this status.
+    pub fn refused(&self, status: u16) -> &str {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json["detail"].as_str().unwrap()
+    }
+}
