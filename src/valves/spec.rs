@@ -112,7 +112,7 @@ impl Property {
         let (plain, nullable) = without_null(schema);
         let choices = choices(plain);
         let secret = plain.get("writeOnly").and_then(Value::as_bool).unwrap_or_default();
-        let kind = match (plain["type"].as_str(), choices) {
+        let kind = match (plain_type(plain), choices) {
             (_, Some(choices)) => Kind::Choice(choices),
             (Some("integer"), _) => Kind::Integer,
             (Some("number"), _) => Kind::Number,
@@ -132,7 +132,7 @@ impl Property {
     }
 }
 
-/// The schema without its "or null", and whether there was one. `type: […, "null"]` is undone when it is written.
+/// The schema without its `anyOf` with null, and whether it takes null, however it says so.
 fn without_null(schema: &Value) -> (&Value, bool) {
     let is_null = |schema: &&Value| schema["type"] == "null";
     match schema.get("anyOf").and_then(Value::as_array) {
@@ -146,14 +146,23 @@ fn without_null(schema: &Value) -> (&Value, bool) {
     }
 }
 
-/// The choices of an enum, however the schema spells them.
+/// The one type that is not null.
+fn plain_type(schema: &Value) -> Option<&str> {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+        other => other.as_str(),
+    }
+}
+
+/// The choices of an enum. Variants with a doc comment stand in `oneOf` as a `const`, those without as one `enum` among them.
 fn choices(schema: &Value) -> Option<Vec<Value>> {
-    let of_variants = |variants: &Vec<Value>| {
-        variants.iter().filter_map(|variant| variant.get("const").cloned()).collect()
+    let listed = |schema: &Value| schema.get("enum").and_then(Value::as_array).cloned();
+    let variant = |schema: &Value| {
+        listed(schema).unwrap_or_else(|| schema.get("const").cloned().into_iter().collect())
     };
-    let listed = schema.get("enum").and_then(Value::as_array).cloned();
-    let choices: Vec<Value> =
-        listed.or_else(|| schema.get("oneOf").and_then(Value::as_array).map(of_variants))?;
+    let of_variants = |variants: &Vec<Value>| variants.iter().flat_map(variant).collect();
+    let choices: Vec<Value> = listed(schema)
+        .or_else(|| schema.get("oneOf").and_then(Value::as_array).map(of_variants))?;
     Some(choices.into_iter().filter(|choice| !choice.is_null()).collect())
 }
 
@@ -180,14 +189,15 @@ fn wire(
         Kind::Text | Kind::Secret | Kind::Integer | Kind::Number | Kind::Boolean => {}
     }
     for keyword in
-        ["minimum", "maximum", "minLength", "maxLength", "minItems", "format", "writeOnly", "input"]
+        ["minimum", "maximum", "minLength", "maxLength", "minItems", "writeOnly", "input"]
     {
         if let Some(value) = plain.get(keyword) {
             wire.insert(keyword.into(), value.clone());
         }
     }
-    if *kind != Kind::Secret {
-        wire.insert("default".into(), default.clone());
+    match kind {
+        Kind::Secret => _ = wire.insert("format".into(), "password".into()),
+        _ => _ = wire.insert("default".into(), default.clone()),
     }
     wire
 }
@@ -199,7 +209,7 @@ fn type_name(kind: &Kind, plain: &Value) -> &'static str {
         Kind::Number => "number",
         Kind::Boolean => "boolean",
         Kind::List => "array",
-        Kind::Choice(_) if plain["type"] == "integer" => "integer",
+        Kind::Choice(_) if plain_type(plain) == Some("integer") => "integer",
         Kind::Choice(_) => "string",
     }
 }

@@ -2,13 +2,17 @@
 
 use futures_util::{StreamExt, stream};
 use pipe_sdk::{
-    Body, Call, Chunk, ChunkStream, Event, Fault, FilterBody, FinishReason, Model, Pipe, PipeError, Result, Secret, Serves,
-    ToolCallDelta, Usage, User, Valves,
+    Body, Call, Chunk, ChunkStream, Event, Fault, FilterBody, FinishReason, Model, Pipe, PipeError,
+    Result, Secret, Serves, ToolCallDelta, Usage, User, Valves,
 };
 use pipewright::slot::Registration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::sync::watch;
 
 pub const PIPES: &[Registration] = &[
     Registration::of::<Typed>(),
@@ -69,6 +73,7 @@ pub enum Level {
     /// Some.
     #[default]
     Medium,
+    /// Much.
     High,
 }
 
@@ -92,8 +97,15 @@ impl Default for TypedValves {
 
 impl Valves for TypedValves {
     fn faults(&self) -> Vec<Fault> {
-        let doubled = self.regions.first().is_some_and(|first| self.regions.iter().skip(1).any(|region| region == first));
-        if doubled { vec![Fault::new("regions", "must differ from each other")] } else { Vec::new() }
+        let doubled = self
+            .regions
+            .first()
+            .is_some_and(|first| self.regions.iter().skip(1).any(|region| region == first));
+        if doubled {
+            vec![Fault::new("regions", "must differ from each other")]
+        } else {
+            Vec::new()
+        }
     }
 }
 
@@ -113,7 +125,9 @@ impl Pipe for Typed {
     }
 
     fn serves(&self) -> Serves {
-        Serves::Model(Model::new(Self::ID, "Typed").capable("builtin_tools", false).described("Echoes"))
+        Serves::Model(
+            Model::new(Self::ID, "Typed").capable("builtin_tools", false).described("Echoes"),
+        )
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
@@ -122,7 +136,12 @@ impl Pipe for Typed {
         let text = call.body.last_user_text().unwrap_or_default();
         let (user, chat) = (call.user.unwrap_or_default(), call.chat);
         let text = match text.as_str() {
-            "who" => format!("{}|{}|{}", user.id, chat.chat_id.unwrap_or_default(), chat.task.unwrap_or_default()),
+            "who" => format!(
+                "{}|{}|{}",
+                user.id,
+                chat.chat_id.unwrap_or_default(),
+                chat.task.unwrap_or_default()
+            ),
             "rest" => call.body.rest.keys().cloned().collect::<Vec<_>>().join(","),
             "valves" => format!("{prefix}|{key}|{timeout}"),
             text => format!("{prefix}{text}{}", suffix.as_deref().unwrap_or_default()),
@@ -150,11 +169,19 @@ impl Pipe for Script {
     }
 
     fn serves(&self) -> Serves {
-        Serves::manifold(vec![Model::new("whole", "Script: whole"), Model::new("org/model-v1:0", "Script: slashes")])
+        Serves::manifold(vec![
+            Model::new("whole", "Script: whole"),
+            Model::new("org/model-v1:0", "Script: slashes"),
+        ])
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
-        let usage = Usage { prompt_tokens: 115, completion_tokens: 7, cached_tokens: Some(100), ..Usage::default() };
+        let usage = Usage {
+            prompt_tokens: 115,
+            completion_tokens: 7,
+            cached_tokens: Some(100),
+            ..Usage::default()
+        };
         let text = |text: &str| Chunk::Content(text.into());
         let hang = stream::pending::<Result<Chunk>>();
         Ok(match call.model.as_str() {
@@ -164,8 +191,17 @@ impl Pipe for Script {
                 Chunk::Reasoning("hm".into()),
                 text("Hello "),
                 text("\"wörld\"\n"),
-                Chunk::ToolCall(ToolCallDelta { index: 0, id: Some("t1".into()), name: Some("f".into()), arguments: String::new() }),
-                Chunk::ToolCall(ToolCallDelta { index: 0, arguments: "{\"a\":1}".into(), ..ToolCallDelta::default() }),
+                Chunk::ToolCall(ToolCallDelta {
+                    index: 0,
+                    id: Some("t1".into()),
+                    name: Some("f".into()),
+                    arguments: String::new(),
+                }),
+                Chunk::ToolCall(ToolCallDelta {
+                    index: 0,
+                    arguments: "{\"a\":1}".into(),
+                    ..ToolCallDelta::default()
+                }),
                 Chunk::Finish(FinishReason::ToolCalls),
                 Chunk::Usage(usage),
             ]),
@@ -173,22 +209,31 @@ impl Pipe for Script {
                 let retry_after = Some(Duration::from_millis(6100));
                 return Err(PipeError::Throttled { message: "slow down".into(), retry_after });
             }
-            "first-error" => ChunkStream::new(stream::iter([Err(PipeError::Timeout("too late".into()))])),
-            "late-error" => ChunkStream::new(stream::iter([Ok(text("half")), Err(PipeError::Upstream("broke".into()))])),
+            "first-error" => {
+                ChunkStream::new(stream::iter([Err(PipeError::Timeout("too late".into()))]))
+            }
+            "late-error" => ChunkStream::new(stream::iter([
+                Ok(text("half")),
+                Err(PipeError::Upstream("broke".into())),
+            ])),
             "unfinished" => ChunkStream::of([text("half")]),
             "empty" => ChunkStream::of([]),
             "panics" => panic!("as asked"),
-            "panics-late" => ChunkStream::new(stream::iter([Ok(text("half"))]).chain(stream::once(async { panic!("as asked") }))),
+            "panics-late" => ChunkStream::new(
+                stream::iter([Ok(text("half"))]).chain(stream::once(async { panic!("as asked") })),
+            ),
             "internal" => return Err(PipeError::internal("the cause is hidden")),
             "hangs" => ChunkStream::new(Watched::new(hang)),
-            "hangs-late" => ChunkStream::new(Watched::new(stream::iter([Ok(text("begun"))]).chain(hang))),
+            "hangs-late" => {
+                ChunkStream::new(Watched::new(stream::iter([Ok(text("begun"))]).chain(hang)))
+            }
             _ => return Err(PipeError::ModelNotFound(call.model)),
         })
     }
 }
 
 /// How many answers are open now, and how many were ever opened.
-pub static OPEN: tokio::sync::watch::Sender<usize> = tokio::sync::watch::Sender::const_new(0);
+pub static OPEN: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
 /// A stream that counts itself as open until it is dropped.
 struct Watched<S>(S);
@@ -234,8 +279,15 @@ impl Pipe for Polite {
 
     async fn inlet(&self, mut body: FilterBody, user: Option<User>) -> Result<FilterBody> {
         if body.messages().iter().any(|message| message["content"] == "rude") {
-            let message = format!("No, {}: ask\r\npolitely", user.and_then(|user| user.name).unwrap_or_default());
-            return Err(PipeError::Refused { status: 429, message, retry_after: Some(Duration::from_secs(9)) });
+            let message = format!(
+                "No, {}: ask\r\npolitely",
+                user.and_then(|user| user.name).unwrap_or_default()
+            );
+            return Err(PipeError::Refused {
+                status: 429,
+                message,
+                retry_after: Some(Duration::from_secs(9)),
+            });
         }
         body.0.insert("polite".into(), true.into());
         Ok(body)

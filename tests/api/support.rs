@@ -67,10 +67,24 @@ impl Builder {
 
     pub async fn start(self) -> TestHost {
         let Self { folder, environment, pins, pipes } = self;
-        let args = ["pipewright", "--host", "127.0.0.1", "--port", "0", "--workers", "1", "--api-key", KEY];
+        let args = [
+            "pipewright",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--workers",
+            "1",
+            "--api-key",
+            KEY,
+        ];
         let settings: Settings = Cli::parse_from(args).settings;
-        let site =
-            Site { folder: folder.path().into(), file: folder.path().join("valves.toml"), environment, pins };
+        let site = Site {
+            folder: folder.path().into(),
+            file: folder.path().join("valves.toml"),
+            environment,
+            pins,
+        };
         let app = App::build(&settings, site, pipes).await.unwrap();
         let url = format!("http://127.0.0.1:{}", app.port());
         actix_web::rt::spawn(app.run_until_stopped());
@@ -112,7 +126,10 @@ impl TestHost {
 
     pub async fn text_of(&self, model: &str, text: &str) -> String {
         let answered = self.chat(model, text).await;
-        answered.json["choices"][0]["message"]["content"].as_str().unwrap_or(&answered.text).to_owned()
+        answered.json["choices"][0]["message"]["content"]
+            .as_str()
+            .unwrap_or(&answered.text)
+            .to_owned()
     }
 
     pub async fn turn(&self, pipe: &str, valves: &Value) -> Answered {

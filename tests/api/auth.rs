@@ -1,0 +1,69 @@
+//! Who may come in.
+
+use crate::support::{Answered, KEY, host};
+use pipewright::http::ROUTES;
+
+/// The path with something in its placeholder.
+fn concrete(path: &str) -> String {
+    path.replace("{id:.+}", "typed")
+}
+
+#[actix_web::test]
+async fn every_route_but_the_open_ones_asks_for_the_key() {
+    let host = host().await;
+    for (route, prefix) in ROUTES.iter().flat_map(|route| [(route, ""), (route, "/v1")]) {
+        let path = format!("{prefix}{}", concrete(route.path));
+        let path = if path == "/v1/" { "/v1" } else { &path };
+        let without = Answered::of(
+            host.bare(route.method.as_str().parse().unwrap(), path).send().await.unwrap(),
+        )
+        .await;
+        if route.open {
+            assert_eq!(without.status, 200, "{path}");
+            continue;
+        }
+        assert_eq!(without.refused(403), "Not authenticated", "{path}");
+        let wrong = host
+            .bare(route.method.as_str().parse().unwrap(), path)
+            .bearer_auth("wrong")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(Answered::of(wrong).await.refused(401), "Invalid API key", "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_served_is_not_told_to_strangers() {
+    let host = host().await;
+    let stranger =
+        Answered::of(host.bare(reqwest::Method::GET, "/nothing").send().await.unwrap()).await;
+    stranger.refused(403);
+    assert_eq!(host.get("/nothing").await.refused(404), "Not Found");
+    assert_eq!(host.get("/chat/completions").await.refused(405), "Method Not Allowed");
+}
+
+#[actix_web::test]
+async fn a_wrong_key_is_refused_before_the_body_is_read() {
+    use std::io::{Read, Write};
+    let host = host().await;
+    let address = host.url.trim_start_matches("http://").to_owned();
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        let head = "POST /chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\n\
+                    Content-Type: application/json\r\nContent-Length: 60000000\r\n\r\n";
+        socket.write_all(head.as_bytes()).unwrap();
+        let mut start = [0; 12];
+        socket.read_exact(&mut start).unwrap();
+        String::from_utf8(start.to_vec()).unwrap()
+    });
+    assert_eq!(answer.await.unwrap(), "HTTP/1.1 401");
+}
+
+#[actix_web::test]
+async fn the_scheme_may_be_written_in_any_case() {
+    let host = host().await;
+    let answer =
+        host.bare(reqwest::Method::GET, "/models").header("Authorization", format!("bearer {KEY}"));
+    assert_eq!(answer.send().await.unwrap().status().as_u16(), 200);
+}

@@ -1,0 +1,1 @@
+//! Leaving in order.

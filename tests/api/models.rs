@@ -1,0 +1,140 @@
+//! The lists: models, pipelines, health.
+
+use crate::{
+    pipes::PIPES,
+    support::{Builder, host},
+};
+use insta::assert_json_snapshot;
+use serde_json::json;
+
+#[actix_web::test]
+async fn models_are_listed_as_open_webui_reads_them() {
+    let host = host().await;
+    let mut list = host.get("/models").await.json;
+    for entry in list["data"].as_array_mut().unwrap() {
+        assert!(entry["created"].as_u64().unwrap() > 1_700_000_000);
+        entry["created"] = json!(0);
+    }
+    assert_json_snapshot!(list);
+}
+
+#[actix_web::test]
+async fn each_model_is_found_by_its_id_with_dots_colons_and_slashes() {
+    let host = host().await;
+    for prefix in ["", "/v1"] {
+        for path in
+            ["/models/typed", "/models/script.org/model-v1:0", "/models/script.org%2Fmodel-v1%3A0"]
+        {
+            assert_eq!(host.get(&format!("{prefix}{path}")).await.status, 200, "{prefix}{path}");
+        }
+    }
+    let unknown = host.get("/models/script.nothing").await;
+    assert_eq!(unknown.refused(404), "model `script.nothing` was not found");
+    assert_eq!(unknown.json["error"]["code"], "model_not_found");
+}
+
+#[actix_web::test]
+async fn every_path_may_carry_v1_or_a_doubled_slash() {
+    let host = host().await;
+    for path in ["/models", "/v1/models", "//models", "/pipelines", "/v1/pipelines"] {
+        assert_eq!(host.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn every_pipe_is_listed_as_a_pipeline_with_valves() {
+    let host = host().await;
+    let list = host.get("/pipelines").await.json;
+    let kinds: Vec<_> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pipe| (pipe["id"].clone(), pipe["type"].clone()))
+        .collect();
+    assert_eq!(
+        serde_json::to_value(kinds).unwrap(),
+        json!([
+            ["typed", "pipe"],
+            ["script", "manifold"],
+            ["polite", "filter"],
+            ["relay", "pipe"],
+            ["unwell", "pipe"]
+        ])
+    );
+    for pipe in list["data"].as_array().unwrap() {
+        assert_eq!(pipe["valves"], true);
+        let id = pipe["id"].as_str().unwrap();
+        assert_eq!(host.get(&format!("/{id}/valves")).await.status, 200);
+        assert!(host.get(&format!("/{id}/valves/spec")).await.json["properties"].is_object());
+    }
+}
+
+#[actix_web::test]
+async fn a_pipe_that_cannot_start_is_explained_and_starts_when_its_valves_are_turned() {
+    let host = host().await;
+    assert_eq!(
+        host.get("/health/ready").await.json,
+        json!({"status": true, "degraded": ["unwell"]})
+    );
+    assert_eq!(host.get("/models/unwell").await.status, 404);
+    assert!(host.chat("unwell", "hi").await.refused(503).contains("it is not well"));
+    assert_eq!(host.turn("unwell", &json!({"well": true})).await.status, 200);
+    assert_eq!(host.get("/health/ready").await.json["degraded"], json!([]));
+    assert_eq!(host.get("/models/unwell").await.status, 200);
+    assert_eq!(host.text_of("unwell", "hi").await, "well");
+}
+
+#[actix_web::test]
+async fn the_open_routes_say_that_there_is_a_pipelines_server() {
+    let host = host().await;
+    for path in ["/", "/v1", "/health", "/healthz", "/health/live"] {
+        let answer = host.bare(reqwest::Method::GET, path).send().await.unwrap();
+        assert_eq!(
+            answer.json::<serde_json::Value>().await.unwrap(),
+            json!({"status": true}),
+            "{path}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn python_files_are_refused_in_words_and_nothing_is_fetched() {
+    let host = host().await;
+    let trap = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    trap.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/x.py", trap.local_addr().unwrap());
+    let added = host.post("/pipelines/add", &json!({"url": url})).await;
+    assert!(added.refused(501).contains("Python"));
+    assert!(trap.accept().is_err(), "somebody called");
+
+    let part = reqwest::multipart::Part::text("class Pipeline: pass").file_name("../x.py");
+    let form = reqwest::multipart::Form::new().part("file", part);
+    let upload = host
+        .request(reqwest::Method::POST, "/pipelines/upload")
+        .multipart(form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(upload.status().as_u16(), 501);
+    assert_eq!(std::fs::read_dir(host.folder.path()).unwrap().count(), 0);
+}
+
+#[actix_web::test]
+async fn built_in_pipes_cannot_be_deleted() {
+    let host = host().await;
+    for (id, status) in [("typed", 501), ("nothing", 404)] {
+        let answer =
+            host.request(reqwest::Method::DELETE, "/pipelines/delete").json(&json!({"id": id}));
+        assert_eq!(answer.send().await.unwrap().status().as_u16(), status, "{id}");
+    }
+}
+
+#[actix_web::test]
+async fn the_reference_servers_variables_do_no_harm() {
+    let host = Builder::new()
+        .variable("PIPELINES_URLS", "https://example.com/x.py")
+        .pipes(PIPES)
+        .start()
+        .await;
+    assert_eq!(host.get("/models").await.status, 200);
+}
