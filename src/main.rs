@@ -35,7 +35,7 @@ fn main() -> anyhow::Result<ExitCode> {
 #[actix_web::main]
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
     log::start(&settings.log_level);
-    let demo = if settings.demo { Some(demo::Demo::start(settings).await?) } else { None };
+    let demo = if settings.demo { Some(demo::Demo::start(settings)?) } else { None };
     let pins = demo.as_ref().map(demo::Demo::pins).unwrap_or_default();
     let app = App::build(settings, settings.site(pins), PIPES).await?;
     print::welcome(app.address(), settings)?;

@@ -257,3 +257,72 @@ impl Writer {
         _ = serde_json::to_writer((&mut self.buffer).writer(), value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::{body::BoxBody, test::TestRequest};
+    use futures_util::{StreamExt, stream};
+    use std::future::poll_fn;
+
+    fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
+        let head = Head { id: "chatcmpl-1".into(), created: 7, model: "a.\"b\"".into() };
+        let record = Arc::new(Record::new(&TestRequest::default().to_srv_request()));
+        answer(&head, false, chunks, drain, record).into_body()
+    }
+
+    async fn next(body: &mut BoxBody) -> Option<String> {
+        let bytes = poll_fn(|cx| Pin::new(&mut *body).poll_next(cx)).await?.unwrap();
+        Some(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    fn text(text: &str) -> Chunk {
+        Chunk::Content(text.into())
+    }
+
+    #[tokio::test]
+    async fn frames_that_are_ready_together_leave_in_one_write() {
+        let chunks = ChunkStream::of([text("a"), text("b\n"), Chunk::Finish(FinishReason::Stop)]);
+        let mut body = body(chunks, &Drain::default());
+        let head = r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"a.\"b\"","choices":[{"index":0,"delta":"#;
+        let frame = |delta: &str, finish: &str| {
+            format!("data: {head}{delta},\"logprobs\":null,\"finish_reason\":{finish}}}]}}\n\n")
+        };
+        let frames = [
+            frame(r#"{"role":"assistant","content":""}"#, "null"),
+            frame(r#"{"content":"a"}"#, "null"),
+            frame(r#"{"content":"b\n"}"#, "null"),
+            frame("{}", "\"stop\""),
+            "data: [DONE]\n\n".into(),
+        ];
+        assert_eq!(next(&mut body).await, Some(frames.concat()));
+        assert_eq!(next(&mut body).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_wire_carries_a_comment_every_quarter_of_a_minute() {
+        let begun = Instant::now();
+        let chunks = stream::iter([Ok(text("a"))]).chain(stream::pending());
+        let mut body = body(ChunkStream::new(chunks), &Drain::default());
+        assert!(next(&mut body).await.unwrap().contains("\"a\""));
+        for beat in 1..4 {
+            assert_eq!(next(&mut body).await.unwrap(), ": \n\n");
+            assert_eq!(begun.elapsed().as_secs(), beat * HEARTBEAT.as_secs());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_cut_ends_with_a_word() {
+        let drain = Drain::default();
+        let chunks = stream::iter([Ok(text("a"))]).chain(stream::pending());
+        let mut body = body(ChunkStream::new(chunks), &drain);
+        assert!(next(&mut body).await.unwrap().contains("\"a\""));
+        drain.advance(crate::drain::Stage::Cut);
+        let last = next(&mut body).await.unwrap();
+        assert!(
+            last.contains("the host was stopped") && last.ends_with("data: [DONE]\n\n"),
+            "{last}"
+        );
+        assert_eq!(next(&mut body).await, None);
+    }
+}

@@ -47,7 +47,8 @@ pub struct Outcome {
 }
 
 impl Record {
-    fn new(request: &ServiceRequest) -> Self {
+    /// The record of a request that has just come.
+    pub fn new(request: &ServiceRequest) -> Self {
         let state = request.app_data::<web::Data<State>>();
         let is_probe = request.path().contains("/health");
         Self {

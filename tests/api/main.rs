@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod bedrock;
 mod chat;
 mod contract;
 mod drain;
@@ -14,5 +15,6 @@ mod filters;
 mod house;
 mod models;
 mod pipes;
+mod process;
 mod support;
 mod valves;

@@ -1,0 +1,88 @@
+//! The binary itself, as an orchestrator starts and stops it.
+
+use bedrock_emulator::{DEMO_KEY, Emulator};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+pub const KEY: &str = "a key of one's own";
+pub const MODEL: &str = "bedrock_models.amazon.nova-lite-v1:0";
+
+/// A running host, ended with its test.
+pub struct Process {
+    child: Child,
+    pub url: String,
+    pub client: Client,
+}
+
+impl Process {
+    /// Starts the host over this folder, with Bedrock at this emulator.
+    pub fn start(emulator: &Emulator, folder: &Path, arguments: &[&str]) -> Self {
+        let (id, secret) = DEMO_KEY;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+            .args(["--host", "127.0.0.1", "--port", "0", "--workers", "1"])
+            .args(arguments)
+            .current_dir(folder)
+            .env("PIPELINES_API_KEY", KEY)
+            .env("BEDROCK_MODELS_ENDPOINT_URL", emulator.endpoint())
+            .env("BEDROCK_MODELS_AWS_ACCESS_KEY_ID", id)
+            .env("BEDROCK_MODELS_AWS_SECRET_ACCESS_KEY", secret)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().rsplit(' ').next().unwrap().to_owned();
+        Self { child, url, client: Client::new() }
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let sent =
+            Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end of the process.
+    pub async fn ended(mut self) -> ExitStatus {
+        let mut child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
+        tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap()
+    }
+
+    pub async fn chat(&self) -> Response {
+        let body = json!({"model": MODEL, "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+        self.post("/chat/completions", &body).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.client
+            .post(format!("{}{path}", self.url))
+            .bearer_auth(KEY)
+            .json(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    pub async fn ready(&self) -> u16 {
+        self.client
+            .get(format!("{}/health/ready", self.url))
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
