@@ -38,6 +38,8 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let demo = if settings.demo { Some(demo::Demo::start(settings)?) } else { None };
     let pins = demo.as_ref().map(demo::Demo::pins).unwrap_or_default();
     let app = App::build(settings, settings.site(pins), PIPES).await?;
-    print::welcome(app.address(), settings)?;
+    if let Err(error) = print::welcome(app.address(), settings) {
+        tracing::warn!(%error, "Nobody reads what is printed.");
+    }
     app.run_until_stopped().await
 }

@@ -1,6 +1,7 @@
 //! The one list of pipes.
 
 use crate::slot::Registration;
+use bedrock_models::BedrockModels;
 
 /// Every pipe, in the order in which `/models` lists them.
-pub const PIPES: &[Registration] = &[];
+pub const PIPES: &[Registration] = &[Registration::of::<BedrockModels>()];

@@ -31,6 +31,19 @@ fn sent(emulator: &Emulator) -> Vec<Value> {
     chats.map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
 }
 
+/// Waits for the chat of this number, from 0, and gives its place among all requests.
+async fn nth_chat(emulator: &Emulator, n: usize) -> usize {
+    let mut seen = 0;
+    loop {
+        let requests = emulator.wait_for_requests(seen + 1).await;
+        let is_chat = |place: &usize| requests[*place].operation == Some(Operation::ConverseStream);
+        if let Some(place) = (0..requests.len()).filter(is_chat).nth(n) {
+            return place;
+        }
+        seen = requests.len();
+    }
+}
+
 #[actix_web::test]
 async fn models_of_both_regions_are_listed_with_what_they_can_do() {
     let emulator = emulator();
@@ -147,7 +160,7 @@ async fn a_client_that_leaves_closes_bedrocks_connection_within_a_second() {
             let mut response = request.send().await.unwrap();
             while response.chunk().await.unwrap().is_some() {}
         });
-        let asked = emulator.wait_for_requests(before + 1).await.len() - 1;
+        let asked = nth_chat(&emulator, n).await;
         client.abort();
         let closed =
             tokio::time::timeout(std::time::Duration::from_secs(1), emulator.closed(asked)).await;

@@ -1,0 +1,191 @@
+//! Checks a request's signature or token, as Bedrock would.
+
+use crate::call::Call;
+use crate::credential::{Credential, Signed};
+use crate::fault::Fault;
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_types::date_time::{DateTime, Format};
+use std::time::{Duration, SystemTime};
+
+/// A key that may sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessKey {
+    /// The access key id.
+    pub id: String,
+    /// The secret access key.
+    pub secret: String,
+    /// The session token that must come along, for temporary keys.
+    pub session_token: Option<String>,
+}
+
+/// Who may call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keyring {
+    pub(crate) keys: Vec<AccessKey>,
+    pub(crate) bearer_tokens: Vec<String>,
+    pub(crate) expired: bool,
+}
+
+const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
+
+impl Keyring {
+    pub(crate) fn check(&self, call: &Call, now: SystemTime) -> Result<(), Fault> {
+        if self.expired {
+            return Err(Fault::of(
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            ));
+        }
+        match &call.credential {
+            Credential::SigV4(signed) => self.check_signature(call, signed, now),
+            Credential::Bearer(token) if self.bearer_tokens.contains(token) => Ok(()),
+            Credential::Bearer(_) => Err(Fault::access_denied(
+                "Authentication failed: Please make sure your API Key is valid.",
+            )),
+            Credential::Unreadable => Err(incomplete(
+                "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters.",
+            )),
+            Credential::None => Err(Fault::of(
+                "MissingAuthenticationTokenException",
+                "Missing Authentication Token",
+            )),
+        }
+    }
+
+    fn check_signature(&self, call: &Call, signed: &Signed, now: SystemTime) -> Result<(), Fault> {
+        let key = self.keys.iter().find(|key| key.id == signed.key_id).ok_or_else(unrecognized)?;
+        if key.session_token.as_deref() != header(call, "x-amz-security-token") {
+            return Err(unrecognized());
+        }
+        if signed.service != "bedrock" {
+            return Err(mismatch("Credential should be scoped to correct service: 'bedrock'."));
+        }
+        let time = signing_time(call)?;
+        check_skew(time, now)?;
+        if expected(call, signed, key, time)? == signed.signature {
+            Ok(())
+        } else {
+            Err(mismatch(WRONG_SIGNATURE))
+        }
+    }
+}
+
+const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check \
+    your AWS Secret Access Key and signing method. Consult the service documentation for details.";
+
+/// The signature this request should bear, by the official signer.
+fn expected(
+    call: &Call,
+    signed: &Signed,
+    key: &AccessKey,
+    time: SystemTime,
+) -> Result<String, Fault> {
+    let identity: Identity =
+        Credentials::new(&key.id, &key.secret, key.session_token.clone(), None, "emulator").into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&signed.region)
+        .name(&signed.service)
+        .time(time)
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(|error| incomplete(error.to_string()))?
+        .into();
+    let uri = format!("http://{}{}", header(call, "host").unwrap_or("localhost"), call.uri);
+    let headers =
+        signed.headers.iter().filter_map(|name| Some((name.as_str(), header(call, name)?)));
+    let request =
+        SignableRequest::new(call.method.as_str(), uri, headers, SignableBody::Bytes(&call.body));
+    let output = request
+        .and_then(|request| sign(request, &params))
+        .map_err(|error| incomplete(error.to_string()))?;
+    Ok(output.signature().to_owned())
+}
+
+fn signing_time(call: &Call) -> Result<SystemTime, Fault> {
+    let date = header(call, "x-amz-date").ok_or_else(|| {
+        incomplete(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
+        )
+    })?;
+    let part = |from: usize, to: usize| date.get(from..to).unwrap_or_default();
+    let spelled = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0, 4),
+        part(4, 6),
+        part(6, 8),
+        part(9, 11),
+        part(11, 13),
+        part(13, 15)
+    );
+    let time = DateTime::from_str(&spelled, Format::DateTime)
+        .ok()
+        .and_then(|time| SystemTime::try_from(time).ok());
+    time.ok_or_else(|| {
+        incomplete(format!("Date must be in ISO-8601 'basic format'. Got '{date}'."))
+    })
+}
+
+fn check_skew(time: SystemTime, now: SystemTime) -> Result<(), Fault> {
+    let stamp = |time: SystemTime| DateTime::from(time).fmt(Format::DateTime).unwrap_or_default();
+    if now.duration_since(time).is_ok_and(|age| age > MAX_SKEW) {
+        let message = format!(
+            "Signature expired: {} is now earlier than {} ({} - 5 min.)",
+            stamp(time),
+            stamp(now - MAX_SKEW),
+            stamp(now)
+        );
+        return Err(mismatch(message));
+    }
+    if time.duration_since(now).is_ok_and(|lead| lead > MAX_SKEW) {
+        let message = format!(
+            "Signature not yet current: {} is still later than {} ({} + 5 min.)",
+            stamp(time),
+            stamp(now + MAX_SKEW),
+            stamp(now)
+        );
+        return Err(mismatch(message));
+    }
+    Ok(())
+}
+
+fn header<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
+    call.headers.get(name)?.to_str().ok()
+}
+
+fn unrecognized() -> Fault {
+    Fault::of(
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid.",
+    )
+}
+
+fn mismatch(message: impl Into<String>) -> Fault {
+    Fault::of("InvalidSignatureException", message)
+}
+
+fn incomplete(message: impl Into<String>) -> Fault {
+    Fault::of("IncompleteSignatureException", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_may_be_five_minutes_off_and_no_more() {
+        let now = SystemTime::now();
+        let off = |seconds| Duration::from_secs(seconds);
+        for (time, taken) in [
+            (now - off(299), true),
+            (now + off(299), true),
+            (now - off(301), false),
+            (now + off(301), false),
+        ] {
+            assert_eq!(check_skew(time, now).is_ok(), taken);
+        }
+    }
+}

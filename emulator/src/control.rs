@@ -1,0 +1,159 @@
+//! The control plane: which models and profiles a region has.
+
+use crate::account::{Account, open};
+use crate::call::Call;
+use crate::catalogue::{Model, Profile};
+use crate::fault::Fault;
+use crate::operation::Operation;
+use crate::reply::Reply;
+use serde_json::{Value, json};
+
+pub(crate) async fn reply(
+    account: &Account,
+    call: &Call,
+    operation: Operation,
+) -> Result<Reply, Fault> {
+    if let Some(reply) = open(&account.script_for_region(&call.region)).await {
+        return Ok(reply);
+    }
+    answer(account, call, operation).map(Reply::from)
+}
+
+fn answer(account: &Account, call: &Call, operation: Operation) -> Result<Value, Fault> {
+    match operation {
+        Operation::ListFoundationModels => Ok(list_models(account, call)),
+        Operation::GetFoundationModel => get_model(account, call),
+        Operation::GetFoundationModelAvailability => get_availability(account, call),
+        Operation::ListInferenceProfiles => list_profiles(account, call),
+        Operation::GetInferenceProfile => get_profile(account, call),
+        Operation::ListImportedModels => Ok(json!({ "modelSummaries": [] })),
+        Operation::ListProvisionedModelThroughputs => {
+            Ok(json!({ "provisionedModelSummaries": [] }))
+        }
+        Operation::ListMarketplaceModelEndpoints => Ok(json!({ "marketplaceModelEndpoints": [] })),
+        Operation::ListCustomModelDeployments => Ok(json!({ "modelDeploymentSummaries": [] })),
+        Operation::ListPromptRouters => Ok(json!({ "promptRouterSummaries": [] })),
+        Operation::Converse
+        | Operation::ConverseStream
+        | Operation::InvokeModel
+        | Operation::InvokeModelWithResponseStream
+        | Operation::CountTokens
+        | Operation::ApplyGuardrail => {
+            Err(Fault::of("UnknownOperationException", "This is the control plane."))
+        }
+    }
+}
+
+fn list_models(account: &Account, call: &Call) -> Value {
+    let asked = |filter: &str, values: &[String]| {
+        call.query(filter).is_none_or(|want| values.iter().any(|value| *value == want))
+    };
+    let provider = call.query("byProvider");
+    let summaries: Vec<_> = account
+        .catalogue
+        .models
+        .iter()
+        .filter(|model| model.regions.contains(&call.region))
+        .filter(|model| {
+            provider.as_ref().is_none_or(|want| model.provider.eq_ignore_ascii_case(want))
+        })
+        .filter(|model| asked("byOutputModality", &model.output))
+        .filter(|model| asked("byInferenceType", &model.inference))
+        .filter(|model| asked("byCustomizationType", &model.customizations))
+        .map(|model| summary(model, &call.region))
+        .collect();
+    json!({ "modelSummaries": summaries })
+}
+
+fn get_model(account: &Account, call: &Call) -> Result<Value, Fault> {
+    let model = account.catalogue.listed(&call.region, call.target()).ok_or_else(no_such_model)?;
+    Ok(json!({ "modelDetails": summary(model, &call.region) }))
+}
+
+fn get_availability(account: &Account, call: &Call) -> Result<Value, Fault> {
+    let model = account.catalogue.listed(&call.region, call.target()).ok_or_else(no_such_model)?;
+    Ok(json!({
+        "modelId": model.id,
+        "agreementAvailability": { "status": "AVAILABLE" },
+        "authorizationStatus": "AUTHORIZED",
+        "entitlementAvailability": "AVAILABLE",
+        "regionAvailability": "AVAILABLE",
+    }))
+}
+
+fn list_profiles(account: &Account, call: &Call) -> Result<Value, Fault> {
+    let kind = call.query("type");
+    let profiles: Vec<_> = account
+        .catalogue
+        .profiles
+        .iter()
+        .filter(|profile| profile.regions.contains(&call.region))
+        .filter(|profile| kind.as_ref().is_none_or(|want| type_of(profile) == want))
+        .map(|profile| profile_summary(profile, &call.region))
+        .collect();
+    page(call, profiles)
+}
+
+/// One page of the profiles; the token is the place of the next.
+fn page(call: &Call, profiles: Vec<Value>) -> Result<Value, Fault> {
+    let size = call
+        .query("maxResults")
+        .map_or(Ok(1000), |size| size.parse())
+        .ok()
+        .filter(|size| (1..=1000).contains(size));
+    let size = size.ok_or_else(|| Fault::validation("1 validation error detected: Value at 'maxResults' failed to satisfy constraint: Member must have value between 1 and 1000"))?;
+    let from = call.query("nextToken").map_or(Ok(0), |token| token.parse::<usize>());
+    let from = from.map_err(|_| Fault::validation("The provided next token is invalid."))?;
+    let next = from.saturating_add(size);
+    let mut answer = json!({});
+    if next < profiles.len() {
+        answer["nextToken"] = next.to_string().into();
+    }
+    answer["inferenceProfileSummaries"] = profiles.into_iter().skip(from).take(size).collect();
+    Ok(answer)
+}
+
+fn get_profile(account: &Account, call: &Call) -> Result<Value, Fault> {
+    let profile = account.catalogue.profile(&call.region, call.target());
+    let profile =
+        profile.ok_or_else(|| Fault::not_found("The provided inference profile was not found."))?;
+    Ok(profile_summary(profile, &call.region))
+}
+
+fn summary(model: &Model, region: &str) -> Value {
+    json!({
+        "modelArn": model.arn(region),
+        "modelId": model.id,
+        "modelName": model.name,
+        "providerName": model.provider,
+        "inputModalities": model.input,
+        "outputModalities": model.output,
+        "responseStreamingSupported": model.streaming,
+        "customizationsSupported": model.customizations,
+        "inferenceTypesSupported": model.inference,
+        "modelLifecycle": { "status": if model.legacy { "LEGACY" } else { "ACTIVE" } },
+    })
+}
+
+fn profile_summary(profile: &Profile, region: &str) -> Value {
+    let arn = |region: &String| json!({ "modelArn": format!("arn:aws:bedrock:{region}::foundation-model/{}", profile.model) });
+    json!({
+        "inferenceProfileName": profile.name,
+        "description": format!("Routes requests to {} in {}.", profile.name, profile.to.join(", ")),
+        "createdAt": "2025-01-01T00:00:00Z",
+        "updatedAt": "2025-06-01T00:00:00.123456Z",
+        "inferenceProfileArn": profile.arn(region),
+        "models": profile.to.iter().map(arn).collect::<Vec<_>>(),
+        "inferenceProfileId": profile.id,
+        "status": "ACTIVE",
+        "type": type_of(profile),
+    })
+}
+
+fn type_of(profile: &Profile) -> &'static str {
+    if profile.application { "APPLICATION" } else { "SYSTEM_DEFINED" }
+}
+
+fn no_such_model() -> Fault {
+    Fault::validation("The provided model identifier is invalid.")
+}

@@ -1,0 +1,236 @@
+//! Answers by itself, so that one can see what it understood.
+
+mod ask;
+mod plausible;
+mod task;
+
+use crate::answer::{Answer, Usage};
+use crate::catalogue::Model;
+use crate::tokens;
+use ask::Ask;
+use aws_smithy_types::base64;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+const CHARS_PER_TOKEN: usize = 4;
+const FRAGMENT: usize = 12;
+
+/// A short friendly answer to a `Converse` body.
+pub(crate) fn answer(model: &Model, region: &str, body: &Value) -> Answer {
+    let ask = Ask::new(body);
+    let thoughts = thinks(model, &ask).then(|| thoughts(&ask));
+    let start = thoughts.as_deref().map_or_else(Answer::new, |thoughts| {
+        Answer::new().reasoning(words(thoughts), &signature(model, thoughts))
+    });
+    if let Some(tool) = ask.wanted_tool() {
+        let input = plausible::value(&tool["inputSchema"]["json"], ask.text()).to_string();
+        let name = tool["name"].as_str().unwrap_or_default();
+        return start.tool(&tool_use_id(), name, fragments(&input)).usage(usage(body, &input));
+    }
+    let (text, stop) = limited(&reply(model, region, &ask), body);
+    start.text(words(&text)).stop(stop).usage(usage(body, &text))
+}
+
+fn reply(model: &Model, region: &str, ask: &Ask<'_>) -> String {
+    if let Some(schema) = ask.answer_schema() {
+        return plausible::value(&schema, ask.text()).to_string();
+    }
+    if let Some(json) = task::answer(ask.text()) {
+        return json;
+    }
+    if let Some(result) = ask.tool_result() {
+        return format!("The tool says: {}", excerpt(&result, 400));
+    }
+    let mut lines =
+        vec![format!("Hello from **{}** in {region}, played by the Bedrock emulator.", model.name)];
+    lines.extend(ask.has_text().then(|| format!("You wrote: “{}”", excerpt(ask.text(), 120))));
+    lines.extend(listed("image", &ask.images()));
+    lines.extend(listed("document", &ask.documents()));
+    lines.extend(ask.has_system().then(|| "I keep to your system prompt.".to_owned()));
+    lines.join("\n\n")
+}
+
+fn listed(what: &str, media: &[String]) -> Option<String> {
+    let plural = if media.len() == 1 { "" } else { "s" };
+    (!media.is_empty())
+        .then(|| format!("I got {} {what}{plural}: {}.", media.len(), media.join(", ")))
+}
+
+/// The beginning of a text, with an ellipsis if that is not all of it.
+fn excerpt(text: &str, chars: usize) -> String {
+    let begun: String = text.chars().take(chars).collect();
+    if begun.len() < text.len() { format!("{}…", begun.trim_end()) } else { begun }
+}
+
+fn thinks(model: &Model, ask: &Ask<'_>) -> bool {
+    model.can('R')
+        && (ask.wants_thinking() || ["DeepSeek", "OpenAI"].contains(&model.provider.as_str()))
+}
+
+fn thoughts(ask: &Ask<'_>) -> String {
+    format!("The user wrote “{}”. A short and friendly answer will do.", excerpt(ask.text(), 60))
+}
+
+/// A signature that only Claude gives, and that depends on what it signs.
+fn signature(model: &Model, thoughts: &str) -> String {
+    if model.provider == "Anthropic" {
+        base64::encode(Sha256::digest(thoughts))
+    } else {
+        String::new()
+    }
+}
+
+fn tool_use_id() -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    format!("tooluse_{}", id.chars().take(22).collect::<String>())
+}
+
+/// As much of the text as `stopSequences` and `maxTokens` allow, and why it ends there.
+fn limited(text: &str, body: &Value) -> (String, &'static str) {
+    let config = &body["inferenceConfig"];
+    let stops = config["stopSequences"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let stopped = stops.filter_map(|stop| text.find(stop)).min().and_then(|at| text.get(..at));
+    let most = config["maxTokens"]
+        .as_u64()
+        .and_then(|most| usize::try_from(most).ok())
+        .unwrap_or(usize::MAX);
+    let most = most.saturating_mul(CHARS_PER_TOKEN);
+    let said = stopped.unwrap_or(text);
+    if said.chars().count() > most {
+        return (said.chars().take(most).collect(), "max_tokens");
+    }
+    (said.to_owned(), if stopped.is_some() { "stop_sequence" } else { "end_turn" })
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split_inclusive(' ').collect()
+}
+
+fn fragments(json: &str) -> Vec<String> {
+    let letters: Vec<_> = json.chars().collect();
+    letters.chunks(FRAGMENT).map(|part| part.iter().collect()).collect()
+}
+
+/// Plausible counts. With cache points, all before the last turn comes from the cache and the rest goes into it.
+fn usage(body: &Value, said: &str) -> Usage {
+    let output = tokens::of(&Value::from(said)).max(1);
+    let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let Some((last, before)) = messages.split_last() else {
+        return Usage { output, ..Usage::default() };
+    };
+    let fixed = tokens::of(&body["system"]) + tokens::of(&body["toolConfig"]);
+    let (old, new) = (fixed + before.iter().map(tokens::of).sum::<u64>(), tokens::of(last));
+    if !has_cache_point(body) {
+        return Usage { input: old + new, output, cache_read: None, cache_write: None };
+    }
+    let (read, write) = if before.is_empty() { (0, old) } else { (old, 0) };
+    Usage { input: new, output, cache_read: Some(read), cache_write: Some(write) }
+}
+
+fn has_cache_point(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            fields.contains_key("cachePoint") || fields.values().any(has_cache_point)
+        }
+        Value::Array(items) => items.iter().any(has_cache_point),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+    use crate::event::fold;
+    use serde_json::json;
+    use std::time::Duration;
+
+    async fn asked(model: &str, body: Value) -> Value {
+        let catalogue = Catalogue::default();
+        let answer = answer(catalogue.model(model).unwrap(), "us-west-2", &body);
+        fold(answer.stream(Duration::ZERO)).await.unwrap()
+    }
+
+    fn says(text: &str) -> Value {
+        json!({ "messages": [{ "role": "user", "content": [{ "text": text }] }] })
+    }
+
+    fn with(mut body: Value, name: &str, value: Value) -> Value {
+        body[name] = value;
+        body
+    }
+
+    fn text(answer: &Value) -> &str {
+        answer["output"]["message"]["content"][0]["text"].as_str().unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_tells_what_it_understood() {
+        let mut body = with(says("What is this?"), "system", json!([{ "text": "Be kind." }]));
+        let image = json!({ "image": { "format": "png", "source": { "bytes": base64::encode([0; 2048]) } } });
+        body["messages"][0]["content"].as_array_mut().unwrap().push(image);
+        let answer = asked("amazon.nova-lite-v1:0", body).await;
+        for part in
+            ["**Nova Lite** in us-west-2", "“What is this?”", "1 image: png, 2 kB", "system prompt"]
+        {
+            assert!(text(&answer).contains(part), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_calls_a_tool_it_is_asked_for_and_answers_with_the_result() {
+        let tools = json!({ "tools": [{ "toolSpec": { "name": "get_weather", "inputSchema": { "json": {
+            "type": "object", "properties": { "city": { "type": "string" } }, "required": ["city"] } } } }] });
+        let mut body = with(says("How is the weather in Lisbon?"), "toolConfig", tools);
+        let answer = asked("amazon.nova-lite-v1:0", body.clone()).await;
+        let call = answer["output"]["message"]["content"][0]["toolUse"].clone();
+        assert_eq!(
+            (&call["name"], &call["input"]),
+            (&json!("get_weather"), &json!({ "city": "Lisbon" }))
+        );
+        assert_eq!(answer["stopReason"], "tool_use");
+
+        let result = json!({ "toolResult": { "toolUseId": call["toolUseId"], "content": [{ "text": "sunny" }] } });
+        let turns = body["messages"].as_array_mut().unwrap();
+        turns.push(answer["output"]["message"].clone());
+        turns.push(json!({ "role": "user", "content": [result] }));
+        assert_eq!(text(&asked("amazon.nova-lite-v1:0", body).await), "The tool says: sunny");
+    }
+
+    #[tokio::test]
+    async fn it_stops_where_it_is_told() {
+        for (config, reason, said) in [
+            (json!({ "maxTokens": 2 }), "max_tokens", "Hello fr"),
+            (json!({ "stopSequences": [" in "] }), "stop_sequence", "Hello from **Nova Micro**"),
+        ] {
+            let answer =
+                asked("amazon.nova-micro-v1:0", with(says("hi"), "inferenceConfig", config)).await;
+            assert_eq!((answer["stopReason"].as_str().unwrap(), text(&answer)), (reason, said));
+        }
+    }
+
+    #[tokio::test]
+    async fn claude_signs_its_thoughts_and_others_do_not() {
+        let thinking = json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 } });
+        let body = with(says("hi"), "additionalModelRequestFields", thinking);
+        for (model, signed) in
+            [("anthropic.claude-haiku-4-5-20251001-v1:0", true), ("deepseek.r1-v1:0", false)]
+        {
+            let answer = asked(model, body.clone()).await;
+            let reasoning =
+                &answer["output"]["message"]["content"][0]["reasoningContent"]["reasoningText"];
+            assert_eq!(reasoning.get("signature").is_some(), signed, "{answer}");
+        }
+    }
+
+    #[test]
+    fn cache_points_are_written_first_and_read_after() {
+        let point = json!({ "cachePoint": { "type": "default" } });
+        let mut body = with(says("hi"), "system", json!([{ "text": "x".repeat(400) }, point]));
+        assert_eq!(usage(&body, "ok").cache_write, Some(102));
+        let turns = body["messages"].as_array_mut().unwrap();
+        turns.push(json!({ "role": "assistant", "content": [{ "text": "ok" }] }));
+        turns.push(json!({ "role": "user", "content": [{ "text": "and?" }] }));
+        assert!(usage(&body, "ok").cache_read > Some(100));
+    }
+}

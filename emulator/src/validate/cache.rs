@@ -1,0 +1,62 @@
+//! Cache points: where they may stand, and how many.
+
+use super::block::{self, list};
+use super::by_model;
+use super::family::FAMILIES;
+use crate::catalogue::Model;
+use crate::fault::Fault;
+use serde_json::Value;
+
+const MAX_POINTS: usize = 4;
+
+pub(super) fn points(model: &Model, body: &Value) -> Result<(), Fault> {
+    let lists = lists(body);
+    let points: Vec<_> = lists
+        .iter()
+        .flat_map(|(_, blocks)| blocks.iter().filter_map(|block| block.get("cachePoint")))
+        .collect();
+    let in_tools =
+        list(&body["toolConfig"]["tools"]).iter().any(|tool| tool.get("cachePoint").is_some());
+    if points.is_empty() {
+        return Ok(());
+    }
+    if !model.can('K') || (in_tools && FAMILIES.no_tool_cache.has(model)) {
+        return Err(Fault::access_denied(
+            "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for \
+             more information.",
+        ));
+    }
+    if points.len() > MAX_POINTS {
+        let found = points.len();
+        return Err(by_model(format!(
+            "A maximum of {MAX_POINTS} blocks with cache_control may be provided. Found {found}."
+        )));
+    }
+    if points.iter().any(|point| point["ttl"] == "1h") && !FAMILIES.hour_cache.has(model) {
+        return Err(Fault::validation("This model doesn't support the cachePoint.ttl value 1h."));
+    }
+    lists.iter().try_for_each(|(path, blocks)| after_something(path, blocks))
+}
+
+/// All lists a cache point may stand in.
+fn lists(body: &Value) -> Vec<(String, &[Value])> {
+    let tools = ("toolConfig.tools".to_owned(), list(&body["toolConfig"]["tools"]));
+    let system = ("system".to_owned(), list(&body["system"]));
+    let turns = block::messages(body).iter().enumerate();
+    let turns = turns.map(|(at, turn)| (format!("messages.{at}.content"), list(&turn["content"])));
+    [tools, system].into_iter().chain(turns).collect()
+}
+
+fn after_something(path: &str, blocks: &[Value]) -> Result<(), Fault> {
+    let place = blocks.iter().enumerate().find_map(|(at, block)| {
+        block.get("cachePoint")?;
+        let before = at.checked_sub(1).map(|before| &blocks[before]);
+        before.is_none_or(|before| before.get("reasoningContent").is_some()).then_some(at)
+    });
+    match place {
+        None => Ok(()),
+        Some(at) => Err(by_model(format!(
+            "{path}.{at}: a cachePoint cannot stand first, nor after reasoningContent"
+        ))),
+    }
+}

@@ -1,0 +1,114 @@
+//! What whole families of models forbid, as data.
+
+use super::block;
+use crate::catalogue::Model;
+use crate::fault::Fault;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The families that share a rule, each by how its ids begin.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Family(Vec<String>);
+
+impl Family {
+    pub(super) fn has(&self, model: &Model) -> bool {
+        self.0.iter().any(|beginning| model.id.starts_with(beginning))
+    }
+}
+
+/// The rules, and for whom they hold.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Families {
+    /// Makes text, but is not to be talked with.
+    pub(super) not_chat: Family,
+    /// Takes a temperature or `topP`, not both.
+    pub(super) one_sampler: Family,
+    /// Takes no temperature but 1, and no `topP`.
+    pub(super) no_sampler: Family,
+    /// Thinks within a budget.
+    pub(super) budget_thinking: Family,
+    /// Thinks as much as it sees fit.
+    pub(super) adaptive_thinking: Family,
+    /// Cannot be told not to think.
+    pub(super) always_thinking: Family,
+    /// Takes an effort.
+    pub(super) effort: Family,
+    /// Takes the effort `max`.
+    pub(super) effort_max: Family,
+    /// Takes the effort `xhigh`.
+    pub(super) effort_xhigh: Family,
+    /// Cannot be made to call a tool.
+    pub(super) no_forced_tool: Family,
+    /// Calls tools only when it does not stream.
+    pub(super) no_tool_streaming: Family,
+    /// Caches no tools.
+    pub(super) no_tool_cache: Family,
+    /// Takes `strict` tools.
+    pub(super) strict_tools: Family,
+    /// Takes system turns amid the conversation.
+    pub(super) system_turns: Family,
+    /// Caches for an hour.
+    pub(super) hour_cache: Family,
+    /// Takes these `additionalModelRequestFields` and no others.
+    pub(super) known_fields: BTreeMap<String, Vec<String>>,
+}
+
+pub(super) static FAMILIES: LazyLock<Families> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the file is compiled in, and every test reads it")]
+    serde_json::from_str(include_str!("families.json")).expect("families.json names every rule")
+});
+
+impl Families {
+    /// The fields a model takes besides those of Converse; `None` if it takes any.
+    pub(super) fn fields_of(&self, model: &Model) -> Option<&[String]> {
+        let longest_first = self.known_fields.iter().rev();
+        longest_first
+            .into_iter()
+            .find(|(beginning, _)| model.id.starts_with(*beginning))
+            .map(|(_, fields)| fields.as_slice())
+    }
+}
+
+/// Whether one can talk with the model at all.
+pub(super) fn chats(model: &Model, _body: &Value) -> Result<(), Fault> {
+    let makes_text = model.output.iter().any(|kind| kind == "TEXT");
+    if makes_text && !FAMILIES.not_chat.has(model) {
+        return Ok(());
+    }
+    Err(Fault::validation(
+        "This action doesn't support the model that you provided. Try again with a supported text or chat model.",
+    ))
+}
+
+/// Whether the model streams, with tools if there are any.
+pub(super) fn streams(model: &Model, body: &Value) -> Result<(), Fault> {
+    if !model.streaming {
+        return Err(Fault::validation("The model is unsupported for streaming."));
+    }
+    if FAMILIES.no_tool_streaming.has(model)
+        && !block::list(&body["toolConfig"]["tools"]).is_empty()
+    {
+        return Err(Fault::validation("This model doesn't support tool use in streaming mode."));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    #[test]
+    fn the_longer_beginning_decides() {
+        let catalogue = Catalogue::default();
+        let fields =
+            |id: &str| FAMILIES.fields_of(catalogue.model(id).unwrap()).map(<[String]>::len);
+        assert_eq!(fields("amazon.nova-2-lite-v1:0"), Some(2));
+        assert_eq!(fields("amazon.nova-lite-v1:0"), Some(1));
+        assert_eq!(fields("qwen.qwen3-32b-v1:0"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! Tools: what is offered, and that calls and results are pairs.
+
+use super::block::{self, Block, list, messages};
+use super::by_model;
+use super::family::FAMILIES;
+use crate::catalogue::Model;
+use crate::fault::Fault;
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// Whether the tools and the choice among them are for this model.
+pub(super) fn offered(model: &Model, body: &Value) -> Result<(), Fault> {
+    let config = &body["toolConfig"];
+    let used = block::all(body)
+        .any(|block| block.member("toolUse").or(block.member("toolResult")).is_some());
+    if config.is_null() {
+        return if used { Err(undefined()) } else { Ok(()) };
+    }
+    if !model.can('T') {
+        return Err(Fault::validation("This model doesn't support tool use."));
+    }
+    specs(model, list(&config["tools"]))?;
+    choice(model, config)
+}
+
+fn undefined() -> Fault {
+    Fault::validation(
+        "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
+    )
+}
+
+fn specs(model: &Model, tools: &[Value]) -> Result<(), Fault> {
+    let mut names = HashSet::new();
+    for (at, spec) in
+        tools.iter().enumerate().filter_map(|(at, tool)| Some((at, tool.get("toolSpec")?)))
+    {
+        let place = format!("toolConfig.tools.{at}.toolSpec");
+        if spec["inputSchema"]["json"]["type"] != "object" {
+            let message = format!(
+                "The value at {place}.inputSchema.json.type must be one of the following: object."
+            );
+            return Err(Fault::validation(message));
+        }
+        if !names.insert(&spec["name"]) {
+            return Err(Fault::validation(format!(
+                "The tool name {} at {place}.name is already used.",
+                spec["name"]
+            )));
+        }
+        if spec["strict"] == true && !FAMILIES.strict_tools.has(model) {
+            return Err(Fault::validation(format!(
+                "This model doesn't support the {place}.strict field."
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn choice(model: &Model, config: &Value) -> Result<(), Fault> {
+    let Some((kind, choice)) =
+        config["toolChoice"].as_object().and_then(|choice| choice.iter().next())
+    else {
+        return Ok(());
+    };
+    let forced = kind != "auto";
+    if !model.can('C') || (forced && FAMILIES.no_forced_tool.has(model)) {
+        return Err(Fault::validation(format!(
+            "This model doesn't support the toolConfig.toolChoice.{kind} field. Remove toolConfig.toolChoice.{kind} \
+             and try again."
+        )));
+    }
+    let known =
+        list(&config["tools"]).iter().any(|tool| tool["toolSpec"]["name"] == choice["name"]);
+    if kind == "tool" && !known {
+        let message = format!(
+            "The tool {} at toolConfig.toolChoice.tool.name is not defined in toolConfig.tools.",
+            choice["name"]
+        );
+        return Err(Fault::validation(message));
+    }
+    Ok(())
+}
+
+/// Whether each call has its result in the next turn, in order and before anything else.
+pub(super) fn pairs(_model: &Model, body: &Value) -> Result<(), Fault> {
+    let (mut seen, mut expected) = (HashSet::new(), Vec::new());
+    for (at, turn) in messages(body).iter().enumerate().filter(|(_, turn)| turn["role"] != "system")
+    {
+        results(at, turn, &expected)?;
+        expected = ids(at, turn, "toolUse").collect();
+        if let Some(again) = expected.iter().find(|id| !seen.insert(**id)) {
+            return Err(by_model(format!("messages.{at}: `tool_use` ids must be unique: {again}")));
+        }
+        if let Some(odd) = block::of_turn(at, turn)
+            .find(|block| block.member("toolUse").is_some_and(|call| !call["input"].is_object()))
+        {
+            let path = odd.path();
+            return Err(Fault::validation(format!(
+                "The format of the value at {path}.toolUse.input is invalid. Provide a json object for the field and \
+                 try again."
+            )));
+        }
+    }
+    if expected.is_empty() { Ok(()) } else { Err(unanswered(messages(body).len(), &expected)) }
+}
+
+fn results(at: usize, turn: &Value, expected: &[&str]) -> Result<(), Fault> {
+    let given: Vec<_> = ids(at, turn, "toolResult").collect();
+    if given.len() > expected.len() {
+        return Err(Fault::validation(format!(
+            "The number of toolResult blocks at messages.{at}.content exceeds the number of toolUse blocks of previous \
+             turn."
+        )));
+    }
+    if given != expected {
+        return Err(unanswered(at, expected));
+    }
+    let first = block::of_turn(at, turn)
+        .take(given.len())
+        .all(|block| block.member("toolResult").is_some());
+    if first {
+        Ok(())
+    } else {
+        Err(by_model(format!("messages.{at}: `tool_result` blocks must come first")))
+    }
+}
+
+fn unanswered(at: usize, expected: &[&str]) -> Fault {
+    let ids = expected.join(", ");
+    Fault::validation(format!(
+        "Expected toolResult blocks at messages.{at}.content for the following Ids: {ids}"
+    ))
+}
+
+fn ids<'a>(at: usize, turn: &'a Value, kind: &'static str) -> impl Iterator<Item = &'a str> {
+    block::of_turn(at, turn)
+        .filter_map(move |block: Block<'a>| block.member(kind)?["toolUseId"].as_str())
+}

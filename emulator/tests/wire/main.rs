@@ -1,0 +1,11 @@
+//! The emulator from outside: what a client meets on the wire.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod auth;
+mod client;
+mod lifetime;
+mod mishaps;
+mod record;
+mod relay;
+mod validation;

@@ -1,0 +1,170 @@
+//! Everything that can go wrong, as the client meets it.
+
+use crate::client::{Ask, LITE, chunk, frames};
+use bedrock_emulator::{ANY, Answer, Emulator, Ending, Event, Fault, Mishap, Options, Script};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn hello() -> Script {
+    Script::answer(Answer::says(["Hel", "lo"]))
+}
+
+fn started() -> Emulator {
+    Emulator::start(Options::default()).unwrap()
+}
+
+async fn streamed(script: Script) -> (Vec<String>, String) {
+    let emulator = started();
+    emulator.script(ANY, script);
+    frames(Ask::stream(LITE).send(&emulator).await.unwrap().into_body()).await
+}
+
+#[tokio::test]
+async fn each_frame_is_a_chunk_of_its_own() {
+    let (names, end) = streamed(hello()).await;
+    let delta = "contentBlockDelta";
+    assert_eq!(
+        names,
+        ["messageStart", delta, delta, "contentBlockStop", "messageStop", "metadata"]
+    );
+    assert_eq!(end, "end");
+}
+
+#[tokio::test]
+async fn a_stream_can_end_without_a_stop() {
+    assert_eq!(streamed(hello().after(2, Mishap::Close)).await, (names(2), "end".to_owned()));
+}
+
+#[tokio::test]
+async fn a_stream_can_carry_failures_and_strangers() {
+    let (names, _) = streamed(hello().after(1, Mishap::Exception(Fault::throttling("slow")))).await;
+    assert_eq!(names, ["messageStart", "throttlingException"]);
+    let error = Mishap::Error { code: "Oops".into(), message: "no".into() };
+    assert_eq!(streamed(hello().after(1, error)).await.0, ["messageStart", "Oops"]);
+    let stranger = Event::new("weatherReport", json!({}));
+    assert_eq!(streamed(hello().insert(1, stranger)).await.0[1], "weatherReport");
+}
+
+#[tokio::test]
+async fn frames_can_be_spoilt() {
+    for (mishap, end) in [
+        (Mishap::CutFrame, "not one frame in one chunk"),
+        (Mishap::BadMessageCrc, "message checksum"),
+        (Mishap::BadPreludeCrc, "prelude checksum"),
+    ] {
+        let (read, told) = streamed(hello().after(2, mishap)).await;
+        assert_eq!(read, names(2));
+        assert!(told.contains(end), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_can_be_reset() {
+    let (_, end) = streamed(hello().after(2, Mishap::Reset)).await;
+    assert!(end.starts_with("broken off"), "{end}");
+    let emulator = started();
+    emulator.script(ANY, hello().after(0, Mishap::Reset));
+    let refused = Ask::converse(LITE).send(&emulator).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("ConnectionReset"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn the_emulator_notices_that_a_client_leaves_amid_a_stream() {
+    let emulator = started();
+    emulator.script(ANY, hello().after(2, Mishap::Hang));
+    let mut body = Ask::stream(LITE).send(&emulator).await.unwrap().into_body();
+    for _ in 0..2 {
+        chunk(&mut body).await.unwrap().unwrap();
+    }
+    drop(body);
+    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+}
+
+#[tokio::test]
+async fn the_emulator_notices_that_a_client_leaves_before_the_headers() {
+    let emulator = started();
+    emulator.script(ANY, Script::hang());
+    let asking = Ask::converse(LITE).send(&emulator);
+    tokio::select! {
+        _ = asking => panic!("it hangs"),
+        _ = emulator.wait_for_requests(1) => {}
+    }
+    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+}
+
+#[tokio::test]
+async fn an_answer_read_to_its_end_is_answered() {
+    let emulator = started();
+    frames(Ask::stream(LITE).send(&emulator).await.unwrap().into_body()).await;
+    Ask::converse(LITE).json(&emulator).await;
+    assert_eq!(
+        (emulator.closed(0).await, emulator.closed(1).await),
+        (Ending::Answered, Ending::Answered)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_can_be_late_and_slow() {
+    let emulator = started();
+    emulator.script(ANY, hello().delay(HOUR).pace(HOUR));
+    let begun = Instant::now();
+    let body = Ask::stream(LITE).send(&emulator).await.unwrap().into_body();
+    assert!((HOUR..2 * HOUR).contains(&begun.elapsed()));
+    frames(body).await;
+    assert!(begun.elapsed() >= 3 * HOUR);
+}
+
+#[tokio::test]
+async fn refusals_have_their_status_type_and_headers() {
+    let emulator = started();
+    emulator.script(
+        "amazon.*",
+        Script::fault(Fault::throttling("Too many tokens").header("retry-after", "7")).times(2),
+    );
+    emulator.script(ANY, Script::html(502));
+    for _ in 0..2 {
+        let response = Ask::stream(LITE).send(&emulator).await.unwrap();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["retry-after"], "7");
+        let kind = response.headers()["x-amzn-errortype"].to_str().unwrap();
+        assert!(kind.starts_with("ThrottlingException:http://internal.amazon.com/"), "{kind}");
+        assert_eq!(response.headers()["x-amzn-requestid"].len(), 36);
+    }
+    let response = Ask::converse(LITE).send(&emulator).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["content-type"]),
+        (502, &"text/html".parse().unwrap())
+    );
+    assert_eq!(Ask::converse(LITE).json(&emulator).await.0, 200);
+}
+
+#[tokio::test]
+async fn one_region_can_fail_alone() {
+    let emulator = started();
+    let listed = |region| {
+        let ask = Ask::new(http::Method::GET, "/foundation-models", &json!(null));
+        Ask { region, ..ask }.json(&emulator)
+    };
+    emulator.script_region("us-west-2", Script::fault(Fault::access_denied("not you")).always());
+    assert_eq!(listed("us-west-2").await, (403, json!({ "message": "not you" })));
+    assert_eq!(listed("us-east-1").await.0, 200);
+    emulator.clear_scripts();
+    assert_eq!(listed("us-west-2").await.0, 200);
+}
+
+#[tokio::test]
+async fn whole_answers_fail_whole() {
+    let emulator = started();
+    emulator.script(ANY, hello().after(1, Mishap::Exception(Fault::model_error(500, "no"))));
+    assert_eq!(
+        Ask::converse(LITE).json(&emulator).await,
+        (424, json!({ "message": "no", "originalStatusCode": 500 }))
+    );
+}
+
+fn names(count: usize) -> Vec<String> {
+    ["messageStart", "contentBlockDelta", "contentBlockDelta"].map(str::to_owned)[..count].to_vec()
+}

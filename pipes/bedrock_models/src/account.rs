@@ -1,0 +1,165 @@
+//! Who we are to AWS: one connector and one cache of credentials for all services and regions.
+
+use crate::valves::BedrockValves;
+use aws_config::{
+    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, default_provider::credentials, imds,
+    profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+    sts::AssumeRoleProvider, timeout::TimeoutConfig,
+};
+use aws_credential_types::{
+    Credentials,
+    provider::{SharedCredentialsProvider, token::SharedTokenProvider},
+};
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::{
+    auth::{AuthSchemeId, http::HTTP_BEARER_AUTH_SCHEME_ID},
+    http::SharedHttpClient,
+    identity::http::Token,
+};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// What is waited for EC2's metadata service. It answers within milliseconds where it is, and elsewhere it must not keep people
+/// from reading that there are no credentials.
+const IMDS_PATIENCE: Duration = Duration::from_millis(400);
+
+/// The account that the valves describe.
+pub struct Account {
+    http: SharedHttpClient,
+    valves: BedrockValves,
+    config: OnceCell<SdkConfig>,
+}
+
+impl Account {
+    /// The account of these valves. Nothing is read or asked yet.
+    pub fn new(valves: &BedrockValves) -> Self {
+        let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+        Self::over(http, valves)
+    }
+
+    /// The account of new valves, over the open connections of this one.
+    pub fn turned(&self, valves: &BedrockValves) -> Self {
+        Self::over(self.http.clone(), valves)
+    }
+
+    fn over(http: SharedHttpClient, valves: &BedrockValves) -> Self {
+        Self { http, valves: valves.clone(), config: OnceCell::new() }
+    }
+
+    /// Whether these valves describe the same account, so that its credentials are still good.
+    pub fn is_of(&self, valves: &BedrockValves) -> bool {
+        let texts = |v: &BedrockValves| {
+            [
+                v.regions.first().cloned(),
+                v.aws_access_key_id.clone(),
+                v.aws_secret_access_key.expose().map(String::from),
+                v.aws_session_token.expose().map(String::from),
+                v.aws_profile.clone(),
+                v.aws_role_arn.clone(),
+                v.aws_role_external_id.clone(),
+                v.aws_role_session_name.clone(),
+                v.bedrock_api_key.expose().map(String::from),
+                v.endpoint_url.clone(),
+                Some(v.connect_timeout_seconds.to_string()),
+            ]
+        };
+        texts(&self.valves) == texts(valves)
+    }
+
+    /// The SDK's settings for one region. The first call reads the environment and the profile files; none asks the network.
+    pub async fn config(&self, region: &str) -> SdkConfig {
+        let shared = self.config.get_or_init(|| self.load()).await;
+        let mut config = shared.to_builder().region(Region::new(region.to_owned()));
+        if let Some(url) = filled(&self.valves.endpoint_url) {
+            config.set_endpoint_url(Some(url.into()));
+        }
+        config.build()
+    }
+
+    async fn load(&self) -> SdkConfig {
+        let patience = Duration::from_secs(self.valves.connect_timeout_seconds);
+        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(self.http.clone())
+            .region(self.home())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(patience).build());
+        let loader = match AppName::new("pipewright") {
+            Ok(name) => loader.app_name(name),
+            Err(_) => loader,
+        };
+        let config = self.identified(loader).await.load().await;
+        match filled(&self.valves.aws_role_arn) {
+            Some(role) => self.assuming(role, config).await,
+            None => config,
+        }
+    }
+
+    /// Adds the credentials: the most particular valve that is set, else AWS's own chain.
+    async fn identified(&self, loader: ConfigLoader) -> ConfigLoader {
+        let valves = &self.valves;
+        if let Some(key) = valves.bedrock_api_key.expose() {
+            return loader
+                .token_provider(SharedTokenProvider::new(Token::new(key, None)))
+                .auth_scheme_preference([HTTP_BEARER_AUTH_SCHEME_ID]);
+        }
+        // A bearer key in the environment must not win over what was set by hand.
+        let signed =
+            |loader: ConfigLoader| loader.auth_scheme_preference([AuthSchemeId::new("sigv4")]);
+        if let (Some(id), Some(secret)) =
+            (filled(&valves.aws_access_key_id), valves.aws_secret_access_key.expose())
+        {
+            let token = valves.aws_session_token.expose().map(String::from);
+            return signed(loader)
+                .credentials_provider(Credentials::new(id, secret, token, None, "valves"));
+        }
+        if let Some(name) = filled(&valves.aws_profile) {
+            let profile = ProfileFileCredentialsProvider::builder().configure(&self.surroundings());
+            return signed(loader)
+                .profile_name(name)
+                .credentials_provider(profile.profile_name(name).build());
+        }
+        let loader = if filled(&valves.aws_role_arn).is_some() { signed(loader) } else { loader };
+        loader.credentials_provider(self.default_chain().await)
+    }
+
+    async fn default_chain(&self) -> credentials::DefaultCredentialsChain {
+        let metadata = imds::Client::builder()
+            .configure(&self.surroundings())
+            .connect_timeout(IMDS_PATIENCE)
+            .read_timeout(IMDS_PATIENCE)
+            .max_attempts(1);
+        credentials::DefaultCredentialsChain::builder()
+            .region(self.home())
+            .configure(self.surroundings())
+            .imds_client(metadata.build())
+            .build()
+            .await
+    }
+
+    async fn assuming(&self, role: &str, config: SdkConfig) -> SdkConfig {
+        let session = filled(&self.valves.aws_role_session_name).unwrap_or("pipewright");
+        let mut assumed =
+            AssumeRoleProvider::builder(role).session_name(session).configure(&config);
+        if let Some(id) = filled(&self.valves.aws_role_external_id) {
+            assumed = assumed.external_id(id);
+        }
+        let provider = SharedCredentialsProvider::new(assumed.build().await);
+        config.into_builder().credentials_provider(provider).build()
+    }
+
+    /// What a provider of credentials needs to know.
+    fn surroundings(&self) -> ProviderConfig {
+        ProviderConfig::without_region()
+            .with_region(Some(self.home()))
+            .with_http_client(self.http.clone())
+    }
+
+    /// The first region. Saying it keeps the SDK from asking EC2 where it runs.
+    fn home(&self) -> Region {
+        Region::new(self.valves.regions.first().cloned().unwrap_or_default())
+    }
+}
+
+fn filled(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}

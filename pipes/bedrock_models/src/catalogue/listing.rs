@@ -1,0 +1,164 @@
+//! What all regions have, made one list: the first region wins, and what is missing is said by an entry of its own.
+
+use super::{
+    entry::{Entry, Foundation},
+    list::Shelf,
+    trouble::Trouble,
+};
+use crate::{family::chats, valves::BedrockValves};
+use pipe_sdk::{Model, PipeError};
+use std::{
+    collections::{HashMap, hash_map},
+    sync::Arc,
+};
+
+/// The list that people see, and what a chat looks its model up in.
+#[derive(Debug)]
+pub struct Listing {
+    models: Arc<[Model]>,
+    entries: HashMap<String, Entry>,
+    gaps: Vec<Gap>,
+    trouble: Option<String>,
+}
+
+/// What is missing, as an entry of the list.
+#[derive(Debug)]
+struct Gap {
+    id: String,
+    name: String,
+    region: Option<Arc<str>>,
+    trouble: Trouble,
+}
+
+/// What an id stands for.
+#[derive(Debug)]
+pub enum Search<'a> {
+    /// A model.
+    Found(&'a Entry),
+    /// An entry that only says what is missing; chatting with it says it at length.
+    Missing(PipeError),
+    /// Nothing that is listed.
+    Unknown,
+}
+
+impl Listing {
+    /// The list of these regions, as these valves want it.
+    pub fn of(shelves: &[Shelf], valves: &BedrockValves) -> Self {
+        let foundations = known(shelves);
+        let (mut entries, mut models) = (HashMap::new(), Vec::new());
+        for entry in shelves
+            .iter()
+            .enumerate()
+            .flat_map(|(place, shelf)| entries_of(place, shelf, &foundations, valves))
+        {
+            if let hash_map::Entry::Vacant(vacant) = entries.entry(entry.id.clone()) {
+                models.push(entry.model(valves.builtin_tools));
+                vacant.insert(entry);
+            }
+        }
+        let gaps = gaps(shelves, models.is_empty());
+        models.extend(gaps.iter().map(Gap::model));
+        Self { models: models.into(), entries, gaps, trouble: trouble(shelves) }
+    }
+
+    /// What Open WebUI lists.
+    pub fn models(&self) -> Arc<[Model]> {
+        Arc::clone(&self.models)
+    }
+
+    /// Whether a region could not be listed lately.
+    pub fn has_trouble(&self) -> bool {
+        self.trouble.is_some()
+    }
+
+    /// Which regions could not be listed lately, and why.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// What this id stands for.
+    pub fn find(&self, id: &str) -> Search<'_> {
+        let gap = || self.gaps.iter().find(|gap| gap.id == id);
+        match self.entries.get(id) {
+            Some(entry) => Search::Found(entry),
+            None => gap().map_or(Search::Unknown, |gap| {
+                Search::Missing(gap.trouble.error(gap.region.as_deref()))
+            }),
+        }
+    }
+}
+
+/// All foundation models by their ids, listed or not.
+fn known(shelves: &[Shelf]) -> HashMap<&str, &Foundation> {
+    let all = shelves.iter().rev().flat_map(|shelf| shelf.foundations.iter());
+    all.map(|foundation| (foundation.id.as_str(), foundation)).collect()
+}
+
+fn entries_of<'a>(
+    place: usize,
+    shelf: &'a Shelf,
+    foundations: &'a HashMap<&str, &Foundation>,
+    valves: &'a BedrockValves,
+) -> impl Iterator<Item = Entry> + 'a {
+    let entry = move |id: &str, name: &str, base: &str, vision| Entry {
+        id: id.into(),
+        name: name.into(),
+        base: base.into(),
+        place,
+        region: Arc::clone(&shelf.region),
+        vision,
+    };
+    let wanted = |model: &&Foundation| model.on_demand && model.is_wanted(valves);
+    let models = shelf.foundations.iter().filter(wanted);
+    let models =
+        models.map(move |model| entry(&model.id, &model.name, &model.id, Some(model.vision)));
+    // A profile may lead to a model that none of our regions lists: then its name has to do.
+    let profiles =
+        shelf.profiles.iter().filter(|_| valves.inference_profiles).filter_map(move |profile| {
+            let behind = foundations.get(profile.base.as_str());
+            let wanted =
+                behind.map_or_else(|| chats(&profile.base), |model| model.is_wanted(valves));
+            let vision = behind.map(|model| model.vision);
+            wanted.then(|| entry(&profile.id, &profile.name, &profile.base, vision))
+        });
+    models.chain(profiles)
+}
+
+/// One entry a region, or a single one if there is nothing else to show.
+fn gaps(shelves: &[Shelf], nothing: bool) -> Vec<Gap> {
+    let gaps: Vec<_> = shelves.iter().filter_map(|shelf| Some((shelf, shelf.gap()?))).collect();
+    let alike = gaps.iter().all(|(_, trouble)| trouble.words == gaps[0].1.words);
+    let all_failed = nothing && gaps.len() == shelves.len();
+    match gaps.first() {
+        Some((_, trouble)) if all_failed && alike => vec![Gap {
+            id: "error".into(),
+            name: format!("Amazon Bedrock: {}", trouble.words),
+            region: None,
+            trouble: (*trouble).clone(),
+        }],
+        _ => gaps.into_iter().map(|(shelf, trouble)| Gap::of(&shelf.region, trouble)).collect(),
+    }
+}
+
+fn trouble(shelves: &[Shelf]) -> Option<String> {
+    let line = |shelf: &Shelf| Some(format!("{}: {}", shelf.region, shelf.trouble()?.words));
+    let lines: Vec<_> = shelves.iter().filter_map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+impl Gap {
+    fn of(region: &Arc<str>, trouble: &Trouble) -> Self {
+        Self {
+            id: format!("error-{region}"),
+            name: format!("{region}: {}", trouble.words),
+            region: Some(Arc::clone(region)),
+            trouble: trouble.clone(),
+        }
+    }
+
+    fn model(&self) -> Model {
+        Model::new(&self.id, &self.name)
+            .described("Chat with this entry to read what to do.")
+            .capable("builtin_tools", false)
+    }
+}

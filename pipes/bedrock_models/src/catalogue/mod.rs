@@ -1,0 +1,130 @@
+//! The models of all regions: asked for in the background, served at once, old if need be.
+
+mod entry;
+mod list;
+mod listing;
+mod trouble;
+
+pub use entry::Entry;
+pub use listing::{Listing, Search};
+
+use crate::{clients::Clients, valves::BedrockValves};
+use arc_swap::ArcSwap;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use list::Shelf;
+use pipe_sdk::Task;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::watch, time::Instant};
+
+/// The catalogue, and the task that renews it.
+pub struct Catalogue {
+    shared: Arc<Shared>,
+    age: Duration,
+    refresh: Mutex<Option<Task>>,
+}
+
+struct Shared {
+    clients: Arc<Clients>,
+    valves: BedrockValves,
+    /// One a region. Only the refresh writes, and there is never more than one.
+    shelves: Mutex<Vec<Shelf>>,
+    listing: ArcSwap<Listing>,
+    /// When all regions were last heard of.
+    listed: watch::Sender<Option<Instant>>,
+}
+
+/// A list with gaps is asked for again so soon: people are at work on what its entries say is missing.
+const AGE_WITH_TROUBLE: Duration = Duration::from_secs(30);
+
+impl Catalogue {
+    /// A catalogue of these regions, whose first listing is already under way.
+    pub fn new(clients: Arc<Clients>, valves: &BedrockValves) -> Self {
+        let shelves = clients.regions().map(|region| Shelf::empty(Arc::clone(region))).collect();
+        Self::begin(clients, valves, shelves, None)
+    }
+
+    /// A catalogue for new valves of the same account. It begins with what the old one knows.
+    pub fn turned(&self, clients: Arc<Clients>, valves: &BedrockValves) -> Self {
+        let known = self.shared.shelves();
+        let shelf = |region: &Arc<str>| {
+            let kept = known.iter().find(|shelf| shelf.is_of(region));
+            kept.cloned().unwrap_or_else(|| Shelf::empty(Arc::clone(region)))
+        };
+        let shelves: Vec<_> = clients.regions().map(shelf).collect();
+        let complete = shelves.iter().all(Shelf::is_listed);
+        let listed = *self.shared.listed.borrow();
+        Self::begin(clients, valves, shelves, listed.filter(|_| complete))
+    }
+
+    fn begin(
+        clients: Arc<Clients>,
+        valves: &BedrockValves,
+        shelves: Vec<Shelf>,
+        listed: Option<Instant>,
+    ) -> Self {
+        let listing = ArcSwap::from_pointee(Listing::of(&shelves, valves));
+        let shared = Shared {
+            clients,
+            valves: valves.clone(),
+            shelves: Mutex::new(shelves),
+            listing,
+            listed: watch::Sender::new(listed),
+        };
+        let catalogue = Self {
+            shared: Arc::new(shared),
+            age: Duration::from_secs(valves.model_list_seconds),
+            refresh: Mutex::new(None),
+        };
+        catalogue.refresh();
+        catalogue
+    }
+
+    /// The list as it is now. If it is old, a new one is asked for beside.
+    pub fn listing(&self) -> Arc<Listing> {
+        let listing = self.shared.listing.load_full();
+        let age = if listing.has_trouble() { self.age.min(AGE_WITH_TROUBLE) } else { self.age };
+        if self.shared.listed.borrow().is_some_and(|listed| listed.elapsed() >= age) {
+            self.refresh();
+        }
+        listing
+    }
+
+    /// Ends when all regions have been heard of, well or ill, for the first time.
+    pub async fn discovered(&self) {
+        let mut listed = self.shared.listed.subscribe();
+        // The sender lives as long as this catalogue, so the wait cannot fail.
+        _ = listed.wait_for(Option::is_some).await;
+    }
+
+    /// Begins a refresh, unless one is under way.
+    fn refresh(&self) {
+        let mut refresh = self.refresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if refresh.as_ref().is_none_or(Task::is_finished) {
+            let shared = Arc::clone(&self.shared);
+            *refresh = Some(Task::spawn(async move { shared.refresh().await }));
+        }
+    }
+}
+
+impl Shared {
+    fn shelves(&self) -> Vec<Shelf> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks all regions at once, and shows what each says as soon as it says it.
+    async fn refresh(&self) {
+        let ask =
+            |place| async move { (place, list::region(&self.clients, place, &self.valves).await) };
+        let mut heard: FuturesUnordered<_> = (0..self.clients.regions().len()).map(ask).collect();
+        while let Some((place, lists)) = heard.next().await {
+            let mut shelves = self.shelves();
+            shelves[place].put(lists);
+            self.listing.store(Arc::new(Listing::of(&shelves, &self.valves)));
+            *self.shelves.lock().unwrap_or_else(PoisonError::into_inner) = shelves;
+        }
+        self.listed.send_replace(Some(Instant::now()));
+    }
+}

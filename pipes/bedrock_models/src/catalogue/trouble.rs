@@ -1,0 +1,82 @@
+//! Why a region's models cannot be listed, in words for whoever reads the model list.
+
+use crate::error::{Complaint, Failure, LOST_CREDENTIALS, NO_CREDENTIALS};
+use pipe_sdk::PipeError;
+
+/// What went wrong, and what to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// A word for programs: AWS's code, or ours.
+    pub code: String,
+    /// For people, without a full stop.
+    pub words: String,
+    kind: Kind,
+}
+
+/// Who can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Credentials,
+    Denied,
+    Upstream,
+}
+
+impl Trouble {
+    /// Why this action failed.
+    pub fn new(failure: Failure, action: &str) -> Self {
+        let (kind, code, words) = match failure {
+            Failure::NoCredentials => {
+                (Kind::Credentials, "NoCredentials".into(), NO_CREDENTIALS.into())
+            }
+            Failure::LostCredentials => {
+                (Kind::Credentials, "LostCredentials".into(), LOST_CREDENTIALS.into())
+            }
+            Failure::Timeout => {
+                (Kind::Upstream, "Timeout".into(), "AWS did not answer in time".into())
+            }
+            Failure::Unreachable => (
+                Kind::Upstream,
+                "Unreachable".into(),
+                "AWS cannot be reached: check the network and the region's name".into(),
+            ),
+            Failure::Said(complaint) => said(&complaint, action),
+        };
+        Self { code, words, kind }
+    }
+
+    /// The same, as an answer to a chat.
+    pub fn error(&self, region: Option<&str>) -> PipeError {
+        let region = region.map_or_else(String::new, |region| format!(" in {region}"));
+        let words = format!("Amazon Bedrock's models{region} cannot be listed: {}", self.words);
+        match self.kind {
+            Kind::Credentials => PipeError::Credentials(words),
+            Kind::Denied => PipeError::Denied(words),
+            Kind::Upstream => PipeError::Upstream(words),
+        }
+    }
+}
+
+fn said(complaint: &Complaint, action: &str) -> (Kind, String, String) {
+    let code = match complaint.code.as_str() {
+        "" => format!("status {}", complaint.status),
+        code => code.into(),
+    };
+    if complaint.is_about_credentials() {
+        let words = format!(
+            "AWS does not accept the credentials ({code}): renew them, or check the clock of this machine"
+        );
+        return (Kind::Credentials, code, words);
+    }
+    match (complaint.code.as_str(), complaint.status) {
+        ("AccessDeniedException", _) | (_, 401 | 403) => {
+            (Kind::Denied, code, format!("access denied: allow {action}"))
+        }
+        ("ThrottlingException", _) | (_, 429) => {
+            (Kind::Upstream, code, "AWS is too busy; it is asked again soon".into())
+        }
+        _ => {
+            let words = format!("AWS answered with {code}");
+            (Kind::Upstream, code, words)
+        }
+    }
+}

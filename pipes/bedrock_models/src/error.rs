@@ -1,0 +1,301 @@
+//! What AWS says went wrong, in the words of the contract (bedrock.md §1.5).
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use pipe_sdk::PipeError;
+use std::{error::Error, time::Duration};
+
+/// Why a call to AWS has no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// No credentials were found anywhere.
+    NoCredentials,
+    /// There are credentials, but they could not be fetched: a role, a profile, an SSO session.
+    LostCredentials,
+    /// AWS did not answer in time.
+    Timeout,
+    /// No connection to AWS.
+    Unreachable,
+    /// AWS said it.
+    Said(Complaint),
+}
+
+/// An error as AWS words it, in a response or within a stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Complaint {
+    /// As in `ThrottlingException`; empty if AWS named none.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// Of the response, or what the model's own server answered.
+    pub status: u16,
+    /// When it is worth to try again.
+    pub retry_after: Option<Duration>,
+}
+
+/// What words of a validation error mean that the conversation is too long.
+const TOO_LONG: &[&str] = &[
+    "input is too long",
+    "prompt is too long",
+    "too many total text bytes",
+    "input length and max_tokens exceed",
+    "exceeds the maximum number of tokens",
+    "maximum context length",
+    "context window",
+];
+
+const SOON: Duration = Duration::from_secs(5);
+const AFTER_LOADING: Duration = Duration::from_secs(20);
+
+impl<E> From<&SdkError<E, HttpResponse>> for Failure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    fn from(error: &SdkError<E, HttpResponse>) -> Self {
+        if let Some(failure) = lost_identity(error) {
+            return failure;
+        }
+        match error {
+            SdkError::TimeoutError(_) => Self::Timeout,
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::Timeout,
+            SdkError::ServiceError(service) => {
+                Self::Said(Complaint::of(service.err(), service.raw()))
+            }
+            SdkError::ResponseError(response) => {
+                let status = response.raw().status().as_u16();
+                Self::Said(Complaint { status, ..Complaint::default() })
+            }
+            _ => Self::Unreachable,
+        }
+    }
+}
+
+/// The SDK reports missing credentials as a failed dispatch; the reason is among its sources.
+fn lost_identity(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<CredentialsError>() {
+            Some(CredentialsError::CredentialsNotLoaded(_)) => return Some(Failure::NoCredentials),
+            Some(CredentialsError::ProviderTimedOut(_)) => return Some(Failure::NoCredentials),
+            Some(_) => return Some(Failure::LostCredentials),
+            None => cause = error.source(),
+        }
+    }
+    None
+}
+
+impl Complaint {
+    fn of(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Self {
+        let seconds = response.headers().get("retry-after").and_then(|value| value.parse().ok());
+        Self {
+            code: bare(error.code().unwrap_or_default()),
+            message: error.message().unwrap_or_default().into(),
+            status: response.status().as_u16(),
+            retry_after: seconds.map(Duration::from_secs),
+        }
+    }
+
+    /// An exception within a stream; there, names begin with a small letter.
+    pub fn in_stream(name: &str, message: &str, status: u16) -> Self {
+        Self { code: bare(name), message: message.into(), status, retry_after: None }
+    }
+
+    /// Whether AWS refuses who we are, rather than what we ask.
+    pub fn is_about_credentials(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "UnrecognizedClientException"
+                | "InvalidSignatureException"
+                | "SignatureDoesNotMatch"
+                | "ExpiredTokenException"
+                | "ExpiredToken"
+                | "InvalidClientTokenId"
+                | "IncompleteSignature"
+                | "IncompleteSignatureException"
+                | "MissingAuthenticationToken"
+                | "MissingAuthenticationTokenException"
+        )
+    }
+
+    fn says(&self, words: &str) -> bool {
+        self.message.to_ascii_lowercase().contains(words)
+    }
+
+    fn quoted(&self) -> String {
+        match (self.message.trim(), self.code.as_str()) {
+            ("", "") => format!("it answered with status {}", self.status),
+            ("", code) => format!("it answered with {code}"),
+            (message, _) => message.chars().take(600).collect(),
+        }
+    }
+}
+
+/// The code without its namespace, beginning with a capital.
+fn bare(code: &str) -> String {
+    let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
+    let code = code.split_once(':').map_or(code, |(code, _)| code);
+    let mut letters = code.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+}
+
+/// The error of a chat with this model in this region.
+pub fn of_chat(failure: Failure, model: &str, region: &str) -> PipeError {
+    match failure {
+        Failure::NoCredentials => PipeError::Credentials(NO_CREDENTIALS.into()),
+        Failure::LostCredentials => PipeError::Credentials(LOST_CREDENTIALS.into()),
+        Failure::Timeout => {
+            PipeError::Timeout(format!("Amazon Bedrock in {region} did not answer in time"))
+        }
+        Failure::Unreachable => {
+            PipeError::Upstream(format!("Amazon Bedrock in {region} cannot be reached"))
+        }
+        Failure::Said(complaint) => of_complaint(&complaint, model, region),
+    }
+}
+
+/// What to do when there are no credentials.
+pub const NO_CREDENTIALS: &str = "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role or a \
+     Bedrock API key, in the environment or as valves of this pipe";
+
+/// What to do when the source of the credentials fails.
+pub const LOST_CREDENTIALS: &str = "the AWS credentials could not be loaded: check the profile, the role or the SSO session that \
+     they come from";
+
+/// The error of a chat, out of AWS's own words.
+pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeError {
+    if complaint.is_about_credentials() {
+        let code = &complaint.code;
+        return PipeError::Credentials(format!(
+            "AWS does not accept the credentials ({code}): renew them, or check the clock of this machine"
+        ));
+    }
+    match (complaint.code.as_str(), complaint.status) {
+        ("ValidationException", _) => of_validation(complaint, model),
+        ("AccessDeniedException", _) | ("", 401 | 403) => PipeError::Denied(format!(
+            "this AWS account may not use `{model}` in {region}: allow bedrock:InvokeModelWithResponseStream, and request access to \
+             the model in the Bedrock console"
+        )),
+        ("ResourceNotFoundException", _) | ("", 404) => PipeError::ModelNotFound(model.into()),
+        ("ThrottlingException" | "ServiceQuotaExceededException", _) | ("", 429) => {
+            throttled(complaint, model)
+        }
+        ("ModelNotReadyException", _) => PipeError::Unavailable {
+            message: format!("`{model}` is being loaded by Amazon Bedrock"),
+            retry_after: complaint.retry_after.or(Some(AFTER_LOADING)),
+        },
+        ("ModelTimeoutException", _) | ("", 408 | 504) => {
+            PipeError::Timeout(format!("`{model}` took too long to answer"))
+        }
+        ("ServiceUnavailableException", _) | ("", 503) => PipeError::Unavailable {
+            message: format!("Amazon Bedrock in {region} is not available: {}", complaint.quoted()),
+            retry_after: complaint.retry_after.or(Some(SOON)),
+        },
+        ("ConflictException", _) => PipeError::Conflict(complaint.quoted()),
+        ("ModelErrorException" | "ModelStreamErrorException", 400..=499)
+            if complaint.status != 424 =>
+        {
+            PipeError::bad_request(format!("`{model}` refuses the request: {}", complaint.quoted()))
+        }
+        _ => PipeError::Upstream(format!(
+            "Amazon Bedrock in {region} failed: {}",
+            complaint.quoted()
+        )),
+    }
+}
+
+fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
+    if complaint.says("model identifier is invalid") {
+        return PipeError::ModelNotFound(model.into());
+    }
+    if complaint.says("on-demand throughput isn") {
+        return PipeError::bad_request(format!(
+            "`{model}` can only be reached through an inference profile: pick its entry with a prefix such as `us.` or `global.`"
+        ));
+    }
+    let too_long = TOO_LONG.iter().any(|words| complaint.says(words));
+    PipeError::BadRequest {
+        message: format!("Amazon Bedrock refuses the request: {}", complaint.quoted()),
+        param: None,
+        code: too_long.then_some("context_length_exceeded"),
+    }
+}
+
+fn throttled(complaint: &Complaint, model: &str) -> PipeError {
+    // Waiting a few seconds does not help against a limit for the day.
+    let soon = (!complaint.says("per day")).then_some(SOON);
+    PipeError::Throttled {
+        message: format!("Amazon Bedrock limits `{model}`: {}", complaint.quoted()),
+        retry_after: complaint.retry_after.or(soon),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(code: &str, message: &str, status: u16) -> String {
+        let complaint = Complaint::in_stream(code, message, status);
+        let error = of_complaint(&complaint, "m", "us-east-1");
+        let kind = format!("{error:?}");
+        kind.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn each_error_of_aws_becomes_one_of_ours() {
+        for (code, status, kind) in [
+            ("ValidationException", 400, "BadRequest"),
+            ("validationException", 0, "BadRequest"),
+            ("AccessDeniedException", 403, "Denied"),
+            ("UnrecognizedClientException", 403, "Credentials"),
+            ("com.amazon.coral#ExpiredTokenException", 403, "Credentials"),
+            ("InvalidSignatureException:http://x", 403, "Credentials"),
+            ("ResourceNotFoundException", 404, "ModelNotFound"),
+            ("ThrottlingException", 429, "Throttled"),
+            ("ServiceQuotaExceededException", 400, "Throttled"),
+            ("ModelNotReadyException", 429, "Unavailable"),
+            ("ModelTimeoutException", 408, "Timeout"),
+            ("ModelErrorException", 424, "Upstream"),
+            ("modelStreamErrorException", 400, "BadRequest"),
+            ("modelStreamErrorException", 500, "Upstream"),
+            ("InternalServerException", 500, "Upstream"),
+            ("ServiceUnavailableException", 503, "Unavailable"),
+            ("ConflictException", 400, "Conflict"),
+            ("", 502, "Upstream"),
+            ("SomethingNewException", 418, "Upstream"),
+        ] {
+            assert_eq!(told(code, "words", status), kind, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_aws_does_not_know_is_not_found() {
+        let words = "The provided model identifier is invalid.";
+        assert_eq!(told("ValidationException", words, 400), "ModelNotFound");
+    }
+
+    #[test]
+    fn a_conversation_that_is_too_long_has_its_own_code() {
+        let complaint =
+            Complaint::in_stream("ValidationException", "Input is too long for it", 400);
+        let error = of_complaint(&complaint, "m", "r");
+        assert!(matches!(
+            error,
+            PipeError::BadRequest { code: Some("context_length_exceeded"), .. }
+        ));
+    }
+
+    #[test]
+    fn a_limit_for_the_day_says_no_time_to_come_back() {
+        for (words, soon) in [("Too many tokens per day", false), ("Too many requests", true)] {
+            let complaint = Complaint::in_stream("ThrottlingException", words, 429);
+            let PipeError::Throttled { retry_after, .. } = of_complaint(&complaint, "m", "r")
+            else {
+                panic!("not throttled")
+            };
+            assert_eq!(retry_after.is_some(), soon);
+        }
+    }
+}

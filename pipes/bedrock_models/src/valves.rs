@@ -1,0 +1,250 @@
+//! What an admin can turn, and which combinations cannot be so.
+
+use pipe_sdk::{Fault, Secret, Valves};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::HashSet, time::Duration};
+use url::Url;
+
+/// The settings of the Bedrock pipe.
+///
+/// Without any of the credential valves, AWS's own default chain is asked: environment, profile, SSO, web identity, ECS, IMDS.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct BedrockValves {
+    /// AWS regions whose models are listed, comma-separated. Where two regions have the same model, the first one serves it.
+    #[schemars(title = "Regions")]
+    pub regions: Vec<String>,
+
+    /// Lists cross-region and application inference profiles too. Most newer models can only be reached through one.
+    #[schemars(title = "Inference profiles")]
+    pub inference_profiles: bool,
+
+    /// Lists models that AWS calls legacy too. They answer, but AWS has announced their end.
+    #[schemars(title = "Legacy models")]
+    pub legacy_models: bool,
+
+    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost prompt tokens, and a model that
+    /// takes no tools refuses such chats.
+    #[schemars(title = "Built-in tools of Open WebUI")]
+    pub builtin_tools: BuiltinTools,
+
+    /// The access key id of an AWS user. Empty: the default chain of AWS decides.
+    #[schemars(title = "AWS access key id")]
+    pub aws_access_key_id: Option<String>,
+
+    /// The secret that belongs to the access key id.
+    #[schemars(title = "AWS secret access key", extend("x-origin" = "endpoint_url"))]
+    pub aws_secret_access_key: Secret,
+
+    /// The session token, for temporary keys only.
+    #[schemars(title = "AWS session token", extend("x-origin" = "endpoint_url"))]
+    pub aws_session_token: Secret,
+
+    /// The name of a profile in the AWS config files of this machine, in place of keys.
+    #[schemars(title = "AWS profile")]
+    pub aws_profile: Option<String>,
+
+    /// The ARN of a role to assume with the credentials above, as in `arn:aws:iam::123456789012:role/chat`.
+    #[schemars(title = "AWS role to assume")]
+    pub aws_role_arn: Option<String>,
+
+    /// The external id that the role asks for.
+    #[schemars(title = "External id of the role")]
+    pub aws_role_external_id: Option<String>,
+
+    /// What the assumed session is called in the logs of AWS.
+    #[schemars(title = "Session name of the role")]
+    pub aws_role_session_name: Option<String>,
+
+    /// An API key of Bedrock (bearer token). It goes before all other credentials.
+    #[schemars(title = "Bedrock API key", extend("x-origin" = "endpoint_url"))]
+    pub bedrock_api_key: Secret,
+
+    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all regions. Empty: AWS's own.
+    #[schemars(title = "Endpoint URL")]
+    pub endpoint_url: Option<String>,
+
+    /// How old the list of models may be before it is asked for again, in seconds. People never wait for it: the old list is shown
+    /// until the new one is there.
+    #[schemars(title = "Model list: seconds until refresh", range(min = 10, max = 86400))]
+    pub model_list_seconds: u64,
+
+    /// How long one region may take to list its models, in seconds.
+    #[schemars(title = "Model list: longest wait in seconds", range(min = 1, max = 60))]
+    pub model_list_timeout_seconds: u64,
+
+    /// How long connecting to AWS may take, in seconds.
+    #[schemars(title = "Longest connect in seconds", range(min = 1, max = 60))]
+    pub connect_timeout_seconds: u64,
+
+    /// How long a model may take until its answer begins, in seconds, retries included.
+    #[schemars(title = "Longest wait for an answer in seconds", range(min = 1, max = 3600))]
+    pub first_event_timeout_seconds: u64,
+
+    /// How long a begun answer may stay silent, in seconds. Models that think can be silent for a while.
+    #[schemars(title = "Longest silence in an answer in seconds", range(min = 1, max = 3600))]
+    pub idle_timeout_seconds: u64,
+
+    /// How often a chat is tried when AWS is busy or failing, the first time included. A begun answer is never tried again.
+    #[schemars(title = "Attempts", range(min = 1, max = 10))]
+    pub max_attempts: u32,
+}
+
+/// Whether Open WebUI may add its built-in tools to chats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BuiltinTools {
+    /// Where the model takes tools.
+    #[default]
+    WhenSupported,
+    /// For every model.
+    Always,
+    /// For no model.
+    Never,
+}
+
+impl Default for BedrockValves {
+    fn default() -> Self {
+        Self {
+            regions: vec!["us-east-1".into(), "us-west-2".into()],
+            inference_profiles: true,
+            legacy_models: false,
+            builtin_tools: BuiltinTools::default(),
+            aws_access_key_id: None,
+            aws_secret_access_key: Secret::default(),
+            aws_session_token: Secret::default(),
+            aws_profile: None,
+            aws_role_arn: None,
+            aws_role_external_id: None,
+            aws_role_session_name: None,
+            bedrock_api_key: Secret::default(),
+            endpoint_url: None,
+            model_list_seconds: 300,
+            model_list_timeout_seconds: 8,
+            connect_timeout_seconds: 5,
+            first_event_timeout_seconds: 300,
+            idle_timeout_seconds: 120,
+            max_attempts: 3,
+        }
+    }
+}
+
+impl BedrockValves {
+    /// How long one region may take to list its models.
+    pub fn list_timeout(&self) -> Duration {
+        Duration::from_secs(self.model_list_timeout_seconds)
+    }
+}
+
+impl Valves for BedrockValves {
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |valve: &str, rule: &str| faults.push(Fault::new(valve, rule));
+        if let Some(rule) = regions_rule(&self.regions) {
+            fault("regions", rule);
+        }
+        let (id, secret) = (set(&self.aws_access_key_id), self.aws_secret_access_key.is_set());
+        if id && !secret {
+            fault("aws_secret_access_key", "must be set together with aws_access_key_id");
+        }
+        if secret && !id {
+            fault("aws_access_key_id", "must be set together with aws_secret_access_key");
+        }
+        if self.aws_session_token.is_set() && !(id && secret) {
+            fault("aws_session_token", "needs aws_access_key_id and aws_secret_access_key");
+        }
+        if id && set(&self.aws_profile) {
+            fault("aws_profile", "must be empty while aws_access_key_id is set");
+        }
+        let role = self.aws_role_arn.as_deref().unwrap_or_default();
+        if !role.is_empty() && !role.starts_with("arn:") {
+            fault("aws_role_arn", "must be an ARN, as in arn:aws:iam::123456789012:role/chat");
+        }
+        if self.endpoint_url.as_deref().is_some_and(|url| !url.is_empty() && !is_http(url)) {
+            fault("endpoint_url", "must be an http:// or https:// URL");
+        }
+        faults
+    }
+}
+
+fn regions_rule(regions: &[String]) -> Option<&'static str> {
+    let named = |region: &String| {
+        !region.is_empty() && region.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    let mut seen = HashSet::new();
+    if regions.is_empty() {
+        Some("must name at least one region, as in us-east-1")
+    } else if !regions.iter().all(named) {
+        Some("must be names of AWS regions, as in us-east-1")
+    } else if !regions.iter().all(|region| seen.insert(region)) {
+        Some("must not name a region twice")
+    } else {
+        None
+    }
+}
+
+fn set(text: &Option<String>) -> bool {
+    text.as_deref().is_some_and(|text| !text.is_empty())
+}
+
+fn is_http(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faulty(turn: impl FnOnce(&mut BedrockValves)) -> Vec<String> {
+        let mut valves = BedrockValves::default();
+        turn(&mut valves);
+        valves.faults().into_iter().map(|fault| fault.valve).collect()
+    }
+
+    #[test]
+    fn the_defaults_have_no_fault() {
+        assert_eq!(faulty(|_| {}), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_key_needs_its_secret_and_a_secret_its_key() {
+        assert_eq!(
+            faulty(|v| v.aws_access_key_id = Some("AKID".into())),
+            ["aws_secret_access_key"]
+        );
+        assert_eq!(faulty(|v| v.aws_secret_access_key = "s".into()), ["aws_access_key_id"]);
+        assert_eq!(faulty(|v| v.aws_session_token = "s".into()), ["aws_session_token"]);
+    }
+
+    #[test]
+    fn regions_are_names_at_least_one_and_none_twice() {
+        for regions in [vec![], vec![""], vec!["US"], vec!["a/b"], vec!["us-east-1", "us-east-1"]] {
+            let regions: Vec<String> = regions.into_iter().map(String::from).collect();
+            assert_eq!(faulty(|v| v.regions = regions.clone()), ["regions"], "{regions:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_arns_are_checked_and_empty_texts_are_nothing() {
+        assert_eq!(faulty(|v| v.endpoint_url = Some("localhost:80".into())), ["endpoint_url"]);
+        assert_eq!(faulty(|v| v.aws_role_arn = Some("chat".into())), ["aws_role_arn"]);
+        assert_eq!(
+            faulty(|v| {
+                v.endpoint_url = Some(String::new());
+                v.aws_role_arn = Some(String::new());
+                v.aws_access_key_id = Some(String::new());
+            }),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn the_form_can_show_every_valve() {
+        let spec = schemars::schema_for!(BedrockValves).to_value();
+        for (name, property) in spec["properties"].as_object().unwrap() {
+            assert!(property["title"].is_string(), "{name} has no label");
+            assert!(property["description"].is_string(), "{name} has no help text");
+        }
+    }
+}

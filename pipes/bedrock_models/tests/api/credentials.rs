@@ -1,0 +1,150 @@
+//! Who we are to AWS: keys, bearer keys, nothing at all.
+
+use crate::support::*;
+use bedrock_emulator::{ANY, AuthKind, DEMO_BEARER_TOKEN, Fault, Script};
+use bedrock_models::BedrockValves;
+use pipe_sdk::{Pipe, Secret};
+use std::{env, process::Command};
+
+#[tokio::test]
+async fn requests_are_signed_with_the_keys_of_the_valves() {
+    let rig = rig().await;
+    rig.answer(HAIKU, hello()).await.unwrap();
+    assert!(rig.bedrock.requests().iter().all(|request| request.auth == AuthKind::SigV4));
+}
+
+#[tokio::test]
+async fn a_bedrock_api_key_goes_before_the_keys() {
+    let rig = rig_with(|valves| valves.bedrock_api_key = DEMO_BEARER_TOKEN.into()).await;
+    rig.answer(HAIKU, hello()).await.unwrap();
+    assert!(rig.bedrock.requests().iter().all(|request| request.auth == AuthKind::Bearer));
+}
+
+#[tokio::test]
+async fn keys_that_aws_does_not_know_are_said_once_for_all_regions() {
+    let rig = rig_with(|valves| valves.aws_secret_access_key = "wrong".into()).await;
+    let models = models(&rig.pipe);
+    assert_eq!(models.len(), 1);
+    assert_eq!(models[0].id, "error");
+    assert!(models[0].name.contains("does not accept the credentials"), "{}", models[0].name);
+    let (kind, words) = told(rig.stream("error", hello()).await);
+    assert_eq!(kind, "Credentials", "{words}");
+    assert!(!words.contains("wrong"));
+}
+
+#[tokio::test]
+async fn regions_that_fail_for_different_reasons_are_said_each() {
+    let bedrock = bedrock();
+    bedrock.script_region("us-east-1", Script::fault(Fault::access_denied("no")).always());
+    bedrock.script_region("us-west-2", Script::html(502).always());
+    let pipe = started(valves(&bedrock)).await;
+    pipe.discovered().await;
+    assert_eq!(ids(&pipe), ["error-us-east-1", "error-us-west-2"]);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_said() {
+    let bedrock = bedrock();
+    let valves = BedrockValves {
+        aws_access_key_id: None,
+        aws_secret_access_key: Secret::default(),
+        aws_profile: Some("nobody-has-this-profile".into()),
+        ..valves(&bedrock)
+    };
+    let pipe = started(valves).await;
+    pipe.discovered().await;
+    let (kind, words) = told(pipe.pipe(call("error", hello())).await);
+    assert_eq!(kind, "Credentials", "{words}");
+    assert!(bedrock.requests().is_empty());
+}
+
+/// Runs one of the tests below in a process of its own, because the environment belongs to the whole process.
+fn elsewhere(test: &str, variables: &[(&str, &str)]) {
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env_clear()
+        .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_CONFIG_FILE", "/dev/null")])
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+#[test]
+fn without_credentials_it_starts_and_says_what_is_missing() {
+    elsewhere("credentials::without_credentials", &[]);
+}
+
+#[tokio::test]
+#[ignore = "needs an environment of its own"]
+async fn without_credentials() {
+    let bedrock = bedrock();
+    let valves = BedrockValves { endpoint_url: Some(bedrock.endpoint()), ..Default::default() };
+    let pipe = started(valves).await;
+    pipe.discovered().await;
+    let models = models(&pipe);
+    assert_eq!(models.len(), 1);
+    assert!(
+        models[0].name.starts_with("Amazon Bedrock: no AWS credentials found"),
+        "{}",
+        models[0].name
+    );
+    assert_eq!(told(pipe.pipe(call("error", hello())).await).0, "Credentials");
+    assert!(bedrock.requests().is_empty());
+}
+
+#[tokio::test]
+async fn the_environment_says_keys_and_endpoints() {
+    let bedrock = bedrock();
+    let (id, secret) = bedrock_emulator::DEMO_KEY;
+    let endpoint = bedrock.endpoint();
+    let run = tokio::task::spawn_blocking(move || {
+        elsewhere(
+            "credentials::environment",
+            &[
+                ("AWS_ACCESS_KEY_ID", id),
+                ("AWS_SECRET_ACCESS_KEY", secret),
+                ("AWS_ENDPOINT_URL_BEDROCK", &endpoint),
+                ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", &endpoint),
+            ],
+        );
+    });
+    run.await.unwrap();
+    assert_eq!(bedrock.requests().last().unwrap().region, "us-east-1");
+}
+
+#[tokio::test]
+async fn the_environment_says_a_bearer_key() {
+    let bedrock = bedrock();
+    let endpoint = bedrock.endpoint();
+    let run = tokio::task::spawn_blocking(move || {
+        elsewhere(
+            "credentials::environment",
+            &[("AWS_BEARER_TOKEN_BEDROCK", DEMO_BEARER_TOKEN), ("AWS_ENDPOINT_URL", &endpoint)],
+        );
+    });
+    run.await.unwrap();
+    assert!(bedrock.requests().iter().all(|request| request.auth == AuthKind::Bearer));
+}
+
+#[tokio::test]
+#[ignore = "needs an environment of its own"]
+async fn environment() {
+    let pipe = started(BedrockValves::default()).await;
+    pipe.discovered().await;
+    pipe.pipe(call(HAIKU, hello())).await.unwrap().fold().await.unwrap();
+}
+
+#[tokio::test]
+async fn credentials_that_expire_leave_the_list_and_are_said_in_the_chat() {
+    let rig = rig().await;
+    rig.bedrock.expire_credentials(true);
+    let (kind, words) = told(rig.stream(HAIKU, hello()).await);
+    assert_eq!(kind, "Credentials", "{words}");
+    assert!(ids(&rig.pipe).contains(&HAIKU.into()));
+    rig.bedrock.script(ANY, Script::demo());
+    rig.bedrock.expire_credentials(false);
+    rig.answer(HAIKU, hello()).await.unwrap();
+}

@@ -1,0 +1,163 @@
+//! What goes wrong, before the answer and in its midst.
+
+use crate::support::*;
+use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
+use futures_util::StreamExt;
+use pipe_sdk::{Chunk, PipeError};
+use std::time::Duration;
+
+fn answer() -> Answer {
+    Answer::says(["one", "two", "three"])
+}
+
+/// The chunks until the first error, and the error.
+async fn broken(rig: &Rig) -> (Vec<Chunk>, (String, String)) {
+    let mut stream = rig.stream(HAIKU, hello()).await.unwrap();
+    let mut chunks = Vec::new();
+    loop {
+        match stream.next().await.unwrap() {
+            Ok(chunk) => chunks.push(chunk),
+            Err(error) => {
+                assert!(stream.next().await.is_none(), "nothing comes after an error");
+                return (chunks, told::<()>(Err(error)));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_chat_is_tried_again_and_answers() {
+    let rig = rig().await;
+    rig.bedrock.script(ANY, Script::throttle().times(2));
+    rig.bedrock.script(ANY, Script::answer(answer()));
+    assert_eq!(rig.answer(HAIKU, hello()).await.unwrap().content, "onetwothree");
+    let asked = rig.asked();
+    let attempts: Vec<_> = asked.iter().map(|request| request.attempt).collect();
+    assert_eq!(attempts, [1, 2, 3]);
+    assert!(asked.iter().all(|request| request.body == asked[0].body));
+}
+
+#[tokio::test]
+async fn attempts_are_as_many_as_the_valve_says() {
+    let rig = rig_with(|valves| valves.max_attempts = 1).await;
+    let fault = Fault::throttling("Too many tokens").header("retry-after", "7");
+    rig.bedrock.script(ANY, Script::fault(fault));
+    let Err(PipeError::Throttled { retry_after, .. }) = rig.stream(HAIKU, hello()).await else {
+        panic!("not throttled")
+    };
+    assert_eq!(retry_after, Some(Duration::from_secs(7)));
+    assert_eq!(rig.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_kind_and_only_some_are_tried_again() {
+    for (fault, kind, attempts) in [
+        (Fault::validation("messages.0: odd"), "BadRequest", 1),
+        (Fault::validation("The provided model identifier is invalid."), "ModelNotFound", 1),
+        (Fault::access_denied("not you"), "Denied", 1),
+        (Fault::of("ExpiredTokenException", "expired"), "Credentials", 1),
+        (Fault::not_found("gone"), "ModelNotFound", 1),
+        (Fault::of("ModelNotReadyException", "warming up"), "Unavailable", 3),
+        (Fault::of("ModelTimeoutException", "slow"), "Timeout", 1),
+        (Fault::model_error(500, "oops"), "Upstream", 1),
+        (Fault::of("InternalServerException", "oops"), "Upstream", 3),
+        (Fault::of("ServiceUnavailableException", "later"), "Unavailable", 3),
+        (Fault::of("ServiceQuotaExceededException", "enough"), "Throttled", 1),
+    ] {
+        let rig = rig().await;
+        rig.bedrock.script(ANY, Script::fault(fault.clone()).always());
+        let (told, words) = told(rig.stream(HAIKU, hello()).await);
+        assert_eq!(told, kind, "{fault}: {words}");
+        assert_eq!(rig.asked().len(), attempts, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_html_is_a_failure_of_the_upstream() {
+    let rig = rig().await;
+    rig.bedrock.script(ANY, Script::html(502).always());
+    let (kind, words) = told(rig.stream(HAIKU, hello()).await);
+    assert_eq!(kind, "Upstream", "{words}");
+    assert!(!words.contains('<'), "{words}");
+}
+
+#[tokio::test]
+async fn a_model_behind_a_profile_only_says_so() {
+    let rig = rig().await;
+    let words = "Invocation of model ID x with on-demand throughput isn\u{2019}t supported.";
+    rig.bedrock.script(ANY, Script::fault(Fault::validation(words)));
+    let (kind, words) = told(rig.stream(HAIKU, hello()).await);
+    assert_eq!(kind, "BadRequest");
+    assert!(words.contains("inference profile"), "{words}");
+}
+
+#[tokio::test]
+async fn an_exception_as_the_first_event_is_the_error_of_the_whole_answer() {
+    let rig = rig().await;
+    let script =
+        Script::answer(answer()).after(0, Mishap::Exception(Fault::throttling("Too many")));
+    rig.bedrock.script(ANY, script);
+    assert_eq!(told(rig.stream(HAIKU, hello()).await).0, "Throttled");
+}
+
+#[tokio::test]
+async fn an_exception_in_the_midst_comes_after_what_was_said() {
+    let rig = rig().await;
+    for (mishap, kind) in [
+        (Mishap::Exception(Fault::throttling("Too many")), "Throttled"),
+        (Mishap::Exception(Fault::stream_error(500, "oops")), "Upstream"),
+        (Mishap::Exception(Fault::of("somethingNewException", "hm")), "Upstream"),
+        (Mishap::Error { code: "InternalError".into(), message: "hm".into() }, "Upstream"),
+        (Mishap::Close, "Upstream"),
+        (Mishap::CutFrame, "Upstream"),
+        (Mishap::Reset, "Upstream"),
+        (Mishap::BadMessageCrc, "Upstream"),
+        (Mishap::BadPreludeCrc, "Upstream"),
+    ] {
+        rig.bedrock.script(ANY, Script::answer(answer()).after(2, mishap.clone()));
+        let (chunks, (told, words)) = broken(&rig).await;
+        assert_eq!(told, kind, "{mishap:?}: {words}");
+        assert_eq!(chunks, [Chunk::Role, Chunk::Content("one".into())], "{mishap:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_falls_silent_is_given_up() {
+    let rig = rig_with(|valves| valves.idle_timeout_seconds = 60).await;
+    rig.bedrock.script(ANY, Script::answer(answer()).after(2, Mishap::Hang));
+    let mut stream = rig.stream(HAIKU, hello()).await.unwrap();
+    for expected in [Chunk::Role, Chunk::Content("one".into())] {
+        assert_eq!(stream.next().await.unwrap().unwrap(), expected);
+    }
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let (kind, words) = told(stream.next().await.unwrap());
+    assert_eq!(kind, "Timeout", "{words}");
+    assert!(
+        begun.elapsed() >= Duration::from_secs(59) && begun.elapsed() < Duration::from_secs(62)
+    );
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_begin_is_given_up() {
+    let rig = rig_with(|valves| valves.first_event_timeout_seconds = 2).await;
+    rig.bedrock.script(ANY, Script::hang());
+    rig.bedrock.script(ANY, Script::answer(answer()).after(0, Mishap::Hang));
+    for _ in 0..2 {
+        let (kind, words) = told(rig.stream(HAIKU, hello()).await);
+        assert_eq!(kind, "Timeout", "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_model_leaves_the_others_their_retries() {
+    let rig = rig_with(|valves| valves.max_attempts = 10).await;
+    rig.bedrock.script(HAIKU, Script::throttle().always());
+    rig.bedrock.script(MICRO, Script::throttle());
+    rig.bedrock.script(MICRO, Script::answer(answer()));
+    let mut stream = Box::pin(rig.stream(HAIKU, hello()));
+    tokio::select! {
+        _ = &mut stream => {}
+        answer = rig.answer(MICRO, hello()) => assert_eq!(answer.unwrap().content, "onetwothree"),
+    }
+}

@@ -1,0 +1,212 @@
+//! The model list: of all regions, in the background, with what is missing said.
+
+use crate::support::*;
+use bedrock_emulator::{ANY, Emulator, Fault, Operation, Options, Script};
+use bedrock_models::BuiltinTools;
+use pipe_sdk::Pipe;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[tokio::test]
+async fn both_regions_are_listed_and_the_first_wins() {
+    let rig = rig().await;
+    let models = models(&rig.pipe);
+    let named = |id: &str| models.iter().find(|model| model.id == id).unwrap();
+    assert_eq!(named(HAIKU).description.as_deref(), Some("Claude 3 Haiku - us-east-1"));
+    let west = "qwen.qwen3-coder-480b-a35b-v1:0";
+    assert!(named(west).description.as_deref().unwrap().ends_with(" - us-west-2"));
+    let mut ids = ids(&rig.pipe);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), models.len());
+}
+
+#[tokio::test]
+async fn only_active_models_that_chat_on_demand_are_listed_by_their_own_ids() {
+    let rig = rig().await;
+    let ids = ids(&rig.pipe);
+    for absent in [
+        "anthropic.claude-3-5-sonnet-20240620-v1:0",
+        "anthropic.claude-sonnet-4-20250514-v1:0",
+        "anthropic.claude-3-haiku-20240307-v1:0:48k",
+        "amazon.nova-canvas-v1:0",
+        "amazon.titan-embed-text-v2:0",
+        "cohere.rerank-v3-5:0",
+        "us.anthropic.claude-3-7-sonnet-20250219-v1:0",
+    ] {
+        assert!(!ids.iter().any(|id| id == absent), "{absent}");
+    }
+}
+
+#[tokio::test]
+async fn legacy_models_are_listed_if_that_is_wanted() {
+    let rig = rig_with(|valves| valves.legacy_models = true).await;
+    assert!(ids(&rig.pipe).contains(&"anthropic.claude-3-5-sonnet-20240620-v1:0".into()));
+}
+
+#[tokio::test]
+async fn profiles_are_listed_with_names_and_what_the_model_behind_can_do() {
+    let rig = rig().await;
+    let models = models(&rig.pipe);
+    let global =
+        models.iter().find(|model| model.id == "global.anthropic.claude-opus-4-8").unwrap();
+    assert_eq!(global.name, "Global Anthropic Claude Opus 4.8");
+    assert_eq!(global.capabilities["vision"], true);
+    let own = models.iter().find(|model| model.name == "support-desk").unwrap();
+    assert!(own.id.starts_with("arn:aws:bedrock:us-east-1:"), "{}", own.id);
+    let west = models.iter().find(|model| model.name == "research team").unwrap();
+    assert_eq!(west.description.as_deref(), Some("research team - us-west-2"));
+}
+
+#[tokio::test]
+async fn profiles_are_left_out_if_that_is_wanted() {
+    let rig = rig_with(|valves| valves.inference_profiles = false).await;
+    assert!(!ids(&rig.pipe).iter().any(|id| id.starts_with("us.") || id.starts_with("arn:")));
+    let asked = rig.bedrock.requests();
+    assert!(asked.iter().all(|r| r.operation == Some(Operation::ListFoundationModels)));
+}
+
+#[tokio::test]
+async fn builtin_tools_go_to_models_that_take_them_unless_the_valve_says_else() {
+    for (valve, nova, llama) in [
+        (BuiltinTools::WhenSupported, true, false),
+        (BuiltinTools::Always, true, true),
+        (BuiltinTools::Never, false, false),
+    ] {
+        let rig = rig_with(|valves| valves.builtin_tools = valve).await;
+        let models = models(&rig.pipe);
+        let builtin = |id: &str| {
+            let model = models.iter().find(|model| model.id == id).unwrap();
+            assert_eq!(model.capabilities["usage"], true);
+            model.capabilities["builtin_tools"].clone()
+        };
+        assert_eq!(builtin(MICRO), nova);
+        assert_eq!(builtin("meta.llama3-1-8b-instruct-v1:0"), llama);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_region_is_said_in_the_list_and_explained_in_the_chat() {
+    let bedrock = bedrock();
+    bedrock.script_region("us-west-2", Script::fault(Fault::access_denied("no")).always());
+    let pipe = started(valves(&bedrock)).await;
+    pipe.discovered().await;
+    let models = models(&pipe);
+    let errors: Vec<_> = models.iter().filter(|model| model.id.starts_with("error")).collect();
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].id, "error-us-west-2");
+    assert_eq!(errors[0].name, "us-west-2: access denied: allow bedrock:ListFoundationModels");
+    assert!(models.iter().any(|model| model.id == HAIKU));
+    assert_eq!(
+        pipe.trouble().as_deref(),
+        Some("us-west-2: access denied: allow bedrock:ListFoundationModels")
+    );
+    let (kind, words) = told(pipe.pipe(call("error-us-west-2", hello())).await);
+    assert_eq!(kind, "Denied");
+    assert!(words.contains("us-west-2") && words.contains("ListFoundationModels"), "{words}");
+}
+
+#[tokio::test]
+async fn a_slow_control_plane_holds_up_neither_the_start_nor_the_other_region() {
+    let bedrock = bedrock();
+    bedrock.script_region("us-west-2", Script::hang().always());
+    let begun = Instant::now();
+    let pipe = started(valves(&bedrock)).await;
+    assert!(begun.elapsed() < Duration::from_millis(500));
+    let mut seen = models(&pipe);
+    while seen.is_empty() {
+        bedrock.wait_for_requests(1).await;
+        tokio::task::yield_now().await;
+        seen = models(&pipe);
+    }
+    assert!(seen.iter().any(|model| model.id == HAIKU));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_region_that_hangs_is_given_up_after_the_valves_seconds() {
+    let bedrock = bedrock();
+    bedrock.script_region("us-west-2", Script::hang().always());
+    let pipe = started(bedrock_models::BedrockValves {
+        model_list_timeout_seconds: 1,
+        ..valves(&bedrock)
+    })
+    .await;
+    pipe.discovered().await;
+    assert!(ids(&pipe).contains(&"error-us-west-2".into()));
+    assert!(pipe.trouble().unwrap().contains("did not answer in time"));
+}
+
+#[tokio::test]
+async fn an_old_list_is_served_while_one_refresh_asks_for_the_next() {
+    let rig = rig_with(|valves| valves.model_list_seconds = 10).await;
+    let before = rig.bedrock.requests().len();
+    let list = ids(&rig.pipe);
+    assert_eq!(rig.bedrock.requests().len(), before);
+    rig.bedrock.script_region(ANY, Script::fault(Fault::throttling("busy")).always());
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    for _ in 0..20 {
+        assert_eq!(ids(&rig.pipe), list);
+    }
+    // Each of the six calls is tried three times, because AWS is busy.
+    rig.bedrock.wait_for_requests(before + 18).await;
+    while rig.pipe.trouble().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ids(&rig.pipe), list, "a failed refresh keeps the last good list");
+    assert!(rig.bedrock.requests().len() == before + 18, "one refresh at a time");
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_listed_is_not_found() {
+    let rig = rig().await;
+    let (kind, words) = told(rig.stream("nobody.knows-me", hello()).await);
+    assert_eq!(
+        (kind.as_str(), words.as_str()),
+        ("ModelNotFound", "model `nobody.knows-me` was not found")
+    );
+}
+
+#[tokio::test]
+async fn a_chat_waits_for_the_first_list() {
+    let bedrock = bedrock();
+    bedrock.script_region(ANY, Script::demo().delay(Duration::from_millis(300)).times(2));
+    let pipe = started(valves(&bedrock)).await;
+    assert!(models(&pipe).is_empty());
+    pipe.pipe(call(HAIKU, hello())).await.unwrap().fold().await.unwrap();
+}
+
+#[tokio::test]
+async fn turned_valves_keep_the_list_of_the_same_account() {
+    let rig = rig().await;
+    let turned = bedrock_models::BedrockValves {
+        builtin_tools: BuiltinTools::Never,
+        ..valves(&rig.bedrock)
+    };
+    let next = rig.pipe.on_valves_updated(turned).await.unwrap();
+    assert_eq!(ids(&next), ids(&rig.pipe));
+    assert!(models(&next).iter().all(|model| model.capabilities["builtin_tools"] == false));
+    let other = bedrock_models::BedrockValves {
+        aws_access_key_id: Some("AKIAOTHER".into()),
+        ..valves(&rig.bedrock)
+    };
+    assert!(models(&rig.pipe.on_valves_updated(other).await.unwrap()).is_empty());
+}
+
+#[tokio::test]
+async fn words_that_aws_has_not_documented_are_survived() {
+    let catalogue = catalogue(&json!({
+        "models": [{
+            "id": "new.model-v1:0", "name": "New", "provider": "New", "regions": ["us-east-1"],
+            "input": ["TEXT", "SPEECH", "SMELL"], "output": ["TEXT", "TASTE"], "inference": ["ON_DEMAND", "MAGIC"],
+        }],
+        "profiles": [],
+    }));
+    let bedrock = Emulator::start(Options { catalogue, ..Options::default() }).unwrap();
+    let pipe = started(valves(&bedrock)).await;
+    pipe.discovered().await;
+    assert_eq!(ids(&pipe), ["new.model-v1:0"]);
+}

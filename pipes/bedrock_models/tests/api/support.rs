@@ -1,0 +1,116 @@
+//! A running pipe, the Bedrock that it talks to, and verbs for both.
+
+use bedrock_emulator::{Catalogue, DEMO_KEY, Emulator, Operation, Options, Recorded};
+use bedrock_models::{BedrockModels, BedrockValves};
+use futures_util::TryStreamExt;
+use pipe_sdk::{
+    Answer, Body, Call, ChatRef, Chunk, ChunkStream, Model, Pipe, Result, Serves,
+    testing::ScriptedHost,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub const HAIKU: &str = "anthropic.claude-3-haiku-20240307-v1:0";
+pub const MICRO: &str = "amazon.nova-micro-v1:0";
+
+/// A pipe whose models are all listed.
+pub struct Rig {
+    pub bedrock: Emulator,
+    pub pipe: Arc<BedrockModels>,
+}
+
+pub fn bedrock() -> Emulator {
+    Emulator::start(Options::default()).unwrap()
+}
+
+/// The usual valves, pointed at this Bedrock.
+pub fn valves(bedrock: &Emulator) -> BedrockValves {
+    let (id, secret) = DEMO_KEY;
+    BedrockValves {
+        aws_access_key_id: Some(id.into()),
+        aws_secret_access_key: secret.into(),
+        endpoint_url: Some(bedrock.endpoint()),
+        ..BedrockValves::default()
+    }
+}
+
+pub async fn started(valves: BedrockValves) -> Arc<BedrockModels> {
+    Arc::new(BedrockModels::on_startup(valves).await.unwrap())
+}
+
+pub async fn rig() -> Rig {
+    rig_with(|_| {}).await
+}
+
+pub async fn rig_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
+    let bedrock = bedrock();
+    let mut valves = valves(&bedrock);
+    turn(&mut valves);
+    let pipe = started(valves).await;
+    pipe.discovered().await;
+    Rig { bedrock, pipe }
+}
+
+impl Rig {
+    /// Asks, and gives the chunks as they come.
+    pub async fn stream(&self, model: &str, body: Value) -> Result<ChunkStream> {
+        Arc::clone(&self.pipe).pipe(call(model, body)).await
+    }
+
+    /// Asks, and gives all chunks.
+    pub async fn chunks(&self, model: &str, body: Value) -> Result<Vec<Chunk>> {
+        self.stream(model, body).await?.try_collect().await
+    }
+
+    /// Asks, and gives the whole answer.
+    pub async fn answer(&self, model: &str, body: Value) -> Result<Answer> {
+        self.stream(model, body).await?.fold().await
+    }
+
+    /// What was asked of models so far.
+    pub fn asked(&self) -> Vec<Recorded> {
+        let streamed = |request: &Recorded| request.operation == Some(Operation::ConverseStream);
+        self.bedrock.requests().into_iter().filter(streamed).collect()
+    }
+
+    /// The body of the last thing asked of a model.
+    pub fn last_body(&self) -> Value {
+        self.asked().pop().unwrap().json
+    }
+}
+
+pub fn models(pipe: &BedrockModels) -> Vec<Model> {
+    match pipe.serves() {
+        Serves::Manifold(models) => models.to_vec(),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn ids(pipe: &BedrockModels) -> Vec<String> {
+    models(pipe).into_iter().map(|model| model.id).collect()
+}
+
+pub fn call(model: &str, body: Value) -> Call {
+    let mut body: Body = serde_json::from_str(&body.to_string()).unwrap();
+    body.model = model.into();
+    let host = ScriptedHost::new().host();
+    Call { model: model.into(), body, user: None, chat: ChatRef::default(), host }
+}
+
+/// A chat of one question.
+pub fn hello() -> Value {
+    json!({"messages": [{"role": "user", "content": "Hello"}]})
+}
+
+/// The kind of an error and its words.
+pub fn told<T: std::fmt::Debug>(result: Result<T>) -> (String, String) {
+    let error = result.unwrap_err();
+    let kind = format!("{error:?}");
+    let kind = kind.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+    (kind.into(), error.to_string())
+}
+
+/// All models of a catalogue of one model in these regions.
+pub fn catalogue(json: &Value) -> Catalogue {
+    Catalogue::from_json(&json.to_string()).unwrap()
+}
