@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+const RELAY_HELP: &str = "An OpenAI-compatible server that answers instead of the demo, such as http://127.0.0.1:11434/v1 (http only)";
+
 /// Amazon Bedrock on this machine: the control plane and the runtime, with signatures and requests checked as the
 /// service checks them, and answers by a demo or by a model of your own.
 #[derive(Debug, Parser)]
@@ -43,8 +45,7 @@ struct Arguments {
     #[arg(long, value_name = "TOKEN", default_value = DEMO_BEARER_TOKEN)]
     bearer_token: String,
 
-    /// An OpenAI-compatible server that answers instead of the demo, such as http://127.0.0.1:11434/v1 (http only)
-    #[arg(long, value_name = "URL", value_parser = http_url)]
+    #[arg(long, value_name = "URL", value_parser = http_url, help = RELAY_HELP)]
     relay: Option<String>,
 
     /// The model to ask of the relay's server [default: the Bedrock model's id]

@@ -1,5 +1,7 @@
 //! boto3, a client that knows nothing of this crate, finds Bedrock here.
 
+#![expect(clippy::print_stdout, reason = "tells why it was skipped, and what was checked")]
+
 use bedrock_emulator::{
     ANY, AccessKey, Answer, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, Event, Fault, Mishap, Options,
     Script, Usage,
@@ -54,7 +56,7 @@ fn script(emulator: &Emulator) {
     let hello = || Script::answer(Answer::says(["Hel", "lo"]));
     let error = Mishap::Error { code: "Oops".into(), message: "no model for this".into() };
     for (model, script) in [
-        ("*sonnet-4-5*", Script::answer(thoughtful.clone()).times(2)),
+        ("*sonnet-4-5*", Script::answer(thoughtful).times(2)),
         ("*nova-micro*", hello().insert(1, strange)),
         (
             "*haiku-4-5*",

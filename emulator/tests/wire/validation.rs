@@ -39,6 +39,7 @@ fn text(text: &str) -> Value {
     json!([{ "text": text }])
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the tables read better")]
 fn hello(extra: Value) -> Value {
     let mut body = turns(&[("user", text("hi"))]);
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
