@@ -1,6 +1,7 @@
 //! What a model answers: blocks of text, reasoning and tool calls, cut into the deltas it streams them in.
 
 use crate::event::{Event, Events};
+use crate::usage::Usage;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,48 +16,11 @@ pub struct Answer {
     response_fields: Option<Value>,
 }
 
-/// What a call has cost, in tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// Read and not cached.
-    pub input: u64,
-    /// Written.
-    pub output: u64,
-    /// Read from the prompt cache; left out of the wire when `None`.
-    pub cache_read: Option<u64>,
-    /// Put into the prompt cache; left out of the wire when `None`.
-    pub cache_write: Option<u64>,
-}
-
 #[derive(Clone, Debug)]
 struct Block {
     index: usize,
     start: Option<Value>,
     deltas: Vec<Value>,
-}
-
-impl Default for Usage {
-    fn default() -> Self {
-        Self { input: 10, output: 5, cache_read: None, cache_write: None }
-    }
-}
-
-impl Usage {
-    pub(crate) fn wire(self) -> Value {
-        let (read, write) = (self.cache_read.unwrap_or(0), self.cache_write.unwrap_or(0));
-        let mut usage = json!({
-            "inputTokens": self.input,
-            "outputTokens": self.output,
-            "totalTokens": self.input + self.output + read + write,
-        });
-        if let Some(read) = self.cache_read {
-            usage["cacheReadInputTokens"] = read.into();
-        }
-        if let Some(write) = self.cache_write {
-            usage["cacheWriteInputTokens"] = write.into();
-        }
-        usage
-    }
 }
 
 impl Answer {
@@ -278,11 +242,5 @@ mod tests {
         ] {
             assert_eq!(answer.stop_reason(), reason);
         }
-    }
-
-    #[test]
-    fn the_total_counts_what_the_cache_gave_and_took() {
-        let usage = Usage { input: 1, output: 2, cache_read: Some(30), cache_write: Some(400) };
-        assert_eq!(usage.wire()["totalTokens"], 433);
     }
 }

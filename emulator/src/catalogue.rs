@@ -135,7 +135,8 @@ fn local<'a>(region: &str, name: &'a str, account: &str) -> Option<&'a str> {
     Some(id)
 }
 
-fn no_such_model() -> Fault {
+/// What Bedrock says of a name it does not know.
+pub(crate) fn no_such_model() -> Fault {
     Fault::validation("The provided model identifier is invalid.")
 }
 

@@ -2,7 +2,7 @@
 
 use crate::account::{Account, open};
 use crate::call::Call;
-use crate::catalogue::{Model, Profile};
+use crate::catalogue::{Model, Profile, no_such_model};
 use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::reply::Reply;
@@ -94,14 +94,12 @@ fn list_profiles(account: &Account, call: &Call) -> Result<Value, Fault> {
     page(call, profiles)
 }
 
+const PAGE: usize = 1000;
+
 /// One page of the profiles; the token is the place of the next.
 fn page(call: &Call, profiles: Vec<Value>) -> Result<Value, Fault> {
-    let size = call
-        .query("maxResults")
-        .map_or(Ok(1000), |size| size.parse())
-        .ok()
-        .filter(|size| (1..=1000).contains(size));
-    let size = size.ok_or_else(|| Fault::validation("1 validation error detected: Value at 'maxResults' failed to satisfy constraint: Member must have value between 1 and 1000"))?;
+    let size = call.query("maxResults").map_or(Ok(PAGE), |size| size.parse());
+    let size = size.ok().filter(|size| (1..=PAGE).contains(size)).ok_or_else(bad_page_size)?;
     let from = call.query("nextToken").map_or(Ok(0), |token| token.parse::<usize>());
     let from = from.map_err(|_| Fault::validation("The provided next token is invalid."))?;
     let next = from.saturating_add(size);
@@ -111,6 +109,13 @@ fn page(call: &Call, profiles: Vec<Value>) -> Result<Value, Fault> {
     }
     answer["inferenceProfileSummaries"] = profiles.into_iter().skip(from).take(size).collect();
     Ok(answer)
+}
+
+fn bad_page_size() -> Fault {
+    Fault::validation(format!(
+        "1 validation error detected: Value at 'maxResults' failed to satisfy constraint: Member must have value \
+         between 1 and {PAGE}"
+    ))
 }
 
 fn get_profile(account: &Account, call: &Call) -> Result<Value, Fault> {
@@ -136,14 +141,17 @@ fn summary(model: &Model, region: &str) -> Value {
 }
 
 fn profile_summary(profile: &Profile, region: &str) -> Value {
-    let arn = |region: &String| json!({ "modelArn": format!("arn:aws:bedrock:{region}::foundation-model/{}", profile.model) });
+    let model =
+        |region: &String| format!("arn:aws:bedrock:{region}::foundation-model/{}", profile.model);
+    let models: Vec<_> =
+        profile.to.iter().map(|region| json!({ "modelArn": model(region) })).collect();
     json!({
         "inferenceProfileName": profile.name,
         "description": format!("Routes requests to {} in {}.", profile.name, profile.to.join(", ")),
         "createdAt": "2025-01-01T00:00:00Z",
         "updatedAt": "2025-06-01T00:00:00.123456Z",
         "inferenceProfileArn": profile.arn(region),
-        "models": profile.to.iter().map(arn).collect::<Vec<_>>(),
+        "models": models,
         "inferenceProfileId": profile.id,
         "status": "ACTIVE",
         "type": type_of(profile),
@@ -152,8 +160,4 @@ fn profile_summary(profile: &Profile, region: &str) -> Value {
 
 fn type_of(profile: &Profile) -> &'static str {
     if profile.application { "APPLICATION" } else { "SYSTEM_DEFINED" }
-}
-
-fn no_such_model() -> Fault {
-    Fault::validation("The provided model identifier is invalid.")
 }

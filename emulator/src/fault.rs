@@ -58,6 +58,13 @@ impl Fault {
         Self::of("ValidationException", message)
     }
 
+    /// The request's JSON is not what the schema says: 400, in the words of Bedrock's own checker.
+    pub(crate) fn malformed(problem: impl std::fmt::Display) -> Self {
+        Self::validation(format!(
+            "Malformed input request: {problem}, please reformat your input and try again."
+        ))
+    }
+
     /// The caller may not do this: 403.
     pub fn access_denied(message: impl Into<String>) -> Self {
         Self::of("AccessDeniedException", message)

@@ -1,5 +1,6 @@
 //! What models answer to bodies of their own making: embeddings, reranking and Claude's messages.
 
+use crate::body::list;
 use crate::catalogue::Model;
 use crate::fault::Fault;
 use crate::tokens;
@@ -49,12 +50,8 @@ impl Invoked {
 }
 
 fn required<'a>(body: &'a Value, name: &str) -> Result<&'a Value, Fault> {
-    body.get(name).ok_or_else(|| {
-        let problem = format!("#: required key [{name}] not found");
-        Fault::validation(format!(
-            "Malformed input request: {problem}, please reformat your input and try again."
-        ))
-    })
+    body.get(name)
+        .ok_or_else(|| Fault::malformed(format_args!("#: required key [{name}] not found")))
 }
 
 fn titan(model: &Model, body: &Value) -> Result<Value, Fault> {
@@ -62,8 +59,8 @@ fn titan(model: &Model, body: &Value) -> Result<Value, Fault> {
     let second = model.id.contains("-v2");
     let size = body["dimensions"].as_u64().unwrap_or(if second { 1024 } else { 1536 });
     if second && ![256, 512, 1024].contains(&size) {
-        return Err(Fault::validation(format!(
-            "Malformed input request: #/dimensions: {size} is not a valid enum value, please reformat your input and try again."
+        return Err(Fault::malformed(format_args!(
+            "#/dimensions: {size} is not a valid enum value"
         )));
     }
     let vector = vector(text, size);
@@ -77,12 +74,12 @@ fn titan(model: &Model, body: &Value) -> Result<Value, Fault> {
 
 fn cohere(body: &Value) -> Result<Value, Fault> {
     const MOST: usize = 96;
-    let texts = required(body, "texts")?.as_array().map_or(&[][..], Vec::as_slice);
+    let texts = list(required(body, "texts")?);
     required(body, "input_type")?;
     if texts.len() > MOST {
-        return Err(Fault::validation(format!(
-            "Malformed input request: #/texts: expected maximum item count: {MOST}, found: {}, please reformat your input and try again.",
-            texts.len()
+        let found = texts.len();
+        return Err(Fault::malformed(format_args!(
+            "#/texts: expected maximum item count: {MOST}, found: {found}"
         )));
     }
     let vectors: Vec<_> =
@@ -98,7 +95,7 @@ fn cohere(body: &Value) -> Result<Value, Fault> {
 
 fn ranks(body: &Value) -> Result<Value, Fault> {
     let query = vector(required(body, "query")?.as_str().unwrap_or_default(), 256);
-    let documents = required(body, "documents")?.as_array().map_or(&[][..], Vec::as_slice);
+    let documents = list(required(body, "documents")?);
     let near = |text: &Value| -> f64 {
         let other = vector(text.as_str().unwrap_or_default(), 256);
         query.iter().zip(other).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0)

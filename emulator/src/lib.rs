@@ -26,6 +26,7 @@
 mod account;
 mod answer;
 mod auth;
+mod body;
 mod call;
 mod catalogue;
 mod control;
@@ -45,9 +46,10 @@ mod script;
 mod server;
 mod socket;
 mod tokens;
+mod usage;
 pub mod validate;
 
-pub use answer::{Answer, Usage};
+pub use answer::Answer;
 pub use auth::AccessKey;
 pub use catalogue::{ACCOUNT, Catalogue, Model, Profile};
 pub use credential::AuthKind;
@@ -58,6 +60,7 @@ pub use record::{Ending, Recorded};
 pub use relay::Relay;
 pub use script::{ANY, Mishap, Script};
 pub use socket::Connections;
+pub use usage::Usage;
 
 use account::{Account, locked};
 use auth::Keyring;
@@ -152,7 +155,8 @@ impl Emulator {
         locked(&self.account.models).add(model, script);
     }
 
-    /// Queues a script for the control plane of regions that fit the pattern. An answer stands for the usual one.
+    /// Queues a script for control-plane calls to regions that fit the pattern: its delay, its fault, its hanging. The
+    /// lists themselves cannot be scripted, nor cut short.
     pub fn script_region(&self, region: &str, script: Script) {
         locked(&self.account.regions).add(region, script);
     }

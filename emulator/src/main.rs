@@ -10,7 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-const RELAY_HELP: &str = "An OpenAI-compatible server that answers instead of the demo, such as http://127.0.0.1:11434/v1 (http only)";
+const RELAY_HELP: &str = "An OpenAI-compatible server that answers instead of the demo, such as \
+    http://127.0.0.1:11434/v1 (http only)";
 
 /// Amazon Bedrock on this machine: the control plane and the runtime, with signatures and requests checked as the
 /// service checks them, and answers by a demo or by a model of your own.

@@ -1,5 +1,6 @@
 //! What a `Converse` body asks for, as far as the demo understands it.
 
+use crate::body::{list, messages};
 use aws_smithy_types::base64;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ pub(super) struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     pub(super) fn new(body: &'a Value) -> Self {
-        let last = list(&body["messages"]).last().map_or(&[][..], |turn| list(&turn["content"]));
+        let last = messages(body).last().map_or(&[][..], |turn| list(&turn["content"]));
         let text =
             last.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n");
         Self { body, last, text }
@@ -91,10 +92,6 @@ impl<'a> Ask<'a> {
         let schema = &self.body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
         serde_json::from_str(schema.as_str()?).ok()
     }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 fn plain(value: &Value) -> &str {

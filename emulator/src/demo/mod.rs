@@ -4,9 +4,11 @@ mod ask;
 mod plausible;
 mod task;
 
-use crate::answer::{Answer, Usage};
+use crate::answer::Answer;
+use crate::body::messages;
 use crate::catalogue::Model;
 use crate::tokens;
+use crate::usage::Usage;
 use ask::Ask;
 use aws_smithy_types::base64;
 use serde_json::Value;
@@ -114,8 +116,7 @@ fn fragments(json: &str) -> Vec<String> {
 /// Plausible counts. With cache points, all before the last turn comes from the cache and the rest goes into it.
 fn usage(body: &Value, said: &str) -> Usage {
     let output = tokens::of(&Value::from(said)).max(1);
-    let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
-    let Some((last, before)) = messages.split_last() else {
+    let Some((last, before)) = messages(body).split_last() else {
         return Usage { output, ..Usage::default() };
     };
     let fixed = tokens::of(&body["system"]) + tokens::of(&body["toolConfig"]);

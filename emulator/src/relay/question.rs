@@ -1,5 +1,6 @@
 //! A `Converse` body as an OpenAI chat completion asks it.
 
+use crate::body::{self, list};
 use aws_smithy_types::base64;
 use serde_json::{Map, Value, json};
 
@@ -32,7 +33,7 @@ fn messages(body: &Value) -> Vec<Value> {
         list(&body["system"]).iter().filter_map(|block| block["text"].as_str()).collect();
     let system =
         (!system.is_empty()).then(|| json!({ "role": "system", "content": system.join("\n\n") }));
-    system.into_iter().chain(list(&body["messages"]).iter().flat_map(turn)).collect()
+    system.into_iter().chain(body::messages(body).iter().flat_map(turn)).collect()
 }
 
 fn turn(turn: &Value) -> Vec<Value> {
@@ -110,10 +111,6 @@ fn choice(choice: &Value) -> Value {
         Value::Null,
         |tool| json!({ "type": "function", "function": { "name": tool["name"] } }),
     )
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]

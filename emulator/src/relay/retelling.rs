@@ -1,7 +1,7 @@
 //! An OpenAI stream, told again in Bedrock's events.
 
-use crate::answer::Usage;
 use crate::event::Event;
+use crate::usage::Usage;
 use serde_json::{Value, json};
 
 /// How far the retelling has come: which block is open, and what its end will say.

@@ -1,5 +1,6 @@
 //! A content block and its place in the conversation.
 
+use crate::body::{list, messages};
 use serde_json::Value;
 
 #[derive(Clone, Copy)]
@@ -24,15 +25,6 @@ pub(super) fn of_turn(message: usize, turn: &Value) -> impl Iterator<Item = Bloc
         role,
         value,
     })
-}
-
-pub(super) fn messages(body: &Value) -> &[Value] {
-    list(&body["messages"])
-}
-
-/// The items of an array; none if it is not there.
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 impl<'a> Block<'a> {

@@ -1,8 +1,8 @@
 //! Cache points: where they may stand, and how many.
 
-use super::block::{self, list};
 use super::by_model;
 use super::family::FAMILIES;
+use crate::body::{list, messages};
 use crate::catalogue::Model;
 use crate::fault::Fault;
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(super) fn points(model: &Model, body: &Value) -> Result<(), Fault> {
 fn lists(body: &Value) -> Vec<(String, &[Value])> {
     let tools = ("toolConfig.tools".to_owned(), list(&body["toolConfig"]["tools"]));
     let system = ("system".to_owned(), list(&body["system"]));
-    let turns = block::messages(body).iter().enumerate();
+    let turns = messages(body).iter().enumerate();
     let turns = turns.map(|(at, turn)| (format!("messages.{at}.content"), list(&turn["content"])));
     [tools, system].into_iter().chain(turns).collect()
 }

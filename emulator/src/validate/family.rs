@@ -1,6 +1,6 @@
 //! What whole families of models forbid, as data.
 
-use super::block;
+use crate::body::list;
 use crate::catalogue::Model;
 use crate::fault::Fault;
 use serde::Deserialize;
@@ -89,9 +89,7 @@ pub(super) fn streams(model: &Model, body: &Value) -> Result<(), Fault> {
     if !model.streaming {
         return Err(Fault::validation("The model is unsupported for streaming."));
     }
-    if FAMILIES.no_tool_streaming.has(model)
-        && !block::list(&body["toolConfig"]["tools"]).is_empty()
-    {
+    if FAMILIES.no_tool_streaming.has(model) && !list(&body["toolConfig"]["tools"]).is_empty() {
         return Err(Fault::validation("This model doesn't support tool use in streaming mode."));
     }
     Ok(())

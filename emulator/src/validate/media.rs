@@ -1,7 +1,8 @@
 //! Pictures and documents: who may send them, how many, how big, and that they are what they say.
 
-use super::block::{self, Block, list, messages};
+use super::block::{self, Block};
 use super::by_model;
+use crate::body::{list, messages};
 use crate::catalogue::Model;
 use crate::fault::Fault;
 use aws_smithy_types::base64;

@@ -32,10 +32,7 @@ static VALIDATORS: LazyLock<[Validator; 4]> = LazyLock::new(|| {
 pub(super) fn check(shape: Shape, body: &Value) -> Result<(), Fault> {
     let errors: Vec<_> = VALIDATORS[shape as usize].iter_errors(body).collect();
     if let Some(malformed) = errors.iter().find_map(malformed) {
-        let message = format!(
-            "Malformed input request: {malformed}, please reformat your input and try again."
-        );
-        return Err(Fault::validation(message));
+        return Err(Fault::malformed(malformed));
     }
     let broken: Vec<_> =
         errors.iter().filter(|error| !is_repeated(error, &errors)).map(broken_constraint).collect();

@@ -1,8 +1,9 @@
 //! Tools: what is offered, and that calls and results are pairs.
 
-use super::block::{self, Block, list, messages};
+use super::block::{self, Block};
 use super::by_model;
 use super::family::FAMILIES;
+use crate::body::{list, messages};
 use crate::catalogue::Model;
 use crate::fault::Fault;
 use serde_json::Value;

@@ -1,15 +1,16 @@
 //! Who speaks when, and that they say something.
 
-use super::block::{self, messages};
+use super::block;
 use super::by_model;
 use super::family::FAMILIES;
+use crate::body::{list, messages};
 use crate::catalogue::Model;
 use crate::fault::Fault;
 use serde_json::Value;
 
 /// Whether system prompts are for this model, wherever they stand.
 pub(super) fn system(model: &Model, body: &Value) -> Result<(), Fault> {
-    if !block::list(&body["system"]).is_empty() && !model.can('Y') {
+    if !list(&body["system"]).is_empty() && !model.can('Y') {
         return Err(Fault::validation(
             "This model doesn't support system messages. Try again without a system message or use a model that \
              supports system messages.",
@@ -48,9 +49,7 @@ pub(super) fn order(_model: &Model, body: &Value) -> Result<(), Fault> {
 
 /// Whether every turn says something, and no text is blank.
 pub(super) fn text(_model: &Model, body: &Value) -> Result<(), Fault> {
-    if let Some(at) =
-        messages(body).iter().position(|turn| block::list(&turn["content"]).is_empty())
-    {
+    if let Some(at) = messages(body).iter().position(|turn| list(&turn["content"]).is_empty()) {
         return Err(Fault::validation(format!(
             "The content field in the Message object at messages.{at} is empty. Add a ContentBlock object to the \
              content field and try again."
@@ -58,8 +57,7 @@ pub(super) fn text(_model: &Model, body: &Value) -> Result<(), Fault> {
     }
     let blank = |value: &Value| value["text"].as_str().is_some_and(|text| text.trim().is_empty());
     let in_turns = block::all(body).find(|block| blank(block.value)).map(block::Block::path);
-    let in_system =
-        block::list(&body["system"]).iter().position(blank).map(|at| format!("system.{at}"));
+    let in_system = list(&body["system"]).iter().position(blank).map(|at| format!("system.{at}"));
     match in_turns.or(in_system) {
         None => Ok(()),
         Some(path) => Err(Fault::validation(format!(
@@ -78,10 +76,8 @@ pub(super) fn prefill(model: &Model, body: &Value) -> Result<(), Fault> {
             "This model does not support assistant message prefill. The conversation must end with a user message.",
         ));
     }
-    let text = block::list(&last["content"])
-        .last()
-        .and_then(|block| block["text"].as_str())
-        .unwrap_or_default();
+    let text =
+        list(&last["content"]).last().and_then(|block| block["text"].as_str()).unwrap_or_default();
     if text.ends_with(char::is_whitespace) {
         return Err(by_model(
             "messages: final assistant content cannot end with trailing whitespace",

@@ -155,6 +155,19 @@ async fn one_region_can_fail_alone() {
     assert_eq!(listed("us-west-2").await.0, 200);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_region_can_hang_or_be_late() {
+    let emulator = started();
+    let list = || Ask::new(http::Method::GET, "/inference-profiles", &json!(null)).json(&emulator);
+    emulator.script_region("us-east-1", Script::hang());
+    emulator.script_region(ANY, Script::demo().delay(HOUR));
+    assert!(tokio::time::timeout(HOUR, list()).await.is_err());
+    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+    let begun = Instant::now();
+    assert_eq!(list().await.0, 200);
+    assert!(begun.elapsed() >= HOUR);
+}
+
 #[tokio::test]
 async fn whole_answers_fail_whole() {
     let emulator = started();
