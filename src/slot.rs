@@ -266,6 +266,7 @@ impl<P: Pipe> Slot for Fitting<P> {
             }
             let pipe = self.next(&state, &settings).await?;
             let shown = self.spec.shown(&settings.values);
+            let turned = differing(values, &settings.values);
             // Once begun, saving and swapping end together, even if the admin leaves meanwhile.
             let finish = move || {
                 self.saved.save(&settings.saved)?;
@@ -277,7 +278,7 @@ impl<P: Pipe> Slot for Fitting<P> {
                 .await
                 .map_err(PipeError::internal)?
                 .map_err(|error| unsaved(&error))?;
-            tracing::info!(pipe.id = P::ID, "Turned valves of `{}`.", P::ID);
+            tracing::info!(pipe.id = P::ID, valves = turned, "Turned valves of `{}`.", P::ID);
             Ok(shown)
         })
     }
@@ -348,6 +349,12 @@ impl<P: Pipe> Slot for Fitting<P> {
             }
         })
     }
+}
+
+/// The names of the valves that are not as they were, for the log.
+fn differing(before: &Values, after: &Values) -> String {
+    let differs = |(name, value): &(&String, &Value)| before.get(*name) != Some(*value);
+    after.iter().filter(differs).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// A save that failed, in an admin's words. The running valves and the file are as they were.

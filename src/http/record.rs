@@ -27,7 +27,8 @@ pub struct Record {
     path: String,
     started: Instant,
     outcome: Mutex<Outcome>,
-    _in_flight: Option<InFlight>,
+    /// `None` for a probe, which nobody waits for and nobody wants to read of.
+    in_flight: Option<InFlight>,
 }
 
 /// What came of a request.
@@ -57,7 +58,7 @@ impl Record {
             path: request.path().to_owned(),
             started: Instant::now(),
             outcome: Mutex::default(),
-            _in_flight: state.filter(|_| !is_probe).map(|state| state.drain.enter()),
+            in_flight: state.filter(|_| !is_probe).map(|state| state.drain.enter()),
         }
     }
 
@@ -83,6 +84,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if self.in_flight.is_none() {
+            return;
+        }
         let outcome = std::mem::take(&mut *self.outcome());
         let usage = outcome.usage.unwrap_or_default();
         tracing::info!(

@@ -13,6 +13,7 @@ mod contract;
 mod drain;
 mod filters;
 mod house;
+mod log;
 mod models;
 mod pipes;
 mod process;

@@ -4,8 +4,9 @@ use bedrock_emulator::{DEMO_KEY, Emulator};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use std::{
+    fs::{self, File},
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
 
@@ -17,6 +18,7 @@ pub struct Process {
     child: Child,
     pub url: String,
     pub client: Client,
+    log: PathBuf,
 }
 
 impl Process {
@@ -32,13 +34,13 @@ impl Process {
             .env("BEDROCK_MODELS_AWS_ACCESS_KEY_ID", id)
             .env("BEDROCK_MODELS_AWS_SECRET_ACCESS_KEY", secret)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(File::create(folder.join("log")).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Self { child, url, client: Client::new() }
+        Self { child, url, client: Client::new(), log: folder.join("log") }
     }
 
     pub fn signal(&self, signal: &str) {
@@ -51,6 +53,13 @@ impl Process {
     pub async fn ended(mut self) -> ExitStatus {
         let mut child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
         tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap()
+    }
+
+    /// What it logged until its end.
+    pub async fn log(self) -> String {
+        let log = self.log.clone();
+        assert_eq!(self.ended().await.code(), Some(0));
+        fs::read_to_string(log).unwrap()
     }
 
     pub async fn chat(&self) -> Response {

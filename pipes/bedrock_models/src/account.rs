@@ -1,8 +1,8 @@
 //! Who we are to AWS: one connector and one cache of credentials for all services and regions.
 
-use crate::valves::BedrockValves;
+use crate::{chain::Chain, valves::BedrockValves};
 use aws_config::{
-    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig, default_provider::credentials, imds,
+    AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig,
     profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
     sts::AssumeRoleProvider, timeout::TimeoutConfig,
 };
@@ -18,10 +18,6 @@ use aws_smithy_runtime_api::client::{
 };
 use std::time::Duration;
 use tokio::sync::OnceCell;
-
-/// What is waited for EC2's metadata service. It answers within milliseconds where it is, and elsewhere it must not keep people
-/// from reading that there are no credentials.
-const IMDS_PATIENCE: Duration = Duration::from_millis(400);
 
 /// The account that the valves describe.
 pub struct Account {
@@ -119,21 +115,7 @@ impl Account {
                 .credentials_provider(profile.profile_name(name).build());
         }
         let loader = if filled(&valves.aws_role_arn).is_some() { signed(loader) } else { loader };
-        loader.credentials_provider(self.default_chain().await)
-    }
-
-    async fn default_chain(&self) -> credentials::DefaultCredentialsChain {
-        let metadata = imds::Client::builder()
-            .configure(&self.surroundings())
-            .connect_timeout(IMDS_PATIENCE)
-            .read_timeout(IMDS_PATIENCE)
-            .max_attempts(1);
-        credentials::DefaultCredentialsChain::builder()
-            .region(self.home())
-            .configure(self.surroundings())
-            .imds_client(metadata.build())
-            .build()
-            .await
+        loader.credentials_provider(Chain::new(&self.surroundings(), self.home()).await)
     }
 
     async fn assuming(&self, role: &str, config: SdkConfig) -> SdkConfig {

@@ -9,7 +9,6 @@ use crate::{
     valves::BedrockValves,
     wire::Wire,
 };
-use aws_sdk_bedrockruntime::config::{Builder, retry::RetryPartition};
 use pipe_sdk::{Body, ChunkStream, PipeError, Result};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -35,11 +34,8 @@ pub async fn chat(
 async fn ask(request: Request, entry: &Entry, clients: &Clients) -> Result<Answer> {
     let Entry { id, region, .. } = entry;
     let wire = Wire::new(request.body);
-    // Of its own for each model: a throttled one must not use up the retries of the others.
-    let retries = RetryPartition::new(format!("{region}/{id}"));
-    let call = clients.runtime(entry.place).await.converse_stream().model_id(id).customize();
-    let call =
-        call.interceptor(wire.clone()).config_override(Builder::default().retry_partition(retries));
+    let client = clients.runtime(entry.place, id).await;
+    let call = client.converse_stream().model_id(id).customize().interceptor(wire.clone());
     call.send().await.map_err(|error| of_chat(Failure::from(&error), id, region))?;
     let body = wire.answer().ok_or_else(|| PipeError::internal("a response without a body"))?;
     let source = Source { model: id.clone(), region: Arc::clone(region) };

@@ -1,7 +1,7 @@
 //! Every chat model of Amazon Bedrock, in one manifold.
 //!
-//! The models of several regions are listed in the background ([`catalogue`]); a chat becomes a Converse request that is written by us
-//! ([`converse`]), and its answer an event stream that is read by us ([`stream`]). The AWS SDK does what lies between: credentials,
+//! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
+//! (`converse`), and its answer an event stream that is read by us (`stream`). The AWS SDK does what lies between: credentials,
 //! endpoints, signing, retries, errors.
 //!
 //! What is deliberately absent: no task answers a chat, so dropping the stream is the cancel; and nothing asks AWS before it has to,
@@ -9,6 +9,7 @@
 
 mod account;
 mod catalogue;
+mod chain;
 mod chat;
 mod clients;
 mod converse;

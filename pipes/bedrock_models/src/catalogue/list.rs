@@ -49,9 +49,14 @@ pub async fn region(clients: &Clients, place: usize, valves: &BedrockValves) -> 
         within(patience, "bedrock:ListInferenceProfiles", profiles(client, valves)),
     );
     let lists = Lists { foundations, profiles };
-    for trouble in lists.troubles() {
+    if let Some(trouble) = lists.trouble() {
         let region = clients.regions().nth(place).map_or("", |region| region);
-        tracing::warn!(aws.region = region, aws.error = %trouble.code, "Could not list all models of {region}: {}.", trouble.words);
+        let Trouble { code, words, .. } = trouble;
+        tracing::warn!(
+            aws.region = region,
+            aws.error = code,
+            "Could not list all models of {region}: {words}."
+        );
     }
     lists
 }
@@ -99,11 +104,9 @@ where
 }
 
 impl Lists {
-    fn troubles(&self) -> impl Iterator<Item = &Trouble> {
-        let (foundations, profiles) =
-            (self.foundations.as_ref().err(), self.profiles.as_ref().err());
-        // Both mostly fail for the same reason; it is said once.
-        foundations.into_iter().chain(profiles.filter(|trouble| Some(*trouble) != foundations))
+    /// What went wrong; mostly it is the same for both lists.
+    fn trouble(&self) -> Option<&Trouble> {
+        self.foundations.as_ref().err().or(self.profiles.as_ref().err())
     }
 }
 

@@ -39,7 +39,8 @@ fn seen() -> impl Strategy<Value = Value> {
 }
 
 fn arguments() -> impl Strategy<Value = String> {
-    const FIXED: &[&str] = &["", "{}", r#"{"a": [1, {"b": null}]}"#, "[]", "null", "{\"a\"", "{}{}", "\"x\""];
+    const FIXED: &[&str] =
+        &["", "{}", r#"{"a": [1, {"b": null}]}"#, "[]", "null", "{\"a\"", "{}{}", "\"x\""];
     prop_oneof![prop::sample::select(FIXED).prop_map(String::from), any::<String>()]
 }
 

@@ -4,7 +4,7 @@ use crate::support::*;
 use bedrock_emulator::{ANY, AuthKind, DEMO_BEARER_TOKEN, Fault, Script};
 use bedrock_models::BedrockValves;
 use pipe_sdk::{Pipe, Secret};
-use std::{env, process::Command};
+use std::{env, net::TcpListener, process::Command, time::Duration};
 
 #[tokio::test]
 async fn requests_are_signed_with_the_keys_of_the_valves() {
@@ -53,7 +53,7 @@ async fn a_profile_that_is_not_there_is_said() {
     };
     let pipe = started(valves).await;
     pipe.discovered().await;
-    let (kind, words) = told(pipe.pipe(call("error", hello())).await);
+    let (kind, words) = told(pipe.pipe(call("error", &hello())).await);
     assert_eq!(kind, "Credentials", "{words}");
     assert!(bedrock.requests().is_empty());
 }
@@ -77,13 +77,23 @@ fn without_credentials_it_starts_and_says_what_is_missing() {
     elsewhere("credentials::without_credentials", &[]);
 }
 
+#[test]
+fn a_metadata_service_that_never_answers_does_not_hold_that_up() {
+    // Nobody accepts, so a request waits for ever.
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", service.local_addr().unwrap());
+    let variables =
+        [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint)];
+    elsewhere("credentials::without_credentials", &variables);
+}
+
 #[tokio::test]
 #[ignore = "needs an environment of its own"]
 async fn without_credentials() {
     let bedrock = bedrock();
     let valves = BedrockValves { endpoint_url: Some(bedrock.endpoint()), ..Default::default() };
     let pipe = started(valves).await;
-    pipe.discovered().await;
+    tokio::time::timeout(Duration::from_millis(900), pipe.discovered()).await.unwrap();
     let models = models(&pipe);
     assert_eq!(models.len(), 1);
     assert!(
@@ -91,7 +101,7 @@ async fn without_credentials() {
         "{}",
         models[0].name
     );
-    assert_eq!(told(pipe.pipe(call("error", hello())).await).0, "Credentials");
+    assert_eq!(told(pipe.pipe(call("error", &hello())).await).0, "Credentials");
     assert!(bedrock.requests().is_empty());
 }
 
@@ -134,7 +144,7 @@ async fn the_environment_says_a_bearer_key() {
 async fn environment() {
     let pipe = started(BedrockValves::default()).await;
     pipe.discovered().await;
-    pipe.pipe(call(HAIKU, hello())).await.unwrap().fold().await.unwrap();
+    pipe.pipe(call(HAIKU, &hello())).await.unwrap().fold().await.unwrap();
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use pipe_sdk::{
     testing::ScriptedHost,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub const HAIKU: &str = "anthropic.claude-3-haiku-20240307-v1:0";
 pub const MICRO: &str = "amazon.nova-micro-v1:0";
@@ -54,7 +54,7 @@ pub async fn rig_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
 impl Rig {
     /// Asks, and gives the chunks as they come.
     pub async fn stream(&self, model: &str, body: Value) -> Result<ChunkStream> {
-        Arc::clone(&self.pipe).pipe(call(model, body)).await
+        Arc::clone(&self.pipe).pipe(call(model, &body)).await
     }
 
     /// Asks, and gives all chunks.
@@ -90,7 +90,7 @@ pub fn ids(pipe: &BedrockModels) -> Vec<String> {
     models(pipe).into_iter().map(|model| model.id).collect()
 }
 
-pub fn call(model: &str, body: Value) -> Call {
+pub fn call(model: &str, body: &Value) -> Call {
     let mut body: Body = serde_json::from_str(&body.to_string()).unwrap();
     body.model = model.into();
     let host = ScriptedHost::new().host();
@@ -110,7 +110,17 @@ pub fn told<T: std::fmt::Debug>(result: Result<T>) -> (String, String) {
     (kind.into(), error.to_string())
 }
 
-/// All models of a catalogue of one model in these regions.
+/// Lets everything else go on until this is so, for five seconds at most.
+pub async fn until(so: impl Fn() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap();
+}
+
+/// The catalogue in this JSON.
 pub fn catalogue(json: &Value) -> Catalogue {
     Catalogue::from_json(&json.to_string()).unwrap()
 }
