@@ -6,7 +6,7 @@
 
 use super::{
     Error,
-    chat::{self, Head},
+    answer::{self, Head},
     record::Record,
 };
 use crate::drain::Drain;
@@ -37,7 +37,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const FULL: usize = 16 << 10;
 
 /// A streamed answer.
-pub fn answer(
+pub fn streamed(
     head: &Head,
     with_usage: bool,
     chunks: ChunkStream,
@@ -91,7 +91,7 @@ impl MessageBody for Frames {
         }
         frames.poll_chunks(cx);
         if frames.chunks.is_some() && frames.cut.as_mut().poll(cx).is_ready() {
-            frames.end_with(&chat::cut_off());
+            frames.end_with(&answer::cut_off());
         }
         if frames.writer.buffer.is_empty() && frames.is_silent(cx) {
             frames.writer.buffer.extend_from_slice(b": \n\n");
@@ -114,7 +114,7 @@ impl Frames {
                 Ok(Poll::Ready(Some(Ok(chunk)))) => self.write(&chunk),
                 Ok(Poll::Ready(Some(Err(error)))) => self.end_with(&error.into()),
                 Ok(Poll::Ready(None)) if self.writer.finished => self.end(),
-                Ok(Poll::Ready(None)) => self.end_with(&chat::ended_early().into()),
+                Ok(Poll::Ready(None)) => self.end_with(&answer::ended_early().into()),
                 Err(_) => self.end_with(&Error::panicked()),
             }
         }
@@ -241,7 +241,7 @@ impl Writer {
     fn usage(&mut self, usage: &Usage) {
         self.buffer.extend_from_slice(&self.prefix);
         self.buffer.extend_from_slice(br#","choices":[],"usage":"#);
-        self.json(&chat::usage_object(usage));
+        self.json(&answer::usage_object(usage));
         self.buffer.extend_from_slice(b"}\n\n");
     }
 
@@ -268,7 +268,7 @@ mod tests {
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
         let head = Head { id: "chatcmpl-1".into(), created: 7, model: "a.\"b\"".into() };
         let record = Arc::new(Record::new(&TestRequest::default().to_srv_request()));
-        answer(&head, false, chunks, drain, record).into_body()
+        streamed(&head, false, chunks, drain, record).into_body()
     }
 
     async fn next(body: &mut BoxBody) -> Option<String> {

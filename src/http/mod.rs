@@ -1,5 +1,6 @@
 //! Everything that knows HTTP: one file a resource, and the one table of routes.
 
+mod answer;
 mod auth;
 mod chat;
 mod embeddings;

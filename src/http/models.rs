@@ -31,7 +31,7 @@ async fn entries(state: &State) -> Vec<Value> {
         let pipeline = |kind: &str| json!({"type": kind, "valves": true});
         match slot.serves() {
             Some(Serves::Model(model)) => {
-                entries.push(entry(slot.id(), &model, &pipeline("pipe"), state.started))
+                entries.push(entry(slot.id(), &model, &pipeline("pipe"), state.started));
             }
             Some(Serves::Manifold(models)) => entries.extend(models.iter().map(|model| {
                 entry(

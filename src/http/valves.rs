@@ -31,10 +31,10 @@ pub async fn update(
     let slot = Arc::clone(slot(&state, &id)?);
     let turned = slot.turn(posted.0).await;
     if let Err(error) = &turned {
-        // Open WebUI shows an admin no more than "Pipeline not found" (contract §0.1), so the reason stands in the log.
+        // Open WebUI shows an admin no more than "Pipeline not found" (contract §0.1). The reason stands in its log and in ours.
         tracing::warn!(pipe.id = %id, "Refused to turn valves of `{id}`: {error}.");
     }
-    Ok(HttpResponse::Ok().json(turned?))
+    Ok(HttpResponse::Ok().json(turned.map_err(|error| Error::from(error).in_reason())?))
 }
 
 fn slot<'a>(state: &'a State, id: &str) -> Result<&'a Arc<dyn Slot>, Error> {

@@ -187,7 +187,7 @@ impl Layer {
                 Ok(Reading::Value(value)) => _ = values.insert(name.clone(), value),
                 Ok(Reading::Reset) => {}
                 Err(rule) => {
-                    faults.push(Fault::new(name, format!("{rule} ({})", self.source.name())))
+                    faults.push(Fault::new(name, format!("{rule} ({})", self.source.name())));
                 }
             }
         }

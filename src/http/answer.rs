@@ -1,0 +1,82 @@
+//! What every answer is made of, streamed or plain.
+
+use super::{Error, unix_seconds};
+use actix_web::HttpResponse;
+use pipe_sdk::{Answer, PipeError, Usage};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What every answer says of itself.
+pub struct Head {
+    /// Unique to the answer.
+    pub id: String,
+    /// Seconds since 1970.
+    pub created: u64,
+    /// The model as it was asked for.
+    pub model: String,
+}
+
+impl Head {
+    /// The head of a new answer by this model.
+    pub fn new(model: &str) -> Self {
+        let id = format!("chatcmpl-{}", uuid::Uuid::new_v4().simple());
+        Self { id, created: unix_seconds(), model: model.into() }
+    }
+}
+
+/// A whole answer as one object.
+pub fn plain(head: &Head, answer: Answer) -> Result<HttpResponse, PipeError> {
+    let finish = answer.finish.ok_or_else(ended_early)?;
+    let Head { id, created, model } = head;
+    let called = !answer.tool_calls.is_empty();
+    let content =
+        if answer.content.is_empty() && called { Value::Null } else { answer.content.into() };
+    let mut message = json!({"role": "assistant", "content": content});
+    if !answer.reasoning.is_empty() {
+        message["reasoning_content"] = answer.reasoning.into();
+    }
+    if called {
+        message["tool_calls"] = json!(answer.tool_calls);
+    }
+    let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish});
+    let mut body = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice]});
+    if let Some(usage) = answer.usage {
+        body["usage"] = usage_object(&usage);
+    }
+    Ok(HttpResponse::Ok().json(body))
+}
+
+/// OpenAI's `usage`.
+pub fn usage_object(usage: &Usage) -> Value {
+    let mut object = json!({
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens(),
+    });
+    let mut details = |group: &str, key: &str, tokens: Option<u64>| {
+        if let Some(tokens) = tokens {
+            object[group][key] = tokens.into();
+        }
+    };
+    details("prompt_tokens_details", "cached_tokens", usage.cached_tokens);
+    details("prompt_tokens_details", "cache_creation_tokens", usage.cache_creation_tokens);
+    details("completion_tokens_details", "reasoning_tokens", usage.reasoning_tokens);
+    object
+}
+
+/// An answer that ended without saying why. Nobody may take it for a whole one.
+pub fn ended_early() -> PipeError {
+    PipeError::Upstream("the answer ended early: what is there is not all of it".into())
+}
+
+/// A new chat while the host is leaving.
+pub fn leaving() -> PipeError {
+    let message = "the host is shutting down: try again in a moment".into();
+    PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
+}
+
+/// What is under way when the host may wait no longer.
+pub fn cut_off() -> Error {
+    let message = "the host was stopped while it answered: what is there is not all of it".into();
+    PipeError::Unavailable { message, retry_after: None }.into()
+}
