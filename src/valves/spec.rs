@@ -177,10 +177,7 @@ fn wire(
     let mut wire = Map::new();
     wire.insert("title".into(), schema.get("title").cloned().unwrap_or_else(|| title(name).into()));
     if let Some(description) = schema.get("description").and_then(Value::as_str) {
-        wire.insert(
-            "description".into(),
-            description.split_whitespace().collect::<Vec<_>>().join(" ").into(),
-        );
+        wire.insert("description".into(), help(description).into());
     }
     wire.insert("type".into(), type_name(kind, plain).into());
     match kind {
@@ -200,6 +197,11 @@ fn wire(
         _ => _ = wire.insert("default".into(), default.clone()),
     }
     wire
+}
+
+/// A doc comment as the form shows it: one plain line.
+fn help(description: &str) -> String {
+    description.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn type_name(kind: &Kind, plain: &Value) -> &'static str {

@@ -1,0 +1,375 @@
+// Checks a Pipelines server as a person does: Open WebUI's own pages in a real Chromium. Settings: README.md.
+
+import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+const env = (name, otherwise) => process.env[name] || otherwise;
+const BASE = env('OPENWEBUI_URL', 'http://127.0.0.1:8080');
+const SERVER = env('PIPEWRIGHT_URL', 'http://127.0.0.1:9099');
+const PIPE = env('PIPE', 'bedrock_models');
+const NAME = env('ADMIN_NAME', 'Ada Ädmin');
+const EMAIL = env('ADMIN_EMAIL', 'admin@example.org');
+const PASSWORD = env('ADMIN_PASSWORD', 'only-for-tests-1');
+const PATIENCE = Number(env('PATIENCE', '60')) * 1000;
+const SCREENSHOTS = env('SCREENSHOTS', 'target/openwebui-screenshots');
+const LONG_PROMPT = env('LONG_PROMPT', 'a b c d e f g h i j k l m n o p q r s t u v w x y z '.repeat(4));
+const MARKER = 'pelican';
+
+const { chromium } = createRequire(join(env('NODE_HOME', process.cwd()), 'x.js'))('playwright-core');
+
+class Skipped extends Error {}
+
+function expect(condition, reason) {
+  if (!condition) throw new Error(reason);
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Asks until the answer is truthy. */
+async function eventually(what, ask, patience = PATIENCE) {
+  const end = Date.now() + patience;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    expect(Date.now() < end, `${what} did not happen in ${patience / 1000} s`);
+    await pause(30);
+  }
+}
+
+// ---- Open WebUI beside the browser: what to look for, and to put things back -------------------------------------
+
+let token;
+
+async function call(method, path, body) {
+  const headers = { 'Content-Type': 'application/json', ...(token && { Authorization: `Bearer ${token}` }) };
+  const answer = await fetch(BASE + path, { method, headers, body: body && JSON.stringify(body) });
+  return { ok: answer.ok, data: await answer.json().catch(() => null) };
+}
+
+async function get(path) {
+  const { ok, data } = await call('GET', path);
+  expect(ok, `GET ${path}: ${JSON.stringify(data)}`);
+  return data;
+}
+
+async function signUpUnlessThereIsTheAdmin() {
+  const admin = { name: NAME, email: EMAIL, password: PASSWORD };
+  let answer = await call('POST', '/api/v1/auths/signup', admin);
+  if (!answer.ok) answer = await call('POST', '/api/v1/auths/signin', admin);
+  expect(answer.ok, `neither sign-up nor sign-in: ${JSON.stringify(answer.data)}`);
+  token = answer.data.token;
+}
+
+/** A model such as wanted whose name no other has, for the model picker shows names. */
+async function model(pattern, such = () => true) {
+  const all = (await get('/api/models?refresh=true')).data;
+  const alone = (one) => all.filter((other) => other.name.includes(one.name)).length === 1;
+  const fit = all.filter((one) => one.id.startsWith(`${PIPE}.`) && alone(one) && such(one));
+  expect(fit.length, 'no such model is listed');
+  return fit.find((one) => pattern.test(one.id)) ?? fit[0];
+}
+
+const sees = (one) => one.info?.meta?.capabilities?.vision !== false;
+
+async function pipeValves() {
+  const index = (await get('/api/v1/pipelines/list')).data.find((server) => server.url.startsWith(SERVER)).idx;
+  const path = `/api/v1/pipelines/${PIPE}/valves`;
+  return {
+    spec: (await get(`${path}/spec?urlIdx=${index}`)).properties,
+    values: await get(`${path}?urlIdx=${index}`),
+    putBack: (values) => call('POST', `${path}/update?urlIdx=${index}`, values),
+  };
+}
+
+// ---- the page ----------------------------------------------------------------------------------------------------
+
+let page;
+let shots = 0;
+
+async function screenshot(name) {
+  await pause(400); // for what slides and fades
+  await page.screenshot({ path: join(SCREENSHOTS, `${String(++shots).padStart(2, '0')}-${name}.png`) });
+}
+
+async function closeTheNews() {
+  const button = page.getByRole('button', { name: "Okay, Let's Go!" });
+  await button.click({ timeout: 5000 }).catch(() => {});
+}
+
+async function openPipelinesTab() {
+  await page.goto(`${BASE}/?settings=admin:pipelines`);
+  const form = page.locator('form', { has: page.locator('h2', { hasText: 'Pipelines' }) });
+  await form.locator('#pipeline').waitFor();
+  return form;
+}
+
+/** The part of the form that belongs to the valve with this title. */
+const row = (form, title) => form.locator(`xpath=.//label[normalize-space()=${JSON.stringify(title)}]/ancestor::div[2]`).first();
+
+async function newChatWith(one, pictured = false) {
+  await page.goto(BASE);
+  await page.locator('[id^="model-selector-"][id$="-button"]').first().click();
+  await page.locator('#model-search-input').waitFor();
+  if (pictured) await screenshot('model-list');
+  await page.locator('#model-search-input').fill(one.name);
+  const option = page.locator('#model-selector-list [role=option]', { hasText: one.name }).first();
+  await option.waitFor();
+  await option.click();
+  await eventually(`"${one.name}" shown as the selected model`, async () =>
+    (await page.locator('[id^="model-selector-"][id$="-button"]').first().innerText()).includes(one.name));
+}
+
+async function send(text) {
+  await page.locator('#chat-input').click();
+  await page.keyboard.insertText(text);
+  await page.locator('#send-message-button').click();
+}
+
+const answers = () => page.locator('[id^="message-"] #response-content-container');
+const lastAnswer = async () => ((await answers().count()) ? (await answers().last().innerText()).trim() : '');
+const stopButton = () => page.getByRole('button', { name: 'Stop', exact: true });
+
+/** Waits for the end of the answer; tells it, and how often it was seen to grow. */
+async function answerToTheEnd() {
+  const seen = new Set();
+  await eventually('the end of the answer', async () => {
+    const text = await lastAnswer();
+    if (text) seen.add(text.length);
+    return text && !(await stopButton().isVisible());
+  });
+  return { text: await lastAnswer(), growths: seen.size };
+}
+
+// ---- checks ------------------------------------------------------------------------------------------------------
+
+async function the_admin_logs_in() {
+  await page.goto(`${BASE}/auth`);
+  await page.locator('#email').fill(EMAIL);
+  await page.locator('#password').fill(PASSWORD);
+  await page.locator('#auth-page button[type=submit]').click();
+  await page.locator('#chat-input').waitFor();
+  await closeTheNews();
+}
+
+async function the_pipelines_tab_shows_the_pipe_and_its_valves() {
+  const form = await openPipelinesTab();
+  const { spec, values } = await pipeValves();
+  const listed = await form.locator('#pipeline option').allInnerTexts();
+  expect(listed.some((name) => /\((pipe|manifold|filter)\)/.test(name)), `listed: ${listed}`);
+  for (const [name, property] of Object.entries(spec)) {
+    const part = row(form, property.title);
+    await part.waitFor({ timeout: 5000 }).catch(() => expect(false, `${name} is not in the form`));
+    const shown = values[name] !== null && property.type !== 'boolean' && !property.enum;
+    if (shown) {
+      const text = await part.locator('input').inputValue();
+      expect(text === String(values[name]), `${name} is shown as "${text}"`);
+      expect(text !== '', `${name} is empty: the form cannot be saved`);
+    }
+  }
+  await screenshot('pipelines-list');
+  await row(form, Object.values(spec).at(-1).title).scrollIntoViewIfNeeded();
+  await screenshot('pipelines-form');
+}
+
+/** Valves to edit: one of each kind that the form draws differently. */
+function oneOfEachKind(spec) {
+  const secret = (property) => property.format === 'password' || property.writeOnly;
+  const names = Object.keys(spec);
+  // Of texts, one that any value suits.
+  const find = (such) => {
+    const fit = names.filter((name) => such(spec[name]));
+    return fit.find((name) => /external_id|session_name/.test(name)) ?? fit[0];
+  };
+  return {
+    text: env('VALVE_TEXT', find((p) => p.type === 'string' && !p.enum && !secret(p))),
+    number: env('VALVE_NUMBER', find((p) => ['integer', 'number'].includes(p.type) && !p.enum)),
+    boolean: env('VALVE_BOOLEAN', find((p) => p.type === 'boolean')),
+    choice: env('VALVE_CHOICE', find((p) => p.enum)),
+  };
+}
+
+async function valves_edited_in_the_form_are_saved_and_shown_again() {
+  const before = await pipeValves();
+  const { spec, values } = before;
+  const { text, number, boolean, choice } = oneOfEachKind(spec);
+  const wanted = {};
+  let form = await openPipelinesTab();
+  try {
+    if (text) {
+      wanted[text] = 'edited-in-the-page';
+      if (values[text] === null) await row(form, spec[text].title).locator('button', { hasText: 'None' }).click();
+      await row(form, spec[text].title).locator('input').fill(wanted[text]);
+    }
+    if (number) {
+      const higher = (values[number] ?? spec[number].minimum ?? 0) + 1;
+      wanted[number] = higher > (spec[number].maximum ?? Infinity) ? spec[number].minimum : higher;
+      await row(form, spec[number].title).locator('input').fill(String(wanted[number]));
+    }
+    if (boolean) {
+      wanted[boolean] = !values[boolean];
+      await row(form, spec[boolean].title).getByRole('switch').click();
+    }
+    if (choice) {
+      wanted[choice] = spec[choice].enum.find((option) => option !== values[choice]);
+      await row(form, spec[choice].title).locator('select').selectOption({ label: String(wanted[choice]) });
+    }
+    expect(Object.keys(wanted).length, 'there is no valve to edit');
+    await form.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Valves updated successfully').waitFor({ timeout: 10000 });
+    await screenshot('valves-saved');
+
+    form = await openPipelinesTab();
+    const shown = {};
+    if (text) shown[text] = await row(form, spec[text].title).locator('input').inputValue();
+    if (number) shown[number] = Number(await row(form, spec[number].title).locator('input').inputValue());
+    if (boolean) shown[boolean] = (await row(form, spec[boolean].title).getByRole('switch').getAttribute('aria-checked')) === 'true';
+    if (choice) shown[choice] = await row(form, spec[choice].title).locator('select option:checked').innerText();
+    await screenshot('valves-shown-again');
+    for (const name of Object.keys(wanted)) {
+      expect(String(shown[name]).trim() === String(wanted[name]), `${name}: set ${wanted[name]}, shown ${shown[name]}`);
+    }
+    const stored = (await pipeValves()).values;
+    for (const name of Object.keys(stored)) {
+      const expected = name in wanted ? wanted[name] : values[name];
+      expect(JSON.stringify(stored[name]) === JSON.stringify(expected), `${name}: stored ${JSON.stringify(stored[name])}`);
+    }
+  } finally {
+    await before.putBack(values);
+  }
+}
+
+async function a_refused_valve_says_so_and_is_not_saved() {
+  const { spec, values } = await pipeValves();
+  const number = Object.keys(spec).find((name) => spec[name].maximum !== undefined);
+  if (!number) throw new Skipped('no valve has an upper bound');
+  const form = await openPipelinesTab();
+  await row(form, spec[number].title).locator('input').fill(String(spec[number].maximum + 1));
+  await form.getByRole('button', { name: 'Save' }).click();
+  await page.locator('[data-sonner-toast][data-type=error]').first().waitFor({ timeout: 10000 });
+  await row(form, spec[number].title).locator('input').scrollIntoViewIfNeeded();
+  await screenshot('valve-refused');
+  expect((await pipeValves()).values[number] === values[number], `${number} was saved`);
+}
+
+async function a_model_is_picked_and_its_answer_streams_into_the_page() {
+  await newChatWith(await model(/claude.*haiku|claude|nova/), true);
+  await screenshot('model-picked');
+  const question = `I saw a ${MARKER} on the roof.`;
+  await send(question);
+  const { text, growths } = await answerToTheEnd();
+  expect(text.includes(MARKER), `the answer does not quote the question: ${text}`);
+  expect(growths > 2, `the answer was seen in ${growths} state(s): it did not stream`);
+  await screenshot('answer');
+  const id = page.url().split('/c/')[1];
+  const title = await eventually('a title from the model', async () => {
+    const { title } = (await get(`/api/v1/chats/${id}`)).chat;
+    return !['New Chat', question].includes(title) && title;
+  });
+  await page.locator('#sidebar, nav').getByText(title).first().waitFor({ state: 'attached', timeout: 10000 });
+  await screenshot('title');
+}
+
+async function a_chat_shown_again_has_the_same_answer() {
+  const before = await lastAnswer();
+  await page.reload();
+  const after = await eventually('the answer', lastAnswer);
+  expect(after === before, `before: ${before}\nafter: ${after}`);
+}
+
+async function stop_ends_a_long_answer() {
+  await newChatWith(await model(/claude.*haiku|claude|nova/));
+  await send(LONG_PROMPT);
+  const whole = (await answerToTheEnd()).text;
+  const before = await answers().count();
+  await send(LONG_PROMPT);
+  await eventually('the beginning of the answer', async () => (await answers().count()) > before && (await lastAnswer()));
+  await stopButton().click({ timeout: 5000 }).catch(() => expect(false, 'no Stop button: the answer was over too soon'));
+  await eventually('the end of the answer', async () => !(await stopButton().isVisible()), 10000);
+  await pause(1000);
+  const text = await lastAnswer();
+  await screenshot('stopped');
+  expect(text.length < 0.9 * whole.length, `${text.length} of ${whole.length} characters came although it was stopped`);
+  await send(`I saw a ${MARKER}.`);
+  expect((await answerToTheEnd()).text.includes(MARKER), 'after Stop, the next message is not answered');
+}
+
+async function an_attached_image_reaches_the_model() {
+  await newChatWith(await model(/nova-lite|claude/, sees));
+  // A chessboard, drawn by the browser itself.
+  const url = await page.evaluate(() => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 64 });
+    const context = canvas.getContext('2d');
+    for (let i = 0; i < 64; i++) {
+      context.fillStyle = (i + (i >> 3)) % 2 ? 'white' : 'teal';
+      context.fillRect((i % 8) * 8, (i >> 3) * 8, 8, 8);
+    }
+    return canvas.toDataURL('image/png');
+  });
+  const file = { name: 'board.png', mimeType: 'image/png', buffer: Buffer.from(url.split(',')[1], 'base64') };
+  await page.locator('input[type=file][multiple]').first().setInputFiles(file);
+  await page.locator('#message-input-container img').first().waitFor();
+  await send('What is this?');
+  const { text } = await answerToTheEnd();
+  await screenshot('image');
+  expect(text.includes('image'), `the model saw no image: ${text}`);
+}
+
+async function a_refused_chat_shows_its_reason() {
+  await newChatWith(await model(/claude.*haiku|claude|nova/));
+  // As if the user had set "max_tokens" so in the chat's controls.
+  await page.route('**/api/chat/completions', (route) => {
+    const body = route.request().postDataJSON();
+    route.continue({ postData: JSON.stringify({ ...body, params: { ...body.params, max_tokens: 0 } }) });
+  });
+  await send('hi');
+  await page.locator('[id^="message-"]').getByText('max_tokens').waitFor({ timeout: 15000 });
+  await screenshot('refused');
+  await page.unroute('**/api/chat/completions');
+}
+
+// ---- in this order -----------------------------------------------------------------------------------------------
+
+const CHECKS = [
+  the_admin_logs_in,
+  the_pipelines_tab_shows_the_pipe_and_its_valves,
+  valves_edited_in_the_form_are_saved_and_shown_again,
+  a_refused_valve_says_so_and_is_not_saved,
+  a_model_is_picked_and_its_answer_streams_into_the_page,
+  a_chat_shown_again_has_the_same_answer,
+  stop_ends_a_long_answer,
+  an_attached_image_reaches_the_model,
+  a_refused_chat_shows_its_reason,
+];
+
+mkdirSync(SCREENSHOTS, { recursive: true });
+await signUpUnlessThereIsTheAdmin();
+const browser = await chromium.launch({
+  executablePath: env('CHROMIUM', '/usr/bin/chromium'),
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync'],
+});
+page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-US' });
+page.setDefaultTimeout(PATIENCE / 2);
+let [passed, failed, skipped] = [0, 0, 0];
+for (const check of CHECKS) {
+  const name = check.name.replaceAll('_', ' ');
+  try {
+    await check();
+    passed++;
+    console.log(`ok – ${name}`);
+  } catch (error) {
+    if (error instanceof Skipped) {
+      skipped++;
+      console.log(`skipped – ${name}: ${error.message}`);
+      continue;
+    }
+    failed++;
+    console.log(`FAILED – ${name}: ${error.message}`);
+    await screenshot(`failed-${check.name}`).catch(() => {});
+    if (check === the_admin_logs_in) break;
+  }
+}
+await browser.close();
+console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
+process.exit(failed ? 1 : 0);
