@@ -11,7 +11,6 @@ import sys
 import openai
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from pydantic import BaseModel
 
 client = OpenAI(max_retries=0, timeout=60)
 stranger = OpenAI(api_key='wrong', max_retries=0, timeout=60)
@@ -23,11 +22,6 @@ PNG = ('data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADE
 WEATHER = {'type': 'function', 'function': {
     'name': 'get_weather', 'description': 'The weather in a city.',
     'parameters': {'type': 'object', 'properties': {'city': {'type': 'string'}}, 'required': ['city']}}}
-
-
-class Sighting(BaseModel):
-    animal: str
-    count: int
 
 
 class Skipped(Exception):
