@@ -15,10 +15,6 @@ mod demo;
 mod print;
 mod probe;
 
-/// A fifth of a chat's time was the system allocator's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<ExitCode> {
     // A missing `.env` is usual; one that cannot be read is not.
     if let Err(error) = dotenvy::dotenv()

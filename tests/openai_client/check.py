@@ -1,6 +1,6 @@
 """Checks an OpenAI-compatible server with the `openai` package: its typed models, its stream parser, its exceptions.
 
-OPENAI_BASE_URL and OPENAI_API_KEY name the server; MODEL and VISION_MODEL the models, else they are picked from the list.
+PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL and VISION_MODEL the models, else they are picked from the list.
 """
 import asyncio
 import json
@@ -12,8 +12,10 @@ import openai
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-client = OpenAI(max_retries=0, timeout=60)
-stranger = OpenAI(api_key='wrong', max_retries=0, timeout=60)
+SERVER = {'base_url': os.environ['PIPEWRIGHT_URL'].rstrip('/') + '/v1', 'max_retries': 0, 'timeout': 60}
+KEY = os.environ.get('PIPEWRIGHT_KEY', '0p3n-w3bu!')
+client = OpenAI(api_key=KEY, **SERVER)
+stranger = OpenAI(api_key='wrong', **SERVER)
 
 MARKER = 'pelican'
 QUESTION = [{'role': 'user', 'content': f'I saw a {MARKER} on the roof.'}]
@@ -161,7 +163,7 @@ def an_answer_ends_at_its_limit():
 
 def the_async_client_may_leave_in_the_middle():
     async def leave():
-        async with AsyncOpenAI(max_retries=0, timeout=60) as other:
+        async with AsyncOpenAI(api_key=KEY, **SERVER) as other:
             stream = await other.chat.completions.create(model=a_model(), messages=QUESTION, stream=True)
             async for _ in stream:
                 await stream.close()
@@ -181,6 +183,19 @@ def a_wrong_key_is_an_authentication_error():
     error = refusal(openai.AuthenticationError, stranger.chat.completions.create, model='any', messages=QUESTION)
     expect(error.status_code == 401, f'{error.status_code}')
     refusal(openai.AuthenticationError, lambda: list(stranger.models.list()))
+
+
+def no_key_is_a_permission_error():
+    keyless = {'extra_headers': {'Authorization': openai.Omit()}}
+    error = refusal(openai.PermissionDeniedError, chat, **keyless)
+    expect(error.status_code == 403, f'{error.status_code}')
+    refusal(openai.PermissionDeniedError, client.models.list, **keyless)
+
+
+def an_image_behind_a_link_is_refused():
+    content = [{'type': 'text', 'text': 'What is this?'}, {'type': 'image_url', 'image_url': {'url': 'http://127.0.0.1:9/x.png'}}]
+    error = refusal(openai.BadRequestError, chat, model=a_model_that_sees(), messages=[{'role': 'user', 'content': content}])
+    expect('data URL' in error.message and error.param == 'messages[0].content[1]', f'{error.body}')
 
 
 def a_bad_request_is_refused_with_its_reason():
@@ -216,6 +231,8 @@ CHECKS = [
     the_async_client_may_leave_in_the_middle,
     an_unknown_model_is_not_found,
     a_wrong_key_is_an_authentication_error,
+    no_key_is_a_permission_error,
+    an_image_behind_a_link_is_refused,
     a_bad_request_is_refused_with_its_reason,
     an_embedding_is_made,
 ]

@@ -165,16 +165,20 @@ async function the_pipelines_tab_shows_the_pipe_and_its_valves() {
       const text = await part.locator('input').inputValue();
       expect(text === String(values[name]), `${name} is shown as "${text}"`);
       expect(text !== '', `${name} is empty: the form cannot be saved`);
+      if (isSecret(property)) expect(text === '**********', `${name} is shown in clear text`);
     }
   }
   await screenshot('pipelines-list');
-  await row(form, Object.values(spec).at(-1).title).scrollIntoViewIfNeeded();
+  const usual = page.viewportSize();
+  await page.setViewportSize({ width: 1100, height: 1800 });
   await screenshot('pipelines-form');
+  await page.setViewportSize(usual);
 }
+
+const isSecret = (property) => property.format === 'password' || property.writeOnly === true;
 
 /** Valves to edit: one of each kind that the form draws differently. */
 function oneOfEachKind(spec) {
-  const secret = (property) => property.format === 'password' || property.writeOnly;
   const names = Object.keys(spec);
   // Of texts, one that any value suits.
   const find = (such) => {
@@ -182,7 +186,7 @@ function oneOfEachKind(spec) {
     return fit.find((name) => /external_id|session_name/.test(name)) ?? fit[0];
   };
   return {
-    text: env('VALVE_TEXT', find((p) => p.type === 'string' && !p.enum && !secret(p))),
+    text: env('VALVE_TEXT', find((p) => p.type === 'string' && !p.enum && !isSecret(p))),
     number: env('VALVE_NUMBER', find((p) => ['integer', 'number'].includes(p.type) && !p.enum)),
     boolean: env('VALVE_BOOLEAN', find((p) => p.type === 'boolean')),
     choice: env('VALVE_CHOICE', find((p) => p.enum)),

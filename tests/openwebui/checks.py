@@ -16,13 +16,14 @@ import socketio
 
 BASE = os.environ.get('OPENWEBUI_URL', 'http://127.0.0.1:8080')
 SERVER = os.environ.get('PIPEWRIGHT_URL', 'http://127.0.0.1:9099')
-KEY = os.environ.get('PIPELINES_API_KEY', '0p3n-w3bu!')
+KEY = os.environ.get('PIPEWRIGHT_KEY', '0p3n-w3bu!')
 PIPE = os.environ.get('PIPE', 'bedrock_models')
 NAME = os.environ.get('ADMIN_NAME', 'Ada Ädmin')
 EMAIL = os.environ.get('ADMIN_EMAIL', 'admin@example.org')
 PASSWORD = os.environ.get('ADMIN_PASSWORD', 'only-for-tests-1')
 PATIENCE = float(os.environ.get('PATIENCE', '60'))
 LOG = os.environ.get('PIPEWRIGHT_LOG', '')
+DATA = os.environ.get('PIPEWRIGHT_DATA', '')
 
 MARKER = 'pelican'
 SECRET = 'a-secret-for-tests'
@@ -92,13 +93,13 @@ class OpenWebUI:
                                   auth={'token': self.token})
         await self.socket.emit('user-join', {'auth': {'token': self.token}})
 
-    async def send(self, model, text, chat=None, tasks=(), files=(), params=None):
+    async def send(self, model, text, chat=None, tasks=(), files=(), params=None, messages=None):
         """Posts what the chat page posts when a message is sent."""
         asked, answered = str(uuid.uuid4()), str(uuid.uuid4())
         parent = chat.answered if chat else None
         body = {
             'stream': True, 'model': model, 'params': params or {}, 'tool_ids': [], 'tool_servers': [],
-            'messages': [{'role': 'user', 'content': text}],
+            'messages': messages or [{'role': 'user', 'content': text}],
             'features': {'voice': False, 'image_generation': False, 'code_interpreter': False, 'web_search': False},
             'variables': {'{{USER_NAME}}': NAME}, 'session_id': self.socket.sid, 'id': answered, 'parent_id': parent,
             'user_message': {'id': asked, 'parentId': parent, 'childrenIds': [answered], 'role': 'user', 'content': text,
@@ -358,7 +359,7 @@ EDITS = {
 
 
 def editing_a(kind):
-    """A check that edits one valve of this kind as the form does, reads it back, and puts the old value back."""
+    """A check that edits each valve of this kind as the form does, reads it back, and puts the old value back."""
 
     async def check(owui):
         spec, before = await valves_of(owui, PIPE)
@@ -366,7 +367,7 @@ def editing_a(kind):
         if not names:
             raise Skipped(f'{PIPE} has no {kind} valve')
         new, sent, read = EDITS[kind]
-        refusals = []
+        saved, refusals = [], []
         for name in names:                  # some valves are pinned, or make sense only together with others
             value = new(name, spec['properties'][name], before[name])
             status, answer = await save(owui, PIPE, spec, {**before, name: sent(value)})
@@ -384,11 +385,54 @@ def editing_a(kind):
             expect(status == 200, f'{name} could not be put back: {status} {short(answer)}')
             _, after = await valves_of(owui, PIPE)
             expect(after == before, f'{name} was put back, and reads {short(after[name])}')
-            return
-        raise Failed(f'every {kind} valve was refused: {"; ".join(refusals)}')
+            saved.append(name)
+        expect(saved, f'every {kind} valve was refused: {"; ".join(refusals)}')
 
     check.__name__ = f'editing_{"an" if kind[0] in "aeiou" else "a"}_{kind}_valve_saves_it_and_nothing_else'
     return check
+
+
+async def none_clears_an_optional_valve_and_resets_any_other(owui):
+    """The form's "None" sends null, and "Custom" after it an empty text."""
+    spec, before = await valves_of(owui, PIPE)
+    optional = next(name for name, p in spec['properties'].items() if kind_of(p) == 'string' and name.endswith('external_id'))
+    number = next(name for name, p in spec['properties'].items() if kind_of(p) == 'integer')
+    switch = next(name for name, p in spec['properties'].items() if kind_of(p) == 'boolean')
+    new = {optional: 'for-a-while', number: str(spec['properties'][number]['default'] + 1), switch: not spec['properties'][switch]['default']}
+    try:
+        for nothing in (None, ''):
+            status, answer = await save(owui, PIPE, spec, {**before, **new})
+            expect(status == 200, f'{status} {short(answer)}')
+            status, answer = await save(owui, PIPE, spec, {**before, **dict.fromkeys(new, nothing)})
+            expect(status == 200, f'{nothing!r}: {status} {short(answer)}')
+            _, after = await valves_of(owui, PIPE)
+            expected = {optional: None, **{name: spec['properties'][name]['default'] for name in (number, switch)}}
+            for name, value in expected.items():
+                expect(after[name] == value, f'{name} was set to {nothing!r} and reads {short(after[name])}')
+    finally:
+        await save(owui, PIPE, spec, before)
+
+
+async def a_secret_that_comes_back_as_its_mask_stays_what_it_was(owui):
+    spec, before = await valves_of(owui, PIPE)
+    for name in (name for name, property in spec['properties'].items() if kind_of(property) == 'secret'):
+        status, _ = await save(owui, PIPE, spec, {**before, name: SECRET})
+        if status == 200:
+            break
+    else:
+        raise Failed('every secret valve was refused')
+    try:
+        _, masked = await valves_of(owui, PIPE)
+        expect(masked[name] == MASK, f'{name} reads {short(masked[name])}')
+        status, answer = await save(owui, PIPE, spec, masked)
+        expect(status == 200, f'{status} {short(answer)}')
+        if DATA:
+            with open(f'{DATA}/{PIPE}/valves.json', encoding='utf-8') as file:
+                expect(json.load(file)[name] == SECRET, f'{name} was stored as something else')
+    finally:
+        status, answer = await save(owui, PIPE, spec, before)
+    expect(status == 200, f'{name} could not be put back: {status} {short(answer)}')
+    expect((await valves_of(owui, PIPE))[1] == before, f'{name} was not cleared again')
 
 
 async def a_number_out_of_bounds_is_refused_and_changes_nothing(owui):
@@ -527,6 +571,14 @@ async def a_refused_chat_shows_its_reason(owui):
     expect(message.get('done') is True, 'the message is not marked as done')
 
 
+async def an_image_behind_a_link_is_refused_with_a_reason(owui):
+    link = [{'type': 'text', 'text': 'What is this?'}, {'type': 'image_url', 'image_url': {'url': 'http://127.0.0.1:9/x.png'}}]
+    chat = await owui.finished(await a_model_that_sees(owui), 'What is this?', messages=[{'role': 'user', 'content': link}])
+    message = await chat.message()
+    expect('data URL' in reason_of(message), f'stored error: {message.get("error")}, text: {short(text_of(message))}')
+    expect(message.get('done') is True, 'the message is not marked as done')
+
+
 async def an_image_for_a_model_that_sees_not_is_refused_with_a_reason(owui):
     chat = await owui.finished(await a_model_that_sees_not(owui), 'What is this?', files=[{'type': 'image', 'url': PNG}])
     message = await chat.message()
@@ -582,6 +634,8 @@ CHECKS = [
     every_pipeline_is_listed_with_a_form_that_the_page_can_show,
     saving_the_untouched_form_changes_nothing,
     *[editing_a(kind) for kind in EDITS],
+    none_clears_an_optional_valve_and_resets_any_other,
+    a_secret_that_comes_back_as_its_mask_stays_what_it_was,
     a_number_out_of_bounds_is_refused_and_changes_nothing,
     the_models_are_back_after_the_valves_were_turned,
     a_plain_chat_is_answered,
@@ -595,6 +649,7 @@ CHECKS = [
     an_image_in_a_chat_reaches_the_model,
     a_built_in_tool_is_called_and_its_result_answered,
     a_refused_chat_shows_its_reason,
+    an_image_behind_a_link_is_refused_with_a_reason,
     an_image_for_a_model_that_sees_not_is_refused_with_a_reason,
     after_a_refusal_the_chat_goes_on,
     stop_ends_the_answer,
