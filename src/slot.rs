@@ -1,6 +1,6 @@
 //! One running pipe: its type erased, its valves swapped whole.
 //!
-//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which [`Fitting`] gives to every pipe. This is the
+//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `Fitting` gives to every pipe. This is the
 //! only place where valves pass between JSON and a pipe's own struct.
 
 use crate::valves::{Layers, Pins, Saved, Sources, Spec, Update, Values};
