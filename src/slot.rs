@@ -81,8 +81,8 @@ pub trait Slot: Send + Sync {
     fn id(&self) -> &'static str;
     /// [`Pipe::NAME`].
     fn name(&self) -> &'static str;
-    /// What can be turned.
-    fn spec(&self) -> &Spec;
+    /// What can be turned, as the form shows it.
+    fn spec(&self) -> Value;
     /// The values in force, as they may be shown.
     fn valves(&self) -> Values;
     /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all is as it was.
@@ -244,8 +244,8 @@ impl<P: Pipe> Slot for Fitting<P> {
         P::NAME
     }
 
-    fn spec(&self) -> &Spec {
-        &self.spec
+    fn spec(&self) -> Value {
+        self.spec.shown_as(&self.state.load().settings.sources)
     }
 
     fn valves(&self) -> Values {
@@ -259,6 +259,9 @@ impl<P: Pipe> Slot for Fitting<P> {
             let Settings { layers, saved, values, sources, .. } = &state.settings;
             let update = Update { spec: &self.spec, values, sources, saved };
             let saved = update.posted(posted).map_err(PipeError::BadValves)?;
+            if saved == state.settings.saved && state.pipe.is_ok() {
+                return Ok(self.spec.shown(values));
+            }
             let settings = Settings::of(&self.spec, layers.clone(), saved, None);
             let strayed = update.strayed(&settings.values);
             if !strayed.is_empty() {

@@ -19,7 +19,7 @@ pub async fn values(state: web::Data<State>, id: web::Path<String>) -> Result<Ht
 
 /// `GET /{id}/valves/spec`.
 pub async fn spec(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().json(slot(&state, &id)?.spec().wire()))
+    Ok(HttpResponse::Ok().json(slot(&state, &id)?.spec()))
 }
 
 /// `POST /{id}/valves/update`.

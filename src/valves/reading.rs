@@ -32,7 +32,9 @@ impl Property {
             Kind::Choice(choices) => choice(&value, choices),
             Kind::List => self.list(value),
         }?;
-        Ok(Reading::Value(value))
+        // "None" of a list that is not empty by itself comes as an empty one.
+        let is_none = value.as_array().is_some_and(Vec::is_empty) && value != self.default;
+        Ok(if is_none { Reading::Reset } else { Reading::Value(value) })
     }
 
     fn text(&self, value: Value) -> Result<Value, String> {

@@ -1,7 +1,7 @@
 //! The file in which the UI's valves are kept: whole after any crash, readable by its owner alone.
 //!
-//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing volume keeps working. The file before
-//! the last save stays beside it as `valves.json.bak`.
+//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing volume keeps working. A copy of what was
+//! last saved stands beside it as `valves.json.bak`; never of what was before that, so that a secret that was cleared is gone.
 
 use super::Values;
 use std::{
@@ -76,10 +76,14 @@ impl Saved {
     /// the machine stops, the file is the old one or the new one.
     pub fn save(&self, values: &Values) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        if self.path().exists() {
-            self.replace(&self.last_good(), &fs::read(self.path())?)?;
+        let content = serde_json::to_vec_pretty(values)?;
+        self.replace(&self.path(), &content)?;
+        if let Err(error) = self.replace(&self.last_good(), &content) {
+            // The valves are saved; a copy of others is worse than none.
+            tracing::warn!(%error, "The copy of the saved valves could not be written.");
+            _ = fs::remove_file(self.last_good());
         }
-        self.replace(&self.path(), &serde_json::to_vec_pretty(values)?)
+        Ok(())
     }
 
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -126,7 +130,7 @@ mod tests {
         saved.save(&values("a")).unwrap();
         saved.save(&values("b")).unwrap();
         assert_eq!(saved.load().values, values("b"));
-        assert_eq!(read(&saved.last_good()).unwrap(), Some(values("a")));
+        assert_eq!(read(&saved.last_good()).unwrap(), Some(values("b")));
         assert_eq!(fs::metadata(saved.path()).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -139,7 +143,7 @@ mod tests {
         for corrupt in ["", "{", "[]", "null", "\u{0}"] {
             fs::write(saved.path(), corrupt).unwrap();
             let found = saved.load();
-            assert_eq!(found.values, values("a"), "{corrupt:?}");
+            assert_eq!(found.values, values("b"), "{corrupt:?}");
             assert!(found.trouble.unwrap().contains("valves.json.corrupt"));
             assert!(!saved.path().exists());
         }

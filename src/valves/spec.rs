@@ -3,7 +3,7 @@
 //! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind a `$ref` or `anyOf`
 //! (contract §4). So every property is made plain here, once, and the reading of values goes by the same properties.
 
-use super::Values;
+use super::{Source, Sources, Values};
 use pipe_sdk::{Secret, Valves};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -83,7 +83,22 @@ impl Spec {
             .collect()
     }
 
-    /// The answer of `/valves/spec`.
+    /// The answer of `/valves/spec`. A valve that is pinned says so, because the form lets people edit it all the same.
+    pub fn shown_as(&self, sources: &Sources) -> Value {
+        let mut wire = self.wire();
+        for (name, source) in sources {
+            if let (Source::Pinned(pin), Some(property)) =
+                (source, wire["properties"].get_mut(name))
+            {
+                let help = property["description"].as_str().unwrap_or_default();
+                property["description"] =
+                    format!("{help} Set by {pin}: it cannot be changed here.").into();
+            }
+        }
+        wire
+    }
+
+    /// The spec of these valves wherever they run.
     pub fn wire(&self) -> Value {
         let properties: Map<_, _> = self
             .properties()
@@ -177,7 +192,7 @@ fn wire(
     let mut wire = Map::new();
     wire.insert("title".into(), schema.get("title").cloned().unwrap_or_else(|| title(name).into()));
     if let Some(description) = schema.get("description").and_then(Value::as_str) {
-        wire.insert("description".into(), help(description).into());
+        wire.insert("description".into(), (help(description) + &limits(plain)).into());
     }
     wire.insert("type".into(), type_name(kind, plain).into());
     match kind {
@@ -197,6 +212,14 @@ fn wire(
         _ => _ = wire.insert("default".into(), default.clone()),
     }
     wire
+}
+
+/// The limits of a number in words: the form shows no others.
+fn limits(schema: &Value) -> String {
+    match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
+        (Some(least), Some(most)) => format!(" From {least} to {most}."),
+        _ => String::new(),
+    }
 }
 
 /// A doc comment as the form shows it: one plain line.

@@ -73,7 +73,8 @@ async fn what_the_page_makes_of_edited_fields_is_understood() {
         (json!(["p", "q"]), "tags", json!(["p", "q"])),
         (json!("a, b"), "tags", json!(["a", "b"])),
         (json!([""]), "tags", json!([])),
-        (json!(null), "regions", json!(["us-east-1", "us-west-2"])),
+        (json!(["eu-west-1"]), "regions", json!(["eu-west-1"])),
+        (json!([""]), "regions", json!(["us-east-1", "us-west-2"])),
         (json!("5"), "most", json!(5)),
         (json!(null), "most", json!(null)),
         (json!("x"), "suffix", json!("x")),
@@ -181,6 +182,11 @@ async fn layers_win_in_order_and_the_environment_pins() {
     assert_eq!(host.turn("typed", &json!({"timeout": null})).await.json["timeout"], 11);
     let pinned = host.turn("typed", &json!({"level": "low"})).await;
     assert_eq!(pinned.refused(422), "level: is pinned by TYPED_LEVEL: change it there");
+    let spec = host.get("/typed/valves/spec").await.json;
+    assert_eq!(
+        spec["properties"]["level"]["description"],
+        "One of three. Set by TYPED_LEVEL: it cannot be changed here."
+    );
     assert_eq!(
         host.turn("typed", &json!({"level": "high", "api_key": Secret::MASK})).await.status,
         200
@@ -246,7 +252,7 @@ async fn a_corrupt_file_does_not_stop_the_host() {
         let TestHost { folder, .. } = host;
         std::fs::write(folder.path().join("typed/valves.json"), corrupt).unwrap();
         let host = Builder::over(folder).start().await;
-        assert_eq!(host.text_of("typed", "hi").await, "ahi", "the last good file serves");
+        assert_eq!(host.text_of("typed", "hi").await, "bhi", "the copy serves");
         assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["typed", "unwell"]));
         assert!(host.folder.path().join("typed/valves.json.corrupt").exists());
     }

@@ -169,8 +169,13 @@ async function the_pipelines_tab_shows_the_pipe_and_its_valves() {
     }
   }
   await screenshot('pipelines-list');
+  await page.evaluate(() => document.activeElement.blur());
+  const scrollTo = (part) => part.evaluate((element) => element.scrollIntoView({ block: 'start' }));
   const usual = page.viewportSize();
-  await page.setViewportSize({ width: 1100, height: 1800 });
+  await page.setViewportSize({ width: 1280, height: 940 });
+  await scrollTo(row(form, Object.values(spec)[0].title));
+  await screenshot('valves');
+  await page.setViewportSize({ width: 1100, height: 1900 });
   await screenshot('pipelines-form');
   await page.setViewportSize(usual);
 }
@@ -257,9 +262,9 @@ async function a_refused_valve_says_so_and_is_not_saved() {
 }
 
 async function a_model_is_picked_and_its_answer_streams_into_the_page() {
-  await newChatWith(await model(/claude.*haiku|claude|nova/), true);
+  await newChatWith(await model(/claude-sonnet-4-5/), true);
   await screenshot('model-picked');
-  const question = `I saw a ${MARKER} on the roof.`;
+  const question = `Brown ${MARKER}s in Florida – what do they eat?`;
   await send(question);
   const { text, growths } = await answerToTheEnd();
   expect(text.includes(MARKER), `the answer does not quote the question: ${text}`);
@@ -271,7 +276,11 @@ async function a_model_is_picked_and_its_answer_streams_into_the_page() {
     return !['New Chat', question].includes(title) && title;
   });
   await page.locator('#sidebar, nav').getByText(title).first().waitFor({ state: 'attached', timeout: 10000 });
-  await screenshot('title');
+  await pause(2000); // for the follow-ups
+  const usual = page.viewportSize();
+  await page.setViewportSize({ width: 1100, height: 620 });
+  await screenshot('chat');
+  await page.setViewportSize(usual);
 }
 
 async function a_chat_shown_again_has_the_same_answer() {

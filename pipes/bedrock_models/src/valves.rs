@@ -29,7 +29,7 @@ pub struct BedrockValves {
     #[schemars(title = "Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
-    /// The access key id of an AWS user. Empty: the default chain of AWS decides.
+    /// The access key id of an AWS user. None: the default chain of AWS decides.
     #[schemars(title = "AWS access key id")]
     pub aws_access_key_id: Option<String>,
 
@@ -61,7 +61,7 @@ pub struct BedrockValves {
     #[schemars(title = "Bedrock API key", extend("x-origin" = "endpoint_url"))]
     pub bedrock_api_key: Secret,
 
-    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all regions. Empty: AWS's own.
+    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all regions. None: AWS's own.
     #[schemars(title = "Endpoint URL")]
     pub endpoint_url: Option<String>,
 
