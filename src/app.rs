@@ -76,8 +76,9 @@ impl App {
             () = drained(&state.drain, drain_limit, &mut signals) => {}
         }
         let (_, ended) = tokio::join!(server.handle().stop(true), server);
-        for slot in state.registry.slots() {
-            slot.shutdown().await;
+        let goodbyes = state.registry.slots().iter().map(|slot| slot.shutdown());
+        if tokio::time::timeout(Duration::from_secs(5), join_all(goodbyes)).await.is_err() {
+            tracing::warn!("A pipe did not say goodbye in time.");
         }
         tracing::info!("Stopped.");
         ended.context("the server failed")

@@ -69,7 +69,8 @@ pub async fn authorize(
     next.call(request).await
 }
 
-fn is_open(path: &str) -> bool {
+/// Whether this path is served without a key.
+pub fn is_open(path: &str) -> bool {
     let path = match path.strip_prefix("/v1") {
         Some("") => "/",
         Some(rest) if rest.starts_with('/') => rest,

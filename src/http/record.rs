@@ -1,6 +1,6 @@
 //! What is kept of a request: its id, its place among those under way, and one log line when its answer has ended.
 
-use super::{Error, State};
+use super::{Error, State, auth};
 use crate::drain::InFlight;
 use actix_web::{
     HttpMessage, HttpResponse,
@@ -51,7 +51,7 @@ impl Record {
     /// The record of a request that has just come.
     pub fn new(request: &ServiceRequest) -> Self {
         let state = request.app_data::<web::Data<State>>();
-        let is_probe = request.path().contains("/health");
+        let is_probe = auth::is_open(request.path());
         Self {
             id: request_id(request.headers()),
             method: request.method().to_string(),

@@ -34,7 +34,8 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         Self::on_startup(valves)
     }
 
-    /// Called once, after the last answer has ended, before the host exits or the pipe is replaced for good.
+    /// Called once, after the last answer has ended and before the host exits, of the pipe that runs then. A pipe that new valves
+    /// replace is dropped when its last answer has ended.
     fn on_shutdown(&self) -> impl Future<Output = ()> + Send {
         async {}
     }
