@@ -1,6 +1,5 @@
 //! pipewright, from its flags to its end.
 
-use anyhow::Context;
 use clap::Parser;
 use pipewright::{
     app::App,
@@ -20,13 +19,16 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Err(error) = dotenvy::dotenv()
         && !error.not_found()
     {
-        return Err(error).context("cannot read .env");
+        // Its own words would show the line, and with it a secret.
+        anyhow::bail!(
+            "cannot read .env: it holds a line that is not `NAME=value`, or may not be read"
+        );
     }
     let Cli { command, settings } = Cli::parse();
     match command {
         Some(Command::Valves { example: true }) => print::example(),
         Some(Command::Valves { example: false }) => print::valves(&settings.site(Pins::default())),
-        Some(Command::Health) => return Ok(probe::health(settings.port)),
+        Some(Command::Health) => return Ok(probe::health(settings.host, settings.port)),
         None => serve(&settings),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -23,7 +23,7 @@ pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
     writeln!(out, "  URL  {url}")?;
     writeln!(out, "  Key  {key}")?;
     writeln!(out, "Try it:")?;
-    writeln!(out, "  curl -s {url}/models -H 'Authorization: Bearer {key}'")?;
+    writeln!(out, "  curl -s {url}/models -H \"Authorization: Bearer {key}\"")?;
     if settings.demo {
         let model = "bedrock_models.us.anthropic.claude-sonnet-4-5-20250929-v1:0";
         let body = format!(
@@ -31,7 +31,7 @@ pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
         );
         writeln!(
             out,
-            "  curl -sN {url}/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{body}'"
+            "  curl -sN {url}/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' -d '{body}'"
         )?;
     }
     Ok(out.flush()?)
@@ -43,7 +43,7 @@ pub fn valves(site: &Site) -> anyhow::Result<()> {
     for pipe in PIPES {
         let spec = (pipe.spec)();
         let found = Saved::of(&site.folder, pipe.id).peek();
-        let (values, sources, faults) = site.layers(pipe.id, &spec)?.merged(&spec, &found);
+        let (values, sources, faults) = site.layers(pipe.id, &spec).merged(&spec, &found);
         writeln!(out, "[{}]", pipe.id)?;
         for (name, value) in spec.shown(&values) {
             let source = sources.get(&name).map_or("default", |source| source.name());

@@ -2,14 +2,15 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     process::ExitCode,
     time::Duration,
 };
 
 /// Asks the host on this machine whether it is alive.
-pub fn health(port: u16) -> ExitCode {
-    match status_line(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
+pub fn health(host: IpAddr, port: u16) -> ExitCode {
+    let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { host };
+    match status_line(SocketAddr::new(host, port)) {
         Ok(line) if line.starts_with("HTTP/1.1 200") => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }

@@ -1,7 +1,7 @@
 //! The host's own settings, from flags and the environment, read once.
 
 use crate::{slot::Site, valves::Pins};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 /// The key that the reference server has by default. Everybody knows it, so it opens only to private peers.
@@ -45,7 +45,7 @@ pub struct Settings {
     #[arg(long, env = "PORT", default_value_t = 9099)]
     pub port: u16,
     /// The key that clients must send. The default is the reference server's, and opens only to private peers.
-    #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true)]
+    #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: String,
     /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
     #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]

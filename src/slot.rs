@@ -3,7 +3,7 @@
 //! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `Fitting` gives to every pipe. This is the
 //! only place where valves pass between JSON and a pipe's own struct.
 
-use crate::valves::{Layers, Pins, Saved, Sources, Spec, Update, Values};
+use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
@@ -54,7 +54,7 @@ const fn is_wire_id(id: &str) -> bool {
 }
 
 /// Where a pipe finds its valves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Site {
     /// The data folder; what the UI saves stands in `<folder>/<pipe>/valves.json`.
     pub folder: PathBuf,
@@ -68,10 +68,10 @@ pub struct Site {
 
 impl Site {
     /// The layers that do not change while the host runs.
-    pub fn layers(&self, pipe: &str, spec: &Spec) -> anyhow::Result<Layers> {
+    pub fn layers(&self, pipe: &str, spec: &Spec) -> Layers {
         let mut pins = Pins::default();
-        pins.add_environment(pipe, spec, |name| self.environment.get(name).cloned())?;
-        Layers::read(pipe, spec, &self.file, &pins.followed_by(&self.pins))
+        let unread = pins.add_environment(pipe, spec, |name| self.environment.get(name).cloned());
+        Layers::read(pipe, spec, &self.file, &pins.followed_by(&self.pins), unread)
     }
 }
 
@@ -149,9 +149,12 @@ impl Settings {
     }
 
     /// What stands in the files.
-    fn found<P: Pipe>(site: &Site, spec: &Spec, saved: &Saved) -> anyhow::Result<Self> {
+    fn found<P: Pipe>(site: &Site, spec: &Spec, saved: &Saved) -> Self {
         let found = saved.load();
-        Ok(Self::of(spec, site.layers(P::ID, spec)?, found.values, found.trouble))
+        if let Some(trouble) = &found.trouble {
+            tracing::error!(pipe.id = P::ID, "Restored the valves of `{}`: {trouble}.", P::ID);
+        }
+        Self::of(spec, site.layers(P::ID, spec), found.values, found.trouble)
     }
 
     /// The pipe's own struct.
@@ -171,22 +174,9 @@ impl<P: Pipe> Fitting<P> {
     async fn start(site: Site) -> Arc<dyn Slot> {
         let spec = Spec::of::<P::Valves>();
         let saved = Saved::of(&site.folder, P::ID);
-        let (settings, pipe) = match Settings::found::<P>(&site, &spec, &saved) {
-            Ok(settings) => {
-                let pipe = Self::build(None, &settings)
-                    .await
-                    .map(Arc::new)
-                    .map_err(|error| error.to_string());
-                (settings, pipe)
-            }
-            Err(error) => (
-                Settings::of(&spec, Layers::built_in(&spec), Values::new(), None),
-                Err(format!("{error:#}")),
-            ),
-        };
-        if let Some(trouble) = &settings.trouble {
-            tracing::error!(pipe.id = P::ID, "Restored the valves of `{}`: {trouble}.", P::ID);
-        }
+        let settings = Settings::found::<P>(&site, &spec, &saved);
+        let pipe =
+            Self::build(None, &settings).await.map(Arc::new).map_err(|error| error.to_string());
         if let Err(trouble) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
         }
@@ -258,12 +248,15 @@ impl<P: Pipe> Slot for Fitting<P> {
             let state = self.state.load_full();
             let Settings { layers, saved, values, sources, .. } = &state.settings;
             let update = Update { spec: &self.spec, values, sources, saved };
-            let saved = update.posted(posted).map_err(PipeError::BadValves)?;
-            if saved == state.settings.saved && state.pipe.is_ok() {
+            let Posted { saved, entered } = update.posted(posted).map_err(PipeError::BadValves)?;
+            if saved == state.settings.saved
+                && state.pipe.is_ok()
+                && state.settings.trouble.is_none()
+            {
                 return Ok(self.spec.shown(values));
             }
             let settings = Settings::of(&self.spec, layers.clone(), saved, None);
-            let strayed = update.strayed(&settings.values);
+            let strayed = update.strayed(&settings.values, &entered);
             if !strayed.is_empty() {
                 return Err(PipeError::BadValves(strayed));
             }
@@ -289,10 +282,7 @@ impl<P: Pipe> Slot for Fitting<P> {
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
             let _turning = self.turning.lock().await;
-            let settings =
-                Settings::found::<P>(&self.site, &self.spec, &self.saved).map_err(|error| {
-                    PipeError::BadValves(vec![Fault::new(P::ID, format!("{error:#}"))])
-                })?;
+            let settings = Settings::found::<P>(&self.site, &self.spec, &self.saved);
             let pipe = self.next(&self.state.load(), &settings).await?;
             self.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
             Ok(())

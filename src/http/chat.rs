@@ -57,7 +57,10 @@ pub async fn complete(
         answer::plain(&head, answer)
     };
     tokio::select! {
-        answer = answer => answer.map_err(|error: PipeError| error.into()),
+        answer = answer => answer.map_err(|error: PipeError| {
+            record.outcome().error = Some(error.to_string());
+            error.into()
+        }),
         () = state.drain.cut() => Err(answer::leaving().into()),
     }
 }

@@ -53,7 +53,6 @@ pub async fn outlet(
 }
 
 fn slot<'a>(state: &'a State, id: &str) -> Result<&'a Arc<dyn Slot>, Error> {
-    let unknown =
-        || Error::new(StatusCode::NOT_FOUND, format!("Filter {id} not found")).in_reason();
+    let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Filter {id} not found"));
     state.registry.resolve(id).map(|(slot, _)| slot).ok_or_else(unknown)
 }

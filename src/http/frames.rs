@@ -129,7 +129,7 @@ impl Frames {
 
     fn end_with(&mut self, error: &Error) {
         self.writer.error(error);
-        self.record.outcome().late_error = Some(error.to_string());
+        self.record.outcome().error = Some(error.to_string());
         self.end();
     }
 

@@ -112,7 +112,7 @@ fn misfit<T: JsonBody>(error: &serde_path_to_error::Error<serde_json::Error>) ->
 
 /// What was expected, without what was found: that may be a secret.
 fn rule(message: &str) -> String {
-    let message = message.split(" at line ").next().unwrap_or(message);
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message.rsplit_once("expected ") {
         Some((_, expected)) => format!("must be {expected}"),
         None => message.to_owned(),

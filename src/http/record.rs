@@ -43,8 +43,8 @@ pub struct Outcome {
     pub first_chunk: Option<Duration>,
     /// What the answer cost.
     pub usage: Option<Usage>,
-    /// What went wrong after the answer had begun.
-    pub late_error: Option<String>,
+    /// What went wrong, before or after the answer had begun.
+    pub error: Option<String>,
 }
 
 impl Record {
@@ -101,7 +101,7 @@ impl Drop for Record {
             model = outcome.model,
             prompt_tokens = outcome.usage.map(|_| usage.prompt_tokens),
             completion_tokens = outcome.usage.map(|_| usage.completion_tokens),
-            late_error = outcome.late_error,
+            error = outcome.error,
             "Answered {} {}.",
             self.method,
             self.path,

@@ -4,19 +4,21 @@
 //! environment variable pins it.
 
 use super::{Spec, Values, reading::Reading};
-use anyhow::Context;
 use figment::{
     Figment, Metadata, Profile, Provider,
-    providers::{Format, Toml},
     value::{Dict, Map},
 };
 use pipe_sdk::Fault;
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 /// The layers of one pipe's valves, lowest first.
 #[derive(Clone, Default)]
-pub struct Layers(Vec<Layer>);
+pub struct Layers {
+    layers: Vec<Layer>,
+    /// What could not be read at all. Whatever else is set, it has to be mended first.
+    unread: Vec<Fault>,
+}
 
 #[derive(Clone)]
 struct Layer {
@@ -61,10 +63,10 @@ impl Source {
 pub type Sources = BTreeMap<String, Source>;
 
 /// Values from outside that pin valves: by pipe, then valve, the value and the name that pins it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Pins(Vec<Pin>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Pin {
     pipe: String,
     valve: String,
@@ -93,53 +95,59 @@ impl Pins {
     }
 
     /// What this environment pins of a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so does the content of the file named by
-    /// `ECHO_PREFIX_FILE`.
+    /// `ECHO_PREFIX_FILE`. A file that cannot be read is a fault.
     pub fn add_environment(
         &mut self,
         pipe: &str,
         spec: &Spec,
         get: impl Fn(&str) -> Option<String>,
-    ) -> anyhow::Result<()> {
+    ) -> Vec<Fault> {
+        let mut unread = Vec::new();
         for property in spec.properties() {
             let name = format!("{pipe}_{}", property.name).to_uppercase().replace('-', "_");
             let file_name = format!("{name}_FILE");
             let value = match (get(&name), get(&file_name)) {
                 (Some(value), _) => Some((name, value)),
-                (None, Some(path)) => {
-                    let value = std::fs::read_to_string(path)
-                        .with_context(|| format!("cannot read the file that {file_name} names"))?;
-                    Some((file_name, value.trim_end().to_owned()))
-                }
+                (None, Some(path)) => match std::fs::read_to_string(path) {
+                    Ok(value) => Some((file_name, value.trim_end().to_owned())),
+                    Err(_) => {
+                        unread.push(Fault::new(
+                            &property.name,
+                            format!("the file that {file_name} names cannot be read"),
+                        ));
+                        None
+                    }
+                },
                 (None, None) => None,
             };
             if let Some((name, value)) = value.filter(|(_, value)| !value.is_empty()) {
                 *self = std::mem::take(self).with(pipe, &property.name, &name, value);
             }
         }
-        Ok(())
+        unread
     }
 }
 
 impl Layers {
     /// The pipe's own defaults and nothing else.
     pub fn built_in(spec: &Spec) -> Self {
-        Self(vec![Layer { source: Source::BuiltIn, values: spec.defaults() }])
+        let layer = Layer { source: Source::BuiltIn, values: spec.defaults() };
+        Self { layers: vec![layer], unread: Vec::new() }
     }
 
-    /// The layers that do not change while the host runs: the file (if there is one) and the pins.
-    pub fn read(pipe: &str, spec: &Spec, file: &Path, pins: &Pins) -> anyhow::Result<Self> {
-        let mut layers = Self::built_in(spec);
-        let tables: BTreeMap<String, Value> = Figment::from(Toml::file(file))
-            .extract()
-            .map_err(|error| anyhow::anyhow!("{}: {}", file.display(), error.kind))?;
-        if let Some(Value::Object(values)) = tables.get(pipe) {
-            layers.0.push(Layer { source: Source::File, values: values.clone() });
+    /// The layers that do not change while the host runs: the file (if there is one) and the pins; `unread` is what of the pins
+    /// could not be read.
+    pub fn read(pipe: &str, spec: &Spec, file: &Path, pins: &Pins, unread: Vec<Fault>) -> Self {
+        let mut layers = Self { unread, ..Self::built_in(spec) };
+        match table(file, pipe) {
+            Ok(values) => layers.layers.push(Layer { source: Source::File, values }),
+            Err(fault) => layers.unread.push(fault),
         }
         for pin in pins.0.iter().filter(|pin| pin.pipe == pipe) {
             let values = Values::from_iter([(pin.valve.clone(), pin.value.clone().into())]);
-            layers.0.push(Layer { source: Source::Pinned(pin.name.clone()), values });
+            layers.layers.push(Layer { source: Source::Pinned(pin.name.clone()), values });
         }
-        Ok(layers)
+        layers
     }
 
     /// All layers merged, with what was saved between the file and the pins; and what in them cannot be so.
@@ -148,16 +156,32 @@ impl Layers {
     pub fn merged(&self, spec: &Spec, saved: &Values) -> (Values, Sources, Vec<Fault>) {
         let saved = Layer { source: Source::Saved, values: saved.clone() };
         let (pins, below): (Vec<_>, Vec<_>) =
-            self.0.iter().partition(|layer| matches!(layer.source, Source::Pinned(_)));
+            self.layers.iter().partition(|layer| matches!(layer.source, Source::Pinned(_)));
         let mut faults = Vec::new();
         let mut figment = Figment::new();
         for layer in below.into_iter().chain([&saved]).chain(pins) {
             figment = figment.merge(layer.checked(spec, &mut faults));
         }
+        faults.extend(self.unread.iter().cloned());
         let (values, sources) =
             spec.properties().map(|property| valve(&figment, &property.name)).unzip();
         (values, sources, faults)
     }
+}
+
+/// The pipe's table of `valves.toml`. An error tells the line and nothing of what stands there: it may be a secret.
+fn table(file: &Path, pipe: &str) -> Result<Values, Fault> {
+    let fault = |rule: String| Fault::new("valves.toml", rule);
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
+        Err(error) => return Err(fault(format!("cannot be read: {}", error.kind()))),
+    };
+    let tables: BTreeMap<String, Value> = toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        fault(format!("line {} is not understood", before.lines().count().max(1)))
+    })?;
+    Ok(tables.get(pipe).and_then(Value::as_object).cloned().unwrap_or_default())
 }
 
 fn valve(figment: &Figment, name: &str) -> ((String, Value), (String, Source)) {
@@ -184,7 +208,11 @@ impl Layer {
                 continue;
             }
             match property.read(value.clone()) {
-                Ok(Reading::Value(value)) => _ = values.insert(name.clone(), value),
+                Ok(Reading::Value(value)) => {
+                    // What a lower layer says wrongly is no matter any more.
+                    faults.retain(|fault| fault.valve != *name);
+                    values.insert(name.clone(), value);
+                }
                 Ok(Reading::Reset) => {}
                 Err(rule) => {
                     faults.push(Fault::new(name, format!("{rule} ({})", self.source.name())));

@@ -14,7 +14,7 @@ pub use example::{example, example_of};
 pub use layers::{Layers, Pins, Source, Sources};
 pub use saved::Saved;
 pub use spec::{Kind, Property, Spec};
-pub use update::Update;
+pub use update::{Posted, Update};
 
 use serde_json::{Map, Value};
 

@@ -44,6 +44,13 @@ impl Saved {
     pub fn load(&self) -> Found {
         match read(&self.path()) {
             Ok(values) => Found { values: values.unwrap_or_default(), trouble: None },
+            Err(error) if !is_corrupt(&error) => {
+                let trouble = format!(
+                    "{} cannot be read ({error}); nothing saved is used",
+                    self.path().display()
+                );
+                Found { values: Values::new(), trouble: Some(trouble) }
+            }
             Err(error) => {
                 let aside = self.folder.join("valves.json.corrupt");
                 let kept = match fs::rename(self.path(), &aside) {
@@ -51,10 +58,11 @@ impl Saved {
                     Err(error) => format!("it could not be moved aside ({error})"),
                 };
                 let last_good = read(&self.last_good()).ok().flatten();
-                let instead = if last_good.is_some() {
-                    "the last good file is used"
+                let restored = last_good.as_ref().is_some_and(|values| self.save(values).is_ok());
+                let instead = if restored {
+                    "its copy stands in its place"
                 } else {
-                    "nothing saved is used"
+                    "nothing saved stands in its place"
                 };
                 let trouble = format!(
                     "{} cannot be read ({error}); {kept}, {instead}",
@@ -95,6 +103,11 @@ impl Saved {
         }
         written.and_then(|()| File::open(&self.folder)?.sync_all())
     }
+}
+
+/// Whether the file is there but is not what was written. Anything else, such as a lack of rights, is no reason to touch it.
+fn is_corrupt(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 fn read(path: &Path) -> io::Result<Option<Values>> {
@@ -145,7 +158,11 @@ mod tests {
             let found = saved.load();
             assert_eq!(found.values, values("b"), "{corrupt:?}");
             assert!(found.trouble.unwrap().contains("valves.json.corrupt"));
-            assert!(!saved.path().exists());
+            assert_eq!(
+                saved.load(),
+                Found { values: values("b"), trouble: None },
+                "restored for good"
+            );
         }
     }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use pipe_sdk::{Fault, Secret};
 use serde_json::Value;
+use std::collections::HashSet;
 use url::{Origin, Url};
 
 /// The valves as they are, before an update.
@@ -21,16 +22,28 @@ pub struct Update<'a> {
     pub saved: &'a Values,
 }
 
+/// What a post comes to.
+#[derive(Debug)]
+pub struct Posted {
+    /// What is to be saved.
+    pub saved: Values,
+    /// The secrets that were entered, as against kept or cleared.
+    pub entered: HashSet<String>,
+}
+
 impl Update<'_> {
     /// What is to be saved when this is posted. A valve that is not posted keeps its value; so does one posted as it is.
     ///
     /// # Errors
     /// Every fault that the posted values have, by valve and rule, never by value.
-    pub fn posted(&self, mut posted: Values) -> Result<Values, Vec<Fault>> {
+    pub fn posted(&self, mut posted: Values) -> Result<Posted, Vec<Fault>> {
         let mut saved = self.saved.clone();
-        let mut faults = Vec::new();
+        let (mut entered, mut faults) = (HashSet::new(), Vec::new());
         for property in self.spec.properties() {
             let Some(value) = posted.remove(&property.name) else { continue };
+            if property.kind == Kind::Secret && value.is_string() && value != Secret::MASK {
+                entered.insert(property.name.clone());
+            }
             if let Err(rule) = self.turn(property, value, &mut saved) {
                 faults.push(Fault::new(&property.name, rule));
             }
@@ -38,7 +51,7 @@ impl Update<'_> {
         for name in posted.keys() {
             tracing::warn!(valve = name, "Ignored a posted value: there is no such valve.");
         }
-        if faults.is_empty() { Ok(saved) } else { Err(faults) }
+        if faults.is_empty() { Ok(Posted { saved, entered }) } else { Err(faults) }
     }
 
     fn turn(&self, property: &Property, value: Value, saved: &mut Values) -> Result<(), String> {
@@ -54,7 +67,10 @@ impl Update<'_> {
                 self.sources.get(name) != Some(&Source::BuiltIn) && !current.is_null()
             }
         };
-        if !changed {
+        // A saved value that could not be read is not in force; what is posted in its place is new even if it looks the same.
+        let unread = saved.contains_key(name)
+            && matches!(self.sources.get(name), Some(Source::BuiltIn | Source::File));
+        if !(changed || unread) {
             return Ok(());
         }
         if let Some(Source::Pinned(pin)) = self.sources.get(name) {
@@ -70,13 +86,14 @@ impl Update<'_> {
     /// The secrets that would follow their address to another host without having been entered for it.
     ///
     /// Whoever may turn valves but not read secrets could otherwise have them sent to a host of their own.
-    pub fn strayed(&self, next: &Values) -> Vec<Fault> {
+    pub fn strayed(&self, next: &Values, entered: &HashSet<String>) -> Vec<Fault> {
         let strays = |property: &&Property| {
             let Some(address) = &property.origin else { return false };
-            let (name, kept) = (&property.name, next.get(&property.name));
-            let is_kept =
-                kept == self.values.get(name) && kept.is_some_and(|value| !value.is_null());
-            is_kept && origin(self.values.get(address)) != origin(next.get(address))
+            let name = &property.name;
+            let is_sent = next.get(name).is_some_and(|value| !value.is_null());
+            is_sent
+                && !entered.contains(name)
+                && origin(self.values.get(address)) != origin(next.get(address))
         };
         let fault = |property: &Property| {
             let address = property.origin.as_deref().unwrap_or_default();
@@ -93,7 +110,10 @@ impl Update<'_> {
 fn is_new_secret(value: &Value) -> Result<bool, String> {
     match value.as_str() {
         Some(Secret::MASK) => Ok(false),
-        Some(text) if text.contains("***") => {
+        Some(text)
+            if text.contains("***")
+                || (!text.is_empty() && text.bytes().all(|byte| byte == b'*')) =>
+        {
             Err("holds a part of the mask: clear the field, then enter the whole secret".into())
         }
         _ => Ok(true),

@@ -214,6 +214,8 @@ async fn valves_that_cannot_be_so_keep_their_pipe_from_starting_until_they_are_t
         said.text
     );
     assert_eq!(host.valves("typed").await["timeout"], 30);
+    assert_eq!(host.turn("typed", &json!({"timeout": 31})).await.status, 200);
+    assert_eq!(host.text_of("typed", "valves").await, "typed: |0|31");
 
     let host = Builder::new().valves_file("not toml").start().await;
     assert_eq!(host.get("/models").await.json["data"].as_array().unwrap().len(), 0);
@@ -221,6 +223,40 @@ async fn valves_that_cannot_be_so_keep_their_pipe_from_starting_until_they_are_t
         host.get("/health/ready").await.json["degraded"].as_array().unwrap().len(),
         PIPES.len()
     );
+}
+
+#[actix_web::test]
+async fn a_file_that_is_not_understood_costs_no_saved_valve_and_shows_no_secret() {
+    let TestHost { folder, .. } = {
+        let host = host().await;
+        host.turn("typed", &json!({"prefix": "saved "})).await;
+        host
+    };
+    let broken = "[typed]\napi_key = \"canary-4711\n";
+    let host =
+        Builder::over(folder).valves_file(broken).variable("TYPED_LEVEL", "high").start().await;
+    let said = host.chat("typed", "hi").await;
+    assert!(said.refused(503).contains("valves.toml: line 2 is not understood"), "{}", said.text);
+    let refused = host.turn("typed", &json!({"timeout": 31})).await;
+    assert!(
+        refused.refused(422).contains("line 2") && !refused.text.contains("canary"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(host.valves("typed").await["level"], "high");
+    std::fs::write(host.folder.path().join("valves.toml"), "").unwrap();
+    host.post("/pipelines/reload", &json!({})).await;
+    assert_eq!(host.text_of("typed", "hi").await, "saved hi");
+}
+
+#[actix_web::test]
+async fn a_cleared_secret_does_not_let_the_files_one_follow_to_another_host() {
+    let host = Builder::new().valves_file("[typed]\napi_key = 'of the file'\n").start().await;
+    assert_eq!(host.turn("typed", &json!({"api_key": "mine"})).await.status, 200);
+    let moved = json!({"api_base": "https://evil.example", "api_key": null});
+    assert!(host.turn("typed", &moved).await.refused(422).contains("api_key"));
+    let entered = json!({"api_base": "https://other.example", "api_key": "mine"});
+    assert_eq!(host.turn("typed", &entered).await.status, 200, "the same secret, entered again");
 }
 
 #[actix_web::test]
@@ -345,13 +381,13 @@ proptest! {
     fn whatever_was_saved_the_pages_round_trip_changes_nothing(stored in any_valves()) {
         use pipewright::valves::{Layers, Update};
         let spec = Spec::of::<TypedValves>();
-        let layers = Layers::read("typed", &spec, std::path::Path::new("/nonexistent"), &Pins::default()).unwrap();
+        let layers = Layers::read("typed", &spec, std::path::Path::new("/nonexistent"), &Pins::default(), Vec::new());
         let (values, sources, faults) = layers.merged(&spec, &stored);
         prop_assert!(faults.is_empty());
         let shown = Value::Object(spec.shown(&values));
         let posted = pages_transform(&spec.wire(), &shown).as_object().unwrap().clone();
         let update = Update { spec: &spec, values: &values, sources: &sources, saved: &stored };
-        let saved = update.posted(posted).unwrap();
+        let saved = update.posted(posted).unwrap().saved;
         let (after, _, _) = layers.merged(&spec, &saved);
         prop_assert_eq!(values, after);
     }

@@ -114,7 +114,11 @@ impl Account {
                 .profile_name(name)
                 .credentials_provider(profile.profile_name(name).build());
         }
-        let loader = if filled(&valves.aws_role_arn).is_some() { signed(loader) } else { loader };
+        // An empty variable is a key to the SDK, and AWS refuses it.
+        let blank =
+            std::env::var("AWS_BEARER_TOKEN_BEDROCK").is_ok_and(|key| key.trim().is_empty());
+        let is_signed = blank || filled(&valves.aws_role_arn).is_some();
+        let loader = if is_signed { signed(loader) } else { loader };
         loader.credentials_provider(Chain::new(&self.surroundings(), self.home()).await)
     }
 

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 ///
 /// Open WebUI's form is a row of text inputs, one a field, so the types that a valve may have are few: `String`, integers, floats,
 /// `bool`, unit enums, [`Secret`](crate::Secret), `Vec<String>`, and `Option` of those. Doc comments become help texts,
-/// `#[schemars(title = "…")]` the label, `#[schemars(range(min = 5, max = 120))]`, `length` and `regex` the bounds that the host checks. A text that may be
+/// `#[schemars(title = "…")]` the label, `#[schemars(range(min = 5, max = 120))]`, and `length` the bounds that the host checks. A text that may be
 /// missing is an `Option<String>`: the form cannot save an empty text.
 ///
 /// The struct carries `#[serde(default)]`, so that an older file without a new valve still loads.
