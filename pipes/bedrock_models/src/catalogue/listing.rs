@@ -130,6 +130,12 @@ fn gaps(shelves: &[Shelf], nothing: bool) -> Vec<Gap> {
     let alike = gaps.iter().all(|(_, trouble)| trouble.words == gaps[0].1.words);
     let all_failed = nothing && gaps.len() == shelves.len();
     match gaps.first() {
+        // Open WebUI would take an empty list for a connection without models.
+        None if nothing && !shelves.iter().all(Shelf::is_listed) => {
+            let trouble = Trouble::loading();
+            let name = format!("Amazon Bedrock: {}", trouble.words);
+            vec![Gap { id: "loading".into(), name, region: None, trouble }]
+        }
         Some((_, trouble)) if all_failed && alike => vec![Gap {
             id: "error".into(),
             name: format!("Amazon Bedrock: {}", trouble.words),

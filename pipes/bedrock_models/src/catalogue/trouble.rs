@@ -2,6 +2,9 @@
 
 use crate::error::{Complaint, Failure, LOST_CREDENTIALS, NO_CREDENTIALS};
 use pipe_sdk::PipeError;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(5);
 
 /// What went wrong, and what to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,9 +22,17 @@ enum Kind {
     Credentials,
     Denied,
     Upstream,
+    /// Time will.
+    Nobody,
 }
 
 impl Trouble {
+    /// No region has answered yet.
+    pub fn loading() -> Self {
+        let words = "AWS has not said yet which models there are: reload in a moment".into();
+        Self { code: "Loading".into(), words, kind: Kind::Nobody }
+    }
+
     /// Why this action failed.
     pub fn new(failure: Failure, action: &str) -> Self {
         let (kind, code, words) = match failure {
@@ -52,6 +63,7 @@ impl Trouble {
             Kind::Credentials => PipeError::Credentials(words),
             Kind::Denied => PipeError::Denied(words),
             Kind::Upstream => PipeError::Upstream(words),
+            Kind::Nobody => PipeError::Unavailable { message: words, retry_after: Some(SOON) },
         }
     }
 }
