@@ -1,6 +1,9 @@
 //! Bedrock through the whole host: what a client sends on one side, what Bedrock gets on the other.
 
-use crate::support::{Builder, TestHost, chat};
+use crate::{
+    support::{Builder, TestHost, chat},
+    valves::pages_transform,
+};
 use bedrock_emulator::{
     ANY, Answer, DEMO_KEY, Emulator, Ending, Fault, Mishap, Operation, Options, Script, Usage,
 };
@@ -63,6 +66,25 @@ async fn models_of_both_regions_are_listed_with_what_they_can_do() {
     assert!(model["description"].as_str().unwrap().ends_with("us-east-1"));
     assert_eq!(model["info"]["meta"]["capabilities"]["builtin_tools"], true);
     assert_eq!(model["info"]["meta"]["capabilities"]["vision"], true);
+}
+
+#[actix_web::test]
+async fn what_the_page_reads_and_sends_back_untouched_changes_nothing_in_any_pipe() {
+    let emulator = emulator();
+    let host = host(&emulator).await;
+    for pipe in PIPES {
+        let spec = host.get(&format!("/{}/valves/spec", pipe.id)).await.json;
+        for turned in [
+            json!({}),
+            json!({"idle_timeout_seconds": "77", "regions": ["us-west-2"], "legacy_models": true}),
+        ] {
+            assert_eq!(host.turn(pipe.id, &turned).await.status, 200);
+            let before = host.valves(pipe.id).await;
+            let sent_back = host.turn(pipe.id, &pages_transform(&spec, &before)).await;
+            assert_eq!((sent_back.status, &sent_back.json), (200, &before), "{}", pipe.id);
+            assert_eq!(host.valves(pipe.id).await, before);
+        }
+    }
 }
 
 #[actix_web::test]
