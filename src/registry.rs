@@ -47,24 +47,16 @@ impl Registry {
         // What is not known by then is listed the next time.
         _ = timeout(limit, all).await;
     }
-
-    /// Every model that answers chats, by full id, with its pipe.
-    pub fn listed(&self) -> Vec<(String, Model, &Arc<dyn Slot>)> {
-        self.slots
-            .iter()
-            .flat_map(|slot| models(slot).into_iter().map(move |(id, model)| (id, model, slot)))
-            .collect()
-    }
 }
 
-fn models(slot: &Arc<dyn Slot>) -> Vec<(String, Model)> {
-    match slot.serves() {
-        Some(Serves::Model(model)) => vec![(slot.id().to_owned(), model)],
-        Some(Serves::Manifold(models)) => models
-            .iter()
-            .map(|model| (format!("{}.{}", slot.id(), model.id), model.clone()))
-            .collect(),
-        Some(Serves::Filter { .. }) | None => Vec::new(),
+/// The models of this pipe that answer chats, by full id.
+pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
+    match serves {
+        Serves::Model(model) => vec![(pipe.to_owned(), model.clone())],
+        Serves::Manifold(models) => {
+            models.iter().map(|model| (format!("{pipe}.{}", model.id), model.clone())).collect()
+        }
+        Serves::Filter { .. } => Vec::new(),
     }
 }
 
@@ -90,6 +82,8 @@ impl Doors for Registry {
     }
 
     fn models(&self) -> Vec<ModelCard> {
-        self.listed().into_iter().map(|(id, model, _)| ModelCard { id, name: model.name }).collect()
+        let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
+        let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
+        models.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! The model list, as Open WebUI reads it (contract §1.3).
 
 use super::{Error, State};
+use crate::registry;
 use actix_web::{HttpResponse, web};
 use pipe_sdk::{Model, PipeError, Serves};
 use serde_json::{Value, json};
@@ -28,31 +29,20 @@ async fn entries(state: &State) -> Vec<Value> {
     state.registry.discovered(DEADLINE).await;
     let mut entries = Vec::new();
     for slot in state.registry.slots() {
-        let pipeline = |kind: &str| json!({"type": kind, "valves": true});
-        match slot.serves() {
-            Some(Serves::Model(model)) => {
-                entries.push(entry(slot.id(), &model, &pipeline("pipe"), state.started));
-            }
-            Some(Serves::Manifold(models)) => entries.extend(models.iter().map(|model| {
-                entry(
-                    &format!("{}.{}", slot.id(), model.id),
-                    model,
-                    &pipeline("manifold"),
-                    state.started,
-                )
-            })),
-            Some(Serves::Filter { pipelines, priority }) => {
-                // One entry without `pipelines` or `priority` would break every chat of every connection (contract §0.7).
-                let pipeline = json!({"type": "filter", "pipelines": pipelines, "priority": priority, "valves": true});
-                entries.push(entry(
-                    slot.id(),
-                    &Model::new(slot.id(), slot.name()),
-                    &pipeline,
-                    state.started,
-                ));
-            }
-            None => {}
+        let Some(serves) = slot.serves() else { continue };
+        if let Serves::Filter { pipelines, priority } = &serves {
+            // One entry without `pipelines` or `priority` would break every chat of every connection (contract §0.7).
+            let pipeline = json!({"type": serves.kind(), "pipelines": pipelines, "priority": priority, "valves": true});
+            entries.push(entry(
+                slot.id(),
+                &Model::new(slot.id(), slot.name()),
+                &pipeline,
+                state.started,
+            ));
         }
+        let pipeline = json!({"type": serves.kind(), "valves": true});
+        let models = registry::models(slot.id(), &serves);
+        entries.extend(models.iter().map(|(id, model)| entry(id, model, &pipeline, state.started)));
     }
     entries
 }

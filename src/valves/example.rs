@@ -8,13 +8,11 @@ pub fn example<'a>(pipes: impl IntoIterator<Item = (&'a str, &'a Spec)>) -> Stri
     let head = "# Every valve of every pipe, with its default. Copy what you change to `valves.toml`.\n\
                 # The later wins: defaults, this file, what was saved in Open WebUI, the environment (`PIPE_VALVE`, or `PIPE_VALVE_FILE`\n\
                 # with the path of a file that holds the value).\n";
-    pipes
-        .into_iter()
-        .fold(head.to_owned(), |text, (pipe, spec)| text + "\n" + &example_of(pipe, spec))
+    pipes.into_iter().fold(head.to_owned(), |text, (pipe, spec)| text + "\n" + &table(pipe, spec))
 }
 
 /// One pipe's table.
-pub fn example_of(pipe: &str, spec: &Spec) -> String {
+fn table(pipe: &str, spec: &Spec) -> String {
     spec.properties().fold(format!("[{pipe}]\n"), |text, property| text + &lines(property))
 }
 

@@ -10,7 +10,7 @@ mod saved;
 mod spec;
 mod update;
 
-pub use example::{example, example_of};
+pub use example::example;
 pub use layers::{Layers, Pins, Source, Sources};
 pub use saved::Saved;
 pub use spec::{Kind, Property, Spec};
