@@ -1,8 +1,8 @@
 //! What every answer is made of, streamed or plain.
 
 use super::{Error, unix_seconds};
-use actix_web::HttpResponse;
-use pipe_sdk::{Answer, PipeError, Usage};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use pipe_sdk::{Answer, PipeError, ReasoningDetail, Usage};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -14,26 +14,56 @@ pub struct Head {
     pub created: u64,
     /// The model as it was asked for.
     pub model: String,
+    /// The model that answers, if its pipe told.
+    pub answerer: Option<String>,
 }
+
+/// The header that says who answered.
+const ANSWERER: &str = "x-pipewright-model";
 
 impl Head {
     /// The head of a new answer by this model.
     pub fn new(model: &str) -> Self {
         let id = format!("chatcmpl-{}", uuid::Uuid::new_v4().simple());
-        Self { id, created: unix_seconds(), model: model.into() }
+        Self { id, created: unix_seconds(), model: model.into(), answerer: None }
+    }
+
+    /// Who answers in place of the model that was asked.
+    pub fn substitute(&self) -> Option<&str> {
+        self.answerer.as_deref().filter(|answerer| *answerer != self.model)
+    }
+
+    /// A good answer under this head, without its body.
+    pub fn response(&self) -> HttpResponseBuilder {
+        let mut response = HttpResponse::Ok();
+        if let Some(answerer) = &self.answerer {
+            response.insert_header((ANSWERER, answerer.as_str()));
+        }
+        response
     }
 }
 
 /// A whole answer as one object.
 pub fn plain(head: &Head, answer: Answer) -> Result<HttpResponse, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
-    let Head { id, created, model } = head;
+    let Head { id, created, model, .. } = head;
     let called = !answer.tool_calls.is_empty();
     let content =
         if answer.content.is_empty() && called { Value::Null } else { answer.content.into() };
     let mut message = json!({"role": "assistant", "content": content});
     if !answer.reasoning.is_empty() {
         message["reasoning_content"] = answer.reasoning.into();
+    }
+    let details = &answer.reasoning_details;
+    if !details.is_empty() {
+        let blocks = details.iter().map(ReasoningDetail::thinking_block);
+        message["thinking_blocks"] = blocks.collect();
+        message["reasoning_details"] = json!(details);
+    }
+    if !answer.citations.is_empty() {
+        let end = message["content"].as_str().unwrap_or_default().chars().count();
+        let annotations = answer.citations.iter().map(|citation| citation.annotation(0, end));
+        message["annotations"] = annotations.collect();
     }
     if called {
         message["tool_calls"] = json!(answer.tool_calls);
@@ -43,7 +73,13 @@ pub fn plain(head: &Head, answer: Answer) -> Result<HttpResponse, PipeError> {
     if let Some(usage) = answer.usage {
         body["usage"] = usage_object(&usage);
     }
-    Ok(HttpResponse::Ok().json(body))
+    if let Some(substitute) = head.substitute() {
+        body["selected_model_id"] = substitute.into();
+    }
+    for (name, fact) in answer.facts {
+        body[name] = fact;
+    }
+    Ok(head.response().json(body))
 }
 
 /// OpenAI's `usage`.

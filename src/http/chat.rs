@@ -10,7 +10,8 @@ use super::{
 use crate::drain::Stage;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use futures_util::{StreamExt, stream};
-use pipe_sdk::{Body, ChunkStream, Host, PipeError};
+use pipe_sdk::{Body, Chunk, ChunkStream, Host, PipeError};
+use serde_json::Value;
 use std::sync::Arc;
 
 impl JsonBody for Body {
@@ -38,11 +39,13 @@ pub async fn complete(
     if state.registry.resolve(&body.model).is_some() {
         record.outcome().model = Some(body.model.clone());
     }
-    let host = Host::new(state.registry.clone(), user, chat);
+    let hints = identity::hints(request.headers());
+    let host = Host::new(state.registry.clone(), user, chat).wishing(hints);
     let record = record.into_inner();
     let answer = async {
-        let chunks = begun(host.pipe(body).await?).await?;
+        let (answerer, chunks) = begun(host.pipe(body).await?).await?;
         record.outcome().first_chunk = Some(record.elapsed());
+        let head = Head { answerer, ..head };
         if streamed {
             return Ok(frames::streamed(
                 &head,
@@ -76,17 +79,24 @@ fn check(body: &Body) -> Result<(), Error> {
         Body { messages, .. } if messages.is_empty() => {
             Err(missing("messages", "send at least one message"))
         }
+        Body { rest, .. } if rest.get("n").and_then(Value::as_f64).is_some_and(|n| n != 1.0) => {
+            Err(missing("n", "one answer is given to a request: send it again for another"))
+        }
         _ => Ok(()),
     }
 }
 
-/// The same stream when its first chunk is there: until then, an error is the answer's status.
-async fn begun(mut chunks: ChunkStream) -> Result<ChunkStream, PipeError> {
-    match chunks.next().await {
-        Some(first) => {
-            let first = first?;
-            Ok(ChunkStream::new(stream::iter([Ok(first)]).chain(chunks)))
+/// Who answers, and the same stream when its first chunk is there: until then, an error is the answer's status.
+async fn begun(mut chunks: ChunkStream) -> Result<(Option<String>, ChunkStream), PipeError> {
+    let mut answerer = None;
+    loop {
+        match chunks.next().await.transpose()? {
+            Some(Chunk::Model(id)) => answerer = Some(id),
+            Some(first) => {
+                let chunks = ChunkStream::new(stream::iter([Ok(first)]).chain(chunks));
+                return Ok((answerer, chunks));
+            }
+            None => return Err(answer::ended_early()),
         }
-        None => Err(answer::ended_early()),
     }
 }

@@ -17,9 +17,9 @@ use actix_web::{
     web::{BufMut, Bytes, BytesMut},
 };
 use futures_util::{Stream, future::BoxFuture};
-use pipe_sdk::{Chunk, ChunkStream, FinishReason, ToolCallDelta, Usage};
+use pipe_sdk::{Chunk, ChunkStream, FinishReason, ToolCallDelta};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -44,7 +44,7 @@ pub fn streamed(
     drain: &Drain,
     record: Arc<Record>,
 ) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
+    let mut response = head.response();
     response.insert_header((
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream; charset=utf-8"),
@@ -160,15 +160,26 @@ struct Writer {
     with_usage: bool,
     begun: bool,
     finished: bool,
+    /// How many characters of text are written.
+    said: usize,
 }
 
 impl Writer {
-    fn new(Head { id, created, model }: &Head, with_usage: bool) -> Self {
+    fn new(head: &Head, with_usage: bool) -> Self {
+        let Head { id, created, model, .. } = head;
+        let substitute = head.substitute();
         let head = json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model});
         let mut prefix = format!("data: {head}").into_bytes();
         // The head is an object, so its last byte is the brace that the rest of the frame goes before.
         prefix.pop();
-        Self { buffer: BytesMut::new(), prefix, with_usage, begun: false, finished: false }
+        let buffer = BytesMut::new();
+        let mut writer =
+            Self { buffer, prefix, with_usage, begun: false, finished: false, said: 0 };
+        if let Some(substitute) = substitute {
+            // Alone: Open WebUI loses the text of the chunk that says it (contract §3.3).
+            writer.fact("selected_model_id", &substitute);
+        }
+        writer
     }
 
     fn chunk(&mut self, chunk: &Chunk) {
@@ -177,14 +188,30 @@ impl Writer {
             self.delta(br#"{"role":"assistant","content":""}"#, None);
         }
         match chunk {
-            Chunk::Content(text) => self.text(br#"{"content":"#, text),
+            Chunk::Content(text) => {
+                self.said += text.chars().count();
+                self.text(br#"{"content":"#, text);
+            }
             Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
+            Chunk::ReasoningDetail(detail) => {
+                let block = detail.thinking_block();
+                self.json_delta(
+                    &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
+                );
+            }
+            Chunk::Citation(citation) => {
+                let annotation = citation.annotation(0, self.said);
+                self.json_delta(&json!({"annotations": [annotation]}));
+            }
             Chunk::ToolCall(delta) => self.tool_call(delta),
+            Chunk::Fact(name, fact) => self.fact(name, fact),
             Chunk::Finish(reason) => {
                 self.finished = true;
                 self.delta(b"{}", Some(*reason));
             }
-            Chunk::Usage(usage) if self.with_usage => self.usage(usage),
+            Chunk::Usage(usage) if self.with_usage => {
+                self.fact("usage", &answer::usage_object(usage));
+            }
             Chunk::Event(event) => {
                 self.buffer.extend_from_slice(br#"data: {"event":"#);
                 self.json(event);
@@ -212,9 +239,23 @@ impl Writer {
         if let Some(id) = id {
             call["id"] = id.as_str().into();
         }
+        self.json_delta(&json!({"tool_calls": [call]}));
+    }
+
+    fn json_delta(&mut self, delta: &Value) {
         self.open();
-        self.json(&json!({"tool_calls": [call]}));
+        self.json(delta);
         self.close(None);
+    }
+
+    /// Something that stands beside the choices.
+    fn fact<T: Serialize + ?Sized>(&mut self, name: &str, fact: &T) {
+        self.buffer.extend_from_slice(&self.prefix);
+        self.buffer.extend_from_slice(br#","choices":[],"#);
+        self.json(name);
+        self.buffer.extend_from_slice(b":");
+        self.json(fact);
+        self.buffer.extend_from_slice(b"}\n\n");
     }
 
     fn delta(&mut self, delta: &[u8], finish: Option<FinishReason>) {
@@ -238,13 +279,6 @@ impl Writer {
         });
     }
 
-    fn usage(&mut self, usage: &Usage) {
-        self.buffer.extend_from_slice(&self.prefix);
-        self.buffer.extend_from_slice(br#","choices":[],"usage":"#);
-        self.json(&answer::usage_object(usage));
-        self.buffer.extend_from_slice(b"}\n\n");
-    }
-
     /// An error has no `choices`: Open WebUI reads it only then (contract §3.2).
     fn error(&mut self, error: &Error) {
         self.buffer.extend_from_slice(b"data: ");
@@ -266,7 +300,8 @@ mod tests {
     use std::future::poll_fn;
 
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
-        let head = Head { id: "chatcmpl-1".into(), created: 7, model: "a.\"b\"".into() };
+        let head =
+            Head { id: "chatcmpl-1".into(), created: 7, model: "a.\"b\"".into(), answerer: None };
         let record = Arc::new(Record::new(&TestRequest::default().to_srv_request()));
         streamed(&head, false, chunks, drain, record).into_body()
     }

@@ -1,11 +1,14 @@
 //! Who asks, and in which chat: from Open WebUI's headers, or from what the body says (contract §1.1, §2.3).
 
-use actix_web::http::header::HeaderMap;
-use pipe_sdk::{Body, ChatRef, User};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use pipe_sdk::{Body, ChatRef, Hints, User};
 use serde_json::{Map, Value};
 
 /// The keys that our inlet puts into the body of a chat, so that they reach the chat call (contract §0.2).
 const CHAT_KEYS: [&str; 4] = ["chat_id", "message_id", "session_id", "task"];
+
+/// How the names of headers begin that are meant for pipes.
+const WISHES: [&str; 2] = ["x-pipewright-", "x-amzn-bedrock-"];
 
 /// The user and the chat of this call. What the body said of them is taken out of it: no upstream should see it.
 pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
@@ -35,6 +38,15 @@ pub fn user(value: Value) -> Option<User> {
         Value::Object(_) => serde_json::from_value(value).ok(),
         _ => None,
     }
+}
+
+/// What the headers wish of the pipe that answers.
+pub fn hints(headers: &HeaderMap) -> Hints {
+    let wishes = |name: &str| WISHES.iter().any(|beginning| name.starts_with(beginning));
+    let hint = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    headers.iter().filter(|(name, _)| wishes(name.as_str())).filter_map(hint).collect()
 }
 
 fn forwarded(headers: &HeaderMap) -> Option<User> {

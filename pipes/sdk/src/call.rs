@@ -2,6 +2,7 @@
 
 use crate::{Body, Host};
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One chat to be answered.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Call {
     pub user: Option<User>,
     /// Which chat it is.
     pub chat: ChatRef,
+    /// What was wished beside the body.
+    pub hints: Hints,
     /// The way to other models.
     pub host: Host,
 }
@@ -43,4 +46,28 @@ pub struct ChatRef {
     pub session_id: Option<String>,
     /// `title_generation`, `tags_generation`, … when a background task of Open WebUI asks (contract §5).
     pub task: Option<String>,
+}
+
+/// Wishes that stand beside the body of a chat, by lower-case names: `x-pipewright-…` and what providers' own clients send, as in
+/// `x-amzn-bedrock-guardrailidentifier`. A clone is cheap.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints(Arc<BTreeMap<String, String>>);
+
+impl Hints {
+    /// What this wish says, if it was made.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Hints {
+    fn from(wishes: [(&str, &str); N]) -> Self {
+        wishes.into_iter().map(|(name, wish)| (name.into(), wish.into())).collect()
+    }
+}
+
+impl FromIterator<(String, String)> for Hints {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(wishes: T) -> Self {
+        Self(Arc::new(wishes.into_iter().collect()))
+    }
 }

@@ -1,7 +1,9 @@
 //! One step of an answer, the stream of them, and many folded into one.
 
+mod detail;
 mod fold;
 
+pub use detail::{Citation, ReasoningDetail, ReasoningKind};
 pub use fold::Answer;
 
 use crate::Result;
@@ -18,18 +20,27 @@ use std::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Chunk {
+    /// Who answers, by its full id, as in `pipe.model`. If it comes at all, it comes first. Where it is another model than the one that
+    /// was asked, people are told.
+    Model(String),
     /// The model has begun, and has said nothing yet.
     Role,
     /// Text.
     Content(String),
     /// What the model thinks, in words.
     Reasoning(String),
+    /// A whole block of reasoning, as it has to come back in the next turn; its words have been said already.
+    ReasoningDetail(ReasoningDetail),
     /// A tool call, or a further piece of one.
     ToolCall(ToolCallDelta),
+    /// Where something that was just said comes from.
+    Citation(Citation),
     /// Why the answer ends. Once.
     Finish(FinishReason),
     /// What the answer cost, in tokens. Once: Open WebUI adds up every usage it sees (contract §0.14).
     Usage(Usage),
+    /// A fact about the answer that stands beside its choices, as `service_tier` does: its name and what it is.
+    Fact(&'static str, Value),
     /// Something for Open WebUI beside the text. Only a pipe itself makes these; they are never taken from an upstream.
     Event(Event),
 }

@@ -1,14 +1,15 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, ChatRef, ChunkStream, EmbedCall, EmbedInput, Embeddings, PipeError, Result, User,
+    Body, Call, ChatRef, ChunkStream, EmbedCall, EmbedInput, Embeddings, Hints, PipeError, Result,
+    User,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
 
 /// What a pipe calls the host by. A clone is cheap.
 ///
-/// The user and the chat travel along, so that limits, costs and access count for the person who asked. A chat may go through
+/// The user, the chat and the wishes travel along, so that limits, costs and access count for the person who asked. A chat may go through
 /// [`MOST_HOPS`](Self::MOST_HOPS) pipes behind the first, then it ends in [`PipeError::Circle`].
 #[derive(Clone)]
 pub struct Host {
@@ -16,6 +17,7 @@ pub struct Host {
     hops: u8,
     user: Option<User>,
     chat: ChatRef,
+    hints: Hints,
 }
 
 impl Host {
@@ -24,7 +26,13 @@ impl Host {
 
     /// A way in for this user and chat.
     pub fn new(doors: Arc<dyn Doors>, user: Option<User>, chat: ChatRef) -> Self {
-        Self { doors, hops: 0, user, chat }
+        Self { doors, hops: 0, user, chat, hints: Hints::default() }
+    }
+
+    /// The same with these wishes.
+    #[must_use]
+    pub fn wishing(self, hints: Hints) -> Self {
+        Self { hints, ..self }
     }
 
     /// Answers a chat through the model named in its body.
@@ -33,8 +41,8 @@ impl Host {
             return Err(PipeError::Circle(Self::MOST_HOPS));
         }
         let host = Self { hops: self.hops + 1, ..self.clone() };
-        let (user, chat) = (self.user.clone(), self.chat.clone());
-        self.doors.pipe(Call { model: body.model.clone(), body, user, chat, host }).await
+        let Self { user, chat, hints, .. } = self.clone();
+        self.doors.pipe(Call { model: body.model.clone(), body, user, chat, hints, host }).await
     }
 
     /// Turns texts into vectors by the model of this id.

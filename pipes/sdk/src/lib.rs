@@ -69,8 +69,11 @@ mod valves;
 pub use body::{
     Body, Content, FunctionCall, FunctionTool, Message, Part, Role, StreamOptions, Tool, ToolCall,
 };
-pub use call::{Call, ChatRef, User};
-pub use chunk::{Answer, Chunk, ChunkStream, Event, FinishReason, ToolCallDelta, Usage};
+pub use call::{Call, ChatRef, Hints, User};
+pub use chunk::{
+    Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
+    ToolCallDelta, Usage,
+};
 pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
 pub use filter::FilterBody;

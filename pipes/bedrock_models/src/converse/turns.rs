@@ -212,8 +212,8 @@ fn parts<'a>(message: &'a Message, place: usize, target: &Target) -> Result<Vec<
             for (part_place, part) in parts.iter().enumerate() {
                 let field = || format!("messages[{place}].content[{part_place}]");
                 match part {
-                    Part::Text { text: said } => blocks.extend(text(said)),
-                    Part::ImageUrl { image_url } => {
+                    Part::Text { text: said, .. } => blocks.extend(text(said)),
+                    Part::ImageUrl { image_url, .. } => {
                         takes_image(message.role, target)
                             .map_err(|m| PipeError::bad_field(field(), m))?;
                         blocks.push(Block::Image(image(image_url, field)?));

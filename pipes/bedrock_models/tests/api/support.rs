@@ -4,7 +4,7 @@ use bedrock_emulator::{Catalogue, DEMO_KEY, Emulator, Operation, Options, Record
 use bedrock_models::{BedrockModels, BedrockValves};
 use futures_util::TryStreamExt;
 use pipe_sdk::{
-    Answer, Body, Call, ChatRef, Chunk, ChunkStream, Model, Pipe, Result, Serves,
+    Answer, Body, Call, ChatRef, Chunk, ChunkStream, Hints, Model, Pipe, Result, Serves,
     testing::ScriptedHost,
 };
 use serde_json::{Value, json};
@@ -94,7 +94,14 @@ pub fn call(model: &str, body: &Value) -> Call {
     let mut body: Body = serde_json::from_str(&body.to_string()).unwrap();
     body.model = model.into();
     let host = ScriptedHost::new().host();
-    Call { model: model.into(), body, user: None, chat: ChatRef::default(), host }
+    Call {
+        model: model.into(),
+        body,
+        user: None,
+        chat: ChatRef::default(),
+        hints: Hints::default(),
+        host,
+    }
 }
 
 /// A chat of one question.

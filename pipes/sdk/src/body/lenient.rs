@@ -5,7 +5,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// The value, or its default for `null`.
@@ -61,19 +61,6 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     }
 }
 
-/// `{"url": …}`, or the URL itself.
-pub(super) fn image_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Image {
-        Object { url: String },
-        Bare(String),
-    }
-    Ok(match Image::deserialize(deserializer)? {
-        Image::Object { url } | Image::Bare(url) => url,
-    })
-}
-
 /// JSON as text, or the JSON itself.
 pub(super) fn json_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
@@ -108,5 +95,34 @@ impl<'de> Visitor<'de> for ContentVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Content, A::Error> {
         Vec::<Part>::deserialize(SeqAccessDeserializer::new(parts)).map(Content::Parts)
+    }
+}
+
+/// Read by hand: a derived reader of tagged variants would copy the megabytes of a picture once more.
+impl<'de> Deserialize<'de> for Part {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut rest = Map::deserialize(deserializer)?;
+        match rest.get("type").and_then(Value::as_str) {
+            Some("text") => {
+                rest.shift_remove("type");
+                match rest.shift_remove("text") {
+                    Some(Value::String(text)) => Ok(Self::Text { text, rest }),
+                    None | Some(Value::Null) => Ok(Self::Text { text: String::new(), rest }),
+                    Some(_) => Err(D::Error::custom("text must be a text")),
+                }
+            }
+            Some("image_url") => {
+                rest.shift_remove("type");
+                let mut image = rest.shift_remove("image_url");
+                if let Some(Value::Object(object)) = &mut image {
+                    image = object.shift_remove("url");
+                }
+                match image {
+                    Some(Value::String(image_url)) => Ok(Self::ImageUrl { image_url, rest }),
+                    _ => Err(D::Error::custom("image_url must be an object with a url")),
+                }
+            }
+            _ => Ok(Self::Other(rest)),
+        }
     }
 }

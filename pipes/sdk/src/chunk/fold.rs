@@ -1,22 +1,33 @@
 //! Many chunks made one answer, for callers that did not ask for a stream.
 
-use super::{Chunk, ChunkStream, Event, FinishReason, ToolCallDelta, Usage};
+use super::{
+    Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ToolCallDelta, Usage,
+};
 use crate::{FunctionCall, Result, ToolCall};
 use futures_util::TryStreamExt;
+use serde_json::{Map, Value};
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
+    /// Who answered, by its full id, if the pipe told.
+    pub model: Option<String>,
     /// All its text.
     pub content: String,
     /// What the model thought, in words.
     pub reasoning: String,
+    /// The same block by block, as it has to come back.
+    pub reasoning_details: Vec<ReasoningDetail>,
     /// What the model wants called, in order.
     pub tool_calls: Vec<ToolCall>,
+    /// Where what was said comes from.
+    pub citations: Vec<Citation>,
     /// Why it ended; `None` if the stream ended without a word.
     pub finish: Option<FinishReason>,
     /// What it cost.
     pub usage: Option<Usage>,
+    /// Facts that stand beside the choices.
+    pub facts: Map<String, Value>,
     /// What was said beside the text.
     pub events: Vec<Event>,
 }
@@ -36,9 +47,13 @@ impl Answer {
     /// Adds one more chunk.
     pub fn add(&mut self, chunk: Chunk) {
         match chunk {
+            Chunk::Model(id) => self.model = Some(id),
             Chunk::Role => {}
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
+            Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
+            Chunk::Citation(citation) => self.citations.push(citation),
+            Chunk::Fact(name, fact) => _ = self.facts.insert(name.into(), fact),
             Chunk::ToolCall(delta) => self.add_tool_call(delta),
             Chunk::Finish(reason) => self.finish = Some(reason),
             Chunk::Usage(usage) => self.usage = Some(usage),
