@@ -46,6 +46,11 @@ impl Ids {
     }
 }
 
+/// A name that fits, for what nobody asks back.
+pub fn fitted_name(name: &str) -> String {
+    fitted(name, |byte| matches!(byte, b'_' | b'-')).into_owned()
+}
+
 /// The text itself if it fits, else its fitting part and a checksum that tells it from others.
 fn fitted(text: &str, mark: impl Fn(u8) -> bool) -> Cow<'_, str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || mark(byte);

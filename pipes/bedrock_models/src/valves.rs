@@ -29,6 +29,83 @@ pub struct BedrockValves {
     #[schemars(title = "Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
+    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`. Before the chain come
+    /// the model's other regions and the profile of the same geography.
+    #[schemars(title = "Fallbacks")]
+    pub fallbacks: Vec<String>,
+
+    /// Whether a model that cannot answer is asked in the other regions of the same geography.
+    #[schemars(title = "Fall back to other regions")]
+    pub fallback_regions: bool,
+
+    /// Whether a model that cannot answer is asked through the cross-region profile of its own geography (`us.`, `eu.`, …). It never
+    /// leaves the geography, so `global.` is not among them.
+    #[schemars(title = "Fall back to the geography's profile")]
+    pub fallback_profiles: bool,
+
+    /// The model that answers for ids that are not known. None: such chats are refused.
+    #[schemars(title = "Model for unknown ids")]
+    pub default_model: Option<String>,
+
+    /// What Bedrock keeps of a chat for its next turn, where the model can: off, the system prompt and the tools, or (auto) the
+    /// conversation too. Keeping costs a quarter more once, and reading what was kept a tenth.
+    #[schemars(title = "Prompt caching")]
+    pub prompt_caching: PromptCaching,
+
+    /// How the model's reasoning is shown: as reasoning_content, between think tags in the answer, or not at all.
+    #[schemars(title = "Reasoning")]
+    pub reasoning: ReasoningOutput,
+
+    /// Where instructions go that come in the middle of a chat, for models that take them only at its beginning: into the user's
+    /// turn there, or to the front.
+    #[schemars(title = "Late instructions")]
+    pub late_instructions: LateInstructions,
+
+    /// Beta features of Claude that requests may ask for.
+    #[schemars(title = "Anthropic betas")]
+    pub anthropic_betas: Vec<String>,
+
+    /// Whether files go to models too of which it is not known that they read them. Text files reach every model.
+    #[schemars(title = "Files for every model")]
+    pub files_everywhere: bool,
+
+    /// Hosts whose images may be fetched when a chat links to them, as in `example.com, *.example.org`; `*` for all public hosts.
+    /// Private addresses are never asked. Empty: links are refused.
+    #[schemars(title = "Image links")]
+    pub image_hosts: Vec<String>,
+
+    /// Buckets in S3, or beginnings of places in them, that chats may name. AWS reads them with the rights of this account.
+    #[schemars(title = "S3 locations")]
+    pub s3_locations: Vec<String>,
+
+    /// Refuses fields that Bedrock has nothing for, as `seed` and `logit_bias`. Otherwise they are ignored.
+    #[schemars(title = "Refuse ignored fields")]
+    pub refuse_ignored: bool,
+
+    /// Tells AWS's logs who asks: the user's id, e-mail address and role.
+    #[schemars(title = "User in request metadata")]
+    pub user_in_metadata: bool,
+
+    /// The id or ARN of a guardrail that watches over every chat.
+    #[schemars(title = "Guardrail")]
+    pub guardrail_id: Option<String>,
+
+    /// The version of the guardrail: a number, or DRAFT.
+    #[schemars(title = "Guardrail version")]
+    pub guardrail_version: String,
+
+    /// Whether the guardrail tells what it found.
+    #[schemars(title = "Guardrail trace")]
+    pub guardrail_trace: GuardrailTrace,
+
+    /// Whether a streamed answer waits for the guardrail (sync) or runs ahead of it (async).
+    #[schemars(title = "Guardrail while streaming")]
+    pub guardrail_streaming: GuardrailStreaming,
+
+    /// Whether requests may name another guardrail in place of this one. Without one here, they always may.
+    #[schemars(title = "Guardrail by request")]
+    pub guardrail_choice: bool,
+
     /// The access key id of an AWS user. None: the default chain of AWS decides.
     #[schemars(title = "AWS access key id")]
     pub aws_access_key_id: Option<String>,
@@ -104,6 +181,101 @@ pub enum BuiltinTools {
     Never,
 }
 
+/// What Bedrock keeps of a chat for its next turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptCaching {
+    /// Nothing, unless the request says so.
+    Off,
+    /// The system prompt and the tools.
+    System,
+    /// The conversation too.
+    #[default]
+    Auto,
+}
+
+/// How the model's reasoning is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningOutput {
+    /// In a field of its own.
+    #[default]
+    ReasoningContent,
+    /// In the text, between `<think>` and `</think>`.
+    ThinkTags,
+    /// Not at all.
+    Hidden,
+}
+
+/// Where instructions go that come in the middle of a chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LateInstructions {
+    /// Into the user's turn, in a frame.
+    #[default]
+    User,
+    /// To the front, with the others.
+    Hoist,
+}
+
+/// Whether a guardrail tells what it found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardrailTrace {
+    /// It does not.
+    #[default]
+    Disabled,
+    /// What it acted upon.
+    Enabled,
+    /// All that it looked at.
+    EnabledFull,
+}
+
+impl GuardrailTrace {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Enabled => "enabled",
+            Self::EnabledFull => "enabled_full",
+        }
+    }
+}
+
+/// Whether a streamed answer waits for its guardrail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardrailStreaming {
+    /// It waits.
+    #[default]
+    Sync,
+    /// It runs ahead.
+    Async,
+}
+
+impl GuardrailStreaming {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Async => "async",
+        }
+    }
+}
+
+/// The betas of Claude that Converse is known to take (bedrock.md §1B).
+const BETAS: &[&str] = &[
+    "computer-use-2025-01-24",
+    "computer-use-2025-11-24",
+    "context-1m-2025-08-07",
+    "effort-2025-11-24",
+    "fine-grained-tool-streaming-2025-05-14",
+    "interleaved-thinking-2025-05-14",
+    "structured-outputs-2025-11-13",
+    "thinking-binding-controls-2026-08-01",
+    "thinking-display-updates-2026-08-18",
+];
+
 impl Default for BedrockValves {
     fn default() -> Self {
         Self {
@@ -111,6 +283,24 @@ impl Default for BedrockValves {
             inference_profiles: true,
             legacy_models: false,
             builtin_tools: BuiltinTools::default(),
+            fallbacks: Vec::new(),
+            fallback_regions: true,
+            fallback_profiles: true,
+            default_model: None,
+            prompt_caching: PromptCaching::default(),
+            reasoning: ReasoningOutput::default(),
+            late_instructions: LateInstructions::default(),
+            anthropic_betas: BETAS.iter().map(|beta| String::from(*beta)).collect(),
+            files_everywhere: false,
+            image_hosts: Vec::new(),
+            s3_locations: vec!["*".into()],
+            refuse_ignored: false,
+            user_in_metadata: false,
+            guardrail_id: None,
+            guardrail_version: "DRAFT".into(),
+            guardrail_trace: GuardrailTrace::default(),
+            guardrail_streaming: GuardrailStreaming::default(),
+            guardrail_choice: false,
             aws_access_key_id: None,
             aws_secret_access_key: Secret::default(),
             aws_session_token: Secret::default(),
@@ -137,6 +327,14 @@ impl BedrockValves {
     }
 }
 
+impl BedrockValves {
+    /// The guardrail over every chat and its version.
+    pub fn guardrail(&self) -> Option<(&str, &str)> {
+        let id = self.guardrail_id.as_deref().filter(|id| !id.is_empty())?;
+        Some((id, &self.guardrail_version))
+    }
+}
+
 impl Valves for BedrockValves {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
@@ -156,6 +354,12 @@ impl Valves for BedrockValves {
         }
         if id && set(&self.aws_profile) {
             fault("aws_profile", "must be empty while aws_access_key_id is set");
+        }
+        if self.fallbacks.iter().any(|chain| !is_chain(chain)) {
+            fault("fallbacks", "must be chains of models, as in `model > next > next, model > next`");
+        }
+        if set(&self.guardrail_id) && !is_version(&self.guardrail_version) {
+            fault("guardrail_version", "must be DRAFT or a number");
         }
         let role = self.aws_role_arn.as_deref().unwrap_or_default();
         if !role.is_empty() && !role.starts_with("arn:") {
@@ -182,6 +386,15 @@ fn regions_rule(regions: &[String]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+fn is_chain(chain: &str) -> bool {
+    let links = chain.split('>').map(str::trim);
+    links.clone().count() > 1 && links.clone().all(|link| !link.is_empty())
+}
+
+fn is_version(version: &str) -> bool {
+    version == "DRAFT" || version.parse::<u32>().is_ok_and(|version| version > 0)
 }
 
 fn set(text: &Option<String>) -> bool {

@@ -1,20 +1,99 @@
 //! The body of a Converse request, as far as we fill it (bedrock.md §2.3). What has a text borrows it.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::{Map, Value, value::RawValue};
 use std::borrow::Cow;
 
 /// The whole body.
+///
+/// What a model sees first stands first, so that the bytes of two turns of one conversation begin alike.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Converse<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_config: Option<ToolConfig<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub system: Vec<Block<'a>>,
     pub messages: Vec<Turn<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub inference_config: Option<Inference<'a>>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub additional_model_request_fields: Map<String, Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub additional_model_response_field_paths: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_config: Option<ToolConfig<'a>>,
+    pub output_config: Option<OutputConfig>,
+    #[serde(flatten)]
+    pub service: Service<'a>,
+}
+
+/// What is asked of Bedrock itself rather than of the model.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Service<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guardrail_config: Option<Guardrail<'a>>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub request_metadata: Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub performance_config: Option<Performance<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<Tier<'a>>,
+}
+
+/// Which guardrail watches over the chat.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Guardrail<'a> {
+    pub guardrail_identifier: &'a str,
+    pub guardrail_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<&'a str>,
+    /// For streamed answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_processing_mode: Option<&'a str>,
+}
+
+/// How fast the answer is to be.
+#[derive(Debug, Serialize)]
+pub struct Performance<'a> {
+    pub latency: &'a str,
+}
+
+/// How urgent it is.
+#[derive(Debug, Serialize)]
+pub struct Tier<'a> {
+    pub r#type: &'a str,
+}
+
+/// The shape that the answer is to have.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputConfig {
+    pub text_format: TextFormat,
+}
+
+/// A JSON schema for the answer.
+#[derive(Debug, Serialize)]
+pub struct TextFormat {
+    pub r#type: &'static str,
+    pub structure: Structure,
+}
+
+/// The schema's place.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Structure {
+    pub json_schema: JsonSchema,
+}
+
+/// The schema, as text.
+#[derive(Debug, Serialize)]
+pub struct JsonSchema {
+    pub schema: String,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// One turn of the conversation.
@@ -30,6 +109,7 @@ pub struct Turn<'a> {
 pub enum Speaker {
     User,
     Assistant,
+    System,
 }
 
 /// One block of a turn.
@@ -37,22 +117,89 @@ pub enum Speaker {
 #[serde(rename_all = "camelCase")]
 pub enum Block<'a> {
     Text(Cow<'a, str>),
-    Image(Image<'a>),
+    Image(Media<'a>),
+    Document(Document<'a>),
+    Video(Media<'a>),
+    Audio(Media<'a>),
+    GuardContent(Guarded<'a>),
+    ReasoningContent(Reasoning<'a>),
     ToolUse(ToolUse<'a>),
     ToolResult(ToolResult<'a>),
+    CachePoint(CachePoint),
 }
 
-/// A picture.
+/// A picture, a film or a sound.
 #[derive(Debug, Serialize)]
-pub struct Image<'a> {
+pub struct Media<'a> {
     pub format: &'static str,
     pub source: Source<'a>,
 }
 
-/// Where a picture is: here, in base64.
+/// Where something is.
 #[derive(Debug, Serialize)]
-pub struct Source<'a> {
-    pub bytes: &'a str,
+#[serde(rename_all = "camelCase")]
+pub enum Source<'a> {
+    /// Here, in base64.
+    Bytes(Cow<'a, str>),
+    /// Here, as text.
+    Text(Cow<'a, str>),
+    /// In S3.
+    S3Location { uri: &'a str },
+}
+
+/// A file.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    pub format: &'static str,
+    pub name: String,
+    pub source: Source<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub citations: Option<Citations>,
+}
+
+/// Whether the answer is to say where it has things from.
+#[derive(Debug, Serialize)]
+pub struct Citations {
+    pub enabled: bool,
+}
+
+/// Text that the guardrail is to look at.
+#[derive(Debug, Serialize)]
+pub struct Guarded<'a> {
+    pub text: GuardedText<'a>,
+}
+
+/// The text itself.
+#[derive(Debug, Serialize)]
+pub struct GuardedText<'a> {
+    pub text: Cow<'a, str>,
+}
+
+/// What the model has thought.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reasoning<'a> {
+    /// Words and the proof that they are unchanged.
+    ReasoningText { text: &'a str, signature: &'a str },
+    /// What is not shown.
+    RedactedContent(&'a str),
+}
+
+/// A place up to which the request is kept for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CachePoint {
+    pub r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<&'static str>,
+}
+
+impl CachePoint {
+    /// A point of the usual five minutes, or of an hour.
+    pub fn new(hour: bool) -> Self {
+        Self { r#type: "default", ttl: hour.then_some("1h") }
+    }
 }
 
 /// A call that the model made.
@@ -102,6 +249,11 @@ pub struct ToolConfig<'a> {
 #[serde(rename_all = "camelCase")]
 pub enum Tool<'a> {
     ToolSpec(ToolSpec<'a>),
+    /// One of the model's own.
+    SystemTool {
+        name: &'static str,
+    },
+    CachePoint(CachePoint),
 }
 
 /// A tool's name, what it does, and what it wants.
@@ -112,6 +264,8 @@ pub struct ToolSpec<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<&'a str>,
     pub input_schema: InputSchema<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
 }
 
 /// The JSON Schema of a tool's arguments.
@@ -128,17 +282,23 @@ pub enum ToolChoice<'a> {
     Tool { name: Cow<'a, str> },
 }
 
-/// JSON that is passed on as the text in which it came, or a constant.
+/// JSON that is passed on as the text in which it came, or what stands in its place.
 #[derive(Debug)]
 pub enum Json<'a> {
+    /// As it came.
     AsItCame(&'a RawValue),
-    Mended(Box<RawValue>),
+    /// An object of these members, each as it came, after `"type": "object"`.
+    Typed(Vec<(Cow<'a, str>, &'a RawValue)>),
+    /// Made here.
+    Made(Value),
+    /// An object without members.
     Empty,
+    /// The schema of an object without members.
     EmptySchema,
 }
 
 impl Serialize for Json<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Empty {}
         #[derive(Serialize)]
@@ -148,7 +308,15 @@ impl Serialize for Json<'_> {
         }
         match self {
             Self::AsItCame(json) => json.serialize(serializer),
-            Self::Mended(json) => json.serialize(serializer),
+            Self::Made(json) => json.serialize(serializer),
+            Self::Typed(members) => {
+                let mut object = serializer.serialize_map(Some(members.len() + 1))?;
+                object.serialize_entry("type", "object")?;
+                for (name, json) in members {
+                    object.serialize_entry(name, json)?;
+                }
+                object.end()
+            }
             Self::Empty => Empty {}.serialize(serializer),
             Self::EmptySchema => {
                 EmptySchema { r#type: "object", properties: Empty {} }.serialize(serializer)

@@ -1,45 +1,73 @@
 //! How the model is to write, within what Converse and the model's family take.
 
-use super::body::Inference;
-use crate::family::{Family, Samplers};
+use super::{body::Inference, extras::Extras, thinking::Mind};
+use crate::family::{Family, Samplers, TopK};
 use pipe_sdk::{Body, PipeError, Result};
+use serde_json::{Map, Value, json};
 
 /// The settings of this chat; `None` if it has none.
-pub fn of<'a>(body: &'a Body, family: &Family) -> Result<Option<Inference<'a>>> {
-    let (temperature, top_p) = samplers(body, family.samplers);
+pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inference<'a>>> {
+    let max_tokens = most_tokens(body, family, mind)?;
+    if mind.free {
+        return Ok(None);
+    }
+    let (temperature, top_p) = samplers(body, family, mind);
+    let said = |text: &&str| !text.trim().is_empty();
+    let stop = body.stop.iter().map(String::as_str).filter(said);
     let inference = Inference {
-        max_tokens: most_tokens(body)?,
+        max_tokens,
         temperature,
         top_p,
-        stop_sequences: body
-            .stop
-            .iter()
-            .map(String::as_str)
-            .filter(|s| !s.trim().is_empty())
-            .collect(),
+        stop_sequences: stop.filter(|_| family.stop).collect(),
     };
     Ok((inference != Inference::default()).then_some(inference))
 }
 
-fn most_tokens(body: &Body) -> Result<Option<u32>> {
+/// Adds `top_k`, for which Converse has no field of its own.
+pub fn top_k(
+    extras: Extras<'_>,
+    family: &Family,
+    mind: &Mind,
+    fields: &mut Map<String, Value>,
+) -> Result<()> {
+    let Some(top_k) = extras.whole("top_k")? else { return Ok(()) };
+    let sampled = family.samplers != Samplers::None && !mind.on;
+    match family.top_k {
+        TopK::Field(name) if sampled => _ = fields.insert(name.into(), top_k.into()),
+        TopK::Nova if sampled => {
+            fields.insert("inferenceConfig".into(), json!({"topK": top_k.clamp(1, 128)}));
+        }
+        TopK::Field(_) | TopK::Nova | TopK::No => {}
+    }
+    Ok(())
+}
+
+fn most_tokens(body: &Body, family: &Family, mind: &Mind) -> Result<Option<u32>> {
     let field =
         if body.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
-    match body.most_tokens() {
+    match mind.most_tokens(body.most_tokens()) {
         Some(0) => Err(PipeError::bad_field(field, format!("{field} must be at least 1"))),
         // Bedrock counts in 31 bits; a client that asks for more means "no limit".
-        most => Ok(most.map(|most| u32::try_from(most).unwrap_or(u32::MAX).min(i32::MAX as u32))),
+        most => Ok(most.map(|most| {
+            u32::try_from(most).unwrap_or(u32::MAX).clamp(family.least_tokens, i32::MAX as u32)
+        })),
     }
 }
 
 /// OpenAI's temperature goes up to 2, Converse's up to 1.
-fn samplers(body: &Body, taken: Samplers) -> (Option<f64>, Option<f64>) {
+fn samplers(body: &Body, family: &Family, mind: &Mind) -> (Option<f64>, Option<f64>) {
     let within = |number: Option<f64>| number.map(|number| number.clamp(0.0, 1.0));
     let (temperature, top_p) = (within(body.temperature), within(body.top_p));
-    match taken {
-        Samplers::Both => (temperature, top_p),
+    // Claude that thinks takes only what hardly differs from nothing.
+    let hardly = top_p.filter(|top_p| *top_p >= 0.95);
+    match family.samplers {
+        Samplers::None => (None, None),
+        Samplers::Unthinking if mind.unsampled => (None, None),
+        Samplers::Both if mind.on && family.signed => (None, hardly),
+        Samplers::One if mind.on => (None, hardly),
+        Samplers::Both | Samplers::Unthinking => (temperature, top_p),
         Samplers::One if temperature.is_some() => (temperature, None),
         Samplers::One => (None, top_p),
-        Samplers::None => (None, None),
     }
 }
 
@@ -48,7 +76,8 @@ mod tests {
     use super::*;
 
     fn written(body: &Body, model: &str) -> String {
-        serde_json::to_string(&of(body, &Family::of(model)).unwrap()).unwrap()
+        let (family, mind) = (Family::of(model), Mind::default());
+        serde_json::to_string(&of(body, &family, &mind).unwrap()).unwrap()
     }
 
     #[test]
@@ -73,9 +102,16 @@ mod tests {
     #[test]
     fn no_tokens_at_all_are_refused_and_too_many_are_the_most() {
         let none = Body { max_tokens: Some(0), ..Body::default() };
-        let error = of(&none, &Family::of("x")).unwrap_err();
+        let error = of(&none, &Family::of("x"), &Mind::default()).unwrap_err();
         assert!(matches!(error, PipeError::BadRequest { param: Some(p), .. } if p == "max_tokens"));
         let many = Body { max_completion_tokens: Some(1 << 40), ..Body::default() };
         assert_eq!(written(&many, "x"), r#"{"maxTokens":2147483647}"#);
+    }
+
+    #[test]
+    fn some_families_want_room_for_a_few_words() {
+        let few = Body { max_tokens: Some(5), ..Body::default() };
+        assert_eq!(written(&few, "openai.gpt-6-sol"), r#"{"maxTokens":16}"#);
+        assert_eq!(written(&few, "openai.gpt-oss-20b-1:0"), r#"{"maxTokens":5}"#);
     }
 }

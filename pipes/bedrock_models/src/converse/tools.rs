@@ -3,20 +3,26 @@
 use super::{
     Target,
     body::{InputSchema, Json, Tool, ToolChoice, ToolConfig, ToolSpec},
+    extras::Extras,
+    parts::marked,
 };
 use crate::{family::Tools, names::Names};
 use pipe_sdk::{Body, FunctionTool, PipeError, Result};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::{Value, value::RawValue};
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 /// The tools of one chat.
+#[derive(Debug)]
 pub struct Tooling<'a> {
     /// How they are called at Bedrock.
     pub names: Names,
     /// What must be called.
     pub choice: Choice<'a>,
-    specs: Vec<ToolSpec<'a>>,
+    tools: Vec<Tool<'a>>,
 }
 
 /// What must be called.
@@ -35,63 +41,115 @@ pub enum Choice<'a> {
 impl<'a> Tooling<'a> {
     /// The tools that this chat brings.
     pub fn of(body: &'a Body, target: &Target) -> Result<Self> {
-        if !body.tools.is_empty() {
-            taken(target).map_err(|message| PipeError::bad_field("tools", message))?;
-        }
         let mut names = Names::default();
-        let specs = specs(body, &mut names)?;
-        let choice = choice(body, &specs, &mut names)?;
-        Ok(Self { names, choice, specs })
+        let mut tools = Vec::new();
+        if target.family.grounding && Extras::of(body).get("web_search_options").is_some() {
+            tools.push(Tool::SystemTool { name: GROUNDING });
+        }
+        offered(body, target, &mut names, &mut tools)?;
+        let choice = choice(body, &mut tools, &mut names)?;
+        let unusable = target.family.tools == Tools::No && !tools.is_empty();
+        if unusable && choice != Choice::Forbidden {
+            return Err(PipeError::bad_field("tools", target.takes_no("tools")));
+        }
+        Ok(Self { names, choice, tools })
+    }
+
+    /// Adds a tool that has to be called, or one of the client's in its place.
+    pub fn demand(&mut self, spec: ToolSpec<'a>) {
+        let alone = !self.has_specs() || self.choice == Choice::Forbidden;
+        self.choice = if alone { Choice::Named(spec.name.clone()) } else { Choice::Any };
+        self.tools.push(Tool::ToolSpec(spec));
     }
 
     /// What Bedrock is to know of tools, for a conversation that has already called these.
     ///
     /// A conversation with calls must bring their tools, even where the client has left them out.
     pub fn config(&mut self, called: &[Cow<'a, str>], choosing: bool) -> Option<ToolConfig<'a>> {
-        let unused = self.specs.is_empty() || self.choice == Choice::Forbidden;
+        let unused = self.tools.is_empty() || self.choice == Choice::Forbidden;
         if unused && called.is_empty() {
             return None;
         }
-        let mut specs = std::mem::take(&mut self.specs);
-        if specs.is_empty() {
-            specs.extend(called.iter().map(|name| remembered(name.clone())));
+        let mut tools = std::mem::take(&mut self.tools);
+        if !tools.iter().any(|tool| matches!(tool, Tool::ToolSpec(_))) {
+            tools.extend(called.iter().map(|name| remembered(name.clone())));
         }
         let tool_choice = match &self.choice {
             Choice::Any if choosing => Some(ToolChoice::Any {}),
             Choice::Named(name) if choosing => Some(ToolChoice::Tool { name: name.clone() }),
             _ => None,
         };
-        Some(ToolConfig { tools: specs.into_iter().map(Tool::ToolSpec).collect(), tool_choice })
+        Some(ToolConfig { tools, tool_choice })
+    }
+
+    fn has_specs(&self) -> bool {
+        self.tools.iter().any(|tool| matches!(tool, Tool::ToolSpec(_)))
     }
 }
 
-/// All our answers are streamed, and some families call tools in others only.
-fn taken(target: &Target) -> Result<(), String> {
-    let what = match target.family.tools {
-        Tools::Yes => return Ok(()),
-        Tools::Unstreamed => "no tools in a streamed answer",
-        Tools::No => "no tools",
-    };
-    Err(format!("model `{}` takes {what}: leave them out, or pick a model that does", target.id))
-}
+/// Nova's own search of the web.
+const GROUNDING: &str = "nova_grounding";
 
-fn specs<'a>(body: &'a Body, names: &mut Names) -> Result<Vec<ToolSpec<'a>>> {
+fn offered<'a>(
+    body: &'a Body,
+    target: &Target,
+    names: &mut Names,
+    tools: &mut Vec<Tool<'a>>,
+) -> Result<()> {
     let mut seen = HashSet::new();
-    let mut specs = Vec::with_capacity(body.tools.len());
     for (place, tool) in body.tools.iter().enumerate() {
+        if target.family.grounding && tool.kind == GROUNDING {
+            tools.push(Tool::SystemTool { name: GROUNDING });
+            continue;
+        }
         let (Some(function), "function") = (&tool.function, tool.kind.as_str()) else {
             let message = "only tools of type `function` are taken";
             return Err(PipeError::bad_field(format!("tools[{place}]"), message));
         };
         // Bedrock refuses a name that stands twice; the first one is meant.
         if seen.insert(function.name.as_str()) {
-            specs.push(spec(function, place, names)?);
+            tools.push(Tool::ToolSpec(spec(function, place, target, names)?));
         }
+        tools.extend(marked(&tool.rest).map(Tool::CachePoint));
     }
-    Ok(specs)
+    if body.tools.is_empty() {
+        older(body, names, tools)?;
+    }
+    Ok(())
 }
 
-fn spec<'a>(function: &'a FunctionTool, place: usize, names: &mut Names) -> Result<ToolSpec<'a>> {
+/// The `functions` of older clients.
+fn older<'a>(body: &'a Body, names: &mut Names, tools: &mut Vec<Tool<'a>>) -> Result<()> {
+    let Some(functions) = Extras::of(body).get("functions").and_then(Value::as_array) else {
+        return Ok(());
+    };
+    for (place, function) in functions.iter().enumerate() {
+        let field = || format!("functions[{place}]");
+        let text = |name: &str| function[name].as_str().filter(|text| !text.trim().is_empty());
+        let name = text("name").ok_or_else(|| PipeError::bad_field(field(), "a function needs a name"))?;
+        let json = match &function["parameters"] {
+            Value::Object(schema) if !schema.is_empty() => {
+                let mut schema = schema.clone();
+                schema.shift_remove("$schema");
+                schema.entry("type").or_insert_with(|| "object".into());
+                Json::Made(schema.into())
+            }
+            _ => Json::EmptySchema,
+        };
+        let description = text("description");
+        let input_schema = InputSchema { json };
+        let name = names.fit(name);
+        tools.push(Tool::ToolSpec(ToolSpec { name, description, input_schema, strict: None }));
+    }
+    Ok(())
+}
+
+fn spec<'a>(
+    function: &'a FunctionTool,
+    place: usize,
+    target: &Target,
+    names: &mut Names,
+) -> Result<ToolSpec<'a>> {
     let field = |field: &str| format!("tools[{place}].function.{field}");
     if function.name.is_empty() {
         return Err(PipeError::bad_field(field("name"), "a tool needs a name"));
@@ -102,55 +160,140 @@ fn spec<'a>(function: &'a FunctionTool, place: usize, names: &mut Names) -> Resu
         name: names.fit(&function.name),
         description: function.description.as_deref().filter(|text| !text.trim().is_empty()),
         input_schema: InputSchema { json },
+        strict: function.strict.filter(|strict| *strict && target.family.strict),
     })
 }
 
-/// Bedrock demands that a schema says `"type": "object"`; clients leave it out where there are no parameters.
-fn schema(given: Option<&RawValue>) -> Result<Json<'_>, &'static str> {
-    #[derive(Deserialize)]
-    struct Top {
-        r#type: Option<Value>,
-    }
-    let Some(schema) = given else { return Ok(Json::EmptySchema) };
-    let rule = "the parameters of a tool must be a JSON Schema of the type `object`";
-    let inside = schema.get().strip_prefix('{').ok_or(rule)?;
-    match serde_json::from_str::<Top>(schema.get()).map_err(|_| rule)?.r#type {
-        Some(Value::String(kind)) if kind == "object" => Ok(Json::AsItCame(schema)),
-        Some(_) => Err(rule),
-        None if inside.trim_start().starts_with('}') => Ok(Json::EmptySchema),
-        None => {
-            let mended = RawValue::from_string(format!(r#"{{"type":"object",{inside}"#));
-            mended.map(Json::Mended).map_err(|_| rule)
+/// The members of a JSON object, in their order, each as it came.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push((Cow::Owned(member.0), member.1));
+                }
+                Ok(Members(members))
+            }
         }
+        deserializer.deserialize_map(Reader)
     }
+}
+
+/// Bedrock demands that a schema says `"type": "object"`; clients leave it out where there are no parameters. Where the schema says which
+/// dialect it is in, that is left out.
+fn schema(given: Option<&RawValue>) -> Result<Json<'_>, &'static str> {
+    let Some(schema) = given else { return Ok(Json::EmptySchema) };
+    if schema.get() == "null" {
+        return Ok(Json::EmptySchema);
+    }
+    let rule = "the parameters of a tool must be a JSON Schema of the type `object`";
+    let Members(mut members) = serde_json::from_str(schema.get()).map_err(|_| rule)?;
+    if members.is_empty() {
+        return Ok(Json::EmptySchema);
+    }
+    let is_typed = match members.iter().find(|(name, _)| name == "type") {
+        Some((_, kind)) if kind.get() == "\"object\"" => true,
+        Some((_, kind)) if kind.get() == "null" => false,
+        Some(_) => return Err(rule),
+        None => false,
+    };
+    if is_typed && members.iter().all(|(name, _)| name != "$schema") {
+        return Ok(Json::AsItCame(schema));
+    }
+    members.retain(|(name, _)| name != "$schema" && name != "type");
+    Ok(Json::Typed(members))
 }
 
 /// A tool that the client has left out, of which only the name is known.
-fn remembered(name: Cow<'_, str>) -> ToolSpec<'_> {
-    ToolSpec { name, description: None, input_schema: InputSchema { json: Json::EmptySchema } }
+fn remembered(name: Cow<'_, str>) -> Tool<'_> {
+    let input_schema = InputSchema { json: Json::EmptySchema };
+    Tool::ToolSpec(ToolSpec { name, description: None, input_schema, strict: None })
 }
 
-fn choice<'a>(body: &'a Body, specs: &[ToolSpec<'a>], names: &mut Names) -> Result<Choice<'a>> {
-    if specs.is_empty() {
+fn choice<'a>(
+    body: &'a Body,
+    tools: &mut Vec<Tool<'a>>,
+    names: &mut Names,
+) -> Result<Choice<'a>> {
+    if tools.is_empty() {
         return Ok(Choice::Forbidden);
     }
-    match &body.tool_choice {
-        Some(Value::String(word)) if word == "none" => Ok(Choice::Forbidden),
-        Some(Value::String(word)) if word == "required" => Ok(Choice::Any),
+    let given = body.tool_choice.as_ref().or_else(|| Extras::of(body).get("function_call"));
+    let rule = || {
+        PipeError::bad_field(
+            "tool_choice",
+            "tool_choice must be none, auto, required, or an object that names a tool",
+        )
+    };
+    match given {
+        None | Some(Value::Null) => Ok(Choice::Free),
+        Some(Value::String(word)) => mode(word).ok_or_else(rule),
         Some(Value::Object(choice)) => {
+            let kind = choice.get("type").and_then(Value::as_str).unwrap_or_default();
+            if kind == "allowed_tools" {
+                return allowed(choice.get("allowed_tools").unwrap_or(&Value::Null), choice.get("mode"), choice.get("tools"), tools, names);
+            }
             let function = choice.get("function").and_then(|function| function.get("name"));
-            let Some(name) = function.and_then(Value::as_str) else { return Ok(Choice::Free) };
+            let Some(name) = function.or_else(|| choice.get("name")).and_then(Value::as_str) else {
+                return mode(kind).ok_or_else(rule);
+            };
             let name = names.fit(name);
-            if specs.iter().any(|spec| spec.name == name) {
+            if tools.iter().any(|tool| is_called(tool, &name)) {
                 return Ok(Choice::Named(name));
             }
-            Err(PipeError::bad_field(
-                "tool_choice",
-                "tool_choice names a tool that is not in tools",
-            ))
+            Err(PipeError::bad_field("tool_choice", "tool_choice names a tool that is not in tools"))
         }
-        _ => Ok(Choice::Free),
+        Some(_) => Err(rule()),
     }
+}
+
+fn mode<'a>(word: &str) -> Option<Choice<'a>> {
+    match word {
+        "" | "auto" => Some(Choice::Free),
+        "none" => Some(Choice::Forbidden),
+        "required" | "any" => Some(Choice::Any),
+        _ => None,
+    }
+}
+
+/// Leaves only the tools that are allowed. Their list stands in an object of its own, or beside the type.
+fn allowed<'a>(
+    within: &'a Value,
+    mode_beside: Option<&'a Value>,
+    tools_beside: Option<&'a Value>,
+    tools: &mut Vec<Tool<'a>>,
+    names: &mut Names,
+) -> Result<Choice<'a>> {
+    let field = "tool_choice.allowed_tools";
+    let fault = |rule: &str| PipeError::bad_field(field, format!("{field}: {rule}"));
+    let list = within.get("tools").or(tools_beside).and_then(Value::as_array);
+    let list = list.ok_or_else(|| fault("name the tools in `tools`"))?;
+    let name = |tool: &'a Value| tool["function"]["name"].as_str().or_else(|| tool["name"].as_str());
+    let allowed: HashSet<_> =
+        list.iter().filter_map(name).map(|name| names.fit(name).into_owned()).collect();
+    tools.retain(|tool| match tool {
+        Tool::ToolSpec(spec) => allowed.contains(spec.name.as_ref()),
+        Tool::SystemTool { .. } | Tool::CachePoint(_) => true,
+    });
+    if !tools.iter().any(|tool| matches!(tool, Tool::ToolSpec(_))) {
+        return Err(fault("none of them is in tools"));
+    }
+    let word = within.get("mode").or(mode_beside).and_then(Value::as_str).unwrap_or("auto");
+    mode(word).ok_or_else(|| fault("its mode must be auto or required"))
+}
+
+fn is_called(tool: &Tool<'_>, name: &str) -> bool {
+    matches!(tool, Tool::ToolSpec(spec) if spec.name == name)
 }
 
 #[cfg(test)]
@@ -170,9 +313,13 @@ mod tests {
                 r#"{"properties":{"b":{},"a":{}}}"#,
                 r#"{"type":"object","properties":{"b":{},"a":{}}}"#,
             ),
+            (
+                r#"{"$schema":"x","b":1e3,"type":"object","a":{ "$schema":1}}"#,
+                r#"{"type":"object","b":1e3,"a":{ "$schema":1}}"#,
+            ),
         ] {
-            let raw: Option<Box<RawValue>> = serde_json::from_str(given).unwrap();
-            let schema = schema(raw.as_deref()).unwrap();
+            let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
+            let schema = schema(Some(&raw)).unwrap();
             assert_eq!(serde_json::to_string(&schema).unwrap(), sent);
         }
     }

@@ -6,31 +6,37 @@
 use super::{
     Target,
     body::{Block, Json, Speaker, ToolResult, ToolUse, Turn},
-    image::image,
+    media::Gallery,
+    parts::{Said, said},
 };
 use crate::{
     family::{Family, Tools},
     names::{Ids, Names},
+    valves::LateInstructions,
 };
-use pipe_sdk::{Body, Content, Message, Part, PipeError, Result, Role, ToolCall};
-use serde_json::value::RawValue;
+use pipe_sdk::{Body, Message, PipeError, Result, Role};
+use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 
 /// A conversation under way.
 pub struct Turns<'a> {
     /// The system prompt, text by text.
-    pub system: Vec<Cow<'a, str>>,
+    pub system: Vec<Block<'a>>,
     /// The tools that have been called, each once.
     pub called: Vec<Cow<'a, str>>,
+    target: &'a Target,
     done: Vec<Turn<'a>>,
     open: Option<Open<'a>>,
     awaited: Vec<Awaited<'a>>,
+    /// What the assistant has shown. It is for the user's next turn.
+    shown: Vec<Block<'a>>,
     ids: Ids,
 }
 
 /// The turn that is being written.
 struct Open<'a> {
     speaker: Speaker,
+    reasoning: Vec<Block<'a>>,
     said: Vec<Block<'a>>,
     calls: Vec<Block<'a>>,
 }
@@ -41,47 +47,58 @@ struct Awaited<'a> {
     given: &'a str,
     /// The id that Bedrock gets.
     id: String,
+    /// The tool's name, by which older clients answer.
+    name: &'a str,
     result: Option<Vec<Block<'a>>>,
+    point: Option<Block<'a>>,
 }
 
 impl<'a> Turns<'a> {
     /// Reads the whole conversation.
-    pub fn of(body: &'a Body, target: &Target, names: &mut Names) -> Result<Self> {
+    pub fn of(body: &'a Body, target: &'a Target, names: &mut Names) -> Result<Self> {
         let mut turns = Self {
             system: Vec::new(),
             called: Vec::new(),
+            target,
             done: Vec::new(),
             open: None,
             awaited: Vec::new(),
+            shown: Vec::new(),
             ids: Ids::default(),
         };
+        let mut gallery = Gallery::default();
         let is_system = |message: &Message| matches!(message.role, Role::System | Role::Developer);
         let leading = body.messages.iter().take_while(|message| is_system(message)).count();
         for (place, message) in body.messages.iter().enumerate() {
-            let parts = parts(message, place, target)?;
+            let said = said(message, place, target, &mut gallery)?;
             match message.role {
-                Role::System | Role::Developer if place < leading => turns.instruct(parts),
-                Role::System | Role::Developer => turns.interject(parts),
-                Role::User => turns.say(Speaker::User, parts),
-                Role::Assistant => {
-                    turns.say(Speaker::Assistant, parts);
-                    turns.call(&message.tool_calls, target, names);
+                Role::System | Role::Developer if place < leading => {
+                    turns.system.extend(said.blocks);
                 }
-                Role::Tool | Role::Function => turns.result(message, parts),
+                Role::System | Role::Developer => {
+                    let next = body.messages.get(place + 1).map(|message| message.role);
+                    turns.interject(said.blocks, next);
+                }
+                Role::User => turns.say(Speaker::User, said.blocks),
+                Role::Assistant => turns.answer(message, said, names),
+                Role::Tool | Role::Function => turns.result(message, said.blocks),
             }
         }
         Ok(turns)
     }
 
     /// The system prompt and the turns, with a first and a last turn that the family takes.
-    pub fn settled(mut self, family: &Family) -> Result<(Vec<Cow<'a, str>>, Vec<Turn<'a>>)> {
+    pub fn settled(mut self, family: &Family) -> Result<(Vec<Block<'a>>, Vec<Turn<'a>>)> {
         self.close();
-        if !self.awaited.is_empty() {
+        if !self.awaited.is_empty() || !self.shown.is_empty() {
             self.turn_to(Speaker::User);
             self.close();
         }
         let Self { mut system, done: mut turns, .. } = self;
-        if turns.is_empty() && system.is_empty() {
+        turns.retain(|turn| turn.content.iter().any(says));
+        let mut turns = joined(turns);
+        system.retain(|block| says(block) || !turns.is_empty());
+        if turns.is_empty() && !system.iter().any(says) {
             return Err(PipeError::bad_field("messages", "the chat has no text"));
         }
         if turns.first().is_none_or(|turn| turn.role == Speaker::Assistant) {
@@ -91,67 +108,112 @@ impl<'a> Turns<'a> {
         if !family.system
             && let Some(first) = turns.first_mut()
         {
-            first.content.splice(0..0, system.drain(..).map(Block::Text));
+            first.content.splice(0..0, system.drain(..));
         }
+        turns.iter_mut().for_each(accompany);
         Ok((system, turns))
     }
 
-    fn instruct(&mut self, parts: Vec<Block<'a>>) {
-        let text = |part| if let Block::Text(text) = part { Some(text) } else { None };
-        self.system.extend(parts.into_iter().filter_map(text));
+    /// Instructions amid the conversation.
+    ///
+    /// Most families take none there, so they go to the user's side, in a frame that tells them apart.
+    fn interject(&mut self, blocks: Vec<Block<'a>>, next: Option<Role>) {
+        if self.target.late_instructions == LateInstructions::Hoist {
+            self.system.extend(blocks);
+            return;
+        }
+        // What the service says of turns of this kind is little: they are made only where every reading of it allows them.
+        let between = matches!(&self.open, Some(open) if open.speaker == Speaker::User)
+            && next == Some(Role::Assistant);
+        if self.target.family.system_turns && between {
+            self.close();
+            let content: Vec<_> = blocks.into_iter().filter(says).collect();
+            if !content.is_empty() {
+                self.done.push(Turn { role: Speaker::System, content });
+            }
+            return;
+        }
+        self.say(Speaker::User, blocks.into_iter().map(framed).collect());
     }
 
-    /// Instructions in the middle. Most families take none there, so they go to the user's side, in a frame that tells them apart.
-    fn interject(&mut self, parts: Vec<Block<'a>>) {
-        let framed = |part| match part {
-            Block::Text(text) => Block::Text(format!("<system>\n{text}\n</system>").into()),
-            part => part,
-        };
-        self.say(Speaker::User, parts.into_iter().map(framed).collect());
-    }
-
-    fn say(&mut self, speaker: Speaker, parts: Vec<Block<'a>>) {
-        if !parts.is_empty() {
-            self.turn_to(speaker).said.extend(parts);
+    fn say(&mut self, speaker: Speaker, blocks: Vec<Block<'a>>) {
+        if !blocks.is_empty() {
+            self.turn_to(speaker).said.extend(blocks);
         }
     }
 
-    fn call(&mut self, calls: &'a [ToolCall], target: &Target, names: &mut Names) {
-        for call in calls {
-            if target.family.tools != Tools::Yes {
-                self.say(Speaker::Assistant, vec![told(call)]);
-                continue;
-            }
-            let name = names.fit(&call.function.name);
-            if !self.called.contains(&name) {
-                self.called.push(name.clone());
-            }
-            // Before the id is awaited: an open turn of the user's would take it for one that it has to answer.
-            self.turn_to(Speaker::Assistant);
-            let id = self.ids.fit(&call.id);
-            self.awaited.push(Awaited { given: &call.id, id: id.clone(), result: None });
-            let input = input(&call.function.arguments);
-            let call = Block::ToolUse(ToolUse { tool_use_id: id, name, input });
-            self.turn_to(Speaker::Assistant).calls.push(call);
+    /// The assistant's turn: what it thought, what it said, what it called.
+    fn answer(&mut self, message: &'a Message, said: Said<'a>, names: &mut Names) {
+        let Said { reasoning, blocks } = said;
+        let (words, shown): (Vec<_>, Vec<_>) = blocks
+            .into_iter()
+            .partition(|block| matches!(block, Block::Text(_) | Block::CachePoint(_)));
+        if !reasoning.is_empty() {
+            self.turn_to(Speaker::Assistant).reasoning.extend(reasoning);
         }
+        self.say(Speaker::Assistant, words);
+        self.shown.extend(shown);
+        for call in &message.tool_calls {
+            self.call(&call.id, &call.function.name, &call.function.arguments, names);
+        }
+        // As it was before there were several calls in one message.
+        if message.tool_calls.is_empty()
+            && let Some(Value::Object(call)) = message.rest.get("function_call")
+            && let Some(name) = call.get("name").and_then(Value::as_str)
+        {
+            let given = call.get("arguments").and_then(Value::as_str).unwrap_or_default();
+            self.call("", name, given, names);
+        }
+    }
+
+    fn call(&mut self, given: &'a str, name: &'a str, arguments: &'a str, names: &mut Names) {
+        if self.target.family.tools == Tools::No {
+            self.say(Speaker::Assistant, vec![told(name, arguments)]);
+            return;
+        }
+        let fitted = names.fit(name);
+        if !self.called.contains(&fitted) {
+            self.called.push(fitted.clone());
+        }
+        // Before the id is awaited: an open turn of the user's would take it for one that it has to answer.
+        self.turn_to(Speaker::Assistant);
+        let id = self.ids.fit(given);
+        self.awaited.push(Awaited { given, id: id.clone(), name, result: None, point: None });
+        let call = ToolUse { tool_use_id: id, name: fitted, input: input(arguments) };
+        self.turn_to(Speaker::Assistant).calls.push(Block::ToolUse(call));
     }
 
     /// The first result of a call counts. One that answers no call is told as text.
-    fn result(&mut self, message: &'a Message, mut parts: Vec<Block<'a>>) {
+    fn result(&mut self, message: &'a Message, mut blocks: Vec<Block<'a>>) {
         let given = message.tool_call_id.as_deref().unwrap_or_default();
-        if parts.is_empty() {
-            parts.push(Block::Text("(empty)".into()));
+        let name = message.rest.get("name").and_then(Value::as_str).unwrap_or_default();
+        let point = blocks.pop_if(|block| matches!(block, Block::CachePoint(_)));
+        blocks.retain(says);
+        let seeing = self.target.family.seeing_results;
+        let (words, shown): (Vec<_>, Vec<_>) = blocks
+            .into_iter()
+            .partition(|block| matches!(block, Block::Text(_)) || seeing && is_shown(block));
+        let mut words = words;
+        if words.is_empty() {
+            words.push(Block::Text(if shown.is_empty() { "(empty)" } else { "(see below)" }.into()));
         }
-        let means = |call: &Awaited<'_>| given.is_empty() || call.given == given;
+        let by_name = |call: &Awaited<'_>| name.is_empty() || call.name == name;
+        let means = |call: &Awaited<'_>| {
+            if given.is_empty() { by_name(call) } else { call.given == given }
+        };
         let waiting = self.awaited.iter().position(|call| call.result.is_none() && means(call));
         match waiting.or_else(|| self.awaited.iter().position(means)) {
             Some(place) => {
-                self.awaited[place].result.get_or_insert(parts);
-                self.turn_to(Speaker::User);
+                let call = &mut self.awaited[place];
+                if call.result.is_none() {
+                    (call.result, call.point) = (Some(words), point);
+                }
+                self.turn_to(Speaker::User).said.extend(shown);
             }
             None => {
-                parts.insert(0, Block::Text("The result of a tool:".into()));
-                self.say(Speaker::User, parts);
+                words.insert(0, Block::Text("The result of a tool:".into()));
+                self.say(Speaker::User, words);
+                self.say(Speaker::User, shown);
             }
         }
     }
@@ -160,27 +222,82 @@ impl<'a> Turns<'a> {
         if self.open.as_ref().is_some_and(|open| open.speaker != speaker) {
             self.close();
         }
-        self.open.get_or_insert(Open { speaker, said: Vec::new(), calls: Vec::new() })
+        self.open.get_or_insert_with(|| {
+            let said = if speaker == Speaker::User { std::mem::take(&mut self.shown) } else { Vec::new() };
+            Open { speaker, reasoning: Vec::new(), said, calls: Vec::new() }
+        })
     }
 
     fn close(&mut self) {
-        let Some(Open { speaker, said, calls }) = self.open.take() else { return };
+        let Some(Open { speaker, reasoning, said, calls }) = self.open.take() else { return };
         let content = match speaker {
-            Speaker::User => self.awaited.drain(..).map(Awaited::answered).chain(said).collect(),
-            Speaker::Assistant => said.into_iter().chain(calls).collect(),
+            Speaker::Assistant => {
+                // What a client marks at the end of its message stands after the calls.
+                let (mut said, mut calls) = (said, calls);
+                if !calls.is_empty() {
+                    calls.extend(said.pop_if(|block| matches!(block, Block::CachePoint(_))));
+                }
+                // Reasoning that led to nothing is not taken back.
+                let reasoning = reasoning.into_iter().filter(|_| !said.is_empty() || !calls.is_empty());
+                reasoning.collect::<Vec<_>>().into_iter().chain(said).chain(calls).collect()
+            }
+            Speaker::User | Speaker::System => {
+                self.awaited.drain(..).flat_map(Awaited::answered).chain(said).collect()
+            }
         };
         self.done.push(Turn { role: speaker, content });
     }
 }
 
 impl<'a> Awaited<'a> {
-    fn answered(self) -> Block<'a> {
+    fn answered(self) -> impl Iterator<Item = Block<'a>> {
         let (content, status) = match self.result {
             Some(content) => (content, None),
             None => (vec![Block::Text("no result".into())], Some("error")),
         };
-        Block::ToolResult(ToolResult { tool_use_id: self.id, content, status })
+        let result = Block::ToolResult(ToolResult { tool_use_id: self.id, content, status });
+        std::iter::once(result).chain(self.point)
     }
+}
+
+/// The same turns with no two in a row by one side, and instructions only before an answer.
+fn joined(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {
+    let mut joined: Vec<Turn<'_>> = Vec::with_capacity(turns.len());
+    for turn in turns {
+        let unanswered = turn.role != Speaker::Assistant;
+        if unanswered && let Some(late) = joined.pop_if(|last| last.role == Speaker::System) {
+            put(&mut joined, Speaker::User, late.content.into_iter().map(framed).collect());
+        }
+        put(&mut joined, turn.role, turn.content);
+    }
+    if let Some(late) = joined.pop_if(|last| last.role == Speaker::System) {
+        put(&mut joined, Speaker::User, late.content.into_iter().map(framed).collect());
+    }
+    joined
+}
+
+fn put<'a>(turns: &mut Vec<Turn<'a>>, role: Speaker, content: Vec<Block<'a>>) {
+    match turns.last_mut() {
+        Some(last) if last.role == role => last.content.extend(content),
+        _ => turns.push(Turn { role, content }),
+    }
+}
+
+/// Instructions on the user's side, told apart from what the user says.
+fn framed(block: Block<'_>) -> Block<'_> {
+    match block {
+        Block::Text(text) => Block::Text(format!("<system>\n{text}\n</system>").into()),
+        block => block,
+    }
+}
+
+/// Whether a block says something by itself.
+fn says(block: &Block<'_>) -> bool {
+    !matches!(block, Block::CachePoint(_))
+}
+
+fn is_shown(block: &Block<'_>) -> bool {
+    matches!(block, Block::Image(_) | Block::Document(_) | Block::Video(_))
 }
 
 /// A conversation that ends with the assistant's words is to be continued; families that cannot are asked to.
@@ -188,7 +305,10 @@ fn settle_end(turns: &mut Vec<Turn<'_>>, family: &Family) {
     let Some(Turn { role: Speaker::Assistant, content }) = turns.last_mut() else { return };
     if !family.prefill {
         turns.push(user("Continue from exactly where you stopped."));
-    } else if let Some(Block::Text(text)) = content.last_mut() {
+        return;
+    }
+    content.retain(says);
+    if let Some(Block::Text(text)) = content.last_mut() {
         // Claude refuses blanks at the end.
         match text {
             Cow::Borrowed(text) => *text = text.trim_end(),
@@ -197,55 +317,16 @@ fn settle_end(turns: &mut Vec<Turn<'_>>, family: &Family) {
     }
 }
 
+/// A file needs words beside it.
+fn accompany(turn: &mut Turn<'_>) {
+    let has = |kind: fn(&Block<'_>) -> bool| turn.content.iter().any(kind);
+    if has(|block| matches!(block, Block::Document(_))) && !has(|b| matches!(b, Block::Text(_))) {
+        turn.content.push(Block::Text(".".into()));
+    }
+}
+
 fn user(text: &'static str) -> Turn<'static> {
     Turn { role: Speaker::User, content: vec![Block::Text(text.into())] }
-}
-
-/// What a message says, without blanks.
-fn parts<'a>(message: &'a Message, place: usize, target: &Target) -> Result<Vec<Block<'a>>> {
-    let text = |text: &'a str| (!text.trim().is_empty()).then_some(Block::Text(text.into()));
-    match &message.content {
-        None => Ok(Vec::new()),
-        Some(Content::Text(said)) => Ok(text(said).into_iter().collect()),
-        Some(Content::Parts(parts)) => {
-            let mut blocks = Vec::with_capacity(parts.len());
-            for (part_place, part) in parts.iter().enumerate() {
-                let field = || format!("messages[{place}].content[{part_place}]");
-                match part {
-                    Part::Text { text: said, .. } => blocks.extend(text(said)),
-                    Part::ImageUrl { image_url, .. } => {
-                        takes_image(message.role, target)
-                            .map_err(|m| PipeError::bad_field(field(), m))?;
-                        blocks.push(Block::Image(image(image_url, field)?));
-                    }
-                    Part::Other(part) => {
-                        return Err(PipeError::bad_field(field(), not_taken(part)));
-                    }
-                }
-            }
-            Ok(blocks)
-        }
-    }
-}
-
-fn takes_image(role: Role, target: &Target) -> Result<(), String> {
-    if !matches!(role, Role::User | Role::Tool | Role::Function) {
-        return Err("images are taken in user messages and tool results only".into());
-    }
-    if target.vision == Some(false) {
-        return Err(format!(
-            "model `{}` takes no images: send text, or pick one that does",
-            target.id
-        ));
-    }
-    Ok(())
-}
-
-fn not_taken(part: &serde_json::Map<String, serde_json::Value>) -> String {
-    match part.get("type").and_then(serde_json::Value::as_str) {
-        Some(kind) => format!("parts of type `{kind}` are not taken: send text or images"),
-        None => "a part needs a type, as in `text` or `image_url`".into(),
-    }
 }
 
 /// The arguments of a call: a model's own words, so they may be no object, or several.
@@ -257,8 +338,7 @@ fn input(arguments: &str) -> Json<'_> {
     }
 }
 
-/// A call in words, for a family that goes on with another's conversation and cannot call tools as we ask it.
-fn told<'a>(call: &ToolCall) -> Block<'a> {
-    let function = &call.function;
-    Block::Text(format!("I called the tool `{}` with {}", function.name, function.arguments).into())
+/// A call in words, for a family that goes on with another's conversation and cannot call tools.
+fn told<'a>(name: &str, arguments: &str) -> Block<'a> {
+    Block::Text(format!("I called the tool `{name}` with {arguments}").into())
 }

@@ -1,26 +1,53 @@
-//! What the events of an answer mean, one chunk at most for each (bedrock.md §1.3, §1.4, §2.5).
+//! What the events of an answer mean (bedrock.md §1.3, §1.4, §2.5).
 
-use super::{Frame, Kind};
-use crate::{error::Complaint, names::Names};
-use pipe_sdk::{Chunk, FinishReason, ToolCallDelta, Usage};
+use super::{Frame, Kind, shown::Shown};
+use crate::{
+    converse::{Calls, Reading, SIGNED, Shape},
+    error::Complaint,
+    valves::ReasoningOutput,
+};
+use pipe_sdk::{
+    Chunk, Citation, FinishReason, ReasoningDetail, ReasoningKind, ToolCallDelta, Usage,
+};
 use serde::Deserialize;
+use serde_json::Value;
+use std::mem;
 
 /// Reads one answer's events in their order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Events {
-    names: Names,
-    muted: bool,
-    calls: Vec<Call>,
+    reading: Reading,
+    shown: Shown,
+    blocks: Vec<Block>,
+    /// How many tool calls have been told.
+    calls: usize,
+    /// How many blocks of reasoning have ended.
+    thoughts: usize,
+    /// What was said before it was clear whether the answer comes as a tool's arguments.
+    held: String,
+    answered: bool,
+    thinking_tokens: Option<u64>,
     stopped: bool,
 }
 
-/// A tool call under way.
+/// A block under way that is no plain text.
 #[derive(Debug)]
-struct Call {
+struct Block {
     /// Bedrock's number of the block. Numbers may have gaps, and blocks may be interleaved.
-    block: u64,
-    /// Whether no argument has come yet.
-    bare: bool,
+    number: u64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// A tool call, and whether no argument has come yet.
+    Call { index: usize, bare: bool },
+    /// The answer itself, as the arguments of a tool.
+    Answer,
+    /// Words, and the proof that they are unchanged.
+    Reasoning { text: String, signature: String },
+    /// What is not shown.
+    Redacted(String),
 }
 
 /// Why an event cannot be told.
@@ -30,11 +57,14 @@ pub enum Unread {
     Complaint(Complaint),
     /// Its payload is not what the service's model says. The event's name.
     Payload(String),
+    /// The model has ended without saying anything, for this reason.
+    Nothing(String),
 }
 
+/// A piece of a block.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BlockDelta {
+pub struct BlockDelta {
     #[serde(default)]
     content_block_index: u64,
     delta: Delta,
@@ -46,6 +76,7 @@ struct Delta {
     text: Option<String>,
     tool_use: Option<ToolInput>,
     reasoning_content: Option<Reasoning>,
+    citation: Option<Box<Cited>>,
 }
 
 #[derive(Deserialize)]
@@ -55,8 +86,27 @@ struct ToolInput {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Reasoning {
     text: Option<String>,
+    signature: Option<String>,
+    redacted_content: Option<String>,
+}
+
+/// Where something comes from, as Bedrock tells it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Cited {
+    title: String,
+    source: String,
+    source_content: Vec<SourceText>,
+    location: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SourceText {
+    text: String,
 }
 
 #[derive(Deserialize)]
@@ -88,20 +138,35 @@ struct BlockStop {
     content_block_index: u64,
 }
 
+/// How a message ends.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MessageStop {
+pub struct MessageStop {
     stop_reason: String,
+    additional_model_response_fields: Option<Value>,
 }
 
+/// What stands beside a message.
 #[derive(Deserialize)]
-struct Metadata {
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
     usage: Option<Tokens>,
+    trace: Option<Trace>,
+    service_tier: Option<Tier>,
 }
 
 #[derive(Deserialize)]
+struct Trace {
+    guardrail: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Tier {
+    r#type: String,
+}
+
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
 struct Tokens {
     input_tokens: u64,
     output_tokens: u64,
@@ -118,9 +183,20 @@ struct Exception {
 }
 
 impl Events {
-    /// The events of an answer to a request with these tool names; `muted` drops tool calls that were not asked for.
-    pub fn new(names: Names, muted: bool) -> Self {
-        Self { names, muted, ..Self::default() }
+    /// The events of an answer that is read so; reasoning is shown as the valve says.
+    pub fn new(reading: Reading, reasoning: ReasoningOutput) -> Self {
+        let unfenced = reading.shape == Shape::Unfenced;
+        Self {
+            reading,
+            shown: Shown::new(reasoning, unfenced),
+            blocks: Vec::new(),
+            calls: 0,
+            thoughts: 0,
+            held: String::new(),
+            answered: false,
+            thinking_tokens: None,
+            stopped: false,
+        }
     }
 
     /// Whether the model has ended its message.
@@ -128,8 +204,13 @@ impl Events {
         self.stopped
     }
 
-    /// What this frame adds to the answer. Events that are not known add nothing.
-    pub fn tell(&mut self, frame: &Frame<'_>) -> Result<Option<Chunk>, Unread> {
+    /// The next chunk of what was told.
+    pub fn next(&mut self) -> Option<Chunk> {
+        self.shown.next()
+    }
+
+    /// Takes in what this frame adds to the answer. Events that are not known add nothing.
+    pub fn tell(&mut self, frame: &Frame<'_>) -> Result<(), Unread> {
         match frame.kind {
             Kind::Event => self.event(frame),
             Kind::Exception => Err(Unread::Complaint(exception(frame))),
@@ -139,67 +220,236 @@ impl Events {
         }
     }
 
-    fn event(&mut self, frame: &Frame<'_>) -> Result<Option<Chunk>, Unread> {
-        Ok(match frame.name {
+    fn event(&mut self, frame: &Frame<'_>) -> Result<(), Unread> {
+        match frame.name {
             "contentBlockDelta" => self.delta(payload(frame)?),
-            "contentBlockStart" => self.start(payload(frame)?),
-            "contentBlockStop" => self.stop(&payload(frame)?),
-            "messageStart" => Some(Chunk::Role),
-            "messageStop" => Some(Chunk::Finish(self.finish(&payload(frame)?))),
-            "metadata" => {
-                payload::<Metadata>(frame)?.usage.map(|tokens| Chunk::Usage(tokens.into()))
+            "contentBlockStart" => {
+                let BlockStart { content_block_index, start } = payload(frame)?;
+                if let Some(ToolStart { tool_use_id, name }) = start.tool_use {
+                    self.call(content_block_index, tool_use_id, name);
+                }
             }
-            _ => None,
-        })
+            "contentBlockStop" => self.end(payload::<BlockStop>(frame)?.content_block_index),
+            "messageStart" => self.begin(),
+            "messageStop" => self.finish(payload(frame)?)?,
+            "metadata" => self.beside(payload(frame)?),
+            _ => {}
+        }
+        Ok(())
     }
 
-    fn delta(&mut self, delta: BlockDelta) -> Option<Chunk> {
-        let BlockDelta { content_block_index, delta } = delta;
+    /// The message begins.
+    pub fn begin(&mut self) {
+        self.shown.chunk(Chunk::Role);
+    }
+
+    fn delta(&mut self, delta: BlockDelta) {
+        let BlockDelta { content_block_index: number, delta } = delta;
         if let Some(text) = delta.text {
-            return filled(text).map(Chunk::Content);
+            self.text(text);
+        } else if let Some(tool) = delta.tool_use {
+            self.arguments(number, tool.input);
+        } else if let Some(reasoning) = delta.reasoning_content {
+            self.think(number, reasoning);
+        } else if let Some(cited) = delta.citation {
+            self.cite(*cited);
         }
-        if let Some(tool) = delta.tool_use {
-            return self.arguments(content_block_index, tool.input);
-        }
-        delta.reasoning_content?.text.and_then(filled).map(Chunk::Reasoning)
     }
 
-    fn start(&mut self, start: BlockStart) -> Option<Chunk> {
-        let tool = start.start.tool_use.filter(|_| !self.muted)?;
-        let index = self.calls.len();
-        self.calls.push(Call { block: start.content_block_index, bare: true });
-        Some(Chunk::ToolCall(ToolCallDelta {
+    /// More of the answer's text.
+    pub fn text(&mut self, text: String) {
+        if matches!(self.reading.shape, Shape::Tool(_)) && !self.answered {
+            self.held.push_str(&text);
+        } else if !self.answered {
+            self.shown.text(text);
+        }
+    }
+
+    /// Where what was just said comes from.
+    pub fn cite(&mut self, cited: Cited) {
+        let url = cited.location.as_ref().and_then(|l| l["web"]["url"].as_str()).map(String::from);
+        let texts: String = cited.source_content.into_iter().map(|source| source.text).collect();
+        self.shown.chunk(Chunk::Citation(Citation {
+            url: url.unwrap_or(cited.source),
+            title: cited.title,
+            cited_text: filled(texts),
+            location: cited.location,
+        }));
+    }
+
+    /// A tool is called.
+    pub fn call(&mut self, number: u64, id: String, name: String) {
+        if self.reading.shape == Shape::Tool(name.as_str()) {
+            self.answered = true;
+            self.held.clear();
+            self.blocks.push(Block { number, what: What::Answer });
+            return;
+        }
+        let told = match self.reading.calls {
+            Calls::All => true,
+            Calls::One => self.calls == 0,
+            Calls::None => false,
+        };
+        if !told {
+            return;
+        }
+        self.release();
+        let index = mem::replace(&mut self.calls, self.calls + 1);
+        self.blocks.push(Block { number, what: What::Call { index, bare: true } });
+        self.shown.chunk(Chunk::ToolCall(ToolCallDelta {
             index,
-            id: Some(tool.tool_use_id),
-            name: Some(self.names.original(tool.name)),
+            id: Some(id),
+            name: Some(self.reading.names.original(name)),
             arguments: String::new(),
-        }))
+        }));
     }
 
-    fn arguments(&mut self, block: u64, arguments: String) -> Option<Chunk> {
-        let index = self.calls.iter().position(|call| call.block == block)?;
-        let arguments = filled(arguments)?;
-        self.calls[index].bare = false;
-        Some(Chunk::ToolCall(ToolCallDelta { index, arguments, ..ToolCallDelta::default() }))
+    /// More of a call's arguments.
+    pub fn arguments(&mut self, number: u64, arguments: String) {
+        let Some(arguments) = filled(arguments) else { return };
+        match self.block(number) {
+            Some(What::Answer) => self.shown.text(arguments),
+            Some(What::Call { index, bare }) => {
+                *bare = false;
+                let delta = ToolCallDelta { index: *index, arguments, ..ToolCallDelta::default() };
+                self.shown.chunk(Chunk::ToolCall(delta));
+            }
+            _ => {}
+        }
     }
 
-    /// A call without arguments ends with an empty object, because clients parse what they get.
-    fn stop(&mut self, stop: &BlockStop) -> Option<Chunk> {
-        let ended = |call: &Call| call.block == stop.content_block_index && call.bare;
-        self.calls.iter().position(ended)?;
-        self.arguments(stop.content_block_index, "{}".into())
+    fn think(&mut self, number: u64, reasoning: Reasoning) {
+        let Reasoning { text, signature, redacted_content } = reasoning;
+        if let Some(data) = redacted_content {
+            self.redact(number, &data);
+        }
+        if text.is_some() || signature.is_some() {
+            self.reason(number, text.unwrap_or_default(), &signature.unwrap_or_default());
+        }
     }
 
-    fn finish(&mut self, stop: &MessageStop) -> FinishReason {
+    /// More of what the model thinks in a block, and of the block's proof.
+    pub fn reason(&mut self, number: u64, words: String, proof: &str) {
+        if self.block(number).is_none() {
+            let what = What::Reasoning { text: String::new(), signature: String::new() };
+            self.blocks.push(Block { number, what });
+        }
+        let signed = self.reading.signed;
+        if let Some(What::Reasoning { text, signature }) = self.block(number) {
+            signature.push_str(proof);
+            if signed {
+                text.push_str(&words);
+            }
+        }
+        self.shown.reasoning(words);
+    }
+
+    /// More of what the model thinks and does not show.
+    pub fn redact(&mut self, number: u64, more: &str) {
+        match self.block(number) {
+            Some(What::Redacted(data)) => data.push_str(more),
+            Some(_) => {}
+            None => self.blocks.push(Block { number, what: What::Redacted(more.to_owned()) }),
+        }
+    }
+
+    /// A block ends.
+    pub fn end(&mut self, number: u64) {
+        let Some(place) = self.blocks.iter().position(|block| block.number == number) else {
+            return;
+        };
+        match self.blocks.swap_remove(place).what {
+            What::Call { index, bare: true } => {
+                // Clients parse what they get.
+                let arguments = "{}".into();
+                let delta = ToolCallDelta { index, arguments, ..ToolCallDelta::default() };
+                self.shown.chunk(Chunk::ToolCall(delta));
+            }
+            What::Call { .. } | What::Answer => {}
+            What::Reasoning { text, signature } if !signature.is_empty() => {
+                self.thought(ReasoningKind::Text { text, signature: Some(signature) });
+            }
+            What::Reasoning { .. } => {}
+            What::Redacted(data) => self.thought(ReasoningKind::Encrypted { data }),
+        }
+    }
+
+    fn thought(&mut self, kind: ReasoningKind) {
+        let index = mem::replace(&mut self.thoughts, self.thoughts + 1);
+        let format = self.reading.signed.then(|| SIGNED.into());
+        self.shown.chunk(Chunk::ReasoningDetail(ReasoningDetail { kind, format, index }));
+    }
+
+    /// The message ends.
+    pub fn finish(&mut self, stop: MessageStop) -> Result<(), Unread> {
+        // Whoever leaves out the end of a block still means it.
+        let open: Vec<_> = self.blocks.iter().map(|block| block.number).collect();
+        open.into_iter().for_each(|number| self.end(number));
+        self.release();
         self.stopped = true;
-        match stop.stop_reason.as_str() {
+        let MessageStop { stop_reason, additional_model_response_fields: own } = stop;
+        self.thinking_tokens = own.as_ref().and_then(thinking_tokens);
+        let finish = match stop_reason.as_str() {
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "guardrail_intervened" | "content_filtered" | "refusal" => FinishReason::ContentFilter,
             // Some families end with `end_turn` although they call tools.
-            "tool_use" | "end_turn" if !self.calls.is_empty() => FinishReason::ToolCalls,
+            "tool_use" | "end_turn" if self.calls > 0 => FinishReason::ToolCalls,
+            "malformed_model_output" | "malformed_tool_use" if !self.shown.has_said() => {
+                return Err(Unread::Nothing(stop_reason));
+            }
             _ => FinishReason::Stop,
+        };
+        if !KNOWN_ENDS.contains(&stop_reason.as_str()) {
+            self.shown.chunk(Chunk::Fact("x_bedrock_stop_reason", stop_reason.into()));
+        }
+        self.shown.chunk(Chunk::Finish(finish));
+        Ok(())
+    }
+
+    /// What was held back, because it was not clear whether the answer would come in another way.
+    fn release(&mut self) {
+        let held = mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.shown.text(held);
         }
     }
+
+    /// What stands beside the message.
+    pub fn beside(&mut self, metadata: Metadata) {
+        let Metadata { usage, trace, service_tier } = metadata;
+        if let Some(guardrail) = trace.and_then(|trace| trace.guardrail) {
+            self.shown.chunk(Chunk::Fact("bedrock_guardrail", guardrail));
+        }
+        if let Some(tier) = service_tier {
+            self.shown.chunk(Chunk::Fact("service_tier", tier.r#type.into()));
+        }
+        if let Some(tokens) = usage {
+            let usage = Usage { reasoning_tokens: self.thinking_tokens, ..tokens.into() };
+            self.shown.chunk(Chunk::Usage(usage));
+        }
+    }
+
+    fn block(&mut self, number: u64) -> Option<&mut What> {
+        let block = self.blocks.iter_mut().find(|block| block.number == number)?;
+        Some(&mut block.what)
+    }
+}
+
+/// The ends whose finish reason tells all.
+const KNOWN_ENDS: &[&str] = &[
+    "end_turn",
+    "tool_use",
+    "stop_sequence",
+    "max_tokens",
+    "model_context_window_exceeded",
+    "guardrail_intervened",
+    "content_filtered",
+];
+
+/// How many tokens Claude has thought with, out of the part of its own answer that was asked for.
+fn thinking_tokens(own: &Value) -> Option<u64> {
+    let details = own.pointer(crate::converse::THOUGHT)?;
+    details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())
 }
 
 impl From<Tokens> for Usage {
@@ -232,15 +482,34 @@ fn filled(text: String) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
-    fn told(events: &mut Events, name: &str, payload: &Value) -> Result<Option<Chunk>, Unread> {
-        let payload = payload.to_string();
-        events.tell(&Frame { kind: Kind::Event, name, said: "", payload: payload.as_bytes() })
+    fn events() -> Events {
+        Events::new(Reading::default(), ReasoningOutput::default())
     }
 
-    fn finish(events: &mut Events, reason: &str) -> Option<Chunk> {
-        told(events, "messageStop", &json!({"stopReason": reason})).unwrap()
+    fn reading(reading: Reading) -> Events {
+        Events::new(reading, ReasoningOutput::default())
+    }
+
+    fn tell(events: &mut Events, name: &str, payload: &Value) -> Result<Vec<Chunk>, Unread> {
+        let payload = payload.to_string();
+        events.tell(&Frame { kind: Kind::Event, name, said: "", payload: payload.as_bytes() })?;
+        Ok(std::iter::from_fn(|| events.next()).collect())
+    }
+
+    fn finish(events: &mut Events, reason: &str) -> Vec<Chunk> {
+        tell(events, "messageStop", &json!({"stopReason": reason})).unwrap()
+    }
+
+    fn call(events: &mut Events, number: u64, name: &str) -> Vec<Chunk> {
+        let start = json!({"start": {"toolUse": {"toolUseId": "i", "name": name}}, "contentBlockIndex": number});
+        tell(events, "contentBlockStart", &start).unwrap()
+    }
+
+    fn delta(events: &mut Events, number: u64, delta: &Value) -> Vec<Chunk> {
+        let delta = json!({"delta": delta, "contentBlockIndex": number});
+        tell(events, "contentBlockDelta", &delta).unwrap()
     }
 
     #[test]
@@ -254,13 +523,23 @@ mod tests {
             ("model_context_window_exceeded", Length),
             ("guardrail_intervened", ContentFilter),
             ("content_filtered", ContentFilter),
-            ("malformed_tool_use", Stop),
-            ("something_new", Stop),
         ] {
-            let mut events = Events::default();
-            assert_eq!(finish(&mut events, reason), Some(Chunk::Finish(finished)), "{reason}");
+            let mut events = events();
+            assert_eq!(finish(&mut events, reason), [Chunk::Finish(finished)], "{reason}");
             assert!(events.stopped());
         }
+        let strange = Chunk::Fact("x_bedrock_stop_reason", "pause_turn".into());
+        assert_eq!(finish(&mut events(), "pause_turn"), [strange, Chunk::Finish(Stop)]);
+    }
+
+    #[test]
+    fn a_malformed_answer_is_an_error_if_there_is_nothing_else() {
+        let stop = json!({"stopReason": "malformed_tool_use"});
+        let unread = tell(&mut events(), "messageStop", &stop);
+        assert_eq!(unread, Err(Unread::Nothing("malformed_tool_use".into())));
+        let mut events = events();
+        delta(&mut events, 0, &json!({"text": "a"}));
+        assert_eq!(finish(&mut events, "malformed_tool_use").len(), 2);
     }
 
     #[test]
@@ -270,22 +549,81 @@ mod tests {
             ("end_turn", FinishReason::ToolCalls),
             ("max_tokens", FinishReason::Length),
         ] {
-            let mut events = Events::default();
-            let start = json!({"start": {"toolUse": {"toolUseId": "i", "name": "n"}}, "contentBlockIndex": 3});
-            told(&mut events, "contentBlockStart", &start).unwrap();
-            assert_eq!(finish(&mut events, reason), Some(Chunk::Finish(finished)));
+            let mut events = events();
+            call(&mut events, 3, "n");
+            assert_eq!(finish(&mut events, reason).last(), Some(&Chunk::Finish(finished)));
         }
     }
 
     #[test]
     fn calls_that_were_forbidden_are_not_told() {
-        let mut events = Events::new(Names::default(), true);
-        let start =
-            json!({"start": {"toolUse": {"toolUseId": "i", "name": "n"}}, "contentBlockIndex": 0});
-        let delta = json!({"delta": {"toolUse": {"input": "{}"}}, "contentBlockIndex": 0});
-        assert_eq!(told(&mut events, "contentBlockStart", &start), Ok(None));
-        assert_eq!(told(&mut events, "contentBlockDelta", &delta), Ok(None));
-        assert_eq!(finish(&mut events, "tool_use"), Some(Chunk::Finish(FinishReason::Stop)));
+        let mut events = reading(Reading { calls: Calls::None, ..Reading::default() });
+        assert_eq!(call(&mut events, 0, "n"), []);
+        assert_eq!(delta(&mut events, 0, &json!({"toolUse": {"input": "{}"}})), []);
+        assert_eq!(finish(&mut events, "tool_use"), [Chunk::Finish(FinishReason::Stop)]);
+    }
+
+    #[test]
+    fn of_several_calls_only_the_first_is_told_where_one_was_asked_for() {
+        let mut events = reading(Reading { calls: Calls::One, ..Reading::default() });
+        assert_eq!(call(&mut events, 0, "a").len(), 1);
+        assert_eq!(call(&mut events, 1, "b"), []);
+        assert_eq!(delta(&mut events, 1, &json!({"toolUse": {"input": "{}"}})), []);
+    }
+
+    #[test]
+    fn an_answer_that_is_a_tool_s_arguments_is_told_as_text() {
+        let shape = Shape::Tool("json_tool_call");
+        let mut events = reading(Reading { shape, ..Reading::default() });
+        assert_eq!(delta(&mut events, 0, &json!({"text": "Here you are:"})), []);
+        assert_eq!(call(&mut events, 1, "json_tool_call"), []);
+        let told = delta(&mut events, 1, &json!({"toolUse": {"input": "{\"a\":1}"}}));
+        assert_eq!(told, [Chunk::Content("{\"a\":1}".into())]);
+        assert_eq!(finish(&mut events, "tool_use"), [Chunk::Finish(FinishReason::Stop)]);
+
+        let mut plain = reading(Reading { shape, ..Reading::default() });
+        delta(&mut plain, 0, &json!({"text": "No."}));
+        assert_eq!(finish(&mut plain, "end_turn")[0], Chunk::Content("No.".into()));
+    }
+
+    #[test]
+    fn signed_and_hidden_reasoning_ends_in_a_block_that_can_come_back() {
+        let mut events = reading(Reading { signed: true, ..Reading::default() });
+        let said = delta(&mut events, 0, &json!({"reasoningContent": {"text": "hm"}}));
+        assert_eq!(said, [Chunk::Reasoning("hm".into())]);
+        assert_eq!(delta(&mut events, 0, &json!({"reasoningContent": {"signature": "s"}})), []);
+        assert_eq!(
+            delta(&mut events, 1, &json!({"reasoningContent": {"redactedContent": "eA=="}})),
+            []
+        );
+        let mut blocks = tell(&mut events, "contentBlockStop", &json!({"contentBlockIndex": 0})).unwrap();
+        blocks.extend(finish(&mut events, "end_turn"));
+        let detail = |index, kind| {
+            Chunk::ReasoningDetail(ReasoningDetail { kind, format: Some(SIGNED.into()), index })
+        };
+        let (text, signature) = ("hm".into(), Some("s".into()));
+        assert_eq!(
+            blocks,
+            [
+                detail(0, ReasoningKind::Text { text, signature }),
+                detail(1, ReasoningKind::Encrypted { data: "eA==".into() }),
+                Chunk::Finish(FinishReason::Stop),
+            ]
+        );
+    }
+
+    #[test]
+    fn thinking_is_counted_where_claude_tells() {
+        let mut events = events();
+        let own = json!({"usage": {"output_tokens_details": {"thinking_tokens": 7}}});
+        let stop = json!({"stopReason": "end_turn", "additionalModelResponseFields": own});
+        tell(&mut events, "messageStop", &stop).unwrap();
+        let metadata = json!({"usage": {"inputTokens": 10, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 5, "outputTokens": 9}, "serviceTier": {"type": "flex"}});
+        let told = tell(&mut events, "metadata", &metadata).unwrap();
+        assert_eq!(told[0], Chunk::Fact("service_tier", "flex".into()));
+        let Chunk::Usage(usage) = &told[1] else { panic!("{told:?}") };
+        assert_eq!((usage.prompt_tokens, usage.completion_tokens), (115, 9));
+        assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (Some(100), Some(7)));
     }
 
     #[test]
@@ -294,8 +632,7 @@ mod tests {
             ("somethingNew", json!({"a": 1})),
             ("contentBlockStart", json!({"start": {}, "contentBlockIndex": 0})),
             ("contentBlockStart", json!({"start": {"image": {"format": "png"}}})),
-            ("contentBlockDelta", json!({"delta": {"citation": {}}, "contentBlockIndex": 0})),
-            ("contentBlockDelta", json!({"delta": {"reasoningContent": {"signature": "s"}}})),
+            ("contentBlockDelta", json!({"delta": {"somethingNew": {}}, "contentBlockIndex": 0})),
             ("contentBlockDelta", json!({"delta": {"text": ""}, "p": "abc"})),
             (
                 "contentBlockDelta",
@@ -303,14 +640,13 @@ mod tests {
             ),
             ("metadata", json!({"metrics": {"latencyMs": 1}})),
         ] {
-            assert_eq!(told(&mut Events::default(), name, &payload), Ok(None), "{payload}");
+            assert_eq!(tell(&mut events(), name, &payload), Ok(vec![]), "{payload}");
         }
     }
 
     #[test]
     fn a_payload_that_is_no_json_is_said_by_its_event() {
         let frame = Frame { kind: Kind::Event, name: "metadata", said: "", payload: b"{" };
-        let unread = Events::default().tell(&frame);
-        assert_eq!(unread, Err(Unread::Payload("metadata".into())));
+        assert_eq!(events().tell(&frame), Err(Unread::Payload("metadata".into())));
     }
 }

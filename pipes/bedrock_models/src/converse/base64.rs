@@ -1,0 +1,92 @@
+//! Base64 that goes to Bedrock as it came, if it can.
+
+use std::borrow::Cow;
+
+/// The same base64 as Bedrock takes it: the standard alphabet, padded, on one line. `None` if it is no base64 at all.
+pub fn tidy(text: &str) -> Option<Cow<'_, str>> {
+    let text = text.trim();
+    if is_tidy(text.as_bytes()) {
+        return Some(Cow::Borrowed(text));
+    }
+    let letter = |letter: char| match letter {
+        '-' => '+',
+        '_' => '/',
+        letter => letter,
+    };
+    let mut tidied: String =
+        text.chars().filter(|c| !c.is_ascii_whitespace() && *c != '=').map(letter).collect();
+    let padding = tidied.len().next_multiple_of(4) - tidied.len();
+    tidied.extend(std::iter::repeat_n('=', padding));
+    is_tidy(tidied.as_bytes()).then_some(Cow::Owned(tidied))
+}
+
+/// Whether this is base64 with its padding, in the standard alphabet.
+fn is_tidy(text: &[u8]) -> bool {
+    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
+    let letters = &text[..text.len() - padding];
+    let alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.len().is_multiple_of(4)
+        && padding <= 2
+        && !letters.is_empty()
+        && letters.iter().all(alphabet)
+}
+
+/// How many bytes tidy base64 stands for.
+pub fn size(base64: &str) -> usize {
+    base64.trim_end_matches('=').len() * 3 / 4
+}
+
+/// The first bytes that tidy base64 stands for, so many at most.
+pub fn head(base64: &str, most: usize) -> Vec<u8> {
+    let letters = base64.trim_end_matches('=').as_bytes();
+    let letters = &letters[..letters.len().min(most.div_ceil(3) * 4)];
+    let mut bytes = Vec::with_capacity(most + 3);
+    for group in letters.chunks(4) {
+        let bits = group.iter().fold(0, |bits: u32, letter| bits << 6 | sextet(*letter));
+        let bits = bits << (6 * (4 - group.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..group.len()]);
+    }
+    bytes.truncate(most);
+    bytes
+}
+
+fn sextet(letter: u8) -> u32 {
+    u32::from(match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidy_base64_is_not_copied() {
+        assert!(matches!(tidy("aGVsbG8="), Some(Cow::Borrowed("aGVsbG8="))));
+    }
+
+    #[test]
+    fn lines_other_alphabets_and_missing_padding_are_mended() {
+        for (given, tidied) in
+            [("aGVs\r\nbG8=", "aGVsbG8="), ("aGVsbG8", "aGVsbG8="), ("-_-_", "+/+/")]
+        {
+            assert_eq!(tidy(given).as_deref(), Some(tidied));
+        }
+        for given in ["", "=", "a", "!!!!", "ab=c", "\u{e4}bcd"] {
+            assert_eq!(tidy(given), None, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_head_is_what_it_stands_for() {
+        for (base64, bytes) in [("aGVsbG8=", "hello"), ("aGVsbA==", "hell"), ("aGVs", "hel")] {
+            assert_eq!(head(base64, 99), bytes.as_bytes());
+            assert_eq!(size(base64), bytes.len());
+        }
+        assert_eq!(head("aGVsbG8=", 2), b"he");
+    }
+}

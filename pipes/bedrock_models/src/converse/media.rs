@@ -1,0 +1,551 @@
+//! Pictures, files, films and sounds, in every shape in which clients send them.
+//!
+//! What is in base64 goes to Bedrock as it came. What a thing is is read from its first bytes: labels are often wrong, and Bedrock refuses
+//! what is labelled wrongly.
+
+use super::{
+    Target, base64,
+    body::{Block, Citations, Document, Media, Source},
+};
+use serde_json::{Map, Value};
+use std::{borrow::Cow, collections::HashSet};
+
+/// What Bedrock takes in one request, and how large (bedrock.md §2.3).
+const MOST_IMAGES: usize = 20;
+const LARGEST_IMAGE: usize = 3_932_160;
+const MOST_PIXELS: u32 = 8000;
+const MOST_DOCUMENTS: usize = 5;
+const LARGEST_DOCUMENT: usize = 4_718_592;
+
+/// How many bytes show what a thing is.
+const HEAD: usize = 32;
+
+/// How much of a picture is looked at for its size.
+const PICTURE_HEAD: usize = 64 << 10;
+
+/// What is wrong with a part, for the person who sent it.
+pub type Fault = Cow<'static, str>;
+
+/// The media of one request, counted.
+#[derive(Debug, Default)]
+pub struct Gallery {
+    images: usize,
+    documents: usize,
+    names: HashSet<String>,
+}
+
+/// Where the content of a part is.
+enum Place<'a> {
+    /// Here. What it is labelled as, and its base64.
+    Here(&'a str, Cow<'a, str>),
+    /// In S3.
+    S3(&'a str),
+}
+
+/// A file in a shape that is common to all in which clients send it.
+#[derive(Clone, Copy)]
+struct File<'a> {
+    name: Option<&'a str>,
+    data: Data<'a>,
+    context: Option<&'a str>,
+    cited: bool,
+}
+
+/// What a file holds.
+#[derive(Clone, Copy)]
+enum Data<'a> {
+    /// A URL, or plain base64 with its label.
+    Url(&'a str, Option<&'a str>),
+    /// Plain text.
+    Text(&'a str),
+}
+
+impl Gallery {
+    /// The picture in this URL.
+    pub fn image<'a>(
+        &mut self,
+        url: &'a str,
+        label: Option<&'a str>,
+        target: &Target,
+    ) -> Result<Block<'a>, Fault> {
+        if target.inputs.image == Some(false) {
+            return Err(target.takes_no("images"));
+        }
+        self.images += 1;
+        if self.images > MOST_IMAGES {
+            return Err(format!("a chat may hold {MOST_IMAGES} images at most").into());
+        }
+        let (format, source) = match place(url, label, target)? {
+            Place::S3(uri) => {
+                (named(uri, IMAGES).ok_or(NO_IMAGE)?, Source::S3Location { uri })
+            }
+            Place::Here(_, bytes) => (picture(&bytes)?, Source::Bytes(bytes)),
+        };
+        Ok(Block::Image(Media { format, source }))
+    }
+
+    /// The file in this part of the type `file` or `input_file`.
+    pub fn file<'a>(
+        &mut self,
+        part: &'a Map<String, Value>,
+        target: &Target,
+    ) -> Result<Block<'a>, Fault> {
+        let file = part.get("file").and_then(Value::as_object).unwrap_or(part);
+        let text = |name: &str| file.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+        let label = text("format").or_else(|| text("mime_type"));
+        let by_reference = ["file_id", "file_url"].into_iter().find_map(text);
+        let url = text("file_data").or_else(|| text("data")).or(by_reference);
+        let url = url.ok_or("the file has no `file_data`: send it as a data URL")?;
+        let cited = cited(part.get("citations"));
+        let (name, context) = (text("filename").or_else(|| text("name")), text("context"));
+        self.placed(File { name, data: Data::Url(url, label), context, cited }, target)
+    }
+
+    /// The file in this part of the type `document`, as Anthropic's clients send it.
+    pub fn document<'a>(
+        &mut self,
+        part: &'a Map<String, Value>,
+        target: &Target,
+    ) -> Result<Block<'a>, Fault> {
+        let text = |name: &str| part.get(name).and_then(Value::as_str);
+        let data = sourced(part)?;
+        let name = text("title").or_else(|| text("name"));
+        let cited = cited(part.get("citations"));
+        self.placed(File { name, data, context: text("context"), cited }, target)
+    }
+
+    /// The picture in this part of the type `image`, as Anthropic's clients send it.
+    pub fn sourced_image<'a>(
+        &mut self,
+        part: &'a Map<String, Value>,
+        target: &Target,
+    ) -> Result<Block<'a>, Fault> {
+        match sourced(part)? {
+            Data::Url(url, label) => self.image(url, label, target),
+            Data::Text(_) => Err(NO_IMAGE.into()),
+        }
+    }
+
+    /// The film in this URL.
+    pub fn video<'a>(&self, url: &'a str, target: &Target) -> Result<Block<'a>, Fault> {
+        if target.inputs.video == Some(false) {
+            return Err(target.takes_no("videos"));
+        }
+        let media = media(url, None, target, VIDEOS, "the video must be an MP4, MOV, MKV, WebM, FLV, MPEG, WMV or 3GP")?;
+        Ok(Block::Video(media))
+    }
+
+    /// The sound in this base64 of this format.
+    pub fn audio<'a>(
+        &self,
+        data: &'a str,
+        format: Option<&'a str>,
+        target: &Target,
+    ) -> Result<Block<'a>, Fault> {
+        if target.inputs.audio == Some(false) {
+            return Err(target.takes_no("audio"));
+        }
+        let media = media(data, format, target, AUDIOS, "the audio needs a format, as in `wav` or `mp3`")?;
+        Ok(Block::Audio(media))
+    }
+
+    fn placed<'a>(&mut self, file: File<'a>, target: &Target) -> Result<Block<'a>, Fault> {
+        let (label, base64) = match file.data {
+            Data::Text(text) if target.family.documents && self.documents < MOST_DOCUMENTS => {
+                return Ok(self.shelved("txt", Source::Text(text.into()), file));
+            }
+            Data::Text(text) => return Ok(quoted(file.name, text)),
+            Data::Url(url, label) => match place(url, label, target)? {
+                Place::S3(uri) => {
+                    if let Some(format) = named(uri, VIDEOS) {
+                        let source = Source::S3Location { uri };
+                        return Ok(Block::Video(Media { format, source }));
+                    }
+                    let format = named(uri, DOCUMENTS).ok_or(NO_DOCUMENT)?;
+                    return self.bound(format, Source::S3Location { uri }, file, target);
+                }
+                Place::Here(label, base64) => (label, base64),
+            },
+        };
+        let head = base64::head(&base64, HEAD);
+        if image_format(&head).is_some()
+            && let Data::Url(url, label) = file.data
+        {
+            return self.image(url, label, target);
+        }
+        if let Some(format) = labelled(label, VIDEOS).or_else(|| file.name.and_then(|n| named(n, VIDEOS)))
+        {
+            return match target.inputs.video {
+                Some(false) => Err(target.takes_no("videos")),
+                _ => Ok(Block::Video(Media { format, source: Source::Bytes(base64) })),
+            };
+        }
+        let format = document_format(&head, label, file.name).ok_or(NO_DOCUMENT)?;
+        if base64::size(&base64) > LARGEST_DOCUMENT {
+            return Err("a file may have 4.5 MB at most".into());
+        }
+        let fits = target.family.documents && self.documents < MOST_DOCUMENTS;
+        if !fits && is_text(format) {
+            let bytes = base64::head(&base64, usize::MAX >> 2);
+            let text = String::from_utf8_lossy(&bytes);
+            return Ok(quoted(file.name, &text));
+        }
+        self.bound(format, Source::Bytes(base64), file, target)
+    }
+
+    /// A file that Bedrock has to read.
+    fn bound<'a>(
+        &mut self,
+        format: &'static str,
+        source: Source<'a>,
+        file: File<'a>,
+        target: &Target,
+    ) -> Result<Block<'a>, Fault> {
+        if !target.family.documents {
+            return Err(target.takes_no("files but text"));
+        }
+        if self.documents >= MOST_DOCUMENTS {
+            return Err(format!("a chat may hold {MOST_DOCUMENTS} files at most").into());
+        }
+        Ok(self.shelved(format, source, file))
+    }
+
+    fn shelved<'a>(&mut self, format: &'static str, source: Source<'a>, file: File<'a>) -> Block<'a> {
+        self.documents += 1;
+        let cited = file.cited && matches!(format, "pdf" | "txt");
+        Block::Document(Document {
+            format,
+            name: self.name(file.name.unwrap_or("document")),
+            source,
+            context: file.context.filter(|text| !text.trim().is_empty()),
+            citations: cited.then_some(Citations { enabled: true }),
+        })
+    }
+
+    /// The name as Bedrock takes it, not given to another file of the chat.
+    fn name(&mut self, given: &str) -> String {
+        let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '(' | ')' | '[' | ']' | '-');
+        let spaced: String = given.chars().map(|c| if kept(c) { c } else { ' ' }).collect();
+        let words: Vec<_> = spaced.split_whitespace().collect();
+        let name: String = words.join(" ").chars().take(190).collect();
+        let name = if name.trim().is_empty() { "document" } else { name.trim() };
+        let mut unique = name.to_owned();
+        let mut times = 1;
+        while !self.names.insert(unique.clone()) {
+            times += 1;
+            unique = format!("{name} ({times})");
+        }
+        unique
+    }
+}
+
+const NO_IMAGE: &str = "the image must be a PNG, JPEG, GIF or WebP";
+const NO_DOCUMENT: &str =
+    "the file must be a PDF, CSV, DOC, DOCX, XLS, XLSX, HTML, TXT or Markdown, and its `filename` should say which";
+
+/// Formats by the endings of file names and the subtypes of media types.
+type Formats = &'static [(&'static str, &'static str)];
+
+const IMAGES: Formats =
+    &[("png", "png"), ("jpg", "jpeg"), ("jpeg", "jpeg"), ("gif", "gif"), ("webp", "webp")];
+
+const DOCUMENTS: Formats = &[
+    ("pdf", "pdf"),
+    ("csv", "csv"),
+    ("doc", "doc"),
+    ("msword", "doc"),
+    ("docx", "docx"),
+    ("vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"),
+    ("xls", "xls"),
+    ("vnd.ms-excel", "xls"),
+    ("xlsx", "xlsx"),
+    ("vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
+    ("html", "html"),
+    ("htm", "html"),
+    ("xhtml+xml", "html"),
+    ("md", "md"),
+    ("markdown", "md"),
+    ("x-markdown", "md"),
+    ("txt", "txt"),
+    ("text", "txt"),
+    ("plain", "txt"),
+];
+
+const VIDEOS: Formats = &[
+    ("mp4", "mp4"),
+    ("mkv", "mkv"),
+    ("x-matroska", "mkv"),
+    ("mov", "mov"),
+    ("quicktime", "mov"),
+    ("webm", "webm"),
+    ("flv", "flv"),
+    ("x-flv", "flv"),
+    ("mpeg", "mpeg"),
+    ("mpg", "mpg"),
+    ("wmv", "wmv"),
+    ("x-ms-wmv", "wmv"),
+    ("3gp", "three_gp"),
+    ("3gpp", "three_gp"),
+];
+
+const AUDIOS: Formats = &[
+    ("mp3", "mp3"),
+    ("mpeg", "mp3"),
+    ("opus", "opus"),
+    ("wav", "wav"),
+    ("wave", "wav"),
+    ("x-wav", "wav"),
+    ("aac", "aac"),
+    ("x-aac", "x-aac"),
+    ("flac", "flac"),
+    ("x-flac", "flac"),
+    ("mp4", "mp4"),
+    ("m4a", "m4a"),
+    ("x-m4a", "m4a"),
+    ("ogg", "ogg"),
+    ("mkv", "mkv"),
+    ("mka", "mka"),
+    ("x-matroska", "mka"),
+    ("mpga", "mpga"),
+    ("pcm", "pcm"),
+    ("pcm16", "pcm"),
+    ("webm", "webm"),
+];
+
+fn lookup(word: &str, formats: Formats) -> Option<&'static str> {
+    let known = formats.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+    known.map(|(_, format)| *format)
+}
+
+/// The format that the ending of a name says.
+fn named(name: &str, formats: Formats) -> Option<&'static str> {
+    lookup(name.rsplit_once('.')?.1, formats)
+}
+
+/// The format that a media type, or its last part alone, says.
+fn labelled(label: &str, formats: Formats) -> Option<&'static str> {
+    let kind = label.split(';').next().unwrap_or_default().trim();
+    let of = match kind.split_once('/') {
+        // `audio/mpeg` is no film, and `video/mpeg` no sound.
+        Some(("audio", _)) if formats == VIDEOS => return None,
+        Some(("application" | "text" | "image", _)) if formats == VIDEOS => return None,
+        Some((_, subtype)) => subtype,
+        None => kind,
+    };
+    lookup(of, formats)
+}
+
+fn is_text(format: &str) -> bool {
+    matches!(format, "txt" | "md" | "csv" | "html")
+}
+
+/// A file in words, for a model that takes none.
+fn quoted<'a>(name: Option<&str>, text: &str) -> Block<'a> {
+    let name = name.unwrap_or("document");
+    Block::Text(format!("<file name=\"{name}\">\n{text}\n</file>").into())
+}
+
+fn cited(citations: Option<&Value>) -> bool {
+    citations.is_some_and(|citations| citations["enabled"] == true || *citations == true)
+}
+
+/// What Anthropic's `source` holds.
+fn sourced(part: &Map<String, Value>) -> Result<Data<'_>, Fault> {
+    let source = part.get("source").and_then(Value::as_object).ok_or("the part has no `source`")?;
+    let text = |name: &str| source.get(name).and_then(Value::as_str);
+    match text("type") {
+        Some("text") => text("data").map(Data::Text),
+        Some("url") => text("url").map(|url| Data::Url(url, None)),
+        _ => text("data").map(|data| Data::Url(data, text("media_type"))),
+    }
+    .ok_or_else(|| "the `source` has no `data`".into())
+}
+
+/// Where the content is that this URL, or this plain base64 of this kind, stands for.
+fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Place<'a>, Fault> {
+    let url = url.trim();
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    if scheme.eq_ignore_ascii_case("data") {
+        let (head, base64) = url.split_once(',').ok_or("the data URL has no data")?;
+        let given = head.get(5..).unwrap_or_default();
+        if !given.to_ascii_lowercase().ends_with(";base64") {
+            return Err("the data URL must be in base64".into());
+        }
+        return Ok(Place::Here(given, tidied(base64)?));
+    }
+    match scheme {
+        "s3" if target.takes_s3(url) => Ok(Place::S3(url)),
+        "s3" => Err("this S3 bucket is not among those that an admin has allowed".into()),
+        "http" | "https" => Err(
+            "links are not fetched here: send a data URL, as in data:image/png;base64,…".into(),
+        ),
+        _ if url.starts_with("file-") => {
+            Err("files are not kept here: send the file itself, as a data URL".into())
+        }
+        _ => Ok(Place::Here(label.unwrap_or_default(), tidied(url)?)),
+    }
+}
+
+fn tidied(base64: &str) -> Result<Cow<'_, str>, Fault> {
+    base64::tidy(base64).ok_or_else(|| "its data is not valid base64".into())
+}
+
+/// A film or a sound, by its label.
+fn media<'a>(
+    url: &'a str,
+    label: Option<&'a str>,
+    target: &Target,
+    formats: Formats,
+    fault: &'static str,
+) -> Result<Media<'a>, Fault> {
+    let (format, source) = match place(url, label, target)? {
+        Place::S3(uri) => (named(uri, formats), Source::S3Location { uri }),
+        Place::Here(label, bytes) => (labelled(label, formats), Source::Bytes(bytes)),
+    };
+    Ok(Media { format: format.ok_or(fault)?, source })
+}
+
+/// The kind of a picture that Bedrock takes.
+fn picture(base64: &str) -> Result<&'static str, Fault> {
+    let format = image_format(&base64::head(base64, HEAD)).ok_or(NO_IMAGE)?;
+    if base64::size(base64) > LARGEST_IMAGE {
+        return Err("an image may have 3.75 MB at most".into());
+    }
+    let size = imagesize::blob_size(&base64::head(base64, PICTURE_HEAD)).ok();
+    let largest = size.map_or(0, |size| size.width.max(size.height));
+    if largest > MOST_PIXELS as usize {
+        return Err(format!("an image may be {MOST_PIXELS} pixels wide and high at most").into());
+    }
+    Ok(format)
+}
+
+fn image_format(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0x89, b'P', b'N', b'G', ..] => Some("png"),
+        [0xFF, 0xD8, 0xFF, ..] => Some("jpeg"),
+        [b'G', b'I', b'F', b'8', ..] => Some("gif"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("webp"),
+        _ => None,
+    }
+}
+
+/// The kind of a file: what its bytes show, or else what its name and its label say.
+fn document_format(head: &[u8], label: &str, name: Option<&str>) -> Option<&'static str> {
+    let said = name.and_then(|name| named(name, DOCUMENTS)).or_else(|| labelled(label, DOCUMENTS));
+    match head {
+        [b'%', b'P', b'D', b'F', ..] => Some("pdf"),
+        [b'P', b'K', 3, 4, ..] => said.filter(|format| matches!(*format, "docx" | "xlsx")),
+        [0xD0, 0xCF, 0x11, 0xE0, ..] => said.filter(|format| matches!(*format, "doc" | "xls")),
+        _ => said.filter(|format| is_text(format)).or_else(|| {
+            // Source code, JSON and the like are text under many names.
+            let texts = !head.contains(&0) && (label.starts_with("text/") || label.contains("json"));
+            let unnamed = label.is_empty() && name.is_some() && !head.contains(&0);
+            (texts || unnamed).then_some("txt")
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::family::Family;
+    use serde_json::json;
+
+    const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+
+    fn target(base: &str) -> Target {
+        Target::new("m", Family::of(base))
+    }
+
+    fn image(url: &str) -> Result<Value, Fault> {
+        let block = Gallery::default().image(url, None, &target("anthropic.claude-3-haiku"))?;
+        Ok(serde_json::to_value(block).unwrap())
+    }
+
+    fn file(base: &str, part: &Value) -> Result<Value, Fault> {
+        let part = part.as_object().unwrap();
+        let block = Gallery::default().file(part, &target(base))?;
+        Ok(serde_json::to_value(block).unwrap())
+    }
+
+    #[test]
+    fn a_mislabelled_picture_is_what_its_bytes_say() {
+        for (label, data, format) in [
+            ("data:image/jpeg;base64,", PNG, "png"),
+            ("DATA:;BASE64,", PNG, "png"),
+            ("", PNG, "png"),
+            ("data:image/png;base64,", "/9j/4AAQSkZJRgABAQAAAQABAAD/2w==", "jpeg"),
+            (
+                "data:image/png;base64,",
+                "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7",
+                "gif",
+            ),
+            (
+                "data:image/png;base64,",
+                "UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA=",
+                "webp",
+            ),
+        ] {
+            let image = image(&format!("{label}{data}")).unwrap();
+            assert_eq!(image["image"]["format"], format);
+            assert_eq!(image["image"]["source"]["bytes"], data);
+        }
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused() {
+        for url in [
+            "https://example.com/a.png",
+            "data:image/png;base64",
+            "data:image/png,abc",
+            "data:image/png;base64,",
+            "data:image/png;base64,!!!!",
+            "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53",
+            "ab\u{e9}\u{e9}",
+        ] {
+            image(url).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_picture_too_wide_is_refused() {
+        let mut png = base64::head(PNG, 99);
+        png[16..20].copy_from_slice(&8001u32.to_be_bytes());
+        let wide = aws_smithy_types::base64::encode(png);
+        assert!(image(&wide).unwrap_err().contains("8000 pixels"));
+    }
+
+    #[test]
+    fn a_file_goes_out_under_a_name_that_bedrock_takes() {
+        let pdf = "data:application/octet-stream;base64,JVBERi0xLjcK";
+        let part = json!({"file": {"file_data": pdf, "filename": "Bericht_2026/\u{e4}  (x).pdf"}});
+        let document = &file("amazon.nova-pro-v1:0", &part).unwrap()["document"];
+        assert_eq!(document["format"], "pdf");
+        assert_eq!(document["name"], "Bericht 2026 (x) pdf");
+        assert_eq!(document["source"]["bytes"], "JVBERi0xLjcK");
+    }
+
+    #[test]
+    fn a_model_without_files_gets_texts_in_words_and_refuses_others() {
+        let text = json!({"file": {"file_data": "data:text/plain;base64,aGVsbG8=", "filename": "a.txt"}});
+        let quoted = file("meta.llama4", &text).unwrap();
+        assert_eq!(quoted["text"], "<file name=\"a.txt\">\nhello\n</file>");
+        let pdf = json!({"file": {"file_data": "JVBERi0xLjcK", "filename": "a.pdf"}});
+        assert!(file("meta.llama4", &pdf).unwrap_err().contains("takes no files"));
+    }
+
+    #[test]
+    fn files_of_one_name_are_told_apart() {
+        let mut gallery = Gallery::default();
+        let names = ["a.txt", "a.txt", "", "  "].map(|name| gallery.name(name));
+        assert_eq!(names, ["a txt", "a txt (2)", "document", "document (2)"]);
+    }
+
+    #[test]
+    fn labels_name_films_and_sounds() {
+        assert_eq!(labelled("video/3gpp", VIDEOS), Some("three_gp"));
+        assert_eq!(labelled("audio/mpeg", VIDEOS), None);
+        assert_eq!(labelled("audio/mpeg;x=1", AUDIOS), Some("mp3"));
+        assert_eq!(labelled("wav", AUDIOS), Some("wav"));
+    }
+}

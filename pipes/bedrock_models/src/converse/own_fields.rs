@@ -1,0 +1,60 @@
+//! What the model's own API has and Converse has not: it goes beside the rest as it is (bedrock.md §1B).
+
+use super::{Asked, extras::Extras, inference, thinking::Mind};
+use pipe_sdk::Result;
+use serde_json::{Map, Value, json};
+
+/// Where Claude tells how many tokens it has thought with.
+pub const THOUGHT: &str = "/usage/output_tokens_details";
+
+/// What of the model's own answer is wanted beside Converse's.
+pub fn wanted(counted: bool) -> Vec<&'static str> {
+    counted.then_some(THOUGHT).into_iter().collect()
+}
+
+/// The model's own fields for this chat. `one_call` is there if the model is to call one tool at a time; it tells whether Converse's own
+/// field says already which.
+pub fn of(asked: &Asked<'_>, mind: Mind, one_call: Option<bool>) -> Result<Map<String, Value>> {
+    let (family, extras) = (&asked.target.family, Extras::of(&asked.call.body));
+    let mut fields = Map::new();
+    inference::top_k(extras, family, &mind, &mut fields)?;
+    fields.extend(mind.fields);
+    let betas = betas(asked, extras);
+    if asked.target.is_claude() && !betas.is_empty() {
+        fields.insert("anthropic_beta".into(), betas.into());
+    }
+    match one_call {
+        None => {}
+        // Two places that say which tool are refused.
+        Some(true) => _ = fields.insert("tool_choice".into(), json!({"disable_parallel_tool_use": true})),
+        Some(false) => {
+            let choice = json!({"type": "auto", "disable_parallel_tool_use": true});
+            fields.insert("tool_choice".into(), choice);
+        }
+    }
+    for name in ["additionalModelRequestFields", "additional_model_request_fields"] {
+        for (key, value) in extras.object(name)?.into_iter().flatten() {
+            fields.insert(key.clone(), value.clone());
+        }
+    }
+    fields.retain(|name, _| !asked.target.refused.contains(name));
+    Ok(fields)
+}
+
+/// The betas that the request names and the valve allows.
+fn betas(asked: &Asked<'_>, extras: Extras<'_>) -> Vec<Value> {
+    let allowed = |beta: &&str| asked.valves.anthropic_betas.iter().any(|known| known == beta);
+    let given = match extras.get("anthropic_beta") {
+        Some(Value::Array(betas)) => betas.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(betas)) => betas.split(',').collect(),
+        _ => Vec::new(),
+    };
+    let header = asked.call.hints.get("anthropic-beta").unwrap_or_default().split(',');
+    let mut betas: Vec<&str> = Vec::new();
+    for beta in given.into_iter().chain(header).map(str::trim).filter(allowed) {
+        if !betas.contains(&beta) {
+            betas.push(beta);
+        }
+    }
+    betas.into_iter().map(Value::from).collect()
+}

@@ -1,0 +1,200 @@
+//! What families of models can and cannot take.
+//!
+//! AWS does not tell it, so it is written down as data (`table`), by the beginning of a model's base id. What the table does not know, a
+//! model teaches by what it refuses (`lesson`).
+
+mod lesson;
+mod table;
+
+pub use lesson::{Lesson, Lessons};
+use table::{FAMILIES, UNKNOWN};
+
+/// What one family takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Which of `temperature` and `topP`.
+    pub samplers: Samplers,
+    /// Where `top_k` goes.
+    pub top_k: TopK,
+    /// Whether texts that end the answer.
+    pub stop: bool,
+    /// The fewest tokens that an answer may be limited to.
+    pub least_tokens: u32,
+    /// Whether answers come step by step.
+    pub streams: bool,
+    /// Whether tools, and how.
+    pub tools: Tools,
+    /// Whether a certain tool, or any, may be demanded.
+    pub tool_choice: bool,
+    /// Whether a tool's arguments can be bound to its schema to the letter.
+    pub strict: bool,
+    /// Whether it can be told to call one tool at a time.
+    pub one_call: bool,
+    /// Whether pictures may stand in the result of a tool.
+    pub seeing_results: bool,
+    /// Whether a system prompt. Without, it goes before the first question.
+    pub system: bool,
+    /// Whether instructions amid the conversation.
+    pub system_turns: bool,
+    /// Whether the conversation may end with words of the assistant, to be continued.
+    pub prefill: bool,
+    /// How it is asked to think.
+    pub thinking: Thinking,
+    /// Whether its own signed reasoning comes back to it.
+    pub signed: bool,
+    /// Whether an answer in a JSON schema, and in which.
+    pub schema: Schema,
+    /// What of a request it keeps for the next one.
+    pub cache: Cache,
+    /// Whether files.
+    pub documents: bool,
+    /// Whether it searches the web by itself.
+    pub grounding: bool,
+}
+
+/// Which of `temperature` and `topP` a family takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Samplers {
+    /// Both in one request.
+    Both,
+    /// Both, but none while it thinks.
+    Unthinking,
+    /// One of them; then it is the temperature.
+    One,
+    /// None.
+    None,
+}
+
+/// Where `top_k` goes among the model's own fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopK {
+    /// It is not taken.
+    No,
+    /// Into the field of this name.
+    Field(&'static str),
+    /// Into Nova's own `inferenceConfig`.
+    Nova,
+}
+
+/// How a family takes tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tools {
+    /// Not at all.
+    No,
+    /// Only when the answer is not streamed.
+    Unstreamed,
+    /// Always.
+    Yes,
+}
+
+/// How a family is asked to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// It cannot be asked.
+    No,
+    /// Claude, within a number of tokens.
+    Budget,
+    /// Claude, as it sees fit.
+    Adaptive {
+        /// Whether it can be told not to.
+        always: bool,
+        /// Whether it knows the effort `xhigh`.
+        xhigh: bool,
+    },
+    /// Nova's `reasoningConfig`.
+    Nova,
+    /// The effort as a word in the field of this name.
+    Word(&'static str),
+    /// The effort as a word in an object of this name.
+    Object(&'static str),
+}
+
+/// Which JSON schemas a family can be bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// None.
+    No,
+    /// Those without limits on numbers, texts and lists.
+    Plain,
+    /// Any.
+    Any,
+}
+
+/// What of a request a family keeps for the next one, if it is told where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Nothing.
+    No,
+    /// The system prompt and the conversation.
+    Talk,
+    /// The tools too.
+    All,
+    /// The tools too, and all of it for an hour if that is wished.
+    Hour,
+}
+
+/// Words in the base ids of models that give text or none, but do not chat.
+const MUTE: &[&str] =
+    &["embed", "rerank", "stability.", "canvas", "nova-reel", "sonic", "-image", "twelvelabs."];
+
+const GEOGRAPHIES: &[&str] =
+    &["us-gov.", "us.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "in.", "global."];
+
+impl Family {
+    /// The family of the model with this base id.
+    pub fn of(base: &str) -> Self {
+        let row = FAMILIES.iter().find(|(beginning, _)| base.starts_with(beginning));
+        row.map_or(UNKNOWN, |(_, family)| *family)
+    }
+}
+
+/// Whether the model with this base id chats, as far as its name tells.
+pub fn chats(base: &str) -> bool {
+    !MUTE.iter().any(|word| base.contains(word))
+}
+
+/// The model's own id, out of an ARN or the id of a cross-region profile.
+pub fn base_id(id: &str) -> &str {
+    let id = id.rsplit_once('/').map_or(id, |(_, last)| last);
+    GEOGRAPHIES.iter().find_map(|geography| id.strip_prefix(geography)).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_ids_come_out_of_arns_and_profiles() {
+        for (id, base) in [
+            ("anthropic.claude-opus-5", "anthropic.claude-opus-5"),
+            ("us-gov.anthropic.claude-opus-5", "anthropic.claude-opus-5"),
+            ("global.amazon.nova-2-lite-v1:0", "amazon.nova-2-lite-v1:0"),
+            ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama4-x", "meta.llama4-x"),
+            ("arn:aws:bedrock:us-east-1:1:inference-profile/eu.meta.llama4-x", "meta.llama4-x"),
+        ] {
+            assert_eq!(base_id(id), base);
+        }
+    }
+
+    #[test]
+    fn claude_takes_both_samplers_then_one_then_none() {
+        for (base, samplers) in [
+            ("anthropic.claude-3-haiku-20240307-v1:0", Samplers::Both),
+            ("anthropic.claude-sonnet-4-20250514-v1:0", Samplers::Both),
+            ("anthropic.claude-opus-4-1-20250805-v1:0", Samplers::One),
+            ("anthropic.claude-sonnet-4-6", Samplers::One),
+            ("anthropic.claude-opus-4-7", Samplers::None),
+            ("anthropic.claude-opus-9-of-the-future", Samplers::None),
+        ] {
+            assert_eq!(Family::of(base).samplers, samplers, "{base}");
+        }
+    }
+
+    #[test]
+    fn models_that_only_embed_or_paint_do_not_chat() {
+        for base in ["cohere.embed-v4:0", "amazon.rerank-v1:0", "stability.sd3-5-large-v1:0"] {
+            assert!(!chats(base));
+        }
+        assert!(chats("amazon.nova-pro-v1:0") && chats("cohere.command-r-v1:0"));
+    }
+}
