@@ -14,6 +14,8 @@
 //! # }
 //! ```
 //!
+//! What came is bytes. Whether they are a picture that models take, and how large it is, [`picture`](fn@picture) tells.
+//!
 //! What is deliberately absent: proxies, cookies, credentials, referers, connections that are kept, and decoding of packed bodies.
 //! Addresses that an admin sets are no matter of this crate.
 
@@ -22,6 +24,7 @@ mod answer;
 mod connection;
 mod fetcher;
 mod hosts;
+mod picture;
 mod refusal;
 mod resolver;
 mod rules;
@@ -32,6 +35,7 @@ pub use answer::Fetched;
 pub use fetcher::Fetcher;
 pub use hosts::{BadPattern, HostPattern, Hosts};
 pub use ipnet::IpNet;
+pub use picture::{Kind, Picture, Size, picture};
 pub use refusal::{Refusal, Unreached};
 pub use resolver::{Resolver, System};
 pub use rules::Rules;
