@@ -1,0 +1,76 @@
+//! Encryption, with the system's certificate authorities.
+
+use std::sync::Arc;
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, RootCertStore, crypto::ring},
+};
+use tracing::warn;
+
+/// The authorities that the system trusts, or those that `SSL_CERT_FILE` names.
+pub(crate) fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let (added, _) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 {
+        warn!("The system has no certificate authorities: no https link can be fetched.");
+    }
+    roots
+}
+
+/// Encrypts towards hosts that these authorities vouch for.
+pub(crate) fn connector(roots: RootCertStore) -> TlsConnector {
+    #[expect(clippy::expect_used, reason = "ring has suites for both versions of TLS")]
+    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring serves the default versions");
+    TlsConnector::from(Arc::new(versions.with_root_certificates(roots).with_no_client_auth()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use tokio::{io::duplex, join};
+    use tokio_rustls::{
+        TlsAcceptor,
+        rustls::{
+            ServerConfig,
+            pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName},
+        },
+    };
+
+    /// Whether a client that trusts `trusted` takes a host with this certificate for `example.com`.
+    async fn handshake(
+        certified: &rcgen::CertifiedKey<rcgen::KeyPair>,
+        trusted: &CertificateDer<'static>,
+    ) -> io::Result<()> {
+        let mut roots = RootCertStore::empty();
+        roots.add(trusted.clone()).unwrap();
+        let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.cert.der().clone()], key.into())
+            .unwrap();
+        let (near, far) = duplex(64 * 1024);
+        let name = ServerName::try_from("example.com").unwrap();
+        let connector = connector(roots);
+        let (client, _) =
+            join!(connector.connect(name, near), TlsAcceptor::from(Arc::new(config)).accept(far));
+        client.map(drop)
+    }
+
+    fn certificate(name: &str) -> rcgen::CertifiedKey<rcgen::KeyPair> {
+        rcgen::generate_simple_self_signed([name.to_owned()]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_host_needs_a_certificate_of_its_name_from_a_known_authority() {
+        let (own, other) = (certificate("example.com"), certificate("example.org"));
+        handshake(&own, own.cert.der()).await.unwrap();
+        handshake(&own, other.cert.der()).await.unwrap_err();
+        handshake(&other, other.cert.der()).await.unwrap_err();
+    }
+}

@@ -1,0 +1,70 @@
+//! What is fetched, and what its host learns of us.
+
+use crate::support::{DESERTED, Names, OPEN, Site, fetcher, ok, rules};
+use guarded_fetch::{Fetcher, Hosts, Rules};
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn a_link_gives_its_bytes_and_what_they_are_said_to_be() {
+    let answer = ok("Content-Type: image/png\r\nSet-Cookie: a=b\r\n", b"\x89PNG");
+    let site = Site::with([("/cat.png", answer)]);
+    let fetched = site.fetcher().fetch(&site.link("/cat.png")).await.unwrap();
+    assert_eq!(fetched.bytes, &b"\x89PNG"[..]);
+    assert_eq!(fetched.content_type.as_deref(), Some("image/png"));
+}
+
+#[tokio::test]
+async fn a_request_tells_no_more_than_it_must() {
+    let site = Site::with([("/a/b%20c?d=e", ok("Set-Cookie: a=b\r\n", b"cat"))]);
+    let names = Names::default().and("example.com", &[&[OPEN]]);
+    let fetcher = fetcher(site.port, names);
+    for _ in 0..2 {
+        fetcher.fetch(&format!("http://Example.com:{}/a/b c?d=e#f", site.port)).await.unwrap();
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    let wanted = format!(
+        "GET /a/b%20c?d=e HTTP/1.1\r\n\
+         host: example.com:{}\r\n\
+         user-agent: pipewright/{version}\r\n\
+         accept: */*\r\n\
+         accept-encoding: identity\r\n\
+         connection: close\r\n\r\n",
+        site.port
+    );
+    assert_eq!(site.asked(), [wanted.clone(), wanted]);
+}
+
+#[tokio::test]
+async fn listed_hosts_are_fetched_from() {
+    let site = Site::with([("/", ok("", b"cat"))]);
+    let names = Names::default().and("images.example.com", &[&[OPEN]]);
+    let hosts = Hosts::Only(vec!["*.example.com".parse().unwrap()]);
+    let fetcher = Fetcher::with_resolver(Rules { hosts, ..rules(site.port) }, names);
+    let fetched = fetcher.fetch(&format!("http://images.example.com:{}/", site.port)).await;
+    assert_eq!(fetched.unwrap().bytes, "cat");
+}
+
+#[tokio::test]
+async fn an_address_that_takes_no_connection_is_passed_over() {
+    let site = Site::with([("/", ok("", b"cat"))]);
+    let names = Names::default().and("two.example", &[&[DESERTED, OPEN]]);
+    let also = [DESERTED, OPEN].map(|address| format!("{address}/32").parse().unwrap());
+    let rules = Rules { also: also.to_vec(), ..rules(site.port) };
+    let link = format!("http://two.example:{}/", site.port);
+    let fetched = Fetcher::with_resolver(rules, names).fetch(&link).await;
+    assert_eq!(fetched.unwrap().bytes, "cat");
+}
+
+#[tokio::test]
+async fn one_client_fetches_many_things_at_once() {
+    let site = Site::with([("/", ok("", b"cat"))]);
+    let (fetcher, link) = (site.fetcher(), site.link("/"));
+    let mut fetching = JoinSet::new();
+    for _ in 0..8 {
+        let (fetcher, link) = (fetcher.clone(), link.clone());
+        fetching.spawn(async move { fetcher.fetch(&link).await });
+    }
+    while let Some(fetched) = fetching.join_next().await {
+        assert_eq!(fetched.unwrap().unwrap().bytes, "cat");
+    }
+}
