@@ -1,5 +1,6 @@
 //! The binary itself, as an orchestrator starts and stops it.
 
+use crate::support::client;
 use bedrock_emulator::{DEMO_KEY, Emulator};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ impl Process {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Self { child, url, client: Client::new(), log: folder.join("log") }
+        Self { child, url, client: client(), log: folder.join("log") }
     }
 
     pub fn signal(&self, signal: &str) {

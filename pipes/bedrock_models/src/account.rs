@@ -1,4 +1,4 @@
-//! Who we are to AWS: one connector and one cache of credentials for all services and regions.
+//! Who we are to AWS, and over which connections: the same in all regions.
 
 use crate::{chain::Chain, valves::BedrockValves};
 use aws_config::{
@@ -16,14 +16,17 @@ use aws_smithy_runtime_api::client::{
     http::SharedHttpClient,
     identity::http::Token,
 };
+use bedrock_runtime::{Connections, Endpoints, Identity, Runtime};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// The account that the valves describe.
 pub struct Account {
     http: SharedHttpClient,
+    connections: Connections,
     valves: BedrockValves,
     config: OnceCell<SdkConfig>,
+    runtime: OnceCell<Runtime>,
 }
 
 impl Account {
@@ -31,16 +34,17 @@ impl Account {
     pub fn new(valves: &BedrockValves) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
-        Self::over(http, valves)
+        Self::over(http, Connections::new(patience(valves)), valves)
     }
 
     /// The account of new valves, over the open connections of this one.
     pub fn turned(&self, valves: &BedrockValves) -> Self {
-        Self::over(self.http.clone(), valves)
+        Self::over(self.http.clone(), self.connections.turned(patience(valves)), valves)
     }
 
-    fn over(http: SharedHttpClient, valves: &BedrockValves) -> Self {
-        Self { http, valves: valves.clone(), config: OnceCell::new() }
+    fn over(http: SharedHttpClient, connections: Connections, valves: &BedrockValves) -> Self {
+        let (config, runtime) = Default::default();
+        Self { http, connections, valves: valves.clone(), config, runtime }
     }
 
     /// Whether these valves describe the same account, so that its credentials are still good.
@@ -73,12 +77,26 @@ impl Account {
         config.build()
     }
 
+    /// The runtime of all regions.
+    pub async fn runtime(&self) -> Runtime {
+        let make = async || {
+            let config = self.config.get_or_init(|| self.load()).await;
+            let endpoints = match filled(&self.valves.endpoint_url) {
+                Some(url) => Endpoints::At(url.into()),
+                None => Endpoints::of(config),
+            };
+            Runtime::new(self.connections.clone(), endpoints, Identity::of(config))
+        };
+        self.runtime.get_or_init(make).await.clone()
+    }
+
     async fn load(&self) -> SdkConfig {
-        let patience = Duration::from_secs(self.valves.connect_timeout_seconds);
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http.clone())
             .region(self.home())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(patience).build());
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(patience(&self.valves)).build(),
+            );
         let loader = match AppName::new("pipewright") {
             Ok(name) => loader.app_name(name),
             Err(_) => loader,
@@ -148,4 +166,9 @@ impl Account {
 
 fn filled(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
+}
+
+/// How long connecting may take.
+fn patience(valves: &BedrockValves) -> Duration {
+    Duration::from_secs(valves.connect_timeout_seconds)
 }

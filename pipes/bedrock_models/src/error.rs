@@ -3,36 +3,9 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+pub use bedrock_runtime::{Complaint, Failure};
 use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
-
-/// Why a call to AWS has no answer.
-#[derive(Debug)]
-pub enum Failure {
-    /// No credentials were found anywhere.
-    NoCredentials,
-    /// There are credentials, but they could not be fetched: a role, a profile, an SSO session.
-    LostCredentials,
-    /// AWS did not answer in time.
-    Timeout,
-    /// No connection to AWS.
-    Unreachable,
-    /// AWS said it.
-    Said(Complaint),
-}
-
-/// An error as AWS words it, in a response or within a stream.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Complaint {
-    /// As in `ThrottlingException`; empty if AWS named none.
-    pub code: String,
-    /// For people.
-    pub message: String,
-    /// Of the response, or what the model's own server answered.
-    pub status: u16,
-    /// When it is worth to try again.
-    pub retry_after: Option<Duration>,
-}
 
 /// What words of a validation error mean that the conversation is too long.
 const TOO_LONG: &[&str] = &[
@@ -48,26 +21,22 @@ const TOO_LONG: &[&str] = &[
 const SOON: Duration = Duration::from_secs(5);
 const AFTER_LOADING: Duration = Duration::from_secs(20);
 
-impl<E> From<&SdkError<E, HttpResponse>> for Failure
+/// Why the SDK's call has no answer.
+pub fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    fn from(error: &SdkError<E, HttpResponse>) -> Self {
-        if let Some(failure) = lost_identity(error) {
-            return failure;
+    if let Some(failure) = lost_identity(error) {
+        return failure;
+    }
+    match error {
+        SdkError::TimeoutError(_) => Failure::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => Failure::Timeout,
+        SdkError::ServiceError(service) => Failure::Said(said(service.err(), service.raw())),
+        SdkError::ResponseError(response) => {
+            Failure::Said(Complaint::in_stream("", "", response.raw().status().as_u16()))
         }
-        match error {
-            SdkError::TimeoutError(_) => Self::Timeout,
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::Timeout,
-            SdkError::ServiceError(service) => {
-                Self::Said(Complaint::of(service.err(), service.raw()))
-            }
-            SdkError::ResponseError(response) => {
-                let status = response.raw().status().as_u16();
-                Self::Said(Complaint { status, ..Complaint::default() })
-            }
-            _ => Self::Unreachable,
-        }
+        _ => Failure::Unreachable,
     }
 }
 
@@ -76,69 +45,17 @@ fn lost_identity(error: &(dyn Error + 'static)) -> Option<Failure> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<CredentialsError>() {
-            Some(CredentialsError::CredentialsNotLoaded(_)) => return Some(Failure::NoCredentials),
-            Some(CredentialsError::ProviderTimedOut(_)) => return Some(Failure::NoCredentials),
-            Some(_) => return Some(Failure::LostCredentials),
+            Some(error) => return Some(Failure::from(error)),
             None => cause = error.source(),
         }
     }
     None
 }
 
-impl Complaint {
-    fn of(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Self {
-        let seconds = response.headers().get("retry-after").and_then(|value| value.parse().ok());
-        Self {
-            code: bare(error.code().unwrap_or_default()),
-            message: error.message().unwrap_or_default().into(),
-            status: response.status().as_u16(),
-            retry_after: seconds.map(Duration::from_secs),
-        }
-    }
-
-    /// An exception within a stream; there, names begin with a small letter.
-    pub fn in_stream(name: &str, message: &str, status: u16) -> Self {
-        Self { code: bare(name), message: message.into(), status, retry_after: None }
-    }
-
-    /// Whether AWS refuses who we are, rather than what we ask.
-    pub fn is_about_credentials(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "UnrecognizedClientException"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "ExpiredTokenException"
-                | "ExpiredToken"
-                | "InvalidClientTokenId"
-                | "IncompleteSignature"
-                | "IncompleteSignatureException"
-                | "MissingAuthenticationToken"
-                | "MissingAuthenticationTokenException"
-        )
-    }
-
-    fn says(&self, words: &str) -> bool {
-        self.message.to_ascii_lowercase().contains(words)
-    }
-
-    fn quoted(&self) -> String {
-        match (self.message.trim(), self.code.as_str()) {
-            ("", "") => format!("it answered with status {}", self.status),
-            ("", code) => format!("it answered with {code}"),
-            (message, _) => message.chars().take(600).collect(),
-        }
-    }
-}
-
-/// The code without its namespace, beginning with a capital.
-fn bare(code: &str) -> String {
-    let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
-    let code = code.split_once(':').map_or(code, |(code, _)| code);
-    let mut letters = code.chars();
-    letters
-        .next()
-        .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+fn said(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Complaint {
+    let status = response.status().as_u16();
+    let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+    Complaint::in_stream(code, message, status)
 }
 
 /// The error of a chat with this model in this region.
@@ -172,7 +89,8 @@ pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeErr
             "AWS does not accept the credentials ({code}): renew them, or check the clock of this machine"
         ));
     }
-    match (complaint.code.as_str(), complaint.status) {
+    let status = complaint.original_status.unwrap_or(complaint.status);
+    match (complaint.code.as_str(), status) {
         ("ValidationException", _) => of_validation(complaint, model),
         ("AccessDeniedException", _) | ("", 401 | 403) => PipeError::Denied(format!(
             "this AWS account may not use `{model}` in {region}: allow bedrock:InvokeModelWithResponseStream, and request access to \
@@ -190,19 +108,16 @@ pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeErr
             PipeError::Timeout(format!("`{model}` took too long to answer"))
         }
         ("ServiceUnavailableException", _) | ("", 503) => PipeError::Unavailable {
-            message: format!("Amazon Bedrock in {region} is not available: {}", complaint.quoted()),
+            message: format!("Amazon Bedrock in {region} is not available: {}", quoted(complaint)),
             retry_after: complaint.retry_after.or(Some(SOON)),
         },
-        ("ConflictException", _) => PipeError::Conflict(complaint.quoted()),
-        ("ModelErrorException" | "ModelStreamErrorException", 400..=499)
-            if complaint.status != 424 =>
-        {
-            PipeError::bad_request(format!("`{model}` refuses the request: {}", complaint.quoted()))
+        ("ConflictException", _) => PipeError::Conflict(quoted(complaint)),
+        ("ModelErrorException" | "ModelStreamErrorException", 400..=499) if status != 424 => {
+            PipeError::bad_request(format!("`{model}` refuses the request: {}", quoted(complaint)))
         }
-        _ => PipeError::Upstream(format!(
-            "Amazon Bedrock in {region} failed: {}",
-            complaint.quoted()
-        )),
+        _ => {
+            PipeError::Upstream(format!("Amazon Bedrock in {region} failed: {}", quoted(complaint)))
+        }
     }
 }
 
@@ -217,7 +132,7 @@ fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
     }
     let too_long = TOO_LONG.iter().any(|words| complaint.says(words));
     PipeError::BadRequest {
-        message: format!("Amazon Bedrock refuses the request: {}", complaint.quoted()),
+        message: format!("Amazon Bedrock refuses the request: {}", quoted(complaint)),
         param: None,
         code: too_long.then_some("context_length_exceeded"),
     }
@@ -227,8 +142,16 @@ fn throttled(complaint: &Complaint, model: &str) -> PipeError {
     // Waiting a few seconds does not help against a limit for the day.
     let soon = (!complaint.says("per day")).then_some(SOON);
     PipeError::Throttled {
-        message: format!("Amazon Bedrock limits `{model}`: {}", complaint.quoted()),
+        message: format!("Amazon Bedrock limits `{model}`: {}", quoted(complaint)),
         retry_after: complaint.retry_after.or(soon),
+    }
+}
+
+fn quoted(complaint: &Complaint) -> String {
+    match (complaint.message.trim(), complaint.code.as_str()) {
+        ("", "") => format!("it answered with status {}", complaint.status),
+        ("", code) => format!("it answered with {code}"),
+        (message, _) => message.chars().take(600).collect(),
     }
 }
 

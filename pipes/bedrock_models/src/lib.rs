@@ -1,8 +1,8 @@
 //! Every chat model of Amazon Bedrock, in one manifold.
 //!
 //! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
-//! (`converse`), and its answer an event stream that is read by us (`stream`). The AWS SDK does what lies between: credentials,
-//! endpoints, signing, retries, errors.
+//! (`converse`), and its answer an event stream that is read by us (`stream`). What lies between is the crate `bedrock-runtime`'s. The AWS
+//! SDK lists, and knows where credentials come from.
 //!
 //! What is deliberately absent: no task answers a chat, so dropping the stream is the cancel; and nothing asks AWS before it has to,
 //! so the host starts at once, with or without credentials.
@@ -18,7 +18,6 @@ mod family;
 mod names;
 mod stream;
 mod valves;
-mod wire;
 
 pub use valves::{BedrockValves, BuiltinTools};
 

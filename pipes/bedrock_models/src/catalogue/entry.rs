@@ -20,8 +20,6 @@ pub struct Entry {
     pub name: String,
     /// The model's own id; several entries can lead to one model.
     pub base: String,
-    /// The place of its region.
-    pub place: usize,
     /// The region.
     pub region: Arc<str>,
     /// Whether it takes images, if AWS tells.

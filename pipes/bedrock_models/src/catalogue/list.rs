@@ -4,7 +4,11 @@ use super::{
     entry::{Foundation, Profile},
     trouble::Trouble,
 };
-use crate::{clients::Clients, error::Failure, valves::BedrockValves};
+use crate::{
+    clients::Clients,
+    error::{Failure, of_sdk},
+    valves::BedrockValves,
+};
 use aws_sdk_bedrock::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
@@ -100,7 +104,7 @@ fn failure<E>(error: SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    Failure::from(&error)
+    of_sdk(&error)
 }
 
 impl Lists {

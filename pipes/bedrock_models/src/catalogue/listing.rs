@@ -46,11 +46,7 @@ impl Listing {
     pub fn of(shelves: &[Shelf], valves: &BedrockValves) -> Self {
         let foundations = known(shelves);
         let (mut entries, mut models) = (HashMap::new(), Vec::new());
-        for entry in shelves
-            .iter()
-            .enumerate()
-            .flat_map(|(place, shelf)| entries_of(place, shelf, &foundations, valves))
-        {
+        for entry in shelves.iter().flat_map(|shelf| entries_of(shelf, &foundations, valves)) {
             if let hash_map::Entry::Vacant(vacant) = entries.entry(entry.id.clone()) {
                 models.push(entry.model(valves.builtin_tools));
                 vacant.insert(entry);
@@ -95,7 +91,6 @@ fn known(shelves: &[Shelf]) -> HashMap<&str, &Foundation> {
 }
 
 fn entries_of<'a>(
-    place: usize,
     shelf: &'a Shelf,
     foundations: &'a HashMap<&str, &Foundation>,
     valves: &'a BedrockValves,
@@ -104,7 +99,6 @@ fn entries_of<'a>(
         id: id.into(),
         name: name.into(),
         base: base.into(),
-        place,
         region: Arc::clone(&shelf.region),
         vision,
     };

@@ -1,13 +1,11 @@
 //! One answer on its way from Bedrock: bytes become frames, frames events, events chunks.
 
 mod events;
-mod frames;
 
 use crate::error::{Complaint, of_complaint};
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use bedrock_runtime::{Body, Frame, Frames, Kind};
 pub use events::Events;
 use events::Unread;
-use frames::{Frame, Frames, Kind};
 use futures_util::{Stream, StreamExt};
 use pipe_sdk::{Chunk, PipeError, Result};
 use std::{
@@ -20,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// An answer's chunks. It reads the connection itself, and dropping it closes the connection.
 pub struct Answer {
-    bytes: ByteStream,
+    bytes: Body,
     frames: Frames,
     events: Events,
     source: Source,
@@ -48,8 +46,8 @@ struct Silence {
 
 impl Answer {
     /// The answer in this body.
-    pub fn new(body: SdkBody, events: Events, source: Source) -> Self {
-        let (bytes, frames) = (ByteStream::new(body), Frames::default());
+    pub fn new(bytes: Body, events: Events, source: Source) -> Self {
+        let frames = Frames::default();
         Self { bytes, frames, events, source, first: None, silence: None, over: false }
     }
 

@@ -67,6 +67,7 @@ impl Frames {
     }
 
     /// The next whole frame, if it is there.
+    #[expect(clippy::should_implement_trait, reason = "a frame borrows from the bytes")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, Broken> {
         let waiting = &self.bytes[self.read..];
         let Some(prelude) = waiting.first_chunk::<PRELUDE>() else { return Ok(None) };

@@ -1,0 +1,78 @@
+//! The connections to all regions, kept open between requests.
+
+use rustls::{ClientConfig, RootCertStore, crypto::ring, version};
+use std::{
+    sync::{Arc, LazyLock, OnceLock},
+    time::Duration,
+};
+
+/// One pool of HTTP/1.1 connections. Its clones share it.
+#[derive(Clone, Debug)]
+pub struct Connections {
+    connect_timeout: Duration,
+    client: Arc<OnceLock<reqwest::Client>>,
+}
+
+/// How long an unused connection stays open.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// The certificates that this machine trusts. Reading them takes a while, so it is done once, and only when something is asked.
+static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!(errors = ?found.errors, "This machine trusts no certificates, so AWS cannot be reached.");
+    }
+    Arc::new(roots)
+});
+
+impl Connections {
+    /// None yet. A new one may take so long.
+    pub fn new(connect_timeout: Duration) -> Self {
+        Self { connect_timeout, client: Arc::default() }
+    }
+
+    /// The same ones, unless new ones are now to be had in another time.
+    #[must_use]
+    pub fn turned(&self, connect_timeout: Duration) -> Self {
+        if connect_timeout == self.connect_timeout {
+            return self.clone();
+        }
+        Self::new(connect_timeout)
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        self.client.get_or_init(|| client(self.connect_timeout))
+    }
+}
+
+/// No read timeout: a model may think for long before it answers, and only the caller knows how long is too long.
+#[expect(
+    clippy::expect_used,
+    reason = "fails only for settings that are not in the tree, and these are constants"
+)]
+fn client(connect_timeout: Duration) -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls())
+        .http1_only()
+        .tcp_nodelay(true)
+        .connect_timeout(connect_timeout)
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("pipewright/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .expect("a client of constant settings")
+}
+
+#[expect(clippy::expect_used, reason = "ring has both versions")]
+fn tls() -> ClientConfig {
+    let mut tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .expect("versions that ring has")
+        .with_root_certificates(Arc::clone(&ROOTS))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".into()];
+    tls
+}

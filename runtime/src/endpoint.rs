@@ -1,0 +1,138 @@
+//! Where Bedrock's runtime is, by the name of the region.
+
+use aws_types::{SdkConfig, service_config::ServiceConfigKey};
+use url::Url;
+
+/// The addresses of all regions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// This one, whatever the region: private endpoints, tests.
+    At(String),
+    /// AWS's own.
+    Public {
+        /// Only with cryptography after FIPS 140.
+        fips: bool,
+        /// By IPv6 too.
+        dual_stack: bool,
+    },
+}
+
+/// What the names of a partition's regions begin with, and what its hosts end with: plain, and with dual stack.
+///
+/// From AWS's partitions.json 1.1, as the SDK has it. Where nothing fits, the partition `aws` does.
+const PARTITIONS: &[(&str, &str, &str)] = &[
+    ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
+    ("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
+    ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    // `aws` and `aws-us-gov`.
+    ("", "amazonaws.com", "api.aws"),
+];
+
+impl Endpoints {
+    /// What the environment and the profile files say, in AWS's order: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, the profile's `services`,
+    /// `AWS_ENDPOINT_URL`, the profile's `endpoint_url`; else AWS's own.
+    pub fn of(config: &SdkConfig) -> Self {
+        let ours = || {
+            let key = ServiceConfigKey::builder()
+                .service_id("Bedrock Runtime")
+                .env("AWS_ENDPOINT_URL")
+                .profile("endpoint_url");
+            config.service_config()?.load_config(key.build().ok()?)
+        };
+        let everyones = || config.endpoint_url().map(String::from);
+        // What a program sets goes before everything that it is merely surrounded by.
+        let is_set = config.get_origin("endpoint_url").is_client_config();
+        let url = if is_set { everyones() } else { ours().or_else(everyones) };
+        url.map_or_else(
+            || Self::Public {
+                fips: config.use_fips().unwrap_or_default(),
+                dual_stack: config.use_dual_stack().unwrap_or_default(),
+            },
+            Self::At,
+        )
+    }
+
+    /// `None` if it is no address.
+    pub(crate) fn of_region(&self, region: &str) -> Option<Url> {
+        match self {
+            Self::At(url) => Url::parse(url).ok(),
+            Self::Public { fips, dual_stack } => {
+                Url::parse(&public(region, *fips, *dual_stack)).ok()
+            }
+        }
+        .filter(|url| url.has_host() && !url.cannot_be_a_base())
+    }
+}
+
+fn public(region: &str, fips: bool, dual_stack: bool) -> String {
+    let service = if fips { "bedrock-runtime-fips" } else { "bedrock-runtime" };
+    let of = |prefix: &str| region.starts_with(prefix);
+    let (plain, dual) = PARTITIONS
+        .iter()
+        .find_map(|(prefix, plain, dual)| of(prefix).then_some((*plain, *dual)))
+        .unwrap_or_default();
+    let suffix = if dual_stack { dual } else { plain };
+    format!("https://{service}.{region}.{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_bedrock::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+
+    async fn says_the_sdk(region: &str, fips: bool, dual_stack: bool) -> String {
+        let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
+        let resolver = DefaultResolver::new();
+        let endpoint =
+            ResolveEndpoint::resolve_endpoint(&resolver, &params.build().unwrap()).await.unwrap();
+        // It knows the control plane only, whose hosts differ in the service's name.
+        endpoint.url().replacen("https://bedrock", "https://bedrock-runtime", 1)
+    }
+
+    #[tokio::test]
+    async fn every_partition_has_the_hosts_that_the_sdk_gives_it() {
+        for region in [
+            "us-east-1",
+            "eu-central-2",
+            "mx-central-1",
+            "us-gov-west-1",
+            "cn-north-1",
+            "cn-northwest-1",
+            "eusc-de-east-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "us-isof-south-1",
+            "eu-isoe-west-1",
+            "xx-new-1",
+        ] {
+            for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
+                let ours = public(region, fips, dual_stack);
+                assert_eq!(ours, says_the_sdk(region, fips, dual_stack).await);
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_endpoint_stands_for_all_regions() {
+        let config = SdkConfig::builder().endpoint_url("http://localhost:4000/bedrock").build();
+        let endpoints = Endpoints::of(&config);
+        for region in ["us-east-1", "cn-north-1"] {
+            assert_eq!(
+                endpoints.of_region(region).unwrap().as_str(),
+                "http://localhost:4000/bedrock"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_leads_nowhere() {
+        for text in ["", "bedrock", "mailto:a@b", "/model"] {
+            assert_eq!(Endpoints::At(text.into()).of_region("us-east-1"), None, "{text}");
+        }
+        let public = Endpoints::Public { fips: false, dual_stack: false };
+        assert_eq!(public.of_region("us east 1"), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! Why a request has no answer.
+
+use crate::Complaint;
+use aws_credential_types::provider::error::{CredentialsError, TokenError};
+use std::time::Duration;
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Failure {
+    /// No credentials were found anywhere.
+    #[error("no AWS credentials were found")]
+    NoCredentials,
+    /// There are credentials, but they could not be fetched: a role, a profile, an SSO session.
+    #[error("the AWS credentials could not be loaded")]
+    LostCredentials,
+    /// AWS did not answer in time.
+    #[error("AWS did not answer in time")]
+    Timeout,
+    /// No connection to AWS, or it broke before the answer began.
+    #[error("AWS cannot be reached")]
+    Unreachable,
+    /// AWS said it.
+    #[error(transparent)]
+    Said(Complaint),
+}
+
+impl Failure {
+    /// Whether the same request may succeed in a moment (bedrock.md §1.5).
+    pub fn is_worth_a_retry(&self) -> bool {
+        match self {
+            Self::NoCredentials | Self::LostCredentials => false,
+            Self::Timeout | Self::Unreachable => true,
+            Self::Said(complaint) => complaint.is_worth_a_retry(),
+        }
+    }
+
+    /// Whether it is who we are that AWS refuses, rather than what we ask.
+    pub fn is_about_credentials(&self) -> bool {
+        match self {
+            Self::NoCredentials | Self::LostCredentials => true,
+            Self::Timeout | Self::Unreachable => false,
+            Self::Said(complaint) => complaint.is_about_credentials(),
+        }
+    }
+
+    /// When AWS says that it is worth to try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Said(complaint) => complaint.retry_after,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn of_connection(error: &reqwest::Error) -> Self {
+        if error.is_timeout() { Self::Timeout } else { Self::Unreachable }
+    }
+}
+
+impl From<&CredentialsError> for Failure {
+    fn from(error: &CredentialsError) -> Self {
+        match error {
+            CredentialsError::CredentialsNotLoaded(_) | CredentialsError::ProviderTimedOut(_) => {
+                Self::NoCredentials
+            }
+            _ => Self::LostCredentials,
+        }
+    }
+}
+
+impl From<&TokenError> for Failure {
+    fn from(error: &TokenError) -> Self {
+        match error {
+            TokenError::TokenNotLoaded(_) | TokenError::ProviderTimedOut(_) => Self::NoCredentials,
+            _ => Self::LostCredentials,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_worth_a_retry() {
+        let said = |code: &str, message: &str, status| {
+            Failure::Said(Complaint::in_stream(code, message, status))
+        };
+        for (failure, worth) in [
+            (said("ThrottlingException", "Too many requests", 429), true),
+            (said("ThrottlingException", "Too many tokens per day", 429), false),
+            (said("", "", 429), true),
+            (said("ModelNotReadyException", "", 429), true),
+            (said("InternalServerException", "", 500), true),
+            (said("ServiceUnavailableException", "", 503), true),
+            (said("", "", 502), true),
+            (said("SomethingNewException", "", 500), true),
+            (said("SomethingNewException", "", 418), false),
+            (said("ValidationException", "", 400), false),
+            (said("AccessDeniedException", "", 403), false),
+            (said("ExpiredTokenException", "", 403), false),
+            (said("ResourceNotFoundException", "", 404), false),
+            (said("ModelTimeoutException", "", 408), false),
+            (said("ModelErrorException", "", 424), false),
+            (said("ServiceQuotaExceededException", "", 400), false),
+            (said("", "", 301), false),
+            (Failure::Unreachable, true),
+            (Failure::Timeout, true),
+            (Failure::NoCredentials, false),
+            (Failure::LostCredentials, false),
+        ] {
+            assert_eq!(failure.is_worth_a_retry(), worth, "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A request as it leaves: its path, its headers, and who it is from (bedrock.md §2.1, §2.2).
+
+use crate::{
+    Failure,
+    identity::{Key, Proof},
+};
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign},
+    sign::v4::SigningParams,
+};
+use aws_smithy_runtime_api::client::identity::Identity;
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::{fmt, time::SystemTime};
+use url::Url;
+use uuid::Uuid;
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// Where it goes, as in `us-east-1`.
+    pub region: &'a str,
+    /// What it asks, and of which model.
+    pub operation: Operation<'a>,
+    /// JSON, but for models that take something else.
+    pub body: Bytes,
+    /// Besides those that every request has. They are signed.
+    pub headers: HeaderMap,
+    /// Which of the caller's attempts this is.
+    pub attempt: Attempt,
+}
+
+/// What is asked, and of which model: its id, or the ARN of a model or a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation<'a> {
+    /// A whole answer, in Bedrock's own words.
+    Converse(&'a str),
+    /// The same as events.
+    ConverseStream(&'a str),
+    /// A whole answer, in the model's own words.
+    Invoke(&'a str),
+    /// The same as events.
+    InvokeStream(&'a str),
+    /// How many tokens a request would be.
+    CountTokens(&'a str),
+    /// What a guardrail says to a text.
+    ApplyGuardrail {
+        /// Its id or ARN.
+        guardrail: &'a str,
+        /// A number, or `DRAFT`.
+        version: &'a str,
+    },
+}
+
+/// Which attempt of how many this is, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which one.
+    pub number: u32,
+    /// How many there may be.
+    pub max: u32,
+}
+
+/// What AWS leaves as it is within a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const ATTEMPT: HeaderName = HeaderName::from_static("amz-sdk-request");
+const INVOCATION: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
+
+impl Request<'_> {
+    /// The request as it goes to this endpoint, proven by this key.
+    pub(crate) fn signed(
+        self,
+        endpoint: &Url,
+        key: &Key,
+        now: SystemTime,
+    ) -> Result<reqwest::Request, Failure> {
+        let mut url = endpoint.clone();
+        url.set_path(&format!("{}{}", endpoint.path().trim_end_matches('/'), self.operation));
+        let mut headers = self.headers;
+        headers.entry(CONTENT_TYPE).or_insert(JSON);
+        match &key.proof {
+            Proof::Bearer(token) => {
+                headers.insert(AUTHORIZATION, token.clone());
+            }
+            Proof::Signature(identity) => {
+                let signature = signature(&headers, &url, &self.body, self.region, identity, now);
+                for header in signature.ok_or(Failure::LostCredentials)?.into_parts().0 {
+                    let mut value = text(header.value())?;
+                    value.set_sensitive(header.sensitive());
+                    headers.insert(header.name(), value);
+                }
+            }
+        }
+        headers.insert(INVOCATION, text(Uuid::new_v4())?);
+        headers.insert(ATTEMPT, text(self.attempt)?);
+        let mut request = reqwest::Request::new(Method::POST, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(self.body.into());
+        Ok(request)
+    }
+}
+
+/// The headers that sign these ones and the body. It fails only for credentials that cannot be right.
+fn signature(
+    headers: &HeaderMap,
+    url: &Url,
+    body: &[u8],
+    region: &str,
+    identity: &Identity,
+    now: SystemTime,
+) -> Option<SigningInstructions> {
+    // The service's name is the same in both of Bedrock's APIs.
+    let params = SigningParams::builder()
+        .identity(identity)
+        .region(region)
+        .name("bedrock")
+        .time(now)
+        .settings(SigningSettings::default())
+        .build();
+    let signed =
+        headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let body = SignableBody::Bytes(body);
+    let request = SignableRequest::new("POST", url.as_str(), signed, body).ok()?;
+    sign(request, &params.ok()?.into()).ok().map(|output| output.into_parts().0)
+}
+
+fn text(value: impl fmt::Display) -> Result<HeaderValue, Failure> {
+    HeaderValue::try_from(value.to_string()).map_err(|_| Failure::LostCredentials)
+}
+
+impl fmt::Display for Operation<'_> {
+    /// The path.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let segment = |text| utf8_percent_encode(text, SEGMENT);
+        match *self {
+            Self::Converse(model) => write!(f, "/model/{}/converse", segment(model)),
+            Self::ConverseStream(model) => write!(f, "/model/{}/converse-stream", segment(model)),
+            Self::Invoke(model) => write!(f, "/model/{}/invoke", segment(model)),
+            Self::InvokeStream(model) => {
+                write!(f, "/model/{}/invoke-with-response-stream", segment(model))
+            }
+            Self::CountTokens(model) => write!(f, "/model/{}/count-tokens", segment(model)),
+            Self::ApplyGuardrail { guardrail, version } => {
+                write!(f, "/guardrail/{}/version/{}/apply", segment(guardrail), segment(version))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Attempt {
+    /// As the AWS SDKs tell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempt={}; max={}", self.number, self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_operation_has_its_path() {
+        for (operation, path) in [
+            (
+                Operation::Converse("amazon.nova-lite-v1:0"),
+                "/model/amazon.nova-lite-v1%3A0/converse",
+            ),
+            (Operation::ConverseStream("m_~.-"), "/model/m_~.-/converse-stream"),
+            (Operation::Invoke("a b"), "/model/a%20b/invoke"),
+            (Operation::InvokeStream("m"), "/model/m/invoke-with-response-stream"),
+            (Operation::CountTokens("arn:a/b"), "/model/arn%3Aa%2Fb/count-tokens"),
+            (
+                Operation::ApplyGuardrail { guardrail: "arn:g/1", version: "DRAFT" },
+                "/guardrail/arn%3Ag%2F1/version/DRAFT/apply",
+            ),
+        ] {
+            assert_eq!(operation.to_string(), path);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! An answer whose headers are there.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, response::Parts};
+use http_body::Body as _;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// An answer whose headers are there. Dropping it closes its connection.
+#[derive(Debug)]
+pub struct Response {
+    head: Parts,
+    body: Body,
+}
+
+/// An answer's bytes as they come. Dropping them before they end closes the connection, which is the cancel.
+#[derive(Debug)]
+pub struct Body(reqwest::Body);
+
+/// Why there are no more bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// The connection broke.
+    #[error("the connection was cut")]
+    Cut,
+    /// There are more than were wanted.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+impl Response {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.head.status.as_u16()
+    }
+
+    /// What AWS calls this answer; its support asks for it.
+    pub fn request_id(&self) -> Option<&str> {
+        self.header("x-amzn-requestid")
+    }
+
+    /// The value of this header, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// The bytes that follow.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        self.head.status.is_success()
+    }
+}
+
+impl From<reqwest::Response> for Response {
+    fn from(response: reqwest::Response) -> Self {
+        let (head, body) = http::Response::<reqwest::Body>::from(response).into_parts();
+        Self { head, body: Body(body) }
+    }
+}
+
+impl Body {
+    /// All bytes, unless there are more than so many.
+    pub async fn whole(mut self, limit: usize) -> Result<Bytes, BodyError> {
+        let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
+        let mut whole = BytesMut::from(first);
+        while whole.len() <= limit {
+            match self.next().await.transpose()? {
+                Some(bytes) => whole.extend_from_slice(&bytes),
+                None => return Ok(whole.freeze()),
+            }
+        }
+        Err(BodyError::TooLong(limit))
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let body = self.get_mut();
+        loop {
+            let frame = match ready!(Pin::new(&mut body.0).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) => return Poll::Ready(Some(Err(BodyError::Cut))),
+                None => return Poll::Ready(None),
+            };
+            // Trailers say nothing here.
+            if let Ok(bytes) = frame.into_data() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The runtime against a Bedrock on loopback that checks every request.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod bodies;
+mod complaints;
+mod credentials;
+mod requests;
+mod support;
