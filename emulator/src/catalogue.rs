@@ -174,6 +174,11 @@ impl Model {
         self.inference.iter().any(|kind| kind == "ON_DEMAND")
     }
 
+    /// Whether it reads a modality such as `VIDEO`.
+    pub(crate) fn reads(&self, modality: &str) -> bool {
+        self.input.iter().any(|kind| kind == modality)
+    }
+
     pub(crate) fn arn(&self, region: &str) -> String {
         format!("arn:aws:bedrock:{region}::foundation-model/{}", self.id)
     }

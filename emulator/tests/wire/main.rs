@@ -4,6 +4,7 @@
 
 mod auth;
 mod client;
+mod families;
 mod lifetime;
 mod mishaps;
 mod record;
