@@ -4,11 +4,13 @@ use crate::auth::Keyring;
 use crate::call::Call;
 use crate::catalogue::{Catalogue, Model};
 use crate::fault::Fault;
+use crate::prompt_cache::{Cached, PromptCache};
 use crate::record::Journal;
 use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::script::{self, Playbook, Script};
 use crate::socket::Census;
+use serde_json::Value;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -23,6 +25,7 @@ pub(crate) struct Account {
     pub(crate) keyring: Mutex<Keyring>,
     pub(crate) models: Mutex<Playbook>,
     pub(crate) regions: Mutex<Playbook>,
+    pub(crate) prompts: Mutex<PromptCache>,
 }
 
 impl Account {
@@ -33,6 +36,11 @@ impl Account {
     /// What is to be done with a call to this model, by the name it was called: the next script, or the demo.
     pub(crate) fn script_for_model(&self, model: &Model, name: &str) -> Script {
         locked(&self.models).next(&[name, &model.id]).unwrap_or_else(Script::demo)
+    }
+
+    /// What the prompt cache makes of a call's prompt.
+    pub(crate) fn cached(&self, call: &Call, model: &Model, body: &Value) -> Option<Cached> {
+        locked(&self.prompts).read(&call.region, model, body)
     }
 
     /// What is to be done with a control-plane call to this region.

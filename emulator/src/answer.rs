@@ -1,9 +1,10 @@
 //! What a model answers: blocks of text, reasoning and tool calls, cut into the deltas it streams them in.
 
 use crate::event::{Event, Events};
+use crate::prompt_cache::Cached;
 use crate::usage::Usage;
 use futures_util::{StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// A model's whole answer, built block by block.
@@ -11,7 +12,8 @@ use std::time::Duration;
 pub struct Answer {
     blocks: Vec<Block>,
     stop: Option<String>,
-    usage: Usage,
+    usage: Option<Usage>,
+    metadata: Map<String, Value>,
     interleaved: bool,
     response_fields: Option<Value>,
 }
@@ -38,6 +40,19 @@ impl Answer {
     #[must_use]
     pub fn text<T: Into<String>>(self, deltas: impl IntoIterator<Item = T>) -> Self {
         let deltas = deltas.into_iter().map(|delta| json!({ "text": delta.into() })).collect();
+        self.block(None, deltas)
+    }
+
+    /// Adds a text block that names its sources, each a `Citation` of Converse, told after the text.
+    #[must_use]
+    pub fn cited<T: Into<String>>(
+        self,
+        deltas: impl IntoIterator<Item = T>,
+        citations: impl IntoIterator<Item = Value>,
+    ) -> Self {
+        let text = deltas.into_iter().map(|delta| json!({ "text": delta.into() }));
+        let citations = citations.into_iter().map(|citation| json!({ "citation": citation }));
+        let deltas = text.chain(citations).collect();
         self.block(None, deltas)
     }
 
@@ -98,10 +113,19 @@ impl Answer {
         Self { stop: Some(reason.to_owned()), ..self }
     }
 
-    /// Costs this much.
+    /// Costs this much. Without it: little, and what the prompt cache makes of the call's cache points.
     #[must_use]
     pub fn usage(self, usage: Usage) -> Self {
-        Self { usage, ..self }
+        Self { usage: Some(usage), ..self }
+    }
+
+    /// Tells this besides the usage: a guardrail's `trace`, the `serviceTier`, the `performanceConfig`.
+    ///
+    /// The last two repeat the call's own unless they are told here.
+    #[must_use]
+    pub fn metadata(mut self, name: &str, value: Value) -> Self {
+        self.metadata.insert(name.to_owned(), value);
+        self
     }
 
     /// Adds `additionalModelResponseFields`.
@@ -113,6 +137,21 @@ impl Answer {
     fn block(mut self, start: Option<Value>, deltas: Vec<Value>) -> Self {
         let index = self.blocks.last().map_or(0, |block| block.index + 1);
         self.blocks.push(Block { index, start, deltas });
+        self
+    }
+
+    /// The same, at the price the prompt cache makes unless one was given.
+    pub(crate) fn cached(self, cached: Option<Cached>) -> Self {
+        Self { usage: Some(self.usage.unwrap_or_else(|| Usage::default().cached(cached))), ..self }
+    }
+
+    /// The same, told in the tier and at the latency that were asked for.
+    pub(crate) fn echoing(mut self, body: &Value) -> Self {
+        for name in ["serviceTier", "performanceConfig"] {
+            if let Some(asked) = body.get(name) {
+                self.metadata.entry(name).or_insert_with(|| asked.clone());
+            }
+        }
         self
     }
 
@@ -132,7 +171,11 @@ impl Answer {
         if let Some(fields) = &self.response_fields {
             stop["additionalModelResponseFields"] = fields.clone();
         }
-        let metadata = json!({ "usage": self.usage.wire(), "metrics": { "latencyMs": 42 } });
+        let usage = self.usage.unwrap_or_default().wire();
+        let mut metadata = json!({ "usage": usage, "metrics": { "latencyMs": 42 } });
+        for (name, value) in &self.metadata {
+            metadata[name] = value.clone();
+        }
         let mut events = vec![Event::new("messageStart", json!({ "role": "assistant" }))];
         events.extend(if self.interleaved { woven(&self.blocks) } else { in_order(&self.blocks) });
         events.extend([Event::new("messageStop", stop), Event::new("metadata", metadata)]);

@@ -83,6 +83,11 @@ static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| {
     Catalogue::from_json(include_str!("../catalogue.json")).expect("catalogue.json is a catalogue")
 });
 
+static EVERY: LazyLock<Catalogue> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
+    Catalogue::from_json(include_str!("../every.json")).expect("every.json is a catalogue")
+});
+
 impl Default for Catalogue {
     /// Some thirty models over `us-east-1` and `us-west-2`, and their profiles.
     fn default() -> Self {
@@ -94,6 +99,14 @@ impl Catalogue {
     /// Reads a catalogue written as the crate's own `catalogue.json` is.
     pub fn from_json(text: &str) -> serde_json::Result<Self> {
         serde_json::from_str(text)
+    }
+
+    /// Every chat model there is, each on demand wherever it can be, and a `us.` profile for each.
+    ///
+    /// What a model can do is what bedrock.md §1B and its Appendix A say. Where both are silent it cannot, but that
+    /// Pixtral sees.
+    pub fn every() -> Self {
+        EVERY.clone()
     }
 
     /// The model of this base id, in whatever region.
@@ -161,6 +174,11 @@ impl Model {
         self.inference.iter().any(|kind| kind == "ON_DEMAND")
     }
 
+    /// Whether it reads a modality such as `VIDEO`.
+    pub(crate) fn reads(&self, modality: &str) -> bool {
+        self.input.iter().any(|kind| kind == modality)
+    }
+
     pub(crate) fn arn(&self, region: &str) -> String {
         format!("arn:aws:bedrock:{region}::foundation-model/{}", self.id)
     }
@@ -182,6 +200,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     fn called(region: &str, name: &str) -> Result<String, String> {
         let catalogue = Catalogue::default();
@@ -217,6 +236,46 @@ mod tests {
                 called("us-east-1", name).unwrap_err(),
                 "The provided model identifier is invalid.",
                 "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_chat_model_is_there_once_and_behind_each_profile_stands_one() {
+        let catalogue = Catalogue::every();
+        let mut ids = HashSet::new();
+        for id in catalogue.models.iter().map(|model| &model.id) {
+            assert!(ids.insert(id), "{id}");
+            assert!(catalogue.profile("us-west-2", &format!("us.{id}")).is_some(), "{id}");
+        }
+        for profile in &catalogue.profiles {
+            assert!(ids.contains(&profile.model), "{}", profile.id);
+            assert!(!ids.contains(&profile.id), "{}", profile.id);
+        }
+        assert!(ids.len() > 120, "{}", ids.len());
+    }
+
+    #[test]
+    fn of_every_chat_model_one_alone_is_reached_by_its_profiles_only() {
+        let catalogue = Catalogue::every();
+        let not_on_demand: Vec<_> = catalogue
+            .models
+            .iter()
+            .filter(|model| !model.on_demand())
+            .map(|model| &model.id)
+            .collect();
+        assert_eq!(not_on_demand, ["deepseek.r1-v1:0"]);
+    }
+
+    #[test]
+    fn what_a_model_can_do_is_written_in_known_letters() {
+        for model in Catalogue::every().models.iter().chain(&Catalogue::default().models) {
+            assert!(model.can.chars().all(|letter| "TCYVPKRAJ".contains(letter)), "{}", model.id);
+            assert_eq!(
+                model.can('V'),
+                model.input.iter().any(|kind| kind == "IMAGE") && !model.can.is_empty(),
+                "{}",
+                model.id
             );
         }
     }

@@ -65,6 +65,7 @@ struct Block {
     reasoning: Option<String>,
     signature: Option<String>,
     redacted: Vec<u8>,
+    citations: Vec<Value>,
 }
 
 impl Block {
@@ -77,6 +78,7 @@ impl Block {
         let reasoning = &delta["reasoningContent"];
         self.text += &text(&delta["text"]);
         self.text += &text(&delta["toolUse"]["input"]);
+        self.citations.extend(delta.get("citation").cloned());
         if reasoning["text"].is_string() {
             *self.reasoning.get_or_insert_default() += &text(&reasoning["text"]);
         }
@@ -98,6 +100,10 @@ impl Block {
         if !self.redacted.is_empty() {
             return json!({ "reasoningContent": { "redactedContent": base64::encode(self.redacted) } });
         }
+        if !self.citations.is_empty() {
+            let content = [json!({ "text": self.text })];
+            return json!({ "citationsContent": { "content": content, "citations": self.citations } });
+        }
         let Some(reasoning) = self.reasoning else { return json!({ "text": self.text }) };
         let mut reasoning = json!({ "text": reasoning });
         if let Some(signature) = self.signature {
@@ -112,6 +118,20 @@ mod tests {
     use super::*;
     use crate::answer::Answer;
     use std::time::Duration;
+
+    #[tokio::test]
+    async fn citations_fold_with_the_text_they_are_of() {
+        let citation = json!({ "title": "Atlas", "location": { "documentPage": { "documentIndex": 0, "start": 3, "end": 4 } } });
+        let answer = Answer::says(["It is "]).cited(["in ", "Lima."], [citation.clone()]);
+        let whole = fold(answer.stream(Duration::ZERO)).await.unwrap();
+        assert_eq!(
+            whole["output"]["message"]["content"],
+            json!([
+                { "text": "It is " },
+                { "citationsContent": { "content": [{ "text": "in Lima." }], "citations": [citation] } },
+            ])
+        );
+    }
 
     #[tokio::test]
     async fn deltas_fold_into_the_blocks_they_came_from() {

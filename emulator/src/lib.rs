@@ -38,6 +38,7 @@ mod frame;
 mod invoke;
 mod operation;
 mod play;
+mod prompt_cache;
 mod record;
 mod relay;
 mod reply;
@@ -218,6 +219,7 @@ impl Options {
             keyring: keyring.into(),
             models: Default::default(),
             regions: Default::default(),
+            prompts: Default::default(),
         }
     }
 }

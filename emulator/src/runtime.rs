@@ -52,14 +52,16 @@ async fn events(
     body: &Value,
     script: &Script,
 ) -> Result<Events, Fault> {
-    let pace = script.pace.unwrap_or(account.pace);
+    let cached = account.cached(call, model, body);
     if let script::Reply::Answer(answer) = &script.reply {
-        return Ok(answer.clone().stream(script.pace.unwrap_or_default()));
+        let answer = answer.clone().cached(cached).echoing(body);
+        return Ok(answer.stream(script.pace.unwrap_or_default()));
     }
-    match &account.relay {
-        Some(relay) => relay.ask(model, body).await,
-        None => Ok(demo::answer(model, &call.region, body).stream(pace)),
+    if let Some(relay) = &account.relay {
+        return relay.ask(model, body).await;
     }
+    let answer = demo::answer(model, &call.region, body, cached).echoing(body);
+    Ok(answer.stream(script.pace.unwrap_or(account.pace)))
 }
 
 // `Converse` answers whole, so a mishap anywhere in the answer is one of the whole.

@@ -1,5 +1,6 @@
 //! What a call costs, in tokens.
 
+use crate::prompt_cache::Cached;
 use serde_json::{Value, json};
 
 /// What a call has cost, in tokens.
@@ -22,6 +23,12 @@ impl Default for Usage {
 }
 
 impl Usage {
+    /// The same, its input split as the prompt cache has split it.
+    pub(crate) fn cached(self, cached: Option<Cached>) -> Self {
+        let Some(Cached { read, written, rest }) = cached else { return self };
+        Self { input: rest, cache_read: Some(read), cache_write: Some(written), ..self }
+    }
+
     pub(crate) fn wire(self) -> Value {
         let (read, write) = (self.cache_read.unwrap_or(0), self.cache_write.unwrap_or(0));
         let mut usage = json!({

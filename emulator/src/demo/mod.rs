@@ -5,8 +5,8 @@ mod plausible;
 mod task;
 
 use crate::answer::Answer;
-use crate::body::messages;
 use crate::catalogue::Model;
+use crate::prompt_cache::Cached;
 use crate::tokens;
 use crate::usage::Usage;
 use ask::Ask;
@@ -18,7 +18,7 @@ const CHARS_PER_TOKEN: usize = 4;
 const FRAGMENT: usize = 12;
 
 /// A short friendly answer to a `Converse` body.
-pub(crate) fn answer(model: &Model, region: &str, body: &Value) -> Answer {
+pub(crate) fn answer(model: &Model, region: &str, body: &Value, cached: Option<Cached>) -> Answer {
     let ask = Ask::new(body);
     let thoughts = thinks(model, &ask).then(|| thoughts(&ask));
     let start = thoughts.as_deref().map_or_else(Answer::new, |thoughts| {
@@ -27,10 +27,12 @@ pub(crate) fn answer(model: &Model, region: &str, body: &Value) -> Answer {
     if let Some(tool) = ask.wanted_tool() {
         let input = plausible::value(&tool["inputSchema"]["json"], ask.text()).to_string();
         let name = tool["name"].as_str().unwrap_or_default();
-        return start.tool(&tool_use_id(), name, fragments(&input)).usage(usage(body, &input));
+        return start
+            .tool(&tool_use_id(), name, fragments(&input))
+            .usage(usage(body, &input, cached));
     }
     let (text, stop) = limited(&reply(model, region, &ask), body);
-    start.text(words(&text)).stop(stop).usage(usage(body, &text))
+    start.text(words(&text)).stop(stop).usage(usage(body, &text, cached))
 }
 
 fn reply(model: &Model, region: &str, ask: &Ask<'_>) -> String {
@@ -113,29 +115,12 @@ fn fragments(json: &str) -> Vec<String> {
     letters.chunks(FRAGMENT).map(|part| part.iter().collect()).collect()
 }
 
-/// Plausible counts. With cache points, all before the last turn comes from the cache and the rest goes into it.
-fn usage(body: &Value, said: &str) -> Usage {
+/// Plausible counts.
+fn usage(body: &Value, said: &str, cached: Option<Cached>) -> Usage {
     let output = tokens::of(&Value::from(said)).max(1);
-    let Some((last, before)) = messages(body).split_last() else {
-        return Usage { output, ..Usage::default() };
-    };
-    let fixed = tokens::of(&body["system"]) + tokens::of(&body["toolConfig"]);
-    let (old, new) = (fixed + before.iter().map(tokens::of).sum::<u64>(), tokens::of(last));
-    if !has_cache_point(body) {
-        return Usage { input: old + new, output, cache_read: None, cache_write: None };
-    }
-    let (read, write) = if before.is_empty() { (0, old) } else { (old, 0) };
-    Usage { input: new, output, cache_read: Some(read), cache_write: Some(write) }
-}
-
-fn has_cache_point(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => {
-            fields.contains_key("cachePoint") || fields.values().any(has_cache_point)
-        }
-        Value::Array(items) => items.iter().any(has_cache_point),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
+    let parts = [&body["system"], &body["toolConfig"], &body["messages"]];
+    let input = parts.into_iter().map(tokens::of).sum();
+    Usage { input, output, cache_read: None, cache_write: None }.cached(cached)
 }
 
 #[cfg(test)]
@@ -148,7 +133,7 @@ mod tests {
 
     async fn asked(model: &str, body: Value) -> Value {
         let catalogue = Catalogue::default();
-        let answer = answer(catalogue.model(model).unwrap(), "us-west-2", &body);
+        let answer = answer(catalogue.model(model).unwrap(), "us-west-2", &body, None);
         fold(answer.stream(Duration::ZERO)).await.unwrap()
     }
 
@@ -222,16 +207,5 @@ mod tests {
                 &answer["output"]["message"]["content"][0]["reasoningContent"]["reasoningText"];
             assert_eq!(reasoning.get("signature").is_some(), signed, "{answer}");
         }
-    }
-
-    #[test]
-    fn cache_points_are_written_first_and_read_after() {
-        let point = json!({ "cachePoint": { "type": "default" } });
-        let mut body = with(says("hi"), "system", json!([{ "text": "x".repeat(400) }, point]));
-        assert_eq!(usage(&body, "ok").cache_write, Some(102));
-        let turns = body["messages"].as_array_mut().unwrap();
-        turns.push(json!({ "role": "assistant", "content": [{ "text": "ok" }] }));
-        turns.push(json!({ "role": "user", "content": [{ "text": "and?" }] }));
-        assert!(usage(&body, "ok").cache_read > Some(100));
     }
 }

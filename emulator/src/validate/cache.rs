@@ -35,7 +35,29 @@ pub(super) fn points(model: &Model, body: &Value) -> Result<(), Fault> {
     if points.iter().any(|point| point["ttl"] == "1h") && !FAMILIES.hour_cache.has(model) {
         return Err(Fault::validation("This model doesn't support the cachePoint.ttl value 1h."));
     }
+    if points.iter().any(|point| !point["ttl"].is_null()) && FAMILIES.no_cache_ttl.has(model) {
+        return Err(Fault::validation("This model doesn't support the cachePoint.ttl field."));
+    }
     lists.iter().try_for_each(|(path, blocks)| after_something(path, blocks))
+}
+
+/// Whether what is kept longer stands before what is kept shorter: tools, then system, then messages.
+pub(super) fn lifetimes(_model: &Model, body: &Value) -> Result<(), Fault> {
+    let lists = lists(body);
+    let points = lists
+        .iter()
+        .flat_map(|(path, blocks)| {
+            blocks.iter().enumerate().map(move |(at, block)| (path, at, block))
+        })
+        .filter(|(_, _, block)| block.get("cachePoint").is_some());
+    let long = |block: &Value| block["cachePoint"]["ttl"] == "1h";
+    match points.skip_while(|(_, _, block)| long(block)).find(|(_, _, block)| long(block)) {
+        None => Ok(()),
+        Some((path, at, _)) => Err(by_model(format!(
+            "{path}.{at}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control \
+             block. Note that blocks are processed in the following order: `tools`, `system`, `messages`."
+        ))),
+    }
 }
 
 /// All lists a cache point may stand in.

@@ -43,16 +43,50 @@ pub(super) struct Families {
     pub(super) effort_xhigh: Family,
     /// Cannot be made to call a tool.
     pub(super) no_forced_tool: Family,
+    /// Cannot be made to call a certain tool.
+    pub(super) no_named_tool: Family,
     /// Calls tools only when it does not stream.
     pub(super) no_tool_streaming: Family,
     /// Caches no tools.
     pub(super) no_tool_cache: Family,
+    /// Caches for as long as it likes.
+    pub(super) no_cache_ttl: Family,
+    /// Has the system tool `nova_grounding`.
+    pub(super) grounding: Family,
+    /// Takes no look-around in the patterns of a tool's schema.
+    pub(super) no_look_around: Family,
+    /// Takes media in the results of tools.
+    pub(super) media_in_results: Family,
+    /// Takes this much of media in all.
+    pub(super) twenty_five_megabytes: Family,
+    /// Writes sixteen tokens at least.
+    pub(super) sixteen_tokens: Family,
+    /// Takes no stop sequences.
+    pub(super) no_stop_sequences: Family,
+    /// Takes no samplers while it reasons.
+    pub(super) samples_or_reasons: Family,
+    /// Reasons unless it is told not to.
+    pub(super) reasons_unasked: Family,
+    /// Cannot be told not to reason.
+    pub(super) reasons_always: Family,
+    /// Falls over penalties.
+    pub(super) no_penalties: Family,
+    /// Takes the efforts `low`, `medium` and `high` alone.
+    pub(super) low_medium_high: Family,
+    /// Reasons, but does not want to see it again.
+    pub(super) no_reasoning_back: Family,
+    /// Can be told to call one tool at a time.
+    pub(super) serial_tools: Family,
+    /// Takes an effort when the beta for it is named.
+    pub(super) effort_by_beta: Family,
     /// Takes `strict` tools.
     pub(super) strict_tools: Family,
     /// Takes system turns amid the conversation.
     pub(super) system_turns: Family,
     /// Caches for an hour.
     pub(super) hour_cache: Family,
+    /// The betas Claude knows.
+    pub(super) betas: Vec<String>,
     /// Takes these `additionalModelRequestFields` and no others.
     pub(super) known_fields: BTreeMap<String, Vec<String>>,
 }
@@ -71,6 +105,10 @@ impl Families {
             .find(|(beginning, _)| model.id.starts_with(*beginning))
             .map(|(_, fields)| fields.as_slice())
     }
+}
+
+pub(super) fn is_claude(model: &Model) -> bool {
+    model.id.starts_with("anthropic.claude")
 }
 
 /// Whether one can talk with the model at all.
@@ -107,6 +145,46 @@ mod tests {
             |id: &str| FAMILIES.fields_of(catalogue.model(id).unwrap()).map(<[String]>::len);
         assert_eq!(fields("amazon.nova-2-lite-v1:0"), Some(2));
         assert_eq!(fields("amazon.nova-lite-v1:0"), Some(1));
-        assert_eq!(fields("qwen.qwen3-32b-v1:0"), None);
+        assert_eq!(fields("cohere.command-r-v1:0"), Some(1));
+        assert_eq!(fields("cohere.embed-english-v3"), None);
+    }
+
+    #[test]
+    fn the_additional_fields_of_every_chat_model_are_known() {
+        for model in
+            Catalogue::every().models.iter().filter(|model| chats(model, &Value::Null).is_ok())
+        {
+            assert!(FAMILIES.fields_of(model).is_some(), "{}", model.id);
+        }
+    }
+
+    #[test]
+    fn no_claude_is_without_a_way_to_think_or_to_be_sampled() {
+        let freely = ["3-", "instant", "v1", "v2", "sonnet-4-2025", "opus-4-2025"]
+            .map(|old| format!("anthropic.claude-{old}"));
+        for model in Catalogue::every().models.iter().filter(|model| is_claude(model)) {
+            let thinks =
+                FAMILIES.budget_thinking.has(model) || FAMILIES.adaptive_thinking.has(model);
+            assert_eq!(thinks, model.can('R'), "{}", model.id);
+            let bound = FAMILIES.one_sampler.has(model) || FAMILIES.no_sampler.has(model);
+            assert_ne!(bound, freely.iter().any(|old| model.id.starts_with(old)), "{}", model.id);
+        }
+    }
+
+    #[test]
+    fn every_beginning_is_that_of_a_model() {
+        let (every, default) = (Catalogue::every(), Catalogue::default());
+        let rules: Value = serde_json::from_str(include_str!("families.json")).unwrap();
+        let families = rules.as_object().unwrap().iter().filter(|(name, _)| *name != "betas");
+        for (rule, family) in families {
+            let listed = list(family).iter().filter_map(Value::as_str);
+            let beginnings = listed.chain(
+                family.as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str)),
+            );
+            for beginning in beginnings {
+                let mut ids = every.models.iter().chain(&default.models).map(|model| &model.id);
+                assert!(ids.any(|id| id.starts_with(beginning)), "{rule}: {beginning}");
+            }
+        }
     }
 }

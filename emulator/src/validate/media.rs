@@ -1,7 +1,8 @@
-//! Pictures and documents: who may send them, how many, how big, and that they are what they say.
+//! Pictures and documents: how many, how big, and that they are what they say.
 
-use super::block::{self, Block};
+use super::block;
 use super::by_model;
+use super::family::FAMILIES;
 use crate::body::{list, messages};
 use crate::catalogue::Model;
 use crate::fault::Fault;
@@ -13,9 +14,10 @@ const MAX_IMAGES: usize = 20;
 const MAX_IMAGE_BYTES: usize = 3_932_160;
 const MAX_DOCUMENTS: usize = 5;
 const MAX_DOCUMENT_BYTES: usize = 4_718_592;
+const MAX_PIXELS: u32 = 8000;
+const MAX_BYTES_IN_ALL: usize = 26_214_400;
 
 pub(super) fn all(model: &Model, body: &Value) -> Result<(), Fault> {
-    block::all(body).try_for_each(|block| may_stand_there(model, block))?;
     let images: Vec<_> = members(body, "image").collect();
     let documents: Vec<_> = members(body, "document").collect();
     if images.len() > MAX_IMAGES || documents.len() > MAX_DOCUMENTS {
@@ -28,25 +30,17 @@ pub(super) fn all(model: &Model, body: &Value) -> Result<(), Fault> {
     images.iter().try_for_each(|(path, image)| sound_image(path, image))?;
     documents.iter().try_for_each(|(path, document)| sound_document(path, document))?;
     distinct_names(&documents)?;
-    accompanied(body)
+    accompanied(body)?;
+    in_all(model, body)
 }
 
-fn may_stand_there(model: &Model, block: Block<'_>) -> Result<(), Fault> {
-    for (kind, letter) in [("image", 'V'), ("document", 'P'), ("video", 'V'), ("audio", 'V')] {
-        if block.member(kind).is_none() {
-            continue;
-        }
-        if block.role != "user" {
-            let path = block.path();
-            return Err(Fault::validation(format!(
-                "The {kind} field at {path} is only supported in user messages."
-            )));
-        }
-        if !model.can(letter) {
-            return Err(Fault::validation(format!(
-                "This model doesn't support the {kind} field. Remove {kind} and try again."
-            )));
-        }
+fn in_all(model: &Model, body: &Value) -> Result<(), Fault> {
+    let media = ["image", "document", "video"].into_iter().flat_map(|kind| members(body, kind));
+    let sizes = media.filter_map(|(_, medium)| medium["source"]["bytes"].as_str().map(size));
+    if FAMILIES.twenty_five_megabytes.has(model) && sizes.sum::<usize>() > MAX_BYTES_IN_ALL {
+        return Err(by_model(
+            "The images, documents and videos exceed the maximum of 25 MB in all.",
+        ));
     }
     Ok(())
 }
@@ -74,11 +68,23 @@ fn sound_image(path: &str, image: &Value) -> Result<(), Fault> {
             "{path}.source.base64: image exceeds the maximum of 3.75 MB"
         )));
     }
-    if format_of(bytes) == Some(format) {
-        Ok(())
-    } else {
-        Err(wrong_format(path, "Image", &format!("image/{format}")))
+    if format_of(bytes) != Some(format) {
+        return Err(wrong_format(path, "Image", &format!("image/{format}")));
     }
+    if png_sides(bytes).is_some_and(|sides| sides.iter().any(|side| *side > MAX_PIXELS)) {
+        return Err(by_model(format!(
+            "{path}.source.base64: image dimensions exceed the maximum of {MAX_PIXELS} pixels"
+        )));
+    }
+    Ok(())
+}
+
+/// Width and height, which the other formats tell less plainly.
+fn png_sides(bytes: &str) -> Option<[u32; 2]> {
+    let head = base64::decode(bytes.chars().take(32).collect::<String>()).ok()?;
+    let sides = head.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")?.first_chunk::<8>()?;
+    let [a, b, c, d, e, f, g, h] = *sides;
+    Some([u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])])
 }
 
 fn sound_document(path: &str, document: &Value) -> Result<(), Fault> {

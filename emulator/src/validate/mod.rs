@@ -7,7 +7,10 @@
 mod block;
 mod cache;
 mod family;
+mod fields;
 mod media;
+mod modality;
+mod replay;
 mod sampling;
 mod schema;
 mod structured;
@@ -22,18 +25,31 @@ use serde_json::Value;
 
 type Check = fn(&Model, &Value) -> Result<(), Fault>;
 
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 26] = [
     family::chats,
     turns::system,
     turns::order,
     turns::text,
     tool::offered,
+    tool::roles,
     tool::pairs,
+    tool::results,
+    modality::all,
     media::all,
     cache::points,
+    cache::lifetimes,
     sampling::samplers,
-    thinking::fields,
+    sampling::stop_sequences,
+    sampling::length,
+    fields::known,
+    fields::response_paths,
+    fields::betas,
+    fields::tool_choice,
+    fields::effort,
+    thinking::nova,
+    thinking::claude,
     thinking::effort,
+    replay::reasoning,
     turns::prefill,
     structured::output,
 ];
@@ -62,4 +78,10 @@ pub(crate) fn apply_guardrail(body: &Value) -> Result<(), Fault> {
 /// An error of the model's own, as Bedrock passes it on.
 fn by_model(message: impl std::fmt::Display) -> Fault {
     Fault::validation(format!("The model returned the following errors: {message}"))
+}
+
+fn unsupported(field: &str) -> Fault {
+    Fault::validation(format!(
+        "This model doesn't support the {field} field. Remove {field} and try again."
+    ))
 }

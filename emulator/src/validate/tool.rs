@@ -1,8 +1,8 @@
 //! Tools: what is offered, and that calls and results are pairs.
 
 use super::block::{self, Block};
-use super::by_model;
 use super::family::FAMILIES;
+use super::{by_model, structured, unsupported};
 use crate::body::{list, messages};
 use crate::catalogue::Model;
 use crate::fault::Fault;
@@ -21,7 +21,38 @@ pub(super) fn offered(model: &Model, body: &Value) -> Result<(), Fault> {
         return Err(Fault::validation("This model doesn't support tool use."));
     }
     specs(model, list(&config["tools"]))?;
+    system_tools(model, list(&config["tools"]))?;
     choice(model, config)
+}
+
+/// Whether each call is the assistant's, and each result the user's.
+pub(super) fn roles(_model: &Model, body: &Value) -> Result<(), Fault> {
+    for (kind, role) in [("toolUse", "assistant"), ("toolResult", "user")] {
+        if let Some(odd) =
+            block::all(body).find(|block| block.member(kind).is_some() && block.role != role)
+        {
+            let path = odd.path();
+            return Err(Fault::validation(format!(
+                "The {kind} field at {path} is only supported in {role} messages."
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether each result says something.
+pub(super) fn results(_model: &Model, body: &Value) -> Result<(), Fault> {
+    let silent = |block: &Block<'_>| {
+        block.member("toolResult").is_some_and(|result| list(&result["content"]).is_empty())
+    };
+    match block::all(body).find(silent) {
+        None => Ok(()),
+        Some(block) => Err(Fault::validation(format!(
+            "The content field in the ToolResultBlock object at {}.toolResult is empty. Add a ToolResultContentBlock \
+             object to the content field and try again.",
+            block.path()
+        ))),
+    }
 }
 
 fn undefined() -> Fault {
@@ -53,8 +84,30 @@ fn specs(model: &Model, tools: &[Value]) -> Result<(), Fault> {
                 "This model doesn't support the {place}.strict field."
             )));
         }
+        if FAMILIES.no_look_around.has(model)
+            && !structured::every(&spec["inputSchema"]["json"], &looks_straight)
+        {
+            return Err(by_model(format!(
+                "{place}.inputSchema.json: look-around is not supported in patterns"
+            )));
+        }
     }
     Ok(())
+}
+
+fn looks_straight(schema: &Value) -> bool {
+    let pattern = schema["pattern"].as_str().unwrap_or_default();
+    ["(?=", "(?!", "(?<=", "(?<!"].iter().all(|look| !pattern.contains(look))
+}
+
+fn system_tools(model: &Model, tools: &[Value]) -> Result<(), Fault> {
+    let mut names = tools.iter().filter_map(|tool| tool["systemTool"]["name"].as_str());
+    match names.find(|name| !FAMILIES.grounding.has(model) || *name != "nova_grounding") {
+        None => Ok(()),
+        Some(name) => {
+            Err(Fault::validation(format!("This model doesn't support the system tool {name}.")))
+        }
+    }
 }
 
 fn choice(model: &Model, config: &Value) -> Result<(), Fault> {
@@ -64,11 +117,11 @@ fn choice(model: &Model, config: &Value) -> Result<(), Fault> {
         return Ok(());
     };
     let forced = kind != "auto";
-    if !model.can('C') || (forced && FAMILIES.no_forced_tool.has(model)) {
-        return Err(Fault::validation(format!(
-            "This model doesn't support the toolConfig.toolChoice.{kind} field. Remove toolConfig.toolChoice.{kind} \
-             and try again."
-        )));
+    let out_of_reach = !model.can('C')
+        || (forced && FAMILIES.no_forced_tool.has(model))
+        || (kind == "tool" && FAMILIES.no_named_tool.has(model));
+    if out_of_reach {
+        return Err(unsupported(&format!("toolConfig.toolChoice.{kind}")));
     }
     let known =
         list(&config["tools"]).iter().any(|tool| tool["toolSpec"]["name"] == choice["name"]);
@@ -87,7 +140,7 @@ pub(super) fn pairs(_model: &Model, body: &Value) -> Result<(), Fault> {
     let (mut seen, mut expected) = (HashSet::new(), Vec::new());
     for (at, turn) in messages(body).iter().enumerate().filter(|(_, turn)| turn["role"] != "system")
     {
-        results(at, turn, &expected)?;
+        answers(at, turn, &expected)?;
         expected = ids(at, turn, "toolUse").collect();
         if let Some(again) = expected.iter().find(|id| !seen.insert(**id)) {
             return Err(by_model(format!("messages.{at}: `tool_use` ids must be unique: {again}")));
@@ -105,7 +158,7 @@ pub(super) fn pairs(_model: &Model, body: &Value) -> Result<(), Fault> {
     if expected.is_empty() { Ok(()) } else { Err(unanswered(messages(body).len(), &expected)) }
 }
 
-fn results(at: usize, turn: &Value, expected: &[&str]) -> Result<(), Fault> {
+fn answers(at: usize, turn: &Value, expected: &[&str]) -> Result<(), Fault> {
     let given: Vec<_> = ids(at, turn, "toolResult").collect();
     if given.len() > expected.len() {
         return Err(Fault::validation(format!(

@@ -32,7 +32,7 @@ pub(super) fn order(_model: &Model, body: &Value) -> Result<(), Fault> {
         .filter_map(|turn| turn["role"].as_str())
         .filter(|role| *role != "system")
         .collect();
-    if roles.first() != Some(&"user") {
+    if roles.first() != Some(&"user") || messages(body)[0]["role"] == "system" {
         return Err(Fault::validation(
             "A conversation must start with a user message. Try again with a conversation that starts with a user \
              message.",
@@ -56,7 +56,11 @@ pub(super) fn text(_model: &Model, body: &Value) -> Result<(), Fault> {
         )));
     }
     let blank = |value: &Value| value["text"].as_str().is_some_and(|text| text.trim().is_empty());
-    let in_turns = block::all(body).find(|block| blank(block.value)).map(block::Block::path);
+    let in_results =
+        |block: &block::Block<'_>| list(&block.value["toolResult"]["content"]).iter().any(blank);
+    let in_turns = block::all(body)
+        .find(|block| blank(block.value) || in_results(block))
+        .map(block::Block::path);
     let in_system = list(&body["system"]).iter().position(blank).map(|at| format!("system.{at}"));
     match in_turns.or(in_system) {
         None => Ok(()),

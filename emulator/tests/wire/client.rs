@@ -3,7 +3,7 @@
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
+use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder, read_message_from};
 use aws_smithy_types::event_stream::Message;
 use bedrock_emulator::{DEMO_KEY, Emulator};
 use bytes::Bytes;
@@ -120,6 +120,17 @@ pub async fn frames(mut body: Incoming) -> (Vec<String>, String) {
         }
     }
     (names, "end".to_owned())
+}
+
+/// What all frames carry.
+pub async fn payloads(body: Incoming) -> Vec<Value> {
+    let mut bytes = body.collect().await.unwrap().to_bytes();
+    let mut payloads = Vec::new();
+    while !bytes.is_empty() {
+        let message = read_message_from(&mut bytes).unwrap();
+        payloads.push(serde_json::from_slice(message.payload()).unwrap());
+    }
+    payloads
 }
 
 fn name(message: &Message) -> String {

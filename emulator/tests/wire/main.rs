@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod answers;
 mod auth;
 mod client;
+mod families;
 mod lifetime;
 mod mishaps;
 mod record;

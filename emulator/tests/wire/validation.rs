@@ -20,33 +20,38 @@ fn checked(model: &str, body: &Value) -> Result<(), Fault> {
 
 /// Asserts that each body is refused with words like these, or taken where there are none.
 fn table<const N: usize>(rows: [(&str, Value, &str); N]) {
-    for (model, body, words) in rows {
-        match checked(model, &body) {
-            Ok(()) => assert_eq!(words, "", "{model} took {body}"),
-            Err(fault) => assert!(
-                !words.is_empty() && fault.message().contains(words),
-                "{model} {fault} {body}"
-            ),
+    judged(&Catalogue::default(), rows);
+}
+
+/// The same, by the rules for the models of this catalogue.
+pub fn judged<const N: usize>(catalogue: &Catalogue, rows: [(&str, Value, &str); N]) {
+    for (id, body, words) in rows {
+        match validate::converse(catalogue.model(id).unwrap(), &body) {
+            Ok(()) => assert_eq!(words, "", "{id} took {body}"),
+            Err(fault) => {
+                let expected = !words.is_empty() && fault.message().contains(words);
+                assert!(expected, "{id} {fault} {body}");
+            }
         }
     }
 }
 
-fn turns(turns: &[(&str, Value)]) -> Value {
+pub fn turns(turns: &[(&str, Value)]) -> Value {
     json!({ "messages": turns.iter().map(|(role, content)| json!({ "role": role, "content": content })).collect::<Vec<_>>() })
 }
 
-fn text(text: &str) -> Value {
+pub fn text(text: &str) -> Value {
     json!([{ "text": text }])
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the tables read better")]
-fn hello(extra: Value) -> Value {
+pub fn hello(extra: Value) -> Value {
     let mut body = turns(&[("user", text("hi"))]);
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     body
 }
 
-fn tools(names: &[&str]) -> Value {
+pub fn tools(names: &[&str]) -> Value {
     let spec = |name: &&str| json!({ "toolSpec": { "name": name, "inputSchema": { "json": { "type": "object" } } } });
     json!({ "tools": names.iter().map(spec).collect::<Vec<_>>() })
 }
