@@ -33,7 +33,7 @@ async fn converse(account: &Account, call: &Call, operation: Operation) -> Resul
     let body = call.json()?;
     let check = if operation.streams() { validate::converse_stream } else { validate::converse };
     check(model, &body)?;
-    let script = account.script_for_model(model, call.target());
+    let script = account.script_for_model(model, call);
     if let Some(reply) = open(&script).await {
         return Ok(reply);
     }
@@ -83,7 +83,7 @@ async fn invoke(account: &Account, call: &Call, operation: Operation) -> Result<
     let model = account.catalogue.called(&call.region, call.target())?;
     let body = call.json()?;
     let answer = invoke::answer(model, &call.region, &body)?;
-    let script = account.script_for_model(model, call.target());
+    let script = account.script_for_model(model, call);
     if let Some(reply) = open(&script).await {
         return Ok(reply);
     }
