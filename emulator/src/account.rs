@@ -9,6 +9,7 @@ use crate::record::Journal;
 use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::script::{self, Playbook, Script};
+use crate::signatures::Signatures;
 use crate::socket::Census;
 use serde_json::Value;
 use std::future::pending;
@@ -26,6 +27,7 @@ pub(crate) struct Account {
     pub(crate) models: Mutex<Playbook>,
     pub(crate) regions: Mutex<Playbook>,
     pub(crate) prompts: Mutex<PromptCache>,
+    pub(crate) signatures: Mutex<Signatures>,
 }
 
 impl Account {

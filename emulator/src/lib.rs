@@ -46,6 +46,7 @@ mod reply;
 mod runtime;
 mod script;
 mod server;
+mod signatures;
 mod socket;
 mod tokens;
 mod usage;
@@ -227,6 +228,7 @@ impl Options {
             models: Default::default(),
             regions: Default::default(),
             prompts: Default::default(),
+            signatures: Default::default(),
         }
     }
 }
