@@ -9,6 +9,7 @@ use crate::record::Journal;
 use crate::relay::Relay;
 use crate::reply::Reply;
 use crate::script::{self, Playbook, Script};
+use crate::signatures::Signatures;
 use crate::socket::Census;
 use serde_json::Value;
 use std::future::pending;
@@ -26,6 +27,7 @@ pub(crate) struct Account {
     pub(crate) models: Mutex<Playbook>,
     pub(crate) regions: Mutex<Playbook>,
     pub(crate) prompts: Mutex<PromptCache>,
+    pub(crate) signatures: Mutex<Signatures>,
 }
 
 impl Account {
@@ -34,8 +36,9 @@ impl Account {
     }
 
     /// What is to be done with a call to this model, by the name it was called: the next script, or the demo.
-    pub(crate) fn script_for_model(&self, model: &Model, name: &str) -> Script {
-        locked(&self.models).next(&[name, &model.id]).unwrap_or_else(Script::demo)
+    pub(crate) fn script_for_model(&self, model: &Model, call: &Call) -> Script {
+        let names = [call.target(), &model.id];
+        locked(&self.models).next(&call.region, &names).unwrap_or_else(Script::demo)
     }
 
     /// What the prompt cache makes of a call's prompt.
@@ -45,7 +48,7 @@ impl Account {
 
     /// What is to be done with a control-plane call to this region.
     pub(crate) fn script_for_region(&self, region: &str) -> Script {
-        locked(&self.regions).next(&[region]).unwrap_or_else(Script::demo)
+        locked(&self.regions).next(region, &[""]).unwrap_or_else(Script::demo)
     }
 }
 

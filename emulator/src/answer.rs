@@ -155,6 +155,16 @@ impl Answer {
         self
     }
 
+    /// Its signatures, each with the thought it signs.
+    pub(crate) fn signed(&self) -> impl Iterator<Item = (String, String)> {
+        self.blocks.iter().filter_map(|block| {
+            let parts = || block.deltas.iter().map(|delta| &delta["reasoningContent"]);
+            let signature = parts().find_map(|part| part["signature"].as_str())?;
+            let thought = parts().filter_map(|part| part["text"].as_str()).collect();
+            Some((signature.to_owned(), thought))
+        })
+    }
+
     /// The events of this answer, each delta this long after the one before.
     pub(crate) fn stream(self, pace: Duration) -> Events {
         let paced = move |event: Event| async move {

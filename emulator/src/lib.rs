@@ -10,6 +10,7 @@
 //! let emulator = Emulator::start(Options::default())?;
 //! emulator.script(ANY, Script::throttle().times(2));
 //! emulator.script("us.anthropic.*", Script::answer(Answer::says(["Hel", "lo"])));
+//! emulator.script_model_in("us-east-1", "amazon.*", Script::throttle().times(3)); // as usual in other regions
 //! emulator.script_region("us-west-2", Script::fault(Fault::access_denied("not here")).always());
 //!
 //! // ... call a model at `emulator.endpoint()` with the keys in `DEMO_KEY`, then:
@@ -45,6 +46,7 @@ mod reply;
 mod runtime;
 mod script;
 mod server;
+mod signatures;
 mod socket;
 mod tokens;
 mod usage;
@@ -153,13 +155,19 @@ impl Emulator {
     /// Queues a script for calls to models that fit the pattern (`*` for anything), by the name the caller gives or by
     /// the base id behind it.
     pub fn script(&self, model: &str, script: Script) {
-        locked(&self.account.models).add(model, script);
+        self.script_model_in(ANY, model, script);
+    }
+
+    /// Queues a script for calls to models that fit the pattern, in regions that fit theirs: the same model answers
+    /// elsewhere.
+    pub fn script_model_in(&self, region: &str, model: &str, script: Script) {
+        locked(&self.account.models).add(region, model, script);
     }
 
     /// Queues a script for control-plane calls to regions that fit the pattern: its delay, its fault, its hanging. The
     /// lists themselves cannot be scripted, nor cut short.
     pub fn script_region(&self, region: &str, script: Script) {
-        locked(&self.account.regions).add(region, script);
+        locked(&self.account.regions).add(region, ANY, script);
     }
 
     /// Forgets all scripts not yet played.
@@ -220,6 +228,7 @@ impl Options {
             models: Default::default(),
             regions: Default::default(),
             prompts: Default::default(),
+            signatures: Default::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The runtime: calls that reach a model or a guardrail.
 
-use crate::account::{Account, open};
+use crate::account::{Account, locked, open};
 use crate::call::Call;
 use crate::catalogue::Model;
 use crate::event::{Event, Events, fold};
@@ -33,7 +33,8 @@ async fn converse(account: &Account, call: &Call, operation: Operation) -> Resul
     let body = call.json()?;
     let check = if operation.streams() { validate::converse_stream } else { validate::converse };
     check(model, &body)?;
-    let script = account.script_for_model(model, call.target());
+    locked(&account.signatures).check(&body)?;
+    let script = account.script_for_model(model, call);
     if let Some(reply) = open(&script).await {
         return Ok(reply);
     }
@@ -55,12 +56,14 @@ async fn events(
     let cached = account.cached(call, model, body);
     if let script::Reply::Answer(answer) = &script.reply {
         let answer = answer.clone().cached(cached).echoing(body);
+        locked(&account.signatures).keep(&answer);
         return Ok(answer.stream(script.pace.unwrap_or_default()));
     }
     if let Some(relay) = &account.relay {
         return relay.ask(model, body).await;
     }
     let answer = demo::answer(model, &call.region, body, cached).echoing(body);
+    locked(&account.signatures).keep(&answer);
     Ok(answer.stream(script.pace.unwrap_or(account.pace)))
 }
 
@@ -83,7 +86,7 @@ async fn invoke(account: &Account, call: &Call, operation: Operation) -> Result<
     let model = account.catalogue.called(&call.region, call.target())?;
     let body = call.json()?;
     let answer = invoke::answer(model, &call.region, &body)?;
-    let script = account.script_for_model(model, call.target());
+    let script = account.script_for_model(model, call);
     if let Some(reply) = open(&script).await {
         return Ok(reply);
     }

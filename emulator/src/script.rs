@@ -145,28 +145,38 @@ impl Script {
 
 /// The scripts not yet played, in the order they were given.
 #[derive(Debug, Default)]
-pub(crate) struct Playbook(Vec<(String, Script)>);
+pub(crate) struct Playbook(Vec<Page>);
+
+#[derive(Debug)]
+struct Page {
+    region: String,
+    model: String,
+    script: Script,
+}
 
 impl Playbook {
-    pub(crate) fn add(&mut self, pattern: &str, script: Script) {
+    pub(crate) fn add(&mut self, region: &str, model: &str, script: Script) {
         if script.times > 0 {
-            self.0.push((pattern.to_owned(), script));
+            self.0.push(Page { region: region.to_owned(), model: model.to_owned(), script });
         }
     }
 
-    /// Takes the first script for any of these names, once.
-    pub(crate) fn next(&mut self, names: &[&str]) -> Option<Script> {
-        let at = self
-            .0
-            .iter()
-            .position(|(pattern, _)| names.iter().any(|name| matches(pattern, name)))?;
-        let script = self.0[at].1.clone();
+    /// Takes the first script for a model of any of these names in this region, once.
+    pub(crate) fn next(&mut self, region: &str, names: &[&str]) -> Option<Script> {
+        let at = self.0.iter().position(|page| page.is_for(region, names))?;
+        let script = self.0[at].script.clone();
         match script.times {
             usize::MAX => {}
             1 => drop(self.0.remove(at)),
-            _ => self.0[at].1.times -= 1,
+            _ => self.0[at].script.times -= 1,
         }
         Some(script)
+    }
+}
+
+impl Page {
+    fn is_for(&self, region: &str, names: &[&str]) -> bool {
+        matches(&self.region, region) && names.iter().any(|name| matches(&self.model, name))
     }
 }
 
@@ -198,14 +208,16 @@ mod tests {
     }
 
     #[test]
-    fn scripts_are_used_up_in_order_and_only_by_their_models() {
+    fn scripts_are_used_up_in_order_and_only_by_their_models_in_their_regions() {
         let mut book = Playbook::default();
-        book.add("amazon.*", Script::throttle().times(2));
-        book.add(ANY, Script::html(502));
-        assert!(matches!(book.next(&["meta.llama"]).unwrap().reply, Reply::Html(502)));
-        assert!(book.next(&["meta.llama"]).is_none());
-        assert!(book.next(&["amazon.nova"]).is_some());
-        assert!(book.next(&["amazon.nova"]).is_some());
-        assert!(book.next(&["amazon.nova"]).is_none());
+        book.add("us-*", "amazon.*", Script::throttle().times(2));
+        book.add(ANY, ANY, Script::html(502));
+        let mut next = |region, model| book.next(region, &[model]).map(|script| script.reply);
+        assert!(matches!(next("us-east-1", "meta.llama"), Some(Reply::Html(502))));
+        assert!(next("us-east-1", "meta.llama").is_none());
+        assert!(next("eu-west-1", "amazon.nova").is_none());
+        assert!(next("us-east-1", "amazon.nova").is_some());
+        assert!(next("us-west-2", "amazon.nova").is_some());
+        assert!(next("us-east-1", "amazon.nova").is_none());
     }
 }

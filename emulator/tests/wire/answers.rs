@@ -66,6 +66,22 @@ async fn sources_and_hidden_thoughts_are_told_streamed_and_whole() {
 }
 
 #[tokio::test]
+async fn a_signed_thought_comes_back_as_it_was_or_not_at_all() {
+    const HAIKU: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+    let emulator = started(&Answer::new().reasoning(["H", "m."], "sig").text(["So."]));
+    let (_, whole) = Ask::converse(HAIKU).json(&emulator).await;
+    let content = whole["output"]["message"]["content"].clone();
+    let mut trimmed = content.clone();
+    trimmed[0]["reasoningContent"]["reasoningText"]["text"] = "Hm".into();
+    for (content, status) in [(content, 200), (trimmed, 400)] {
+        let user = json!({ "role": "user", "content": [{ "text": "hi" }] });
+        let chat = json!({ "messages": [user, { "role": "assistant", "content": content }, user] });
+        let ask = Ask::new(Method::POST, &format!("/model/{HAIKU}/converse"), &chat);
+        assert_eq!(ask.json(&emulator).await.0, status);
+    }
+}
+
+#[tokio::test]
 async fn a_prompt_that_comes_again_is_read_from_the_cache() {
     let system = json!({ "system": [{ "text": "Be kind.".repeat(50) }, { "cachePoint": { "type": "default" } }] });
     let counts = |end: &Value| {

@@ -1,7 +1,9 @@
 //! Everything that can go wrong, as the client meets it.
 
 use crate::client::{Ask, LITE, chunk, frames};
-use bedrock_emulator::{ANY, Answer, Emulator, Ending, Event, Fault, Mishap, Options, Script};
+use bedrock_emulator::{
+    ANY, Answer, Catalogue, Emulator, Ending, Event, Fault, Mishap, Options, Script,
+};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -153,6 +155,51 @@ async fn one_region_can_fail_alone() {
     assert_eq!(listed("us-east-1").await.0, 200);
     emulator.clear_scripts();
     assert_eq!(listed("us-west-2").await.0, 200);
+}
+
+#[tokio::test]
+async fn one_model_can_fail_in_one_region_for_a_while() {
+    for (script, status) in [
+        (Script::throttle(), 429),
+        (Script::fault(Fault::access_denied("You don't have access to the model.")), 403),
+        (Script::fault(Fault::of("ServiceUnavailableException", "Try again later.")), 503),
+        (Script::fault(Fault::of("ModelNotReadyException", "Model is not ready.")), 429),
+        (Script::html(502), 502),
+    ] {
+        let emulator = started();
+        let asked = async |region, model| {
+            let ask = Ask { region, ..Ask::stream(model) };
+            ask.send(&emulator).await.unwrap().status().as_u16()
+        };
+        emulator.script_model_in("us-east-1", "*.nova-lite-*", script.times(2));
+        assert_eq!(asked("us-west-2", LITE).await, 200);
+        assert_eq!(asked("us-east-1", "amazon.nova-micro-v1:0").await, 200);
+        assert_eq!(asked("us-east-1", LITE).await, status);
+        assert_eq!(asked("us-east-1", "us.amazon.nova-lite-v1:0").await, status);
+        assert_eq!(asked("us-east-1", LITE).await, 200);
+        let regions: Vec<_> = emulator.requests().into_iter().map(|asked| asked.region).collect();
+        assert_eq!(regions, ["us-west-2", "us-east-1", "us-east-1", "us-east-1", "us-east-1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_model_can_hang_in_one_region_alone() {
+    let emulator = started();
+    emulator.script_model_in("us-east-1", LITE, Script::hang().always());
+    let asked = |region| Ask { region, ..Ask::converse(LITE) }.json(&emulator);
+    assert!(tokio::time::timeout(HOUR, asked("us-east-1")).await.is_err());
+    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+    assert_eq!(asked("us-west-2").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_base_id_of_a_profile_can_be_refused_where_the_profile_answers() {
+    let emulator = Emulator::start(Options { catalogue: Catalogue::every(), ..Options::default() });
+    let emulator = emulator.unwrap();
+    let (status, refusal) = Ask::converse("deepseek.r1-v1:0").json(&emulator).await;
+    let words = refusal["message"].as_str().unwrap();
+    assert!(status == 400 && words.contains("on-demand throughput isn’t supported"), "{words}");
+    assert_eq!(Ask::converse("us.deepseek.r1-v1:0").json(&emulator).await.0, 200);
 }
 
 #[tokio::test(start_paused = true)]
