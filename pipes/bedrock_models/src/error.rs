@@ -73,6 +73,32 @@ pub fn of_chat(failure: Failure, model: &str, region: &str) -> PipeError {
     }
 }
 
+/// Whether another model, or the same one elsewhere, might answer where this failure came from (bedrock.md §1.1, §1.5).
+pub fn is_another_s_turn(failure: &Failure) -> bool {
+    match failure {
+        Failure::NoCredentials | Failure::LostCredentials => false,
+        Failure::Timeout | Failure::Unreachable => true,
+        Failure::Said(complaint) if complaint.is_about_credentials() => false,
+        Failure::Said(complaint) => match complaint.code.as_str() {
+            "ValidationException" => is_unreachable_so(complaint),
+            "ModelErrorException" | "ModelStreamErrorException" => !is_model_s_refusal(complaint),
+            "ConflictException" => false,
+            "" => complaint.status != 400,
+            _ => true,
+        },
+    }
+}
+
+/// Whether the model is there, but not under this id or not in this region.
+fn is_unreachable_so(complaint: &Complaint) -> bool {
+    complaint.says("on-demand throughput isn") || complaint.says("model identifier is invalid")
+}
+
+/// Whether the model's own server says that the request is at fault.
+fn is_model_s_refusal(complaint: &Complaint) -> bool {
+    complaint.original_status.is_some_and(|status| (400..=499).contains(&status) && status != 424)
+}
+
 /// What to do when there are no credentials.
 pub const NO_CREDENTIALS: &str = "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role or a \
      Bedrock API key, in the environment or as valves of this pipe";

@@ -14,16 +14,24 @@ mod chat;
 mod clients;
 mod converse;
 mod error;
+mod fallback;
 mod family;
+mod links;
 mod names;
 mod stream;
 mod valves;
 
-pub use valves::{BedrockValves, BuiltinTools};
+pub use valves::{
+    BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions,
+    PromptCaching, ReasoningOutput,
+};
 
 use account::Account;
-use catalogue::{Catalogue, Search};
+use catalogue::{Catalogue, Entry, Listing, Search};
+use chat::Means;
 use clients::Clients;
+use family::Lessons;
+use links::Links;
 use pipe_sdk::{Call, ChunkStream, Pipe, PipeError, Result, Serves};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -33,6 +41,8 @@ pub struct BedrockModels {
     valves: BedrockValves,
     clients: Arc<Clients>,
     catalogue: Catalogue,
+    lessons: Arc<Lessons>,
+    links: Links,
 }
 
 impl Pipe for BedrockModels {
@@ -43,20 +53,21 @@ impl Pipe for BedrockModels {
     async fn on_startup(valves: BedrockValves) -> Result<Self> {
         let clients = Arc::new(Clients::new(Arc::new(Account::new(&valves)), &valves));
         let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
-        Ok(Self { valves, clients, catalogue })
+        Self::of(valves, clients, catalogue, Arc::default())
     }
 
-    /// Keeps the open connections, and of the same account the credentials and the model list too.
+    /// Keeps the open connections and what models have taught, and of the same account the credentials and the model list too.
     async fn on_valves_updated(&self, valves: BedrockValves) -> Result<Self> {
         let account = self.clients.account();
+        let lessons = Arc::clone(&self.lessons);
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
             let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
-            return Ok(Self { valves, clients, catalogue });
+            return Self::of(valves, clients, catalogue, lessons);
         }
         let clients = Arc::new(Clients::new(Arc::clone(account), &valves));
         let catalogue = self.catalogue.turned(Arc::clone(&clients), &valves);
-        Ok(Self { valves, clients, catalogue })
+        Self::of(valves, clients, catalogue, lessons)
     }
 
     fn serves(&self) -> Serves {
@@ -71,19 +82,41 @@ impl Pipe for BedrockModels {
         self.catalogue.listing().trouble().map(String::from)
     }
 
-    async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
+    async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
+        self.links.resolve(&mut call.body).await?;
         let mut listing = self.catalogue.listing();
         if matches!(listing.find(&call.model), Search::Unknown) {
             // At the start the list may still be on its way. When the wait is over, what is known has to do.
             _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
             listing = self.catalogue.listing();
         }
+        let asked = self.asked(&call, &listing)?;
+        let entries = fallback::candidates(asked, &listing, &self.lessons, &self.valves);
+        let Self { clients, lessons, valves, .. } = &*self;
+        chat::chat(&call, &entries, Means { clients, lessons, valves }).await
+    }
+}
+
+impl BedrockModels {
+    fn of(
+        valves: BedrockValves,
+        clients: Arc<Clients>,
+        catalogue: Catalogue,
+        lessons: Arc<Lessons>,
+    ) -> Result<Self> {
+        let links = Links::new(&valves)?;
+        Ok(Self { valves, clients, catalogue, lessons, links })
+    }
+
+    /// The model that this chat is for.
+    fn asked<'a>(&self, call: &Call, listing: &'a Listing) -> Result<&'a Entry> {
         match listing.find(&call.model) {
-            Search::Found(entry) => {
-                chat::chat(&call.body, entry, &self.clients, &self.valves).await
-            }
+            Search::Found(entry) => Ok(entry),
             Search::Missing(error) => Err(error),
-            Search::Unknown => Err(PipeError::ModelNotFound(call.model)),
+            Search::Unknown => {
+                let default = self.valves.default_model.as_deref().and_then(|id| listing.entry(id));
+                default.ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What an admin can turn, and which combinations cannot be so.
 
+use guarded_fetch::HostPattern;
 use pipe_sdk::{Fault, Secret, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -355,8 +356,17 @@ impl Valves for BedrockValves {
         if id && set(&self.aws_profile) {
             fault("aws_profile", "must be empty while aws_access_key_id is set");
         }
+        if self.image_hosts.iter().any(|host| host != "*" && host.parse::<HostPattern>().is_err()) {
+            fault(
+                "image_hosts",
+                "must be names of hosts, as in example.com or *.example.org, or *",
+            );
+        }
         if self.fallbacks.iter().any(|chain| !is_chain(chain)) {
-            fault("fallbacks", "must be chains of models, as in `model > next > next, model > next`");
+            fault(
+                "fallbacks",
+                "must be chains of models, as in `model > next > next, model > next`",
+            );
         }
         if set(&self.guardrail_id) && !is_version(&self.guardrail_version) {
             fault("guardrail_version", "must be DRAFT or a number");

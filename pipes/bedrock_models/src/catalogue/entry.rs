@@ -1,8 +1,8 @@
 //! One model of one region, as AWS lists it.
 
 use crate::{
-    converse::Target,
-    family::{Family, Tools, base_id, chats},
+    converse::{Inputs, Target},
+    family::{Family, Lesson, Tools, base_id, chats},
     valves::{BedrockValves, BuiltinTools},
 };
 use aws_sdk_bedrock::types::{
@@ -22,8 +22,10 @@ pub struct Entry {
     pub base: String,
     /// The region.
     pub region: Arc<str>,
-    /// Whether it takes images, if AWS tells.
-    pub vision: Option<bool>,
+    /// What it takes beside text, if AWS tells.
+    pub inputs: Inputs,
+    /// Whether it answers step by step, as far as AWS tells.
+    pub streams: bool,
 }
 
 /// What AWS tells of a foundation model, whether it is listed or only stands behind a profile.
@@ -33,10 +35,12 @@ pub struct Foundation {
     pub id: String,
     /// What people read.
     pub name: String,
-    /// Whether it takes images.
-    pub vision: bool,
-    /// Whether it answers in text, step by step.
+    /// What it takes beside text.
+    pub inputs: Inputs,
+    /// Whether it answers in text.
     pub chats: bool,
+    /// Whether it answers step by step.
+    pub streams: bool,
     /// Whether it can be called by its own id.
     pub on_demand: bool,
     /// `ACTIVE`, `LEGACY`, or a word that is new.
@@ -59,15 +63,19 @@ impl Foundation {
     pub fn new(summary: &FoundationModelSummary) -> Self {
         let speaks =
             |modalities: &[ModelModality], word| modalities.iter().any(|m| m.as_str() == word);
+        let reads = |word| speaks(summary.input_modalities(), word);
         let inference = summary.inference_types_supported();
         let status = summary.model_lifecycle().map(|lifecycle| lifecycle.status().as_str());
         Self {
             id: summary.model_id().into(),
             name: summary.model_name().unwrap_or(summary.model_id()).into(),
-            vision: speaks(summary.input_modalities(), "IMAGE"),
-            chats: speaks(summary.output_modalities(), "TEXT")
-                && summary.response_streaming_supported() != Some(false)
-                && chats(summary.model_id()),
+            inputs: Inputs {
+                image: Some(reads("IMAGE")),
+                video: Some(reads("VIDEO")),
+                audio: Some(reads("SPEECH") || reads("AUDIO")),
+            },
+            chats: speaks(summary.output_modalities(), "TEXT") && chats(summary.model_id()),
+            streams: summary.response_streaming_supported() != Some(false),
             on_demand: inference.iter().any(|kind| kind.as_str() == "ON_DEMAND"),
             status: status.unwrap_or_default().into(),
         }
@@ -99,9 +107,17 @@ impl Profile {
 }
 
 impl Entry {
-    /// What decides how it is asked.
-    pub fn target(&self) -> Target {
-        Target { id: self.id.clone(), family: Family::of(&self.base), vision: self.vision }
+    /// What decides how it is asked, after these lessons and under these valves.
+    pub fn target(&self, lessons: &[Lesson], valves: &BedrockValves) -> Target {
+        let mut target = Target::of(&self.id, &self.base, self.inputs, lessons, valves);
+        target.family.streams &= self.streams;
+        target
+    }
+
+    /// Whether this name, which may hold `*` and end with `@region`, means this model.
+    pub fn is_called(&self, name: &str) -> bool {
+        let (name, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
+        region.is_none_or(|region| *self.region == *region) && fits(name, &self.id)
     }
 
     /// What Open WebUI lists.
@@ -109,15 +125,43 @@ impl Entry {
         let tools = match builtin_tools {
             BuiltinTools::Always => true,
             BuiltinTools::Never => false,
-            BuiltinTools::WhenSupported => Family::of(&self.base).tools == Tools::Yes,
+            BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
         };
         let model = Model::new(&self.id, &self.name)
             .described(format!("{} - {}", self.name, self.region))
             .capable("usage", true)
             .capable("builtin_tools", tools);
-        match self.vision {
+        match self.inputs.image {
             Some(vision) => model.capable("vision", vision),
             None => model,
+        }
+    }
+}
+
+/// Whether a text is like this pattern, in which `*` stands for anything.
+pub fn fits(pattern: &str, text: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
+    let Some(rest) = text.strip_prefix(head) else { return false };
+    let mut starts = rest.char_indices().map(|(start, _)| start).chain([rest.len()]);
+    starts.any(|start| rest.get(start..).is_some_and(|rest| fits(tail, rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, text, fit) in [
+            ("a.b", "a.b", true),
+            ("a.b", "a.bc", false),
+            ("*", "", true),
+            ("us.*", "us.x", true),
+            ("us.*", "eu.us.x", false),
+            ("*claude*-v1:0", "us.claude-3-v1:0", true),
+            ("*claude*-v1:0", "us.claude-3-v1:0x", false),
+        ] {
+            assert_eq!(fits(pattern, text), fit, "{pattern} {text}");
         }
     }
 }

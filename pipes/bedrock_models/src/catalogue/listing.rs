@@ -5,7 +5,7 @@ use super::{
     list::Shelf,
     trouble::Trouble,
 };
-use crate::{family::chats, valves::BedrockValves};
+use crate::{converse::Inputs, family::chats, valves::BedrockValves};
 use pipe_sdk::{Model, PipeError};
 use std::{
     collections::{HashMap, hash_map},
@@ -17,6 +17,8 @@ use std::{
 pub struct Listing {
     models: Arc<[Model]>,
     entries: HashMap<String, Entry>,
+    /// The same models in further regions, in the order of the regions.
+    elsewhere: Vec<Entry>,
     gaps: Vec<Gap>,
     trouble: Option<String>,
 }
@@ -45,16 +47,19 @@ impl Listing {
     /// The list of these regions, as these valves want it.
     pub fn of(shelves: &[Shelf], valves: &BedrockValves) -> Self {
         let foundations = known(shelves);
-        let (mut entries, mut models) = (HashMap::new(), Vec::new());
+        let (mut entries, mut models, mut elsewhere) = (HashMap::new(), Vec::new(), Vec::new());
         for entry in shelves.iter().flat_map(|shelf| entries_of(shelf, &foundations, valves)) {
-            if let hash_map::Entry::Vacant(vacant) = entries.entry(entry.id.clone()) {
-                models.push(entry.model(valves.builtin_tools));
-                vacant.insert(entry);
+            match entries.entry(entry.id.clone()) {
+                hash_map::Entry::Vacant(vacant) => {
+                    models.push(entry.model(valves.builtin_tools));
+                    vacant.insert(entry);
+                }
+                hash_map::Entry::Occupied(_) => elsewhere.push(entry),
             }
         }
         let gaps = gaps(shelves, models.is_empty());
         models.extend(gaps.iter().map(Gap::model));
-        Self { models: models.into(), entries, gaps, trouble: trouble(shelves) }
+        Self { models: models.into(), entries, elsewhere, gaps, trouble: trouble(shelves) }
     }
 
     /// What Open WebUI lists.
@@ -70,6 +75,16 @@ impl Listing {
     /// Which regions could not be listed lately, and why.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
+    }
+
+    /// The same model in further regions.
+    pub fn elsewhere<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Entry> {
+        self.elsewhere.iter().filter(move |entry| entry.id == id)
+    }
+
+    /// The model of this id, if it can be called.
+    pub fn entry(&self, id: &str) -> Option<&Entry> {
+        self.entries.get(id)
     }
 
     /// What this id stands for.
@@ -95,25 +110,24 @@ fn entries_of<'a>(
     foundations: &'a HashMap<&str, &Foundation>,
     valves: &'a BedrockValves,
 ) -> impl Iterator<Item = Entry> + 'a {
-    let entry = move |id: &str, name: &str, base: &str, vision| Entry {
+    let entry = move |id: &str, name: &str, base: &str, behind: Option<&Foundation>| Entry {
         id: id.into(),
         name: name.into(),
         base: base.into(),
         region: Arc::clone(&shelf.region),
-        vision,
+        inputs: behind.map_or_else(Inputs::default, |model| model.inputs),
+        streams: behind.is_none_or(|model| model.streams),
     };
     let wanted = |model: &&Foundation| model.on_demand && model.is_wanted(valves);
     let models = shelf.foundations.iter().filter(wanted);
-    let models =
-        models.map(move |model| entry(&model.id, &model.name, &model.id, Some(model.vision)));
+    let models = models.map(move |model| entry(&model.id, &model.name, &model.id, Some(model)));
     // A profile may lead to a model that none of our regions lists: then its name has to do.
     let profiles =
         shelf.profiles.iter().filter(|_| valves.inference_profiles).filter_map(move |profile| {
-            let behind = foundations.get(profile.base.as_str());
+            let behind = foundations.get(profile.base.as_str()).copied();
             let wanted =
                 behind.map_or_else(|| chats(&profile.base), |model| model.is_wanted(valves));
-            let vision = behind.map(|model| model.vision);
-            wanted.then(|| entry(&profile.id, &profile.name, &profile.base, vision))
+            wanted.then(|| entry(&profile.id, &profile.name, &profile.base, behind))
         });
     models.chain(profiles)
 }

@@ -5,7 +5,7 @@ mod list;
 mod listing;
 mod trouble;
 
-pub use entry::Entry;
+pub use entry::{Entry, fits};
 pub use listing::{Listing, Search};
 
 use crate::{clients::Clients, valves::BedrockValves};

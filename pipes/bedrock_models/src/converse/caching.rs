@@ -39,10 +39,10 @@ impl Wish {
 }
 
 /// Puts the points where the family takes them.
-pub fn settle(
-    tools: Option<&mut ToolConfig<'_>>,
-    system: &mut Vec<Block<'_>>,
-    turns: &mut [Turn<'_>],
+pub fn settle<'a>(
+    tools: Option<&mut ToolConfig<'a>>,
+    system: &mut Vec<Block<'a>>,
+    turns: &mut [Turn<'a>],
     family: &Family,
     wish: Wish,
 ) {
@@ -77,10 +77,10 @@ fn set(
 }
 
 /// Takes away the points that would be refused: before anything, after reasoning, too many, too long.
-fn tidy(
+fn tidy<'a>(
     tools: &mut Vec<Tool<'_>>,
-    system: &mut Vec<Block<'_>>,
-    turns: &mut [Turn<'_>],
+    system: &mut Vec<Block<'a>>,
+    turns: &mut [Turn<'a>],
     family: &Family,
 ) {
     let mut hour = family.cache == Cache::Hour;
@@ -106,7 +106,9 @@ fn tidy(
         }
     });
     let keeps = family.cache != Cache::No;
-    for blocks in std::iter::once(&mut *system).chain(turns.iter_mut().map(|turn| &mut turn.content)) {
+    for blocks in
+        std::iter::once(&mut *system).chain(turns.iter_mut().map(|turn| &mut turn.content))
+    {
         let mut before = false;
         blocks.retain_mut(|block| match block {
             Block::CachePoint(point) if before && keeps => {
@@ -129,7 +131,7 @@ fn tidy(
 }
 
 /// Takes away so many points, the oldest of the conversation first: the later ones hold what they hold.
-fn drop_first(mut excess: usize, system: &mut Vec<Block<'_>>, turns: &mut [Turn<'_>]) {
+fn drop_first<'a>(mut excess: usize, system: &mut Vec<Block<'a>>, turns: &mut [Turn<'a>]) {
     let contents = turns.iter_mut().map(|turn| &mut turn.content);
     for blocks in contents.chain(std::iter::once(system)) {
         blocks.retain(|block| {

@@ -56,9 +56,4 @@ impl<'a> Extras<'a> {
         let rule = || PipeError::bad_field(name, format!("{name}: must be a whole number"));
         whole.map(|number| Some(number as u64)).ok_or_else(rule)
     }
-
-    /// Whether the field of this name is true.
-    pub fn flag(self, name: &str) -> bool {
-        self.get(name).and_then(Value::as_bool).unwrap_or(false)
-    }
 }

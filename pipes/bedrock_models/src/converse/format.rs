@@ -84,7 +84,9 @@ impl<'a> Format<'a> {
             let json = Json::Made(Value::Object(schema.clone()));
             return Self::Tool(ToolSpec {
                 name: ANSWER.into(),
-                description: Some(description.unwrap_or("Gives the answer in the shape that was asked for.")),
+                description: Some(
+                    description.unwrap_or("Gives the answer in the shape that was asked for."),
+                ),
                 input_schema: InputSchema { json },
                 strict: None,
             });
@@ -98,17 +100,21 @@ impl<'a> Format<'a> {
 fn is_closable(schema: &Map<String, Value>) -> bool {
     let open = schema.get("additionalProperties").is_some_and(|more| *more != false);
     let bare = schema.get("type").is_some_and(|kind| kind == "object")
-        && !["properties", "$ref", "anyOf", "allOf", "oneOf"].iter().any(|k| schema.contains_key(*k));
-    !open && !bare && schema.iter().all(|(key, value)| match value {
-        Value::Object(inner) if is_named(key) => {
-            inner.values().all(|value| value.as_object().is_none_or(is_closable))
-        }
-        Value::Object(inner) => is_data(key) || is_closable(inner),
-        Value::Array(items) => {
-            is_data(key) || items.iter().all(|item| item.as_object().is_none_or(is_closable))
-        }
-        _ => true,
-    })
+        && !["properties", "$ref", "anyOf", "allOf", "oneOf"]
+            .iter()
+            .any(|k| schema.contains_key(*k));
+    !open
+        && !bare
+        && schema.iter().all(|(key, value)| match value {
+            Value::Object(inner) if is_named(key) => {
+                inner.values().all(|value| value.as_object().is_none_or(is_closable))
+            }
+            Value::Object(inner) => is_data(key) || is_closable(inner),
+            Value::Array(items) => {
+                is_data(key) || items.iter().all(|item| item.as_object().is_none_or(is_closable))
+            }
+            _ => true,
+        })
 }
 
 /// The schema with every object closed; `plain` leaves out what Claude does not know.

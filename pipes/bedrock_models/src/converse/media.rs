@@ -76,9 +76,7 @@ impl Gallery {
             return Err(format!("a chat may hold {MOST_IMAGES} images at most").into());
         }
         let (format, source) = match place(url, label, target)? {
-            Place::S3(uri) => {
-                (named(uri, IMAGES).ok_or(NO_IMAGE)?, Source::S3Location { uri })
-            }
+            Place::S3(uri) => (named(uri, IMAGES).ok_or(NO_IMAGE)?, Source::S3Location { uri }),
             Place::Here(_, bytes) => (picture(&bytes)?, Source::Bytes(bytes)),
         };
         Ok(Block::Image(Media { format, source }))
@@ -131,7 +129,13 @@ impl Gallery {
         if target.inputs.video == Some(false) {
             return Err(target.takes_no("videos"));
         }
-        let media = media(url, None, target, VIDEOS, "the video must be an MP4, MOV, MKV, WebM, FLV, MPEG, WMV or 3GP")?;
+        let media = media(
+            url,
+            None,
+            target,
+            VIDEOS,
+            "the video must be an MP4, MOV, MKV, WebM, FLV, MPEG, WMV or 3GP",
+        )?;
         Ok(Block::Video(media))
     }
 
@@ -145,7 +149,8 @@ impl Gallery {
         if target.inputs.audio == Some(false) {
             return Err(target.takes_no("audio"));
         }
-        let media = media(data, format, target, AUDIOS, "the audio needs a format, as in `wav` or `mp3`")?;
+        let media =
+            media(data, format, target, AUDIOS, "the audio needs a format, as in `wav` or `mp3`")?;
         Ok(Block::Audio(media))
     }
 
@@ -173,7 +178,8 @@ impl Gallery {
         {
             return self.image(url, label, target);
         }
-        if let Some(format) = labelled(label, VIDEOS).or_else(|| file.name.and_then(|n| named(n, VIDEOS)))
+        if let Some(format) =
+            labelled(label, VIDEOS).or_else(|| file.name.and_then(|n| named(n, VIDEOS)))
         {
             return match target.inputs.video {
                 Some(false) => Err(target.takes_no("videos")),
@@ -186,7 +192,7 @@ impl Gallery {
         }
         let fits = target.family.documents && self.documents < MOST_DOCUMENTS;
         if !fits && is_text(format) {
-            let bytes = base64::head(&base64, usize::MAX >> 2);
+            let bytes = base64::head(&base64, base64::size(&base64));
             let text = String::from_utf8_lossy(&bytes);
             return Ok(quoted(file.name, &text));
         }
@@ -210,7 +216,12 @@ impl Gallery {
         Ok(self.shelved(format, source, file))
     }
 
-    fn shelved<'a>(&mut self, format: &'static str, source: Source<'a>, file: File<'a>) -> Block<'a> {
+    fn shelved<'a>(
+        &mut self,
+        format: &'static str,
+        source: Source<'a>,
+        file: File<'a>,
+    ) -> Block<'a> {
         self.documents += 1;
         let cited = file.cited && matches!(format, "pdf" | "txt");
         Block::Document(Document {
@@ -240,8 +251,7 @@ impl Gallery {
 }
 
 const NO_IMAGE: &str = "the image must be a PNG, JPEG, GIF or WebP";
-const NO_DOCUMENT: &str =
-    "the file must be a PDF, CSV, DOC, DOCX, XLS, XLSX, HTML, TXT or Markdown, and its `filename` should say which";
+const NO_DOCUMENT: &str = "the file must be a PDF, CSV, DOC, DOCX, XLS, XLSX, HTML, TXT or Markdown, and its `filename` should say which";
 
 /// Formats by the endings of file names and the subtypes of media types.
 type Formats = &'static [(&'static str, &'static str)];
@@ -376,9 +386,9 @@ fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Pl
     match scheme {
         "s3" if target.takes_s3(url) => Ok(Place::S3(url)),
         "s3" => Err("this S3 bucket is not among those that an admin has allowed".into()),
-        "http" | "https" => Err(
-            "links are not fetched here: send a data URL, as in data:image/png;base64,…".into(),
-        ),
+        "http" | "https" => {
+            Err("links are not fetched here: send a data URL, as in data:image/png;base64,…".into())
+        }
         _ if url.starts_with("file-") => {
             Err("files are not kept here: send the file itself, as a data URL".into())
         }
@@ -438,7 +448,8 @@ fn document_format(head: &[u8], label: &str, name: Option<&str>) -> Option<&'sta
         [0xD0, 0xCF, 0x11, 0xE0, ..] => said.filter(|format| matches!(*format, "doc" | "xls")),
         _ => said.filter(|format| is_text(format)).or_else(|| {
             // Source code, JSON and the like are text under many names.
-            let texts = !head.contains(&0) && (label.starts_with("text/") || label.contains("json"));
+            let texts =
+                !head.contains(&0) && (label.starts_with("text/") || label.contains("json"));
             let unnamed = label.is_empty() && name.is_some() && !head.contains(&0);
             (texts || unnamed).then_some("txt")
         }),
@@ -527,7 +538,8 @@ mod tests {
 
     #[test]
     fn a_model_without_files_gets_texts_in_words_and_refuses_others() {
-        let text = json!({"file": {"file_data": "data:text/plain;base64,aGVsbG8=", "filename": "a.txt"}});
+        let text =
+            json!({"file": {"file_data": "data:text/plain;base64,aGVsbG8=", "filename": "a.txt"}});
         let quoted = file("meta.llama4", &text).unwrap();
         assert_eq!(quoted["text"], "<file name=\"a.txt\">\nhello\n</file>");
         let pdf = json!({"file": {"file_data": "JVBERi0xLjcK", "filename": "a.pdf"}});

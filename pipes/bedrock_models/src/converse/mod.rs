@@ -98,12 +98,13 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
     let Asked { call, target, valves } = *asked;
     let (body, extras) = (&call.body, Extras::of(&call.body));
     refuse_ignored(asked)?;
-    let mind = Mind::of(body, &target.family)?;
+    let mut tooling = Tooling::of(body, target)?;
+    let mut turns = Turns::of(body, target, &mut tooling.names)?;
+    let mind = Mind::of(body, &target.family, turns.is_unsigned_loop())?;
     let mut family = target.family;
     family.tool_choice &= !(mind.on && family.signed);
     family.prefill &= !mind.on;
 
-    let mut tooling = Tooling::of(body, target)?;
     let format = Format::of(body, &family, mind.on)?;
     let (output_config, told, shape) = match format {
         Format::Free => (None, None, Shape::AsItIs),
@@ -114,7 +115,6 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
         }
         Format::Told(words) => (None, Some(words), Shape::Unfenced),
     };
-    let mut turns = Turns::of(body, target, &mut tooling.names)?;
     let mut tool_config = tooling.config(&turns.called, family.tool_choice);
     let forbidden = tooling.choice == Choice::Forbidden;
     if forbidden && tool_config.is_some() {
@@ -135,8 +135,7 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
     } else {
         Calls::All
     };
-    let streamed =
-        family.streams && (tool_config.is_none() || family.tools != Tools::Unstreamed);
+    let streamed = family.streams && (tool_config.is_none() || family.tools != Tools::Unstreamed);
     let converse = Converse {
         inference_config: inference::of(body, &family, &mind)?,
         additional_model_response_field_paths: own_fields::wanted(family.signed && mind.on),
@@ -153,8 +152,7 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
 }
 
 /// Converse knows no way to forbid tools that the conversation has already used.
-const NO_CALLS: Cow<'static, str> =
-    Cow::Borrowed("Do not call any tool now: answer in words.");
+const NO_CALLS: Cow<'static, str> = Cow::Borrowed("Do not call any tool now: answer in words.");
 
 /// OpenAI's fields that Bedrock has nothing for.
 const IGNORED: &[&str] =

@@ -82,15 +82,16 @@ fn other<'a>(
 ) -> Result<Option<Block<'a>>, Fault> {
     let word = |name: &str| part.get(name).and_then(Value::as_str);
     let kind = word("type").ok_or("a part needs a type, as in `text` or `image_url`")?;
-    if !matches!(kind, "input_text" | "output_text" | "refusal" | "thinking" | "redacted_thinking") {
+    if !matches!(kind, "input_text" | "output_text" | "refusal" | "thinking" | "redacted_thinking")
+    {
         seen(role)?;
     }
     Ok(match kind {
         "input_text" | "output_text" => word("text").and_then(text),
         "refusal" => word("refusal").and_then(text),
-        "guarded_text" => word("text").filter(|text| !text.trim().is_empty()).map(|text| {
-            Block::GuardContent(Guarded { text: GuardedText { text: text.into() } })
-        }),
+        "guarded_text" => word("text")
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| Block::GuardContent(Guarded { text: GuardedText { text: text.into() } })),
         "thinking" | "redacted_thinking" => {
             said.reasoning.extend(thought(part).filter(|_| target.family.signed));
             None
@@ -104,7 +105,8 @@ fn other<'a>(
         "file" | "input_file" => Some(gallery.file(part, target)?),
         "document" => Some(gallery.document(part, target)?),
         "video_url" | "input_video" | "video" => {
-            let video = part.get("video_url").or_else(|| part.get("video")).or_else(|| part.get("url"));
+            let video =
+                part.get("video_url").or_else(|| part.get("video")).or_else(|| part.get("url"));
             let url = video.and_then(|video| video.as_str().or_else(|| video["url"].as_str()));
             Some(gallery.video(url.ok_or("the video has no `video_url.url`")?, target)?)
         }
@@ -143,7 +145,7 @@ pub fn marked(rest: &Map<String, Value>) -> Option<CachePoint> {
 }
 
 /// The reasoning that a client sends back: Open WebUI's and OpenRouter's shape, or LiteLLM's.
-pub fn replayed(message: &Message) -> Vec<Block<'_>> {
+fn replayed(message: &Message) -> Vec<Block<'_>> {
     let list = |name: &str| message.rest.get(name).and_then(Value::as_array);
     let details = list("reasoning_details").into_iter().flatten().filter_map(detailed);
     let details: Vec<_> = details.collect();

@@ -87,7 +87,8 @@ impl Target {
         let fits = |allowed: &String| {
             let allowed = allowed.strip_prefix("s3://").unwrap_or(allowed);
             let bucket = place.strip_prefix(allowed);
-            allowed == "*" || bucket.is_some_and(|rest| allowed.ends_with('/') || rest.starts_with('/'))
+            allowed == "*"
+                || bucket.is_some_and(|rest| allowed.ends_with('/') || rest.starts_with('/'))
         };
         self.s3.iter().any(fits)
     }
@@ -104,7 +105,8 @@ mod tests {
 
     #[test]
     fn places_in_s3_are_those_that_are_allowed() {
-        let allowing = |s3: &str| Target { s3: vec![s3.into()], ..Target::new("m", Family::of("x")) };
+        let allowing =
+            |s3: &str| Target { s3: vec![s3.into()], ..Target::new("m", Family::of("x")) };
         for (allowed, uri, taken) in [
             ("*", "s3://any/thing", true),
             ("bucket", "s3://bucket/a", true),

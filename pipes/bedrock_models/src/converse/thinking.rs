@@ -2,7 +2,7 @@
 
 use super::extras::Extras;
 use crate::family::{Family, Thinking};
-use pipe_sdk::{Body, Message, PipeError, Result, Role};
+use pipe_sdk::{Body, PipeError, Result};
 use serde_json::{Map, Value, json};
 
 /// What thinking asks of the rest of the request.
@@ -49,13 +49,16 @@ const LEAST_BUDGET: u64 = 1024;
 const ROOM: u64 = 4096;
 
 impl Mind {
-    /// How this chat is thought about by a model of this family.
-    pub fn of(body: &Body, family: &Family) -> Result<Self> {
+    /// How this chat is thought about by a model of this family. `mid_loop` says that it ends amid calls of tools whose beginning has
+    /// lost its reasoning.
+    pub fn of(body: &Body, family: &Family, mid_loop: bool) -> Result<Self> {
         let extras = Extras::of(body);
         let Some(wish) = wish(extras)? else { return Ok(Self::default()) };
         let mut mind = Self::default();
         match family.thinking {
             Thinking::No => {}
+            // Claude refuses to think on in a loop of tools whose beginning it cannot see.
+            Thinking::Budget if mid_loop => {}
             Thinking::Budget => mind.within_budget(wish, body)?,
             Thinking::Adaptive { always, xhigh } => mind.freely(wish, always, xhigh, extras),
             Thinking::Nova => mind.as_nova(wish),
@@ -82,10 +85,6 @@ impl Mind {
             Wish::Freely => Effort::Medium.budget(),
             Wish::Budget(tokens) => tokens.max(LEAST_BUDGET),
         };
-        // Claude refuses to think on in a loop of tools whose beginning it cannot see.
-        if is_unsigned_loop(&body.messages) {
-            return Ok(());
-        }
         let budget = match body.most_tokens() {
             Some(most) if most <= LEAST_BUDGET && explicit => {
                 return Err(PipeError::bad_field(
@@ -99,8 +98,7 @@ impl Mind {
         };
         self.on = true;
         self.budget = Some(budget);
-        self.fields
-            .insert("thinking".into(), json!({"type": "enabled", "budget_tokens": budget}));
+        self.fields.insert("thinking".into(), json!({"type": "enabled", "budget_tokens": budget}));
         Ok(())
     }
 
@@ -247,12 +245,11 @@ fn named(effort: &Value) -> Result<Option<Wish>> {
 
 /// Claude's own field.
 fn explicit(thinking: &Value, extras: Extras<'_>) -> Result<Option<Wish>> {
-    let effort = || extras.get("reasoning_effort").or_else(|| extras.get("output_config")?.get("effort"));
+    let effort =
+        || extras.get("reasoning_effort").or_else(|| extras.get("output_config")?.get("effort"));
     match thinking["type"].as_str() {
         Some("disabled") => Ok(Some(Wish::Effort(Effort::None))),
-        Some("adaptive") => {
-            Ok(effort().map(named).transpose()?.flatten().or(Some(Wish::Freely)))
-        }
+        Some("adaptive") => Ok(effort().map(named).transpose()?.flatten().or(Some(Wish::Freely))),
         Some("enabled") => match &thinking["budget_tokens"] {
             Value::Null => Ok(Some(Wish::Freely)),
             tokens => tokens.as_u64().map(|tokens| Some(Wish::Budget(tokens))).ok_or_else(|| {
@@ -270,23 +267,13 @@ fn explicit(thinking: &Value, extras: Extras<'_>) -> Result<Option<Wish>> {
     }
 }
 
-/// Whether the last turn with calls has lost the signed reasoning that it began with.
-fn is_unsigned_loop(messages: &[Message]) -> bool {
-    let is_calling = |message: &&Message| {
-        message.role == Role::Assistant
-            && (!message.tool_calls.is_empty() || message.rest.contains_key("function_call"))
-    };
-    let Some(last) = messages.iter().rev().find(is_calling) else { return false };
-    super::parts::replayed(last).is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn fields(model: &str, chat: &Value) -> Value {
         let body: Body = serde_json::from_value(chat.clone()).unwrap();
-        Mind::of(&body, &Family::of(model)).unwrap().fields.into()
+        Mind::of(&body, &Family::of(model), false).unwrap().fields.into()
     }
 
     #[test]
@@ -322,7 +309,11 @@ mod tests {
             ("xai.grok-4.7", "none", json!({})),
             ("deepseek.r1-v1:0", "high", json!({})),
         ] {
-            assert_eq!(fields(model, &json!({"reasoning_effort": effort})), sent, "{model} {effort}");
+            assert_eq!(
+                fields(model, &json!({"reasoning_effort": effort})),
+                sent,
+                "{model} {effort}"
+            );
         }
     }
 
@@ -337,14 +328,14 @@ mod tests {
         let body = Body { max_tokens: Some(500), ..Body::default() };
         let mut asked = body;
         asked.rest.insert("thinking".into(), json!({"type": "enabled", "budget_tokens": 2000}));
-        Mind::of(&asked, &Family::of(model)).unwrap_err();
+        Mind::of(&asked, &Family::of(model), false).unwrap_err();
     }
 
     #[test]
     fn words_that_are_none_are_refused() {
         for chat in [json!({"reasoning_effort": "hard"}), json!({"thinking": {"type": "maybe"}})] {
             let body: Body = serde_json::from_value(chat).unwrap();
-            Mind::of(&body, &Family::of("anthropic.claude-opus-5")).unwrap_err();
+            Mind::of(&body, &Family::of("anthropic.claude-opus-5"), false).unwrap_err();
         }
     }
 }

@@ -126,7 +126,8 @@ fn older<'a>(body: &'a Body, names: &mut Names, tools: &mut Vec<Tool<'a>>) -> Re
     for (place, function) in functions.iter().enumerate() {
         let field = || format!("functions[{place}]");
         let text = |name: &str| function[name].as_str().filter(|text| !text.trim().is_empty());
-        let name = text("name").ok_or_else(|| PipeError::bad_field(field(), "a function needs a name"))?;
+        let name =
+            text("name").ok_or_else(|| PipeError::bad_field(field(), "a function needs a name"))?;
         let json = match &function["parameters"] {
             Value::Object(schema) if !schema.is_empty() => {
                 let mut schema = schema.clone();
@@ -220,11 +221,7 @@ fn remembered(name: Cow<'_, str>) -> Tool<'_> {
     Tool::ToolSpec(ToolSpec { name, description: None, input_schema, strict: None })
 }
 
-fn choice<'a>(
-    body: &'a Body,
-    tools: &mut Vec<Tool<'a>>,
-    names: &mut Names,
-) -> Result<Choice<'a>> {
+fn choice<'a>(body: &'a Body, tools: &mut Vec<Tool<'a>>, names: &mut Names) -> Result<Choice<'a>> {
     if tools.is_empty() {
         return Ok(Choice::Forbidden);
     }
@@ -241,7 +238,13 @@ fn choice<'a>(
         Some(Value::Object(choice)) => {
             let kind = choice.get("type").and_then(Value::as_str).unwrap_or_default();
             if kind == "allowed_tools" {
-                return allowed(choice.get("allowed_tools").unwrap_or(&Value::Null), choice.get("mode"), choice.get("tools"), tools, names);
+                return allowed(
+                    choice.get("allowed_tools").unwrap_or(&Value::Null),
+                    choice.get("mode"),
+                    choice.get("tools"),
+                    tools,
+                    names,
+                );
             }
             let function = choice.get("function").and_then(|function| function.get("name"));
             let Some(name) = function.or_else(|| choice.get("name")).and_then(Value::as_str) else {
@@ -251,7 +254,10 @@ fn choice<'a>(
             if tools.iter().any(|tool| is_called(tool, &name)) {
                 return Ok(Choice::Named(name));
             }
-            Err(PipeError::bad_field("tool_choice", "tool_choice names a tool that is not in tools"))
+            Err(PipeError::bad_field(
+                "tool_choice",
+                "tool_choice names a tool that is not in tools",
+            ))
         }
         Some(_) => Err(rule()),
     }
@@ -278,7 +284,8 @@ fn allowed<'a>(
     let fault = |rule: &str| PipeError::bad_field(field, format!("{field}: {rule}"));
     let list = within.get("tools").or(tools_beside).and_then(Value::as_array);
     let list = list.ok_or_else(|| fault("name the tools in `tools`"))?;
-    let name = |tool: &'a Value| tool["function"]["name"].as_str().or_else(|| tool["name"].as_str());
+    let name =
+        |tool: &'a Value| tool["function"]["name"].as_str().or_else(|| tool["name"].as_str());
     let allowed: HashSet<_> =
         list.iter().filter_map(name).map(|name| names.fit(name).into_owned()).collect();
     tools.retain(|tool| match tool {

@@ -84,19 +84,31 @@ impl<'a> Turns<'a> {
                 Role::Tool | Role::Function => turns.result(message, said.blocks),
             }
         }
+        turns.close();
+        if !turns.awaited.is_empty() || !turns.shown.is_empty() {
+            turns.turn_to(Speaker::User);
+            turns.close();
+        }
+        turns.done.retain(|turn| turn.content.iter().any(says));
+        turns.done = joined(turns.done);
         Ok(turns)
     }
 
-    /// The system prompt and the turns, with a first and a last turn that the family takes.
-    pub fn settled(mut self, family: &Family) -> Result<(Vec<Block<'a>>, Vec<Turn<'a>>)> {
-        self.close();
-        if !self.awaited.is_empty() || !self.shown.is_empty() {
-            self.turn_to(Speaker::User);
-            self.close();
+    /// Whether the conversation ends amid calls of tools whose first has lost the signed reasoning that it began with.
+    pub fn is_unsigned_loop(&self) -> bool {
+        let mut turns = self.done.iter().rev();
+        let mut first = None;
+        while let Some(results) = turns.next()
+            && results.content.iter().any(|block| matches!(block, Block::ToolResult(_)))
+        {
+            first = turns.next();
         }
+        first.is_some_and(|turn| !matches!(turn.content.first(), Some(Block::ReasoningContent(_))))
+    }
+
+    /// The system prompt and the turns, with a first and a last turn that the family takes.
+    pub fn settled(self, family: &Family) -> Result<(Vec<Block<'a>>, Vec<Turn<'a>>)> {
         let Self { mut system, done: mut turns, .. } = self;
-        turns.retain(|turn| turn.content.iter().any(says));
-        let mut turns = joined(turns);
         system.retain(|block| says(block) || !turns.is_empty());
         if turns.is_empty() && !system.iter().any(says) {
             return Err(PipeError::bad_field("messages", "the chat has no text"));
@@ -195,7 +207,8 @@ impl<'a> Turns<'a> {
             .partition(|block| matches!(block, Block::Text(_)) || seeing && is_shown(block));
         let mut words = words;
         if words.is_empty() {
-            words.push(Block::Text(if shown.is_empty() { "(empty)" } else { "(see below)" }.into()));
+            words
+                .push(Block::Text(if shown.is_empty() { "(empty)" } else { "(see below)" }.into()));
         }
         let by_name = |call: &Awaited<'_>| name.is_empty() || call.name == name;
         let means = |call: &Awaited<'_>| {
@@ -223,7 +236,8 @@ impl<'a> Turns<'a> {
             self.close();
         }
         self.open.get_or_insert_with(|| {
-            let said = if speaker == Speaker::User { std::mem::take(&mut self.shown) } else { Vec::new() };
+            let said =
+                if speaker == Speaker::User { std::mem::take(&mut self.shown) } else { Vec::new() };
             Open { speaker, reasoning: Vec::new(), said, calls: Vec::new() }
         })
     }
@@ -238,11 +252,15 @@ impl<'a> Turns<'a> {
                     calls.extend(said.pop_if(|block| matches!(block, Block::CachePoint(_))));
                 }
                 // Reasoning that led to nothing is not taken back.
-                let reasoning = reasoning.into_iter().filter(|_| !said.is_empty() || !calls.is_empty());
+                let reasoning =
+                    reasoning.into_iter().filter(|_| !said.is_empty() || !calls.is_empty());
                 reasoning.collect::<Vec<_>>().into_iter().chain(said).chain(calls).collect()
             }
             Speaker::User | Speaker::System => {
-                self.awaited.drain(..).flat_map(Awaited::answered).chain(said).collect()
+                // Nothing may stand between results, so one point after them stands for all of theirs.
+                let point = self.awaited.iter_mut().rev().find_map(|call| call.point.take());
+                let results = self.awaited.drain(..).map(Awaited::answered);
+                results.chain(point).chain(said).collect()
             }
         };
         self.done.push(Turn { role: speaker, content });
@@ -250,13 +268,12 @@ impl<'a> Turns<'a> {
 }
 
 impl<'a> Awaited<'a> {
-    fn answered(self) -> impl Iterator<Item = Block<'a>> {
+    fn answered(self) -> Block<'a> {
         let (content, status) = match self.result {
             Some(content) => (content, None),
             None => (vec![Block::Text("no result".into())], Some("error")),
         };
-        let result = Block::ToolResult(ToolResult { tool_use_id: self.id, content, status });
-        std::iter::once(result).chain(self.point)
+        Block::ToolResult(ToolResult { tool_use_id: self.id, content, status })
     }
 }
 

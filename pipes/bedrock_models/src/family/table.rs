@@ -98,7 +98,10 @@ pub(super) const FAMILIES: &[(&str, Family)] = &[
     ("anthropic.claude-haiku-4-5", CLAUDE_4_5),
     ("anthropic.claude-haiku-5", CLAUDE_5),
     ("anthropic.claude-instant", Family { prefill: true, ..TALKING }),
-    ("anthropic.claude-mythos-preview", Family { strict: true, documents: false, ..CLAUDE_THINKER }),
+    (
+        "anthropic.claude-mythos-preview",
+        Family { strict: true, documents: false, ..CLAUDE_THINKER },
+    ),
     ("anthropic.claude-mythos", Family { strict: true, schema: Schema::Plain, ..CLAUDE_THINKER }),
     ("anthropic.claude-opus-4-1", CLAUDE_4_1),
     ("anthropic.claude-opus-4-2025", CLAUDE_3_7),

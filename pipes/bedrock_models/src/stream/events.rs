@@ -3,9 +3,9 @@
 use super::{Frame, Kind, shown::Shown};
 use crate::{
     converse::{Calls, Reading, SIGNED, Shape},
-    error::Complaint,
     valves::ReasoningOutput,
 };
+use bedrock_runtime::Complaint;
 use pipe_sdk::{
     Chunk, Citation, FinishReason, ReasoningDetail, ReasoningKind, ToolCallDelta, Usage,
 };
@@ -204,6 +204,11 @@ impl Events {
         self.stopped
     }
 
+    /// How many chunks wait to be taken.
+    pub fn told(&self) -> usize {
+        self.shown.told()
+    }
+
     /// The next chunk of what was told.
     pub fn next(&mut self) -> Option<Chunk> {
         self.shown.next()
@@ -279,7 +284,7 @@ impl Events {
 
     /// A tool is called.
     pub fn call(&mut self, number: u64, id: String, name: String) {
-        if self.reading.shape == Shape::Tool(name.as_str()) {
+        if matches!(self.reading.shape, Shape::Tool(answer) if answer == name) {
             self.answered = true;
             self.held.clear();
             self.blocks.push(Block { number, what: What::Answer });
@@ -294,7 +299,8 @@ impl Events {
             return;
         }
         self.release();
-        let index = mem::replace(&mut self.calls, self.calls + 1);
+        let index = self.calls;
+        self.calls += 1;
         self.blocks.push(Block { number, what: What::Call { index, bare: true } });
         self.shown.chunk(Chunk::ToolCall(ToolCallDelta {
             index,
@@ -366,7 +372,7 @@ impl Events {
                 self.shown.chunk(Chunk::ToolCall(delta));
             }
             What::Call { .. } | What::Answer => {}
-            What::Reasoning { text, signature } if !signature.is_empty() => {
+            What::Reasoning { text, signature } if self.reading.signed && !signature.is_empty() => {
                 self.thought(ReasoningKind::Text { text, signature: Some(signature) });
             }
             What::Reasoning { .. } => {}
@@ -375,7 +381,8 @@ impl Events {
     }
 
     fn thought(&mut self, kind: ReasoningKind) {
-        let index = mem::replace(&mut self.thoughts, self.thoughts + 1);
+        let index = self.thoughts;
+        self.thoughts += 1;
         let format = self.reading.signed.then(|| SIGNED.into());
         self.shown.chunk(Chunk::ReasoningDetail(ReasoningDetail { kind, format, index }));
     }
@@ -596,7 +603,8 @@ mod tests {
             delta(&mut events, 1, &json!({"reasoningContent": {"redactedContent": "eA=="}})),
             []
         );
-        let mut blocks = tell(&mut events, "contentBlockStop", &json!({"contentBlockIndex": 0})).unwrap();
+        let mut blocks =
+            tell(&mut events, "contentBlockStop", &json!({"contentBlockIndex": 0})).unwrap();
         blocks.extend(finish(&mut events, "end_turn"));
         let detail = |index, kind| {
             Chunk::ReasoningDetail(ReasoningDetail { kind, format: Some(SIGNED.into()), index })

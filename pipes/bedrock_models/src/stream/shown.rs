@@ -45,6 +45,11 @@ impl Shown {
         self.told.pop_front()
     }
 
+    /// How many chunks wait to be taken.
+    pub fn told(&self) -> usize {
+        self.told.len()
+    }
+
     /// Whether anything but the beginning has been told.
     pub fn has_said(&self) -> bool {
         self.said
@@ -148,7 +153,9 @@ mod tests {
     fn text(shown: &mut Shown) -> String {
         shown.chunk(Chunk::Finish(FinishReason::Stop));
         let chunks = std::iter::from_fn(|| shown.next());
-        chunks.filter_map(|chunk| if let Chunk::Content(text) = chunk { Some(text) } else { None }).collect()
+        chunks
+            .filter_map(|chunk| if let Chunk::Content(text) = chunk { Some(text) } else { None })
+            .collect()
     }
 
     #[test]

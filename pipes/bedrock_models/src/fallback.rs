@@ -1,0 +1,99 @@
+//! Who else may answer a chat, and in which order (bedrock.md §1.1).
+
+use crate::{
+    catalogue::{Entry, Listing, fits},
+    family::{Lesson, Lessons},
+    valves::BedrockValves,
+};
+
+/// The model that was asked, and after it those that may answer in its place.
+///
+/// First its other regions, then the profile of its own geography, then the chains of the valve. Only those may leave the geography: an
+/// admin has asked for it.
+pub fn candidates(
+    asked: &Entry,
+    listing: &Listing,
+    lessons: &Lessons,
+    valves: &BedrockValves,
+) -> Vec<Entry> {
+    let mut candidates = vec![asked.clone()];
+    let home = geography(&asked.region);
+    if valves.fallback_regions {
+        let near = |entry: &&Entry| geography(&entry.region) == home;
+        candidates.extend(listing.elsewhere(&asked.id).filter(near).cloned());
+    }
+    if valves.fallback_profiles && asked.id == asked.base {
+        let profile = profiles_of(home)
+            .iter()
+            .find_map(|prefix| listing.entry(&format!("{prefix}{}", asked.base)));
+        candidates.extend(profile.cloned());
+    }
+    for chain in &valves.fallbacks {
+        let mut links = chain.split('>').map(str::trim);
+        let is_for = links.next().is_some_and(|first| fits(first, &asked.id));
+        candidates.extend(links.filter(|_| is_for).filter_map(|id| listing.entry(id)).cloned());
+    }
+    let mut seen = Vec::new();
+    candidates.retain(|entry| {
+        let key = (entry.id.clone(), entry.region.clone());
+        let is_new = !seen.contains(&key);
+        seen.push(key);
+        is_new
+    });
+    // A model that has said that it answers under a profile's id only is not asked again in vain.
+    let can = |entry: &Entry| !lessons.of(&entry.id).contains(&Lesson::BaseId);
+    if candidates.iter().any(can) {
+        candidates.retain(can);
+    }
+    candidates
+}
+
+/// Where a region is, as far as data may travel unasked.
+fn geography(region: &str) -> &'static str {
+    match region {
+        "ap-northeast-1" | "ap-northeast-3" => "jp",
+        "ap-southeast-2" | "ap-southeast-4" => "au",
+        "ap-south-1" | "ap-south-2" => "in",
+        _ if region.starts_with("us-gov-") => "us-gov",
+        _ => {
+            let area = region.split('-').next().unwrap_or_default();
+            let known = ["us", "eu", "ap", "ca", "sa", "me", "af", "il", "mx", "cn"];
+            known.into_iter().find(|known| *known == area).unwrap_or("elsewhere")
+        }
+    }
+}
+
+/// How the ids of the profiles begin that stay within a geography, the narrowest first.
+fn profiles_of(geography: &str) -> &'static [&'static str] {
+    match geography {
+        "us" => &["us."],
+        "us-gov" => &["us-gov."],
+        "eu" => &["eu."],
+        "jp" => &["jp.", "apac."],
+        "au" => &["au.", "apac."],
+        "in" => &["in.", "apac."],
+        "ap" => &["apac."],
+        "ca" => &["ca."],
+        "sa" => &["sa."],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_geography_is_never_wider_than_its_profiles() {
+        for (region, place, profiles) in [
+            ("us-east-1", "us", &["us."][..]),
+            ("us-gov-west-1", "us-gov", &["us-gov."]),
+            ("eu-central-2", "eu", &["eu."]),
+            ("ap-northeast-1", "jp", &["jp.", "apac."]),
+            ("ap-east-1", "ap", &["apac."]),
+            ("xx-moon-1", "elsewhere", &[]),
+        ] {
+            assert_eq!((geography(region), profiles_of(geography(region))), (place, profiles));
+        }
+    }
+}
