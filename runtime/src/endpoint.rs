@@ -82,6 +82,7 @@ fn public(region: &str, fips: bool, dual_stack: bool) -> String {
 mod tests {
     use super::*;
     use aws_sdk_bedrock::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+    use aws_types::{origin::Origin, service_config::LoadServiceConfig};
 
     async fn says_the_sdk(region: &str, fips: bool, dual_stack: bool) -> String {
         let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
@@ -112,6 +113,41 @@ mod tests {
                 let ours = public(region, fips, dual_stack);
                 assert_eq!(ours, says_the_sdk(region, fips, dual_stack).await);
             }
+        }
+    }
+
+    /// An environment that says this of our service alone.
+    #[derive(Debug)]
+    struct Ours(Option<&'static str>);
+
+    impl LoadServiceConfig for Ours {
+        fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+            assert_eq!(
+                (key.service_id(), key.env(), key.profile()),
+                ("Bedrock Runtime", "AWS_ENDPOINT_URL", "endpoint_url")
+            );
+            self.0.map(String::from)
+        }
+    }
+
+    #[test]
+    fn the_particular_goes_before_the_general() {
+        for (set, ours, everyones, endpoint) in [
+            (true, Some("http://ours"), Some("http://set"), Some("http://set")),
+            (false, Some("http://ours"), Some("http://all"), Some("http://ours")),
+            (false, None, Some("http://all"), Some("http://all")),
+            (false, None, None, None),
+        ] {
+            let mut config = SdkConfig::builder().service_config(Ours(ours)).use_fips(true);
+            config.set_endpoint_url(everyones.map(String::from));
+            if set {
+                config.insert_origin("endpoint_url", Origin::shared_config());
+            }
+            let expected = endpoint
+                .map_or(Endpoints::Public { fips: true, dual_stack: false }, |url| {
+                    Endpoints::At(url.into())
+                });
+            assert_eq!(Endpoints::of(&config.build()), expected);
         }
     }
 

@@ -270,3 +270,71 @@ fn bearer(token: &str) -> Result<HeaderValue, Failure> {
     header.set_sensitive(true);
     Ok(header)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_types::{origin::Origin, service_config::LoadServiceConfig};
+
+    /// An environment with this bearer key.
+    #[derive(Debug)]
+    struct Environment(Option<&'static str>);
+
+    impl LoadServiceConfig for Environment {
+        fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+            assert_eq!((key.service_id(), key.env()), ("bedrock", "AWS_BEARER_TOKEN"));
+            self.0.map(String::from)
+        }
+    }
+
+    async fn proof(identity: Identity) -> &'static str {
+        match identity.key().await.map(|key| format!("{:?}", key.secret)) {
+            Ok(secret) if secret.starts_with("Token") => "bearer",
+            Ok(_) => "signature",
+            Err(failure) => {
+                assert_eq!(failure, Failure::NoCredentials);
+                "nothing"
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_we_are_is_who_the_sdk_would_be() {
+        let bearer = HTTP_BEARER_AUTH_SCHEME_ID;
+        let (sigv4, sigv4a) = (AuthSchemeId::new("sigv4"), AuthSchemeId::new("sigv4a"));
+        for (environment, preference, is_set, token, credentials, expected) in [
+            (None, vec![], false, false, false, "nothing"),
+            (None, vec![], false, true, true, "signature"),
+            (None, vec![], false, true, false, "bearer"),
+            (None, vec![bearer.clone()], true, true, true, "bearer"),
+            (None, vec![sigv4a.clone(), bearer.clone()], false, true, true, "bearer"),
+            (None, vec![sigv4.clone(), bearer.clone()], false, true, true, "signature"),
+            (None, vec![bearer], false, false, true, "signature"),
+            (Some("key"), vec![], false, false, true, "bearer"),
+            (Some("key"), vec![sigv4.clone()], false, false, true, "bearer"),
+            (Some("key"), vec![sigv4], true, false, true, "signature"),
+        ] {
+            let mut config = SdkConfig::builder().service_config(Environment(environment));
+            config.set_auth_scheme_preference((!preference.is_empty()).then_some(preference));
+            if is_set {
+                config.insert_origin("auth_scheme_preference", Origin::shared_config());
+            }
+            if token {
+                let token = Token::new("token", None);
+                config.set_token_provider(Some(SharedTokenProvider::new(token)));
+            }
+            if credentials {
+                let keys = Credentials::new("id", "secret", None, None, "test");
+                config.set_credentials_provider(Some(SharedCredentialsProvider::new(keys)));
+            }
+            let who = proof(Identity::of(&config.build())).await;
+            assert_eq!(who, expected, "{environment:?} {is_set} {token} {credentials}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_that_no_header_can_hold_is_lost() {
+        let token = SharedTokenProvider::new(Token::new("two\nlines", None));
+        assert_eq!(Identity::bearer(token).key().await.unwrap_err(), Failure::LostCredentials);
+    }
+}

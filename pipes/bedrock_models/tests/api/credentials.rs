@@ -1,10 +1,10 @@
 //! Who we are to AWS: keys, bearer keys, nothing at all.
 
 use crate::support::*;
-use bedrock_emulator::{ANY, AuthKind, DEMO_BEARER_TOKEN, Fault, Script};
+use bedrock_emulator::{ANY, AuthKind, DEMO_BEARER_TOKEN, Fault, Operation, Script};
 use bedrock_models::BedrockValves;
 use pipe_sdk::{Pipe, Secret};
-use std::{env, net::TcpListener, process::Command, time::Duration};
+use std::{env, fs, net::TcpListener, process::Command, time::Duration};
 
 #[tokio::test]
 async fn requests_are_signed_with_the_keys_of_the_valves() {
@@ -137,6 +137,32 @@ async fn the_environment_says_a_bearer_key() {
     });
     run.await.unwrap();
     assert!(bedrock.requests().iter().all(|request| request.auth == AuthKind::Bearer));
+}
+
+#[tokio::test]
+async fn credentials_that_were_taken_back_are_asked_for_once_more() {
+    let bedrock = bedrock();
+    let folder = tempfile::tempdir().unwrap();
+    let (script, config) = (folder.path().join("keys"), folder.path().join("config"));
+    let (id, secret) = bedrock_emulator::DEMO_KEY;
+    // The first are for the list, the second for the chat.
+    let keys = format!(
+        r#"n=0; [ -f "$0.n" ] && read n <"$0.n"; n=$((n + 1)); echo $n >"$0.n"
+        secret={secret}; [ $n = 2 ] && secret=revoked
+        echo "{{\"Version\":1,\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"$secret\"}}""#
+    );
+    fs::write(&script, keys).unwrap();
+    let process = format!("[default]\ncredential_process = /bin/sh {}\n", script.display());
+    fs::write(&config, process).unwrap();
+    let (config, endpoint) = (config.display().to_string(), bedrock.endpoint());
+    let run = tokio::task::spawn_blocking(move || {
+        let variables = [("AWS_CONFIG_FILE", &*config), ("AWS_ENDPOINT_URL", &endpoint)];
+        elsewhere("credentials::environment", &variables);
+    });
+    run.await.unwrap();
+    let asked = bedrock.requests();
+    let chats = asked.iter().filter(|request| request.operation == Some(Operation::ConverseStream));
+    assert_eq!(chats.map(|request| request.attempt).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[tokio::test]
