@@ -157,7 +157,7 @@ impl Gallery {
     fn placed<'a>(&mut self, file: File<'a>, target: &Target) -> Result<Block<'a>, Fault> {
         let (label, base64) = match file.data {
             Data::Text(text) if target.family.documents && self.documents < MOST_DOCUMENTS => {
-                return Ok(self.shelved("txt", Source::Text(text.into()), file));
+                return Ok(self.shelved("txt", Source::Text(text.into()), file, target));
             }
             Data::Text(text) => return Ok(quoted(file.name, text)),
             Data::Url(url, label) => match place(url, label, target)? {
@@ -213,7 +213,7 @@ impl Gallery {
         if self.documents >= MOST_DOCUMENTS {
             return Err(format!("a chat may hold {MOST_DOCUMENTS} files at most").into());
         }
-        Ok(self.shelved(format, source, file))
+        Ok(self.shelved(format, source, file, target))
     }
 
     fn shelved<'a>(
@@ -221,9 +221,10 @@ impl Gallery {
         format: &'static str,
         source: Source<'a>,
         file: File<'a>,
+        target: &Target,
     ) -> Block<'a> {
         self.documents += 1;
-        let cited = file.cited && matches!(format, "pdf" | "txt");
+        let cited = file.cited && target.is_claude() && matches!(format, "pdf" | "txt");
         Block::Document(Document {
             format,
             name: self.name(file.name.unwrap_or("document")),

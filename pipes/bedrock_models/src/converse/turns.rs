@@ -295,7 +295,11 @@ fn joined(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {
 
 fn put<'a>(turns: &mut Vec<Turn<'a>>, role: Speaker, content: Vec<Block<'a>>) {
     match turns.last_mut() {
-        Some(last) if last.role == role => last.content.extend(content),
+        Some(last) if last.role == role => {
+            last.content.extend(content);
+            // What the model thought stands before what it said.
+            last.content.sort_by_key(|block| !matches!(block, Block::ReasoningContent(_)));
+        }
         _ => turns.push(Turn { role, content }),
     }
 }

@@ -1,6 +1,9 @@
 //! What goes wrong, before the answer and in its midst.
 
-use crate::support::*;
+use crate::{
+    fallbacks::{lonely, lonely_with},
+    support::*,
+};
 use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
 use futures_util::StreamExt;
 use pipe_sdk::{Chunk, PipeError};
@@ -27,7 +30,7 @@ async fn broken(rig: &Rig) -> (Vec<Chunk>, (String, String)) {
 
 #[tokio::test]
 async fn a_throttled_chat_is_tried_again_and_answers() {
-    let rig = rig().await;
+    let rig = lonely().await;
     rig.bedrock.script(ANY, Script::throttle().times(2));
     rig.bedrock.script(ANY, Script::answer(answer()));
     assert_eq!(rig.answer(HAIKU, hello()).await.unwrap().content, "onetwothree");
@@ -39,7 +42,7 @@ async fn a_throttled_chat_is_tried_again_and_answers() {
 
 #[tokio::test]
 async fn attempts_are_as_many_as_the_valve_says() {
-    let rig = rig_with(|valves| valves.max_attempts = 1).await;
+    let rig = lonely_with(|valves| valves.max_attempts = 1).await;
     let fault = Fault::throttling("Too many tokens").header("retry-after", "7");
     rig.bedrock.script(ANY, Script::fault(fault));
     let Err(PipeError::Throttled { retry_after, .. }) = rig.stream(HAIKU, hello()).await else {
@@ -64,7 +67,7 @@ async fn each_refusal_has_its_kind_and_only_some_are_tried_again() {
         (Fault::of("ServiceUnavailableException", "later"), "Unavailable", 3),
         (Fault::of("ServiceQuotaExceededException", "enough"), "Throttled", 1),
     ] {
-        let rig = rig().await;
+        let rig = lonely().await;
         rig.bedrock.script(ANY, Script::fault(fault.clone()).always());
         let (told, words) = told(rig.stream(HAIKU, hello()).await);
         assert_eq!(told, kind, "{fault}: {words}");
@@ -74,7 +77,7 @@ async fn each_refusal_has_its_kind_and_only_some_are_tried_again() {
 
 #[tokio::test]
 async fn a_page_of_html_is_a_failure_of_the_upstream() {
-    let rig = rig().await;
+    let rig = lonely().await;
     rig.bedrock.script(ANY, Script::html(502).always());
     let (kind, words) = told(rig.stream(HAIKU, hello()).await);
     assert_eq!(kind, "Upstream", "{words}");
@@ -83,7 +86,7 @@ async fn a_page_of_html_is_a_failure_of_the_upstream() {
 
 #[tokio::test]
 async fn a_model_behind_a_profile_only_says_so() {
-    let rig = rig().await;
+    let rig = lonely().await;
     let words = "Invocation of model ID x with on-demand throughput isn\u{2019}t supported.";
     rig.bedrock.script(ANY, Script::fault(Fault::validation(words)));
     let (kind, words) = told(rig.stream(HAIKU, hello()).await);
@@ -93,7 +96,7 @@ async fn a_model_behind_a_profile_only_says_so() {
 
 #[tokio::test]
 async fn an_exception_as_the_first_event_is_the_error_of_the_whole_answer() {
-    let rig = rig().await;
+    let rig = lonely().await;
     let script =
         Script::answer(answer()).after(0, Mishap::Exception(Fault::throttling("Too many")));
     rig.bedrock.script(ANY, script);
@@ -102,7 +105,7 @@ async fn an_exception_as_the_first_event_is_the_error_of_the_whole_answer() {
 
 #[tokio::test]
 async fn an_exception_in_the_midst_comes_after_what_was_said() {
-    let rig = rig().await;
+    let rig = lonely().await;
     for (mishap, kind) in [
         (Mishap::Exception(Fault::throttling("Too many")), "Throttled"),
         (Mishap::Exception(Fault::stream_error(500, "oops")), "Upstream"),
@@ -123,7 +126,7 @@ async fn an_exception_in_the_midst_comes_after_what_was_said() {
 
 #[tokio::test]
 async fn an_answer_that_falls_silent_is_given_up() {
-    let rig = rig_with(|valves| valves.idle_timeout_seconds = 60).await;
+    let rig = lonely_with(|valves| valves.idle_timeout_seconds = 60).await;
     rig.bedrock.script(ANY, Script::answer(answer()).after(2, Mishap::Hang));
     let mut stream = rig.stream(HAIKU, hello()).await.unwrap();
     for expected in [Chunk::Role, Chunk::Content("one".into())] {
@@ -140,7 +143,7 @@ async fn an_answer_that_falls_silent_is_given_up() {
 
 #[tokio::test]
 async fn a_model_that_does_not_begin_is_given_up() {
-    let rig = rig_with(|valves| valves.first_event_timeout_seconds = 2).await;
+    let rig = lonely_with(|valves| valves.first_event_timeout_seconds = 2).await;
     rig.bedrock.script(ANY, Script::hang());
     rig.bedrock.script(ANY, Script::answer(answer()).after(0, Mishap::Hang));
     for _ in 0..2 {
@@ -151,7 +154,7 @@ async fn a_model_that_does_not_begin_is_given_up() {
 
 #[tokio::test]
 async fn a_throttled_model_leaves_the_others_their_retries() {
-    let rig = rig_with(|valves| valves.max_attempts = 10).await;
+    let rig = lonely_with(|valves| valves.max_attempts = 10).await;
     rig.bedrock.script(HAIKU, Script::throttle().always());
     rig.bedrock.script(MICRO, Script::throttle());
     rig.bedrock.script(MICRO, Script::answer(answer()));

@@ -4,6 +4,7 @@
 mod answers;
 mod credentials;
 mod failures;
+mod fallbacks;
 mod listing;
 mod requests;
 mod support;

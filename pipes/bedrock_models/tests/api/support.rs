@@ -54,7 +54,12 @@ pub async fn rig_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
 impl Rig {
     /// Asks, and gives the chunks as they come.
     pub async fn stream(&self, model: &str, body: Value) -> Result<ChunkStream> {
-        Arc::clone(&self.pipe).pipe(call(model, &body)).await
+        self.ask(call(model, &body)).await
+    }
+
+    /// Asks, and gives the chunks as they come.
+    pub async fn ask(&self, call: Call) -> Result<ChunkStream> {
+        Arc::clone(&self.pipe).pipe(call).await
     }
 
     /// Asks, and gives all chunks.
@@ -69,8 +74,9 @@ impl Rig {
 
     /// What was asked of models so far.
     pub fn asked(&self) -> Vec<Recorded> {
-        let streamed = |request: &Recorded| request.operation == Some(Operation::ConverseStream);
-        self.bedrock.requests().into_iter().filter(streamed).collect()
+        let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
+        let is_chat = |request: &Recorded| chats.contains(&request.operation);
+        self.bedrock.requests().into_iter().filter(is_chat).collect()
     }
 
     /// The body of the last thing asked of a model.

@@ -1,0 +1,183 @@
+//! Who answers when the model that was asked cannot.
+
+use crate::support::*;
+use bedrock_emulator::{Answer, Fault, Mishap, Script};
+use bedrock_models::BedrockValves;
+use pipe_sdk::{Chunk, Hints, PipeError};
+use serde_json::json;
+
+const EAST: &str = "us-east-1";
+const WEST: &str = "us-west-2";
+const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+/// A pipe whose models have nobody to answer in their place.
+pub async fn lonely() -> Rig {
+    lonely_with(|_| {}).await
+}
+
+pub async fn lonely_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
+    rig_with(|valves| {
+        valves.fallback_regions = false;
+        valves.fallback_profiles = false;
+        turn(valves);
+    })
+    .await
+}
+
+/// Where the chat was sent, in order: the region and the id.
+fn ways(rig: &Rig) -> Vec<(String, String)> {
+    let way = |asked: bedrock_emulator::Recorded| (asked.region, asked.target.unwrap_or_default());
+    rig.asked().into_iter().map(way).collect()
+}
+
+fn says(text: &str) -> Script {
+    Script::answer(Answer::says([text]))
+}
+
+async fn one_attempt() -> Rig {
+    rig_with(|valves| valves.max_attempts = 1).await
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_answer_is_asked_in_its_other_region_and_the_answer_says_who_gave_it() {
+    for fault in [
+        Fault::throttling("Too many"),
+        Fault::access_denied("not here"),
+        Fault::not_found("gone"),
+        Fault::of("ServiceUnavailableException", "later"),
+        Fault::of("ModelTimeoutException", "slow"),
+        Fault::of("ModelErrorException", "odd"),
+    ] {
+        let rig = one_attempt().await;
+        rig.bedrock.script_model_in(EAST, HAIKU, Script::fault(fault.clone()));
+        rig.bedrock.script_model_in(WEST, HAIKU, says("west"));
+        let answer = rig.answer(HAIKU, hello()).await.unwrap();
+        assert_eq!(answer.content, "west", "{fault}");
+        assert_eq!(answer.model, Some(format!("bedrock_models.{HAIKU}")));
+        assert_eq!(ways(&rig), [(EAST.into(), HAIKU.into()), (WEST.into(), HAIKU.into())]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_chat_itself_is_wrong_everywhere() {
+    for fault in [Fault::validation("messages.0: odd"), Fault::model_error(400, "odd")] {
+        let rig = one_attempt().await;
+        rig.bedrock.script(HAIKU, Script::fault(fault.clone()).always());
+        assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "BadRequest", "{fault}");
+        assert_eq!(rig.asked().len(), 1, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn the_error_is_that_of_the_model_that_was_asked() {
+    let rig = rig_with(|valves| {
+        valves.max_attempts = 1;
+        valves.fallbacks = vec![format!("{HAIKU} > {MICRO}")];
+    })
+    .await;
+    rig.bedrock.script(HAIKU, Script::throttle().always());
+    rig.bedrock.script(MICRO, Script::fault(Fault::validation("odd")).always());
+    assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "Throttled");
+}
+
+#[tokio::test]
+async fn a_model_behind_a_profile_is_reached_through_its_geography_and_that_is_remembered() {
+    let rig = rig().await;
+    let words =
+        format!("Invocation of model ID {HAIKU} with on-demand throughput isn\u{2019}t supported.");
+    rig.bedrock.script(HAIKU, Script::fault(Fault::validation(words)).always());
+    for _ in 0..2 {
+        let answer = rig.answer(HAIKU, hello()).await.unwrap();
+        assert_eq!(answer.model, Some(format!("bedrock_models.us.{HAIKU}")));
+    }
+    let ids: Vec<_> = ways(&rig).into_iter().map(|(_, id)| id).collect();
+    let profile = format!("us.{HAIKU}");
+    assert_eq!(ids, [HAIKU, HAIKU, &profile, &profile]);
+}
+
+#[tokio::test]
+async fn chains_are_followed_in_their_order_and_never_unasked() {
+    let rig = lonely_with(|valves| {
+        valves.max_attempts = 1;
+        valves.fallbacks = vec![format!("anthropic.* > nowhere > {MICRO} > us.{SONNET}")];
+    })
+    .await;
+    rig.bedrock.script(HAIKU, Script::throttle().always());
+    rig.bedrock.script(MICRO, Script::fault(Fault::access_denied("no")));
+    let answer = rig.answer(HAIKU, hello()).await.unwrap();
+    assert_eq!(answer.model, Some(format!("bedrock_models.us.{SONNET}")));
+    rig.bedrock.script(MICRO, Script::throttle());
+    assert_eq!(told(rig.answer(MICRO, hello()).await).0, "Throttled");
+}
+
+#[tokio::test]
+async fn another_model_is_asked_before_the_first_event_and_not_after() {
+    let rig = one_attempt().await;
+    for mishap in [Mishap::Close, Mishap::Exception(Fault::throttling("Too many")), Mishap::Reset] {
+        let broken = says("east").after(0, mishap.clone());
+        rig.bedrock.script_model_in(EAST, HAIKU, broken);
+        rig.bedrock.script_model_in(WEST, HAIKU, says("west"));
+        assert_eq!(rig.answer(HAIKU, hello()).await.unwrap().content, "west", "{mishap:?}");
+    }
+    let late = says("east").after(2, Mishap::Exception(Fault::throttling("Too many")));
+    rig.bedrock.script_model_in(EAST, HAIKU, late);
+    let asked = rig.asked().len();
+    assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "Throttled");
+    assert_eq!(rig.asked().len(), asked + 1);
+}
+
+#[tokio::test]
+async fn an_exception_right_after_the_beginning_is_still_the_failure_of_the_whole() {
+    let rig = one_attempt().await;
+    let broken = says("east").after(1, Mishap::Exception(Fault::throttling("Too many")));
+    rig.bedrock.script_model_in(EAST, HAIKU, broken);
+    rig.bedrock.script_model_in(WEST, HAIKU, says("west"));
+    assert_eq!(rig.answer(HAIKU, hello()).await.unwrap().content, "west");
+}
+
+#[tokio::test]
+async fn a_request_can_force_a_failure() {
+    let rig = rig().await;
+    let fail = |wish: &str| {
+        let mut call = call(HAIKU, &hello());
+        call.hints = Hints::from([("x-pipewright-fail", wish)]);
+        call
+    };
+    for (wish, answerer) in [
+        ("first", HAIKU.to_owned()),
+        ("anthropic.*@us-east-1", HAIKU.to_owned()),
+        ("anthropic.*", format!("us.{HAIKU}")),
+    ] {
+        let answer = rig.ask(fail(wish)).await.unwrap().fold().await.unwrap();
+        assert_eq!(answer.model, Some(format!("bedrock_models.{answerer}")), "{wish}");
+        assert!(ways(&rig).iter().all(|(region, _)| region == WEST || wish == "anthropic.*"));
+    }
+    let Err(PipeError::Throttled { message, .. }) = rig.ask(fail("*")).await else {
+        panic!("not throttled")
+    };
+    assert!(message.contains("asked for this failure"), "{message}");
+}
+
+#[tokio::test]
+async fn ids_that_are_not_known_are_answered_by_the_default_if_there_is_one() {
+    let rig = rig_with(|valves| valves.default_model = Some(MICRO.into())).await;
+    let answer = rig.answer("gpt-4o", hello()).await.unwrap();
+    assert_eq!(answer.model, Some(format!("bedrock_models.{MICRO}")));
+    let without = lonely().await;
+    assert_eq!(told(without.answer("gpt-4o", hello()).await).0, "ModelNotFound");
+}
+
+#[tokio::test]
+async fn a_fallback_gets_the_chat_in_its_own_form() {
+    let rig = lonely_with(|valves| {
+        valves.max_attempts = 1;
+        valves.fallbacks = vec![format!("{HAIKU} > us.anthropic.claude-sonnet-4-6")];
+    })
+    .await;
+    rig.bedrock.script(HAIKU, Script::throttle());
+    let body =
+        json!({"messages": [{"role": "user", "content": "?"}], "temperature": 0.5, "top_p": 0.5});
+    let chunks = rig.chunks(HAIKU, body).await.unwrap();
+    assert!(matches!(&chunks[0], Chunk::Model(id) if id.ends_with("claude-sonnet-4-6")));
+    assert_eq!(rig.last_body()["inferenceConfig"], json!({"temperature": 0.5}));
+}
