@@ -48,6 +48,14 @@ pub fn candidates(
     candidates
 }
 
+/// Who answers for an id that is not listed: the profile of the geography, for a model that has no other way in, or the default.
+pub fn stand_in<'a>(id: &str, listing: &'a Listing, valves: &BedrockValves) -> Option<&'a Entry> {
+    let homes = valves.regions.iter().map(|region| geography(region));
+    let profiles = homes.flat_map(profiles_of).filter(|_| valves.fallback_profiles);
+    let mut profiles = profiles.filter_map(|prefix| listing.entry(&format!("{prefix}{id}")));
+    profiles.next().or_else(|| listing.entry(valves.default_model.as_deref()?))
+}
+
 /// Where a region is, as far as data may travel unasked.
 fn geography(region: &str) -> &'static str {
     match region {

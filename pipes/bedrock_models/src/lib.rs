@@ -113,10 +113,8 @@ impl BedrockModels {
         match listing.find(&call.model) {
             Search::Found(entry) => Ok(entry),
             Search::Missing(error) => Err(error),
-            Search::Unknown => {
-                let default = self.valves.default_model.as_deref().and_then(|id| listing.entry(id));
-                default.ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))
-            }
+            Search::Unknown => fallback::stand_in(&call.model, listing, &self.valves)
+                .ok_or_else(|| PipeError::ModelNotFound(call.model.clone())),
         }
     }
 }

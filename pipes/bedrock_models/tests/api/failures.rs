@@ -99,7 +99,7 @@ async fn an_exception_as_the_first_event_is_the_error_of_the_whole_answer() {
     let rig = lonely().await;
     let script =
         Script::answer(answer()).after(0, Mishap::Exception(Fault::throttling("Too many")));
-    rig.bedrock.script(ANY, script);
+    rig.bedrock.script(ANY, script.always());
     assert_eq!(told(rig.stream(HAIKU, hello()).await).0, "Throttled");
 }
 

@@ -3,7 +3,7 @@
 use crate::support::*;
 use bedrock_emulator::{Answer, Fault, Mishap, Script};
 use bedrock_models::BedrockValves;
-use pipe_sdk::{Chunk, Hints, PipeError};
+use pipe_sdk::{Hints, PipeError};
 use serde_json::json;
 
 const EAST: &str = "us-east-1";
@@ -84,15 +84,23 @@ async fn the_error_is_that_of_the_model_that_was_asked() {
 async fn a_model_behind_a_profile_is_reached_through_its_geography_and_that_is_remembered() {
     let rig = rig().await;
     let words =
-        format!("Invocation of model ID {HAIKU} with on-demand throughput isn\u{2019}t supported.");
-    rig.bedrock.script(HAIKU, Script::fault(Fault::validation(words)).always());
+        format!("Invocation of model ID {MICRO} with on-demand throughput isn\u{2019}t supported.");
+    let profile = format!("us.{MICRO}");
+    rig.bedrock.script(&profile, says("here").always());
+    rig.bedrock.script(MICRO, Script::fault(Fault::validation(words)).always());
     for _ in 0..2 {
-        let answer = rig.answer(HAIKU, hello()).await.unwrap();
-        assert_eq!(answer.model, Some(format!("bedrock_models.us.{HAIKU}")));
+        let answer = rig.answer(MICRO, hello()).await.unwrap();
+        assert_eq!(answer.model, Some(format!("bedrock_models.{profile}")));
     }
     let ids: Vec<_> = ways(&rig).into_iter().map(|(_, id)| id).collect();
-    let profile = format!("us.{HAIKU}");
-    assert_eq!(ids, [HAIKU, HAIKU, &profile, &profile]);
+    assert_eq!(ids, [MICRO, MICRO, &profile, &profile], "both regions once, then never again");
+}
+
+#[tokio::test]
+async fn a_model_that_is_listed_as_a_profile_only_is_reached_by_its_own_id_too() {
+    let rig = rig().await;
+    let answer = rig.answer(SONNET, hello()).await.unwrap();
+    assert_eq!(answer.model, Some(format!("bedrock_models.us.{SONNET}")));
 }
 
 #[tokio::test]
@@ -139,18 +147,19 @@ async fn an_exception_right_after_the_beginning_is_still_the_failure_of_the_whol
 async fn a_request_can_force_a_failure() {
     let rig = rig().await;
     let fail = |wish: &str| {
-        let mut call = call(HAIKU, &hello());
+        let mut call = call(MICRO, &hello());
         call.hints = Hints::from([("x-pipewright-fail", wish)]);
         call
     };
     for (wish, answerer) in [
-        ("first", HAIKU.to_owned()),
-        ("anthropic.*@us-east-1", HAIKU.to_owned()),
-        ("anthropic.*", format!("us.{HAIKU}")),
+        ("first", MICRO.to_owned()),
+        ("amazon.*@us-east-1", MICRO.to_owned()),
+        ("amazon.*", format!("us.{MICRO}")),
     ] {
         let answer = rig.ask(fail(wish)).await.unwrap().fold().await.unwrap();
         assert_eq!(answer.model, Some(format!("bedrock_models.{answerer}")), "{wish}");
-        assert!(ways(&rig).iter().all(|(region, _)| region == WEST || wish == "anthropic.*"));
+        let (region, id) = ways(&rig).pop().unwrap();
+        assert!(region == WEST || id != MICRO, "{wish}");
     }
     let Err(PipeError::Throttled { message, .. }) = rig.ask(fail("*")).await else {
         panic!("not throttled")
@@ -177,7 +186,7 @@ async fn a_fallback_gets_the_chat_in_its_own_form() {
     rig.bedrock.script(HAIKU, Script::throttle());
     let body =
         json!({"messages": [{"role": "user", "content": "?"}], "temperature": 0.5, "top_p": 0.5});
-    let chunks = rig.chunks(HAIKU, body).await.unwrap();
-    assert!(matches!(&chunks[0], Chunk::Model(id) if id.ends_with("claude-sonnet-4-6")));
+    let answer = rig.answer(HAIKU, body).await.unwrap();
+    assert!(answer.model.is_some_and(|id| id.ends_with("claude-sonnet-4-6")));
     assert_eq!(rig.last_body()["inferenceConfig"], json!({"temperature": 0.5}));
 }

@@ -69,7 +69,7 @@ async fn profiles_are_left_out_if_that_is_wanted() {
 
 #[tokio::test]
 async fn builtin_tools_go_to_models_that_take_them_unless_the_valve_says_else() {
-    for (valve, nova, llama) in [
+    for (valve, nova, r1) in [
         (BuiltinTools::WhenSupported, true, false),
         (BuiltinTools::Always, true, true),
         (BuiltinTools::Never, false, false),
@@ -82,7 +82,7 @@ async fn builtin_tools_go_to_models_that_take_them_unless_the_valve_says_else() 
             model.capabilities["builtin_tools"].clone()
         };
         assert_eq!(builtin(MICRO), nova);
-        assert_eq!(builtin("meta.llama3-1-8b-instruct-v1:0"), llama);
+        assert_eq!(builtin("us.deepseek.r1-v1:0"), r1);
     }
 }
 

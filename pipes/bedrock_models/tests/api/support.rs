@@ -2,7 +2,7 @@
 
 use bedrock_emulator::{Catalogue, DEMO_KEY, Emulator, Operation, Options, Recorded};
 use bedrock_models::{BedrockModels, BedrockValves};
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use pipe_sdk::{
     Answer, Body, Call, ChatRef, Chunk, ChunkStream, Hints, Model, Pipe, Result, Serves,
     testing::ScriptedHost,
@@ -52,9 +52,12 @@ pub async fn rig_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
 }
 
 impl Rig {
-    /// Asks, and gives the chunks as they come.
+    /// Asks, and gives the chunks as they come, after the first one, which says who answers.
     pub async fn stream(&self, model: &str, body: Value) -> Result<ChunkStream> {
-        self.ask(call(model, &body)).await
+        let mut chunks = self.ask(call(model, &body)).await?;
+        let first = chunks.next().await.unwrap()?;
+        assert!(matches!(first, Chunk::Model(_)), "{first:?}");
+        Ok(chunks)
     }
 
     /// Asks, and gives the chunks as they come.
@@ -69,7 +72,7 @@ impl Rig {
 
     /// Asks, and gives the whole answer.
     pub async fn answer(&self, model: &str, body: Value) -> Result<Answer> {
-        self.stream(model, body).await?.fold().await
+        self.ask(call(model, &body)).await?.fold().await
     }
 
     /// What was asked of models so far.
