@@ -126,7 +126,7 @@ impl From<PipeError> for HttpError {
     fn from(error: PipeError) -> Self {
         let message = error.to_string();
         match error {
-            PipeError::ModelNotFound(_) => {
+            PipeError::ModelNotFound(_) | PipeError::ModelGone { .. } => {
                 Self::new(StatusCode::NOT_FOUND, message).code("model_not_found")
             }
             PipeError::BadRequest { param, code, .. } => {

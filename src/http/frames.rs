@@ -162,6 +162,8 @@ struct Writer {
     finished: bool,
     /// How many characters of text are written.
     said: usize,
+    /// How many sources.
+    cited: usize,
 }
 
 impl Writer {
@@ -174,7 +176,7 @@ impl Writer {
         prefix.pop();
         let buffer = BytesMut::new();
         let mut writer =
-            Self { buffer, prefix, with_usage, begun: false, finished: false, said: 0 };
+            Self { buffer, prefix, with_usage, begun: false, finished: false, said: 0, cited: 0 };
         if let Some(substitute) = substitute {
             // Alone: Open WebUI loses the text of the chunk that says it (contract §3.3).
             writer.fact("selected_model_id", &substitute);
@@ -194,13 +196,17 @@ impl Writer {
             }
             Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
             Chunk::ReasoningDetail(detail) => {
-                let block = detail.thinking_block();
+                // OpenAI's own client joins what comes in pieces by its index.
+                let mut block = detail.thinking_block();
+                block["index"] = detail.index.into();
                 self.json_delta(
                     &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
                 );
             }
             Chunk::Citation(citation) => {
-                let annotation = citation.annotation(0, self.said);
+                let mut annotation = citation.annotation(0, self.said);
+                annotation["index"] = self.cited.into();
+                self.cited += 1;
                 self.json_delta(&json!({"annotations": [annotation]}));
             }
             Chunk::ToolCall(delta) => self.tool_call(delta),

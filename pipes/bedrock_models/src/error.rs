@@ -120,18 +120,22 @@ pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeErr
         ("ValidationException", _) => of_validation(complaint, model),
         ("AccessDeniedException", _) | ("", 401 | 403) => PipeError::Denied(format!(
             "this AWS account may not use `{model}` in {region}: allow bedrock:InvokeModelWithResponseStream, and request access to \
-             the model in the Bedrock console"
+             the model in the Bedrock console ({})",
+            quoted(complaint)
         )),
+        ("ResourceNotFoundException", _) if !complaint.message.is_empty() => {
+            PipeError::ModelGone { model: model.into(), reason: quoted(complaint) }
+        }
         ("ResourceNotFoundException", _) | ("", 404) => PipeError::ModelNotFound(model.into()),
         ("ThrottlingException" | "ServiceQuotaExceededException", _) | ("", 429) => {
             throttled(complaint, model)
         }
         ("ModelNotReadyException", _) => PipeError::Unavailable {
-            message: format!("`{model}` is being loaded by Amazon Bedrock"),
+            message: format!("`{model}` is being loaded by Amazon Bedrock: {}", quoted(complaint)),
             retry_after: complaint.retry_after.or(Some(AFTER_LOADING)),
         },
         ("ModelTimeoutException", _) | ("", 408 | 504) => {
-            PipeError::Timeout(format!("`{model}` took too long to answer"))
+            PipeError::Timeout(format!("`{model}` took too long to answer: {}", quoted(complaint)))
         }
         ("ServiceUnavailableException", _) | ("", 503) => PipeError::Unavailable {
             message: format!("Amazon Bedrock in {region} is not available: {}", quoted(complaint)),
@@ -153,7 +157,8 @@ fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
     }
     if complaint.says("on-demand throughput isn") {
         return PipeError::bad_request(format!(
-            "`{model}` can only be reached through an inference profile: pick its entry with a prefix such as `us.` or `global.`"
+            "`{model}` can only be reached through an inference profile: pick its entry with a prefix such as `us.` or `global.` ({})",
+            quoted(complaint)
         ));
     }
     let too_long = TOO_LONG.iter().any(|words| complaint.says(words));
@@ -201,7 +206,7 @@ mod tests {
             ("UnrecognizedClientException", 403, "Credentials"),
             ("com.amazon.coral#ExpiredTokenException", 403, "Credentials"),
             ("InvalidSignatureException:http://x", 403, "Credentials"),
-            ("ResourceNotFoundException", 404, "ModelNotFound"),
+            ("ResourceNotFoundException", 404, "ModelGone"),
             ("ThrottlingException", 429, "Throttled"),
             ("ServiceQuotaExceededException", 400, "Throttled"),
             ("ModelNotReadyException", 429, "Unavailable"),

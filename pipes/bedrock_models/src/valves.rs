@@ -66,7 +66,7 @@ pub struct BedrockValves {
     #[schemars(title = "Anthropic betas")]
     pub anthropic_betas: Vec<String>,
 
-    /// Whether files go to models too of which it is not known that they read them. Text files reach every model.
+    /// Whether files go to models too of which it is not known that they read them. Text files reach every model, as text if need be.
     #[schemars(title = "Files for every model")]
     pub files_everywhere: bool,
 
@@ -74,6 +74,10 @@ pub struct BedrockValves {
     /// Private addresses are never asked. Empty: links are refused.
     #[schemars(title = "Image links")]
     pub image_hosts: Vec<String>,
+
+    /// Leaves tools out of chats with models that take none. Otherwise such chats are refused.
+    #[schemars(title = "Leave out tools that are not taken")]
+    pub drop_tools: bool,
 
     /// Buckets in S3, or beginnings of places in them, that chats may name. AWS reads them with the rights of this account.
     #[schemars(title = "S3 locations")]
@@ -292,8 +296,9 @@ impl Default for BedrockValves {
             reasoning: ReasoningOutput::default(),
             late_instructions: LateInstructions::default(),
             anthropic_betas: BETAS.iter().map(|beta| String::from(*beta)).collect(),
-            files_everywhere: false,
+            files_everywhere: true,
             image_hosts: Vec::new(),
+            drop_tools: false,
             s3_locations: vec!["*".into()],
             refuse_ignored: false,
             user_in_metadata: false,

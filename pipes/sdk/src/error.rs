@@ -17,6 +17,15 @@ pub enum PipeError {
     #[error("model `{0}` was not found")]
     ModelNotFound(String),
 
+    /// The upstream has this model no longer, or not for us. \[404\]
+    #[error("model `{model}` was not found: {reason}")]
+    ModelGone {
+        /// The model.
+        model: String,
+        /// Why, in the upstream's words.
+        reason: String,
+    },
+
     /// The request cannot be so. \[400\]
     #[error("{message}")]
     BadRequest {

@@ -12,7 +12,8 @@ pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inf
         return Ok(None);
     }
     let (temperature, top_p) = samplers(body, family, mind);
-    let said = |text: &&str| !text.trim().is_empty();
+    // Claude alone refuses what is only blank.
+    let said = |text: &&str| !text.is_empty() && (family.blank_stops || !text.trim().is_empty());
     let stop = body.stop.iter().map(String::as_str).filter(said);
     let inference = Inference {
         max_tokens,
@@ -96,7 +97,8 @@ mod tests {
     fn blank_stop_texts_are_dropped() {
         let body =
             Body { stop: vec![" \n".into(), "END".into(), String::new()], ..Body::default() };
-        assert_eq!(written(&body, "x"), r#"{"stopSequences":["END"]}"#);
+        assert_eq!(written(&body, "anthropic.claude-3"), r#"{"stopSequences":["END"]}"#);
+        assert_eq!(written(&body, "x"), r#"{"stopSequences":[" \n","END"]}"#);
     }
 
     #[test]

@@ -207,7 +207,7 @@ impl Gallery {
         file: File<'a>,
         target: &Target,
     ) -> Result<Block<'a>, Fault> {
-        if !target.family.documents {
+        if !target.family.documents && !target.tries_documents {
             return Err(target.takes_no("files but text"));
         }
         if self.documents >= MOST_DOCUMENTS {

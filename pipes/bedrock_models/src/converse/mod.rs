@@ -98,7 +98,7 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
     let Asked { call, target, valves } = *asked;
     let (body, extras) = (&call.body, Extras::of(&call.body));
     refuse_ignored(asked)?;
-    let mut tooling = Tooling::of(body, target)?;
+    let mut tooling = Tooling::of(body, target, valves.drop_tools)?;
     let mut turns = Turns::of(body, target, &mut tooling.names)?;
     let mind = Mind::of(body, &target.family, turns.is_unsigned_loop())?;
     let mut family = target.family;
@@ -121,7 +121,7 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
         turns.system.push(Block::Text(NO_CALLS.into()));
     }
     turns.system.extend(told.map(Block::Text));
-    let (mut system, mut messages) = turns.settled(&family)?;
+    let (mut system, mut messages) = turns.settled(&family);
     let wish = caching::Wish::of(body, valves.prompt_caching, call.chat.task.is_some());
     caching::settle(tool_config.as_mut(), &mut system, &mut messages, &family, wish);
 

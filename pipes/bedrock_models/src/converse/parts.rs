@@ -15,6 +15,8 @@ pub struct Said<'a> {
     pub reasoning: Vec<Block<'a>>,
     /// What is said, with the cache points that the client has set.
     pub blocks: Vec<Block<'a>>,
+    /// A cache point that nothing stands before yet.
+    waiting: Option<CachePoint>,
 }
 
 /// What this message, which stands at this place, says. Blank texts are left out.
@@ -67,9 +69,15 @@ fn one<'a>(
         }
         Part::Other(part) => (other(part, role, target, gallery, said)?, part),
     };
+    let waits = said.waiting.take();
     said.blocks.extend(block);
-    // A mark after a blank text is kept: it is about what stands before it.
-    said.blocks.extend(marked(rest).map(Block::CachePoint));
+    let point = marked(rest).or(waits);
+    if said.blocks.is_empty() {
+        // A mark on a blank text is about what stands before it, or else about what comes after.
+        said.waiting = point;
+    } else {
+        said.blocks.extend(point.map(Block::CachePoint));
+    }
     Ok(())
 }
 

@@ -201,7 +201,8 @@ proptest! {
 
     #[test]
     fn any_conversation_becomes_a_body_that_bedrock_takes(chat in chat(), model in model()) {
-        let (call, valves) = (call(&chat), BedrockValves::default());
+        let valves = BedrockValves { files_everywhere: false, ..BedrockValves::default() };
+        let call = call(&chat);
         let target = target(model, &valves);
         let asked = Asked { call: &call, target: &target, valves: &valves };
         match request(&asked) {

@@ -21,6 +21,8 @@ pub struct Target {
     pub optimized: bool,
     /// Where instructions amid the conversation go.
     pub late_instructions: LateInstructions,
+    /// Whether files go to it although it is not known that it takes them.
+    pub tries_documents: bool,
     /// The places in S3 that chats may name.
     s3: Vec<String>,
     claude: bool,
@@ -47,6 +49,7 @@ impl Target {
             refused: Vec::new(),
             optimized: false,
             late_instructions: LateInstructions::default(),
+            tries_documents: false,
             s3: vec!["*".into()],
             claude: false,
         }
@@ -64,12 +67,12 @@ impl Target {
             Lesson::Field(name) => Some(name.clone()),
             _ => None,
         };
-        let mut family = Family::of(base).taught(lessons);
-        family.documents |= valves.files_everywhere;
+        let family = Family::of(base).taught(lessons);
         Self {
             inputs,
             refused: lessons.iter().filter_map(refused).collect(),
             late_instructions: valves.late_instructions,
+            tries_documents: valves.files_everywhere && !lessons.contains(&Lesson::Documents),
             s3: valves.s3_locations.clone(),
             claude: base.starts_with("anthropic."),
             ..Self::new(id, family)

@@ -12,7 +12,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 use std::{borrow::Cow, collections::HashSet, fmt};
 
 /// The tools of one chat.
@@ -39,8 +39,8 @@ pub enum Choice<'a> {
 }
 
 impl<'a> Tooling<'a> {
-    /// The tools that this chat brings.
-    pub fn of(body: &'a Body, target: &Target) -> Result<Self> {
+    /// The tools that this chat brings. `drops` leaves them out where the model takes none.
+    pub fn of(body: &'a Body, target: &Target, drops: bool) -> Result<Self> {
         let mut names = Names::default();
         let mut tools = Vec::new();
         if target.family.grounding && Extras::of(body).get("web_search_options").is_some() {
@@ -49,6 +49,9 @@ impl<'a> Tooling<'a> {
         offered(body, target, &mut names, &mut tools)?;
         let choice = choice(body, &mut tools, &mut names)?;
         let unusable = target.family.tools == Tools::No && !tools.is_empty();
+        if unusable && drops {
+            return Ok(Self { names, choice: Choice::Forbidden, tools: Vec::new() });
+        }
         if unusable && choice != Choice::Forbidden {
             return Err(PipeError::bad_field("tools", target.takes_no("tools")));
         }
@@ -102,47 +105,118 @@ fn offered<'a>(
             tools.push(Tool::SystemTool { name: GROUNDING });
             continue;
         }
-        let (Some(function), "function") = (&tool.function, tool.kind.as_str()) else {
-            let message = "only tools of type `function` are taken";
-            return Err(PipeError::bad_field(format!("tools[{place}]"), message));
+        let spec = match (&tool.function, tool.kind.as_str()) {
+            (Some(function), "function") => spec(function, place, target, names)?,
+            // The shapes of OpenAI's Responses and of Anthropic's Messages.
+            (None, "function" | "custom") if tool.rest.contains_key("name") => {
+                let field = if tool.rest.contains_key("input_schema") {
+                    "input_schema"
+                } else {
+                    "parameters"
+                };
+                loose(
+                    tool.rest.get("name"),
+                    tool.rest.get("description"),
+                    tool.rest.get(field),
+                    target,
+                    names,
+                )
+                .ok_or_else(|| {
+                    PipeError::bad_field(format!("tools[{place}].name"), "a tool needs a name")
+                })?
+            }
+            _ => {
+                let message = "only tools of type `function` are taken";
+                return Err(PipeError::bad_field(format!("tools[{place}]"), message));
+            }
         };
         // Bedrock refuses a name that stands twice; the first one is meant.
-        if seen.insert(function.name.as_str()) {
-            tools.push(Tool::ToolSpec(spec(function, place, target, names)?));
+        if seen.insert(spec.name.clone()) {
+            tools.push(Tool::ToolSpec(spec));
         }
         tools.extend(marked(&tool.rest).map(Tool::CachePoint));
     }
     if body.tools.is_empty() {
-        older(body, names, tools)?;
+        older(body, target, names, tools)?;
     }
     Ok(())
 }
 
 /// The `functions` of older clients.
-fn older<'a>(body: &'a Body, names: &mut Names, tools: &mut Vec<Tool<'a>>) -> Result<()> {
+fn older<'a>(
+    body: &'a Body,
+    target: &Target,
+    names: &mut Names,
+    tools: &mut Vec<Tool<'a>>,
+) -> Result<()> {
     let Some(functions) = Extras::of(body).get("functions").and_then(Value::as_array) else {
         return Ok(());
     };
     for (place, function) in functions.iter().enumerate() {
-        let field = || format!("functions[{place}]");
-        let text = |name: &str| function[name].as_str().filter(|text| !text.trim().is_empty());
-        let name =
-            text("name").ok_or_else(|| PipeError::bad_field(field(), "a function needs a name"))?;
-        let json = match &function["parameters"] {
-            Value::Object(schema) if !schema.is_empty() => {
-                let mut schema = schema.clone();
-                schema.shift_remove("$schema");
-                schema.entry("type").or_insert_with(|| "object".into());
-                Json::Made(schema.into())
-            }
-            _ => Json::EmptySchema,
-        };
-        let description = text("description");
-        let input_schema = InputSchema { json };
-        let name = names.fit(name);
-        tools.push(Tool::ToolSpec(ToolSpec { name, description, input_schema, strict: None }));
+        let spec = loose(
+            function.get("name"),
+            function.get("description"),
+            function.get("parameters"),
+            target,
+            names,
+        );
+        let spec = spec.ok_or_else(|| {
+            PipeError::bad_field(format!("functions[{place}]"), "a function needs a name")
+        })?;
+        tools.push(Tool::ToolSpec(spec));
     }
     Ok(())
+}
+
+/// A tool whose parts stand in other places than OpenAI's.
+fn loose<'a>(
+    name: Option<&'a Value>,
+    description: Option<&'a Value>,
+    schema: Option<&'a Value>,
+    target: &Target,
+    names: &mut Names,
+) -> Option<ToolSpec<'a>> {
+    let text = |value: Option<&'a Value>| value?.as_str().filter(|text| !text.trim().is_empty());
+    let json = match schema {
+        Some(Value::Object(schema)) if !schema.is_empty() => {
+            let mut schema = schema.clone();
+            schema.shift_remove("$schema");
+            if schema.get("type").is_none_or(Value::is_null) {
+                schema.insert("type".into(), "object".into());
+            }
+            if !target.family.either_schema {
+                schema = united(schema);
+            }
+            Json::Made(schema.into())
+        }
+        _ => Json::EmptySchema,
+    };
+    let (name, description) = (names.fit(text(name)?), text(description));
+    Some(ToolSpec { name, description, input_schema: InputSchema { json }, strict: None })
+}
+
+/// The keywords by which a schema is a choice between several.
+const CHOICES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
+
+/// The schema of one object that may be any of those that were to choose from; its description says what the choice was.
+fn united(mut schema: Map<String, Value>) -> Map<String, Value> {
+    for keyword in CHOICES {
+        let Some(choice) = schema.shift_remove(keyword) else { continue };
+        let mut properties = match schema.shift_remove("properties") {
+            Some(Value::Object(properties)) => properties,
+            _ => Map::new(),
+        };
+        for branch in choice.as_array().into_iter().flatten() {
+            for (name, property) in branch["properties"].as_object().into_iter().flatten() {
+                properties.entry(name.clone()).or_insert_with(|| property.clone());
+            }
+        }
+        schema.insert("properties".into(), properties.into());
+        let said = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let said = format!("{said} {keyword}: {choice}").trim().to_owned();
+        schema.insert("description".into(), said.into());
+    }
+    schema
 }
 
 fn spec<'a>(
@@ -155,7 +229,7 @@ fn spec<'a>(
     if function.name.is_empty() {
         return Err(PipeError::bad_field(field("name"), "a tool needs a name"));
     }
-    let json = schema(function.parameters.as_deref())
+    let json = schema(function.parameters.as_deref(), target.family.either_schema)
         .map_err(|message| PipeError::bad_field(field("parameters"), message))?;
     Ok(ToolSpec {
         name: names.fit(&function.name),
@@ -192,7 +266,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 /// Bedrock demands that a schema says `"type": "object"`; clients leave it out where there are no parameters. Where the schema says which
 /// dialect it is in, that is left out.
-fn schema(given: Option<&RawValue>) -> Result<Json<'_>, &'static str> {
+fn schema(given: Option<&RawValue>, either: bool) -> Result<Json<'_>, &'static str> {
     let Some(schema) = given else { return Ok(Json::EmptySchema) };
     if schema.get() == "null" {
         return Ok(Json::EmptySchema);
@@ -208,6 +282,14 @@ fn schema(given: Option<&RawValue>) -> Result<Json<'_>, &'static str> {
         Some(_) => return Err(rule),
         None => false,
     };
+    let is_choice = members.iter().any(|(name, _)| CHOICES.contains(&name.as_ref()));
+    if is_choice && !either {
+        let mut members: Map<String, Value> =
+            serde_json::from_str(schema.get()).map_err(|_| rule)?;
+        members.shift_remove("$schema");
+        members.insert("type".into(), "object".into());
+        return Ok(Json::Made(united(members).into()));
+    }
     if is_typed && members.iter().all(|(name, _)| name != "$schema") {
         return Ok(Json::AsItCame(schema));
     }
@@ -326,7 +408,7 @@ mod tests {
             ),
         ] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-            let schema = schema(Some(&raw)).unwrap();
+            let schema = schema(Some(&raw), true).unwrap();
             assert_eq!(serde_json::to_string(&schema).unwrap(), sent);
         }
     }
@@ -335,7 +417,19 @@ mod tests {
     fn a_schema_of_something_else_is_refused() {
         for given in [r#""text""#, "[]", r#"{"type":"array"}"#, r#"{"type":["object","null"]}"#] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-            assert!(schema(Some(&raw)).is_err(), "{given}");
+            assert!(schema(Some(&raw), true).is_err(), "{given}");
         }
+    }
+
+    #[test]
+    fn a_choice_becomes_one_object_where_the_family_takes_no_choice() {
+        let given =
+            r#"{"description":"d","anyOf":[{"properties":{"a":{}}},{"properties":{"b":{}}}]}"#;
+        let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
+        let schema = schema(Some(&raw), false).unwrap();
+        assert_eq!(
+            serde_json::to_string(&schema).unwrap(),
+            r#"{"description":"d anyOf: [{\"properties\":{\"a\":{}}},{\"properties\":{\"b\":{}}}]","type":"object","properties":{"a":{},"b":{}}}"#
+        );
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     names::{Ids, Names},
     valves::LateInstructions,
 };
-use pipe_sdk::{Body, Message, PipeError, Result, Role};
+use pipe_sdk::{Body, Message, Result, Role};
 use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 
@@ -107,12 +107,9 @@ impl<'a> Turns<'a> {
     }
 
     /// The system prompt and the turns, with a first and a last turn that the family takes.
-    pub fn settled(self, family: &Family) -> Result<(Vec<Block<'a>>, Vec<Turn<'a>>)> {
+    pub fn settled(self, family: &Family) -> (Vec<Block<'a>>, Vec<Turn<'a>>) {
         let Self { mut system, done: mut turns, .. } = self;
         system.retain(|block| says(block) || !turns.is_empty());
-        if turns.is_empty() && !system.iter().any(says) {
-            return Err(PipeError::bad_field("messages", "the chat has no text"));
-        }
         if turns.first().is_none_or(|turn| turn.role == Speaker::Assistant) {
             turns.insert(0, user("."));
         }
@@ -123,7 +120,7 @@ impl<'a> Turns<'a> {
             first.content.splice(0..0, system.drain(..));
         }
         turns.iter_mut().for_each(accompany);
-        Ok((system, turns))
+        (system, turns)
     }
 
     /// Instructions amid the conversation.
@@ -156,7 +153,7 @@ impl<'a> Turns<'a> {
 
     /// The assistant's turn: what it thought, what it said, what it called.
     fn answer(&mut self, message: &'a Message, said: Said<'a>, names: &mut Names) {
-        let Said { reasoning, blocks } = said;
+        let Said { reasoning, blocks, .. } = said;
         let (words, shown): (Vec<_>, Vec<_>) = blocks
             .into_iter()
             .partition(|block| matches!(block, Block::Text(_) | Block::CachePoint(_)));

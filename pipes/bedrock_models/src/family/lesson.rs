@@ -13,6 +13,8 @@ pub enum Lesson {
     TwoSamplers,
     /// Any sampler.
     Samplers,
+    /// Files.
+    Documents,
     /// Texts that end the answer.
     Stop,
     /// To be called step by step.
@@ -50,6 +52,7 @@ pub enum Lesson {
 /// Most are quoted in bedrock.md §1.5 and §2.3.
 const WORDS: &[(&[&str], Lesson)] = &[
     (&["on-demand throughput isn"], Lesson::BaseId),
+    (&["support the document"], Lesson::Documents),
     (&["cannot both be specified"], Lesson::TwoSamplers),
     (&["tool use in streaming mode"], Lesson::StreamedTools),
     (&["unsupported for streaming"], Lesson::Streaming),
@@ -98,6 +101,7 @@ impl Lesson {
                 family.samplers = Samplers::None;
                 family.top_k = TopK::No;
             }
+            Self::Documents => family.documents = false,
             Self::Stop => family.stop = false,
             Self::Streaming => family.streams = false,
             Self::StreamedTools => family.tools = Tools::Unstreamed,

@@ -18,6 +18,8 @@ pub struct Family {
     pub top_k: TopK,
     /// Whether texts that end the answer.
     pub stop: bool,
+    /// Whether those may be blank.
+    pub blank_stops: bool,
     /// The fewest tokens that an answer may be limited to.
     pub least_tokens: u32,
     /// Whether answers come step by step.
@@ -46,8 +48,10 @@ pub struct Family {
     pub schema: Schema,
     /// What of a request it keeps for the next one.
     pub cache: Cache,
-    /// Whether files.
+    /// Whether files, as far as it is known.
     pub documents: bool,
+    /// Whether the schema of a tool may be a choice between several.
+    pub either_schema: bool,
     /// Whether it searches the web by itself.
     pub grounding: bool,
 }

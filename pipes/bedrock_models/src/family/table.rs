@@ -7,6 +7,7 @@ pub(super) const UNKNOWN: Family = Family {
     samplers: Samplers::Both,
     top_k: TopK::No,
     stop: true,
+    blank_stops: true,
     least_tokens: 1,
     streams: true,
     tools: Tools::Yes,
@@ -22,6 +23,7 @@ pub(super) const UNKNOWN: Family = Family {
     schema: Schema::No,
     cache: Cache::No,
     documents: false,
+    either_schema: true,
     grounding: false,
 };
 const CHOOSING: Family = Family { tool_choice: true, ..UNKNOWN };
@@ -48,7 +50,10 @@ const OPENAI: Family = Family {
 };
 const OPENAI_UNSTOPPED: Family = Family { stop: false, ..OPENAI };
 
+const CLAUDE_2: Family = Family { blank_stops: false, prefill: true, ..TALKING };
 const CLAUDE_3: Family = Family {
+    blank_stops: false,
+    either_schema: false,
     top_k: TopK::Field("top_k"),
     strict: true,
     seeing_results: true,
@@ -97,7 +102,7 @@ pub(super) const FAMILIES: &[(&str, Family)] = &[
     ("anthropic.claude-fable", Family { strict: true, ..CLAUDE_THINKER }),
     ("anthropic.claude-haiku-4-5", CLAUDE_4_5),
     ("anthropic.claude-haiku-5", CLAUDE_5),
-    ("anthropic.claude-instant", Family { prefill: true, ..TALKING }),
+    ("anthropic.claude-instant", CLAUDE_2),
     (
         "anthropic.claude-mythos-preview",
         Family { strict: true, documents: false, ..CLAUDE_THINKER },
@@ -115,7 +120,7 @@ pub(super) const FAMILIES: &[(&str, Family)] = &[
     ("anthropic.claude-sonnet-4-6", CLAUDE_4_6),
     ("anthropic.claude-sonnet-5-5", CLAUDE_UNFORCED),
     ("anthropic.claude-sonnet-5", CLAUDE_5),
-    ("anthropic.claude-v", Family { prefill: true, ..TALKING }),
+    ("anthropic.claude-v", CLAUDE_2),
     ("anthropic.claude", CLAUDE_4_7),
     ("cohere.command-r", Family { top_k: TopK::Field("k"), ..UNKNOWN }),
     ("cohere.command", PLAIN),

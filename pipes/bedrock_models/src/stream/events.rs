@@ -42,8 +42,8 @@ struct Block {
 enum What {
     /// A tool call, and whether no argument has come yet.
     Call { index: usize, bare: bool },
-    /// The answer itself, as the arguments of a tool.
-    Answer,
+    /// The answer itself, as the arguments of a tool, and whether none has come yet.
+    Answer { bare: bool },
     /// Words, and the proof that they are unchanged.
     Reasoning { text: String, signature: String },
     /// What is not shown.
@@ -287,7 +287,7 @@ impl Events {
         if matches!(self.reading.shape, Shape::Tool(answer) if answer == name) {
             self.answered = true;
             self.held.clear();
-            self.blocks.push(Block { number, what: What::Answer });
+            self.blocks.push(Block { number, what: What::Answer { bare: true } });
             return;
         }
         let told = match self.reading.calls {
@@ -314,7 +314,10 @@ impl Events {
     pub fn arguments(&mut self, number: u64, arguments: String) {
         let Some(arguments) = filled(arguments) else { return };
         match self.block(number) {
-            Some(What::Answer) => self.shown.text(arguments),
+            Some(What::Answer { bare }) => {
+                *bare = false;
+                self.shown.text(arguments);
+            }
             Some(What::Call { index, bare }) => {
                 *bare = false;
                 let delta = ToolCallDelta { index: *index, arguments, ..ToolCallDelta::default() };
@@ -340,12 +343,9 @@ impl Events {
             let what = What::Reasoning { text: String::new(), signature: String::new() };
             self.blocks.push(Block { number, what });
         }
-        let signed = self.reading.signed;
         if let Some(What::Reasoning { text, signature }) = self.block(number) {
             signature.push_str(proof);
-            if signed {
-                text.push_str(&words);
-            }
+            text.push_str(&words);
         }
         self.shown.reasoning(words);
     }
@@ -371,8 +371,9 @@ impl Events {
                 let delta = ToolCallDelta { index, arguments, ..ToolCallDelta::default() };
                 self.shown.chunk(Chunk::ToolCall(delta));
             }
-            What::Call { .. } | What::Answer => {}
-            What::Reasoning { text, signature } if self.reading.signed && !signature.is_empty() => {
+            What::Answer { bare: true } => self.shown.text("{}".into()),
+            What::Call { .. } | What::Answer { .. } => {}
+            What::Reasoning { text, signature } if !signature.is_empty() => {
                 self.thought(ReasoningKind::Text { text, signature: Some(signature) });
             }
             What::Reasoning { .. } => {}

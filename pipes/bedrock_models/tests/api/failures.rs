@@ -59,7 +59,7 @@ async fn each_refusal_has_its_kind_and_only_some_are_tried_again() {
         (Fault::validation("The provided model identifier is invalid."), "ModelNotFound", 1),
         (Fault::access_denied("not you"), "Denied", 1),
         (Fault::of("ExpiredTokenException", "expired"), "Credentials", 1),
-        (Fault::not_found("gone"), "ModelNotFound", 1),
+        (Fault::not_found("gone"), "ModelGone", 1),
         (Fault::of("ModelNotReadyException", "warming up"), "Unavailable", 3),
         (Fault::of("ModelTimeoutException", "slow"), "Timeout", 1),
         (Fault::model_error(500, "oops"), "Upstream", 1),

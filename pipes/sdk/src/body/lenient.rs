@@ -3,7 +3,10 @@
 use super::{Content, Part};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{
+        Error, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
 use serde_json::{Map, Value};
 use std::fmt;
@@ -85,6 +88,16 @@ impl<'de> Visitor<'de> for ContentVisitor {
         f.write_str("a text or a list of parts")
     }
 
+    /// One part alone, or what a tool gave in place of text.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Content, A::Error> {
+        let object = Map::deserialize(MapAccessDeserializer::new(map))?;
+        if object.get("type").is_some_and(|kind| kind == "text") {
+            let part = Part::deserialize(Value::Object(object)).map_err(A::Error::custom)?;
+            return Ok(Content::Parts(vec![part]));
+        }
+        Ok(Content::Text(Value::Object(object).to_string()))
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<Content, E> {
         Ok(Content::Text(text.to_owned()))
     }
@@ -103,7 +116,9 @@ impl<'de> Deserialize<'de> for Part {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut rest = Map::deserialize(deserializer)?;
         match rest.get("type").and_then(Value::as_str) {
-            Some("text") => {
+            // A part that says nothing of itself but a text is one.
+            None if !rest.get("text").is_some_and(Value::is_string) => Ok(Self::Other(rest)),
+            None | Some("text") => {
                 rest.shift_remove("type");
                 match rest.shift_remove("text") {
                     Some(Value::String(text)) => Ok(Self::Text { text, rest }),
