@@ -1,25 +1,23 @@
 //! Chunks on the wire: server-sent events in OpenAI's shape.
 //!
-//! A chunk is written behind a prefix that is made once an answer, without a JSON tree. Frames that are ready together leave in one
-//! write. While the upstream is silent a comment goes out now and then, so that proxies keep the connection and a client that
+//! Frames that are ready together leave in one write. While the upstream is silent a comment goes out now and then, so that proxies keep the connection and a client that
 //! left is noticed. The body never yields an error: actix would drop what it has not sent yet, so a late error is a frame.
 
 use super::{
     Error,
     answer::{self, Head},
     record::Record,
+    writer::Writer,
 };
 use crate::drain::Drain;
 use actix_web::{
     HttpResponse,
     body::{BodySize, MessageBody},
     http::header::{self, HeaderValue},
-    web::{BufMut, Bytes, BytesMut},
+    web::Bytes,
 };
 use futures_util::{Stream, future::BoxFuture};
-use pipe_sdk::{Chunk, ChunkStream, FinishReason, ToolCallDelta};
-use serde::Serialize;
-use serde_json::{Value, json};
+use pipe_sdk::{Chunk, ChunkStream};
 use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -93,27 +91,27 @@ impl MessageBody for Frames {
         if frames.chunks.is_some() && frames.cut.as_mut().poll(cx).is_ready() {
             frames.end_with(&answer::cut_off());
         }
-        if frames.writer.buffer.is_empty() && frames.is_silent(cx) {
-            frames.writer.buffer.extend_from_slice(b": \n\n");
+        if frames.writer.is_empty() && frames.is_silent(cx) {
+            frames.writer.beat();
         }
-        if frames.writer.buffer.is_empty() {
+        if frames.writer.is_empty() {
             return Poll::Pending;
         }
         frames.last_write = Instant::now();
-        Poll::Ready(Some(Ok(frames.writer.buffer.split().freeze())))
+        Poll::Ready(Some(Ok(frames.writer.take())))
     }
 }
 
 impl Frames {
     /// Writes every chunk that is ready now.
     fn poll_chunks(&mut self, cx: &mut Context<'_>) {
-        while let Some(chunks) = self.chunks.as_mut().filter(|_| self.writer.buffer.len() < FULL) {
+        while let Some(chunks) = self.chunks.as_mut().filter(|_| self.writer.len() < FULL) {
             let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(chunks).poll_next(cx)));
             match polled {
                 Ok(Poll::Pending) => return,
                 Ok(Poll::Ready(Some(Ok(chunk)))) => self.write(&chunk),
                 Ok(Poll::Ready(Some(Err(error)))) => self.end_with(&error.into()),
-                Ok(Poll::Ready(None)) if self.writer.finished => self.end(),
+                Ok(Poll::Ready(None)) if self.writer.has_finished() => self.end(),
                 Ok(Poll::Ready(None)) => self.end_with(&answer::ended_early().into()),
                 Err(_) => self.end_with(&Error::panicked()),
             }
@@ -134,7 +132,7 @@ impl Frames {
     }
 
     fn end(&mut self) {
-        self.writer.buffer.extend_from_slice(b"data: [DONE]\n\n");
+        self.writer.done();
         self.chunks = None;
     }
 
@@ -152,157 +150,12 @@ impl Frames {
     }
 }
 
-/// Writes frames into its buffer.
-struct Writer {
-    buffer: BytesMut,
-    /// `data: {… "delta":`, as every frame of the answer begins.
-    prefix: Vec<u8>,
-    with_usage: bool,
-    begun: bool,
-    finished: bool,
-    /// How many characters of text are written.
-    said: usize,
-    /// How many sources.
-    cited: usize,
-}
-
-impl Writer {
-    fn new(head: &Head, with_usage: bool) -> Self {
-        let Head { id, created, model, .. } = head;
-        let substitute = head.substitute();
-        let head = json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model});
-        let mut prefix = format!("data: {head}").into_bytes();
-        // The head is an object, so its last byte is the brace that the rest of the frame goes before.
-        prefix.pop();
-        let buffer = BytesMut::new();
-        let mut writer =
-            Self { buffer, prefix, with_usage, begun: false, finished: false, said: 0, cited: 0 };
-        if let Some(substitute) = substitute {
-            // Alone: Open WebUI loses the text of the chunk that says it (contract §3.3).
-            writer.fact("selected_model_id", &substitute);
-        }
-        writer
-    }
-
-    fn chunk(&mut self, chunk: &Chunk) {
-        if !self.begun {
-            self.begun = true;
-            self.delta(br#"{"role":"assistant","content":""}"#, None);
-        }
-        match chunk {
-            Chunk::Content(text) => {
-                self.said += text.chars().count();
-                self.text(br#"{"content":"#, text);
-            }
-            Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
-            Chunk::ReasoningDetail(detail) => {
-                // OpenAI's own client joins what comes in pieces by its index.
-                let mut block = detail.thinking_block();
-                block["index"] = detail.index.into();
-                self.json_delta(
-                    &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
-                );
-            }
-            Chunk::Citation(citation) => {
-                let mut annotation = citation.annotation(0, self.said);
-                annotation["index"] = self.cited.into();
-                self.cited += 1;
-                self.json_delta(&json!({"annotations": [annotation]}));
-            }
-            Chunk::ToolCall(delta) => self.tool_call(delta),
-            Chunk::Fact(name, fact) => self.fact(name, fact),
-            Chunk::Finish(reason) => {
-                self.finished = true;
-                self.delta(b"{}", Some(*reason));
-            }
-            Chunk::Usage(usage) if self.with_usage => {
-                self.fact("usage", &answer::usage_object(usage));
-            }
-            Chunk::Event(event) => {
-                self.buffer.extend_from_slice(br#"data: {"event":"#);
-                self.json(event);
-                self.buffer.extend_from_slice(b"}\n\n");
-            }
-            _ => {}
-        }
-    }
-
-    fn text(&mut self, opening: &[u8], text: &str) {
-        self.open();
-        self.buffer.extend_from_slice(opening);
-        self.json(text);
-        self.buffer.extend_from_slice(b"}");
-        self.close(None);
-    }
-
-    fn tool_call(&mut self, delta: &ToolCallDelta) {
-        let ToolCallDelta { index, id, name, arguments } = delta;
-        let mut call = json!({"index": index, "function": {"arguments": arguments}});
-        if let Some(name) = name {
-            call["function"] = json!({"name": name, "arguments": arguments});
-            call["type"] = "function".into();
-        }
-        if let Some(id) = id {
-            call["id"] = id.as_str().into();
-        }
-        self.json_delta(&json!({"tool_calls": [call]}));
-    }
-
-    fn json_delta(&mut self, delta: &Value) {
-        self.open();
-        self.json(delta);
-        self.close(None);
-    }
-
-    /// Something that stands beside the choices.
-    fn fact<T: Serialize + ?Sized>(&mut self, name: &str, fact: &T) {
-        self.buffer.extend_from_slice(&self.prefix);
-        self.buffer.extend_from_slice(br#","choices":[],"#);
-        self.json(name);
-        self.buffer.extend_from_slice(b":");
-        self.json(fact);
-        self.buffer.extend_from_slice(b"}\n\n");
-    }
-
-    fn delta(&mut self, delta: &[u8], finish: Option<FinishReason>) {
-        self.open();
-        self.buffer.extend_from_slice(delta);
-        self.close(finish);
-    }
-
-    fn open(&mut self) {
-        self.buffer.extend_from_slice(&self.prefix);
-        self.buffer.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
-    }
-
-    fn close(&mut self, finish: Option<FinishReason>) {
-        self.buffer.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
-        self.json(&finish);
-        self.buffer.extend_from_slice(if self.with_usage {
-            b"}],\"usage\":null}\n\n"
-        } else {
-            b"}]}\n\n"
-        });
-    }
-
-    /// An error has no `choices`: Open WebUI reads it only then (contract §3.2).
-    fn error(&mut self, error: &Error) {
-        self.buffer.extend_from_slice(b"data: ");
-        self.json(&json!({"error": error.object()}));
-        self.buffer.extend_from_slice(b"\n\n");
-    }
-
-    fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
-        // Writing texts and numbers into memory cannot fail.
-        _ = serde_json::to_writer((&mut self.buffer).writer(), value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::{body::BoxBody, test::TestRequest};
     use futures_util::{StreamExt, stream};
+    use pipe_sdk::FinishReason;
     use std::future::poll_fn;
 
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {

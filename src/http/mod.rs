@@ -15,8 +15,11 @@ mod models;
 mod record;
 mod surrogates;
 mod valves;
+mod writer;
 
+pub use answer::Head;
 pub use auth::Key;
+pub use writer::Writer;
 
 use crate::{drain::Drain, registry::Registry};
 use actix_web::{

@@ -3,7 +3,7 @@
 use crate::{
     catalogue::{Entry, Listing, fits},
     family::{Lesson, Lessons},
-    valves::BedrockValves,
+    valves::{BedrockValves, listed},
 };
 
 /// The model that was asked, and after it those that may answer in its place.
@@ -28,7 +28,7 @@ pub fn candidates(
             .find_map(|prefix| listing.entry(&format!("{prefix}{}", asked.base)));
         candidates.extend(profile.cloned());
     }
-    for chain in &valves.fallbacks {
+    for chain in listed(&valves.fallbacks) {
         let mut links = chain.split('>').map(str::trim);
         let is_for = links.next().is_some_and(|first| fits(first, &asked.id));
         candidates.extend(links.filter(|_| is_for).filter_map(|id| listing.entry(id)).cloned());

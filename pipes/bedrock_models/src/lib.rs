@@ -4,6 +4,8 @@
 //! (`converse`), and its answer an event stream that is read by us (`stream`). What lies between is the crate `bedrock-runtime`'s. The AWS
 //! SDK lists, and knows where credentials come from.
 //!
+//! [`converse`] and [`stream`] are the two halves that every token goes through; they are public for the benchmark that watches them.
+//!
 //! What is deliberately absent: no task answers a chat, so dropping the stream is the cancel; and nothing asks AWS before it has to,
 //! so the host starts at once, with or without credentials.
 
@@ -12,13 +14,13 @@ mod catalogue;
 mod chain;
 mod chat;
 mod clients;
-mod converse;
+pub mod converse;
 mod error;
 mod fallback;
-mod family;
+pub mod family;
 mod links;
 mod names;
-mod stream;
+pub mod stream;
 mod valves;
 
 pub use valves::{

@@ -1,6 +1,6 @@
 //! Pictures behind links: fetched by the one guarded client, if an admin allows their hosts, and put into the chat as data.
 
-use crate::valves::BedrockValves;
+use crate::valves::{BedrockValves, listed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use guarded_fetch::{Fetcher, HostPattern, Hosts, Rules};
 use pipe_sdk::{Body, Content, Part, PipeError, Result};
@@ -17,13 +17,15 @@ type Place = (usize, usize, String);
 impl Links {
     /// The links that these valves allow.
     pub fn new(valves: &BedrockValves) -> Result<Self> {
-        let hosts = match valves.image_hosts.as_slice() {
-            [] => return Ok(Self(None)),
-            hosts if hosts.iter().any(|host| host == "*") => Hosts::Any,
-            hosts => {
-                let patterns = hosts.iter().map(|host| host.parse::<HostPattern>());
-                Hosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
-            }
+        let mut allowed = listed(&valves.image_hosts).peekable();
+        if allowed.peek().is_none() {
+            return Ok(Self(None));
+        }
+        let hosts = if listed(&valves.image_hosts).any(|host| host == "*") {
+            Hosts::Any
+        } else {
+            let patterns = allowed.map(str::parse::<HostPattern>);
+            Hosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
         };
         Ok(Self(Some(Fetcher::new(Rules { hosts, ..Rules::default() }))))
     }

@@ -33,7 +33,7 @@ pub struct BedrockValves {
     /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`. Before the chain come
     /// the model's other regions and the profile of the same geography.
     #[schemars(title = "Fallbacks")]
-    pub fallbacks: Vec<String>,
+    pub fallbacks: Option<String>,
 
     /// Whether a model that cannot answer is asked in the other regions of the same geography.
     #[schemars(title = "Fall back to other regions")]
@@ -71,17 +71,18 @@ pub struct BedrockValves {
     pub files_everywhere: bool,
 
     /// Hosts whose images may be fetched when a chat links to them, as in `example.com, *.example.org`; `*` for all public hosts.
-    /// Private addresses are never asked. Empty: links are refused.
+    /// Private addresses are never asked. None: links are refused.
     #[schemars(title = "Image links")]
-    pub image_hosts: Vec<String>,
+    pub image_hosts: Option<String>,
 
     /// Leaves tools out of chats with models that take none. Otherwise such chats are refused.
     #[schemars(title = "Leave out tools that are not taken")]
     pub drop_tools: bool,
 
-    /// Buckets in S3, or beginnings of places in them, that chats may name. AWS reads them with the rights of this account.
+    /// Buckets in S3, or beginnings of places in them, that chats may name, comma-separated; `*` for all. AWS reads them with the rights
+    /// of this account. None: no places.
     #[schemars(title = "S3 locations")]
-    pub s3_locations: Vec<String>,
+    pub s3_locations: Option<String>,
 
     /// Refuses fields that Bedrock has nothing for, as `seed` and `logit_bias`. Otherwise they are ignored.
     #[schemars(title = "Refuse ignored fields")]
@@ -288,7 +289,7 @@ impl Default for BedrockValves {
             inference_profiles: true,
             legacy_models: false,
             builtin_tools: BuiltinTools::default(),
-            fallbacks: Vec::new(),
+            fallbacks: None,
             fallback_regions: true,
             fallback_profiles: true,
             default_model: None,
@@ -297,9 +298,9 @@ impl Default for BedrockValves {
             late_instructions: LateInstructions::default(),
             anthropic_betas: BETAS.iter().map(|beta| String::from(*beta)).collect(),
             files_everywhere: true,
-            image_hosts: Vec::new(),
+            image_hosts: None,
             drop_tools: false,
-            s3_locations: vec!["*".into()],
+            s3_locations: Some("*".into()),
             refuse_ignored: false,
             user_in_metadata: false,
             guardrail_id: None,
@@ -361,13 +362,14 @@ impl Valves for BedrockValves {
         if id && set(&self.aws_profile) {
             fault("aws_profile", "must be empty while aws_access_key_id is set");
         }
-        if self.image_hosts.iter().any(|host| host != "*" && host.parse::<HostPattern>().is_err()) {
+        if listed(&self.image_hosts).any(|host| host != "*" && host.parse::<HostPattern>().is_err())
+        {
             fault(
                 "image_hosts",
                 "must be names of hosts, as in example.com or *.example.org, or *",
             );
         }
-        if self.fallbacks.iter().any(|chain| !is_chain(chain)) {
+        if !listed(&self.fallbacks).all(is_chain) {
             fault(
                 "fallbacks",
                 "must be chains of models, as in `model > next > next, model > next`",
@@ -401,6 +403,12 @@ fn regions_rule(regions: &[String]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The items of a text that holds several. Open WebUI's form cannot save an empty list, but no text.
+pub fn listed(text: &Option<String>) -> impl Iterator<Item = &str> {
+    let items = text.as_deref().unwrap_or_default().split(',');
+    items.map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn is_chain(chain: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{
     family::{Family, Lesson},
-    valves::{BedrockValves, LateInstructions},
+    valves::{BedrockValves, LateInstructions, listed},
 };
 use std::borrow::Cow;
 
@@ -73,7 +73,7 @@ impl Target {
             refused: lessons.iter().filter_map(refused).collect(),
             late_instructions: valves.late_instructions,
             tries_documents: valves.files_everywhere && !lessons.contains(&Lesson::Documents),
-            s3: valves.s3_locations.clone(),
+            s3: listed(&valves.s3_locations).map(String::from).collect(),
             claude: base.starts_with("anthropic."),
             ..Self::new(id, family)
         }

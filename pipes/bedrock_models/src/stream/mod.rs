@@ -5,7 +5,8 @@ mod shown;
 mod whole;
 
 use crate::error::{of_chat, of_complaint};
-use bedrock_runtime::{Body, Complaint, Failure, Frame, Frames, Kind};
+pub use bedrock_runtime::Frames;
+use bedrock_runtime::{Body, Complaint, Failure, Frame, Kind};
 pub use events::Events;
 use events::Unread;
 use futures_util::Stream;

@@ -72,7 +72,7 @@ async fn what_is_wrong_with_the_chat_itself_is_wrong_everywhere() {
 async fn the_error_is_that_of_the_model_that_was_asked() {
     let rig = rig_with(|valves| {
         valves.max_attempts = 1;
-        valves.fallbacks = vec![format!("{HAIKU} > {MICRO}")];
+        valves.fallbacks = Some(format!("{HAIKU} > {MICRO}"));
     })
     .await;
     rig.bedrock.script(HAIKU, Script::throttle().always());
@@ -107,7 +107,7 @@ async fn a_model_that_is_listed_as_a_profile_only_is_reached_by_its_own_id_too()
 async fn chains_are_followed_in_their_order_and_never_unasked() {
     let rig = lonely_with(|valves| {
         valves.max_attempts = 1;
-        valves.fallbacks = vec![format!("anthropic.* > nowhere > {MICRO} > us.{SONNET}")];
+        valves.fallbacks = Some(format!("anthropic.* > nowhere > {MICRO} > us.{SONNET}"));
     })
     .await;
     rig.bedrock.script(HAIKU, Script::throttle().always());
@@ -180,7 +180,7 @@ async fn ids_that_are_not_known_are_answered_by_the_default_if_there_is_one() {
 async fn a_fallback_gets_the_chat_in_its_own_form() {
     let rig = lonely_with(|valves| {
         valves.max_attempts = 1;
-        valves.fallbacks = vec![format!("{HAIKU} > us.anthropic.claude-sonnet-4-6")];
+        valves.fallbacks = Some(format!("{HAIKU} > us.anthropic.claude-sonnet-4-6"));
     })
     .await;
     rig.bedrock.script(HAIKU, Script::throttle());

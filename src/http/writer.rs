@@ -1,0 +1,189 @@
+//! How one chunk looks on the wire: a server-sent event in OpenAI's shape, written behind a prefix that is made once an answer.
+
+use super::{
+    Error,
+    answer::{self, Head},
+};
+use actix_web::web::{BufMut, Bytes, BytesMut};
+use pipe_sdk::{Chunk, FinishReason, ToolCallDelta};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Writes the frames of one answer.
+#[derive(Debug)]
+pub struct Writer {
+    buffer: BytesMut,
+    /// `data: {… "delta":`, as every frame of the answer begins.
+    prefix: Vec<u8>,
+    with_usage: bool,
+    begun: bool,
+    finished: bool,
+    /// How many characters of text are written.
+    said: usize,
+    /// How many sources.
+    cited: usize,
+}
+
+impl Writer {
+    /// A writer for the answer under this head; `with_usage` if it is to tell what it cost.
+    pub fn new(head: &Head, with_usage: bool) -> Self {
+        let Head { id, created, model, .. } = head;
+        let substitute = head.substitute();
+        let head = json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model});
+        let mut prefix = format!("data: {head}").into_bytes();
+        // The head is an object, so its last byte is the brace that the rest of the frame goes before.
+        prefix.pop();
+        let buffer = BytesMut::new();
+        let mut writer =
+            Self { buffer, prefix, with_usage, begun: false, finished: false, said: 0, cited: 0 };
+        if let Some(substitute) = substitute {
+            // Alone: Open WebUI loses the text of the chunk that says it (contract §3.3).
+            writer.fact("selected_model_id", &substitute);
+        }
+        writer
+    }
+
+    /// How many bytes are written and not taken.
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether all that is written has been taken.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Takes what is written.
+    pub fn take(&mut self) -> Bytes {
+        self.buffer.split().freeze()
+    }
+
+    /// Whether it has been said why the answer ends.
+    pub fn has_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Writes a comment, which says no more than that the answer is still under way.
+    pub fn beat(&mut self) {
+        self.buffer.extend_from_slice(b": \n\n");
+    }
+
+    /// Writes that nothing more comes.
+    pub fn done(&mut self) {
+        self.buffer.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// Writes what a chunk says.
+    pub fn chunk(&mut self, chunk: &Chunk) {
+        if !self.begun {
+            self.begun = true;
+            self.delta(br#"{"role":"assistant","content":""}"#, None);
+        }
+        match chunk {
+            Chunk::Content(text) => {
+                self.said += text.chars().count();
+                self.text(br#"{"content":"#, text);
+            }
+            Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
+            Chunk::ReasoningDetail(detail) => {
+                // OpenAI's own client joins what comes in pieces by its index.
+                let mut block = detail.thinking_block();
+                block["index"] = detail.index.into();
+                self.json_delta(
+                    &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
+                );
+            }
+            Chunk::Citation(citation) => {
+                let mut annotation = citation.annotation(0, self.said);
+                annotation["index"] = self.cited.into();
+                self.cited += 1;
+                self.json_delta(&json!({"annotations": [annotation]}));
+            }
+            Chunk::ToolCall(delta) => self.tool_call(delta),
+            Chunk::Fact(name, fact) => self.fact(name, fact),
+            Chunk::Finish(reason) => {
+                self.finished = true;
+                self.delta(b"{}", Some(*reason));
+            }
+            Chunk::Usage(usage) if self.with_usage => {
+                self.fact("usage", &answer::usage_object(usage));
+            }
+            Chunk::Event(event) => {
+                self.buffer.extend_from_slice(br#"data: {"event":"#);
+                self.json(event);
+                self.buffer.extend_from_slice(b"}\n\n");
+            }
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, opening: &[u8], text: &str) {
+        self.open();
+        self.buffer.extend_from_slice(opening);
+        self.json(text);
+        self.buffer.extend_from_slice(b"}");
+        self.close(None);
+    }
+
+    fn tool_call(&mut self, delta: &ToolCallDelta) {
+        let ToolCallDelta { index, id, name, arguments } = delta;
+        let mut call = json!({"index": index, "function": {"arguments": arguments}});
+        if let Some(name) = name {
+            call["function"] = json!({"name": name, "arguments": arguments});
+            call["type"] = "function".into();
+        }
+        if let Some(id) = id {
+            call["id"] = id.as_str().into();
+        }
+        self.json_delta(&json!({"tool_calls": [call]}));
+    }
+
+    fn json_delta(&mut self, delta: &Value) {
+        self.open();
+        self.json(delta);
+        self.close(None);
+    }
+
+    /// Something that stands beside the choices.
+    fn fact<T: Serialize + ?Sized>(&mut self, name: &str, fact: &T) {
+        self.buffer.extend_from_slice(&self.prefix);
+        self.buffer.extend_from_slice(br#","choices":[],"#);
+        self.json(name);
+        self.buffer.extend_from_slice(b":");
+        self.json(fact);
+        self.buffer.extend_from_slice(b"}\n\n");
+    }
+
+    fn delta(&mut self, delta: &[u8], finish: Option<FinishReason>) {
+        self.open();
+        self.buffer.extend_from_slice(delta);
+        self.close(finish);
+    }
+
+    fn open(&mut self) {
+        self.buffer.extend_from_slice(&self.prefix);
+        self.buffer.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
+    }
+
+    fn close(&mut self, finish: Option<FinishReason>) {
+        self.buffer.extend_from_slice(br#","logprobs":null,"finish_reason":"#);
+        self.json(&finish);
+        self.buffer.extend_from_slice(if self.with_usage {
+            b"}],\"usage\":null}\n\n"
+        } else {
+            b"}]}\n\n"
+        });
+    }
+
+    /// An error has no `choices`: Open WebUI reads it only then (contract §3.2).
+    pub(super) fn error(&mut self, error: &Error) {
+        self.buffer.extend_from_slice(b"data: ");
+        self.json(&json!({"error": error.object()}));
+        self.buffer.extend_from_slice(b"\n\n");
+    }
+
+    fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
+        // Writing texts and numbers into memory cannot fail.
+        _ = serde_json::to_writer((&mut self.buffer).writer(), value);
+    }
+}
