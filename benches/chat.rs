@@ -37,9 +37,13 @@ fn agent() -> Value {
     let mut messages = vec![json!({"role": "system", "content": "You are careful. ".repeat(200)})];
     for n in 0..10 {
         let id = format!("call_{n}");
-        messages.push(json!({"role": "user", "content": format!("Question {n}: {}", "words ".repeat(50))}));
+        messages.push(
+            json!({"role": "user", "content": format!("Question {n}: {}", "words ".repeat(50))}),
+        );
         messages.push(json!({"role": "assistant", "content": null, "tool_calls": [{"id": id, "type": "function", "function": {"name": "tool_1", "arguments": "{\"path\": \"src/main.rs\", \"lines\": 40}"}}]}));
-        messages.push(json!({"role": "tool", "tool_call_id": id, "content": "fn main() {}\n".repeat(40)}));
+        messages.push(
+            json!({"role": "tool", "tool_call_id": id, "content": "fn main() {}\n".repeat(40)}),
+        );
         messages.push(json!({"role": "assistant", "content": "It is done. ".repeat(20)}));
     }
     messages.push(json!({"role": "user", "content": "And now?"}));
@@ -88,7 +92,10 @@ fn events() -> Vec<u8> {
     }
     event("contentBlockStop", &json!({"contentBlockIndex": 0}));
     event("messageStop", &json!({"stopReason": "end_turn"}));
-    event("metadata", &json!({"usage": {"inputTokens": 10, "outputTokens": TOKENS}, "metrics": {"latencyMs": 1}}));
+    event(
+        "metadata",
+        &json!({"usage": {"inputTokens": 10, "outputTokens": TOKENS}, "metrics": {"latencyMs": 1}}),
+    );
     bytes
 }
 
@@ -106,7 +113,7 @@ fn answers(c: &mut Criterion) {
                     frames.push(piece);
                     while let Ok(Some(frame)) = frames.next() {
                         _ = events.tell(&frame);
-                        while let Some(chunk) = events.next() {
+                        while let Some(chunk) = events.take() {
                             writer.chunk(&chunk);
                         }
                     }

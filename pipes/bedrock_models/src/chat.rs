@@ -11,7 +11,6 @@ use crate::{
     valves::BedrockValves,
 };
 use bedrock_runtime::{self as runtime, Complaint, Failure, Operation};
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use pipe_sdk::{Call, Chunk, ChunkStream, Pipe, PipeError, Result};
@@ -137,7 +136,7 @@ async fn send(request: Request, source: &Source, means: Means<'_>) -> Result<Ans
     let Means { clients, valves, .. } = means;
     let Source { model, region } = source;
     let Request { body, streamed, reading } = request;
-    let (body, mut reading) = (Bytes::from(body), Some(reading));
+    let mut reading = Some(reading);
     let runtime = clients.runtime().await;
     let operation =
         if streamed { Operation::ConverseStream(model) } else { Operation::Converse(model) };

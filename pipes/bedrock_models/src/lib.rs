@@ -35,8 +35,12 @@ use clients::Clients;
 use family::Lessons;
 use links::Links;
 use pipe_sdk::{Call, ChunkStream, Pipe, PipeError, Result, Serves};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::time::timeout;
+
+/// What the id of a model ends with when its quicker kind is meant.
+const OPTIMIZED: &str = ":latency-optimized";
 
 /// The manifold of Bedrock's chat models.
 pub struct BedrockModels {
@@ -85,6 +89,10 @@ impl Pipe for BedrockModels {
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
+        if let Some(model) = call.model.strip_suffix(OPTIMIZED).map(String::from) {
+            call.model = model;
+            call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
+        }
         self.links.resolve(&mut call.body).await?;
         let mut listing = self.catalogue.listing();
         if matches!(listing.find(&call.model), Search::Unknown) {

@@ -53,7 +53,7 @@ pub struct BedrockValves {
     #[schemars(title = "Prompt caching")]
     pub prompt_caching: PromptCaching,
 
-    /// How the model's reasoning is shown: as reasoning_content, between think tags in the answer, or not at all.
+    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between think tags in the answer, or not at all.
     #[schemars(title = "Reasoning")]
     pub reasoning: ReasoningOutput,
 

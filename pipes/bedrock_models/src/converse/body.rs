@@ -250,7 +250,8 @@ pub struct ToolConfig<'a> {
 pub enum Tool<'a> {
     ToolSpec(ToolSpec<'a>),
     /// One of the model's own.
-    SystemTool {
+    #[serde(rename = "systemTool")]
+    Own {
         name: &'static str,
     },
     CachePoint(CachePoint),

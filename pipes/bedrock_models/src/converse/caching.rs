@@ -100,7 +100,7 @@ fn tidy<'a>(
             true
         }
         Tool::CachePoint(_) => false,
-        Tool::ToolSpec(_) | Tool::SystemTool { .. } => {
+        Tool::ToolSpec(_) | Tool::Own { .. } => {
             before = true;
             true
         }

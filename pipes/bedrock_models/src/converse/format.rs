@@ -178,7 +178,7 @@ const LIMITS: &[&str] = &[
 mod tests {
     use super::*;
 
-    fn format(model: &str, schema: Value) -> String {
+    fn format(model: &str, schema: &Value) -> String {
         let body: Body = serde_json::from_value(json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a b", "schema": schema}}})).unwrap();
         match Format::of(&body, &Family::of(model), false).unwrap() {
             Format::Native(config) => config.text_format.structure.json_schema.schema,
@@ -192,7 +192,7 @@ mod tests {
     fn a_schema_is_closed_and_loses_what_claude_does_not_know() {
         let schema = json!({"type": "object", "properties": {"minimum": {"type": "integer", "minimum": 1}, "b": {"type": "object", "properties": {"c": {"enum": [{"type": "object"}]}}}}});
         assert_eq!(
-            format("anthropic.claude-sonnet-4-5", schema),
+            format("anthropic.claude-sonnet-4-5", &schema),
             r#"{"type":"object","properties":{"minimum":{"type":"integer"},"b":{"type":"object","properties":{"c":{"enum":[{"type":"object"}]}},"additionalProperties":false}},"additionalProperties":false}"#
         );
     }
@@ -207,10 +207,10 @@ mod tests {
             ("meta.llama4-scout", "told"),
             ("amazon.titan-text-lite-v1", "told"),
         ] {
-            assert_eq!(format(model, schema.clone()), way, "{model}");
+            assert_eq!(format(model, &schema), way, "{model}");
         }
         let open = json!({"type": "object", "additionalProperties": {"type": "integer"}});
-        assert_eq!(format("anthropic.claude-sonnet-4-5", open), "tool");
-        assert_eq!(format("anthropic.claude-sonnet-4-5", json!({"type": "array"})), "told");
+        assert_eq!(format("anthropic.claude-sonnet-4-5", &open), "tool");
+        assert_eq!(format("anthropic.claude-sonnet-4-5", &json!({"type": "array"})), "told");
     }
 }

@@ -27,6 +27,7 @@ pub use target::{Inputs, Target};
 
 use crate::{family::Tools, names::Names, valves::BedrockValves};
 use body::{Block, Converse};
+use bytes::Bytes;
 use format::Format;
 use pipe_sdk::{Call, PipeError, Result};
 use std::borrow::Cow;
@@ -49,7 +50,7 @@ pub struct Asked<'a> {
 #[derive(Debug)]
 pub struct Request {
     /// The JSON text.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// Whether the answer comes step by step.
     pub streamed: bool,
     /// How to read the answer.
@@ -118,7 +119,7 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
     let mut tool_config = tooling.config(&turns.called, family.tool_choice);
     let forbidden = tooling.choice == Choice::Forbidden;
     if forbidden && tool_config.is_some() {
-        turns.system.push(Block::Text(NO_CALLS.into()));
+        turns.system.push(Block::Text(NO_CALLS));
     }
     turns.system.extend(told.map(Block::Text));
     let (mut system, mut messages) = turns.settled(&family);
@@ -146,7 +147,7 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
         system,
         messages,
     };
-    let body = serde_json::to_vec(&converse).map_err(PipeError::internal)?;
+    let body = serde_json::to_vec(&converse).map_err(PipeError::internal)?.into();
     let reading = Reading { names: tooling.names, calls, shape, signed: family.signed };
     Ok(Request { body, streamed, reading })
 }

@@ -27,7 +27,7 @@ pub fn of(asked: &Asked<'_>, mind: Mind, one_call: Option<bool>) -> Result<Map<S
         None => {}
         // Two places that say which tool are refused.
         Some(true) => {
-            _ = fields.insert("tool_choice".into(), json!({"disable_parallel_tool_use": true}))
+            fields.insert("tool_choice".into(), json!({"disable_parallel_tool_use": true}));
         }
         Some(false) => {
             let choice = json!({"type": "auto", "disable_parallel_tool_use": true});

@@ -152,7 +152,7 @@ pub fn marked(rest: &Map<String, Value>) -> Option<CachePoint> {
     Some(CachePoint::new(control["ttl"] == "1h"))
 }
 
-/// The reasoning that a client sends back: Open WebUI's and OpenRouter's shape, or LiteLLM's.
+/// The reasoning that a client sends back: in Open WebUI's shape, or in that of other gateways.
 fn replayed(message: &Message) -> Vec<Block<'_>> {
     let list = |name: &str| message.rest.get(name).and_then(Value::as_array);
     let details = list("reasoning_details").into_iter().flatten().filter_map(detailed);

@@ -15,7 +15,7 @@ pub fn of<'a>(asked: &Asked<'a>, streamed: bool) -> Result<Service<'a>> {
     Ok(Service {
         guardrail_config: guardrail(asked, extras, streamed)?,
         request_metadata: metadata(asked.call, asked.valves),
-        performance_config: latency(asked, extras)?.map(|latency| Performance { latency }),
+        performance_config: latency(extras)?.map(|latency| Performance { latency }),
         service_tier: tier(extras)?.map(|r#type| Tier { r#type }),
     })
 }
@@ -63,10 +63,7 @@ const MODES: &[&str] = &["sync", "async"];
 const LATENCIES: &[&str] = &["standard", "optimized"];
 const TIERS: &[&str] = &["default", "flex", "priority", "reserved"];
 
-fn latency<'a>(asked: &Asked<'a>, extras: Extras<'a>) -> Result<Option<&'static str>> {
-    if asked.target.optimized {
-        return Ok(Some("optimized"));
-    }
+fn latency(extras: Extras<'_>) -> Result<Option<&'static str>> {
     let config = extras.object("performanceConfig")?.or(extras.object("performance_config")?);
     let latency = config.and_then(|config| config.get("latency")).and_then(Value::as_str);
     latency.map(|word| one_of(word, LATENCIES, "performanceConfig.latency")).transpose()

@@ -17,8 +17,6 @@ pub struct Target {
     pub inputs: Inputs,
     /// The fields of its own that it has refused.
     pub refused: Vec<String>,
-    /// Whether its quicker kind is meant.
-    pub optimized: bool,
     /// Where instructions amid the conversation go.
     pub late_instructions: LateInstructions,
     /// Whether files go to it although it is not known that it takes them.
@@ -47,7 +45,6 @@ impl Target {
             family,
             inputs: Inputs::default(),
             refused: Vec::new(),
-            optimized: false,
             late_instructions: LateInstructions::default(),
             tries_documents: false,
             s3: vec!["*".into()],

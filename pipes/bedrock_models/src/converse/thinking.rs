@@ -33,6 +33,7 @@ enum Effort {
 }
 
 /// What the client wants.
+#[derive(Clone, Copy)]
 enum Wish {
     /// As much as this word says.
     Effort(Effort),
@@ -143,10 +144,10 @@ impl Mind {
 
 impl Wish {
     /// One of the three words that all families know; `None` for no thinking.
-    fn word(&self) -> Option<&'static str> {
+    fn word(self) -> Option<&'static str> {
         let effort = match self {
-            Self::Effort(effort) => *effort,
-            Self::Budget(tokens) => Effort::of_budget(*tokens),
+            Self::Effort(effort) => effort,
+            Self::Budget(tokens) => Effort::of_budget(tokens),
             Self::Freely => Effort::Medium,
         };
         match effort {

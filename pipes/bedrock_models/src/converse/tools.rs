@@ -44,7 +44,7 @@ impl<'a> Tooling<'a> {
         let mut names = Names::default();
         let mut tools = Vec::new();
         if target.family.grounding && Extras::of(body).get("web_search_options").is_some() {
-            tools.push(Tool::SystemTool { name: GROUNDING });
+            tools.push(Tool::Own { name: GROUNDING });
         }
         offered(body, target, &mut names, &mut tools)?;
         let choice = choice(body, &mut tools, &mut names)?;
@@ -102,7 +102,7 @@ fn offered<'a>(
     let mut seen = HashSet::new();
     for (place, tool) in body.tools.iter().enumerate() {
         if target.family.grounding && tool.kind == GROUNDING {
-            tools.push(Tool::SystemTool { name: GROUNDING });
+            tools.push(Tool::Own { name: GROUNDING });
             continue;
         }
         let spec = match (&tool.function, tool.kind.as_str()) {
@@ -372,7 +372,7 @@ fn allowed<'a>(
         list.iter().filter_map(name).map(|name| names.fit(name).into_owned()).collect();
     tools.retain(|tool| match tool {
         Tool::ToolSpec(spec) => allowed.contains(spec.name.as_ref()),
-        Tool::SystemTool { .. } | Tool::CachePoint(_) => true,
+        Tool::Own { .. } | Tool::CachePoint(_) => true,
     });
     if !tools.iter().any(|tool| matches!(tool, Tool::ToolSpec(_))) {
         return Err(fault("none of them is in tools"));

@@ -210,8 +210,8 @@ impl Events {
     }
 
     /// The next chunk of what was told.
-    pub fn next(&mut self) -> Option<Chunk> {
-        self.shown.next()
+    pub fn take(&mut self) -> Option<Chunk> {
+        self.shown.take()
     }
 
     /// Takes in what this frame adds to the answer. Events that are not known add nothing.
@@ -503,7 +503,7 @@ mod tests {
     fn tell(events: &mut Events, name: &str, payload: &Value) -> Result<Vec<Chunk>, Unread> {
         let payload = payload.to_string();
         events.tell(&Frame { kind: Kind::Event, name, said: "", payload: payload.as_bytes() })?;
-        Ok(std::iter::from_fn(|| events.next()).collect())
+        Ok(std::iter::from_fn(|| events.take()).collect())
     }
 
     fn finish(events: &mut Events, reason: &str) -> Vec<Chunk> {

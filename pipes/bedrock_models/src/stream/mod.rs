@@ -138,7 +138,7 @@ impl Stream for Answer {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         let answer = self.get_mut();
         match ready!(answer.poll_told(0, cx)) {
-            Ok(_) => Poll::Ready(answer.events.next().map(Ok)),
+            Ok(_) => Poll::Ready(answer.events.take().map(Ok)),
             Err(trouble) => {
                 // Nothing comes after an error.
                 (answer.bytes, answer.frames) = (None, Frames::default());

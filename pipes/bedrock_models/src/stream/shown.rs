@@ -41,7 +41,7 @@ impl Shown {
     }
 
     /// The next chunk.
-    pub fn next(&mut self) -> Option<Chunk> {
+    pub fn take(&mut self) -> Option<Chunk> {
         self.told.pop_front()
     }
 
@@ -152,7 +152,7 @@ mod tests {
 
     fn text(shown: &mut Shown) -> String {
         shown.chunk(Chunk::Finish(FinishReason::Stop));
-        let chunks = std::iter::from_fn(|| shown.next());
+        let chunks = std::iter::from_fn(|| shown.take());
         chunks
             .filter_map(|chunk| if let Chunk::Content(text) = chunk { Some(text) } else { None })
             .collect()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// One block of reasoning, in the shape of OpenRouter's `reasoning_details`, which Open WebUI sends back while tools are called.
+/// One block of reasoning, in the shape of the `reasoning_details` that Open WebUI sends back while tools are called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasoningDetail {
     /// What it holds.
@@ -40,7 +40,7 @@ pub enum ReasoningKind {
 }
 
 impl ReasoningDetail {
-    /// The same block in Anthropic's shape, as LiteLLM's clients send it back in `thinking_blocks`.
+    /// The same block in Anthropic's shape, as clients of other gateways send it back in `thinking_blocks`.
     pub fn thinking_block(&self) -> Value {
         match &self.kind {
             ReasoningKind::Text { text, signature } => {
