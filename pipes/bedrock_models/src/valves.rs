@@ -1,5 +1,11 @@
 //! What an admin can turn, and which combinations cannot be so.
 
+mod choices;
+
+pub use choices::{
+    BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions, PromptCaching,
+    ReasoningOutput,
+};
 use guarded_fetch::HostPattern;
 use pipe_sdk::{Fault, Secret, Valves};
 use schemars::JsonSchema;
@@ -172,101 +178,6 @@ pub struct BedrockValves {
     /// How often a chat is tried when AWS is busy or failing, the first time included. A begun answer is never tried again.
     #[schemars(title = "Attempts", range(min = 1, max = 10))]
     pub max_attempts: u32,
-}
-
-/// Whether Open WebUI may add its built-in tools to chats.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BuiltinTools {
-    /// Where the model takes tools.
-    #[default]
-    WhenSupported,
-    /// For every model.
-    Always,
-    /// For no model.
-    Never,
-}
-
-/// What Bedrock keeps of a chat for its next turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptCaching {
-    /// Nothing, unless the request says so.
-    Off,
-    /// The system prompt and the tools.
-    System,
-    /// The conversation too.
-    #[default]
-    Auto,
-}
-
-/// How the model's reasoning is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReasoningOutput {
-    /// In a field of its own.
-    #[default]
-    ReasoningContent,
-    /// In the text, between `<think>` and `</think>`.
-    ThinkTags,
-    /// Not at all.
-    Hidden,
-}
-
-/// Where instructions go that come in the middle of a chat.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LateInstructions {
-    /// Into the user's turn, in a frame.
-    #[default]
-    User,
-    /// To the front, with the others.
-    Hoist,
-}
-
-/// Whether a guardrail tells what it found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GuardrailTrace {
-    /// It does not.
-    #[default]
-    Disabled,
-    /// What it acted upon.
-    Enabled,
-    /// All that it looked at.
-    EnabledFull,
-}
-
-impl GuardrailTrace {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Enabled => "enabled",
-            Self::EnabledFull => "enabled_full",
-        }
-    }
-}
-
-/// Whether a streamed answer waits for its guardrail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GuardrailStreaming {
-    /// It waits.
-    #[default]
-    Sync,
-    /// It runs ahead.
-    Async,
-}
-
-impl GuardrailStreaming {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sync => "sync",
-            Self::Async => "async",
-        }
-    }
 }
 
 /// The betas of Claude that Converse is known to take (bedrock.md §1B).

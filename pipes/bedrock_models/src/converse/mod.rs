@@ -8,12 +8,15 @@ mod body;
 mod caching;
 mod extras;
 mod format;
+mod formats;
 mod inference;
 mod media;
+mod order;
 mod own_fields;
 mod parts;
 #[cfg(test)]
 mod properties;
+mod schema;
 mod service;
 mod target;
 mod thinking;
