@@ -1,19 +1,19 @@
 //! One chat: the request goes out, to one model after the other if need be, and its answer has begun before anyone is told so.
 
 use crate::{
-    BedrockModels,
     catalogue::Entry,
     clients::Clients,
     converse::{Asked, Request, request},
     error::is_another_s_turn,
     family::{Lesson, Lessons},
+    names::PIPE,
     stream::{Answer, Events, Source, Trouble},
     valves::BedrockValves,
 };
 use bedrock_runtime::{self as runtime, Complaint, Failure, Operation};
 use futures_util::{StreamExt, stream};
 use http::HeaderMap;
-use pipe_sdk::{Call, Chunk, ChunkStream, Pipe, PipeError, Result};
+use pipe_sdk::{Call, Chunk, ChunkStream, PipeError, Result};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
@@ -52,7 +52,7 @@ pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<Ch
         };
         let Unanswered { error, passes_on } = match answer {
             Ok(answer) => {
-                let id = Chunk::Model(format!("{}.{}", BedrockModels::ID, entry.id));
+                let id = Chunk::Model(format!("{PIPE}.{}", entry.id));
                 return Ok(ChunkStream::new(stream::iter([Ok(id)]).chain(answer)));
             }
             Err(unanswered) => unanswered,

@@ -52,7 +52,7 @@ pub struct BedrockModels {
 }
 
 impl Pipe for BedrockModels {
-    const ID: &'static str = "bedrock_models";
+    const ID: &'static str = names::PIPE;
     const NAME: &'static str = "Amazon Bedrock";
     type Valves = BedrockValves;
 

@@ -5,6 +5,9 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
+/// What the pipe is called on the wire.
+pub const PIPE: &str = "bedrock_models";
+
 /// The longest name of a tool, and the longest id of a call.
 const LONGEST: usize = 64;
 

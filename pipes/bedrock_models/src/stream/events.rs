@@ -1,6 +1,13 @@
 //! What the events of an answer mean (bedrock.md §1.3, §1.4, §2.5).
 
-use super::{Frame, Kind, shown::Shown};
+use super::{
+    Frame, Kind,
+    shown::Shown,
+    wire::{
+        BlockDelta, BlockStart, BlockStop, Cited, Exception, MessageStop, Metadata, Reasoning,
+        ToolStart,
+    },
+};
 use crate::{
     converse::{Calls, Reading, SIGNED, Shape},
     valves::ReasoningOutput,
@@ -59,127 +66,6 @@ pub enum Unread {
     Payload(String),
     /// The model has ended without saying anything, for this reason.
     Nothing(String),
-}
-
-/// A piece of a block.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlockDelta {
-    #[serde(default)]
-    content_block_index: u64,
-    delta: Delta,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Delta {
-    text: Option<String>,
-    tool_use: Option<ToolInput>,
-    reasoning_content: Option<Reasoning>,
-    citation: Option<Box<Cited>>,
-}
-
-#[derive(Deserialize)]
-struct ToolInput {
-    #[serde(default)]
-    input: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reasoning {
-    text: Option<String>,
-    signature: Option<String>,
-    redacted_content: Option<String>,
-}
-
-/// Where something comes from, as Bedrock tells it.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Cited {
-    title: String,
-    source: String,
-    source_content: Vec<SourceText>,
-    location: Option<Value>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SourceText {
-    text: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BlockStart {
-    #[serde(default)]
-    content_block_index: u64,
-    #[serde(default)]
-    start: Start,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Start {
-    tool_use: Option<ToolStart>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ToolStart {
-    tool_use_id: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BlockStop {
-    #[serde(default)]
-    content_block_index: u64,
-}
-
-/// How a message ends.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MessageStop {
-    stop_reason: String,
-    additional_model_response_fields: Option<Value>,
-}
-
-/// What stands beside a message.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Metadata {
-    usage: Option<Tokens>,
-    trace: Option<Trace>,
-    service_tier: Option<Tier>,
-}
-
-#[derive(Deserialize)]
-struct Trace {
-    guardrail: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct Tier {
-    r#type: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Tokens {
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_read_input_tokens: Option<u64>,
-    cache_write_input_tokens: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Exception {
-    #[serde(alias = "Message")]
-    message: String,
-    original_status_code: u16,
 }
 
 impl Events {
@@ -458,20 +344,6 @@ const KNOWN_ENDS: &[&str] = &[
 fn thinking_tokens(own: &Value) -> Option<u64> {
     let details = own.pointer(crate::converse::THOUGHT)?;
     details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())
-}
-
-impl From<Tokens> for Usage {
-    fn from(tokens: Tokens) -> Self {
-        let (read, write) = (tokens.cache_read_input_tokens, tokens.cache_write_input_tokens);
-        Self {
-            // Bedrock counts what is read from and written to a cache apart from the rest of the prompt.
-            prompt_tokens: tokens.input_tokens + read.unwrap_or(0) + write.unwrap_or(0),
-            completion_tokens: tokens.output_tokens,
-            cached_tokens: read,
-            cache_creation_tokens: write,
-            reasoning_tokens: None,
-        }
-    }
 }
 
 fn payload<'a, T: Deserialize<'a>>(frame: &Frame<'a>) -> Result<T, Unread> {

@@ -3,6 +3,7 @@
 mod events;
 mod shown;
 mod whole;
+mod wire;
 
 use crate::error::{of_chat, of_complaint};
 pub use bedrock_runtime::Frames;

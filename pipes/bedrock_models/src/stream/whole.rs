@@ -1,6 +1,9 @@
 //! An answer that comes in one piece, told as if it came step by step (bedrock.md §2.4).
 
-use super::events::{Cited, Events, MessageStop, Metadata, Unread};
+use super::{
+    events::{Events, Unread},
+    wire::{Cited, MessageStop, Metadata},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -1,0 +1,152 @@
+//! What Bedrock sends, as far as it is read (bedrock.md §2.4, §2.5).
+
+use pipe_sdk::Usage;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A piece of a block.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockDelta {
+    #[serde(default)]
+    pub content_block_index: u64,
+    pub delta: Delta,
+}
+
+/// What a piece adds: one of these.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delta {
+    pub text: Option<String>,
+    pub tool_use: Option<ToolInput>,
+    pub reasoning_content: Option<Reasoning>,
+    pub citation: Option<Box<Cited>>,
+}
+
+/// More of a call's arguments, as JSON text.
+#[derive(Deserialize)]
+pub struct ToolInput {
+    #[serde(default)]
+    pub input: String,
+}
+
+/// More of what the model thinks.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reasoning {
+    pub text: Option<String>,
+    pub signature: Option<String>,
+    pub redacted_content: Option<String>,
+}
+
+/// Where something comes from, as Bedrock tells it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Cited {
+    pub title: String,
+    pub source: String,
+    pub source_content: Vec<SourceText>,
+    pub location: Option<Value>,
+}
+
+/// The words in a source.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct SourceText {
+    pub text: String,
+}
+
+/// A block begins.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockStart {
+    #[serde(default)]
+    pub content_block_index: u64,
+    #[serde(default)]
+    pub start: Start,
+}
+
+/// What it will hold; nothing, if that is plain.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Start {
+    pub tool_use: Option<ToolStart>,
+}
+
+/// A call begins.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolStart {
+    pub tool_use_id: String,
+    pub name: String,
+}
+
+/// A block ends.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockStop {
+    #[serde(default)]
+    pub content_block_index: u64,
+}
+
+/// How a message ends.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageStop {
+    pub stop_reason: String,
+    pub additional_model_response_fields: Option<Value>,
+}
+
+/// What stands beside a message.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    pub usage: Option<Tokens>,
+    pub trace: Option<Trace>,
+    pub service_tier: Option<Tier>,
+}
+
+/// What was watched.
+#[derive(Deserialize)]
+pub struct Trace {
+    pub guardrail: Option<Value>,
+}
+
+/// How urgent it was.
+#[derive(Deserialize)]
+pub struct Tier {
+    pub r#type: String,
+}
+
+/// What it cost, in tokens.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tokens {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cache_read_input_tokens: Option<u64>,
+    pub cache_write_input_tokens: Option<u64>,
+}
+
+/// A failure within the stream.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Exception {
+    #[serde(alias = "Message")]
+    pub message: String,
+    pub original_status_code: u16,
+}
+
+impl From<Tokens> for Usage {
+    fn from(tokens: Tokens) -> Self {
+        let (read, write) = (tokens.cache_read_input_tokens, tokens.cache_write_input_tokens);
+        Self {
+            // Bedrock counts what is read from and written to a cache apart from the rest of the prompt.
+            prompt_tokens: tokens.input_tokens + read.unwrap_or(0) + write.unwrap_or(0),
+            completion_tokens: tokens.output_tokens,
+            cached_tokens: read,
+            cache_creation_tokens: write,
+            reasoning_tokens: None,
+        }
+    }
+}
