@@ -6,10 +6,12 @@ use crate::{
     support::Answered,
 };
 use bedrock_emulator::{
-    ANY, Answer, DEMO_KEY, Emulator, Fault, Mishap, Operation, Options, Script,
+    ANY, Answer, DEMO_KEY, Emulator, Ending, Fault, Mishap, Operation, Options, Script,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
+use tokio::time::timeout;
 
 const INVALID: &str = "invalid_request_error";
 const OURS: &str = "server_error";
@@ -470,4 +472,34 @@ async fn a_reasoning_model_that_fails_while_it_thinks_ends_in_an_error_frame() {
     let body = hello(THINKER, &json!({"reasoning_effort": "low"}));
     let chunks = chunks(&rig.post(&asked_so(body, true)).await);
     assert_eq!(chunks.last().unwrap()["error"]["code"], "rate_limit_exceeded");
+}
+
+#[actix_web::test]
+async fn an_answer_that_falls_silent_is_given_up_with_an_error_frame() {
+    let rig = lonely(json!({"idle_timeout_seconds": 1})).await;
+    let silent = || Script::answer(Answer::says(["one", "two"])).after(2, Mishap::Hang);
+    rig.bedrock.script(ANY, silent());
+    let chunks = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
+    assert_eq!(chunks.last().unwrap()["error"]["type"], "timeout");
+    assert!(chunks.iter().all(|chunk| chunk["choices"][0]["finish_reason"].is_null()));
+    let (refused, attempts) = refused(&rig, silent(), false).await;
+    assert_eq!((kind(&refused), attempts), (of(504, "timeout", None), 1));
+}
+
+#[actix_web::test]
+async fn a_client_that_leaves_a_plain_chat_closes_bedrock_s_connection_within_a_second() {
+    let rig = lonely(json!({})).await;
+    let begun = Script::answer(Answer::says(["half", "more"])).after(2, Mishap::Hang);
+    for script in [Script::hang(), begun] {
+        rig.bedrock.script(ANY, script);
+        let place = rig.bedrock.requests().len();
+        let body = hello(LITE, &json!({}));
+        let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
+        let client = actix_web::rt::spawn(request.send());
+        let asked = rig.bedrock.wait_for_requests(place + 1).await;
+        assert_eq!(asked[place].operation, Some(Operation::ConverseStream));
+        client.abort();
+        let closed = timeout(Duration::from_secs(1), rig.bedrock.closed(place)).await;
+        assert_eq!(closed.expect("the upstream still runs"), Ending::BrokenOff);
+    }
 }
