@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const MODEL: &str = "bedrock_models.amazon.nova-lite-v1:0";
 
-async fn host(emulator: &Emulator) -> TestHost {
+pub(crate) async fn host(emulator: &Emulator) -> TestHost {
     let (id, secret) = DEMO_KEY;
     let pin =
         |pins: Pins, valve: &str, value: &str| pins.with("bedrock_models", valve, "test", value);

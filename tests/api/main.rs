@@ -8,6 +8,9 @@
 
 mod auth;
 mod bedrock;
+mod bedrock_answers;
+mod bedrock_errors;
+mod bedrock_fallbacks;
 mod chat;
 mod contract;
 mod drain;
@@ -17,5 +20,6 @@ mod log;
 mod models;
 mod pipes;
 mod process;
+mod rig;
 mod support;
 mod valves;

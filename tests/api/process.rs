@@ -26,14 +26,27 @@ impl Process {
     /// Starts the host over this folder, with Bedrock at this emulator.
     pub fn start(emulator: &Emulator, folder: &Path, arguments: &[&str]) -> Self {
         let (id, secret) = DEMO_KEY;
+        let keys = [
+            ("BEDROCK_MODELS_AWS_ACCESS_KEY_ID", id),
+            ("BEDROCK_MODELS_AWS_SECRET_ACCESS_KEY", secret),
+        ];
+        Self::start_as(&keys, emulator, folder, arguments)
+    }
+
+    /// The same as whom these variables say.
+    pub fn start_as(
+        variables: &[(&str, &str)],
+        emulator: &Emulator,
+        folder: &Path,
+        arguments: &[&str],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
             .args(["--host", "127.0.0.1", "--port", "0", "--workers", "1"])
             .args(arguments)
             .current_dir(folder)
             .env("PIPELINES_API_KEY", KEY)
             .env("BEDROCK_MODELS_ENDPOINT_URL", emulator.endpoint())
-            .env("BEDROCK_MODELS_AWS_ACCESS_KEY_ID", id)
-            .env("BEDROCK_MODELS_AWS_SECRET_ACCESS_KEY", secret)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(File::create(folder.join("log")).unwrap())
             .spawn()

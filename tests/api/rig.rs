@@ -1,0 +1,222 @@
+//! A host with Bedrock behind it, and what a client makes of its answers.
+
+use crate::{
+    bedrock,
+    support::{Answered, TestHost, chat},
+};
+use bedrock_emulator::{ANY, Answer, Catalogue, Emulator, Operation, Options, Recorded, Script};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+pub const PIPE: &str = "bedrock_models";
+pub const LITE: &str = "amazon.nova-lite-v1:0";
+pub const MICRO: &str = "amazon.nova-micro-v1:0";
+/// A Claude that takes signed reasoning back.
+pub const THINKER: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
+
+/// A host and the Bedrock that it talks to.
+pub struct Rig {
+    pub bedrock: Emulator,
+    pub host: TestHost,
+}
+
+/// Under these valves, beside the usual ones.
+pub async fn rig(valves: Value) -> Rig {
+    rig_of(Catalogue::default(), valves).await
+}
+
+/// Where nobody answers in place of the model that is asked.
+pub async fn lonely(mut valves: Value) -> Rig {
+    valves["fallback_regions"] = false.into();
+    valves["fallback_profiles"] = false.into();
+    rig(valves).await
+}
+
+/// With these models in place of the usual ones.
+pub async fn rig_of(catalogue: Catalogue, mut valves: Value) -> Rig {
+    if valves["prompt_caching"].is_null() {
+        // The same chat costs the same, however often it is asked.
+        valves["prompt_caching"] = "off".into();
+    }
+    let bedrock = Emulator::start(Options { catalogue, ..Options::default() }).unwrap();
+    let host = bedrock::host(&bedrock).await;
+    let turned = host.turn(PIPE, &valves).await;
+    assert_eq!(turned.status, 200, "{}", turned.text);
+    // Until all regions are listed, whichever came first has the models.
+    host.get("/models").await;
+    Rig { bedrock, host }
+}
+
+/// The id that clients know a model of Bedrock's by.
+pub fn listed(model: &str) -> String {
+    format!("{PIPE}.{model}")
+}
+
+/// A chat of one question, with these fields beside it.
+pub fn hello(model: &str, more: &Value) -> Value {
+    let mut body = chat(&listed(model), "hi");
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// The same chat, streamed or plain.
+pub fn asked_so(mut body: Value, streamed: bool) -> Value {
+    body["stream"] = streamed.into();
+    if streamed && body["stream_options"].is_null() {
+        body["stream_options"] = json!({"include_usage": true});
+    }
+    body
+}
+
+pub fn tool(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}})
+}
+
+impl Rig {
+    /// The answer to this chat, whatever it is.
+    pub async fn post(&self, body: &Value) -> Answered {
+        self.host.post("/chat/completions", body).await
+    }
+
+    /// The answer to this chat with a header.
+    pub async fn post_with(&self, header: (&str, &str), body: &Value) -> Answered {
+        let request = self.host.request(Method::POST, "/chat/completions");
+        let (name, value) = header;
+        Answered::of(request.header(name, value).json(body).send().await.unwrap()).await
+    }
+
+    /// What is told when the model answers this, streamed and plain: it must be the same.
+    pub async fn told(&self, answer: Answer, body: Value) -> Told {
+        self.bedrock.script(ANY, Script::answer(answer).times(2));
+        let streamed = Told::of(&self.post(&asked_so(body.clone(), true)).await);
+        let plain = Told::of(&self.post(&asked_so(body, false)).await);
+        assert_eq!(streamed, plain, "streamed on the left, plain on the right");
+        plain
+    }
+
+    /// What was asked of models so far.
+    pub fn asked(&self) -> Vec<Recorded> {
+        let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
+        let is_chat = |request: &Recorded| chats.contains(&request.operation);
+        self.bedrock.requests().into_iter().filter(is_chat).collect()
+    }
+
+    /// Where that was, in order: the region and the id.
+    pub fn ways(&self) -> Vec<(String, String)> {
+        self.asked().into_iter().map(|asked| (asked.region, asked.target.unwrap())).collect()
+    }
+}
+
+/// The chunks of a streamed answer, `[DONE]` checked and taken away.
+pub fn chunks(answered: &Answered) -> Vec<Value> {
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    let mut frames: Vec<_> = answered.text.split("\n\n").filter(|f| !f.is_empty()).collect();
+    assert_eq!(frames.pop(), Some("data: [DONE]"), "{}", answered.text);
+    let chunk = |frame: &&str| serde_json::from_str(frame.strip_prefix("data: ").unwrap()).unwrap();
+    frames.iter().map(chunk).collect()
+}
+
+/// What a client has when an answer has ended.
+#[derive(Debug, Default, PartialEq)]
+pub struct Told {
+    pub content: String,
+    pub reasoning: String,
+    pub reasoning_details: Vec<Value>,
+    pub thinking_blocks: Vec<Value>,
+    pub annotations: Vec<Value>,
+    /// Each as its id, its name and its arguments.
+    pub calls: Vec<[String; 3]>,
+    pub finish: Option<String>,
+    /// What stands beside the choices, the usage among it.
+    pub beside: Map<String, Value>,
+    /// The error that a stream has ended in.
+    pub error: Value,
+}
+
+impl Told {
+    /// What this answer says, in whichever of the two ways it came.
+    pub fn of(answered: &Answered) -> Self {
+        if answered.json.is_null() { Self::streamed(answered) } else { Self::plain(answered) }
+    }
+
+    fn plain(answered: &Answered) -> Self {
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let choice = &answered.json["choices"][0];
+        let mut told = Self::default();
+        told.add(&choice["message"]);
+        told.finish = text(&choice["finish_reason"]);
+        told.set_beside(&answered.json);
+        told
+    }
+
+    fn streamed(answered: &Answered) -> Self {
+        let mut told = Self::default();
+        for chunk in chunks(answered) {
+            assert!(told.error.is_null(), "nothing comes after an error: {}", answered.text);
+            told.error = chunk["error"].clone();
+            let choice = &chunk["choices"][0];
+            if !choice.is_null() {
+                assert!(told.finish.is_none(), "nothing is said after the end: {}", answered.text);
+                told.add(&choice["delta"]);
+                told.finish = text(&choice["finish_reason"]);
+            } else if told.error.is_null() {
+                told.set_beside(&chunk);
+            }
+        }
+        told
+    }
+
+    /// Adds a message, or a piece of one.
+    fn add(&mut self, message: &Value) {
+        self.content += message["content"].as_str().unwrap_or_default();
+        self.reasoning += message["reasoning_content"].as_str().unwrap_or_default();
+        self.reasoning_details.extend(all(&message["reasoning_details"]));
+        for (field, blocks) in
+            [("thinking_blocks", &mut self.thinking_blocks), ("annotations", &mut self.annotations)]
+        {
+            for mut block in all(&message[field]) {
+                // Only what comes in pieces is numbered.
+                let number = block.as_object_mut().unwrap().remove("index");
+                assert!(number.is_none_or(|number| number == blocks.len()), "{message}");
+                blocks.push(block);
+            }
+        }
+        for (place, call) in all(&message["tool_calls"]).into_iter().enumerate() {
+            self.add_call(call["index"].as_u64().map_or(place, |index| index as usize), &call);
+        }
+    }
+
+    fn add_call(&mut self, index: usize, call: &Value) {
+        let function = &call["function"];
+        if index == self.calls.len() {
+            self.calls.push(Default::default());
+            assert_eq!(call["type"], "function", "{call}");
+        }
+        let [id, name, arguments] = &mut self.calls[index];
+        for (whole, piece) in
+            [(id, &call["id"]), (name, &function["name"]), (arguments, &function["arguments"])]
+        {
+            *whole += piece.as_str().unwrap_or_default();
+        }
+    }
+
+    /// Keeps what stands beside the choices. Each of it may come once.
+    fn set_beside(&mut self, body: &Value) {
+        for (name, fact) in body.as_object().unwrap() {
+            if !["id", "object", "created", "model", "choices"].contains(&name.as_str()) {
+                let before = self.beside.insert(name.clone(), fact.clone());
+                assert_eq!(before, None, "{name} came twice");
+            }
+        }
+    }
+}
+
+fn all(list: &Value) -> Vec<Value> {
+    list.as_array().cloned().unwrap_or_default()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
