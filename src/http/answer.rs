@@ -61,8 +61,7 @@ pub fn plain(head: &Head, answer: Answer) -> Result<HttpResponse, PipeError> {
         message["reasoning_details"] = json!(details);
     }
     if !answer.citations.is_empty() {
-        let end = message["content"].as_str().unwrap_or_default().chars().count();
-        let annotations = answer.citations.iter().map(|citation| citation.annotation(0, end));
+        let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
         message["annotations"] = annotations.collect();
     }
     if called {

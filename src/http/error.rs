@@ -149,6 +149,10 @@ impl From<PipeError> for HttpError {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).code("upstream_auth_error")
             }
             PipeError::Upstream(_) => Self::new(StatusCode::BAD_GATEWAY, message),
+            PipeError::NotReady { retry_after, .. } => {
+                let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, message);
+                Self { kind: "server_error", ..error.retry_after(Some(retry_after)) }
+            }
             PipeError::Unavailable { retry_after, .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(retry_after)
             }

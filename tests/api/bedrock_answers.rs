@@ -361,7 +361,6 @@ async fn what_was_said_before_a_forbidden_call_is_all_that_is_told() {
 }
 
 #[actix_web::test]
-#[ignore = "signed blocks carry the words that the valve hides"]
 async fn hidden_reasoning_is_in_no_field() {
     let rig = rig(json!({"reasoning": "hidden"})).await;
     let answer = Answer::new().reasoning(["canary"], "signed").text(["c"]);
@@ -370,7 +369,6 @@ async fn hidden_reasoning_is_in_no_field() {
 }
 
 #[actix_web::test]
-#[ignore = "the pieces of base64 are joined as text, which nobody can decode"]
 async fn redacted_reasoning_that_comes_in_pieces_is_one_whole() {
     let rig = rig(json!({})).await;
     let more =
@@ -382,7 +380,6 @@ async fn redacted_reasoning_that_comes_in_pieces_is_one_whole() {
 }
 
 #[actix_web::test]
-#[ignore = "thoughts count as an answer"]
 async fn a_malformed_answer_that_was_only_thought_is_a_bad_gateway() {
     let rig = lonely(json!({})).await;
     let answer = Answer::new().reasoning(["hm"], "signed").stop("malformed_tool_use");
@@ -392,7 +389,6 @@ async fn a_malformed_answer_that_was_only_thought_is_a_bad_gateway() {
 }
 
 #[actix_web::test]
-#[ignore = "a plain answer annotates all of its text"]
 async fn a_source_is_of_the_text_before_it() {
     let rig = rig(json!({})).await;
     let answer = Answer::new().cited(["Lima."], [json!({"title": "Atlas"})]).text([" And more."]);

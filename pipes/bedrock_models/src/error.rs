@@ -8,14 +8,16 @@ use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
 
 /// What words of a validation error mean that the conversation is too long.
-const TOO_LONG: &[&str] = &[
-    "input is too long",
-    "prompt is too long",
-    "too many total text bytes",
-    "input length and max_tokens exceed",
-    "exceeds the maximum number of tokens",
-    "maximum context length",
-    "context window",
+const TOO_LONG: &[&[&str]] = &[
+    &["input is too long"],
+    &["prompt is too long"],
+    &["too many total text bytes"],
+    &["input length and max_tokens exceed"],
+    &["exceed", "context limit"],
+    &["exceeds the maximum", "token"],
+    &["exceeds the maximum", "context"],
+    &["maximum context length"],
+    &["context window"],
 ];
 
 const SOON: Duration = Duration::from_secs(5);
@@ -96,7 +98,9 @@ fn is_unreachable_so(complaint: &Complaint) -> bool {
 
 /// Whether the model's own server says that the request is at fault.
 fn is_model_s_refusal(complaint: &Complaint) -> bool {
-    complaint.original_status.is_some_and(|status| (400..=499).contains(&status) && status != 424)
+    let passing = [408, 424, 429];
+    let status = complaint.original_status.filter(|status| !passing.contains(status));
+    status.is_some_and(|status| (400..=499).contains(&status))
 }
 
 /// What to do when there are no credentials.
@@ -130,24 +134,34 @@ pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeErr
         ("ThrottlingException" | "ServiceQuotaExceededException", _) | ("", 429) => {
             throttled(complaint, model)
         }
-        ("ModelNotReadyException", _) => PipeError::Unavailable {
+        ("ModelNotReadyException", _) => PipeError::NotReady {
             message: format!("`{model}` is being loaded by Amazon Bedrock: {}", quoted(complaint)),
-            retry_after: complaint.retry_after.or(Some(AFTER_LOADING)),
+            retry_after: complaint.retry_after.unwrap_or(AFTER_LOADING),
         },
-        ("ModelTimeoutException", _) | ("", 408 | 504) => {
+        ("ModelTimeoutException", _) | ("", 408) => {
             PipeError::Timeout(format!("`{model}` took too long to answer: {}", quoted(complaint)))
         }
-        ("ServiceUnavailableException", _) | ("", 503) => PipeError::Unavailable {
+        ("ServiceUnavailableException", _) => PipeError::Unavailable {
             message: format!("Amazon Bedrock in {region} is not available: {}", quoted(complaint)),
             retry_after: complaint.retry_after.or(Some(SOON)),
         },
         ("ConflictException", _) => PipeError::Conflict(quoted(complaint)),
         ("ModelErrorException" | "ModelStreamErrorException", 400..=499) if status != 424 => {
-            PipeError::bad_request(format!("`{model}` refuses the request: {}", quoted(complaint)))
+            of_model(complaint, status, model)
         }
         _ => {
             PipeError::Upstream(format!("Amazon Bedrock in {region} failed: {}", quoted(complaint)))
         }
+    }
+}
+
+/// What the model's own server says keeps its status.
+fn of_model(complaint: &Complaint, status: u16, model: &str) -> PipeError {
+    let message = format!("`{model}` refuses the request: {}", quoted(complaint));
+    match status {
+        400 => PipeError::bad_request(message),
+        429 => throttled(complaint, model),
+        _ => PipeError::Refused { status, message, retry_after: complaint.retry_after },
     }
 }
 
@@ -161,7 +175,8 @@ fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
             quoted(complaint)
         ));
     }
-    let too_long = TOO_LONG.iter().any(|words| complaint.says(words));
+    let said = complaint.message.replace('`', "").to_ascii_lowercase();
+    let too_long = TOO_LONG.iter().any(|words| words.iter().all(|word| said.contains(word)));
     PipeError::BadRequest {
         message: format!("Amazon Bedrock refuses the request: {}", quoted(complaint)),
         param: None,
@@ -170,8 +185,9 @@ fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
 }
 
 fn throttled(complaint: &Complaint, model: &str) -> PipeError {
-    // Waiting a few seconds does not help against a limit for the day.
-    let soon = (!complaint.says("per day")).then_some(SOON);
+    // Waiting a few seconds does not help against a limit for the day, or against a quota.
+    let lasts = complaint.says("per day") || complaint.code == "ServiceQuotaExceededException";
+    let soon = (!lasts).then_some(SOON);
     PipeError::Throttled {
         message: format!("Amazon Bedrock limits `{model}`: {}", quoted(complaint)),
         retry_after: complaint.retry_after.or(soon),
@@ -182,8 +198,14 @@ fn quoted(complaint: &Complaint) -> String {
     match (complaint.message.trim(), complaint.code.as_str()) {
         ("", "") => format!("it answered with status {}", complaint.status),
         ("", code) => format!("it answered with {code}"),
-        (message, _) => message.chars().take(600).collect(),
+        (message, _) => without_arns(message).chars().take(600).collect(),
     }
+}
+
+/// ARNs hold the number of the account and the names of its roles, which are not for everyone who chats.
+fn without_arns(message: &str) -> String {
+    let word = |word: &str| if word.contains("arn:aws") { "(an ARN)" } else { word }.to_owned();
+    message.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -209,7 +231,7 @@ mod tests {
             ("ResourceNotFoundException", 404, "ModelGone"),
             ("ThrottlingException", 429, "Throttled"),
             ("ServiceQuotaExceededException", 400, "Throttled"),
-            ("ModelNotReadyException", 429, "Unavailable"),
+            ("ModelNotReadyException", 429, "NotReady"),
             ("ModelTimeoutException", 408, "Timeout"),
             ("ModelErrorException", 424, "Upstream"),
             ("modelStreamErrorException", 400, "BadRequest"),
@@ -251,5 +273,11 @@ mod tests {
             };
             assert_eq!(retry_after.is_some(), soon);
         }
+    }
+
+    #[test]
+    fn no_arn_is_told() {
+        let words = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized";
+        assert_eq!(without_arns(words), "User: (an ARN) is not authorized");
     }
 }

@@ -95,13 +95,18 @@ impl Pipe for BedrockModels {
         }
         self.links.resolve(&mut call.body).await?;
         let mut listing = self.catalogue.listing();
-        if matches!(listing.find(&call.model), Search::Unknown) {
+        if !self.is_certain(&call.model, &listing) {
             // At the start the list may still be on its way. When the wait is over, what is known has to do.
             _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
             listing = self.catalogue.listing();
         }
-        let asked = self.asked(&call, &listing)?;
-        let entries = fallback::candidates(asked, &listing, &self.lessons, &self.valves);
+        let entries = match pinned(&call.model, &listing) {
+            Some(entry) => vec![entry.clone()],
+            None => {
+                let asked = self.asked(&call, &listing)?;
+                fallback::candidates(asked, &listing, &self.lessons, &self.valves)
+            }
+        };
         let Self { clients, lessons, valves, .. } = &*self;
         chat::chat(&call, &entries, Means { clients, lessons, valves }).await
     }
@@ -118,13 +123,31 @@ impl BedrockModels {
         Ok(Self { valves, clients, catalogue, lessons, links })
     }
 
+    /// Whether the list knows for certain who is meant.
+    fn is_certain(&self, model: &str, listing: &Listing) -> bool {
+        match listing.find(model) {
+            Search::Found(entry) => !listing.is_preliminary(entry),
+            Search::Missing(_) => true,
+            Search::Unknown => pinned(model, listing).is_some(),
+        }
+    }
+
     /// The model that this chat is for.
     fn asked<'a>(&self, call: &Call, listing: &'a Listing) -> Result<&'a Entry> {
         match listing.find(&call.model) {
             Search::Found(entry) => Ok(entry),
             Search::Missing(error) => Err(error),
-            Search::Unknown => fallback::stand_in(&call.model, listing, &self.valves)
-                .ok_or_else(|| PipeError::ModelNotFound(call.model.clone())),
+            Search::Unknown => {
+                let unknown = || PipeError::ModelNotFound(call.model.clone());
+                fallback::stand_in(&call.model, listing, &self.valves)
+                    .ok_or_else(|| listing.emptiness().unwrap_or_else(unknown))
+            }
         }
     }
+}
+
+/// The model that an id means which names its region, as in `amazon.nova-lite-v1:0@us-west-2`. Nobody answers in its place.
+fn pinned<'a>(id: &str, listing: &'a Listing) -> Option<&'a Entry> {
+    let (id, region) = id.rsplit_once('@')?;
+    listing.at(id, region)
 }

@@ -59,7 +59,8 @@ pub struct BedrockValves {
     #[schemars(title = "Prompt caching")]
     pub prompt_caching: PromptCaching,
 
-    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between think tags in the answer, or not at all.
+    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between think tags in the answer, or not at all. What
+    /// is hidden cannot be sent back, so Claude does not think on while it calls tools.
     #[schemars(title = "Reasoning")]
     pub reasoning: ReasoningOutput,
 

@@ -41,7 +41,7 @@ pub enum PipeError {
     #[error("{}", Fault::list(.0))]
     BadValves(Vec<Fault>),
 
-    /// A filter's own verdict, with the status it chose. \[as said\]
+    /// A verdict with a status of its own: a filter's, or that of a model's own server. \[as said\]
     #[error("{message}")]
     Refused {
         /// 400–599.
@@ -76,6 +76,15 @@ pub enum PipeError {
     /// The upstream answered with a failure, or not in its own protocol. \[502\]
     #[error("{0}")]
     Upstream(String),
+
+    /// The model is being loaded, and will be there soon. \[503\]
+    #[error("{message}")]
+    NotReady {
+        /// Which one.
+        message: String,
+        /// When it is worth to try again.
+        retry_after: Duration,
+    },
 
     /// Not now: starting, loading, overloaded or draining. \[503\]
     #[error("{message}")]

@@ -130,6 +130,11 @@ impl Shelf {
         self.foundations.items.is_some() && self.profiles.items.is_some()
     }
 
+    /// Whether it has been heard of, well or ill.
+    pub fn is_heard(&self) -> bool {
+        self.is_listed() || self.trouble().is_some()
+    }
+
     /// Takes in what the region said; what it did not say stays as it was.
     pub fn put(&mut self, lists: Lists) {
         self.foundations.put(lists.foundations);

@@ -21,6 +21,8 @@ pub struct Listing {
     elsewhere: Vec<Entry>,
     gaps: Vec<Gap>,
     trouble: Option<String>,
+    /// The regions in their order, and whether each has been heard of.
+    heard: Vec<(Arc<str>, bool)>,
 }
 
 /// What is missing, as an entry of the list.
@@ -59,7 +61,10 @@ impl Listing {
         }
         let gaps = gaps(shelves, models.is_empty());
         models.extend(gaps.iter().map(Gap::model));
-        Self { models: models.into(), entries, elsewhere, gaps, trouble: trouble(shelves) }
+        let heard = |shelf: &Shelf| (Arc::clone(&shelf.region), shelf.is_heard());
+        let heard = shelves.iter().map(heard).collect();
+        let models = models.into();
+        Self { models, entries, elsewhere, gaps, trouble: trouble(shelves), heard }
     }
 
     /// What Open WebUI lists.
@@ -77,8 +82,26 @@ impl Listing {
         self.trouble.as_deref()
     }
 
+    /// Whether a region that goes before this one may yet turn out to have the model.
+    pub fn is_preliminary(&self, entry: &Entry) -> bool {
+        let before = self.heard.iter().take_while(|(region, _)| *region != entry.region);
+        before.into_iter().any(|(_, heard)| !heard)
+    }
+
+    /// Why there is no model at all, if that is so.
+    pub fn emptiness(&self) -> Option<PipeError> {
+        let gap = self.gaps.first().filter(|_| self.entries.is_empty())?;
+        Some(gap.trouble.error(gap.region.as_deref()))
+    }
+
+    /// The model of this id in this region.
+    pub fn at(&self, id: &str, region: &str) -> Option<&Entry> {
+        let here = |entry: &&Entry| *entry.region == *region;
+        self.entry(id).filter(here).or_else(|| self.elsewhere(id).find(here))
+    }
+
     /// The same model in further regions.
-    pub fn elsewhere<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Entry> {
+    pub fn elsewhere(&self, id: &str) -> impl Iterator<Item = &Entry> {
         self.elsewhere.iter().filter(move |entry| entry.id == id)
     }
 

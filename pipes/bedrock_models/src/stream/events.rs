@@ -12,6 +12,7 @@ use crate::{
     converse::{Calls, Reading, SIGNED, Shape},
     valves::ReasoningOutput,
 };
+use aws_smithy_types::base64;
 use bedrock_runtime::Complaint;
 use pipe_sdk::{
     Chunk, Citation, FinishReason, ReasoningDetail, ReasoningKind, ToolCallDelta, Usage,
@@ -54,7 +55,7 @@ enum What {
     /// Words, and the proof that they are unchanged.
     Reasoning { text: String, signature: String },
     /// What is not shown.
-    Redacted(String),
+    Redacted(Vec<u8>),
 }
 
 /// Why an event cannot be told.
@@ -238,10 +239,12 @@ impl Events {
 
     /// More of what the model thinks and does not show.
     pub fn redact(&mut self, number: u64, more: &str) {
+        // Each piece is base64 of its own.
+        let Ok(more) = base64::decode(more) else { return };
         match self.block(number) {
-            Some(What::Redacted(data)) => data.push_str(more),
+            Some(What::Redacted(data)) => data.extend(more),
             Some(_) => {}
-            None => self.blocks.push(Block { number, what: What::Redacted(more.to_owned()) }),
+            None => self.blocks.push(Block { number, what: What::Redacted(more) }),
         }
     }
 
@@ -263,7 +266,9 @@ impl Events {
                 self.thought(ReasoningKind::Text { text, signature: Some(signature) });
             }
             What::Reasoning { .. } => {}
-            What::Redacted(data) => self.thought(ReasoningKind::Encrypted { data }),
+            What::Redacted(data) => {
+                self.thought(ReasoningKind::Encrypted { data: base64::encode(data) });
+            }
         }
     }
 

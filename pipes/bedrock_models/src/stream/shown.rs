@@ -50,7 +50,7 @@ impl Shown {
         self.told.len()
     }
 
-    /// Whether anything but the beginning has been told.
+    /// Whether there is an answer, be it text or a call.
     pub fn has_said(&self) -> bool {
         self.said
     }
@@ -84,6 +84,12 @@ impl Shown {
 
     /// Any other chunk.
     pub fn chunk(&mut self, chunk: Chunk) {
+        // What is hidden cannot come back either.
+        let is_hidden = self.reasoning == ReasoningOutput::Hidden;
+        if is_hidden && matches!(chunk, Chunk::ReasoningDetail(_)) {
+            return;
+        }
+        self.said |= matches!(chunk, Chunk::ToolCall(_));
         if matches!(chunk, Chunk::ToolCall(_) | Chunk::Finish(_) | Chunk::Citation(_)) {
             let rest = self.fence.as_mut().map(Fence::end).unwrap_or_default();
             if !rest.is_empty() {
@@ -96,6 +102,7 @@ impl Shown {
 
     fn content(&mut self, text: String) {
         self.end_of_thought();
+        self.said = true;
         self.push(Chunk::Content(text));
     }
 
@@ -106,7 +113,6 @@ impl Shown {
     }
 
     fn push(&mut self, chunk: Chunk) {
-        self.said |= chunk != Chunk::Role;
         self.told.push_back(chunk);
     }
 }

@@ -60,7 +60,7 @@ async fn each_refusal_has_its_kind_and_only_some_are_tried_again() {
         (Fault::access_denied("not you"), "Denied", 1),
         (Fault::of("ExpiredTokenException", "expired"), "Credentials", 1),
         (Fault::not_found("gone"), "ModelGone", 1),
-        (Fault::of("ModelNotReadyException", "warming up"), "Unavailable", 3),
+        (Fault::of("ModelNotReadyException", "warming up"), "NotReady", 3),
         (Fault::of("ModelTimeoutException", "slow"), "Timeout", 1),
         (Fault::model_error(500, "oops"), "Upstream", 1),
         (Fault::of("InternalServerException", "oops"), "Upstream", 3),

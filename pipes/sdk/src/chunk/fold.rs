@@ -20,8 +20,8 @@ pub struct Answer {
     pub reasoning_details: Vec<ReasoningDetail>,
     /// What the model wants called, in order.
     pub tool_calls: Vec<ToolCall>,
-    /// Where what was said comes from.
-    pub citations: Vec<Citation>,
+    /// Where what was said comes from, each with the number of characters that had been said by then.
+    pub citations: Vec<(usize, Citation)>,
     /// Why it ended; `None` if the stream ended without a word.
     pub finish: Option<FinishReason>,
     /// What it cost.
@@ -52,7 +52,9 @@ impl Answer {
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
-            Chunk::Citation(citation) => self.citations.push(citation),
+            Chunk::Citation(citation) => {
+                self.citations.push((self.content.chars().count(), citation));
+            }
             Chunk::Fact(name, fact) => _ = self.facts.insert(name.into(), fact),
             Chunk::ToolCall(delta) => self.add_tool_call(delta),
             Chunk::Finish(reason) => self.finish = Some(reason),
