@@ -126,11 +126,11 @@ async fn a_mark_of_the_client_is_taken_wherever_it_stands_and_then_no_other_is_s
             "tool" => body["tools"][0]["cache_control"] = ephemeral(),
             "system" => {
                 body["messages"][0]["content"] =
-                    json!([text("Rules.", ephemeral()), {"type": "text", "text": "More."}])
+                    json!([text("Rules.", ephemeral()), {"type": "text", "text": "More."}]);
             }
             "part" => {
                 body["messages"][1]["content"] =
-                    json!([text("One", ephemeral()), {"type": "text", "text": "More."}])
+                    json!([text("One", ephemeral()), {"type": "text", "text": "More."}]);
             }
             "message" => body["messages"][1]["cache_control"] = ephemeral(),
             "assistant" => body["messages"][2]["cache_control"] = ephemeral(),

@@ -120,9 +120,7 @@ async fn of_both_samplers_every_claude_gets_what_it_takes() {
     let rig = rig().await;
     let claude = every().into_iter().filter(|(id, _)| id.starts_with("anthropic."));
     for (id, _) in claude {
-        let is = |names: &[&str]| {
-            names.iter().any(|name| id["anthropic.claude-".len()..].starts_with(name))
-        };
+        let is = |names: &[&str]| is_claude(&id, names);
         let sent = rig.sent(&id, asking(json!({"temperature": 0.3, "top_p": 0.5}))).await;
         let expected = if is(&["3-", "instant", "v1", "v2", "sonnet-4-2025", "opus-4-2025"]) {
             json!({"temperature": 0.3, "topP": 0.5})

@@ -69,10 +69,8 @@ fn part() -> BoxedStrategy<Value> {
     let url =
         of(vec![png.clone().into(), json!({"url": png}), json!({"url": "https://example.com"})]);
     let data = of(vec![json!("data:text/plain;base64,aGk="), json!("JVBERi0xLjcK"), png.into()]);
-    let file = object(vec![
-        ("file_data", data.clone()),
-        ("filename", of(vec![json!("a.pdf"), json!("b.txt")])),
-    ]);
+    let file =
+        object(vec![("file_data", data), ("filename", of(vec![json!("a.pdf"), json!("b.txt")]))]);
     let source = of(vec![
         json!({"type": "text", "data": "hello"}),
         json!({"type": "base64", "media_type": "image/png", "data": PNG}),
@@ -82,7 +80,7 @@ fn part() -> BoxedStrategy<Value> {
     let known = prop_oneof![
         8 => object(vec![("type", of_type("text")), ("text", word()), ("cache_control", mark())]),
         1 => object(vec![("type", of_type("image_url")), ("image_url", url.clone())]),
-        1 => object(vec![("type", of_type("input_image")), ("image_url", url.clone())]),
+        1 => object(vec![("type", of_type("input_image")), ("image_url", url)]),
         1 => object(vec![("type", of_type("file")), ("file", file), ("citations", odd().boxed())]),
         1 => object(vec![("type", of_type("document")), ("source", source.clone()), ("title", word())]),
         1 => object(vec![("type", of_type("image")), ("source", source)]),
@@ -179,7 +177,7 @@ fn settings() -> BoxedStrategy<Value> {
         json!({"type": "json_object"}),
         json!({"type": "json_schema", "json_schema": {"name": "x y", "schema": schema}}),
     ];
-    let thinking = vec![
+    let thinking = [
         json!({"type": "enabled", "budget_tokens": 2000}),
         json!({"type": "adaptive"}),
         json!({"type": "disabled"}),

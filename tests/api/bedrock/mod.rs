@@ -1,4 +1,5 @@
 //! Bedrock through the whole host: what a client sends on one side, what Bedrock gets on the other.
+#![expect(clippy::needless_pass_by_value, reason = "a test writes `json!` where it is read")]
 
 mod caching;
 mod families;
@@ -127,6 +128,12 @@ fn refusal(bedrock: &Emulator, chat: &Recorded) -> Option<String> {
     };
     let fault = validate(model, &chat.json).err()?;
     Some(format!("{target}: {fault:?} {}", chat.json))
+}
+
+/// Whether this is the id of a Claude of one of these names, as in `opus-4-1`.
+fn is_claude(id: &str, names: &[&str]) -> bool {
+    let name = id.strip_prefix("anthropic.claude-");
+    name.is_some_and(|name| names.iter().any(|beginning| name.starts_with(beginning)))
 }
 
 /// A chat of these messages.

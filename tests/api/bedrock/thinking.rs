@@ -18,8 +18,7 @@ enum Way {
 }
 
 fn way(id: &str) -> Way {
-    let is =
-        |names: &[&str]| names.iter().any(|name| id["anthropic.claude-".len()..].starts_with(name));
+    let is = |names: &[&str]| is_claude(id, names);
     if is(&[
         "3-7",
         "sonnet-4-2025",
