@@ -68,6 +68,11 @@ pub async fn complete(
     }
 }
 
+fn is_several(n: &Value) -> bool {
+    let number = n.as_f64().or_else(|| n.as_str()?.trim().parse().ok());
+    number.is_some_and(|number| number != 1.0)
+}
+
 fn check(body: &Body) -> Result<(), Error> {
     let missing = |field: &str, what: &str| {
         Error::from(PipeError::bad_field(field, format!("{field}: {what}")))
@@ -79,7 +84,7 @@ fn check(body: &Body) -> Result<(), Error> {
         Body { messages, .. } if messages.is_empty() => {
             Err(missing("messages", "send at least one message"))
         }
-        Body { rest, .. } if rest.get("n").and_then(Value::as_f64).is_some_and(|n| n != 1.0) => {
+        Body { rest, .. } if rest.get("n").is_some_and(is_several) => {
             Err(missing("n", "one answer is given to a request: send it again for another"))
         }
         _ => Ok(()),

@@ -114,6 +114,7 @@ fn misfit<T: JsonBody>(error: &serde_path_to_error::Error<serde_json::Error>) ->
 fn rule(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message.rsplit_once("expected ") {
+        Some((_, expected)) if expected.starts_with("struct ") => "must be an object".into(),
         Some((_, expected)) => format!("must be {expected}"),
         None => message.to_owned(),
     }
@@ -141,7 +142,7 @@ mod tests {
                 "messages[0].content: must be a text or a list of parts",
             ),
             (r#"{"temperature": "hunter2"}"#, "temperature: must be a number"),
-            ("[]", "body: must be struct Body"),
+            ("[]", "body: must be an object"),
             ("{", "the body is not valid JSON (line 1, column 1)"),
         ] {
             assert_eq!(error(sent), said);

@@ -1,17 +1,18 @@
-//! Pictures behind links: fetched by the one guarded client, if an admin allows their hosts, and put into the chat as data.
+//! Pictures and files behind links: fetched by the one guarded client, if an admin allows their hosts, and put into the chat as data.
 
 use crate::valves::{BedrockValves, listed};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use guarded_fetch::{Fetcher, HostPattern, Hosts, Rules};
 use pipe_sdk::{Body, Content, Part, PipeError, Result};
+use serde_json::Value;
 
-/// The way to pictures behind links; `None` if no host is allowed.
+/// The way to pictures and files behind links; `None` if no host is allowed.
 pub struct Links(Option<Fetcher>);
 
-/// How many pictures of one chat are fetched at once.
+/// How many links of one chat are fetched at once.
 const AT_ONCE: usize = 4;
 
-/// A picture in the chat: its message, its part, its link.
+/// A picture or a file in the chat: its message, its part, its link.
 type Place = (usize, usize, String);
 
 impl Links {
@@ -43,34 +44,51 @@ impl Links {
             let fetched =
                 fetched.map_err(|refusal| PipeError::bad_field(field(), refusal.to_string()))?;
             let data = aws_smithy_types::base64::encode(&fetched.bytes);
-            // What kind of picture it is, its bytes will say.
-            Ok::<_, PipeError>((message, part, format!("data:image/*;base64,{data}")))
+            let kind = fetched.content_type.unwrap_or_else(|| "application/octet-stream".into());
+            let kind = kind.split(';').next().unwrap_or_default();
+            Ok::<_, PipeError>((message, part, format!("data:{kind};base64,{data}")))
         });
         let fetched: Vec<Place> = fetched.buffered(AT_ONCE).try_collect().await?;
-        for (message, part, url) in fetched {
+        for (message, part, data) in fetched {
             if let Some(Content::Parts(parts)) = &mut body.messages[message].content
-                && let Some(Part::ImageUrl { image_url, .. }) = parts.get_mut(part)
+                && let Some(url) = parts.get_mut(part).and_then(url_of)
             {
-                *image_url = url;
+                *url = data;
             }
         }
         Ok(())
     }
 }
 
-fn places(body: &Body) -> Vec<Place> {
+fn places(body: &mut Body) -> Vec<Place> {
     let mut places = Vec::new();
-    for (message, said) in body.messages.iter().enumerate() {
-        let Some(Content::Parts(parts)) = &said.content else { continue };
-        for (part, what) in parts.iter().enumerate() {
-            if let Part::ImageUrl { image_url, .. } = what
-                && is_link(image_url)
-            {
-                places.push((message, part, image_url.trim().to_owned()));
+    for (message, said) in body.messages.iter_mut().enumerate() {
+        let Some(Content::Parts(parts)) = &mut said.content else { continue };
+        for (part, what) in parts.iter_mut().enumerate() {
+            if let Some(url) = url_of(what).filter(|url| is_link(url)) {
+                places.push((message, part, url.trim().to_owned()));
             }
         }
     }
     places
+}
+
+/// Where a part says where it is, in each of the shapes in which clients send pictures and files.
+fn url_of(part: &mut Part) -> Option<&mut String> {
+    let rest = match part {
+        Part::Text { .. } => return None,
+        Part::ImageUrl { image_url, .. } => return Some(image_url),
+        Part::Other(rest) => rest,
+    };
+    let url = match rest.get("type").and_then(Value::as_str)? {
+        "input_image" => rest.get_mut("image_url")?,
+        "image" | "document" => rest.get_mut("source")?.get_mut("url")?,
+        "file" if rest.contains_key("file") => rest.get_mut("file")?.get_mut("file_url")?,
+        "file" | "input_file" => rest.get_mut("file_url")?,
+        _ => return None,
+    };
+    let url = if url.is_object() { url.get_mut("url")? } else { url };
+    if let Value::String(url) = url { Some(url) } else { None }
 }
 
 fn is_link(url: &str) -> bool {

@@ -77,9 +77,9 @@ pub struct BedrockValves {
     #[schemars(title = "Files for every model")]
     pub files_everywhere: bool,
 
-    /// Hosts whose images may be fetched when a chat links to them, as in `example.com, *.example.org`; `*` for all public hosts.
+    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com, *.example.org`; `*` for all public hosts.
     /// Private addresses are never asked. None: links are refused.
-    #[schemars(title = "Image links")]
+    #[schemars(title = "Links to images and files")]
     pub image_hosts: Option<String>,
 
     /// Leaves tools out of chats with models that take none. Otherwise such chats are refused.
@@ -328,7 +328,8 @@ fn is_chain(chain: &str) -> bool {
     links.clone().count() > 1 && links.clone().all(|link| !link.is_empty())
 }
 
-fn is_version(version: &str) -> bool {
+/// Whether this is a guardrail's version.
+pub fn is_version(version: &str) -> bool {
     version == "DRAFT" || version.parse::<u32>().is_ok_and(|version| version > 0)
 }
 

@@ -127,19 +127,26 @@ fn tidy<'a>(
             }
         });
     }
-    drop_first(kept.max(MOST) - MOST, system, turns);
+    drop_first(kept.max(MOST) - MOST, tools, system, turns);
 }
 
 /// Takes away so many points, the oldest of the conversation first: the later ones hold what they hold.
-fn drop_first<'a>(mut excess: usize, system: &mut Vec<Block<'a>>, turns: &mut [Turn<'a>]) {
+fn drop_first<'a>(
+    mut excess: usize,
+    tools: &mut Vec<Tool<'_>>,
+    system: &mut Vec<Block<'a>>,
+    turns: &mut [Turn<'a>],
+) {
+    let mut stays = |is_point: bool| {
+        let spare = is_point && excess > 0;
+        excess -= usize::from(spare);
+        !spare
+    };
     let contents = turns.iter_mut().map(|turn| &mut turn.content);
     for blocks in contents.chain(std::iter::once(system)) {
-        blocks.retain(|block| {
-            let spare = excess > 0 && is_point(block);
-            excess -= usize::from(spare);
-            !spare
-        });
+        blocks.retain(|block| stays(is_point(block)));
     }
+    tools.retain(|tool| stays(matches!(tool, Tool::CachePoint(_))));
 }
 
 fn is_point(block: &Block<'_>) -> bool {

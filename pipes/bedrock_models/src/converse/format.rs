@@ -1,8 +1,9 @@
 //! The shape of the answer: JSON, by whichever way the family can be brought to it (bedrock.md §1.2).
 
 use super::{
-    body::{InputSchema, Json, JsonSchema, OutputConfig, Structure, TextFormat, ToolSpec},
+    body::{InputSchema, JsonSchema, OutputConfig, Structure, TextFormat, ToolSpec},
     extras::Extras,
+    schema,
 };
 use crate::{
     family::{Family, Schema, Tools},
@@ -81,7 +82,7 @@ impl<'a> Format<'a> {
             return Self::Native(OutputConfig { text_format });
         }
         if family.tools != Tools::No && family.tool_choice && !thinking && is_object {
-            let json = Json::Made(Value::Object(schema.clone()));
+            let json = schema::of_object(schema, family);
             return Self::Tool(ToolSpec {
                 name: ANSWER.into(),
                 description: Some(
@@ -96,13 +97,20 @@ impl<'a> Format<'a> {
     }
 }
 
+/// Whether this is the schema of an object, or of an object or nothing.
+fn is_of_object(schema: &Map<String, Value>) -> bool {
+    match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
+        Some(kind) => kind == "object",
+        None => schema.contains_key("properties"),
+    }
+}
+
 /// Whether every object of the schema can be told to have no members but its own.
 fn is_closable(schema: &Map<String, Value>) -> bool {
     let open = schema.get("additionalProperties").is_some_and(|more| *more != false);
-    let bare = schema.get("type").is_some_and(|kind| kind == "object")
-        && !["properties", "$ref", "anyOf", "allOf", "oneOf"]
-            .iter()
-            .any(|k| schema.contains_key(*k));
+    let tells = ["properties", "$ref", "anyOf", "allOf", "oneOf"];
+    let bare = is_of_object(schema) && !tells.iter().any(|key| schema.contains_key(*key));
     !open
         && !bare
         && schema.iter().all(|(key, value)| match value {
@@ -135,7 +143,7 @@ fn closed(schema: &Map<String, Value>, plain: bool) -> Value {
         };
         members.insert(key.clone(), value);
     }
-    if members.get("type").is_some_and(|kind| kind == "object") {
+    if is_of_object(&members) {
         members.insert("additionalProperties".into(), json!(false));
     }
     Value::Object(members)

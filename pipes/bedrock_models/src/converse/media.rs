@@ -32,6 +32,7 @@ pub type Fault = Cow<'static, str>;
 pub struct Gallery {
     images: usize,
     documents: usize,
+    bytes: usize,
     names: HashSet<String>,
 }
 
@@ -78,7 +79,11 @@ impl Gallery {
         }
         let (format, source) = match place(url, label, target)? {
             Place::S3(uri) => (named(uri, IMAGES).ok_or(NO_IMAGE)?, Source::S3Location { uri }),
-            Place::Here(_, bytes) => (picture(&bytes)?, Source::Bytes(bytes)),
+            Place::Here(_, bytes) => {
+                let format = picture(&bytes)?;
+                self.hang(&bytes, target)?;
+                (format, Source::Bytes(bytes))
+            }
         };
         Ok(Block::Image(Media { format, source }))
     }
@@ -155,6 +160,17 @@ impl Gallery {
         Ok(Block::Audio(media))
     }
 
+    /// Counts the bytes of one more medium.
+    fn hang(&mut self, base64: &str, target: &Target) -> Result<(), Fault> {
+        self.bytes += base64::size(base64);
+        let most = target.family.most_media;
+        if self.bytes <= most {
+            return Ok(());
+        }
+        let (id, most) = (&target.id, most / 1_000_000);
+        Err(format!("model `{id}` takes {most} MB of images and files in all").into())
+    }
+
     fn placed<'a>(&mut self, file: File<'a>, target: &Target) -> Result<Block<'a>, Fault> {
         let (label, base64) = match file.data {
             Data::Text(text) if target.family.documents && self.documents < MOST_DOCUMENTS => {
@@ -188,6 +204,7 @@ impl Gallery {
             };
         }
         let format = formats::of_document(&head, label, file.name).ok_or(NO_DOCUMENT)?;
+        self.hang(&base64, target)?;
         if base64::size(&base64) > LARGEST_DOCUMENT {
             return Err("a file may have 4.5 MB at most".into());
         }

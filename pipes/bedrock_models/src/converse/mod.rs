@@ -28,7 +28,11 @@ pub use own_fields::THOUGHT;
 pub use parts::SIGNED;
 pub use target::{Inputs, Target};
 
-use crate::{family::Tools, names::Names, valves::BedrockValves};
+use crate::{
+    family::{Family, Tools},
+    names::Names,
+    valves::BedrockValves,
+};
 use body::{Block, Converse};
 use bytes::Bytes;
 use format::Format;
@@ -109,7 +113,9 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
     family.tool_choice &= !(mind.on && family.signed);
     family.prefill &= !mind.on;
 
-    let format = Format::of(body, &family, mind.on)?;
+    // A client that has a tool of that name gets the answer in another way.
+    let forceable = family.tool_choice && !tooling.has(format::ANSWER);
+    let format = Format::of(body, &Family { tool_choice: forceable, ..family }, mind.on)?;
     let (output_config, told, shape) = match format {
         Format::Free => (None, None, Shape::AsItIs),
         Format::Native(config) => (Some(config), None, Shape::AsItIs),

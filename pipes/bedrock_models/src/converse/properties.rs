@@ -87,8 +87,8 @@ fn message() -> impl Strategy<Value = Value> {
     let calls = prop::collection::vec(calls, 0..3);
     let system = prop_oneof![Just("system"), Just("developer")];
     Union::new_weighted(vec![
-        (2, (system, content()).prop_map(|(role, c)| json!({"role": role, "content": c})).boxed()),
-        (4, seen().prop_map(|c| json!({"role": "user", "content": c})).boxed()),
+        (2, (system, content(), marks()).prop_map(|(role, c, mark)| json!({"role": role, "content": c, "cache_control": mark})).boxed()),
+        (4, (seen(), marks()).prop_map(|(c, mark)| json!({"role": "user", "content": c, "cache_control": mark})).boxed()),
         (4, (seen(), calls, thoughts(), marks()).prop_map(|(c, calls, thoughts, mark)| json!({"role": "assistant", "content": c, "tool_calls": calls, "reasoning_details": thoughts, "cache_control": mark})).boxed()),
         (4, (id(), seen(), marks()).prop_map(|(id, c, mark)| json!({"role": "tool", "tool_call_id": id, "content": c, "cache_control": mark})).boxed()),
         (1, (name(), content()).prop_map(|(name, c)| json!({"role": "function", "name": name, "content": c})).boxed()),
@@ -102,13 +102,20 @@ fn tools() -> impl Strategy<Value = Vec<Value>> {
         Just(json!({})),
         Just(json!({"type": "object", "properties": {"a": {"type": "string"}}})),
         Just(json!({"$schema": "x", "properties": {}})),
+        Just(json!({"anyOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]})),
+        Just(
+            json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(?!a)"}}})
+        ),
     ];
     let description = prop_oneof![Just(Value::Null), text().prop_map(Value::from)];
     let strict = any_of(vec![json!(true), json!(false)]);
+    let flat = (name(), parameters.clone(), marks()).prop_map(
+        |(name, parameters, mark)| json!({"type": "function", "name": name, "parameters": parameters, "cache_control": mark}),
+    );
     let tool = (name(), description, parameters, strict, marks()).prop_map(
         |(name, description, parameters, strict, mark)| json!({"type": "function", "function": {"name": name, "description": description, "parameters": parameters, "strict": strict}, "cache_control": mark}),
     );
-    prop::collection::vec(tool, 0..3)
+    prop::collection::vec(prop_oneof![4 => tool, 1 => flat], 0..7)
 }
 
 /// The fields beside the conversation and the tools.
@@ -130,7 +137,8 @@ fn settings() -> impl Strategy<Value = Value> {
         json!({"type": "adaptive"}),
         json!({"type": "disabled"}),
     ]);
-    let schema = json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}});
+    let inner = json!({"type": ["object", "null"], "properties": {"c": {"properties": {}}}});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}, "b": inner}});
     let format = any_of(vec![
         json!({"type": "json_object"}),
         json!({"type": "json_schema", "json_schema": {"name": "x y", "schema": schema}}),

@@ -1,6 +1,7 @@
 //! The schema of a tool's arguments: as it came, as far as Bedrock takes it so.
 
 use super::body::Json;
+use crate::family::Family;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -33,31 +34,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+const RULE: &str = "the parameters of a tool must be a JSON Schema of the type `object`";
+
 /// Bedrock demands that a schema says `"type": "object"`; clients leave it out where there are no parameters. Where the schema says which
 /// dialect it is in, that is left out.
-pub fn of(given: Option<&RawValue>, either: bool) -> Result<Json<'_>, &'static str> {
-    let Some(schema) = given else { return Ok(Json::EmptySchema) };
-    if schema.get() == "null" {
+pub fn of<'a>(given: Option<&'a RawValue>, family: &Family) -> Result<Json<'a>, &'static str> {
+    let Some(schema) = given.filter(|given| given.get() != "null") else {
         return Ok(Json::EmptySchema);
-    }
-    let rule = "the parameters of a tool must be a JSON Schema of the type `object`";
-    let Members(mut members) = serde_json::from_str(schema.get()).map_err(|_| rule)?;
+    };
+    let Members(mut members) = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
     if members.is_empty() {
         return Ok(Json::EmptySchema);
     }
     let is_typed = match members.iter().find(|(name, _)| name == "type") {
         Some((_, kind)) if kind.get() == "\"object\"" => true,
         Some((_, kind)) if kind.get() == "null" => false,
-        Some(_) => return Err(rule),
+        Some(_) => return Err(RULE),
         None => false,
     };
     let is_choice = members.iter().any(|(name, _)| CHOICES.contains(&name.as_ref()));
-    if is_choice && !either {
-        let mut members: Map<String, Value> =
-            serde_json::from_str(schema.get()).map_err(|_| rule)?;
-        members.shift_remove("$schema");
-        members.insert("type".into(), "object".into());
-        return Ok(Json::Made(united(members).into()));
+    let looks_around = schema.get().contains(AROUND);
+    if is_choice && !family.either_schema || looks_around && !family.looking_around {
+        let schema: Map<String, Value> = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
+        return Ok(of_object(&schema, family));
     }
     if is_typed && members.iter().all(|(name, _)| name != "$schema") {
         return Ok(Json::AsItCame(schema));
@@ -66,18 +65,54 @@ pub fn of(given: Option<&RawValue>, either: bool) -> Result<Json<'_>, &'static s
     Ok(Json::Typed(members))
 }
 
-/// The same of a schema that has been read already. What is no schema says nothing.
-pub fn of_value(given: Option<&Value>, either: bool) -> Json<'_> {
-    let Some(Value::Object(schema)) = given.filter(|given| **given != Value::Object(Map::new()))
-    else {
-        return Json::EmptySchema;
-    };
+/// The same of a schema that has been read already.
+pub fn of_value<'a>(given: Option<&Value>, family: &Family) -> Result<Json<'a>, &'static str> {
+    match given {
+        None | Some(Value::Null) => Ok(Json::EmptySchema),
+        Some(Value::Object(schema)) if schema.is_empty() => Ok(Json::EmptySchema),
+        Some(Value::Object(schema)) => match schema.get("type") {
+            None | Some(Value::Null) => Ok(of_object(schema, family)),
+            Some(kind) if kind == "object" => Ok(of_object(schema, family)),
+            Some(_) => Err(RULE),
+        },
+        Some(_) => Err(RULE),
+    }
+}
+
+/// The schema of an object, as far as this family takes it.
+pub fn of_object<'a>(schema: &Map<String, Value>, family: &Family) -> Json<'a> {
     let mut schema = schema.clone();
     schema.shift_remove("$schema");
     if schema.get("type").is_none_or(Value::is_null) {
         schema.insert("type".into(), "object".into());
     }
-    Json::Made(if either { schema } else { united(schema) }.into())
+    if !family.either_schema {
+        schema = united(schema);
+    }
+    let mut schema = Value::Object(schema);
+    if !family.looking_around {
+        look_ahead(&mut schema);
+    }
+    Json::Made(schema)
+}
+
+/// How a pattern looks around, and how any such thing begins.
+const LOOKS: [&str; 4] = ["(?=", "(?!", "(?<=", "(?<!"];
+const AROUND: &str = "(?";
+
+/// Takes away the patterns that look around.
+fn look_ahead(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            let pattern = members.get("pattern").and_then(Value::as_str).unwrap_or_default();
+            if LOOKS.iter().any(|look| pattern.contains(look)) {
+                members.shift_remove("pattern");
+            }
+            members.values_mut().for_each(look_ahead);
+        }
+        Value::Array(items) => items.iter_mut().for_each(look_ahead),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// The keywords by which a schema is a choice between several.
@@ -127,7 +162,7 @@ mod tests {
             ),
         ] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-            let schema = of(Some(&raw), true).unwrap();
+            let schema = of(Some(&raw), &Family::of("x")).unwrap();
             assert_eq!(serde_json::to_string(&schema).unwrap(), sent);
         }
     }
@@ -136,7 +171,7 @@ mod tests {
     fn a_schema_of_something_else_is_refused() {
         for given in [r#""text""#, "[]", r#"{"type":"array"}"#, r#"{"type":["object","null"]}"#] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-            assert!(of(Some(&raw), true).is_err(), "{given}");
+            assert!(of(Some(&raw), &Family::of("x")).is_err(), "{given}");
         }
     }
 
@@ -145,10 +180,21 @@ mod tests {
         let given =
             r#"{"description":"d","anyOf":[{"properties":{"a":{}}},{"properties":{"b":{}}}]}"#;
         let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-        let schema = of(Some(&raw), false).unwrap();
+        let schema = of(Some(&raw), &Family::of("anthropic.claude-3")).unwrap();
         assert_eq!(
             serde_json::to_string(&schema).unwrap(),
             r#"{"description":"d anyOf: [{\"properties\":{\"a\":{}}},{\"properties\":{\"b\":{}}}]","type":"object","properties":{"a":{},"b":{}}}"#
+        );
+    }
+
+    #[test]
+    fn patterns_that_look_around_are_left_out_where_the_family_knows_none() {
+        let given = r#"{"type":"object","properties":{"a":{"type":"string","pattern":"^(?!a)"},"b":{"pattern":"^b"}}}"#;
+        let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
+        let schema = of(Some(&raw), &Family::of("amazon.nova-lite-v1:0")).unwrap();
+        assert_eq!(
+            serde_json::to_string(&schema).unwrap(),
+            r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"pattern":"^b"}}}"#
         );
     }
 }

@@ -5,7 +5,7 @@ use super::{
     body::{Guardrail, Performance, Service, Tier},
     extras::Extras,
 };
-use crate::valves::{BedrockValves, GuardrailTrace};
+use crate::valves::{BedrockValves, GuardrailTrace, is_version};
 use pipe_sdk::{Call, PipeError, Result};
 use serde_json::{Map, Value};
 
@@ -39,23 +39,39 @@ fn guardrail<'a>(
     }
     let field = "guardrailConfig";
     let config = extras.object(field)?.or(extras.object("guardrail_config")?);
-    let said = |name: &str| config.and_then(|config| config.get(name)).and_then(Value::as_str);
-    let hint = |name: &str| call.hints.get(&format!("x-amzn-bedrock-{name}"));
+    let filled = |text: &&str| !text.trim().is_empty();
+    let said = |name: &str| config?.get(name)?.as_str().filter(filled);
+    let hint = |name: &str| call.hints.get(&format!("x-amzn-bedrock-{name}")).filter(filled);
     let id = said("guardrailIdentifier").or_else(|| hint("guardrailidentifier"));
     let version = said("guardrailVersion").or_else(|| hint("guardrailversion"));
     let Some(guardrail_identifier) = id else { return Ok(of_valves) };
+    let guardrail_version = version.unwrap_or("DRAFT");
+    if !is_guardrail(guardrail_identifier) {
+        let field = "guardrailConfig.guardrailIdentifier";
+        return Err(PipeError::bad_field(field, format!("{field} must be an id or an ARN")));
+    }
+    if !is_version(guardrail_version) {
+        let field = "guardrailConfig.guardrailVersion";
+        return Err(PipeError::bad_field(field, format!("{field} must be DRAFT or a number")));
+    }
     let trace = said("trace").or_else(|| hint("trace"));
     let mode = said("streamProcessingMode");
     let trace = trace.map(str::to_ascii_lowercase);
     Ok(Some(Guardrail {
         guardrail_identifier,
-        guardrail_version: version.unwrap_or("DRAFT"),
+        guardrail_version,
         trace: trace.map(|trace| one_of(&trace, TRACES, "guardrailConfig.trace")).transpose()?,
         stream_processing_mode: mode
             .filter(|_| streamed)
             .map(|mode| one_of(mode, MODES, "guardrailConfig.streamProcessingMode"))
             .transpose()?,
     }))
+}
+
+/// Bedrock's pattern is `[a-z0-9]+` or an ARN.
+fn is_guardrail(id: &str) -> bool {
+    let is_bare = id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    is_bare || id.starts_with("arn:") && !id.contains(char::is_whitespace)
 }
 
 const TRACES: &[&str] = &["enabled", "disabled", "enabled_full"];
@@ -72,10 +88,12 @@ fn latency(extras: Extras<'_>) -> Result<Option<&'static str>> {
 /// OpenAI's `auto` leaves it to the account.
 fn tier(extras: Extras<'_>) -> Result<Option<&'static str>> {
     let tier = match extras.first(&["service_tier", "serviceTier"]) {
+        None => None,
+        Some(Value::String(word)) => Some(word.as_str()),
         Some(Value::Object(tier)) => tier.get("type").and_then(Value::as_str),
-        _ => extras.text("service_tier")?,
+        Some(_) => Some("not a word"),
     };
-    let tier = tier.filter(|tier| *tier != "auto");
+    let tier = tier.filter(|tier| !matches!(*tier, "auto" | ""));
     tier.map(|word| one_of(word, TIERS, "service_tier")).transpose()
 }
 

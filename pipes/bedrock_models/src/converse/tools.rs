@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{family::Tools, names::Names};
 use pipe_sdk::{Body, FunctionTool, PipeError, Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{borrow::Cow, collections::HashSet};
 
 /// The tools of one chat.
@@ -82,6 +82,11 @@ impl<'a> Tooling<'a> {
         Some(ToolConfig { tools, tool_choice })
     }
 
+    /// Whether one of the client's tools is called so.
+    pub fn has(&self, name: &str) -> bool {
+        self.tools.iter().any(|tool| is_called(tool, name))
+    }
+
     fn has_specs(&self) -> bool {
         self.tools.iter().any(|tool| matches!(tool, Tool::ToolSpec(_)))
     }
@@ -102,25 +107,13 @@ fn offered<'a>(
             tools.push(Tool::Own { name: GROUNDING });
             continue;
         }
+        let field = |field: &str| format!("tools[{place}].{field}");
         let spec = match (&tool.function, tool.kind.as_str()) {
             (Some(function), "function") => spec(function, place, target, names)?,
             // The shapes of OpenAI's Responses and of Anthropic's Messages.
-            (None, "function" | "custom") if tool.rest.contains_key("name") => {
-                let field = if tool.rest.contains_key("input_schema") {
-                    "input_schema"
-                } else {
-                    "parameters"
-                };
-                loose(
-                    tool.rest.get("name"),
-                    tool.rest.get("description"),
-                    tool.rest.get(field),
-                    target,
-                    names,
-                )
-                .ok_or_else(|| {
-                    PipeError::bad_field(format!("tools[{place}].name"), "a tool needs a name")
-                })?
+            (None, "function") => loose(&tool.rest, field, target, names)?,
+            (None, "custom") if tool.rest.contains_key("input_schema") => {
+                loose(&tool.rest, field, target, names)?
             }
             _ => {
                 let message = "only tools of type `function` are taken";
@@ -149,34 +142,40 @@ fn older<'a>(
     let Some(functions) = Extras::of(body).get("functions").and_then(Value::as_array) else {
         return Ok(());
     };
+    let mut seen = HashSet::new();
     for (place, function) in functions.iter().enumerate() {
-        let spec = loose(
-            function.get("name"),
-            function.get("description"),
-            function.get("parameters"),
-            target,
-            names,
-        );
-        let spec = spec.ok_or_else(|| {
-            PipeError::bad_field(format!("functions[{place}]"), "a function needs a name")
+        let field = |field: &str| format!("functions[{place}].{field}");
+        let function = function.as_object().ok_or_else(|| {
+            PipeError::bad_field(format!("functions[{place}]"), "a function must be an object")
         })?;
-        tools.push(Tool::ToolSpec(spec));
+        let spec = loose(function, field, target, names)?;
+        if seen.insert(spec.name.clone()) {
+            tools.push(Tool::ToolSpec(spec));
+        }
     }
     Ok(())
 }
 
 /// A tool whose parts stand in other places than OpenAI's.
 fn loose<'a>(
-    name: Option<&'a Value>,
-    description: Option<&'a Value>,
-    schema: Option<&'a Value>,
+    tool: &'a Map<String, Value>,
+    field: impl Fn(&str) -> String,
     target: &Target,
     names: &mut Names,
-) -> Option<ToolSpec<'a>> {
-    let text = |value: Option<&'a Value>| value?.as_str().filter(|text| !text.trim().is_empty());
-    let json = schema::of_value(schema, target.family.either_schema);
-    let (name, description) = (names.fit(text(name)?), text(description));
-    Some(ToolSpec { name, description, input_schema: InputSchema { json }, strict: None })
+) -> Result<ToolSpec<'a>> {
+    let text = |name: &str| tool.get(name)?.as_str().filter(|text| !text.trim().is_empty());
+    let name =
+        text("name").ok_or_else(|| PipeError::bad_field(field("name"), "a tool needs a name"))?;
+    let place = if tool.contains_key("input_schema") { "input_schema" } else { "parameters" };
+    let json = schema::of_value(tool.get(place), &target.family)
+        .map_err(|message| PipeError::bad_field(field(place), message))?;
+    let strict = tool.get("strict").and_then(Value::as_bool);
+    Ok(ToolSpec {
+        name: names.fit(name),
+        description: text("description"),
+        input_schema: InputSchema { json },
+        strict: strict.filter(|strict| *strict && target.family.strict),
+    })
 }
 
 fn spec<'a>(
@@ -189,7 +188,7 @@ fn spec<'a>(
     if function.name.is_empty() {
         return Err(PipeError::bad_field(field("name"), "a tool needs a name"));
     }
-    let json = schema::of(function.parameters.as_deref(), target.family.either_schema)
+    let json = schema::of(function.parameters.as_deref(), &target.family)
         .map_err(|message| PipeError::bad_field(field("parameters"), message))?;
     Ok(ToolSpec {
         name: names.fit(&function.name),

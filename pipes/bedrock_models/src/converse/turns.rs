@@ -111,7 +111,7 @@ impl<'a> Turns<'a> {
     pub fn settled(self, family: &Family) -> (Vec<Block<'a>>, Vec<Turn<'a>>) {
         let Self { mut system, done: mut turns, .. } = self;
         system.retain(|block| says(block) || !turns.is_empty());
-        if turns.first().is_none_or(|turn| turn.role == Speaker::Assistant) {
+        if turns.first().is_none_or(|turn| turn.role != Speaker::User) {
             turns.insert(0, user("."));
         }
         settle_end(&mut turns, family);

@@ -35,6 +35,8 @@ pub enum Lesson {
     CachePoints,
     /// An answer in a schema.
     Schema,
+    /// An answer in this schema.
+    ThisSchema,
     /// A budget of thinking.
     Budget,
     /// Thinking as it sees fit.
@@ -57,13 +59,14 @@ const WORDS: &[(&[&str], Lesson)] = &[
     (&["tool use in streaming mode"], Lesson::StreamedTools),
     (&["unsupported for streaming"], Lesson::Streaming),
     (&["doesn't support streaming"], Lesson::Streaming),
-    (&["toolconfig.toolchoice"], Lesson::ToolChoice),
+    (&["toolconfig.toolchoice", "support"], Lesson::ToolChoice),
     (&["tool_choice", "not support"], Lesson::ToolChoice),
     (&["prompt caching"], Lesson::CachePoints),
-    (&["cachepoint"], Lesson::CachePoints),
+    (&["cachepoint", "support"], Lesson::CachePoints),
     (&["cache_control", "not permitted"], Lesson::CachePoints),
-    (&["textformat"], Lesson::Schema),
-    (&["output_config.format"], Lesson::Schema),
+    (&["textformat", "support"], Lesson::Schema),
+    (&["output_config.format"], Lesson::ThisSchema),
+    (&["textformat"], Lesson::ThisSchema),
     (&["toolspec.strict"], Lesson::Strict),
     (&[".strict", "not permitted"], Lesson::Strict),
     (&["support system messages"], Lesson::System),
@@ -91,7 +94,7 @@ impl Lesson {
 
     /// Whether it is about this conversation only.
     fn is_passing(&self) -> bool {
-        *self == Self::ForeignReasoning
+        matches!(self, Self::ForeignReasoning | Self::ThisSchema)
     }
 
     fn teach(&self, family: &mut Family) {
@@ -111,7 +114,7 @@ impl Lesson {
             Self::SystemTurns => family.system_turns = false,
             Self::Prefill => family.prefill = false,
             Self::CachePoints => family.cache = Cache::No,
-            Self::Schema => family.schema = Schema::No,
+            Self::Schema | Self::ThisSchema => family.schema = Schema::No,
             Self::Budget => {
                 family.thinking = Thinking::Adaptive { always: false, xhigh: false };
             }

@@ -52,6 +52,10 @@ pub struct Family {
     pub documents: bool,
     /// Whether the schema of a tool may be a choice between several.
     pub either_schema: bool,
+    /// Whether patterns in the schema of a tool may look around.
+    pub looking_around: bool,
+    /// How many bytes of pictures and files a chat may hold in all.
+    pub most_media: usize,
     /// Whether it searches the web by itself.
     pub grounding: bool,
 }

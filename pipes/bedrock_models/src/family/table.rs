@@ -24,6 +24,8 @@ pub(super) const UNKNOWN: Family = Family {
     cache: Cache::No,
     documents: false,
     either_schema: true,
+    looking_around: true,
+    most_media: usize::MAX,
     grounding: false,
 };
 const CHOOSING: Family = Family { tool_choice: true, ..UNKNOWN };
@@ -36,6 +38,8 @@ const NOVA: Family = Family {
     seeing_results: true,
     cache: Cache::Talk,
     documents: true,
+    looking_around: false,
+    most_media: 25_000_000,
     ..CHOOSING
 };
 
@@ -84,6 +88,8 @@ const CLAUDE_THINKER: Family =
     Family { thinking: Thinking::Adaptive { always: true, xhigh: true }, ..CLAUDE_5 };
 const CLAUDE_UNFORCED: Family = Family { tool_choice: false, ..CLAUDE_THINKER };
 
+/// GPT-6 and GLM-5.3 are said to cache too (appendix A), but not where they are told to: §1B names Claude and Nova.
+///
 /// The first row that fits counts, so longer beginnings stand before shorter ones that they begin with.
 pub(super) const FAMILIES: &[(&str, Family)] = &[
     ("ai21.j2", PLAIN),

@@ -1,23 +1,187 @@
 //! Bedrock through the whole host: what a client sends on one side, what Bedrock gets on the other.
+#![expect(clippy::needless_pass_by_value, reason = "a test writes `json!` where it is read")]
+
+mod caching;
+mod families;
+mod formats;
+mod fuzz;
+mod media;
+mod requests;
+mod service;
+mod thinking;
+mod tools;
+mod turns;
 
 use crate::{
-    support::{Builder, TestHost, chat},
+    support::{Answered, Builder, TestHost, chat},
     valves::pages_transform,
 };
 use bedrock_emulator::{
-    ANY, Answer, DEMO_KEY, Emulator, Ending, Fault, Mishap, Operation, Options, Script, Usage,
+    ANY, Answer, Catalogue, DEMO_KEY, Emulator, Ending, Fault, Mishap, Model, Operation, Options,
+    Recorded, Script, Usage, validate,
 };
 use pipewright::{pipes::PIPES, valves::Pins};
 use serde_json::{Value, json};
 
 const MODEL: &str = "bedrock_models.amazon.nova-lite-v1:0";
 
+const HAIKU_3: &str = "anthropic.claude-3-haiku-20240307-v1:0";
+const HAIKU_4_5: &str = "anthropic.claude-haiku-4-5-20251001-v1:0";
+const SONNET_3_7: &str = "anthropic.claude-3-7-sonnet-20250219-v1:0";
+const SONNET_4_5: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+const OPUS_4_8: &str = "anthropic.claude-opus-4-8";
+const NOVA: &str = "amazon.nova-lite-v1:0";
+const NOVA_2: &str = "amazon.nova-2-lite-v1:0";
+const LLAMA: &str = "meta.llama3-3-70b-instruct-v1:0";
+const MISTRAL_7B: &str = "mistral.mistral-7b-instruct-v0:2";
+
+const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+
+/// A host, and a Bedrock that has every chat model there is.
+struct Rig {
+    bedrock: Emulator,
+    host: TestHost,
+}
+
+async fn rig() -> Rig {
+    rig_with(&[]).await
+}
+
+/// With these valves turned.
+async fn rig_with(valves: &[(&str, &str)]) -> Rig {
+    let options = Options { catalogue: Catalogue::every(), ..Options::default() };
+    let bedrock = Emulator::start(options).unwrap();
+    let host = host_with(&bedrock, valves).await;
+    Rig { bedrock, host }
+}
+
+impl Rig {
+    async fn ask(&self, model: &str, mut body: Value) -> Answered {
+        body["model"] = format!("bedrock_models.{model}").into();
+        self.host.post("/chat/completions", &body).await
+    }
+
+    /// What Bedrock got for a chat that it took at the first try.
+    async fn sent(&self, model: &str, body: Value) -> Value {
+        let before = chats(&self.bedrock).len();
+        let answered = self.ask(model, body).await;
+        assert_eq!(answered.status, 200, "{model}: {}", answered.text);
+        let sent = chats(&self.bedrock).split_off(before);
+        assert_eq!(sent.len(), 1, "{model}: {:?}", refusals(&self.bedrock));
+        sent[0].json.clone()
+    }
+
+    /// The field for which a chat was refused before Bedrock was asked.
+    async fn refused(&self, model: &str, body: Value) -> String {
+        let before = chats(&self.bedrock).len();
+        let answered = self.ask(model, body).await;
+        assert_eq!(answered.status, 400, "{model}: {}", answered.text);
+        assert_eq!(chats(&self.bedrock).len(), before, "{model} was asked: {}", answered.text);
+        let param = answered.json["error"]["param"].as_str();
+        param.unwrap_or_else(|| panic!("no field is named: {}", answered.text)).to_owned()
+    }
+
+    /// The chunks of a streamed answer.
+    async fn chunks(&self, model: &str, mut body: Value) -> Vec<Value> {
+        body["stream"] = true.into();
+        let answered = self.ask(model, body).await;
+        assert_eq!(answered.status, 200, "{model}: {}", answered.text);
+        let data = answered.text.split("\n\n").filter_map(|frame| frame.strip_prefix("data: "));
+        data.filter_map(|data| serde_json::from_str(data).ok()).collect()
+    }
+
+    fn script(&self, answer: Answer) {
+        self.bedrock.script(ANY, Script::answer(answer));
+    }
+}
+
+/// All text of these chunks.
+fn text_of(chunks: &[Value]) -> String {
+    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
+}
+
+/// The last reason to end that these chunks give.
+fn finish_of(chunks: &[Value]) -> Option<&str> {
+    chunks.iter().rev().find_map(|chunk| chunk["choices"][0]["finish_reason"].as_str())
+}
+
+/// All that models were asked, in its order.
+fn chats(bedrock: &Emulator) -> Vec<Recorded> {
+    let is_chat = |request: &Recorded| {
+        matches!(request.operation, Some(Operation::ConverseStream | Operation::Converse))
+    };
+    bedrock.requests().into_iter().filter(is_chat).collect()
+}
+
+/// What Bedrock refuses for its form of all that it was asked, with the model and the body.
+fn refusals(bedrock: &Emulator) -> Vec<String> {
+    chats(bedrock).iter().filter_map(|chat| refusal(bedrock, chat)).collect()
+}
+
+/// Why Bedrock refuses this for its form, if it does. A refusal that is put right by itself shows here too.
+fn refusal(bedrock: &Emulator, chat: &Recorded) -> Option<String> {
+    let target = chat.target.as_deref().unwrap();
+    let model = bedrock.catalogue().called(&chat.region, target).unwrap();
+    let validate = match chat.operation {
+        Some(Operation::Converse) => validate::converse,
+        _ => validate::converse_stream,
+    };
+    let fault = validate(model, &chat.json).err()?;
+    Some(format!("{target}: {fault:?} {}", chat.json))
+}
+
+/// Whether this is the id of a Claude of one of these names, as in `opus-4-1`.
+fn is_claude(id: &str, names: &[&str]) -> bool {
+    let name = id.strip_prefix("anthropic.claude-");
+    name.is_some_and(|name| names.iter().any(|beginning| name.starts_with(beginning)))
+}
+
+/// A chat of these messages.
+fn conversation(messages: Value) -> Value {
+    json!({"messages": messages})
+}
+
+/// A chat of one question, with these fields beside it.
+fn asking(fields: Value) -> Value {
+    let mut body = json!({"messages": [{"role": "user", "content": "Hello"}]});
+    for (name, value) in fields.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+/// A chat of one message with these parts.
+fn showing(parts: Value) -> Value {
+    conversation(json!([{"role": "user", "content": parts}]))
+}
+
+fn tool(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name, "description": "Does it.", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}})
+}
+
+fn called(id: &str, name: &str, arguments: &str) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+fn result(id: &str, text: &str) -> Value {
+    json!({"role": "tool", "tool_call_id": id, "content": text})
+}
+
 pub(crate) async fn host(emulator: &Emulator) -> TestHost {
+    host_with(emulator, &[]).await
+}
+
+async fn host_with(emulator: &Emulator, valves: &[(&str, &str)]) -> TestHost {
     let (id, secret) = DEMO_KEY;
-    let pin =
-        |pins: Pins, valve: &str, value: &str| pins.with("bedrock_models", valve, "test", value);
-    let pins = pin(Pins::default(), "endpoint_url", &emulator.endpoint());
-    let pins = pin(pin(pins, "aws_access_key_id", id), "aws_secret_access_key", secret);
+    let endpoint = emulator.endpoint();
+    let usual = [
+        ("endpoint_url", &*endpoint),
+        ("aws_access_key_id", id),
+        ("aws_secret_access_key", secret),
+    ];
+    let pins = usual.iter().chain(valves).fold(Pins::default(), |pins, (valve, value)| {
+        pins.with("bedrock_models", valve, "test", *value)
+    });
     Builder::new().pipes(PIPES).pins(pins).start().await
 }
 
@@ -114,7 +278,8 @@ async fn a_chat_is_answered_streamed_and_plain() {
     assert_eq!(plain["usage"]["total_tokens"], 122);
     let sent = sent(&emulator);
     assert_eq!(sent[0], sent[1], "the same request gives the same body, streamed or not");
-    assert_eq!(sent[0]["messages"], json!([{"role": "user", "content": [{"text": "hi"}]}]));
+    let content = json!([{"text": "hi"}, {"cachePoint": {"type": "default"}}]);
+    assert_eq!(sent[0]["messages"], json!([{"role": "user", "content": content}]));
 }
 
 #[actix_web::test]
@@ -136,7 +301,7 @@ async fn errors_of_bedrock_come_out_as_they_should() {
         (Fault::of("UnrecognizedClientException", "who"), 500, json!("upstream_auth_error")),
     ] {
         let kind = fault.kind().to_owned();
-        emulator.script(ANY, Script::fault(fault));
+        emulator.script(ANY, Script::fault(fault).always());
         let mut body = chat(MODEL, "hi");
         body["stream"] = true.into();
         let answer = host.post("/chat/completions", &body).await;

@@ -1,0 +1,145 @@
+//! How the model is to write: limits, samplers, what ends an answer, and fields that Bedrock has nothing for.
+
+use super::*;
+
+#[actix_web::test]
+async fn the_newer_limit_wins_and_none_is_left_to_the_service() {
+    let rig = rig().await;
+    for (fields, sent) in [
+        (json!({}), Value::Null),
+        (json!({"max_tokens": 50}), json!(50)),
+        (json!({"max_tokens": "50"}), json!(50)),
+        (json!({"max_tokens": 50, "max_completion_tokens": 7}), json!(7)),
+        (json!({"max_tokens": null, "max_completion_tokens": 1}), json!(1)),
+        (json!({"max_tokens": 1_u64 << 40}), json!(i32::MAX)),
+    ] {
+        let body = rig.sent(NOVA, asking(fields.clone())).await;
+        assert_eq!(body["inferenceConfig"]["maxTokens"], sent, "{fields}");
+    }
+    for field in ["max_tokens", "max_completion_tokens"] {
+        assert_eq!(rig.refused(NOVA, asking(json!({field: 0}))).await, field);
+    }
+}
+
+#[actix_web::test]
+async fn families_that_want_room_for_sixteen_tokens_get_it() {
+    let rig = rig().await;
+    for model in ["openai.gpt-5.4", "openai.gpt-6-sol", "xai.grok-4.7", "moonshotai.kimi-k3"] {
+        let body = rig.sent(model, asking(json!({"max_tokens": 5}))).await;
+        assert_eq!(body["inferenceConfig"]["maxTokens"], 16, "{model}");
+    }
+}
+
+#[actix_web::test]
+async fn each_family_gets_the_samplers_that_it_takes() {
+    let rig = rig().await;
+    let one = json!({"temperature": 0.3});
+    for (model, sent) in [
+        (NOVA, json!({"temperature": 0.3, "topP": 0.5})),
+        (LLAMA, json!({"temperature": 0.3, "topP": 0.5})),
+        (HAIKU_3, json!({"temperature": 0.3, "topP": 0.5})),
+        ("anthropic.claude-sonnet-4-20250514-v1:0", json!({"temperature": 0.3, "topP": 0.5})),
+        ("anthropic.claude-opus-4-1-20250805-v1:0", one.clone()),
+        (SONNET_4_5, one.clone()),
+        ("anthropic.claude-opus-4-6-v1", one),
+        ("anthropic.claude-opus-4-7", Value::Null),
+        ("anthropic.claude-mythos-5", Value::Null),
+        ("openai.gpt-6-sol", Value::Null),
+        ("xai.grok-4.7", json!({"temperature": 0.3, "topP": 0.5})),
+    ] {
+        let body = rig.sent(model, asking(json!({"temperature": 0.3, "top_p": 0.5}))).await;
+        assert_eq!(body["inferenceConfig"], sent, "{model}");
+    }
+}
+
+#[actix_web::test]
+async fn one_sampler_alone_is_passed_on_whichever_it_is() {
+    let rig = rig().await;
+    let body = rig.sent(SONNET_4_5, asking(json!({"top_p": 0.5}))).await;
+    assert_eq!(body["inferenceConfig"], json!({"topP": 0.5}));
+}
+
+#[actix_web::test]
+async fn samplers_are_cut_to_what_converse_takes() {
+    let rig = rig().await;
+    for (given, sent) in [(json!(1.7), 1.0), (json!(-1), 0.0), (json!("0.5"), 0.5)] {
+        let body = rig.sent(NOVA, asking(json!({"temperature": given, "top_p": given}))).await;
+        assert_eq!(body["inferenceConfig"], json!({"temperature": sent, "topP": sent}));
+    }
+}
+
+#[actix_web::test]
+async fn top_k_goes_where_the_family_has_a_place_for_it() {
+    let rig = rig().await;
+    for (model, sent) in [
+        (HAIKU_3, json!({"top_k": 5})),
+        (NOVA, json!({"inferenceConfig": {"topK": 5}})),
+        ("cohere.command-r-v1:0", json!({"k": 5})),
+        (LLAMA, Value::Null),
+        ("mistral.mistral-large-2407-v1:0", Value::Null),
+        (OPUS_4_8, Value::Null),
+    ] {
+        for fields in [json!({"top_k": 5}), json!({"extra_body": {"top_k": 5}})] {
+            let body = rig.sent(model, asking(fields)).await;
+            assert_eq!(body["additionalModelRequestFields"], sent, "{model}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn texts_that_end_an_answer_go_out_where_the_family_takes_them() {
+    let rig = rig().await;
+    for (model, given, sent) in [
+        (NOVA, json!("END"), json!(["END"])),
+        (NOVA, json!(["END", "", "\n"]), json!(["END", "\n"])),
+        (HAIKU_3, json!(["END", " ", "\n", ""]), json!(["END"])),
+        (HAIKU_3, json!(["\n"]), Value::Null),
+        ("openai.gpt-5.4", json!(["END"]), json!(["END"])),
+        ("openai.gpt-5.6-sol", json!(["END"]), Value::Null),
+        ("openai.gpt-6-astra", json!(["END"]), Value::Null),
+        ("xai.grok-4.6", json!(["END"]), Value::Null),
+        (NOVA, Value::Null, Value::Null),
+    ] {
+        let body = rig.sent(model, asking(json!({"stop": given}))).await;
+        assert_eq!(body["inferenceConfig"]["stopSequences"], sent, "{model} {given}");
+    }
+}
+
+/// OpenAI's fields that Bedrock has nothing for.
+const IGNORED: [(&str, Value); 6] = [
+    ("seed", Value::Bool(true)),
+    ("frequency_penalty", Value::Bool(true)),
+    ("presence_penalty", Value::Bool(true)),
+    ("logit_bias", Value::Bool(true)),
+    ("logprobs", Value::Bool(true)),
+    ("top_logprobs", Value::Bool(true)),
+];
+
+#[actix_web::test]
+async fn fields_that_bedrock_has_nothing_for_change_nothing() {
+    let rig = rig().await;
+    for model in [NOVA, "xai.grok-4.7", "openai.gpt-oss-20b-1:0"] {
+        let plain = rig.sent(model, asking(json!({}))).await;
+        for (field, value) in IGNORED {
+            assert_eq!(rig.sent(model, asking(json!({field: value}))).await, plain, "{field}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn fields_that_bedrock_has_nothing_for_are_refused_if_the_admin_wants_it_so() {
+    let rig = rig_with(&[("refuse_ignored", "true")]).await;
+    for (field, value) in IGNORED {
+        assert_eq!(rig.refused(NOVA, asking(json!({field: value}))).await, field);
+        rig.sent(NOVA, asking(json!({field: null}))).await;
+    }
+}
+
+#[actix_web::test]
+async fn one_answer_is_given_to_a_request_and_more_are_refused() {
+    let rig = rig().await;
+    rig.sent(NOVA, asking(json!({"n": 1}))).await;
+    for n in [2, 0] {
+        assert_eq!(rig.refused(NOVA, asking(json!({"n": n}))).await, "n");
+    }
+}
