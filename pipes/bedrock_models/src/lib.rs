@@ -93,7 +93,6 @@ impl Pipe for BedrockModels {
             call.model = model;
             call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
         }
-        self.links.resolve(&mut call.body).await?;
         let mut listing = self.catalogue.listing();
         if !self.is_certain(&call.model, &listing) {
             // At the start the list may still be on its way. When the wait is over, what is known has to do.
@@ -107,6 +106,7 @@ impl Pipe for BedrockModels {
                 fallback::candidates(asked, &listing, &self.lessons, &self.valves)
             }
         };
+        self.links.resolve(&mut call.body).await?;
         let Self { clients, lessons, valves, .. } = &*self;
         chat::chat(&call, &entries, Means { clients, lessons, valves }).await
     }
