@@ -5,6 +5,7 @@ mod auth;
 mod chat;
 mod embeddings;
 mod error;
+mod face;
 mod filters;
 mod frames;
 mod health;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use answer::Head;
 pub use auth::Key;
+pub use frames::FrameWriter;
 pub use writer::Writer;
 
 use crate::{drain::Drain, registry::Registry};
