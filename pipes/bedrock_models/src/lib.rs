@@ -15,6 +15,7 @@ mod chain;
 mod chat;
 mod clients;
 pub mod converse;
+mod count;
 mod error;
 mod fallback;
 pub mod family;
@@ -89,21 +90,15 @@ impl Pipe for BedrockModels {
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
-        if let Some(model) = call.model.strip_suffix(OPTIMIZED).map(String::from) {
-            call.model = model;
-            call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
-        }
-        self.links.resolve(&mut call.body).await?;
-        let mut listing = self.catalogue.listing();
-        if matches!(listing.find(&call.model), Search::Unknown) {
-            // At the start the list may still be on its way. When the wait is over, what is known has to do.
-            _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
-            listing = self.catalogue.listing();
-        }
+        let listing = self.prepared(&mut call).await?;
         let asked = self.asked(&call, &listing)?;
         let entries = fallback::candidates(asked, &listing, &self.lessons, &self.valves);
-        let Self { clients, lessons, valves, .. } = &*self;
-        chat::chat(&call, &entries, Means { clients, lessons, valves }).await
+        chat::chat(&call, &entries, self.means()).await
+    }
+
+    async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
+        let listing = self.prepared(&mut call).await?;
+        count::count(&call, self.asked(&call, &listing)?, self.means()).await
     }
 }
 
@@ -116,6 +111,28 @@ impl BedrockModels {
     ) -> Result<Self> {
         let links = Links::new(&valves)?;
         Ok(Self { valves, clients, catalogue, lessons, links })
+    }
+
+    /// What every chat needs beside itself.
+    fn means(&self) -> Means<'_> {
+        let Self { clients, lessons, valves, .. } = self;
+        Means { clients, lessons, valves }
+    }
+
+    /// Puts the chat into the form that it is asked in, and gives the list in which its model is looked up.
+    async fn prepared(&self, call: &mut Call) -> Result<Arc<Listing>> {
+        if let Some(model) = call.model.strip_suffix(OPTIMIZED).map(String::from) {
+            call.model = model;
+            call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
+        }
+        self.links.resolve(&mut call.body).await?;
+        let listing = self.catalogue.listing();
+        if !matches!(listing.find(&call.model), Search::Unknown) {
+            return Ok(listing);
+        }
+        // At the start the list may still be on its way. When the wait is over, what is known has to do.
+        _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
+        Ok(self.catalogue.listing())
     }
 
     /// The model that this chat is for.
