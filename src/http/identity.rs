@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 const CHAT_KEYS: [&str; 4] = ["chat_id", "message_id", "session_id", "task"];
 
 /// How the names of headers begin that are meant for pipes.
-const WISHES: [&str; 2] = ["x-pipewright-", "x-amzn-bedrock-"];
+const WISHES: [&str; 3] = ["x-pipewright-", "x-amzn-bedrock-", "anthropic-beta"];
 
 /// The user and the chat of this call. What the body said of them is taken out of it: no upstream should see it.
 pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
