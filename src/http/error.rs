@@ -68,6 +68,16 @@ impl HttpError {
         self
     }
 
+    /// The same for a client that knows the field at fault by another name; its message says it.
+    #[must_use]
+    pub fn renamed<'a>(mut self, name: impl FnOnce(&str) -> Option<&'a str>) -> Self {
+        if let Some(name) = self.param.as_deref().and_then(name) {
+            self.message = format!("{name}: {}", self.message);
+            self.param = Some(name.into());
+        }
+        self
+    }
+
     fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self

@@ -313,6 +313,11 @@ async fn fields_reach_the_model_as_what_they_mean() {
             "/additionalModelRequestFields/tool_choice/disable_parallel_tool_use",
             json!(true),
         ),
+        (
+            with(question(), "cache_control", json!({"type": "ephemeral", "ttl": "1h"})),
+            "/messages/0/content/1",
+            json!({"cachePoint": {"type": "default", "ttl": "1h"}}),
+        ),
         (with(question(), "metadata", json!({"user_id": "u"})), "/requestMetadata", Value::Null),
         (with(question(), "never_heard_of", json!({"a": 1})), "/never_heard_of", Value::Null),
     ] {
@@ -451,6 +456,30 @@ async fn a_fault_names_its_field() {
         assert!(message.starts_with(words), "{message} of {body}");
         assert_eq!((answered.status, &error["type"]), (400, &json!("invalid_request_error")));
     }
+}
+
+#[actix_web::test]
+async fn what_the_pipe_refuses_is_said_of_where_the_client_has_put_it() {
+    let emulator = emulator();
+    let host = host(&emulator).await;
+    let broken = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}});
+    let fine = json!({"type": "text", "text": "a"});
+    let call = json!([{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "tool_use", "id": "t", "name": "f", "input": {}}]);
+    let result = json!([fine, {"type": "tool_result", "tool_use_id": "t", "content": [fine, broken]}, broken]);
+    let body = asked(
+        json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": call}, {"role": "user", "content": result}]),
+    );
+    let body = with(body, "system", "Be kind.".into());
+    for path in ["/messages", "/messages/count_tokens"] {
+        let message = host.post(path, &body).await.json["error"]["message"].take();
+        let place = "messages[2].content[1].content[1]: the image must be";
+        assert!(message.as_str().unwrap().starts_with(place), "{message}");
+    }
+    let body = asked(
+        json!([{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}, fine, broken]}]),
+    );
+    let message = host.post("/messages", &body).await.json["error"]["message"].take();
+    assert!(message.as_str().unwrap().starts_with("messages[0].content[2]: "), "{message}");
 }
 
 #[actix_web::test]

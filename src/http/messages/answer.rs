@@ -78,12 +78,16 @@ pub fn stop_reason(finish: FinishReason, own: Option<&str>) -> &'static str {
 pub fn usage(usage: &Usage) -> Value {
     let (read, written) =
         (usage.cached_tokens.unwrap_or(0), usage.cache_creation_tokens.unwrap_or(0));
-    json!({
+    let mut told = json!({
         "input_tokens": usage.prompt_tokens.saturating_sub(read + written),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
         "output_tokens": usage.completion_tokens,
-    })
+    });
+    if let Some(tokens) = usage.reasoning_tokens {
+        told["output_tokens_details"] = json!({"thinking_tokens": tokens});
+    }
+    told
 }
 
 /// A source: a page, or a place in a document of the chat. The words for such places are Bedrock's, the only ones that come.

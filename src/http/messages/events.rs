@@ -170,7 +170,7 @@ impl Events {
             return;
         }
         self.calls = index + 1;
-        let block = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
+        let block = json!({"type": "tool_use", "id": id.as_deref().unwrap_or_default(), "name": name.as_deref().unwrap_or_default(), "input": {}});
         self.open(Block::Call(*index, arguments.clone()), &block);
         self.arguments(arguments);
     }

@@ -6,6 +6,7 @@ mod answer;
 mod content;
 mod error;
 mod events;
+mod places;
 mod request;
 mod turns;
 
@@ -57,8 +58,10 @@ pub async fn create(
 ) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     asked.limited()?;
+    let (body, places) = asked.into_body()?;
     let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
-    asker.answer(asked.into_body()?, Messages).await
+    let answer = asker.answer(body, Messages).await;
+    answer.map_err(|error| error.renamed(|field| places.of(field)))
 }
 
 /// `POST /messages/count_tokens`.
@@ -70,8 +73,8 @@ pub async fn count_tokens(
 ) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
-    let mut body = asked.into_body()?;
-    let host = asker.host(&mut body);
-    let tokens = host.count_tokens(body).await.map_err(|error| asker.failed(error))?;
+    let (mut body, places) = asked.into_body()?;
+    let counted = asker.host(&mut body).count_tokens(body).await;
+    let tokens = counted.map_err(|error| asker.failed(error).renamed(|field| places.of(field)))?;
     Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))
 }

@@ -1,9 +1,9 @@
 //! What Anthropic's clients ask, and the same as every pipe understands it.
 
-use super::{content::Content, turns};
+use super::{content::Content, places::Places, turns::Conversation};
 use crate::http::json::JsonBody;
 use actix_web::http::StatusCode;
-use pipe_sdk::{Body, FunctionTool, PipeError, Role, Tool};
+use pipe_sdk::{Body, FunctionTool, PipeError, Tool};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -24,6 +24,7 @@ pub struct Request {
     thinking: Option<Value>,
     metadata: Option<Metadata>,
     service_tier: Option<String>,
+    cache_control: Option<Value>,
     output_config: Option<Output>,
     /// The older place of `output_config.format`.
     output_format: Option<Format>,
@@ -116,20 +117,25 @@ impl Request {
         }
     }
 
-    /// The same chat as every pipe understands it.
-    pub fn into_body(self) -> Result<Body, PipeError> {
+    /// The same chat as every pipe understands it, and where its parts stood.
+    pub fn into_body(self) -> Result<(Body, Places), PipeError> {
         if self.model.is_empty() {
             return Err(fault("model", "name a model, as `GET /models` lists them"));
         }
         if self.messages.is_empty() {
             return Err(fault("messages", "send at least one message"));
         }
-        let mut messages = Vec::new();
+        let mut conversation = Conversation::default();
         if let Some(system) = self.system {
-            messages.push(turns::system(system, Role::System, "system")?);
+            conversation.instruct(system, "system")?;
         }
         for (place, turn) in self.messages.into_iter().enumerate() {
-            turns::told(turn, &format!("messages[{place}].content"), &mut messages)?;
+            conversation.add(turn, &format!("messages[{place}].content"))?;
+        }
+        let Conversation { mut messages, places } = conversation;
+        // It is about the last block of the request.
+        if let (Some(mark), Some(last)) = (self.cache_control, messages.last_mut()) {
+            last.rest.entry("cache_control").or_insert(mark);
         }
         let tools = self.tools.into_iter().flatten().enumerate();
         let one_call =
@@ -149,7 +155,7 @@ impl Request {
             ("user", self.metadata.and_then(|metadata| metadata.user_id).map(Value::from)),
             ("parallel_tool_calls", one_call.map(|one| Value::from(!one))),
         ];
-        Ok(Body {
+        let body = Body {
             messages,
             stream: self.stream.unwrap_or_default(),
             temperature: self.temperature,
@@ -158,16 +164,17 @@ impl Request {
             stop: self.stop_sequences.unwrap_or_default(),
             tools: tools.map(|(place, tool)| tool.told(place)).collect::<Result<_, _>>()?,
             tool_choice: self.tool_choice.map(Choice::told).transpose()?,
-            rest: told(rest),
+            rest: there(rest),
             ..Body::new(self.model, Vec::new())
-        })
+        };
+        Ok((body, places))
     }
 }
 
 /// The fields that are there.
-pub fn told<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
-    let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    there.collect()
+pub fn there<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    fields.collect()
 }
 
 fn response_format(schema: &Value) -> Value {
@@ -184,7 +191,7 @@ impl Offered {
         }
         let Self { name, description, input_schema: parameters, strict, .. } = self;
         let function = Some(FunctionTool { name, description, parameters, strict });
-        let rest = told([("cache_control", self.cache_control)]);
+        let rest = there([("cache_control", self.cache_control)]);
         Ok(Tool { kind: "function".into(), function, rest })
     }
 }
