@@ -403,10 +403,15 @@ async fn a_fault_names_its_field() {
         asked(json!([{"role": "user", "content": "a"}, {"role": "user", "content": content}]))
     };
     let search = json!([{"type": "web_search_20250305", "name": "web_search"}]);
+    // What is kept as text must not hide what is wrong elsewhere.
+    let kept = json!([{"name": "f", "input_schema": {"type": "object"}}]);
+    let called = json!([{"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]}]);
+    let hot = with(with(asked(called), "tools", kept), "temperature", json!("hot"));
     for (body, words) in [
+        (hot, "temperature: must be a number"),
         (with(question(), "max_tokens", Value::Null), "max_tokens: say how many"),
         (with(question(), "max_tokens", json!(0)), "max_tokens: must be at least 1"),
-        (with(question(), "max_tokens", json!("many")), "max_tokens: must be u64"),
+        (with(question(), "max_tokens", json!("many")), "max_tokens: must be a whole number"),
         (with(question(), "model", json!("")), "model: name a model"),
         (asked(json!([])), "messages: send at least one"),
         (asked(json!([{"role": "robot", "content": "a"}])), "messages[0].role: must be one of"),

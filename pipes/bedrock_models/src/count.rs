@@ -10,7 +10,8 @@ use bedrock_runtime::{Failure, Operation, Request};
 use http::HeaderMap;
 use pipe_sdk::{Call, PipeError, Result};
 use serde::Deserialize;
-use tokio::time::sleep;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 /// An answer is one number.
 const LARGEST: usize = 64 << 10;
@@ -25,6 +26,12 @@ struct Counted {
 ///
 /// Only foundation models count, so the one behind a profile is asked. No other counts alike, so there is no fallback.
 pub async fn count(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> {
+    let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
+    let late = |_| PipeError::Timeout(format!("`{}` did not count in time", entry.base));
+    timeout(patience, ask(call, entry, means)).await.map_err(late)?
+}
+
+async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> {
     let Entry { base, region, .. } = entry;
     let target = entry.target(&means.lessons.of(&entry.id), means.valves);
     let body = counted(&Asked { call, target: &target, valves: means.valves })?;
@@ -57,6 +64,11 @@ fn refused(failure: Failure, Entry { id, base, region, .. }: &Entry) -> PipeErro
     match failure {
         Failure::Said(complaint) if complaint.says("doesn't support counting tokens") => {
             PipeError::uncounted(id)
+        }
+        Failure::Said(complaint) if complaint.code == "AccessDeniedException" => {
+            PipeError::Denied(format!(
+                "this AWS account may not count tokens with `{base}` in {region}: allow bedrock:CountTokens"
+            ))
         }
         failure => of_chat(failure, base, region),
     }
