@@ -86,7 +86,7 @@ struct Metadata {
     user_id: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Output {
     effort: Option<Value>,
     format: Option<Format>,
@@ -118,43 +118,17 @@ impl Request {
     }
 
     /// The same chat as every pipe understands it, and where its parts stood.
-    pub fn into_body(self) -> Result<(Body, Places), PipeError> {
+    pub fn into_body(mut self) -> Result<(Body, Places), PipeError> {
         if self.model.is_empty() {
             return Err(fault("model", "name a model, as `GET /models` lists them"));
         }
-        if self.messages.is_empty() {
-            return Err(fault("messages", "send at least one message"));
-        }
-        let mut conversation = Conversation::default();
-        if let Some(system) = self.system {
-            conversation.instruct(system, "system")?;
-        }
-        for (place, turn) in self.messages.into_iter().enumerate() {
-            conversation.add(turn, &format!("messages[{place}].content"))?;
-        }
-        let Conversation { mut messages, places } = conversation;
+        let rest = self.rest();
+        let Conversation { mut messages, places } = conversation(self.system, self.messages)?;
         // It is about the last block of the request.
         if let (Some(mark), Some(last)) = (self.cache_control, messages.last_mut()) {
             last.rest.entry("cache_control").or_insert(mark);
         }
         let tools = self.tools.into_iter().flatten().enumerate();
-        let one_call =
-            self.tool_choice.as_ref().and_then(|choice| choice.disable_parallel_tool_use);
-        let output = self.output_config.unwrap_or(Output { effort: None, format: None });
-        let format = output.format.or(self.output_format).and_then(|format| format.schema);
-        let tier = self.service_tier.map(|tier| match tier.as_str() {
-            "standard_only" => "default".into(),
-            _ => tier,
-        });
-        let rest = [
-            ("top_k", self.top_k.map(Value::from)),
-            ("thinking", self.thinking),
-            ("reasoning_effort", output.effort),
-            ("response_format", format.as_ref().map(response_format)),
-            ("service_tier", tier.map(Value::from)),
-            ("user", self.metadata.and_then(|metadata| metadata.user_id).map(Value::from)),
-            ("parallel_tool_calls", one_call.map(|one| Value::from(!one))),
-        ];
         let body = Body {
             messages,
             stream: self.stream.unwrap_or_default(),
@@ -164,11 +138,46 @@ impl Request {
             stop: self.stop_sequences.unwrap_or_default(),
             tools: tools.map(|(place, tool)| tool.told(place)).collect::<Result<_, _>>()?,
             tool_choice: self.tool_choice.map(Choice::told).transpose()?,
-            rest: there(rest),
+            rest,
             ..Body::new(self.model, Vec::new())
         };
         Ok((body, places))
     }
+
+    /// What OpenAI's chats have beside their usual fields, in its words where it has some.
+    fn rest(&mut self) -> Map<String, Value> {
+        let output = self.output_config.take().unwrap_or_default();
+        let format = output.format.or(self.output_format.take());
+        let one_call = self.tool_choice.as_ref().and_then(|tool| tool.disable_parallel_tool_use);
+        let user = self.metadata.take().and_then(|metadata| metadata.user_id);
+        let tier = self.service_tier.take().map(|tier| match tier.as_str() {
+            "standard_only" => "default".into(),
+            _ => tier,
+        });
+        there([
+            ("top_k", self.top_k.map(Value::from)),
+            ("thinking", self.thinking.take()),
+            ("reasoning_effort", output.effort),
+            ("response_format", format.and_then(Format::told)),
+            ("service_tier", tier.map(Value::from)),
+            ("user", user.map(Value::from)),
+            ("parallel_tool_calls", one_call.map(|one| Value::from(!one))),
+        ])
+    }
+}
+
+fn conversation(system: Option<Content>, turns: Vec<Turn>) -> Result<Conversation, PipeError> {
+    if turns.is_empty() {
+        return Err(fault("messages", "send at least one message"));
+    }
+    let mut conversation = Conversation::default();
+    if let Some(system) = system {
+        conversation.instruct(system, "system")?;
+    }
+    for (place, turn) in turns.into_iter().enumerate() {
+        conversation.add(turn, &format!("messages[{place}].content"))?;
+    }
+    Ok(conversation)
 }
 
 /// The fields that are there.
@@ -177,8 +186,11 @@ pub fn there<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, 
     fields.collect()
 }
 
-fn response_format(schema: &Value) -> Value {
-    json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": true}})
+impl Format {
+    fn told(self) -> Option<Value> {
+        let schema = json!({"name": "answer", "schema": self.schema?, "strict": true});
+        Some(json!({"type": "json_schema", "json_schema": schema}))
+    }
 }
 
 impl Offered {
