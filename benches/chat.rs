@@ -11,7 +11,7 @@ use bedrock_models::{
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pipe_sdk::{Body, Call, ChatRef, Hints, testing::ScriptedHost};
-use pipewright::http::{Head, Writer};
+use pipewright::http::{FrameWriter, Head, Writer};
 use serde_json::{Value, json};
 use std::hint::black_box;
 
@@ -101,7 +101,7 @@ fn events() -> Vec<u8> {
 
 fn answers(c: &mut Criterion) {
     let bytes = events();
-    let head = Head::new("bedrock_models.m");
+    let head = Head::new("chatcmpl-", "bedrock_models.m");
     let mut group = c.benchmark_group("event to frame");
     group.throughput(Throughput::Elements(TOKENS as u64));
     group.bench_function("1000 tokens", |b| {

@@ -71,6 +71,16 @@ impl Doors for Registry {
         }
     }
 
+    fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
+        match self.resolve(&call.model) {
+            Some((slot, model)) => {
+                call.model = model;
+                slot.count_tokens(call)
+            }
+            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
+        }
+    }
+
     fn embed(&self, mut call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
         match self.resolve(&call.model) {
             Some((slot, model)) => {

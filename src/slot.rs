@@ -97,6 +97,8 @@ pub trait Slot: Send + Sync {
     fn discovered(&self) -> BoxFuture<'static, ()>;
     /// [`Pipe::pipe`].
     fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>>;
+    /// [`Pipe::count_tokens`].
+    fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>>;
     /// [`Pipe::embed`].
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
     /// [`Pipe::inlet`].
@@ -312,6 +314,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
         self.with(|pipe| pipe.pipe(call))
+    }
+
+    fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>> {
+        self.with(|pipe| pipe.count_tokens(call))
     }
 
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>> {

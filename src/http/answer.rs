@@ -22,9 +22,9 @@ pub struct Head {
 const ANSWERER: &str = "x-pipewright-model";
 
 impl Head {
-    /// The head of a new answer by this model.
-    pub fn new(model: &str) -> Self {
-        let id = format!("chatcmpl-{}", uuid::Uuid::new_v4().simple());
+    /// The head of a new answer by this model; its id begins like this.
+    pub fn new(id: &str, model: &str) -> Self {
+        let id = format!("{id}{}", uuid::Uuid::new_v4().simple());
         Self { id, created: unix_seconds(), model: model.into(), answerer: None }
     }
 
@@ -44,7 +44,7 @@ impl Head {
 }
 
 /// A whole answer as one object.
-pub fn plain(head: &Head, answer: Answer) -> Result<HttpResponse, PipeError> {
+pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
     let Head { id, created, model, .. } = head;
     let called = !answer.tool_calls.is_empty();
@@ -78,7 +78,7 @@ pub fn plain(head: &Head, answer: Answer) -> Result<HttpResponse, PipeError> {
     for (name, fact) in answer.facts {
         body[name] = fact;
     }
-    Ok(head.response().json(body))
+    Ok(body)
 }
 
 /// OpenAI's `usage`.

@@ -1,11 +1,14 @@
 //! Who may come in: whoever holds the key, checked before a byte of the body is read.
 
-use super::{Error, ROUTES, State};
+use super::{Error, ROUTES, State, unprefixed};
 use crate::settings::DEFAULT_KEY;
 use actix_web::{
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::{StatusCode, header},
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
     middleware::Next,
     web,
 };
@@ -35,11 +38,12 @@ impl Key {
         Sha256::digest(key).ct_eq(&self.digest).into()
     }
 
-    fn check(&self, authorization: Option<&str>, peer: Option<IpAddr>) -> Result<(), Error> {
-        let Some(key) = authorization.and_then(bearer) else {
+    fn check(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Error> {
+        let mut keys = sent(headers).peekable();
+        if keys.peek().is_none() {
             return Err(Error::new(StatusCode::FORBIDDEN, "Not authenticated"));
-        };
-        if !self.opens(key) {
+        }
+        if !keys.any(|key| self.opens(key)) {
             return Err(
                 Error::new(StatusCode::UNAUTHORIZED, "Invalid API key").code("invalid_api_key")
             );
@@ -58,11 +62,9 @@ pub async fn authorize(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if !is_open(request.path()) {
-        let header =
-            request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let peer = request.peer_addr().map(|peer| peer.ip());
         match request.app_data::<web::Data<State>>() {
-            Some(state) => state.key.check(header, peer)?,
+            Some(state) => state.key.check(request.headers(), peer)?,
             None => return Err(Error::panicked().into()),
         }
     }
@@ -71,12 +73,15 @@ pub async fn authorize(
 
 /// Whether this path is served without a key.
 pub fn is_open(path: &str) -> bool {
-    let path = match path.strip_prefix("/v1") {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    };
+    let path = unprefixed(path);
     ROUTES.iter().any(|route| route.open && route.path == path)
+}
+
+/// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and some send both.
+fn sent(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let own = text("x-api-key").map(str::trim).filter(|key| !key.is_empty());
+    text(header::AUTHORIZATION.as_str()).and_then(bearer).into_iter().chain(own)
 }
 
 fn bearer(header: &str) -> Option<&str> {
@@ -97,10 +102,19 @@ fn is_private(peer: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::ResponseError;
+    use actix_web::{ResponseError, test::TestRequest};
 
     fn status(key: &str, authorization: Option<&str>, peer: &str) -> u16 {
-        let checked = Key::new(key).check(authorization, peer.parse().ok());
+        let headers = authorization.map(|value| ("authorization", value));
+        answered(key, headers.as_slice(), peer)
+    }
+
+    fn answered(key: &str, headers: &[(&str, &str)], peer: &str) -> u16 {
+        let request = TestRequest::default();
+        let request =
+            headers.iter().fold(request, |request, header| request.insert_header(*header));
+        let request = request.to_http_request();
+        let checked = Key::new(key).check(request.headers(), peer.parse().ok());
         checked.map_or_else(|error| error.status_code().as_u16(), |()| 200)
     }
 
@@ -112,6 +126,22 @@ mod tests {
         for missing in [None, Some("Bearer "), Some("Basic mine"), Some("mine")] {
             assert_eq!(status("mine", missing, "127.0.0.1"), 403, "{missing:?}");
         }
+    }
+
+    #[test]
+    fn the_key_may_stand_in_either_header_or_in_both() {
+        let (bearer, own) = (("authorization", "Bearer mine"), ("x-api-key", "mine"));
+        for (headers, status) in [
+            (&[own][..], 200),
+            (&[bearer, own], 200),
+            (&[("authorization", "Bearer other"), own], 200),
+            (&[bearer, ("x-api-key", "other")], 200),
+            (&[("x-api-key", "other")], 401),
+            (&[("x-api-key", " ")], 403),
+        ] {
+            assert_eq!(answered("mine", headers, "203.0.113.9"), status, "{headers:?}");
+        }
+        assert_eq!(answered(DEFAULT_KEY, &[("x-api-key", DEFAULT_KEY)], "203.0.113.9"), 401);
     }
 
     #[test]

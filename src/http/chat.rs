@@ -1,16 +1,15 @@
-//! Chats: one way in for streamed and plain answers.
+//! Chats in OpenAI's shape.
 
 use super::{
     Error, State,
     answer::{self, Head},
-    frames, identity,
+    face::{Asker, Face},
     json::{Json, JsonBody},
     record::Record,
+    writer::Writer,
 };
-use crate::drain::Stage;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use futures_util::{StreamExt, stream};
-use pipe_sdk::{Body, Chunk, ChunkStream, Host, PipeError};
+use pipe_sdk::{Answer, Body, PipeError};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -20,6 +19,24 @@ impl JsonBody for Body {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
+/// The shape of OpenAI's chat completions; `with_usage` if a streamed answer is to tell what it cost.
+struct Completions {
+    with_usage: bool,
+}
+
+impl Face for Completions {
+    const ID: &'static str = "chatcmpl-";
+    type Writer = Writer;
+
+    fn writer(&self, head: &Head) -> Writer {
+        Writer::new(head, self.with_usage)
+    }
+
+    fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError> {
+        answer::plain(head, answer)
+    }
+}
+
 /// `POST /chat/completions`.
 pub async fn complete(
     state: web::Data<State>,
@@ -27,45 +44,11 @@ pub async fn complete(
     record: web::ReqData<Arc<Record>>,
     body: Json<Body>,
 ) -> Result<HttpResponse, Error> {
-    let Json(mut body) = body;
+    let Json(body) = body;
     check(&body)?;
-    if state.drain.stage() > Stage::Serving {
-        return Err(answer::leaving().into());
-    }
-    let (user, chat) = identity::take(&mut body, request.headers());
-    let head = Head::new(&body.model);
-    let (streamed, with_usage) =
-        (body.stream, body.stream_options.unwrap_or_default().include_usage);
-    if state.registry.resolve(&body.model).is_some() {
-        record.outcome().model = Some(body.model.clone());
-    }
-    let hints = identity::hints(request.headers());
-    let host = Host::new(state.registry.clone(), user, chat).wishing(hints);
-    let record = record.into_inner();
-    let answer = async {
-        let (answerer, chunks) = begun(host.pipe(body).await?).await?;
-        record.outcome().first_chunk = Some(record.elapsed());
-        let head = Head { answerer, ..head };
-        if streamed {
-            return Ok(frames::streamed(
-                &head,
-                with_usage,
-                chunks,
-                &state.drain,
-                Arc::clone(&record),
-            ));
-        }
-        let answer = chunks.fold().await?;
-        record.outcome().usage = answer.usage;
-        answer::plain(&head, answer)
-    };
-    tokio::select! {
-        answer = answer => answer.map_err(|error: PipeError| {
-            record.outcome().error = Some(error.to_string());
-            error.into()
-        }),
-        () = state.drain.cut() => Err(answer::leaving().into()),
-    }
+    let with_usage = body.stream_options.unwrap_or_default().include_usage;
+    let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
+    asker.answer(body, Completions { with_usage }).await
 }
 
 fn is_several(n: &Value) -> bool {
@@ -88,20 +71,5 @@ fn check(body: &Body) -> Result<(), Error> {
             Err(missing("n", "one answer is given to a request: send it again for another"))
         }
         _ => Ok(()),
-    }
-}
-
-/// Who answers, and the same stream when its first chunk is there: until then, an error is the answer's status.
-async fn begun(mut chunks: ChunkStream) -> Result<(Option<String>, ChunkStream), PipeError> {
-    let mut answerer = None;
-    loop {
-        match chunks.next().await.transpose()? {
-            Some(Chunk::Model(id)) => answerer = Some(id),
-            Some(first) => {
-                let chunks = ChunkStream::new(stream::iter([Ok(first)]).chain(chunks));
-                return Ok((answerer, chunks));
-            }
-            None => return Err(answer::ended_early()),
-        }
     }
 }

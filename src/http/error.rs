@@ -1,6 +1,7 @@
 //! The only place where errors become answers.
 //!
-//! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for OpenAI clients. The message of a
+//! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for OpenAI clients. Anthropic's clients read another
+//! one, which `messages::refusal` writes for the paths that are theirs. The message of a
 //! refused filter call stands in the reason phrase too, because that is all of it that Open WebUI shows (contract §0.1).
 
 mod reason;
@@ -67,6 +68,16 @@ impl HttpError {
         self
     }
 
+    /// The same for a client that knows the field at fault by another name; its message says it.
+    #[must_use]
+    pub fn renamed<'a>(mut self, name: impl FnOnce(&str) -> Option<&'a str>) -> Self {
+        if let Some(name) = self.param.as_deref().and_then(name) {
+            self.message = format!("{name}: {}", self.message);
+            self.param = Some(name.into());
+        }
+        self
+    }
+
     fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
@@ -108,6 +119,13 @@ impl ResponseError for HttpError {
     }
 
     fn error_response(&self) -> HttpResponse {
+        self.bare().json(json!({"detail": self.message, "error": self.object()}))
+    }
+}
+
+impl HttpError {
+    /// The answer without its body.
+    pub fn bare(&self) -> HttpResponseBuilder {
         let mut response = HttpResponseBuilder::new(self.status);
         if self.in_reason {
             response.reason(reason::phrase(&self.message, self.status));
@@ -118,7 +136,7 @@ impl ResponseError for HttpError {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        response.json(json!({"detail": self.message, "error": self.object()}))
+        response
     }
 }
 

@@ -1,4 +1,4 @@
-//! Chunks on the wire: server-sent events in OpenAI's shape.
+//! Chunks on the wire: server-sent events, in the shape of whichever API was asked.
 //!
 //! Frames that are ready together leave in one write. While the upstream is silent a comment goes out now and then, so that proxies keep the connection and a client that
 //! left is noticed. The body never yields an error: actix would drop what it has not sent yet, so a late error is a frame.
@@ -7,14 +7,13 @@ use super::{
     Error,
     answer::{self, Head},
     record::Record,
-    writer::Writer,
 };
 use crate::drain::Drain;
 use actix_web::{
     HttpResponse,
     body::{BodySize, MessageBody},
     http::header::{self, HeaderValue},
-    web::Bytes,
+    web::{Bytes, BytesMut},
 };
 use futures_util::{Stream, future::BoxFuture};
 use pipe_sdk::{Chunk, ChunkStream};
@@ -34,10 +33,36 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How much is joined into one write.
 const FULL: usize = 16 << 10;
 
+/// Writes the frames of one answer in the shape of one API.
+pub trait FrameWriter: Unpin + 'static {
+    /// What is written and not taken.
+    fn buffer(&mut self) -> &mut BytesMut;
+
+    /// Writes what a chunk says.
+    fn chunk(&mut self, chunk: &Chunk);
+
+    /// Whether it has been said why the answer ends.
+    fn has_finished(&self) -> bool;
+
+    /// Writes no more than that the answer is still under way.
+    fn beat(&mut self);
+
+    /// Writes that all has been said.
+    fn done(&mut self);
+
+    /// Writes what went wrong, and that nothing more comes.
+    fn error(&mut self, error: &Error);
+
+    /// Takes what is written.
+    fn take(&mut self) -> Bytes {
+        self.buffer().split().freeze()
+    }
+}
+
 /// A streamed answer.
 pub fn streamed(
     head: &Head,
-    with_usage: bool,
+    writer: impl FrameWriter,
     chunks: ChunkStream,
     drain: &Drain,
     record: Arc<Record>,
@@ -53,7 +78,7 @@ pub fn streamed(
     let drain = drain.clone();
     response.body(Frames {
         chunks: Some(chunks),
-        writer: Writer::new(head, with_usage),
+        writer,
         cut: Box::pin(async move { drain.cut().await }),
         heartbeat: Box::pin(sleep_until(Instant::now() + HEARTBEAT)),
         last_write: Instant::now(),
@@ -62,17 +87,17 @@ pub fn streamed(
 }
 
 /// The body of a streamed answer. Dropping it drops the upstream's answer.
-struct Frames {
+struct Frames<W> {
     /// `None` when the answer has ended.
     chunks: Option<ChunkStream>,
-    writer: Writer,
+    writer: W,
     cut: BoxFuture<'static, ()>,
     heartbeat: Pin<Box<Sleep>>,
     last_write: Instant,
     record: Arc<Record>,
 }
 
-impl MessageBody for Frames {
+impl<W: FrameWriter> MessageBody for Frames<W> {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -91,10 +116,10 @@ impl MessageBody for Frames {
         if frames.chunks.is_some() && frames.cut.as_mut().poll(cx).is_ready() {
             frames.end_with(&answer::cut_off());
         }
-        if frames.writer.is_empty() && frames.is_silent(cx) {
+        if frames.writer.buffer().is_empty() && frames.is_silent(cx) {
             frames.writer.beat();
         }
-        if frames.writer.is_empty() {
+        if frames.writer.buffer().is_empty() {
             return Poll::Pending;
         }
         frames.last_write = Instant::now();
@@ -102,16 +127,20 @@ impl MessageBody for Frames {
     }
 }
 
-impl Frames {
+impl<W: FrameWriter> Frames<W> {
     /// Writes every chunk that is ready now.
     fn poll_chunks(&mut self, cx: &mut Context<'_>) {
-        while let Some(chunks) = self.chunks.as_mut().filter(|_| self.writer.len() < FULL) {
+        while let Some(chunks) = self.chunks.as_mut().filter(|_| self.writer.buffer().len() < FULL)
+        {
             let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(chunks).poll_next(cx)));
             match polled {
                 Ok(Poll::Pending) => return,
                 Ok(Poll::Ready(Some(Ok(chunk)))) => self.write(&chunk),
                 Ok(Poll::Ready(Some(Err(error)))) => self.end_with(&error.into()),
-                Ok(Poll::Ready(None)) if self.writer.has_finished() => self.end(),
+                Ok(Poll::Ready(None)) if self.writer.has_finished() => {
+                    self.writer.done();
+                    self.chunks = None;
+                }
                 Ok(Poll::Ready(None)) => self.end_with(&answer::ended_early().into()),
                 Err(_) => self.end_with(&Error::panicked()),
             }
@@ -128,11 +157,6 @@ impl Frames {
     fn end_with(&mut self, error: &Error) {
         self.writer.error(error);
         self.record.outcome().error = Some(error.to_string());
-        self.end();
-    }
-
-    fn end(&mut self) {
-        self.writer.done();
         self.chunks = None;
     }
 
@@ -152,7 +176,7 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::writer::Writer, *};
     use actix_web::{body::BoxBody, test::TestRequest};
     use futures_util::{StreamExt, stream};
     use pipe_sdk::FinishReason;
@@ -162,7 +186,7 @@ mod tests {
         let head =
             Head { id: "chatcmpl-1".into(), created: 7, model: "a.\"b\"".into(), answerer: None };
         let record = Arc::new(Record::new(&TestRequest::default().to_srv_request()));
-        streamed(&head, false, chunks, drain, record).into_body()
+        streamed(&head, Writer::new(&head, false), chunks, drain, record).into_body()
     }
 
     async fn next(body: &mut BoxBody) -> Option<String> {

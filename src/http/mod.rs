@@ -5,12 +5,14 @@ mod auth;
 mod chat;
 mod embeddings;
 mod error;
+mod face;
 mod filters;
 mod frames;
 mod health;
 mod identity;
 mod json;
 mod manage;
+mod messages;
 mod models;
 mod record;
 mod surrogates;
@@ -19,6 +21,7 @@ mod writer;
 
 pub use answer::Head;
 pub use auth::Key;
+pub use frames::FrameWriter;
 pub use writer::Writer;
 
 use crate::{drain::Drain, registry::Registry};
@@ -86,6 +89,8 @@ pub const ROUTES: &[Route] = &[
     locked(Method::GET, "/models", || web::get().to(models::list)),
     locked(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
     locked(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    locked(Method::POST, "/messages", || web::post().to(messages::create)),
+    locked(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
     locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
@@ -98,6 +103,15 @@ pub const ROUTES: &[Route] = &[
     locked(Method::POST, "/{id:.+}/valves/update", || web::post().to(valves::update)),
     locked(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
 ];
+
+/// The path as it stands in the table of routes.
+fn unprefixed(path: &str) -> &str {
+    match path.strip_prefix("/v1") {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
 
 /// Puts every route in its place.
 pub fn routes(config: &mut ServiceConfig) {

@@ -1,6 +1,6 @@
 //! What is kept of a request: its id, its place among those under way, and one log line when its answer has ended.
 
-use super::{Error, State, auth};
+use super::{Error, State, auth, messages};
 use crate::drain::InFlight;
 use actix_web::{
     HttpMessage, HttpResponse,
@@ -72,11 +72,29 @@ impl Record {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// This error in the words of the API that the path belongs to, if those are not the host's own.
+    fn reworded(&self, error: &actix_web::Error) -> Option<HttpResponse> {
+        let error = error.as_error::<Error>().filter(|_| messages::is_theirs(&self.path))?;
+        Some(messages::refusal(error, &self.id))
+    }
+
+    /// The same answer, which holds the record until it has been sent.
+    fn held<B: MessageBody + 'static>(
+        self: Arc<Self>,
+        mut response: ServiceResponse<B>,
+    ) -> ServiceResponse<BoxBody> {
+        self.begin(response.status().as_u16(), response.headers_mut());
+        response.map_body(|_, body| Recorded { body: Box::pin(body), record: self }.boxed())
+    }
+
     fn begin(&self, status: u16, headers: &mut HeaderMap) {
         self.outcome().status = Some(status);
         let seconds = HeaderValue::from(self.elapsed().as_secs());
         headers.insert(HeaderName::from_static("x-process-time"), seconds);
         if let Ok(id) = HeaderValue::from_str(&self.id) {
+            if messages::is_theirs(&self.path) {
+                headers.insert(HeaderName::from_static("request-id"), id.clone());
+            }
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
     }
@@ -127,12 +145,14 @@ pub async fn record(
     request.extensions_mut().insert(Arc::clone(&record));
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     match answered.unwrap_or_else(|_| Err(Error::panicked().into())) {
-        Ok(mut response) => {
-            record.begin(response.status().as_u16(), response.headers_mut());
-            Ok(response.map_body(|_, body| Recorded { body: Box::pin(body), record }.boxed()))
+        Ok(response) => {
+            match response.response().error().and_then(|error| record.reworded(error)) {
+                Some(reworded) => Ok(record.held(response.into_response(reworded))),
+                None => Ok(record.held(response)),
+            }
         }
         Err(error) => {
-            let mut response: HttpResponse = error.error_response();
+            let mut response = record.reworded(&error).unwrap_or_else(|| error.error_response());
             record.begin(response.status().as_u16(), response.headers_mut());
             record.outcome().complete = true;
             Err(actix_web::error::InternalError::from_response("", response).into())

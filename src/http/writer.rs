@@ -3,8 +3,9 @@
 use super::{
     Error,
     answer::{self, Head},
+    frames::FrameWriter,
 };
-use actix_web::web::{BufMut, Bytes, BytesMut};
+use actix_web::web::{BufMut, BytesMut};
 use pipe_sdk::{Chunk, FinishReason, ToolCallDelta};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -42,39 +43,14 @@ impl Writer {
         }
         writer
     }
+}
 
-    /// How many bytes are written and not taken.
-    pub fn len(&self) -> usize {
-        self.buffer.len()
+impl FrameWriter for Writer {
+    fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
     }
 
-    /// Whether all that is written has been taken.
-    pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
-    }
-
-    /// Takes what is written.
-    pub fn take(&mut self) -> Bytes {
-        self.buffer.split().freeze()
-    }
-
-    /// Whether it has been said why the answer ends.
-    pub fn has_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Writes a comment, which says no more than that the answer is still under way.
-    pub fn beat(&mut self) {
-        self.buffer.extend_from_slice(b": \n\n");
-    }
-
-    /// Writes that nothing more comes.
-    pub fn done(&mut self) {
-        self.buffer.extend_from_slice(b"data: [DONE]\n\n");
-    }
-
-    /// Writes what a chunk says.
-    pub fn chunk(&mut self, chunk: &Chunk) {
+    fn chunk(&mut self, chunk: &Chunk) {
         if !self.begun {
             self.begun = true;
             self.delta(br#"{"role":"assistant","content":""}"#, None);
@@ -117,6 +93,29 @@ impl Writer {
         }
     }
 
+    fn has_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// A comment.
+    fn beat(&mut self) {
+        self.buffer.extend_from_slice(b": \n\n");
+    }
+
+    fn done(&mut self) {
+        self.buffer.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// An error has no `choices`: Open WebUI reads it only then (contract §3.2).
+    fn error(&mut self, error: &Error) {
+        self.buffer.extend_from_slice(b"data: ");
+        self.json(&json!({"error": error.object()}));
+        self.buffer.extend_from_slice(b"\n\n");
+        self.done();
+    }
+}
+
+impl Writer {
     fn text(&mut self, opening: &[u8], text: &str) {
         self.open();
         self.buffer.extend_from_slice(opening);
@@ -173,13 +172,6 @@ impl Writer {
         } else {
             b"}]}\n\n"
         });
-    }
-
-    /// An error has no `choices`: Open WebUI reads it only then (contract §3.2).
-    pub(super) fn error(&mut self, error: &Error) {
-        self.buffer.extend_from_slice(b"data: ");
-        self.json(&json!({"error": error.object()}));
-        self.buffer.extend_from_slice(b"\n\n");
     }
 
     fn json<T: Serialize + ?Sized>(&mut self, value: &T) {

@@ -17,6 +17,7 @@ mod drain;
 mod filters;
 mod house;
 mod log;
+mod messages;
 mod models;
 mod pipes;
 mod process;

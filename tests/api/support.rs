@@ -177,9 +177,9 @@ impl Answered {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The `detail` of an error of this status.
+    /// The message of an error of this status, in either of its shapes.
     pub fn refused(&self, status: u16) -> &str {
         assert_eq!(self.status, status, "{}", self.text);
-        self.json["detail"].as_str().unwrap()
+        self.json["detail"].as_str().or_else(|| self.json["error"]["message"].as_str()).unwrap()
     }
 }

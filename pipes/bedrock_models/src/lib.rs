@@ -15,6 +15,7 @@ mod chain;
 mod chat;
 mod clients;
 pub mod converse;
+mod count;
 mod error;
 mod fallback;
 pub mod family;
@@ -89,16 +90,7 @@ impl Pipe for BedrockModels {
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
-        if let Some(model) = call.model.strip_suffix(OPTIMIZED).map(String::from) {
-            call.model = model;
-            call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
-        }
-        let mut listing = self.catalogue.listing();
-        if !self.is_certain(&call.model, &listing) {
-            // At the start the list may still be on its way. When the wait is over, what is known has to do.
-            _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
-            listing = self.catalogue.listing();
-        }
+        let listing = self.prepared(&mut call).await;
         let entries = match pinned(&call.model, &listing) {
             Some(entry) => vec![entry.clone()],
             None => {
@@ -107,8 +99,15 @@ impl Pipe for BedrockModels {
             }
         };
         self.links.resolve(&mut call.body).await?;
-        let Self { clients, lessons, valves, .. } = &*self;
-        chat::chat(&call, &entries, Means { clients, lessons, valves }).await
+        chat::chat(&call, &entries, self.means()).await
+    }
+
+    async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
+        let listing = self.prepared(&mut call).await;
+        let entry =
+            pinned(&call.model, &listing).map_or_else(|| self.asked(&call, &listing), Ok)?;
+        self.links.resolve(&mut call.body).await?;
+        count::count(&call, entry, self.means()).await
     }
 }
 
@@ -121,6 +120,27 @@ impl BedrockModels {
     ) -> Result<Self> {
         let links = Links::new(&valves)?;
         Ok(Self { valves, clients, catalogue, lessons, links })
+    }
+
+    /// What every chat needs beside itself.
+    fn means(&self) -> Means<'_> {
+        let Self { clients, lessons, valves, .. } = self;
+        Means { clients, lessons, valves }
+    }
+
+    /// Takes out of the model's id what is no part of it, and gives the list in which it is looked up.
+    async fn prepared(&self, call: &mut Call) -> Arc<Listing> {
+        if let Some(model) = call.model.strip_suffix(OPTIMIZED).map(String::from) {
+            call.model = model;
+            call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
+        }
+        let listing = self.catalogue.listing();
+        if self.is_certain(&call.model, &listing) {
+            return listing;
+        }
+        // At the start the list may still be on its way. When the wait is over, what is known has to do.
+        _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
+        self.catalogue.listing()
     }
 
     /// Whether the list knows for certain who is meant.

@@ -119,6 +119,12 @@ impl PipeError {
         Self::BadRequest { message: message.into(), param: Some(param.into()), code: None }
     }
 
+    /// A model that cannot tell how many tokens a chat is.
+    pub fn uncounted(model: &str) -> Self {
+        let message = format!("model `{model}` does not count tokens: pick one that does");
+        Self::BadRequest { message, param: Some("model".into()), code: Some("not_supported") }
+    }
+
     /// A defect with its cause.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())

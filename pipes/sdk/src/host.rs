@@ -37,12 +37,21 @@ impl Host {
 
     /// Answers a chat through the model named in its body.
     pub async fn pipe(&self, body: Body) -> Result<ChunkStream> {
+        self.doors.pipe(self.call(body)?).await
+    }
+
+    /// How many tokens a chat would be read as by the model named in its body.
+    pub async fn count_tokens(&self, body: Body) -> Result<u64> {
+        self.doors.count_tokens(self.call(body)?).await
+    }
+
+    fn call(&self, body: Body) -> Result<Call> {
         if self.hops > Self::MOST_HOPS {
             return Err(PipeError::Circle(Self::MOST_HOPS));
         }
         let host = Self { hops: self.hops + 1, ..self.clone() };
         let Self { user, chat, hints, .. } = self.clone();
-        self.doors.pipe(Call { model: body.model.clone(), body, user, chat, hints, host }).await
+        Ok(Call { model: body.model.clone(), body, user, chat, hints, host })
     }
 
     /// Turns texts into vectors by the model of this id.
@@ -90,6 +99,9 @@ pub struct ModelCard {
 pub trait Doors: Send + Sync {
     /// Answers one chat.
     fn pipe(&self, call: Call) -> BoxFuture<'_, Result<ChunkStream>>;
+
+    /// Counts the tokens of a chat.
+    fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>>;
 
     /// Turns texts into vectors.
     fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>>;

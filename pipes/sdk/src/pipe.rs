@@ -60,6 +60,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         async move { Err(PipeError::ModelNotFound(call.model)) }
     }
 
+    /// How many tokens this chat would be read as; it is not answered.
+    fn count_tokens(self: Arc<Self>, call: Call) -> impl Future<Output = Result<u64>> + Send {
+        async move { Err(PipeError::uncounted(&call.model)) }
+    }
+
     /// Turns texts into vectors.
     fn embed(self: Arc<Self>, call: EmbedCall) -> impl Future<Output = Result<Embeddings>> + Send {
         async move { Err(PipeError::ModelNotFound(call.model)) }

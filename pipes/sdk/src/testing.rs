@@ -63,6 +63,10 @@ impl Doors for ScriptedHost {
         Box::pin(ready(answer))
     }
 
+    fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(ready(Err(PipeError::uncounted(&call.model))))
+    }
+
     fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
         Box::pin(ready(Err(PipeError::ModelNotFound(call.model))))
     }

@@ -185,12 +185,12 @@ async fn host_with(emulator: &Emulator, valves: &[(&str, &str)]) -> TestHost {
     Builder::new().pipes(PIPES).pins(pins).start().await
 }
 
-fn emulator() -> Emulator {
+pub fn emulator() -> Emulator {
     Emulator::start(Options::default()).unwrap()
 }
 
 /// The bodies of all chats that Bedrock got.
-fn sent(emulator: &Emulator) -> Vec<Value> {
+pub fn sent(emulator: &Emulator) -> Vec<Value> {
     let chats = emulator
         .requests()
         .into_iter()

@@ -27,6 +27,31 @@ pub struct Converse<'a> {
     pub service: Service<'a>,
 }
 
+impl Converse<'_> {
+    /// What of it is counted: what the model reads.
+    pub fn counted(self) -> Self {
+        Self {
+            inference_config: None,
+            additional_model_response_field_paths: Vec::new(),
+            output_config: None,
+            service: Service::default(),
+            ..self
+        }
+    }
+}
+
+/// The body of a request that counts.
+#[derive(Debug, Serialize)]
+pub struct Count<'a> {
+    pub input: CountInput<'a>,
+}
+
+/// What is to be counted.
+#[derive(Debug, Serialize)]
+pub struct CountInput<'a> {
+    pub converse: Converse<'a>,
+}
+
 /// What is asked of Bedrock itself rather than of the model.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -33,7 +33,7 @@ use crate::{
     names::Names,
     valves::BedrockValves,
 };
-use body::{Block, Converse};
+use body::{Block, Converse, Count, CountInput};
 use bytes::Bytes;
 use format::Format;
 use pipe_sdk::{Call, PipeError, Result};
@@ -103,6 +103,26 @@ pub enum Shape {
 
 /// Writes the request that asks this chat of this model.
 pub fn request(asked: &Asked<'_>) -> Result<Request> {
+    let Written { converse, streamed, reading } = written(asked)?;
+    let body = serde_json::to_vec(&converse).map_err(PipeError::internal)?.into();
+    Ok(Request { body, streamed, reading })
+}
+
+/// Writes the request that asks how many tokens this chat is to this model.
+pub fn counted(asked: &Asked<'_>) -> Result<Bytes> {
+    let Written { converse, .. } = written(asked)?;
+    let input = CountInput { converse: converse.counted() };
+    Ok(serde_json::to_vec(&Count { input }).map_err(PipeError::internal)?.into())
+}
+
+/// A request, and how its answer comes and is read.
+struct Written<'a> {
+    converse: Converse<'a>,
+    streamed: bool,
+    reading: Reading,
+}
+
+fn written<'a>(asked: &Asked<'a>) -> Result<Written<'a>> {
     let Asked { call, target, valves } = *asked;
     let (body, extras) = (&call.body, Extras::of(&call.body));
     refuse_ignored(asked)?;
@@ -156,9 +176,8 @@ pub fn request(asked: &Asked<'_>) -> Result<Request> {
         system,
         messages,
     };
-    let body = serde_json::to_vec(&converse).map_err(PipeError::internal)?.into();
     let reading = Reading { names: tooling.names, calls, shape, signed: family.signed };
-    Ok(Request { body, streamed, reading })
+    Ok(Written { converse, streamed, reading })
 }
 
 /// Converse knows no way to forbid tools that the conversation has already used.

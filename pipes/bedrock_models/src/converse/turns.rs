@@ -51,6 +51,8 @@ struct Awaited<'a> {
     /// The tool's name, by which older clients answer.
     name: &'a str,
     result: Option<Vec<Block<'a>>>,
+    /// Whether its tool says that it has failed.
+    failed: bool,
     point: Option<Block<'a>>,
 }
 
@@ -188,7 +190,8 @@ impl<'a> Turns<'a> {
         // Before the id is awaited: an open turn of the user's would take it for one that it has to answer.
         self.turn_to(Speaker::Assistant);
         let id = self.ids.fit(given);
-        self.awaited.push(Awaited { given, id: id.clone(), name, result: None, point: None });
+        let (result, point) = (None, None);
+        self.awaited.push(Awaited { given, id: id.clone(), name, result, failed: false, point });
         let call = ToolUse { tool_use_id: id, name: fitted, input: input(arguments) };
         self.turn_to(Speaker::Assistant).calls.push(Block::ToolUse(call));
     }
@@ -217,6 +220,8 @@ impl<'a> Turns<'a> {
             Some(place) => {
                 let call = &mut self.awaited[place];
                 if call.result.is_none() {
+                    call.failed =
+                        message.rest.get("is_error").is_some_and(|failed| *failed == true);
                     (call.result, call.point) = (Some(words), point);
                 }
                 self.turn_to(Speaker::User).said.extend(shown);
@@ -268,7 +273,7 @@ impl<'a> Turns<'a> {
 impl<'a> Awaited<'a> {
     fn answered(self) -> Block<'a> {
         let (content, status) = match self.result {
-            Some(content) => (content, None),
+            Some(content) => (content, self.failed.then_some("error")),
             None => (vec![Block::Text("no result".into())], Some("error")),
         };
         Block::ToolResult(ToolResult { tool_use_id: self.id, content, status })

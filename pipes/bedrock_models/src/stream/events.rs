@@ -334,11 +334,10 @@ impl Events {
     }
 }
 
-/// The ends whose finish reason tells all.
+/// The ends whose finish reason tells all. OpenAI's word for `stop_sequence` is that for `end_turn`, Anthropic's is not.
 const KNOWN_ENDS: &[&str] = &[
     "end_turn",
     "tool_use",
-    "stop_sequence",
     "max_tokens",
     "model_context_window_exceeded",
     "guardrail_intervened",
@@ -402,7 +401,6 @@ mod tests {
         use FinishReason::*;
         for (reason, finished) in [
             ("end_turn", Stop),
-            ("stop_sequence", Stop),
             ("tool_use", Stop),
             ("max_tokens", Length),
             ("model_context_window_exceeded", Length),
@@ -413,8 +411,10 @@ mod tests {
             assert_eq!(finish(&mut events, reason), [Chunk::Finish(finished)], "{reason}");
             assert!(events.stopped());
         }
-        let strange = Chunk::Fact("x_bedrock_stop_reason", "pause_turn".into());
-        assert_eq!(finish(&mut events(), "pause_turn"), [strange, Chunk::Finish(Stop)]);
+        for reason in ["pause_turn", "stop_sequence"] {
+            let fact = Chunk::Fact("x_bedrock_stop_reason", reason.into());
+            assert_eq!(finish(&mut events(), reason), [fact, Chunk::Finish(Stop)]);
+        }
     }
 
     #[test]

@@ -1,0 +1,118 @@
+//! A whole answer as Anthropic's message, and the words that it shares with a streamed one.
+
+use crate::http::answer::{Head, ended_early};
+use pipe_sdk::{Answer, Citation, FinishReason, PipeError, ReasoningKind, ToolCall, Usage};
+use serde_json::{Value, json};
+
+/// The fact by which a pipe says why its model has stopped, in the model's own word.
+pub const OWN_REASON: &str = "x_bedrock_stop_reason";
+
+/// A whole answer as one object.
+pub fn message(head: &Head, answer: &Answer) -> Result<Value, PipeError> {
+    let finish = answer.finish.ok_or_else(ended_early)?;
+    let own = answer.facts.get(OWN_REASON).and_then(Value::as_str);
+    let mut message = begun(head);
+    message["content"] = content(answer).into();
+    message["stop_reason"] = stop_reason(finish, own).into();
+    message["usage"] = usage(&answer.usage.unwrap_or_default());
+    Ok(message)
+}
+
+/// A message that has said nothing yet.
+pub fn begun(Head { id, model, .. }: &Head) -> Value {
+    json!({
+        "id": id, "type": "message", "role": "assistant", "model": model, "content": [],
+        "stop_reason": null, "stop_sequence": null, "usage": usage(&Usage::default()),
+    })
+}
+
+fn content(answer: &Answer) -> Vec<Value> {
+    let mut blocks = Vec::new();
+    let is_text = |kind: &ReasoningKind| matches!(kind, ReasoningKind::Text { .. });
+    let told = answer.reasoning_details.iter().any(|detail| is_text(&detail.kind));
+    if !told && !answer.reasoning.is_empty() {
+        blocks.push(thinking(&answer.reasoning, None));
+    }
+    blocks.extend(answer.reasoning_details.iter().map(|detail| thought(&detail.kind)));
+    if !answer.content.is_empty() || !answer.citations.is_empty() {
+        let mut text = json!({"type": "text", "text": answer.content});
+        if !answer.citations.is_empty() {
+            text["citations"] =
+                answer.citations.iter().map(|(_, source)| citation(source)).collect();
+        }
+        blocks.push(text);
+    }
+    blocks.extend(answer.tool_calls.iter().map(call));
+    blocks
+}
+
+fn thought(kind: &ReasoningKind) -> Value {
+    match kind {
+        ReasoningKind::Text { text, signature } => thinking(text, signature.as_deref()),
+        ReasoningKind::Encrypted { data } => json!({"type": "redacted_thinking", "data": data}),
+    }
+}
+
+fn thinking(text: &str, signature: Option<&str>) -> Value {
+    json!({"type": "thinking", "thinking": text, "signature": signature.unwrap_or_default()})
+}
+
+/// The arguments are a model's own words: what is no object is none.
+fn call(ToolCall { id, function, .. }: &ToolCall) -> Value {
+    let input = serde_json::from_str(&function.arguments).ok().filter(Value::is_object);
+    let input = input.unwrap_or_else(|| json!({}));
+    json!({"type": "tool_use", "id": id, "name": function.name, "input": input})
+}
+
+/// Why the answer ends; the model's own word counts where ours says less.
+pub fn stop_reason(finish: FinishReason, own: Option<&str>) -> &'static str {
+    match finish {
+        FinishReason::Stop if own == Some("stop_sequence") => "stop_sequence",
+        FinishReason::Stop => "end_turn",
+        FinishReason::Length => "max_tokens",
+        FinishReason::ToolCalls => "tool_use",
+        FinishReason::ContentFilter => "refusal",
+    }
+}
+
+/// Anthropic counts what came from a cache or went into one apart.
+pub fn usage(usage: &Usage) -> Value {
+    let (read, written) =
+        (usage.cached_tokens.unwrap_or(0), usage.cache_creation_tokens.unwrap_or(0));
+    let mut told = json!({
+        "input_tokens": usage.prompt_tokens.saturating_sub(read + written),
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": read,
+        "output_tokens": usage.completion_tokens,
+    });
+    if let Some(tokens) = usage.reasoning_tokens {
+        told["output_tokens_details"] = json!({"thinking_tokens": tokens});
+    }
+    told
+}
+
+/// A source: a page, or a place in a document of the chat. The words for such places are Bedrock's, the only ones that come.
+pub fn citation(citation: &Citation) -> Value {
+    let Citation { url, title, cited_text, location } = citation;
+    let place = |name: &str| location.as_ref().and_then(|location| location.get(name));
+    let (kind, unit, at) = if let Some(at) = place("documentPage") {
+        ("page_location", "page_number", at)
+    } else if let Some(at) = place("documentChunk") {
+        ("content_block_location", "block_index", at)
+    } else if url.contains("://") {
+        return json!({
+            "type": "web_search_result_location", "url": url, "title": title,
+            "cited_text": cited_text.as_deref().unwrap_or_default(), "encrypted_index": "",
+        });
+    } else {
+        ("char_location", "char_index", place("documentChar").unwrap_or(&Value::Null))
+    };
+    let number = |name: &str| at[name].as_u64().unwrap_or(0);
+    let mut told = json!({
+        "type": kind, "cited_text": cited_text.as_deref().unwrap_or_default(),
+        "document_index": number("documentIndex"), "document_title": title,
+    });
+    told[format!("start_{unit}")] = number("start").into();
+    told[format!("end_{unit}")] = number("end").into();
+    told
+}

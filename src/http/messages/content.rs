@@ -1,0 +1,84 @@
+//! What a turn says: plain text, or blocks.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
+use serde_json::{Value, value::RawValue};
+use std::fmt;
+
+/// Plain text, or blocks.
+pub enum Content {
+    /// Plain text.
+    Text(String),
+    /// Blocks, in order.
+    Blocks(Vec<Block>),
+}
+
+/// One block, with the fields of every type.
+///
+/// A derived reader of tagged variants would lose the text in which a tool's input came, and the place of what is wrong.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Block {
+    /// `text`, `image`, `tool_use`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Of a text.
+    pub text: Option<String>,
+    /// Of an image or a document: where it is.
+    pub source: Option<Value>,
+    /// Of a document.
+    pub title: Option<String>,
+    /// Of a document: what the model is to know of it.
+    pub context: Option<String>,
+    /// Of a document: whether to cite it. Of a text: what it has cited.
+    pub citations: Option<Value>,
+    /// Of a call.
+    pub id: Option<String>,
+    /// Of a call: the tool's name.
+    pub name: Option<String>,
+    /// Of a call: the arguments.
+    pub input: Option<Box<RawValue>>,
+    /// Of a result: the call that it answers.
+    pub tool_use_id: Option<String>,
+    /// Of a result: what came of the call.
+    pub content: Option<Content>,
+    /// Of a result: whether the tool has failed.
+    pub is_error: Option<bool>,
+    /// Of a thought: its words.
+    pub thinking: Option<String>,
+    /// Of a thought: the proof that its words are unchanged.
+    pub signature: Option<String>,
+    /// Of a thought that is not shown.
+    pub data: Option<String>,
+    /// Whether the request is to be kept up to here.
+    pub cache_control: Option<Value>,
+}
+
+/// Read by hand for the same reasons.
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Content;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of blocks")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Text(text.to_owned()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Content, E> {
+                Ok(Content::Text(text))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, blocks: A) -> Result<Content, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(blocks)).map(Content::Blocks)
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}

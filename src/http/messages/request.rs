@@ -1,0 +1,223 @@
+//! What Anthropic's clients ask, and the same as every pipe understands it.
+
+use super::{content::Content, places::Places, turns::Conversation};
+use crate::http::json::JsonBody;
+use actix_web::http::StatusCode;
+use pipe_sdk::{Body, FunctionTool, PipeError, Tool};
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+/// One request. Fields that are not known are passed over.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    model: String,
+    max_tokens: Option<u64>,
+    system: Option<Content>,
+    messages: Vec<Turn>,
+    tools: Option<Vec<Offered>>,
+    tool_choice: Option<Choice>,
+    stop_sequences: Option<Vec<String>>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    top_k: Option<u64>,
+    thinking: Option<Value>,
+    metadata: Option<Metadata>,
+    service_tier: Option<String>,
+    cache_control: Option<Value>,
+    output_config: Option<Output>,
+    /// The older place of `output_config.format`.
+    output_format: Option<Format>,
+    stream: Option<bool>,
+}
+
+/// One turn of the conversation.
+#[derive(Deserialize)]
+pub struct Turn {
+    /// Whose it is.
+    pub role: Speaker,
+    /// What is said.
+    pub content: Content,
+}
+
+/// Whose a turn is.
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaker {
+    /// The person, and the tools.
+    User,
+    /// The model.
+    Assistant,
+    /// The operator, amid the conversation.
+    System,
+}
+
+#[derive(Deserialize)]
+struct Offered {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    name: String,
+    description: Option<String>,
+    input_schema: Option<Box<RawValue>>,
+    strict: Option<bool>,
+    cache_control: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(rename = "type")]
+    kind: ChoiceKind,
+    name: Option<String>,
+    #[serde(default)]
+    disable_parallel_tool_use: Option<bool>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ChoiceKind {
+    Auto,
+    Any,
+    Tool,
+    None,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    user_id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Output {
+    effort: Option<Value>,
+    format: Option<Format>,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    schema: Option<Value>,
+}
+
+impl JsonBody for Request {
+    const LIMIT: usize = 64 << 20;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// A fault of this field, which the message names too: in this API it has no place of its own.
+pub fn fault(field: &str, rule: &str) -> PipeError {
+    PipeError::bad_field(field, format!("{field}: {rule}"))
+}
+
+impl Request {
+    /// Whether the answer is limited, as this API demands it.
+    pub fn limited(&self) -> Result<(), PipeError> {
+        match self.max_tokens {
+            Some(1..) => Ok(()),
+            Some(0) => Err(fault("max_tokens", "must be at least 1")),
+            None => Err(fault("max_tokens", "say how many tokens the answer may have")),
+        }
+    }
+
+    /// The same chat as every pipe understands it, and where its parts stood.
+    pub fn into_body(mut self) -> Result<(Body, Places), PipeError> {
+        if self.model.is_empty() {
+            return Err(fault("model", "name a model, as `GET /models` lists them"));
+        }
+        let rest = self.rest();
+        let Conversation { mut messages, places } = conversation(self.system, self.messages)?;
+        // It is about the last block of the request.
+        if let (Some(mark), Some(last)) = (self.cache_control, messages.last_mut()) {
+            last.rest.entry("cache_control").or_insert(mark);
+        }
+        let tools = self.tools.into_iter().flatten().enumerate();
+        let body = Body {
+            messages,
+            stream: self.stream.unwrap_or_default(),
+            temperature: self.temperature,
+            top_p: self.top_p,
+            max_tokens: self.max_tokens,
+            stop: self.stop_sequences.unwrap_or_default(),
+            tools: tools.map(|(place, tool)| tool.told(place)).collect::<Result<_, _>>()?,
+            tool_choice: self.tool_choice.map(Choice::told).transpose()?,
+            rest,
+            ..Body::new(self.model, Vec::new())
+        };
+        Ok((body, places))
+    }
+
+    /// What OpenAI's chats have beside their usual fields, in its words where it has some.
+    fn rest(&mut self) -> Map<String, Value> {
+        let output = self.output_config.take().unwrap_or_default();
+        let format = output.format.or(self.output_format.take());
+        let one_call = self.tool_choice.as_ref().and_then(|tool| tool.disable_parallel_tool_use);
+        let user = self.metadata.take().and_then(|metadata| metadata.user_id);
+        let tier = self.service_tier.take().map(|tier| match tier.as_str() {
+            "standard_only" => "default".into(),
+            _ => tier,
+        });
+        there([
+            ("top_k", self.top_k.map(Value::from)),
+            ("thinking", self.thinking.take()),
+            ("reasoning_effort", output.effort),
+            ("response_format", format.and_then(Format::told)),
+            ("service_tier", tier.map(Value::from)),
+            ("user", user.map(Value::from)),
+            ("parallel_tool_calls", one_call.map(|one| Value::from(!one))),
+        ])
+    }
+}
+
+fn conversation(system: Option<Content>, turns: Vec<Turn>) -> Result<Conversation, PipeError> {
+    if turns.is_empty() {
+        return Err(fault("messages", "send at least one message"));
+    }
+    let mut conversation = Conversation::default();
+    if let Some(system) = system {
+        conversation.instruct(system, "system")?;
+    }
+    for (place, turn) in turns.into_iter().enumerate() {
+        conversation.add(turn, &format!("messages[{place}].content"))?;
+    }
+    Ok(conversation)
+}
+
+/// The fields that are there.
+pub fn there<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    fields.collect()
+}
+
+impl Format {
+    fn told(self) -> Option<Value> {
+        let schema = json!({"name": "answer", "schema": self.schema?, "strict": true});
+        Some(json!({"type": "json_schema", "json_schema": schema}))
+    }
+}
+
+impl Offered {
+    fn told(self, place: usize) -> Result<Tool, PipeError> {
+        if let Some(kind) = self.kind.filter(|kind| kind != "custom") {
+            let rule = format!(
+                "`{kind}` is a tool of Anthropic's own, which is not had here: send tools of your own, with a name and an `input_schema`"
+            );
+            return Err(fault(&format!("tools[{place}].type"), &rule));
+        }
+        let Self { name, description, input_schema: parameters, strict, .. } = self;
+        let function = Some(FunctionTool { name, description, parameters, strict });
+        let rest = there([("cache_control", self.cache_control)]);
+        Ok(Tool { kind: "function".into(), function, rest })
+    }
+}
+
+impl Choice {
+    fn told(self) -> Result<Value, PipeError> {
+        Ok(match (self.kind, self.name) {
+            (ChoiceKind::Auto, _) => "auto".into(),
+            (ChoiceKind::Any, _) => "required".into(),
+            (ChoiceKind::None, _) => "none".into(),
+            (ChoiceKind::Tool, Some(name)) => {
+                json!({"type": "function", "function": {"name": name}})
+            }
+            (ChoiceKind::Tool, None) => return Err(fault("tool_choice.name", "name the tool")),
+        })
+    }
+}

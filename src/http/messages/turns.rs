@@ -1,0 +1,195 @@
+//! Turns of blocks as messages: results become messages of tools, calls and thoughts stand beside what is said.
+
+use super::{
+    content::{Block, Content},
+    places::Places,
+    request::{Speaker, Turn, fault, there},
+};
+use pipe_sdk::{self as sdk, FunctionCall, Message, Part, PipeError, Role, ToolCall};
+use serde_json::{Map, Value, json, value::RawValue};
+
+/// A conversation as messages, and where their parts stood.
+#[derive(Default)]
+pub struct Conversation {
+    /// The messages.
+    pub messages: Vec<Message>,
+    /// Where their parts stood.
+    pub places: Places,
+}
+
+/// What the blocks of one turn say.
+#[derive(Default)]
+struct Said {
+    parts: Vec<Part>,
+    /// Where the parts stood.
+    fields: Vec<String>,
+    calls: Vec<ToolCall>,
+    thoughts: Vec<Value>,
+    /// Messages of tools, and where their parts stood.
+    results: Vec<(Message, Vec<String>)>,
+    /// Where a call is marked for the cache, its message is: a call has no place for it.
+    mark: Option<Value>,
+}
+
+impl Conversation {
+    /// Adds instructions that stand in this field.
+    pub fn instruct(&mut self, content: Content, field: &str) -> Result<(), PipeError> {
+        let blocks = match content {
+            Content::Text(text) => {
+                self.push(Message::new(Role::System, text), Vec::new());
+                return Ok(());
+            }
+            Content::Blocks(blocks) => blocks,
+        };
+        let fields = fields_of(field, blocks.len());
+        let part = |(block, field): (Block, &String)| match block.kind.as_str() {
+            "text" => Ok(text(block)),
+            _ => Err(fault(field, "instructions are taken as text only")),
+        };
+        let parts = blocks.into_iter().zip(&fields).map(part).collect::<Result<_, _>>()?;
+        self.push(of_parts(Role::System, parts), fields);
+        Ok(())
+    }
+
+    /// Adds what this turn, whose content stands in this field, says.
+    pub fn add(&mut self, turn: Turn, field: &str) -> Result<(), PipeError> {
+        let role = match turn.role {
+            Speaker::User => Role::User,
+            Speaker::Assistant => Role::Assistant,
+            Speaker::System => return self.instruct(turn.content, field),
+        };
+        let blocks = match turn.content {
+            Content::Text(text) => {
+                self.push(Message::new(role, text), Vec::new());
+                return Ok(());
+            }
+            Content::Blocks(blocks) => blocks,
+        };
+        let (mut said, fields) = (Said::default(), fields_of(field, blocks.len()));
+        for (block, field) in blocks.into_iter().zip(fields) {
+            said.add(block, turn.role, field)?;
+        }
+        let Said { parts, fields, calls, thoughts, results, mark } = said;
+        let answers_only = !results.is_empty() && parts.is_empty();
+        // Results come first, as every API of chats wants them.
+        results.into_iter().for_each(|(message, fields)| self.push(message, fields));
+        if !answers_only {
+            let thoughts = (!thoughts.is_empty()).then(|| thoughts.into());
+            let rest = there([("thinking_blocks", thoughts), ("cache_control", mark)]);
+            self.push(Message { tool_calls: calls, rest, ..of_parts(role, parts) }, fields);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, message: Message, fields: Vec<String>) {
+        self.messages.push(message);
+        self.places.push(fields);
+    }
+}
+
+fn fields_of(field: &str, blocks: usize) -> Vec<String> {
+    (0..blocks).map(|place| format!("{field}[{place}]")).collect()
+}
+
+impl Said {
+    fn add(&mut self, block: Block, speaker: Speaker, field: String) -> Result<(), PipeError> {
+        match (block.kind.as_str(), speaker) {
+            ("tool_result", Speaker::User) => self.results.push(result(block, &field)?),
+            ("tool_use", Speaker::Assistant) => self.call(block, &field)?,
+            ("thinking", Speaker::Assistant) => {
+                let Block { thinking, signature, .. } = block;
+                let thought =
+                    json!({"type": "thinking", "thinking": thinking, "signature": signature});
+                self.thoughts.push(thought);
+            }
+            ("redacted_thinking", Speaker::Assistant) => {
+                self.thoughts.push(json!({"type": "redacted_thinking", "data": block.data}));
+            }
+            _ => {
+                self.parts.push(part(block, &field)?);
+                self.fields.push(field);
+            }
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, block: Block, field: &str) -> Result<(), PipeError> {
+        let Block { id, name, input, cache_control, .. } = block;
+        let name = name.ok_or_else(|| fault(field, "a call needs the `name` of its tool"))?;
+        let id = id.ok_or_else(|| fault(field, "a call needs an `id`"))?;
+        let arguments = input.map_or_else(|| "{}".into(), |input| RawValue::get(&input).into());
+        let function = FunctionCall { name, arguments };
+        self.calls.push(ToolCall { id, kind: "function".into(), function });
+        self.mark = cache_control.or(self.mark.take());
+        Ok(())
+    }
+}
+
+/// What came of a call. That it has failed is said by `is_error` in the message.
+fn result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError> {
+    let id = block.tool_use_id;
+    let id = id.ok_or_else(|| fault(field, "a result needs the `tool_use_id` of its call"))?;
+    let failed = block.is_error.filter(|failed| *failed).map(Value::from);
+    let mut fields = Vec::new();
+    let said = match block.content {
+        None => Message::new(Role::Tool, ""),
+        Some(Content::Text(text)) => Message::new(Role::Tool, text),
+        Some(Content::Blocks(blocks)) => {
+            fields = fields_of(&format!("{field}.content"), blocks.len());
+            let parts = blocks.into_iter().zip(&fields).map(|(block, field)| part(block, field));
+            of_parts(Role::Tool, parts.collect::<Result<_, _>>()?)
+        }
+    };
+    let rest = there([("is_error", failed), ("cache_control", block.cache_control)]);
+    Ok((Message { tool_call_id: Some(id), rest, ..said }, fields))
+}
+
+fn part(block: Block, field: &str) -> Result<Part, PipeError> {
+    match block.kind.as_str() {
+        "text" => Ok(text(block)),
+        "image" => {
+            let image_url = block.source.as_ref().and_then(image_url).ok_or_else(|| {
+                let rule = "an image needs a `source` of the type `base64` or `url`";
+                fault(field, rule)
+            })?;
+            Ok(Part::ImageUrl { image_url, rest: marked(block.cache_control) })
+        }
+        "document" => {
+            let Block { source, title, context, citations, cache_control, .. } = block;
+            let text = |text: Option<String>| text.map(Value::from);
+            Ok(Part::Other(there([
+                ("type", Some("document".into())),
+                ("source", source),
+                ("title", text(title)),
+                ("context", text(context)),
+                ("citations", citations),
+                ("cache_control", cache_control),
+            ])))
+        }
+        "" => Err(fault(field, "a block needs a `type`, as in `text`")),
+        kind => Err(fault(field, &format!("blocks of type `{kind}` are not taken here"))),
+    }
+}
+
+fn text(block: Block) -> Part {
+    Part::Text { text: block.text.unwrap_or_default(), rest: marked(block.cache_control) }
+}
+
+fn marked(cache_control: Option<Value>) -> Map<String, Value> {
+    there([("cache_control", cache_control)])
+}
+
+/// A link, or a data URL of what is here.
+fn image_url(source: &Value) -> Option<String> {
+    let text = |name: &str| source[name].as_str();
+    match text("type")? {
+        "base64" => Some(format!("data:{};base64,{}", text("media_type")?, text("data")?)),
+        "url" => text("url").map(String::from),
+        _ => None,
+    }
+}
+
+fn of_parts(role: Role, parts: Vec<Part>) -> Message {
+    let content = (!parts.is_empty()).then_some(sdk::Content::Parts(parts));
+    Message { content, ..Message::new(role, "") }
+}
