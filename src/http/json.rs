@@ -114,6 +114,8 @@ fn misfit<T: JsonBody>(error: &serde_path_to_error::Error<serde_json::Error>) ->
 fn rule(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message.rsplit_once("expected ") {
+        Some((_, "f64")) => "must be a number".into(),
+        Some((_, "u64")) => "must be a whole number, 0 or more".into(),
         Some((_, expected)) => format!("must be {expected}"),
         None => message.to_owned(),
     }

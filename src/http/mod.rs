@@ -14,6 +14,7 @@ mod json;
 mod manage;
 mod models;
 mod record;
+mod responses;
 mod surrogates;
 mod valves;
 mod writer;
@@ -88,6 +89,7 @@ pub const ROUTES: &[Route] = &[
     locked(Method::GET, "/models", || web::get().to(models::list)),
     locked(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
     locked(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    locked(Method::POST, "/responses", || web::post().to(responses::create)),
     locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
     locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const MODEL: &str = "bedrock_models.amazon.nova-lite-v1:0";
 
-async fn host(emulator: &Emulator) -> TestHost {
+pub async fn host(emulator: &Emulator) -> TestHost {
     let (id, secret) = DEMO_KEY;
     let pin =
         |pins: Pins, valve: &str, value: &str| pins.with("bedrock_models", valve, "test", value);
@@ -21,12 +21,12 @@ async fn host(emulator: &Emulator) -> TestHost {
     Builder::new().pipes(PIPES).pins(pins).start().await
 }
 
-fn emulator() -> Emulator {
+pub fn emulator() -> Emulator {
     Emulator::start(Options::default()).unwrap()
 }
 
 /// The bodies of all chats that Bedrock got.
-fn sent(emulator: &Emulator) -> Vec<Value> {
+pub fn sent(emulator: &Emulator) -> Vec<Value> {
     let chats = emulator
         .requests()
         .into_iter()

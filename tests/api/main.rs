@@ -17,5 +17,6 @@ mod log;
 mod models;
 mod pipes;
 mod process;
+mod responses;
 mod support;
 mod valves;
