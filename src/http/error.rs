@@ -61,6 +61,11 @@ impl HttpError {
         self
     }
 
+    /// The field that is at fault.
+    pub fn field(&self) -> Option<&str> {
+        self.param.as_deref()
+    }
+
     /// The same with its message in the reason phrase.
     #[must_use]
     pub fn in_reason(mut self) -> Self {

@@ -115,8 +115,8 @@ fn rule(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message.rsplit_once("expected ") {
         Some((_, expected)) if expected.starts_with("struct ") => "must be an object".into(),
-        Some((_, "u64")) => "must be a whole number".to_owned(),
-        Some((_, "f64")) => "must be a number".to_owned(),
+        Some((_, "f64")) => "must be a number".into(),
+        Some((_, "u64")) => "must be a whole number, 0 or more".into(),
         Some((_, expected)) => format!("must be {expected}"),
         None => message.to_owned(),
     }

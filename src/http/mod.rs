@@ -15,6 +15,7 @@ mod manage;
 mod messages;
 mod models;
 mod record;
+mod responses;
 mod surrogates;
 mod valves;
 mod writer;
@@ -91,6 +92,7 @@ pub const ROUTES: &[Route] = &[
     locked(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
     locked(Method::POST, "/messages", || web::post().to(messages::create)),
     locked(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
+    locked(Method::POST, "/responses", || web::post().to(responses::create)),
     locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
     locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),

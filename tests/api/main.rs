@@ -21,6 +21,7 @@ mod messages;
 mod models;
 mod pipes;
 mod process;
+mod responses;
 mod rig;
 mod support;
 mod valves;

@@ -1,6 +1,6 @@
 """Checks an OpenAI-compatible server with the `openai` package: its typed models, its stream parser, its exceptions.
 
-PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL and REASONING_MODEL the models, else they are picked from the list.
+PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL and THINKING_MODEL the models, else they are picked from the list.
 """
 import asyncio
 import base64
@@ -13,7 +13,8 @@ from typing import Literal
 import openai
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from pydantic import BaseModel
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import BaseModel, TypeAdapter
 
 SERVER = {'base_url': os.environ['PIPEWRIGHT_URL'].rstrip('/') + '/v1', 'max_retries': 0, 'timeout': 60}
 KEY = os.environ.get('PIPEWRIGHT_KEY', '0p3n-w3bu!')
@@ -38,6 +39,12 @@ class Trip(BaseModel):
     by: Literal['train', 'boat']
     stops: list[str]
     booked: bool
+LOOK = {'type': 'function', **WEATHER['function'], 'strict': False}
+
+
+class Weather(BaseModel):
+    city: str
+    degrees: int
 
 
 class Skipped(Exception):
@@ -105,6 +112,14 @@ def result(id, text):
 
 def chat(**more):
     return client.chat.completions.create(**{'model': a_model(), 'messages': QUESTION, **more})
+
+
+def a_model_that_thinks():
+    return os.environ.get('THINKING_MODEL') or listed(r'claude-(sonnet|haiku)-4-5')
+
+
+def respond(**more):
+    return client.responses.create(**{'model': a_model(), 'input': QUESTION[0]['content'], **more})
 
 
 # ---- checks --------------------------------------------------------------------------------------------------------
@@ -389,6 +404,90 @@ def an_embedding_is_made():
     expect(len(one) == len(two) > 8 and all(abs(a - b) < 1e-4 for a, b in zip(one, two)), f'{one[:4]} {two[:4]}')
 
 
+def a_plain_response_is_answered():
+    answer = strictly(Response, respond(instructions='Be brief.', metadata={'team': 'a'}, store=True))
+    expect(answer.object == 'response' and answer.id.startswith('resp_') and answer.model == a_model(), f'{answer}')
+    expect(answer.status == 'completed' and MARKER in answer.output_text, f'{answer}')
+    expect(answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens > 0, f'{answer.usage}')
+    expect(answer.instructions == 'Be brief.' and answer.metadata == {'team': 'a'} and answer.store is False, f'{answer}')
+
+
+def a_response_is_streamed_in_events_of_one_answer():
+    events = list(respond(stream=True))
+    for event in events:
+        TypeAdapter(ResponseStreamEvent).validate_python(event.model_dump(mode='json', exclude_unset=True))
+    kinds = [event.type for event in events]
+    expect(kinds[:2] == ['response.created', 'response.in_progress'] and kinds[-1] == 'response.completed', f'{kinds}')
+    expect([event.sequence_number for event in events] == list(range(len(events))), 'numbers have gaps')
+    said = ''.join(event.delta for event in events if event.type == 'response.output_text.delta')
+    expect(MARKER in said and said == events[-1].response.output_text, f'{said}')
+
+
+def the_package_folds_events_into_one_response():
+    with client.responses.stream(model=a_model(), input=QUESTION) as stream:
+        kinds = {event.type for event in stream}
+        answer = stream.get_final_response()
+    expect({'response.output_text.delta', 'response.output_text.done', 'response.completed'} <= kinds, f'{sorted(kinds)}')
+    expect(MARKER in answer.output_text, f'{answer}')
+
+
+def a_response_is_parsed_into_a_type():
+    asked = {'model': a_model_that_thinks(), 'input': 'How is the weather in Lisbon?', 'text_format': Weather}
+    expect(isinstance(client.responses.parse(**asked).output_parsed, Weather), 'nothing was parsed')
+    with client.responses.stream(**asked) as stream:
+        stream.until_done()
+        expect(isinstance(stream.get_final_response().output_parsed, Weather), 'nothing was parsed of the stream')
+
+
+def a_tool_loop_of_responses_keeps_its_reasoning():
+    asked = {'model': a_model_that_thinks(), 'tools': [LOOK], 'reasoning': {'effort': 'low', 'summary': 'auto'},
+             'include': ['reasoning.encrypted_content'], 'store': False}
+    for streamed in (False, True):
+        messages = [{'role': 'user', 'content': 'How is the weather in Lisbon?'}]
+        if streamed:
+            with client.responses.stream(**asked, input=messages) as stream:
+                kinds = {event.type for event in stream}
+                answer = stream.get_final_response()
+            expect({'response.reasoning_summary_text.delta', 'response.function_call_arguments.delta'} <= kinds, f'{sorted(kinds)}')
+        else:
+            answer = strictly(Response, respond(**asked, input=messages))
+        thought, call = answer.output[0], answer.output[-1]
+        expect(thought.type == 'reasoning' and thought.summary[0].text and thought.encrypted_content, f'{thought}')
+        expect(call.type == 'function_call' and call.name == 'get_weather' and 'city' in json.loads(call.arguments), f'{call}')
+        items = [item.model_dump(mode='json', exclude_unset=True) for item in answer.output]
+        for item in items:
+            item.pop('parsed_arguments', None)
+        messages += [*items, {'type': 'function_call_output', 'call_id': call.call_id, 'output': 'sunny, 21 degrees'}]
+        answer = respond(**asked, input=messages)
+        expect('sunny' in answer.output_text, f'{answer}')
+        # A model that thinks in budgets goes on thinking only where its signed reasoning came back.
+        expect(answer.output[0].type == 'reasoning', f'it thought no further: {answer.output}')
+
+
+def a_response_ends_at_its_limit():
+    answer = respond(max_output_tokens=2)
+    expect(answer.status == 'incomplete' and answer.incomplete_details.reason == 'max_output_tokens', f'{answer}')
+    kinds = [event.type for event in respond(max_output_tokens=2, stream=True)]
+    expect(kinds[-1] == 'response.incomplete', f'{kinds}')
+
+
+def an_image_and_a_file_reach_the_model_in_a_response():
+    content = [{'type': 'input_text', 'text': 'What is this?'}, {'type': 'input_image', 'image_url': PNG, 'detail': 'low'},
+               {'type': 'input_file', 'filename': 'a.txt', 'file_data': 'data:text/plain;base64,aGVsbG8='}]
+    answer = respond(model=a_model_that_sees(), input=[{'role': 'user', 'content': content}])
+    # A model that takes no files reads a text among the words.
+    expect('image' in answer.output_text and re.search('document|hello', answer.output_text), answer.output_text)
+
+
+def a_response_that_cannot_be_is_refused_with_its_reason():
+    for name, more in {'previous_response_id': {'previous_response_id': 'resp_1'}, 'background': {'background': True},
+                       'tools[0]': {'tools': [{'type': 'web_search'}]}, 'max_output_tokens': {'max_output_tokens': 0}}.items():
+        error = refusal(openai.BadRequestError, respond, **more)
+        expect(error.param == name and error.type == 'invalid_request_error', f'{name}: {error.body}')
+    refusal(openai.NotFoundError, respond, model='no_such_pipe.no-such-model', stream=True)
+    refusal(openai.AuthenticationError, stranger.responses.create, model='any', input='hi')
+
+
 CHECKS = [
     models_are_listed,
     a_model_is_retrieved_by_its_id,
@@ -418,6 +517,14 @@ CHECKS = [
     a_busy_model_is_a_rate_limit_error,
     a_stand_in_is_named,
     an_embedding_is_made,
+    a_plain_response_is_answered,
+    a_response_is_streamed_in_events_of_one_answer,
+    the_package_folds_events_into_one_response,
+    a_response_is_parsed_into_a_type,
+    a_tool_loop_of_responses_keeps_its_reasoning,
+    a_response_ends_at_its_limit,
+    an_image_and_a_file_reach_the_model_in_a_response,
+    a_response_that_cannot_be_is_refused_with_its_reason,
 ]
 
 

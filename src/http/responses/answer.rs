@@ -1,0 +1,119 @@
+//! The response object.
+
+use super::{
+    item::{self, Item},
+    request::Wishes,
+};
+use crate::http::{
+    Error,
+    answer::{Head, ended_early},
+};
+use actix_web::ResponseError;
+use pipe_sdk::{Answer, FinishReason, PipeError, Usage};
+use serde_json::{Map, Value, json};
+
+/// The response object of one answer, at any time.
+#[derive(Debug)]
+pub struct Response {
+    /// What it says from the beginning to the end.
+    fields: Map<String, Value>,
+    encrypted: bool,
+    /// What the model has thought, said and called.
+    pub items: Vec<Item>,
+    /// Why it has ended.
+    pub finish: Option<FinishReason>,
+    /// What it cost.
+    pub usage: Option<Usage>,
+}
+
+impl Response {
+    /// The response under this head, as it was wished.
+    pub fn new(head: &Head, wishes: &Wishes) -> Self {
+        let Head { id, created, model, .. } = head;
+        let mut fields = Map::new();
+        fields.insert("id".into(), id.as_str().into());
+        fields.insert("object".into(), "response".into());
+        fields.insert("created_at".into(), (*created).into());
+        fields.insert("model".into(), model.as_str().into());
+        fields.extend(wishes.echo.clone());
+        if let Some(substitute) = head.substitute() {
+            fields.insert("selected_model_id".into(), substitute.into());
+        }
+        let encrypted = wishes.encrypted;
+        Self { fields, encrypted, items: Vec::new(), finish: None, usage: None }
+    }
+
+    /// Adds a fact that stands beside the items.
+    pub fn fact(&mut self, name: &str, fact: Value) {
+        self.fields.insert(name.into(), fact);
+    }
+
+    /// The object of a whole answer.
+    pub fn whole(mut self, mut answer: Answer) -> Result<Value, PipeError> {
+        let finish = answer.finish.ok_or_else(ended_early)?;
+        (self.finish, self.usage) = (Some(finish), answer.usage);
+        self.fields.append(&mut answer.facts);
+        self.items = Item::all_of(answer);
+        item::end(&mut self.items, finish);
+        Ok(self.object(None))
+    }
+
+    /// How it ends, or that it is still under way.
+    pub fn status(&self) -> &'static str {
+        match self.finish {
+            None => "in_progress",
+            Some(FinishReason::Stop | FinishReason::ToolCalls) => "completed",
+            Some(FinishReason::Length | FinishReason::ContentFilter) => "incomplete",
+        }
+    }
+
+    /// The item at this place, as it goes out.
+    pub fn item(&self, place: usize) -> Value {
+        self.items[place].object(self.encrypted)
+    }
+
+    /// The object as it is now, or as it ends with this error.
+    pub fn object(&self, error: Option<&Error>) -> Value {
+        let mut object = self.fields.clone();
+        let mut say = |name: &str, value: Value| _ = object.insert(name.into(), value);
+        let status = if error.is_some() { "failed" } else { self.status() };
+        say("status", status.into());
+        say("error", error.map_or(Value::Null, failure));
+        say("incomplete_details", self.finish.and_then(cut_short).into());
+        say("output", self.items.iter().map(|item| item.object(self.encrypted)).collect());
+        say("usage", self.usage.as_ref().map_or(Value::Null, cost));
+        object.into()
+    }
+}
+
+/// OpenAI's word for an answer that fails, and why it does.
+fn failure(error: &Error) -> Value {
+    let code = match error.status_code().as_u16() {
+        429 => "rate_limit_exceeded",
+        400..=499 => "invalid_prompt",
+        _ => "server_error",
+    };
+    json!({"code": code, "message": error.to_string()})
+}
+
+fn cut_short(finish: FinishReason) -> Option<Value> {
+    let reason = match finish {
+        FinishReason::Stop | FinishReason::ToolCalls => return None,
+        FinishReason::Length => "max_output_tokens",
+        FinishReason::ContentFilter => "content_filter",
+    };
+    Some(json!({"reason": reason}))
+}
+
+fn cost(usage: &Usage) -> Value {
+    json!({
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens.unwrap_or(0),
+            "cache_write_tokens": usage.cache_creation_tokens.unwrap_or(0),
+        },
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens.unwrap_or(0)},
+        "total_tokens": usage.total_tokens(),
+    })
+}

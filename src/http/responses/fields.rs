@@ -1,0 +1,69 @@
+//! The names under which a request knows the fields of the chat that was made of it.
+
+use crate::http::Error;
+
+/// The field of each message's content, as in `input[3].output`.
+pub struct Fields(pub Vec<String>);
+
+impl Fields {
+    /// The same error, with its field named as in the request.
+    pub fn rename(&self, error: Error) -> Error {
+        let own = error.field().and_then(|field| self.own(field));
+        match own {
+            Some(own) => error.param(Some(own)),
+            None => error,
+        }
+    }
+
+    fn own(&self, field: &str) -> Option<String> {
+        if let Some((place, rest)) = within(field, "messages[") {
+            let rest = rest.strip_prefix(".content").unwrap_or(rest);
+            return Some(format!("{}{rest}", self.0.get(place)?));
+        }
+        if let Some((place, rest)) = within(field, "tools[") {
+            return Some(format!("tools[{place}]{}", rest.strip_prefix(".function")?));
+        }
+        if let Some(rest) = field.strip_prefix("response_format") {
+            return Some(format!(
+                "text.format{}",
+                rest.strip_prefix(".json_schema").unwrap_or(rest)
+            ));
+        }
+        match field {
+            "max_completion_tokens" | "max_tokens" => Some("max_output_tokens".into()),
+            "reasoning_effort" => Some("reasoning.effort".into()),
+            "tool_choice.allowed_tools" => Some("tool_choice.tools".into()),
+            _ => None,
+        }
+    }
+}
+
+/// The number in these brackets, and what comes after them.
+fn within<'a>(field: &'a str, list: &str) -> Option<(usize, &'a str)> {
+    let (place, rest) = field.strip_prefix(list)?.split_once(']')?;
+    Some((place.parse().ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_chat_are_named_as_in_the_request() {
+        let fields = Fields(vec!["instructions".into(), "input[3].output".into()]);
+        for (chats, own) in [
+            ("messages[0].content", Some("instructions")),
+            ("messages[1].content[2]", Some("input[3].output[2]")),
+            ("messages[2].content", None),
+            ("tools[4].function.parameters", Some("tools[4].parameters")),
+            ("tools[4]", None),
+            ("response_format.json_schema.schema", Some("text.format.schema")),
+            ("response_format.type", Some("text.format.type")),
+            ("max_completion_tokens", Some("max_output_tokens")),
+            ("reasoning_effort", Some("reasoning.effort")),
+            ("temperature", None),
+        ] {
+            assert_eq!(fields.own(chats).as_deref(), own, "{chats}");
+        }
+    }
+}

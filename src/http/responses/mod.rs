@@ -1,0 +1,55 @@
+//! OpenAI's Responses API: another face of the same chats. Nothing is stored, so every request brings its whole conversation.
+
+mod answer;
+mod events;
+mod fields;
+mod input;
+mod item;
+mod request;
+mod tools;
+mod wire;
+
+use super::{
+    Error, State,
+    answer::Head,
+    face::{Asker, Face},
+    json::{Json, JsonBody},
+    record::Record,
+};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use answer::Response;
+use events::Events;
+use pipe_sdk::{Answer, Body, PipeError};
+use request::{Asked, Request, Wishes};
+use serde_json::Value;
+use std::sync::Arc;
+
+impl JsonBody for Request {
+    const LIMIT: usize = Body::LIMIT;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+impl Face for Wishes {
+    const ID: &'static str = "resp_";
+    type Writer = Events;
+
+    fn writer(&self, head: &Head) -> Events {
+        Events::new(Response::new(head, self))
+    }
+
+    fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError> {
+        Response::new(head, self).whole(answer)
+    }
+}
+
+/// `POST /responses`.
+pub async fn create(
+    state: web::Data<State>,
+    request: HttpRequest,
+    record: web::ReqData<Arc<Record>>,
+    body: Json<Request>,
+) -> Result<HttpResponse, Error> {
+    let Asked { chat, wishes, fields } = body.0.read()?;
+    let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
+    asker.answer(chat, wishes).await.map_err(|error| fields.rename(error))
+}

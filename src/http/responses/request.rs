@@ -1,0 +1,168 @@
+//! What a request of the Responses API asks, and the chat that it stands for.
+
+use super::{
+    fields::Fields,
+    input,
+    tools::{self, FlatTool},
+};
+use pipe_sdk::{Body, Message, PipeError, Result, Role};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// A request. Fields that chats have under the same name, or that only a pipe knows, stay in `rest`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    model: String,
+    input: Value,
+    instructions: Option<String>,
+    stream: Option<bool>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
+    max_output_tokens: Option<u64>,
+    tools: Option<Vec<FlatTool>>,
+    tool_choice: Option<Value>,
+    text: Option<Map<String, Value>>,
+    reasoning: Option<Map<String, Value>>,
+    include: Option<Vec<String>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// What a request comes to.
+pub struct Asked {
+    /// The chat that it stands for.
+    pub chat: Body,
+    /// How the answer is to look.
+    pub wishes: Wishes,
+    /// How its sender knows the chat's fields.
+    pub fields: Fields,
+}
+
+/// How the answer is to look.
+pub struct Wishes {
+    /// What the answer repeats of the request.
+    pub echo: Map<String, Value>,
+    /// Whether reasoning comes in a form that can be sent back.
+    pub encrypted: bool,
+}
+
+/// What names something that was stored.
+const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+
+/// What changes nothing here, and what only chats have.
+const IDLE: [&str; 10] = [
+    "background",
+    "context_management",
+    "max_completion_tokens",
+    "max_tokens",
+    "max_tool_calls",
+    "messages",
+    "stop",
+    "store",
+    "stream_options",
+    "truncation",
+];
+
+impl Request {
+    /// The chat that it stands for. What would need something stored is refused.
+    pub fn read(self) -> Result<Asked> {
+        self.check()?;
+        let wishes = Wishes {
+            echo: self.echo()?,
+            encrypted: self.include.iter().flatten().any(|i| i == "reasoning.encrypted_content"),
+        };
+        let Self { model, input, instructions, tools, tool_choice, mut rest, .. } = self;
+        for name in STORED.iter().chain(&IDLE) {
+            rest.shift_remove(*name);
+        }
+        if let Some(id) = rest.shift_remove("safety_identifier") {
+            rest.entry("user").or_insert(id);
+        }
+        if let Some(format) = self.text.and_then(|mut text| text.shift_remove("format")) {
+            rest.extend(response_format(format)?.map(|format| ("response_format".into(), format)));
+        }
+        let effort = self.reasoning.and_then(|mut fields| fields.shift_remove("effort"));
+        if let Some(effort) = effort.filter(|effort| !effort.is_null()) {
+            rest.insert("reasoning_effort".into(), effort);
+        }
+        let instructions = instructions.filter(|text| !text.is_empty());
+        let leading =
+            instructions.map(|text| ("instructions".into(), Message::new(Role::System, text)));
+        let (fields, messages) = leading.into_iter().chain(input::messages(input)?).unzip();
+        let offered = tools.unwrap_or_default().into_iter().enumerate();
+        let chat = Body {
+            model,
+            messages,
+            stream: self.stream.unwrap_or_default(),
+            temperature: self.temperature,
+            top_p: self.top_p,
+            max_completion_tokens: self.max_output_tokens,
+            tools: offered.map(|(place, tool)| tool.read(place)).collect::<Result<_>>()?,
+            tool_choice: tool_choice.map(tools::choice).transpose()?,
+            rest,
+            ..Body::default()
+        };
+        Ok(Asked { chat, wishes, fields: Fields(fields) })
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.model.is_empty() {
+            return Err(fault("model", "name a model, as `GET /models` lists them"));
+        }
+        let given = |name: &&&str| self.rest.get(**name).is_some_and(|value| !value.is_null());
+        if let Some(name) = STORED.iter().find(given) {
+            return Err(fault(
+                name,
+                "nothing is stored here: send the whole conversation as input",
+            ));
+        }
+        if self.rest.get("background").is_some_and(|background| *background == true) {
+            return Err(fault("background", "nothing is stored here: wait for the answer"));
+        }
+        Ok(())
+    }
+
+    /// What OpenAI's own client wants to find in every answer.
+    fn echo(&self) -> Result<Map<String, Value>> {
+        let mut echo = Map::new();
+        let mut repeat = |name: &str, value: Value| _ = echo.insert(name.into(), value);
+        let rest = |name: &str| self.rest.get(name).filter(|value| !value.is_null()).cloned();
+        let text = |name: &str| self.text.as_ref().and_then(|text| text.get(name)).cloned();
+        let plain = || json!({"type": "text"});
+        repeat("background", false.into());
+        repeat("instructions", self.instructions.clone().into());
+        repeat("max_output_tokens", self.max_output_tokens.into());
+        repeat("metadata", rest("metadata").unwrap_or_else(|| json!({})));
+        repeat("parallel_tool_calls", rest("parallel_tool_calls").unwrap_or(true.into()));
+        repeat("previous_response_id", Value::Null);
+        repeat("reasoning", self.reasoning.clone().map_or_else(|| json!({}), Value::Object));
+        repeat("service_tier", rest("service_tier").unwrap_or_else(|| "auto".into()));
+        repeat("store", false.into());
+        repeat("temperature", self.temperature.into());
+        let format = text("format").filter(|format| !format.is_null()).unwrap_or_else(plain);
+        repeat("text", json!({"format": format, "verbosity": text("verbosity")}));
+        repeat("tool_choice", self.tool_choice.clone().unwrap_or_else(|| "auto".into()));
+        let tools = serde_json::to_value(self.tools.as_deref().unwrap_or_default());
+        repeat("tools", tools.map_err(PipeError::internal)?);
+        repeat("top_p", self.top_p.into());
+        repeat("truncation", "disabled".into());
+        Ok(echo)
+    }
+}
+
+/// A chat has the schema's parts within an object of their own.
+fn response_format(format: Value) -> Result<Option<Value>> {
+    let Value::Object(mut fields) = format else { return Ok(None) };
+    match fields.shift_remove("type").as_ref().and_then(Value::as_str) {
+        Some("text") => Ok(None),
+        Some("json_object") => Ok(Some(json!({"type": "json_object"}))),
+        Some("json_schema") => Ok(Some(json!({"type": "json_schema", "json_schema": fields}))),
+        _ => Err(fault("text.format.type", "must be text, json_object or json_schema")),
+    }
+}
+
+/// A request whose fault is in this field.
+pub fn fault(field: &str, rule: &str) -> PipeError {
+    PipeError::bad_field(field, format!("{field}: {rule}"))
+}

@@ -1,0 +1,62 @@
+//! Events on the wire: each with its name, and a number that counts them.
+
+use actix_web::web::{BufMut, BytesMut};
+use serde::Serialize;
+
+/// Where events are written.
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// What is written and not taken.
+    pub buffer: BytesMut,
+    written: u64,
+}
+
+/// A piece of an item's text.
+#[derive(Serialize)]
+pub struct Delta<'a> {
+    /// The item.
+    pub item_id: &'a str,
+    /// Its place in the answer.
+    pub output_index: usize,
+    /// Which part of a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_index: Option<u8>,
+    /// Which part of reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary_index: Option<u8>,
+    /// The piece.
+    pub delta: &'a str,
+    /// A message has them, if only to say that there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<[u8; 0]>,
+}
+
+impl<'a> Delta<'a> {
+    /// A piece of this item at this place.
+    pub fn of(item_id: &'a str, output_index: usize, delta: &'a str) -> Self {
+        let (content_index, summary_index, logprobs) = (None, None, None);
+        Self { item_id, output_index, content_index, summary_index, delta, logprobs }
+    }
+}
+
+impl Wire {
+    /// Writes an event of this type with these fields, which are an object.
+    pub fn event(&mut self, kind: &str, fields: &impl Serialize) {
+        for piece in ["event: ", kind, "\ndata: {\"type\":\"", kind, "\",\"sequence_number\":"] {
+            self.buffer.extend_from_slice(piece.as_bytes());
+        }
+        let number = self.written;
+        self.json(&number);
+        self.written += 1;
+        let brace = self.buffer.len();
+        self.json(fields);
+        // What was begun above goes on with the fields.
+        self.buffer[brace] = b',';
+        self.buffer.extend_from_slice(b"\n\n");
+    }
+
+    fn json(&mut self, value: &impl Serialize) {
+        // Writing texts and numbers into memory cannot fail.
+        _ = serde_json::to_writer((&mut self.buffer).writer(), value);
+    }
+}
