@@ -105,7 +105,7 @@ async fn each_stop_reason_has_its_finish_reason() {
         (|| Answer::says(["well"]), || Answer::says(["well"]).tool("t", "time", ["{}"]));
     for (answer, reason, finish, is_told) in [
         (said(), "end_turn", "stop", false),
-        (said(), "stop_sequence", "stop", false),
+        (said(), "stop_sequence", "stop", true),
         (called(), "end_turn", "tool_calls", false),
         (called(), "tool_use", "tool_calls", false),
         (said(), "max_tokens", "length", false),

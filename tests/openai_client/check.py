@@ -1,6 +1,6 @@
 """Checks an OpenAI-compatible server with the `openai` package: its typed models, its stream parser, its exceptions.
 
-PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL and THINKING_MODEL the models, else they are picked from the list.
+PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL and REASONING_MODEL the models, else they are picked from the list.
 """
 import asyncio
 import base64
@@ -112,10 +112,6 @@ def result(id, text):
 
 def chat(**more):
     return client.chat.completions.create(**{'model': a_model(), 'messages': QUESTION, **more})
-
-
-def a_model_that_thinks():
-    return os.environ.get('THINKING_MODEL') or listed(r'claude-(sonnet|haiku)-4-5')
 
 
 def respond(**more):
