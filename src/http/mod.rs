@@ -60,7 +60,7 @@ fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// One route. Each is served with and without `/v1`.
+/// One route. Each is served without a prefix and behind each of [`PREFIXES`].
 pub struct Route {
     /// The one method that it takes.
     pub method: Method,
@@ -106,21 +106,26 @@ pub const ROUTES: &[Route] = &[
     locked(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
 ];
 
+/// What may stand before a route: the second is what clients of the gateways add that people come from.
+pub const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
+
 /// The path as it stands in the table of routes.
 fn unprefixed(path: &str) -> &str {
-    match path.strip_prefix("/v1") {
-        Some("") => "/",
-        Some(rest) if rest.starts_with('/') => rest,
-        _ => path,
-    }
+    let within = |prefix: &&str| match path.strip_prefix(prefix) {
+        Some("") => Some("/"),
+        rest => rest.filter(|rest| rest.starts_with('/')),
+    };
+    PREFIXES.iter().find_map(within).unwrap_or(path)
 }
 
 /// Puts every route in its place.
 pub fn routes(config: &mut ServiceConfig) {
-    for prefix in ["/v1", ""] {
+    for prefix in PREFIXES.into_iter().chain([""]) {
         for route in ROUTES {
-            let path = format!("{prefix}{}", route.path);
-            let path = if path == "/v1/" { "/v1" } else { &path };
+            let path = match route.path {
+                "/" if !prefix.is_empty() => prefix.to_owned(),
+                path => format!("{prefix}{path}"),
+            };
             config.service(
                 web::resource(path)
                     .route((route.handler)())

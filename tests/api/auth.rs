@@ -1,7 +1,7 @@
 //! Who may come in.
 
 use crate::support::{Answered, KEY, host};
-use pipewright::http::ROUTES;
+use pipewright::http::{PREFIXES, ROUTES};
 
 /// The path with something in its placeholder.
 fn concrete(path: &str) -> String {
@@ -11,9 +11,12 @@ fn concrete(path: &str) -> String {
 #[actix_web::test]
 async fn every_route_but_the_open_ones_asks_for_the_key() {
     let host = host().await;
-    for (route, prefix) in ROUTES.iter().flat_map(|route| [(route, ""), (route, "/v1")]) {
+    let prefixes = PREFIXES.into_iter().chain([""]);
+    for (route, prefix) in
+        prefixes.flat_map(|prefix| ROUTES.iter().map(move |route| (route, prefix)))
+    {
         let path = format!("{prefix}{}", concrete(route.path));
-        let path = if path == "/v1/" { "/v1" } else { &path };
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { &path };
         let without = Answered::of(
             host.bare(route.method.as_str().parse().unwrap(), path).send().await.unwrap(),
         )

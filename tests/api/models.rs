@@ -21,7 +21,7 @@ async fn models_are_listed_as_open_webui_reads_them() {
 #[actix_web::test]
 async fn each_model_is_found_by_its_id_with_dots_colons_and_slashes() {
     let host = host().await;
-    for prefix in ["", "/v1"] {
+    for prefix in ["", "/v1", "/api/v1"] {
         for path in
             ["/models/typed", "/models/script.org/model-v1:0", "/models/script.org%2Fmodel-v1%3A0"]
         {
@@ -36,7 +36,9 @@ async fn each_model_is_found_by_its_id_with_dots_colons_and_slashes() {
 #[actix_web::test]
 async fn every_path_may_carry_v1_or_a_doubled_slash() {
     let host = host().await;
-    for path in ["/models", "/v1/models", "//models", "/pipelines", "/v1/pipelines"] {
+    for path in
+        ["/models", "/v1/models", "/api/v1/models", "//models", "/pipelines", "/v1/pipelines"]
+    {
         assert_eq!(host.get(path).await.status, 200, "{path}");
     }
 }
