@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench chat`
 
+#![expect(clippy::expect_used, reason = "a benchmark of what failed would time nothing")]
+
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bedrock_models::{
@@ -23,7 +25,7 @@ const TOKENS: usize = 1000;
 fn call(body: &Value) -> Call {
     Call {
         model: CLAUDE.into(),
-        body: serde_json::from_value::<Body>(body.clone()).unwrap_or_default(),
+        body: serde_json::from_value::<Body>(body.clone()).expect("a chat"),
         user: None,
         chat: ChatRef::default(),
         hints: Hints::default(),
@@ -65,11 +67,13 @@ fn requests(c: &mut Criterion) {
         let json = body.to_string();
         group.throughput(Throughput::Bytes(json.len() as u64));
         group.bench_function(format!("{name}: parse"), |b| {
-            b.iter(|| serde_json::from_str::<Body>(black_box(&json)));
+            b.iter(|| serde_json::from_str::<Body>(black_box(&json)).expect("a chat"));
         });
         let call = call(&body);
         let asked = Asked { call: &call, target: &target, valves: &valves };
-        group.bench_function(format!("{name}: write"), |b| b.iter(|| request(black_box(&asked))));
+        group.bench_function(format!("{name}: write"), |b| {
+            b.iter(|| request(black_box(&asked)).expect("a request"));
+        });
     }
     group.finish();
 }
@@ -83,7 +87,7 @@ fn events() -> Vec<u8> {
             .add_header(Header::new(":event-type", text(name)))
             .add_header(Header::new(":content-type", text("application/json")))
             .add_header(Header::new(":message-type", text("event")));
-        _ = write_message_to(&message, &mut bytes);
+        write_message_to(&message, &mut bytes).expect("memory");
     };
     event("messageStart", &json!({"role": "assistant"}));
     for n in 0..TOKENS {
@@ -112,7 +116,7 @@ fn answers(c: &mut Criterion) {
                 for piece in bytes.chunks(4096) {
                     frames.push(piece);
                     while let Ok(Some(frame)) = frames.next() {
-                        _ = events.tell(&frame);
+                        events.tell(&frame).expect("an event");
                         while let Some(chunk) = events.take() {
                             writer.chunk(&chunk);
                         }

@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! What came is bytes. Whether they are a picture that models take, and how large it is, [`picture`](fn@picture) tells.
+//! What came is bytes; what they are is for the caller to find out.
 //!
 //! What is deliberately absent: proxies, cookies, credentials, referers, connections that are kept, and decoding of packed bodies.
 //! Addresses that an admin sets are no matter of this crate.
@@ -24,7 +24,6 @@ mod answer;
 mod connection;
 mod fetcher;
 mod hosts;
-mod picture;
 mod refusal;
 mod resolver;
 mod rules;
@@ -35,7 +34,6 @@ pub use answer::Fetched;
 pub use fetcher::Fetcher;
 pub use hosts::{BadPattern, HostPattern, Hosts};
 pub use ipnet::IpNet;
-pub use picture::{Kind, Picture, Size, picture};
 pub use refusal::{Refusal, Unreached};
 pub use resolver::{Resolver, System};
 pub use rules::Rules;

@@ -53,7 +53,7 @@ pub async fn complete(
 
 fn is_several(n: &Value) -> bool {
     let number = n.as_f64().or_else(|| n.as_str()?.trim().parse().ok());
-    number.is_some_and(|number| number != 1.0)
+    !n.is_null() && n != "" && number != Some(1.0)
 }
 
 fn check(body: &Body) -> Result<(), Error> {

@@ -44,9 +44,10 @@ pub fn user(value: Value) -> Option<User> {
 pub fn hints(headers: &HeaderMap) -> Hints {
     let wishes = |name: &str| WISHES.iter().any(|beginning| name.starts_with(beginning));
     let hint = |(name, value): (&HeaderName, &HeaderValue)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        // What is no text stays, so that it can be refused.
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    headers.iter().filter(|(name, _)| wishes(name.as_str())).filter_map(hint).collect()
+    headers.iter().filter(|(name, _)| wishes(name.as_str())).map(hint).collect()
 }
 
 fn forwarded(headers: &HeaderMap) -> Option<User> {

@@ -1,6 +1,6 @@
 //! JSON bodies: within their limits, in time, and with errors that name the field and never the value.
 
-use super::{Error, surrogates};
+use super::Error;
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
@@ -8,6 +8,7 @@ use actix_web::{
     web::BytesMut,
 };
 use futures_util::{StreamExt, future::LocalBoxFuture};
+use pipe_sdk::without_lone_surrogates;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -87,11 +88,12 @@ fn too_large(limit: usize) -> Error {
 }
 
 fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
+    // Parts that are kept as they came are not looked into, so this cannot wait until something is found wrong.
+    let repaired = without_lone_surrogates(json);
+    let json = repaired.as_deref().unwrap_or(json);
     if let Ok(body) = serde_json::from_slice(json) {
         return Ok(body);
     }
-    let repaired = surrogates::repaired(json);
-    let json = repaired.as_deref().unwrap_or(json);
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit::<T>(&error))
 }

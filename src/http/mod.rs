@@ -16,7 +16,6 @@ mod messages;
 mod models;
 mod record;
 mod responses;
-mod surrogates;
 mod valves;
 mod writer;
 

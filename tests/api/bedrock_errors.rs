@@ -97,7 +97,8 @@ async fn each_refusal_has_its_status_its_kind_and_its_attempts() {
         (Fault::of("InternalServerException", "oops"), of(502, THEIRS, None), "", 3),
         (Fault::of("ServiceUnavailableException", "later"), of(503, THEIRS, None), "5", 3),
         (Fault::of("ConflictException", "twice"), of(409, INVALID, None), "", 1),
-        (Fault::new(418, "SomethingNewException", "hm"), of(502, THEIRS, None), "", 1),
+        (Fault::new(418, "SomethingNewException", "hm"), of(400, INVALID, None), "", 1),
+        (Fault::new(413, "RequestEntityTooLargeException", "hm"), of(413, INVALID, None), "", 1),
     ] {
         for streamed in [true, false] {
             let (refused, asked) = refused(&rig, Script::fault(fault.clone()), streamed).await;

@@ -3,7 +3,7 @@
 use crate::{
     catalogue::Entry,
     clients::Clients,
-    converse::{Asked, Request, request},
+    converse::{self, Asked, Request, request},
     error::is_another_s_turn,
     family::{Lesson, Lessons},
     names::PIPE,
@@ -91,6 +91,8 @@ async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Answer, Una
                 Err(trouble) => trouble,
             };
             let lesson = trouble.complaint().and_then(lesson_of);
+            // What the client itself has put among the model's own fields is for the client to take out.
+            let lesson = lesson.filter(|lesson| !converse::is_given(call, lesson));
             let lesson = lesson.filter(|lesson| !lessons.contains(lesson));
             let Some(lesson) = lesson.filter(|_| lessons.len() < known.len() + MOST_LESSONS) else {
                 return Err(Unanswered::of(trouble, &source));

@@ -84,9 +84,12 @@ pub fn is_another_s_turn(failure: &Failure) -> bool {
         Failure::Said(complaint) => match complaint.code.as_str() {
             "ValidationException" => is_unreachable_so(complaint),
             "ModelErrorException" | "ModelStreamErrorException" => !is_model_s_refusal(complaint),
-            "ConflictException" => false,
-            "" => complaint.status != 400,
-            _ => true,
+            "ServiceQuotaExceededException" => true,
+            _ => match complaint.status {
+                401 | 403 | 404 | 408 | 424 | 429 => true,
+                400..=499 => false,
+                _ => true,
+            },
         },
     }
 }
@@ -149,9 +152,19 @@ pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeErr
         ("ModelErrorException" | "ModelStreamErrorException", 400..=499) if status != 424 => {
             of_model(complaint, status, model)
         }
+        (_, 400..=499) if status != 424 => refused(complaint, status),
         _ => {
             PipeError::Upstream(format!("Amazon Bedrock in {region} failed: {}", quoted(complaint)))
         }
+    }
+}
+
+/// What the service, or what stands before it, will not take.
+fn refused(complaint: &Complaint, status: u16) -> PipeError {
+    let message = format!("Amazon Bedrock refuses the request: {}", quoted(complaint));
+    match status {
+        413 => PipeError::Refused { status, message, retry_after: None },
+        _ => PipeError::bad_request(message),
     }
 }
 
@@ -198,8 +211,21 @@ fn quoted(complaint: &Complaint) -> String {
     match (complaint.message.trim(), complaint.code.as_str()) {
         ("", "") => format!("it answered with status {}", complaint.status),
         ("", code) => format!("it answered with {code}"),
-        (message, _) => without_arns(message).chars().take(600).collect(),
+        (message, _) => without_values(&without_arns(message)).chars().take(600).collect(),
     }
+}
+
+/// What was wrong is quoted by AWS between these; it is the chat's own words, which have no place in a log.
+fn without_values(message: &str) -> String {
+    let (mut told, mut rest) = (String::new(), message);
+    while let Some((before, quoted)) = rest.split_once("Value '")
+        && let Some((_, after)) = quoted.split_once("' at '")
+    {
+        told.push_str(before);
+        told.push_str("A value at '");
+        rest = after;
+    }
+    told + rest
 }
 
 /// ARNs hold the number of the account and the names of its roles, which are not for everyone who chats.
@@ -240,7 +266,9 @@ mod tests {
             ("ServiceUnavailableException", 503, "Unavailable"),
             ("ConflictException", 400, "Conflict"),
             ("", 502, "Upstream"),
-            ("SomethingNewException", 418, "Upstream"),
+            ("SomethingNewException", 418, "BadRequest"),
+            ("", 400, "BadRequest"),
+            ("", 413, "Refused"),
         ] {
             assert_eq!(told(code, "words", status), kind, "{code} {status}");
         }
@@ -279,5 +307,11 @@ mod tests {
     fn no_arn_is_told() {
         let words = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized";
         assert_eq!(without_arns(words), "User: (an ARN) is not authorized");
+    }
+
+    #[test]
+    fn no_value_is_quoted() {
+        let words = "1 error: Value '[a, ' at b]' at 'x.y' failed; Value 'z' at 'w' too";
+        assert_eq!(without_values(words), "1 error: A value at 'x.y' failed; A value at 'w' too");
     }
 }

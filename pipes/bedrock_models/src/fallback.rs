@@ -3,6 +3,7 @@
 use crate::{
     catalogue::{Entry, Listing, fits},
     family::{Lesson, Lessons},
+    names::PIPE,
     valves::{BedrockValves, listed},
 };
 
@@ -29,7 +30,7 @@ pub fn candidates(
         candidates.extend(profile.cloned());
     }
     for chain in listed(&valves.fallbacks) {
-        let mut links = chain.split('>').map(str::trim);
+        let mut links = chain.split('>').map(bare);
         let is_for = links.next().is_some_and(|first| fits(first, &asked.id));
         candidates.extend(links.filter(|_| is_for).filter_map(|id| listing.entry(id)).cloned());
     }
@@ -53,34 +54,42 @@ pub fn stand_in<'a>(id: &str, listing: &'a Listing, valves: &BedrockValves) -> O
     let homes = valves.regions.iter().map(|region| geography(region));
     let profiles = homes.flat_map(profiles_of).filter(|_| valves.fallback_profiles);
     let mut profiles = profiles.filter_map(|prefix| listing.entry(&format!("{prefix}{id}")));
-    profiles.next().or_else(|| listing.entry(valves.default_model.as_deref()?))
+    profiles.next().or_else(|| listing.entry(bare(valves.default_model.as_deref()?)))
 }
 
-/// Where a region is, as far as data may travel unasked.
-fn geography(region: &str) -> &'static str {
+/// An id without the pipe's own name before it, with which clients see it.
+fn bare(id: &str) -> &str {
+    let id = id.trim();
+    id.strip_prefix(PIPE).and_then(|id| id.strip_prefix('.')).unwrap_or(id)
+}
+
+/// Where a region is, as far as data may travel unasked: a country or the European Union, where it is known; else the region itself.
+fn geography(region: &str) -> &str {
     match region {
         "ap-northeast-1" | "ap-northeast-3" => "jp",
         "ap-southeast-2" | "ap-southeast-4" => "au",
         "ap-south-1" | "ap-south-2" => "in",
+        "eu-west-2" | "eu-central-2" => region,
         _ if region.starts_with("us-gov-") => "us-gov",
         _ => {
             let area = region.split('-').next().unwrap_or_default();
-            let known = ["us", "eu", "ap", "ca", "sa", "me", "af", "il", "mx", "cn"];
-            known.into_iter().find(|known| *known == area).unwrap_or("elsewhere")
+            ["us", "eu", "ca", "sa", "cn"]
+                .into_iter()
+                .find(|known| *known == area)
+                .unwrap_or(region)
         }
     }
 }
 
-/// How the ids of the profiles begin that stay within a geography, the narrowest first.
+/// How the ids of the profile begin that stays within a geography. `apac.` spans countries, so it has to be asked for.
 fn profiles_of(geography: &str) -> &'static [&'static str] {
     match geography {
         "us" => &["us."],
         "us-gov" => &["us-gov."],
         "eu" => &["eu."],
-        "jp" => &["jp.", "apac."],
-        "au" => &["au.", "apac."],
-        "in" => &["in.", "apac."],
-        "ap" => &["apac."],
+        "jp" => &["jp."],
+        "au" => &["au."],
+        "in" => &["in."],
         "ca" => &["ca."],
         "sa" => &["sa."],
         _ => &[],
@@ -92,14 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_geography_is_never_wider_than_its_profiles() {
+    fn a_geography_is_never_wider_than_its_profile() {
         for (region, place, profiles) in [
             ("us-east-1", "us", &["us."][..]),
             ("us-gov-west-1", "us-gov", &["us-gov."]),
-            ("eu-central-2", "eu", &["eu."]),
-            ("ap-northeast-1", "jp", &["jp.", "apac."]),
-            ("ap-east-1", "ap", &["apac."]),
-            ("xx-moon-1", "elsewhere", &[]),
+            ("eu-central-1", "eu", &["eu."]),
+            ("eu-west-2", "eu-west-2", &[]),
+            ("ap-northeast-1", "jp", &["jp."]),
+            ("ap-east-1", "ap-east-1", &[]),
+            ("xx-moon-1", "xx-moon-1", &[]),
         ] {
             assert_eq!((geography(region), profiles_of(geography(region))), (place, profiles));
         }

@@ -130,7 +130,12 @@ impl BedrockModels {
 
     /// Takes out of the model's id what is no part of it, and gives the list in which it is looked up.
     async fn prepared(&self, call: &mut Call) -> Arc<Listing> {
-        if let Some(model) = call.model.strip_suffix(OPTIMIZED).map(String::from) {
+        let (id, region) = call.model.split_once('@').unwrap_or((&call.model, ""));
+        let bare = id.strip_suffix(OPTIMIZED).map(|id| match region {
+            "" => id.to_owned(),
+            region => format!("{id}@{region}"),
+        });
+        if let Some(model) = bare.or_else(|| Some(call.model.strip_suffix(OPTIMIZED)?.to_owned())) {
             call.model = model;
             call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
         }

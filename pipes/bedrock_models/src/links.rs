@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The way to pictures and files behind links; `None` if no host is allowed.
 pub struct Links(Option<Fetcher>);
 
+/// How many links a chat may hold.
+const MOST: usize = 20;
+
 /// How many links of one chat are fetched at once.
 const AT_ONCE: usize = 4;
 
@@ -37,6 +40,13 @@ impl Links {
         let places = places(body);
         if places.is_empty() {
             return Ok(());
+        }
+        if let Some((message, part, _)) = places.get(MOST) {
+            let field = format!("messages[{message}].content[{part}]");
+            return Err(PipeError::bad_field(
+                field,
+                format!("a chat may hold {MOST} links at most"),
+            ));
         }
         let fetched = stream::iter(places).map(|(message, part, link)| async move {
             let field = || format!("messages[{message}].content[{part}]");

@@ -33,19 +33,25 @@ impl Names {
 
 /// The ids of the calls in one conversation, none twice.
 #[derive(Debug, Default)]
-pub struct Ids(HashSet<String>);
+pub struct Ids {
+    taken: HashSet<String>,
+    /// How often each has come.
+    times: HashMap<String, usize>,
+}
 
 impl Ids {
     /// The id to send for a call. Some models number their calls anew in each turn, so ids come again.
     pub fn fit(&mut self, id: &str) -> String {
-        let fitted = fitted(id, |byte| matches!(byte, b'_' | b'-' | b'.' | b':'));
-        let mut unique = fitted.clone().into_owned();
-        let mut times = 1;
-        while !self.0.insert(unique.clone()) {
-            times += 1;
-            unique = suffixed(&fitted, &format!("{times}"));
+        let fitted = fitted(id, |byte| matches!(byte, b'_' | b'-' | b'.' | b':')).into_owned();
+        let times = self.times.entry(fitted.clone()).or_default();
+        loop {
+            *times += 1;
+            let ending = times.to_string();
+            let unique = if *times == 1 { fitted.clone() } else { suffixed(&fitted, &ending) };
+            if self.taken.insert(unique.clone()) {
+                return unique;
+            }
         }
-        unique
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod choices;
 
+use crate::converse::is_guardrail;
 pub use choices::{
     BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions, PromptCaching,
     ReasoningOutput,
@@ -64,8 +65,8 @@ pub struct BedrockValves {
     #[schemars(title = "Reasoning")]
     pub reasoning: ReasoningOutput,
 
-    /// Where instructions go that come in the middle of a chat, for models that take them only at its beginning: into the user's
-    /// turn there, or to the front.
+    /// Where instructions go that come in the middle of a chat, into the user's turn there, into a turn of their own where the
+    /// model takes such (Claude from Opus 4.8 on), or to the front.
     #[schemars(title = "Late instructions")]
     pub late_instructions: LateInstructions,
 
@@ -286,6 +287,9 @@ impl Valves for BedrockValves {
                 "fallbacks",
                 "must be chains of models, as in `model > next > next, model > next`",
             );
+        }
+        if self.guardrail_id.as_deref().is_some_and(|id| !is_guardrail(id)) {
+            fault("guardrail_id", "must be an id of small letters and digits, or an ARN");
         }
         if set(&self.guardrail_id) && !is_version(&self.guardrail_version) {
             fault("guardrail_version", "must be DRAFT or a number");

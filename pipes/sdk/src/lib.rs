@@ -61,6 +61,7 @@ mod filter;
 mod host;
 mod pipe;
 mod secret;
+mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -80,5 +81,6 @@ pub use filter::FilterBody;
 pub use host::{Doors, Host, ModelCard};
 pub use pipe::{Model, Pipe, Serves};
 pub use secret::Secret;
+pub use surrogates::without_lone_surrogates;
 pub use task::Task;
 pub use valves::{Fault, Valves};

@@ -21,7 +21,7 @@ fn any_json() -> Value {
 fn way(sent: &Value) -> &'static str {
     let format = &sent["outputConfig"]["textFormat"];
     let choice = &sent["toolConfig"]["toolChoice"]["tool"]["name"];
-    let told = sent.to_string().contains("It has to follow this JSON Schema");
+    let told = sent.to_string().contains("that follows this JSON Schema");
     match (format.is_object(), choice == "json_tool_call", told) {
         (true, false, false) => "native",
         (false, true, false) => "tool",

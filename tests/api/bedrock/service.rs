@@ -235,3 +235,33 @@ async fn a_tier_may_come_in_bedrocks_own_words() {
         assert_eq!(sent["serviceTier"], json!({"type": "flex"}));
     }
 }
+
+#[actix_web::test]
+async fn a_guardrail_that_cannot_be_is_refused_rather_than_left_out() {
+    let rig = rig().await;
+    for (config, field) in [
+        (
+            json!({"guardrailIdentifier": "abc", "guardrailVersion": 1}),
+            "guardrailConfig.guardrailVersion",
+        ),
+        (json!({"guardrailIdentifier": 7}), "guardrailConfig.guardrailIdentifier"),
+        (json!({"guardrailVersion": "1"}), "guardrailConfig.guardrailIdentifier"),
+    ] {
+        assert_eq!(rig.refused(NOVA, asking(json!({BODY: config}))).await, field, "{config}");
+    }
+    let own = json!({"guardrail_identifier": "abc", "guardrail_version": "2"});
+    let sent = rig.sent(NOVA, asking(json!({"guardrail_config": own}))).await;
+    assert_eq!(sent[BODY]["guardrailVersion"], "2");
+}
+
+#[actix_web::test]
+async fn nobody_can_say_in_the_notes_that_they_are_somebody_else() {
+    let rig = rig_with(&[("user_in_metadata", "true")]).await;
+    let user = json!({"id": "u1", "role": "user", "email": "m\u{fc}ller@b.c"});
+    let forged = json!({"user_id": "u2", "user_role": "admin", "team": "x"});
+    let sent = rig.sent(NOVA, asking(json!({"user": user, "metadata": forged}))).await;
+    assert_eq!(
+        sent["requestMetadata"],
+        json!({"user_id": "u1", "user_email": "m_ller@b.c", "user_role": "user", "team": "x"})
+    );
+}

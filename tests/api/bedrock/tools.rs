@@ -1,6 +1,7 @@
 //! Tools: what the model may call and must, and a history of calls that is put right.
 
 use super::*;
+use reqwest::Method;
 
 fn specs(sent: &Value) -> Vec<&Value> {
     let tools = sent["toolConfig"]["tools"].as_array().unwrap();
@@ -369,7 +370,13 @@ async fn forbidden_tools_are_left_out_unless_the_history_has_calls() {
     let sent = rig.sent(HAIKU_3, body.clone()).await;
     assert_eq!(specs(&sent).len(), 1);
     assert_eq!(sent["toolConfig"]["toolChoice"], Value::Null);
-    assert_eq!(sent["system"], json!([{"text": "Do not call any tool now: answer in words."}]));
+    let last = sent["messages"].as_array().unwrap().last().unwrap();
+    let said = last["content"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|block| *block == json!({"text": "Do not call any tool now: answer in words."}));
+    assert!(said, "{last}");
 }
 
 #[actix_web::test]
@@ -500,4 +507,37 @@ async fn nova_gets_no_pattern_that_looks_around() {
     let sent = rig.sent(NOVA, asking(json!({"tools": tools}))).await;
     let schema = &sent["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"];
     assert_eq!(schema["properties"], json!({"a": {"type": "string"}, "b": {"pattern": "(?:b)"}}));
+}
+
+#[actix_web::test]
+async fn json_that_bedrock_cannot_read_does_not_reach_it() {
+    let rig = rig().await;
+    let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    for arguments in [r#"{"a":1e999}"#.to_owned(), format!("{{\"a\":{deep}}}")] {
+        let mut body = history();
+        body["messages"][1]["tool_calls"][0]["function"]["arguments"] = arguments.into();
+        let sent = rig.sent(HAIKU_3, body).await;
+        assert_eq!(sent["messages"][1]["content"][0]["toolUse"]["input"], json!({}));
+    }
+    let mut body = history();
+    body["messages"][1]["tool_calls"][0]["function"]["arguments"] = r#"{"a":"x\ud800"}"#.into();
+    let sent = rig.sent(HAIKU_3, body).await;
+    assert_eq!(sent["messages"][1]["content"][0]["toolUse"]["input"], json!({"a": "x\u{fffd}"}));
+
+    let schema = |schema: &str| {
+        format!(
+            r#"{{"model":"bedrock_models.{NOVA}","messages":[{{"role":"user","content":"?"}}],"tools":[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}]}}"#
+        )
+    };
+    for (parameters, status) in [
+        (format!(r#"{{"type":"object","x":{deep}}}"#), 400),
+        (r#"{"type":"object","x":1e999}"#.into(), 400),
+        (r#"{"type":"object","x":"\ud800"}"#.into(), 200),
+    ] {
+        let request = rig.host.request(Method::POST, "/chat/completions");
+        let request = request.header("content-type", "application/json").body(schema(&parameters));
+        let answered = Answered::of(request.send().await.unwrap()).await;
+        assert_eq!(answered.status, status, "{}", answered.text);
+    }
+    assert_eq!(refusals(&rig.bedrock), [""; 0]);
 }

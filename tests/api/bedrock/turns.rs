@@ -58,12 +58,13 @@ fn interrupted() -> Value {
 
 #[actix_web::test]
 async fn instructions_amid_the_chat_stay_in_their_place() {
-    let rig = rig().await;
+    let framed = json!([{"role": "user", "content": [{"text": "Hi"}, {"text": "<system>\nBe kind.\n</system>"}]}]);
+    let usual = rig().await;
+    let sent = usual.sent(OPUS_4_8, interrupted()).await;
+    assert_eq!(turns(&sent)[0], framed[0]);
+    let rig = rig_with(&[("late_instructions", "own_turn")]).await;
     for (model, instructed) in [
-        (
-            HAIKU_3,
-            json!([{"role": "user", "content": [{"text": "Hi"}, {"text": "<system>\nBe kind.\n</system>"}]}]),
-        ),
+        (HAIKU_3, framed),
         (
             OPUS_4_8,
             json!([{"role": "user", "content": [{"text": "Hi"}]}, {"role": "system", "content": [{"text": "Be kind."}]}]),

@@ -140,10 +140,20 @@ impl Entry {
 
 /// Whether a text is like this pattern, in which `*` stands for anything.
 pub fn fits(pattern: &str, text: &str) -> bool {
-    let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
-    let Some(rest) = text.strip_prefix(head) else { return false };
-    let mut starts = rest.char_indices().map(|(start, _)| start).chain([rest.len()]);
-    starts.any(|start| rest.get(start..).is_some_and(|rest| fits(tail, rest)))
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let (middles, tail) =
+        rest.rsplit_once('*').map_or(("", rest), |(middles, tail)| (middles, tail));
+    let Some(text) = text.strip_prefix(head).and_then(|text| text.strip_suffix(tail)) else {
+        return false;
+    };
+    // Each piece is looked for behind the one before: taking the first place leaves the most to the others.
+    let find = |text: &'_ str, piece: &str| text.find(piece).map(|at| at + piece.len());
+    let mut text = text;
+    for piece in middles.split('*') {
+        let Some(end) = find(text, piece) else { return false };
+        text = text.get(end..).unwrap_or_default();
+    }
+    true
 }
 
 #[cfg(test)]
@@ -160,6 +170,11 @@ mod tests {
             ("us.*", "eu.us.x", false),
             ("*claude*-v1:0", "us.claude-3-v1:0", true),
             ("*claude*-v1:0", "us.claude-3-v1:0x", false),
+            ("a*a", "a", false),
+            ("*b*a*", "abba", true),
+            ("*a*b*a*", "abb", false),
+            (&"*".repeat(10_000), "anything", true),
+            (&("*".repeat(10_000) + "z"), "anything", false),
         ] {
             assert_eq!(fits(pattern, text), fit, "{pattern} {text}");
         }

@@ -31,6 +31,8 @@ pub const ANSWER: &str = "json_tool_call";
 
 const ANY_JSON: &str = "Answer with one valid JSON object and nothing else: no words before or after it, no code fence.";
 
+const THIS_JSON: &str = "Answer with valid JSON that follows this JSON Schema, and nothing else: no words before or after it, no code fence.";
+
 impl<'a> Format<'a> {
     /// The shape that this chat wants of a model of this family. `thinking` models cannot be made to call a tool.
     pub fn of(body: &'a Body, family: &Family, thinking: bool) -> Result<Self> {
@@ -93,7 +95,7 @@ impl<'a> Format<'a> {
             });
         }
         let schema = Value::Object(schema.clone());
-        Self::Told(format!("{ANY_JSON} It has to follow this JSON Schema:\n{schema}").into())
+        Self::Told(format!("{THIS_JSON}\n{schema}").into())
     }
 }
 

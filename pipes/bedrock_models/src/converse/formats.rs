@@ -123,7 +123,8 @@ pub fn of_document(head: &[u8], label: &str, name: Option<&str>) -> Option<&'sta
             // Source code, JSON and the like are text under many names.
             let texts =
                 !head.contains(&0) && (label.starts_with("text/") || label.contains("json"));
-            let unnamed = label.is_empty() && name.is_some() && !head.contains(&0);
+            let bare = label.is_empty() || label.starts_with("application/octet-stream");
+            let unnamed = bare && name.is_some() && !head.contains(&0);
             (texts || unnamed).then_some("txt")
         }),
     }

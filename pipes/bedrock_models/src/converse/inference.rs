@@ -8,10 +8,8 @@ use serde_json::{Map, Value, json};
 /// The settings of this chat; `None` if it has none.
 pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inference<'a>>> {
     let max_tokens = most_tokens(body, family, mind)?;
-    if mind.free {
-        return Ok(None);
-    }
-    let (temperature, top_p) = samplers(body, family, mind);
+    let max_tokens = max_tokens.filter(|_| !mind.free);
+    let (temperature, top_p) = if mind.free { (None, None) } else { samplers(body, family, mind) };
     // Claude alone refuses what is only blank.
     let said = |text: &&str| !text.is_empty() && (family.blank_stops || !text.trim().is_empty());
     let stop = body.stop.iter().map(String::as_str).filter(said);
@@ -32,7 +30,7 @@ pub fn top_k(
     fields: &mut Map<String, Value>,
 ) -> Result<()> {
     let Some(top_k) = extras.whole("top_k")? else { return Ok(()) };
-    let sampled = family.samplers != Samplers::None && !mind.on;
+    let sampled = family.samplers != Samplers::None && !(mind.on && family.signed) && !mind.free;
     match family.top_k {
         TopK::Field(name) if sampled => _ = fields.insert(name.into(), top_k.into()),
         TopK::Nova if sampled => {

@@ -160,7 +160,7 @@ impl Gallery {
         Ok(Block::Audio(media))
     }
 
-    /// Counts the bytes of one more medium.
+    /// Counts the bytes of one more picture or file.
     fn hang(&mut self, base64: &str, target: &Target) -> Result<(), Fault> {
         self.bytes += base64::size(base64);
         let most = target.family.most_media;
@@ -304,14 +304,19 @@ fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Pl
         if !given.to_ascii_lowercase().ends_with(";base64") {
             return Err("the data URL must be in base64".into());
         }
+        if base64.trim().is_empty() {
+            return Err("there is nothing in it".into());
+        }
         return Ok(Place::Here(given, tidied(base64)?));
     }
-    match scheme {
+    match scheme.to_ascii_lowercase().as_str() {
         "s3" if target.takes_s3(url) => Ok(Place::S3(url)),
         "s3" => Err("this S3 bucket is not among those that an admin has allowed".into()),
         "http" | "https" => {
             Err("links are not fetched here: send a data URL, as in data:image/png;base64,…".into())
         }
+        _ if url.contains("://") => Err("links of this kind are not taken: send a data URL".into()),
+        "" if url.is_empty() => Err("there is nothing in it".into()),
         _ if url.starts_with("file-") => {
             Err("files are not kept here: send the file itself, as a data URL".into())
         }

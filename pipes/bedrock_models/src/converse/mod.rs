@@ -18,14 +18,16 @@ mod parts;
 mod properties;
 mod schema;
 mod service;
+mod sound;
 mod target;
 mod thinking;
 mod tools;
 mod turns;
 
 pub use extras::Extras;
-pub use own_fields::THOUGHT;
+pub use own_fields::{THOUGHT, is_given};
 pub use parts::SIGNED;
+pub use service::is_guardrail;
 pub use target::{Inputs, Target};
 
 use crate::{
@@ -148,7 +150,7 @@ fn written<'a>(asked: &Asked<'a>) -> Result<Written<'a>> {
     let mut tool_config = tooling.config(&turns.called, family.tool_choice);
     let forbidden = tooling.choice == Choice::Forbidden;
     if forbidden && tool_config.is_some() {
-        turns.system.push(Block::Text(NO_CALLS));
+        turns.add(Block::Text(NO_CALLS));
     }
     turns.system.extend(told.map(Block::Text));
     let (mut system, mut messages) = turns.settled(&family);

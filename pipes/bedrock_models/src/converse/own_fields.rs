@@ -1,7 +1,8 @@
 //! What the model's own API has and Converse has not: it goes beside the rest as it is (bedrock.md §1B).
 
 use super::{Asked, extras::Extras, inference, thinking::Mind};
-use pipe_sdk::Result;
+use crate::{family::Lesson, valves::BedrockValves};
+use pipe_sdk::{Call, Result};
 use serde_json::{Map, Value, json};
 
 /// Where Claude tells how many tokens it has thought with.
@@ -21,7 +22,7 @@ pub fn of(asked: &Asked<'_>, mind: Mind, one_call: Option<bool>) -> Result<Map<S
     fields.extend(mind.fields);
     let betas = betas(asked, extras);
     if asked.target.is_claude() && !betas.is_empty() {
-        fields.insert("anthropic_beta".into(), betas.into());
+        fields.insert(BETAS.into(), betas.into());
     }
     match one_call {
         None => {}
@@ -34,19 +35,40 @@ pub fn of(asked: &Asked<'_>, mind: Mind, one_call: Option<bool>) -> Result<Map<S
             fields.insert("tool_choice".into(), choice);
         }
     }
-    for name in ["additionalModelRequestFields", "additional_model_request_fields"] {
+    for name in GIVEN {
         for (key, value) in extras.object(name)?.into_iter().flatten() {
-            fields.insert(key.clone(), value.clone());
+            let value =
+                if key == BETAS { allowed(value, asked.valves).into() } else { value.clone() };
+            fields.insert(key.clone(), value);
         }
     }
     fields.retain(|name, _| !asked.target.refused.contains(name));
     Ok(fields)
 }
 
+/// Where a client puts fields of the model's own.
+const GIVEN: [&str; 2] = ["additionalModelRequestFields", "additional_model_request_fields"];
+
+/// Where Claude reads which betas it is to have.
+const BETAS: &str = "anthropic_beta";
+
+/// Whether a lesson is about a field that the client itself has given.
+pub fn is_given(call: &Call, lesson: &Lesson) -> bool {
+    let Lesson::Field(field) = lesson else { return false };
+    let extras = Extras::of(&call.body);
+    GIVEN.iter().filter_map(|name| extras.get(name)).any(|given| given.get(field).is_some())
+}
+
+/// Of these betas, those that the valve allows.
+fn allowed(betas: &Value, valves: &BedrockValves) -> Vec<Value> {
+    let known = |beta: &&Value| valves.anthropic_betas.iter().any(|known| *beta == known);
+    betas.as_array().into_iter().flatten().filter(known).cloned().collect()
+}
+
 /// The betas that the request names and the valve allows.
 fn betas(asked: &Asked<'_>, extras: Extras<'_>) -> Vec<Value> {
     let allowed = |beta: &&str| asked.valves.anthropic_betas.iter().any(|known| known == beta);
-    let given = match extras.get("anthropic_beta") {
+    let given = match extras.get(BETAS) {
         Some(Value::Array(betas)) => betas.iter().filter_map(Value::as_str).collect(),
         Some(Value::String(betas)) => betas.split(',').collect(),
         _ => Vec::new(),

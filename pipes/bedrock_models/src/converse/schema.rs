@@ -1,6 +1,6 @@
 //! The schema of a tool's arguments: as it came, as far as Bedrock takes it so.
 
-use super::body::Json;
+use super::{body::Json, sound::is_sound};
 use crate::family::Family;
 use serde::{
     Deserialize, Deserializer,
@@ -42,6 +42,11 @@ pub fn of<'a>(given: Option<&'a RawValue>, family: &Family) -> Result<Json<'a>, 
     let Some(schema) = given.filter(|given| given.get() != "null") else {
         return Ok(Json::EmptySchema);
     };
+    if !is_sound(schema.get()) {
+        return Err(
+            "the parameters of a tool must be JSON without half characters or endless numbers, nested 100 deep at most",
+        );
+    }
     let Members(mut members) = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
     if members.is_empty() {
         return Ok(Json::EmptySchema);

@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 pub struct Mind {
     /// The model's own fields.
     pub fields: Map<String, Value>,
-    /// Whether Claude thinks: it takes no samplers then, no demand for a tool, and no begun answer.
+    /// Whether Claude or Nova thinks. Then no answer may be begun for it; Claude takes no samplers and no demand for a tool either.
     pub on: bool,
     /// Whether the model thinks in a way that leaves no room for samplers.
     pub unsampled: bool,
-    /// Whether nothing may be said about how the model is to write.
+    /// Whether neither samplers nor a limit of tokens may be named: Nova at its highest effort.
     pub free: bool,
     /// The tokens that thinking takes away from the answer.
     pub budget: Option<u64>,
@@ -253,12 +253,16 @@ fn explicit(thinking: &Value, extras: Extras<'_>) -> Result<Option<Wish>> {
         Some("adaptive") => Ok(effort().map(named).transpose()?.flatten().or(Some(Wish::Freely))),
         Some("enabled") => match &thinking["budget_tokens"] {
             Value::Null => Ok(Some(Wish::Freely)),
-            tokens => tokens.as_u64().map(|tokens| Some(Wish::Budget(tokens))).ok_or_else(|| {
-                PipeError::bad_field(
-                    "thinking.budget_tokens",
-                    "thinking.budget_tokens must be a whole number",
-                )
-            }),
+            tokens => tokens
+                .as_u64()
+                .or_else(|| tokens.as_str()?.trim().parse().ok())
+                .map(|tokens| Some(Wish::Budget(tokens)))
+                .ok_or_else(|| {
+                    PipeError::bad_field(
+                        "thinking.budget_tokens",
+                        "thinking.budget_tokens must be a whole number",
+                    )
+                }),
         },
         _ if thinking.is_string() => named(thinking),
         _ => Err(PipeError::bad_field(

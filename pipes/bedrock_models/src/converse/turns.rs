@@ -9,13 +9,14 @@ use super::{
     media::Gallery,
     order::{accompany, framed, joined, says, settle_end, user},
     parts::{Said, said},
+    sound::is_sound,
 };
 use crate::{
     family::{Family, Tools},
     names::{Ids, Names},
     valves::LateInstructions,
 };
-use pipe_sdk::{Body, Message, Result, Role};
+use pipe_sdk::{Body, Message, Result, Role, without_lone_surrogates};
 use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 
@@ -109,6 +110,14 @@ impl<'a> Turns<'a> {
         first.is_some_and(|turn| !matches!(turn.content.first(), Some(Block::ReasoningContent(_))))
     }
 
+    /// Adds a word at the end of the user's last turn, where it leaves all that was before as it was.
+    pub fn add(&mut self, word: Block<'a>) {
+        match self.done.last_mut().filter(|turn| turn.role == Speaker::User) {
+            Some(turn) => turn.content.push(word),
+            None => self.done.push(Turn { role: Speaker::User, content: vec![word] }),
+        }
+    }
+
     /// The system prompt and the turns, with a first and a last turn that the family takes.
     pub fn settled(self, family: &Family) -> (Vec<Block<'a>>, Vec<Turn<'a>>) {
         let Self { mut system, done: mut turns, .. } = self;
@@ -135,9 +144,11 @@ impl<'a> Turns<'a> {
             return;
         }
         // What the service says of turns of this kind is little: they are made only where every reading of it allows them.
+        let own_turn = self.target.late_instructions == LateInstructions::OwnTurn
+            && self.target.family.system_turns;
         let between = matches!(&self.open, Some(open) if open.speaker == Speaker::User)
             && next == Some(Role::Assistant);
-        if self.target.family.system_turns && between {
+        if own_turn && between {
             self.close();
             let content: Vec<_> = blocks.into_iter().filter(says).collect();
             if !content.is_empty() {
@@ -284,13 +295,24 @@ fn is_shown(block: &Block<'_>) -> bool {
     matches!(block, Block::Image(_) | Block::Document(_) | Block::Video(_))
 }
 
-/// The arguments of a call: a model's own words, so they may be no object, or several.
+/// The arguments of a call: a model's own words, so they may be no object, or several, or cut in the middle of a character.
 fn input(arguments: &str) -> Json<'_> {
     let first = serde_json::Deserializer::from_str(arguments).into_iter::<&RawValue>().next();
-    match first {
-        Some(Ok(json)) if json.get().starts_with('{') => Json::AsItCame(json),
-        _ => Json::Empty,
+    if let Some(Ok(json)) =
+        first.filter(|json| json.as_ref().is_ok_and(|j| j.get().starts_with('{')))
+    {
+        if is_sound(json.get()) {
+            return Json::AsItCame(json);
+        }
+        let mended = without_lone_surrogates(json.get().as_bytes());
+        if let Some(json) = mended.and_then(|json| serde_json::from_slice(&json).ok()) {
+            return Json::Made(json);
+        }
     }
+    if !arguments.trim().is_empty() {
+        tracing::warn!("The arguments of a call in a chat are no JSON object: they are left out.");
+    }
+    Json::Empty
 }
 
 /// A call in words, for a family that goes on with another's conversation and cannot call tools.

@@ -1,4 +1,4 @@
-//! What a model teaches by what it refuses: the request is sent once more without it, and never with it again.
+//! What a model teaches by what it refuses: the request is sent again without it, and never with it from then on.
 
 use super::{Cache, Family, Samplers, Schema, Thinking, Tools, TopK};
 use std::{
@@ -129,7 +129,7 @@ impl Lesson {
 fn stranger(refusal: &str) -> Option<Lesson> {
     let (_, rest) = refusal.split_once("extraneous key [")?;
     let (name, _) = rest.split_once(']')?;
-    Some(Lesson::Field(name.to_owned()))
+    (name.len() <= 64).then(|| Lesson::Field(name.to_owned()))
 }
 
 impl Family {
@@ -140,6 +140,9 @@ impl Family {
         self
     }
 }
+
+/// More than this is not what a model refuses, but what somebody tries.
+const MOST: usize = 32;
 
 /// What has been learned of each model since the start.
 #[derive(Debug, Default)]
@@ -158,7 +161,7 @@ impl Lessons {
         }
         let mut lessons = self.lock();
         let known = lessons.entry(model.to_owned()).or_default();
-        if !known.contains(lesson) {
+        if !known.contains(lesson) && known.len() < MOST {
             tracing::info!(aws.model = model, "`{model}` has taught: no {lesson:?}.");
             known.push(lesson.clone());
         }

@@ -16,7 +16,7 @@ pub struct Family {
     pub samplers: Samplers,
     /// Where `top_k` goes.
     pub top_k: TopK,
-    /// Whether texts that end the answer.
+    /// Whether it takes texts that end the answer.
     pub stop: bool,
     /// Whether those may be blank.
     pub blank_stops: bool,
@@ -24,7 +24,7 @@ pub struct Family {
     pub least_tokens: u32,
     /// Whether answers come step by step.
     pub streams: bool,
-    /// Whether tools, and how.
+    /// Whether it takes tools, and how.
     pub tools: Tools,
     /// Whether a certain tool, or any, may be demanded.
     pub tool_choice: bool,
@@ -34,9 +34,9 @@ pub struct Family {
     pub one_call: bool,
     /// Whether pictures may stand in the result of a tool.
     pub seeing_results: bool,
-    /// Whether a system prompt. Without, it goes before the first question.
+    /// Whether it takes a system prompt. Without, it goes before the first question.
     pub system: bool,
-    /// Whether instructions amid the conversation.
+    /// Whether it takes instructions amid the conversation.
     pub system_turns: bool,
     /// Whether the conversation may end with words of the assistant, to be continued.
     pub prefill: bool,
@@ -44,11 +44,11 @@ pub struct Family {
     pub thinking: Thinking,
     /// Whether its own signed reasoning comes back to it.
     pub signed: bool,
-    /// Whether an answer in a JSON schema, and in which.
+    /// Whether it is bound to a JSON schema, and to which.
     pub schema: Schema,
     /// What of a request it keeps for the next one.
     pub cache: Cache,
-    /// Whether files, as far as it is known.
+    /// Whether it is known to take files.
     pub documents: bool,
     /// Whether the schema of a tool may be a choice between several.
     pub either_schema: bool,
@@ -104,7 +104,7 @@ pub enum Thinking {
     Budget,
     /// Claude, as it sees fit.
     Adaptive {
-        /// Whether it can be told not to.
+        /// Whether it always thinks: it cannot be told not to.
         always: bool,
         /// Whether it knows the effort `xhigh`.
         xhigh: bool,

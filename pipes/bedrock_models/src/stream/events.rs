@@ -124,7 +124,12 @@ impl Events {
             "contentBlockStop" => self.end(payload::<BlockStop>(frame)?.content_block_index),
             "messageStart" => self.begin(),
             "messageStop" => self.finish(payload(frame)?)?,
-            "metadata" => self.beside(payload(frame)?),
+            // The answer is whole already: what stands beside it cannot undo it.
+            "metadata" => match payload(frame) {
+                Ok(metadata) => self.beside(metadata),
+                Err(unread) if !self.stopped => return Err(unread),
+                Err(_) => {}
+            },
             _ => {}
         }
         Ok(())
@@ -160,10 +165,11 @@ impl Events {
     /// Where what was just said comes from.
     pub fn cite(&mut self, cited: Cited) {
         let url = cited.location.as_ref().and_then(|l| l["web"]["url"].as_str()).map(String::from);
-        let texts: String = cited.source_content.into_iter().map(|source| source.text).collect();
+        let texts: String =
+            cited.source_content.into_iter().flatten().map(|source| source.text).collect();
         self.shown.chunk(Chunk::Citation(Citation {
-            url: url.unwrap_or(cited.source),
-            title: cited.title,
+            url: url.or(cited.source).unwrap_or_default(),
+            title: cited.title.unwrap_or_default(),
             cited_text: filled(texts),
             location: cited.location,
         }));
@@ -172,6 +178,10 @@ impl Events {
     /// A tool is called.
     pub fn call(&mut self, number: u64, id: String, name: String) {
         if matches!(self.reading.shape, Shape::Tool(answer) if answer == name) {
+            if self.answered || self.calls > 0 {
+                // One answer is enough, and none is wanted where the client's own tools are called.
+                return;
+            }
             self.answered = true;
             self.held.clear();
             self.blocks.push(Block { number, what: What::Answer { bare: true } });

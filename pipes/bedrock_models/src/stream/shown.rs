@@ -133,19 +133,24 @@ impl Fence {
                 self.place = Place::Free;
                 return mem::take(&mut self.held);
             }
-            let Some((_language, rest)) = begun.split_once('\n') else { return String::new() };
-            (self.place, self.held) = (Place::Within, rest.to_owned());
+            self.place = Place::Within;
         }
-        let sure = self.held.trim_end_matches(|c: char| c == '`' || c.is_whitespace()).len();
-        let rest = self.held.split_off(sure);
-        mem::replace(&mut self.held, rest)
+        // Whether all of the answer stands in the fence is known when it ends.
+        String::new()
     }
 
-    /// What is left when no more comes: all of it, but for the fence's end.
+    /// What is left when no more comes: what stands in the fence, if that is all, or else what was said.
     fn end(&mut self) -> String {
         let held = mem::take(&mut self.held);
-        match self.place {
-            Place::Within if held.trim() == "```" => String::new(),
+        if self.place != Place::Within {
+            return held;
+        }
+        self.place = Place::Free;
+        let whole = held.trim();
+        let within = whole.split_once('\n').map_or("", |(_language, within)| within).trim_end();
+        match within.strip_suffix("```") {
+            Some(json) if !json.contains("\n```") => json.trim_end().to_owned(),
+            None if !within.contains("\n```") => within.to_owned(),
             _ => held,
         }
     }
@@ -171,6 +176,7 @@ mod tests {
             ("{\"a\": 1}", "{\"a\": 1}"),
             (" \n```\n{}\n```", "{}"),
             ("``", "``"),
+            ("```json\n{}\n```\nThere.", "```json\n{}\n```\nThere."),
             ("```json\n{}", "{}"),
         ] {
             for size in 1..=said.len() {

@@ -43,9 +43,9 @@ pub struct Reasoning {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Cited {
-    pub title: String,
-    pub source: String,
-    pub source_content: Vec<SourceText>,
+    pub title: Option<String>,
+    pub source: Option<String>,
+    pub source_content: Option<Vec<SourceText>>,
     pub location: Option<Value>,
 }
 

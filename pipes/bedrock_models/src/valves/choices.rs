@@ -49,6 +49,8 @@ pub enum LateInstructions {
     /// Into the user's turn, in a frame.
     #[default]
     User,
+    /// Into a turn of their own, for models that take such; else into the user's.
+    OwnTurn,
     /// To the front, with the others.
     Hoist,
 }

@@ -32,7 +32,10 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
         None => Ok(None),
         Some(Number::Float(number)) => Ok(Some(number)),
         Some(Number::Text(text)) if text.trim().is_empty() => Ok(None),
-        Some(Number::Text(text)) => text.trim().parse().map(Some).map_err(|_| expected()),
+        Some(Number::Text(text)) => match text.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Some(number)),
+            _ => Err(expected()),
+        },
     }
 }
 
