@@ -13,8 +13,10 @@ mod json;
 mod manage;
 mod models;
 mod record;
+mod rerank;
 mod surrogates;
 mod valves;
+mod whole;
 mod writer;
 
 pub use answer::Head;
@@ -87,6 +89,7 @@ pub const ROUTES: &[Route] = &[
     locked(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
     locked(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
     locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    locked(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
     locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
     locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
     locked(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),

@@ -1,7 +1,8 @@
-//! Every chat model of Amazon Bedrock, in one manifold.
+//! Every chat model of Amazon Bedrock, in one manifold, and those for embeddings and reranking beside them.
 //!
 //! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
-//! (`converse`), and its answer an event stream that is read by us (`stream`). What lies between is the crate `bedrock-runtime`'s. The AWS
+//! (`converse`), and its answer an event stream that is read by us (`stream`). Models that do not chat are asked in their own words
+//! (`invoke`). What lies between is the crate `bedrock-runtime`'s. The AWS
 //! SDK lists, and knows where credentials come from.
 //!
 //! [`converse`] and [`stream`] are the two halves that every token goes through; they are public for the benchmark that watches them.
@@ -10,16 +11,20 @@
 //! so the host starts at once, with or without credentials.
 
 mod account;
+mod attempts;
 mod catalogue;
 mod chain;
 mod chat;
 mod clients;
 pub mod converse;
+mod embed;
 mod error;
 mod fallback;
 pub mod family;
+mod invoke;
 mod links;
 mod names;
+mod rerank;
 pub mod stream;
 mod valves;
 
@@ -29,12 +34,15 @@ pub use valves::{
 };
 
 use account::Account;
+use attempts::Means;
 use catalogue::{Catalogue, Entry, Listing, Search};
-use chat::Means;
 use clients::Clients;
 use family::Lessons;
 use links::Links;
-use pipe_sdk::{Call, ChunkStream, Pipe, PipeError, Result, Serves};
+use pipe_sdk::{
+    Call, ChunkStream, EmbedCall, Embeddings, ModelKind, Pipe, PipeError, RerankCall, Reranked,
+    Result, Serves,
+};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -42,7 +50,7 @@ use tokio::time::timeout;
 /// What the id of a model ends with when its quicker kind is meant.
 const OPTIMIZED: &str = ":latency-optimized";
 
-/// The manifold of Bedrock's chat models.
+/// The manifold of Bedrock's models.
 pub struct BedrockModels {
     valves: BedrockValves,
     clients: Arc<Clients>,
@@ -94,21 +102,18 @@ impl Pipe for BedrockModels {
             call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
         }
         self.links.resolve(&mut call.body).await?;
-        let mut listing = self.catalogue.listing();
-        if !self.is_certain(&call.model, &listing) {
-            // At the start the list may still be on its way. When the wait is over, what is known has to do.
-            _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
-            listing = self.catalogue.listing();
-        }
-        let entries = match pinned(&call.model, &listing) {
-            Some(entry) => vec![entry.clone()],
-            None => {
-                let asked = self.asked(&call, &listing)?;
-                fallback::candidates(asked, &listing, &self.lessons, &self.valves)
-            }
-        };
-        let Self { clients, lessons, valves, .. } = &*self;
-        chat::chat(&call, &entries, Means { clients, lessons, valves }).await
+        let entries = self.entries(&call.model, ModelKind::Chat).await?;
+        chat::chat(&call, &entries, self.means()).await
+    }
+
+    async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
+        let entries = self.entries(&call.model, ModelKind::Embed).await?;
+        embed::embed(&call, &entries, self.means()).await
+    }
+
+    async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
+        let entries = self.entries(&call.model, ModelKind::Rerank).await?;
+        rerank::rerank(&call, &entries, self.means()).await
     }
 }
 
@@ -123,6 +128,30 @@ impl BedrockModels {
         Ok(Self { valves, clients, catalogue, lessons, links })
     }
 
+    fn means(&self) -> Means<'_> {
+        let Self { clients, lessons, valves, .. } = self;
+        Means { clients, lessons, valves }
+    }
+
+    /// The model of this id, which must be of this kind, and after it those that may answer in its place.
+    async fn entries(&self, model: &str, kind: ModelKind) -> Result<Vec<Entry>> {
+        let mut listing = self.catalogue.listing();
+        if !self.is_certain(model, &listing) {
+            // At the start the list may still be on its way. When the wait is over, what is known has to do.
+            _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
+            listing = self.catalogue.listing();
+        }
+        let pinned = pinned(model, &listing);
+        let asked = pinned.map_or_else(|| self.asked(model, kind, &listing), Ok)?;
+        if asked.kind != kind {
+            return Err(misplaced(model, asked.kind, kind));
+        }
+        if pinned.is_some() {
+            return Ok(vec![asked.clone()]);
+        }
+        Ok(fallback::candidates(asked, &listing, &self.lessons, &self.valves))
+    }
+
     /// Whether the list knows for certain who is meant.
     fn is_certain(&self, model: &str, listing: &Listing) -> bool {
         match listing.find(model) {
@@ -132,18 +161,29 @@ impl BedrockModels {
         }
     }
 
-    /// The model that this chat is for.
-    fn asked<'a>(&self, call: &Call, listing: &'a Listing) -> Result<&'a Entry> {
-        match listing.find(&call.model) {
+    /// The model that is meant.
+    fn asked<'a>(&self, model: &str, kind: ModelKind, listing: &'a Listing) -> Result<&'a Entry> {
+        match listing.find(model) {
             Search::Found(entry) => Ok(entry),
             Search::Missing(error) => Err(error),
             Search::Unknown => {
-                let unknown = || PipeError::ModelNotFound(call.model.clone());
-                fallback::stand_in(&call.model, listing, &self.valves)
+                let unknown = || PipeError::ModelNotFound(model.into());
+                fallback::stand_in(model, kind, listing, &self.valves)
                     .ok_or_else(|| listing.emptiness().unwrap_or_else(unknown))
             }
         }
     }
+}
+
+/// The error of asking a model for something that it does not do.
+fn misplaced(model: &str, is: ModelKind, wanted: ModelKind) -> PipeError {
+    let does = |kind| match kind {
+        ModelKind::Chat => "answers chats",
+        ModelKind::Embed => "turns texts into vectors",
+        ModelKind::Rerank => "puts documents in order",
+    };
+    let (does, wanted) = (does(is), does(wanted));
+    PipeError::bad_field("model", format!("`{model}` {does}: name a model that {wanted}"))
 }
 
 /// The model that an id means which names its region, as in `amazon.nova-lite-v1:0@us-west-2`. Nobody answers in its place.

@@ -60,6 +60,7 @@ mod error;
 mod filter;
 mod host;
 mod pipe;
+mod rerank;
 mod secret;
 mod task;
 #[cfg(feature = "testing")]
@@ -78,7 +79,8 @@ pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
 pub use filter::FilterBody;
 pub use host::{Doors, Host, ModelCard};
-pub use pipe::{Model, Pipe, Serves};
+pub use pipe::{Model, ModelKind, Pipe, Serves};
+pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use task::Task;
 pub use valves::{Fault, Valves};

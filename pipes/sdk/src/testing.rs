@@ -14,7 +14,7 @@
 
 use crate::{
     Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ModelCard, PipeError,
-    Result, User,
+    RerankCall, Reranked, Result, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -26,6 +26,8 @@ use std::{
 #[derive(Clone, Default)]
 pub struct ScriptedHost {
     answers: HashMap<String, Vec<Chunk>>,
+    embeddings: HashMap<String, Embeddings>,
+    rankings: HashMap<String, Reranked>,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -39,6 +41,20 @@ impl ScriptedHost {
     #[must_use]
     pub fn answers(mut self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
         self.answers.insert(model.into(), chunks.into_iter().collect());
+        self
+    }
+
+    /// The same with a model that makes these vectors of whatever texts.
+    #[must_use]
+    pub fn embeds(mut self, model: &str, embeddings: Embeddings) -> Self {
+        self.embeddings.insert(model.into(), embeddings);
+        self
+    }
+
+    /// The same with a model that puts whatever documents in this order.
+    #[must_use]
+    pub fn ranks(mut self, model: &str, reranked: Reranked) -> Self {
+        self.rankings.insert(model.into(), reranked);
         self
     }
 
@@ -64,7 +80,13 @@ impl Doors for ScriptedHost {
     }
 
     fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
-        Box::pin(ready(Err(PipeError::ModelNotFound(call.model))))
+        let known = self.embeddings.get(&call.model).cloned();
+        Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
+    }
+
+    fn rerank(&self, call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
+        let known = self.rankings.get(&call.model).cloned();
+        Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
     fn models(&self) -> Vec<ModelCard> {
