@@ -5,9 +5,11 @@ use crate::{
     support::Answered,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bedrock_emulator::{Fault, Operation, Recorded, Script};
+use bedrock_emulator::{Ending, Fault, Operation, Recorded, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
 
 const TITAN: &str = "amazon.titan-embed-text-v2:0";
 const TITAN_1: &str = "amazon.titan-embed-text-v1";
@@ -132,6 +134,34 @@ async fn two_hundred_texts_keep_their_order() {
         assert!(one == other, "{model} has mixed up its texts");
         assert!(one[0] != one[1] && one.len() == 200, "{model}");
     }
+}
+
+#[actix_web::test]
+async fn eight_requests_are_under_way_at_once_and_end_with_the_client() {
+    let rig = rig(json!({})).await;
+    rig.bedrock.script(TITAN, Script::hang().always());
+    let before = rig.bedrock.requests().len();
+    let body = json!({"model": listed(TITAN), "input": texts(20)});
+    let request = rig.host.request(Method::POST, "/embeddings").json(&body);
+    let client = actix_web::rt::spawn(request.send());
+    rig.bedrock.wait_for_requests(before + 8).await;
+    let ninth = rig.bedrock.wait_for_requests(before + 9);
+    timeout(Duration::from_millis(300), ninth).await.expect_err("a ninth request is under way");
+    client.abort();
+    for request in before..before + 8 {
+        let closed = timeout(Duration::from_secs(1), rig.bedrock.closed(request)).await;
+        assert_eq!(closed.expect("Bedrock is still asked"), Ending::BrokenOff);
+    }
+}
+
+#[actix_web::test]
+async fn expired_credentials_are_told_and_do_not_stick() {
+    let rig = lonely(json!({})).await;
+    rig.bedrock.expire_credentials(true);
+    let refused = embed(&rig, TITAN, json!({"input": "a"})).await;
+    assert_eq!(refused.json["error"]["code"], "upstream_auth_error", "{}", refused.text);
+    rig.bedrock.expire_credentials(false);
+    assert_eq!(vectors(&rig, TITAN, json!({"input": "a"})).await.len(), 1);
 }
 
 #[actix_web::test]

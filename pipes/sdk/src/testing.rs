@@ -93,3 +93,26 @@ impl Doors for ScriptedHost {
         self.answers.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rank;
+
+    #[tokio::test]
+    async fn vectors_and_ranks_are_scripted_too() {
+        let embeddings = Embeddings { vectors: vec![vec![1.0]], prompt_tokens: 1 };
+        let reranked = Reranked { ranks: vec![Rank { index: 0, score: 1.0 }], prompt_tokens: 1 };
+        let scripted = ScriptedHost::new()
+            .embeds("cloud.vectors", embeddings.clone())
+            .ranks("cloud.ranks", reranked.clone());
+        let host = scripted.host();
+        let texts = || vec!["a".into()];
+        let embedded = host.embed(EmbedCall::new("cloud.vectors", texts())).await;
+        assert_eq!(embedded.unwrap(), embeddings);
+        let ranked = host.rerank(RerankCall::new("cloud.ranks", "a", texts())).await;
+        assert_eq!(ranked.unwrap(), reranked);
+        let unknown = host.rerank(RerankCall::new("cloud.vectors", "a", texts())).await;
+        assert!(matches!(unknown, Err(PipeError::ModelNotFound(_))));
+    }
+}
