@@ -115,6 +115,8 @@ fn rule(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message.rsplit_once("expected ") {
         Some((_, expected)) if expected.starts_with("struct ") => "must be an object".into(),
+        Some((_, "u32" | "u64" | "usize")) => "must be a whole number".into(),
+        Some((_, "a nonzero usize")) => "must be a whole number above 0".into(),
         Some((_, expected)) => format!("must be {expected}"),
         None => message.to_owned(),
     }
