@@ -3,7 +3,8 @@
 use crate::slot::Slot;
 use futures_util::future::{BoxFuture, join_all, ready};
 use pipe_sdk::{
-    Call, ChunkStream, Doors, EmbedCall, Embeddings, Model, ModelCard, PipeError, Result, Serves,
+    Call, ChunkStream, Doors, EmbedCall, Embeddings, Model, ModelCard, ModelKind, PipeError,
+    RerankCall, Reranked, Result, Serves,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -49,7 +50,7 @@ impl Registry {
     }
 }
 
-/// The models of this pipe that answer chats, by full id.
+/// The models of this pipe, by full id, whatever they do.
 pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
     match serves {
         Serves::Model(model) => vec![(pipe.to_owned(), model.clone())],
@@ -91,9 +92,20 @@ impl Doors for Registry {
         }
     }
 
+    fn rerank(&self, mut call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
+        match self.resolve(&call.model) {
+            Some((slot, model)) => {
+                call.model = model;
+                slot.rerank(call)
+            }
+            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
+        }
+    }
+
     fn models(&self) -> Vec<ModelCard> {
         let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
         let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
-        models.map(|(id, model)| ModelCard { id, name: model.name }).collect()
+        let chats = models.filter(|(_, model)| model.kind == ModelKind::Chat);
+        chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 }

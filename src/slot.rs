@@ -7,8 +7,8 @@ use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Pipe, PipeError, Result, Serves,
-    User, Valves,
+    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Pipe, PipeError, RerankCall,
+    Reranked, Result, Serves, User, Valves,
 };
 use serde_json::Value;
 use std::{
@@ -101,6 +101,8 @@ pub trait Slot: Send + Sync {
     fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>>;
     /// [`Pipe::embed`].
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
+    /// [`Pipe::rerank`].
+    fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>>;
     /// [`Pipe::inlet`].
     fn inlet(&self, body: FilterBody, user: Option<User>)
     -> BoxFuture<'static, Result<FilterBody>>;
@@ -322,6 +324,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>> {
         self.with(|pipe| pipe.embed(call))
+    }
+
+    fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>> {
+        self.with(|pipe| pipe.rerank(call))
     }
 
     fn inlet(

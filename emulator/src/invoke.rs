@@ -1,11 +1,12 @@
 //! What models answer to bodies of their own making: embeddings, reranking and Claude's messages.
 
-use crate::body::list;
+mod embed;
+mod rerank;
+
 use crate::catalogue::Model;
 use crate::fault::Fault;
 use crate::tokens;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 pub(crate) struct Invoked {
     pub(crate) body: Value,
@@ -16,9 +17,8 @@ pub(crate) struct Invoked {
 /// The answer in the shape the model's provider has chosen.
 pub(crate) fn answer(model: &Model, region: &str, body: &Value) -> Result<Invoked, Fault> {
     let answered = match model.id.as_str() {
-        id if id.starts_with("amazon.titan-embed") => titan(model, body)?,
-        id if id.starts_with("cohere.embed") => cohere(body)?,
-        id if id.starts_with("cohere.rerank") => ranks(body)?,
+        id if id.contains("embed") => embed::answer(id, body)?,
+        id if id.contains(".rerank") => rerank::answer(id, body)?,
         id if id.starts_with("anthropic.") => message(model, region, body)?,
         id => {
             return Err(Fault::validation(format!(
@@ -49,66 +49,60 @@ impl Invoked {
     }
 }
 
+/// Refuses fields that the model does not have, in the words of Bedrock's own checker.
+fn known(body: &Value, names: &[&str]) -> Result<(), Fault> {
+    let Some(fields) = body.as_object() else {
+        return Err(Fault::malformed("#: expected type: JSONObject"));
+    };
+    match fields.keys().find(|name| !names.contains(&name.as_str())) {
+        Some(name) => {
+            Err(Fault::malformed(format_args!("#: extraneous key [{name}] is not permitted")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The texts of this field, each with at least one letter.
+fn texts(body: &Value, name: &str, most: usize) -> Result<Vec<String>, Fault> {
+    let items = required(body, name)?.as_array().ok_or_else(|| expected(name, "JSONArray"))?;
+    match items.len() {
+        0 => Err(Fault::malformed(format_args!(
+            "#/{name}: expected minimum item count: 1, found: 0"
+        ))),
+        found if found > most => Err(Fault::malformed(format_args!(
+            "#/{name}: expected maximum item count: {most}, found: {found}"
+        ))),
+        _ => (0..).zip(items).map(|(place, item)| text(item, &format!("{name}/{place}"))).collect(),
+    }
+}
+
+fn text(value: &Value, name: &str) -> Result<String, Fault> {
+    match value.as_str() {
+        None => Err(expected(name, "String")),
+        Some("") => {
+            Err(Fault::malformed(format_args!("#/{name}: expected minLength: 1, actual: 0")))
+        }
+        Some(text) => Ok(text.to_owned()),
+    }
+}
+
+/// Refuses a field that is there and none of these words.
+fn one_of(value: Option<&Value>, name: &str, words: &[&str]) -> Result<(), Fault> {
+    match value {
+        Some(value) if !words.iter().any(|word| value == word) => {
+            Err(Fault::malformed(format_args!("#/{name}: {value} is not a valid enum value")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expected(name: &str, kind: &str) -> Fault {
+    Fault::malformed(format_args!("#/{name}: expected type: {kind}"))
+}
+
 fn required<'a>(body: &'a Value, name: &str) -> Result<&'a Value, Fault> {
     body.get(name)
         .ok_or_else(|| Fault::malformed(format_args!("#: required key [{name}] not found")))
-}
-
-fn titan(model: &Model, body: &Value) -> Result<Value, Fault> {
-    let text = required(body, "inputText")?.as_str().unwrap_or_default();
-    let second = model.id.contains("-v2");
-    let size = body["dimensions"].as_u64().unwrap_or(if second { 1024 } else { 1536 });
-    if second && ![256, 512, 1024].contains(&size) {
-        return Err(Fault::malformed(format_args!(
-            "#/dimensions: {size} is not a valid enum value"
-        )));
-    }
-    let vector = vector(text, size);
-    let mut answer =
-        json!({ "embedding": vector, "inputTextTokenCount": tokens::of(&text.into()) });
-    if second {
-        answer["embeddingsByType"] = json!({ "float": vector });
-    }
-    Ok(answer)
-}
-
-fn cohere(body: &Value) -> Result<Value, Fault> {
-    const MOST: usize = 96;
-    let texts = list(required(body, "texts")?);
-    required(body, "input_type")?;
-    if texts.len() > MOST {
-        let found = texts.len();
-        return Err(Fault::malformed(format_args!(
-            "#/texts: expected maximum item count: {MOST}, found: {found}"
-        )));
-    }
-    let vectors: Vec<_> =
-        texts.iter().map(|text| vector(text.as_str().unwrap_or_default(), 1024)).collect();
-    let typed = body.get("embedding_types").is_some();
-    Ok(json!({
-        "id": uuid::Uuid::new_v4().to_string(),
-        "texts": texts,
-        "embeddings": if typed { json!({ "float": vectors }) } else { json!(vectors) },
-        "response_type": if typed { "embeddings_by_type" } else { "embeddings_floats" },
-    }))
-}
-
-fn ranks(body: &Value) -> Result<Value, Fault> {
-    let query = vector(required(body, "query")?.as_str().unwrap_or_default(), 256);
-    let documents = list(required(body, "documents")?);
-    let near = |text: &Value| -> f64 {
-        let other = vector(text.as_str().unwrap_or_default(), 256);
-        query.iter().zip(other).map(|(a, b)| a * b).sum::<f64>().clamp(0.0, 1.0)
-    };
-    let mut ranked: Vec<_> = documents.iter().map(near).enumerate().collect();
-    ranked.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let most =
-        body["top_n"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(ranked.len());
-    let results = ranked
-        .iter()
-        .take(most)
-        .map(|(index, score)| json!({ "index": index, "relevance_score": score }));
-    Ok(json!({ "results": results.collect::<Vec<_>>() }))
 }
 
 fn message(model: &Model, region: &str, body: &Value) -> Result<Value, Fault> {
@@ -144,52 +138,4 @@ fn claude_events(mut message: Value) -> Vec<Value> {
         json!({ "type": "message_stop" }),
     ];
     start.into_iter().chain(text.split_inclusive(' ').map(delta)).chain(end).collect()
-}
-
-/// A unit vector that depends on the words alone, so that texts with words in common are near each other.
-fn vector(text: &str, size: u64) -> Vec<f64> {
-    let mut sum = vec![0.0; usize::try_from(size).unwrap_or(1)];
-    for word in text.to_lowercase().split_whitespace() {
-        let mut seed = Sha256::digest(word)
-            .iter()
-            .fold(1_u64, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
-        for place in &mut sum {
-            seed = shuffled(seed);
-            *place += f64::from(u32::try_from(seed >> 32).unwrap_or(0)) / f64::from(u32::MAX) - 0.5;
-        }
-    }
-    let length = sum.iter().map(|place| place * place).sum::<f64>().sqrt();
-    sum.iter().map(|place| if length > 0.0 { place / length } else { 0.0 }).collect()
-}
-
-/// The next of Marsaglia's xorshift numbers.
-fn shuffled(mut seed: u64) -> u64 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^ (seed << 17)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nearness(one: &str, other: &str) -> f64 {
-        vector(one, 256).iter().zip(vector(other, 256)).map(|(a, b)| a * b).sum()
-    }
-
-    #[test]
-    fn texts_with_words_in_common_are_near() {
-        assert_eq!(vector("The cat", 8), vector("the CAT", 8));
-        assert!(
-            nearness("the cat sat", "the cat sleeps")
-                > nearness("the cat sat", "markets fell sharply")
-        );
-    }
-
-    #[test]
-    fn the_nearest_document_ranks_first() {
-        let ranked = ranks(&json!({ "query": "blue sky", "documents": ["red wine", "the sky is blue"], "top_n": 1 })).unwrap();
-        assert_eq!(ranked["results"][0]["index"], 1);
-        assert_eq!(ranked["results"].as_array().unwrap().len(), 1);
-    }
 }

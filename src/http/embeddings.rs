@@ -1,26 +1,66 @@
 //! Embeddings: texts in, vectors out.
 
+mod input;
+
 use super::{
-    Error, State,
+    Error, State, identity,
     json::{Json, JsonBody},
+    record::Record,
+    whole,
 };
-use actix_web::{HttpResponse, http::StatusCode, web};
-use pipe_sdk::{ChatRef, EmbedInput, Host, PipeError};
-use serde::Deserialize;
-use serde_json::json;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::HeaderMap},
+    web,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use pipe_sdk::{EmbedCall, EmbedInput, Embeddings, PipeError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
 
 /// What is to be embedded.
 #[derive(Deserialize)]
 pub struct EmbeddingsBody {
     model: String,
-    input: Input,
+    #[serde(default)]
+    input: Value,
+    dimensions: Option<u32>,
+    #[serde(default)]
+    encoding_format: Option<Format>,
+    input_type: Option<EmbedInput>,
+    user: Option<Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a text or a list of texts")]
-enum Input {
-    One(String),
-    Many(Vec<String>),
+/// How the numbers of a vector are written.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Float,
+    Base64,
+}
+
+#[derive(Serialize)]
+struct List {
+    object: &'static str,
+    data: Vec<Item>,
+    model: String,
+    usage: whole::Usage,
+}
+
+#[derive(Serialize)]
+struct Item {
+    object: &'static str,
+    index: usize,
+    embedding: Vector,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Vector {
+    Float(Vec<f32>),
+    Base64(String),
 }
 
 impl JsonBody for EmbeddingsBody {
@@ -28,27 +68,50 @@ impl JsonBody for EmbeddingsBody {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
+/// Says what the vectors are for, to clients whose bodies cannot.
+const PURPOSE: &str = "x-pipewright-input-type";
+
 /// `POST /embeddings`.
 pub async fn embed(
     state: web::Data<State>,
+    request: HttpRequest,
+    record: web::ReqData<Arc<Record>>,
     body: Json<EmbeddingsBody>,
 ) -> Result<HttpResponse, Error> {
-    let Json(EmbeddingsBody { model, input }) = body;
-    let texts = match input {
-        Input::One(text) => vec![text],
-        Input::Many(texts) => texts,
+    let Json(EmbeddingsBody { model, input, dimensions, encoding_format, input_type, user }) = body;
+    let purpose = match input_type {
+        Some(purpose) => Some(purpose),
+        None => purpose_in(request.headers())?,
     };
-    if texts.is_empty() {
-        return Err(PipeError::bad_field("input", "input: send at least one text").into());
+    let input = input::texts(input).await?;
+    let host = whole::host(&state, identity::asker(user, request.headers()));
+    let call = EmbedCall { purpose, dimensions, ..EmbedCall::new(&model, input) };
+    let Embeddings { vectors, prompt_tokens } =
+        whole::answered(&state, &record, &model, host.embed(call)).await?;
+    let usage = whole::counted(&record, prompt_tokens);
+    let format = encoding_format.unwrap_or_default();
+    let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };
+    let data = vectors.into_iter().enumerate().map(item).collect();
+    Ok(HttpResponse::Ok().json(List { object: "list", data, model, usage }))
+}
+
+fn purpose_in(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {
+    let Some(purpose) = headers.get(PURPOSE) else { return Ok(None) };
+    let purpose = purpose.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    serde_json::from_value(purpose.into()).map(Some).map_err(|_| {
+        let kinds = "`search_document`, `search_query`, `classification` or `clustering`";
+        PipeError::bad_field(PURPOSE, format!("{PURPOSE}: must be {kinds}"))
+    })
+}
+
+impl Format {
+    fn of(self, vector: Vec<f32>) -> Vector {
+        match self {
+            Self::Float => Vector::Float(vector),
+            Self::Base64 => {
+                let bytes: Vec<u8> = vector.into_iter().flat_map(f32::to_le_bytes).collect();
+                Vector::Base64(BASE64_STANDARD.encode(bytes))
+            }
+        }
     }
-    let host = Host::new(state.registry.clone(), None, ChatRef::default());
-    let embedded = host.embed(&model, texts, EmbedInput::default()).await?;
-    let vectors = embedded.vectors.iter().enumerate();
-    let data: Vec<_> = vectors
-        .map(|(index, vector)| json!({"object": "embedding", "index": index, "embedding": vector}))
-        .collect();
-    let tokens = embedded.prompt_tokens;
-    let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
-    Ok(HttpResponse::Ok()
-        .json(json!({"object": "list", "data": data, "model": model, "usage": usage})))
 }

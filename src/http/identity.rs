@@ -12,12 +12,17 @@ const WISHES: [&str; 3] = ["x-pipewright-", "x-amzn-bedrock-", "anthropic-beta"]
 
 /// The user and the chat of this call. What the body said of them is taken out of it: no upstream should see it.
 pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
-    let user = body.rest.shift_remove("user").and_then(user).or_else(|| forwarded(headers));
+    let user = asker(body.rest.shift_remove("user"), headers);
     let [chat_id, message_id, session_id, task] =
         CHAT_KEYS.map(|key| text(body.rest.shift_remove(key)));
     let chat_id = chat_id.or_else(|| header(headers, "x-openwebui-chat-id"));
     let message_id = message_id.or_else(|| header(headers, "x-openwebui-message-id"));
     (user, ChatRef { chat_id, message_id, session_id, task })
+}
+
+/// Who asks, from what a body says of the user, or from the headers.
+pub fn asker(said: Option<Value>, headers: &HeaderMap) -> Option<User> {
+    said.and_then(user).or_else(|| forwarded(headers))
 }
 
 /// Copies what the chat call will not be told from the metadata into the body.

@@ -118,7 +118,8 @@ fn rule(message: &str) -> String {
     match message.rsplit_once("expected ") {
         Some((_, expected)) if expected.starts_with("struct ") => "must be an object".into(),
         Some((_, "f64")) => "must be a number".into(),
-        Some((_, "u64")) => "must be a whole number, 0 or more".into(),
+        Some((_, "u32" | "u64" | "usize")) => "must be a whole number, 0 or more".into(),
+        Some((_, "a nonzero usize")) => "must be a whole number above 0".into(),
         Some((_, expected)) => format!("must be {expected}"),
         None => message.to_owned(),
     }

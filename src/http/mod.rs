@@ -15,8 +15,10 @@ mod manage;
 mod messages;
 mod models;
 mod record;
+mod rerank;
 mod responses;
 mod valves;
+mod whole;
 mod writer;
 
 pub use answer::Head;
@@ -93,6 +95,7 @@ pub const ROUTES: &[Route] = &[
     locked(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     locked(Method::POST, "/responses", || web::post().to(responses::create)),
     locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    locked(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
     locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
     locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
     locked(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),

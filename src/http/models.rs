@@ -3,7 +3,7 @@
 use super::{Error, State};
 use crate::registry;
 use actix_web::{HttpResponse, web};
-use pipe_sdk::{Model, PipeError, Serves};
+use pipe_sdk::{Model, ModelKind, PipeError, Serves};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -13,19 +13,20 @@ const DEADLINE: Duration = Duration::from_millis(800);
 /// `GET /models`.
 pub async fn list(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok()
-        .json(json!({"object": "list", "data": entries(&state).await, "pipelines": true}))
+        .json(json!({"object": "list", "data": entries(&state, true).await, "pipelines": true}))
 }
 
-/// `GET /models/{id}`.
+/// `GET /models/{id}`. It knows the models too that are not listed because they do not chat.
 pub async fn one(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
     let id = id.into_inner();
-    let entry = entries(&state).await.into_iter().find(|entry| entry["id"] == id.as_str());
+    let entry = entries(&state, false).await.into_iter().find(|entry| entry["id"] == id.as_str());
     entry
         .map(|entry| HttpResponse::Ok().json(entry))
         .ok_or_else(|| PipeError::ModelNotFound(id).into())
 }
 
-async fn entries(state: &State) -> Vec<Value> {
+/// Open WebUI would offer whatever is listed for chats, so a list holds only what chats.
+async fn entries(state: &State, only_chats: bool) -> Vec<Value> {
     state.registry.discovered(DEADLINE).await;
     let mut entries = Vec::new();
     for slot in state.registry.slots() {
@@ -42,7 +43,9 @@ async fn entries(state: &State) -> Vec<Value> {
         }
         let pipeline = json!({"type": serves.kind(), "valves": true});
         let models = registry::models(slot.id(), &serves);
-        entries.extend(models.iter().map(|(id, model)| entry(id, model, &pipeline, state.started)));
+        let wanted = |model: &Model| !only_chats || model.kind == ModelKind::Chat;
+        let models = models.iter().filter(|(_, model)| wanted(model));
+        entries.extend(models.map(|(id, model)| entry(id, model, &pipeline, state.started)));
     }
     entries
 }

@@ -408,9 +408,9 @@ fn with_keys_of_a_program(emulator: &Emulator, folder: &Path, revoked: &str) -> 
 }
 
 fn attempts(emulator: &Emulator) -> Vec<u32> {
-    let asked = emulator.requests().into_iter();
-    let chats = asked.filter(|asked| asked.operation == Some(Operation::ConverseStream));
-    chats.map(|asked| asked.attempt).collect()
+    let models = [Some(Operation::ConverseStream), Some(Operation::InvokeModel)];
+    let asked = emulator.requests().into_iter().filter(|asked| models.contains(&asked.operation));
+    asked.map(|asked| asked.attempt).collect()
 }
 
 #[actix_web::test]
@@ -424,6 +424,16 @@ async fn keys_that_were_taken_back_are_asked_for_once_more_and_then_given_up() {
         assert_eq!((answer.status, attempts(&emulator)), (status, vec![1, 2]), "{}", answer.text);
         assert!(!answer.text.contains("revoked"), "{}", answer.text);
     }
+}
+
+#[actix_web::test]
+async fn so_they_are_for_vectors() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let host = with_keys_of_a_program(&emulator, folder.path(), "2");
+    let body = json!({"model": "bedrock_models.cohere.embed-english-v3", "input": "a"});
+    let answer = Answered::of(host.post("/embeddings", &body).await).await;
+    assert_eq!((answer.status, attempts(&emulator)), (200, vec![1, 2]), "{}", answer.text);
 }
 
 /// What a chat with this model gets of a host that is nobody to AWS.

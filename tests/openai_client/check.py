@@ -1,6 +1,6 @@
 """Checks an OpenAI-compatible server with the `openai` package: its typed models, its stream parser, its exceptions.
 
-PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL and REASONING_MODEL the models, else they are picked from the list.
+PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL and EMBEDDING_MODEL the models, else they are picked from the list (but the last, which none shows).
 """
 import asyncio
 import base64
@@ -390,14 +390,28 @@ def a_stand_in_is_named():
     expect(selected[0].choices == [] and {chunk.model for chunk in chunks} == {model}, f'{selected}')
 
 
-def an_embedding_is_made():
-    names = [model.id for model in client.models.list() if 'embed' in model.id]
-    if not names:
-        raise Skipped('no such model is listed')
+def embeddings_are_made():
+    name = os.environ.get('EMBEDDING_MODEL', 'bedrock_models.amazon.titan-embed-text-v2:0')
+    try:
+        client.models.retrieve(name)
+    except openai.NotFoundError:
+        raise Skipped(f'there is no {name}')
+    texts = [MARKER, 'another text', MARKER]
     # The package asks for base64 and decodes it by itself, unless told otherwise.
-    one, two = (client.embeddings.create(model=names[0], input=MARKER, **more).data[0].embedding
+    one, two = (client.embeddings.create(model=name, input=texts, dimensions=256, **more)
                 for more in ({}, {'encoding_format': 'float'}))
-    expect(len(one) == len(two) > 8 and all(abs(a - b) < 1e-4 for a, b in zip(one, two)), f'{one[:4]} {two[:4]}')
+    for answer in (one, two):
+        expect([item.index for item in answer.data] == [0, 1, 2], f'{[item.index for item in answer.data]}')
+        expect({len(item.embedding) for item in answer.data} == {256}, 'the dimensions are not those that were wished')
+        expect(answer.usage.prompt_tokens == answer.usage.total_tokens > 0, f'{answer.usage}')
+    for a, b in zip(one.data, two.data):
+        expect(all(abs(x - y) < 1e-6 for x, y in zip(a.embedding, b.embedding)), f'{a.embedding[:4]} {b.embedding[:4]}')
+    expect(one.data[0].embedding == one.data[2].embedding != one.data[1].embedding, 'the order is lost')
+    try:
+        client.embeddings.create(model=name, input=['a', ''])
+        expect(False, 'an empty text was embedded')
+    except openai.BadRequestError as error:
+        expect(error.param == 'input[1]', f'{error}')
 
 
 def a_plain_response_is_answered():
@@ -512,7 +526,7 @@ CHECKS = [
     a_refusal_names_the_field_at_fault,
     a_busy_model_is_a_rate_limit_error,
     a_stand_in_is_named,
-    an_embedding_is_made,
+    embeddings_are_made,
     a_plain_response_is_answered,
     a_response_is_streamed_in_events_of_one_answer,
     the_package_folds_events_into_one_response,

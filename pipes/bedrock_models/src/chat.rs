@@ -1,85 +1,42 @@
 //! One chat: the request goes out, to one model after the other if need be, and its answer has begun before anyone is told so.
 
 use crate::{
+    attempts::{self, Errand, Means, Unanswered},
     catalogue::Entry,
-    clients::Clients,
     converse::{self, Asked, Request, request},
-    error::is_another_s_turn,
-    family::{Lesson, Lessons},
+    fallback,
+    family::Lesson,
     names::PIPE,
     stream::{Answer, Events, Source, Trouble},
     valves::BedrockValves,
 };
-use bedrock_runtime::{self as runtime, Complaint, Failure, Operation};
+use bedrock_runtime::{Complaint, Failure, Operation, Response};
 use futures_util::{StreamExt, stream};
-use http::HeaderMap;
-use pipe_sdk::{Call, Chunk, ChunkStream, PipeError, Result};
-use std::{sync::Arc, time::Duration};
-use tokio::time::{sleep, timeout};
-
-/// What every chat needs beside itself.
-#[derive(Clone, Copy)]
-pub struct Means<'a> {
-    /// The way to AWS.
-    pub clients: &'a Clients,
-    /// What models have taught.
-    pub lessons: &'a Lessons,
-    /// The admin's wishes.
-    pub valves: &'a BedrockValves,
-}
-
-/// Why a model has not answered.
-struct Unanswered {
-    error: PipeError,
-    /// Whether another model might.
-    passes_on: bool,
-}
+use pipe_sdk::{Call, Chunk, ChunkStream, Result};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// How many lessons one chat may cost.
 const MOST_LESSONS: usize = 4;
 
 /// Answers this chat by the first of these models that can.
-///
-/// What the first one says is the error if none can: it is the one that was asked.
 pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<ChunkStream> {
-    let forced = ForcedFailure::of(call);
-    let mut first_error = None;
-    for (place, entry) in entries.iter().enumerate() {
-        let answer = if forced.hits(entry, place) {
-            Err(forced.unanswered(entry))
-        } else {
-            Box::pin(ask(call, entry, means)).await
-        };
-        let Unanswered { error, passes_on } = match answer {
-            Ok(answer) => {
-                let id = Chunk::Model(format!("{PIPE}.{}", entry.id));
-                return Ok(ChunkStream::new(stream::iter([Ok(id)]).chain(answer)));
-            }
-            Err(unanswered) => unanswered,
-        };
-        let Entry { id, region, .. } = entry;
-        if let Some(next) = entries.get(place + 1).filter(|_| passes_on || place > 0) {
-            let (next, next_region) = (&next.id, &next.region);
-            tracing::warn!(
-                aws.model = id,
-                aws.region = &**region,
-                "`{id}` in {region} does not answer, so `{next}` in {next_region} is asked: {error}."
-            );
+    let forced = &ForcedFailure::of(call);
+    let answered = fallback::first(entries, |place, entry| async move {
+        if forced.hits(entry, place) {
+            return Err(forced.unanswered(entry));
         }
-        // A model further down may not take what the first one would have taken; that ends nothing.
-        let goes_on = passes_on || first_error.is_some();
-        let error = first_error.get_or_insert(error);
-        if !goes_on {
-            return Err(std::mem::replace(error, PipeError::ModelNotFound(String::new())));
-        }
-    }
-    Err(first_error.unwrap_or_else(|| PipeError::ModelNotFound(call.model.clone())))
+        Box::pin(ask(call, entry, means)).await
+    });
+    let (entry, answer) = answered.await?;
+    let id = Chunk::Model(format!("{PIPE}.{}", entry.id));
+    Ok(ChunkStream::new(stream::iter([Ok(id)]).chain(answer)))
 }
 
 /// Asks one model. What it refuses for its form is sent once more without it.
 async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Answer, Unanswered> {
     let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
-    let source = Source { model: entry.id.clone(), region: Arc::clone(&entry.region) };
+    let source = entry.source();
     let known = means.lessons.of(&entry.id);
     let mut lessons = known.clone();
     let answered = async {
@@ -109,7 +66,7 @@ async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Answer, Una
     };
     let answer = match timeout(patience, answered).await {
         Ok(answer) => answer?,
-        Err(_) => return Err(late(&source, patience)),
+        Err(_) => return Err(Unanswered::late(&source, patience)),
     };
     // What has helped is remembered; what has not might have been the chat's own fault.
     lessons.iter().skip(known.len()).for_each(|lesson| means.lessons.learn(&entry.id, lesson));
@@ -133,74 +90,26 @@ fn lesson_of(complaint: &Complaint) -> Option<Lesson> {
     is_refusal.then(|| Lesson::of(&complaint.message)).flatten()
 }
 
-/// Sends the request until it is taken or that is hopeless, and comes back with an answer that has begun.
+/// Sends the request, and comes back with an answer that has begun.
 async fn send(request: Request, source: &Source, means: Means<'_>) -> Result<Answer, Trouble> {
-    let Means { clients, valves, .. } = means;
-    let Source { model, region } = source;
     let Request { body, streamed, reading } = request;
-    let mut reading = Some(reading);
-    let runtime = clients.runtime().await;
+    let model = &source.model;
     let operation =
         if streamed { Operation::ConverseStream(model) } else { Operation::Converse(model) };
-    let mut tries = clients.retries().tries(region, model, valves.max_attempts);
-    let mut has_renewed = false;
-    loop {
-        let attempt = runtime::Request {
-            region,
-            operation,
-            body: body.clone(),
-            headers: HeaderMap::new(),
-            attempt: tries.attempt(),
-        };
-        let trouble = match runtime.send(attempt).await {
-            Ok(response) => {
-                let reading = reading.take().unwrap_or_default();
-                let events = Events::new(reading, valves.reasoning);
-                let (body, source) = (response.into_body(), source.clone());
-                let answer = if streamed {
-                    let silence = Duration::from_secs(valves.idle_timeout_seconds);
-                    Answer::new(body, events, source).begun(silence).await
-                } else {
-                    Answer::whole(body, events, source).await
-                };
-                match answer {
-                    Ok(answer) => {
-                        tries.succeeded();
-                        return Ok(answer);
-                    }
-                    Err(trouble) => trouble,
-                }
+    let silence = Duration::from_secs(means.valves.idle_timeout_seconds);
+    let mut reading = Some(reading);
+    let read = |response: Response| {
+        let events = Events::new(reading.take().unwrap_or_default(), means.valves.reasoning);
+        let (body, source) = (response.into_body(), source.clone());
+        async move {
+            if streamed {
+                Answer::new(body, events, source).begun(silence).await
+            } else {
+                Answer::whole(body, events, source).await
             }
-            Err(failure) => Trouble::from(failure),
-        };
-        let Trouble::Failure(failure) = &trouble else { return Err(trouble) };
-        // Temporary credentials may have been taken back before their time. Asking for others once is enough.
-        if failure.is_about_credentials() && !has_renewed && runtime.has_other_credentials().await {
-            has_renewed = true;
-            tries.again();
-            continue;
         }
-        let Some(pause) = tries.after(failure) else { return Err(trouble) };
-        sleep(pause).await;
-    }
-}
-
-impl Unanswered {
-    fn of(trouble: Trouble, source: &Source) -> Self {
-        let passes_on = match &trouble {
-            Trouble::Failure(failure) => is_another_s_turn(failure),
-            Trouble::Cut | Trouble::Silent | Trouble::Garbled(_) | Trouble::Nothing(_) => true,
-        };
-        Self { error: trouble.error(source), passes_on }
-    }
-}
-
-fn late(Source { model, region }: &Source, patience: Duration) -> Unanswered {
-    let error = PipeError::Timeout(format!(
-        "`{model}` in {region} did not begin to answer within {} s",
-        patience.as_secs()
-    ));
-    Unanswered { error, passes_on: true }
+    };
+    attempts::send(Errand { source, operation, body }, means, read).await
 }
 
 /// A wish of an operator who tries the fallbacks: the first model, or those of these names, are taken for throttled.
@@ -222,7 +131,7 @@ impl<'a> ForcedFailure<'a> {
     }
 
     fn unanswered(&self, entry: &Entry) -> Unanswered {
-        let source = Source { model: entry.id.clone(), region: Arc::clone(&entry.region) };
+        let source = entry.source();
         let words = "the request asked for this failure, by x-pipewright-fail";
         let complaint = Complaint::in_stream("ThrottlingException", words, 429);
         Unanswered::of(Trouble::Failure(Failure::Said(complaint)), &source)

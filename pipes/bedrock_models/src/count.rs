@@ -1,17 +1,17 @@
 //! How many tokens a chat would be read as, by Bedrock's own count (bedrock.md §2.1).
 
 use crate::{
+    attempts::{self, Errand, Means},
     catalogue::Entry,
-    chat::Means,
     converse::{Asked, counted},
     error::of_chat,
+    stream::{Source, Trouble},
 };
-use bedrock_runtime::{Failure, Operation, Request};
-use http::HeaderMap;
+use bedrock_runtime::{Failure, Operation, Response};
 use pipe_sdk::{Call, PipeError, Result};
 use serde::Deserialize;
-use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 /// An answer is one number.
 const LARGEST: usize = 64 << 10;
@@ -35,29 +35,19 @@ async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> {
     let Entry { base, region, .. } = entry;
     let target = entry.target(&means.lessons.of(&entry.id), means.valves);
     let body = counted(&Asked { call, target: &target, valves: means.valves })?;
-    let runtime = means.clients.runtime().await;
-    let mut tries = means.clients.retries().tries(region, base, means.valves.max_attempts);
-    loop {
-        let request = Request {
-            region,
-            operation: Operation::CountTokens(base),
-            body: body.clone(),
-            headers: HeaderMap::new(),
-            attempt: tries.attempt(),
-        };
-        let failure = match runtime.send(request).await {
-            Ok(response) => {
-                tries.succeeded();
-                let json = response.into_body().whole(LARGEST).await;
-                let counted = json.ok().and_then(|json| serde_json::from_slice(&json).ok());
-                let unread = || PipeError::Upstream(format!("`{base}` did not say a number"));
-                return counted.map(|Counted { input_tokens }| input_tokens).ok_or_else(unread);
-            }
-            Err(failure) => failure,
-        };
-        let Some(pause) = tries.after(&failure) else { return Err(refused(failure, entry)) };
-        sleep(pause).await;
-    }
+    let source = &Source { model: base.clone(), region: Arc::clone(region) };
+    let errand = Errand { source, operation: Operation::CountTokens(base), body };
+    attempts::send(errand, means, read).await.map_err(|trouble| match trouble {
+        Trouble::Failure(failure) => refused(failure, entry),
+        trouble => trouble.error(source),
+    })
+}
+
+async fn read(response: Response) -> Result<u64, Trouble> {
+    let json = response.into_body().whole(LARGEST).await.map_err(|_| Trouble::Cut)?;
+    let unread = |_| Trouble::Garbled("it did not say a number".into());
+    let Counted { input_tokens } = serde_json::from_slice(&json).map_err(unread)?;
+    Ok(input_tokens)
 }
 
 fn refused(failure: Failure, Entry { id, base, region, .. }: &Entry) -> PipeError {

@@ -126,7 +126,7 @@ pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeErr
     match (complaint.code.as_str(), status) {
         ("ValidationException", _) => of_validation(complaint, model),
         ("AccessDeniedException", _) | ("", 401 | 403) => PipeError::Denied(format!(
-            "this AWS account may not use `{model}` in {region}: allow bedrock:InvokeModelWithResponseStream, and request access to \
+            "this AWS account may not use `{model}` in {region}: allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream, and request access to \
              the model in the Bedrock console ({})",
             quoted(complaint)
         )),

@@ -1,16 +1,52 @@
-//! Who else may answer a chat, and in which order (bedrock.md §1.1).
+//! Who else may answer, and in which order (bedrock.md §1.1).
 
 use crate::{
+    attempts::Unanswered,
     catalogue::{Entry, Listing, fits},
     family::{Lesson, Lessons},
     names::PIPE,
     valves::{BedrockValves, listed},
 };
+use pipe_sdk::{ModelKind, PipeError, Result};
+
+/// The answer of the first of these models that has one, and which that is.
+///
+/// What the first one says is the error if none can: it is the one that was asked.
+pub async fn first<'a, T, F>(
+    entries: &'a [Entry],
+    mut ask: impl FnMut(usize, &'a Entry) -> F,
+) -> Result<(&'a Entry, T)>
+where
+    F: Future<Output = Result<T, Unanswered>>,
+{
+    let mut first_error = None;
+    for (place, entry) in entries.iter().enumerate() {
+        let Unanswered { error, passes_on } = match ask(place, entry).await {
+            Ok(answer) => return Ok((entry, answer)),
+            Err(unanswered) => unanswered,
+        };
+        let Entry { id, region, .. } = entry;
+        if let Some(next) = entries.get(place + 1).filter(|_| passes_on || place > 0) {
+            let (next, next_region) = (&next.id, &next.region);
+            tracing::warn!(
+                aws.model = id,
+                aws.region = &**region,
+                "`{id}` in {region} does not answer, so `{next}` in {next_region} is asked: {error}."
+            );
+        }
+        // A model further down may not take what the first one would have taken; that ends nothing.
+        if !passes_on && first_error.is_none() {
+            return Err(error);
+        }
+        first_error.get_or_insert(error);
+    }
+    Err(first_error.unwrap_or_else(|| PipeError::internal("nobody was there to be asked")))
+}
 
 /// The model that was asked, and after it those that may answer in its place.
 ///
 /// First its other regions, then the profile of its own geography, then the chains of the valve. Only those may leave the geography: an
-/// admin has asked for it.
+/// admin has asked for it. They hold for chats alone: the vectors of another model would mean nothing beside those of the first.
 pub fn candidates(
     asked: &Entry,
     listing: &Listing,
@@ -29,10 +65,12 @@ pub fn candidates(
             .find_map(|prefix| listing.entry(&format!("{prefix}{}", asked.base)));
         candidates.extend(profile.cloned());
     }
-    for chain in listed(&valves.fallbacks) {
+    let chains = listed(&valves.fallbacks).filter(|_| asked.kind == ModelKind::Chat);
+    for chain in chains {
         let mut links = chain.split('>').map(bare);
         let is_for = links.next().is_some_and(|first| fits(first, &asked.id));
-        candidates.extend(links.filter(|_| is_for).filter_map(|id| listing.entry(id)).cloned());
+        let links = links.filter(|_| is_for).filter_map(|id| listing.entry(id));
+        candidates.extend(links.filter(|entry| entry.kind == asked.kind).cloned());
     }
     let mut seen = Vec::new();
     candidates.retain(|entry| {
@@ -50,11 +88,17 @@ pub fn candidates(
 }
 
 /// Who answers for an id that is not listed: the profile of the geography, for a model that has no other way in, or the default.
-pub fn stand_in<'a>(id: &str, listing: &'a Listing, valves: &BedrockValves) -> Option<&'a Entry> {
+pub fn stand_in<'a>(
+    id: &str,
+    kind: ModelKind,
+    listing: &'a Listing,
+    valves: &BedrockValves,
+) -> Option<&'a Entry> {
     let homes = valves.regions.iter().map(|region| geography(region));
     let profiles = homes.flat_map(profiles_of).filter(|_| valves.fallback_profiles);
     let mut profiles = profiles.filter_map(|prefix| listing.entry(&format!("{prefix}{id}")));
-    profiles.next().or_else(|| listing.entry(bare(valves.default_model.as_deref()?)))
+    let default = || listing.entry(bare(valves.default_model.as_deref()?));
+    profiles.next().or_else(|| default().filter(|entry| entry.kind == kind))
 }
 
 /// An id without the pipe's own name before it, with which clients see it.

@@ -1,7 +1,8 @@
-//! Every chat model of Amazon Bedrock, in one manifold.
+//! Every chat model of Amazon Bedrock, in one manifold, and those for embeddings and reranking beside them.
 //!
 //! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
-//! (`converse`), and its answer an event stream that is read by us (`stream`). What lies between is the crate `bedrock-runtime`'s. The AWS
+//! (`converse`), and its answer an event stream that is read by us (`stream`). Models that do not chat are asked in their own words
+//! (`invoke`). What lies between is the crate `bedrock-runtime`'s. The AWS
 //! SDK lists, and knows where credentials come from.
 //!
 //! [`converse`] and [`stream`] are the two halves that every token goes through; they are public for the benchmark that watches them.
@@ -10,17 +11,21 @@
 //! so the host starts at once, with or without credentials.
 
 mod account;
+mod attempts;
 mod catalogue;
 mod chain;
 mod chat;
 mod clients;
 pub mod converse;
 mod count;
+mod embed;
 mod error;
 mod fallback;
 pub mod family;
+mod invoke;
 mod links;
 mod names;
+mod rerank;
 pub mod stream;
 mod valves;
 
@@ -30,12 +35,15 @@ pub use valves::{
 };
 
 use account::Account;
+use attempts::Means;
 use catalogue::{Catalogue, Entry, Listing, Search};
-use chat::Means;
 use clients::Clients;
 use family::Lessons;
 use links::Links;
-use pipe_sdk::{Call, ChunkStream, Pipe, PipeError, Result, Serves};
+use pipe_sdk::{
+    Call, ChunkStream, EmbedCall, Embeddings, ModelKind, Pipe, PipeError, RerankCall, Reranked,
+    Result, Serves,
+};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -43,7 +51,7 @@ use tokio::time::timeout;
 /// What the id of a model ends with when its quicker kind is meant.
 const OPTIMIZED: &str = ":latency-optimized";
 
-/// The manifold of Bedrock's chat models.
+/// The manifold of Bedrock's models.
 pub struct BedrockModels {
     valves: BedrockValves,
     clients: Arc<Clients>,
@@ -90,24 +98,28 @@ impl Pipe for BedrockModels {
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
-        let listing = self.prepared(&mut call).await;
-        let entries = match pinned(&call.model, &listing) {
-            Some(entry) => vec![entry.clone()],
-            None => {
-                let asked = self.asked(&call, &listing)?;
-                fallback::candidates(asked, &listing, &self.lessons, &self.valves)
-            }
-        };
+        take_out(&mut call);
+        let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
         chat::chat(&call, &entries, self.means()).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
-        let listing = self.prepared(&mut call).await;
-        let entry =
-            pinned(&call.model, &listing).map_or_else(|| self.asked(&call, &listing), Ok)?;
+        take_out(&mut call);
+        let entries = self.entries(&call.model, ModelKind::Chat).await?;
+        let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
         self.links.resolve(&mut call.body).await?;
-        count::count(&call, entry, self.means()).await
+        count::count(&call, asked, self.means()).await
+    }
+
+    async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
+        let entries = self.entries(&call.model, ModelKind::Embed).await?;
+        embed::embed(&call, &entries, self.means()).await
+    }
+
+    async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
+        let entries = self.entries(&call.model, ModelKind::Rerank).await?;
+        rerank::rerank(&call, &entries, self.means()).await
     }
 }
 
@@ -122,30 +134,29 @@ impl BedrockModels {
         Ok(Self { valves, clients, catalogue, lessons, links })
     }
 
-    /// What every chat needs beside itself.
+    /// What every call needs beside itself.
     fn means(&self) -> Means<'_> {
         let Self { clients, lessons, valves, .. } = self;
         Means { clients, lessons, valves }
     }
 
-    /// Takes out of the model's id what is no part of it, and gives the list in which it is looked up.
-    async fn prepared(&self, call: &mut Call) -> Arc<Listing> {
-        let (id, region) = call.model.split_once('@').unwrap_or((&call.model, ""));
-        let bare = id.strip_suffix(OPTIMIZED).map(|id| match region {
-            "" => id.to_owned(),
-            region => format!("{id}@{region}"),
-        });
-        if let Some(model) = bare.or_else(|| Some(call.model.strip_suffix(OPTIMIZED)?.to_owned())) {
-            call.model = model;
-            call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
+    /// The model of this id, which must be of this kind, and after it those that may answer in its place.
+    async fn entries(&self, model: &str, kind: ModelKind) -> Result<Vec<Entry>> {
+        let mut listing = self.catalogue.listing();
+        if !self.is_certain(model, &listing) {
+            // At the start the list may still be on its way. When the wait is over, what is known has to do.
+            _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
+            listing = self.catalogue.listing();
         }
-        let listing = self.catalogue.listing();
-        if self.is_certain(&call.model, &listing) {
-            return listing;
+        let pinned = pinned(model, &listing);
+        let asked = pinned.map_or_else(|| self.asked(model, kind, &listing), Ok)?;
+        if asked.kind != kind {
+            return Err(misplaced(model, asked.kind, kind));
         }
-        // At the start the list may still be on its way. When the wait is over, what is known has to do.
-        _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
-        self.catalogue.listing()
+        if pinned.is_some() {
+            return Ok(vec![asked.clone()]);
+        }
+        Ok(fallback::candidates(asked, &listing, &self.lessons, &self.valves))
     }
 
     /// Whether the list knows for certain who is meant.
@@ -157,17 +168,41 @@ impl BedrockModels {
         }
     }
 
-    /// The model that this chat is for.
-    fn asked<'a>(&self, call: &Call, listing: &'a Listing) -> Result<&'a Entry> {
-        match listing.find(&call.model) {
+    /// The model that is meant.
+    fn asked<'a>(&self, model: &str, kind: ModelKind, listing: &'a Listing) -> Result<&'a Entry> {
+        match listing.find(model) {
             Search::Found(entry) => Ok(entry),
             Search::Missing(error) => Err(error),
             Search::Unknown => {
-                let unknown = || PipeError::ModelNotFound(call.model.clone());
-                fallback::stand_in(&call.model, listing, &self.valves)
+                let unknown = || PipeError::ModelNotFound(model.into());
+                fallback::stand_in(model, kind, listing, &self.valves)
                     .ok_or_else(|| listing.emptiness().unwrap_or_else(unknown))
             }
         }
+    }
+}
+
+/// The error of asking a model for something that it does not do.
+fn misplaced(model: &str, is: ModelKind, wanted: ModelKind) -> PipeError {
+    let does = |kind| match kind {
+        ModelKind::Chat => "answers chats",
+        ModelKind::Embed => "turns texts into vectors",
+        ModelKind::Rerank => "puts documents in order",
+    };
+    let (does, wanted) = (does(is), does(wanted));
+    PipeError::bad_field("model", format!("`{model}` {does}: name a model that {wanted}"))
+}
+
+/// Takes out of the model's id what is no part of it.
+fn take_out(call: &mut Call) {
+    let (id, region) = call.model.split_once('@').unwrap_or((&call.model, ""));
+    let bare = id.strip_suffix(OPTIMIZED).map(|id| match region {
+        "" => id.to_owned(),
+        region => format!("{id}@{region}"),
+    });
+    if let Some(model) = bare.or_else(|| Some(call.model.strip_suffix(OPTIMIZED)?.to_owned())) {
+        call.model = model;
+        call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
     }
 }
 

@@ -8,7 +8,7 @@ pub use choices::{
     ReasoningOutput,
 };
 use guarded_fetch::HostPattern;
-use pipe_sdk::{Fault, Secret, Valves};
+use pipe_sdk::{EmbedInput, Fault, Secret, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
@@ -120,6 +120,10 @@ pub struct BedrockValves {
     #[schemars(title = "Guardrail by request")]
     pub guardrail_choice: bool,
 
+    /// What vectors are for when a request does not say: texts to be found, a text to find others by, classes, or clusters.
+    #[schemars(title = "Purpose of embeddings")]
+    pub embedding_input_type: EmbedInput,
+
     /// The access key id of an AWS user. None: the default chain of AWS decides.
     #[schemars(title = "AWS access key id")]
     pub aws_access_key_id: Option<String>,
@@ -221,6 +225,7 @@ impl Default for BedrockValves {
             guardrail_trace: GuardrailTrace::default(),
             guardrail_streaming: GuardrailStreaming::default(),
             guardrail_choice: false,
+            embedding_input_type: EmbedInput::default(),
             aws_access_key_id: None,
             aws_secret_access_key: Secret::default(),
             aws_session_token: Secret::default(),

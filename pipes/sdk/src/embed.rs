@@ -1,6 +1,7 @@
 //! Texts in, vectors out.
 
 use crate::User;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Texts to be turned into vectors.
@@ -10,16 +11,23 @@ pub struct EmbedCall {
     pub model: String,
     /// The texts, in the order in which their vectors are wanted.
     pub input: Vec<String>,
-    /// What the vectors are for; models that make a difference obey it.
-    pub purpose: EmbedInput,
+    /// What the vectors are for; models that make a difference obey it. `None`: the pipe decides.
+    pub purpose: Option<EmbedInput>,
     /// How long each vector is to be, where the model leaves a choice.
     pub dimensions: Option<u32>,
-    /// Who asks, if it is known.
+    /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
     pub user: Option<User>,
 }
 
+impl EmbedCall {
+    /// These texts for the model of this id, with nothing else wished.
+    pub fn new(model: impl Into<String>, input: Vec<String>) -> Self {
+        Self { model: model.into(), input, purpose: None, dimensions: None, user: None }
+    }
+}
+
 /// What vectors are for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmbedInput {
     /// Texts to be found.
@@ -27,6 +35,10 @@ pub enum EmbedInput {
     SearchDocument,
     /// A text to find others by.
     SearchQuery,
+    /// Texts to be sorted into classes.
+    Classification,
+    /// Texts to be put together by what they have in common.
+    Clustering,
 }
 
 /// The vectors of one call.

@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, ChatRef, ChunkStream, EmbedCall, EmbedInput, Embeddings, Hints, PipeError, Result,
-    User,
+    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, PipeError, RerankCall,
+    Reranked, Result, User,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -54,25 +54,17 @@ impl Host {
         Ok(Call { model: body.model.clone(), body, user, chat, hints, host })
     }
 
-    /// Turns texts into vectors by the model of this id.
-    pub async fn embed(
-        &self,
-        model: &str,
-        input: Vec<String>,
-        purpose: EmbedInput,
-    ) -> Result<Embeddings> {
-        self.doors
-            .embed(EmbedCall {
-                model: model.into(),
-                input,
-                purpose,
-                dimensions: None,
-                user: self.user.clone(),
-            })
-            .await
+    /// Turns texts into vectors through the model named in the call.
+    pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
+        self.doors.embed(EmbedCall { user: self.user.clone(), ..call }).await
     }
 
-    /// The models that the host serves now.
+    /// Puts documents in order through the model named in the call.
+    pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
+        self.doors.rerank(RerankCall { user: self.user.clone(), ..call }).await
+    }
+
+    /// The chat models that the host serves now.
     pub fn models(&self) -> Vec<ModelCard> {
         self.doors.models()
     }
@@ -106,6 +98,9 @@ pub trait Doors: Send + Sync {
     /// Turns texts into vectors.
     fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>>;
 
-    /// The models that are served now.
+    /// Puts documents in order.
+    fn rerank(&self, call: RerankCall) -> BoxFuture<'_, Result<Reranked>>;
+
+    /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;
 }

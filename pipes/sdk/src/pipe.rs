@@ -1,7 +1,8 @@
 //! The trait of a pipe, and what a pipe says it serves.
 
 use crate::{
-    Call, ChunkStream, EmbedCall, Embeddings, FilterBody, PipeError, Result, User, Valves,
+    Call, ChunkStream, EmbedCall, Embeddings, FilterBody, PipeError, RerankCall, Reranked, Result,
+    User, Valves,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -70,6 +71,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         async move { Err(PipeError::ModelNotFound(call.model)) }
     }
 
+    /// Puts documents in order by how well they answer a question.
+    fn rerank(self: Arc<Self>, call: RerankCall) -> impl Future<Output = Result<Reranked>> + Send {
+        async move { Err(PipeError::ModelNotFound(call.model)) }
+    }
+
     /// Changes a chat before it goes to its model, or refuses it with [`PipeError::Refused`].
     fn inlet(
         &self,
@@ -121,23 +127,44 @@ impl Serves {
     }
 }
 
-/// One model as Open WebUI lists it.
+/// One model as Open WebUI lists it, or as it would if it chatted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The id within the pipe; it may hold `.`, `:` and `/`.
     pub id: String,
     /// What people read in the picker.
     pub name: String,
+    /// What it does.
+    pub kind: ModelKind,
     /// A line about the model.
     pub description: Option<String>,
     /// `info.meta.capabilities`, obeyed by Open WebUI (contract §1.3): `builtin_tools`, `usage`, `vision`, `citations`, `file_context`, …
     pub capabilities: Map<String, Value>,
 }
 
+/// What a model does. Only those that chat are listed; the others are called by who knows their ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ModelKind {
+    /// It answers chats.
+    #[default]
+    Chat,
+    /// It turns texts into vectors.
+    Embed,
+    /// It puts documents in order.
+    Rerank,
+}
+
 impl Model {
-    /// A model with this id and name, and nothing said about what it can do.
+    /// A chat model with this id and name, and nothing said about what it can do.
     pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { id: id.into(), name: name.into(), description: None, capabilities: Map::new() }
+        let (id, name, kind) = (id.into(), name.into(), ModelKind::Chat);
+        Self { id, name, kind, description: None, capabilities: Map::new() }
+    }
+
+    /// The same as a model that does this.
+    #[must_use]
+    pub fn of_kind(self, kind: ModelKind) -> Self {
+        Self { kind, ..self }
     }
 
     /// The same with a line about it.

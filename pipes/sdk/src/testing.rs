@@ -14,7 +14,7 @@
 
 use crate::{
     Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ModelCard, PipeError,
-    Result, User,
+    RerankCall, Reranked, Result, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -26,6 +26,8 @@ use std::{
 #[derive(Clone, Default)]
 pub struct ScriptedHost {
     answers: HashMap<String, Vec<Chunk>>,
+    embeddings: HashMap<String, Embeddings>,
+    rankings: HashMap<String, Reranked>,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -39,6 +41,20 @@ impl ScriptedHost {
     #[must_use]
     pub fn answers(mut self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
         self.answers.insert(model.into(), chunks.into_iter().collect());
+        self
+    }
+
+    /// The same with a model that makes these vectors of whatever texts.
+    #[must_use]
+    pub fn embeds(mut self, model: &str, embeddings: Embeddings) -> Self {
+        self.embeddings.insert(model.into(), embeddings);
+        self
+    }
+
+    /// The same with a model that puts whatever documents in this order.
+    #[must_use]
+    pub fn ranks(mut self, model: &str, reranked: Reranked) -> Self {
+        self.rankings.insert(model.into(), reranked);
         self
     }
 
@@ -68,10 +84,39 @@ impl Doors for ScriptedHost {
     }
 
     fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
-        Box::pin(ready(Err(PipeError::ModelNotFound(call.model))))
+        let known = self.embeddings.get(&call.model).cloned();
+        Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
+    }
+
+    fn rerank(&self, call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
+        let known = self.rankings.get(&call.model).cloned();
+        Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
     fn models(&self) -> Vec<ModelCard> {
         self.answers.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rank;
+
+    #[tokio::test]
+    async fn vectors_and_ranks_are_scripted_too() {
+        let embeddings = Embeddings { vectors: vec![vec![1.0]], prompt_tokens: 1 };
+        let reranked = Reranked { ranks: vec![Rank { index: 0, score: 1.0 }], prompt_tokens: 1 };
+        let scripted = ScriptedHost::new()
+            .embeds("cloud.vectors", embeddings.clone())
+            .ranks("cloud.ranks", reranked.clone());
+        let host = scripted.host();
+        let texts = || vec!["a".into()];
+        let embedded = host.embed(EmbedCall::new("cloud.vectors", texts())).await;
+        assert_eq!(embedded.unwrap(), embeddings);
+        let ranked = host.rerank(RerankCall::new("cloud.ranks", "a", texts())).await;
+        assert_eq!(ranked.unwrap(), reranked);
+        let unknown = host.rerank(RerankCall::new("cloud.vectors", "a", texts())).await;
+        assert!(matches!(unknown, Err(PipeError::ModelNotFound(_))));
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::{
     converse::{Inputs, Target},
-    family::{Family, Lesson, Tools, base_id, chats},
+    family::{Family, Lesson, Tools, base_id, kind},
+    stream::Source,
     valves::{BedrockValves, BuiltinTools},
 };
 use aws_sdk_bedrock::types::{
     FoundationModelSummary, InferenceProfileSummary, InferenceProfileType, ModelModality,
 };
-use pipe_sdk::Model;
+use pipe_sdk::{Model, ModelKind};
 use std::sync::Arc;
 
 /// A model that can be called.
@@ -22,6 +23,8 @@ pub struct Entry {
     pub base: String,
     /// The region.
     pub region: Arc<str>,
+    /// What it does.
+    pub kind: ModelKind,
     /// What it takes beside text, if AWS tells.
     pub inputs: Inputs,
     /// Whether it answers step by step, as far as AWS tells.
@@ -37,8 +40,8 @@ pub struct Foundation {
     pub name: String,
     /// What it takes beside text.
     pub inputs: Inputs,
-    /// Whether it answers in text.
-    pub chats: bool,
+    /// What it does, if it is something that we can ask for.
+    pub kind: Option<ModelKind>,
     /// Whether it answers step by step.
     pub streams: bool,
     /// Whether it can be called by its own id.
@@ -74,7 +77,7 @@ impl Foundation {
                 video: Some(reads("VIDEO")),
                 audio: Some(reads("SPEECH") || reads("AUDIO")),
             },
-            chats: speaks(summary.output_modalities(), "TEXT") && chats(summary.model_id()),
+            kind: kind_of(summary.model_id(), |word| speaks(summary.output_modalities(), word)),
             streams: summary.response_streaming_supported() != Some(false),
             on_demand: inference.iter().any(|kind| kind.as_str() == "ON_DEMAND"),
             status: status.unwrap_or_default().into(),
@@ -83,8 +86,17 @@ impl Foundation {
 
     /// Whether these valves want it.
     pub fn is_wanted(&self, valves: &BedrockValves) -> bool {
-        self.chats && (self.status == "ACTIVE" || valves.legacy_models && self.status == "LEGACY")
+        self.kind.is_some()
+            && (self.status == "ACTIVE" || valves.legacy_models && self.status == "LEGACY")
     }
+}
+
+/// What a model does that makes these things. Vectors say it by themselves; text may be chats or scores, which the name tells.
+fn kind_of(id: &str, makes: impl Fn(&'static str) -> bool) -> Option<ModelKind> {
+    if makes("EMBEDDING") {
+        return Some(ModelKind::Embed);
+    }
+    kind(id).filter(|kind| *kind != ModelKind::Chat || makes("TEXT"))
 }
 
 impl Profile {
@@ -114,6 +126,11 @@ impl Entry {
         target
     }
 
+    /// The same for the words of errors.
+    pub fn source(&self) -> Source {
+        Source { model: self.id.clone(), region: Arc::clone(&self.region) }
+    }
+
     /// Whether this name, which may hold `*` and end with `@region`, means this model.
     pub fn is_called(&self, name: &str) -> bool {
         let (name, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
@@ -122,15 +139,18 @@ impl Entry {
 
     /// What Open WebUI lists.
     pub fn model(&self, builtin_tools: BuiltinTools) -> Model {
+        let model = Model::new(&self.id, &self.name)
+            .described(format!("{} - {}", self.name, self.region))
+            .of_kind(self.kind);
+        if self.kind != ModelKind::Chat {
+            return model;
+        }
         let tools = match builtin_tools {
             BuiltinTools::Always => true,
             BuiltinTools::Never => false,
             BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
         };
-        let model = Model::new(&self.id, &self.name)
-            .described(format!("{} - {}", self.name, self.region))
-            .capable("usage", true)
-            .capable("builtin_tools", tools);
+        let model = model.capable("usage", true).capable("builtin_tools", tools);
         match self.inputs.image {
             Some(vision) => model.capable("vision", vision),
             None => model,

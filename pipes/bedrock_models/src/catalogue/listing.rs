@@ -5,8 +5,8 @@ use super::{
     list::Shelf,
     trouble::Trouble,
 };
-use crate::{converse::Inputs, family::chats, valves::BedrockValves};
-use pipe_sdk::{Model, PipeError};
+use crate::{converse::Inputs, family::kind, valves::BedrockValves};
+use pipe_sdk::{Model, ModelKind, PipeError};
 use std::{
     collections::{HashMap, hash_map},
     sync::Arc,
@@ -59,7 +59,8 @@ impl Listing {
                 hash_map::Entry::Occupied(_) => elsewhere.push(entry),
             }
         }
-        let gaps = gaps(shelves, models.is_empty());
+        let nothing = models.iter().all(|model: &Model| model.kind != ModelKind::Chat);
+        let gaps = gaps(shelves, nothing);
         models.extend(gaps.iter().map(Gap::model));
         let heard = |shelf: &Shelf| (Arc::clone(&shelf.region), shelf.is_heard());
         let heard = shelves.iter().map(heard).collect();
@@ -133,24 +134,27 @@ fn entries_of<'a>(
     foundations: &'a HashMap<&str, &Foundation>,
     valves: &'a BedrockValves,
 ) -> impl Iterator<Item = Entry> + 'a {
-    let entry = move |id: &str, name: &str, base: &str, behind: Option<&Foundation>| Entry {
-        id: id.into(),
-        name: name.into(),
-        base: base.into(),
-        region: Arc::clone(&shelf.region),
-        inputs: behind.map_or_else(Inputs::default, |model| model.inputs),
-        streams: behind.is_none_or(|model| model.streams),
+    let entry = move |id: &str, name: &str, base: &str, behind: Option<&Foundation>| {
+        Some(Entry {
+            id: id.into(),
+            name: name.into(),
+            base: base.into(),
+            region: Arc::clone(&shelf.region),
+            kind: behind.map_or_else(|| kind(base), |model| model.kind)?,
+            inputs: behind.map_or_else(Inputs::default, |model| model.inputs),
+            streams: behind.is_none_or(|model| model.streams),
+        })
     };
     let wanted = |model: &&Foundation| model.on_demand && model.is_wanted(valves);
     let models = shelf.foundations.iter().filter(wanted);
-    let models = models.map(move |model| entry(&model.id, &model.name, &model.id, Some(model)));
+    let models =
+        models.filter_map(move |model| entry(&model.id, &model.name, &model.id, Some(model)));
     // A profile may lead to a model that none of our regions lists: then its name has to do.
     let profiles =
         shelf.profiles.iter().filter(|_| valves.inference_profiles).filter_map(move |profile| {
             let behind = foundations.get(profile.base.as_str()).copied();
-            let wanted =
-                behind.map_or_else(|| chats(&profile.base), |model| model.is_wanted(valves));
-            wanted.then(|| entry(&profile.id, &profile.name, &profile.base, behind))
+            let wanted = behind.is_none_or(|model| model.is_wanted(valves));
+            entry(&profile.id, &profile.name, &profile.base, behind).filter(|_| wanted)
         });
     models.chain(profiles)
 }

@@ -1,9 +1,9 @@
 //! Whatever a client sends, Bedrock gets a body that it takes; the emulator's checks decide.
 
 use super::{Asked, Inputs, Target, request};
-use crate::valves::BedrockValves;
+use crate::{family::kind, valves::BedrockValves};
 use bedrock_emulator::{Catalogue, Model, validate};
-use pipe_sdk::{Body, Call, ChatRef, Hints, PipeError, testing::ScriptedHost};
+use pipe_sdk::{Body, Call, ChatRef, Hints, ModelKind, PipeError, testing::ScriptedHost};
 use proptest::{prelude::*, sample::select, strategy::Union};
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -180,7 +180,7 @@ static EVERY: LazyLock<Catalogue> = LazyLock::new(Catalogue::every);
 
 fn model() -> impl Strategy<Value = &'static Model> {
     let speaks = |model: &&Model| {
-        model.output.iter().any(|kind| kind == "TEXT") && crate::family::chats(&model.id)
+        model.output.iter().any(|kind| kind == "TEXT") && kind(&model.id) == Some(ModelKind::Chat)
     };
     select(EVERY.models.iter().filter(speaks).collect::<Vec<_>>())
 }

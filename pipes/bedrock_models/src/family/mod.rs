@@ -7,6 +7,7 @@ mod lesson;
 mod table;
 
 pub use lesson::{Lesson, Lessons};
+use pipe_sdk::ModelKind;
 use table::{FAMILIES, UNKNOWN};
 
 /// What one family takes.
@@ -141,9 +142,8 @@ pub enum Cache {
     Hour,
 }
 
-/// Words in the base ids of models that give text or none, but do not chat.
-const MUTE: &[&str] =
-    &["embed", "rerank", "stability.", "canvas", "nova-reel", "sonic", "-image", "twelvelabs."];
+/// Words in the base ids of models that do none of what we can ask for.
+const MUTE: &[&str] = &["stability.", "canvas", "nova-reel", "sonic", "-image", "twelvelabs."];
 
 const GEOGRAPHIES: &[&str] =
     &["us-gov.", "us.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "in.", "global."];
@@ -156,9 +156,17 @@ impl Family {
     }
 }
 
-/// Whether the model with this base id chats, as far as its name tells.
-pub fn chats(base: &str) -> bool {
-    !MUTE.iter().any(|word| base.contains(word))
+/// What the model with this base id does, as far as its name tells; `None` if it is nothing that we can ask for.
+pub fn kind(base: &str) -> Option<ModelKind> {
+    if base.contains("embed") {
+        Some(ModelKind::Embed)
+    } else if base.contains("rerank") {
+        Some(ModelKind::Rerank)
+    } else if MUTE.iter().any(|word| base.contains(word)) {
+        None
+    } else {
+        Some(ModelKind::Chat)
+    }
 }
 
 /// The model's own id, out of an ARN or the id of a cross-region profile.
@@ -200,9 +208,16 @@ mod tests {
 
     #[test]
     fn models_that_only_embed_or_paint_do_not_chat() {
-        for base in ["cohere.embed-v4:0", "amazon.rerank-v1:0", "stability.sd3-5-large-v1:0"] {
-            assert!(!chats(base));
+        for (base, does) in [
+            ("cohere.embed-v4:0", Some(ModelKind::Embed)),
+            ("amazon.titan-embed-image-v1", Some(ModelKind::Embed)),
+            ("amazon.nova-2-multimodal-embeddings-v1:0", Some(ModelKind::Embed)),
+            ("amazon.rerank-v1:0", Some(ModelKind::Rerank)),
+            ("stability.sd3-5-large-v1:0", None),
+            ("amazon.nova-pro-v1:0", Some(ModelKind::Chat)),
+            ("cohere.command-r-v1:0", Some(ModelKind::Chat)),
+        ] {
+            assert_eq!(kind(base), does, "{base}");
         }
-        assert!(chats("amazon.nova-pro-v1:0") && chats("cohere.command-r-v1:0"));
     }
 }

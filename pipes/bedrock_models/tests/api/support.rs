@@ -4,7 +4,7 @@ use bedrock_emulator::{Catalogue, DEMO_KEY, Emulator, Operation, Options, Record
 use bedrock_models::{BedrockModels, BedrockValves};
 use futures_util::{StreamExt, TryStreamExt};
 use pipe_sdk::{
-    Answer, Body, Call, ChatRef, Chunk, ChunkStream, Hints, Model, Pipe, Result, Serves,
+    Answer, Body, Call, ChatRef, Chunk, ChunkStream, Hints, Model, ModelKind, Pipe, Result, Serves,
     testing::ScriptedHost,
 };
 use serde_json::{Value, json};
@@ -88,9 +88,12 @@ impl Rig {
     }
 }
 
+/// The models that are listed, because they chat.
 pub fn models(pipe: &BedrockModels) -> Vec<Model> {
     match pipe.serves() {
-        Serves::Manifold(models) => models.to_vec(),
+        Serves::Manifold(models) => {
+            models.iter().filter(|model| model.kind == ModelKind::Chat).cloned().collect()
+        }
         other => panic!("{other:?}"),
     }
 }

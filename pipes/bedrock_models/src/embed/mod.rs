@@ -1,0 +1,115 @@
+//! Texts become vectors: what each family wants is data (`table`), what is sent and read are `request` and `answer`.
+
+mod answer;
+mod request;
+mod table;
+
+use crate::{
+    attempts::Means,
+    catalogue::Entry,
+    fallback,
+    invoke::{Invoked, invoke},
+};
+use answer::Answer;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use pipe_sdk::{EmbedCall, Embeddings, PipeError, Result};
+use request::request;
+use table::FAMILIES;
+
+/// What one family takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Family {
+    /// The words that it is asked in.
+    form: Form,
+    /// How long vectors can be. Where there is one length only, the family is not told.
+    sizes: &'static [u32],
+    /// How many texts a request may hold.
+    at_once: usize,
+}
+
+/// The words that a family is asked in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A text, and nothing else.
+    Titan,
+    /// A text, and how long its vector is to be.
+    Titan2,
+    /// The same, with the length elsewhere.
+    TitanMultimodal,
+    /// Many texts, and what their vectors are for.
+    Cohere,
+    /// A text, and what its vector is for.
+    Nova,
+}
+
+/// How many requests of one call are under way at once.
+const AT_ONCE: usize = 8;
+
+/// Turns the texts into vectors. Each part of them goes to the first of these models that can; they must be the same model everywhere.
+pub async fn embed(call: &EmbedCall, entries: &[Entry], means: Means<'_>) -> Result<Embeddings> {
+    let family = Family::of(&entries[0])?;
+    family.check(call)?;
+    let parts = call.input.chunks(family.at_once);
+    let parts: Vec<_> = parts.map(|texts| part(texts, family, call, entries, means)).collect();
+    let parts: Vec<Embeddings> = stream::iter(parts).buffered(AT_ONCE).try_collect().await?;
+    let prompt_tokens = parts.iter().map(|part| part.prompt_tokens).sum();
+    let vectors = parts.into_iter().flat_map(|part| part.vectors).collect();
+    Ok(Embeddings { vectors, prompt_tokens })
+}
+
+/// The vectors of texts that fit into one request.
+async fn part(
+    texts: &[String],
+    family: Family,
+    call: &EmbedCall,
+    entries: &[Entry],
+    means: Means<'_>,
+) -> Result<Embeddings> {
+    let purpose = call.purpose.unwrap_or(means.valves.embedding_input_type);
+    let body = request(texts, family, purpose, call.dimensions)?;
+    let answered =
+        fallback::first(entries, |_, entry| Box::pin(invoke(body.clone(), entry, means)));
+    let (entry, Invoked { answer, tokens }) = answered.await?;
+    let Answer { vectors, tokens: told } = answer;
+    if vectors.len() != texts.len() {
+        let (model, asked, got) = (&entry.id, texts.len(), vectors.len());
+        let message = format!("`{model}` has given {got} vectors for {asked} texts: try again");
+        return Err(PipeError::Upstream(message));
+    }
+    Ok(Embeddings { vectors, prompt_tokens: told.or(tokens).unwrap_or_default() })
+}
+
+impl Family {
+    fn of(entry: &Entry) -> Result<Self> {
+        let row = FAMILIES.iter().find(|(beginning, _)| entry.base.starts_with(beginning));
+        row.map(|(_, family)| *family).ok_or_else(|| {
+            let message = format!("`{}` makes vectors, but not in a way known here", entry.id);
+            PipeError::bad_field("model", message)
+        })
+    }
+
+    fn check(self, call: &EmbedCall) -> Result<()> {
+        match call.dimensions {
+            Some(size) if !self.sizes.contains(&size) => {
+                let sizes: Vec<_> = self.sizes.iter().map(u32::to_string).collect();
+                let (model, sizes) = (&call.model, sizes.join(", "));
+                let message = format!("dimensions: `{model}` makes vectors of {sizes} numbers");
+                Err(PipeError::bad_field("dimensions", message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_not_hidden_by_a_shorter_one_above_it() {
+        for (place, (beginning, _)) in FAMILIES.iter().enumerate() {
+            let first = FAMILIES.iter().position(|(above, _)| beginning.starts_with(above));
+            assert_eq!(first, Some(place), "{beginning}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! One request in a model's own words, answered in one piece.
+
+use crate::{
+    attempts::{self, Errand, Means, Unanswered},
+    catalogue::Entry,
+    stream::Trouble,
+};
+use bedrock_runtime::{Operation, Response};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// An answer, and what AWS counted.
+pub struct Invoked<T> {
+    /// What the model says.
+    pub answer: T,
+    /// How many tokens it read; `None` if AWS does not tell.
+    pub tokens: Option<u64>,
+}
+
+/// Where AWS tells how many tokens it read.
+const TOKENS: &str = "x-amzn-bedrock-input-token-count";
+
+/// Ninety-six vectors of the longest kind stand in 4 MiB.
+const LARGEST: usize = 32 << 20;
+
+/// Asks this model.
+pub async fn invoke<T: DeserializeOwned>(
+    body: Bytes,
+    entry: &Entry,
+    means: Means<'_>,
+) -> Result<Invoked<T>, Unanswered> {
+    let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
+    let source = &entry.source();
+    let errand = Errand { source, operation: Operation::Invoke(&entry.id), body };
+    match timeout(patience, attempts::send(errand, means, read)).await {
+        Ok(answer) => answer.map_err(|trouble| Unanswered::of(trouble, source)),
+        Err(_) => Err(Unanswered::late(source, patience)),
+    }
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<Invoked<T>, Trouble> {
+    let tokens = response.header(TOKENS).and_then(|count| count.parse().ok());
+    let json = response.into_body().whole(LARGEST).await.map_err(|_| Trouble::Cut)?;
+    let unread = |_| Trouble::Garbled("its JSON is not what this model answers".into());
+    Ok(Invoked { answer: serde_json::from_slice(&json).map_err(unread)?, tokens })
+}

@@ -1,0 +1,108 @@
+//! Reranking: a question and documents in, the best of them out, in the shape of Cohere and Jina.
+
+use super::{
+    Error, State, identity,
+    json::{Json, JsonBody},
+    record::Record,
+    whole,
+};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use pipe_sdk::{PipeError, RerankCall, Reranked, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{num::NonZeroUsize, sync::Arc};
+
+/// What is to be put in order.
+#[derive(Deserialize)]
+pub struct RerankBody {
+    model: String,
+    query: String,
+    documents: Vec<Document>,
+    top_n: Option<NonZeroUsize>,
+    return_documents: Option<bool>,
+    user: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text or an object with a `text`")]
+enum Document {
+    Plain(String),
+    Object { text: String },
+}
+
+#[derive(Serialize)]
+struct List {
+    id: String,
+    model: String,
+    results: Vec<Item>,
+    usage: whole::Usage,
+}
+
+#[derive(Serialize)]
+struct Item {
+    index: usize,
+    relevance_score: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<Text>,
+}
+
+#[derive(Serialize)]
+struct Text {
+    text: String,
+}
+
+impl JsonBody for RerankBody {
+    const LIMIT: usize = 16 << 20;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// `POST /rerank`.
+pub async fn rerank(
+    state: web::Data<State>,
+    request: HttpRequest,
+    record: web::ReqData<Arc<Record>>,
+    body: Json<RerankBody>,
+) -> Result<HttpResponse, Error> {
+    let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
+    let documents: Vec<_> = documents.into_iter().map(Document::text).collect();
+    check(&query, &documents)?;
+    let host = whole::host(&state, identity::asker(user, request.headers()));
+    let top_n = top_n.map(NonZeroUsize::get);
+    let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
+    let Reranked { ranks, prompt_tokens } =
+        whole::answered(&state, &record, &model, host.rerank(call)).await?;
+    let usage = whole::counted(&record, prompt_tokens);
+    let shown = return_documents.unwrap_or_default();
+    let document = |index: usize| documents.get(index).filter(|_| shown).cloned();
+    let item = |rank: pipe_sdk::Rank| Item {
+        index: rank.index,
+        relevance_score: rank.score,
+        document: document(rank.index).map(|text| Text { text }),
+    };
+    let results = ranks.into_iter().map(item).collect();
+    let id = format!("rerank-{}", uuid::Uuid::new_v4().simple());
+    Ok(HttpResponse::Ok().json(List { id, model, results, usage }))
+}
+
+fn check(query: &str, documents: &[String]) -> Result<()> {
+    let misfit =
+        |field: String, rule| Err(PipeError::bad_field(&field, format!("{field}: {rule}")));
+    if query.is_empty() {
+        return misfit("query".into(), "must not be empty");
+    }
+    if documents.is_empty() {
+        return misfit("documents".into(), "send at least one document");
+    }
+    match documents.iter().position(String::is_empty) {
+        Some(place) => misfit(format!("documents[{place}]"), "must not be empty"),
+        None => Ok(()),
+    }
+}
+
+impl Document {
+    fn text(self) -> String {
+        match self {
+            Self::Plain(text) | Self::Object { text } => text,
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Texts become vectors, with Bedrock behind.
+
+use crate::{
+    rig::{LITE, PIPE, Rig, listed, lonely, rig},
+    support::Answered,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bedrock_emulator::{Ending, Fault, Operation, Recorded, Script};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
+
+const TITAN: &str = "amazon.titan-embed-text-v2:0";
+const TITAN_1: &str = "amazon.titan-embed-text-v1";
+const COHERE: &str = "cohere.embed-english-v3";
+const COHERE_4: &str = "us.cohere.embed-v4:0";
+const NOVA: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
+const MULTIMODAL: &str = "amazon.titan-embed-image-v1";
+
+/// What this model makes of this input, with these fields beside it.
+async fn embed(rig: &Rig, model: &str, mut body: Value) -> Answered {
+    body["model"] = listed(model).into();
+    rig.host.post("/embeddings", &body).await
+}
+
+async fn vectors(rig: &Rig, model: &str, body: Value) -> Vec<Vec<f32>> {
+    let answered = embed(rig, model, body).await;
+    assert_eq!(answered.status, 200, "{model}: {}", answered.text);
+    let data = answered.json["data"].as_array().unwrap();
+    for (place, item) in data.iter().enumerate() {
+        assert_eq!((&item["object"], &item["index"]), (&json!("embedding"), &json!(place)));
+    }
+    data.iter().map(|item| serde_json::from_value(item["embedding"].clone()).unwrap()).collect()
+}
+
+/// The field for which this is refused before Bedrock is asked.
+async fn refused(rig: &Rig, model: &str, body: Value) -> String {
+    let before = asked(rig).len();
+    let answered = embed(rig, model, body).await;
+    assert_eq!(answered.status, 400, "{}", answered.text);
+    assert_eq!(asked(rig).len(), before, "{model} was asked: {}", answered.text);
+    answered.json["error"]["param"].as_str().unwrap().to_owned()
+}
+
+fn asked(rig: &Rig) -> Vec<Recorded> {
+    let is_invoke = |request: &Recorded| request.operation == Some(Operation::InvokeModel);
+    rig.bedrock.requests().into_iter().filter(is_invoke).collect()
+}
+
+fn texts(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("text number {number}")).collect()
+}
+
+#[actix_web::test]
+async fn each_family_is_asked_in_its_own_words() {
+    let rig = rig(json!({})).await;
+    let nova = |purpose: &str| {
+        json!({
+            "schemaVersion": "nova-multimodal-embed-v1", "taskType": "SINGLE_EMBEDDING",
+            "singleEmbeddingParams": {"embeddingPurpose": purpose, "text": {"truncationMode": "END", "value": "a"}},
+        })
+    };
+    let mut short_nova = nova("TEXT_RETRIEVAL");
+    short_nova["singleEmbeddingParams"]["embeddingDimension"] = 384.into();
+    let cohere = json!({"texts": ["a"], "input_type": "search_document", "truncate": "END"});
+    let mut short_cohere = cohere.clone();
+    short_cohere["output_dimension"] = 512.into();
+    for (model, wishes, sent, length) in [
+        (TITAN_1, json!({}), json!({"inputText": "a"}), 1536),
+        ("amazon.titan-embed-g1-text-02", json!({}), json!({"inputText": "a"}), 1536),
+        (TITAN_1, json!({"dimensions": 1536}), json!({"inputText": "a"}), 1536),
+        (TITAN, json!({}), json!({"inputText": "a", "normalize": true}), 1024),
+        (
+            TITAN,
+            json!({"dimensions": 256}),
+            json!({"inputText": "a", "normalize": true, "dimensions": 256}),
+            256,
+        ),
+        (MULTIMODAL, json!({}), json!({"inputText": "a"}), 1024),
+        (
+            MULTIMODAL,
+            json!({"dimensions": 384}),
+            json!({"inputText": "a", "embeddingConfig": {"outputEmbeddingLength": 384}}),
+            384,
+        ),
+        (COHERE, json!({}), cohere.clone(), 1024),
+        ("cohere.embed-multilingual-v3", json!({"dimensions": 1024}), cohere.clone(), 1024),
+        (COHERE_4, json!({}), cohere, 1536),
+        (COHERE_4, json!({"dimensions": 512}), short_cohere, 512),
+        (NOVA, json!({}), nova("GENERIC_INDEX"), 3072),
+        (NOVA, json!({"dimensions": 384, "input_type": "search_query"}), short_nova, 384),
+    ] {
+        let mut body = wishes;
+        body["input"] = "a".into();
+        let vectors = vectors(&rig, model, body).await;
+        assert_eq!(vectors.iter().map(Vec::len).collect::<Vec<_>>(), [length], "{model}");
+        assert_eq!(asked(&rig).pop().unwrap().json, sent, "{model}");
+    }
+}
+
+#[actix_web::test]
+async fn base64_holds_the_same_numbers() {
+    let rig = rig(json!({})).await;
+    for model in [TITAN, COHERE, NOVA] {
+        let floats = vectors(&rig, model, json!({"input": "a b"})).await;
+        let body = json!({"input": "a b", "encoding_format": "base64"});
+        let answered = embed(&rig, model, body).await;
+        let text = answered.json["data"][0]["embedding"].as_str().unwrap();
+        let bytes = BASE64_STANDARD.decode(text).unwrap();
+        let decoded: Vec<_> = bytes
+            .chunks_exact(4)
+            .map(|number| f32::from_le_bytes(number.try_into().unwrap()))
+            .collect();
+        assert_eq!(decoded, floats[0], "{model}");
+    }
+}
+
+#[actix_web::test]
+async fn two_hundred_texts_keep_their_order() {
+    let rig = rig(json!({})).await;
+    let (forwards, mut backwards) = (texts(200), texts(200));
+    backwards.reverse();
+    for (model, requests) in [(TITAN, 200), (COHERE, 3), (COHERE_4, 3), (NOVA, 200)] {
+        let before = asked(&rig).len();
+        let body = |texts: &[String]| match model {
+            COHERE => json!({"input": texts}),
+            _ => json!({"input": texts, "dimensions": 256}),
+        };
+        let one = vectors(&rig, model, body(&forwards)).await;
+        assert_eq!(asked(&rig).len() - before, requests, "{model}");
+        let mut other = vectors(&rig, model, body(&backwards)).await;
+        other.reverse();
+        assert!(one == other, "{model} has mixed up its texts");
+        assert!(one[0] != one[1] && one.len() == 200, "{model}");
+    }
+}
+
+#[actix_web::test]
+async fn eight_requests_are_under_way_at_once_and_end_with_the_client() {
+    let rig = rig(json!({})).await;
+    rig.bedrock.script(TITAN, Script::hang().always());
+    let before = rig.bedrock.requests().len();
+    let body = json!({"model": listed(TITAN), "input": texts(20)});
+    let request = rig.host.request(Method::POST, "/embeddings").json(&body);
+    let client = actix_web::rt::spawn(request.send());
+    rig.bedrock.wait_for_requests(before + 8).await;
+    let ninth = rig.bedrock.wait_for_requests(before + 9);
+    timeout(Duration::from_millis(300), ninth).await.expect_err("a ninth request is under way");
+    client.abort();
+    for request in before..before + 8 {
+        let closed = timeout(Duration::from_secs(1), rig.bedrock.closed(request)).await;
+        assert_eq!(closed.expect("Bedrock is still asked"), Ending::BrokenOff);
+    }
+}
+
+#[actix_web::test]
+async fn expired_credentials_are_told_and_do_not_stick() {
+    let rig = lonely(json!({})).await;
+    rig.bedrock.expire_credentials(true);
+    let refused = embed(&rig, TITAN, json!({"input": "a"})).await;
+    assert_eq!(refused.json["error"]["code"], "upstream_auth_error", "{}", refused.text);
+    rig.bedrock.expire_credentials(false);
+    assert_eq!(vectors(&rig, TITAN, json!({"input": "a"})).await.len(), 1);
+}
+
+#[actix_web::test]
+async fn tokens_are_counted_by_the_model_or_by_aws() {
+    let rig = rig(json!({})).await;
+    for model in [TITAN, COHERE, COHERE_4, NOVA, MULTIMODAL] {
+        let one = embed(&rig, model, json!({"input": ["a text of some length"]})).await.json;
+        let two = json!({"input": vec!["a text of some length"; 2]});
+        let two = embed(&rig, model, two).await.json;
+        assert_eq!((&one["object"], &one["model"]), (&json!("list"), &json!(listed(model))));
+        for answer in [&one, &two] {
+            assert_eq!(answer["usage"]["prompt_tokens"], answer["usage"]["total_tokens"]);
+        }
+        let tokens = |answer: &Value| answer["usage"]["prompt_tokens"].as_u64().unwrap();
+        assert!(0 < tokens(&one) && tokens(&one) < tokens(&two), "{model}: {one} {two}");
+    }
+}
+
+#[actix_web::test]
+async fn a_wrong_field_is_named() {
+    let rig = rig(json!({})).await;
+    for (wrong, field) in [
+        (json!({}), "input"),
+        (json!({"input": null}), "input"),
+        (json!({"input": []}), "input"),
+        (json!({"input": ""}), "input"),
+        (json!({"input": 7}), "input"),
+        (json!({"input": ["a", ""]}), "input[1]"),
+        (json!({"input": ["a", 7]}), "input[1]"),
+        (json!({"input": ["a", null]}), "input[1]"),
+        (json!({"input": [[1], []]}), "input[1]"),
+        (json!({"input": [[1], [2, "a"]]}), "input[1][1]"),
+        (json!({"input": [1, -1]}), "input[1]"),
+        (json!({"input": [["a"]]}), "input[0][0]"),
+        (json!({"input": vec!["a"; 2049]}), "input"),
+        (json!({"input": "a", "dimensions": 300}), "dimensions"),
+        (json!({"input": "a", "dimensions": 0}), "dimensions"),
+        (json!({"input": "a", "dimensions": "many"}), "dimensions"),
+        (json!({"input": "a", "encoding_format": "hex"}), "encoding_format"),
+        (json!({"input": "a", "input_type": "image"}), "input_type"),
+    ] {
+        assert_eq!(refused(&rig, TITAN, wrong.clone()).await, field, "{wrong}");
+    }
+    let many = embed(&rig, TITAN, json!({"input": "a", "dimensions": "many"})).await;
+    assert_eq!(many.refused(400), "dimensions: must be a whole number");
+    for (model, size) in [(TITAN_1, 256), (COHERE, 512), (COHERE_4, 384), (NOVA, 512)] {
+        let body = json!({"input": "a", "dimensions": size});
+        assert_eq!(refused(&rig, model, body).await, "dimensions", "{model}");
+    }
+    assert_eq!(refused(&rig, LITE, json!({"input": "a"})).await, "model");
+}
+
+#[actix_web::test]
+async fn tokens_are_read_as_the_text_that_they_were() {
+    let rig = rig(json!({})).await;
+    // "hello world" and "tiktoken is great!", as OpenAI's own library has them.
+    let (hello, great) = (json!([15339, 1917]), json!([83, 1609, 5963, 374, 2294, 0]));
+    let plain =
+        vectors(&rig, COHERE, json!({"input": ["hello world", "tiktoken is great!"]})).await;
+    assert_eq!(vectors(&rig, COHERE, json!({"input": hello})).await, plain[..1]);
+    assert_eq!(vectors(&rig, COHERE, json!({"input": [hello, great]})).await, plain);
+    let mixed = json!({"input": ["hello world", great]});
+    assert_eq!(vectors(&rig, COHERE, mixed).await, plain);
+    let unknown = json!({"input": ["a", [4_000_000]]});
+    assert_eq!(refused(&rig, COHERE, unknown).await, "input[1]");
+}
+
+#[actix_web::test]
+async fn the_purpose_comes_from_the_body_a_header_or_the_valve() {
+    let rig = rig(json!({"embedding_input_type": "clustering"})).await;
+    let header = "x-pipewright-input-type";
+    for (said, in_header, sent) in [
+        (None, None, "clustering"),
+        (None, Some("search_query"), "search_query"),
+        (Some("classification"), Some("search_query"), "classification"),
+    ] {
+        let mut body = json!({"model": listed(COHERE), "input": "a"});
+        if let Some(said) = said {
+            body["input_type"] = said.into();
+        }
+        let mut request = rig.host.request(Method::POST, "/embeddings").json(&body);
+        if let Some(value) = in_header {
+            request = request.header(header, value);
+        }
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
+        assert_eq!(asked(&rig).pop().unwrap().json["input_type"], sent);
+    }
+    let body = json!({"model": listed(COHERE), "input": "a"});
+    let request = rig.host.request(Method::POST, "/embeddings").header(header, "fun").json(&body);
+    let answered = Answered::of(request.send().await.unwrap()).await;
+    assert!(answered.refused(400).starts_with(header), "{}", answered.text);
+}
+
+#[actix_web::test]
+async fn models_that_do_not_chat_are_known_but_not_listed() {
+    let rig = rig(json!({})).await;
+    let list = rig.host.get("/models").await;
+    assert!(!list.text.contains("embed") && !list.text.contains("rerank"), "{}", list.text);
+    for model in [TITAN, COHERE, COHERE_4, NOVA, "cohere.rerank-v3-5:0"] {
+        let one = rig.host.get(&format!("/models/{}", listed(model))).await;
+        assert_eq!((one.status, &one.json["id"]), (200, &json!(listed(model))));
+        let chat = rig.host.chat(&listed(model), "hi").await;
+        assert_eq!(chat.json["error"]["param"], "model", "{}", chat.text);
+        chat.refused(400);
+    }
+    let unknown = embed(&rig, "amazon.titan-embed-nonsense", json!({"input": "a"})).await;
+    unknown.refused(404);
+}
+
+#[actix_web::test]
+async fn the_same_model_answers_in_another_region() {
+    let rig = rig(json!({"max_attempts": 1, "fallbacks": format!("{TITAN} > {COHERE}")})).await;
+    let usual = vectors(&rig, TITAN, json!({"input": ["a", "b"]})).await;
+    rig.bedrock.script_model_in("us-east-1", TITAN, Script::throttle().always());
+    assert_eq!(vectors(&rig, TITAN, json!({"input": ["a", "b"]})).await, usual);
+    let last = asked(&rig).pop().unwrap();
+    assert_eq!((last.region.as_str(), last.target.as_deref()), ("us-west-2", Some(TITAN)));
+    rig.bedrock.script_model_in("us-west-2", TITAN, Script::throttle().always());
+    let answered = embed(&rig, TITAN, json!({"input": "a"})).await;
+    assert_eq!(answered.json["error"]["code"], "rate_limit_exceeded");
+    answered.refused(429);
+    assert!(asked(&rig).iter().all(|asked| asked.target.as_deref() == Some(TITAN)));
+}
+
+#[actix_web::test]
+async fn a_model_behind_a_profile_answers_to_its_own_id() {
+    let rig = rig(json!({})).await;
+    vectors(&rig, "cohere.embed-v4:0", json!({"input": "a"})).await;
+    assert_eq!(asked(&rig).pop().unwrap().target.as_deref(), Some(COHERE_4));
+}
+
+#[actix_web::test]
+async fn what_passes_is_tried_again_and_what_does_not_is_told() {
+    let rig = lonely(json!({})).await;
+    rig.bedrock.script(TITAN, Script::throttle().times(2));
+    assert_eq!(vectors(&rig, TITAN, json!({"input": "a"})).await.len(), 1);
+    assert_eq!(asked(&rig).len(), 3);
+    for (fault, status) in [
+        (Fault::access_denied("no"), 403),
+        (Fault::validation("bad thing"), 400),
+        (Fault::of("ExpiredTokenException", "old"), 500),
+    ] {
+        rig.bedrock.script(TITAN, Script::fault(fault).always());
+        embed(&rig, TITAN, json!({"input": "a"})).await.refused(status);
+        rig.bedrock.clear_scripts();
+    }
+}
+
+#[actix_web::test]
+async fn the_paths_are_there_with_v1_too_and_need_the_key() {
+    let rig = rig(json!({})).await;
+    let body = json!({"model": listed(TITAN), "input": "a", "user": "someone"});
+    assert_eq!(rig.host.post("/v1/embeddings", &body).await.status, 200);
+    let request = rig.host.bare(Method::POST, "/v1/embeddings").json(&body);
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 403);
+    let valves = rig.host.valves(PIPE).await;
+    assert_eq!(valves["embedding_input_type"], "search_document");
+}
