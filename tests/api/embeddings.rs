@@ -206,7 +206,7 @@ async fn a_wrong_field_is_named() {
         assert_eq!(refused(&rig, TITAN, wrong.clone()).await, field, "{wrong}");
     }
     let many = embed(&rig, TITAN, json!({"input": "a", "dimensions": "many"})).await;
-    assert_eq!(many.refused(400), "dimensions: must be a whole number");
+    assert_eq!(many.refused(400), "dimensions: must be a whole number, 0 or more");
     for (model, size) in [(TITAN_1, 256), (COHERE, 512), (COHERE_4, 384), (NOVA, 512)] {
         let body = json!({"input": "a", "dimensions": size});
         assert_eq!(refused(&rig, model, body).await, "dimensions", "{model}");

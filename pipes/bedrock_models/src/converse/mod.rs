@@ -150,7 +150,7 @@ fn written<'a>(asked: &Asked<'a>) -> Result<Written<'a>> {
     let mut tool_config = tooling.config(&turns.called, family.tool_choice);
     let forbidden = tooling.choice == Choice::Forbidden;
     if forbidden && tool_config.is_some() {
-        turns.add(Block::Text(NO_CALLS));
+        turns.system.push(Block::Text(NO_CALLS));
     }
     turns.system.extend(told.map(Block::Text));
     let (mut system, mut messages) = turns.settled(&family);

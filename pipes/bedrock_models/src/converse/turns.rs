@@ -110,14 +110,6 @@ impl<'a> Turns<'a> {
         first.is_some_and(|turn| !matches!(turn.content.first(), Some(Block::ReasoningContent(_))))
     }
 
-    /// Adds a word at the end of the user's last turn, where it leaves all that was before as it was.
-    pub fn add(&mut self, word: Block<'a>) {
-        match self.done.last_mut().filter(|turn| turn.role == Speaker::User) {
-            Some(turn) => turn.content.push(word),
-            None => self.done.push(Turn { role: Speaker::User, content: vec![word] }),
-        }
-    }
-
     /// The system prompt and the turns, with a first and a last turn that the family takes.
     pub fn settled(self, family: &Family) -> (Vec<Block<'a>>, Vec<Turn<'a>>) {
         let Self { mut system, done: mut turns, .. } = self;
