@@ -1,17 +1,16 @@
 //! Chats in OpenAI's shape.
 
 use super::{
-    Error, State,
+    Error,
     answer::{self, Head},
-    face::{Asker, Face},
+    asker::Asker,
+    face::Face,
     json::{Json, JsonBody},
-    record::Record,
     writer::Writer,
 };
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpResponse, http::StatusCode};
 use pipe_sdk::{Answer, Body, PipeError};
 use serde_json::Value;
-use std::sync::Arc;
 
 impl JsonBody for Body {
     // Chats carry their images inside.
@@ -38,16 +37,10 @@ impl Face for Completions {
 }
 
 /// `POST /chat/completions`.
-pub async fn complete(
-    state: web::Data<State>,
-    request: HttpRequest,
-    record: web::ReqData<Arc<Record>>,
-    body: Json<Body>,
-) -> Result<HttpResponse, Error> {
+pub async fn complete(asker: Asker, body: Json<Body>) -> Result<HttpResponse, Error> {
     let Json(body) = body;
     check(&body)?;
     let with_usage = body.stream_options.unwrap_or_default().include_usage;
-    let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
     asker.answer(body, Completions { with_usage }).await
 }
 

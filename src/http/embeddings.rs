@@ -3,21 +3,20 @@
 mod input;
 
 use super::{
-    Error, State, identity,
+    Error,
+    asker::Asker,
+    identity,
     json::{Json, JsonBody},
-    record::Record,
     whole,
 };
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::{StatusCode, header::HeaderMap},
-    web,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use pipe_sdk::{EmbedCall, EmbedInput, Embeddings, PipeError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
 
 /// What is to be embedded.
 #[derive(Deserialize)]
@@ -72,23 +71,18 @@ impl JsonBody for EmbeddingsBody {
 const PURPOSE: &str = "x-pipewright-input-type";
 
 /// `POST /embeddings`.
-pub async fn embed(
-    state: web::Data<State>,
-    request: HttpRequest,
-    record: web::ReqData<Arc<Record>>,
-    body: Json<EmbeddingsBody>,
-) -> Result<HttpResponse, Error> {
+pub async fn embed(asker: Asker, body: Json<EmbeddingsBody>) -> Result<HttpResponse, Error> {
     let Json(EmbeddingsBody { model, input, dimensions, encoding_format, input_type, user }) = body;
     let purpose = match input_type {
         Some(purpose) => Some(purpose),
-        None => purpose_in(request.headers())?,
+        None => purpose_in(asker.headers())?,
     };
     let input = input::texts(input).await?;
-    let host = whole::host(&state, identity::asker(user, request.headers()));
+    let host = whole::host(&asker.state, identity::asker(user, asker.headers()));
     let call = EmbedCall { purpose, dimensions, ..EmbedCall::new(&model, input) };
     let Embeddings { vectors, prompt_tokens } =
-        whole::answered(&state, &record, &model, host.embed(call)).await?;
-    let usage = whole::counted(&record, prompt_tokens);
+        whole::answered(&asker, &model, host.embed(call)).await?;
+    let usage = whole::counted(&asker.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
     let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };
     let data = vectors.into_iter().enumerate().map(item).collect();

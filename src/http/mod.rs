@@ -1,6 +1,7 @@
 //! Everything that knows HTTP: one file a resource, and the one table of routes.
 
 mod answer;
+mod asker;
 mod auth;
 mod chat;
 mod embeddings;

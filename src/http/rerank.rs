@@ -1,16 +1,17 @@
 //! Reranking: a question and documents in, the best of them out, in the shape of Cohere and Jina.
 
 use super::{
-    Error, State, identity,
+    Error,
+    asker::Asker,
+    identity,
     json::{Json, JsonBody},
-    record::Record,
     whole,
 };
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpResponse, http::StatusCode};
 use pipe_sdk::{PipeError, RerankCall, Reranked, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{num::NonZeroUsize, sync::Arc};
+use std::num::NonZeroUsize;
 
 /// What is to be put in order.
 #[derive(Deserialize)]
@@ -57,21 +58,16 @@ impl JsonBody for RerankBody {
 }
 
 /// `POST /rerank`.
-pub async fn rerank(
-    state: web::Data<State>,
-    request: HttpRequest,
-    record: web::ReqData<Arc<Record>>,
-    body: Json<RerankBody>,
-) -> Result<HttpResponse, Error> {
+pub async fn rerank(asker: Asker, body: Json<RerankBody>) -> Result<HttpResponse, Error> {
     let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
     let documents: Vec<_> = documents.into_iter().map(Document::text).collect();
     check(&query, &documents)?;
-    let host = whole::host(&state, identity::asker(user, request.headers()));
+    let host = whole::host(&asker.state, identity::asker(user, asker.headers()));
     let top_n = top_n.map(NonZeroUsize::get);
     let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
     let Reranked { ranks, prompt_tokens } =
-        whole::answered(&state, &record, &model, host.rerank(call)).await?;
-    let usage = whole::counted(&record, prompt_tokens);
+        whole::answered(&asker, &model, host.rerank(call)).await?;
+    let usage = whole::counted(&asker.record, prompt_tokens);
     let shown = return_documents.unwrap_or_default();
     let document = |index: usize| documents.get(index).filter(|_| shown).cloned();
     let item = |rank: pipe_sdk::Rank| Item {

@@ -1,7 +1,6 @@
 //! What answers in one piece have in common that are no chats.
 
-use super::{Error, State, answer, record::Record};
-use crate::drain::Stage;
+use super::{Error, State, asker::Asker, record::Record};
 use pipe_sdk::{ChatRef, Host, PipeError, User};
 use serde::Serialize;
 
@@ -19,27 +18,16 @@ pub fn host(state: &State, user: Option<User>) -> Host {
 
 /// Waits for the answer of this model, unless the host leaves first.
 pub async fn answered<T>(
-    state: &State,
-    record: &Record,
+    asker: &Asker,
     model: &str,
     answer: impl Future<Output = Result<T, PipeError>>,
 ) -> Result<T, Error> {
     if model.is_empty() {
         return Err(PipeError::bad_field("model", "model: name a model").into());
     }
-    if state.drain.stage() > Stage::Serving {
-        return Err(answer::leaving().into());
-    }
-    if state.registry.resolve(model).is_some() {
-        record.outcome().model = Some(model.into());
-    }
-    tokio::select! {
-        answer = answer => answer.map_err(|error| {
-            record.outcome().error = Some(error.to_string());
-            error.into()
-        }),
-        () = state.drain.cut() => Err(answer::leaving().into()),
-    }
+    asker.is_served()?;
+    asker.asks_for(model);
+    asker.answered(answer).await
 }
 
 /// The usage of an answer for which so many tokens were read. The log has it too.

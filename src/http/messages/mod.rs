@@ -12,20 +12,12 @@ mod turns;
 
 pub use error::refusal;
 
-use super::{
-    Error, State,
-    answer::Head,
-    face::{Asker, Face},
-    json::Json,
-    record::Record,
-    unprefixed,
-};
-use actix_web::{HttpRequest, HttpResponse, web};
+use super::{Error, answer::Head, asker::Asker, face::Face, json::Json, unprefixed};
+use actix_web::HttpResponse;
 use events::Events;
 use pipe_sdk::{Answer, PipeError};
 use request::Request;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// Whether what is said at this path is said to Anthropic's clients.
 pub fn is_theirs(path: &str) -> bool {
@@ -50,29 +42,17 @@ impl Face for Messages {
 }
 
 /// `POST /messages`.
-pub async fn create(
-    state: web::Data<State>,
-    request: HttpRequest,
-    record: web::ReqData<Arc<Record>>,
-    body: Json<Request>,
-) -> Result<HttpResponse, Error> {
+pub async fn create(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     asked.limited()?;
     let (body, places) = asked.into_body()?;
-    let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
     let answer = asker.answer(body, Messages).await;
     answer.map_err(|error| error.renamed(|field| places.of(field)))
 }
 
 /// `POST /messages/count_tokens`.
-pub async fn count_tokens(
-    state: web::Data<State>,
-    request: HttpRequest,
-    record: web::ReqData<Arc<Record>>,
-    body: Json<Request>,
-) -> Result<HttpResponse, Error> {
+pub async fn count_tokens(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
-    let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
     let (mut body, places) = asked.into_body()?;
     let counted = asker.host(&mut body).count_tokens(body).await;
     let tokens = counted.map_err(|error| asker.failed(error).renamed(|field| places.of(field)))?;

@@ -10,19 +10,18 @@ mod tools;
 mod wire;
 
 use super::{
-    Error, State,
+    Error,
     answer::Head,
-    face::{Asker, Face},
+    asker::Asker,
+    face::Face,
     json::{Json, JsonBody},
-    record::Record,
 };
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
 use events::Events;
 use pipe_sdk::{Answer, Body, PipeError};
 use request::{Asked, Request, Wishes};
 use serde_json::Value;
-use std::sync::Arc;
 
 impl JsonBody for Request {
     const LIMIT: usize = Body::LIMIT;
@@ -43,13 +42,7 @@ impl Face for Wishes {
 }
 
 /// `POST /responses`.
-pub async fn create(
-    state: web::Data<State>,
-    request: HttpRequest,
-    record: web::ReqData<Arc<Record>>,
-    body: Json<Request>,
-) -> Result<HttpResponse, Error> {
+pub async fn create(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Asked { chat, wishes, fields } = body.0.read()?;
-    let asker = Asker { state: &state, headers: request.headers(), record: record.into_inner() };
     asker.answer(chat, wishes).await.map_err(|error| fields.rename(error))
 }

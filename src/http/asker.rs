@@ -1,0 +1,78 @@
+//! Who asks a model, and of which host: what every way to a model begins with.
+
+use super::{Error, State, answer, identity, record::Record};
+use crate::drain::Stage;
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
+use pipe_sdk::{Body, Host, PipeError};
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
+
+/// Who asks, and of which host.
+pub struct Asker {
+    /// The host.
+    pub state: web::Data<State>,
+    /// What is kept of the request.
+    pub record: Arc<Record>,
+    request: HttpRequest,
+}
+
+impl FromRequest for Asker {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let state = web::Data::from_request(request, payload).into_inner();
+        let record = web::ReqData::<Arc<Record>>::from_request(request, payload).into_inner();
+        let request = request.clone();
+        ready(state.and_then(|state| Ok(Self { state, record: record?.into_inner(), request })))
+    }
+}
+
+impl Asker {
+    /// What came before the body.
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// The way in for this chat. What its body says of who asks is taken out of it.
+    pub fn host(&self, body: &mut Body) -> Host {
+        let (user, chat) = identity::take(body, self.headers());
+        self.asks_for(&body.model);
+        let host = Host::new(self.state.registry.clone(), user, chat);
+        host.wishing(identity::hints(self.headers()))
+    }
+
+    /// Keeps which model is asked for, if there is one of that name.
+    pub fn asks_for(&self, model: &str) {
+        if self.state.registry.resolve(model).is_some() {
+            self.record.outcome().model = Some(model.into());
+        }
+    }
+
+    /// An error if the host takes no new requests any more.
+    pub fn is_served(&self) -> Result<(), Error> {
+        if self.state.drain.stage() > Stage::Serving {
+            return Err(answer::leaving().into());
+        }
+        Ok(())
+    }
+
+    /// Waits for the answer, unless the host leaves first.
+    pub async fn answered<T>(
+        &self,
+        answer: impl Future<Output = Result<T, PipeError>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            answer = answer => answer.map_err(|error| self.failed(error)),
+            () = self.state.drain.cut() => Err(answer::leaving().into()),
+        }
+    }
+
+    /// The error as it goes out; it is kept for the log.
+    pub fn failed(&self, error: PipeError) -> Error {
+        self.record.outcome().error = Some(error.to_string());
+        error.into()
+    }
+}
