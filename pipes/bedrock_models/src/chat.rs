@@ -33,7 +33,7 @@ pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<Ch
     Ok(ChunkStream::new(stream::iter([Ok(id)]).chain(answer)))
 }
 
-/// Asks one model. What it refuses for its form is sent once more without it.
+/// Asks one model. What it refuses for its form is sent again without it, at most [`MOST_LESSONS`] times.
 async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Answer, Unanswered> {
     let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
     let source = entry.source();

@@ -61,13 +61,16 @@ pub fn is_given(call: &Call, lesson: &Lesson) -> bool {
 
 /// Of these betas, those that the valve allows.
 fn allowed(betas: &Value, valves: &BedrockValves) -> Vec<Value> {
-    let known = |beta: &&Value| valves.anthropic_betas.iter().any(|known| *beta == known);
+    let known = |beta: &&Value| beta.as_str().is_some_and(|beta| is_allowed(beta, valves));
     betas.as_array().into_iter().flatten().filter(known).cloned().collect()
+}
+
+fn is_allowed(beta: &str, valves: &BedrockValves) -> bool {
+    valves.anthropic_betas.iter().any(|known| known == beta)
 }
 
 /// The betas that the request names and the valve allows.
 fn betas(asked: &Asked<'_>, extras: Extras<'_>) -> Vec<Value> {
-    let allowed = |beta: &&str| asked.valves.anthropic_betas.iter().any(|known| known == beta);
     let given = match extras.get(BETAS) {
         Some(Value::Array(betas)) => betas.iter().filter_map(Value::as_str).collect(),
         Some(Value::String(betas)) => betas.split(',').collect(),
@@ -75,7 +78,9 @@ fn betas(asked: &Asked<'_>, extras: Extras<'_>) -> Vec<Value> {
     };
     let header = asked.call.hints.get("anthropic-beta").unwrap_or_default().split(',');
     let mut betas: Vec<&str> = Vec::new();
-    for beta in given.into_iter().chain(header).map(str::trim).filter(allowed) {
+    for beta in
+        given.into_iter().chain(header).map(str::trim).filter(|beta| is_allowed(beta, asked.valves))
+    {
         if !betas.contains(&beta) {
             betas.push(beta);
         }
