@@ -3,8 +3,8 @@
 use crate::slot::Slot;
 use futures_util::future::{BoxFuture, join_all, ready};
 use pipe_sdk::{
-    Call, ChunkStream, Doors, EmbedCall, Embeddings, Model, ModelCard, ModelKind, PipeError,
-    RerankCall, Reranked, Result, Serves,
+    Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Model, ModelCard,
+    ModelKind, PipeError, RerankCall, Reranked, Result, Serves,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -97,6 +97,16 @@ impl Doors for Registry {
             Some((slot, model)) => {
                 call.model = model;
                 slot.rerank(call)
+            }
+            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
+        }
+    }
+
+    fn images(&self, mut call: ImageCall) -> BoxFuture<'_, Result<Images>> {
+        match self.resolve(&call.model) {
+            Some((slot, model)) => {
+                call.model = model;
+                slot.images(call)
             }
             None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
         }

@@ -7,8 +7,8 @@ use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Pipe, PipeError, RerankCall,
-    Reranked, Result, Serves, User, Valves,
+    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, ImageCall, Images, Pipe,
+    PipeError, RerankCall, Reranked, Result, Serves, User, Valves,
 };
 use serde_json::Value;
 use std::{
@@ -103,6 +103,8 @@ pub trait Slot: Send + Sync {
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
     /// [`Pipe::rerank`].
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>>;
+    /// [`Pipe::images`].
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>>;
     /// [`Pipe::inlet`].
     fn inlet(&self, body: FilterBody, user: Option<User>)
     -> BoxFuture<'static, Result<FilterBody>>;
@@ -328,6 +330,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>> {
         self.with(|pipe| pipe.rerank(call))
+    }
+
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
+        self.with(|pipe| pipe.images(call))
     }
 
     fn inlet(

@@ -11,6 +11,7 @@ mod filters;
 mod frames;
 mod health;
 mod identity;
+mod images;
 mod json;
 mod manage;
 mod messages;
@@ -96,6 +97,7 @@ pub const ROUTES: &[Route] = &[
     locked(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     locked(Method::POST, "/responses", || web::post().to(responses::create)),
     locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    locked(Method::POST, "/images/generations", || web::post().to(images::generate)),
     locked(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
     locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
     locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),

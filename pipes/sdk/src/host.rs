@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, PipeError, RerankCall,
-    Reranked, Result, User,
+    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, PipeError,
+    RerankCall, Reranked, Result, User,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -64,6 +64,11 @@ impl Host {
         self.doors.rerank(RerankCall { user: self.user.clone(), ..call }).await
     }
 
+    /// Makes pictures through the model named in the call.
+    pub async fn images(&self, call: ImageCall) -> Result<Images> {
+        self.doors.images(ImageCall { user: self.user.clone(), ..call }).await
+    }
+
     /// The chat models that the host serves now.
     pub fn models(&self) -> Vec<ModelCard> {
         self.doors.models()
@@ -100,6 +105,9 @@ pub trait Doors: Send + Sync {
 
     /// Puts documents in order.
     fn rerank(&self, call: RerankCall) -> BoxFuture<'_, Result<Reranked>>;
+
+    /// Makes pictures.
+    fn images(&self, call: ImageCall) -> BoxFuture<'_, Result<Images>>;
 
     /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;

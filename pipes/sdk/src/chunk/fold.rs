@@ -50,6 +50,7 @@ impl Answer {
             Chunk::Model(id) => self.model = Some(id),
             Chunk::Role => {}
             Chunk::Content(text) => self.content += &text,
+            Chunk::Image(image, words) => self.content += &image.markdown(&words),
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
             Chunk::Citation(citation) => {
