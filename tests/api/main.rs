@@ -18,6 +18,7 @@ mod embeddings;
 mod filters;
 mod house;
 mod images;
+mod lambda;
 mod log;
 mod messages;
 mod models;
