@@ -146,18 +146,19 @@ impl Entry {
         let model = Model::new(&self.id, &self.name)
             .described(format!("{} - {}", self.name, self.region))
             .of_kind(self.kind);
-        match self.kind {
-            ModelKind::Chat => {}
+        let model = match self.kind {
+            ModelKind::Chat => {
+                let tools = match builtin_tools {
+                    BuiltinTools::Always => true,
+                    BuiltinTools::Never => false,
+                    BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
+                };
+                model.capable("usage", true).capable("builtin_tools", tools)
+            }
             // Whatever Open WebUI adds to a chat would be painted.
-            ModelKind::Image => return model.capable("builtin_tools", false),
+            ModelKind::Image => model.capable("builtin_tools", false),
             ModelKind::Embed | ModelKind::Rerank => return model,
-        }
-        let tools = match builtin_tools {
-            BuiltinTools::Always => true,
-            BuiltinTools::Never => false,
-            BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
         };
-        let model = model.capable("usage", true).capable("builtin_tools", tools);
         match self.inputs.image {
             Some(vision) => model.capable("vision", vision),
             None => model,
