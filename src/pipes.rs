@@ -2,6 +2,8 @@
 
 use crate::slot::Registration;
 use bedrock_models::BedrockModels;
+use rate_limit::RateLimit;
 
 /// Every pipe, in the order in which `/models` lists them.
-pub const PIPES: &[Registration] = &[Registration::of::<BedrockModels>()];
+pub const PIPES: &[Registration] =
+    &[Registration::of::<BedrockModels>(), Registration::of::<RateLimit>()];

@@ -17,6 +17,7 @@ mod drain;
 mod embeddings;
 mod filters;
 mod house;
+mod limits;
 mod log;
 mod messages;
 mod metrics;

@@ -18,6 +18,11 @@ impl FilterBody {
         self.0.get("model")?.as_str()
     }
 
+    /// The model behind a model of Open WebUI's own workspace; on the way in only.
+    pub fn base_model(&self) -> Option<&str> {
+        self.0.get("metadata")?.get("model")?.get("info")?.get("base_model_id")?.as_str()
+    }
+
     /// The messages, oldest first.
     pub fn messages(&self) -> &[Value] {
         self.0.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
