@@ -7,12 +7,16 @@ mod claim;
 mod clock;
 mod error;
 mod limits;
+mod postgres;
 mod sqlite;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod usage;
 
 pub use claim::Claim;
 pub use error::{Result, StoreError};
 pub use limits::{Admitted, Exceeded, Limits, Refusal, Take, WhenAway};
+pub use postgres::{SaveError, SavedValves, Version, Watched};
 pub use store::{Store, StoreSettings};
 pub use usage::{Field, Kind, ReportRow, Side, Status, Tokens, Usage, UsageQuery, UsageRow};

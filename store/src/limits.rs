@@ -202,3 +202,12 @@ fn fit(key: &str) -> String {
         text
     })
 }
+
+/// In ms, and never nothing.
+pub(crate) fn span(window: Duration) -> i64 {
+    i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4).clamp(1, i64::MAX / 4)
+}
+
+pub(crate) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

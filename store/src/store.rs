@@ -3,9 +3,10 @@
 use crate::{
     Result,
     clock::wall,
-    limits::{Limits, WhenAway},
+    limits::{Limits, WhenAway, Windows},
+    postgres::{Postgres, SavedValves},
     sqlite::Sqlite,
-    usage::{DAY, Usage},
+    usage::{DAY, Ledger, Usage},
 };
 use std::{
     path::PathBuf,
@@ -18,8 +19,12 @@ use tokio::{task::JoinSet, time::interval};
 const TIDYING: Duration = Duration::from_secs(600);
 
 /// Which database, and how it is used.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct StoreSettings {
+    /// `postgres://…`, as PostgreSQL's own clients read it; without it, the data folder holds the database.
+    pub database_url: Option<String>,
+    /// What saved valves are sealed with in PostgreSQL; without it they stand there in clear, secrets too.
+    pub secret_key: Option<String>,
     /// The data folder.
     pub folder: PathBuf,
     /// How many days single answers are kept; their sums by day stay for ever. 0 keeps them for ever too.
@@ -32,9 +37,15 @@ pub struct StoreSettings {
 pub struct Store {
     usage: Arc<Usage>,
     limits: Arc<Limits>,
-    sqlite: Sqlite,
+    engine: Engine,
+    saved_valves: Option<SavedValves>,
     /// Ends with the store.
     _tidying: Mutex<JoinSet<()>>,
+}
+
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 impl Store {
@@ -42,16 +53,39 @@ impl Store {
     ///
     /// A file that is corrupt is moved aside, and a folder that cannot be written to is replaced by memory: see [`trouble`](Self::trouble).
     ///
+    /// A PostgreSQL need not be there yet; it is used as soon as it is.
+    ///
     /// # Errors
-    /// When the database belongs to a newer program.
+    /// When a setting cannot be so, or the database belongs to a newer program.
     pub async fn open(settings: &StoreSettings) -> Result<Self> {
-        let sqlite = Sqlite::open(&settings.folder).await?;
-        let engine = Arc::new(sqlite.clone());
-        let usage = Arc::new(Usage::new(engine.clone()));
-        let limits = Arc::new(Limits::new(engine, settings.when_away));
+        let Some(url) = &settings.database_url else {
+            let sqlite = Sqlite::open(&settings.folder).await?;
+            let (ledger, windows) = (Arc::new(sqlite.clone()), Arc::new(sqlite.clone()));
+            return Ok(Self::over(Engine::Sqlite(sqlite), ledger, windows, None, settings));
+        };
+        let postgres = Postgres::open(url).await?;
+        let valves = SavedValves::new(postgres.clone(), settings.secret_key.as_deref())?;
+        let (ledger, windows) = (Arc::new(postgres.clone()), Arc::new(postgres.clone()));
+        Ok(Self::over(Engine::Postgres(postgres), ledger, windows, Some(valves), settings))
+    }
+
+    fn over(
+        engine: Engine,
+        ledger: Arc<dyn Ledger>,
+        windows: Arc<dyn Windows>,
+        saved_valves: Option<SavedValves>,
+        settings: &StoreSettings,
+    ) -> Self {
+        let usage = Arc::new(Usage::new(ledger));
+        let limits = Arc::new(Limits::new(windows, settings.when_away));
         let mut tasks = JoinSet::new();
         tasks.spawn(tidy(Arc::clone(&usage), Arc::clone(&limits), settings.usage_days));
-        Ok(Self { usage, limits, sqlite, _tidying: Mutex::new(tasks) })
+        Self { usage, limits, engine, saved_valves, _tidying: Mutex::new(tasks) }
+    }
+
+    /// Saved valves, when replicas share them.
+    pub fn saved_valves(&self) -> Option<&SavedValves> {
+        self.saved_valves.as_ref()
     }
 
     /// What was answered, for whom, and what it cost.
@@ -75,7 +109,10 @@ impl Store {
 
     /// What is wrong with the database, for the operator.
     pub fn trouble(&self) -> Option<String> {
-        self.sqlite.trouble()
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.trouble(),
+            Engine::Postgres(postgres) => postgres.trouble(),
+        }
     }
 }
 

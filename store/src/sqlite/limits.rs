@@ -6,7 +6,7 @@
 use super::{Database, Sqlite};
 use crate::{
     Result,
-    limits::{Admitted, Exceeded, Take, Windows},
+    limits::{Admitted, Exceeded, Take, Windows, span, unsigned},
     usage::DAY,
 };
 use futures_util::future::BoxFuture;
@@ -198,13 +198,4 @@ fn sweep(database: &mut Database) -> rusqlite::Result<usize> {
         .execute([now - DAY])?;
     whole.commit()?;
     Ok(windows + hits)
-}
-
-/// In ms, and never nothing.
-fn span(window: Duration) -> i64 {
-    i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4).clamp(1, i64::MAX / 4)
-}
-
-fn unsigned(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

@@ -10,6 +10,8 @@ pub(crate) const DAY: i64 = 86_400_000;
 /// What is written in one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
+    /// No other batch has it.
+    pub id: String,
     pub rows: Vec<Entry>,
     /// In the order of their keys, so that two writers never wait for each other in a circle.
     pub days: Vec<Daily>,
@@ -61,7 +63,7 @@ impl Batch {
             }
         }
         let days = days.into_iter().map(|(key, sums)| Daily { key, sums }).collect();
-        Self { rows, days, names }
+        Self { id: format!("{:032x}", fastrand::u128(..)), rows, days, names }
     }
 }
 

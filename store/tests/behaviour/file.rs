@@ -1,10 +1,12 @@
 //! The embedded engine's file: whose it is, and what becomes of it.
 
 use crate::fixture::Fixture;
-use pipewright_store::{Claim, Refusal, StoreError, Take, UsageQuery, UsageRow};
+use pipewright_store::{
+    Claim, Refusal, Store, StoreError, StoreSettings, Take, UsageQuery, UsageRow,
+};
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
@@ -93,7 +95,7 @@ async fn a_folder_that_cannot_be_written_to_is_replaced_by_memory() {
     let mut settings = fixture.settings();
     settings.folder.push("file");
     fs::write(&settings.folder, "").unwrap();
-    let store = pipewright_store::Store::open(&settings).await.unwrap();
+    let store = Store::open(&settings).await.unwrap();
     assert!(store.trouble().unwrap().contains("memory"));
     store.limits().admit(&one()).await.unwrap();
     assert!(matches!(store.limits().admit(&one()).await, Err(Refusal::Exceeded(_))));
@@ -107,7 +109,7 @@ async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
     let fixture = Fixture::sqlite();
     drop(fixture.open().await);
     fixture.sql("PRAGMA user_version = 4711").await;
-    let Err(refused) = pipewright_store::Store::open(&fixture.settings()).await else {
+    let Err(refused) = Store::open(&fixture.settings()).await else {
         panic!("it was opened");
     };
     assert!(matches!(refused, StoreError::Newer { found: 4711, .. }), "{refused}");
@@ -148,19 +150,15 @@ async fn what_no_window_looks_at_is_swept_away() {
 #[ignore = "runs for ever, as the process that is killed"]
 async fn records_until_killed() {
     let Some(folder) = std::env::var_os("RECORDS_INTO") else { return };
-    let fixture = Fixture { folder: tempfile::tempdir_in(folder).unwrap() };
-    let settings = pipewright_store::StoreSettings {
-        folder: fixture.folder.path().parent().unwrap().into(),
-        ..Default::default()
-    };
-    let store = pipewright_store::Store::open(&settings).await.unwrap();
+    let settings = StoreSettings { folder: folder.into(), ..StoreSettings::default() };
+    let store = Store::open(&settings).await.unwrap();
     let mut every = tokio::time::interval(Duration::from_millis(1));
     for number in 0.. {
         every.tick().await;
         store.usage().record(UsageRow::default());
         if number == 3000 {
             // Three seconds' worth.
-            eprintln!("recorded");
+            std::io::stderr().write_all(b"recorded\n").unwrap();
         }
     }
 }

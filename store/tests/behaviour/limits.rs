@@ -213,7 +213,7 @@ impl Naive {
 async fn windows_agree_with_a_naive_model(fixture: &Fixture) {
     let store = fixture.open().await;
     let mut runner = TestRunner::new(Config::default());
-    for history in 0..25 {
+    for history in 0..15 {
         let steps = steps().new_tree(&mut runner).unwrap().current();
         let mut naive = Naive::default();
         let name = |key: u8| format!("{history}:{key}");
