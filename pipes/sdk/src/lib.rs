@@ -66,6 +66,7 @@ mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod upstream;
 mod valves;
 
 pub use body::{
@@ -85,4 +86,5 @@ pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
+pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves};
