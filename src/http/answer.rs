@@ -60,6 +60,9 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         message["thinking_blocks"] = blocks.collect();
         message["reasoning_details"] = json!(details);
     }
+    if !answer.images.is_empty() {
+        message["images"] = answer.images.iter().map(|url| image(url)).collect();
+    }
     if !answer.citations.is_empty() {
         let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
         message["annotations"] = annotations.collect();
@@ -79,6 +82,11 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         body[name] = fact;
     }
     Ok(body)
+}
+
+/// A picture in an answer, as Open WebUI reads it (contract §3.2).
+pub fn image(url: &str) -> Value {
+    json!({"type": "image_url", "image_url": {"url": url}})
 }
 
 /// OpenAI's `usage`.
