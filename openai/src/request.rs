@@ -278,6 +278,7 @@ impl<'a> Offered<'a> {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "a test writes `json!` where it is read")]
 mod tests {
     use super::*;
     use serde_json::json;

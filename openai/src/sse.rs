@@ -226,8 +226,8 @@ mod tests {
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
             let pieces = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]);
-            prop_assert_eq!(read(pieces).unwrap(), whole.clone());
-            prop_assert_eq!(read(bytes.chunks(1)).unwrap(), whole);
+            prop_assert_eq!(&read(pieces).unwrap(), &whole);
+            prop_assert_eq!(&read(bytes.chunks(1)).unwrap(), &whole);
         }
     }
 }

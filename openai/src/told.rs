@@ -294,6 +294,7 @@ fn page(url: &str, title: &str) -> Option<Citation> {
 }
 
 #[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "a test writes `json!` where it is read")]
 mod tests {
     use super::*;
     use pipe_sdk::Answer;

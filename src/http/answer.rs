@@ -36,7 +36,9 @@ impl Head {
     /// A good answer under this head, without its body.
     pub fn response(&self) -> HttpResponseBuilder {
         let mut response = HttpResponse::Ok();
-        if let Some(answerer) = &self.answerer {
+        // A header holds plain text only, and an upstream's models may be called anything.
+        let is_plain = |answerer: &&String| answerer.bytes().all(|b| matches!(b, b' '..=b'~'));
+        if let Some(answerer) = self.answerer.as_ref().filter(is_plain) {
             response.insert_header((ANSWERER, answerer.as_str()));
         }
         response
