@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, Pipe,
-    PipeError, RerankCall, Reranked, Result, Serves, Spent, Valves,
+    PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
 };
 use serde_json::Value;
 use std::{
@@ -93,6 +93,8 @@ pub trait Slot: Send + Sync {
     fn serves(&self) -> Option<Serves>;
     /// Why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
+    /// [`Pipe::upstreams`], of the pipe that runs.
+    fn upstreams(&self) -> Vec<UpstreamState>;
     /// [`Pipe::discovered`].
     fn discovered(&self) -> BoxFuture<'static, ()>;
     /// [`Pipe::pipe`].
@@ -302,6 +304,10 @@ impl<P: Pipe> Slot for Fitting<P> {
             Ok(pipe) => pipe.trouble().or_else(|| state.settings.trouble.clone()),
             Err(trouble) => Some(trouble.clone()),
         }
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        self.running().map(|pipe| pipe.upstreams()).unwrap_or_default()
     }
 
     fn discovered(&self) -> BoxFuture<'static, ()> {

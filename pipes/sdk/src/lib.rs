@@ -68,6 +68,7 @@ mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trail;
+mod upstream;
 mod valves;
 
 pub use body::{
@@ -89,4 +90,5 @@ pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
 pub use trail::{Side, Trail};
+pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves};

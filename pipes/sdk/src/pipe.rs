@@ -2,7 +2,7 @@
 
 use crate::{
     Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, PipeError, RerankCall,
-    Reranked, Result, Spent, Valves,
+    Reranked, Result, Spent, UpstreamState, Valves,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -54,6 +54,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// What keeps a running pipe from doing its work, in words for an operator; `None` when all is well.
     fn trouble(&self) -> Option<String> {
         None
+    }
+
+    /// How the services fare that it calls; for metrics.
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        Vec::new()
     }
 
     /// Answers one chat. What goes wrong before the first chunk is the `Err` of the future or of the first item.
