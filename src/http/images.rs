@@ -8,7 +8,9 @@ use super::{
     unix_seconds, whole,
 };
 use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{Image, ImageCall, ImageFormat, ImageWishes, Images, PipeError, Result};
+use pipe_sdk::{
+    Image, ImageCall, ImageFormat, ImageWishes, Images, ModelKind, PipeError, Result,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -62,9 +64,10 @@ pub async fn generate(asker: Asker, body: Json<ImagesBody>) -> Result<HttpRespon
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
     let wishes = ImageWishes::among(&rest)?;
-    let host = whole::host(&asker.state, identity::asker(user, asker.headers()));
+    let host = asker.host_of(identity::asker(user, asker.headers()));
     let call = ImageCall { wishes, ..ImageCall::new(&model, prompt) };
-    let Images { images } = whole::answered(&asker, &model, host.images(call)).await?;
+    let Images { images } =
+        whole::answered(&asker, &model, ModelKind::Image, &host, host.images(call)).await?;
     let shape = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
     let data = images.into_iter().map(|image| shape.of(image)).collect();

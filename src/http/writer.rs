@@ -63,12 +63,12 @@ impl FrameWriter for Writer {
                 self.said += text.chars().count();
                 self.text(br#"{"content":"#, text);
             }
-            Chunk::Image(image, words) => {
-                self.said += words.chars().count();
-                let url = json!({"url": image.data_url()});
-                let image = json!({"type": "image_url", "image_url": url, "index": self.shown});
+            Chunk::Picture(picture) => {
+                self.said += picture.words.chars().count();
+                let mut image = answer::image(picture);
+                image["index"] = self.shown.into();
                 self.shown += 1;
-                self.json_delta(&json!({"content": words, "images": [image]}));
+                self.json_delta(&json!({"content": picture.words, "images": [image]}));
             }
             Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
             Chunk::ReasoningDetail(detail) => {

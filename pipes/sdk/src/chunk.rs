@@ -33,9 +33,8 @@ pub enum Chunk {
     ReasoningDetail(ReasoningDetail),
     /// A tool call, or a further piece of one.
     ToolCall(ToolCallDelta),
-    /// A picture, and what is to be seen in it. Where a client takes pictures beside the text, they go there; elsewhere they are
-    /// Markdown in it.
-    Image(Image, String),
+    /// A picture. Where a client takes pictures beside the text, they go there; elsewhere they are Markdown in it.
+    Picture(Picture),
     /// Where something that was just said comes from.
     Citation(Citation),
     /// Why the answer ends. Once.

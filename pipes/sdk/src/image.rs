@@ -86,11 +86,32 @@ impl Image {
         format!("data:image/{};base64,{}", self.format.as_str(), self.base64)
     }
 
-    /// The picture as Markdown, with these words for those who do not see it.
-    pub fn markdown(&self, words: &str) -> String {
+    /// The picture in an answer, with these words for those who do not see it.
+    pub fn with_words(&self, words: &str) -> Picture {
+        Picture { url: self.data_url(), words: words.into() }
+    }
+}
+
+/// A picture in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Where it is: a `data:` URL that holds it, or a link.
+    pub url: String,
+    /// What is to be seen in it, for those who do not see it; may be empty.
+    pub words: String,
+}
+
+impl Picture {
+    /// The picture behind this URL, of which nothing is said.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.into(), words: String::new() }
+    }
+
+    /// The picture as Markdown.
+    pub fn markdown(&self) -> String {
         let plain = |c: char| if matches!(c, '[' | ']' | '\\' | '\n' | '\r') { ' ' } else { c };
-        let words: String = words.chars().map(plain).collect();
-        format!("![{words}]({})", self.data_url())
+        let words: String = self.words.chars().map(plain).collect();
+        format!("![{words}]({})", self.url)
     }
 }
 
@@ -109,8 +130,7 @@ mod tests {
 
     #[test]
     fn words_cannot_break_out_of_the_markdown() {
-        let image = Image::of_base64("iVBO".into());
-        let markdown = image.markdown("a](x)\n[b");
+        let markdown = Image::of_base64("iVBO".into()).with_words("a](x)\n[b").markdown();
         assert_eq!(markdown, "![a (x)  b](data:image/png;base64,iVBO)");
     }
 }

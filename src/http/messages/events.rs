@@ -67,9 +67,9 @@ impl FrameWriter for Events {
                 self.tell_text();
                 self.delta("text_delta", "text", text);
             }
-            Chunk::Image(image, words) => {
+            Chunk::Picture(picture) => {
                 self.tell_text();
-                self.delta("text_delta", "text", &image.markdown(words));
+                self.delta("text_delta", "text", &picture.markdown());
             }
             Chunk::Reasoning(text) if !text.is_empty() => {
                 self.think();

@@ -19,8 +19,8 @@ pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<Ch
     let caption = caption(&order.prompt);
     let (entry, Images { images }) = painted(&order, entries, means).await?;
     let shown = |image: Image| match means.valves.image_answers {
-        ImageAnswers::Files => Chunk::Image(image, caption.clone()),
-        ImageAnswers::Markdown => Chunk::Content(image.markdown(&caption)),
+        ImageAnswers::Files => Chunk::Picture(image.with_words(&caption)),
+        ImageAnswers::Markdown => Chunk::Content(image.with_words(&caption).markdown()),
     };
     let mut chunks = vec![Chunk::Model(format!("{PIPE}.{}", entry.id)), Chunk::Role];
     chunks.extend(images.into_iter().map(shown));
