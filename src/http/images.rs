@@ -8,9 +8,7 @@ use super::{
     unix_seconds, whole,
 };
 use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{
-    Image, ImageCall, ImageFormat, ImageWishes, Images, ModelKind, PipeError, Result,
-};
+use pipe_sdk::{Image, ImageCall, ImageFormat, ImageWishes, Images, ModelKind, PipeError, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

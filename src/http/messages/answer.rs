@@ -1,7 +1,9 @@
 //! A whole answer as Anthropic's message, and the words that it shares with a streamed one.
 
 use crate::http::answer::{Head, ended_early};
-use pipe_sdk::{Answer, Citation, FinishReason, Picture, PipeError, ReasoningKind, ToolCall, Usage};
+use pipe_sdk::{
+    Answer, Citation, FinishReason, Picture, PipeError, ReasoningKind, ToolCall, Usage,
+};
 use serde_json::{Value, json};
 
 /// The fact by which a pipe says why its model has stopped, in the model's own word.
