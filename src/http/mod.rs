@@ -30,7 +30,7 @@ pub use auth::Keys;
 pub use frames::FrameWriter;
 pub use writer::Writer;
 
-use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry};
+use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry, traces::Traces};
 use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
@@ -53,6 +53,8 @@ pub struct State {
     pub open_metrics: bool,
     /// What is measured.
     pub metrics: Arc<Metrics>,
+    /// Where spans begin.
+    pub traces: Arc<Traces>,
     /// What is remembered.
     pub store: Arc<Store>,
     /// Where what answers cost is written down.

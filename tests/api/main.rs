@@ -30,5 +30,6 @@ mod rerank;
 mod responses;
 mod rig;
 mod support;
+mod traces;
 mod usage;
 mod valves;

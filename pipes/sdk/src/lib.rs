@@ -68,6 +68,7 @@ mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 mod trail;
 mod upstream;
 mod valves;
@@ -93,6 +94,7 @@ pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
+pub use trace::TraceContext;
 pub use trail::{Side, Trail};
 pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves};
