@@ -100,11 +100,12 @@ fn json(of: &impl serde::Serialize) -> String {
 }
 
 fn parameters(sql: &Sql) -> Vec<Parameter<'_>> {
-    let parameter = |parameter| -> Parameter<'_> {
-        match parameter {
-            usage::Parameter::Number(number) => (number, Type::INT8),
-            usage::Parameter::Text(text) => (text, Type::TEXT),
-        }
-    };
     sql.parameters.iter().map(parameter).collect()
+}
+
+fn parameter(value: &usage::Parameter) -> Parameter<'_> {
+    match value {
+        usage::Parameter::Number(number) => (number, Type::INT8),
+        usage::Parameter::Text(text) => (text, Type::TEXT),
+    }
 }

@@ -5,4 +5,6 @@
 mod file;
 mod fixture;
 mod limits;
+mod postgres;
+mod proxy;
 mod usage;

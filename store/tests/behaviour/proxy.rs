@@ -1,0 +1,57 @@
+//! A way to a database that can be cut.
+
+use std::sync::Arc;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+/// A way to a database that can be cut.
+pub struct Proxy {
+    /// The database's URL by this way.
+    pub url: String,
+    open: watch::Sender<bool>,
+    _listening: JoinSet<()>,
+}
+
+impl Proxy {
+    /// A way to the database at this URL.
+    pub async fn to(url: &str, is_open: bool) -> Self {
+        let (before, rest) = url.split_once('@').unwrap();
+        let (server, database) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (open, is_open) = watch::channel(is_open);
+        let mut listening = JoinSet::new();
+        listening.spawn(listen(listener, Arc::from(server), is_open));
+        let url = format!("{before}@127.0.0.1:{port}/{database}");
+        Self { url, open, _listening: listening }
+    }
+
+    /// Ends what is under way, and takes nothing new.
+    pub fn cut(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub fn mend(&self) {
+        self.open.send_replace(true);
+    }
+}
+
+async fn listen(listener: TcpListener, server: Arc<str>, is_open: watch::Receiver<bool>) {
+    let mut ways = JoinSet::new();
+    while let Ok((mut client, _)) = listener.accept().await {
+        let (server, mut is_open) = (Arc::clone(&server), is_open.clone());
+        if *is_open.borrow() {
+            ways.spawn(async move {
+                let mut server = TcpStream::connect(&*server).await.unwrap();
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    _ = is_open.wait_for(|open| !open) => {}
+                }
+            });
+        }
+    }
+}
