@@ -6,6 +6,7 @@ use crate::{
     registry::Registry,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
+    valves::{Files, Shelf, move_in},
 };
 use actix_web::{
     HttpServer,
@@ -14,8 +15,10 @@ use actix_web::{
     web,
 };
 use anyhow::Context;
-use futures_util::future::join_all;
-use std::{net::SocketAddr, time::Duration};
+use futures_util::{StreamExt, future::join_all};
+use pipe_sdk::Task;
+use pipewright_store::{Claim, SavedValves, Store, Watched};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A host that listens.
@@ -24,28 +27,52 @@ pub struct App {
     server: Server,
     state: web::Data<State>,
     drain_limit: Duration,
+    /// The data folder, if it is this host's alone.
+    _claim: Option<Claim>,
+    /// Turns valves that are turned on other replicas.
+    _following: Option<Task>,
 }
 
 impl App {
     /// Starts the pipes and listens. A pipe that cannot start does not stop the host.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, the data folder is another host's, or a setting of the database cannot be so.
     pub async fn build(
         settings: &Settings,
         site: Site,
         pipes: &[Registration],
     ) -> anyhow::Result<Self> {
         warn_of_what_means_nothing(&site);
-        let slots = join_all(pipes.iter().map(|pipe| (pipe.start)(site.clone()))).await;
-        let state = web::Data::new(State::new(Registry::new(slots), Key::new(&settings.api_key)));
+        let store = settings.store(&site.folder);
+        // What replicas share is in the database; the folder's own is not shared.
+        let claim = match store.database_url {
+            None => Some(Claim::of(&site.folder).await?),
+            Some(_) => None,
+        };
+        let store = Arc::new(Store::open(&store).await?);
+        let shelf = shelf(&store, &site, pipes).await;
+        let start = |pipe: &Registration| (pipe.start)(site.clone(), Arc::clone(&shelf));
+        let slots = join_all(pipes.iter().map(start)).await;
+        let saved_valves = store.saved_valves().cloned();
+        let state =
+            web::Data::new(State::new(Registry::new(slots), Key::new(&settings.api_key), store));
+        let following =
+            saved_valves.map(|valves| Task::spawn(follow(Arc::clone(&state.registry), valves)));
         if state.key.is_default() {
             tracing::warn!(
                 "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
             );
         }
         let (server, address) = listen(settings, &state)?;
-        Ok(Self { address, server, state, drain_limit: settings.drain_limit() })
+        Ok(Self {
+            address,
+            server,
+            state,
+            drain_limit: settings.drain_limit(),
+            _claim: claim,
+            _following: following,
+        })
     }
 
     /// Where it listens.
@@ -80,8 +107,51 @@ impl App {
         if tokio::time::timeout(Duration::from_secs(5), join_all(goodbyes)).await.is_err() {
             tracing::warn!("A pipe did not say goodbye in time.");
         }
+        if !state.store.usage().flush(Duration::from_secs(5)).await {
+            tracing::warn!("The usage of the last answers was not written in time.");
+        }
         tracing::info!("Stopped.");
         ended.context("the server failed")
+    }
+}
+
+/// Where saved valves are kept. A database that has none takes those of the files.
+async fn shelf(store: &Store, site: &Site, pipes: &[Registration]) -> Arc<dyn Shelf> {
+    let files = Files(site.folder.clone());
+    let Some(database) = store.saved_valves() else { return Arc::new(files) };
+    for pipe in pipes {
+        if let Err(error) = move_in(pipe.id, &files, database).await {
+            tracing::error!(
+                pipe.id = pipe.id,
+                "The file of `{}` stays where it is: {error}.",
+                pipe.id
+            );
+            break;
+        }
+    }
+    Arc::new(database.clone())
+}
+
+/// Turns the valves that were turned on another replica, for as long as the host runs.
+async fn follow(registry: Arc<Registry>, valves: SavedValves) {
+    let mut events = valves.watch();
+    while let Some(event) = events.next().await {
+        let turned: Vec<_> = match event {
+            Watched::There => {
+                tracing::info!("Valves that are turned on other replicas are followed.");
+                registry.slots().iter().collect()
+            }
+            Watched::Turned(pipe) => registry.slot(&pipe).into_iter().collect(),
+            Watched::Away(error) => {
+                tracing::warn!(%error, "Valves that are turned on other replicas cannot be heard of.");
+                Vec::new()
+            }
+        };
+        for slot in turned {
+            if let Err(error) = Arc::clone(slot).follow().await {
+                tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
+            }
+        }
     }
 }
 

@@ -33,6 +33,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use error::HttpError;
+use pipewright_store::Store;
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -44,6 +45,8 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who may come in.
     pub key: Key,
+    /// What the host remembers.
+    pub store: Arc<Store>,
     /// How far the host is with leaving.
     pub drain: Drain,
     /// When the host was started, in seconds since 1970: the `created` of its models.
@@ -52,8 +55,9 @@ pub struct State {
 
 impl State {
     /// The state of a host that starts now.
-    pub fn new(registry: Registry, key: Key) -> Self {
-        Self { registry: Arc::new(registry), key, drain: Drain::default(), started: unix_seconds() }
+    pub fn new(registry: Registry, key: Key, store: Arc<Store>) -> Self {
+        let (registry, drain) = (Arc::new(registry), Drain::default());
+        Self { registry, key, store, drain, started: unix_seconds() }
     }
 }
 

@@ -22,6 +22,7 @@ mod messages;
 mod models;
 mod pipes;
 mod process;
+mod replicas;
 mod rerank;
 mod responses;
 mod rig;

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, sync::Arc};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 pub const KEY: &str = "a key of one's own";
 
@@ -21,6 +22,7 @@ pub struct TestHost {
     pub url: String,
     pub folder: TempDir,
     client: Client,
+    running: JoinHandle<anyhow::Result<()>>,
 }
 
 /// A host to be started.
@@ -29,6 +31,7 @@ pub struct Builder {
     environment: BTreeMap<String, String>,
     pins: Pins,
     pipes: &'static [Registration],
+    database: Option<String>,
 }
 
 pub async fn host() -> TestHost {
@@ -38,7 +41,13 @@ pub async fn host() -> TestHost {
 impl Builder {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, environment: BTreeMap::new(), pins: Pins::default(), pipes: PIPES }
+        Self {
+            folder,
+            environment: BTreeMap::new(),
+            pins: Pins::default(),
+            pipes: PIPES,
+            database: None,
+        }
     }
 
     /// Over the data of a host that was there before.
@@ -66,8 +75,14 @@ impl Builder {
         self
     }
 
+    /// With this PostgreSQL.
+    pub fn database(mut self, url: &str) -> Self {
+        self.database = Some(url.into());
+        self
+    }
+
     pub async fn start(self) -> TestHost {
-        let Self { folder, environment, pins, pipes } = self;
+        let Self { folder, environment, pins, pipes, database } = self;
         let args = [
             "pipewright",
             "--host",
@@ -79,7 +94,8 @@ impl Builder {
             "--api-key",
             KEY,
         ];
-        let settings: Settings = Cli::parse_from(args).settings;
+        let database = database.iter().flat_map(|url| ["--database-url", url]);
+        let settings: Settings = Cli::parse_from(args.into_iter().chain(database)).settings;
         let site = Site {
             folder: folder.path().into(),
             file: folder.path().join("valves.toml"),
@@ -88,8 +104,8 @@ impl Builder {
         };
         let app = App::build(&settings, site, pipes).await.unwrap();
         let url = format!("http://127.0.0.1:{}", app.port());
-        actix_web::rt::spawn(app.run_until_stopped());
-        TestHost { url, folder, client: client() }
+        let running = actix_web::rt::spawn(app.run_until_stopped());
+        TestHost { url, folder, client: client(), running }
     }
 }
 
@@ -104,6 +120,14 @@ pub fn client() -> Client {
 }
 
 impl TestHost {
+    /// What is left of a host that was ended.
+    pub async fn ended(self) -> TempDir {
+        self.running.abort();
+        // An end that was called for is no failure.
+        _ = self.running.await;
+        self.folder
+    }
+
     /// A request without a key.
     pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))

@@ -6,5 +6,4 @@ mod file;
 mod fixture;
 mod limits;
 mod postgres;
-mod proxy;
 mod usage;

@@ -1,11 +1,11 @@
 //! What PostgreSQL alone does: it is shared, it goes away and comes back, and it keeps saved valves.
 
-use crate::{fixture::Fixture, proxy::Proxy};
+use crate::fixture::Fixture;
 use futures_util::{StreamExt, stream::BoxStream};
 use pipewright_store::{
     Refusal, SaveError, SavedValves, Store, StoreError, StoreSettings, Take, UsageQuery, UsageRow,
     Watched, WhenAway,
-    testing::{Server, execute},
+    testing::{Proxy, Server, execute},
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Map, Value, json};
@@ -36,7 +36,7 @@ fn one() -> [Take; 1] {
 }
 
 async fn next(events: &mut BoxStream<'static, Watched>) -> Watched {
-    timeout(A_WHILE, events.next()).await.expect("an event").unwrap()
+    timeout(A_WHILE, events.next()).await.unwrap().unwrap()
 }
 
 fn turned(pipe: &str) -> Watched {
@@ -98,7 +98,7 @@ async fn what_is_saved_on_one_replica_is_heard_on_the_other_within_a_second() {
 async fn what_is_saved_while_nobody_can_hear_it_is_heard_afterwards() {
     let fixture = postgres_or_return!();
     let here = fixture.open().await;
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await;
+    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings { database_url: Some(proxy.url.clone()), ..fixture.settings() };
     let there = Store::open(&settings).await.unwrap();
     let known = valves(&here).save("known", &values("a"), None).await.unwrap();
@@ -129,7 +129,7 @@ async fn what_is_saved_while_nobody_can_hear_it_is_heard_afterwards() {
 #[tokio::test]
 async fn a_database_that_is_away_at_first_is_used_as_soon_as_it_is_there() {
     let fixture = postgres_or_return!();
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), false).await;
+    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), false).await.unwrap();
     let settings = StoreSettings { database_url: Some(proxy.url.clone()), ..fixture.settings() };
     let store = Store::open(&settings).await.unwrap();
     assert!(store.trouble().unwrap().contains("away"), "{:?}", store.trouble());
@@ -158,7 +158,7 @@ async fn a_database_that_is_away_at_first_is_used_as_soon_as_it_is_there() {
 #[tokio::test]
 async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
     let fixture = postgres_or_return!();
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await;
+    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings {
         database_url: Some(proxy.url.clone()),
         when_away: WhenAway::Closed,
@@ -176,7 +176,7 @@ async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
 #[tokio::test]
 async fn usage_that_could_not_be_written_is_written_later_and_once() {
     let fixture = postgres_or_return!();
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await;
+    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings { database_url: Some(proxy.url.clone()), ..fixture.settings() };
     let store = Store::open(&settings).await.unwrap();
     let all = UsageQuery { to: i64::MAX / 2, ..UsageQuery::default() };

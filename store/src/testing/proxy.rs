@@ -1,6 +1,6 @@
 //! A way to a database that can be cut.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -18,16 +18,20 @@ pub struct Proxy {
 
 impl Proxy {
     /// A way to the database at this URL.
-    pub async fn to(url: &str, is_open: bool) -> Self {
-        let (before, rest) = url.split_once('@').unwrap();
-        let (server, database) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+    ///
+    /// # Errors
+    /// When loopback cannot be listened on, or the URL is not that of a [`Server`](super::Server).
+    pub async fn to(url: &str, is_open: bool) -> io::Result<Self> {
+        let unknown = || io::Error::other("no URL of a test's server");
+        let (before, rest) = url.split_once('@').ok_or_else(unknown)?;
+        let (server, database) = rest.split_once('/').ok_or_else(unknown)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
         let (open, is_open) = watch::channel(is_open);
         let mut listening = JoinSet::new();
         listening.spawn(listen(listener, Arc::from(server), is_open));
         let url = format!("{before}@127.0.0.1:{port}/{database}");
-        Self { url, open, _listening: listening }
+        Ok(Self { url, open, _listening: listening })
     }
 
     /// Ends what is under way, and takes nothing new.
@@ -35,6 +39,7 @@ impl Proxy {
         self.open.send_replace(false);
     }
 
+    /// Lets everything through again.
     pub fn mend(&self) {
         self.open.send_replace(true);
     }
@@ -46,7 +51,8 @@ async fn listen(listener: TcpListener, server: Arc<str>, is_open: watch::Receive
         let (server, mut is_open) = (Arc::clone(&server), is_open.clone());
         if *is_open.borrow() {
             ways.spawn(async move {
-                let mut server = TcpStream::connect(&*server).await.unwrap();
+                // A server that is gone is as good as a way that is cut.
+                let Ok(mut server) = TcpStream::connect(&*server).await else { return };
                 tokio::select! {
                     _ = copy_bidirectional(&mut client, &mut server) => {}
                     _ = is_open.wait_for(|open| !open) => {}
