@@ -1,12 +1,17 @@
 //! The host as one thing that is built, has a port, and runs until it is stopped. `main` and the tests start the same.
 
 use crate::{
+    books,
     drain::{Drain, Stage},
-    http::{self, Key, State},
+    http::{self, Keys, State, unix_seconds},
+    ledger::Stored,
+    meter::Meter,
+    metrics::Metrics,
+    prices::Prices,
     registry::Registry,
+    replicas,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
-    valves::{Files, Shelf, move_in},
 };
 use actix_web::{
     HttpServer,
@@ -15,9 +20,9 @@ use actix_web::{
     web,
 };
 use anyhow::Context;
-use futures_util::{StreamExt, future::join_all};
+use futures_util::future::join_all;
 use pipe_sdk::Task;
-use pipewright_store::{Claim, SavedValves, Store, Watched};
+use pipewright_store::{Claim, Store};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -44,22 +49,14 @@ impl App {
         pipes: &[Registration],
     ) -> anyhow::Result<Self> {
         warn_of_what_means_nothing(&site);
-        let store = settings.store(&site.folder);
-        // What replicas share is in the database; the folder's own is not shared.
-        let claim = match store.database_url {
+        // What replicas share is in the database; a folder that holds it all is one host's.
+        let claim = match settings.store(&site.folder).database_url {
             None => Some(Claim::of(&site.folder).await?),
             Some(_) => None,
         };
-        let store = Arc::new(Store::open(&store).await?);
-        let shelf = shelf(&store, &site, pipes).await;
-        let start = |pipe: &Registration| (pipe.start)(site.clone(), Arc::clone(&shelf));
-        let slots = join_all(pipes.iter().map(start)).await;
-        let saved_valves = store.saved_valves().cloned();
-        let state =
-            web::Data::new(State::new(Registry::new(slots), Key::new(&settings.api_key), store));
-        let following =
-            saved_valves.map(|valves| Task::spawn(follow(Arc::clone(&state.registry), valves)));
-        if state.key.is_default() {
+        let state = web::Data::new(furnished(settings, site, pipes).await?);
+        let following = replicas::follow(&state.store, &state.registry);
+        if state.keys.is_default() {
             tracing::warn!(
                 "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
             );
@@ -107,51 +104,12 @@ impl App {
         if tokio::time::timeout(Duration::from_secs(5), join_all(goodbyes)).await.is_err() {
             tracing::warn!("A pipe did not say goodbye in time.");
         }
+        state.books.flush(Duration::from_secs(2)).await;
         if !state.store.usage().flush(Duration::from_secs(5)).await {
-            tracing::warn!("The usage of the last answers was not written in time.");
+            tracing::warn!("The last answers may be missing from the usage.");
         }
         tracing::info!("Stopped.");
         ended.context("the server failed")
-    }
-}
-
-/// Where saved valves are kept. A database that has none takes those of the files.
-async fn shelf(store: &Store, site: &Site, pipes: &[Registration]) -> Arc<dyn Shelf> {
-    let files = Files(site.folder.clone());
-    let Some(database) = store.saved_valves() else { return Arc::new(files) };
-    for pipe in pipes {
-        if let Err(error) = move_in(pipe.id, &files, database).await {
-            tracing::error!(
-                pipe.id = pipe.id,
-                "The file of `{}` stays where it is: {error}.",
-                pipe.id
-            );
-            break;
-        }
-    }
-    Arc::new(database.clone())
-}
-
-/// Turns the valves that were turned on another replica, for as long as the host runs.
-async fn follow(registry: Arc<Registry>, valves: SavedValves) {
-    let mut events = valves.watch();
-    while let Some(event) = events.next().await {
-        let turned: Vec<_> = match event {
-            Watched::There => {
-                tracing::info!("Valves that are turned on other replicas are followed.");
-                registry.slots().iter().collect()
-            }
-            Watched::Turned(pipe) => registry.slot(&pipe).into_iter().collect(),
-            Watched::Away(error) => {
-                tracing::warn!(%error, "Valves that are turned on other replicas cannot be heard of.");
-                Vec::new()
-            }
-        };
-        for slot in turned {
-            if let Err(error) = Arc::clone(slot).follow().await {
-                tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
-            }
-        }
     }
 }
 
@@ -165,6 +123,36 @@ async fn drained(drain: &Drain, limit: Duration, signals: &mut Signals) {
     drain.advance(Stage::Cut);
     // A client that does not read cannot hold the host.
     _ = tokio::time::timeout(Duration::from_secs(1), drain.idle()).await;
+}
+
+/// Everything that handlers need: the pipes, and what is measured and remembered of them.
+async fn furnished(
+    settings: &Settings,
+    site: Site,
+    pipes: &[Registration],
+) -> anyhow::Result<State> {
+    let keys = Keys::new(&settings.api_key, settings.api_keys.as_deref())?;
+    let prices = Prices::read(settings.prices_file.as_deref())?;
+    let store = Arc::new(Store::open(&settings.store(&site.folder)).await?);
+    let shelf = replicas::shelf(&store, &site, pipes).await;
+    let start = |pipe: &Registration| (pipe.start)(site.clone(), Arc::clone(&shelf));
+    let slots = join_all(pipes.iter().map(start)).await;
+    let metrics = Arc::new(Metrics::default());
+    let (books, unread) = books::open();
+    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone());
+    let ledger = Arc::new(Stored(Arc::clone(&store)));
+    let registry = Arc::new(Registry::new(slots, meter, ledger));
+    Ok(State {
+        bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
+        registry,
+        keys,
+        open_metrics: settings.metrics_open,
+        metrics,
+        store,
+        books,
+        drain: Drain::default(),
+        started: unix_seconds(),
+    })
 }
 
 fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Server, SocketAddr)> {

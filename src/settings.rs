@@ -52,6 +52,18 @@ pub struct Settings {
     /// The key that clients must send. The default is the reference server's, and opens only to private peers.
     #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: String,
+    /// Further keys, each with a name, as in `ci=secret,alice=other`. They open the models only; limits, budgets and usage know them by their names.
+    #[arg(long, env = "PIPELINES_API_KEYS", hide_env_values = true, value_name = "NAME=KEY,…")]
+    pub api_keys: Option<String>,
+    /// Let `/metrics` be read without a key.
+    #[arg(long, env = "METRICS_OPEN")]
+    pub metrics_open: bool,
+    /// Your own prices, in US dollars per million tokens; `docs/usage.md` has the form.
+    #[arg(long, env = "PRICES_FILE", value_name = "FILE")]
+    pub prices_file: Option<PathBuf>,
+    /// How many days single answers are kept in the usage; their sums by day stay. 0 keeps them for ever.
+    #[arg(long, env = "USAGE_DAYS", default_value_t = 400)]
+    pub usage_days: u32,
     /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
     #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
     pub pipelines_dir: PathBuf,
@@ -62,9 +74,6 @@ pub struct Settings {
     /// Seals what the UI saves in PostgreSQL, secrets above all: 32 random characters or more, the same on every replica.
     #[arg(long, env = "PIPEWRIGHT_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
     pub secret_key: Option<String>,
-    /// How many days the usage of single answers is kept; its sums by day stay. 0 keeps all.
-    #[arg(long, env = "USAGE_DAYS", default_value_t = 400, value_name = "DAYS")]
-    pub usage_days: u32,
     /// Refuse requests while limits and budgets cannot be checked, because the database is away. Otherwise they pass, and are counted.
     #[arg(long, env = "LIMITS_CLOSED")]
     pub limits_closed: bool,

@@ -31,7 +31,7 @@ pub struct Builder {
     environment: BTreeMap<String, String>,
     pins: Pins,
     pipes: &'static [Registration],
-    database: Option<String>,
+    flags: Vec<String>,
 }
 
 pub async fn host() -> TestHost {
@@ -41,13 +41,8 @@ pub async fn host() -> TestHost {
 impl Builder {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self {
-            folder,
-            environment: BTreeMap::new(),
-            pins: Pins::default(),
-            pipes: PIPES,
-            database: None,
-        }
+        let (environment, pins, flags) = Default::default();
+        Self { folder, environment, pins, pipes: PIPES, flags }
     }
 
     /// Over the data of a host that was there before.
@@ -70,19 +65,30 @@ impl Builder {
         self
     }
 
+    /// With this switch of the command line.
+    pub fn switch(mut self, name: &str) -> Self {
+        self.flags.push(name.into());
+        self
+    }
+
+    /// With this flag of the command line.
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([name.into(), value.into()]);
+        self
+    }
+
     pub fn pins(mut self, pins: Pins) -> Self {
         self.pins = pins;
         self
     }
 
     /// With this PostgreSQL.
-    pub fn database(mut self, url: &str) -> Self {
-        self.database = Some(url.into());
-        self
+    pub fn database(self, url: &str) -> Self {
+        self.flag("--database-url", url)
     }
 
     pub async fn start(self) -> TestHost {
-        let Self { folder, environment, pins, pipes, database } = self;
+        let Self { folder, environment, pins, pipes, flags } = self;
         let args = [
             "pipewright",
             "--host",
@@ -94,8 +100,8 @@ impl Builder {
             "--api-key",
             KEY,
         ];
-        let database = database.iter().flat_map(|url| ["--database-url", url]);
-        let settings: Settings = Cli::parse_from(args.into_iter().chain(database)).settings;
+        let args = args.into_iter().chain(flags.iter().map(String::as_str));
+        let settings: Settings = Cli::parse_from(args).settings;
         let site = Site {
             folder: folder.path().into(),
             file: folder.path().join("valves.toml"),
