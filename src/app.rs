@@ -9,9 +9,10 @@ use crate::{
     metrics::Metrics,
     prices::Prices,
     registry::Registry,
-    replicas,
+    replicas::Replica,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
+    valves::{Files, Shelf},
 };
 use actix_web::{
     HttpServer,
@@ -54,8 +55,8 @@ impl App {
             None => Some(Claim::of(&site.folder).await?),
             Some(_) => None,
         };
-        let state = web::Data::new(furnished(settings, site, pipes).await?);
-        let following = replicas::follow(&state.store, &state.registry);
+        let (state, following) = furnished(settings, site, pipes).await?;
+        let state = web::Data::new(state);
         if state.keys.is_default() {
             tracing::warn!(
                 "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
@@ -125,16 +126,26 @@ async fn drained(drain: &Drain, limit: Duration, signals: &mut Signals) {
     _ = tokio::time::timeout(Duration::from_secs(1), drain.idle()).await;
 }
 
-/// Everything that handlers need: the pipes, and what is measured and remembered of them.
+/// Everything that handlers need: the pipes, and what is measured and remembered of them. And what follows other replicas, if there are any.
 async fn furnished(
     settings: &Settings,
     site: Site,
     pipes: &[Registration],
-) -> anyhow::Result<State> {
+) -> anyhow::Result<(State, Option<Task>)> {
     let keys = Keys::new(&settings.api_key, settings.api_keys.as_deref())?;
     let prices = Prices::read(settings.prices_file.as_deref())?;
     let store = Arc::new(Store::open(&settings.store(&site.folder)).await?);
-    let shelf = replicas::shelf(&store, &site, pipes).await;
+    let mut replica = Replica::on(&store, &site.folder, pipes);
+    let shelf: Arc<dyn Shelf> = match &mut replica {
+        None => Arc::new(Files(site.folder.clone())),
+        Some(replica) => {
+            // What is away now is caught up with later.
+            if store.trouble().is_none() {
+                replica.move_in().await;
+            }
+            replica.shelf()
+        }
+    };
     let start = |pipe: &Registration| (pipe.start)(site.clone(), Arc::clone(&shelf));
     let slots = join_all(pipes.iter().map(start)).await;
     let metrics = Arc::new(Metrics::default());
@@ -142,7 +153,8 @@ async fn furnished(
     let meter = Meter::new(Arc::clone(&metrics), prices, books.clone());
     let ledger = Arc::new(Stored(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
-    Ok(State {
+    let following = replica.map(|replica| replica.follow(&registry));
+    let state = State {
         bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
@@ -152,7 +164,8 @@ async fn furnished(
         books,
         drain: Drain::default(),
         started: unix_seconds(),
-    })
+    };
+    Ok((state, following))
 }
 
 fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Server, SocketAddr)> {

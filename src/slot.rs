@@ -153,11 +153,8 @@ struct Settings {
 }
 
 impl Settings {
-    fn of<P: Pipe>(spec: &Spec, layers: Layers, found: Found) -> Self {
+    fn of(spec: &Spec, layers: Layers, found: Found) -> Self {
         let Found { values: saved, version, trouble } = found;
-        if let Some(trouble) = &trouble {
-            tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {trouble}.", P::ID);
-        }
         let (values, sources, faults) = layers.merged(spec, &saved);
         Self { layers, saved, version, values, sources, faults, trouble }
     }
@@ -179,9 +176,14 @@ impl<P: Pipe> Fitting<P> {
     async fn start(site: Site, shelf: Arc<dyn Shelf>) -> Arc<dyn Slot> {
         let spec = Spec::of::<P::Valves>();
         let unread =
-            |error: PipeError| Found { trouble: Some(error.to_string()), ..Found::default() };
-        let found = shelf.load(P::ID).await.unwrap_or_else(unread);
-        let settings = Settings::of::<P>(&spec, site.layers(P::ID, &spec), found);
+            |error: &PipeError| Found { trouble: Some(error.to_string()), ..Found::default() };
+        let found = match shelf.load(P::ID).await {
+            Ok(found) => told::<P>(found),
+            // A database that is away is told of once, not by every pipe.
+            Err(error @ PipeError::Unavailable { .. }) => unread(&error),
+            Err(error) => told::<P>(unread(&error)),
+        };
+        let settings = Settings::of(&spec, site.layers(P::ID, &spec), found);
         let pipe =
             Self::build(None, &settings).await.map(Arc::new).map_err(|error| error.to_string());
         if let Err(trouble) = &pipe {
@@ -263,7 +265,7 @@ impl<P: Pipe> Slot for Fitting<P> {
                 return Ok(self.spec.shown(values));
             }
             let next = Found { values: saved, version: *version, trouble: None };
-            let mut settings = Settings::of::<P>(&self.spec, layers.clone(), next);
+            let mut settings = Settings::of(&self.spec, layers.clone(), next);
             let strayed = update.strayed(&settings.values, &entered);
             if !strayed.is_empty() {
                 return Err(PipeError::BadValves(strayed));
@@ -288,9 +290,9 @@ impl<P: Pipe> Slot for Fitting<P> {
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
             let _turning = self.turning.lock().await;
-            let found = self.shelf.load(P::ID).await?;
+            let found = told::<P>(self.shelf.load(P::ID).await?);
             let layers = self.site.layers(P::ID, &self.spec);
-            let settings = Settings::of::<P>(&self.spec, layers, found);
+            let settings = Settings::of(&self.spec, layers, found);
             let pipe = self.next(&self.state.load(), &settings).await?;
             self.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
             Ok(())
@@ -307,7 +309,7 @@ impl<P: Pipe> Slot for Fitting<P> {
                 return Ok(());
             }
             let layers = known.layers.clone();
-            let mut settings = Settings::of::<P>(&self.spec, layers, found);
+            let mut settings = Settings::of(&self.spec, layers, found);
             let turned = differing(&known.values, &settings.values);
             let pipe = match self.next(&state, &settings).await {
                 Ok(pipe) => Ok(pipe),
@@ -402,6 +404,14 @@ impl<P: Pipe> Slot for Fitting<P> {
 fn differing(before: &Values, after: &Values) -> String {
     let differs = |(name, value): &(&String, &Value)| before.get(*name) != Some(*value);
     after.iter().filter(differs).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Logs what was wrong with what was saved.
+fn told<P: Pipe>(found: Found) -> Found {
+    if let Some(trouble) = &found.trouble {
+        tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {trouble}.", P::ID);
+    }
+    found
 }
 
 /// Saving and swapping end together, even if the admin leaves meanwhile.

@@ -24,6 +24,7 @@ mod metrics;
 mod models;
 mod pipes;
 mod process;
+mod replica_processes;
 mod replicas;
 mod rerank;
 mod responses;

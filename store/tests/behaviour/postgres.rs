@@ -167,6 +167,8 @@ async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
     let store = Store::open(&settings).await.unwrap();
     assert_eq!(store.limits().admit(&one()).await.unwrap().used, [1]);
     proxy.cut();
+    // A host that knows no limit does not start.
+    assert!(matches!(Store::open(&settings).await, Err(StoreError::Away(_))));
     let refused = store.limits().admit(&one()).await;
     assert!(matches!(refused, Err(Refusal::Unknown(_))), "{refused:?}");
     assert!(store.spent_of_budget("ann", 0).await.is_err());
@@ -217,6 +219,61 @@ async fn a_database_of_a_newer_program_is_refused() {
     let Err(refused) = Store::open(&fixture.settings()).await else { panic!("it was opened") };
     assert_eq!(refused, StoreError::Newer { found: 4711, known: 3 });
     assert!(refused.to_string().contains("start the newer program"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_that_lets_nobody_in_is_told_at_once_and_its_password_not_shown() {
+    let fixture = postgres_or_return!();
+    drop(fixture.open().await);
+    fixture.sql("DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN PASSWORD 'canary'").await;
+    let url = fixture.url.as_ref().unwrap();
+    let (_, server) = url.split_once('@').unwrap();
+    let (server_alone, _) = server.split_once('/').unwrap();
+    for (url, said) in [
+        (format!("postgres://postgres:canary@{server}"), "password"),
+        (format!("postgres://guest:canary@{server}"), "permission denied"),
+        (url.replace(server, &format!("{server_alone}/nowhere")), "\"nowhere\" does not exist"),
+    ] {
+        let settings = StoreSettings { database_url: Some(url), ..StoreSettings::default() };
+        let Err(refused) = Store::open(&settings).await else { panic!("{said}: it was opened") };
+        let refused = refused.to_string();
+        assert!(refused.contains("DATABASE_URL") && refused.contains(said), "{refused}");
+        assert!(!refused.contains("canary"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_nothing_and_says_so() {
+    let fixture = postgres_or_return!();
+    let store = fixture.open().await;
+    let saved = valves(&store).save("echo", &values("a"), None).await.unwrap();
+    // What PostgreSQL says when its disk is full.
+    fixture
+        .sql(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
+             CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON pipewright.saved_valves \
+             FOR EACH ROW EXECUTE FUNCTION full_disk(); \
+             CREATE TRIGGER full_disk BEFORE INSERT ON pipewright.usage \
+             FOR EACH ROW EXECUTE FUNCTION full_disk()",
+        )
+        .await;
+    let unsaved = valves(&store).save("echo", &values("b"), Some(saved)).await;
+    assert_eq!(unsaved, Err(SaveError::Failed(StoreError::Full)));
+    assert_eq!(store.trouble().unwrap(), "the disk is full");
+    store.usage().record(UsageRow::default());
+    assert!(!store.usage().flush(Duration::from_millis(100)).await, "usage waits");
+
+    fixture
+        .sql(
+            "DROP TRIGGER full_disk ON pipewright.saved_valves; \
+             DROP TRIGGER full_disk ON pipewright.usage",
+        )
+        .await;
+    assert!(store.usage().flush(A_WHILE).await);
+    assert_eq!(fixture.number("SELECT count(*) FROM pipewright.usage").await, 1);
+    assert_eq!(store.trouble(), None);
+    assert_eq!(valves(&store).load("echo").await.unwrap(), Some((values("a"), saved)));
 }
 
 #[tokio::test]
