@@ -2,9 +2,14 @@
 //!
 //! Labels are few and known beforehand: pipes, models that are listed, kinds of errors; never a user, a chat, or a word that a client made up.
 
-use pipe_sdk::{ModelKind, PipeError, Usage};
+mod upstreams;
+
+use pipe_sdk::{ModelKind, PipeError, UpstreamState, Usage};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{
         counter::Counter,
         family::{Family, MetricConstructor},
@@ -271,13 +276,18 @@ impl Metrics {
         self.unwritten.set(i64::try_from(answers).unwrap_or(i64::MAX));
     }
 
-    /// All of it, in OpenMetrics' text format.
+    /// All of it, and how these pipes' upstreams fare, in OpenMetrics' text format.
     ///
     /// # Errors
     /// Never: a text can always be written to.
-    pub fn text(&self) -> Result<String, fmt::Error> {
+    pub fn text(
+        &self,
+        upstreams: Vec<(&'static str, UpstreamState)>,
+    ) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &upstreams::registry(upstreams))?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -287,6 +297,7 @@ fn operation(kind: ModelKind) -> &'static str {
         ModelKind::Chat => "chat",
         ModelKind::Embed => "embeddings",
         ModelKind::Rerank => "rerank",
+        ModelKind::Image => "generate_content",
     }
 }
 

@@ -7,8 +7,8 @@ use crate::valves::{Found, Layers, Pins, Posted, Shelf, Sources, Spec, Update, V
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, Pipe,
-    PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, ImageCall,
+    Images, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
 };
 use pipewright_store::Version;
 use serde_json::Value;
@@ -108,6 +108,8 @@ pub trait Slot: Send + Sync {
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
     /// [`Pipe::rerank`].
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>>;
+    /// [`Pipe::images`].
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>>;
     /// [`Pipe::inlet`].
     fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::outlet`].
@@ -367,6 +369,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>> {
         self.with(|pipe| pipe.rerank(call))
+    }
+
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
+        self.with(|pipe| pipe.images(call))
     }
 
     fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {

@@ -11,6 +11,7 @@ mod filters;
 mod frames;
 mod health;
 mod identity;
+mod images;
 mod json;
 mod manage;
 mod messages;
@@ -121,6 +122,7 @@ pub const ROUTES: &[Route] = &[
     models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     models(Method::POST, "/responses", || web::post().to(responses::create)),
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
     admin(Method::GET, "/pipelines", || web::get().to(manage::list)),
     admin(Method::POST, "/pipelines/add", || web::post().to(manage::add)),

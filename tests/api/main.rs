@@ -17,6 +17,8 @@ mod drain;
 mod embeddings;
 mod filters;
 mod house;
+mod images;
+mod lambda;
 mod limits;
 mod log;
 mod messages;

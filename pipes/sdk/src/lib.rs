@@ -59,6 +59,7 @@ mod embed;
 mod error;
 mod filter;
 mod host;
+mod image;
 mod ledger;
 mod pipe;
 mod rerank;
@@ -83,6 +84,9 @@ pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
 pub use filter::{Asked, FilterBody, FilterCall, Spent};
 pub use host::{Doors, Host, ModelCard};
+pub use image::{
+    Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture,
+};
 pub use ledger::{Exceeded, Ledger, Take};
 pub use pipe::{Model, ModelKind, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
