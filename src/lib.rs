@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod pipes;
 pub mod prices;
 pub mod registry;
+mod replicas;
 pub mod settings;
 pub mod slot;
 pub mod traces;

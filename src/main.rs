@@ -7,7 +7,6 @@ use pipewright::{
     log,
     pipes::PIPES,
     settings::{Cli, Command, Settings},
-    valves::Pins,
 };
 use std::process::ExitCode;
 
@@ -29,7 +28,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let Cli { command, settings } = Cli::parse();
     match command {
         Some(Command::Valves { example: true }) => print::example(),
-        Some(Command::Valves { example: false }) => print::valves(&settings.site(Pins::default())),
+        Some(Command::Valves { example: false }) => {
+            rt::System::new().block_on(print::valves(&settings))
+        }
         Some(Command::Health) => return Ok(probe::health(settings.host, settings.port)),
         None => serve(&settings),
     }?;

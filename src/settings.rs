@@ -2,7 +2,7 @@
 
 use crate::{slot::Site, valves::Pins};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
-use pipewright_store::StoreSettings;
+use pipewright_store::{StoreSettings, WhenAway};
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
@@ -67,6 +67,16 @@ pub struct Settings {
     /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
     #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
     pub pipelines_dir: PathBuf,
+    /// A PostgreSQL that replicas share, as in `postgres://user:password@host/database?sslmode=verify-full`: usage, limits and saved valves
+    /// are kept there. Without it the data folder holds them.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Seals what the UI saves in PostgreSQL, secrets above all: 32 random characters or more, the same on every replica.
+    #[arg(long, env = "PIPEWRIGHT_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
+    pub secret_key: Option<String>,
+    /// Refuse requests while limits and budgets cannot be checked, because the database is away. Otherwise they pass, and are counted.
+    #[arg(long, env = "LIMITS_CLOSED")]
+    pub limits_closed: bool,
     /// The operator's valves; it need not exist.
     #[arg(long, env = "VALVES_FILE", default_value = "./valves.toml")]
     pub valves_file: PathBuf,
@@ -100,12 +110,16 @@ impl Settings {
         Duration::from_secs(self.drain_seconds)
     }
 
-    /// Where what is remembered is kept.
+    /// Which database, and how it is used.
     pub fn store(&self, folder: &Path) -> StoreSettings {
+        // A variable that is set to nothing is not set.
+        let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         StoreSettings {
-            folder: folder.into(),
+            folder: folder.to_owned(),
+            database_url: set(&self.database_url),
+            secret_key: set(&self.secret_key),
             usage_days: self.usage_days,
-            ..StoreSettings::default()
+            when_away: if self.limits_closed { WhenAway::Closed } else { WhenAway::Open },
         }
     }
 

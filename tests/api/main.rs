@@ -26,6 +26,8 @@ mod metrics;
 mod models;
 mod pipes;
 mod process;
+mod replica_processes;
+mod replicas;
 mod rerank;
 mod responses;
 mod rig;
