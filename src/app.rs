@@ -38,7 +38,8 @@ impl App {
     ) -> anyhow::Result<Self> {
         warn_of_what_means_nothing(&site);
         let slots = join_all(pipes.iter().map(|pipe| (pipe.start)(site.clone()))).await;
-        let state = web::Data::new(State::new(Registry::new(slots), Key::new(&settings.api_key)));
+        let (key, origins) = (Key::new(&settings.api_key), settings.allowed_origins.clone());
+        let state = web::Data::new(State::new(Registry::new(slots), key, origins));
         if state.key.is_default() {
             tracing::warn!(
                 "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
@@ -104,6 +105,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
             .app_data(state.clone())
             .wrap(from_fn(http::authorize))
             .wrap(from_fn(http::record))
+            .wrap(from_fn(http::cross_origin))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))

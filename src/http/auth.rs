@@ -1,6 +1,6 @@
 //! Who may come in: whoever holds the key, checked before a byte of the body is read.
 
-use super::{Error, ROUTES, State, unprefixed};
+use super::{Access, Error, ROUTES, State, unprefixed};
 use crate::settings::DEFAULT_KEY;
 use actix_web::{
     body::MessageBody,
@@ -74,7 +74,7 @@ pub async fn authorize(
 /// Whether this path is served without a key.
 pub fn is_open(path: &str) -> bool {
     let path = unprefixed(path);
-    ROUTES.iter().any(|route| route.open && route.path == path)
+    ROUTES.iter().any(|route| route.access == Access::Open && route.path == path)
 }
 
 /// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and some send both.

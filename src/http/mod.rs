@@ -4,6 +4,7 @@ mod answer;
 mod asker;
 mod auth;
 mod chat;
+mod cors;
 mod embeddings;
 mod error;
 mod face;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use answer::Head;
 pub use auth::Key;
+pub use cors::Origins;
 pub use frames::FrameWriter;
 pub use writer::Writer;
 
@@ -44,6 +46,8 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who may come in.
     pub key: Key,
+    /// Which web pages may ask for models and chats.
+    pub origins: Origins,
     /// How far the host is with leaving.
     pub drain: Drain,
     /// When the host was started, in seconds since 1970: the `created` of its models.
@@ -52,8 +56,9 @@ pub struct State {
 
 impl State {
     /// The state of a host that starts now.
-    pub fn new(registry: Registry, key: Key) -> Self {
-        Self { registry: Arc::new(registry), key, drain: Drain::default(), started: unix_seconds() }
+    pub fn new(registry: Registry, key: Key, origins: Origins) -> Self {
+        let (registry, drain) = (Arc::new(registry), Drain::default());
+        Self { registry, key, origins, drain, started: unix_seconds() }
     }
 }
 
@@ -68,17 +73,48 @@ pub struct Route {
     pub method: Method,
     /// The path, without `/v1`.
     pub path: &'static str,
-    /// Whether it is served without a key.
-    pub open: bool,
+    /// Who may ask.
+    pub access: Access,
     handler: fn() -> actix_web::Route,
 }
 
+/// Who may ask a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a key.
+    Open,
+    /// Clients with the key, web pages of allowed origins among them.
+    Clients,
+    /// Whoever has the key, but no web page of another origin.
+    Keyed,
+}
+
 const fn open(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
-    Route { method, path, open: true, handler }
+    Route { method, path, access: Access::Open, handler }
+}
+
+const fn shared(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, access: Access::Clients, handler }
 }
 
 const fn locked(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
-    Route { method, path, open: false, handler }
+    Route { method, path, access: Access::Keyed, handler }
+}
+
+/// What stands for an id in a path.
+const ID: &str = "{id:.+}";
+
+impl Route {
+    /// Whether a path without prefix is this route's.
+    fn leads(&self, path: &str) -> bool {
+        match self.path.split_once(ID) {
+            None => path == self.path,
+            Some((before, after)) => {
+                let id = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+                id.is_some_and(|id| !id.is_empty())
+            }
+        }
+    }
 }
 
 /// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is not its action.
@@ -89,14 +125,14 @@ pub const ROUTES: &[Route] = &[
     open(Method::GET, "/health/live", || web::get().to(health::live)),
     open(Method::GET, "/readyz", || web::get().to(health::ready)),
     open(Method::GET, "/health/ready", || web::get().to(health::ready)),
-    locked(Method::GET, "/models", || web::get().to(models::list)),
-    locked(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
-    locked(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
-    locked(Method::POST, "/messages", || web::post().to(messages::create)),
-    locked(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
-    locked(Method::POST, "/responses", || web::post().to(responses::create)),
-    locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
-    locked(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
+    shared(Method::GET, "/models", || web::get().to(models::list)),
+    shared(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
+    shared(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    shared(Method::POST, "/messages", || web::post().to(messages::create)),
+    shared(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
+    shared(Method::POST, "/responses", || web::post().to(responses::create)),
+    shared(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    shared(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
     locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
     locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
     locked(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),
@@ -139,5 +175,6 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 pub use auth::authorize;
+pub use cors::cross_origin;
 pub use error::HttpError as Error;
 pub use record::record;

@@ -1,7 +1,7 @@
 //! Who may come in.
 
 use crate::support::{Answered, KEY, host};
-use pipewright::http::{PREFIXES, ROUTES};
+use pipewright::http::{Access, PREFIXES, ROUTES};
 
 /// The path with something in its placeholder.
 fn concrete(path: &str) -> String {
@@ -21,7 +21,7 @@ async fn every_route_but_the_open_ones_asks_for_the_key() {
             host.bare(route.method.as_str().parse().unwrap(), path).send().await.unwrap(),
         )
         .await;
-        if route.open {
+        if route.access == Access::Open {
             assert_eq!(without.status, 200, "{path}");
             continue;
         }

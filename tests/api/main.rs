@@ -13,6 +13,7 @@ mod bedrock_errors;
 mod bedrock_fallbacks;
 mod chat;
 mod contract;
+mod cors;
 mod drain;
 mod embeddings;
 mod filters;
