@@ -1,9 +1,9 @@
 //! Which pipe serves which model id; what pipes call when a pipe answers through another.
 
 use crate::slot::Slot;
-use futures_util::future::{BoxFuture, join_all, ready};
+use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    Call, ChunkStream, Doors, EmbedCall, Embeddings, Model, ModelCard, ModelKind, PipeError,
+    Call, ChunkStream, Doors, EmbedCall, Embeddings, Known, Model, ModelCard, ModelKind, PipeError,
     RerankCall, Reranked, Result, Serves,
 };
 use std::{sync::Arc, time::Duration};
@@ -42,11 +42,67 @@ impl Registry {
         })
     }
 
+    /// The pipe that answers for this id, and the model's id within it.
+    ///
+    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the start it may have to wait for the lists.
+    pub async fn answerer(&self, id: &str) -> Result<(&Arc<dyn Slot>, String)> {
+        if let Some(resolved) = self.resolve(id) {
+            return Ok(resolved);
+        }
+        let known = match self.known(id)? {
+            Some(known @ (_, Known::Has(_))) => Some(known),
+            _ => {
+                self.discovered(PATIENCE).await;
+                self.known(id)?
+            }
+        };
+        let unknown = || PipeError::ModelNotFound(id.into());
+        known.map(|(slot, _)| (slot, id.to_owned())).ok_or_else(unknown)
+    }
+
+    /// The pipe that knows this id without its own name before it, and what it makes of the id.
+    ///
+    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody could tell who answers.
+    pub fn known(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
+        let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by_key(|(_, known)| rank(known));
+        let mut first = all.into_iter();
+        let Some((slot, known)) = first.next() else { return Ok(None) };
+        match first.next() {
+            Some((other, like)) if rank(&like) == rank(&known) => {
+                let (one, other) = (slot.id(), other.id());
+                let message = format!(
+                    "model `{id}` is served by two pipes: ask for `{one}.{id}` or `{other}.{id}`"
+                );
+                Err(PipeError::bad_field("model", message))
+            }
+            _ => Ok(Some((slot, known))),
+        }
+    }
+
+    /// Whether there is a model of this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.resolve(id).is_some() || self.known(id).is_ok_and(|known| known.is_some())
+    }
+
     /// Waits until every pipe knows its models, but never longer than this.
     pub async fn discovered(&self, limit: Duration) {
         let all = join_all(self.slots.iter().map(|slot| slot.discovered()));
         // What is not known by then is listed the next time.
         _ = timeout(limit, all).await;
+    }
+}
+
+/// How long a chat may wait for the lists in which its model may be.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who goes first of those who know an id.
+fn rank(known: &Known) -> u8 {
+    match known {
+        Known::Has(_) => 0,
+        Known::StandsIn(_) => 1,
+        Known::Barred(_) => 2,
     }
 }
 
@@ -63,43 +119,35 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 
 impl Doors for Registry {
     fn pipe(&self, mut call: Call) -> BoxFuture<'_, Result<ChunkStream>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.pipe(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+        Box::pin(async move {
+            let (slot, model) = self.answerer(&call.model).await?;
+            call.model = model;
+            slot.pipe(call).await
+        })
     }
 
     fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.count_tokens(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+        Box::pin(async move {
+            let (slot, model) = self.answerer(&call.model).await?;
+            call.model = model;
+            slot.count_tokens(call).await
+        })
     }
 
     fn embed(&self, mut call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.embed(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+        Box::pin(async move {
+            let (slot, model) = self.answerer(&call.model).await?;
+            call.model = model;
+            slot.embed(call).await
+        })
     }
 
     fn rerank(&self, mut call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.rerank(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+        Box::pin(async move {
+            let (slot, model) = self.answerer(&call.model).await?;
+            call.model = model;
+            slot.rerank(call).await
+        })
     }
 
     fn models(&self) -> Vec<ModelCard> {

@@ -7,8 +7,8 @@ use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Pipe, PipeError, RerankCall,
-    Reranked, Result, Serves, User, Valves,
+    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Known, Pipe, PipeError,
+    RerankCall, Reranked, Result, Serves, User, Valves,
 };
 use serde_json::Value;
 use std::{
@@ -91,6 +91,8 @@ pub trait Slot: Send + Sync {
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// What the running pipe serves; `None` when it could not start.
     fn serves(&self) -> Option<Serves>;
+    /// [`Pipe::knows`].
+    fn knows(&self, id: &str) -> Option<Known>;
     /// Why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
     /// [`Pipe::discovered`].
@@ -295,6 +297,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn serves(&self) -> Option<Serves> {
         self.running().ok().map(|pipe| pipe.serves())
+    }
+
+    fn knows(&self, id: &str) -> Option<Known> {
+        self.running().ok()?.knows(id)
     }
 
     fn trouble(&self) -> Option<String> {

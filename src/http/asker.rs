@@ -46,7 +46,7 @@ impl Asker {
 
     /// Keeps which model is asked for, if there is one of that name.
     pub fn asks_for(&self, model: &str) {
-        if self.state.registry.resolve(model).is_some() {
+        if self.state.registry.has(model) {
             self.record.outcome().model = Some(model.into());
         }
     }

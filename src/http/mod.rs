@@ -16,6 +16,7 @@ mod json;
 mod manage;
 mod messages;
 mod models;
+mod open_webui;
 mod record;
 mod rerank;
 mod responses;

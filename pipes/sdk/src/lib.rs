@@ -80,7 +80,7 @@ pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
 pub use filter::FilterBody;
 pub use host::{Doors, Host, ModelCard};
-pub use pipe::{Model, ModelKind, Pipe, Serves};
+pub use pipe::{Facts, Known, Model, ModelKind, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
