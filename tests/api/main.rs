@@ -11,6 +11,7 @@ mod bedrock;
 mod bedrock_answers;
 mod bedrock_errors;
 mod bedrock_fallbacks;
+mod catalogue;
 mod chat;
 mod contract;
 mod cors;

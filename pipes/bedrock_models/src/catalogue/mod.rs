@@ -1,9 +1,13 @@
 //! The models of all regions: asked for in the background, served at once, old if need be.
 
 mod entry;
+mod gap;
 mod list;
 mod listing;
+mod policy;
+mod strays;
 mod trouble;
+mod way;
 
 pub use entry::{Entry, fits};
 pub use listing::{Listing, Search};
@@ -42,7 +46,8 @@ const AGE_WITH_TROUBLE: Duration = Duration::from_secs(30);
 impl Catalogue {
     /// A catalogue of these regions, whose first listing is already under way.
     pub fn new(clients: Arc<Clients>, valves: &BedrockValves) -> Self {
-        let shelves = clients.regions().map(|region| Shelf::empty(Arc::clone(region))).collect();
+        let shelf = |region: &Arc<str>| Shelf::empty(Arc::clone(region), valves);
+        let shelves = clients.regions().map(shelf).collect();
         Self::begin(clients, valves, shelves, None)
     }
 
@@ -51,7 +56,8 @@ impl Catalogue {
         let known = self.shared.shelves();
         let shelf = |region: &Arc<str>| {
             let kept = known.iter().find(|shelf| shelf.is_of(region));
-            kept.cloned().unwrap_or_else(|| Shelf::empty(Arc::clone(region)))
+            let empty = || Shelf::empty(Arc::clone(region), valves);
+            kept.map_or_else(empty, |shelf| shelf.turned(valves))
         };
         let shelves: Vec<_> = clients.regions().map(shelf).collect();
         let complete = shelves.iter().all(Shelf::is_listed);
@@ -85,7 +91,8 @@ impl Catalogue {
     /// The list as it is now. If it is old, a new one is asked for beside.
     pub fn listing(&self) -> Arc<Listing> {
         let listing = self.shared.listing.load_full();
-        let age = if listing.has_trouble() { self.age.min(AGE_WITH_TROUBLE) } else { self.age };
+        let age =
+            if listing.has_troubled_regions() { self.age.min(AGE_WITH_TROUBLE) } else { self.age };
         if self.shared.listed.borrow().is_some_and(|listed| listed.elapsed() >= age) {
             self.refresh();
         }
@@ -124,6 +131,9 @@ impl Shared {
             shelves[place].put(lists);
             self.listing.store(Arc::new(Listing::of(&shelves, &self.valves)));
             *self.shelves.lock().unwrap_or_else(PoisonError::into_inner) = shelves;
+        }
+        if let Some(strays) = self.listing.load().strays() {
+            tracing::warn!("Some valves name models that cannot be asked: {strays}.");
         }
         self.listed.send_replace(Some(Instant::now()));
     }
