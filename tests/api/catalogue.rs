@@ -219,6 +219,8 @@ async fn ids_and_arns_of_bedrock_need_no_prefix() {
             let model = one(&rig, &id).await;
             assert_eq!((model.status, &model.json["id"]), (200, &json!(id)), "{}", model.text);
             assert!(model.json["context_length"].as_u64() > Some(100_000), "{}", model.text);
+            let escaped = one(&rig, &id.replace('/', "%2F").replace(':', "%3A")).await;
+            assert_eq!((escaped.status, escaped.json), (200, model.json), "as the SDKs write it");
         }
     }
     let embedded = rig.host.post("/v1/embeddings", &json!({"model": TITAN, "input": "a"})).await;
@@ -387,6 +389,49 @@ async fn names_that_lead_nowhere_are_refused_when_they_are_saved() {
         assert!(refused.refused(422).starts_with(&words), "{}", refused.text);
     }
     assert_eq!(rig.host.valves(PIPE).await["aliases"], Value::Null);
+}
+
+#[actix_web::test]
+async fn names_that_no_model_has_are_refused_when_they_are_entered() {
+    let rig = rig(json!({"fallbacks": format!("{LITE} > {MICRO}")})).await;
+    let chain = format!("{LITE} > us.nobody");
+    for (valve, text, words) in [
+        ("fallbacks", chain.as_str(), "names `us.nobody`, which is no model that can be asked"),
+        ("default_model", "openai_proxy.gpt-4o", "names `openai_proxy.gpt-4o`, which is no model"),
+        ("aliases", "gpt-4o=us.amazon.nova-por-v1:0", "names `us.amazon.nova-por-v1:0`, which"),
+        ("allow", "antropic.*", "leaves none of the models that there are"),
+    ] {
+        let refused = rig.host.turn(PIPE, &json!({valve: text})).await;
+        let words = format!("{valve}: {words}");
+        assert!(refused.refused(422).starts_with(&words), "{}", refused.text);
+    }
+    assert_eq!(rig.host.valves(PIPE).await["fallbacks"], format!("{LITE} > {MICRO}"));
+    // What is denied may be allowed again, and what loses its model otherwise is for the admin to see in time.
+    for valves in [
+        json!({"deny": MICRO}),
+        json!({"inference_profiles": false, "default_model": MICRO}),
+        json!({"fallbacks": format!("newest.* > {LITE}")}),
+    ] {
+        assert_eq!(rig.host.turn(PIPE, &valves).await.status, 200, "{valves}");
+        rig.host.get("/models").await;
+        assert_eq!(rig.host.get("/health/ready").await.json["degraded"], json!([PIPE]));
+    }
+}
+
+#[actix_web::test]
+async fn a_name_is_believed_while_a_region_cannot_be_asked_and_found_in_a_new_list() {
+    let bedrock = Emulator::start(Options::default()).unwrap();
+    let host = bedrock::host(&bedrock).await;
+    let rig = Rig { bedrock, host };
+    rig.host.get("/models").await;
+    let names = json!({"default_model": "imported/house-llama"});
+    assert_eq!(rig.host.turn(PIPE, &names).await.status, 422);
+    let both = json!({"default_model": "imported/house-llama", "imported_models": true});
+    assert_eq!(rig.host.turn(PIPE, &both).await.status, 200);
+    rig.bedrock.script_region(WEST, Script::fault(Fault::access_denied("no")).always());
+    let more = json!({"regions": [EAST, WEST, "eu-west-1"], "default_model": "nobody"});
+    rig.bedrock.script_region("eu-west-1", Script::fault(Fault::access_denied("no")).always());
+    assert_eq!(rig.host.turn(PIPE, &more).await.status, 200);
 }
 
 #[actix_web::test]

@@ -81,10 +81,12 @@ impl Pipe for BedrockModels {
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
             let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
+            catalogue.check_names(&self.valves).await?;
             return Self::of(valves, clients, catalogue, lessons);
         }
         let clients = Arc::new(Clients::new(Arc::clone(account), &valves));
         let catalogue = self.catalogue.turned(Arc::clone(&clients), &valves);
+        catalogue.check_names(&self.valves).await?;
         Self::of(valves, clients, catalogue, lessons)
     }
 

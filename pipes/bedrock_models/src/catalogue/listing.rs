@@ -5,7 +5,7 @@ use super::{
     gap::{Gap, gaps},
     list::Shelf,
     policy::Policy,
-    strays::strays,
+    strays::{Stray, strays},
     way::Way,
 };
 use crate::{aliases::Aliases, converse::Inputs, family::kind, valves::BedrockValves};
@@ -32,7 +32,8 @@ pub struct Listing {
     pub policy: Policy,
     gaps: Vec<Gap>,
     trouble: Option<String>,
-    strays: Option<String>,
+    /// What valves name that nobody has; `None` while it may yet turn out to be there.
+    strays: Option<Vec<Stray>>,
     /// The regions in their order, and whether each has been heard of.
     heard: Vec<(Arc<str>, bool)>,
 }
@@ -116,7 +117,7 @@ impl Listing {
         self.models = models.into();
         // What is not listed yet may still turn out to be there.
         if shelves.iter().all(Shelf::is_listed) {
-            self.strays = strays(self, valves);
+            self.strays = Some(strays(self, valves));
         }
     }
 
@@ -135,14 +136,15 @@ impl Listing {
         self.trouble.is_some()
     }
 
-    /// Which regions could not be listed lately, and why, and which valves name models that nobody has.
+    /// Which regions could not be listed lately, and why, and what valves name that nobody has.
     pub fn trouble(&self) -> Option<String> {
-        let lines: Vec<_> = [&self.trouble, &self.strays].into_iter().flatten().cloned().collect();
+        let strays = self.strays().unwrap_or_default().iter().map(Stray::line);
+        let lines: Vec<_> = self.trouble.iter().cloned().chain(strays).collect();
         (!lines.is_empty()).then(|| lines.join("; "))
     }
 
-    /// Which valves name models that nobody has.
-    pub fn strays(&self) -> Option<&str> {
+    /// What valves name that nobody has; `None` while that is not known.
+    pub fn strays(&self) -> Option<&[Stray]> {
         self.strays.as_deref()
     }
 

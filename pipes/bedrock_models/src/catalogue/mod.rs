@@ -16,17 +16,22 @@ use crate::{clients::Clients, valves::BedrockValves};
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use list::Shelf;
-use pipe_sdk::Task;
+use pipe_sdk::{PipeError, Result, Task};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use strays::{are_names_turned, slips};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 /// The catalogue, and the task that renews it.
 pub struct Catalogue {
     shared: Arc<Shared>,
     age: Duration,
+    began: Instant,
     refresh: Mutex<Option<Task>>,
 }
 
@@ -42,6 +47,9 @@ struct Shared {
 
 /// A list with gaps is asked for again so soon: people are at work on what its entries say is missing.
 const AGE_WITH_TROUBLE: Duration = Duration::from_secs(30);
+
+/// How long an admin who has entered the name of a model may wait to hear whether there is one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Catalogue {
     /// A catalogue of these regions, whose first listing is already under way.
@@ -82,6 +90,7 @@ impl Catalogue {
         let catalogue = Self {
             shared: Arc::new(shared),
             age: Duration::from_secs(valves.model_list_seconds),
+            began: Instant::now(),
             refresh: Mutex::new(None),
         };
         catalogue.refresh();
@@ -104,6 +113,26 @@ impl Catalogue {
         let mut listed = self.shared.listed.subscribe();
         // The sender lives as long as this catalogue, so the wait cannot fail.
         _ = listed.wait_for(Option::is_some).await;
+    }
+
+    /// Refuses names that no model has if an admin has entered them since these valves. With a list that has gaps
+    /// all names are believed.
+    pub async fn check_names(&self, before: &BedrockValves) -> Result<()> {
+        let now = &self.shared.valves;
+        let are_known = self.listing().strays().is_some_and(<[_]>::is_empty);
+        if are_known || !are_names_turned(before, now) {
+            return Ok(());
+        }
+        // The model may be new, so it takes a new list to tell.
+        _ = timeout(PATIENCE.min(now.list_timeout()), self.refreshed()).await;
+        let faults = slips(self.listing().strays().unwrap_or_default(), before, now);
+        if faults.is_empty() { Ok(()) } else { Err(PipeError::BadValves(faults)) }
+    }
+
+    /// Ends when all regions have been heard of since this catalogue began.
+    async fn refreshed(&self) {
+        let mut listed = self.shared.listed.subscribe();
+        _ = listed.wait_for(|listed| listed.is_some_and(|at| at >= self.began)).await;
     }
 
     /// Begins a refresh, unless one is under way.
@@ -132,8 +161,8 @@ impl Shared {
             self.listing.store(Arc::new(Listing::of(&shelves, &self.valves)));
             *self.shelves.lock().unwrap_or_else(PoisonError::into_inner) = shelves;
         }
-        if let Some(strays) = self.listing.load().strays() {
-            tracing::warn!("Some valves name models that cannot be asked: {strays}.");
+        for stray in self.listing.load().strays().unwrap_or_default() {
+            tracing::warn!("{}.", stray.line());
         }
         self.listed.send_replace(Some(Instant::now()));
     }

@@ -237,11 +237,13 @@ async fn names_in_valves_that_no_model_has_are_trouble() {
                 valves.deny = Some(HAIKU.into());
                 valves.aliases = Some(format!("gpt-4o={HAIKU}"));
             },
-            stray("Other names", HAIKU),
+            some(&format!(
+                "Other names names `{HAIKU}`, but the valve Denied models keeps it from being used"
+            )),
         ),
         (
             |valves| valves.allow = Some("nobody.*".into()),
-            some("Allowed models leaves none of those that there are"),
+            some("Allowed models leaves none of the models that there are"),
         ),
         (
             |valves| {
