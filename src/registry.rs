@@ -1,10 +1,14 @@
 //! Which pipe serves which model id; what pipes call when a pipe answers through another.
 
-use crate::slot::Slot;
+use crate::{
+    meter::{Job, Meter, rough_tokens},
+    route::Route,
+    slot::Slot,
+};
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    Call, ChunkStream, Doors, EmbedCall, Embeddings, Known, Model, ModelCard, ModelKind, PipeError,
-    RerankCall, Reranked, Result, Serves,
+    Asked, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Known, Ledger,
+    Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked, Result, Serves, Trail,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -12,12 +16,14 @@ use tokio::time::timeout;
 /// The running pipes, in the order of registration.
 pub struct Registry {
     slots: Vec<Arc<dyn Slot>>,
+    meter: Meter,
+    ledger: Arc<dyn Ledger>,
 }
 
 impl Registry {
-    /// A registry of these pipes.
-    pub fn new(slots: Vec<Arc<dyn Slot>>) -> Self {
-        Self { slots }
+    /// A registry of these pipes, whose answers are measured and counted so.
+    pub fn new(slots: Vec<Arc<dyn Slot>>, meter: Meter, ledger: Arc<dyn Ledger>) -> Self {
+        Self { slots, meter, ledger }
     }
 
     /// All pipes.
@@ -42,22 +48,24 @@ impl Registry {
         })
     }
 
-    /// The pipe that answers for this id, and the model's id within it.
+    /// Where a call of this id goes.
     ///
     /// An id without a pipe's name before it goes to the one pipe that has such a model. At the start it may have to wait for the lists.
-    pub async fn answerer(&self, id: &str) -> Result<(&Arc<dyn Slot>, String)> {
-        if let Some(resolved) = self.resolve(id) {
-            return Ok(resolved);
+    pub async fn route(&self, id: &str) -> Result<Route<'_>> {
+        if self.resolve(id).is_none() && !matches!(self.known(id)?, Some((_, Known::Has(_)))) {
+            self.discovered(PATIENCE).await;
         }
-        let known = match self.known(id)? {
-            Some(known @ (_, Known::Has(_))) => Some(known),
-            _ => {
-                self.discovered(PATIENCE).await;
-                self.known(id)?
-            }
-        };
-        let unknown = || PipeError::ModelNotFound(id.into());
-        known.map(|(slot, _)| (slot, id.to_owned())).ok_or_else(unknown)
+        self.route_now(id)?.ok_or_else(|| PipeError::ModelNotFound(id.into()))
+    }
+
+    /// Where a call of this id would go, as far as it is known now.
+    fn route_now(&self, id: &str) -> Result<Option<Route<'_>>> {
+        if let Some((slot, model)) = self.resolve(id) {
+            let known = slot.knows(&model);
+            return Ok(Some(Route::new(slot, model, known)));
+        }
+        let known = self.known(id)?;
+        Ok(known.map(|(slot, known)| Route::new(slot, id.into(), Some(known))))
     }
 
     /// The pipe that knows this id without its own name before it, and what it makes of the id.
@@ -84,6 +92,22 @@ impl Registry {
     /// Whether there is a model of this id.
     pub fn has(&self, id: &str) -> bool {
         self.resolve(id).is_some() || self.known(id).is_ok_and(|known| known.is_some())
+    }
+
+    /// Lets pass what a client asks, or says which filter does not, and why.
+    pub async fn admit(&self, asked: &Asked) -> Result<()> {
+        let filters = self.slots.iter().filter_map(|slot| match slot.serves()? {
+            Serves::Filter { pipelines, priority } => Some((priority, pipelines, slot)),
+            Serves::Model(_) | Serves::Manifold(_) => None,
+        });
+        let mut filters: Vec<_> = filters
+            .filter(|(_, pipelines, _)| pipelines == &["*"] || pipelines.contains(&asked.model))
+            .collect();
+        filters.sort_by_key(|(priority, ..)| *priority);
+        for (.., slot) in filters {
+            slot.admit(asked.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Waits until every pipe knows its models, but never longer than this.
@@ -118,42 +142,67 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 }
 
 impl Doors for Registry {
-    fn pipe(&self, mut call: Call) -> BoxFuture<'_, Result<ChunkStream>> {
+    fn pipe(&self, mut call: Call, trail: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
-            let (slot, model) = self.answerer(&call.model).await?;
-            call.model = model;
-            slot.pipe(call).await
+            let route = self.route(&call.model).await?;
+            let job = route.job(ModelKind::Chat, trail);
+            let gauged = self.meter.begin(Job { prompt_tokens: rough_tokens(&call.body), ..job });
+            call.host = call.host.following(gauged.below.clone());
+            call.model = route.asked;
+            gauged.chunks(route.slot.pipe(call).await)
         })
     }
 
     fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let (slot, model) = self.answerer(&call.model).await?;
-            call.model = model;
-            slot.count_tokens(call).await
+            let route = self.route(&call.model).await?;
+            call.model = route.asked;
+            route.slot.count_tokens(call).await
         })
     }
 
-    fn embed(&self, mut call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, mut call: EmbedCall, trail: Trail) -> BoxFuture<'_, Result<Embeddings>> {
         Box::pin(async move {
-            let (slot, model) = self.answerer(&call.model).await?;
-            call.model = model;
-            slot.embed(call).await
+            let route = self.route(&call.model).await?;
+            let gauged = self.meter.begin(route.job(ModelKind::Embed, trail));
+            call.model = route.asked;
+            gauged.whole(route.slot.embed(call).await, |answer| answer.prompt_tokens)
         })
     }
 
-    fn rerank(&self, mut call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, mut call: RerankCall, trail: Trail) -> BoxFuture<'_, Result<Reranked>> {
         Box::pin(async move {
-            let (slot, model) = self.answerer(&call.model).await?;
-            call.model = model;
-            slot.rerank(call).await
+            let route = self.route(&call.model).await?;
+            let gauged = self.meter.begin(route.job(ModelKind::Rerank, trail));
+            call.model = route.asked;
+            gauged.whole(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
+        })
+    }
+
+    fn counted(&self, model: &str, chunks: ChunkStream, trail: Trail) -> ChunkStream {
+        match self.route_now(model) {
+            Ok(Some(route)) => self.meter.begin(route.job(ModelKind::Chat, trail)).stream(chunks),
+            Ok(None) | Err(_) => chunks,
+        }
+    }
+
+    fn images(&self, mut call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>> {
+        Box::pin(async move {
+            let route = self.route(&call.model).await?;
+            let gauged = self.meter.begin(route.job(ModelKind::Image, trail));
+            call.model = route.asked;
+            gauged.whole(route.slot.images(call).await, |_| 0)
         })
     }
 
     fn models(&self) -> Vec<ModelCard> {
         let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
         let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
-        let chats = models.filter(|(_, model)| model.kind == ModelKind::Chat);
+        let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
+    fn ledger(&self) -> &dyn Ledger {
+        self.ledger.as_ref()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Error, unix_seconds};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use pipe_sdk::{Answer, PipeError, ReasoningDetail, Usage};
+use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Usage};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -41,7 +41,9 @@ impl Head {
     /// A good answer under this head, without its body.
     pub fn response(&self) -> HttpResponseBuilder {
         let mut response = HttpResponse::Ok();
-        if let Some(answerer) = &self.answerer {
+        // A header holds plain text only, and an upstream's models may be called anything.
+        let is_plain = |answerer: &&String| answerer.bytes().all(|b| matches!(b, b' '..=b'~'));
+        if let Some(answerer) = self.answerer.as_ref().filter(is_plain) {
             response.insert_header((ANSWERER, answerer.as_str()));
         }
         response
@@ -53,8 +55,9 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
     let Head { id, created, model, .. } = head;
     let called = !answer.tool_calls.is_empty();
-    let content =
-        if answer.content.is_empty() && called { Value::Null } else { answer.content.into() };
+    let words = answer.pictures.iter().map(|picture| picture.words.as_str());
+    let content = answer.content + &words.collect::<String>();
+    let content = if content.is_empty() && called { Value::Null } else { content.into() };
     let mut message = json!({"role": "assistant", "content": content});
     if !answer.reasoning.is_empty() {
         message["reasoning_content"] = answer.reasoning.into();
@@ -64,6 +67,9 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         let blocks = details.iter().map(ReasoningDetail::thinking_block);
         message["thinking_blocks"] = blocks.collect();
         message["reasoning_details"] = json!(details);
+    }
+    if !answer.pictures.is_empty() {
+        message["images"] = answer.pictures.iter().map(image).collect();
     }
     if !answer.citations.is_empty() {
         let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
@@ -84,6 +90,11 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         body[name] = fact;
     }
     Ok(body)
+}
+
+/// A picture in an answer, as Open WebUI reads it (contract §3.2).
+pub fn image(picture: &Picture) -> Value {
+    json!({"type": "image_url", "image_url": {"url": picture.url}})
 }
 
 /// OpenAI's `usage`.

@@ -116,7 +116,7 @@ fn shared(path: &str) -> Vec<&'static Route> {
     let path = unprefixed(path);
     let Some(first) = ROUTES.iter().find(|route| route.leads(path)) else { return Vec::new() };
     let same = ROUTES.iter().filter(|route| route.path == first.path);
-    same.filter(|route| route.access == Access::Clients).collect()
+    same.filter(|route| route.access == Access::Models).collect()
 }
 
 fn is_preflight(request: &ServiceRequest) -> bool {

@@ -11,18 +11,23 @@ use std::time::Duration;
 const DEADLINE: Duration = Duration::from_millis(800);
 
 /// What models do, in one word each.
-const KINDS: [(ModelKind, &str); 3] =
-    [(ModelKind::Chat, "chat"), (ModelKind::Embed, "embedding"), (ModelKind::Rerank, "rerank")];
+const KINDS: [(ModelKind, &str); 4] = [
+    (ModelKind::Chat, "chat"),
+    (ModelKind::Image, "image"),
+    (ModelKind::Embed, "embedding"),
+    (ModelKind::Rerank, "rerank"),
+];
 
-/// `GET /models`. Open WebUI would offer whatever is listed for chats, so it is shown no more than what chats.
+/// `GET /models`. Open WebUI would offer whatever is listed for chats, so it is shown no more than what answers them.
 pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
-    let wanted: Vec<_> = match wish.as_deref() {
-        None if open_webui::asks(request.headers()) => vec![ModelKind::Chat],
-        None | Some("all") => KINDS.map(|(kind, _)| kind).into(),
-        Some(word) => vec![kind(word)?],
-    };
+    let mut wanted = KINDS.map(|(kind, _)| kind).to_vec();
+    match wish.as_deref() {
+        None if open_webui::asks(request.headers()) => wanted.retain(|kind| kind.answers_chats()),
+        None | Some("all") => {}
+        Some(word) => wanted = vec![kind(word)?],
+    }
     let entries = entries(&state, &wanted).await;
     Ok(HttpResponse::Ok().json(json!({"object": "list", "data": entries, "pipelines": true})))
 }
@@ -83,7 +88,7 @@ async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
 /// What Open WebUI reads of a model's pipe.
 fn pipeline(kind: &str, model: &Model) -> Value {
     match model.kind {
-        ModelKind::Chat => json!({"type": kind, "valves": true}),
+        ModelKind::Chat | ModelKind::Image => json!({"type": kind, "valves": true}),
         // Should Open WebUI come by it after all: it keeps filters out of its picker, and one for no model filters nothing (contract §2.2).
         ModelKind::Embed | ModelKind::Rerank => {
             json!({"type": "filter", "pipelines": [], "priority": 0, "valves": true})
@@ -112,6 +117,7 @@ fn tell(entry: &mut Value, model: &Model) {
     if !reads.is_empty() {
         let makes = match model.kind {
             ModelKind::Chat => "text",
+            ModelKind::Image => "image",
             ModelKind::Embed => "embeddings",
             ModelKind::Rerank => "rerank",
         };

@@ -485,7 +485,12 @@ async fn a_list_may_be_of_one_kind() {
     let rig = rig(json!({})).await;
     let all = ids(&rig).await;
     let mut seen = Vec::new();
-    for (kind, one) in [("chat", LITE), ("embedding", TITAN), ("rerank", RERANK)] {
+    for (kind, one) in [
+        ("chat", LITE),
+        ("image", "amazon.nova-canvas-v1:0"),
+        ("embedding", TITAN),
+        ("rerank", RERANK),
+    ] {
         let list = ids_in(&rig.host.get(&format!("/models?type={kind}")).await);
         assert!(list.contains(&one.to_owned()), "{kind}: {list:?}");
         seen.extend(list);
@@ -496,7 +501,7 @@ async fn a_list_may_be_of_one_kind() {
     assert_eq!(seen, sorted);
     assert_eq!(ids_in(&rig.host.get("/models?type=all").await), all);
     let refused = rig.host.get("/models?type=music").await;
-    assert_eq!(refused.refused(400), "type: must be `all`, `chat`, `embedding`, `rerank`");
+    assert_eq!(refused.refused(400), "type: must be `all`, `chat`, `image`, `embedding`, `rerank`");
     assert_eq!(refused.json["error"]["param"], "type");
 }
 

@@ -18,7 +18,7 @@ fn routes() -> impl Iterator<Item = (Method, String, bool)> {
             let path = format!("{prefix}{}", route.path.replace("{id:.+}", "typed"));
             let path = if path.len() > 1 { path.trim_end_matches('/') } else { &path };
             let method = route.method.as_str().parse().unwrap();
-            (method, path.to_owned(), route.access == Access::Clients)
+            (method, path.to_owned(), route.access == Access::Models)
         })
     })
 }

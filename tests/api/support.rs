@@ -63,6 +63,12 @@ impl Builder {
         self
     }
 
+    /// With this switch of the command line.
+    pub fn switch(mut self, name: &str) -> Self {
+        self.flags.push(name.into());
+        self
+    }
+
     /// With this flag of the command line.
     pub fn flag(mut self, name: &str, value: &str) -> Self {
         self.flags.extend([name.into(), value.into()]);
@@ -87,7 +93,7 @@ impl Builder {
             "--api-key",
             KEY,
         ];
-        let args = args.into_iter().map(String::from).chain(flags);
+        let args = args.into_iter().chain(flags.iter().map(String::as_str));
         let settings: Settings = Cli::parse_from(args).settings;
         let site = Site {
             folder: folder.path().into(),

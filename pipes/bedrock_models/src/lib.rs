@@ -1,4 +1,4 @@
-//! Every chat model of Amazon Bedrock, in one manifold, and those for embeddings and reranking beside them.
+//! Every chat model of Amazon Bedrock, in one manifold, and those for pictures, embeddings and reranking beside them.
 //!
 //! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
 //! (`converse`), and its answer an event stream that is read by us (`stream`). Models that do not chat are asked in their own words
@@ -23,6 +23,7 @@ mod embed;
 mod error;
 mod fallback;
 pub mod family;
+mod image;
 mod invoke;
 mod links;
 mod meaning;
@@ -32,8 +33,8 @@ pub mod stream;
 mod valves;
 
 pub use valves::{
-    BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions,
-    PromptCaching, ReasoningOutput,
+    BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers,
+    LateInstructions, PromptCaching, ReasoningOutput,
 };
 
 use account::Account;
@@ -44,8 +45,8 @@ use family::Lessons;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Known, Model, ModelKind, Pipe, PipeError, RerankCall,
-    Reranked, Result, Serves,
+    Call, ChunkStream, EmbedCall, Embeddings, ImageCall, Images, Known, ModelKind, Pipe, PipeError,
+    RerankCall, Reranked, Result, Serves,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -103,7 +104,7 @@ impl Pipe for BedrockModels {
             Err(PipeError::ModelGone { reason, .. }) => return Some(Known::Barred(reason)),
             Err(_) => return None,
         };
-        let model = Model { id: id.into(), ..entry.model(self.valves.builtin_tools) };
+        let model = entry.model(self.valves.builtin_tools);
         Some(if is_sure { Known::Has(model) } else { Known::StandsIn(model) })
     }
 
@@ -119,6 +120,9 @@ impl Pipe for BedrockModels {
         take_out(&mut call);
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
+        if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
+            return image::chat(&call, &entries, self.means()).await;
+        }
         chat::chat(&call, &entries, self.means()).await
     }
 
@@ -126,6 +130,9 @@ impl Pipe for BedrockModels {
         take_out(&mut call);
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
+        if asked.kind != ModelKind::Chat {
+            return Err(PipeError::uncounted(&call.model));
+        }
         self.links.resolve(&mut call.body).await?;
         count::count(&call, asked, self.means()).await
     }
@@ -138,6 +145,11 @@ impl Pipe for BedrockModels {
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let entries = self.entries(&call.model, ModelKind::Rerank).await?;
         rerank::rerank(&call, &entries, self.means()).await
+    }
+
+    async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
+        let entries = self.entries(&call.model, ModelKind::Image).await?;
+        image::images(&call, &entries, self.means()).await
     }
 }
 
@@ -158,7 +170,7 @@ impl BedrockModels {
         Means { clients, lessons, valves }
     }
 
-    /// The model of this id, which must be of this kind, and after it those that may answer in its place.
+    /// The model of this id, which must do what this kind does, and after it those that may answer in its place.
     async fn entries(&self, model: &str, kind: ModelKind) -> Result<Vec<Entry>> {
         let mut listing = self.catalogue.listing();
         if !is_certain(model, &listing) {
@@ -167,7 +179,7 @@ impl BedrockModels {
             listing = self.catalogue.listing();
         }
         let Meaning { entry, is_pinned, .. } = meaning(model, Some(kind), &listing, &self.valves)?;
-        if entry.kind != kind {
+        if !entry.does(kind) {
             return Err(misplaced(model, entry.kind, kind));
         }
         if is_pinned {
@@ -192,6 +204,7 @@ fn misplaced(model: &str, is: ModelKind, wanted: ModelKind) -> PipeError {
         ModelKind::Chat => "answers chats",
         ModelKind::Embed => "turns texts into vectors",
         ModelKind::Rerank => "puts documents in order",
+        ModelKind::Image => "makes pictures",
     };
     let (does, wanted) = (does(is), does(wanted));
     PipeError::bad_field("model", format!("`{model}` {does}: name a model that {wanted}"))

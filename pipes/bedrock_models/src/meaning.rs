@@ -56,7 +56,7 @@ pub fn meaning<'a>(
         });
     }
     let default = valves.default_model.as_deref().and_then(|id| named(id, listing, valves));
-    let default = default.filter(|default| kind.is_none_or(|kind| default.entry.kind == kind));
+    let default = default.filter(|default| kind.is_none_or(|kind| default.entry.does(kind)));
     let unknown = || PipeError::ModelNotFound(id.into());
     default
         .map(|default| Meaning { is_sure: false, ..default })

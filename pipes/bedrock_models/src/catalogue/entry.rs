@@ -95,7 +95,11 @@ fn kind_of(id: &str, makes: impl Fn(&'static str) -> bool) -> Option<ModelKind> 
     if makes("EMBEDDING") {
         return Some(ModelKind::Embed);
     }
-    kind(id).filter(|kind| *kind != ModelKind::Chat || makes("TEXT"))
+    kind(id).filter(|kind| match kind {
+        ModelKind::Chat => makes("TEXT"),
+        ModelKind::Image => makes("IMAGE"),
+        ModelKind::Embed | ModelKind::Rerank => true,
+    })
 }
 
 impl Entry {
@@ -109,6 +113,11 @@ impl Entry {
     /// The same for the words of errors.
     pub fn source(&self) -> Source {
         Source { model: self.id.clone(), region: Arc::clone(&self.region) }
+    }
+
+    /// Whether it can be asked for what this kind does: what paints answers chats too.
+    pub fn does(&self, kind: ModelKind) -> bool {
+        self.kind == kind || kind == ModelKind::Chat && self.kind.answers_chats()
     }
 
     /// Whether this name, which may hold `*` and end with `@region`, means this model.
@@ -131,15 +140,19 @@ impl Entry {
             .described(format!("{} - {}", self.name, self.region))
             .of_kind(self.kind)
             .known_for(self.facts());
-        if self.kind != ModelKind::Chat {
-            return model;
-        }
-        let tools = match builtin_tools {
-            BuiltinTools::Always => true,
-            BuiltinTools::Never => false,
-            BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
+        let model = match self.kind {
+            ModelKind::Chat => {
+                let tools = match builtin_tools {
+                    BuiltinTools::Always => true,
+                    BuiltinTools::Never => false,
+                    BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
+                };
+                model.capable("usage", true).capable("builtin_tools", tools)
+            }
+            // Whatever Open WebUI adds to a chat would be painted.
+            ModelKind::Image => model.capable("builtin_tools", false),
+            ModelKind::Embed | ModelKind::Rerank => return model,
         };
-        let model = model.capable("usage", true).capable("builtin_tools", tools);
         match self.inputs.image {
             Some(vision) => model.capable("vision", vision),
             None => model,
@@ -148,20 +161,21 @@ impl Entry {
 
     fn facts(&self) -> Facts {
         let Size { context_length, max_output_tokens } = Size::of(&self.base);
-        let facts = Facts { reads: vec!["text"], context_length, ..Facts::default() };
-        if self.kind != ModelKind::Chat {
-            return facts;
-        }
         let family = Family::of(&self.base);
+        let chats = self.kind == ModelKind::Chat;
         let inputs = [
-            ("image", self.inputs.image == Some(true)),
-            ("file", family.documents),
-            ("audio", self.inputs.audio == Some(true)),
-            ("video", self.inputs.video == Some(true)),
+            ("text", true),
+            ("image", self.kind.answers_chats() && self.inputs.image == Some(true)),
+            ("file", chats && family.documents),
+            ("audio", chats && self.inputs.audio == Some(true)),
+            ("video", chats && self.inputs.video == Some(true)),
         ];
-        let inputs = inputs.into_iter().filter_map(|(input, read)| read.then_some(input));
-        let reads = facts.reads.into_iter().chain(inputs).collect();
-        Facts { reads, max_output_tokens, parameters: family.parameters(), ..facts }
+        Facts {
+            reads: inputs.into_iter().filter_map(|(input, read)| read.then_some(input)).collect(),
+            context_length,
+            max_output_tokens: max_output_tokens.filter(|_| chats),
+            parameters: if chats { family.parameters() } else { Vec::new() },
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     way::Way,
 };
 use crate::{aliases::Aliases, converse::Inputs, family::kind, valves::BedrockValves};
-use pipe_sdk::{Model, ModelKind, PipeError};
+use pipe_sdk::{Model, PipeError};
 use std::{
     collections::{HashMap, hash_map},
     sync::Arc,
@@ -111,7 +111,7 @@ impl Listing {
     }
 
     fn finish(&mut self, mut models: Vec<Model>, shelves: &[Shelf], valves: &BedrockValves) {
-        let nothing = models.iter().all(|model| model.kind != ModelKind::Chat);
+        let nothing = models.iter().all(|model| !model.kind.answers_chats());
         self.gaps = gaps(shelves, nothing);
         models.extend(self.gaps.iter().map(Gap::model));
         self.models = models.into();

@@ -3,7 +3,7 @@
 use super::{
     Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ToolCallDelta, Usage,
 };
-use crate::{FunctionCall, Result, ToolCall};
+use crate::{FunctionCall, Picture, Result, ToolCall};
 use futures_util::TryStreamExt;
 use serde_json::{Map, Value};
 
@@ -20,6 +20,8 @@ pub struct Answer {
     pub reasoning_details: Vec<ReasoningDetail>,
     /// What the model wants called, in order.
     pub tool_calls: Vec<ToolCall>,
+    /// The pictures, in order.
+    pub pictures: Vec<Picture>,
     /// Where what was said comes from, each with the number of characters that had been said by then.
     pub citations: Vec<(usize, Citation)>,
     /// Why it ended; `None` if the stream ended without a word.
@@ -52,6 +54,7 @@ impl Answer {
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
+            Chunk::Picture(picture) => self.pictures.push(picture),
             Chunk::Citation(citation) => {
                 self.citations.push((self.content.chars().count(), citation));
             }
