@@ -425,7 +425,7 @@ mod tests {
             ("data:text/html,x", 0),
             ("javascript:x", 0),
         ] {
-            assert_eq!(said(image(url)).images.len(), shown, "{url}");
+            assert_eq!(said(image(url)).pictures.len(), shown, "{url}");
         }
     }
 

@@ -6,7 +6,7 @@ mod fold;
 pub use detail::{Citation, ReasoningDetail, ReasoningKind};
 pub use fold::Answer;
 
-use crate::{Image, Result};
+use crate::{Picture, Result};
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
