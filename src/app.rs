@@ -161,6 +161,7 @@ async fn furnished(
         bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
+        origins: settings.allowed_origins.clone(),
         open_metrics: settings.metrics_open,
         metrics,
         traces,
@@ -179,6 +180,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
             .app_data(state.clone())
             .wrap(from_fn(http::authorize))
             .wrap(from_fn(http::record))
+            .wrap(from_fn(http::cross_origin))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))

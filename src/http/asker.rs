@@ -73,16 +73,14 @@ impl Asker {
         kind: ModelKind,
         host: &Host,
     ) -> Result<(), PipeError> {
-        let Some((slot, within)) = self.state.registry.resolve(model) else { return Ok(()) };
-        let pipe = slot.id();
-        let model = if within == pipe { within } else { format!("{pipe}.{within}") };
+        let model = self.state.registry.route(model).await?.full();
         let (trail, chat) = (host.trail().clone(), host.chat().clone());
         self.state.registry.admit(&Asked { model, kind, chat, trail, host: host.clone() }).await
     }
 
     /// Keeps which model is asked for, if there is one of that name.
     pub fn asks_for(&self, model: &str) {
-        if self.state.registry.resolve(model).is_some() {
+        if self.state.registry.has(model) {
             self.record.outcome().model = Some(model.into());
         }
     }

@@ -89,7 +89,7 @@ pub use image::{
     Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture,
 };
 pub use ledger::{Exceeded, Ledger, Take};
-pub use pipe::{Model, ModelKind, Pipe, Serves};
+pub use pipe::{Facts, Known, Model, ModelKind, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
