@@ -121,7 +121,7 @@ mod tests {
             ("What is the retrying of timeouts?", vec!["retri", "timeout"]),
             ("readTimeout", vec!["read", "timeout", "readtimeout"]),
             ("max_retry_count", vec!["max", "retri", "count"]),
-            ("HTTPServer", vec!["http", "server", "httpserv"]),
+            ("HTTPServer", vec!["http", "server", "httpserver"]),
             ("CD40", vec!["cd", "40", "cd40"]),
             ("vitamin C", vec!["vitamin", "c"]),
             ("don't", vec![]),

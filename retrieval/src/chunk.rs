@@ -190,10 +190,10 @@ fn parts(range: Range<usize>, text: &str, limit: usize) -> Vec<Range<usize>> {
     for (at, char) in text.char_indices() {
         counter.push(char);
         if counter.tokens() > limit {
-            let end = after_space.take().unwrap_or(at);
+            let rest = |end: usize| Counter::of(text.get(end..at).unwrap_or_default().chars().chain([char]));
+            let end = after_space.take().filter(|end| rest(*end).tokens() <= limit).unwrap_or(at);
             ends.push(end);
-            counter = Counter::default();
-            text.get(end..at).unwrap_or_default().chars().chain([char]).for_each(|char| counter.push(char));
+            counter = rest(end);
         } else if char.is_whitespace() {
             after_space = Some(at + char.len_utf8());
         }

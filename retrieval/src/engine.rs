@@ -151,7 +151,7 @@ pub(crate) fn ranked(
     let scores = chunks.iter().map(|chunk| {
         let (words, meaning) = fill(*chunk);
         let (words_rank, meaning_rank) = (words_ranks.get(chunk).copied(), meaning_ranks.get(chunk).copied());
-        Scores { total: 0.0, words, meaning, words_rank, meaning_rank }
+        Scores { words, meaning, words_rank, meaning_rank, ..Scores::default() }
     });
     let mut scores: Vec<Scores> = scores.collect();
     fusion.weigh(&mut scores);

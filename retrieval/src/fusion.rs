@@ -37,6 +37,8 @@ pub struct Scores {
     pub words_rank: Option<u32>,
     /// Its rank by meaning, from 1, if it is among those that were looked at.
     pub meaning_rank: Option<u32>,
+    /// What a reranker gave it, if one was asked; then it is ranked by that.
+    pub reranked: Option<f32>,
 }
 
 impl Fusion {

@@ -56,6 +56,8 @@ pub struct Answer {
     pub hits: Vec<Hit>,
     /// Why some or all of it was searched by words alone, in words for the admin.
     pub words_only: Option<String>,
+    /// Why the reranker that was asked did not put them in order.
+    pub not_reranked: Option<String>,
 }
 
 /// A chunk that was found, and why.
@@ -119,7 +121,7 @@ impl Index {
         };
         let found = self.engine.search(wanted).await?;
         let hits = found.into_iter().filter_map(|found| hit(found, &collections, &analysers, &question.text));
-        Ok(Answer { hits: hits.collect(), words_only })
+        Ok(Answer { hits: hits.collect(), words_only, not_reranked: None })
     }
 }
 

@@ -5,9 +5,7 @@
 
 /// About how many tokens a text has.
 pub fn count(text: &str) -> usize {
-    let mut counter = Counter::default();
-    text.chars().for_each(|char| counter.push(char));
-    counter.tokens()
+    Counter::of(text.chars()).tokens()
 }
 
 /// Counts the tokens of a text that comes character by character.
@@ -18,6 +16,12 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    pub(crate) fn of(chars: impl Iterator<Item = char>) -> Self {
+        let mut counter = Self::default();
+        chars.for_each(|char| counter.push(char));
+        counter
+    }
+
     pub(crate) fn push(&mut self, char: char) {
         if char.is_ascii_alphanumeric() || matches!(char, '\u{c0}'..='\u{24f}') {
             self.word += 1;

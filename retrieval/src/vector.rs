@@ -29,6 +29,7 @@ impl Vector {
         self.0.iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
+    #[expect(dead_code)]
     pub(crate) fn halves(&self) -> &[f16] {
         &self.0
     }

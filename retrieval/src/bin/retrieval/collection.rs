@@ -39,7 +39,8 @@ impl Judged {
     }
 }
 
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+/// What stands in a file with a JSON value a line.
+pub fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let parsed = text.lines().filter(|line| !line.trim().is_empty()).enumerate().map(|(at, line)| {
         serde_json::from_str(line).with_context(|| format!("line {} of `{}`", at + 1, path.display()))

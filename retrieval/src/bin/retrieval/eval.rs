@@ -2,10 +2,11 @@
 
 use crate::cache::Cache;
 use crate::collection::{Judged, folders};
+use crate::file::fresh;
 use crate::measure::{Means, Measures};
 use anyhow::Result;
 use retrieval::{By, Embedder, Index, MiniLm, Question, Settings, Viewer};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 #[derive(clap::Args)]
@@ -66,19 +67,6 @@ async fn ingest(judged: &Judged, arguments: &Arguments, embedder: Option<&dyn Em
         index.put(&judged.name, documents.to_vec(), embedder).await?;
     }
     Ok(index)
-}
-
-/// The path, with no file of an earlier run there.
-fn fresh(path: &Path) -> Result<&Path> {
-    for ending in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(ending);
-        match std::fs::remove_file(PathBuf::from(file)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(path)
 }
 
 async fn ask(judged: &Judged, index: &Index, by: By, embedder: Option<&dyn Embedder>) -> Result<Means> {

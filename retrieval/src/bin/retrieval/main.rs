@@ -2,13 +2,18 @@
 #![expect(clippy::print_stdout, reason = "its tables are for people")]
 
 mod cache;
+mod check;
 mod collection;
 mod eval;
+mod file;
+mod ingest;
 mod measure;
+mod scale;
+mod search;
 
 use clap::{Parser, Subcommand};
 
-/// Measures the index.
+/// Fills, asks, checks and measures an index.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -19,11 +24,23 @@ struct Arguments {
 enum Command {
     /// How well it finds what judges found relevant
     Eval(eval::Arguments),
+    /// How fast it answers, and what it takes, with many chunks
+    Scale(scale::Arguments),
+    /// Puts documents into a collection
+    Ingest(ingest::Arguments),
+    /// Asks a question
+    Search(search::Arguments),
+    /// Looks whether all that is in an index belongs together
+    Check(check::Arguments),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Eval(arguments) => eval::run(arguments).await,
+        Command::Scale(arguments) => scale::run(arguments).await,
+        Command::Ingest(arguments) => ingest::run(arguments).await,
+        Command::Search(arguments) => search::run(arguments).await,
+        Command::Check(arguments) => check::run(arguments).await,
     }
 }
