@@ -115,7 +115,8 @@ fn split(text: &str, range: Range<usize>, limit: usize) -> Vec<Range<usize>> {
     let mut chunks = Vec::new();
     let (mut start, mut held) = (range.start, 0);
     for unit in &units {
-        if held > 0 && (held + unit.tokens > limit || full(held, unit, aim)) {
+        // Space goes with what stands before it.
+        if held > 0 && unit.tokens > 0 && (held + unit.tokens > limit || full(held, unit, aim)) {
             chunks.push(start..unit.range.start);
             (start, held) = (unit.range.start, 0);
         }
@@ -257,6 +258,12 @@ mod tests {
                 pair("Guide > Use", "Three two three four. Four two three four. Five two three four."),
             ]
         );
+    }
+
+    #[test]
+    fn a_line_that_ends_a_section_is_no_chunk_of_its_own() {
+        let text = "# Use\nOne two three four. \n# Leave\nOne two three four. \n";
+        assert_eq!(cut(text, 8).len(), 2);
     }
 
     #[test]

@@ -54,7 +54,7 @@ async fn documents_that_came_without_a_model_wait_for_one(index: Index) {
 }
 
 async fn re_embedding_goes_on_where_it_was_and_the_old_vectors_serve_meanwhile(index: Index) {
-    let (old, new) = (meanings(), Meanings::of("new", 96));
+    let (old, new) = (meanings(), Meanings::of("new", 1009));
     filled(&index, "docs", many(), Some(&old)).await;
     new.enough_for.store(40, Ordering::SeqCst);
     index.embed("docs", &new).await.unwrap_err();
@@ -63,7 +63,7 @@ async fn re_embedding_goes_on_where_it_was_and_the_old_vectors_serve_meanwhile(i
     new.enough_for.store(usize::MAX, Ordering::SeqCst);
     let rest = index.embed("docs", &new).await.unwrap();
     assert!((1..50).contains(&rest), "{rest} were embedded anew");
-    assert_eq!(model(&index).await, Some(Model { id: "new".to_owned(), dimensions: 96 }));
+    assert_eq!(model(&index).await, Some(Model { id: "new".to_owned(), dimensions: 1009 }));
     assert_eq!(ids(&ask(&index, "docs", "vehicle", Some(&new)).await)[0], "33");
     assert!(ask(&index, "docs", "vehicle", Some(&old)).await.words_only.is_some());
     assert_eq!(index.embed("docs", &new).await.unwrap(), 0);
@@ -71,7 +71,7 @@ async fn re_embedding_goes_on_where_it_was_and_the_old_vectors_serve_meanwhile(i
 }
 
 async fn what_came_in_during_re_embedding_is_re_embedded_too(index: Index) {
-    let (old, new) = (meanings(), Meanings::of("new", 96));
+    let (old, new) = (meanings(), Meanings::of("new", 1009));
     filled(&index, "docs", many(), Some(&old)).await;
     new.enough_for.store(20, Ordering::SeqCst);
     index.embed("docs", &new).await.unwrap_err();

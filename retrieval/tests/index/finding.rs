@@ -39,7 +39,7 @@ async fn what_shares_no_word_is_found_by_its_meaning(index: Index) {
 
 async fn a_hit_says_what_it_got_from_each_leg_and_why(index: Index) {
     let embedder = meanings();
-    let guide = Document { title: "Guide".to_owned(), url: Some("https://example.com/guide".to_owned()), ..document("a", "Cars need their tyres changed.") };
+    let guide = Document { title: "Guide".to_owned(), url: Some("https://example.com/guide".to_owned()), ..document("a", "A car needs its tyres changed.") };
     let guide = Document { metadata: [("page".to_owned(), 3.into())].into_iter().collect(), ..guide };
     filled(&index, "docs", vec![guide, document("b", "A vehicle.")], Some(&embedder)).await;
     let answer = ask(&index, "docs", "changing a tyre of a car", Some(&embedder)).await;

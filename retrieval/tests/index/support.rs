@@ -36,7 +36,9 @@ impl Meanings {
                 word => word,
             };
             let direction = word.bytes().fold(self.model.len(), |sum, byte| (sum * 31 + usize::from(byte)) % 1_000_003);
-            vector[direction % self.dimensions] += 1.0;
+            if let Some(number) = vector.get_mut(direction % self.dimensions.max(1)) {
+                *number += 1.0;
+            }
         }
         vector
     }
