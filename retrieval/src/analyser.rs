@@ -24,7 +24,8 @@ impl Analyser {
         let rules = language.rules();
         let listed = rules.and_then(|(code, _)| stop_words::lookup(code)).unwrap_or_default();
         // "don't" is two words to us.
-        let stop_words = listed.iter().flat_map(|word| words(word)).map(str::to_lowercase).collect();
+        let stop_words =
+            listed.iter().flat_map(|word| words(word)).map(str::to_lowercase).collect();
         Self { stemmer: rules.map(|(_, algorithm)| Stemmer::create(algorithm)), stop_words }
     }
 
@@ -46,7 +47,10 @@ impl Analyser {
         let parts = parts(word);
         if parts.len() > 1 {
             // A part of one letter says nothing, a word of one letter may ("vitamin C").
-            parts.into_iter().filter(|part| part.chars().nth(1).is_some()).for_each(|part| self.push(part, terms));
+            parts
+                .into_iter()
+                .filter(|part| part.chars().nth(1).is_some())
+                .for_each(|part| self.push(part, terms));
         }
         self.push(word, terms);
     }
@@ -65,7 +69,8 @@ impl Analyser {
 
 /// Runs of letters, digits and the marks upon them.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|char: char| !char.is_alphanumeric() && !is_combining_mark(char)).filter(|word| !word.is_empty())
+    text.split(|char: char| !char.is_alphanumeric() && !is_combining_mark(char))
+        .filter(|word| !word.is_empty())
 }
 
 /// `HTTPServer2` is `HTTP`, `Server`, `2`.
@@ -90,7 +95,8 @@ fn parts(word: &str) -> Vec<&str> {
 
 fn parts_between(before: char, char: char, next: Option<char>) -> bool {
     let hump = before.is_lowercase() && char.is_uppercase();
-    let end_of_capitals = before.is_uppercase() && char.is_uppercase() && next.is_some_and(char::is_lowercase);
+    let end_of_capitals =
+        before.is_uppercase() && char.is_uppercase() && next.is_some_and(char::is_lowercase);
     let number = before.is_numeric() != char.is_numeric() && !is_combining_mark(char);
     hump || end_of_capitals || number
 }

@@ -36,7 +36,9 @@ impl Audience {
     pub(crate) fn principals(&self) -> Vec<String> {
         match self {
             Self::Everyone => vec![EVERYONE.to_owned()],
-            Self::Only { users, roles } => users.iter().map(|id| user(id)).chain(roles.iter().map(|name| role(name))).collect(),
+            Self::Only { users, roles } => {
+                users.iter().map(|id| user(id)).chain(roles.iter().map(|name| role(name))).collect()
+            }
         }
     }
 }
@@ -62,9 +64,12 @@ impl Viewer {
     pub(crate) fn principals(&self) -> Option<Vec<String>> {
         match self {
             Self::Anonymous => Some(vec![EVERYONE.to_owned()]),
-            Self::User { id, roles } => {
-                Some([EVERYONE.to_owned(), user(id)].into_iter().chain(roles.iter().map(|name| role(name))).collect())
-            }
+            Self::User { id, roles } => Some(
+                [EVERYONE.to_owned(), user(id)]
+                    .into_iter()
+                    .chain(roles.iter().map(|name| role(name)))
+                    .collect(),
+            ),
             Self::Operator => None,
         }
     }
@@ -73,9 +78,9 @@ impl Viewer {
 const EVERYONE: &str = "everyone";
 
 fn user(id: &str) -> String {
-    format!("user:{id}")
+    format!("user:{}", id.replace('\0', " "))
 }
 
 fn role(name: &str) -> String {
-    format!("role:{name}")
+    format!("role:{}", name.replace('\0', " "))
 }

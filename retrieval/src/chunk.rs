@@ -24,7 +24,11 @@ pub fn chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     for section in merged(sections(text), limit) {
         for range in split(text, section.range.clone(), limit) {
-            let under = if range.start == section.range.start { section.above } else { section.headings.len() };
+            let under = if range.start == section.range.start {
+                section.above
+            } else {
+                section.headings.len()
+            };
             let own = text.get(range.clone()).unwrap_or_default();
             let heading = path(title, section.headings.get(..under).unwrap_or_default(), own);
             chunks.push(Chunk { heading, text: own.to_owned(), tokens: tokens::count(own) });
@@ -37,7 +41,11 @@ pub fn chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
 fn path(title: &str, headings: &[&str], text: &str) -> String {
     let title = title.trim();
     let title = (!title.is_empty() && !text.trim_start().starts_with(title)).then_some(title);
-    title.into_iter().chain(headings.iter().copied().filter(|heading| Some(*heading) != title)).collect::<Vec<_>>().join(" > ")
+    title
+        .into_iter()
+        .chain(headings.iter().copied().filter(|heading| Some(*heading) != title))
+        .collect::<Vec<_>>()
+        .join(" > ")
 }
 
 /// What stands under one heading.
@@ -79,7 +87,12 @@ fn sections(text: &str) -> Vec<Section<'_>> {
     sections
 }
 
-fn section<'a>(text: &'a str, range: Range<usize>, levels: &[(usize, &'a str)], above: usize) -> Section<'a> {
+fn section<'a>(
+    text: &'a str,
+    range: Range<usize>,
+    levels: &[(usize, &'a str)],
+    above: usize,
+) -> Section<'a> {
     let tokens = tokens::count(text.get(range.clone()).unwrap_or_default());
     Section { range, tokens, headings: levels.iter().map(|(_, heading)| *heading).collect(), above }
 }
@@ -148,9 +161,17 @@ fn units(text: &str, range: Range<usize>, limit: usize) -> Vec<Unit> {
         }
         for sentence in pieces(line, content, ends_of_sentences(content)) {
             let Some(content) = text.get(sentence.clone()) else { continue };
-            for part in if tokens::count(content) > limit { parts(sentence, content, limit) } else { vec![sentence] } {
+            for part in if tokens::count(content) > limit {
+                parts(sentence, content, limit)
+            } else {
+                vec![sentence]
+            } {
                 let tokens = tokens::count(text.get(part.clone()).unwrap_or_default());
-                units.push(Unit { range: part, tokens, opens_paragraph: opens_paragraph && tokens > 0 });
+                units.push(Unit {
+                    range: part,
+                    tokens,
+                    opens_paragraph: opens_paragraph && tokens > 0,
+                });
                 opens_paragraph &= tokens == 0;
             }
         }
@@ -191,7 +212,9 @@ fn parts(range: Range<usize>, text: &str, limit: usize) -> Vec<Range<usize>> {
     for (at, char) in text.char_indices() {
         counter.push(char);
         if counter.tokens() > limit {
-            let rest = |end: usize| Counter::of(text.get(end..at).unwrap_or_default().chars().chain([char]));
+            let rest = |end: usize| {
+                Counter::of(text.get(end..at).unwrap_or_default().chars().chain([char]))
+            };
             let end = after_space.take().filter(|end| rest(*end).tokens() <= limit).unwrap_or(at);
             ends.push(end);
             counter = rest(end);
@@ -255,7 +278,10 @@ mod tests {
             cut(text, 20),
             [
                 pair("Guide", "# Use\nOne two three four. Two two three four. "),
-                pair("Guide > Use", "Three two three four. Four two three four. Five two three four."),
+                pair(
+                    "Guide > Use",
+                    "Three two three four. Four two three four. Five two three four."
+                ),
             ]
         );
     }
@@ -273,7 +299,8 @@ mod tests {
 
     #[test]
     fn a_sentence_without_end_is_cut_between_words_and_a_word_without_end_anywhere() {
-        let texts: Vec<String> = cut("a b c d e f g h i j k", 4).into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<String> =
+            cut("a b c d e f g h i j k", 4).into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["a b c d ", "e f g h ", "i j k"]);
         assert!(cut(&"x".repeat(1000), 10).len() > 10);
     }

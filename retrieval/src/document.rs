@@ -58,15 +58,21 @@ pub struct Listed {
     /// When it was stored, in seconds since 1970.
     pub stored_at: i64,
     /// How it can be found.
+    #[serde(flatten)]
     pub state: State,
 }
 
 /// How a document can be found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// By everything that the collection is searched by.
     Ready,
     /// By its words alone: it has no vectors of the collection's model yet.
     WordsOnly,
+    /// Its last version could not be read. The one before it, if there was one, is found as ever.
+    Failed {
+        /// Why, in words for whoever gave it.
+        reason: String,
+    },
 }

@@ -8,7 +8,11 @@ pub trait Embedder: Send + Sync {
     fn model(&self) -> &str;
 
     /// One vector a text, in the order of the texts, all of one length. They need not have length 1.
-    fn embed(&self, texts: Vec<String>, purpose: Purpose) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>>;
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>>;
 }
 
 /// What a text is to the search; models that make a difference obey it.

@@ -39,13 +39,27 @@ pub(crate) trait Engine: Send + Sync {
     fn vectors(&self, model: String, hashes: Vec<Hash>) -> Told<'_, HashMap<Hash, Vector>>;
 
     /// Stores documents, each in the place of the one of its id. The first model to come is the collection's.
-    fn put(&self, collection: Collection, model: Option<Model>, documents: Vec<Prepared>) -> Told<'_, ()>;
+    fn put(
+        &self,
+        collection: Collection,
+        model: Option<Model>,
+        documents: Vec<Prepared>,
+    ) -> Told<'_, ()>;
+
+    /// Notes that a document could not be read. The version that is there stays; without one, it is listed all the same.
+    fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()>;
 
     /// Takes documents out, and says how many there were.
     fn remove(&self, collection: Collection, ids: Vec<String>) -> Told<'_, usize>;
 
     /// The documents that the asker may see, by id, after this one.
-    fn documents(&self, collection: i64, viewer: Viewer, after: String, limit: usize) -> Told<'_, Vec<Listed>>;
+    fn documents(
+        &self,
+        collection: i64,
+        viewer: Viewer,
+        after: String,
+        limit: usize,
+    ) -> Told<'_, Vec<Listed>>;
 
     /// Searches.
     fn search(&self, wanted: Wanted) -> Told<'_, Vec<Found>>;
@@ -54,7 +68,13 @@ pub(crate) trait Engine: Send + Sync {
     fn chunks(&self, document: i64, first: i64, last: i64) -> Told<'_, Vec<Piece>>;
 
     /// The chunks without a vector of this model of up to `limit` documents, after this one in the order of their numbers.
-    fn unembedded(&self, collection: i64, model: String, after: i64, limit: usize) -> Told<'_, Vec<Unembedded>>;
+    fn unembedded(
+        &self,
+        collection: i64,
+        model: String,
+        after: i64,
+        limit: usize,
+    ) -> Told<'_, Vec<Unembedded>>;
 
     /// Adds vectors of a model to chunks that are still there.
     fn embed(&self, collection: i64, model: String, vectors: Vec<(i64, Vector)>) -> Told<'_, ()>;
@@ -70,8 +90,10 @@ pub(crate) trait Engine: Send + Sync {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) fingerprint: Hash,
-    /// Whether every chunk has a vector of the collection's model, or it has none.
-    pub(crate) ready: bool,
+    /// Whether a later version could not be read.
+    pub(crate) failed: bool,
+    /// Whether it lacks vectors of the collection's model.
+    pub(crate) waits: bool,
 }
 
 /// A document, ready to be stored. Its text is in its chunks.
@@ -95,6 +117,8 @@ pub(crate) struct PreparedChunk {
 pub(crate) struct Unembedded {
     pub(crate) document: i64,
     pub(crate) chunk: i64,
+    /// Of what is to be embedded.
+    pub(crate) hash: Hash,
     /// What is to be embedded.
     pub(crate) text: String,
 }
@@ -116,6 +140,7 @@ pub(crate) struct Wanted {
 
 /// A chunk that was found.
 pub(crate) struct Found {
+    pub(crate) chunk: i64,
     pub(crate) collection: i64,
     pub(crate) document: i64,
     pub(crate) id: String,
@@ -143,14 +168,17 @@ pub(crate) fn ranked(
     fusion: Fusion,
     limit: usize,
 ) -> Vec<(i64, Scores)> {
-    let rank_in = |leg: &[(i64, f32)]| -> HashMap<i64, u32> { leg.iter().map(|(chunk, _)| *chunk).zip(1..).collect() };
+    let rank_in = |leg: &[(i64, f32)]| -> HashMap<i64, u32> {
+        leg.iter().map(|(chunk, _)| *chunk).zip(1..).collect()
+    };
     let (words_ranks, meaning_ranks) = (rank_in(words), rank_in(meaning));
     let mut chunks: Vec<i64> = words_ranks.keys().chain(meaning_ranks.keys()).copied().collect();
     chunks.sort_unstable();
     chunks.dedup();
     let scores = chunks.iter().map(|chunk| {
         let (words, meaning) = fill(*chunk);
-        let (words_rank, meaning_rank) = (words_ranks.get(chunk).copied(), meaning_ranks.get(chunk).copied());
+        let (words_rank, meaning_rank) =
+            (words_ranks.get(chunk).copied(), meaning_ranks.get(chunk).copied());
         Scores { words, meaning, words_rank, meaning_rank, ..Scores::default() }
     });
     let mut scores: Vec<Scores> = scores.collect();

@@ -12,7 +12,9 @@ pub enum Error {
     #[error("there is a collection `{0}` already")]
     Exists(String),
     /// Vectors of two models cannot be compared.
-    #[error("`{collection}` holds vectors of {holds}, these are of {given}: re-embed the collection, or choose the model that it has")]
+    #[error(
+        "`{collection}` holds vectors of {holds}, these are of {given}: re-embed the collection, or choose the model that it has"
+    )]
     Mixed {
         /// The collection's name.
         collection: String,

@@ -45,15 +45,21 @@ impl Fusion {
     /// Fills in the totals.
     pub(crate) fn weigh(self, candidates: &mut [Scores]) {
         let most = |of: fn(&Scores) -> f32| candidates.iter().map(of).fold(0.0_f32, f32::max);
-        let (most_words, most_meaning) = (most(|scores| scores.words), most(|scores| scores.meaning.unwrap_or(-1.0)));
+        let (most_words, most_meaning) =
+            (most(|scores| scores.words), most(|scores| scores.meaning.unwrap_or(-1.0)));
         let any_meaning = candidates.iter().any(|scores| scores.meaning.is_some());
         for scores in candidates {
             let words = if most_words > 0.0 { scores.words / most_words } else { 0.0 };
-            let meaning = scores.meaning.map_or(0.0, |cosine| (cosine + 1.0) / (most_meaning + 1.0));
+            let meaning =
+                scores.meaning.map_or(0.0, |cosine| (cosine + 1.0) / (most_meaning + 1.0));
             scores.total = match self {
-                Self::Weighted { meaning: weight } if any_meaning => (1.0 - weight) * words + weight * meaning,
+                Self::Weighted { meaning: weight } if any_meaning => {
+                    (1.0 - weight) * words + weight * meaning
+                }
                 Self::Weighted { .. } => words,
-                Self::Ranks { k } => of_rank(k, scores.words_rank) + of_rank(k, scores.meaning_rank),
+                Self::Ranks { k } => {
+                    of_rank(k, scores.words_rank) + of_rank(k, scores.meaning_rank)
+                }
             };
         }
     }

@@ -34,11 +34,22 @@ impl MiniLm {
     /// Reads `model.onnx` and `vocab.txt` from a folder, and will use that many threads.
     pub fn open(folder: &Path, threads: usize) -> Result<Self, EmbedError> {
         let vocabulary = folder.join("vocab.txt");
-        let text = std::fs::read_to_string(&vocabulary).map_err(|error| unreadable(&vocabulary, &error))?;
-        let words = WordPiece::read(&text).ok_or_else(|| unreadable(&vocabulary, &"it is not the vocabulary of a BERT model"))?;
+        let text = std::fs::read_to_string(&vocabulary)
+            .map_err(|error| unreadable(&vocabulary, &error))?;
+        let words = WordPiece::read(&text)
+            .ok_or_else(|| unreadable(&vocabulary, &"it is not the vocabulary of a BERT model"))?;
         let path = folder.join("model.onnx");
-        let model = ModelOptions::with_all_ops().prepack_weights(true).load_file(&path).map_err(|error| unreadable(&path, &error))?;
-        Ok(Self { loaded: Arc::new(Loaded { model, words, threads: Arc::new(ThreadPool::with_num_threads(threads)) }) })
+        let model = ModelOptions::with_all_ops()
+            .prepack_weights(true)
+            .load_file(&path)
+            .map_err(|error| unreadable(&path, &error))?;
+        Ok(Self {
+            loaded: Arc::new(Loaded {
+                model,
+                words,
+                threads: Arc::new(ThreadPool::with_num_threads(threads)),
+            }),
+        })
     }
 }
 
@@ -51,11 +62,17 @@ impl Embedder for MiniLm {
         "all-MiniLM-L6-v2-int8"
     }
 
-    fn embed(&self, texts: Vec<String>, _: Purpose) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        _: Purpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
         let loaded = Arc::clone(&self.loaded);
         async move {
             let vectors = tokio::task::spawn_blocking(move || loaded.vectors(&texts)).await;
-            vectors.unwrap_or_else(|_| Err(EmbedError("the embedding model stopped in the middle of its work".to_owned())))
+            vectors.unwrap_or_else(|_| {
+                Err(EmbedError("the embedding model stopped in the middle of its work".to_owned()))
+            })
         }
         .boxed()
     }
@@ -64,7 +81,8 @@ impl Embedder for MiniLm {
 impl Loaded {
     /// Texts of like length go together, so that little is computed for padding.
     fn vectors(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let pieces: Vec<Vec<i32>> = texts.iter().map(|text| self.words.encode(text, LONGEST)).collect();
+        let pieces: Vec<Vec<i32>> =
+            texts.iter().map(|text| self.words.encode(text, LONGEST)).collect();
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|at| std::cmp::Reverse(pieces[*at].len()));
         let mut vectors = vec![Vec::new(); texts.len()];
@@ -79,7 +97,12 @@ impl Loaded {
         Ok(vectors)
     }
 
-    fn run(&self, batch: &[usize], pieces: &[Vec<i32>], longest: usize) -> Result<Vec<Vec<f32>>, EmbedError> {
+    fn run(
+        &self,
+        batch: &[usize],
+        pieces: &[Vec<i32>],
+        longest: usize,
+    ) -> Result<Vec<Vec<f32>>, EmbedError> {
         let mut ids = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
         let mut mask = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
         for (row, at) in batch.iter().enumerate() {
@@ -90,15 +113,23 @@ impl Loaded {
         }
         let kinds = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
         let inputs = [("input_ids", ids), ("attention_mask", mask), ("token_type_ids", kinds)];
-        let inputs = inputs.into_iter().map(|(name, tensor)| Ok((self.model.node_id(name)?, ValueOrView::from(tensor))));
+        let inputs = inputs
+            .into_iter()
+            .map(|(name, tensor)| Ok((self.model.node_id(name)?, ValueOrView::from(tensor))));
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
-        let told = |error: rten::RunError| EmbedError(format!("the embedding model failed: {error}"));
+        let told =
+            |error: rten::RunError| EmbedError(format!("the embedding model failed: {error}"));
         let inputs = inputs.collect::<Result<Vec<_>, _>>().map_err(told)?;
         let output = self.model.node_id("last_hidden_state").map_err(told)?;
         let [states] = self.model.run_n(inputs, [output], Some(options)).map_err(told)?;
-        let states: NdTensor<f32, 3> =
-            states.try_into().map_err(|_| EmbedError("the embedding model gave something else than vectors".to_owned()))?;
-        Ok(batch.iter().enumerate().map(|(row, at)| mean(states.slice(row), pieces[*at].len())).collect())
+        let states: NdTensor<f32, 3> = states.try_into().map_err(|_| {
+            EmbedError("the embedding model gave something else than vectors".to_owned())
+        })?;
+        Ok(batch
+            .iter()
+            .enumerate()
+            .map(|(row, at)| mean(states.slice(row), pieces[*at].len()))
+            .collect())
     }
 }
 
@@ -110,7 +141,8 @@ fn mean(states: NdTensorView<'_, f32, 2>, pieces: usize) -> Vec<f32> {
             *total += state;
         }
     }
-    let length = sum.iter().map(|number| number * number).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    let length =
+        sum.iter().map(|number| number * number).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
     sum.iter_mut().for_each(|number| *number /= length);
     sum
 }

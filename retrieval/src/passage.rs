@@ -41,7 +41,8 @@ impl Index {
         let mut passages = Vec::new();
         for (at, hit) in hits.iter().enumerate() {
             if hits[..at].iter().all(|earlier| earlier.version != hit.version) {
-                let of_document: Vec<&Hit> = hits[at..].iter().filter(|other| other.version == hit.version).collect();
+                let of_document: Vec<&Hit> =
+                    hits[at..].iter().filter(|other| other.version == hit.version).collect();
                 self.widen(&of_document, tokens, &mut passages).await?;
             }
         }
@@ -51,7 +52,8 @@ impl Index {
     async fn widen(&self, hits: &[&Hit], tokens: usize, passages: &mut Vec<Passage>) -> Result<()> {
         let mut found: Vec<(Vec<Piece>, f32)> = Vec::new();
         for hit in hits {
-            let around = self.engine.chunks(hit.version, hit.place - REACH, hit.place + REACH).await?;
+            let around =
+                self.engine.chunks(hit.version, hit.place - REACH, hit.place + REACH).await?;
             found.push((window(around, hit, tokens), hit.scores.total));
         }
         found.sort_by_key(|(pieces, _)| pieces.first().map(|piece| piece.place));
@@ -77,12 +79,20 @@ const REACH: i64 = 12;
 /// The hit's chunk, and alternately the next one after and before it, as long as there is room.
 fn window(around: Vec<Piece>, hit: &Hit, tokens: usize) -> Vec<Piece> {
     let Some(own) = around.iter().position(|piece| piece.place == hit.place) else {
-        return vec![Piece { place: hit.place, heading: hit.heading.clone(), text: hit.text.clone(), tokens: hit.tokens }];
+        return vec![Piece {
+            place: hit.place,
+            heading: hit.heading.clone(),
+            text: hit.text.clone(),
+            tokens: hit.tokens,
+        }];
     };
     let (mut first, mut last, mut held) = (own, own, hit.tokens);
     loop {
-        let fits = |piece: Option<&Piece>| piece.map(|piece| piece.tokens).filter(|more| held + more <= tokens);
-        let (after, before) = (fits(around.get(last + 1)), first.checked_sub(1).and_then(|at| fits(around.get(at))));
+        let fits = |piece: Option<&Piece>| {
+            piece.map(|piece| piece.tokens).filter(|more| held + more <= tokens)
+        };
+        let (after, before) =
+            (fits(around.get(last + 1)), first.checked_sub(1).and_then(|at| fits(around.get(at))));
         held += after.unwrap_or_default();
         last += usize::from(after.is_some());
         match before.filter(|before| held + before <= tokens) {
@@ -90,7 +100,9 @@ fn window(around: Vec<Piece>, hit: &Hit, tokens: usize) -> Vec<Piece> {
                 held += before;
                 first -= 1;
             }
-            None if after.is_none() => return around.into_iter().take(last + 1).skip(first).collect(),
+            None if after.is_none() => {
+                return around.into_iter().take(last + 1).skip(first).collect();
+            }
             None => {}
         }
     }

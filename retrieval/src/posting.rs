@@ -85,7 +85,11 @@ impl Edits {
 impl Edit {
     /// The row as it is to be, from what it was.
     pub(crate) fn apply(&self, entries: &[u8]) -> Vec<u8> {
-        let kept = entries.as_chunks::<ENTRY>().0.iter().filter(|entry| !self.gone.contains(&read(entry).place));
+        let kept = entries
+            .as_chunks::<ENTRY>()
+            .0
+            .iter()
+            .filter(|entry| !self.gone.contains(&read(entry).place));
         kept.flatten().chain(&self.new).copied().collect()
     }
 }
@@ -107,7 +111,11 @@ struct Entry {
 
 fn read([p0, p1, c0, c1, l0, l1]: &[u8; ENTRY]) -> Entry {
     let number = |low: &u8, high: &u8| u16::from_le_bytes([*low, *high]);
-    Entry { place: number(p0, p1), count: f32::from(number(c0, c1)), length: f32::from(number(l0, l1)) }
+    Entry {
+        place: number(p0, p1),
+        count: f32::from(number(c0, c1)),
+        length: f32::from(number(l0, l1)),
+    }
 }
 
 /// How much a further occurrence of a term in a chunk counts, and how much the chunk's length counts against it.
@@ -126,7 +134,11 @@ impl Ranking {
     #[expect(clippy::cast_precision_loss, reason = "counts")]
     pub(crate) fn over(visible: Extent) -> Self {
         let chunks = visible.chunks as f32;
-        Self { chunks, average: (visible.terms as f32 / chunks.max(1.0)).max(1.0), scores: HashMap::new() }
+        Self {
+            chunks,
+            average: (visible.terms as f32 / chunks.max(1.0)).max(1.0),
+            scores: HashMap::new(),
+        }
     }
 
     /// Counts a term of the question that occurs in it `times`, with all rows of its lists.
@@ -149,19 +161,28 @@ impl Ranking {
 
     /// A chunk's score; 0 if it has none of the terms.
     pub(crate) fn score(&self, chunk: i64) -> f32 {
-        self.scores.get(&block(chunk)).and_then(|scores| scores.get(usize::from(place(chunk)))).copied().unwrap_or_default()
+        self.scores
+            .get(&block(chunk))
+            .and_then(|scores| scores.get(usize::from(place(chunk))))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The best so many chunks, the best first; of equals the older.
     pub(crate) fn best(&self, depth: usize) -> Vec<(i64, f32)> {
-        let scored = self.scores.iter().flat_map(|(block, scores)| (block * SPAN..).zip(scores.iter().copied()));
+        let scored = self
+            .scores
+            .iter()
+            .flat_map(|(block, scores)| (block * SPAN..).zip(scores.iter().copied()));
         best(scored.filter(|(_, score)| *score > 0.0), depth)
     }
 }
 
 /// The best so many, the best first; of equals the one with the smaller id.
 pub(crate) fn best(scored: impl Iterator<Item = (i64, f32)>, depth: usize) -> Vec<(i64, f32)> {
-    let order = |left: &(i64, f32), right: &(i64, f32)| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0));
+    let order = |left: &(i64, f32), right: &(i64, f32)| {
+        right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
+    };
     let mut kept: Vec<(i64, f32)> = Vec::with_capacity(2 * depth);
     let mut least = f32::NEG_INFINITY;
     for one in scored {

@@ -33,7 +33,14 @@ pub struct Question {
 impl Question {
     /// A question by somebody, with the defaults that the tables of the README were measured with.
     pub fn new(text: impl Into<String>, viewer: Viewer) -> Self {
-        Self { text: text.into(), viewer, limit: 10, depth: 100, by: By::default(), fusion: Fusion::default() }
+        Self {
+            text: text.into(),
+            viewer,
+            limit: 10,
+            depth: 100,
+            by: By::default(),
+            fusion: Fusion::default(),
+        }
     }
 }
 
@@ -65,6 +72,8 @@ pub struct Answer {
 pub struct Hit {
     /// The collection's name.
     pub collection: String,
+    /// The chunk's number; another one once the document is replaced. Logs may show it.
+    pub chunk: i64,
     /// The document's id.
     pub document: String,
     /// The number of what was stored under that id; another one once it is replaced.
@@ -92,23 +101,43 @@ pub struct Hit {
 
 impl Index {
     /// Searches collections together. What the asker may not see is not looked at, and does not show in the scores of the rest.
-    pub async fn search(&self, names: &[&str], question: &Question, embedder: Option<&dyn Embedder>) -> Result<Answer> {
+    pub async fn search(
+        &self,
+        names: &[&str],
+        question: &Question,
+        embedder: Option<&dyn Embedder>,
+    ) -> Result<Answer> {
         let mut collections = Vec::new();
         for name in names {
             collections.push(self.collection(name, &question.viewer).await?);
         }
         let embedder = embedder.filter(|_| question.by != By::Words);
         let (embedder, words_only) = usable(&collections, embedder, question.by);
-        let mut vector = None;
-        if let Some(embedder) = embedder {
-            let vectors = embed(embedder, vec![question.text.clone()], Purpose::Query).await?;
-            vector = vectors.into_iter().next().map(|vector| (embedder.model().to_owned(), vector));
-        }
+        let (vector, words_only) = match embedder {
+            None => (None, words_only),
+            Some(embedder) => match embed(embedder, vec![question.text.clone()], Purpose::Query)
+                .await
+            {
+                Ok(vectors) => (
+                    vectors.into_iter().next().map(|vector| (embedder.model().to_owned(), vector)),
+                    words_only,
+                ),
+                // Words find without a model; meaning does not.
+                Err(error) if question.by == By::Both => {
+                    (None, Some(format!("It was searched by words alone: {error}.")))
+                }
+                Err(error) => return Err(error),
+            },
+        };
         let mut analysers = HashMap::new();
         let within = collections.iter().map(|collection| {
             let language = collection.settings.language;
             let analyser = analysers.entry(language).or_insert_with(|| Analyser::new(language));
-            let terms = if question.by == By::Meaning { Vec::new() } else { analyser.terms(&question.text) };
+            let terms = if question.by == By::Meaning {
+                Vec::new()
+            } else {
+                analyser.terms(&question.text)
+            };
             (collection.id, terms)
         });
         let wanted = Wanted {
@@ -120,18 +149,26 @@ impl Index {
             fusion: question.fusion,
         };
         let found = self.engine.search(wanted).await?;
-        let hits = found.into_iter().filter_map(|found| hit(found, &collections, &analysers, &question.text));
+        let hits = found
+            .into_iter()
+            .filter_map(|found| hit(found, &collections, &analysers, &question.text));
         Ok(Answer { hits: hits.collect(), words_only, not_reranked: None })
     }
 }
 
 /// The embedder if any of the collections can be asked by its vectors, and why not all of them can.
-fn usable<'a>(collections: &[Collection], embedder: Option<&'a dyn Embedder>, by: By) -> (Option<&'a dyn Embedder>, Option<String>) {
+fn usable<'a>(
+    collections: &[Collection],
+    embedder: Option<&'a dyn Embedder>,
+    by: By,
+) -> (Option<&'a dyn Embedder>, Option<String>) {
     let Some(embedder) = embedder else {
         let why = "There is no embedding model, so it was searched by words alone.";
         return (None, (by != By::Words).then(|| why.to_owned()));
     };
-    let fits = |collection: &&Collection| collection.model.as_ref().is_some_and(|model| model.id == embedder.model());
+    let fits = |collection: &&Collection| {
+        collection.model.as_ref().is_some_and(|model| model.id == embedder.model())
+    };
     let why = collections.iter().find(|collection| !fits(collection)).map(|collection| {
         let held = collection.model.as_ref().map_or("no vectors".to_owned(), |model| format!("vectors of `{}`", model.id));
         let (name, model) = (&collection.name, embedder.model());
@@ -140,18 +177,28 @@ fn usable<'a>(collections: &[Collection], embedder: Option<&'a dyn Embedder>, by
     (collections.iter().any(|collection| fits(&collection)).then_some(embedder), why)
 }
 
-fn hit(found: Found, collections: &[Collection], analysers: &HashMap<Language, Analyser>, question: &str) -> Option<Hit> {
+fn hit(
+    found: Found,
+    collections: &[Collection],
+    analysers: &HashMap<Language, Analyser>,
+    question: &str,
+) -> Option<Hit> {
     let collection = collections.iter().find(|collection| collection.id == found.collection)?;
     let analyser = analysers.get(&collection.settings.language)?;
     Some(Hit {
         collection: collection.name.clone(),
+        chunk: found.chunk,
         document: found.id,
         version: found.document,
         title: found.title,
         url: found.url,
         metadata: found.metadata,
         place: found.piece.place,
-        matched: matched(analyser, question, &crate::chunk::searched(&found.piece.heading, &found.piece.text)),
+        matched: matched(
+            analyser,
+            question,
+            &crate::chunk::searched(&found.piece.heading, &found.piece.text),
+        ),
         heading: found.piece.heading,
         text: found.piece.text,
         tokens: found.piece.tokens,
@@ -165,7 +212,9 @@ fn matched(analyser: &Analyser, question: &str, text: &str) -> Vec<String> {
     let mut matched: Vec<String> = Vec::new();
     for word in question.split_whitespace() {
         let word = word.trim_matches(|char: char| !char.is_alphanumeric());
-        if analyser.terms(word).iter().any(|term| held.contains(term)) && !matched.iter().any(|one| one == word) {
+        if analyser.terms(word).iter().any(|term| held.contains(term))
+            && !matched.iter().any(|one| one == word)
+        {
             matched.push(word.to_owned());
         }
     }

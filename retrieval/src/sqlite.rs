@@ -13,7 +13,7 @@ mod write;
 use crate::analyser::Analyser;
 use crate::audience::Viewer;
 use crate::collection::{Collection, Model, Settings};
-use crate::document::Listed;
+use crate::document::{Document, Listed};
 use crate::engine::{Engine, Found, Hash, Known, Piece, Prepared, Told, Unembedded, Wanted};
 use crate::error::{Error, Result};
 use crate::language::Language;
@@ -54,7 +54,10 @@ impl Sqlite {
         Ok(Self { store: Arc::new(store) })
     }
 
-    fn writing<T: Send + 'static>(&self, write: impl FnOnce(&Transaction<'_>, &Store) -> Result<T> + Send + 'static) -> Told<'_, T> {
+    fn writing<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>, &Store) -> Result<T> + Send + 'static,
+    ) -> Told<'_, T> {
         self.apart(move |store| {
             let mut writer = store.writer.lock().unwrap_or_else(PoisonError::into_inner);
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -64,12 +67,18 @@ impl Sqlite {
         })
     }
 
-    fn reading<T: Send + 'static>(&self, read: impl FnOnce(&Transaction<'_>, &Store) -> Result<T> + Send + 'static) -> Told<'_, T> {
+    fn reading<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Transaction<'_>, &Store) -> Result<T> + Send + 'static,
+    ) -> Told<'_, T> {
         self.apart(move |store| store.reading(|transaction| read(transaction, store)))
     }
 
     /// On a thread that may wait for the disk.
-    fn apart<T: Send + 'static>(&self, work: impl FnOnce(&Store) -> Result<T> + Send + 'static) -> Told<'_, T> {
+    fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Told<'_, T> {
         let store = Arc::clone(&self.store);
         let work = tokio::task::spawn_blocking(move || work(&store));
         async move { work.await.unwrap_or_else(|error| Err(Error::store(error))) }.boxed()
@@ -123,28 +132,60 @@ impl Engine for Sqlite {
         self.reading(move |transaction, _| read::vectors(transaction, &model, &hashes))
     }
 
-    fn put(&self, collection: Collection, model: Option<Model>, documents: Vec<Prepared>) -> Told<'_, ()> {
+    fn put(
+        &self,
+        collection: Collection,
+        model: Option<Model>,
+        documents: Vec<Prepared>,
+    ) -> Told<'_, ()> {
         self.writing(move |transaction, store| {
             write::adopt_first(transaction, &collection, model.as_ref())?;
-            write::put(transaction, &store.analyser(collection.settings.language), collection.id, model.as_ref(), &documents)
+            write::put(
+                transaction,
+                &store.analyser(collection.settings.language),
+                collection.id,
+                model.as_ref(),
+                &documents,
+            )
+        })
+    }
+
+    fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()> {
+        self.writing(move |transaction, _| {
+            write::fail(transaction, collection.id, &document, &reason)
         })
     }
 
     fn remove(&self, collection: Collection, ids: Vec<String>) -> Told<'_, usize> {
         self.writing(move |transaction, store| {
-            write::remove(transaction, &store.analyser(collection.settings.language), collection.id, &ids)
+            write::remove(
+                transaction,
+                &store.analyser(collection.settings.language),
+                collection.id,
+                &ids,
+            )
         })
     }
 
-    fn documents(&self, collection: i64, viewer: Viewer, after: String, limit: usize) -> Told<'_, Vec<Listed>> {
-        self.reading(move |transaction, _| read::documents(transaction, collection, &viewer, &after, limit))
+    fn documents(
+        &self,
+        collection: i64,
+        viewer: Viewer,
+        after: String,
+        limit: usize,
+    ) -> Told<'_, Vec<Listed>> {
+        self.reading(move |transaction, _| {
+            read::documents(transaction, collection, &viewer, &after, limit)
+        })
     }
 
     fn search(&self, wanted: Wanted) -> Told<'_, Vec<Found>> {
         self.apart(move |store| {
             // The mirror may be of a later commit than the transaction; the next transaction is not older than it.
             loop {
-                if let Some(found) = store.reading(|transaction| read::search(transaction, &store.mirrors, &wanted))? {
+                if let Some(found) = store
+                    .reading(|transaction| read::search(transaction, &store.mirrors, &wanted))?
+                {
                     return Ok(found);
                 }
             }
@@ -155,8 +196,16 @@ impl Engine for Sqlite {
         self.reading(move |transaction, _| read::chunks(transaction, document, first, last))
     }
 
-    fn unembedded(&self, collection: i64, model: String, after: i64, limit: usize) -> Told<'_, Vec<Unembedded>> {
-        self.reading(move |transaction, _| read::unembedded(transaction, collection, &model, after, limit))
+    fn unembedded(
+        &self,
+        collection: i64,
+        model: String,
+        after: i64,
+        limit: usize,
+    ) -> Told<'_, Vec<Unembedded>> {
+        self.reading(move |transaction, _| {
+            read::unembedded(transaction, collection, &model, after, limit)
+        })
     }
 
     fn embed(&self, collection: i64, model: String, vectors: Vec<(i64, Vector)>) -> Told<'_, ()> {

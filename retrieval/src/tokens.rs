@@ -50,7 +50,13 @@ mod tests {
 
     #[test]
     fn short_words_and_signs_are_one_token_long_words_more_and_foreign_letters_one_each() {
-        for (text, tokens) in [("", 0), ("a cat sat.", 4), ("internationalisation", 4), ("東京 tower", 3), ("x = f(y)", 6)] {
+        for (text, tokens) in [
+            ("", 0),
+            ("a cat sat.", 4),
+            ("internationalisation", 4),
+            ("東京 tower", 3),
+            ("x = f(y)", 6),
+        ] {
             assert_eq!(count(text), tokens, "{text}");
         }
     }

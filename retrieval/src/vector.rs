@@ -52,7 +52,8 @@ pub(crate) struct Codes {
 impl Codes {
     pub(crate) fn push(&mut self, vector: &Vector) {
         let numbers = vector.0.to_f32_vec();
-        let largest = numbers.iter().fold(f32::MIN_POSITIVE, |largest, number| largest.max(number.abs()));
+        let largest =
+            numbers.iter().fold(f32::MIN_POSITIVE, |largest, number| largest.max(number.abs()));
         self.dimensions = numbers.len();
         self.codes.extend(numbers.iter().map(|number| rounded(number / largest)));
         self.scales.push(largest / 127.0);
@@ -106,7 +107,11 @@ impl SimdOp for Scan<'_> {
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "24 bits of it are more than enough to order by")]
 fn product(codes: &[i8], query: &[i16]) -> f32 {
-    codes.iter().zip(query).map(|(code, query)| i32::from(i16::from(*code)) * i32::from(*query)).sum::<i32>() as f32
+    codes
+        .iter()
+        .zip(query)
+        .map(|(code, query)| i32::from(i16::from(*code)) * i32::from(*query))
+        .sum::<i32>() as f32
 }
 
 #[cfg(test)]
@@ -122,7 +127,8 @@ mod tests {
         let mut codes = Codes::default();
         (2..9).for_each(|seed| codes.push(&some(seed)));
         codes.swap_remove(1);
-        let expected: Vec<f32> = [2, 8, 4, 5, 6, 7].map(|seed| some(seed).cosine(&some(7))).to_vec();
+        let expected: Vec<f32> =
+            [2, 8, 4, 5, 6, 7].map(|seed| some(seed).cosine(&some(7))).to_vec();
         for (near, exact) in codes.scan(&some(7)).into_iter().zip(expected) {
             assert!((near - exact).abs() < 0.01, "{near} {exact}");
         }

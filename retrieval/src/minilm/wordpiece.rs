@@ -29,7 +29,8 @@ impl WordPiece {
     pub fn encode(&self, text: &str, limit: usize) -> Vec<i32> {
         let mut numbers = vec![self.begin];
         let mut word = String::new();
-        for char in text.nfd().filter(|char| !is_combining_mark(*char)).flat_map(char::to_lowercase) {
+        for char in text.nfd().filter(|char| !is_combining_mark(*char)).flat_map(char::to_lowercase)
+        {
             if numbers.len() >= limit {
                 break;
             }
@@ -121,7 +122,8 @@ mod tests {
 
     #[test]
     fn words_become_the_longest_pieces_that_the_model_knows() {
-        let words = WordPiece::read("[UNK]\n[CLS]\n[SEP]\nun\n##aff\n##able\ncafe\n,\n中\n##a").unwrap();
+        let words =
+            WordPiece::read("[UNK]\n[CLS]\n[SEP]\nun\n##aff\n##able\ncafe\n,\n中\n##a").unwrap();
         for (text, numbers) in [
             ("unaffable", vec![1, 3, 4, 5, 2]),
             ("Café,\tUN", vec![1, 6, 7, 3, 2]),

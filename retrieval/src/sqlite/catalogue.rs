@@ -7,18 +7,33 @@ use rusqlite::{OptionalExtension, Params, Row, Transaction, params};
 
 const COLUMNS: &str = "SELECT c.id, c.name, c.settings, c.model, c.dimensions FROM collection c";
 
-pub(super) fn create(transaction: &Transaction<'_>, name: &str, settings: &Settings) -> Result<Collection> {
+pub(super) fn create(
+    transaction: &Transaction<'_>,
+    name: &str,
+    settings: &Settings,
+) -> Result<Collection> {
     let audience = audience(transaction, &settings.audience)?;
     let written = json(settings)?;
-    let made = transaction
-        .execute("INSERT INTO collection (name, settings, audience) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (name, written, audience))?;
+    let made = transaction.execute(
+        "INSERT INTO collection (name, settings, audience) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (name, written, audience),
+    )?;
     if made == 0 {
         return Err(Error::Exists(name.to_owned()));
     }
-    Ok(Collection { id: transaction.last_insert_rowid(), name: name.to_owned(), settings: settings.clone(), model: None })
+    Ok(Collection {
+        id: transaction.last_insert_rowid(),
+        name: name.to_owned(),
+        settings: settings.clone(),
+        model: None,
+    })
 }
 
-pub(super) fn settle(transaction: &Transaction<'_>, collection: i64, settings: &Settings) -> Result<()> {
+pub(super) fn settle(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    settings: &Settings,
+) -> Result<()> {
     let audience = audience(transaction, &settings.audience)?;
     let change = "UPDATE collection SET settings = ?, audience = ? WHERE id = ?";
     transaction.execute(change, (json(settings)?, audience, collection))?;
@@ -35,7 +50,11 @@ pub(super) fn list(transaction: &Transaction<'_>, viewer: &Viewer) -> Result<Vec
     collections(transaction, &sql, [principals(viewer)?])
 }
 
-pub(super) fn find(transaction: &Transaction<'_>, name: &str, viewer: &Viewer) -> Result<Option<Collection>> {
+pub(super) fn find(
+    transaction: &Transaction<'_>,
+    name: &str,
+    viewer: &Viewer,
+) -> Result<Option<Collection>> {
     let sql = format!("{COLUMNS} WHERE {VISIBLE} AND c.name = ?2");
     Ok(collections(transaction, &sql, (principals(viewer)?, name))?.pop())
 }
@@ -43,7 +62,11 @@ pub(super) fn find(transaction: &Transaction<'_>, name: &str, viewer: &Viewer) -
 /// The first parameter is the asker's principals as JSON, or NULL for the operator.
 const VISIBLE: &str = "(?1 IS NULL OR c.audience IN (SELECT audience FROM member WHERE principal IN (SELECT value FROM json_each(?1))))";
 
-fn collections(transaction: &Transaction<'_>, sql: &str, params: impl Params) -> Result<Vec<Collection>> {
+fn collections(
+    transaction: &Transaction<'_>,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<Collection>> {
     let mut statement = transaction.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let mut collections = Vec::new();
@@ -73,14 +96,20 @@ pub(super) fn model(transaction: &Transaction<'_>, collection: i64) -> Result<Op
 /// The number of an audience; those with the same members share it.
 pub(super) fn audience(transaction: &Transaction<'_>, audience: &Audience) -> Result<i64> {
     let rule = json(audience)?;
-    let known = transaction.prepare_cached("SELECT id FROM audience WHERE rule = ?")?.query_row([&rule], |row| row.get(0)).optional()?;
+    let known = transaction
+        .prepare_cached("SELECT id FROM audience WHERE rule = ?")?
+        .query_row([&rule], |row| row.get(0))
+        .optional()?;
     if let Some(id) = known {
         return Ok(id);
     }
     transaction.execute("INSERT INTO audience (rule) VALUES (?)", [rule])?;
     let id = transaction.last_insert_rowid();
     for principal in audience.principals() {
-        transaction.execute("INSERT INTO member (principal, audience) VALUES (?, ?)", params![principal, id])?;
+        transaction.execute(
+            "INSERT INTO member (principal, audience) VALUES (?, ?)",
+            params![principal, id],
+        )?;
     }
     Ok(id)
 }

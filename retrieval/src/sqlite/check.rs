@@ -28,28 +28,40 @@ pub(super) fn faults(transaction: &Transaction<'_>, store: &Store) -> Result<Vec
     Ok(faults)
 }
 
-/// Documents that lack some of their chunks, or some of their vectors.
-fn torn(transaction: &Transaction<'_>, collection: &Collection, faults: &mut Vec<String>) -> Result<()> {
+/// Documents that lack some of their chunks, or have vectors of another length.
+fn torn(
+    transaction: &Transaction<'_>,
+    collection: &Collection,
+    faults: &mut Vec<String>,
+) -> Result<()> {
     let sql = "SELECT d.name, d.chunks, count(c.id), coalesce(max(c.place), -1),
-                      count((SELECT 1 FROM vector v WHERE v.chunk = c.id AND v.model = k.model))
+                      count((SELECT 1 FROM vector v WHERE v.chunk = c.id AND v.model = k.model AND length(v.numbers) <> 2 * k.dimensions))
                FROM document d JOIN collection k ON k.id = d.collection LEFT JOIN chunk c ON c.document = d.id
                WHERE k.id = ? GROUP BY d.id";
     let mut statement = transaction.prepare(sql)?;
     let mut rows = statement.query([collection.id])?;
     while let Some(row) = rows.next()? {
-        let (name, chunks, held, last, vectors): (String, i64, i64, i64, i64) =
+        let (name, chunks, held, last, uneven): (String, i64, i64, i64, i64) =
             (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
         if held != chunks || last != chunks - 1 {
-            faults.push(format!("`{}`: document `{name}` has {held} of {chunks} chunks", collection.name));
+            faults.push(format!(
+                "`{}`: document `{name}` has {held} of {chunks} chunks",
+                collection.name
+            ));
         }
-        if vectors != 0 && vectors != chunks {
-            faults.push(format!("`{}`: document `{name}` has {vectors} vectors for {chunks} chunks", collection.name));
+        if uneven > 0 {
+            faults.push(format!("`{}`: document `{name}` has {uneven} vectors that are not of the collection's length", collection.name));
         }
     }
     Ok(())
 }
 
-fn postings(transaction: &Transaction<'_>, store: &Store, collection: &Collection, faults: &mut Vec<String>) -> Result<()> {
+fn postings(
+    transaction: &Transaction<'_>,
+    store: &Store,
+    collection: &Collection,
+    faults: &mut Vec<String>,
+) -> Result<()> {
     let mut expected = Edits::default();
     let analyser = store.analyser(collection.settings.language);
     let mut statement = transaction.prepare(
@@ -61,19 +73,22 @@ fn postings(transaction: &Transaction<'_>, store: &Store, collection: &Collectio
         expected.add(row.get(0)?, row.get(1)?, &analyser.terms(&searched(&heading, &text)));
     }
     let mut held = BTreeMap::new();
-    let mut statement = transaction.prepare("SELECT term, audience, block, entries FROM posting WHERE collection = ?")?;
+    let mut statement = transaction
+        .prepare("SELECT term, audience, block, entries FROM posting WHERE collection = ?")?;
     let mut rows = statement.query([collection.id])?;
     while let Some(row) = rows.next()? {
         let key: (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         held.insert(key, row.get::<_, Vec<u8>>(3)?);
     }
     let same = expected.rows.iter().all(|(row, edit)| {
-        held.remove(&(row.term.clone(), row.audience, row.block)).is_some_and(|entries| entries == edit.apply(&[]))
+        held.remove(&(row.term.clone(), row.audience, row.block))
+            .is_some_and(|entries| entries == edit.apply(&[]))
     });
     if !same || !held.is_empty() {
         faults.push(format!("`{}`: the postings are not those of the texts", collection.name));
     }
-    let mut statement = transaction.prepare("SELECT audience, chunks, terms FROM extent WHERE collection = ?")?;
+    let mut statement =
+        transaction.prepare("SELECT audience, chunks, terms FROM extent WHERE collection = ?")?;
     let mut rows = statement.query([collection.id])?;
     while let Some(row) = rows.next()? {
         let extent = expected.extents.remove(&row.get(0)?).unwrap_or_default();
@@ -81,6 +96,8 @@ fn postings(transaction: &Transaction<'_>, store: &Store, collection: &Collectio
             faults.push(format!("`{}`: its extent is not that of its texts", collection.name));
         }
     }
-    faults.extend((!expected.extents.is_empty()).then(|| format!("`{}`: it has no extent", collection.name)));
+    faults.extend(
+        (!expected.extents.is_empty()).then(|| format!("`{}`: it has no extent", collection.name)),
+    );
     Ok(())
 }

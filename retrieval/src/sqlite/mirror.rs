@@ -45,7 +45,13 @@ impl Mirrors {
         (model, query): (&str, &Vector),
         depth: usize,
     ) -> Result<Option<Vec<(i64, f32)>>> {
-        let mirror = Arc::clone(self.by_collection.lock().unwrap_or_else(PoisonError::into_inner).entry(collection).or_default());
+        let mirror = Arc::clone(
+            self.by_collection
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(collection)
+                .or_default(),
+        );
         let last = last_change(transaction)?;
         {
             let mirror = mirror.read().unwrap_or_else(PoisonError::into_inner);
@@ -71,11 +77,23 @@ fn last_change(transaction: &Transaction<'_>) -> Result<i64> {
 impl Mirror {
     fn nearest(&self, audiences: &[i64], query: &Vector, depth: usize) -> Vec<(i64, f32)> {
         let segments = audiences.iter().filter_map(|audience| self.segments.get(audience));
-        best(segments.flat_map(|segment| segment.chunks.iter().copied().zip(segment.codes.scan(query))), depth)
+        best(
+            segments
+                .flat_map(|segment| segment.chunks.iter().copied().zip(segment.codes.scan(query))),
+            depth,
+        )
     }
 
-    fn follow(&mut self, transaction: &Transaction<'_>, collection: i64, model: &str, last: i64) -> Result<()> {
-        let kept: i64 = transaction.query_row("SELECT coalesce(min(id), 1) FROM change", (), |row| row.get(0))?;
+    fn follow(
+        &mut self,
+        transaction: &Transaction<'_>,
+        collection: i64,
+        model: &str,
+        last: i64,
+    ) -> Result<()> {
+        let kept: i64 =
+            transaction
+                .query_row("SELECT coalesce(min(id), 1) FROM change", (), |row| row.get(0))?;
         if self.model == model && self.seen >= kept - 1 {
             self.replace(transaction, collection)?;
         } else {
@@ -99,7 +117,12 @@ impl Mirror {
         Ok(())
     }
 
-    fn load(&mut self, transaction: &Transaction<'_>, which: &str, params: impl Params) -> Result<()> {
+    fn load(
+        &mut self,
+        transaction: &Transaction<'_>,
+        which: &str,
+        params: impl Params,
+    ) -> Result<()> {
         let sql = format!(
             "SELECT d.audience, d.id, c.id, v.numbers FROM document d JOIN chunk c ON c.document = d.id
              JOIN vector v ON v.chunk = c.id AND v.model = ?1 WHERE {which}"
@@ -110,7 +133,9 @@ impl Mirror {
             let segment = self.segments.entry(row.get(0)?).or_default();
             segment.documents.push(row.get(1)?);
             segment.chunks.push(row.get(2)?);
-            segment.codes.push(&Vector::from_bytes(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?));
+            segment.codes.push(&Vector::from_bytes(
+                row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?,
+            ));
         }
         Ok(())
     }
@@ -143,8 +168,14 @@ pub(super) fn changed(transaction: &Transaction<'_>, collection: i64, document: 
 const KEPT: i64 = 20_000;
 
 /// The model that a collection is searched with, if the question has a vector of it.
-pub(super) fn query<'a>(transaction: &Transaction<'_>, collection: i64, vector: Option<&'a (String, Vector)>) -> Result<Option<(&'a str, &'a Vector)>> {
+pub(super) fn query<'a>(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    vector: Option<&'a (String, Vector)>,
+) -> Result<Option<(&'a str, &'a Vector)>> {
     let model = catalogue::model(transaction, collection)?;
-    let vector = vector.filter(|(id, vector)| model.is_some_and(|model| model.id == *id && model.dimensions == vector.dimensions()));
+    let vector = vector.filter(|(id, vector)| {
+        model.is_some_and(|model| model.id == *id && model.dimensions == vector.dimensions())
+    });
     Ok(vector.map(|(id, vector)| (id.as_str(), vector)))
 }

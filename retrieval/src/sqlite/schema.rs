@@ -37,6 +37,8 @@ CREATE TABLE document (
     fingerprint BLOB NOT NULL,
     chunks INTEGER NOT NULL,
     stored_at INTEGER NOT NULL,
+    -- Why a later version could not be read.
+    failure TEXT,
     UNIQUE (collection, name)
 ) STRICT;
 
@@ -103,7 +105,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
 pub(super) fn settle(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
     match (version, tables) {
         (VERSION, _) => Ok(()),
         (0, 0) => {

@@ -4,6 +4,7 @@ use super::{catalogue, mirror};
 use crate::analyser::Analyser;
 use crate::chunk::searched;
 use crate::collection::{Collection, Model};
+use crate::document::Document;
 use crate::engine::Prepared;
 use crate::error::{Error, Result};
 use crate::posting::Edits;
@@ -12,12 +13,18 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use std::time::SystemTime;
 
 /// The first model to come becomes the collection's; another one is refused.
-pub(super) fn adopt_first(transaction: &Transaction<'_>, collection: &Collection, model: Option<&Model>) -> Result<()> {
+pub(super) fn adopt_first(
+    transaction: &Transaction<'_>,
+    collection: &Collection,
+    model: Option<&Model>,
+) -> Result<()> {
     let Some(model) = model else { return Ok(()) };
     match catalogue::model(transaction, collection.id)? {
-        Some(held) if held != *model => {
-            Err(Error::Mixed { collection: collection.name.clone(), holds: held.to_string(), given: model.to_string() })
-        }
+        Some(held) if held != *model => Err(Error::Mixed {
+            collection: collection.name.clone(),
+            holds: held.to_string(),
+            given: model.to_string(),
+        }),
         Some(_) => Ok(()),
         None => {
             let sql = "UPDATE collection SET model = ?, dimensions = ? WHERE id = ?";
@@ -54,9 +61,13 @@ pub(super) fn put(
     apply(transaction, collection, &edits)
 }
 
-fn insert(transaction: &Transaction<'_>, collection: i64, audience: i64, prepared: &Prepared) -> Result<i64> {
+fn insert(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    audience: i64,
+    prepared: &Prepared,
+) -> Result<i64> {
     let document = &prepared.document;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let sql = "INSERT INTO document (collection, name, title, url, metadata, audience, fingerprint, chunks, stored_at)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     transaction.prepare_cached(sql)?.execute(params![
@@ -68,12 +79,38 @@ fn insert(transaction: &Transaction<'_>, collection: i64, audience: i64, prepare
         audience,
         prepared.fingerprint,
         prepared.chunks.len(),
-        now,
+        now(),
     ])?;
     Ok(transaction.last_insert_rowid())
 }
 
-pub(super) fn remove(transaction: &Transaction<'_>, analyser: &Analyser, collection: i64, ids: &[String]) -> Result<usize> {
+pub(super) fn fail(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    document: &Document,
+    reason: &str,
+) -> Result<()> {
+    let sql = "INSERT INTO document (collection, name, title, url, metadata, audience, fingerprint, chunks, stored_at, failure)
+               VALUES (?, ?, ?, ?, ?, ?, zeroblob(16), 0, ?, ?) ON CONFLICT DO UPDATE SET failure = excluded.failure";
+    let audience = catalogue::audience(transaction, &document.audience)?;
+    let Document { id, title, url, metadata, .. } = document;
+    transaction.execute(
+        sql,
+        params![collection, id, title, url, catalogue::json(metadata)?, audience, now(), reason],
+    )?;
+    Ok(())
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+pub(super) fn remove(
+    transaction: &Transaction<'_>,
+    analyser: &Analyser,
+    collection: i64,
+    ids: &[String],
+) -> Result<usize> {
     let mut edits = Edits::default();
     let mut removed = 0;
     for id in ids {
@@ -84,11 +121,20 @@ pub(super) fn remove(transaction: &Transaction<'_>, analyser: &Analyser, collect
 }
 
 /// Deletes a document with its chunks and vectors, and notes what must go from the postings; says if there was one.
-fn take_out(transaction: &Transaction<'_>, analyser: &Analyser, collection: i64, id: &str, edits: &mut Edits) -> Result<bool> {
-    let mut find = transaction.prepare_cached("SELECT id, audience FROM document WHERE collection = ? AND name = ?")?;
-    let held: Option<(i64, i64)> = find.query_row((collection, id), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+fn take_out(
+    transaction: &Transaction<'_>,
+    analyser: &Analyser,
+    collection: i64,
+    id: &str,
+    edits: &mut Edits,
+) -> Result<bool> {
+    let mut find = transaction
+        .prepare_cached("SELECT id, audience FROM document WHERE collection = ? AND name = ?")?;
+    let held: Option<(i64, i64)> =
+        find.query_row((collection, id), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((document, audience)) = held else { return Ok(false) };
-    let mut statement = transaction.prepare_cached("SELECT id, heading, text FROM chunk WHERE document = ?")?;
+    let mut statement =
+        transaction.prepare_cached("SELECT id, heading, text FROM chunk WHERE document = ?")?;
     let mut rows = statement.query([document])?;
     while let Some(row) = rows.next()? {
         let (heading, text): (String, String) = (row.get(1)?, row.get(2)?);
@@ -102,7 +148,9 @@ fn take_out(transaction: &Transaction<'_>, analyser: &Analyser, collection: i64,
 fn apply(transaction: &Transaction<'_>, collection: i64, edits: &Edits) -> Result<()> {
     let mut read = transaction.prepare_cached("SELECT entries FROM posting WHERE collection = ? AND term = ? AND audience = ? AND block = ?")?;
     let mut write = transaction.prepare_cached("INSERT OR REPLACE INTO posting (collection, term, audience, block, entries) VALUES (?, ?, ?, ?, ?)")?;
-    let mut delete = transaction.prepare_cached("DELETE FROM posting WHERE collection = ? AND term = ? AND audience = ? AND block = ?")?;
+    let mut delete = transaction.prepare_cached(
+        "DELETE FROM posting WHERE collection = ? AND term = ? AND audience = ? AND block = ?",
+    )?;
     for (row, edit) in &edits.rows {
         let key = (collection, &row.term, row.audience, row.block);
         let held: Option<Vec<u8>> = read.query_row(key, |row| row.get(0)).optional()?;
@@ -124,7 +172,12 @@ fn apply(transaction: &Transaction<'_>, collection: i64, edits: &Edits) -> Resul
 }
 
 /// Adds vectors to chunks that are still there.
-pub(super) fn embed(transaction: &Transaction<'_>, collection: i64, model: &str, vectors: &[(i64, Vector)]) -> Result<()> {
+pub(super) fn embed(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    model: &str,
+    vectors: &[(i64, Vector)],
+) -> Result<()> {
     let mut find = transaction.prepare_cached("SELECT document FROM chunk WHERE id = ?")?;
     let mut last = None;
     for (chunk, vector) in vectors {
@@ -138,7 +191,12 @@ pub(super) fn embed(transaction: &Transaction<'_>, collection: i64, model: &str,
     Ok(())
 }
 
-fn insert_vector(transaction: &Transaction<'_>, chunk: i64, model: &str, vector: &Vector) -> Result<()> {
+fn insert_vector(
+    transaction: &Transaction<'_>,
+    chunk: i64,
+    model: &str,
+    vector: &Vector,
+) -> Result<()> {
     let sql = "INSERT OR REPLACE INTO vector (chunk, model, numbers) VALUES (?, ?, ?)";
     transaction.prepare_cached(sql)?.execute((chunk, model, vector.to_bytes()))?;
     Ok(())

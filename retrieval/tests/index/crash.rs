@@ -25,7 +25,13 @@ async fn a_kill_during_ingest_tears_no_document_and_loses_none_that_was_acknowle
     let mut acknowledged: HashMap<usize, usize> = HashMap::new();
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "crash::writes_until_it_is_killed", "--ignored", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "crash::writes_until_it_is_killed",
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env("INDEX", &path)
             .env("ROUND", round.to_string())
             .stdout(Stdio::piped())
@@ -33,7 +39,9 @@ async fn a_kill_during_ingest_tears_no_document_and_loses_none_that_was_acknowle
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let reader = std::thread::spawn(move || lines.map_while(Result::ok).filter_map(|line| parse(&line)).collect::<Vec<_>>());
+        let reader = std::thread::spawn(move || {
+            lines.map_while(Result::ok).filter_map(|line| parse(&line)).collect::<Vec<_>>()
+        });
         // Each time at another moment: while it opens, embeds, writes, commits.
         std::thread::sleep(Duration::from_micros(30_000 + (round as u64 * 7_919) % 60_000));
         child.kill().unwrap();
@@ -63,11 +71,22 @@ async fn look(folder: &tempfile::TempDir, acknowledged: &HashMap<usize, usize>) 
         listed.extend(page.into_iter().map(|document| (document.id, document.chunks)));
     }
     for (id, expected) in acknowledged {
-        assert!(listed.contains_key(&id.to_string()), "document {id} was acknowledged, and is lost");
+        assert!(
+            listed.contains_key(&id.to_string()),
+            "document {id} was acknowledged, and is lost"
+        );
         let answer = ask_as(&index, "docs", &format!("d{id}x"), Viewer::Operator, None).await;
-        let editions: HashSet<usize> = answer.hits.iter().filter(|hit| hit.document == id.to_string()).map(|hit| of_edition(&hit.text)).collect();
+        let editions: HashSet<usize> = answer
+            .hits
+            .iter()
+            .filter(|hit| hit.document == id.to_string())
+            .map(|hit| of_edition(&hit.text))
+            .collect();
         assert_eq!(editions.len(), 1, "document {id} is of two editions");
-        assert!(editions.iter().all(|edition| edition >= expected), "document {id} is older than what was acknowledged");
+        assert!(
+            editions.iter().all(|edition| edition >= expected),
+            "document {id} is older than what was acknowledged"
+        );
     }
 }
 

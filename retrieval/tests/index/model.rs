@@ -10,7 +10,10 @@ use std::process::Command;
 fn folder() -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("../target/minilm");
-    let fetched = Command::new(root.join("fetch-model")).arg(&folder).output().map_err(|error| error.to_string())?;
+    let fetched = Command::new(root.join("fetch-model"))
+        .arg(&folder)
+        .output()
+        .map_err(|error| error.to_string())?;
     match fetched.status.code() {
         Some(0) => Ok(folder),
         Some(77) => Err(String::from_utf8_lossy(&fetched.stdout).trim().to_owned()),
@@ -25,9 +28,12 @@ async fn texts_that_mean_the_same_are_near_each_other() {
         Err(reason) => return println!("{reason}"),
     };
     let model = MiniLm::open(&folder, 1).unwrap();
-    let texts = ["How do I change a tyre?", "Replacing the wheel of a car", "A recipe for apple cake"];
+    let texts =
+        ["How do I change a tyre?", "Replacing the wheel of a car", "A recipe for apple cake"];
     let vectors = model.embed(texts.map(str::to_owned).to_vec(), Purpose::Document).await.unwrap();
-    let cosine = |a: usize, b: usize| -> f32 { vectors[a].iter().zip(&vectors[b]).map(|(a, b)| a * b).sum() };
+    let cosine = |a: usize, b: usize| -> f32 {
+        vectors[a].iter().zip(&vectors[b]).map(|(a, b)| a * b).sum()
+    };
     assert_eq!(vectors[0].len(), 384);
     assert!((cosine(0, 0) - 1.0).abs() < 1e-5);
     assert!(cosine(0, 1) > cosine(0, 2) + 0.2, "{} {}", cosine(0, 1), cosine(0, 2));
@@ -37,7 +43,13 @@ async fn texts_that_mean_the_same_are_near_each_other() {
     }
     let temporary = tempfile::tempdir().unwrap();
     let index = sqlite(&temporary).await;
-    filled(&index, "docs", vec![document("cake", texts[2]), document("car", texts[1])], Some(&model)).await;
+    filled(
+        &index,
+        "docs",
+        vec![document("cake", texts[2]), document("car", texts[1])],
+        Some(&model),
+    )
+    .await;
     assert_eq!(ids(&ask(&index, "docs", texts[0], Some(&model)).await), ["car", "cake"]);
 }
 
@@ -46,5 +58,8 @@ const REFERENCE: [f32; 8] = [-0.0193, 0.0253, -0.0764, -0.0183, -0.0483, -0.0599
 #[test]
 fn a_model_that_is_not_there_is_named() {
     let error = MiniLm::open(Path::new("/nowhere"), 1).err().unwrap().to_string();
-    assert!(error.starts_with("the embedding model cannot be read from `/nowhere/vocab.txt`: "), "{error}");
+    assert!(
+        error.starts_with("the embedding model cannot be read from `/nowhere/vocab.txt`: "),
+        "{error}"
+    );
 }

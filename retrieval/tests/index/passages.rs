@@ -17,11 +17,17 @@ on_every_engine!(
 
 /// Ten sections of about 70 tokens, each a chunk; the word of each section stands in it alone.
 fn book(words: [&str; 10]) -> Document {
-    let section = |word: &str| format!("# The part\n{}It is about {word}.\n", "Some words that say little of anything go here. ".repeat(6));
+    let section = |word: &str| {
+        format!(
+            "# The part\n{}It is about {word}.\n",
+            "Some words that say little of anything go here. ".repeat(6)
+        )
+    };
     document("book", &words.map(section).concat())
 }
 
-const WORDS: [&str; 10] = ["zero", "apple", "bear", "cloud", "door", "eagle", "fox", "goat", "horse", "iron"];
+const WORDS: [&str; 10] =
+    ["zero", "apple", "bear", "cloud", "door", "eagle", "fox", "goat", "horse", "iron"];
 
 async fn a_hit_comes_with_the_text_around_it(index: Index) {
     filled(&index, "docs", vec![book(WORDS)], None).await;
@@ -61,7 +67,14 @@ async fn the_best_document_comes_first(index: Index) {
 async fn a_document_that_was_replaced_is_not_mixed_with_its_successor(index: Index) {
     filled(&index, "docs", vec![book(WORDS)], None).await;
     let hits = ask(&index, "docs", "door", None).await.hits;
-    index.put("docs", vec![book(WORDS.map(|word| if word == "door" { "window" } else { word }))], None).await.unwrap();
+    index
+        .put(
+            "docs",
+            vec![book(WORDS.map(|word| if word == "door" { "window" } else { word }))],
+            None,
+        )
+        .await
+        .unwrap();
     let passages = index.passages(&hits, 1000).await.unwrap();
     assert_eq!(passages[0].text, hits[0].text);
 }
@@ -80,10 +93,15 @@ impl Reranker for Short {
 }
 
 async fn a_reranker_puts_hits_in_its_order(index: Index) {
-    let documents = vec![document("long", "Car, car, car, car."), document("short", "Car."), document("longest", "A car, and much else beside it.")];
+    let documents = vec![
+        document("long", "Car, car, car, car."),
+        document("short", "Car."),
+        document("longest", "A car, and much else beside it."),
+    ];
     filled(&index, "docs", documents, Some(&meanings())).await;
     let answer = ask(&index, "docs", "car car", Some(&meanings())).await;
-    let answer = answer.reranked("car car", &Short(Ok(Duration::ZERO)), 2, Duration::from_secs(5)).await;
+    let answer =
+        answer.reranked("car car", &Short(Ok(Duration::ZERO)), 2, Duration::from_secs(5)).await;
     assert_eq!(crate::support::ids(&answer), ["short", "long"]);
     assert_eq!((answer.hits[0].scores.reranked, answer.not_reranked), (Some(0.25), None));
 }
@@ -92,7 +110,10 @@ async fn a_reranker_that_fails_or_lingers_leaves_the_order_as_it_was(index: Inde
     filled(&index, "docs", vec![document("a", "Car, car."), document("b", "A car.")], None).await;
     let before = ask(&index, "docs", "car", None).await;
     for (reranker, why) in [
-        (Short(Err(EmbedError("it is out of reach".to_owned()))), "The reranker failed: it is out of reach"),
+        (
+            Short(Err(EmbedError("it is out of reach".to_owned()))),
+            "The reranker failed: it is out of reach",
+        ),
         (Short(Ok(Duration::from_secs(3600))), "The reranker took longer than 5 ms."),
     ] {
         let after = before.clone().reranked("car", &reranker, 10, Duration::from_millis(5)).await;

@@ -2,7 +2,10 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use retrieval::{Answer, Audience, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings, Viewer};
+use retrieval::{
+    Answer, Audience, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings,
+    Viewer,
+};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
@@ -21,7 +24,12 @@ pub struct Meanings {
 
 impl Meanings {
     pub fn of(model: &'static str, dimensions: usize) -> Self {
-        Self { model, dimensions, embedded: AtomicUsize::new(0), enough_for: AtomicUsize::new(usize::MAX) }
+        Self {
+            model,
+            dimensions,
+            embedded: AtomicUsize::new(0),
+            enough_for: AtomicUsize::new(usize::MAX),
+        }
     }
 
     pub fn embedded(&self) -> usize {
@@ -30,12 +38,18 @@ impl Meanings {
 
     fn vector(&self, text: &str) -> Vec<f32> {
         let mut vector = vec![0.01; self.dimensions];
-        for word in text.to_lowercase().split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        for word in text
+            .to_lowercase()
+            .split(|char: char| !char.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+        {
             let word = match word {
                 "automobile" | "vehicle" => "car",
                 word => word,
             };
-            let direction = word.bytes().fold(self.model.len(), |sum, byte| (sum * 31 + usize::from(byte)) % 1_000_003);
+            let direction = word
+                .bytes()
+                .fold(self.model.len(), |sum, byte| (sum * 31 + usize::from(byte)) % 1_000_003);
             if let Some(number) = vector.get_mut(direction % self.dimensions.max(1)) {
                 *number += 1.0;
             }
@@ -49,11 +63,22 @@ impl Embedder for Meanings {
         self.model
     }
 
-    fn embed(&self, texts: Vec<String>, _: Purpose) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        _: Purpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
         let before = self.embedded.fetch_add(texts.len(), Ordering::SeqCst);
         let enough = before + texts.len() <= self.enough_for.load(Ordering::SeqCst);
         let vectors = texts.iter().map(|text| self.vector(text)).collect();
-        async move { if enough { Ok(vectors) } else { Err(EmbedError("the model is out of reach".to_owned())) } }.boxed()
+        async move {
+            if enough {
+                Ok(vectors)
+            } else {
+                Err(EmbedError("the model is out of reach".to_owned()))
+            }
+        }
+        .boxed()
     }
 }
 
@@ -78,7 +103,12 @@ pub fn with_role(id: &str, role: &str) -> Viewer {
 }
 
 /// A collection with these documents.
-pub async fn filled(index: &Index, name: &str, documents: Vec<Document>, embedder: Option<&dyn Embedder>) -> Vec<Outcome> {
+pub async fn filled(
+    index: &Index,
+    name: &str,
+    documents: Vec<Document>,
+    embedder: Option<&dyn Embedder>,
+) -> Vec<Outcome> {
     index.create(name, Settings::default()).await.unwrap();
     index.put(name, documents, embedder).await.unwrap()
 }
@@ -87,7 +117,13 @@ pub async fn ask(index: &Index, name: &str, text: &str, embedder: Option<&dyn Em
     ask_as(index, name, text, Viewer::Anonymous, embedder).await
 }
 
-pub async fn ask_as(index: &Index, name: &str, text: &str, viewer: Viewer, embedder: Option<&dyn Embedder>) -> Answer {
+pub async fn ask_as(
+    index: &Index,
+    name: &str,
+    text: &str,
+    viewer: Viewer,
+    embedder: Option<&dyn Embedder>,
+) -> Answer {
     index.search(&[name], &Question::new(text, viewer), embedder).await.unwrap()
 }
 

@@ -27,14 +27,17 @@ impl Cache {
     fn known(&self, text: &str) -> Result<Option<Vec<f32>>, rusqlite::Error> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut statement = kept.prepare_cached("SELECT numbers FROM vector WHERE text = ?")?;
-        let numbers = |bytes: Vec<u8>| bytes.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect();
+        let numbers = |bytes: Vec<u8>| {
+            bytes.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect()
+        };
         Ok(statement.query_row([text], |row| row.get(0)).optional()?.map(numbers))
     }
 
     fn keep(&self, text: &str, vector: &[f32]) -> Result<(), rusqlite::Error> {
         let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.prepare_cached("INSERT OR REPLACE INTO vector VALUES (?, ?)")?.execute((text, bytes))?;
+        kept.prepare_cached("INSERT OR REPLACE INTO vector VALUES (?, ?)")?
+            .execute((text, bytes))?;
         Ok(())
     }
 }
@@ -44,13 +47,27 @@ impl Embedder for Cache {
         self.model.model()
     }
 
-    fn embed(&self, texts: Vec<String>, purpose: Purpose) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
         async move {
-            let told = |error: rusqlite::Error| EmbedError(format!("the cache of vectors failed: {error}"));
-            let mut vectors = texts.iter().map(|text| self.known(text)).collect::<Result<Vec<_>, _>>().map_err(told)?;
-            let missing: Vec<usize> = (0..texts.len()).filter(|at| vectors[*at].is_none()).collect();
+            let told = |error: rusqlite::Error| {
+                EmbedError(format!("the cache of vectors failed: {error}"))
+            };
+            let mut vectors = texts
+                .iter()
+                .map(|text| self.known(text))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(told)?;
+            let missing: Vec<usize> =
+                (0..texts.len()).filter(|at| vectors[*at].is_none()).collect();
             for some in missing.chunks(64) {
-                let made = self.model.embed(some.iter().map(|at| texts[*at].clone()).collect(), purpose).await?;
+                let made = self
+                    .model
+                    .embed(some.iter().map(|at| texts[*at].clone()).collect(), purpose)
+                    .await?;
                 for (at, vector) in some.iter().zip(made) {
                     self.keep(&texts[*at], &vector).map_err(told)?;
                     vectors[*at] = Some(vector);

@@ -31,7 +31,10 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.work)?;
     let embedder = if arguments.model.is_dir() {
-        Some(Cache::open(MiniLm::open(&arguments.model, arguments.threads)?, &arguments.work.join("vectors.db"))?)
+        Some(Cache::open(
+            MiniLm::open(&arguments.model, arguments.threads)?,
+            &arguments.work.join("vectors.db"),
+        )?)
     } else {
         println!("no model in `{}`: words alone are measured", arguments.model.display());
         None
@@ -41,9 +44,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Some(_) => &[("bm25", By::Words), ("dense", By::Meaning), ("hybrid", By::Both)],
         None => &[("bm25", By::Words)],
     };
-    println!("{:<18} {:>7} {:>7}  {:<8} {:>7} {:>9} {:>7} {:>8} {:>8}", "collection", "docs", "queries", "way", "nDCG@10", "recall@10", "MRR", "p50 ms", "p95 ms");
+    println!(
+        "{:<18} {:>7} {:>7}  {:<8} {:>7} {:>9} {:>7} {:>8} {:>8}",
+        "collection", "docs", "queries", "way", "nDCG@10", "recall@10", "MRR", "p50 ms", "p95 ms"
+    );
     let mut sums = vec![Vec::new(); ways.len()];
-    for path in arguments.folders.iter().map(|folder| folders(folder)).collect::<Result<Vec<_>>>()?.concat() {
+    for path in
+        arguments.folders.iter().map(|folder| folders(folder)).collect::<Result<Vec<_>>>()?.concat()
+    {
         let judged = Judged::read(&path)?;
         let index = ingest(&judged, &arguments, embedder).await?;
         for ((way, by), sum) in ways.iter().zip(&mut sums) {
@@ -60,16 +68,31 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-async fn ingest(judged: &Judged, arguments: &Arguments, embedder: Option<&dyn Embedder>) -> Result<Index> {
-    let index = Index::open(fresh(&arguments.work.join(format!("eval-{}.db", judged.name)))?).await?;
-    index.create(&judged.name, Settings { chunk_tokens: arguments.chunk_tokens, ..Settings::default() }).await?;
+async fn ingest(
+    judged: &Judged,
+    arguments: &Arguments,
+    embedder: Option<&dyn Embedder>,
+) -> Result<Index> {
+    let index =
+        Index::open(fresh(&arguments.work.join(format!("eval-{}.db", judged.name)))?).await?;
+    index
+        .create(
+            &judged.name,
+            Settings { chunk_tokens: arguments.chunk_tokens, ..Settings::default() },
+        )
+        .await?;
     for documents in judged.documents.chunks(256) {
         index.put(&judged.name, documents.to_vec(), embedder).await?;
     }
     Ok(index)
 }
 
-async fn ask(judged: &Judged, index: &Index, by: By, embedder: Option<&dyn Embedder>) -> Result<Means> {
+async fn ask(
+    judged: &Judged,
+    index: &Index,
+    by: By,
+    embedder: Option<&dyn Embedder>,
+) -> Result<Means> {
     let mut measures = Measures::default();
     for asked in &judged.questions {
         // Several chunks may be of one document, and ten documents are wanted.
@@ -96,10 +119,18 @@ async fn ask(judged: &Judged, index: &Index, by: By, embedder: Option<&dyn Embed
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 fn average(means: &[Means]) -> Means {
     let mean = |of: fn(&Means) -> f64| means.iter().map(of).sum::<f64>() / means.len() as f64;
-    Means { ndcg: mean(|m| m.ndcg), recall: mean(|m| m.recall), mrr: mean(|m| m.mrr), p50: mean(|m| m.p50), p95: mean(|m| m.p95) }
+    Means {
+        ndcg: mean(|m| m.ndcg),
+        recall: mean(|m| m.recall),
+        mrr: mean(|m| m.mrr),
+        p50: mean(|m| m.p50),
+        p95: mean(|m| m.p95),
+    }
 }
 
 fn print_row(name: &str, documents: usize, questions: usize, way: &str, means: Means) {
     let Means { ndcg, recall, mrr, p50, p95 } = means;
-    println!("{name:<18} {documents:>7} {questions:>7}  {way:<8} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}");
+    println!(
+        "{name:<18} {documents:>7} {questions:>7}  {way:<8} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
+    );
 }

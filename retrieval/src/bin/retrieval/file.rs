@@ -16,7 +16,11 @@ pub fn fresh(path: &Path) -> Result<&Path> {
 
 /// How many bytes the file has, with what is not yet written back into it.
 pub fn size(path: &Path) -> u64 {
-    ["", "-wal"].iter().filter_map(|ending| std::fs::metadata(with(path, ending)).ok()).map(|data| data.len()).sum()
+    ["", "-wal"]
+        .iter()
+        .filter_map(|ending| std::fs::metadata(with(path, ending)).ok())
+        .map(|data| data.len())
+        .sum()
 }
 
 fn with(path: &Path, ending: &str) -> PathBuf {

@@ -4,7 +4,9 @@ use crate::collection;
 use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use retrieval::{Document, EmbedError, Embedder, Index, MiniLm, Outcome, Purpose, Settings, Viewer};
+use retrieval::{
+    Document, EmbedError, Embedder, Index, MiniLm, Outcome, Purpose, Settings, Viewer,
+};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -33,13 +35,21 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     if index.collection(&arguments.collection, &Viewer::Operator).await.is_err() {
         index.create(&arguments.collection, Settings::default()).await?;
     }
-    let model = arguments.model.map(|folder| MiniLm::open(&folder, arguments.threads)).transpose()?;
+    let model =
+        arguments.model.map(|folder| MiniLm::open(&folder, arguments.threads)).transpose()?;
     let timed = model.map(|model| Timed { model, spent: Mutex::default() });
     let documents: Vec<Document> = collection::lines(&arguments.documents)?;
     let begun = Instant::now();
     let (mut stored, mut unchanged, mut pieces) = (0, 0, 0);
     for batch in documents.chunks(arguments.batch) {
-        for outcome in index.put(&arguments.collection, batch.to_vec(), timed.as_ref().map(|timed| timed as &dyn Embedder)).await? {
+        for outcome in index
+            .put(
+                &arguments.collection,
+                batch.to_vec(),
+                timed.as_ref().map(|timed| timed as &dyn Embedder),
+            )
+            .await?
+        {
             match outcome {
                 Outcome::Unchanged => unchanged += 1,
                 Outcome::Stored { chunks, .. } => {
@@ -50,10 +60,16 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         }
     }
     let took = begun.elapsed();
-    println!("{stored} documents stored in {pieces} chunks, {unchanged} unchanged, {:.1} s", took.as_secs_f64());
+    println!(
+        "{stored} documents stored in {pieces} chunks, {unchanged} unchanged, {:.1} s",
+        took.as_secs_f64()
+    );
     if let Some(timed) = timed {
         let spent = *timed.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        println!("{:.1} % of the time was the model's", 100.0 * spent.as_secs_f64() / took.as_secs_f64());
+        println!(
+            "{:.1} % of the time was the model's",
+            100.0 * spent.as_secs_f64() / took.as_secs_f64()
+        );
     }
     Ok(())
 }
@@ -69,7 +85,11 @@ impl Embedder for Timed {
         self.model.model()
     }
 
-    fn embed(&self, texts: Vec<String>, purpose: Purpose) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
         async move {
             let begun = Instant::now();
             let vectors = self.model.embed(texts, purpose).await;

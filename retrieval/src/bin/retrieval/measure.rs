@@ -34,8 +34,12 @@ impl Measures {
         let best: f64 = ideal.into_iter().take(10).enumerate().map(gain).sum();
         self.questions += 1;
         self.ndcg += ranking.iter().take(10).map(grade).enumerate().map(gain).sum::<f64>() / best;
-        self.recall += ranking.iter().take(10).filter(|id| grades.contains_key(*id)).count() as f64 / grades.len() as f64;
-        self.reciprocal += ranking.iter().position(|id| grades.contains_key(id)).map_or(0.0, |at| 1.0 / (at as f64 + 1.0));
+        self.recall += ranking.iter().take(10).filter(|id| grades.contains_key(*id)).count() as f64
+            / grades.len() as f64;
+        self.reciprocal += ranking
+            .iter()
+            .position(|id| grades.contains_key(id))
+            .map_or(0.0, |at| 1.0 / (at as f64 + 1.0));
         self.latencies.push(latency);
     }
 
@@ -43,7 +47,13 @@ impl Measures {
         let questions = self.questions as f64;
         self.latencies.sort_unstable();
         let (p50, p95) = (percentile(&self.latencies, 50), percentile(&self.latencies, 95));
-        Means { ndcg: self.ndcg / questions, recall: self.recall / questions, mrr: self.reciprocal / questions, p50, p95 }
+        Means {
+            ndcg: self.ndcg / questions,
+            recall: self.recall / questions,
+            mrr: self.reciprocal / questions,
+            p50,
+            p95,
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use crate::measure::percentile;
 use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use retrieval::{By, Document, EmbedError, Embedder, Index, MiniLm, Purpose, Question, Settings, Viewer};
+use retrieval::{
+    By, Document, EmbedError, Embedder, Index, MiniLm, Purpose, Question, Settings, Viewer,
+};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -41,7 +43,15 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     }
     println!(
         "{:>9} {:>9} {:>8} {:>8} {:>8} {:>7} {:>15} {:>15} {:>15}",
-        "chunks", "ingest/s", "file MB", "load s", "RSS MB", "ms:", "bm25 p50/p95", "dense p50/p95", "hybrid p50/p95"
+        "chunks",
+        "ingest/s",
+        "file MB",
+        "load s",
+        "RSS MB",
+        "ms:",
+        "bm25 p50/p95",
+        "dense p50/p95",
+        "hybrid p50/p95"
     );
     for chunks in &arguments.chunks {
         measure(&judged, *chunks, &arguments, &embedder, &questions).await?;
@@ -50,7 +60,13 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
-async fn measure(judged: &Judged, chunks: usize, arguments: &Arguments, embedder: &Aside, questions: &[&str]) -> Result<()> {
+async fn measure(
+    judged: &Judged,
+    chunks: usize,
+    arguments: &Arguments,
+    embedder: &Aside,
+    questions: &[&str],
+) -> Result<()> {
     let path = arguments.work.join("scale.db");
     let index = Index::open(fresh(&path)?).await?;
     index.create("scale", Settings::default()).await?;
@@ -58,7 +74,8 @@ async fn measure(judged: &Judged, chunks: usize, arguments: &Arguments, embedder
     let begun = Instant::now();
     let mut stored = 0;
     while stored < chunks {
-        let documents = (stored..chunks).take(512).map(|at| source.document(at)).collect::<Vec<_>>();
+        let documents =
+            (stored..chunks).take(512).map(|at| source.document(at)).collect::<Vec<_>>();
         stored += documents.len();
         index.put("scale", documents, Some(embedder)).await?;
     }
@@ -67,14 +84,22 @@ async fn measure(judged: &Judged, chunks: usize, arguments: &Arguments, embedder
     let begun = Instant::now();
     ask(&index, questions[0], By::Both, embedder).await?;
     let load = begun.elapsed().as_secs_f64();
-    let mut row = format!("{chunks:>9} {rate:>9.0} {:>8} {load:>8.2} {:>8} {:>7}", size(&path) >> 20, resident_mb(), "");
+    let mut row = format!(
+        "{chunks:>9} {rate:>9.0} {:>8} {load:>8.2} {:>8} {:>7}",
+        size(&path) >> 20,
+        resident_mb(),
+        ""
+    );
     for by in [By::Words, By::Meaning, By::Both] {
         let mut latencies = Vec::new();
         for question in questions {
             latencies.push(ask(&index, question, by, embedder).await?);
         }
         latencies.sort_unstable();
-        row += &format!(" {:>15}", format!("{:.1} / {:.1}", percentile(&latencies, 50), percentile(&latencies, 95)));
+        row += &format!(
+            " {:>15}",
+            format!("{:.1} / {:.1}", percentile(&latencies, 50), percentile(&latencies, 95))
+        );
     }
     println!("{row}");
     Ok(())
@@ -90,7 +115,9 @@ async fn ask(index: &Index, text: &str, by: By, embedder: &Aside) -> Result<Dura
 
 /// What Linux says that this process holds in memory; 0 elsewhere.
 fn resident_mb() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok().and_then(|line| line.split(' ').nth(1)?.parse::<u64>().ok());
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|line| line.split(' ').nth(1)?.parse::<u64>().ok());
     pages.unwrap_or_default() * 4096 >> 20
 }
 
@@ -102,12 +129,19 @@ struct Source {
 
 impl Source {
     fn of(judged: &Judged) -> Self {
-        let sentences = judged.documents.iter().flat_map(|document| document.text.split(". ")).map(str::to_owned).collect();
+        let sentences = judged
+            .documents
+            .iter()
+            .flat_map(|document| document.text.split(". "))
+            .map(str::to_owned)
+            .collect();
         Self { sentences, random: fastrand::Rng::with_seed(1) }
     }
 
     fn document(&mut self, at: usize) -> Document {
-        let sentences: Vec<&str> = (0..4).map(|_| self.sentences[self.random.usize(..self.sentences.len())].as_str()).collect();
+        let sentences: Vec<&str> = (0..4)
+            .map(|_| self.sentences[self.random.usize(..self.sentences.len())].as_str())
+            .collect();
         let text: String = sentences.join(". ").chars().take(900).collect();
         Document { id: format!("{at}"), text, ..Document::default() }
     }
@@ -124,12 +158,19 @@ impl Embedder for Aside {
         self.real.model()
     }
 
-    fn embed(&self, texts: Vec<String>, purpose: Purpose) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        purpose: Purpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
         if purpose == Purpose::Query {
             return self.real.embed(texts, purpose);
         }
         let aside = |text: &String| {
-            let mut random = fastrand::Rng::with_seed(text.bytes().fold(0, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte))));
+            let mut random = fastrand::Rng::with_seed(
+                text.bytes()
+                    .fold(0, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte))),
+            );
             let vector = &self.vectors[random.usize(..self.vectors.len())];
             vector.iter().map(|number| number + (random.f32() - 0.5) * 0.1).collect()
         };

@@ -23,13 +23,27 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<()> {
     let index = Index::open(&arguments.index).await?;
     let model = arguments.model.map(|folder| MiniLm::open(&folder, 1)).transpose()?;
-    let question = Question { limit: arguments.limit, ..Question::new(arguments.question, Viewer::Operator) };
-    let answer = index.search(&[&arguments.collection], &question, model.as_ref().map(|model| model as &dyn Embedder)).await?;
+    let question =
+        Question { limit: arguments.limit, ..Question::new(arguments.question, Viewer::Operator) };
+    let answer = index
+        .search(
+            &[&arguments.collection],
+            &question,
+            model.as_ref().map(|model| model as &dyn Embedder),
+        )
+        .await?;
     for hit in &answer.hits {
         let scores = hit.scores;
         let meaning = scores.meaning.map_or("-".to_owned(), |cosine| format!("{cosine:.3}"));
-        println!("{:.3}  words {:.2}  meaning {meaning}  {}#{}  {}", scores.total, scores.words, hit.document, hit.place, hit.heading);
-        println!("       {} [{}]", hit.text.split_whitespace().take(24).collect::<Vec<_>>().join(" "), hit.matched.join(", "));
+        println!(
+            "{:.3}  words {:.2}  meaning {meaning}  {}#{}  {}",
+            scores.total, scores.words, hit.document, hit.place, hit.heading
+        );
+        println!(
+            "       {} [{}]",
+            hit.text.split_whitespace().take(24).collect::<Vec<_>>().join(" "),
+            hit.matched.join(", ")
+        );
     }
     answer.words_only.iter().for_each(|why| println!("{why}"));
     Ok(())
