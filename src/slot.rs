@@ -7,8 +7,8 @@ use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Pipe, PipeError, RerankCall,
-    Reranked, Result, Serves, User, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, Pipe,
+    PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
 };
 use serde_json::Value;
 use std::{
@@ -93,6 +93,8 @@ pub trait Slot: Send + Sync {
     fn serves(&self) -> Option<Serves>;
     /// Why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
+    /// [`Pipe::upstreams`], of the pipe that runs.
+    fn upstreams(&self) -> Vec<UpstreamState>;
     /// [`Pipe::discovered`].
     fn discovered(&self) -> BoxFuture<'static, ()>;
     /// [`Pipe::pipe`].
@@ -104,14 +106,13 @@ pub trait Slot: Send + Sync {
     /// [`Pipe::rerank`].
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>>;
     /// [`Pipe::inlet`].
-    fn inlet(&self, body: FilterBody, user: Option<User>)
-    -> BoxFuture<'static, Result<FilterBody>>;
+    fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::outlet`].
-    fn outlet(
-        &self,
-        body: FilterBody,
-        user: Option<User>,
-    ) -> BoxFuture<'static, Result<FilterBody>>;
+    fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
+    /// [`Pipe::admit`].
+    fn admit(&self, asked: Asked) -> BoxFuture<'static, Result<()>>;
+    /// [`Pipe::settle`].
+    fn settle(&self, spent: Spent) -> BoxFuture<'static, ()>;
     /// [`Pipe::on_shutdown`].
     fn shutdown(&self) -> BoxFuture<'static, ()>;
 }
@@ -305,6 +306,10 @@ impl<P: Pipe> Slot for Fitting<P> {
         }
     }
 
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        self.running().map(|pipe| pipe.upstreams()).unwrap_or_default()
+    }
+
     fn discovered(&self) -> BoxFuture<'static, ()> {
         let running = self.running();
         Box::pin(async {
@@ -330,20 +335,25 @@ impl<P: Pipe> Slot for Fitting<P> {
         self.with(|pipe| pipe.rerank(call))
     }
 
-    fn inlet(
-        &self,
-        body: FilterBody,
-        user: Option<User>,
-    ) -> BoxFuture<'static, Result<FilterBody>> {
-        self.with(|pipe| async move { pipe.inlet(body, user).await })
+    fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+        self.with(|pipe| async move { pipe.inlet(call).await })
     }
 
-    fn outlet(
-        &self,
-        body: FilterBody,
-        user: Option<User>,
-    ) -> BoxFuture<'static, Result<FilterBody>> {
-        self.with(|pipe| async move { pipe.outlet(body, user).await })
+    fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+        self.with(|pipe| async move { pipe.outlet(call).await })
+    }
+
+    fn admit(&self, asked: Asked) -> BoxFuture<'static, Result<()>> {
+        self.with(|pipe| async move { pipe.admit(asked).await })
+    }
+
+    fn settle(&self, spent: Spent) -> BoxFuture<'static, ()> {
+        let running = self.running();
+        Box::pin(async {
+            if let Ok(pipe) = running {
+                pipe.settle(spent).await;
+            }
+        })
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {

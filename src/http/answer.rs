@@ -36,7 +36,9 @@ impl Head {
     /// A good answer under this head, without its body.
     pub fn response(&self) -> HttpResponseBuilder {
         let mut response = HttpResponse::Ok();
-        if let Some(answerer) = &self.answerer {
+        // A header holds plain text only, and an upstream's models may be called anything.
+        let is_plain = |answerer: &&String| answerer.bytes().all(|b| matches!(b, b' '..=b'~'));
+        if let Some(answerer) = self.answerer.as_ref().filter(is_plain) {
             response.insert_header((ANSWERER, answerer.as_str()));
         }
         response
@@ -60,6 +62,9 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         message["thinking_blocks"] = blocks.collect();
         message["reasoning_details"] = json!(details);
     }
+    if !answer.images.is_empty() {
+        message["images"] = answer.images.iter().map(|url| image(url)).collect();
+    }
     if !answer.citations.is_empty() {
         let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
         message["annotations"] = annotations.collect();
@@ -79,6 +84,11 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         body[name] = fact;
     }
     Ok(body)
+}
+
+/// A picture in an answer, as Open WebUI reads it (contract §3.2).
+pub fn image(url: &str) -> Value {
+    json!({"type": "image_url", "image_url": {"url": url}})
 }
 
 /// OpenAI's `usage`.

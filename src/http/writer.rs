@@ -69,6 +69,7 @@ impl FrameWriter for Writer {
                     &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
                 );
             }
+            Chunk::Image(url) => self.json_delta(&json!({"images": [answer::image(url)]})),
             Chunk::Citation(citation) => {
                 let mut annotation = citation.annotation(0, self.said);
                 annotation["index"] = self.cited.into();

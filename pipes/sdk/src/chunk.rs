@@ -33,6 +33,8 @@ pub enum Chunk {
     ReasoningDetail(ReasoningDetail),
     /// A tool call, or a further piece of one.
     ToolCall(ToolCallDelta),
+    /// A picture: a `data:` URL that holds it, or a link.
+    Image(String),
     /// Where something that was just said comes from.
     Citation(Citation),
     /// Why the answer ends. Once.

@@ -59,6 +59,7 @@ mod embed;
 mod error;
 mod filter;
 mod host;
+mod ledger;
 mod pipe;
 mod rerank;
 mod secret;
@@ -66,6 +67,8 @@ mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
+mod upstream;
 mod valves;
 
 pub use body::{
@@ -78,11 +81,14 @@ pub use chunk::{
 };
 pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
-pub use filter::FilterBody;
+pub use filter::{Asked, FilterBody, FilterCall, Spent};
 pub use host::{Doors, Host, ModelCard};
+pub use ledger::{Exceeded, Ledger, Take};
 pub use pipe::{Model, ModelKind, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
+pub use trail::{Side, Trail};
+pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves};

@@ -12,9 +12,11 @@
 //! # }
 //! ```
 
+mod ledger;
+
 use crate::{
-    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ModelCard, PipeError,
-    RerankCall, Reranked, Result, User,
+    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, Ledger, ModelCard,
+    PipeError, RerankCall, Reranked, Result, Trail, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -29,6 +31,7 @@ pub struct ScriptedHost {
     embeddings: HashMap<String, Embeddings>,
     rankings: HashMap<String, Reranked>,
     calls: Arc<Mutex<Vec<Call>>>,
+    ledger: Arc<ledger::Memory>,
 }
 
 impl ScriptedHost {
@@ -60,7 +63,17 @@ impl ScriptedHost {
 
     /// The handle for a [`Call`].
     pub fn host(&self) -> Host {
-        Host::new(Arc::new(self.clone()), Some(User::default()), ChatRef::default())
+        self.host_of(Trail::new(Some(User::default()), None, None))
+    }
+
+    /// The handle for what is asked behind this trail.
+    pub fn host_of(&self, trail: Trail) -> Host {
+        Host::new(Arc::new(self.clone()), trail, ChatRef::default())
+    }
+
+    /// From now on this person has spent so much more, in millionths of a US dollar.
+    pub fn spend(&self, user: &str, cost: u64) {
+        self.ledger.spend(user, cost);
     }
 
     /// What was asked, in order.
@@ -70,7 +83,7 @@ impl ScriptedHost {
 }
 
 impl Doors for ScriptedHost {
-    fn pipe(&self, call: Call) -> BoxFuture<'_, Result<ChunkStream>> {
+    fn pipe(&self, call: Call, _: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
         let answer = match self.answers.get(&call.model) {
             Some(chunks) => Ok(ChunkStream::of(chunks.clone())),
             None => Err(PipeError::ModelNotFound(call.model.clone())),
@@ -83,18 +96,26 @@ impl Doors for ScriptedHost {
         Box::pin(ready(Err(PipeError::uncounted(&call.model))))
     }
 
-    fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, call: EmbedCall, _: Trail) -> BoxFuture<'_, Result<Embeddings>> {
         let known = self.embeddings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn rerank(&self, call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, call: RerankCall, _: Trail) -> BoxFuture<'_, Result<Reranked>> {
         let known = self.rankings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
+    fn counted(&self, _: &str, chunks: ChunkStream, _: Trail) -> ChunkStream {
+        chunks
+    }
+
     fn models(&self) -> Vec<ModelCard> {
         self.answers.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+    }
+
+    fn ledger(&self) -> &dyn Ledger {
+        self.ledger.as_ref()
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Answer {
     pub reasoning_details: Vec<ReasoningDetail>,
     /// What the model wants called, in order.
     pub tool_calls: Vec<ToolCall>,
+    /// The pictures, in order.
+    pub images: Vec<String>,
     /// Where what was said comes from, each with the number of characters that had been said by then.
     pub citations: Vec<(usize, Citation)>,
     /// Why it ended; `None` if the stream ended without a word.
@@ -52,6 +54,7 @@ impl Answer {
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
+            Chunk::Image(image) => self.images.push(image),
             Chunk::Citation(citation) => {
                 self.citations.push((self.content.chars().count(), citation));
             }

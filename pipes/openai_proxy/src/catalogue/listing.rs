@@ -1,0 +1,130 @@
+//! What all upstreams have, made one list; what is missing is said by an entry of its own.
+
+use super::{shelf::Shelf, trouble::Gap};
+use crate::{
+    PIPE,
+    ways::{Way, Ways},
+};
+use openai_upstream::Listed;
+use pipe_sdk::{Model, ModelKind, PipeError};
+use std::{collections::HashMap, sync::Arc};
+
+/// The list that people see, and what a chat looks its model up in.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    models: Arc<[Model]>,
+    entries: HashMap<String, Entry>,
+    /// Of each upstream, why it is not known which models it has.
+    gaps: Vec<Option<Gap>>,
+    /// Of each upstream, whether it is known.
+    certain: Vec<bool>,
+    trouble: Option<String>,
+}
+
+/// One model, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its id within the pipe.
+    pub id: String,
+    /// The place of its upstream.
+    pub way: usize,
+    /// What its upstream calls it.
+    pub name: String,
+    pub kind: ModelKind,
+}
+
+impl Listing {
+    /// The list of these upstreams.
+    pub fn of(ways: &Ways, shelves: &[Shelf], builtin_tools: bool) -> Self {
+        let (mut models, mut entries) = (Vec::new(), HashMap::new());
+        for (place, (way, shelf)) in ways.0.iter().zip(shelves).enumerate() {
+            let listed = shelf.models(way);
+            // An old list is better than a word that there is no newer one.
+            if listed.iter().all(|model| model.kind != ModelKind::Chat)
+                && let Some(gap) = missing(shelf)
+            {
+                models.push(said(way, gap));
+            }
+            for model in listed {
+                models.push(shown(way, &model, builtin_tools));
+                let (id, kind) = (way.id(&model.id), model.kind);
+                entries.insert(id.clone(), Entry { id, way: place, name: model.id, kind });
+            }
+        }
+        let troubles =
+            ways.0.iter().zip(shelves).filter_map(|(way, shelf)| {
+                Some(format!("{}: {}", way.name(), shelf.gap()?.words()))
+            });
+        let trouble = troubles.collect::<Vec<_>>().join("; ");
+        Self {
+            models: models.into(),
+            entries,
+            gaps: shelves.iter().map(missing).collect(),
+            certain: shelves.iter().map(Shelf::is_certain).collect(),
+            trouble: Some(trouble).filter(|trouble| !trouble.is_empty()),
+        }
+    }
+
+    /// What Open WebUI lists.
+    pub fn models(&self) -> Arc<[Model]> {
+        Arc::clone(&self.models)
+    }
+
+    /// Which upstreams could not be listed lately, and why.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// The model of this id, with or without the pipe's own before it.
+    pub fn entry(&self, id: &str) -> Option<&Entry> {
+        let bare = || id.strip_prefix(PIPE)?.strip_prefix('.');
+        self.entries.get(id).or_else(|| self.entries.get(bare()?))
+    }
+
+    /// Why nobody answers for this id: it is an entry that only says so, or its upstream takes nobody without a good key.
+    pub fn gap(&self, id: &str, ways: &Ways) -> Option<PipeError> {
+        let said = ways.0.iter().position(|way| gap_id(way) == id);
+        let locked = || {
+            let (way, _) = ways.named(id).filter(|(way, _)| !self.certain[*way])?;
+            matches!(self.gaps[way]?, Gap::NoKey | Gap::BadKey).then_some(way)
+        };
+        let way = said.or_else(locked)?;
+        Some(self.gaps[way]?.error(&ways.0[way]))
+    }
+
+    /// The model of this id, if its upstream has not said which it has: it is asked for what may be there.
+    pub fn guess(&self, id: &str, ways: &Ways, kind: ModelKind) -> Option<Entry> {
+        let (way, name) = ways.named(id).filter(|(way, _)| !self.certain[*way])?;
+        Some(Entry { id: id.into(), way, name: name.into(), kind })
+    }
+}
+
+fn missing(shelf: &Shelf) -> Option<Gap> {
+    if shelf.is_heard() { shelf.gap().copied() } else { Some(Gap::Loading) }
+}
+
+fn gap_id(way: &Way) -> String {
+    match &way.prefix {
+        Some(prefix) => format!("error-{prefix}"),
+        None => "error".into(),
+    }
+}
+
+fn said(way: &Way, gap: Gap) -> Model {
+    Model::new(gap_id(way), format!("{}: {}", way.name(), gap.words()))
+        .described("Chat with this entry to read what to do.")
+        .capable("builtin_tools", false)
+}
+
+fn shown(way: &Way, listed: &Listed, builtin_tools: bool) -> Model {
+    let name = way.id(listed.name.as_deref().unwrap_or(&listed.id));
+    let tools = builtin_tools && listed.tools.unwrap_or(true);
+    let mut model = Model::new(way.id(&listed.id), name).of_kind(listed.kind);
+    if let Some(context) = listed.context {
+        model = model.described(format!("{context} tokens of context"));
+    }
+    if let Some(vision) = listed.vision {
+        model = model.capable("vision", vision);
+    }
+    model.capable("builtin_tools", tools).capable("usage", true)
+}

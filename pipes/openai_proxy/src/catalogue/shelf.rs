@@ -1,0 +1,68 @@
+//! What one upstream lists, as far as it is known.
+
+use super::{glob::fits, trouble::Gap};
+use crate::ways::Way;
+use openai_upstream::{Listed, Trouble};
+
+/// What one upstream lists, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shelf {
+    /// The last list that came.
+    listed: Option<Vec<Listed>>,
+    /// Why there is none, or no newer one; `None` too until the upstream has been heard of.
+    gap: Option<Gap>,
+}
+
+impl Shelf {
+    /// Takes what the upstream has answered. A list that came before is kept, if there is no new one.
+    pub fn put(&mut self, way: &Way, answer: Result<Vec<Listed>, Trouble>) {
+        match answer {
+            Ok(listed) => *self = Self { listed: Some(listed), gap: None },
+            // It serves models, but tells nobody which.
+            Err(Trouble::Said(said)) if matches!(said.status, 404 | 405 | 501) => {
+                let named = !way.names().is_empty();
+                let gap = (!named).then_some(Gap::NoList);
+                *self = Self { listed: Some(Vec::new()), gap };
+            }
+            Err(trouble) => self.gap = Some(Gap::of(&trouble, way)),
+        }
+    }
+
+    /// Whether the upstream has been heard of, well or ill.
+    pub fn is_heard(&self) -> bool {
+        self.listed.is_some() || self.gap.is_some()
+    }
+
+    /// Whether it is known which models there are, and therefore which there are not.
+    pub fn is_certain(&self) -> bool {
+        self.listed.is_some() && self.gap != Some(Gap::NoList)
+    }
+
+    /// Why there is no list, or no newer one.
+    pub fn gap(&self) -> Option<&Gap> {
+        self.gap.as_ref()
+    }
+
+    /// The models that are wanted: those of the list that fit, and those that the valves name.
+    pub fn models(&self, way: &Way) -> Vec<Listed> {
+        let is_wanted = |model: &&Listed| {
+            way.models.is_empty() || way.models.iter().any(|glob| fits(glob, &model.id))
+        };
+        let mut models: Vec<_> = self.listed.iter().flatten().filter(is_wanted).cloned().collect();
+        for name in way.names() {
+            if self.is_heard() && models.iter().all(|model| model.id != name) {
+                models.push(Listed::named(name));
+            }
+        }
+        models
+    }
+}
+
+impl Way {
+    /// The models that are there whatever the upstream lists.
+    fn names(&self) -> Vec<&str> {
+        let names = self.models.iter().map(String::as_str).filter(|name| !name.contains('*'));
+        let deployment = self.address.deployment().filter(|_| self.models.is_empty());
+        names.chain(deployment).collect()
+    }
+}

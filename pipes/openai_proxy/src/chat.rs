@@ -1,0 +1,99 @@
+//! One chat: who may answer it, and the first who does.
+
+use crate::{
+    PIPE,
+    catalogue::{Entry, Listing},
+    quota::Quota,
+    upstreams::{Connected, Upstreams},
+    ways::Ways,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use pipe_sdk::{Call, Chunk, ChunkStream, ModelKind, PipeError, Result, Role};
+
+/// What a person counts as who is not known.
+const ANYBODY: &str = "";
+
+/// Answers this chat by the first of these models that can.
+pub(crate) async fn chat(
+    call: &Call,
+    entries: &[Entry],
+    upstreams: &Upstreams,
+) -> Result<ChunkStream> {
+    let mut first_error = None;
+    for (place, entry) in entries.iter().enumerate() {
+        let Connected { server, quota, .. } = &upstreams.connected()[entry.way];
+        if is_a_question(call) {
+            within(quota, call)?;
+        }
+        let id = format!("{PIPE}.{}", entry.id);
+        let trouble = match server.chat(&entry.name, &call.body).await {
+            Ok(chunks) => return Ok(told(id, chunks)),
+            Err(trouble) => trouble,
+        };
+        let passes_on = trouble.passes_on();
+        let error = trouble.error(&id);
+        if let Some(next) = entries.get(place + 1).filter(|_| passes_on) {
+            let next = &next.id;
+            tracing::warn!(model = id, "`{id}` does not answer, so `{next}` is asked: {error}.");
+        }
+        // What the first one says is the error if none can: it is the one that was asked.
+        first_error.get_or_insert(error);
+        if !passes_on {
+            break;
+        }
+    }
+    Err(first_error.unwrap_or_else(|| PipeError::internal("nobody was there to be asked")))
+}
+
+fn told(id: String, chunks: openai_upstream::Chunks) -> ChunkStream {
+    let model = Chunk::Model(id.clone());
+    let chunks = chunks.map_err(move |trouble| trouble.error(&id));
+    ChunkStream::new(stream::iter([Ok(model)]).chain(chunks))
+}
+
+/// Whether a person asks, as against Open WebUI for a title, or a tool with what it was called for.
+fn is_a_question(call: &Call) -> bool {
+    let last = call.body.messages.last().map(|message| message.role);
+    call.chat.task.is_none() && !matches!(last, Some(Role::Tool | Role::Function))
+}
+
+fn within(quota: &Quota, call: &Call) -> Result<()> {
+    let who = call.user.as_ref().map_or(ANYBODY, |user| &user.id);
+    quota.ask(who).map_err(|wait| PipeError::Throttled {
+        message: format!(
+            "only {} questions a minute may be asked: try again in {} s",
+            quota.most(),
+            wait.as_secs_f64().ceil()
+        ),
+        retry_after: Some(wait),
+    })
+}
+
+/// The model that was asked and after it the one that may answer in its place.
+pub(crate) fn candidates(model: &str, listing: &Listing, ways: &Ways) -> Result<Vec<Entry>> {
+    let guessed = || listing.guess(model, ways, ModelKind::Chat);
+    let asked = listing.entry(model).cloned();
+    if asked.is_none()
+        && let Some(error) = listing.gap(model, ways)
+    {
+        return Err(error);
+    }
+    let asked = asked.or_else(guessed);
+    let place = asked.as_ref().map(|entry| entry.way).or(ways.named(model).map(|(way, _)| way));
+    let fallback = place.and_then(|place| fallback(place, listing, ways));
+    let is_other = |entry: &&Entry| asked.as_ref() != Some(*entry);
+    let fallback = fallback.filter(is_other).cloned();
+    let candidates: Vec<_> = asked.into_iter().chain(fallback).collect();
+    if candidates.is_empty() {
+        return Err(PipeError::ModelNotFound(format!("{PIPE}.{model}")));
+    }
+    Ok(candidates)
+}
+
+/// The model that answers in place of those of this upstream: one of its own or any other, as far as it is listed.
+fn fallback<'a>(place: usize, listing: &'a Listing, ways: &Ways) -> Option<&'a Entry> {
+    let way = &ways.0[place];
+    let id = way.fallback.as_deref()?;
+    let entry = listing.entry(&way.id(id)).or_else(|| listing.entry(id));
+    entry.filter(|entry| entry.kind == ModelKind::Chat)
+}

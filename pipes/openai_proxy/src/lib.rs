@@ -1,0 +1,124 @@
+//! The models of any number of OpenAI-compatible upstreams, in one manifold.
+//!
+//! The valves name the upstreams (`ways`), which are listed in the background (`catalogue`). How an upstream is asked, and what of its answer
+//! goes on, is the crate `openai-upstream`'s; what keeps it calm is the crate `upstream`'s.
+//!
+//! What is deliberately absent: no answer is passed through, no task answers a chat, and nothing at all is listed until an upstream is set up.
+
+mod catalogue;
+mod chat;
+mod keys;
+mod quota;
+mod upstreams;
+mod valves;
+mod ways;
+
+pub use valves::ProxyValves;
+
+use catalogue::{Catalogue, Entry, Listing};
+use pipe_sdk::{
+    BreakerState, Call, ChunkStream, EmbedCall, Embeddings, ModelKind, Pipe, PipeError, RerankCall,
+    Reranked, Result, Serves, UpstreamState,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
+use upstreams::{Connected, Upstreams};
+
+/// The pipe's id.
+const PIPE: &str = "openai_proxy";
+
+/// How long a chat may wait for the first list. After that, what is known has to do.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The manifold of all upstreams' models.
+pub struct OpenAiProxy {
+    upstreams: Arc<Upstreams>,
+    catalogue: Catalogue,
+}
+
+impl Pipe for OpenAiProxy {
+    const ID: &'static str = PIPE;
+    const NAME: &'static str = "OpenAI proxy";
+    type Valves = ProxyValves;
+
+    async fn on_startup(valves: ProxyValves) -> Result<Self> {
+        Self::built(&valves, None)
+    }
+
+    /// Keeps the open connections, and of upstreams that stay what is known of them.
+    async fn on_valves_updated(&self, valves: ProxyValves) -> Result<Self> {
+        Self::built(&valves, Some(self))
+    }
+
+    fn serves(&self) -> Serves {
+        Serves::Manifold(self.catalogue.listing().models())
+    }
+
+    async fn discovered(&self) {
+        self.catalogue.discovered().await;
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let resting = self.upstreams().into_iter().filter(|one| one.breaker == BreakerState::Open);
+        let resting = resting.map(|one| format!("{}: failing again and again", one.name));
+        let listing = self.catalogue.listing().trouble().map(String::from);
+        let troubles: Vec<_> = listing.into_iter().chain(resting).collect();
+        (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        self.upstreams.connected().iter().map(|one| one.server.calm().state()).collect()
+    }
+
+    async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
+        let listing = self.listing(&call.model).await;
+        let entries = chat::candidates(&call.model, &listing, self.catalogue.ways())?;
+        chat::chat(&call, &entries, &self.upstreams).await
+    }
+
+    async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
+        let (entry, connected) = self.found(&call.model, ModelKind::Embed).await?;
+        let embedded = connected.server.embed(&entry.name, &call).await;
+        embedded.map_err(|trouble| trouble.error(&format!("{PIPE}.{}", entry.id)))
+    }
+
+    async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
+        let (entry, connected) = self.found(&call.model, ModelKind::Rerank).await?;
+        let reranked = connected.server.rerank(&entry.name, &call).await;
+        reranked.map_err(|trouble| trouble.error(&format!("{PIPE}.{}", entry.id)))
+    }
+}
+
+impl OpenAiProxy {
+    fn built(valves: &ProxyValves, before: Option<&Self>) -> Result<Self> {
+        let upstreams = Upstreams::new(valves, before.map(|before| &*before.upstreams))?;
+        let upstreams = Arc::new(upstreams);
+        let age = Duration::from_secs(valves.model_list_seconds);
+        let known = before.map(|before| &before.catalogue);
+        let catalogue = Catalogue::new(Arc::clone(&upstreams), age, valves.builtin_tools, known);
+        Ok(Self { upstreams, catalogue })
+    }
+
+    /// The list in which this model is looked up. At the start it may still be on its way.
+    async fn listing(&self, model: &str) -> Arc<Listing> {
+        let listing = self.catalogue.listing();
+        if listing.entry(model).is_some() {
+            return listing;
+        }
+        _ = timeout(PATIENCE, self.catalogue.discovered()).await;
+        self.catalogue.listing()
+    }
+
+    /// The model of this id that does no chats. Nobody answers in its place: the vectors of another would mean nothing beside its own. What
+    /// it does is not always told by its name, so it is asked for what it is called for.
+    async fn found(&self, model: &str, kind: ModelKind) -> Result<(Entry, &Connected)> {
+        let (listing, ways) = (self.listing(model).await, self.catalogue.ways());
+        if let Some(error) = listing.gap(model, ways) {
+            return Err(error);
+        }
+        let entry = listing.entry(model).cloned().or_else(|| listing.guess(model, ways, kind));
+        let entry = entry.ok_or_else(|| PipeError::ModelNotFound(format!("{PIPE}.{model}")))?;
+        let connected = &self.upstreams.connected()[entry.way];
+        Ok((entry, connected))
+    }
+}

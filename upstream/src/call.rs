@@ -1,0 +1,107 @@
+//! One call: it is tried until it succeeds or that is hopeless.
+
+use crate::{
+    Limits, Running, Trouble, Upstream,
+    running::{Guard, Place},
+};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Which attempt of a call this is, and how long it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// When the answer must have begun.
+    deadline: Instant,
+}
+
+/// No answer began in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late;
+
+/// Why a call has no answer.
+#[derive(Debug, PartialEq)]
+pub enum Unanswered<E> {
+    /// The upstream is left in peace for so long, because it has failed again and again.
+    Resting(Duration),
+    /// As many calls are under way as may be.
+    Full,
+    /// The last attempt has failed.
+    Failed(E),
+}
+
+impl Attempt {
+    /// What this gives, if it does so in time.
+    pub async fn in_time<T>(&self, begins: impl Future<Output = T>) -> Result<T, Late> {
+        timeout_at(self.deadline, begins).await.map_err(|_| Late)
+    }
+}
+
+impl Upstream {
+    /// Tries until an attempt succeeds, or until that is hopeless.
+    ///
+    /// An attempt may be tried again, so it must not have given anything to whoever asks. The answer is under way as long as its
+    /// [`Running`] is there.
+    pub async fn call<T, E: Trouble, F: Future<Output = Result<T, E>>>(
+        self: &Arc<Self>,
+        mut attempt: impl FnMut(Attempt) -> F,
+    ) -> Result<(T, Running), Unanswered<E>> {
+        let place = self.place().ok_or(Unanswered::Full)?;
+        let mut guard = self.admitted().map_err(Unanswered::Resting)?;
+        self.counts.calls.fetch_add(1, Relaxed);
+        self.budget().earn();
+        let deadline = Instant::now() + self.limits().first_byte;
+        let mut number = 1;
+        loop {
+            self.counts.attempts.fetch_add(1, Relaxed);
+            let error = match attempt(Attempt { number, deadline }).await {
+                Ok(answer) => return Ok((answer, Running::began(guard, place))),
+                Err(error) => error,
+            };
+            guard.settle(error.verdict().kind);
+            let Some(pause) = self.pause(&error, number, deadline) else {
+                return Err(Unanswered::Failed(error));
+            };
+            sleep(pause).await;
+            let Ok(next) = self.admitted() else { return Err(Unanswered::Failed(error)) };
+            (guard, number) = (next, number + 1);
+        }
+    }
+
+    fn place(&self) -> Option<Place> {
+        let place = Arc::clone(&self.room).try_acquire_owned().ok();
+        if place.is_none() {
+            self.counts.shed.fetch_add(1, Relaxed);
+        }
+        place
+    }
+
+    fn admitted(self: &Arc<Self>) -> Result<Guard, Duration> {
+        let admitted = self.breaker().admit(Instant::now());
+        let ticket = admitted.inspect_err(|_| _ = self.counts.refused.fetch_add(1, Relaxed))?;
+        Ok(Guard::new(Arc::clone(self), ticket))
+    }
+
+    /// How long to wait before the next attempt; `None` if there is none.
+    fn pause(&self, error: &impl Trouble, number: u32, deadline: Instant) -> Option<Duration> {
+        let (limits, verdict) = (self.limits(), error.verdict());
+        let wish = verdict.retry_after.unwrap_or_default();
+        if !verdict.again || number >= limits.attempts || wish > limits.longest_wish {
+            return None;
+        }
+        let pause = longest_pause(limits, number).mul_f64(fastrand::f64()).max(wish);
+        let is_in_time = Instant::now() + pause < deadline;
+        // Paid last: what will not be tried costs nothing.
+        (is_in_time && self.breaker().is_closed() && self.budget().pay()).then_some(pause)
+    }
+}
+
+/// The pause after this attempt is anything up to this, so that many who failed together do not come back together.
+fn longest_pause(limits: &Limits, attempt: u32) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(16);
+    limits.first_pause.saturating_mul(1 << doublings).min(limits.longest_pause)
+}

@@ -1,0 +1,51 @@
+//! How long and how often an upstream is asked.
+
+use std::time::Duration;
+
+/// How long and how often an upstream is asked. The defaults suit models that people wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long connecting may take. It is the caller's client that keeps it.
+    pub connect: Duration,
+    /// How long it may take until an answer begins, retries included.
+    pub first_byte: Duration,
+    /// How long an answer that has begun may be silent. There is no limit for the whole.
+    pub idle: Duration,
+    /// How often one call is tried, the first time included.
+    pub attempts: u32,
+    /// The first pause between two attempts is anything up to this, and later ones up to twice the one before.
+    pub first_pause: Duration,
+    /// No pause is longer, unless the upstream asks for it.
+    pub longest_pause: Duration,
+    /// How long a wait the upstream may ask for. What asks for more is not tried again.
+    pub longest_wish: Duration,
+    /// How many retries there may be to a hundred calls, in the long run.
+    pub retry_percent: u32,
+    /// After so many failures in a row the upstream is left in peace; 0: never.
+    pub failures: u32,
+    /// For so long, at first. Then one call may try whether it is well again.
+    pub rest: Duration,
+    /// It doubles with each such try that fails, up to this.
+    pub longest_rest: Duration,
+    /// How many calls may be under way. Nobody waits for a place: further ones are refused at once.
+    pub at_once: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            first_byte: Duration::from_secs(60),
+            idle: Duration::from_secs(120),
+            attempts: 3,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(5),
+            longest_wish: Duration::from_secs(10),
+            retry_percent: 10,
+            failures: 5,
+            rest: Duration::from_secs(10),
+            longest_rest: Duration::from_secs(120),
+            at_once: 256,
+        }
+    }
+}

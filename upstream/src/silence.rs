@@ -1,0 +1,75 @@
+//! How long nothing has come.
+
+use futures_util::Stream;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long nothing has come.
+#[derive(Debug)]
+pub struct Silence {
+    longest: Duration,
+    heard: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+/// Nothing has come for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent;
+
+/// A stream that ends in an error when it has been silent for too long.
+#[derive(Debug)]
+pub struct Idle<S> {
+    stream: S,
+    silence: Silence,
+}
+
+impl Silence {
+    /// It begins now, and may last so long.
+    pub fn new(longest: Duration) -> Self {
+        let heard = Instant::now();
+        Self { longest, heard, alarm: Box::pin(sleep_until(heard + longest)) }
+    }
+
+    /// Something has come.
+    pub fn end(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Ready when the silence is too long. The alarm is set anew only when it rings, not with each piece: that would cost more than
+    /// reading it.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Silent> {
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            let deadline = self.heard + self.longest;
+            if Instant::now() >= deadline {
+                return Poll::Ready(Silent);
+            }
+            self.alarm.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl<S> Idle<S> {
+    /// The same stream, which may be silent for so long at a time.
+    pub fn new(stream: S, longest: Duration) -> Self {
+        Self { stream, silence: Silence::new(longest) }
+    }
+}
+
+impl<T, E: From<Silent>, S: Stream<Item = Result<T, E>> + Unpin> Stream for Idle<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        match Pin::new(&mut self.stream).poll_next(cx) {
+            Poll::Ready(item) => {
+                self.silence.end();
+                Poll::Ready(item)
+            }
+            Poll::Pending => self.silence.poll(cx).map(|silent| Some(Err(silent.into()))),
+        }
+    }
+}

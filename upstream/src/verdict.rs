@@ -1,0 +1,93 @@
+//! What an error says of the upstream.
+
+use std::time::Duration;
+
+/// An error that knows what it says of the upstream.
+pub trait Trouble {
+    /// What it says.
+    fn verdict(&self) -> Verdict;
+}
+
+/// What an error says of the upstream: whether it failed, and whether asking again may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How it has failed; `None` if it did what it should, and the request was at fault.
+    pub kind: Option<Kind>,
+    /// Whether the same request may succeed in a moment.
+    pub again: bool,
+    /// When the upstream says that it is worth to try again.
+    pub retry_after: Option<Duration>,
+}
+
+/// How an upstream fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// There was no connection.
+    Connect,
+    /// No answer began in time.
+    Timeout,
+    /// The connection broke before an answer began.
+    Broken,
+    /// It had too much to do for us. That is no failure to the breaker: it answers, and says when to come back.
+    Throttled,
+    /// It said that it failed.
+    Server,
+    /// It spoke another protocol than its own.
+    Protocol,
+    /// An answer broke off.
+    Cut,
+    /// An answer fell silent.
+    Idle,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Broken,
+        Self::Throttled,
+        Self::Server,
+        Self::Protocol,
+        Self::Cut,
+        Self::Idle,
+    ];
+
+    /// The word for it in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Throttled => "throttled",
+            Self::Server => "server",
+            Self::Protocol => "protocol",
+            Self::Cut => "cut",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+impl Verdict {
+    /// The request was at fault.
+    pub fn fine() -> Self {
+        Self { kind: None, again: false, retry_after: None }
+    }
+
+    /// The upstream has failed so.
+    pub fn failed(kind: Kind) -> Self {
+        Self { kind: Some(kind), ..Self::fine() }
+    }
+
+    /// The same, and the request may succeed in a moment.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { again: true, ..self }
+    }
+
+    /// The same, and the upstream says when.
+    #[must_use]
+    pub fn after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
+    }
+}
