@@ -6,14 +6,18 @@ use pipewright::{
     app::App,
     log,
     pipes::PIPES,
-    settings::{Cli, Command, Settings},
+    settings::{Cli, Command, ModelsCommand, RagCommand, Settings},
 };
 use std::process::ExitCode;
 
+mod client;
 mod demo;
+mod ingest;
 mod lambda;
+mod models;
 mod print;
 mod probe;
+mod progress;
 
 fn main() -> anyhow::Result<ExitCode> {
     // A missing `.env` is usual; one that cannot be read is not.
@@ -32,6 +36,12 @@ fn main() -> anyhow::Result<ExitCode> {
             rt::System::new().block_on(print::valves(&settings))
         }
         Some(Command::Health) => return Ok(probe::health(settings.host, settings.port)),
+        Some(Command::Rag(RagCommand::Ingest(wish))) => {
+            return rt::System::new().block_on(ingest::ingest(&settings, &wish));
+        }
+        Some(Command::Models(ModelsCommand::Fetch { from })) => {
+            rt::System::new().block_on(models::fetch(&settings.pipelines_dir, from.as_deref()))
+        }
         None => serve(&settings),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -9,12 +9,16 @@ use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, ImageCall,
     Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState,
-    Valves,
+    Valves, library::Library,
 };
 use pipewright_store::Version;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 use tokio::{sync::Mutex, time::timeout};
 
@@ -101,6 +105,8 @@ pub trait Slot: Send + Sync {
     fn trouble(&self) -> Option<String>;
     /// [`Pipe::upstreams`], of the pipe that runs.
     fn upstreams(&self) -> Vec<UpstreamState>;
+    /// [`Pipe::library`], of the pipe that runs.
+    fn library(&self) -> Option<Arc<dyn Library>>;
     /// [`Pipe::discovered`].
     fn discovered(&self) -> BoxFuture<'static, ()>;
     /// [`Pipe::pipe`].
@@ -165,12 +171,18 @@ impl Settings {
     }
 
     /// The pipe's own struct.
-    fn typed<V: Valves>(&self) -> Result<V> {
+    fn typed<V: Valves>(&self, spec: &Spec, folder: &Path) -> Result<V> {
         if !self.faults.is_empty() {
             return Err(PipeError::BadValves(self.faults.clone()));
         }
         // The layers were read by the struct's own schema; a type that says one thing and reads another is a defect of the pipe.
-        let valves: V = serde_json::from_value(Value::Object(self.values.clone()))
+        let mut values = self.values.clone();
+        for place in spec.properties().filter(|property| property.is_place) {
+            if let Some(Value::String(path)) = values.get_mut(&place.name) {
+                *path = folder.join(&*path).to_string_lossy().into_owned();
+            }
+        }
+        let valves: V = serde_json::from_value(Value::Object(values))
             .map_err(|_| PipeError::internal("the valves do not fit their own schema"))?;
         let faults = valves.faults();
         if faults.is_empty() { Ok(valves) } else { Err(PipeError::BadValves(faults)) }
@@ -189,8 +201,10 @@ impl<P: Pipe> Fitting<P> {
             Err(error) => told::<P>(unread(&error)),
         };
         let settings = Settings::of(&spec, site.layers(P::ID, &spec), found);
-        let pipe =
-            Self::build(None, &settings).await.map(Arc::new).map_err(|error| error.to_string());
+        let pipe = Self::build(None, &settings, &spec, &site.folder)
+            .await
+            .map(Arc::new)
+            .map_err(|error| error.to_string());
         if let Err(trouble) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
         }
@@ -199,8 +213,13 @@ impl<P: Pipe> Fitting<P> {
     }
 
     /// Builds the next running pipe; a panic of the pipe's is an error like any other.
-    async fn build(running: Option<&P>, settings: &Settings) -> Result<P> {
-        let valves = settings.typed()?;
+    async fn build(
+        running: Option<&P>,
+        settings: &Settings,
+        spec: &Spec,
+        folder: &Path,
+    ) -> Result<P> {
+        let valves = settings.typed(spec, folder)?;
         let build = async {
             match running {
                 Some(pipe) => pipe.on_valves_updated(valves).await,
@@ -218,7 +237,8 @@ impl<P: Pipe> Fitting<P> {
     }
 
     async fn next(&self, state: &State<P>, settings: &Settings) -> Result<Arc<P>> {
-        Self::build(state.pipe.as_deref().ok(), settings).await.map(Arc::new)
+        let running = state.pipe.as_deref().ok();
+        Self::build(running, settings, &self.spec, &self.site.folder).await.map(Arc::new)
     }
 
     fn running(&self) -> Result<Arc<P>> {
@@ -351,6 +371,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn upstreams(&self) -> Vec<UpstreamState> {
         self.running().map(|pipe| pipe.upstreams()).unwrap_or_default()
+    }
+
+    fn library(&self) -> Option<Arc<dyn Library>> {
+        self.running().ok()?.library()
     }
 
     fn discovered(&self) -> BoxFuture<'static, ()> {

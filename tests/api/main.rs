@@ -28,6 +28,7 @@ mod metrics;
 mod models;
 mod pipes;
 mod process;
+mod rag;
 mod replica_processes;
 mod replicas;
 mod rerank;

@@ -61,6 +61,7 @@ mod filter;
 mod host;
 mod image;
 mod ledger;
+pub mod library;
 mod pipe;
 mod rerank;
 mod secret;

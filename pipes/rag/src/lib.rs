@@ -1,0 +1,131 @@
+//! Answers chats from documents: finds the passages that help, puts them before a model as numbered sources, and shows where an answer comes
+//! from.
+//!
+//! A manifold: each generator of the valves gets a model, `rag.` and its id. Or a filter, which puts what it finds before the chats of any
+//! model. The documents are kept in an index of the crate `retrieval`; whoever keeps them does so through [`library`](Pipe::library).
+
+mod chat;
+mod filter;
+mod finder;
+mod folder;
+mod library;
+mod meaning;
+mod prompt;
+mod question;
+mod reading;
+mod rerank;
+mod scope;
+mod sources;
+mod valves;
+
+pub use valves::RagValves;
+
+use finder::Finder;
+use library::Shelves;
+use meaning::Meaning;
+use pipe_sdk::{
+    Call, ChunkStream, Fault, FilterBody, FilterCall, Model, Pipe, PipeError, Result, Serves,
+    library::Library,
+};
+use prompt::Template;
+use retrieval::Index;
+use scope::Scope;
+use std::{path::Path, sync::Arc};
+
+/// The pipe.
+pub struct Rag {
+    valves: Arc<RagValves>,
+    scope: Scope,
+    template: Template,
+    finder: Finder,
+    shelves: Arc<Shelves>,
+}
+
+impl Pipe for Rag {
+    const ID: &'static str = "rag";
+    const NAME: &'static str = "Answers from documents";
+    type Valves = RagValves;
+
+    async fn on_startup(valves: RagValves) -> Result<Self> {
+        let file = Path::new(&valves.index_file);
+        if let Some(folder) = file.parent() {
+            tokio::fs::create_dir_all(folder).await.map_err(|error| {
+                let rule = format!("its folder cannot be made: {error}");
+                PipeError::BadValves(vec![Fault::new("index_file", rule)])
+            })?;
+        }
+        let index = Index::open(file).await.map_err(|error| {
+            tracing::error!(cause = ?error, "The index cannot be opened.");
+            let rule = "names no file that can be opened as an index: the log has the cause";
+            PipeError::BadValves(vec![Fault::new("index_file", rule)])
+        })?;
+        let meaning = Meaning::of(&valves).await;
+        Self::new(valves, Finder { index, meaning, memory: Arc::default() })
+    }
+
+    async fn on_valves_updated(&self, valves: RagValves) -> Result<Self> {
+        if valves.index_file != self.valves.index_file {
+            return Self::on_startup(valves).await;
+        }
+        let model = |valves: &RagValves| {
+            let RagValves { embedding_model, model_folder, model_threads, .. } = valves;
+            (embedding_model.clone(), model_folder.clone(), *model_threads)
+        };
+        let finder =
+            if model(&valves) == model(&self.valves) && self.finder.meaning.missing().is_none() {
+                self.finder.clone()
+            } else {
+                Finder { meaning: Meaning::of(&valves).await, ..self.finder.clone() }
+            };
+        Self::new(valves, finder)
+    }
+
+    fn serves(&self) -> Serves {
+        let RagValves { filter, pipelines, priority, generators, .. } = self.valves.as_ref();
+        if *filter {
+            return Serves::Filter { pipelines: pipelines.clone(), priority: *priority };
+        }
+        let model = |id: &String| {
+            Model::new(id, format!("{id} with documents"))
+                .described("Answers from documents, and shows where from.")
+                .capable("citations", true)
+        };
+        Serves::manifold(generators.iter().map(model).collect::<Vec<_>>())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.finder.meaning.missing().map(str::to_owned)
+    }
+
+    fn library(&self) -> Option<Arc<dyn Library>> {
+        Some(self.shelves.clone())
+    }
+
+    async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
+        if self.valves.filter || !self.valves.generators.contains(&call.model) {
+            return Err(PipeError::ModelNotFound(call.model));
+        }
+        self.answer(call).await
+    }
+
+    async fn inlet(&self, call: FilterCall) -> Result<FilterBody> {
+        if self.valves.filter { self.enriched(call).await } else { Ok(call.body) }
+    }
+}
+
+impl Rag {
+    fn new(valves: RagValves, finder: Finder) -> Result<Self> {
+        let fault = |valve: &str, rule| PipeError::BadValves(vec![Fault::new(valve, rule)]);
+        let scope = Scope::read(&valves.collections).map_err(|rule| fault("collections", rule))?;
+        let template = match &valves.prompt_template {
+            None => Template::numbered(),
+            Some(text) => Template::read(text).map_err(|rule| fault("prompt_template", rule))?,
+        };
+        let valves = Arc::new(valves);
+        let shelves = Arc::new(Shelves::new(Arc::clone(&valves), scope.clone(), finder.clone()));
+        Ok(Self { valves, scope, template, finder, shelves })
+    }
+}
+
+#[cfg(test)]
+mod tests;
