@@ -8,7 +8,7 @@ use crate::{
     names::bare,
     valves::{BedrockValves, listed},
 };
-use pipe_sdk::{ModelKind, PipeError, Result};
+use pipe_sdk::{PipeError, Result};
 
 /// The answer of the first of these models that has one, and which that is.
 ///
