@@ -12,6 +12,7 @@ use crate::{
     replicas::Replica,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
+    traces::Traces,
     valves::{Files, Shelf},
 };
 use actix_web::{
@@ -109,6 +110,7 @@ impl App {
         if !state.store.usage().flush(Duration::from_secs(5)).await {
             tracing::warn!("The last answers may be missing from the usage.");
         }
+        state.traces.flush(Duration::from_secs(5)).await;
         tracing::info!("Stopped.");
         ended.context("the server failed")
     }
@@ -150,7 +152,8 @@ async fn furnished(
     let slots = join_all(pipes.iter().map(start)).await;
     let metrics = Arc::new(Metrics::default());
     let (books, unread) = books::open();
-    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone());
+    let traces = Arc::new(Traces::start(&site.environment, metrics.lost_spans()));
+    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone(), Arc::clone(&traces));
     let ledger = Arc::new(Stored(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
     let following = replica.map(|replica| replica.follow(&registry));
@@ -158,8 +161,10 @@ async fn furnished(
         bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
+        origins: settings.allowed_origins.clone(),
         open_metrics: settings.metrics_open,
         metrics,
+        traces,
         store,
         books,
         drain: Drain::default(),
@@ -175,6 +180,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
             .app_data(state.clone())
             .wrap(from_fn(http::authorize))
             .wrap(from_fn(http::record))
+            .wrap(from_fn(http::cross_origin))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))

@@ -15,6 +15,8 @@ pub mod pipes;
 pub mod prices;
 pub mod registry;
 mod replicas;
+mod route;
 pub mod settings;
 pub mod slot;
+pub mod traces;
 pub mod valves;

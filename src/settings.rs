@@ -1,6 +1,6 @@
 //! The host's own settings, from flags and the environment, read once.
 
-use crate::{slot::Site, valves::Pins};
+use crate::{http::Origins, slot::Site, valves::Pins};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use pipewright_store::{StoreSettings, WhenAway};
 use std::{
@@ -52,6 +52,10 @@ pub struct Settings {
     /// The key that clients must send. The default is the reference server's, and opens only to private peers.
     #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: String,
+    /// Which web pages may ask for models and chats from a browser: origins with commas between them, as in
+    /// `https://chat.example.com`, or `*`. Without it none may; the routes for admins are never open to them.
+    #[arg(long, env = "ALLOWED_ORIGINS", default_value = "", hide_default_value = true)]
+    pub allowed_origins: Origins,
     /// Further keys, each with a name, as in `ci=secret,alice=other`. They open the models only; limits, budgets and usage know them by their names.
     #[arg(long, env = "PIPELINES_API_KEYS", hide_env_values = true, value_name = "NAME=KEY,…")]
     pub api_keys: Option<String>,

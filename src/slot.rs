@@ -8,7 +8,8 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, ImageCall,
-    Images, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
+    Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState,
+    Valves,
 };
 use pipewright_store::Version;
 use serde_json::Value;
@@ -94,6 +95,8 @@ pub trait Slot: Send + Sync {
     fn follow(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// What the running pipe serves; `None` when it could not start.
     fn serves(&self) -> Option<Serves>;
+    /// [`Pipe::knows`].
+    fn knows(&self, id: &str) -> Option<Known>;
     /// Why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
     /// [`Pipe::upstreams`], of the pipe that runs.
@@ -332,6 +335,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn serves(&self) -> Option<Serves> {
         self.running().ok().map(|pipe| pipe.serves())
+    }
+
+    fn knows(&self, id: &str) -> Option<Known> {
+        self.running().ok()?.knows(id)
     }
 
     fn trouble(&self) -> Option<String> {

@@ -30,7 +30,12 @@ impl Head {
 
     /// Who answers in place of the model that was asked.
     pub fn substitute(&self) -> Option<&str> {
-        self.answerer.as_deref().filter(|answerer| *answerer != self.model)
+        let is_other = |answerer: &&str| {
+            // The pipe's name may be left away before an id.
+            let bare = answerer.split_once('.').map(|(_, model)| model);
+            *answerer != self.model && bare != Some(&*self.model)
+        };
+        self.answerer.as_deref().filter(is_other)
     }
 
     /// A good answer under this head, without its body.

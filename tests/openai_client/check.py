@@ -1,6 +1,6 @@
 """Checks an OpenAI-compatible server with the `openai` package: its typed models, its stream parser, its exceptions.
 
-PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL, EMBEDDING_MODEL and IMAGE_MODEL the models, else they are picked from the list (but the one for embeddings, which none shows).
+PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL, EMBEDDING_MODEL and IMAGE_MODEL the models, else they are picked from the list.
 """
 import asyncio
 import base64
@@ -14,7 +14,7 @@ from typing import Literal
 
 import openai
 from openai import AsyncOpenAI, OpenAI
-from openai.types import ImagesResponse
+from openai.types import ImagesResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
@@ -74,8 +74,13 @@ def refusal(exception, call, **kwargs):
     raise AssertionError(f'no {exception.__name__}')
 
 
+def makes(model, what):
+    """Whether a model makes this, as far as the server tells."""
+    return what in (getattr(model, 'architecture', None) or {}).get('output_modalities', ['text'])
+
+
 def listed(pattern, such=lambda model: True):
-    ids = [model.id for model in client.models.list() if such(model)]
+    ids = [model.id for model in client.models.list() if makes(model, 'text') and such(model)]
     expect(ids, 'no such model is listed')
     return next((name for name in ids if re.search(pattern, name)), ids[0])
 
@@ -127,7 +132,27 @@ def models_are_listed():
     models = list(client.models.list())
     expect(models, 'none')
     for model in models:
+        strictly(Model, model)
         expect(model.object == 'model' and isinstance(model.created, int) and model.owned_by, f'{model}')
+
+
+def models_tell_what_they_make_and_take():
+    models = list(client.models.list())
+    if not any(makes(model, 'embeddings') for model in models):
+        raise Skipped('no embedding model is listed')
+    expect(any(makes(model, 'text') for model in models), 'no chat model is listed')
+    tools = [model for model in models if 'tools' in (getattr(model, 'supported_parameters', None) or [])]
+    expect(tools and all(makes(model, 'text') for model in tools), f'{tools}')
+    expect(any(getattr(model, 'context_length', 0) >= 200_000 for model in tools), 'no context length is told')
+
+
+def an_id_needs_no_prefix():
+    if 'MODEL' in os.environ:
+        raise Skipped('it is not known what the prefix is')
+    name = a_model().split('.', 1)[1]
+    expect(client.models.retrieve(name).id == name, name)
+    answer = strictly(ChatCompletion, chat(model=name))
+    expect(answer.model == name and not hasattr(answer, 'selected_model_id'), f'{answer}')
 
 
 def a_model_is_retrieved_by_its_id():
@@ -394,11 +419,10 @@ def a_stand_in_is_named():
 
 
 def embeddings_are_made():
-    name = os.environ.get('EMBEDDING_MODEL', 'bedrock_models.amazon.titan-embed-text-v2:0')
-    try:
-        client.models.retrieve(name)
-    except openai.NotFoundError:
-        raise Skipped(f'there is no {name}')
+    names = [model.id for model in client.models.list() if makes(model, 'embeddings')]
+    name = os.environ.get('EMBEDDING_MODEL') or next((name for name in names if re.search('titan-embed-text-v2', name)), None)
+    if not name:
+        raise Skipped('no such model is listed')
     texts = [MARKER, 'another text', MARKER]
     # The package asks for base64 and decodes it by itself, unless told otherwise.
     one, two = (client.embeddings.create(model=name, input=texts, dimensions=256, **more)
@@ -433,10 +457,15 @@ def size_of_png(picture):
     return size
 
 
-def images_are_generated():
-    name = os.environ.get('IMAGE_MODEL') or listed(r'nova-canvas|stability')
-    if not re.search(r'canvas|titan-image|stability', name):
+def a_painter():
+    name = os.environ.get('IMAGE_MODEL') or next((model.id for model in client.models.list() if makes(model, 'image')), None)
+    if not name:
         raise Skipped('no model makes pictures')
+    return name
+
+
+def images_are_generated():
+    name = a_painter()
     paint = lambda **more: strictly(ImagesResponse, client.images.generate(model=name, prompt=f'a {MARKER}', **more))
     answer = paint(n=2, size='1024x1024', quality='standard', style='vivid')
     expect(len(answer.data) == 2 and answer.created > 0 and answer.output_format == 'png', f'{answer.created}')
@@ -450,9 +479,7 @@ def images_are_generated():
 
 
 def a_chat_is_answered_with_a_picture():
-    name = os.environ.get('IMAGE_MODEL') or listed(r'nova-canvas|stability')
-    if not re.search(r'canvas|titan-image|stability', name):
-        raise Skipped('no model makes pictures')
+    name = a_painter()
     asked = {'model': name, 'messages': [{'role': 'user', 'content': f'a {MARKER}'}]}
     answer = strictly(ChatCompletion, client.chat.completions.create(**asked))
     with client.chat.completions.stream(**asked) as stream:
@@ -549,6 +576,8 @@ def a_response_that_cannot_be_is_refused_with_its_reason():
 
 CHECKS = [
     models_are_listed,
+    models_tell_what_they_make_and_take,
+    an_id_needs_no_prefix,
     a_model_is_retrieved_by_its_id,
     a_plain_chat_is_answered,
     a_plain_chat_tells_its_usage,

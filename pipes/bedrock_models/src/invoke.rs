@@ -33,7 +33,7 @@ pub async fn invoke<T: DeserializeOwned>(
 ) -> Result<Invoked<T>, Unanswered> {
     let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
     let source = &entry.source();
-    let errand = Errand { source, operation: Operation::Invoke(&entry.id), body };
+    let errand = Errand { source, operation: Operation::Invoke(&entry.model_id), body };
     match timeout(patience, attempts::send(errand, means, read)).await {
         Ok(answer) => answer.map_err(|trouble| Unanswered::of(trouble, source)),
         Err(_) => Err(Unanswered::late(source, patience)),

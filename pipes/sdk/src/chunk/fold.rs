@@ -46,6 +46,12 @@ impl ChunkStream {
 }
 
 impl Answer {
+    /// All its text, and the pictures as Markdown, for clients that take none beside the text.
+    pub fn illustrated(&self) -> String {
+        let pictures = self.pictures.iter().map(Picture::markdown);
+        self.content.clone() + &pictures.collect::<String>()
+    }
+
     /// Adds one more chunk.
     pub fn add(&mut self, chunk: Chunk) {
         match chunk {
