@@ -20,6 +20,7 @@ mod house;
 mod log;
 mod messages;
 mod models;
+mod openai_proxy;
 mod pipes;
 mod process;
 mod rerank;
