@@ -70,7 +70,7 @@ async fn serving(word: &'static str) -> SocketAddr {
             );
             let length = body.len();
             let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
             );
             stream.write_all((head + &body).as_bytes()).await.unwrap();
         }

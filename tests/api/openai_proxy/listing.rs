@@ -155,6 +155,7 @@ async fn the_valves_choose_among_the_models_and_name_those_that_are_not_listed()
     server.lists(json_of("404 Not Found", "", &json!({})));
     let host = host(&url, json!({"models": "mine"})).await;
     assert_eq!(ids(&host).await, ["openai_proxy.mine"]);
+    host.chat("openai_proxy.other", "hi").await.refused(404);
     assert_eq!(host.text_of("openai_proxy.mine", "hi").await, "pong");
 }
 

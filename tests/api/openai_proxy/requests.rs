@@ -200,6 +200,9 @@ async fn texts_become_vectors() {
         json!([]),
         "what does not chat is not listed"
     );
+    let unlisted = json!({"model": "openai_proxy.unlisted", "input": "a"});
+    rig.server.script(json_of("200 OK", "", &json!({"data": [{"embedding": [1.0]}]})));
+    assert_eq!(host.post("/embeddings", &unlisted).await.status, 200, "nor by many servers");
 
     for odd in
         [json!({"data": []}), json!({"data": [{"embedding": "!"}, {"embedding": "!"}]}), json!({})]

@@ -146,6 +146,28 @@ async fn the_fallback_model_answers_in_place_of_one_that_fails_before_it_says_an
 }
 
 #[actix_web::test]
+async fn a_request_can_have_its_first_model_fail_so_that_fallbacks_can_be_tried() {
+    let server = Server::start(&["m", "spare"]).await;
+    let host = host(&server.url(), json!({"fallback_model": "spare"})).await;
+    for (fail, status, answerer) in [
+        ("first", 200, "openai_proxy.spare"),
+        ("m", 200, "openai_proxy.spare"),
+        ("s*", 200, MODEL),
+        ("*", 429, ""),
+    ] {
+        let request =
+            host.request(Method::POST, "/chat/completions").header("x-pipewright-fail", fail);
+        let answered = Answered::of(request.json(&hello(&json!({}))).send().await.unwrap()).await;
+        assert_eq!(
+            (answered.status, answered.header("x-pipewright-model")),
+            (status, answerer),
+            "{fail}"
+        );
+    }
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[actix_web::test]
 async fn an_answer_that_has_begun_is_nobody_else_s() {
     let server = Server::start(&["m", "spare"]).await;
     let host = host(&server.url(), json!({"fallback_model": "spare"})).await;
