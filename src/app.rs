@@ -1,8 +1,13 @@
 //! The host as one thing that is built, has a port, and runs until it is stopped. `main` and the tests start the same.
 
 use crate::{
+    books,
     drain::{Drain, Stage},
-    http::{self, Key, State},
+    http::{self, Keys, State, unix_seconds},
+    ledger::Stored,
+    meter::Meter,
+    metrics::Metrics,
+    prices::Prices,
     registry::Registry,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
@@ -15,7 +20,8 @@ use actix_web::{
 };
 use anyhow::Context;
 use futures_util::future::join_all;
-use std::{net::SocketAddr, time::Duration};
+use pipewright_store::Store;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A host that listens.
@@ -37,9 +43,8 @@ impl App {
         pipes: &[Registration],
     ) -> anyhow::Result<Self> {
         warn_of_what_means_nothing(&site);
-        let slots = join_all(pipes.iter().map(|pipe| (pipe.start)(site.clone()))).await;
-        let state = web::Data::new(State::new(Registry::new(slots), Key::new(&settings.api_key)));
-        if state.key.is_default() {
+        let state = web::Data::new(furnished(settings, site, pipes).await?);
+        if state.keys.is_default() {
             tracing::warn!(
                 "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
             );
@@ -80,6 +85,10 @@ impl App {
         if tokio::time::timeout(Duration::from_secs(5), join_all(goodbyes)).await.is_err() {
             tracing::warn!("A pipe did not say goodbye in time.");
         }
+        state.books.flush(Duration::from_secs(2)).await;
+        if !state.store.usage().flush(Duration::from_secs(5)).await {
+            tracing::warn!("The last answers may be missing from the usage.");
+        }
         tracing::info!("Stopped.");
         ended.context("the server failed")
     }
@@ -95,6 +104,34 @@ async fn drained(drain: &Drain, limit: Duration, signals: &mut Signals) {
     drain.advance(Stage::Cut);
     // A client that does not read cannot hold the host.
     _ = tokio::time::timeout(Duration::from_secs(1), drain.idle()).await;
+}
+
+/// Everything that handlers need: the pipes, and what is measured and remembered of them.
+async fn furnished(
+    settings: &Settings,
+    site: Site,
+    pipes: &[Registration],
+) -> anyhow::Result<State> {
+    let keys = Keys::new(&settings.api_key, settings.api_keys.as_deref())?;
+    let prices = Prices::read(settings.prices_file.as_deref())?;
+    let store = Arc::new(Store::open(&settings.store(&site.folder)).await?);
+    let slots = join_all(pipes.iter().map(|pipe| (pipe.start)(site.clone()))).await;
+    let metrics = Arc::new(Metrics::default());
+    let (books, unread) = books::open();
+    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone());
+    let ledger = Arc::new(Stored(Arc::clone(&store)));
+    let registry = Arc::new(Registry::new(slots, meter, ledger));
+    Ok(State {
+        bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
+        registry,
+        keys,
+        open_metrics: settings.metrics_open,
+        metrics,
+        store,
+        books,
+        drain: Drain::default(),
+        started: unix_seconds(),
+    })
 }
 
 fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Server, SocketAddr)> {

@@ -4,10 +4,15 @@
 //! with pipes is the crate `pipe_sdk`; the list of pipes is [`pipes::PIPES`].
 
 pub mod app;
+pub mod books;
 pub mod drain;
 pub mod http;
+pub mod ledger;
 pub mod log;
+pub mod meter;
+pub mod metrics;
 pub mod pipes;
+pub mod prices;
 pub mod registry;
 pub mod settings;
 pub mod slot;

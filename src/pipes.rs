@@ -3,7 +3,11 @@
 use crate::slot::Registration;
 use bedrock_models::BedrockModels;
 use openai_proxy::OpenAiProxy;
+use rate_limit::RateLimit;
 
 /// Every pipe, in the order in which `/models` lists them.
-pub const PIPES: &[Registration] =
-    &[Registration::of::<BedrockModels>(), Registration::of::<OpenAiProxy>()];
+pub const PIPES: &[Registration] = &[
+    Registration::of::<BedrockModels>(),
+    Registration::of::<OpenAiProxy>(),
+    Registration::of::<RateLimit>(),
+];

@@ -1,10 +1,13 @@
 //! Which pipe serves which model id; what pipes call when a pipe answers through another.
 
-use crate::slot::Slot;
+use crate::{
+    meter::{Job, Meter, rough_tokens},
+    slot::Slot,
+};
 use futures_util::future::{BoxFuture, join_all, ready};
 use pipe_sdk::{
-    Call, ChunkStream, Doors, EmbedCall, Embeddings, Model, ModelCard, ModelKind, PipeError,
-    RerankCall, Reranked, Result, Serves,
+    Asked, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Ledger, Model,
+    ModelCard, ModelKind, PipeError, RerankCall, Reranked, Result, Serves, Trail,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -12,12 +15,14 @@ use tokio::time::timeout;
 /// The running pipes, in the order of registration.
 pub struct Registry {
     slots: Vec<Arc<dyn Slot>>,
+    meter: Meter,
+    ledger: Arc<dyn Ledger>,
 }
 
 impl Registry {
-    /// A registry of these pipes.
-    pub fn new(slots: Vec<Arc<dyn Slot>>) -> Self {
-        Self { slots }
+    /// A registry of these pipes, whose answers are measured and counted so.
+    pub fn new(slots: Vec<Arc<dyn Slot>>, meter: Meter, ledger: Arc<dyn Ledger>) -> Self {
+        Self { slots, meter, ledger }
     }
 
     /// All pipes.
@@ -42,6 +47,36 @@ impl Registry {
         })
     }
 
+    /// Lets pass what a client asks, or says which filter does not, and why.
+    pub async fn admit(&self, asked: &Asked) -> Result<()> {
+        let filters = self.slots.iter().filter_map(|slot| match slot.serves()? {
+            Serves::Filter { pipelines, priority } => Some((priority, pipelines, slot)),
+            Serves::Model(_) | Serves::Manifold(_) => None,
+        });
+        let mut filters: Vec<_> = filters
+            .filter(|(_, pipelines, _)| pipelines == &["*"] || pipelines.contains(&asked.model))
+            .collect();
+        filters.sort_by_key(|(priority, ..)| *priority);
+        for (.., slot) in filters {
+            slot.admit(asked.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be measured when this pipe's model is asked.
+    fn job(&self, slot: &dyn Slot, model: &str, kind: ModelKind, trail: Trail) -> Job {
+        let lists = |serves: Serves| match serves {
+            Serves::Model(_) => true,
+            Serves::Manifold(models) => models.iter().any(|listed| listed.id == model),
+            Serves::Filter { .. } => false,
+        };
+        let is_listed = slot.serves().is_some_and(lists);
+        let pipe = slot.id();
+        let full = if model == pipe { pipe.to_owned() } else { format!("{pipe}.{model}") };
+        let listed = is_listed.then(|| model.to_owned());
+        Job { pipe, model: full, listed, kind, trail, prompt_tokens: 0 }
+    }
+
     /// Waits until every pipe knows its models, but never longer than this.
     pub async fn discovered(&self, limit: Duration) {
         let all = join_all(self.slots.iter().map(|slot| slot.discovered()));
@@ -62,14 +97,15 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 }
 
 impl Doors for Registry {
-    fn pipe(&self, mut call: Call) -> BoxFuture<'_, Result<ChunkStream>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.pipe(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+    fn pipe(&self, mut call: Call, trail: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
+        let Some((slot, model)) = self.resolve(&call.model) else {
+            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
+        };
+        let job = self.job(slot.as_ref(), &model, ModelKind::Chat, trail);
+        let gauged = self.meter.begin(Job { prompt_tokens: rough_tokens(&call.body), ..job });
+        call.host = call.host.following(gauged.below.clone());
+        call.model = model;
+        Box::pin(async { gauged.chunks(slot.pipe(call).await) })
     }
 
     fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
@@ -82,30 +118,47 @@ impl Doors for Registry {
         }
     }
 
-    fn embed(&self, mut call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.embed(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+    fn embed(&self, mut call: EmbedCall, trail: Trail) -> BoxFuture<'_, Result<Embeddings>> {
+        let Some((slot, model)) = self.resolve(&call.model) else {
+            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
+        };
+        let gauged = self.meter.begin(self.job(slot.as_ref(), &model, ModelKind::Embed, trail));
+        call.model = model;
+        Box::pin(async { gauged.whole(slot.embed(call).await, |answer| answer.prompt_tokens) })
     }
 
-    fn rerank(&self, mut call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.rerank(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+    fn rerank(&self, mut call: RerankCall, trail: Trail) -> BoxFuture<'_, Result<Reranked>> {
+        let Some((slot, model)) = self.resolve(&call.model) else {
+            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
+        };
+        let gauged = self.meter.begin(self.job(slot.as_ref(), &model, ModelKind::Rerank, trail));
+        call.model = model;
+        Box::pin(async { gauged.whole(slot.rerank(call).await, |answer| answer.prompt_tokens) })
+    }
+
+    fn counted(&self, model: &str, chunks: ChunkStream, trail: Trail) -> ChunkStream {
+        let Some((slot, within)) = self.resolve(model) else { return chunks };
+        let job = self.job(slot.as_ref(), &within, ModelKind::Chat, trail);
+        self.meter.begin(job).stream(chunks)
+    }
+
+    fn images(&self, mut call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>> {
+        let Some((slot, model)) = self.resolve(&call.model) else {
+            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
+        };
+        let gauged = self.meter.begin(self.job(slot.as_ref(), &model, ModelKind::Image, trail));
+        call.model = model;
+        Box::pin(async { gauged.whole(slot.images(call).await, |_| 0) })
     }
 
     fn models(&self) -> Vec<ModelCard> {
         let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
         let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
-        let chats = models.filter(|(_, model)| model.kind == ModelKind::Chat);
+        let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
+    fn ledger(&self) -> &dyn Ledger {
+        self.ledger.as_ref()
     }
 }

@@ -2,7 +2,12 @@
 
 use crate::{slot::Site, valves::Pins};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use pipewright_store::StoreSettings;
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The key that the reference server has by default. Everybody knows it, so it opens only to private peers.
 pub const DEFAULT_KEY: &str = "0p3n-w3bu!";
@@ -47,6 +52,18 @@ pub struct Settings {
     /// The key that clients must send. The default is the reference server's, and opens only to private peers.
     #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: String,
+    /// Further keys, each with a name, as in `ci=secret,alice=other`. They open the models only; limits, budgets and usage know them by their names.
+    #[arg(long, env = "PIPELINES_API_KEYS", hide_env_values = true, value_name = "NAME=KEY,…")]
+    pub api_keys: Option<String>,
+    /// Let `/metrics` be read without a key.
+    #[arg(long, env = "METRICS_OPEN")]
+    pub metrics_open: bool,
+    /// Your own prices, in US dollars per million tokens; `docs/usage.md` has the form.
+    #[arg(long, env = "PRICES_FILE", value_name = "FILE")]
+    pub prices_file: Option<PathBuf>,
+    /// How many days single answers are kept in the usage; their sums by day stay. 0 keeps them for ever.
+    #[arg(long, env = "USAGE_DAYS", default_value_t = 400)]
+    pub usage_days: u32,
     /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
     #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
     pub pipelines_dir: PathBuf,
@@ -62,6 +79,10 @@ pub struct Settings {
     /// How many seconds answers under way may go on after SIGTERM.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 30)]
     pub drain_seconds: u64,
+    /// Take Lambda's invocations on this port too, as AWS's own images do on 8080: `POST /2015-03-31/functions/function/invocations`. Lambda
+    /// itself needs none.
+    #[arg(long, env = "INVOKE_PORT")]
+    pub invoke_port: Option<u16>,
     /// Serve a Bedrock emulator in place of AWS: no account, no cost.
     #[arg(long)]
     pub demo: bool,
@@ -77,6 +98,15 @@ impl Settings {
     /// How long answers under way may go on after SIGTERM.
     pub fn drain_limit(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
+    }
+
+    /// Where what is remembered is kept.
+    pub fn store(&self, folder: &Path) -> StoreSettings {
+        StoreSettings {
+            folder: folder.into(),
+            usage_days: self.usage_days,
+            ..StoreSettings::default()
+        }
     }
 
     /// Where pipes find their valves.

@@ -7,8 +7,8 @@ use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, Pipe, PipeError, RerankCall,
-    Reranked, Result, Serves, UpstreamState, User, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, ImageCall,
+    Images, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
 };
 use serde_json::Value;
 use std::{
@@ -105,15 +105,16 @@ pub trait Slot: Send + Sync {
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
     /// [`Pipe::rerank`].
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>>;
+    /// [`Pipe::images`].
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>>;
     /// [`Pipe::inlet`].
-    fn inlet(&self, body: FilterBody, user: Option<User>)
-    -> BoxFuture<'static, Result<FilterBody>>;
+    fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::outlet`].
-    fn outlet(
-        &self,
-        body: FilterBody,
-        user: Option<User>,
-    ) -> BoxFuture<'static, Result<FilterBody>>;
+    fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
+    /// [`Pipe::admit`].
+    fn admit(&self, asked: Asked) -> BoxFuture<'static, Result<()>>;
+    /// [`Pipe::settle`].
+    fn settle(&self, spent: Spent) -> BoxFuture<'static, ()>;
     /// [`Pipe::on_shutdown`].
     fn shutdown(&self) -> BoxFuture<'static, ()>;
 }
@@ -336,20 +337,29 @@ impl<P: Pipe> Slot for Fitting<P> {
         self.with(|pipe| pipe.rerank(call))
     }
 
-    fn inlet(
-        &self,
-        body: FilterBody,
-        user: Option<User>,
-    ) -> BoxFuture<'static, Result<FilterBody>> {
-        self.with(|pipe| async move { pipe.inlet(body, user).await })
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
+        self.with(|pipe| pipe.images(call))
     }
 
-    fn outlet(
-        &self,
-        body: FilterBody,
-        user: Option<User>,
-    ) -> BoxFuture<'static, Result<FilterBody>> {
-        self.with(|pipe| async move { pipe.outlet(body, user).await })
+    fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+        self.with(|pipe| async move { pipe.inlet(call).await })
+    }
+
+    fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+        self.with(|pipe| async move { pipe.outlet(call).await })
+    }
+
+    fn admit(&self, asked: Asked) -> BoxFuture<'static, Result<()>> {
+        self.with(|pipe| async move { pipe.admit(asked).await })
+    }
+
+    fn settle(&self, spent: Spent) -> BoxFuture<'static, ()> {
+        let running = self.running();
+        Box::pin(async {
+            if let Ok(pipe) = running {
+                pipe.settle(spent).await;
+            }
+        })
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {

@@ -1,9 +1,11 @@
 //! Who asks a model, and of which host: what every way to a model begins with.
 
-use super::{Error, State, answer, identity, record::Record};
+use super::{Error, State, answer, auth::KeyName, identity, record::Record};
 use crate::drain::Stage;
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderMap, web};
-use pipe_sdk::{Body, Host, PipeError};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
+};
+use pipe_sdk::{Asked, Body, ChatRef, Host, ModelKind, PipeError, Trail, User};
 use std::{
     future::{Ready, ready},
     sync::Arc,
@@ -40,8 +42,39 @@ impl Asker {
     pub fn host(&self, body: &mut Body) -> Host {
         let (user, chat) = identity::take(body, self.headers());
         self.asks_for(&body.model);
-        let host = Host::new(self.state.registry.clone(), user, chat);
+        let trail = self.trail(user, chat.task.as_deref());
+        let host = Host::new(self.state.registry.clone(), trail, chat);
         host.wishing(identity::hints(self.headers()))
+    }
+
+    /// The way to models for this person, outside of chats.
+    pub fn host_of(&self, user: Option<User>) -> Host {
+        let trail = self.trail(user, None);
+        Host::new(self.state.registry.clone(), trail, ChatRef::default())
+    }
+
+    /// Who asks. Only the host's own key is trusted to say it; another is a person of its own.
+    fn trail(&self, user: Option<User>, task: Option<&str>) -> Trail {
+        let Some(KeyName(key)) = self.request.extensions().get().cloned() else {
+            return Trail::new(user, None, task);
+        };
+        let user =
+            User { id: format!("key:{key}"), name: Some(key.to_string()), ..User::default() };
+        Trail::new(Some(user), Some(key), task)
+    }
+
+    /// Lets pass what is asked of this model, or says which filter does not, and why.
+    pub async fn is_admitted(
+        &self,
+        model: &str,
+        kind: ModelKind,
+        host: &Host,
+    ) -> Result<(), PipeError> {
+        let Some((slot, within)) = self.state.registry.resolve(model) else { return Ok(()) };
+        let pipe = slot.id();
+        let model = if within == pipe { within } else { format!("{pipe}.{within}") };
+        let (trail, chat) = (host.trail().clone(), host.chat().clone());
+        self.state.registry.admit(&Asked { model, kind, chat, trail, host: host.clone() }).await
     }
 
     /// Keeps which model is asked for, if there is one of that name.

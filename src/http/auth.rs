@@ -1,8 +1,12 @@
-//! Who may come in: whoever holds the key, checked before a byte of the body is read.
+//! Who may come in: whoever holds a key, checked before a byte of the body is read.
+//!
+//! The host's own key opens everything, and whoever holds it is trusted to say who asks. Named keys open the models only, and whoever holds
+//! one is known by its name.
 
-use super::{Error, ROUTES, State, unprefixed};
+use super::{Access, Error, ROUTES, State, unprefixed};
 use crate::settings::DEFAULT_KEY;
 use actix_web::{
+    HttpMessage,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -12,69 +16,135 @@ use actix_web::{
     middleware::Next,
     web,
 };
+use anyhow::{bail, ensure};
 use sha2::{Digest, Sha256};
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 use subtle::ConstantTimeEq;
 
-/// The host's key, kept as a digest.
-pub struct Key {
-    digest: [u8; 32],
+/// The host's keys, kept as digests.
+pub struct Keys {
+    own: [u8; 32],
     is_default: bool,
+    named: Vec<(Arc<str>, [u8; 32])>,
 }
 
-impl Key {
-    /// The key as it was set.
-    pub fn new(key: &str) -> Self {
-        Self { digest: Sha256::digest(key).into(), is_default: key == DEFAULT_KEY }
+/// The name of the key that opened the door; without one it was the host's own.
+#[derive(Clone)]
+pub struct KeyName(pub Arc<str>);
+
+impl Keys {
+    /// The host's own key as it was set, and named ones, as in `ci=secret,alice=other`.
+    ///
+    /// # Errors
+    /// When the named keys cannot be told apart; no key is shown.
+    pub fn new(own: &str, named: Option<&str>) -> anyhow::Result<Self> {
+        let mut keys = Self { own: digest(own), is_default: own == DEFAULT_KEY, named: Vec::new() };
+        let entries = named.unwrap_or_default().split(',').map(str::trim);
+        for (place, entry) in entries.filter(|entry| !entry.is_empty()).enumerate() {
+            let Some((name, key)) = entry.split_once('=') else {
+                bail!("PIPELINES_API_KEYS: entry {} is not `name=key`", place + 1);
+            };
+            let (name, key) = (name.trim(), digest(key.trim()));
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte);
+            let fits = !name.is_empty() && name.len() <= 64 && name.bytes().all(is_name);
+            ensure!(
+                fits,
+                "PIPELINES_API_KEYS: the name of entry {} must be made of at most 64 letters, digits, `.`, `_`, `-` and `@`",
+                place + 1
+            );
+            let is_taken =
+                key == keys.own || keys.named.iter().any(|(n, k)| **n == *name || *k == key);
+            ensure!(
+                !is_taken && key != digest(""),
+                "PIPELINES_API_KEYS: `{name}` needs a name and a key that no other has"
+            );
+            keys.named.push((name.into(), key));
+        }
+        Ok(keys)
     }
 
-    /// Whether it is the key that everybody knows.
+    /// Whether the host's own key is the one that everybody knows.
     pub fn is_default(&self) -> bool {
         self.is_default
     }
 
-    /// Digests are compared, in constant time: how long it takes tells nothing, not even the key's length.
-    fn opens(&self, key: &str) -> bool {
-        Sha256::digest(key).ct_eq(&self.digest).into()
+    /// The name of the key, if any is: digests are compared, in constant time, so how long it takes tells nothing, not even the key's length.
+    fn opened_by(&self, key: &str) -> Option<Option<&Arc<str>>> {
+        let sent = digest(key);
+        let is = |digest: &[u8; 32]| bool::from(sent.ct_eq(digest));
+        let mut found = is(&self.own).then_some(None);
+        for (name, digest) in &self.named {
+            if is(digest) {
+                found = Some(Some(name));
+            }
+        }
+        found
     }
 
-    fn check(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Error> {
+    fn check(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+        access: Access,
+    ) -> Result<Option<KeyName>, Error> {
         let mut keys = sent(headers).peekable();
         if keys.peek().is_none() {
             return Err(Error::new(StatusCode::FORBIDDEN, "Not authenticated"));
         }
-        if !keys.any(|key| self.opens(key)) {
-            return Err(
-                Error::new(StatusCode::UNAUTHORIZED, "Invalid API key").code("invalid_api_key")
-            );
+        let refused =
+            |message: &str| Error::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key");
+        match keys.find_map(|key| self.opened_by(key)) {
+            None => Err(refused("Invalid API key")),
+            Some(Some(_)) if access == Access::Admin => Err(Error::new(
+                StatusCode::FORBIDDEN,
+                "This key opens the models only: use the host's own key",
+            )),
+            Some(Some(name)) => Ok(Some(KeyName(Arc::clone(name)))),
+            Some(None) if self.is_default && !peer.is_some_and(is_private) => Err(refused(
+                "The default key opens only to private addresses: set PIPELINES_API_KEY to a key of your own",
+            )),
+            Some(None) => Ok(None),
         }
-        if self.is_default && !peer.is_some_and(is_private) {
-            let message = "The default key opens only to private addresses: set PIPELINES_API_KEY to a key of your own";
-            return Err(Error::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key"));
-        }
-        Ok(())
     }
 }
 
-/// Lets a request pass that needs no key or has it. What is not in the table of routes needs it too.
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+/// Lets a request pass that needs no key or has it. What is not in the table of routes needs the host's own.
 pub async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if !is_open(request.path()) {
+    let access = access(request.path());
+    let Some(state) = request.app_data::<web::Data<State>>() else {
+        return Err(Error::panicked().into());
+    };
+    let is_open =
+        access == Access::Open || (state.open_metrics && unprefixed(request.path()) == "/metrics");
+    if !is_open {
         let peer = request.peer_addr().map(|peer| peer.ip());
-        match request.app_data::<web::Data<State>>() {
-            Some(state) => state.key.check(request.headers(), peer)?,
-            None => return Err(Error::panicked().into()),
+        // Whoever is behind a function, it is not the function.
+        let peer = peer.filter(|_| !request.headers().contains_key(lambda_front::CONTEXT));
+        let name = state.keys.check(request.headers(), peer, access)?;
+        if let Some(name) = name {
+            request.extensions_mut().insert(name);
         }
     }
     next.call(request).await
 }
 
-/// Whether this path is served without a key.
-pub fn is_open(path: &str) -> bool {
+/// What opens this path.
+pub fn access(path: &str) -> Access {
     let path = unprefixed(path);
-    ROUTES.iter().any(|route| route.open && route.path == path)
+    let is_at = |pattern: &str| match pattern.split_once('{') {
+        Some((beginning, _)) => {
+            !beginning.is_empty() && beginning != "/" && path.starts_with(beginning)
+        }
+        None => pattern == path,
+    };
+    ROUTES.iter().find(|route| is_at(route.path)).map_or(Access::Admin, |route| route.access)
 }
 
 /// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and some send both.
@@ -114,8 +184,35 @@ mod tests {
         let request =
             headers.iter().fold(request, |request, header| request.insert_header(*header));
         let request = request.to_http_request();
-        let checked = Key::new(key).check(request.headers(), peer.parse().ok());
-        checked.map_or_else(|error| error.status_code().as_u16(), |()| 200)
+        let keys = Keys::new(key, Some("ci=theirs")).unwrap();
+        let checked = keys.check(request.headers(), peer.parse().ok(), Access::Admin);
+        checked.map_or_else(|error| error.status_code().as_u16(), |_| 200)
+    }
+
+    #[test]
+    fn a_named_key_opens_the_models_and_nothing_else() {
+        let keys = Keys::new("mine", Some(" ci = theirs ,alice=hers,")).unwrap();
+        let request = TestRequest::default().insert_header(("authorization", "Bearer theirs"));
+        let request = request.to_http_request();
+        let name = |access| keys.check(request.headers(), None, access);
+        assert_eq!(&*name(Access::Models).unwrap().unwrap().0, "ci");
+        assert_eq!(name(Access::Admin).err().unwrap().status_code(), 403);
+    }
+
+    #[test]
+    fn named_keys_that_cannot_be_told_apart_are_refused_without_being_shown() {
+        for named in [
+            "s3cret",
+            "a b=s3cret",
+            "=s3cret",
+            "a=mine",
+            "a=s3cret,a=other",
+            "a=s3cret,b=s3cret",
+            "a=",
+        ] {
+            let error = Keys::new("mine", Some(named)).err().unwrap().to_string();
+            assert!(error.contains("PIPELINES_API_KEYS") && !error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use actix_web::{
     http::{StatusCode, header::HeaderMap},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pipe_sdk::{EmbedCall, EmbedInput, Embeddings, PipeError};
+use pipe_sdk::{EmbedCall, EmbedInput, Embeddings, ModelKind, PipeError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -78,10 +78,10 @@ pub async fn embed(asker: Asker, body: Json<EmbeddingsBody>) -> Result<HttpRespo
         None => purpose_in(asker.headers())?,
     };
     let input = input::texts(input).await?;
-    let host = whole::host(&asker.state, identity::asker(user, asker.headers()));
+    let host = asker.host_of(identity::asker(user, asker.headers()));
     let call = EmbedCall { purpose, dimensions, ..EmbedCall::new(&model, input) };
     let Embeddings { vectors, prompt_tokens } =
-        whole::answered(&asker, &model, host.embed(call)).await?;
+        whole::answered(&asker, &model, ModelKind::Embed, &host, host.embed(call)).await?;
     let usage = whole::counted(&asker.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
     let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };

@@ -8,7 +8,7 @@ use super::{
 };
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
-use pipe_sdk::{Answer, Body, Chunk, ChunkStream, PipeError};
+use pipe_sdk::{Answer, Body, Chunk, ChunkStream, ModelKind, PipeError};
 use serde_json::Value;
 
 /// One API's way of showing an answer.
@@ -33,6 +33,7 @@ impl Asker {
         let host = self.host(&mut body);
         let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);
         let answer = async {
+            self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
             let (answerer, chunks) = begun(host.pipe(body).await?).await?;
             record.outcome().first_chunk = Some(record.elapsed());
             let head = Head { answerer, ..head };

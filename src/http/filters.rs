@@ -6,20 +6,20 @@ use super::{
 };
 use crate::slot::Slot;
 use actix_web::{HttpResponse, http::StatusCode, web};
-use pipe_sdk::{FilterBody, Serves};
+use pipe_sdk::{ChatRef, FilterBody, FilterCall, Host, Serves, Trail};
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// A filter call.
+/// What Open WebUI sends.
 #[derive(Deserialize)]
-pub struct FilterCall {
+pub struct FilterRequest {
     #[serde(default)]
     user: Value,
     body: FilterBody,
 }
 
-impl JsonBody for FilterCall {
+impl JsonBody for FilterRequest {
     // The whole chat goes through each filter, images and all.
     const LIMIT: usize = 64 << 20;
 }
@@ -28,11 +28,10 @@ impl JsonBody for FilterCall {
 pub async fn inlet(
     state: web::Data<State>,
     id: web::Path<String>,
-    call: Json<FilterCall>,
+    request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
-    let Json(FilterCall { user, body }) = call;
     let slot = slot(&state, &id)?;
-    let body = slot.inlet(body, identity::user(user)).await;
+    let body = slot.inlet(call(&state, request)).await;
     let mut body = body.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent fields that it may refuse.
@@ -45,11 +44,22 @@ pub async fn inlet(
 pub async fn outlet(
     state: web::Data<State>,
     id: web::Path<String>,
-    call: Json<FilterCall>,
+    request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
-    let Json(FilterCall { user, body }) = call;
-    let body = slot(&state, &id)?.outlet(body, identity::user(user)).await;
+    let body = slot(&state, &id)?.outlet(call(&state, request)).await;
     Ok(HttpResponse::Ok().json(body.map_err(|error| Error::from(error).in_reason())?))
+}
+
+fn call(state: &State, Json(FilterRequest { user, body }): Json<FilterRequest>) -> FilterCall {
+    let user = identity::user(user);
+    let chat = ChatRef {
+        chat_id: body.metadata("chat_id").map(str::to_owned),
+        message_id: body.metadata("message_id").map(str::to_owned),
+        session_id: body.metadata("session_id").map(str::to_owned),
+        task: body.metadata("task").map(str::to_owned),
+    };
+    let trail = Trail::new(user.clone(), None, chat.task.as_deref());
+    FilterCall { body, user, host: Host::new(state.registry.clone(), trail, chat) }
 }
 
 fn slot<'a>(state: &'a State, id: &str) -> Result<&'a Arc<dyn Slot>, Error> {

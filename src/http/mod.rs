@@ -11,28 +11,33 @@ mod filters;
 mod frames;
 mod health;
 mod identity;
+mod images;
 mod json;
 mod manage;
 mod messages;
+mod metrics;
 mod models;
 mod record;
 mod rerank;
 mod responses;
+mod usage;
 mod valves;
 mod whole;
 mod writer;
 
 pub use answer::Head;
-pub use auth::Key;
+pub use auth::Keys;
 pub use frames::FrameWriter;
 pub use writer::Writer;
 
-use crate::{drain::Drain, registry::Registry};
+use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry};
 use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
 };
 use error::HttpError;
+use pipe_sdk::Task;
+use pipewright_store::Store;
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -43,23 +48,37 @@ pub struct State {
     /// The pipes.
     pub registry: Arc<Registry>,
     /// Who may come in.
-    pub key: Key,
+    pub keys: Keys,
+    /// Whether `/metrics` is read without a key.
+    pub open_metrics: bool,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// What is remembered.
+    pub store: Arc<Store>,
+    /// Where what answers cost is written down.
+    pub books: Books,
+    /// Keeps the books.
+    pub bookkeeper: Task,
     /// How far the host is with leaving.
     pub drain: Drain,
     /// When the host was started, in seconds since 1970: the `created` of its models.
     pub started: u64,
 }
 
-impl State {
-    /// The state of a host that starts now.
-    pub fn new(registry: Registry, key: Key) -> Self {
-        Self { registry: Arc::new(registry), key, drain: Drain::default(), started: unix_seconds() }
-    }
+/// Now, in seconds since 1970.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Now, in seconds since 1970.
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// What opens a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing has to be sent.
+    Open,
+    /// Any key.
+    Models,
+    /// The host's own key.
+    Admin,
 }
 
 /// One route. Each is served without a prefix and behind each of [`PREFIXES`].
@@ -68,17 +87,21 @@ pub struct Route {
     pub method: Method,
     /// The path, without `/v1`.
     pub path: &'static str,
-    /// Whether it is served without a key.
-    pub open: bool,
+    /// What opens it.
+    pub access: Access,
     handler: fn() -> actix_web::Route,
 }
 
 const fn open(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
-    Route { method, path, open: true, handler }
+    Route { method, path, access: Access::Open, handler }
 }
 
-const fn locked(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
-    Route { method, path, open: false, handler }
+const fn models(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, access: Access::Models, handler }
+}
+
+const fn admin(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, access: Access::Admin, handler }
 }
 
 /// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is not its action.
@@ -89,24 +112,28 @@ pub const ROUTES: &[Route] = &[
     open(Method::GET, "/health/live", || web::get().to(health::live)),
     open(Method::GET, "/readyz", || web::get().to(health::ready)),
     open(Method::GET, "/health/ready", || web::get().to(health::ready)),
-    locked(Method::GET, "/models", || web::get().to(models::list)),
-    locked(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
-    locked(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
-    locked(Method::POST, "/messages", || web::post().to(messages::create)),
-    locked(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
-    locked(Method::POST, "/responses", || web::post().to(responses::create)),
-    locked(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
-    locked(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
-    locked(Method::GET, "/pipelines", || web::get().to(manage::list)),
-    locked(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
-    locked(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),
-    locked(Method::DELETE, "/pipelines/delete", || web::delete().to(manage::delete)),
-    locked(Method::POST, "/pipelines/reload", || web::post().to(manage::reload)),
-    locked(Method::POST, "/{id:.+}/filter/inlet", || web::post().to(filters::inlet)),
-    locked(Method::POST, "/{id:.+}/filter/outlet", || web::post().to(filters::outlet)),
-    locked(Method::GET, "/{id:.+}/valves/spec", || web::get().to(valves::spec)),
-    locked(Method::POST, "/{id:.+}/valves/update", || web::post().to(valves::update)),
-    locked(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
+    open(Method::GET, "/usage/", || web::get().to(usage::page)),
+    admin(Method::GET, "/usage", || web::get().to(usage::report)),
+    admin(Method::GET, "/metrics", || web::get().to(metrics::text)),
+    models(Method::GET, "/models", || web::get().to(models::list)),
+    models(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
+    models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    models(Method::POST, "/messages", || web::post().to(messages::create)),
+    models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
+    models(Method::POST, "/responses", || web::post().to(responses::create)),
+    models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    models(Method::POST, "/images/generations", || web::post().to(images::generate)),
+    models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
+    admin(Method::GET, "/pipelines", || web::get().to(manage::list)),
+    admin(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
+    admin(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),
+    admin(Method::DELETE, "/pipelines/delete", || web::delete().to(manage::delete)),
+    admin(Method::POST, "/pipelines/reload", || web::post().to(manage::reload)),
+    admin(Method::POST, "/{id:.+}/filter/inlet", || web::post().to(filters::inlet)),
+    admin(Method::POST, "/{id:.+}/filter/outlet", || web::post().to(filters::outlet)),
+    admin(Method::GET, "/{id:.+}/valves/spec", || web::get().to(valves::spec)),
+    admin(Method::POST, "/{id:.+}/valves/update", || web::post().to(valves::update)),
+    admin(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
 ];
 
 /// What may stand before a route: the second is what clients of the gateways add that people come from.

@@ -1,7 +1,7 @@
 //! What is kept of a request: its id, its place among those under way, and one log line when its answer has ended.
 
-use super::{Error, State, auth, messages};
-use crate::drain::InFlight;
+use super::{Access, Error, ROUTES, State, auth, messages, unprefixed};
+use crate::{drain::InFlight, metrics::Metrics};
 use actix_web::{
     HttpMessage, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
@@ -29,12 +29,15 @@ pub struct Record {
     outcome: Mutex<Outcome>,
     /// `None` for a probe, which nobody waits for and nobody wants to read of.
     in_flight: Option<InFlight>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// What came of a request.
 #[derive(Default)]
 pub struct Outcome {
     status: Option<u16>,
+    /// The pattern of the path, as the table of routes has it.
+    route: Option<&'static str>,
     /// Whether the answer was sent to its end.
     complete: bool,
     /// The model that was asked for, if the host has it.
@@ -51,7 +54,7 @@ impl Record {
     /// The record of a request that has just come.
     pub fn new(request: &ServiceRequest) -> Self {
         let state = request.app_data::<web::Data<State>>();
-        let is_probe = auth::is_open(request.path());
+        let is_probe = auth::access(request.path()) == Access::Open;
         Self {
             id: request_id(request.headers()),
             method: request.method().to_string(),
@@ -59,6 +62,7 @@ impl Record {
             started: Instant::now(),
             outcome: Mutex::default(),
             in_flight: state.filter(|_| !is_probe).map(|state| state.drain.enter()),
+            metrics: state.map(|state| Arc::clone(&state.metrics)),
         }
     }
 
@@ -83,6 +87,8 @@ impl Record {
         self: Arc<Self>,
         mut response: ServiceResponse<B>,
     ) -> ServiceResponse<BoxBody> {
+        let pattern = response.request().match_pattern();
+        self.outcome().route = pattern.and_then(|pattern| route(&pattern));
         self.begin(response.status().as_u16(), response.headers_mut());
         response.map_body(|_, body| Recorded { body: Box::pin(body), record: self }.boxed())
     }
@@ -106,13 +112,18 @@ impl Drop for Record {
             return;
         }
         let outcome = std::mem::take(&mut *self.outcome());
+        // 499 is what proxies log for a client that left before it had an answer.
+        let status = outcome.status.unwrap_or(499);
+        if let Some(metrics) = &self.metrics {
+            let route = outcome.route.unwrap_or("other");
+            metrics.requested(&self.method, route, status, self.elapsed());
+        }
         let usage = outcome.usage.unwrap_or_default();
         tracing::info!(
             request.id = self.id,
             method = self.method,
             path = self.path,
-            // 499 is what proxies log for a client that left before it had an answer.
-            status = outcome.status.unwrap_or(499),
+            status,
             complete = outcome.complete,
             duration_ms = self.elapsed().as_millis() as u64,
             first_chunk_ms = outcome.first_chunk.map(|first| first.as_millis() as u64),
@@ -125,6 +136,12 @@ impl Drop for Record {
             self.path,
         );
     }
+}
+
+/// The pattern as it stands in the table of routes.
+fn route(pattern: &str) -> Option<&'static str> {
+    let path = unprefixed(pattern);
+    ROUTES.iter().map(|route| route.path).find(|route| *route == path)
 }
 
 /// The caller's own id if it is fit for a header and a log, else a new one.

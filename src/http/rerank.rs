@@ -8,7 +8,7 @@ use super::{
     whole,
 };
 use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{PipeError, RerankCall, Reranked, Result};
+use pipe_sdk::{ModelKind, PipeError, RerankCall, Reranked, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::num::NonZeroUsize;
@@ -62,11 +62,11 @@ pub async fn rerank(asker: Asker, body: Json<RerankBody>) -> Result<HttpResponse
     let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
     let documents: Vec<_> = documents.into_iter().map(Document::text).collect();
     check(&query, &documents)?;
-    let host = whole::host(&asker.state, identity::asker(user, asker.headers()));
+    let host = asker.host_of(identity::asker(user, asker.headers()));
     let top_n = top_n.map(NonZeroUsize::get);
     let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
     let Reranked { ranks, prompt_tokens } =
-        whole::answered(&asker, &model, host.rerank(call)).await?;
+        whole::answered(&asker, &model, ModelKind::Rerank, &host, host.rerank(call)).await?;
     let usage = whole::counted(&asker.record, prompt_tokens);
     let shown = return_documents.unwrap_or_default();
     let document = |index: usize| documents.get(index).filter(|_| shown).cloned();

@@ -1,7 +1,7 @@
 //! What answers in one piece have in common that are no chats.
 
-use super::{Error, State, asker::Asker, record::Record};
-use pipe_sdk::{ChatRef, Host, PipeError, User};
+use super::{Error, asker::Asker, record::Record};
+use pipe_sdk::{Host, ModelKind, PipeError};
 use serde::Serialize;
 
 /// What an answer cost, as OpenAI tells it where nothing is written but only read.
@@ -11,15 +11,12 @@ pub struct Usage {
     total_tokens: u64,
 }
 
-/// The way to the models for this person.
-pub fn host(state: &State, user: Option<User>) -> Host {
-    Host::new(state.registry.clone(), user, ChatRef::default())
-}
-
-/// Waits for the answer of this model, unless the host leaves first.
+/// Waits for the answer of this model, unless a filter refuses it or the host leaves first.
 pub async fn answered<T>(
     asker: &Asker,
     model: &str,
+    kind: ModelKind,
+    host: &Host,
     answer: impl Future<Output = Result<T, PipeError>>,
 ) -> Result<T, Error> {
     if model.is_empty() {
@@ -27,7 +24,11 @@ pub async fn answered<T>(
     }
     asker.is_served()?;
     asker.asks_for(model);
-    asker.answered(answer).await
+    let admitted = async {
+        asker.is_admitted(model, kind, host).await?;
+        answer.await
+    };
+    asker.answered(admitted).await
 }
 
 /// The usage of an answer for which so many tokens were read. The log has it too.

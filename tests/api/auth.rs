@@ -1,7 +1,7 @@
 //! Who may come in.
 
-use crate::support::{Answered, KEY, host};
-use pipewright::http::{PREFIXES, ROUTES};
+use crate::support::{Answered, Builder, KEY, chat, host};
+use pipewright::http::{Access, PREFIXES, ROUTES};
 
 /// The path with something in its placeholder.
 fn concrete(path: &str) -> String {
@@ -16,12 +16,13 @@ async fn every_route_but_the_open_ones_asks_for_the_key() {
         prefixes.flat_map(|prefix| ROUTES.iter().map(move |route| (route, prefix)))
     {
         let path = format!("{prefix}{}", concrete(route.path));
-        let path = if path.len() > 1 { path.trim_end_matches('/') } else { &path };
+        let path =
+            if route.path == "/" && path.len() > 1 { path.trim_end_matches('/') } else { &path };
         let without = Answered::of(
             host.bare(route.method.as_str().parse().unwrap(), path).send().await.unwrap(),
         )
         .await;
-        if route.open {
+        if route.access == Access::Open {
             assert_eq!(without.status, 200, "{path}");
             continue;
         }
@@ -69,4 +70,22 @@ async fn the_scheme_may_be_written_in_any_case() {
     let answer =
         host.bare(reqwest::Method::GET, "/models").header("Authorization", format!("bearer {KEY}"));
     assert_eq!(answer.send().await.unwrap().status().as_u16(), 200);
+}
+
+#[actix_web::test]
+async fn a_named_key_opens_the_models_and_is_a_person_of_its_own() {
+    let host = Builder::new().flag("--api-keys", "ci=theirs").start().await;
+    for route in ROUTES.iter().filter(|route| route.access == Access::Admin) {
+        let method = route.method.as_str().parse().unwrap();
+        let request = host.bare(method, &concrete(route.path)).bearer_auth("theirs");
+        let refused = Answered::of(request.send().await.unwrap()).await;
+        assert!(refused.refused(403).contains("opens the models only"), "{}", route.path);
+    }
+    let mut body = chat("typed", "who");
+    body["user"] = "somebody else".into();
+    let request = host.bare(reqwest::Method::POST, "/chat/completions").bearer_auth("theirs");
+    let request = request.header("x-openwebui-user-id", "somebody else").json(&body);
+    let answered = Answered::of(request.send().await.unwrap()).await;
+    let text = answered.json["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(text.starts_with("key:ci"), "{text}");
 }

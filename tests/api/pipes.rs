@@ -2,8 +2,8 @@
 
 use futures_util::{StreamExt, stream};
 use pipe_sdk::{
-    Body, Call, Chunk, ChunkStream, Event, Fault, FilterBody, FinishReason, Model, Pipe, PipeError,
-    Result, Secret, Serves, ToolCallDelta, Usage, User, Valves,
+    Body, Call, Chunk, ChunkStream, Event, Fault, FilterBody, FilterCall, FinishReason, Model,
+    Pipe, PipeError, Result, Secret, Serves, ToolCallDelta, Usage, Valves,
 };
 use pipewright::slot::Registration;
 use schemars::JsonSchema;
@@ -277,7 +277,8 @@ impl Pipe for Polite {
         Serves::Filter { pipelines: vec!["*".into()], priority: 3 }
     }
 
-    async fn inlet(&self, mut body: FilterBody, user: Option<User>) -> Result<FilterBody> {
+    async fn inlet(&self, call: FilterCall) -> Result<FilterBody> {
+        let FilterCall { mut body, user, .. } = call;
         if body.messages().iter().any(|message| message["content"] == "rude") {
             let message = format!(
                 "No, {}: ask\r\npolitely",

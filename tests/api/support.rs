@@ -29,6 +29,7 @@ pub struct Builder {
     environment: BTreeMap<String, String>,
     pins: Pins,
     pipes: &'static [Registration],
+    flags: Vec<String>,
 }
 
 pub async fn host() -> TestHost {
@@ -38,7 +39,8 @@ pub async fn host() -> TestHost {
 impl Builder {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, environment: BTreeMap::new(), pins: Pins::default(), pipes: PIPES }
+        let (environment, pins, flags) = Default::default();
+        Self { folder, environment, pins, pipes: PIPES, flags }
     }
 
     /// Over the data of a host that was there before.
@@ -61,13 +63,25 @@ impl Builder {
         self
     }
 
+    /// With this switch of the command line.
+    pub fn switch(mut self, name: &str) -> Self {
+        self.flags.push(name.into());
+        self
+    }
+
+    /// With this flag of the command line.
+    pub fn flag(mut self, name: &str, value: &str) -> Self {
+        self.flags.extend([name.into(), value.into()]);
+        self
+    }
+
     pub fn pins(mut self, pins: Pins) -> Self {
         self.pins = pins;
         self
     }
 
     pub async fn start(self) -> TestHost {
-        let Self { folder, environment, pins, pipes } = self;
+        let Self { folder, environment, pins, pipes, flags } = self;
         let args = [
             "pipewright",
             "--host",
@@ -79,6 +93,7 @@ impl Builder {
             "--api-key",
             KEY,
         ];
+        let args = args.into_iter().chain(flags.iter().map(String::as_str));
         let settings: Settings = Cli::parse_from(args).settings;
         let site = Site {
             folder: folder.path().into(),

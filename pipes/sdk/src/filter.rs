@@ -1,5 +1,6 @@
-//! What a filter sees: the body of a chat as Open WebUI has it, whole.
+//! What a filter sees: chats as Open WebUI has them, what is asked at the host's own door, and what answers have cost.
 
+use crate::{ChatRef, Host, ModelKind, Trail, Usage, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -17,6 +18,11 @@ impl FilterBody {
         self.0.get("model")?.as_str()
     }
 
+    /// The model behind a model of Open WebUI's own workspace; on the way in only.
+    pub fn base_model(&self) -> Option<&str> {
+        self.0.get("metadata")?.get("model")?.get("info")?.get("base_model_id")?.as_str()
+    }
+
     /// The messages, oldest first.
     pub fn messages(&self) -> &[Value] {
         self.0.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
@@ -26,4 +32,47 @@ impl FilterBody {
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.0.get("metadata")?.get(key)?.as_str()
     }
+}
+
+/// One chat on its way through a filter.
+#[derive(Clone, Debug)]
+pub struct FilterCall {
+    /// The chat.
+    pub body: FilterBody,
+    /// Who chats, if it is known.
+    pub user: Option<User>,
+    /// The way to models, and to what is counted.
+    pub host: Host,
+}
+
+/// What a client asks of a model of this host, before it goes there: a chat, texts to be embedded, …
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The full id of the model.
+    pub model: String,
+    /// What is asked for.
+    pub kind: ModelKind,
+    /// Which chat it is.
+    pub chat: ChatRef,
+    /// Who asks.
+    pub trail: Trail,
+    /// The way to what is counted.
+    pub host: Host,
+}
+
+/// What one answer has cost.
+#[derive(Clone, Debug)]
+pub struct Spent {
+    /// The full id of the model that answered.
+    pub model: String,
+    /// What it did.
+    pub kind: ModelKind,
+    /// In tokens.
+    pub usage: Usage,
+    /// In millionths of a US dollar, where the price is known.
+    pub cost: Option<u64>,
+    /// Who asked, and through which model.
+    pub trail: Trail,
+    /// The way to what is counted.
+    pub host: Host,
 }

@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, PipeError, RerankCall,
-    Reranked, Result, User,
+    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Ledger,
+    PipeError, RerankCall, Reranked, Result, Side, Trail,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc};
 pub struct Host {
     doors: Arc<dyn Doors>,
     hops: u8,
-    user: Option<User>,
+    trail: Trail,
     chat: ChatRef,
     hints: Hints,
 }
@@ -24,9 +24,9 @@ impl Host {
     /// How many pipes may stand behind the first.
     pub const MOST_HOPS: u8 = 4;
 
-    /// A way in for this user and chat.
-    pub fn new(doors: Arc<dyn Doors>, user: Option<User>, chat: ChatRef) -> Self {
-        Self { doors, hops: 0, user, chat, hints: Hints::default() }
+    /// A way in for who is at the start of this trail, and for this chat.
+    pub fn new(doors: Arc<dyn Doors>, trail: Trail, chat: ChatRef) -> Self {
+        Self { doors, hops: 0, trail, chat, hints: Hints::default() }
     }
 
     /// The same with these wishes.
@@ -35,9 +35,31 @@ impl Host {
         Self { hints, ..self }
     }
 
+    /// The same on this side of a router; what it costs is told apart by it.
+    #[must_use]
+    pub fn on_side(&self, side: Side) -> Self {
+        Self { trail: Trail { side: Some(side), ..self.trail.clone() }, ..self.clone() }
+    }
+
+    /// The same for what is asked behind this trail.
+    #[must_use]
+    pub fn following(self, trail: Trail) -> Self {
+        Self { trail, ..self }
+    }
+
+    /// Who is behind what goes this way.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// Which chat it is.
+    pub fn chat(&self) -> &ChatRef {
+        &self.chat
+    }
+
     /// Answers a chat through the model named in its body.
     pub async fn pipe(&self, body: Body) -> Result<ChunkStream> {
-        self.doors.pipe(self.call(body)?).await
+        self.doors.pipe(self.call(body)?, self.trail.clone()).await
     }
 
     /// How many tokens a chat would be read as by the model named in its body.
@@ -50,18 +72,36 @@ impl Host {
             return Err(PipeError::Circle(Self::MOST_HOPS));
         }
         let host = Self { hops: self.hops + 1, ..self.clone() };
-        let Self { user, chat, hints, .. } = self.clone();
-        Ok(Call { model: body.model.clone(), body, user, chat, hints, host })
+        let Self { trail, chat, hints, .. } = self.clone();
+        Ok(Call { model: body.model.clone(), body, user: trail.user, chat, hints, host })
     }
 
     /// Turns texts into vectors through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
-        self.doors.embed(EmbedCall { user: self.user.clone(), ..call }).await
+        let trail = self.trail.clone();
+        self.doors.embed(EmbedCall { user: trail.user.clone(), ..call }, trail).await
     }
 
     /// Puts documents in order through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
-        self.doors.rerank(RerankCall { user: self.user.clone(), ..call }).await
+        let trail = self.trail.clone();
+        self.doors.rerank(RerankCall { user: trail.user.clone(), ..call }, trail).await
+    }
+
+    /// The same answer, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of other models.
+    pub fn counted(&self, model: &str, chunks: ChunkStream) -> ChunkStream {
+        self.doors.counted(model, chunks, self.trail.clone())
+    }
+
+    /// What is counted, and what people have spent.
+    pub fn ledger(&self) -> &dyn Ledger {
+        self.doors.ledger()
+    }
+
+    /// Makes pictures through the model named in the call.
+    pub async fn images(&self, call: ImageCall) -> Result<Images> {
+        let trail = self.trail.clone();
+        self.doors.images(ImageCall { user: trail.user.clone(), ..call }, trail).await
     }
 
     /// The chat models that the host serves now.
@@ -89,18 +129,27 @@ pub struct ModelCard {
 ///
 /// Calls carry full model ids here.
 pub trait Doors: Send + Sync {
-    /// Answers one chat.
-    fn pipe(&self, call: Call) -> BoxFuture<'_, Result<ChunkStream>>;
+    /// Answers one chat, for who is behind it.
+    fn pipe(&self, call: Call, trail: Trail) -> BoxFuture<'_, Result<ChunkStream>>;
 
     /// Counts the tokens of a chat.
     fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>>;
 
     /// Turns texts into vectors.
-    fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>>;
+    fn embed(&self, call: EmbedCall, trail: Trail) -> BoxFuture<'_, Result<Embeddings>>;
 
     /// Puts documents in order.
-    fn rerank(&self, call: RerankCall) -> BoxFuture<'_, Result<Reranked>>;
+    fn rerank(&self, call: RerankCall, trail: Trail) -> BoxFuture<'_, Result<Reranked>>;
+
+    /// Counts what this answer costs as this model's.
+    fn counted(&self, model: &str, chunks: ChunkStream, trail: Trail) -> ChunkStream;
+
+    /// Makes pictures.
+    fn images(&self, call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>>;
 
     /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;
+
+    /// What is counted, and what people have spent.
+    fn ledger(&self) -> &dyn Ledger;
 }

@@ -59,6 +59,8 @@ mod embed;
 mod error;
 mod filter;
 mod host;
+mod image;
+mod ledger;
 mod pipe;
 mod rerank;
 mod secret;
@@ -66,6 +68,7 @@ mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
 mod upstream;
 mod valves;
 
@@ -79,12 +82,15 @@ pub use chunk::{
 };
 pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
-pub use filter::FilterBody;
+pub use filter::{Asked, FilterBody, FilterCall, Spent};
 pub use host::{Doors, Host, ModelCard};
+pub use image::{Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture};
+pub use ledger::{Exceeded, Ledger, Take};
 pub use pipe::{Model, ModelKind, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
+pub use trail::{Side, Trail};
 pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves};

@@ -1,8 +1,8 @@
 //! The trait of a pipe, and what a pipe says it serves.
 
 use crate::{
-    Call, ChunkStream, EmbedCall, Embeddings, FilterBody, PipeError, RerankCall, Reranked, Result,
-    UpstreamState, User, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall, Images,
+    PipeError, RerankCall, Reranked, Result, Spent, UpstreamState, Valves,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -10,7 +10,7 @@ use std::{future::Future, sync::Arc};
 /// Answers or filters chats.
 ///
 /// Only [`ID`](Self::ID), [`Valves`](Self::Valves), [`on_startup`](Self::on_startup) and [`serves`](Self::serves) are asked of every
-/// pipe; one that answers adds [`pipe`](Self::pipe), a filter adds [`inlet`](Self::inlet) or [`outlet`](Self::outlet). Methods may be
+/// pipe; one that answers adds [`pipe`](Self::pipe), a filter adds [`inlet`](Self::inlet), [`outlet`](Self::outlet) or [`admit`](Self::admit). Methods may be
 /// written as `async fn`.
 pub trait Pipe: Send + Sync + Sized + 'static {
     /// The pipe's name on the wire, `[A-Za-z0-9_-]+`. It holds no dot: the wire splits `pipe.model` at the first one.
@@ -81,22 +81,31 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         async move { Err(PipeError::ModelNotFound(call.model)) }
     }
 
-    /// Changes a chat before it goes to its model, or refuses it with [`PipeError::Refused`].
-    fn inlet(
-        &self,
-        body: FilterBody,
-        _user: Option<User>,
-    ) -> impl Future<Output = Result<FilterBody>> + Send {
-        async { Ok(body) }
+    /// Makes pictures of words.
+    fn images(self: Arc<Self>, call: ImageCall) -> impl Future<Output = Result<Images>> + Send {
+        async move { Err(PipeError::ModelNotFound(call.model)) }
+    }
+
+    /// Changes a chat before it goes to its model, or refuses it with [`PipeError::Refused`]. Open WebUI asks, for chats with whatever
+    /// model of whatever connection.
+    fn inlet(&self, call: FilterCall) -> impl Future<Output = Result<FilterBody>> + Send {
+        async { Ok(call.body) }
     }
 
     /// Changes a finished chat.
-    fn outlet(
-        &self,
-        body: FilterBody,
-        _user: Option<User>,
-    ) -> impl Future<Output = Result<FilterBody>> + Send {
-        async { Ok(body) }
+    fn outlet(&self, call: FilterCall) -> impl Future<Output = Result<FilterBody>> + Send {
+        async { Ok(call.body) }
+    }
+
+    /// Lets pass what a client asks of a model of this host, or refuses it. Filters are asked, each for its models, in the order of their
+    /// priorities; what one pipe asks of another passes unasked.
+    fn admit(&self, _asked: Asked) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Takes note of what an answer has cost. Filters are told of every answer of this host, a little later.
+    fn settle(&self, _spent: Spent) -> impl Future<Output = ()> + Send {
+        async {}
     }
 }
 
@@ -147,7 +156,7 @@ pub struct Model {
     pub capabilities: Map<String, Value>,
 }
 
-/// What a model does. Only those that chat are listed; the others are called by who knows their ids.
+/// What a model does. Only those that answer chats are listed; the others are called by who knows their ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ModelKind {
     /// It answers chats.
@@ -157,6 +166,15 @@ pub enum ModelKind {
     Embed,
     /// It puts documents in order.
     Rerank,
+    /// It makes pictures, and answers chats with them.
+    Image,
+}
+
+impl ModelKind {
+    /// Whether a chat with such a model is answered.
+    pub fn answers_chats(self) -> bool {
+        matches!(self, Self::Chat | Self::Image)
+    }
 }
 
 impl Model {

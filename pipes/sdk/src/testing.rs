@@ -12,9 +12,11 @@
 //! # }
 //! ```
 
+mod ledger;
+
 use crate::{
-    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ModelCard, PipeError,
-    RerankCall, Reranked, Result, User,
+    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ImageCall, Images,
+    Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, Trail, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -28,7 +30,9 @@ pub struct ScriptedHost {
     answers: HashMap<String, Vec<Chunk>>,
     embeddings: HashMap<String, Embeddings>,
     rankings: HashMap<String, Reranked>,
+    images: HashMap<String, Images>,
     calls: Arc<Mutex<Vec<Call>>>,
+    ledger: Arc<ledger::Memory>,
 }
 
 impl ScriptedHost {
@@ -58,9 +62,26 @@ impl ScriptedHost {
         self
     }
 
+    /// The same with a model that makes these pictures of whatever words.
+    #[must_use]
+    pub fn paints(mut self, model: &str, images: Images) -> Self {
+        self.images.insert(model.into(), images);
+        self
+    }
+
     /// The handle for a [`Call`].
     pub fn host(&self) -> Host {
-        Host::new(Arc::new(self.clone()), Some(User::default()), ChatRef::default())
+        self.host_of(Trail::new(Some(User::default()), None, None))
+    }
+
+    /// The handle for what is asked behind this trail.
+    pub fn host_of(&self, trail: Trail) -> Host {
+        Host::new(Arc::new(self.clone()), trail, ChatRef::default())
+    }
+
+    /// From now on this person has spent so much more, in millionths of a US dollar.
+    pub fn spend(&self, user: &str, cost: u64) {
+        self.ledger.spend(user, cost);
     }
 
     /// What was asked, in order.
@@ -70,7 +91,7 @@ impl ScriptedHost {
 }
 
 impl Doors for ScriptedHost {
-    fn pipe(&self, call: Call) -> BoxFuture<'_, Result<ChunkStream>> {
+    fn pipe(&self, call: Call, _: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
         let answer = match self.answers.get(&call.model) {
             Some(chunks) => Ok(ChunkStream::of(chunks.clone())),
             None => Err(PipeError::ModelNotFound(call.model.clone())),
@@ -83,39 +104,56 @@ impl Doors for ScriptedHost {
         Box::pin(ready(Err(PipeError::uncounted(&call.model))))
     }
 
-    fn embed(&self, call: EmbedCall) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, call: EmbedCall, _: Trail) -> BoxFuture<'_, Result<Embeddings>> {
         let known = self.embeddings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn rerank(&self, call: RerankCall) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, call: RerankCall, _: Trail) -> BoxFuture<'_, Result<Reranked>> {
         let known = self.rankings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
+    fn images(&self, call: ImageCall, _: Trail) -> BoxFuture<'_, Result<Images>> {
+        let known = self.images.get(&call.model).cloned();
+        Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
+    }
+
+    fn counted(&self, _: &str, chunks: ChunkStream, _: Trail) -> ChunkStream {
+        chunks
+    }
+
     fn models(&self) -> Vec<ModelCard> {
         self.answers.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+    }
+
+    fn ledger(&self) -> &dyn Ledger {
+        self.ledger.as_ref()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rank;
+    use crate::{Image, Rank};
 
     #[tokio::test]
-    async fn vectors_and_ranks_are_scripted_too() {
+    async fn vectors_ranks_and_pictures_are_scripted_too() {
         let embeddings = Embeddings { vectors: vec![vec![1.0]], prompt_tokens: 1 };
         let reranked = Reranked { ranks: vec![Rank { index: 0, score: 1.0 }], prompt_tokens: 1 };
+        let images = Images { images: vec![Image::of_base64("iVBO".into())] };
         let scripted = ScriptedHost::new()
             .embeds("cloud.vectors", embeddings.clone())
-            .ranks("cloud.ranks", reranked.clone());
+            .ranks("cloud.ranks", reranked.clone())
+            .paints("cloud.paints", images.clone());
         let host = scripted.host();
         let texts = || vec!["a".into()];
         let embedded = host.embed(EmbedCall::new("cloud.vectors", texts())).await;
         assert_eq!(embedded.unwrap(), embeddings);
         let ranked = host.rerank(RerankCall::new("cloud.ranks", "a", texts())).await;
         assert_eq!(ranked.unwrap(), reranked);
+        let painted = host.images(ImageCall::new("cloud.paints", "a")).await;
+        assert_eq!(painted.unwrap(), images);
         let unknown = host.rerank(RerankCall::new("cloud.vectors", "a", texts())).await;
         assert!(matches!(unknown, Err(PipeError::ModelNotFound(_))));
     }

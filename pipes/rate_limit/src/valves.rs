@@ -1,0 +1,74 @@
+//! What an admin can turn.
+
+use crate::{
+    allowance::{Allowance, Period, Unit},
+    rules::Rules,
+};
+use pipe_sdk::{Fault, Valves};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Limits and budgets. What is not set is not limited.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RateLimitValves {
+    /// The models that are limited, by their ids as Open WebUI shows them; `*` alone for all. Empty: none.
+    #[schemars(title = "Models")]
+    pub pipelines: Vec<String>,
+    /// Filters run in ascending order.
+    #[schemars(title = "Priority")]
+    pub priority: i64,
+    /// How many requests each person may send in a minute.
+    #[schemars(title = "Requests a minute")]
+    pub requests_per_minute: Option<u32>,
+    /// How many requests each person may send in an hour.
+    #[schemars(title = "Requests an hour")]
+    pub requests_per_hour: Option<u32>,
+    /// How many requests each person may send in 24 hours.
+    #[schemars(title = "Requests a day")]
+    pub requests_per_day: Option<u32>,
+    /// How many tokens, read and written, each person may use in a minute.
+    #[schemars(title = "Tokens a minute")]
+    pub tokens_per_minute: Option<u64>,
+    /// How many tokens, read and written, each person may use in 24 hours.
+    #[schemars(title = "Tokens a day")]
+    pub tokens_per_day: Option<u64>,
+    /// How many US dollars each person may spend between two midnights of UTC, by the host's table of prices.
+    #[schemars(title = "Budget a day, in $", range(min = 0.0))]
+    pub budget_per_day: Option<f64>,
+    /// How many US dollars each person may spend in a month of the calendar.
+    #[schemars(title = "Budget a month, in $", range(min = 0.0))]
+    pub budget_per_month: Option<f64>,
+    /// What is said of some in place of the above, as in `role admin: none; user ann@example.com: 100 requests/hour, $5/day; key ci: 1000000 tokens/day`.
+    /// Of a model, beside the above: `model *opus*: 5 requests/hour`. Of all together: `everybody: 1000 requests/minute`.
+    #[schemars(title = "Exceptions")]
+    pub exceptions: Option<String>,
+    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) count too, and can be refused.
+    #[schemars(title = "Count background tasks")]
+    pub count_tasks: bool,
+}
+
+impl RateLimitValves {
+    /// What these valves say.
+    pub fn rules(&self) -> Result<Rules, Vec<Fault>> {
+        let per = |most: Option<f64>, unit, period| Some(Allowance { most: most?, unit, period });
+        let usual = [
+            per(self.requests_per_minute.map(f64::from), Unit::Requests, Period::Minute),
+            per(self.requests_per_hour.map(f64::from), Unit::Requests, Period::Hour),
+            per(self.requests_per_day.map(f64::from), Unit::Requests, Period::Day),
+            per(self.tokens_per_minute.map(|most| most as f64), Unit::Tokens, Period::Minute),
+            per(self.tokens_per_day.map(|most| most as f64), Unit::Tokens, Period::Day),
+            per(self.budget_per_day, Unit::Dollars, Period::Day),
+            per(self.budget_per_month, Unit::Dollars, Period::Month),
+        ];
+        let exceptions = Rules::exceptions(self.exceptions.as_deref().unwrap_or_default());
+        let exceptions = exceptions.map_err(|rule| vec![Fault::new("exceptions", rule)])?;
+        Ok(Rules { usual: usual.into_iter().flatten().collect(), exceptions })
+    }
+}
+
+impl Valves for RateLimitValves {
+    fn faults(&self) -> Vec<Fault> {
+        self.rules().err().unwrap_or_default()
+    }
+}

@@ -1,0 +1,57 @@
+//! Who is behind a call, and through which pipes it has come.
+
+use crate::User;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Who is behind a call, and through which pipes it has come. It travels from model to model, so that limits, costs and access count for
+/// the person who asked. A clone is cheap, and is the same trail.
+#[derive(Clone, Debug, Default)]
+pub struct Trail {
+    /// Who asks, if it is known.
+    pub user: Option<User>,
+    /// The name of the API key that opened the door; `None` for the host's own key.
+    pub key: Option<Arc<str>>,
+    /// The background task of Open WebUI that asks.
+    pub task: Option<Arc<str>>,
+    /// The model that was asked for at the door, where a pipe now asks another.
+    pub via: Option<Arc<str>>,
+    /// The side of a router that the call is on.
+    pub side: Option<Side>,
+    pub(crate) counted: Arc<AtomicBool>,
+}
+
+/// The side of a router that an answer is made on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// On machines of one's own.
+    Local,
+    /// At a provider's.
+    Cloud,
+}
+
+impl Trail {
+    /// The beginning of a trail, at the door.
+    pub fn new(user: Option<User>, key: Option<Arc<str>>, task: Option<&str>) -> Self {
+        Self { user, key, task: task.map(Arc::from), ..Self::default() }
+    }
+
+    /// The trail of what the pipe behind this model asks of others.
+    #[must_use]
+    pub fn through(&self, model: &str) -> Self {
+        let via = self.via.clone().or_else(|| Some(model.into()));
+        Self { via, counted: Arc::default(), ..self.clone() }
+    }
+
+    /// Keeps that what came of the call has been counted already, by the model that did the work.
+    pub fn set_counted(&self) {
+        self.counted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn is_counted(&self) -> bool {
+        self.counted.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,170 @@
+//! What answers cost: as JSON, as CSV, and as a page that draws it.
+
+use super::{Error, State, unix_seconds};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web,
+};
+use pipe_sdk::PipeError;
+use pipewright_store::{Field, ReportRow, UsageQuery};
+use serde_json::json;
+use std::{str::FromStr, time::Duration};
+
+mod csv;
+mod day;
+
+use day::Day;
+
+/// The page. It holds no numbers: it asks for them with the key that is typed in.
+const PAGE: &str = include_str!("usage/page.html");
+
+/// What the page may do: run its own script, and ask its own host.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:";
+
+/// How many days are reported when the query does not say.
+const DAYS: i64 = 30;
+
+/// How long a report waits for the last answers to be written down.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// `GET /usage/`.
+pub async fn page() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(PAGE)
+}
+
+/// `GET /usage?from=2026-01-01&to=2026-01-31&by=day,model&user=…&format=csv`.
+pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let Wish { query, is_csv } = wish(request.query_string())?;
+    let (by_day, by) = (query.by_day, query.by.clone());
+    let (from, to) = (Day::of(query.from), Day::of(query.to - 1));
+    // What has just been answered is part of it.
+    state.books.flush(PATIENCE).await;
+    state.store.usage().flush(PATIENCE).await;
+    let rows = state.store.usage().report(query).await.map_err(|error| {
+        tracing::warn!(%error, "The usage could not be reported.");
+        let message =
+            "the usage cannot be read because the database is away: try again soon".into();
+        PipeError::Unavailable { message, retry_after: None }
+    })?;
+    if is_csv {
+        let name = format!("attachment; filename=\"usage-{from}-{to}.csv\"");
+        return Ok(HttpResponse::Ok()
+            .content_type("text/csv; charset=utf-8")
+            .insert_header((header::CONTENT_DISPOSITION, name))
+            .body(csv::text(by_day, &by, &rows)?));
+    }
+    let rows: Vec<_> = rows.iter().map(shown).collect();
+    Ok(HttpResponse::Ok()
+        .json(json!({"from": from.to_string(), "to": to.to_string(), "rows": rows})))
+}
+
+/// What a query asks for.
+struct Wish {
+    query: UsageQuery,
+    is_csv: bool,
+}
+
+fn wish(query: &str) -> Result<Wish, Error> {
+    let today = Day::of(i64::try_from(unix_seconds()).unwrap_or_default() * 1000);
+    let (mut from, mut to) = (None, today);
+    let mut wish = Wish {
+        query: UsageQuery { by_day: true, by: vec![Field::Model], ..UsageQuery::default() },
+        is_csv: false,
+    };
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "from" => from = Some(day("from", &value)?),
+            "to" => to = day("to", &value)?,
+            "by" => (wish.query.by_day, wish.query.by) = by(&value)?,
+            "limit" => {
+                wish.query.most =
+                    Some(value.parse().map_err(|_| misfit("limit", "must be a whole number"))?);
+            }
+            "format" => {
+                wish.is_csv = match value.as_ref() {
+                    "csv" => true,
+                    "json" => false,
+                    _ => return Err(misfit("format", "must be `json` or `csv`")),
+                }
+            }
+            name => match field(name) {
+                Some(field) => wish.query.only.push((field, value.into_owned())),
+                None => {
+                    return Err(misfit(
+                        name,
+                        "is not known here: send `from`, `to`, `by`, `limit`, `format`, or what to look at, as in `user=…`",
+                    ));
+                }
+            },
+        }
+    }
+    let from = from.unwrap_or_else(|| to.earlier(DAYS - 1));
+    if from.start() > to.start() {
+        return Err(misfit("from", "must not be after `to`"));
+    }
+    (wish.query.from, wish.query.to) = (from.start(), to.end());
+    Ok(wish)
+}
+
+fn misfit(field: &str, rule: &str) -> Error {
+    Error::new(StatusCode::BAD_REQUEST, format!("{field}: {rule}")).param(Some(field.to_owned()))
+}
+
+fn day(name: &str, value: &str) -> Result<Day, Error> {
+    Day::from_str(value).map_err(|()| misfit(name, "must be a day, as in `2026-01-31`"))
+}
+
+/// What has rows of its own.
+fn by(value: &str) -> Result<(bool, Vec<Field>), Error> {
+    let (mut by_day, mut by) = (false, Vec::new());
+    for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        match (word, field(word)) {
+            ("day", _) => by_day = true,
+            (_, Some(field)) if !by.contains(&field) => by.push(field),
+            (_, Some(_)) => {}
+            (_, None) => {
+                let all: Vec<_> = Field::ALL.into_iter().map(word_of).collect();
+                return Err(misfit(
+                    "by",
+                    &format!("must be made of `day`, `{}`", all.join("`, `")),
+                ));
+            }
+        }
+    }
+    Ok((by_day, by))
+}
+
+fn field(word: &str) -> Option<Field> {
+    Field::ALL.into_iter().find(|field| word_of(*field) == word)
+}
+
+/// The word for a field, in queries and in reports.
+fn word_of(field: Field) -> &'static str {
+    match field {
+        Field::User => "user",
+        Field::Key => "key",
+        Field::Model => "model",
+        Field::Pipe => "pipe",
+        Field::Side => "side",
+        Field::Task => "task",
+        Field::Kind => "kind",
+    }
+}
+
+/// A row with its day as people write it.
+fn shown(row: &ReportRow) -> serde_json::Value {
+    let mut shown = json!(row);
+    if let Some(day) = row.day {
+        shown["day"] = Day::of(day).to_string().into();
+    }
+    if let Some(shown) = shown.as_object_mut() {
+        shown.shift_remove("cost");
+        shown.insert("cost_usd".into(), (row.cost as f64 / 1e6).into());
+    }
+    shown
+}

@@ -1,0 +1,83 @@
+//! A report as a table for spreadsheets.
+
+use super::{Day, word_of};
+use pipe_sdk::{PipeError, Result};
+use pipewright_store::{Field, ReportRow};
+
+/// The columns of every report, after those that it is told apart by.
+const SUMS: [&str; 9] = [
+    "requests",
+    "errors",
+    "cancelled",
+    "prompt_tokens",
+    "cached_tokens",
+    "cache_creation_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "cost_usd",
+];
+
+/// The rows under a line of names.
+pub fn text(by_day: bool, by: &[Field], rows: &[ReportRow]) -> Result<Vec<u8>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let head = by_day.then_some("day").into_iter().chain(by.iter().map(|field| word_of(*field)));
+    table.write_record(head.chain(SUMS)).map_err(PipeError::internal)?;
+    for row in rows {
+        let day = row.day.filter(|_| by_day).map(|day| Day::of(day).to_string());
+        let names = by.iter().map(|field| harmless(value(row, *field)));
+        let tokens = row.tokens;
+        let sums = [
+            row.requests,
+            row.errors,
+            row.cancelled,
+            tokens.prompt,
+            tokens.cached,
+            tokens.cache_creation,
+            tokens.completion,
+            tokens.reasoning,
+        ];
+        let sums = sums.into_iter().map(|sum| sum.to_string());
+        let cost = format!("{:.6}", row.cost as f64 / 1e6);
+        let cells = day.into_iter().chain(names).chain(sums).chain([cost]);
+        table.write_record(cells).map_err(PipeError::internal)?;
+    }
+    table.into_inner().map_err(|error| PipeError::internal(error.to_string()))
+}
+
+fn value(row: &ReportRow, field: Field) -> &str {
+    let value = match field {
+        Field::User => &row.user,
+        Field::Key => &row.key,
+        Field::Model => &row.model,
+        Field::Pipe => &row.pipe,
+        Field::Side => &row.side,
+        Field::Task => &row.task,
+        Field::Kind => &row.kind,
+    };
+    value.as_deref().unwrap_or_default()
+}
+
+/// The text so that no spreadsheet takes it for a formula: ids are whatever clients say.
+fn harmless(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_a_spreadsheet_would_run_is_only_text() {
+        let row = ReportRow {
+            user: Some("=HYPERLINK(\"x\")".into()),
+            cost: 1_500_000,
+            ..ReportRow::default()
+        };
+        let table = String::from_utf8(text(false, &[Field::User], &[row]).unwrap()).unwrap();
+        let lines: Vec<_> = table.lines().collect();
+        assert!(lines[0].starts_with("user,requests,"), "{table}");
+        assert!(lines[1].starts_with("\"'=HYPERLINK(\"\"x\"\")\",0,"), "{table}");
+        assert!(lines[1].ends_with(",1.500000"), "{table}");
+    }
+}

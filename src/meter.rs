@@ -1,0 +1,197 @@
+//! Sees every answer of a model of this host: how long it took, what it cost, and for whom.
+
+use crate::{
+    books::{Books, Note},
+    metrics::{End, Metrics, ModelLabels, error_kind},
+    prices::Prices,
+};
+use futures_util::Stream;
+use pipe_sdk::{Body, Chunk, ChunkStream, ModelKind, Result, Trail, Usage};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+/// Measures, prices, and hands on what is to be remembered. A clone is the same meter.
+#[derive(Clone)]
+pub struct Meter {
+    metrics: Arc<Metrics>,
+    prices: Arc<Prices>,
+    books: Books,
+}
+
+/// What is to be measured.
+pub struct Job {
+    /// The pipe that answers.
+    pub pipe: &'static str,
+    /// The full id of the model that was asked.
+    pub model: String,
+    /// The same within its pipe, if the pipe lists it.
+    pub listed: Option<String>,
+    /// What it is asked for.
+    pub kind: ModelKind,
+    /// Who asks.
+    pub trail: Trail,
+    /// About how many tokens are asked, for answers that end before they tell.
+    pub prompt_tokens: u64,
+}
+
+impl Meter {
+    /// A meter by these prices.
+    pub fn new(metrics: Arc<Metrics>, prices: Prices, books: Books) -> Self {
+        Self { metrics, prices: Arc::new(prices), books }
+    }
+
+    /// Begins to measure. What the model asks of others goes by [`Gauged::below`].
+    pub fn begin(&self, job: Job) -> Gauged {
+        self.metrics.under_way(job.pipe, 1);
+        Gauged {
+            meter: self.clone(),
+            below: job.trail.through(&job.model),
+            answerer: None,
+            job,
+            started: Instant::now(),
+            first: None,
+            written: 0,
+            usage: None,
+            end: End::Cancelled,
+        }
+    }
+}
+
+/// About how many tokens this chat is: a quarter of its letters.
+pub fn rough_tokens(body: &Body) -> u64 {
+    let letters: usize = body.messages.iter().map(|message| message.text().len()).sum();
+    letters as u64 / 4
+}
+
+/// One answer that is being measured, until it is dropped.
+pub struct Gauged {
+    meter: Meter,
+    job: Job,
+    /// The trail of what the model asks of others.
+    pub below: Trail,
+    answerer: Option<String>,
+    started: Instant,
+    first: Option<Duration>,
+    /// How many bytes were said.
+    written: usize,
+    usage: Option<Usage>,
+    end: End,
+}
+
+impl Gauged {
+    /// The same chunks, measured.
+    pub fn stream(self, chunks: ChunkStream) -> ChunkStream {
+        ChunkStream::new(Metered { chunks, gauged: Some(self) })
+    }
+
+    /// The same answer, measured.
+    pub fn chunks(mut self, begun: Result<ChunkStream>) -> Result<ChunkStream> {
+        match begun {
+            Ok(chunks) => Ok(self.stream(chunks)),
+            Err(error) => {
+                self.end = End::Failed(error_kind(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// The same answer in one piece, for which so many tokens were read.
+    pub fn whole<T>(mut self, answer: Result<T>, read: impl FnOnce(&T) -> u64) -> Result<T> {
+        match &answer {
+            Ok(answer) => {
+                self.usage = Some(Usage { prompt_tokens: read(answer), ..Usage::default() });
+                self.end = End::Whole;
+            }
+            Err(error) => self.end = End::Failed(error_kind(error)),
+        }
+        answer
+    }
+
+    fn see(&mut self, chunk: &Chunk) {
+        if self.first.is_none() && !matches!(chunk, Chunk::Model(_) | Chunk::Event(_)) {
+            self.first = Some(self.started.elapsed());
+        }
+        match chunk {
+            Chunk::Model(id) => self.answerer = Some(id.clone()),
+            Chunk::Content(text) | Chunk::Reasoning(text) => self.written += text.len(),
+            Chunk::ToolCall(call) => self.written += call.arguments.len(),
+            Chunk::Usage(usage) => self.usage = Some(*usage),
+            _ => {}
+        }
+    }
+
+    /// What it cost in tokens: what the model told, or a guess if it was asked and left before it told.
+    fn usage(&self) -> Option<Usage> {
+        let guess = || Usage {
+            prompt_tokens: self.job.prompt_tokens,
+            completion_tokens: self.written as u64 / 4,
+            ..Usage::default()
+        };
+        self.usage.or_else(|| self.first.is_some().then(guess))
+    }
+}
+
+impl Drop for Gauged {
+    fn drop(&mut self) {
+        let Self { meter, job, below, .. } = self;
+        let took = self.started.elapsed();
+        meter.metrics.under_way(job.pipe, -1);
+        let labels = ModelLabels::new(job.kind, job.pipe, job.listed.as_deref());
+        meter.metrics.answered(&labels, self.end, self.first, took);
+        let was_counted = below.is_counted();
+        job.trail.set_counted();
+        if was_counted {
+            return;
+        }
+        let usage = self.usage();
+        let model = self.answerer.take().unwrap_or_else(|| std::mem::take(&mut self.job.model));
+        let within = model.split_once('.').map_or(model.as_str(), |(_, within)| within);
+        let (meter, job) = (&self.meter, &self.job);
+        let price = meter.prices.of(job.pipe, within);
+        let cost = usage.and_then(|usage| price.map(|price| price.of(&usage)));
+        if let Some(usage) = &usage {
+            let writing = took.saturating_sub(self.first.unwrap_or(took));
+            meter.metrics.used(&labels, usage, writing, cost);
+        }
+        meter.books.note(Note {
+            pipe: job.pipe,
+            model,
+            kind: job.kind,
+            trail: job.trail.clone(),
+            usage: usage.unwrap_or_default(),
+            cost,
+            end: self.end,
+        });
+    }
+}
+
+/// The chunks of an answer that is being measured until its last.
+struct Metered {
+    chunks: ChunkStream,
+    gauged: Option<Gauged>,
+}
+
+impl Stream for Metered {
+    type Item = Result<Chunk>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
+        let next = ready!(Pin::new(&mut self.chunks).poll_next(cx));
+        match (&next, &mut self.gauged) {
+            (Some(Ok(chunk)), Some(gauged)) => gauged.see(chunk),
+            (Some(Err(error)), Some(gauged)) => {
+                gauged.end = End::Failed(error_kind(error));
+                self.gauged = None;
+            }
+            (None, Some(gauged)) => {
+                gauged.end = End::Whole;
+                self.gauged = None;
+            }
+            (_, None) => {}
+        }
+        Poll::Ready(next)
+    }
+}

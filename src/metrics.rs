@@ -1,0 +1,320 @@
+//! What `/metrics` tells: OpenTelemetry's names for models (semantic conventions for generative AI, in development), Prometheus' for the rest.
+//!
+//! Labels are few and known beforehand: pipes, models that are listed, kinds of errors; never a user, a chat, or a word that a client made up.
+
+mod upstreams;
+
+use pipe_sdk::{ModelKind, PipeError, UpstreamState, Usage};
+use prometheus_client::{
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Metric, Registry, Unit},
+};
+use std::{fmt, hash::Hash, sync::atomic::AtomicU64, time::Duration};
+
+/// One model of one pipe, and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ModelLabels {
+    gen_ai_operation_name: &'static str,
+    gen_ai_provider_name: &'static str,
+    gen_ai_request_model: String,
+}
+
+impl ModelLabels {
+    /// The labels of what this pipe's model did. A model that is not listed is `other`.
+    pub fn new(kind: ModelKind, pipe: &'static str, listed: Option<&str>) -> Self {
+        Self {
+            gen_ai_operation_name: operation(kind),
+            gen_ai_provider_name: pipe,
+            gen_ai_request_model: listed.unwrap_or("other").into(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    #[prometheus(flatten)]
+    model: ModelLabels,
+    error_type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    #[prometheus(flatten)]
+    model: ModelLabels,
+    gen_ai_token_type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    http_request_method: String,
+    http_route: &'static str,
+    http_response_status_code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    pipe: &'static str,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PipeLabels {
+    pipe: &'static str,
+}
+
+/// A histogram of seconds, from a millisecond to half an hour.
+#[derive(Clone)]
+struct Seconds;
+
+impl MetricConstructor<Histogram> for Seconds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(exponential_buckets(0.001, 2.5, 17))
+    }
+}
+
+/// A histogram of tokens, with the buckets that OpenTelemetry advises.
+#[derive(Clone)]
+struct Tokens;
+
+impl MetricConstructor<Histogram> for Tokens {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(exponential_buckets(1.0, 4.0, 14))
+    }
+}
+
+/// What is counted and measured.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Histogram, Seconds>,
+    tokens: Family<TokenLabels, Histogram, Tokens>,
+    durations: Family<EndLabels, Histogram, Seconds>,
+    first_tokens: Family<ModelLabels, Histogram, Seconds>,
+    per_token: Family<ModelLabels, Histogram, Seconds>,
+    cost: Family<ModelLabels, Counter<f64, AtomicU64>>,
+    errors: Family<ErrorLabels, Counter>,
+    cancelled: Family<ModelLabels, Counter>,
+    in_flight: Family<PipeLabels, Gauge>,
+    up: Family<PipeLabels, Gauge>,
+    default_key: Gauge,
+    unwritten: Gauge,
+}
+
+/// The same metric, registered.
+fn kept<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn seconds<L>(registry: &mut Registry, name: &str, help: &str) -> Family<L, Histogram, Seconds>
+where
+    L: EncodeLabelSet + Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::new_with_constructor(Seconds);
+    registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+    family
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let all = &mut registry;
+        Self {
+            requests: seconds(
+                all,
+                "http_server_request_duration",
+                "Until the answer was sent whole",
+            ),
+            durations: seconds(
+                all,
+                "gen_ai_server_request_duration",
+                "Until a model had answered whole",
+            ),
+            first_tokens: seconds(
+                all,
+                "gen_ai_server_time_to_first_token",
+                "Until a model began to answer",
+            ),
+            per_token: seconds(
+                all,
+                "gen_ai_server_time_per_output_token",
+                "From one token to the next, after the first",
+            ),
+            tokens: kept(
+                all,
+                "gen_ai_client_token_usage",
+                "Tokens of an answer",
+                Family::new_with_constructor(Tokens),
+            ),
+            cost: kept(
+                all,
+                "pipewright_cost_usd",
+                "What answers cost, by the table of prices",
+                Family::default(),
+            ),
+            errors: kept(
+                all,
+                "pipelines_upstream_errors",
+                "Answers that failed, by kind",
+                Family::default(),
+            ),
+            cancelled: kept(
+                all,
+                "pipewright_cancelled",
+                "Answers whose client left",
+                Family::default(),
+            ),
+            in_flight: kept(all, "pipelines_in_flight", "Answers under way", Family::default()),
+            up: kept(
+                all,
+                "pipewright_pipe_up",
+                "Whether the pipe runs, and runs well",
+                Family::default(),
+            ),
+            default_key: kept(
+                all,
+                "pipelines_default_api_key",
+                "Whether the key is the one that everybody knows",
+                Gauge::default(),
+            ),
+            unwritten: kept(
+                all,
+                "pipewright_usage_unwritten",
+                "Answers that are missing from the usage",
+                Gauge::default(),
+            ),
+            registry,
+        }
+    }
+}
+
+/// How an answer came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was given whole.
+    Whole,
+    /// It failed so, in a word for programs.
+    Failed(&'static str),
+    /// Nobody wanted it any more.
+    Cancelled,
+}
+
+impl Metrics {
+    /// Counts a request that has been answered.
+    pub fn requested(&self, method: &str, route: &'static str, status: u16, took: Duration) {
+        let labels = RequestLabels {
+            http_request_method: method.into(),
+            http_route: route,
+            http_response_status_code: status,
+        };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// One more answer of this pipe is under way, or one less.
+    pub fn under_way(&self, pipe: &'static str, more: i64) {
+        self.in_flight.get_or_create(&PipeLabels { pipe }).inc_by(more);
+    }
+
+    /// How long an answer took, until its first chunk and whole.
+    pub fn answered(&self, model: &ModelLabels, end: End, first: Option<Duration>, took: Duration) {
+        let error_type = match end {
+            End::Whole => "",
+            End::Failed(kind) => {
+                let pipe = model.gen_ai_provider_name;
+                self.errors.get_or_create(&ErrorLabels { pipe, kind }).inc();
+                kind
+            }
+            End::Cancelled => {
+                self.cancelled.get_or_create(model).inc();
+                "cancelled"
+            }
+        };
+        let labels = EndLabels { model: model.clone(), error_type };
+        self.durations.get_or_create(&labels).observe(took.as_secs_f64());
+        if let Some(first) = first {
+            self.first_tokens.get_or_create(model).observe(first.as_secs_f64());
+        }
+    }
+
+    /// What an answer took in tokens, `writing` so long, and what it cost in millionths of a dollar.
+    pub fn used(&self, model: &ModelLabels, usage: &Usage, writing: Duration, cost: Option<u64>) {
+        for (gen_ai_token_type, tokens) in
+            [("input", usage.prompt_tokens), ("output", usage.completion_tokens)]
+        {
+            let labels = TokenLabels { model: model.clone(), gen_ai_token_type };
+            self.tokens.get_or_create(&labels).observe(tokens as f64);
+        }
+        if usage.completion_tokens > 1 {
+            let each = writing.as_secs_f64() / (usage.completion_tokens - 1) as f64;
+            self.per_token.get_or_create(model).observe(each);
+        }
+        if let Some(cost) = cost {
+            self.cost.get_or_create(model).inc_by(cost as f64 / 1e6);
+        }
+    }
+
+    /// Whether this pipe runs, and runs well.
+    pub fn set_up(&self, pipe: &'static str, is_up: bool) {
+        self.up.get_or_create(&PipeLabels { pipe }).set(is_up.into());
+    }
+
+    /// Whether the key is the one that everybody knows.
+    pub fn set_default_key(&self, is_default: bool) {
+        self.default_key.set(is_default.into());
+    }
+
+    /// How many answers are missing from the usage.
+    pub fn set_unwritten(&self, answers: u64) {
+        self.unwritten.set(i64::try_from(answers).unwrap_or(i64::MAX));
+    }
+
+    /// All of it, and how these pipes' upstreams fare, in OpenMetrics' text format.
+    ///
+    /// # Errors
+    /// Never: a text can always be written to.
+    pub fn text(
+        &self,
+        upstreams: Vec<(&'static str, UpstreamState)>,
+    ) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &upstreams::registry(upstreams))?;
+        encode_eof(&mut text)?;
+        Ok(text)
+    }
+}
+
+fn operation(kind: ModelKind) -> &'static str {
+    match kind {
+        ModelKind::Chat => "chat",
+        ModelKind::Embed => "embeddings",
+        ModelKind::Rerank => "rerank",
+        ModelKind::Image => "generate_content",
+    }
+}
+
+/// What went wrong, in a word for programs.
+pub fn error_kind(error: &PipeError) -> &'static str {
+    match error {
+        PipeError::ModelNotFound(_) | PipeError::ModelGone { .. } => "model_not_found",
+        PipeError::BadRequest { .. } => "bad_request",
+        PipeError::Refused { .. } => "refused",
+        PipeError::Denied(_) => "denied",
+        PipeError::Conflict(_) => "conflict",
+        PipeError::Throttled { .. } => "throttled",
+        PipeError::Credentials(_) => "credentials",
+        PipeError::Upstream(_) => "upstream",
+        PipeError::NotReady { .. } | PipeError::Unavailable { .. } => "unavailable",
+        PipeError::Timeout(_) => "timeout",
+        PipeError::Circle(_) => "circle",
+        _ => "internal",
+    }
+}

@@ -1,0 +1,75 @@
+//! `DATABASE_URL`, read as PostgreSQL's own clients read it.
+
+use super::tls::{Tls, Trust};
+use crate::{Result, StoreError};
+use std::{str::FromStr, time::Duration};
+use tokio_postgres::{Config, config::SslMode};
+use url::Url;
+
+/// Where the database is, and how it is spoken to.
+pub(super) struct Address {
+    pub config: Config,
+    pub tls: Tls,
+}
+
+impl Address {
+    /// # Errors
+    /// When the URL cannot be so. The error shows nothing of it but names.
+    pub fn read(url: &str) -> Result<Self> {
+        let bad = |why: String| StoreError::BadUrl(why);
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(bad(
+                "must begin with postgres:// (leave it out, and the data folder holds the database)".into(),
+            ));
+        }
+        let mut url = Url::parse(url).map_err(|error| bad(format!("is no URL: {error}")))?;
+        let (mut mode, mut roots) = ("prefer".to_owned(), None);
+        let mut others = Vec::new();
+        for (name, value) in url.query_pairs() {
+            match &*name {
+                "sslmode" => mode = value.into(),
+                "sslrootcert" => roots = Some(value.into_owned()),
+                _ => others.push((name.into_owned(), value.into_owned())),
+            }
+        }
+        url.query_pairs_mut().clear().extend_pairs(others);
+        // An empty query would be read as a name without a value.
+        if url.query() == Some("") {
+            url.set_query(None);
+        }
+        let mut config = Config::from_str(url.as_str()).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            bad(format!("cannot be so: {}", cause.unwrap_or_else(|| error.to_string())))
+        })?;
+        let (ssl_mode, trust) = match (&*mode, &roots) {
+            ("disable", _) => (SslMode::Disable, Trust::Anybody),
+            ("allow" | "prefer", None) => (SslMode::Prefer, Trust::Anybody),
+            ("allow" | "prefer", Some(_)) => (SslMode::Prefer, Trust::Chain),
+            ("require", None) => (SslMode::Require, Trust::Anybody),
+            ("require", Some(_)) | ("verify-ca", _) => (SslMode::Require, Trust::Chain),
+            ("verify-full", _) => (SslMode::Require, Trust::Name),
+            _ => {
+                return Err(bad(
+                    "has an `sslmode` that is none of disable, prefer, require, verify-ca, verify-full".into(),
+                ));
+            }
+        };
+        config.ssl_mode(ssl_mode);
+        settled(&mut config);
+        Ok(Self { config, tls: Tls::new(trust, roots.as_deref())? })
+    }
+}
+
+/// What the URL leaves open.
+fn settled(config: &mut Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(3));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("pipewright");
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        // A connection whose other end is gone without a word.
+        config.tcp_user_timeout(Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,181 @@
+//! PostgreSQL, shared by replicas.
+//!
+//! Four connections, whatever the load: one for what requests wait for, one for what is written, one for reports, and one that listens. On
+//! each, many questions may be under way; none needs a transaction of more than one statement, so that poolers may stand between.
+
+mod address;
+mod lane;
+mod limits;
+mod migrations;
+mod seal;
+mod tls;
+mod usage;
+mod valves;
+mod watch;
+
+pub use valves::{SaveError, SavedValves, Version};
+pub use watch::Watched;
+
+use crate::{Result, StoreError};
+use address::Address;
+use lane::{Lane, Line};
+use std::{
+    error::Error as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout},
+};
+use tokio_postgres::{
+    Row,
+    error::SqlState,
+    types::{ToSql, Type},
+};
+
+/// For what a request waits for.
+const SOON: Duration = Duration::from_secs(2);
+/// For what an admin waits for.
+const PATIENTLY: Duration = Duration::from_secs(5);
+/// For what nobody waits for.
+const LATER: Duration = Duration::from_secs(30);
+/// After a failure nobody tries for so long, so that requests do not queue up before a database that is away.
+const RESPITE: Duration = Duration::from_millis(500);
+
+/// A parameter, and its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// PostgreSQL, shared by replicas.
+#[derive(Clone)]
+pub(crate) struct Postgres(Arc<Inner>);
+
+struct Inner {
+    address: Address,
+    requests: Lane,
+    writing: Lane,
+    reports: Lane,
+    migrated: OnceCell<()>,
+    failing: Mutex<Option<Failing>>,
+}
+
+/// What went wrong the last time, if it did.
+#[derive(Clone)]
+struct Failing {
+    error: StoreError,
+    until: Instant,
+}
+
+impl Postgres {
+    /// The database at this address, which need not be there yet.
+    ///
+    /// # Errors
+    /// When the address cannot be so, or the database belongs to a newer program.
+    pub async fn open(url: &str) -> Result<Self> {
+        let database = Self(Arc::new(Inner {
+            address: Address::read(url)?,
+            // A crash of the database may forget the last hits.
+            requests: Lane::new("SET synchronous_commit = off"),
+            writing: Lane::new(""),
+            reports: Lane::new("SET default_transaction_read_only = on"),
+            migrated: OnceCell::new(),
+            failing: Mutex::default(),
+        }));
+        match database.ready().await {
+            Err(error @ StoreError::Newer { .. }) => return Err(error),
+            Err(error) => tracing::error!(%error, "The store is not well; it is tried again."),
+            Ok(()) => {}
+        }
+        Ok(database)
+    }
+
+    /// What is wrong with the database.
+    pub fn trouble(&self) -> Option<String> {
+        self.failing().as_ref().map(|failing| failing.error.to_string())
+    }
+
+    fn failing(&self) -> MutexGuard<'_, Option<Failing>> {
+        self.0.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how it went.
+    fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        let mut failing = self.failing();
+        match &result {
+            Ok(_) => *failing = None,
+            Err(error) if error.passes() || matches!(error, StoreError::Newer { .. }) => {
+                let until = Instant::now() + RESPITE;
+                *failing = Some(Failing { error: error.clone(), until });
+            }
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Sees to it that the tables are those of today.
+    async fn ready(&self) -> Result<()> {
+        let migrate = || async {
+            let migrated = within(LATER, Box::pin(migrations::run(&self.0.address))).await;
+            self.noted(migrated)
+        };
+        self.0.migrated.get_or_try_init(migrate).await.copied()
+    }
+
+    /// Asks a question, and waits no longer than this for the answer.
+    async fn ask(
+        &self,
+        lane: &Lane,
+        limit: Duration,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<Row>> {
+        let respite = self.failing().clone().filter(|failing| Instant::now() < failing.until);
+        if let Some(failing) = respite {
+            return Err(failing.error);
+        }
+        let until = Instant::now() + limit;
+        let line = within(limit, async {
+            self.ready().await?;
+            lane.line(&self.0.address).await
+        });
+        let line = self.noted(line.await)?;
+        let left = until.saturating_duration_since(Instant::now());
+        let answer =
+            within(left, async { line.client.query_typed(sql, parameters).await.map_err(failure) });
+        let answer = answer.await;
+        if answer.as_ref().is_err_and(StoreError::passes) {
+            lane.leave(&line).await;
+        }
+        self.noted(answer)
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Away("it does not answer in time".into())))
+}
+
+/// The first column of the only row.
+fn number(rows: &[Row]) -> Result<i64> {
+    rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(failure))
+}
+
+/// What PostgreSQL says, in our words; never the values it speaks of.
+#[expect(clippy::needless_pass_by_value, reason = "so is it handed over by `map_err`")]
+fn failure(error: tokio_postgres::Error) -> StoreError {
+    let Some(said) = error.as_db_error() else {
+        let why = error.source().map(ToString::to_string);
+        return StoreError::Away(why.unwrap_or_else(|| error.to_string()));
+    };
+    let why = format!("{} ({})", said.message(), said.code().code());
+    match said.code() {
+        &SqlState::DISK_FULL => StoreError::Full,
+        &SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly,
+        // Data that cannot be so; anything else can be mended where the database is.
+        code if code.code().starts_with("22") || code.code().starts_with("23") => {
+            StoreError::Refused(why)
+        }
+        _ => StoreError::Away(why),
+    }
+}

@@ -1,0 +1,201 @@
+//! Limits in SQLite: one transaction each.
+//!
+//! A window keeps the sum of its hits, and how far back it reaches. To ask it is to take off what has fallen out since, so that a window of
+//! a day costs no more than one of a second.
+
+use super::{Database, Sqlite};
+use crate::{
+    Result,
+    limits::{Admitted, Exceeded, Take, Windows, span, unsigned},
+    usage::DAY,
+};
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::{collections::BTreeMap, time::Duration};
+
+impl Windows for Sqlite {
+    fn admit(&self, takes: Vec<Take>) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>> {
+        Box::pin(self.run(move |database| {
+            let (now, whole) = begin(database)?;
+            let verdict = admit(&whole, now, &takes)?;
+            whole.commit()?;
+            Ok(verdict)
+        }))
+    }
+
+    fn add(&self, key: String, amount: u64) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.run(move |database| {
+            let (now, whole) = begin(database)?;
+            book(&whole, now, &key, amount)?;
+            whole.commit()
+        }))
+    }
+
+    fn used(&self, key: String, window: Duration) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(self.run(move |database| {
+            let since = database.clock.now() - span(window);
+            sum(&database.connection, &key, since, i64::MAX).map(unsigned)
+        }))
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async {
+            // A few at a time, so that whoever takes need not wait.
+            while self.run(sweep).await? > 0 {}
+            Ok(())
+        })
+    }
+}
+
+/// The last moment that anything was stored for.
+pub(super) fn last(connection: &Connection) -> rusqlite::Result<i64> {
+    let last = "SELECT max(COALESCE((SELECT max(at) FROM limit_hit), 0), COALESCE((SELECT max(asked) FROM limit_window), 0))";
+    connection.query_row(last, (), |row| row.get(0))
+}
+
+fn begin(database: &mut Database) -> rusqlite::Result<(i64, Transaction<'_>)> {
+    let now = database.clock.now();
+    Ok((now, database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?))
+}
+
+fn admit(
+    whole: &Transaction<'_>,
+    now: i64,
+    takes: &[Take],
+) -> rusqlite::Result<Result<Admitted, Exceeded>> {
+    let mut used = Vec::with_capacity(takes.len());
+    let mut amounts = BTreeMap::<&str, u64>::new();
+    for take in takes {
+        used.push(settled(whole, now, &take.key, span(take.window))?);
+        let amount = amounts.entry(&take.key).or_default();
+        *amount = take.amount.max(*amount);
+    }
+    if let Some(exceeded) = exceeded(whole, now, takes, &used)? {
+        return Ok(Err(exceeded));
+    }
+    for (key, amount) in &amounts {
+        book(whole, now, key, *amount)?;
+    }
+    let booked = |(take, used): (&Take, u64)| used + amounts.get(&*take.key).unwrap_or(&0);
+    Ok(Ok(Admitted { used: takes.iter().zip(used).map(booked).collect() }))
+}
+
+/// What is in a window at this moment, after what has fallen out of it was taken off.
+fn settled(whole: &Transaction<'_>, now: i64, key: &str, span: i64) -> rusqlite::Result<u64> {
+    let fresh = now - span;
+    let kept = whole
+        .prepare_cached("SELECT used, tail FROM limit_window WHERE key = ?1 AND span = ?2")?
+        .query_row(params![key, span], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    let Some((used, tail)) = kept else {
+        let used = sum(whole, key, fresh, i64::MAX)?;
+        whole
+            .prepare_cached("INSERT INTO limit_window (key, span, used, tail, asked) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![key, span, used, fresh, now])?;
+        return Ok(unsigned(used));
+    };
+    let gone = sum(whole, key, tail, fresh)?;
+    whole
+        .prepare_cached(
+            "UPDATE limit_window SET used = ?3, tail = ?4, asked = ?5 WHERE key = ?1 AND span = ?2",
+        )?
+        .execute(params![key, span, used - gone, fresh, now])?;
+    if gone > 0 {
+        whole
+            .prepare_cached("DELETE FROM limit_hit WHERE key = ?1 AND at <= (SELECT min(tail) FROM limit_window WHERE key = ?1)")?
+            .execute([key])?;
+    }
+    Ok(unsigned(used - gone))
+}
+
+/// The take that has no room, and of several the one that has to wait the longest.
+fn exceeded(
+    whole: &Transaction<'_>,
+    now: i64,
+    takes: &[Take],
+    used: &[u64],
+) -> rusqlite::Result<Option<Exceeded>> {
+    let mut worst: Option<Exceeded> = None;
+    for (index, (take, &used)) in takes.iter().zip(used).enumerate() {
+        let wanted = take.amount.max(1);
+        if used + wanted <= take.max {
+            continue;
+        }
+        let retry_after = if wanted > take.max {
+            None
+        } else {
+            Some(room(whole, now, take, used + wanted - take.max)?)
+        };
+        let is_worse = worst.is_none_or(|worst| match (worst.retry_after, retry_after) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(known), Some(wait)) => wait > known,
+        });
+        if is_worse {
+            worst = Some(Exceeded { index, used, max: take.max, retry_after });
+        }
+    }
+    Ok(worst)
+}
+
+/// How long it takes until so much has fallen out of the window.
+fn room(whole: &Transaction<'_>, now: i64, take: &Take, excess: u64) -> rusqlite::Result<Duration> {
+    let span = span(take.window);
+    let mut oldest = whole.prepare_cached(
+        "SELECT at, amount FROM limit_hit WHERE key = ?1 AND at > ?2 ORDER BY at",
+    )?;
+    let mut hits = oldest.query(params![take.key, now - span])?;
+    let mut fallen = 0;
+    while let Some(hit) = hits.next()? {
+        fallen += unsigned(hit.get(1)?);
+        if fallen >= excess {
+            let at: i64 = hit.get(0)?;
+            return Ok(Duration::from_millis(unsigned(at + span - now)));
+        }
+    }
+    Ok(take.window)
+}
+
+fn book(whole: &Transaction<'_>, now: i64, key: &str, amount: u64) -> rusqlite::Result<()> {
+    if amount == 0 {
+        return Ok(());
+    }
+    let amount = amount as i64;
+    whole
+        .prepare_cached(
+            "INSERT INTO limit_hit (key, at, amount) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+        )?
+        .execute(params![key, now, amount])?;
+    whole
+        .prepare_cached("UPDATE limit_window SET used = used + ?2 WHERE key = ?1")?
+        .execute(params![key, amount])?;
+    Ok(())
+}
+
+fn sum(connection: &Connection, key: &str, after: i64, until: i64) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT COALESCE(sum(amount), 0) FROM limit_hit WHERE key = ?1 AND at > ?2 AND at <= ?3")?
+        .query_row(params![key, after, until], |row| row.get(0))
+}
+
+/// Forgets windows that nobody has asked for in twice their length, and hits that no window looks at; says how many.
+///
+/// Hits of a key without windows stay for a day: a long answer may be booked after its window was forgotten.
+fn sweep(database: &mut Database) -> rusqlite::Result<usize> {
+    let (now, whole) = begin(database)?;
+    let windows = whole
+        .prepare_cached(
+            "DELETE FROM limit_window WHERE (key, span) IN \
+             (SELECT key, span FROM limit_window WHERE asked <= ?1 - 2 * span LIMIT 500)",
+        )?
+        .execute([now])?;
+    let hits = whole
+        .prepare_cached(
+            "DELETE FROM limit_hit WHERE (key, at) IN (SELECT key, at FROM limit_hit AS hit \
+             WHERE at <= COALESCE((SELECT min(tail) FROM limit_window AS w WHERE w.key = hit.key), ?1) LIMIT 500)",
+        )?
+        .execute([now - DAY])?;
+    whole.commit()?;
+    Ok(windows + hits)
+}

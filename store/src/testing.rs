@@ -1,0 +1,83 @@
+//! A PostgreSQL for tests: one server a test process, one database a test.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// A server that ends with whoever holds it, or with the process.
+pub struct Server {
+    url: String,
+    /// The server ends with its standard input.
+    _script: Child,
+}
+
+impl Server {
+    /// The one server of this process; `None`, and a word why, where none can be had.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(None)).as_ref()
+    }
+
+    /// A server of a test's own, which speaks TLS with `server.crt` and `server.key` of this folder.
+    pub fn with_tls(folder: &Path) -> Option<Self> {
+        Self::start(Some(folder))
+    }
+
+    #[expect(clippy::print_stderr, reason = "whoever tests is to see what was not tested")]
+    fn start(tls: Option<&Path>) -> Option<Self> {
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres"));
+        if let Some(folder) = tls {
+            script.env("POSTGRES_TLS", folder);
+        }
+        let started =
+            script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut script = match started {
+            Ok(script) => script,
+            Err(error) => {
+                eprintln!("Skipped: PostgreSQL cannot be started ({error}).");
+                return None;
+            }
+        };
+        let mut url = String::new();
+        BufReader::new(script.stdout.take()?).read_line(&mut url).ok()?;
+        if url.is_empty() {
+            let mut why = String::new();
+            script.stderr.take()?.read_to_string(&mut why).ok()?;
+            eprintln!("Skipped: PostgreSQL cannot be started: {why}");
+            return None;
+        }
+        Some(Self { url: url.trim().to_owned(), _script: script })
+    }
+
+    /// The URL of a new database.
+    ///
+    /// # Errors
+    /// When there can be none.
+    pub async fn database(&self) -> Result<String, tokio_postgres::Error> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        execute(&format!("{}/postgres", self.url), &format!("CREATE DATABASE {name}")).await?;
+        Ok(format!("{}/{name}", self.url))
+    }
+}
+
+/// Does this to a database, and tells the number that comes of it, if one does.
+///
+/// # Errors
+/// When the database does not do it.
+pub async fn execute(url: &str, sql: &str) -> Result<Option<i64>, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+    let mut driver = tokio::task::JoinSet::new();
+    driver.spawn(async { _ = connection.await });
+    let answers = client.simple_query(sql).await?;
+    Ok(answers.iter().find_map(|answer| match answer {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    }))
+}

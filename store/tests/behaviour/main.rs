@@ -1,0 +1,8 @@
+//! What the store does, whatever engine it has.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
+
+mod file;
+mod fixture;
+mod limits;
+mod usage;
