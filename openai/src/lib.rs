@@ -32,6 +32,8 @@ mod calls;
 mod complaint;
 mod connections;
 mod embed;
+#[cfg(test)]
+mod faults;
 mod lesson;
 mod listed;
 mod request;

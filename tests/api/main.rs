@@ -26,6 +26,7 @@ mod log;
 mod messages;
 mod metrics;
 mod models;
+mod openai_proxy;
 mod pipes;
 mod process;
 mod replica_processes;
