@@ -32,6 +32,7 @@ mod calls;
 mod complaint;
 mod connections;
 mod embed;
+mod generate;
 mod lesson;
 mod listed;
 mod request;

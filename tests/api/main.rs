@@ -17,6 +17,7 @@ mod drain;
 mod embeddings;
 mod filters;
 mod house;
+mod hybrid;
 mod limits;
 mod log;
 mod messages;
