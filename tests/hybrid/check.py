@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.parse
 
 KEY = 'only-for-tests'
 PIPE = 'hybrid_router'
@@ -358,8 +357,9 @@ CHECKS = [
 
 def through_openwebui(host, llama):
     """The same kinds of mishap, with Open WebUI in between: tests/openwebui sets it up and runs openwebui.py."""
+    shots = os.path.join(os.path.dirname(os.environ['MODEL']), 'openwebui')
     settings = {'PIPEWRIGHT_URL': f'http://127.0.0.1:{host.port}', 'PIPEWRIGHT_KEY': KEY, 'PIPEWRIGHT_LOG': host.log, 'CHECKS': 'hybrid',
-                'LLAMA_PID': str(llama.process.pid), 'LLAMA_PORT': str(llama.port), 'PIPE': PIPE}
+                'LLAMA_PID': str(llama.process.pid), 'LLAMA_PORT': str(llama.port), 'PIPE': PIPE, 'SCREENSHOTS': shots}
     return subprocess.call([os.environ['OPENWEBUI']], env={**os.environ, **settings})
 
 

@@ -62,7 +62,7 @@ fn wish(call: &Call, valves: &HybridValves, now: SystemTime) -> Option<&'static 
     if valves.cloud_above_prompt_tokens.is_some_and(is_long) {
         return Some("the chat is long");
     }
-    if is_among(&valves.cloud_roles, call) {
+    if is_among(valves.cloud_roles.as_deref(), call) {
         return Some("your role is answered there");
     }
     let is_hour = valves.hours().is_ok_and(|hours| hours.hold(now));
@@ -70,9 +70,10 @@ fn wish(call: &Call, valves: &HybridValves, now: SystemTime) -> Option<&'static 
 }
 
 /// Whether who asks has one of these roles.
-fn is_among(roles: &[String], call: &Call) -> bool {
+fn is_among(roles: Option<&str>, call: &Call) -> bool {
     let role = call.user.as_ref().and_then(|user| user.role.as_deref());
-    role.is_some_and(|role| roles.iter().any(|one| one.trim().eq_ignore_ascii_case(role)))
+    let mut roles = roles.unwrap_or_default().split(',').map(str::trim);
+    role.is_some_and(|role| roles.any(|one| one.eq_ignore_ascii_case(role)))
 }
 
 fn no_fallback(lack: Lack) -> PipeError {
@@ -88,7 +89,7 @@ impl Bar {
         if valves.cloud_model.is_none() {
             return Some(Self::Missing);
         }
-        if is_among(&valves.local_roles, call) {
+        if is_among(valves.local_roles.as_deref(), call) {
             return Some(Self::Role);
         }
         let budget = valves.cloud_budget_per_day?;

@@ -86,13 +86,13 @@ pub struct HybridValves {
     #[schemars(title = "Background tasks go local")]
     pub tasks_local: bool,
 
-    /// The roles of Open WebUI whose chats go to the cloud first, as in `admin`.
+    /// The roles of Open WebUI whose chats go to the cloud first, comma-separated, as in `admin`.
     #[schemars(title = "Roles for the cloud")]
-    pub cloud_roles: Vec<String>,
+    pub cloud_roles: Option<String>,
 
-    /// The roles whose chats never go to the cloud by way of `hybrid-smart`.
+    /// The roles whose chats never go to the cloud by way of `hybrid-smart`, comma-separated.
     #[schemars(title = "Roles for the local side only")]
-    pub local_roles: Vec<String>,
+    pub local_roles: Option<String>,
 
     /// When chats go to the cloud first: times of UTC, as in `08:00-18:00, 22-6`.
     #[schemars(title = "Hours for the cloud, in UTC")]
@@ -132,8 +132,8 @@ impl Default for HybridValves {
             local_context_tokens: None,
             cloud_above_prompt_tokens: None,
             tasks_local: true,
-            cloud_roles: Vec::new(),
-            local_roles: Vec::new(),
+            cloud_roles: None,
+            local_roles: None,
             cloud_hours: None,
             cloud_budget_per_day: None,
             show_side: false,

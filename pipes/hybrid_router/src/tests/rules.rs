@@ -55,7 +55,7 @@ async fn where_nobody_can_do_it_the_error_says_what_and_why() {
             "`cloud_fallback` is off",
         ),
         (
-            HybridValves { local_roles: vec!["user".into()], ..valves() },
+            HybridValves { local_roles: Some("user".into()), ..valves() },
             &sides,
             "User",
             "your role may not use the cloud",
@@ -86,7 +86,7 @@ async fn chats_that_are_long_or_of_some_roles_or_hours_are_for_the_cloud_and_loc
     let long = || body(&json!({"messages": [{"role": "user", "content": "long ".repeat(1000)}]}));
     let wishes = [
         (HybridValves { cloud_above_prompt_tokens: Some(1000), ..valves() }, long()),
-        (HybridValves { cloud_roles: vec!["pending".into(), "admin".into()], ..valves() }, hello()),
+        (HybridValves { cloud_roles: Some("pending, admin".into()), ..valves() }, hello()),
         (HybridValves { cloud_hours: Some("0-24".into()), ..valves() }, hello()),
     ];
     for (valves, body) in wishes {
@@ -99,7 +99,7 @@ async fn chats_that_are_long_or_of_some_roles_or_hours_are_for_the_cloud_and_loc
     let sides = Sides::new(Does::Answers, Does::Answers);
     let valves = HybridValves {
         cloud_above_prompt_tokens: Some(1000),
-        cloud_roles: vec!["admin".into()],
+        cloud_roles: Some("admin".into()),
         ..valves()
     };
     answered(&valves, &sides, hello(), "user").await.is_of(HOME);
@@ -131,7 +131,7 @@ async fn background_tasks_stay_local_whatever_the_rules_say() {
 async fn whose_budget_is_used_up_stays_local() {
     let valves = HybridValves {
         cloud_budget_per_day: Some(1.0),
-        cloud_roles: vec!["user".into()],
+        cloud_roles: Some("user".into()),
         ..valves()
     };
     let sides = Sides::new(Does::Answers, Does::Answers);
@@ -147,7 +147,7 @@ async fn whose_budget_is_used_up_stays_local() {
 #[tokio::test(start_paused = true)]
 async fn local_roles_never_reach_the_cloud() {
     let valves = HybridValves {
-        local_roles: vec!["user".into()],
+        local_roles: Some("user".into()),
         cloud_hours: Some("0-24".into()),
         ..valves()
     };
