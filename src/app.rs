@@ -11,6 +11,7 @@ use crate::{
     registry::Registry,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
+    traces::Traces,
 };
 use actix_web::{
     HttpServer,
@@ -89,6 +90,7 @@ impl App {
         if !state.store.usage().flush(Duration::from_secs(5)).await {
             tracing::warn!("The last answers may be missing from the usage.");
         }
+        state.traces.flush(Duration::from_secs(5)).await;
         tracing::info!("Stopped.");
         ended.context("the server failed")
     }
@@ -118,7 +120,8 @@ async fn furnished(
     let slots = join_all(pipes.iter().map(|pipe| (pipe.start)(site.clone()))).await;
     let metrics = Arc::new(Metrics::default());
     let (books, unread) = books::open();
-    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone());
+    let traces = Arc::new(Traces::start(&site.environment, metrics.lost_spans()));
+    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone(), Arc::clone(&traces));
     let ledger = Arc::new(Stored(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
     Ok(State {
@@ -127,6 +130,7 @@ async fn furnished(
         keys,
         open_metrics: settings.metrics_open,
         metrics,
+        traces,
         store,
         books,
         drain: Drain::default(),

@@ -16,4 +16,5 @@ pub mod prices;
 pub mod registry;
 pub mod settings;
 pub mod slot;
+pub mod traces;
 pub mod valves;

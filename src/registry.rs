@@ -6,8 +6,8 @@ use crate::{
 };
 use futures_util::future::{BoxFuture, join_all, ready};
 use pipe_sdk::{
-    Asked, Call, ChunkStream, Doors, EmbedCall, Embeddings, Ledger, Model, ModelCard, ModelKind,
-    PipeError, RerankCall, Reranked, Result, Serves, Trail,
+    Asked, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Ledger, Model,
+    ModelCard, ModelKind, PipeError, RerankCall, Reranked, Result, Serves, Trail,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -142,10 +142,19 @@ impl Doors for Registry {
         self.meter.begin(job).stream(chunks)
     }
 
+    fn images(&self, mut call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>> {
+        let Some((slot, model)) = self.resolve(&call.model) else {
+            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
+        };
+        let gauged = self.meter.begin(self.job(slot.as_ref(), &model, ModelKind::Image, trail));
+        call.model = model;
+        Box::pin(async { gauged.whole(slot.images(call).await, |_| 0) })
+    }
+
     fn models(&self) -> Vec<ModelCard> {
         let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
         let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
-        let chats = models.filter(|(_, model)| model.kind == ModelKind::Chat);
+        let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 

@@ -79,6 +79,10 @@ pub struct Settings {
     /// How many seconds answers under way may go on after SIGTERM.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 30)]
     pub drain_seconds: u64,
+    /// Take Lambda's invocations on this port too, as AWS's own images do on 8080: `POST /2015-03-31/functions/function/invocations`. Lambda
+    /// itself needs none.
+    #[arg(long, env = "INVOKE_PORT")]
+    pub invoke_port: Option<u16>,
     /// Serve a Bedrock emulator in place of AWS: no account, no cost.
     #[arg(long)]
     pub demo: bool,

@@ -7,8 +7,8 @@ use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, Pipe,
-    PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, ImageCall,
+    Images, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
 };
 use serde_json::Value;
 use std::{
@@ -105,6 +105,8 @@ pub trait Slot: Send + Sync {
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
     /// [`Pipe::rerank`].
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>>;
+    /// [`Pipe::images`].
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>>;
     /// [`Pipe::inlet`].
     fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::outlet`].
@@ -333,6 +335,10 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>> {
         self.with(|pipe| pipe.rerank(call))
+    }
+
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
+        self.with(|pipe| pipe.images(call))
     }
 
     fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {

@@ -7,7 +7,7 @@ use crate::{
     thoughts::Thoughts,
     wire::{Said, Step},
 };
-use pipe_sdk::{Chunk, Citation, FinishReason, Usage, without_lone_surrogates};
+use pipe_sdk::{Chunk, Citation, FinishReason, Picture, Usage, without_lone_surrogates};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -156,7 +156,7 @@ impl Told {
     fn show(&mut self, image: &Value) {
         let url = image["image_url"]["url"].as_str().or_else(|| image["image_url"].as_str());
         if let Some(url) = url.filter(|url| is_picture(url)) {
-            self.chunks.push_back(Chunk::Image(url.into()));
+            self.chunks.push_back(Chunk::Picture(Picture::at(url)));
         }
     }
 
@@ -425,7 +425,7 @@ mod tests {
             ("data:text/html,x", 0),
             ("javascript:x", 0),
         ] {
-            assert_eq!(said(image(url)).images.len(), shown, "{url}");
+            assert_eq!(said(image(url)).pictures.len(), shown, "{url}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Error, unix_seconds};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use pipe_sdk::{Answer, PipeError, ReasoningDetail, Side, Usage};
+use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Side, Usage};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -58,8 +58,9 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
     let Head { id, created, model, .. } = head;
     let called = !answer.tool_calls.is_empty();
-    let content =
-        if answer.content.is_empty() && called { Value::Null } else { answer.content.into() };
+    let words = answer.pictures.iter().map(|picture| picture.words.as_str());
+    let content = answer.content + &words.collect::<String>();
+    let content = if content.is_empty() && called { Value::Null } else { content.into() };
     let mut message = json!({"role": "assistant", "content": content});
     if !answer.reasoning.is_empty() {
         message["reasoning_content"] = answer.reasoning.into();
@@ -70,8 +71,8 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         message["thinking_blocks"] = blocks.collect();
         message["reasoning_details"] = json!(details);
     }
-    if !answer.images.is_empty() {
-        message["images"] = answer.images.iter().map(|url| image(url)).collect();
+    if !answer.pictures.is_empty() {
+        message["images"] = answer.pictures.iter().map(image).collect();
     }
     if !answer.citations.is_empty() {
         let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
@@ -95,8 +96,8 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
 }
 
 /// A picture in an answer, as Open WebUI reads it (contract §3.2).
-pub fn image(url: &str) -> Value {
-    json!({"type": "image_url", "image_url": {"url": url}})
+pub fn image(picture: &Picture) -> Value {
+    json!({"type": "image_url", "image_url": {"url": picture.url}})
 }
 
 /// OpenAI's `usage`.

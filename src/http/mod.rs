@@ -11,6 +11,7 @@ mod filters;
 mod frames;
 mod health;
 mod identity;
+mod images;
 mod json;
 mod manage;
 mod messages;
@@ -29,7 +30,7 @@ pub use auth::Keys;
 pub use frames::FrameWriter;
 pub use writer::Writer;
 
-use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry};
+use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry, traces::Traces};
 use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
@@ -52,6 +53,8 @@ pub struct State {
     pub open_metrics: bool,
     /// What is measured.
     pub metrics: Arc<Metrics>,
+    /// Where spans begin.
+    pub traces: Arc<Traces>,
     /// What is remembered.
     pub store: Arc<Store>,
     /// Where what answers cost is written down.
@@ -121,6 +124,7 @@ pub const ROUTES: &[Route] = &[
     models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     models(Method::POST, "/responses", || web::post().to(responses::create)),
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
     admin(Method::GET, "/pipelines", || web::get().to(manage::list)),
     admin(Method::POST, "/pipelines/add", || web::post().to(manage::add)),

@@ -3,7 +3,7 @@
 use super::{Error, State};
 use crate::registry;
 use actix_web::{HttpResponse, web};
-use pipe_sdk::{Model, ModelKind, PipeError, Serves};
+use pipe_sdk::{Model, PipeError, Serves};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub async fn one(state: web::Data<State>, id: web::Path<String>) -> Result<HttpR
         .ok_or_else(|| PipeError::ModelNotFound(id).into())
 }
 
-/// Open WebUI would offer whatever is listed for chats, so a list holds only what chats.
+/// Open WebUI would offer whatever is listed for chats, so a list holds only what answers them.
 async fn entries(state: &State, only_chats: bool) -> Vec<Value> {
     state.registry.discovered(DEADLINE).await;
     let mut entries = Vec::new();
@@ -43,7 +43,7 @@ async fn entries(state: &State, only_chats: bool) -> Vec<Value> {
         }
         let pipeline = json!({"type": serves.kind(), "valves": true});
         let models = registry::models(slot.id(), &serves);
-        let wanted = |model: &Model| !only_chats || model.kind == ModelKind::Chat;
+        let wanted = |model: &Model| !only_chats || model.kind.answers_chats();
         let models = models.iter().filter(|(_, model)| wanted(model));
         entries.extend(models.map(|(id, model)| entry(id, model, &pipeline, state.started)));
     }

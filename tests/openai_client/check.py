@@ -1,17 +1,20 @@
 """Checks an OpenAI-compatible server with the `openai` package: its typed models, its stream parser, its exceptions.
 
-PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL and EMBEDDING_MODEL the models, else they are picked from the list (but the last, which none shows).
+PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL, EMBEDDING_MODEL and IMAGE_MODEL the models, else they are picked from the list (but the one for embeddings, which none shows).
 """
 import asyncio
 import base64
 import json
 import os
 import re
+import struct
 import sys
+import zlib
 from typing import Literal
 
 import openai
 from openai import AsyncOpenAI, OpenAI
+from openai.types import ImagesResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
@@ -414,6 +417,52 @@ def embeddings_are_made():
         expect(error.param == 'input[1]', f'{error}')
 
 
+def size_of_png(picture):
+    """Width and height, of a file whose every part is looked at."""
+    expect(picture.startswith(b'\x89PNG\r\n\x1a\n'), f'no PNG: {picture[:8]}')
+    at, packed, size = 8, b'', None
+    while at < len(picture):
+        length, kind = struct.unpack('>I4s', picture[at:at + 8])
+        data = picture[at + 8:at + 8 + length]
+        (sum_,) = struct.unpack('>I', picture[at + 8 + length:at + 12 + length])
+        expect(zlib.crc32(kind + data) == sum_, f'{kind} is broken')
+        size = struct.unpack('>II', data[:8]) if kind == b'IHDR' else size
+        packed += data if kind == b'IDAT' else b''
+        at += 12 + length
+    expect(len(zlib.decompress(packed)) >= size[1], 'there are rows missing')
+    return size
+
+
+def images_are_generated():
+    name = os.environ.get('IMAGE_MODEL') or listed(r'nova-canvas|stability')
+    if not re.search(r'canvas|titan-image|stability', name):
+        raise Skipped('no model makes pictures')
+    paint = lambda **more: strictly(ImagesResponse, client.images.generate(model=name, prompt=f'a {MARKER}', **more))
+    answer = paint(n=2, size='1024x1024', quality='standard', style='vivid')
+    expect(len(answer.data) == 2 and answer.created > 0 and answer.output_format == 'png', f'{answer.created}')
+    for item in answer.data:
+        expect(size_of_png(base64.b64decode(item.b64_json)) == (1024, 1024) and item.url is None, 'another size')
+    (item,) = paint(response_format='url').data
+    expect(item.url.startswith('data:image/png;base64,') and item.b64_json is None, f'{item.url[:40]}')
+    error = refusal(openai.BadRequestError, client.images.generate, model=name, prompt='a', background='transparent')
+    expect(error.param == 'background' and error.type == 'invalid_request_error', f'{error.body}')
+    refusal(openai.NotFoundError, client.images.generate, model='no_such_pipe.no-such-model', prompt='a')
+
+
+def a_chat_is_answered_with_a_picture():
+    name = os.environ.get('IMAGE_MODEL') or listed(r'nova-canvas|stability')
+    if not re.search(r'canvas|titan-image|stability', name):
+        raise Skipped('no model makes pictures')
+    asked = {'model': name, 'messages': [{'role': 'user', 'content': f'a {MARKER}'}]}
+    answer = strictly(ChatCompletion, client.chat.completions.create(**asked))
+    with client.chat.completions.stream(**asked) as stream:
+        streamed = stream.get_final_completion()
+    for message in [answer.choices[0].message, streamed.choices[0].message]:
+        (image,) = message.images
+        url = image['image_url']['url']
+        expect(message.content == f'a {MARKER}' and size_of_png(base64.b64decode(url.split(',')[1])), f'{message.content}')
+
+
 def a_plain_response_is_answered():
     answer = strictly(Response, respond(instructions='Be brief.', metadata={'team': 'a'}, store=True))
     expect(answer.object == 'response' and answer.id.startswith('resp_') and answer.model == a_model(), f'{answer}')
@@ -527,6 +576,8 @@ CHECKS = [
     a_busy_model_is_a_rate_limit_error,
     a_stand_in_is_named,
     embeddings_are_made,
+    images_are_generated,
+    a_chat_is_answered_with_a_picture,
     a_plain_response_is_answered,
     a_response_is_streamed_in_events_of_one_answer,
     the_package_folds_events_into_one_response,

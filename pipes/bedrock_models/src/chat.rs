@@ -81,7 +81,7 @@ fn written(
 ) -> Result<Request, Unanswered> {
     let target = entry.target(lessons, valves);
     let asked = Asked { call, target: &target, valves };
-    request(&asked).map_err(|error| Unanswered { error, passes_on: false })
+    request(&asked).map_err(Unanswered::at_once)
 }
 
 fn lesson_of(complaint: &Complaint) -> Option<Lesson> {

@@ -46,7 +46,7 @@ where
 /// The model that was asked, and after it those that may answer in its place.
 ///
 /// First its other regions, then the profile of its own geography, then the chains of the valve. Only those may leave the geography: an
-/// admin has asked for it. They hold for chats alone: the vectors of another model would mean nothing beside those of the first.
+/// admin has asked for it. They hold for answers to people alone: the vectors of another model would mean nothing beside those of the first.
 pub fn candidates(
     asked: &Entry,
     listing: &Listing,
@@ -65,7 +65,7 @@ pub fn candidates(
             .find_map(|prefix| listing.entry(&format!("{prefix}{}", asked.base)));
         candidates.extend(profile.cloned());
     }
-    let chains = listed(&valves.fallbacks).filter(|_| asked.kind == ModelKind::Chat);
+    let chains = listed(&valves.fallbacks).filter(|_| asked.kind.answers_chats());
     for chain in chains {
         let mut links = chain.split('>').map(bare);
         let is_for = links.next().is_some_and(|first| fits(first, &asked.id));

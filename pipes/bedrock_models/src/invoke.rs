@@ -22,8 +22,8 @@ pub struct Invoked<T> {
 /// Where AWS tells how many tokens it read.
 const TOKENS: &str = "x-amzn-bedrock-input-token-count";
 
-/// Ninety-six vectors of the longest kind stand in 4 MiB.
-const LARGEST: usize = 32 << 20;
+/// Five pictures of the largest size, which do not pack well, stand in this.
+const LARGEST: usize = 96 << 20;
 
 /// Asks this model.
 pub async fn invoke<T: DeserializeOwned>(

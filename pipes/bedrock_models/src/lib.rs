@@ -1,4 +1,4 @@
-//! Every chat model of Amazon Bedrock, in one manifold, and those for embeddings and reranking beside them.
+//! Every chat model of Amazon Bedrock, in one manifold, and those for pictures, embeddings and reranking beside them.
 //!
 //! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
 //! (`converse`), and its answer an event stream that is read by us (`stream`). Models that do not chat are asked in their own words
@@ -22,6 +22,7 @@ mod embed;
 mod error;
 mod fallback;
 pub mod family;
+mod image;
 mod invoke;
 mod links;
 mod names;
@@ -30,8 +31,8 @@ pub mod stream;
 mod valves;
 
 pub use valves::{
-    BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions,
-    PromptCaching, ReasoningOutput,
+    BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers,
+    LateInstructions, PromptCaching, ReasoningOutput,
 };
 
 use account::Account;
@@ -41,8 +42,8 @@ use clients::Clients;
 use family::Lessons;
 use links::Links;
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, ModelKind, Pipe, PipeError, RerankCall, Reranked,
-    Result, Serves,
+    Call, ChunkStream, EmbedCall, Embeddings, ImageCall, Images, ModelKind, Pipe, PipeError,
+    RerankCall, Reranked, Result, Serves,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -101,6 +102,9 @@ impl Pipe for BedrockModels {
         take_out(&mut call);
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
+        if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
+            return image::chat(&call, &entries, self.means()).await;
+        }
         chat::chat(&call, &entries, self.means()).await
     }
 
@@ -108,6 +112,9 @@ impl Pipe for BedrockModels {
         take_out(&mut call);
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
+        if asked.kind != ModelKind::Chat {
+            return Err(PipeError::uncounted(&call.model));
+        }
         self.links.resolve(&mut call.body).await?;
         count::count(&call, asked, self.means()).await
     }
@@ -120,6 +127,11 @@ impl Pipe for BedrockModels {
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let entries = self.entries(&call.model, ModelKind::Rerank).await?;
         rerank::rerank(&call, &entries, self.means()).await
+    }
+
+    async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
+        let entries = self.entries(&call.model, ModelKind::Image).await?;
+        image::images(&call, &entries, self.means()).await
     }
 }
 
@@ -140,7 +152,7 @@ impl BedrockModels {
         Means { clients, lessons, valves }
     }
 
-    /// The model of this id, which must be of this kind, and after it those that may answer in its place.
+    /// The model of this id, which must do what this kind does, and after it those that may answer in its place.
     async fn entries(&self, model: &str, kind: ModelKind) -> Result<Vec<Entry>> {
         let mut listing = self.catalogue.listing();
         if !self.is_certain(model, &listing) {
@@ -150,7 +162,8 @@ impl BedrockModels {
         }
         let pinned = pinned(model, &listing);
         let asked = pinned.map_or_else(|| self.asked(model, kind, &listing), Ok)?;
-        if asked.kind != kind {
+        let does = asked.kind == kind || kind == ModelKind::Chat && asked.kind.answers_chats();
+        if !does {
             return Err(misplaced(model, asked.kind, kind));
         }
         if pinned.is_some() {
@@ -188,6 +201,7 @@ fn misplaced(model: &str, is: ModelKind, wanted: ModelKind) -> PipeError {
         ModelKind::Chat => "answers chats",
         ModelKind::Embed => "turns texts into vectors",
         ModelKind::Rerank => "puts documents in order",
+        ModelKind::Image => "makes pictures",
     };
     let (does, wanted) = (does(is), does(wanted));
     PipeError::bad_field("model", format!("`{model}` {does}: name a model that {wanted}"))

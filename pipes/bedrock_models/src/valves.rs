@@ -4,8 +4,8 @@ mod choices;
 
 use crate::converse::is_guardrail;
 pub use choices::{
-    BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions, PromptCaching,
-    ReasoningOutput,
+    BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers, LateInstructions,
+    PromptCaching, ReasoningOutput,
 };
 use guarded_fetch::HostPattern;
 use pipe_sdk::{EmbedInput, Fault, Secret, Valves};
@@ -64,6 +64,11 @@ pub struct BedrockValves {
     /// is hidden cannot be sent back, so Claude does not think on while it calls tools.
     #[schemars(title = "Reasoning")]
     pub reasoning: ReasoningOutput,
+
+    /// How a streamed chat with a model that makes pictures is answered: with files beside the text (`delta.images`, which Open WebUI
+    /// keeps as files), or with Markdown in it, for clients that know no such files.
+    #[schemars(title = "Pictures in answers")]
+    pub image_answers: ImageAnswers,
 
     /// Where instructions go that come in the middle of a chat, into the user's turn there, into a turn of their own where the
     /// model takes such (Claude from Opus 4.8 on), or to the front.
@@ -212,6 +217,7 @@ impl Default for BedrockValves {
             default_model: None,
             prompt_caching: PromptCaching::default(),
             reasoning: ReasoningOutput::default(),
+            image_answers: ImageAnswers::default(),
             late_instructions: LateInstructions::default(),
             anthropic_betas: BETAS.iter().map(|beta| String::from(*beta)).collect(),
             files_everywhere: true,

@@ -56,7 +56,7 @@ fn speaks(chunk: &Chunk) -> bool {
         Chunk::Content(text) | Chunk::Reasoning(text) => !text.is_empty(),
         Chunk::ReasoningDetail(_)
         | Chunk::ToolCall(_)
-        | Chunk::Image(_)
+        | Chunk::Picture(_)
         | Chunk::Citation(_)
         | Chunk::Finish(_) => true,
         _ => false,

@@ -1,8 +1,8 @@
 //! The trait of a pipe, and what a pipe says it serves.
 
 use crate::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, PipeError, RerankCall,
-    Reranked, Result, Spent, UpstreamState, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall, Images,
+    PipeError, RerankCall, Reranked, Result, Spent, UpstreamState, Valves,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -81,6 +81,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         async move { Err(PipeError::ModelNotFound(call.model)) }
     }
 
+    /// Makes pictures of words.
+    fn images(self: Arc<Self>, call: ImageCall) -> impl Future<Output = Result<Images>> + Send {
+        async move { Err(PipeError::ModelNotFound(call.model)) }
+    }
+
     /// Changes a chat before it goes to its model, or refuses it with [`PipeError::Refused`]. Open WebUI asks, for chats with whatever
     /// model of whatever connection.
     fn inlet(&self, call: FilterCall) -> impl Future<Output = Result<FilterBody>> + Send {
@@ -151,7 +156,7 @@ pub struct Model {
     pub capabilities: Map<String, Value>,
 }
 
-/// What a model does. Only those that chat are listed; the others are called by who knows their ids.
+/// What a model does. Only those that answer chats are listed; the others are called by who knows their ids.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ModelKind {
     /// It answers chats.
@@ -161,6 +166,15 @@ pub enum ModelKind {
     Embed,
     /// It puts documents in order.
     Rerank,
+    /// It makes pictures, and answers chats with them.
+    Image,
+}
+
+impl ModelKind {
+    /// Whether a chat with such a model is answered.
+    pub fn answers_chats(self) -> bool {
+        matches!(self, Self::Chat | Self::Image)
+    }
 }
 
 impl Model {

@@ -15,8 +15,8 @@
 mod ledger;
 
 use crate::{
-    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, Ledger, ModelCard,
-    PipeError, RerankCall, Reranked, Result, Trail, User,
+    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ImageCall, Images,
+    Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, Trail, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -33,6 +33,7 @@ pub struct ScriptedHost {
     models: HashMap<String, Behaviour>,
     embeddings: HashMap<String, Embeddings>,
     rankings: HashMap<String, Reranked>,
+    images: HashMap<String, Images>,
     calls: Arc<Mutex<Vec<Call>>>,
     ledger: Arc<ledger::Memory>,
 }
@@ -72,6 +73,13 @@ impl ScriptedHost {
     #[must_use]
     pub fn ranks(mut self, model: &str, reranked: Reranked) -> Self {
         self.rankings.insert(model.into(), reranked);
+        self
+    }
+
+    /// The same with a model that makes these pictures of whatever words.
+    #[must_use]
+    pub fn paints(mut self, model: &str, images: Images) -> Self {
+        self.images.insert(model.into(), images);
         self
     }
 
@@ -120,6 +128,11 @@ impl Doors for ScriptedHost {
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
+    fn images(&self, call: ImageCall, _: Trail) -> BoxFuture<'_, Result<Images>> {
+        let known = self.images.get(&call.model).cloned();
+        Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
+    }
+
     fn counted(&self, _: &str, chunks: ChunkStream, _: Trail) -> ChunkStream {
         chunks
     }
@@ -136,21 +149,25 @@ impl Doors for ScriptedHost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rank;
+    use crate::{Image, Rank};
 
     #[tokio::test]
-    async fn vectors_and_ranks_are_scripted_too() {
+    async fn vectors_ranks_and_pictures_are_scripted_too() {
         let embeddings = Embeddings { vectors: vec![vec![1.0]], prompt_tokens: 1 };
         let reranked = Reranked { ranks: vec![Rank { index: 0, score: 1.0 }], prompt_tokens: 1 };
+        let images = Images { images: vec![Image::of_base64("iVBO".into())] };
         let scripted = ScriptedHost::new()
             .embeds("cloud.vectors", embeddings.clone())
-            .ranks("cloud.ranks", reranked.clone());
+            .ranks("cloud.ranks", reranked.clone())
+            .paints("cloud.paints", images.clone());
         let host = scripted.host();
         let texts = || vec!["a".into()];
         let embedded = host.embed(EmbedCall::new("cloud.vectors", texts())).await;
         assert_eq!(embedded.unwrap(), embeddings);
         let ranked = host.rerank(RerankCall::new("cloud.ranks", "a", texts())).await;
         assert_eq!(ranked.unwrap(), reranked);
+        let painted = host.images(ImageCall::new("cloud.paints", "a")).await;
+        assert_eq!(painted.unwrap(), images);
         let unknown = host.rerank(RerankCall::new("cloud.vectors", "a", texts())).await;
         assert!(matches!(unknown, Err(PipeError::ModelNotFound(_))));
     }

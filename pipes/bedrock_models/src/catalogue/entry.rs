@@ -96,7 +96,11 @@ fn kind_of(id: &str, makes: impl Fn(&'static str) -> bool) -> Option<ModelKind> 
     if makes("EMBEDDING") {
         return Some(ModelKind::Embed);
     }
-    kind(id).filter(|kind| *kind != ModelKind::Chat || makes("TEXT"))
+    kind(id).filter(|kind| match kind {
+        ModelKind::Chat => makes("TEXT"),
+        ModelKind::Image => makes("IMAGE"),
+        ModelKind::Embed | ModelKind::Rerank => true,
+    })
 }
 
 impl Profile {
@@ -142,15 +146,19 @@ impl Entry {
         let model = Model::new(&self.id, &self.name)
             .described(format!("{} - {}", self.name, self.region))
             .of_kind(self.kind);
-        if self.kind != ModelKind::Chat {
-            return model;
-        }
-        let tools = match builtin_tools {
-            BuiltinTools::Always => true,
-            BuiltinTools::Never => false,
-            BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
+        let model = match self.kind {
+            ModelKind::Chat => {
+                let tools = match builtin_tools {
+                    BuiltinTools::Always => true,
+                    BuiltinTools::Never => false,
+                    BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
+                };
+                model.capable("usage", true).capable("builtin_tools", tools)
+            }
+            // Whatever Open WebUI adds to a chat would be painted.
+            ModelKind::Image => model.capable("builtin_tools", false),
+            ModelKind::Embed | ModelKind::Rerank => return model,
         };
-        let model = model.capable("usage", true).capable("builtin_tools", tools);
         match self.inputs.image {
             Some(vision) => model.capable("vision", vision),
             None => model,

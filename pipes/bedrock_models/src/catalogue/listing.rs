@@ -6,7 +6,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{converse::Inputs, family::kind, valves::BedrockValves};
-use pipe_sdk::{Model, ModelKind, PipeError};
+use pipe_sdk::{Model, PipeError};
 use std::{
     collections::{HashMap, hash_map},
     sync::Arc,
@@ -59,7 +59,7 @@ impl Listing {
                 hash_map::Entry::Occupied(_) => elsewhere.push(entry),
             }
         }
-        let nothing = models.iter().all(|model: &Model| model.kind != ModelKind::Chat);
+        let nothing = models.iter().all(|model: &Model| !model.kind.answers_chats());
         let gaps = gaps(shelves, nothing);
         models.extend(gaps.iter().map(Gap::model));
         let heard = |shelf: &Shelf| (Arc::clone(&shelf.region), shelf.is_heard());

@@ -6,6 +6,7 @@
 mod lesson;
 mod table;
 
+use crate::image::paints;
 pub use lesson::{Lesson, Lessons};
 use pipe_sdk::ModelKind;
 use table::{FAMILIES, UNKNOWN};
@@ -162,6 +163,8 @@ pub fn kind(base: &str) -> Option<ModelKind> {
         Some(ModelKind::Embed)
     } else if base.contains("rerank") {
         Some(ModelKind::Rerank)
+    } else if paints(base) {
+        Some(ModelKind::Image)
     } else if MUTE.iter().any(|word| base.contains(word)) {
         None
     } else {
@@ -207,13 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn models_that_only_embed_or_paint_do_not_chat() {
+    fn what_a_model_does_is_in_its_name() {
         for (base, does) in [
             ("cohere.embed-v4:0", Some(ModelKind::Embed)),
             ("amazon.titan-embed-image-v1", Some(ModelKind::Embed)),
             ("amazon.nova-2-multimodal-embeddings-v1:0", Some(ModelKind::Embed)),
             ("amazon.rerank-v1:0", Some(ModelKind::Rerank)),
-            ("stability.sd3-5-large-v1:0", None),
+            ("stability.sd3-5-large-v1:0", Some(ModelKind::Image)),
+            ("stability.stable-image-inpaint-v1:0", None),
             ("amazon.nova-pro-v1:0", Some(ModelKind::Chat)),
             ("cohere.command-r-v1:0", Some(ModelKind::Chat)),
         ] {

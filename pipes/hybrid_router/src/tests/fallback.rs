@@ -1,7 +1,7 @@
 //! The local side first, the cloud where it fails, and never after the first token.
 
 use super::*;
-use pipe_sdk::{Event, ToolCallDelta};
+use pipe_sdk::{Event, Picture, ToolCallDelta};
 use serde_json::json;
 
 #[tokio::test(start_paused = true)]
@@ -48,7 +48,7 @@ async fn once_a_token_is_out_nobody_else_answers() {
         text("half"),
         Chunk::Reasoning("hm".into()),
         Chunk::ToolCall(call),
-        Chunk::Image("data:x".into()),
+        Chunk::Picture(Picture::at("data:x")),
     ] {
         let local = Does::Says(vec![Chunk::Role, first], Some(broken));
         let (router, sides) = (router(valves()).await, Sides::new(local, Does::Answers));

@@ -3,7 +3,7 @@
 use super::{
     Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ToolCallDelta, Usage,
 };
-use crate::{FunctionCall, Result, ToolCall};
+use crate::{FunctionCall, Picture, Result, ToolCall};
 use futures_util::TryStreamExt;
 use serde_json::{Map, Value};
 
@@ -21,7 +21,7 @@ pub struct Answer {
     /// What the model wants called, in order.
     pub tool_calls: Vec<ToolCall>,
     /// The pictures, in order.
-    pub images: Vec<String>,
+    pub pictures: Vec<Picture>,
     /// Where what was said comes from, each with the number of characters that had been said by then.
     pub citations: Vec<(usize, Citation)>,
     /// Why it ended; `None` if the stream ended without a word.
@@ -54,7 +54,7 @@ impl Answer {
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
-            Chunk::Image(image) => self.images.push(image),
+            Chunk::Picture(picture) => self.pictures.push(picture),
             Chunk::Citation(citation) => {
                 self.citations.push((self.content.chars().count(), citation));
             }
