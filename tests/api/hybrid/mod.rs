@@ -223,3 +223,20 @@ async fn the_key_of_the_local_server_is_bound_to_it() {
         host.turn("hybrid_router", &json!({"local_endpoint": "http://127.0.0.1:10/v1"})).await;
     assert!(moved.refused(422).starts_with("local_api_key: "), "{}", moved.text);
 }
+
+#[actix_web::test]
+async fn the_health_of_both_sides_is_in_the_metrics() {
+    let host = hybrid(&dead(), CLOUD, json!({})).await;
+    is_answered(&host, SMART, "cloud", CLOUD, SAID_THERE).await;
+    let text = host.get("/metrics").await.text;
+    for (line, count) in [
+        ("breaker{pipe=\"hybrid_router\",upstream=\"local\",state=\"open\"}", 1),
+        ("breaker{pipe=\"hybrid_router\",upstream=\"cloud\",state=\"closed\"}", 1),
+        ("failures_total{pipe=\"hybrid_router\",upstream=\"local\",kind=\"connect\"}", 1),
+        ("calls_total{pipe=\"hybrid_router\",upstream=\"local\"}", 1),
+        ("calls_total{pipe=\"hybrid_router\",upstream=\"cloud\"}", 2),
+    ] {
+        let line = format!("pipewright_upstream_{line} {count}\n");
+        assert!(text.contains(&line), "{line} is missing from\n{text}");
+    }
+}
