@@ -34,6 +34,7 @@ mod connections;
 mod embed;
 #[cfg(test)]
 mod faults;
+mod generate;
 mod lesson;
 mod listed;
 mod request;

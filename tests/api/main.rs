@@ -19,6 +19,7 @@ mod drain;
 mod embeddings;
 mod filters;
 mod house;
+mod hybrid;
 mod images;
 mod lambda;
 mod limits;

@@ -56,7 +56,7 @@ impl Answer {
     pub fn add(&mut self, chunk: Chunk) {
         match chunk {
             Chunk::Model(id) => self.model = Some(id),
-            Chunk::Role => {}
+            Chunk::Role | Chunk::Side(_) => {}
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
