@@ -89,7 +89,7 @@ fn server(told: &Told) -> Server {
 async fn said(server: &Server) -> Result<String, Trouble> {
     use futures_util::{StreamExt, TryStreamExt};
     let body = Body::new("m", vec![Message::new(Role::User, "hi")]);
-    let chunks: Vec<_> = server.chat("m", &body).await?.try_collect().await?;
+    let chunks: Vec<_> = server.chat("m", &body, None).await?.try_collect().await?;
     let chunks = pipe_sdk::ChunkStream::new(futures_util::stream::iter(chunks).map(Ok));
     Ok(chunks.fold().await.unwrap().content)
 }

@@ -249,3 +249,19 @@ async fn a_chat_is_streamed_from_the_upstream_whether_the_client_streams_or_not(
         (&json!(true), &json!({"include_usage": true}))
     );
 }
+
+#[actix_web::test]
+async fn a_callers_trace_goes_on_to_the_upstream() {
+    let rig = rig(json!({})).await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (caller, sent) in [(Some(trace), Some(trace)), (Some("garbage"), None), (None, None)] {
+        let mut asked = rig.host.request(Method::POST, "/chat/completions");
+        if let Some(caller) = caller {
+            asked = asked.header("traceparent", caller);
+        }
+        let answered = Answered::of(asked.json(&hello(&json!({}))).send().await.unwrap()).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let asked = rig.server.asked().pop().unwrap();
+        assert_eq!(asked.headers.get("traceparent").map(String::as_str), sent);
+    }
+}
