@@ -136,7 +136,9 @@ impl Gauged {
     }
 
     fn see(&mut self, chunk: &Chunk) {
-        if self.first.is_none() && !matches!(chunk, Chunk::Model(_) | Chunk::Event(_)) {
+        if self.first.is_none()
+            && !matches!(chunk, Chunk::Model(_) | Chunk::Side(_) | Chunk::Event(_))
+        {
             self.first = Some(self.started.elapsed());
         }
         match chunk {

@@ -25,6 +25,9 @@ use tokio::{sync::Mutex, time::timeout};
 /// A pipe that takes longer to start is tried again when its valves are turned.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// Starts a pipe with the valves of this site and this shelf.
+type Start = fn(Site, Arc<dyn Shelf>) -> BoxFuture<'static, Arc<dyn Slot>>;
+
 /// One line of [`PIPES`](crate::pipes::PIPES).
 #[derive(Clone, Copy)]
 pub struct Registration {
@@ -33,7 +36,7 @@ pub struct Registration {
     /// What can be turned.
     pub spec: fn() -> Spec,
     /// Starts the pipe.
-    pub start: fn(Site, Arc<dyn Shelf>) -> BoxFuture<'static, Arc<dyn Slot>>,
+    pub start: Start,
 }
 
 impl Registration {

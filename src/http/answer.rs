@@ -2,7 +2,7 @@
 
 use super::{Error, unix_seconds};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Usage};
+use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Side, Usage};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -16,16 +16,21 @@ pub struct Head {
     pub model: String,
     /// The model that answers, if its pipe told.
     pub answerer: Option<String>,
+    /// The side of a router that it is on.
+    pub side: Option<Side>,
 }
 
 /// The header that says who answered.
 const ANSWERER: &str = "x-pipewright-model";
 
+/// The header that says on which side of a router.
+const SIDE: &str = "x-pipewright-side";
+
 impl Head {
     /// The head of a new answer by this model; its id begins like this.
     pub fn new(id: &str, model: &str) -> Self {
         let id = format!("{id}{}", uuid::Uuid::new_v4().simple());
-        Self { id, created: unix_seconds(), model: model.into(), answerer: None }
+        Self { id, created: unix_seconds(), model: model.into(), answerer: None, side: None }
     }
 
     /// Who answers in place of the model that was asked.
@@ -45,6 +50,9 @@ impl Head {
         let is_plain = |answerer: &&String| answerer.bytes().all(|b| matches!(b, b' '..=b'~'));
         if let Some(answerer) = self.answerer.as_ref().filter(is_plain) {
             response.insert_header((ANSWERER, answerer.as_str()));
+        }
+        if let Some(side) = self.side {
+            response.insert_header((SIDE, side.name()));
         }
         response
     }

@@ -243,7 +243,7 @@ async fn another_model_paints_where_one_cannot() {
 }
 
 #[actix_web::test]
-async fn models_that_paint_are_listed_and_others_that_do_not_chat_are_not() {
+async fn models_that_paint_are_listed_beside_those_that_chat() {
     let rig = rig(json!({})).await;
     let list = rig.host.get("/models").await.json;
     let entries = list["data"].as_array().unwrap();
@@ -353,6 +353,7 @@ async fn a_chat_paints_what_was_said_last() {
 #[actix_web::test]
 async fn a_picture_of_an_earlier_turn_is_a_word_to_a_model_that_reads() {
     let rig = rig(json!({})).await;
+    rig.host.turn("bedrock_models", &json!({"image_answers": "markdown"})).await;
     let painted = rig.host.text_of(&listed(CANVAS), "a fox").await;
     assert!(painted.len() > 100_000);
     let messages = json!([

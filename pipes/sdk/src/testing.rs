@@ -24,10 +24,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+/// What a model does when it is asked.
+type Behaviour = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<ChunkStream>> + Send + Sync>;
+
 /// Says what the models of a host answer, and keeps what they were asked.
 #[derive(Clone, Default)]
 pub struct ScriptedHost {
-    answers: HashMap<String, Vec<Chunk>>,
+    models: HashMap<String, Behaviour>,
     embeddings: HashMap<String, Embeddings>,
     rankings: HashMap<String, Reranked>,
     images: HashMap<String, Images>,
@@ -43,8 +46,19 @@ impl ScriptedHost {
 
     /// The same with a model that always answers these chunks.
     #[must_use]
-    pub fn answers(mut self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
-        self.answers.insert(model.into(), chunks.into_iter().collect());
+    pub fn answers(self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
+        let chunks: Vec<_> = chunks.into_iter().collect();
+        self.behaves(model, move |_| ready(Ok(ChunkStream::of(chunks.clone()))))
+    }
+
+    /// The same with a model that does this whenever it is asked.
+    #[must_use]
+    pub fn behaves<F: Future<Output = Result<ChunkStream>> + Send + 'static>(
+        mut self,
+        model: &str,
+        behaviour: impl Fn(Call) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.models.insert(model.into(), Arc::new(move |call| Box::pin(behaviour(call))));
         self
     }
 
@@ -92,12 +106,12 @@ impl ScriptedHost {
 
 impl Doors for ScriptedHost {
     fn pipe(&self, call: Call, _: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
-        let answer = match self.answers.get(&call.model) {
-            Some(chunks) => Ok(ChunkStream::of(chunks.clone())),
-            None => Err(PipeError::ModelNotFound(call.model.clone())),
-        };
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
-        Box::pin(ready(answer))
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(call.clone());
+        match self.models.get(&call.model) {
+            Some(behaviour) => behaviour(call),
+            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
+        }
     }
 
     fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>> {
@@ -124,7 +138,7 @@ impl Doors for ScriptedHost {
     }
 
     fn models(&self) -> Vec<ModelCard> {
-        self.answers.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+        self.models.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
     }
 
     fn ledger(&self) -> &dyn Ledger {

@@ -34,6 +34,16 @@ pub enum Side {
     Cloud,
 }
 
+impl Side {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Cloud => "cloud",
+        }
+    }
+}
+
 impl Trail {
     /// The beginning of a trail, at the door.
     pub fn new(user: Option<User>, key: Option<Arc<str>>, task: Option<&str>) -> Self {

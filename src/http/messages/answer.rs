@@ -1,9 +1,7 @@
 //! A whole answer as Anthropic's message, and the words that it shares with a streamed one.
 
 use crate::http::answer::{Head, ended_early};
-use pipe_sdk::{
-    Answer, Citation, FinishReason, Picture, PipeError, ReasoningKind, ToolCall, Usage,
-};
+use pipe_sdk::{Answer, Citation, FinishReason, PipeError, ReasoningKind, ToolCall, Usage};
 use serde_json::{Value, json};
 
 /// The fact by which a pipe says why its model has stopped, in the model's own word.
@@ -36,8 +34,7 @@ fn content(answer: &Answer) -> Vec<Value> {
         blocks.push(thinking(&answer.reasoning, None));
     }
     blocks.extend(answer.reasoning_details.iter().map(|detail| thought(&detail.kind)));
-    let pictures = answer.pictures.iter().map(Picture::markdown);
-    let text = answer.content.clone() + &pictures.collect::<String>();
+    let text = answer.illustrated();
     if !text.is_empty() || !answer.citations.is_empty() {
         let mut text = json!({"type": "text", "text": text});
         if !answer.citations.is_empty() {

@@ -46,11 +46,17 @@ impl ChunkStream {
 }
 
 impl Answer {
+    /// All its text, and the pictures as Markdown, for clients that take none beside the text.
+    pub fn illustrated(&self) -> String {
+        let pictures = self.pictures.iter().map(Picture::markdown);
+        self.content.clone() + &pictures.collect::<String>()
+    }
+
     /// Adds one more chunk.
     pub fn add(&mut self, chunk: Chunk) {
         match chunk {
             Chunk::Model(id) => self.model = Some(id),
-            Chunk::Role => {}
+            Chunk::Role | Chunk::Side(_) => {}
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
