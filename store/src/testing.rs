@@ -21,20 +21,24 @@ impl Server {
     /// The one server of this process; `None`, and a word why, where none can be had.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(None)).as_ref()
+        SHARED.get_or_init(|| Self::start(&[])).as_ref()
+    }
+
+    /// The one server of this process that has pgvector.
+    pub fn with_vectors() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&[("POSTGRES_VECTORS", Path::new("yes"))])).as_ref()
     }
 
     /// A server of a test's own, which speaks TLS with `server.crt` and `server.key` of this folder.
     pub fn with_tls(folder: &Path) -> Option<Self> {
-        Self::start(Some(folder))
+        Self::start(&[("POSTGRES_TLS", folder)])
     }
 
     #[expect(clippy::print_stderr, reason = "whoever tests is to see what was not tested")]
-    fn start(tls: Option<&Path>) -> Option<Self> {
+    fn start(wishes: &[(&str, &Path)]) -> Option<Self> {
         let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres"));
-        if let Some(folder) = tls {
-            script.env("POSTGRES_TLS", folder);
-        }
+        script.envs(wishes.iter().copied());
         let started =
             script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut script = match started {

@@ -11,6 +11,14 @@ macro_rules! on_every_engine {
                 super::$sentence(crate::support::sqlite(&file).await).await;
             })*
         }
+        mod in_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $sentence() {
+                if let Some(index) = crate::support::postgres().await {
+                    super::$sentence(index).await;
+                }
+            })*
+        }
     };
 }
 
