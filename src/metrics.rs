@@ -37,6 +37,11 @@ impl ModelLabels {
             gen_ai_request_model: listed.unwrap_or("other").into(),
         }
     }
+
+    /// What was asked for, as the conventions name it.
+    pub fn operation(&self) -> &'static str {
+        self.gen_ai_operation_name
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,6 +111,7 @@ pub struct Metrics {
     up: Family<PipeLabels, Gauge>,
     default_key: Gauge,
     unwritten: Gauge,
+    lost_spans: Counter,
 }
 
 /// The same metric, registered.
@@ -190,6 +196,12 @@ impl Default for Metrics {
                 "pipewright_usage_unwritten",
                 "Answers that are missing from the usage",
                 Gauge::default(),
+            ),
+            lost_spans: kept(
+                all,
+                "pipewright_trace_spans_lost",
+                "Spans that the collector did not take",
+                Counter::default(),
             ),
             registry,
         }
@@ -276,6 +288,11 @@ impl Metrics {
         self.unwritten.set(i64::try_from(answers).unwrap_or(i64::MAX));
     }
 
+    /// Where spans are counted that could not be sent.
+    pub fn lost_spans(&self) -> Counter {
+        self.lost_spans.clone()
+    }
+
     /// All of it, and how these pipes' upstreams fare, in OpenMetrics' text format.
     ///
     /// # Errors
@@ -297,6 +314,7 @@ fn operation(kind: ModelKind) -> &'static str {
         ModelKind::Chat => "chat",
         ModelKind::Embed => "embeddings",
         ModelKind::Rerank => "rerank",
+        ModelKind::Image => "generate_content",
     }
 }
 
