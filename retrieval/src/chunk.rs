@@ -308,12 +308,13 @@ mod tests {
 
     #[test]
     fn a_section_of_a_few_words_goes_with_the_next_one() {
-        let text = "# Use\n## First\nOne.\n## Then\nOne two three four five six. Two two three four five six. Three three four.";
+        let sentences = "One two three four five six. ".repeat(5);
+        let (begins, goes_on) = sentences.split_at(sentences.len() / 5 * 2);
         assert_eq!(
-            cut(text, 20),
+            cut(&format!("# Use\n## First\nOne.\n## Then\n{sentences}"), 32),
             [
-                pair("Guide", "# Use\n## First\nOne.\n## Then\nOne two three four five six. "),
-                pair("Guide > Use > Then", "Two two three four five six. Three three four."),
+                pair("Guide", &format!("# Use\n## First\nOne.\n## Then\n{begins}")),
+                pair("Guide > Use > Then", goes_on),
             ]
         );
     }

@@ -16,7 +16,7 @@ pub(crate) fn block(chunk: i64) -> i64 {
     chunk.div_euclid(SPAN)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than SPAN")]
+#[expect(clippy::cast_possible_truncation, reason = "less than SPAN")]
 fn place(chunk: i64) -> u16 {
     chunk.rem_euclid(SPAN) as u16
 }
@@ -127,8 +127,11 @@ const B: f32 = 0.75;
 pub(crate) struct Lists {
     visible: Extent,
     /// How often each term is in the question, and its rows.
-    terms: BTreeMap<String, (u16, Vec<(i64, Vec<u8>)>)>,
+    terms: BTreeMap<String, (u16, Rows)>,
 }
+
+/// Blocks, and the entries of each.
+type Rows = Vec<(i64, Vec<u8>)>;
 
 impl Lists {
     /// A question of these terms. Where it is asked in several languages, a term counts as often as in the one that has it most.

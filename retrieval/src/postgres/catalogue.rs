@@ -132,7 +132,7 @@ pub(super) async fn audiences(transaction: &Transaction<'_>, viewer: &Viewer) ->
     let sql = "SELECT id FROM audience WHERE $1::text[] IS NULL
                OR id IN (SELECT audience FROM member WHERE principal = ANY ($1)) ORDER BY id";
     let rows = transaction.query_typed(sql, &[(&viewer.principals(), Type::TEXT_ARRAY)]).await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
 }
 
 /// Where vectors are; its table's name.
@@ -157,14 +157,14 @@ pub(super) async fn spaces_of(transaction: &Transaction<'_>, model: &str) -> Res
     let rows = transaction
         .query_typed("SELECT id FROM space WHERE model = $1 ORDER BY id", &[(&model, Type::TEXT)])
         .await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
 }
 
 /// Every space of a collection.
 pub(super) async fn spaces_in(transaction: &Transaction<'_>, collection: i64) -> Result<Vec<i64>> {
     let sql = "SELECT id FROM space WHERE collection = $1 ORDER BY id";
     let rows = transaction.query_typed(sql, &[(&collection, Type::INT8)]).await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
 }
 
 /// The space of a collection's vectors of a model, made if there is none. The collection is locked.

@@ -58,10 +58,10 @@ async fn of_collection(
     {
         audit.extent(row.try_get(0)?, Extent { chunks: row.try_get(1)?, terms: row.try_get(2)? });
     }
-    if let Some(model) = &collection.model {
-        if let Some(space) = space(transaction, collection.id, &model.id).await? {
-            strays(transaction, space, &mut audit).await?;
-        }
+    if let Some(model) = &collection.model
+        && let Some(space) = space(transaction, collection.id, &model.id).await?
+    {
+        strays(transaction, space, &mut audit).await?;
     }
     Ok(audit.end())
 }

@@ -73,7 +73,8 @@ pub(super) async fn put(
 async fn chunk_ids(transaction: &Transaction<'_>, wanted: usize) -> Result<Vec<i64>> {
     let sql = "SELECT nextval('chunk_id') FROM generate_series(1, $1)";
     let rows = transaction.query_typed(sql, &[(&number(wanted), Type::INT8)]).await?;
-    let mut ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let mut ids: Vec<i64> =
+        rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?;
     ids.sort_unstable();
     Ok(ids)
 }

@@ -1,5 +1,5 @@
 //! The index through its front door, on every engine.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 /// Makes a test of each of these functions for each engine.
 macro_rules! on_every_engine {
