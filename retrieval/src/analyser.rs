@@ -2,7 +2,8 @@
 
 use crate::language::Language;
 use rust_stemmers::Stemmer;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -64,6 +65,19 @@ impl Analyser {
             Some(stemmer) => stemmer.stem(&word).into_owned(),
             None => word,
         });
+    }
+}
+
+/// The analysers of the languages that were needed.
+#[derive(Default)]
+pub(crate) struct Analysers {
+    by_language: Mutex<HashMap<Language, Arc<Analyser>>>,
+}
+
+impl Analysers {
+    pub(crate) fn of(&self, language: Language) -> Arc<Analyser> {
+        let mut analysers = self.by_language.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(analysers.entry(language).or_insert_with(|| Arc::new(Analyser::new(language))))
     }
 }
 

@@ -105,19 +105,33 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     ((1..=6).contains(&level) && rest.starts_with(' ') && !name.is_empty()).then_some((level, name))
 }
 
-/// A section of a few words goes with the next one.
+/// A section of a few words goes with the next one: alone, it would be found by its headings rather than by what it says.
 fn merged(sections: Vec<Section<'_>>, limit: usize) -> Vec<Section<'_>> {
     let mut merged: Vec<Section<'_>> = Vec::new();
     for section in sections {
         match merged.last_mut() {
-            Some(last) if last.tokens < limit / 4 && last.tokens + section.tokens <= limit => {
-                last.range.end = section.range.end;
-                last.tokens += section.tokens;
-            }
+            Some(last) if last.tokens < limit / 4 => last.take(section),
             _ => merged.push(section),
         }
     }
     merged
+}
+
+impl<'a> Section<'a> {
+    /// Goes on with the next one. Both stand under what both stood under; what is cut off later stands under the next one's headings.
+    fn take(&mut self, next: Section<'a>) {
+        let own = self.headings.iter().take(self.above);
+        let shared = own
+            .zip(next.headings.iter().take(next.above))
+            .take_while(|(own, next)| own == next)
+            .count();
+        *self = Section {
+            range: self.range.start..next.range.end,
+            tokens: self.tokens + next.tokens,
+            headings: next.headings,
+            above: shared,
+        };
+    }
 }
 
 /// What is too long for one chunk becomes chunks of about the same length.
@@ -290,6 +304,19 @@ mod tests {
     fn a_line_that_ends_a_section_is_no_chunk_of_its_own() {
         let text = "# Use\nOne two three four. \n# Leave\nOne two three four. \n";
         assert_eq!(cut(text, 8).len(), 2);
+    }
+
+    #[test]
+    fn a_section_of_a_few_words_goes_with_the_next_one() {
+        let sentences = "One two three four five six. ".repeat(5);
+        let (begins, goes_on) = sentences.split_at(sentences.len() / 5 * 2);
+        assert_eq!(
+            cut(&format!("# Use\n## First\nOne.\n## Then\n{sentences}"), 32),
+            [
+                pair("Guide", &format!("# Use\n## First\nOne.\n## Then\n{begins}")),
+                pair("Guide > Use > Then", goes_on),
+            ]
+        );
     }
 
     #[test]

@@ -76,3 +76,13 @@ pub enum State {
         reason: String,
     },
 }
+
+impl State {
+    pub(crate) fn of(failure: Option<String>, waits: bool) -> Self {
+        match failure {
+            Some(reason) => Self::Failed { reason },
+            None if waits => Self::WordsOnly,
+            None => Self::Ready,
+        }
+    }
+}

@@ -9,6 +9,7 @@ use crate::vector::Vector;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 pub(crate) type Told<'a, T> = BoxFuture<'a, Result<T>>;
 
@@ -160,10 +161,25 @@ pub(crate) struct Piece {
     pub(crate) tokens: usize,
 }
 
+/// When something is stored, in seconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The chunks that either leg found.
+pub(crate) fn candidates(words: &[(i64, f32)], meaning: &[(i64, f32)]) -> Vec<i64> {
+    let mut chunks: Vec<i64> = words.iter().chain(meaning).map(|(chunk, _)| *chunk).collect();
+    chunks.sort_unstable();
+    chunks.dedup();
+    chunks
+}
+
 /// The candidates of both legs, weighed: the best `limit`, the best first.
 pub(crate) fn ranked(
     words: &[(i64, f32)],
     meaning: &[(i64, f32)],
+    document: impl Fn(i64) -> i64,
     fill: impl Fn(i64) -> (f32, Option<f32>),
     fusion: Fusion,
     limit: usize,
@@ -172,9 +188,8 @@ pub(crate) fn ranked(
         leg.iter().map(|(chunk, _)| *chunk).zip(1..).collect()
     };
     let (words_ranks, meaning_ranks) = (rank_in(words), rank_in(meaning));
-    let mut chunks: Vec<i64> = words_ranks.keys().chain(meaning_ranks.keys()).copied().collect();
-    chunks.sort_unstable();
-    chunks.dedup();
+    let chunks = candidates(words, meaning);
+    let documents: Vec<i64> = chunks.iter().map(|chunk| document(*chunk)).collect();
     let scores = chunks.iter().map(|chunk| {
         let (words, meaning) = fill(*chunk);
         let (words_rank, meaning_rank) =
@@ -182,7 +197,7 @@ pub(crate) fn ranked(
         Scores { words, meaning, words_rank, meaning_rank, ..Scores::default() }
     });
     let mut scores: Vec<Scores> = scores.collect();
-    fusion.weigh(&mut scores);
+    fusion.weigh(&mut scores, &documents);
     let mut ranked: Vec<(i64, Scores)> = chunks.into_iter().zip(scores).collect();
     ranked.sort_by(|left, right| right.1.total.total_cmp(&left.1.total).then(left.0.cmp(&right.0)));
     ranked.truncate(limit);

@@ -1,6 +1,6 @@
 //! The index: documents in, passages out.
 
-use crate::analyser::Analyser;
+use crate::analyser::{Analyser, Analysers};
 use crate::audience::{Audience, Viewer};
 use crate::chunk::{chunks, searched};
 use crate::collection::{Collection, Model, Settings};
@@ -8,6 +8,7 @@ use crate::document::{Document, Listed, Outcome};
 use crate::embedder::{EmbedError, Embedder, Purpose};
 use crate::engine::{Engine, Hash, Known, Prepared, PreparedChunk, Unembedded};
 use crate::error::{Error, Result};
+use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 use crate::vector::Vector;
 use sha2::{Digest, Sha256};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Index {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) analysers: Arc<Analysers>,
 }
 
 impl Index {
@@ -28,7 +30,13 @@ impl Index {
         let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path))
             .await
             .map_err(Error::store)??;
-        Ok(Self { engine: Arc::new(opened) })
+        Ok(Self { engine: Arc::new(opened), analysers: Arc::default() })
+    }
+
+    /// The index in the PostgreSQL at this address (`postgres://…`, with pgvector 0.8 or later), which several hosts may share. Its
+    /// tables are made if they are not there, in a schema of their own.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Ok(Self { engine: Arc::new(Postgres::open(url).await?), analysers: Arc::default() })
     }
 
     /// Makes a collection.
@@ -113,7 +121,7 @@ impl Index {
         let waits = |known: &Known| {
             known.failed || (embedded && (known.waits || collection.model.is_none()))
         };
-        let analyser = Analyser::new(collection.settings.language);
+        let analyser = self.analysers.of(collection.settings.language);
         let mut changed: Vec<(usize, Prepared)> = Vec::new();
         for (at, document) in documents.into_iter().enumerate() {
             let fingerprint = fingerprint(&document, &collection.settings);

@@ -10,7 +10,7 @@
 //! # async fn example() -> retrieval::Result<()> {
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let file = folder.path().join("index.db");
-//! // One file holds everything.
+//! // One file holds everything. (`Index::connect` takes the address of a PostgreSQL instead.)
 //! let index = Index::open(file).await?;
 //! index.create("handbook", Settings { chunk_tokens: 160, audience: Audience::role("staff"), ..Settings::default() }).await?;
 //!
@@ -54,6 +54,7 @@
 
 mod analyser;
 mod audience;
+mod audit;
 mod chunk;
 mod collection;
 mod document;
@@ -65,6 +66,7 @@ mod index;
 mod language;
 mod minilm;
 mod passage;
+mod postgres;
 mod posting;
 mod rerank;
 mod search;

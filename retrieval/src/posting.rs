@@ -16,13 +16,13 @@ pub(crate) fn block(chunk: i64) -> i64 {
     chunk.div_euclid(SPAN)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than SPAN")]
+#[expect(clippy::cast_possible_truncation, reason = "less than SPAN")]
 fn place(chunk: i64) -> u16 {
     chunk.rem_euclid(SPAN) as u16
 }
 
 /// The key of a row within a collection.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Row {
     pub(crate) term: String,
     pub(crate) audience: i64,
@@ -122,6 +122,50 @@ fn read([p0, p1, c0, c1, l0, l1]: &[u8; ENTRY]) -> Entry {
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
 
+/// The lists of a question's terms, as they are read.
+#[derive(Default)]
+pub(crate) struct Lists {
+    visible: Extent,
+    /// How often each term is in the question, and its rows.
+    terms: BTreeMap<String, (u16, Rows)>,
+}
+
+/// Blocks, and the entries of each.
+type Rows = Vec<(i64, Vec<u8>)>;
+
+impl Lists {
+    /// A question of these terms. Where it is asked in several languages, a term counts as often as in the one that has it most.
+    pub(crate) fn of<'a>(questions: impl Iterator<Item = &'a [String]>) -> Self {
+        let mut lists = Self::default();
+        for question in questions {
+            for (term, times) in counted(question) {
+                let (most, _) = lists.terms.entry(term.to_owned()).or_default();
+                *most = times.max(*most);
+            }
+        }
+        lists
+    }
+
+    /// Counts what the asker may see.
+    pub(crate) fn extend(&mut self, visible: Extent) {
+        self.visible.chunks += visible.chunks;
+        self.visible.terms += visible.terms;
+    }
+
+    pub(crate) fn push(&mut self, term: &str, block: i64, entries: Vec<u8>) {
+        if let Some((_, rows)) = self.terms.get_mut(term) {
+            rows.push((block, entries));
+        }
+    }
+
+    /// The scores, always added in the same order.
+    pub(crate) fn ranking(&self) -> Ranking {
+        let mut ranking = Ranking::over(self.visible);
+        self.terms.values().for_each(|(times, rows)| ranking.add(*times, rows));
+        ranking
+    }
+}
+
 /// The BM25 scores of a question, term by term.
 pub(crate) struct Ranking {
     chunks: f32,
@@ -132,7 +176,7 @@ pub(crate) struct Ranking {
 impl Ranking {
     /// Over what the asker may see, and nothing else: what they may not see does not show in the scores either.
     #[expect(clippy::cast_precision_loss, reason = "counts")]
-    pub(crate) fn over(visible: Extent) -> Self {
+    fn over(visible: Extent) -> Self {
         let chunks = visible.chunks as f32;
         Self {
             chunks,
@@ -143,7 +187,7 @@ impl Ranking {
 
     /// Counts a term of the question that occurs in it `times`, with all rows of its lists.
     #[expect(clippy::cast_precision_loss, reason = "counts")]
-    pub(crate) fn add(&mut self, times: u16, rows: &[(i64, Vec<u8>)]) {
+    fn add(&mut self, times: u16, rows: &[(i64, Vec<u8>)]) {
         let found = (rows.iter().map(|(_, entries)| entries.len()).sum::<usize>() / ENTRY) as f32;
         let rarity = (1.0 + (self.chunks - found + 0.5) / (found + 0.5)).ln();
         let weight = f32::from(times) * rarity * (K1 + 1.0);

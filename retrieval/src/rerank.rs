@@ -43,12 +43,12 @@ impl Answer {
             }
             Ok(Ok(_)) => {
                 self.not_reranked =
-                    Some("The reranker did not give one score for each text.".to_owned())
+                    Some("The reranker did not give one score for each text.".to_owned());
             }
             Ok(Err(error)) => self.not_reranked = Some(format!("The reranker failed: {error}")),
             Err(_) => {
                 self.not_reranked =
-                    Some(format!("The reranker took longer than {} ms.", patience.as_millis()))
+                    Some(format!("The reranker took longer than {} ms.", patience.as_millis()));
             }
         }
         self.hits.truncate(limit);

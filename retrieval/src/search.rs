@@ -2,6 +2,7 @@
 
 use crate::analyser::Analyser;
 use crate::audience::Viewer;
+use crate::chunk::searched;
 use crate::collection::Collection;
 use crate::embedder::{Embedder, Purpose};
 use crate::engine::{Found, Wanted};
@@ -12,6 +13,7 @@ use crate::language::Language;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// A question to the index.
 #[derive(Clone, Debug)]
@@ -129,16 +131,12 @@ impl Index {
                 Err(error) => return Err(error),
             },
         };
-        let mut analysers = HashMap::new();
-        let within = collections.iter().map(|collection| {
-            let language = collection.settings.language;
-            let analyser = analysers.entry(language).or_insert_with(|| Analyser::new(language));
-            let terms = if question.by == By::Meaning {
-                Vec::new()
-            } else {
-                analyser.terms(&question.text)
-            };
-            (collection.id, terms)
+        let within = collections.iter().map(|collection| match question.by {
+            By::Meaning => (collection.id, Vec::new()),
+            _ => (
+                collection.id,
+                self.analysers.of(collection.settings.language).terms(&question.text),
+            ),
         });
         let wanted = Wanted {
             viewer: question.viewer.clone(),
@@ -149,9 +147,16 @@ impl Index {
             fusion: question.fusion,
         };
         let found = self.engine.search(wanted).await?;
-        let hits = found
-            .into_iter()
-            .filter_map(|found| hit(found, &collections, &analysers, &question.text));
+        let mut words: HashMap<Language, Words> = HashMap::new();
+        let hits = found.into_iter().filter_map(|found| {
+            let collection =
+                collections.iter().find(|collection| collection.id == found.collection)?;
+            let language = collection.settings.language;
+            let words = words
+                .entry(language)
+                .or_insert_with(|| Words::of(&question.text, self.analysers.of(language)));
+            Some(hit(found, &collection.name, words))
+        });
         Ok(Answer { hits: hits.collect(), words_only, not_reranked: None })
     }
 }
@@ -177,16 +182,9 @@ fn usable<'a>(
     (collections.iter().any(|collection| fits(&collection)).then_some(embedder), why)
 }
 
-fn hit(
-    found: Found,
-    collections: &[Collection],
-    analysers: &HashMap<Language, Analyser>,
-    question: &str,
-) -> Option<Hit> {
-    let collection = collections.iter().find(|collection| collection.id == found.collection)?;
-    let analyser = analysers.get(&collection.settings.language)?;
-    Some(Hit {
-        collection: collection.name.clone(),
+fn hit(found: Found, collection: &str, words: &Words) -> Hit {
+    Hit {
+        collection: collection.to_owned(),
         chunk: found.chunk,
         document: found.id,
         version: found.document,
@@ -194,29 +192,37 @@ fn hit(
         url: found.url,
         metadata: found.metadata,
         place: found.piece.place,
-        matched: matched(
-            analyser,
-            question,
-            &crate::chunk::searched(&found.piece.heading, &found.piece.text),
-        ),
+        matched: words.within(&searched(&found.piece.heading, &found.piece.text)),
         heading: found.piece.heading,
         text: found.piece.text,
         tokens: found.piece.tokens,
         scores: found.scores,
-    })
+    }
 }
 
-/// The words of the question whose terms are in the text.
-fn matched(analyser: &Analyser, question: &str, text: &str) -> Vec<String> {
-    let held: HashSet<String> = analyser.terms(text).into_iter().collect();
-    let mut matched: Vec<String> = Vec::new();
-    for word in question.split_whitespace() {
-        let word = word.trim_matches(|char: char| !char.is_alphanumeric());
-        if analyser.terms(word).iter().any(|term| held.contains(term))
-            && !matched.iter().any(|one| one == word)
-        {
-            matched.push(word.to_owned());
+/// The words of a question, each with its terms.
+struct Words {
+    analyser: Arc<Analyser>,
+    words: Vec<(String, Vec<String>)>,
+}
+
+impl Words {
+    fn of(question: &str, analyser: Arc<Analyser>) -> Self {
+        let mut words: Vec<(String, Vec<String>)> = Vec::new();
+        for word in question.split_whitespace() {
+            let word = word.trim_matches(|char: char| !char.is_alphanumeric());
+            if words.iter().all(|(one, _)| one != word) {
+                words.push((word.to_owned(), analyser.terms(word)));
+            }
         }
+        Self { analyser, words }
     }
-    matched
+
+    /// Those whose terms are in the text.
+    fn within(&self, text: &str) -> Vec<String> {
+        let held: HashSet<String> = self.analyser.terms(text).into_iter().collect();
+        let there =
+            self.words.iter().filter(|(_, terms)| terms.iter().any(|term| held.contains(term)));
+        there.map(|(word, _)| word.clone()).collect()
+    }
 }

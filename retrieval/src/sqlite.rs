@@ -10,13 +10,12 @@ mod read;
 mod schema;
 mod write;
 
-use crate::analyser::Analyser;
+use crate::analyser::Analysers;
 use crate::audience::Viewer;
 use crate::collection::{Collection, Model, Settings};
 use crate::document::{Document, Listed};
 use crate::engine::{Engine, Found, Hash, Known, Piece, Prepared, Told, Unembedded, Wanted};
 use crate::error::{Error, Result};
-use crate::language::Language;
 use crate::vector::Vector;
 use futures_util::FutureExt;
 use mirror::Mirrors;
@@ -36,7 +35,7 @@ struct Store {
     /// Connections that no reader uses at the moment.
     readers: Mutex<Vec<Connection>>,
     mirrors: Mirrors,
-    analysers: Mutex<HashMap<Language, Arc<Analyser>>>,
+    analysers: Analysers,
 }
 
 impl Sqlite {
@@ -49,7 +48,7 @@ impl Sqlite {
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             mirrors: Mirrors::default(),
-            analysers: Mutex::default(),
+            analysers: Analysers::default(),
         };
         Ok(Self { store: Arc::new(store) })
     }
@@ -92,11 +91,6 @@ impl Store {
         let answer = read(&reader.transaction()?);
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
         answer
-    }
-
-    fn analyser(&self, language: Language) -> Arc<Analyser> {
-        let mut analysers = self.analysers.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(analysers.entry(language).or_insert_with(|| Arc::new(Analyser::new(language))))
     }
 }
 
@@ -142,7 +136,7 @@ impl Engine for Sqlite {
             write::adopt_first(transaction, &collection, model.as_ref())?;
             write::put(
                 transaction,
-                &store.analyser(collection.settings.language),
+                &store.analysers.of(collection.settings.language),
                 collection.id,
                 model.as_ref(),
                 &documents,
@@ -160,7 +154,7 @@ impl Engine for Sqlite {
         self.writing(move |transaction, store| {
             write::remove(
                 transaction,
-                &store.analyser(collection.settings.language),
+                &store.analysers.of(collection.settings.language),
                 collection.id,
                 &ids,
             )

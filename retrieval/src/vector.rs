@@ -29,9 +29,13 @@ impl Vector {
         self.0.iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
-    #[expect(dead_code)]
-    pub(crate) fn halves(&self) -> &[f16] {
-        &self.0
+    /// Numbers that were one of ours.
+    pub(crate) fn as_is(numbers: &[f32]) -> Self {
+        Self(numbers.iter().copied().map(f16::from_f32).collect())
+    }
+
+    pub(crate) fn numbers(&self) -> Vec<f32> {
+        self.0.to_f32_vec()
     }
 
     /// The cosine of the angle to another one, exact to what half precision holds.

@@ -5,14 +5,14 @@ use super::mirror::{self, Mirrors};
 use crate::audience::Viewer;
 use crate::chunk::searched;
 use crate::document::{Listed, State};
-use crate::engine::{Found, Hash, Known, Piece, Unembedded, Wanted, ranked};
+use crate::engine::{Found, Hash, Known, Piece, Unembedded, Wanted, candidates, ranked};
 use crate::error::{Error, Result};
 use crate::fusion::Scores;
-use crate::posting::{Extent, Ranking, best};
+use crate::posting::{Extent, Lists, Ranking, best};
 use crate::vector::Vector;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 /// So many times more are taken from the scan than wanted, for it is not exact.
 const SPARE: usize = 3;
@@ -41,8 +41,14 @@ pub(super) fn search(
         near.into_iter().filter_map(|chunk| Some((chunk, *cosines.get(&chunk)?))),
         wanted.depth,
     );
+    let mut documents = HashMap::new();
+    let mut of_chunk = transaction.prepare_cached("SELECT document FROM chunk WHERE id = ?")?;
+    for chunk in candidates(&best_words, &best_meaning) {
+        documents.insert(chunk, of_chunk.query_row([chunk], |row| row.get(0))?);
+    }
+    let document = |chunk| documents.get(&chunk).copied().unwrap_or(chunk);
     let fill = |chunk| (words.score(chunk), cosines.get(&chunk).copied());
-    let ranked = ranked(&best_words, &best_meaning, fill, wanted.fusion, wanted.limit);
+    let ranked = ranked(&best_words, &best_meaning, document, fill, wanted.fusion, wanted.limit);
     ranked
         .into_iter()
         .map(|(chunk, scores)| found(transaction, chunk, scores))
@@ -52,16 +58,14 @@ pub(super) fn search(
 
 /// The rows of the audiences that the asker belongs to; there is no way to read another.
 fn by_words(transaction: &Transaction<'_>, wanted: &Wanted, audiences: &[i64]) -> Result<Ranking> {
-    let mut extent = Extent::default();
-    let mut terms: BTreeMap<&str, (u16, Vec<(i64, Vec<u8>)>)> = BTreeMap::new();
+    let mut lists = Lists::of(wanted.within.iter().map(|(_, terms)| terms.as_slice()));
     let mut size = transaction
         .prepare_cached("SELECT chunks, terms FROM extent WHERE collection = ? AND audience = ?")?;
     let mut list = transaction.prepare_cached(
         "SELECT block, entries FROM posting WHERE collection = ? AND term = ? AND audience = ?",
     )?;
     for (collection, question) in &wanted.within {
-        let mut own: BTreeMap<&str, u16> = BTreeMap::new();
-        question.iter().for_each(|term| *own.entry(term).or_default() += 1);
+        let terms: BTreeSet<&String> = question.iter().collect();
         for audience in audiences {
             let part = size
                 .query_row((collection, audience), |row| {
@@ -69,23 +73,16 @@ fn by_words(transaction: &Transaction<'_>, wanted: &Wanted, audiences: &[i64]) -
                 })
                 .optional()?;
             let Some(part) = part else { continue };
-            extent.chunks += part.chunks;
-            extent.terms += part.terms;
-            for (term, times) in &own {
-                let (most, rows) = terms.entry(term).or_default();
-                *most = (*most).max(*times);
-                let read = list.query_map((collection, term, audience), |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
-                for row in read {
-                    rows.push(row?);
+            lists.extend(part);
+            for term in &terms {
+                let mut rows = list.query((collection, term, audience))?;
+                while let Some(row) = rows.next()? {
+                    lists.push(term, row.get(0)?, row.get(1)?);
                 }
             }
         }
     }
-    let mut ranking = Ranking::over(extent);
-    terms.values().for_each(|(times, rows)| ranking.add(*times, rows));
-    Ok(ranking)
+    Ok(lists.ranking())
 }
 
 /// Chunks that are about the nearest, and the model by whose vectors.
@@ -228,18 +225,10 @@ pub(super) fn documents(
             metadata: json(row, 4)?,
             chunks: row.get(5)?,
             stored_at: row.get(6)?,
-            state: state(row.get(7)?, row.get(8)?),
+            state: State::of(row.get(7)?, row.get(8)?),
         });
     }
     Ok(documents)
-}
-
-fn state(failure: Option<String>, waits: bool) -> State {
-    match failure {
-        Some(reason) => State::Failed { reason },
-        None if waits => State::WordsOnly,
-        None => State::Ready,
-    }
 }
 
 pub(super) fn unembedded(

@@ -5,12 +5,11 @@ use crate::analyser::Analyser;
 use crate::chunk::searched;
 use crate::collection::{Collection, Model};
 use crate::document::Document;
-use crate::engine::Prepared;
+use crate::engine::{Prepared, now};
 use crate::error::{Error, Result};
 use crate::posting::Edits;
 use crate::vector::Vector;
 use rusqlite::{OptionalExtension, Transaction, params};
-use std::time::SystemTime;
 
 /// The first model to come becomes the collection's; another one is refused.
 pub(super) fn adopt_first(
@@ -99,10 +98,6 @@ pub(super) fn fail(
         params![collection, id, title, url, catalogue::json(metadata)?, audience, now(), reason],
     )?;
     Ok(())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 pub(super) fn remove(

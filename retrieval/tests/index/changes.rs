@@ -1,7 +1,7 @@
 //! Documents come, change and go.
 
 use crate::support::{
-    Meanings, ask, ask_as, document, filled, for_eyes, ids, meanings, sqlite, user,
+    Meanings, ask, ask_as, database, document, filled, for_eyes, ids, meanings, sqlite, user,
 };
 use retrieval::{Audience, Document, Index, Outcome, Question, State, Viewer};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,12 +219,48 @@ async fn documents_that_came_and_went_leave_nothing_behind(index: Index) {
 #[tokio::test]
 async fn another_process_sees_what_was_committed() {
     let folder = tempfile::tempdir().unwrap();
-    let (here, there) = (sqlite(&folder).await, sqlite(&folder).await);
+    what_one_stores_the_other_finds(sqlite(&folder).await, sqlite(&folder).await).await;
+}
+
+#[tokio::test]
+async fn another_host_sees_what_was_committed() {
+    let Some(url) = database().await else { return };
+    let (here, there) = tokio::join!(Index::connect(&url), Index::connect(&url));
+    what_one_stores_the_other_finds(here.unwrap(), there.unwrap()).await;
+}
+
+async fn what_one_stores_the_other_finds(here: Index, there: Index) {
     let embedder = meanings();
     filled(&here, "docs", vec![document("a", "A car.")], Some(&embedder)).await;
     assert_eq!(ids(&ask(&there, "docs", "car", Some(&embedder)).await), ["a"]);
-    here.put("docs", vec![document("b", "A vehicle."), document("a", "A tree.")], Some(&embedder))
-        .await
-        .unwrap();
+    let documents = vec![document("b", "A vehicle."), document("a", "A tree.")];
+    here.put("docs", documents, Some(&embedder)).await.unwrap();
     assert_eq!(ids(&ask(&there, "docs", "car", Some(&embedder)).await)[0], "b");
+}
+
+#[tokio::test]
+async fn hosts_that_write_to_one_collection_wait_for_each_other() {
+    let Some(url) = database().await else { return };
+    let (here, there) = (Index::connect(&url).await.unwrap(), Index::connect(&url).await.unwrap());
+    let embedder = meanings();
+    filled(&here, "docs", Vec::new(), None).await;
+    let some = |host: &str| -> Vec<Document> {
+        (0..8)
+            .map(|n| document(&format!("{host}{n}"), &format!("A car of {host}, number {n}.")))
+            .collect()
+    };
+    for _ in 0..5 {
+        let (one, other) = tokio::join!(
+            here.put("docs", some("here"), Some(&embedder)),
+            there.put("docs", some("there"), Some(&embedder)),
+        );
+        assert_eq!((one.unwrap().len(), other.unwrap().len()), (8, 8));
+        assert_eq!(here.faults().await.unwrap(), [""; 0]);
+        let gone = |host: &str| (0..4).map(|n| format!("{host}{n}")).collect();
+        let (one, other) =
+            tokio::join!(here.remove("docs", gone("here")), there.remove("docs", gone("there")));
+        assert_eq!((one.unwrap(), other.unwrap()), (4, 4));
+    }
+    assert_eq!(here.documents("docs", &Viewer::Operator, "", 100).await.unwrap().len(), 8);
+    assert_eq!(there.faults().await.unwrap(), [""; 0]);
 }

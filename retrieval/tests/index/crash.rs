@@ -1,13 +1,12 @@
 //! A process that is killed while it writes.
 
-use crate::support::{Meanings, ask_as, document, sqlite};
-use retrieval::{Index, Settings, Viewer};
+use crate::support::{Meanings, ask_as, database, document};
+use retrieval::{Index, Settings, State, Viewer};
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-
-const ROUNDS: usize = 100;
 
 /// Every text says which edition of which document it is of.
 fn edition(id: usize, edition: usize) -> retrieval::Document {
@@ -18,12 +17,32 @@ fn edition(id: usize, edition: usize) -> retrieval::Document {
 #[tokio::test]
 async fn a_kill_during_ingest_tears_no_document_and_loses_none_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("index.db");
-    let index = sqlite(&folder).await;
+    let place = folder.path().join("index.db").to_string_lossy().into_owned();
+    killed_again_and_again(&place, 100, 30_000..90_000).await;
+}
+
+#[tokio::test]
+async fn a_host_killed_during_ingest_leaves_the_shared_database_whole() {
+    if let Some(place) = database().await {
+        killed_again_and_again(&place, 20, 100_000..500_000).await;
+    }
+}
+
+async fn open(place: &str) -> Index {
+    let opened = match place.starts_with("postgres://") {
+        true => Index::connect(place).await,
+        false => Index::open(place).await,
+    };
+    opened.unwrap()
+}
+
+/// Each time at another moment of this range: while it opens, embeds, writes, commits.
+async fn killed_again_and_again(place: &str, rounds: usize, after_micros: Range<u64>) {
+    let index = open(place).await;
     index.create("docs", Settings { chunk_tokens: 64, ..Settings::default() }).await.unwrap();
     drop(index);
     let mut acknowledged: HashMap<usize, usize> = HashMap::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -32,7 +51,7 @@ async fn a_kill_during_ingest_tears_no_document_and_loses_none_that_was_acknowle
                 "--nocapture",
                 "--test-threads=1",
             ])
-            .env("INDEX", &path)
+            .env("INDEX", place)
             .env("ROUND", round.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -42,16 +61,17 @@ async fn a_kill_during_ingest_tears_no_document_and_loses_none_that_was_acknowle
         let reader = std::thread::spawn(move || {
             lines.map_while(Result::ok).filter_map(|line| parse(&line)).collect::<Vec<_>>()
         });
-        // Each time at another moment: while it opens, embeds, writes, commits.
-        std::thread::sleep(Duration::from_micros(30_000 + (round as u64 * 7_919) % 60_000));
+        let within = after_micros.end - after_micros.start;
+        let micros = after_micros.start + (round as u64 * 7_919) % within;
+        std::thread::sleep(Duration::from_micros(micros));
         child.kill().unwrap();
         child.wait().unwrap();
         acknowledged.extend(reader.join().unwrap());
         if round % 10 == 9 {
-            look(&folder, &acknowledged).await;
+            look(place, &acknowledged).await;
         }
     }
-    assert!(acknowledged.len() > ROUNDS, "only {} documents were written", acknowledged.len());
+    assert!(acknowledged.len() > rounds, "only {} documents were written", acknowledged.len());
 }
 
 fn parse(line: &str) -> Option<(usize, usize)> {
@@ -59,8 +79,8 @@ fn parse(line: &str) -> Option<(usize, usize)> {
     Some((id.parse().ok()?, edition.parse().ok()?))
 }
 
-async fn look(folder: &tempfile::TempDir, acknowledged: &HashMap<usize, usize>) {
-    let index = sqlite(folder).await;
+async fn look(place: &str, acknowledged: &HashMap<usize, usize>) {
+    let index = open(place).await;
     assert_eq!(index.faults().await.unwrap(), [""; 0]);
     let mut listed = HashMap::new();
     let mut after = String::new();
@@ -68,20 +88,14 @@ async fn look(folder: &tempfile::TempDir, acknowledged: &HashMap<usize, usize>) 
         let page = index.documents("docs", &Viewer::Operator, &after, 500).await.unwrap();
         let Some(last) = page.last() else { break };
         after.clone_from(&last.id);
-        listed.extend(page.into_iter().map(|document| (document.id, document.chunks)));
+        listed.extend(page.into_iter().map(|document| (document.id, document.state)));
     }
     for (id, expected) in acknowledged {
-        assert!(
-            listed.contains_key(&id.to_string()),
-            "document {id} was acknowledged, and is lost"
-        );
+        let id = id.to_string();
+        assert_eq!(listed.get(&id), Some(&State::Ready), "document {id} was acknowledged");
         let answer = ask_as(&index, "docs", &format!("d{id}x"), Viewer::Operator, None).await;
-        let editions: HashSet<usize> = answer
-            .hits
-            .iter()
-            .filter(|hit| hit.document == id.to_string())
-            .map(|hit| of_edition(&hit.text))
-            .collect();
+        let own = answer.hits.iter().filter(|hit| hit.document == id);
+        let editions: HashSet<usize> = own.map(|hit| of_edition(&hit.text)).collect();
         assert_eq!(editions.len(), 1, "document {id} is of two editions");
         assert!(
             editions.iter().all(|edition| edition >= expected),
@@ -97,9 +111,9 @@ fn of_edition(text: &str) -> usize {
 
 /// The other process. Tells of each document that it was told is stored.
 #[tokio::test]
-#[ignore = "is run, and killed, by the test above"]
+#[ignore = "is run, and killed, by the tests above"]
 async fn writes_until_it_is_killed() {
-    let index = Index::open(std::env::var("INDEX").unwrap()).await.unwrap();
+    let index = open(&std::env::var("INDEX").unwrap()).await;
     let round: usize = std::env::var("ROUND").unwrap().parse().unwrap();
     let embedder = Meanings::of("meanings", 64);
     for batch in 0_usize.. {

@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use pipewright_store::testing::Server;
 use retrieval::{
     Answer, Audience, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings,
     Viewer,
@@ -11,6 +12,17 @@ use tempfile::TempDir;
 
 pub async fn sqlite(folder: &TempDir) -> Index {
     Index::open(folder.path().join("index.db")).await.unwrap()
+}
+
+/// An index in a database of its own; `None` where there can be no PostgreSQL with pgvector, and why stands in the output.
+pub async fn postgres() -> Option<Index> {
+    Some(Index::connect(&database().await?).await.unwrap())
+}
+
+/// The address of a new database.
+pub async fn database() -> Option<String> {
+    let server = tokio::task::spawn_blocking(Server::with_vectors).await.unwrap()?;
+    Some(server.database().await.unwrap())
 }
 
 /// Words that mean the same have one direction; every other word has one of its own.

@@ -4,10 +4,11 @@ use crate::cache::Cache;
 use crate::collection::{Judged, folders};
 use crate::file::fresh;
 use crate::measure::{Means, Measures};
+use crate::rerank::Service;
 use anyhow::Result;
-use retrieval::{By, Embedder, Index, MiniLm, Question, Settings, Viewer};
+use retrieval::{Answer, By, Embedder, Index, MiniLm, Question, Settings, Viewer};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -26,85 +27,153 @@ pub struct Arguments {
     /// Threads for the embedding model
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// A PostgreSQL to measure as well, with how far its nDCG is from the file's
+    #[arg(long)]
+    database: Option<String>,
+    #[command(flatten)]
+    reranker: Service,
 }
+
+/// A way to ask.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Leg(By),
+    Reranked,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Leg(By::Words) => "bm25",
+            Self::Leg(By::Meaning) => "dense",
+            Self::Leg(By::Both) => "hybrid",
+            Self::Reranked => "hybrid+rerank",
+        }
+    }
+
+    fn by(self) -> By {
+        match self {
+            Self::Leg(by) => by,
+            Self::Reranked => By::Both,
+        }
+    }
+}
+
+/// So many of the best are given to a reranker.
+const RERANKED: usize = 50;
 
 pub async fn run(arguments: Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.work)?;
     let embedder = if arguments.model.is_dir() {
-        Some(Cache::open(
-            MiniLm::open(&arguments.model, arguments.threads)?,
-            &arguments.work.join("vectors.db"),
-        )?)
+        let model = MiniLm::open(&arguments.model, arguments.threads)?;
+        Some(Cache::open(model, &arguments.work.join("vectors.db"))?)
     } else {
         println!("no model in `{}`: words alone are measured", arguments.model.display());
         None
     };
     let embedder = embedder.as_ref().map(|embedder| embedder as &dyn Embedder);
-    let ways: &[(&str, By)] = match embedder {
-        Some(_) => &[("bm25", By::Words), ("dense", By::Meaning), ("hybrid", By::Both)],
-        None => &[("bm25", By::Words)],
-    };
+    let mut ways = vec![Way::Leg(By::Words)];
+    if embedder.is_some() {
+        ways.extend([Way::Leg(By::Meaning), Way::Leg(By::Both)]);
+    }
+    if arguments.reranker.is_named() {
+        ways.push(Way::Reranked);
+    } else {
+        println!("no `--reranker`: hybrid+rerank is not measured");
+    }
     println!(
-        "{:<18} {:>7} {:>7}  {:<8} {:>7} {:>9} {:>7} {:>8} {:>8}",
+        "{:<18} {:>7} {:>7}  {:<13} {:>7} {:>9} {:>7} {:>8} {:>8}",
         "collection", "docs", "queries", "way", "nDCG@10", "recall@10", "MRR", "p50 ms", "p95 ms"
     );
     let mut sums = vec![Vec::new(); ways.len()];
-    for path in
-        arguments.folders.iter().map(|folder| folders(folder)).collect::<Result<Vec<_>>>()?.concat()
-    {
+    let mut farthest = 0.0_f64;
+    let paths =
+        arguments.folders.iter().map(|folder| folders(folder)).collect::<Result<Vec<_>>>()?;
+    for path in paths.concat() {
         let judged = Judged::read(&path)?;
-        let index = ingest(&judged, &arguments, embedder).await?;
-        for ((way, by), sum) in ways.iter().zip(&mut sums) {
-            let means = ask(&judged, &index, *by, embedder).await?;
-            print_row(&judged.name, judged.documents.len(), judged.questions.len(), way, means);
-            sum.push(means);
+        let file = arguments.work.join(format!("eval-{}.db", judged.name));
+        let index = Index::open(fresh(&file)?).await?;
+        let means = measure(&judged, &index, "", &ways, &arguments, embedder).await?;
+        if let Some(url) = &arguments.database {
+            let shared = Index::connect(url).await?;
+            let others =
+                measure(&judged, &shared, " (PostgreSQL)", &ways, &arguments, embedder).await?;
+            let apart = means.iter().zip(&others).map(|(one, other)| (one.ndcg - other.ndcg).abs());
+            farthest = apart.fold(farthest, f64::max);
         }
+        sums.iter_mut().zip(means).for_each(|(sum, means)| sum.push(means));
     }
     if sums[0].len() > 1 {
-        for ((way, _), sum) in ways.iter().zip(&sums) {
-            print_row("average", 0, 0, way, average(sum));
+        for (way, sum) in ways.iter().zip(&sums) {
+            print_row("average", "", "", way.name(), average(sum));
         }
+    }
+    if arguments.database.is_some() {
+        println!("PostgreSQL's nDCG@10 is at most {farthest:.4} from the file's");
     }
     Ok(())
 }
 
-async fn ingest(
+/// Fills the index, asks it in each way, and prints what comes of it.
+async fn measure(
     judged: &Judged,
+    index: &Index,
+    engine: &str,
+    ways: &[Way],
     arguments: &Arguments,
     embedder: Option<&dyn Embedder>,
-) -> Result<Index> {
-    let index =
-        Index::open(fresh(&arguments.work.join(format!("eval-{}.db", judged.name)))?).await?;
-    index
-        .create(
-            &judged.name,
-            Settings { chunk_tokens: arguments.chunk_tokens, ..Settings::default() },
-        )
-        .await?;
+) -> Result<Vec<Means>> {
+    ingest(judged, index, arguments.chunk_tokens, embedder).await?;
+    let mut all = Vec::new();
+    for way in ways {
+        let means = ask(judged, index, *way, embedder, &arguments.reranker).await?;
+        let (documents, questions) = (judged.documents.len(), judged.questions.len());
+        let name = format!("{}{engine}", judged.name);
+        print_row(&name, &documents.to_string(), &questions.to_string(), way.name(), means);
+        all.push(means);
+    }
+    Ok(all)
+}
+
+async fn ingest(
+    judged: &Judged,
+    index: &Index,
+    chunk_tokens: usize,
+    embedder: Option<&dyn Embedder>,
+) -> Result<()> {
+    if index.collection(&judged.name, &Viewer::Operator).await.is_ok() {
+        index.forget(&judged.name).await?;
+    }
+    index.create(&judged.name, Settings { chunk_tokens, ..Settings::default() }).await?;
     for documents in judged.documents.chunks(256) {
         index.put(&judged.name, documents.to_vec(), embedder).await?;
     }
-    Ok(index)
+    Ok(())
 }
 
 async fn ask(
     judged: &Judged,
     index: &Index,
-    by: By,
+    way: Way,
     embedder: Option<&dyn Embedder>,
+    reranker: &Service,
 ) -> Result<Means> {
     let mut measures = Measures::default();
+    let embedder = embedder.filter(|_| way.by() != By::Words);
     for asked in &judged.questions {
-        // Several chunks may be of one document, and ten documents are wanted.
-        let question = Question { by, limit: 100, ..Question::new(&asked.text, Viewer::Anonymous) };
-        let embedder = embedder.filter(|_| by != By::Words);
-        if let Some(embedder) = embedder {
-            // The vector is cached here, so that the clock is of the index alone.
-            embedder.embed(vec![asked.text.clone()], retrieval::Purpose::Query).await?;
-        }
+        let question = Question { by: way.by(), ..Question::new(&asked.text, Viewer::Anonymous) };
+        // Several chunks may be of one document, and ten documents are judged.
+        let deep = Question { limit: question.depth, ..question.clone() };
+        let mut answer = index.search(&[&judged.name], &deep, embedder).await?;
+        // Now the question's vector is cached, and the clock is of the index alone.
         let begun = Instant::now();
-        let answer = index.search(&[&judged.name], &question, embedder).await?;
-        let latency = begun.elapsed();
+        index.search(&[&judged.name], &question, embedder).await?;
+        let mut latency = begun.elapsed();
+        if way == Way::Reranked {
+            let begun = Instant::now();
+            answer = reranked(answer, &asked.text, reranker).await?;
+            latency += begun.elapsed();
+        }
         let mut ranking: Vec<String> = Vec::new();
         for hit in answer.hits {
             if !ranking.contains(&hit.document) {
@@ -114,6 +183,13 @@ async fn ask(
         measures.add(&ranking, &judged.judgements[&asked.id], latency);
     }
     Ok(measures.means())
+}
+
+async fn reranked(mut answer: Answer, question: &str, reranker: &Service) -> Result<Answer> {
+    answer.hits.truncate(RERANKED);
+    let answer = answer.reranked(question, reranker, RERANKED, Duration::from_secs(60)).await;
+    anyhow::ensure!(answer.not_reranked.is_none(), "{}", answer.not_reranked.unwrap_or_default());
+    Ok(answer)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
@@ -128,9 +204,9 @@ fn average(means: &[Means]) -> Means {
     }
 }
 
-fn print_row(name: &str, documents: usize, questions: usize, way: &str, means: Means) {
+fn print_row(name: &str, documents: &str, questions: &str, way: &str, means: Means) {
     let Means { ndcg, recall, mrr, p50, p95 } = means;
     println!(
-        "{name:<18} {documents:>7} {questions:>7}  {way:<8} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
+        "{name:<18} {documents:>7} {questions:>7}  {way:<13} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
     );
 }

@@ -1,7 +1,17 @@
-//! Index files that are made for a measurement.
+//! Where an index is: in a file, which may be made for a measurement, or in a PostgreSQL.
 
+use retrieval::Index;
 use std::io::{ErrorKind, Result};
 use std::path::{Path, PathBuf};
+
+/// The index in this file, or at this address.
+pub async fn open(place: &str) -> retrieval::Result<Index> {
+    if place.starts_with("postgres://") || place.starts_with("postgresql://") {
+        Index::connect(place).await
+    } else {
+        Index::open(place).await
+    }
+}
 
 /// The path, with no file of an earlier run there.
 pub fn fresh(path: &Path) -> Result<&Path> {

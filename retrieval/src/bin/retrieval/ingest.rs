@@ -1,20 +1,19 @@
 //! `ingest`: puts documents into a collection, and tells how much of the time the model took.
 
 use crate::collection;
+use crate::file;
 use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use retrieval::{
-    Document, EmbedError, Embedder, Index, MiniLm, Outcome, Purpose, Settings, Viewer,
-};
+use retrieval::{Document, EmbedError, Embedder, MiniLm, Outcome, Purpose, Settings, Viewer};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The index; made if it is not there
-    index: PathBuf,
+    /// The index: a file, made if it is not there, or the address of a PostgreSQL
+    index: String,
     /// The collection; made if it is not there
     collection: String,
     /// Documents, one a line: `{"id", "title", "text", "url", "audience", "metadata"}`
@@ -31,7 +30,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let index = Index::open(&arguments.index).await?;
+    let index = file::open(&arguments.index).await?;
     if index.collection(&arguments.collection, &Viewer::Operator).await.is_err() {
         index.create(&arguments.collection, Settings::default()).await?;
     }

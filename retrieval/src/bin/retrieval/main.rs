@@ -8,6 +8,7 @@ mod eval;
 mod file;
 mod ingest;
 mod measure;
+mod rerank;
 mod scale;
 mod search;
 

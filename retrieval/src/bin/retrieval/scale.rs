@@ -118,7 +118,7 @@ fn resident_mb() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm")
         .ok()
         .and_then(|line| line.split(' ').nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or_default() * 4096 >> 20
+    (pages.unwrap_or_default() * 4096) >> 20
 }
 
 /// Makes documents of a chunk each, of sentences from anywhere in the collection.

@@ -1,13 +1,14 @@
 //! `search`: asks a question, and tells why each hit is one.
 
+use crate::file;
 use anyhow::Result;
-use retrieval::{Embedder, Index, MiniLm, Question, Viewer};
+use retrieval::{Embedder, MiniLm, Question, Viewer};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The index
-    index: PathBuf,
+    /// The index: a file, or the address of a PostgreSQL
+    index: String,
     /// The collection
     collection: String,
     /// The question
@@ -21,7 +22,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let index = Index::open(&arguments.index).await?;
+    let index = file::open(&arguments.index).await?;
     let model = arguments.model.map(|folder| MiniLm::open(&folder, 1)).transpose()?;
     let question =
         Question { limit: arguments.limit, ..Question::new(arguments.question, Viewer::Operator) };
