@@ -70,7 +70,10 @@ impl Document {
         self.blocks.iter().map(move |block| {
             let heading = match &block.content {
                 Content::Heading { level, text } => Some((*level, text.as_str())),
-                Content::Paragraph(_) | Content::List(_) | Content::Table(_) | Content::Code { .. } => None,
+                Content::Paragraph(_)
+                | Content::List(_)
+                | Content::Table(_)
+                | Content::Code { .. } => None,
             };
             if let Some((level, _)) = heading {
                 open.retain(|(above, _)| *above < level);

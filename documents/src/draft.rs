@@ -69,7 +69,8 @@ impl Draft {
 
     /// Takes so much from what may still come. Parsers call it for what they hold back, too.
     pub fn spend(&mut self, weight: usize) -> Result<(), Reason> {
-        self.left = self.left.checked_sub(weight).ok_or(Reason::TooMuchText { limit: self.limit })?;
+        self.left =
+            self.left.checked_sub(weight).ok_or(Reason::TooMuchText { limit: self.limit })?;
         Ok(())
     }
 }
@@ -88,7 +89,9 @@ fn filled(content: Content) -> Option<Content> {
         Content::Heading { .. } | Content::Paragraph(_) | Content::Code { .. } => content,
     };
     let something = match &content {
-        Content::Heading { text, .. } | Content::Paragraph(text) | Content::Code { text, .. } => !empty(text),
+        Content::Heading { text, .. } | Content::Paragraph(text) | Content::Code { text, .. } => {
+            !empty(text)
+        }
         Content::List(items) => !items.is_empty(),
         Content::Table(rows) => !rows.is_empty(),
     };
@@ -97,7 +100,9 @@ fn filled(content: Content) -> Option<Content> {
 
 fn texts(content: &mut Content) -> Vec<&mut String> {
     match content {
-        Content::Heading { text, .. } | Content::Paragraph(text) | Content::Code { text, .. } => vec![text],
+        Content::Heading { text, .. } | Content::Paragraph(text) | Content::Code { text, .. } => {
+            vec![text]
+        }
         Content::List(items) => items.iter_mut().map(|item| &mut item.text).collect(),
         Content::Table(rows) => rows.iter_mut().flatten().collect(),
     }
@@ -106,7 +111,9 @@ fn texts(content: &mut Content) -> Vec<&mut String> {
 fn weight(content: &Content) -> usize {
     FRAME
         + match content {
-            Content::Heading { text, .. } | Content::Paragraph(text) | Content::Code { text, .. } => text.len(),
+            Content::Heading { text, .. }
+            | Content::Paragraph(text)
+            | Content::Code { text, .. } => text.len(),
             Content::List(items) => items.iter().map(|item| item.text.len() + FRAME).sum(),
             Content::Table(rows) => rows.iter().flatten().map(|cell| cell.len() + FRAME).sum(),
         }

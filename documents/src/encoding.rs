@@ -15,10 +15,15 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0;
     }
-    utf_16(bytes).or_else(|| utf_8(bytes)).or(declared).unwrap_or_else(|| guess(bytes)).decode_without_bom_handling(bytes).0
+    utf_16(bytes)
+        .or_else(|| utf_8(bytes))
+        .or(declared)
+        .unwrap_or_else(|| guess(bytes))
+        .decode_without_bom_handling(bytes)
+        .0
 }
 
-/// UTF-32, by its mark. encoding_rs leaves it out, as browsers do.
+/// UTF-32, by its mark. `encoding_rs` leaves it out, as browsers do.
 fn utf_32(bytes: &[u8]) -> Option<String> {
     let read: fn([u8; 4]) -> u32 = match bytes {
         [0xff, 0xfe, 0, 0, ..] => u32::from_le_bytes,
@@ -26,7 +31,12 @@ fn utf_32(bytes: &[u8]) -> Option<String> {
         _ => return None,
     };
     let (units, _) = bytes.get(4..)?.as_chunks::<4>();
-    Some(units.iter().map(|unit| char::from_u32(read(*unit)).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+    Some(
+        units
+            .iter()
+            .map(|unit| char::from_u32(read(*unit)).unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+    )
 }
 
 /// UTF-16 without a mark: every other byte of most texts in it is zero.
@@ -57,10 +67,12 @@ fn utf_8(bytes: &[u8]) -> Option<&'static Encoding> {
 }
 
 fn guess(bytes: &[u8]) -> &'static Encoding {
-    let start = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or_default().saturating_sub(64);
+    let start =
+        bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or_default().saturating_sub(64);
     let sample = bytes.get(start..).unwrap_or_default();
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(sample.get(..sample.len().min(SAMPLE)).unwrap_or_default(), sample.len() <= SAMPLE);
+    detector
+        .feed(sample.get(..sample.len().min(SAMPLE)).unwrap_or_default(), sample.len() <= SAMPLE);
     let guess = detector.guess(None, Utf8Detection::Deny);
     // Every byte is a character there, so nothing is lost.
     if guess.decode_without_bom_handling(bytes).1 { WINDOWS_1252 } else { guess }
@@ -101,7 +113,13 @@ pub(crate) fn is_text(text: &str) -> bool {
     let (mut all, mut controls) = (0_usize, 0_usize);
     for char in text.chars().filter(|char| *char != '\0').take(100_000) {
         all += 1;
-        controls += usize::from(char.is_control() && !matches!(char, '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{8}' | '\u{1b}' | '\u{85}'));
+        controls += usize::from(
+            char.is_control()
+                && !matches!(
+                    char,
+                    '\t' | '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{8}' | '\u{1b}' | '\u{85}'
+                ),
+        );
     }
     controls * 50 <= all
 }
@@ -115,7 +133,9 @@ mod tests {
     #[test]
     fn western_letters_are_kept_in_every_encoding() {
         let utf_16 = |to: fn(u16) -> [u8; 2]| TEXT.encode_utf16().flat_map(to).collect::<Vec<_>>();
-        let utf_32 = |to: fn(u32) -> [u8; 4]| TEXT.chars().flat_map(|char| to(char.into())).collect::<Vec<_>>();
+        let utf_32 = |to: fn(u32) -> [u8; 4]| {
+            TEXT.chars().flat_map(|char| to(char.into())).collect::<Vec<_>>()
+        };
         let marked = |mark: &[u8], bytes: &[u8]| [mark, bytes].concat();
         for bytes in [
             TEXT.as_bytes().to_vec(),
@@ -135,7 +155,10 @@ mod tests {
     #[test]
     fn other_alphabets_are_told_apart() {
         for (name, text) in [
-            ("windows-1251", "Покупатель обязан проверить товар немедленно после получения и сообщить о недостатках."),
+            (
+                "windows-1251",
+                "Покупатель обязан проверить товар немедленно после получения и сообщить о недостатках.",
+            ),
             ("shift_jis", "購入者は、商品を受け取った後、直ちに検査しなければならない。"),
             ("gb18030", "买方应当在收到货物后立即进行检验，并及时通知卖方。"),
         ] {

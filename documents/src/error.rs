@@ -24,10 +24,14 @@ pub enum Reason {
     #[error("it holds no text")]
     NoText,
     /// A PDF made of scans.
-    #[error("this PDF holds pictures of text, no text; run it through text recognition (OCR) first")]
+    #[error(
+        "this PDF holds pictures of text, no text; run it through text recognition (OCR) first"
+    )]
     Pictures,
     /// A PDF whose text shows, but cannot be told.
-    #[error("this PDF does not say which characters its shapes stand for; run it through text recognition (OCR) first")]
+    #[error(
+        "this PDF does not say which characters its shapes stand for; run it through text recognition (OCR) first"
+    )]
     Shapes,
     /// Something else than a document.
     #[error("it is {0}; text, Markdown, HTML, PDF and Word files (.docx) can be read")]

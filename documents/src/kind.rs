@@ -65,18 +65,25 @@ pub(crate) fn of(bytes: &[u8], name: &str) -> Result<Kind, Reason> {
         return Err(Reason::Foreign((*what).to_owned()));
     }
     let head = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
-    if head.windows(5).any(|five| five == b"%PDF-") && !by_name(name).is_some_and(|kind| kind != Kind::Pdf && starts_as_text(head)) {
+    if head.windows(5).any(|five| five == b"%PDF-")
+        && !by_name(name).is_some_and(|kind| kind != Kind::Pdf && starts_as_text(head))
+    {
         return Ok(Kind::Pdf);
     }
-    let sample = encoding::decode(bytes.get(..bytes.len().min(64 * 1024)).unwrap_or_default(), None);
+    let sample =
+        encoding::decode(bytes.get(..bytes.len().min(64 * 1024)).unwrap_or_default(), None);
     if !encoding::is_text(&sample) {
-        return Err(Reason::Foreign("neither text nor any kind of file that is known here".to_owned()));
+        return Err(Reason::Foreign(
+            "neither text nor any kind of file that is known here".to_owned(),
+        ));
     }
     if is_html(&sample) {
         return Ok(Kind::Html);
     }
     // It is text, whatever its name says.
-    Ok(by_name(name).filter(|kind| matches!(kind, Kind::Markdown | Kind::Html)).unwrap_or(Kind::Text))
+    Ok(by_name(name)
+        .filter(|kind| matches!(kind, Kind::Markdown | Kind::Html))
+        .unwrap_or(Kind::Text))
 }
 
 /// A text that mentions `%PDF-` is not one; a PDF may have a little before it.
@@ -104,14 +111,18 @@ fn compound(bytes: &[u8]) -> Reason {
     };
     match () {
         () if has("EncryptedPackage") => Reason::Protected,
-        () if has("WordDocument") => Reason::Foreign("an old Word file (.doc), which Word saves as .docx".to_owned()),
+        () if has("WordDocument") => {
+            Reason::Foreign("an old Word file (.doc), which Word saves as .docx".to_owned())
+        }
         () => Reason::Foreign("an old Office file".to_owned()),
     }
 }
 
 /// HTML says so at its start, behind comments and declarations.
 fn is_html(text: &str) -> bool {
-    let mut rest = text.trim_start_matches(|char: char| char.is_whitespace() || char == '\0' || char == '\u{feff}');
+    let mut rest = text.trim_start_matches(|char: char| {
+        char.is_whitespace() || char == '\0' || char == '\u{feff}'
+    });
     loop {
         let skipped = match rest {
             _ if rest.starts_with("<!--") => rest.split_once("-->"),
@@ -123,9 +134,11 @@ fn is_html(text: &str) -> bool {
     }
     let head: String = rest.chars().take(14).collect::<String>().to_ascii_lowercase();
     head.starts_with("<!doctype html")
-        || ["<html", "<head", "<body"]
-            .iter()
-            .any(|tag| head.strip_prefix(tag).is_some_and(|behind| behind.starts_with(|char: char| char == '>' || char.is_whitespace())))
+        || ["<html", "<head", "<body"].iter().any(|tag| {
+            head.strip_prefix(tag).is_some_and(|behind| {
+                behind.starts_with(|char: char| char == '>' || char.is_whitespace())
+            })
+        })
 }
 
 #[cfg(test)]
@@ -156,8 +169,16 @@ mod tests {
 
     #[test]
     fn what_is_no_document_is_named() {
-        let old = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "WordDocument".encode_utf16().flat_map(u16::to_le_bytes).collect()].concat();
-        let locked = [b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect()].concat();
+        let old = [
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(),
+            "WordDocument".encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ]
+        .concat();
+        let locked = [
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(),
+            "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ]
+        .concat();
         for (bytes, part) in [
             (&b""[..], "it is empty"),
             (b"\x89PNG\r\n", "picture (PNG)"),

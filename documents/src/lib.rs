@@ -42,7 +42,7 @@
 //! | kind | read | not read |
 //! |---|---|---|
 //! | text | everything, in the encoding that its bytes show (UTF-8, UTF-16, UTF-32, or what [chardetng](https://docs.rs/chardetng) finds); paragraphs end at blank lines | |
-//! | Markdown | CommonMark with tables, footnotes, task lists and front matter; HTML blocks as HTML | addresses of links |
+//! | Markdown | [CommonMark](https://commonmark.org) with tables, footnotes, task lists and front matter; HTML blocks as HTML | addresses of links |
 //! | HTML | what a reader sees; headings, lists, tables, `pre`; alternative texts | navigation, scripts, form fields, drawings; what its own tag hides (style sheets are not read) |
 //! | PDF | text in reading order, with columns, tables and headings by their looks, bookmarks and tags; text laid over scans | pictures, form fields, comments, attached files; running heads but for their first time |
 //! | DOCX | headings, lists with their numbers, tables, text boxes, formulas' letters, notes where they are referred to | heads and feet, comments, what was deleted or hidden, embedded files |

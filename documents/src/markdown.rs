@@ -15,7 +15,14 @@ pub(crate) fn read(text: &str, draft: &mut Draft) -> Result<Found, Reason> {
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
         | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
-    let mut reading = Reading { draft, text: String::new(), lists: Vec::new(), number: None, rows: Vec::new(), title: None };
+    let mut reading = Reading {
+        draft,
+        text: String::new(),
+        lists: Vec::new(),
+        number: None,
+        rows: Vec::new(),
+        title: None,
+    };
     for event in Parser::new_ext(text, options) {
         reading.hear(event)?;
     }
@@ -40,7 +47,11 @@ impl Reading<'_> {
         match event {
             Event::Start(tag) => return self.enter(&tag),
             Event::End(tag) => return self.leave(tag),
-            Event::Text(text) | Event::Code(text) | Event::InlineMath(text) | Event::DisplayMath(text) | Event::Html(text) => {
+            Event::Text(text)
+            | Event::Code(text)
+            | Event::InlineMath(text)
+            | Event::DisplayMath(text)
+            | Event::Html(text) => {
                 self.text.push_str(&text);
             }
             Event::InlineHtml(tag) if tag.starts_with("<br") => self.text.push('\n'),
@@ -63,15 +74,23 @@ impl Reading<'_> {
             }
             Tag::Item => {
                 self.flush()?;
-                self.number = self.lists.last_mut().and_then(|next| next.replace((*next)?.saturating_add(1)));
+                self.number =
+                    self.lists.last_mut().and_then(|next| next.replace((*next)?.saturating_add(1)));
             }
             Tag::FootnoteDefinition(name) => {
                 self.flush()?;
                 self.text.extend(["[", name, "] "]);
             }
-            Tag::CodeBlock(_) | Tag::HtmlBlock | Tag::Table(_) | Tag::Heading { .. } | Tag::BlockQuote(_) | Tag::MetadataBlock(_) => self.flush()?,
+            Tag::CodeBlock(_)
+            | Tag::HtmlBlock
+            | Tag::Table(_)
+            | Tag::Heading { .. }
+            | Tag::BlockQuote(_)
+            | Tag::MetadataBlock(_) => self.flush()?,
             Tag::TableHead | Tag::TableRow => self.rows.push(Vec::new()),
-            Tag::Paragraph if !self.text.is_empty() && !self.text.ends_with(' ') => self.text.push('\n'),
+            Tag::Paragraph if !self.text.is_empty() && !self.text.ends_with(' ') => {
+                self.text.push('\n')
+            }
             _ => {}
         }
         if let Tag::CodeBlock(CodeBlockKind::Fenced(language)) = tag {
@@ -100,7 +119,10 @@ impl Reading<'_> {
                 let text = std::mem::take(&mut self.text);
                 let (language, text) = text.split_once('\0').unwrap_or_default();
                 let language = (!language.is_empty()).then(|| language.to_owned());
-                self.draft.push(Content::Code { language, text: text.trim_end_matches('\n').to_owned() })?;
+                self.draft.push(Content::Code {
+                    language,
+                    text: text.trim_end_matches('\n').to_owned(),
+                })?;
             }
             TagEnd::HtmlBlock => {
                 let text = std::mem::take(&mut self.text);
@@ -127,7 +149,11 @@ impl Reading<'_> {
         let text = std::mem::take(&mut self.text);
         match self.lists.len().checked_sub(1) {
             Some(depth) => {
-                let item = Item { depth: u8::try_from(depth).unwrap_or(u8::MAX), number: self.number.take(), text: text.trim().to_owned() };
+                let item = Item {
+                    depth: u8::try_from(depth).unwrap_or(u8::MAX),
+                    number: self.number.take(),
+                    text: text.trim().to_owned(),
+                };
                 self.draft.item(item)
             }
             None => self.draft.paragraph(text.trim()),

@@ -35,7 +35,11 @@ impl Parser {
     /// [`worker::run`](crate::worker::run).
     pub fn new(program: impl Into<PathBuf>, argument: impl Into<OsString>) -> Self {
         let places = thread::available_parallelism().map_or(1, usize::from);
-        Self { program: program.into(), argument: argument.into(), places: Arc::new(Semaphore::new(places)) }
+        Self {
+            program: program.into(),
+            argument: argument.into(),
+            places: Arc::new(Semaphore::new(places)),
+        }
     }
 
     /// A parser that starts the program that is running now.
@@ -47,8 +51,15 @@ impl Parser {
     }
 
     /// Reads one file. Its time begins when a place is free for it; dropping the future ends its process.
-    pub async fn parse(&self, bytes: &[u8], name: &str, limits: &Limits) -> Result<Document, Error> {
-        self.read(bytes, name, limits).await.map_err(|reason| Error { name: name.to_owned(), reason })
+    pub async fn parse(
+        &self,
+        bytes: &[u8],
+        name: &str,
+        limits: &Limits,
+    ) -> Result<Document, Error> {
+        self.read(bytes, name, limits)
+            .await
+            .map_err(|reason| Error { name: name.to_owned(), reason })
     }
 
     async fn read(&self, bytes: &[u8], name: &str, limits: &Limits) -> Answer {
@@ -58,18 +69,23 @@ impl Parser {
         if bytes.len() > limits.bytes {
             return Err(Reason::TooLarge { bytes: bytes.len(), limit: limits.bytes });
         }
-        let _place = self.places.acquire().await.map_err(worker)?;
-        let mut child = self.start().map_err(worker)?;
-        let Ok(heard) = time::timeout(limits.time, converse(&mut child, bytes, name, limits)).await else {
-            child.kill().await.map_err(worker)?;
+        let _place = self.places.acquire().await.map_err(|error| worker(&error))?;
+        let mut child = self.start().map_err(|error| worker(&error))?;
+        let Ok(heard) = time::timeout(limits.time, converse(&mut child, bytes, name, limits)).await
+        else {
+            child.kill().await.map_err(|error| worker(&error))?;
             return Err(Reason::Time { limit: limits.time });
         };
-        let heard = heard.map_err(worker)?;
+        let heard = heard.map_err(|error| worker(&error))?;
         if !heard.status.success() {
             return Err(cause(&heard, limits));
         }
         // A large answer takes a while to read.
-        task::spawn_blocking(move || serde_json::from_slice(&heard.answer).map_err(worker)?).await.map_err(worker)?
+        task::spawn_blocking(move || {
+            serde_json::from_slice(&heard.answer).map_err(|error| worker(&error))?
+        })
+        .await
+        .map_err(|error| worker(&error))?
     }
 
     fn start(&self) -> io::Result<Child> {
@@ -86,7 +102,7 @@ impl Parser {
     }
 }
 
-fn worker(error: impl ToString) -> Reason {
+fn worker(error: &impl ToString) -> Reason {
     Reason::Worker(error.to_string())
 }
 
@@ -97,7 +113,12 @@ struct Heard {
     last_words: Vec<u8>,
 }
 
-async fn converse(child: &mut Child, bytes: &[u8], name: &str, limits: &Limits) -> io::Result<Heard> {
+async fn converse(
+    child: &mut Child,
+    bytes: &[u8],
+    name: &str,
+    limits: &Limits,
+) -> io::Result<Heard> {
     let missing = || io::Error::other("a pipe is missing");
     let mut input = child.stdin.take().ok_or_else(missing)?;
     let output = child.stdout.take().ok_or_else(missing)?;
@@ -110,11 +131,14 @@ async fn converse(child: &mut Child, bytes: &[u8], name: &str, limits: &Limits) 
             input.write_all(bytes).await
         };
         // Whoever stops listening has met its end, which its status tells.
-        told.await.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+        told.await.or_else(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+        })
     };
     // Quotes and line ends take two bytes in JSON, and the frame of a block twice what it counts.
     let most = limits.text.saturating_mul(3).saturating_add(1 << 20);
-    let ((), answer, last_words) = tokio::try_join!(tell, hear(output, most), hear(errors, 1 << 16))?;
+    let ((), answer, last_words) =
+        tokio::try_join!(tell, hear(output, most), hear(errors, 1 << 16))?;
     Ok(Heard { status: child.wait().await?, answer, last_words })
 }
 

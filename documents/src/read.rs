@@ -2,7 +2,9 @@
 
 use crate::{
     document::Document,
-    docx, draft::Draft, encoding,
+    docx,
+    draft::Draft,
+    encoding,
     error::Reason,
     html,
     kind::{self, Kind},
@@ -29,14 +31,22 @@ pub(crate) fn read(bytes: Vec<u8>, name: &str, limits: &Limits) -> Result<Docume
     let mut draft = Draft::new(limits.text);
     let found = match kind {
         Kind::Text => plain::read(&encoding::clean(encoding::decode(&bytes, None)), &mut draft),
-        Kind::Markdown => markdown::read(&encoding::clean(encoding::decode(&bytes, None)), &mut draft),
-        Kind::Html => html::read(&encoding::clean(encoding::decode(&bytes, html::declared(&bytes))), &mut draft),
+        Kind::Markdown => {
+            markdown::read(&encoding::clean(encoding::decode(&bytes, None)), &mut draft)
+        }
+        Kind::Html => html::read(
+            &encoding::clean(encoding::decode(&bytes, html::declared(&bytes))),
+            &mut draft,
+        ),
         Kind::Pdf => pdf::read(bytes, limits, &mut draft),
         Kind::Docx => docx::read(&bytes, limits, &mut draft),
     }?;
     if draft.blocks.is_empty() {
         return Err(Reason::NoText);
     }
-    let title = found.title.map(|title| title.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|title| !title.is_empty());
+    let title = found
+        .title
+        .map(|title| title.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|title| !title.is_empty());
     Ok(Document { kind, title, pages: found.pages, blocks: draft.blocks, notes: found.notes })
 }

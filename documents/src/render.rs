@@ -1,7 +1,6 @@
 //! A document as one Markdown text, which can be cut at headings, and still tells the page of every place.
 
 use crate::document::{Content, Document, Item};
-use std::fmt::Write as _;
 
 /// A document as one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +49,9 @@ fn write(into: &mut String, content: &Content) {
         Content::Paragraph(text) => lines(into, text, ""),
         Content::List(all) => items(into, all),
         Content::Table(rows) => table(into, rows),
-        Content::Code { language, text } => code(into, language.as_deref().unwrap_or_default(), text),
+        Content::Code { language, text } => {
+            code(into, language.as_deref().unwrap_or_default(), text)
+        }
     }
 }
 
@@ -102,7 +103,7 @@ fn table(into: &mut String, rows: &[Vec<String>]) {
 }
 
 fn code(into: &mut String, language: &str, text: &str) {
-    let fence = if text.lines().any(|line| line.trim_start().starts_with("```")) { "~~~" } else { "```" };
-    // Writing to a string cannot fail.
-    let _: std::fmt::Result = writeln!(into, "{fence}{language}\n{}\n{fence}", text.trim_end_matches('\n'));
+    let fence =
+        if text.lines().any(|line| line.trim_start().starts_with("```")) { "~~~" } else { "```" };
+    into.extend([fence, language, "\n", text.trim_end_matches('\n'), "\n", fence, "\n"]);
 }

@@ -57,7 +57,8 @@ fn answer() -> io::Result<()> {
 fn within_a_thread(bytes: Vec<u8>, name: String, limits: Limits) -> Answer {
     // What a panic says may hold the document's text.
     std::panic::set_hook(Box::new(|_| {}));
-    let thread = thread::Builder::new().stack_size(STACK).spawn(move || read::read(bytes, &name, &limits));
+    let thread =
+        thread::Builder::new().stack_size(STACK).spawn(move || read::read(bytes, &name, &limits));
     match thread {
         Ok(thread) => thread.join().unwrap_or(Err(Reason::Crash)),
         Err(_) => Err(Reason::Memory { limit: limits.memory }),

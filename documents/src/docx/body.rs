@@ -70,24 +70,20 @@ impl<'a> Body<'a> {
         match event {
             Event::Start { .. } if self.unread > 0 => self.unread += 1,
             Event::End { .. } if self.unread > 0 => self.unread -= 1,
-            Event::Start { word: "del" | "moveFrom" | "Fallback" | "rt" | "pPrChange" | "rPrChange" | "tblPrChange" | "sectPrChange", .. } => {
+            Event::Start {
+                word:
+                    "del" | "moveFrom" | "Fallback" | "rt" | "pPrChange" | "rPrChange" | "tblPrChange"
+                    | "sectPrChange",
+                ..
+            } => {
                 self.unread = 1;
             }
             Event::Start { word, tag, .. } => self.start(word, tag),
             Event::End { word } => return self.end_of(word),
-            Event::Text(text) if self.unread == 0 && self.run.text && !self.run.hidden => self.say(text),
+            Event::Text(text) if self.unread == 0 && self.run.text && !self.run.hidden => {
+                self.say(text)
+            }
             Event::Text(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Tells what a file that ends too early left open.
-    pub fn end(mut self) -> Result<(), Reason> {
-        while !self.paragraphs.is_empty() {
-            self.end_of("p")?;
-        }
-        while !self.tables.is_empty() {
-            self.end_of("tbl")?;
         }
         Ok(())
     }
@@ -99,15 +95,20 @@ impl<'a> Body<'a> {
             "tbl" => self.tables.push(Table::default()),
             "r" => self.run = Run { open: true, ..Run::default() },
             "t" => self.run.text = true,
-            "vanish" | "webHidden" if self.run.open => self.run.hidden = !matches!(value().as_deref(), Some("0" | "false" | "off")),
+            "vanish" | "webHidden" if self.run.open => {
+                self.run.hidden = !matches!(value().as_deref(), Some("0" | "false" | "off"))
+            }
             "tab" | "ptab" if self.run.open => self.say("\t"),
             "br" | "cr" => self.say("\n"),
             "noBreakHyphen" => self.say("-"),
             "footnoteReference" => self.note("footnote", tag),
             "endnoteReference" => self.note("endnote", tag),
-            "tr" => self.tables.last_mut().into_iter().for_each(|table| table.rows.push(Vec::new())),
+            "tr" => {
+                self.tables.last_mut().into_iter().for_each(|table| table.rows.push(Vec::new()))
+            }
             "tc" => self.cell(),
-            "gridSpan" => (1..value().and_then(|value| value.parse().ok()).unwrap_or(1).min(64)).for_each(|_: usize| self.cell()),
+            "gridSpan" => (1..value().and_then(|value| value.parse().ok()).unwrap_or(1).min(64))
+                .for_each(|_: usize| self.cell()),
             _ => self.property(word, tag),
         }
     }
@@ -150,7 +151,9 @@ impl<'a> Body<'a> {
     }
 
     fn note(&mut self, kind: &str, tag: &BytesStart<'_>) {
-        let Some(text) = attribute(tag, "id").and_then(|id| self.notes.take(kind, id)) else { return };
+        let Some(text) = attribute(tag, "id").and_then(|id| self.notes.take(kind, id)) else {
+            return;
+        };
         self.number += 1;
         self.say(&format!("[{}]", self.number));
         self.told.push(format!("[{}] {text}", self.number));
@@ -172,7 +175,11 @@ impl<'a> Body<'a> {
         }
         let style = paragraph.style.as_deref().unwrap_or_default();
         // No list has the id 0: so a paragraph leaves the list of its style.
-        let list = paragraph.list.filter(|(list, _)| !list.is_empty()).or_else(|| self.styles.list(style)).filter(|(list, _)| list != "0");
+        let list = paragraph
+            .list
+            .filter(|(list, _)| !list.is_empty())
+            .or_else(|| self.styles.list(style))
+            .filter(|(list, _)| list != "0");
         match (paragraph.level.or_else(|| self.styles.level(style)), list) {
             (Some(level), _) => self.draft.heading(level, text)?,
             (None, Some((list, depth))) => {
@@ -206,7 +213,9 @@ impl<'a> Body<'a> {
         }
         match table.rows.as_slice() {
             // A frame around a text is no table.
-            [row] if row.len() == 1 => row.iter().try_for_each(|cell| self.draft.paragraph(cell))?,
+            [row] if row.len() == 1 => {
+                row.iter().try_for_each(|cell| self.draft.paragraph(cell))?
+            }
             _ => self.draft.push(Content::Table(table.rows))?,
         }
         self.tell_notes()

@@ -21,8 +21,16 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits, draft: &mut Draft) -> Result<F
     let mut package = Package::open(bytes, limits)?;
     let main = package.main()?;
     let related = package.related(&main)?;
-    let styles = related.part("styles").map(|part| Styles::read(&mut package, part)).transpose()?.unwrap_or_default();
-    let numbering = related.part("numbering").map(|part| Numbering::read(&mut package, part)).transpose()?.unwrap_or_default();
+    let styles = related
+        .part("styles")
+        .map(|part| Styles::read(&mut package, part))
+        .transpose()?
+        .unwrap_or_default();
+    let numbering = related
+        .part("numbering")
+        .map(|part| Numbering::read(&mut package, part))
+        .transpose()?
+        .unwrap_or_default();
     let mut notes = Notes::default();
     for kind in ["footnote", "endnote"] {
         if let Some(part) = related.part(&format!("{kind}s")) {
@@ -32,6 +40,5 @@ pub(crate) fn read(bytes: &[u8], limits: &Limits, draft: &mut Draft) -> Result<F
     let title = package.title()?;
     let mut body = Body::new(styles, numbering, notes, draft);
     package.each(&main, |event| body.hear(event))?;
-    body.end()?;
     Ok(Found::titled(title))
 }

@@ -12,11 +12,19 @@ use std::collections::HashMap;
 pub(super) struct Notes(HashMap<(String, String), String>);
 
 impl Notes {
-    pub fn read(&mut self, package: &mut Package<'_>, part: &str, kind: &str, draft: &mut Draft) -> Result<(), Reason> {
+    pub fn read(
+        &mut self,
+        package: &mut Package<'_>,
+        part: &str,
+        kind: &str,
+        draft: &mut Draft,
+    ) -> Result<(), Reason> {
         let (mut id, mut text, mut within) = (None, String::new(), false);
         package.each(part, |event| {
             match event {
-                Event::Start { word, tag, .. } if word == kind => (id, text) = (attribute(tag, "id"), String::new()),
+                Event::Start { word, tag, .. } if word == kind => {
+                    (id, text) = (attribute(tag, "id"), String::new())
+                }
                 Event::Start { word, .. } => {
                     within = word == "t";
                     if matches!(word, "p" | "tab" | "br") && !text.is_empty() {

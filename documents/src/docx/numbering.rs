@@ -52,7 +52,8 @@ impl Numbering {
         let first = (*self.firsts.get(&(plan.clone(), depth))?)?;
         // What stands deeper begins again.
         self.last.retain(|(of, at), _| of != list || *at <= depth);
-        let number = self.last.get(&(list.to_owned(), depth)).map_or(first, |last| last.saturating_add(1));
+        let number =
+            self.last.get(&(list.to_owned(), depth)).map_or(first, |last| last.saturating_add(1));
         self.last.insert((list.to_owned(), depth), number);
         Some(number)
     }

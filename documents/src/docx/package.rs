@@ -28,7 +28,10 @@ impl<'a> Package<'a> {
             return Err(Reason::Foreign(format!("an archive of {} files", zip.len())));
         }
         // Tags are many times longer than the text between them.
-        let limit = bytes.len().saturating_mul(RATIO).clamp(LEAST, limits.text.saturating_mul(16).max(LEAST));
+        let limit = bytes
+            .len()
+            .saturating_mul(RATIO)
+            .clamp(LEAST, limits.text.saturating_mul(16).max(LEAST));
         Ok(Self { zip, left: limit, limit })
     }
 
@@ -36,8 +39,12 @@ impl<'a> Package<'a> {
     pub fn main(&mut self) -> Result<String, Reason> {
         let main = self.relations("_rels/.rels", "")?.part("officeDocument").map(str::to_owned);
         match main {
-            Some(main) if main.starts_with("xl/") => Err(Reason::Foreign("a spreadsheet (Excel)".to_owned())),
-            Some(main) if main.starts_with("ppt/") => Err(Reason::Foreign("a presentation (PowerPoint)".to_owned())),
+            Some(main) if main.starts_with("xl/") => {
+                Err(Reason::Foreign("a spreadsheet (Excel)".to_owned()))
+            }
+            Some(main) if main.starts_with("ppt/") => {
+                Err(Reason::Foreign("a presentation (PowerPoint)".to_owned()))
+            }
             Some(main) => Ok(main),
             None => Err(Reason::Foreign(self.other())),
         }
@@ -45,7 +52,10 @@ impl<'a> Package<'a> {
 
     fn other(&mut self) -> String {
         let mut text = String::new();
-        let said = self.zip.by_name("mimetype").is_ok_and(|part| part.take(100).read_to_string(&mut text).is_ok());
+        let said = self
+            .zip
+            .by_name("mimetype")
+            .is_ok_and(|part| part.take(100).read_to_string(&mut text).is_ok());
         match text.as_str() {
             _ if !said => "an archive (ZIP)",
             "application/epub+zip" => "an e-book (EPUB)",
@@ -69,7 +79,8 @@ impl<'a> Package<'a> {
         self.each(part, |event| {
             if let Event::Start { local: "Relationship", tag, .. } = event
                 && xml::attribute(tag, "TargetMode").as_deref() != Some("External")
-                && let (Some(kind), Some(target)) = (xml::attribute(tag, "Type"), xml::attribute(tag, "Target"))
+                && let (Some(kind), Some(target)) =
+                    (xml::attribute(tag, "Type"), xml::attribute(tag, "Target"))
             {
                 let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
                 let target = match target.strip_prefix('/') {
@@ -86,7 +97,11 @@ impl<'a> Package<'a> {
 
     /// The title among the properties of the file.
     pub fn title(&mut self) -> Result<Option<String>, Reason> {
-        let Some(part) = self.relations("_rels/.rels", "")?.part("core-properties").map(str::to_owned) else { return Ok(None) };
+        let Some(part) =
+            self.relations("_rels/.rels", "")?.part("core-properties").map(str::to_owned)
+        else {
+            return Ok(None);
+        };
         let (mut within, mut title) = (false, String::new());
         self.each(&part, |event| {
             match event {
@@ -101,7 +116,11 @@ impl<'a> Package<'a> {
     }
 
     /// Reads a part, event by event, without holding it. A part that is not there has none.
-    pub fn each(&mut self, part: &str, hear: impl FnMut(Event<'_>) -> Result<(), Reason>) -> Result<(), Reason> {
+    pub fn each(
+        &mut self,
+        part: &str,
+        hear: impl FnMut(Event<'_>) -> Result<(), Reason>,
+    ) -> Result<(), Reason> {
         let file = match self.zip.by_name(part) {
             Ok(file) => file,
             Err(ZipError::FileNotFound) => return Ok(()),
@@ -109,7 +128,8 @@ impl<'a> Package<'a> {
         };
         let metered = Metered { file, left: &mut self.left };
         let limit = self.limit;
-        xml::each(BufReader::with_capacity(1 << 16, metered), part, hear).map_err(|stop| match stop {
+        xml::each(BufReader::with_capacity(1 << 16, metered), part, hear).map_err(|stop| match stop
+        {
             xml::Stop::Heard(reason) => reason,
             xml::Stop::Overflow => Reason::Unpacks { limit },
             xml::Stop::Damaged(what) => Reason::Damaged(what),
@@ -142,7 +162,9 @@ impl<R: Read> Read for Metered<'_, R> {
 
 fn damaged(error: &ZipError) -> Reason {
     match error {
-        ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => Reason::Protected,
+        ZipError::UnsupportedArchive(what) if *what == ZipError::PASSWORD_REQUIRED => {
+            Reason::Protected
+        }
         _ => Reason::Damaged("its ZIP package is not whole".to_owned()),
     }
 }

@@ -27,10 +27,19 @@ impl Styles {
                 Event::Start { word, tag, .. } => match word {
                     "style" => (id, style) = (attribute(tag, "styleId"), Style::default()),
                     "basedOn" => style.based_on = attribute(tag, "val"),
-                    "name" => style.level = style.level.or(named(&attribute(tag, "val").unwrap_or_default())),
+                    "name" => {
+                        style.level =
+                            style.level.or(named(&attribute(tag, "val").unwrap_or_default()))
+                    }
                     "outlineLvl" => style.level = outline(attribute(tag, "val").as_deref()),
-                    "numId" => style.list.get_or_insert_default().0 = attribute(tag, "val").unwrap_or_default(),
-                    "ilvl" => style.list.get_or_insert_default().1 = depth(attribute(tag, "val").as_deref()),
+                    "numId" => {
+                        style.list.get_or_insert_default().0 =
+                            attribute(tag, "val").unwrap_or_default()
+                    }
+                    "ilvl" => {
+                        style.list.get_or_insert_default().1 =
+                            depth(attribute(tag, "val").as_deref())
+                    }
                     _ => {}
                 },
                 Event::End { word: "style" } => {

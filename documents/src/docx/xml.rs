@@ -10,6 +10,7 @@ use quick_xml::{
 use std::io::{self, BufRead};
 
 /// What happens next in a part.
+#[derive(Clone, Copy)]
 pub(super) enum Event<'a> {
     Start {
         /// The name, if it is one of Word's vocabulary.
@@ -31,29 +32,45 @@ pub(super) enum Stop {
     Damaged(String),
 }
 
-pub(super) fn each(from: impl BufRead, part: &str, mut hear: impl FnMut(Event<'_>) -> Result<(), Reason>) -> Result<(), Stop> {
+pub(super) fn each(
+    from: impl BufRead,
+    part: &str,
+    mut hear: impl FnMut(Event<'_>) -> Result<(), Reason>,
+) -> Result<(), Stop> {
     let mut reader = Reader::from_reader(from);
     reader.config_mut().expand_empty_elements = true;
     let mut words = Words { prefix: None };
     let mut buffer = Vec::new();
+    let mut open = 0_usize;
     loop {
         buffer.clear();
         let event = reader.read_event_into(&mut buffer).map_err(|error| stop(&error, part))?;
         match event {
             Raw::Start(tag) => {
+                open += 1;
                 words.learn(&tag);
                 let name = tag.name();
-                hear(Event::Start { word: words.word(name), local: name.local_name().into_inner(), tag: &tag })
+                hear(Event::Start {
+                    word: words.word(name),
+                    local: name.local_name().into_inner(),
+                    tag: &tag,
+                })
             }
-            Raw::End(tag) => hear(Event::End { word: words.word(tag.name()) }),
+            Raw::End(tag) => {
+                open = open.saturating_sub(1);
+                hear(Event::End { word: words.word(tag.name()) })
+            }
             Raw::Text(text) => hear(Event::Text(&text.xml10_content())),
             Raw::CData(text) => hear(Event::Text(&text.xml10_content())),
             Raw::GeneralRef(entity) => {
                 let char = entity.resolve_char_ref().ok().flatten().map(String::from);
-                let text = char.as_deref().or_else(|| resolve_predefined_entity(&entity.borrow().into_inner()).map(|text| text));
+                let text = char
+                    .as_deref()
+                    .or_else(|| resolve_predefined_entity(&entity.borrow().into_inner()));
                 // An entity of the file's own stays unread: it could stand for gigabytes, or for another file.
                 text.map_or(Ok(()), |text| hear(Event::Text(text)))
             }
+            Raw::Eof if open > 0 => return Err(broken(part)),
             Raw::Eof => return Ok(()),
             Raw::Empty(_) | Raw::Comment(_) | Raw::Decl(_) | Raw::PI(_) | Raw::DocType(_) => Ok(()),
         }
@@ -63,15 +80,22 @@ pub(super) fn each(from: impl BufRead, part: &str, mut hear: impl FnMut(Event<'_
 
 pub(super) fn attribute(tag: &BytesStart<'_>, local: &str) -> Option<String> {
     let mut attributes = tag.attributes();
-    let found = attributes.with_checks(false).flatten().find(|attribute| attribute.key.local_name().into_inner() == local)?;
+    let found = attributes
+        .with_checks(false)
+        .flatten()
+        .find(|attribute| attribute.key.local_name().into_inner() == local)?;
     Some(found.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned())
 }
 
 fn stop(error: &Error, part: &str) -> Stop {
     match error {
         Error::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => Stop::Overflow,
-        _ => Stop::Damaged(format!("its part `{part}` is not whole")),
+        _ => broken(part),
     }
+}
+
+fn broken(part: &str) -> Stop {
+    Stop::Damaged(format!("its part `{part}` is not whole"))
 }
 
 /// Which prefix means Word.
@@ -80,7 +104,10 @@ struct Words {
 }
 
 impl Words {
-    const SPACES: [&str; 2] = ["http://schemas.openxmlformats.org/wordprocessingml/2006/main", "http://purl.oclc.org/ooxml/wordprocessingml/main"];
+    const SPACES: [&str; 2] = [
+        "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+        "http://purl.oclc.org/ooxml/wordprocessingml/main",
+    ];
 
     /// The outermost element declares it.
     fn learn(&mut self, tag: &BytesStart<'_>) {
@@ -88,10 +115,19 @@ impl Words {
             return;
         }
         let mut attributes = tag.attributes();
-        let declared = attributes.with_checks(false).flatten().find(|attribute| Self::SPACES.contains(&&*attribute.value));
+        let declared = attributes
+            .with_checks(false)
+            .flatten()
+            .find(|attribute| Self::SPACES.contains(&&*attribute.value));
         self.prefix = Some(declared.map_or_else(
             || "w".to_owned(),
-            |attribute| if attribute.key.prefix().is_some() { attribute.key.local_name().into_inner().to_owned() } else { String::new() },
+            |attribute| {
+                if attribute.key.prefix().is_some() {
+                    attribute.key.local_name().into_inner().to_owned()
+                } else {
+                    String::new()
+                }
+            },
         ));
     }
 

@@ -8,7 +8,10 @@ use crate::{draft::Draft, error::Reason, read::Found};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use html5ever::{
     tendril::StrTendril,
-    tokenizer::{BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts, states::RawKind},
+    tokenizer::{
+        BufferQueue, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+        states::RawKind,
+    },
 };
 use reading::Reading;
 use std::cell::RefCell;
@@ -34,11 +37,18 @@ pub(crate) fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let label = |mark: &[u8]| {
         let at = head.windows(mark.len()).position(|window| window == mark)?;
         let rest = head.get(at + mark.len()..)?;
-        let label: Vec<u8> = rest.iter().copied().skip_while(|byte| b" \"'".contains(byte)).take_while(|byte| !b" \"'>;/?".contains(byte)).collect();
+        let label: Vec<u8> = rest
+            .iter()
+            .copied()
+            .skip_while(|byte| b" \"'".contains(byte))
+            .take_while(|byte| !b" \"'>;/?".contains(byte))
+            .collect();
         Encoding::for_label(&label)
     };
     // Bytes in which this can be read are not UTF-16.
-    label(b"charset=").or_else(|| label(b"encoding=")).filter(|encoding| ![UTF_16LE, UTF_16BE].contains(encoding))
+    label(b"charset=")
+        .or_else(|| label(b"encoding="))
+        .filter(|encoding| ![UTF_16LE, UTF_16BE].contains(encoding))
 }
 
 struct Sink<'a> {
@@ -59,7 +69,8 @@ impl TokenSink for Sink<'_> {
         let done = match token {
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => {
                 if !tag.self_closing {
-                    next = raw(&tag.name).map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
+                    next =
+                        raw(&tag.name).map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
                 }
                 reading.start(&tag)
             }
@@ -68,7 +79,11 @@ impl TokenSink for Sink<'_> {
                 reading.text(&text);
                 Ok(())
             }
-            Token::DoctypeToken(_) | Token::CommentToken(_) | Token::NullCharacterToken | Token::EOFToken | Token::ParseError(_) => Ok(()),
+            Token::DoctypeToken(_)
+            | Token::CommentToken(_)
+            | Token::NullCharacterToken
+            | Token::EOFToken
+            | Token::ParseError(_) => Ok(()),
         };
         if let Err(reason) = done {
             self.broken.replace(Some(reason));

@@ -125,7 +125,9 @@ impl<'a> Reading<'a> {
             "tr" => (&["tr"], &["table"]),
             "tbody" | "thead" | "tfoot" => (&["tbody", "thead", "tfoot", "caption"], &["table"]),
             "body" => (&["head"], &["html"]),
-            _ if !matches!(role, Role::Inline | Role::Unread | Role::Title) => (&["p"], &["div", "li", "td", "th", "section", "article"]),
+            _ if !matches!(role, Role::Inline | Role::Unread | Role::Title) => {
+                (&["p"], &["div", "li", "td", "th", "section", "article"])
+            }
             _ => return Ok(()),
         };
         for (back, open) in self.open.iter().rev().take(FAR).enumerate() {
@@ -161,12 +163,15 @@ impl<'a> Reading<'a> {
             }
             Role::List | Role::NumberedList => {
                 self.flush()?;
-                let first = tag::attribute(tag, "start").and_then(|start| start.parse().ok()).unwrap_or(1);
+                let first =
+                    tag::attribute(tag, "start").and_then(|start| start.parse().ok()).unwrap_or(1);
                 self.lists.push((role == Role::NumberedList).then_some(first));
             }
             Role::Item => {
                 self.flush()?;
-                self.item = Some(self.lists.last_mut().and_then(|next| next.replace((*next)?.saturating_add(1))));
+                self.item = Some(
+                    self.lists.last_mut().and_then(|next| next.replace((*next)?.saturating_add(1))),
+                );
             }
             Role::Pre => {
                 self.flush()?;
@@ -257,7 +262,10 @@ impl<'a> Reading<'a> {
 
     /// What opens now stands in no cell of a real table: the tables around it only arrange it.
     fn arrange(&mut self) -> Result<(), Reason> {
-        let Some(table) = self.tables.last_mut().filter(|table| table.in_cell && !table.layout) else { return Ok(()) };
+        let Some(table) = self.tables.last_mut().filter(|table| table.in_cell && !table.layout)
+        else {
+            return Ok(());
+        };
         table.layout = true;
         table.close_row(self.draft)?;
         let rows = std::mem::take(&mut table.rows);
@@ -287,7 +295,9 @@ impl<'a> Reading<'a> {
         if let Some(level) = self.heading {
             return self.draft.heading(level, text);
         }
-        let Some(depth) = self.lists.len().checked_sub(1) else { return self.draft.paragraph(text) };
+        let Some(depth) = self.lists.len().checked_sub(1) else {
+            return self.draft.paragraph(text);
+        };
         let depth = u8::try_from(depth).unwrap_or(u8::MAX);
         match self.item.take() {
             Some(number) => self.draft.item(Item { depth, number, text: text.to_owned() }),
@@ -299,6 +309,8 @@ impl<'a> Reading<'a> {
 /// `class="language-rust"`, as most pages with code have it.
 fn language(tag: &Tag) -> Option<String> {
     let classes = tag::attribute(tag, "class")?;
-    let language = classes.split_ascii_whitespace().find_map(|class| class.strip_prefix("language-").or_else(|| class.strip_prefix("lang-")))?;
+    let language = classes.split_ascii_whitespace().find_map(|class| {
+        class.strip_prefix("language-").or_else(|| class.strip_prefix("lang-"))
+    })?;
     Some(language.to_owned())
 }

@@ -21,7 +21,9 @@ pub(super) struct Table {
 
 impl Table {
     pub fn open_cell(&mut self, columns: Option<&str>, rows: Option<&str>) {
-        let count = |text: Option<&str>| text.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(1).clamp(1, WIDEST);
+        let count = |text: Option<&str>| {
+            text.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(1).clamp(1, WIDEST)
+        };
         self.in_cell = true;
         self.columns = count(columns);
         self.below = count(rows) - 1;

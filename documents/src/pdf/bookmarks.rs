@@ -26,7 +26,8 @@ impl Bookmarks {
 pub(super) fn read(pdf: &Pdf) -> Bookmarks {
     let mut bookmarks = HashMap::new();
     let catalog = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id());
-    let first = catalog.and_then(|catalog| catalog.get::<Dict<'_>>("Outlines")?.get::<Dict<'_>>("First"));
+    let first =
+        catalog.and_then(|catalog| catalog.get::<Dict<'_>>("Outlines")?.get::<Dict<'_>>("First"));
     let mut open: Vec<(u8, Dict<'_>)> = first.into_iter().map(|first| (1, first)).collect();
     for _ in 0..MOST {
         let Some((level, bookmark)) = open.pop() else { break };

@@ -1,10 +1,6 @@
 //! Columns: a page is cut where a gutter runs down between two texts.
 
-use super::{
-    Flows,
-    line::{self},
-    run::Run,
-};
+use super::{Flows, line, run::Run};
 use std::collections::BTreeMap;
 
 /// How many strips a page is cut into to look for gutters.
@@ -37,7 +33,8 @@ fn cut(runs: Vec<Run>, depth: usize, flows: &mut Flows) {
         return;
     };
     // What stands across the gutter cuts the columns into bands, which are read one after the other.
-    let (mut across, aside): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| run.left < gutter && run.right > gutter);
+    let (mut across, aside): (Vec<Run>, Vec<Run>) =
+        runs.into_iter().partition(|run| run.left < gutter && run.right > gutter);
     across.sort_by(|a, b| a.base.total_cmp(&b.base));
     let bases: Vec<f64> = across.iter().map(|run| run.base).collect();
     let mut bands: BTreeMap<usize, (Vec<Run>, Vec<Run>)> = BTreeMap::new();
@@ -76,7 +73,8 @@ fn gutter(runs: &[Run]) -> Option<f64> {
         return None;
     }
     let covered = coverage(runs, left, strip);
-    let few = covered.iter().max()? / 10;
+    // What spans the columns stands over their gutter, too.
+    let few = (covered.iter().max()? / 6).max(1);
     let mut sizes: Vec<f64> = runs.iter().map(|run| run.size).collect();
     sizes.sort_by(f64::total_cmp);
     let size = sizes.get(sizes.len() / 2)?;
@@ -95,7 +93,11 @@ fn strips_as_f64() -> f64 {
 
 /// How many runs stand over each strip.
 fn coverage(runs: &[Run], left: f64, strip: f64) -> Vec<i64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 0 and the number of strips")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it lies between 0 and the number of strips"
+    )]
     let at = |x: f64| ((x - left) / strip).clamp(0.0, strips_as_f64()) as usize;
     let mut change = vec![0_i64; STRIPS + 2];
     for run in runs {
@@ -138,7 +140,10 @@ fn gaps(covered: &[i64], few: i64) -> Vec<(f64, f64)> {
 fn parts_texts(runs: &[Run], gutter: f64) -> bool {
     let left: Vec<&Run> = runs.iter().filter(|run| run.right <= gutter).collect();
     let right: Vec<&Run> = runs.iter().filter(|run| run.left >= gutter).collect();
-    let is_text = |side: &[&Run]| side.len() >= 4 && side.iter().filter(|run| run.text.chars().count() >= LONG).count() * 2 >= side.len();
+    let is_text = |side: &[&Run]| {
+        side.len() >= 4
+            && side.iter().filter(|run| run.text.chars().count() >= LONG).count() * 2 >= side.len()
+    };
     let height = |side: &[&Run]| {
         let top = side.iter().map(|run| run.base).fold(f64::MAX, f64::min);
         let bottom = side.iter().map(|run| run.base).fold(f64::MIN, f64::max);

@@ -1,26 +1,37 @@
-//! Running heads, feet and page numbers: lines that come again on page after page are told once.
+//! Running heads, feet and page numbers: lines that come again at the same place of page after page are told once.
 
-use super::Flows;
+use super::{Flows, line::Line};
 use std::collections::{HashMap, HashSet};
 
 /// So many lines at the top and at the bottom of a page may be furniture.
 const EDGE: usize = 2;
 
+/// On so many pages furniture stands, at least: heads change with the chapter.
+const OFTEN: usize = 3;
+
+/// Lines that are the same on other pages have one of these the same.
+type Key = (i64, String);
+
 pub(super) fn clear(pages: &mut [Flows]) {
-    let mut counts: HashMap<String, usize> = HashMap::new();
-    let edges: Vec<HashSet<String>> = pages.iter().map(edge).collect();
-    for key in edges.iter().flatten() {
-        *counts.entry(key.clone()).or_default() += 1;
+    let mut counts: HashMap<Key, usize> = HashMap::new();
+    for (page, flows) in (1..).zip(&*pages) {
+        let on_page: HashSet<Key> = edge(flows).flat_map(|line| keys(line, page)).collect();
+        for key in on_page {
+            *counts.entry(key).or_default() += 1;
+        }
     }
-    // Heads may change with the chapter, and differ on the left and on the right.
-    let often = (pages.len() / 5).max(3);
     let mut told = HashSet::new();
-    for (flows, edge) in pages.iter_mut().zip(edges) {
-        let furniture: HashSet<String> = edge.into_iter().filter(|key| counts.get(key).is_some_and(|count| *count >= often)).collect();
+    for (page, flows) in (1..).zip(pages) {
+        let places: HashSet<i64> = edge(flows).map(place).collect();
         for flow in flows.iter_mut() {
             flow.retain(|line| {
-                let key = key(&line.text());
-                !furniture.contains(&key) || !is_number(&key) && told.insert(key)
+                if !places.contains(&place(line)) {
+                    return true;
+                }
+                let again = keys(line, page)
+                    .into_iter()
+                    .find(|key| counts.get(key).is_some_and(|count| *count >= OFTEN));
+                again.is_none_or(|key| !is_number(&line.text()) && told.insert(key))
             });
         }
         flows.retain(|flow| !flow.is_empty());
@@ -28,28 +39,41 @@ pub(super) fn clear(pages: &mut [Flows]) {
 }
 
 /// The lines at the top and at the bottom of a page.
-fn edge(flows: &Flows) -> HashSet<String> {
-    let mut lines: Vec<(f64, String)> = flows.iter().flatten().map(|line| (line.base(), key(&line.text()))).collect();
-    lines.sort_by(|a, b| a.0.total_cmp(&b.0));
+fn edge(flows: &Flows) -> impl Iterator<Item = &Line> {
+    let mut lines: Vec<&Line> = flows.iter().flatten().collect();
+    lines.sort_by(|a, b| a.base().total_cmp(&b.base()));
     let last = lines.len().saturating_sub(EDGE);
-    lines.into_iter().enumerate().filter(|(at, _)| *at < EDGE || *at >= last).map(|(_, (_, key))| key).collect()
+    lines
+        .into_iter()
+        .enumerate()
+        .filter(move |(at, _)| *at < EDGE || *at >= last)
+        .map(|(_, line)| line)
 }
 
-/// A line but for its numbers, which differ from page to page.
-fn key(text: &str) -> String {
-    let mut key = String::new();
-    for char in text.chars() {
-        let char = if char.is_ascii_digit() { '#' } else { char };
-        if !(char == '#' && key.ends_with('#')) {
-            key.push(char);
-        }
-    }
-    key
+/// How far down a line stands, roughly.
+#[expect(clippy::cast_possible_truncation, reason = "as casts saturate, and no page is so long")]
+fn place(line: &Line) -> i64 {
+    (line.base() / 4.0).round() as i64
+}
+
+/// A line as it is, and with each of its numbers told from the page's: so page numbers are the same on every page, and chapters' are not.
+fn keys(line: &Line, page: i64) -> Vec<Key> {
+    let text = line.text();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let numbered = words.iter().enumerate().filter_map(|(at, word)| {
+        let number: i64 = word.trim_matches(|char: char| !char.is_ascii_digit()).parse().ok()?;
+        let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        *words.get_mut(at)? = format!("#{}", number.saturating_sub(page));
+        Some(words.join(" "))
+    });
+    let keys: Vec<String> = numbered.chain([text.clone()]).collect();
+    keys.into_iter().map(|key| (place(line), key)).collect()
 }
 
 /// Nothing but a page number: it need not be told even once.
-fn is_number(key: &str) -> bool {
-    let words = key.to_lowercase();
-    let words = words.split_whitespace().filter(|word| !["page", "of", "seite", "von", "-", "–", "|", "/"].contains(word));
-    words.into_iter().all(|word| word.chars().all(|char| !char.is_alphabetic()))
+fn is_number(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let mut words =
+        text.split_whitespace().filter(|word| !["page", "of", "seite", "von"].contains(word));
+    words.all(|word| !word.contains(char::is_alphabetic))
 }

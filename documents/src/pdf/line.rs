@@ -42,7 +42,9 @@ pub(super) fn lines(mut runs: Vec<Run>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for run in runs {
         match lines.last_mut() {
-            Some(line) if (run.base - line.base()).abs() < 0.45 * line.size().min(run.size) => line.cells.push(run),
+            Some(line) if (run.base - line.base()).abs() < 0.45 * line.size().min(run.size) => {
+                line.cells.push(run)
+            }
             _ => lines.push(Line { cells: vec![run] }),
         }
     }

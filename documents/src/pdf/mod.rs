@@ -50,13 +50,19 @@ pub(crate) fn read(bytes: Vec<u8>, limits: &Limits, draft: &mut Draft) -> Result
     furniture::clear(&mut flows);
     let bookmarks = bookmarks::read(&pdf);
     story::tell(flows, &bookmarks, draft)?;
-    Ok(Found { title: title(&pdf), pages: u32::try_from(pages.len()).ok(), notes: notes(&seen, &broken) })
+    Ok(Found {
+        title: title(&pdf),
+        pages: u32::try_from(pages.len()).ok(),
+        notes: notes(&seen, &broken),
+    })
 }
 
 fn refusal(error: &LoadPdfError) -> Reason {
     match error {
         LoadPdfError::Decryption(DecryptionError::PasswordProtected) => Reason::Protected,
-        LoadPdfError::Decryption(_) => Reason::Damaged("its encryption is none that is known".to_owned()),
+        LoadPdfError::Decryption(_) => {
+            Reason::Damaged("its encryption is none that is known".to_owned())
+        }
         LoadPdfError::Invalid => Reason::Damaged("no pages can be found in it".to_owned()),
     }
 }
@@ -97,7 +103,13 @@ fn ranges(pages: impl Iterator<Item = bool>) -> String {
             _ => ranges.push(page..page + 1),
         }
     }
-    let shown = |range: &Range<usize>| if range.len() == 1 { range.start.to_string() } else { format!("{}–{}", range.start, range.end - 1) };
+    let shown = |range: &Range<usize>| {
+        if range.len() == 1 {
+            range.start.to_string()
+        } else {
+            format!("{}–{}", range.start, range.end - 1)
+        }
+    };
     ranges.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
@@ -105,8 +117,10 @@ fn ranges(pages: impl Iterator<Item = bool>) -> String {
 fn title(pdf: &Pdf) -> Option<String> {
     let title = text(pdf.metadata().title.as_deref()?);
     let file = [".doc", ".docx", ".pdf", ".indd", ".tex", ".dvi", ".qxd", ".ppt", ".pptx"];
-    let made = title.starts_with("Microsoft Word - ") || file.iter().any(|end| title.to_lowercase().ends_with(end));
-    (!made && !matches!(title.to_lowercase().as_str(), "untitled" | "(anonymous)" | "anonymous")).then_some(title)
+    let made = title.starts_with("Microsoft Word - ")
+        || file.iter().any(|end| title.to_lowercase().ends_with(end));
+    (!made && !matches!(title.to_lowercase().as_str(), "untitled" | "(anonymous)" | "anonymous"))
+        .then_some(title)
 }
 
 /// The text of a PDF's string: UTF-16 or UTF-8 with a mark, else close to Latin-1.

@@ -5,7 +5,8 @@ use super::{
     text,
 };
 use hayro_interpret::{
-    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps, InterpreterCache, InterpreterSettings, SoftMask,
+    BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
+    InterpreterCache, InterpreterSettings, SoftMask,
     font::{self, GlyphRun},
     hayro_cmap::{BfString, WritingMode},
     hayro_syntax::{
@@ -43,10 +44,17 @@ pub(super) fn look<'a>(page: &Page<'a>, xref: &'a XRef, cache: &InterpreterCache
     let area = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
     let transform = Affine::new(page.initial_transform(true).as_coeffs());
     let mut context = Context::new(transform, area, cache, xref, InterpreterSettings::default());
-    let mut eye = Eye { area: area.inset(2.0), runs: Vec::new(), seen: Seen::default(), spaced: false, marks: Vec::new() };
+    let mut eye = Eye {
+        area: area.inset(2.0),
+        runs: Vec::new(),
+        seen: Seen::default(),
+        spaced: false,
+        marks: Vec::new(),
+    };
     interpret_page(page, &mut context, &mut eye);
     let runs = eye.readable();
-    let letters = runs.iter().flat_map(|run| run.text.chars()).filter(|char| char.is_alphanumeric()).count();
+    let letters =
+        runs.iter().flat_map(|run| run.text.chars()).filter(|char| char.is_alphanumeric()).count();
     Looked { runs, seen: Seen { letters, ..eye.seen } }
 }
 
@@ -79,14 +87,23 @@ impl Eye {
         let mut drawn = HashSet::new();
         runs.retain(|run| {
             let place = |at: f64| (at / run.size.max(1.0) * 2.0).round().to_bits();
-            !run.text.trim().is_empty() && drawn.insert((run.text.clone(), place(run.left), place(run.base), run.turn))
+            !run.text.trim().is_empty()
+                && drawn.insert((run.text.clone(), place(run.left), place(run.base), run.turn))
         });
         runs
     }
 
-    fn write(&mut self, glyph: &font::Glyph<'_>, transform: Affine, vertical: bool, bold: bool, unseen: bool) {
+    fn write(
+        &mut self,
+        glyph: &font::Glyph<'_>,
+        transform: Affine,
+        vertical: bool,
+        bold: bool,
+        unseen: bool,
+    ) {
         let artifact = self.marks.iter().any(|mark| mark.artifact);
-        let instead = self.marks.iter_mut().rev().find_map(|mark| mark.instead.as_mut()).map(std::mem::take);
+        let instead =
+            self.marks.iter_mut().rev().find_map(|mark| mark.instead.as_mut()).map(std::mem::take);
         let text = match instead.or_else(|| glyph.as_unicode().map(told)) {
             Some(text) => plain(&text),
             None => {
@@ -161,13 +178,24 @@ impl Place {
         let size = EM * c.hypot(d);
         let origin = transform * Point::ZERO;
         // A line of vertical writing runs along the other axis.
-        let (x, y, length) = if vertical { (-c, -d, size) } else { (a, b, f64::from(advance.unwrap_or(500.0)) * a.hypot(b)) };
+        let (x, y, length) = if vertical {
+            (-c, -d, size)
+        } else {
+            (a, b, f64::from(advance.unwrap_or(500.0)) * a.hypot(b))
+        };
         let angle = y.atan2(x);
         let (sin, cos) = angle.sin_cos();
         let left = origin.x * cos + origin.y * sin;
         #[expect(clippy::cast_possible_truncation, reason = "no angle has more than 360 degrees")]
         let turn = angle.to_degrees().round() as i16;
-        Self { origin, left, right: left + length.abs(), base: origin.y * cos - origin.x * sin, size, turn }
+        Self {
+            origin,
+            left,
+            right: left + length.abs(),
+            base: origin.y * cos - origin.x * sin,
+            size,
+            turn,
+        }
     }
 }
 
@@ -175,7 +203,8 @@ impl Place {
 fn is_bold(glyph: &font::Glyph<'_>) -> bool {
     let font::Glyph::Outline(glyph) = glyph else { return false };
     let Some(data) = glyph.font_data() else { return false };
-    data.weight.is_some_and(|weight| weight >= 600) || data.postscript_name.is_some_and(|name| name.contains("Bold"))
+    data.weight.is_some_and(|weight| weight >= 600)
+        || data.postscript_name.is_some_and(|name| name.contains("Bold"))
 }
 
 impl<'a> Device<'a> for Eye {
@@ -198,8 +227,12 @@ impl<'a> Device<'a> for Eye {
     }
 
     fn begin_marked_content(&mut self, tag: &[u8], properties: Option<&Dict<'_>>) {
-        let instead = properties.and_then(|properties| properties.get::<PdfString<'_>>("ActualText"));
-        self.marks.push(Mark { artifact: tag == b"Artifact", instead: instead.map(|string| text(string.as_bytes())) });
+        let instead =
+            properties.and_then(|properties| properties.get::<PdfString<'_>>("ActualText"));
+        self.marks.push(Mark {
+            artifact: tag == b"Artifact",
+            instead: instead.map(|string| text(string.as_bytes())),
+        });
     }
 
     fn end_marked_content(&mut self) {

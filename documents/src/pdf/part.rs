@@ -12,6 +12,7 @@ pub(super) enum Part {
 /// Lines that belong together.
 #[derive(Debug)]
 pub(super) struct Passage {
+    /// Its text, with the mark.
     pub text: String,
     pub size: f64,
     pub bold: bool,
@@ -41,9 +42,16 @@ pub(super) fn parts(flow: &[Line]) -> Vec<Part> {
             rest = behind;
             continue;
         }
-        let more = rest.windows(2).take_while(|pair| matches!(pair, [above, below] if measure.goes_on(first, above, below))).count();
+        let more = rest
+            .windows(2)
+            .take_while(
+                |pair| matches!(pair, [above, below] if measure.goes_on(first, above, below)),
+            )
+            .count();
         // A table may begin in the midst of them.
-        let more = (1..=more).find(|at| rest.get(*at..).is_some_and(|rest| table_rows(rest) >= 2)).map_or(more, |at| at - 1);
+        let more = (1..=more)
+            .find(|at| rest.get(*at..).is_some_and(|rest| table_rows(rest) >= 2))
+            .map_or(more, |at| at - 1);
         let Some((lines, behind)) = rest.split_at_checked(more + 1) else { break };
         parts.push(Part::Text(passage(lines)));
         rest = behind;
@@ -65,7 +73,8 @@ impl Measure {
             [above, below] => (below.base() - above.base()) / above.size().max(1.0),
             _ => 0.0,
         };
-        let mut steps: Vec<f64> = flow.windows(2).map(step).filter(|step| *step > 0.5 && *step < 3.0).collect();
+        let mut steps: Vec<f64> =
+            flow.windows(2).map(step).filter(|step| *step > 0.5 && *step < 3.0).collect();
         steps.sort_by(f64::total_cmp);
         // The closer ones: a flow of short paragraphs has as many gaps as lines.
         let leading = steps.get(steps.len() / 3).copied().unwrap_or(1.2);
@@ -91,7 +100,7 @@ impl Measure {
             && !(ended && short)
             // The first line of a paragraph is indented, or, in an item, all but the first.
             && !(indented && (mark(&first.text()).is_none() || !std::ptr::eq(first, above)) && above.left() - self.left < 0.8 * size)
-            && !(below.left() - first.left() < -0.8 * size && !std::ptr::eq(first, above))
+            && (below.left() - first.left() >= -0.8 * size || std::ptr::eq(first, above))
     }
 }
 
@@ -100,28 +109,26 @@ fn passage(lines: &[Line]) -> Passage {
     for line in lines {
         append(&mut text, &line.text());
     }
-    let mark = mark(&text);
-    if let Some((_, rest)) = mark.and_then(|_| text.split_once(char::is_whitespace)) {
-        text = rest.trim_start().to_owned();
-    }
     Passage {
+        mark: mark(&text),
         text,
         size: lines.iter().map(Line::size).fold(0.0, f64::max),
         bold: lines.iter().all(Line::is_bold),
         lines: lines.len(),
-        mark: mark.map(|(mark, _)| mark),
     }
 }
 
 /// Adds the next line. A word that was cut at the end of a line is whole again.
 pub(super) fn append(text: &mut String, line: &str) {
     let line = line.trim();
-    let cut = text.strip_suffix(['-', '\u{2010}']).filter(|word| word.ends_with(char::is_alphabetic));
+    let cut =
+        text.strip_suffix(['-', '\u{2010}']).filter(|word| word.ends_with(char::is_alphabetic));
     match cut {
         Some(word) if line.starts_with(char::is_lowercase) => text.truncate(word.len()),
         // A hyphen of its own, as in `Wi-Fi`.
         Some(_) => {}
-        None if text.is_empty() || is_unspaced(text.chars().next_back()) && is_unspaced(line.chars().next()) => {}
+        None if text.is_empty()
+            || is_unspaced(text.chars().next_back()) && is_unspaced(line.chars().next()) => {}
         None => text.push(' '),
     }
     text.push_str(line);
@@ -129,21 +136,45 @@ pub(super) fn append(text: &mut String, line: &str) {
 
 /// Whether words of this script stand without spaces.
 fn is_unspaced(char: Option<char>) -> bool {
-    matches!(char, Some('\u{3000}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}'))
+    matches!(
+        char,
+        Some('\u{3000}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ff00}'..='\u{ffef}')
+    )
 }
 
-/// The mark that a line begins with, and its length.
-fn mark(text: &str) -> Option<(Mark, usize)> {
+/// The mark that a line begins with.
+fn mark(text: &str) -> Option<Mark> {
     let (word, rest) = text.split_once(char::is_whitespace)?;
     if rest.trim().is_empty() {
         return None;
     }
-    if matches!(word, "•" | "◦" | "▪" | "▫" | "■" | "□" | "●" | "○" | "‣" | "⁃" | "∙" | "·" | "–" | "—" | "-" | "*" | "➢" | "✓" | "\u{f0b7}" | "\u{f0a7}") {
-        return Some((Mark::Bullet, word.len()));
+    if matches!(
+        word,
+        "•" | "◦"
+            | "▪"
+            | "▫"
+            | "■"
+            | "□"
+            | "●"
+            | "○"
+            | "‣"
+            | "⁃"
+            | "∙"
+            | "·"
+            | "–"
+            | "—"
+            | "-"
+            | "*"
+            | "➢"
+            | "✓"
+            | "\u{f0b7}"
+            | "\u{f0a7}"
+    ) {
+        return Some(Mark::Bullet);
     }
     let number = word.strip_suffix(['.', ')'])?.trim_start_matches('(');
     let number = (number.len() <= 3).then(|| number.parse().ok()).flatten()?;
-    Some((Mark::Number(number), word.len()))
+    Some(Mark::Number(number))
 }
 
 /// How many lines from here on are rows of a table: lines with cells, and what hangs from a cell of the line above.
@@ -151,7 +182,9 @@ fn table_rows(lines: &[Line]) -> usize {
     let is_row = |line: &Line| match line.cells.as_slice() {
         [] | [_] => false,
         // A mark, or the number of a heading, and what it stands before.
-        [first, _] => mark(&format!("{} x", first.text.trim())).is_none() && !is_section(first.text.trim()),
+        [first, _] => {
+            mark(&format!("{} x", first.text.trim())).is_none() && !is_section(first.text.trim())
+        }
         _ => true,
     };
     let Some(first) = lines.first().filter(|line| is_row(line)) else { return 0 };
@@ -162,7 +195,8 @@ fn table_rows(lines: &[Line]) -> usize {
         if line.base() - above.base() > 3.0 * above.size().max(line.size()) {
             break;
         }
-        let hangs = line.cells.len() == 1 && first.cells.get(1).is_some_and(|second| line.left() > second.left - line.size());
+        let hangs = line.cells.len() == 1
+            && first.cells.get(1).is_some_and(|second| line.left() > second.left - line.size());
         if is_row(line) {
             rows += 1;
             count = at + 1;
@@ -176,7 +210,10 @@ fn table_rows(lines: &[Line]) -> usize {
 
 /// `2` or `2.3`, as headings are numbered.
 fn is_section(text: &str) -> bool {
-    text.len() <= 6 && text.split('.').all(|part| part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
+    text.len() <= 6
+        && text
+            .split('.')
+            .all(|part| part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The rows of a table, if its cells stand in columns.
@@ -203,7 +240,8 @@ fn table(lines: &[Line]) -> Option<Vec<Vec<String>>> {
 fn columns(lines: &[Line]) -> Vec<(f64, f64)> {
     let most = lines.iter().map(|line| line.cells.len()).max().unwrap_or_default();
     let full = lines.iter().filter(|line| line.cells.len() == most);
-    let mut cells: Vec<(f64, f64)> = full.flat_map(|line| &line.cells).map(|cell| (cell.left, cell.right)).collect();
+    let mut cells: Vec<(f64, f64)> =
+        full.flat_map(|line| &line.cells).map(|cell| (cell.left, cell.right)).collect();
     cells.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut columns: Vec<(f64, f64)> = Vec::new();
     for (left, right) in cells {
@@ -218,5 +256,12 @@ fn columns(lines: &[Line]) -> Vec<(f64, f64)> {
 /// The column that a cell shares the most with, or is the nearest to.
 fn nearest(columns: &[(f64, f64)], left: f64, right: f64) -> usize {
     let shared = |column: &(f64, f64)| column.1.min(right) - column.0.max(left);
-    (0..columns.len()).max_by(|a, b| columns.get(*a).map_or(f64::MIN, shared).total_cmp(&columns.get(*b).map_or(f64::MIN, shared))).unwrap_or_default()
+    (0..columns.len())
+        .max_by(|a, b| {
+            columns
+                .get(*a)
+                .map_or(f64::MIN, shared)
+                .total_cmp(&columns.get(*b).map_or(f64::MIN, shared))
+        })
+        .unwrap_or_default()
 }

@@ -18,36 +18,56 @@ const LONGEST: usize = 200;
 /// So much larger than the text is a heading, at least.
 const LARGER: f64 = 1.12;
 
-pub(super) fn tell(pages: Vec<Flows>, bookmarks: &Bookmarks, draft: &mut Draft) -> Result<(), Reason> {
+pub(super) fn tell(
+    pages: Vec<Flows>,
+    bookmarks: &Bookmarks,
+    draft: &mut Draft,
+) -> Result<(), Reason> {
     let mut parts = Vec::new();
     for (number, flows) in (1..).zip(pages) {
         for flow in flows {
-            parts.extend(part::parts(&flow).into_iter().map(|part| (number, part)));
+            parts.extend((0..).zip(part::parts(&flow)).map(|(at, part)| Placed {
+                page: number,
+                first: at == 0,
+                part,
+            }));
         }
     }
     let scale = Scale::of(&parts, bookmarks);
-    for (number, part) in parts {
-        let goes_on = draft.page.is_some_and(|page| page != number);
-        draft.page = Some(number);
+    for Placed { page, first, part } in parts {
+        draft.page = Some(page);
         match part {
             Part::Table(rows) => draft.push(Content::Table(rows))?,
             Part::Text(passage) => match scale.level(&passage) {
                 Some(level) => draft.heading(level, &passage.text)?,
-                None => say(passage, goes_on, draft)?,
+                None => say(&passage, first, draft)?,
             },
         }
     }
     Ok(())
 }
 
-fn say(passage: Passage, overleaf: bool, draft: &mut Draft) -> Result<(), Reason> {
+/// A part, and where it stands.
+struct Placed {
+    page: u32,
+    /// Whether it is the first of its column or page.
+    first: bool,
+    part: Part,
+}
+
+fn say(passage: &Passage, first: bool, draft: &mut Draft) -> Result<(), Reason> {
+    let unmarked =
+        || passage.text.split_once(char::is_whitespace).map_or("", |(_, rest)| rest).to_owned();
     match passage.mark {
-        Some(Mark::Bullet) => draft.item(Item { depth: 0, number: None, text: passage.text }),
-        Some(Mark::Number(number)) => draft.item(Item { depth: 0, number: Some(number), text: passage.text }),
+        Some(Mark::Bullet) => draft.item(Item { depth: 0, number: None, text: unmarked() }),
+        Some(Mark::Number(number)) => {
+            draft.item(Item { depth: 0, number: Some(number), text: unmarked() })
+        }
         None => {
-            if overleaf
+            if first
                 && passage.text.starts_with(char::is_lowercase)
-                && let Some(Block { content: Content::Paragraph(text), .. }) = draft.blocks.last_mut()
+                && let Some(Block { content: Content::Paragraph(text), .. }) =
+                    draft.blocks.last_mut()
                 && !text.ends_with(['.', '!', '?', ':'])
             {
                 part::append(text, &passage.text);
@@ -68,10 +88,10 @@ struct Scale<'a> {
 }
 
 impl<'a> Scale<'a> {
-    fn of(parts: &[(u32, Part)], bookmarks: &'a Bookmarks) -> Self {
+    fn of(parts: &[Placed], bookmarks: &'a Bookmarks) -> Self {
         let mut letters: BTreeMap<u32, usize> = BTreeMap::new();
         let passages = || {
-            parts.iter().filter_map(|(_, part)| match part {
+            parts.iter().filter_map(|placed| match &placed.part {
                 Part::Text(passage) => Some(passage),
                 Part::Table(_) => None,
             })
@@ -79,9 +99,15 @@ impl<'a> Scale<'a> {
         for passage in passages() {
             *letters.entry(halves(passage.size)).or_default() += passage.text.len();
         }
-        let body = letters.into_iter().max_by_key(|(_, letters)| *letters).map_or(0.0, |(size, _)| f64::from(size) / 2.0);
+        let body = letters
+            .into_iter()
+            .max_by_key(|(_, letters)| *letters)
+            .map_or(0.0, |(size, _)| f64::from(size) / 2.0);
         let mut scale = Self { bookmarks, body, headings: Vec::new() };
-        let mut headings: Vec<u32> = passages().filter(|passage| scale.is_larger(passage)).map(|passage| halves(passage.size)).collect();
+        let mut headings: Vec<u32> = passages()
+            .filter(|passage| scale.is_larger(passage))
+            .map(|passage| halves(passage.size))
+            .collect();
         headings.sort_unstable_by(|a, b| b.cmp(a));
         headings.dedup();
         scale.headings = headings;
@@ -89,13 +115,13 @@ impl<'a> Scale<'a> {
     }
 
     fn level(&self, passage: &Passage) -> Option<u8> {
-        if passage.mark.is_none()
-            && let Some(level) = self.bookmarks.level(&passage.text)
-        {
+        if let Some(level) = self.bookmarks.level(&passage.text) {
             return Some(level);
         }
         let above = match () {
-            () if self.is_larger(passage) => self.headings.iter().position(|size| *size == halves(passage.size))?,
+            () if self.is_larger(passage) => {
+                self.headings.iter().position(|size| *size == halves(passage.size))?
+            }
             () if self.is_bold_line(passage) => self.headings.len(),
             () => return None,
         };
@@ -103,14 +129,17 @@ impl<'a> Scale<'a> {
     }
 
     fn is_larger(&self, passage: &Passage) -> bool {
-        passage.size > LARGER * self.body && passage.lines <= 4 && is_title(&passage.text, LONGEST)
+        passage.size > LARGER * self.body
+            && passage.lines <= 4
+            && passage.mark != Some(Mark::Bullet)
+            && is_title(&passage.text, LONGEST)
     }
 
     fn is_bold_line(&self, passage: &Passage) -> bool {
         passage.bold
             && passage.size > 0.95 * self.body
             && passage.lines == 1
-            && passage.mark.is_none()
+            && passage.mark != Some(Mark::Bullet)
             && is_title(&passage.text, LONGEST / 2)
             && !passage.text.ends_with(['.', ':', ',', ';'])
     }

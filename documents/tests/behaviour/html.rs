@@ -26,12 +26,17 @@ async fn tables_are_rows_and_cells_that_reach_down_stand_in_every_row() {
         "<table><caption>Prices</caption><thead><tr><th>Item<th colspan=2>Price</thead><tr><td rowspan=2>Bolt</td><td>1</td><td>2</td></tr>\
         <tr><td>3<td>4</table>",
     );
-    assert_eq!(page.await, "Prices\n\n| Item | Price |  |\n| --- | --- | --- |\n| Bolt | 1 | 2 |\n| Bolt | 3 | 4 |\n");
+    assert_eq!(
+        page.await,
+        "Prices\n\n| Item | Price |  |\n| --- | --- | --- |\n| Bolt | 1 | 2 |\n| Bolt | 3 | 4 |\n"
+    );
 }
 
 #[tokio::test]
 async fn a_table_that_arranges_a_page_is_no_table() {
-    let page = page("<table><tr><td><h1>Left</h1><p>a</td><td><table><tr><td>1<td>2</table></td></tr></table>");
+    let page = page(
+        "<table><tr><td><h1>Left</h1><p>a</td><td><table><tr><td>1<td>2</table></td></tr></table>",
+    );
     assert_eq!(page.await, "# Left\n\na\n\n| 1 | 2 |\n| --- | --- |\n");
 }
 
@@ -48,20 +53,30 @@ async fn hidden_text_is_not_read() {
 async fn the_title_and_the_encoding_are_the_files_own() {
     let bytes = b"<html><head><meta charset=windows-1251><title>\xcf\xf0\xe8\xe2\xe5\xf2</title></head><body>\xe4\xe0";
     let document = parse(bytes, "a.html").await.unwrap();
-    assert_eq!((document.title.as_deref(), document.text().text.as_str()), (Some("Привет"), "да\n"));
+    assert_eq!(
+        (document.title.as_deref(), document.text().text.as_str()),
+        (Some("Привет"), "да\n")
+    );
 }
 
 #[tokio::test]
 async fn a_hundred_thousand_open_elements_cost_little() {
     for tag in ["<div>", "<b>", "<ul><li>", "<table><tr><td>", "<p hidden><b>"] {
-        let deep = format!("{HEAD}<p>before</p>{}deep{}after", tag.repeat(100_000), "</div></b></i>".repeat(100_000));
+        let deep = format!(
+            "{HEAD}<p>before</p>{}deep{}after",
+            tag.repeat(100_000),
+            "</div></b></i>".repeat(100_000)
+        );
         assert!(told(deep.as_bytes(), "deep.html").await.starts_with("before\n"), "{tag}");
     }
 }
 
 #[tokio::test]
 async fn a_page_of_scripts_holds_no_text() {
-    assert_eq!(refusal(HEAD.as_bytes(), "app.html").await, "`app.html` cannot be read: it holds no text");
+    assert_eq!(
+        refusal(HEAD.as_bytes(), "app.html").await,
+        "`app.html` cannot be read: it holds no text"
+    );
 }
 
 #[tokio::test]

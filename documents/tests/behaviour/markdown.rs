@@ -20,7 +20,7 @@ then [put](https://example.org) it there.
 
 | a | b |
 |---|---|
-| 1 | `2|` |
+| 1 | `2\\|` |
 
 ```sh
 # no heading
@@ -35,7 +35,10 @@ then [put](https://example.org) it there.
 async fn every_block_knows_its_headings() {
     let document = parse(GUIDE.as_bytes(), "guide.md").await.unwrap();
     assert_eq!(document.title.as_deref(), Some("The guide"));
-    let paths: Vec<String> = document.walk().map(|(path, block)| format!("{} | {}", path.join(" > "), kind(&block.content))).collect();
+    let paths: Vec<String> = document
+        .walk()
+        .map(|(path, block)| format!("{} | {}", path.join(" > "), kind(&block.content)))
+        .collect();
     assert_eq!(
         paths,
         [
@@ -92,5 +95,8 @@ Raw words
 "
     );
     let again = parse(text.as_bytes(), "again.md").await.unwrap();
-    assert_eq!(again.text().text.replace("  - deep", "   - deep"), text.replace("  - deep", "   - deep"));
+    assert_eq!(
+        again.text().text.replace("  - deep", "   - deep"),
+        text.replace("  - deep", "   - deep")
+    );
 }

@@ -13,17 +13,29 @@ const EACH: u64 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mutated_files_end() {
-    let pdf = WrittenPdf::of_pages(&[line("F", 10, 60, 700, "words on a page"), line("B", 18, 60, 700, "A heading")]).bytes();
+    let pdf = WrittenPdf::of_pages(&[
+        line("F", 10, 60, 700, "words on a page"),
+        line("B", 18, 60, 700, "A heading"),
+    ])
+    .bytes();
     let docx = word_file(&(paragraph("berschrift1", "Heading") + &paragraph("", "words")));
     let html = b"<html><table><tr><td rowspan=2>a<td>b</table><ul><li>c</ul><pre>d</pre>".to_vec();
-    let markdown = b"# A\n\n- b\n  1. c\n\n| d | e |\n|---|---|\n| f | g |\n\n> h\n\n```\ni\n```\n[^1]: j".to_vec();
+    let markdown =
+        b"# A\n\n- b\n  1. c\n\n| d | e |\n|---|---|\n| f | g |\n\n> h\n\n```\ni\n```\n[^1]: j"
+            .to_vec();
     let parser = parser();
     let limits = Limits { time: Duration::from_secs(10), memory: 500_000_000, ..Limits::default() };
     for (name, file) in [("a.pdf", pdf), ("a.docx", docx), ("a.html", html), ("a.md", markdown)] {
         for seed in 0..EACH {
             let bytes = mutated(&file, &mut Rng::with_seed(seed));
             let outcome = parser.parse(&bytes, name, &limits).await;
-            let ended = !matches!(outcome, Err(Error { reason: Reason::Time { .. } | Reason::Worker(_) | Reason::Memory { .. }, .. }));
+            let ended = !matches!(
+                outcome,
+                Err(Error {
+                    reason: Reason::Time { .. } | Reason::Worker(_) | Reason::Memory { .. },
+                    ..
+                })
+            );
             assert!(ended, "{name} with seed {seed}: {outcome:?}");
         }
     }

@@ -8,19 +8,28 @@ async fn paragraphs_end_at_blank_lines_and_keep_their_lines() {
     let document = parse(b"One\r\ntwo\r\n\r\n  \r\nThree", "a.txt").await.unwrap();
     assert_eq!(document.kind, Kind::Text);
     let blocks: Vec<Content> = document.blocks.into_iter().map(|block| block.content).collect();
-    assert_eq!(blocks, [Content::Paragraph("One\ntwo".to_owned()), Content::Paragraph("Three".to_owned())]);
+    assert_eq!(
+        blocks,
+        [Content::Paragraph("One\ntwo".to_owned()), Content::Paragraph("Three".to_owned())]
+    );
 }
 
 #[tokio::test]
 async fn what_looks_like_markdown_in_a_text_is_no_heading() {
-    assert_eq!(told(b"# not a heading\nbut #a tag\n```", "a.txt").await, "\\# not a heading\nbut #a tag\n\\```\n");
+    assert_eq!(
+        told(b"# not a heading\nbut #a tag\n```", "a.txt").await,
+        "\\# not a heading\nbut #a tag\n\\```\n"
+    );
 }
 
 #[tokio::test]
 async fn letters_of_any_encoding_are_kept() {
     let utf_16: Vec<u8> = "Größe über alles\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(told(&utf_16, "a.txt").await, "Größe über alles\n");
-    assert_eq!(told(b"Gr\xf6\xdfe \xfcber alles, f\xfcr M\xe4nner", "a.txt").await, "Größe über alles, für Männer\n");
+    assert_eq!(
+        told(b"Gr\xf6\xdfe \xfcber alles, f\xfcr M\xe4nner", "a.txt").await,
+        "Größe über alles, für Männer\n"
+    );
 }
 
 #[tokio::test]
@@ -46,7 +55,15 @@ async fn a_line_of_fifty_megabytes_is_read() {
 #[tokio::test]
 async fn sizes_are_refused_in_words() {
     let limits = Limits { bytes: 1000, text: 500, ..Limits::default() };
-    let refusal = async |bytes: &[u8]| crate::parser().parse(bytes, "a.txt", &limits).await.unwrap_err().to_string();
-    assert_eq!(refusal(&[b'a'; 1001]).await, "`a.txt` cannot be read: it has 2 kB, and at most 1 kB are read");
-    assert_eq!(refusal(&[b'a'; 900]).await, "`a.txt` cannot be read: it holds more than 500 bytes of text; split it");
+    let refusal = async |bytes: &[u8]| {
+        crate::parser().parse(bytes, "a.txt", &limits).await.unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(&[b'a'; 1001]).await,
+        "`a.txt` cannot be read: it has 2 kB, and at most 1 kB are read"
+    );
+    assert_eq!(
+        refusal(&[b'a'; 900]).await,
+        "`a.txt` cannot be read: it holds more than 500 bytes of text; split it"
+    );
 }

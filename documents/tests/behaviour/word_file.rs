@@ -12,7 +12,9 @@ pub fn body(inner: &str) -> String {
 
 /// A paragraph in a style.
 pub fn paragraph(style: &str, text: &str) -> String {
-    format!(r#"<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>"#)
+    format!(
+        r#"<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>"#
+    )
 }
 
 /// A package of these parts.
@@ -40,10 +42,15 @@ pub fn word_file(inner: &str) -> Vec<u8> {
     let numbering = format!(
         r#"<w:numbering {w}><w:abstractNum w:abstractNumId="7"><w:lvl w:ilvl="0"><w:start w:val="3"/><w:numFmt w:val="decimal"/></w:lvl><w:lvl w:ilvl="1"><w:numFmt w:val="bullet"/></w:lvl></w:abstractNum><w:num w:numId="2"><w:abstractNumId w:val="7"/></w:num></w:numbering>"#
     );
-    let footnotes = format!(r#"<w:footnotes {w}><w:footnote w:id="5"><w:p><w:r><w:t>Without delay.</w:t></w:r></w:p></w:footnote></w:footnotes>"#);
+    let footnotes = format!(
+        r#"<w:footnotes {w}><w:footnote w:id="5"><w:p><w:r><w:t>Without delay.</w:t></w:r></w:p></w:footnote></w:footnotes>"#
+    );
     package(&[
         ("_rels/.rels", RELATIONS.as_bytes()),
-        ("word/_rels/document.xml.rels", format!("<Relationships>{related}</Relationships>").as_bytes()),
+        (
+            "word/_rels/document.xml.rels",
+            format!("<Relationships>{related}</Relationships>").as_bytes(),
+        ),
         ("word/document.xml", body(inner).as_bytes()),
         ("word/styles.xml", styles.as_bytes()),
         ("word/numbering.xml", numbering.as_bytes()),

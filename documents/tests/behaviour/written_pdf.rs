@@ -13,10 +13,17 @@ impl WrittenPdf {
     /// Pages with these contents, in Helvetica (`/F`) and its bold (`/B`).
     pub fn of_pages(contents: &[String]) -> Self {
         let mut pdf = Self::default();
-        let kids: Vec<String> = (0..contents.len()).map(|page| format!("{} 0 R", 5 + 2 * page)).collect();
+        let kids: Vec<String> =
+            (0..contents.len()).map(|page| format!("{} 0 R", 5 + 2 * page)).collect();
         pdf.add("<< /Type /Catalog /Pages 2 0 R >>");
-        pdf.add(&format!("<< /Type /Pages /Kids [{}] /Count {} /MediaBox [0 0 595 842] >>", kids.join(" "), contents.len()));
-        pdf.add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>");
+        pdf.add(&format!(
+            "<< /Type /Pages /Kids [{}] /Count {} /MediaBox [0 0 595 842] >>",
+            kids.join(" "),
+            contents.len()
+        ));
+        pdf.add(
+            "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        );
         pdf.add("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>");
         for (at, content) in contents.iter().enumerate() {
             let stream = 6 + 2 * at;
@@ -55,7 +62,13 @@ impl WrittenPdf {
         }
         let start = bytes.len();
         let size = self.objects.len() + 1;
-        bytes.extend_from_slice(format!("{table}trailer\n<< /Root 1 0 R /Size {size} {} >>\nstartxref\n{start}\n%%EOF\n", self.trailer).as_bytes());
+        bytes.extend_from_slice(
+            format!(
+                "{table}trailer\n<< /Root 1 0 R /Size {size} {} >>\nstartxref\n{start}\n%%EOF\n",
+                self.trailer
+            )
+            .as_bytes(),
+        );
         bytes
     }
 }
