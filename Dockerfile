@@ -24,7 +24,9 @@ COPY --from=builder /src/target/release/pipewright /usr/local/bin/pipewright
 COPY --from=builder --chown=65532:0 --chmod=0775 /data /app/pipelines
 WORKDIR /app
 ENV PIPELINES_DIR=/app/pipelines
-EXPOSE 9099
+# The same image is a Lambda function (docs/lambda.md). Elsewhere this port takes invocations, as in AWS's own images.
+ENV INVOKE_PORT=8080
+EXPOSE 9099 8080
 VOLUME /app/pipelines
 HEALTHCHECK --interval=10s --timeout=4s --start-period=5s CMD ["/usr/local/bin/pipewright", "health"]
 ENTRYPOINT ["/usr/local/bin/pipewright"]

@@ -9,8 +9,11 @@ use crate::{
     metrics::Metrics,
     prices::Prices,
     registry::Registry,
+    replicas::Replica,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
+    traces::Traces,
+    valves::{Files, Shelf},
 };
 use actix_web::{
     HttpServer,
@@ -20,7 +23,8 @@ use actix_web::{
 };
 use anyhow::Context;
 use futures_util::future::join_all;
-use pipewright_store::Store;
+use pipe_sdk::Task;
+use pipewright_store::{Claim, Store};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -30,27 +34,44 @@ pub struct App {
     server: Server,
     state: web::Data<State>,
     drain_limit: Duration,
+    /// The data folder, if it is this host's alone.
+    _claim: Option<Claim>,
+    /// Turns valves that are turned on other replicas.
+    _following: Option<Task>,
 }
 
 impl App {
     /// Starts the pipes and listens. A pipe that cannot start does not stop the host.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, the data folder is another host's, or a setting of the database cannot be so.
     pub async fn build(
         settings: &Settings,
         site: Site,
         pipes: &[Registration],
     ) -> anyhow::Result<Self> {
         warn_of_what_means_nothing(&site);
-        let state = web::Data::new(furnished(settings, site, pipes).await?);
+        // What replicas share is in the database; a folder that holds it all is one host's.
+        let claim = match settings.store(&site.folder).database_url {
+            None => Some(Claim::of(&site.folder).await?),
+            Some(_) => None,
+        };
+        let (state, following) = furnished(settings, site, pipes).await?;
+        let state = web::Data::new(state);
         if state.keys.is_default() {
             tracing::warn!(
                 "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
             );
         }
         let (server, address) = listen(settings, &state)?;
-        Ok(Self { address, server, state, drain_limit: settings.drain_limit() })
+        Ok(Self {
+            address,
+            server,
+            state,
+            drain_limit: settings.drain_limit(),
+            _claim: claim,
+            _following: following,
+        })
     }
 
     /// Where it listens.
@@ -89,6 +110,7 @@ impl App {
         if !state.store.usage().flush(Duration::from_secs(5)).await {
             tracing::warn!("The last answers may be missing from the usage.");
         }
+        state.traces.flush(Duration::from_secs(5)).await;
         tracing::info!("Stopped.");
         ended.context("the server failed")
     }
@@ -106,32 +128,49 @@ async fn drained(drain: &Drain, limit: Duration, signals: &mut Signals) {
     _ = tokio::time::timeout(Duration::from_secs(1), drain.idle()).await;
 }
 
-/// Everything that handlers need: the pipes, and what is measured and remembered of them.
+/// Everything that handlers need: the pipes, and what is measured and remembered of them. And what follows other replicas, if there are any.
 async fn furnished(
     settings: &Settings,
     site: Site,
     pipes: &[Registration],
-) -> anyhow::Result<State> {
+) -> anyhow::Result<(State, Option<Task>)> {
     let keys = Keys::new(&settings.api_key, settings.api_keys.as_deref())?;
     let prices = Prices::read(settings.prices_file.as_deref())?;
     let store = Arc::new(Store::open(&settings.store(&site.folder)).await?);
-    let slots = join_all(pipes.iter().map(|pipe| (pipe.start)(site.clone()))).await;
+    let mut replica = Replica::on(&store, &site.folder, pipes);
+    let shelf: Arc<dyn Shelf> = match &mut replica {
+        None => Arc::new(Files(site.folder.clone())),
+        Some(replica) => {
+            // What is away now is caught up with later.
+            if store.trouble().is_none() {
+                replica.move_in().await;
+            }
+            replica.shelf()
+        }
+    };
+    let start = |pipe: &Registration| (pipe.start)(site.clone(), Arc::clone(&shelf));
+    let slots = join_all(pipes.iter().map(start)).await;
     let metrics = Arc::new(Metrics::default());
     let (books, unread) = books::open();
-    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone());
+    let traces = Arc::new(Traces::start(&site.environment, metrics.lost_spans()));
+    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone(), Arc::clone(&traces));
     let ledger = Arc::new(Stored(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
-    Ok(State {
+    let following = replica.map(|replica| replica.follow(&registry));
+    let state = State {
         bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
+        origins: settings.allowed_origins.clone(),
         open_metrics: settings.metrics_open,
         metrics,
+        traces,
         store,
         books,
         drain: Drain::default(),
         started: unix_seconds(),
-    })
+    };
+    Ok((state, following))
 }
 
 fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Server, SocketAddr)> {
@@ -141,6 +180,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
             .app_data(state.clone())
             .wrap(from_fn(http::authorize))
             .wrap(from_fn(http::record))
+            .wrap(from_fn(http::cross_origin))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))

@@ -137,6 +137,7 @@ fn row(note: &Note) -> UsageRow {
             ModelKind::Chat => Kind::Chat,
             ModelKind::Embed => Kind::Embed,
             ModelKind::Rerank => Kind::Rerank,
+            ModelKind::Image => Kind::Image,
         },
         tokens: Tokens {
             prompt: counted(usage.prompt_tokens),

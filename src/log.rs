@@ -18,6 +18,11 @@ pub fn start(level: &str) {
         level.min(LevelFilter::ERROR)
     );
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // At DEBUG they tell the headers of requests, and with them the key.
+    let filter = ["lambda_http=info", "lambda_runtime=info", "lambda_web_adapter=info"]
+        .into_iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, EnvFilter::add_directive);
     let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
     if io::stderr().is_terminal() {
         lines.compact().init();

@@ -1,16 +1,17 @@
 //! pipewright, from its flags to its end.
 
+use actix_web::rt;
 use clap::Parser;
 use pipewright::{
     app::App,
     log,
     pipes::PIPES,
     settings::{Cli, Command, Settings},
-    valves::Pins,
 };
 use std::process::ExitCode;
 
 mod demo;
+mod lambda;
 mod print;
 mod probe;
 
@@ -27,7 +28,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let Cli { command, settings } = Cli::parse();
     match command {
         Some(Command::Valves { example: true }) => print::example(),
-        Some(Command::Valves { example: false }) => print::valves(&settings.site(Pins::default())),
+        Some(Command::Valves { example: false }) => {
+            rt::System::new().block_on(print::valves(&settings))
+        }
         Some(Command::Health) => return Ok(probe::health(settings.host, settings.port)),
         None => serve(&settings),
     }?;
@@ -39,9 +42,20 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     log::start(&settings.log_level);
     let demo = if settings.demo { Some(demo::Demo::start(settings)?) } else { None };
     let pins = demo.as_ref().map(demo::Demo::pins).unwrap_or_default();
+    if lambda_front::is_function() {
+        let settings = lambda::hidden(settings);
+        return lambda::run(App::build(&settings, settings.site(pins), PIPES).await?).await;
+    }
     let app = App::build(settings, settings.site(pins), PIPES).await?;
+    let invocations = settings.invoke_port.map(|port| lambda::listen(&app, settings.host, port));
+    let invocations = invocations.transpose()?.map(|server| (server.handle(), rt::spawn(server)));
     if let Err(error) = print::welcome(app.address(), settings) {
         tracing::warn!(%error, "Nobody reads what is printed.");
     }
-    app.run_until_stopped().await
+    let ended = app.run_until_stopped().await;
+    if let Some((handle, server)) = invocations {
+        handle.stop(true).await;
+        server.await??;
+    }
+    ended
 }

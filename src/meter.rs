@@ -4,8 +4,10 @@ use crate::{
     books::{Books, Note},
     metrics::{End, Metrics, ModelLabels, error_kind},
     prices::Prices,
+    traces::{Span, Traces},
 };
 use futures_util::Stream;
+use opentelemetry::trace::SpanKind;
 use pipe_sdk::{Body, Chunk, ChunkStream, ModelKind, Result, Trail, Usage};
 use std::{
     pin::Pin,
@@ -20,6 +22,7 @@ pub struct Meter {
     metrics: Arc<Metrics>,
     prices: Arc<Prices>,
     books: Books,
+    traces: Arc<Traces>,
 }
 
 /// What is to be measured.
@@ -40,16 +43,21 @@ pub struct Job {
 
 impl Meter {
     /// A meter by these prices.
-    pub fn new(metrics: Arc<Metrics>, prices: Prices, books: Books) -> Self {
-        Self { metrics, prices: Arc::new(prices), books }
+    pub fn new(metrics: Arc<Metrics>, prices: Prices, books: Books, traces: Arc<Traces>) -> Self {
+        Self { metrics, prices: Arc::new(prices), books, traces }
     }
 
     /// Begins to measure. What the model asks of others goes by [`Gauged::below`].
     pub fn begin(&self, job: Job) -> Gauged {
         self.metrics.under_way(job.pipe, 1);
+        let labels = ModelLabels::new(job.kind, job.pipe, job.listed.as_deref());
+        let span = self.span(&job, &labels);
+        let below = job.trail.through(&job.model).traced(span.context());
         Gauged {
             meter: self.clone(),
-            below: job.trail.through(&job.model),
+            labels,
+            span,
+            below,
             answerer: None,
             job,
             started: Instant::now(),
@@ -59,6 +67,16 @@ impl Meter {
             end: End::Cancelled,
         }
     }
+
+    /// As the conventions for generative AI name it.
+    fn span(&self, job: &Job, labels: &ModelLabels) -> Span {
+        let name = format!("{} {}", labels.operation(), job.model);
+        let mut span = self.traces.begin(name, SpanKind::Client, job.trail.trace);
+        span.say("gen_ai.operation.name", labels.operation());
+        span.say("gen_ai.provider.name", job.pipe);
+        span.say("gen_ai.request.model", job.model.clone());
+        span
+    }
 }
 
 /// About how many tokens this chat is: a quarter of its letters.
@@ -67,10 +85,16 @@ pub fn rough_tokens(body: &Body) -> u64 {
     letters as u64 / 4
 }
 
+fn counted(tokens: u64) -> i64 {
+    i64::try_from(tokens).unwrap_or(i64::MAX)
+}
+
 /// One answer that is being measured, until it is dropped.
 pub struct Gauged {
     meter: Meter,
     job: Job,
+    labels: ModelLabels,
+    span: Span,
     /// The trail of what the model asks of others.
     pub below: Trail,
     answerer: Option<String>,
@@ -112,7 +136,9 @@ impl Gauged {
     }
 
     fn see(&mut self, chunk: &Chunk) {
-        if self.first.is_none() && !matches!(chunk, Chunk::Model(_) | Chunk::Event(_)) {
+        if self.first.is_none()
+            && !matches!(chunk, Chunk::Model(_) | Chunk::Side(_) | Chunk::Event(_))
+        {
             self.first = Some(self.started.elapsed());
         }
         match chunk {
@@ -121,6 +147,26 @@ impl Gauged {
             Chunk::ToolCall(call) => self.written += call.arguments.len(),
             Chunk::Usage(usage) => self.usage = Some(*usage),
             _ => {}
+        }
+    }
+
+    fn tell_span(&mut self) {
+        let usage = self.usage();
+        let span = &mut self.span;
+        if let Some(model) = &self.answerer {
+            span.say("gen_ai.response.model", model.clone());
+        }
+        if let Some(first) = self.first {
+            span.say("gen_ai.response.time_to_first_chunk", first.as_secs_f64());
+        }
+        if let Some(usage) = usage {
+            span.say("gen_ai.usage.input_tokens", counted(usage.prompt_tokens));
+            span.say("gen_ai.usage.output_tokens", counted(usage.completion_tokens));
+        }
+        match self.end {
+            End::Whole => {}
+            End::Cancelled => span.say("error.type", "cancelled"),
+            End::Failed(kind) => span.fail(kind),
         }
     }
 
@@ -137,11 +183,11 @@ impl Gauged {
 
 impl Drop for Gauged {
     fn drop(&mut self) {
-        let Self { meter, job, below, .. } = self;
+        self.tell_span();
+        let Self { meter, job, labels, below, .. } = self;
         let took = self.started.elapsed();
         meter.metrics.under_way(job.pipe, -1);
-        let labels = ModelLabels::new(job.kind, job.pipe, job.listed.as_deref());
-        meter.metrics.answered(&labels, self.end, self.first, took);
+        meter.metrics.answered(labels, self.end, self.first, took);
         let was_counted = below.is_counted();
         job.trail.set_counted();
         if was_counted {
@@ -150,12 +196,12 @@ impl Drop for Gauged {
         let usage = self.usage();
         let model = self.answerer.take().unwrap_or_else(|| std::mem::take(&mut self.job.model));
         let within = model.split_once('.').map_or(model.as_str(), |(_, within)| within);
-        let (meter, job) = (&self.meter, &self.job);
+        let (meter, job, labels) = (&self.meter, &self.job, &self.labels);
         let price = meter.prices.of(job.pipe, within);
         let cost = usage.and_then(|usage| price.map(|price| price.of(&usage)));
         if let Some(usage) = &usage {
             let writing = took.saturating_sub(self.first.unwrap_or(took));
-            meter.metrics.used(&labels, usage, writing, cost);
+            meter.metrics.used(labels, usage, writing, cost);
         }
         meter.books.note(Note {
             pipe: job.pipe,

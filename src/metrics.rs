@@ -2,9 +2,14 @@
 //!
 //! Labels are few and known beforehand: pipes, models that are listed, kinds of errors; never a user, a chat, or a word that a client made up.
 
-use pipe_sdk::{ModelKind, PipeError, Usage};
+mod upstreams;
+
+use pipe_sdk::{ModelKind, PipeError, UpstreamState, Usage};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{
         counter::Counter,
         family::{Family, MetricConstructor},
@@ -31,6 +36,11 @@ impl ModelLabels {
             gen_ai_provider_name: pipe,
             gen_ai_request_model: listed.unwrap_or("other").into(),
         }
+    }
+
+    /// What was asked for, as the conventions name it.
+    pub fn operation(&self) -> &'static str {
+        self.gen_ai_operation_name
     }
 }
 
@@ -101,6 +111,7 @@ pub struct Metrics {
     up: Family<PipeLabels, Gauge>,
     default_key: Gauge,
     unwritten: Gauge,
+    lost_spans: Counter,
 }
 
 /// The same metric, registered.
@@ -185,6 +196,12 @@ impl Default for Metrics {
                 "pipewright_usage_unwritten",
                 "Answers that are missing from the usage",
                 Gauge::default(),
+            ),
+            lost_spans: kept(
+                all,
+                "pipewright_trace_spans_lost",
+                "Spans that the collector did not take",
+                Counter::default(),
             ),
             registry,
         }
@@ -271,13 +288,23 @@ impl Metrics {
         self.unwritten.set(i64::try_from(answers).unwrap_or(i64::MAX));
     }
 
-    /// All of it, in OpenMetrics' text format.
+    /// Where spans are counted that could not be sent.
+    pub fn lost_spans(&self) -> Counter {
+        self.lost_spans.clone()
+    }
+
+    /// All of it, and how these pipes' upstreams fare, in OpenMetrics' text format.
     ///
     /// # Errors
     /// Never: a text can always be written to.
-    pub fn text(&self) -> Result<String, fmt::Error> {
+    pub fn text(
+        &self,
+        upstreams: Vec<(&'static str, UpstreamState)>,
+    ) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &upstreams::registry(upstreams))?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -287,6 +314,7 @@ fn operation(kind: ModelKind) -> &'static str {
         ModelKind::Chat => "chat",
         ModelKind::Embed => "embeddings",
         ModelKind::Rerank => "rerank",
+        ModelKind::Image => "generate_content",
     }
 }
 

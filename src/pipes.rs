@@ -2,6 +2,7 @@
 
 use crate::slot::Registration;
 use bedrock_models::BedrockModels;
+use hybrid_router::HybridRouter;
 use openai_proxy::OpenAiProxy;
 use rate_limit::RateLimit;
 
@@ -9,5 +10,6 @@ use rate_limit::RateLimit;
 pub const PIPES: &[Registration] = &[
     Registration::of::<BedrockModels>(),
     Registration::of::<OpenAiProxy>(),
+    Registration::of::<HybridRouter>(),
     Registration::of::<RateLimit>(),
 ];

@@ -3,9 +3,9 @@
 use pipewright::{
     pipes::PIPES,
     settings::{DEFAULT_KEY, Settings},
-    slot::Site,
-    valves::{Saved, example as example_file},
+    valves::{Pins, Saved, example as example_file},
 };
+use pipewright_store::Store;
 use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
@@ -38,11 +38,23 @@ pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Prints every valve, masked, with its value and its source.
-pub fn valves(site: &Site) -> anyhow::Result<()> {
+pub async fn valves(settings: &Settings) -> anyhow::Result<()> {
+    let site = settings.site(Pins::default());
+    let store = settings.store(&site.folder);
+    let database = match store.database_url {
+        Some(_) => Some(Store::open(&store).await?),
+        None => None,
+    };
+    let database = database.as_ref().and_then(Store::saved_valves);
     let mut out = io::stdout().lock();
     for pipe in PIPES {
         let spec = (pipe.spec)();
-        let found = Saved::of(&site.folder, pipe.id).peek();
+        let found = match database {
+            None => Saved::of(&site.folder, pipe.id).peek(),
+            Some(database) => {
+                database.load(pipe.id).await?.map(|(values, _)| values).unwrap_or_default()
+            }
+        };
         let (values, sources, faults) = site.layers(pipe.id, &spec).merged(&spec, &found);
         writeln!(out, "[{}]", pipe.id)?;
         for (name, value) in spec.shown(&values) {

@@ -2,12 +2,13 @@
 
 use crate::{
     meter::{Job, Meter, rough_tokens},
+    route::Route,
     slot::Slot,
 };
-use futures_util::future::{BoxFuture, join_all, ready};
+use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    Asked, Call, ChunkStream, Doors, EmbedCall, Embeddings, Ledger, Model, ModelCard, ModelKind,
-    PipeError, RerankCall, Reranked, Result, Serves, Trail,
+    Asked, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Known, Ledger,
+    Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked, Result, Serves, Trail,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -47,6 +48,52 @@ impl Registry {
         })
     }
 
+    /// Where a call of this id goes.
+    ///
+    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the start it may have to wait for the lists.
+    pub async fn route(&self, id: &str) -> Result<Route<'_>> {
+        if self.resolve(id).is_none() && !matches!(self.known(id)?, Some((_, Known::Has(_)))) {
+            self.discovered(PATIENCE).await;
+        }
+        self.route_now(id)?.ok_or_else(|| PipeError::ModelNotFound(id.into()))
+    }
+
+    /// Where a call of this id would go, as far as it is known now.
+    fn route_now(&self, id: &str) -> Result<Option<Route<'_>>> {
+        if let Some((slot, model)) = self.resolve(id) {
+            let known = slot.knows(&model);
+            return Ok(Some(Route::new(slot, model, known)));
+        }
+        let known = self.known(id)?;
+        Ok(known.map(|(slot, known)| Route::new(slot, id.into(), Some(known))))
+    }
+
+    /// The pipe that knows this id without its own name before it, and what it makes of the id.
+    ///
+    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody could tell who answers.
+    pub fn known(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
+        let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by_key(|(_, known)| rank(known));
+        let mut first = all.into_iter();
+        let Some((slot, known)) = first.next() else { return Ok(None) };
+        match first.next() {
+            Some((other, like)) if rank(&like) == rank(&known) => {
+                let (one, other) = (slot.id(), other.id());
+                let message = format!(
+                    "model `{id}` is served by two pipes: ask for `{one}.{id}` or `{other}.{id}`"
+                );
+                Err(PipeError::bad_field("model", message))
+            }
+            _ => Ok(Some((slot, known))),
+        }
+    }
+
+    /// Whether there is a model of this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.resolve(id).is_some() || self.known(id).is_ok_and(|known| known.is_some())
+    }
+
     /// Lets pass what a client asks, or says which filter does not, and why.
     pub async fn admit(&self, asked: &Asked) -> Result<()> {
         let filters = self.slots.iter().filter_map(|slot| match slot.serves()? {
@@ -63,25 +110,23 @@ impl Registry {
         Ok(())
     }
 
-    /// What is to be measured when this pipe's model is asked.
-    fn job(&self, slot: &dyn Slot, model: &str, kind: ModelKind, trail: Trail) -> Job {
-        let lists = |serves: Serves| match serves {
-            Serves::Model(_) => true,
-            Serves::Manifold(models) => models.iter().any(|listed| listed.id == model),
-            Serves::Filter { .. } => false,
-        };
-        let is_listed = slot.serves().is_some_and(lists);
-        let pipe = slot.id();
-        let full = if model == pipe { pipe.to_owned() } else { format!("{pipe}.{model}") };
-        let listed = is_listed.then(|| model.to_owned());
-        Job { pipe, model: full, listed, kind, trail, prompt_tokens: 0 }
-    }
-
     /// Waits until every pipe knows its models, but never longer than this.
     pub async fn discovered(&self, limit: Duration) {
         let all = join_all(self.slots.iter().map(|slot| slot.discovered()));
         // What is not known by then is listed the next time.
         _ = timeout(limit, all).await;
+    }
+}
+
+/// How long a chat may wait for the lists in which its model may be.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who goes first of those who know an id.
+fn rank(known: &Known) -> u8 {
+    match known {
+        Known::Has(_) => 0,
+        Known::StandsIn(_) => 1,
+        Known::Barred(_) => 2,
     }
 }
 
@@ -98,54 +143,62 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 
 impl Doors for Registry {
     fn pipe(&self, mut call: Call, trail: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
-        let Some((slot, model)) = self.resolve(&call.model) else {
-            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
-        };
-        let job = self.job(slot.as_ref(), &model, ModelKind::Chat, trail);
-        let gauged = self.meter.begin(Job { prompt_tokens: rough_tokens(&call.body), ..job });
-        call.host = call.host.following(gauged.below.clone());
-        call.model = model;
-        Box::pin(async { gauged.chunks(slot.pipe(call).await) })
+        Box::pin(async move {
+            let route = self.route(&call.model).await?;
+            let job = route.job(ModelKind::Chat, trail);
+            let gauged = self.meter.begin(Job { prompt_tokens: rough_tokens(&call.body), ..job });
+            call.host = call.host.following(gauged.below.clone());
+            call.model = route.asked;
+            gauged.chunks(route.slot.pipe(call).await)
+        })
     }
 
     fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
-        match self.resolve(&call.model) {
-            Some((slot, model)) => {
-                call.model = model;
-                slot.count_tokens(call)
-            }
-            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
-        }
+        Box::pin(async move {
+            let route = self.route(&call.model).await?;
+            call.model = route.asked;
+            route.slot.count_tokens(call).await
+        })
     }
 
     fn embed(&self, mut call: EmbedCall, trail: Trail) -> BoxFuture<'_, Result<Embeddings>> {
-        let Some((slot, model)) = self.resolve(&call.model) else {
-            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
-        };
-        let gauged = self.meter.begin(self.job(slot.as_ref(), &model, ModelKind::Embed, trail));
-        call.model = model;
-        Box::pin(async { gauged.whole(slot.embed(call).await, |answer| answer.prompt_tokens) })
+        Box::pin(async move {
+            let route = self.route(&call.model).await?;
+            let gauged = self.meter.begin(route.job(ModelKind::Embed, trail));
+            call.model = route.asked;
+            gauged.whole(route.slot.embed(call).await, |answer| answer.prompt_tokens)
+        })
     }
 
     fn rerank(&self, mut call: RerankCall, trail: Trail) -> BoxFuture<'_, Result<Reranked>> {
-        let Some((slot, model)) = self.resolve(&call.model) else {
-            return Box::pin(ready(Err(PipeError::ModelNotFound(call.model))));
-        };
-        let gauged = self.meter.begin(self.job(slot.as_ref(), &model, ModelKind::Rerank, trail));
-        call.model = model;
-        Box::pin(async { gauged.whole(slot.rerank(call).await, |answer| answer.prompt_tokens) })
+        Box::pin(async move {
+            let route = self.route(&call.model).await?;
+            let gauged = self.meter.begin(route.job(ModelKind::Rerank, trail));
+            call.model = route.asked;
+            gauged.whole(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
+        })
     }
 
     fn counted(&self, model: &str, chunks: ChunkStream, trail: Trail) -> ChunkStream {
-        let Some((slot, within)) = self.resolve(model) else { return chunks };
-        let job = self.job(slot.as_ref(), &within, ModelKind::Chat, trail);
-        self.meter.begin(job).stream(chunks)
+        match self.route_now(model) {
+            Ok(Some(route)) => self.meter.begin(route.job(ModelKind::Chat, trail)).stream(chunks),
+            Ok(None) | Err(_) => chunks,
+        }
+    }
+
+    fn images(&self, mut call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>> {
+        Box::pin(async move {
+            let route = self.route(&call.model).await?;
+            let gauged = self.meter.begin(route.job(ModelKind::Image, trail));
+            call.model = route.asked;
+            gauged.whole(route.slot.images(call).await, |_| 0)
+        })
     }
 
     fn models(&self) -> Vec<ModelCard> {
         let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
         let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
-        let chats = models.filter(|(_, model)| model.kind == ModelKind::Chat);
+        let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 

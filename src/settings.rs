@@ -1,8 +1,8 @@
 //! The host's own settings, from flags and the environment, read once.
 
-use crate::{slot::Site, valves::Pins};
+use crate::{http::Origins, slot::Site, valves::Pins};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
-use pipewright_store::StoreSettings;
+use pipewright_store::{StoreSettings, WhenAway};
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
@@ -52,6 +52,10 @@ pub struct Settings {
     /// The key that clients must send. The default is the reference server's, and opens only to private peers.
     #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: String,
+    /// Which web pages may ask for models and chats from a browser: origins with commas between them, as in
+    /// `https://chat.example.com`, or `*`. Without it none may; the routes for admins are never open to them.
+    #[arg(long, env = "ALLOWED_ORIGINS", default_value = "", hide_default_value = true)]
+    pub allowed_origins: Origins,
     /// Further keys, each with a name, as in `ci=secret,alice=other`. They open the models only; limits, budgets and usage know them by their names.
     #[arg(long, env = "PIPELINES_API_KEYS", hide_env_values = true, value_name = "NAME=KEY,…")]
     pub api_keys: Option<String>,
@@ -67,6 +71,16 @@ pub struct Settings {
     /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
     #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
     pub pipelines_dir: PathBuf,
+    /// A PostgreSQL that replicas share, as in `postgres://user:password@host/database?sslmode=verify-full`: usage, limits and saved valves
+    /// are kept there. Without it the data folder holds them.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Seals what the UI saves in PostgreSQL, secrets above all: 32 random characters or more, the same on every replica.
+    #[arg(long, env = "PIPEWRIGHT_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
+    pub secret_key: Option<String>,
+    /// Refuse requests while limits and budgets cannot be checked, because the database is away. Otherwise they pass, and are counted.
+    #[arg(long, env = "LIMITS_CLOSED")]
+    pub limits_closed: bool,
     /// The operator's valves; it need not exist.
     #[arg(long, env = "VALVES_FILE", default_value = "./valves.toml")]
     pub valves_file: PathBuf,
@@ -79,6 +93,10 @@ pub struct Settings {
     /// How many seconds answers under way may go on after SIGTERM.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 30)]
     pub drain_seconds: u64,
+    /// Take Lambda's invocations on this port too, as AWS's own images do on 8080: `POST /2015-03-31/functions/function/invocations`. Lambda
+    /// itself needs none.
+    #[arg(long, env = "INVOKE_PORT")]
+    pub invoke_port: Option<u16>,
     /// Serve a Bedrock emulator in place of AWS: no account, no cost.
     #[arg(long)]
     pub demo: bool,
@@ -96,12 +114,16 @@ impl Settings {
         Duration::from_secs(self.drain_seconds)
     }
 
-    /// Where what is remembered is kept.
+    /// Which database, and how it is used.
     pub fn store(&self, folder: &Path) -> StoreSettings {
+        // A variable that is set to nothing is not set.
+        let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         StoreSettings {
-            folder: folder.into(),
+            folder: folder.to_owned(),
+            database_url: set(&self.database_url),
+            secret_key: set(&self.secret_key),
             usage_days: self.usage_days,
-            ..StoreSettings::default()
+            when_away: if self.limits_closed { WhenAway::Closed } else { WhenAway::Open },
         }
     }
 

@@ -3,21 +3,26 @@
 //! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `Fitting` gives to every pipe. This is the
 //! only place where valves pass between JSON and a pipe's own struct.
 
-use crate::valves::{Layers, Pins, Posted, Saved, Sources, Spec, Update, Values};
+use crate::valves::{Found, Layers, Pins, Posted, Shelf, Sources, Spec, Update, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, Pipe,
-    PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, Fault, FilterBody, FilterCall, ImageCall,
+    Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState,
+    Valves,
 };
+use pipewright_store::Version;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap, io, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
+    collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
 };
-use tokio::{sync::Mutex, task::spawn_blocking, time::timeout};
+use tokio::{sync::Mutex, time::timeout};
 
 /// A pipe that takes longer to start is tried again when its valves are turned.
 const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Starts a pipe with the valves of this site and this shelf.
+type Start = fn(Site, Arc<dyn Shelf>) -> BoxFuture<'static, Arc<dyn Slot>>;
 
 /// One line of [`PIPES`](crate::pipes::PIPES).
 #[derive(Clone, Copy)]
@@ -27,7 +32,7 @@ pub struct Registration {
     /// What can be turned.
     pub spec: fn() -> Spec,
     /// Starts the pipe.
-    pub start: fn(Site) -> BoxFuture<'static, Arc<dyn Slot>>,
+    pub start: Start,
 }
 
 impl Registration {
@@ -37,7 +42,7 @@ impl Registration {
         Self {
             id: P::ID,
             spec: Spec::of::<P::Valves>,
-            start: |site| Box::pin(Fitting::<P>::start(site)),
+            start: |site, shelf| Box::pin(Fitting::<P>::start(site, shelf)),
         }
     }
 }
@@ -87,10 +92,14 @@ pub trait Slot: Send + Sync {
     fn valves(&self) -> Values;
     /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all is as it was.
     fn turn(self: Arc<Self>, posted: Values) -> BoxFuture<'static, Result<Values>>;
-    /// Reads the files again and builds the next pipe from them.
+    /// Reads again what was saved, and the operator's file, and builds the next pipe from them.
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
+    /// Reads again what was saved, and builds the next pipe if that is news.
+    fn follow(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// What the running pipe serves; `None` when it could not start.
     fn serves(&self) -> Option<Serves>;
+    /// [`Pipe::knows`].
+    fn knows(&self, id: &str) -> Option<Known>;
     /// Why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
     /// [`Pipe::upstreams`], of the pipe that runs.
@@ -105,6 +114,8 @@ pub trait Slot: Send + Sync {
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>>;
     /// [`Pipe::rerank`].
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>>;
+    /// [`Pipe::images`].
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>>;
     /// [`Pipe::inlet`].
     fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::outlet`].
@@ -121,7 +132,7 @@ pub trait Slot: Send + Sync {
 struct Fitting<P: Pipe> {
     site: Site,
     spec: Spec,
-    saved: Saved,
+    shelf: Arc<dyn Shelf>,
     state: ArcSwap<State<P>>,
     /// Held while valves are turned, so that two updates cannot interleave.
     turning: Arc<Mutex<()>>,
@@ -139,27 +150,21 @@ struct State<P> {
 struct Settings {
     layers: Layers,
     saved: Values,
+    /// Which save that is.
+    version: Option<Version>,
     values: Values,
     sources: Sources,
     /// What in the layers cannot be so.
     faults: Vec<Fault>,
-    /// What was wrong with the files.
+    /// What was wrong with what was saved.
     trouble: Option<String>,
 }
 
 impl Settings {
-    fn of(spec: &Spec, layers: Layers, saved: Values, trouble: Option<String>) -> Self {
+    fn of(spec: &Spec, layers: Layers, found: Found) -> Self {
+        let Found { values: saved, version, trouble } = found;
         let (values, sources, faults) = layers.merged(spec, &saved);
-        Self { layers, saved, values, sources, faults, trouble }
-    }
-
-    /// What stands in the files.
-    fn found<P: Pipe>(site: &Site, spec: &Spec, saved: &Saved) -> Self {
-        let found = saved.load();
-        if let Some(trouble) = &found.trouble {
-            tracing::error!(pipe.id = P::ID, "Restored the valves of `{}`: {trouble}.", P::ID);
-        }
-        Self::of(spec, site.layers(P::ID, spec), found.values, found.trouble)
+        Self { layers, saved, version, values, sources, faults, trouble }
     }
 
     /// The pipe's own struct.
@@ -176,17 +181,24 @@ impl Settings {
 }
 
 impl<P: Pipe> Fitting<P> {
-    async fn start(site: Site) -> Arc<dyn Slot> {
+    async fn start(site: Site, shelf: Arc<dyn Shelf>) -> Arc<dyn Slot> {
         let spec = Spec::of::<P::Valves>();
-        let saved = Saved::of(&site.folder, P::ID);
-        let settings = Settings::found::<P>(&site, &spec, &saved);
+        let unread =
+            |error: &PipeError| Found { trouble: Some(error.to_string()), ..Found::default() };
+        let found = match shelf.load(P::ID).await {
+            Ok(found) => told::<P>(found),
+            // A database that is away is told of once, not by every pipe.
+            Err(error @ PipeError::Unavailable { .. }) => unread(&error),
+            Err(error) => told::<P>(unread(&error)),
+        };
+        let settings = Settings::of(&spec, site.layers(P::ID, &spec), found);
         let pipe =
             Self::build(None, &settings).await.map(Arc::new).map_err(|error| error.to_string());
         if let Err(trouble) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
         }
         let state = ArcSwap::from_pointee(State { settings, pipe });
-        Arc::new(Self { site, spec, saved, state, turning: Arc::default() })
+        Arc::new(Self { site, spec, shelf, state, turning: Arc::default() })
     }
 
     /// Builds the next running pipe; a panic of the pipe's is an error like any other.
@@ -251,7 +263,7 @@ impl<P: Pipe> Slot for Fitting<P> {
         Box::pin(async move {
             let turning = Arc::clone(&self.turning).lock_owned().await;
             let state = self.state.load_full();
-            let Settings { layers, saved, values, sources, .. } = &state.settings;
+            let Settings { layers, saved, version, values, sources, .. } = &state.settings;
             let update = Update { spec: &self.spec, values, sources, saved };
             let Posted { saved, entered } = update.posted(posted).map_err(PipeError::BadValves)?;
             if saved == state.settings.saved
@@ -260,7 +272,8 @@ impl<P: Pipe> Slot for Fitting<P> {
             {
                 return Ok(self.spec.shown(values));
             }
-            let settings = Settings::of(&self.spec, layers.clone(), saved, None);
+            let next = Found { values: saved, version: *version, trouble: None };
+            let mut settings = Settings::of(&self.spec, layers.clone(), next);
             let strayed = update.strayed(&settings.values, &entered);
             if !strayed.is_empty() {
                 return Err(PipeError::BadValves(strayed));
@@ -268,17 +281,15 @@ impl<P: Pipe> Slot for Fitting<P> {
             let pipe = self.next(&state, &settings).await?;
             let shown = self.spec.shown(&settings.values);
             let turned = differing(values, &settings.values);
-            // Once begun, saving and swapping end together, even if the admin leaves meanwhile.
-            let finish = move || {
-                self.saved.save(&settings.saved)?;
-                self.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
+            let slot = Arc::clone(&self);
+            let finish = async move {
+                let saved = settings.saved.clone();
+                settings.version = slot.shelf.save(P::ID, saved, settings.version).await?;
+                slot.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
                 drop(turning);
-                io::Result::Ok(())
+                Ok(())
             };
-            spawn_blocking(finish)
-                .await
-                .map_err(PipeError::internal)?
-                .map_err(|error| unsaved(&error))?;
+            to_its_end(finish).await?;
             tracing::info!(pipe.id = P::ID, valves = turned, "Turned valves of `{}`.", P::ID);
             Ok(shown)
         })
@@ -287,15 +298,50 @@ impl<P: Pipe> Slot for Fitting<P> {
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
         Box::pin(async move {
             let _turning = self.turning.lock().await;
-            let settings = Settings::found::<P>(&self.site, &self.spec, &self.saved);
+            let found = told::<P>(self.shelf.load(P::ID).await?);
+            let layers = self.site.layers(P::ID, &self.spec);
+            let settings = Settings::of(&self.spec, layers, found);
             let pipe = self.next(&self.state.load(), &settings).await?;
             self.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
             Ok(())
         })
     }
 
+    fn follow(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move {
+            let _turning = self.turning.lock().await;
+            let found = self.shelf.load(P::ID).await?;
+            let state = self.state.load_full();
+            let known = &state.settings;
+            if found.version == known.version && known.trouble.is_none() {
+                return Ok(());
+            }
+            let layers = known.layers.clone();
+            let mut settings = Settings::of(&self.spec, layers, found);
+            let turned = differing(&known.values, &settings.values);
+            let pipe = match self.next(&state, &settings).await {
+                Ok(pipe) => Ok(pipe),
+                // What runs goes on; what stands there is shown, so that it can be mended.
+                Err(error) => {
+                    let trouble =
+                        format!("what was turned on another replica cannot be used here: {error}");
+                    tracing::error!(pipe.id = P::ID, "`{}` stays as it is: {trouble}.", P::ID);
+                    settings.trouble = Some(trouble);
+                    state.pipe.clone()
+                }
+            };
+            self.state.store(Arc::new(State { settings, pipe }));
+            tracing::info!(pipe.id = P::ID, valves = turned, "Followed the valves of `{}`.", P::ID);
+            Ok(())
+        })
+    }
+
     fn serves(&self) -> Option<Serves> {
         self.running().ok().map(|pipe| pipe.serves())
+    }
+
+    fn knows(&self, id: &str) -> Option<Known> {
+        self.running().ok()?.knows(id)
     }
 
     fn trouble(&self) -> Option<String> {
@@ -335,6 +381,10 @@ impl<P: Pipe> Slot for Fitting<P> {
         self.with(|pipe| pipe.rerank(call))
     }
 
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
+        self.with(|pipe| pipe.images(call))
+    }
+
     fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
         self.with(|pipe| async move { pipe.inlet(call).await })
     }
@@ -372,15 +422,19 @@ fn differing(before: &Values, after: &Values) -> String {
     after.iter().filter(differs).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// A save that failed, in an admin's words. The running valves and the file are as they were.
-fn unsaved(error: &io::Error) -> PipeError {
-    tracing::error!(%error, "The valves could not be saved.");
-    let why = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
-        io::ErrorKind::ReadOnlyFilesystem => "the data folder is read-only",
-        io::ErrorKind::PermissionDenied => "the host may not write to its data folder",
-        _ => "the data folder cannot be written to",
-    };
-    let message = format!("the valves were not saved, and nothing was changed: {why}");
-    PipeError::Refused { status: 507, message, retry_after: None }
+/// Logs what was wrong with what was saved.
+fn told<P: Pipe>(found: Found) -> Found {
+    if let Some(trouble) = &found.trouble {
+        tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {trouble}.", P::ID);
+    }
+    found
+}
+
+/// Saving and swapping end together, even if the admin leaves meanwhile.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is awaited, and a shelf takes no longer than some seconds"
+)]
+async fn to_its_end(finish: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    tokio::spawn(finish).await.map_err(PipeError::internal)?
 }

@@ -4,6 +4,7 @@ use crate::auth::Keyring;
 use crate::call::Call;
 use crate::catalogue::{Catalogue, Model};
 use crate::fault::Fault;
+use crate::operation::Operation;
 use crate::prompt_cache::{Cached, PromptCache};
 use crate::record::Journal;
 use crate::relay::Relay;
@@ -46,9 +47,10 @@ impl Account {
         locked(&self.prompts).read(&call.region, model, body)
     }
 
-    /// What is to be done with a control-plane call to this region.
-    pub(crate) fn script_for_region(&self, region: &str) -> Script {
-        locked(&self.regions).next(region, &[""]).unwrap_or_else(Script::demo)
+    /// What is to be done with this call of the control plane in this region.
+    pub(crate) fn script_for_list(&self, region: &str, operation: Operation) -> Script {
+        let name = format!("{operation:?}");
+        locked(&self.regions).next(region, &[&name]).unwrap_or_else(Script::demo)
     }
 }
 

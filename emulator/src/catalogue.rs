@@ -1,5 +1,6 @@
-//! The models and inference profiles an account can see, as data.
+//! The models, inference profiles and deployments an account can see, as data.
 
+use crate::deployment::Deployment;
 use crate::fault::Fault;
 use serde::Deserialize;
 use std::sync::LazyLock;
@@ -7,7 +8,7 @@ use std::sync::LazyLock;
 /// The account all ARNs name.
 pub const ACCOUNT: &str = "123456789012";
 
-/// What `ListFoundationModels` and `ListInferenceProfiles` tell, and what can be called.
+/// What the control plane's lists tell, and what can be called.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
@@ -15,6 +16,9 @@ pub struct Catalogue {
     pub models: Vec<Model>,
     /// The inference profiles.
     pub profiles: Vec<Profile>,
+    /// What the account has of its own.
+    #[serde(default)]
+    pub deployments: Vec<Deployment>,
 }
 
 /// One foundation model.
@@ -120,8 +124,27 @@ impl Catalogue {
         {
             return self.model(&profile.model).ok_or_else(no_such_model);
         }
+        if let Some(own) =
+            self.deployments.iter().find(|own| own.region == region && own.arn() == name)
+        {
+            return self.deployed(own);
+        }
         let model = self.listed(region, name).ok_or_else(no_such_model)?;
         if model.on_demand() { Ok(model) } else { Err(on_demand_unsupported(name)) }
+    }
+
+    /// The model behind a deployment, if it answers.
+    fn deployed(&self, own: &Deployment) -> Result<&Model, Fault> {
+        if !own.ready {
+            return Err(Fault::of(
+                "ModelNotReadyException",
+                "The model is not ready to serve requests.",
+            ));
+        }
+        if !own.instruct {
+            return Err(Fault::validation("This model doesn't support the Converse API."));
+        }
+        self.model(own.first()).ok_or_else(no_such_model)
     }
 
     /// The model a region lists under this base id or ARN.
@@ -290,10 +313,29 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_is_called_by_its_arn_in_its_region_when_it_is_ready() {
+        let catalogue = Catalogue::default();
+        for own in &catalogue.deployments {
+            let reached = called(&own.region, &own.arn());
+            assert_eq!(reached.is_ok(), own.ready && own.instruct, "{}: {reached:?}", own.name);
+            assert!(
+                called("eu-west-1", &own.arn()).is_err() && called(&own.region, &own.id).is_err()
+            );
+        }
+    }
+
+    #[test]
     fn every_profile_has_its_model_and_one_stands_for_a_model_its_region_does_not_list() {
         let catalogue = Catalogue::default();
         for profile in &catalogue.profiles {
             assert!(catalogue.model(&profile.model).is_some(), "{}", profile.id);
+        }
+        for own in &catalogue.deployments {
+            assert!(
+                own.models.iter().all(|model| catalogue.model(model).is_some()),
+                "{}",
+                own.name
+            );
         }
         assert!(
             catalogue

@@ -1,8 +1,9 @@
-//! The control plane: which models and profiles a region has.
+//! The control plane: which models, profiles and deployments a region has.
 
 use crate::account::{Account, open};
 use crate::call::Call;
 use crate::catalogue::{Model, Profile, no_such_model};
+use crate::deployment::{Deployment, Kind};
 use crate::fault::Fault;
 use crate::operation::Operation;
 use crate::reply::Reply;
@@ -13,7 +14,7 @@ pub(crate) async fn reply(
     call: &Call,
     operation: Operation,
 ) -> Result<Reply, Fault> {
-    if let Some(reply) = open(&account.script_for_region(&call.region)).await {
+    if let Some(reply) = open(&account.script_for_list(&call.region, operation)).await {
         return Ok(reply);
     }
     answer(account, call, operation).map(Reply::from)
@@ -26,13 +27,17 @@ fn answer(account: &Account, call: &Call, operation: Operation) -> Result<Value,
         Operation::GetFoundationModelAvailability => get_availability(account, call),
         Operation::ListInferenceProfiles => list_profiles(account, call),
         Operation::GetInferenceProfile => get_profile(account, call),
-        Operation::ListImportedModels => Ok(json!({ "modelSummaries": [] })),
+        Operation::ListImportedModels => list(account, call, Kind::Imported, "modelSummaries"),
         Operation::ListProvisionedModelThroughputs => {
-            Ok(json!({ "provisionedModelSummaries": [] }))
+            list(account, call, Kind::Provisioned, "provisionedModelSummaries")
         }
-        Operation::ListMarketplaceModelEndpoints => Ok(json!({ "marketplaceModelEndpoints": [] })),
-        Operation::ListCustomModelDeployments => Ok(json!({ "modelDeploymentSummaries": [] })),
-        Operation::ListPromptRouters => Ok(json!({ "promptRouterSummaries": [] })),
+        Operation::ListMarketplaceModelEndpoints => {
+            list(account, call, Kind::Marketplace, "marketplaceModelEndpoints")
+        }
+        Operation::ListCustomModelDeployments => {
+            list(account, call, Kind::Custom, "modelDeploymentSummaries")
+        }
+        Operation::ListPromptRouters => list(account, call, Kind::Router, "promptRouterSummaries"),
         Operation::Converse
         | Operation::ConverseStream
         | Operation::InvokeModel
@@ -91,23 +96,34 @@ fn list_profiles(account: &Account, call: &Call) -> Result<Value, Fault> {
         .filter(|profile| kind.as_ref().is_none_or(|want| type_of(profile) == want))
         .map(|profile| profile_summary(profile, &call.region))
         .collect();
-    page(call, profiles)
+    page(call, "inferenceProfileSummaries", profiles)
+}
+
+fn list(account: &Account, call: &Call, kind: Kind, name: &str) -> Result<Value, Fault> {
+    let deployments = account.catalogue.deployments.iter();
+    let listed = deployments.filter(|own| own.region == call.region && own.is_listed_as(kind));
+    let asked_for = |summary: &Value| {
+        [("statusEquals", "status"), ("type", "type")].into_iter().all(|(filter, field)| {
+            call.query(filter).is_none_or(|wanted| summary[field] == *wanted)
+        })
+    };
+    page(call, name, listed.map(Deployment::summary).filter(asked_for).collect())
 }
 
 const PAGE: usize = 1000;
 
-/// One page of the profiles; the token is the place of the next.
-fn page(call: &Call, profiles: Vec<Value>) -> Result<Value, Fault> {
+/// One page of a list of this name; the token is the place of the next.
+fn page(call: &Call, name: &str, items: Vec<Value>) -> Result<Value, Fault> {
     let size = call.query("maxResults").map_or(Ok(PAGE), |size| size.parse());
     let size = size.ok().filter(|size| (1..=PAGE).contains(size)).ok_or_else(bad_page_size)?;
     let from = call.query("nextToken").map_or(Ok(0), |token| token.parse::<usize>());
     let from = from.map_err(|_| Fault::validation("The provided next token is invalid."))?;
     let next = from.saturating_add(size);
     let mut answer = json!({});
-    if next < profiles.len() {
+    if next < items.len() {
         answer["nextToken"] = next.to_string().into();
     }
-    answer["inferenceProfileSummaries"] = profiles.into_iter().skip(from).take(size).collect();
+    answer[name] = items.into_iter().skip(from).take(size).collect();
     Ok(answer)
 }
 

@@ -1,6 +1,8 @@
-//! What models answer to bodies of their own making: embeddings, reranking and Claude's messages.
+//! What models answer to bodies of their own making: embeddings, reranking, pictures and Claude's messages.
 
 mod embed;
+mod image;
+mod png;
 mod rerank;
 
 use crate::catalogue::Model;
@@ -19,6 +21,7 @@ pub(crate) fn answer(model: &Model, region: &str, body: &Value) -> Result<Invoke
     let answered = match model.id.as_str() {
         id if id.contains("embed") => embed::answer(id, body)?,
         id if id.contains(".rerank") => rerank::answer(id, body)?,
+        id if image::paints(id) => image::answer(id, body)?,
         id if id.starts_with("anthropic.") => message(model, region, body)?,
         id => {
             return Err(Fault::validation(format!(

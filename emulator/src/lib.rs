@@ -33,6 +33,7 @@ mod catalogue;
 mod control;
 mod credential;
 mod demo;
+mod deployment;
 mod event;
 mod fault;
 mod frame;
@@ -56,6 +57,7 @@ pub use answer::Answer;
 pub use auth::AccessKey;
 pub use catalogue::{ACCOUNT, Catalogue, Model, Profile};
 pub use credential::AuthKind;
+pub use deployment::{Deployment, Kind};
 pub use event::Event;
 pub use fault::Fault;
 pub use operation::Operation;
@@ -85,7 +87,7 @@ pub const DEMO_BEARER_TOKEN: &str = "bedrock-api-key-demo";
 pub struct Options {
     /// Where to listen. Port 0 takes a free one.
     pub address: SocketAddr,
-    /// The models and profiles there are.
+    /// The models, profiles and deployments there are.
     pub catalogue: Catalogue,
     /// The keys that may sign.
     pub keys: Vec<AccessKey>,
@@ -168,6 +170,12 @@ impl Emulator {
     /// lists themselves cannot be scripted, nor cut short.
     pub fn script_region(&self, region: &str, script: Script) {
         locked(&self.account.regions).add(region, ANY, script);
+    }
+
+    /// Queues a script for one operation of the control plane in regions that fit the pattern: the account may be allowed one list and
+    /// not another.
+    pub fn script_list(&self, region: &str, operation: Operation, script: Script) {
+        locked(&self.account.regions).add(region, &format!("{operation:?}"), script);
     }
 
     /// Forgets all scripts not yet played.

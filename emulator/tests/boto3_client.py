@@ -115,12 +115,32 @@ def profiles_come_in_pages():
     assert runtime.converse(modelId=arn, messages=user("hi"))["stopReason"] == "tool_use"
 
 
-def other_lists_are_empty():
-    assert control.list_imported_models()["modelSummaries"] == []
-    assert control.list_provisioned_model_throughputs()["provisionedModelSummaries"] == []
+def an_account_has_models_of_its_own():
+    names = lambda summaries, name: [summary[name] for summary in summaries]
+    imported = control.list_imported_models()["modelSummaries"]
+    assert {model["modelName"]: model["instructSupported"] for model in imported} == {"house-llama": True, "raw-llama": False}
+    assert imported[0]["modelArchitecture"] == "llama3" and imported[0]["creationTime"].year == 2025
+    assert runtime.converse(modelId=imported[0]["modelArn"], messages=user("hi"))["output"]
+    refused(lambda: runtime.converse(modelId=imported[1]["modelArn"], messages=user("hi")), "ValidationException", 400, "Converse")
+    bought = control.list_provisioned_model_throughputs()["provisionedModelSummaries"]
+    assert {model["provisionedModelName"]: model["status"] for model in bought} == {"fast-haiku": "InService", "coming-soon": "Creating"}
+    assert bought[0]["foundationModelArn"].endswith(HAIKU + ":48k")
+    refused(lambda: runtime.converse(modelId=bought[1]["provisionedModelArn"], messages=user("hi")), "ModelNotReadyException", 429)
+    in_service = control.list_provisioned_model_throughputs(statusEquals="InService")["provisionedModelSummaries"]
+    assert names(in_service, "provisionedModelName") == ["fast-haiku"]
+    pages = list(control.get_paginator("list_provisioned_model_throughputs").paginate(PaginationConfig={"PageSize": 1}))
+    assert [page["provisionedModelSummaries"] for page in pages] == [[model] for model in bought]
+    (deployed,) = control.list_custom_model_deployments()["modelDeploymentSummaries"]
+    assert deployed["status"] == "Active" and f"custom-model/{LITE}/" in deployed["modelArn"]
     assert control.list_marketplace_model_endpoints()["marketplaceModelEndpoints"] == []
-    assert control.list_custom_model_deployments()["modelDeploymentSummaries"] == []
-    assert control.list_prompt_routers()["promptRouterSummaries"] == []
+    (endpoint,) = west.list_marketplace_model_endpoints()["marketplaceModelEndpoints"]
+    assert endpoint["status"] == "REGISTERED" and endpoint["endpointArn"].startswith("arn:aws:sagemaker:us-west-2:")
+    assert west_runtime.converse(modelId=endpoint["endpointArn"], messages=user("hi"))["output"]
+    (router,) = control.list_prompt_routers()["promptRouterSummaries"]
+    assert router["promptRouterArn"].endswith(":default-prompt-router/anthropic.claude:1") and len(router["models"]) == 2
+    assert router["fallbackModel"] == router["models"][0] and router["routingCriteria"]["responseQualityDifference"] == 0.25
+    assert names(west.list_prompt_routers(type="custom")["promptRouterSummaries"], "promptRouterName") == ["cheap or good"]
+    assert west.list_prompt_routers(type="default")["promptRouterSummaries"] == []
 
 
 def converse_reads_text_pictures_documents_and_tools():
@@ -264,7 +284,7 @@ for check in [
     models_differ_by_region_and_can_be_filtered,
     single_models_can_be_looked_up,
     profiles_come_in_pages,
-    other_lists_are_empty,
+    an_account_has_models_of_its_own,
     converse_reads_text_pictures_documents_and_tools,
     a_stream_carries_every_kind_of_block,
     an_unknown_event_does_not_end_a_stream,

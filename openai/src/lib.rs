@@ -32,6 +32,9 @@ mod calls;
 mod complaint;
 mod connections;
 mod embed;
+#[cfg(test)]
+mod faults;
+mod generate;
 mod lesson;
 mod listed;
 mod request;

@@ -5,7 +5,12 @@ use serde_json::Value;
 
 /// The blocks of one answer.
 #[derive(Debug, Default)]
-pub(crate) struct Thoughts(Vec<Block>);
+pub(crate) struct Thoughts {
+    /// Those that have not been told.
+    blocks: Vec<Block>,
+    /// How many have been.
+    told: usize,
+}
 
 #[derive(Debug)]
 struct Block {
@@ -56,10 +61,10 @@ impl Thoughts {
         let is_meant = |block: &Block| {
             block.number == number && matches!(block.what, What::Text { .. }) == is_text
         };
-        if let Some(place) = self.0.iter().position(is_meant) {
-            return Some(&mut self.0[place].what);
+        if let Some(place) = self.blocks.iter().position(is_meant) {
+            return Some(&mut self.blocks[place].what);
         }
-        if self.0.len() >= MOST {
+        if self.blocks.len() >= MOST {
             return None;
         }
         let what = match is_text {
@@ -67,23 +72,31 @@ impl Thoughts {
             false => What::Encrypted(String::new()),
         };
         let format = piece["format"].as_str().map(str::to_owned);
-        self.0.push(Block { number, format, what });
-        self.0.last_mut().map(|block| &mut block.what)
+        self.blocks.push(Block { number, format, what });
+        self.blocks.last_mut().map(|block| &mut block.what)
     }
 
-    /// No more pieces come. What is neither signed nor sealed need not come back.
-    pub fn end(&mut self, tell: &mut impl FnMut(Chunk)) {
-        let mut index = 0;
-        for Block { format, what, .. } in self.0.drain(..) {
+    /// Tells the blocks that are whole, because something else has come or nothing more will. What is neither signed nor sealed need not come
+    /// back; it waits for a signature that may follow.
+    pub fn settle(&mut self, tell: &mut impl FnMut(Chunk)) {
+        for Block { format, what, .. } in self.blocks.extract_if(.., |block| block.is_whole()) {
             let kind = match what {
-                What::Text { text, signature } if !signature.is_empty() => {
+                What::Text { text, signature } => {
                     ReasoningKind::Text { text, signature: Some(signature) }
                 }
-                What::Encrypted(data) if !data.is_empty() => ReasoningKind::Encrypted { data },
-                What::Text { .. } | What::Encrypted(_) => continue,
+                What::Encrypted(data) => ReasoningKind::Encrypted { data },
             };
-            tell(Chunk::ReasoningDetail(ReasoningDetail { kind, format, index }));
-            index += 1;
+            tell(Chunk::ReasoningDetail(ReasoningDetail { kind, format, index: self.told }));
+            self.told += 1;
+        }
+    }
+}
+
+impl Block {
+    fn is_whole(&self) -> bool {
+        match &self.what {
+            What::Text { signature, .. } => !signature.is_empty(),
+            What::Encrypted(data) => !data.is_empty(),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     thoughts::Thoughts,
     wire::{Said, Step},
 };
-use pipe_sdk::{Chunk, Citation, FinishReason, Usage, without_lone_surrogates};
+use pipe_sdk::{Chunk, Citation, FinishReason, Picture, Usage, without_lone_surrogates};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -19,6 +19,8 @@ pub(crate) struct Told {
     begun: bool,
     calls: Calls,
     thoughts: Thoughts,
+    /// Whether what it thinks is told in words of its own.
+    thinks_aloud: bool,
     finish: Option<FinishReason>,
     /// The last one that was told; some servers tell a growing one with every chunk.
     usage: Option<Usage>,
@@ -115,8 +117,14 @@ impl Told {
         }
         let words = self.thoughts.add(&said.reasoning_details);
         let reasoning = [said.reasoning_content, said.reasoning].into_iter().find_map(text);
+        self.thinks_aloud |= reasoning.is_some();
         // The details say the same once more, unless nothing else says it.
+        let words = if self.thinks_aloud { String::new() } else { words };
         self.tell(reasoning.unwrap_or(words), Chunk::Reasoning);
+        let goes_on = !matches!(&said.content, Value::Null) && said.content != "";
+        if goes_on || !said.tool_calls.is_null() {
+            self.thoughts.settle(&mut |chunk| self.chunks.push_back(chunk));
+        }
         self.say_content(said.content);
         self.tell(text(said.refusal).unwrap_or_default(), Chunk::Content);
         for image in said.images.as_array().into_iter().flatten() {
@@ -156,7 +164,7 @@ impl Told {
     fn show(&mut self, image: &Value) {
         let url = image["image_url"]["url"].as_str().or_else(|| image["image_url"].as_str());
         if let Some(url) = url.filter(|url| is_picture(url)) {
-            self.chunks.push_back(Chunk::Image(url.into()));
+            self.chunks.push_back(Chunk::Picture(Picture::at(url)));
         }
     }
 
@@ -183,7 +191,7 @@ impl Told {
         let finish = self.finish.ok_or(Trouble::Early)?;
         self.ended = true;
         let mut tell = |chunk| self.chunks.push_back(chunk);
-        self.thoughts.end(&mut tell);
+        self.thoughts.settle(&mut tell);
         // Some servers end with `stop` although they call tools.
         let is_calling = self.calls.any() && finish == FinishReason::Stop;
         self.calls.end(&mut tell);
@@ -384,6 +392,24 @@ mod tests {
     }
 
     #[test]
+    fn details_that_come_after_the_words_do_not_say_them_again_and_stand_before_the_answer() {
+        let mut told = Told::default();
+        let detail = json!([{"type": "reasoning.text", "text": "hm", "signature": "s"}]);
+        for step in [
+            delta(json!({"reasoning_content": "hm"})),
+            delta(json!({"reasoning_details": detail})),
+            delta(json!({"content": "a"})),
+        ] {
+            told.event(&event(&step.to_string())).unwrap();
+        }
+        let chunks: Vec<_> = std::iter::from_fn(|| told.take()).collect();
+        assert!(matches!(
+            &chunks[..],
+            [Chunk::Role, Chunk::Reasoning(_), Chunk::ReasoningDetail(_), Chunk::Content(_)]
+        ));
+    }
+
+    #[test]
     fn usage_is_told_once_and_is_the_last_that_came() {
         let usage = |n: u64| json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": n, "total_tokens": 99, "prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2}}});
         let answer = told(&[usage(1), delta(json!({"content": "a"})), end("stop"), usage(7)]);
@@ -425,7 +451,7 @@ mod tests {
             ("data:text/html,x", 0),
             ("javascript:x", 0),
         ] {
-            assert_eq!(said(image(url)).images.len(), shown, "{url}");
+            assert_eq!(said(image(url)).pictures.len(), shown, "{url}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Error, unix_seconds};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use pipe_sdk::{Answer, PipeError, ReasoningDetail, Usage};
+use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Side, Usage};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -16,21 +16,31 @@ pub struct Head {
     pub model: String,
     /// The model that answers, if its pipe told.
     pub answerer: Option<String>,
+    /// The side of a router that it is on.
+    pub side: Option<Side>,
 }
 
 /// The header that says who answered.
 const ANSWERER: &str = "x-pipewright-model";
 
+/// The header that says on which side of a router.
+const SIDE: &str = "x-pipewright-side";
+
 impl Head {
     /// The head of a new answer by this model; its id begins like this.
     pub fn new(id: &str, model: &str) -> Self {
         let id = format!("{id}{}", uuid::Uuid::new_v4().simple());
-        Self { id, created: unix_seconds(), model: model.into(), answerer: None }
+        Self { id, created: unix_seconds(), model: model.into(), answerer: None, side: None }
     }
 
     /// Who answers in place of the model that was asked.
     pub fn substitute(&self) -> Option<&str> {
-        self.answerer.as_deref().filter(|answerer| *answerer != self.model)
+        let is_other = |answerer: &&str| {
+            // The pipe's name may be left away before an id.
+            let bare = answerer.split_once('.').map(|(_, model)| model);
+            *answerer != self.model && bare != Some(&*self.model)
+        };
+        self.answerer.as_deref().filter(is_other)
     }
 
     /// A good answer under this head, without its body.
@@ -41,6 +51,9 @@ impl Head {
         if let Some(answerer) = self.answerer.as_ref().filter(is_plain) {
             response.insert_header((ANSWERER, answerer.as_str()));
         }
+        if let Some(side) = self.side {
+            response.insert_header((SIDE, side.name()));
+        }
         response
     }
 }
@@ -50,8 +63,9 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
     let Head { id, created, model, .. } = head;
     let called = !answer.tool_calls.is_empty();
-    let content =
-        if answer.content.is_empty() && called { Value::Null } else { answer.content.into() };
+    let words = answer.pictures.iter().map(|picture| picture.words.as_str());
+    let content = answer.content + &words.collect::<String>();
+    let content = if content.is_empty() && called { Value::Null } else { content.into() };
     let mut message = json!({"role": "assistant", "content": content});
     if !answer.reasoning.is_empty() {
         message["reasoning_content"] = answer.reasoning.into();
@@ -62,8 +76,8 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         message["thinking_blocks"] = blocks.collect();
         message["reasoning_details"] = json!(details);
     }
-    if !answer.images.is_empty() {
-        message["images"] = answer.images.iter().map(|url| image(url)).collect();
+    if !answer.pictures.is_empty() {
+        message["images"] = answer.pictures.iter().map(image).collect();
     }
     if !answer.citations.is_empty() {
         let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
@@ -87,8 +101,8 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
 }
 
 /// A picture in an answer, as Open WebUI reads it (contract §3.2).
-pub fn image(url: &str) -> Value {
-    json!({"type": "image_url", "image_url": {"url": url}})
+pub fn image(picture: &Picture) -> Value {
+    json!({"type": "image_url", "image_url": {"url": picture.url}})
 }
 
 /// OpenAI's `usage`.

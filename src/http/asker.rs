@@ -55,12 +55,15 @@ impl Asker {
 
     /// Who asks. Only the host's own key is trusted to say it; another is a person of its own.
     fn trail(&self, user: Option<User>, task: Option<&str>) -> Trail {
-        let Some(KeyName(key)) = self.request.extensions().get().cloned() else {
-            return Trail::new(user, None, task);
+        let trail = match self.request.extensions().get().cloned() {
+            None => Trail::new(user, None, task),
+            Some(KeyName(key)) => {
+                let name = Some(key.to_string());
+                let user = User { id: format!("key:{key}"), name, ..User::default() };
+                Trail::new(Some(user), Some(key), task)
+            }
         };
-        let user =
-            User { id: format!("key:{key}"), name: Some(key.to_string()), ..User::default() };
-        Trail::new(Some(user), Some(key), task)
+        trail.traced(self.record.trace())
     }
 
     /// Lets pass what is asked of this model, or says which filter does not, and why.
@@ -70,16 +73,14 @@ impl Asker {
         kind: ModelKind,
         host: &Host,
     ) -> Result<(), PipeError> {
-        let Some((slot, within)) = self.state.registry.resolve(model) else { return Ok(()) };
-        let pipe = slot.id();
-        let model = if within == pipe { within } else { format!("{pipe}.{within}") };
+        let model = self.state.registry.route(model).await?.full();
         let (trail, chat) = (host.trail().clone(), host.chat().clone());
         self.state.registry.admit(&Asked { model, kind, chat, trail, host: host.clone() }).await
     }
 
     /// Keeps which model is asked for, if there is one of that name.
     pub fn asks_for(&self, model: &str) {
-        if self.state.registry.resolve(model).is_some() {
+        if self.state.registry.has(model) {
             self.record.outcome().model = Some(model.into());
         }
     }

@@ -34,9 +34,8 @@ impl Asker {
         let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);
         let answer = async {
             self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
-            let (answerer, chunks) = begun(host.pipe(body).await?).await?;
+            let (head, chunks) = begun(head, host.pipe(body).await?).await?;
             record.outcome().first_chunk = Some(record.elapsed());
-            let head = Head { answerer, ..head };
             if streamed {
                 let writer = face.writer(&head);
                 return Ok(frames::streamed(&head, writer, chunks, &state.drain, record.clone()));
@@ -49,15 +48,15 @@ impl Asker {
     }
 }
 
-/// Who answers, and the same stream when its first chunk is there: until then, an error is the answer's status.
-async fn begun(mut chunks: ChunkStream) -> Result<(Option<String>, ChunkStream), PipeError> {
-    let mut answerer = None;
+/// The head with who answers, and the same stream when its first chunk is there: until then, an error is the answer's status.
+async fn begun(mut head: Head, mut chunks: ChunkStream) -> Result<(Head, ChunkStream), PipeError> {
     loop {
         match chunks.next().await.transpose()? {
-            Some(Chunk::Model(id)) => answerer = Some(id),
+            Some(Chunk::Model(id)) => head.answerer = Some(id),
+            Some(Chunk::Side(side)) => head.side = Some(side),
             Some(first) => {
                 let chunks = ChunkStream::new(stream::iter([Ok(first)]).chain(chunks));
-                return Ok((answerer, chunks));
+                return Ok((head, chunks));
             }
             None => return Err(answer::ended_early()),
         }

@@ -183,8 +183,9 @@ mod tests {
     use std::future::poll_fn;
 
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
-        let head =
-            Head { id: "chatcmpl-1".into(), created: 7, model: "a.\"b\"".into(), answerer: None };
+        let (answerer, side) = Default::default();
+        let (id, model) = ("chatcmpl-1".into(), "a.\"b\"".into());
+        let head = Head { id, created: 7, model, answerer, side };
         let record = Arc::new(Record::new(&TestRequest::default().to_srv_request()));
         streamed(&head, Writer::new(&head, false), chunks, drain, record).into_body()
     }

@@ -15,11 +15,11 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": true}))
 }
 
-/// `GET /health/ready`: whether new work is welcome, and which pipes are in trouble, by name only.
+/// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes, and the `store`.
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     let slots = state.registry.slots().iter();
-    let degraded: Vec<_> =
-        slots.filter(|slot| slot.trouble().is_some()).map(|slot| slot.id()).collect();
+    let pipes = slots.filter(|slot| slot.trouble().is_some()).map(|slot| slot.id());
+    let degraded: Vec<_> = pipes.chain(state.store.trouble().map(|_| "store")).collect();
     match state.drain.stage() {
         Stage::Serving => HttpResponse::Ok().json(json!({"status": true, "degraded": degraded})),
         Stage::Draining | Stage::Cut => HttpResponse::ServiceUnavailable()

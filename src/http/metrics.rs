@@ -16,6 +16,9 @@ pub async fn text(state: web::Data<State>) -> Result<HttpResponse, Error> {
     let usage = state.store.usage();
     metrics.set_unwritten(state.books.dropped() + usage.dropped() + usage.lost());
     metrics.set_default_key(state.keys.is_default());
-    let text = metrics.text().map_err(PipeError::internal)?;
+    let slots = state.registry.slots().iter();
+    let upstreams =
+        slots.flat_map(|slot| slot.upstreams().into_iter().map(|state| (slot.id(), state)));
+    let text = metrics.text(upstreams.collect()).map_err(PipeError::internal)?;
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
 }

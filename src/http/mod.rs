@@ -4,6 +4,7 @@ mod answer;
 mod asker;
 mod auth;
 mod chat;
+mod cors;
 mod embeddings;
 mod error;
 mod face;
@@ -11,11 +12,13 @@ mod filters;
 mod frames;
 mod health;
 mod identity;
+mod images;
 mod json;
 mod manage;
 mod messages;
 mod metrics;
 mod models;
+mod open_webui;
 mod record;
 mod rerank;
 mod responses;
@@ -26,10 +29,11 @@ mod writer;
 
 pub use answer::Head;
 pub use auth::Keys;
+pub use cors::Origins;
 pub use frames::FrameWriter;
 pub use writer::Writer;
 
-use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry};
+use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry, traces::Traces};
 use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
@@ -48,10 +52,14 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who may come in.
     pub keys: Keys,
+    /// Which web pages may ask for models and chats.
+    pub origins: Origins,
     /// Whether `/metrics` is read without a key.
     pub open_metrics: bool,
     /// What is measured.
     pub metrics: Arc<Metrics>,
+    /// Where spans begin.
+    pub traces: Arc<Traces>,
     /// What is remembered.
     pub store: Arc<Store>,
     /// Where what answers cost is written down.
@@ -74,9 +82,9 @@ pub fn unix_seconds() -> u64 {
 pub enum Access {
     /// Nothing has to be sent.
     Open,
-    /// Any key.
+    /// Any key, and web pages of allowed origins that hold one.
     Models,
-    /// The host's own key.
+    /// The host's own key, and no web page of another origin.
     Admin,
 }
 
@@ -103,6 +111,22 @@ const fn admin(method: Method, path: &'static str, handler: fn() -> actix_web::R
     Route { method, path, access: Access::Admin, handler }
 }
 
+/// What stands for an id in a path.
+const ID: &str = "{id:.+}";
+
+impl Route {
+    /// Whether a path without prefix is this route's.
+    fn leads(&self, path: &str) -> bool {
+        match self.path.split_once(ID) {
+            None => path == self.path,
+            Some((before, after)) => {
+                let id = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+                id.is_some_and(|id| !id.is_empty())
+            }
+        }
+    }
+}
+
 /// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is not its action.
 pub const ROUTES: &[Route] = &[
     open(Method::GET, "/", || web::get().to(health::root)),
@@ -121,6 +145,7 @@ pub const ROUTES: &[Route] = &[
     models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     models(Method::POST, "/responses", || web::post().to(responses::create)),
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
     admin(Method::GET, "/pipelines", || web::get().to(manage::list)),
     admin(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
@@ -164,5 +189,6 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 pub use auth::authorize;
+pub use cors::cross_origin;
 pub use error::HttpError as Error;
 pub use record::record;

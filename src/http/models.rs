@@ -1,32 +1,65 @@
-//! The model list, as Open WebUI reads it (contract §1.3).
+//! The model list, as Open WebUI reads it (contract §1.3), and clients of OpenAI's API and of `OpenRouter`'s.
 
-use super::{Error, State};
+use super::{Error, State, open_webui};
 use crate::registry;
-use actix_web::{HttpResponse, web};
-use pipe_sdk::{Model, ModelKind, PipeError, Serves};
+use actix_web::{HttpRequest, HttpResponse, web};
+use pipe_sdk::{Facts, Known, Model, ModelKind, PipeError, Serves};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long a list may wait for models that are not known yet. Open WebUI gives up after ten seconds, people after one.
 const DEADLINE: Duration = Duration::from_millis(800);
 
-/// `GET /models`.
-pub async fn list(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok()
-        .json(json!({"object": "list", "data": entries(&state, true).await, "pipelines": true}))
+/// What models do, in one word each.
+const KINDS: [(ModelKind, &str); 4] = [
+    (ModelKind::Chat, "chat"),
+    (ModelKind::Image, "image"),
+    (ModelKind::Embed, "embedding"),
+    (ModelKind::Rerank, "rerank"),
+];
+
+/// `GET /models`. Open WebUI would offer whatever is listed for chats, so it is shown no more than what answers them.
+pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
+    let mut wanted = KINDS.map(|(kind, _)| kind).to_vec();
+    match wish.as_deref() {
+        None if open_webui::asks(request.headers()) => wanted.retain(|kind| kind.answers_chats()),
+        None | Some("all") => {}
+        Some(word) => wanted = vec![kind(word)?],
+    }
+    let entries = entries(&state, &wanted).await;
+    Ok(HttpResponse::Ok().json(json!({"object": "list", "data": entries, "pipelines": true})))
 }
 
-/// `GET /models/{id}`. It knows the models too that are not listed because they do not chat.
+fn kind(word: &str) -> Result<ModelKind, PipeError> {
+    let named = KINDS.iter().find(|(_, kind)| *kind == word).map(|(kind, _)| *kind);
+    let words = KINDS.map(|(_, word)| format!("`{word}`")).join(", ");
+    named.ok_or_else(|| PipeError::bad_field("type", format!("type: must be `all`, {words}")))
+}
+
+/// `GET /models/{id}`. It knows every id that can be called, listed or not.
 pub async fn one(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
     let id = id.into_inner();
-    let entry = entries(&state, false).await.into_iter().find(|entry| entry["id"] == id.as_str());
-    entry
-        .map(|entry| HttpResponse::Ok().json(entry))
-        .ok_or_else(|| PipeError::ModelNotFound(id).into())
+    let entries = entries(&state, &KINDS.map(|(kind, _)| kind)).await;
+    if let Some(entry) = entries.into_iter().find(|entry| entry["id"] == id.as_str()) {
+        return Ok(HttpResponse::Ok().json(entry));
+    }
+    let unknown = || PipeError::ModelNotFound(id.clone());
+    let registry = &state.registry;
+    let (slot, known) = match registry.resolve(&id) {
+        Some((slot, model)) => (slot, slot.knows(&model).ok_or_else(unknown)?),
+        None => registry.known(&id)?.ok_or_else(unknown)?,
+    };
+    let model = match known {
+        Known::Has(model) | Known::StandsIn(model) => model,
+        Known::Barred(reason) => return Err(PipeError::ModelGone { model: id, reason }.into()),
+    };
+    let kind = slot.serves().map_or("pipe", |serves| serves.kind());
+    Ok(HttpResponse::Ok().json(entry(&id, &model, &pipeline(kind, &model), state.started)))
 }
 
-/// Open WebUI would offer whatever is listed for chats, so a list holds only what chats.
-async fn entries(state: &State, only_chats: bool) -> Vec<Value> {
+async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
     state.registry.discovered(DEADLINE).await;
     let mut entries = Vec::new();
     for slot in state.registry.slots() {
@@ -41,13 +74,26 @@ async fn entries(state: &State, only_chats: bool) -> Vec<Value> {
                 state.started,
             ));
         }
-        let pipeline = json!({"type": serves.kind(), "valves": true});
         let models = registry::models(slot.id(), &serves);
-        let wanted = |model: &Model| !only_chats || model.kind == ModelKind::Chat;
-        let models = models.iter().filter(|(_, model)| wanted(model));
-        entries.extend(models.map(|(id, model)| entry(id, model, &pipeline, state.started)));
+        let models = models.iter().filter(|(_, model)| wanted.contains(&model.kind));
+        entries.extend(
+            models.map(|(id, model)| {
+                entry(id, model, &pipeline(serves.kind(), model), state.started)
+            }),
+        );
     }
     entries
+}
+
+/// What Open WebUI reads of a model's pipe.
+fn pipeline(kind: &str, model: &Model) -> Value {
+    match model.kind {
+        ModelKind::Chat | ModelKind::Image => json!({"type": kind, "valves": true}),
+        // Should Open WebUI come by it after all: it keeps filters out of its picker, and one for no model filters nothing (contract §2.2).
+        ModelKind::Embed | ModelKind::Rerank => {
+            json!({"type": "filter", "pipelines": [], "priority": 0, "valves": true})
+        }
+    }
 }
 
 fn entry(id: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
@@ -61,5 +107,35 @@ fn entry(id: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
     if !model.capabilities.is_empty() {
         entry["info"]["meta"]["capabilities"] = model.capabilities.clone().into();
     }
+    tell(&mut entry, model);
     entry
+}
+
+/// Adds what is known of the model, in the words of `OpenRouter`'s list.
+fn tell(entry: &mut Value, model: &Model) {
+    let Facts { reads, context_length, max_output_tokens, parameters } = &model.facts;
+    if !reads.is_empty() {
+        let makes = match model.kind {
+            ModelKind::Chat => "text",
+            ModelKind::Image => "image",
+            ModelKind::Embed => "embeddings",
+            ModelKind::Rerank => "rerank",
+        };
+        entry["architecture"] = json!({
+            "modality": format!("{}->{makes}", reads.join("+")),
+            "input_modalities": reads,
+            "output_modalities": [makes],
+        });
+    }
+    if let Some(tokens) = context_length {
+        entry["context_length"] = (*tokens).into();
+        entry["top_provider"] =
+            json!({"context_length": tokens, "max_completion_tokens": max_output_tokens});
+    }
+    if let Some(tokens) = max_output_tokens {
+        entry["max_output_tokens"] = (*tokens).into();
+    }
+    if !parameters.is_empty() {
+        entry["supported_parameters"] = json!(parameters);
+    }
 }

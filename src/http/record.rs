@@ -1,7 +1,11 @@
 //! What is kept of a request: its id, its place among those under way, and one log line when its answer has ended.
 
 use super::{Access, Error, ROUTES, State, auth, messages, unprefixed};
-use crate::{drain::InFlight, metrics::Metrics};
+use crate::{
+    drain::InFlight,
+    metrics::Metrics,
+    traces::{Span, Traces},
+};
 use actix_web::{
     HttpMessage, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
@@ -11,7 +15,8 @@ use actix_web::{
     web::{self, Bytes},
 };
 use futures_util::FutureExt;
-use pipe_sdk::Usage;
+use opentelemetry::trace::SpanKind;
+use pipe_sdk::{TraceContext, Usage};
 use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -30,6 +35,9 @@ pub struct Record {
     /// `None` for a probe, which nobody waits for and nobody wants to read of.
     in_flight: Option<InFlight>,
     metrics: Option<Arc<Metrics>>,
+    /// `None` for a probe.
+    span: Option<Mutex<Span>>,
+    trace: Option<TraceContext>,
 }
 
 /// What came of a request.
@@ -55,20 +63,29 @@ impl Record {
     pub fn new(request: &ServiceRequest) -> Self {
         let state = request.app_data::<web::Data<State>>();
         let is_probe = auth::access(request.path()) == Access::Open;
+        let watching = state.filter(|_| !is_probe);
+        let span = watching.map(|state| span(request, &state.traces));
         Self {
             id: request_id(request.headers()),
             method: request.method().to_string(),
             path: request.path().to_owned(),
             started: Instant::now(),
             outcome: Mutex::default(),
-            in_flight: state.filter(|_| !is_probe).map(|state| state.drain.enter()),
+            in_flight: watching.map(|state| state.drain.enter()),
             metrics: state.map(|state| Arc::clone(&state.metrics)),
+            trace: span.as_ref().and_then(Span::context),
+            span: span.map(Mutex::new),
         }
     }
 
     /// Since the request came.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Where the request stands in a trace, for what is called in its name.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// What is known of the outcome, to be added to.
@@ -93,6 +110,20 @@ impl Record {
         response.map_body(|_, body| Recorded { body: Box::pin(body), record: self }.boxed())
     }
 
+    fn tell_span(&self, mut span: Span, outcome: &Outcome, status: u16) {
+        if let Some(route) = outcome.route {
+            span.rename(format!("{} {route}", self.method));
+            span.say("http.route", route);
+        }
+        span.say("http.response.status_code", i64::from(status));
+        span.say("pipewright.request.id", self.id.clone());
+        if status >= 500 {
+            span.fail("server_error");
+        } else if status < 400 && outcome.error.is_some() {
+            span.fail("broken_off");
+        }
+    }
+
     fn begin(&self, status: u16, headers: &mut HeaderMap) {
         self.outcome().status = Some(status);
         let seconds = HeaderValue::from(self.elapsed().as_secs());
@@ -104,6 +135,16 @@ impl Record {
             headers.insert(HeaderName::from_static("x-request-id"), id);
         }
     }
+}
+
+/// The span of this request, below the caller's.
+fn span(request: &ServiceRequest, traces: &Traces) -> Span {
+    let header = request.headers().get(TraceContext::HEADER);
+    let caller = header.and_then(|header| TraceContext::parse(header.to_str().ok()?));
+    let method = request.method().to_string();
+    let mut span = traces.begin(method.clone(), SpanKind::Server, caller);
+    span.say("http.request.method", method);
+    span
 }
 
 impl Drop for Record {
@@ -118,9 +159,18 @@ impl Drop for Record {
             let route = outcome.route.unwrap_or("other");
             metrics.requested(&self.method, route, status, self.elapsed());
         }
+        if let Some(span) = self.span.take() {
+            self.tell_span(
+                span.into_inner().unwrap_or_else(PoisonError::into_inner),
+                &outcome,
+                status,
+            );
+        }
         let usage = outcome.usage.unwrap_or_default();
+        let trace = self.trace.map(|context| format!("{:032x}", context.trace));
         tracing::info!(
             request.id = self.id,
+            trace.id = trace,
             method = self.method,
             path = self.path,
             status,

@@ -23,6 +23,8 @@ pub struct Writer {
     said: usize,
     /// How many sources.
     cited: usize,
+    /// How many pictures.
+    shown: usize,
 }
 
 impl Writer {
@@ -35,8 +37,9 @@ impl Writer {
         // The head is an object, so its last byte is the brace that the rest of the frame goes before.
         prefix.pop();
         let buffer = BytesMut::new();
-        let mut writer =
-            Self { buffer, prefix, with_usage, begun: false, finished: false, said: 0, cited: 0 };
+        let (begun, finished) = (false, false);
+        let (said, cited, shown) = (0, 0, 0);
+        let mut writer = Self { buffer, prefix, with_usage, begun, finished, said, cited, shown };
         if let Some(substitute) = substitute {
             // Alone: Open WebUI loses the text of the chunk that says it (contract §3.3).
             writer.fact("selected_model_id", &substitute);
@@ -60,6 +63,13 @@ impl FrameWriter for Writer {
                 self.said += text.chars().count();
                 self.text(br#"{"content":"#, text);
             }
+            Chunk::Picture(picture) => {
+                self.said += picture.words.chars().count();
+                let mut image = answer::image(picture);
+                image["index"] = self.shown.into();
+                self.shown += 1;
+                self.json_delta(&json!({"content": picture.words, "images": [image]}));
+            }
             Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
             Chunk::ReasoningDetail(detail) => {
                 // OpenAI's own client joins what comes in pieces by its index.
@@ -69,7 +79,6 @@ impl FrameWriter for Writer {
                     &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
                 );
             }
-            Chunk::Image(url) => self.json_delta(&json!({"images": [answer::image(url)]})),
             Chunk::Citation(citation) => {
                 let mut annotation = citation.annotation(0, self.said);
                 annotation["index"] = self.cited.into();

@@ -3,7 +3,7 @@
 //! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing volume keeps working. A copy of what was
 //! last saved stands beside it as `valves.json.bak`; never of what was before that, so that a secret that was cleared is gone.
 
-use super::Values;
+use super::{Values, shelf::Found};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
@@ -15,15 +15,6 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct Saved {
     folder: PathBuf,
-}
-
-/// What was found at boot.
-#[derive(Debug, Default, PartialEq)]
-pub struct Found {
-    /// The valves, empty if none were saved.
-    pub values: Values,
-    /// What was wrong with the file, and what was done.
-    pub trouble: Option<String>,
 }
 
 impl Saved {
@@ -43,13 +34,13 @@ impl Saved {
     /// Reads what was saved. A file that cannot be read is moved aside, and the last good one serves in its place.
     pub fn load(&self) -> Found {
         match read(&self.path()) {
-            Ok(values) => Found { values: values.unwrap_or_default(), trouble: None },
+            Ok(values) => Found { values: values.unwrap_or_default(), ..Found::default() },
             Err(error) if !is_corrupt(&error) => {
                 let trouble = format!(
                     "{} cannot be read ({error}); nothing saved is used",
                     self.path().display()
                 );
-                Found { values: Values::new(), trouble: Some(trouble) }
+                Found { trouble: Some(trouble), ..Found::default() }
             }
             Err(error) => {
                 let aside = self.folder.join("valves.json.corrupt");
@@ -68,7 +59,11 @@ impl Saved {
                     "{} cannot be read ({error}); {kept}, {instead}",
                     self.path().display()
                 );
-                Found { values: last_good.unwrap_or_default(), trouble: Some(trouble) }
+                Found {
+                    values: last_good.unwrap_or_default(),
+                    trouble: Some(trouble),
+                    ..Found::default()
+                }
             }
         }
     }
@@ -160,7 +155,7 @@ mod tests {
             assert!(found.trouble.unwrap().contains("valves.json.corrupt"));
             assert_eq!(
                 saved.load(),
-                Found { values: values("b"), trouble: None },
+                Found { values: values("b"), ..Found::default() },
                 "restored for good"
             );
         }

@@ -10,6 +10,9 @@ pub enum StoreError {
     /// It cannot be reached, or does not answer in time. It may be back soon.
     #[error("the database is away: {0}")]
     Away(String),
+    /// It is there, and does not let this host in, or lets it do too little.
+    #[error("the database does not let this host in, look at DATABASE_URL: {0}")]
+    Denied(String),
     /// There is no room for more.
     #[error("the disk is full")]
     Full,
@@ -43,8 +46,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a host that starts is better off telling its operator than waiting.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::Newer { .. })
+    }
+
     /// Whether the same may succeed later.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Away(_) | Self::Full | Self::ReadOnly | Self::Corrupt(_))
+        matches!(
+            self,
+            Self::Away(_) | Self::Denied(_) | Self::Full | Self::ReadOnly | Self::Corrupt(_)
+        )
     }
 }

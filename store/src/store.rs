@@ -53,17 +53,17 @@ impl Store {
     ///
     /// A file that is corrupt is moved aside, and a folder that cannot be written to is replaced by memory: see [`trouble`](Self::trouble).
     ///
-    /// A PostgreSQL need not be there yet; it is used as soon as it is.
+    /// A PostgreSQL need not be there yet; it is used as soon as it is. Where nobody may pass while it is away, it must be.
     ///
     /// # Errors
-    /// When a setting cannot be so, or the database belongs to a newer program.
+    /// When a setting cannot be so, or the database lets nobody in or belongs to a newer program.
     pub async fn open(settings: &StoreSettings) -> Result<Self> {
         let Some(url) = &settings.database_url else {
             let sqlite = Sqlite::open(&settings.folder).await?;
             let (ledger, windows) = (Arc::new(sqlite.clone()), Arc::new(sqlite.clone()));
             return Ok(Self::over(Engine::Sqlite(sqlite), ledger, windows, None, settings));
         };
-        let postgres = Postgres::open(url).await?;
+        let postgres = Postgres::open(url, settings.when_away).await?;
         let valves = SavedValves::new(postgres.clone(), settings.secret_key.as_deref())?;
         let (ledger, windows) = (Arc::new(postgres.clone()), Arc::new(postgres.clone()));
         Ok(Self::over(Engine::Postgres(postgres), ledger, windows, Some(valves), settings))

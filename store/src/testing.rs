@@ -1,6 +1,11 @@
 //! A PostgreSQL for tests: one server a test process, one database a test.
 
+mod proxy;
+
+pub use proxy::Proxy;
+
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader, Read},
     path::Path,
     process::{Child, Command, Stdio},
@@ -21,22 +26,27 @@ impl Server {
     /// The one server of this process; `None`, and a word why, where none can be had.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(None)).as_ref()
+        SHARED.get_or_init(|| Self::start(&[])).as_ref()
     }
 
     /// A server of a test's own, which speaks TLS with `server.crt` and `server.key` of this folder.
     pub fn with_tls(folder: &Path) -> Option<Self> {
-        Self::start(Some(folder))
+        Self::start(&[("POSTGRES_TLS", folder.as_os_str())])
+    }
+
+    /// A server of a measure's own, which keeps the disk's promises.
+    pub fn durable() -> Option<Self> {
+        Self::start(&[("POSTGRES_DURABLE", OsStr::new("1"))])
     }
 
     #[expect(clippy::print_stderr, reason = "whoever tests is to see what was not tested")]
-    fn start(tls: Option<&Path>) -> Option<Self> {
-        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres"));
-        if let Some(folder) = tls {
-            script.env("POSTGRES_TLS", folder);
-        }
-        let started =
-            script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    fn start(settings: &[(&str, &OsStr)]) -> Option<Self> {
+        let started = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres"))
+            .envs(settings.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
         let mut script = match started {
             Ok(script) => script,
             Err(error) => {

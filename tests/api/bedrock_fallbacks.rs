@@ -205,7 +205,7 @@ async fn no_chat_leaves_its_geography_unless_a_chain_says_so() {
 
 #[actix_web::test]
 async fn a_chain_is_followed_in_its_order_and_by_those_alone_that_it_is_for() {
-    let chain = format!("*nova-lite* > nowhere > {MICRO} > {THINKER}");
+    let chain = format!("*nova-lite* > {MICRO} > {THINKER}");
     let rig = lonely(json!({"max_attempts": 1, "fallbacks": chain})).await;
     rig.bedrock.script(LITE, Script::throttle().always());
     is_answered_by(&rig, &plain(LITE), MICRO).await;

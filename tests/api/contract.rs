@@ -47,7 +47,7 @@ async fn replay(host: &TestHost, request: &Value) -> Answered {
     let mut replayed = host.request(method, &ours(request["path"].as_str().unwrap()));
     for header in request["headers"].as_array().into_iter().flatten() {
         let (name, value) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
-        if name.to_lowercase().starts_with("x-") {
+        if name.starts_with("X-") || name == "User-Agent" {
             replayed = replayed.header(name, value);
         }
     }

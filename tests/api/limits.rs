@@ -2,7 +2,7 @@
 
 use crate::{
     rig::{LITE, Rig, asked_so, hello, listed, lonely},
-    support::Answered,
+    support::{Answered, chat},
 };
 use serde_json::{Value, json};
 
@@ -50,6 +50,28 @@ async fn every_api_and_every_kind_of_model_is_counted() {
     host.post("/embeddings", &vectors).await.refused(429);
     let refused = host.post("/v1/messages", &chat).await;
     assert_eq!((refused.status, &refused.json["error"]["type"]), (429, &json!("rate_limit_error")));
+}
+
+#[actix_web::test]
+async fn no_other_name_of_a_model_leads_past_its_limit() {
+    let rig = limited(json!({"exceptions": "model *nova-lite*: 1 requests/day"})).await;
+    assert_eq!(
+        rig.host.turn("bedrock_models", &json!({"aliases": format!("gpt-4o={LITE}")})).await.status,
+        200
+    );
+    assert_eq!(ask(&rig, "ann").await.status, 200);
+    for id in [
+        LITE.to_owned(),
+        listed("gpt-4o"),
+        "gpt-4o".into(),
+        format!("{LITE}@us-east-1"),
+        format!("arn:aws:bedrock:us-east-1::foundation-model/{LITE}"),
+    ] {
+        let mut body = chat(&id, "hi");
+        body["user"] = json!({"id": "ann"});
+        rig.post(&body).await.refused(429);
+    }
+    assert_eq!(rig.asked().len(), 1);
 }
 
 #[actix_web::test]

@@ -22,6 +22,9 @@ pub const PIPES: &[Registration] = &[
     Registration::of::<Unwell>(),
 ];
 
+/// A manifold, and another that has one of its models.
+pub const TWINS: &[Registration] = &[Registration::of::<Script>(), Registration::of::<Twin>()];
+
 /// One valve of every kind that the form knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -229,6 +232,29 @@ impl Pipe for Script {
             }
             _ => return Err(PipeError::ModelNotFound(call.model)),
         })
+    }
+}
+
+/// A manifold that has a model of the same id as another, and one of its own.
+pub struct Twin;
+
+impl Pipe for Twin {
+    const ID: &'static str = "twin";
+    type Valves = NoValves;
+
+    async fn on_startup(_: NoValves) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn serves(&self) -> Serves {
+        Serves::manifold(vec![
+            Model::new("whole", "Twin: whole"),
+            Model::new("own.v1", "Twin: own"),
+        ])
+    }
+
+    async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
+        Ok(ChunkStream::of([Chunk::Content(call.model), Chunk::Finish(FinishReason::Stop)]))
     }
 }
 

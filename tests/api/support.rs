@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, sync::Arc};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 pub const KEY: &str = "a key of one's own";
 
@@ -21,6 +22,7 @@ pub struct TestHost {
     pub url: String,
     pub folder: TempDir,
     client: Client,
+    running: JoinHandle<anyhow::Result<()>>,
 }
 
 /// A host to be started.
@@ -80,6 +82,11 @@ impl Builder {
         self
     }
 
+    /// With this PostgreSQL.
+    pub fn database(self, url: &str) -> Self {
+        self.flag("--database-url", url)
+    }
+
     pub async fn start(self) -> TestHost {
         let Self { folder, environment, pins, pipes, flags } = self;
         let args = [
@@ -103,8 +110,8 @@ impl Builder {
         };
         let app = App::build(&settings, site, pipes).await.unwrap();
         let url = format!("http://127.0.0.1:{}", app.port());
-        actix_web::rt::spawn(app.run_until_stopped());
-        TestHost { url, folder, client: client() }
+        let running = actix_web::rt::spawn(app.run_until_stopped());
+        TestHost { url, folder, client: client(), running }
     }
 }
 
@@ -119,6 +126,14 @@ pub fn client() -> Client {
 }
 
 impl TestHost {
+    /// What is left of a host that was ended.
+    pub async fn ended(self) -> TempDir {
+        self.running.abort();
+        // An end that was called for is no failure.
+        _ = self.running.await;
+        self.folder
+    }
+
     /// A request without a key.
     pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))

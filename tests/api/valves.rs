@@ -2,7 +2,7 @@
 
 use crate::{
     pipes::{PIPES, TypedValves},
-    support::{Builder, TestHost, host},
+    support::{Builder, host},
 };
 use insta::assert_json_snapshot;
 use pipe_sdk::Secret;
@@ -227,11 +227,9 @@ async fn valves_that_cannot_be_so_keep_their_pipe_from_starting_until_they_are_t
 
 #[actix_web::test]
 async fn a_file_that_is_not_understood_costs_no_saved_valve_and_shows_no_secret() {
-    let TestHost { folder, .. } = {
-        let host = host().await;
-        host.turn("typed", &json!({"prefix": "saved "})).await;
-        host
-    };
+    let host = host().await;
+    host.turn("typed", &json!({"prefix": "saved "})).await;
+    let folder = host.ended().await;
     let broken = "[typed]\napi_key = \"canary-4711\n";
     let host =
         Builder::over(folder).valves_file(broken).variable("TYPED_LEVEL", "high").start().await;
@@ -273,7 +271,7 @@ async fn what_was_saved_is_there_after_a_restart_and_only_that() {
         serde_json::from_str::<Value>(&saved).unwrap(),
         json!({"prefix": "saved: ", "api_key": "k"})
     );
-    let TestHost { folder, .. } = host;
+    let folder = host.ended().await;
     let host = Builder::over(folder).start().await;
     assert_eq!(host.text_of("typed", "hi").await, "saved: hi");
 }
@@ -285,7 +283,7 @@ async fn a_corrupt_file_does_not_stop_the_host() {
         let host = builder.start().await;
         host.turn("typed", &json!({"prefix": "a"})).await;
         host.turn("typed", &json!({"prefix": "b"})).await;
-        let TestHost { folder, .. } = host;
+        let folder = host.ended().await;
         std::fs::write(folder.path().join("typed/valves.json"), corrupt).unwrap();
         let host = Builder::over(folder).start().await;
         assert_eq!(host.text_of("typed", "hi").await, "bhi", "the copy serves");

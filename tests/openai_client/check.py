@@ -1,17 +1,20 @@
 """Checks an OpenAI-compatible server with the `openai` package: its typed models, its stream parser, its exceptions.
 
-PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL and EMBEDDING_MODEL the models, else they are picked from the list (but the last, which none shows).
+PIPEWRIGHT_URL and PIPEWRIGHT_KEY name the server; MODEL, VISION_MODEL, REASONING_MODEL, EMBEDDING_MODEL and IMAGE_MODEL the models, else they are picked from the list.
 """
 import asyncio
 import base64
 import json
 import os
 import re
+import struct
 import sys
+import zlib
 from typing import Literal
 
 import openai
 from openai import AsyncOpenAI, OpenAI
+from openai.types import ImagesResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
@@ -71,8 +74,13 @@ def refusal(exception, call, **kwargs):
     raise AssertionError(f'no {exception.__name__}')
 
 
+def makes(model, what):
+    """Whether a model makes this, as far as the server tells."""
+    return what in (getattr(model, 'architecture', None) or {}).get('output_modalities', ['text'])
+
+
 def listed(pattern, such=lambda model: True):
-    ids = [model.id for model in client.models.list() if such(model)]
+    ids = [model.id for model in client.models.list() if makes(model, 'text') and such(model)]
     expect(ids, 'no such model is listed')
     return next((name for name in ids if re.search(pattern, name)), ids[0])
 
@@ -124,7 +132,27 @@ def models_are_listed():
     models = list(client.models.list())
     expect(models, 'none')
     for model in models:
+        strictly(Model, model)
         expect(model.object == 'model' and isinstance(model.created, int) and model.owned_by, f'{model}')
+
+
+def models_tell_what_they_make_and_take():
+    models = list(client.models.list())
+    if not any(makes(model, 'embeddings') for model in models):
+        raise Skipped('no embedding model is listed')
+    expect(any(makes(model, 'text') for model in models), 'no chat model is listed')
+    tools = [model for model in models if 'tools' in (getattr(model, 'supported_parameters', None) or [])]
+    expect(tools and all(makes(model, 'text') for model in tools), f'{tools}')
+    expect(any(getattr(model, 'context_length', 0) >= 200_000 for model in tools), 'no context length is told')
+
+
+def an_id_needs_no_prefix():
+    if 'MODEL' in os.environ:
+        raise Skipped('it is not known what the prefix is')
+    name = a_model().split('.', 1)[1]
+    expect(client.models.retrieve(name).id == name, name)
+    answer = strictly(ChatCompletion, chat(model=name))
+    expect(answer.model == name and not hasattr(answer, 'selected_model_id'), f'{answer}')
 
 
 def a_model_is_retrieved_by_its_id():
@@ -391,11 +419,10 @@ def a_stand_in_is_named():
 
 
 def embeddings_are_made():
-    name = os.environ.get('EMBEDDING_MODEL', 'bedrock_models.amazon.titan-embed-text-v2:0')
-    try:
-        client.models.retrieve(name)
-    except openai.NotFoundError:
-        raise Skipped(f'there is no {name}')
+    names = [model.id for model in client.models.list() if makes(model, 'embeddings')]
+    name = os.environ.get('EMBEDDING_MODEL') or next((name for name in names if re.search('titan-embed-text-v2', name)), None)
+    if not name:
+        raise Skipped('no such model is listed')
     texts = [MARKER, 'another text', MARKER]
     # The package asks for base64 and decodes it by itself, unless told otherwise.
     one, two = (client.embeddings.create(model=name, input=texts, dimensions=256, **more)
@@ -412,6 +439,55 @@ def embeddings_are_made():
         expect(False, 'an empty text was embedded')
     except openai.BadRequestError as error:
         expect(error.param == 'input[1]', f'{error}')
+
+
+def size_of_png(picture):
+    """Width and height, of a file whose every part is looked at."""
+    expect(picture.startswith(b'\x89PNG\r\n\x1a\n'), f'no PNG: {picture[:8]}')
+    at, packed, size = 8, b'', None
+    while at < len(picture):
+        length, kind = struct.unpack('>I4s', picture[at:at + 8])
+        data = picture[at + 8:at + 8 + length]
+        (sum_,) = struct.unpack('>I', picture[at + 8 + length:at + 12 + length])
+        expect(zlib.crc32(kind + data) == sum_, f'{kind} is broken')
+        size = struct.unpack('>II', data[:8]) if kind == b'IHDR' else size
+        packed += data if kind == b'IDAT' else b''
+        at += 12 + length
+    expect(len(zlib.decompress(packed)) >= size[1], 'there are rows missing')
+    return size
+
+
+def a_painter():
+    name = os.environ.get('IMAGE_MODEL') or next((model.id for model in client.models.list() if makes(model, 'image')), None)
+    if not name:
+        raise Skipped('no model makes pictures')
+    return name
+
+
+def images_are_generated():
+    name = a_painter()
+    paint = lambda **more: strictly(ImagesResponse, client.images.generate(model=name, prompt=f'a {MARKER}', **more))
+    answer = paint(n=2, size='1024x1024', quality='standard', style='vivid')
+    expect(len(answer.data) == 2 and answer.created > 0 and answer.output_format == 'png', f'{answer.created}')
+    for item in answer.data:
+        expect(size_of_png(base64.b64decode(item.b64_json)) == (1024, 1024) and item.url is None, 'another size')
+    (item,) = paint(response_format='url').data
+    expect(item.url.startswith('data:image/png;base64,') and item.b64_json is None, f'{item.url[:40]}')
+    error = refusal(openai.BadRequestError, client.images.generate, model=name, prompt='a', background='transparent')
+    expect(error.param == 'background' and error.type == 'invalid_request_error', f'{error.body}')
+    refusal(openai.NotFoundError, client.images.generate, model='no_such_pipe.no-such-model', prompt='a')
+
+
+def a_chat_is_answered_with_a_picture():
+    name = a_painter()
+    asked = {'model': name, 'messages': [{'role': 'user', 'content': f'a {MARKER}'}]}
+    answer = strictly(ChatCompletion, client.chat.completions.create(**asked))
+    with client.chat.completions.stream(**asked) as stream:
+        streamed = stream.get_final_completion()
+    for message in [answer.choices[0].message, streamed.choices[0].message]:
+        (image,) = message.images
+        url = image['image_url']['url']
+        expect(message.content == f'a {MARKER}' and size_of_png(base64.b64decode(url.split(',')[1])), f'{message.content}')
 
 
 def a_plain_response_is_answered():
@@ -500,6 +576,8 @@ def a_response_that_cannot_be_is_refused_with_its_reason():
 
 CHECKS = [
     models_are_listed,
+    models_tell_what_they_make_and_take,
+    an_id_needs_no_prefix,
     a_model_is_retrieved_by_its_id,
     a_plain_chat_is_answered,
     a_plain_chat_tells_its_usage,
@@ -527,6 +605,8 @@ CHECKS = [
     a_busy_model_is_a_rate_limit_error,
     a_stand_in_is_named,
     embeddings_are_made,
+    images_are_generated,
+    a_chat_is_answered_with_a_picture,
     a_plain_response_is_answered,
     a_response_is_streamed_in_events_of_one_answer,
     the_package_folds_events_into_one_response,

@@ -509,6 +509,23 @@ async def an_embedding_is_made(owui):
     expect(status == 200 and len(answer['data'][0]['embedding']) > 8, f'{status} {short(answer)}')
 
 
+async def a_model_that_paints(owui):
+    return os.environ.get('IMAGE_MODEL') or first(await owui.models(), r'nova-canvas', r'stability')
+
+
+async def picture_at(owui, url):
+    async with owui.http.get(BASE + url, headers=owui.headers()) as answer:
+        expect(answer.status == 200, f'{url}: {answer.status}')
+        return await answer.read()
+
+
+async def a_picture_is_made_by_the_image_engine(owui):
+    status, answer = await owui.call('POST', '/api/v1/images/generations', {'prompt': f'a {MARKER}', 'n': 2})
+    expect(status == 200 and len(answer) == 2, f'{status} {short(answer)}')
+    for picture in answer:
+        expect((await picture_at(owui, picture['url'])).startswith(b'\x89PNG'), f'no PNG: {picture}')
+
+
 # ---- chats as the page holds them ----------------------------------------------------------------------------------
 
 async def the_page_joins_the_socket(owui):
@@ -549,6 +566,21 @@ async def an_image_in_a_chat_reaches_the_model(owui):
     message = await chat.message()
     expect(not message.get('error'), f'error: {message.get("error")}')
     expect('image' in text_of(message), f'the model saw no image: {short(text_of(message))}')
+
+
+async def a_chat_with_a_model_that_paints_keeps_its_picture_as_a_file(owui):
+    tasks = ('title_generation', 'tags_generation', 'follow_up_generation')
+    turn = await owui.finished(await a_model_that_paints(owui), f'a {MARKER}', tasks=tasks)
+    message = await turn.message()
+    expect(not message.get('error') and message.get('done') is True, f'error: {message.get("error")}')
+    pictures = [file['url'] for file in message.get('files') or [] if file.get('type') == 'image']
+    expect(len(pictures) == 1 and not pictures[0].startswith('data:'), f'files: {short(message.get("files"))}')
+    expect((await picture_at(owui, pictures[0])).startswith(b'\x89PNG'), 'the file is no PNG')
+    expect(text_of(message) == f'a {MARKER}', f'stored: {short(text_of(message))}')
+    expect((await turn.stored())['title'], 'the chat has no title')
+    turn = await owui.finished(await a_model(owui), 'What did you paint?', chat=turn)
+    message = await turn.message()
+    expect(not message.get('error') and 'paint' in text_of(message), f'{message.get("error")} {short(text_of(message))}')
 
 
 async def a_built_in_tool_is_called_and_its_result_answered(owui):
@@ -643,10 +675,12 @@ CHECKS = [
     a_refused_chat_tells_an_api_caller_why,
     an_image_reaches_the_model,
     an_embedding_is_made,
+    a_picture_is_made_by_the_image_engine,
     the_page_joins_the_socket,
     a_new_chat_streams_and_gets_title_tags_and_follow_ups,
     a_second_turn_continues_the_chat,
     an_image_in_a_chat_reaches_the_model,
+    a_chat_with_a_model_that_paints_keeps_its_picture_as_a_file,
     a_built_in_tool_is_called_and_its_result_answered,
     a_refused_chat_shows_its_reason,
     an_image_behind_a_link_is_refused_with_a_reason,

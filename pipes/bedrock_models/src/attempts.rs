@@ -98,6 +98,11 @@ impl Unanswered {
         Self { error: trouble.error(source), passes_on }
     }
 
+    /// Because of this, which no other model would change.
+    pub fn at_once(error: PipeError) -> Self {
+        Self { error, passes_on: false }
+    }
+
     /// Because it took longer than this.
     pub fn late(Source { model, region }: &Source, patience: Duration) -> Self {
         let error = PipeError::Timeout(format!(

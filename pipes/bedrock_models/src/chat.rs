@@ -7,7 +7,7 @@ use crate::{
     fallback,
     family::Lesson,
     names::PIPE,
-    stream::{Answer, Events, Source, Trouble},
+    stream::{Answer, Events, Trouble},
     valves::BedrockValves,
 };
 use bedrock_runtime::{Complaint, Failure, Operation, Response};
@@ -43,7 +43,7 @@ async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Answer, Una
         let mut request = written(call, entry, &lessons, means.valves)?;
         loop {
             let body = (request.streamed, request.body.clone());
-            let trouble = match send(request, &source, means).await {
+            let trouble = match send(request, entry, means).await {
                 Ok(answer) => return Ok(answer),
                 Err(trouble) => trouble,
             };
@@ -81,7 +81,7 @@ fn written(
 ) -> Result<Request, Unanswered> {
     let target = entry.target(lessons, valves);
     let asked = Asked { call, target: &target, valves };
-    request(&asked).map_err(|error| Unanswered { error, passes_on: false })
+    request(&asked).map_err(Unanswered::at_once)
 }
 
 fn lesson_of(complaint: &Complaint) -> Option<Lesson> {
@@ -91,9 +91,9 @@ fn lesson_of(complaint: &Complaint) -> Option<Lesson> {
 }
 
 /// Sends the request, and comes back with an answer that has begun.
-async fn send(request: Request, source: &Source, means: Means<'_>) -> Result<Answer, Trouble> {
+async fn send(request: Request, entry: &Entry, means: Means<'_>) -> Result<Answer, Trouble> {
     let Request { body, streamed, reading } = request;
-    let model = &source.model;
+    let (source, model) = (&entry.source(), &entry.model_id);
     let operation =
         if streamed { Operation::ConverseStream(model) } else { Operation::Converse(model) };
     let silence = Duration::from_secs(means.valves.idle_timeout_seconds);

@@ -188,6 +188,10 @@ fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
             quoted(complaint)
         ));
     }
+    if complaint.says("content filters") {
+        let reason = quoted(complaint);
+        return PipeError::against_policy(format!("`{model}` refuses the request: {reason}"));
+    }
     let said = complaint.message.replace('`', "").to_ascii_lowercase();
     let too_long = TOO_LONG.iter().any(|words| words.iter().all(|word| said.contains(word)));
     PipeError::BadRequest {

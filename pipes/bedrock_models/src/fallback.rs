@@ -2,12 +2,13 @@
 
 use crate::{
     attempts::Unanswered,
-    catalogue::{Entry, Listing, fits},
+    catalogue::{Entry, Listing},
     family::{Lesson, Lessons},
-    names::PIPE,
+    meaning::named,
+    names::bare,
     valves::{BedrockValves, listed},
 };
-use pipe_sdk::{ModelKind, PipeError, Result};
+use pipe_sdk::{PipeError, Result};
 
 /// The answer of the first of these models that has one, and which that is.
 ///
@@ -46,7 +47,7 @@ where
 /// The model that was asked, and after it those that may answer in its place.
 ///
 /// First its other regions, then the profile of its own geography, then the chains of the valve. Only those may leave the geography: an
-/// admin has asked for it. They hold for chats alone: the vectors of another model would mean nothing beside those of the first.
+/// admin has asked for it. They hold for answers to people alone: the vectors of another model would mean nothing beside those of the first.
 pub fn candidates(
     asked: &Entry,
     listing: &Listing,
@@ -65,12 +66,13 @@ pub fn candidates(
             .find_map(|prefix| listing.entry(&format!("{prefix}{}", asked.base)));
         candidates.extend(profile.cloned());
     }
-    let chains = listed(&valves.fallbacks).filter(|_| asked.kind == ModelKind::Chat);
+    let chains = listed(&valves.fallbacks).filter(|_| asked.kind.answers_chats());
     for chain in chains {
         let mut links = chain.split('>').map(bare);
-        let is_for = links.next().is_some_and(|first| fits(first, &asked.id));
-        let links = links.filter(|_| is_for).filter_map(|id| listing.entry(id));
-        candidates.extend(links.filter(|entry| entry.kind == asked.kind).cloned());
+        let is_for = links.next().is_some_and(|first| asked.is_called(first));
+        let links = links.filter(|_| is_for).filter_map(|id| named(id, listing, valves));
+        let links = links.map(|link| link.entry).filter(|entry| entry.kind == asked.kind);
+        candidates.extend(links.cloned());
     }
     let mut seen = Vec::new();
     candidates.retain(|entry| {
@@ -87,24 +89,11 @@ pub fn candidates(
     candidates
 }
 
-/// Who answers for an id that is not listed: the profile of the geography, for a model that has no other way in, or the default.
-pub fn stand_in<'a>(
-    id: &str,
-    kind: ModelKind,
-    listing: &'a Listing,
-    valves: &BedrockValves,
-) -> Option<&'a Entry> {
+/// The profile of the geography that leads to the model of this id, for one that has no other way in.
+pub fn profile_of<'a>(id: &str, listing: &'a Listing, valves: &BedrockValves) -> Option<&'a Entry> {
     let homes = valves.regions.iter().map(|region| geography(region));
-    let profiles = homes.flat_map(profiles_of).filter(|_| valves.fallback_profiles);
-    let mut profiles = profiles.filter_map(|prefix| listing.entry(&format!("{prefix}{id}")));
-    let default = || listing.entry(bare(valves.default_model.as_deref()?));
-    profiles.next().or_else(|| default().filter(|entry| entry.kind == kind))
-}
-
-/// An id without the pipe's own name before it, with which clients see it.
-fn bare(id: &str) -> &str {
-    let id = id.trim();
-    id.strip_prefix(PIPE).and_then(|id| id.strip_prefix('.')).unwrap_or(id)
+    let mut profiles = homes.flat_map(profiles_of).filter(|_| valves.fallback_profiles);
+    profiles.find_map(|prefix| listing.entry(&format!("{prefix}{id}")))
 }
 
 /// Where a region is, as far as data may travel unasked: a country or the European Union, where it is known; else the region itself.

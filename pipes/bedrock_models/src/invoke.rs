@@ -22,8 +22,8 @@ pub struct Invoked<T> {
 /// Where AWS tells how many tokens it read.
 const TOKENS: &str = "x-amzn-bedrock-input-token-count";
 
-/// Ninety-six vectors of the longest kind stand in 4 MiB.
-const LARGEST: usize = 32 << 20;
+/// Five pictures of the largest size, which do not pack well, stand in this.
+const LARGEST: usize = 96 << 20;
 
 /// Asks this model.
 pub async fn invoke<T: DeserializeOwned>(
@@ -33,7 +33,7 @@ pub async fn invoke<T: DeserializeOwned>(
 ) -> Result<Invoked<T>, Unanswered> {
     let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
     let source = &entry.source();
-    let errand = Errand { source, operation: Operation::Invoke(&entry.id), body };
+    let errand = Errand { source, operation: Operation::Invoke(&entry.model_id), body };
     match timeout(patience, attempts::send(errand, means, read)).await {
         Ok(answer) => answer.map_err(|trouble| Unanswered::of(trouble, source)),
         Err(_) => Err(Unanswered::late(source, patience)),

@@ -1,4 +1,4 @@
-//! Every chat model of Amazon Bedrock, in one manifold, and those for embeddings and reranking beside them.
+//! Every chat model of Amazon Bedrock, in one manifold, and those for pictures, embeddings and reranking beside them.
 //!
 //! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
 //! (`converse`), and its answer an event stream that is read by us (`stream`). Models that do not chat are asked in their own words
@@ -11,6 +11,7 @@
 //! so the host starts at once, with or without credentials.
 
 mod account;
+mod aliases;
 mod attempts;
 mod catalogue;
 mod chain;
@@ -22,16 +23,18 @@ mod embed;
 mod error;
 mod fallback;
 pub mod family;
+mod image;
 mod invoke;
 mod links;
+mod meaning;
 mod names;
 mod rerank;
 pub mod stream;
 mod valves;
 
 pub use valves::{
-    BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions,
-    PromptCaching, ReasoningOutput,
+    BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers,
+    LateInstructions, PromptCaching, ReasoningOutput,
 };
 
 use account::Account;
@@ -40,12 +43,13 @@ use catalogue::{Catalogue, Entry, Listing, Search};
 use clients::Clients;
 use family::Lessons;
 use links::Links;
+use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, ModelKind, Pipe, PipeError, RerankCall, Reranked,
-    Result, Serves,
+    Call, ChunkStream, EmbedCall, Embeddings, ImageCall, Images, Known, ModelKind, Pipe, PipeError,
+    RerankCall, Reranked, Result, Serves,
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use tokio::time::timeout;
 
 /// What the id of a model ends with when its quicker kind is meant.
@@ -78,10 +82,12 @@ impl Pipe for BedrockModels {
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
             let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
+            catalogue.check_names(&self.valves).await?;
             return Self::of(valves, clients, catalogue, lessons);
         }
         let clients = Arc::new(Clients::new(Arc::clone(account), &valves));
         let catalogue = self.catalogue.turned(Arc::clone(&clients), &valves);
+        catalogue.check_names(&self.valves).await?;
         Self::of(valves, clients, catalogue, lessons)
     }
 
@@ -89,18 +95,34 @@ impl Pipe for BedrockModels {
         Serves::Manifold(self.catalogue.listing().models())
     }
 
+    /// Beside the ids in the list: ARNs, regions named, other names, and the ids of models that only profiles lead to.
+    fn knows(&self, id: &str) -> Option<Known> {
+        let (name, _) = optimized(id);
+        let listing = self.catalogue.listing();
+        let Meaning { entry, is_sure, .. } = match meaning(&name, None, &listing, &self.valves) {
+            Ok(meaning) => meaning,
+            Err(PipeError::ModelGone { reason, .. }) => return Some(Known::Barred(reason)),
+            Err(_) => return None,
+        };
+        let model = entry.model(self.valves.builtin_tools);
+        Some(if is_sure { Known::Has(model) } else { Known::StandsIn(model) })
+    }
+
     async fn discovered(&self) {
         self.catalogue.discovered().await;
     }
 
     fn trouble(&self) -> Option<String> {
-        self.catalogue.listing().trouble().map(String::from)
+        self.catalogue.listing().trouble()
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
         take_out(&mut call);
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
+        if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
+            return image::chat(&call, &entries, self.means()).await;
+        }
         chat::chat(&call, &entries, self.means()).await
     }
 
@@ -108,6 +130,9 @@ impl Pipe for BedrockModels {
         take_out(&mut call);
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
+        if asked.kind != ModelKind::Chat {
+            return Err(PipeError::uncounted(&call.model));
+        }
         self.links.resolve(&mut call.body).await?;
         count::count(&call, asked, self.means()).await
     }
@@ -120,6 +145,11 @@ impl Pipe for BedrockModels {
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let entries = self.entries(&call.model, ModelKind::Rerank).await?;
         rerank::rerank(&call, &entries, self.means()).await
+    }
+
+    async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
+        let entries = self.entries(&call.model, ModelKind::Image).await?;
+        image::images(&call, &entries, self.means()).await
     }
 }
 
@@ -140,45 +170,31 @@ impl BedrockModels {
         Means { clients, lessons, valves }
     }
 
-    /// The model of this id, which must be of this kind, and after it those that may answer in its place.
+    /// The model of this id, which must do what this kind does, and after it those that may answer in its place.
     async fn entries(&self, model: &str, kind: ModelKind) -> Result<Vec<Entry>> {
         let mut listing = self.catalogue.listing();
-        if !self.is_certain(model, &listing) {
+        if !is_certain(model, &listing) {
             // At the start the list may still be on its way. When the wait is over, what is known has to do.
             _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
             listing = self.catalogue.listing();
         }
-        let pinned = pinned(model, &listing);
-        let asked = pinned.map_or_else(|| self.asked(model, kind, &listing), Ok)?;
-        if asked.kind != kind {
-            return Err(misplaced(model, asked.kind, kind));
+        let Meaning { entry, is_pinned, .. } = meaning(model, Some(kind), &listing, &self.valves)?;
+        if !entry.does(kind) {
+            return Err(misplaced(model, entry.kind, kind));
         }
-        if pinned.is_some() {
-            return Ok(vec![asked.clone()]);
+        if is_pinned {
+            return Ok(vec![entry.clone()]);
         }
-        Ok(fallback::candidates(asked, &listing, &self.lessons, &self.valves))
+        Ok(fallback::candidates(entry, &listing, &self.lessons, &self.valves))
     }
+}
 
-    /// Whether the list knows for certain who is meant.
-    fn is_certain(&self, model: &str, listing: &Listing) -> bool {
-        match listing.find(model) {
-            Search::Found(entry) => !listing.is_preliminary(entry),
-            Search::Missing(_) => true,
-            Search::Unknown => pinned(model, listing).is_some(),
-        }
-    }
-
-    /// The model that is meant.
-    fn asked<'a>(&self, model: &str, kind: ModelKind, listing: &'a Listing) -> Result<&'a Entry> {
-        match listing.find(model) {
-            Search::Found(entry) => Ok(entry),
-            Search::Missing(error) => Err(error),
-            Search::Unknown => {
-                let unknown = || PipeError::ModelNotFound(model.into());
-                fallback::stand_in(model, kind, listing, &self.valves)
-                    .ok_or_else(|| listing.emptiness().unwrap_or_else(unknown))
-            }
-        }
+/// Whether the list knows for certain who is meant.
+fn is_certain(model: &str, listing: &Listing) -> bool {
+    match listing.find(listing.aliases.renamed(model)) {
+        Search::Found(entry) => !listing.is_preliminary(entry),
+        Search::Pinned(_) | Search::Missing(_) => true,
+        Search::Barred(_) | Search::Unknown => false,
     }
 }
 
@@ -188,6 +204,7 @@ fn misplaced(model: &str, is: ModelKind, wanted: ModelKind) -> PipeError {
         ModelKind::Chat => "answers chats",
         ModelKind::Embed => "turns texts into vectors",
         ModelKind::Rerank => "puts documents in order",
+        ModelKind::Image => "makes pictures",
     };
     let (does, wanted) = (does(is), does(wanted));
     PipeError::bad_field("model", format!("`{model}` {does}: name a model that {wanted}"))
@@ -195,19 +212,22 @@ fn misplaced(model: &str, is: ModelKind, wanted: ModelKind) -> PipeError {
 
 /// Takes out of the model's id what is no part of it.
 fn take_out(call: &mut Call) {
-    let (id, region) = call.model.split_once('@').unwrap_or((&call.model, ""));
-    let bare = id.strip_suffix(OPTIMIZED).map(|id| match region {
-        "" => id.to_owned(),
-        region => format!("{id}@{region}"),
-    });
-    if let Some(model) = bare.or_else(|| Some(call.model.strip_suffix(OPTIMIZED)?.to_owned())) {
-        call.model = model;
+    let (model, is_optimized) = optimized(&call.model);
+    if is_optimized {
+        call.model = model.into_owned();
         call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
     }
 }
 
-/// The model that an id means which names its region, as in `amazon.nova-lite-v1:0@us-west-2`. Nobody answers in its place.
-fn pinned<'a>(id: &str, listing: &'a Listing) -> Option<&'a Entry> {
-    let (id, region) = id.rsplit_once('@')?;
-    listing.at(id, region)
+/// The id without what asks for the quicker kind of a model, and whether that was there.
+fn optimized(model: &str) -> (Cow<'_, str>, bool) {
+    if let Some(model) = model.strip_suffix(OPTIMIZED) {
+        return (model.into(), true);
+    }
+    let ahead =
+        model.split_once('@').and_then(|(id, region)| Some((id.strip_suffix(OPTIMIZED)?, region)));
+    match ahead {
+        Some((id, region)) => (format!("{id}@{region}").into(), true),
+        None => (model.into(), false),
+    }
 }

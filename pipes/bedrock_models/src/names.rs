@@ -8,6 +8,12 @@ use std::{
 /// What the pipe is called on the wire.
 pub const PIPE: &str = "bedrock_models";
 
+/// A model's id without the pipe's own name before it, with which clients see it.
+pub fn bare(id: &str) -> &str {
+    let id = id.trim();
+    id.strip_prefix(PIPE).and_then(|id| id.strip_prefix('.')).unwrap_or(id)
+}
+
 /// The longest name of a tool, and the longest id of a call.
 const LONGEST: usize = 64;
 

@@ -2,10 +2,10 @@
 
 mod choices;
 
-use crate::converse::is_guardrail;
+use crate::{aliases::Aliases, converse::is_guardrail};
 pub use choices::{
-    BuiltinTools, GuardrailStreaming, GuardrailTrace, LateInstructions, PromptCaching,
-    ReasoningOutput,
+    BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers, LateInstructions,
+    PromptCaching, ReasoningOutput,
 };
 use guarded_fetch::HostPattern;
 use pipe_sdk::{EmbedInput, Fault, Secret, Valves};
@@ -31,6 +31,40 @@ pub struct BedrockValves {
     /// Lists models that AWS calls legacy too. They answer, but AWS has announced their end.
     #[schemars(title = "Legacy models")]
     pub legacy_models: bool,
+
+    /// Lists the models whose weights the account has imported too, as `imported/<name>`.
+    #[schemars(title = "Imported models")]
+    pub imported_models: bool,
+
+    /// Lists the throughput that the account has bought too, as `provisioned/<name>`.
+    #[schemars(title = "Provisioned throughput")]
+    pub provisioned_models: bool,
+
+    /// Lists the customised models that the account has deployed too, as `custom/<name>`.
+    #[schemars(title = "Custom model deployments")]
+    pub deployed_models: bool,
+
+    /// Lists the account's endpoints of Amazon Bedrock Marketplace too, as `marketplace/<name>`.
+    #[schemars(title = "Marketplace endpoints")]
+    pub marketplace_models: bool,
+
+    /// Lists prompt routers too, AWS's own and the account's, as `router/<name>`.
+    #[schemars(title = "Prompt routers")]
+    pub prompt_routers: bool,
+
+    /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end. It means a model by its id, its ARN
+    /// or the model behind it, so `anthropic.*` is every Claude and `us.*` every US profile. None: all.
+    #[schemars(title = "Allowed models")]
+    pub allow: Option<String>,
+
+    /// The models that may not be used, by whatever name, written as the allowed ones. It goes before those. None: none.
+    #[schemars(title = "Denied models")]
+    pub deny: Option<String>,
+
+    /// Other names for models, as in `gpt-4o=us.amazon.nova-pro-v1:0, gpt-*=us.amazon.nova-lite-v1:0`. A plain name goes before all ids; one
+    /// with `*` catches ids that no model has.
+    #[schemars(title = "Other names")]
+    pub aliases: Option<String>,
 
     /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost prompt tokens, and a model that
     /// takes no tools refuses such chats.
@@ -64,6 +98,11 @@ pub struct BedrockValves {
     /// is hidden cannot be sent back, so Claude does not think on while it calls tools.
     #[schemars(title = "Reasoning")]
     pub reasoning: ReasoningOutput,
+
+    /// How a streamed chat with a model that makes pictures is answered: with files beside the text (`delta.images`, which Open WebUI
+    /// keeps as files), or with Markdown in it, for clients that know no such files.
+    #[schemars(title = "Pictures in answers")]
+    pub image_answers: ImageAnswers,
 
     /// Where instructions go that come in the middle of a chat, into the user's turn there, into a turn of their own where the
     /// model takes such (Claude from Opus 4.8 on), or to the front.
@@ -205,6 +244,14 @@ impl Default for BedrockValves {
             regions: vec!["us-east-1".into(), "us-west-2".into()],
             inference_profiles: true,
             legacy_models: false,
+            imported_models: false,
+            provisioned_models: false,
+            deployed_models: false,
+            marketplace_models: false,
+            prompt_routers: false,
+            allow: None,
+            deny: None,
+            aliases: None,
             builtin_tools: BuiltinTools::default(),
             fallbacks: None,
             fallback_regions: true,
@@ -212,6 +259,7 @@ impl Default for BedrockValves {
             default_model: None,
             prompt_caching: PromptCaching::default(),
             reasoning: ReasoningOutput::default(),
+            image_answers: ImageAnswers::default(),
             late_instructions: LateInstructions::default(),
             anthropic_betas: BETAS.iter().map(|beta| String::from(*beta)).collect(),
             files_everywhere: true,
@@ -266,6 +314,17 @@ impl Valves for BedrockValves {
         let mut fault = |valve: &str, rule: &str| faults.push(Fault::new(valve, rule));
         if let Some(rule) = regions_rule(&self.regions) {
             fault("regions", rule);
+        }
+        for (valve, names) in [("allow", &self.allow), ("deny", &self.deny)] {
+            if listed(names).any(|name| name.contains(char::is_whitespace)) {
+                fault(
+                    valve,
+                    "must be names of models with commas between them, as in us.*, amazon.nova-*",
+                );
+            }
+        }
+        if let Some(rule) = Aliases::fault(&self.aliases) {
+            fault("aliases", &rule);
         }
         let (id, secret) = (set(&self.aws_access_key_id), self.aws_secret_access_key.is_set());
         if id && !secret {

@@ -2,16 +2,20 @@
 
 use crate::{
     PIPE,
-    catalogue::{Entry, Listing},
+    catalogue::{Entry, Listing, fits},
     quota::Quota,
     upstreams::{Connected, Upstreams},
     ways::Ways,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use openai_upstream::{Complaint, Trouble};
 use pipe_sdk::{Call, Chunk, ChunkStream, ModelKind, PipeError, Result, Role};
+use std::time::Duration;
 
 /// What a person counts as who is not known.
 const ANYBODY: &str = "";
+
+const SOON: Duration = Duration::from_secs(5);
 
 /// Answers this chat by the first of these models that can.
 pub(crate) async fn chat(
@@ -26,7 +30,11 @@ pub(crate) async fn chat(
             within(quota, call)?;
         }
         let id = format!("{PIPE}.{}", entry.id);
-        let trouble = match server.chat(&entry.name, &call.body).await {
+        let answered = match forced(call, entry, place) {
+            Some(trouble) => Err(trouble),
+            None => server.chat(&entry.name, &call.body).await,
+        };
+        let trouble = match answered {
             Ok(chunks) => return Ok(told(id, chunks)),
             Err(trouble) => trouble,
         };
@@ -43,6 +51,23 @@ pub(crate) async fn chat(
         }
     }
     Err(first_error.unwrap_or_else(|| PipeError::internal("nobody was there to be asked")))
+}
+
+/// The failure that the request asks for, so that fallbacks can be tried: by the header `x-pipewright-fail`, which says `first`, or names with
+/// `*`, separated by commas.
+fn forced(call: &Call, entry: &Entry, place: usize) -> Option<Trouble> {
+    let wish = call.hints.get("x-pipewright-fail")?.trim();
+    let is_meant = match wish {
+        "first" | "1" | "true" => place == 0,
+        names => names.split(',').any(|name| fits(name.trim(), &entry.id)),
+    };
+    let complaint = Complaint {
+        status: 429,
+        message: "the request asked for this failure, by x-pipewright-fail".into(),
+        retry_after: Some(SOON),
+        ..Complaint::default()
+    };
+    is_meant.then_some(Trouble::Said(complaint))
 }
 
 fn told(id: String, chunks: openai_upstream::Chunks) -> ChunkStream {

@@ -6,7 +6,7 @@ mod fold;
 pub use detail::{Citation, ReasoningDetail, ReasoningKind};
 pub use fold::Answer;
 
-use crate::Result;
+use crate::{Picture, Result, Side};
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ pub enum Chunk {
     /// Who answers, by its full id, as in `pipe.model`. If it comes at all, it comes first. Where it is another model than the one that
     /// was asked, people are told.
     Model(String),
+    /// The side of a router that answers. If it comes at all, it comes before anything is said.
+    Side(Side),
     /// The model has begun, and has said nothing yet.
     Role,
     /// Text.
@@ -33,8 +35,8 @@ pub enum Chunk {
     ReasoningDetail(ReasoningDetail),
     /// A tool call, or a further piece of one.
     ToolCall(ToolCallDelta),
-    /// A picture: a `data:` URL that holds it, or a link.
-    Image(String),
+    /// A picture. Where a client takes pictures beside the text, they go there; elsewhere they are Markdown in it.
+    Picture(Picture),
     /// Where something that was just said comes from.
     Citation(Citation),
     /// Why the answer ends. Once.

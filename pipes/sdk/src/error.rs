@@ -125,6 +125,12 @@ impl PipeError {
         Self::BadRequest { message, param: Some("model".into()), code: Some("not_supported") }
     }
 
+    /// A request that the model's own filters, or the provider's, have refused for what it is about.
+    pub fn against_policy(message: impl Into<String>) -> Self {
+        let code = Some("content_policy_violation");
+        Self::BadRequest { message: message.into(), param: None, code }
+    }
+
     /// A defect with its cause.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())

@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, Ledger, PipeError, RerankCall,
-    Reranked, Result, Side, Trail,
+    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Ledger,
+    PipeError, RerankCall, Reranked, Result, Side, Trail,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -98,6 +98,12 @@ impl Host {
         self.doors.ledger()
     }
 
+    /// Makes pictures through the model named in the call.
+    pub async fn images(&self, call: ImageCall) -> Result<Images> {
+        let trail = self.trail.clone();
+        self.doors.images(ImageCall { user: trail.user.clone(), ..call }, trail).await
+    }
+
     /// The chat models that the host serves now.
     pub fn models(&self) -> Vec<ModelCard> {
         self.doors.models()
@@ -137,6 +143,9 @@ pub trait Doors: Send + Sync {
 
     /// Counts what this answer costs as this model's.
     fn counted(&self, model: &str, chunks: ChunkStream, trail: Trail) -> ChunkStream;
+
+    /// Makes pictures.
+    fn images(&self, call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>>;
 
     /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;

@@ -59,6 +59,7 @@ mod embed;
 mod error;
 mod filter;
 mod host;
+mod image;
 mod ledger;
 mod pipe;
 mod rerank;
@@ -67,6 +68,7 @@ mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trace;
 mod trail;
 mod upstream;
 mod valves;
@@ -83,12 +85,16 @@ pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
 pub use filter::{Asked, FilterBody, FilterCall, Spent};
 pub use host::{Doors, Host, ModelCard};
+pub use image::{
+    Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture,
+};
 pub use ledger::{Exceeded, Ledger, Take};
-pub use pipe::{Model, ModelKind, Pipe, Serves};
+pub use pipe::{Facts, Known, Model, ModelKind, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
+pub use trace::TraceContext;
 pub use trail::{Side, Trail};
 pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves};

@@ -1,8 +1,8 @@
 //! The trait of a pipe, and what a pipe says it serves.
 
 use crate::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, PipeError, RerankCall,
-    Reranked, Result, Spent, UpstreamState, Valves,
+    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall, Images,
+    PipeError, RerankCall, Reranked, Result, Spent, UpstreamState, Valves,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -44,6 +44,20 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// What the pipe serves now. Called often: it must be cheap and must not wait.
     fn serves(&self) -> Serves;
 
+    /// What the pipe would make of a model id within it, listed or not.
+    ///
+    /// Clients may leave the pipe's name away before an id. Then the host asks every pipe for it, so this must be cheap and must not
+    /// wait. What is said here must hold for calls too.
+    fn knows(&self, id: &str) -> Option<Known> {
+        match self.serves() {
+            Serves::Manifold(models) => {
+                models.iter().find(|model| model.id == id).cloned().map(Known::Has)
+            }
+            // The id of a single model is the pipe's own, and a filter has none.
+            Serves::Model(_) | Serves::Filter { .. } => None,
+        }
+    }
+
     /// Ends when [`serves`](Self::serves) is complete for the first time.
     ///
     /// The host waits for it before it lists models, but never longer than its own deadline of less than a second.
@@ -78,6 +92,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
 
     /// Puts documents in order by how well they answer a question.
     fn rerank(self: Arc<Self>, call: RerankCall) -> impl Future<Output = Result<Reranked>> + Send {
+        async move { Err(PipeError::ModelNotFound(call.model)) }
+    }
+
+    /// Makes pictures of words.
+    fn images(self: Arc<Self>, call: ImageCall) -> impl Future<Output = Result<Images>> + Send {
         async move { Err(PipeError::ModelNotFound(call.model)) }
     }
 
@@ -136,6 +155,17 @@ impl Serves {
     }
 }
 
+/// What a pipe makes of a model id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    /// It has this model, by this id or by another name for it.
+    Has(Model),
+    /// It has no model of this id, but this one would answer in its place, as an admin wishes.
+    StandsIn(Model),
+    /// Nobody may use the model of this id, for this reason.
+    Barred(String),
+}
+
 /// One model as Open WebUI lists it, or as it would if it chatted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
@@ -149,9 +179,24 @@ pub struct Model {
     pub description: Option<String>,
     /// `info.meta.capabilities`, obeyed by Open WebUI (contract §1.3): `builtin_tools`, `usage`, `vision`, `citations`, `file_context`, …
     pub capabilities: Map<String, Value>,
+    /// What is known of it beside, for the clients of APIs.
+    pub facts: Facts,
 }
 
-/// What a model does. Only those that chat are listed; the others are called by who knows their ids.
+/// What is known of a model, as far as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What it reads: `text`, `image`, `file`, `audio`, `video`.
+    pub reads: Vec<&'static str>,
+    /// The most tokens that it reads.
+    pub context_length: Option<u32>,
+    /// The most tokens that it writes.
+    pub max_output_tokens: Option<u32>,
+    /// The fields of a chat that do something, as in `temperature` and `tools`.
+    pub parameters: Vec<&'static str>,
+}
+
+/// What a model does. Open WebUI lists those that answer chats; clients of APIs list all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ModelKind {
     /// It answers chats.
@@ -161,13 +206,23 @@ pub enum ModelKind {
     Embed,
     /// It puts documents in order.
     Rerank,
+    /// It makes pictures, and answers chats with them.
+    Image,
+}
+
+impl ModelKind {
+    /// Whether a chat with such a model is answered.
+    pub fn answers_chats(self) -> bool {
+        matches!(self, Self::Chat | Self::Image)
+    }
 }
 
 impl Model {
     /// A chat model with this id and name, and nothing said about what it can do.
     pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
         let (id, name, kind) = (id.into(), name.into(), ModelKind::Chat);
-        Self { id, name, kind, description: None, capabilities: Map::new() }
+        let (capabilities, facts) = Default::default();
+        Self { id, name, kind, description: None, capabilities, facts }
     }
 
     /// The same as a model that does this.
@@ -181,6 +236,12 @@ impl Model {
     pub fn described(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
+    }
+
+    /// The same with what is known of it.
+    #[must_use]
+    pub fn known_for(self, facts: Facts) -> Self {
+        Self { facts, ..self }
     }
 
     /// The same with one capability said.

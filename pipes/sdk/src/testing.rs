@@ -15,8 +15,8 @@
 mod ledger;
 
 use crate::{
-    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, Ledger, ModelCard,
-    PipeError, RerankCall, Reranked, Result, Trail, User,
+    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ImageCall, Images,
+    Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, Trail, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -24,12 +24,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+/// What a model does when it is asked.
+type Behaviour = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<ChunkStream>> + Send + Sync>;
+
 /// Says what the models of a host answer, and keeps what they were asked.
 #[derive(Clone, Default)]
 pub struct ScriptedHost {
-    answers: HashMap<String, Vec<Chunk>>,
+    models: HashMap<String, Behaviour>,
     embeddings: HashMap<String, Embeddings>,
     rankings: HashMap<String, Reranked>,
+    images: HashMap<String, Images>,
     calls: Arc<Mutex<Vec<Call>>>,
     ledger: Arc<ledger::Memory>,
 }
@@ -42,8 +46,19 @@ impl ScriptedHost {
 
     /// The same with a model that always answers these chunks.
     #[must_use]
-    pub fn answers(mut self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
-        self.answers.insert(model.into(), chunks.into_iter().collect());
+    pub fn answers(self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
+        let chunks: Vec<_> = chunks.into_iter().collect();
+        self.behaves(model, move |_| ready(Ok(ChunkStream::of(chunks.clone()))))
+    }
+
+    /// The same with a model that does this whenever it is asked.
+    #[must_use]
+    pub fn behaves<F: Future<Output = Result<ChunkStream>> + Send + 'static>(
+        mut self,
+        model: &str,
+        behaviour: impl Fn(Call) -> F + Send + Sync + 'static,
+    ) -> Self {
+        self.models.insert(model.into(), Arc::new(move |call| Box::pin(behaviour(call))));
         self
     }
 
@@ -58,6 +73,13 @@ impl ScriptedHost {
     #[must_use]
     pub fn ranks(mut self, model: &str, reranked: Reranked) -> Self {
         self.rankings.insert(model.into(), reranked);
+        self
+    }
+
+    /// The same with a model that makes these pictures of whatever words.
+    #[must_use]
+    pub fn paints(mut self, model: &str, images: Images) -> Self {
+        self.images.insert(model.into(), images);
         self
     }
 
@@ -84,12 +106,12 @@ impl ScriptedHost {
 
 impl Doors for ScriptedHost {
     fn pipe(&self, call: Call, _: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
-        let answer = match self.answers.get(&call.model) {
-            Some(chunks) => Ok(ChunkStream::of(chunks.clone())),
-            None => Err(PipeError::ModelNotFound(call.model.clone())),
-        };
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
-        Box::pin(ready(answer))
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(call.clone());
+        match self.models.get(&call.model) {
+            Some(behaviour) => behaviour(call),
+            None => Box::pin(ready(Err(PipeError::ModelNotFound(call.model)))),
+        }
     }
 
     fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>> {
@@ -106,12 +128,17 @@ impl Doors for ScriptedHost {
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
+    fn images(&self, call: ImageCall, _: Trail) -> BoxFuture<'_, Result<Images>> {
+        let known = self.images.get(&call.model).cloned();
+        Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
+    }
+
     fn counted(&self, _: &str, chunks: ChunkStream, _: Trail) -> ChunkStream {
         chunks
     }
 
     fn models(&self) -> Vec<ModelCard> {
-        self.answers.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+        self.models.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
     }
 
     fn ledger(&self) -> &dyn Ledger {
@@ -122,21 +149,25 @@ impl Doors for ScriptedHost {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rank;
+    use crate::{Image, Rank};
 
     #[tokio::test]
-    async fn vectors_and_ranks_are_scripted_too() {
+    async fn vectors_ranks_and_pictures_are_scripted_too() {
         let embeddings = Embeddings { vectors: vec![vec![1.0]], prompt_tokens: 1 };
         let reranked = Reranked { ranks: vec![Rank { index: 0, score: 1.0 }], prompt_tokens: 1 };
+        let images = Images { images: vec![Image::of_base64("iVBO".into())] };
         let scripted = ScriptedHost::new()
             .embeds("cloud.vectors", embeddings.clone())
-            .ranks("cloud.ranks", reranked.clone());
+            .ranks("cloud.ranks", reranked.clone())
+            .paints("cloud.paints", images.clone());
         let host = scripted.host();
         let texts = || vec!["a".into()];
         let embedded = host.embed(EmbedCall::new("cloud.vectors", texts())).await;
         assert_eq!(embedded.unwrap(), embeddings);
         let ranked = host.rerank(RerankCall::new("cloud.ranks", "a", texts())).await;
         assert_eq!(ranked.unwrap(), reranked);
+        let painted = host.images(ImageCall::new("cloud.paints", "a")).await;
+        assert_eq!(painted.unwrap(), images);
         let unknown = host.rerank(RerankCall::new("cloud.vectors", "a", texts())).await;
         assert!(matches!(unknown, Err(PipeError::ModelNotFound(_))));
     }

@@ -1,6 +1,6 @@
 //! Who is behind a call, and through which pipes it has come.
 
-use crate::User;
+use crate::{TraceContext, User};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -20,6 +20,8 @@ pub struct Trail {
     pub via: Option<Arc<str>>,
     /// The side of a router that the call is on.
     pub side: Option<Side>,
+    /// Where the call stands in a trace, for what is sent on in its name.
+    pub trace: Option<TraceContext>,
     pub(crate) counted: Arc<AtomicBool>,
 }
 
@@ -30,6 +32,16 @@ pub enum Side {
     Local,
     /// At a provider's.
     Cloud,
+}
+
+impl Side {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Cloud => "cloud",
+        }
+    }
 }
 
 impl Trail {
@@ -43,6 +55,12 @@ impl Trail {
     pub fn through(&self, model: &str) -> Self {
         let via = self.via.clone().or_else(|| Some(model.into()));
         Self { via, counted: Arc::default(), ..self.clone() }
+    }
+
+    /// The same trail from this place in a trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// Keeps that what came of the call has been counted already, by the model that did the work.

@@ -34,8 +34,9 @@ fn content(answer: &Answer) -> Vec<Value> {
         blocks.push(thinking(&answer.reasoning, None));
     }
     blocks.extend(answer.reasoning_details.iter().map(|detail| thought(&detail.kind)));
-    if !answer.content.is_empty() || !answer.citations.is_empty() {
-        let mut text = json!({"type": "text", "text": answer.content});
+    let text = answer.illustrated();
+    if !text.is_empty() || !answer.citations.is_empty() {
+        let mut text = json!({"type": "text", "text": text});
         if !answer.citations.is_empty() {
             text["citations"] =
                 answer.citations.iter().map(|(_, source)| citation(source)).collect();

@@ -67,6 +67,10 @@ impl FrameWriter for Events {
                 self.tell_text();
                 self.delta("text_delta", "text", text);
             }
+            Chunk::Picture(picture) => {
+                self.tell_text();
+                self.delta("text_delta", "text", &picture.markdown());
+            }
             Chunk::Reasoning(text) if !text.is_empty() => {
                 self.think();
                 self.delta("thinking_delta", "thinking", text);

@@ -53,6 +53,7 @@ impl Response {
         let finish = answer.finish.ok_or_else(ended_early)?;
         (self.finish, self.usage) = (Some(finish), answer.usage);
         self.fields.append(&mut answer.facts);
+        answer.content = answer.illustrated();
         self.items = Item::all_of(answer);
         item::end(&mut self.items, finish);
         Ok(self.object(None))

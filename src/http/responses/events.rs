@@ -44,6 +44,7 @@ impl FrameWriter for Events {
             Chunk::Reasoning(text) if !text.is_empty() => self.think(text),
             Chunk::ReasoningDetail(detail) => self.seal(detail),
             Chunk::Content(text) if !text.is_empty() => self.say(text),
+            Chunk::Picture(picture) => self.say(&picture.markdown()),
             Chunk::Citation(citation) => self.cite(citation),
             Chunk::ToolCall(delta) => self.call(delta),
             Chunk::Finish(reason) => self.finish(*reason),

@@ -16,7 +16,7 @@ mod watch;
 pub use valves::{SaveError, SavedValves, Version};
 pub use watch::Watched;
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, WhenAway};
 use address::Address;
 use lane::{Lane, Line};
 use std::{
@@ -43,6 +43,9 @@ const LATER: Duration = Duration::from_secs(30);
 /// After a failure nobody tries for so long, so that requests do not queue up before a database that is away.
 const RESPITE: Duration = Duration::from_millis(500);
 
+/// Codes of PostgreSQL's that begin so are an operator's to mend: who one is, which database, what one may do there.
+const DENIALS: [&str; 3] = ["28", "3D", "42501"];
+
 /// A parameter, and its type.
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -67,11 +70,11 @@ struct Failing {
 }
 
 impl Postgres {
-    /// The database at this address, which need not be there yet.
+    /// The database at this address, which need not be there yet, unless nobody may pass while it is away.
     ///
     /// # Errors
-    /// When the address cannot be so, or the database belongs to a newer program.
-    pub async fn open(url: &str) -> Result<Self> {
+    /// When the address cannot be so, the database lets nobody in, or it belongs to a newer program.
+    pub async fn open(url: &str, when_away: WhenAway) -> Result<Self> {
         let database = Self(Arc::new(Inner {
             address: Address::read(url)?,
             // A crash of the database may forget the last hits.
@@ -82,11 +85,13 @@ impl Postgres {
             failing: Mutex::default(),
         }));
         match database.ready().await {
-            Err(error @ StoreError::Newer { .. }) => return Err(error),
-            Err(error) => tracing::error!(%error, "The store is not well; it is tried again."),
-            Ok(()) => {}
+            Err(error) if error.is_hopeless() || when_away == WhenAway::Closed => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "The host starts without what is saved in the database, and takes it as soon as it can.");
+                Ok(database)
+            }
+            Ok(()) => Ok(database),
         }
-        Ok(database)
     }
 
     /// What is wrong with the database.
@@ -175,6 +180,9 @@ fn failure(error: tokio_postgres::Error) -> StoreError {
         // Data that cannot be so; anything else can be mended where the database is.
         code if code.code().starts_with("22") || code.code().starts_with("23") => {
             StoreError::Refused(why)
+        }
+        code if DENIALS.iter().any(|denial| code.code().starts_with(denial)) => {
+            StoreError::Denied(why)
         }
         _ => StoreError::Away(why),
     }

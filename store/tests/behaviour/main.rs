@@ -5,4 +5,5 @@
 mod file;
 mod fixture;
 mod limits;
+mod postgres;
 mod usage;

@@ -1,22 +1,23 @@
 //! One model of one region, as AWS lists it.
 
+use super::way::Way;
 use crate::{
     converse::{Inputs, Target},
-    family::{Family, Lesson, Tools, base_id, kind},
+    family::{Family, Lesson, Size, Tools, kind},
     stream::Source,
     valves::{BedrockValves, BuiltinTools},
 };
-use aws_sdk_bedrock::types::{
-    FoundationModelSummary, InferenceProfileSummary, InferenceProfileType, ModelModality,
-};
-use pipe_sdk::{Model, ModelKind};
+use aws_sdk_bedrock::types::{FoundationModelSummary, ModelModality};
+use pipe_sdk::{Facts, Model, ModelKind};
 use std::sync::Arc;
 
 /// A model that can be called.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The id to call it by.
+    /// The id that people call it by.
     pub id: String,
+    /// What Bedrock is asked for: the same id, or the ARN that the id stands for.
+    pub model_id: String,
     /// What people read.
     pub name: String,
     /// The model's own id; several entries can lead to one model.
@@ -50,17 +51,6 @@ pub struct Foundation {
     pub status: String,
 }
 
-/// What AWS tells of an inference profile.
-#[derive(Clone, Debug)]
-pub struct Profile {
-    /// The id to call it by; the ARN, for an application's own.
-    pub id: String,
-    /// What people read.
-    pub name: String,
-    /// The id of the model behind it.
-    pub base: String,
-}
-
 impl Foundation {
     /// Enums are compared as words: AWS uses some that its own model does not have.
     pub fn new(summary: &FoundationModelSummary) -> Self {
@@ -91,31 +81,25 @@ impl Foundation {
     }
 }
 
+impl Foundation {
+    /// The way to it by its own id.
+    pub fn way(&self) -> Way {
+        let Self { id, name, .. } = self;
+        let [model_id, base] = [id, id].map(String::from);
+        Way { id: id.clone(), model_id, name: name.clone(), base, is_own: false }
+    }
+}
+
 /// What a model does that makes these things. Vectors say it by themselves; text may be chats or scores, which the name tells.
 fn kind_of(id: &str, makes: impl Fn(&'static str) -> bool) -> Option<ModelKind> {
     if makes("EMBEDDING") {
         return Some(ModelKind::Embed);
     }
-    kind(id).filter(|kind| *kind != ModelKind::Chat || makes("TEXT"))
-}
-
-impl Profile {
-    /// `None` if the profile is not active.
-    pub fn new(summary: &InferenceProfileSummary) -> Option<Self> {
-        if summary.status().as_str() != "ACTIVE" {
-            return None;
-        }
-        let id = match summary.r#type() {
-            InferenceProfileType::Application => summary.inference_profile_arn(),
-            _ => summary.inference_profile_id(),
-        };
-        let behind = summary.models().iter().find_map(|model| model.model_arn());
-        Some(Self {
-            id: id.into(),
-            name: summary.inference_profile_name().into(),
-            base: base_id(behind.unwrap_or(id)).into(),
-        })
-    }
+    kind(id).filter(|kind| match kind {
+        ModelKind::Chat => makes("TEXT"),
+        ModelKind::Image => makes("IMAGE"),
+        ModelKind::Embed | ModelKind::Rerank => true,
+    })
 }
 
 impl Entry {
@@ -131,29 +115,66 @@ impl Entry {
         Source { model: self.id.clone(), region: Arc::clone(&self.region) }
     }
 
+    /// Whether it can be asked for what this kind does: what paints answers chats too.
+    pub fn does(&self, kind: ModelKind) -> bool {
+        self.kind == kind || kind == ModelKind::Chat && self.kind.answers_chats()
+    }
+
     /// Whether this name, which may hold `*` and end with `@region`, means this model.
     pub fn is_called(&self, name: &str) -> bool {
         let (name, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
-        region.is_none_or(|region| *self.region == *region) && fits(name, &self.id)
+        region.is_none_or(|region| *self.region == *region)
+            && [&self.id, &self.model_id].into_iter().any(|id| fits(name, id))
     }
 
-    /// What Open WebUI lists.
+    /// Whether this name, which may hold `*` and end with `@region`, means this model by its id, its ARN or the model behind it.
+    pub fn is_meant(&self, name: &str) -> bool {
+        let (pattern, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
+        region.is_none_or(|region| *self.region == *region)
+            && [&self.id, &self.model_id, &self.base].into_iter().any(|id| fits(pattern, id))
+    }
+
+    /// What clients list.
     pub fn model(&self, builtin_tools: BuiltinTools) -> Model {
         let model = Model::new(&self.id, &self.name)
             .described(format!("{} - {}", self.name, self.region))
-            .of_kind(self.kind);
-        if self.kind != ModelKind::Chat {
-            return model;
-        }
-        let tools = match builtin_tools {
-            BuiltinTools::Always => true,
-            BuiltinTools::Never => false,
-            BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
+            .of_kind(self.kind)
+            .known_for(self.facts());
+        let model = match self.kind {
+            ModelKind::Chat => {
+                let tools = match builtin_tools {
+                    BuiltinTools::Always => true,
+                    BuiltinTools::Never => false,
+                    BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
+                };
+                model.capable("usage", true).capable("builtin_tools", tools)
+            }
+            // Whatever Open WebUI adds to a chat would be painted.
+            ModelKind::Image => model.capable("builtin_tools", false),
+            ModelKind::Embed | ModelKind::Rerank => return model,
         };
-        let model = model.capable("usage", true).capable("builtin_tools", tools);
         match self.inputs.image {
             Some(vision) => model.capable("vision", vision),
             None => model,
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        let Size { context_length, max_output_tokens } = Size::of(&self.base);
+        let family = Family::of(&self.base);
+        let chats = self.kind == ModelKind::Chat;
+        let inputs = [
+            ("text", true),
+            ("image", self.kind.answers_chats() && self.inputs.image == Some(true)),
+            ("file", chats && family.documents),
+            ("audio", chats && self.inputs.audio == Some(true)),
+            ("video", chats && self.inputs.video == Some(true)),
+        ];
+        Facts {
+            reads: inputs.into_iter().filter_map(|(input, read)| read.then_some(input)).collect(),
+            context_length,
+            max_output_tokens: max_output_tokens.filter(|_| chats),
+            parameters: if chats { family.parameters() } else { Vec::new() },
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Asks one region for its models and profiles, and keeps the last good answer of each.
+//! Asks one region for its models and the ways to them, and keeps the last good answer of each list.
 
 use super::{
-    entry::{Foundation, Profile},
+    entry::Foundation,
     trouble::Trouble,
+    way::{Collection, Way},
 };
 use crate::{
     clients::Clients,
@@ -15,7 +16,8 @@ use aws_sdk_bedrock::{
     types::{InferenceProfileSummary, InferenceProfileType},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use std::{error::Error, sync::Arc, time::Duration};
+use futures_util::future::join_all;
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// What is known of one region.
@@ -25,8 +27,8 @@ pub struct Shelf {
     pub region: Arc<str>,
     /// Its foundation models.
     pub foundations: Shown<Foundation>,
-    /// Its inference profiles.
-    pub profiles: Shown<Profile>,
+    /// The lists that are wanted beside.
+    pub ways: BTreeMap<Collection, Shown<Way>>,
 }
 
 /// The last good list, and what went wrong since.
@@ -41,21 +43,28 @@ pub struct Shown<T> {
 /// What a region said just now.
 pub struct Lists {
     foundations: Result<Vec<Foundation>, Trouble>,
-    profiles: Result<Vec<Profile>, Trouble>,
+    ways: Vec<(Collection, Result<Vec<Way>, Trouble>)>,
 }
+
+/// How many items a page of a list may hold.
+const PAGE: i32 = 1000;
 
 /// Asks the region at this place, and waits no longer than the valves allow.
 pub async fn region(clients: &Clients, place: usize, valves: &BedrockValves) -> Lists {
     let client = clients.control(place).await;
     let patience = valves.list_timeout();
-    let (foundations, profiles) = tokio::join!(
+    let wanted = Collection::ALL.into_iter().filter(|collection| collection.is_wanted(valves));
+    let ways = wanted.map(|collection| async move {
+        let list = ways(client, collection);
+        (collection, within(patience, collection.action(), list).await)
+    });
+    let (foundations, ways) = tokio::join!(
         within(patience, "bedrock:ListFoundationModels", foundations(client)),
-        within(patience, "bedrock:ListInferenceProfiles", profiles(client, valves)),
+        join_all(ways),
     );
-    let lists = Lists { foundations, profiles };
-    if let Some(trouble) = lists.trouble() {
-        let region = clients.regions().nth(place).map_or("", |region| region);
-        let Trouble { code, words, .. } = trouble;
+    let lists = Lists { foundations, ways };
+    let region = clients.regions().nth(place).map_or("", |region| region);
+    for Trouble { code, words, .. } in lists.troubles() {
         tracing::warn!(
             aws.region = region,
             aws.error = code,
@@ -80,22 +89,38 @@ async fn foundations(client: &Client) -> Result<Vec<Foundation>, Failure> {
     Ok(listed.model_summaries().iter().map(Foundation::new).collect())
 }
 
-async fn profiles(client: &Client, valves: &BedrockValves) -> Result<Vec<Profile>, Failure> {
-    if !valves.inference_profiles {
-        return Ok(Vec::new());
+/// What this list tells, page after page.
+async fn ways(client: &Client, collection: Collection) -> Result<Vec<Way>, Failure> {
+    macro_rules! listed {
+        ($list:ident, $way:path) => {{
+            let pages = client.$list().max_results(PAGE).into_paginator();
+            let summaries = pages.items().send().collect::<Result<Vec<_>, _>>().await;
+            summaries.map_err(failure)?.iter().filter_map($way).collect()
+        }};
     }
+    Ok(match collection {
+        Collection::Profiles => profiles(client).await?,
+        Collection::Imported => listed!(list_imported_models, Way::imported),
+        Collection::Provisioned => listed!(list_provisioned_model_throughputs, Way::provisioned),
+        Collection::Deployed => listed!(list_custom_model_deployments, Way::deployed),
+        Collection::Marketplace => listed!(list_marketplace_model_endpoints, Way::marketplace),
+        Collection::Routers => listed!(list_prompt_routers, Way::router),
+    })
+}
+
+async fn profiles(client: &Client) -> Result<Vec<Way>, Failure> {
     let (system, application) = tokio::try_join!(
         profiles_of(client, InferenceProfileType::SystemDefined),
         profiles_of(client, InferenceProfileType::Application),
     )?;
-    Ok(system.iter().chain(&application).filter_map(Profile::new).collect())
+    Ok(system.iter().chain(&application).filter_map(Way::profile).collect())
 }
 
 async fn profiles_of(
     client: &Client,
     kind: InferenceProfileType,
 ) -> Result<Vec<InferenceProfileSummary>, Failure> {
-    let pages = client.list_inference_profiles().type_equals(kind).max_results(1000);
+    let pages = client.list_inference_profiles().type_equals(kind).max_results(PAGE);
     pages.into_paginator().items().send().collect::<Result<_, _>>().await.map_err(failure)
 }
 
@@ -108,16 +133,36 @@ where
 }
 
 impl Lists {
-    /// What went wrong; mostly it is the same for both lists.
-    fn trouble(&self) -> Option<&Trouble> {
-        self.foundations.as_ref().err().or(self.profiles.as_ref().err())
+    /// What went wrong. Mostly it is the same for all lists; then it is said once.
+    fn troubles(&self) -> Vec<&Trouble> {
+        let ways = self.ways.iter().filter_map(|(_, list)| list.as_ref().err());
+        once(self.foundations.as_ref().err().into_iter().chain(ways))
     }
 }
 
+/// The same without what is said already.
+fn once<'a>(troubles: impl Iterator<Item = &'a Trouble>) -> Vec<&'a Trouble> {
+    troubles.fold(Vec::new(), |mut said, trouble| {
+        if !said.contains(&trouble) {
+            said.push(trouble);
+        }
+        said
+    })
+}
+
 impl Shelf {
-    /// A region that has not been asked yet.
-    pub fn empty(region: Arc<str>) -> Self {
-        Self { region, foundations: Shown::empty(), profiles: Shown::empty() }
+    /// A region that has not been asked yet for what these valves want.
+    pub fn empty(region: Arc<str>, valves: &BedrockValves) -> Self {
+        let shelf = Self { region, foundations: Shown::empty(), ways: BTreeMap::new() };
+        shelf.turned(valves)
+    }
+
+    /// The same with the lists that these valves want: those that it has, and the others empty.
+    pub fn turned(&self, valves: &BedrockValves) -> Self {
+        let wanted = Collection::ALL.into_iter().filter(|collection| collection.is_wanted(valves));
+        let kept = |collection| self.ways.get(&collection).cloned().unwrap_or_else(Shown::empty);
+        let ways = wanted.map(|collection| (collection, kept(collection))).collect();
+        Self { ways, ..self.clone() }
     }
 
     /// Whether it is of this region.
@@ -125,30 +170,33 @@ impl Shelf {
         &*self.region == region
     }
 
-    /// Whether there is a good list of all that it has.
+    /// Whether there is a good list of all that is wanted of it.
     pub fn is_listed(&self) -> bool {
-        self.foundations.items.is_some() && self.profiles.items.is_some()
+        self.foundations.items.is_some() && self.ways.values().all(|list| list.items.is_some())
     }
 
     /// Whether it has been heard of, well or ill.
     pub fn is_heard(&self) -> bool {
-        self.is_listed() || self.trouble().is_some()
+        self.is_listed() || !self.troubles().is_empty()
     }
 
     /// Takes in what the region said; what it did not say stays as it was.
     pub fn put(&mut self, lists: Lists) {
         self.foundations.put(lists.foundations);
-        self.profiles.put(lists.profiles);
+        for (collection, list) in lists.ways {
+            self.ways.entry(collection).or_insert_with(Shown::empty).put(list);
+        }
     }
 
     /// What is going wrong.
-    pub fn trouble(&self) -> Option<&Trouble> {
-        self.foundations.trouble.as_ref().or(self.profiles.trouble.as_ref())
+    pub fn troubles(&self) -> Vec<&Trouble> {
+        let ways = self.ways.values().filter_map(|list| list.trouble.as_ref());
+        once(self.foundations.trouble.as_ref().into_iter().chain(ways))
     }
 
     /// What people have to be told: trouble that leaves a gap, because there is no older list either.
     pub fn gap(&self) -> Option<&Trouble> {
-        self.foundations.gap().or(self.profiles.gap())
+        self.foundations.gap().or_else(|| self.ways.values().find_map(Shown::gap))
     }
 }
 

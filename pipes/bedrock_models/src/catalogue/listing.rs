@@ -2,11 +2,14 @@
 
 use super::{
     entry::{Entry, Foundation},
+    gap::{Gap, gaps},
     list::Shelf,
-    trouble::Trouble,
+    policy::Policy,
+    strays::{Stray, strays},
+    way::Way,
 };
-use crate::{converse::Inputs, family::kind, valves::BedrockValves};
-use pipe_sdk::{Model, ModelKind, PipeError};
+use crate::{aliases::Aliases, converse::Inputs, family::kind, valves::BedrockValves};
+use pipe_sdk::{Model, PipeError};
 use std::{
     collections::{HashMap, hash_map},
     sync::Arc,
@@ -19,28 +22,33 @@ pub struct Listing {
     entries: HashMap<String, Entry>,
     /// The same models in further regions, in the order of the regions.
     elsewhere: Vec<Entry>,
+    /// The ids behind ARNs, and where those are.
+    arns: HashMap<String, (String, Arc<str>)>,
+    /// What may not be used, by all its names, and why.
+    barred: HashMap<String, &'static str>,
+    /// The other names that the valves give to models.
+    pub aliases: Aliases,
+    /// What the valves let people use.
+    pub policy: Policy,
     gaps: Vec<Gap>,
     trouble: Option<String>,
+    /// What valves name that nobody has; `None` while it may yet turn out to be there.
+    strays: Option<Vec<Stray>>,
     /// The regions in their order, and whether each has been heard of.
     heard: Vec<(Arc<str>, bool)>,
 }
 
-/// What is missing, as an entry of the list.
-#[derive(Debug)]
-struct Gap {
-    id: String,
-    name: String,
-    region: Option<Arc<str>>,
-    trouble: Trouble,
-}
-
-/// What an id stands for.
+/// What an id stands for in the list.
 #[derive(Debug)]
 pub enum Search<'a> {
     /// A model.
     Found(&'a Entry),
+    /// A model in the one region that the id names. Nobody answers in its place.
+    Pinned(&'a Entry),
     /// An entry that only says what is missing; chatting with it says it at length.
     Missing(PipeError),
+    /// A model that may not be used, and why.
+    Barred(&'static str),
     /// Nothing that is listed.
     Unknown,
 }
@@ -48,39 +56,96 @@ pub enum Search<'a> {
 impl Listing {
     /// The list of these regions, as these valves want it.
     pub fn of(shelves: &[Shelf], valves: &BedrockValves) -> Self {
-        let foundations = known(shelves);
-        let (mut entries, mut models, mut elsewhere) = (HashMap::new(), Vec::new(), Vec::new());
-        for entry in shelves.iter().flat_map(|shelf| entries_of(shelf, &foundations, valves)) {
-            match entries.entry(entry.id.clone()) {
-                hash_map::Entry::Vacant(vacant) => {
-                    models.push(entry.model(valves.builtin_tools));
-                    vacant.insert(entry);
-                }
-                hash_map::Entry::Occupied(_) => elsewhere.push(entry),
-            }
-        }
-        let nothing = models.iter().all(|model: &Model| model.kind != ModelKind::Chat);
-        let gaps = gaps(shelves, nothing);
-        models.extend(gaps.iter().map(Gap::model));
         let heard = |shelf: &Shelf| (Arc::clone(&shelf.region), shelf.is_heard());
-        let heard = shelves.iter().map(heard).collect();
-        let models = models.into();
-        Self { models, entries, elsewhere, gaps, trouble: trouble(shelves), heard }
+        let mut listing = Self {
+            models: Arc::default(),
+            entries: HashMap::new(),
+            elsewhere: Vec::new(),
+            arns: HashMap::new(),
+            barred: HashMap::new(),
+            aliases: Aliases::of(&valves.aliases),
+            policy: Policy::of(valves),
+            gaps: Vec::new(),
+            trouble: trouble(shelves),
+            strays: None,
+            heard: shelves.iter().map(heard).collect(),
+        };
+        let foundations = Foundations::of(shelves);
+        let entries = shelves.iter().flat_map(|shelf| entries_of(shelf, &foundations, valves));
+        let models = entries.filter_map(|entry| listing.add(entry, valves)).collect();
+        listing.finish(models, shelves, valves);
+        listing
     }
 
-    /// What Open WebUI lists.
+    /// Puts a model in its place, and gives it back as clients list it if its id is new.
+    fn add(&mut self, mut entry: Entry, valves: &BedrockValves) -> Option<Model> {
+        if let Some(why) = self.policy.bars(&entry) {
+            self.bar(&entry, why);
+            return None;
+        }
+        // Names of an account's own need not be unique, not even within a region.
+        let namesake = self.entries.get(&entry.id);
+        if namesake.is_some_and(|other| other.region == entry.region || other.base != entry.base) {
+            let ending = entry.model_id.rsplit(['/', ':']).next().unwrap_or_default();
+            entry.id = format!("{}-{ending}", entry.id);
+        }
+        if entry.model_id != entry.id {
+            let place = (entry.id.clone(), Arc::clone(&entry.region));
+            self.arns.insert(entry.model_id.clone(), place);
+        }
+        match self.entries.entry(entry.id.clone()) {
+            hash_map::Entry::Vacant(vacant) => {
+                Some(vacant.insert(entry).model(valves.builtin_tools))
+            }
+            hash_map::Entry::Occupied(_) => {
+                self.elsewhere.push(entry);
+                None
+            }
+        }
+    }
+
+    fn bar(&mut self, entry: &Entry, why: &'static str) {
+        let Entry { id, model_id, base, region, .. } = entry;
+        let names = [id.clone(), model_id.clone(), base.clone(), format!("{id}@{region}")];
+        self.barred.extend(names.map(|name| (name, why)));
+    }
+
+    fn finish(&mut self, mut models: Vec<Model>, shelves: &[Shelf], valves: &BedrockValves) {
+        let nothing = models.iter().all(|model| !model.kind.answers_chats());
+        self.gaps = gaps(shelves, nothing);
+        models.extend(self.gaps.iter().map(Gap::model));
+        self.models = models.into();
+        // What is not listed yet may still turn out to be there.
+        if shelves.iter().all(Shelf::is_listed) {
+            self.strays = Some(strays(self, valves));
+        }
+    }
+
+    /// What clients list.
     pub fn models(&self) -> Arc<[Model]> {
         Arc::clone(&self.models)
     }
 
+    /// Whether nothing can be called.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether a region could not be listed lately.
-    pub fn has_trouble(&self) -> bool {
+    pub fn has_troubled_regions(&self) -> bool {
         self.trouble.is_some()
     }
 
-    /// Which regions could not be listed lately, and why.
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    /// Which regions could not be listed lately, and why, and what valves name that nobody has.
+    pub fn trouble(&self) -> Option<String> {
+        let strays = self.strays().unwrap_or_default().iter().map(Stray::line);
+        let lines: Vec<_> = self.trouble.iter().cloned().chain(strays).collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+
+    /// What valves name that nobody has; `None` while that is not known.
+    pub fn strays(&self) -> Option<&[Stray]> {
+        self.strays.as_deref()
     }
 
     /// Whether a region that goes before this one may yet turn out to have the model.
@@ -91,14 +156,12 @@ impl Listing {
 
     /// Why there is no model at all, if that is so.
     pub fn emptiness(&self) -> Option<PipeError> {
-        let gap = self.gaps.first().filter(|_| self.entries.is_empty())?;
-        Some(gap.trouble.error(gap.region.as_deref()))
+        self.gaps.first().filter(|_| self.is_empty()).map(Gap::error)
     }
 
-    /// The model of this id in this region.
-    pub fn at(&self, id: &str, region: &str) -> Option<&Entry> {
-        let here = |entry: &&Entry| *entry.region == *region;
-        self.entry(id).filter(here).or_else(|| self.elsewhere(id).find(here))
+    /// Whether there is a model like this, which may hold `*` and end with `@region`.
+    pub fn has_like(&self, pattern: &str) -> bool {
+        self.entries.values().chain(&self.elsewhere).any(|entry| entry.is_meant(pattern))
     }
 
     /// The same model in further regions.
@@ -113,93 +176,123 @@ impl Listing {
 
     /// What this id stands for.
     pub fn find(&self, id: &str) -> Search<'_> {
-        let gap = || self.gaps.iter().find(|gap| gap.id == id);
-        match self.entries.get(id) {
-            Some(entry) => Search::Found(entry),
-            None => gap().map_or(Search::Unknown, |gap| {
-                Search::Missing(gap.trouble.error(gap.region.as_deref()))
-            }),
+        if let Some(entry) = self.entry(id) {
+            return Search::Found(entry);
         }
+        if let Some(entry) = self.arns.get(id).and_then(|(id, region)| self.at(id, region)) {
+            return Search::Found(entry);
+        }
+        if let Some(gap) = self.gaps.iter().find(|gap| gap.id == id) {
+            return Search::Missing(gap.error());
+        }
+        let regional = regional(id);
+        if let Some(entry) = regional.and_then(|(id, region)| self.at(id, region)) {
+            return Search::Pinned(entry);
+        }
+        let there = regional.map(|(id, region)| format!("{id}@{region}"));
+        match there.and_then(|id| self.barred.get(&id)) {
+            Some(why) => Search::Barred(why),
+            None => Search::Unknown,
+        }
+    }
+
+    /// Why the model of this id may not be used, be it listed under the id or stand behind what is listed.
+    pub fn bars(&self, id: &str) -> Option<&'static str> {
+        self.barred.get(id).copied()
+    }
+
+    /// The model of this id in this region.
+    fn at(&self, id: &str, region: &str) -> Option<&Entry> {
+        let here = |entry: &&Entry| *entry.region == *region;
+        self.entry(id).filter(here).or_else(|| self.elsewhere(id).find(here))
     }
 }
 
+/// The model and the region that an id names which names one: `amazon.nova-lite-v1:0@us-west-2`, or the ARN of what AWS itself has.
+fn regional(id: &str) -> Option<(&str, &str)> {
+    if let Some(named) = id.rsplit_once('@') {
+        return Some(named);
+    }
+    let mut parts = id.strip_prefix("arn:")?.splitn(5, ':');
+    let (_, service, region) = (parts.next()?, parts.next()?, parts.next()?);
+    let (kind, name) = parts.nth(1)?.split_once('/')?;
+    let is_aws = service == "bedrock" && matches!(kind, "foundation-model" | "inference-profile");
+    is_aws.then_some((name, region))
+}
+
 /// All foundation models by their ids, listed or not.
-fn known(shelves: &[Shelf]) -> HashMap<&str, &Foundation> {
-    let all = shelves.iter().rev().flat_map(|shelf| shelf.foundations.iter());
-    all.map(|foundation| (foundation.id.as_str(), foundation)).collect()
+struct Foundations<'a>(HashMap<&'a str, &'a Foundation>);
+
+impl<'a> Foundations<'a> {
+    fn of(shelves: &'a [Shelf]) -> Self {
+        let all = shelves.iter().rev().flat_map(|shelf| shelf.foundations.iter());
+        Self(all.map(|foundation| (foundation.id.as_str(), foundation)).collect())
+    }
+
+    /// The model of this base id. One that is bought or customised may say in it how much it reads, as in `…-v1:0:48k`.
+    fn behind(&self, base: &str) -> Option<&'a Foundation> {
+        let plain = || base.rsplit_once(':').filter(|(_, ending)| ending.ends_with('k'));
+        let found = self.0.get(base).or_else(|| self.0.get(plain()?.0));
+        found.copied()
+    }
 }
 
 fn entries_of<'a>(
     shelf: &'a Shelf,
-    foundations: &'a HashMap<&str, &Foundation>,
+    foundations: &'a Foundations<'a>,
     valves: &'a BedrockValves,
 ) -> impl Iterator<Item = Entry> + 'a {
-    let entry = move |id: &str, name: &str, base: &str, behind: Option<&Foundation>| {
-        Some(Entry {
-            id: id.into(),
-            name: name.into(),
-            base: base.into(),
-            region: Arc::clone(&shelf.region),
-            kind: behind.map_or_else(|| kind(base), |model| model.kind)?,
-            inputs: behind.map_or_else(Inputs::default, |model| model.inputs),
-            streams: behind.is_none_or(|model| model.streams),
-        })
-    };
     let wanted = |model: &&Foundation| model.on_demand && model.is_wanted(valves);
-    let models = shelf.foundations.iter().filter(wanted);
-    let models =
-        models.filter_map(move |model| entry(&model.id, &model.name, &model.id, Some(model)));
-    // A profile may lead to a model that none of our regions lists: then its name has to do.
-    let profiles =
-        shelf.profiles.iter().filter(|_| valves.inference_profiles).filter_map(move |profile| {
-            let behind = foundations.get(profile.base.as_str()).copied();
-            let wanted = behind.is_none_or(|model| model.is_wanted(valves));
-            entry(&profile.id, &profile.name, &profile.base, behind).filter(|_| wanted)
-        });
-    models.chain(profiles)
+    let models = shelf.foundations.iter().filter(wanted).map(Foundation::way);
+    // A way may lead to a model that none of our regions lists: then its name has to do.
+    let ways = shelf.ways.values().flat_map(|list| list.iter()).filter(|way| {
+        let behind = foundations.behind(&way.base);
+        way.is_own || behind.is_none_or(|model| model.is_wanted(valves))
+    });
+    models.chain(ways.cloned()).filter_map(|way| entry(way, shelf, foundations))
 }
 
-/// One entry a region, or a single one if there is nothing else to show.
-fn gaps(shelves: &[Shelf], nothing: bool) -> Vec<Gap> {
-    let gaps: Vec<_> = shelves.iter().filter_map(|shelf| Some((shelf, shelf.gap()?))).collect();
-    let alike = gaps.iter().all(|(_, trouble)| trouble.words == gaps[0].1.words);
-    let all_failed = nothing && gaps.len() == shelves.len();
-    match gaps.first() {
-        // Open WebUI would take an empty list for a connection without models.
-        None if nothing && !shelves.iter().all(Shelf::is_listed) => {
-            let trouble = Trouble::loading();
-            let name = format!("Amazon Bedrock: {}", trouble.words);
-            vec![Gap { id: "loading".into(), name, region: None, trouble }]
-        }
-        Some((_, trouble)) if all_failed && alike => vec![Gap {
-            id: "error".into(),
-            name: format!("Amazon Bedrock: {}", trouble.words),
-            region: None,
-            trouble: (*trouble).clone(),
-        }],
-        _ => gaps.into_iter().map(|(shelf, trouble)| Gap::of(&shelf.region, trouble)).collect(),
-    }
+fn entry(way: Way, shelf: &Shelf, foundations: &Foundations<'_>) -> Option<Entry> {
+    let behind = foundations.behind(&way.base);
+    let Way { id, model_id, name, base, .. } = way;
+    Some(Entry {
+        kind: behind.map_or_else(|| kind(&base), |model| model.kind)?,
+        inputs: behind.map_or_else(Inputs::default, |model| model.inputs),
+        streams: behind.is_none_or(|model| model.streams),
+        region: Arc::clone(&shelf.region),
+        id,
+        model_id,
+        name,
+        base,
+    })
 }
 
 fn trouble(shelves: &[Shelf]) -> Option<String> {
-    let line = |shelf: &Shelf| Some(format!("{}: {}", shelf.region, shelf.trouble()?.words));
-    let lines: Vec<_> = shelves.iter().filter_map(line).collect();
+    let lines = |shelf: &Shelf| {
+        let region = Arc::clone(&shelf.region);
+        let troubles = shelf.troubles().into_iter();
+        troubles.map(move |trouble| format!("{region}: {}", trouble.words)).collect::<Vec<_>>()
+    };
+    let lines: Vec<_> = shelves.iter().flat_map(lines).collect();
     (!lines.is_empty()).then(|| lines.join("; "))
 }
 
-impl Gap {
-    fn of(region: &Arc<str>, trouble: &Trouble) -> Self {
-        Self {
-            id: format!("error-{region}"),
-            name: format!("{region}: {}", trouble.words),
-            region: Some(Arc::clone(region)),
-            trouble: trouble.clone(),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::regional;
 
-    fn model(&self) -> Model {
-        Model::new(&self.id, &self.name)
-            .described("Chat with this entry to read what to do.")
-            .capable("builtin_tools", false)
+    #[test]
+    fn ids_may_name_their_region() {
+        let arn = "arn:aws-us-gov:bedrock:us-gov-west-1";
+        for (id, named) in [
+            ("a.b-v1:0@us-west-2".to_owned(), Some(("a.b-v1:0", "us-west-2"))),
+            (format!("{arn}::foundation-model/a.b-v1:0"), Some(("a.b-v1:0", "us-gov-west-1"))),
+            (format!("{arn}:1:inference-profile/us.a.b"), Some(("us.a.b", "us-gov-west-1"))),
+            (format!("{arn}:1:application-inference-profile/x"), None),
+            ("arn:aws:sagemaker:us-east-1:1:endpoint/x".into(), None),
+            ("a.b-v1:0".into(), None),
+        ] {
+            assert_eq!(regional(&id), named, "{id}");
+        }
     }
 }

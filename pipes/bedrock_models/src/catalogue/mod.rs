@@ -1,9 +1,13 @@
 //! The models of all regions: asked for in the background, served at once, old if need be.
 
 mod entry;
+mod gap;
 mod list;
 mod listing;
+mod policy;
+mod strays;
 mod trouble;
+mod way;
 
 pub use entry::{Entry, fits};
 pub use listing::{Listing, Search};
@@ -12,17 +16,22 @@ use crate::{clients::Clients, valves::BedrockValves};
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use list::Shelf;
-use pipe_sdk::Task;
+use pipe_sdk::{PipeError, Result, Task};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use strays::{are_names_turned, slips};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 
 /// The catalogue, and the task that renews it.
 pub struct Catalogue {
     shared: Arc<Shared>,
     age: Duration,
+    began: Instant,
     refresh: Mutex<Option<Task>>,
 }
 
@@ -39,10 +48,14 @@ struct Shared {
 /// A list with gaps is asked for again so soon: people are at work on what its entries say is missing.
 const AGE_WITH_TROUBLE: Duration = Duration::from_secs(30);
 
+/// How long an admin who has entered the name of a model may wait to hear whether there is one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Catalogue {
     /// A catalogue of these regions, whose first listing is already under way.
     pub fn new(clients: Arc<Clients>, valves: &BedrockValves) -> Self {
-        let shelves = clients.regions().map(|region| Shelf::empty(Arc::clone(region))).collect();
+        let shelf = |region: &Arc<str>| Shelf::empty(Arc::clone(region), valves);
+        let shelves = clients.regions().map(shelf).collect();
         Self::begin(clients, valves, shelves, None)
     }
 
@@ -51,7 +64,8 @@ impl Catalogue {
         let known = self.shared.shelves();
         let shelf = |region: &Arc<str>| {
             let kept = known.iter().find(|shelf| shelf.is_of(region));
-            kept.cloned().unwrap_or_else(|| Shelf::empty(Arc::clone(region)))
+            let empty = || Shelf::empty(Arc::clone(region), valves);
+            kept.map_or_else(empty, |shelf| shelf.turned(valves))
         };
         let shelves: Vec<_> = clients.regions().map(shelf).collect();
         let complete = shelves.iter().all(Shelf::is_listed);
@@ -76,6 +90,7 @@ impl Catalogue {
         let catalogue = Self {
             shared: Arc::new(shared),
             age: Duration::from_secs(valves.model_list_seconds),
+            began: Instant::now(),
             refresh: Mutex::new(None),
         };
         catalogue.refresh();
@@ -85,7 +100,8 @@ impl Catalogue {
     /// The list as it is now. If it is old, a new one is asked for beside.
     pub fn listing(&self) -> Arc<Listing> {
         let listing = self.shared.listing.load_full();
-        let age = if listing.has_trouble() { self.age.min(AGE_WITH_TROUBLE) } else { self.age };
+        let age =
+            if listing.has_troubled_regions() { self.age.min(AGE_WITH_TROUBLE) } else { self.age };
         if self.shared.listed.borrow().is_some_and(|listed| listed.elapsed() >= age) {
             self.refresh();
         }
@@ -97,6 +113,26 @@ impl Catalogue {
         let mut listed = self.shared.listed.subscribe();
         // The sender lives as long as this catalogue, so the wait cannot fail.
         _ = listed.wait_for(Option::is_some).await;
+    }
+
+    /// Refuses names that no model has if an admin has entered them since these valves. With a list that has gaps
+    /// all names are believed.
+    pub async fn check_names(&self, before: &BedrockValves) -> Result<()> {
+        let now = &self.shared.valves;
+        let are_known = self.listing().strays().is_some_and(<[_]>::is_empty);
+        if are_known || !are_names_turned(before, now) {
+            return Ok(());
+        }
+        // The model may be new, so it takes a new list to tell.
+        _ = timeout(PATIENCE.min(now.list_timeout()), self.refreshed()).await;
+        let faults = slips(self.listing().strays().unwrap_or_default(), before, now);
+        if faults.is_empty() { Ok(()) } else { Err(PipeError::BadValves(faults)) }
+    }
+
+    /// Ends when all regions have been heard of since this catalogue began.
+    async fn refreshed(&self) {
+        let mut listed = self.shared.listed.subscribe();
+        _ = listed.wait_for(|listed| listed.is_some_and(|at| at >= self.began)).await;
     }
 
     /// Begins a refresh, unless one is under way.
@@ -124,6 +160,9 @@ impl Shared {
             shelves[place].put(lists);
             self.listing.store(Arc::new(Listing::of(&shelves, &self.valves)));
             *self.shelves.lock().unwrap_or_else(PoisonError::into_inner) = shelves;
+        }
+        for stray in self.listing.load().strays().unwrap_or_default() {
+            tracing::warn!("{}.", stray.line());
         }
         self.listed.send_replace(Some(Instant::now()));
     }

@@ -269,6 +269,18 @@ impl Gallery {
     }
 }
 
+/// The base64 of the picture in this data URL.
+pub fn picture_in(url: &str) -> Result<String, Fault> {
+    let url = url.trim();
+    if !url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
+        return Err(NO_DATA.into());
+    }
+    let (_, base64) = held(url)?;
+    picture(&base64)?;
+    Ok(base64.into_owned())
+}
+
+const NO_DATA: &str = "send the picture as a data URL, as in data:image/png;base64,…";
 const NO_IMAGE: &str = "the image must be a PNG, JPEG, GIF or WebP";
 const NO_DOCUMENT: &str = "the file must be a PDF, CSV, DOC, DOCX, XLS, XLSX, HTML, TXT or Markdown, and its `filename` should say which";
 
@@ -298,18 +310,8 @@ fn sourced(part: &Map<String, Value>) -> Result<Data<'_>, Fault> {
 fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Place<'a>, Fault> {
     let url = url.trim();
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    if scheme.eq_ignore_ascii_case("data") {
-        let (head, base64) = url.split_once(',').ok_or("the data URL has no data")?;
-        let given = head.get(5..).unwrap_or_default();
-        if !given.to_ascii_lowercase().ends_with(";base64") {
-            return Err("the data URL must be in base64".into());
-        }
-        if base64.trim().is_empty() {
-            return Err("there is nothing in it".into());
-        }
-        return Ok(Place::Here(given, tidied(base64)?));
-    }
     match scheme.to_ascii_lowercase().as_str() {
+        "data" => held(url).map(|(given, base64)| Place::Here(given, base64)),
         "s3" if target.takes_s3(url) => Ok(Place::S3(url)),
         "s3" => Err("this S3 bucket is not among those that an admin has allowed".into()),
         "http" | "https" => {
@@ -322,6 +324,19 @@ fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Pl
         }
         _ => Ok(Place::Here(label.unwrap_or_default(), tidied(url)?)),
     }
+}
+
+/// What this data URL holds: its label, and its base64.
+fn held(url: &str) -> Result<(&str, Cow<'_, str>), Fault> {
+    let (head, base64) = url.split_once(',').ok_or("the data URL has no data")?;
+    let given = head.get(5..).unwrap_or_default();
+    if !given.to_ascii_lowercase().ends_with(";base64") {
+        return Err("the data URL must be in base64".into());
+    }
+    if base64.trim().is_empty() {
+        return Err("there is nothing in it".into());
+    }
+    Ok((given, tidied(base64)?))
 }
 
 fn tidied(base64: &str) -> Result<Cow<'_, str>, Fault> {

@@ -14,6 +14,7 @@ mod media;
 mod order;
 mod own_fields;
 mod parts;
+mod pictures;
 #[cfg(test)]
 mod properties;
 mod schema;
@@ -25,6 +26,7 @@ mod tools;
 mod turns;
 
 pub use extras::Extras;
+pub use media::picture_in;
 pub use own_fields::{THOUGHT, is_given};
 pub use parts::SIGNED;
 pub use service::is_guardrail;

@@ -4,6 +4,7 @@ use super::{
     Target,
     body::{Block, CachePoint, Guarded, GuardedText, Reasoning},
     media::{Fault, Gallery},
+    pictures::without_pictures,
 };
 use pipe_sdk::{Content, Message, Part, PipeError, Result, Role};
 use serde_json::{Map, Value};
@@ -32,7 +33,7 @@ pub fn said<'a>(
     }
     match &message.content {
         None => {}
-        Some(Content::Text(words)) => said.blocks.extend(text(words)),
+        Some(Content::Text(words)) => said.blocks.extend(spoken(words, message.role)),
         Some(Content::Parts(parts)) => {
             for (at, part) in parts.iter().enumerate() {
                 let field = || format!("messages[{place}].content[{at}]");
@@ -61,7 +62,7 @@ fn one<'a>(
     said: &mut Said<'a>,
 ) -> Result<(), Fault> {
     let (block, rest) = match part {
-        Part::Text { text: words, rest } => (text(words), rest),
+        Part::Text { text: words, rest } => (spoken(words, role), rest),
         Part::ImageUrl { image_url, rest } => {
             seen(role)?;
             let label = rest.get("format").and_then(Value::as_str);
@@ -95,7 +96,7 @@ fn other<'a>(
         seen(role)?;
     }
     Ok(match kind {
-        "input_text" | "output_text" => word("text").and_then(text),
+        "input_text" | "output_text" => word("text").and_then(|words| spoken(words, role)),
         "refusal" => word("refusal").and_then(text),
         "guarded_text" => word("text")
             .filter(|text| !text.trim().is_empty())
@@ -132,6 +133,14 @@ fn other<'a>(
             .into());
         }
     })
+}
+
+/// What is said in words. An assistant may have put pictures among them.
+fn spoken(words: &str, role: Role) -> Option<Block<'_>> {
+    if role != Role::Assistant {
+        return text(words);
+    }
+    (!words.trim().is_empty()).then(|| Block::Text(without_pictures(words)))
 }
 
 fn text(words: &str) -> Option<Block<'_>> {

@@ -4,10 +4,13 @@
 //! model teaches by what it refuses (`lesson`).
 
 mod lesson;
+mod size;
 mod table;
 
+use crate::image::paints;
 pub use lesson::{Lesson, Lessons};
 use pipe_sdk::ModelKind;
+pub use size::Size;
 use table::{FAMILIES, UNKNOWN};
 
 /// What one family takes.
@@ -154,6 +157,29 @@ impl Family {
         let row = FAMILIES.iter().find(|(beginning, _)| base.starts_with(beginning));
         row.map_or(UNKNOWN, |(_, family)| *family)
     }
+
+    /// The fields of a chat that do something, in the words of OpenAI's API and of `OpenRouter`'s.
+    pub fn parameters(&self) -> Vec<&'static str> {
+        let samples = self.samplers != Samplers::None;
+        let thinks = self.thinking != Thinking::No;
+        let fields = [
+            ("max_tokens", true),
+            ("temperature", samples),
+            ("top_p", samples),
+            ("top_k", samples && self.top_k != TopK::No),
+            ("stop", self.stop),
+            ("tools", self.tools != Tools::No),
+            ("tool_choice", self.tool_choice),
+            ("parallel_tool_calls", self.one_call),
+            // Where a model cannot be bound to a schema, it is asked, or a tool stands in.
+            ("response_format", true),
+            ("structured_outputs", self.schema != Schema::No),
+            ("reasoning", thinks),
+            ("include_reasoning", thinks),
+            ("reasoning_effort", thinks),
+        ];
+        fields.into_iter().filter_map(|(field, does)| does.then_some(field)).collect()
+    }
 }
 
 /// What the model with this base id does, as far as its name tells; `None` if it is nothing that we can ask for.
@@ -162,6 +188,8 @@ pub fn kind(base: &str) -> Option<ModelKind> {
         Some(ModelKind::Embed)
     } else if base.contains("rerank") {
         Some(ModelKind::Rerank)
+    } else if paints(base) {
+        Some(ModelKind::Image)
     } else if MUTE.iter().any(|word| base.contains(word)) {
         None
     } else {
@@ -171,6 +199,10 @@ pub fn kind(base: &str) -> Option<ModelKind> {
 
 /// The model's own id, out of an ARN or the id of a cross-region profile.
 pub fn base_id(id: &str) -> &str {
+    // As in `…:custom-model/<base>/<id>`.
+    let id = id
+        .split_once(":custom-model/")
+        .map_or(id, |(_, custom)| custom.rsplit_once('/').map_or(custom, |(base, _)| base));
     let id = id.rsplit_once('/').map_or(id, |(_, last)| last);
     GEOGRAPHIES.iter().find_map(|geography| id.strip_prefix(geography)).unwrap_or(id)
 }
@@ -187,6 +219,10 @@ mod tests {
             ("global.amazon.nova-2-lite-v1:0", "amazon.nova-2-lite-v1:0"),
             ("arn:aws:bedrock:us-east-1::foundation-model/meta.llama4-x", "meta.llama4-x"),
             ("arn:aws:bedrock:us-east-1:1:inference-profile/eu.meta.llama4-x", "meta.llama4-x"),
+            (
+                "arn:aws:bedrock:us-east-1:1:custom-model/amazon.nova-lite-v1:0/abc",
+                "amazon.nova-lite-v1:0",
+            ),
         ] {
             assert_eq!(base_id(id), base);
         }
@@ -207,13 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn models_that_only_embed_or_paint_do_not_chat() {
+    fn what_a_model_does_is_in_its_name() {
         for (base, does) in [
             ("cohere.embed-v4:0", Some(ModelKind::Embed)),
             ("amazon.titan-embed-image-v1", Some(ModelKind::Embed)),
             ("amazon.nova-2-multimodal-embeddings-v1:0", Some(ModelKind::Embed)),
             ("amazon.rerank-v1:0", Some(ModelKind::Rerank)),
-            ("stability.sd3-5-large-v1:0", None),
+            ("stability.sd3-5-large-v1:0", Some(ModelKind::Image)),
+            ("stability.stable-image-inpaint-v1:0", None),
             ("amazon.nova-pro-v1:0", Some(ModelKind::Chat)),
             ("cohere.command-r-v1:0", Some(ModelKind::Chat)),
         ] {

@@ -42,6 +42,17 @@ pub enum ReasoningOutput {
     Hidden,
 }
 
+/// How a chat is answered with pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageAnswers {
+    /// Beside the text, where the API has a place for them.
+    #[default]
+    Files,
+    /// In the text.
+    Markdown,
+}
+
 /// Where instructions go that come in the middle of a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

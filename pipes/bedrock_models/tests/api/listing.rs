@@ -54,15 +54,16 @@ async fn profiles_are_listed_with_names_and_what_the_model_behind_can_do() {
     assert_eq!(global.name, "Global Anthropic Claude Opus 4.8");
     assert_eq!(global.capabilities["vision"], true);
     let own = models.iter().find(|model| model.name == "support-desk").unwrap();
-    assert!(own.id.starts_with("arn:aws:bedrock:us-east-1:"), "{}", own.id);
+    assert_eq!(own.id, "app/support-desk");
     let west = models.iter().find(|model| model.name == "research team").unwrap();
+    assert_eq!(west.id, "app/research-team");
     assert_eq!(west.description.as_deref(), Some("research team - us-west-2"));
 }
 
 #[tokio::test]
 async fn profiles_are_left_out_if_that_is_wanted() {
     let rig = rig_with(|valves| valves.inference_profiles = false).await;
-    assert!(!ids(&rig.pipe).iter().any(|id| id.starts_with("us.") || id.starts_with("arn:")));
+    assert!(!ids(&rig.pipe).iter().any(|id| id.starts_with("us.") || id.starts_with("app/")));
     let asked = rig.bedrock.requests();
     assert!(asked.iter().all(|r| r.operation == Some(Operation::ListFoundationModels)));
 }
@@ -98,10 +99,9 @@ async fn a_failing_region_is_said_in_the_list_and_explained_in_the_chat() {
     assert_eq!(errors[0].id, "error-us-west-2");
     assert_eq!(errors[0].name, "us-west-2: access denied: allow bedrock:ListFoundationModels");
     assert!(models.iter().any(|model| model.id == HAIKU));
-    assert_eq!(
-        pipe.trouble().as_deref(),
-        Some("us-west-2: access denied: allow bedrock:ListFoundationModels")
-    );
+    let denied = |list: &str| format!("us-west-2: access denied: allow bedrock:{list}");
+    let both = ["ListFoundationModels", "ListInferenceProfiles"].map(denied);
+    assert_eq!(pipe.trouble(), Some(both.join("; ")));
     let (kind, words) = told(pipe.pipe(call("error-us-west-2", &hello())).await);
     assert_eq!(kind, "Denied");
     assert!(words.contains("us-west-2") && words.contains("ListFoundationModels"), "{words}");
@@ -206,4 +206,68 @@ async fn words_that_aws_has_not_documented_are_survived() {
     let pipe = started(valves(&bedrock)).await;
     pipe.discovered().await;
     assert_eq!(ids(&pipe), ["new.model-v1:0"]);
+}
+
+#[tokio::test]
+async fn names_in_valves_that_no_model_has_are_trouble() {
+    let told = |turn: fn(&mut bedrock_models::BedrockValves)| async move {
+        rig_with(turn).await.pipe.trouble()
+    };
+    let stray = |valve: &str, name: &str| {
+        Some(format!("{valve} names `{name}`, which is no model that can be asked"))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    for (turn, trouble) in [
+        (
+            (|valves| valves.fallbacks = Some("amazon.* > us.nobody".into()))
+                as fn(&mut bedrock_models::BedrockValves),
+            stray("Fallbacks", "us.nobody"),
+        ),
+        (
+            |valves| valves.fallbacks = Some(format!("nobody.* > {MICRO}")),
+            stray("Fallbacks", "nobody.*"),
+        ),
+        (
+            |valves| valves.default_model = Some("gpt-4o".into()),
+            stray("Model for unknown ids", "gpt-4o"),
+        ),
+        (|valves| valves.aliases = Some("gpt-4o=gpt-5".into()), stray("Other names", "gpt-5")),
+        (
+            |valves| {
+                valves.deny = Some(HAIKU.into());
+                valves.aliases = Some(format!("gpt-4o={HAIKU}"));
+            },
+            some(&format!(
+                "Other names names `{HAIKU}`, but the valve Denied models keeps it from being used"
+            )),
+        ),
+        (
+            |valves| valves.allow = Some("nobody.*".into()),
+            some("Allowed models leaves none of the models that there are"),
+        ),
+        (
+            |valves| {
+                valves.fallbacks = Some(format!("anthropic.* > {MICRO}@us-west-2 > best"));
+                valves.default_model = Some("bedrock_models.anthropic.claude-sonnet-4-6".into());
+                valves.aliases = Some(format!("best = app/support-desk, gpt-*=best, x={MICRO}"));
+            },
+            None,
+        ),
+    ] {
+        assert_eq!(told(turn).await, trouble);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_listed_yet_is_no_stray() {
+    let bedrock = bedrock();
+    bedrock.script_region("us-west-2", Script::fault(Fault::access_denied("no")).always());
+    let valves = bedrock_models::BedrockValves {
+        default_model: Some("qwen.qwen3-coder-480b-a35b-v1:0".into()),
+        ..valves(&bedrock)
+    };
+    let pipe = started(valves).await;
+    pipe.discovered().await;
+    let trouble = pipe.trouble().unwrap();
+    assert!(trouble.contains("us-west-2") && !trouble.contains("qwen"), "{trouble}");
 }

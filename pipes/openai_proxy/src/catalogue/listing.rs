@@ -92,10 +92,13 @@ impl Listing {
         Some(self.gaps[way]?.error(&ways.0[way]))
     }
 
-    /// The model of this id, if its upstream has not said which it has: it is asked for what may be there.
+    /// The model of this id, if it may be there all the same: its upstream has not said which it has, or it does not chat, and many
+    /// servers list nothing else.
     pub fn guess(&self, id: &str, ways: &Ways, kind: ModelKind) -> Option<Entry> {
-        let (way, name) = ways.named(id).filter(|(way, _)| !self.certain[*way])?;
-        Some(Entry { id: id.into(), way, name: name.into(), kind })
+        let (way, name) = ways.named(id)?;
+        let may_be = !self.certain[way] || kind != ModelKind::Chat;
+        let entry = || Entry { id: id.into(), way, name: name.into(), kind };
+        (may_be && ways.0[way].wants(name)).then(entry)
     }
 }
 

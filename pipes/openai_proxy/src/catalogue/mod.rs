@@ -5,6 +5,7 @@ mod listing;
 mod shelf;
 mod trouble;
 
+pub(crate) use glob::fits;
 pub(crate) use listing::{Entry, Listing};
 
 use crate::{

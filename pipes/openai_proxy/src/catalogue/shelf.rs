@@ -45,10 +45,8 @@ impl Shelf {
 
     /// The models that are wanted: those of the list that fit, and those that the valves name.
     pub fn models(&self, way: &Way) -> Vec<Listed> {
-        let is_wanted = |model: &&Listed| {
-            way.models.is_empty() || way.models.iter().any(|glob| fits(glob, &model.id))
-        };
-        let mut models: Vec<_> = self.listed.iter().flatten().filter(is_wanted).cloned().collect();
+        let listed = self.listed.iter().flatten().filter(|model| way.wants(&model.id));
+        let mut models: Vec<_> = listed.cloned().collect();
         for name in way.names() {
             if self.is_heard() && models.iter().all(|model| model.id != name) {
                 models.push(Listed::named(name));
@@ -59,6 +57,11 @@ impl Shelf {
 }
 
 impl Way {
+    /// Whether a model of this name is among those that the valves choose.
+    pub fn wants(&self, name: &str) -> bool {
+        self.models.is_empty() || self.models.iter().any(|glob| fits(glob, name))
+    }
+
     /// The models that are there whatever the upstream lists.
     fn names(&self) -> Vec<&str> {
         let names = self.models.iter().map(String::as_str).filter(|name| !name.contains('*'));

@@ -3,7 +3,7 @@
 use super::{
     Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ToolCallDelta, Usage,
 };
-use crate::{FunctionCall, Result, ToolCall};
+use crate::{FunctionCall, Picture, Result, ToolCall};
 use futures_util::TryStreamExt;
 use serde_json::{Map, Value};
 
@@ -21,7 +21,7 @@ pub struct Answer {
     /// What the model wants called, in order.
     pub tool_calls: Vec<ToolCall>,
     /// The pictures, in order.
-    pub images: Vec<String>,
+    pub pictures: Vec<Picture>,
     /// Where what was said comes from, each with the number of characters that had been said by then.
     pub citations: Vec<(usize, Citation)>,
     /// Why it ended; `None` if the stream ended without a word.
@@ -46,15 +46,21 @@ impl ChunkStream {
 }
 
 impl Answer {
+    /// All its text, and the pictures as Markdown, for clients that take none beside the text.
+    pub fn illustrated(&self) -> String {
+        let pictures = self.pictures.iter().map(Picture::markdown);
+        self.content.clone() + &pictures.collect::<String>()
+    }
+
     /// Adds one more chunk.
     pub fn add(&mut self, chunk: Chunk) {
         match chunk {
             Chunk::Model(id) => self.model = Some(id),
-            Chunk::Role => {}
+            Chunk::Role | Chunk::Side(_) => {}
             Chunk::Content(text) => self.content += &text,
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
-            Chunk::Image(image) => self.images.push(image),
+            Chunk::Picture(picture) => self.pictures.push(picture),
             Chunk::Citation(citation) => {
                 self.citations.push((self.content.chars().count(), citation));
             }

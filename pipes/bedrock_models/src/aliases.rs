@@ -1,0 +1,144 @@
+//! Other names for models, as an admin gives them: `gpt-4o=us.amazon.nova-pro-v1:0, gpt-*=us.amazon.nova-lite-v1:0`.
+
+use crate::{catalogue::fits, names::bare, valves::listed};
+
+/// Names and what they stand for.
+#[derive(Debug, Default)]
+pub struct Aliases(Vec<Alias>);
+
+#[derive(Debug)]
+struct Alias {
+    /// It may hold `*`.
+    name: String,
+    target: String,
+}
+
+impl Aliases {
+    /// What the valve says. What cannot be so is left out: the valve has been refused for it.
+    pub fn of(valve: &Option<String>) -> Self {
+        Self(listed(valve).filter_map(Alias::read).collect())
+    }
+
+    /// Why the valve cannot be so, if it cannot.
+    pub fn fault(valve: &Option<String>) -> Option<String> {
+        if let Some(entry) = listed(valve).find(|entry| Alias::read(entry).is_none()) {
+            return Some(format!(
+                "`{entry}` must be a name, `=` and a model, as in `gpt-4o=us.amazon.nova-pro-v1:0`"
+            ));
+        }
+        let aliases = Self::of(valve);
+        let mut names: Vec<_> = aliases.0.iter().map(|alias| &alias.name).collect();
+        names.sort();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Some(format!("`{}` must not be named twice", twice[0]));
+        }
+        let circling = aliases.0.iter().find(|alias| aliases.circles(&alias.target));
+        circling.map(|alias| format!("`{}` must not lead in a circle", alias.name))
+    }
+
+    /// What this id stands for by name, to the end; itself if it is no alias.
+    pub fn renamed<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut id = id;
+        // A circle has been refused, so this many steps lead to the end.
+        for _ in &self.0 {
+            match self.exactly(id) {
+                Some(target) => id = target,
+                None => break,
+            }
+        }
+        id
+    }
+
+    /// What stands for ids like this one, for an id that nobody has.
+    pub fn caught(&self, id: &str) -> Option<&str> {
+        let mut patterns = self.0.iter().filter(|alias| alias.is_pattern());
+        let target = patterns.find(|alias| fits(&alias.name, id))?.target.as_str();
+        Some(target).filter(|target| *target != id)
+    }
+
+    /// Every name and what it leads to.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|Alias { name, target }| (name.as_str(), target.as_str()))
+    }
+
+    fn exactly(&self, id: &str) -> Option<&str> {
+        let named = self.0.iter().find(|alias| !alias.is_pattern() && alias.name == id);
+        named.map(|alias| alias.target.as_str())
+    }
+
+    fn circles(&self, target: &str) -> bool {
+        let step = |id: &&str| self.exactly(id).or_else(|| self.caught(id));
+        std::iter::successors(Some(target), |id| step(id)).take(self.0.len() + 1).count()
+            > self.0.len()
+    }
+}
+
+impl Alias {
+    fn read(entry: &str) -> Option<Self> {
+        let (name, target) = entry.split_once('=')?;
+        let (name, target) = (bare(name), bare(target));
+        let whole = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
+        // What a name leads to is one model.
+        (whole(name) && whole(target) && !target.contains(['*', '=']))
+            .then(|| Self { name: name.into(), target: target.into() })
+    }
+
+    fn is_pattern(&self) -> bool {
+        self.name.contains('*')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Aliases {
+        Aliases::of(&Some(text.into()))
+    }
+
+    #[test]
+    fn names_lead_to_their_models_by_way_of_others() {
+        let aliases = of("best=good, good = bedrock_models.us.x-v1:0 , gpt-*=good");
+        for (id, model) in
+            [("best", "us.x-v1:0"), ("good", "us.x-v1:0"), ("gpt-4o", "gpt-4o"), ("y", "y")]
+        {
+            assert_eq!(aliases.renamed(id), model);
+        }
+        assert_eq!(aliases.caught("gpt-4o"), Some("good"));
+        assert_eq!(aliases.caught("good"), None);
+    }
+
+    #[test]
+    fn a_pattern_does_not_catch_what_it_leads_to() {
+        let aliases = of("*sonnet*=us.sonnet, *=us.lite");
+        for (id, model) in
+            [("my-sonnet", "us.sonnet"), ("us.sonnet", "us.sonnet"), ("x", "us.lite")]
+        {
+            assert_eq!(aliases.caught(id).unwrap_or(id), model);
+        }
+    }
+
+    #[test]
+    fn a_fault_names_its_entry() {
+        for (valve, named) in [
+            ("a", "`a`"),
+            ("a=b, =c", "`=c`"),
+            ("a=", "`a=`"),
+            ("a=b c", "`a=b c`"),
+            ("a=b*", "`a=b*`"),
+            ("a=b=c", "`a=b=c`"),
+            ("a=b, c=d, a=e", "`a`"),
+            ("a=a", "`a`"),
+            ("x=y, a=b, b=c, c=a", "`a`"),
+            ("a*=b1, b*=a1", "`a*`"),
+        ] {
+            let fault = Aliases::fault(&Some(valve.into())).unwrap();
+            assert!(fault.starts_with(named), "{valve}: {fault}");
+        }
+        for valve in
+            ["", "a=b, b=c", "gpt-*=us.x, *=us.x", "*=us.x", "*claude*=us.claude, *=us.lite"]
+        {
+            assert_eq!(Aliases::fault(&Some(valve.into())), None, "{valve}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A chat with a model that makes pictures: what the person said last is what is to be seen.
+
+use super::painted;
+use crate::{attempts::Means, catalogue::Entry, converse, names::PIPE, valves::ImageAnswers};
+use pipe_sdk::{
+    Call, Chunk, ChunkStream, Content, FinishReason, Image, ImageCall, ImageWishes, Images,
+    Message, Part, PipeError, Result, Role,
+};
+
+/// How Open WebUI's background prompts begin, which ask for titles, tags and the like (contract §5).
+const CHORE: &str = "### Task:";
+
+/// How much of the prompt stands by the picture.
+const CAPTION: usize = 120;
+
+/// Answers this chat with pictures, by the first of these models that can.
+pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<ChunkStream> {
+    let order = order(call)?;
+    let caption = caption(&order.prompt);
+    let (entry, Images { images }) = painted(&order, entries, means).await?;
+    let shown = |image: Image| match means.valves.image_answers {
+        ImageAnswers::Files => Chunk::Picture(image.with_words(&caption)),
+        ImageAnswers::Markdown => Chunk::Content(image.with_words(&caption).markdown()),
+    };
+    let mut chunks = vec![Chunk::Model(format!("{PIPE}.{}", entry.id)), Chunk::Role];
+    chunks.extend(images.into_iter().map(shown));
+    chunks.push(Chunk::Finish(FinishReason::Stop));
+    Ok(ChunkStream::of(chunks))
+}
+
+/// The pictures that this chat asks for.
+fn order(call: &Call) -> Result<ImageCall> {
+    let mut messages = call.body.messages.iter().enumerate().rev();
+    let said = messages.find(|(_, message)| message.role == Role::User);
+    let unsaid = || PipeError::bad_field("messages", "messages: say what is to be seen");
+    let (place, message) = said.ok_or_else(unsaid)?;
+    let prompt = message.text().trim().to_owned();
+    if call.chat.task.is_some() || prompt.starts_with(CHORE) {
+        // Each of them would cost a picture that nobody sees.
+        let message = "model: it makes pictures, not titles or tags: name another model for such tasks in Open WebUI";
+        return Err(PipeError::bad_field("model", message));
+    }
+    if prompt.is_empty() {
+        return Err(unsaid());
+    }
+    let wishes = ImageWishes::among(&call.body.rest)?;
+    let source = source(message, place)?;
+    Ok(ImageCall { wishes, source, ..ImageCall::new(&call.model, prompt) })
+}
+
+/// The picture to begin from: the last one of this message, which stands at this place.
+fn source(message: &Message, place: usize) -> Result<Option<Image>> {
+    let Some(Content::Parts(parts)) = &message.content else { return Ok(None) };
+    let url = |(at, part): (usize, &'_ Part)| match part {
+        Part::ImageUrl { image_url, .. } => Some((at, image_url.clone())),
+        Part::Text { .. } | Part::Other(_) => None,
+    };
+    let Some((at, url)) = parts.iter().enumerate().rev().find_map(url) else { return Ok(None) };
+    let base64 = converse::picture_in(&url)
+        .map_err(|fault| PipeError::bad_field(format!("messages[{place}].content[{at}]"), fault))?;
+    Ok(Some(Image::of_base64(base64)))
+}
+
+/// The beginning of the prompt on one line.
+fn caption(prompt: &str) -> String {
+    let line = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut caption: String = line.chars().take(CAPTION).collect();
+    if caption.len() < line.len() {
+        caption.push('…');
+    }
+    caption
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caption_is_one_short_line() {
+        assert_eq!(caption("a red\n  fox"), "a red fox");
+        assert_eq!(caption(&"é".repeat(200)).chars().count(), CAPTION + 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! Stability's models: one picture a request, its shape a ratio.
+
+use super::{beyond, check, is_openai_style};
+use pipe_sdk::{ImageCall, ImageFormat, ImageSize, ImageWishes, Result};
+use serde_json::{Value, json};
+
+/// One of Stability's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Whether it can begin from a picture.
+    takes_pictures: bool,
+}
+
+/// Those that take words alone.
+pub const FROM_WORDS: Model = Model { takes_pictures: false };
+
+/// Those that may begin from a picture.
+pub const FROM_PICTURES: Model = Model { takes_pictures: true };
+
+const LONGEST_PROMPT: usize = 10_000;
+const LARGEST_SEED: u64 = 4_294_967_294;
+
+/// How far a picture goes from the one that it begins from, if nothing is said.
+const STRENGTH: f64 = 0.7;
+
+/// The shapes that there are, width and height.
+const RATIOS: &[(u32, u32)] =
+    &[(1, 1), (16, 9), (21, 9), (2, 3), (3, 2), (4, 5), (5, 4), (9, 16), (9, 21)];
+
+impl Model {
+    /// The bodies that ask for these pictures, one each.
+    pub fn requests(self, call: &ImageCall, id: &str) -> Result<Vec<Value>> {
+        check(call, id, LONGEST_PROMPT)?;
+        let body = self.request(call, id)?;
+        let numbered = |(number, mut body): (u64, Value)| {
+            if let Some(seed) = call.wishes.seed {
+                // The same beginning would give the same picture each time.
+                body["seed"] = ((seed + number) % (LARGEST_SEED + 1)).into();
+            }
+            body
+        };
+        let count = u64::from(call.wishes.count());
+        Ok((0..count).map(|number| (number, body.clone())).map(numbered).collect())
+    }
+
+    fn request(self, call: &ImageCall, id: &str) -> Result<Value> {
+        let ImageCall { prompt, wishes, source, .. } = call;
+        let format = wishes.format.unwrap_or_default();
+        if format == ImageFormat::Webp {
+            return Err(beyond("output_format", id, "makes `png` and `jpeg`"));
+        }
+        refuse_what_it_has_not(wishes, id)?;
+        let mut body = json!({"prompt": prompt, "output_format": format});
+        if let Some(negative) = &wishes.negative_prompt {
+            body["negative_prompt"] = negative.as_str().into();
+        }
+        match source {
+            None => {
+                body["mode"] = "text-to-image".into();
+                if let Some(size) = wishes.size {
+                    body["aspect_ratio"] = ratio(size).into();
+                }
+            }
+            Some(source) if self.takes_pictures => {
+                body["mode"] = "image-to-image".into();
+                body["image"] = source.base64.as_str().into();
+                body["strength"] = wishes.strength.unwrap_or(STRENGTH).into();
+            }
+            Some(_) => {
+                return Err(beyond("image", id, "begins from words alone: leave the picture out"));
+            }
+        }
+        Ok(body)
+    }
+}
+
+fn refuse_what_it_has_not(wishes: &ImageWishes, id: &str) -> Result<()> {
+    if wishes.cfg_scale.is_some() {
+        return Err(beyond("cfg_scale", id, "has no such scale"));
+    }
+    if wishes.style.as_deref().is_some_and(|style| !is_openai_style(style)) {
+        return Err(beyond("style", id, "knows no styles: put it in the prompt"));
+    }
+    if wishes.seed.is_some_and(|seed| seed > LARGEST_SEED) {
+        return Err(beyond("seed", id, format_args!("takes {LARGEST_SEED} at most")));
+    }
+    Ok(())
+}
+
+/// The shape that is nearest to this size.
+fn ratio(ImageSize { width, height }: ImageSize) -> String {
+    let shape = |width: u32, height: u32| (f64::from(width) / f64::from(height)).ln();
+    let wished = shape(width, height);
+    let far = |(width, height): &&(u32, u32)| (shape(*width, *height) - wished).abs();
+    let nearest = RATIOS.iter().min_by(|one, other| far(one).total_cmp(&far(other)));
+    nearest.map(|(width, height)| format!("{width}:{height}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_shape_is_taken() {
+        for (width, height, nearest) in [
+            (1024, 1024, "1:1"),
+            (1792, 1024, "16:9"),
+            (1024, 1792, "9:16"),
+            (1536, 1024, "3:2"),
+            (1024, 768, "5:4"),
+            (4000, 100, "21:9"),
+            (1, 100, "9:21"),
+        ] {
+            assert_eq!(ratio(ImageSize { width, height }), nearest, "{width}x{height}");
+        }
+    }
+}

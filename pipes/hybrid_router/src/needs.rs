@@ -1,0 +1,149 @@
+//! What a chat asks of whoever answers it.
+
+use crate::valves::HybridValves;
+use pipe_sdk::{Body, Call, Content, Message, Part, Role};
+
+/// What of a chat the local model cannot do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// See pictures, hear, read files.
+    Media,
+    /// Call tools.
+    Tools,
+    /// Hold so much.
+    Room,
+}
+
+impl Lack {
+    /// What of this chat the local model cannot do, as far as the valves say.
+    pub fn of(body: &Body, valves: &HybridValves) -> Option<Self> {
+        if !valves.local_images && body.messages.iter().any(has_media) {
+            return Some(Self::Media);
+        }
+        if !valves.local_tools && offers_tools(body) {
+            return Some(Self::Tools);
+        }
+        let wanted = prompt_tokens(body) + body.most_tokens().unwrap_or_default();
+        valves.local_context_tokens.is_some_and(|most| wanted > most).then_some(Self::Room)
+    }
+
+    /// It, as the reason for something.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Media => "the chat holds pictures or files, which the local model does not take",
+            Self::Tools => "the chat offers tools, which the local model does not call",
+            Self::Room => "the chat is longer than the local model can hold",
+        }
+    }
+}
+
+fn has_media(message: &Message) -> bool {
+    let Some(Content::Parts(parts)) = &message.content else { return false };
+    parts.iter().any(|part| part.text().is_none())
+}
+
+fn offers_tools(body: &Body) -> bool {
+    let none = body.tool_choice.as_ref().is_some_and(|choice| choice == "none");
+    !body.tools.is_empty() && !none
+}
+
+/// About how many tokens this chat is: a quarter of its bytes, and of those of its tools.
+pub(crate) fn prompt_tokens(body: &Body) -> u64 {
+    let said = |message: &Message| {
+        let texts = match &message.content {
+            Some(Content::Text(text)) => text.len(),
+            Some(Content::Parts(parts)) => parts.iter().filter_map(Part::text).map(str::len).sum(),
+            None => 0,
+        };
+        texts + message.tool_calls.iter().map(|call| call.function.arguments.len()).sum::<usize>()
+    };
+    let said: usize = body.messages.iter().map(said).sum();
+    let functions = body.tools.iter().filter_map(|tool| tool.function.as_ref());
+    let offered = functions.map(|function| {
+        let schema = function.parameters.as_ref().map_or(0, |schema| schema.get().len());
+        schema + function.description.as_ref().map_or(0, String::len)
+    });
+    ((said + offered.sum::<usize>()) / 4) as u64
+}
+
+/// Background tasks of Open WebUI that any model does well enough.
+const TASKS: [&str; 7] = [
+    "title_generation",
+    "tags_generation",
+    "follow_up_generation",
+    "query_generation",
+    "image_prompt_generation",
+    "autocomplete_generation",
+    "emoji_generation",
+];
+
+/// How Open WebUI's own templates for those begin.
+const TEMPLATE: &str = "### Task:";
+
+/// Whether this is such a task. Where nobody has said so, its form tells.
+pub(crate) fn is_task(call: &Call) -> bool {
+    if let Some(task) = &call.chat.task {
+        return TASKS.contains(&task.as_str());
+    }
+    let [only] = &call.body.messages[..] else { return false };
+    only.role == Role::User && call.body.tools.is_empty() && only.text().starts_with(TEMPLATE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipe_sdk::testing::ScriptedHost;
+    use serde_json::{Value, json};
+
+    fn body(fields: Value) -> Body {
+        let mut body =
+            json!({"model": "m", "messages": [{"role": "user", "content": "0123456789abcdef"}]});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_value(body).unwrap()
+    }
+
+    fn call(body: Body, task: Option<&str>) -> Call {
+        let chat = pipe_sdk::ChatRef { task: task.map(Into::into), ..Default::default() };
+        let (model, host) = ("hybrid-smart".into(), ScriptedHost::new().host());
+        Call { model, body, user: None, chat, hints: Default::default(), host }
+    }
+
+    #[test]
+    fn what_the_valves_do_not_grant_is_lacking() {
+        let pictured = json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "data:x"}]}]});
+        let spoken = json!({"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]});
+        let tools = json!({"tools": [{"type": "function", "function": {"name": "f"}}]});
+        let unused = json!({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"});
+        let plain = HybridValves::default();
+        let able = HybridValves { local_images: true, local_tools: true, ..plain.clone() };
+        let small = HybridValves { local_context_tokens: Some(13), ..plain.clone() };
+        for (fields, valves, lack) in [
+            (json!({}), &plain, None),
+            (pictured.clone(), &plain, Some(Lack::Media)),
+            (pictured, &able, None),
+            (spoken, &plain, Some(Lack::Media)),
+            (tools.clone(), &plain, Some(Lack::Tools)),
+            (tools, &able, None),
+            (unused, &plain, None),
+            (json!({}), &small, None),
+            (json!({"max_tokens": 9}), &small, None),
+            (json!({"max_tokens": 10}), &small, Some(Lack::Room)),
+        ] {
+            assert_eq!(Lack::of(&body(fields.clone()), valves), lack, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_task_is_known_by_its_name_or_by_its_form() {
+        let asked = |text: &str| body(json!({"messages": [{"role": "user", "content": text}]}));
+        for (text, task, is) in [
+            ("hi", Some("title_generation"), true),
+            ("hi", Some("follow_up_generation"), true),
+            ("### Task:\nGenerate", Some("moa_response_generation"), false),
+            ("### Task:\nGenerate 1-3 broad tags", None, true),
+            ("What is a task?", None, false),
+        ] {
+            assert_eq!(is_task(&call(asked(text), task)), is, "{text} {task:?}");
+        }
+    }
+}

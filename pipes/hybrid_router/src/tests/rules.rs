@@ -1,0 +1,192 @@
+//! Which chats are for the cloud, and which never leave the house.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn body(fields: &Value) -> Body {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    serde_json::from_str(&body.to_string()).unwrap()
+}
+
+fn pictured() -> Body {
+    body(
+        &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}]}),
+    )
+}
+
+fn person(role: &str) -> User {
+    User { id: "ann".into(), role: Some(role.into()), ..User::default() }
+}
+
+/// Who answers this chat of this person.
+async fn answered(valves: &HybridValves, sides: &Sides, body: Body, role: &str) -> Told {
+    sides.ask_with(&router(valves.clone()).await, SMART, body, person(role), None).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_local_model_cannot_do_goes_to_the_cloud_at_once() {
+    let tool = json!({"tools": [{"type": "function", "function": {"name": "f"}}]});
+    let long = json!({"messages": [{"role": "user", "content": "long ".repeat(1000)}]});
+    let valves = HybridValves { local_context_tokens: Some(1000), ..valves() };
+    for body in [pictured(), body(&tool), body(&long)] {
+        let sides = Sides::new(Does::Answers, Does::Answers);
+        answered(&valves, &sides, body, "user").await.is_of(SKY);
+        assert_eq!(sides.asked(), [SKY]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_can_do_it_the_error_says_what_and_why() {
+    let spent = Sides::new(Does::Answers, Does::Answers);
+    spent.host.spend("ann", 2_000_000);
+    let sides = Sides::new(Does::Answers, Does::Answers);
+    for (valves, sides, role, why) in [
+        (
+            HybridValves { cloud_model: None, ..valves() },
+            &sides,
+            "user",
+            "`cloud_model` names nobody who does",
+        ),
+        (
+            HybridValves { cloud_fallback: false, ..valves() },
+            &sides,
+            "user",
+            "`cloud_fallback` is off",
+        ),
+        (
+            HybridValves { local_roles: Some("user".into()), ..valves() },
+            &sides,
+            "User",
+            "your role may not use the cloud",
+        ),
+        (
+            HybridValves { cloud_budget_per_day: Some(1.5), ..valves() },
+            &spent,
+            "user",
+            "your budget of $1.5 a day for the cloud is used up",
+        ),
+    ] {
+        let told = answered(&valves, sides, pictured(), role).await;
+        let error = told.failed().to_string();
+        assert!(
+            error.starts_with(
+                "the chat holds pictures or files, which the local model does not take, and "
+            ),
+            "{error}"
+        );
+        assert!(error.contains(why), "{error}");
+    }
+    assert!(sides.asked().is_empty() && spent.asked().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn chats_that_are_long_or_of_some_roles_or_hours_are_for_the_cloud_and_locally_answered_if_it_fails()
+ {
+    let long = || body(&json!({"messages": [{"role": "user", "content": "long ".repeat(1000)}]}));
+    let wishes = [
+        (HybridValves { cloud_above_prompt_tokens: Some(1000), ..valves() }, long()),
+        (HybridValves { cloud_roles: Some("pending, admin".into()), ..valves() }, hello()),
+        (HybridValves { cloud_hours: Some("0-24".into()), ..valves() }, hello()),
+    ];
+    for (valves, body) in wishes {
+        let sides = Sides::new(Does::Answers, Does::Answers);
+        answered(&valves, &sides, body.clone(), "admin").await.is_of(SKY);
+        assert_eq!(sides.asked(), [SKY]);
+        let sides = Sides::new(Does::Answers, Does::Fails(broken));
+        answered(&valves, &sides, body, "admin").await.is_of(HOME);
+    }
+    let sides = Sides::new(Does::Answers, Does::Answers);
+    let valves = HybridValves {
+        cloud_above_prompt_tokens: Some(1000),
+        cloud_roles: Some("admin".into()),
+        ..valves()
+    };
+    answered(&valves, &sides, hello(), "user").await.is_of(HOME);
+}
+
+#[tokio::test(start_paused = true)]
+async fn background_tasks_stay_local_whatever_the_rules_say() {
+    let valves = HybridValves { cloud_hours: Some("0-24".into()), ..valves() };
+    let template = body(
+        &json!({"messages": [{"role": "user", "content": "### Task:\nGenerate 1-3 broad tags"}]}),
+    );
+    for (body, task, side) in [
+        (hello(), Some("title_generation"), HOME),
+        (hello(), Some("moa_response_generation"), SKY),
+        (template, None, HOME),
+        (hello(), None, SKY),
+    ] {
+        let sides = Sides::new(Does::Answers, Does::Answers);
+        let router = router(valves.clone()).await;
+        sides.ask_with(&router, SMART, body, person("user"), task).await.is_of(side);
+    }
+    let sides = Sides::new(Does::Fails(broken), Does::Answers);
+    let router = router(valves).await;
+    let task = Some("tags_generation");
+    sides.ask_with(&router, SMART, hello(), person("user"), task).await.is_of(SKY);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_budget_is_used_up_stays_local() {
+    let valves = HybridValves {
+        cloud_budget_per_day: Some(1.0),
+        cloud_roles: Some("user".into()),
+        ..valves()
+    };
+    let sides = Sides::new(Does::Answers, Does::Answers);
+    sides.host.spend("ann", 999_999);
+    answered(&valves, &sides, hello(), "user").await.is_of(SKY);
+    sides.host.spend("ann", 1);
+    answered(&valves, &sides, hello(), "user").await.is_of(HOME);
+    sides.let_local(Does::Fails(broken));
+    answered(&valves, &sides, hello(), "user").await.failed();
+    assert_eq!(sides.asked(), [SKY, HOME, HOME]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_roles_never_reach_the_cloud() {
+    let valves = HybridValves {
+        local_roles: Some("user".into()),
+        cloud_hours: Some("0-24".into()),
+        ..valves()
+    };
+    let sides = Sides::new(Does::Fails(broken), Does::Answers);
+    answered(&valves, &sides, hello(), "user").await.failed();
+    assert_eq!(sides.asked(), [HOME]);
+}
+
+#[test]
+fn valves_that_cannot_be_so_are_named() {
+    use pipe_sdk::Valves;
+    for (valves, valve) in [
+        (HybridValves { local_endpoint: "localhost:5000".into(), ..valves() }, "local_endpoint"),
+        (
+            HybridValves { local_endpoint: "hybrid_router.hybrid-smart".into(), ..valves() },
+            "local_endpoint",
+        ),
+        (
+            HybridValves { cloud_model: Some("hybrid_router.hybrid-local".into()), ..valves() },
+            "cloud_model",
+        ),
+        (HybridValves { cloud_hours: Some("by day".into()), ..valves() }, "cloud_hours"),
+    ] {
+        let faults = valves.faults();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].valve, valve);
+    }
+    assert_eq!(valves().faults(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_listed_before_it_is_set_up() {
+    use pipe_sdk::Serves;
+    let listed = async |valves| match router(valves).await.serves() {
+        Serves::Manifold(models) => models.iter().map(|model| model.id.clone()).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert!(listed(HybridValves::default()).await.is_empty());
+    assert_eq!(listed(valves()).await, ["hybrid-smart", "hybrid-local", "hybrid-cloud"]);
+    let alone = HybridValves { cloud_model: None, ..valves() };
+    assert_eq!(listed(alone).await, ["hybrid-smart", "hybrid-local"]);
+}

@@ -1,0 +1,194 @@
+//! What an admin can turn, and which combinations cannot be so.
+
+use crate::{PIPE, endpoint, hours::Hours};
+use pipe_sdk::{Fault, Secret, Valves};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use upstream::Limits;
+
+/// The two sides, and which of them is asked when.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct HybridValves {
+    /// The local side: the address of a server, as in `http://localhost:11434/v1`, or the id of a model of this host, as in
+    /// `openai_proxy.llama3`. An address is that of an OpenAI-compatible API, or one that ends in `/generate`; if it has no path, both are tried.
+    #[schemars(title = "Local server or model")]
+    pub local_endpoint: String,
+
+    /// What the server at the local address calls its model. None: the first that it lists.
+    #[schemars(title = "Local model's name")]
+    pub local_model: Option<String>,
+
+    /// The key of the server at the local address. Most need none.
+    #[schemars(title = "Local server's key", extend("x-origin" = "local_endpoint"))]
+    pub local_api_key: Secret,
+
+    /// The cloud side: the id of a model of this host, as in `bedrock_models.amazon.nova-lite-v1:0`.
+    #[schemars(title = "Cloud model")]
+    pub cloud_model: Option<String>,
+
+    /// Whether the cloud answers what the local side cannot, or does not begin to answer. Without, such a chat ends in an error.
+    #[schemars(title = "Use the cloud when local fails")]
+    pub cloud_fallback: bool,
+
+    /// Whether the usage tells the sides apart, for each person.
+    #[schemars(title = "Track costs by side")]
+    pub cost_tracking: bool,
+
+    /// How long the local side may take until its first token, in seconds. A server that answers in one piece (`/generate`) has at least
+    /// two minutes.
+    #[schemars(
+        title = "Longest wait for the first local token in seconds",
+        range(min = 1, max = 600)
+    )]
+    pub local_timeout_seconds: u64,
+
+    /// How long a begun local answer may stay silent, in seconds.
+    #[schemars(title = "Longest silence in a local answer in seconds", range(min = 1, max = 3600))]
+    pub local_idle_seconds: u64,
+
+    /// How many chats the local side may have under way. The cloud gets further ones at once.
+    #[schemars(title = "Local chats at once", range(min = 1, max = 10_000))]
+    pub local_at_once: usize,
+
+    /// After so many failures in a row the local side is not asked until it is well again; 0: it is always asked.
+    #[schemars(title = "Failures until the local side rests", range(min = 0, max = 1000))]
+    pub breaker_failures: u32,
+
+    /// How long the local side then rests before it is tried, beside all chats, in seconds. That doubles, up to two minutes.
+    #[schemars(title = "Rest after failures in seconds", range(min = 1, max = 120))]
+    pub breaker_seconds: u64,
+
+    /// When the local side has said nothing for so long, in milliseconds, the cloud is asked too, and whoever speaks first answers. Both may
+    /// cost then. None: the cloud waits until the local side has failed.
+    #[schemars(title = "Ask the cloud too after milliseconds", range(min = 0, max = 60_000))]
+    pub hedge_after_ms: Option<u64>,
+
+    /// Whether the local model sees pictures. Without, chats that hold some go to the cloud.
+    #[schemars(title = "Local model sees pictures")]
+    pub local_images: bool,
+
+    /// Whether the local model calls tools. Without, chats that offer some go to the cloud, and Open WebUI adds none of its own.
+    #[schemars(title = "Local model calls tools")]
+    pub local_tools: bool,
+
+    /// How many tokens the local model can hold, question and answer together. Longer chats go to the cloud. None: the local server's own
+    /// complaint decides.
+    #[schemars(title = "Local model's context in tokens", range(min = 1))]
+    pub local_context_tokens: Option<u64>,
+
+    /// Chats of more tokens than these, about, go to the cloud first. None: no chat is too long to be asked locally first.
+    #[schemars(title = "Cloud above so many prompt tokens", range(min = 1))]
+    pub cloud_above_prompt_tokens: Option<u64>,
+
+    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) are asked locally first, whatever the rules below say.
+    #[schemars(title = "Background tasks go local")]
+    pub tasks_local: bool,
+
+    /// The roles of Open WebUI whose chats go to the cloud first, comma-separated, as in `admin`.
+    #[schemars(title = "Roles for the cloud")]
+    pub cloud_roles: Option<String>,
+
+    /// The roles whose chats never go to the cloud by way of `hybrid-smart`, comma-separated.
+    #[schemars(title = "Roles for the local side only")]
+    pub local_roles: Option<String>,
+
+    /// When chats go to the cloud first: times of UTC, as in `08:00-18:00, 22-6`.
+    #[schemars(title = "Hours for the cloud, in UTC")]
+    pub cloud_hours: Option<String>,
+
+    /// What each person may have spent since midnight UTC, in US dollars by the host's table of prices, before `hybrid-smart` asks the
+    /// cloud no more.
+    #[schemars(title = "Cloud budget a day, in $", range(min = 0.0))]
+    pub cloud_budget_per_day: Option<f64>,
+
+    /// Whether a line over each answer of `hybrid-smart` says who answers, and why.
+    #[schemars(title = "Say who answers")]
+    pub show_side: bool,
+}
+
+/// Where the guide's local server is, which nobody may have.
+const USUAL_ENDPOINT: &str = "http://localhost:5000";
+
+impl Default for HybridValves {
+    fn default() -> Self {
+        let Limits { idle, rest, at_once, .. } = Limits::default();
+        Self {
+            local_endpoint: USUAL_ENDPOINT.into(),
+            local_model: None,
+            local_api_key: Secret::default(),
+            cloud_model: None,
+            cloud_fallback: true,
+            cost_tracking: false,
+            local_timeout_seconds: 20,
+            local_idle_seconds: idle.as_secs(),
+            local_at_once: at_once,
+            breaker_failures: 1,
+            breaker_seconds: rest.as_secs(),
+            hedge_after_ms: None,
+            local_images: false,
+            local_tools: false,
+            local_context_tokens: None,
+            cloud_above_prompt_tokens: None,
+            tasks_local: true,
+            cloud_roles: None,
+            local_roles: None,
+            cloud_hours: None,
+            cloud_budget_per_day: None,
+            show_side: false,
+        }
+    }
+}
+
+impl HybridValves {
+    /// Whether anybody has set the router up.
+    pub(crate) fn is_set_up(&self) -> bool {
+        self.cloud_model.is_some() || self.local_endpoint != USUAL_ENDPOINT
+    }
+
+    /// Whether others have the same local side, kept in the same way.
+    pub(crate) fn has_local_side_of(&self, others: &Self) -> bool {
+        let side = |valves: &Self| {
+            let key = valves.local_api_key.expose().map(str::to_owned);
+            let (endpoint, model) = (valves.local_endpoint.clone(), valves.local_model.clone());
+            (endpoint, model, key, valves.local_limits(), valves.cost_tracking)
+        };
+        side(self) == side(others)
+    }
+
+    /// How long and how often the local side is asked.
+    pub(crate) fn local_limits(&self) -> Limits {
+        Limits {
+            first_byte: Duration::from_secs(self.local_timeout_seconds),
+            idle: Duration::from_secs(self.local_idle_seconds),
+            // Whoever waits is better served by the other side.
+            attempts: 1,
+            failures: self.breaker_failures,
+            rest: Duration::from_secs(self.breaker_seconds),
+            at_once: self.local_at_once,
+            ..Limits::default()
+        }
+    }
+
+    /// When chats go to the cloud first.
+    pub(crate) fn hours(&self) -> Result<Hours, &'static str> {
+        self.cloud_hours.as_deref().unwrap_or_default().parse()
+    }
+}
+
+impl Valves for HybridValves {
+    fn faults(&self) -> Vec<Fault> {
+        let is_own =
+            |id: &str| id == PIPE || id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE);
+        let own = "must be a model of another pipe";
+        let rules = [
+            ("local_endpoint", endpoint::fault(self)),
+            ("local_endpoint", is_own(&self.local_endpoint).then_some(own)),
+            ("cloud_model", self.cloud_model.as_deref().is_some_and(is_own).then_some(own)),
+            ("cloud_hours", self.hours().err()),
+        ];
+        let broken = rules.into_iter().filter_map(|(valve, rule)| Some(Fault::new(valve, rule?)));
+        broken.collect()
+    }
+}

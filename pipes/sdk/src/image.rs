@@ -1,0 +1,136 @@
+//! Words in, pictures out.
+
+mod wishes;
+
+pub use wishes::{ImageQuality, ImageSize, ImageWishes};
+
+use crate::User;
+use serde::{Deserialize, Serialize};
+
+/// Pictures to be made.
+#[derive(Clone, Debug)]
+pub struct ImageCall {
+    /// The model's id within the pipe.
+    pub model: String,
+    /// What is to be seen.
+    pub prompt: String,
+    /// How.
+    pub wishes: ImageWishes,
+    /// The picture to begin from, for models that can.
+    pub source: Option<Image>,
+    /// Who asks, if it is known. [`Host::images`](crate::Host::images) fills it in.
+    pub user: Option<User>,
+}
+
+impl ImageCall {
+    /// One picture of this by the model of this id, with nothing else wished.
+    pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
+        let (model, prompt) = (model.into(), prompt.into());
+        Self { model, prompt, wishes: ImageWishes::default(), source: None, user: None }
+    }
+}
+
+/// The pictures of one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// As many as were wished, unless the model's filters have taken some away.
+    pub images: Vec<Image>,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// What kind of file it is.
+    pub format: ImageFormat,
+    /// The file, in base64.
+    pub base64: String,
+}
+
+/// The kinds of files that pictures come in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageFormat {
+    /// PNG.
+    #[default]
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// WebP.
+    Webp,
+}
+
+impl ImageFormat {
+    /// The word for it in media types and in OpenAI's `output_format`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpeg",
+            Self::Webp => "webp",
+        }
+    }
+}
+
+impl Image {
+    /// The picture in this base64. What it is shows in its first letters; what shows nothing is taken for a PNG.
+    pub fn of_base64(base64: String) -> Self {
+        let format = match base64.as_bytes() {
+            [b'/', b'9', b'j', b'/', ..] => ImageFormat::Jpeg,
+            [b'U', b'k', b'l', b'G', ..] => ImageFormat::Webp,
+            _ => ImageFormat::Png,
+        };
+        Self { format, base64 }
+    }
+
+    /// The picture as a URL that holds it.
+    pub fn data_url(&self) -> String {
+        format!("data:image/{};base64,{}", self.format.as_str(), self.base64)
+    }
+
+    /// The picture in an answer, with these words for those who do not see it.
+    pub fn with_words(&self, words: &str) -> Picture {
+        Picture { url: self.data_url(), words: words.into() }
+    }
+}
+
+/// A picture in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Where it is: a `data:` URL that holds it, or a link.
+    pub url: String,
+    /// What is to be seen in it, for those who do not see it; may be empty.
+    pub words: String,
+}
+
+impl Picture {
+    /// The picture behind this URL, of which nothing is said.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.into(), words: String::new() }
+    }
+
+    /// The picture as Markdown.
+    pub fn markdown(&self) -> String {
+        let plain = |c: char| if matches!(c, '[' | ']' | '\\' | '\n' | '\r') { ' ' } else { c };
+        let words: String = self.words.chars().map(plain).collect();
+        format!("![{words}]({})", self.url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_what_its_first_letters_say() {
+        for (base64, format) in
+            [("iVBORw0KGgo", "png"), ("/9j/4AAQ", "jpeg"), ("UklGRh4", "webp"), ("", "png")]
+        {
+            assert_eq!(Image::of_base64(base64.into()).format.as_str(), format);
+        }
+    }
+
+    #[test]
+    fn words_cannot_break_out_of_the_markdown() {
+        let markdown = Image::of_base64("iVBO".into()).with_words("a](x)\n[b").markdown();
+        assert_eq!(markdown, "![a (x)  b](data:image/png;base64,iVBO)");
+    }
+}

@@ -1,0 +1,198 @@
+//! Which web pages may read answers: none, unless an operator allows their origins, and never those of the routes for admins.
+//!
+//! What is allowed is allowed without credentials: a page must hold the key, as any client.
+
+use super::{Access, ROUTES, Route, State, unprefixed};
+use actix_web::{
+    HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+use std::{collections::BTreeSet, str::FromStr};
+use url::Url;
+
+/// The origins of the web pages that may ask for models and chats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Every page.
+    All,
+    /// The pages of these; of none, if there are none.
+    Some(BTreeSet<String>),
+}
+
+/// How long a browser may remember what it was told before a request, in seconds.
+const REMEMBERED: &str = "600";
+
+/// What a page may read beside the body.
+const EXPOSED: &str = "retry-after, x-pipewright-model, x-request-id";
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let origins: Vec<_> =
+            text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).collect();
+        if origins == ["*"] {
+            return Ok(Self::All);
+        }
+        origins.into_iter().map(origin).collect::<Result<_, _>>().map(Self::Some)
+    }
+}
+
+/// The origin as browsers write it.
+fn origin(text: &str) -> Result<String, String> {
+    let misfit = || {
+        format!(
+            "`{text}` must be `*` alone or an origin, as in https://chat.example.com or http://localhost:8080"
+        )
+    };
+    let url = Url::parse(text).map_err(|_| misfit())?;
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let is_nobody = url.username().is_empty() && url.password().is_none();
+    let origin = url.origin();
+    if origin.is_tuple() && is_bare && is_nobody {
+        Ok(origin.ascii_serialization())
+    } else {
+        Err(misfit())
+    }
+}
+
+impl Origins {
+    /// Whether no page may ask.
+    fn is_none(&self) -> bool {
+        matches!(self, Self::Some(origins) if origins.is_empty())
+    }
+
+    /// What pages of this origin are told.
+    fn granted(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+        let origin = origin?;
+        match self {
+            Self::All => Some(HeaderValue::from_static("*")),
+            Self::Some(origins) => {
+                origin.to_str().is_ok_and(|text| origins.contains(text)).then(|| origin.clone())
+            }
+        }
+    }
+}
+
+/// Tells browsers which pages may read an answer, and answers their question whether they may ask at all.
+pub async fn cross_origin(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    };
+    let shared = if state.origins.is_none() { Vec::new() } else { shared(request.path()) };
+    if shared.is_empty() {
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    }
+    let granted = state.origins.granted(request.headers().get(header::ORIGIN));
+    if let Some(origin) = granted.as_ref().filter(|_| is_preflight(&request)) {
+        let answer = preflight(request.headers(), &shared, origin);
+        return Ok(request.into_response(answer));
+    }
+    match next.call(request).await {
+        Ok(mut response) => {
+            expose(response.headers_mut(), granted);
+            Ok(response.map_into_boxed_body())
+        }
+        Err(error) => {
+            let mut response = error.error_response();
+            expose(response.headers_mut(), granted);
+            Err(actix_web::error::InternalError::from_response(error, response).into())
+        }
+    }
+}
+
+/// The routes for pages among those that this path leads to.
+fn shared(path: &str) -> Vec<&'static Route> {
+    let path = unprefixed(path);
+    let Some(first) = ROUTES.iter().find(|route| route.leads(path)) else { return Vec::new() };
+    let same = ROUTES.iter().filter(|route| route.path == first.path);
+    same.filter(|route| route.access == Access::Models).collect()
+}
+
+fn is_preflight(request: &ServiceRequest) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight(asked: &HeaderMap, routes: &[&Route], origin: &HeaderValue) -> HttpResponse {
+    let methods: Vec<_> = routes.iter().map(|route| route.method.as_str()).collect();
+    let mut answer = HttpResponse::NoContent();
+    answer
+        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()))
+        .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods.join(", ")))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, REMEMBERED))
+        .insert_header((
+            header::VARY,
+            "origin, access-control-request-method, access-control-request-headers",
+        ));
+    // SDKs have headers of their own by the dozen, and `*` would not stand for the key's.
+    if let Some(headers) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        answer.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, headers.clone()));
+    }
+    answer.finish()
+}
+
+fn expose(headers: &mut HeaderMap, granted: Option<HeaderValue>) {
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+    let Some(origin) = granted else { return };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_read_as_browsers_write_them() {
+        let read = |text: &str| text.parse::<Origins>();
+        assert_eq!(read(" * "), Ok(Origins::All));
+        assert!(read("").unwrap().is_none());
+        let some = |origins: &[&str]| {
+            Ok(Origins::Some(origins.iter().map(|origin| String::from(*origin)).collect()))
+        };
+        assert_eq!(
+            read("https://Chat.Example.com/, http://localhost:8080"),
+            some(&["https://chat.example.com", "http://localhost:8080"])
+        );
+        for misfit in [
+            "chat.example.com",
+            "https://a.b/c",
+            "*, https://a.b",
+            "null",
+            "https://u@a.b",
+            "file:///a",
+        ] {
+            assert!(read(misfit).unwrap_err().contains("must be"), "{misfit}");
+        }
+    }
+
+    #[test]
+    fn only_the_routes_of_clients_are_shared() {
+        for (path, is_shared) in [
+            ("/models", true),
+            ("/v1/models", true),
+            ("/api/v1/models/a.b/c:d", true),
+            ("/chat/completions", true),
+            ("/models/x/valves", true),
+            ("/models/", false),
+            ("/x/valves", false),
+            ("/x/filter/inlet", false),
+            ("/pipelines", false),
+            ("/health", false),
+            ("/nothing", false),
+        ] {
+            assert_eq!(!shared(path).is_empty(), is_shared, "{path}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Pictures: words in, files out, in OpenAI's shape.
+
+use super::{
+    Error,
+    asker::Asker,
+    identity,
+    json::{Json, JsonBody},
+    unix_seconds, whole,
+};
+use actix_web::{HttpResponse, http::StatusCode};
+use pipe_sdk::{Image, ImageCall, ImageFormat, ImageWishes, Images, ModelKind, PipeError, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What is to be seen, and how.
+#[derive(Deserialize)]
+pub struct ImagesBody {
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    prompt: String,
+    #[serde(default)]
+    response_format: Option<Shape>,
+    user: Option<Value>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// How a picture is handed over.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Shape {
+    /// As base64. OpenAI's newer models know nothing else.
+    #[default]
+    B64Json,
+    /// As a URL. Nothing is kept here that another one could lead to, so it holds the picture.
+    Url,
+}
+
+#[derive(Serialize)]
+struct List {
+    created: u64,
+    data: Vec<Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_format: Option<ImageFormat>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Item {
+    B64Json(String),
+    Url(String),
+}
+
+impl JsonBody for ImagesBody {
+    const LIMIT: usize = 1 << 20;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// `POST /images/generations`.
+pub async fn generate(asker: Asker, body: Json<ImagesBody>) -> Result<HttpResponse, Error> {
+    let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
+    check(&prompt, &rest)?;
+    let wishes = ImageWishes::among(&rest)?;
+    let host = asker.host_of(identity::asker(user, asker.headers()));
+    let call = ImageCall { wishes, ..ImageCall::new(&model, prompt) };
+    let Images { images } =
+        whole::answered(&asker, &model, ModelKind::Image, &host, host.images(call)).await?;
+    let shape = response_format.unwrap_or_default();
+    let output_format = images.first().map(|image| image.format);
+    let data = images.into_iter().map(|image| shape.of(image)).collect();
+    Ok(HttpResponse::Ok().json(List { created: unix_seconds(), data, output_format }))
+}
+
+fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {
+    if prompt.trim().is_empty() {
+        return Err(PipeError::bad_field("prompt", "prompt: say what is to be seen"));
+    }
+    if rest.get("stream").is_some_and(|stream| *stream == true) {
+        let message = "stream: pictures come whole, so leave it out";
+        return Err(PipeError::bad_field("stream", message));
+    }
+    Ok(())
+}
+
+impl Shape {
+    fn of(self, image: Image) -> Item {
+        match self {
+            Self::B64Json => Item::B64Json(image.base64),
+            Self::Url => Item::Url(image.data_url()),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Whether Open WebUI asks, or a client of an API.
+
+use actix_web::http::header::{self, HeaderMap};
+
+/// Whether a request for the model list may be Open WebUI's own.
+///
+/// Its server asks with Python's aiohttp and says so, whoever is logged in; with forwarded users it adds their headers (contract §1, §1.1).
+/// Where people have added a connection of their own, their browser asks.
+pub fn asks(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).map(|agent| agent.as_bytes().to_ascii_lowercase());
+    let agent = agent.unwrap_or_default();
+    let says = |word: &[u8]| agent.windows(word.len()).any(|piece| piece == word);
+    headers.contains_key(header::ORIGIN)
+        || says(b"aiohttp")
+        || says(b"open webui")
+        || says(b"open-webui")
+        || says(b"mozilla/")
+        || headers.keys().any(|name| name.as_str().starts_with("x-openwebui-"))
+}

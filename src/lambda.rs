@@ -1,0 +1,80 @@
+//! The host as a Lambda function, and what takes Lambda's invocations on one's own machine.
+
+use actix_web::{
+    HttpResponse, HttpServer,
+    dev::Server,
+    web::{self, Bytes, Data, PayloadConfig},
+};
+use anyhow::{Context, anyhow};
+use lambda_front::Function;
+use pipewright::{app::App, http::ROUTES, settings::Settings};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// How large an event may be, by Lambda's own rule.
+const LARGEST: usize = 6 << 20;
+
+/// The settings of a host that is reached through its function alone.
+pub fn hidden(settings: &Settings) -> Settings {
+    Settings { host: Ipv4Addr::LOCALHOST.into(), port: 0, ..settings.clone() }
+}
+
+/// Takes Lambda's events until Lambda ends.
+///
+/// # Errors
+/// When Lambda's runtime API cannot be reached, or the host fails.
+pub async fn run(app: App) -> anyhow::Result<()> {
+    let function = function(&app);
+    tokio::select! {
+        ended = app.run_until_stopped() => ended,
+        ended = function.run() => ended.map_err(|error| anyhow!(error)).context("Lambda's runtime API failed"),
+    }
+}
+
+/// Takes invocations on this port, as AWS's own images do where there is no Lambda, beside the host.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
+    let function = Data::new(function(app));
+    let service = move || {
+        let invocations = web::resource("/2015-03-31/functions/{function}/invocations");
+        actix_web::App::new()
+            .app_data(function.clone())
+            .app_data(PayloadConfig::new(LARGEST))
+            .service(invocations.route(web::post().to(invoke)))
+    };
+    let address = SocketAddr::new(host, port);
+    let server = HttpServer::new(service).workers(1).disable_signals().shutdown_timeout(2);
+    let server = server.bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    let addresses = server.addrs();
+    tracing::info!("Takes Lambda's invocations on {addresses:?}.");
+    Ok(server.run())
+}
+
+async fn invoke(function: Data<Function>, event: Bytes) -> HttpResponse {
+    match function.invoke(&event).await {
+        Ok(answer) => HttpResponse::Ok().json(answer),
+        Err(error) => {
+            let error = json!({"errorType": "InvalidEvent", "errorMessage": error.to_string()});
+            HttpResponse::Ok().insert_header(("x-amz-function-error", "Unhandled")).json(error)
+        }
+    }
+}
+
+fn function(app: &App) -> Function {
+    Function::new(app.port(), &about())
+}
+
+/// What is answered to an event that is no request.
+fn about() -> Value {
+    let paths = ROUTES.iter().filter(|route| !route.path.contains('{'));
+    let paths: Vec<_> = paths.map(|route| format!("{} {}", route.method, route.path)).collect();
+    json!({
+        "function": "pipewright",
+        "version": env!("CARGO_PKG_VERSION"),
+        "message": "It is up. This event is no HTTP request, so no model was asked: send requests to the function's URL, with the \
+                    key as a bearer.",
+        "paths": paths,
+    })
+}

@@ -1,0 +1,94 @@
+//! OpenAI-compatible upstreams through the whole host, good ones, bad ones and hostile ones.
+
+mod answers;
+mod faults;
+mod hostile;
+mod listing;
+mod requests;
+mod server;
+mod upstreams;
+
+use crate::{
+    rig::asked_so,
+    support::{Answered, Builder, TestHost, chat},
+};
+use ::openai_proxy::OpenAiProxy;
+use pipewright::slot::Registration;
+use serde_json::{Value, json};
+use server::Server;
+
+pub const PIPES: &[Registration] = &[Registration::of::<OpenAiProxy>()];
+
+const KEY: &str = "sk-canary-of-the-upstream";
+const MODEL: &str = "openai_proxy.m";
+
+/// A host and the server behind it.
+struct Rig {
+    server: Server,
+    host: TestHost,
+}
+
+/// A host whose upstream has the model `m`, under these valves beside the usual ones.
+async fn rig(valves: Value) -> Rig {
+    let server = Server::start(&["m"]).await;
+    let host = host(&server.url(), valves).await;
+    Rig { server, host }
+}
+
+/// A host with this upstream, under these valves.
+async fn host(url: &str, mut valves: Value) -> TestHost {
+    let usual = json!({"api_base": url, "api_key": KEY, "rate_limit": 0, "fallback_model": null});
+    for (name, value) in usual.as_object().unwrap() {
+        if valves.get(name).is_none() {
+            valves[name] = value.clone();
+        }
+    }
+    let host = Builder::new().pipes(PIPES).start().await;
+    let turned = host.turn("openai_proxy", &valves).await;
+    assert_eq!(turned.status, 200, "{}", turned.text);
+    host.get("/models").await;
+    host
+}
+
+/// A chat with the model, with these fields beside the question.
+fn hello(more: &Value) -> Value {
+    let mut body = chat(MODEL, "hi");
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+impl Rig {
+    async fn post(&self, body: &Value) -> Answered {
+        self.host.post("/chat/completions", body).await
+    }
+
+    /// The answer to a plain chat.
+    async fn plain(&self) -> Answered {
+        self.post(&hello(&json!({}))).await
+    }
+
+    /// The answer to a streamed chat.
+    async fn streamed(&self) -> Answered {
+        self.post(&asked_so(hello(&json!({})), true)).await
+    }
+
+    /// What the server got for this chat.
+    async fn sent(&self, body: &Value) -> Value {
+        let before = self.server.asked().len();
+        let answered = self.post(body).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let asked = self.server.asked();
+        assert_eq!(asked.len(), before + 1);
+        asked[before].body.clone()
+    }
+}
+
+/// What a streamed answer has said until it broke off, and the error that it ended in.
+fn broken(answered: &Answered) -> (String, Value) {
+    let told = crate::rig::Told::of(answered);
+    assert_eq!(told.finish, None, "no reason to end is invented");
+    assert!(!told.error.is_null(), "{}", answered.text);
+    (told.content, told.error)
+}

@@ -1,0 +1,220 @@
+//! Two binaries on one PostgreSQL, as they are deployed.
+
+use crate::{
+    process::{KEY, MODEL, Process},
+    replicas::database,
+    support::Answered,
+};
+use bedrock_emulator::{DEMO_KEY, Emulator, Options};
+use futures_util::future::join_all;
+use pipewright_store::testing::Proxy;
+use serde_json::{Value, json};
+use std::{
+    process::{Command, Output, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::task::spawn_blocking;
+
+/// What the second binary may take to do as the first was told.
+const SOON: Duration = Duration::from_secs(1);
+const A_WHILE: Duration = Duration::from_secs(20);
+
+/// A binary on this database, with a data folder of its own.
+struct Replica {
+    process: Process,
+    folder: TempDir,
+}
+
+impl Replica {
+    async fn start(bedrock: &Arc<Emulator>, url: &str) -> Self {
+        Self::over(tempfile::tempdir().unwrap(), bedrock, url).await
+    }
+
+    async fn over(folder: TempDir, bedrock: &Arc<Emulator>, url: &str) -> Self {
+        let (bedrock, url) = (Arc::clone(bedrock), url.to_owned());
+        let started = move || {
+            let (id, secret) = DEMO_KEY;
+            let variables = [
+                ("BEDROCK_MODELS_AWS_ACCESS_KEY_ID", id),
+                ("BEDROCK_MODELS_AWS_SECRET_ACCESS_KEY", secret),
+                ("DATABASE_URL", &url),
+            ];
+            let process = Process::start_as(&variables, &bedrock, folder.path(), &[]);
+            Self { process, folder }
+        };
+        // The way to its database goes through this thread.
+        spawn_blocking(started).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Answered {
+        let request = self.process.client.get(format!("{}{path}", self.process.url));
+        Answered::of(request.bearer_auth(KEY).send().await.unwrap()).await
+    }
+
+    async fn turn(&self, pipe: &str, valves: &Value) -> Answered {
+        let path = format!("/{pipe}/valves/update");
+        Answered::of(self.process.post(&path, valves).await).await
+    }
+
+    async fn ask(&self, user: &str) -> Answered {
+        let body = json!({
+            "model": MODEL,
+            "user": {"id": user},
+            "messages": [{"role": "user", "content": "hi"}],
+        });
+        Answered::of(self.process.post("/chat/completions", &body).await).await
+    }
+
+    /// Asks until this is so, and says how long it took.
+    async fn until(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Duration {
+        let begun = Instant::now();
+        loop {
+            let answered = self.get(path).await;
+            if is_so(&answered.json) {
+                return begun.elapsed();
+            }
+            assert!(begun.elapsed() < A_WHILE, "{}", answered.text);
+        }
+    }
+}
+
+fn bedrock() -> Arc<Emulator> {
+    Arc::new(Emulator::start(Options::default()).unwrap())
+}
+
+/// Limits of everybody's, for all models.
+fn limited(requests_per_minute: u32) -> Value {
+    json!({"pipelines": ["*"], "requests_per_minute": requests_per_minute})
+}
+
+fn is_limited(valves: &Value, requests_per_minute: u32) -> bool {
+    valves["requests_per_minute"] == requests_per_minute
+}
+
+/// What a binary says that does not start.
+fn refused(url: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_pipewright"))
+        .args(["--host", "127.0.0.1", "--port", "0"])
+        .current_dir(folder.path())
+        .env("DATABASE_URL", url)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+#[actix_web::test]
+async fn a_limit_of_ten_is_ten_over_both() {
+    let Some(url) = database().await else { return };
+    let bedrock = bedrock();
+    let here = Replica::start(&bedrock, &url).await;
+    let there = Replica::start(&bedrock, &url).await;
+    assert_eq!(here.turn("rate_limit", &limited(10)).await.status, 200);
+    let followed = there.until("/rate_limit/valves", |valves| is_limited(valves, 10)).await;
+    assert!(followed < SOON, "{followed:?}");
+
+    // All at once, and to both.
+    let asked = (0..40).map(|number| if number % 2 == 0 { &here } else { &there }.ask("ann"));
+    let answers = join_all(asked).await;
+    let passed = answers.iter().filter(|answered| answered.status == 200).count();
+    assert_eq!(passed, 10);
+    for refused in answers.iter().filter(|answered| answered.status != 200) {
+        assert!(refused.refused(429).starts_with("the limit of 10 requests a minute is reached"));
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 60);
+    }
+    // Somebody else's ten are their own, and one after the other they are ten too.
+    for number in 0..10 {
+        let replica = if number % 2 == 0 { &here } else { &there };
+        assert_eq!(replica.ask("bob").await.status, 200);
+    }
+    here.ask("bob").await.refused(429);
+    there.ask("bob").await.refused(429);
+}
+
+#[actix_web::test]
+async fn a_limit_that_is_lifted_on_one_is_lifted_on_the_other_within_a_second() {
+    let Some(url) = database().await else { return };
+    let bedrock = bedrock();
+    let here = Replica::start(&bedrock, &url).await;
+    let there = Replica::start(&bedrock, &url).await;
+    assert_eq!(here.turn("rate_limit", &limited(1)).await.status, 200);
+    there.until("/rate_limit/valves", |valves| is_limited(valves, 1)).await;
+    assert_eq!(here.ask("ann").await.status, 200);
+    there.ask("ann").await.refused(429);
+    let turned = Instant::now();
+    assert_eq!(here.turn("rate_limit", &limited(1000)).await.status, 200);
+    while there.ask("ann").await.status != 200 {
+        assert!(turned.elapsed() < SOON, "{:?}", turned.elapsed());
+    }
+}
+
+#[actix_web::test]
+async fn what_was_turned_survives_a_host_that_is_killed() {
+    let Some(url) = database().await else { return };
+    let bedrock = bedrock();
+    let mut folder = tempfile::tempdir().unwrap();
+    for number in 1..=5 {
+        let host = Replica::over(folder, &bedrock, &url).await;
+        assert_eq!(host.turn("rate_limit", &limited(number)).await.status, 200);
+        // At once after the answer.
+        host.process.signal("-KILL");
+        host.process.ended().await;
+        let other = Replica::start(&bedrock, &url).await;
+        let valves = other.get("/rate_limit/valves").await.json;
+        assert!(is_limited(&valves, number), "{valves}");
+        folder = host.folder;
+    }
+}
+
+#[actix_web::test]
+async fn a_database_that_is_lost_is_told_of_once_and_takes_no_valve_with_it() {
+    let Some(url) = database().await else { return };
+    let bedrock = bedrock();
+    let proxy = Proxy::to(&url, true).await.unwrap();
+    let host = Replica::start(&bedrock, &proxy.url).await;
+    assert_eq!(host.turn("rate_limit", &limited(1000)).await.status, 200);
+    proxy.cut();
+    host.until("/health/ready", |ready| ready["degraded"] == json!(["store"])).await;
+    let turned = host.turn("rate_limit", &limited(2000)).await;
+    assert!(turned.refused(503).contains("nothing was changed: the database is away"));
+    assert!(is_limited(&host.get("/rate_limit/valves").await.json, 1000));
+    assert_eq!(host.ask("ann").await.status, 200, "a chat is worth more than a count");
+    proxy.mend();
+    host.until("/health/ready", |ready| ready["degraded"] == json!([])).await;
+    assert!(is_limited(&host.get("/rate_limit/valves").await.json, 1000));
+    assert_eq!(host.turn("rate_limit", &limited(2000)).await.status, 200);
+    host.process.signal("-TERM");
+    let log = host.process.log().await;
+    assert_eq!(log.matches("cannot be heard of").count(), 1, "{log}");
+}
+
+#[actix_web::test]
+async fn a_host_that_starts_without_its_database_says_so_once_and_loses_no_valve() {
+    let Some(url) = database().await else { return };
+    let bedrock = bedrock();
+    let before = Replica::start(&bedrock, &url).await;
+    assert_eq!(before.turn("rate_limit", &limited(1000)).await.status, 200);
+    let proxy = Proxy::to(&url, false).await.unwrap();
+    let host = Replica::start(&bedrock, &proxy.url).await;
+    assert_eq!(host.ask("ann").await.status, 200);
+    proxy.mend();
+    host.until("/rate_limit/valves", |valves| is_limited(valves, 1000)).await;
+    host.process.signal("-TERM");
+    let log = host.process.log().await;
+    let said = |words| log.matches(words).count();
+    assert_eq!(said("starts without what is saved in the database"), 1, "{log}");
+    assert_eq!(said("The saved valves of"), 0, "not by every pipe again: {log}");
+}
+
+#[actix_web::test]
+async fn a_wrong_password_keeps_a_host_from_starting_in_one_sentence() {
+    let Some(url) = database().await else { return };
+    let (_, server) = url.split_once('@').unwrap();
+    let wrong = refused(&format!("postgres://postgres:canary@{server}"));
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(!wrong.status.success());
+    assert!(said.contains("look at DATABASE_URL: password authentication failed"), "{said}");
+    assert!(said.lines().count() == 1 && !said.contains("canary"), "{said}");
+}
