@@ -27,6 +27,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<ExitCode> {
+    // Started by itself, to read one file and nothing else.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == rag::PARSE) {
+        return Ok(rag::parse());
+    }
     // A missing `.env` is usual; one that cannot be read is not.
     if let Err(error) = dotenvy::dotenv()
         && !error.not_found()

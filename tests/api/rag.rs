@@ -2,8 +2,11 @@
 
 mod access;
 mod chats;
+mod files;
 mod keeping;
+mod meaning;
 mod search;
+mod signed;
 
 use crate::{
     pipes::{Script, Typed},

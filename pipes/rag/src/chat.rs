@@ -86,7 +86,8 @@ impl Rag {
             tracing::warn!("{note}");
         }
         tracing::info!(?collections, ?chunks, "Found {} chunks for a chat.", chunks.len());
-        let passages = self.finder.index.passages(&answer.hits, self.valves.window_tokens).await;
+        let index = self.finder.place.index().await?;
+        let passages = index.passages(&answer.hits, self.valves.window_tokens).await;
         let sources = sources(passages.map_err(told)?);
         Ok(Found { sources, by_words: answer.words_only.is_some() })
     }

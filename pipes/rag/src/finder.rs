@@ -2,11 +2,12 @@
 
 use crate::{
     meaning::{Meaning, Memory},
+    place::{Place, away},
     rerank::HostReranker,
     valves::RagValves,
 };
 use pipe_sdk::{Host, PipeError, Result, User, library::Reader};
-use retrieval::{Answer, By, Embedder, Error, Fusion, Hit, Index, Question, Viewer};
+use retrieval::{Answer, By, Embedder, Error, Fusion, Hit, Question, Viewer};
 use std::{sync::Arc, time::Duration};
 
 /// Rerankers do worse when they get too many.
@@ -18,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// The index and how it is asked.
 #[derive(Clone)]
 pub(crate) struct Finder {
-    pub index: Index,
+    pub place: Arc<Place>,
     pub meaning: Meaning,
     pub memory: Arc<Memory>,
 }
@@ -34,7 +35,8 @@ impl Finder {
         top_k: usize,
         host: &Host,
     ) -> Result<Answer> {
-        let seen = self.index.collections(viewer).await.map_err(told)?;
+        let index = self.place.index().await?;
+        let seen = index.collections(viewer).await.map_err(told)?;
         let is_seen = |name: &&&str| seen.iter().any(|collection| collection.name == **name);
         let names: Vec<&str> = collections.iter().filter(is_seen).copied().collect();
         if names.is_empty() || query.trim().is_empty() {
@@ -43,7 +45,7 @@ impl Finder {
         let embedder = self.meaning.embedder(host, &self.memory);
         let embedder = embedder.as_ref().map(|embedder| embedder as &dyn Embedder);
         let question = self.question(valves, query, viewer, top_k);
-        let asked = self.index.search(&names, &question, embedder).await;
+        let asked = index.search(&names, &question, embedder).await;
         // Where the meaning cannot be asked, words are better than nothing.
         let without = match &asked {
             Err(Error::Embed(error)) => Some(format!("It was searched by words alone: {error}.")),
@@ -54,7 +56,7 @@ impl Finder {
             None => asked.map_err(told)?,
             Some(why) => {
                 let words = Question { by: By::Words, ..question };
-                let answer = self.index.search(&names, &words, None).await.map_err(told)?;
+                let answer = index.search(&names, &words, None).await.map_err(told)?;
                 Answer { words_only: Some(why), ..answer }
             }
         };
@@ -107,6 +109,6 @@ pub(crate) fn told(error: Error) -> PipeError {
         Error::Exists(_) | Error::Mixed { .. } => PipeError::Conflict(error.to_string()),
         Error::Refused(message) => PipeError::bad_request(message),
         Error::Embed(error) => PipeError::Upstream(error.to_string()),
-        Error::Store(_) => PipeError::internal(error),
+        Error::Store(_) => away(&error),
     }
 }

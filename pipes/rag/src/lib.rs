@@ -10,6 +10,7 @@ mod finder;
 mod folder;
 mod library;
 mod meaning;
+mod place;
 mod prompt;
 mod question;
 mod reading;
@@ -18,6 +19,7 @@ mod scope;
 mod sources;
 mod valves;
 
+pub use documents::worker::run as parse;
 pub use valves::RagValves;
 
 use finder::Finder;
@@ -27,10 +29,13 @@ use pipe_sdk::{
     Call, ChunkStream, Fault, FilterBody, FilterCall, Model, Pipe, PipeError, Result, Serves,
     library::Library,
 };
+use place::Place;
 use prompt::Template;
-use retrieval::Index;
 use scope::Scope;
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
+
+/// The argument with which the program starts itself again to read one file. Its `main` then does nothing but [`parse`].
+pub const PARSE: &str = "parse-document";
 
 /// The pipe.
 pub struct Rag {
@@ -47,24 +52,13 @@ impl Pipe for Rag {
     type Valves = RagValves;
 
     async fn on_startup(valves: RagValves) -> Result<Self> {
-        let file = Path::new(&valves.index_file);
-        if let Some(folder) = file.parent() {
-            tokio::fs::create_dir_all(folder).await.map_err(|error| {
-                let rule = format!("its folder cannot be made: {error}");
-                PipeError::BadValves(vec![Fault::new("index_file", rule)])
-            })?;
-        }
-        let index = Index::open(file).await.map_err(|error| {
-            tracing::error!(cause = ?error, "The index cannot be opened.");
-            let rule = "names no file that can be opened as an index: the log has the cause";
-            PipeError::BadValves(vec![Fault::new("index_file", rule)])
-        })?;
+        let place = Arc::new(Place::of(&valves).await?);
         let meaning = Meaning::of(&valves).await;
-        Self::new(valves, Finder { index, meaning, memory: Arc::default() })
+        Self::new(valves, Finder { place, meaning, memory: Arc::default() })
     }
 
     async fn on_valves_updated(&self, valves: RagValves) -> Result<Self> {
-        if valves.index_file != self.valves.index_file {
+        if !self.finder.place.is_of(&valves) {
             return Self::on_startup(valves).await;
         }
         let model = |valves: &RagValves| {
@@ -94,7 +88,7 @@ impl Pipe for Rag {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.finder.meaning.missing().map(str::to_owned)
+        self.finder.place.trouble().or_else(|| self.finder.meaning.missing()).map(str::to_owned)
     }
 
     fn library(&self) -> Option<Arc<dyn Library>> {

@@ -49,14 +49,14 @@ impl Shelves {
         }
     }
 
-    fn index(&self) -> &Index {
-        &self.finder.index
+    async fn index(&self) -> Result<&Index> {
+        self.finder.place.index().await
     }
 
     /// Stores documents, and makes the collection if need be. Their words are found at once; their vectors come later.
     pub(crate) async fn store(&self, name: &str, documents: Vec<Document>) -> Result<Vec<Outcome>> {
         self.open(name).await?;
-        let outcomes = self.index().put(name, documents, None).await.map_err(told)?;
+        let outcomes = self.index().await?.put(name, documents, None).await.map_err(told)?;
         self.wait_for(name);
         Ok(outcomes.into_iter().map(outcome).collect())
     }
@@ -64,12 +64,12 @@ impl Shelves {
     /// Notes that a document could not be read.
     pub(crate) async fn fail(&self, name: &str, document: Document, reason: &str) -> Result<()> {
         self.open(name).await?;
-        self.index().fail(name, document, reason).await.map_err(told)
+        self.index().await?.fail(name, document, reason).await.map_err(told)
     }
 
     /// Makes the collection unless it is there.
     async fn open(&self, name: &str) -> Result<()> {
-        match self.index().collection(name, &Viewer::Operator).await {
+        match self.index().await?.collection(name, &Viewer::Operator).await {
             Ok(_) => Ok(()),
             Err(Error::NoCollection(_)) => match self.made(name, Rules::default()).await {
                 // Somebody else was quicker.
@@ -88,7 +88,7 @@ impl Shelves {
             chunk_tokens: rules.chunk_tokens.unwrap_or_else(|| self.valves.chunk_tokens()),
             audience: seen_by(audience),
         };
-        self.index().create(name, settings).await.map_err(told)
+        self.index().await?.create(name, settings).await.map_err(told)
     }
 
     /// Who may see a new collection when nobody said: those whom the valves name for it.
@@ -132,7 +132,7 @@ impl Shelves {
         if let Some(noted) = noted {
             return Ok(noted);
         }
-        let all = self.index().collections(&Viewer::Operator).await.map_err(told)?;
+        let all = self.index().await?.collections(&Viewer::Operator).await.map_err(told)?;
         Ok(all.into_iter().map(|collection| collection.name).collect())
     }
 
@@ -142,7 +142,7 @@ impl Shelves {
             return Ok(());
         };
         for name in self.waiting().await? {
-            let trouble = match self.index().embed(&name, &embedder).await {
+            let trouble = match self.index().await?.embed(&name, &embedder).await {
                 Ok(0) | Err(Error::NoCollection(_)) => None,
                 Ok(texts) => {
                     let model = embedder.model();
@@ -176,7 +176,7 @@ impl Shelves {
 impl Library for Shelves {
     fn collections(&self) -> BoxFuture<'_, Result<Vec<Collection>>> {
         async {
-            let all = self.index().collections(&Viewer::Operator).await.map_err(told)?;
+            let all = self.index().await?.collections(&Viewer::Operator).await.map_err(told)?;
             Ok(all.into_iter().map(|collection| self.shown(collection)).collect())
         }
         .boxed()
@@ -193,19 +193,20 @@ impl Library for Shelves {
                 return Err(PipeError::bad_field("language", message));
             }
             if let Some(tokens) = rules.chunk_tokens {
-                self.index().cut(&name, tokens).await.map_err(told)?;
+                self.index().await?.cut(&name, tokens).await.map_err(told)?;
             }
             if let Some(audience) = rules.audience {
-                self.index().allow(&name, seen_by(audience)).await.map_err(told)?;
+                self.index().await?.allow(&name, seen_by(audience)).await.map_err(told)?;
             }
-            let changed = self.index().collection(&name, &Viewer::Operator).await.map_err(told)?;
+            let changed =
+                self.index().await?.collection(&name, &Viewer::Operator).await.map_err(told)?;
             Ok(self.shown(changed))
         }
         .boxed()
     }
 
     fn forget(&self, name: String) -> BoxFuture<'_, Result<()>> {
-        async move { self.index().forget(&name).await.map_err(told) }.boxed()
+        async move { self.index().await?.forget(&name).await.map_err(told) }.boxed()
     }
 
     fn put(&self, collection: String, uploads: Vec<Upload>) -> BoxFuture<'_, Result<Vec<Filed>>> {
@@ -236,14 +237,14 @@ impl Library for Shelves {
     ) -> BoxFuture<'_, Result<Vec<Kept>>> {
         async move {
             let listed =
-                self.index().documents(&collection, &Viewer::Operator, &after, limit).await;
+                self.index().await?.documents(&collection, &Viewer::Operator, &after, limit).await;
             Ok(listed.map_err(told)?.into_iter().map(kept).collect())
         }
         .boxed()
     }
 
     fn remove(&self, collection: String, ids: Vec<String>) -> BoxFuture<'_, Result<usize>> {
-        async move { self.index().remove(&collection, ids).await.map_err(told) }.boxed()
+        async move { self.index().await?.remove(&collection, ids).await.map_err(told) }.boxed()
     }
 
     fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<Findings>> {
@@ -251,7 +252,7 @@ impl Library for Shelves {
             let Search { collection, query, reader, top_k } = search;
             let viewer = viewer(reader);
             // To say that there is none.
-            self.index().collection(&collection, &viewer).await.map_err(told)?;
+            self.index().await?.collection(&collection, &viewer).await.map_err(told)?;
             let top_k = top_k.unwrap_or(self.valves.top_k);
             let answer = self
                 .finder

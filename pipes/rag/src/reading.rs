@@ -1,8 +1,10 @@
 //! A file or text that was sent becomes a document.
 
-use crate::library::seen_by;
+use crate::{PARSE, library::seen_by};
+use documents::{Limits, Parser};
 use pipe_sdk::library::{Content, Upload};
 use retrieval::Document;
+use std::sync::LazyLock;
 
 /// A document that could not be read, and why.
 pub(crate) struct Unread {
@@ -49,12 +51,32 @@ struct Read {
     text: String,
 }
 
+/// Text and Markdown are read as they are; everything else by a process of its own.
 async fn file(name: &str, bytes: Vec<u8>) -> Result<Read, String> {
-    let _ = name;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Read { title: None, text }),
-        Err(_) => Err("it is not text".into()),
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) if is_plain(name, &text) => {
+            return Ok(Read { title: None, text });
+        }
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    let Some(parser) = PARSER.as_ref() else {
+        return Err("the parser could not be run".into());
+    };
+    match parser.parse(&bytes, name, &Limits::default()).await {
+        Ok(document) => Ok(Read { text: document.text().text, title: document.title }),
+        Err(error) => Err(error.reason.to_string()),
     }
+}
+
+/// What reads files; it has as many places as there are processors, for all.
+static PARSER: LazyLock<Option<Parser>> = LazyLock::new(|| Parser::of_this_program(PARSE).ok());
+
+/// Whether there is nothing to be parsed. Front matter is.
+fn is_plain(name: &str, text: &str) -> bool {
+    let kind = name.rsplit_once('.').map(|(_, kind)| kind.to_ascii_lowercase());
+    let is_named_so = matches!(kind.as_deref(), Some("md" | "markdown" | "txt"));
+    is_named_so && !text.contains('\0') && !text.starts_with("---")
 }
 
 /// The first heading of a Markdown text, if it begins with one.

@@ -1,7 +1,7 @@
 //! What an admin can turn, and which combinations cannot be so.
 
 use crate::{prompt::Template, scope::Scope};
-use pipe_sdk::{Fault, Valves};
+use pipe_sdk::{Fault, Secret, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub(crate) const LOCAL: &str = "local";
 
 /// The settings of answers from documents.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RagValves {
     /// The models that write the answers, comma-separated, by the ids that this host lists them by. Each gets a model of its own here,
@@ -88,6 +88,10 @@ pub struct RagValves {
     #[schemars(title = "Index file", extend("x-place" = true))]
     pub index_file: String,
 
+    /// A PostgreSQL with pgvector that holds them in place of the file, as in `postgres://user:password@host/database`; several hosts may share it.
+    #[schemars(title = "Index database")]
+    pub index_url: Secret,
+
     /// Where the local embedding model is. It counts from the data folder.
     #[schemars(title = "Folder of the local model", extend("x-place" = true))]
     pub model_folder: String,
@@ -117,6 +121,7 @@ impl Default for RagValves {
             pipelines: vec!["*".into()],
             priority: 0,
             index_file: "rag/index.db".into(),
+            index_url: Secret::default(),
             model_folder: "models/all-MiniLM-L6-v2-int8".into(),
             model_threads: 1,
         }

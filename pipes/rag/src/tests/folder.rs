@@ -59,7 +59,7 @@ async fn a_folder_that_is_away_loses_nothing() {
 #[tokio::test]
 async fn a_file_that_cannot_be_read_is_listed_with_the_reason() {
     let (rig, watched) = watching().await;
-    fs::write(watched.path().join("a.md"), [0xff, 0xfe, 0xfd, 0x00, 0x9f]).unwrap();
+    fs::write(watched.path().join("a.md"), " \n").unwrap();
     fs::write(watched.path().join("b.md"), "# Beta\nTwo.").unwrap();
     rig.library().tend(rig.scripted.host()).await;
     let kept = rig.library().documents("documents".into(), String::new(), 100).await.unwrap();
