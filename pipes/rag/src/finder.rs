@@ -83,10 +83,10 @@ impl Finder {
     }
 }
 
-/// Whether a chunk has at least this score, or none that could be compared.
+/// Whether a chunk has at least this score, or none that could be compared. 0 leaves out none: a cosine may be below it.
 fn is_strong(hit: &Hit, least: f32) -> bool {
     let score = hit.scores.reranked.or(hit.scores.meaning);
-    score.is_none_or(|score| score >= least)
+    least <= 0.0 || score.is_none_or(|score| score >= least)
 }
 
 /// Whose eyes the index is asked with.

@@ -45,7 +45,7 @@ pub struct RagValves {
     pub reranker: Option<String>,
 
     /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
-    /// words alone have no such score, and stay.
+    /// words alone have no such score, and stay. 0: all stay.
     #[schemars(title = "Minimum score", range(min = 0.0, max = 1.0))]
     pub min_score: f32,
 
