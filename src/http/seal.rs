@@ -118,7 +118,7 @@ mod tests {
             "a.b.c".into(),
             String::new(),
         ] {
-            assert_eq!(user(&forged).err().unwrap().to_string().contains("is not signed"), true);
+            assert!(user(&forged).err().unwrap().to_string().contains("is not signed"));
         }
         let old = token(SECRET, &head, &claims(unix_seconds() - 400));
         assert!(user(&old).err().unwrap().to_string().contains("too old"));

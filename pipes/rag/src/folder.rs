@@ -88,9 +88,11 @@ impl Watched {
         shelves: &Shelves,
         name: &str,
     ) -> Result<()> {
-        let known = shelves.collections().await?.iter().any(|collection| collection.name == name);
+        if shelves.collections().await?.iter().all(|collection| collection.name != name) {
+            return Ok(());
+        }
         let (mut gone, mut after) = (BTreeSet::new(), String::new());
-        while known {
+        loop {
             let listed = shelves.documents(name.to_owned(), after.clone(), LISTED).await?;
             let Some(last) = listed.last() else { break };
             after = last.id.clone();

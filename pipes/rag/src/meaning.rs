@@ -61,7 +61,7 @@ impl Meaning {
     /// The embedder, with this way to the host's models.
     pub(crate) fn embedder(&self, host: &Host, memory: &Arc<Memory>) -> Option<AnyEmbedder> {
         let inner = match self {
-            Self::Host(model) => Inner::Host(host.clone(), model.clone()),
+            Self::Host(model) => Inner::Host(Box::new(host.clone()), model.clone()),
             Self::Local(model) => Inner::Local(model.clone()),
             Self::Missing(_) => return None,
         };
@@ -76,7 +76,7 @@ pub(crate) struct AnyEmbedder {
 }
 
 enum Inner {
-    Host(Host, String),
+    Host(Box<Host>, String),
     Local(MiniLm),
 }
 
