@@ -163,7 +163,7 @@ mod tests {
             ("[]", "body: must be an object"),
             (r#" ["m", []]"#, "body: must be an object"),
             (r#"{"messages": [{"role": 5}]}"#, "messages[0].role: must be a string"),
-            (r#"{"temperature": 1e400}"#, "temperature: the number is too large"),
+            (r#"{"temperature": 1e400}"#, "temperature: must be a number"),
             (r#"{"metadata": {"a": 1e400}}"#, "metadata.a: the number is too large"),
             ("{", "the body is not valid JSON (line 1, column 1)"),
         ] {
