@@ -15,7 +15,14 @@ mod lambda;
 mod print;
 mod probe;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        print::failure(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     // A missing `.env` is usual; one that cannot be read is not.
     if let Err(error) = dotenvy::dotenv()
         && !error.not_found()

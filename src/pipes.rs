@@ -9,7 +9,7 @@ use rate_limit::RateLimit;
 /// Every pipe, in the order in which `/models` lists them.
 pub const PIPES: &[Registration] = &[
     Registration::of::<BedrockModels>(),
-    Registration::of::<OpenAiProxy>(),
     Registration::of::<HybridRouter>(),
+    Registration::of::<OpenAiProxy>(),
     Registration::of::<RateLimit>(),
 ];

@@ -37,6 +37,12 @@ pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// Prints in a sentence why the program ends.
+pub fn failure(error: &anyhow::Error) {
+    // Nobody is left to be told that it cannot be told.
+    _ = writeln!(io::stderr(), "Error: {error:#}");
+}
+
 /// Prints every valve, masked, with its value and its source.
 pub async fn valves(settings: &Settings) -> anyhow::Result<()> {
     let site = settings.site(Pins::default());

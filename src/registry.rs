@@ -165,7 +165,7 @@ impl Doors for Registry {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let gauged = self.meter.begin(route.job(ModelKind::Embed, trail));
-            call.model = route.asked;
+            (call.model, call.trace) = (route.asked, gauged.below.trace);
             gauged.whole(route.slot.embed(call).await, |answer| answer.prompt_tokens)
         })
     }
@@ -174,7 +174,7 @@ impl Doors for Registry {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let gauged = self.meter.begin(route.job(ModelKind::Rerank, trail));
-            call.model = route.asked;
+            (call.model, call.trace) = (route.asked, gauged.below.trace);
             gauged.whole(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
         })
     }

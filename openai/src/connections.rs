@@ -79,3 +79,15 @@ fn tls() -> ClientConfig {
     tls.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
     tls
 }
+
+#[cfg(test)]
+impl Connections {
+    /// Connections whose names are looked up so.
+    pub(crate) fn resolving(
+        connect_timeout: Duration,
+        resolver: impl reqwest::dns::Resolve + 'static,
+    ) -> Self {
+        let client = built(builder(connect_timeout).no_proxy().dns_resolver(Arc::new(resolver)));
+        Self { connect_timeout, client: Arc::new(client.into()) }
+    }
+}

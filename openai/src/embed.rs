@@ -37,7 +37,7 @@ impl Server {
     /// Turns texts into vectors by the server's model of this name.
     pub async fn embed(&self, model: &str, call: &EmbedCall) -> Result<Embeddings, Trouble> {
         let parts = call.input.chunks(AT_ONCE);
-        let parts: Vec<_> = parts.map(|texts| self.part(model, texts, call.dimensions)).collect();
+        let parts: Vec<_> = parts.map(|texts| self.part(model, texts, call)).collect();
         let parts: Vec<Embeddings> = stream::iter(parts).buffered(REQUESTS).try_collect().await?;
         let prompt_tokens = parts.iter().map(|part| part.prompt_tokens).sum();
         let vectors = parts.into_iter().flat_map(|part| part.vectors).collect();
@@ -48,13 +48,13 @@ impl Server {
         &self,
         model: &str,
         texts: &[String],
-        dimensions: Option<u32>,
+        call: &EmbedCall,
     ) -> Result<Embeddings, Trouble> {
         let mut body = json!({"model": model, "input": texts, "encoding_format": "float"});
-        if let Some(dimensions) = dimensions {
+        if let Some(dimensions) = call.dimensions {
             body["dimensions"] = dimensions.into();
         }
-        let json = self.whole("embeddings", body.to_string().into_bytes()).await?;
+        let json = self.whole("embeddings", body.to_string().into_bytes(), call.trace).await?;
         let Answer { data, usage } = serde_json::from_slice(&json).map_err(|_| UNREAD)?;
         if data.len() != texts.len() {
             return Err(Trouble::Garbled("it has another number of vectors than there were texts"));

@@ -1,4 +1,5 @@
-//! Names that are looked up slowly, not at all, or otherwise than before: what only a resolver of one's own can show.
+//! Names that are looked up slowly, not at all, otherwise than before, or that decide how one is asked: what only a resolver of one's own
+//! can show.
 
 use crate::{Address, Connections, Credentials, Server, Trouble};
 use futures_util::future::pending;
@@ -79,17 +80,21 @@ async fn serving(word: &'static str) -> SocketAddr {
 }
 
 fn server(told: &Told) -> Server {
+    server_at("http://models.example/v1", &Credentials::default(), told)
+}
+
+fn server_at(base: &str, credentials: &Credentials, told: &Told) -> Server {
     let limits = Limits { connect: Duration::from_secs(1), attempts: 1, ..Limits::default() };
     let connections = Connections::resolving(limits.connect, told.clone());
-    let address: Address = "http://models.example/v1".parse().unwrap();
+    let address: Address = base.parse().unwrap();
     let calm = Arc::new(Upstream::new("example", limits));
-    Server::new(address, &Credentials::default(), connections, calm)
+    Server::new(address, credentials, connections, calm)
 }
 
 async fn said(server: &Server) -> Result<String, Trouble> {
     use futures_util::{StreamExt, TryStreamExt};
     let body = Body::new("m", vec![Message::new(Role::User, "hi")]);
-    let chunks: Vec<_> = server.chat("m", &body).await?.try_collect().await?;
+    let chunks: Vec<_> = server.chat("m", &body, None).await?.try_collect().await?;
     let chunks = pipe_sdk::ChunkStream::new(futures_util::stream::iter(chunks).map(Ok));
     Ok(chunks.fold().await.unwrap().content)
 }
@@ -119,4 +124,25 @@ async fn f14_a_name_that_moves_is_followed_when_the_old_connection_is_gone() {
     told.tell(Answer::At(serving("new").await));
     assert_eq!(said(&server).await.unwrap(), "new");
     assert_eq!(told.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_deployment_of_azure_s_is_asked_by_its_path_its_version_and_its_own_header() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let told = Told::new(Answer::At(listener.local_addr().unwrap()));
+    let credentials = Credentials { key: "sk-azure".into(), ..Credentials::default() };
+    let base = "http://mine.openai.azure.com/openai/deployments/gpt/";
+    let server = server_at(base, &credentials, &told);
+    let heard = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = vec![0; 4096];
+        let length = stream.read(&mut bytes).await.unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    };
+    let (heard, said) = tokio::join!(heard, said(&server));
+    assert_eq!(said, Err(Trouble::Broken));
+    let line = "POST /openai/deployments/gpt/chat/completions?api-version=2024-10-21 HTTP/1.1\r\n";
+    assert!(heard.starts_with(line), "{heard}");
+    assert!(heard.contains("\r\napi-key: sk-azure\r\n"), "{heard}");
+    assert!(!heard.to_ascii_lowercase().contains("authorization"), "{heard}");
 }

@@ -1,7 +1,7 @@
 //! The plainest servers: a chat goes to `/generate`, and what is generated comes back in one piece.
 
 use crate::{Complaint, Server, Trouble, told::Told};
-use pipe_sdk::{Body, Chunk, FinishReason, Message};
+use pipe_sdk::{Body, Chunk, FinishReason, Message, TraceContext};
 use serde_json::{Value, json};
 
 /// What is sent where a chat does not say it.
@@ -21,7 +21,12 @@ const TEXTS: [&str; 7] = [
 
 impl Server {
     /// Answers this chat by `generate`, without a stream. A model is named only if one is given: mostly there is but one.
-    pub async fn generate(&self, model: Option<&str>, body: &Body) -> Result<Vec<Chunk>, Trouble> {
+    pub async fn generate(
+        &self,
+        model: Option<&str>,
+        body: &Body,
+        trace: Option<TraceContext>,
+    ) -> Result<Vec<Chunk>, Trouble> {
         let said = |message: &Message| json!({"role": message.role, "content": message.text()});
         let mut asked = json!({
             "messages": body.messages.iter().map(said).collect::<Vec<_>>(),
@@ -34,7 +39,7 @@ impl Server {
         if !body.stop.is_empty() {
             asked["stop"] = json!(body.stop);
         }
-        let json = self.whole("generate", asked.to_string().into_bytes()).await?;
+        let json = self.whole("generate", asked.to_string().into_bytes(), trace).await?;
         read(&json)
     }
 }

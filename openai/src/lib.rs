@@ -17,7 +17,7 @@
 //! let calm = Arc::new(Upstream::new("ollama", limits));
 //! let server = Server::new(address, &Credentials::default(), connections, calm);
 //! let body = Body::new("x.llama3", vec![Message::new(Role::User, "hi")]);
-//! let chunks = server.chat("llama3", &body).await.map_err(|trouble| trouble.error("x.llama3"))?;
+//! let chunks = server.chat("llama3", &body, None).await.map_err(|trouble| trouble.error("x.llama3"))?;
 //! # Ok(())
 //! # }
 //! ```
@@ -60,7 +60,7 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use lesson::Lessons;
-use pipe_sdk::{Body, Secret};
+use pipe_sdk::{Body, Secret, TraceContext};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -107,6 +107,7 @@ const MOST_TAUGHT: usize = 1000;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANY_FORM: HeaderValue = HeaderValue::from_static("text/event-stream, application/json");
 const AZURE_KEY: HeaderName = HeaderName::from_static("api-key");
+const TRACE: HeaderName = HeaderName::from_static(TraceContext::HEADER);
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 
 impl Server {
@@ -136,12 +137,18 @@ impl Server {
         &self.address
     }
 
-    /// Answers this chat by the server's model of this name. What goes wrong before the answer has begun is the error of the whole.
-    pub async fn chat(&self, model: &str, body: &Body) -> Result<Chunks, Trouble> {
+    /// Answers this chat by the server's model of this name, at this place in a trace. What goes wrong before the answer has begun is the
+    /// error of the whole.
+    pub async fn chat(
+        &self,
+        model: &str,
+        body: &Body,
+        trace: Option<TraceContext>,
+    ) -> Result<Chunks, Trouble> {
         let known = self.taught().get(model).copied().unwrap_or_default();
         let mut lessons = known;
         for _ in 0..MOST_LESSONS {
-            let trouble = match self.chat_so(model, body, lessons).await {
+            let trouble = match self.chat_so(model, body, lessons, trace).await {
                 Ok(answer) => {
                     self.keep(model, known, lessons);
                     return Ok(answer);
@@ -151,15 +158,21 @@ impl Server {
             let learned = trouble.complaint().and_then(|said| lessons.after(said, model, body));
             lessons = learned.ok_or(trouble)?;
         }
-        self.chat_so(model, body, lessons).await
+        self.chat_so(model, body, lessons, trace).await
     }
 
-    async fn chat_so(&self, model: &str, body: &Body, lessons: Lessons) -> Result<Chunks, Trouble> {
+    async fn chat_so(
+        &self,
+        model: &str,
+        body: &Body,
+        lessons: Lessons,
+        trace: Option<TraceContext>,
+    ) -> Result<Chunks, Trouble> {
         let json = request::written(body, model, self.address.whose(), lessons)
             .map_err(|_| Trouble::Garbled("its request cannot be written"))?;
         let json = Bytes::from(json);
         let attempt = async |attempt: Attempt| {
-            let response = self.asked(attempt, "chat/completions", json.clone()).await?;
+            let response = self.asked(attempt, "chat/completions", json.clone(), trace).await?;
             let idle = self.calm.limits().idle;
             Box::pin(Answer::begun(response, idle, Arc::clone(&self.hidden))).await
         };
@@ -168,10 +181,15 @@ impl Server {
     }
 
     /// The answer in one piece to this JSON at this path.
-    pub(crate) async fn whole(&self, path: &str, json: Vec<u8>) -> Result<Bytes, Trouble> {
+    pub(crate) async fn whole(
+        &self,
+        path: &str,
+        json: Vec<u8>,
+        trace: Option<TraceContext>,
+    ) -> Result<Bytes, Trouble> {
         let json = Bytes::from(json);
         let attempt = async |attempt: Attempt| {
-            let response = self.asked(attempt, path, json.clone()).await?;
+            let response = self.asked(attempt, path, json.clone(), trace).await?;
             self.read(response, LARGEST).await
         };
         let (answer, running) = self.calm.call(attempt).await?;
@@ -197,8 +215,11 @@ impl Server {
         attempt: Attempt,
         path: &str,
         json: Bytes,
+        trace: Option<TraceContext>,
     ) -> Result<reqwest::Response, Trouble> {
-        let request = self.request(Method::POST, path, Some(json));
+        let mut request = self.request(Method::POST, path, Some(json));
+        let place = trace.and_then(|trace| HeaderValue::try_from(trace.header()).ok());
+        request.headers_mut().extend(place.map(|place| (TRACE, place)));
         let response = attempt.in_time(self.connections.client().execute(request)).await?;
         self.taken(response.map_err(|error| Trouble::of_connection(&error))?).await
     }

@@ -4,7 +4,7 @@
 //! bodies nor events that are newer than itself. What it knows well is still its own: where credentials come from, and how a request is signed.
 //!
 //! What is deliberately absent: [`Runtime::send`] makes one attempt, because only the caller knows how long it is worth waiting and
-//! what else could answer ([`Retries`] says when to try again). And nothing here reads what a body says, but for errors.
+//! what else could answer. And nothing here reads what a body says, but for errors.
 
 mod complaint;
 mod connections;
@@ -14,7 +14,6 @@ mod frames;
 mod identity;
 mod request;
 mod response;
-mod retry;
 
 pub use complaint::Complaint;
 pub use connections::Connections;
@@ -24,7 +23,6 @@ pub use frames::{Broken, Frame, Frames, Kind};
 pub use identity::Identity;
 pub use request::{Attempt, Operation, Request};
 pub use response::{Body, BodyError, Response};
-pub use retry::{Retries, Tries};
 
 use std::time::SystemTime;
 

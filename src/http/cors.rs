@@ -30,7 +30,7 @@ pub enum Origins {
 const REMEMBERED: &str = "600";
 
 /// What a page may read beside the body.
-const EXPOSED: &str = "retry-after, x-pipewright-model, x-request-id";
+const EXPOSED: &str = "retry-after, x-pipewright-model, x-pipewright-side, x-request-id";
 
 impl FromStr for Origins {
     type Err = String;

@@ -30,6 +30,13 @@ fn of(status: u16, kind: &str, code: Option<&str>) -> (u16, String, Value) {
     (status, kind.into(), json!(code))
 }
 
+/// Where a model is asked on, however often it fails.
+async fn patient(mut valves: Value) -> Rig {
+    valves["breaker_failures"] = 0.into();
+    valves["retry_percent"] = 100.into();
+    lonely(valves).await
+}
+
 /// The error of a chat that meets this script every time, and how often it was sent.
 async fn refused(rig: &Rig, script: Script, streamed: bool) -> (Answered, usize) {
     rig.bedrock.clear_scripts();
@@ -42,7 +49,7 @@ async fn refused(rig: &Rig, script: Script, streamed: bool) -> (Answered, usize)
 
 #[actix_web::test]
 async fn each_refusal_has_its_status_its_kind_and_its_attempts() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let soon = |fault: Fault| fault.header("retry-after", "1");
     for (fault, expected, retry_after, attempts) in [
         (Fault::validation("odd"), of(400, INVALID, None), "", 1),
@@ -117,7 +124,7 @@ async fn each_refusal_has_its_status_its_kind_and_its_attempts() {
 
 #[actix_web::test]
 async fn a_model_that_is_being_loaded_says_when_to_come_back() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let fault = Fault::of("ModelNotReadyException", "Model is not ready for inference.");
     let (refused, attempts) = refused(&rig, Script::fault(fault), true).await;
     assert_eq!((refused.status, attempts), (503, 3), "{}", refused.text);
@@ -127,7 +134,7 @@ async fn a_model_that_is_being_loaded_says_when_to_come_back() {
 
 #[actix_web::test]
 async fn a_model_that_is_being_loaded_is_a_server_error() {
-    let rig = lonely(json!({"max_attempts": 1})).await;
+    let rig = patient(json!({"max_attempts": 1})).await;
     let fault = Fault::of("ModelNotReadyException", "Model is not ready for inference.");
     let (refused, _) = refused(&rig, Script::fault(fault), true).await;
     assert_eq!(kind(&refused), of(503, OURS, None));
@@ -140,7 +147,7 @@ async fn status_of(rig: &Rig, original: u16) -> u16 {
 
 #[actix_web::test]
 async fn a_model_s_own_failure_is_a_bad_gateway() {
-    let rig = lonely(json!({"max_attempts": 1})).await;
+    let rig = patient(json!({"max_attempts": 1})).await;
     for (original, status) in [(424, 502), (500, 502), (503, 502)] {
         assert_eq!(status_of(&rig, original).await, status, "{original}");
     }
@@ -148,7 +155,7 @@ async fn a_model_s_own_failure_is_a_bad_gateway() {
 
 #[actix_web::test]
 async fn a_model_s_own_refusal_keeps_its_status() {
-    let rig = lonely(json!({"max_attempts": 1})).await;
+    let rig = patient(json!({"max_attempts": 1})).await;
     for original in [400, 404, 408, 413, 422, 429] {
         assert_eq!(status_of(&rig, original).await, original, "{original}");
     }
@@ -156,7 +163,7 @@ async fn a_model_s_own_refusal_keeps_its_status() {
 
 /// Each of these refusals says that the conversation is too long.
 async fn are_too_long(refusals: &[&str]) {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     for words in refusals {
         let fault = Fault::validation(format!("The model returned the following errors: {words}"));
         let (refused, attempts) = refused(&rig, Script::fault(fault), true).await;
@@ -188,7 +195,7 @@ async fn a_conversation_that_is_too_long_in_any_words_has_its_own_code() {
 
 #[actix_web::test]
 async fn a_model_that_the_account_may_not_use_is_refused_with_what_to_do() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let words = "You don't have access to the model with the specified model ID.";
     let (refused, _) = refused(&rig, Script::fault(Fault::access_denied(words)), true).await;
     let message = refused.refused(403);
@@ -199,7 +206,7 @@ async fn a_model_that_the_account_may_not_use_is_refused_with_what_to_do() {
 
 #[actix_web::test]
 async fn what_stands_before_bedrock_fails_as_a_bad_gateway_and_its_page_is_not_shown() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     for (status, expected, attempts) in [
         (500, of(502, THEIRS, None), 3),
         (502, of(502, THEIRS, None), 3),
@@ -214,7 +221,7 @@ async fn what_stands_before_bedrock_fails_as_a_bad_gateway_and_its_page_is_not_s
 
 #[actix_web::test]
 async fn whatever_failure_a_proxy_shows_is_a_bad_gateway() {
-    let rig = lonely(json!({"max_attempts": 1})).await;
+    let rig = patient(json!({"max_attempts": 1})).await;
     for status in [503, 504] {
         let (refused, _) = refused(&rig, Script::html(status), true).await;
         assert_eq!(kind(&refused), of(502, THEIRS, None), "{status}: {}", refused.text);
@@ -223,7 +230,7 @@ async fn whatever_failure_a_proxy_shows_is_a_bad_gateway() {
 
 #[actix_web::test]
 async fn a_bedrock_that_cannot_be_reached_is_a_bad_gateway() {
-    let Rig { bedrock, host } = lonely(json!({})).await;
+    let Rig { bedrock, host } = patient(json!({})).await;
     assert_eq!(host.chat(&listed(LITE), "hi").await.status, 200);
     drop(bedrock);
     let refused = host.chat(&listed(LITE), "hi").await;
@@ -233,7 +240,7 @@ async fn a_bedrock_that_cannot_be_reached_is_a_bad_gateway() {
 
 #[actix_web::test]
 async fn a_bedrock_that_does_not_begin_is_given_up_in_time() {
-    let rig = lonely(json!({"first_event_timeout_seconds": 1})).await;
+    let rig = patient(json!({"first_event_timeout_seconds": 1})).await;
     let unbegun = Script::answer(Answer::says(["a"])).after(0, Mishap::Hang);
     for script in [Script::hang(), unbegun] {
         let (refused, attempts) = refused(&rig, script, true).await;
@@ -269,7 +276,7 @@ fn failures_within() -> Vec<(Mishap, (u16, String, Value))> {
 
 #[actix_web::test]
 async fn what_fails_before_a_word_is_said_is_the_status_of_the_whole() {
-    let rig = lonely(json!({"max_attempts": 1})).await;
+    let rig = patient(json!({"max_attempts": 1})).await;
     for (mishap, expected) in failures_within() {
         for events in [0, 1] {
             for streamed in [true, false] {
@@ -289,7 +296,7 @@ async fn what_fails_before_a_word_is_said_is_the_status_of_the_whole() {
 
 #[actix_web::test]
 async fn what_fails_after_a_word_is_an_error_frame_and_no_end_is_made_up() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     for (mishap, (_, kind, code)) in failures_within() {
         let script = Script::answer(Answer::says(["one", "two"])).after(2, mishap.clone());
         rig.bedrock.script(ANY, script);
@@ -311,7 +318,7 @@ async fn what_fails_after_a_word_is_an_error_frame_and_no_end_is_made_up() {
 
 #[actix_web::test]
 async fn a_plain_answer_that_breaks_off_is_an_error_as_a_whole() {
-    let rig = lonely(json!({"max_attempts": 1})).await;
+    let rig = patient(json!({"max_attempts": 1})).await;
     for (mishap, expected) in failures_within() {
         let script = Script::answer(Answer::says(["one", "two"])).after(2, mishap.clone());
         let (refused, attempts) = refused(&rig, script, false).await;
@@ -322,7 +329,7 @@ async fn a_plain_answer_that_breaks_off_is_an_error_as_a_whole() {
 
 #[actix_web::test]
 async fn a_failure_before_the_first_event_is_tried_again_like_a_refusal() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let busy = Mishap::Exception(Fault::throttling("Too many requests"));
     rig.bedrock.script(ANY, Script::answer(Answer::says(["a"])).after(0, busy));
     rig.bedrock.script(ANY, Script::answer(Answer::says(["b"])));
@@ -333,7 +340,7 @@ async fn a_failure_before_the_first_event_is_tried_again_like_a_refusal() {
 
 #[actix_web::test]
 async fn an_answer_that_was_cut_after_its_end_lacks_its_usage_alone() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     for mishap in [Mishap::Close, Mishap::Reset] {
         rig.bedrock.script(ANY, Script::answer(Answer::says(["a"])).after(4, mishap));
         let chunks = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
@@ -344,7 +351,7 @@ async fn an_answer_that_was_cut_after_its_end_lacks_its_usage_alone() {
 
 #[actix_web::test]
 async fn credentials_that_aws_refuses_are_our_fault_and_said_without_its_words() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let (id, secret) = DEMO_KEY;
     let words = format!("The Canonical String was x-amz-security-token:canary {id} {secret}");
     for code in [
@@ -370,7 +377,7 @@ async fn credentials_that_aws_refuses_are_our_fault_and_said_without_its_words()
 
 #[actix_web::test]
 async fn keys_that_have_expired_end_the_chat_and_not_the_list() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     assert_eq!(rig.host.chat(&listed(LITE), "hi").await.status, 200);
     rig.bedrock.expire_credentials(true);
     let before = rig.asked().len();
@@ -462,7 +469,7 @@ async fn without_credentials_a_chat_with_any_model_says_where_to_set_them() {
 
 #[actix_web::test]
 async fn what_aws_says_at_length_is_cut() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let long = Fault::validation("ü".repeat(100_000));
     let (refused, _) = refused(&rig, Script::fault(long), true).await;
     assert_eq!(refused.status, 400);
@@ -471,7 +478,7 @@ async fn what_aws_says_at_length_is_cut() {
 
 #[actix_web::test]
 async fn a_reasoning_model_that_fails_while_it_thinks_ends_in_an_error_frame() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let answer = Answer::new().reasoning(["hm", "hm"], "signed").text(["a"]);
     let busy = Mishap::Exception(Fault::throttling("Too many requests"));
     rig.bedrock.script(ANY, Script::answer(answer).after(2, busy));
@@ -482,7 +489,7 @@ async fn a_reasoning_model_that_fails_while_it_thinks_ends_in_an_error_frame() {
 
 #[actix_web::test]
 async fn an_answer_that_falls_silent_is_given_up_with_an_error_frame() {
-    let rig = lonely(json!({"idle_timeout_seconds": 1})).await;
+    let rig = patient(json!({"idle_timeout_seconds": 1})).await;
     let silent = || Script::answer(Answer::says(["one", "two"])).after(2, Mishap::Hang);
     rig.bedrock.script(ANY, silent());
     let chunks = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
@@ -494,7 +501,7 @@ async fn an_answer_that_falls_silent_is_given_up_with_an_error_frame() {
 
 #[actix_web::test]
 async fn a_client_that_leaves_a_plain_chat_closes_bedrock_s_connection_within_a_second() {
-    let rig = lonely(json!({})).await;
+    let rig = patient(json!({})).await;
     let begun = Script::answer(Answer::says(["half", "more"])).after(2, Mishap::Hang);
     for script in [Script::hang(), begun] {
         rig.bedrock.script(ANY, script);

@@ -9,6 +9,7 @@
 mod auth;
 mod bedrock;
 mod bedrock_answers;
+mod bedrock_calm;
 mod bedrock_errors;
 mod bedrock_fallbacks;
 mod catalogue;

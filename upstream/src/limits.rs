@@ -45,7 +45,8 @@ impl Default for Limits {
             failures: 5,
             rest: Duration::from_secs(10),
             longest_rest: Duration::from_secs(120),
-            at_once: 256,
+            // A waiting call costs some kilobytes here; it is the upstream that has a limit, and most say so by themselves.
+            at_once: 2048,
         }
     }
 }

@@ -2,17 +2,15 @@
 
 use crate::{
     clients::Clients,
-    error::is_another_s_turn,
     family::Lessons,
     stream::{Source, Trouble},
     valves::BedrockValves,
 };
-use bedrock_runtime::{self as runtime, Operation, Response};
+use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
 use pipe_sdk::PipeError;
-use std::time::Duration;
-use tokio::time::sleep;
+use upstream::{Limits, Running};
 
 /// What every request needs beside itself.
 #[derive(Clone, Copy)]
@@ -43,72 +41,70 @@ pub struct Unanswered {
     pub passes_on: bool,
 }
 
-/// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer.
+/// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer, which is under way as long as
+/// its [`Running`] is there.
 pub async fn send<T, F>(
     errand: Errand<'_>,
     means: Means<'_>,
-    mut read: impl FnMut(Response) -> F,
-) -> Result<T, Trouble>
+    read: impl Fn(Response) -> F,
+) -> Result<(T, Running), Trouble>
 where
     F: Future<Output = Result<T, Trouble>>,
 {
-    let Means { clients, valves, .. } = means;
-    let Errand { source: Source { model, region }, operation, body } = errand;
-    let runtime = clients.runtime().await;
-    let mut tries = clients.retries().tries(region, model, valves.max_attempts);
-    let mut has_renewed = false;
-    loop {
-        let attempt = runtime::Request {
-            region,
-            operation,
-            body: body.clone(),
-            headers: HeaderMap::new(),
-            attempt: tries.attempt(),
+    let runtime = means.clients.runtime().await;
+    let upstream = means.clients.upstreams().of(errand.source);
+    let Limits { first_byte, attempts: max, .. } = *upstream.limits();
+    let attempt = async |attempt: upstream::Attempt| {
+        let number = runtime::Attempt { number: attempt.number, max };
+        let answered = attempt.in_time(errand.answered(runtime, number, &read)).await;
+        answered.unwrap_or(Err(Trouble::Late(first_byte)))
+    };
+    Ok(upstream.call(attempt).await?)
+}
+
+impl Errand<'_> {
+    async fn answered<T, F>(
+        &self,
+        runtime: &Runtime,
+        attempt: runtime::Attempt,
+        read: impl Fn(Response) -> F,
+    ) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        let refused = match runtime.send(self.request(attempt)).await {
+            Ok(response) => return read(response).await,
+            Err(failure) => failure,
         };
-        let answer = match runtime.send(attempt).await {
-            Ok(response) => read(response).await,
-            Err(failure) => Err(Trouble::from(failure)),
-        };
-        let trouble = match answer {
-            Ok(answer) => {
-                tries.succeeded();
-                return Ok(answer);
-            }
-            Err(trouble) => trouble,
-        };
-        let Trouble::Failure(failure) = &trouble else { return Err(trouble) };
         // Temporary credentials may have been taken back before their time. Asking for others once is enough.
-        if failure.is_about_credentials() && !has_renewed && runtime.has_other_credentials().await {
-            has_renewed = true;
-            tries.again();
-            continue;
+        if !refused.is_about_credentials() || !runtime.has_other_credentials().await {
+            return Err(refused.into());
         }
-        let Some(pause) = tries.after(failure) else { return Err(trouble) };
-        sleep(pause).await;
+        let runtime::Attempt { number, max } = attempt;
+        let once_more = runtime::Attempt { number: number + 1, max: max + 1 };
+        read(runtime.send(self.request(once_more)).await?).await
+    }
+
+    fn request(&self, attempt: runtime::Attempt) -> runtime::Request<'_> {
+        runtime::Request {
+            region: &self.source.region,
+            operation: self.operation,
+            body: self.body.clone(),
+            headers: HeaderMap::new(),
+            attempt,
+        }
     }
 }
 
 impl Unanswered {
     /// Because of this trouble.
     pub fn of(trouble: Trouble, source: &Source) -> Self {
-        let passes_on = match &trouble {
-            Trouble::Failure(failure) => is_another_s_turn(failure),
-            Trouble::Cut | Trouble::Silent | Trouble::Garbled(_) | Trouble::Nothing(_) => true,
-        };
+        let passes_on = trouble.passes_on();
         Self { error: trouble.error(source), passes_on }
     }
 
     /// Because of this, which no other model would change.
     pub fn at_once(error: PipeError) -> Self {
         Self { error, passes_on: false }
-    }
-
-    /// Because it took longer than this.
-    pub fn late(Source { model, region }: &Source, patience: Duration) -> Self {
-        let error = PipeError::Timeout(format!(
-            "`{model}` in {region} did not begin to answer within {} s",
-            patience.as_secs()
-        ));
-        Self { error, passes_on: true }
     }
 }

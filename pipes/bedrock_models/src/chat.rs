@@ -11,10 +11,10 @@ use crate::{
     valves::BedrockValves,
 };
 use bedrock_runtime::{Complaint, Failure, Operation, Response};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Call, Chunk, ChunkStream, Result};
 use std::time::Duration;
-use tokio::time::timeout;
+use upstream::Watched;
 
 /// How many lessons one chat may cost.
 const MOST_LESSONS: usize = 4;
@@ -30,43 +30,38 @@ pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<Ch
     });
     let (entry, answer) = answered.await?;
     let id = Chunk::Model(format!("{PIPE}.{}", entry.id));
+    let source = entry.source();
+    let answer = answer.map_err(move |trouble| trouble.error(&source));
     Ok(ChunkStream::new(stream::iter([Ok(id)]).chain(answer)))
 }
 
 /// Asks one model. What it refuses for its form is sent again without it, at most [`MOST_LESSONS`] times.
-async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Answer, Unanswered> {
-    let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
+async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Watched<Answer>, Unanswered> {
     let source = entry.source();
     let known = means.lessons.of(&entry.id);
     let mut lessons = known.clone();
-    let answered = async {
-        let mut request = written(call, entry, &lessons, means.valves)?;
-        loop {
-            let body = (request.streamed, request.body.clone());
-            let trouble = match send(request, entry, means).await {
-                Ok(answer) => return Ok(answer),
-                Err(trouble) => trouble,
-            };
-            let lesson = trouble.complaint().and_then(lesson_of);
-            // What the client itself has put among the model's own fields is for the client to take out.
-            let lesson = lesson.filter(|lesson| !converse::is_given(call, lesson));
-            let lesson = lesson.filter(|lesson| !lessons.contains(lesson));
-            let Some(lesson) = lesson.filter(|_| lessons.len() < known.len() + MOST_LESSONS) else {
-                return Err(Unanswered::of(trouble, &source));
-            };
-            if lesson == Lesson::BaseId {
-                means.lessons.learn(&entry.id, &lesson);
-            }
-            lessons.push(lesson);
-            request = written(call, entry, &lessons, means.valves)?;
-            if body == (request.streamed, request.body.clone()) {
-                return Err(Unanswered::of(trouble, &source));
-            }
+    let mut request = written(call, entry, &lessons, means.valves)?;
+    let answer = loop {
+        let body = (request.streamed, request.body.clone());
+        let trouble = match send(request, entry, means).await {
+            Ok(answer) => break answer,
+            Err(trouble) => trouble,
+        };
+        let lesson = trouble.complaint().and_then(lesson_of);
+        // What the client itself has put among the model's own fields is for the client to take out.
+        let lesson = lesson.filter(|lesson| !converse::is_given(call, lesson));
+        let lesson = lesson.filter(|lesson| !lessons.contains(lesson));
+        let Some(lesson) = lesson.filter(|_| lessons.len() < known.len() + MOST_LESSONS) else {
+            return Err(Unanswered::of(trouble, &source));
+        };
+        if lesson == Lesson::BaseId {
+            means.lessons.learn(&entry.id, &lesson);
         }
-    };
-    let answer = match timeout(patience, answered).await {
-        Ok(answer) => answer?,
-        Err(_) => return Err(Unanswered::late(&source, patience)),
+        lessons.push(lesson);
+        request = written(call, entry, &lessons, means.valves)?;
+        if body == (request.streamed, request.body.clone()) {
+            return Err(Unanswered::of(trouble, &source));
+        }
     };
     // What has helped is remembered; what has not might have been the chat's own fault.
     lessons.iter().skip(known.len()).for_each(|lesson| means.lessons.learn(&entry.id, lesson));
@@ -91,25 +86,28 @@ fn lesson_of(complaint: &Complaint) -> Option<Lesson> {
 }
 
 /// Sends the request, and comes back with an answer that has begun.
-async fn send(request: Request, entry: &Entry, means: Means<'_>) -> Result<Answer, Trouble> {
+async fn send(
+    request: Request,
+    entry: &Entry,
+    means: Means<'_>,
+) -> Result<Watched<Answer>, Trouble> {
     let Request { body, streamed, reading } = request;
     let (source, model) = (&entry.source(), &entry.model_id);
     let operation =
         if streamed { Operation::ConverseStream(model) } else { Operation::Converse(model) };
     let silence = Duration::from_secs(means.valves.idle_timeout_seconds);
-    let mut reading = Some(reading);
     let read = |response: Response| {
-        let events = Events::new(reading.take().unwrap_or_default(), means.valves.reasoning);
-        let (body, source) = (response.into_body(), source.clone());
+        let events = Events::new(reading.clone(), means.valves.reasoning);
         async move {
-            if streamed {
-                Answer::new(body, events, source).begun(silence).await
-            } else {
-                Answer::whole(body, events, source).await
+            let body = response.into_body();
+            match streamed {
+                true => Answer::new(body, events).begun(silence).await,
+                false => Answer::whole(body, events).await,
             }
         }
     };
-    attempts::send(Errand { source, operation, body }, means, read).await
+    let (answer, running) = attempts::send(Errand { source, operation, body }, means, read).await?;
+    Ok(running.watch(answer))
 }
 
 /// A wish of an operator who tries the fallbacks: the first model, or those of these names, are taken for throttled.

@@ -1,9 +1,9 @@
 //! The ways to AWS: the control plane of each region, and the runtime of all.
 
-use crate::{account::Account, valves::BedrockValves};
+use crate::{account::Account, upstreams::Upstreams, valves::BedrockValves};
 use aws_config::retry::RetryConfig;
 use aws_sdk_bedrock as control;
-use bedrock_runtime::{Retries, Runtime};
+use bedrock_runtime::Runtime;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::OnceCell;
 
@@ -12,7 +12,7 @@ pub struct Clients {
     account: Arc<Account>,
     regions: Box<[Region]>,
     runtime: OnceCell<Runtime>,
-    retries: Retries,
+    upstreams: Arc<Upstreams>,
     max_attempts: u32,
 }
 
@@ -24,13 +24,27 @@ struct Region {
 impl Clients {
     /// The clients of these valves' regions, for this account.
     pub fn new(account: Arc<Account>, valves: &BedrockValves) -> Self {
+        let upstreams = Arc::new(Upstreams::new(valves.limits()));
+        Self::over(account, upstreams, valves)
+    }
+
+    /// The clients of new valves for the same account. How its models fare is kept, unless that is now measured otherwise.
+    pub fn turned(&self, valves: &BedrockValves) -> Self {
+        let account = Arc::clone(&self.account);
+        if self.upstreams.has(&valves.limits()) {
+            return Self::over(account, Arc::clone(&self.upstreams), valves);
+        }
+        Self::new(account, valves)
+    }
+
+    fn over(account: Arc<Account>, upstreams: Arc<Upstreams>, valves: &BedrockValves) -> Self {
         let region =
             |name: &String| Region { name: name.as_str().into(), control: OnceCell::new() };
         Self {
             account,
             regions: valves.regions.iter().map(region).collect(),
             runtime: OnceCell::new(),
-            retries: Retries::default(),
+            upstreams,
             max_attempts: valves.max_attempts,
         }
     }
@@ -64,8 +78,8 @@ impl Clients {
         self.runtime.get_or_init(|| self.account.runtime()).await
     }
 
-    /// What may be spent on trying again.
-    pub fn retries(&self) -> &Retries {
-        &self.retries
+    /// How each model fares.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 }

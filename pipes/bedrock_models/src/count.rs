@@ -10,8 +10,7 @@ use crate::{
 use bedrock_runtime::{Failure, Operation, Response};
 use pipe_sdk::{Call, PipeError, Result};
 use serde::Deserialize;
-use std::{sync::Arc, time::Duration};
-use tokio::time::timeout;
+use std::sync::Arc;
 
 /// An answer is one number.
 const LARGEST: usize = 64 << 10;
@@ -26,21 +25,18 @@ struct Counted {
 ///
 /// Only foundation models count, so the one behind a profile is asked. No other counts alike, so there is no fallback.
 pub async fn count(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> {
-    let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
-    let late = |_| PipeError::Timeout(format!("`{}` did not count in time", entry.base));
-    timeout(patience, ask(call, entry, means)).await.map_err(late)?
-}
-
-async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> {
     let Entry { base, region, .. } = entry;
     let target = entry.target(&means.lessons.of(&entry.id), means.valves);
     let body = counted(&Asked { call, target: &target, valves: means.valves })?;
     let source = &Source { model: base.clone(), region: Arc::clone(region) };
     let errand = Errand { source, operation: Operation::CountTokens(base), body };
-    attempts::send(errand, means, read).await.map_err(|trouble| match trouble {
+    let counted = attempts::send(errand, means, read).await;
+    let (tokens, running) = counted.map_err(|trouble| match trouble {
         Trouble::Failure(failure) => refused(failure, entry),
         trouble => trouble.error(source),
-    })
+    })?;
+    running.settle(None);
+    Ok(tokens)
 }
 
 async fn read(response: Response) -> Result<u64, Trouble> {

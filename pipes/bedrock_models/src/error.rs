@@ -100,7 +100,7 @@ fn is_unreachable_so(complaint: &Complaint) -> bool {
 }
 
 /// Whether the model's own server says that the request is at fault.
-fn is_model_s_refusal(complaint: &Complaint) -> bool {
+pub fn is_model_s_refusal(complaint: &Complaint) -> bool {
     let passing = [408, 424, 429];
     let status = complaint.original_status.filter(|status| !passing.contains(status));
     status.is_some_and(|status| (400..=499).contains(&status))

@@ -8,8 +8,6 @@ use crate::{
 use bedrock_runtime::{Operation, Response};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
-use tokio::time::timeout;
 
 /// An answer, and what AWS counted.
 pub struct Invoked<T> {
@@ -31,13 +29,12 @@ pub async fn invoke<T: DeserializeOwned>(
     entry: &Entry,
     means: Means<'_>,
 ) -> Result<Invoked<T>, Unanswered> {
-    let patience = Duration::from_secs(means.valves.first_event_timeout_seconds);
     let source = &entry.source();
     let errand = Errand { source, operation: Operation::Invoke(&entry.model_id), body };
-    match timeout(patience, attempts::send(errand, means, read)).await {
-        Ok(answer) => answer.map_err(|trouble| Unanswered::of(trouble, source)),
-        Err(_) => Err(Unanswered::late(source, patience)),
-    }
+    let answered = attempts::send(errand, means, read).await;
+    let (answer, running) = answered.map_err(|trouble| Unanswered::of(trouble, source))?;
+    running.settle(None);
+    Ok(answer)
 }
 
 async fn read<T: DeserializeOwned>(response: Response) -> Result<Invoked<T>, Trouble> {

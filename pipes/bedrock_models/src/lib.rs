@@ -30,6 +30,7 @@ mod meaning;
 mod names;
 mod rerank;
 pub mod stream;
+mod upstreams;
 mod valves;
 
 pub use valves::{
@@ -46,7 +47,7 @@ use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
     Call, ChunkStream, EmbedCall, Embeddings, ImageCall, Images, Known, ModelKind, Pipe, PipeError,
-    RerankCall, Reranked, Result, Serves,
+    RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -75,7 +76,8 @@ impl Pipe for BedrockModels {
         Self::of(valves, clients, catalogue, Arc::default())
     }
 
-    /// Keeps the open connections and what models have taught, and of the same account the credentials and the model list too.
+    /// Keeps the open connections and what models have taught, and of the same account the credentials, the model list and how its models
+    /// fare too.
     async fn on_valves_updated(&self, valves: BedrockValves) -> Result<Self> {
         let account = self.clients.account();
         let lessons = Arc::clone(&self.lessons);
@@ -85,7 +87,7 @@ impl Pipe for BedrockModels {
             catalogue.check_names(&self.valves).await?;
             return Self::of(valves, clients, catalogue, lessons);
         }
-        let clients = Arc::new(Clients::new(Arc::clone(account), &valves));
+        let clients = Arc::new(self.clients.turned(&valves));
         let catalogue = self.catalogue.turned(Arc::clone(&clients), &valves);
         catalogue.check_names(&self.valves).await?;
         Self::of(valves, clients, catalogue, lessons)
@@ -114,6 +116,10 @@ impl Pipe for BedrockModels {
 
     fn trouble(&self) -> Option<String> {
         self.catalogue.listing().trouble()
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        self.clients.upstreams().states()
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {

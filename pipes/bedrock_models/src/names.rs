@@ -18,7 +18,7 @@ pub fn bare(id: &str) -> &str {
 const LONGEST: usize = 64;
 
 /// Tool names that Bedrock does not take, by the names that stand in their place.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Names(HashMap<String, String>);
 
 impl Names {

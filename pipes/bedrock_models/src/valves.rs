@@ -12,6 +12,7 @@ use pipe_sdk::{EmbedInput, Fault, Secret, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
+use upstream::Limits;
 use url::Url;
 
 /// The settings of the Bedrock pipe.
@@ -223,6 +224,23 @@ pub struct BedrockValves {
     /// How often a chat is tried when AWS is busy or failing, the first time included. A begun answer is never tried again.
     #[schemars(title = "Attempts", range(min = 1, max = 10))]
     pub max_attempts: u32,
+
+    /// How many retries there may be to a hundred chats with a model, in the long run.
+    #[schemars(title = "Retries in a hundred chats", range(min = 0, max = 100))]
+    pub retry_percent: u32,
+
+    /// After so many failures in a row a model of a region is left in peace, so that others answer at once; 0: never. Being throttled is
+    /// no failure.
+    #[schemars(title = "Failures until a model rests", range(min = 0, max = 1000))]
+    pub breaker_failures: u32,
+
+    /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long as it keeps failing.
+    #[schemars(title = "Rest after failures in seconds", range(min = 1, max = 120))]
+    pub breaker_seconds: u64,
+
+    /// How many requests a model of a region may have under way. Further ones are refused at once.
+    #[schemars(title = "Requests at once", range(min = 1, max = 10_000))]
+    pub max_concurrent: usize,
 }
 
 /// The betas of Claude that Converse is known to take (bedrock.md §1B).
@@ -240,6 +258,8 @@ const BETAS: &[&str] = &[
 
 impl Default for BedrockValves {
     fn default() -> Self {
+        let Limits { connect, idle, attempts, retry_percent, failures, rest, at_once, .. } =
+            Limits::default();
         Self {
             regions: vec!["us-east-1".into(), "us-west-2".into()],
             inference_profiles: true,
@@ -285,10 +305,14 @@ impl Default for BedrockValves {
             endpoint_url: None,
             model_list_seconds: 300,
             model_list_timeout_seconds: 8,
-            connect_timeout_seconds: 5,
+            connect_timeout_seconds: connect.as_secs(),
             first_event_timeout_seconds: 300,
-            idle_timeout_seconds: 120,
-            max_attempts: 3,
+            idle_timeout_seconds: idle.as_secs(),
+            max_attempts: attempts,
+            retry_percent,
+            breaker_failures: failures,
+            breaker_seconds: rest.as_secs(),
+            max_concurrent: at_once,
         }
     }
 }
@@ -298,9 +322,22 @@ impl BedrockValves {
     pub fn list_timeout(&self) -> Duration {
         Duration::from_secs(self.model_list_timeout_seconds)
     }
-}
 
-impl BedrockValves {
+    /// How long and how often a model is asked.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connect: Duration::from_secs(self.connect_timeout_seconds),
+            first_byte: Duration::from_secs(self.first_event_timeout_seconds),
+            idle: Duration::from_secs(self.idle_timeout_seconds),
+            attempts: self.max_attempts,
+            retry_percent: self.retry_percent,
+            failures: self.breaker_failures,
+            rest: Duration::from_secs(self.breaker_seconds),
+            at_once: self.max_concurrent,
+            ..Limits::default()
+        }
+    }
+
     /// The guardrail over every chat and its version.
     pub fn guardrail(&self) -> Option<(&str, &str)> {
         let id = self.guardrail_id.as_deref().filter(|id| !id.is_empty())?;

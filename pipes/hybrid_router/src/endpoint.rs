@@ -121,7 +121,7 @@ impl Endpoint {
     ) -> Result<Spoken, (Failure, bool)> {
         let limit = form.server().calm().limits().first_byte;
         let spoken = async {
-            let chunks = self.chunks(form, body).await.map_err(|trouble| {
+            let chunks = self.chunks(form, host, body).await.map_err(|trouble| {
                 let is_missing = self.is_missing(&trouble);
                 (Failure::of_server(trouble, LOCAL_ID), is_missing)
             })?;
@@ -132,15 +132,16 @@ impl Endpoint {
         timeout(limit, spoken).await.map_err(late)?
     }
 
-    async fn chunks(&self, form: &Form, body: &Body) -> Result<ChunkStream, Trouble> {
+    async fn chunks(&self, form: &Form, host: &Host, body: &Body) -> Result<ChunkStream, Trouble> {
+        let trace = host.trail().trace;
         match form {
             Form::Chats(server) => {
                 let name = self.name(server).await?;
-                let chunks = Box::pin(server.chat(&name, body)).await?;
+                let chunks = Box::pin(server.chat(&name, body, trace)).await?;
                 Ok(ChunkStream::new(chunks.map_err(|trouble| trouble.error(LOCAL_ID))))
             }
             Form::Generates(server) => {
-                let chunks = server.generate(self.model.as_deref(), body).await?;
+                let chunks = server.generate(self.model.as_deref(), body, trace).await?;
                 Ok(ChunkStream::of(chunks))
             }
         }

@@ -29,6 +29,11 @@ impl Failure {
         Self { error: PipeError::Upstream(error), kind: Some(Kind::Broken) }
     }
 
+    /// It has panicked.
+    pub fn panicked() -> Self {
+        PipeError::internal("the model's pipe panicked").into()
+    }
+
     /// It has as many chats under way as it may have.
     pub fn full(model: &str) -> Self {
         let message =

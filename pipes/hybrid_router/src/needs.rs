@@ -95,10 +95,10 @@ mod tests {
     use pipe_sdk::testing::ScriptedHost;
     use serde_json::{Value, json};
 
-    fn body(fields: Value) -> Body {
+    fn body(mut fields: Value) -> Body {
         let mut body =
             json!({"model": "m", "messages": [{"role": "user", "content": "0123456789abcdef"}]});
-        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body.as_object_mut().unwrap().append(fields.as_object_mut().unwrap());
         serde_json::from_value(body).unwrap()
     }
 

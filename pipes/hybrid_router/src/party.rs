@@ -7,11 +7,13 @@ use crate::{
     spoken::Spoken,
     valves::HybridValves,
 };
+use futures_util::FutureExt;
 use pipe_sdk::{
     Body, BreakerState, Call, Fault, Host, Message, PipeError, Result as PipeResult, Role, Side,
     UpstreamState,
 };
 use std::{
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -156,6 +158,9 @@ impl Party {
             let body = Body { model: model.clone(), ..body.clone() };
             Spoken::of(model, host.pipe(body).await?).await
         };
+        // What is broken there is no reason for the other side not to answer.
+        let spoken = AssertUnwindSafe(spoken).catch_unwind();
+        let spoken = spoken.map(|caught| caught.unwrap_or_else(|_| Err(Failure::panicked())));
         let Some(patience) = self.patience else { return spoken.await };
         let late = |_| Failure::late(model, patience.as_secs());
         timeout(patience, spoken).await.map_err(late)?

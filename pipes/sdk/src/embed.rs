@@ -1,6 +1,6 @@
 //! Texts in, vectors out.
 
-use crate::User;
+use crate::{TraceContext, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +17,21 @@ pub struct EmbedCall {
     pub dimensions: Option<u32>,
     /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
     pub user: Option<User>,
+    /// Where the call stands in a trace. The host fills it in.
+    pub trace: Option<TraceContext>,
 }
 
 impl EmbedCall {
     /// These texts for the model of this id, with nothing else wished.
     pub fn new(model: impl Into<String>, input: Vec<String>) -> Self {
-        Self { model: model.into(), input, purpose: None, dimensions: None, user: None }
+        Self {
+            model: model.into(),
+            input,
+            purpose: None,
+            dimensions: None,
+            user: None,
+            trace: None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A question and documents in; which of them answer it best, out.
 
-use crate::User;
+use crate::{TraceContext, User};
 
 /// Documents to be put in order by how well they answer a question.
 #[derive(Clone, Debug)]
@@ -15,13 +15,15 @@ pub struct RerankCall {
     pub top_n: Option<usize>,
     /// Who asks, if it is known. [`Host::rerank`](crate::Host::rerank) fills it in.
     pub user: Option<User>,
+    /// Where the call stands in a trace. The host fills it in.
+    pub trace: Option<TraceContext>,
 }
 
 impl RerankCall {
     /// All of these documents, for the model of this id.
     pub fn new(model: impl Into<String>, query: impl Into<String>, documents: Vec<String>) -> Self {
         let (model, query) = (model.into(), query.into());
-        Self { model, query, documents, top_n: None, user: None }
+        Self { model, query, documents, top_n: None, user: None, trace: None }
     }
 }
 

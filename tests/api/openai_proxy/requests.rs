@@ -195,11 +195,8 @@ async fn texts_become_vectors() {
         asked.body,
         json!({"model": "text-embedding-3-small", "input": ["a", "b"], "encoding_format": "float", "dimensions": 2})
     );
-    assert_eq!(
-        host.get("/models").await.json["data"],
-        json!([]),
-        "what does not chat is not listed"
-    );
+    let listed = &host.get("/models").await.json["data"][0];
+    assert_eq!(listed["pipeline"]["type"], "filter", "Open WebUI does not offer it for chats");
     let unlisted = json!({"model": "openai_proxy.unlisted", "input": "a"});
     rig.server.script(json_of("200 OK", "", &json!({"data": [{"embedding": [1.0]}]})));
     assert_eq!(host.post("/embeddings", &unlisted).await.status, 200, "nor by many servers");
@@ -248,4 +245,20 @@ async fn a_chat_is_streamed_from_the_upstream_whether_the_client_streams_or_not(
         (&body["stream"], &body["stream_options"]),
         (&json!(true), &json!({"include_usage": true}))
     );
+}
+
+#[actix_web::test]
+async fn a_callers_trace_goes_on_to_the_upstream() {
+    let rig = rig(json!({})).await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (caller, sent) in [(Some(trace), Some(trace)), (Some("garbage"), None), (None, None)] {
+        let mut asked = rig.host.request(Method::POST, "/chat/completions");
+        if let Some(caller) = caller {
+            asked = asked.header("traceparent", caller);
+        }
+        let answered = Answered::of(asked.json(&hello(&json!({}))).send().await.unwrap()).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let asked = rig.server.asked().pop().unwrap();
+        assert_eq!(asked.headers.get("traceparent").map(String::as_str), sent);
+    }
 }

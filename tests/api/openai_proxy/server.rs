@@ -95,7 +95,8 @@ pub fn says(text: &str) -> Act {
 }
 
 /// A chunk with this delta.
-pub fn delta(delta: Value) -> Value {
+pub fn delta(delta: impl Into<Value>) -> Value {
+    let delta = delta.into();
     json!({"id": "x", "object": "chat.completion.chunk", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]})
 }
 
@@ -316,7 +317,7 @@ async fn request(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<Asked> {
 }
 
 async fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
-    let mut piece = [0; 64 << 10];
+    let mut piece = vec![0; 64 << 10];
     let read = stream.read(&mut piece).await.ok().filter(|read| *read > 0)?;
     bytes.extend_from_slice(&piece[..read]);
     Some(())

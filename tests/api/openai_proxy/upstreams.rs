@@ -249,3 +249,25 @@ async fn an_answer_under_way_keeps_its_upstream_when_valves_are_turned() {
     assert_eq!(Told::of(&Answered::of(answer).await).content, "half more");
     assert_eq!((one.asked().len(), two.asked().len()), (1, 1));
 }
+
+#[actix_web::test]
+async fn how_an_upstream_fares_is_among_the_metrics_by_its_name_and_not_its_address() {
+    let server = Server::start(&["m"]).await;
+    let valves = json!({"breaker_failures": 1, "max_attempts": 1, "name_prefix": "mine"});
+    let host = host(&server.url(), valves).await;
+    server.script(json_of("500 Internal Server Error", "", &json!({"error": "no"})));
+    for status in [502, 503] {
+        host.chat("openai_proxy.mine/m", "hi").await.refused(status);
+    }
+    let metrics = host.get("/metrics").await.text;
+    let labels = "pipe=\"openai_proxy\",upstream=\"mine\"";
+    for line in [
+        format!("pipewright_upstream_breaker{{{labels},state=\"open\"}} 1"),
+        format!("pipewright_upstream_calls_total{{{labels}}} 1"),
+        format!("pipewright_upstream_refused_total{{{labels}}} 1"),
+        format!("pipewright_upstream_failures_total{{{labels},kind=\"server\"}} 1"),
+    ] {
+        assert!(metrics.contains(&line), "{line} is missing from\n{metrics}");
+    }
+    assert!(!metrics.contains("127.0.0.1"), "{metrics}");
+}

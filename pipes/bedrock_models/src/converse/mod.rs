@@ -69,7 +69,7 @@ pub struct Request {
 }
 
 /// What of a request decides how its answer is read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// How tools are called there.
     pub names: Names,

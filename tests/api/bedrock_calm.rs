@@ -1,0 +1,114 @@
+//! A model of Bedrock's that fails again and again is left in peace, and what is asked of it at once has an end.
+
+use crate::rig::{LITE, MICRO, Rig, Told, asked_so, hello, listed, lonely, rig, tool};
+use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
+use reqwest::Method;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::timeout;
+
+fn ill() -> Script {
+    Script::fault(Fault::of("ServiceUnavailableException", "later")).always()
+}
+
+/// The same chat, so many times in a row, and how often each status came out of it.
+async fn storm(rig: &Rig, chats: usize) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for _ in 0..chats {
+        statuses.push(rig.host.chat(&listed(LITE), "hi").await.status);
+    }
+    statuses
+}
+
+#[actix_web::test]
+async fn a_model_that_fails_again_and_again_is_not_asked_for_a_while() {
+    let rig = lonely(json!({})).await;
+    rig.bedrock.script(LITE, ill());
+    assert!(storm(&rig, 50).await.iter().all(|status| *status == 503));
+    assert_eq!(rig.asked().len(), 5);
+    let resting = rig.host.chat(&listed(LITE), "hi").await;
+    assert!(resting.refused(503).contains("failed again and again"), "{}", resting.text);
+    let wait: u64 = resting.header("retry-after").parse().unwrap();
+    assert!((1..=10).contains(&wait), "{wait}");
+    assert_eq!(rig.host.chat(&listed(MICRO), "hi").await.status, 200, "the others are well");
+}
+
+#[actix_web::test]
+async fn while_it_rests_the_others_answer_at_once() {
+    let rig = rig(json!({"max_attempts": 1, "fallback_profiles": false})).await;
+    rig.bedrock.script_model_in("us-east-1", LITE, ill());
+    assert!(storm(&rig, 20).await.iter().all(|status| *status == 200));
+    let first = rig.ways().iter().filter(|(region, _)| region == "us-east-1").count();
+    assert_eq!(first, 5);
+}
+
+#[actix_web::test]
+async fn a_model_that_is_well_again_is_asked_again() {
+    let valves = json!({"breaker_failures": 1, "breaker_seconds": 1, "max_attempts": 1});
+    let rig = lonely(valves).await;
+    rig.bedrock.script(ANY, Script::fault(Fault::of("InternalServerException", "oops")));
+    assert_eq!(storm(&rig, 2).await, [502, 503]);
+    let well = async { while storm(&rig, 1).await != [200] {} };
+    timeout(Duration::from_secs(3), well).await.expect("it rests for too long");
+    assert_eq!(rig.asked().len(), 2);
+}
+
+#[actix_web::test]
+async fn retries_are_a_tenth_of_all_chats_and_a_throttled_model_is_asked_on() {
+    let rig = lonely(json!({})).await;
+    rig.bedrock.script(ANY, Script::throttle().always());
+    assert!(storm(&rig, 100).await.iter().all(|status| *status == 429));
+    // A tenth, and what a quiet time has saved.
+    let asked = rig.asked().len();
+    assert!((115..=120).contains(&asked), "{asked}");
+}
+
+#[actix_web::test]
+async fn more_at_once_than_may_be_are_refused_and_have_a_place_when_one_ends() {
+    let rig = lonely(json!({"max_concurrent": 1})).await;
+    let begins = Script::answer(Answer::says(["one", "two"])).after(2, Mishap::Hang);
+    rig.bedrock.script(ANY, begins);
+    let request = rig.host.request(Method::POST, "/chat/completions");
+    let running = request.json(&asked_so(hello(LITE, &json!({})), true)).send().await.unwrap();
+    assert_eq!(running.status(), 200);
+    let full = rig.host.chat(&listed(LITE), "hi").await;
+    assert!(full.refused(503).contains("as many requests under way"), "{}", full.text);
+    assert_eq!(full.header("retry-after"), "1");
+    drop(running);
+    let free = async { while storm(&rig, 1).await != [200] {} };
+    timeout(Duration::from_secs(3), free).await.expect("its place is not free");
+}
+
+#[actix_web::test]
+async fn how_each_model_fares_is_among_the_metrics() {
+    let rig = lonely(json!({"breaker_failures": 2})).await;
+    rig.bedrock.script(LITE, ill());
+    storm(&rig, 2).await;
+    rig.host.text_of(&listed(MICRO), "hi").await;
+    let metrics = rig.host.get("/metrics").await.text;
+    let labels = |model: &str| format!("pipe=\"bedrock_models\",upstream=\"us-east-1/{model}\"");
+    for line in [
+        format!("pipewright_upstream_breaker{{{},state=\"open\"}} 1", labels(LITE)),
+        format!("pipewright_upstream_breaker{{{},state=\"closed\"}} 1", labels(MICRO)),
+        format!("pipewright_upstream_retries_total{{{}}} 1", labels(LITE)),
+        format!("pipewright_upstream_refused_total{{{}}} 1", labels(LITE)),
+        format!("pipewright_upstream_failures_total{{{},kind=\"server\"}} 2", labels(LITE)),
+        format!("pipewright_upstream_in_flight{{{}}} 0", labels(MICRO)),
+    ] {
+        assert!(metrics.contains(&line), "{line} is missing from\n{metrics}");
+    }
+}
+
+#[actix_web::test]
+async fn an_answer_that_is_tried_again_is_read_as_the_first_one_would_have_been() {
+    let rig = lonely(json!({})).await;
+    let busy = Mishap::Exception(Fault::throttling("Too many requests"));
+    rig.bedrock.script(ANY, Script::answer(Answer::says(["a"])).after(0, busy));
+    let chat = asked_so(hello(LITE, &json!({"tools": [tool("a.b")]})), true);
+    let sent = "a_b_1eef715d";
+    rig.bedrock.script(ANY, Script::answer(Answer::new().tool("c1", sent, ["{}"])));
+    let told = Told::of(&rig.post(&chat).await);
+    let asked = &rig.asked()[1].json;
+    let name = &asked["toolConfig"]["tools"][0]["toolSpec"]["name"];
+    assert_eq!((name, told.calls[0][1].as_str()), (&json!(sent), "a.b"));
+}
