@@ -89,7 +89,7 @@ impl Reading<'_> {
             | Tag::MetadataBlock(_) => self.flush()?,
             Tag::TableHead | Tag::TableRow => self.rows.push(Vec::new()),
             Tag::Paragraph if !self.text.is_empty() && !self.text.ends_with(' ') => {
-                self.text.push('\n')
+                self.text.push('\n');
             }
             _ => {}
         }

@@ -50,7 +50,7 @@ fn write(into: &mut String, content: &Content) {
         Content::List(all) => items(into, all),
         Content::Table(rows) => table(into, rows),
         Content::Code { language, text } => {
-            code(into, language.as_deref().unwrap_or_default(), text)
+            code(into, language.as_deref().unwrap_or_default(), text);
         }
     }
 }
@@ -77,7 +77,7 @@ fn is_markup(line: &str) -> bool {
 
 fn items(into: &mut String, items: &[Item]) {
     for item in items {
-        let indent = "  ".repeat(usize::from(item.depth));
+        let indent = "    ".repeat(usize::from(item.depth));
         let mark = item.number.map_or_else(|| "-".to_owned(), |number| format!("{number}."));
         into.push_str(&indent);
         into.push_str(&mark);

@@ -81,7 +81,7 @@ impl<'a> Body<'a> {
             Event::Start { word, tag, .. } => self.start(word, tag),
             Event::End { word } => return self.end_of(word),
             Event::Text(text) if self.unread == 0 && self.run.text && !self.run.hidden => {
-                self.say(text)
+                self.say(text);
             }
             Event::Text(_) => {}
         }
@@ -96,7 +96,7 @@ impl<'a> Body<'a> {
             "r" => self.run = Run { open: true, ..Run::default() },
             "t" => self.run.text = true,
             "vanish" | "webHidden" if self.run.open => {
-                self.run.hidden = !matches!(value().as_deref(), Some("0" | "false" | "off"))
+                self.run.hidden = !matches!(value().as_deref(), Some("0" | "false" | "off"));
             }
             "tab" | "ptab" if self.run.open => self.say("\t"),
             "br" | "cr" => self.say("\n"),
@@ -104,7 +104,7 @@ impl<'a> Body<'a> {
             "footnoteReference" => self.note("footnote", tag),
             "endnoteReference" => self.note("endnote", tag),
             "tr" => {
-                self.tables.last_mut().into_iter().for_each(|table| table.rows.push(Vec::new()))
+                self.tables.last_mut().into_iter().for_each(|table| table.rows.push(Vec::new()));
             }
             "tc" => self.cell(),
             "gridSpan" => (1..value().and_then(|value| value.parse().ok()).unwrap_or(1).min(64))
@@ -214,7 +214,7 @@ impl<'a> Body<'a> {
         match table.rows.as_slice() {
             // A frame around a text is no table.
             [row] if row.len() == 1 => {
-                row.iter().try_for_each(|cell| self.draft.paragraph(cell))?
+                row.iter().try_for_each(|cell| self.draft.paragraph(cell))?;
             }
             _ => self.draft.push(Content::Table(table.rows))?,
         }

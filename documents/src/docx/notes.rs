@@ -23,7 +23,7 @@ impl Notes {
         package.each(part, |event| {
             match event {
                 Event::Start { word, tag, .. } if word == kind => {
-                    (id, text) = (attribute(tag, "id"), String::new())
+                    (id, text) = (attribute(tag, "id"), String::new());
                 }
                 Event::Start { word, .. } => {
                     within = word == "t";

@@ -29,16 +29,16 @@ impl Styles {
                     "basedOn" => style.based_on = attribute(tag, "val"),
                     "name" => {
                         style.level =
-                            style.level.or(named(&attribute(tag, "val").unwrap_or_default()))
+                            style.level.or(named(&attribute(tag, "val").unwrap_or_default()));
                     }
                     "outlineLvl" => style.level = outline(attribute(tag, "val").as_deref()),
                     "numId" => {
                         style.list.get_or_insert_default().0 =
-                            attribute(tag, "val").unwrap_or_default()
+                            attribute(tag, "val").unwrap_or_default();
                     }
                     "ilvl" => {
                         style.list.get_or_insert_default().1 =
-                            depth(attribute(tag, "val").as_deref())
+                            depth(attribute(tag, "val").as_deref());
                     }
                     _ => {}
                 },

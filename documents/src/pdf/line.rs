@@ -43,7 +43,7 @@ pub(super) fn lines(mut runs: Vec<Run>) -> Vec<Line> {
     for run in runs {
         match lines.last_mut() {
             Some(line) if (run.base - line.base()).abs() < 0.45 * line.size().min(run.size) => {
-                line.cells.push(run)
+                line.cells.push(run);
             }
             _ => lines.push(Line { cells: vec![run] }),
         }

@@ -24,7 +24,7 @@ async fn styles_numbers_and_tables_give_structure() {
     ];
     assert_eq!(
         told(&word_file(&inner.concat()), "a.docx").await,
-        "# Delivery\n\n## Inspection\n\nAt once[1], R&D é.\n\n[1] Without delay.\n\n3. first\n  - deep\n4. second\n\n| a | b\\| |\n| --- | --- |\n| 1 | 2 |\n"
+        "# Delivery\n\n## Inspection\n\nAt once[1], R&D é.\n\n[1] Without delay.\n\n3. first\n    - deep\n4. second\n\n| a | b\\| |\n| --- | --- |\n| 1 | 2 |\n"
     );
 }
 

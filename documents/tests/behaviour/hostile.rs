@@ -49,7 +49,7 @@ async fn deep_nesting_in_a_pdf_is_survived() {
     match parse(&pdf.bytes(), "deep.pdf").await {
         Ok(document) => assert_eq!(document.text().text, "words\n"),
         Err(Error { reason, .. }) => {
-            assert!(matches!(reason, Reason::Damaged(_) | Reason::Crash), "{reason}")
+            assert!(matches!(reason, Reason::Damaged(_) | Reason::Crash), "{reason}");
         }
     }
 }

@@ -16,7 +16,7 @@ async fn what_a_reader_sees_is_told_with_its_structure() {
     );
     assert_eq!(
         page.await,
-        "# Set up\n\nOne é\ntwo\n\nThree boldwordA chart\n\n- a\n- b\n  4. c\n\n```rust\nfn main() {\n}\n```\n\n## More\n\ntext\n"
+        "# Set up\n\nOne é\ntwo\n\nThree boldwordA chart\n\n- a\n- b\n    4. c\n\n```rust\nfn main() {\n}\n```\n\n## More\n\ntext\n"
     );
 }
 

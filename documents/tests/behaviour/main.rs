@@ -1,5 +1,5 @@
 //! Files in, documents or sentences out: each through a worker of its own, as the host does it.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod docx;
 mod hostile;

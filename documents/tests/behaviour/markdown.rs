@@ -79,7 +79,7 @@ Get the thing, then put it there.
 
 3. first
 4. second
-  - deep
+    - deep
 
 | a | b |
 | --- | --- |
@@ -95,8 +95,5 @@ Raw words
 "
     );
     let again = parse(text.as_bytes(), "again.md").await.unwrap();
-    assert_eq!(
-        again.text().text.replace("  - deep", "   - deep"),
-        text.replace("  - deep", "   - deep")
-    );
+    assert_eq!(again.text().text, text);
 }
