@@ -82,7 +82,7 @@ impl Source {
         });
         let data = json!({
             "source": source,
-            "document": self.passages.iter().map(|passage| passage.text.as_str()).collect::<Value>(),
+            "document": self.passages.iter().map(|passage| still(&passage.text)).collect::<Value>(),
             "metadata": metadata.collect::<Value>(),
             "distances": self.passages.iter().map(|passage| passage.score).collect::<Vec<_>>(),
         });
@@ -99,5 +99,47 @@ impl Source {
                 json!({"number": number, "collection": self.collection, "document": self.document}),
             ),
         })
+    }
+}
+
+/// What makes a browser fetch something as soon as it is shown.
+const FETCHING: [&str; 16] = [
+    "audio", "base", "body", "embed", "frame", "iframe", "image", "img", "input", "link", "object",
+    "picture", "source", "style", "svg", "video",
+];
+
+/// A text that fetches nothing when it is shown as Markdown, as Open WebUI does: pictures stay words.
+fn still(text: &str) -> String {
+    let mut still = String::with_capacity(text.len());
+    for (at, char) in text.char_indices() {
+        let rest = text.get(at + char.len_utf8()..).unwrap_or_default();
+        match char {
+            '!' if rest.starts_with('[') => still += "!\\",
+            '<' if fetches(rest) => still += "&lt;",
+            char => still.push(char),
+        }
+    }
+    still
+}
+
+fn fetches(rest: &str) -> bool {
+    let name = rest.chars().take_while(char::is_ascii_alphanumeric).take(8);
+    FETCHING.contains(&name.collect::<String>().to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_fetches_nothing_and_says_the_same() {
+        for (text, shown) in [
+            ("a ![x](https://e/x) b", "a !\\[x](https://e/x) b"),
+            ("![x][ref]", "!\\[x][ref]"),
+            ("<IMG src=x> <iframe>", "&lt;IMG src=x> &lt;iframe>"),
+            ("[x](https://e) <b> Vec<u8> wow!", "[x](https://e) <b> Vec<u8> wow!"),
+        ] {
+            assert_eq!(still(text), shown);
+        }
     }
 }

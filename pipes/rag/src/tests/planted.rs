@@ -37,6 +37,9 @@ async fn planted_instructions_stay_between_the_tags_of_their_source() {
         assert_eq!(rig.scripted.calls().len(), 1);
         let (sources, statuses) = (events(&chunks, "source"), events(&chunks, "status"));
         assert_eq!((sources.len(), statuses.len()), (1, 2));
+        // Whoever opens the source has nothing fetched from elsewhere.
+        let shown = sources[0]["document"][0].as_str().unwrap();
+        assert!(!shown.contains("![") && !shown.contains("<img"), "{shown}");
     }
 }
 
