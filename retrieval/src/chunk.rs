@@ -21,18 +21,19 @@ pub(crate) fn searched(heading: &str, text: &str) -> String {
 
 /// Cuts a text into chunks of at most `limit` tokens (but for a single word that is longer). Headings are those of Markdown.
 pub fn chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
+    let sections = sections(text);
+    let units = units(text, &sections, limit);
     let mut chunks = Vec::new();
-    for section in merged(sections(text), limit) {
-        for range in split(text, section.range.clone(), limit) {
-            let under = if range.start == section.range.start {
-                section.above
-            } else {
-                section.headings.len()
-            };
-            let own = text.get(range.clone()).unwrap_or_default();
-            let heading = path(title, section.headings.get(..under).unwrap_or_default(), own);
-            chunks.push(Chunk { heading, text: own.to_owned(), tokens: tokens::count(own) });
-        }
+    for group in grouped(&units, limit) {
+        let (Some(first), Some(last)) = (units.get(group.start), units.get(group.end - 1)) else {
+            continue;
+        };
+        let section = &sections[first.section];
+        let begins = first.range.start == section.range.start;
+        let under = if begins { section.above } else { section.headings.len() };
+        let own = text.get(first.range.start..last.range.end).unwrap_or_default();
+        let heading = path(title, section.headings.get(..under).unwrap_or_default(), own);
+        chunks.push(Chunk { heading, text: own.to_owned(), tokens: tokens::count(own) });
     }
     chunks
 }
@@ -49,10 +50,8 @@ fn path(title: &str, headings: &[&str], text: &str) -> String {
 }
 
 /// What stands under one heading.
-#[derive(Clone)]
 struct Section<'a> {
     range: Range<usize>,
-    tokens: usize,
     /// The headings it stands under, its own the last.
     headings: Vec<&'a str>,
     /// How many of them are not in its text.
@@ -72,7 +71,7 @@ fn sections(text: &str) -> Vec<Section<'_>> {
             (Some(open), Some(close)) if open == close => fence = None,
             (None, None) => {
                 if let Some((level, heading)) = heading(line) {
-                    sections.push(section(text, start..at, &levels, above));
+                    sections.push(section(start..at, &levels, above));
                     levels.retain(|(above, _)| *above < level);
                     (start, above) = (at, levels.len());
                     levels.push((level, heading));
@@ -82,19 +81,13 @@ fn sections(text: &str) -> Vec<Section<'_>> {
         }
         at += line.len();
     }
-    sections.push(section(text, start..at, &levels, above));
+    sections.push(section(start..at, &levels, above));
     sections.retain(|section| !section.range.is_empty());
     sections
 }
 
-fn section<'a>(
-    text: &'a str,
-    range: Range<usize>,
-    levels: &[(usize, &'a str)],
-    above: usize,
-) -> Section<'a> {
-    let tokens = tokens::count(text.get(range.clone()).unwrap_or_default());
-    Section { range, tokens, headings: levels.iter().map(|(_, heading)| *heading).collect(), above }
+fn section<'a>(range: Range<usize>, levels: &[(usize, &'a str)], above: usize) -> Section<'a> {
+    Section { range, headings: levels.iter().map(|(_, heading)| *heading).collect(), above }
 }
 
 /// `## Title` is level 2.
@@ -105,92 +98,126 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     ((1..=6).contains(&level) && rest.starts_with(' ') && !name.is_empty()).then_some((level, name))
 }
 
-/// A section of a few words goes with the next one: alone, it would be found by its headings rather than by what it says.
-fn merged(sections: Vec<Section<'_>>, limit: usize) -> Vec<Section<'_>> {
-    let mut merged: Vec<Section<'_>> = Vec::new();
-    for section in sections {
-        match merged.last_mut() {
-            Some(last) if last.tokens < limit / 4 => last.take(section),
-            _ => merged.push(section),
-        }
-    }
-    merged
-}
-
-impl<'a> Section<'a> {
-    /// Goes on with the next one. Both stand under what both stood under; what is cut off later stands under the next one's headings.
-    fn take(&mut self, next: Section<'a>) {
-        let own = self.headings.iter().take(self.above);
-        let shared = own
-            .zip(next.headings.iter().take(next.above))
-            .take_while(|(own, next)| own == next)
-            .count();
-        *self = Section {
-            range: self.range.start..next.range.end,
-            tokens: self.tokens + next.tokens,
-            headings: next.headings,
-            above: shared,
-        };
-    }
-}
-
-/// What is too long for one chunk becomes chunks of about the same length.
-fn split(text: &str, range: Range<usize>, limit: usize) -> Vec<Range<usize>> {
-    let units = units(text, range.clone(), limit);
-    let total: usize = units.iter().map(|unit| unit.tokens).sum();
-    let aim = total.div_ceil(total.div_ceil(limit).max(1));
-    let mut chunks = Vec::new();
-    let (mut start, mut held) = (range.start, 0);
-    for unit in &units {
-        // Space goes with what stands before it.
-        if held > 0 && unit.tokens > 0 && (held + unit.tokens > limit || full(held, unit, aim)) {
-            chunks.push(start..unit.range.start);
-            (start, held) = (unit.range.start, 0);
-        }
-        held += unit.tokens;
-    }
-    chunks.push(start..range.end);
-    chunks
-}
-
-/// Whether a chunk with so many tokens had better end before this unit. A paragraph's end may come a little early.
-fn full(held: usize, unit: &Unit, aim: usize) -> bool {
-    if unit.opens_paragraph { held * 5 >= aim * 4 } else { held + unit.tokens / 2 >= aim }
-}
-
 /// A sentence, a line, or a part of one that is too long.
 struct Unit {
     range: Range<usize>,
     tokens: usize,
-    opens_paragraph: bool,
+    opens: Opens,
+    /// The number of the section that it is in.
+    section: usize,
 }
 
-fn units(text: &str, range: Range<usize>, limit: usize) -> Vec<Unit> {
-    let mut units = Vec::new();
-    let mut opens_paragraph = true;
-    for line in lines(text, range) {
-        let Some(content) = text.get(line.clone()) else { continue };
-        if content.trim().is_empty() {
-            opens_paragraph = true;
-        }
-        for sentence in pieces(line, content, ends_of_sentences(content)) {
-            let Some(content) = text.get(sentence.clone()) else { continue };
-            for part in if tokens::count(content) > limit {
-                parts(sentence, content, limit)
-            } else {
-                vec![sentence]
-            } {
-                let tokens = tokens::count(text.get(part.clone()).unwrap_or_default());
-                units.push(Unit {
-                    range: part,
-                    tokens,
-                    opens_paragraph: opens_paragraph && tokens > 0,
-                });
-                opens_paragraph &= tokens == 0;
-            }
+/// What begins with a unit.
+#[derive(Clone, Copy, PartialEq)]
+enum Opens {
+    Section,
+    Paragraph,
+    Sentence,
+    /// Nothing: it is the rest of a sentence that is too long.
+    Rest,
+}
+
+fn units(text: &str, sections: &[Section<'_>], limit: usize) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    for (number, section) in sections.iter().enumerate() {
+        // A heading right under another one goes with it.
+        let before = units.len();
+        let before_it = number.checked_sub(1).and_then(|before| sections.get(before));
+        let headed = before_it.is_some_and(|before| before.above < before.headings.len());
+        let said = |unit: &&Unit| unit.tokens > 0;
+        let alone = headed
+            && units
+                .iter()
+                .rev()
+                .take_while(|unit| unit.section + 1 == number)
+                .filter(said)
+                .count()
+                == 1;
+        units_of(text, number, section.range.clone(), limit, &mut units);
+        if let Some(first) =
+            units.get_mut(before).filter(|_| section.above < section.headings.len())
+        {
+            first.opens = if alone { Opens::Sentence } else { Opens::Section };
         }
     }
     units
+}
+
+fn units_of(text: &str, section: usize, range: Range<usize>, limit: usize, units: &mut Vec<Unit>) {
+    let mut opens = Opens::Paragraph;
+    for line in lines(text, range) {
+        let Some(content) = text.get(line.clone()) else { continue };
+        if content.trim().is_empty() {
+            opens = Opens::Paragraph;
+        }
+        for sentence in pieces(line, content, ends_of_sentences(content)) {
+            let Some(content) = text.get(sentence.clone()) else { continue };
+            let long = tokens::count(content) > limit;
+            for part in if long { parts(sentence, content, limit) } else { vec![sentence] } {
+                let tokens = tokens::count(text.get(part.clone()).unwrap_or_default());
+                units.push(Unit { range: part, tokens, opens, section });
+                if tokens > 0 {
+                    opens = Opens::Rest;
+                }
+            }
+            opens = if opens == Opens::Rest { Opens::Sentence } else { opens };
+        }
+    }
+}
+
+/// The way to cut units into chunks that costs the least, as ranges of their numbers.
+fn grouped(units: &[Unit], limit: usize) -> Vec<Range<usize>> {
+    // For each number of units, the cost of the best way to cut them, and where its last chunk begins.
+    let mut best = vec![(0.0_f32, 0)];
+    for end in 1..=units.len() {
+        let (mut tokens, mut crossed) = (0, 0.0);
+        let mut least = (f32::INFINITY, end - 1);
+        for (start, unit) in units.iter().enumerate().take(end).rev() {
+            tokens += unit.tokens;
+            if tokens > limit && start + 1 < end {
+                break;
+            }
+            let cost = best[start].0 + of_cut(unit, start) + crossed + of_size(tokens, limit);
+            if cost < least.0 {
+                least = (cost, start);
+            }
+            crossed += if unit.opens == Opens::Section { CROSSED } else { 0.0 };
+        }
+        best.push(least);
+    }
+    let mut groups = Vec::new();
+    let mut end = units.len();
+    while end > 0 {
+        let start = best[end].1;
+        groups.push(start..end);
+        end = start;
+    }
+    groups.reverse();
+    groups
+}
+
+/// A heading in the middle of a chunk.
+const CROSSED: f32 = 0.8;
+
+/// A chunk that begins here.
+fn of_cut(unit: &Unit, at: usize) -> f32 {
+    match unit.opens {
+        _ if at == 0 => 0.0,
+        // Space goes with what stands before it.
+        _ if unit.tokens == 0 => f32::INFINITY,
+        Opens::Section => 0.0,
+        Opens::Paragraph => 0.3,
+        Opens::Sentence => 0.6,
+        Opens::Rest => 2.0,
+    }
+}
+
+/// A chunk of this size: few are better than many, even ones than uneven ones. Of a few words, it would be found by its headings
+/// rather than by what it says.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn of_size(tokens: usize, limit: usize) -> f32 {
+    let part = tokens as f32 / limit as f32;
+    0.5 + 0.3 * (1.0 - part).powi(2) + (1.0 - 4.0 * part).max(0.0)
 }
 
 fn lines(text: &str, range: Range<usize>) -> Vec<Range<usize>> {

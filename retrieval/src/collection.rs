@@ -17,7 +17,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { language: Language::English, chunk_tokens: 200, audience: Audience::Everyone }
+        Self { language: Language::English, chunk_tokens: 128, audience: Audience::Everyone }
     }
 }
 

@@ -56,7 +56,7 @@ async fn what_was_embedded_once_is_not_embedded_again(index: Index) {
     let embedder = meanings();
     let page = |last: &str| {
         let sections = ["One", "Two", last].map(|name| {
-            format!("# {name}\n{}\n", format!("The {name} is described here. ").repeat(24))
+            format!("# {name}\n{}\n", format!("The {name} is described here. ").repeat(16))
         });
         document("page", &sections.concat())
     };
@@ -169,7 +169,7 @@ async fn what_could_not_be_read_is_listed_with_the_reason_and_its_last_version_f
 async fn documents_are_cut_anew_when_they_are_given_again(index: Index) {
     let book = || document("book", &"One two three four five six seven. ".repeat(40));
     let first = filled(&index, "docs", vec![book()], None).await;
-    assert_eq!(first, [Outcome::Stored { chunks: 2, embedded: 0 }]);
+    assert_eq!(first, [Outcome::Stored { chunks: 3, embedded: 0 }]);
     index.cut("docs", 80).await.unwrap();
     assert_eq!(
         index.put("docs", vec![book()], None).await.unwrap(),
