@@ -1,7 +1,10 @@
 //! Documents on their way in: files in a form, or text in JSON.
 
 use super::library;
-use crate::http::{Error, State, json};
+use crate::http::{
+    Error, State,
+    json::{self, JsonBody},
+};
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
     http::{
@@ -16,7 +19,7 @@ use pipe_sdk::{
     ChatRef, Host, PipeError, Trail,
     library::{Audience, Content, Outcome, Upload},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
 /// How much may come in at once.
@@ -28,26 +31,49 @@ const LIMIT: usize = 128 << 20;
 struct Text {
     id: String,
     text: String,
-    #[serde(flatten)]
-    about: About,
-}
-
-/// What may be said of a document, beside what it says itself.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-struct About {
     title: Option<String>,
     url: Option<String>,
+    #[serde(default)]
     audience: Audience,
+    #[serde(default)]
     metadata: Map<String, Value>,
 }
 
-/// One text, or several.
+/// Several at once.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    Several { documents: Vec<Text> },
-    One(Text),
+#[serde(deny_unknown_fields)]
+struct Texts {
+    documents: Vec<Text>,
+}
+
+/// What tells whether one text is sent or several.
+#[derive(Deserialize)]
+struct Kind {
+    documents: Option<IgnoredAny>,
+}
+
+impl JsonBody for Text {
+    const LIMIT: usize = LIMIT;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+impl JsonBody for Texts {
+    const LIMIT: usize = LIMIT;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+impl JsonBody for Kind {
+    const LIMIT: usize = LIMIT;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// What may be said of a file, beside what it says itself.
+#[derive(Default)]
+struct About {
+    id: Option<String>,
+    title: Option<String>,
+    url: Option<String>,
+    audience: Audience,
 }
 
 /// `POST /rag/{collection}/documents`, with `?wait=true` until the meaning finds them too.
@@ -90,30 +116,35 @@ fn tending(state: &State) -> Host {
 }
 
 fn texts(body: &[u8]) -> Result<Vec<Upload>, Error> {
-    let texts = match parsed::<Texts>(body, "body")? {
-        Texts::Several { documents } => documents,
-        Texts::One(text) => vec![text],
+    let texts = match json::parse::<Kind>(body)?.documents {
+        Some(_) => json::parse::<Texts>(body)?.documents,
+        None => vec![json::parse::<Text>(body)?],
     };
-    let upload = |Text { id, text, about }| about.upload(id, Content::Text(text));
-    Ok(texts.into_iter().map(upload).collect())
+    Ok(texts.into_iter().map(Text::upload).collect())
 }
 
-fn parsed<T: DeserializeOwned>(json: &[u8], field: &str) -> Result<T, PipeError> {
-    serde_json::from_slice(json).map_err(|error| {
-        let message = match field {
-            "body" => "send `{\"id\": …, \"text\": …}`, if need be with `title`, `url`, `audience` and `metadata`; or several in `documents`",
-            _ if error.is_data() => "must be `\"everyone\"`, or `{\"only\": {\"users\": […], \"roles\": […]}}`",
-            _ => "is not valid JSON",
-        };
-        PipeError::bad_field(field, format!("{field}: {message}"))
-    })
+impl Text {
+    fn upload(self) -> Upload {
+        let Self { id, text, title, url, audience, metadata } = self;
+        Upload { id, title, url, audience, metadata, content: Content::Text(text) }
+    }
 }
 
 impl About {
-    fn upload(self, id: String, content: Content) -> Upload {
-        let Self { title, url, audience, metadata } = self;
-        Upload { id, title, url, audience, metadata, content }
+    fn upload(self, name: String, bytes: Vec<u8>) -> Upload {
+        let Self { id, title, url, audience } = self;
+        let id = id.unwrap_or_else(|| name.clone());
+        let content = Content::File { name, bytes };
+        Upload { id, title, url, audience, metadata: Map::new(), content }
     }
+}
+
+fn audience(text: &str) -> Result<Audience, PipeError> {
+    serde_json::from_str(text).map_err(|_| {
+        let message =
+            "audience: must be `\"everyone\"`, or `{\"only\": {\"users\": […], \"roles\": […]}}`";
+        PipeError::bad_field("audience", message)
+    })
 }
 
 /// Every part with a file name is a file; `id`, `title`, `url` and `audience` before it tell about it.
@@ -123,22 +154,20 @@ async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Err
     let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(broken)?;
     let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut form = Multipart::new(body, boundary);
-    let (mut uploads, mut about, mut id) = (Vec::new(), About::default(), None);
+    let (mut uploads, mut about) = (Vec::new(), About::default());
     while let Some(field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
         if let Some(file) = file_name(&field) {
             let bytes = field.bytes().await.map_err(broken)?.to_vec();
-            let content = Content::File { name: file.clone(), bytes };
-            let about = std::mem::take(&mut about);
-            uploads.push(about.upload(id.take().unwrap_or(file), content));
+            uploads.push(std::mem::take(&mut about).upload(file, bytes));
             continue;
         }
         let text = field.text().await.map_err(broken)?;
         match name.as_str() {
-            "id" => id = Some(text),
+            "id" => about.id = Some(text),
             "title" => about.title = Some(text),
             "url" => about.url = Some(text),
-            "audience" => about.audience = parsed(text.as_bytes(), "audience")?,
+            "audience" => about.audience = audience(&text)?,
             _ => {
                 let message = format!(
                     "{name}: is not known here: send `id`, `title`, `url`, `audience`, and files with a file name"
