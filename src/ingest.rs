@@ -9,10 +9,9 @@ use reqwest::{
 };
 use serde_json::Value;
 use std::{
-    fs,
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
 };
 
@@ -33,11 +32,11 @@ enum Told {
 /// Sends every file; the exit code tells whether all were taken.
 pub async fn ingest(settings: &Settings, wish: &Ingest) -> anyhow::Result<ExitCode> {
     let host = Host::of(settings, wish)?;
-    let files = files(&wish.folder)
+    let files = rag::files(&wish.folder)
         .with_context(|| format!("`{}` cannot be read", wish.folder.display()))?;
     let (mut stored, mut unchanged, mut failed) = (0, 0, Vec::new());
     let mut progress = Progress::of(files.len());
-    for id in &files {
+    for id in files.keys() {
         progress.show(id)?;
         match host.send(&wish.folder, id).await? {
             Told::Stored => stored += 1,
@@ -95,28 +94,4 @@ impl Host {
             _ => bail!("the host refuses documents: {detail}"),
         }
     }
-}
-
-/// Every file within the folder, by its path there; what is hidden and links are passed over.
-fn files(folder: &Path) -> io::Result<Vec<String>> {
-    let mut files = Vec::new();
-    let mut open: Vec<(PathBuf, String)> = vec![(folder.to_owned(), String::new())];
-    while let Some((folder, within)) = open.pop() {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let kind = entry.file_type()?;
-            if name.starts_with('.') || kind.is_symlink() {
-                continue;
-            }
-            let id = if within.is_empty() { name } else { format!("{within}/{name}") };
-            if kind.is_dir() {
-                open.push((entry.path(), id));
-            } else {
-                files.push(id);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }

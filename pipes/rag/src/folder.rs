@@ -29,8 +29,8 @@ pub(crate) struct Watched {
     seen: Mutex<BTreeMap<String, Stamp>>,
 }
 
-/// Differs when a file does.
-type Stamp = (Option<SystemTime>, u64);
+/// When a file was last written, and how many bytes it has: differs when the file does.
+pub type Stamp = (Option<SystemTime>, u64);
 
 impl Watched {
     pub(crate) fn new(folder: PathBuf) -> Self {
@@ -121,7 +121,11 @@ fn upload(id: &str, bytes: Vec<u8>) -> Upload {
 }
 
 /// Every file in the folder by its path within, with slashes. What is hidden stays out, and so do links: they may lead elsewhere.
-fn files(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+///
+/// # Errors
+///
+/// A folder that cannot be read.
+pub fn files(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
     let mut files = BTreeMap::new();
     let mut open = vec![(folder.to_owned(), String::new())];
     while let Some((folder, within)) = open.pop() {

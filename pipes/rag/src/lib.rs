@@ -20,6 +20,7 @@ mod sources;
 mod valves;
 
 pub use documents::worker::run as parse;
+pub use folder::{Stamp, files};
 pub use valves::RagValves;
 
 use finder::Finder;
