@@ -6,6 +6,7 @@ use super::{
 };
 use crate::valves::{Found, Posted, Update, Values};
 use pipe_sdk::{Pipe, PipeError, Result};
+use serde_json::Value;
 use std::sync::Arc;
 
 impl<P: Pipe> Fitting<P> {
