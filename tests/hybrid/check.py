@@ -127,7 +127,7 @@ class Pipewright:
         paid = {}
         for row in report['rows']:
             if row['prompt'] or row['completion']:
-                paid.setdefault(row['user'], []).append((row['side'], row['requests']))
+                paid.setdefault(row.get('user'), []).append((row['side'], row['requests']))
         return paid
 
     def stop(self):
@@ -163,13 +163,13 @@ def get(port, path):
 class Chat:
     """One streamed chat, and all that a client has seen of it."""
 
-    def __init__(self, port, user, words=24):
+    def __init__(self, port, user, words=40):
         self.user = user
         self.text, self.finishes, self.dones, self.errors, self.selected = '', 0, 0, [], []
         self.status = self.side = self.first = None
         self.began = time.monotonic()
         body = {'model': SMART, 'stream': True, 'stream_options': {'include_usage': True}, 'max_tokens': words, 'user': {'id': user},
-                'messages': [{'role': 'user', 'content': f'Tell me a short story about a pelican called {user}.'}]}
+                'messages': [{'role': 'user', 'content': f'{user} is a pelican. Tell me a short story about it.'}]}
         connection = http.client.HTTPConnection('127.0.0.1', port, timeout=PATIENCE)
         try:
             headers = {'Authorization': f'Bearer {KEY}', 'Content-Type': 'application/json'}
