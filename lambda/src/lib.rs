@@ -88,7 +88,14 @@ impl Function {
     /// # Errors
     /// When the event is no JSON, or the host cannot be reached.
     pub async fn invoke(&self, event: &[u8]) -> Result<Value, Error> {
-        let event: LambdaRequest = serde_json::from_slice(event)?;
+        let event: Value = serde_json::from_slice(event)?;
+        // The adapter takes Lambda's word for it.
+        let is_base64 = event["isBase64Encoded"] == true;
+        if is_base64 && BASE64_STANDARD.decode(event["body"].as_str().unwrap_or_default()).is_err()
+        {
+            return Err("body: must be base64, as isBase64Encoded says".into());
+        }
+        let event: LambdaRequest = serde_json::from_value(event)?;
         let request = Request::from(event).with_lambda_context(Context::default());
         let is_request = is_request(&request);
         let (head, body) = self.clone().call(request).await?.into_parts();

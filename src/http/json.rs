@@ -9,7 +9,7 @@ use actix_web::{
 };
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use pipe_sdk::without_lone_surrogates;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -91,16 +91,26 @@ fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
     // Parts that are kept as they came are not looked into, so this cannot wait until something is found wrong.
     let repaired = without_lone_surrogates(json);
     let json = repaired.as_deref().unwrap_or(json);
+    // To serde a list is as good as an object.
+    if json.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::new(T::MISFIT, "body: must be an object").param(Some("body".into())));
+    }
     if let Ok(body) = serde_json::from_slice(json) {
         return Ok(body);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit::<T>(&error))
+    // Of a number that is too large, and of a word that is none, serde_json speaks as of what is no JSON.
+    let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
+    serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| misfit::<T>(&error, is_json))
 }
 
-fn misfit<T: JsonBody>(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+fn misfit<T: JsonBody>(
+    error: &serde_path_to_error::Error<serde_json::Error>,
+    is_json: bool,
+) -> Error {
     let cause = error.inner();
-    if !cause.is_data() {
+    if !is_json {
         let place = format!("line {}, column {}", cause.line(), cause.column());
         return Error::new(
             StatusCode::BAD_REQUEST,
@@ -117,10 +127,13 @@ fn rule(message: &str) -> String {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     match message.rsplit_once("expected ") {
         Some((_, expected)) if expected.starts_with("struct ") => "must be an object".into(),
+        Some((_, "value")) => "must be a string".into(),
         Some((_, "f64")) => "must be a number".into(),
         Some((_, "u32" | "u64" | "usize")) => "must be a whole number, 0 or more".into(),
         Some((_, "a nonzero usize")) => "must be a whole number above 0".into(),
         Some((_, expected)) => format!("must be {expected}"),
+        None if message == "number out of range" => "the number is too large".into(),
+        None if message == "recursion limit exceeded" => "is nested too deep".into(),
         None => message.to_owned(),
     }
 }
@@ -148,6 +161,10 @@ mod tests {
             ),
             (r#"{"temperature": "hunter2"}"#, "temperature: must be a number"),
             ("[]", "body: must be an object"),
+            (r#" ["m", []]"#, "body: must be an object"),
+            (r#"{"messages": [{"role": 5}]}"#, "messages[0].role: must be a string"),
+            (r#"{"temperature": 1e400}"#, "temperature: must be a number"),
+            (r#"{"metadata": {"a": 1e400}}"#, "metadata.a: the number is too large"),
             ("{", "the body is not valid JSON (line 1, column 1)"),
         ] {
             assert_eq!(error(sent), said);

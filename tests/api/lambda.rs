@@ -346,9 +346,13 @@ async fn where_there_is_no_lambda_a_port_takes_its_invocations() {
     assert_eq!(answered["headers"]["content-type"], "application/json");
     let stranger = invoked(chat("0p3n-w3bu!", MODEL, false).to_string()).await.json;
     assert_eq!(stranger["statusCode"], 401);
-    let broken = invoked("{".into()).await;
-    assert_eq!(
-        (broken.header("x-amz-function-error"), &broken.json["errorType"]),
-        ("Unhandled", &json!("InvalidEvent"))
-    );
+    let mut garbled = chat(KEY, MODEL, false);
+    (garbled["isBase64Encoded"], garbled["body"]) = (true.into(), "!!!".into());
+    for event in ["{".to_owned(), garbled.to_string()] {
+        let broken = invoked(event).await;
+        assert_eq!(
+            (broken.header("x-amz-function-error"), &broken.json["errorType"]),
+            ("Unhandled", &json!("InvalidEvent"))
+        );
+    }
 }

@@ -143,8 +143,14 @@ impl Request {
         let format = text("format").filter(|format| !format.is_null()).unwrap_or_else(plain);
         repeat("text", json!({"format": format, "verbosity": text("verbosity")}));
         repeat("tool_choice", self.tool_choice.clone().unwrap_or_else(|| "auto".into()));
-        let tools = serde_json::to_value(self.tools.as_deref().unwrap_or_default());
-        repeat("tools", tools.map_err(PipeError::internal)?);
+        let tools = self.tools.iter().flatten().enumerate().map(|(place, tool)| {
+            let field = format!("tools[{place}].parameters");
+            // Its schema was kept as it came until here.
+            serde_json::to_value(tool).map_err(|_| {
+                fault(&field, "holds a number that is too large, or is nested too deep")
+            })
+        });
+        repeat("tools", tools.collect::<Result<Value>>()?);
         repeat("top_p", self.top_p.into());
         repeat("truncation", "disabled".into());
         Ok(echo)

@@ -5,6 +5,7 @@ use crate::{
     bedrock::{emulator, host},
     support::{self, Answered},
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
@@ -146,6 +147,21 @@ async fn what_cannot_be_served_is_refused_by_field() {
     }
     let hot = host.post("/responses", &asked("script.whole", json!({"temperature": "hot"}))).await;
     assert_eq!(hot.refused(400), "temperature: must be a number");
+}
+
+#[actix_web::test]
+async fn a_schema_that_no_reader_takes_is_refused_by_its_place() {
+    let host = support::host().await;
+    for hostile in ["1e400".to_owned(), "[".repeat(200) + &"]".repeat(200)] {
+        let body = format!(
+            r#"{{"model": "m", "input": "x", "tools": [{{"type": "function", "name": "f", "parameters": {{"x": {hostile}}}}}]}}"#
+        );
+        let request = host.request(Method::POST, "/responses");
+        let request = request.header("content-type", "application/json").body(body);
+        let answered = Answered::of(request.send().await.unwrap()).await;
+        assert_eq!(answered.json["error"]["param"], "tools[0].parameters", "{}", answered.text);
+        answered.refused(400);
+    }
 }
 
 #[actix_web::test]

@@ -8,7 +8,29 @@ use std::fmt;
 
 /// Whether every text and number of it can be read, and it is not nested beyond measure.
 pub fn is_sound(json: &str) -> bool {
-    serde_json::from_str::<Sound>(json).is_ok()
+    depth(json) <= DEEPEST && serde_json::from_str::<Sound>(json).is_ok()
+}
+
+/// How deep it may be nested: with what stands around it, still within what readers of JSON take.
+const DEEPEST: usize = 100;
+
+/// How deep this JSON is nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// A value that is read and not kept.
