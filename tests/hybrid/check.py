@@ -276,9 +276,12 @@ def paid_once(host, chats, by_both=False):
 # ---- what is checked -----------------------------------------------------------------------------------------------
 
 def a_model_that_is_well_answers_everything(host, llama):
+    # A busy machine is not what is checked here.
+    host.turn(local_timeout_seconds=PATIENCE)
     crowd = Crowd(host.port, 'well')
     eventually('12 answers', lambda: len(crowd.chats) >= 12)
     chats = crowd.end()
+    host.turn(local_timeout_seconds=FIRST)
     expect(set(crowd.sides()) == {'local'}, f'{crowd.sides()}')
     paid_once(host, chats)
     return chats
@@ -288,15 +291,16 @@ def a_model_that_is_killed_is_not_missed_and_after_a_restart_it_answers_again(ho
     crowd = Crowd(host.port, 'killed')
     eventually('the middle of an answer', crowd.is_in_the_middle)
     llama.kill()
+    dead = time.monotonic()
     eventually('20 answers of the cloud', lambda: crowd.sides().count('cloud') >= 20)
-    after = len(crowd.chats)
+    after, restarted = len(crowd.chats), time.monotonic()
     llama.start()
     eventually('a local answer', lambda: 'local' in crowd.sides()[after:])
     eventually('8 more answers', lambda: len(crowd.chats) >= after + 12)
     chats = crowd.end()
     cut = [chat for chat in chats if chat.errors]
     expect(1 <= len(cut) <= 4, f'{len(cut)} answers were cut off, and 1 to 4 must have been under way')
-    slow = [chat for chat in chats if chat.side == 'cloud' and chat.first > 2]
+    slow = [chat for chat in chats if dead < chat.began < restarted and chat.first > 2]
     expect(not slow, f'a dead server costs time: {[chat.first for chat in slow]}')
     paid_once(host, chats)
     return chats
@@ -306,15 +310,16 @@ def a_model_that_is_frozen_costs_one_wait_and_no_more(host, llama):
     crowd = Crowd(host.port, 'frozen')
     eventually('the middle of an answer', crowd.is_in_the_middle)
     llama.freeze()
+    frozen = time.monotonic()
     eventually('20 answers of the cloud', lambda: crowd.sides().count('cloud') >= 20)
     time.sleep(FIRST + REST + 2)  # it is tried, in vain
+    after, thawed = len(crowd.chats), time.monotonic()
     llama.thaw()
-    after = len(crowd.chats)
     eventually('a local answer', lambda: 'local' in crowd.sides()[after:])
     chats = crowd.end()
     cut = [chat for chat in chats if chat.errors]
     expect(1 <= len(cut) <= 4, f'{len(cut)} answers fell silent, and 1 to 4 must have been under way')
-    waited = [chat for chat in chats if chat.side == 'cloud' and chat.first > 2]
+    waited = [chat for chat in chats if chat.side == 'cloud' and chat.first > 2 and frozen < chat.began + chat.first and chat.began < thawed]
     expect(len(waited) <= 4, f'{len(waited)} chats waited for the frozen model, and only 4 can have been under way')
     expect(all(chat.first < FIRST + 2 for chat in waited), f'{[chat.first for chat in waited]}')
     paid_once(host, chats)
@@ -335,12 +340,14 @@ def in_a_race_a_frozen_model_costs_no_more_than_the_delay(host, llama):
     llama.freeze()
     crowd = Crowd(host.port, 'raced')
     eventually('8 answers', lambda: len(crowd.chats) >= 8)
+    after, thawed = len(crowd.chats), time.monotonic()
     llama.thaw()
-    after = len(crowd.chats)
+    # Now it may take its time, so that it wins a race on a busy machine too.
+    host.turn(hedge_after_ms=10_000, local_timeout_seconds=PATIENCE)
     eventually('a local answer', lambda: 'local' in crowd.sides()[after:])
     chats = crowd.end()
-    host.turn(hedge_after_ms=None)
-    late = [chat.first for chat in chats if chat.side == 'cloud' and chat.first > 2]
+    host.turn(hedge_after_ms=None, local_timeout_seconds=FIRST)
+    late = [chat.first for chat in chats if chat.began < thawed and chat.first > 2]
     expect(not late, f'{late}')
     paid_once(host, chats, by_both=True)
     return chats
@@ -396,7 +403,7 @@ def main():
                     if not llama.is_up():
                         llama.stop()
                         llama.start()
-                    host.turn(hedge_after_ms=None, cloud_fallback=True)
+                    host.turn(hedge_after_ms=None, cloud_fallback=True, local_timeout_seconds=FIRST)
                     time.sleep(2 * REST)
             if os.environ.get('OPENWEBUI'):
                 failed += through_openwebui(host, llama) not in (0, 77)
