@@ -82,7 +82,11 @@ impl Meter {
 /// About how many tokens this chat is: a quarter of its letters.
 pub fn rough_tokens(body: &Body) -> u64 {
     let letters: usize = body.messages.iter().map(|message| message.text().len()).sum();
-    letters as u64 / 4
+    tokens_in(letters)
+}
+
+fn tokens_in(letters: usize) -> u64 {
+    letters.div_ceil(4) as u64
 }
 
 fn counted(tokens: u64) -> i64 {
@@ -174,7 +178,7 @@ impl Gauged {
     fn usage(&self) -> Option<Usage> {
         let guess = || Usage {
             prompt_tokens: self.job.prompt_tokens,
-            completion_tokens: self.written as u64 / 4,
+            completion_tokens: tokens_in(self.written),
             ..Usage::default()
         };
         self.usage.or_else(|| self.first.is_some().then(guess))

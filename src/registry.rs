@@ -7,7 +7,7 @@ use crate::{
 };
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    Asked, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Known, Ledger,
+    Asked, Body, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Known, Ledger,
     Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked, Result, Serves, Trail,
     library::Library,
 };
@@ -185,11 +185,10 @@ impl Doors for Registry {
         })
     }
 
-    fn counted(&self, model: &str, chunks: ChunkStream, trail: Trail) -> ChunkStream {
-        match self.route_now(model) {
-            Ok(Some(route)) => self.meter.begin(route.job(ModelKind::Chat, trail)).stream(chunks),
-            Ok(None) | Err(_) => chunks,
-        }
+    fn counted(&self, model: &str, body: &Body, chunks: ChunkStream, trail: Trail) -> ChunkStream {
+        let Ok(Some(route)) = self.route_now(model) else { return chunks };
+        let job = route.job(ModelKind::Chat, trail);
+        self.meter.begin(Job { prompt_tokens: rough_tokens(body), ..job }).stream(chunks)
     }
 
     fn images(&self, mut call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>> {

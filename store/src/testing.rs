@@ -76,9 +76,24 @@ impl Server {
     /// # Errors
     /// When there can be none.
     pub async fn database(&self) -> Result<String, tokio_postgres::Error> {
+        self.made("").await
+    }
+
+    /// The URL of a new database whose tables are in this folder, which is the server's.
+    ///
+    /// # Errors
+    /// When there can be none.
+    pub async fn database_in(&self, folder: &Path) -> Result<String, tokio_postgres::Error> {
+        let (url, folder) = (format!("{}/postgres", self.url), folder.display());
+        execute(&url, &format!("CREATE TABLESPACE elsewhere LOCATION '{folder}'")).await?;
+        self.made("TABLESPACE elsewhere").await
+    }
+
+    async fn made(&self, place: &str) -> Result<String, tokio_postgres::Error> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        execute(&format!("{}/postgres", self.url), &format!("CREATE DATABASE {name}")).await?;
+        let make = format!("CREATE DATABASE {name} {place}");
+        execute(&format!("{}/postgres", self.url), &make).await?;
         Ok(format!("{}/{name}", self.url))
     }
 }

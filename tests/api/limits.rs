@@ -1,15 +1,14 @@
 //! Limits and budgets, as clients meet them.
 
 use crate::{
-    rig::{LITE, Rig, asked_so, hello, listed, lonely},
+    rig::{LITE, MICRO, Rig, asked_so, hello, listed, lonely},
     support::{Answered, chat},
 };
 use serde_json::{Value, json};
 
-/// A host whose filter `rate_limit` has these valves, for all models.
-async fn limited(mut valves: Value) -> Rig {
+/// A host whose filter `rate_limit` has these valves.
+async fn limited(valves: Value) -> Rig {
     let rig = lonely(json!({})).await;
-    valves["pipelines"] = json!(["*"]);
     assert_eq!(rig.host.turn("rate_limit", &valves).await.status, 200);
     rig
 }
@@ -72,6 +71,21 @@ async fn no_other_name_of_a_model_leads_past_its_limit() {
         rig.post(&body).await.refused(429);
     }
     assert_eq!(rig.asked().len(), 1);
+}
+
+#[actix_web::test]
+async fn all_models_are_limited_unless_some_are_named() {
+    let rig = limited(json!({"requests_per_minute": 1})).await;
+    assert_eq!(rig.host.valves("rate_limit").await["pipelines"], json!(["*"]));
+    let named = rig.host.turn("rate_limit", &json!({"pipelines": [listed(MICRO)]})).await;
+    assert_eq!(named.status, 200);
+    for _ in 0..2 {
+        assert_eq!(ask(&rig, "ann").await.status, 200);
+    }
+    let mut micro = hello(MICRO, &json!({}));
+    micro["user"] = json!({"id": "ann"});
+    assert_eq!(rig.post(&micro).await.status, 200);
+    rig.post(&micro).await.refused(429);
 }
 
 #[actix_web::test]

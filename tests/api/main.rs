@@ -19,6 +19,7 @@ mod cors;
 mod drain;
 mod embeddings;
 mod filters;
+mod full_disk;
 mod house;
 mod hybrid;
 mod images;

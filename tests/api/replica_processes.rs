@@ -86,7 +86,7 @@ fn bedrock() -> Arc<Emulator> {
 
 /// Limits of everybody's, for all models.
 fn limited(requests_per_minute: u32) -> Value {
-    json!({"pipelines": ["*"], "requests_per_minute": requests_per_minute})
+    json!({"requests_per_minute": requests_per_minute})
 }
 
 fn is_limited(valves: &Value, requests_per_minute: u32) -> bool {

@@ -127,7 +127,7 @@ class Pipewright:
         paid = {}
         for row in report['rows']:
             if row['prompt'] or row['completion']:
-                paid.setdefault(row['user'], []).append((row['side'], row['requests']))
+                paid.setdefault(row.get('user'), []).append((row['side'], row['requests']))
         return paid
 
     def stop(self):
@@ -163,13 +163,14 @@ def get(port, path):
 class Chat:
     """One streamed chat, and all that a client has seen of it."""
 
-    def __init__(self, port, user, words=24):
+    def __init__(self, port, user, words=40, begun=lambda chat: None):
         self.user = user
         self.text, self.finishes, self.dones, self.errors, self.selected = '', 0, 0, [], []
         self.status = self.side = self.first = None
         self.began = time.monotonic()
+        begun(self)
         body = {'model': SMART, 'stream': True, 'stream_options': {'include_usage': True}, 'max_tokens': words, 'user': {'id': user},
-                'messages': [{'role': 'user', 'content': f'Tell me a short story about a pelican called {user}.'}]}
+                'messages': [{'role': 'user', 'content': f'{user} is a pelican. Tell me a short story about it.'}]}
         connection = http.client.HTTPConnection('127.0.0.1', port, timeout=PATIENCE)
         try:
             headers = {'Authorization': f'Bearer {KEY}', 'Content-Type': 'application/json'}
@@ -200,6 +201,9 @@ class Chat:
                 self.text += content
                 self.finishes += choice.get('finish_reason') is not None
 
+    def is_half_said(self):
+        return self.side == 'local' and len(self.text) > 10 and not self.finishes and not self.errors
+
     def check(self):
         """Raises unless it was answered exactly once, or was cut off after its first local token."""
         what = f'{self.user}: {vars(self)}'
@@ -220,6 +224,7 @@ class Crowd:
     def __init__(self, port, label, people=4):
         self.port, self.label = port, label
         self.chats, self.troubles, self.over = [], [], threading.Event()
+        self.under_way = {}
         self.threads = [threading.Thread(target=self.chat, args=(n,), daemon=True) for n in range(people)]
         for thread in self.threads:
             thread.start()
@@ -229,13 +234,17 @@ class Crowd:
         while not self.over.is_set():
             number += 1
             try:
-                self.chats.append(Chat(self.port, f'{self.label}-{person}-{number}'))
+                begun = lambda chat: self.under_way.update({person: chat})
+                self.chats.append(Chat(self.port, f'{self.label}-{person}-{number}', begun=begun))
             except Exception as trouble:  # a client that is cut off is a finding like any other
                 self.troubles.append(f'{self.label}-{person}-{number}: {trouble!r}')
             time.sleep(0.05)
 
     def sides(self):
         return [chat.side for chat in list(self.chats)]
+
+    def is_in_the_middle(self):
+        return len(self.chats) >= 4 and any(chat.is_half_said() for chat in list(self.under_way.values()))
 
     def end(self):
         self.over.set()
@@ -267,9 +276,12 @@ def paid_once(host, chats, by_both=False):
 # ---- what is checked -----------------------------------------------------------------------------------------------
 
 def a_model_that_is_well_answers_everything(host, llama):
+    # A busy machine is not what is checked here.
+    host.turn(local_timeout_seconds=PATIENCE)
     crowd = Crowd(host.port, 'well')
     eventually('12 answers', lambda: len(crowd.chats) >= 12)
     chats = crowd.end()
+    host.turn(local_timeout_seconds=FIRST)
     expect(set(crowd.sides()) == {'local'}, f'{crowd.sides()}')
     paid_once(host, chats)
     return chats
@@ -277,17 +289,18 @@ def a_model_that_is_well_answers_everything(host, llama):
 
 def a_model_that_is_killed_is_not_missed_and_after_a_restart_it_answers_again(host, llama):
     crowd = Crowd(host.port, 'killed')
-    eventually('4 answers', lambda: len(crowd.chats) >= 4)
+    eventually('the middle of an answer', crowd.is_in_the_middle)
     llama.kill()
+    dead = time.monotonic()
     eventually('20 answers of the cloud', lambda: crowd.sides().count('cloud') >= 20)
-    after = len(crowd.chats)
+    after, restarted = len(crowd.chats), time.monotonic()
     llama.start()
     eventually('a local answer', lambda: 'local' in crowd.sides()[after:])
     eventually('8 more answers', lambda: len(crowd.chats) >= after + 12)
     chats = crowd.end()
     cut = [chat for chat in chats if chat.errors]
-    expect(len(cut) <= 4, f'{len(cut)} answers were cut off, and only 4 can have been under way')
-    slow = [chat for chat in chats if chat.side == 'cloud' and chat.first > 2]
+    expect(1 <= len(cut) <= 4, f'{len(cut)} answers were cut off, and 1 to 4 must have been under way')
+    slow = [chat for chat in chats if dead < chat.began < restarted and chat.first > 2]
     expect(not slow, f'a dead server costs time: {[chat.first for chat in slow]}')
     paid_once(host, chats)
     return chats
@@ -295,15 +308,18 @@ def a_model_that_is_killed_is_not_missed_and_after_a_restart_it_answers_again(ho
 
 def a_model_that_is_frozen_costs_one_wait_and_no_more(host, llama):
     crowd = Crowd(host.port, 'frozen')
-    eventually('4 answers', lambda: len(crowd.chats) >= 4)
+    eventually('the middle of an answer', crowd.is_in_the_middle)
     llama.freeze()
+    frozen = time.monotonic()
     eventually('20 answers of the cloud', lambda: crowd.sides().count('cloud') >= 20)
     time.sleep(FIRST + REST + 2)  # it is tried, in vain
+    after, thawed = len(crowd.chats), time.monotonic()
     llama.thaw()
-    after = len(crowd.chats)
     eventually('a local answer', lambda: 'local' in crowd.sides()[after:])
     chats = crowd.end()
-    waited = [chat for chat in chats if chat.side == 'cloud' and chat.first > 2]
+    cut = [chat for chat in chats if chat.errors]
+    expect(1 <= len(cut) <= 4, f'{len(cut)} answers fell silent, and 1 to 4 must have been under way')
+    waited = [chat for chat in chats if chat.side == 'cloud' and chat.first > 2 and frozen < chat.began + chat.first and chat.began < thawed]
     expect(len(waited) <= 4, f'{len(waited)} chats waited for the frozen model, and only 4 can have been under way')
     expect(all(chat.first < FIRST + 2 for chat in waited), f'{[chat.first for chat in waited]}')
     paid_once(host, chats)
@@ -324,12 +340,14 @@ def in_a_race_a_frozen_model_costs_no_more_than_the_delay(host, llama):
     llama.freeze()
     crowd = Crowd(host.port, 'raced')
     eventually('8 answers', lambda: len(crowd.chats) >= 8)
+    after, thawed = len(crowd.chats), time.monotonic()
     llama.thaw()
-    after = len(crowd.chats)
+    # Now it may take its time, so that it wins a race on a busy machine too.
+    host.turn(hedge_after_ms=10_000, local_timeout_seconds=PATIENCE)
     eventually('a local answer', lambda: 'local' in crowd.sides()[after:])
     chats = crowd.end()
-    host.turn(hedge_after_ms=None)
-    late = [chat.first for chat in chats if chat.side == 'cloud' and chat.first > 2]
+    host.turn(hedge_after_ms=None, local_timeout_seconds=FIRST)
+    late = [chat.first for chat in chats if chat.began < thawed and chat.first > 2]
     expect(not late, f'{late}')
     paid_once(host, chats, by_both=True)
     return chats
@@ -385,7 +403,7 @@ def main():
                     if not llama.is_up():
                         llama.stop()
                         llama.start()
-                    host.turn(hedge_after_ms=None, cloud_fallback=True)
+                    host.turn(hedge_after_ms=None, cloud_fallback=True, local_timeout_seconds=FIRST)
                     time.sleep(2 * REST)
             if os.environ.get('OPENWEBUI'):
                 failed += through_openwebui(host, llama) not in (0, 77)

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 const env = (name, otherwise) => process.env[name] || otherwise;
 const BASE = env('OPENWEBUI_URL', 'http://127.0.0.1:8080');
 const SERVER = env('PIPEWRIGHT_URL', 'http://127.0.0.1:9099');
+const KEY = env('PIPEWRIGHT_KEY', '0p3n-w3bu!');
 const PIPE = env('PIPE', 'bedrock_models');
 const NAME = env('ADMIN_NAME', 'Ada Ädmin');
 const EMAIL = env('ADMIN_EMAIL', 'admin@example.org');
@@ -343,7 +344,6 @@ async function a_refused_chat_shows_its_reason() {
 
 // ---- answers from documents --------------------------------------------------------------------------------------
 
-const KEY = env('PIPEWRIGHT_KEY', '0p3n-w3bu!');
 const GUIDE = '# Pelicans\n\nBrown pelicans dive for menhaden and anchovies.\n\n# Flamingos\n\nFlamingos filter brine shrimp from shallow lagoons.\n';
 const FLIGHT = '# Departures\n\nSea planes leave the pier at eight and at noon.\n';
 
@@ -404,6 +404,36 @@ async function an_answer_from_documents_shows_sources_that_open() {
   await screenshot('source-opened');
 }
 
+// ---- usage -------------------------------------------------------------------------------------------------------
+
+async function the_usage_page_draws_what_was_answered() {
+  await page.goto(`${SERVER}/usage/`);
+  const shown = page.locator('#report');
+  expect(!(await shown.isVisible()), 'there is a report before a key');
+  await page.fill('#key', `not ${KEY}`);
+  await page.click('#form button:not([type])');
+  await page.locator('#message.trouble').waitFor();
+  expect(!(await shown.isVisible()), 'there is a report by a wrong key');
+  await page.fill('#key', KEY);
+  await page.click('#form button:not([type])');
+  await shown.waitFor();
+  const answers = Number((await page.locator('.card', { hasText: 'answers' }).locator('b').innerText()).replaceAll(',', ''));
+  expect(answers > 0 && (await page.locator('#plot rect').count()) > 0, `${answers} answers, and no bar`);
+  expect((await page.locator('#table').innerText()).includes(`${PIPE}.`), 'no model is named');
+  await page.selectOption('#by', 'user');
+  await page.locator('#table').getByText(NAME).waitFor();
+  await screenshot('usage');
+  const download = page.waitForEvent('download');
+  await page.click('#csv');
+  expect(/^usage-.*\.csv$/.test((await download).suggestedFilename()), 'the table has no name');
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 800 });
+  const [wide, first] = await page.evaluate(() => [document.documentElement.scrollWidth, document.querySelector('tbody td').clientWidth]);
+  expect(wide <= 390 && first >= 120, `on a telephone the page is ${wide} wide, and the first column ${first}`);
+  await screenshot('usage-narrow');
+  await page.setViewportSize(before);
+}
+
 // ---- in this order -----------------------------------------------------------------------------------------------
 
 const CHECKS = [
@@ -418,6 +448,7 @@ const CHECKS = [
   a_refused_chat_shows_its_reason,
   documents_are_uploaded_on_their_page_and_a_question_shows_why_each_chunk_ranks,
   an_answer_from_documents_shows_sources_that_open,
+  the_usage_page_draws_what_was_answered,
 ].filter((check) => check === the_admin_logs_in || check.name.includes(env('ONLY', '')));
 
 mkdirSync(SCREENSHOTS, { recursive: true });

@@ -503,10 +503,15 @@ async def an_image_reaches_the_model(owui):
     expect('image' in answer['choices'][0]['message']['content'], f'the model saw no image: {short(answer["choices"])}')
 
 
-async def an_embedding_is_made(owui):
-    model = first(await owui.models(), r'embed')
-    status, answer = await owui.call('POST', '/api/embeddings', {'model': model, 'input': [MARKER]})
-    expect(status == 200 and len(answer['data'][0]['embedding']) > 8, f'{status} {short(answer)}')
+async def a_text_is_embedded_and_found_again(owui):
+    # Open WebUI's own retrieval, with a model that its picker does not list.
+    texts = [f'{MARKER} nests on the roof of the library.', 'The tram to the harbour leaves at noon.']
+    for text in texts:
+        status, answer = await owui.call('POST', '/api/v1/retrieval/process/text', {'name': 'note', 'content': text})
+        expect(status == 200 and answer.get('status') is True, f'{status} {short(answer)}')
+        query = {'collection_name': answer['collection_name'], 'query': text, 'k': 1}
+        status, found = await owui.call('POST', '/api/v1/retrieval/query/doc', query)
+        expect(status == 200 and found['documents'] == [[text]], f'{status} {short(found)}')
 
 
 async def a_model_that_paints(owui):
@@ -674,7 +679,7 @@ CHECKS = [
     a_streamed_chat_is_answered_bit_by_bit,
     a_refused_chat_tells_an_api_caller_why,
     an_image_reaches_the_model,
-    an_embedding_is_made,
+    a_text_is_embedded_and_found_again,
     a_picture_is_made_by_the_image_engine,
     the_page_joins_the_socket,
     a_new_chat_streams_and_gets_title_tags_and_follow_ups,

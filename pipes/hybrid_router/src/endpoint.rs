@@ -126,7 +126,7 @@ impl Endpoint {
                 let is_missing = self.is_missing(&trouble);
                 (Failure::of_server(trouble, LOCAL_ID), is_missing)
             })?;
-            let chunks = host.counted(LOCAL_ID, chunks);
+            let chunks = host.counted(LOCAL_ID, body, chunks);
             Spoken::of(LOCAL_ID, chunks).await.map_err(|failure| (failure, false))
         };
         let late = |_| (Failure::late(LOCAL_ID, limit.as_secs()), false);

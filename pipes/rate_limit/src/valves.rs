@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits and budgets. What is not set is not limited.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RateLimitValves {
-    /// The models that are limited, by their ids as Open WebUI shows them; `*` alone for all. Empty: none.
+    /// The models that are limited, by their ids as Open WebUI shows them; `*` alone for all.
     #[schemars(title = "Models")]
     pub pipelines: Vec<String>,
     /// Filters run in ascending order.
@@ -46,6 +46,25 @@ pub struct RateLimitValves {
     /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) count too, and can be refused.
     #[schemars(title = "Count background tasks")]
     pub count_tasks: bool,
+}
+
+impl Default for RateLimitValves {
+    fn default() -> Self {
+        Self {
+            // Open WebUI's form cannot save an empty list.
+            pipelines: vec!["*".into()],
+            priority: 0,
+            requests_per_minute: None,
+            requests_per_hour: None,
+            requests_per_day: None,
+            tokens_per_minute: None,
+            tokens_per_day: None,
+            budget_per_day: None,
+            budget_per_month: None,
+            exceptions: None,
+            count_tasks: false,
+        }
+    }
 }
 
 impl RateLimitValves {

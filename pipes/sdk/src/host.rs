@@ -88,9 +88,10 @@ impl Host {
         self.doors.rerank(RerankCall { user: trail.user.clone(), ..call }, trail).await
     }
 
-    /// The same answer, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of other models.
-    pub fn counted(&self, model: &str, chunks: ChunkStream) -> ChunkStream {
-        self.doors.counted(model, chunks, self.trail.clone())
+    /// The same answer to this chat, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of
+    /// other models.
+    pub fn counted(&self, model: &str, body: &Body, chunks: ChunkStream) -> ChunkStream {
+        self.doors.counted(model, body, chunks, self.trail.clone())
     }
 
     /// What is counted, and what people have spent.
@@ -141,8 +142,8 @@ pub trait Doors: Send + Sync {
     /// Puts documents in order.
     fn rerank(&self, call: RerankCall, trail: Trail) -> BoxFuture<'_, Result<Reranked>>;
 
-    /// Counts what this answer costs as this model's.
-    fn counted(&self, model: &str, chunks: ChunkStream, trail: Trail) -> ChunkStream;
+    /// Counts what this answer to this chat costs as this model's.
+    fn counted(&self, model: &str, body: &Body, chunks: ChunkStream, trail: Trail) -> ChunkStream;
 
     /// Makes pictures.
     fn images(&self, call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>>;

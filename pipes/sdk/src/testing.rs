@@ -15,7 +15,7 @@
 mod ledger;
 
 use crate::{
-    Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ImageCall, Images,
+    Body, Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ImageCall, Images,
     Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, Trail, User,
 };
 use futures_util::future::{BoxFuture, ready};
@@ -133,7 +133,7 @@ impl Doors for ScriptedHost {
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn counted(&self, _: &str, chunks: ChunkStream, _: Trail) -> ChunkStream {
+    fn counted(&self, _: &str, _: &Body, chunks: ChunkStream, _: Trail) -> ChunkStream {
         chunks
     }
 

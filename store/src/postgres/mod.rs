@@ -39,6 +39,8 @@ use tokio_postgres::{
 const SOON: Duration = Duration::from_secs(2);
 /// For what an admin waits for.
 const PATIENTLY: Duration = Duration::from_secs(5);
+/// For a host that starts, until the database has said a first word.
+const GREETING: Duration = Duration::from_secs(8);
 /// For what nobody waits for.
 const LATER: Duration = Duration::from_secs(30);
 /// After a failure nobody tries for so long, so that requests do not queue up before a database that is away.
@@ -85,7 +87,7 @@ impl Postgres {
             migrated: OnceCell::new(),
             failing: Mutex::default(),
         }));
-        match database.ready().await {
+        match database.greeted().await {
             Err(error) if error.is_hopeless() || when_away == WhenAway::Closed => Err(error),
             Err(error) => {
                 tracing::error!(%error, "The host starts without what is saved in the database, and takes it as soon as it can.");
@@ -116,6 +118,13 @@ impl Postgres {
             Err(_) => {}
         }
         result
+    }
+
+    /// Gets the database ready, but waits for its first word less long than for the tables.
+    async fn greeted(&self) -> Result<()> {
+        let line = within(GREETING, self.0.requests.line(&self.0.address)).await;
+        self.noted(line)?;
+        self.ready().await
     }
 
     /// Sees to it that the tables are those of today.

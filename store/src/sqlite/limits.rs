@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 impl Windows for Sqlite {
     fn admit(&self, takes: Vec<Take>) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>> {
-        Box::pin(self.run(move |database| {
+        Box::pin(self.change(move |database| {
             let (now, whole) = begin(database)?;
             let verdict = admit(&whole, now, &takes)?;
             whole.commit()?;
@@ -24,7 +24,7 @@ impl Windows for Sqlite {
     }
 
     fn add(&self, key: String, amount: u64) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.run(move |database| {
+        Box::pin(self.change(move |database| {
             let (now, whole) = begin(database)?;
             book(&whole, now, &key, amount)?;
             whole.commit()
@@ -41,7 +41,7 @@ impl Windows for Sqlite {
     fn sweep(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
             // A few at a time, so that whoever takes need not wait.
-            while self.run(sweep).await? > 0 {}
+            while self.change(sweep).await? > 0 {}
             Ok(())
         })
     }

@@ -10,7 +10,7 @@ use file::Place;
 use rusqlite::{Connection, ErrorCode};
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,8 @@ pub(crate) struct Sqlite {
     jobs: mpsc::Sender<Job>,
     place: Place,
     trouble: Arc<Mutex<Option<String>>>,
+    /// Why nothing could be written the last time, if so.
+    unwritten: Arc<Mutex<Option<StoreError>>>,
 }
 
 /// What the thread works on.
@@ -68,12 +70,17 @@ impl Sqlite {
             .spawn(work)
             .map_err(|error| StoreError::Away(error.to_string()))?;
         let place = answer.await.map_err(|_| gone())??;
-        Ok(Self { jobs, place, trouble })
+        Ok(Self { jobs, place, trouble, unwritten: Arc::default() })
     }
 
     /// What is wrong with the file.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let lasting = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lasting.or_else(|| self.unwritten().as_ref().map(ToString::to_string))
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, Option<StoreError>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does this on the thread that writes.
@@ -94,6 +101,16 @@ impl Sqlite {
         };
         self.jobs.send(Box::new(job)).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
+    }
+
+    /// The same, and notes whether anything can be written.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Database) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let written = self.run(work).await;
+        *self.unwritten() = written.as_ref().err().filter(|error| error.passes()).cloned();
+        written
     }
 
     /// Reads beside the thread that writes, so that a long report holds up no limit.

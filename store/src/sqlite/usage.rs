@@ -26,7 +26,7 @@ const NAME: &str = "INSERT INTO usage_user (user_id, name) VALUES (?1, ?2) \
 
 impl Ledger for Sqlite {
     fn write(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.run(move |database| write(&mut database.connection, &batch)))
+        Box::pin(self.change(move |database| write(&mut database.connection, &batch)))
     }
 
     fn report(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<ReportRow>>> {
@@ -56,7 +56,9 @@ impl Ledger for Sqlite {
     fn forget(&self, before: i64) -> BoxFuture<'_, Result<u64>> {
         // A few at a time, so that limits need not wait.
         let some = "DELETE FROM usage WHERE id IN (SELECT id FROM usage WHERE at < ?1 LIMIT 500)";
-        Box::pin(self.run(move |database| Ok(database.connection.execute(some, [before])? as u64)))
+        Box::pin(
+            self.change(move |database| Ok(database.connection.execute(some, [before])? as u64)),
+        )
     }
 }
 

@@ -155,6 +155,21 @@ async fn a_database_that_is_away_at_first_is_used_as_soon_as_it_is_there() {
     assert_eq!(store.usage().report(all).await.unwrap()[0].requests, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_database_that_never_says_a_word_holds_up_a_start_for_less_than_ten_seconds() {
+    // The kernel takes connections, and nobody reads from them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let database_url = Some(format!("postgres://a:b@{}/c", silent.local_addr().unwrap()));
+    let begun = tokio::time::Instant::now();
+    let settings = StoreSettings { database_url, ..StoreSettings::default() };
+    let store = Store::open(&settings).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(store.trouble().unwrap(), "the database is away: it does not answer in time");
+    let closed = StoreSettings { when_away: WhenAway::Closed, ..settings };
+    let Err(refused) = Store::open(&closed).await else { panic!("it was opened") };
+    assert_eq!(refused.to_string(), "the database is away: it does not answer in time");
+}
+
 #[tokio::test]
 async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
     let fixture = postgres_or_return!();

@@ -114,6 +114,17 @@ async fn an_answer_that_breaks_off_is_not_begun_anew() {
 }
 
 #[actix_web::test]
+async fn a_local_answer_that_breaks_off_in_its_first_word_is_booked_all_the_same() {
+    let server = LocalServer::start(Form::Cut);
+    let host = hybrid(&server.url, CLOUD, json!({"cost_tracking": true})).await;
+    let told = Told::of(&host.post("/chat/completions", &asked_so(chat(SMART, "hi"), true)).await);
+    assert_eq!((told.content.as_str(), told.error.is_object()), ("f", true));
+    let sides = rows(&host, "by=side").await;
+    let booked = ["prompt", "completion", "errors"].map(|name| sides[0][name].as_i64());
+    assert_eq!((sides.len(), booked), (1, [Some(1); 3]), "{sides:?}");
+}
+
+#[actix_web::test]
 async fn without_the_fallback_the_error_is_clear_and_names_no_address() {
     let address = dead();
     let host = hybrid(&address, CLOUD, json!({"cloud_fallback": false})).await;

@@ -14,6 +14,8 @@ pub enum Form {
     OpenAi,
     /// A bare `/generate`, as the guide has it.
     Generate,
+    /// OpenAI's API, which breaks off in the first word.
+    Cut,
     /// OpenAI's API, which is out of order.
     Broken,
 }
@@ -62,21 +64,20 @@ pub fn dead() -> String {
 
 fn answer(form: Form, path: &str) -> HttpResponse {
     match (form, path) {
-        (Form::OpenAi | Form::Broken, "/v1/models") => {
+        (Form::OpenAi | Form::Cut | Form::Broken, "/v1/models") => {
             HttpResponse::Ok().json(json!({"data": [{"id": "tiny"}]}))
         }
+        (Form::Cut, "/v1/chat/completions") => HttpResponse::Ok()
+            .content_type("text/event-stream")
+            .body(step(&json!({"content": "f"}), &Value::Null)),
         (Form::OpenAi, "/v1/chat/completions") => {
-            let step = |delta: Value, finish: Value| {
-                let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
-                format!("data: {}\n\n", json!({"choices": [choice]}))
-            };
             let usage =
                 json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}});
             HttpResponse::Ok().content_type("text/event-stream").body(
                 [
-                    step(json!({"role": "assistant"}), Value::Null),
-                    step(json!({"content": "from "}), Value::Null),
-                    step(json!({"content": "home"}), "stop".into()),
+                    step(&json!({"role": "assistant"}), &Value::Null),
+                    step(&json!({"content": "from "}), &Value::Null),
+                    step(&json!({"content": "home"}), &"stop".into()),
                     format!("data: {usage}\n\ndata: [DONE]\n\n"),
                 ]
                 .concat(),
@@ -86,4 +87,9 @@ fn answer(form: Form, path: &str) -> HttpResponse {
         (Form::Generate, "/generate") => HttpResponse::Ok().json(json!({"text": "from home"})),
         _ => HttpResponse::NotFound().finish(),
     }
+}
+
+fn step(delta: &Value, finish: &Value) -> String {
+    let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+    format!("data: {}\n\n", json!({"choices": [choice]}))
 }
