@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod check;
+mod posting;
 mod read;
 mod schema;
 mod write;

@@ -5,10 +5,11 @@ use crate::audience::Viewer;
 use crate::chunk::searched;
 use crate::collection::Collection;
 use crate::embedder::{Embedder, Purpose};
+use crate::embedding::embed;
 use crate::engine::{Found, Wanted};
 use crate::error::Result;
 use crate::fusion::{Fusion, Scores};
-use crate::index::{Index, embed};
+use crate::index::Index;
 use crate::language::Language;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -33,7 +34,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// A question by somebody, with the defaults that the tables of the README were measured with.
+    /// A question by somebody, with the defaults that were measured.
     pub fn new(text: impl Into<String>, viewer: Viewer) -> Self {
         Self {
             text: text.into(),

@@ -23,7 +23,7 @@ pub struct Arguments {
     /// Measures words alone, without a model
     #[arg(long, conflicts_with_all = ["model", "reranker"])]
     words_only: bool,
-    /// Where indexes and vectors are kept between runs
+    /// Where vectors are kept between runs, and the index meanwhile
     #[arg(long, default_value = "target/retrieval")]
     work: PathBuf,
     /// The greatest number of tokens of a chunk
@@ -101,6 +101,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         let file = arguments.work.join(format!("eval-{}.db", judged.name));
         let index = Index::open(fresh(&file)?).await?;
         let means = measure(&judged, &index, "", &ways, &arguments, embedder).await?;
+        drop(index);
+        fresh(&file)?;
         if let Some(url) = &arguments.database {
             let shared = Index::connect(url).await?;
             let others =

@@ -11,7 +11,9 @@ use crate::model;
 use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use retrieval::{By, Document, EmbedError, Embedder, Index, Purpose, Question, Settings, Viewer};
+use retrieval::{
+    By, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings, Viewer,
+};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -71,20 +73,25 @@ async fn measure(
     index.create("scale", Settings::default()).await?;
     let mut source = Source::of(judged);
     let begun = Instant::now();
-    let mut stored = 0;
+    let (mut stored, mut documents) = (0, 0..);
     while stored < chunks {
-        let documents =
-            (stored..chunks).take(512).map(|at| source.document(at)).collect::<Vec<_>>();
-        stored += documents.len();
-        index.put("scale", documents, Some(embedder)).await?;
+        // Few at the end, so that there are hardly more chunks than were asked for.
+        let some = (chunks - stored).min(512);
+        let some = documents.by_ref().take(some).map(|at| source.document(at)).collect();
+        for outcome in index.put("scale", some, Some(embedder)).await? {
+            if let Outcome::Stored { chunks, .. } = outcome {
+                stored += chunks;
+            }
+        }
     }
-    let rate = chunks as f64 / begun.elapsed().as_secs_f64();
+    drop(index);
+    let rate = stored as f64 / begun.elapsed().as_secs_f64();
     let index = Index::open(&path).await?;
     let begun = Instant::now();
     ask(&index, questions[0], By::Both, embedder).await?;
     let load = begun.elapsed().as_secs_f64();
     let mut row = format!(
-        "{chunks:>9} {rate:>9.0} {:>8} {load:>8.2} {:>8} {:>7}",
+        "{stored:>9} {rate:>9.0} {:>8} {load:>8.2} {:>8} {:>7}",
         size(&path) >> 20,
         resident_mb(),
         ""
@@ -101,6 +108,9 @@ async fn measure(
         );
     }
     println!("{row}");
+    // So much is not left lying about.
+    drop(index);
+    fresh(&path)?;
     Ok(())
 }
 
@@ -121,7 +131,7 @@ fn resident_mb() -> u64 {
     (pages.unwrap_or_default() * 4096) >> 20
 }
 
-/// Makes documents of a chunk each, of sentences from anywhere in the collection.
+/// Makes documents of about a chunk each, of sentences from anywhere in the collection.
 struct Source {
     sentences: Vec<String>,
     random: fastrand::Rng,
@@ -138,11 +148,11 @@ impl Source {
         Self { sentences, random: fastrand::Rng::with_seed(1) }
     }
 
-    fn document(&mut self, at: usize) -> Document {
-        let sentences: Vec<&str> = (0..4)
+    fn document(&mut self, at: u64) -> Document {
+        let sentences: Vec<&str> = (0..3)
             .map(|_| self.sentences[self.random.usize(..self.sentences.len())].as_str())
             .collect();
-        let text: String = sentences.join(". ").chars().take(900).collect();
+        let text: String = sentences.join(". ").chars().take(600).collect();
         Document { id: format!("{at}"), text, ..Document::default() }
     }
 }
