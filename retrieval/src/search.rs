@@ -25,7 +25,7 @@ pub struct Question {
     pub viewer: Viewer,
     /// How many chunks are wanted.
     pub limit: usize,
-    /// How many chunks of each leg are weighed against each other.
+    /// How many chunks of each leg are weighed against each other, 1000 at most.
     pub depth: usize,
     /// By what it is searched.
     pub by: By,
@@ -46,6 +46,8 @@ impl Question {
         }
     }
 }
+
+const DEEPEST: usize = 1000;
 
 /// The legs of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +145,7 @@ impl Index {
             viewer: question.viewer.clone(),
             within: within.collect(),
             vector,
-            depth: question.depth,
+            depth: question.depth.clamp(1, DEEPEST),
             limit: question.limit,
             fusion: question.fusion,
         };

@@ -38,6 +38,9 @@ struct Store {
     analysers: Analysers,
 }
 
+/// So many connections are kept for the next readers; each holds pages of the file.
+const READERS: usize = 8;
+
 impl Sqlite {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
@@ -89,7 +92,10 @@ impl Store {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut reader = idle.map_or_else(|| schema::connect(&self.path), Ok)?;
         let answer = read(&reader.transaction()?);
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        let mut idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < READERS {
+            idle.push(reader);
+        }
         answer
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cache::Cache;
 use crate::collection::{Judged, folders};
-use crate::file::fresh;
+use crate::file::{folder, fresh};
 use crate::language;
 use crate::measure::{Means, Measures};
 use crate::model;
@@ -71,7 +71,7 @@ impl Way {
 const RERANKED: usize = 50;
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    std::fs::create_dir_all(&arguments.work)?;
+    folder(&arguments.work)?;
     let model = match arguments.words_only {
         true => None,
         false => Some(model::open(&arguments.model, arguments.threads)?),
@@ -89,7 +89,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         println!("no `--reranker` is named: hybrid+rerank is not measured");
     }
     println!(
-        "{:<18} {:>7} {:>7}  {:<13} {:>7} {:>9} {:>7} {:>8} {:>8}",
+        "{:<28} {:>7} {:>7}  {:<13} {:>7} {:>9} {:>7} {:>8} {:>8}",
         "collection", "docs", "queries", "way", "nDCG@10", "recall@10", "MRR", "p50 ms", "p95 ms"
     );
     let mut sums = vec![Vec::new(); ways.len()];
@@ -225,6 +225,6 @@ fn average(means: &[Means]) -> Means {
 fn print_row(name: &str, documents: &str, questions: &str, way: &str, means: Means) {
     let Means { ndcg, recall, mrr, p50, p95 } = means;
     println!(
-        "{name:<18} {documents:>7} {questions:>7}  {way:<13} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
+        "{name:<28} {documents:>7} {questions:>7}  {way:<13} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
     );
 }

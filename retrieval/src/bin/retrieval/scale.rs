@@ -5,7 +5,7 @@
 
 use crate::cache::Cache;
 use crate::collection::Judged;
-use crate::file::{fresh, size};
+use crate::file::{folder, fresh, size};
 use crate::measure::percentile;
 use crate::model;
 use anyhow::Result;
@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use retrieval::{
     By, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings, Viewer,
 };
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,8 @@ pub struct Arguments {
     /// The judged collection
     folder: PathBuf,
     /// How many chunks; each number is a measurement
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000])]
-    chunks: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_values = ["10000", "100000"])]
+    chunks: Vec<NonZeroUsize>,
     /// The folder with the embedding model
     #[arg(long, default_value = model::FOLDER)]
     model: PathBuf,
@@ -33,7 +34,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    std::fs::create_dir_all(&arguments.work)?;
+    folder(&arguments.work)?;
     let judged = Judged::read(&arguments.folder)?;
     let real = Cache::open(model::open(&arguments.model, 1)?, &arguments.work.join("vectors.db"))?;
     let some = judged.documents.iter().take(256).map(|document| document.text.clone()).collect();
@@ -55,7 +56,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         "hybrid p50/p95"
     );
     for chunks in &arguments.chunks {
-        measure(&judged, *chunks, &arguments, &embedder, &questions).await?;
+        measure(&judged, chunks.get(), &arguments, &embedder, &questions).await?;
     }
     Ok(())
 }
