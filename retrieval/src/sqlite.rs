@@ -8,6 +8,7 @@ mod check;
 mod mirror;
 mod read;
 mod schema;
+mod search;
 mod write;
 
 use crate::analyser::Analysers;
@@ -184,7 +185,7 @@ impl Engine for Sqlite {
             // The mirror may be of a later commit than the transaction; the next transaction is not older than it.
             loop {
                 if let Some(found) = store
-                    .reading(|transaction| read::search(transaction, &store.mirrors, &wanted))?
+                    .reading(|transaction| search::search(transaction, &store.mirrors, &wanted))?
                 {
                     return Ok(found);
                 }
