@@ -1,7 +1,12 @@
 //! Cuts a document into chunks along its structure: sections, paragraphs, lines, sentences, and only then words.
 
-use crate::tokens::{self, Counter};
+mod section;
+mod unit;
+
+use crate::tokens;
+use section::sections;
 use std::ops::Range;
+use unit::{Opens, Unit, units};
 
 /// A piece of a document that is found as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,122 +52,6 @@ fn path(title: &str, headings: &[&str], text: &str) -> String {
         .chain(headings.iter().copied().filter(|heading| Some(*heading) != title))
         .collect::<Vec<_>>()
         .join(" > ")
-}
-
-/// What stands under one heading.
-struct Section<'a> {
-    range: Range<usize>,
-    /// The headings it stands under, its own the last.
-    headings: Vec<&'a str>,
-    /// How many of them are not in its text.
-    above: usize,
-}
-
-fn sections(text: &str) -> Vec<Section<'_>> {
-    let mut sections = Vec::new();
-    let mut levels: Vec<(usize, &str)> = Vec::new();
-    let mut fence: Option<&str> = None;
-    let (mut start, mut above) = (0, 0);
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let mark = ["```", "~~~"].into_iter().find(|mark| line.trim_start().starts_with(mark));
-        match (fence, mark) {
-            (None, Some(_)) => fence = mark,
-            (Some(open), Some(close)) if open == close => fence = None,
-            (None, None) => {
-                if let Some((level, heading)) = heading(line) {
-                    sections.push(section(start..at, &levels, above));
-                    levels.retain(|(above, _)| *above < level);
-                    (start, above) = (at, levels.len());
-                    levels.push((level, heading));
-                }
-            }
-            (Some(_), _) => {}
-        }
-        at += line.len();
-    }
-    sections.push(section(start..at, &levels, above));
-    sections.retain(|section| !section.range.is_empty());
-    sections
-}
-
-fn section<'a>(range: Range<usize>, levels: &[(usize, &'a str)], above: usize) -> Section<'a> {
-    Section { range, headings: levels.iter().map(|(_, heading)| *heading).collect(), above }
-}
-
-/// `## Title` is level 2.
-fn heading(line: &str) -> Option<(usize, &str)> {
-    let rest = line.trim_start_matches('#');
-    let level = line.len() - rest.len();
-    let name = rest.trim().trim_end_matches('#').trim_end();
-    ((1..=6).contains(&level) && rest.starts_with(' ') && !name.is_empty()).then_some((level, name))
-}
-
-/// A sentence, a line, or a part of one that is too long.
-struct Unit {
-    range: Range<usize>,
-    tokens: usize,
-    opens: Opens,
-    /// The number of the section that it is in.
-    section: usize,
-}
-
-/// What begins with a unit.
-#[derive(Clone, Copy, PartialEq)]
-enum Opens {
-    Section,
-    Paragraph,
-    Sentence,
-    /// Nothing: it is the rest of a sentence that is too long.
-    Rest,
-}
-
-fn units(text: &str, sections: &[Section<'_>], limit: usize) -> Vec<Unit> {
-    let mut units: Vec<Unit> = Vec::new();
-    for (number, section) in sections.iter().enumerate() {
-        // A heading right under another one goes with it.
-        let before = units.len();
-        let before_it = number.checked_sub(1).and_then(|before| sections.get(before));
-        let headed = before_it.is_some_and(|before| before.above < before.headings.len());
-        let said = |unit: &&Unit| unit.tokens > 0;
-        let alone = headed
-            && units
-                .iter()
-                .rev()
-                .take_while(|unit| unit.section + 1 == number)
-                .filter(said)
-                .count()
-                == 1;
-        units_of(text, number, section.range.clone(), limit, &mut units);
-        if let Some(first) =
-            units.get_mut(before).filter(|_| section.above < section.headings.len())
-        {
-            first.opens = if alone { Opens::Sentence } else { Opens::Section };
-        }
-    }
-    units
-}
-
-fn units_of(text: &str, section: usize, range: Range<usize>, limit: usize, units: &mut Vec<Unit>) {
-    let mut opens = Opens::Paragraph;
-    for line in lines(text, range) {
-        let Some(content) = text.get(line.clone()) else { continue };
-        if content.trim().is_empty() {
-            opens = Opens::Paragraph;
-        }
-        for sentence in pieces(line, content, ends_of_sentences(content)) {
-            let Some(content) = text.get(sentence.clone()) else { continue };
-            let long = tokens::count(content) > limit;
-            for part in if long { parts(sentence, content, limit) } else { vec![sentence] } {
-                let tokens = tokens::count(text.get(part.clone()).unwrap_or_default());
-                units.push(Unit { range: part, tokens, opens, section });
-                if tokens > 0 {
-                    opens = Opens::Rest;
-                }
-            }
-            opens = if opens == Opens::Rest { Opens::Sentence } else { opens };
-        }
-    }
 }
 
 /// The way to cut units into chunks that costs the least, as ranges of their numbers.
@@ -218,65 +107,6 @@ fn of_cut(unit: &Unit, at: usize) -> f32 {
 fn of_size(tokens: usize, limit: usize) -> f32 {
     let part = tokens as f32 / limit as f32;
     0.5 + 0.3 * (1.0 - part).powi(2) + (1.0 - 4.0 * part).max(0.0)
-}
-
-fn lines(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
-    let content = text.get(range.clone()).unwrap_or_default();
-    let ends = content.match_indices('\n').map(|(at, _)| at + 1).collect();
-    pieces(range, content, ends)
-}
-
-/// A sentence ends after its mark and the space behind it; in scripts without spaces, after the mark.
-fn ends_of_sentences(text: &str) -> Vec<usize> {
-    let mut ends = Vec::new();
-    let mut marked = false;
-    for (at, char) in text.char_indices() {
-        match char {
-            '。' | '！' | '？' => ends.push(at + char.len_utf8()),
-            '.' | '!' | '?' | ';' => marked = true,
-            '"' | '\'' | ')' | ']' | '”' | '’' => {}
-            _ if char.is_whitespace() && marked => {
-                ends.push(at + char.len_utf8());
-                marked = false;
-            }
-            _ => marked = false,
-        }
-    }
-    ends
-}
-
-/// Parts of at most `limit` tokens, cut between words; a word without end is cut where it must be.
-fn parts(range: Range<usize>, text: &str, limit: usize) -> Vec<Range<usize>> {
-    let mut ends = Vec::new();
-    let mut counter = Counter::default();
-    let mut after_space = None;
-    for (at, char) in text.char_indices() {
-        counter.push(char);
-        if counter.tokens() > limit {
-            let rest = |end: usize| {
-                Counter::of(text.get(end..at).unwrap_or_default().chars().chain([char]))
-            };
-            let end = after_space.take().filter(|end| rest(*end).tokens() <= limit).unwrap_or(at);
-            ends.push(end);
-            counter = rest(end);
-        } else if char.is_whitespace() {
-            after_space = Some(at + char.len_utf8());
-        }
-    }
-    pieces(range, text, ends)
-}
-
-/// The range, cut at these places of its text.
-fn pieces(range: Range<usize>, text: &str, ends: Vec<usize>) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let mut pieces = Vec::new();
-    for end in ends.into_iter().chain([text.len()]) {
-        if end > start {
-            pieces.push(range.start + start..range.start + end);
-            start = end;
-        }
-    }
-    pieces
 }
 
 #[cfg(test)]

@@ -1,18 +1,15 @@
 //! The index: documents in, passages out.
 
-use crate::analyser::{Analyser, Analysers};
+use crate::analyser::Analysers;
 use crate::audience::{Audience, Viewer};
-use crate::chunk::{chunks, searched};
 use crate::collection::{Collection, Model, Settings};
 use crate::document::{Document, Listed, Outcome};
-use crate::embedder::{EmbedError, Embedder, Purpose};
-use crate::engine::{Engine, Hash, Known, Prepared, PreparedChunk, Unembedded};
+use crate::embedder::Embedder;
+use crate::engine::{Engine, Known, Prepared};
 use crate::error::{Error, Result};
 use crate::postgres::Postgres;
+use crate::preparation::{fingerprint, named, prepare};
 use crate::sqlite::Sqlite;
-use crate::vector::Vector;
-use sha2::{Digest, Sha256};
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -137,46 +134,6 @@ impl Index {
         Ok(changed.into_iter().unzip())
     }
 
-    /// Gives every chunk its vector, if its text was embedded before or there is an embedder; tells whose vectors they are, and how
-    /// many texts of each document were embedded.
-    async fn give_vectors(
-        &self,
-        collection: &Collection,
-        documents: &mut [Prepared],
-        embedder: Option<&dyn Embedder>,
-    ) -> Result<(Option<Model>, Vec<usize>)> {
-        let mut embedded = vec![0; documents.len()];
-        let held = collection.model.as_ref().map(|model| model.id.as_str());
-        let Some(id) = embedder.map(Embedder::model).or(held) else { return Ok((None, embedded)) };
-        let hashes = documents
-            .iter()
-            .flat_map(|document| document.chunks.iter().map(|chunk| chunk.hash))
-            .collect();
-        let mut vectors = self.engine.vectors(id.to_owned(), hashes).await?;
-        if let Some(embedder) = embedder {
-            let mut wanted = Vec::new();
-            let mut asked: HashSet<Hash> = vectors.keys().copied().collect();
-            for (document, embedded) in documents.iter().zip(&mut embedded) {
-                for chunk in document.chunks.iter().filter(|chunk| asked.insert(chunk.hash)) {
-                    *embedded += 1;
-                    wanted.push((chunk.hash, searched(&chunk.heading, &chunk.text)));
-                }
-            }
-            vectors.extend(embed_documents(embedder, wanted).await?);
-        }
-        let mut model = None;
-        for chunk in documents.iter_mut().flat_map(|document| &mut document.chunks) {
-            chunk.vector = vectors.get(&chunk.hash).cloned();
-            let Some(vector) = &chunk.vector else { continue };
-            let made = Model { id: id.to_owned(), dimensions: vector.dimensions() };
-            if let Some(held) = collection.model.as_ref().filter(|held| **held != made) {
-                return Err(mixed(&collection.name, held, &made.to_string()));
-            }
-            model = Some(made);
-        }
-        Ok((model, embedded))
-    }
-
     /// Notes that a document could not be read, for whoever lists the collection. If an earlier version of it is there, that one is
     /// still found. The next [`put`](Self::put) of the document ends it; its text is not looked at here.
     pub async fn fail(&self, name: &str, document: Document, reason: &str) -> Result<()> {
@@ -202,71 +159,6 @@ impl Index {
         self.engine.documents(collection.id, viewer.clone(), after.to_owned(), limit).await
     }
 
-    /// Gives every chunk of a collection a vector of this embedder's model, and then makes that model the collection's; tells how many
-    /// texts were embedded. Until then, questions are answered by the vectors that are there. Each batch is kept: called again after
-    /// a crash, it goes on where it was.
-    pub async fn embed(&self, name: &str, embedder: &dyn Embedder) -> Result<usize> {
-        let collection = self.collection(name, &Viewer::Operator).await?;
-        let id = embedder.model().to_owned();
-        let (mut embedded, mut after) = (0, 0);
-        let mut dimensions =
-            collection.model.filter(|model| model.id == id).map(|model| model.dimensions);
-        loop {
-            let batch =
-                self.engine.unembedded(collection.id, id.clone(), after, DOCUMENTS_AT_ONCE).await?;
-            if let Some(last) = batch.last() {
-                after = last.document;
-                let (vectors, some) = self.vectors_of(&batch, embedder).await?;
-                embedded += some;
-                let made = vectors.first().map(|(_, vector)| vector.dimensions());
-                if dimensions.is_some() && dimensions != made {
-                    return Err(uneven(embedder));
-                }
-                dimensions = made;
-                self.engine.embed(collection.id, id.clone(), vectors).await?;
-                continue;
-            }
-            // Nothing was left to embed: how long its vectors are is asked of the model itself.
-            let dimensions = match dimensions {
-                Some(dimensions) => dimensions,
-                None => embed(embedder, vec![name.to_owned()], Purpose::Document)
-                    .await?
-                    .first()
-                    .map_or(0, Vector::dimensions),
-            };
-            // Documents may have come in meanwhile.
-            if self.engine.adopt(collection.id, Model { id: id.clone(), dimensions }).await? {
-                return Ok(embedded);
-            }
-            after = 0;
-        }
-    }
-
-    /// A vector for each of these chunks, and how many texts had to be embedded for it.
-    async fn vectors_of(
-        &self,
-        chunks: &[Unembedded],
-        embedder: &dyn Embedder,
-    ) -> Result<(Vec<(i64, Vector)>, usize)> {
-        let hashes = chunks.iter().map(|chunk| chunk.hash).collect();
-        let mut vectors = self.engine.vectors(embedder.model().to_owned(), hashes).await?;
-        let mut asked: HashSet<Hash> = vectors.keys().copied().collect();
-        let wanted: Vec<(Hash, String)> = chunks
-            .iter()
-            .filter(|chunk| asked.insert(chunk.hash))
-            .map(|chunk| (chunk.hash, chunk.text.clone()))
-            .collect();
-        let embedded = wanted.len();
-        vectors.extend(embed_documents(embedder, wanted).await?);
-        Ok((
-            chunks
-                .iter()
-                .filter_map(|chunk| Some((chunk.chunk, vectors.get(&chunk.hash)?.clone())))
-                .collect(),
-            embedded,
-        ))
-    }
-
     /// What is not as it must be in the index, in words; empty if all is well. Reads all of it.
     pub async fn faults(&self) -> Result<Vec<String>> {
         self.engine.faults().await
@@ -283,119 +175,6 @@ fn checked(settings: Settings) -> Result<Settings> {
     Ok(settings)
 }
 
-const DOCUMENTS_AT_ONCE: usize = 16;
-
-/// More at once than models behind APIs commonly take would fail, fewer would fill batches badly.
-const TEXTS_AT_ONCE: usize = 96;
-
-async fn embed_documents(
-    embedder: &dyn Embedder,
-    wanted: Vec<(Hash, String)>,
-) -> Result<Vec<(Hash, Vector)>> {
-    let mut embedded: Vec<(Hash, Vector)> = Vec::with_capacity(wanted.len());
-    for some in wanted.chunks(TEXTS_AT_ONCE) {
-        let (hashes, texts): (Vec<Hash>, Vec<String>) = some.iter().cloned().unzip();
-        embedded.extend(hashes.into_iter().zip(embed(embedder, texts, Purpose::Document).await?));
-        if embedded
-            .last()
-            .zip(embedded.first())
-            .is_some_and(|((_, last), (_, first))| last.dimensions() != first.dimensions())
-        {
-            return Err(uneven(embedder));
-        }
-    }
-    Ok(embedded)
-}
-
-/// Vectors of these texts, one each and all of one length.
-pub(crate) async fn embed(
-    embedder: &dyn Embedder,
-    texts: Vec<String>,
-    purpose: Purpose,
-) -> Result<Vec<Vector>> {
-    let wanted = texts.len();
-    let vectors: Option<Vec<Vector>> =
-        embedder.embed(texts, purpose).await?.iter().map(|numbers| Vector::of(numbers)).collect();
-    let even = |vectors: &Vec<Vector>| {
-        vectors.len() == wanted
-            && vectors.iter().all(|vector| vector.dimensions() == vectors[0].dimensions())
-    };
-    vectors.filter(even).ok_or_else(|| uneven(embedder))
-}
-
-fn uneven(embedder: &dyn Embedder) -> Error {
-    Error::Embed(EmbedError(format!(
-        "`{}` did not give one vector of one length for each text",
-        embedder.model()
-    )))
-}
-
-fn mixed(name: &str, held: &Model, given: &str) -> Error {
+pub(crate) fn mixed(name: &str, held: &Model, given: &str) -> Error {
     Error::Mixed { collection: name.to_owned(), holds: held.to_string(), given: given.to_owned() }
-}
-
-/// With an id that can be stored, and without NULs: not every engine can store one, and it means nothing.
-fn named(document: Document) -> Result<Document> {
-    if document.id.is_empty() || document.id.len() > 1024 || document.id.contains('\0') {
-        return Err(Error::Refused(
-            "a document's `id` has 1 to 1024 bytes, none of them NUL".to_owned(),
-        ));
-    }
-    Ok(Document {
-        title: document.title.replace('\0', " "),
-        text: document.text.replace('\0', " "),
-        url: document.url.map(|url| url.replace('\0', " ")),
-        ..document
-    })
-}
-
-fn prepare(
-    document: Document,
-    fingerprint: Hash,
-    settings: &Settings,
-    analyser: &Analyser,
-) -> Result<Prepared> {
-    let document = named(document)?;
-    let cut = if document.text.trim().is_empty() {
-        Vec::new()
-    } else {
-        chunks(&document.title, &document.text, settings.chunk_tokens)
-    };
-    let chunks = cut.into_iter().map(|chunk| {
-        let searched = searched(&chunk.heading, &chunk.text);
-        PreparedChunk {
-            hash: hash([searched.as_bytes()]),
-            terms: analyser.terms(&searched),
-            heading: chunk.heading,
-            text: chunk.text,
-            tokens: chunk.tokens,
-            vector: None,
-        }
-    });
-    Ok(Prepared { fingerprint, chunks: chunks.collect(), document })
-}
-
-/// Differs when anything of the document does, or the way it is cut.
-fn fingerprint(document: &Document, settings: &Settings) -> Hash {
-    let Document { id: _, title, text, url, audience, metadata } = document;
-    let rest = serde_json::json!([
-        title,
-        url,
-        audience,
-        metadata,
-        settings.language,
-        settings.chunk_tokens
-    ]);
-    hash([rest.to_string().as_bytes(), text.as_bytes()])
-}
-
-fn hash<const N: usize>(parts: [&[u8]; N]) -> Hash {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part);
-    }
-    let mut hash = Hash::default();
-    hash.copy_from_slice(&digest.finalize()[..16]);
-    hash
 }

@@ -6,8 +6,10 @@
 
 mod catalogue;
 mod check;
+mod posting;
 mod read;
 mod schema;
+mod search;
 mod write;
 
 use crate::analyser::Analysers;
@@ -207,7 +209,7 @@ impl Engine for Postgres {
     }
 
     fn search(&self, wanted: Wanted) -> Told<'_, Vec<Found>> {
-        within!(reading self, transaction => read::search(transaction, &wanted))
+        within!(reading self, transaction => search::search(transaction, &wanted))
     }
 
     fn chunks(&self, document: i64, first: i64, last: i64) -> Told<'_, Vec<Piece>> {

@@ -5,10 +5,11 @@ use crate::audience::Viewer;
 use crate::chunk::searched;
 use crate::collection::Collection;
 use crate::embedder::{Embedder, Purpose};
+use crate::embedding::embed;
 use crate::engine::{Found, Wanted};
 use crate::error::Result;
 use crate::fusion::{Fusion, Scores};
-use crate::index::{Index, embed};
+use crate::index::Index;
 use crate::language::Language;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ pub struct Question {
     pub viewer: Viewer,
     /// How many chunks are wanted.
     pub limit: usize,
-    /// How many chunks of each leg are weighed against each other.
+    /// How many chunks of each leg are weighed against each other, 1000 at most.
     pub depth: usize,
     /// By what it is searched.
     pub by: By,
@@ -33,7 +34,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// A question by somebody, with the defaults that the tables of the README were measured with.
+    /// A question by somebody, with the defaults that were measured.
     pub fn new(text: impl Into<String>, viewer: Viewer) -> Self {
         Self {
             text: text.into(),
@@ -45,6 +46,8 @@ impl Question {
         }
     }
 }
+
+const DEEPEST: usize = 1000;
 
 /// The legs of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,7 +145,7 @@ impl Index {
             viewer: question.viewer.clone(),
             within: within.collect(),
             vector,
-            depth: question.depth,
+            depth: question.depth.clamp(1, DEEPEST),
             limit: question.limit,
             fusion: question.fusion,
         };

@@ -8,6 +8,7 @@ mod check;
 mod mirror;
 mod read;
 mod schema;
+mod search;
 mod write;
 
 use crate::analyser::Analysers;
@@ -37,6 +38,9 @@ struct Store {
     mirrors: Mirrors,
     analysers: Analysers,
 }
+
+/// So many connections are kept for the next readers; each holds pages of the file.
+const READERS: usize = 8;
 
 impl Sqlite {
     /// Opens the file, or makes it.
@@ -89,7 +93,10 @@ impl Store {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut reader = idle.map_or_else(|| schema::connect(&self.path), Ok)?;
         let answer = read(&reader.transaction()?);
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        let mut idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < READERS {
+            idle.push(reader);
+        }
         answer
     }
 }
@@ -178,7 +185,7 @@ impl Engine for Sqlite {
             // The mirror may be of a later commit than the transaction; the next transaction is not older than it.
             loop {
                 if let Some(found) = store
-                    .reading(|transaction| read::search(transaction, &store.mirrors, &wanted))?
+                    .reading(|transaction| search::search(transaction, &store.mirrors, &wanted))?
                 {
                     return Ok(found);
                 }

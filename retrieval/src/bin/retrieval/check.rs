@@ -10,7 +10,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let faults = file::open(&arguments.index).await?.faults().await?;
+    let faults = file::existing(&arguments.index).await?.faults().await?;
     faults.iter().for_each(|fault| println!("{fault}"));
     anyhow::ensure!(faults.is_empty(), "the index is not whole");
     println!("the index is whole");

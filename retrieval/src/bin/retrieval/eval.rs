@@ -2,11 +2,13 @@
 
 use crate::cache::Cache;
 use crate::collection::{Judged, folders};
-use crate::file::fresh;
+use crate::file::{folder, fresh};
+use crate::language;
 use crate::measure::{Means, Measures};
+use crate::model;
 use crate::rerank::Service;
 use anyhow::Result;
-use retrieval::{Answer, By, Embedder, Index, MiniLm, Question, Settings, Viewer};
+use retrieval::{Answer, By, Embedder, Index, Language, Purpose, Question, Settings, Viewer};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,15 +17,21 @@ pub struct Arguments {
     /// Collections, or folders of collections: `docs.jsonl`, `queries.jsonl`, `qrels.tsv`
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// The folder with the embedding model; without it, words alone are measured
-    #[arg(long, default_value = "target/minilm")]
+    /// The folder with the embedding model, which is fetched if it is not there
+    #[arg(long, default_value = model::FOLDER)]
     model: PathBuf,
-    /// Where indexes and vectors are kept between runs
+    /// Measures words alone, without a model
+    #[arg(long, conflicts_with_all = ["model", "reranker"])]
+    words_only: bool,
+    /// Where vectors are kept between runs, and the index meanwhile
     #[arg(long, default_value = "target/retrieval")]
     work: PathBuf,
     /// The greatest number of tokens of a chunk
     #[arg(long, default_value_t = Settings::default().chunk_tokens)]
     chunk_tokens: usize,
+    /// The language of the collections
+    #[arg(long, default_value = "english", value_parser = language::read)]
+    language: Language,
     /// Threads for the embedding model
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -63,14 +71,13 @@ impl Way {
 const RERANKED: usize = 50;
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    std::fs::create_dir_all(&arguments.work)?;
-    let embedder = if arguments.model.is_dir() {
-        let model = MiniLm::open(&arguments.model, arguments.threads)?;
-        Some(Cache::open(model, &arguments.work.join("vectors.db"))?)
-    } else {
-        println!("no model in `{}`: words alone are measured", arguments.model.display());
-        None
+    folder(&arguments.work)?;
+    let model = match arguments.words_only {
+        true => None,
+        false => Some(model::open(&arguments.model, arguments.threads)?),
     };
+    let cache = |model| Cache::open(model, &arguments.work.join("vectors.db"));
+    let embedder = model.map(cache).transpose()?;
     let embedder = embedder.as_ref().map(|embedder| embedder as &dyn Embedder);
     let mut ways = vec![Way::Leg(By::Words)];
     if embedder.is_some() {
@@ -79,10 +86,10 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     if arguments.reranker.is_named() {
         ways.push(Way::Reranked);
     } else {
-        println!("no `--reranker`: hybrid+rerank is not measured");
+        println!("no `--reranker` is named: hybrid+rerank is not measured");
     }
     println!(
-        "{:<18} {:>7} {:>7}  {:<13} {:>7} {:>9} {:>7} {:>8} {:>8}",
+        "{:<28} {:>7} {:>7}  {:<13} {:>7} {:>9} {:>7} {:>8} {:>8}",
         "collection", "docs", "queries", "way", "nDCG@10", "recall@10", "MRR", "p50 ms", "p95 ms"
     );
     let mut sums = vec![Vec::new(); ways.len()];
@@ -94,6 +101,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         let file = arguments.work.join(format!("eval-{}.db", judged.name));
         let index = Index::open(fresh(&file)?).await?;
         let means = measure(&judged, &index, "", &ways, &arguments, embedder).await?;
+        drop(index);
+        fresh(&file)?;
         if let Some(url) = &arguments.database {
             let shared = Index::connect(url).await?;
             let others =
@@ -123,7 +132,7 @@ async fn measure(
     arguments: &Arguments,
     embedder: Option<&dyn Embedder>,
 ) -> Result<Vec<Means>> {
-    ingest(judged, index, arguments.chunk_tokens, embedder).await?;
+    ingest(judged, index, arguments, embedder).await?;
     let mut all = Vec::new();
     for way in ways {
         let means = ask(judged, index, *way, embedder, &arguments.reranker).await?;
@@ -132,21 +141,27 @@ async fn measure(
         print_row(&name, &documents.to_string(), &questions.to_string(), way.name(), means);
         all.push(means);
     }
+    index.forget(COLLECTION).await?;
     Ok(all)
 }
+
+/// The name of a collection as long as it is measured: no other one's, for the database may be in use.
+const COLLECTION: &str = "pipewright retrieval eval";
 
 async fn ingest(
     judged: &Judged,
     index: &Index,
-    chunk_tokens: usize,
+    arguments: &Arguments,
     embedder: Option<&dyn Embedder>,
 ) -> Result<()> {
-    if index.collection(&judged.name, &Viewer::Operator).await.is_ok() {
-        index.forget(&judged.name).await?;
+    // A run before may have been cut short.
+    if index.collection(COLLECTION, &Viewer::Operator).await.is_ok() {
+        index.forget(COLLECTION).await?;
     }
-    index.create(&judged.name, Settings { chunk_tokens, ..Settings::default() }).await?;
+    let Arguments { chunk_tokens, language, .. } = *arguments;
+    index.create(COLLECTION, Settings { chunk_tokens, language, ..Settings::default() }).await?;
     for documents in judged.documents.chunks(256) {
-        index.put(&judged.name, documents.to_vec(), embedder).await?;
+        index.put(COLLECTION, documents.to_vec(), embedder).await?;
     }
     Ok(())
 }
@@ -162,13 +177,16 @@ async fn ask(
     let embedder = embedder.filter(|_| way.by() != By::Words);
     for asked in &judged.questions {
         let question = Question { by: way.by(), ..Question::new(&asked.text, Viewer::Anonymous) };
-        // Several chunks may be of one document, and ten documents are judged.
-        let deep = Question { limit: question.depth, ..question.clone() };
-        let mut answer = index.search(&[&judged.name], &deep, embedder).await?;
-        // Now the question's vector is cached, and the clock is of the index alone.
+        // From here on the question's vector is cached, and the clock is of the index alone.
+        if let Some(embedder) = embedder {
+            embedder.embed(vec![asked.text.clone()], Purpose::Query).await?;
+        }
         let begun = Instant::now();
-        index.search(&[&judged.name], &question, embedder).await?;
+        index.search(&[COLLECTION], &question, embedder).await?;
         let mut latency = begun.elapsed();
+        // Several chunks may be of one document, and ten documents are judged.
+        let deep = Question { limit: question.depth, ..question };
+        let mut answer = index.search(&[COLLECTION], &deep, embedder).await?;
         if way == Way::Reranked {
             let begun = Instant::now();
             answer = reranked(answer, &asked.text, reranker).await?;
@@ -207,6 +225,6 @@ fn average(means: &[Means]) -> Means {
 fn print_row(name: &str, documents: &str, questions: &str, way: &str, means: Means) {
     let Means { ndcg, recall, mrr, p50, p95 } = means;
     println!(
-        "{name:<18} {documents:>7} {questions:>7}  {way:<13} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
+        "{name:<28} {documents:>7} {questions:>7}  {way:<13} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
     );
 }

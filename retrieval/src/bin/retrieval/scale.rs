@@ -5,14 +5,16 @@
 
 use crate::cache::Cache;
 use crate::collection::Judged;
-use crate::file::{fresh, size};
+use crate::file::{folder, fresh, size};
 use crate::measure::percentile;
+use crate::model;
 use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use retrieval::{
-    By, Document, EmbedError, Embedder, Index, MiniLm, Purpose, Question, Settings, Viewer,
+    By, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings, Viewer,
 };
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,10 +23,10 @@ pub struct Arguments {
     /// The judged collection
     folder: PathBuf,
     /// How many chunks; each number is a measurement
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000])]
-    chunks: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_values = ["10000", "100000"])]
+    chunks: Vec<NonZeroUsize>,
     /// The folder with the embedding model
-    #[arg(long, default_value = "target/minilm")]
+    #[arg(long, default_value = model::FOLDER)]
     model: PathBuf,
     /// Where indexes and vectors are kept
     #[arg(long, default_value = "target/retrieval")]
@@ -32,9 +34,9 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    std::fs::create_dir_all(&arguments.work)?;
+    folder(&arguments.work)?;
     let judged = Judged::read(&arguments.folder)?;
-    let real = Cache::open(MiniLm::open(&arguments.model, 1)?, &arguments.work.join("vectors.db"))?;
+    let real = Cache::open(model::open(&arguments.model, 1)?, &arguments.work.join("vectors.db"))?;
     let some = judged.documents.iter().take(256).map(|document| document.text.clone()).collect();
     let embedder = Aside { vectors: real.embed(some, Purpose::Document).await?, real };
     let questions: Vec<&str> = judged.questions.iter().map(|asked| asked.text.as_str()).collect();
@@ -54,7 +56,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         "hybrid p50/p95"
     );
     for chunks in &arguments.chunks {
-        measure(&judged, *chunks, &arguments, &embedder, &questions).await?;
+        measure(&judged, chunks.get(), &arguments, &embedder, &questions).await?;
     }
     Ok(())
 }
@@ -72,20 +74,25 @@ async fn measure(
     index.create("scale", Settings::default()).await?;
     let mut source = Source::of(judged);
     let begun = Instant::now();
-    let mut stored = 0;
+    let (mut stored, mut documents) = (0, 0..);
     while stored < chunks {
-        let documents =
-            (stored..chunks).take(512).map(|at| source.document(at)).collect::<Vec<_>>();
-        stored += documents.len();
-        index.put("scale", documents, Some(embedder)).await?;
+        // Few at the end, so that there are hardly more chunks than were asked for.
+        let some = (chunks - stored).min(512);
+        let some = documents.by_ref().take(some).map(|at| source.document(at)).collect();
+        for outcome in index.put("scale", some, Some(embedder)).await? {
+            if let Outcome::Stored { chunks, .. } = outcome {
+                stored += chunks;
+            }
+        }
     }
-    let rate = chunks as f64 / begun.elapsed().as_secs_f64();
+    drop(index);
+    let rate = stored as f64 / begun.elapsed().as_secs_f64();
     let index = Index::open(&path).await?;
     let begun = Instant::now();
     ask(&index, questions[0], By::Both, embedder).await?;
     let load = begun.elapsed().as_secs_f64();
     let mut row = format!(
-        "{chunks:>9} {rate:>9.0} {:>8} {load:>8.2} {:>8} {:>7}",
+        "{stored:>9} {rate:>9.0} {:>8} {load:>8.2} {:>8} {:>7}",
         size(&path) >> 20,
         resident_mb(),
         ""
@@ -102,6 +109,9 @@ async fn measure(
         );
     }
     println!("{row}");
+    // So much is not left lying about.
+    drop(index);
+    fresh(&path)?;
     Ok(())
 }
 
@@ -109,8 +119,9 @@ async fn ask(index: &Index, text: &str, by: By, embedder: &Aside) -> Result<Dura
     let question = Question { by, ..Question::new(text, Viewer::Anonymous) };
     let begun = Instant::now();
     let answer = index.search(&["scale"], &question, Some(embedder)).await?;
-    anyhow::ensure!(!answer.hits.is_empty(), "`{text}` found nothing");
-    Ok(begun.elapsed())
+    let took = begun.elapsed();
+    anyhow::ensure!(by == By::Words || !answer.hits.is_empty(), "`{text}` found nothing");
+    Ok(took)
 }
 
 /// What Linux says that this process holds in memory; 0 elsewhere.
@@ -121,7 +132,7 @@ fn resident_mb() -> u64 {
     (pages.unwrap_or_default() * 4096) >> 20
 }
 
-/// Makes documents of a chunk each, of sentences from anywhere in the collection.
+/// Makes documents of about a chunk each, of sentences from anywhere in the collection.
 struct Source {
     sentences: Vec<String>,
     random: fastrand::Rng,
@@ -138,11 +149,11 @@ impl Source {
         Self { sentences, random: fastrand::Rng::with_seed(1) }
     }
 
-    fn document(&mut self, at: usize) -> Document {
-        let sentences: Vec<&str> = (0..4)
+    fn document(&mut self, at: u64) -> Document {
+        let sentences: Vec<&str> = (0..3)
             .map(|_| self.sentences[self.random.usize(..self.sentences.len())].as_str())
             .collect();
-        let text: String = sentences.join(". ").chars().take(900).collect();
+        let text: String = sentences.join(". ").chars().take(600).collect();
         Document { id: format!("{at}"), text, ..Document::default() }
     }
 }

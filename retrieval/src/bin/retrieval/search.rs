@@ -22,7 +22,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let index = file::open(&arguments.index).await?;
+    let index = file::existing(&arguments.index).await?;
     let model = arguments.model.map(|folder| MiniLm::open(&folder, 1)).transpose()?;
     let question =
         Question { limit: arguments.limit, ..Question::new(arguments.question, Viewer::Operator) };
