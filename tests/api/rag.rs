@@ -32,7 +32,7 @@ async fn host() -> TestHost {
 }
 
 async fn host_with(builder: Builder) -> TestHost {
-    let valves = "[rag]\ngenerators = [\"typed\", \"script.whole\"]\n";
+    let valves = "[rag]\ngenerators = \"typed, script.whole\"\n";
     builder.valves_file(valves).pipes(PIPES).start().await
 }
 

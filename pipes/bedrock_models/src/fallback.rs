@@ -6,9 +6,9 @@ use crate::{
     family::{Lesson, Lessons},
     meaning::named,
     names::bare,
-    valves::{BedrockValves, listed},
+    valves::BedrockValves,
 };
-use pipe_sdk::{PipeError, Result};
+use pipe_sdk::{PipeError, Result, listed};
 
 /// The answer of the first of these models that has one, and which that is.
 ///

@@ -1,9 +1,9 @@
 //! Pictures and files behind links: fetched by the one guarded client, if an admin allows their hosts, and put into the chat as data.
 
-use crate::valves::{BedrockValves, listed};
+use crate::valves::BedrockValves;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use guarded_fetch::{Fetcher, HostPattern, Hosts, Rules};
-use pipe_sdk::{Body, Content, Part, PipeError, Result};
+use pipe_sdk::{Body, Content, Part, PipeError, Result, listed};
 use serde_json::Value;
 
 /// The way to pictures and files behind links; `None` if no host is allowed.

@@ -8,7 +8,7 @@ pub use choices::{
     PromptCaching, ReasoningOutput,
 };
 use guarded_fetch::HostPattern;
-use pipe_sdk::{EmbedInput, Fault, Secret, Valves};
+use pipe_sdk::{EmbedInput, Fault, Secret, Valves, listed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
@@ -420,12 +420,6 @@ fn regions_rule(regions: &[String]) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// The items of a text that holds several. Open WebUI's form cannot save an empty list, but no text.
-pub fn listed(text: &Option<String>) -> impl Iterator<Item = &str> {
-    let items = text.as_deref().unwrap_or_default().split(',');
-    items.map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn is_chain(chain: &str) -> bool {

@@ -28,7 +28,7 @@ use library::Shelves;
 use meaning::Meaning;
 use pipe_sdk::{
     Call, ChunkStream, Fault, FilterBody, FilterCall, Model, Pipe, PipeError, Result, Serves,
-    library::Library,
+    library::Library, listed,
 };
 use place::Place;
 use prompt::Template;
@@ -80,12 +80,12 @@ impl Pipe for Rag {
         if *filter {
             return Serves::Filter { pipelines: pipelines.clone(), priority: *priority };
         }
-        let model = |id: &String| {
+        let model = |id: &str| {
             Model::new(id, format!("{id} with documents"))
                 .described("Answers from documents, and shows where from.")
                 .capable("citations", true)
         };
-        Serves::manifold(generators.iter().map(model).collect::<Vec<_>>())
+        Serves::manifold(listed(generators).map(model).collect::<Vec<_>>())
     }
 
     fn trouble(&self) -> Option<String> {
@@ -97,7 +97,7 @@ impl Pipe for Rag {
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
-        if self.valves.filter || !self.valves.generators.contains(&call.model) {
+        if self.valves.filter || !listed(&self.valves.generators).any(|id| id == call.model) {
             return Err(PipeError::ModelNotFound(call.model));
         }
         self.answer(call).await

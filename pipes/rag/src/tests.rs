@@ -27,7 +27,7 @@ struct Rig {
 
 fn valves(folder: &TempDir) -> RagValves {
     RagValves {
-        generators: vec![GENERATOR.into()],
+        generators: Some(GENERATOR.into()),
         index_file: folder.path().join("index.db").to_string_lossy().into_owned(),
         ..RagValves::default()
     }

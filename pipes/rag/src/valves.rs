@@ -1,7 +1,7 @@
 //! What an admin can turn, and which combinations cannot be so.
 
 use crate::{prompt::Template, scope::Scope};
-use pipe_sdk::{Fault, Secret, Valves};
+use pipe_sdk::{Fault, Secret, Valves, listed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ pub struct RagValves {
     /// The models that write the answers, comma-separated, by the ids that this host lists them by. Each gets a model of its own here,
     /// `rag.` and its id. None: there are no models here.
     #[schemars(title = "Generators")]
-    pub generators: Vec<String>,
+    pub generators: Option<String>,
 
     /// The model that turns texts into vectors: any embedding model of this host by its id, or `local` for the one in this process
     /// (`pipewright models fetch` brings it). When it is turned, all documents are embedded anew. Where it is missing, words alone find.
@@ -104,7 +104,7 @@ pub struct RagValves {
 impl Default for RagValves {
     fn default() -> Self {
         Self {
-            generators: Vec::new(),
+            generators: None,
             embedding_model: "text-embedding-3-small".into(),
             chunk_size: 512,
             top_k: 3,
@@ -151,7 +151,7 @@ impl Valves for RagValves {
         {
             faults.push(Fault::new("prompt_template", rule));
         }
-        if self.generators.iter().any(|id| id.starts_with("rag.")) {
+        if listed(&self.generators).any(|id| id.starts_with("rag.")) {
             faults.push(Fault::new("generators", "must not be models of this pipe"));
         }
         faults

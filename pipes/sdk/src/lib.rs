@@ -100,4 +100,4 @@ pub use task::Task;
 pub use trace::TraceContext;
 pub use trail::{Side, Trail};
 pub use upstream::{BreakerState, UpstreamState};
-pub use valves::{Fault, Valves};
+pub use valves::{Fault, Valves, listed};

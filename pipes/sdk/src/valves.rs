@@ -45,3 +45,9 @@ impl Fault {
         lines.join("; ")
     }
 }
+
+/// The items of a valve that holds several, between commas. Open WebUI's form cannot save an empty list, but no text.
+pub fn listed(text: &Option<String>) -> impl Iterator<Item = &str> {
+    let items = text.as_deref().unwrap_or_default().split(',');
+    items.map(str::trim).filter(|item| !item.is_empty())
+}

@@ -9,7 +9,7 @@ const TITAN: &str = "amazon.titan-embed-text-v2:0";
 
 async fn filled(model: &str) -> Rig {
     let rig = rig(json!({})).await;
-    let valves = json!({"generators": [listed(LITE)], "embedding_model": listed(model)});
+    let valves = json!({"generators": listed(LITE), "embedding_model": listed(model)});
     let turned = rig.host.turn("rag", &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     put(&rig, "leave.md", "# Leave\nParents get thirty weeks.").await;

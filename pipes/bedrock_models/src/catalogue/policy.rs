@@ -1,11 +1,8 @@
 //! Which models an admin lets people use: what is not allowed is neither listed nor called, by whatever name.
 
 use super::entry::Entry;
-use crate::{
-    names::bare,
-    valves::{BedrockValves, listed},
-};
-use pipe_sdk::fits;
+use crate::{names::bare, valves::BedrockValves};
+use pipe_sdk::{fits, listed};
 
 /// The valves *Allowed models* and *Denied models*.
 #[derive(Debug)]

@@ -1,12 +1,8 @@
 //! Names in valves that no model has: an admin's slip that nobody would notice until it is too late.
 
 use super::listing::{Listing, Search};
-use crate::{
-    meaning::named,
-    names::bare,
-    valves::{BedrockValves, listed},
-};
-use pipe_sdk::Fault;
+use crate::{meaning::named, names::bare, valves::BedrockValves};
+use pipe_sdk::{Fault, listed};
 
 /// A valve that names models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,8 +2,9 @@
 
 use crate::{
     family::{Family, Lesson},
-    valves::{BedrockValves, LateInstructions, listed},
+    valves::{BedrockValves, LateInstructions},
 };
+use pipe_sdk::listed;
 use std::borrow::Cow;
 
 /// What of a model decides how it is asked.
