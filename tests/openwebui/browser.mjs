@@ -365,6 +365,7 @@ async function documents_are_uploaded_on_their_page_and_a_question_shows_why_eac
   await page.locator('#files').setInputFiles([file('birds.md', GUIDE), file('flights.md', FLIGHT), file('empty.md', '')]);
   await page.locator('td.ready', { hasText: 'ready' }).nth(1).waitFor();
   await page.locator('td.failed', { hasText: 'it' }).waitFor();
+  if (byMeaning) await page.locator('#about', { hasText: 'by the meaning' }).waitFor();
   expect((await page.locator('#message').innerText()).includes('empty.md'), 'the page does not say which file failed');
   await page.locator('#query').fill('What do pelicans dive for?');
   await page.getByRole('button', { name: 'Search' }).click();
