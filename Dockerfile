@@ -13,6 +13,8 @@ COPY --from=planner /src/recipe.json .
 RUN cargo chef cook --release --recipe-path recipe.json
 COPY . .
 RUN cargo build --release --locked --bin pipewright && mkdir /data
+# The embedding model that runs in the process (docs/rag.md).
+RUN PIPELINES_DIR=/model target/release/pipewright models fetch
 
 # glibc, CA certificates and nothing else: no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
@@ -22,8 +24,10 @@ LABEL org.opencontainers.image.title="pipewright" \
 COPY --from=builder /src/target/release/pipewright /usr/local/bin/pipewright
 # Any user of group 0 may write here, so an arbitrary user id will do.
 COPY --from=builder --chown=65532:0 --chmod=0775 /data /app/pipelines
+COPY --from=builder /model/models /app/models
 WORKDIR /app
-ENV PIPELINES_DIR=/app/pipelines
+ENV PIPELINES_DIR=/app/pipelines \
+    RAG_MODEL_FOLDER=/app/models/all-MiniLM-L6-v2-int8
 # The same image is a Lambda function (docs/lambda.md). Elsewhere this port takes invocations, as in AWS's own images.
 ENV INVOKE_PORT=8080
 EXPOSE 9099 8080

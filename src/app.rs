@@ -3,7 +3,7 @@
 use crate::{
     books,
     drain::{Drain, Stage},
-    http::{self, Keys, State, unix_seconds},
+    http::{self, Keys, Seal, State, unix_seconds},
     ledger::Stored,
     meter::Meter,
     metrics::Metrics,
@@ -12,6 +12,7 @@ use crate::{
     replicas::Replica,
     settings::{IGNORED, Settings},
     slot::{Registration, Site},
+    tender::Tender,
     traces::Traces,
     valves::{Files, Shelf},
 };
@@ -158,9 +159,15 @@ async fn furnished(
     let registry = Arc::new(Registry::new(slots, meter, ledger));
     let following = replica.map(|replica| replica.follow(&registry));
     let state = State {
+        tender: Tender::of(&registry),
         bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
+        seal: settings
+            .user_jwt_secret
+            .as_deref()
+            .filter(|secret| !secret.is_empty())
+            .map(Seal::new),
         origins: settings.allowed_origins.clone(),
         open_metrics: settings.metrics_open,
         metrics,

@@ -18,5 +18,6 @@ mod replicas;
 mod route;
 pub mod settings;
 pub mod slot;
+pub mod tender;
 pub mod traces;
 pub mod valves;

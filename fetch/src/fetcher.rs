@@ -29,7 +29,7 @@ impl Fetcher {
 
     /// Fetches by these rules, and asks this resolver for addresses.
     pub fn with_resolver(rules: Rules, resolver: impl Resolver) -> Self {
-        let tls = tls::connector(tls::roots());
+        let tls = tls::connector(connections::roots());
         Self(Arc::new(Parts { rules, resolver: Box::new(resolver), tls }))
     }
 

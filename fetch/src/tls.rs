@@ -1,30 +1,11 @@
 //! Encryption, with the system's certificate authorities.
 
 use std::sync::Arc;
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{ClientConfig, RootCertStore, crypto::ring},
-};
-use tracing::warn;
-
-/// The authorities that the system trusts, or those that `SSL_CERT_FILE` names.
-pub(crate) fn roots() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let (added, _) =
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 {
-        warn!("The system has no certificate authorities: no https link can be fetched.");
-    }
-    roots
-}
+use tokio_rustls::{TlsConnector, rustls::RootCertStore};
 
 /// Encrypts towards hosts that these authorities vouch for.
-pub(crate) fn connector(roots: RootCertStore) -> TlsConnector {
-    #[expect(clippy::expect_used, reason = "ring has suites for both versions of TLS")]
-    let versions = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring serves the default versions");
-    TlsConnector::from(Arc::new(versions.with_root_certificates(roots).with_no_client_auth()))
+pub(crate) fn connector(roots: Arc<RootCertStore>) -> TlsConnector {
+    TlsConnector::from(Arc::new(connections::tls(roots)))
 }
 
 #[cfg(test)]
@@ -36,6 +17,7 @@ mod tests {
         TlsAcceptor,
         rustls::{
             ServerConfig,
+            crypto::ring,
             pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName},
         },
     };
@@ -56,7 +38,7 @@ mod tests {
             .unwrap();
         let (near, far) = duplex(64 * 1024);
         let name = ServerName::try_from("example.com").unwrap();
-        let connector = connector(roots);
+        let connector = connector(roots.into());
         let (client, _) =
             join!(connector.connect(name, near), TlsAcceptor::from(Arc::new(config)).accept(far));
         client.map(drop)

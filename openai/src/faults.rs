@@ -1,7 +1,8 @@
 //! Names that are looked up slowly, not at all, otherwise than before, or that decide how one is asked: what only a resolver of one's own
 //! can show.
 
-use crate::{Address, Connections, Credentials, Server, Trouble};
+use crate::{Address, Credentials, Server, Trouble};
+use connections::Connections;
 use futures_util::future::pending;
 use pipe_sdk::{Body, Message, Role};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};

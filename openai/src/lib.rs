@@ -6,13 +6,14 @@
 //!
 //! ```no_run
 //! # async fn example() -> pipe_sdk::Result<()> {
-//! use openai_upstream::{Connections, Credentials, Server};
+//! use connections::{Connections, Http};
+//! use openai_upstream::{Credentials, Server};
 //! use pipe_sdk::{Body, Message, Role};
 //! use std::sync::Arc;
 //! use upstream::{Limits, Upstream};
 //!
 //! let limits = Limits::default();
-//! let connections = Connections::new(limits.connect);
+//! let connections = Connections::new(limits.connect, Http::Newest);
 //! let address = "http://127.0.0.1:11434/v1".parse().unwrap();
 //! let calm = Arc::new(Upstream::new("ollama", limits));
 //! let server = Server::new(address, &Credentials::default(), connections, calm);
@@ -30,7 +31,6 @@ mod answer;
 mod body;
 mod calls;
 mod complaint;
-mod connections;
 mod embed;
 #[cfg(test)]
 mod faults;
@@ -48,13 +48,13 @@ mod wire;
 pub use address::Address;
 pub use answer::Answer;
 pub use complaint::Complaint;
-pub use connections::Connections;
 pub use listed::Listed;
 pub use trouble::Trouble;
 
 use address::Whose;
 use body::Body as Bytewise;
 use bytes::Bytes;
+use connections::Connections;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},

@@ -7,7 +7,6 @@
 //! what else could answer. And nothing here reads what a body says, but for errors.
 
 mod complaint;
-mod connections;
 mod endpoint;
 mod failure;
 mod frames;
@@ -16,7 +15,6 @@ mod request;
 mod response;
 
 pub use complaint::Complaint;
-pub use connections::Connections;
 pub use endpoint::Endpoints;
 pub use failure::Failure;
 pub use frames::{Broken, Frame, Frames, Kind};
@@ -24,6 +22,7 @@ pub use identity::Identity;
 pub use request::{Attempt, Operation, Request};
 pub use response::{Body, BodyError, Response};
 
+use connections::Connections;
 use std::time::SystemTime;
 
 /// Bedrock's runtime in all regions. Cheap to clone.

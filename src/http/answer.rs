@@ -88,6 +88,11 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
     }
     let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish});
     let mut body = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice]});
+    let sources = answer.events.into_iter().filter(|event| event.kind == "source");
+    let sources: Vec<_> = sources.map(|event| event.data).collect();
+    if !sources.is_empty() {
+        body["sources"] = sources.into();
+    }
     if let Some(usage) = answer.usage {
         body["usage"] = usage_object(&usage);
     }

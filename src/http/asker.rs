@@ -18,6 +18,8 @@ pub struct Asker {
     /// What is kept of the request.
     pub record: Arc<Record>,
     request: HttpRequest,
+    /// Who asks, where only Open WebUI's signature is believed.
+    signed: Option<Option<User>>,
 }
 
 impl FromRequest for Asker {
@@ -28,7 +30,10 @@ impl FromRequest for Asker {
         let state = web::Data::from_request(request, payload).into_inner();
         let record = web::ReqData::<Arc<Record>>::from_request(request, payload).into_inner();
         let request = request.clone();
-        ready(state.and_then(|state| Ok(Self { state, record: record?.into_inner(), request })))
+        ready(state.and_then(|state: web::Data<State>| {
+            let signed = state.seal.as_ref().map(|seal| seal.user(request.headers()));
+            Ok(Self { signed: signed.transpose()?, record: record?.into_inner(), request, state })
+        }))
     }
 }
 
@@ -53,8 +58,9 @@ impl Asker {
         Host::new(self.state.registry.clone(), trail, ChatRef::default())
     }
 
-    /// Who asks. Only the host's own key is trusted to say it; another is a person of its own.
+    /// Who asks. Only the host's own key is trusted to say it, and with a seal nothing but what was signed; another key is a person of its own.
     fn trail(&self, user: Option<User>, task: Option<&str>) -> Trail {
+        let user = self.signed.clone().unwrap_or(user);
         let trail = match self.request.extensions().get().cloned() {
             None => Trail::new(user, None, task),
             Some(KeyName(key)) => {

@@ -138,13 +138,7 @@ pub async fn authorize(
 /// What opens this path.
 pub fn access(path: &str) -> Access {
     let path = unprefixed(path);
-    let is_at = |pattern: &str| match pattern.split_once('{') {
-        Some((beginning, _)) => {
-            !beginning.is_empty() && beginning != "/" && path.starts_with(beginning)
-        }
-        None => pattern == path,
-    };
-    ROUTES.iter().find(|route| is_at(route.path)).map_or(Access::Admin, |route| route.access)
+    ROUTES.iter().find(|route| route.leads(path)).map_or(Access::Admin, |route| route.access)
 }
 
 /// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and some send both.

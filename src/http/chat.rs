@@ -6,6 +6,7 @@ use super::{
     asker::Asker,
     face::Face,
     json::{Json, JsonBody},
+    open_webui,
     writer::Writer,
 };
 use actix_web::{HttpResponse, http::StatusCode};
@@ -21,6 +22,7 @@ impl JsonBody for Body {
 /// The shape of OpenAI's chat completions; `with_usage` if a streamed answer is to tell what it cost.
 struct Completions {
     with_usage: bool,
+    for_open_webui: bool,
 }
 
 impl Face for Completions {
@@ -28,7 +30,7 @@ impl Face for Completions {
     type Writer = Writer;
 
     fn writer(&self, head: &Head) -> Writer {
-        Writer::new(head, self.with_usage)
+        Writer::new(head, self.with_usage).for_open_webui(self.for_open_webui)
     }
 
     fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError> {
@@ -41,7 +43,8 @@ pub async fn complete(asker: Asker, body: Json<Body>) -> Result<HttpResponse, Er
     let Json(body) = body;
     check(&body)?;
     let with_usage = body.stream_options.unwrap_or_default().include_usage;
-    asker.answer(body, Completions { with_usage }).await
+    let for_open_webui = open_webui::asks(asker.headers());
+    asker.answer(body, Completions { with_usage, for_open_webui }).await
 }
 
 fn is_several(n: &Value) -> bool {

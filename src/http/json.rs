@@ -87,7 +87,8 @@ fn too_large(limit: usize) -> Error {
     )
 }
 
-fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
+/// Reads a whole body; an error names the field, and never the value.
+pub fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
     // Parts that are kept as they came are not looked into, so this cannot wait until something is found wrong.
     let repaired = without_lone_surrogates(json);
     let json = repaired.as_deref().unwrap_or(json);

@@ -19,9 +19,11 @@ mod messages;
 mod metrics;
 mod models;
 mod open_webui;
+mod rag;
 mod record;
 mod rerank;
 mod responses;
+mod seal;
 mod usage;
 mod valves;
 mod whole;
@@ -31,9 +33,13 @@ pub use answer::Head;
 pub use auth::Keys;
 pub use cors::Origins;
 pub use frames::FrameWriter;
+pub use seal::Seal;
 pub use writer::Writer;
 
-use crate::{books::Books, drain::Drain, metrics::Metrics, registry::Registry, traces::Traces};
+use crate::{
+    books::Books, drain::Drain, metrics::Metrics, registry::Registry, tender::Tender,
+    traces::Traces,
+};
 use actix_web::{
     http::Method,
     web::{self, ServiceConfig},
@@ -52,6 +58,8 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who may come in.
     pub keys: Keys,
+    /// How Open WebUI signs who asks, if it must.
+    pub seal: Option<Seal>,
     /// Which web pages may ask for models and chats.
     pub origins: Origins,
     /// Whether `/metrics` is read without a key.
@@ -66,6 +74,8 @@ pub struct State {
     pub books: Books,
     /// Keeps the books.
     pub bookkeeper: Task,
+    /// What tends documents.
+    pub tender: Tender,
     /// How far the host is with leaving.
     pub drain: Drain,
     /// When the host was started, in seconds since 1970: the `created` of its models.
@@ -111,20 +121,25 @@ const fn admin(method: Method, path: &'static str, handler: fn() -> actix_web::R
     Route { method, path, access: Access::Admin, handler }
 }
 
-/// What stands for an id in a path.
-const ID: &str = "{id:.+}";
-
 impl Route {
     /// Whether a path without prefix is this route's.
-    fn leads(&self, path: &str) -> bool {
-        match self.path.split_once(ID) {
-            None => path == self.path,
-            Some((before, after)) => {
-                let id = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
-                id.is_some_and(|id| !id.is_empty())
-            }
-        }
+    pub fn leads(&self, path: &str) -> bool {
+        leads(self.path, path)
     }
+}
+
+/// Whether this path fits a pattern: `{id:.+}` is any text, `{collection:[^/]+}` one without slashes.
+fn leads(pattern: &str, path: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('{') else { return pattern == path };
+    let (Some((name, after)), Some(path)) = (rest.split_once('}'), path.strip_prefix(before))
+    else {
+        return false;
+    };
+    let takes = |char: char| char != '/' || name.ends_with(":.+");
+    let most = path.find(|char| !takes(char)).unwrap_or(path.len());
+    let ends = path.char_indices().map(|(at, char)| at + char.len_utf8());
+    ends.take_while(|end| *end <= most)
+        .any(|end| path.get(end..).is_some_and(|rest| leads(after, rest)))
 }
 
 /// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is not its action.
@@ -138,6 +153,15 @@ pub const ROUTES: &[Route] = &[
     open(Method::GET, "/usage/", || web::get().to(usage::page)),
     admin(Method::GET, "/usage", || web::get().to(usage::report)),
     admin(Method::GET, "/metrics", || web::get().to(metrics::text)),
+    open(Method::GET, "/rag/", || web::get().to(rag::page)),
+    admin(Method::GET, "/rag", || web::get().to(rag::collections)),
+    admin(Method::POST, "/rag", || web::post().to(rag::create)),
+    models(Method::POST, "/rag/{collection:[^/]+}/search", || web::post().to(rag::search)),
+    admin(Method::GET, "/rag/{collection:[^/]+}/documents", || web::get().to(rag::documents)),
+    admin(Method::POST, "/rag/{collection:[^/]+}/documents", || web::post().to(rag::put)),
+    admin(Method::DELETE, "/rag/{collection:[^/]+}/documents/{document:.+}", || {
+        web::delete().to(rag::remove)
+    }),
     models(Method::GET, "/models", || web::get().to(models::list)),
     models(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
     models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
@@ -157,6 +181,9 @@ pub const ROUTES: &[Route] = &[
     admin(Method::GET, "/{id:.+}/valves/spec", || web::get().to(valves::spec)),
     admin(Method::POST, "/{id:.+}/valves/update", || web::post().to(valves::update)),
     admin(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
+    // After those of the pipe of that name.
+    admin(Method::PATCH, "/rag/{collection:[^/]+}", || web::patch().to(rag::change)),
+    admin(Method::DELETE, "/rag/{collection:[^/]+}", || web::delete().to(rag::forget)),
 ];
 
 /// What may stand before a route: the second is what clients of the gateways add that people come from.
@@ -174,15 +201,15 @@ fn unprefixed(path: &str) -> &str {
 /// Puts every route in its place.
 pub fn routes(config: &mut ServiceConfig) {
     for prefix in PREFIXES.into_iter().chain([""]) {
-        for route in ROUTES {
-            let path = match route.path {
+        // One place for all methods of a path: routes of the same path stand together.
+        for routes in ROUTES.chunk_by(|one, next| one.path == next.path) {
+            let path = match routes.first().map_or("", |route| route.path) {
                 "/" if !prefix.is_empty() => prefix.to_owned(),
                 path => format!("{prefix}{path}"),
             };
+            let resource = web::resource(path).default_service(web::to(HttpError::wrong_method));
             config.service(
-                web::resource(path)
-                    .route((route.handler)())
-                    .default_service(web::to(HttpError::wrong_method)),
+                routes.iter().fold(resource, |resource, route| resource.route((route.handler)())),
             );
         }
     }

@@ -25,6 +25,9 @@ pub struct Writer {
     cited: usize,
     /// How many pictures.
     shown: usize,
+    /// Whether sources were told by events.
+    told: bool,
+    for_open_webui: bool,
 }
 
 impl Writer {
@@ -37,14 +40,29 @@ impl Writer {
         // The head is an object, so its last byte is the brace that the rest of the frame goes before.
         prefix.pop();
         let buffer = BytesMut::new();
-        let (begun, finished) = (false, false);
-        let (said, cited, shown) = (0, 0, 0);
-        let mut writer = Self { buffer, prefix, with_usage, begun, finished, said, cited, shown };
+        let mut writer = Self {
+            buffer,
+            prefix,
+            with_usage,
+            begun: false,
+            finished: false,
+            said: 0,
+            cited: 0,
+            shown: 0,
+            told: false,
+            for_open_webui: false,
+        };
         if let Some(substitute) = substitute {
             // Alone: Open WebUI loses the text of the chunk that says it (contract §3.3).
             writer.fact("selected_model_id", &substitute);
         }
         writer
+    }
+
+    /// The same for Open WebUI, if it asks.
+    #[must_use]
+    pub fn for_open_webui(self, is_asking: bool) -> Self {
+        Self { for_open_webui: is_asking, ..self }
     }
 }
 
@@ -79,6 +97,8 @@ impl FrameWriter for Writer {
                     &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
                 );
             }
+            // Open WebUI would show twice what it has been told by an event (contract §3.2, §3.3).
+            Chunk::Citation(_) if self.told && self.for_open_webui => {}
             Chunk::Citation(citation) => {
                 let mut annotation = citation.annotation(0, self.said);
                 annotation["index"] = self.cited.into();
@@ -95,7 +115,11 @@ impl FrameWriter for Writer {
                 self.fact("usage", &answer::usage_object(usage));
             }
             Chunk::Event(event) => {
-                self.buffer.extend_from_slice(br#"data: {"event":"#);
+                self.told |= event.kind == "source";
+                // Beside a choice that says nothing: other clients than Open WebUI read every frame as a chunk.
+                self.open();
+                self.buffer
+                    .extend_from_slice(br#"{},"logprobs":null,"finish_reason":null}],"event":"#);
                 self.json(event);
                 self.buffer.extend_from_slice(b"}\n\n");
             }

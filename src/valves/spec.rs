@@ -27,6 +27,8 @@ pub struct Property {
     pub default: Value,
     /// For a secret that is sent to an address: the valve that holds the address.
     pub origin: Option<String>,
+    /// Whether it names a place on disk, counted from the data folder.
+    pub is_place: bool,
     /// What the form gets to see.
     pub wire: Map<String, Value>,
 }
@@ -138,7 +140,8 @@ impl Property {
         };
         let origin = schema.get("x-origin").and_then(Value::as_str).map(str::to_owned);
         let wire = wire(&name, schema, plain, &kind, &default);
-        Self { nullable: nullable || secret, name, kind, default, origin, wire }
+        let is_place = schema.get("x-place").and_then(Value::as_bool).unwrap_or_default();
+        Self { nullable: nullable || secret, name, kind, default, origin, is_place, wire }
     }
 
     /// A number of the schema, as in `bound("maximum")`.

@@ -2,6 +2,7 @@
 //!
 //! A [`Store`] is one database behind all of them: SQLite in the data folder, or a PostgreSQL that replicas share. [`Usage`] is written in the
 //! background and asked for reports, [`Limits`] are exact over sliding windows.
+//! Whoever keeps other tables in the same PostgreSQL reaches it by an [`Address`] and a [`Line`].
 
 mod claim;
 mod clock;
@@ -17,6 +18,6 @@ mod usage;
 pub use claim::Claim;
 pub use error::{Result, StoreError};
 pub use limits::{Admitted, Exceeded, Limits, Refusal, Take, WhenAway};
-pub use postgres::{SaveError, SavedValves, Version, Watched};
+pub use postgres::{Address, Line, SaveError, SavedValves, Version, Watched};
 pub use store::{Store, StoreSettings};
 pub use usage::{Field, Kind, ReportRow, Side, Status, Tokens, Usage, UsageQuery, UsageRow};

@@ -29,6 +29,12 @@ impl Server {
         SHARED.get_or_init(|| Self::start(&[])).as_ref()
     }
 
+    /// The one server of this process that has pgvector.
+    pub fn with_vectors() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Server>> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(&[("POSTGRES_VECTORS", OsStr::new("1"))])).as_ref()
+    }
+
     /// A server of a test's own, which speaks TLS with `server.crt` and `server.key` of this folder.
     pub fn with_tls(folder: &Path) -> Option<Self> {
         Self::start(&[("POSTGRES_TLS", folder.as_os_str())])

@@ -6,6 +6,8 @@ use pipewright::http::{Access, PREFIXES, ROUTES};
 /// The path with something in its placeholder.
 fn concrete(path: &str) -> String {
     path.replace("{id:.+}", "typed")
+        .replace("{collection:[^/]+}", "typed")
+        .replace("{document:.+}", "typed")
 }
 
 #[actix_web::test]

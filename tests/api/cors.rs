@@ -15,7 +15,14 @@ async fn host(origins: &str) -> TestHost {
 fn routes() -> impl Iterator<Item = (Method, String, bool)> {
     PREFIXES.into_iter().chain([""]).flat_map(|prefix| {
         ROUTES.iter().map(move |route| {
-            let path = format!("{prefix}{}", route.path.replace("{id:.+}", "typed"));
+            let path = format!(
+                "{prefix}{}",
+                route
+                    .path
+                    .replace("{id:.+}", "typed")
+                    .replace("{collection:[^/]+}", "typed")
+                    .replace("{document:.+}", "typed")
+            );
             let path = if path.len() > 1 { path.trim_end_matches('/') } else { &path };
             let method = route.method.as_str().parse().unwrap();
             (method, path.to_owned(), route.access == Access::Models)

@@ -32,6 +32,7 @@ mod models;
 mod openai_proxy;
 mod pipes;
 mod process;
+mod rag;
 mod replica_processes;
 mod replicas;
 mod rerank;

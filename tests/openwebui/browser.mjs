@@ -370,6 +370,67 @@ async function the_usage_page_draws_what_was_answered() {
   await page.setViewportSize(before);
 }
 
+// ---- answers from documents --------------------------------------------------------------------------------------
+
+const GUIDE = '# Pelicans\n\nBrown pelicans dive for menhaden and anchovies.\n\n# Flamingos\n\nFlamingos filter brine shrimp from shallow lagoons.\n';
+const FLIGHT = '# Departures\n\nSea planes leave the pier at eight and at noon.\n';
+
+async function serverCall(path, body) {
+  const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${KEY}` };
+  const answer = await fetch(SERVER + path, { method: 'POST', headers, body: JSON.stringify(body) });
+  expect(answer.ok, `${path}: ${await answer.text()}`);
+}
+
+async function documents_are_uploaded_on_their_page_and_a_question_shows_why_each_chunk_ranks() {
+  const { id } = await model(/claude-sonnet-4-5/);
+  await serverCall('/rag/valves/update', { generators: [id] });
+  await page.goto(`${SERVER}/rag/`);
+  await page.locator('#key').fill(KEY);
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.getByText('There is no collection yet').waitFor();
+  const file = (name, text) => ({ name, mimeType: 'text/markdown', buffer: Buffer.from(text) });
+  await page.locator('#files').setInputFiles([file('birds.md', GUIDE), file('flights.md', FLIGHT), file('empty.md', '')]);
+  await page.locator('td.ready', { hasText: 'ready' }).nth(1).waitFor();
+  await page.locator('td.failed', { hasText: 'it' }).waitFor();
+  expect((await page.locator('#message').innerText()).includes('empty.md'), 'the page does not say which file failed');
+  await page.locator('#query').fill('What do pelicans dive for?');
+  await page.getByRole('button', { name: 'Search' }).click();
+  const first = page.locator('article').first();
+  await first.waitFor();
+  const text = await first.innerText();
+  for (const wanted of ['menhaden', 'words (BM25)', 'number 1 by its words', 'birds.md']) {
+    expect(text.includes(wanted), `"${wanted}" is not in: ${text}`);
+  }
+  expect((await first.locator('mark').allInnerTexts()).some((word) => /pelican/i.test(word)), 'no word is marked');
+  const usual = page.viewportSize();
+  await page.setViewportSize({ width: 1100, height: 1000 });
+  await screenshot('documents');
+  await page.setViewportSize(usual);
+  const gone = page.locator('tr', { hasText: 'empty.md' });
+  await gone.getByRole('button', { name: 'Delete' }).click();
+  await gone.waitFor({ state: 'detached' });
+}
+
+async function an_answer_from_documents_shows_sources_that_open() {
+  const { id } = await model(/claude-sonnet-4-5/);
+  const one = (await get('/api/models?refresh=true')).data.find((one) => one.id === `rag.${id}`);
+  expect(one, 'the model with documents is not listed');
+  await newChatWith(one);
+  await send('What do pelicans dive for?');
+  await answerToTheEnd();
+  await page.getByText('Found 1 document').first().waitFor();
+  const stored = await eventually('stored sources', async () => {
+    const { history } = (await get(`/api/v1/chats/${page.url().split('/c/')[1]}`)).chat;
+    return Object.values(history.messages).find((message) => message.sources?.length)?.sources;
+  });
+  expect(stored.length === 1 && stored[0].source.name === 'Pelicans', `stored: ${JSON.stringify(stored)}`);
+  await page.locator('button', { hasText: /1 Source/ }).first().click();
+  await screenshot('sources');
+  await page.locator('button', { hasText: /Pelicans/ }).last().click();
+  await page.getByText('Brown pelicans dive for menhaden').last().waitFor();
+  await screenshot('source-opened');
+}
+
 // ---- in this order -----------------------------------------------------------------------------------------------
 
 const CHECKS = [
@@ -382,8 +443,10 @@ const CHECKS = [
   stop_ends_a_long_answer,
   an_attached_image_reaches_the_model,
   a_refused_chat_shows_its_reason,
+  documents_are_uploaded_on_their_page_and_a_question_shows_why_each_chunk_ranks,
+  an_answer_from_documents_shows_sources_that_open,
   the_usage_page_draws_what_was_answered,
-];
+].filter((check) => check === the_admin_logs_in || check.name.includes(env('ONLY', '')));
 
 mkdirSync(SCREENSHOTS, { recursive: true });
 await signUpUnlessThereIsTheAdmin();

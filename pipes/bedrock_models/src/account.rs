@@ -16,7 +16,8 @@ use aws_smithy_runtime_api::client::{
     http::SharedHttpClient,
     identity::http::Token,
 };
-use bedrock_runtime::{Connections, Endpoints, Identity, Runtime};
+use bedrock_runtime::{Endpoints, Identity, Runtime};
+use connections::{Connections, Http};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -34,7 +35,7 @@ impl Account {
     pub fn new(valves: &BedrockValves) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
-        Self::over(http, Connections::new(patience(valves)), valves)
+        Self::over(http, Connections::new(patience(valves), Http::One), valves)
     }
 
     /// The account of new valves, over the open connections of this one.

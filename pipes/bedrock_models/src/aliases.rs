@@ -1,6 +1,7 @@
 //! Other names for models, as an admin gives them: `gpt-4o=us.amazon.nova-pro-v1:0, gpt-*=us.amazon.nova-lite-v1:0`.
 
-use crate::{catalogue::fits, names::bare, valves::listed};
+use crate::{names::bare, valves::listed};
+use pipe_sdk::fits;
 
 /// Names and what they stand for.
 #[derive(Debug, Default)]

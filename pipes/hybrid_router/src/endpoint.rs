@@ -1,8 +1,9 @@
 //! A local server at an address that was typed in.
 
 use crate::{LOCAL_ID, failure::Failure, spoken::Spoken, valves::HybridValves};
+use connections::{Connections, Http};
 use futures_util::TryStreamExt;
-use openai_upstream::{Address, Connections, Credentials, Server, Trouble};
+use openai_upstream::{Address, Credentials, Server, Trouble};
 use pipe_sdk::{Body, ChunkStream, Host, ModelKind};
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -74,7 +75,7 @@ fn bases(text: &str) -> Result<Vec<(bool, Address)>, &'static str> {
 impl Endpoint {
     /// The server of these valves. Nothing is asked yet.
     pub fn new(valves: &HybridValves) -> Result<Self, &'static str> {
-        let connections = Connections::new(Limits::default().connect);
+        let connections = Connections::new(Limits::default().connect, Http::Newest);
         let credentials =
             Credentials { key: valves.local_api_key.clone(), ..Credentials::default() };
         let forms = bases(&valves.local_endpoint)?.into_iter().map(|(is_whole, address)| {

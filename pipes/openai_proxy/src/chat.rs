@@ -2,14 +2,14 @@
 
 use crate::{
     PIPE,
-    catalogue::{Entry, Listing, fits},
+    catalogue::{Entry, Listing},
     quota::Quota,
     upstreams::{Connected, Upstreams},
     ways::Ways,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use openai_upstream::{Complaint, Trouble};
-use pipe_sdk::{Call, Chunk, ChunkStream, ModelKind, PipeError, Result, Role};
+use pipe_sdk::{Call, Chunk, ChunkStream, ModelKind, PipeError, Result, Role, fits};
 use std::time::Duration;
 
 /// What a person counts as who is not known.

@@ -5,7 +5,8 @@ use crate::{
     valves::ProxyValves,
     ways::{Way, Ways},
 };
-use openai_upstream::{Connections, Server};
+use connections::{Connections, Http};
+use openai_upstream::Server;
 use pipe_sdk::{PipeError, Result};
 use std::sync::Arc;
 use upstream::Upstream;
@@ -31,7 +32,7 @@ impl Upstreams {
         let connect = valves.connect_timeout();
         let connections = match before {
             Some(before) => before.connections.turned(connect),
-            None => Connections::new(connect),
+            None => Connections::new(connect, Http::Newest),
         };
         let connected = ways.0.iter().map(|way| {
             let limits = valves.limits(way.timeout);

@@ -58,9 +58,11 @@ mod chunk;
 mod embed;
 mod error;
 mod filter;
+mod glob;
 mod host;
 mod image;
 mod ledger;
+pub mod library;
 mod pipe;
 mod rerank;
 mod secret;
@@ -84,6 +86,7 @@ pub use chunk::{
 pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
 pub use filter::{Asked, FilterBody, FilterCall, Spent};
+pub use glob::fits;
 pub use host::{Doors, Host, ModelCard};
 pub use image::{
     Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture,

@@ -2,7 +2,7 @@
 
 use crate::{
     Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall, Images,
-    PipeError, RerankCall, Reranked, Result, Spent, UpstreamState, Valves,
+    PipeError, RerankCall, Reranked, Result, Spent, UpstreamState, Valves, library::Library,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -67,6 +67,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
 
     /// What keeps a running pipe from doing its work, in words for an operator; `None` when all is well.
     fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// The documents that it answers from, for those who keep them.
+    fn library(&self) -> Option<Arc<dyn Library>> {
         None
     }
 

@@ -8,10 +8,10 @@ use aws_credential_types::{
 };
 use bedrock_emulator::{DEMO_KEY, Emulator, Options};
 use bedrock_runtime::{
-    Attempt, Complaint, Connections, Endpoints, Failure, Identity, Operation, Request, Response,
-    Runtime,
+    Attempt, Complaint, Endpoints, Failure, Identity, Operation, Request, Response, Runtime,
 };
 use bytes::Bytes;
+use connections::{Connections, Http};
 use http::HeaderMap;
 use std::{
     sync::{
@@ -41,7 +41,7 @@ pub fn runtime_as(bedrock: &Emulator, identity: Identity) -> Runtime {
 }
 
 pub fn runtime_at(endpoint: String, identity: Identity) -> Runtime {
-    let connections = Connections::new(Duration::from_secs(5));
+    let connections = Connections::new(Duration::from_secs(5), Http::One);
     Runtime::new(connections, Endpoints::At(endpoint), identity)
 }
 

@@ -7,12 +7,14 @@ use tokio_postgres::{Config, config::SslMode};
 use url::Url;
 
 /// Where the database is, and how it is spoken to.
-pub(super) struct Address {
-    pub config: Config,
-    pub tls: Tls,
+pub struct Address {
+    pub(super) config: Config,
+    pub(super) tls: Tls,
 }
 
 impl Address {
+    /// Reads a URL, with `sslmode` and `sslrootcert`.
+    ///
     /// # Errors
     /// When the URL cannot be so. The error shows nothing of it but names.
     pub fn read(url: &str) -> Result<Self> {

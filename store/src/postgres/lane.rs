@@ -20,11 +20,12 @@ pub(super) struct Lane {
     session: &'static str,
 }
 
-/// A connection.
-pub(super) struct Line {
+/// A connection; it closes when dropped.
+pub struct Line {
+    /// What asks the database.
     pub client: Client,
     /// Rings when somebody has notified; it ends when the connection does.
-    pub rings: mpsc::Receiver<()>,
+    pub(super) rings: mpsc::Receiver<()>,
     /// Ends with the line.
     _driver: JoinSet<()>,
 }
@@ -55,6 +56,10 @@ impl Lane {
 }
 
 impl Line {
+    /// Connects, and says this first.
+    ///
+    /// # Errors
+    /// When the database is away, or does not take what is said.
     pub async fn begin(address: &Address, session: &str) -> Result<Self> {
         // Some ten kB, which would make every question as large.
         let connected = Box::pin(address.config.connect(address.tls.clone())).await;

@@ -13,12 +13,13 @@ mod usage;
 mod valves;
 mod watch;
 
+pub use address::Address;
+pub use lane::Line;
 pub use valves::{SaveError, SavedValves, Version};
 pub use watch::Watched;
 
 use crate::{Result, StoreError, WhenAway};
-use address::Address;
-use lane::{Lane, Line};
+use lane::Lane;
 use std::{
     error::Error as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

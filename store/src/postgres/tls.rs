@@ -47,10 +47,8 @@ impl Tls {
             Trust::Anybody => None,
             Trust::Chain | Trust::Name => {
                 let roots = authorities(roots.filter(|roots| *roots != "system"))?;
-                let verifier = WebPkiServerVerifier::builder_with_provider(
-                    roots.into(),
-                    Arc::clone(&provider),
-                );
+                let verifier =
+                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
                 Some(verifier.build().map_err(|_| {
                     StoreError::BadUrl("asks for a checked certificate, but no authority is known: name a file by `sslrootcert`".into())
                 })?)
@@ -67,17 +65,14 @@ impl Tls {
     }
 }
 
-fn authorities(file: Option<&str>) -> Result<RootCertStore> {
+fn authorities(file: Option<&str>) -> Result<Arc<RootCertStore>> {
+    let Some(file) = file else { return Ok(connections::roots()) };
     let mut roots = RootCertStore::empty();
-    let Some(file) = file else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        return Ok(roots);
-    };
     let unread = || StoreError::BadUrl("names an `sslrootcert` that cannot be read".into());
     for certificate in CertificateDer::pem_file_iter(Path::new(file)).map_err(|_| unread())? {
         roots.add(certificate.map_err(|_| unread())?).map_err(|_| unread())?;
     }
-    Ok(roots)
+    Ok(roots.into())
 }
 
 /// Checks as much as is asked for.

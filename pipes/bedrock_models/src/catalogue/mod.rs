@@ -9,7 +9,7 @@ mod strays;
 mod trouble;
 mod way;
 
-pub use entry::{Entry, fits};
+pub use entry::Entry;
 pub use listing::{Listing, Search};
 
 use crate::{clients::Clients, valves::BedrockValves};

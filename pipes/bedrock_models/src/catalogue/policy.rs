@@ -1,10 +1,11 @@
 //! Which models an admin lets people use: what is not allowed is neither listed nor called, by whatever name.
 
-use super::entry::{Entry, fits};
+use super::entry::Entry;
 use crate::{
     names::bare,
     valves::{BedrockValves, listed},
 };
+use pipe_sdk::fits;
 
 /// The valves *Allowed models* and *Denied models*.
 #[derive(Debug)]

@@ -1,11 +1,9 @@
 //! The models of all upstreams: asked for in the background, served at once, old if need be.
 
-mod glob;
 mod listing;
 mod shelf;
 mod trouble;
 
-pub(crate) use glob::fits;
 pub(crate) use listing::{Entry, Listing};
 
 use crate::{

@@ -1,8 +1,9 @@
 //! What one upstream lists, as far as it is known.
 
-use super::{glob::fits, trouble::Gap};
+use super::trouble::Gap;
 use crate::ways::Way;
 use openai_upstream::{Listed, Trouble};
+use pipe_sdk::fits;
 
 /// What one upstream lists, as far as it is known.
 #[derive(Clone, Debug, Default)]

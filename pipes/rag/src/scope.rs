@@ -1,0 +1,103 @@
+//! Which collections chats are answered from, and for whom.
+
+use pipe_sdk::User;
+use std::collections::BTreeSet;
+
+/// The collections that chats are answered from, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Scope(Vec<Entry>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    name: String,
+    /// Empty: whoever asks.
+    roles: BTreeSet<String>,
+}
+
+impl Scope {
+    /// The collections that these texts name, as in `handbook` and `salaries=admin|hr`, or the rule that they break.
+    pub(crate) fn read(texts: &[String]) -> Result<Self, String> {
+        let entries: Result<Vec<_>, _> = texts.iter().map(|text| entry(text)).collect();
+        let entries = entries?;
+        if entries.is_empty() {
+            return Err("must name a collection".into());
+        }
+        Ok(Self(entries))
+    }
+
+    /// The first of all.
+    pub(crate) fn first(&self) -> &str {
+        self.0.first().map_or("", |entry| &entry.name)
+    }
+
+    /// The collections that answer this person.
+    pub(crate) fn of(&self, user: Option<&User>) -> Vec<&str> {
+        let role = user.and_then(|user| user.role.as_deref());
+        let is_open = |entry: &&Entry| {
+            entry.roles.is_empty() || role.is_some_and(|role| entry.roles.contains(role))
+        };
+        self.0.iter().filter(is_open).map(|entry| entry.name.as_str()).collect()
+    }
+
+    /// The roles that a collection is for; none if it is for everybody, or not named here.
+    pub(crate) fn roles(&self, name: &str) -> Option<&BTreeSet<String>> {
+        let entry = self.0.iter().find(|entry| entry.name == name)?;
+        Some(&entry.roles).filter(|roles| !roles.is_empty())
+    }
+}
+
+fn entry(text: &str) -> Result<Entry, String> {
+    let (name, roles) =
+        text.split_once('=').map_or((text, None), |(name, roles)| (name, Some(roles)));
+    let name = name.trim();
+    check_name(name)?;
+    let roles: BTreeSet<String> = roles
+        .into_iter()
+        .flat_map(|roles| roles.split('|'))
+        .map(|role| role.trim().to_owned())
+        .filter(|role| !role.is_empty())
+        .collect();
+    if text.contains('=') && roles.is_empty() {
+        return Err(format!("must name roles after `{name}=`, as in `{name}=admin|hr`"));
+    }
+    Ok(Entry { name: name.to_owned(), roles })
+}
+
+/// The rule that a collection's name breaks, if it does: it stands in paths.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let fits = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.');
+    let is_dots = name.chars().all(|char| char == '.');
+    if name.is_empty() || name.chars().count() > 100 || !name.chars().all(fits) || is_dots {
+        return Err("a collection's name has 1 to 100 letters, digits, `-`, `_` and `.`".into());
+    }
+    if matches!(name, "valves" | "filter") {
+        return Err("a collection cannot be called `valves` or `filter`".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(texts: &[&str]) -> Result<Scope, String> {
+        Scope::read(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn roles_open_the_collections_that_name_them() {
+        let scope = scope(&["handbook", "salaries = admin|hr"]).unwrap();
+        let user = |role: &str| User { role: Some(role.into()), ..User::default() };
+        assert_eq!(scope.of(Some(&user("hr"))), ["handbook", "salaries"]);
+        assert_eq!(scope.of(Some(&user("user"))), ["handbook"]);
+        assert_eq!(scope.of(None), ["handbook"]);
+        assert_eq!(scope.first(), "handbook");
+    }
+
+    #[test]
+    fn names_that_cannot_stand_in_a_path_and_roles_that_are_nobody_are_refused() {
+        for texts in [&["a/b"][..], &[""], &[], &["a="], &["a=|"], &[".."], &["a b"], &["valves"]] {
+            assert!(scope(texts).is_err(), "{texts:?}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What an admin can turn, and which combinations cannot be so.
+
+use crate::{prompt::Template, scope::Scope};
+use pipe_sdk::{Fault, Secret, Valves};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The model id that means the one in this process.
+pub(crate) const LOCAL: &str = "local";
+
+/// The settings of answers from documents.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RagValves {
+    /// The models that write the answers, comma-separated, by the ids that this host lists them by. Each gets a model of its own here,
+    /// `rag.` and its id. None: there are no models here.
+    #[schemars(title = "Generators")]
+    pub generators: Vec<String>,
+
+    /// The model that turns texts into vectors: any embedding model of this host by its id, or `local` for the one in this process
+    /// (`pipewright models fetch` brings it). When it is turned, all documents are embedded anew. Where it is missing, words alone find.
+    #[schemars(title = "Embedding model")]
+    pub embedding_model: String,
+
+    /// The most tokens that a chunk of a document has, in collections made from now on. 128 to 240 find best; the local model never gets more
+    /// than 200.
+    #[schemars(title = "Chunk size in tokens", range(min = 32, max = 2048))]
+    pub chunk_size: usize,
+
+    /// How many chunks are found for a question.
+    #[schemars(title = "Chunks for an answer", range(min = 1, max = 50))]
+    pub top_k: usize,
+
+    /// Search by words and by meaning. Otherwise by meaning alone.
+    #[schemars(title = "Hybrid search")]
+    pub hybrid_search: bool,
+
+    /// How much the meaning weighs in a hybrid search; the words have the rest.
+    #[schemars(title = "Weight of the meaning", range(min = 0.0, max = 1.0))]
+    pub meaning_weight: f32,
+
+    /// The model that puts what was found in a better order, by its id. None: it stays as it was found.
+    #[schemars(title = "Reranker")]
+    pub reranker: Option<String>,
+
+    /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
+    /// words alone have no such score, and stay. 0: all stay.
+    #[schemars(title = "Minimum score", range(min = 0.0, max = 1.0))]
+    pub min_score: f32,
+
+    /// How many tokens around each found chunk the model gets to read, the chunk included.
+    #[schemars(title = "Window around a chunk in tokens", range(min = 32, max = 8000))]
+    pub window_tokens: usize,
+
+    /// Which collections chats are answered from, comma-separated; with roles, for those roles alone, as in
+    /// `handbook, salaries=admin|hr`. Further limits stand in the collections and documents themselves. The first one takes in the watched folder.
+    #[schemars(title = "Collections")]
+    pub collections: Vec<String>,
+
+    /// A folder whose files are taken into the first collection, and follow it: new ones, changed ones, deleted ones. It counts from the data
+    /// folder. None: no folder is watched.
+    #[schemars(title = "Watched folder", extend("x-place" = true))]
+    pub watched_folder: Option<String>,
+
+    /// The model that makes a question of its own out of one that follows others, as in "and in winter?". None: it is searched by as it is.
+    #[schemars(title = "Model for follow-up questions")]
+    pub rewrite_model: Option<String>,
+
+    /// What the model is asked, with `{{sources}}` and `{{question}}` in their places. None: a text that asks for an answer from the sources alone, with
+    /// their numbers.
+    #[schemars(title = "Prompt template")]
+    pub prompt_template: Option<String>,
+
+    /// Put what is found before the chats of other models, in place of having models here.
+    #[schemars(title = "Be a filter")]
+    pub filter: bool,
+
+    /// As a filter: for which models, by the ids that Open WebUI lists them by; `*` alone for all.
+    #[schemars(title = "Filter: models")]
+    pub pipelines: Vec<String>,
+
+    /// As a filter: smaller ones run first.
+    #[schemars(title = "Filter: priority")]
+    pub priority: i64,
+
+    /// The file that holds documents, words and vectors. It counts from the data folder.
+    #[schemars(title = "Index file", extend("x-place" = true))]
+    pub index_file: String,
+
+    /// A PostgreSQL with pgvector that holds them in place of the file, as in `postgres://user:password@host/database`; several hosts may share it.
+    #[schemars(title = "Index database")]
+    pub index_url: Secret,
+
+    /// Where the local embedding model is. It counts from the data folder.
+    #[schemars(title = "Folder of the local model", extend("x-place" = true))]
+    pub model_folder: String,
+
+    /// How many threads the local embedding model may keep busy.
+    #[schemars(title = "Threads of the local model", range(min = 1, max = 64))]
+    pub model_threads: usize,
+}
+
+impl Default for RagValves {
+    fn default() -> Self {
+        Self {
+            generators: Vec::new(),
+            embedding_model: "text-embedding-3-small".into(),
+            chunk_size: 512,
+            top_k: 3,
+            hybrid_search: true,
+            meaning_weight: 0.75,
+            reranker: None,
+            min_score: 0.0,
+            window_tokens: 500,
+            collections: vec!["documents".into()],
+            watched_folder: None,
+            rewrite_model: None,
+            prompt_template: None,
+            filter: false,
+            pipelines: vec!["*".into()],
+            priority: 0,
+            index_file: "rag/index.db".into(),
+            index_url: Secret::default(),
+            model_folder: "models/all-MiniLM-L6-v2-int8".into(),
+            model_threads: 1,
+        }
+    }
+}
+
+impl RagValves {
+    /// The most tokens of a chunk in a new collection.
+    pub(crate) fn chunk_tokens(&self) -> usize {
+        // What the local model does not read of a chunk is not found by its meaning.
+        if self.embedding_model == LOCAL { self.chunk_size.min(200) } else { self.chunk_size }
+    }
+
+    pub(crate) fn watched_folder(&self) -> Option<PathBuf> {
+        self.watched_folder.as_ref().map(PathBuf::from)
+    }
+}
+
+impl Valves for RagValves {
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Err(rule) = Scope::read(&self.collections) {
+            faults.push(Fault::new("collections", rule));
+        }
+        if let Some(template) = &self.prompt_template
+            && let Err(rule) = Template::read(template)
+        {
+            faults.push(Fault::new("prompt_template", rule));
+        }
+        if self.generators.iter().any(|id| id.starts_with("rag.")) {
+            faults.push(Fault::new("generators", "must not be models of this pipe"));
+        }
+        faults
+    }
+}

@@ -1,0 +1,168 @@
+//! Makes terms of texts: what two texts must share to be alike by their words.
+
+use crate::language::Language;
+use rust_stemmers::Stemmer;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// A term has at most so many characters; what is longer is no word, and an index takes no key of any length.
+const LONGEST: usize = 64;
+
+/// Cuts texts of one language into terms.
+///
+/// `readTimeout`, `read_timeout` and "reading timeouts" meet in the terms of their parts. Scripts that leave no space between words
+/// are cut into pairs of characters.
+pub struct Analyser {
+    stemmer: Option<Stemmer>,
+    stop_words: HashSet<String>,
+}
+
+impl Analyser {
+    /// The analyser of a language.
+    pub fn new(language: Language) -> Self {
+        let rules = language.rules();
+        let listed = rules.and_then(|(code, _)| stop_words::lookup(code)).unwrap_or_default();
+        // "don't" is two words to us.
+        let stop_words =
+            listed.iter().flat_map(|word| words(word)).map(str::to_lowercase).collect();
+        Self { stemmer: rules.map(|(_, algorithm)| Stemmer::create(algorithm)), stop_words }
+    }
+
+    /// The terms of a text in the order of its words, each as often as it occurs.
+    pub fn terms(&self, text: &str) -> Vec<String> {
+        let text: String = text.nfkc().collect();
+        let mut terms = Vec::new();
+        for word in words(&text) {
+            self.push_word(word, &mut terms);
+        }
+        terms
+    }
+
+    fn push_word(&self, word: &str, terms: &mut Vec<String>) {
+        if word.chars().any(is_unspaced) {
+            terms.extend(pairs(word));
+            return;
+        }
+        let parts = parts(word);
+        if parts.len() > 1 {
+            // A part of one letter says nothing, a word of one letter may ("vitamin C").
+            parts
+                .into_iter()
+                .filter(|part| part.chars().nth(1).is_some())
+                .for_each(|part| self.push(part, terms));
+        }
+        self.push(word, terms);
+    }
+
+    fn push(&self, word: &str, terms: &mut Vec<String>) {
+        let word: String = word.to_lowercase().chars().take(LONGEST).collect();
+        if self.stop_words.contains(&word) {
+            return;
+        }
+        terms.push(match &self.stemmer {
+            Some(stemmer) => stemmer.stem(&word).into_owned(),
+            None => word,
+        });
+    }
+}
+
+/// The analysers of the languages that were needed.
+#[derive(Default)]
+pub(crate) struct Analysers {
+    by_language: Mutex<HashMap<Language, Arc<Analyser>>>,
+}
+
+impl Analysers {
+    pub(crate) fn of(&self, language: Language) -> Arc<Analyser> {
+        let mut analysers = self.by_language.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(analysers.entry(language).or_insert_with(|| Arc::new(Analyser::new(language))))
+    }
+}
+
+/// Runs of letters, digits and the marks upon them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|char: char| !char.is_alphanumeric() && !is_combining_mark(char))
+        .filter(|word| !word.is_empty())
+}
+
+/// `HTTPServer2` is `HTTP`, `Server`, `2`.
+fn parts(word: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = word;
+    let mut chars = word.char_indices().peekable();
+    let mut before: Option<char> = None;
+    let mut start = 0;
+    while let Some((at, char)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        if before.is_some_and(|before| parts_between(before, char, next)) {
+            let (part, after) = rest.split_at(at - start);
+            parts.push(part);
+            (rest, start) = (after, at);
+        }
+        before = Some(char);
+    }
+    parts.push(rest);
+    parts
+}
+
+fn parts_between(before: char, char: char, next: Option<char>) -> bool {
+    let hump = before.is_lowercase() && char.is_uppercase();
+    let end_of_capitals =
+        before.is_uppercase() && char.is_uppercase() && next.is_some_and(char::is_lowercase);
+    let number = before.is_numeric() != char.is_numeric() && !is_combining_mark(char);
+    hump || end_of_capitals || number
+}
+
+fn pairs(word: &str) -> Vec<String> {
+    let chars: Vec<char> = word.chars().collect();
+    match chars.len() {
+        1 => vec![chars[0].to_string()],
+        _ => chars.windows(2).map(|pair| pair.iter().collect()).collect(),
+    }
+}
+
+/// Thai, Lao, Myanmar, Khmer, kana and ideographs are written without spaces.
+fn is_unspaced(char: char) -> bool {
+    matches!(char,
+        '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{2fa1f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_stems_names_their_parts_and_little_words_nothing() {
+        let english = Analyser::new(Language::English);
+        for (text, terms) in [
+            ("What is the retrying of timeouts?", vec!["retri", "timeout"]),
+            ("readTimeout", vec!["read", "timeout", "readtimeout"]),
+            ("max_retry_count", vec!["max", "retri", "count"]),
+            ("HTTPServer", vec!["http", "server", "httpserver"]),
+            ("CD40", vec!["cd", "40", "cd40"]),
+            ("vitamin C", vec!["vitamin", "c"]),
+            ("don't", vec![]),
+            ("ﬁle", vec!["file"]),
+            ("東京都", vec!["東京", "京都"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(english.terms(text), terms, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_language_has_stop_words_and_stems_of_its_own() {
+        for (language, text, terms) in [
+            (Language::German, "Die Häuser und der Garten", vec!["haus", "gart"]),
+            (Language::French, "l'histoire des maisons", vec!["histoir", "maison"]),
+            (Language::Spanish, "los gatos de la casa", vec!["gat", "cas"]),
+            (Language::Russian, "книги и книга", vec!["книг", "книг"]),
+            (Language::Other, "The Houses", vec!["the", "houses"]),
+        ] {
+            assert_eq!(Analyser::new(language).terms(text), terms, "{language:?}");
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Cuts a document into chunks along its structure: sections, paragraphs, lines, sentences, and only then words.
+
+use crate::tokens::{self, Counter};
+use std::ops::Range;
+
+/// A piece of a document that is found as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The title and the headings that it stands under, outermost first, but for those within its own text.
+    pub heading: String,
+    /// Its text; the texts of all chunks, one after the other, are the document.
+    pub text: String,
+    /// About how many tokens the text has.
+    pub tokens: usize,
+}
+
+/// What is searched of a chunk: its text, with its headings before it.
+pub(crate) fn searched(heading: &str, text: &str) -> String {
+    if heading.is_empty() { text.to_owned() } else { format!("{heading}\n{text}") }
+}
+
+/// Cuts a text into chunks of at most `limit` tokens (but for a single word that is longer). Headings are those of Markdown.
+pub fn chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
+    let sections = sections(text);
+    let units = units(text, &sections, limit);
+    let mut chunks = Vec::new();
+    for group in grouped(&units, limit) {
+        let (Some(first), Some(last)) = (units.get(group.start), units.get(group.end - 1)) else {
+            continue;
+        };
+        let section = &sections[first.section];
+        let begins = first.range.start == section.range.start;
+        let under = if begins { section.above } else { section.headings.len() };
+        let own = text.get(first.range.start..last.range.end).unwrap_or_default();
+        let heading = path(title, section.headings.get(..under).unwrap_or_default(), own);
+        chunks.push(Chunk { heading, text: own.to_owned(), tokens: tokens::count(own) });
+    }
+    chunks
+}
+
+/// The title is left out where the text begins with it.
+fn path(title: &str, headings: &[&str], text: &str) -> String {
+    let title = title.trim();
+    let title = (!title.is_empty() && !text.trim_start().starts_with(title)).then_some(title);
+    title
+        .into_iter()
+        .chain(headings.iter().copied().filter(|heading| Some(*heading) != title))
+        .collect::<Vec<_>>()
+        .join(" > ")
+}
+
+/// What stands under one heading.
+struct Section<'a> {
+    range: Range<usize>,
+    /// The headings it stands under, its own the last.
+    headings: Vec<&'a str>,
+    /// How many of them are not in its text.
+    above: usize,
+}
+
+fn sections(text: &str) -> Vec<Section<'_>> {
+    let mut sections = Vec::new();
+    let mut levels: Vec<(usize, &str)> = Vec::new();
+    let mut fence: Option<&str> = None;
+    let (mut start, mut above) = (0, 0);
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let mark = ["```", "~~~"].into_iter().find(|mark| line.trim_start().starts_with(mark));
+        match (fence, mark) {
+            (None, Some(_)) => fence = mark,
+            (Some(open), Some(close)) if open == close => fence = None,
+            (None, None) => {
+                if let Some((level, heading)) = heading(line) {
+                    sections.push(section(start..at, &levels, above));
+                    levels.retain(|(above, _)| *above < level);
+                    (start, above) = (at, levels.len());
+                    levels.push((level, heading));
+                }
+            }
+            (Some(_), _) => {}
+        }
+        at += line.len();
+    }
+    sections.push(section(start..at, &levels, above));
+    sections.retain(|section| !section.range.is_empty());
+    sections
+}
+
+fn section<'a>(range: Range<usize>, levels: &[(usize, &'a str)], above: usize) -> Section<'a> {
+    Section { range, headings: levels.iter().map(|(_, heading)| *heading).collect(), above }
+}
+
+/// `## Title` is level 2.
+fn heading(line: &str) -> Option<(usize, &str)> {
+    let rest = line.trim_start_matches('#');
+    let level = line.len() - rest.len();
+    let name = rest.trim().trim_end_matches('#').trim_end();
+    ((1..=6).contains(&level) && rest.starts_with(' ') && !name.is_empty()).then_some((level, name))
+}
+
+/// A sentence, a line, or a part of one that is too long.
+struct Unit {
+    range: Range<usize>,
+    tokens: usize,
+    opens: Opens,
+    /// The number of the section that it is in.
+    section: usize,
+}
+
+/// What begins with a unit.
+#[derive(Clone, Copy, PartialEq)]
+enum Opens {
+    Section,
+    Paragraph,
+    Sentence,
+    /// Nothing: it is the rest of a sentence that is too long.
+    Rest,
+}
+
+fn units(text: &str, sections: &[Section<'_>], limit: usize) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    for (number, section) in sections.iter().enumerate() {
+        // A heading right under another one goes with it.
+        let before = units.len();
+        let before_it = number.checked_sub(1).and_then(|before| sections.get(before));
+        let headed = before_it.is_some_and(|before| before.above < before.headings.len());
+        let said = |unit: &&Unit| unit.tokens > 0;
+        let alone = headed
+            && units
+                .iter()
+                .rev()
+                .take_while(|unit| unit.section + 1 == number)
+                .filter(said)
+                .count()
+                == 1;
+        units_of(text, number, section.range.clone(), limit, &mut units);
+        if let Some(first) =
+            units.get_mut(before).filter(|_| section.above < section.headings.len())
+        {
+            first.opens = if alone { Opens::Sentence } else { Opens::Section };
+        }
+    }
+    units
+}
+
+fn units_of(text: &str, section: usize, range: Range<usize>, limit: usize, units: &mut Vec<Unit>) {
+    let mut opens = Opens::Paragraph;
+    for line in lines(text, range) {
+        let Some(content) = text.get(line.clone()) else { continue };
+        if content.trim().is_empty() {
+            opens = Opens::Paragraph;
+        }
+        for sentence in pieces(line, content, ends_of_sentences(content)) {
+            let Some(content) = text.get(sentence.clone()) else { continue };
+            let long = tokens::count(content) > limit;
+            for part in if long { parts(sentence, content, limit) } else { vec![sentence] } {
+                let tokens = tokens::count(text.get(part.clone()).unwrap_or_default());
+                units.push(Unit { range: part, tokens, opens, section });
+                if tokens > 0 {
+                    opens = Opens::Rest;
+                }
+            }
+            opens = if opens == Opens::Rest { Opens::Sentence } else { opens };
+        }
+    }
+}
+
+/// The way to cut units into chunks that costs the least, as ranges of their numbers.
+fn grouped(units: &[Unit], limit: usize) -> Vec<Range<usize>> {
+    // For each number of units, the cost of the best way to cut them, and where its last chunk begins.
+    let mut best = vec![(0.0_f32, 0)];
+    for end in 1..=units.len() {
+        let (mut tokens, mut crossed) = (0, 0.0);
+        let mut least = (f32::INFINITY, end - 1);
+        for (start, unit) in units.iter().enumerate().take(end).rev() {
+            tokens += unit.tokens;
+            if tokens > limit && start + 1 < end {
+                break;
+            }
+            let cost = best[start].0 + of_cut(unit, start) + crossed + of_size(tokens, limit);
+            if cost < least.0 {
+                least = (cost, start);
+            }
+            crossed += if unit.opens == Opens::Section { CROSSED } else { 0.0 };
+        }
+        best.push(least);
+    }
+    let mut groups = Vec::new();
+    let mut end = units.len();
+    while end > 0 {
+        let start = best[end].1;
+        groups.push(start..end);
+        end = start;
+    }
+    groups.reverse();
+    groups
+}
+
+/// A heading in the middle of a chunk.
+const CROSSED: f32 = 0.8;
+
+/// A chunk that begins here.
+fn of_cut(unit: &Unit, at: usize) -> f32 {
+    match unit.opens {
+        _ if at == 0 => 0.0,
+        // Space goes with what stands before it.
+        _ if unit.tokens == 0 => f32::INFINITY,
+        Opens::Section => 0.0,
+        Opens::Paragraph => 0.3,
+        Opens::Sentence => 0.6,
+        Opens::Rest => 2.0,
+    }
+}
+
+/// A chunk of this size: few are better than many, even ones than uneven ones. Of a few words, it would be found by its headings
+/// rather than by what it says.
+#[expect(clippy::cast_precision_loss, reason = "counts")]
+fn of_size(tokens: usize, limit: usize) -> f32 {
+    let part = tokens as f32 / limit as f32;
+    0.5 + 0.3 * (1.0 - part).powi(2) + (1.0 - 4.0 * part).max(0.0)
+}
+
+fn lines(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let content = text.get(range.clone()).unwrap_or_default();
+    let ends = content.match_indices('\n').map(|(at, _)| at + 1).collect();
+    pieces(range, content, ends)
+}
+
+/// A sentence ends after its mark and the space behind it; in scripts without spaces, after the mark.
+fn ends_of_sentences(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut marked = false;
+    for (at, char) in text.char_indices() {
+        match char {
+            '。' | '！' | '？' => ends.push(at + char.len_utf8()),
+            '.' | '!' | '?' | ';' => marked = true,
+            '"' | '\'' | ')' | ']' | '”' | '’' => {}
+            _ if char.is_whitespace() && marked => {
+                ends.push(at + char.len_utf8());
+                marked = false;
+            }
+            _ => marked = false,
+        }
+    }
+    ends
+}
+
+/// Parts of at most `limit` tokens, cut between words; a word without end is cut where it must be.
+fn parts(range: Range<usize>, text: &str, limit: usize) -> Vec<Range<usize>> {
+    let mut ends = Vec::new();
+    let mut counter = Counter::default();
+    let mut after_space = None;
+    for (at, char) in text.char_indices() {
+        counter.push(char);
+        if counter.tokens() > limit {
+            let rest = |end: usize| {
+                Counter::of(text.get(end..at).unwrap_or_default().chars().chain([char]))
+            };
+            let end = after_space.take().filter(|end| rest(*end).tokens() <= limit).unwrap_or(at);
+            ends.push(end);
+            counter = rest(end);
+        } else if char.is_whitespace() {
+            after_space = Some(at + char.len_utf8());
+        }
+    }
+    pieces(range, text, ends)
+}
+
+/// The range, cut at these places of its text.
+fn pieces(range: Range<usize>, text: &str, ends: Vec<usize>) -> Vec<Range<usize>> {
+    let mut start = 0;
+    let mut pieces = Vec::new();
+    for end in ends.into_iter().chain([text.len()]) {
+        if end > start {
+            pieces.push(range.start + start..range.start + end);
+            start = end;
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cut(text: &str, limit: usize) -> Vec<(String, String)> {
+        chunks("Guide", text, limit).into_iter().map(|chunk| (chunk.heading, chunk.text)).collect()
+    }
+
+    fn pair(heading: &str, text: &str) -> (String, String) {
+        (heading.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn a_short_text_is_one_chunk_under_its_title() {
+        assert_eq!(cut("One two three.", 20), [pair("Guide", "One two three.")]);
+        assert_eq!(cut("Guide\n\nOne two three.", 20), [pair("", "Guide\n\nOne two three.")]);
+        assert_eq!(cut("", 20), []);
+    }
+
+    #[test]
+    fn sections_are_chunks_and_tell_the_headings_they_stand_under() {
+        let text = "# Set up\nGet the thing and put it there.\n## Linux\nCall the packager of your house.\n# Use\nTurn it on and wait a bit.\n";
+        assert_eq!(
+            cut(text, 20),
+            [
+                pair("Guide", "# Set up\nGet the thing and put it there.\n"),
+                pair("Guide > Set up", "## Linux\nCall the packager of your house.\n"),
+                pair("Guide", "# Use\nTurn it on and wait a bit.\n"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_section_is_cut_evenly_between_sentences_and_its_heading_goes_with_every_part() {
+        let text = "# Use\nOne two three four. Two two three four. Three two three four. Four two three four. Five two three four.";
+        assert_eq!(
+            cut(text, 20),
+            [
+                pair("Guide", "# Use\nOne two three four. Two two three four. "),
+                pair(
+                    "Guide > Use",
+                    "Three two three four. Four two three four. Five two three four."
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_that_ends_a_section_is_no_chunk_of_its_own() {
+        let text = "# Use\nOne two three four. \n# Leave\nOne two three four. \n";
+        assert_eq!(cut(text, 8).len(), 2);
+    }
+
+    #[test]
+    fn a_section_of_a_few_words_goes_with_the_next_one() {
+        let sentences = "One two three four five six. ".repeat(5);
+        let (begins, goes_on) = sentences.split_at(sentences.len() / 5 * 2);
+        assert_eq!(
+            cut(&format!("# Use\n## First\nOne.\n## Then\n{sentences}"), 32),
+            [
+                pair("Guide", &format!("# Use\n## First\nOne.\n## Then\n{begins}")),
+                pair("Guide > Use > Then", goes_on),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_looks_like_a_heading_within_code_is_code() {
+        assert_eq!(cut("```sh\n# a comment it is and nothing else\n```\n", 40).len(), 1);
+    }
+
+    #[test]
+    fn a_sentence_without_end_is_cut_between_words_and_a_word_without_end_anywhere() {
+        let texts: Vec<String> =
+            cut("a b c d e f g h i j k", 4).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["a b c d ", "e f g h ", "i j k"]);
+        assert!(cut(&"x".repeat(1000), 10).len() > 10);
+    }
+
+    proptest! {
+        #[test]
+        fn no_letter_is_lost_and_no_chunk_too_long(text in "([a-zé.,# \n東]{0,12}){0,40}", limit in 4_usize..40) {
+            let chunks = chunks("", &text, limit);
+            prop_assert_eq!(chunks.iter().map(|chunk| chunk.text.as_str()).collect::<String>(), text);
+            prop_assert!(chunks.iter().all(|chunk| chunk.tokens <= limit), "{:?}", chunks);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Asks the index a question.
+
+use crate::analyser::Analyser;
+use crate::audience::Viewer;
+use crate::chunk::searched;
+use crate::collection::Collection;
+use crate::embedder::{Embedder, Purpose};
+use crate::engine::{Found, Wanted};
+use crate::error::Result;
+use crate::fusion::{Fusion, Scores};
+use crate::index::{Index, embed};
+use crate::language::Language;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// A question to the index.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// In words.
+    pub text: String,
+    /// Who asks.
+    pub viewer: Viewer,
+    /// How many chunks are wanted.
+    pub limit: usize,
+    /// How many chunks of each leg are weighed against each other.
+    pub depth: usize,
+    /// By what it is searched.
+    pub by: By,
+    /// How the two legs are made one.
+    pub fusion: Fusion,
+}
+
+impl Question {
+    /// A question by somebody, with the defaults that the tables of the README were measured with.
+    pub fn new(text: impl Into<String>, viewer: Viewer) -> Self {
+        Self {
+            text: text.into(),
+            viewer,
+            limit: 10,
+            depth: 100,
+            by: By::default(),
+            fusion: Fusion::default(),
+        }
+    }
+}
+
+/// The legs of a search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// Words and meaning.
+    #[default]
+    Both,
+    /// Words alone: BM25.
+    Words,
+    /// Meaning alone: the cosine of vectors.
+    Meaning,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Answer {
+    /// The chunks, the best first.
+    pub hits: Vec<Hit>,
+    /// Why some or all of it was searched by words alone, in words for the admin.
+    pub words_only: Option<String>,
+    /// Why the reranker that was asked did not put them in order.
+    pub not_reranked: Option<String>,
+}
+
+/// A chunk that was found, and why.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hit {
+    /// The collection's name.
+    pub collection: String,
+    /// The chunk's number; another one once the document is replaced. Logs may show it.
+    pub chunk: i64,
+    /// The document's id.
+    pub document: String,
+    /// The number of what was stored under that id; another one once it is replaced.
+    #[serde(skip)]
+    pub(crate) version: i64,
+    /// The document's title.
+    pub title: String,
+    /// Where the document can be read.
+    pub url: Option<String>,
+    /// What else belongs to the document.
+    pub metadata: Map<String, Value>,
+    /// The chunk's place in the document, from 0.
+    pub place: i64,
+    /// The title and headings that it stands under.
+    pub heading: String,
+    /// Its text.
+    pub text: String,
+    /// About how many tokens it has.
+    pub tokens: usize,
+    /// What it got from each leg.
+    pub scores: Scores,
+    /// The question's words that it has, in whatever form.
+    pub matched: Vec<String>,
+}
+
+impl Index {
+    /// Searches collections together. What the asker may not see is not looked at, and does not show in the scores of the rest.
+    pub async fn search(
+        &self,
+        names: &[&str],
+        question: &Question,
+        embedder: Option<&dyn Embedder>,
+    ) -> Result<Answer> {
+        let mut collections = Vec::new();
+        for name in names {
+            collections.push(self.collection(name, &question.viewer).await?);
+        }
+        let embedder = embedder.filter(|_| question.by != By::Words);
+        let (embedder, words_only) = usable(&collections, embedder, question.by);
+        let (vector, words_only) = match embedder {
+            None => (None, words_only),
+            Some(embedder) => match embed(embedder, vec![question.text.clone()], Purpose::Query)
+                .await
+            {
+                Ok(vectors) => (
+                    vectors.into_iter().next().map(|vector| (embedder.model().to_owned(), vector)),
+                    words_only,
+                ),
+                // Words find without a model; meaning does not.
+                Err(error) if question.by == By::Both => {
+                    (None, Some(format!("It was searched by words alone: {error}.")))
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let within = collections.iter().map(|collection| match question.by {
+            By::Meaning => (collection.id, Vec::new()),
+            _ => (
+                collection.id,
+                self.analysers.of(collection.settings.language).terms(&question.text),
+            ),
+        });
+        let wanted = Wanted {
+            viewer: question.viewer.clone(),
+            within: within.collect(),
+            vector,
+            depth: question.depth,
+            limit: question.limit,
+            fusion: question.fusion,
+        };
+        let found = self.engine.search(wanted).await?;
+        let mut words: HashMap<Language, Words> = HashMap::new();
+        let hits = found.into_iter().filter_map(|found| {
+            let collection =
+                collections.iter().find(|collection| collection.id == found.collection)?;
+            let language = collection.settings.language;
+            let words = words
+                .entry(language)
+                .or_insert_with(|| Words::of(&question.text, self.analysers.of(language)));
+            Some(hit(found, &collection.name, words))
+        });
+        Ok(Answer { hits: hits.collect(), words_only, not_reranked: None })
+    }
+}
+
+/// The embedder if any of the collections can be asked by its vectors, and why not all of them can.
+fn usable<'a>(
+    collections: &[Collection],
+    embedder: Option<&'a dyn Embedder>,
+    by: By,
+) -> (Option<&'a dyn Embedder>, Option<String>) {
+    let Some(embedder) = embedder else {
+        let why = "There is no embedding model, so it was searched by words alone.";
+        return (None, (by != By::Words).then(|| why.to_owned()));
+    };
+    let fits = |collection: &&Collection| {
+        collection.model.as_ref().is_some_and(|model| model.id == embedder.model())
+    };
+    let why = collections.iter().find(|collection| !fits(collection)).map(|collection| {
+        let held = collection.model.as_ref().map_or("no vectors".to_owned(), |model| format!("vectors of `{}`", model.id));
+        let (name, model) = (&collection.name, embedder.model());
+        format!("`{name}` holds {held}, and the embedding model is `{model}`: it was searched by words alone until it is re-embedded.")
+    });
+    (collections.iter().any(|collection| fits(&collection)).then_some(embedder), why)
+}
+
+fn hit(found: Found, collection: &str, words: &Words) -> Hit {
+    Hit {
+        collection: collection.to_owned(),
+        chunk: found.chunk,
+        document: found.id,
+        version: found.document,
+        title: found.title,
+        url: found.url,
+        metadata: found.metadata,
+        place: found.piece.place,
+        matched: words.within(&searched(&found.piece.heading, &found.piece.text)),
+        heading: found.piece.heading,
+        text: found.piece.text,
+        tokens: found.piece.tokens,
+        scores: found.scores,
+    }
+}
+
+/// The words of a question, each with its terms.
+struct Words {
+    analyser: Arc<Analyser>,
+    words: Vec<(String, Vec<String>)>,
+}
+
+impl Words {
+    fn of(question: &str, analyser: Arc<Analyser>) -> Self {
+        let mut words: Vec<(String, Vec<String>)> = Vec::new();
+        for word in question.split_whitespace() {
+            let word = word.trim_matches(|char: char| !char.is_alphanumeric());
+            if words.iter().all(|(one, _)| one != word) {
+                words.push((word.to_owned(), analyser.terms(word)));
+            }
+        }
+        Self { analyser, words }
+    }
+
+    /// Those whose terms are in the text.
+    fn within(&self, text: &str) -> Vec<String> {
+        let held: HashSet<String> = self.analyser.terms(text).into_iter().collect();
+        let there =
+            self.words.iter().filter(|(_, terms)| terms.iter().any(|term| held.contains(term)));
+        there.map(|(word, _)| word.clone()).collect()
+    }
+}

@@ -1,0 +1,121 @@
+//! The tables, and how the file is opened.
+
+use crate::error::{Error, Result};
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+use std::time::Duration;
+
+/// Counts up with the tables, and with whatever makes other terms or chunks of the same text.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE audience (id INTEGER PRIMARY KEY, rule TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE member (
+    principal TEXT NOT NULL,
+    audience INTEGER NOT NULL REFERENCES audience,
+    PRIMARY KEY (principal, audience)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE collection (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    settings TEXT NOT NULL,
+    audience INTEGER NOT NULL REFERENCES audience,
+    model TEXT,
+    dimensions INTEGER,
+    CHECK ((model IS NULL) = (dimensions IS NULL))
+) STRICT;
+
+CREATE TABLE document (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection INTEGER NOT NULL REFERENCES collection ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    title TEXT NOT NULL,
+    url TEXT,
+    metadata TEXT NOT NULL,
+    audience INTEGER NOT NULL REFERENCES audience,
+    fingerprint BLOB NOT NULL,
+    chunks INTEGER NOT NULL,
+    stored_at INTEGER NOT NULL,
+    -- Why a later version could not be read.
+    failure TEXT,
+    UNIQUE (collection, name)
+) STRICT;
+
+CREATE TABLE chunk (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES document ON DELETE CASCADE,
+    place INTEGER NOT NULL,
+    heading TEXT NOT NULL,
+    text TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    UNIQUE (document, place)
+) STRICT;
+CREATE INDEX chunk_by_hash ON chunk (hash);
+
+CREATE TABLE vector (
+    chunk INTEGER NOT NULL REFERENCES chunk ON DELETE CASCADE,
+    model TEXT NOT NULL,
+    numbers BLOB NOT NULL,
+    PRIMARY KEY (chunk, model)
+) STRICT, WITHOUT ROWID;
+
+-- What a term occurs in; `crate::posting` says what the entries are.
+CREATE TABLE posting (
+    collection INTEGER NOT NULL REFERENCES collection ON DELETE CASCADE,
+    term TEXT NOT NULL,
+    audience INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    entries BLOB NOT NULL,
+    PRIMARY KEY (collection, term, audience, block)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE extent (
+    collection INTEGER NOT NULL REFERENCES collection ON DELETE CASCADE,
+    audience INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,
+    terms INTEGER NOT NULL,
+    PRIMARY KEY (collection, audience)
+) STRICT, WITHOUT ROWID;
+
+-- Documents whose vectors changed, so that mirrors in memory, in whatever process, can follow.
+CREATE TABLE change (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    collection INTEGER NOT NULL,
+    document INTEGER NOT NULL
+) STRICT;
+";
+
+/// A connection to the file as every reader and writer needs it.
+pub(super) fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(30))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A document that was acknowledged outlives a loss of power.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -65_536)?;
+    connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Makes the tables of a new file, and refuses one that it does not understand.
+pub(super) fn settle(connection: &mut Connection) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 =
+        transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+    match (version, tables) {
+        (VERSION, _) => Ok(()),
+        (0, 0) => {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            Ok(transaction.commit()?)
+        }
+        _ => Err(Error::Refused(format!(
+            "the index is of version {version}, this release reads version {VERSION}: index the documents anew in another file"
+        ))),
+    }
+}

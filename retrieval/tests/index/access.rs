@@ -1,0 +1,115 @@
+//! Who may see what.
+
+use crate::support::{ask_as, document, filled, for_eyes, ids, meanings, user, with_role};
+use retrieval::{Audience, Error, Index, Question, Settings, Viewer};
+
+on_every_engine!(
+    nobody_finds_what_is_not_for_them,
+    a_collection_that_one_may_not_see_is_not_there,
+    what_one_may_not_see_does_not_show_in_the_scores,
+    whoever_is_let_in_later_finds_it,
+    listings_show_what_one_may_see,
+);
+
+async fn fill(index: &Index) {
+    let embedder = meanings();
+    let documents = vec![
+        document("public", "The car is red."),
+        for_eyes("anna", "The car of Anna is blue.", Audience::user("anna")),
+        for_eyes("staff", "The car of the house is green.", Audience::role("staff")),
+        for_eyes(
+            "nobody",
+            "The car of nobody is grey.",
+            Audience::Only { users: [].into(), roles: [].into() },
+        ),
+    ];
+    filled(index, "docs", documents, Some(&embedder)).await;
+}
+
+async fn nobody_finds_what_is_not_for_them(index: Index) {
+    fill(&index).await;
+    for (viewer, expected) in [
+        (Viewer::Anonymous, vec!["public"]),
+        (user("bert"), vec!["public"]),
+        (user("anna"), vec!["anna", "public"]),
+        (with_role("bert", "staff"), vec!["public", "staff"]),
+        (with_role("anna", "staff"), vec!["anna", "public", "staff"]),
+        (with_role("role:staff", "user:anna"), vec!["public"]),
+        (Viewer::Operator, vec!["anna", "nobody", "public", "staff"]),
+    ] {
+        for embedder in [None, Some(&meanings() as _)] {
+            let answer = ask_as(&index, "docs", "a car", viewer.clone(), embedder).await;
+            let mut found = ids(&answer);
+            found.sort_unstable();
+            assert_eq!(found, expected, "{viewer:?}");
+        }
+    }
+}
+
+async fn a_collection_that_one_may_not_see_is_not_there(index: Index) {
+    index
+        .create("hr", Settings { audience: Audience::role("hr"), ..Settings::default() })
+        .await
+        .unwrap();
+    index.put("hr", vec![document("a", "A car.")], None).await.unwrap();
+    let question = Question::new("car", user("anna"));
+    let refused = index.search(&["hr"], &question, None).await.unwrap_err();
+    assert!(matches!(&refused, Error::NoCollection(name) if name == "hr"), "{refused}");
+    assert!(matches!(
+        index.documents("hr", &user("anna"), "", 10).await,
+        Err(Error::NoCollection(_))
+    ));
+    assert!(index.collections(&user("anna")).await.unwrap().is_empty());
+    let of_hr = with_role("bert", "hr");
+    assert_eq!(ids(&ask_as(&index, "hr", "car", of_hr.clone(), None).await), ["a"]);
+    assert_eq!(index.collections(&of_hr).await.unwrap().len(), 1);
+    index.allow("hr", Audience::Everyone).await.unwrap();
+    assert_eq!(ids(&ask_as(&index, "hr", "car", user("anna"), None).await), ["a"]);
+}
+
+async fn what_one_may_not_see_does_not_show_in_the_scores(index: Index) {
+    fill(&index).await;
+    let before = ask_as(&index, "docs", "red car", Viewer::Anonymous, Some(&meanings())).await;
+    let more = (0..20)
+        .map(|n| for_eyes(&format!("secret {n}"), "A red, red car.", Audience::user("anna")))
+        .collect();
+    index.put("docs", more, Some(&meanings())).await.unwrap();
+    let after = ask_as(&index, "docs", "red car", Viewer::Anonymous, Some(&meanings())).await;
+    assert_eq!(before.hits[0].scores, after.hits[0].scores);
+    assert_eq!(after.hits.len(), 1);
+}
+
+async fn whoever_is_let_in_later_finds_it(index: Index) {
+    fill(&index).await;
+    let embedder = meanings();
+    let open = for_eyes(
+        "anna",
+        "The car of Anna is blue.",
+        Audience::Only { users: ["anna".into(), "bert".into()].into(), roles: [].into() },
+    );
+    index.put("docs", vec![open], Some(&embedder)).await.unwrap();
+    assert_eq!(embedder.embedded(), 0, "its text is the same");
+    assert_eq!(ids(&ask_as(&index, "docs", "blue", user("bert"), None).await), ["anna"]);
+    let closed = for_eyes("anna", "The car of Anna is blue.", Audience::user("anna"));
+    index.put("docs", vec![closed], Some(&embedder)).await.unwrap();
+    let answer = ask_as(&index, "docs", "blue", user("bert"), Some(&embedder)).await;
+    assert_eq!(ids(&answer), ["public"]);
+}
+
+async fn listings_show_what_one_may_see(index: Index) {
+    fill(&index).await;
+    let page = async |viewer: &Viewer, after: &str| -> Vec<String> {
+        index
+            .documents("docs", viewer, after, 2)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|listed| listed.id)
+            .collect()
+    };
+    assert_eq!(page(&Viewer::Anonymous, "").await, ["public"]);
+    assert_eq!(page(&Viewer::Operator, "").await, ["anna", "nobody"]);
+    assert_eq!(page(&Viewer::Operator, "nobody").await, ["public", "staff"]);
+    let listed = &index.documents("docs", &user("anna"), "", 1).await.unwrap()[0];
+    assert_eq!((listed.audience.clone(), listed.chunks), (Audience::user("anna"), 1));
+}

@@ -1,0 +1,162 @@
+//! The documents that chats are answered from, for those who keep them.
+
+mod page;
+mod reader;
+mod upload;
+
+pub use page::page;
+pub use upload::put;
+
+use super::{
+    Error, State,
+    asker::Asker,
+    json::{Json, JsonBody},
+};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{self, Path},
+};
+use pipe_sdk::{
+    PipeError,
+    library::{Library, Rules, Search},
+};
+use reader::Said;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The most documents that are listed at once.
+const LISTED: usize = 1000;
+
+/// The library of the pipe that has one.
+fn library(state: &State) -> Result<Arc<dyn Library>, Error> {
+    state.registry.library().ok_or_else(|| {
+        let message = "no pipe that answers from documents is running: the log says why".into();
+        PipeError::Unavailable { message, retry_after: None }.into()
+    })
+}
+
+/// `GET /rag`.
+pub async fn collections(state: web::Data<State>) -> Result<HttpResponse, Error> {
+    let collections = library(&state)?.collections().await?;
+    Ok(HttpResponse::Ok().json(json!({"collections": collections})))
+}
+
+/// A collection to be made.
+#[derive(Deserialize)]
+pub struct NewCollection {
+    name: String,
+    #[serde(flatten)]
+    rules: Map<String, Value>,
+}
+
+impl JsonBody for NewCollection {
+    const LIMIT: usize = 1 << 20;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+impl JsonBody for Rules {
+    const LIMIT: usize = 1 << 20;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// `POST /rag`.
+pub async fn create(
+    state: web::Data<State>,
+    body: Json<NewCollection>,
+) -> Result<HttpResponse, Error> {
+    let Json(NewCollection { name, rules }) = body;
+    let rules = serde_path_to_error::deserialize(Value::Object(rules)).map_err(|error| {
+        let field = error.path().to_string();
+        PipeError::bad_field(&field, format!("{field}: {}", error.inner()))
+    })?;
+    Ok(HttpResponse::Created().json(library(&state)?.create(name, rules).await?))
+}
+
+/// `PATCH /rag/{collection}`.
+pub async fn change(
+    state: web::Data<State>,
+    name: Path<String>,
+    Json(rules): Json<Rules>,
+) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok().json(library(&state)?.change(name.into_inner(), rules).await?))
+}
+
+/// `DELETE /rag/{collection}`.
+pub async fn forget(state: web::Data<State>, name: Path<String>) -> Result<HttpResponse, Error> {
+    library(&state)?.forget(name.into_inner()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `GET /rag/{collection}/documents?after=…&limit=…`.
+pub async fn documents(
+    state: web::Data<State>,
+    name: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let (mut after, mut limit) = (String::new(), LISTED);
+    for (key, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+        match key.as_ref() {
+            "after" => after = value.into_owned(),
+            "limit" => {
+                let most = value.parse().ok().filter(|most| (1..=LISTED).contains(most));
+                limit = most.ok_or_else(|| {
+                    PipeError::bad_field("limit", format!("limit: must be from 1 to {LISTED}"))
+                })?;
+            }
+            key => {
+                let message = format!("{key}: is not known here: send `after` or `limit`");
+                return Err(PipeError::bad_field(key, message).into());
+            }
+        }
+    }
+    let documents = library(&state)?.documents(name.into_inner(), after, limit).await?;
+    // Whoever wants the rest asks after the last one.
+    let next = (documents.len() == limit).then(|| documents.last().map(|last| last.id.clone()));
+    Ok(HttpResponse::Ok().json(json!({"documents": documents, "next": next.flatten()})))
+}
+
+/// `DELETE /rag/{collection}/documents/{id}`.
+pub async fn remove(
+    state: web::Data<State>,
+    place: Path<(String, String)>,
+) -> Result<HttpResponse, Error> {
+    let (collection, id) = place.into_inner();
+    match library(&state)?.remove(collection, vec![id.clone()]).await? {
+        0 => Err(Error::new(StatusCode::NOT_FOUND, format!("there is no document `{id}`"))),
+        _ => Ok(HttpResponse::NoContent().finish()),
+    }
+}
+
+/// What is looked for.
+#[derive(Deserialize)]
+pub struct SearchBody {
+    query: String,
+    #[serde(default)]
+    top_k: Option<usize>,
+    #[serde(flatten)]
+    said: Said,
+}
+
+impl JsonBody for SearchBody {
+    const LIMIT: usize = 1 << 20;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// `POST /rag/{collection}/search`.
+pub async fn search(
+    asker: Asker,
+    collection: Path<String>,
+    body: Json<SearchBody>,
+) -> Result<HttpResponse, Error> {
+    let Json(SearchBody { query, top_k, said }) = body;
+    if top_k.is_some_and(|top_k| !(1..=100).contains(&top_k)) {
+        return Err(PipeError::bad_field("top_k", "top_k: must be from 1 to 100").into());
+    }
+    let (reader, host) = said.reader(&asker)?;
+    let search = Search { collection: collection.into_inner(), query, reader, top_k };
+    let library = library(&asker.state)?;
+    let found = asker.answered(library.search(search, host)).await?;
+    Ok(HttpResponse::Ok().json(found))
+}

@@ -1,0 +1,185 @@
+//! Documents on their way in: files in a form, or text in JSON.
+
+use super::library;
+use crate::http::{
+    Error, State,
+    json::{self, JsonBody},
+};
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+    web,
+};
+use futures_util::stream;
+use multer::{Field, Multipart};
+use pipe_sdk::{
+    ChatRef, Host, PipeError, Trail,
+    library::{Audience, Content, Outcome, Upload},
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Map, Value, json};
+
+/// How much may come in at once.
+const LIMIT: usize = 128 << 20;
+
+/// A text that is sent in JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    id: String,
+    text: String,
+    title: Option<String>,
+    url: Option<String>,
+    #[serde(default)]
+    audience: Audience,
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+/// Several at once.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Texts {
+    documents: Vec<Text>,
+}
+
+/// What tells whether one text is sent or several.
+#[derive(Deserialize)]
+struct Kind {
+    documents: Option<IgnoredAny>,
+}
+
+impl JsonBody for Text {
+    const LIMIT: usize = LIMIT;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+impl JsonBody for Texts {
+    const LIMIT: usize = LIMIT;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+impl JsonBody for Kind {
+    const LIMIT: usize = LIMIT;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// What may be said of a file, beside what it says itself.
+#[derive(Default)]
+struct About {
+    id: Option<String>,
+    title: Option<String>,
+    url: Option<String>,
+    audience: Audience,
+}
+
+/// `POST /rag/{collection}/documents`, with `?wait=true` until the meaning finds them too.
+pub async fn put(
+    state: web::Data<State>,
+    collection: web::Path<String>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Error> {
+    let library = library(&state)?;
+    let kind = request.content_type().to_ascii_lowercase();
+    let waits = request.query_string().split('&').any(|pair| matches!(pair, "wait" | "wait=true"));
+    let body = json::read(payload.into_inner(), LIMIT).await?;
+    let uploads = match kind.as_str() {
+        "application/json" => texts(&body)?,
+        "multipart/form-data" => files(request.headers(), body.freeze()).await?,
+        _ => {
+            return Err(Error::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send files as `multipart/form-data`, or text as JSON",
+            ));
+        }
+    };
+    if uploads.is_empty() {
+        return Err(PipeError::bad_field("file", "file: send at least one document").into());
+    }
+    let filed = library.put(collection.into_inner(), uploads).await?;
+    state.tender.wake();
+    if waits {
+        library.tend(tending(&state)).await;
+    }
+    let all_failed = filed.iter().all(|filed| matches!(filed.outcome, Outcome::Failed { .. }));
+    let status = if all_failed { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(HttpResponse::build(status).json(json!({"documents": filed})))
+}
+
+/// The way to models for what nobody in particular asks for.
+fn tending(state: &State) -> Host {
+    Host::new(state.registry.clone(), Trail::default(), ChatRef::default())
+}
+
+fn texts(body: &[u8]) -> Result<Vec<Upload>, Error> {
+    let texts = match json::parse::<Kind>(body)?.documents {
+        Some(_) => json::parse::<Texts>(body)?.documents,
+        None => vec![json::parse::<Text>(body)?],
+    };
+    Ok(texts.into_iter().map(Text::upload).collect())
+}
+
+impl Text {
+    fn upload(self) -> Upload {
+        let Self { id, text, title, url, audience, metadata } = self;
+        Upload { id, title, url, audience, metadata, content: Content::Text(text) }
+    }
+}
+
+impl About {
+    fn upload(self, name: String, bytes: Vec<u8>) -> Upload {
+        let Self { id, title, url, audience } = self;
+        let id = id.unwrap_or_else(|| name.clone());
+        let content = Content::File { name, bytes };
+        Upload { id, title, url, audience, metadata: Map::new(), content }
+    }
+}
+
+fn audience(text: &str) -> Result<Audience, PipeError> {
+    serde_json::from_str(text).map_err(|_| {
+        let message =
+            "audience: must be `\"everyone\"`, or `{\"only\": {\"users\": […], \"roles\": […]}}`";
+        PipeError::bad_field("audience", message)
+    })
+}
+
+/// Every part with a file name is a file; `id`, `title`, `url` and `audience` before it tell about it.
+async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
+    let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(broken)?;
+    let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
+    let mut form = Multipart::new(body, boundary);
+    let (mut uploads, mut about) = (Vec::new(), About::default());
+    while let Some(field) = form.next_field().await.map_err(broken)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if let Some(file) = file_name(&field) {
+            let bytes = field.bytes().await.map_err(broken)?.to_vec();
+            uploads.push(std::mem::take(&mut about).upload(file, bytes));
+            continue;
+        }
+        let text = field.text().await.map_err(broken)?;
+        match name.as_str() {
+            "id" => about.id = Some(text),
+            "title" => about.title = Some(text),
+            "url" => about.url = Some(text),
+            "audience" => about.audience = audience(&text)?,
+            _ => {
+                let message = format!(
+                    "{name}: is not known here: send `id`, `title`, `url`, `audience`, and files with a file name"
+                );
+                return Err(PipeError::bad_field(name, message).into());
+            }
+        }
+    }
+    Ok(uploads)
+}
+
+/// The name of a file; a part without one is a field.
+fn file_name(field: &Field<'_>) -> Option<String> {
+    field.file_name().filter(|name| !name.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,39 @@
+//! Tends what pipes keep beside answering: documents come in from watched folders, and texts get their vectors.
+
+use crate::registry::Registry;
+use pipe_sdk::{ChatRef, Host, Task, Trail};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Notify, time::timeout};
+
+/// How long it waits when nobody wakes it.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What tends the library of the host, until it is dropped.
+pub struct Tender {
+    woken: Arc<Notify>,
+    _task: Task,
+}
+
+impl Tender {
+    /// Tends the library of these pipes, if one has some.
+    pub fn of(registry: &Arc<Registry>) -> Self {
+        let (woken, registry) = (Arc::new(Notify::new()), Arc::clone(registry));
+        let waits = Arc::clone(&woken);
+        let tend = async move {
+            loop {
+                if let Some(library) = registry.library() {
+                    let host = Host::new(registry.clone(), Trail::default(), ChatRef::default());
+                    library.tend(host).await;
+                }
+                // Woken or not, it looks again.
+                _ = timeout(PAUSE, waits.notified()).await;
+            }
+        };
+        Self { woken, _task: Task::spawn(tend) }
+    }
+
+    /// There is something to do.
+    pub fn wake(&self) {
+        self.woken.notify_one();
+    }
+}

@@ -1,0 +1,88 @@
+//! Who is shown what: by the body, by headers, and by nobody's word.
+
+use super::{ECHO, host_with};
+use crate::support::{Answered, Builder, TestHost, chat};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+const SECRET: &str = "The salary of the director is seven.";
+const OPEN: &str = "The salary of an apprentice is three.";
+
+async fn host() -> TestHost {
+    let host = host_with(Builder::new().flag("--api-keys", "ci=theirs")).await;
+    let documents = json!({"documents": [
+        {"id": "secret", "text": SECRET, "audience": {"only": {"users": ["anna"], "roles": ["admin"]}}},
+        {"id": "open", "text": OPEN},
+    ]});
+    assert_eq!(host.post("/rag/documents/documents", &documents).await.status, 200);
+    host
+}
+
+fn question() -> Value {
+    chat(ECHO, "what is the salary?")
+}
+
+async fn seen(request: RequestBuilder) -> (bool, bool) {
+    let answered = Answered::of(request.send().await.unwrap()).await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    (answered.text.contains(OPEN), answered.text.contains(SECRET))
+}
+
+#[actix_web::test]
+async fn nobody_known_is_shown_public_documents_only() {
+    let host = host().await;
+    let request = || host.request(Method::POST, "/chat/completions");
+    assert_eq!(seen(request().json(&question())).await, (true, false));
+    let search = host.request(Method::POST, "/rag/documents/search");
+    assert_eq!(seen(search.json(&json!({"query": "salary"}))).await, (true, false));
+}
+
+#[actix_web::test]
+async fn a_person_is_known_by_the_body_or_by_headers() {
+    let host = host().await;
+    let request = || host.request(Method::POST, "/chat/completions");
+    for (id, role, all) in
+        [("anna", "user", true), ("paul", "user", false), ("root", "admin", true)]
+    {
+        let mut body = question();
+        body["user"] = json!({"id": id, "name": id, "email": "", "role": role});
+        assert_eq!(seen(request().json(&body)).await, (true, all), "{id}");
+        let headers =
+            request().header("x-openwebui-user-id", id).header("x-openwebui-user-role", role);
+        assert_eq!(seen(headers.json(&question())).await, (true, all), "{id} by header");
+        let search = json!({"query": "salary", "user": {"id": id, "role": role}});
+        let search = host.request(Method::POST, "/rag/documents/search").json(&search);
+        assert_eq!(seen(search).await, (true, all), "{id} in a search");
+    }
+}
+
+#[actix_web::test]
+async fn a_named_key_is_nobody_else_and_keeps_nothing() {
+    let host = host().await;
+    let request = |method, path: &str| host.bare(method, path).bearer_auth("theirs");
+    let mut body = question();
+    body["user"] = json!({"id": "anna", "role": "admin"});
+    let chat = request(Method::POST, "/chat/completions").json(&body);
+    assert_eq!(seen(chat).await, (true, false));
+    let search = json!({"query": "salary", "user": {"id": "anna"}});
+    let found = request(Method::POST, "/rag/documents/search").json(&search);
+    assert_eq!(seen(found).await, (true, false));
+    for (method, path, body) in [
+        (Method::POST, "/rag/documents/search", json!({"query": "salary", "everything": true})),
+        (Method::POST, "/rag/documents/documents", json!({"id": "a", "text": "a"})),
+        (Method::GET, "/rag/documents/documents", json!({})),
+        (Method::DELETE, "/rag/documents/documents/x/search", json!({})),
+        (Method::DELETE, "/rag/documents", json!({})),
+    ] {
+        let refused = request(method, path).json(&body).send().await.unwrap();
+        assert_eq!(refused.status(), 403, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn who_keeps_the_documents_sees_all_of_them_and_says_so() {
+    let host = host().await;
+    let search = json!({"query": "salary", "everything": true});
+    let search = host.request(Method::POST, "/rag/documents/search").json(&search);
+    assert_eq!(seen(search).await, (true, true));
+}

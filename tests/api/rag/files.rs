@@ -1,0 +1,75 @@
+//! Files that are read by a process of their own, and what comes in from a folder: with the binary itself.
+
+use crate::process::{KEY, Process};
+use bedrock_emulator::Emulator;
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+use std::{fs, process::Command};
+
+const PAGE: &str = "<!doctype html><title>Handbook</title><nav>Home</nav><h1>Leave</h1><p>Parents get <b>thirty</b> weeks.</p><script>alert(1)</script>";
+
+async fn get(host: &Process, path: &str) -> Value {
+    let request = host.client.get(format!("{}{path}", host.url)).bearer_auth(KEY);
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+#[actix_web::test]
+async fn files_are_read_apart_and_a_bad_one_fails_alone() {
+    let emulator = Emulator::start(Default::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let host = Process::start(&emulator, folder.path(), &[]);
+    let file = |name: &'static str, bytes: Vec<u8>| Part::bytes(bytes).file_name(name);
+    let form = Form::new()
+        .part("file", file("leave.html", PAGE.into()))
+        .part("file", file("broken.pdf", b"%PDF-1.7\nnothing of the kind".to_vec()))
+        .part("file", file("program.bin", vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0]));
+    let url = format!("{}/rag/documents/documents", host.url);
+    let put = host.client.post(url).bearer_auth(KEY).multipart(form).send().await.unwrap();
+    assert_eq!(put.status(), 200);
+    let listed = get(&host, "/rag/documents/documents").await;
+    let states: Vec<_> = listed["documents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|kept| (kept["id"].as_str().unwrap(), kept["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        states,
+        [("broken.pdf", "failed"), ("leave.html", "ready"), ("program.bin", "failed")]
+    );
+    assert_eq!(listed["documents"][1]["title"], "Handbook");
+    let found = host.post("/rag/documents/search", &json!({"query": "weeks for parents"})).await;
+    let found: Value = found.json().await.unwrap();
+    let text = found["chunks"][0]["text"].as_str().unwrap();
+    assert!(text.contains("thirty") && !text.contains("alert") && !text.contains("Home"), "{text}");
+    host.signal("-TERM");
+    host.ended().await;
+}
+
+#[actix_web::test]
+async fn a_folder_is_sent_by_a_command_that_tells_what_became_of_it() {
+    let emulator = Emulator::start(Default::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let host = Process::start(&emulator, folder.path(), &[]);
+    let files = tempfile::tempdir().unwrap();
+    fs::create_dir(files.path().join("more")).unwrap();
+    fs::write(files.path().join("a.md"), "# Alpha\nOne.").unwrap();
+    fs::write(files.path().join("more/b.txt"), "Two.").unwrap();
+    fs::write(files.path().join("empty.md"), "").unwrap();
+    let ingest = async || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+        command.args(["--api-key", KEY, "rag", "ingest", "--url", &host.url]).arg(files.path());
+        let run = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = run.await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, told) = ingest().await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.starts_with("2 stored, 0 unchanged, 1 failed\n  empty.md: "), "{told}");
+    fs::remove_file(files.path().join("empty.md")).unwrap();
+    assert_eq!(ingest().await, (Some(0), "0 stored, 2 unchanged, 0 failed\n".to_owned()));
+    let listed = get(&host, "/rag/documents/documents").await;
+    assert_eq!(listed["documents"][2]["id"], "more/b.txt");
+    host.signal("-TERM");
+    host.ended().await;
+}

@@ -1,0 +1,38 @@
+//! Trying a question: what each leg gives, and why.
+
+use super::filled;
+use serde_json::{Value, json};
+
+#[actix_web::test]
+async fn a_find_tells_what_each_leg_gave_it_and_which_words_it_has() {
+    let host = filled().await;
+    let found = host.post("/rag/documents/search", &json!({"query": "sharing the weeks"})).await;
+    let chunk = &found.json["chunks"][0];
+    assert_eq!((&chunk["document"], &chunk["words_rank"]), (&json!("leave.md"), &json!(1)));
+    assert_eq!(chunk["matched"], json!(["sharing", "weeks"]));
+    assert!(chunk["words"].as_f64().unwrap() > 0.0 && chunk["score"].as_f64().unwrap() > 0.0);
+    assert_eq!(chunk["meaning"], Value::Null);
+}
+
+#[actix_web::test]
+async fn without_an_embedding_model_words_find_and_it_is_said() {
+    let host = filled().await;
+    let found = host.post("/rag/documents/search", &json!({"query": "parents"})).await;
+    let note = found.json["notes"][0].as_str().unwrap();
+    assert!(note.contains("words alone"), "{note}");
+    assert_eq!(found.json["chunks"].as_array().unwrap().len(), 1);
+    host.turn("rag", &json!({"embedding_model": "local"})).await;
+    let found = host.post("/rag/documents/search", &json!({"query": "parents"})).await;
+    let note = found.json["notes"][0].as_str().unwrap();
+    assert!(note.contains("pipewright models fetch"), "{note}");
+    assert_eq!(found.json["chunks"].as_array().unwrap().len(), 1);
+    let ready = host.get("/health/ready").await.json;
+    assert_eq!(ready["degraded"], json!(["rag"]));
+}
+
+#[actix_web::test]
+async fn a_collection_that_is_not_there_is_named() {
+    let host = filled().await;
+    let refused = host.post("/rag/other/search", &json!({"query": "a"})).await;
+    assert_eq!(refused.refused(404), "there is no collection `other`");
+}
