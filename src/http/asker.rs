@@ -72,16 +72,18 @@ impl Asker {
         trail.traced(self.record.trace())
     }
 
-    /// Lets pass what is asked of this model, or says which filter does not, and why.
+    /// Lets pass what is asked of this model, or says which filter does not, and why; in the reason phrase too.
     pub async fn is_admitted(
         &self,
         model: &str,
         kind: ModelKind,
         host: &Host,
-    ) -> Result<(), PipeError> {
-        let model = self.state.registry.route(model).await?.full();
+    ) -> Result<(), Error> {
+        let registry = &self.state.registry;
+        let model = self.answered(registry.route(model)).await?.full();
         let (trail, chat) = (host.trail().clone(), host.chat().clone());
-        self.state.registry.admit(&Asked { model, kind, chat, trail, host: host.clone() }).await
+        let asked = Asked { model, kind, chat, trail, host: host.clone() };
+        self.answered(registry.admit(&asked)).await.map_err(Error::in_reason)
     }
 
     /// Keeps which model is asked for, if there is one of that name.

@@ -32,8 +32,8 @@ impl Asker {
         let Self { state, record, .. } = &self;
         let host = self.host(&mut body);
         let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);
+        self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
         let answer = async {
-            self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
             let (head, chunks) = begun(head, host.pipe(body).await?).await?;
             record.outcome().first_chunk = Some(record.elapsed());
             if streamed {

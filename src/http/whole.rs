@@ -24,11 +24,8 @@ pub async fn answered<T>(
     }
     asker.is_served()?;
     asker.asks_for(model);
-    let admitted = async {
-        asker.is_admitted(model, kind, host).await?;
-        answer.await
-    };
-    asker.answered(admitted).await
+    asker.is_admitted(model, kind, host).await?;
+    asker.answered(answer).await
 }
 
 /// The usage of an answer for which so many tokens were read. The log has it too.

@@ -60,26 +60,13 @@ async fn full_model_ids_and_a_connections_prefix_resolve() {
 
 #[actix_web::test]
 async fn a_refused_chat_says_why_in_the_reason_phrase_too() {
-    use std::io::{Read, Write};
     let host = host().await;
-    let body = call(&chat("typed", "rude")).to_string();
-    let answer = host.post("/polite/filter/inlet", &call(&chat("typed", "rude"))).await;
+    let rude = call(&chat("typed", "rude"));
+    let answer = host.post("/polite/filter/inlet", &rude).await;
     assert_eq!(answer.refused(429), "No, Ada: ask\r\npolitely");
     assert_eq!(answer.header("retry-after"), "9");
-    let address = host.url.trim_start_matches("http://").to_owned();
-    let line = tokio::task::spawn_blocking(move || {
-        let mut socket = std::net::TcpStream::connect(address).unwrap();
-        let head = format!(
-            "POST /polite/filter/inlet HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            crate::support::KEY,
-            body.len()
-        );
-        socket.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        answer.lines().next().unwrap().to_owned()
-    });
-    assert_eq!(line.await.unwrap(), "HTTP/1.1 429 No, Ada: ask  politely");
+    let line = host.status_line("/polite/filter/inlet", &rude).await;
+    assert_eq!(line, "HTTP/1.1 429 No, Ada: ask  politely");
 }
 
 #[actix_web::test]

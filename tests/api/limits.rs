@@ -109,6 +109,18 @@ async fn a_limit_outlives_the_valves_that_are_turned_beside_it() {
 }
 
 #[actix_web::test]
+async fn a_refusal_says_so_in_the_reason_phrase_too() {
+    let rig = limited(json!({"requests_per_minute": 1})).await;
+    let body = hello(LITE, &json!({"max_tokens": 9}));
+    for path in ["/chat/completions", "/v1/messages"] {
+        rig.host.post(path, &body).await;
+        let line = rig.host.status_line(path, &body).await;
+        let said = "HTTP/1.1 429 the limit of 1 request a minute is reached: try again in ";
+        assert!(line.starts_with(said), "{path}: {line}");
+    }
+}
+
+#[actix_web::test]
 async fn a_refused_inlet_says_so_in_the_reason_phrase() {
     let rig = limited(json!({"requests_per_minute": 1})).await;
     let call = json!({"user": {"id": "ann"}, "body": {"model": "llama3", "messages": []}});

@@ -11,7 +11,13 @@ use pipewright::{
 use reqwest::{Client, Method, RequestBuilder, Response};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
@@ -163,6 +169,24 @@ impl TestHost {
         let answered = self.post("/chat/completions", &body).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         answered.text.split("\n\n").filter(|frame| !frame.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The first line of the answer to this, which clients mostly do not show whole.
+    pub async fn status_line(&self, path: &str, body: &Value) -> String {
+        let (address, body) = (self.url.trim_start_matches("http://").to_owned(), body.to_string());
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEY}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let line = tokio::task::spawn_blocking(move || {
+            let mut socket = TcpStream::connect(address).unwrap();
+            socket.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).unwrap();
+            answer.lines().next().unwrap().to_owned()
+        });
+        line.await.unwrap()
     }
 
     pub async fn text_of(&self, model: &str, text: &str) -> String {
