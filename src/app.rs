@@ -18,15 +18,17 @@ use crate::{
 };
 use actix_web::{
     HttpServer,
-    dev::Server,
+    dev::{Extensions, Server},
     middleware::{NormalizePath, TrailingSlash, from_fn},
+    rt::net::TcpStream,
     web,
 };
 use anyhow::Context;
 use futures_util::future::join_all;
 use pipe_sdk::Task;
 use pipewright_store::{Claim, Store};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use socket2::SockRef;
+use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A host that listens.
@@ -198,6 +200,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
         // A client that has gone is noticed at once, and with it goes the upstream's answer.
         .h1_allow_half_closed(false)
         .keep_alive(Duration::from_secs(75))
+        .on_connect(patience(settings.write_idle_seconds))
         .backlog(4096)
         .disable_signals()
         .shutdown_timeout(2);
@@ -208,6 +211,18 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
     let server = server.bind(address).with_context(|| format!("cannot listen on {address}"))?;
     let address = server.addrs().first().copied().context("no address is listened on")?;
     Ok((server.run(), address))
+}
+
+/// The kernel ends a connection whose client takes nothing for so long: nobody else sees that nothing leaves.
+fn patience(seconds: u64) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + 'static {
+    let longest = Some(Duration::from_secs(seconds)).filter(|longest| !longest.is_zero());
+    move |stream, _| {
+        if let Some(stream) = stream.downcast_ref::<TcpStream>()
+            && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(longest)
+        {
+            tracing::warn!(%error, "A client that takes nothing is waited for without end.");
+        }
+    }
 }
 
 fn warn_of_what_means_nothing(site: &Site) {

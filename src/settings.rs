@@ -139,6 +139,9 @@ pub struct Settings {
     /// How many seconds answers under way may go on after SIGTERM.
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 30)]
     pub drain_seconds: u64,
+    /// How many seconds a client may take nothing of what waits for it, before it is let go and its answer with it; 0: as long as it likes.
+    #[arg(long, env = "WRITE_IDLE_SECONDS", default_value_t = 60)]
+    pub write_idle_seconds: u64,
     /// Take Lambda's invocations on this port too, as AWS's own images do on 8080: `POST /2015-03-31/functions/function/invocations`. Lambda
     /// itself needs none.
     #[arg(long, env = "INVOKE_PORT")]

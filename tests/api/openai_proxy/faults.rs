@@ -1,10 +1,13 @@
 //! Upstreams that fail, in each way that is known: what a client gets, and what the upstream gets.
 
 use super::{
-    MODEL, broken, hello, host, rig,
+    MODEL, broken, hello, host, rig, rig_of,
     server::{Act, Server, answer, delta, end, event, head, json_of, says, stream},
 };
-use crate::{rig::asked_so, support::chat};
+use crate::{
+    rig::asked_so,
+    support::{Builder, chat},
+};
 use reqwest::{Body, Method};
 use serde_json::json;
 use std::{
@@ -421,6 +424,17 @@ async fn f17_a_client_that_does_not_read_holds_the_upstream_back() {
     assert!(timeout(Duration::from_millis(500), taken.changed()).await.is_err());
     drop(answer);
     timeout(Duration::from_secs(1), rig.server.left_times(1)).await.expect("still connected");
+}
+
+#[actix_web::test]
+async fn f17_a_client_that_takes_nothing_for_too_long_is_let_go() {
+    let impatient = Builder::new().flag("--write-idle-seconds", "1");
+    let rig = rig_of(impatient, json!({})).await;
+    let piece = event(&delta(json!({"content": "x".repeat(1000)})));
+    rig.server.script(vec![head(), Act::Pour(piece.repeat(64))]);
+    let request = rig.host.request(Method::POST, "/chat/completions");
+    let _unread = request.json(&asked_so(hello(&json!({})), true)).send().await.unwrap();
+    timeout(Duration::from_secs(20), rig.server.left_times(1)).await.expect("still connected");
 }
 
 #[actix_web::test]

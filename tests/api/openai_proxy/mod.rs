@@ -30,20 +30,29 @@ struct Rig {
 
 /// A host whose upstream has the model `m`, under these valves beside the usual ones.
 async fn rig(valves: Value) -> Rig {
+    rig_of(Builder::new(), valves).await
+}
+
+/// The same, of a host that is built so.
+async fn rig_of(builder: Builder, valves: Value) -> Rig {
     let server = Server::start(&["m"]).await;
-    let host = host(&server.url(), valves).await;
+    let host = turned(builder, &server.url(), valves).await;
     Rig { server, host }
 }
 
 /// A host with this upstream, under these valves.
-async fn host(url: &str, mut valves: Value) -> TestHost {
+async fn host(url: &str, valves: Value) -> TestHost {
+    turned(Builder::new(), url, valves).await
+}
+
+async fn turned(builder: Builder, url: &str, mut valves: Value) -> TestHost {
     let usual = json!({"api_base": url, "api_key": KEY, "rate_limit": 0, "fallback_model": null});
     for (name, value) in usual.as_object().unwrap() {
         if valves.get(name).is_none() {
             valves[name] = value.clone();
         }
     }
-    let host = Builder::new().pipes(PIPES).start().await;
+    let host = builder.pipes(PIPES).start().await;
     let turned = host.turn("openai_proxy", &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     host.get("/models").await;
