@@ -125,11 +125,17 @@ async fn is_within_budget(host: &Host, asker: &Asker<'_>, budget: &Allowance) ->
     }
     let wait = Duration::from_secs(seconds(until.duration_since(now).unwrap_or_default()));
     let message = format!(
-        "the budget of {budget} is used up: ${:.2} were spent, it begins anew in {}",
-        spent as f64 / 1e6,
+        "the budget of {budget} is used up: {} were spent, it begins anew in {}",
+        dollars(spent),
         words(wait)
     );
     Err(PipeError::Throttled { message, retry_after: Some(wait) })
+}
+
+/// Millionths of a dollar as people say them: to the cent, and less than a cent exactly.
+fn dollars(millionths: u64) -> String {
+    let dollars = millionths as f64 / 1e6;
+    if millionths < 10_000 { format!("${dollars}") } else { format!("${dollars:.2}") }
 }
 
 /// Whole seconds, never too few.

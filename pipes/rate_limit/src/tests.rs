@@ -101,6 +101,13 @@ async fn a_budget_that_is_used_up_says_when_it_begins_anew() {
     assert!(wait <= 86_400);
 }
 
+#[test]
+fn what_was_spent_is_never_nothing() {
+    for (millionths, said) in [(12, "$0.000012"), (9_999, "$0.009999"), (510_000, "$0.51")] {
+        assert_eq!(dollars(millionths), said);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn background_tasks_pass_unless_they_are_to_count() {
     for count_tasks in [false, true] {
