@@ -190,6 +190,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
             .wrap(from_fn(http::authorize))
             .wrap(from_fn(http::record))
             .wrap(from_fn(http::cross_origin))
+            .wrap(from_fn(http::plain))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))

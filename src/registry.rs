@@ -65,8 +65,10 @@ impl Registry {
             let known = slot.knows(&model);
             return Ok(Some(Route::new(slot, model, known)));
         }
-        let known = self.known(id)?;
-        Ok(known.map(|(slot, known)| Route::new(slot, id.into(), Some(known))))
+        match self.known(id)? {
+            Some((_, Known::Untold(reason))) => Err(untold(id, &reason)),
+            known => Ok(known.map(|(slot, known)| Route::new(slot, id.into(), Some(known)))),
+        }
     }
 
     /// The pipe that knows this id without its own name before it, and what it makes of the id.
@@ -79,7 +81,7 @@ impl Registry {
         let mut first = all.into_iter();
         let Some((slot, known)) = first.next() else { return Ok(None) };
         match first.next() {
-            Some((other, like)) if rank(&like) == rank(&known) => {
+            Some((other, like)) if rank(&like) == rank(&known) && rank(&known) < UNTOLD => {
                 let (one, other) = (slot.id(), other.id());
                 let message = format!(
                     "model `{id}` is served by two pipes: ask for `{one}.{id}` or `{other}.{id}`"
@@ -97,7 +99,10 @@ impl Registry {
 
     /// Whether there is a model of this id.
     pub fn has(&self, id: &str) -> bool {
-        self.resolve(id).is_some() || self.known(id).is_ok_and(|known| known.is_some())
+        let is_known = |known: Option<(_, Known)>| {
+            known.is_some_and(|(_, known)| !matches!(known, Known::Untold(_)))
+        };
+        self.resolve(id).is_some() || self.known(id).is_ok_and(is_known)
     }
 
     /// Lets pass what a client asks, or says which filter does not, and why.
@@ -133,7 +138,17 @@ fn rank(known: &Known) -> u8 {
         Known::Has(_) => 0,
         Known::StandsIn(_) => 1,
         Known::Barred(_) => 2,
+        Known::Untold(_) => UNTOLD,
     }
+}
+
+/// The rank of those who cannot tell: what they say is no claim.
+const UNTOLD: u8 = 3;
+
+/// The error of asking for a model that nobody can look up now.
+pub fn untold(id: &str, reason: &str) -> PipeError {
+    let message = format!("model `{id}` cannot be looked up now: {reason}");
+    PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
 /// The models of this pipe, by full id, whatever they do.

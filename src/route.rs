@@ -19,7 +19,7 @@ impl<'a> Route<'a> {
     pub fn new(slot: &'a Arc<dyn Slot>, asked: String, known: Option<Known>) -> Self {
         let model = match known {
             Some(Known::Has(model) | Known::StandsIn(model)) => model.id,
-            Some(Known::Barred(_)) | None => asked.clone(),
+            Some(Known::Barred(_) | Known::Untold(_)) | None => asked.clone(),
         };
         Self { slot, asked, model }
     }

@@ -131,6 +131,12 @@ impl Service<Request> for Function {
             let answer = self.adapter.call(request);
             return Box::pin(async { Ok(answer.await?.map(Either::Left)) });
         }
+        if let Some(field) = misread(&request) {
+            let words = format!(
+                "{field}: the event has it as HTTP requests have, but cannot be understood as one"
+            );
+            return Box::pin(ready(Err(words.into())));
+        }
         let mut about = Response::new(Either::Right(Full::new(self.about.clone())));
         about.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Box::pin(ready(Ok(about)))
@@ -140,6 +146,13 @@ impl Service<Request> for Function {
 /// Whether an event was a client's request, by way of a function URL, an API Gateway or a load balancer.
 fn is_request(request: &Request) -> bool {
     !matches!(request.request_context(), RequestContext::PassThrough)
+}
+
+/// The field by which an event that was not understood says that it is a client's request.
+fn misread(request: &Request) -> Option<&'static str> {
+    let event: Value = serde_json::from_slice(request.body()).ok()?;
+    let fields = ["requestContext", "httpMethod", "rawPath", "routeKey"];
+    fields.into_iter().find(|field| event.get(field).is_some())
 }
 
 /// Each header once, as function URLs have them.

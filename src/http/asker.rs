@@ -55,7 +55,8 @@ impl Asker {
     /// The way to models for this person, outside of chats.
     pub fn host_of(&self, user: Option<User>) -> Host {
         let trail = self.trail(user, None);
-        Host::new(self.state.registry.clone(), trail, ChatRef::default())
+        let host = Host::new(self.state.registry.clone(), trail, ChatRef::default());
+        host.wishing(identity::hints(self.headers()))
     }
 
     /// Who asks. Only the host's own key is trusted to say it, and with a seal nothing but what was signed; another key is a person of its own.

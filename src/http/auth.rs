@@ -88,11 +88,11 @@ impl Keys {
         access: Access,
     ) -> Result<Option<KeyName>, Error> {
         let mut keys = sent(headers).peekable();
-        if keys.peek().is_none() {
-            return Err(Error::new(StatusCode::FORBIDDEN, "Not authenticated"));
-        }
         let refused =
             |message: &str| Error::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key");
+        if keys.peek().is_none() {
+            return Err(refused("Not authenticated: send the API key as a bearer"));
+        }
         match keys.find_map(|key| self.opened_by(key)) {
             None => Err(refused("Invalid API key")),
             Some(Some(_)) if access == Access::Admin => Err(Error::new(
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(status("mine", Some("bearer mine"), "203.0.113.9"), 200);
         assert_eq!(status("mine", Some("Bearer other"), "127.0.0.1"), 401);
         for missing in [None, Some("Bearer "), Some("Basic mine"), Some("mine")] {
-            assert_eq!(status("mine", missing, "127.0.0.1"), 403, "{missing:?}");
+            assert_eq!(status("mine", missing, "127.0.0.1"), 401, "{missing:?}");
         }
     }
 
@@ -228,7 +228,7 @@ mod tests {
             (&[("authorization", "Bearer other"), own], 200),
             (&[bearer, ("x-api-key", "other")], 200),
             (&[("x-api-key", "other")], 401),
-            (&[("x-api-key", " ")], 403),
+            (&[("x-api-key", " ")], 401),
         ] {
             assert_eq!(answered("mine", headers, "203.0.113.9"), status, "{headers:?}");
         }

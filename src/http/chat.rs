@@ -7,6 +7,7 @@ use super::{
     face::Face,
     json::{Json, JsonBody},
     open_webui,
+    shape::{Shape, chat::CHAT},
     writer::Writer,
 };
 use actix_web::{HttpResponse, http::StatusCode};
@@ -16,6 +17,7 @@ use serde_json::Value;
 impl JsonBody for Body {
     // Chats carry their images inside.
     const LIMIT: usize = 64 << 20;
+    const SHAPE: &'static Shape = &CHAT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 

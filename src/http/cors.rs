@@ -2,7 +2,7 @@
 //!
 //! What is allowed is allowed without credentials: a page must hold the key, as any client.
 
-use super::{Access, ROUTES, Route, State, unprefixed};
+use super::{Access, Route, State, routes_at};
 use actix_web::{
     HttpResponse,
     body::{BoxBody, MessageBody},
@@ -30,7 +30,8 @@ pub enum Origins {
 const REMEMBERED: &str = "600";
 
 /// What a page may read beside the body.
-const EXPOSED: &str = "retry-after, x-pipewright-model, x-pipewright-side, x-request-id";
+const EXPOSED: &str =
+    "request-id, retry-after, x-pipewright-model, x-pipewright-side, x-request-id";
 
 impl FromStr for Origins {
     type Err = String;
@@ -113,10 +114,7 @@ pub async fn cross_origin(
 
 /// The routes for pages among those that this path leads to.
 fn shared(path: &str) -> Vec<&'static Route> {
-    let path = unprefixed(path);
-    let Some(first) = ROUTES.iter().find(|route| route.leads(path)) else { return Vec::new() };
-    let same = ROUTES.iter().filter(|route| route.path == first.path);
-    same.filter(|route| route.access == Access::Models).collect()
+    routes_at(path).filter(|route| route.access == Access::Models).collect()
 }
 
 fn is_preflight(request: &ServiceRequest) -> bool {

@@ -7,6 +7,11 @@ use super::{
     asker::Asker,
     identity,
     json::{Json, JsonBody},
+    shape::{
+        COUNTABLE,
+        Shape::{self, Any, Object, Text, Whole},
+        USER,
+    },
     whole,
 };
 use actix_web::{
@@ -64,6 +69,18 @@ enum Vector {
 
 impl JsonBody for EmbeddingsBody {
     const LIMIT: usize = 16 << 20;
+    // The shapes of `input` are told by its first item.
+    const SHAPE: &'static Shape = &Object(
+        &[
+            ("model", &Text),
+            ("input", &Any),
+            ("dimensions", &Whole(1.0, COUNTABLE)),
+            ("encoding_format", &Text),
+            ("input_type", &Text),
+            ("user", &USER),
+        ],
+        &[("", "model"), ("", "input")],
+    );
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 

@@ -7,7 +7,7 @@
 mod reason;
 
 use actix_web::{
-    HttpResponse, HttpResponseBuilder, ResponseError,
+    HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
 };
 use pipe_sdk::PipeError;
@@ -28,6 +28,8 @@ pub struct HttpError {
     code: Option<&'static str>,
     param: Option<String>,
     retry_after: Option<Duration>,
+    /// The methods that the path takes.
+    allow: Option<Box<str>>,
     in_reason: bool,
 }
 
@@ -44,7 +46,16 @@ impl HttpError {
             _ => "server_error",
         };
         let message = message.into();
-        Self { status, message, kind, code: None, param: None, retry_after: None, in_reason: false }
+        Self {
+            status,
+            message,
+            kind,
+            code: None,
+            param: None,
+            retry_after: None,
+            allow: None,
+            in_reason: false,
+        }
     }
 
     /// The same with OpenAI's word for programs.
@@ -73,14 +84,13 @@ impl HttpError {
         self
     }
 
-    /// The same for a client that knows the field at fault by another name; its message says it.
+    /// The same for a client that knows the field at fault by another name.
     #[must_use]
-    pub fn renamed<'a>(mut self, name: impl FnOnce(&str) -> Option<&'a str>) -> Self {
-        if let Some(name) = self.param.as_deref().and_then(name) {
-            self.message = format!("{name}: {}", self.message);
-            self.param = Some(name.into());
-        }
-        self
+    pub fn renamed(mut self, name: impl FnOnce(&str) -> Option<String>) -> Self {
+        let Some(known) = self.param.take() else { return self };
+        let Some(name) = name(&known) else { return self.param(Some(known)) };
+        self.message = self.message.replacen(&known, &name, 1);
+        self.param(Some(name))
     }
 
     fn retry_after(mut self, wait: Option<Duration>) -> Self {
@@ -102,8 +112,11 @@ impl HttpError {
     }
 
     /// A path that is served, but not by this method.
-    pub fn wrong_method() -> Ready<Result<HttpResponse, Self>> {
-        ready(Err(Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")))
+    #[expect(clippy::needless_pass_by_value, reason = "a handler is handed what it takes")]
+    pub fn wrong_method(request: HttpRequest) -> Ready<Result<HttpResponse, Self>> {
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        let allow = super::methods(request.path()).into();
+        ready(Err(Self { allow: Some(allow), ..error }))
     }
 
     /// The `error` object of OpenAI's clients.
@@ -138,6 +151,9 @@ impl HttpError {
         if let Some(wait) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, wait.as_secs_f64().ceil() as u64));
         }
+        if let Some(methods) = &self.allow {
+            response.insert_header((header::ALLOW, &**methods));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
@@ -153,9 +169,13 @@ impl From<PipeError> for HttpError {
                 Self::new(StatusCode::NOT_FOUND, message).code("model_not_found")
             }
             PipeError::BadRequest { param, code, .. } => {
+                let message = naming(param.as_deref(), message);
                 Self { code, ..Self::new(StatusCode::BAD_REQUEST, message).param(param) }
             }
-            PipeError::BadValves(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, message),
+            PipeError::BadValves(faults) => {
+                let valve = faults.into_iter().next().map(|fault| fault.valve);
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, message).param(valve)
+            }
             PipeError::Refused { status, retry_after, .. } => {
                 let status =
                     StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400);
@@ -184,6 +204,14 @@ impl From<PipeError> for HttpError {
             PipeError::Internal(cause) => Self::internal(cause.as_ref()),
             _ => Self::panicked(),
         }
+    }
+}
+
+/// The message with the field that it is about: not every client shows more of an error than its message.
+fn naming(field: Option<&str>, message: String) -> String {
+    match field {
+        Some(field) if !message.contains(field) => format!("{field}: {message}"),
+        _ => message,
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     Error,
     answer::{self, Head},
     asker::Asker,
+    choice,
     frames::{self, FrameWriter},
 };
 use actix_web::HttpResponse;
@@ -29,6 +30,7 @@ impl Asker {
     /// Answers this chat, streamed or plain as its body says.
     pub async fn answer<F: Face>(self, mut body: Body, face: F) -> Result<HttpResponse, Error> {
         self.is_served()?;
+        choice::check(&body)?;
         let Self { state, record, .. } = &self;
         let host = self.host(&mut body);
         let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);

@@ -3,6 +3,7 @@
 use super::{
     Error, State, identity,
     json::{Json, JsonBody},
+    shape::{OBJECT, Shape},
 };
 use crate::slot::Slot;
 use actix_web::{HttpResponse, http::StatusCode, web};
@@ -22,6 +23,7 @@ pub struct FilterRequest {
 impl JsonBody for FilterRequest {
     // The whole chat goes through each filter, images and all.
     const LIMIT: usize = 64 << 20;
+    const SHAPE: &'static Shape = &Shape::Object(&[("body", &OBJECT)], &[("", "body")]);
 }
 
 /// `POST /{id}/filter/inlet`.

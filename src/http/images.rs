@@ -5,6 +5,11 @@ use super::{
     asker::Asker,
     identity,
     json::{Json, JsonBody},
+    shape::{
+        COUNT,
+        Shape::{self, Flag, Object, Text, Whole, Word},
+        USER,
+    },
     unix_seconds, whole,
 };
 use actix_web::{HttpResponse, http::StatusCode};
@@ -20,7 +25,7 @@ pub struct ImagesBody {
     #[serde(default)]
     prompt: String,
     #[serde(default)]
-    response_format: Option<Shape>,
+    response_format: Option<Delivery>,
     user: Option<Value>,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -29,7 +34,7 @@ pub struct ImagesBody {
 /// How a picture is handed over.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Shape {
+enum Delivery {
     /// As base64. OpenAI's newer models know nothing else.
     #[default]
     B64Json,
@@ -54,6 +59,20 @@ enum Item {
 
 impl JsonBody for ImagesBody {
     const LIMIT: usize = 1 << 20;
+    // How pictures are wished is read, and refused, by `ImageWishes`: chats have those fields too.
+    const SHAPE: &'static Shape = &Object(
+        &[
+            ("model", &Text),
+            ("prompt", &Text),
+            ("response_format", &Text),
+            ("stream", &Flag),
+            ("partial_images", &COUNT),
+            ("output_compression", &Whole(0.0, 100.0)),
+            ("moderation", &Word(&["auto", "low"])),
+            ("user", &USER),
+        ],
+        &[("", "model"), ("", "prompt")],
+    );
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
@@ -66,9 +85,9 @@ pub async fn generate(asker: Asker, body: Json<ImagesBody>) -> Result<HttpRespon
     let call = ImageCall { wishes, ..ImageCall::new(&model, prompt) };
     let Images { images } =
         whole::answered(&asker, &model, ModelKind::Image, &host, host.images(call)).await?;
-    let shape = response_format.unwrap_or_default();
+    let delivery = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
-    let data = images.into_iter().map(|image| shape.of(image)).collect();
+    let data = images.into_iter().map(|image| delivery.of(image)).collect();
     Ok(HttpResponse::Ok().json(List { created: unix_seconds(), data, output_format }))
 }
 
@@ -83,7 +102,7 @@ fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-impl Shape {
+impl Delivery {
     fn of(self, image: Image) -> Item {
         match self {
             Self::B64Json => Item::B64Json(image.base64),

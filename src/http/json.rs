@@ -1,6 +1,9 @@
 //! JSON bodies: within their limits, in time, and with errors that name the field and never the value.
 
-use super::Error;
+use super::{
+    Error,
+    shape::{self, Misfit, Shape},
+};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
@@ -17,6 +20,8 @@ use tokio::time::{Instant, timeout_at};
 pub trait JsonBody: DeserializeOwned + 'static {
     /// How large it may be, in bytes.
     const LIMIT: usize;
+    /// What it must look like.
+    const SHAPE: &'static Shape;
     /// The status of a body that is JSON but not this: FastAPI's 422, or OpenAI's 400.
     const MISFIT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 }
@@ -92,10 +97,7 @@ pub fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
     // Parts that are kept as they came are not looked into, so this cannot wait until something is found wrong.
     let repaired = without_lone_surrogates(json);
     let json = repaired.as_deref().unwrap_or(json);
-    // To serde a list is as good as an object.
-    if json.trim_ascii_start().starts_with(b"[") {
-        return Err(Error::new(T::MISFIT, "body: must be an object").param(Some("body".into())));
-    }
+    shape::check(json, T::SHAPE).map_err(refusal::<T>)?;
     if let Ok(body) = serde_json::from_slice(json) {
         return Ok(body);
     }
@@ -118,20 +120,35 @@ fn misfit<T: JsonBody>(
             format!("the body is not valid JSON ({place})"),
         );
     }
-    let field = error.path().to_string();
-    let field = if field == "." { "body".to_owned() } else { field };
-    Error::new(T::MISFIT, format!("{field}: {}", rule(&cause.to_string()))).param(Some(field))
+    let (path, cause) = (error.path().to_string(), cause.to_string());
+    let (name, rule) = rule(&cause);
+    let path = Some(path).filter(|path| path != ".");
+    let field: Vec<_> = path.as_deref().into_iter().chain(name).collect();
+    let field = if field.is_empty() { "body".to_owned() } else { field.join(".") };
+    refusal::<T>(Misfit { field, rule })
 }
 
-/// What was expected, without what was found: that may be a secret.
-fn rule(message: &str) -> String {
+fn refusal<T: JsonBody>(Misfit { field, rule }: Misfit) -> Error {
+    Error::new(T::MISFIT, format!("{field}: {rule}")).param(Some(field))
+}
+
+/// What was expected, without what was found: that may be a secret. The name of a field within what is at fault stands before it.
+fn rule(message: &str) -> (Option<&str>, String) {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    for (beginning, rule) in
+        [("missing field `", "is missing"), ("duplicate field `", "stands there twice")]
+    {
+        if let Some(name) = message.strip_prefix(beginning) {
+            return (Some(name.trim_end_matches('`')), rule.into());
+        }
+    }
+    (None, expected(message))
+}
+
+fn expected(message: &str) -> String {
     match message.rsplit_once("expected ") {
-        Some((_, expected)) if expected.starts_with("struct ") => "must be an object".into(),
-        Some((_, "value")) => "must be a string".into(),
         Some((_, "f64")) => "must be a number".into(),
         Some((_, "u32" | "u64" | "usize")) => "must be a whole number, 0 or more".into(),
-        Some((_, "a nonzero usize")) => "must be a whole number above 0".into(),
         Some((_, expected)) => format!("must be {expected}"),
         None if message == "number out of range" => "the number is too large".into(),
         None if message == "recursion limit exceeded" => "is nested too deep".into(),
@@ -148,34 +165,47 @@ mod tests {
         parse::<Body>(json.as_bytes()).map_err(|error| error.to_string()).unwrap_err()
     }
 
+    /// What is said of a chat that has these fields beside those that it needs.
+    fn error_beside(fields: &str) -> String {
+        error(&format!(r#"{{"model": "m", "messages": [], {fields}}}"#))
+    }
+
     #[test]
     fn an_error_names_the_field_and_the_rule_and_never_the_value() {
         for (sent, said) in [
-            (r#"{"model": "m", "messages": "hunter2"}"#, "messages: must be a sequence"),
+            (r#"{"model": "m", "messages": "hunter2"}"#, "messages: must be a list of messages"),
             (
-                r#"{"messages": [{"role": "user"}, {"role": "hunter2"}]}"#,
+                r#"{"model": "m", "messages": [{"role": "user"}, {"role": "hunter2"}]}"#,
                 "messages[1].role: must be one of `system`, `developer`, `user`, `assistant`, `tool`, `function`",
             ),
             (
                 r#"{"messages": [{"role": "user", "content": 7}]}"#,
                 "messages[0].content: must be a text or a list of parts",
             ),
-            (r#"{"temperature": "hunter2"}"#, "temperature: must be a number"),
+            (r#"{"temperature": "hunter2"}"#, "temperature: must be a number from 0 to 2"),
+            (r#"{"messages": [{}]}"#, "messages[0].role: is missing"),
+            (r#"{"messages": []}"#, "model: is missing"),
             ("[]", "body: must be an object"),
             (r#" ["m", []]"#, "body: must be an object"),
-            (r#"{"messages": [{"role": 5}]}"#, "messages[0].role: must be a string"),
-            (r#"{"temperature": 1e400}"#, "temperature: must be a number"),
-            (r#"{"metadata": {"a": 1e400}}"#, "metadata.a: the number is too large"),
+            (r#"{"messages": [{"role": 5}]}"#, "messages[0].role: must be a text"),
             ("{", "the body is not valid JSON (line 1, column 1)"),
         ] {
             assert_eq!(error(sent), said);
+        }
+        for (fields, said) in [
+            (r#""model": "m""#, "model: stands there twice"),
+            (r#""temperature": 1e400"#, "temperature: must be a number"),
+            (r#""metadata": {"a": 1e400}"#, "metadata.a: the number is too large"),
+        ] {
+            assert_eq!(error_beside(fields), said);
         }
     }
 
     #[test]
     fn half_characters_are_accepted() {
         let body: Body =
-            parse(br#"{"messages": [{"role": "user", "content": "a\ud83d"}]}"#).unwrap();
+            parse(br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}]}"#)
+                .unwrap();
         assert_eq!(body.last_user_text().unwrap(), "a\u{fffd}");
     }
 }

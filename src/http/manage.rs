@@ -3,6 +3,7 @@
 use super::{
     Error, State,
     json::{self, Json, JsonBody},
+    shape::Shape,
 };
 use actix_web::{HttpResponse, http::StatusCode, web};
 use pipe_sdk::Serves;
@@ -44,6 +45,7 @@ pub struct Delete {
 
 impl JsonBody for Delete {
     const LIMIT: usize = 64 << 10;
+    const SHAPE: &'static Shape = &Shape::Object(&[("id", &Shape::Text)], &[("", "id")]);
 }
 
 /// `DELETE /pipelines/delete`.

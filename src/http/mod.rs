@@ -4,6 +4,7 @@ mod answer;
 mod asker;
 mod auth;
 mod chat;
+mod choice;
 mod cors;
 mod embeddings;
 mod error;
@@ -19,11 +20,13 @@ mod messages;
 mod metrics;
 mod models;
 mod open_webui;
+mod plain;
 mod rag;
 mod record;
 mod rerank;
 mod responses;
 mod seal;
+mod shape;
 mod usage;
 mod valves;
 mod whole;
@@ -198,6 +201,22 @@ fn unprefixed(path: &str) -> &str {
     PREFIXES.iter().find_map(within).unwrap_or(path)
 }
 
+/// The routes that this path leads to: all of those that stand where the first of them does.
+fn routes_at(path: &str) -> impl Iterator<Item = &'static Route> {
+    let first = ROUTES.iter().find(|route| route.leads(unprefixed(path)));
+    let path = first.map(|route| route.path);
+    ROUTES.iter().filter(move |route| Some(route.path) == path)
+}
+
+/// The methods that this path takes, as an `Allow` says them.
+fn methods(path: &str) -> String {
+    let all = routes_at(path).map(|route| match route.method {
+        Method::GET => "GET, HEAD",
+        _ => route.method.as_str(),
+    });
+    all.collect::<Vec<_>>().join(", ")
+}
+
 /// Puts every route in its place.
 pub fn routes(config: &mut ServiceConfig) {
     for prefix in PREFIXES.into_iter().chain([""]) {
@@ -218,4 +237,5 @@ pub fn routes(config: &mut ServiceConfig) {
 pub use auth::authorize;
 pub use cors::cross_origin;
 pub use error::HttpError as Error;
+pub use plain::plain;
 pub use record::record;

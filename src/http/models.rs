@@ -1,11 +1,15 @@
 //! The model list, as Open WebUI reads it (contract §1.3), and clients of OpenAI's API and of `OpenRouter`'s.
 
-use super::{Error, State, open_webui};
-use crate::registry;
+use super::{
+    Error, State,
+    messages::{self, VERSION},
+    open_webui,
+};
+use crate::{registry, slot::Slot};
 use actix_web::{HttpRequest, HttpResponse, web};
 use pipe_sdk::{Facts, Known, Model, ModelKind, PipeError, Serves};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How long a list may wait for models that are not known yet. Open WebUI gives up after ten seconds, people after one.
 const DEADLINE: Duration = Duration::from_millis(800);
@@ -22,14 +26,25 @@ const KINDS: [(ModelKind, &str); 4] = [
 pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
-    let mut wanted = KINDS.map(|(kind, _)| kind).to_vec();
-    match wish.as_deref() {
-        None if open_webui::asks(request.headers()) => wanted.retain(|kind| kind.answers_chats()),
-        None | Some("all") => {}
-        Some(word) => wanted = vec![kind(word)?],
+    let all = KINDS.map(|(kind, _)| kind);
+    if request.headers().contains_key(VERSION) {
+        let page = messages::models::page(&entries(&state, &all).await, request.query_string())?;
+        return Ok(HttpResponse::Ok().json(page));
     }
-    let entries = entries(&state, &wanted).await;
+    let entries = match wish.as_deref() {
+        None if open_webui::asks(request.headers()) => for_open_webui(&state).await,
+        None | Some("all") => entries(&state, &all).await,
+        Some(word) => entries(&state, &[kind(word)?]).await,
+    };
     Ok(HttpResponse::Ok().json(json!({"object": "list", "data": entries, "pipelines": true})))
+}
+
+/// What answers chats, and the filters, which Open WebUI knows from models.
+async fn for_open_webui(state: &State) -> Vec<Value> {
+    let mut wanted = KINDS.map(|(kind, _)| kind).to_vec();
+    wanted.retain(|kind| kind.answers_chats());
+    let entries = entries(state, &wanted).await;
+    entries.into_iter().chain(filters(state)).collect()
 }
 
 fn kind(word: &str) -> Result<ModelKind, PipeError> {
@@ -39,11 +54,20 @@ fn kind(word: &str) -> Result<ModelKind, PipeError> {
 }
 
 /// `GET /models/{id}`. It knows every id that can be called, listed or not.
-pub async fn one(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
-    let id = id.into_inner();
-    let entries = entries(&state, &KINDS.map(|(kind, _)| kind)).await;
+pub async fn one(
+    state: web::Data<State>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let entry = found(&state, id.into_inner()).await?;
+    let is_anthropics = request.headers().contains_key(VERSION);
+    Ok(HttpResponse::Ok().json(if is_anthropics { messages::models::model(&entry) } else { entry }))
+}
+
+async fn found(state: &State, id: String) -> Result<Value, PipeError> {
+    let entries = entries(state, &KINDS.map(|(kind, _)| kind)).await;
     if let Some(entry) = entries.into_iter().find(|entry| entry["id"] == id.as_str()) {
-        return Ok(HttpResponse::Ok().json(entry));
+        return Ok(entry);
     }
     let unknown = || PipeError::ModelNotFound(id.clone());
     let registry = &state.registry;
@@ -53,10 +77,23 @@ pub async fn one(state: web::Data<State>, id: web::Path<String>) -> Result<HttpR
     };
     let model = match known {
         Known::Has(model) | Known::StandsIn(model) => model,
-        Known::Barred(reason) => return Err(PipeError::ModelGone { model: id, reason }.into()),
+        Known::Barred(reason) => return Err(PipeError::ModelGone { model: id, reason }),
+        Known::Untold(reason) => return Err(registry::untold(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
-    Ok(HttpResponse::Ok().json(entry(&id, &model, &pipeline(kind, &model), state.started)))
+    Ok(entry(&id, &model, &pipeline(kind, &model), state.started))
+}
+
+fn filters(state: &State) -> Vec<Value> {
+    let entry = |slot: &Arc<dyn Slot>| {
+        let Serves::Filter { pipelines, priority } = slot.serves()? else { return None };
+        // One entry without `pipelines` or `priority` would break every chat of every connection (contract §0.7).
+        let pipeline =
+            json!({"type": "filter", "pipelines": pipelines, "priority": priority, "valves": true});
+        let model = Model::new(slot.id(), slot.name());
+        Some(entry(slot.id(), &model, &pipeline, state.started))
+    };
+    state.registry.slots().iter().filter_map(entry).collect()
 }
 
 async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
@@ -64,16 +101,6 @@ async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
     let mut entries = Vec::new();
     for slot in state.registry.slots() {
         let Some(serves) = slot.serves() else { continue };
-        if let Serves::Filter { pipelines, priority } = &serves {
-            // One entry without `pipelines` or `priority` would break every chat of every connection (contract §0.7).
-            let pipeline = json!({"type": serves.kind(), "pipelines": pipelines, "priority": priority, "valves": true});
-            entries.push(entry(
-                slot.id(),
-                &Model::new(slot.id(), slot.name()),
-                &pipeline,
-                state.started,
-            ));
-        }
         let models = registry::models(slot.id(), &serves);
         let models = models.iter().filter(|(_, model)| wanted.contains(&model.kind));
         entries.extend(

@@ -11,6 +11,7 @@ use super::{
     Error, State,
     asker::Asker,
     json::{Json, JsonBody},
+    shape::{self, Shape},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -53,11 +54,13 @@ pub struct NewCollection {
 
 impl JsonBody for NewCollection {
     const LIMIT: usize = 1 << 20;
+    const SHAPE: &'static Shape = &shape::rag::COLLECTION;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for Rules {
     const LIMIT: usize = 1 << 20;
+    const SHAPE: &'static Shape = &shape::rag::RULES;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
@@ -141,6 +144,7 @@ pub struct SearchBody {
 
 impl JsonBody for SearchBody {
     const LIMIT: usize = 1 << 20;
+    const SHAPE: &'static Shape = &shape::rag::SEARCH;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
@@ -151,9 +155,6 @@ pub async fn search(
     body: Json<SearchBody>,
 ) -> Result<HttpResponse, Error> {
     let Json(SearchBody { query, top_k, said }) = body;
-    if top_k.is_some_and(|top_k| !(1..=100).contains(&top_k)) {
-        return Err(PipeError::bad_field("top_k", "top_k: must be from 1 to 100").into());
-    }
     let (reader, host) = said.reader(&asker)?;
     let search = Search { collection: collection.into_inner(), query, reader, top_k };
     let library = library(&asker.state)?;

@@ -30,6 +30,8 @@ pub struct Record {
     id: String,
     method: String,
     path: String,
+    /// Whether an Anthropic client asks, which reads errors in words of its own.
+    is_anthropics: bool,
     started: Instant,
     outcome: Mutex<Outcome>,
     /// `None` for a probe, which nobody waits for and nobody wants to read of.
@@ -69,6 +71,7 @@ impl Record {
             id: request_id(request.headers()),
             method: request.method().to_string(),
             path: request.path().to_owned(),
+            is_anthropics: messages::is_theirs(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::default(),
             in_flight: watching.map(|state| state.drain.enter()),
@@ -95,7 +98,7 @@ impl Record {
 
     /// This error in the words of the API that the path belongs to, if those are not the host's own.
     fn reworded(&self, error: &actix_web::Error) -> Option<HttpResponse> {
-        let error = error.as_error::<Error>().filter(|_| messages::is_theirs(&self.path))?;
+        let error = error.as_error::<Error>().filter(|_| self.is_anthropics)?;
         Some(messages::refusal(error, &self.id))
     }
 
@@ -129,7 +132,7 @@ impl Record {
         let seconds = HeaderValue::from(self.elapsed().as_secs());
         headers.insert(HeaderName::from_static("x-process-time"), seconds);
         if let Ok(id) = HeaderValue::from_str(&self.id) {
-            if messages::is_theirs(&self.path) {
+            if self.is_anthropics {
                 headers.insert(HeaderName::from_static("request-id"), id.clone());
             }
             headers.insert(HeaderName::from_static("x-request-id"), id);

@@ -5,6 +5,7 @@ use super::{
     asker::Asker,
     identity,
     json::{Json, JsonBody},
+    shape::{COUNTABLE, Shape, USER},
     whole,
 };
 use actix_web::{HttpResponse, http::StatusCode};
@@ -54,8 +55,25 @@ struct Text {
 
 impl JsonBody for RerankBody {
     const LIMIT: usize = 16 << 20;
+    const SHAPE: &'static Shape = &Shape::Object(
+        &[
+            ("model", &Shape::Text),
+            ("query", &Shape::Text),
+            ("documents", &Shape::List("documents", &DOCUMENT)),
+            ("top_n", &Shape::Whole(1.0, COUNTABLE)),
+            ("return_documents", &Shape::Flag),
+            ("rank_fields", &Shape::List("texts", &Shape::Text)),
+            ("max_chunks_per_doc", &Shape::Whole(1.0, COUNTABLE)),
+            ("max_tokens_per_doc", &Shape::Whole(1.0, COUNTABLE)),
+            ("user", &USER),
+        ],
+        &[("", "model"), ("", "query"), ("", "documents")],
+    );
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
+
+const DOCUMENT: Shape =
+    Shape::Either(&[Shape::Text, Shape::Object(&[("text", &Shape::Text)], &[("", "text")])]);
 
 /// `POST /rerank`.
 pub async fn rerank(asker: Asker, body: Json<RerankBody>) -> Result<HttpResponse, Error> {

@@ -3,6 +3,7 @@
 use super::{
     Error, State,
     json::{Json, JsonBody},
+    shape::{OBJECT, Shape},
 };
 use crate::{slot::Slot, valves::Values};
 use actix_web::{HttpResponse, http::StatusCode, web};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 impl JsonBody for Values {
     const LIMIT: usize = 1 << 20;
+    const SHAPE: &'static Shape = &OBJECT;
 }
 
 /// `GET /{id}/valves`.

@@ -12,7 +12,7 @@ import urllib.request
 
 import anthropic
 from anthropic import Anthropic, AsyncAnthropic
-from anthropic.types import Message, MessageTokensCount, RawMessageStreamEvent
+from anthropic.types import Message, MessageTokensCount, ModelInfo, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
 SERVER = {'base_url': os.environ['PIPEWRIGHT_URL'].rstrip('/'), 'max_retries': 0, 'timeout': 60}
@@ -77,6 +77,18 @@ def text(answer):
 
 
 # ---- checks --------------------------------------------------------------------------------------------------------
+
+def models_are_listed_and_found():
+    listed = [strictly(ModelInfo, model) for model in client.models.list()]
+    ids = [model.id for model in listed]
+    expect(a_model() in ids and all(model.display_name for model in listed), f'{listed[:3]}')
+    expect([model.id for model in client.models.list(limit=3)] == ids, 'pages do not add up')
+    found = strictly(ModelInfo, client.models.retrieve(a_model()))
+    expect(found == listed[ids.index(a_model())], f'{found}')
+    refusal(anthropic.NotFoundError, client.models.retrieve, model_id='no_such_pipe.no-such-model')
+    keyless = Anthropic(api_key='wrong', **SERVER)
+    refusal(anthropic.AuthenticationError, keyless.models.list)
+
 
 def a_message_is_answered():
     answer = strictly(Message, message())
@@ -209,6 +221,7 @@ def errors_are_the_packages_exceptions():
 
 
 CHECKS = [
+    models_are_listed_and_found,
     a_message_is_answered,
     a_system_prompt_is_kept_to,
     raw_events_are_of_the_packages_types,

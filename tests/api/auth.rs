@@ -28,7 +28,15 @@ async fn every_route_but_the_open_ones_asks_for_the_key() {
             assert_eq!(without.status, 200, "{path}");
             continue;
         }
-        assert_eq!(without.refused(403), "Not authenticated", "{path}");
+        let words = "Not authenticated: send the API key as a bearer";
+        assert_eq!(without.header("www-authenticate"), "Bearer", "{path}");
+        if path.contains("/messages") {
+            assert_eq!(without.json["error"]["type"], "authentication_error", "{path}");
+            assert_eq!(without.json["error"]["message"], words, "{path}");
+        } else {
+            assert_eq!(without.json["error"]["code"], "invalid_api_key", "{path}");
+            assert_eq!(without.refused(401), words, "{path}");
+        }
         let wrong = host
             .bare(route.method.as_str().parse().unwrap(), path)
             .bearer_auth("wrong")
@@ -44,7 +52,7 @@ async fn what_is_not_served_is_not_told_to_strangers() {
     let host = host().await;
     let stranger =
         Answered::of(host.bare(reqwest::Method::GET, "/nothing").send().await.unwrap()).await;
-    stranger.refused(403);
+    stranger.refused(401);
     assert_eq!(host.get("/nothing").await.refused(404), "Not Found");
     assert_eq!(host.get("/chat/completions").await.refused(405), "Method Not Allowed");
 }

@@ -8,6 +8,7 @@ use crate::{
 use bedrock_emulator::{
     ANY, Answer, Catalogue, Emulator, Fault, Mishap, Operation, Options, Script,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -50,6 +51,23 @@ async fn is_answered_by(rig: &Rig, body: &Value, model: &str) {
         names.sort();
         assert_eq!(names, ["choices", "created", "id", "model", "object", "selected_model_id"]);
         assert_eq!(chunks[0]["choices"], json!([]), "it comes alone, before all else");
+    }
+}
+
+#[actix_web::test]
+async fn a_failure_can_be_asked_of_models_of_every_kind() {
+    let rig = rig(json!({})).await;
+    for (path, body) in [
+        ("/embeddings", json!({"model": "amazon.titan-embed-text-v2:0", "input": "hi"})),
+        ("/rerank", json!({"model": "cohere.rerank-v3-5:0", "query": "a", "documents": ["b"]})),
+        ("/images/generations", json!({"model": "amazon.nova-canvas-v1:0", "prompt": "a fox"})),
+        ("/messages/count_tokens", plain(THINKER)),
+    ] {
+        assert_eq!(rig.host.post(path, &body).await.status, 200, "{path}");
+        let request = rig.host.request(Method::POST, path).header(FAIL, "*").json(&body);
+        let refused = Answered::of(request.send().await.unwrap()).await;
+        assert_eq!(refused.status, 429, "{path}: {}", refused.text);
+        assert!(refused.text.contains(FAIL), "{path}: {}", refused.text);
     }
 }
 

@@ -231,6 +231,37 @@ async fn ids_and_arns_of_bedrock_need_no_prefix() {
 }
 
 #[actix_web::test]
+async fn another_name_in_a_region_is_its_model_there() {
+    let aliases = format!("gpt-4o={LITE}, gpt-*={MICRO}");
+    let rig = rig(json!({"aliases": aliases})).await;
+    for (id, region, target) in [
+        ("gpt-4o", EAST, LITE),
+        ("gpt-4o@us-west-2", WEST, LITE),
+        ("gpt-5", EAST, MICRO),
+        ("gpt-5@us-west-2", WEST, MICRO),
+    ] {
+        assert_eq!(asked(&rig, id).await, (region.into(), target.into()), "{id}");
+        assert_eq!(asked(&rig, &listed(id)).await, (region.into(), target.into()), "{id}");
+    }
+    assert!(missing(&rig, "gpt-4o@eu-west-1").await.contains("`gpt-4o@eu-west-1`"));
+}
+
+#[actix_web::test]
+async fn while_no_list_can_be_read_an_id_without_prefix_is_told_why() {
+    let bedrock = Emulator::start(Options::default()).unwrap();
+    let down = Script::fault(Fault::access_denied("no")).always();
+    bedrock.script_region(ANY, down);
+    let host = bedrock::host(&bedrock).await;
+    assert_eq!(host.turn(PIPE, &json!({"aliases": format!("mine={LITE}")})).await.status, 200);
+    for id in [LITE, "mine", "arn:aws:bedrock:us-east-1::foundation-model/x"] {
+        let chat = host.chat(id, "hi").await;
+        assert!(chat.refused(503).contains("access denied"), "{id}: {}", chat.text);
+        assert!(host.get(&format!("/models/{id}")).await.refused(503).contains("access denied"));
+    }
+    host.chat("gpt-4o", "hi").await.refused(404);
+}
+
+#[actix_web::test]
 async fn a_model_without_prefix_is_no_stand_in_for_itself() {
     let rig = rig(json!({})).await;
     for streamed in [false, true] {
@@ -399,12 +430,20 @@ async fn names_that_no_model_has_are_refused_when_they_are_entered() {
         ("fallbacks", chain.as_str(), "names `us.nobody`, which is no model that can be asked"),
         ("default_model", "openai_proxy.gpt-4o", "names `openai_proxy.gpt-4o`, which is no model"),
         ("aliases", "gpt-4o=us.amazon.nova-por-v1:0", "names `us.amazon.nova-por-v1:0`, which"),
-        ("allow", "antropic.*", "leaves none of the models that there are"),
+        ("allow", "antropic.*", "leaves none of the models that there are: it must be names of"),
     ] {
         let refused = rig.host.turn(PIPE, &json!({valve: text})).await;
         let words = format!("{valve}: {words}");
         assert!(refused.refused(422).starts_with(&words), "{}", refused.text);
+        assert_eq!(refused.json["error"]["param"], valve);
     }
+    // That all models are denied does not make one of a name that none has.
+    let nobody = rig.host.turn(PIPE, &json!({"aliases": "a=nope", "deny": "*"})).await;
+    assert!(nobody.refused(422).contains("aliases: names `nope`, which is no model"));
+    let number = rig.host.turn(PIPE, &json!({"allow": 5})).await;
+    assert!(
+        number.refused(422).contains("allow: leaves none") && number.text.contains("must be names")
+    );
     assert_eq!(rig.host.valves(PIPE).await["fallbacks"], format!("{LITE} > {MICRO}"));
     // What is denied may be allowed again, and what loses its model otherwise is for the admin to see in time.
     for valves in [

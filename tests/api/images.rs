@@ -374,6 +374,6 @@ async fn the_paths_are_there_with_v1_too_and_need_the_key() {
         let path = format!("{prefix}/images/generations");
         assert_eq!(rig.host.post(&path, &body).await.status, 200);
         let request = rig.host.bare(Method::POST, &path).json(&body);
-        assert_eq!(request.send().await.unwrap().status().as_u16(), 403);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), 401);
     }
 }

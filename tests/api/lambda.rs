@@ -348,11 +348,14 @@ async fn where_there_is_no_lambda_a_port_takes_its_invocations() {
     assert_eq!(stranger["statusCode"], 401);
     let mut garbled = chat(KEY, MODEL, false);
     (garbled["isBase64Encoded"], garbled["body"]) = (true.into(), "!!!".into());
-    for event in ["{".to_owned(), garbled.to_string()] {
+    let mut misshapen = chat(KEY, MODEL, false);
+    misshapen["requestContext"] = json!({"http": 5});
+    for event in ["{".to_owned(), garbled.to_string(), misshapen.to_string()] {
         let broken = invoked(event).await;
         assert_eq!(
             (broken.header("x-amz-function-error"), &broken.json["errorType"]),
             ("Unhandled", &json!("InvalidEvent"))
         );
+        assert!(!broken.text.contains("It is up"), "{}", broken.text);
     }
 }

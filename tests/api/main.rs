@@ -28,6 +28,7 @@ mod limits;
 mod log;
 mod messages;
 mod metrics;
+mod misfits;
 mod models;
 mod openai_proxy;
 mod pipes;

@@ -411,23 +411,23 @@ async fn a_fault_names_its_field() {
         (hot, "temperature: must be a number"),
         (with(question(), "max_tokens", Value::Null), "max_tokens: say how many"),
         (with(question(), "max_tokens", json!(0)), "max_tokens: must be at least 1"),
-        (with(question(), "max_tokens", json!("many")), "max_tokens: must be a whole number"),
+        (
+            with(question(), "max_tokens", json!("many")),
+            "max_tokens: must be a whole number, 0 or more",
+        ),
         (with(question(), "model", json!("")), "model: name a model"),
         (asked(json!([])), "messages: send at least one"),
         (asked(json!([{"role": "robot", "content": "a"}])), "messages[0].role: must be one of"),
         (says(json!(7)), "messages[1].content: must be a text or a list of blocks"),
         (
-            says(json!([{"type": "text"}, {"type": "hologram"}])),
+            says(json!([{"type": "text", "text": "a"}, {"type": "hologram"}])),
             "messages[1].content[1]: blocks of type `hologram`",
         ),
-        (says(json!([{"text": "a"}])), "messages[1].content[0]: a block needs a `type`"),
-        (
-            says(json!([{"type": "text", "text": 7}])),
-            "messages[1].content[0].text: must be a string",
-        ),
+        (says(json!([{"text": "a"}])), "messages[1].content[0].type: is missing"),
+        (says(json!([{"type": "text", "text": 7}])), "messages[1].content[0].text: must be a text"),
         (
             says(json!([{"type": "image", "source": {"type": "file", "file_id": "f"}}])),
-            "messages[1].content[0]: an image needs a `source`",
+            "messages[1].content[0].source.type: must be `base64`",
         ),
         (
             says(json!([{"type": "tool_use", "id": "t", "name": "f", "input": {}}])),
@@ -435,7 +435,7 @@ async fn a_fault_names_its_field() {
         ),
         (
             says(json!([{"type": "tool_result", "content": "a"}])),
-            "messages[1].content[0]: a result needs",
+            "messages[1].content[0].tool_use_id: is missing",
         ),
         (
             says(
@@ -443,16 +443,13 @@ async fn a_fault_names_its_field() {
             ),
             "messages[1].content[0].content[0]: blocks of type `hologram`",
         ),
-        (with(question(), "system", json!([{"type": "image"}])), "system[0]: instructions"),
+        (with(question(), "system", json!([{"type": "hologram"}])), "system[0]: instructions"),
         (with(question(), "tools", search), "tools[0].type: `web_search_20250305`"),
-        (with(question(), "tools", json!([{}])), "tools[0]: missing field `name`"),
-        (
-            with(question(), "tool_choice", json!({"type": "tool"})),
-            "tool_choice.name: name the tool",
-        ),
+        (with(question(), "tools", json!([{}])), "tools[0].name: is missing"),
+        (with(question(), "tool_choice", json!({"type": "tool"})), "tool_choice.name: is missing"),
         (
             with(question(), "tool_choice", json!({"type": "some"})),
-            "tool_choice.type: must be one of",
+            "tool_choice.type: must be `auto` or",
         ),
     ] {
         let answered = host.post("/messages", &body).await;
@@ -485,6 +482,9 @@ async fn what_the_pipe_refuses_is_said_of_where_the_client_has_put_it() {
     );
     let message = host.post("/messages", &body).await.json["error"]["message"].take();
     assert!(message.as_str().unwrap().starts_with("messages[0].content[2]: "), "{message}");
+    let body = with(question(), "stop_sequences", vec!["END"; 5000].into());
+    let message = host.post("/messages", &body).await.json["error"]["message"].take();
+    assert_eq!(message, "stop_sequences: send 2500 texts at most");
 }
 
 #[actix_web::test]
@@ -526,7 +526,7 @@ async fn what_is_wrong_before_the_body_is_read_is_told_in_the_same_words() {
         async |request: reqwest::RequestBuilder| Answered::of(request.send().await.unwrap()).await;
     let to = |path: &str| host.request(Method::POST, path);
     let stranger = host.bare(Method::POST, "/v1/messages").json(&question());
-    error(&sent(stranger).await, 403, "permission_error");
+    error(&sent(stranger).await, 401, "authentication_error");
     let wrong = host.bare(Method::POST, "/messages/count_tokens").bearer_auth("wrong");
     error(&sent(wrong).await, 401, "authentication_error");
     error(&sent(to("/v1/messages").body("{}")).await, 415, "invalid_request_error");

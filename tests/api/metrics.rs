@@ -48,7 +48,7 @@ async fn words_that_clients_make_up_are_no_labels() {
 #[actix_web::test]
 async fn metrics_need_the_key_unless_they_are_opened() {
     let closed = host().await;
-    Answered::of(closed.bare(Method::GET, "/metrics").send().await.unwrap()).await.refused(403);
+    Answered::of(closed.bare(Method::GET, "/metrics").send().await.unwrap()).await.refused(401);
     let open = Builder::new().switch("--metrics-open").start().await;
     let metrics = Answered::of(open.bare(Method::GET, "/v1/metrics").send().await.unwrap()).await;
     assert!(metrics.text.ends_with("# EOF\n"), "{}", metrics.text);

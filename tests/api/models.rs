@@ -2,15 +2,18 @@
 
 use crate::{
     pipes::PIPES,
-    support::{Builder, host},
+    support::{Answered, Builder, host},
 };
 use insta::assert_json_snapshot;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 #[actix_web::test]
 async fn models_are_listed_as_open_webui_reads_them() {
     let host = host().await;
-    let mut list = host.get("/models").await.json;
+    let asks =
+        host.request(Method::GET, "/models").header("user-agent", "Python/3.11 aiohttp/3.12");
+    let mut list = Answered::of(asks.send().await.unwrap()).await.json;
     for entry in list["data"].as_array_mut().unwrap() {
         assert!(entry["created"].as_u64().unwrap() > 1_700_000_000);
         entry["created"] = json!(0);
@@ -34,12 +37,88 @@ async fn each_model_is_found_by_its_id_with_dots_colons_and_slashes() {
 }
 
 #[actix_web::test]
-async fn every_path_may_carry_v1_or_a_doubled_slash() {
+async fn every_path_may_carry_v1_a_doubled_slash_or_one_at_its_end() {
     let host = host().await;
-    for path in
-        ["/models", "/v1/models", "/api/v1/models", "//models", "/pipelines", "/v1/pipelines"]
-    {
+    for path in [
+        "/models",
+        "/v1/models",
+        "/v1/models/",
+        "/api/v1/models",
+        "//models",
+        "/pipelines",
+        "/v1/pipelines/",
+        "/v1/",
+    ] {
         assert_eq!(host.get(path).await.status, 200, "{path}");
+    }
+    let chat = json!({"model": "typed", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(host.post("/v1/chat/completions/?a=b", &chat).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_head_is_answered_like_a_get_and_a_wrong_method_is_told_the_right_ones() {
+    let host = host().await;
+    for path in ["/v1/models", "/models/typed", "/health", "/pipelines"] {
+        let get = host.get(path).await;
+        let head = host.request(Method::HEAD, path).send().await.unwrap();
+        let length = head.headers()["content-length"].to_str().unwrap().to_owned();
+        assert_eq!((head.status().as_u16(), length), (200, get.text.len().to_string()), "{path}");
+        assert_eq!(head.text().await.unwrap(), "", "{path}");
+    }
+    for (method, path, allowed) in [
+        (Method::DELETE, "/v1/models", "GET, HEAD"),
+        (Method::POST, "/models/typed", "GET, HEAD"),
+        (Method::HEAD, "/chat/completions", "POST"),
+        (Method::GET, "/v1/messages", "POST"),
+        (Method::GET, "/typed/valves/update", "POST"),
+        (Method::POST, "/pipelines/delete", "DELETE"),
+    ] {
+        let refused = Answered::of(host.request(method, path).send().await.unwrap()).await;
+        assert_eq!((refused.status, refused.header("allow")), (405, allowed), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn filters_are_listed_for_open_webui_alone() {
+    let host = host().await;
+    for path in ["/models", "/models?type=all", "/models?type=chat"] {
+        assert!(!host.get(path).await.text.contains("polite"), "{path}");
+    }
+    host.get("/models/polite").await.refused(404);
+}
+
+#[actix_web::test]
+async fn anthropics_clients_read_the_list_in_their_own_shape() {
+    let host = host().await;
+    let get = async |path: &str| {
+        let request = host.request(Method::GET, path).header("anthropic-version", "2023-06-01");
+        Answered::of(request.send().await.unwrap()).await
+    };
+    let ids = |list: &Value| -> Vec<Value> {
+        list["data"].as_array().unwrap().iter().map(|model| model["id"].clone()).collect()
+    };
+    let all = get("/v1/models").await.json;
+    let (first, count) = (&all["data"][0], ids(&all).len());
+    assert_eq!((&first["type"], &first["id"]), (&json!("model"), &json!("typed")));
+    assert!(first["display_name"].is_string());
+    assert!(first["created_at"].as_str().unwrap().ends_with('Z'), "{first}");
+    assert_eq!((&all["has_more"], &all["first_id"]), (&json!(false), &first["id"]));
+    assert_eq!(all["last_id"], ids(&all)[count - 1]);
+
+    let page = get("/v1/models?limit=2&after_id=typed").await.json;
+    assert_eq!((ids(&page), &page["has_more"]), (ids(&all)[1..3].to_vec(), &json!(true)));
+    let before = get("/v1/models?before_id=typed").await.json;
+    assert_eq!((&before["data"], &before["first_id"]), (&json!([]), &Value::Null));
+    assert_eq!(get("/v1/models/typed").await.json, *first);
+    for (path, status, words) in [
+        ("/v1/models?limit=0", 400, "limit: must be a whole number from 1 to 1000"),
+        ("/v1/models?after_id=x", 400, "after_id: there is no such model"),
+        ("/v1/models/script.nothing", 404, "model `script.nothing` was not found"),
+    ] {
+        let refused = get(path).await;
+        assert_eq!(refused.status, status, "{path}");
+        assert_eq!(refused.json["error"]["message"], words, "{path}");
+        assert_eq!(refused.json["request_id"], refused.header("request-id"), "{path}");
     }
 }
 

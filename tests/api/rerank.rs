@@ -83,7 +83,7 @@ async fn a_wrong_field_is_named() {
         (json!({"query": "a", "documents": []}), "documents"),
         (json!({"query": "a", "documents": ["a", ""]}), "documents[1]"),
         (json!({"query": "a", "documents": ["a", 7]}), "documents[1]"),
-        (json!({"query": "a", "documents": [{"title": "a"}]}), "documents[0]"),
+        (json!({"query": "a", "documents": [{"title": "a"}]}), "documents[0].text"),
         (json!({"query": "a", "documents": ["a"], "top_n": 0}), "top_n"),
         (json!({"query": "a", "documents": vec!["a"; 1001]}), "documents"),
     ] {

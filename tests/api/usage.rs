@@ -121,7 +121,7 @@ async fn the_page_holds_no_numbers_and_no_foreign_scripts() {
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     assert!(!page.text.contains("http://") || !page.text.contains("<script src"));
     let report = Answered::of(host.bare(Method::GET, "/usage").send().await.unwrap()).await;
-    report.refused(403);
+    report.refused(401);
 }
 
 #[actix_web::test]

@@ -119,7 +119,10 @@ async fn a_fault_names_the_valve_and_the_rule_and_never_the_value() {
             "api_key: holds a part of the mask: clear the field, then enter the whole secret",
         ),
     ] {
-        assert_eq!(host.turn("typed", &posted).await.refused(422), said);
+        let refused = host.turn("typed", &posted).await;
+        assert_eq!(refused.refused(422), said);
+        let valve = said.split_once(": ").unwrap().0;
+        assert_eq!(refused.json["error"]["param"], valve, "{said}");
     }
     host.turn("typed", &json!([1])).await.refused(422);
     assert_eq!(host.valves("typed").await, before);

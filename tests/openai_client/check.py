@@ -358,11 +358,11 @@ def a_wrong_key_is_an_authentication_error():
     refusal(openai.AuthenticationError, lambda: list(stranger.models.list()))
 
 
-def no_key_is_a_permission_error():
+def no_key_is_an_authentication_error():
     keyless = {'extra_headers': {'Authorization': openai.Omit()}}
-    error = refusal(openai.PermissionDeniedError, chat, **keyless)
-    expect(error.status_code == 403, f'{error.status_code}')
-    refusal(openai.PermissionDeniedError, client.models.list, **keyless)
+    error = refusal(openai.AuthenticationError, chat, **keyless)
+    expect(error.code == 'invalid_api_key' and error.response.headers['www-authenticate'] == 'Bearer', f'{error.body}')
+    refusal(openai.AuthenticationError, client.models.list, **keyless)
 
 
 def an_image_behind_a_link_is_refused():
@@ -389,7 +389,7 @@ def a_refusal_names_the_field_at_fault():
         'reasoning_effort': {'model': a_model_that_thinks(), 'reasoning_effort': 'hard'},
         'response_format.type': {'response_format': {'type': 'yaml'}},
         'service_tier': {'service_tier': 'first class'},
-        'tool_choice': {'tools': [WEATHER], 'tool_choice': {'type': 'function', 'function': {'name': 'no_such_tool'}}},
+        'tool_choice.function.name': {'tools': [WEATHER], 'tool_choice': {'type': 'function', 'function': {'name': 'no_such_tool'}}},
         'tools[0].function.name': {'tools': [{'type': 'function', 'function': {'name': '', 'parameters': {}}}]},
     }.items():
         error = refusal(openai.BadRequestError, chat, **more)
@@ -598,7 +598,7 @@ CHECKS = [
     the_async_client_may_leave_in_the_middle,
     an_unknown_model_is_not_found,
     a_wrong_key_is_an_authentication_error,
-    no_key_is_a_permission_error,
+    no_key_is_an_authentication_error,
     an_image_behind_a_link_is_refused,
     a_bad_request_is_refused_with_its_reason,
     a_refusal_names_the_field_at_fault,

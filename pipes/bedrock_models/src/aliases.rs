@@ -2,6 +2,7 @@
 
 use crate::names::bare;
 use pipe_sdk::{fits, listed};
+use std::borrow::Cow;
 
 /// Names and what they stand for.
 #[derive(Debug, Default)]
@@ -37,8 +38,20 @@ impl Aliases {
         circling.map(|alias| format!("`{}` must not lead in a circle", alias.name))
     }
 
-    /// What this id stands for by name, to the end; itself if it is no alias.
-    pub fn renamed<'a>(&'a self, id: &'a str) -> &'a str {
+    /// What this id stands for by name, to the end; itself if it is no alias. An alias in a region is its target in that region.
+    pub fn renamed<'a>(&'a self, id: &'a str) -> Cow<'a, str> {
+        let whole = self.led(id);
+        if whole == id
+            && let Some((name, region)) = id.rsplit_once('@')
+            && let target = self.led(name)
+            && target != name
+        {
+            return within(target, region).into();
+        }
+        whole.into()
+    }
+
+    fn led<'a>(&'a self, id: &'a str) -> &'a str {
         let mut id = id;
         // A circle has been refused, so this many steps lead to the end.
         for _ in &self.0 {
@@ -51,10 +64,17 @@ impl Aliases {
     }
 
     /// What stands for ids like this one, for an id that nobody has.
-    pub fn caught(&self, id: &str) -> Option<&str> {
-        let mut patterns = self.0.iter().filter(|alias| alias.is_pattern());
-        let target = patterns.find(|alias| fits(&alias.name, id))?.target.as_str();
-        Some(target).filter(|target| *target != id)
+    pub fn caught(&self, id: &str) -> Option<Cow<'_, str>> {
+        let regional = id.rsplit_once('@');
+        let mut targets = self.0.iter().filter(|alias| alias.is_pattern()).filter_map(|alias| {
+            match regional.filter(|_| !alias.name.contains('@')) {
+                Some((name, region)) => {
+                    fits(&alias.name, name).then(|| within(&alias.target, region).into())
+                }
+                None => fits(&alias.name, id).then_some(Cow::Borrowed(alias.target.as_str())),
+            }
+        });
+        targets.next().filter(|target| *target != id)
     }
 
     /// Every name and what it leads to.
@@ -68,10 +88,19 @@ impl Aliases {
     }
 
     fn circles(&self, target: &str) -> bool {
-        let step = |id: &&str| self.exactly(id).or_else(|| self.caught(id));
-        std::iter::successors(Some(target), |id| step(id)).take(self.0.len() + 1).count()
-            > self.0.len()
+        let step = |id: &Cow<'_, str>| match self.exactly(id) {
+            Some(target) => Some(Cow::Owned(target.to_owned())),
+            None => self.caught(id).map(|target| Cow::Owned(target.into_owned())),
+        };
+        let start = Some(Cow::Borrowed(target));
+        std::iter::successors(start, step).take(self.0.len() + 1).count() > self.0.len()
     }
+}
+
+/// This target in this region, whichever it names itself.
+fn within(target: &str, region: &str) -> String {
+    let bare = target.rsplit_once('@').map_or(target, |(bare, _)| bare);
+    format!("{bare}@{region}")
 }
 
 impl Alias {
@@ -105,8 +134,23 @@ mod tests {
         {
             assert_eq!(aliases.renamed(id), model);
         }
-        assert_eq!(aliases.caught("gpt-4o"), Some("good"));
+        assert_eq!(aliases.caught("gpt-4o").unwrap(), "good");
         assert_eq!(aliases.caught("good"), None);
+    }
+
+    #[test]
+    fn a_name_in_a_region_is_its_target_there() {
+        let aliases =
+            of("gpt-4o=us.pro, home=us.pro@us-east-1, gpt-*=us.lite, *@eu-west-1=eu.lite");
+        for (id, target) in [
+            ("gpt-4o@us-west-2", "us.pro@us-west-2"),
+            ("home@us-west-2", "us.pro@us-west-2"),
+            ("us.pro@us-west-2", "us.pro@us-west-2"),
+        ] {
+            assert_eq!(aliases.renamed(id), target);
+        }
+        assert_eq!(aliases.caught("gpt-5@us-west-2").unwrap(), "us.lite@us-west-2");
+        assert_eq!(aliases.caught("other@eu-west-1").unwrap(), "eu.lite");
     }
 
     #[test]
@@ -115,7 +159,7 @@ mod tests {
         for (id, model) in
             [("my-sonnet", "us.sonnet"), ("us.sonnet", "us.sonnet"), ("x", "us.lite")]
         {
-            assert_eq!(aliases.caught(id).unwrap_or(id), model);
+            assert_eq!(aliases.caught(id).unwrap_or(id.into()), model);
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     clients::Clients,
     family::Lessons,
+    forced::ForcedFailure,
     stream::{Source, Trouble},
     valves::BedrockValves,
 };
@@ -21,6 +22,8 @@ pub struct Means<'a> {
     pub lessons: &'a Lessons,
     /// The admin's wishes.
     pub valves: &'a BedrockValves,
+    /// Which models are to fail.
+    pub forced: ForcedFailure<'a>,
 }
 
 /// What is sent, and to whom.

@@ -10,7 +10,7 @@ use crate::{
     stream::{Answer, Events, Trouble},
     valves::BedrockValves,
 };
-use bedrock_runtime::{Complaint, Failure, Operation, Response};
+use bedrock_runtime::{Complaint, Operation, Response};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Call, Chunk, ChunkStream, Result};
 use std::time::Duration;
@@ -21,13 +21,8 @@ const MOST_LESSONS: usize = 4;
 
 /// Answers this chat by the first of these models that can.
 pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<ChunkStream> {
-    let forced = &ForcedFailure::of(call);
-    let answered = fallback::first(entries, |place, entry| async move {
-        if forced.hits(entry, place) {
-            return Err(forced.unanswered(entry));
-        }
-        Box::pin(ask(call, entry, means)).await
-    });
+    let answered =
+        fallback::first(entries, means.forced, |entry| Box::pin(ask(call, entry, means)));
     let (entry, answer) = answered.await?;
     let id = Chunk::Model(format!("{PIPE}.{}", entry.id));
     let source = entry.source();
@@ -108,30 +103,4 @@ async fn send(
     };
     let (answer, running) = attempts::send(Errand { source, operation, body }, means, read).await?;
     Ok(running.watch(answer))
-}
-
-/// A wish of an operator who tries the fallbacks: the first model, or those of these names, are taken for throttled.
-///
-/// It is made by the header `x-pipewright-fail`: `first`, or names with `*`, separated by commas.
-struct ForcedFailure<'a>(Option<&'a str>);
-
-impl<'a> ForcedFailure<'a> {
-    fn of(call: &'a Call) -> Self {
-        Self(call.hints.get("x-pipewright-fail").map(str::trim))
-    }
-
-    fn hits(&self, entry: &Entry, place: usize) -> bool {
-        match self.0 {
-            None => false,
-            Some("first" | "1" | "true") => place == 0,
-            Some(names) => names.split(',').any(|name| entry.is_called(name.trim())),
-        }
-    }
-
-    fn unanswered(&self, entry: &Entry) -> Unanswered {
-        let source = entry.source();
-        let words = "the request asked for this failure, by x-pipewright-fail";
-        let complaint = Complaint::in_stream("ThrottlingException", words, 429);
-        Unanswered::of(Trouble::Failure(Failure::Said(complaint)), &source)
-    }
 }

@@ -25,6 +25,9 @@ struct Counted {
 ///
 /// Only foundation models count, so the one behind a profile is asked. No other counts alike, so there is no fallback.
 pub async fn count(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> {
+    if let Some(unanswered) = means.forced.of_entry(entry, 0) {
+        return Err(unanswered.error);
+    }
     let Entry { base, region, .. } = entry;
     let target = entry.target(&means.lessons.of(&entry.id), means.valves);
     let body = counted(&Asked { call, target: &target, valves: means.valves })?;

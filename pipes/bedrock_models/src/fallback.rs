@@ -4,6 +4,7 @@ use crate::{
     attempts::Unanswered,
     catalogue::{Entry, Listing},
     family::{Lesson, Lessons},
+    forced::ForcedFailure,
     meaning::named,
     names::bare,
     valves::BedrockValves,
@@ -15,14 +16,19 @@ use pipe_sdk::{PipeError, Result, listed};
 /// What the first one says is the error if none can: it is the one that was asked.
 pub async fn first<'a, T, F>(
     entries: &'a [Entry],
-    mut ask: impl FnMut(usize, &'a Entry) -> F,
+    forced: ForcedFailure<'_>,
+    mut ask: impl FnMut(&'a Entry) -> F,
 ) -> Result<(&'a Entry, T)>
 where
     F: Future<Output = Result<T, Unanswered>>,
 {
     let mut first_error = None;
     for (place, entry) in entries.iter().enumerate() {
-        let Unanswered { error, passes_on } = match ask(place, entry).await {
+        let answered = match forced.of_entry(entry, place) {
+            Some(unanswered) => Err(unanswered),
+            None => ask(entry).await,
+        };
+        let Unanswered { error, passes_on } = match answered {
             Ok(answer) => return Ok((entry, answer)),
             Err(unanswered) => unanswered,
         };

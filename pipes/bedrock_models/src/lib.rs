@@ -23,6 +23,7 @@ mod embed;
 mod error;
 mod fallback;
 pub mod family;
+mod forced;
 mod image;
 mod invoke;
 mod links;
@@ -43,11 +44,12 @@ use attempts::Means;
 use catalogue::{Catalogue, Entry, Listing, Search};
 use clients::Clients;
 use family::Lessons;
+use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, ImageCall, Images, Known, ModelKind, Pipe, PipeError,
-    RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Known, ModelKind, Pipe,
+    PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -104,7 +106,13 @@ impl Pipe for BedrockModels {
         let Meaning { entry, is_sure, .. } = match meaning(&name, None, &listing, &self.valves) {
             Ok(meaning) => meaning,
             Err(PipeError::ModelGone { reason, .. }) => return Some(Known::Barred(reason)),
-            Err(_) => return None,
+            Err(PipeError::ModelNotFound(_)) => return None,
+            // Without a list nobody can tell, but an id that Bedrock would never give is another's.
+            Err(error) => {
+                let may_be = listing.aliases.renamed(&name) != *name || name.contains('.');
+                return (may_be || name.starts_with("arn:"))
+                    .then(|| Known::Untold(error.to_string()));
+            }
         };
         let model = entry.model(self.valves.builtin_tools);
         Some(if is_sure { Known::Has(model) } else { Known::StandsIn(model) })
@@ -127,9 +135,9 @@ impl Pipe for BedrockModels {
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
-            return image::chat(&call, &entries, self.means()).await;
+            return image::chat(&call, &entries, self.means(&call.hints)).await;
         }
-        chat::chat(&call, &entries, self.means()).await
+        chat::chat(&call, &entries, self.means(&call.hints)).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
@@ -140,22 +148,22 @@ impl Pipe for BedrockModels {
             return Err(PipeError::uncounted(&call.model));
         }
         self.links.resolve(&mut call.body).await?;
-        count::count(&call, asked, self.means()).await
+        count::count(&call, asked, self.means(&call.hints)).await
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
         let entries = self.entries(&call.model, ModelKind::Embed).await?;
-        embed::embed(&call, &entries, self.means()).await
+        embed::embed(&call, &entries, self.means(&call.hints)).await
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let entries = self.entries(&call.model, ModelKind::Rerank).await?;
-        rerank::rerank(&call, &entries, self.means()).await
+        rerank::rerank(&call, &entries, self.means(&call.hints)).await
     }
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
         let entries = self.entries(&call.model, ModelKind::Image).await?;
-        image::images(&call, &entries, self.means()).await
+        image::images(&call, &entries, self.means(&call.hints)).await
     }
 }
 
@@ -171,9 +179,9 @@ impl BedrockModels {
     }
 
     /// What every call needs beside itself.
-    fn means(&self) -> Means<'_> {
+    fn means<'a>(&'a self, hints: &'a Hints) -> Means<'a> {
         let Self { clients, lessons, valves, .. } = self;
-        Means { clients, lessons, valves }
+        Means { clients, lessons, valves, forced: ForcedFailure::of(hints) }
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.
@@ -197,7 +205,7 @@ impl BedrockModels {
 
 /// Whether the list knows for certain who is meant.
 fn is_certain(model: &str, listing: &Listing) -> bool {
-    match listing.find(listing.aliases.renamed(model)) {
+    match listing.find(&listing.aliases.renamed(model)) {
         Search::Found(entry) => !listing.is_preliminary(entry),
         Search::Pinned(_) | Search::Missing(_) => true,
         Search::Barred(_) | Search::Unknown => false,

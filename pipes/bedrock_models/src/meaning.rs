@@ -28,7 +28,7 @@ pub fn meaning<'a>(
 ) -> Result<Meaning<'a>> {
     let sure = |entry, is_pinned| Meaning { entry, is_pinned, is_sure: true };
     let barred = |why: &str| PipeError::ModelGone { model: id.into(), reason: why.into() };
-    let name = listing.aliases.renamed(id);
+    let name = &*listing.aliases.renamed(id);
     match listing.find(name) {
         Search::Found(entry) => return Ok(sure(entry, false)),
         Search::Pinned(entry) => return Ok(sure(entry, true)),
@@ -46,7 +46,7 @@ pub fn meaning<'a>(
         return Err(barred(why));
     }
     if let Some(target) = listing.aliases.caught(name) {
-        let caught = meaning(target, kind, listing, valves);
+        let caught = meaning(&target, kind, listing, valves);
         let caught = caught.map(|meaning| Meaning { is_sure: false, ..meaning });
         // Who asked by another name is told of that name.
         return caught.map_err(|error| match error {
@@ -65,7 +65,7 @@ pub fn meaning<'a>(
 
 /// The model that an admin names in a valve.
 pub fn named<'a>(name: &str, listing: &'a Listing, valves: &BedrockValves) -> Option<Meaning<'a>> {
-    let name = listing.aliases.renamed(bare(name));
+    let name = &*listing.aliases.renamed(bare(name));
     match listing.find(name) {
         Search::Found(entry) => Some(Meaning { entry, is_pinned: false, is_sure: true }),
         Search::Pinned(entry) => Some(Meaning { entry, is_pinned: true, is_sure: true }),

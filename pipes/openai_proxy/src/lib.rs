@@ -17,8 +17,8 @@ pub use valves::ProxyValves;
 
 use catalogue::{Catalogue, Entry, Listing};
 use pipe_sdk::{
-    BreakerState, Call, ChunkStream, EmbedCall, Embeddings, ModelKind, Pipe, PipeError, RerankCall,
-    Reranked, Result, Serves, UpstreamState,
+    BreakerState, Call, ChunkStream, EmbedCall, Embeddings, Known, ModelKind, Pipe, PipeError,
+    RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -52,6 +52,14 @@ impl Pipe for OpenAiProxy {
 
     fn serves(&self) -> Serves {
         Serves::Manifold(self.catalogue.listing().models())
+    }
+
+    /// An id that is not listed may belong to an upstream that cannot be asked what it has.
+    fn knows(&self, id: &str) -> Option<Known> {
+        let listing = self.catalogue.listing();
+        let listed = listing.models().iter().find(|model| model.id == id).cloned();
+        let untold = || listing.silence(id, self.catalogue.ways()).map(Known::Untold);
+        listed.map(Known::Has).or_else(untold)
     }
 
     async fn discovered(&self) {

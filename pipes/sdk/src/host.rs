@@ -79,13 +79,20 @@ impl Host {
     /// Turns texts into vectors through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
         let trail = self.trail.clone();
-        self.doors.embed(EmbedCall { user: trail.user.clone(), ..call }, trail).await
+        self.doors
+            .embed(EmbedCall { user: trail.user.clone(), hints: self.hints.clone(), ..call }, trail)
+            .await
     }
 
     /// Puts documents in order through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
         let trail = self.trail.clone();
-        self.doors.rerank(RerankCall { user: trail.user.clone(), ..call }, trail).await
+        self.doors
+            .rerank(
+                RerankCall { user: trail.user.clone(), hints: self.hints.clone(), ..call },
+                trail,
+            )
+            .await
     }
 
     /// The same answer to this chat, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of
@@ -102,7 +109,12 @@ impl Host {
     /// Makes pictures through the model named in the call.
     pub async fn images(&self, call: ImageCall) -> Result<Images> {
         let trail = self.trail.clone();
-        self.doors.images(ImageCall { user: trail.user.clone(), ..call }, trail).await
+        self.doors
+            .images(
+                ImageCall { user: trail.user.clone(), hints: self.hints.clone(), ..call },
+                trail,
+            )
+            .await
     }
 
     /// The chat models that the host serves now.

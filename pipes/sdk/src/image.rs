@@ -4,7 +4,7 @@ mod wishes;
 
 pub use wishes::{ImageQuality, ImageSize, ImageWishes};
 
-use crate::User;
+use crate::{Hints, User};
 use serde::{Deserialize, Serialize};
 
 /// Pictures to be made.
@@ -20,13 +20,22 @@ pub struct ImageCall {
     pub source: Option<Image>,
     /// Who asks, if it is known. [`Host::images`](crate::Host::images) fills it in.
     pub user: Option<User>,
+    /// What the request wishes of the pipe, beside its body. The host fills it in.
+    pub hints: Hints,
 }
 
 impl ImageCall {
     /// One picture of this by the model of this id, with nothing else wished.
     pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
         let (model, prompt) = (model.into(), prompt.into());
-        Self { model, prompt, wishes: ImageWishes::default(), source: None, user: None }
+        Self {
+            model,
+            prompt,
+            wishes: ImageWishes::default(),
+            source: None,
+            user: None,
+            hints: Hints::default(),
+        }
     }
 }
 

@@ -169,6 +169,8 @@ pub enum Known {
     StandsIn(Model),
     /// Nobody may use the model of this id, for this reason.
     Barred(String),
+    /// It may have a model of this id, but cannot tell now, for this reason.
+    Untold(String),
 }
 
 /// One model as Open WebUI lists it, or as it would if it chatted.

@@ -1,6 +1,6 @@
 //! A question and documents in; which of them answer it best, out.
 
-use crate::{TraceContext, User};
+use crate::{Hints, TraceContext, User};
 
 /// Documents to be put in order by how well they answer a question.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct RerankCall {
     pub top_n: Option<usize>,
     /// Who asks, if it is known. [`Host::rerank`](crate::Host::rerank) fills it in.
     pub user: Option<User>,
+    /// What the request wishes of the pipe, beside its body. The host fills it in.
+    pub hints: Hints,
     /// Where the call stands in a trace. The host fills it in.
     pub trace: Option<TraceContext>,
 }
@@ -23,7 +25,15 @@ impl RerankCall {
     /// All of these documents, for the model of this id.
     pub fn new(model: impl Into<String>, query: impl Into<String>, documents: Vec<String>) -> Self {
         let (model, query) = (model.into(), query.into());
-        Self { model, query, documents, top_n: None, user: None, trace: None }
+        Self {
+            model,
+            query,
+            documents,
+            top_n: None,
+            user: None,
+            hints: Hints::default(),
+            trace: None,
+        }
     }
 }
 

@@ -6,23 +6,31 @@ mod answer;
 mod content;
 mod error;
 mod events;
+pub mod models;
 mod places;
 mod request;
+mod source;
 mod turns;
 
 pub use error::refusal;
 
-use super::{Error, answer::Head, asker::Asker, face::Face, json::Json, unprefixed};
-use actix_web::HttpResponse;
+use super::{Error, answer::Head, asker::Asker, choice, face::Face, json::Json, unprefixed};
+use actix_web::{HttpResponse, http::header::HeaderMap};
 use events::Events;
 use pipe_sdk::{Answer, PipeError};
 use request::Request;
 use serde_json::{Value, json};
 
-/// Whether what is said at this path is said to Anthropic's clients.
-pub fn is_theirs(path: &str) -> bool {
+/// The header that Anthropic's clients send with every request.
+pub const VERSION: &str = "anthropic-version";
+
+/// Whether what is said at this path is said to Anthropic's clients. They list models where OpenAI's do.
+pub fn is_theirs(path: &str, headers: &HeaderMap) -> bool {
     let path = unprefixed(path);
-    path == "/messages" || path.starts_with("/messages/")
+    let is = |own: &str| {
+        path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    is("/messages") || is("/models") && headers.contains_key(VERSION)
 }
 
 /// The shape of the Messages API.
@@ -54,6 +62,7 @@ pub async fn create(asker: Asker, body: Json<Request>) -> Result<HttpResponse, E
 pub async fn count_tokens(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     let (mut body, places) = asked.into_body()?;
+    choice::check(&body).map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;
     let counted = asker.host(&mut body).count_tokens(body).await;
     let tokens = counted.map_err(|error| asker.failed(error).renamed(|field| places.of(field)))?;
     Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))

@@ -1,6 +1,6 @@
-//! Where a part of a body's message stood in the request: turns are cut into messages, so their numbers differ.
+//! The names under which a request knows the fields of the chat that was made of it.
 
-/// The fields of all parts, message by message.
+/// The fields of all parts, message by message: turns are cut into messages, so their numbers differ.
 #[derive(Default)]
 pub struct Places(Vec<Vec<String>>);
 
@@ -10,11 +10,58 @@ impl Places {
         self.0.push(fields);
     }
 
-    /// Where this field of the body, as in `messages[2].content[1]`, stood.
-    pub fn of(&self, field: &str) -> Option<&str> {
+    /// Where this field of the chat, as in `messages[2].content[1]`, stood, if it has another name there.
+    pub fn of(&self, field: &str) -> Option<String> {
+        if field.starts_with("messages[") {
+            return self.part(field).map(str::to_owned);
+        }
+        if let Some(tool) = field.strip_prefix("tools[") {
+            let (place, rest) = tool.split_once("].function")?;
+            return Some(format!("tools[{place}]{}", rest.replace(".parameters", ".input_schema")));
+        }
+        let own = [
+            ("response_format.json_schema", "output_config.format"),
+            ("response_format", "output_config.format"),
+            ("reasoning_effort", "output_config.effort"),
+            ("tool_choice.function", "tool_choice"),
+            ("max_completion_tokens", "max_tokens"),
+            ("stop", "stop_sequences"),
+            ("user", "metadata.user_id"),
+        ];
+        own.iter().find_map(|(chats, own)| {
+            let rest = field.strip_prefix(chats)?;
+            let is_it = rest.is_empty() || rest.starts_with(['.', '[']);
+            is_it.then(|| format!("{own}{rest}"))
+        })
+    }
+
+    fn part(&self, field: &str) -> Option<&str> {
         let (message, part) = field.strip_prefix("messages[")?.split_once("].content[")?;
         let (part, _) = part.split_once(']')?;
         let parts = self.0.get(message.parse::<usize>().ok()?)?;
         parts.get(part.parse::<usize>().ok()?).map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_chat_are_named_as_in_the_request() {
+        let places = Places(vec![Vec::new(), vec!["messages[0].content[2]".into()]]);
+        for (chats, own) in [
+            ("messages[1].content[0]", Some("messages[0].content[2]")),
+            ("messages[0].content[0]", None),
+            ("tools[4].function.parameters", Some("tools[4].input_schema")),
+            ("tools[4]", None),
+            ("response_format.json_schema.schema", Some("output_config.format.schema")),
+            ("tool_choice.function.name", Some("tool_choice.name")),
+            ("stop[3]", Some("stop_sequences[3]")),
+            ("stopped", None),
+            ("temperature", None),
+        ] {
+            assert_eq!(places.of(chats).as_deref(), own, "{chats}");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! What Anthropic's clients ask, and the same as every pipe understands it.
 
 use super::{content::Content, places::Places, turns::Conversation};
-use crate::http::json::JsonBody;
+use crate::http::{
+    json::JsonBody,
+    shape::{Shape, messages},
+};
 use actix_web::http::StatusCode;
 use pipe_sdk::{Body, FunctionTool, PipeError, Tool};
 use serde::Deserialize;
@@ -26,6 +29,7 @@ pub struct Request {
     service_tier: Option<String>,
     cache_control: Option<Value>,
     output_config: Option<Output>,
+    mcp_servers: Option<Vec<Value>>,
     /// The older place of `output_config.format`.
     output_format: Option<Format>,
     stream: Option<bool>,
@@ -99,6 +103,7 @@ struct Format {
 
 impl JsonBody for Request {
     const LIMIT: usize = 64 << 20;
+    const SHAPE: &'static Shape = &messages::REQUEST;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
@@ -121,6 +126,10 @@ impl Request {
     pub fn into_body(mut self) -> Result<(Body, Places), PipeError> {
         if self.model.is_empty() {
             return Err(fault("model", "name a model, as `GET /models` lists them"));
+        }
+        if self.mcp_servers.as_ref().is_some_and(|servers| !servers.is_empty()) {
+            let rule = "servers of tools are not asked here: ask them yourself, and send their tools as `tools`";
+            return Err(fault("mcp_servers", rule));
         }
         let rest = self.rest();
         let Conversation { mut messages, places } = conversation(self.system, self.messages)?;
@@ -202,6 +211,10 @@ impl Offered {
             return Err(fault(&format!("tools[{place}].type"), &rule));
         }
         let Self { name, description, input_schema: parameters, strict, .. } = self;
+        if parameters.is_none() {
+            let rule = "is missing: send the JSON Schema of the tool's input";
+            return Err(fault(&format!("tools[{place}].input_schema"), rule));
+        }
         let function = Some(FunctionTool { name, description, parameters, strict });
         let rest = there([("cache_control", self.cache_control)]);
         Ok(Tool { kind: "function".into(), function, rest })

@@ -4,6 +4,7 @@ use super::{
     content::{Block, Content},
     places::Places,
     request::{Speaker, Turn, fault, there},
+    source,
 };
 use pipe_sdk::{self as sdk, FunctionCall, Message, Part, PipeError, Role, ToolCall};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -95,7 +96,7 @@ impl Said {
     fn add(&mut self, block: Block, speaker: Speaker, field: String) -> Result<(), PipeError> {
         match (block.kind.as_str(), speaker) {
             ("tool_result", Speaker::User) => self.results.push(result(block, &field)?),
-            ("tool_use", Speaker::Assistant) => self.call(block, &field)?,
+            ("tool_use", Speaker::Assistant) => self.call(block),
             ("thinking", Speaker::Assistant) => {
                 let Block { thinking, signature, .. } = block;
                 let thought =
@@ -113,22 +114,20 @@ impl Said {
         Ok(())
     }
 
-    fn call(&mut self, block: Block, field: &str) -> Result<(), PipeError> {
+    fn call(&mut self, block: Block) {
         let Block { id, name, input, cache_control, .. } = block;
-        let name = name.ok_or_else(|| fault(field, "a call needs the `name` of its tool"))?;
-        let id = id.ok_or_else(|| fault(field, "a call needs an `id`"))?;
+        // The request's shape has seen to it that they are there.
+        let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
         let arguments = input.map_or_else(|| "{}".into(), |input| RawValue::get(&input).into());
         let function = FunctionCall { name, arguments };
         self.calls.push(ToolCall { id, kind: "function".into(), function });
         self.mark = cache_control.or(self.mark.take());
-        Ok(())
     }
 }
 
 /// What came of a call. That it has failed is said by `is_error` in the message.
 fn result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError> {
-    let id = block.tool_use_id;
-    let id = id.ok_or_else(|| fault(field, "a result needs the `tool_use_id` of its call"))?;
+    let id = block.tool_use_id.unwrap_or_default();
     let failed = block.is_error.filter(|failed| *failed).map(Value::from);
     let mut fields = Vec::new();
     let said = match block.content {
@@ -148,18 +147,18 @@ fn part(block: Block, field: &str) -> Result<Part, PipeError> {
     match block.kind.as_str() {
         "text" => Ok(text(block)),
         "image" => {
-            let image_url = block.source.as_ref().and_then(image_url).ok_or_else(|| {
-                let rule = "an image needs a `source` of the type `base64` or `url`";
-                fault(field, rule)
-            })?;
+            let image_url = source::image_url(&block.source.unwrap_or_default(), field)?;
             Ok(Part::ImageUrl { image_url, rest: marked(block.cache_control) })
         }
         "document" => {
             let Block { source, title, context, citations, cache_control, .. } = block;
+            if citations.as_ref().is_some_and(|citations| !citations.is_object()) {
+                return Err(fault(&format!("{field}.citations"), "must be an object"));
+            }
             let text = |text: Option<String>| text.map(Value::from);
             Ok(Part::Other(there([
                 ("type", Some("document".into())),
-                ("source", source),
+                ("source", Some(source::document(source.unwrap_or_default(), field)?)),
                 ("title", text(title)),
                 ("context", text(context)),
                 ("citations", citations),
@@ -177,16 +176,6 @@ fn text(block: Block) -> Part {
 
 fn marked(cache_control: Option<Value>) -> Map<String, Value> {
     there([("cache_control", cache_control)])
-}
-
-/// A link, or a data URL of what is here.
-fn image_url(source: &Value) -> Option<String> {
-    let text = |name: &str| source[name].as_str();
-    match text("type")? {
-        "base64" => Some(format!("data:{};base64,{}", text("media_type")?, text("data")?)),
-        "url" => text("url").map(String::from),
-        _ => None,
-    }
 }
 
 fn of_parts(role: Role, parts: Vec<Part>) -> Message {

@@ -4,6 +4,7 @@ use super::library;
 use crate::http::{
     Error, State,
     json::{self, JsonBody},
+    shape::{self, Shape},
 };
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -54,16 +55,19 @@ struct Kind {
 
 impl JsonBody for Text {
     const LIMIT: usize = LIMIT;
+    const SHAPE: &'static Shape = &shape::rag::DOCUMENT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for Texts {
     const LIMIT: usize = LIMIT;
+    const SHAPE: &'static Shape = &shape::rag::DOCUMENTS;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for Kind {
     const LIMIT: usize = LIMIT;
+    const SHAPE: &'static Shape = &shape::OBJECT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 

@@ -1,21 +1,11 @@
 //! The names under which a request knows the fields of the chat that was made of it.
 
-use crate::http::Error;
-
 /// The field of each message's content, as in `input[3].output`.
 pub struct Fields(pub Vec<String>);
 
 impl Fields {
-    /// The same error, with its field named as in the request.
-    pub fn rename(&self, error: Error) -> Error {
-        let own = error.field().and_then(|field| self.own(field));
-        match own {
-            Some(own) => error.param(Some(own)),
-            None => error,
-        }
-    }
-
-    fn own(&self, field: &str) -> Option<String> {
+    /// The name of this field of the chat in the request, if it has another one there.
+    pub fn own(&self, field: &str) -> Option<String> {
         if let Some((place, rest)) = within(field, "messages[") {
             let rest = rest.strip_prefix(".content").unwrap_or(rest);
             return Some(format!("{}{rest}", self.0.get(place)?));
@@ -33,6 +23,7 @@ impl Fields {
             "max_completion_tokens" | "max_tokens" => Some("max_output_tokens".into()),
             "reasoning_effort" => Some("reasoning.effort".into()),
             "tool_choice.allowed_tools" => Some("tool_choice.tools".into()),
+            "tool_choice.function.name" => Some("tool_choice.name".into()),
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ use super::{
     asker::Asker,
     face::Face,
     json::{Json, JsonBody},
+    shape::{Shape, responses},
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
@@ -25,6 +26,7 @@ use serde_json::Value;
 
 impl JsonBody for Request {
     const LIMIT: usize = Body::LIMIT;
+    const SHAPE: &'static Shape = &responses::REQUEST;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
@@ -44,5 +46,5 @@ impl Face for Wishes {
 /// `POST /responses`.
 pub async fn create(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Asked { chat, wishes, fields } = body.0.read()?;
-    asker.answer(chat, wishes).await.map_err(|error| fields.rename(error))
+    asker.answer(chat, wishes).await.map_err(|error| error.renamed(|field| fields.own(field)))
 }

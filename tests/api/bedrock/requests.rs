@@ -62,9 +62,9 @@ async fn one_sampler_alone_is_passed_on_whichever_it_is() {
 #[actix_web::test]
 async fn samplers_are_cut_to_what_converse_takes() {
     let rig = rig().await;
-    for (given, sent) in [(json!(1.7), 1.0), (json!(-1), 0.0), (json!("0.5"), 0.5)] {
-        let body = rig.sent(NOVA, asking(json!({"temperature": given, "top_p": given}))).await;
-        assert_eq!(body["inferenceConfig"], json!({"temperature": sent, "topP": sent}));
+    for (given, sent) in [(json!(1.7), 1.0), (json!(0), 0.0), (json!("0.5"), 0.5)] {
+        let body = rig.sent(NOVA, asking(json!({"temperature": given, "top_p": "0.25"}))).await;
+        assert_eq!(body["inferenceConfig"], json!({"temperature": sent, "topP": 0.25}));
     }
 }
 
@@ -106,21 +106,23 @@ async fn texts_that_end_an_answer_go_out_where_the_family_takes_them() {
 }
 
 /// OpenAI's fields that Bedrock has nothing for.
-const IGNORED: [(&str, Value); 6] = [
-    ("seed", Value::Bool(true)),
-    ("frequency_penalty", Value::Bool(true)),
-    ("presence_penalty", Value::Bool(true)),
-    ("logit_bias", Value::Bool(true)),
-    ("logprobs", Value::Bool(true)),
-    ("top_logprobs", Value::Bool(true)),
-];
+fn ignored() -> [(&'static str, Value); 6] {
+    [
+        ("seed", json!(7)),
+        ("frequency_penalty", json!(0.5)),
+        ("presence_penalty", json!(0.5)),
+        ("logit_bias", json!({"5": 1})),
+        ("logprobs", json!(true)),
+        ("top_logprobs", json!(3)),
+    ]
+}
 
 #[actix_web::test]
 async fn fields_that_bedrock_has_nothing_for_change_nothing() {
     let rig = rig().await;
     for model in [NOVA, "xai.grok-4.7", "openai.gpt-oss-20b-1:0"] {
         let plain = rig.sent(model, asking(json!({}))).await;
-        for (field, value) in IGNORED {
+        for (field, value) in ignored() {
             assert_eq!(rig.sent(model, asking(json!({field: value}))).await, plain, "{field}");
         }
     }
@@ -129,7 +131,7 @@ async fn fields_that_bedrock_has_nothing_for_change_nothing() {
 #[actix_web::test]
 async fn fields_that_bedrock_has_nothing_for_are_refused_if_the_admin_wants_it_so() {
     let rig = rig_with(&[("refuse_ignored", "true")]).await;
-    for (field, value) in IGNORED {
+    for (field, value) in ignored() {
         assert_eq!(rig.refused(NOVA, asking(json!({field: value}))).await, field);
         rig.sent(NOVA, asking(json!({field: null}))).await;
     }

@@ -161,10 +161,14 @@ async fn a_choice_is_passed_on_in_each_of_its_forms() {
         let body = offering(&["a", "b"], json!({"tool_choice": choice}));
         assert_eq!(rig.sent(HAIKU_3, body).await["toolConfig"]["toolChoice"], sent, "{choice}");
     }
-    for choice in [json!("some"), json!(7), json!({"type": "function", "function": {"name": "c"}})]
-    {
+    let unknown = json!({"type": "function", "function": {"name": "c"}});
+    for (choice, field) in [
+        (json!("some"), "tool_choice"),
+        (json!(7), "tool_choice"),
+        (unknown, "tool_choice.function.name"),
+    ] {
         let body = offering(&["a", "b"], json!({"tool_choice": choice}));
-        assert_eq!(rig.refused(HAIKU_3, body).await, "tool_choice", "{choice}");
+        assert_eq!(rig.refused(HAIKU_3, body).await, field, "{choice}");
     }
 }
 
@@ -221,10 +225,16 @@ async fn only_the_tools_that_are_allowed_go_out() {
         assert_eq!(specs(&body)[0]["name"], "b");
         assert_eq!(body["toolConfig"]["toolChoice"], sent);
     }
-    for allowed in [json!({}), json!({"mode": "auto", "tools": [{"function": {"name": "z"}}]})] {
+    for (allowed, field) in [
+        (json!({}), "tool_choice.allowed_tools.tools"),
+        (
+            json!({"mode": "auto", "tools": [{"function": {"name": "z"}}]}),
+            "tool_choice.allowed_tools",
+        ),
+    ] {
         let choice = json!({"type": "allowed_tools", "allowed_tools": allowed});
         let body = offering(&["a"], json!({"tool_choice": choice}));
-        assert_eq!(rig.refused(HAIKU_3, body).await, "tool_choice.allowed_tools");
+        assert_eq!(rig.refused(HAIKU_3, body).await, field);
     }
 }
 

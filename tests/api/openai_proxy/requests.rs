@@ -141,12 +141,12 @@ async fn a_server_that_refuses_what_we_have_added_is_asked_without_it_from_then_
 #[actix_web::test]
 async fn what_the_client_itself_got_wrong_is_told_with_its_field() {
     let rig = rig(json!({})).await;
-    let said = json!({"error": {"message": "Invalid 'temperature': must be at most 2", "type": "invalid_request_error", "param": "temperature", "code": null}});
+    let said = json!({"error": {"message": "Invalid 'temperature': must be at most 1", "type": "invalid_request_error", "param": "temperature", "code": null}});
     rig.server.script(json_of("400 Bad Request", "", &said));
-    let refused = rig.post(&hello(&json!({"temperature": 7}))).await;
+    let refused = rig.post(&hello(&json!({"temperature": 1.9}))).await;
     assert_eq!(
         refused.refused(400),
-        "the upstream of `openai_proxy.m` refuses the request: Invalid 'temperature': must be at most 2"
+        "the upstream of `openai_proxy.m` refuses the request: Invalid 'temperature': must be at most 1"
     );
     assert_eq!(refused.json["error"]["param"], "temperature");
     let said = json!({"error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}});

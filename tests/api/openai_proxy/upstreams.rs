@@ -69,6 +69,14 @@ async fn an_upstream_that_is_down_takes_no_other_with_it() {
             .refused(502)
             .contains("cannot be reached")
     );
+    // Without the pipe's name before it, nobody can tell whose such a model is.
+    let untold = rig.host.chat("down/m", "hi").await;
+    assert!(
+        untold.refused(503).contains("down: the upstream cannot be reached"),
+        "{}",
+        untold.text
+    );
+    rig.host.chat("nobodys", "hi").await.refused(404);
 }
 
 #[actix_web::test]

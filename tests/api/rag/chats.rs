@@ -94,7 +94,8 @@ async fn as_a_filter_it_puts_what_it_finds_before_any_chat() {
     let text = passed["messages"][0]["content"].as_str().unwrap();
     assert!(text.contains("thirty weeks") && text.ends_with(QUESTION), "{text}");
     assert_eq!(passed["model"], "gpt-5");
-    let models = host.get("/models").await.json;
+    let asks = host.request(Method::GET, "/models").header("user-agent", "aiohttp");
+    let models = Answered::of(asks.send().await.unwrap()).await.json;
     let filter =
         models["data"].as_array().unwrap().iter().find(|model| model["id"] == "rag").unwrap();
     assert_eq!(filter["pipeline"]["pipelines"], json!(["*"]));

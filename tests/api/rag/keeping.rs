@@ -116,8 +116,8 @@ async fn what_cannot_be_so_is_refused_with_its_name() {
         ("/rag", json!({"name": "a", "chunk_tokens": 3}), "`chunk_tokens` is 3"),
         ("/rag", json!({"name": "a", "audience": "nobody"}), "audience"),
         ("/rag", json!({"name": "a", "colour": "red"}), "colour"),
-        ("/rag/documents/documents", json!({"id": "a"}), "missing field `text`"),
-        ("/rag/documents/documents", json!({"id": "a", "text": 5}), "text: must be a string"),
+        ("/rag/documents/documents", json!({"id": "a"}), "text: is missing"),
+        ("/rag/documents/documents", json!({"id": "a", "text": 5}), "text: must be a text"),
         ("/rag/documents/documents", json!({"id": "a", "text": "b", "colour": 1}), "colour"),
         ("/rag/documents/documents", json!({"documents": [{"id": 5}]}), "documents[0].id: must"),
         ("/rag/documents/documents", json!([]), "body: must be an object"),
@@ -125,7 +125,7 @@ async fn what_cannot_be_so_is_refused_with_its_name() {
         ("/rag/documents/documents", json!({"id": "", "text": "a"}), "`id`"),
         ("/rag/a%20b/documents", json!({"id": "a", "text": "a"}), "name: "),
         ("/rag/documents/search", json!({"query": "a", "top_k": 0}), "top_k: "),
-        ("/rag/documents/search", json!({"top_k": 1}), "missing field `query`"),
+        ("/rag/documents/search", json!({"top_k": 1}), "query: is missing"),
     ] {
         let refused = host.post(path, &body).await;
         assert!(refused.refused(400).contains(said), "{path} {body}: {}", refused.text);

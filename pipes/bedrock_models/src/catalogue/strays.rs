@@ -96,10 +96,11 @@ impl Stray {
         if named(name, listing, valves).is_some() {
             return None;
         }
-        let name = listing.aliases.renamed(name);
+        let name = &*listing.aliases.renamed(name);
         let barred = match listing.find(name) {
             Search::Barred(why) => Some(why),
-            _ => listing.bars(name).or_else(|| listing.policy.bars_name(name)),
+            // A name that the valves bar for its form alone is no model's yet.
+            _ => listing.bars(name),
         };
         let is_slip = barred.is_none() && !name.contains('*');
         let words = match barred {
@@ -110,7 +111,7 @@ impl Stray {
     }
 
     fn nothing() -> Self {
-        let words = "leaves none of the models that there are".into();
+        let words = "leaves none of the models that there are: it must be names of models with commas between them, as in us.*, amazon.nova-*".into();
         Self { valve: Naming::Allowed, words, is_slip: true }
     }
 

@@ -5,6 +5,9 @@ use crate::family::{Family, Samplers, TopK};
 use pipe_sdk::{Body, PipeError, Result};
 use serde_json::{Map, Value, json};
 
+/// How many texts may end an answer.
+const MOST_STOPS: usize = 2500;
+
 /// The settings of this chat; `None` if it has none.
 pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inference<'a>>> {
     let max_tokens = most_tokens(body, family, mind)?;
@@ -12,6 +15,9 @@ pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inf
     let (temperature, top_p) = if mind.free { (None, None) } else { samplers(body, family, mind) };
     // Claude alone refuses what is only blank.
     let said = |text: &&str| !text.is_empty() && (family.blank_stops || !text.trim().is_empty());
+    if body.stop.len() > MOST_STOPS {
+        return Err(PipeError::bad_field("stop", format!("stop: send {MOST_STOPS} texts at most")));
+    }
     let stop = body.stop.iter().map(String::as_str).filter(said);
     let inference = Inference {
         max_tokens,

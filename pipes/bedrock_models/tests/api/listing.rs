@@ -243,7 +243,9 @@ async fn names_in_valves_that_no_model_has_are_trouble() {
         ),
         (
             |valves| valves.allow = Some("nobody.*".into()),
-            some("Allowed models leaves none of the models that there are"),
+            some(
+                "Allowed models leaves none of the models that there are: it must be names of models with commas between them, as in us.*, amazon.nova-*",
+            ),
         ),
         (
             |valves| {

@@ -92,6 +92,14 @@ impl Listing {
         Some(self.gaps[way]?.error(&ways.0[way]))
     }
 
+    /// Why it cannot be told whether an upstream has the model of this id: one that could be the one has failed to list what it has.
+    pub fn silence(&self, id: &str, ways: &Ways) -> Option<String> {
+        let (way, name) = ways.named(id).filter(|(way, _)| !self.certain[*way])?;
+        let gap = self.gaps[way].filter(|gap| gap.hides_models())?;
+        let way = &ways.0[way];
+        way.wants(name).then(|| format!("{}: {}", way.name(), gap.words()))
+    }
+
     /// The model of this id, if it may be there all the same: its upstream has not said which it has, or it does not chat, and many
     /// servers list nothing else.
     pub fn guess(&self, id: &str, ways: &Ways, kind: ModelKind) -> Option<Entry> {

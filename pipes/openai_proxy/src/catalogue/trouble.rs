@@ -40,6 +40,11 @@ impl Gap {
         }
     }
 
+    /// Whether there may be models all the same. Without a key there are none, and an upstream that lists nothing fails at nothing.
+    pub fn hides_models(self) -> bool {
+        !matches!(self, Self::NoKey | Self::NoList)
+    }
+
     /// For people, without a full stop.
     pub fn words(self) -> &'static str {
         match self {

@@ -3,10 +3,7 @@
 use super::{Content, Part};
 use serde::{
     Deserialize, Deserializer,
-    de::{
-        Error, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
-    },
+    de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
 };
 use serde_json::{Map, Value};
 use std::fmt;
@@ -18,6 +15,11 @@ pub(super) fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// The kind, which is a function for `null`.
+pub(super) fn or_function<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(super::function))
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Number {
@@ -25,13 +27,12 @@ enum Number {
     Text(String),
 }
 
-/// A number, or text that spells one; empty text and `null` are nothing.
+/// A number, or text that spells one; `null` is nothing.
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let expected = || D::Error::custom("must be a number");
     match Option::<Number>::deserialize(deserializer).map_err(|_| expected())? {
         None => Ok(None),
         Some(Number::Float(number)) => Ok(Some(number)),
-        Some(Number::Text(text)) if text.trim().is_empty() => Ok(None),
         Some(Number::Text(text)) => match text.trim().parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(Some(number)),
             _ => Err(expected()),
@@ -89,16 +90,6 @@ impl<'de> Visitor<'de> for ContentVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text or a list of parts")
-    }
-
-    /// One part alone, or what a tool gave in place of text.
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Content, A::Error> {
-        let object = Map::deserialize(MapAccessDeserializer::new(map))?;
-        if object.get("type").is_some_and(|kind| kind == "text") {
-            let part = Part::deserialize(Value::Object(object)).map_err(A::Error::custom)?;
-            return Ok(Content::Parts(vec![part]));
-        }
-        Ok(Content::Text(Value::Object(object).to_string()))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Content, E> {

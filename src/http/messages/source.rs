@@ -1,0 +1,53 @@
+//! Where an image or a document is, and whether it is what its block says.
+
+use super::request::fault;
+use pipe_sdk::PipeError;
+use serde_json::Value;
+
+const PICTURES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
+
+/// The source of the image in this field, as a link or as a data URL of what is here.
+pub fn image_url(source: &Value, field: &str) -> Result<String, PipeError> {
+    let text = |name: &str| source[name].as_str().unwrap_or_default();
+    match text("type") {
+        "url" => Ok(text("url").into()),
+        "base64" if !PICTURES.contains(&text("media_type")) => {
+            Err(misfit(field, "media_type", &format!("must be one of {}", PICTURES.join(", "))))
+        }
+        "base64" => {
+            let data = data(source, field)?;
+            Ok(format!("data:{};base64,{data}", text("media_type")))
+        }
+        _ => Err(misfit(field, "type", "must be `base64` or `url` for an image")),
+    }
+}
+
+/// The source of the document in this field, as it came.
+pub fn document(source: Value, field: &str) -> Result<Value, PipeError> {
+    let text = |name: &str| source[name].as_str().unwrap_or_default();
+    match text("type") {
+        "text" if text("media_type") != "text/plain" => {
+            return Err(misfit(field, "media_type", "must be `text/plain` for a text"));
+        }
+        "base64" if !text("media_type").contains('/') => {
+            let rule = "must be a media type, as in `application/pdf`";
+            return Err(misfit(field, "media_type", rule));
+        }
+        "base64" => _ = data(&source, field)?,
+        _ => {}
+    }
+    Ok(source)
+}
+
+fn data<'a>(source: &'a Value, field: &str) -> Result<&'a str, PipeError> {
+    let data = source["data"].as_str().unwrap_or_default();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_ \r\n\t".contains(&byte);
+    if data.trim().is_empty() {
+        return Err(misfit(field, "data", "there is nothing in it"));
+    }
+    if data.bytes().all(fits) { Ok(data) } else { Err(misfit(field, "data", "must be base64")) }
+}
+
+fn misfit(field: &str, name: &str, rule: &str) -> PipeError {
+    fault(&format!("{field}.source.{name}"), rule)
+}

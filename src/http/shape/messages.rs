@@ -1,0 +1,140 @@
+//! A request of Anthropic's Messages API.
+
+use super::{
+    COUNT, OBJECT,
+    Shape::{self, Either, Flag, Kind, List, Number, Object, Text, Word},
+};
+
+/// The whole body.
+pub static REQUEST: Shape = Object(
+    &[
+        ("model", &Text),
+        ("max_tokens", &COUNT),
+        ("system", &CONTENT),
+        ("messages", &List("messages", &TURN)),
+        ("tools", &List("tools", &TOOL)),
+        ("tool_choice", &CHOICE),
+        ("stop_sequences", &List("texts", &Text)),
+        ("temperature", &Number(0.0, 1.0)),
+        ("top_p", &Number(0.0, 1.0)),
+        ("top_k", &COUNT),
+        ("thinking", &THINKING),
+        ("metadata", &Object(&[("user_id", &Text)], &[])),
+        ("service_tier", &Text),
+        ("cache_control", &CACHE),
+        ("output_config", &Object(&[("effort", &EFFORT), ("format", &FORMAT)], &[])),
+        ("output_format", &FORMAT),
+        ("context_management", &OBJECT),
+        ("container", &Either(&[Text, OBJECT])),
+        ("mcp_servers", &List("objects", &OBJECT)),
+        ("stream", &Flag),
+    ],
+    &[("", "model"), ("", "messages")],
+);
+
+static TURN: Shape =
+    Object(&[("role", &Text), ("content", &CONTENT)], &[("", "role"), ("", "content")]);
+
+static CONTENT: Shape = Either(&[Text, List("blocks", &BLOCK)]);
+
+static BLOCK: Shape = Object(
+    &[
+        (
+            "type",
+            &Kind(&[
+                "text",
+                "image",
+                "document",
+                "tool_use",
+                "tool_result",
+                "thinking",
+                "redacted_thinking",
+            ]),
+        ),
+        ("text", &Text),
+        ("source", &SOURCE),
+        ("title", &Text),
+        ("context", &Text),
+        // A document says whether, a text what it has cited.
+        ("citations", &Either(&[Object(&[("enabled", &Flag)], &[]), List("objects", &OBJECT)])),
+        ("id", &Text),
+        ("name", &Text),
+        ("input", &OBJECT),
+        ("tool_use_id", &Text),
+        ("content", &CONTENT),
+        ("is_error", &Flag),
+        ("thinking", &Text),
+        ("signature", &Text),
+        ("data", &Text),
+        ("cache_control", &CACHE),
+    ],
+    &[
+        ("", "type"),
+        ("text", "text"),
+        ("image", "source"),
+        ("document", "source"),
+        ("tool_use", "id"),
+        ("tool_use", "name"),
+        ("tool_use", "input"),
+        ("tool_result", "tool_use_id"),
+        ("thinking", "thinking"),
+        ("redacted_thinking", "data"),
+    ],
+);
+
+static SOURCE: Shape = Object(
+    &[
+        ("type", &Word(&["base64", "text", "url"])),
+        ("media_type", &Text),
+        ("data", &Text),
+        ("url", &Text),
+    ],
+    &[
+        ("", "type"),
+        ("base64", "media_type"),
+        ("base64", "data"),
+        ("text", "media_type"),
+        ("text", "data"),
+        ("url", "url"),
+    ],
+);
+
+static TOOL: Shape = Object(
+    &[
+        ("type", &Kind(&["custom"])),
+        ("name", &Text),
+        ("description", &Text),
+        ("input_schema", &OBJECT),
+        ("strict", &Flag),
+        ("cache_control", &CACHE),
+    ],
+    &[("", "name")],
+);
+
+static CHOICE: Shape = Object(
+    &[
+        ("type", &Word(&["auto", "any", "tool", "none"])),
+        ("name", &Text),
+        ("disable_parallel_tool_use", &Flag),
+    ],
+    &[("", "type"), ("tool", "name")],
+);
+
+static THINKING: Shape = Object(
+    &[
+        ("type", &Word(&["enabled", "disabled", "adaptive"])),
+        ("budget_tokens", &COUNT),
+        ("display", &Text),
+    ],
+    &[("", "type"), ("enabled", "budget_tokens")],
+);
+
+const EFFORT: Shape = Word(&["low", "medium", "high", "xhigh", "max"]);
+
+const CACHE: Shape =
+    Object(&[("type", &Word(&["ephemeral"])), ("ttl", &Word(&["5m", "1h"]))], &[("", "type")]);
+
+const FORMAT: Shape = Object(
+    &[("type", &Word(&["json_schema"])), ("schema", &OBJECT)],
+    &[("", "type"), ("", "schema")],
+);

@@ -1,0 +1,51 @@
+//! Collections, the documents that are put into them, and what is looked for there.
+
+use super::{
+    COUNT, OBJECT,
+    Shape::{self, Either, Flag, List, Object, Text, Whole},
+    USER,
+};
+
+/// A collection to be made.
+pub static COLLECTION: Shape = Object(
+    &[("name", &Text), ("language", &Text), ("chunk_tokens", &COUNT), ("audience", &AUDIENCE)],
+    &[("", "name")],
+);
+
+/// What can be settled for a collection.
+pub static RULES: Shape =
+    Object(&[("language", &Text), ("chunk_tokens", &COUNT), ("audience", &AUDIENCE)], &[]);
+
+/// A text to be put into a collection.
+pub static DOCUMENT: Shape = Object(
+    &[
+        ("id", &Text),
+        ("text", &Text),
+        ("title", &Text),
+        ("url", &Text),
+        ("audience", &AUDIENCE),
+        ("metadata", &OBJECT),
+    ],
+    &[("", "id"), ("", "text")],
+);
+
+/// Several at once.
+pub static DOCUMENTS: Shape =
+    Object(&[("documents", &List("documents", &DOCUMENT))], &[("", "documents")]);
+
+/// What is looked for, and for whom.
+pub static SEARCH: Shape = Object(
+    &[("query", &Text), ("top_k", &Whole(1.0, 100.0)), ("user", &USER), ("everything", &Flag)],
+    &[("", "query")],
+);
+
+static AUDIENCE: Shape = Either(&[
+    Text,
+    Object(
+        &[(
+            "only",
+            &Object(&[("users", &List("texts", &Text)), ("roles", &List("texts", &Text))], &[]),
+        )],
+        &[("", "only")],
+    ),
+]);

@@ -1,0 +1,330 @@
+//! A body held against its shape, in one pass over its bytes and without a copy of them.
+
+use super::Shape;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::{borrow::Cow, fmt};
+
+/// Where a body differs from its shape, and how it should be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The field, as in `messages[2].content[1].type`; `body` for all of it.
+    pub field: String,
+    /// The rule, as in "must be a text".
+    pub rule: String,
+}
+
+/// Holds this JSON against the shape. What is no JSON is not told here.
+pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), Misfit> {
+    let mut place = Place::default();
+    let walk = Walk { shape, place: &mut place, optional: false };
+    // The error itself says nothing of its place.
+    _ = walk.deserialize(&mut serde_json::Deserializer::from_slice(json));
+    place.misfit.map_or(Ok(()), Err)
+}
+
+/// Where the walk is, and what it has found.
+#[derive(Default)]
+struct Place {
+    path: Vec<Step>,
+    misfit: Option<Misfit>,
+}
+
+enum Step {
+    Field(Cow<'static, str>),
+    Item(usize),
+}
+
+impl Place {
+    fn misfit<E: Error>(&mut self, rule: String) -> E {
+        self.misfit = Some(Misfit { field: self.to_string(), rule });
+        E::custom("misfit")
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() {
+            return f.write_str("body");
+        }
+        for (depth, step) in self.path.iter().enumerate() {
+            match step {
+                Step::Field(name) if depth == 0 => f.write_str(name)?,
+                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Item(place) => write!(f, "[{place}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One value and its shape.
+struct Walk<'a> {
+    shape: &'static Shape,
+    place: &'a mut Place,
+    /// Whether `null` will do: in a field it is as good as missing.
+    optional: bool,
+}
+
+/// What was seen of a value.
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    Nothing,
+    Something,
+    Kind(&'static str),
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = Seen;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
+        match self.shape {
+            // Read without a look at what is within, however deep it is.
+            Shape::Any => deserializer.deserialize_ignored_any(IgnoredAny).map(|_| Seen::Something),
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// The shape among the possible ones for which this holds.
+    fn of(&self, takes: impl Fn(&Shape) -> bool) -> Option<&'static Shape> {
+        match self.shape {
+            Shape::Either(all) => all.iter().find(|shape| takes(shape)),
+            shape => Some(shape).filter(|shape| takes(shape)),
+        }
+    }
+
+    fn fits<E: Error>(self, fits: bool) -> Result<Seen, E> {
+        if fits { Ok(Seen::Something) } else { self.misfit() }
+    }
+
+    fn misfit<E: Error>(self) -> Result<Seen, E> {
+        let rule = format!("must be {}", self.shape.expected());
+        Err(self.place.misfit(rule))
+    }
+
+    fn number<E: Error>(self, number: f64) -> Result<Seen, E> {
+        let shape = self.of(|shape| shape.takes_number(number));
+        self.fits(shape.is_some())
+    }
+}
+
+impl Shape {
+    fn takes_number(&self, number: f64) -> bool {
+        let within =
+            |least: f64, most: f64| number.is_finite() && least <= number && number <= most;
+        match self {
+            Self::Number(least, most) => within(*least, *most),
+            Self::Whole(least, most) => within(*least, *most) && number.fract() == 0.0,
+            Self::Spelled(shape) => shape.takes_number(number),
+            _ => false,
+        }
+    }
+
+    fn is_told_by_text(&self) -> bool {
+        matches!(self, Self::Text | Self::Kind(_) | Self::Word(_) | Self::Spelled(_))
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = Seen;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shape.expected())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Seen, E> {
+        if self.optional { Ok(Seen::Nothing) } else { self.misfit() }
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Seen, E> {
+        let shape = self.of(|shape| matches!(shape, Shape::Flag));
+        self.fits(shape.is_some())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Seen, E> {
+        self.number(number as f64)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Seen, E> {
+        self.number(number as f64)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Seen, E> {
+        self.number(number)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Seen, E> {
+        let word = |words: &'static [&'static str]| words.iter().find(|word| **word == text);
+        match self.of(Shape::is_told_by_text) {
+            Some(Shape::Text) => Ok(Seen::Something),
+            Some(Shape::Kind(kinds)) => {
+                Ok(word(kinds).map_or(Seen::Something, |kind| Seen::Kind(kind)))
+            }
+            Some(Shape::Word(words)) => match word(words) {
+                Some(word) => Ok(Seen::Kind(word)),
+                None => self.misfit(),
+            },
+            Some(Shape::Spelled(shape)) => {
+                let number = text.trim().parse().is_ok_and(|number| shape.takes_number(number));
+                self.fits(number)
+            }
+            _ => self.misfit(),
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Seen, A::Error> {
+        let Some(Shape::List(_, shape)) = self.of(|shape| matches!(shape, Shape::List(..))) else {
+            return self.misfit();
+        };
+        for at in 0.. {
+            self.place.path.push(Step::Item(at));
+            let item = Walk { shape, place: &mut *self.place, optional: false };
+            let found = list.next_element_seed(item)?;
+            self.place.path.pop();
+            if found.is_none() {
+                break;
+            }
+        }
+        Ok(Seen::Something)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Seen, A::Error> {
+        let is_object = |shape: &Shape| matches!(shape, Shape::Object(..) | Shape::Map(_));
+        match self.of(is_object) {
+            Some(Shape::Object(fields, needs)) => {
+                let mut seen = vec![Seen::Nothing; fields.len()];
+                while let Some(known) =
+                    map.next_key_seed(Known(fields.iter().map(|field| field.0)))?
+                {
+                    let Some(at) = known else {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    let (name, shape) = fields[at];
+                    self.place.path.push(Step::Field(name.into()));
+                    let value = Walk { shape, place: &mut *self.place, optional: true };
+                    seen[at] = map.next_value_seed(value)?;
+                    self.place.path.pop();
+                }
+                let seen: Vec<_> = fields.iter().map(|field| field.0).zip(seen).collect();
+                needed(&seen, needs).map_or(Ok(Seen::Something), |(name, rule)| {
+                    self.place.path.push(Step::Field(name.into()));
+                    Err(self.place.misfit(rule))
+                })
+            }
+            Some(Shape::Map(shape)) => {
+                while let Some(name) = map.next_key::<String>()? {
+                    self.place.path.push(Step::Field(name.into()));
+                    map.next_value_seed(Walk { shape, place: &mut *self.place, optional: true })?;
+                    self.place.path.pop();
+                }
+                Ok(Seen::Something)
+            }
+            _ => self.misfit(),
+        }
+    }
+}
+
+/// The first field that is needed and not there.
+fn needed(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str, String)> {
+    let of = |name: &str| {
+        let field = seen.iter().find(|(field, _)| *field == name);
+        field.map_or(Seen::Nothing, |(_, seen)| *seen)
+    };
+    let kind = of("type");
+    let missing = |(of_kind, name): &&super::Need| {
+        (of_kind.is_empty() || kind == Seen::Kind(of_kind)) && of(name) == Seen::Nothing
+    };
+    needs.iter().find(missing).map(|(kind, name)| {
+        let rule = match *kind {
+            "" => "is missing".into(),
+            kind => format!("is missing: what has the type `{kind}` needs it"),
+        };
+        (*name, rule)
+    })
+}
+
+/// The place of a key among those that are known.
+struct Known<I>(I);
+
+impl<'de, I: Iterator<Item = &'static str>> DeserializeSeed<'de> for Known<I> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl<'de, I: Iterator<Item = &'static str>> Visitor<'de> for Known<I> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field")
+    }
+
+    fn visit_str<E>(mut self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.position(|name| name == key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::*, *};
+
+    static LEAF: Shape = Shape::Object(
+        &[
+            ("type", &Shape::Kind(&["word"])),
+            ("word", &Shape::Text),
+            ("more", &Shape::List("leaves", &LEAF)),
+        ],
+        &[("word", "word")],
+    );
+    static BODY: Shape = Shape::Object(
+        &[
+            ("leaf", &LEAF),
+            ("n", &Shape::Spelled(&Shape::Whole(0.0, 9.0))),
+            ("x", &Shape::Either(&[Shape::Flag, Shape::List("texts", &Shape::Text)])),
+            ("map", &Shape::Map(&Shape::Number(LEAST, MOST))),
+            ("kind", &Shape::Word(&["a", "b"])),
+        ],
+        &[("", "kind")],
+    );
+
+    #[test]
+    fn a_body_is_told_by_the_first_place_where_it_differs() {
+        for (json, said) in [
+            ("[]", "body must be an object"),
+            ("null", "body must be an object"),
+            (r#"{"leaf": ["word"]}"#, "leaf must be an object"),
+            (r#"{"leaf": {"more": [{}, []]}}"#, "leaf.more[1] must be an object"),
+            (r#"{"leaf": {"more": [null]}}"#, "leaf.more[0] must be an object"),
+            (
+                r#"{"leaf": {"word": null, "type": "word"}}"#,
+                "leaf.word is missing: what has the type `word` needs it",
+            ),
+            (r#"{"n": 10}"#, "n must be a whole number from 0 to 9"),
+            (r#"{"n": "1.5"}"#, "n must be a whole number from 0 to 9"),
+            (r#"{"n": ""}"#, "n must be a whole number from 0 to 9"),
+            (r#"{"x": "true"}"#, "x must be true or false or a list of texts"),
+            (r#"{"x": ["a", 5]}"#, "x[1] must be a text"),
+            (r#"{"map": {"é": "5"}}"#, "map.é must be a number"),
+            (r#"{"kind": "c"}"#, "kind must be `a` or `b`"),
+            (r#"{"n": null}"#, "kind is missing"),
+        ] {
+            let misfit = check(json.as_bytes(), &BODY).unwrap_err();
+            assert_eq!(format!("{} {}", misfit.field, misfit.rule), said, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_fits_and_what_is_not_known_passes() {
+        for json in [
+            r#"{"kind": "a", "leaf": null, "n": "7", "x": ["a"], "map": {"a": -1.5, "b": null}}"#,
+            r#"{"kind": "b", "leaf": {"type": "other", "n": []}, "n": 7.0, "x": true, "unknown": [[{}]]}"#,
+            "not JSON at all",
+        ] {
+            assert_eq!(check(json.as_bytes(), &BODY), Ok(()), "{json}");
+        }
+    }
+}
