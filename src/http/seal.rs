@@ -43,7 +43,7 @@ impl Seal {
         let claims = token.to_str().ok().and_then(|token| self.claims(token)).ok_or_else(|| {
             refused("is not signed with FORWARD_USER_INFO_HEADER_JWT_SECRET of this host")
         })?;
-        if claims.exp + SKEW < unix_seconds() {
+        if claims.exp.saturating_add(SKEW) < unix_seconds() {
             return Err(refused("is too old: check the clocks of both hosts"));
         }
         let Claims { sub: id, name, email, role, .. } = claims;

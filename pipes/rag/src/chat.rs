@@ -88,7 +88,7 @@ impl Rag {
         tracing::info!(?collections, ?chunks, "Found {} chunks for a chat.", chunks.len());
         let index = self.finder.place.index().await?;
         let passages = index.passages(&answer.hits, self.valves.window_tokens).await;
-        let sources = sources(passages.map_err(told)?);
+        let sources = sources(passages.map_err(told)?, &answer.hits);
         Ok(Found { sources, by_words: answer.words_only.is_some() })
     }
 

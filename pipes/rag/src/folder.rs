@@ -21,7 +21,7 @@ const LARGEST: u64 = 100_000_000;
 const LISTED: usize = 1000;
 
 /// What tells documents of the folder from others.
-const MARK: &str = "folder";
+pub(crate) const MARK: &str = "pipewright.watched";
 
 /// A folder, and what was last seen in it.
 pub(crate) struct Watched {
@@ -120,7 +120,8 @@ fn upload(id: &str, bytes: Vec<u8>) -> Upload {
     }
 }
 
-/// Every file in the folder by its path within, with slashes. What is hidden stays out, and so do links: they may lead elsewhere.
+/// Every file in the folder by its path within, with slashes. What is hidden stays out, and so do links, which may lead elsewhere, and what
+/// is no file: a pipe would be read for ever.
 ///
 /// # Errors
 ///
@@ -139,7 +140,9 @@ pub fn files(folder: &Path) -> io::Result<BTreeMap<String, Stamp>> {
             let id = if within.is_empty() { name } else { format!("{within}/{name}") };
             if kind.is_dir() {
                 open.push((entry.path(), id));
-            } else if let Ok(file) = entry.metadata() {
+            } else if kind.is_file()
+                && let Ok(file) = entry.metadata()
+            {
                 files.insert(id, (file.modified().ok(), file.len()));
             }
         }

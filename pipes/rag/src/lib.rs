@@ -27,13 +27,13 @@ use finder::Finder;
 use library::Shelves;
 use meaning::Meaning;
 use pipe_sdk::{
-    Call, ChunkStream, Fault, FilterBody, FilterCall, Model, Pipe, PipeError, Result, Serves,
-    library::Library, listed,
+    Call, ChunkStream, Fault, FilterBody, FilterCall, Known, Model, Pipe, PipeError, Result,
+    Serves, library::Library, listed,
 };
 use place::Place;
 use prompt::Template;
 use scope::Scope;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The argument with which the program starts itself again to read one file. Its `main` then does nothing but [`parse`].
 pub const PARSE: &str = "parse-document";
@@ -85,7 +85,14 @@ impl Pipe for Rag {
                 .described("Answers from documents, and shows where from.")
                 .capable("citations", true)
         };
-        Serves::manifold(listed(generators).map(model).collect::<Vec<_>>())
+        Serves::manifold(
+            listed(generators).collect::<BTreeSet<_>>().into_iter().map(model).collect::<Vec<_>>(),
+        )
+    }
+
+    /// Nothing without this pipe's name before it: the models here are called as the generators are, which others have.
+    fn knows(&self, _id: &str) -> Option<Known> {
+        None
     }
 
     fn trouble(&self) -> Option<String> {

@@ -107,7 +107,8 @@ impl Shelves {
             trouble: troubles
                 .get(&name)
                 .cloned()
-                .or_else(|| self.finder.meaning.missing().map(str::to_owned)),
+                .or_else(|| self.finder.meaning.missing().map(str::to_owned))
+                .or_else(|| self.valves.half_read(settings.chunk_tokens)),
             name,
             language: language.as_str().unwrap_or_default().to_owned(),
             chunk_tokens: settings.chunk_tokens,
@@ -251,7 +252,10 @@ impl Library for Shelves {
         async move {
             let Search { collection, query, reader, top_k } = search;
             let viewer = viewer(reader);
-            // To say that there is none.
+            // To say that there is none, or none for them.
+            if !self.scope.lets_in(&collection, &viewer) {
+                return Err(told(Error::NoCollection(collection)));
+            }
             self.index().await?.collection(&collection, &viewer).await.map_err(told)?;
             let top_k = top_k.unwrap_or(self.valves.top_k);
             let answer = self

@@ -125,20 +125,33 @@ fn harmless(text: &str) -> String {
     for (at, char) in text.char_indices() {
         let rest = text.get(at + char.len_utf8()..).unwrap_or_default();
         match char {
-            '<' | '＜' | '﹤' | '〈' if names_a_fence(rest) => safe += "&lt;",
+            '<' | '＜' | '﹤' | '〈' | '‹' | '⟨' | '❮' | '《' | '˂' | 'ᐸ'
+                if names_a_fence(rest) =>
+            {
+                safe += "&lt;";
+            }
             _ => safe.push(char),
         }
     }
     safe
 }
 
-/// Whether what stands behind a bracket is the name of a tag that fences, after slashes and what does not show.
+/// Whether what stands behind a bracket may be read as the name of a tag that fences, after slashes and what does not show. Letters of other
+/// scripts may look like any of its own.
 fn names_a_fence(rest: &str) -> bool {
-    let is_shown = |char: &char| char.is_alphanumeric();
-    let skipped = |char: &char| !is_shown(char) && !matches!(char, '<' | '>');
-    let name = rest.chars().take(64).skip_while(skipped);
-    let name: String = name.filter(is_shown).flat_map(char::to_lowercase).take(7).collect();
-    name.starts_with("source") || name.starts_with("context")
+    let looks_like = |(char, wanted): (char, char)| {
+        char.to_ascii_lowercase() == wanted || (!char.is_ascii() && char.is_alphanumeric())
+    };
+    let before = rest.chars().take_while(|char| !char.is_alphanumeric());
+    let shown = rest.chars().filter(|char| char.is_alphanumeric());
+    let is_name = |name: &str| {
+        let letters: Vec<_> = shown.clone().take(name.len()).collect();
+        letters.len() == name.len()
+            && letters.iter().any(char::is_ascii)
+            && letters.into_iter().zip(name.chars()).all(looks_like)
+    };
+    before.into_iter().all(|char| !matches!(char, '<' | '>'))
+        && ["source", "context"].into_iter().any(is_name)
 }
 
 /// A text that stays within its quotes.
@@ -179,6 +192,10 @@ mod tests {
             "</context>",
             "＜/source＞",
             "<//source>",
+            &format!("</{}source>", " ".repeat(70)),
+            "‹/ѕource>",
+            "‹/ｓource>",
+            "⟨/s𝐨urce⟩",
         ] {
             let text = fenced(&[source("a", &format!("before {tag} after"))]);
             assert_eq!(text.matches('<').count(), 2, "{text}");

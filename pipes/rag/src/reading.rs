@@ -23,7 +23,7 @@ pub(crate) fn apart(upload: Upload) -> (Document, Content) {
 pub(crate) async fn document(upload: Upload) -> Result<Document, Box<Unread>> {
     let (document, content) = apart(upload);
     let read = match content {
-        Content::Text(text) => Ok(Read { title: None, text }),
+        Content::Text(text) => Ok(Read { text, ..Read::default() }),
         Content::File { name, bytes } => file(&name, bytes).await,
     };
     let read = read.and_then(|read| match read.text.trim().is_empty() {
@@ -31,7 +31,11 @@ pub(crate) async fn document(upload: Upload) -> Result<Document, Box<Unread>> {
         false => Ok(read),
     });
     match read {
-        Ok(Read { title, text }) => {
+        Ok(Read { title, text, notes }) => {
+            let mut metadata = document.metadata.clone();
+            if !notes.is_empty() {
+                metadata.insert(NOTES.to_owned(), notes.into());
+            }
             let title = [
                 document.title.clone(),
                 title.unwrap_or_default(),
@@ -39,23 +43,29 @@ pub(crate) async fn document(upload: Upload) -> Result<Document, Box<Unread>> {
                 name(&document.id),
             ];
             let title = title.into_iter().find(|title| !title.trim().is_empty());
-            Ok(Document { title: title.unwrap_or_default(), text, ..document })
+            Ok(Document { title: title.unwrap_or_default(), text, metadata, ..document })
         }
         Err(reason) => Err(Box::new(Unread { document, reason })),
     }
 }
 
+/// Where it stands what could not be read of a document, in its metadata.
+const NOTES: &str = "pipewright.notes";
+
 /// What a file says.
+#[derive(Default)]
 struct Read {
     title: Option<String>,
     text: String,
+    /// What could not be read of it.
+    notes: Vec<String>,
 }
 
 /// Text and Markdown are read as they are; everything else by a process of its own.
 async fn file(name: &str, bytes: Vec<u8>) -> Result<Read, String> {
     let bytes = match String::from_utf8(bytes) {
         Ok(text) if is_plain(name, &text) => {
-            return Ok(Read { title: None, text });
+            return Ok(Read { text, ..Read::default() });
         }
         Ok(text) => text.into_bytes(),
         Err(error) => error.into_bytes(),
@@ -64,7 +74,10 @@ async fn file(name: &str, bytes: Vec<u8>) -> Result<Read, String> {
         return Err("the parser could not be run".into());
     };
     match parser.parse(&bytes, name, &Limits::default()).await {
-        Ok(document) => Ok(Read { text: document.text().text, title: document.title }),
+        Ok(document) => {
+            let text = document.text().text;
+            Ok(Read { text, title: document.title, notes: document.notes })
+        }
         Err(error) => Err(error.reason.to_string()),
     }
 }

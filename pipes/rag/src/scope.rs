@@ -1,6 +1,7 @@
 //! Which collections chats are answered from, and for whom.
 
 use pipe_sdk::User;
+use retrieval::Viewer;
 use std::collections::BTreeSet;
 
 /// The collections that chats are answered from, in order.
@@ -22,6 +23,13 @@ impl Scope {
         if entries.is_empty() {
             return Err("must name a collection".into());
         }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = entries.iter().find(|entry| !names.insert(&entry.name)) {
+            return Err(format!(
+                "must name `{}` once: who may see it would be unclear",
+                twice.name
+            ));
+        }
         Ok(Self(entries))
     }
 
@@ -37,6 +45,17 @@ impl Scope {
             entry.roles.is_empty() || role.is_some_and(|role| entry.roles.contains(role))
         };
         self.0.iter().filter(is_open).map(|entry| entry.name.as_str()).collect()
+    }
+
+    /// Whether this viewer may look into this collection, as far as the valves say.
+    pub(crate) fn lets_in(&self, name: &str, viewer: &Viewer) -> bool {
+        match (self.roles(name), viewer) {
+            (None, _) | (Some(_), Viewer::Operator) => true,
+            (Some(_), Viewer::Anonymous) => false,
+            (Some(open), Viewer::User { roles, .. }) => {
+                roles.iter().any(|role| open.contains(role))
+            }
+        }
     }
 
     /// The roles that a collection is for; none if it is for everybody, or not named here.

@@ -1,7 +1,7 @@
 //! What was found, by document: as the generator reads it, and as people are shown it.
 
 use pipe_sdk::{Chunk, Citation, Event};
-use retrieval::Passage as Found;
+use retrieval::{Hit, Passage as Found};
 use serde_json::{Value, json};
 
 /// A document with the passages that were found in it. Its number is its place among the sources.
@@ -19,19 +19,20 @@ pub(crate) struct Source {
 pub(crate) struct Passage {
     pub heading: String,
     pub text: String,
-    pub score: f32,
+    /// How near its best chunk is to the question, by a reranker or by meaning. Words alone cannot tell.
+    pub nearness: Option<f32>,
     /// The place of its first chunk in the document.
     pub place: i64,
 }
 
 /// Passages by document, in the order in which the documents come.
-pub(crate) fn sources(found: Vec<Found>) -> Vec<Source> {
+pub(crate) fn sources(found: Vec<Found>, hits: &[Hit]) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for found in found {
         let passage = Passage {
             heading: found.heading,
             text: found.text,
-            score: found.score,
+            nearness: nearness(hits, &found.collection, &found.document),
             place: found.first,
         };
         let is_same = |one: &&mut Source| {
@@ -51,10 +52,15 @@ pub(crate) fn sources(found: Vec<Found>) -> Vec<Source> {
     sources
 }
 
+fn nearness(hits: &[Hit], collection: &str, document: &str) -> Option<f32> {
+    let same = hits.iter().filter(|hit| hit.collection == collection && hit.document == document);
+    same.filter_map(|hit| hit.scores.reranked.or(hit.scores.meaning)).reduce(f32::max)
+}
+
 impl Source {
     /// Unique among all documents. Open WebUI numbers sources by it.
     fn id(&self) -> String {
-        format!("{}/{}", self.collection, self.document)
+        still(&format!("{}/{}", self.collection, self.document))
     }
 
     /// Where people can read it, if a browser may be sent there.
@@ -69,44 +75,48 @@ impl Source {
     /// As Open WebUI shows it beside the answer (contract §3.3).
     pub(crate) fn event(&self) -> Chunk {
         let id = self.id();
-        let mut source = json!({"id": id, "name": self.title});
+        let title = still(&self.title);
+        let mut source = json!({"id": id, "name": title});
         if let Some(url) = self.link() {
             source["url"] = url.into();
         }
         let metadata = self.passages.iter().map(|passage| {
-            let mut metadata = json!({"source": id, "name": self.title, "chunk": passage.place});
+            let mut metadata = json!({"source": id, "name": title, "chunk": passage.place});
             if !passage.heading.is_empty() {
-                metadata["heading"] = passage.heading.as_str().into();
+                metadata["heading"] = still(&passage.heading).into();
             }
             metadata
         });
-        let data = json!({
+        let mut data = json!({
             "source": source,
             "document": self.passages.iter().map(|passage| still(&passage.text)).collect::<Value>(),
             "metadata": metadata.collect::<Value>(),
-            "distances": self.passages.iter().map(|passage| passage.score).collect::<Vec<_>>(),
         });
+        let near: Option<Vec<_>> = self.passages.iter().map(|passage| passage.nearness).collect();
+        if let Some(near) = near {
+            data["distances"] = json!(near);
+        }
         Chunk::Event(Event { kind: "source", data })
     }
 
     /// As clients of APIs are shown it.
     pub(crate) fn citation(&self, number: usize) -> Chunk {
+        let cited_text = self.passages.first().map(|passage| still(passage.text.trim()));
+        let length = cited_text.as_ref().map_or(0, |text| text.chars().count());
         Chunk::Citation(Citation {
             url: self.link().unwrap_or_default().to_owned(),
-            title: self.title.clone(),
-            cited_text: self.passages.first().map(|passage| passage.text.trim().to_owned()),
-            location: Some(
-                json!({"number": number, "collection": self.collection, "document": self.document}),
-            ),
+            title: still(&self.title),
+            cited_text,
+            location: Some(json!({
+                "number": number, "collection": self.collection, "document": self.document,
+                "documentChar": {"documentIndex": number - 1, "start": 0, "end": length},
+            })),
         })
     }
 }
 
-/// What makes a browser fetch something as soon as it is shown.
-const FETCHING: [&str; 16] = [
-    "audio", "base", "body", "embed", "frame", "iframe", "image", "img", "input", "link", "object",
-    "picture", "source", "style", "svg", "video",
-];
+/// What makes a browser fetch or run something even without an attribute.
+const FETCHING: [&str; 4] = ["script", "style", "svg", "template"];
 
 /// A text that fetches nothing when it is shown as Markdown, as Open WebUI does: pictures stay words.
 fn still(text: &str) -> String {
@@ -122,9 +132,12 @@ fn still(text: &str) -> String {
     still
 }
 
+/// A tag fetches by its name, or by some attribute: no other tag is let through with one.
 fn fetches(rest: &str) -> bool {
-    let name = rest.chars().take_while(char::is_ascii_alphanumeric).take(8);
-    FETCHING.contains(&name.collect::<String>().to_ascii_lowercase().as_str())
+    let length = rest.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    let (name, behind) = rest.split_at(length);
+    let has_attributes = behind.starts_with(|char: char| char.is_ascii_whitespace() || char == '/');
+    !name.is_empty() && (has_attributes || FETCHING.contains(&name.to_ascii_lowercase().as_str()))
 }
 
 #[cfg(test)]
@@ -136,7 +149,8 @@ mod tests {
         for (text, shown) in [
             ("a ![x](https://e/x) b", "a !\\[x](https://e/x) b"),
             ("![x][ref]", "!\\[x][ref]"),
-            ("<IMG src=x> <iframe>", "&lt;IMG src=x> &lt;iframe>"),
+            ("<IMG src=x> <img/src=x>", "&lt;IMG src=x> &lt;img/src=x>"),
+            ("<div style=x> <script>", "&lt;div style=x> &lt;script>"),
             ("[x](https://e) <b> Vec<u8> wow!", "[x](https://e) <b> Vec<u8> wow!"),
         ] {
             assert_eq!(still(text), shown);

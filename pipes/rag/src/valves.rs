@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// The model id that means the one in this process.
 pub(crate) const LOCAL: &str = "local";
 
+/// The most tokens of a chunk that the local model reads. What it does not read is not found by its meaning.
+const LOCAL_READS: usize = 200;
+
 /// The settings of answers from documents.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -131,8 +134,18 @@ impl Default for RagValves {
 impl RagValves {
     /// The most tokens of a chunk in a new collection.
     pub(crate) fn chunk_tokens(&self) -> usize {
-        // What the local model does not read of a chunk is not found by its meaning.
-        if self.embedding_model == LOCAL { self.chunk_size.min(200) } else { self.chunk_size }
+        if self.embedding_model == LOCAL {
+            self.chunk_size.min(LOCAL_READS)
+        } else {
+            self.chunk_size
+        }
+    }
+
+    /// Why chunks of so many tokens are not found by all that they say, if they are not.
+    pub(crate) fn half_read(&self, chunk_tokens: usize) -> Option<String> {
+        (self.embedding_model == LOCAL && chunk_tokens > LOCAL_READS).then(|| {
+            format!("the local model reads {LOCAL_READS} tokens of a chunk, not {chunk_tokens}: set `chunk_tokens` to {LOCAL_READS}, and bring the documents in again")
+        })
     }
 
     pub(crate) fn watched_folder(&self) -> Option<PathBuf> {

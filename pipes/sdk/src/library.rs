@@ -75,7 +75,7 @@ pub struct Rules {
 
 /// Who may see a collection or a document. Both must let somebody in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Audience {
     /// Whoever asks, known or not.
     #[default]

@@ -71,13 +71,12 @@ impl JsonBody for Kind {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// What may be said of a file, beside what it says itself.
+/// What is said of the next file, beside what it says itself.
 #[derive(Default)]
 struct About {
     id: Option<String>,
     title: Option<String>,
     url: Option<String>,
-    audience: Audience,
 }
 
 /// `POST /rag/{collection}/documents`, with `?wait=true` until the meaning finds them too.
@@ -124,6 +123,11 @@ fn texts(body: &[u8]) -> Result<Vec<Upload>, Error> {
         Some(_) => json::parse::<Texts>(body)?.documents,
         None => vec![json::parse::<Text>(body)?],
     };
+    let own = |key: &&String| key.starts_with("pipewright.");
+    if let Some(key) = texts.iter().flat_map(|text| text.metadata.keys()).find(own) {
+        let message = format!("metadata.{key}: names that begin so are the host's own");
+        return Err(PipeError::bad_field("metadata", message).into());
+    }
     Ok(texts.into_iter().map(Text::upload).collect())
 }
 
@@ -135,8 +139,8 @@ impl Text {
 }
 
 impl About {
-    fn upload(self, name: String, bytes: Vec<u8>) -> Upload {
-        let Self { id, title, url, audience } = self;
+    fn upload(self, name: String, bytes: Vec<u8>, audience: Audience) -> Upload {
+        let Self { id, title, url } = self;
         let id = id.unwrap_or_else(|| name.clone());
         let content = Content::File { name, bytes };
         Upload { id, title, url, audience, metadata: Map::new(), content }
@@ -151,19 +155,22 @@ fn audience(text: &str) -> Result<Audience, PipeError> {
     })
 }
 
-/// Every part with a file name is a file; `id`, `title`, `url` and `audience` before it tell about it.
+/// Every part with a file name is a file; `id`, `title` and `url` before it tell about it, and `audience` about it and all that follow.
 async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(broken)?;
     let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
     let mut form = Multipart::new(body, boundary);
-    let (mut uploads, mut about) = (Vec::new(), About::default());
+    let (mut uploads, mut about, mut seen_by) = (Vec::new(), About::default(), Audience::Everyone);
+    // A field that no file follows: what it says would be lost, and who may see a file with it.
+    let mut last = None;
     while let Some(field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
         if let Some(file) = file_name(&field) {
             let bytes = field.bytes().await.map_err(broken)?.to_vec();
-            uploads.push(std::mem::take(&mut about).upload(file, bytes));
+            uploads.push(std::mem::take(&mut about).upload(file, bytes, seen_by.clone()));
+            last = None;
             continue;
         }
         let text = field.text().await.map_err(broken)?;
@@ -171,7 +178,7 @@ async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Err
             "id" => about.id = Some(text),
             "title" => about.title = Some(text),
             "url" => about.url = Some(text),
-            "audience" => about.audience = audience(&text)?,
+            "audience" => seen_by = audience(&text)?,
             _ => {
                 let message = format!(
                     "{name}: is not known here: send `id`, `title`, `url`, `audience`, and files with a file name"
@@ -179,8 +186,15 @@ async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Err
                 return Err(PipeError::bad_field(name, message).into());
             }
         }
+        last = Some(name);
     }
-    Ok(uploads)
+    match last.filter(|_| !uploads.is_empty()) {
+        Some(name) => {
+            let message = format!("{name}: stands behind the last file: put it before the file");
+            Err(PipeError::bad_field(name, message).into())
+        }
+        None => Ok(uploads),
+    }
 }
 
 /// The name of a file; a part without one is a field.

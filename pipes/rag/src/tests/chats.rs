@@ -39,7 +39,8 @@ async fn people_see_the_search_then_the_sources_and_only_then_the_answer() {
     assert_eq!(sources[0]["source"], json!({"id": "documents/leave.md", "name": "Leave"}));
     assert_eq!(sources[0]["document"], json!([LEAVE]));
     assert_eq!(sources[0]["metadata"][0]["source"], "documents/leave.md");
-    assert!(sources[0]["distances"][0].as_f64().unwrap() > 0.0);
+    // Words alone cannot tell how near a text is.
+    assert_eq!(sources[0].get("distances"), None);
     let first_text = chunks.iter().position(|chunk| matches!(chunk, Chunk::Content(_))).unwrap();
     let last_event = chunks.iter().rposition(|chunk| matches!(chunk, Chunk::Event(_))).unwrap();
     assert!(last_event < first_text);
