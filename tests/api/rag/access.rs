@@ -1,8 +1,11 @@
 //! Who is shown what: by the body, by headers, and by nobody's word.
 
-use super::{ECHO, host_with};
+use super::{ECHO, host_with, post_form};
 use crate::support::{Answered, Builder, TestHost, chat};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{
+    Method, RequestBuilder,
+    multipart::{Form, Part},
+};
 use serde_json::{Value, json};
 
 const SECRET: &str = "The salary of the director is seven.";
@@ -85,4 +88,49 @@ async fn who_keeps_the_documents_sees_all_of_them_and_says_so() {
     let search = json!({"query": "salary", "everything": true});
     let search = host.request(Method::POST, "/rag/documents/search").json(&search);
     assert_eq!(seen(search).await, (true, true));
+}
+
+#[actix_web::test]
+async fn who_may_see_a_file_holds_for_all_that_follow_it_in_the_form() {
+    let host = host().await;
+    let file = |name: &'static str| Part::bytes(SECRET.as_bytes().to_vec()).file_name(name);
+    let audience = r#"{"only": {"users": ["anna"]}}"#;
+    let form = Form::new()
+        .text("audience", audience)
+        .part("file", file("one.md"))
+        .part("file", file("two.md"));
+    assert_eq!(post_form(&host, "/rag/documents/documents", form).await.status, 200);
+    let search = host.request(Method::POST, "/rag/documents/search");
+    assert_eq!(seen(search.json(&json!({"query": "salary"}))).await, (true, false));
+    let late = Form::new().part("file", file("three.md")).text("audience", audience);
+    let refused = post_form(&host, "/rag/documents/documents", late).await;
+    assert!(refused.refused(400).starts_with("audience: stands behind the last file"));
+}
+
+#[actix_web::test]
+async fn the_roles_that_a_collection_is_for_hold_for_searches_too() {
+    let host = host().await;
+    host.post("/rag/salaries/documents", &json!({"id": "a", "text": OPEN})).await;
+    let valves = json!({"collections": "documents, salaries=admin|hr"});
+    assert_eq!(host.turn("rag", &valves).await.status, 200);
+    let search = |user: Value| {
+        let body = json!({"query": "salary", "user": user});
+        host.request(Method::POST, "/rag/salaries/search").json(&body).send()
+    };
+    assert_eq!(search(json!({"id": "paul", "role": "user"})).await.unwrap().status(), 404);
+    assert_eq!(search(json!({"id": "rita", "role": "hr"})).await.unwrap().status(), 200);
+    let twice = host.turn("rag", &json!({"collections": "a, a=admin"})).await;
+    assert!(twice.text.contains("must name `a` once"), "{}", twice.text);
+}
+
+#[actix_web::test]
+async fn a_generator_that_is_not_there_is_told_by_its_own_name() {
+    let host = host().await;
+    host.turn("rag", &json!({"generators": "nosuch.model"})).await;
+    let refused = host.post("/chat/completions", &chat("rag.nosuch.model", "hi")).await;
+    assert!(
+        refused.refused(404).contains("model `nosuch.model` was not found"),
+        "{}",
+        refused.text
+    );
 }
