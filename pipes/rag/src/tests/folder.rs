@@ -2,7 +2,7 @@
 
 use super::{Rig, rig_with, upload};
 use pipe_sdk::library::Findable;
-use std::fs;
+use std::{fs, process::Command};
 
 async fn watching() -> (Rig, tempfile::TempDir) {
     let watched = tempfile::tempdir().unwrap();
@@ -66,4 +66,13 @@ async fn a_file_that_cannot_be_read_is_listed_with_the_reason() {
     assert!(matches!(&kept[0].state, Findable::Failed { reason } if !reason.is_empty()));
     assert_eq!(kept[1].title, "Beta");
     assert!(rig.folder.path().join("index.db").exists());
+}
+
+#[tokio::test]
+async fn what_is_no_file_is_left_alone() {
+    let (rig, watched) = watching().await;
+    let made = Command::new("mkfifo").arg(watched.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    fs::write(watched.path().join("a.md"), "# Alpha\nOne.").unwrap();
+    assert_eq!(tended(&rig).await, ["a.md: Alpha"]);
 }
