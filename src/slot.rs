@@ -1,6 +1,6 @@
 //! One running pipe, with its type forgotten.
 //!
-//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which [`fitting`] gives to every pipe.
+//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `fitting` gives to every pipe.
 
 mod fitting;
 mod settings;

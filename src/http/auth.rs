@@ -91,7 +91,9 @@ impl Keys {
         let refused =
             |message: &str| Error::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key");
         if keys.peek().is_none() {
-            return Err(refused("Not authenticated: send the API key as a bearer"));
+            return Err(refused(
+                "Not authenticated: send the API key as a bearer, or as `x-api-key`",
+            ));
         }
         match keys.find_map(|key| self.opened_by(key)) {
             None => Err(refused("Invalid API key")),

@@ -194,7 +194,7 @@ mod tests {
         }
         for (fields, said) in [
             (r#""model": "m""#, "model: stands there twice"),
-            (r#""temperature": 1e400"#, "temperature: must be a number"),
+            (r#""temperature": 1e400"#, "temperature: the number is too large"),
             (r#""metadata": {"a": 1e400}"#, "metadata.a: the number is too large"),
         ] {
             assert_eq!(error_beside(fields), said);

@@ -28,7 +28,7 @@ async fn every_route_but_the_open_ones_asks_for_the_key() {
             assert_eq!(without.status, 200, "{path}");
             continue;
         }
-        let words = "Not authenticated: send the API key as a bearer";
+        let words = "Not authenticated: send the API key as a bearer, or as `x-api-key`";
         assert_eq!(without.header("www-authenticate"), "Bearer", "{path}");
         if path.contains("/messages") {
             assert_eq!(without.json["error"]["type"], "authentication_error", "{path}");

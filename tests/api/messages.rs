@@ -421,7 +421,7 @@ async fn a_fault_names_its_field() {
         (says(json!(7)), "messages[1].content: must be a text or a list of blocks"),
         (
             says(json!([{"type": "text", "text": "a"}, {"type": "hologram"}])),
-            "messages[1].content[1]: blocks of type `hologram`",
+            "messages[1].content[1].type: blocks of type `hologram`",
         ),
         (says(json!([{"text": "a"}])), "messages[1].content[0].type: is missing"),
         (says(json!([{"type": "text", "text": 7}])), "messages[1].content[0].text: must be a text"),
@@ -431,7 +431,7 @@ async fn a_fault_names_its_field() {
         ),
         (
             says(json!([{"type": "tool_use", "id": "t", "name": "f", "input": {}}])),
-            "messages[1].content[0]: blocks of type `tool_use`",
+            "messages[1].content[0].type: blocks of type `tool_use`",
         ),
         (
             says(json!([{"type": "tool_result", "content": "a"}])),
@@ -441,7 +441,7 @@ async fn a_fault_names_its_field() {
             says(
                 json!([{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "hologram"}]}]),
             ),
-            "messages[1].content[0].content[0]: blocks of type `hologram`",
+            "messages[1].content[0].content[0].type: blocks of type `hologram`",
         ),
         (with(question(), "system", json!([{"type": "hologram"}])), "system[0]: instructions"),
         (with(question(), "tools", search), "tools[0].type: `web_search_20250305`"),

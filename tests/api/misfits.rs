@@ -151,6 +151,18 @@ async fn in_chats() {
             "must be a whole number, 0 or more",
         ),
         (json!({"n": []}), "n", "must be a number"),
+        (json!({"messages": [{"role": "user"}]}), "messages[0].content", "the role `user`"),
+        (
+            json!({"messages": [{"role": "tool", "content": "a"}]}),
+            "messages[0].tool_call_id",
+            "the role `tool`",
+        ),
+        (part(&json!({"type": "text"})), "messages[1].content[1].text", "is missing"),
+        (
+            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}}),
+            "response_format.json_schema.schema",
+            "is missing",
+        ),
         (json!({"n": 2}), "n", "one answer"),
         (json!({"seed": []}), "seed", "must be a whole number"),
         (json!({"stop": {"a": 1}}), "stop", "must be a text or a list of texts"),
@@ -345,6 +357,22 @@ async fn in_messages() {
         ),
         (says(json!({"type": "document"})), "messages[0].content[1].source", "is missing"),
         (
+            says(json!({"type": "search_result", "source": "https://a", "content": []})),
+            "messages[0].content[1].title",
+            "is missing",
+        ),
+        (
+            source("document", json!({"type": "content", "content": []})),
+            "messages[0].content[1].source.content",
+            "there is nothing in it",
+        ),
+        (json!({"messages": [{"role": "user", "content": []}]}), "messages[0].content", "nothing"),
+        (
+            json!({"thinking": {"type": "enabled", "budget_tokens": 5}}),
+            "thinking.budget_tokens",
+            "must be a whole number, 1024 or more",
+        ),
+        (
             says(
                 json!({"type": "document", "citations": 5, "source": {"type": "url", "url": "x"}}),
             ),
@@ -361,7 +389,7 @@ async fn in_messages() {
         (
             source("document", json!({"type": "scroll", "media_type": "text/plain", "data": "a"})),
             "messages[0].content[1].source.type",
-            "must be `base64` or `text` or `url`",
+            "must be `base64` or `text` or `url` or `content`",
         ),
         (
             source("document", json!({"type": "text", "media_type": "text/scroll", "data": "a"})),
@@ -560,5 +588,21 @@ async fn a_schema_that_is_nested_too_deep_is_refused_by_its_field() {
                 "{path} {depth}: {message}"
             );
         }
+    }
+}
+
+#[actix_web::test]
+async fn a_number_that_nothing_can_hold_hides_nothing_behind_it() {
+    let host = crate::support::host().await;
+    for (path, fields) in [
+        ("/messages", r#""max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]"#),
+        ("/chat/completions", r#""messages": [{"role": "user", "content": "hi"}]"#),
+        ("/responses", r#""input": "hi""#),
+    ] {
+        let body = format!(r#"{{"metadata": 1e400, "model": "m", {fields}, "temperature": 55}}"#);
+        let request = host.request(Method::POST, path).header("content-type", "application/json");
+        let answered = Answered::of(request.body(body).send().await.unwrap()).await;
+        assert_eq!(answered.status, 400, "{path}: {}", answered.text);
+        assert!(answered.text.contains("metadata: the number is too large"), "{}", answered.text);
     }
 }

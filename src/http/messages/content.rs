@@ -15,6 +15,22 @@ pub enum Content {
     Blocks(Vec<Block>),
 }
 
+impl Content {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Blocks(blocks) => blocks.is_empty(),
+        }
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
 /// One block, with the fields of every type.
 ///
 /// A derived reader of tagged variants would lose the text in which a tool's input came, and the place of what is wrong.

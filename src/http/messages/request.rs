@@ -206,7 +206,7 @@ impl Offered {
     fn told(self, place: usize) -> Result<Tool, PipeError> {
         if let Some(kind) = self.kind.filter(|kind| kind != "custom") {
             let rule = format!(
-                "`{kind}` is a tool of Anthropic's own, which is not had here: send tools of your own, with a name and an `input_schema`"
+                "tools of type `{kind}` are not had here: send tools of your own, with a name and an `input_schema`"
             );
             return Err(fault(&format!("tools[{place}].type"), &rule));
         }

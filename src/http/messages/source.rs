@@ -1,8 +1,11 @@
 //! Where an image or a document is, and whether it is what its block says.
 
-use super::request::fault;
+use super::{
+    content::{Block, Content},
+    request::fault,
+};
 use pipe_sdk::PipeError;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PICTURES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
@@ -34,9 +37,36 @@ pub fn document(source: Value, field: &str) -> Result<Value, PipeError> {
             return Err(misfit(field, "media_type", rule));
         }
         "base64" => _ = data(&source, field)?,
-        _ => {}
+        "content" => {
+            let field = format!("{field}.source.content");
+            let content = serde_json::from_value(source["content"].clone());
+            let content =
+                content.map_err(|_| fault(&field, "must be a text or a list of blocks"))?;
+            return said(content, &field);
+        }
+        "text" | "url" => {}
+        _ => return Err(misfit(field, "type", "must be `base64`, `text`, `url` or `content`")),
     }
     Ok(source)
+}
+
+/// The text of what stands in this field, as a document's source.
+pub fn said(content: Content, field: &str) -> Result<Value, PipeError> {
+    let texts = match content {
+        Content::Text(text) => vec![text],
+        Content::Blocks(blocks) => {
+            let text = |(place, block): (usize, Block)| match block.text {
+                Some(text) if block.kind == "text" => Ok(text),
+                _ => Err(fault(&format!("{field}[{place}].type"), "only texts are taken here")),
+            };
+            blocks.into_iter().enumerate().map(text).collect::<Result<_, _>>()?
+        }
+    };
+    let data = texts.join("\n\n");
+    if data.trim().is_empty() {
+        return Err(fault(field, "there is nothing in it"));
+    }
+    Ok(json!({"type": "text", "media_type": "text/plain", "data": data}))
 }
 
 fn data<'a>(source: &'a Value, field: &str) -> Result<&'a str, PipeError> {

@@ -45,7 +45,7 @@ impl Conversation {
         let fields = fields_of(field, blocks.len());
         let part = |(block, field): (Block, &String)| match block.kind.as_str() {
             "text" => Ok(text(block)),
-            _ => Err(fault(field, "instructions are taken as text only")),
+            _ => Err(fault(&format!("{field}.type"), "instructions are taken as text only")),
         };
         let parts = blocks.into_iter().zip(&fields).map(part).collect::<Result<_, _>>()?;
         self.push(of_parts(Role::System, parts), fields);
@@ -59,6 +59,9 @@ impl Conversation {
             Speaker::Assistant => Role::Assistant,
             Speaker::System => return self.instruct(turn.content, field),
         };
+        if turn.role == Speaker::User && turn.content.is_empty() {
+            return Err(fault(field, "there is nothing in it"));
+        }
         let blocks = match turn.content {
             Content::Text(text) => {
                 self.push(Message::new(role, text), Vec::new());
@@ -150,6 +153,18 @@ fn part(block: Block, field: &str) -> Result<Part, PipeError> {
             let image_url = source::image_url(&block.source.unwrap_or_default(), field)?;
             Ok(Part::ImageUrl { image_url, rest: marked(block.cache_control) })
         }
+        "search_result" => {
+            let Block { source, title, content, citations, cache_control, .. } = block;
+            let said = source::said(content.unwrap_or_default(), &format!("{field}.content"))?;
+            Ok(Part::Other(there([
+                ("type", Some("document".into())),
+                ("source", Some(said)),
+                ("title", title.map(Value::from)),
+                ("context", source),
+                ("citations", citations),
+                ("cache_control", cache_control),
+            ])))
+        }
         "document" => {
             let Block { source, title, context, citations, cache_control, .. } = block;
             if citations.as_ref().is_some_and(|citations| !citations.is_object()) {
@@ -165,8 +180,10 @@ fn part(block: Block, field: &str) -> Result<Part, PipeError> {
                 ("cache_control", cache_control),
             ])))
         }
-        "" => Err(fault(field, "a block needs a `type`, as in `text`")),
-        kind => Err(fault(field, &format!("blocks of type `{kind}` are not taken here"))),
+        kind => Err(fault(
+            &format!("{field}.type"),
+            &format!("blocks of type `{kind}` are not taken here"),
+        )),
     }
 }
 

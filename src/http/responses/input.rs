@@ -77,7 +77,7 @@ impl Item {
             }
             kind => {
                 let rule = format!("items of type `{kind}` are not taken");
-                return Err(fault(&self.field, &rule));
+                return Err(fault(&format!("{}.type", self.field), &rule));
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ impl FlatTool {
         let Self { kind, name, description, parameters, strict, rest } = self;
         if kind != "function" {
             let rule = format!("tools of type `{kind}` are not served, only functions are");
-            return Err(fault(&format!("tools[{place}]"), &rule));
+            return Err(fault(&format!("tools[{place}].type"), &rule));
         }
         if name.is_empty() {
             return Err(fault(&format!("tools[{place}].name"), "a tool needs a name"));

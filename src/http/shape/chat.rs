@@ -40,7 +40,7 @@ pub static CHAT: Shape = Object(
         ("modalities", &List("texts", &Text)),
         ("audio", &OBJECT),
         ("prediction", &OBJECT),
-        ("verbosity", &Text),
+        ("verbosity", &Word(&["low", "medium", "high"])),
         ("web_search_options", &OBJECT),
         ("prompt_cache_key", &Text),
         ("prompt_cache_retention", &Text),
@@ -53,7 +53,7 @@ pub static CHAT: Shape = Object(
 
 static MESSAGE: Shape = Object(
     &[
-        ("role", &Text),
+        ("role", &Kind(&["user", "tool"])),
         ("content", &Either(&[Text, List("parts", &PART)])),
         ("name", &Text),
         ("tool_calls", &List("calls", &CALL)),
@@ -67,11 +67,16 @@ static MESSAGE: Shape = Object(
         ("is_error", &Flag),
         ("cache_control", &CACHE),
     ],
-    &[("", "role")],
+    &[("", "role"), ("user", "content"), ("tool", "tool_call_id")],
 );
 
 static CALL: Shape = Object(
-    &[("id", &Text), ("type", &Text), ("index", &COUNT), ("function", &FUNCTION_CALL)],
+    &[
+        ("id", &Text),
+        ("type", &Word(&["function"])),
+        ("index", &COUNT),
+        ("function", &FUNCTION_CALL),
+    ],
     &[("", "function")],
 );
 
@@ -106,6 +111,7 @@ static PART: Shape = Object(
         ("cache_control", &CACHE),
     ],
     &[
+        ("text", "text"),
         ("image_url", "image_url"),
         ("file", "file"),
         ("input_audio", "input_audio"),
@@ -190,7 +196,7 @@ const RESPONSE_FORMAT: Shape = Object(
             "json_schema",
             &Object(
                 &[("name", &Text), ("description", &Text), ("schema", &OBJECT), ("strict", &Flag)],
-                &[],
+                &[("", "schema")],
             ),
         ),
     ],

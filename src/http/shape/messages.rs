@@ -1,8 +1,8 @@
 //! A request of Anthropic's Messages API.
 
 use super::{
-    COUNT, OBJECT,
-    Shape::{self, Either, Flag, Kind, List, Number, Object, Text, Word},
+    COUNT, COUNTABLE, OBJECT,
+    Shape::{self, Either, Flag, Kind, List, Number, Object, Text, Whole, Word},
 };
 
 /// The whole body.
@@ -45,6 +45,7 @@ static BLOCK: Shape = Object(
                 "text",
                 "image",
                 "document",
+                "search_result",
                 "tool_use",
                 "tool_result",
                 "thinking",
@@ -52,7 +53,8 @@ static BLOCK: Shape = Object(
             ]),
         ),
         ("text", &Text),
-        ("source", &SOURCE),
+        // A search result has the text of its address there.
+        ("source", &Either(&[Text, SOURCE])),
         ("title", &Text),
         ("context", &Text),
         // A document says whether, a text what it has cited.
@@ -73,6 +75,9 @@ static BLOCK: Shape = Object(
         ("text", "text"),
         ("image", "source"),
         ("document", "source"),
+        ("search_result", "source"),
+        ("search_result", "title"),
+        ("search_result", "content"),
         ("tool_use", "id"),
         ("tool_use", "name"),
         ("tool_use", "input"),
@@ -82,15 +87,17 @@ static BLOCK: Shape = Object(
     ],
 );
 
-static SOURCE: Shape = Object(
+const SOURCE: Shape = Object(
     &[
-        ("type", &Word(&["base64", "text", "url"])),
+        ("type", &Word(&["base64", "text", "url", "content"])),
         ("media_type", &Text),
         ("data", &Text),
         ("url", &Text),
+        ("content", &CONTENT),
     ],
     &[
         ("", "type"),
+        ("content", "content"),
         ("base64", "media_type"),
         ("base64", "data"),
         ("text", "media_type"),
@@ -123,7 +130,7 @@ static CHOICE: Shape = Object(
 static THINKING: Shape = Object(
     &[
         ("type", &Word(&["enabled", "disabled", "adaptive"])),
-        ("budget_tokens", &COUNT),
+        ("budget_tokens", &Whole(1024.0, COUNTABLE)),
         ("display", &Text),
     ],
     &[("", "type"), ("enabled", "budget_tokens")],

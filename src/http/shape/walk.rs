@@ -17,9 +17,20 @@ pub struct Misfit {
 pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), Misfit> {
     let mut place = Place::default();
     let walk = Walk { shape, place: &mut place, optional: false };
-    // The error itself says nothing of its place.
-    _ = walk.deserialize(&mut serde_json::Deserializer::from_slice(json));
-    place.misfit.map_or(Ok(()), Err)
+    let walked = walk.deserialize(&mut serde_json::Deserializer::from_slice(json));
+    match (place.misfit.take(), walked) {
+        (Some(misfit), _) => Err(misfit),
+        // The walk went no further, though there is more: a number that nothing can hold, or too many levels.
+        (None, Err(error)) if serde_json::from_slice::<IgnoredAny>(json).is_ok() => {
+            let rule = if error.to_string().starts_with("number") {
+                "the number is too large"
+            } else {
+                "is nested too deep"
+            };
+            Err(Misfit { field: place.to_string(), rule: rule.into() })
+        }
+        (None, _) => Ok(()),
+    }
 }
 
 /// Where the walk is, and what it has found.
@@ -232,14 +243,17 @@ fn needed(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str,
         let field = seen.iter().find(|(field, _)| *field == name);
         field.map_or(Seen::Nothing, |(_, seen)| *seen)
     };
-    let kind = of("type");
+    let (said_by, kind) = match of("type") {
+        Seen::Nothing => ("role", of("role")),
+        kind => ("type", kind),
+    };
     let missing = |(of_kind, name): &&super::Need| {
         (of_kind.is_empty() || kind == Seen::Kind(of_kind)) && of(name) == Seen::Nothing
     };
     needs.iter().find(missing).map(|(kind, name)| {
         let rule = match *kind {
             "" => "is missing".into(),
-            kind => format!("is missing: what has the type `{kind}` needs it"),
+            kind => format!("is missing: what has the {said_by} `{kind}` needs it"),
         };
         (*name, rule)
     })
@@ -311,6 +325,8 @@ mod tests {
             (r#"{"map": {"é": "5"}}"#, "map.é must be a number"),
             (r#"{"kind": "c"}"#, "kind must be `a` or `b`"),
             (r#"{"n": null}"#, "kind is missing"),
+            (r#"{"leaf": {"word": 1e400}}"#, "leaf.word the number is too large"),
+            (r#"{"unknown": 1e400, "n": 99}"#, "n must be a whole number from 0 to 9"),
         ] {
             let misfit = check(json.as_bytes(), &BODY).unwrap_err();
             assert_eq!(format!("{} {}", misfit.field, misfit.rule), said, "{json}");

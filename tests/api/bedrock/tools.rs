@@ -118,7 +118,7 @@ async fn tools_that_have_no_name_or_no_schema_of_an_object_are_refused_with_thei
             "tools[1].function.parameters",
         ),
         (function(json!({"name": "b", "parameters": "none"})), "tools[1].function.parameters"),
-        (second(json!({"type": "web_search"})), "tools[1]"),
+        (second(json!({"type": "web_search"})), "tools[1].type"),
         (second(json!({"type": "function", "name": " "})), "tools[1].name"),
         (asking(json!({"functions": [{"name": "a"}, {"name": ""}]})), "functions[1].name"),
     ] {

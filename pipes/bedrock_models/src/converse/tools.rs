@@ -117,7 +117,7 @@ fn offered<'a>(
             }
             _ => {
                 let message = "only tools of type `function` are taken";
-                return Err(PipeError::bad_field(format!("tools[{place}]"), message));
+                return Err(PipeError::bad_field(field("type"), message));
             }
         };
         // Bedrock refuses a name that stands twice; the first one is meant.
