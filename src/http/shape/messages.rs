@@ -53,8 +53,7 @@ static BLOCK: Shape = Object(
             ]),
         ),
         ("text", &Text),
-        // A search result has the text of its address there.
-        ("source", &Either(&[Text, SOURCE])),
+        ("source", &SOURCE),
         ("title", &Text),
         ("context", &Text),
         // A document says whether, a text what it has cited.
@@ -87,24 +86,28 @@ static BLOCK: Shape = Object(
     ],
 );
 
-const SOURCE: Shape = Object(
-    &[
-        ("type", &Word(&["base64", "text", "url", "content"])),
-        ("media_type", &Text),
-        ("data", &Text),
-        ("url", &Text),
-        ("content", &CONTENT),
-    ],
-    &[
-        ("", "type"),
-        ("content", "content"),
-        ("base64", "media_type"),
-        ("base64", "data"),
-        ("text", "media_type"),
-        ("text", "data"),
-        ("url", "url"),
-    ],
-);
+/// A search result has the text of its address there.
+static SOURCE: Shape = Either(&[
+    Text,
+    Object(
+        &[
+            ("type", &Word(&["base64", "text", "url", "content"])),
+            ("media_type", &Text),
+            ("data", &Text),
+            ("url", &Text),
+            ("content", &CONTENT),
+        ],
+        &[
+            ("", "type"),
+            ("content", "content"),
+            ("base64", "media_type"),
+            ("base64", "data"),
+            ("text", "media_type"),
+            ("text", "data"),
+            ("url", "url"),
+        ],
+    ),
+]);
 
 static TOOL: Shape = Object(
     &[
