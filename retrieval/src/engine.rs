@@ -47,7 +47,8 @@ pub(crate) trait Engine: Send + Sync {
         documents: Vec<Prepared>,
     ) -> Told<'_, ()>;
 
-    /// Notes that a document could not be read. The version that is there stays; without one, it is listed all the same.
+    /// Notes that a document could not be read. The version that is there stays, for the audience of this one; without one, it is
+    /// listed all the same.
     fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()>;
 
     /// Takes documents out, and says how many there were.

@@ -135,7 +135,7 @@ impl Index {
     }
 
     /// Notes that a document could not be read, for whoever lists the collection. If an earlier version of it is there, that one is
-    /// still found. The next [`put`](Self::put) of the document ends it; its text is not looked at here.
+    /// still found, by those who may see the new one. The next [`put`](Self::put) of the document ends it; its text is not looked at here.
     pub async fn fail(&self, name: &str, document: Document, reason: &str) -> Result<()> {
         let collection = self.collection(name, &Viewer::Operator).await?;
         self.engine.fail(collection, named(document)?, reason.replace('\0', " ")).await

@@ -51,7 +51,7 @@ pub(crate) struct Edit {
 }
 
 impl Edits {
-    /// Adds a chunk; ids only ever grow.
+    /// Adds a chunk.
     pub(crate) fn add(&mut self, audience: i64, chunk: i64, terms: &[String]) {
         let length = u16::try_from(terms.len()).unwrap_or(u16::MAX);
         for (term, count) in counted(terms) {
@@ -83,14 +83,14 @@ impl Edits {
 }
 
 impl Edit {
-    /// The row as it is to be, from what it was.
+    /// The row as it is to be, from what it was: its entries in the order of their chunks.
     pub(crate) fn apply(&self, entries: &[u8]) -> Vec<u8> {
-        let kept = entries
-            .as_chunks::<ENTRY>()
-            .0
-            .iter()
-            .filter(|entry| !self.gone.contains(&read(entry).place));
-        kept.flatten().chain(&self.new).copied().collect()
+        let is_kept = |entry: &&[u8; ENTRY]| !self.gone.contains(&read(entry).place);
+        let (held, new) = (entries.as_chunks::<ENTRY>().0, self.new.as_chunks::<ENTRY>().0);
+        let mut entries: Vec<[u8; ENTRY]> =
+            held.iter().filter(is_kept).chain(new).copied().collect();
+        entries.sort_by_key(|entry| read(entry).place);
+        entries.into_flattened()
     }
 }
 

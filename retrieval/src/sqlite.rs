@@ -152,8 +152,14 @@ impl Engine for Sqlite {
     }
 
     fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()> {
-        self.writing(move |transaction, _| {
-            write::fail(transaction, collection.id, &document, &reason)
+        self.writing(move |transaction, store| {
+            write::fail(
+                transaction,
+                &store.analysers.of(collection.settings.language),
+                collection.id,
+                &document,
+                &reason,
+            )
         })
     }
 
