@@ -45,6 +45,7 @@ const READERS: usize = 8;
 impl Sqlite {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        schema::make(path)?;
         let mut writer = schema::connect(path)?;
         schema::settle(&mut writer)?;
         let store = Store {

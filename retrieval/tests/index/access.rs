@@ -143,3 +143,24 @@ async fn listings_show_what_one_may_see(index: Index) {
     let listed = &index.documents("docs", &user("anna"), "", 1).await.unwrap()[0];
     assert_eq!((listed.audience.clone(), listed.chunks), (Audience::user("anna"), 1));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_on_the_machine_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let index = crate::support::sqlite(&folder).await;
+    filled(&index, "docs", vec![document("a", "A car.")], None).await;
+    let file = |file: std::io::Result<std::fs::DirEntry>| {
+        let file = file.unwrap();
+        (
+            file.file_name().into_string().unwrap(),
+            file.metadata().unwrap().permissions().mode() & 0o777,
+        )
+    };
+    let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(file).collect();
+    files.sort_unstable();
+    let expected =
+        ["index.db", "index.db-shm", "index.db-wal"].map(|name| (name.to_owned(), 0o600));
+    assert_eq!(files, expected);
+}
