@@ -1,5 +1,6 @@
 //! What a store must do to be an index: the seam between the search and where it is kept.
 
+use crate::analyser::Terms;
 use crate::audience::Viewer;
 use crate::collection::{Collection, Model, Settings};
 use crate::document::{Document, Listed};
@@ -111,7 +112,7 @@ pub(crate) struct PreparedChunk {
     pub(crate) tokens: usize,
     /// Of what is embedded.
     pub(crate) hash: Hash,
-    pub(crate) terms: Vec<String>,
+    pub(crate) terms: Terms,
     pub(crate) vector: Option<Vector>,
 }
 

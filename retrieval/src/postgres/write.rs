@@ -3,7 +3,7 @@
 use super::catalogue::{self, lock, number, spaces_in, table};
 use super::posting::apply;
 use super::{Parameter, Transaction};
-use crate::analyser::Analyser;
+use crate::analyser::{Analyser, Terms};
 use crate::chunk::searched;
 use crate::collection::{Collection, Model};
 use crate::document::Document;
@@ -75,7 +75,7 @@ pub(super) async fn put(
             prepared.chunks.iter().map(move |chunk| (chunk, audience))
         });
         for ((chunk, audience), id) in chunks.zip(ids) {
-            edits.add(audience, id, &chunk.terms);
+            edits.add(audience, id, chunk.terms.iter());
         }
         edits
     });
@@ -224,9 +224,9 @@ async fn show(
     let edits = apart(move || {
         let mut edits = Edits::default();
         for chunk in held {
-            let terms = analyser.terms(&chunk.searched);
-            edits.remove(chunk.audience, chunk.id, &terms);
-            edits.add(audience, chunk.id, &terms);
+            let terms = Terms::of(&analyser.terms(&chunk.searched));
+            edits.remove(chunk.audience, chunk.id, terms.iter());
+            edits.add(audience, chunk.id, terms.iter());
         }
         edits
     });
@@ -286,7 +286,8 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 fn without(held: Vec<Held>, analyser: &Analyser) -> Edits {
     let mut edits = Edits::default();
     for chunk in held {
-        edits.remove(chunk.audience, chunk.id, &analyser.terms(&chunk.searched));
+        let terms = Terms::of(&analyser.terms(&chunk.searched));
+        edits.remove(chunk.audience, chunk.id, terms.iter());
     }
     edits
 }

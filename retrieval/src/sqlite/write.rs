@@ -1,7 +1,7 @@
 //! What is written to the file, each within one transaction.
 
 use super::{catalogue, mirror};
-use crate::analyser::Analyser;
+use crate::analyser::{Analyser, Terms};
 use crate::chunk::searched;
 use crate::collection::{Collection, Model};
 use crate::document::Document;
@@ -53,7 +53,7 @@ pub(super) fn put(
             if let Some((vector, model)) = chunk.vector.as_ref().zip(model) {
                 insert_vector(transaction, id, &model.id, vector)?;
             }
-            edits.add(audience, id, &chunk.terms);
+            edits.add(audience, id, chunk.terms.iter());
         }
         mirror::changed(transaction, collection, document)?;
     }
@@ -131,8 +131,8 @@ fn show(
     }
     let mut edits = Edits::default();
     each_chunk(transaction, analyser, document, |chunk, terms| {
-        edits.remove(before, chunk, terms);
-        edits.add(audience, chunk, terms);
+        edits.remove(before, chunk, terms.iter());
+        edits.add(audience, chunk, terms.iter());
     })?;
     apply(transaction, collection, &edits)?;
     transaction.execute("UPDATE document SET audience = ? WHERE id = ?", (audience, document))?;
@@ -149,7 +149,7 @@ fn take_out(
 ) -> Result<bool> {
     let Some((document, audience)) = held(transaction, collection, id)? else { return Ok(false) };
     each_chunk(transaction, analyser, document, |chunk, terms| {
-        edits.remove(audience, chunk, terms);
+        edits.remove(audience, chunk, terms.iter());
     })?;
     transaction.prepare_cached("DELETE FROM document WHERE id = ?")?.execute([document])?;
     mirror::changed(transaction, collection, document)?;
@@ -168,14 +168,14 @@ fn each_chunk(
     transaction: &Transaction<'_>,
     analyser: &Analyser,
     document: i64,
-    mut note: impl FnMut(i64, &[String]),
+    mut note: impl FnMut(i64, &Terms),
 ) -> Result<()> {
     let mut statement =
         transaction.prepare_cached("SELECT id, heading, text FROM chunk WHERE document = ?")?;
     let mut rows = statement.query([document])?;
     while let Some(row) = rows.next()? {
         let (heading, text): (String, String) = (row.get(1)?, row.get(2)?);
-        note(row.get(0)?, &analyser.terms(&searched(&heading, &text)));
+        note(row.get(0)?, &Terms::of(&analyser.terms(&searched(&heading, &text))));
     }
     Ok(())
 }
