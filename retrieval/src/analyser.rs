@@ -68,6 +68,19 @@ impl Analyser {
     }
 }
 
+/// The terms of a text, each as often as it occurs, in one piece of memory: of a large document there are millions.
+pub(crate) struct Terms(Box<str>);
+
+impl Terms {
+    pub(crate) fn of(terms: &[String]) -> Self {
+        Self(terms.join(" ").into())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|term| !term.is_empty())
+    }
+}
+
 /// The analysers of the languages that were needed.
 #[derive(Default)]
 pub(crate) struct Analysers {

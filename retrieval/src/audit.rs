@@ -54,7 +54,8 @@ impl Audit {
 
     /// In the order of their numbers.
     pub(crate) fn chunk(&mut self, audience: i64, chunk: i64, heading: &str, text: &str) {
-        self.expected.add(audience, chunk, &self.analyser.terms(&searched(heading, text)));
+        let terms = self.analyser.terms(&searched(heading, text));
+        self.expected.add(audience, chunk, terms.iter().map(String::as_str));
     }
 
     pub(crate) fn posting(&mut self, row: Row, entries: Vec<u8>) {

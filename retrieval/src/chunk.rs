@@ -5,6 +5,7 @@ mod unit;
 
 use crate::tokens;
 use section::sections;
+use std::borrow::Cow;
 use std::ops::Range;
 use unit::{Opens, Unit, units};
 
@@ -50,8 +51,22 @@ fn path(title: &str, headings: &[&str], text: &str) -> String {
     title
         .into_iter()
         .chain(headings.iter().copied().filter(|heading| Some(*heading) != title))
+        .map(bounded)
         .collect::<Vec<_>>()
         .join(" > ")
+}
+
+/// A title or heading has at most so many characters; what is longer is a text in the wrong place, and would stand before every chunk.
+const LONGEST: usize = 200;
+
+/// A title or heading, or its beginning.
+pub(crate) fn bounded(heading: &str) -> Cow<'_, str> {
+    match heading.char_indices().nth(LONGEST - 1) {
+        Some((end, last)) if end + last.len_utf8() < heading.len() => {
+            Cow::Owned(format!("{}…", heading.get(..end).unwrap_or_default()))
+        }
+        _ => Cow::Borrowed(heading),
+    }
 }
 
 /// The way to cut units into chunks that costs the least, as ranges of their numbers.
@@ -174,6 +189,22 @@ mod tests {
                 pair("Guide > Use > Then", goes_on),
             ]
         );
+    }
+
+    #[test]
+    fn of_a_heading_without_end_the_beginning_is_told() {
+        assert_eq!(bounded(&"é".repeat(200)), "é".repeat(200));
+        assert_eq!(bounded(&"é".repeat(201)), format!("{}…", "é".repeat(199)));
+        let text = format!("# {}\n{}", "Long ".repeat(1000), "One two three four. ".repeat(20));
+        let chunks = chunks(&"title ".repeat(1000), &text, 32);
+        assert!(chunks.iter().all(|chunk| chunk.heading.chars().count() <= 2 * 200 + 3));
+        assert!(chunks.iter().any(|chunk| chunk.heading.contains("title t… > Long Long")));
+    }
+
+    #[test]
+    fn empty_lines_are_nothing_to_cut_between() {
+        let text = format!("One.{}Two.", "\n".repeat(1_000_000));
+        assert_eq!(cut(&text, 20), [pair("Guide", &text)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a store must do to be an index: the seam between the search and where it is kept.
 
+use crate::analyser::Terms;
 use crate::audience::Viewer;
 use crate::collection::{Collection, Model, Settings};
 use crate::document::{Document, Listed};
@@ -47,7 +48,8 @@ pub(crate) trait Engine: Send + Sync {
         documents: Vec<Prepared>,
     ) -> Told<'_, ()>;
 
-    /// Notes that a document could not be read. The version that is there stays; without one, it is listed all the same.
+    /// Notes that a document could not be read. The version that is there stays, for the audience of this one; without one, it is
+    /// listed all the same.
     fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()>;
 
     /// Takes documents out, and says how many there were.
@@ -110,7 +112,7 @@ pub(crate) struct PreparedChunk {
     pub(crate) tokens: usize,
     /// Of what is embedded.
     pub(crate) hash: Hash,
-    pub(crate) terms: Vec<String>,
+    pub(crate) terms: Terms,
     pub(crate) vector: Option<Vector>,
 }
 

@@ -52,8 +52,11 @@ impl Fusion {
         match self {
             Self::Weighted { meaning } => weighted(candidates, documents, meaning),
             Self::Ranks { k } => {
+                let asked = candidates.iter().any(|scores| scores.meaning.is_some());
                 for scores in candidates {
-                    scores.total = of_rank(k, scores.words_rank) + of_rank(k, scores.meaning_rank);
+                    let waits = asked && scores.meaning.is_none();
+                    let meaning_rank = if waits { scores.words_rank } else { scores.meaning_rank };
+                    scores.total = of_rank(k, scores.words_rank) + of_rank(k, meaning_rank);
                 }
             }
         }
@@ -61,52 +64,62 @@ impl Fusion {
 }
 
 fn weighted(candidates: &mut [Scores], documents: &[i64], weight: f32) {
-    let all = Best::of(candidates.iter());
+    let greatest = Greatest::of(candidates);
     // Without a vector to compare, words decide alone.
-    let weight = if all.meaning.is_some() { weight } else { 0.0 };
-    let mut by_document: HashMap<i64, (Best, usize)> = HashMap::new();
+    let weight = if greatest.meaning.is_some() { weight } else { 0.0 };
+    let mut by_document: HashMap<i64, (Shares, usize)> = HashMap::new();
     for (at, document) in documents.iter().enumerate() {
-        candidates[at].total = all.share(candidates[at].words, candidates[at].meaning, weight);
-        let (best, first) = by_document.entry(*document).or_insert((Best::default(), at));
-        best.take(&candidates[at]);
+        let shares = greatest.shares(&candidates[at]);
+        candidates[at].total = shares.weighed(weight);
+        let (best, first) = by_document.entry(*document).or_insert((Shares::default(), at));
+        *best = best.or_better(shares);
         if candidates[at].total > candidates[*first].total {
             *first = at;
         }
     }
     for (best, first) in by_document.into_values() {
-        let whole = all.share(best.words, best.meaning, weight);
-        candidates[first].total += OF_DOCUMENT * (whole - candidates[first].total);
+        candidates[first].total += OF_DOCUMENT * (best.weighed(weight) - candidates[first].total);
     }
 }
 
-/// The greatest scores of several chunks.
-#[derive(Default)]
-struct Best {
+/// The greatest scores of all chunks.
+struct Greatest {
     words: f32,
     meaning: Option<f32>,
 }
 
-impl Best {
-    fn of<'a>(all: impl Iterator<Item = &'a Scores>) -> Self {
-        let mut best = Self::default();
-        all.for_each(|scores| best.take(scores));
-        best
+impl Greatest {
+    fn of(all: &[Scores]) -> Self {
+        Self {
+            words: all.iter().map(|scores| scores.words).fold(0.0, f32::max),
+            meaning: all.iter().filter_map(|scores| scores.meaning).reduce(f32::max),
+        }
     }
 
-    fn take(&mut self, scores: &Scores) {
-        self.words = self.words.max(scores.words);
-        self.meaning = match (self.meaning, scores.meaning) {
-            (Some(one), Some(other)) => Some(one.max(other)),
-            (one, other) => one.or(other),
-        };
-    }
-
-    /// How near to the greatest of each leg, weighed.
-    fn share(&self, words: f32, meaning: Option<f32>, weight: f32) -> f32 {
-        let words = if self.words > 0.0 { words / self.words } else { 0.0 };
+    /// How near a chunk is to the greatest of each leg. Of one that waits for its vector nothing is known but its words: its meaning
+    /// is taken to be as near to the best one as they are.
+    fn shares(&self, scores: &Scores) -> Shares {
+        let words = if self.words > 0.0 { scores.words / self.words } else { 0.0 };
         let greatest = self.meaning.unwrap_or_default();
-        let meaning = meaning.map_or(0.0, |cosine| (cosine + 1.0) / (greatest + 1.0));
-        (1.0 - weight) * words + weight * meaning
+        let cosine = scores.meaning.unwrap_or(greatest.min(words * greatest.max(0.0)));
+        Shares { words, meaning: (cosine + 1.0) / (greatest + 1.0) }
+    }
+}
+
+/// Parts of the greatest scores.
+#[derive(Clone, Copy, Default)]
+struct Shares {
+    words: f32,
+    meaning: f32,
+}
+
+impl Shares {
+    fn weighed(self, weight: f32) -> f32 {
+        (1.0 - weight) * self.words + weight * self.meaning
+    }
+
+    fn or_better(self, other: Self) -> Self {
+        Self { words: self.words.max(other.words), meaning: self.meaning.max(other.meaning) }
     }
 }
 
@@ -120,9 +133,15 @@ mod tests {
     use super::*;
 
     fn totals(chunks: &[(i64, f32, f32)]) -> Vec<f32> {
-        let scored = |(_, words, meaning): &(i64, f32, f32)| Scores {
+        let known =
+            |(document, words, meaning): &(i64, f32, f32)| (*document, *words, Some(*meaning));
+        totals_of(&chunks.iter().map(known).collect::<Vec<_>>())
+    }
+
+    fn totals_of(chunks: &[(i64, f32, Option<f32>)]) -> Vec<f32> {
+        let scored = |(_, words, meaning): &(i64, f32, Option<f32>)| Scores {
             words: *words,
-            meaning: Some(*meaning),
+            meaning: *meaning,
             ..Scores::default()
         };
         let mut scores: Vec<Scores> = chunks.iter().map(scored).collect();
@@ -137,5 +156,28 @@ mod tests {
         // (1/2 + 1/4) of its own, and all of the document's.
         assert_eq!(apart, [0.75 + 0.75 * 0.25, 0.5, 0.75]);
         assert_eq!(totals(&[(1, 4.0, 0.0), (3, 0.0, 1.0), (2, 3.0, 0.5)]), [0.75, 0.5, 0.75]);
+    }
+
+    #[test]
+    fn what_waits_for_its_vector_is_as_near_by_meaning_as_it_is_by_words() {
+        let totals =
+            totals_of(&[(1, 4.0, None), (2, 1.0, None), (3, 0.0, Some(1.0)), (4, 1.0, Some(0.25))]);
+        assert_eq!(totals, [1.0, 0.125 + 0.625 / 2.0, 0.5, 0.125 + 0.625 / 2.0]);
+        // In one document with what has a vector, too.
+        assert_eq!(totals_of(&[(1, 4.0, None), (1, 0.0, Some(0.5)), (2, 0.0, Some(1.0))])[0], 1.0);
+    }
+
+    #[test]
+    fn what_waits_for_its_vector_has_the_rank_of_its_words_twice() {
+        let of = |words_rank, meaning, meaning_rank| Scores {
+            words_rank,
+            meaning,
+            meaning_rank,
+            ..Scores::default()
+        };
+        let mut scores =
+            [of(Some(1), None, None), of(None, Some(0.5), Some(1)), of(Some(2), Some(0.1), None)];
+        Fusion::Ranks { k: 1.0 }.weigh(&mut scores, &[1, 2, 3]);
+        assert_eq!(scores.map(|scores| scores.total), [1.0, 0.5, 1.0 / 3.0]);
     }
 }

@@ -8,17 +8,24 @@ use crate::embedder::Embedder;
 use crate::engine::{Engine, Known, Prepared};
 use crate::error::{Error, Result};
 use crate::postgres::Postgres;
-use crate::preparation::{fingerprint, named, prepare};
+use crate::preparation::{fingerprint, measured, named, prepare};
 use crate::sqlite::Sqlite;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Collections of documents, to be searched by words and by meaning. Clones are the same index.
 #[derive(Clone)]
 pub struct Index {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) analysers: Arc<Analysers>,
+    /// Turns of those who bring much text.
+    large: Arc<Semaphore>,
 }
+
+/// Who brings more bytes of text than these waits until it is their turn, so that memory holds what only so many of them bring.
+const LARGE: usize = 1 << 20;
+const LARGE_AT_ONCE: usize = 2;
 
 impl Index {
     /// The index in this file, which is made if it is not there.
@@ -27,13 +34,17 @@ impl Index {
         let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path))
             .await
             .map_err(Error::store)??;
-        Ok(Self { engine: Arc::new(opened), analysers: Arc::default() })
+        Ok(Self::over(Arc::new(opened)))
     }
 
     /// The index in the PostgreSQL at this address (`postgres://…`, with pgvector 0.8 or later), which several hosts may share. Its
     /// tables are made if they are not there, in a schema of their own.
     pub async fn connect(url: &str) -> Result<Self> {
-        Ok(Self { engine: Arc::new(Postgres::open(url).await?), analysers: Arc::default() })
+        Ok(Self::over(Arc::new(Postgres::open(url).await?)))
+    }
+
+    fn over(engine: Arc<dyn Engine>) -> Self {
+        Self { engine, analysers: Arc::default(), large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) }
     }
 
     /// Makes a collection.
@@ -77,13 +88,19 @@ impl Index {
 
     /// Stores documents, each in the place of the one of its id, all in one transaction: a question sees all of the old or all of the
     /// new. Once this returns, they outlive the process. Text that the model has seen before is not embedded again. Without an
-    /// embedder they are found by their words alone, until [`embed`](Self::embed) is called.
+    /// embedder they are found by their words alone, until [`embed`](Self::embed) is called. A text may have 16 MiB.
     pub async fn put(
         &self,
         name: &str,
         documents: Vec<Document>,
         embedder: Option<&dyn Embedder>,
     ) -> Result<Vec<Outcome>> {
+        documents.iter().try_for_each(measured)?;
+        let bytes: usize = documents.iter().map(|document| document.text.len()).sum();
+        let _turn = match bytes > LARGE {
+            true => Some(self.large.acquire().await.map_err(Error::store)?),
+            false => None,
+        };
         let collection = self.collection(name, &Viewer::Operator).await?;
         if let Some((held, embedder)) = collection
             .model
@@ -115,27 +132,29 @@ impl Index {
     ) -> Result<(Vec<usize>, Vec<Prepared>)> {
         let ids = documents.iter().map(|document| document.id.clone()).collect();
         let known = self.engine.known(collection.id, ids).await?;
-        let waits = |known: &Known| {
-            known.failed || (embedded && (known.waits || collection.model.is_none()))
-        };
-        let analyser = self.analysers.of(collection.settings.language);
-        let mut changed: Vec<(usize, Prepared)> = Vec::new();
-        for (at, document) in documents.into_iter().enumerate() {
-            let fingerprint = fingerprint(&document, &collection.settings);
-            changed.retain(|(_, earlier)| earlier.document.id != document.id);
-            if !known
-                .get(&document.id)
-                .is_some_and(|known| known.fingerprint == fingerprint && !waits(known))
-            {
-                changed
-                    .push((at, prepare(document, fingerprint, &collection.settings, &analyser)?));
+        let settings = collection.settings.clone();
+        let analyser = self.analysers.of(settings.language);
+        let waits_for_model = embedded && collection.model.is_none();
+        let is_as_wanted =
+            move |known: &Known| !known.failed && !waits_for_model && !(embedded && known.waits);
+        let prepare = move || {
+            let mut changed: Vec<(usize, Prepared)> = Vec::new();
+            for (at, document) in documents.into_iter().enumerate() {
+                let fingerprint = fingerprint(&document, &settings);
+                changed.retain(|(_, earlier)| earlier.document.id != document.id);
+                let held = known.get(&document.id).filter(|known| is_as_wanted(known));
+                if held.is_none_or(|known| known.fingerprint != fingerprint) {
+                    changed.push((at, prepare(document, fingerprint, &settings, &analyser)?));
+                }
             }
-        }
-        Ok(changed.into_iter().unzip())
+            Ok(changed.into_iter().unzip())
+        };
+        // Others are served meanwhile.
+        tokio::task::spawn_blocking(prepare).await.map_err(Error::store)?
     }
 
     /// Notes that a document could not be read, for whoever lists the collection. If an earlier version of it is there, that one is
-    /// still found. The next [`put`](Self::put) of the document ends it; its text is not looked at here.
+    /// still found, by those who may see the new one. The next [`put`](Self::put) of the document ends it; its text is not looked at here.
     pub async fn fail(&self, name: &str, document: Document, reason: &str) -> Result<()> {
         let collection = self.collection(name, &Viewer::Operator).await?;
         self.engine.fail(collection, named(document)?, reason.replace('\0', " ")).await

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::vector::Vector;
 use pipewright_store::{Address, Line, StoreError};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -186,11 +186,13 @@ impl Engine for Postgres {
         documents: Vec<Prepared>,
     ) -> Told<'_, ()> {
         let analyser = self.analysers.of(collection.settings.language);
+        let documents = Arc::new(documents);
         within!(writing self, transaction => write::put(transaction, &analyser, &collection, model.as_ref(), &documents))
     }
 
     fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()> {
-        within!(writing self, transaction => write::fail(transaction, collection.id, &document, &reason))
+        let analyser = self.analysers.of(collection.settings.language);
+        within!(writing self, transaction => write::fail(transaction, &analyser, collection.id, &document, &reason))
     }
 
     fn remove(&self, collection: Collection, ids: Vec<String>) -> Told<'_, usize> {

@@ -3,7 +3,7 @@
 //! A list belongs to one collection, one term and one audience, so that whoever asks reads no list of what they may not see, not even
 //! to count in it. Each of its rows holds the entries of one block of chunk ids.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How many chunk ids one row stands for.
 const SPAN: i64 = 1024;
@@ -46,29 +46,41 @@ pub(crate) struct Extent {
 /// What changes in one row.
 #[derive(Default)]
 pub(crate) struct Edit {
-    gone: HashSet<u16>,
+    gone: BTreeSet<u16>,
     new: Vec<u8>,
 }
 
 impl Edits {
-    /// Adds a chunk; ids only ever grow.
-    pub(crate) fn add(&mut self, audience: i64, chunk: i64, terms: &[String]) {
-        let length = u16::try_from(terms.len()).unwrap_or(u16::MAX);
-        for (term, count) in counted(terms) {
+    /// Adds a chunk.
+    pub(crate) fn add<'a>(
+        &mut self,
+        audience: i64,
+        chunk: i64,
+        terms: impl Iterator<Item = &'a str>,
+    ) {
+        let (counts, all) = counted(terms);
+        let length = u16::try_from(all).unwrap_or(u16::MAX);
+        for (term, count) in counts {
             let edit = self.edit(audience, chunk, term);
             for number in [place(chunk), count, length] {
                 edit.new.extend(number.to_le_bytes());
             }
         }
-        self.extend(audience, 1, terms.len());
+        self.extend(audience, 1, all);
     }
 
     /// Takes a chunk out that was added with these terms.
-    pub(crate) fn remove(&mut self, audience: i64, chunk: i64, terms: &[String]) {
-        for (term, _) in counted(terms) {
+    pub(crate) fn remove<'a>(
+        &mut self,
+        audience: i64,
+        chunk: i64,
+        terms: impl Iterator<Item = &'a str>,
+    ) {
+        let (counts, all) = counted(terms);
+        for (term, _) in counts {
             self.edit(audience, chunk, term).gone.insert(place(chunk));
         }
-        self.extend(audience, -1, terms.len());
+        self.extend(audience, -1, all);
     }
 
     fn edit(&mut self, audience: i64, chunk: i64, term: &str) -> &mut Edit {
@@ -83,24 +95,26 @@ impl Edits {
 }
 
 impl Edit {
-    /// The row as it is to be, from what it was.
+    /// The row as it is to be, from what it was: its entries in the order of their chunks.
     pub(crate) fn apply(&self, entries: &[u8]) -> Vec<u8> {
-        let kept = entries
-            .as_chunks::<ENTRY>()
-            .0
-            .iter()
-            .filter(|entry| !self.gone.contains(&read(entry).place));
-        kept.flatten().chain(&self.new).copied().collect()
+        let is_kept = |entry: &&[u8; ENTRY]| !self.gone.contains(&read(entry).place);
+        let (held, new) = (entries.as_chunks::<ENTRY>().0, self.new.as_chunks::<ENTRY>().0);
+        let mut entries: Vec<[u8; ENTRY]> =
+            held.iter().filter(is_kept).chain(new).copied().collect();
+        entries.sort_by_key(|entry| read(entry).place);
+        entries.into_flattened()
     }
 }
 
-fn counted(terms: &[String]) -> BTreeMap<&str, u16> {
-    let mut counts = BTreeMap::new();
+/// How often each term is there, and how many there are in all.
+fn counted<'a>(terms: impl Iterator<Item = &'a str>) -> (BTreeMap<&'a str, u16>, usize) {
+    let (mut counts, mut all) = (BTreeMap::new(), 0);
     for term in terms {
-        let count: &mut u16 = counts.entry(term.as_str()).or_default();
+        let count: &mut u16 = counts.entry(term).or_default();
         *count = count.saturating_add(1);
+        all += 1;
     }
-    counts
+    (counts, all)
 }
 
 struct Entry {
@@ -138,7 +152,7 @@ impl Lists {
     pub(crate) fn of<'a>(questions: impl Iterator<Item = &'a [String]>) -> Self {
         let mut lists = Self::default();
         for question in questions {
-            for (term, times) in counted(question) {
+            for (term, times) in counted(question.iter().map(String::as_str)).0 {
                 let (most, _) = lists.terms.entry(term.to_owned()).or_default();
                 *most = times.max(*most);
             }

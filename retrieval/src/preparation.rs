@@ -1,7 +1,7 @@
 //! A document is made ready to be stored: cut, hashed, its terms taken.
 
-use crate::analyser::Analyser;
-use crate::chunk::{chunks, searched};
+use crate::analyser::{Analyser, Terms};
+use crate::chunk::{bounded, chunks, searched};
 use crate::collection::Settings;
 use crate::document::Document;
 use crate::engine::{Hash, Prepared, PreparedChunk};
@@ -15,12 +15,29 @@ pub(crate) fn named(document: Document) -> Result<Document> {
             "a document's `id` has 1 to 1024 bytes, none of them NUL".to_owned(),
         ));
     }
+    let clean = |text: String| if text.contains('\0') { text.replace('\0', " ") } else { text };
     Ok(Document {
-        title: document.title.replace('\0', " "),
-        text: document.text.replace('\0', " "),
-        url: document.url.map(|url| url.replace('\0', " ")),
+        title: bounded(&clean(document.title)).into_owned(),
+        text: clean(document.text),
+        url: document.url.map(clean),
         ..document
     })
+}
+
+/// So many bytes of text a document may have.
+const LARGEST: usize = 16 << 20;
+
+/// Refuses what would take more memory and time than one document should.
+#[expect(clippy::cast_precision_loss, reason = "is told to a tenth")]
+pub(crate) fn measured(document: &Document) -> Result<()> {
+    let bytes = document.text.len();
+    if bytes <= LARGEST {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "the text has {:.1} MiB; a document may have 16 MiB at most: split it",
+        (bytes as f64 / f64::from(1 << 20)).max(16.1)
+    )))
 }
 
 pub(crate) fn prepare(
@@ -29,17 +46,20 @@ pub(crate) fn prepare(
     settings: &Settings,
     analyser: &Analyser,
 ) -> Result<Prepared> {
-    let document = named(document)?;
-    let cut = if document.text.trim().is_empty() {
+    let mut document = named(document)?;
+    // From here on it is in the chunks, and is not held twice.
+    let text = std::mem::take(&mut document.text);
+    let cut = if text.trim().is_empty() {
         Vec::new()
     } else {
-        chunks(&document.title, &document.text, settings.chunk_tokens)
+        chunks(&document.title, &text, settings.chunk_tokens)
     };
+    drop(text);
     let chunks = cut.into_iter().map(|chunk| {
         let searched = searched(&chunk.heading, &chunk.text);
         PreparedChunk {
             hash: hash([searched.as_bytes()]),
-            terms: analyser.terms(&searched),
+            terms: Terms::of(&analyser.terms(&searched)),
             heading: chunk.heading,
             text: chunk.text,
             tokens: chunk.tokens,

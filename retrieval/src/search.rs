@@ -149,6 +149,7 @@ impl Index {
             limit: question.limit,
             fusion: question.fusion,
         };
+        let asked = wanted.vector.is_some();
         let found = self.engine.search(wanted).await?;
         let mut words: HashMap<Language, Words> = HashMap::new();
         let hits = found.into_iter().filter_map(|found| {
@@ -160,7 +161,9 @@ impl Index {
                 .or_insert_with(|| Words::of(&question.text, self.analysers.of(language)));
             Some(hit(found, &collection.name, words))
         });
-        Ok(Answer { hits: hits.collect(), words_only, not_reranked: None })
+        let hits: Vec<Hit> = hits.collect();
+        let words_only = words_only.or_else(|| asked.then(|| waiting(&hits)).flatten());
+        Ok(Answer { hits, words_only, not_reranked: None })
     }
 }
 
@@ -183,6 +186,15 @@ fn usable<'a>(
         format!("`{name}` holds {held}, and the embedding model is `{model}`: it was searched by words alone until it is re-embedded.")
     });
     (collections.iter().any(|collection| fits(&collection)).then_some(embedder), why)
+}
+
+/// What is to be said where meaning was asked, and some of what was found has none yet.
+fn waiting(hits: &[Hit]) -> Option<String> {
+    let without = hits.iter().find(|hit| hit.scores.meaning.is_none())?;
+    Some(format!(
+        "Some of `{}` waits for its vectors: until it has them, it is searched by words alone.",
+        without.collection
+    ))
 }
 
 fn hit(found: Found, collection: &str, words: &Words) -> Hit {

@@ -45,6 +45,7 @@ const READERS: usize = 8;
 impl Sqlite {
     /// Opens the file, or makes it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        schema::make(path)?;
         let mut writer = schema::connect(path)?;
         schema::settle(&mut writer)?;
         let store = Store {
@@ -152,8 +153,14 @@ impl Engine for Sqlite {
     }
 
     fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()> {
-        self.writing(move |transaction, _| {
-            write::fail(transaction, collection.id, &document, &reason)
+        self.writing(move |transaction, store| {
+            write::fail(
+                transaction,
+                &store.analysers.of(collection.settings.language),
+                collection.id,
+                &document,
+                &reason,
+            )
         })
     }
 

@@ -61,7 +61,12 @@ fn units_of(text: &str, section: usize, range: Range<usize>, limit: usize, units
             let long = tokens::count(content) > limit;
             for part in if long { parts(sentence, content, limit) } else { vec![sentence] } {
                 let tokens = tokens::count(text.get(part.clone()).unwrap_or_default());
-                units.push(Unit { range: part, tokens, opens, section });
+                let before = units.last_mut().filter(|before| before.section == section);
+                match before {
+                    // Space goes with what stands before it.
+                    Some(before) if tokens == 0 => before.range.end = part.end,
+                    _ => units.push(Unit { range: part, tokens, opens, section }),
+                }
                 if tokens > 0 {
                     opens = Opens::Rest;
                 }
@@ -71,10 +76,13 @@ fn units_of(text: &str, section: usize, range: Range<usize>, limit: usize, units
     }
 }
 
-fn lines(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
-    let content = text.get(range.clone()).unwrap_or_default();
-    let ends = content.match_indices('\n').map(|(at, _)| at + 1).collect();
-    pieces(range, content, ends)
+fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut end = range.start;
+    text.get(range).unwrap_or_default().split_inclusive('\n').map(move |line| {
+        let start = end;
+        end += line.len();
+        start..end
+    })
 }
 
 /// A sentence ends after its mark and the space behind it; in scripts without spaces, after the mark.

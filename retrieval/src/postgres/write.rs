@@ -3,7 +3,7 @@
 use super::catalogue::{self, lock, number, spaces_in, table};
 use super::posting::apply;
 use super::{Parameter, Transaction};
-use crate::analyser::Analyser;
+use crate::analyser::{Analyser, Terms};
 use crate::chunk::searched;
 use crate::collection::{Collection, Model};
 use crate::document::Document;
@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::posting::Edits;
 use crate::vector::Vector;
 use std::collections::HashMap;
+use std::sync::Arc;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 /// The first model to come becomes the collection's; another one is refused.
@@ -33,10 +35,10 @@ async fn adopt_first(
 
 pub(super) async fn put(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyser: &Arc<Analyser>,
     collection: &Collection,
     model: Option<&Model>,
-    documents: &[Prepared],
+    documents: &Arc<Vec<Prepared>>,
 ) -> Result<()> {
     lock(transaction, collection.id).await?;
     let mut space = None;
@@ -44,30 +46,40 @@ pub(super) async fn put(
         adopt_first(transaction, collection, model).await?;
         space = Some(catalogue::make_space(transaction, collection.id, model).await?);
     }
-    let mut edits = Edits::default();
     let names: Vec<&str> = documents.iter().map(|prepared| prepared.document.id.as_str()).collect();
-    take_out(transaction, analyser, collection.id, &names, &mut edits).await?;
+    let (gone, _) = take_out(transaction, collection.id, &names).await?;
     let mut rows = Chunks::default();
-    let mut ids =
-        chunk_ids(transaction, documents.iter().map(|prepared| prepared.chunks.len()).sum())
-            .await?
-            .into_iter();
-    for prepared in documents {
+    let wanted = documents.iter().map(|prepared| prepared.chunks.len()).sum();
+    let ids = chunk_ids(transaction, wanted).await?;
+    let mut left = ids.iter().copied();
+    let mut audiences = Vec::new();
+    for prepared in documents.iter() {
         let audience = catalogue::audience(transaction, &prepared.document.audience).await?;
+        audiences.push(audience);
         let document = insert(transaction, collection.id, audience, prepared).await?;
-        for ((place, chunk), id) in prepared.chunks.iter().enumerate().zip(&mut ids) {
+        for ((place, chunk), id) in prepared.chunks.iter().enumerate().zip(&mut left) {
             rows.push(id, document, place, chunk);
             if let Some(vector) = &chunk.vector {
                 rows.vectors.push((id, audience, vector.clone()));
             }
-            edits.add(audience, id, &chunk.terms);
         }
     }
     rows.insert(transaction).await?;
     if let Some(space) = space {
         insert_vectors(transaction, space, &rows.vectors).await?;
     }
-    apply(transaction, collection.id, &edits).await
+    let (analyser, documents) = (Arc::clone(analyser), Arc::clone(documents));
+    let edits = apart(move || {
+        let mut edits = without(gone, &analyser);
+        let chunks = documents.iter().zip(audiences).flat_map(|(prepared, audience)| {
+            prepared.chunks.iter().map(move |chunk| (chunk, audience))
+        });
+        for ((chunk, audience), id) in chunks.zip(ids) {
+            edits.add(audience, id, chunk.terms.iter());
+        }
+        edits
+    });
+    apply(transaction, collection.id, &edits.await?).await
 }
 
 /// Ascending, as postings need them.
@@ -175,11 +187,14 @@ async fn insert(
 
 pub(super) async fn fail(
     transaction: &Transaction<'_>,
+    analyser: &Arc<Analyser>,
     collection: i64,
     document: &Document,
     reason: &str,
 ) -> Result<()> {
+    lock(transaction, collection).await?;
     let audience = catalogue::audience(transaction, &document.audience).await?;
+    show(transaction, analyser, collection, &document.id, audience).await?;
     let sql = "INSERT INTO document (collection, name, title, url, metadata, audience, fingerprint, chunks, stored_at, failure)
                VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9) ON CONFLICT (collection, name) DO UPDATE SET failure = excluded.failure";
     let Document { id, title, url, metadata, .. } = document;
@@ -194,54 +209,106 @@ pub(super) async fn fail(
     Ok(())
 }
 
+/// Lets this audience see a document, and nobody else, if it is there.
+async fn show(
+    transaction: &Transaction<'_>,
+    analyser: &Arc<Analyser>,
+    collection: i64,
+    name: &str,
+    audience: i64,
+) -> Result<()> {
+    let mut held = held(transaction, collection, &[name]).await?;
+    held.retain(|chunk| chunk.audience != audience);
+    let chunks: Vec<i64> = held.iter().map(|chunk| chunk.id).collect();
+    let analyser = Arc::clone(analyser);
+    let edits = apart(move || {
+        let mut edits = Edits::default();
+        for chunk in held {
+            let terms = Terms::of(&analyser.terms(&chunk.searched));
+            edits.remove(chunk.audience, chunk.id, terms.iter());
+            edits.add(audience, chunk.id, terms.iter());
+        }
+        edits
+    });
+    apply(transaction, collection, &edits.await?).await?;
+    for space in spaces_in(transaction, collection).await? {
+        let sql = format!("UPDATE {} SET audience = $2 WHERE chunk = ANY ($1)", table(space));
+        let parameters: [Parameter<'_>; 2] = [(&chunks, Type::INT8_ARRAY), (&audience, Type::INT8)];
+        transaction.query_typed(&sql, &parameters).await?;
+    }
+    let sql = "UPDATE document SET audience = $3 WHERE collection = $1 AND name = $2";
+    let parameters: [Parameter<'_>; 3] =
+        [(&collection, Type::INT8), (&name, Type::TEXT), (&audience, Type::INT8)];
+    transaction.query_typed(sql, &parameters).await?;
+    Ok(())
+}
+
 pub(super) async fn remove(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyser: &Arc<Analyser>,
     collection: i64,
     ids: &[String],
 ) -> Result<usize> {
     lock(transaction, collection).await?;
-    let mut edits = Edits::default();
     let names: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let removed = take_out(transaction, analyser, collection, &names, &mut edits).await?;
+    let (held, removed) = take_out(transaction, collection, &names).await?;
+    let analyser = Arc::clone(analyser);
+    let edits = apart(move || without(held, &analyser)).await?;
     apply(transaction, collection, &edits).await?;
     Ok(removed)
 }
 
-/// Deletes documents with their chunks and vectors, and notes what must go from the postings; says how many there were.
-async fn take_out(
-    transaction: &Transaction<'_>,
-    analyser: &Analyser,
-    collection: i64,
-    names: &[&str],
-    edits: &mut Edits,
-) -> Result<usize> {
+/// A chunk that is there.
+struct Held {
+    id: i64,
+    audience: i64,
+    searched: String,
+}
+
+async fn held(transaction: &Transaction<'_>, collection: i64, names: &[&str]) -> Result<Vec<Held>> {
     let sql = "SELECT d.audience, c.id, c.heading, c.text FROM document d JOIN chunk c ON c.document = d.id
                WHERE d.collection = $1 AND d.name = ANY ($2)";
     let which: [Parameter<'_>; 2] = [(&collection, Type::INT8), (&names, Type::TEXT_ARRAY)];
-    let mut chunks: Vec<i64> = Vec::new();
-    for row in transaction.query_typed(sql, &which).await? {
-        let chunk = row.try_get(1)?;
-        chunks.push(chunk);
-        edits.remove(
-            row.try_get(0)?,
-            chunk,
-            &analyser.terms(&searched(row.try_get(2)?, row.try_get(3)?)),
-        );
+    let rows = transaction.query_typed(sql, &which).await?;
+    let chunk = |row: &Row| {
+        let searched = searched(row.try_get(2)?, row.try_get(3)?);
+        Ok(Held { audience: row.try_get(0)?, id: row.try_get(1)?, searched })
+    };
+    rows.iter().map(chunk).collect()
+}
+
+/// Work that takes a processor's time, on a thread that nobody waits for with something else.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::store)
+}
+
+/// What goes from the postings with these chunks.
+fn without(held: Vec<Held>, analyser: &Analyser) -> Edits {
+    let mut edits = Edits::default();
+    for chunk in held {
+        let terms = Terms::of(&analyser.terms(&chunk.searched));
+        edits.remove(chunk.audience, chunk.id, terms.iter());
     }
+    edits
+}
+
+/// Deletes documents with their chunks and vectors; gives the chunks that there were, and says how many documents.
+async fn take_out(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    names: &[&str],
+) -> Result<(Vec<Held>, usize)> {
+    let held = held(transaction, collection, names).await?;
+    let chunks: Vec<i64> = held.iter().map(|chunk| chunk.id).collect();
     if !chunks.is_empty() {
         for space in spaces_in(transaction, collection).await? {
             let sql = format!("DELETE FROM {} WHERE chunk = ANY ($1)", table(space));
             transaction.query_typed(&sql, &[(&chunks, Type::INT8_ARRAY)]).await?;
         }
     }
-    Ok(transaction
-        .query_typed(
-            "DELETE FROM document WHERE collection = $1 AND name = ANY ($2) RETURNING 1",
-            &which,
-        )
-        .await?
-        .len())
+    let sql = "DELETE FROM document WHERE collection = $1 AND name = ANY ($2) RETURNING 1";
+    let which: [Parameter<'_>; 2] = [(&collection, Type::INT8), (&names, Type::TEXT_ARRAY)];
+    Ok((held, transaction.query_typed(sql, &which).await?.len()))
 }
 
 /// Adds vectors to chunks that are still there.

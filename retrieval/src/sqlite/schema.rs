@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use rusqlite::{Connection, TransactionBehavior};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -86,6 +88,19 @@ CREATE TABLE change (
     document INTEGER NOT NULL
 ) STRICT;
 ";
+
+/// Makes the file if it is not there, to be read by nobody else: it holds what not everybody may see. SQLite gives the files beside it
+/// the same rights.
+pub(super) fn make(path: &Path) -> Result<()> {
+    let mut new = OpenOptions::new();
+    new.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
+    match new.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::store(error)),
+        _ => Ok(()),
+    }
+}
 
 /// A connection to the file as every reader and writer needs it.
 pub(super) fn connect(path: &Path) -> Result<Connection> {

@@ -1,7 +1,7 @@
 //! What is written to the file, each within one transaction.
 
 use super::{catalogue, mirror};
-use crate::analyser::Analyser;
+use crate::analyser::{Analyser, Terms};
 use crate::chunk::searched;
 use crate::collection::{Collection, Model};
 use crate::document::Document;
@@ -53,7 +53,7 @@ pub(super) fn put(
             if let Some((vector, model)) = chunk.vector.as_ref().zip(model) {
                 insert_vector(transaction, id, &model.id, vector)?;
             }
-            edits.add(audience, id, &chunk.terms);
+            edits.add(audience, id, chunk.terms.iter());
         }
         mirror::changed(transaction, collection, document)?;
     }
@@ -85,6 +85,7 @@ fn insert(
 
 pub(super) fn fail(
     transaction: &Transaction<'_>,
+    analyser: &Analyser,
     collection: i64,
     document: &Document,
     reason: &str,
@@ -93,6 +94,7 @@ pub(super) fn fail(
                VALUES (?, ?, ?, ?, ?, ?, zeroblob(16), 0, ?, ?) ON CONFLICT DO UPDATE SET failure = excluded.failure";
     let audience = catalogue::audience(transaction, &document.audience)?;
     let Document { id, title, url, metadata, .. } = document;
+    show(transaction, analyser, collection, id, audience)?;
     transaction.execute(
         sql,
         params![collection, id, title, url, catalogue::json(metadata)?, audience, now(), reason],
@@ -115,6 +117,28 @@ pub(super) fn remove(
     Ok(removed)
 }
 
+/// Lets this audience see a document, and nobody else, if it is there.
+fn show(
+    transaction: &Transaction<'_>,
+    analyser: &Analyser,
+    collection: i64,
+    id: &str,
+    audience: i64,
+) -> Result<()> {
+    let Some((document, before)) = held(transaction, collection, id)? else { return Ok(()) };
+    if before == audience {
+        return Ok(());
+    }
+    let mut edits = Edits::default();
+    each_chunk(transaction, analyser, document, |chunk, terms| {
+        edits.remove(before, chunk, terms.iter());
+        edits.add(audience, chunk, terms.iter());
+    })?;
+    apply(transaction, collection, &edits)?;
+    transaction.execute("UPDATE document SET audience = ? WHERE id = ?", (audience, document))?;
+    mirror::changed(transaction, collection, document)
+}
+
 /// Deletes a document with its chunks and vectors, and notes what must go from the postings; says if there was one.
 fn take_out(
     transaction: &Transaction<'_>,
@@ -123,21 +147,37 @@ fn take_out(
     id: &str,
     edits: &mut Edits,
 ) -> Result<bool> {
-    let mut find = transaction
-        .prepare_cached("SELECT id, audience FROM document WHERE collection = ? AND name = ?")?;
-    let held: Option<(i64, i64)> =
-        find.query_row((collection, id), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((document, audience)) = held else { return Ok(false) };
+    let Some((document, audience)) = held(transaction, collection, id)? else { return Ok(false) };
+    each_chunk(transaction, analyser, document, |chunk, terms| {
+        edits.remove(audience, chunk, terms.iter());
+    })?;
+    transaction.prepare_cached("DELETE FROM document WHERE id = ?")?.execute([document])?;
+    mirror::changed(transaction, collection, document)?;
+    Ok(true)
+}
+
+/// The numbers of a document and of its audience.
+fn held(transaction: &Transaction<'_>, collection: i64, id: &str) -> Result<Option<(i64, i64)>> {
+    let sql = "SELECT id, audience FROM document WHERE collection = ? AND name = ?";
+    let mut find = transaction.prepare_cached(sql)?;
+    Ok(find.query_row((collection, id), |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+/// The chunks of a document, each with its terms.
+fn each_chunk(
+    transaction: &Transaction<'_>,
+    analyser: &Analyser,
+    document: i64,
+    mut note: impl FnMut(i64, &Terms),
+) -> Result<()> {
     let mut statement =
         transaction.prepare_cached("SELECT id, heading, text FROM chunk WHERE document = ?")?;
     let mut rows = statement.query([document])?;
     while let Some(row) = rows.next()? {
         let (heading, text): (String, String) = (row.get(1)?, row.get(2)?);
-        edits.remove(audience, row.get(0)?, &analyser.terms(&searched(&heading, &text)));
+        note(row.get(0)?, &Terms::of(&analyser.terms(&searched(&heading, &text))));
     }
-    transaction.prepare_cached("DELETE FROM document WHERE id = ?")?.execute([document])?;
-    mirror::changed(transaction, collection, document)?;
-    Ok(true)
+    Ok(())
 }
 
 fn apply(transaction: &Transaction<'_>, collection: i64, edits: &Edits) -> Result<()> {

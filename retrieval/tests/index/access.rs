@@ -1,13 +1,14 @@
 //! Who may see what.
 
 use crate::support::{ask_as, document, filled, for_eyes, ids, meanings, user, with_role};
-use retrieval::{Audience, Error, Index, Question, Settings, Viewer};
+use retrieval::{Audience, Embedder, Error, Index, Question, Settings, Viewer};
 
 on_every_engine!(
     nobody_finds_what_is_not_for_them,
     a_collection_that_one_may_not_see_is_not_there,
     what_one_may_not_see_does_not_show_in_the_scores,
     whoever_is_let_in_later_finds_it,
+    what_stays_of_a_version_that_could_not_be_replaced_is_for_those_who_may_see_the_new_one,
     listings_show_what_one_may_see,
 );
 
@@ -96,6 +97,35 @@ async fn whoever_is_let_in_later_finds_it(index: Index) {
     assert_eq!(ids(&answer), ["public"]);
 }
 
+async fn what_stays_of_a_version_that_could_not_be_replaced_is_for_those_who_may_see_the_new_one(
+    index: Index,
+) {
+    let embedder = meanings();
+    fill(&index).await;
+    // Lists of words that go on before and after it.
+    let later = vec![
+        for_eyes("later", "The car of Anna is yellow.", Audience::user("anna")),
+        document("last", "The car is black."),
+    ];
+    index.put("docs", later, Some(&embedder)).await.unwrap();
+    let see = async |viewer: Viewer, embedder: Option<&dyn Embedder>| -> Vec<String> {
+        let answer = ask_as(&index, "docs", "a red car", viewer, embedder).await;
+        let mut found: Vec<String> = ids(&answer).into_iter().map(str::to_owned).collect();
+        found.sort_unstable();
+        found
+    };
+    assert!(see(Viewer::Anonymous, Some(&embedder)).await.contains(&"public".to_owned()));
+    let closed = for_eyes("public", "", Audience::user("anna"));
+    index.fail("docs", closed, "the PDF asks for a password").await.unwrap();
+    for embedder in [None, Some(&embedder as _)] {
+        assert_eq!(see(Viewer::Anonymous, embedder).await, ["last"]);
+        assert_eq!(see(user("anna"), embedder).await, ["anna", "last", "later", "public"]);
+    }
+    let listed = index.documents("docs", &Viewer::Anonymous, "", 10).await.unwrap();
+    assert_eq!(listed.iter().map(|listed| listed.id.as_str()).collect::<Vec<_>>(), ["last"]);
+    assert_eq!(index.faults().await.unwrap(), [""; 0]);
+}
+
 async fn listings_show_what_one_may_see(index: Index) {
     fill(&index).await;
     let page = async |viewer: &Viewer, after: &str| -> Vec<String> {
@@ -112,4 +142,25 @@ async fn listings_show_what_one_may_see(index: Index) {
     assert_eq!(page(&Viewer::Operator, "nobody").await, ["public", "staff"]);
     let listed = &index.documents("docs", &user("anna"), "", 1).await.unwrap()[0];
     assert_eq!((listed.audience.clone(), listed.chunks), (Audience::user("anna"), 1));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_on_the_machine_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let index = crate::support::sqlite(&folder).await;
+    filled(&index, "docs", vec![document("a", "A car.")], None).await;
+    let file = |file: std::io::Result<std::fs::DirEntry>| {
+        let file = file.unwrap();
+        (
+            file.file_name().into_string().unwrap(),
+            file.metadata().unwrap().permissions().mode() & 0o777,
+        )
+    };
+    let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(file).collect();
+    files.sort_unstable();
+    let expected =
+        ["index.db", "index.db-shm", "index.db-wal"].map(|name| (name.to_owned(), 0o600));
+    assert_eq!(files, expected);
 }

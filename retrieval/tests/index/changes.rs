@@ -3,8 +3,10 @@
 use crate::support::{
     Meanings, ask, ask_as, database, document, filled, for_eyes, ids, meanings, sqlite, user,
 };
-use retrieval::{Audience, Document, Index, Outcome, Question, State, Viewer};
+use retrieval::{Audience, Document, Error, Index, Outcome, Question, State, Viewer};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 on_every_engine!(
     a_changed_document_is_found_by_what_it_says_now,
@@ -18,6 +20,8 @@ on_every_engine!(
     documents_are_cut_anew_when_they_are_given_again,
     a_collection_that_was_forgotten_can_be_made_anew,
     documents_that_came_and_went_leave_nothing_behind,
+    others_are_served_while_a_large_document_comes_in,
+    a_document_that_is_too_large_is_refused_in_words,
 );
 
 async fn a_changed_document_is_found_by_what_it_says_now(index: Index) {
@@ -214,6 +218,41 @@ async fn documents_that_came_and_went_leave_nothing_behind(index: Index) {
             "{answer:?}"
         );
     }
+}
+
+async fn others_are_served_while_a_large_document_comes_in(index: Index) {
+    let page =
+        |n: usize| format!("Page {n} tells of thing{} and of the car that drove there.\n", n % 999);
+    let text: String = (0..8_000).map(page).collect();
+    filled(&index, "docs", vec![document("a", &text)], None).await;
+    let begin = Instant::now();
+    let came = Cell::new(false);
+    let putting = async {
+        index.put("docs", vec![document("a", &text.replace("car", "bus"))], None).await.unwrap();
+        came.set(true);
+    };
+    let serving = async {
+        let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+        while !came.get() {
+            tokio::task::yield_now().await;
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        longest
+    };
+    let ((), longest) = tokio::join!(putting, serving);
+    let whole = begin.elapsed();
+    assert!(longest < whole / 5, "for {longest:?} of {whole:?} nobody else had a turn");
+    assert_eq!(index.faults().await.unwrap(), [""; 0]);
+}
+
+async fn a_document_that_is_too_large_is_refused_in_words(index: Index) {
+    filled(&index, "docs", vec![document("a", "A car.")], None).await;
+    let large = document("a", &"x\n".repeat(10 << 20));
+    let refused = index.put("docs", vec![large], None).await.unwrap_err();
+    let told = "the text has 20.0 MiB; a document may have 16 MiB at most: split it";
+    assert!(matches!(&refused, Error::Refused(why) if why == told), "{refused}");
+    assert_eq!(ids(&ask(&index, "docs", "car", None).await), ["a"]);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! Whose vectors a collection holds, and how it comes to hold another model's.
 
 use crate::support::{Meanings, ask, document, filled, ids, meanings};
-use retrieval::{Document, Index, Model, Outcome, State, Viewer};
+use retrieval::{Document, Fusion, Index, Model, Outcome, Question, State, Viewer};
 use std::sync::atomic::Ordering;
 
 on_every_engine!(
     vectors_of_two_models_are_not_mixed,
     documents_that_came_without_a_model_wait_for_one,
+    what_waits_for_its_vectors_is_found_by_its_words,
     re_embedding_goes_on_where_it_was_and_the_old_vectors_serve_meanwhile,
     what_came_in_during_re_embedding_is_re_embedded_too,
     a_model_that_gives_no_even_vectors_is_refused,
@@ -83,6 +84,29 @@ async fn documents_that_came_without_a_model_wait_for_one(index: Index) {
         index.put("docs", vec![document("c", "An automobile.")], Some(&embedder)).await.unwrap();
     assert_eq!(again, [Outcome::Stored { chunks: 1, embedded: 1 }]);
     assert_eq!(index.faults().await.unwrap(), [""; 0]);
+}
+
+async fn what_waits_for_its_vectors_is_found_by_its_words(index: Index) {
+    let embedder = meanings();
+    filled(&index, "docs", many()[..4].to_vec(), Some(&embedder)).await;
+    assert_eq!(ask(&index, "docs", "the zeppelin thing", Some(&embedder)).await.words_only, None);
+    let mut late: Vec<Document> = (0..300)
+        .map(|n| document(&format!("filler {n}"), &format!("Filler {n} says a thing about trees.")))
+        .collect();
+    late.push(document("needle", "The zeppelin is moored at the mast."));
+    index.put("docs", late, None).await.unwrap();
+    let question = Question::new("Which thing has a zeppelin?", Viewer::Anonymous);
+    for fusion in [Fusion::default(), Fusion::Ranks { k: 60.0 }] {
+        let question = Question { fusion, ..question.clone() };
+        let answer = index.search(&["docs"], &question, Some(&embedder)).await.unwrap();
+        assert_eq!(ids(&answer)[0], "needle", "{answer:?}");
+        assert_eq!(
+            answer.words_only.unwrap(),
+            "Some of `docs` waits for its vectors: until it has them, it is searched by words alone."
+        );
+    }
+    index.embed("docs", &embedder).await.unwrap();
+    assert_eq!(ask(&index, "docs", "zeppelin", Some(&embedder)).await.words_only, None);
 }
 
 async fn re_embedding_goes_on_where_it_was_and_the_old_vectors_serve_meanwhile(index: Index) {

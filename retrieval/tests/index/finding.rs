@@ -11,6 +11,7 @@ on_every_engine!(
     without_a_model_words_find_and_the_answer_says_so,
     a_model_out_of_reach_leaves_the_words,
     headings_are_searched_with_the_text_under_them,
+    of_a_title_without_end_the_beginning_is_kept,
     each_collection_is_searched_in_its_own_language,
     collections_are_searched_together,
     either_leg_can_be_asked_alone,
@@ -116,6 +117,15 @@ async fn headings_are_searched_with_the_text_under_them(index: Index) {
     let told: Vec<_> = answer.hits.iter().map(|hit| (hit.place, hit.heading.as_str())).collect();
     assert_eq!(told[0], (1, "Crane"));
     assert!(answer.hits[0].text.starts_with("# Remove"));
+}
+
+async fn of_a_title_without_end_the_beginning_is_kept(index: Index) {
+    let endless = Document { title: "Crane ".repeat(100_000), ..document("a", "A car.") };
+    filled(&index, "docs", vec![endless], None).await;
+    let expected = format!("{}C…", "Crane ".repeat(33));
+    let hit = &ask(&index, "docs", "car", None).await.hits[0];
+    assert_eq!((&hit.title, &hit.heading), (&expected, &expected));
+    assert_eq!(index.documents("docs", &Viewer::Operator, "", 1).await.unwrap()[0].title, expected);
 }
 
 async fn each_collection_is_searched_in_its_own_language(index: Index) {
