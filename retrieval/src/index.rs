@@ -136,7 +136,7 @@ impl Index {
         let analyser = self.analysers.of(settings.language);
         let waits_for_model = embedded && collection.model.is_none();
         let is_as_wanted =
-            move |known: &Known| !known.failed && !waits_for_model && !(embedded && known.waits);
+            move |known: &Known| !(known.failed || waits_for_model || embedded && known.waits);
         let prepare = move || {
             let mut changed: Vec<(usize, Prepared)> = Vec::new();
             for (at, document) in documents.into_iter().enumerate() {

@@ -43,7 +43,7 @@ pub enum Shape {
 /// A field and its shape.
 pub type Field = (&'static str, &'static Shape);
 
-/// A field that objects of this `type` need, or of this `role` where they have no type; all of them, where it is empty.
+/// A field that objects of this `type` need; all of them, where it is empty.
 pub type Need = (&'static str, &'static str);
 
 /// No number is too small.

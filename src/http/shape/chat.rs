@@ -53,7 +53,7 @@ pub static CHAT: Shape = Object(
 
 static MESSAGE: Shape = Object(
     &[
-        ("role", &Kind(&["user", "tool"])),
+        ("role", &Text),
         ("content", &Either(&[Text, List("parts", &PART)])),
         ("name", &Text),
         ("tool_calls", &List("calls", &CALL)),
@@ -67,7 +67,7 @@ static MESSAGE: Shape = Object(
         ("is_error", &Flag),
         ("cache_control", &CACHE),
     ],
-    &[("", "role"), ("user", "content"), ("tool", "tool_call_id")],
+    &[("", "role")],
 );
 
 static CALL: Shape = Object(
@@ -111,7 +111,6 @@ static PART: Shape = Object(
         ("cache_control", &CACHE),
     ],
     &[
-        ("text", "text"),
         ("image_url", "image_url"),
         ("file", "file"),
         ("input_audio", "input_audio"),

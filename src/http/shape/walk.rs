@@ -243,17 +243,14 @@ fn needed(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str,
         let field = seen.iter().find(|(field, _)| *field == name);
         field.map_or(Seen::Nothing, |(_, seen)| *seen)
     };
-    let (said_by, kind) = match of("type") {
-        Seen::Nothing => ("role", of("role")),
-        kind => ("type", kind),
-    };
+    let kind = of("type");
     let missing = |(of_kind, name): &&super::Need| {
         (of_kind.is_empty() || kind == Seen::Kind(of_kind)) && of(name) == Seen::Nothing
     };
     needs.iter().find(missing).map(|(kind, name)| {
         let rule = match *kind {
             "" => "is missing".into(),
-            kind => format!("is missing: what has the {said_by} `{kind}` needs it"),
+            kind => format!("is missing: what has the type `{kind}` needs it"),
         };
         (*name, rule)
     })

@@ -121,7 +121,7 @@ async fn what_cannot_be_served_is_refused_by_field() {
         (json!({"input": [{"role": "tool", "content": "hi"}]}), "input[0].role"),
         (json!({"input": [{"role": "user", "content": 7}]}), "input[0].content"),
         (json!({"input": [{"type": "item_reference", "id": "msg_1"}]}), "input[0]"),
-        (json!({"input": [{"type": "computer_call_output"}]}), "input[0]"),
+        (json!({"input": [{"type": "computer_call_output"}]}), "input[0].type"),
         (json!({"input": [{"type": "function_call_output", "output": "x"}]}), "input[0].call_id"),
         (user(json!({"type": "input_image", "file_id": "file-1"})), "input[0].content[0]"),
         (user(json!({"type": "input_file", "file_id": "file-1"})), "input[0].content[0]"),
