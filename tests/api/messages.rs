@@ -444,7 +444,7 @@ async fn a_fault_names_its_field() {
             "messages[1].content[0].content[0].type: blocks of type `hologram`",
         ),
         (with(question(), "system", json!([{"type": "hologram"}])), "system[0].type: instructions"),
-        (with(question(), "tools", search), "tools[0].type: `web_search_20250305`"),
+        (with(question(), "tools", search), "tools[0].type: tools of type `web_search_20250305`"),
         (with(question(), "tools", json!([{}])), "tools[0].name: is missing"),
         (with(question(), "tool_choice", json!({"type": "tool"})), "tool_choice.name: is missing"),
         (
