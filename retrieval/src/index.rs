@@ -134,15 +134,14 @@ impl Index {
         let known = self.engine.known(collection.id, ids).await?;
         let settings = collection.settings.clone();
         let analyser = self.analysers.of(settings.language);
-        let waits_for_model = embedded && collection.model.is_none();
-        let is_as_wanted =
-            move |known: &Known| !(known.failed || waits_for_model || embedded && known.waits);
+        let lacks_model = collection.model.is_none();
+        let waits = move |known: &Known| known.failed || (embedded && (known.waits || lacks_model));
         let prepare = move || {
             let mut changed: Vec<(usize, Prepared)> = Vec::new();
             for (at, document) in documents.into_iter().enumerate() {
                 let fingerprint = fingerprint(&document, &settings);
                 changed.retain(|(_, earlier)| earlier.document.id != document.id);
-                let held = known.get(&document.id).filter(|known| is_as_wanted(known));
+                let held = known.get(&document.id).filter(|known| !waits(known));
                 if held.is_none_or(|known| known.fingerprint != fingerprint) {
                     changed.push((at, prepare(document, fingerprint, &settings, &analyser)?));
                 }

@@ -33,6 +33,9 @@ pub(super) fn adopt_first(
     }
 }
 
+/// Of a large document there are more than should be held at once.
+const ROWS_AT_ONCE: usize = 50_000;
+
 pub(super) fn put(
     transaction: &Transaction<'_>,
     analyser: &Analyser,
@@ -54,6 +57,9 @@ pub(super) fn put(
                 insert_vector(transaction, id, &model.id, vector)?;
             }
             edits.add(audience, id, chunk.terms.iter());
+            if edits.rows.len() > ROWS_AT_ONCE {
+                apply(transaction, collection, &std::mem::take(&mut edits))?;
+            }
         }
         mirror::changed(transaction, collection, document)?;
     }
