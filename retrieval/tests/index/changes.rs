@@ -6,7 +6,6 @@ use crate::support::{
 use retrieval::{Audience, Document, Error, Index, Outcome, Question, State, Viewer};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 on_every_engine!(
     a_changed_document_is_found_by_what_it_says_now,
@@ -225,24 +224,22 @@ async fn others_are_served_while_a_large_document_comes_in(index: Index) {
         |n: usize| format!("Page {n} tells of thing{} and of the car that drove there.\n", n % 999);
     let text: String = (0..8_000).map(page).collect();
     filled(&index, "docs", vec![document("a", &text)], None).await;
-    let begin = Instant::now();
     let came = Cell::new(false);
     let putting = async {
         index.put("docs", vec![document("a", &text.replace("car", "bus"))], None).await.unwrap();
         came.set(true);
     };
     let serving = async {
-        let (mut longest, mut last) = (Duration::ZERO, Instant::now());
+        let mut turns = 0;
         while !came.get() {
             tokio::task::yield_now().await;
-            longest = longest.max(last.elapsed());
-            last = Instant::now();
+            turns += 1;
         }
-        longest
+        turns
     };
-    let ((), longest) = tokio::join!(putting, serving);
-    let whole = begin.elapsed();
-    assert!(longest < whole / 5, "for {longest:?} of {whole:?} nobody else had a turn");
+    let ((), turns) = tokio::join!(putting, serving);
+    // Were it done here, there would be one turn each time that something is waited for.
+    assert!(turns > 1000, "others had {turns} turns");
     assert_eq!(index.faults().await.unwrap(), [""; 0]);
 }
 
