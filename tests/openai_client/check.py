@@ -567,7 +567,7 @@ def an_image_and_a_file_reach_the_model_in_a_response():
 
 def a_response_that_cannot_be_is_refused_with_its_reason():
     for name, more in {'previous_response_id': {'previous_response_id': 'resp_1'}, 'background': {'background': True},
-                       'tools[0]': {'tools': [{'type': 'web_search'}]}, 'max_output_tokens': {'max_output_tokens': 0}}.items():
+                       'tools[0].type': {'tools': [{'type': 'web_search'}]}, 'max_output_tokens': {'max_output_tokens': 0}}.items():
         error = refusal(openai.BadRequestError, respond, **more)
         expect(error.param == name and error.type == 'invalid_request_error', f'{name}: {error.body}')
     refusal(openai.NotFoundError, respond, model='no_such_pipe.no-such-model', stream=True)

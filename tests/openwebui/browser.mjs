@@ -409,6 +409,9 @@ async function an_answer_from_documents_shows_sources_that_open() {
 
 async function the_usage_page_draws_what_was_answered() {
   await page.goto(`${SERVER}/usage/`);
+  // The page of documents has kept the key in this tab.
+  await page.evaluate(() => sessionStorage.clear());
+  await page.reload();
   const shown = page.locator('#report');
   expect(!(await shown.isVisible()), 'there is a report before a key');
   await page.fill('#key', `not ${KEY}`);

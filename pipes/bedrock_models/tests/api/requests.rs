@@ -170,7 +170,7 @@ async fn what_cannot_be_asked_is_refused_with_its_field() {
     for (body, field) in [
         (json!({"messages": [user], "max_tokens": 0}), "max_tokens"),
         (json!({"messages": [user], "max_completion_tokens": 0}), "max_completion_tokens"),
-        (json!({"messages": [user], "tools": [{"type": "web_search"}]}), "tools[0]"),
+        (json!({"messages": [user], "tools": [{"type": "web_search"}]}), "tools[0].type"),
         (json!({"messages": [user], "tools": [tool("a"), tool("")]}), "tools[1].function.name"),
         (
             json!({"messages": [user, {"role": "user", "content": [{"type": "input_audio"}]}]}),
