@@ -89,7 +89,10 @@ impl Rag {
         let index = self.finder.place.index().await?;
         let passages = index.passages(&answer.hits, self.valves.window_tokens).await;
         let sources = sources(passages.map_err(told)?, &answer.hits);
-        Ok(Found { sources, by_words: answer.words_only.is_some() })
+        // Where only some of it waits for vectors, the meaning has searched too.
+        let by_words = answer.words_only.is_some()
+            && answer.hits.iter().all(|hit| hit.scores.meaning.is_none());
+        Ok(Found { sources, by_words })
     }
 
     /// The question with its sources, as the generator gets it.
