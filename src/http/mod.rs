@@ -20,6 +20,7 @@ mod messages;
 mod metrics;
 mod models;
 mod open_webui;
+mod page;
 mod plain;
 mod rag;
 mod record;

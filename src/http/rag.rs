@@ -1,10 +1,8 @@
 //! The documents that chats are answered from, for those who keep them.
 
-mod page;
 mod reader;
 mod upload;
 
-pub use page::page;
 pub use upload::put;
 
 use super::{
@@ -36,6 +34,11 @@ fn library(state: &State) -> Result<Arc<dyn Library>, Error> {
         let message = "no pipe that answers from documents is running: the log says why".into();
         PipeError::Unavailable { message, retry_after: None }.into()
     })
+}
+
+/// `GET /rag/`.
+pub async fn page() -> HttpResponse {
+    super::page::page(include_str!("rag/page.html"))
 }
 
 /// `GET /rag`.

@@ -16,12 +16,6 @@ mod day;
 
 use day::Day;
 
-/// The page. It holds no numbers: it asks for them with the key that is typed in.
-const PAGE: &str = include_str!("usage/page.html");
-
-/// What the page may do: run its own script, and ask its own host.
-const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:";
-
 /// How many days are reported when the query does not say.
 const DAYS: i64 = 30;
 
@@ -30,11 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// `GET /usage/`.
 pub async fn page() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .body(PAGE)
+    super::page::page(include_str!("usage/page.html"))
 }
 
 /// `GET /usage?from=2026-01-01&to=2026-01-31&by=day,model&user=…&format=csv`.

@@ -5,6 +5,7 @@
 //! model. The documents are kept in an index of the crate `retrieval`; whoever keeps them does so through [`library`](Pipe::library).
 
 mod chat;
+mod escape;
 mod filter;
 mod finder;
 mod folder;

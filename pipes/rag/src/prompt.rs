@@ -1,6 +1,6 @@
 //! What the generator is asked: the question behind numbered sources that cannot pass for anything else.
 
-use crate::sources::Source;
+use crate::{escape::escaped, sources::Source};
 use std::fmt::Write as _;
 
 /// How sources and question are put before the generator.
@@ -121,19 +121,11 @@ fn fenced(sources: &[Source]) -> String {
 
 /// A text that neither opens nor closes a source: the bracket of every such tag is written as an entity, however the tag is spelt.
 fn harmless(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for (at, char) in text.char_indices() {
-        let rest = text.get(at + char.len_utf8()..).unwrap_or_default();
-        match char {
-            '<' | '＜' | '﹤' | '〈' | '‹' | '⟨' | '❮' | '《' | '˂' | 'ᐸ'
-                if names_a_fence(rest) =>
-            {
-                safe += "&lt;";
-            }
-            _ => safe.push(char),
-        }
-    }
-    safe
+    escaped(text, |char, rest| {
+        let is_bracket =
+            matches!(char, '<' | '＜' | '﹤' | '〈' | '‹' | '⟨' | '❮' | '《' | '˂' | 'ᐸ');
+        (is_bracket && names_a_fence(rest)).then_some("&lt;")
+    })
 }
 
 /// Whether what stands behind a bracket may be read as the name of a tag that fences, after slashes and what does not show. Letters of other
@@ -142,7 +134,7 @@ fn names_a_fence(rest: &str) -> bool {
     let looks_like = |(char, wanted): (char, char)| {
         char.to_ascii_lowercase() == wanted || (!char.is_ascii() && char.is_alphanumeric())
     };
-    let before = rest.chars().take_while(|char| !char.is_alphanumeric());
+    let mut before = rest.chars().take_while(|char| !char.is_alphanumeric());
     let shown = rest.chars().filter(|char| char.is_alphanumeric());
     let is_name = |name: &str| {
         let letters: Vec<_> = shown.clone().take(name.len()).collect();
@@ -150,24 +142,18 @@ fn names_a_fence(rest: &str) -> bool {
             && letters.iter().any(char::is_ascii)
             && letters.into_iter().zip(name.chars()).all(looks_like)
     };
-    before.into_iter().all(|char| !matches!(char, '<' | '>'))
-        && ["source", "context"].into_iter().any(is_name)
+    before.all(|char| !matches!(char, '<' | '>')) && ["source", "context"].into_iter().any(is_name)
 }
 
 /// A text that stays within its quotes.
 fn attribute(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => safe += "&amp;",
-            '<' => safe += "&lt;",
-            '>' => safe += "&gt;",
-            '"' => safe += "&quot;",
-            char if char.is_control() => safe.push(' '),
-            char => safe.push(char),
-        }
-    }
-    safe
+    escaped(text, |char, _| match char {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        '"' => Some("&quot;"),
+        char => char.is_control().then_some(" "),
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What was found, by document: as the generator reads it, and as people are shown it.
 
+use crate::escape::escaped;
 use pipe_sdk::{Chunk, Citation, Event};
 use retrieval::{Hit, Passage as Found};
 use serde_json::{Value, json};
@@ -120,16 +121,11 @@ const FETCHING: [&str; 4] = ["script", "style", "svg", "template"];
 
 /// A text that fetches nothing when it is shown as Markdown, as Open WebUI does: pictures stay words.
 fn still(text: &str) -> String {
-    let mut still = String::with_capacity(text.len());
-    for (at, char) in text.char_indices() {
-        let rest = text.get(at + char.len_utf8()..).unwrap_or_default();
-        match char {
-            '!' if rest.starts_with('[') => still += "!\\",
-            '<' if fetches(rest) => still += "&lt;",
-            char => still.push(char),
-        }
-    }
-    still
+    escaped(text, |char, rest| match char {
+        '!' if rest.starts_with('[') => Some("!\\"),
+        '<' if fetches(rest) => Some("&lt;"),
+        _ => None,
+    })
 }
 
 /// A tag fetches by its name, or by some attribute: no other tag is let through with one.

@@ -4,7 +4,7 @@ use super::library;
 use crate::http::{
     Error, State,
     json::{self, JsonBody},
-    shape::{self, Shape},
+    shape::{Shape, rag},
 };
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -47,27 +47,22 @@ struct Texts {
     documents: Vec<Text>,
 }
 
-/// What tells whether one text is sent or several.
-#[derive(Deserialize)]
+/// What tells whether one text is sent or several. Nothing else of the body is looked at for it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Kind {
     documents: Option<IgnoredAny>,
 }
 
 impl JsonBody for Text {
     const LIMIT: usize = LIMIT;
-    const SHAPE: &'static Shape = &shape::rag::DOCUMENT;
+    const SHAPE: &'static Shape = &rag::DOCUMENT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for Texts {
     const LIMIT: usize = LIMIT;
-    const SHAPE: &'static Shape = &shape::rag::DOCUMENTS;
-    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
-}
-
-impl JsonBody for Kind {
-    const LIMIT: usize = LIMIT;
-    const SHAPE: &'static Shape = &shape::OBJECT;
+    const SHAPE: &'static Shape = &rag::DOCUMENTS;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
@@ -119,7 +114,7 @@ fn tending(state: &State) -> Host {
 }
 
 fn texts(body: &[u8]) -> Result<Vec<Upload>, Error> {
-    let texts = match json::parse::<Kind>(body)?.documents {
+    let texts = match serde_json::from_slice::<Kind>(body).unwrap_or_default().documents {
         Some(_) => json::parse::<Texts>(body)?.documents,
         None => vec![json::parse::<Text>(body)?],
     };

@@ -20,16 +20,24 @@ pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), Misfit> {
     let walked = walk.deserialize(&mut serde_json::Deserializer::from_slice(json));
     match (place.misfit.take(), walked) {
         (Some(misfit), _) => Err(misfit),
-        // The walk went no further, though there is more: a number that nothing can hold, or too many levels.
+        // The walk went no further, though there is more.
         (None, Err(error)) if serde_json::from_slice::<IgnoredAny>(json).is_ok() => {
-            let rule = if error.to_string().starts_with("number") {
-                "the number is too large"
-            } else {
-                "is nested too deep"
-            };
-            Err(Misfit { field: place.to_string(), rule: rule.into() })
+            let error = error.to_string();
+            let rule = unreadable(&error).unwrap_or(&error).to_owned();
+            Err(Misfit { field: place.to_string(), rule })
         }
         (None, _) => Ok(()),
+    }
+}
+
+/// What is wrong with JSON that is in order but cannot be read, by the words of its reader.
+pub fn unreadable(message: &str) -> Option<&'static str> {
+    if message.starts_with("number out of range") {
+        Some("the number is too large")
+    } else if message.starts_with("recursion limit exceeded") {
+        Some("is nested too deep")
+    } else {
+        None
     }
 }
 
