@@ -26,7 +26,7 @@ use actix_web::{
 use anyhow::Context;
 use futures_util::future::join_all;
 use pipe_sdk::Task;
-use pipewright_store::{Claim, Store};
+use store::{Claim, Store};
 use socket2::SockRef;
 use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -2,7 +2,7 @@
 
 use crate::{metrics::End, registry::Registry};
 use pipe_sdk::{ChatRef, Host, ModelKind, Serves, Side, Spent, Task, Trail, Usage};
-use pipewright_store::{Kind, Status, Store, Tokens, UsageRow};
+use store::{Kind, Status, Store, Tokens, UsageRow};
 use std::{
     sync::{
         Arc,
@@ -129,8 +129,8 @@ fn row(note: &Note) -> UsageRow {
         model: model.clone(),
         pipe: (*pipe).into(),
         side: trail.side.map(|side| match side {
-            Side::Local => pipewright_store::Side::Local,
-            Side::Cloud => pipewright_store::Side::Cloud,
+            Side::Local => store::Side::Local,
+            Side::Cloud => store::Side::Cloud,
         }),
         task: trail.task.as_deref().map(str::to_owned),
         kind: match kind {

@@ -1,7 +1,7 @@
 //! The client of the commands that ask somebody: a running host, or who has models.
 
 use anyhow::Context;
-use connections::{roots, tls};
+use http_client::{roots, tls};
 use reqwest::Client;
 use std::time::Duration;
 

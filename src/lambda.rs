@@ -6,7 +6,7 @@ use actix_web::{
     web::{self, Bytes, Data, PayloadConfig},
 };
 use anyhow::{Context, anyhow};
-use lambda_front::Function;
+use lambda_adapter::Function;
 use pipewright::{app::App, http::ROUTES, settings::Settings};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

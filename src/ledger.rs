@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use pipe_sdk::{Exceeded, Ledger, PipeError, Result, Take};
-use pipewright_store::{Refusal, Store, StoreError};
+use store::{Refusal, Store, StoreError};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -44,12 +44,12 @@ impl Ledger for Stored {
     }
 }
 
-fn theirs(Take { key, window, max, amount }: Take) -> pipewright_store::Take {
-    pipewright_store::Take { key, window, max, amount }
+fn theirs(Take { key, window, max, amount }: Take) -> store::Take {
+    store::Take { key, window, max, amount }
 }
 
-fn ours(exceeded: pipewright_store::Exceeded) -> Exceeded {
-    let pipewright_store::Exceeded { index, used, retry_after, .. } = exceeded;
+fn ours(exceeded: store::Exceeded) -> Exceeded {
+    let store::Exceeded { index, used, retry_after, .. } = exceeded;
     Exceeded { index, used, retry_after }
 }
 

@@ -5,7 +5,7 @@ use pipewright::{
     settings::{DEFAULT_KEY, Settings},
     valves::{Pins, Saved, example as example_file},
 };
-use pipewright_store::Store;
+use store::Store;
 use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},

@@ -7,7 +7,7 @@ use crate::{
 };
 use futures_util::StreamExt;
 use pipe_sdk::Task;
-use pipewright_store::{SavedValves, Store, Watched};
+use store::{SavedValves, Store, Watched};
 use std::{path::Path, sync::Arc};
 
 /// The database that replicas share, and what this one's files held before there was one.

@@ -2,7 +2,7 @@
 
 use crate::{http::Origins, slot::Site, valves::Pins};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
-use pipewright_store::{StoreSettings, WhenAway};
+use store::{StoreSettings, WhenAway};
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},

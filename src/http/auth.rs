@@ -128,7 +128,7 @@ pub async fn authorize(
     if !is_open {
         let peer = request.peer_addr().map(|peer| peer.ip());
         // Whoever is behind a function, it is not the function.
-        let peer = peer.filter(|_| !request.headers().contains_key(lambda_front::CONTEXT));
+        let peer = peer.filter(|_| !request.headers().contains_key(lambda_adapter::CONTEXT));
         let name = state.keys.check(request.headers(), peer, access)?;
         if let Some(name) = name {
             request.extensions_mut().insert(name);

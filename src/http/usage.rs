@@ -7,7 +7,7 @@ use actix_web::{
     web,
 };
 use pipe_sdk::PipeError;
-use pipewright_store::{Field, ReportRow, UsageQuery};
+use store::{Field, ReportRow, UsageQuery};
 use serde_json::json;
 use std::{str::FromStr, time::Duration};
 

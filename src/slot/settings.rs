@@ -2,7 +2,7 @@
 
 use crate::valves::{Found, Layers, Pins, Sources, Spec, Values};
 use pipe_sdk::{Fault, PipeError, Result, Valves};
-use pipewright_store::Version;
+use store::Version;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 use super::{Saved, Values};
 use futures_util::future::BoxFuture;
 use pipe_sdk::{PipeError, Result};
-use pipewright_store::{SaveError, SavedValves, StoreError, Version};
+use store::{SaveError, SavedValves, StoreError, Version};
 use std::{io, path::PathBuf, time::Duration};
 use tokio::task::spawn_blocking;
 

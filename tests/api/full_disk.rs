@@ -5,7 +5,7 @@ use crate::{
     support::{Builder, TestHost},
 };
 use pipewright::slot::Registration;
-use pipewright_store::testing::{Server, execute};
+use store::testing::{Server, execute};
 use rate_limit::RateLimit;
 use serde_json::{Value, json};
 use std::{

@@ -7,7 +7,7 @@ use crate::{
 };
 use bedrock_emulator::{DEMO_KEY, Emulator, Options};
 use futures_util::future::join_all;
-use pipewright_store::testing::Proxy;
+use store::testing::Proxy;
 use serde_json::{Value, json};
 use std::{
     process::{Command, Output, Stdio},

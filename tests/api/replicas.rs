@@ -4,7 +4,7 @@ use crate::{
     pipes::PIPES,
     support::{Answered, Builder, TestHost, host},
 };
-use pipewright_store::{
+use store::{
     StoreSettings,
     testing::{Proxy, Server},
 };
@@ -134,7 +134,7 @@ async fn what_one_replica_cannot_use_leaves_its_pipe_running_and_is_shown() {
     let host = over(&url).await;
     assert_eq!(host.turn("typed", &json!({"prefix": "good "})).await.status, 200);
     let settings = StoreSettings { database_url: Some(url), ..StoreSettings::default() };
-    let store = pipewright_store::Store::open(&settings).await.unwrap();
+    let store = store::Store::open(&settings).await.unwrap();
     let valves = store.saved_valves().unwrap();
     let (_, version) = valves.load("typed").await.unwrap().unwrap();
     let other = Map::from_iter([("prefix".to_owned(), json!("unbuildable"))]);

@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::{
     identity::http::Token,
 };
 use bedrock_runtime::{Endpoints, Identity, Runtime};
-use connections::{Connections, Http};
+use http_client::{Connections, Http};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 

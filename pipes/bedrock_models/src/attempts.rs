@@ -11,7 +11,7 @@ use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
 use pipe_sdk::PipeError;
-use upstream::{Limits, Running};
+use resilience::{Limits, Running};
 
 /// What every request needs beside itself.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ where
     let runtime = means.clients.runtime().await;
     let upstream = means.clients.upstreams().of(errand.source);
     let Limits { first_byte, attempts: max, .. } = *upstream.limits();
-    let attempt = async |attempt: upstream::Attempt| {
+    let attempt = async |attempt: resilience::Attempt| {
         let number = runtime::Attempt { number: attempt.number, max };
         let answered = attempt.in_time(errand.answered(runtime, number, &read)).await;
         answered.unwrap_or(Err(Trouble::Late(first_byte)))

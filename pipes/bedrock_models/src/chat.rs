@@ -14,7 +14,7 @@ use bedrock_runtime::{Complaint, Operation, Response};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Call, Chunk, ChunkStream, Result};
 use std::time::Duration;
-use upstream::Watched;
+use resilience::Watched;
 
 /// How many lessons one chat may cost.
 const MOST_LESSONS: usize = 4;

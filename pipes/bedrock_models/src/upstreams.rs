@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
-use upstream::{Limits, Upstream};
+use resilience::{Limits, Upstream};
 
 /// The models that have been asked. Each is an upstream of its own, so that one that is throttled or ill costs the others nothing.
 pub struct Upstreams {

@@ -12,7 +12,7 @@ use pipe_sdk::{EmbedInput, Fault, Secret, Valves, listed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
-use upstream::Limits;
+use resilience::Limits;
 use url::Url;
 
 /// The settings of the Bedrock pipe.

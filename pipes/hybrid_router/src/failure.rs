@@ -1,7 +1,7 @@
 //! Why a side does not answer, and what that says of its health.
 
 use pipe_sdk::PipeError;
-use upstream::{Kind, Trouble, Unanswered, Verdict};
+use resilience::{Kind, Trouble, Unanswered, Verdict};
 
 /// Why a side does not answer, or no further.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A server has failed to answer as this model.
-    pub fn of_server(trouble: openai_upstream::Trouble, model: &str) -> Self {
+    pub fn of_server(trouble: openai_client::Trouble, model: &str) -> Self {
         let kind = trouble.verdict().kind;
         Self { error: trouble.error(model), kind }
     }

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout};
-use upstream::{Limits, Unanswered, Upstream};
+use resilience::{Limits, Unanswered, Upstream};
 
 /// One of the two who can answer.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl Party {
                 Ok((_, running)) => return running.settle(None),
                 Err(Unanswered::Resting(wait)) => sleep(wait).await,
                 Err(Unanswered::Full) => sleep(SOON).await,
-                Err(Unanswered::Failed(failure)) => match upstream::Trouble::verdict(&failure).kind
+                Err(Unanswered::Failed(failure)) => match resilience::Trouble::verdict(&failure).kind
                 {
                     Some(_) => sleep(SOON).await,
                     // It answers, if only that it does not like the question.

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Chunk, ChunkStream};
-use upstream::Running;
+use resilience::Running;
 
 /// An answer whose first token is there.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use pipe_sdk::{Fault, Secret, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use upstream::Limits;
+use resilience::Limits;
 
 /// The two sides, and which of them is asked when.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

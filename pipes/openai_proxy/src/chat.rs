@@ -8,7 +8,7 @@ use crate::{
     ways::Ways,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use openai_upstream::{Complaint, Trouble};
+use openai_client::{Complaint, Trouble};
 use pipe_sdk::{Call, Chunk, ChunkStream, ModelKind, PipeError, Result, Role, fits};
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ fn forced(call: &Call, entry: &Entry, place: usize) -> Option<Trouble> {
     is_meant.then_some(Trouble::Said(complaint))
 }
 
-fn told(id: String, chunks: openai_upstream::Chunks) -> ChunkStream {
+fn told(id: String, chunks: openai_client::Chunks) -> ChunkStream {
     let model = Chunk::Model(id.clone());
     let chunks = chunks.map_err(move |trouble| trouble.error(&id));
     ChunkStream::new(stream::iter([Ok(model)]).chain(chunks))

@@ -4,7 +4,7 @@
 //! it sent to a host of their own.
 
 use crate::ways::{fits_a_header, lines};
-use openai_upstream::Address;
+use openai_client::Address;
 use std::str::FromStr;
 use url::Url;
 

@@ -5,11 +5,11 @@ use crate::{
     valves::ProxyValves,
     ways::{Way, Ways},
 };
-use connections::{Connections, Http};
-use openai_upstream::Server;
+use http_client::{Connections, Http};
+use openai_client::Server;
 use pipe_sdk::{PipeError, Result};
 use std::sync::Arc;
-use upstream::Upstream;
+use resilience::Upstream;
 
 /// All upstreams, in their order.
 pub(crate) struct Upstreams {

@@ -5,7 +5,7 @@ use pipe_sdk::{Fault, Secret, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use upstream::Limits;
+use resilience::Limits;
 
 /// The settings of the proxy: one upstream in fields of its own, further ones as lines of a text.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use crate::{keys::Keys, valves::ProxyValves};
 use http::HeaderValue;
-use openai_upstream::{Address, Credentials};
+use openai_client::{Address, Credentials};
 use pipe_sdk::{Fault, Secret};
 use std::time::Duration;
 

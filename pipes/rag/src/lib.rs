@@ -20,7 +20,7 @@ mod scope;
 mod sources;
 mod valves;
 
-pub use documents::worker::run as parse;
+pub use document_parser::worker::run as parse;
 pub use folder::{Stamp, files};
 pub use valves::RagValves;
 

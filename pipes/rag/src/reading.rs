@@ -1,7 +1,7 @@
 //! A file or text that was sent becomes a document.
 
 use crate::{PARSE, library::seen_by};
-use documents::{Limits, Parser};
+use document_parser::{Limits, Parser};
 use pipe_sdk::library::{Content, Upload};
 use retrieval::Document;
 use std::sync::LazyLock;

@@ -2,7 +2,7 @@
 
 use super::{Day, word_of};
 use pipe_sdk::{PipeError, Result};
-use pipewright_store::{Field, ReportRow};
+use store::{Field, ReportRow};
 
 /// The columns of every report, after those that it is told apart by.
 const SUMS: [&str; 9] = [

@@ -2,7 +2,7 @@
 
 use super::{ECHO, LEAVE, host_with};
 use crate::support::Builder;
-use pipewright_store::testing::Server;
+use store::testing::Server;
 use serde_json::json;
 
 #[actix_web::test]

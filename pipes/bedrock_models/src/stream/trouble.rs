@@ -5,7 +5,7 @@ use crate::error::{is_another_s_turn, is_model_s_refusal, of_chat};
 use bedrock_runtime::{Complaint, Failure};
 use pipe_sdk::PipeError;
 use std::time::Duration;
-use upstream::{Kind, Silent, Unanswered, Verdict};
+use resilience::{Kind, Silent, Unanswered, Verdict};
 
 /// Why there is no answer, or no more of it.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Trouble {
     }
 }
 
-impl upstream::Trouble for Trouble {
+impl resilience::Trouble for Trouble {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Resting(_) | Self::Full | Self::Nothing(_) => Verdict::fine(),
@@ -161,7 +161,7 @@ impl From<Unanswered<Self>> for Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use upstream::Trouble as _;
+    use resilience::Trouble as _;
 
     #[test]
     fn only_what_the_model_did_is_held_against_it() {

@@ -5,7 +5,7 @@ use crate::{
     PIPE,
     ways::{Way, Ways},
 };
-use openai_upstream::Listed;
+use openai_client::Listed;
 use pipe_sdk::{Model, ModelKind, PipeError};
 use std::{collections::HashMap, sync::Arc};
 

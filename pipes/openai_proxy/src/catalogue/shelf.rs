@@ -2,7 +2,7 @@
 
 use super::trouble::Gap;
 use crate::ways::Way;
-use openai_upstream::{Listed, Trouble};
+use openai_client::{Listed, Trouble};
 use pipe_sdk::fits;
 
 /// What one upstream lists, as far as it is known.

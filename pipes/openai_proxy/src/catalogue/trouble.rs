@@ -1,7 +1,7 @@
 //! Why an upstream's models cannot be listed, in words for whoever reads the model list.
 
 use crate::ways::Way;
-use openai_upstream::Trouble;
+use openai_client::Trouble;
 use pipe_sdk::PipeError;
 use std::time::Duration;
 

@@ -1,0 +1,132 @@
+//! The calm around any call of an upstream: time that ends, retries that are paid for, a breaker, and room for so many at once.
+//!
+//! An [`Upstream`] is one service at one address. [`Upstream::call`] runs attempts until one succeeds or that is hopeless; what the
+//! attempts do, and by which client, is the caller's. It says with [`Trouble`] what an error means for the upstream.
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use resilience::{Kind, Late, Limits, Trouble, Unanswered, Upstream, Verdict};
+//! # #[derive(Debug, PartialEq)]
+//! enum Failure { Busy, Late }
+//!
+//! impl Trouble for Failure {
+//!     fn verdict(&self) -> Verdict {
+//!         match self {
+//!             Self::Busy => Verdict::failed(Kind::Server).again(),
+//!             Self::Late => Verdict::failed(Kind::Timeout),
+//!         }
+//!     }
+//! }
+//! impl From<Late> for Failure {
+//!     fn from(_: Late) -> Self { Self::Late }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! let upstream = Arc::new(Upstream::new("example", Limits::default()));
+//! let answered = upstream.call(async |attempt| {
+//!     attempt.in_time(async {
+//!         if attempt.number == 1 { Err(Failure::Busy) } else { Ok("hello") }
+//!     }).await?
+//! }).await;
+//! let (answer, running) = answered.unwrap();
+//! running.settle(None);
+//! assert_eq!((answer, upstream.state().retries), ("hello", 1));
+//! # }
+//! ```
+//!
+//! What is deliberately absent: an HTTP client, words for people, and any task. A call that is dropped frees its place and says
+//! nothing about the upstream; an answer under way holds its place in a [`Running`].
+
+mod breaker;
+mod budget;
+mod call;
+mod limits;
+mod running;
+mod silence;
+mod verdict;
+
+pub use call::{Attempt, Late, Unanswered};
+pub use limits::Limits;
+pub use running::{Running, Watched};
+pub use silence::{Idle, Silence, Silent};
+pub use verdict::{Kind, Trouble, Verdict};
+
+use breaker::Breaker;
+use budget::Budget;
+use pipe_sdk::UpstreamState;
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tokio::{sync::Semaphore, time::Instant};
+
+/// One service at one address, and how it has fared.
+#[derive(Debug)]
+pub struct Upstream {
+    name: Arc<str>,
+    limits: Limits,
+    breaker: Mutex<Breaker>,
+    budget: Mutex<Budget>,
+    room: Arc<Semaphore>,
+    counts: Counts,
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+struct Counts {
+    calls: AtomicU64,
+    attempts: AtomicU64,
+    shed: AtomicU64,
+    refused: AtomicU64,
+    failures: [AtomicU64; Kind::ALL.len()],
+}
+
+impl Upstream {
+    /// An upstream of which nothing bad is known yet.
+    pub fn new(name: impl Into<Arc<str>>, limits: Limits) -> Self {
+        Self {
+            name: name.into(),
+            breaker: Mutex::new(Breaker::new(&limits)),
+            budget: Mutex::new(Budget::new(limits.retry_percent)),
+            room: Arc::new(Semaphore::new(limits.at_once)),
+            counts: Counts::default(),
+            limits,
+        }
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long and how often it is asked.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How it fares now.
+    pub fn state(&self) -> UpstreamState {
+        let Counts { calls, attempts, shed, refused, failures } = &self.counts;
+        let (calls, attempts) = (calls.load(Relaxed), attempts.load(Relaxed));
+        let failures = Kind::ALL.iter().zip(failures);
+        UpstreamState {
+            name: self.name.to_string(),
+            breaker: self.breaker().state(Instant::now()),
+            in_flight: self.limits.at_once - self.room.available_permits(),
+            calls,
+            retries: attempts.saturating_sub(calls),
+            shed: shed.load(Relaxed),
+            refused: refused.load(Relaxed),
+            failures: failures.map(|(kind, count)| (kind.name(), count.load(Relaxed))).collect(),
+        }
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

