@@ -3,7 +3,7 @@
 use crate::{
     books,
     drain::{Drain, Stage},
-    http::{self, Keys, Seal, State, unix_seconds},
+    http::{self, Keys, State, UserJwtVerifier, unix_seconds},
     ledger::Stored,
     meter::Meter,
     metrics::Metrics,
@@ -26,9 +26,9 @@ use actix_web::{
 use anyhow::Context;
 use futures_util::future::join_all;
 use pipe_sdk::Task;
-use store::{Claim, Store};
 use socket2::SockRef;
 use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use store::{Claim, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A host that listens.
@@ -169,7 +169,7 @@ async fn furnished(
             .user_jwt_secret
             .as_deref()
             .filter(|secret| !secret.is_empty())
-            .map(Seal::new),
+            .map(UserJwtVerifier::new),
         origins: settings.allowed_origins.clone(),
         open_metrics: settings.metrics_open,
         metrics,

@@ -1,8 +1,7 @@
 //! The books: what every answer cost goes to the store and to the filters, a little later and never in an answer's way.
 
 use crate::{metrics::End, registry::Registry};
-use pipe_sdk::{ChatRef, Host, ModelKind, Serves, Side, Spent, Task, Trail, Usage};
-use store::{Kind, Status, Store, Tokens, UsageRow};
+use pipe_sdk::{CallContext, ChatRef, Host, ModelKind, Serves, Side, Task, Usage, UsageReport};
 use std::{
     sync::{
         Arc,
@@ -10,6 +9,7 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use store::{Kind, Status, Store, Tokens, UsageRow};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
@@ -27,7 +27,7 @@ pub struct Note {
     /// What it did.
     pub kind: ModelKind,
     /// Who asked.
-    pub trail: Trail,
+    pub trail: CallContext,
     /// In tokens.
     pub usage: Usage,
     /// In millionths of a US dollar, where the price is known.
@@ -106,7 +106,7 @@ impl Unread {
 async fn settle(registry: &Arc<Registry>, note: Note) {
     let Note { model, kind, trail, usage, cost, .. } = note;
     let host = Host::new(registry.clone(), trail.clone(), ChatRef::default());
-    let spent = Spent { model, kind, usage, cost, trail, host };
+    let spent = UsageReport { model, kind, usage, cost, trail, host };
     for slot in registry.slots() {
         if matches!(slot.serves(), Some(Serves::Filter { .. })) {
             slot.settle(spent.clone()).await;

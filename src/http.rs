@@ -37,7 +37,7 @@ pub use answer::Head;
 pub use auth::Keys;
 pub use cors::Origins;
 pub use frames::FrameWriter;
-pub use seal::Seal;
+pub use seal::UserJwtVerifier;
 pub use writer::Writer;
 
 use crate::{
@@ -50,11 +50,11 @@ use actix_web::{
 };
 use error::HttpError;
 use pipe_sdk::Task;
-use store::Store;
 use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
+use store::Store;
 
 /// What every handler may need.
 pub struct State {
@@ -63,7 +63,7 @@ pub struct State {
     /// Who may come in.
     pub keys: Keys,
     /// How Open WebUI signs who asks, if it must.
-    pub seal: Option<Seal>,
+    pub seal: Option<UserJwtVerifier>,
     /// Which web pages may ask for models and chats.
     pub origins: Origins,
     /// Whether `/metrics` is read without a key.

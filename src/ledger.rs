@@ -2,11 +2,11 @@
 
 use futures_util::future::BoxFuture;
 use pipe_sdk::{Exceeded, Ledger, PipeError, Result, Take};
-use store::{Refusal, Store, StoreError};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use store::{Refusal, Store, StoreError};
 
 /// The store's limits and sums.
 pub struct Stored(pub Arc<Store>);

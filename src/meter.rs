@@ -8,7 +8,7 @@ use crate::{
 };
 use futures_util::Stream;
 use opentelemetry::trace::SpanKind;
-use pipe_sdk::{Body, Chunk, ChunkStream, ModelKind, Result, Trail, Usage};
+use pipe_sdk::{Body, CallContext, Chunk, ChunkStream, ModelKind, Result, Usage};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -36,7 +36,7 @@ pub struct Job {
     /// What it is asked for.
     pub kind: ModelKind,
     /// Who asks.
-    pub trail: Trail,
+    pub trail: CallContext,
     /// About how many tokens are asked, for answers that end before they tell.
     pub prompt_tokens: u64,
 }
@@ -100,7 +100,7 @@ pub struct Gauged {
     labels: ModelLabels,
     span: Span,
     /// The trail of what the model asks of others.
-    pub below: Trail,
+    pub below: CallContext,
     answerer: Option<String>,
     started: Instant,
     first: Option<Duration>,

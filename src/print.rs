@@ -5,11 +5,11 @@ use pipewright::{
     settings::{DEFAULT_KEY, Settings},
     valves::{Pins, Saved, example as example_file},
 };
-use store::Store;
 use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
 };
+use store::Store;
 
 /// Prints where the host is and how to use it.
 pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {

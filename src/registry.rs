@@ -7,9 +7,9 @@ use crate::{
 };
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    Asked, Body, Call, ChunkStream, Doors, EmbedCall, Embeddings, ImageCall, Images, Known, Ledger,
-    Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked, Result, Serves, Trail,
-    library::Library,
+    AdmissionRequest, Body, Call, CallContext, ChunkStream, EmbedCall, Embeddings, HostBackend,
+    ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked,
+    Result, Serves, library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -66,7 +66,7 @@ impl Registry {
             return Ok(Some(Route::new(slot, model, known)));
         }
         match self.known(id)? {
-            Some((_, Known::Untold(reason))) => Err(untold(id, &reason)),
+            Some((_, Known::Unavailable(reason))) => Err(untold(id, &reason)),
             known => Ok(known.map(|(slot, known)| Route::new(slot, id.into(), Some(known)))),
         }
     }
@@ -100,13 +100,13 @@ impl Registry {
     /// Whether there is a model of this id.
     pub fn has(&self, id: &str) -> bool {
         let is_known = |known: Option<(_, Known)>| {
-            known.is_some_and(|(_, known)| !matches!(known, Known::Untold(_)))
+            known.is_some_and(|(_, known)| !matches!(known, Known::Unavailable(_)))
         };
         self.resolve(id).is_some() || self.known(id).is_ok_and(is_known)
     }
 
     /// Lets pass what a client asks, or says which filter does not, and why.
-    pub async fn admit(&self, asked: &Asked) -> Result<()> {
+    pub async fn admit(&self, asked: &AdmissionRequest) -> Result<()> {
         let filters = self.slots.iter().filter_map(|slot| match slot.serves()? {
             Serves::Filter { pipelines, priority } => Some((priority, pipelines, slot)),
             Serves::Model(_) | Serves::Manifold(_) => None,
@@ -136,9 +136,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn rank(known: &Known) -> u8 {
     match known {
         Known::Has(_) => 0,
-        Known::StandsIn(_) => 1,
-        Known::Barred(_) => 2,
-        Known::Untold(_) => UNTOLD,
+        Known::Fallback(_) => 1,
+        Known::Denied(_) => 2,
+        Known::Unavailable(_) => UNTOLD,
     }
 }
 
@@ -162,8 +162,8 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
     }
 }
 
-impl Doors for Registry {
-    fn pipe(&self, mut call: Call, trail: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
+impl HostBackend for Registry {
+    fn pipe(&self, mut call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let job = route.job(ModelKind::Chat, trail);
@@ -182,7 +182,7 @@ impl Doors for Registry {
         })
     }
 
-    fn embed(&self, mut call: EmbedCall, trail: Trail) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, mut call: EmbedCall, trail: CallContext) -> BoxFuture<'_, Result<Embeddings>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let gauged = self.meter.begin(route.job(ModelKind::Embed, trail));
@@ -191,7 +191,7 @@ impl Doors for Registry {
         })
     }
 
-    fn rerank(&self, mut call: RerankCall, trail: Trail) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, mut call: RerankCall, trail: CallContext) -> BoxFuture<'_, Result<Reranked>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let gauged = self.meter.begin(route.job(ModelKind::Rerank, trail));
@@ -200,13 +200,19 @@ impl Doors for Registry {
         })
     }
 
-    fn counted(&self, model: &str, body: &Body, chunks: ChunkStream, trail: Trail) -> ChunkStream {
+    fn counted(
+        &self,
+        model: &str,
+        body: &Body,
+        chunks: ChunkStream,
+        trail: CallContext,
+    ) -> ChunkStream {
         let Ok(Some(route)) = self.route_now(model) else { return chunks };
         let job = route.job(ModelKind::Chat, trail);
         self.meter.begin(Job { prompt_tokens: rough_tokens(body), ..job }).stream(chunks)
     }
 
-    fn images(&self, mut call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>> {
+    fn images(&self, mut call: ImageCall, trail: CallContext) -> BoxFuture<'_, Result<Images>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let gauged = self.meter.begin(route.job(ModelKind::Image, trail));

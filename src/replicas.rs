@@ -7,8 +7,8 @@ use crate::{
 };
 use futures_util::StreamExt;
 use pipe_sdk::Task;
-use store::{SavedValves, Store, Watched};
 use std::{path::Path, sync::Arc};
+use store::{SavedValves, Store, Watched};
 
 /// The database that replicas share, and what this one's files held before there was one.
 pub struct Replica {

@@ -1,7 +1,7 @@
 //! Where a call goes: a pipe, and the model in it by two names.
 
 use crate::{meter::Job, slot::Slot};
-use pipe_sdk::{Known, ModelKind, Serves, Trail};
+use pipe_sdk::{CallContext, Known, ModelKind, Serves};
 use std::sync::Arc;
 
 /// Where a call goes.
@@ -18,8 +18,8 @@ impl<'a> Route<'a> {
     /// To this pipe, which makes this of the id.
     pub fn new(slot: &'a Arc<dyn Slot>, asked: String, known: Option<Known>) -> Self {
         let model = match known {
-            Some(Known::Has(model) | Known::StandsIn(model)) => model.id,
-            Some(Known::Barred(_) | Known::Untold(_)) | None => asked.clone(),
+            Some(Known::Has(model) | Known::Fallback(model)) => model.id,
+            Some(Known::Denied(_) | Known::Unavailable(_)) | None => asked.clone(),
         };
         Self { slot, asked, model }
     }
@@ -31,7 +31,7 @@ impl<'a> Route<'a> {
     }
 
     /// What is to be measured.
-    pub fn job(&self, kind: ModelKind, trail: Trail) -> Job {
+    pub fn job(&self, kind: ModelKind, trail: CallContext) -> Job {
         let lists = |serves: Serves| match serves {
             Serves::Model(_) => true,
             Serves::Manifold(models) => models.iter().any(|listed| listed.id == self.model),

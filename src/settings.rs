@@ -2,12 +2,12 @@
 
 use crate::{http::Origins, slot::Site, valves::Pins};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
-use store::{StoreSettings, WhenAway};
 use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
+use store::{OutagePolicy, StoreSettings};
 
 /// The key that the reference server has by default. Everybody knows it, so it opens only to private peers.
 pub const DEFAULT_KEY: &str = "0p3n-w3bu!";
@@ -172,7 +172,7 @@ impl Settings {
             database_url: set(&self.database_url),
             secret_key: set(&self.secret_key),
             usage_days: self.usage_days,
-            when_away: if self.limits_closed { WhenAway::Closed } else { WhenAway::Open },
+            when_away: if self.limits_closed { OutagePolicy::Closed } else { OutagePolicy::Open },
         }
     }
 

@@ -12,8 +12,9 @@ use crate::valves::{Shelf, Spec, Values};
 use fitting::Fitting;
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall, Images,
-    Known, Pipe, RerankCall, Reranked, Result, Serves, Spent, UpstreamState, library::Library,
+    AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
+    Images, Known, Pipe, RerankCall, Reranked, Result, Serves, UpstreamState, UsageReport,
+    library::Library,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -98,9 +99,9 @@ pub trait Slot: Send + Sync {
     /// [`Pipe::outlet`].
     fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::admit`].
-    fn admit(&self, asked: Asked) -> BoxFuture<'static, Result<()>>;
+    fn admit(&self, asked: AdmissionRequest) -> BoxFuture<'static, Result<()>>;
     /// [`Pipe::settle`].
-    fn settle(&self, spent: Spent) -> BoxFuture<'static, ()>;
+    fn settle(&self, spent: UsageReport) -> BoxFuture<'static, ()>;
     /// [`Pipe::on_shutdown`].
     fn shutdown(&self) -> BoxFuture<'static, ()>;
 }

@@ -1,7 +1,7 @@
 //! Tends what pipes keep beside answering: documents come in from watched folders, and texts get their vectors.
 
 use crate::registry::Registry;
-use pipe_sdk::{ChatRef, Host, Task, Trail};
+use pipe_sdk::{CallContext, ChatRef, Host, Task};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::timeout};
 
@@ -22,7 +22,8 @@ impl Tender {
         let tend = async move {
             loop {
                 if let Some(library) = registry.library() {
-                    let host = Host::new(registry.clone(), Trail::default(), ChatRef::default());
+                    let host =
+                        Host::new(registry.clone(), CallContext::default(), ChatRef::default());
                     library.tend(host).await;
                 }
                 // Woken or not, it looks again.

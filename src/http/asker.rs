@@ -1,34 +1,34 @@
 //! Who asks a model, and of which host: what every way to a model begins with.
 
-use super::{Error, State, answer, auth::KeyName, identity, record::Record};
+use super::{Error, State, answer, auth::KeyName, identity, record::RequestLog};
 use crate::drain::Stage;
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
 };
-use pipe_sdk::{Asked, Body, ChatRef, Host, ModelKind, PipeError, Trail, User};
+use pipe_sdk::{AdmissionRequest, Body, CallContext, ChatRef, Host, ModelKind, PipeError, User};
 use std::{
     future::{Ready, ready},
     sync::Arc,
 };
 
 /// Who asks, and of which host.
-pub struct Asker {
+pub struct RequestContext {
     /// The host.
     pub state: web::Data<State>,
     /// What is kept of the request.
-    pub record: Arc<Record>,
+    pub record: Arc<RequestLog>,
     request: HttpRequest,
     /// Who asks, where only Open WebUI's signature is believed.
     signed: Option<Option<User>>,
 }
 
-impl FromRequest for Asker {
+impl FromRequest for RequestContext {
     type Error = actix_web::Error;
     type Future = Ready<Result<Self, actix_web::Error>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let state = web::Data::from_request(request, payload).into_inner();
-        let record = web::ReqData::<Arc<Record>>::from_request(request, payload).into_inner();
+        let record = web::ReqData::<Arc<RequestLog>>::from_request(request, payload).into_inner();
         let request = request.clone();
         ready(state.and_then(|state: web::Data<State>| {
             let signed = state.seal.as_ref().map(|seal| seal.user(request.headers()));
@@ -37,7 +37,7 @@ impl FromRequest for Asker {
     }
 }
 
-impl Asker {
+impl RequestContext {
     /// What came before the body.
     pub fn headers(&self) -> &HeaderMap {
         self.request.headers()
@@ -60,14 +60,14 @@ impl Asker {
     }
 
     /// Who asks. Only the host's own key is trusted to say it, and with a seal nothing but what was signed; another key is a person of its own.
-    fn trail(&self, user: Option<User>, task: Option<&str>) -> Trail {
+    fn trail(&self, user: Option<User>, task: Option<&str>) -> CallContext {
         let user = self.signed.clone().unwrap_or(user);
         let trail = match self.request.extensions().get().cloned() {
-            None => Trail::new(user, None, task),
+            None => CallContext::new(user, None, task),
             Some(KeyName(key)) => {
                 let name = Some(key.to_string());
                 let user = User { id: format!("key:{key}"), name, ..User::default() };
-                Trail::new(Some(user), Some(key), task)
+                CallContext::new(Some(user), Some(key), task)
             }
         };
         trail.traced(self.record.trace())
@@ -83,7 +83,7 @@ impl Asker {
         let registry = &self.state.registry;
         let model = self.answered(registry.route(model)).await?.full();
         let (trail, chat) = (host.trail().clone(), host.chat().clone());
-        let asked = Asked { model, kind, chat, trail, host: host.clone() };
+        let asked = AdmissionRequest { model, kind, chat, trail, host: host.clone() };
         self.answered(registry.admit(&asked)).await.map_err(Error::in_reason)
     }
 

@@ -3,8 +3,8 @@
 use super::{
     Error,
     answer::{self, Head},
-    asker::Asker,
-    face::Face,
+    asker::RequestContext,
+    face::ApiDialect,
     json::{Json, JsonBody},
     open_webui,
     shape::{Shape, chat::CHAT},
@@ -27,7 +27,7 @@ struct Completions {
     for_open_webui: bool,
 }
 
-impl Face for Completions {
+impl ApiDialect for Completions {
     const ID: &'static str = "chatcmpl-";
     type Writer = Writer;
 
@@ -41,7 +41,7 @@ impl Face for Completions {
 }
 
 /// `POST /chat/completions`.
-pub async fn complete(asker: Asker, body: Json<Body>) -> Result<HttpResponse, Error> {
+pub async fn complete(asker: RequestContext, body: Json<Body>) -> Result<HttpResponse, Error> {
     let Json(body) = body;
     check(&body)?;
     let with_usage = body.stream_options.unwrap_or_default().include_usage;

@@ -4,7 +4,7 @@ mod input;
 
 use super::{
     Error,
-    asker::Asker,
+    asker::RequestContext,
     identity,
     json::{Json, JsonBody},
     shape::{
@@ -88,7 +88,10 @@ impl JsonBody for EmbeddingsBody {
 const PURPOSE: &str = "x-pipewright-input-type";
 
 /// `POST /embeddings`.
-pub async fn embed(asker: Asker, body: Json<EmbeddingsBody>) -> Result<HttpResponse, Error> {
+pub async fn embed(
+    asker: RequestContext,
+    body: Json<EmbeddingsBody>,
+) -> Result<HttpResponse, Error> {
     let Json(EmbeddingsBody { model, input, dimensions, encoding_format, input_type, user }) = body;
     let purpose = match input_type {
         Some(purpose) => Some(purpose),

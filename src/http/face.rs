@@ -3,7 +3,7 @@
 use super::{
     Error,
     answer::{self, Head},
-    asker::Asker,
+    asker::RequestContext,
     choice,
     frames::{self, FrameWriter},
 };
@@ -13,7 +13,7 @@ use pipe_sdk::{Answer, Body, Chunk, ChunkStream, ModelKind, PipeError};
 use serde_json::Value;
 
 /// One API's way of showing an answer.
-pub trait Face {
+pub trait ApiDialect {
     /// How the ids of its answers begin.
     const ID: &'static str;
     /// What writes a streamed answer.
@@ -26,9 +26,13 @@ pub trait Face {
     fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError>;
 }
 
-impl Asker {
+impl RequestContext {
     /// Answers this chat, streamed or plain as its body says.
-    pub async fn answer<F: Face>(self, mut body: Body, face: F) -> Result<HttpResponse, Error> {
+    pub async fn answer<F: ApiDialect>(
+        self,
+        mut body: Body,
+        face: F,
+    ) -> Result<HttpResponse, Error> {
         self.is_served()?;
         choice::check(&body)?;
         let Self { state, record, .. } = &self;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::slot::Slot;
 use actix_web::{HttpResponse, http::StatusCode, web};
-use pipe_sdk::{ChatRef, FilterBody, FilterCall, Host, Serves, Trail};
+use pipe_sdk::{CallContext, ChatRef, FilterBody, FilterCall, Host, Serves};
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ fn call(state: &State, Json(FilterRequest { user, body }): Json<FilterRequest>) 
         session_id: body.metadata("session_id").map(str::to_owned),
         task: body.metadata("task").map(str::to_owned),
     };
-    let trail = Trail::new(user.clone(), None, chat.task.as_deref());
+    let trail = CallContext::new(user.clone(), None, chat.task.as_deref());
     FilterCall { body, user, host: Host::new(state.registry.clone(), trail, chat) }
 }
 

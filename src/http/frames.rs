@@ -6,7 +6,7 @@
 use super::{
     Error,
     answer::{self, Head},
-    record::Record,
+    record::RequestLog,
 };
 use crate::drain::Drain;
 use actix_web::{
@@ -65,7 +65,7 @@ pub fn streamed(
     writer: impl FrameWriter,
     chunks: ChunkStream,
     drain: &Drain,
-    record: Arc<Record>,
+    record: Arc<RequestLog>,
 ) -> HttpResponse {
     let mut response = head.response();
     response.insert_header((
@@ -94,7 +94,7 @@ struct Frames<W> {
     cut: BoxFuture<'static, ()>,
     heartbeat: Pin<Box<Sleep>>,
     last_write: Instant,
-    record: Arc<Record>,
+    record: Arc<RequestLog>,
 }
 
 impl<W: FrameWriter> MessageBody for Frames<W> {
@@ -186,7 +186,7 @@ mod tests {
         let (answerer, side) = Default::default();
         let (id, model) = ("chatcmpl-1".into(), "a.\"b\"".into());
         let head = Head { id, created: 7, model, answerer, side };
-        let record = Arc::new(Record::new(&TestRequest::default().to_srv_request()));
+        let record = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
         streamed(&head, Writer::new(&head, false), chunks, drain, record).into_body()
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Error,
-    asker::Asker,
+    asker::RequestContext,
     identity,
     json::{Json, JsonBody},
     shape::{
@@ -77,7 +77,10 @@ impl JsonBody for ImagesBody {
 }
 
 /// `POST /images/generations`.
-pub async fn generate(asker: Asker, body: Json<ImagesBody>) -> Result<HttpResponse, Error> {
+pub async fn generate(
+    asker: RequestContext,
+    body: Json<ImagesBody>,
+) -> Result<HttpResponse, Error> {
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
     let wishes = ImageWishes::among(&rest)?;

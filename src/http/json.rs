@@ -2,7 +2,7 @@
 
 use super::{
     Error,
-    shape::{self, Misfit, Shape},
+    shape::{self, SchemaViolation, Shape},
 };
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
@@ -125,10 +125,10 @@ fn misfit<T: JsonBody>(
     let path = Some(path).filter(|path| path != ".");
     let field: Vec<_> = path.as_deref().into_iter().chain(name).collect();
     let field = if field.is_empty() { "body".to_owned() } else { field.join(".") };
-    refusal::<T>(Misfit { field, rule })
+    refusal::<T>(SchemaViolation { field, rule })
 }
 
-fn refusal<T: JsonBody>(Misfit { field, rule }: Misfit) -> Error {
+fn refusal<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> Error {
     Error::new(T::MISFIT, format!("{field}: {rule}")).param(Some(field))
 }
 

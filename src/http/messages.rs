@@ -14,7 +14,9 @@ mod turns;
 
 pub use error::refusal;
 
-use super::{Error, answer::Head, asker::Asker, choice, face::Face, json::Json, unprefixed};
+use super::{
+    Error, answer::Head, asker::RequestContext, choice, face::ApiDialect, json::Json, unprefixed,
+};
 use actix_web::{HttpResponse, http::header::HeaderMap};
 use events::Events;
 use pipe_sdk::{Answer, PipeError};
@@ -36,7 +38,7 @@ pub fn is_theirs(path: &str, headers: &HeaderMap) -> bool {
 /// The shape of the Messages API.
 struct Messages;
 
-impl Face for Messages {
+impl ApiDialect for Messages {
     const ID: &'static str = "msg_";
     type Writer = Events;
 
@@ -50,7 +52,7 @@ impl Face for Messages {
 }
 
 /// `POST /messages`.
-pub async fn create(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn create(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     asked.limited()?;
     let (body, places) = asked.into_body()?;
@@ -59,7 +61,10 @@ pub async fn create(asker: Asker, body: Json<Request>) -> Result<HttpResponse, E
 }
 
 /// `POST /messages/count_tokens`.
-pub async fn count_tokens(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn count_tokens(
+    asker: RequestContext,
+    body: Json<Request>,
+) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     let (mut body, places) = asked.into_body()?;
     choice::check(&body).map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{registry, slot::Slot};
 use actix_web::{HttpRequest, HttpResponse, web};
-use pipe_sdk::{Facts, Known, Model, ModelKind, PipeError, Serves};
+use pipe_sdk::{Known, Model, ModelKind, ModelMetadata, PipeError, Serves};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
@@ -76,9 +76,9 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
         None => registry.known(&id)?.ok_or_else(unknown)?,
     };
     let model = match known {
-        Known::Has(model) | Known::StandsIn(model) => model,
-        Known::Barred(reason) => return Err(PipeError::ModelGone { model: id, reason }),
-        Known::Untold(reason) => return Err(registry::untold(&id, &reason)),
+        Known::Has(model) | Known::Fallback(model) => model,
+        Known::Denied(reason) => return Err(PipeError::ModelGone { model: id, reason }),
+        Known::Unavailable(reason) => return Err(registry::untold(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
     Ok(entry(&id, &model, &pipeline(kind, &model), state.started))
@@ -140,7 +140,7 @@ fn entry(id: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
 
 /// Adds what is known of the model, in the words of `OpenRouter`'s list.
 fn tell(entry: &mut Value, model: &Model) {
-    let Facts { reads, context_length, max_output_tokens, parameters } = &model.facts;
+    let ModelMetadata { reads, context_length, max_output_tokens, parameters } = &model.facts;
     if !reads.is_empty() {
         let makes = match model.kind {
             ModelKind::Chat => "text",

@@ -7,7 +7,7 @@ pub use upload::put;
 
 use super::{
     Error, State,
-    asker::Asker,
+    asker::RequestContext,
     json::{Json, JsonBody},
     shape::{self, Shape},
 };
@@ -153,7 +153,7 @@ impl JsonBody for SearchBody {
 
 /// `POST /rag/{collection}/search`.
 pub async fn search(
-    asker: Asker,
+    asker: RequestContext,
     collection: Path<String>,
     body: Json<SearchBody>,
 ) -> Result<HttpResponse, Error> {

@@ -26,7 +26,7 @@ use std::{
 };
 
 /// One request, from its head to the end of its answer. The line is logged when the last holder lets go.
-pub struct Record {
+pub struct RequestLog {
     id: String,
     method: String,
     path: String,
@@ -60,7 +60,7 @@ pub struct Outcome {
     pub error: Option<String>,
 }
 
-impl Record {
+impl RequestLog {
     /// The record of a request that has just come.
     pub fn new(request: &ServiceRequest) -> Self {
         let state = request.app_data::<web::Data<State>>();
@@ -150,7 +150,7 @@ fn span(request: &ServiceRequest, traces: &Traces) -> Span {
     span
 }
 
-impl Drop for Record {
+impl Drop for RequestLog {
     fn drop(&mut self) {
         if self.in_flight.is_none() {
             return;
@@ -211,7 +211,7 @@ pub async fn record(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let record = Arc::new(Record::new(&request));
+    let record = Arc::new(RequestLog::new(&request));
     request.extensions_mut().insert(Arc::clone(&record));
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     match answered.unwrap_or_else(|_| Err(Error::panicked().into())) {
@@ -233,7 +233,7 @@ pub async fn record(
 /// A body that holds its request's record until it ends.
 struct Recorded<B> {
     body: Pin<Box<B>>,
-    record: Arc<Record>,
+    record: Arc<RequestLog>,
 }
 
 impl<B: MessageBody> MessageBody for Recorded<B> {

@@ -2,7 +2,7 @@
 
 use super::{
     Error,
-    asker::Asker,
+    asker::RequestContext,
     identity,
     json::{Json, JsonBody},
     shape::{COUNTABLE, Shape, USER},
@@ -76,7 +76,7 @@ const DOCUMENT: Shape =
     Shape::Either(&[Shape::Text, Shape::Object(&[("text", &Shape::Text)], &[("", "text")])]);
 
 /// `POST /rerank`.
-pub async fn rerank(asker: Asker, body: Json<RerankBody>) -> Result<HttpResponse, Error> {
+pub async fn rerank(asker: RequestContext, body: Json<RerankBody>) -> Result<HttpResponse, Error> {
     let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
     let documents: Vec<_> = documents.into_iter().map(Document::text).collect();
     check(&query, &documents)?;

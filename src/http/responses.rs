@@ -12,8 +12,8 @@ mod wire;
 use super::{
     Error,
     answer::Head,
-    asker::Asker,
-    face::Face,
+    asker::RequestContext,
+    face::ApiDialect,
     json::{Json, JsonBody},
     shape::{Shape, responses},
 };
@@ -30,7 +30,7 @@ impl JsonBody for Request {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-impl Face for Wishes {
+impl ApiDialect for Wishes {
     const ID: &'static str = "resp_";
     type Writer = Events;
 
@@ -44,7 +44,7 @@ impl Face for Wishes {
 }
 
 /// `POST /responses`.
-pub async fn create(asker: Asker, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn create(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Asked { chat, wishes, fields } = body.0.read()?;
     asker.answer(chat, wishes).await.map_err(|error| error.renamed(|field| fields.own(field)))
 }

@@ -14,7 +14,7 @@ const HEADER: &str = "x-openwebui-user-jwt";
 const SKEW: u64 = 30;
 
 /// The secret that Open WebUI signs with.
-pub struct Seal(hmac::Key);
+pub struct UserJwtVerifier(hmac::Key);
 
 #[derive(Deserialize)]
 struct Head {
@@ -31,7 +31,7 @@ struct Claims {
     role: Option<String>,
 }
 
-impl Seal {
+impl UserJwtVerifier {
     /// The seal of this secret.
     pub fn new(secret: &str) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
@@ -89,7 +89,7 @@ mod tests {
 
     fn user(token: &str) -> Result<Option<User>, Error> {
         let request = TestRequest::default().insert_header((HEADER, token)).to_http_request();
-        Seal::new(SECRET).user(request.headers())
+        UserJwtVerifier::new(SECRET).user(request.headers())
     }
 
     #[test]
@@ -98,7 +98,7 @@ mod tests {
         let user = user(&token).unwrap().unwrap();
         assert_eq!((user.id.as_str(), user.role.as_deref()), ("anna", Some("admin")));
         let bare = TestRequest::default().to_http_request();
-        assert!(Seal::new(SECRET).user(bare.headers()).unwrap().is_none());
+        assert!(UserJwtVerifier::new(SECRET).user(bare.headers()).unwrap().is_none());
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub mod rag;
 pub mod responses;
 mod walk;
 
-pub use walk::{Misfit, check, unreadable};
+pub use walk::{SchemaViolation, check, unreadable};
 
 /// What a value must be.
 #[derive(Debug)]

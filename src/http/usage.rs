@@ -7,9 +7,9 @@ use actix_web::{
     web,
 };
 use pipe_sdk::PipeError;
-use store::{Field, ReportRow, UsageQuery};
 use serde_json::json;
 use std::{str::FromStr, time::Duration};
+use store::{Field, ReportRow, UsageQuery};
 
 mod csv;
 mod day;

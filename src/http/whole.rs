@@ -1,6 +1,6 @@
 //! What answers in one piece have in common that are no chats.
 
-use super::{Error, asker::Asker, record::Record};
+use super::{Error, asker::RequestContext, record::RequestLog};
 use pipe_sdk::{Host, ModelKind, PipeError};
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub struct Usage {
 
 /// Waits for the answer of this model, unless a filter refuses it or the host leaves first.
 pub async fn answered<T>(
-    asker: &Asker,
+    asker: &RequestContext,
     model: &str,
     kind: ModelKind,
     host: &Host,
@@ -29,7 +29,7 @@ pub async fn answered<T>(
 }
 
 /// The usage of an answer for which so many tokens were read. The log has it too.
-pub fn counted(record: &Record, prompt_tokens: u64) -> Usage {
+pub fn counted(record: &RequestLog, prompt_tokens: u64) -> Usage {
     let usage = pipe_sdk::Usage { prompt_tokens, ..pipe_sdk::Usage::default() };
     record.outcome().usage = Some(usage);
     Usage { prompt_tokens, total_tokens: prompt_tokens }

@@ -5,9 +5,9 @@ use crate::valves::{Found, Shelf, Spec, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall, Images,
-    Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, Spent, UpstreamState,
-    library::Library,
+    AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
+    Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    UsageReport, library::Library,
 };
 use serde_json::Value;
 use std::{panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
@@ -193,11 +193,11 @@ impl<P: Pipe> Slot for Fitting<P> {
         self.with(|pipe| async move { pipe.outlet(call).await })
     }
 
-    fn admit(&self, asked: Asked) -> BoxFuture<'static, Result<()>> {
+    fn admit(&self, asked: AdmissionRequest) -> BoxFuture<'static, Result<()>> {
         self.with(|pipe| async move { pipe.admit(asked).await })
     }
 
-    fn settle(&self, spent: Spent) -> BoxFuture<'static, ()> {
+    fn settle(&self, spent: UsageReport) -> BoxFuture<'static, ()> {
         let running = self.running();
         Box::pin(async {
             if let Ok(pipe) = running {

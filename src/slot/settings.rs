@@ -2,12 +2,12 @@
 
 use crate::valves::{Found, Layers, Pins, Sources, Spec, Values};
 use pipe_sdk::{Fault, PipeError, Result, Valves};
-use store::Version;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
+use store::Version;
 
 /// Where a pipe finds its valves.
 #[derive(Clone, Default)]

@@ -3,8 +3,8 @@
 use super::{Saved, Values};
 use futures_util::future::BoxFuture;
 use pipe_sdk::{PipeError, Result};
-use store::{SaveError, SavedValves, StoreError, Version};
 use std::{io, path::PathBuf, time::Duration};
+use store::{SaveError, SavedValves, StoreError, Version};
 use tokio::task::spawn_blocking;
 
 /// Where saved valves are kept.

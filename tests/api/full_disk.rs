@@ -5,7 +5,6 @@ use crate::{
     support::{Builder, TestHost},
 };
 use pipewright::slot::Registration;
-use store::testing::{Server, execute};
 use rate_limit::RateLimit;
 use serde_json::{Value, json};
 use std::{
@@ -16,6 +15,7 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
+use store::testing::{Server, execute};
 use tempfile::TempDir;
 
 const PIPES: &[Registration] =

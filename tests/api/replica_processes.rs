@@ -7,13 +7,13 @@ use crate::{
 };
 use bedrock_emulator::{DEMO_KEY, Emulator, Options};
 use futures_util::future::join_all;
-use store::testing::Proxy;
 use serde_json::{Value, json};
 use std::{
     process::{Command, Output, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
+use store::testing::Proxy;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 

@@ -4,14 +4,14 @@ use crate::{
     pipes::PIPES,
     support::{Answered, Builder, TestHost, host},
 };
-use store::{
-    StoreSettings,
-    testing::{Proxy, Server},
-};
 use serde_json::{Map, Value, json};
 use std::{
     process::Command,
     time::{Duration, Instant},
+};
+use store::{
+    StoreSettings,
+    testing::{Proxy, Server},
 };
 
 /// The URL of a new database; `None` where there is no PostgreSQL (why stands in the output).

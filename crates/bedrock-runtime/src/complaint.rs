@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// An error as AWS words it, in a response or within a stream.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Complaint {
+pub struct ServiceError {
     /// As in `ThrottlingException`; empty if AWS named none.
     pub code: String,
     /// For people; empty if AWS, or what stands before it, sent something else than an error of AWS's.
@@ -44,7 +44,7 @@ const LONGEST: usize = 64 << 10;
 /// How long the body may take, once the headers are there.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Complaint {
+impl ServiceError {
     /// What this response says.
     pub(crate) async fn read(response: Response) -> Self {
         let headless = Self {
@@ -110,14 +110,14 @@ impl Complaint {
     }
 }
 
-impl fmt::Display for Complaint {
+impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, message, status, .. } = self;
         write!(f, "AWS answered with status {status} {code}: {message}")
     }
 }
 
-impl std::error::Error for Complaint {}
+impl std::error::Error for ServiceError {}
 
 /// The code without its namespace, beginning with a capital.
 fn bare(code: &str) -> String {
@@ -174,7 +174,7 @@ mod tests {
             ("", "", ""),
         ] {
             let complaint =
-                Complaint { status: 400, ..Complaint::default() }.saying(body.as_bytes());
+                ServiceError { status: 400, ..ServiceError::default() }.saying(body.as_bytes());
             assert_eq!(
                 (complaint.code.as_str(), complaint.message.as_str()),
                 (code, message),
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_header_names_it_before_the_body_does() {
-        let complaint = Complaint { code: "Header".into(), ..Complaint::default() };
+        let complaint = ServiceError { code: "Header".into(), ..ServiceError::default() };
         assert_eq!(
             complaint.saying(br#"{"__type":"Body","originalStatusCode":418}"#).code,
             "Header"

@@ -1,12 +1,12 @@
 //! Why a request has no answer.
 
-use crate::Complaint;
+use crate::ServiceError;
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use std::time::Duration;
 
 /// Why a request has no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Failure {
+pub enum SendError {
     /// No credentials were found anywhere.
     #[error("no AWS credentials were found")]
     NoCredentials,
@@ -21,10 +21,10 @@ pub enum Failure {
     Unreachable,
     /// AWS said it.
     #[error(transparent)]
-    Said(Complaint),
+    Said(ServiceError),
 }
 
-impl Failure {
+impl SendError {
     /// Whether the same request may succeed in a moment (bedrock.md §1.5).
     pub fn is_worth_a_retry(&self) -> bool {
         match self {
@@ -56,7 +56,7 @@ impl Failure {
     }
 }
 
-impl From<&CredentialsError> for Failure {
+impl From<&CredentialsError> for SendError {
     fn from(error: &CredentialsError) -> Self {
         match error {
             CredentialsError::CredentialsNotLoaded(_) | CredentialsError::ProviderTimedOut(_) => {
@@ -67,7 +67,7 @@ impl From<&CredentialsError> for Failure {
     }
 }
 
-impl From<&TokenError> for Failure {
+impl From<&TokenError> for SendError {
     fn from(error: &TokenError) -> Self {
         match error {
             TokenError::TokenNotLoaded(_) | TokenError::ProviderTimedOut(_) => Self::NoCredentials,
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn only_what_may_pass_is_worth_a_retry() {
         let said = |code: &str, message: &str, status| {
-            Failure::Said(Complaint::in_stream(code, message, status))
+            SendError::Said(ServiceError::in_stream(code, message, status))
         };
         for (failure, worth) in [
             (said("ThrottlingException", "Too many requests", 429), true),
@@ -103,10 +103,10 @@ mod tests {
             (said("ModelErrorException", "", 424), false),
             (said("ServiceQuotaExceededException", "", 400), false),
             (said("", "", 301), false),
-            (Failure::Unreachable, true),
-            (Failure::Timeout, true),
-            (Failure::NoCredentials, false),
-            (Failure::LostCredentials, false),
+            (SendError::Unreachable, true),
+            (SendError::Timeout, true),
+            (SendError::NoCredentials, false),
+            (SendError::LostCredentials, false),
         ] {
             assert_eq!(failure.is_worth_a_retry(), worth, "{failure:?}");
         }

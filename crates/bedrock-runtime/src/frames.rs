@@ -38,7 +38,7 @@ pub enum Kind {
 
 /// Why bytes are no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broken {
+pub enum DecodeError {
     /// A length that cannot be.
     Length,
     /// A checksum that does not fit.
@@ -68,7 +68,7 @@ impl Frames {
 
     /// The next whole frame, if it is there.
     #[expect(clippy::should_implement_trait, reason = "a frame borrows from the bytes")]
-    pub fn next(&mut self) -> Result<Option<Frame<'_>>, Broken> {
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
         let waiting = &self.bytes[self.read..];
         let Some(prelude) = waiting.first_chunk::<PRELUDE>() else { return Ok(None) };
         let (length, headers) = lengths(prelude)?;
@@ -76,7 +76,7 @@ impl Frames {
         self.read += length;
         let (content, checksum) = frame.split_at(length - CHECKSUM);
         if crc32fast::hash(content) != word(checksum) {
-            return Err(Broken::Checksum);
+            return Err(DecodeError::Checksum);
         }
         let (headers, payload) = content[PRELUDE..].split_at(headers);
         frame_of(headers, payload).map(Some)
@@ -84,22 +84,22 @@ impl Frames {
 }
 
 /// The length of the whole frame and of its headers.
-fn lengths(prelude: &[u8; PRELUDE]) -> Result<(usize, usize), Broken> {
+fn lengths(prelude: &[u8; PRELUDE]) -> Result<(usize, usize), DecodeError> {
     let (lengths, checksum) = prelude.split_at(8);
     if crc32fast::hash(lengths) != word(checksum) {
-        return Err(Broken::Checksum);
+        return Err(DecodeError::Checksum);
     }
     let (length, headers) = (word(&lengths[..4]) as usize, word(&lengths[4..]) as usize);
     let fits = length <= LONGEST && headers.saturating_add(PRELUDE + CHECKSUM) <= length;
-    if fits { Ok((length, headers)) } else { Err(Broken::Length) }
+    if fits { Ok((length, headers)) } else { Err(DecodeError::Length) }
 }
 
-fn frame_of<'a>(headers: &'a [u8], payload: &'a [u8]) -> Result<Frame<'a>, Broken> {
+fn frame_of<'a>(headers: &'a [u8], payload: &'a [u8]) -> Result<Frame<'a>, DecodeError> {
     let mut frame = Frame { kind: Kind::Event, name: "", said: "", payload };
     let mut rest = headers;
     while !rest.is_empty() {
         let (name, value);
-        (name, value, rest) = header(rest).ok_or(Broken::Headers)?;
+        (name, value, rest) = header(rest).ok_or(DecodeError::Headers)?;
         match name {
             b":message-type" => frame.kind = kind(value)?,
             b":event-type" | b":exception-type" | b":error-code" => frame.name = text(value)?,
@@ -132,24 +132,24 @@ fn header(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, value, rest))
 }
 
-fn kind(value: &[u8]) -> Result<Kind, Broken> {
+fn kind(value: &[u8]) -> Result<Kind, DecodeError> {
     match value {
         b"event" => Ok(Kind::Event),
         b"exception" => Ok(Kind::Exception),
         b"error" => Ok(Kind::Error),
-        _ => Err(Broken::Headers),
+        _ => Err(DecodeError::Headers),
     }
 }
 
-fn text(value: &[u8]) -> Result<&str, Broken> {
-    std::str::from_utf8(value).map_err(|_| Broken::Headers)
+fn text(value: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(value).map_err(|_| DecodeError::Headers)
 }
 
 fn word(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte))
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Length => "a frame of an impossible length",
@@ -179,7 +179,7 @@ mod tests {
         bytes
     }
 
-    fn read_all(frames: &mut Frames, into: &mut Vec<(String, Vec<u8>)>) -> Result<(), Broken> {
+    fn read_all(frames: &mut Frames, into: &mut Vec<(String, Vec<u8>)>) -> Result<(), DecodeError> {
         while let Some(frame) = frames.next()? {
             into.push((frame.name.to_owned(), frame.payload.to_vec()));
         }
@@ -264,7 +264,7 @@ mod tests {
             bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
             let mut frames = Frames::default();
             frames.push(&bytes);
-            assert_eq!(frames.next(), Err(Broken::Length), "{length} {headers}");
+            assert_eq!(frames.next(), Err(DecodeError::Length), "{length} {headers}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who we are to AWS, kept until shortly before it expires.
 
-use crate::Failure;
+use crate::SendError;
 use aws_credential_types::{
     Credentials, Token,
     provider::{
@@ -49,20 +49,20 @@ struct Held {
     /// How often the source was asked.
     asked: u64,
     /// Why the source had nothing when it was asked last.
-    failure: Option<Failure>,
+    failure: Option<SendError>,
 }
 
 /// What proves that a request is ours.
 #[derive(Debug)]
 pub(crate) struct Key {
-    pub(crate) proof: Proof,
+    pub(crate) proof: AuthMaterial,
     secret: Secret,
     fetched: SystemTime,
     expires: Option<SystemTime>,
 }
 
 #[derive(Debug)]
-pub(crate) enum Proof {
+pub(crate) enum AuthMaterial {
     /// A header, as it is.
     Bearer(HeaderValue),
     /// What SigV4 signs with.
@@ -121,7 +121,7 @@ impl Identity {
     }
 
     /// The key for the next request.
-    pub(crate) async fn key(&self) -> Result<Arc<Key>, Failure> {
+    pub(crate) async fn key(&self) -> Result<Arc<Key>, SendError> {
         let Self(cache) = self;
         let (valid, asked) = {
             let held = cache.held();
@@ -144,7 +144,7 @@ impl Identity {
             if held.asked != asked {
                 return held
                     .valid()
-                    .ok_or_else(|| held.failure.clone().unwrap_or(Failure::LostCredentials));
+                    .ok_or_else(|| held.failure.clone().unwrap_or(SendError::LostCredentials));
             }
         }
         cache.ask().await
@@ -170,9 +170,9 @@ impl Cache {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask(&self) -> Result<Arc<Key>, Failure> {
+    async fn ask(&self) -> Result<Arc<Key>, SendError> {
         let answer =
-            timeout(PATIENCE, self.source.ask()).await.unwrap_or(Err(Failure::LostCredentials));
+            timeout(PATIENCE, self.source.ask()).await.unwrap_or(Err(SendError::LostCredentials));
         let mut held = self.held();
         held.asked += 1;
         held.quiet_until = Some(Instant::now() + QUIET);
@@ -191,19 +191,19 @@ impl Cache {
 }
 
 impl Source {
-    async fn ask(&self) -> Result<Key, Failure> {
+    async fn ask(&self) -> Result<Key, SendError> {
         let secret = match self {
             Self::Credentials(provider) => provider
                 .provide_credentials()
                 .await
                 .map(Secret::Credentials)
-                .map_err(|error| Failure::from(&error))?,
+                .map_err(|error| SendError::from(&error))?,
             Self::Token(provider) => provider
                 .provide_token()
                 .await
                 .map(Secret::Token)
-                .map_err(|error| Failure::from(&error))?,
-            Self::Nothing => return Err(Failure::NoCredentials),
+                .map_err(|error| SendError::from(&error))?,
+            Self::Nothing => return Err(SendError::NoCredentials),
         };
         Key::new(secret)
     }
@@ -222,12 +222,14 @@ impl Held {
 }
 
 impl Key {
-    fn new(secret: Secret) -> Result<Self, Failure> {
+    fn new(secret: Secret) -> Result<Self, SendError> {
         let (proof, expires) = match &secret {
             Secret::Credentials(credentials) => {
-                (Proof::Signature(credentials.clone().into()), credentials.expiry())
+                (AuthMaterial::Signature(credentials.clone().into()), credentials.expiry())
             }
-            Secret::Token(token) => (Proof::Bearer(bearer(token.token())?), token.expiration()),
+            Secret::Token(token) => {
+                (AuthMaterial::Bearer(bearer(token.token())?), token.expiration())
+            }
         };
         Ok(Self { proof, secret, fetched: SystemTime::now(), expires })
     }
@@ -264,9 +266,9 @@ fn bearer_of_environment(config: &SdkConfig) -> Option<String> {
     config.service_config()?.load_config(key.build().ok()?)
 }
 
-fn bearer(token: &str) -> Result<HeaderValue, Failure> {
+fn bearer(token: &str) -> Result<HeaderValue, SendError> {
     let mut header = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| Failure::LostCredentials)?;
+        .map_err(|_| SendError::LostCredentials)?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -292,7 +294,7 @@ mod tests {
             Ok(secret) if secret.starts_with("Token") => "bearer",
             Ok(_) => "signature",
             Err(failure) => {
-                assert_eq!(failure, Failure::NoCredentials);
+                assert_eq!(failure, SendError::NoCredentials);
                 "nothing"
             }
         }
@@ -335,6 +337,6 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_no_header_can_hold_is_lost() {
         let token = SharedTokenProvider::new(Token::new("two\nlines", None));
-        assert_eq!(Identity::bearer(token).key().await.unwrap_err(), Failure::LostCredentials);
+        assert_eq!(Identity::bearer(token).key().await.unwrap_err(), SendError::LostCredentials);
     }
 }

@@ -14,10 +14,10 @@ mod identity;
 mod request;
 mod response;
 
-pub use complaint::Complaint;
+pub use complaint::ServiceError;
 pub use endpoint::Endpoints;
-pub use failure::Failure;
-pub use frames::{Broken, Frame, Frames, Kind};
+pub use failure::SendError;
+pub use frames::{DecodeError, Frame, Frames, Kind};
 pub use identity::Identity;
 pub use request::{Attempt, Operation, Request};
 pub use response::{Body, BodyError, Response};
@@ -42,20 +42,20 @@ impl Runtime {
     /// Sends the request once, and comes back with the headers of its answer.
     ///
     /// Credentials that AWS refuses are forgotten, so the next request asks for new ones.
-    pub async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
+    pub async fn send(&self, request: Request<'_>) -> Result<Response, SendError> {
         let key = self.identity.key().await?;
-        let endpoint = self.endpoints.of_region(request.region).ok_or(Failure::Unreachable)?;
+        let endpoint = self.endpoints.of_region(request.region).ok_or(SendError::Unreachable)?;
         let request = request.signed(&endpoint, &key, SystemTime::now())?;
         let response = self.connections.client().execute(request).await;
-        let response = Response::from(response.map_err(|error| Failure::of_connection(&error))?);
+        let response = Response::from(response.map_err(|error| SendError::of_connection(&error))?);
         if response.is_success() {
             return Ok(response);
         }
-        let complaint = Complaint::read(response).await;
+        let complaint = ServiceError::read(response).await;
         if complaint.is_about_credentials() {
             self.identity.forget(&key);
         }
-        Err(Failure::Said(complaint))
+        Err(SendError::Said(complaint))
     }
 
     /// Whether there are other credentials than those that AWS refused, so that the same request may now be taken.

@@ -1,8 +1,8 @@
 //! A request as it leaves: its path, its headers, and who it is from (bedrock.md §2.1, §2.2).
 
 use crate::{
-    Failure,
-    identity::{Key, Proof},
+    SendError,
+    identity::{AuthMaterial, Key},
 };
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign},
@@ -79,18 +79,18 @@ impl Request<'_> {
         endpoint: &Url,
         key: &Key,
         now: SystemTime,
-    ) -> Result<reqwest::Request, Failure> {
+    ) -> Result<reqwest::Request, SendError> {
         let mut url = endpoint.clone();
         url.set_path(&format!("{}{}", endpoint.path().trim_end_matches('/'), self.operation));
         let mut headers = self.headers;
         headers.entry(CONTENT_TYPE).or_insert(JSON);
         match &key.proof {
-            Proof::Bearer(token) => {
+            AuthMaterial::Bearer(token) => {
                 headers.insert(AUTHORIZATION, token.clone());
             }
-            Proof::Signature(identity) => {
+            AuthMaterial::Signature(identity) => {
                 let signature = signature(&headers, &url, &self.body, self.region, identity, now);
-                for header in signature.ok_or(Failure::LostCredentials)?.into_parts().0 {
+                for header in signature.ok_or(SendError::LostCredentials)?.into_parts().0 {
                     let mut value = text(header.value())?;
                     value.set_sensitive(header.sensitive());
                     headers.insert(header.name(), value);
@@ -130,8 +130,8 @@ fn signature(
     sign(request, &params.ok()?.into()).ok().map(|output| output.into_parts().0)
 }
 
-fn text(value: impl fmt::Display) -> Result<HeaderValue, Failure> {
-    HeaderValue::try_from(value.to_string()).map_err(|_| Failure::LostCredentials)
+fn text(value: impl fmt::Display) -> Result<HeaderValue, SendError> {
+    HeaderValue::try_from(value.to_string()).map_err(|_| SendError::LostCredentials)
 }
 
 impl fmt::Display for Operation<'_> {

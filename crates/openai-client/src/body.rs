@@ -4,23 +4,23 @@ use crate::Trouble;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http_body::Body as _;
+use resilience::IdleTimeout;
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
-use resilience::Idle;
 
 /// The bytes of an answer, which may be silent for so long at a time. Dropping them before they end closes the connection, which is the cancel.
 #[derive(Debug)]
-pub(crate) struct Body(Idle<Frames>);
+pub(crate) struct Body(IdleTimeout<Frames>);
 
 #[derive(Debug)]
 struct Frames(reqwest::Body);
 
 impl Body {
     pub fn new(body: reqwest::Body, longest_silence: Duration) -> Self {
-        Self(Idle::new(Frames(body), longest_silence))
+        Self(IdleTimeout::new(Frames(body), longest_silence))
     }
 
     /// All bytes, after these, unless there are more than so many.

@@ -1,9 +1,9 @@
 //! An error in a server's own words, whichever of the many shapes it has.
 
 use http::HeaderMap;
+use resilience::{FailureKind, Verdict};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
-use resilience::{Kind, Verdict};
 
 /// An error as a server words it, in place of an answer or within one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,14 +114,14 @@ impl Complaint {
     pub(crate) fn verdict(&self) -> Verdict {
         match self.status {
             429 if self.is_about_quota() => {
-                Verdict::failed(Kind::Throttled).after(self.retry_after)
+                Verdict::failed(FailureKind::Throttled).after(self.retry_after)
             }
-            429 => Verdict::failed(Kind::Throttled).again().after(self.retry_after),
+            429 => Verdict::failed(FailureKind::Throttled).again().after(self.retry_after),
             408 | 500 | 502 | 503 | 504 | 529 => {
-                Verdict::failed(Kind::Server).again().after(self.retry_after)
+                Verdict::failed(FailureKind::Server).again().after(self.retry_after)
             }
-            0 | 500..=599 => Verdict::failed(Kind::Server),
-            300..=399 => Verdict::failed(Kind::Protocol),
+            0 | 500..=599 => Verdict::failed(FailureKind::Server),
+            300..=399 => Verdict::failed(FailureKind::Protocol),
             _ => Verdict::fine(),
         }
     }

@@ -2,10 +2,11 @@
 //! can show.
 
 use crate::{Address, Credentials, Server, Trouble};
-use http_client::Connections;
 use futures_util::future::pending;
+use http_client::Connections;
 use pipe_sdk::{Body, Message, Role};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use resilience::{Limits, Upstream};
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -15,7 +16,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use resilience::{Limits, Upstream};
 
 /// What a name is answered with.
 #[derive(Clone)]

@@ -54,20 +54,20 @@ pub use trouble::Trouble;
 use address::Whose;
 use body::Body as Bytewise;
 use bytes::Bytes;
-use http_client::Connections;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
+use http_client::Connections;
 use lesson::Lessons;
 use pipe_sdk::{Body, Secret, TraceContext};
+use resilience::{Attempt, TrackedStream, Upstream};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::timeout;
-use resilience::{Attempt, Upstream, Watched};
 
 /// One OpenAI-compatible server.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ pub struct Credentials {
 }
 
 /// An answer under way. Dropping it is the cancel.
-pub type Chunks = Watched<Answer>;
+pub type Chunks = TrackedStream<Answer>;
 
 /// How long a complaint may take, once its headers are there, and how long it may be.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,8 +2,8 @@
 
 use crate::Complaint;
 use pipe_sdk::PipeError;
+use resilience::{CallError, FailureKind, FirstByteElapsed, IdleElapsed, Verdict};
 use std::time::Duration;
-use resilience::{Kind, Late, Silent, Unanswered, Verdict};
 
 /// Why there is no answer, or no more of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub enum Trouble {
     /// The connection broke in the middle of an answer.
     Cut,
     /// An answer has fallen silent.
-    Silent,
+    IdleElapsed,
     /// An answer has ended without saying why.
     Early,
 }
@@ -76,7 +76,7 @@ impl Trouble {
             Self::Cut => PipeError::Upstream(format!(
                 "the answer of `{model}` ended early: its upstream broke the connection off"
             )),
-            Self::Silent => PipeError::Timeout(format!(
+            Self::IdleElapsed => PipeError::Timeout(format!(
                 "`{model}` has fallen silent in the middle of its answer"
             )),
             Self::Early => PipeError::Upstream(format!(
@@ -152,39 +152,39 @@ fn of_complaint(complaint: &Complaint, model: &str) -> PipeError {
     }
 }
 
-impl resilience::Trouble for Trouble {
+impl resilience::Classify for Trouble {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Resting(_) | Self::Full => Verdict::fine(),
-            Self::Unreachable { .. } => Verdict::failed(Kind::Connect).again(),
-            Self::Late => Verdict::failed(Kind::Timeout),
-            Self::Broken => Verdict::failed(Kind::Broken).again(),
+            Self::Unreachable { .. } => Verdict::failed(FailureKind::Connect).again(),
+            Self::Late => Verdict::failed(FailureKind::Timeout),
+            Self::Broken => Verdict::failed(FailureKind::Broken).again(),
             Self::Said(complaint) => complaint.verdict(),
-            Self::Page | Self::Garbled(_) => Verdict::failed(Kind::Protocol),
-            Self::Cut | Self::Early => Verdict::failed(Kind::Cut),
-            Self::Silent => Verdict::failed(Kind::Idle),
+            Self::Page | Self::Garbled(_) => Verdict::failed(FailureKind::Protocol),
+            Self::Cut | Self::Early => Verdict::failed(FailureKind::Cut),
+            Self::IdleElapsed => Verdict::failed(FailureKind::IdleTimeout),
         }
     }
 }
 
-impl From<Late> for Trouble {
-    fn from(_: Late) -> Self {
+impl From<FirstByteElapsed> for Trouble {
+    fn from(_: FirstByteElapsed) -> Self {
         Self::Late
     }
 }
 
-impl From<Silent> for Trouble {
-    fn from(_: Silent) -> Self {
-        Self::Silent
+impl From<IdleElapsed> for Trouble {
+    fn from(_: IdleElapsed) -> Self {
+        Self::IdleElapsed
     }
 }
 
-impl From<Unanswered<Self>> for Trouble {
-    fn from(unanswered: Unanswered<Self>) -> Self {
+impl From<CallError<Self>> for Trouble {
+    fn from(unanswered: CallError<Self>) -> Self {
         match unanswered {
-            Unanswered::Resting(wait) => Self::Resting(wait),
-            Unanswered::Full => Self::Full,
-            Unanswered::Failed(trouble) => trouble,
+            CallError::Resting(wait) => Self::Resting(wait),
+            CallError::Full => Self::Full,
+            CallError::Failed(trouble) => trouble,
         }
     }
 }
@@ -192,7 +192,7 @@ impl From<Unanswered<Self>> for Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resilience::Trouble as _;
+    use resilience::Classify as _;
 
     fn said(status: u16, code: &str, message: &str) -> Trouble {
         let (code, message) = (code.into(), message.into());

@@ -1,6 +1,6 @@
 //! What a filter sees: chats as Open WebUI has them, what is asked at the host's own door, and what answers have cost.
 
-use crate::{ChatRef, Host, ModelKind, Trail, Usage, User};
+use crate::{CallContext, ChatRef, Host, ModelKind, Usage, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -47,7 +47,7 @@ pub struct FilterCall {
 
 /// What a client asks of a model of this host, before it goes there: a chat, texts to be embedded, …
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct AdmissionRequest {
     /// The full id of the model.
     pub model: String,
     /// What is asked for.
@@ -55,14 +55,14 @@ pub struct Asked {
     /// Which chat it is.
     pub chat: ChatRef,
     /// Who asks.
-    pub trail: Trail,
+    pub trail: CallContext,
     /// The way to what is counted.
     pub host: Host,
 }
 
 /// What one answer has cost.
 #[derive(Clone, Debug)]
-pub struct Spent {
+pub struct UsageReport {
     /// The full id of the model that answered.
     pub model: String,
     /// What it did.
@@ -72,7 +72,7 @@ pub struct Spent {
     /// In millionths of a US dollar, where the price is known.
     pub cost: Option<u64>,
     /// Who asked, and through which model.
-    pub trail: Trail,
+    pub trail: CallContext,
     /// The way to what is counted.
     pub host: Host,
 }

@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Ledger,
-    PipeError, RerankCall, Reranked, Result, Side, Trail,
+    Body, Call, CallContext, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images,
+    Ledger, PipeError, RerankCall, Reranked, Result, Side,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -13,9 +13,9 @@ use std::{fmt, sync::Arc};
 /// [`MOST_HOPS`](Self::MOST_HOPS) pipes behind the first, then it ends in [`PipeError::Circle`].
 #[derive(Clone)]
 pub struct Host {
-    doors: Arc<dyn Doors>,
+    doors: Arc<dyn HostBackend>,
     hops: u8,
-    trail: Trail,
+    trail: CallContext,
     chat: ChatRef,
     hints: Hints,
 }
@@ -25,7 +25,7 @@ impl Host {
     pub const MOST_HOPS: u8 = 4;
 
     /// A way in for who is at the start of this trail, and for this chat.
-    pub fn new(doors: Arc<dyn Doors>, trail: Trail, chat: ChatRef) -> Self {
+    pub fn new(doors: Arc<dyn HostBackend>, trail: CallContext, chat: ChatRef) -> Self {
         Self { doors, hops: 0, trail, chat, hints: Hints::default() }
     }
 
@@ -38,17 +38,17 @@ impl Host {
     /// The same on this side of a router; what it costs is told apart by it.
     #[must_use]
     pub fn on_side(&self, side: Side) -> Self {
-        Self { trail: Trail { side: Some(side), ..self.trail.clone() }, ..self.clone() }
+        Self { trail: CallContext { side: Some(side), ..self.trail.clone() }, ..self.clone() }
     }
 
     /// The same for what is asked behind this trail.
     #[must_use]
-    pub fn following(self, trail: Trail) -> Self {
+    pub fn following(self, trail: CallContext) -> Self {
         Self { trail, ..self }
     }
 
     /// Who is behind what goes this way.
-    pub fn trail(&self) -> &Trail {
+    pub fn trail(&self) -> &CallContext {
         &self.trail
     }
 
@@ -141,24 +141,30 @@ pub struct ModelCard {
 /// What stands behind a [`Host`]: the registry, or a script in a pipe's tests.
 ///
 /// Calls carry full model ids here.
-pub trait Doors: Send + Sync {
+pub trait HostBackend: Send + Sync {
     /// Answers one chat, for who is behind it.
-    fn pipe(&self, call: Call, trail: Trail) -> BoxFuture<'_, Result<ChunkStream>>;
+    fn pipe(&self, call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>>;
 
     /// Counts the tokens of a chat.
     fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>>;
 
     /// Turns texts into vectors.
-    fn embed(&self, call: EmbedCall, trail: Trail) -> BoxFuture<'_, Result<Embeddings>>;
+    fn embed(&self, call: EmbedCall, trail: CallContext) -> BoxFuture<'_, Result<Embeddings>>;
 
     /// Puts documents in order.
-    fn rerank(&self, call: RerankCall, trail: Trail) -> BoxFuture<'_, Result<Reranked>>;
+    fn rerank(&self, call: RerankCall, trail: CallContext) -> BoxFuture<'_, Result<Reranked>>;
 
     /// Counts what this answer to this chat costs as this model's.
-    fn counted(&self, model: &str, body: &Body, chunks: ChunkStream, trail: Trail) -> ChunkStream;
+    fn counted(
+        &self,
+        model: &str,
+        body: &Body,
+        chunks: ChunkStream,
+        trail: CallContext,
+    ) -> ChunkStream;
 
     /// Makes pictures.
-    fn images(&self, call: ImageCall, trail: Trail) -> BoxFuture<'_, Result<Images>>;
+    fn images(&self, call: ImageCall, trail: CallContext) -> BoxFuture<'_, Result<Images>>;
 
     /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;

@@ -85,19 +85,19 @@ pub use chunk::{
 };
 pub use embed::{EmbedCall, EmbedInput, Embeddings};
 pub use error::{PipeError, Result};
-pub use filter::{Asked, FilterBody, FilterCall, Spent};
+pub use filter::{AdmissionRequest, FilterBody, FilterCall, UsageReport};
 pub use glob::fits;
-pub use host::{Doors, Host, ModelCard};
+pub use host::{Host, HostBackend, ModelCard};
 pub use image::{
     Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture,
 };
 pub use ledger::{Exceeded, Ledger, Take};
-pub use pipe::{Facts, Known, Model, ModelKind, Pipe, Serves};
+pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
 pub use trace::TraceContext;
-pub use trail::{Side, Trail};
+pub use trail::{CallContext, Side};
 pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves, listed};

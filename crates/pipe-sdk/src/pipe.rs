@@ -1,8 +1,9 @@
 //! The trait of a pipe, and what a pipe says it serves.
 
 use crate::{
-    Asked, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall, Images,
-    PipeError, RerankCall, Reranked, Result, Spent, UpstreamState, Valves, library::Library,
+    AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
+    Images, PipeError, RerankCall, Reranked, Result, UpstreamState, UsageReport, Valves,
+    library::Library,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -118,12 +119,12 @@ pub trait Pipe: Send + Sync + Sized + 'static {
 
     /// Lets pass what a client asks of a model of this host, or refuses it. Filters are asked, each for its models, in the order of their
     /// priorities; what one pipe asks of another passes unasked.
-    fn admit(&self, _asked: Asked) -> impl Future<Output = Result<()>> + Send {
+    fn admit(&self, _asked: AdmissionRequest) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
 
     /// Takes note of what an answer has cost. Filters are told of every answer of this host, a little later.
-    fn settle(&self, _spent: Spent) -> impl Future<Output = ()> + Send {
+    fn settle(&self, _spent: UsageReport) -> impl Future<Output = ()> + Send {
         async {}
     }
 }
@@ -166,11 +167,11 @@ pub enum Known {
     /// It has this model, by this id or by another name for it.
     Has(Model),
     /// It has no model of this id, but this one would answer in its place, as an admin wishes.
-    StandsIn(Model),
+    Fallback(Model),
     /// Nobody may use the model of this id, for this reason.
-    Barred(String),
+    Denied(String),
     /// It may have a model of this id, but cannot tell now, for this reason.
-    Untold(String),
+    Unavailable(String),
 }
 
 /// One model as Open WebUI lists it, or as it would if it chatted.
@@ -187,12 +188,12 @@ pub struct Model {
     /// `info.meta.capabilities`, obeyed by Open WebUI (contract §1.3): `builtin_tools`, `usage`, `vision`, `citations`, `file_context`, …
     pub capabilities: Map<String, Value>,
     /// What is known of it beside, for the clients of APIs.
-    pub facts: Facts,
+    pub facts: ModelMetadata,
 }
 
 /// What is known of a model, as far as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct ModelMetadata {
     /// What it reads: `text`, `image`, `file`, `audio`, `video`.
     pub reads: Vec<&'static str>,
     /// The most tokens that it reads.
@@ -247,7 +248,7 @@ impl Model {
 
     /// The same with what is known of it.
     #[must_use]
-    pub fn known_for(self, facts: Facts) -> Self {
+    pub fn known_for(self, facts: ModelMetadata) -> Self {
         Self { facts, ..self }
     }
 

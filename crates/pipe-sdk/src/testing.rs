@@ -15,8 +15,8 @@
 mod ledger;
 
 use crate::{
-    Body, Call, ChatRef, Chunk, ChunkStream, Doors, EmbedCall, Embeddings, Host, ImageCall, Images,
-    Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, Trail, User,
+    Body, Call, CallContext, ChatRef, Chunk, ChunkStream, EmbedCall, Embeddings, Host, HostBackend,
+    ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -85,11 +85,11 @@ impl ScriptedHost {
 
     /// The handle for a [`Call`].
     pub fn host(&self) -> Host {
-        self.host_of(Trail::new(Some(User::default()), None, None))
+        self.host_of(CallContext::new(Some(User::default()), None, None))
     }
 
     /// The handle for what is asked behind this trail.
-    pub fn host_of(&self, trail: Trail) -> Host {
+    pub fn host_of(&self, trail: CallContext) -> Host {
         Host::new(Arc::new(self.clone()), trail, ChatRef::default())
     }
 
@@ -104,8 +104,8 @@ impl ScriptedHost {
     }
 }
 
-impl Doors for ScriptedHost {
-    fn pipe(&self, call: Call, _: Trail) -> BoxFuture<'_, Result<ChunkStream>> {
+impl HostBackend for ScriptedHost {
+    fn pipe(&self, call: Call, _: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.push(call.clone());
         match self.models.get(&call.model) {
@@ -118,22 +118,22 @@ impl Doors for ScriptedHost {
         Box::pin(ready(Err(PipeError::uncounted(&call.model))))
     }
 
-    fn embed(&self, call: EmbedCall, _: Trail) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, call: EmbedCall, _: CallContext) -> BoxFuture<'_, Result<Embeddings>> {
         let known = self.embeddings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn rerank(&self, call: RerankCall, _: Trail) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, call: RerankCall, _: CallContext) -> BoxFuture<'_, Result<Reranked>> {
         let known = self.rankings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn images(&self, call: ImageCall, _: Trail) -> BoxFuture<'_, Result<Images>> {
+    fn images(&self, call: ImageCall, _: CallContext) -> BoxFuture<'_, Result<Images>> {
         let known = self.images.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn counted(&self, _: &str, _: &Body, chunks: ChunkStream, _: Trail) -> ChunkStream {
+    fn counted(&self, _: &str, _: &Body, chunks: ChunkStream, _: CallContext) -> ChunkStream {
         chunks
     }
 

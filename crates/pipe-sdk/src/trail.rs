@@ -9,7 +9,7 @@ use std::sync::{
 /// Who is behind a call, and through which pipes it has come. It travels from model to model, so that limits, costs and access count for
 /// the person who asked. A clone is cheap, and is the same trail.
 #[derive(Clone, Debug, Default)]
-pub struct Trail {
+pub struct CallContext {
     /// Who asks, if it is known.
     pub user: Option<User>,
     /// The name of the API key that opened the door; `None` for the host's own key.
@@ -44,7 +44,7 @@ impl Side {
     }
 }
 
-impl Trail {
+impl CallContext {
     /// The beginning of a trail, at the door.
     pub fn new(user: Option<User>, key: Option<Arc<str>>, task: Option<&str>) -> Self {
         Self { user, key, task: task.map(Arc::from), ..Self::default() }

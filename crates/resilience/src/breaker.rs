@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 /// Closed, open, or open with one call under way that tries.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub(crate) struct CircuitBreaker {
     phase: Phase,
     /// Which time between two openings this is. What began in an earlier one says nothing about now.
-    era: u64,
+    generation: u64,
     most_failures: u32,
     first_rest: Duration,
     longest_rest: Duration,
@@ -29,18 +29,18 @@ enum Phase {
 /// One attempt that was let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    era: u64,
+    generation: u64,
 }
 
 /// How soon to ask again while another call tries.
 const WHILE_PROBING: Duration = Duration::from_secs(1);
 
-impl Breaker {
+impl CircuitBreaker {
     /// A closed one.
     pub fn new(limits: &Limits) -> Self {
         Self {
             phase: Phase::Closed { failures: 0 },
-            era: 0,
+            generation: 0,
             most_failures: limits.failures,
             first_rest: limits.rest,
             longest_rest: limits.longest_rest,
@@ -54,11 +54,11 @@ impl Breaker {
             Phase::Open { until, .. } if now < until => return Err(until - now),
             Phase::Open { rest, .. } => {
                 self.phase = Phase::Probing { rest };
-                self.era += 1;
+                self.generation += 1;
             }
             Phase::Probing { .. } => return Err(WHILE_PROBING),
         }
-        Ok(Ticket { era: self.era })
+        Ok(Ticket { generation: self.generation })
     }
 
     /// Whether a further attempt of a call that has failed would be let through.
@@ -68,21 +68,21 @@ impl Breaker {
 
     /// The answer has begun. That is enough to close an open breaker, and too little to forget failures.
     pub fn began(&mut self, ticket: Ticket) {
-        if ticket.era == self.era && matches!(self.phase, Phase::Probing { .. }) {
+        if ticket.generation == self.generation && matches!(self.phase, Phase::Probing { .. }) {
             self.phase = Phase::Closed { failures: 0 };
         }
     }
 
     /// The upstream did as it should.
     pub fn succeeded(&mut self, ticket: Ticket) {
-        if ticket.era == self.era && !matches!(self.phase, Phase::Open { .. }) {
+        if ticket.generation == self.generation && !matches!(self.phase, Phase::Open { .. }) {
             self.phase = Phase::Closed { failures: 0 };
         }
     }
 
     /// The upstream has failed.
     pub fn failed(&mut self, ticket: Ticket, now: Instant) {
-        if ticket.era != self.era || self.most_failures == 0 {
+        if ticket.generation != self.generation || self.most_failures == 0 {
             return;
         }
         match self.phase {
@@ -100,7 +100,7 @@ impl Breaker {
     /// The caller has left before it was known. If it was the one that tried, the next one may.
     pub fn abandoned(&mut self, ticket: Ticket, now: Instant) {
         if let Phase::Probing { rest } = self.phase
-            && ticket.era == self.era
+            && ticket.generation == self.generation
         {
             self.phase = Phase::Open { until: now, rest };
         }
@@ -117,7 +117,7 @@ impl Breaker {
 
     fn open(&mut self, now: Instant, rest: Duration) {
         self.phase = Phase::Open { until: now + rest, rest };
-        self.era += 1;
+        self.generation += 1;
     }
 }
 
@@ -126,12 +126,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn breaker() -> Breaker {
-        Breaker::new(&Limits::default())
+    fn breaker() -> CircuitBreaker {
+        CircuitBreaker::new(&Limits::default())
     }
 
     /// Fails so often in a row.
-    fn fail(breaker: &mut Breaker, times: u32, now: Instant) {
+    fn fail(breaker: &mut CircuitBreaker, times: u32, now: Instant) {
         for _ in 0..times {
             let ticket = breaker.admit(now).unwrap();
             breaker.failed(ticket, now);
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn without_a_number_of_failures_it_never_opens() {
-        let mut breaker = Breaker::new(&Limits { failures: 0, ..Limits::default() });
+        let mut breaker = CircuitBreaker::new(&Limits { failures: 0, ..Limits::default() });
         fail(&mut breaker, 1000, Instant::now());
     }
 
@@ -258,7 +258,7 @@ mod tests {
                     Step::Leave(place) => if let Some(ticket) = take(place) { breaker.abandoned(ticket, now) },
                 }
                 if matches!(breaker.phase, Phase::Probing { .. }) {
-                    prop_assert_eq!(under_way.iter().filter(|ticket| ticket.era == breaker.era).count(), 1);
+                    prop_assert_eq!(under_way.iter().filter(|ticket| ticket.generation == breaker.generation).count(), 1);
                 }
             }
             for ticket in under_way {

@@ -2,7 +2,7 @@
 
 /// A bucket that each call fills a little and each retry empties a lot, so that retries never make a storm worse.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct RetryBudget {
     /// In hundredths of a retry.
     left: u32,
     percent: u32,
@@ -13,19 +13,19 @@ const RETRY: u32 = 100;
 /// So many retries may come in a row out of a quiet time.
 const FULL: u32 = 10 * RETRY;
 
-impl Budget {
+impl RetryBudget {
     /// A full one, filled again with so many retries by each hundred calls.
     pub fn new(percent: u32) -> Self {
         Self { left: FULL, percent }
     }
 
     /// A call begins.
-    pub fn earn(&mut self) {
+    pub fn deposit(&mut self) {
         self.left = self.left.saturating_add(self.percent).min(FULL);
     }
 
     /// Whether there is enough for one more retry, which is then spent.
-    pub fn pay(&mut self) -> bool {
+    pub fn withdraw(&mut self) -> bool {
         let rest = self.left.checked_sub(RETRY);
         self.left = rest.unwrap_or(self.left);
         rest.is_some()
@@ -38,11 +38,11 @@ mod tests {
 
     #[test]
     fn in_the_long_run_there_is_one_retry_to_ten_calls() {
-        let mut budget = Budget::new(10);
+        let mut budget = RetryBudget::new(10);
         let mut retries = 0;
         for _ in 0..10_000 {
-            budget.earn();
-            retries += (0..3).filter(|_| budget.pay()).count();
+            budget.deposit();
+            retries += (0..3).filter(|_| budget.withdraw()).count();
         }
         // The first call finds the bucket full.
         assert_eq!(retries, 9_999 / 10 + (FULL / RETRY) as usize);
@@ -50,8 +50,8 @@ mod tests {
 
     #[test]
     fn a_quiet_time_is_worth_no_more_than_a_full_bucket() {
-        let mut budget = Budget::new(10);
-        (0..10_000).for_each(|_| budget.earn());
-        assert_eq!((0..100).filter(|_| budget.pay()).count(), 10);
+        let mut budget = RetryBudget::new(10);
+        (0..10_000).for_each(|_| budget.deposit());
+        assert_eq!((0..100).filter(|_| budget.withdraw()).count(), 10);
     }
 }

@@ -1,8 +1,8 @@
 //! One call: it is tried until it succeeds or that is hopeless.
 
 use crate::{
-    Limits, Running, Trouble, Upstream,
-    running::{Guard, Place},
+    Classify, InFlightCall, Limits, Upstream,
+    running::{AttemptGuard, ConcurrencyPermit},
 };
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -21,11 +21,11 @@ pub struct Attempt {
 
 /// No answer began in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Late;
+pub struct FirstByteElapsed;
 
 /// Why a call has no answer.
 #[derive(Debug, PartialEq)]
-pub enum Unanswered<E> {
+pub enum CallError<E> {
     /// The upstream is left in peace for so long, because it has failed again and again.
     Resting(Duration),
     /// As many calls are under way as may be.
@@ -36,8 +36,8 @@ pub enum Unanswered<E> {
 
 impl Attempt {
     /// What this gives, if it does so in time.
-    pub async fn in_time<T>(&self, begins: impl Future<Output = T>) -> Result<T, Late> {
-        timeout_at(self.deadline, begins).await.map_err(|_| Late)
+    pub async fn in_time<T>(&self, begins: impl Future<Output = T>) -> Result<T, FirstByteElapsed> {
+        timeout_at(self.deadline, begins).await.map_err(|_| FirstByteElapsed)
     }
 }
 
@@ -45,34 +45,34 @@ impl Upstream {
     /// Tries until an attempt succeeds, or until that is hopeless.
     ///
     /// An attempt may be tried again, so it must not have given anything to whoever asks. The answer is under way as long as its
-    /// [`Running`] is there.
-    pub async fn call<T, E: Trouble, F: Future<Output = Result<T, E>>>(
+    /// [`InFlightCall`] is there.
+    pub async fn call<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
         mut attempt: impl FnMut(Attempt) -> F,
-    ) -> Result<(T, Running), Unanswered<E>> {
-        let place = self.place().ok_or(Unanswered::Full)?;
-        let mut guard = self.admitted().map_err(Unanswered::Resting)?;
+    ) -> Result<(T, InFlightCall), CallError<E>> {
+        let place = self.place().ok_or(CallError::Full)?;
+        let mut guard = self.admitted().map_err(CallError::Resting)?;
         self.counts.calls.fetch_add(1, Relaxed);
-        self.budget().earn();
+        self.budget().deposit();
         let deadline = Instant::now() + self.limits().first_byte;
         let mut number = 1;
         loop {
             self.counts.attempts.fetch_add(1, Relaxed);
             let error = match attempt(Attempt { number, deadline }).await {
-                Ok(answer) => return Ok((answer, Running::began(guard, place))),
+                Ok(answer) => return Ok((answer, InFlightCall::began(guard, place))),
                 Err(error) => error,
             };
             guard.settle(error.verdict().kind);
             let Some(pause) = self.pause(&error, number, deadline) else {
-                return Err(Unanswered::Failed(error));
+                return Err(CallError::Failed(error));
             };
             sleep(pause).await;
-            let Ok(next) = self.admitted() else { return Err(Unanswered::Failed(error)) };
+            let Ok(next) = self.admitted() else { return Err(CallError::Failed(error)) };
             (guard, number) = (next, number + 1);
         }
     }
 
-    fn place(&self) -> Option<Place> {
+    fn place(&self) -> Option<ConcurrencyPermit> {
         let place = Arc::clone(&self.room).try_acquire_owned().ok();
         if place.is_none() {
             self.counts.shed.fetch_add(1, Relaxed);
@@ -80,14 +80,14 @@ impl Upstream {
         place
     }
 
-    fn admitted(self: &Arc<Self>) -> Result<Guard, Duration> {
+    fn admitted(self: &Arc<Self>) -> Result<AttemptGuard, Duration> {
         let admitted = self.breaker().admit(Instant::now());
         let ticket = admitted.inspect_err(|_| _ = self.counts.refused.fetch_add(1, Relaxed))?;
-        Ok(Guard::new(Arc::clone(self), ticket))
+        Ok(AttemptGuard::new(Arc::clone(self), ticket))
     }
 
     /// How long to wait before the next attempt; `None` if there is none.
-    fn pause(&self, error: &impl Trouble, number: u32, deadline: Instant) -> Option<Duration> {
+    fn pause(&self, error: &impl Classify, number: u32, deadline: Instant) -> Option<Duration> {
         let (limits, verdict) = (self.limits(), error.verdict());
         let wish = verdict.retry_after.unwrap_or_default();
         if !verdict.again || number >= limits.attempts || wish > limits.longest_wish {
@@ -96,7 +96,7 @@ impl Upstream {
         let pause = longest_pause(limits, number).mul_f64(fastrand::f64()).max(wish);
         let is_in_time = Instant::now() + pause < deadline;
         // Paid last: what will not be tried costs nothing.
-        (is_in_time && self.breaker().is_closed() && self.budget().pay()).then_some(pause)
+        (is_in_time && self.breaker().is_closed() && self.budget().withdraw()).then_some(pause)
     }
 }
 

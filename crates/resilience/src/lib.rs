@@ -1,24 +1,24 @@
 //! The calm around any call of an upstream: time that ends, retries that are paid for, a breaker, and room for so many at once.
 //!
 //! An [`Upstream`] is one service at one address. [`Upstream::call`] runs attempts until one succeeds or that is hopeless; what the
-//! attempts do, and by which client, is the caller's. It says with [`Trouble`] what an error means for the upstream.
+//! attempts do, and by which client, is the caller's. It says with [`Classify`] what an error means for the upstream.
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use resilience::{Kind, Late, Limits, Trouble, Unanswered, Upstream, Verdict};
+//! # use resilience::{FailureKind, FirstByteElapsed, Limits, Classify, CallError, Upstream, Verdict};
 //! # #[derive(Debug, PartialEq)]
-//! enum Failure { Busy, Late }
+//! enum Failure { Busy, FirstByteElapsed }
 //!
-//! impl Trouble for Failure {
+//! impl Classify for Failure {
 //!     fn verdict(&self) -> Verdict {
 //!         match self {
-//!             Self::Busy => Verdict::failed(Kind::Server).again(),
-//!             Self::Late => Verdict::failed(Kind::Timeout),
+//!             Self::Busy => Verdict::failed(FailureKind::Server).again(),
+//!             Self::FirstByteElapsed => Verdict::failed(FailureKind::Timeout),
 //!         }
 //!     }
 //! }
-//! impl From<Late> for Failure {
-//!     fn from(_: Late) -> Self { Self::Late }
+//! impl From<FirstByteElapsed> for Failure {
+//!     fn from(_: FirstByteElapsed) -> Self { Self::FirstByteElapsed }
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -36,7 +36,7 @@
 //! ```
 //!
 //! What is deliberately absent: an HTTP client, words for people, and any task. A call that is dropped frees its place and says
-//! nothing about the upstream; an answer under way holds its place in a [`Running`].
+//! nothing about the upstream; an answer under way holds its place in a [`InFlightCall`].
 
 mod breaker;
 mod budget;
@@ -46,14 +46,14 @@ mod running;
 mod silence;
 mod verdict;
 
-pub use call::{Attempt, Late, Unanswered};
+pub use call::{Attempt, CallError, FirstByteElapsed};
 pub use limits::Limits;
-pub use running::{Running, Watched};
-pub use silence::{Idle, Silence, Silent};
-pub use verdict::{Kind, Trouble, Verdict};
+pub use running::{InFlightCall, TrackedStream};
+pub use silence::{IdleElapsed, IdleTimeout, IdleTimer};
+pub use verdict::{Classify, FailureKind, Verdict};
 
-use breaker::Breaker;
-use budget::Budget;
+use breaker::CircuitBreaker;
+use budget::RetryBudget;
 use pipe_sdk::UpstreamState;
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -66,8 +66,8 @@ use tokio::{sync::Semaphore, time::Instant};
 pub struct Upstream {
     name: Arc<str>,
     limits: Limits,
-    breaker: Mutex<Breaker>,
-    budget: Mutex<Budget>,
+    breaker: Mutex<CircuitBreaker>,
+    budget: Mutex<RetryBudget>,
     room: Arc<Semaphore>,
     counts: Counts,
 }
@@ -79,7 +79,7 @@ struct Counts {
     attempts: AtomicU64,
     shed: AtomicU64,
     refused: AtomicU64,
-    failures: [AtomicU64; Kind::ALL.len()],
+    failures: [AtomicU64; FailureKind::ALL.len()],
 }
 
 impl Upstream {
@@ -87,8 +87,8 @@ impl Upstream {
     pub fn new(name: impl Into<Arc<str>>, limits: Limits) -> Self {
         Self {
             name: name.into(),
-            breaker: Mutex::new(Breaker::new(&limits)),
-            budget: Mutex::new(Budget::new(limits.retry_percent)),
+            breaker: Mutex::new(CircuitBreaker::new(&limits)),
+            budget: Mutex::new(RetryBudget::new(limits.retry_percent)),
             room: Arc::new(Semaphore::new(limits.at_once)),
             counts: Counts::default(),
             limits,
@@ -109,7 +109,7 @@ impl Upstream {
     pub fn state(&self) -> UpstreamState {
         let Counts { calls, attempts, shed, refused, failures } = &self.counts;
         let (calls, attempts) = (calls.load(Relaxed), attempts.load(Relaxed));
-        let failures = Kind::ALL.iter().zip(failures);
+        let failures = FailureKind::ALL.iter().zip(failures);
         UpstreamState {
             name: self.name.to_string(),
             breaker: self.breaker().state(Instant::now()),
@@ -122,11 +122,11 @@ impl Upstream {
         }
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn budget(&self) -> MutexGuard<'_, Budget> {
+    fn budget(&self) -> MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

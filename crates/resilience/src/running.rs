@@ -1,6 +1,6 @@
 //! An answer under way: its place, and what becomes known of the upstream when it ends.
 
-use crate::{Kind, Trouble, Upstream, breaker::Ticket};
+use crate::{Classify, FailureKind, Upstream, breaker::Ticket};
 use futures_util::Stream;
 use std::{
     pin::Pin,
@@ -10,24 +10,24 @@ use std::{
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 /// One of the places of an upstream.
-pub(crate) type Place = OwnedSemaphorePermit;
+pub(crate) type ConcurrencyPermit = OwnedSemaphorePermit;
 
 /// An answer under way. Dropping it frees its place, and says nothing about the upstream.
 #[derive(Debug)]
-pub struct Running {
-    guard: Guard,
-    _place: Place,
+pub struct InFlightCall {
+    guard: AttemptGuard,
+    _place: ConcurrencyPermit,
 }
 
 /// One attempt. Dropped before it is settled, it was given up.
 #[derive(Debug)]
-pub(crate) struct Guard {
+pub(crate) struct AttemptGuard {
     upstream: Arc<Upstream>,
     ticket: Option<Ticket>,
 }
 
-impl Running {
-    pub(crate) fn began(guard: Guard, place: Place) -> Self {
+impl InFlightCall {
+    pub(crate) fn began(guard: AttemptGuard, place: ConcurrencyPermit) -> Self {
         if let Some(ticket) = guard.ticket {
             guard.upstream.breaker().began(ticket);
         }
@@ -35,35 +35,35 @@ impl Running {
     }
 
     /// The answer has ended: well, or so.
-    pub fn settle(self, failure: Option<Kind>) {
+    pub fn settle(self, failure: Option<FailureKind>) {
         self.guard.settle(failure);
     }
 
     /// The same stream, which holds the place and is settled when it ends.
-    pub fn watch<S>(self, answer: S) -> Watched<S> {
-        Watched { answer, running: Some(self) }
+    pub fn watch<S>(self, answer: S) -> TrackedStream<S> {
+        TrackedStream { answer, running: Some(self) }
     }
 }
 
-impl Guard {
+impl AttemptGuard {
     pub fn new(upstream: Arc<Upstream>, ticket: Ticket) -> Self {
         Self { upstream, ticket: Some(ticket) }
     }
 
     /// It is known how the upstream fared.
-    pub fn settle(mut self, failure: Option<Kind>) {
+    pub fn settle(mut self, failure: Option<FailureKind>) {
         let Some(ticket) = self.ticket.take() else { return };
         if let Some(kind) = failure {
             self.upstream.counts.failures[kind as usize].fetch_add(1, Relaxed);
         }
         match failure {
-            None | Some(Kind::Throttled) => self.upstream.breaker().succeeded(ticket),
+            None | Some(FailureKind::Throttled) => self.upstream.breaker().succeeded(ticket),
             Some(_) => self.upstream.breaker().failed(ticket, Instant::now()),
         }
     }
 }
 
-impl Drop for Guard {
+impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.upstream.breaker().abandoned(ticket, Instant::now());
@@ -73,12 +73,12 @@ impl Drop for Guard {
 
 /// A stream that is settled when it ends: well at its end, ill at its first error.
 #[derive(Debug)]
-pub struct Watched<S> {
+pub struct TrackedStream<S> {
     answer: S,
-    running: Option<Running>,
+    running: Option<InFlightCall>,
 }
 
-impl<T, E: Trouble, S: Stream<Item = Result<T, E>> + Unpin> Stream for Watched<S> {
+impl<T, E: Classify, S: Stream<Item = Result<T, E>> + Unpin> Stream for TrackedStream<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long nothing has come.
 #[derive(Debug)]
-pub struct Silence {
+pub struct IdleTimer {
     longest: Duration,
     heard: Instant,
     alarm: Pin<Box<Sleep>>,
@@ -18,16 +18,16 @@ pub struct Silence {
 
 /// Nothing has come for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Silent;
+pub struct IdleElapsed;
 
 /// A stream that ends in an error when it has been silent for too long.
 #[derive(Debug)]
-pub struct Idle<S> {
+pub struct IdleTimeout<S> {
     stream: S,
-    silence: Silence,
+    silence: IdleTimer,
 }
 
-impl Silence {
+impl IdleTimer {
     /// It begins now, and may last so long.
     pub fn new(longest: Duration) -> Self {
         let heard = Instant::now();
@@ -41,26 +41,26 @@ impl Silence {
 
     /// Ready when the silence is too long. The alarm is set anew only when it rings, not with each piece: that would cost more than
     /// reading it.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Silent> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<IdleElapsed> {
         loop {
             ready!(self.alarm.as_mut().poll(cx));
             let deadline = self.heard + self.longest;
             if Instant::now() >= deadline {
-                return Poll::Ready(Silent);
+                return Poll::Ready(IdleElapsed);
             }
             self.alarm.as_mut().reset(deadline);
         }
     }
 }
 
-impl<S> Idle<S> {
+impl<S> IdleTimeout<S> {
     /// The same stream, which may be silent for so long at a time.
     pub fn new(stream: S, longest: Duration) -> Self {
-        Self { stream, silence: Silence::new(longest) }
+        Self { stream, silence: IdleTimer::new(longest) }
     }
 }
 
-impl<T, E: From<Silent>, S: Stream<Item = Result<T, E>> + Unpin> Stream for Idle<S> {
+impl<T, E: From<IdleElapsed>, S: Stream<Item = Result<T, E>> + Unpin> Stream for IdleTimeout<S> {
     type Item = S::Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {

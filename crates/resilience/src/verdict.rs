@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// An error that knows what it says of the upstream.
-pub trait Trouble {
+pub trait Classify {
     /// What it says.
     fn verdict(&self) -> Verdict;
 }
@@ -12,7 +12,7 @@ pub trait Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// How it has failed; `None` if it did what it should, and the request was at fault.
-    pub kind: Option<Kind>,
+    pub kind: Option<FailureKind>,
     /// Whether the same request may succeed in a moment.
     pub again: bool,
     /// When the upstream says that it is worth to try again.
@@ -21,7 +21,7 @@ pub struct Verdict {
 
 /// How an upstream fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// There was no connection.
     Connect,
     /// No answer began in time.
@@ -37,10 +37,10 @@ pub enum Kind {
     /// An answer broke off.
     Cut,
     /// An answer fell silent.
-    Idle,
+    IdleTimeout,
 }
 
-impl Kind {
+impl FailureKind {
     /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Connect,
@@ -50,7 +50,7 @@ impl Kind {
         Self::Server,
         Self::Protocol,
         Self::Cut,
-        Self::Idle,
+        Self::IdleTimeout,
     ];
 
     /// The word for it in metrics.
@@ -63,7 +63,7 @@ impl Kind {
             Self::Server => "server",
             Self::Protocol => "protocol",
             Self::Cut => "cut",
-            Self::Idle => "idle",
+            Self::IdleTimeout => "idle",
         }
     }
 }
@@ -75,7 +75,7 @@ impl Verdict {
     }
 
     /// The upstream has failed so.
-    pub fn failed(kind: Kind) -> Self {
+    pub fn failed(kind: FailureKind) -> Self {
         Self { kind: Some(kind), ..Self::fine() }
     }
 

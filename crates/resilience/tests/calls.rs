@@ -3,43 +3,44 @@
 
 use futures_util::{StreamExt, future::pending, stream};
 use pipe_sdk::BreakerState;
+use resilience::{
+    Attempt, CallError, Classify, FailureKind, FirstByteElapsed, IdleElapsed, IdleTimeout,
+    InFlightCall, Limits, Upstream, Verdict,
+};
 use std::{
     cell::Cell,
     sync::{Arc, Weak},
     time::Duration,
 };
 use tokio::time::{Instant, timeout};
-use resilience::{
-    Attempt, Idle, Kind, Late, Limits, Running, Silent, Trouble, Unanswered, Upstream, Verdict,
-};
 
 #[derive(Debug, PartialEq)]
 enum Failure {
     /// As this verdict has it.
     Of(Verdict),
-    Late,
-    Silent,
+    FirstByteElapsed,
+    IdleElapsed,
 }
 
-impl Trouble for Failure {
+impl Classify for Failure {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Of(verdict) => *verdict,
-            Self::Late => Verdict::failed(Kind::Timeout),
-            Self::Silent => Verdict::failed(Kind::Idle),
+            Self::FirstByteElapsed => Verdict::failed(FailureKind::Timeout),
+            Self::IdleElapsed => Verdict::failed(FailureKind::IdleTimeout),
         }
     }
 }
 
-impl From<Late> for Failure {
-    fn from(_: Late) -> Self {
-        Self::Late
+impl From<FirstByteElapsed> for Failure {
+    fn from(_: FirstByteElapsed) -> Self {
+        Self::FirstByteElapsed
     }
 }
 
-impl From<Silent> for Failure {
-    fn from(_: Silent) -> Self {
-        Self::Silent
+impl From<IdleElapsed> for Failure {
+    fn from(_: IdleElapsed) -> Self {
+        Self::IdleElapsed
     }
 }
 
@@ -48,10 +49,10 @@ fn upstream(limits: Limits) -> Arc<Upstream> {
 }
 
 fn busy() -> Verdict {
-    Verdict::failed(Kind::Server).again()
+    Verdict::failed(FailureKind::Server).again()
 }
 
-type Answered = Result<(u32, Running), Unanswered<Failure>>;
+type Answered = Result<(u32, InFlightCall), CallError<Failure>>;
 
 /// A call whose first attempts fail so; then it is answered with the number of its attempt.
 async fn call(upstream: &Arc<Upstream>, failures: &[Verdict]) -> Answered {
@@ -62,7 +63,7 @@ async fn call(upstream: &Arc<Upstream>, failures: &[Verdict]) -> Answered {
     upstream.call(attempt).await
 }
 
-async fn fails(upstream: &Arc<Upstream>, verdict: Verdict) -> Unanswered<Failure> {
+async fn fails(upstream: &Arc<Upstream>, verdict: Verdict) -> CallError<Failure> {
     call(upstream, &[verdict; 10]).await.map(drop).unwrap_err()
 }
 
@@ -70,7 +71,7 @@ async fn fails(upstream: &Arc<Upstream>, verdict: Verdict) -> Unanswered<Failure
 async fn what_may_pass_is_tried_three_times_and_no_more() {
     let upstream = upstream(Limits::default());
     assert_eq!(call(&upstream, &[busy(), busy()]).await.unwrap().0, 3);
-    assert_eq!(fails(&upstream, busy()).await, Unanswered::Failed(Failure::Of(busy())));
+    assert_eq!(fails(&upstream, busy()).await, CallError::Failed(Failure::Of(busy())));
     let state = upstream.state();
     assert_eq!((state.calls, state.retries, state.failures["server"]), (2, 4, 5));
 }
@@ -78,7 +79,7 @@ async fn what_may_pass_is_tried_three_times_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn what_will_not_change_is_not_tried_again() {
     let upstream = upstream(Limits::default());
-    for verdict in [Verdict::fine(), Verdict::failed(Kind::Protocol)] {
+    for verdict in [Verdict::fine(), Verdict::failed(FailureKind::Protocol)] {
         fails(&upstream, verdict).await;
     }
     assert_eq!(upstream.state().retries, 0);
@@ -103,8 +104,9 @@ async fn pauses_grow_up_to_the_longest_and_are_never_alike() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_the_upstream_asks_for_is_kept_up_to_ten_seconds() {
-    let throttled =
-        |wish| Verdict::failed(Kind::Throttled).again().after(Some(Duration::from_secs(wish)));
+    let throttled = |wish| {
+        Verdict::failed(FailureKind::Throttled).again().after(Some(Duration::from_secs(wish)))
+    };
     let upstream = upstream(Limits::default());
     let begun = Instant::now();
     call(&upstream, &[throttled(10)]).await.unwrap();
@@ -117,7 +119,7 @@ async fn a_wait_that_the_upstream_asks_for_is_kept_up_to_ten_seconds() {
 async fn nothing_is_tried_when_the_time_for_the_first_byte_is_over() {
     let limits = Limits { first_byte: Duration::from_secs(8), ..Limits::default() };
     let upstream = upstream(limits);
-    let wish = Verdict::failed(Kind::Throttled).again().after(Some(Duration::from_secs(9)));
+    let wish = Verdict::failed(FailureKind::Throttled).again().after(Some(Duration::from_secs(9)));
     fails(&upstream, wish).await;
     let begun = Instant::now();
     let late = upstream
@@ -129,7 +131,7 @@ async fn nothing_is_tried_when_the_time_for_the_first_byte_is_over() {
             Ok(())
         })
         .await;
-    assert_eq!(late.map(drop).unwrap_err(), Unanswered::Failed(Failure::Late));
+    assert_eq!(late.map(drop).unwrap_err(), CallError::Failed(Failure::FirstByteElapsed));
     assert_eq!(begun.elapsed().as_secs(), 8, "retries included");
 }
 
@@ -154,11 +156,11 @@ async fn after_five_failures_in_a_row_it_rests_and_one_call_tries_whether_it_is_
         fails(&upstream, busy()).await;
     }
     assert_eq!(upstream.state().retries, 3, "an open breaker ends the retries too");
-    assert_eq!(fails(&upstream, busy()).await, Unanswered::Resting(Duration::from_secs(10)));
+    assert_eq!(fails(&upstream, busy()).await, CallError::Resting(Duration::from_secs(10)));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(upstream.state().breaker, BreakerState::HalfOpen);
     fails(&upstream, busy()).await;
-    assert_eq!(fails(&upstream, busy()).await, Unanswered::Resting(Duration::from_secs(20)));
+    assert_eq!(fails(&upstream, busy()).await, CallError::Resting(Duration::from_secs(20)));
     tokio::time::advance(Duration::from_secs(20)).await;
     call(&upstream, &[]).await.unwrap();
     let state = upstream.state();
@@ -168,7 +170,7 @@ async fn after_five_failures_in_a_row_it_rests_and_one_call_tries_whether_it_is_
 #[tokio::test(start_paused = true)]
 async fn requests_at_fault_and_throttling_never_open_the_breaker() {
     let upstream = upstream(Limits::default());
-    for verdict in [Verdict::fine(), Verdict::failed(Kind::Throttled)] {
+    for verdict in [Verdict::fine(), Verdict::failed(FailureKind::Throttled)] {
         for _ in 0..100 {
             fails(&upstream, verdict).await;
         }
@@ -183,7 +185,7 @@ async fn there_is_room_for_so_many_and_further_ones_are_refused_at_once() {
     for _ in 0..2 {
         under_way.push(call(&upstream, &[]).await.unwrap());
     }
-    assert_eq!(call(&upstream, &[]).await.map(drop).unwrap_err(), Unanswered::Full);
+    assert_eq!(call(&upstream, &[]).await.map(drop).unwrap_err(), CallError::Full);
     assert_eq!((upstream.state().in_flight, upstream.state().shed), (2, 1));
     under_way.pop();
     call(&upstream, &[]).await.unwrap();
@@ -202,14 +204,14 @@ async fn whoever_leaves_frees_the_place_and_counts_as_no_failure() {
     assert!(state.failures.values().all(|count| *count == 0), "{state:?}");
 }
 
-async fn call_of(upstream: &Arc<Upstream>) -> Running {
+async fn call_of(upstream: &Arc<Upstream>) -> InFlightCall {
     call(upstream, &[]).await.unwrap().1
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_holds_its_place_until_it_ends_and_its_error_counts() {
     let upstream = upstream(Limits::default());
-    let pieces = [Ok("a"), Err(Failure::Of(Verdict::failed(Kind::Cut)))];
+    let pieces = [Ok("a"), Err(Failure::Of(Verdict::failed(FailureKind::Cut)))];
     let mut answer = call_of(&upstream).await.watch(stream::iter(pieces));
     assert_eq!(answer.next().await, Some(Ok("a")));
     assert_eq!(upstream.state().in_flight, 1);
@@ -223,8 +225,8 @@ async fn an_answer_that_falls_silent_ends_in_an_error() {
     let pieces = stream::iter([Ok("a"), Ok("b")]).chain(stream::pending());
     let begun = Instant::now();
     let told: Vec<Result<_, Failure>> =
-        Idle::new(pieces, Duration::from_secs(120)).take(3).collect().await;
-    assert_eq!(told, [Ok("a"), Ok("b"), Err(Failure::Silent)]);
+        IdleTimeout::new(pieces, Duration::from_secs(120)).take(3).collect().await;
+    assert_eq!(told, [Ok("a"), Ok("b"), Err(Failure::IdleElapsed)]);
     assert_eq!(begun.elapsed().as_secs(), 120);
 }
 
@@ -234,7 +236,7 @@ async fn each_piece_ends_the_silence() {
         tokio::time::sleep(Duration::from_secs(100)).await;
         Some((Ok::<_, Failure>(n), n + 1))
     });
-    let told = Idle::new(Box::pin(slow), Duration::from_secs(120)).take(10);
+    let told = IdleTimeout::new(Box::pin(slow), Duration::from_secs(120)).take(10);
     assert!(told.all(async |piece| piece.is_ok()).await);
 }
 

@@ -5,11 +5,11 @@
     reason = "a measure is printed, and may fail by panicking"
 )]
 
-use store::{Store, StoreSettings, Take, UsageRow, testing::Server};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use store::{Store, StoreSettings, Take, UsageRow, testing::Server};
 use tokio::task::JoinSet;
 
 const ROUNDS: usize = 4000;

@@ -59,7 +59,7 @@ pub enum Refusal {
 
 /// What limits and budgets do when the database cannot be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhenAway {
+pub enum OutagePolicy {
     /// They let everybody pass, and count them.
     #[default]
     Open,
@@ -84,13 +84,13 @@ pub(crate) trait Windows: Send + Sync {
 /// A hit counts from the moment that it is taken until the window's length later, to the millisecond.
 pub struct Limits {
     windows: Arc<dyn Windows>,
-    when_away: WhenAway,
+    when_away: OutagePolicy,
     passed: AtomicU64,
     is_away: AtomicBool,
 }
 
 impl Limits {
-    pub(crate) fn new(windows: Arc<dyn Windows>, when_away: WhenAway) -> Self {
+    pub(crate) fn new(windows: Arc<dyn Windows>, when_away: OutagePolicy) -> Self {
         Self { windows, when_away, passed: AtomicU64::new(0), is_away: AtomicBool::new(false) }
     }
 
@@ -100,7 +100,7 @@ impl Limits {
     ///
     /// # Errors
     /// [`Refusal::Exceeded`] when one of them has no room; [`Refusal::Unknown`] when the database cannot be asked and limits are
-    /// [closed](WhenAway::Closed) then.
+    /// [closed](OutagePolicy::Closed) then.
     pub async fn admit(&self, takes: &[Take]) -> Result<Admitted, Refusal> {
         if takes.is_empty() {
             return Ok(Admitted::default());
@@ -163,14 +163,14 @@ impl Limits {
     fn unknown<T: Default>(&self, error: StoreError) -> Result<T> {
         let is_news = !self.is_away.swap(true, Ordering::Relaxed);
         match self.when_away {
-            WhenAway::Open => {
+            OutagePolicy::Open => {
                 self.passed.fetch_add(1, Ordering::Relaxed);
                 if is_news {
                     tracing::warn!(%error, "Limits cannot be checked: everybody passes.");
                 }
                 Ok(T::default())
             }
-            WhenAway::Closed => {
+            OutagePolicy::Closed => {
                 if is_news {
                     tracing::warn!(%error, "Limits cannot be checked: nobody passes.");
                 }

@@ -18,8 +18,8 @@ pub use lane::Line;
 pub use valves::{SaveError, SavedValves, Version};
 pub use watch::Watched;
 
-use crate::{Result, StoreError, WhenAway};
-use lane::Lane;
+use crate::{OutagePolicy, Result, StoreError};
+use lane::SharedConnection;
 use std::{
     error::Error as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -58,9 +58,9 @@ pub(crate) struct Postgres(Arc<Inner>);
 
 struct Inner {
     address: Address,
-    requests: Lane,
-    writing: Lane,
-    reports: Lane,
+    requests: SharedConnection,
+    writing: SharedConnection,
+    reports: SharedConnection,
     migrated: OnceCell<()>,
     failing: Mutex<Option<Failing>>,
 }
@@ -77,18 +77,18 @@ impl Postgres {
     ///
     /// # Errors
     /// When the address cannot be so, the database lets nobody in, or it belongs to a newer program.
-    pub async fn open(url: &str, when_away: WhenAway) -> Result<Self> {
+    pub async fn open(url: &str, when_away: OutagePolicy) -> Result<Self> {
         let database = Self(Arc::new(Inner {
             address: Address::read(url)?,
             // A crash of the database may forget the last hits.
-            requests: Lane::new("SET synchronous_commit = off"),
-            writing: Lane::new(""),
-            reports: Lane::new("SET default_transaction_read_only = on"),
+            requests: SharedConnection::new("SET synchronous_commit = off"),
+            writing: SharedConnection::new(""),
+            reports: SharedConnection::new("SET default_transaction_read_only = on"),
             migrated: OnceCell::new(),
             failing: Mutex::default(),
         }));
         match database.greeted().await {
-            Err(error) if error.is_hopeless() || when_away == WhenAway::Closed => Err(error),
+            Err(error) if error.is_hopeless() || when_away == OutagePolicy::Closed => Err(error),
             Err(error) => {
                 tracing::error!(%error, "The host starts without what is saved in the database, and takes it as soon as it can.");
                 Ok(database)
@@ -139,7 +139,7 @@ impl Postgres {
     /// Asks a question, and waits no longer than this for the answer.
     async fn ask(
         &self,
-        lane: &Lane,
+        lane: &SharedConnection,
         limit: Duration,
         sql: &str,
         parameters: &[Parameter<'_>],

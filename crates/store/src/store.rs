@@ -3,7 +3,7 @@
 use crate::{
     Result,
     clock::wall,
-    limits::{Limits, WhenAway, Windows},
+    limits::{Limits, OutagePolicy, Windows},
     postgres::{Postgres, SavedValves},
     sqlite::Sqlite,
     usage::{DAY, Ledger, Usage},
@@ -30,7 +30,7 @@ pub struct StoreSettings {
     /// How many days single answers are kept; their sums by day stay for ever. 0 keeps them for ever too.
     pub usage_days: u32,
     /// What limits and budgets do when the database cannot be asked.
-    pub when_away: WhenAway,
+    pub when_away: OutagePolicy,
 }
 
 /// One database, and everything that is kept in it.
@@ -102,7 +102,7 @@ impl Store {
     /// pass.
     ///
     /// # Errors
-    /// When it is not known and budgets are [closed](WhenAway::Closed) then.
+    /// When it is not known and budgets are [closed](OutagePolicy::Closed) then.
     pub async fn spent_of_budget(&self, user: &str, since: i64) -> Result<Option<i64>> {
         self.limits.known(self.usage.spent(user, since).await)
     }

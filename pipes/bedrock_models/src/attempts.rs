@@ -11,7 +11,7 @@ use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
 use pipe_sdk::PipeError;
-use resilience::{Limits, Running};
+use resilience::{InFlightCall, Limits};
 
 /// What every request needs beside itself.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub struct Means<'a> {
 }
 
 /// What is sent, and to whom.
-pub struct Errand<'a> {
+pub struct InvokeRequest<'a> {
     /// The model and its region.
     pub source: &'a Source,
     /// What is asked of it.
@@ -45,12 +45,12 @@ pub struct Unanswered {
 }
 
 /// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer, which is under way as long as
-/// its [`Running`] is there.
+/// its [`InFlightCall`] is there.
 pub async fn send<T, F>(
-    errand: Errand<'_>,
+    errand: InvokeRequest<'_>,
     means: Means<'_>,
     read: impl Fn(Response) -> F,
-) -> Result<(T, Running), Trouble>
+) -> Result<(T, InFlightCall), Trouble>
 where
     F: Future<Output = Result<T, Trouble>>,
 {
@@ -65,7 +65,7 @@ where
     Ok(upstream.call(attempt).await?)
 }
 
-impl Errand<'_> {
+impl InvokeRequest<'_> {
     async fn answered<T, F>(
         &self,
         runtime: &Runtime,

@@ -1,7 +1,7 @@
 //! One chat: the request goes out, to one model after the other if need be, and its answer has begun before anyone is told so.
 
 use crate::{
-    attempts::{self, Errand, Means, Unanswered},
+    attempts::{self, InvokeRequest, Means, Unanswered},
     catalogue::Entry,
     converse::{self, Asked, Request, request},
     fallback,
@@ -10,11 +10,11 @@ use crate::{
     stream::{Answer, Events, Trouble},
     valves::BedrockValves,
 };
-use bedrock_runtime::{Complaint, Operation, Response};
+use bedrock_runtime::{Operation, Response, ServiceError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Call, Chunk, ChunkStream, Result};
+use resilience::TrackedStream;
 use std::time::Duration;
-use resilience::Watched;
 
 /// How many lessons one chat may cost.
 const MOST_LESSONS: usize = 4;
@@ -31,7 +31,11 @@ pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<Ch
 }
 
 /// Asks one model. What it refuses for its form is sent again without it, at most [`MOST_LESSONS`] times.
-async fn ask(call: &Call, entry: &Entry, means: Means<'_>) -> Result<Watched<Answer>, Unanswered> {
+async fn ask(
+    call: &Call,
+    entry: &Entry,
+    means: Means<'_>,
+) -> Result<TrackedStream<Answer>, Unanswered> {
     let source = entry.source();
     let known = means.lessons.of(&entry.id);
     let mut lessons = known.clone();
@@ -74,7 +78,7 @@ fn written(
     request(&asked).map_err(Unanswered::at_once)
 }
 
-fn lesson_of(complaint: &Complaint) -> Option<Lesson> {
+fn lesson_of(complaint: &ServiceError) -> Option<Lesson> {
     let is_refusal =
         matches!(complaint.code.as_str(), "ValidationException" | "AccessDeniedException");
     is_refusal.then(|| Lesson::of(&complaint.message)).flatten()
@@ -85,7 +89,7 @@ async fn send(
     request: Request,
     entry: &Entry,
     means: Means<'_>,
-) -> Result<Watched<Answer>, Trouble> {
+) -> Result<TrackedStream<Answer>, Trouble> {
     let Request { body, streamed, reading } = request;
     let (source, model) = (&entry.source(), &entry.model_id);
     let operation =
@@ -101,6 +105,7 @@ async fn send(
             }
         }
     };
-    let (answer, running) = attempts::send(Errand { source, operation, body }, means, read).await?;
+    let (answer, running) =
+        attempts::send(InvokeRequest { source, operation, body }, means, read).await?;
     Ok(running.watch(answer))
 }

@@ -1,13 +1,13 @@
 //! How many tokens a chat would be read as, by Bedrock's own count (bedrock.md §2.1).
 
 use crate::{
-    attempts::{self, Errand, Means},
+    attempts::{self, InvokeRequest, Means},
     catalogue::Entry,
     converse::{Asked, counted},
     error::of_chat,
     stream::{Source, Trouble},
 };
-use bedrock_runtime::{Failure, Operation, Response};
+use bedrock_runtime::{Operation, Response, SendError};
 use pipe_sdk::{Call, PipeError, Result};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -32,10 +32,10 @@ pub async fn count(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> 
     let target = entry.target(&means.lessons.of(&entry.id), means.valves);
     let body = counted(&Asked { call, target: &target, valves: means.valves })?;
     let source = &Source { model: base.clone(), region: Arc::clone(region) };
-    let errand = Errand { source, operation: Operation::CountTokens(base), body };
+    let errand = InvokeRequest { source, operation: Operation::CountTokens(base), body };
     let counted = attempts::send(errand, means, read).await;
     let (tokens, running) = counted.map_err(|trouble| match trouble {
-        Trouble::Failure(failure) => refused(failure, entry),
+        Trouble::SendError(failure) => refused(failure, entry),
         trouble => trouble.error(source),
     })?;
     running.settle(None);
@@ -49,12 +49,12 @@ async fn read(response: Response) -> Result<u64, Trouble> {
     Ok(input_tokens)
 }
 
-fn refused(failure: Failure, Entry { id, base, region, .. }: &Entry) -> PipeError {
+fn refused(failure: SendError, Entry { id, base, region, .. }: &Entry) -> PipeError {
     match failure {
-        Failure::Said(complaint) if complaint.says("doesn't support counting tokens") => {
+        SendError::Said(complaint) if complaint.says("doesn't support counting tokens") => {
             PipeError::uncounted(id)
         }
-        Failure::Said(complaint) if complaint.code == "AccessDeniedException" => {
+        SendError::Said(complaint) if complaint.code == "AccessDeniedException" => {
             PipeError::Denied(format!(
                 "this AWS account may not count tokens with `{base}` in {region}: allow bedrock:CountTokens"
             ))

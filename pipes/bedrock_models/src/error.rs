@@ -3,7 +3,7 @@
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-pub use bedrock_runtime::{Complaint, Failure};
+pub use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
 
@@ -24,7 +24,7 @@ const SOON: Duration = Duration::from_secs(5);
 const AFTER_LOADING: Duration = Duration::from_secs(20);
 
 /// Why the SDK's call has no answer.
-pub fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> Failure
+pub fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -32,56 +32,56 @@ where
         return failure;
     }
     match error {
-        SdkError::TimeoutError(_) => Failure::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => Failure::Timeout,
-        SdkError::ServiceError(service) => Failure::Said(said(service.err(), service.raw())),
+        SdkError::TimeoutError(_) => SendError::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => SendError::Timeout,
+        SdkError::ServiceError(service) => SendError::Said(said(service.err(), service.raw())),
         SdkError::ResponseError(response) => {
-            Failure::Said(Complaint::in_stream("", "", response.raw().status().as_u16()))
+            SendError::Said(ServiceError::in_stream("", "", response.raw().status().as_u16()))
         }
-        _ => Failure::Unreachable,
+        _ => SendError::Unreachable,
     }
 }
 
 /// The SDK reports missing credentials as a failed dispatch; the reason is among its sources.
-fn lost_identity(error: &(dyn Error + 'static)) -> Option<Failure> {
+fn lost_identity(error: &(dyn Error + 'static)) -> Option<SendError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<CredentialsError>() {
-            Some(error) => return Some(Failure::from(error)),
+            Some(error) => return Some(SendError::from(error)),
             None => cause = error.source(),
         }
     }
     None
 }
 
-fn said(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> Complaint {
+fn said(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> ServiceError {
     let status = response.status().as_u16();
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
-    Complaint::in_stream(code, message, status)
+    ServiceError::in_stream(code, message, status)
 }
 
 /// The error of a chat with this model in this region.
-pub fn of_chat(failure: Failure, model: &str, region: &str) -> PipeError {
+pub fn of_chat(failure: SendError, model: &str, region: &str) -> PipeError {
     match failure {
-        Failure::NoCredentials => PipeError::Credentials(NO_CREDENTIALS.into()),
-        Failure::LostCredentials => PipeError::Credentials(LOST_CREDENTIALS.into()),
-        Failure::Timeout => {
+        SendError::NoCredentials => PipeError::Credentials(NO_CREDENTIALS.into()),
+        SendError::LostCredentials => PipeError::Credentials(LOST_CREDENTIALS.into()),
+        SendError::Timeout => {
             PipeError::Timeout(format!("Amazon Bedrock in {region} did not answer in time"))
         }
-        Failure::Unreachable => {
+        SendError::Unreachable => {
             PipeError::Upstream(format!("Amazon Bedrock in {region} cannot be reached"))
         }
-        Failure::Said(complaint) => of_complaint(&complaint, model, region),
+        SendError::Said(complaint) => of_complaint(&complaint, model, region),
     }
 }
 
 /// Whether another model, or the same one elsewhere, might answer where this failure came from (bedrock.md §1.1, §1.5).
-pub fn is_another_s_turn(failure: &Failure) -> bool {
+pub fn is_another_s_turn(failure: &SendError) -> bool {
     match failure {
-        Failure::NoCredentials | Failure::LostCredentials => false,
-        Failure::Timeout | Failure::Unreachable => true,
-        Failure::Said(complaint) if complaint.is_about_credentials() => false,
-        Failure::Said(complaint) => match complaint.code.as_str() {
+        SendError::NoCredentials | SendError::LostCredentials => false,
+        SendError::Timeout | SendError::Unreachable => true,
+        SendError::Said(complaint) if complaint.is_about_credentials() => false,
+        SendError::Said(complaint) => match complaint.code.as_str() {
             "ValidationException" => is_unreachable_so(complaint),
             "ModelErrorException" | "ModelStreamErrorException" => !is_model_s_refusal(complaint),
             "ServiceQuotaExceededException" => true,
@@ -95,12 +95,12 @@ pub fn is_another_s_turn(failure: &Failure) -> bool {
 }
 
 /// Whether the model is there, but not under this id or not in this region.
-fn is_unreachable_so(complaint: &Complaint) -> bool {
+fn is_unreachable_so(complaint: &ServiceError) -> bool {
     complaint.says("on-demand throughput isn") || complaint.says("model identifier is invalid")
 }
 
 /// Whether the model's own server says that the request is at fault.
-pub fn is_model_s_refusal(complaint: &Complaint) -> bool {
+pub fn is_model_s_refusal(complaint: &ServiceError) -> bool {
     let passing = [408, 424, 429];
     let status = complaint.original_status.filter(|status| !passing.contains(status));
     status.is_some_and(|status| (400..=499).contains(&status))
@@ -115,7 +115,7 @@ pub const LOST_CREDENTIALS: &str = "the AWS credentials could not be loaded: che
      they come from";
 
 /// The error of a chat, out of AWS's own words.
-pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeError {
+pub fn of_complaint(complaint: &ServiceError, model: &str, region: &str) -> PipeError {
     if complaint.is_about_credentials() {
         let code = &complaint.code;
         return PipeError::Credentials(format!(
@@ -160,7 +160,7 @@ pub fn of_complaint(complaint: &Complaint, model: &str, region: &str) -> PipeErr
 }
 
 /// What the service, or what stands before it, will not take.
-fn refused(complaint: &Complaint, status: u16) -> PipeError {
+fn refused(complaint: &ServiceError, status: u16) -> PipeError {
     let message = format!("Amazon Bedrock refuses the request: {}", quoted(complaint));
     match status {
         413 => PipeError::Refused { status, message, retry_after: None },
@@ -169,7 +169,7 @@ fn refused(complaint: &Complaint, status: u16) -> PipeError {
 }
 
 /// What the model's own server says keeps its status.
-fn of_model(complaint: &Complaint, status: u16, model: &str) -> PipeError {
+fn of_model(complaint: &ServiceError, status: u16, model: &str) -> PipeError {
     let message = format!("`{model}` refuses the request: {}", quoted(complaint));
     match status {
         400 => PipeError::bad_request(message),
@@ -178,7 +178,7 @@ fn of_model(complaint: &Complaint, status: u16, model: &str) -> PipeError {
     }
 }
 
-fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
+fn of_validation(complaint: &ServiceError, model: &str) -> PipeError {
     if complaint.says("model identifier is invalid") {
         return PipeError::ModelNotFound(model.into());
     }
@@ -201,7 +201,7 @@ fn of_validation(complaint: &Complaint, model: &str) -> PipeError {
     }
 }
 
-fn throttled(complaint: &Complaint, model: &str) -> PipeError {
+fn throttled(complaint: &ServiceError, model: &str) -> PipeError {
     // Waiting a few seconds does not help against a limit for the day, or against a quota.
     let lasts = complaint.says("per day") || complaint.code == "ServiceQuotaExceededException";
     let soon = (!lasts).then_some(SOON);
@@ -211,7 +211,7 @@ fn throttled(complaint: &Complaint, model: &str) -> PipeError {
     }
 }
 
-fn quoted(complaint: &Complaint) -> String {
+fn quoted(complaint: &ServiceError) -> String {
     match (complaint.message.trim(), complaint.code.as_str()) {
         ("", "") => format!("it answered with status {}", complaint.status),
         ("", code) => format!("it answered with {code}"),
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn told(code: &str, message: &str, status: u16) -> String {
-        let complaint = Complaint::in_stream(code, message, status);
+        let complaint = ServiceError::in_stream(code, message, status);
         let error = of_complaint(&complaint, "m", "us-east-1");
         let kind = format!("{error:?}");
         kind.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn a_conversation_that_is_too_long_has_its_own_code() {
         let complaint =
-            Complaint::in_stream("ValidationException", "Input is too long for it", 400);
+            ServiceError::in_stream("ValidationException", "Input is too long for it", 400);
         let error = of_complaint(&complaint, "m", "r");
         assert!(matches!(
             error,
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn a_limit_for_the_day_says_no_time_to_come_back() {
         for (words, soon) in [("Too many tokens per day", false), ("Too many requests", true)] {
-            let complaint = Complaint::in_stream("ThrottlingException", words, 429);
+            let complaint = ServiceError::in_stream("ThrottlingException", words, 429);
             let PipeError::Throttled { retry_after, .. } = of_complaint(&complaint, "m", "r")
             else {
                 panic!("not throttled")

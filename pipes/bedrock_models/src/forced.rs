@@ -1,7 +1,7 @@
 //! A wish of an operator who tries the fallbacks: the first model, or those of these names, are taken for throttled.
 
 use crate::{attempts::Unanswered, catalogue::Entry, stream::Trouble};
-use bedrock_runtime::{Complaint, Failure};
+use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::Hints;
 
 /// The failures that a request asks for by the header `x-pipewright-fail`: `first`, or names with `*`, separated by commas.
@@ -22,8 +22,8 @@ impl<'a> ForcedFailure<'a> {
         };
         is_meant.then(|| {
             let words = "the request asked for this failure, by x-pipewright-fail";
-            let complaint = Complaint::in_stream("ThrottlingException", words, 429);
-            Unanswered::of(Trouble::Failure(Failure::Said(complaint)), &entry.source())
+            let complaint = ServiceError::in_stream("ThrottlingException", words, 429);
+            Unanswered::of(Trouble::SendError(SendError::Said(complaint)), &entry.source())
         })
     }
 }

@@ -1,7 +1,7 @@
 //! One request in a model's own words, answered in one piece.
 
 use crate::{
-    attempts::{self, Errand, Means, Unanswered},
+    attempts::{self, InvokeRequest, Means, Unanswered},
     catalogue::Entry,
     stream::Trouble,
 };
@@ -30,7 +30,7 @@ pub async fn invoke<T: DeserializeOwned>(
     means: Means<'_>,
 ) -> Result<Invoked<T>, Unanswered> {
     let source = &entry.source();
-    let errand = Errand { source, operation: Operation::Invoke(&entry.model_id), body };
+    let errand = InvokeRequest { source, operation: Operation::Invoke(&entry.model_id), body };
     let answered = attempts::send(errand, means, read).await;
     let (answer, running) = answered.map_err(|trouble| Unanswered::of(trouble, source))?;
     running.settle(None);

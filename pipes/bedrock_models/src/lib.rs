@@ -105,17 +105,17 @@ impl Pipe for BedrockModels {
         let listing = self.catalogue.listing();
         let Meaning { entry, is_sure, .. } = match meaning(&name, None, &listing, &self.valves) {
             Ok(meaning) => meaning,
-            Err(PipeError::ModelGone { reason, .. }) => return Some(Known::Barred(reason)),
+            Err(PipeError::ModelGone { reason, .. }) => return Some(Known::Denied(reason)),
             Err(PipeError::ModelNotFound(_)) => return None,
             // Without a list nobody can tell, but an id that Bedrock would never give is another's.
             Err(error) => {
                 let may_be = listing.aliases.renamed(&name) != *name || name.contains('.');
                 return (may_be || name.starts_with("arn:"))
-                    .then(|| Known::Untold(error.to_string()));
+                    .then(|| Known::Unavailable(error.to_string()));
             }
         };
         let model = entry.model(self.valves.builtin_tools);
-        Some(if is_sure { Known::Has(model) } else { Known::StandsIn(model) })
+        Some(if is_sure { Known::Has(model) } else { Known::Fallback(model) })
     }
 
     async fn discovered(&self) {
@@ -208,7 +208,7 @@ fn is_certain(model: &str, listing: &Listing) -> bool {
     match listing.find(&listing.aliases.renamed(model)) {
         Search::Found(entry) => !listing.is_preliminary(entry),
         Search::Pinned(_) | Search::Missing(_) => true,
-        Search::Barred(_) | Search::Unknown => false,
+        Search::Denied(_) | Search::Unknown => false,
     }
 }
 

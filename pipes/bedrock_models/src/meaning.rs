@@ -33,7 +33,7 @@ pub fn meaning<'a>(
         Search::Found(entry) => return Ok(sure(entry, false)),
         Search::Pinned(entry) => return Ok(sure(entry, true)),
         Search::Missing(error) => return Err(error),
-        Search::Barred(why) => return Err(barred(why)),
+        Search::Denied(why) => return Err(barred(why)),
         Search::Unknown => {}
     }
     if let Some(why) = listing.policy.bars_name(name) {
@@ -69,7 +69,7 @@ pub fn named<'a>(name: &str, listing: &'a Listing, valves: &BedrockValves) -> Op
     match listing.find(name) {
         Search::Found(entry) => Some(Meaning { entry, is_pinned: false, is_sure: true }),
         Search::Pinned(entry) => Some(Meaning { entry, is_pinned: true, is_sure: true }),
-        Search::Missing(_) | Search::Barred(_) => None,
+        Search::Missing(_) | Search::Denied(_) => None,
         Search::Unknown => {
             let entry = fallback::profile_of(name, listing, valves)?;
             Some(Meaning { entry, is_pinned: false, is_sure: true })

@@ -11,6 +11,7 @@ use bedrock_runtime::{Body, Frame, Kind};
 pub use events::Events;
 use futures_util::Stream;
 use pipe_sdk::Chunk;
+use resilience::IdleTimer;
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -20,7 +21,6 @@ use std::{
 };
 use tokio::time::timeout;
 pub use trouble::Trouble;
-use resilience::Silence;
 
 /// An answer's chunks. It reads the connection itself, and dropping it closes the connection.
 pub struct Answer {
@@ -29,7 +29,7 @@ pub struct Answer {
     frames: Frames,
     events: Events,
     /// `None` until the answer has begun.
-    silence: Option<Silence>,
+    silence: Option<IdleTimer>,
 }
 
 /// Who answers, for the words of errors.
@@ -70,7 +70,7 @@ impl Answer {
             let more = timeout(GRACE, poll_fn(|cx| self.poll_told(1, cx))).await;
             _ = more.unwrap_or(Ok(true))?;
         }
-        self.silence = Some(Silence::new(longest_silence));
+        self.silence = Some(IdleTimer::new(longest_silence));
         Ok(self)
     }
 
@@ -92,7 +92,7 @@ impl Answer {
         let Some(bytes) = &mut self.bytes else { return Poll::Ready(Ok(false)) };
         match Pin::new(bytes).poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
-                self.silence.iter_mut().for_each(Silence::end);
+                self.silence.iter_mut().for_each(IdleTimer::end);
                 self.frames.push(&bytes);
                 Poll::Ready(Ok(true))
             }

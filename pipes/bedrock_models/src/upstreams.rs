@@ -2,11 +2,11 @@
 
 use crate::stream::Source;
 use pipe_sdk::UpstreamState;
+use resilience::{Limits, Upstream};
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
 };
-use resilience::{Limits, Upstream};
 
 /// The models that have been asked. Each is an upstream of its own, so that one that is throttled or ill costs the others nothing.
 pub struct Upstreams {

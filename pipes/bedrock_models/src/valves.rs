@@ -9,10 +9,10 @@ pub use choices::{
 };
 use guarded_fetch::HostPattern;
 use pipe_sdk::{EmbedInput, Fault, Secret, Valves, listed};
+use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
-use resilience::Limits;
 use url::Url;
 
 /// The settings of the Bedrock pipe.

@@ -1,16 +1,16 @@
 //! A local server at an address that was typed in.
 
 use crate::{LOCAL_ID, failure::Failure, spoken::Spoken, valves::HybridValves};
-use http_client::{Connections, Http};
 use futures_util::TryStreamExt;
+use http_client::{Connections, Http};
 use openai_client::{Address, Credentials, Server, Trouble};
 use pipe_sdk::{Body, ChunkStream, Host, ModelKind};
+use resilience::{Limits, Upstream};
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::time::timeout;
-use resilience::{Limits, Upstream};
 
 /// A local server, and the ways in which it may want to be asked.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 //! Why a side does not answer, and what that says of its health.
 
 use pipe_sdk::PipeError;
-use resilience::{Kind, Trouble, Unanswered, Verdict};
+use resilience::{CallError, Classify, FailureKind, Verdict};
 
 /// Why a side does not answer, or no further.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub error: PipeError,
-    kind: Option<Kind>,
+    kind: Option<FailureKind>,
 }
 
 impl Failure {
@@ -20,13 +20,13 @@ impl Failure {
     /// It has said nothing for so long.
     pub fn late(model: &str, seconds: u64) -> Self {
         let error = format!("`{model}` did not begin to answer within {seconds} s");
-        Self { error: PipeError::Timeout(error), kind: Some(Kind::Timeout) }
+        Self { error: PipeError::Timeout(error), kind: Some(FailureKind::Timeout) }
     }
 
     /// It has ended without a word.
     pub fn mute(model: &str) -> Self {
         let error = format!("`{model}` ended its answer before it had begun");
-        Self { error: PipeError::Upstream(error), kind: Some(Kind::Broken) }
+        Self { error: PipeError::Upstream(error), kind: Some(FailureKind::Broken) }
     }
 
     /// It has panicked.
@@ -45,13 +45,13 @@ impl Failure {
 impl From<PipeError> for Failure {
     fn from(error: PipeError) -> Self {
         let kind = match &error {
-            PipeError::Throttled { .. } => Some(Kind::Throttled),
-            PipeError::Timeout(_) => Some(Kind::Timeout),
+            PipeError::Throttled { .. } => Some(FailureKind::Throttled),
+            PipeError::Timeout(_) => Some(FailureKind::Timeout),
             PipeError::Upstream(_)
             | PipeError::Unavailable { .. }
             | PipeError::NotReady { .. }
-            | PipeError::Internal(_) => Some(Kind::Server),
-            PipeError::Refused { status: 500.., .. } => Some(Kind::Server),
+            | PipeError::Internal(_) => Some(FailureKind::Server),
+            PipeError::Refused { status: 500.., .. } => Some(FailureKind::Server),
             // The request is at fault, or the valves are: it would fail again, whatever the side's health.
             _ => None,
         };
@@ -59,17 +59,17 @@ impl From<PipeError> for Failure {
     }
 }
 
-impl Trouble for Failure {
+impl Classify for Failure {
     fn verdict(&self) -> Verdict {
         self.kind.map_or_else(Verdict::fine, Verdict::failed)
     }
 }
 
 /// What a call comes to that was not let through to a side.
-pub(crate) fn answered(unanswered: Unanswered<Failure>, model: &str) -> Option<Failure> {
+pub(crate) fn answered(unanswered: CallError<Failure>, model: &str) -> Option<Failure> {
     match unanswered {
-        Unanswered::Resting(_) => None,
-        Unanswered::Full => Some(Failure::full(model)),
-        Unanswered::Failed(failure) => Some(failure),
+        CallError::Resting(_) => None,
+        CallError::Full => Some(Failure::full(model)),
+        CallError::Failed(failure) => Some(failure),
     }
 }

@@ -12,13 +12,13 @@ use pipe_sdk::{
     Body, BreakerState, Call, Fault, Host, Message, PipeError, Result as PipeResult, Role, Side,
     UpstreamState,
 };
+use resilience::{CallError, Limits, Upstream};
 use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout};
-use resilience::{Limits, Unanswered, Upstream};
 
 /// One of the two who can answer.
 #[derive(Debug)]
@@ -136,14 +136,15 @@ impl Party {
             let tried = self.calm.call(|_| Box::pin(self.spoken(host, &body))).await;
             match tried {
                 Ok((_, running)) => return running.settle(None),
-                Err(Unanswered::Resting(wait)) => sleep(wait).await,
-                Err(Unanswered::Full) => sleep(SOON).await,
-                Err(Unanswered::Failed(failure)) => match resilience::Trouble::verdict(&failure).kind
-                {
-                    Some(_) => sleep(SOON).await,
-                    // It answers, if only that it does not like the question.
-                    None => return,
-                },
+                Err(CallError::Resting(wait)) => sleep(wait).await,
+                Err(CallError::Full) => sleep(SOON).await,
+                Err(CallError::Failed(failure)) => {
+                    match resilience::Classify::verdict(&failure).kind {
+                        Some(_) => sleep(SOON).await,
+                        // It answers, if only that it does not like the question.
+                        None => return,
+                    }
+                }
             }
         }
     }

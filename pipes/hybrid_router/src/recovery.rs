@@ -1,7 +1,7 @@
 //! Finds out, beside all chats, whether the local side is well again.
 
 use crate::party::Party;
-use pipe_sdk::{Hints, Host, Task, Trail};
+use pipe_sdk::{CallContext, Hints, Host, Task};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One look after the local side at a time. It ends when that is well, or with the pipe.
@@ -19,8 +19,10 @@ impl Recovery {
             return;
         }
         // Nobody has asked for this, so nobody pays for it.
-        let host =
-            host.clone().following(Trail::new(None, None, Some(TASK))).wishing(Hints::default());
+        let host = host
+            .clone()
+            .following(CallContext::new(None, None, Some(TASK)))
+            .wishing(Hints::default());
         let party = Arc::clone(party);
         *task = Some(Task::spawn(async move { party.nurse(&host).await }));
     }

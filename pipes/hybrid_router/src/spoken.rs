@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Chunk, ChunkStream};
-use resilience::Running;
+use resilience::InFlightCall;
 
 /// An answer whose first token is there.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Spoken {
     }
 
     /// The same, which is under way for the upstream until it ends.
-    pub fn watched(self, running: Running) -> Self {
+    pub fn watched(self, running: InFlightCall) -> Self {
         let rest = running.watch(self.rest.map_err(Failure::from));
         let rest = ChunkStream::new(rest.map_err(|failure| failure.error));
         Self { rest, ..self }

@@ -8,8 +8,8 @@ mod rules;
 use crate::{HybridRouter, HybridValves, LOCAL, SMART};
 use futures_util::{FutureExt, StreamExt, stream};
 use pipe_sdk::{
-    Body, Call, ChatRef, Chunk, ChunkStream, FinishReason, Hints, Message, Pipe, PipeError, Result,
-    Role, Side, Trail, User, testing::ScriptedHost,
+    Body, Call, CallContext, ChatRef, Chunk, ChunkStream, FinishReason, Hints, Message, Pipe,
+    PipeError, Result, Role, Side, User, testing::ScriptedHost,
 };
 use std::{
     sync::{
@@ -149,7 +149,7 @@ impl Sides {
 
     fn call(&self, model: &str, body: Body, user: User, task: Option<&str>) -> Call {
         let chat = ChatRef { task: task.map(Into::into), ..ChatRef::default() };
-        let trail = Trail::new(Some(user.clone()), None, task);
+        let trail = CallContext::new(Some(user.clone()), None, task);
         let host = self.host.host_of(trail);
         Call { model: model.into(), body, user: Some(user), chat, hints: Hints::default(), host }
     }

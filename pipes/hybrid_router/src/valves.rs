@@ -2,10 +2,10 @@
 
 use crate::{PIPE, endpoint, hours::Hours};
 use pipe_sdk::{Fault, Secret, Valves};
+use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use resilience::Limits;
 
 /// The two sides, and which of them is asked when.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

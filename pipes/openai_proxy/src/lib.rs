@@ -58,7 +58,7 @@ impl Pipe for OpenAiProxy {
     fn knows(&self, id: &str) -> Option<Known> {
         let listing = self.catalogue.listing();
         let listed = listing.models().iter().find(|model| model.id == id).cloned();
-        let untold = || listing.silence(id, self.catalogue.ways()).map(Known::Untold);
+        let untold = || listing.silence(id, self.catalogue.ways()).map(Known::Unavailable);
         listed.map(Known::Has).or_else(untold)
     }
 

@@ -8,8 +8,8 @@ use crate::{
 use http_client::{Connections, Http};
 use openai_client::Server;
 use pipe_sdk::{PipeError, Result};
-use std::sync::Arc;
 use resilience::Upstream;
+use std::sync::Arc;
 
 /// All upstreams, in their order.
 pub(crate) struct Upstreams {

@@ -2,10 +2,10 @@
 
 use crate::ways::Ways;
 use pipe_sdk::{Fault, Secret, Valves};
+use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use resilience::Limits;
 
 /// The settings of the proxy: one upstream in fields of its own, further ones as lines of a text.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -13,9 +13,10 @@ pub use valves::RateLimitValves;
 
 use allowance::{Allowance, Unit};
 use pipe_sdk::{
-    Asked, FilterBody, FilterCall, Host, Pipe, PipeError, Result, Serves, Spent, Take, Trail,
+    AdmissionRequest, CallContext, FilterBody, FilterCall, Host, Pipe, PipeError, Result, Serves,
+    Take, UsageReport,
 };
-use rules::{Asker, Rules};
+use rules::{Caller, Rules};
 use std::time::{Duration, SystemTime};
 
 /// The filter.
@@ -49,17 +50,17 @@ impl Pipe for RateLimit {
         Ok(body)
     }
 
-    async fn admit(&self, asked: Asked) -> Result<()> {
+    async fn admit(&self, asked: AdmissionRequest) -> Result<()> {
         self.check(&asked.model, &asked.host).await
     }
 
-    async fn settle(&self, spent: Spent) {
+    async fn settle(&self, spent: UsageReport) {
         if !self.counts(&spent.trail) {
             return;
         }
         let asked = spent.trail.via.as_deref().unwrap_or(&spent.model);
         let tokens = spent.usage.total_tokens();
-        for (key, allowance) in self.rules.of(&Asker::new(&spent.trail), asked) {
+        for (key, allowance) in self.rules.of(&Caller::new(&spent.trail), asked) {
             if allowance.unit == Unit::Tokens
                 && let Err(error) = spent.host.ledger().book(key, tokens).await
             {
@@ -78,7 +79,7 @@ fn serves(host: &Host, model: &str) -> bool {
 }
 
 impl RateLimit {
-    fn counts(&self, trail: &Trail) -> bool {
+    fn counts(&self, trail: &CallContext) -> bool {
         trail.task.is_none() || self.valves.count_tasks
     }
 
@@ -88,7 +89,7 @@ impl RateLimit {
         if !self.counts(trail) {
             return Ok(());
         }
-        let asker = Asker::new(trail);
+        let asker = Caller::new(trail);
         let mut windows = Vec::new();
         for (key, allowance) in self.rules.of(&asker, model) {
             match allowance.unit {
@@ -115,7 +116,7 @@ impl RateLimit {
 }
 
 /// Budgets are what people have spent since the period began, whatever models they asked.
-async fn is_within_budget(host: &Host, asker: &Asker<'_>, budget: &Allowance) -> Result<()> {
+async fn is_within_budget(host: &Host, asker: &Caller<'_>, budget: &Allowance) -> Result<()> {
     let Some(user) = asker.user else { return Ok(()) };
     let now = SystemTime::now();
     let (since, until) = budget.period.around(now);

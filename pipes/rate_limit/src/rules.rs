@@ -1,7 +1,7 @@
 //! Who may have how much: the usual, and what is said of roles, users, keys and models.
 
 use crate::allowance::Allowance;
-use pipe_sdk::{Trail, User, fits};
+use pipe_sdk::{CallContext, User, fits};
 
 /// The rules of one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -9,12 +9,12 @@ pub struct Rules {
     /// What each person may have of whom nothing else is said.
     pub usual: Vec<Allowance>,
     /// What is said of some.
-    pub exceptions: Vec<(Whose, Vec<Allowance>)>,
+    pub exceptions: Vec<(LimitScope, Vec<Allowance>)>,
 }
 
 /// Of whom something is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum LimitScope {
     /// Each person of this role.
     Role(String),
     /// This person, by id or e-mail.
@@ -28,33 +28,33 @@ pub enum Whose {
 }
 
 /// Who asks.
-pub struct Asker<'a> {
+pub struct Caller<'a> {
     /// The id that is counted for; `None` if nobody knows who it is.
     pub user: Option<&'a str>,
     person: Option<&'a User>,
     key: Option<&'a str>,
 }
 
-impl<'a> Asker<'a> {
+impl<'a> Caller<'a> {
     /// Who is at the start of this trail.
-    pub fn new(trail: &'a Trail) -> Self {
+    pub fn new(trail: &'a CallContext) -> Self {
         let person = trail.user.as_ref();
         let user = person.map(|user| user.id.as_str()).filter(|id| !id.is_empty());
         Self { user, person, key: trail.key.as_deref() }
     }
 
-    fn is(&self, whose: &Whose, model: &str) -> bool {
+    fn is(&self, whose: &LimitScope, model: &str) -> bool {
         let said = |of: fn(&User) -> Option<&str>, word: &str| {
             self.person.and_then(of).is_some_and(|known| known.eq_ignore_ascii_case(word))
         };
         match whose {
-            Whose::Role(role) => said(|user| user.role.as_deref(), role),
-            Whose::User(user) => {
+            LimitScope::Role(role) => said(|user| user.role.as_deref(), role),
+            LimitScope::User(user) => {
                 said(|user| Some(&user.id), user) || said(|user| user.email.as_deref(), user)
             }
-            Whose::Key(key) => self.key == Some(key),
-            Whose::Model(pattern) => fits(pattern, model),
-            Whose::Everybody => true,
+            LimitScope::Key(key) => self.key == Some(key),
+            LimitScope::Model(pattern) => fits(pattern, model),
+            LimitScope::Everybody => true,
         }
     }
 
@@ -68,20 +68,20 @@ impl Rules {
     /// What this person may have when asking this model, each with the name of its window.
     ///
     /// What is said of a person wins over what is said of a key, that over a role, that over the usual.
-    pub fn of(&self, asker: &Asker<'_>, model: &str) -> Vec<(String, Allowance)> {
+    pub fn of(&self, asker: &Caller<'_>, model: &str) -> Vec<(String, Allowance)> {
         let fitting = || self.exceptions.iter().filter(|(whose, _)| asker.is(whose, model));
-        let personal = |rank: fn(&Whose) -> bool| fitting().find(|(whose, _)| rank(whose));
-        let own = personal(|whose| matches!(whose, Whose::User(_)))
-            .or_else(|| personal(|whose| matches!(whose, Whose::Key(_))))
-            .or_else(|| personal(|whose| matches!(whose, Whose::Role(_))))
+        let personal = |rank: fn(&LimitScope) -> bool| fitting().find(|(whose, _)| rank(whose));
+        let own = personal(|whose| matches!(whose, LimitScope::User(_)))
+            .or_else(|| personal(|whose| matches!(whose, LimitScope::Key(_))))
+            .or_else(|| personal(|whose| matches!(whose, LimitScope::Role(_))))
             .map_or(&self.usual, |(_, allowances)| allowances);
         let person = asker.name();
         let mut all: Vec<_> = own.iter().map(|one| (window(&person, one), *one)).collect();
         for (whose, allowances) in fitting() {
             let name = match whose {
-                Whose::Model(pattern) => format!("{person} model:{pattern}"),
-                Whose::Everybody => "everybody".into(),
-                Whose::User(_) | Whose::Key(_) | Whose::Role(_) => continue,
+                LimitScope::Model(pattern) => format!("{person} model:{pattern}"),
+                LimitScope::Everybody => "everybody".into(),
+                LimitScope::User(_) | LimitScope::Key(_) | LimitScope::Role(_) => continue,
             };
             all.extend(allowances.iter().map(|one| (window(&name, one), *one)));
         }
@@ -89,7 +89,7 @@ impl Rules {
     }
 
     /// What a text says of some, as in `role admin: none; model *opus*: 5 requests/hour, $2/day`.
-    pub fn exceptions(text: &str) -> Result<Vec<(Whose, Vec<Allowance>)>, String> {
+    pub fn exceptions(text: &str) -> Result<Vec<(LimitScope, Vec<Allowance>)>, String> {
         let entries = text.split(';').map(str::trim).filter(|entry| !entry.is_empty());
         entries.map(|entry| exception(entry).map_err(|rule| format!("`{entry}`: {rule}"))).collect()
     }
@@ -100,7 +100,7 @@ fn window(name: &str, allowance: &Allowance) -> String {
     format!("limit {name} {:?}/{:?}", allowance.unit, allowance.period)
 }
 
-fn exception(entry: &str) -> Result<(Whose, Vec<Allowance>), String> {
+fn exception(entry: &str) -> Result<(LimitScope, Vec<Allowance>), String> {
     const FORM: &str = "must be like `role admin: none`, `user ann@example.com: $5/day`, `key ci: 100 requests/hour`, `model *opus*: 5 requests/hour` or `everybody: 1000 requests/minute`";
     // Ids of models hold colons, so the last one that is followed by a blank parts the entry.
     let (whose, allowances) = entry.rsplit_once(": ").ok_or(FORM)?;
@@ -109,12 +109,12 @@ fn exception(entry: &str) -> Result<(Whose, Vec<Allowance>), String> {
         .split_once(' ')
         .map_or((whose.trim(), ""), |(kind, name)| (kind, name.trim()))
     {
-        ("everybody", "") => Whose::Everybody,
+        ("everybody", "") => LimitScope::Everybody,
         (_, "") => return Err(FORM.into()),
-        ("role", name) => Whose::Role(name.into()),
-        ("user", name) => Whose::User(name.into()),
-        ("key", name) => Whose::Key(name.into()),
-        ("model", name) => Whose::Model(name.into()),
+        ("role", name) => LimitScope::Role(name.into()),
+        ("user", name) => LimitScope::User(name.into()),
+        ("key", name) => LimitScope::Key(name.into()),
+        ("model", name) => LimitScope::Model(name.into()),
         _ => return Err(FORM.into()),
     };
     if allowances.trim() == "none" {
@@ -133,8 +133,8 @@ mod tests {
     fn exceptions_are_read_or_refused_by_name() {
         let read = Rules::exceptions("role admin: none; model us.x-v1:0: 5 requests/hour, $2/day;")
             .unwrap();
-        assert_eq!(read[0], (Whose::Role("admin".into()), vec![]));
-        assert_eq!(read[1].0, Whose::Model("us.x-v1:0".into()));
+        assert_eq!(read[0], (LimitScope::Role("admin".into()), vec![]));
+        assert_eq!(read[1].0, LimitScope::Model("us.x-v1:0".into()));
         assert_eq!(read[1].1.len(), 2);
         for text in
             ["admin: none", "role : none", "role admin", "model x: lots", "everybody else: none"]

@@ -7,20 +7,22 @@ async fn filter(valves: RateLimitValves) -> RateLimit {
     RateLimit::on_startup(valves).await.unwrap()
 }
 
-fn trail(user: &str, role: &str) -> Trail {
+fn trail(user: &str, role: &str) -> CallContext {
     let user = User { id: user.into(), role: Some(role.into()), ..User::default() };
-    Trail::new(Some(user), None, None)
+    CallContext::new(Some(user), None, None)
 }
 
 async fn asks(
     filter: &RateLimit,
     scripted: &ScriptedHost,
-    trail: &Trail,
+    trail: &CallContext,
     model: &str,
 ) -> Result<()> {
     let host = scripted.host_of(trail.clone());
     let (kind, chat) = (ModelKind::Chat, ChatRef::default());
-    filter.admit(Asked { model: model.into(), kind, chat, trail: trail.clone(), host }).await
+    filter
+        .admit(AdmissionRequest { model: model.into(), kind, chat, trail: trail.clone(), host })
+        .await
 }
 
 fn refusal(answer: Result<()>) -> (String, u64) {
@@ -55,7 +57,7 @@ async fn tokens_count_when_the_answer_has_ended() {
     let (host, ann) = (ScriptedHost::new(), trail("ann", "user"));
     asks(&filter, &host, &ann, "m").await.unwrap();
     let usage = Usage { prompt_tokens: 90, completion_tokens: 20, ..Usage::default() };
-    let spent = Spent {
+    let spent = UsageReport {
         model: "m".into(),
         kind: ModelKind::Chat,
         usage,
@@ -115,7 +117,7 @@ async fn background_tasks_pass_unless_they_are_to_count() {
             RateLimitValves { requests_per_day: Some(1), count_tasks, ..Default::default() };
         let (filter, host) = (filter(valves).await, ScriptedHost::new());
         let user = trail("ann", "user").user;
-        let task = Trail::new(user, None, Some("title_generation"));
+        let task = CallContext::new(user, None, Some("title_generation"));
         asks(&filter, &host, &task, "m").await.unwrap();
         assert_eq!(asks(&filter, &host, &task, "m").await.is_err(), count_tasks);
     }

@@ -1,6 +1,6 @@
 //! Whose eyes documents are looked for with.
 
-use crate::http::{Error, asker::Asker, identity};
+use crate::http::{Error, asker::RequestContext, identity};
 use actix_web::http::StatusCode;
 use pipe_sdk::{Host, library::Reader};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub struct Said {
 
 impl Said {
     /// Who looks, and the way to models for them. Nobody said, nobody is: then what everyone may see is seen.
-    pub fn reader(self, asker: &Asker) -> Result<(Reader, Host), Error> {
+    pub fn reader(self, asker: &RequestContext) -> Result<(Reader, Host), Error> {
         let host = asker.host_of(identity::asker(self.user, asker.headers()));
         let trail = host.trail();
         if self.everything && trail.key.is_some() {

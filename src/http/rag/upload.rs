@@ -17,7 +17,7 @@ use actix_web::{
 use futures_util::stream;
 use multer::{Field, Multipart};
 use pipe_sdk::{
-    ChatRef, Host, PipeError, Trail,
+    CallContext, ChatRef, Host, PipeError,
     library::{Audience, Content, Outcome, Upload},
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -110,7 +110,7 @@ pub async fn put(
 
 /// The way to models for what nobody in particular asks for.
 fn tending(state: &State) -> Host {
-    Host::new(state.registry.clone(), Trail::default(), ChatRef::default())
+    Host::new(state.registry.clone(), CallContext::default(), ChatRef::default())
 }
 
 fn texts(body: &[u8]) -> Result<Vec<Upload>, Error> {

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt};
 
 /// Where a body differs from its shape, and how it should be.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub struct SchemaViolation {
     /// The field, as in `messages[2].content[1].type`; `body` for all of it.
     pub field: String,
     /// The rule, as in "must be a text".
@@ -14,7 +14,7 @@ pub struct Misfit {
 }
 
 /// Holds this JSON against the shape. What is no JSON is not told here.
-pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), Misfit> {
+pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), SchemaViolation> {
     let mut place = Place::default();
     let walk = Walk { shape, place: &mut place, optional: false };
     let walked = walk.deserialize(&mut serde_json::Deserializer::from_slice(json));
@@ -24,7 +24,7 @@ pub fn check(json: &[u8], shape: &'static Shape) -> Result<(), Misfit> {
         (None, Err(error)) if serde_json::from_slice::<IgnoredAny>(json).is_ok() => {
             let error = error.to_string();
             let rule = unreadable(&error).unwrap_or(&error).to_owned();
-            Err(Misfit { field: place.to_string(), rule })
+            Err(SchemaViolation { field: place.to_string(), rule })
         }
         (None, _) => Ok(()),
     }
@@ -45,7 +45,7 @@ pub fn unreadable(message: &str) -> Option<&'static str> {
 #[derive(Default)]
 struct Place {
     path: Vec<Step>,
-    misfit: Option<Misfit>,
+    misfit: Option<SchemaViolation>,
 }
 
 enum Step {
@@ -55,7 +55,7 @@ enum Step {
 
 impl Place {
     fn misfit<E: Error>(&mut self, rule: String) -> E {
-        self.misfit = Some(Misfit { field: self.to_string(), rule });
+        self.misfit = Some(SchemaViolation { field: self.to_string(), rule });
         E::custom("misfit")
     }
 }

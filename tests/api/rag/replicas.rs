@@ -2,8 +2,8 @@
 
 use super::{ECHO, LEAVE, host_with};
 use crate::support::Builder;
-use store::testing::Server;
 use serde_json::json;
+use store::testing::Server;
 
 #[actix_web::test]
 async fn what_is_put_into_one_host_is_found_by_the_other() {

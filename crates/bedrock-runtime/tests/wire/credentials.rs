@@ -3,7 +3,7 @@
 use crate::support::*;
 use aws_credential_types::{Token, provider::token::SharedTokenProvider};
 use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, DEMO_KEY};
-use bedrock_runtime::{Failure, Identity};
+use bedrock_runtime::{Identity, SendError};
 use futures_util::future::join_all;
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ async fn all_who_wait_are_told_why_there_are_none() {
     let runtime = runtime_as(&bedrock, source.identity());
     let (answers, ()) =
         tokio::join!(join_all((0..8).map(|_| runtime.send(hello()))), source.open());
-    assert!(answers.into_iter().all(|answer| answer.unwrap_err() == Failure::LostCredentials));
+    assert!(answers.into_iter().all(|answer| answer.unwrap_err() == SendError::LostCredentials));
     assert_eq!(source.asked(), 1);
     assert!(bedrock.requests().is_empty());
 }

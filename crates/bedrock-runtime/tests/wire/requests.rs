@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use bedrock_emulator::{AuthKind, Operation as Asked};
-use bedrock_runtime::{Attempt, Failure, Operation, Request};
+use bedrock_runtime::{Attempt, Operation, Request, SendError};
 use http::HeaderMap;
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn where_nobody_listens_there_is_no_answer() {
     let runtime = runtime(&bedrock);
     drop(bedrock);
     let failure = runtime.send(hello()).await.unwrap_err();
-    assert_eq!(failure, Failure::Unreachable);
+    assert_eq!(failure, SendError::Unreachable);
     let nowhere = runtime_at("bedrock".into(), demo_keys()).send(hello()).await.unwrap_err();
-    assert_eq!(nowhere, Failure::Unreachable);
+    assert_eq!(nowhere, SendError::Unreachable);
 }

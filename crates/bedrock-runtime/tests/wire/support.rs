@@ -8,11 +8,11 @@ use aws_credential_types::{
 };
 use bedrock_emulator::{DEMO_KEY, Emulator, Options};
 use bedrock_runtime::{
-    Attempt, Complaint, Endpoints, Failure, Identity, Operation, Request, Response, Runtime,
+    Attempt, Endpoints, Identity, Operation, Request, Response, Runtime, SendError, ServiceError,
 };
 use bytes::Bytes;
-use http_client::{Connections, Http};
 use http::HeaderMap;
+use http_client::{Connections, Http};
 use std::{
     sync::{
         Arc,
@@ -68,9 +68,9 @@ pub fn hello() -> Request<'static> {
 }
 
 /// What AWS said to a request that it refused.
-pub fn refused(result: Result<Response, Failure>) -> Complaint {
+pub fn refused(result: Result<Response, SendError>) -> ServiceError {
     match result {
-        Err(Failure::Said(complaint)) => complaint,
+        Err(SendError::Said(complaint)) => complaint,
         other => panic!("{other:?}"),
     }
 }

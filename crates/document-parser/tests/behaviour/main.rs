@@ -14,7 +14,7 @@ mod written_pdf;
 use document_parser::{Document, Error, Limits, Parser};
 
 fn parser() -> Parser {
-    Parser::new(env!("CARGO_BIN_EXE_documents"), "parse-document")
+    Parser::new(env!("CARGO_BIN_EXE_document-parser"), "parse-document")
 }
 
 async fn parse(bytes: &[u8], name: &str) -> Result<Document, Error> {

@@ -2,12 +2,12 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use store::testing::Server;
 use retrieval::{
     Answer, Audience, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings,
     Viewer,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
+use store::testing::Server;
 use tempfile::TempDir;
 
 pub async fn sqlite(folder: &TempDir) -> Index {

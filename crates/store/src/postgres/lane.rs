@@ -14,7 +14,7 @@ use tokio_postgres::{AsyncMessage, Client};
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s'";
 
 /// A place for one connection.
-pub(super) struct Lane {
+pub(super) struct SharedConnection {
     line: Mutex<Option<Arc<Line>>>,
     /// What is said first.
     session: &'static str,
@@ -30,7 +30,7 @@ pub struct Line {
     _driver: JoinSet<()>,
 }
 
-impl Lane {
+impl SharedConnection {
     pub fn new(session: &'static str) -> Self {
         Self { line: Mutex::new(None), session }
     }

@@ -1,9 +1,6 @@
 //! The embedded engine's file: whose it is, and what becomes of it.
 
 use crate::fixture::Fixture;
-use store::{
-    Claim, Refusal, Store, StoreError, StoreSettings, Take, UsageQuery, UsageRow,
-};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
@@ -12,6 +9,7 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
+use store::{Claim, Refusal, Store, StoreError, StoreSettings, Take, UsageQuery, UsageRow};
 
 fn one() -> [Take; 1] {
     [Take { key: "a".into(), window: Duration::from_secs(3600), max: 1, amount: 1 }]

@@ -1,11 +1,11 @@
 //! A database for each test, and the time that passes in it.
 
+use rusqlite::Connection;
+use std::time::Duration;
 use store::{
     Store, StoreSettings,
     testing::{Server, execute},
 };
-use rusqlite::Connection;
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// A database of a test's own.

@@ -1,13 +1,13 @@
 //! Limits: exact over sliding windows, one for all who share the database.
 
 use crate::fixture::{Fixture, on_every_engine};
-use store::{Exceeded, Refusal, Store, Take};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
     test_runner::{Config, TestRunner},
 };
 use std::{sync::Arc, time::Duration};
+use store::{Exceeded, Refusal, Store, Take};
 use tokio::task::JoinSet;
 
 on_every_engine!(

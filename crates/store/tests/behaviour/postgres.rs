@@ -2,16 +2,16 @@
 
 use crate::fixture::Fixture;
 use futures_util::{StreamExt, stream::BoxStream};
-use store::{
-    Refusal, SaveError, SavedValves, Store, StoreError, StoreSettings, Take, UsageQuery, UsageRow,
-    Watched, WhenAway,
-    testing::{Proxy, Server, execute},
-};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Map, Value, json};
 use std::{
     fs,
     time::{Duration, Instant},
+};
+use store::{
+    OutagePolicy, Refusal, SaveError, SavedValves, Store, StoreError, StoreSettings, Take,
+    UsageQuery, UsageRow, Watched,
+    testing::{Proxy, Server, execute},
 };
 use tokio::time::timeout;
 
@@ -165,7 +165,7 @@ async fn a_database_that_never_says_a_word_holds_up_a_start_for_less_than_ten_se
     let store = Store::open(&settings).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!(store.trouble().unwrap(), "the database is away: it does not answer in time");
-    let closed = StoreSettings { when_away: WhenAway::Closed, ..settings };
+    let closed = StoreSettings { when_away: OutagePolicy::Closed, ..settings };
     let Err(refused) = Store::open(&closed).await else { panic!("it was opened") };
     assert_eq!(refused.to_string(), "the database is away: it does not answer in time");
 }
@@ -176,7 +176,7 @@ async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
     let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings {
         database_url: Some(proxy.url.clone()),
-        when_away: WhenAway::Closed,
+        when_away: OutagePolicy::Closed,
         ..fixture.settings()
     };
     let store = Store::open(&settings).await.unwrap();

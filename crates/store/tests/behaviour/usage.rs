@@ -1,10 +1,10 @@
 //! Usage: rows, reports over them, and what a user has spent.
 
 use crate::fixture::{Fixture, on_every_engine};
+use std::time::Duration;
 use store::{
     Field, Kind, ReportRow, Side, Status, Store, StoreSettings, Tokens, UsageQuery, UsageRow,
 };
-use std::time::Duration;
 
 on_every_engine!(
     a_report_sums_what_was_recorded,

@@ -8,7 +8,7 @@ use crate::{
     valves::{BedrockValves, BuiltinTools},
 };
 use aws_sdk_bedrock::types::{FoundationModelSummary, ModelModality};
-use pipe_sdk::{Facts, Model, ModelKind, fits};
+use pipe_sdk::{Model, ModelKind, ModelMetadata, fits};
 use std::sync::Arc;
 
 /// A model that can be called.
@@ -159,7 +159,7 @@ impl Entry {
         }
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> ModelMetadata {
         let Size { context_length, max_output_tokens } = Size::of(&self.base);
         let family = Family::of(&self.base);
         let chats = self.kind == ModelKind::Chat;
@@ -170,7 +170,7 @@ impl Entry {
             ("audio", chats && self.inputs.audio == Some(true)),
             ("video", chats && self.inputs.video == Some(true)),
         ];
-        Facts {
+        ModelMetadata {
             reads: inputs.into_iter().filter_map(|(input, read)| read.then_some(input)).collect(),
             context_length,
             max_output_tokens: max_output_tokens.filter(|_| chats),

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     clients::Clients,
-    error::{Failure, of_sdk},
+    error::{SendError, of_sdk},
     valves::BedrockValves,
 };
 use aws_sdk_bedrock::{
@@ -77,20 +77,20 @@ pub async fn region(clients: &Clients, place: usize, valves: &BedrockValves) -> 
 async fn within<T>(
     patience: Duration,
     action: &'static str,
-    list: impl Future<Output = Result<T, Failure>>,
+    list: impl Future<Output = Result<T, SendError>>,
 ) -> Result<T, Trouble> {
-    let list = timeout(patience, list).await.unwrap_or(Err(Failure::Timeout));
+    let list = timeout(patience, list).await.unwrap_or(Err(SendError::Timeout));
     list.map_err(|failure| Trouble::new(failure, action))
 }
 
-async fn foundations(client: &Client) -> Result<Vec<Foundation>, Failure> {
+async fn foundations(client: &Client) -> Result<Vec<Foundation>, SendError> {
     // Not only those that make text: what stands behind a profile must be known too.
     let listed = client.list_foundation_models().send().await.map_err(failure)?;
     Ok(listed.model_summaries().iter().map(Foundation::new).collect())
 }
 
 /// What this list tells, page after page.
-async fn ways(client: &Client, collection: Collection) -> Result<Vec<Way>, Failure> {
+async fn ways(client: &Client, collection: Collection) -> Result<Vec<Way>, SendError> {
     macro_rules! listed {
         ($list:ident, $way:path) => {{
             let pages = client.$list().max_results(PAGE).into_paginator();
@@ -108,7 +108,7 @@ async fn ways(client: &Client, collection: Collection) -> Result<Vec<Way>, Failu
     })
 }
 
-async fn profiles(client: &Client) -> Result<Vec<Way>, Failure> {
+async fn profiles(client: &Client) -> Result<Vec<Way>, SendError> {
     let (system, application) = tokio::try_join!(
         profiles_of(client, InferenceProfileType::SystemDefined),
         profiles_of(client, InferenceProfileType::Application),
@@ -119,13 +119,13 @@ async fn profiles(client: &Client) -> Result<Vec<Way>, Failure> {
 async fn profiles_of(
     client: &Client,
     kind: InferenceProfileType,
-) -> Result<Vec<InferenceProfileSummary>, Failure> {
+) -> Result<Vec<InferenceProfileSummary>, SendError> {
     let pages = client.list_inference_profiles().type_equals(kind).max_results(PAGE);
     pages.into_paginator().items().send().collect::<Result<_, _>>().await.map_err(failure)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
-fn failure<E>(error: SdkError<E, HttpResponse>) -> Failure
+fn failure<E>(error: SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {

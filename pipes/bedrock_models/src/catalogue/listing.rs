@@ -48,7 +48,7 @@ pub enum Search<'a> {
     /// An entry that only says what is missing; chatting with it says it at length.
     Missing(PipeError),
     /// A model that may not be used, and why.
-    Barred(&'static str),
+    Denied(&'static str),
     /// Nothing that is listed.
     Unknown,
 }
@@ -191,7 +191,7 @@ impl Listing {
         }
         let there = regional.map(|(id, region)| format!("{id}@{region}"));
         match there.and_then(|id| self.barred.get(&id)) {
-            Some(why) => Search::Barred(why),
+            Some(why) => Search::Denied(why),
             None => Search::Unknown,
         }
     }

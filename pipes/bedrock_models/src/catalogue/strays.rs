@@ -98,7 +98,7 @@ impl Stray {
         }
         let name = &*listing.aliases.renamed(name);
         let barred = match listing.find(name) {
-            Search::Barred(why) => Some(why),
+            Search::Denied(why) => Some(why),
             // A name that the valves bar for its form alone is no model's yet.
             _ => listing.bars(name),
         };

@@ -1,6 +1,6 @@
 //! Why a region's models cannot be listed, in words for whoever reads the model list.
 
-use crate::error::{Complaint, Failure, LOST_CREDENTIALS, NO_CREDENTIALS};
+use crate::error::{LOST_CREDENTIALS, NO_CREDENTIALS, SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::time::Duration;
 
@@ -34,23 +34,23 @@ impl Trouble {
     }
 
     /// Why this action failed.
-    pub fn new(failure: Failure, action: &str) -> Self {
+    pub fn new(failure: SendError, action: &str) -> Self {
         let (kind, code, words) = match failure {
-            Failure::NoCredentials => {
+            SendError::NoCredentials => {
                 (Kind::Credentials, "NoCredentials".into(), NO_CREDENTIALS.into())
             }
-            Failure::LostCredentials => {
+            SendError::LostCredentials => {
                 (Kind::Credentials, "LostCredentials".into(), LOST_CREDENTIALS.into())
             }
-            Failure::Timeout => {
+            SendError::Timeout => {
                 (Kind::Upstream, "Timeout".into(), "AWS did not answer in time".into())
             }
-            Failure::Unreachable => (
+            SendError::Unreachable => (
                 Kind::Upstream,
                 "Unreachable".into(),
                 "AWS cannot be reached: check the network and the region's name".into(),
             ),
-            Failure::Said(complaint) => said(&complaint, action),
+            SendError::Said(complaint) => said(&complaint, action),
         };
         Self { code, words, kind }
     }
@@ -68,7 +68,7 @@ impl Trouble {
     }
 }
 
-fn said(complaint: &Complaint, action: &str) -> (Kind, String, String) {
+fn said(complaint: &ServiceError, action: &str) -> (Kind, String, String) {
     let code = match complaint.code.as_str() {
         "" => format!("status {}", complaint.status),
         code => code.into(),

@@ -13,7 +13,7 @@ use crate::{
     valves::ReasoningOutput,
 };
 use aws_smithy_types::base64;
-use bedrock_runtime::Complaint;
+use bedrock_runtime::ServiceError;
 use pipe_sdk::{
     Chunk, Citation, FinishReason, ReasoningDetail, ReasoningKind, ToolCallDelta, Usage,
 };
@@ -62,7 +62,7 @@ enum What {
 #[derive(Debug, PartialEq)]
 pub enum Unread {
     /// It is a failure of the service.
-    Complaint(Complaint),
+    ServiceError(ServiceError),
     /// Its payload is not what the service's model says. The event's name.
     Payload(String),
     /// The model has ended without saying anything, for this reason.
@@ -105,9 +105,9 @@ impl Events {
     pub fn tell(&mut self, frame: &Frame<'_>) -> Result<(), Unread> {
         match frame.kind {
             Kind::Event => self.event(frame),
-            Kind::Exception => Err(Unread::Complaint(exception(frame))),
+            Kind::Exception => Err(Unread::ServiceError(exception(frame))),
             Kind::Error => {
-                Err(Unread::Complaint(Complaint::in_stream(frame.name, frame.said, 500)))
+                Err(Unread::ServiceError(ServiceError::in_stream(frame.name, frame.said, 500)))
             }
         }
     }
@@ -364,9 +364,9 @@ fn payload<'a, T: Deserialize<'a>>(frame: &Frame<'a>) -> Result<T, Unread> {
     serde_json::from_slice(frame.payload).map_err(|_| Unread::Payload(frame.name.to_owned()))
 }
 
-fn exception(frame: &Frame<'_>) -> Complaint {
+fn exception(frame: &Frame<'_>) -> ServiceError {
     let said: Exception = serde_json::from_slice(frame.payload).unwrap_or_default();
-    Complaint::in_stream(frame.name, &said.message, said.original_status_code)
+    ServiceError::in_stream(frame.name, &said.message, said.original_status_code)
 }
 
 fn filled(text: String) -> Option<String> {

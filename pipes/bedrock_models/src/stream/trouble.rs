@@ -2,10 +2,10 @@
 
 use super::{Source, events::Unread};
 use crate::error::{is_another_s_turn, is_model_s_refusal, of_chat};
-use bedrock_runtime::{Complaint, Failure};
+use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
+use resilience::{CallError, FailureKind, IdleElapsed, Verdict};
 use std::time::Duration;
-use resilience::{Kind, Silent, Unanswered, Verdict};
 
 /// Why there is no answer, or no more of it.
 #[derive(Debug)]
@@ -17,11 +17,11 @@ pub enum Trouble {
     /// No answer has begun within this time.
     Late(Duration),
     /// The request has failed, or the service has while it answered.
-    Failure(Failure),
+    SendError(SendError),
     /// The connection was cut.
     Cut,
     /// Nothing has come for too long.
-    Silent,
+    IdleElapsed,
     /// Something cannot be read.
     Garbled(String),
     /// The model has ended without saying anything, for this reason.
@@ -32,9 +32,9 @@ const SOON: Duration = Duration::from_secs(1);
 
 impl Trouble {
     /// What AWS says it is about, if it says something.
-    pub fn complaint(&self) -> Option<&Complaint> {
+    pub fn complaint(&self) -> Option<&ServiceError> {
         match self {
-            Self::Failure(Failure::Said(complaint)) => Some(complaint),
+            Self::SendError(SendError::Said(complaint)) => Some(complaint),
             _ => None,
         }
     }
@@ -42,7 +42,7 @@ impl Trouble {
     /// Whether another model, or the same one elsewhere, might answer.
     pub fn passes_on(&self) -> bool {
         match self {
-            Self::Failure(failure) => is_another_s_turn(failure),
+            Self::SendError(failure) => is_another_s_turn(failure),
             _ => true,
         }
     }
@@ -67,11 +67,11 @@ impl Trouble {
                 "`{model}` in {region} did not begin to answer within {} s",
                 patience.as_secs()
             )),
-            Self::Failure(failure) => of_chat(failure, model, region),
+            Self::SendError(failure) => of_chat(failure, model, region),
             Self::Cut => PipeError::Upstream(format!(
                 "the answer of `{model}` from Amazon Bedrock in {region} ended early: the connection was cut"
             )),
-            Self::Silent => PipeError::Timeout(format!(
+            Self::IdleElapsed => PipeError::Timeout(format!(
                 "`{model}` in {region} has fallen silent in the middle of its answer"
             )),
             Self::Garbled(what) => PipeError::Upstream(format!(
@@ -84,42 +84,42 @@ impl Trouble {
     }
 }
 
-impl resilience::Trouble for Trouble {
+impl resilience::Classify for Trouble {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Resting(_) | Self::Full | Self::Nothing(_) => Verdict::fine(),
-            Self::Late(_) => Verdict::failed(Kind::Timeout),
-            Self::Failure(failure) => Verdict {
+            Self::Late(_) => Verdict::failed(FailureKind::Timeout),
+            Self::SendError(failure) => Verdict {
                 kind: kind(failure),
                 again: failure.is_worth_a_retry(),
                 retry_after: failure.retry_after(),
             },
-            Self::Cut => Verdict::failed(Kind::Cut),
-            Self::Silent => Verdict::failed(Kind::Idle),
-            Self::Garbled(_) => Verdict::failed(Kind::Protocol),
+            Self::Cut => Verdict::failed(FailureKind::Cut),
+            Self::IdleElapsed => Verdict::failed(FailureKind::IdleTimeout),
+            Self::Garbled(_) => Verdict::failed(FailureKind::Protocol),
         }
     }
 }
 
 /// How the model has failed; `None` if it is the request that is at fault, or who we are.
-fn kind(failure: &Failure) -> Option<Kind> {
+fn kind(failure: &SendError) -> Option<FailureKind> {
     match failure {
-        Failure::NoCredentials | Failure::LostCredentials => None,
-        Failure::Timeout | Failure::Unreachable => Some(Kind::Connect),
-        Failure::Said(complaint) => match complaint.code.as_str() {
+        SendError::NoCredentials | SendError::LostCredentials => None,
+        SendError::Timeout | SendError::Unreachable => Some(FailureKind::Connect),
+        SendError::Said(complaint) => match complaint.code.as_str() {
             // One that is being loaded answers too, and says when to come back.
             "ThrottlingException" | "ServiceQuotaExceededException" | "ModelNotReadyException" => {
-                Some(Kind::Throttled)
+                Some(FailureKind::Throttled)
             }
-            "ModelTimeoutException" => Some(Kind::Timeout),
+            "ModelTimeoutException" => Some(FailureKind::Timeout),
             "ModelErrorException" | "ModelStreamErrorException" => {
-                (!is_model_s_refusal(complaint)).then_some(Kind::Server)
+                (!is_model_s_refusal(complaint)).then_some(FailureKind::Server)
             }
-            "ServiceUnavailableException" | "InternalServerException" => Some(Kind::Server),
+            "ServiceUnavailableException" | "InternalServerException" => Some(FailureKind::Server),
             _ => match complaint.status {
-                408 | 504 => Some(Kind::Timeout),
-                429 => Some(Kind::Throttled),
-                500..=599 => Some(Kind::Server),
+                408 | 504 => Some(FailureKind::Timeout),
+                429 => Some(FailureKind::Throttled),
+                500..=599 => Some(FailureKind::Server),
                 _ => None,
             },
         },
@@ -129,31 +129,31 @@ fn kind(failure: &Failure) -> Option<Kind> {
 impl From<Unread> for Trouble {
     fn from(unread: Unread) -> Self {
         match unread {
-            Unread::Complaint(complaint) => Self::Failure(Failure::Said(complaint)),
+            Unread::ServiceError(complaint) => Self::SendError(SendError::Said(complaint)),
             Unread::Payload(event) => Self::Garbled(format!("an unreadable `{event}`")),
             Unread::Nothing(reason) => Self::Nothing(reason),
         }
     }
 }
 
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+impl From<SendError> for Trouble {
+    fn from(failure: SendError) -> Self {
+        Self::SendError(failure)
     }
 }
 
-impl From<Silent> for Trouble {
-    fn from(_: Silent) -> Self {
-        Self::Silent
+impl From<IdleElapsed> for Trouble {
+    fn from(_: IdleElapsed) -> Self {
+        Self::IdleElapsed
     }
 }
 
-impl From<Unanswered<Self>> for Trouble {
-    fn from(unanswered: Unanswered<Self>) -> Self {
+impl From<CallError<Self>> for Trouble {
+    fn from(unanswered: CallError<Self>) -> Self {
         match unanswered {
-            Unanswered::Resting(wait) => Self::Resting(wait),
-            Unanswered::Full => Self::Full,
-            Unanswered::Failed(trouble) => trouble,
+            CallError::Resting(wait) => Self::Resting(wait),
+            CallError::Full => Self::Full,
+            CallError::Failed(trouble) => trouble,
         }
     }
 }
@@ -161,7 +161,7 @@ impl From<Unanswered<Self>> for Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resilience::Trouble as _;
+    use resilience::Classify as _;
 
     #[test]
     fn only_what_the_model_did_is_held_against_it() {
@@ -170,21 +170,21 @@ mod tests {
             ("AccessDeniedException", 403, None),
             ("ExpiredTokenException", 403, None),
             ("ResourceNotFoundException", 404, None),
-            ("ThrottlingException", 429, Some(Kind::Throttled)),
-            ("ServiceQuotaExceededException", 400, Some(Kind::Throttled)),
-            ("ModelNotReadyException", 503, Some(Kind::Throttled)),
-            ("ModelTimeoutException", 408, Some(Kind::Timeout)),
-            ("ModelErrorException", 424, Some(Kind::Server)),
-            ("InternalServerException", 500, Some(Kind::Server)),
-            ("SomethingNewException", 503, Some(Kind::Server)),
-            ("", 429, Some(Kind::Throttled)),
-            ("", 502, Some(Kind::Server)),
+            ("ThrottlingException", 429, Some(FailureKind::Throttled)),
+            ("ServiceQuotaExceededException", 400, Some(FailureKind::Throttled)),
+            ("ModelNotReadyException", 503, Some(FailureKind::Throttled)),
+            ("ModelTimeoutException", 408, Some(FailureKind::Timeout)),
+            ("ModelErrorException", 424, Some(FailureKind::Server)),
+            ("InternalServerException", 500, Some(FailureKind::Server)),
+            ("SomethingNewException", 503, Some(FailureKind::Server)),
+            ("", 429, Some(FailureKind::Throttled)),
+            ("", 502, Some(FailureKind::Server)),
             ("", 301, None),
         ] {
-            let complaint = Complaint::in_stream(code, "words", status);
-            let trouble = Trouble::Failure(Failure::Said(complaint));
+            let complaint = ServiceError::in_stream(code, "words", status);
+            let trouble = Trouble::SendError(SendError::Said(complaint));
             assert_eq!(trouble.verdict().kind, kind, "{code} {status}");
         }
-        assert_eq!(Trouble::from(Failure::NoCredentials).verdict(), Verdict::fine());
+        assert_eq!(Trouble::from(SendError::NoCredentials).verdict(), Verdict::fine());
     }
 }
