@@ -58,10 +58,8 @@ async fn whoever_sends_poison_locks_nobody_out_under_one_name_or_two() {
 async fn many_names_lock_nobody_out_while_some_are_answered() {
     let rig = lonely(json!({"max_attempts": 1})).await;
     for number in 0..60 {
-        // As many are answered as may not be: one of six.
-        if number % 6 == 0 {
-            assert_eq!(ask(&rig.host, LITE, &format!("innocent-{number}")).await.status, 200);
-        }
+        // One call of six is answered.
+        assert_eq!(ask(&rig.host, LITE, &format!("innocent-{number}")).await.status, 200);
         for poison in poisons() {
             rig.bedrock.script(ANY, poison);
             ask(&rig.host, LITE, &format!("mallory-{number}")).await;
