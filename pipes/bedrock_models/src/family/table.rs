@@ -1,4 +1,4 @@
-//! The families, a row each (bedrock.md §1B and appendix A).
+//! The families, a row each (`docs/reference/bedrock.md`, "Model families").
 
 use super::{Cache, Family, Samplers, Schema, Thinking, Tools, TopK};
 
