@@ -179,6 +179,7 @@ pub const ROUTES: &[Route] = &[
     admin(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
     admin(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),
     admin(Method::DELETE, "/pipelines/delete", || web::delete().to(manage::delete)),
+    admin(Method::GET, "/pipelines/{id}/lessons", || web::get().to(manage::lessons)),
     admin(Method::POST, "/pipelines/reload", || web::post().to(manage::reload)),
     admin(Method::POST, "/{id:.+}/filter/inlet", || web::post().to(filters::inlet)),
     admin(Method::POST, "/{id:.+}/filter/outlet", || web::post().to(filters::outlet)),

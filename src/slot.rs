@@ -13,8 +13,8 @@ use fitting::Fitting;
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, RerankCall, Reranked, Result, Serves, UpstreamState, UsageReport,
-    library::Library,
+    Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
+    UsageReport, library::Library,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -78,6 +78,8 @@ pub trait Slot: Send + Sync {
     fn knows(&self, id: &str) -> Option<Known>;
     /// Why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
+    /// [`Pipe::lessons`], of the pipe that runs.
+    fn lessons(&self) -> Vec<QuirkState>;
     /// [`Pipe::upstreams`], of the pipe that runs.
     fn upstreams(&self) -> Vec<UpstreamState>;
     /// [`Pipe::library`], of the pipe that runs.

@@ -6,8 +6,8 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
-    UsageReport, library::Library,
+    Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves,
+    UpstreamState, UsageReport, library::Library,
 };
 use serde_json::Value;
 use std::{panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
@@ -146,6 +146,10 @@ impl<P: Pipe> Slot for Fitting<P> {
             Ok(pipe) => pipe.trouble().or_else(|| state.settings.trouble.clone()),
             Err(trouble) => Some(trouble.clone()),
         }
+    }
+
+    fn lessons(&self) -> Vec<QuirkState> {
+        self.running().map(|pipe| pipe.lessons()).unwrap_or_default()
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {

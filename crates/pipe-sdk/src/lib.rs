@@ -64,6 +64,7 @@ mod image;
 mod ledger;
 pub mod library;
 mod pipe;
+mod quirks;
 mod rerank;
 mod secret;
 mod surrogates;
@@ -93,6 +94,7 @@ pub use image::{
 };
 pub use ledger::{Exceeded, Ledger, Take};
 pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
+pub use quirks::{LearnedQuirks, QuirkState, without_quotes};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;

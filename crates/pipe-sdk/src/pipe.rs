@@ -2,8 +2,8 @@
 
 use crate::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, PipeError, RerankCall, Reranked, Result, UpstreamState, UsageReport, Valves,
-    library::Library,
+    Images, PipeError, QuirkState, RerankCall, Reranked, Result, UpstreamState, UsageReport,
+    Valves, library::Library,
 };
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
@@ -74,6 +74,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// The documents that it answers from, for those who keep them.
     fn library(&self) -> Option<Arc<dyn Library>> {
         None
+    }
+
+    /// What its models have taught by what they refused; for admins.
+    fn lessons(&self) -> Vec<QuirkState> {
+        Vec::new()
     }
 
     /// How the services fare that it calls; for metrics.

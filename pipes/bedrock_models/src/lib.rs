@@ -49,7 +49,7 @@ use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
     Call, CallerId, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Known, ModelKind,
-    Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -126,13 +126,18 @@ impl Pipe for BedrockModels {
         self.catalogue.listing().trouble()
     }
 
+    fn lessons(&self) -> Vec<QuirkState> {
+        self.lessons.states()
+    }
+
     fn upstreams(&self) -> Vec<UpstreamState> {
         self.clients.upstreams().states()
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
         take_out(&mut call);
-        let entries = self.entries(&call.model, ModelKind::Chat).await?;
+        let entries =
+            self.entries(&call.model, ModelKind::Chat, call.host.trail().caller()).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
             return image::chat(
@@ -147,7 +152,8 @@ impl Pipe for BedrockModels {
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
         take_out(&mut call);
-        let entries = self.entries(&call.model, ModelKind::Chat).await?;
+        let entries =
+            self.entries(&call.model, ModelKind::Chat, call.host.trail().caller()).await?;
         let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
         if asked.kind != ModelKind::Chat {
             return Err(PipeError::uncounted(&call.model));
@@ -157,17 +163,17 @@ impl Pipe for BedrockModels {
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
-        let entries = self.entries(&call.model, ModelKind::Embed).await?;
+        let entries = self.entries(&call.model, ModelKind::Embed, call.caller).await?;
         embed::embed(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
-        let entries = self.entries(&call.model, ModelKind::Rerank).await?;
+        let entries = self.entries(&call.model, ModelKind::Rerank, call.caller).await?;
         rerank::rerank(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
-        let entries = self.entries(&call.model, ModelKind::Image).await?;
+        let entries = self.entries(&call.model, ModelKind::Image, call.caller).await?;
         image::images(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 }
@@ -190,7 +196,7 @@ impl BedrockModels {
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.
-    async fn entries(&self, model: &str, kind: ModelKind) -> Result<Vec<Entry>> {
+    async fn entries(&self, model: &str, kind: ModelKind, caller: CallerId) -> Result<Vec<Entry>> {
         let mut listing = self.catalogue.listing();
         if !is_certain(model, &listing) {
             // At the start the list may still be on its way. When the wait is over, what is known has to do.
@@ -204,7 +210,7 @@ impl BedrockModels {
         if is_pinned {
             return Ok(vec![entry.clone()]);
         }
-        Ok(fallback::candidates(entry, &listing, &self.lessons, &self.valves))
+        Ok(fallback::candidates(entry, &listing, &self.lessons, caller, &self.valves))
     }
 }
 

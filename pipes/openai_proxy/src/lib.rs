@@ -18,7 +18,7 @@ pub use valves::ProxyValves;
 use catalogue::{Catalogue, Entry, Listing};
 use pipe_sdk::{
     BreakerState, Call, ChunkStream, EmbedCall, Embeddings, Known, ModelKind, Pipe, PipeError,
-    RerankCall, Reranked, Result, Serves, UpstreamState,
+    QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -72,6 +72,14 @@ impl Pipe for OpenAiProxy {
         let listing = self.catalogue.listing().trouble().map(String::from);
         let troubles: Vec<_> = listing.into_iter().chain(resting).collect();
         (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
+
+    fn lessons(&self) -> Vec<QuirkState> {
+        let lessons = self.upstreams.connected().iter().flat_map(|one| {
+            let named = |state: QuirkState| QuirkState { model: one.way.id(&state.model), ..state };
+            one.server.lessons().into_iter().map(named)
+        });
+        lessons.collect()
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {

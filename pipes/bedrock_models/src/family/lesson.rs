@@ -1,10 +1,7 @@
 //! What a model teaches by what it refuses: the request is sent again without it, and never with it from then on.
 
 use super::{Cache, Family, Samplers, Schema, Thinking, Tools, TopK};
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use pipe_sdk::{Body, LearnedQuirks, without_quotes};
 
 /// One thing that a model does not take, against what the table says of its family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,15 +82,20 @@ const WORDS: &[(&[&str], Lesson)] = &[
 ];
 
 impl Lesson {
-    /// What the words of a refusal teach, if anything.
-    pub fn of(refusal: &str) -> Option<Self> {
-        let said = refusal.to_ascii_lowercase();
-        let row = WORDS.iter().find(|(words, _)| words.iter().all(|word| said.contains(word)));
-        row.map(|(_, lesson)| lesson.clone()).or_else(|| stranger(refusal))
+    /// What the words of a refusal teach, if anything, and the words themselves. What is quoted teaches nothing, and the words must stand in
+    /// one sentence, in their order.
+    pub fn of(refusal: &str) -> Option<(Self, String)> {
+        let said = plain(&without_quotes(refusal));
+        let row = WORDS.iter().find_map(|(words, lesson)| {
+            let span = said.split(['\n', ';']).flat_map(|line| line.split(". "));
+            let span = span.filter_map(|sentence| span_of(sentence, words)).next()?;
+            Some((lesson.clone(), span.to_owned()))
+        });
+        row.or_else(|| stranger(&without_quotes(refusal)))
     }
 
     /// Whether it is about this conversation only.
-    fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         matches!(self, Self::ForeignReasoning | Self::ThisSchema)
     }
 
@@ -126,10 +128,35 @@ impl Lesson {
 }
 
 /// The field in ``extraneous key [x] is not permitted``.
-fn stranger(refusal: &str) -> Option<Lesson> {
+fn stranger(refusal: &str) -> Option<(Lesson, String)> {
     let (_, rest) = refusal.split_once("extraneous key [")?;
-    let (name, _) = rest.split_once(']')?;
-    (name.len() <= 64).then(|| Lesson::Field(name.to_owned()))
+    let (name, after) = rest.split_once(']')?;
+    let is_one = name.len() <= 64 && after.starts_with(" is not permitted");
+    is_one.then(|| (Lesson::Field(name.to_owned()), plain(&format!("extraneous key [{name}]"))))
+}
+
+/// Small letters, and plain apostrophes.
+fn plain(text: &str) -> String {
+    text.to_lowercase().replace('\u{2019}', "'")
+}
+
+/// Whether the chat itself holds these words of a refusal, which may then be a quote.
+pub fn is_said_in(body: &Body, span: &str) -> bool {
+    let bare = |text: &str| plain(text).replace(['`', '"', '\''], "");
+    let span = bare(span);
+    let says = |text: &str| bare(text).contains(&span);
+    body.messages.iter().any(|message| says(&message.text()))
+}
+
+/// The part of a sentence from the first of these words to the last, if they stand in it in this order.
+fn span_of<'a>(sentence: &'a str, words: &[&str]) -> Option<&'a str> {
+    let (mut from, mut end) = (None, 0);
+    for word in words {
+        let place = end + sentence.get(end..)?.find(word)?;
+        from.get_or_insert(place);
+        end = place + word.len();
+    }
+    sentence.get(from?..end)
 }
 
 impl Family {
@@ -141,36 +168,8 @@ impl Family {
     }
 }
 
-/// More than this is not what a model refuses, but what somebody tries.
-const MOST: usize = 32;
-
 /// What has been learned of each model since the start.
-#[derive(Debug, Default)]
-pub struct Lessons(Mutex<HashMap<String, Vec<Lesson>>>);
-
-impl Lessons {
-    /// What has been learned of the model of this id.
-    pub fn of(&self, model: &str) -> Vec<Lesson> {
-        self.lock().get(model).cloned().unwrap_or_default()
-    }
-
-    /// Remembers a lesson, unless it holds for one conversation only.
-    pub fn learn(&self, model: &str, lesson: &Lesson) {
-        if lesson.is_passing() {
-            return;
-        }
-        let mut lessons = self.lock();
-        let known = lessons.entry(model.to_owned()).or_default();
-        if !known.contains(lesson) && known.len() < MOST {
-            tracing::info!(aws.model = model, "`{model}` has taught: no {lesson:?}.");
-            known.push(lesson.clone());
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Lesson>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub type Lessons = LearnedQuirks<Lesson>;
 
 #[cfg(test)]
 mod tests {
@@ -198,8 +197,11 @@ mod tests {
                 Some(Lesson::BaseId),
             ),
             ("Input is too long for requested model.", None),
+            ("Value 'stop sequences are not supported' at 'messages.1' failed to satisfy it", None),
+            ("messages.1: got \"temperature is not supported\" for a text", None),
+            ("It supports no stop sequences. Your prompt is too long", None),
         ] {
-            assert_eq!(Lesson::of(said), lesson, "{said}");
+            assert_eq!(Lesson::of(said).map(|(lesson, _)| lesson), lesson, "{said}");
         }
     }
 
