@@ -115,7 +115,7 @@ impl RequestContext {
 
     /// The error as it goes out; it is kept for the log.
     pub fn failed(&self, error: PipeError) -> Error {
-        self.record.outcome().error = Some(error.to_string());
+        self.record.fail(error.kind(), &error);
         error.into()
     }
 }

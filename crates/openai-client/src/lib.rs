@@ -34,6 +34,8 @@ mod complaint;
 mod embed;
 #[cfg(test)]
 mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod lesson;
 mod listed;

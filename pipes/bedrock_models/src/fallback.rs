@@ -35,11 +35,14 @@ where
         let Entry { id, region, .. } = entry;
         if let Some(next) = entries.get(place + 1).filter(|_| passes_on || place > 0) {
             let (next, next_region) = (&next.id, &next.region);
+            let kind = error.kind();
             tracing::warn!(
                 aws.model = id,
                 aws.region = &**region,
-                "`{id}` in {region} does not answer, so `{next}` in {next_region} is asked: {error}."
+                "`{id}` in {region} does not answer, so `{next}` in {next_region} is asked: {kind}."
             );
+            // AWS may quote the prompt.
+            tracing::debug!(aws.model = id, %error, "Why `{id}` does not answer.");
         }
         // A model further down may not take what the first one would have taken; that ends nothing.
         if !passes_on && first_error.is_none() {
