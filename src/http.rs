@@ -95,12 +95,6 @@ pub fn parse_chat(body: &[u8]) -> Result<pipe_sdk::Body, Error> {
     json::parse(body)
 }
 
-/// Returns the body without halves of characters, as it is read; for `fuzz/` alone.
-#[doc(hidden)]
-pub fn repaired(body: &[u8]) -> Vec<u8> {
-    pipe_sdk::without_lone_surrogates(body).unwrap_or_else(|| body.to_vec())
-}
-
 /// Now, in seconds since 1970.
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -43,23 +43,23 @@ impl Mutator {
                 }
             }
             2 => {
-                _ = input
-                    .splice(at..at, random.choice(self.words).into_iter().flat_map(|w| *w).copied())
+                let word = random.choice(self.words).copied().unwrap_or_default();
+                input.splice(at..at, word.iter().copied());
             }
-            3 => _ = input.drain(at..end),
+            3 => drop(input.drain(at..end)),
             4 => {
                 let again = input.get(at..end).unwrap_or_default().repeat(random.usize(1..=40));
-                _ = input.splice(at..at, again);
+                input.splice(at..at, again);
             }
             5 => {
                 let other = self.any(random);
                 let from = random.usize(..=other.len());
-                _ = input.splice(at.., other.get(from..).unwrap_or_default().iter().copied());
+                input.splice(at.., other.get(from..).unwrap_or_default().iter().copied());
             }
             6 => input.truncate(at),
             7 => {
                 let bytes: Vec<u8> = (0..random.usize(1..8)).map(|_| random.u8(..)).collect();
-                _ = input.splice(at..at, bytes);
+                input.splice(at..at, bytes);
             }
             _ => {
                 // A number of four bytes: a length, or a checksum.
