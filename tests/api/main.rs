@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod bodies;
 mod bedrock;
 mod bedrock_answers;
 mod bedrock_calm;
