@@ -38,8 +38,8 @@ mod whole;
 mod writer;
 
 pub use answer::Head;
-pub use auth::Keys;
 pub use auth::Callers;
+pub use auth::Keys;
 pub use bodies::{Bodies, BodyLimit, Received};
 pub use caller::{HostNames, Proxies};
 pub use cors::Origins;

@@ -1,6 +1,10 @@
 //! The host's own settings, from flags and the environment, read once.
 
-use crate::{http::{HostNames, Origins, Proxies}, slot::Site, valves::Pins};
+use crate::{
+    http::{HostNames, Origins, Proxies},
+    slot::Site,
+    valves::Pins,
+};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use std::{
     net::{IpAddr, Ipv4Addr},

@@ -7,6 +7,7 @@ answers of `/health` take more than 100 ms, or if the memory is not given back.
 """
 import asyncio
 import collections
+import json
 import os
 import re
 import socket
@@ -36,7 +37,7 @@ def filled(before, piece, after, size):
 
 
 def kinds(size):
-    chat = b'{"model":"bedrock_models.amazon.nova-lite-v1:0","messages":[{"role":"user","content":'
+    chat = b'{"model":"openai_proxy.reader","messages":[{"role":"user","content":'
     image = b'data:image/png;base64,' + b'iVBORw0KGgoAAAAN' * ((size - 300) // 16)
     return {
         'tiny parts': ('/chat/completions', filled(chat + b'[', b'{"type":"text","text":"a"}', b']}]}', size)),
@@ -96,18 +97,20 @@ async def watch(process, peak):
 
 
 async def main(binary, bodies, size):
-    port = free_port()
+    port, behind = free_port(), free_port()
+    upstream = subprocess.Popen([sys.executable, __file__, '--upstream', str(behind)])
     with tempfile.TemporaryDirectory() as folder:
-        settings = {'HOST': '127.0.0.1', 'PORT': str(port), 'PIPELINES_API_KEY': KEY, 'PIPELINES_DIR': folder, 'DRAIN_SECONDS': '1'}
-        # Senders are a process of their own, so that they do not count as the host's latency.
-        host = subprocess.Popen([os.path.abspath(binary), '--demo'], cwd=folder, env={**os.environ, **settings}, stdout=subprocess.DEVNULL,
+        settings = {'HOST': '127.0.0.1', 'PORT': str(port), 'PIPELINES_API_KEY': KEY, 'PIPELINES_DIR': folder, 'DRAIN_SECONDS': '1',
+                    'OPENAI_PROXY_API_BASE': f'http://127.0.0.1:{behind}/v1', 'OPENAI_PROXY_API_KEY': 'k', 'OPENAI_PROXY_RATE_LIMIT': '0'}
+        # Upstream and senders are processes of their own, so that they do not count as the host's latency.
+        host = subprocess.Popen([os.path.abspath(binary)], cwd=folder, env={**os.environ, **settings}, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL)
         failed = 0
         try:
             await up(port)
             await asyncio.sleep(2)
             start = memory(host)
-            print(f'{start:.0f} MB before')
+            print(f"{start:.0f} MB before", flush=True)
             for name, (path, body) in kinds(size).items():
                 with open(os.path.join(folder, 'body'), 'wb') as file:
                     file.write(body)
@@ -132,6 +135,28 @@ async def main(binary, bodies, size):
         finally:
             host.kill()
             host.wait()
+            upstream.kill()
+            upstream.wait()
+
+
+async def read_away(reader, writer):
+    try:
+        while True:
+            head = (await reader.readuntil(b'\r\n\r\n')).lower()
+            rest = int(head.split(b'content-length:')[1].split(b'\r\n')[0]) if b'content-length:' in head else 0
+            while rest:
+                rest -= len(await reader.read(min(rest, 1 << 20)))
+            answer = {'data': [{'id': 'reader'}], 'choices': [{'index': 0, 'finish_reason': 'stop', 'message': {'role': 'assistant', 'content': 'Read.'}}]}
+            answer = json.dumps(answer).encode()
+            writer.write(b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s' % (len(answer), answer))
+            await writer.drain()
+    except (ConnectionError, asyncio.IncompleteReadError):
+        writer.close()
+
+
+async def serve(port):
+    server = await asyncio.start_server(read_away, '127.0.0.1', port, limit=1 << 20)
+    await server.serve_forever()
 
 
 async def send(port, path, bodies, file):
@@ -142,7 +167,9 @@ async def send(port, path, bodies, file):
 
 
 if __name__ == '__main__':
-    if sys.argv[1] == '--send':
+    if sys.argv[1] == '--upstream':
+        asyncio.run(serve(int(sys.argv[2])))
+    elif sys.argv[1] == '--send':
         asyncio.run(send(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5]))
     else:
         numbers = [int(number) for number in sys.argv[2:]] + [8, 59][len(sys.argv) - 2:]

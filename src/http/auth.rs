@@ -229,9 +229,7 @@ pub async fn authorize(
         let name = checked.map_err(|error| {
             let record = request.extensions().get::<Arc<RequestLog>>().cloned();
             match error.status_code() {
-                StatusCode::UNAUTHORIZED => {
-                    state.callers.refuse(error, &caller, record.as_deref())
-                }
+                StatusCode::UNAUTHORIZED => state.callers.refuse(error, &caller, record.as_deref()),
                 _ => error,
             }
         })?;

@@ -107,9 +107,7 @@ impl Count {
 /// Who has one address of IPv6 has the 2^64 of its network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
-        }
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address @ IpAddr::V4(_) => address,
     }
 }
@@ -144,9 +142,8 @@ mod tests {
     #[test]
     fn a_flood_from_everywhere_takes_no_more_memory_and_is_not_logged() {
         let (keys, now) = (BadKeys::up_to(3), Instant::now());
-        let logged = (0..1_000_000).filter(|number| {
-            keys.count(Ipv4Addr::from_bits(*number).into(), now).is_logged
-        });
+        let logged = (0..1_000_000)
+            .filter(|number| keys.count(Ipv4Addr::from_bits(*number).into(), now).is_logged);
         assert_eq!(logged.count(), LOGGED as usize);
         // One that goes on and on keeps its place among them.
         let stubborn: IpAddr = Ipv4Addr::new(203, 0, 113, 1).into();

@@ -100,8 +100,9 @@ mod tests {
     fn client(peer: &str, forwarded: &[&str]) -> String {
         let proxies: Proxies = "10.0.0.0/8, 192.0.2.7, fd00::/8".parse().unwrap();
         let request = TestRequest::default();
-        let request =
-            forwarded.iter().fold(request, |request, line| request.append_header((FORWARDED, *line)));
+        let request = forwarded
+            .iter()
+            .fold(request, |request, line| request.append_header((FORWARDED, *line)));
         let request = request.to_http_request();
         proxies.client(peer.parse().unwrap(), request.headers()).to_string()
     }
@@ -146,7 +147,14 @@ mod tests {
         ] {
             assert!(is_known(known), "{known}");
         }
-        for strange in ["evil.example", "localhost.evil.example:9099", "127.0.0.1.nip.io", "", ":9099", "xlocalhost"] {
+        for strange in [
+            "evil.example",
+            "localhost.evil.example:9099",
+            "127.0.0.1.nip.io",
+            "",
+            ":9099",
+            "xlocalhost",
+        ] {
             assert!(!is_known(strange), "{strange}");
         }
         assert!("a b".parse::<HostNames>().is_err());

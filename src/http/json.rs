@@ -185,9 +185,11 @@ mod tests {
 
     #[test]
     fn half_characters_are_accepted() {
-        let body: Body =
-            parse(&mut br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}]}"#.to_vec())
-                .unwrap();
+        let body: Body = parse(
+            &mut br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}]}"#
+                .to_vec(),
+        )
+        .unwrap();
         assert_eq!(body.last_user_text().unwrap(), "a\u{fffd}");
     }
 }

@@ -32,10 +32,7 @@ pub async fn add() -> Result<HttpResponse, Error> {
 }
 
 /// `POST /pipelines/upload`. The file is read away, so that the client gets to see the answer, and nothing is kept of it.
-pub async fn upload(
-    state: web::Data<State>,
-    payload: web::Payload,
-) -> Result<HttpResponse, Error> {
+pub async fn upload(state: web::Data<State>, payload: web::Payload) -> Result<HttpResponse, Error> {
     let limit = BodyLimit { bytes: 1 << 20, pieces: None };
     state.bodies.read(payload.into_inner(), None, limit).await?;
     Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))

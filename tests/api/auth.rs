@@ -105,7 +105,8 @@ const DEFAULT: &str = "0p3n-w3bu!";
 /// The answer to a request for the models with this key and these headers.
 async fn models(host: &TestHost, key: &str, headers: &[(&str, &str)]) -> Answered {
     let request = host.bare(reqwest::Method::GET, "/models").bearer_auth(key);
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     Answered::of(request.send().await.unwrap()).await
 }
 
@@ -157,14 +158,18 @@ async fn whoever_sends_bad_keys_is_told_to_wait_and_a_good_key_is_not() {
     assert!(refused.refused(429).contains("correct the key"), "{}", refused.text);
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
-    assert_eq!(Answered::of(host.bare(reqwest::Method::GET, "/models").send().await.unwrap()).await.status, 429);
+    assert_eq!(
+        Answered::of(host.bare(reqwest::Method::GET, "/models").send().await.unwrap()).await.status,
+        429
+    );
     assert_eq!(models(&host, KEY, &[]).await.status, 200);
     assert_eq!(models(&host, "guess", &[]).await.status, 429);
 }
 
 #[actix_web::test]
 async fn a_proxy_that_is_known_tells_its_clients_apart() {
-    let host = Builder::new().listening("127.0.0.1", DEFAULT).flag("--trusted-proxies", "127.0.0.0/8");
+    let host =
+        Builder::new().listening("127.0.0.1", DEFAULT).flag("--trusted-proxies", "127.0.0.0/8");
     let host = host.flag("--bad-keys-per-minute", "1").start().await;
     let from = async |client: &str, key: &str| {
         models(&host, key, &[("x-forwarded-for", client)]).await.status

@@ -75,7 +75,11 @@ async fn a_list_of_too_many_is_named() {
             "messages[0].tool_calls",
             json!({"messages": [{"role": "assistant", "tool_calls": many(call, 2001)}]}),
         ),
-        ("/messages", "messages", json!({"max_tokens": 1, "messages": many(message.clone(), 20_001)})),
+        (
+            "/messages",
+            "messages",
+            json!({"max_tokens": 1, "messages": many(message.clone(), 20_001)}),
+        ),
         ("/responses", "input", json!({"input": many(message.clone(), 20_001)})),
     ] {
         let mut body = body;
@@ -152,7 +156,8 @@ async fn raw(host: &TestHost, head: &str, pieces: Vec<Vec<u8>>) -> String {
 async fn a_body_without_end_is_refused_where_its_limit_is() {
     let host = host().await;
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, " ".repeat(1 << 16)).into_bytes();
-    let mut pieces = vec![b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n".to_vec()];
+    let mut pieces =
+        vec![b"Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n".to_vec()];
     pieces.resize(20, chunk);
     let status = raw(&host, "POST /images/generations HTTP/1.1", pieces).await;
     assert_eq!(status, "HTTP/1.1 413");

@@ -7,12 +7,12 @@
 )]
 
 mod auth;
-mod bodies;
 mod bedrock;
 mod bedrock_answers;
 mod bedrock_calm;
 mod bedrock_errors;
 mod bedrock_fallbacks;
+mod bodies;
 mod catalogue;
 mod chat;
 mod contract;

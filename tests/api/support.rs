@@ -104,17 +104,8 @@ impl Builder {
 
     pub async fn start(self) -> TestHost {
         let Self { folder, environment, pins, pipes, listens, key, flags } = self;
-        let args = [
-            "pipewright",
-            "--host",
-            listens,
-            "--port",
-            "0",
-            "--workers",
-            "1",
-            "--api-key",
-            key,
-        ];
+        let args =
+            ["pipewright", "--host", listens, "--port", "0", "--workers", "1", "--api-key", key];
         let args = args.into_iter().chain(flags.iter().map(String::as_str));
         let settings: Settings = Cli::parse_from(args).settings;
         let site = Site {
