@@ -14,7 +14,7 @@ use reqwest::{
 use std::{error::Error, io, time::Duration};
 
 /// How much of an answer is read before it is asked for; the head of an answer must fit too.
-const READ_AHEAD: usize = 32 << 10;
+const READ_AHEAD: usize = 16 << 10;
 
 /// Why a server gave no answer.
 #[derive(Debug)]
