@@ -3,6 +3,9 @@
 mod answer;
 mod asker;
 mod auth;
+mod bad_keys;
+mod bodies;
+mod caller;
 mod chat;
 mod choice;
 mod cors;
@@ -28,13 +31,17 @@ mod rerank;
 mod responses;
 mod seal;
 mod shape;
+mod structure;
 mod usage;
 mod valves;
 mod whole;
 mod writer;
 
 pub use answer::Head;
+pub use auth::Callers;
 pub use auth::Keys;
+pub use bodies::{Bodies, BodyLimit, Received};
+pub use caller::{HostNames, Proxies};
 pub use cors::Origins;
 pub use frames::FrameWriter;
 pub use seal::UserJwtVerifier;
@@ -62,6 +69,10 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who may come in.
     pub keys: Keys,
+    /// What is known of who comes.
+    pub callers: Callers,
+    /// How much of requests' bodies may be held at once.
+    pub bodies: Bodies,
     /// How Open WebUI signs who asks, if it must.
     pub seal: Option<UserJwtVerifier>,
     /// Which web pages may ask for models and chats.

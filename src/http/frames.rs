@@ -31,7 +31,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much is joined into one write.
-const FULL: usize = 16 << 10;
+const FULL: usize = 4 << 10;
 
 /// Writes the frames of one answer in the shape of one API.
 pub trait FrameWriter: Unpin + 'static {

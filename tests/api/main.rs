@@ -12,6 +12,7 @@ mod bedrock_answers;
 mod bedrock_calm;
 mod bedrock_errors;
 mod bedrock_fallbacks;
+mod bodies;
 mod catalogue;
 mod chat;
 mod contract;

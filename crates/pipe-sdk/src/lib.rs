@@ -95,7 +95,7 @@ pub use ledger::{Exceeded, Ledger, Take};
 pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
-pub use surrogates::without_lone_surrogates;
+pub use surrogates::{replace_lone_surrogates, without_lone_surrogates};
 pub use task::Task;
 pub use trace::TraceContext;
 pub use trail::{CallContext, Side};
