@@ -32,7 +32,7 @@ fn values(prefix: &str) -> Map<String, Value> {
 }
 
 fn one() -> [Take; 1] {
-    [Take { key: "a".into(), window: Duration::from_secs(3600), max: 1, amount: 1 }]
+    [Take::sliding("a", Duration::from_secs(3600), 1, 1)]
 }
 
 async fn next(events: &mut BoxStream<'static, Watched>) -> Watched {
@@ -223,7 +223,7 @@ async fn many_hosts_that_start_at_once_make_the_tables_once() {
     for store in &stores {
         assert_eq!(store.trouble(), None);
     }
-    assert_eq!(fixture.number("SELECT version FROM pipewright.schema_version").await, 3);
+    assert_eq!(fixture.number("SELECT version FROM pipewright.schema_version").await, 4);
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     drop(fixture.open().await);
     fixture.sql("UPDATE pipewright.schema_version SET version = 4711").await;
     let Err(refused) = Store::open(&fixture.settings()).await else { panic!("it was opened") };
-    assert_eq!(refused, StoreError::Newer { found: 4711, known: 3 });
+    assert_eq!(refused, StoreError::Newer { found: 4711, known: 4 });
     assert!(refused.to_string().contains("start the newer program"), "{refused}");
 }
 
