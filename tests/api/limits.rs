@@ -2,11 +2,15 @@
 
 use crate::{
     bedrock,
+    pipes::NoValves,
+    replicas::database,
     rig::{LITE, MICRO, Rig, asked_so, hello, listed, lonely},
     support::{Answered, Builder, TestHost, chat},
 };
 use bedrock_emulator::{ANY, Answer, Emulator, Options, Script};
 use futures_util::future::join_all;
+use pipe_sdk::{Pipe, Serves, UsageReport};
+use pipewright::slot::Registration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -377,6 +381,66 @@ async fn what_is_no_chat_is_counted_by_its_own_unit() {
         }
         let refused = rig.host.post(path, &body).await;
         assert!(refused.refused(429).contains(" a day is reached"), "{path}: {}", refused.text);
+    }
+}
+
+#[actix_web::test]
+async fn where_users_are_signed_a_task_is_believed_only_of_one_who_is() {
+    let builder = Builder::new().flag("--user-jwt-secret", "what both sides know");
+    let rig = keyed(builder, json!({"requests_per_day": 1})).await;
+    let title = hello(LITE, &json!({"task": "title_generation"}));
+    assert_eq!(rig.post(&title).await.status, 200);
+    rig.post(&title).await.refused(429);
+}
+
+#[actix_web::test]
+async fn replicas_reserve_and_release_together() {
+    let Some(url) = database().await else { return };
+    let rig = keyed(Builder::new().database(&url), json!({"tokens_per_day": 10_000})).await;
+    let builder = Builder::new().flag("--api-keys", "ci=theirs").database(&url);
+    let other = bedrock::host_of(builder, &rig.bedrock, &[]).await;
+    other.get("/models").await;
+    let slow = slow_answer(Duration::from_millis(2500));
+    rig.bedrock.script(ANY, slow);
+    let body = hello(LITE, &json!({"max_tokens": 1000}));
+    let hosts = [&rig.host, &other];
+    let all = (0..64).map(|n| by_ci(hosts[n % 2], "/chat/completions", &body));
+    let all = join_all(all).await;
+    let passed = all.iter().filter(|answered| answered.status == 200).count();
+    assert!((1..=10).contains(&passed), "{passed}");
+    rig.host.get("/usage").await;
+    until(async || by_ci(&other, "/chat/completions", &body).await.status == 200).await;
+}
+
+#[actix_web::test]
+async fn usage_is_recorded_before_a_slow_filter_is_told() {
+    const PIPES: &[Registration] =
+        &[Registration::of::<Waits>(), Registration::of::<crate::pipes::Script>()];
+    let host = Builder::new().pipes(PIPES).start().await;
+    for _ in 0..3 {
+        assert_eq!(host.chat("script.whole", "hi").await.status, 200);
+    }
+    let report = host.get("/usage").await.json;
+    assert_eq!(report["rows"][0]["requests"], 3, "{report}");
+}
+
+/// A filter that never comes to an end when it is told of an answer.
+struct Waits;
+
+impl Pipe for Waits {
+    const ID: &'static str = "waits";
+    type Valves = NoValves;
+
+    async fn on_startup(_: NoValves) -> pipe_sdk::Result<Self> {
+        Ok(Self)
+    }
+
+    fn serves(&self) -> Serves {
+        Serves::Filter { pipelines: vec!["*".into()], priority: 0 }
+    }
+
+    async fn settle(&self, _: UsageReport) {
+        std::future::pending().await
     }
 }
 

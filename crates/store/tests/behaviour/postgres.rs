@@ -191,6 +191,20 @@ async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
 }
 
 #[tokio::test]
+async fn a_report_that_fails_neither_opens_nor_shuts_limits() {
+    let fixture = postgres_or_return!();
+    let settings = StoreSettings { when_away: OutagePolicy::Closed, ..fixture.settings() };
+    let store = Store::open(&settings).await.unwrap();
+    let limits = store.limits();
+    assert_eq!(limits.admit(&one()).await.unwrap().used, [1]);
+    fixture.sql("ALTER TABLE pipewright.usage_daily RENAME TO elsewhere").await;
+    assert!(store.usage().report(UsageQuery::default()).await.is_err());
+    let refused = limits.admit(&one()).await;
+    assert!(matches!(refused, Err(Refusal::Exceeded(_))), "{refused:?}");
+    assert_eq!(store.trouble(), None);
+}
+
+#[tokio::test]
 async fn usage_that_could_not_be_written_is_written_later_and_once() {
     let fixture = postgres_or_return!();
     let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
