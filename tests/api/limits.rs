@@ -295,6 +295,35 @@ async fn what_a_pipe_asks_of_a_model_has_that_models_limits() {
 }
 
 #[actix_web::test]
+async fn whom_a_limit_refuses_locks_nobody_else_out_of_a_router() {
+    let rules = format!("model {}: 1 requests/day", listed(MICRO));
+    let rig = limited(json!({"exceptions": rules})).await;
+    let turned = json!({"cloud_model": listed(MICRO), "local_endpoint": "http://127.0.0.1:9"});
+    assert_eq!(rig.host.turn("hybrid_router", &turned).await.status, 200);
+    let asks = async |user: &str| {
+        let mut body = chat("hybrid_router.hybrid-smart", "hi");
+        body["user"] = json!({"id": user});
+        rig.post(&body).await
+    };
+    assert_eq!(asks("ann").await.status, 200);
+    for _ in 0..12 {
+        assert!(asks("ann").await.refused(429).contains("1 request a day"));
+    }
+    for user in ["bob", "carl"] {
+        assert_eq!(asks(user).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn one_long_answer_keeps_no_budget_from_everybody() {
+    let rig = limited(json!({"exceptions": "everybody: 1000 tokens/day"})).await;
+    rig.bedrock.script(ANY, slow_answer(Duration::from_millis(700)));
+    let greedy = hello(LITE, &json!({"max_tokens": 5000, "user": {"id": "ann"}}));
+    let (greedy, bob) = tokio::join!(rig.post(&greedy), ask(&rig, "bob"));
+    assert_eq!((greedy.status, bob.status), (200, 200));
+}
+
+#[actix_web::test]
 async fn of_many_chats_at_once_only_as_many_pass_as_are_left() {
     for valves in [json!({"tokens_per_day": 10_000}), json!({"budget_per_day": 0.000_24})] {
         let rig = limited(valves).await;

@@ -12,7 +12,8 @@ pub struct Demand {
     pub amount: u64,
     /// About how many tokens are read.
     pub prompt_tokens: u64,
-    /// About how many tokens are written: as many as the request allows, or [`USUAL_ANSWER`](Self::USUAL_ANSWER).
+    /// About how many tokens are written: as many as the request allows, but no more than [`LONGEST_ANSWER`](Self::LONGEST_ANSWER), or
+    /// [`USUAL_ANSWER`](Self::USUAL_ANSWER) where it sets no limit.
     pub completion_tokens: u64,
 }
 
@@ -40,13 +41,19 @@ impl Demand {
     /// As many tokens are expected of an answer whose request sets no limit.
     pub const USUAL_ANSWER: u64 = 2048;
 
+    /// No more tokens are expected of an answer, whatever its request allows: what it reserves is kept from others.
+    pub const LONGEST_ANSWER: u64 = 32_768;
+
     /// An answer to this chat.
     pub fn chat(body: &Body) -> Self {
         Self {
             kind: DemandKind::Chat,
             amount: 1,
             prompt_tokens: prompt_tokens(body),
-            completion_tokens: body.most_tokens().unwrap_or(Self::USUAL_ANSWER),
+            completion_tokens: body
+                .most_tokens()
+                .unwrap_or(Self::USUAL_ANSWER)
+                .min(Self::LONGEST_ANSWER),
         }
     }
 

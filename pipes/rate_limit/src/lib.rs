@@ -108,6 +108,9 @@ fn serves(host: &Host, model: &str) -> bool {
 /// So many times as many background tasks as requests may be sent, where tasks do not count as requests.
 const TASKS: u64 = 10;
 
+/// So many requests at least may be under way before what everybody shares is reserved.
+const SHARES: u64 = 10;
+
 /// What is asked, by whom and when.
 struct Request<'a> {
     caller: &'a Caller<'a>,
@@ -134,7 +137,11 @@ impl RateLimit {
         let request = Request { caller: &caller, demand, cost, is_first, now };
         let is_task = trail.task.is_some() && !self.valves.count_tasks;
         let taken = rules.into_iter().filter_map(|rule| {
-            let take = self.take(&rule, &request, is_task)?;
+            let mut take = self.take(&rule, &request, is_task)?;
+            if rule.counted == Counted::Everybody {
+                // Nobody keeps all of it from all others while one answer is under way.
+                take.reserved = take.reserved.min(take.max.div_ceil(SHARES));
+            }
             Some((take, rule.allowance))
         });
         let (takes, allowances): (Vec<_>, Vec<_>) = taken.unzip();
