@@ -200,7 +200,7 @@ async fn furnished(
     let (books, unread) = books::open();
     let traces = Arc::new(Traces::start(&site.environment, metrics.lost_spans()));
     let meter = Meter::new(Arc::clone(&metrics), prices, books.clone(), Arc::clone(&traces));
-    let ledger = Arc::new(Stored(Arc::clone(&store)));
+    let ledger = Arc::new(Stored::new(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
     let following = replica.map(|replica| replica.follow(&registry));
     let state = State {

@@ -9,7 +9,7 @@ use super::{
 };
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
-use pipe_sdk::{Answer, Body, Chunk, ChunkStream, ModelKind, PipeError};
+use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, PipeError};
 use serde_json::Value;
 
 /// One API's way of showing an answer.
@@ -33,12 +33,11 @@ impl RequestContext {
         mut body: Body,
         face: F,
     ) -> Result<HttpResponse, Error> {
-        self.is_served()?;
         choice::check(&body)?;
         let Self { state, record, .. } = &self;
-        let host = self.host(&mut body);
+        let demand = Demand::chat(&body);
+        let host = self.admit_chat(&mut body, demand).await?;
         let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);
-        self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
         let answer = async {
             let (head, chunks) = begun(head, host.pipe(body).await?).await?;
             record.outcome().first_chunk = Some(record.elapsed());

@@ -4,7 +4,7 @@ mod wishes;
 
 pub use wishes::{ImageQuality, ImageSize, ImageWishes};
 
-use crate::{Hints, User};
+use crate::{Hints, Host, User};
 use serde::{Deserialize, Serialize};
 
 /// Pictures to be made.
@@ -22,6 +22,8 @@ pub struct ImageCall {
     pub user: Option<User>,
     /// What the request wishes of the pipe, beside its body. The host fills it in.
     pub hints: Hints,
+    /// The way to other models. The host fills it in.
+    pub host: Option<Host>,
 }
 
 impl ImageCall {
@@ -35,6 +37,7 @@ impl ImageCall {
             source: None,
             user: None,
             hints: Hints::default(),
+            host: None,
         }
     }
 }

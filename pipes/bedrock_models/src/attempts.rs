@@ -1,16 +1,18 @@
 //! The attempts of one request: it is sent until it is taken, or until that is hopeless.
 
 use crate::{
+    catalogue::Entry,
     clients::Clients,
     family::Lessons,
     forced::ForcedFailure,
+    names::PIPE,
     stream::{Source, Trouble},
     valves::BedrockValves,
 };
 use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
-use pipe_sdk::PipeError;
+use pipe_sdk::{Demand, Host, PipeError};
 use resilience::{InFlightCall, Limits};
 
 /// What every request needs beside itself.
@@ -24,6 +26,21 @@ pub struct Means<'a> {
     pub valves: &'a BedrockValves,
     /// Which models are to fail.
     pub forced: ForcedFailure<'a>,
+    /// Who lets models pass, and for what; `None` where nobody but the model that was asked answers.
+    pub admission: Option<(&'a Host, Demand)>,
+}
+
+impl<'a> Means<'a> {
+    /// The same where other models may answer in place of the one that was asked, as far as filters let them.
+    pub fn admitting(self, host: &'a Host, demand: Demand) -> Self {
+        Self { admission: Some((host, demand)), ..self }
+    }
+
+    /// Asks filters whether this model may be asked.
+    pub async fn admit(&self, entry: &Entry) -> Result<(), PipeError> {
+        let Some((host, demand)) = self.admission else { return Ok(()) };
+        host.admit(&format!("{PIPE}.{}", entry.id), demand).await
+    }
 }
 
 /// What is sent, and to whom.

@@ -1,10 +1,9 @@
 //! Who else may answer, and in which order (`docs/reference/bedrock.md`, "Choosing a model").
 
 use crate::{
-    attempts::Unanswered,
+    attempts::{Means, Unanswered},
     catalogue::{Entry, Listing},
     family::{Lesson, Lessons},
-    forced::ForcedFailure,
     meaning::named,
     names::bare,
     valves::BedrockValves,
@@ -16,7 +15,7 @@ use pipe_sdk::{PipeError, Result, listed};
 /// What the first one says is the error if none can: it is the one that was asked.
 pub async fn first<'a, T, F>(
     entries: &'a [Entry],
-    forced: ForcedFailure<'_>,
+    means: Means<'_>,
     mut ask: impl FnMut(&'a Entry) -> F,
 ) -> Result<(&'a Entry, T)>
 where
@@ -24,9 +23,13 @@ where
 {
     let mut first_error = None;
     for (place, entry) in entries.iter().enumerate() {
-        let answered = match forced.of_entry(entry, place) {
+        let answered = match means.forced.of_entry(entry, place) {
             Some(unanswered) => Err(unanswered),
-            None => ask(entry).await,
+            None => match means.admit(entry).await {
+                Ok(()) => ask(entry).await,
+                // Another one may have room.
+                Err(error) => Err(Unanswered { error, passes_on: true }),
+            },
         };
         let Unanswered { error, passes_on } = match answered {
             Ok(answer) => return Ok((entry, answer)),

@@ -54,7 +54,7 @@ async fn painted<'a>(
     entries: &'a [Entry],
     means: Means<'_>,
 ) -> Result<(&'a Entry, Images)> {
-    fallback::first(entries, means.forced, |entry| Box::pin(ask(call, entry, means))).await
+    fallback::first(entries, means, |entry| Box::pin(ask(call, entry, means))).await
 }
 
 async fn ask(call: &ImageCall, entry: &Entry, means: Means<'_>) -> Result<Images, Unanswered> {

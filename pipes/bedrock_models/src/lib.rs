@@ -48,8 +48,8 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Known, ModelKind, Pipe,
-    PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Hints, ImageCall, Images, Known,
+    ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -135,9 +135,12 @@ impl Pipe for BedrockModels {
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
-            return image::chat(&call, &entries, self.means(&call.hints)).await;
+            let demand = Demand { kind: DemandKind::Image, ..Demand::chat(&call.body) };
+            let means = self.means(&call.hints).admitting(&call.host, demand);
+            return image::chat(&call, &entries, means).await;
         }
-        chat::chat(&call, &entries, self.means(&call.hints)).await
+        let means = self.means(&call.hints).admitting(&call.host, Demand::chat(&call.body));
+        chat::chat(&call, &entries, means).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
@@ -163,7 +166,11 @@ impl Pipe for BedrockModels {
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
         let entries = self.entries(&call.model, ModelKind::Image).await?;
-        image::images(&call, &entries, self.means(&call.hints)).await
+        let mut means = self.means(&call.hints);
+        if let Some(host) = &call.host {
+            means = means.admitting(host, Demand::image(&call));
+        }
+        image::images(&call, &entries, means).await
     }
 }
 
@@ -181,7 +188,7 @@ impl BedrockModels {
     /// What every call needs beside itself.
     fn means<'a>(&'a self, hints: &'a Hints) -> Means<'a> {
         let Self { clients, lessons, valves, .. } = self;
-        Means { clients, lessons, valves, forced: ForcedFailure::of(hints) }
+        Means { clients, lessons, valves, forced: ForcedFailure::of(hints), admission: None }
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.

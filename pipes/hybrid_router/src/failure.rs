@@ -29,6 +29,11 @@ impl Failure {
         Self { error: PipeError::Upstream(error), kind: Some(FailureKind::Broken) }
     }
 
+    /// A filter does not let this person ask it.
+    pub fn not_admitted(error: PipeError) -> Self {
+        Self { error, kind: None }
+    }
+
     /// It has panicked.
     pub fn panicked() -> Self {
         PipeError::internal("the model's pipe panicked").into()

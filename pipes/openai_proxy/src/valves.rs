@@ -27,8 +27,8 @@ pub struct ProxyValves {
     #[schemars(title = "Organisation")]
     pub organization: Option<String>,
 
-    /// How many questions a minute each person may ask an upstream. Titles, tags and the like do not count, nor what tools give back.
-    /// 0: any number.
+    /// How many questions a minute each person may ask an upstream. Titles, tags and the like that Open WebUI asks for do not count; what
+    /// tools give back does. 0: any number.
     #[schemars(title = "Requests per minute", range(min = 0, max = 100_000))]
     pub rate_limit: u32,
 
