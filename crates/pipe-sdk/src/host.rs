@@ -87,14 +87,16 @@ impl Host {
 
     /// Turns texts into vectors through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
-        let (user, hints) = (self.trail.user.clone(), self.hints.clone());
-        self.doors.embed(EmbedCall { user, hints, ..call }, self.clone()).await
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
+        self.doors.embed(EmbedCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// Puts documents in order through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
-        let (user, hints) = (self.trail.user.clone(), self.hints.clone());
-        self.doors.rerank(RerankCall { user, hints, ..call }, self.clone()).await
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
+        self.doors.rerank(RerankCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The same answer to this chat, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of
@@ -110,8 +112,9 @@ impl Host {
 
     /// Makes pictures through the model named in the call.
     pub async fn images(&self, call: ImageCall) -> Result<Images> {
-        let (user, hints) = (self.trail.user.clone(), self.hints.clone());
-        self.doors.images(ImageCall { user, hints, ..call }, self.clone()).await
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
+        self.doors.images(ImageCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The chat models that the host serves now.
