@@ -13,6 +13,7 @@ pub mod meter;
 pub mod metrics;
 pub mod pipes;
 pub mod prices;
+pub mod references;
 pub mod registry;
 mod replicas;
 mod route;

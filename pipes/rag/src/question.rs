@@ -52,14 +52,14 @@ impl Asked {
         let written = timeout(PATIENCE, async { host.pipe(body).await?.fold().await }).await;
         match written {
             Ok(Ok(answer)) if !answer.content.trim().is_empty() => shortened(answer.content.trim()),
-            Ok(Ok(_)) => self.text.clone(),
+            Ok(Ok(_)) => shortened(&self.text),
             Ok(Err(error)) => {
                 tracing::warn!(%error, model, "A follow-up question was not rewritten.");
-                self.text.clone()
+                shortened(&self.text)
             }
             Err(_) => {
                 tracing::warn!(model, "A follow-up question was not rewritten in time.");
-                self.text.clone()
+                shortened(&self.text)
             }
         }
     }
