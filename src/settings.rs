@@ -2,7 +2,7 @@
 
 use crate::{
     http::{HostNames, Origins, Proxies},
-    slot::Site,
+    slot::{PathRoots, Site},
     valves::Pins,
 };
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
@@ -135,6 +135,16 @@ pub struct Settings {
     /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
     #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
     pub pipelines_dir: PathBuf,
+    /// The folders that a watched folder of the pipe `rag` may be in, with commas between them; `docs/trust.md` says why. Without it,
+    /// `watched` in the data folder.
+    #[arg(long, env = "WATCHED_ROOTS", value_name = "FOLDER,…", value_delimiter = ',')]
+    pub watched_roots: Vec<PathBuf>,
+    /// The folders that an index file of the pipe `rag` may be in, with commas between them. Without it, `rag` in the data folder.
+    #[arg(long, env = "INDEX_ROOTS", value_name = "FOLDER,…", value_delimiter = ',')]
+    pub index_roots: Vec<PathBuf>,
+    /// The folders that a local model may be in, with commas between them. Without it, `models` in the data folder.
+    #[arg(long, env = "MODEL_ROOTS", value_name = "FOLDER,…", value_delimiter = ',')]
+    pub model_roots: Vec<PathBuf>,
     /// A PostgreSQL that replicas share, as in `postgres://user:password@host/database?sslmode=verify-full`: usage, limits and saved valves
     /// are kept there. Without it the data folder holds them.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
@@ -216,6 +226,20 @@ impl Settings {
                 })
                 .collect(),
             pins,
+            roots: self.roots(),
+        }
+    }
+
+    /// Returns the folders that paths in valves must lie in. A relative one counts from the folder that the host was started in.
+    pub fn roots(&self) -> PathRoots {
+        let absolute = |roots: &[PathBuf]| {
+            let named = roots.iter().filter(|root| !root.as_os_str().is_empty());
+            named.map(|root| std::path::absolute(root).unwrap_or_else(|_| root.clone())).collect()
+        };
+        PathRoots {
+            watched: absolute(&self.watched_roots),
+            index: absolute(&self.index_roots),
+            models: absolute(&self.model_roots),
         }
     }
 }

@@ -31,6 +31,7 @@ mod meaning;
 mod names;
 mod rerank;
 pub mod stream;
+mod trusted;
 mod upstreams;
 mod valves;
 
@@ -48,8 +49,9 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Hints, ImageCall,
-    Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Fault, Hints,
+    ImageCall, Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves,
+    UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -73,6 +75,9 @@ impl Pipe for BedrockModels {
     type Valves = BedrockValves;
 
     async fn on_startup(valves: BedrockValves) -> Result<Self> {
+        if trusted::sends_astray(&valves) {
+            tracing::error!("No credentials are used: `endpoint_url` {}.", trusted::RULE);
+        }
         let clients = Arc::new(Clients::new(Arc::new(Account::new(&valves)), &valves));
         let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
         Self::of(valves, clients, catalogue, Arc::default())
@@ -83,6 +88,10 @@ impl Pipe for BedrockModels {
     async fn on_valves_updated(&self, valves: BedrockValves) -> Result<Self> {
         let account = self.clients.account();
         let lessons = Arc::clone(&self.lessons);
+        // What was so before does not keep other valves from being turned.
+        if trusted::sends_astray(&valves) && !account.is_of(&valves) {
+            return Err(PipeError::BadValves(vec![Fault::new("endpoint_url", trusted::RULE)]));
+        }
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
             let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
@@ -123,7 +132,9 @@ impl Pipe for BedrockModels {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.catalogue.listing().trouble()
+        let astray = || format!("endpoint_url: {}", trusted::RULE);
+        let astray = trusted::sends_astray(&self.valves).then(astray);
+        astray.or_else(|| self.catalogue.listing().trouble())
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {

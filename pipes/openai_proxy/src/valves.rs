@@ -16,7 +16,7 @@ pub struct ProxyValves {
     pub api_base: Option<String>,
 
     /// The upstream's API key. Servers of one's own mostly need none.
-    #[schemars(title = "API key", extend("x-origin" = "api_base"))]
+    #[schemars(title = "API key", extend("x-origin" = "api_base", "x-unbound" = true))]
     pub api_key: Secret,
 
     /// How long the upstream may take until its answer begins, in seconds, retries included.
