@@ -1,10 +1,12 @@
 //! Everything that knows HTTP: one file a resource, and the one table of routes.
 
 mod answer;
+mod anthropic_tools;
 mod asker;
 mod auth;
 mod chat;
 mod choice;
+mod client_tools;
 mod cors;
 mod embeddings;
 mod error;

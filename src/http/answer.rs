@@ -18,10 +18,20 @@ pub struct Head {
     pub answerer: Option<String>,
     /// The side of a router that it is on.
     pub side: Option<Side>,
+    /// What of the request was left out.
+    pub notes: Vec<String>,
+    /// About how many tokens the request is.
+    pub prompt_tokens: u64,
 }
 
 /// The header that says who answered.
 const ANSWERER: &str = "x-pipewright-model";
+
+/// The header that says what of the request was left out, and why.
+const NOTES: &str = "x-pipewright-notes";
+
+/// The longest header of notes, in bytes.
+const MOST_NOTES: usize = 1000;
 
 /// The header that says on which side of a router.
 const SIDE: &str = "x-pipewright-side";
@@ -30,7 +40,15 @@ impl Head {
     /// The head of a new answer by this model; its id begins like this.
     pub fn new(id: &str, model: &str) -> Self {
         let id = format!("{id}{}", uuid::Uuid::new_v4().simple());
-        Self { id, created: unix_seconds(), model: model.into(), answerer: None, side: None }
+        Self {
+            id,
+            created: unix_seconds(),
+            model: model.into(),
+            answerer: None,
+            side: None,
+            notes: Vec::new(),
+            prompt_tokens: 0,
+        }
     }
 
     /// Who answers in place of the model that was asked.
@@ -53,6 +71,11 @@ impl Head {
         }
         if let Some(side) = self.side {
             response.insert_header((SIDE, side.name()));
+        }
+        if !self.notes.is_empty() {
+            let plain = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+            let notes: String = self.notes.join("; ").chars().map(plain).take(MOST_NOTES).collect();
+            response.insert_header((NOTES, notes));
         }
         response
     }

@@ -77,6 +77,11 @@ impl HttpError {
         self.param.as_deref()
     }
 
+    /// Whether the request is longer than its model can read.
+    pub fn is_too_long(&self) -> bool {
+        self.code == Some("context_length_exceeded")
+    }
+
     /// The same with its message in the reason phrase.
     #[must_use]
     pub fn in_reason(mut self) -> Self {

@@ -7,6 +7,7 @@ use super::{
     choice,
     frames::{self, FrameWriter},
 };
+use crate::meter::rough_tokens;
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, ModelKind, PipeError};
@@ -18,6 +19,11 @@ pub trait ApiDialect {
     const ID: &'static str;
     /// What writes a streamed answer.
     type Writer: FrameWriter;
+
+    /// What of the request was left out, for the client.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What writes the answer under this head.
     fn writer(&self, head: &Head) -> Self::Writer;
@@ -37,7 +43,9 @@ impl RequestContext {
         choice::check(&body)?;
         let Self { state, record, .. } = &self;
         let host = self.host(&mut body);
-        let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);
+        let (mut head, streamed) = (Head::new(F::ID, &body.model), body.stream);
+        head.notes = face.notes();
+        head.prompt_tokens = rough_tokens(&body);
         self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
         let answer = async {
             let (head, chunks) = begun(head, host.pipe(body).await?).await?;

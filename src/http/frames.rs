@@ -183,9 +183,8 @@ mod tests {
     use std::future::poll_fn;
 
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
-        let (answerer, side) = Default::default();
-        let (id, model) = ("chatcmpl-1".into(), "a.\"b\"".into());
-        let head = Head { id, created: 7, model, answerer, side };
+        let mut head = Head::new("", "a.\"b\"");
+        (head.id, head.created) = ("chatcmpl-1".into(), 7);
         let record = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
         streamed(&head, Writer::new(&head, false), chunks, drain, record).into_body()
     }

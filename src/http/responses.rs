@@ -34,6 +34,10 @@ impl ApiDialect for Wishes {
     const ID: &'static str = "resp_";
     type Writer = Events;
 
+    fn notes(&self) -> Vec<String> {
+        self.tools.notes.clone()
+    }
+
     fn writer(&self, head: &Head) -> Events {
         Events::new(Response::new(head, self))
     }

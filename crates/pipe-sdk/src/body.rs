@@ -215,6 +215,9 @@ pub struct FunctionCall {
 }
 
 /// Something that the model may call.
+///
+/// A tool of another kind than `function` may bring a function too: a service that knows the kind takes the tool by its `kind` and
+/// `rest`, all others take the function. Anthropic's `bash_20250124` comes so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tool {
     /// `function`; other kinds belong to other services.
