@@ -6,7 +6,9 @@ mod asker;
 mod auth;
 mod chat;
 mod choice;
+mod choices;
 mod client_tools;
+mod completions;
 mod cors;
 mod embeddings;
 mod error;
@@ -33,6 +35,7 @@ mod shape;
 mod usage;
 mod valves;
 mod whole;
+mod words;
 mod writer;
 
 pub use answer::Head;
@@ -171,9 +174,12 @@ pub const ROUTES: &[Route] = &[
     models(Method::GET, "/models", || web::get().to(models::list)),
     models(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
     models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    models(Method::POST, "/completions", || web::post().to(completions::complete)),
     models(Method::POST, "/messages", || web::post().to(messages::create)),
     models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     models(Method::POST, "/responses", || web::post().to(responses::create)),
+    models(Method::POST, "/responses/input_tokens", || web::post().to(responses::input_tokens)),
+    models(Method::POST, "/responses/compact", || web::post().to(responses::compact)),
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),

@@ -1,6 +1,10 @@
 //! What every answer is made of, streamed or plain.
 
-use super::{Error, unix_seconds};
+use super::{
+    Error,
+    client_tools::{ClientTools, ToolKind, input_of},
+    unix_seconds,
+};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Side, Usage};
 use serde_json::{Value, json};
@@ -126,6 +130,22 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
         body[name] = fact;
     }
     Ok(body)
+}
+
+/// Tells the calls of a message in the shapes that their tools have for the client.
+pub fn in_clients_words(message: &mut Value, tools: &ClientTools) {
+    let Some(Value::Array(calls)) = message.get_mut("tool_calls") else { return };
+    for call in calls {
+        let function = call["function"].take();
+        let known = function["name"].as_str().and_then(|name| tools.get(name));
+        match known.filter(|tool| tool.kind == ToolKind::Custom) {
+            Some(tool) => {
+                let input = input_of(function["arguments"].as_str().unwrap_or_default());
+                *call = json!({"id": call["id"], "type": "custom", "custom": {"name": tool.name, "input": input}});
+            }
+            None => call["function"] = function,
+        }
+    }
 }
 
 /// A picture in an answer, as Open WebUI reads it (contract §3.2).

@@ -1,11 +1,13 @@
 //! Who asks a model, and of which host: what every way to a model begins with.
 
-use super::{Error, State, answer, auth::KeyName, identity, record::RequestLog};
+use super::{Error, State, answer, auth::KeyName, identity, models, record::RequestLog};
 use crate::drain::Stage;
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
 };
-use pipe_sdk::{AdmissionRequest, Body, CallContext, ChatRef, Host, ModelKind, PipeError, User};
+use pipe_sdk::{
+    AdmissionRequest, Body, CallContext, ChatRef, Hints, Host, ModelKind, PipeError, User,
+};
 use std::{
     future::{Ready, ready},
     sync::Arc,
@@ -46,10 +48,17 @@ impl RequestContext {
     /// The way in for this chat. What its body says of who asks is taken out of it.
     pub fn host(&self, body: &mut Body) -> Host {
         let (user, chat) = identity::take(body, self.headers());
+        let hints = self.hints(long_context(&mut body.model));
         self.asks_for(&body.model);
         let trail = self.trail(user, chat.task.as_deref());
         let host = Host::new(self.state.registry.clone(), trail, chat);
-        host.wishing(identity::hints(self.headers()))
+        host.wishing(hints)
+    }
+
+    /// What the headers wish, and the long context if the model's name asks for it.
+    fn hints(&self, long_context: bool) -> Hints {
+        let hints = identity::hints(self.headers());
+        if long_context { hints.with(Hints::CONTEXT, "1m") } else { hints }
     }
 
     /// The way to models for this person, outside of chats.
@@ -113,9 +122,16 @@ impl RequestContext {
         }
     }
 
-    /// The error as it goes out; it is kept for the log.
+    /// The error as it goes out; it is kept for the log. Where a model was not found, it names those that are called alike.
     pub fn failed(&self, error: PipeError) -> Error {
         self.record.outcome().error = Some(error.to_string());
-        error.into()
+        models::with_nearest(&self.state, error)
     }
+}
+
+/// Takes the mark off a model's name by which Claude Code asks for a context of a million tokens; whether it was there.
+fn long_context(model: &mut String) -> bool {
+    let Some(bare) = model.strip_suffix("[1m]").map(str::to_owned) else { return false };
+    *model = bare;
+    true
 }

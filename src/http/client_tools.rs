@@ -98,11 +98,6 @@ impl ClientTools {
         self.tools.iter().find(|(_, tool)| is_it(tool)).map(|(name, _)| name.as_str())
     }
 
-    /// Whether no tool needs to be mapped back.
-    pub fn is_empty(&self) -> bool {
-        self.tools.is_empty()
-    }
-
     /// Notes that something is left out.
     pub fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {

@@ -65,6 +65,13 @@ impl HttpError {
         self
     }
 
+    /// The same with this after its message.
+    #[must_use]
+    pub fn adding(mut self, words: &str) -> Self {
+        self.message = format!("{}: {words}", self.message);
+        self
+    }
+
     /// The same with the field that is at fault.
     #[must_use]
     pub fn param(mut self, param: Option<String>) -> Self {

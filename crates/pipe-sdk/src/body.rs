@@ -189,12 +189,12 @@ impl Part {
 
 /// A call that an assistant made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "lenient::Call")]
 pub struct ToolCall {
     /// Joins the call and its result.
-    #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: String,
     /// `function`.
-    #[serde(default = "function", deserialize_with = "lenient::or_function", rename = "type")]
+    #[serde(rename = "type")]
     pub kind: String,
     /// What was called.
     pub function: FunctionCall,

@@ -185,11 +185,8 @@ impl Builtin {
                 json!({"operation": operation.unwrap_or(&arguments)})
             }
             Self::Computer => {
-                let action = if arguments.is_object() {
-                    arguments
-                } else {
-                    json!({"type": "screenshot"})
-                };
+                let action =
+                    if arguments.is_object() { arguments } else { json!({"type": "screenshot"}) };
                 json!({"action": action, "pending_safety_checks": []})
             }
             Self::ToolSearch => json!({"execution": "client", "arguments": arguments}),

@@ -9,7 +9,10 @@ use super::{
     request::fault,
     tools::{FlatTool, Offer},
 };
-use crate::http::client_tools::{Builtin, ToolKind, custom_arguments};
+use crate::http::{
+    client_tools::{Builtin, ToolKind, custom_arguments},
+    words::words_of,
+};
 use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -237,13 +240,8 @@ impl Item {
 
     /// What an item of an unknown type says, in words.
     fn words(&self) -> Option<String> {
-        let mut words = Vec::new();
-        for name in TELLING {
-            if let Some(value) = self.fields.get(name) {
-                gather(value, &mut words, 0);
-            }
-        }
-        words.retain(|text| !text.trim().is_empty());
+        let told = TELLING.iter().filter_map(|name| words_of(self.fields.get(*name)?));
+        let words: Vec<_> = told.collect();
         (!words.is_empty()).then(|| format!("[{}] {}", self.kind(), words.join("\n")))
     }
 
@@ -316,36 +314,21 @@ const SUMMARY_FRAME: &str = "The conversation until here, in short:\n\n";
 
 /// The fields by which items of unknown types say something.
 const TELLING: [&str; 14] = [
-    "text", "content", "summary", "message", "query", "queries", "code", "action", "output", "outputs",
-    "results", "result_text", "error", "reason",
+    "text",
+    "content",
+    "summary",
+    "message",
+    "query",
+    "queries",
+    "code",
+    "action",
+    "output",
+    "outputs",
+    "results",
+    "result_text",
+    "error",
+    "reason",
 ];
-
-/// The most characters that are told of one unknown item.
-const MOST_TOLD: usize = 100_000;
-
-/// Gathers the texts of a value, without pictures and ciphertext.
-fn gather(value: &Value, words: &mut Vec<String>, depth: usize) {
-    let told: usize = words.iter().map(String::len).sum();
-    if depth > 6 || told > MOST_TOLD {
-        return;
-    }
-    match value {
-        Value::String(text) if !text.starts_with("data:") => words.push(text.clone()),
-        Value::Array(values) => values.iter().for_each(|value| gather(value, words, depth + 1)),
-        Value::Object(fields) => {
-            let is_said = |name: &str| {
-                !matches!(
-                    name,
-                    "type" | "id" | "status" | "image_url" | "encrypted_content" | "file_id" | "role"
-                )
-            };
-            for (_, value) in fields.iter().filter(|(name, _)| is_said(name)) {
-                gather(value, words, depth + 1);
-            }
-        }
-        _ => {}
-    }
-}
 
 /// The names of a tool, and of those of a namespace.
 fn names_of(tool: &Value) -> Option<String> {
@@ -431,20 +414,17 @@ fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
         "input_file" if rest.get("file_id").is_some_and(Value::is_string) => {
             Err(("", "files are not kept here: send the file itself, as a data URL in file_data"))
         }
-        "input_file" => Ok(Some(Part::Other(Map::from_iter([
-            of_type("file"),
-            ("file".into(), rest.into()),
-        ])))),
+        "input_file" => {
+            Ok(Some(Part::Other(Map::from_iter([of_type("file"), ("file".into(), rest.into())]))))
+        }
         "refusal" | "input_audio" | "file" => {
             let (name, kind) = of_type(&kind);
             rest.shift_insert(0, name, kind);
             Ok(Some(Part::Other(rest)))
         }
         _ => {
-            let mut words = Vec::new();
-            gather(&Value::Object(rest), &mut words, 0);
-            words.retain(|text| !text.trim().is_empty());
-            Ok((!words.is_empty()).then(|| Part::of_text(words.join("\n"))))
+            let words = words_of(&Value::Object(rest));
+            Ok(words.map(Part::of_text))
         }
     }
 }

@@ -108,12 +108,7 @@ impl Item {
 }
 
 /// A call in the shape that its tool has for the client.
-fn called(
-    mut call: Value,
-    name: &str,
-    arguments: &str,
-    tool: Option<&ClientTool>,
-) -> Value {
+fn called(mut call: Value, name: &str, arguments: &str, tool: Option<&ClientTool>) -> Value {
     let kind = tool.map_or(ToolKind::Function, |tool| tool.kind);
     if let ToolKind::Builtin(builtin) = kind {
         call["type"] = format!("{}_call", builtin.name()).into();

@@ -27,6 +27,9 @@ pub struct Request {
     text: Option<Map<String, Value>>,
     reasoning: Option<Map<String, Value>>,
     include: Option<Vec<String>>,
+    /// Whether the answer is the object of a compaction and no response.
+    #[serde(skip)]
+    compacts: bool,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -42,6 +45,7 @@ pub struct Asked {
 }
 
 /// How the answer is to look.
+#[derive(Clone)]
 pub struct Wishes {
     /// What the answer repeats of the request.
     pub echo: Map<String, Value>,
@@ -51,6 +55,8 @@ pub struct Wishes {
     pub tools: Arc<ClientTools>,
     /// Whether the answer is a summary in place of the conversation.
     pub compacts: bool,
+    /// Whether the answer is the object of a compaction and no response.
+    pub is_compaction: bool,
 }
 
 /// What names something that was stored.
@@ -78,6 +84,21 @@ const IDLE: [&str; 12] = [
 ];
 
 impl Request {
+    /// The request for a summary that stands in place of the conversation.
+    pub fn compacting(mut self) -> Self {
+        if let Value::String(text) = &self.input {
+            self.input = json!([{"role": "user", "content": text}]);
+        }
+        if let Value::Array(items) = &mut self.input
+            && !items.is_empty()
+        {
+            items.push(json!({"type": "compaction_trigger"}));
+        }
+        self.stream = None;
+        self.compacts = true;
+        self
+    }
+
     /// The chat that it stands for. What would need something stored is refused.
     pub fn read(self) -> Result<Asked> {
         self.check()?;
@@ -128,7 +149,13 @@ impl Request {
             rest,
             ..Body::default()
         };
-        let wishes = Wishes { echo, encrypted, tools: Arc::new(offer.client), compacts };
+        let wishes = Wishes {
+            echo,
+            encrypted,
+            tools: Arc::new(offer.client),
+            compacts,
+            is_compaction: self.compacts,
+        };
         Ok(Asked { chat, wishes, fields: Fields { messages: fields, tools: offer.fields } })
     }
 

@@ -116,7 +116,8 @@ impl Offer {
 
     fn push(&mut self, function: FunctionTool, rest: Map<String, Value>, field: String) {
         // A tool may come again, as a search finds it twice.
-        let is_there = |tool: &Tool| tool.function.as_ref().is_some_and(|f| f.name == function.name);
+        let is_there =
+            |tool: &Tool| tool.function.as_ref().is_some_and(|f| f.name == function.name);
         if !self.tools.iter().any(is_there) {
             self.tools.push(Tool { kind: "function".into(), function: Some(function), rest });
             self.fields.push(field);
@@ -147,9 +148,9 @@ impl Offer {
         let Value::Object(fields) = &choice else { return Ok(choice) };
         let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
         match kind {
-            "function" | "custom" => self
-                .named(&choice)
-                .ok_or_else(|| fault("tool_choice.name", "name the function")),
+            "function" | "custom" => {
+                self.named(&choice).ok_or_else(|| fault("tool_choice.name", "name the function"))
+            }
             "allowed_tools" => self.allowed(fields),
             "none" | "auto" | "required" | "any" if fields.len() == 1 => Ok(kind.into()),
             "" if fields.is_empty() => Ok("auto".into()),
@@ -183,7 +184,9 @@ impl Offer {
         }
         match mode {
             "auto" if named.is_empty() && !tools.is_empty() => Ok("none".into()),
-            mode => Ok(json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}})),
+            mode => Ok(
+                json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}),
+            ),
         }
     }
 
