@@ -148,7 +148,7 @@ pub fn in_clients_words(message: &mut Value, tools: &ClientTools) {
     }
 }
 
-/// A picture in an answer, as Open WebUI reads it (contract §3.2).
+/// A picture in an answer, as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed answers").
 pub fn image(picture: &Picture) -> Value {
     json!({"type": "image_url", "image_url": {"url": picture.url}})
 }
