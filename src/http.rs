@@ -1,6 +1,7 @@
 //! Everything that knows HTTP: one file a resource, and the one table of routes.
 
 mod answer;
+mod anthropic_tools;
 mod asker;
 mod auth;
 mod bad_keys;
@@ -8,6 +9,9 @@ mod bodies;
 mod caller;
 mod chat;
 mod choice;
+mod choices;
+mod client_tools;
+mod completions;
 mod cors;
 mod embeddings;
 mod error;
@@ -35,6 +39,7 @@ mod structure;
 mod usage;
 mod valves;
 mod whole;
+mod words;
 mod writer;
 
 pub use answer::Head;
@@ -189,9 +194,12 @@ pub const ROUTES: &[Route] = &[
     models(Method::GET, "/models", || web::get().to(models::list)),
     models(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
     models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    models(Method::POST, "/completions", || web::post().to(completions::complete)),
     models(Method::POST, "/messages", || web::post().to(messages::create)),
     models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     models(Method::POST, "/responses", || web::post().to(responses::create)),
+    models(Method::POST, "/responses/input_tokens", || web::post().to(responses::input_tokens)),
+    models(Method::POST, "/responses/compact", || web::post().to(responses::compact)),
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),

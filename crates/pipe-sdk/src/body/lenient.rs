@@ -1,6 +1,6 @@
 //! Reads what clients really send: numbers as text, one where many are meant, `null` for nothing.
 
-use super::{Content, Part};
+use super::{Content, FunctionCall, Part, ToolCall};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
@@ -65,6 +65,37 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
         Ok(Some(Texts::One(text))) => Ok(vec![text]),
         Ok(Some(Texts::Many(texts))) => Ok(texts),
         Err(_) => Err(D::Error::custom("must be a text or a list of texts")),
+    }
+}
+
+/// A call as clients send it: of a function, or of a custom tool, whose text becomes the argument `input` of a function.
+#[derive(Deserialize)]
+pub(super) struct Call {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    function: Option<FunctionCall>,
+    #[serde(default)]
+    custom: Option<CustomCall>,
+}
+
+#[derive(Deserialize)]
+struct CustomCall {
+    name: String,
+    #[serde(default)]
+    input: String,
+}
+
+impl TryFrom<Call> for ToolCall {
+    type Error = &'static str;
+
+    fn try_from(Call { id, function, custom }: Call) -> Result<Self, Self::Error> {
+        let custom = custom.map(|CustomCall { name, input }| {
+            let arguments = serde_json::json!({"input": input}).to_string();
+            FunctionCall { name, arguments }
+        });
+        let function = function.or(custom).ok_or("missing field `function`")?;
+        Ok(Self { id: id.unwrap_or_default(), kind: super::function(), function })
     }
 }
 
