@@ -83,7 +83,7 @@ pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
     ToolCallDelta, Usage,
 };
-pub use embed::{EmbedCall, EmbedInput, Embeddings};
+pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};
 pub use error::{PipeError, Result};
 pub use filter::{AdmissionRequest, FilterBody, FilterCall, UsageReport};
 pub use glob::fits;

@@ -42,6 +42,8 @@ pub struct Unanswered {
     pub error: PipeError,
     /// Whether another model might.
     pub passes_on: bool,
+    /// Whether it is what the service says, rather than what is known of the model here.
+    pub is_told: bool,
 }
 
 /// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer, which is under way as long as
@@ -103,11 +105,11 @@ impl Unanswered {
     /// Because of this trouble.
     pub fn of(trouble: Trouble, source: &Source) -> Self {
         let passes_on = trouble.passes_on();
-        Self { error: trouble.error(source), passes_on }
+        Self { error: trouble.error(source), passes_on, is_told: true }
     }
 
     /// Because of this, which no other model would change.
     pub fn at_once(error: PipeError) -> Self {
-        Self { error, passes_on: false }
+        Self { error, passes_on: false, is_told: false }
     }
 }

@@ -18,6 +18,7 @@ const TOO_LONG: &[&[&str]] = &[
     &["exceeds the maximum", "context"],
     &["maximum context length"],
     &["context window"],
+    &["too many input tokens"],
 ];
 
 const SOON: Duration = Duration::from_secs(5);
