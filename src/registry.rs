@@ -40,7 +40,7 @@ impl Registry {
     /// The pipe that a full model id names, and the model's id within it.
     ///
     /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open WebUI keeps it in the paths of filter calls
-    /// (contract §6).
+    /// (`docs/reference/open-webui.md`, "Ids and paths").
     pub fn resolve(&self, id: &str) -> Option<(&Arc<dyn Slot>, String)> {
         let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
         starts.filter_map(|start| id.get(start..)).find_map(|id| {

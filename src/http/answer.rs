@@ -105,7 +105,7 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
     Ok(body)
 }
 
-/// A picture in an answer, as Open WebUI reads it (contract §3.2).
+/// A picture in an answer, as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed answers").
 pub fn image(picture: &Picture) -> Value {
     json!({"type": "image_url", "image_url": {"url": picture.url}})
 }

@@ -1,4 +1,4 @@
-//! Who else may answer, and in which order (bedrock.md §1.1).
+//! Who else may answer, and in which order (`docs/reference/bedrock.md`, "Choosing a model").
 
 use crate::{
     attempts::Unanswered,

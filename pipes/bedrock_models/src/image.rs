@@ -1,4 +1,4 @@
-//! Words become pictures: each family is asked in its own words (bedrock.md §1.6), as often as it takes for all that were wished.
+//! Words become pictures: each family is asked in its own words (`docs/reference/bedrock.md`, "Embeddings, reranking, images"), as often as it takes for all that were wished.
 
 mod amazon;
 mod answer;

@@ -1,4 +1,4 @@
-//! Documents are put in order by how well they answer a question (bedrock.md §1.6).
+//! Documents are put in order by how well they answer a question (`docs/reference/bedrock.md`, "Embeddings, reranking, images").
 
 use crate::{
     attempts::Means,

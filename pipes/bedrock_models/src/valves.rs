@@ -244,7 +244,7 @@ pub struct BedrockValves {
     pub max_concurrent: usize,
 }
 
-/// The betas of Claude that Converse is known to take (bedrock.md §1B).
+/// The betas of Claude that Converse is known to take (`docs/reference/bedrock.md`, "Model families").
 const BETAS: &[&str] = &[
     "computer-use-2025-01-24",
     "computer-use-2025-11-24",

@@ -81,7 +81,7 @@ pub(crate) fn shortened(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
 
-/// Whether a background task of Open WebUI asks. Where nobody told, its prompts tell (contract §5).
+/// Whether a background task of Open WebUI asks. Where nobody told, its prompts tell (`docs/reference/open-webui.md`, "Background tasks").
 pub(crate) fn is_task(told: Option<&str>, body: &Body) -> bool {
     let looks_like_one = || match body.messages.as_slice() {
         [message] => body.tools.is_empty() && message.text().trim_start().starts_with("### Task:"),

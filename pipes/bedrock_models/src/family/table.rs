@@ -1,4 +1,4 @@
-//! The families, a row each (bedrock.md §1B and appendix A).
+//! The families, a row each (`docs/reference/bedrock.md`, "Model families").
 
 use super::{Cache, Family, Samplers, Schema, Thinking, ToolSchema, Tools, TopK};
 
@@ -99,7 +99,7 @@ const CLAUDE_UNFORCED: Family = Family { tool_choice: false, ..CLAUDE_THINKER };
 /// (<https://github.com/pydantic/pydantic-ai/pull/6098>, <https://github.com/langchain-ai/langchain-aws/pull/1118>).
 pub(super) const APART: &[&str] = &["meta.llama", "mistral."];
 
-/// GPT-6 and GLM-5.3 are said to cache too (appendix A), but not where they are told to: §1B names Claude and Nova.
+/// GPT-6 and GLM-5.3 are said to cache too, but not at cache points: AWS documents those for Claude and Nova.
 ///
 /// The first row that fits counts, so longer beginnings stand before shorter ones that they begin with.
 pub(super) const FAMILIES: &[(&str, Family)] = &[
