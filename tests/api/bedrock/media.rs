@@ -113,7 +113,13 @@ async fn a_picture_of_a_tool_stands_in_its_result_where_the_family_sees_it_and_e
         let sent = rig.sent(model, body.clone()).await;
         let content = &sent["messages"][2]["content"];
         assert_eq!(content[0]["toolResult"]["content"], json!([{"text": "There:"}]), "{model}");
-        assert_eq!(content[1], image, "{model}");
+        // Llama takes nothing beside a result, so the picture has a turn of its own.
+        let shown = if model.starts_with("meta.") {
+            &sent["messages"][4]["content"][0]
+        } else {
+            &content[1]
+        };
+        assert_eq!(*shown, image, "{model}");
     }
 }
 

@@ -75,7 +75,7 @@ fn corpus() -> Vec<(&'static str, Value)> {
         ),
         (
             "deep",
-            (0..60).fold(
+            (0..40).fold(
                 json!({"type": "string"}),
                 |inner, _| json!({"type": "object", "properties": {"x": inner}}),
             ),
