@@ -87,7 +87,7 @@ pub use chunk::{
     ToolCallDelta, Usage,
 };
 pub use demand::{Demand, DemandKind};
-pub use embed::{EmbedCall, EmbedInput, Embeddings};
+pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};
 pub use error::{PipeError, Result};
 pub use filter::{AdmissionRequest, FilterBody, FilterCall, UsageReport};
 pub use glob::fits;
