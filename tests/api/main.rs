@@ -32,6 +32,7 @@ mod misfits;
 mod models;
 mod openai_proxy;
 mod pipes;
+mod poison;
 mod process;
 mod rag;
 mod reload;

@@ -32,7 +32,7 @@ pub(crate) async fn chat(
         let id = format!("{PIPE}.{}", entry.id);
         let answered = match forced(call, entry, place) {
             Some(trouble) => Err(trouble),
-            None => server.chat(&entry.name, &call.body, call.host.trail().trace).await,
+            None => server.chat(&entry.name, &call.body, call.host.trail()).await,
         };
         let trouble = match answered {
             Ok(chunks) => return Ok(told(id, chunks)),
