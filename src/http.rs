@@ -108,7 +108,7 @@ pub struct State {
 /// What is wrong with it.
 #[doc(hidden)]
 pub fn parse_chat(body: &[u8]) -> Result<pipe_sdk::Body, Error> {
-    json::parse(body)
+    json::parse(&mut body.to_vec())
 }
 
 /// Now, in seconds since 1970.

@@ -55,7 +55,7 @@ impl Meter {
 
     /// What so many tokens of this model of this pipe cost, where the price is known.
     pub fn cost(&self, pipe: &str, model: &str, usage: &Usage) -> Option<u64> {
-        self.prices.of(pipe, model).map(|price| price.of(usage))
+        self.prices.load().of(pipe, model).map(|price| price.of(usage))
     }
 
     /// Begins to measure. What the model asks of others goes by [`Gauged::below`].

@@ -8,7 +8,6 @@ use super::{
     choices::{Choices, sum},
     frames::{self, FrameWriter},
 };
-use crate::meter::rough_tokens;
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, future::try_join_all, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, Host, PipeError, Side};
@@ -57,7 +56,7 @@ impl RequestContext {
         };
         let (mut head, streamed) = (Head::new(F::ID, &first.model), first.stream);
         head.notes = face.notes();
-        head.prompt_tokens = estimated_tokens(first);
+        head.prompt_tokens = Demand::chat(first).prompt_tokens;
         let answer = async {
             let begin = async |(host, body): (Host, Body)| begun(host.pipe(body).await?).await;
             let begun = try_join_all(hosts.into_iter().zip(bodies).map(begin)).await?;
@@ -82,20 +81,6 @@ impl RequestContext {
         };
         self.answered(answer).await
     }
-}
-
-/// About how many tokens this chat is, with its calls and its tools.
-pub fn estimated_tokens(body: &Body) -> u64 {
-    let calls = body.messages.iter().flat_map(|message| &message.tool_calls);
-    let calls: usize =
-        calls.map(|call| call.function.name.len() + call.function.arguments.len()).sum();
-    let functions = body.tools.iter().filter_map(|tool| tool.function.as_ref());
-    let tools = functions.map(|function| {
-        let schema = function.parameters.as_ref().map_or(0, |schema| schema.get().len());
-        function.name.len() + function.description.as_ref().map_or(0, String::len) + schema
-    });
-    let letters = calls + tools.sum::<usize>();
-    rough_tokens(body) + letters.div_ceil(4) as u64
 }
 
 /// An answer whose first chunk is there.

@@ -30,7 +30,9 @@ where
             None => match means.admit(entry).await {
                 Ok(()) => ask(entry, means).await,
                 // Another one may have room.
-                Err(error) => Err(Unanswered { error, passes_on: true, is_resting: false, is_told: false }),
+                Err(error) => {
+                    Err(Unanswered { error, passes_on: true, is_resting: false, is_told: false })
+                }
             },
         };
         let Unanswered { error, passes_on, is_resting, is_told } = match answered {

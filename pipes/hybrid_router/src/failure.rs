@@ -31,7 +31,7 @@ impl Failure {
 
     /// A filter does not let this person ask it.
     pub fn not_admitted(error: PipeError) -> Self {
-        Self { error, kind: None }
+        Self { error, verdict: Verdict::fine() }
     }
 
     /// It has panicked.
