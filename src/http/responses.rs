@@ -21,7 +21,7 @@ use super::{
 use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
 use events::Events;
-use pipe_sdk::{Answer, Body, PipeError};
+use pipe_sdk::{Answer, Body, Demand, PipeError};
 use request::{Asked, Request, Wishes};
 use serde_json::{Value, json};
 
