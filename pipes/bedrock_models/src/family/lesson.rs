@@ -1,6 +1,6 @@
 //! What a model teaches by what it refuses: the request is sent again without it, and never with it from then on.
 
-use super::{Cache, Family, Samplers, Schema, Thinking, Tools, TopK};
+use super::{Cache, Family, Samplers, Schema, Thinking, ToolSchema, Tools, TopK};
 use pipe_sdk::{Body, LearnedQuirks, without_quotes};
 
 /// One thing that a model does not take, against what the table says of its family.
@@ -22,10 +22,18 @@ pub enum Lesson {
     ToolChoice,
     /// `strict` tools.
     Strict,
+    /// Tools whose schemas have more than the plainest keywords.
+    ToolSchema,
+    /// A tool of this schema.
+    ThisToolSchema,
     /// A system prompt.
     System,
     /// Instructions amid the conversation.
     SystemTurns,
+    /// Words beside a call of a tool, or beside its result.
+    MixedTurns,
+    /// More tokens in an answer than these.
+    MostTokens(u32),
     /// A begun answer.
     Prefill,
     /// Cache points.
@@ -66,8 +74,15 @@ const WORDS: &[(&[&str], Lesson)] = &[
     (&["textformat"], Lesson::ThisSchema),
     (&["toolspec.strict"], Lesson::Strict),
     (&[".strict", "not permitted"], Lesson::Strict),
+    (&["blocks cannot be provided in the same turn"], Lesson::MixedTurns),
+    (&["inputschema", "extraneous key"], Lesson::ToolSchema),
+    (&["inputschema", "support"], Lesson::ToolSchema),
+    (&["input_schema", "support"], Lesson::ToolSchema),
+    (&["input_schema", "not permitted"], Lesson::ToolSchema),
+    (&["inputschema"], Lesson::ThisToolSchema),
+    (&["input_schema"], Lesson::ThisToolSchema),
     (&["support system messages"], Lesson::System),
-    (&["role 'system'"], Lesson::SystemTurns),
+    (&["role system"], Lesson::SystemTurns),
     (&["prefill"], Lesson::Prefill),
     (&["thinking.type.enabled", "not supported"], Lesson::Budget),
     (&["adaptive thinking is not supported"], Lesson::Adaptive),
@@ -85,18 +100,19 @@ impl Lesson {
     /// What the words of a refusal teach, if anything, and the words themselves. What is quoted teaches nothing, and the words must stand in
     /// one sentence, in their order.
     pub fn of(refusal: &str) -> Option<(Self, String)> {
-        let said = plain(&without_quotes(refusal));
+        let bare = without_quotes(refusal);
+        let said = plain(&bare);
+        let sentences = || said.split(['\n', ';']).flat_map(|line| line.split(". "));
         let row = WORDS.iter().find_map(|(words, lesson)| {
-            let span = said.split(['\n', ';']).flat_map(|line| line.split(". "));
-            let span = span.filter_map(|sentence| span_of(sentence, words)).next()?;
+            let span = sentences().find_map(|sentence| span_of(sentence, words))?;
             Some((lesson.clone(), span.to_owned()))
         });
-        row.or_else(|| stranger(&without_quotes(refusal)))
+        row.or_else(|| sentences().find_map(most_tokens)).or_else(|| stranger(&bare))
     }
 
     /// Whether it is about this conversation only.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::ForeignReasoning | Self::ThisSchema)
+        matches!(self, Self::ForeignReasoning | Self::ThisSchema | Self::ThisToolSchema)
     }
 
     fn teach(&self, family: &mut Family) {
@@ -112,8 +128,11 @@ impl Lesson {
             Self::StreamedTools => family.tools = Tools::Unstreamed,
             Self::ToolChoice => family.tool_choice = false,
             Self::Strict => family.strict = false,
+            Self::ToolSchema | Self::ThisToolSchema => family.tool_schema = ToolSchema::Plain,
             Self::System => family.system = false,
             Self::SystemTurns => family.system_turns = false,
+            Self::MixedTurns => family.mixed_turns = false,
+            Self::MostTokens(most) => family.most_tokens = family.most_tokens.min(*most),
             Self::Prefill => family.prefill = false,
             Self::CachePoints => family.cache = Cache::No,
             Self::Schema | Self::ThisSchema => family.schema = Schema::No,
@@ -125,6 +144,37 @@ impl Lesson {
             Self::Field(_) | Self::BaseId => {}
         }
     }
+}
+
+/// The limit in a sentence about an answer that may become too long, as in `exceeds the model limit of 4096` or
+/// `max_tokens: 200000 > 64000, which is the maximum`, and the words up to it. What is said of the whole context is another matter.
+fn most_tokens(sentence: &str) -> Option<(Lesson, String)> {
+    const NAMES: [&str; 4] = ["max_tokens", "maxtokens", "max_output_tokens", "maximum tokens"];
+    const BEFORE: [&str; 9] = [
+        "limit of ",
+        " > ",
+        "lower than ",
+        "less or equal to ",
+        "less than or equal to ",
+        "maximum value of ",
+        "<= ",
+        "at most ",
+        "maximum of ",
+    ];
+    if sentence.contains("context") || sentence.contains("budget_tokens") {
+        return None;
+    }
+    let name = NAMES.iter().filter_map(|name| sentence.find(name)).min()?;
+    BEFORE.iter().find_map(|words| {
+        let from = sentence.find(words)?;
+        let start = from + words.len();
+        let after = sentence.get(start..)?;
+        let end = after.find(|c: char| !c.is_ascii_digit() && c != ',').unwrap_or(after.len());
+        let number = after.get(..end)?.replace(',', "");
+        let most = number.parse().ok().filter(|most| *most > 0)?;
+        let span = sentence.get(name.min(from)..start + end)?;
+        Some((Lesson::MostTokens(most), span.trim_end_matches(',').to_owned()))
+    })
 }
 
 /// The field in ``extraneous key [x] is not permitted``.
