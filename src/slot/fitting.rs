@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves,
+    Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves, StateFolder,
     UpstreamState, UsageReport, library::Library,
 };
 use serde_json::Value;
@@ -51,7 +51,7 @@ impl<P: Pipe> Fitting<P> {
         let settings = Settings::of(&spec, site.layers(P::ID, &spec), found);
         let (settings, pipe) = match settings.clone().with_paths(&spec, &site, None).await {
             Ok(settings) => {
-                let pipe = Self::build(None, &settings).await;
+                let pipe = Self::build(None, &site, &settings).await;
                 (settings, pipe.map(Arc::new).map_err(|error| error.to_string()))
             }
             Err(error) => (settings, Err(error.to_string())),
@@ -64,12 +64,15 @@ impl<P: Pipe> Fitting<P> {
     }
 
     /// Builds the next running pipe; a panic of the pipe's is an error like any other.
-    async fn build(running: Option<&P>, settings: &Settings) -> Result<P> {
+    async fn build(running: Option<&P>, site: &Site, settings: &Settings) -> Result<P> {
         let valves = settings.typed()?;
         let build = async {
             match running {
                 Some(pipe) => pipe.on_valves_updated(valves).await,
-                None => P::on_startup(valves).await,
+                None => {
+                    let folder = StateFolder::new(site.folder.join(P::ID));
+                    P::on_startup_in(folder, valves).await
+                }
             }
         };
         match timeout(START_LIMIT, AssertUnwindSafe(build).catch_unwind()).await {
@@ -84,7 +87,7 @@ impl<P: Pipe> Fitting<P> {
 
     pub(super) async fn next(&self, state: &State<P>, settings: &Settings) -> Result<Arc<P>> {
         let running = state.pipe.as_deref().ok();
-        Self::build(running, settings).await.map(Arc::new)
+        Self::build(running, &self.site, settings).await.map(Arc::new)
     }
 
     fn running(&self) -> Result<Arc<P>> {

@@ -69,6 +69,7 @@ mod pipe;
 mod quirks;
 mod rerank;
 mod secret;
+mod state;
 mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
@@ -101,6 +102,7 @@ pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
 pub use quirks::{LearnedQuirks, QuirkState, without_quotes};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
+pub use state::{Fingerprint, StateFolder};
 pub use surrogates::{replace_lone_surrogates, without_lone_surrogates};
 pub use task::Task;
 pub use trace::TraceContext;

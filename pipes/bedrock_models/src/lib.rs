@@ -51,7 +51,7 @@ use meaning::{Meaning, meaning};
 use pipe_sdk::{
     Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Fault, Hints,
     ImageCall, Images, Known, ModelKind, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
-    Serves, UpstreamState,
+    Serves, StateFolder, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -75,11 +75,15 @@ impl Pipe for BedrockModels {
     type Valves = BedrockValves;
 
     async fn on_startup(valves: BedrockValves) -> Result<Self> {
+        Self::on_startup_in(StateFolder::default(), valves).await
+    }
+
+    async fn on_startup_in(folder: StateFolder, valves: BedrockValves) -> Result<Self> {
         if trusted::sends_astray(&valves) {
             tracing::error!("No credentials are used: `endpoint_url` {}.", trusted::RULE);
         }
         let clients = Arc::new(Clients::new(Arc::new(Account::new(&valves)), &valves));
-        let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
+        let catalogue = Catalogue::start(Arc::clone(&clients), &valves, folder).await;
         Self::of(valves, clients, catalogue, Arc::default())
     }
 
@@ -94,7 +98,7 @@ impl Pipe for BedrockModels {
         }
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
-            let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
+            let catalogue = self.catalogue.of_another(Arc::clone(&clients), &valves);
             catalogue.check_names(&self.valves).await?;
             return Self::of(valves, clients, catalogue, lessons);
         }
@@ -118,9 +122,11 @@ impl Pipe for BedrockModels {
             Err(PipeError::ModelNotFound(_)) => return None,
             // Without a list nobody can tell, but an id that Bedrock would never give is another's.
             Err(error) => {
-                let may_be = listing.aliases.renamed(&name) != *name || name.contains('.');
-                return (may_be || name.starts_with("arn:"))
-                    .then(|| Known::Unavailable(error.to_string()));
+                let is_ours = name.contains('.') || is_own_name(&name);
+                let is_renamed = listing.aliases.renamed(&name) != *name
+                    || listing.aliases.caught(&name).is_some()
+                    || self.valves.default_model.is_some();
+                return (is_ours || is_renamed).then(|| Known::Unavailable(error.to_string()));
             }
         };
         let model = entry.model(self.valves.builtin_tools);
@@ -226,6 +232,13 @@ impl BedrockModels {
         }
         Ok(fallback::candidates(entry, &listing, &self.lessons, caller, &self.valves))
     }
+}
+
+/// Whether an id is made as those are of what an account has of its own, or is an ARN.
+fn is_own_name(id: &str) -> bool {
+    const BEGINNINGS: [&str; 7] =
+        ["arn:", "app/", "imported/", "provisioned/", "custom/", "marketplace/", "router/"];
+    BEGINNINGS.iter().any(|beginning| id.starts_with(beginning))
 }
 
 /// Whether the list knows for certain who is meant.

@@ -98,7 +98,7 @@ const WORDS: &[(&[&str], Lesson)] = &[
 
 impl Lesson {
     /// What the words of a refusal teach, if anything, and the words themselves. What is quoted teaches nothing, and the words must stand in
-    /// one sentence, in their order.
+    /// one sentence.
     pub fn of(refusal: &str) -> Option<(Self, String)> {
         let bare = without_quotes(refusal);
         let said = plain(&bare);
@@ -198,15 +198,15 @@ pub fn is_said_in(body: &Body, span: &str) -> bool {
     body.messages.iter().any(|message| says(&message.text()))
 }
 
-/// The part of a sentence from the first of these words to the last, if they stand in it in this order.
+/// The part of a sentence that holds these words, if all of them stand in it.
 fn span_of<'a>(sentence: &'a str, words: &[&str]) -> Option<&'a str> {
-    let (mut from, mut end) = (None, 0);
+    let (mut start, mut end) = (sentence.len(), 0);
     for word in words {
-        let place = end + sentence.get(end..)?.find(word)?;
-        from.get_or_insert(place);
-        end = place + word.len();
+        let place = sentence.find(word)?;
+        start = start.min(place);
+        end = end.max(place + word.len());
     }
-    sentence.get(from?..end)
+    sentence.get(start..end)
 }
 
 impl Family {
@@ -249,7 +249,7 @@ mod tests {
             ("Input is too long for requested model.", None),
             ("Value 'stop sequences are not supported' at 'messages.1' failed to satisfy it", None),
             ("messages.1: got \"temperature is not supported\" for a text", None),
-            ("It supports no stop sequences. Your prompt is too long", None),
+            ("It supports no tools. Your stop sequences are too long", None),
         ] {
             assert_eq!(Lesson::of(said).map(|(lesson, _)| lesson), lesson, "{said}");
         }
