@@ -17,7 +17,7 @@ pub trait Resolver: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
-impl Resolver for System {
+impl Resolver for SystemResolver {
     fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(
             async move { Ok(lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) },

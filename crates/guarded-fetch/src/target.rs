@@ -98,7 +98,7 @@ impl Target {
 }
 
 /// Returns the IP address of a host that is written as one.
-pub(crate) fn literal<S>(host: &Host<S>) -> Option<IpAddr> {
+pub(crate) fn ip_literal<S>(host: &Host<S>) -> Option<IpAddr> {
     match host {
         Host::Domain(_) => None,
         Host::Ipv4(address) => Some(IpAddr::from(*address)),
