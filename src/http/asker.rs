@@ -106,7 +106,8 @@ impl RequestContext {
                 CallContext::new(Some(user), Some(key), task)
             }
         };
-        trail.traced(self.record.trace())
+        let peer = self.request.peer_addr().map(|address| address.ip());
+        trail.traced(self.record.trace()).from_peer(peer)
     }
 
     /// Keeps which model is asked for, if there is one of that name.
@@ -129,7 +130,7 @@ impl RequestContext {
 
     /// The error as it goes out; it is kept for the log.
     pub fn failed(&self, error: PipeError) -> Error {
-        self.record.outcome().error = Some(error.to_string());
+        self.record.fail(error.kind(), &error);
         error.into()
     }
 }

@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, CallContext, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints, ImageCall,
-    Images, Ledger, PipeError, RerankCall, Reranked, Result, Side,
+    Body, Call, CallContext, CallerId, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints,
+    ImageCall, Images, Ledger, PipeError, RerankCall, Reranked, Result, Side, User,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -85,16 +85,21 @@ impl Host {
         Ok(Call { model: body.model.clone(), body, user: trail.user, chat, hints, host })
     }
 
+    /// What a call says of who asks and what is wished.
+    fn filled_in(&self) -> (Option<User>, CallerId, Hints) {
+        (self.trail.user.clone(), self.trail.caller(), self.hints.clone())
+    }
+
     /// Turns texts into vectors through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
-        let (user, hints) = (self.trail.user.clone(), self.hints.clone());
-        self.doors.embed(EmbedCall { user, hints, ..call }, self.clone()).await
+        let (user, caller, hints) = self.filled_in();
+        self.doors.embed(EmbedCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// Puts documents in order through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
-        let (user, hints) = (self.trail.user.clone(), self.hints.clone());
-        self.doors.rerank(RerankCall { user, hints, ..call }, self.clone()).await
+        let (user, caller, hints) = self.filled_in();
+        self.doors.rerank(RerankCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The same answer to this chat, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of
@@ -110,8 +115,8 @@ impl Host {
 
     /// Makes pictures through the model named in the call.
     pub async fn images(&self, call: ImageCall) -> Result<Images> {
-        let (user, hints) = (self.trail.user.clone(), self.hints.clone());
-        self.doors.images(ImageCall { user, hints, ..call }, self.clone()).await
+        let (user, caller, hints) = self.filled_in();
+        self.doors.images(ImageCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The chat models that the host serves now.

@@ -48,8 +48,8 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Hints, ImageCall, Images, Known,
-    ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Hints, ImageCall,
+    Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -136,10 +136,11 @@ impl Pipe for BedrockModels {
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
             let demand = Demand { kind: DemandKind::Image, ..Demand::chat(&call.body) };
-            let means = self.means(&call.hints).admitting(&call.host, demand);
-            return image::chat(&call, &entries, means).await;
+            let means = self.means(&call.hints, call.host.trail().caller());
+            return image::chat(&call, &entries, means.admitting(&call.host, demand)).await;
         }
-        let means = self.means(&call.hints).admitting(&call.host, Demand::chat(&call.body));
+        let means = self.means(&call.hints, call.host.trail().caller());
+        let means = means.admitting(&call.host, Demand::chat(&call.body));
         chat::chat(&call, &entries, means).await
     }
 
@@ -151,22 +152,22 @@ impl Pipe for BedrockModels {
             return Err(PipeError::uncounted(&call.model));
         }
         self.links.resolve(&mut call.body).await?;
-        count::count(&call, asked, self.means(&call.hints)).await
+        count::count(&call, asked, self.means(&call.hints, call.host.trail().caller())).await
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
         let entries = self.entries(&call.model, ModelKind::Embed).await?;
-        embed::embed(&call, &entries, self.means(&call.hints)).await
+        embed::embed(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let entries = self.entries(&call.model, ModelKind::Rerank).await?;
-        rerank::rerank(&call, &entries, self.means(&call.hints)).await
+        rerank::rerank(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
         let entries = self.entries(&call.model, ModelKind::Image).await?;
-        let mut means = self.means(&call.hints);
+        let mut means = self.means(&call.hints, call.caller);
         if let Some(host) = &call.host {
             means = means.admitting(host, Demand::image(&call));
         }
@@ -186,9 +187,10 @@ impl BedrockModels {
     }
 
     /// What every call needs beside itself.
-    fn means<'a>(&'a self, hints: &'a Hints) -> Means<'a> {
+    fn means<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> Means<'a> {
         let Self { clients, lessons, valves, .. } = self;
-        Means { clients, lessons, valves, forced: ForcedFailure::of(hints), admission: None }
+        let forced = ForcedFailure::of(hints);
+        Means { clients, lessons, valves, forced, caller, anyway: false, admission: None }
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.

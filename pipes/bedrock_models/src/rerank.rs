@@ -32,8 +32,9 @@ pub async fn rerank(call: &RerankCall, entries: &[Entry], means: Means<'_>) -> R
         return Err(PipeError::bad_field("documents", message));
     }
     let body = request(call, &entries[0])?;
-    let answered =
-        fallback::first(entries, means, |entry| Box::pin(invoke(body.clone(), entry, means)));
+    let answered = fallback::first(entries, means, |entry, means| {
+        Box::pin(invoke(body.clone(), entry, means))
+    });
     let (entry, Invoked { answer: Answer { results }, tokens }) = answered.await?;
     if results.iter().any(|place| place.index >= call.documents.len()) {
         let message = format!("`{}` has ranked documents that were not sent: try again", entry.id);
