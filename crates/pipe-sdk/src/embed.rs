@@ -1,6 +1,6 @@
 //! Texts in, vectors out.
 
-use crate::{Hints, TraceContext, User};
+use crate::{CallerId, Hints, TraceContext, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub struct EmbedCall {
     pub truncate: Option<Truncate>,
     /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
     pub user: Option<User>,
+    /// The same as a number, for what must tell callers apart. The host fills it in.
+    pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.
     pub hints: Hints,
     /// Where the call stands in a trace. The host fills it in.
@@ -35,6 +37,7 @@ impl EmbedCall {
             dimensions: None,
             truncate: None,
             user: None,
+            caller: CallerId::default(),
             hints: Hints::default(),
             trace: None,
         }

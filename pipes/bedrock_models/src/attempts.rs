@@ -10,7 +10,7 @@ use crate::{
 use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
-use pipe_sdk::PipeError;
+use pipe_sdk::{CallerId, PipeError};
 use resilience::{InFlightCall, Limits};
 
 /// What every request needs beside itself.
@@ -24,6 +24,10 @@ pub struct Means<'a> {
     pub valves: &'a BedrockValves,
     /// Which models are to fail.
     pub forced: ForcedFailure<'a>,
+    /// Who asks.
+    pub caller: CallerId,
+    /// Whether a model is asked though it has failed again and again, because all others have too.
+    pub anyway: bool,
 }
 
 /// What is sent, and to whom.
@@ -44,6 +48,8 @@ pub struct Unanswered {
     pub passes_on: bool,
     /// Whether it is what the service says, rather than what is known of the model here.
     pub is_told: bool,
+    /// Whether it was not even asked, because it has failed again and again.
+    pub is_resting: bool,
 }
 
 /// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer, which is under way as long as
@@ -64,7 +70,10 @@ where
         let answered = attempt.in_time(errand.answered(runtime, number, &read)).await;
         answered.unwrap_or(Err(Trouble::Late(first_byte)))
     };
-    Ok(upstream.call(attempt).await?)
+    Ok(match means.anyway {
+        true => upstream.call_anyway(means.caller, attempt).await?,
+        false => upstream.call(means.caller, attempt).await?,
+    })
 }
 
 impl InvokeRequest<'_> {
@@ -104,12 +113,12 @@ impl InvokeRequest<'_> {
 impl Unanswered {
     /// Because of this trouble.
     pub fn of(trouble: Trouble, source: &Source) -> Self {
-        let passes_on = trouble.passes_on();
-        Self { error: trouble.error(source), passes_on, is_told: true }
+        let (passes_on, is_resting) = (trouble.passes_on(), trouble.is_resting());
+        Self { error: trouble.error(source), passes_on, is_told: true, is_resting }
     }
 
     /// Because of this, which no other model would change.
     pub fn at_once(error: PipeError) -> Self {
-        Self { error, passes_on: false, is_told: false }
+        Self { error, passes_on: false, is_told: false, is_resting: false }
     }
 }

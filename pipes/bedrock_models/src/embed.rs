@@ -83,7 +83,7 @@ async fn part(
     let mut cuts = 0;
     let (entry, Invoked { answer, tokens }) = loop {
         let body = request(&texts, family, purpose, call)?;
-        let answered = fallback::first(entries, means.forced, |entry| {
+        let answered = fallback::first(entries, means, |entry, means| {
             Box::pin(invoke(body.clone(), entry, means))
         });
         let error = match answered.await {
