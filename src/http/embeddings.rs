@@ -5,7 +5,6 @@ mod input;
 use super::{
     Error,
     asker::RequestContext,
-    identity,
     json::{Json, JsonBody},
     shape::{
         COUNTABLE,
@@ -19,7 +18,7 @@ use actix_web::{
     http::{StatusCode, header::HeaderMap},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pipe_sdk::{EmbedCall, EmbedInput, Embeddings, ModelKind, PipeError, Truncate};
+use pipe_sdk::{Demand, EmbedCall, EmbedInput, Embeddings, PipeError, Truncate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -120,11 +119,10 @@ pub async fn embed(
         None => purpose_in(asker.headers())?,
     };
     let input = input::texts(input).await?;
-    let host = asker.host_of(identity::asker(user, asker.headers()));
     let truncate = truncate.map(Truncate::from);
     let call = EmbedCall { purpose, dimensions, truncate, ..EmbedCall::new(&model, input) };
-    let Embeddings { vectors, prompt_tokens } =
-        whole::answered(&asker, &model, ModelKind::Embed, &host, host.embed(call)).await?;
+    let host = whole::admitted(&asker, user, &model, Demand::embedding(&call)).await?;
+    let Embeddings { vectors, prompt_tokens } = asker.answered(host.embed(call)).await?;
     let usage = whole::counted(&asker.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
     let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };

@@ -178,7 +178,12 @@ fn written<'a>(asked: &Asked<'a>) -> Result<Written<'a>> {
     let converse = Converse {
         inference_config: inference::of(body, &family, &mind)?,
         additional_model_response_field_paths: own_fields::wanted(family.signed && mind.on),
-        additional_model_request_fields: own_fields::of(asked, mind, told_one.then_some(chosen))?,
+        additional_model_request_fields: own_fields::of(
+            asked,
+            mind,
+            told_one.then_some(chosen),
+            &tooling.defined,
+        )?,
         output_config,
         service: service::of(asked, streamed)?,
         tool_config,

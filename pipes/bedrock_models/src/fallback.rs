@@ -13,8 +13,8 @@ use pipe_sdk::{PipeError, Result, listed};
 /// The answer of the first of these models that has one, and which that is.
 ///
 /// What the first one says is the error if none can: it is the one that was asked. But if it was only busy or away, and another has said
-/// what is wrong with the request, that is the error: to try again later would not help. If none of several is asked, because all of them
-/// have failed again and again, the first one is asked all the same: not all regions are ever closed at once.
+/// what is wrong with the request, that is the error: to try again later would not help. If none of several is asked, because all of
+/// them have failed again and again, the first one is asked all the same: not all regions are ever closed at once.
 pub async fn first<'a, T, F>(
     entries: &'a [Entry],
     means: Means<'a>,
@@ -27,9 +27,15 @@ where
     for (place, entry) in entries.iter().enumerate() {
         let answered = match means.forced.of_entry(entry, place) {
             Some(unanswered) => Err(unanswered),
-            None => ask(entry, means).await,
+            None => match means.admit(entry).await {
+                Ok(()) => ask(entry, means).await,
+                // Another one may have room.
+                Err(error) => {
+                    Err(Unanswered { error, passes_on: true, is_resting: false, is_told: false })
+                }
+            },
         };
-        let Unanswered { error, passes_on, is_told, is_resting } = match answered {
+        let Unanswered { error, passes_on, is_resting, is_told } = match answered {
             Ok(answer) => return Ok((entry, answer)),
             Err(unanswered) => unanswered,
         };

@@ -27,10 +27,32 @@ pub enum LimitScope {
     Everybody,
 }
 
+/// What holds for a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// The name of the window.
+    pub key: String,
+    /// How much may be had.
+    pub allowance: Allowance,
+    /// What is counted together.
+    pub counted: Counted,
+}
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// All that a person asks for.
+    Person,
+    /// What a person asks of the models whose ids fit this pattern.
+    Model(String),
+    /// All that everybody asks for.
+    Everybody,
+}
+
 /// Who asks.
 pub struct Caller<'a> {
     /// The id that is counted for; `None` if nobody knows who it is.
-    pub user: Option<&'a str>,
+    user: Option<&'a str>,
     person: Option<&'a User>,
     key: Option<&'a str>,
 }
@@ -43,7 +65,7 @@ impl<'a> Caller<'a> {
         Self { user, person, key: trail.key.as_deref() }
     }
 
-    fn is(&self, whose: &LimitScope, model: &str) -> bool {
+    fn is(&self, whose: &LimitScope, models: &[&str]) -> bool {
         let said = |of: fn(&User) -> Option<&str>, word: &str| {
             self.person.and_then(of).is_some_and(|known| known.eq_ignore_ascii_case(word))
         };
@@ -53,9 +75,14 @@ impl<'a> Caller<'a> {
                 said(|user| Some(&user.id), user) || said(|user| user.email.as_deref(), user)
             }
             LimitScope::Key(key) => self.key == Some(key),
-            LimitScope::Model(pattern) => fits(pattern, model),
+            LimitScope::Model(pattern) => models.iter().any(|model| fits(pattern, model)),
             LimitScope::Everybody => true,
         }
+    }
+
+    /// The id by which the person's spending is known; empty for those of whom nothing is known.
+    pub fn id(&self) -> String {
+        self.user.unwrap_or_default().to_owned()
     }
 
     /// What windows of this person are named by; those of whom nothing is known share one.
@@ -65,25 +92,33 @@ impl<'a> Caller<'a> {
 }
 
 impl Rules {
-    /// What this person may have when asking this model, each with the name of its window.
+    /// What holds for this person's request, which goes through these models.
     ///
     /// What is said of a person wins over what is said of a key, that over a role, that over the usual.
-    pub fn of(&self, asker: &Caller<'_>, model: &str) -> Vec<(String, Allowance)> {
-        let fitting = || self.exceptions.iter().filter(|(whose, _)| asker.is(whose, model));
+    pub fn of(&self, asker: &Caller<'_>, models: &[&str]) -> Vec<Rule> {
+        let fitting = || self.exceptions.iter().filter(|(whose, _)| asker.is(whose, models));
         let personal = |rank: fn(&LimitScope) -> bool| fitting().find(|(whose, _)| rank(whose));
         let own = personal(|whose| matches!(whose, LimitScope::User(_)))
             .or_else(|| personal(|whose| matches!(whose, LimitScope::Key(_))))
             .or_else(|| personal(|whose| matches!(whose, LimitScope::Role(_))))
             .map_or(&self.usual, |(_, allowances)| allowances);
         let person = asker.name();
-        let mut all: Vec<_> = own.iter().map(|one| (window(&person, one), *one)).collect();
+        let rule = |name: &str, allowance: &Allowance, counted| Rule {
+            key: window(name, allowance),
+            allowance: *allowance,
+            counted,
+        };
+        let own = own.iter().map(|one| rule(&person, one, Counted::Person));
+        let mut all: Vec<_> = own.collect();
         for (whose, allowances) in fitting() {
-            let name = match whose {
-                LimitScope::Model(pattern) => format!("{person} model:{pattern}"),
-                LimitScope::Everybody => "everybody".into(),
+            let (name, counted) = match whose {
+                LimitScope::Model(pattern) => {
+                    (format!("{person} model:{pattern}"), Counted::Model(pattern.clone()))
+                }
+                LimitScope::Everybody => ("everybody".into(), Counted::Everybody),
                 LimitScope::User(_) | LimitScope::Key(_) | LimitScope::Role(_) => continue,
             };
-            all.extend(allowances.iter().map(|one| (window(&name, one), *one)));
+            all.extend(allowances.iter().map(|one| rule(&name, one, counted.clone())));
         }
         all
     }

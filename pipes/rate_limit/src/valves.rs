@@ -40,10 +40,13 @@ pub struct RateLimitValves {
     #[schemars(title = "Budget a month, in $", range(min = 0.0))]
     pub budget_per_month: Option<f64>,
     /// What is said of some in place of the above, as in `role admin: none; user ann@example.com: 100 requests/hour, $5/day; key ci: 1000000 tokens/day`.
-    /// `none` means no limit, as 0 does; `nobody` means that they may send nothing, as in `role guest: nobody`. Of a model, beside the above: `model *opus*: 5 requests/hour`. Of all together: `everybody: 1000 requests/minute`.
+    /// `none` means no limit, as 0 does; `nobody` means that they may send nothing, as in `role guest: nobody`.
+    /// Of what each person asks of some models, beside the above: `model *opus*: 5 requests/hour, $2/day`. Of all people together: `everybody: 1000 requests/minute, $50/day`.
+    /// Units are `requests` (of every kind), `chats`, `embeddings` (texts), `images`, `reranks`, `searches`, `counts` (of tokens), `tokens` and `$`; periods `minute`, `hour`, `day` and `month`.
     #[schemars(title = "Exceptions")]
     pub exceptions: Option<String>,
-    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) count too, and can be refused.
+    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) count as requests like a chat. If not, ten times as many
+    /// of them may be sent as requests; their tokens and dollars count always.
     #[schemars(title = "Count background tasks")]
     pub count_tasks: bool,
 }

@@ -278,7 +278,7 @@ async fn sounds_go_to_models_that_hear_them() {
 
 #[actix_web::test]
 async fn a_place_in_s3_is_passed_on() {
-    let rig = rig().await;
+    let rig = rig_with(&[("s3_locations", "*")]).await;
     let at = |uri: &str| json!({"s3Location": {"uri": uri}});
     for (part, block) in [
         (
@@ -309,6 +309,16 @@ async fn only_places_in_s3_that_the_admin_allows_are_passed_on() {
         let field = rig.refused(NOVA, showing(json!([picture(uri)]))).await;
         assert_eq!(field, "messages[0].content[0]", "{uri}");
     }
+}
+
+#[actix_web::test]
+async fn no_place_in_s3_is_passed_on_before_the_admin_allows_it() {
+    let rig = rig().await;
+    let mut body = showing(json!([picture("s3://bucket/a.png")]));
+    body["model"] = format!("bedrock_models.{NOVA}").into();
+    let refused = rig.host.post("/chat/completions", &body).await;
+    assert!(refused.refused(400).contains("s3_locations"), "{}", refused.text);
+    assert!(chats(&rig.bedrock).is_empty());
 }
 
 /// A link to each kind of address that leads inside.

@@ -329,7 +329,7 @@ fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Pl
     match scheme.to_ascii_lowercase().as_str() {
         "data" => held(url).map(|(given, base64)| Place::Here(given, base64)),
         "s3" if target.takes_s3(url) => Ok(Place::S3(url)),
-        "s3" => Err("this S3 bucket is not among those that an admin has allowed".into()),
+        "s3" => Err("this place in S3 is not among those that may be read: an admin can add it to the valve `s3_locations`".into()),
         "http" | "https" => {
             Err("links are not fetched here: send a data URL, as in data:image/png;base64,…".into())
         }
