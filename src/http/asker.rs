@@ -1,11 +1,11 @@
 //! Who asks a model, and of which host: what every way to a model begins with.
 
-use super::{Error, State, answer, auth::KeyName, identity, record::RequestLog};
+use super::{Error, State, answer, auth::KeyName, identity, models, record::RequestLog};
 use crate::drain::Stage;
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
 };
-use pipe_sdk::{Body, CallContext, ChatRef, Demand, Host, PipeError, User};
+use pipe_sdk::{Body, CallContext, ChatRef, Demand, Hints, Host, PipeError, User};
 use std::{
     future::{Ready, ready},
     sync::Arc,
@@ -53,8 +53,9 @@ impl RequestContext {
     pub async fn admit_chat(&self, body: &mut Body, demand: Demand) -> Result<Host, Error> {
         let (user, mut chat) = identity::take(body, self.headers());
         chat.task = chat.task.filter(|task| self.is_believed(task));
+        let hints = self.hints(long_context(&mut body.model));
         let trail = self.trail(user, chat.task.as_deref());
-        self.admitted(trail, chat, &body.model, demand).await
+        self.admitted(trail, chat, hints, &body.model, demand).await
     }
 
     /// The same for what is no chat. There is no other way to models for a handler.
@@ -64,7 +65,8 @@ impl RequestContext {
         model: &str,
         demand: Demand,
     ) -> Result<Host, Error> {
-        self.admitted(self.trail(user, None), ChatRef::default(), model, demand).await
+        let (trail, hints) = (self.trail(user, None), self.hints(false));
+        self.admitted(trail, ChatRef::default(), hints, model, demand).await
     }
 
     /// Refuses while the host is stopping, and what filters refuse; in the reason phrase too.
@@ -72,6 +74,7 @@ impl RequestContext {
         &self,
         trail: CallContext,
         chat: ChatRef,
+        hints: Hints,
         model: &str,
         demand: Demand,
     ) -> Result<Host, Error> {
@@ -80,11 +83,17 @@ impl RequestContext {
         }
         self.asks_for(model);
         let host = Host::new(self.state.registry.clone(), trail, chat);
-        let host = host.wishing(identity::hints(self.headers()));
+        let host = host.wishing(hints);
         // An id that leads nowhere is told of as such.
         self.answered(self.state.registry.route(model)).await?;
         self.answered(host.admit(model, demand)).await.map_err(Error::in_reason)?;
         Ok(host)
+    }
+
+    /// What the headers wish, and the long context if the model's name asks for it.
+    fn hints(&self, long_context: bool) -> Hints {
+        let hints = identity::hints(self.headers());
+        if long_context { hints.with(Hints::CONTEXT, "1m") } else { hints }
     }
 
     /// Whether a request comes from this background task of Open WebUI's server: whoever has the host's own key may say so, and where users
@@ -128,9 +137,16 @@ impl RequestContext {
         }
     }
 
-    /// The error as it goes out; it is kept for the log.
+    /// The error as it goes out; it is kept for the log. Where a model was not found, it names those that are called alike.
     pub fn failed(&self, error: PipeError) -> Error {
         self.record.fail(error.kind(), &error);
-        error.into()
+        models::with_nearest(&self.state, error)
     }
+}
+
+/// Takes the mark off a model's name by which Claude Code asks for a context of a million tokens; whether it was there.
+fn long_context(model: &mut String) -> bool {
+    let Some(bare) = model.strip_suffix("[1m]").map(str::to_owned) else { return false };
+    *model = bare;
+    true
 }

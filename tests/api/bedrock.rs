@@ -7,6 +7,7 @@ mod formats;
 mod fuzz;
 mod media;
 mod requests;
+mod schemas;
 mod service;
 mod thinking;
 mod tools;

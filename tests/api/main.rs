@@ -6,12 +6,14 @@
     reason = "a test may fail by panicking"
 )]
 
+mod agents;
 mod auth;
 mod bedrock;
 mod bedrock_answers;
 mod bedrock_calm;
 mod bedrock_errors;
 mod bedrock_fallbacks;
+mod bodies;
 mod catalogue;
 mod chat;
 mod contract;
@@ -35,6 +37,7 @@ mod pipes;
 mod poison;
 mod process;
 mod rag;
+mod references;
 mod reload;
 mod replica_processes;
 mod replicas;
@@ -43,6 +46,7 @@ mod responses;
 mod rig;
 mod support;
 mod traces;
+mod trust;
 mod usage;
 mod valves;
 mod wire;

@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, CallContext, CallerId, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints,
-    ImageCall, Images, Ledger, PipeError, RerankCall, Reranked, Result, Side, User,
+    Body, Call, CallContext, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints, ImageCall,
+    Images, Ledger, PipeError, RerankCall, Reranked, Result, Side,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -85,20 +85,17 @@ impl Host {
         Ok(Call { model: body.model.clone(), body, user: trail.user, chat, hints, host })
     }
 
-    /// What a call says of who asks and what is wished.
-    fn filled_in(&self) -> (Option<User>, CallerId, Hints) {
-        (self.trail.user.clone(), self.trail.caller(), self.hints.clone())
-    }
-
     /// Turns texts into vectors through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
-        let (user, caller, hints) = self.filled_in();
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
         self.doors.embed(EmbedCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// Puts documents in order through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
-        let (user, caller, hints) = self.filled_in();
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
         self.doors.rerank(RerankCall { user, caller, hints, ..call }, self.clone()).await
     }
 
@@ -115,7 +112,8 @@ impl Host {
 
     /// Makes pictures through the model named in the call.
     pub async fn images(&self, call: ImageCall) -> Result<Images> {
-        let (user, caller, hints) = self.filled_in();
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
         self.doors.images(ImageCall { user, caller, hints, ..call }, self.clone()).await
     }
 

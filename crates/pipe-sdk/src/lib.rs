@@ -87,7 +87,7 @@ pub use chunk::{
     ToolCallDelta, Usage,
 };
 pub use demand::{Demand, DemandKind};
-pub use embed::{EmbedCall, EmbedInput, Embeddings};
+pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};
 pub use error::{PipeError, Result};
 pub use filter::{AdmissionRequest, FilterBody, FilterCall, UsageReport};
 pub use glob::fits;
@@ -99,7 +99,7 @@ pub use ledger::{Booking, Exceeded, Ledger, Take, Window};
 pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
-pub use surrogates::without_lone_surrogates;
+pub use surrogates::{replace_lone_surrogates, without_lone_surrogates};
 pub use task::Task;
 pub use trace::TraceContext;
 pub use trail::{CallContext, CallerId, Side};

@@ -26,12 +26,12 @@ pub struct Means<'a> {
     pub valves: &'a BedrockValves,
     /// Which models are to fail.
     pub forced: ForcedFailure<'a>,
+    /// Who lets models pass, and for what; `None` where nobody but the model that was asked answers.
+    pub admission: Option<(&'a Host, Demand)>,
     /// Who asks.
     pub caller: CallerId,
     /// Whether a model is asked though it has failed again and again, because all others have too.
     pub anyway: bool,
-    /// Who lets models pass, and for what; `None` where nobody but the model that was asked answers.
-    pub admission: Option<(&'a Host, Demand)>,
 }
 
 impl<'a> Means<'a> {
@@ -65,6 +65,8 @@ pub struct Unanswered {
     pub passes_on: bool,
     /// Whether it was not even asked, because it has failed again and again.
     pub is_resting: bool,
+    /// Whether it is what the service says, rather than what is known of the model here.
+    pub is_told: bool,
 }
 
 /// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer, which is under way as long as
@@ -129,11 +131,11 @@ impl Unanswered {
     /// Because of this trouble.
     pub fn of(trouble: Trouble, source: &Source) -> Self {
         let (passes_on, is_resting) = (trouble.passes_on(), trouble.is_resting());
-        Self { error: trouble.error(source), passes_on, is_resting }
+        Self { error: trouble.error(source), passes_on, is_resting, is_told: true }
     }
 
     /// Because of this, which no other model would change.
     pub fn at_once(error: PipeError) -> Self {
-        Self { error, passes_on: false, is_resting: false }
+        Self { error, passes_on: false, is_resting: false, is_told: false }
     }
 }

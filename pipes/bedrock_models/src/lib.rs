@@ -31,6 +31,7 @@ mod meaning;
 mod names;
 mod rerank;
 pub mod stream;
+mod trusted;
 mod upstreams;
 mod valves;
 
@@ -48,8 +49,9 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Hints, ImageCall,
-    Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Fault, Hints,
+    ImageCall, Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves,
+    UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -73,6 +75,9 @@ impl Pipe for BedrockModels {
     type Valves = BedrockValves;
 
     async fn on_startup(valves: BedrockValves) -> Result<Self> {
+        if trusted::sends_astray(&valves) {
+            tracing::error!("No credentials are used: `endpoint_url` {}.", trusted::RULE);
+        }
         let clients = Arc::new(Clients::new(Arc::new(Account::new(&valves)), &valves));
         let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
         Self::of(valves, clients, catalogue, Arc::default())
@@ -83,6 +88,10 @@ impl Pipe for BedrockModels {
     async fn on_valves_updated(&self, valves: BedrockValves) -> Result<Self> {
         let account = self.clients.account();
         let lessons = Arc::clone(&self.lessons);
+        // What was so before does not keep other valves from being turned.
+        if trusted::sends_astray(&valves) && !account.is_of(&valves) {
+            return Err(PipeError::BadValves(vec![Fault::new("endpoint_url", trusted::RULE)]));
+        }
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
             let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
@@ -123,7 +132,9 @@ impl Pipe for BedrockModels {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.catalogue.listing().trouble()
+        let astray = || format!("endpoint_url: {}", trusted::RULE);
+        let astray = trusted::sends_astray(&self.valves).then(astray);
+        astray.or_else(|| self.catalogue.listing().trouble())
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {
@@ -140,8 +151,7 @@ impl Pipe for BedrockModels {
             return image::chat(&call, &entries, means.admitting(&call.host, demand)).await;
         }
         let means = self.means(&call.hints, call.host.trail().caller());
-        let means = means.admitting(&call.host, Demand::chat(&call.body));
-        chat::chat(&call, &entries, means).await
+        chat::chat(&call, &entries, means.admitting(&call.host, Demand::chat(&call.body))).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
@@ -190,7 +200,7 @@ impl BedrockModels {
     fn means<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> Means<'a> {
         let Self { clients, lessons, valves, .. } = self;
         let forced = ForcedFailure::of(hints);
-        Means { clients, lessons, valves, forced, caller, anyway: false, admission: None }
+        Means { clients, lessons, valves, forced, admission: None, caller, anyway: false }
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.

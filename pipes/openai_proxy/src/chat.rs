@@ -88,7 +88,7 @@ fn within(quota: &Quota, call: &Call) -> Result<()> {
     let who = call.user.as_ref().map_or(ANYBODY, |user| &user.id);
     quota.ask(who).map_err(|wait| PipeError::Throttled {
         message: format!(
-            "only {} questions a minute may be asked: try again in {} s",
+            "only {} questions a minute may be asked: try again in {} s, or have an admin raise the valve `rate_limit` of `{PIPE}` (0: no limit)",
             quota.most(),
             wait.as_secs_f64().ceil()
         ),

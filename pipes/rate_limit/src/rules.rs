@@ -1,6 +1,6 @@
 //! Who may have how much: the usual, and what is said of roles, users, keys and models.
 
-use crate::allowance::Allowance;
+use crate::allowance::{Allowance, Period, Unit};
 use pipe_sdk::{CallContext, User, fits};
 
 /// The rules of one moment.
@@ -136,7 +136,7 @@ fn window(name: &str, allowance: &Allowance) -> String {
 }
 
 fn exception(entry: &str) -> Result<(LimitScope, Vec<Allowance>), String> {
-    const FORM: &str = "must be like `role admin: none`, `user ann@example.com: $5/day`, `key ci: 100 requests/hour`, `model *opus*: 5 requests/hour` or `everybody: 1000 requests/minute`";
+    const FORM: &str = "must be like `role admin: none`, `role guest: nobody`, `user ann@example.com: $5/day`, `key ci: 100 requests/hour`, `model *opus*: 5 requests/hour` or `everybody: 1000 requests/minute`";
     // Ids of models hold colons, so the last one that is followed by a blank parts the entry.
     let (whose, allowances) = entry.rsplit_once(": ").ok_or(FORM)?;
     let whose = match whose
@@ -152,12 +152,19 @@ fn exception(entry: &str) -> Result<(LimitScope, Vec<Allowance>), String> {
         ("model", name) => LimitScope::Model(name.into()),
         _ => return Err(FORM.into()),
     };
-    if allowances.trim() == "none" {
-        return Ok((whose, Vec::new()));
+    match allowances.trim() {
+        "none" => return Ok((whose, Vec::new())),
+        "nobody" => {
+            let nothing = Allowance { most: 0.0, unit: Unit::Requests, period: Period::Minute };
+            return Ok((whose, vec![nothing]));
+        }
+        _ => {}
     }
     let allowances: Result<Vec<Allowance>, _> =
         allowances.split(',').map(|one| one.trim().parse()).collect();
-    Ok((whose, allowances?))
+    // 0 is no limit, as everywhere.
+    let limited = allowances?.into_iter().filter(|allowance| allowance.most > 0.0);
+    Ok((whose, limited.collect()))
 }
 
 #[cfg(test)]
