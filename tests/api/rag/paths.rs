@@ -3,9 +3,9 @@
 use super::{PIPES, host, host_with};
 use crate::support::{Builder, TestHost};
 use serde_json::{Value, json};
-use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
-/// The ids of the documents, once there are this many; those of a watched folder come in the background.
+/// The documents, once there are this many; those of a watched folder come in the background, and an upload wakes what brings them.
 async fn documents(host: &TestHost, many: usize) -> Vec<Value> {
     loop {
         let listed = host.get("/rag/documents/documents").await;
@@ -13,16 +13,18 @@ async fn documents(host: &TestHost, many: usize) -> Vec<Value> {
         if documents.len() >= many {
             return documents;
         }
-        // Any upload wakes what follows the folder; a search that finds nothing does not.
-        host.post("/rag/wake/documents", &json!({"id": "wake", "text": "wake"})).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        host.post("/rag/wake/documents?wait=true", &json!({"id": "wake", "text": "wake"})).await;
     }
 }
 
 async fn found(host: &TestHost, role: Option<&str>, query: &str) -> usize {
-    let user = role.map(|role| json!({"id": "ann", "role": role}));
-    let found = host.post("/rag/documents/search", &json!({"query": query, "user": user})).await;
-    found.json["chunks"].as_array().map_or(0, Vec::len)
+    let mut body = json!({"query": query});
+    if let Some(role) = role {
+        body["user"] = json!({"id": "ann", "role": role});
+    }
+    let found = host.post("/rag/documents/search", &body).await;
+    assert_eq!(found.status, 200, "{}", found.text);
+    found.json["chunks"].as_array().unwrap().len()
 }
 
 fn write(folder: &Path, name: &str, text: &str) {
@@ -99,7 +101,7 @@ async fn documents_that_were_there_before_keep_their_audience_but_hand_it_to_no_
     let before = json!({"id": "a.md", "text": "The zebra sleeps.", "metadata": {"pipewright.watched": true}});
     host.post("/rag/documents/documents", &before).await;
     let folder = host.ended().await;
-    write(folder.path(), "watched/one/a.md", "The zebra sleeps still.");
+    write(folder.path(), "watched/one/a.md", "The giraffe sleeps.");
     write(folder.path(), "watched/two/a.md", "The okapi sleeps.");
     write(folder.path(), "watched/two/b.md", "The gnu sleeps.");
     fs::create_dir_all(folder.path().join("rag")).unwrap();
@@ -109,8 +111,8 @@ async fn documents_that_were_there_before_keep_their_audience_but_hand_it_to_no_
     )
     .unwrap();
     let host = Builder::over(folder).pipes(PIPES).start().await;
-    while found(&host, None, "still").await == 0 {
-        documents(&host, 1).await;
+    while found(&host, None, "giraffe").await == 0 {
+        host.post("/rag/wake/documents?wait=true", &json!({"id": "wake", "text": "wake"})).await;
     }
     host.turn("rag", &json!({"watched_folder": "watched/two"})).await;
     documents(&host, 2).await;
