@@ -2,6 +2,7 @@
 
 use crate::{
     meter::{Job, Meter, rough_tokens},
+    prices::Prices,
     route::Route,
     slot::Slot,
 };
@@ -90,6 +91,27 @@ impl Registry {
             }
             _ => Ok(Some((slot, known))),
         }
+    }
+
+    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and so
+    /// do answers that have begun.
+    ///
+    /// # Errors
+    /// The first pipe's that stays as it is.
+    pub async fn reload(&self) -> Result<()> {
+        let mut refused = None;
+        for slot in &self.slots {
+            if let Err(error) = Arc::clone(slot).reload().await {
+                tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
+                refused.get_or_insert(error);
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Prices answers by these prices from now on.
+    pub fn set_prices(&self, prices: Prices) {
+        self.meter.set_prices(prices);
     }
 
     /// The documents that pipes answer from; the first pipe's that has some.

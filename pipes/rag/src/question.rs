@@ -54,7 +54,10 @@ impl Asked {
             Ok(Ok(answer)) if !answer.content.trim().is_empty() => shortened(answer.content.trim()),
             Ok(Ok(_)) => shortened(&self.text),
             Ok(Err(error)) => {
-                tracing::warn!(%error, model, "A follow-up question was not rewritten.");
+                let kind = error.kind();
+                tracing::warn!(error = kind, model, "A follow-up question was not rewritten.");
+                // An upstream may quote the question.
+                tracing::debug!(%error, model, "Why it was not rewritten.");
                 shortened(&self.text)
             }
             Err(_) => {
