@@ -28,8 +28,11 @@ impl Tender {
             loop {
                 warn_of_lost_models(&registry, &mut told);
                 if let Some(library) = registry.library() {
-                    let host =
-                        Host::new(registry.clone(), CallContext::default(), ChatRef::default());
+                    let host = Host::new(
+                        registry.clone(),
+                        CallContext::of_the_host(None),
+                        ChatRef::default(),
+                    );
                     library.tend(host).await;
                 }
                 // Woken or not, it looks again.

@@ -6,12 +6,14 @@
     reason = "a test may fail by panicking"
 )]
 
+mod agents;
 mod auth;
 mod bedrock;
 mod bedrock_answers;
 mod bedrock_calm;
 mod bedrock_errors;
 mod bedrock_fallbacks;
+mod bodies;
 mod catalogue;
 mod chat;
 mod contract;

@@ -49,8 +49,9 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, CallerId, ChunkStream, EmbedCall, Embeddings, Fault, Hints, ImageCall, Images, Known,
-    ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Fault, Hints,
+    ImageCall, Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves,
+    UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -145,14 +146,12 @@ impl Pipe for BedrockModels {
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
-            return image::chat(
-                &call,
-                &entries,
-                self.means(&call.hints, call.host.trail().caller()),
-            )
-            .await;
+            let demand = Demand { kind: DemandKind::Image, ..Demand::chat(&call.body) };
+            let means = self.means(&call.hints, call.host.trail().caller());
+            return image::chat(&call, &entries, means.admitting(&call.host, demand)).await;
         }
-        chat::chat(&call, &entries, self.means(&call.hints, call.host.trail().caller())).await
+        let means = self.means(&call.hints, call.host.trail().caller());
+        chat::chat(&call, &entries, means.admitting(&call.host, Demand::chat(&call.body))).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
@@ -178,7 +177,11 @@ impl Pipe for BedrockModels {
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
         let entries = self.entries(&call.model, ModelKind::Image).await?;
-        image::images(&call, &entries, self.means(&call.hints, call.caller)).await
+        let mut means = self.means(&call.hints, call.caller);
+        if let Some(host) = &call.host {
+            means = means.admitting(host, Demand::image(&call));
+        }
+        image::images(&call, &entries, means).await
     }
 }
 
@@ -196,7 +199,8 @@ impl BedrockModels {
     /// What every call needs beside itself.
     fn means<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> Means<'a> {
         let Self { clients, lessons, valves, .. } = self;
-        Means { clients, lessons, valves, forced: ForcedFailure::of(hints), caller, anyway: false }
+        let forced = ForcedFailure::of(hints);
+        Means { clients, lessons, valves, forced, admission: None, caller, anyway: false }
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.

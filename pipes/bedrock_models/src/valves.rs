@@ -72,7 +72,8 @@ pub struct BedrockValves {
     #[schemars(title = "Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
-    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`. Before the chain come
+    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`, and means a model by its id, its ARN or
+    /// the model behind it, so `anthropic.*` is every Claude by whatever profile it is called. Before the chain come
     /// the model's other regions and the profile of the same geography.
     #[schemars(title = "Fallbacks")]
     pub fallbacks: Option<String>,
@@ -118,8 +119,8 @@ pub struct BedrockValves {
     #[schemars(title = "Files for every model")]
     pub files_everywhere: bool,
 
-    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com, *.example.org`; `*` for all public hosts.
-    /// Private addresses are never asked. None: links are refused.
+    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com, *.example.org`; `*`, as it is at first, for
+    /// all public hosts. Private addresses are never asked. None: links are refused.
     #[schemars(title = "Links to images and files")]
     pub image_hosts: Option<String>,
 
@@ -286,7 +287,7 @@ impl Default for BedrockValves {
             late_instructions: LateInstructions::default(),
             anthropic_betas: BETAS.iter().map(|beta| String::from(*beta)).collect(),
             files_everywhere: true,
-            image_hosts: None,
+            image_hosts: Some("*".into()),
             drop_tools: false,
             s3_locations: None,
             refuse_ignored: false,

@@ -101,7 +101,7 @@ pub struct HybridValves {
     pub cloud_hours: Option<String>,
 
     /// What each person may have spent since midnight UTC, in US dollars by the host's table of prices, before `hybrid-smart` asks the
-    /// cloud no more.
+    /// cloud no more. None or 0: no limit. To keep people from the cloud, name their roles in the valve of roles for the local side only.
     #[schemars(title = "Cloud budget a day, in $", range(min = 0.0))]
     pub cloud_budget_per_day: Option<f64>,
 

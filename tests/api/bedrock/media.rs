@@ -113,7 +113,13 @@ async fn a_picture_of_a_tool_stands_in_its_result_where_the_family_sees_it_and_e
         let sent = rig.sent(model, body.clone()).await;
         let content = &sent["messages"][2]["content"];
         assert_eq!(content[0]["toolResult"]["content"], json!([{"text": "There:"}]), "{model}");
-        assert_eq!(content[1], image, "{model}");
+        // Llama takes nothing beside a result, so the picture has a turn of its own.
+        let shown = if model.starts_with("meta.") {
+            &sent["messages"][4]["content"][0]
+        } else {
+            &content[1]
+        };
+        assert_eq!(*shown, image, "{model}");
     }
 }
 
@@ -330,8 +336,8 @@ const INSIDE: [&str; 10] = [
 ];
 
 #[actix_web::test]
-async fn links_are_refused_unless_the_admin_allows_their_hosts() {
-    let rig = rig().await;
+async fn links_are_refused_where_the_admin_names_no_hosts() {
+    let rig = rig_with(&[("image_hosts", "")]).await;
     for url in
         ["https://example.com/a.png", "http://example.com/a.png", "HTTPS://example.com/a.png"]
     {
@@ -342,7 +348,9 @@ async fn links_are_refused_unless_the_admin_allows_their_hosts() {
 
 #[actix_web::test]
 async fn links_that_lead_inside_are_refused_even_if_every_host_is_allowed() {
-    let rig = rig_with(&[("image_hosts", "*")]).await;
+    let rig = rig().await;
+    let valves = rig.host.valves("bedrock_models").await;
+    assert_eq!(valves["image_hosts"], "*", "every host is allowed at first");
     for url in INSIDE {
         for url in [url.to_owned(), url.replace("http:", "https:")] {
             let body = showing(json!([{"type": "text", "text": "?"}, picture(&url)]));
