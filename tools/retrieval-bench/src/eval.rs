@@ -197,11 +197,11 @@ async fn evaluate(
     embedder: Option<&dyn Embedder>,
     reranker: &RerankerService,
 ) -> Result<MetricMeans> {
-    let mut measures = MetricSums::default();
+    let mut sums = MetricSums::default();
     let embedder = embedder.filter(|_| method.search_mode() != SearchMode::Keyword);
     for judged_query in &judged.queries {
         let query = SearchQuery {
-            by: method.search_mode(),
+            mode: method.search_mode(),
             ..SearchQuery::new(&judged_query.text, Viewer::Anonymous)
         };
         // This caches the query's vector, so that the latency below is that of the index alone.
@@ -225,9 +225,9 @@ async fn evaluate(
                 ranking.push(hit.document);
             }
         }
-        measures.add(&ranking, &judged.judgements[&judged_query.id], latency);
+        sums.add(&ranking, &judged.judgements[&judged_query.id], latency);
     }
-    Ok(measures.means())
+    Ok(sums.means())
 }
 
 async fn rerank(
@@ -238,7 +238,7 @@ async fn rerank(
     results.hits.truncate(RERANK_LIMIT);
     let results = results.rerank(question, reranker, RERANK_LIMIT, Duration::from_secs(60)).await;
     anyhow::ensure!(results.not_reranked.is_none(), "{}", results.not_reranked.unwrap_or_default());
-    Ok(answer)
+    Ok(results)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]

@@ -58,7 +58,7 @@ async fn nobody_finds_what_is_not_for_them(index: Index) {
 
 async fn a_collection_that_one_may_not_see_is_not_there(index: Index) {
     index
-        .create(
+        .create_collection(
             "hr",
             CollectionSettings {
                 audience: IndexAudience::role("hr"),

@@ -147,7 +147,7 @@ async fn of_a_title_without_end_the_beginning_is_kept(index: Index) {
 
 async fn each_collection_is_searched_in_its_own_language(index: Index) {
     index
-        .create(
+        .create_collection(
             "de",
             CollectionSettings { language: Language::German, ..CollectionSettings::default() },
         )
