@@ -3,7 +3,7 @@
 use crate::{
     books,
     drain::{Drain, Stage},
-    http::{self, Keys, State, UserJwtVerifier, unix_seconds},
+    http::{self, Bodies, Callers, Keys, State, UserJwtVerifier, unix_seconds},
     ledger::Stored,
     meter::Meter,
     metrics::Metrics,
@@ -27,7 +27,13 @@ use anyhow::Context;
 use futures_util::future::join_all;
 use pipe_sdk::Task;
 use socket2::SockRef;
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use store::{Claim, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -37,6 +43,9 @@ pub struct App {
     server: Server,
     state: web::Data<State>,
     drain_limit: Duration,
+    /// SIGHUP, which would end the process if nobody listened.
+    hangup: Signal,
+    prices_file: Option<PathBuf>,
     /// The data folder, if it is this host's alone.
     _claim: Option<Claim>,
     /// Turns valves that are turned on other replicas.
@@ -53,6 +62,8 @@ impl App {
         site: Site,
         pipes: &[Registration],
     ) -> anyhow::Result<Self> {
+        // First, so that a SIGHUP while the host starts does not end it.
+        let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
         warn_of_what_means_nothing(&site);
         // What replicas share is in the database; a folder that holds it all is one host's.
         let claim = match settings.store(&site.folder).database_url {
@@ -62,8 +73,13 @@ impl App {
         let (state, following) = furnished(settings, site, pipes).await?;
         let state = web::Data::new(state);
         if state.keys.is_default() {
+            let opens = match (state.callers.opens_by_default(), settings.allow_default_key) {
+                (_, true) => "all private addresses may use it",
+                (true, false) => "the host listens on loopback alone",
+                (false, false) => "it opens nothing where the host does not listen on loopback",
+            };
             tracing::warn!(
-                "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
+                "The API key is the default that everybody knows: {opens}. Set PIPELINES_API_KEY."
             );
         }
         let (server, address) = listen(settings, &state)?;
@@ -72,9 +88,16 @@ impl App {
             server,
             state,
             drain_limit: settings.drain_limit(),
+            hangup,
+            prices_file: settings.prices_file.clone(),
             _claim: claim,
             _following: following,
         })
+    }
+
+    /// What bodies of requests are read within.
+    pub fn bodies(&self) -> &Bodies {
+        &self.state.bodies
     }
 
     /// Where it listens.
@@ -92,11 +115,18 @@ impl App {
     /// # Errors
     /// When signals cannot be listened for, or the server fails.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
-        let Self { mut server, state, drain_limit, .. } = self;
+        let Self { mut server, state, drain_limit, mut hangup, prices_file, .. } = self;
         let mut signals = Signals::listen()?;
+        let reloads = async {
+            while hangup.recv().await.is_some() {
+                reload(&state.registry, prices_file.as_deref()).await;
+            }
+        };
         tokio::select! {
             ended = &mut server => return ended.context("the server failed"),
             () = signals.next() => {}
+            // Only a runtime that ends takes no signals any more.
+            () = reloads => {}
         }
         tracing::info!("Stopping: answers under way may go on for {} s.", drain_limit.as_secs());
         state.drain.advance(Stage::Draining);
@@ -116,6 +146,19 @@ impl App {
         state.traces.flush(Duration::from_secs(5)).await;
         tracing::info!("Stopped.");
         ended.context("the server failed")
+    }
+}
+
+/// Reads valves and prices again, as after `POST /pipelines/reload`. What cannot be used is logged,
+/// and what was there before goes on.
+async fn reload(registry: &Registry, prices_file: Option<&Path>) {
+    tracing::info!("Reloading valves and prices: SIGHUP.");
+    match Prices::read(prices_file) {
+        Ok(prices) => registry.set_prices(prices),
+        Err(error) => tracing::error!("The prices stay as they are: {error:#}."),
+    }
+    if registry.reload().await.is_ok() {
+        tracing::info!("Reloaded.");
     }
 }
 
@@ -157,7 +200,7 @@ async fn furnished(
     let (books, unread) = books::open();
     let traces = Arc::new(Traces::start(&site.environment, metrics.lost_spans()));
     let meter = Meter::new(Arc::clone(&metrics), prices, books.clone(), Arc::clone(&traces));
-    let ledger = Arc::new(Stored(Arc::clone(&store)));
+    let ledger = Arc::new(Stored::new(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
     let following = replica.map(|replica| replica.follow(&registry));
     let state = State {
@@ -165,6 +208,8 @@ async fn furnished(
         bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
+        callers: Callers::new(settings),
+        bodies: Bodies::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
         seal: settings
             .user_jwt_secret
             .as_deref()
@@ -208,7 +253,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
     if settings.workers > 0 {
         server = server.workers(settings.workers);
     }
-    let address = SocketAddr::new(settings.host, settings.port);
+    let address = SocketAddr::new(settings.host(), settings.port);
     let server = server.bind(address).with_context(|| format!("cannot listen on {address}"))?;
     let address = server.addrs().first().copied().context("no address is listened on")?;
     Ok((server.run(), address))

@@ -4,6 +4,9 @@ mod answer;
 mod anthropic_tools;
 mod asker;
 mod auth;
+mod bad_keys;
+mod bodies;
+mod caller;
 mod chat;
 mod choice;
 mod choices;
@@ -32,6 +35,7 @@ mod rerank;
 mod responses;
 mod seal;
 mod shape;
+mod structure;
 mod usage;
 mod valves;
 mod whole;
@@ -39,7 +43,10 @@ mod words;
 mod writer;
 
 pub use answer::Head;
+pub use auth::Callers;
 pub use auth::Keys;
+pub use bodies::{Bodies, BodyLimit, Received};
+pub use caller::{HostNames, Proxies};
 pub use cors::Origins;
 pub use frames::FrameWriter;
 pub use seal::UserJwtVerifier;
@@ -67,6 +74,10 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who may come in.
     pub keys: Keys,
+    /// What is known of who comes.
+    pub callers: Callers,
+    /// How much of requests' bodies may be held at once.
+    pub bodies: Bodies,
     /// How Open WebUI signs who asks, if it must.
     pub seal: Option<UserJwtVerifier>,
     /// Which web pages may ask for models and chats.
@@ -89,6 +100,15 @@ pub struct State {
     pub drain: Drain,
     /// When the host was started, in seconds since 1970: the `created` of its models.
     pub started: u64,
+}
+
+/// Reads the body of a chat, for `fuzz/` alone.
+///
+/// # Errors
+/// What is wrong with it.
+#[doc(hidden)]
+pub fn parse_chat(body: &[u8]) -> Result<pipe_sdk::Body, Error> {
+    json::parse(&mut body.to_vec())
 }
 
 /// Now, in seconds since 1970.

@@ -6,13 +6,16 @@
 pub mod app;
 pub mod books;
 pub mod drain;
+pub mod files;
 pub mod http;
 pub mod ledger;
 pub mod log;
 pub mod meter;
 pub mod metrics;
+mod panics;
 pub mod pipes;
 pub mod prices;
+pub mod references;
 pub mod registry;
 mod replicas;
 mod route;

@@ -2,13 +2,14 @@
 
 use crate::{
     books::{Books, Note},
-    metrics::{End, Metrics, ModelLabels, error_kind},
+    metrics::{End, Metrics, ModelLabels},
     prices::Prices,
     traces::{Span, Traces},
 };
+use arc_swap::ArcSwap;
 use futures_util::Stream;
 use opentelemetry::trace::SpanKind;
-use pipe_sdk::{Body, CallContext, Chunk, ChunkStream, ModelKind, Result, Usage};
+use pipe_sdk::{CallContext, Chunk, ChunkStream, ModelKind, Result, Usage};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -20,7 +21,7 @@ use std::{
 #[derive(Clone)]
 pub struct Meter {
     metrics: Arc<Metrics>,
-    prices: Arc<Prices>,
+    prices: Arc<ArcSwap<Prices>>,
     books: Books,
     traces: Arc<Traces>,
 }
@@ -44,7 +45,17 @@ pub struct Job {
 impl Meter {
     /// A meter by these prices.
     pub fn new(metrics: Arc<Metrics>, prices: Prices, books: Books, traces: Arc<Traces>) -> Self {
-        Self { metrics, prices: Arc::new(prices), books, traces }
+        Self { metrics, prices: Arc::new(ArcSwap::from_pointee(prices)), books, traces }
+    }
+
+    /// Prices answers by these prices from now on.
+    pub fn set_prices(&self, prices: Prices) {
+        self.prices.store(Arc::new(prices));
+    }
+
+    /// What so many tokens of this model of this pipe cost, where the price is known.
+    pub fn cost(&self, pipe: &str, model: &str, usage: &Usage) -> Option<u64> {
+        self.prices.load().of(pipe, model).map(|price| price.of(usage))
     }
 
     /// Begins to measure. What the model asks of others goes by [`Gauged::below`].
@@ -77,12 +88,6 @@ impl Meter {
         span.say("gen_ai.request.model", job.model.clone());
         span
     }
-}
-
-/// About how many tokens this chat is: a quarter of its letters.
-pub fn rough_tokens(body: &Body) -> u64 {
-    let letters: usize = body.messages.iter().map(|message| message.text().len()).sum();
-    tokens_in(letters)
 }
 
 fn tokens_in(letters: usize) -> u64 {
@@ -121,7 +126,7 @@ impl Gauged {
         match begun {
             Ok(chunks) => Ok(self.stream(chunks)),
             Err(error) => {
-                self.end = End::Failed(error_kind(&error));
+                self.end = End::Failed(error.kind());
                 Err(error)
             }
         }
@@ -134,7 +139,7 @@ impl Gauged {
                 self.usage = Some(Usage { prompt_tokens: read(answer), ..Usage::default() });
                 self.end = End::Whole;
             }
-            Err(error) => self.end = End::Failed(error_kind(error)),
+            Err(error) => self.end = End::Failed(error.kind()),
         }
         answer
     }
@@ -174,14 +179,16 @@ impl Gauged {
         }
     }
 
-    /// What it cost in tokens: what the model told, or a guess if it was asked and left before it told.
+    /// What it cost in tokens: what the model told, or a guess if it was left before it told. What was asked is paid for, whether or not
+    /// anybody waits for the answer.
     fn usage(&self) -> Option<Usage> {
         let guess = || Usage {
             prompt_tokens: self.job.prompt_tokens,
             completion_tokens: tokens_in(self.written),
             ..Usage::default()
         };
-        self.usage.or_else(|| self.first.is_some().then(guess))
+        let is_left = self.first.is_some() || matches!(self.end, End::Cancelled);
+        self.usage.or_else(|| is_left.then(guess))
     }
 }
 
@@ -201,7 +208,7 @@ impl Drop for Gauged {
         let model = self.answerer.take().unwrap_or_else(|| std::mem::take(&mut self.job.model));
         let within = model.split_once('.').map_or(model.as_str(), |(_, within)| within);
         let (meter, job, labels) = (&self.meter, &self.job, &self.labels);
-        let price = meter.prices.of(job.pipe, within);
+        let price = meter.prices.load().of(job.pipe, within);
         let cost = usage.and_then(|usage| price.map(|price| price.of(&usage)));
         if let Some(usage) = &usage {
             let writing = took.saturating_sub(self.first.unwrap_or(took));
@@ -233,7 +240,7 @@ impl Stream for Metered {
         match (&next, &mut self.gauged) {
             (Some(Ok(chunk)), Some(gauged)) => gauged.see(chunk),
             (Some(Err(error)), Some(gauged)) => {
-                gauged.end = End::Failed(error_kind(error));
+                gauged.end = End::Failed(error.kind());
                 self.gauged = None;
             }
             (None, Some(gauged)) => {

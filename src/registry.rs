@@ -1,15 +1,11 @@
 //! Which pipe serves which model id; what pipes call when a pipe answers through another.
 
-use crate::{
-    meter::{Job, Meter, rough_tokens},
-    route::Route,
-    slot::Slot,
-};
+use crate::{meter::Meter, prices::Prices, route::Route, slot::Slot};
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    AdmissionRequest, Body, Call, CallContext, ChunkStream, EmbedCall, Embeddings, HostBackend,
-    ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked,
-    Result, Serves, library::Library,
+    AdmissionRequest, Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host,
+    HostBackend, ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError,
+    RerankCall, Reranked, Result, Serves, Usage, library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -92,9 +88,35 @@ impl Registry {
         }
     }
 
+    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and so
+    /// do answers that have begun.
+    ///
+    /// # Errors
+    /// The first pipe's that stays as it is.
+    pub async fn reload(&self) -> Result<()> {
+        let mut refused = None;
+        for slot in &self.slots {
+            if let Err(error) = Arc::clone(slot).reload().await {
+                tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
+                refused.get_or_insert(error);
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Prices answers by these prices from now on.
+    pub fn set_prices(&self, prices: Prices) {
+        self.meter.set_prices(prices);
+    }
+
     /// The documents that pipes answer from; the first pipe's that has some.
     pub fn library(&self) -> Option<Arc<dyn Library>> {
-        self.slots.iter().find_map(|slot| slot.library())
+        self.library_of().map(|(_, library)| library)
+    }
+
+    /// The same, and the id of the pipe.
+    pub fn library_of(&self) -> Option<(&'static str, Arc<dyn Library>)> {
+        self.slots.iter().find_map(|slot| Some((slot.id(), slot.library()?)))
     }
 
     /// Whether there is a model of this id.
@@ -105,19 +127,32 @@ impl Registry {
         self.resolve(id).is_some() || self.known(id).is_ok_and(is_known)
     }
 
-    /// Lets pass what a client asks, or says which filter does not, and why.
-    pub async fn admit(&self, asked: &AdmissionRequest) -> Result<()> {
+    /// Lets pass what is asked of the model at the end of this route, or says which filter does not, and why. A request asks once for each of
+    /// its models.
+    async fn let_pass(&self, route: &Route<'_>, demand: Demand, host: &Host) -> Result<()> {
+        let (model, demand) = (route.full(), route.demand(demand));
+        let trail = host.trail().clone();
+        let admission = Arc::clone(&trail.admission);
+        if admission.has_passed(&model, demand.kind) {
+            return Ok(());
+        }
         let filters = self.slots.iter().filter_map(|slot| match slot.serves()? {
             Serves::Filter { pipelines, priority } => Some((priority, pipelines, slot)),
             Serves::Model(_) | Serves::Manifold(_) => None,
         });
         let mut filters: Vec<_> = filters
-            .filter(|(_, pipelines, _)| pipelines == &["*"] || pipelines.contains(&asked.model))
+            .filter(|(_, pipelines, _)| pipelines == &["*"] || pipelines.contains(&model))
             .collect();
         filters.sort_by_key(|(priority, ..)| *priority);
+        let Demand { prompt_tokens, completion_tokens, .. } = demand;
+        let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
+        let cost = self.meter.cost(route.slot.id(), &route.model, &usage);
+        let (chat, host) = (host.chat().clone(), host.clone());
+        let asked = AdmissionRequest { model: model.clone(), demand, cost, chat, trail, host };
         for (.., slot) in filters {
             slot.admit(asked.clone()).await?;
         }
+        admission.set_passed(&model, demand.kind);
         Ok(())
     }
 
@@ -163,11 +198,20 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 }
 
 impl HostBackend for Registry {
+    fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let route = self.route(&model).await?;
+            self.let_pass(&route, demand, &host).await
+        })
+    }
+
     fn pipe(&self, mut call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            let job = route.job(ModelKind::Chat, trail);
-            let gauged = self.meter.begin(Job { prompt_tokens: rough_tokens(&call.body), ..job });
+            let demand = Demand::chat(&call.body);
+            self.let_pass(&route, demand, &call.host).await?;
+            let job = route.job(ModelKind::Chat, trail, demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
             call.host = call.host.following(gauged.below.clone());
             call.model = route.asked;
             gauged.chunks(route.slot.pipe(call).await)
@@ -177,24 +221,32 @@ impl HostBackend for Registry {
     fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
+            self.let_pass(&route, Demand::token_count(), &call.host).await?;
+            call.host = call.host.clone().following(call.host.trail().through(&route.full()));
             call.model = route.asked;
             route.slot.count_tokens(call).await
         })
     }
 
-    fn embed(&self, mut call: EmbedCall, trail: CallContext) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, mut call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            let gauged = self.meter.begin(route.job(ModelKind::Embed, trail));
+            let demand = Demand::embedding(&call);
+            self.let_pass(&route, demand, &host).await?;
+            let job = route.job(ModelKind::Embed, host.trail().clone(), demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
             (call.model, call.trace) = (route.asked, gauged.below.trace);
             gauged.whole(route.slot.embed(call).await, |answer| answer.prompt_tokens)
         })
     }
 
-    fn rerank(&self, mut call: RerankCall, trail: CallContext) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, mut call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            let gauged = self.meter.begin(route.job(ModelKind::Rerank, trail));
+            let demand = Demand::rerank(&call);
+            self.let_pass(&route, demand, &host).await?;
+            let job = route.job(ModelKind::Rerank, host.trail().clone(), demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
             (call.model, call.trace) = (route.asked, gauged.below.trace);
             gauged.whole(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
         })
@@ -208,14 +260,18 @@ impl HostBackend for Registry {
         trail: CallContext,
     ) -> ChunkStream {
         let Ok(Some(route)) = self.route_now(model) else { return chunks };
-        let job = route.job(ModelKind::Chat, trail);
-        self.meter.begin(Job { prompt_tokens: rough_tokens(body), ..job }).stream(chunks)
+        let job = route.job(ModelKind::Chat, trail, Demand::chat(body).prompt_tokens);
+        self.meter.begin(job).stream(chunks)
     }
 
-    fn images(&self, mut call: ImageCall, trail: CallContext) -> BoxFuture<'_, Result<Images>> {
+    fn images(&self, mut call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            let gauged = self.meter.begin(route.job(ModelKind::Image, trail));
+            let demand = Demand::image(&call);
+            self.let_pass(&route, demand, &host).await?;
+            let job = route.job(ModelKind::Image, host.trail().clone(), demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
+            call.host = Some(host.following(gauged.below.clone()));
             call.model = route.asked;
             gauged.whole(route.slot.images(call).await, |_| 0)
         })
@@ -228,7 +284,7 @@ impl HostBackend for Registry {
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 
-    fn ledger(&self) -> &dyn Ledger {
-        self.ledger.as_ref()
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::clone(&self.ledger)
     }
 }

@@ -105,7 +105,9 @@ impl HttpError {
         self.param(Some(name))
     }
 
-    fn retry_after(mut self, wait: Option<Duration>) -> Self {
+    /// The same with the time after which it may be tried again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
     }

@@ -8,10 +8,9 @@ use super::{
     choices::{Choices, sum},
     frames::{self, FrameWriter},
 };
-use crate::meter::rough_tokens;
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, future::try_join_all, stream};
-use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Host, ModelKind, PipeError, Side};
+use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, Host, PipeError, Side};
 use serde_json::Value;
 
 /// One API's way of showing an answer.
@@ -45,20 +44,19 @@ impl RequestContext {
         mut bodies: Vec<Body>,
         face: F,
     ) -> Result<HttpResponse, Error> {
-        self.is_served()?;
         let mut hosts = Vec::with_capacity(bodies.len());
         for body in &mut bodies {
             choice::check(body)?;
-            hosts.push(self.host(body));
+            let demand = Demand::chat(body);
+            hosts.push(self.admit_chat(body, demand).await?);
         }
         let Self { state, record, .. } = &self;
-        let (Some(host), Some(first)) = (hosts.first(), bodies.first()) else {
+        let Some(first) = bodies.first() else {
             return Err(PipeError::bad_request("nothing is asked").into());
         };
         let (mut head, streamed) = (Head::new(F::ID, &first.model), first.stream);
         head.notes = face.notes();
-        head.prompt_tokens = estimated_tokens(first);
-        self.is_admitted(&first.model, ModelKind::Chat, host).await?;
+        head.prompt_tokens = Demand::chat(first).prompt_tokens;
         let answer = async {
             let begin = async |(host, body): (Host, Body)| begun(host.pipe(body).await?).await;
             let begun = try_join_all(hosts.into_iter().zip(bodies).map(begin)).await?;
@@ -83,20 +81,6 @@ impl RequestContext {
         };
         self.answered(answer).await
     }
-}
-
-/// About how many tokens this chat is, with its calls and its tools.
-pub fn estimated_tokens(body: &Body) -> u64 {
-    let calls = body.messages.iter().flat_map(|message| &message.tool_calls);
-    let calls: usize =
-        calls.map(|call| call.function.name.len() + call.function.arguments.len()).sum();
-    let functions = body.tools.iter().filter_map(|tool| tool.function.as_ref());
-    let tools = functions.map(|function| {
-        let schema = function.parameters.as_ref().map_or(0, |schema| schema.get().len());
-        function.name.len() + function.description.as_ref().map_or(0, String::len) + schema
-    });
-    let letters = calls + tools.sum::<usize>();
-    rough_tokens(body) + letters.div_ceil(4) as u64
 }
 
 /// An answer whose first chunk is there.

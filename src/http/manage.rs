@@ -1,15 +1,14 @@
 //! The list of pipes, and what cannot be done to it: pipes are part of the program.
 
 use super::{
-    Error, State,
-    json::{self, Json, JsonBody},
+    BodyLimit, Error, State,
+    json::{Json, JsonBody},
     shape::Shape,
 };
 use actix_web::{HttpResponse, http::StatusCode, web};
 use pipe_sdk::Serves;
 use serde::Deserialize;
 use serde_json::json;
-use std::sync::Arc;
 
 /// `GET /pipelines`.
 pub async fn list(state: web::Data<State>) -> HttpResponse {
@@ -32,8 +31,9 @@ pub async fn add() -> Result<HttpResponse, Error> {
 }
 
 /// `POST /pipelines/upload`. The file is read away, so that the client gets to see the answer, and nothing is kept of it.
-pub async fn upload(payload: web::Payload) -> Result<HttpResponse, Error> {
-    json::read(payload.into_inner(), 1 << 20).await?;
+pub async fn upload(state: web::Data<State>, payload: web::Payload) -> Result<HttpResponse, Error> {
+    let limit = BodyLimit { bytes: 1 << 20, pieces: None };
+    state.bodies.read(payload.into_inner(), None, limit).await?;
     Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
 }
 
@@ -62,15 +62,6 @@ pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpR
 
 /// `POST /pipelines/reload`: reads `valves.toml` and what was saved again. A pipe whose files cannot be so stays as it is.
 pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, Error> {
-    let mut refused = None;
-    for slot in state.registry.slots() {
-        if let Err(error) = Arc::clone(slot).reload().await {
-            tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
-            refused.get_or_insert(error);
-        }
-    }
-    if let Some(error) = refused {
-        return Err(error.into());
-    }
+    state.registry.reload().await?;
     Ok(HttpResponse::Ok().json(json!({"message": "Pipelines reloaded successfully."})))
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use actix_web::{HttpResponse, http::header::HeaderMap};
 use events::Events;
-use pipe_sdk::{Answer, PipeError};
+use pipe_sdk::{Answer, Demand, PipeError};
 use request::{Asked, Request};
 use serde_json::{Value, json};
 
@@ -81,7 +81,10 @@ pub async fn count_tokens(
     let Json(asked) = body;
     let Asked { mut body, places, .. } = asked.into_body()?;
     choice::check(&body).map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;
-    let counted = asker.host(&mut body).count_tokens(body).await;
-    let tokens = counted.map_err(|error| asker.failed(error).renamed(|field| places.of(field)))?;
+    let counted = async {
+        let host = asker.admit_chat(&mut body, Demand::token_count()).await?;
+        asker.answered(host.count_tokens(body)).await
+    };
+    let tokens = counted.await.map_err(|error| error.renamed(|field| places.of(field)))?;
     Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))
 }

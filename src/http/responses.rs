@@ -21,7 +21,7 @@ use super::{
 use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
 use events::Events;
-use pipe_sdk::{Answer, Body, PipeError};
+use pipe_sdk::{Answer, Body, Demand, PipeError};
 use request::{Asked, Request, Wishes};
 use serde_json::{Value, json};
 
@@ -62,8 +62,11 @@ pub async fn input_tokens(
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
     let Asked { mut chat, fields, .. } = body.0.read()?;
-    let counted = asker.host(&mut chat).count_tokens(chat).await;
-    let tokens = counted.map_err(|error| asker.failed(error).renamed(|field| fields.own(field)))?;
+    let counted = async {
+        let host = asker.admit_chat(&mut chat, Demand::token_count()).await?;
+        asker.answered(host.count_tokens(chat)).await
+    };
+    let tokens = counted.await.map_err(|error| error.renamed(|field| fields.own(field)))?;
     let counted = json!({"object": "response.input_tokens", "input_tokens": tokens});
     Ok(HttpResponse::Ok().json(counted))
 }

@@ -22,6 +22,7 @@ const TOO_LONG: &[&[&str]] = &[
     &["number of input tokens", "exceed"],
     &["exceeds", "maximum length"],
     &["exceed", "model maximum"],
+    &["too many input tokens"],
 ];
 
 const SOON: Duration = Duration::from_secs(5);

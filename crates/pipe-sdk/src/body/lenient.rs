@@ -146,8 +146,10 @@ impl<'de> Deserialize<'de> for Part {
             None | Some("text") => {
                 rest.shift_remove("type");
                 match rest.shift_remove("text") {
-                    Some(Value::String(text)) => Ok(Self::Text { text, rest }),
-                    None | Some(Value::Null) => Ok(Self::Text { text: String::new(), rest }),
+                    Some(Value::String(text)) => Ok(Self::Text { text, rest: trimmed(rest) }),
+                    None | Some(Value::Null) => {
+                        Ok(Self::Text { text: String::new(), rest: trimmed(rest) })
+                    }
                     Some(_) => Err(D::Error::custom("text must be a text")),
                 }
             }
@@ -158,11 +160,18 @@ impl<'de> Deserialize<'de> for Part {
                     image = object.shift_remove("url");
                 }
                 match image {
-                    Some(Value::String(image_url)) => Ok(Self::ImageUrl { image_url, rest }),
+                    Some(Value::String(image_url)) => {
+                        Ok(Self::ImageUrl { image_url, rest: trimmed(rest) })
+                    }
                     _ => Err(D::Error::custom("image_url must be an object with a url")),
                 }
             }
             _ => Ok(Self::Other(rest)),
         }
     }
+}
+
+/// Gives back the memory of a map that holds nothing any more: a body may have a hundred thousand parts.
+fn trimmed(rest: Map<String, Value>) -> Map<String, Value> {
+    if rest.is_empty() { Map::new() } else { rest }
 }

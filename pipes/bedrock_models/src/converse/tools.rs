@@ -5,7 +5,7 @@ use super::{
     body::{InputSchema, Json, Tool, ToolChoice, ToolConfig, ToolSpec},
     extras::Extras,
     parts::marked,
-    schema,
+    tool_schema::{self, Parameters},
 };
 use crate::{family::Tools, names::Names};
 use pipe_sdk::{Body, FunctionTool, PipeError, Result};
@@ -86,7 +86,7 @@ pub enum Choice<'a> {
 impl<'a> Tooling<'a> {
     /// The tools that this chat brings. `drops` leaves them out where the model takes none.
     pub fn of(body: &'a Body, target: &Target, drops: bool) -> Result<Self> {
-        let mut names = Names::default();
+        let mut names = Names::of(&target.family);
         let mut tools = Vec::new();
         if target.family.grounding && Extras::of(body).get("web_search_options").is_some() {
             tools.push(Tool::Own { name: GROUNDING });
@@ -144,6 +144,15 @@ impl<'a> Tooling<'a> {
     /// Whether one of the client's tools is called so.
     pub fn has(&self, name: &str) -> bool {
         self.tools.iter().any(|tool| is_called(tool, name))
+    }
+
+    /// How its tools are called at Bedrock.
+    pub fn called_so(&self) -> Vec<String> {
+        let specs = self.tools.iter().filter_map(|tool| match tool {
+            Tool::ToolSpec(spec) => Some(spec.name.clone().into_owned()),
+            Tool::Own { .. } | Tool::CachePoint(_) => None,
+        });
+        specs.collect()
     }
 
     fn has_specs(&self) -> bool {
@@ -230,12 +239,12 @@ fn loose<'a>(
     let name =
         text("name").ok_or_else(|| PipeError::bad_field(field("name"), "a tool needs a name"))?;
     let place = if tool.contains_key("input_schema") { "input_schema" } else { "parameters" };
-    let json = schema::of_value(tool.get(place), &target.family)
+    let Parameters { json, note } = tool_schema::of_value(tool.get(place), &target.family)
         .map_err(|message| PipeError::bad_field(field(place), message))?;
     let strict = tool.get("strict").and_then(Value::as_bool);
     Ok(ToolSpec {
         name: names.fit(name),
-        description: text("description"),
+        description: described(text("description"), note),
         input_schema: InputSchema { json },
         strict: strict.filter(|strict| *strict && target.family.strict),
     })
@@ -251,14 +260,29 @@ fn spec<'a>(
     if function.name.is_empty() {
         return Err(PipeError::bad_field(field("name"), "a tool needs a name"));
     }
-    let json = schema::of(function.parameters.as_deref(), &target.family)
+    let Parameters { json, note } = tool_schema::of(function.parameters.as_deref(), &target.family)
         .map_err(|message| PipeError::bad_field(field("parameters"), message))?;
     Ok(ToolSpec {
         name: names.fit(&function.name),
-        description: function.description.as_deref().filter(|text| !text.trim().is_empty()),
+        description: described(function.description.as_deref(), note),
         input_schema: InputSchema { json },
         strict: function.strict.filter(|strict| *strict && target.family.strict),
     })
+}
+
+/// What a tool says of itself, and what its schema could not say.
+pub fn described(description: Option<&str>, note: String) -> Option<Cow<'_, str>> {
+    let description = description.filter(|text| !text.trim().is_empty());
+    match (description, note.trim()) {
+        (description, "") => description.map(Cow::Borrowed),
+        (None, _) => Some(note.into()),
+        // Generators write the same words in both places.
+        (Some(description), note) => {
+            let more = note.strip_prefix(description.trim()).unwrap_or(note).trim();
+            let more = if description.contains(more) { "" } else { more };
+            Some(format!("{} {more}", description.trim_end()).trim_end().to_owned().into())
+        }
+    }
 }
 
 /// A tool that the client has left out, of which only the name is known.
