@@ -189,13 +189,13 @@ async fn no_item_of_a_conversation_stops_it() {
         {"type": "web_search_call", "id": "ws", "status": "completed", "action": {"type": "search", "query": "the weather"}},
         {"type": "file_search_call", "id": "fs", "status": "completed", "queries": ["q"], "results": [{"text": "a page", "file_id": "f"}]},
         {"type": "code_interpreter_call", "id": "ci", "status": "completed", "code": "1+1", "container_id": "c", "outputs": [{"type": "logs", "logs": "2"}]},
-        {"type": "image_generation_call", "id": "ig", "status": "completed", "result": "AAAA"},
+        {"type": "image_generation_call", "id": "ig", "status": "completed", "result": "a-picture"},
         {"type": "mcp_list_tools", "id": "ml", "server_label": "x", "tools": []},
         {"type": "mcp_call", "id": "mc", "server_label": "x", "name": "look", "arguments": "{}", "output": "seen"},
         {"type": "mcp_approval_request", "id": "ma", "server_label": "x", "name": "look", "arguments": "{}"},
         {"type": "mcp_approval_response", "approval_request_id": "ma", "approve": true},
-        {"type": "compaction", "encrypted_content": "gAAAA"},
-        {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "gAAAA"},
+        {"type": "compaction", "encrypted_content": "sealed-elsewhere"},
+        {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "sealed-elsewhere"},
         {"type": "reasoning", "id": "rs2", "summary": [{"type": "summary_text", "text": "hm"}], "content": null},
         {"type": "agent_message", "author": "a", "recipient": "b", "content": [{"type": "input_text", "text": "from an agent"}]},
         {"type": "ghost_snapshot", "ghost_commit": {"id": "x"}},
@@ -222,7 +222,7 @@ async fn no_item_of_a_conversation_stops_it() {
         ] {
             assert!(model == NOVA || told.contains(said) || said == "mcp__git", "{said}: {told}");
         }
-        assert!(!told.contains("gAAAA") && !told.contains("AAAA\""), "{told}");
+        assert!(!told.contains("sealed-elsewhere") && !told.contains("a-picture"), "{told}");
     }
 }
 

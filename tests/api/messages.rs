@@ -94,7 +94,8 @@ async fn a_streamed_answer_opens_fills_and_closes_its_blocks() {
     let start = |index: u64, block: Value| json!({"type": "content_block_start", "index": index, "content_block": block});
     let delta = |index: u64, kind: &str, field: &str, text: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, field: text}});
     let stop = |index: u64| json!({"type": "content_block_stop", "index": index});
-    let nothing = json!({"input_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0});
+    // The prompt is an estimate: "hi", and the two tools.
+    let nothing = json!({"input_tokens": 12, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0});
     let call =
         |id: &str, name: &str| json!({"type": "tool_use", "id": id, "name": name, "input": {}});
     assert_eq!(

@@ -15,20 +15,30 @@ pub struct Before {
     pub tools: ClientTools,
     /// The place that each message had.
     messages: Vec<usize>,
-    /// The place that each tool had.
-    offered: Vec<usize>,
+    /// The place that each tool had, and the field of its schema where that stood beside its name.
+    offered: Vec<(usize, Option<&'static str>)>,
 }
 
 impl Before {
     /// Where this field of the chat, as in `messages[3].content`, stood.
     pub fn field(&self, field: &str) -> Option<String> {
-        let within = |list: &str, places: &[usize]| {
-            let (place, rest) = field.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?;
-            let before = places.get(place.parse::<usize>().ok()?)?;
-            Some(format!("{list}[{before}]{rest}"))
+        if let Some((place, rest)) = within(field, "messages[") {
+            return Some(format!("messages[{}]{rest}", self.messages.get(place)?));
+        }
+        let (place, rest) = within(field, "tools[")?;
+        let (before, schema) = self.offered.get(place)?;
+        let rest = match (schema, rest.strip_prefix(".function")) {
+            (Some(schema), Some(rest)) => rest.replacen(".parameters", &format!(".{schema}"), 1),
+            _ => rest.to_owned(),
         };
-        within("messages", &self.messages).or_else(|| within("tools", &self.offered))
+        Some(format!("tools[{before}]{rest}"))
     }
+}
+
+/// The number in the brackets of this list, and what comes after them.
+fn within<'a>(field: &'a str, list: &str) -> Option<(usize, &'a str)> {
+    let (place, rest) = field.strip_prefix(list)?.split_once(']')?;
+    Some((place.parse().ok()?, rest))
 }
 
 /// Makes this chat one that every pipe understands.
@@ -62,9 +72,12 @@ fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
 
 fn tools(body: &mut Body, before: &mut Before) {
     for (place, tool) in std::mem::take(&mut body.tools).into_iter().enumerate() {
+        let beside = tool.function.is_none();
+        let schema = ["input_schema", "parameters"].into_iter();
+        let schema = schema.filter(|_| beside).find(|name| tool.rest.contains_key(*name));
         if let Some(tool) = offered(tool, &mut before.tools) {
             body.tools.push(tool);
-            before.offered.push(place);
+            before.offered.push((place, schema));
         }
     }
 }
@@ -98,7 +111,7 @@ fn offered(tool: Tool, known: &mut ClientTools) -> Option<Tool> {
         let function = custom_function(name, description.as_deref(), fields.get("format"));
         return Some(Tool { kind: "function".into(), function: Some(function), rest: Map::new() });
     }
-    let name = text(&rest, "name").filter(|name| !name.is_empty());
+    let name = text(&rest, "name").filter(|name| !name.trim().is_empty());
     let Some(name) = name.filter(|_| matches!(kind.as_str(), "function" | "custom")) else {
         return Some(Tool { kind, function: None, rest });
     };

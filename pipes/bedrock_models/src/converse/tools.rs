@@ -176,7 +176,8 @@ fn offered<'a>(
             tools.push(Tool::Own { name: GROUNDING });
             continue;
         }
-        if target.is_claude() && defined.take(tool) {
+        let as_defined = target.is_claude() && !target.refused.iter().any(|field| field == "tools");
+        if as_defined && defined.take(tool) {
             continue;
         }
         let field = |field: &str| format!("tools[{place}].{field}");
