@@ -47,6 +47,11 @@ impl Meter {
         Self { metrics, prices: Arc::new(prices), books, traces }
     }
 
+    /// What this usage of a pipe's model costs, in millionths of a US dollar, where the price is known.
+    pub fn cost(&self, pipe: &str, model: &str, usage: &Usage) -> Option<u64> {
+        self.prices.of(pipe, model).map(|price| price.of(usage))
+    }
+
     /// Begins to measure. What the model asks of others goes by [`Gauged::below`].
     pub fn begin(&self, job: Job) -> Gauged {
         self.metrics.under_way(job.pipe, 1);

@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
     AdmissionRequest, Body, Call, CallContext, ChunkStream, EmbedCall, Embeddings, HostBackend,
     ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked,
-    Result, Serves, library::Library,
+    Result, Serves, Usage, library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -43,10 +43,18 @@ impl Registry {
     /// (contract §6).
     pub fn resolve(&self, id: &str) -> Option<(&Arc<dyn Slot>, String)> {
         let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
-        starts.filter_map(|start| id.get(start..)).find_map(|id| {
-            let (pipe, model) = id.split_once('.').unwrap_or((id, id));
-            self.slot(pipe).map(|slot| (slot, model.to_owned()))
-        })
+        let (start, slot, model) = starts
+            .filter_map(|start| Some((start, id.get(start..)?)))
+            .find_map(|(start, id)| {
+                let (pipe, model) = id.split_once('.').unwrap_or((id, id));
+                self.slot(pipe).map(|slot| (start, slot, model.to_owned()))
+            })?;
+        // In `moa-a.b.c`, what stands before a pipe's name is no connection's prefix.
+        (start == 0 || !self.is_derived(id)).then_some((slot, model))
+    }
+
+    fn is_derived(&self, id: &str) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.knows(id), Some(Known::Derived(_))))
     }
 
     /// Where a call of this id goes.
@@ -89,6 +97,13 @@ impl Registry {
                 Err(PipeError::bad_field("model", message))
             }
             _ => Ok(Some((slot, known))),
+        }
+    }
+
+    /// Lets pipes take over a chat by what stands beside the model's name.
+    pub fn take_over(&self, body: &mut Body) {
+        for slot in &self.slots {
+            slot.take_over(body);
         }
     }
 
@@ -136,14 +151,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn rank(known: &Known) -> u8 {
     match known {
         Known::Has(_) => 0,
-        Known::Fallback(_) => 1,
-        Known::Denied(_) => 2,
+        Known::Derived(_) => 1,
+        Known::Fallback(_) => 2,
+        Known::Denied(_) => 3,
         Known::Unavailable(_) => UNTOLD,
     }
 }
 
 /// The rank of those who cannot tell: what they say is no claim.
-const UNTOLD: u8 = 3;
+const UNTOLD: u8 = 4;
 
 /// The error of asking for a model that nobody can look up now.
 pub fn untold(id: &str, reason: &str) -> PipeError {
@@ -165,6 +181,8 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 impl HostBackend for Registry {
     fn pipe(&self, mut call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
+            self.take_over(&mut call.body);
+            call.model.clone_from(&call.body.model);
             let route = self.route(&call.model).await?;
             let job = route.job(ModelKind::Chat, trail);
             let gauged = self.meter.begin(Job { prompt_tokens: rough_tokens(&call.body), ..job });
@@ -226,6 +244,11 @@ impl HostBackend for Registry {
         let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
         let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
+    fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
+        let route = self.route_now(model).ok()??;
+        self.meter.cost(route.slot.id(), &route.model, usage)
     }
 
     fn ledger(&self) -> &dyn Ledger {

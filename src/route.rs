@@ -18,7 +18,7 @@ impl<'a> Route<'a> {
     /// To this pipe, which makes this of the id.
     pub fn new(slot: &'a Arc<dyn Slot>, asked: String, known: Option<Known>) -> Self {
         let model = match known {
-            Some(Known::Has(model) | Known::Fallback(model)) => model.id,
+            Some(Known::Has(model) | Known::Derived(model) | Known::Fallback(model)) => model.id,
             Some(Known::Denied(_) | Known::Unavailable(_)) | None => asked.clone(),
         };
         Self { slot, asked, model }

@@ -31,6 +31,11 @@ impl ApiDialect for Completions {
     const ID: &'static str = "chatcmpl-";
     type Writer = Writer;
 
+    /// Open WebUI reads every chunk as the first choice's.
+    fn has_choices(&self) -> bool {
+        !self.for_open_webui
+    }
+
     fn writer(&self, head: &Head) -> Writer {
         Writer::new(head, self.with_usage).for_open_webui(self.for_open_webui)
     }

@@ -8,7 +8,7 @@ use super::{
     frames::{self, FrameWriter},
 };
 use actix_web::HttpResponse;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, ModelKind, PipeError};
 use serde_json::Value;
 
@@ -18,6 +18,11 @@ pub trait ApiDialect {
     const ID: &'static str;
     /// What writes a streamed answer.
     type Writer: FrameWriter;
+
+    /// Returns whether an answer may have several choices. Where it may not, they stand one below the other.
+    fn has_choices(&self) -> bool {
+        false
+    }
 
     /// What writes the answer under this head.
     fn writer(&self, head: &Head) -> Self::Writer;
@@ -38,9 +43,12 @@ impl RequestContext {
         let Self { state, record, .. } = &self;
         let host = self.host(&mut body);
         let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);
+        state.registry.take_over(&mut body);
         self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
         let answer = async {
-            let (head, chunks) = begun(head, host.pipe(body).await?).await?;
+            let chunks = host.pipe(body).await?;
+            let chunks = if face.has_choices() { chunks } else { joined(chunks) };
+            let (head, chunks) = begun(head, chunks).await?;
             record.outcome().first_chunk = Some(record.elapsed());
             if streamed {
                 let writer = face.writer(&head);
@@ -52,6 +60,14 @@ impl RequestContext {
         };
         self.answered(answer).await
     }
+}
+
+/// The same answer with its choices one below the other, each under its title.
+fn joined(chunks: ChunkStream) -> ChunkStream {
+    ChunkStream::new(chunks.map_ok(|chunk| match chunk {
+        Chunk::NextChoice { title, .. } => Chunk::Content(format!("\n\n---\n\n**{title}**\n\n")),
+        other => other,
+    }))
 }
 
 /// The head with who answers, and the same stream when its first chunk is there: until then, an error is the answer's status.

@@ -19,6 +19,8 @@ pub struct Writer {
     with_usage: bool,
     begun: bool,
     finished: bool,
+    /// Which of the completion's choices is being written.
+    choice: usize,
     /// How many characters of text are written.
     said: usize,
     /// How many sources.
@@ -46,6 +48,7 @@ impl Writer {
             with_usage,
             begun: false,
             finished: false,
+            choice: 0,
             said: 0,
             cited: 0,
             shown: 0,
@@ -107,6 +110,11 @@ impl FrameWriter for Writer {
             }
             Chunk::ToolCall(delta) => self.tool_call(delta),
             Chunk::Fact(name, fact) => self.fact(name, fact),
+            Chunk::NextChoice { finish, .. } => {
+                self.delta(b"{}", Some(*finish));
+                (self.choice, self.said, self.cited, self.shown) = (self.choice + 1, 0, 0, 0);
+                self.delta(br#"{"role":"assistant","content":""}"#, None);
+            }
             Chunk::Finish(reason) => {
                 self.finished = true;
                 self.delta(b"{}", Some(*reason));
@@ -195,7 +203,9 @@ impl Writer {
 
     fn open(&mut self) {
         self.buffer.extend_from_slice(&self.prefix);
-        self.buffer.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
+        self.buffer.extend_from_slice(br#","choices":[{"index":"#);
+        self.json(&self.choice.clone());
+        self.buffer.extend_from_slice(br#","delta":"#);
     }
 
     fn close(&mut self, finish: Option<FinishReason>) {

@@ -5,8 +5,8 @@ use crate::valves::{Found, Shelf, Spec, Values};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
+    ImageCall, Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
     UsageReport, library::Library,
 };
 use serde_json::Value;
@@ -138,6 +138,12 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn knows(&self, id: &str) -> Option<Known> {
         self.running().ok()?.knows(id)
+    }
+
+    fn take_over(&self, body: &mut Body) {
+        if let Ok(pipe) = self.running() {
+            pipe.take_over(body);
+        }
     }
 
     fn trouble(&self) -> Option<String> {

@@ -31,6 +31,7 @@ mod metrics;
 mod misfits;
 mod models;
 mod openai_proxy;
+mod optimizer;
 mod pipes;
 mod process;
 mod rag;

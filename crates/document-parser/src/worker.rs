@@ -10,6 +10,9 @@ use std::{
     thread,
 };
 
+/// The argument with which programs of this workspace start themselves to read a file.
+pub const ARGUMENT: &str = "parse-document";
+
 /// Parsers go deep on files that are nested; what is deeper still ends the process.
 const STACK: usize = 64 << 20;
 

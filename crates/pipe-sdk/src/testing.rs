@@ -16,7 +16,7 @@ mod ledger;
 
 use crate::{
     Body, Call, CallContext, ChatRef, Chunk, ChunkStream, EmbedCall, Embeddings, Host, HostBackend,
-    ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, User,
+    ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, Usage, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -139,6 +139,11 @@ impl HostBackend for ScriptedHost {
 
     fn models(&self) -> Vec<ModelCard> {
         self.models.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+    }
+
+    /// A token costs a millionth of a dollar.
+    fn cost(&self, _: &str, usage: &Usage) -> Option<u64> {
+        Some(usage.total_tokens())
     }
 
     fn ledger(&self) -> &dyn Ledger {
