@@ -27,7 +27,13 @@ use anyhow::Context;
 use futures_util::future::join_all;
 use pipe_sdk::Task;
 use socket2::SockRef;
-use std::{any::Any, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use store::{Claim, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -37,6 +43,9 @@ pub struct App {
     server: Server,
     state: web::Data<State>,
     drain_limit: Duration,
+    /// SIGHUP, which would end the process if nobody listened.
+    hangup: Signal,
+    prices_file: Option<PathBuf>,
     /// The data folder, if it is this host's alone.
     _claim: Option<Claim>,
     /// Turns valves that are turned on other replicas.
@@ -53,6 +62,8 @@ impl App {
         site: Site,
         pipes: &[Registration],
     ) -> anyhow::Result<Self> {
+        // First, so that a SIGHUP while the host starts does not end it.
+        let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
         warn_of_what_means_nothing(&site);
         // What replicas share is in the database; a folder that holds it all is one host's.
         let claim = match settings.store(&site.folder).database_url {
@@ -72,6 +83,8 @@ impl App {
             server,
             state,
             drain_limit: settings.drain_limit(),
+            hangup,
+            prices_file: settings.prices_file.clone(),
             _claim: claim,
             _following: following,
         })
@@ -92,11 +105,18 @@ impl App {
     /// # Errors
     /// When signals cannot be listened for, or the server fails.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
-        let Self { mut server, state, drain_limit, .. } = self;
+        let Self { mut server, state, drain_limit, mut hangup, prices_file, .. } = self;
         let mut signals = Signals::listen()?;
+        let reloads = async {
+            while hangup.recv().await.is_some() {
+                reload(&state.registry, prices_file.as_deref()).await;
+            }
+        };
         tokio::select! {
             ended = &mut server => return ended.context("the server failed"),
             () = signals.next() => {}
+            // Only a runtime that ends takes no signals any more.
+            () = reloads => {}
         }
         tracing::info!("Stopping: answers under way may go on for {} s.", drain_limit.as_secs());
         state.drain.advance(Stage::Draining);
@@ -116,6 +136,19 @@ impl App {
         state.traces.flush(Duration::from_secs(5)).await;
         tracing::info!("Stopped.");
         ended.context("the server failed")
+    }
+}
+
+/// Reads valves and prices again, as after `POST /pipelines/reload`. What cannot be used is logged,
+/// and what was there before goes on.
+async fn reload(registry: &Registry, prices_file: Option<&Path>) {
+    tracing::info!("Reloading valves and prices: SIGHUP.");
+    match Prices::read(prices_file) {
+        Ok(prices) => registry.set_prices(prices),
+        Err(error) => tracing::error!("The prices stay as they are: {error:#}."),
+    }
+    if registry.reload().await.is_ok() {
+        tracing::info!("Reloaded.");
     }
 }
 

@@ -86,6 +86,15 @@ pub struct State {
     pub started: u64,
 }
 
+/// Reads the body of a chat, for `fuzz/` alone.
+///
+/// # Errors
+/// What is wrong with it.
+#[doc(hidden)]
+pub fn parse_chat(body: &[u8]) -> Result<pipe_sdk::Body, Error> {
+    json::parse(body)
+}
+
 /// Now, in seconds since 1970.
 pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -6,11 +6,13 @@
 pub mod app;
 pub mod books;
 pub mod drain;
+pub mod files;
 pub mod http;
 pub mod ledger;
 pub mod log;
 pub mod meter;
 pub mod metrics;
+mod panics;
 pub mod pipes;
 pub mod prices;
 pub mod registry;

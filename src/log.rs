@@ -1,7 +1,47 @@
-//! Where log lines go: to standard error, readable on a terminal, JSON elsewhere.
+//! Log lines: written to standard error by a thread of their own, readable on a terminal, JSON elsewhere.
+//!
+//! A line never blocks and never fails whoever logs it. Lines wait in a queue of bounded size; when
+//! nobody takes them (a pipe that is not read, a full disk), they are dropped and counted. Every
+//! field of every line is cut and freed of control characters, whoever logs it.
 
-use std::io::{self, IsTerminal};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
+use crate::panics;
+use serde_json::{Map, Value};
+use std::{
+    fmt::{self, Write as _},
+    io::{self, IsTerminal, Write},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::LevelFilter,
+    fmt::{
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+    layer::{Context, SubscriberExt},
+    util::SubscriberInitExt,
+};
+
+/// How many bytes of one field are logged.
+const FIELD_LIMIT: usize = 1024;
+/// How many bytes of lines may wait for the writer.
+const QUEUE_BYTES: usize = 1 << 20;
+/// How many lines may wait for the writer.
+const QUEUE_LINES: usize = 8 << 10;
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+/// Lines that were dropped because the queue was full, or could not be written.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Starts logging at this level, in the words of Python's logging; `RUST_LOG` wins.
 pub fn start(level: &str) {
@@ -18,15 +58,292 @@ pub fn start(level: &str) {
         level.min(LevelFilter::ERROR)
     );
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    // At DEBUG they tell the headers of requests, and with them the key.
+    // At DEBUG these crates log the headers of requests, and with them the key.
     let filter = ["lambda_http=info", "lambda_runtime=info", "lambda_web_adapter=info"]
         .into_iter()
         .filter_map(|directive| directive.parse().ok())
         .fold(filter, EnvFilter::add_directive);
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
-    if io::stderr().is_terminal() {
-        lines.compact().init();
-    } else {
-        lines.json().flatten_event(true).with_ansi(false).init();
+    let format = if io::stderr().is_terminal() { Format::Text } else { Format::Json };
+    match Queue::start() {
+        Ok(queue) => {
+            if QUEUE.set(queue).is_ok() {
+                tracing_subscriber::registry().with(filter).with(Lines { format }).init();
+                panics::log_instead_of_print();
+            }
+        }
+        Err(error) => {
+            // Without a writer there are no lines, and this is the last chance to say so.
+            _ = writeln!(io::stderr(), "Nothing is logged: no thread can be started ({error}).");
+        }
+    }
+}
+
+/// Waits until what was logged has been written, but no longer than `limit`.
+pub fn flush(limit: Duration) {
+    let Some(queue) = QUEUE.get() else { return };
+    let (written, all_written) = channel();
+    if queue.lines.try_send(Item::Flush(written)).is_ok() {
+        // An error means that time is up: whoever does not read by now gets no more lines.
+        _ = all_written.recv_timeout(limit);
+    }
+}
+
+/// Returns how many lines were dropped since the process started.
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// What waits for the writer.
+enum Item {
+    Line(String),
+    /// Answers when all lines before it have been written.
+    Flush(Sender<()>),
+}
+
+/// The lines that wait for the writer, bounded by count and by bytes.
+struct Queue {
+    lines: SyncSender<Item>,
+}
+
+/// How many bytes of lines wait.
+static QUEUED_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+impl Queue {
+    fn start() -> io::Result<Self> {
+        let (lines, waiting) = sync_channel(QUEUE_LINES);
+        thread::Builder::new().name("log".into()).spawn(move || write_lines(&waiting))?;
+        Ok(Self { lines })
+    }
+
+    /// Queues a line, or drops it if there is no room.
+    fn push(&self, line: String) {
+        let length = line.len();
+        let waiting = QUEUED_BYTES.fetch_add(length, Ordering::Relaxed);
+        if waiting + length > QUEUE_BYTES || self.lines.try_send(Item::Line(line)).is_err() {
+            QUEUED_BYTES.fetch_sub(length, Ordering::Relaxed);
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Writes lines as they come, for as long as the process lives.
+fn write_lines(waiting: &Receiver<Item>) {
+    let mut reported = 0;
+    while let Ok(item) = waiting.recv() {
+        let line = match item {
+            Item::Line(line) => line,
+            Item::Flush(written) => {
+                // Whoever waited may have given up.
+                _ = written.send(());
+                continue;
+            }
+        };
+        let is_written = write_whole(&mut io::stderr(), line.as_bytes()).is_ok();
+        let left = QUEUED_BYTES.fetch_sub(line.len(), Ordering::Relaxed);
+        if !is_written {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
+        let dropped = dropped();
+        // It is reported when there is room again, as a line like any other.
+        if dropped > reported && left < QUEUE_BYTES / 2 {
+            let lines = dropped - reported;
+            tracing::warn!(lines, "Log lines were dropped: they were not taken in time.");
+            reported = dropped;
+        }
+    }
+}
+
+/// Writes all of a line, also to a pipe that somebody has made non-blocking.
+fn write_whole(to: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+    while !line.is_empty() {
+        match to.write(line) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => line = line.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// How a line is written.
+#[derive(Clone, Copy)]
+enum Format {
+    /// One JSON object a line.
+    Json,
+    /// For people, in colour.
+    Text,
+}
+
+/// Makes a line of every event, and queues it.
+struct Lines {
+    format: Format,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let metadata = event.metadata();
+        let line = self.format.line(*metadata.level(), metadata.target(), fields);
+        if let Some(queue) = QUEUE.get() {
+            queue.push(line);
+        }
+    }
+}
+
+impl Format {
+    fn line(self, level: Level, target: &str, fields: Fields) -> String {
+        let mut time = String::new();
+        // A text can always be written to.
+        _ = SystemTime.format_time(&mut Writer::new(&mut time));
+        match self {
+            Self::Json => {
+                let mut line = Map::new();
+                line.insert("timestamp".into(), time.into());
+                line.insert("level".into(), level.as_str().into());
+                line.extend(fields.0);
+                line.insert("target".into(), target.into());
+                format!("{}\n", Value::Object(line))
+            }
+            Self::Text => {
+                let colour = match level {
+                    Level::ERROR => 31,
+                    Level::WARN => 33,
+                    Level::INFO => 32,
+                    Level::DEBUG => 34,
+                    Level::TRACE => 35,
+                };
+                let mut fields = fields.0;
+                let message = fields.shift_remove("message").unwrap_or_default();
+                let mut line = format!(
+                    "\u{1b}[2m{time}\u{1b}[0m \u{1b}[{colour}m{level:>5}\u{1b}[0m \u{1b}[2m{target}:\u{1b}[0m {}",
+                    message.as_str().unwrap_or_default()
+                );
+                for (name, value) in fields {
+                    _ = write!(line, " \u{1b}[3m{name}\u{1b}[0m={value}");
+                }
+                line.push('\n');
+                line
+            }
+        }
+    }
+}
+
+/// The fields of one event, each cut and without control characters.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn insert(&mut self, field: &Field, value: impl Into<Value>) {
+        let name = field.name();
+        self.0.insert(name.strip_prefix("r#").unwrap_or(name).to_owned(), value.into());
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.insert(field, cut(format_args!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.insert(field, cut(format_args!("{value}")));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.insert(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.insert(field, value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.insert(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.insert(field, value);
+    }
+}
+
+/// Returns the beginning of a text, with what could forge or hide a line escaped. A longer text is
+/// written no further than that, so that it costs no more than a short one.
+fn cut(text: fmt::Arguments<'_>) -> String {
+    let mut cut = Cut(String::new());
+    if fmt::write(&mut cut, text).is_err() {
+        cut.0.push('…');
+    }
+    cut.0
+}
+
+/// A text that takes only so much.
+struct Cut(String);
+
+impl fmt::Write for Cut {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for char in text.chars() {
+            if self.0.len() >= FIELD_LIMIT {
+                return Err(fmt::Error);
+            }
+            if is_deceiving(char) {
+                write!(self.0, "{}", char.escape_default())?;
+            } else {
+                self.0.push(char);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a terminal or a viewer may take this for something other than text: control
+/// characters, line separators, and marks that turn the direction of writing (Unicode, UAX #9).
+fn is_deceiving(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+        || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_cut_and_cannot_forge_a_line() {
+        let forged = "a\r\n{\"level\":\"ERROR\"}\u{1b}[2J\u{202e}\u{2028}\u{85}ä";
+        let expected = r#"a\r\n{"level":"ERROR"}\u{1b}[2J\u{202e}\u{2028}\u{85}ä"#;
+        assert_eq!(cut(format_args!("{forged}")), expected);
+        let long = "ü".repeat(60 << 20);
+        let cut = cut(format_args!("{long}"));
+        assert!(cut.ends_with('…') && cut.len() <= FIELD_LIMIT + 10, "{}", cut.len());
+    }
+
+    /// Takes nothing, a little, or fails, in turns.
+    struct Fickle(Vec<u8>, usize);
+
+    impl Write for Fickle {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            match self.1 % 3 {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                1 => Err(io::ErrorKind::Interrupted.into()),
+                _ => self.0.write(bytes.get(..2).unwrap_or(bytes)),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_takes_a_line_in_pieces_gets_all_of_it() {
+        let mut to = Fickle(Vec::new(), 0);
+        write_whole(&mut to, b"a line\n").unwrap();
+        assert_eq!(to.0, b"a line\n");
     }
 }

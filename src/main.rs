@@ -8,10 +8,11 @@ use pipewright::{
     pipes::PIPES,
     settings::{Cli, Command, ModelsCommand, RagCommand, Settings},
 };
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 mod client;
 mod demo;
+mod dotenv;
 mod ingest;
 mod lambda;
 mod models;
@@ -19,11 +20,16 @@ mod print;
 mod probe;
 mod progress;
 
+/// How long the last lines are waited for.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
-    run().unwrap_or_else(|error| {
+    let code = run().unwrap_or_else(|error| {
         print::failure(&error);
         ExitCode::FAILURE
-    })
+    });
+    log::flush(LAST_LINES);
+    code
 }
 
 fn run() -> anyhow::Result<ExitCode> {
@@ -31,15 +37,7 @@ fn run() -> anyhow::Result<ExitCode> {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == rag::PARSE) {
         return Ok(rag::parse());
     }
-    // A missing `.env` is usual; one that cannot be read is not.
-    if let Err(error) = dotenvy::dotenv()
-        && !error.not_found()
-    {
-        // Its own words would show the line, and with it a secret.
-        anyhow::bail!(
-            "cannot read .env: it holds a line that is not `NAME=value`, or may not be read"
-        );
-    }
+    dotenv::load()?;
     let Cli { command, settings } = Cli::parse();
     match command {
         Some(Command::Valves { example: true }) => print::example(),
@@ -70,9 +68,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let app = App::build(settings, settings.site(pins), PIPES).await?;
     let invocations = settings.invoke_port.map(|port| lambda::listen(&app, settings.host, port));
     let invocations = invocations.transpose()?.map(|server| (server.handle(), rt::spawn(server)));
-    if let Err(error) = print::welcome(app.address(), settings) {
-        tracing::warn!(%error, "Nobody reads what is printed.");
-    }
+    print::welcome(app.address(), settings)?;
     let ended = app.run_until_stopped().await;
     if let Some((handle, server)) = invocations {
         handle.stop(true).await;

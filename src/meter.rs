@@ -2,10 +2,11 @@
 
 use crate::{
     books::{Books, Note},
-    metrics::{End, Metrics, ModelLabels, error_kind},
+    metrics::{End, Metrics, ModelLabels},
     prices::Prices,
     traces::{Span, Traces},
 };
+use arc_swap::ArcSwap;
 use futures_util::Stream;
 use opentelemetry::trace::SpanKind;
 use pipe_sdk::{Body, CallContext, Chunk, ChunkStream, ModelKind, Result, Usage};
@@ -20,7 +21,7 @@ use std::{
 #[derive(Clone)]
 pub struct Meter {
     metrics: Arc<Metrics>,
-    prices: Arc<Prices>,
+    prices: Arc<ArcSwap<Prices>>,
     books: Books,
     traces: Arc<Traces>,
 }
@@ -44,12 +45,17 @@ pub struct Job {
 impl Meter {
     /// A meter by these prices.
     pub fn new(metrics: Arc<Metrics>, prices: Prices, books: Books, traces: Arc<Traces>) -> Self {
-        Self { metrics, prices: Arc::new(prices), books, traces }
+        Self { metrics, prices: Arc::new(ArcSwap::from_pointee(prices)), books, traces }
+    }
+
+    /// Prices answers by these prices from now on.
+    pub fn set_prices(&self, prices: Prices) {
+        self.prices.store(Arc::new(prices));
     }
 
     /// What this usage of a pipe's model costs, in millionths of a US dollar, where the price is known.
     pub fn cost(&self, pipe: &str, model: &str, usage: &Usage) -> Option<u64> {
-        self.prices.of(pipe, model).map(|price| price.of(usage))
+        self.prices.load().of(pipe, model).map(|price| price.of(usage))
     }
 
     /// Begins to measure. What the model asks of others goes by [`Gauged::below`].
@@ -126,7 +132,7 @@ impl Gauged {
         match begun {
             Ok(chunks) => Ok(self.stream(chunks)),
             Err(error) => {
-                self.end = End::Failed(error_kind(&error));
+                self.end = End::Failed(error.kind());
                 Err(error)
             }
         }
@@ -139,7 +145,7 @@ impl Gauged {
                 self.usage = Some(Usage { prompt_tokens: read(answer), ..Usage::default() });
                 self.end = End::Whole;
             }
-            Err(error) => self.end = End::Failed(error_kind(error)),
+            Err(error) => self.end = End::Failed(error.kind()),
         }
         answer
     }
@@ -206,7 +212,7 @@ impl Drop for Gauged {
         let model = self.answerer.take().unwrap_or_else(|| std::mem::take(&mut self.job.model));
         let within = model.split_once('.').map_or(model.as_str(), |(_, within)| within);
         let (meter, job, labels) = (&self.meter, &self.job, &self.labels);
-        let price = meter.prices.of(job.pipe, within);
+        let price = meter.prices.load().of(job.pipe, within);
         let cost = usage.and_then(|usage| price.map(|price| price.of(&usage)));
         if let Some(usage) = &usage {
             let writing = took.saturating_sub(self.first.unwrap_or(took));
@@ -238,7 +244,7 @@ impl Stream for Metered {
         match (&next, &mut self.gauged) {
             (Some(Ok(chunk)), Some(gauged)) => gauged.see(chunk),
             (Some(Err(error)), Some(gauged)) => {
-                gauged.end = End::Failed(error_kind(error));
+                gauged.end = End::Failed(error.kind());
                 self.gauged = None;
             }
             (None, Some(gauged)) => {

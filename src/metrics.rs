@@ -4,7 +4,7 @@
 
 mod upstreams;
 
-use pipe_sdk::{ModelKind, PipeError, UpstreamState, Usage};
+use pipe_sdk::{ModelKind, UpstreamState, Usage};
 use prometheus_client::{
     encoding::{
         EncodeLabelSet,
@@ -18,7 +18,12 @@ use prometheus_client::{
     },
     registry::{Metric, Registry, Unit},
 };
-use std::{fmt, hash::Hash, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    fmt,
+    hash::Hash,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 /// One model of one pipe, and what it did.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,7 +65,7 @@ struct TokenLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    http_request_method: String,
+    http_request_method: &'static str,
     http_route: &'static str,
     http_response_status_code: u16,
 }
@@ -112,6 +117,7 @@ pub struct Metrics {
     default_key: Gauge,
     unwritten: Gauge,
     lost_spans: Counter,
+    lost_lines: Counter,
 }
 
 /// The same metric, registered.
@@ -203,6 +209,12 @@ impl Default for Metrics {
                 "Spans that the collector did not take",
                 Counter::default(),
             ),
+            lost_lines: kept(
+                all,
+                "pipewright_log_lines_dropped",
+                "Log lines that nobody took in time, or that could not be written",
+                Counter::default(),
+            ),
             registry,
         }
     }
@@ -221,9 +233,15 @@ pub enum End {
 
 impl Metrics {
     /// Counts a request that has been answered.
-    pub fn requested(&self, method: &str, route: &'static str, status: u16, took: Duration) {
+    pub fn requested(
+        &self,
+        method: &'static str,
+        route: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
         let labels = RequestLabels {
-            http_request_method: method.into(),
+            http_request_method: method,
             http_route: route,
             http_response_status_code: status,
         };
@@ -288,6 +306,11 @@ impl Metrics {
         self.unwritten.set(i64::try_from(answers).unwrap_or(i64::MAX));
     }
 
+    /// Sets how many log lines were dropped since the process started.
+    pub fn set_lost_lines(&self, lines: u64) {
+        self.lost_lines.inner().fetch_max(lines, Ordering::Relaxed);
+    }
+
     /// Where spans are counted that could not be sent.
     pub fn lost_spans(&self) -> Counter {
         self.lost_spans.clone()
@@ -315,23 +338,5 @@ fn operation(kind: ModelKind) -> &'static str {
         ModelKind::Embed => "embeddings",
         ModelKind::Rerank => "rerank",
         ModelKind::Image => "generate_content",
-    }
-}
-
-/// What went wrong, in a word for programs.
-pub fn error_kind(error: &PipeError) -> &'static str {
-    match error {
-        PipeError::ModelNotFound(_) | PipeError::ModelGone { .. } => "model_not_found",
-        PipeError::BadRequest { .. } => "bad_request",
-        PipeError::Refused { .. } => "refused",
-        PipeError::Denied(_) => "denied",
-        PipeError::Conflict(_) => "conflict",
-        PipeError::Throttled { .. } => "throttled",
-        PipeError::Credentials(_) => "credentials",
-        PipeError::Upstream(_) => "upstream",
-        PipeError::NotReady { .. } | PipeError::Unavailable { .. } => "unavailable",
-        PipeError::Timeout(_) => "timeout",
-        PipeError::Circle(_) => "circle",
-        _ => "internal",
     }
 }

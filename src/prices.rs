@@ -1,9 +1,10 @@
 //! What models cost: list prices of the day of the build, and above them what the operator says.
 
+use crate::files;
 use anyhow::Context;
 use pipe_sdk::Usage;
 use serde::Deserialize;
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, path::Path};
 
 /// What a model costs, in US dollars per million tokens. As a token has so many millionths of a dollar, tokens times price is millionths too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
@@ -52,7 +53,7 @@ impl Prices {
             toml::from_str(include_str!("prices.toml")).context("the list prices")?;
         if let Some(file) = file {
             let unread = || format!("cannot read the prices in {}", file.display());
-            let own: Self = toml::from_str(&fs::read_to_string(file).with_context(unread)?)
+            let own: Self = toml::from_str(&files::read_to_string(file).with_context(unread)?)
                 .with_context(unread)?;
             for (pipe, own) in own.0 {
                 prices.0.entry(pipe).or_default().extend(own);

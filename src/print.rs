@@ -1,6 +1,7 @@
 //! What is printed for people.
 
 use pipewright::{
+    log,
     pipes::PIPES,
     settings::{DEFAULT_KEY, Settings},
     valves::{Pins, Saved, example as example_file},
@@ -8,8 +9,14 @@ use pipewright::{
 use std::{
     io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 use store::Store;
+
+/// How long the program waits for somebody to take its last words.
+const WAIT: Duration = Duration::from_secs(1);
 
 /// Prints where the host is and how to use it.
 pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
@@ -17,7 +24,7 @@ pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
         if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
     let url = format!("http://{}", SocketAddr::new(host, address.port()));
     let key = if settings.api_key == DEFAULT_KEY { DEFAULT_KEY } else { "$PIPELINES_API_KEY" };
-    let mut out = io::stdout().lock();
+    let mut out = Vec::new();
     writeln!(out, "pipewright {} serves at {url}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "Add it to Open WebUI: Admin Panel > Settings > Connections > OpenAI API > +")?;
     writeln!(out, "  URL  {url}")?;
@@ -34,13 +41,31 @@ pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
             "  curl -sN {url}/chat/completions -H \"Authorization: Bearer {key}\" -H 'Content-Type: application/json' -d '{body}'"
         )?;
     }
-    Ok(out.flush()?)
+    // Not waited for: a pipe that nobody reads must not keep the host from serving.
+    thread::Builder::new().name("welcome".into()).spawn(move || {
+        let mut stdout = io::stdout().lock();
+        if let Err(error) = stdout.write_all(&out).and_then(|()| stdout.flush()) {
+            tracing::warn!(%error, "Nobody reads what is printed.");
+        }
+    })?;
+    Ok(())
 }
 
 /// Prints in a sentence why the program ends.
 pub fn failure(error: &anyhow::Error) {
-    // Nobody is left to be told that it cannot be told.
-    _ = writeln!(io::stderr(), "Error: {error:#}");
+    // What was logged stands before it.
+    log::flush(WAIT);
+    let line = format!("Error: {error:#}\n");
+    let (written, is_written) = mpsc::channel();
+    // In a thread of its own: a pipe that nobody reads must not keep the program from ending.
+    let writer = thread::Builder::new().spawn(move || {
+        // Nobody is left to be told that it cannot be told.
+        _ = io::stderr().write_all(line.as_bytes());
+        _ = written.send(());
+    });
+    if writer.is_ok() {
+        _ = is_written.recv_timeout(WAIT);
+    }
 }
 
 /// Prints every valve, masked, with its value and its source.

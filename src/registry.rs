@@ -2,6 +2,7 @@
 
 use crate::{
     meter::{Job, Meter, rough_tokens},
+    prices::Prices,
     route::Route,
     slot::Slot,
 };
@@ -39,8 +40,9 @@ impl Registry {
 
     /// The pipe that a full model id names, and the model's id within it.
     ///
-    /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open WebUI keeps it in the paths of filter calls
-    /// (contract §6).
+    /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open
+    /// WebUI keeps it in the paths of filter calls (`docs/reference/open-webui.md`, "Ids and
+    /// paths").
     pub fn resolve(&self, id: &str) -> Option<(&Arc<dyn Slot>, String)> {
         let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
         let (start, slot, model) = starts
@@ -59,7 +61,8 @@ impl Registry {
 
     /// Where a call of this id goes.
     ///
-    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the start it may have to wait for the lists.
+    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
+    /// start it may have to wait for the lists.
     pub async fn route(&self, id: &str) -> Result<Route<'_>> {
         if self.resolve(id).is_none() && !matches!(self.known(id)?, Some((_, Known::Has(_)))) {
             self.discovered(PATIENCE).await;
@@ -81,7 +84,8 @@ impl Registry {
 
     /// The pipe that knows this id without its own name before it, and what it makes of the id.
     ///
-    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody could tell who answers.
+    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
+    /// could tell who answers.
     pub fn known(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
         let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
         let mut all: Vec<_> = all.collect();
@@ -105,6 +109,27 @@ impl Registry {
         for slot in &self.slots {
             slot.take_over(body);
         }
+    }
+
+    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and
+    /// so do answers that have begun.
+    ///
+    /// # Errors
+    /// The first pipe's that stays as it is.
+    pub async fn reload(&self) -> Result<()> {
+        let mut refused = None;
+        for slot in &self.slots {
+            if let Err(error) = Arc::clone(slot).reload().await {
+                tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
+                refused.get_or_insert(error);
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Prices answers by these prices from now on.
+    pub fn set_prices(&self, prices: Prices) {
+        self.meter.set_prices(prices);
     }
 
     /// The documents that pipes answer from; the first pipe's that has some.

@@ -114,7 +114,7 @@ fn choice((index, answer): (usize, Answer)) -> Result<Value, PipeError> {
     Ok(json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish}))
 }
 
-/// A picture in an answer, as Open WebUI reads it (contract §3.2).
+/// A picture in an answer, as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed answers").
 pub fn image(picture: &Picture) -> Value {
     json!({"type": "image_url", "image_url": {"url": picture.url}})
 }

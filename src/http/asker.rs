@@ -70,7 +70,8 @@ impl RequestContext {
                 CallContext::new(Some(user), Some(key), task)
             }
         };
-        trail.traced(self.record.trace())
+        let peer = self.request.peer_addr().map(|address| address.ip());
+        trail.traced(self.record.trace()).from_peer(peer)
     }
 
     /// Lets pass what is asked of this model, or says which filter does not, and why; in the reason phrase too.
@@ -115,7 +116,7 @@ impl RequestContext {
 
     /// The error as it goes out; it is kept for the log.
     pub fn failed(&self, error: PipeError) -> Error {
-        self.record.outcome().error = Some(error.to_string());
+        self.record.fail(error.kind(), &error);
         error.into()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for OpenAI clients. Anthropic's clients read another
 //! one, which `messages::refusal` writes for the paths that are theirs. The message of a
-//! refused filter call stands in the reason phrase too, because that is all of it that Open WebUI shows (contract §0.1).
+//! refused filter call stands in the reason phrase too, because that is all of it that Open WebUI shows (`docs/reference/open-webui.md`, "Errors of filters and admin calls").
 
 mod reason;
 

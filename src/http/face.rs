@@ -1,4 +1,5 @@
-//! One chat, whichever API it is asked through: the way in is the same, and each API shows the answer in its own shape.
+//! One chat, whichever API it is asked through: the way in is the same, and each API shows the
+//! answer in its own shape.
 
 use super::{
     Error,
@@ -19,7 +20,8 @@ pub trait ApiDialect {
     /// What writes a streamed answer.
     type Writer: FrameWriter;
 
-    /// Returns whether an answer may have several choices. Where it may not, they stand one below the other.
+    /// Returns whether an answer may have several choices. Where it may not, they stand one below
+    /// the other.
     fn has_choices(&self) -> bool {
         false
     }
@@ -70,7 +72,8 @@ fn joined(chunks: ChunkStream) -> ChunkStream {
     }))
 }
 
-/// The head with who answers, and the same stream when its first chunk is there: until then, an error is the answer's status.
+/// The head with who answers, and the same stream when its first chunk is there: until then, an
+/// error is the answer's status.
 async fn begun(mut head: Head, mut chunks: ChunkStream) -> Result<(Head, ChunkStream), PipeError> {
     loop {
         match chunks.next().await.transpose()? {

@@ -114,7 +114,7 @@ impl<W: FrameWriter> MessageBody for Frames<W> {
         }
         frames.poll_chunks(cx);
         if frames.chunks.is_some() && frames.cut.as_mut().poll(cx).is_ready() {
-            frames.end_with(&answer::cut_off());
+            frames.end_with(&answer::cut_off(), "stopped");
         }
         if frames.writer.buffer().is_empty() && frames.is_silent(cx) {
             frames.writer.beat();
@@ -136,13 +136,20 @@ impl<W: FrameWriter> Frames<W> {
             match polled {
                 Ok(Poll::Pending) => return,
                 Ok(Poll::Ready(Some(Ok(chunk)))) => self.write(&chunk),
-                Ok(Poll::Ready(Some(Err(error)))) => self.end_with(&error.into()),
+                Ok(Poll::Ready(Some(Err(error)))) => {
+                    let kind = error.kind();
+                    self.end_with(&error.into(), kind);
+                }
                 Ok(Poll::Ready(None)) if self.writer.has_finished() => {
                     self.writer.done();
                     self.chunks = None;
                 }
-                Ok(Poll::Ready(None)) => self.end_with(&answer::ended_early().into()),
-                Err(_) => self.end_with(&Error::panicked()),
+                Ok(Poll::Ready(None)) => {
+                    let error = answer::ended_early();
+                    let kind = error.kind();
+                    self.end_with(&error.into(), kind);
+                }
+                Err(_) => self.end_with(&Error::panicked(), "panic"),
             }
         }
     }
@@ -154,9 +161,9 @@ impl<W: FrameWriter> Frames<W> {
         self.writer.chunk(chunk);
     }
 
-    fn end_with(&mut self, error: &Error) {
+    fn end_with(&mut self, error: &Error, kind: &'static str) {
         self.writer.error(error);
-        self.record.outcome().error = Some(error.to_string());
+        self.record.fail(kind, error);
         self.chunks = None;
     }
 

@@ -1,10 +1,10 @@
-//! Who asks, and in which chat: from Open WebUI's headers, or from what the body says (contract §1.1, §2.3).
+//! Who asks, and in which chat: from Open WebUI's headers, or from what the body says (`docs/reference/open-webui.md`, "User headers" and "What a chat carries").
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use pipe_sdk::{Body, ChatRef, Hints, User};
 use serde_json::{Map, Value};
 
-/// The keys that our inlet puts into the body of a chat, so that they reach the chat call (contract §0.2).
+/// The keys that our inlet puts into the body of a chat, so that they reach the chat call (`docs/reference/open-webui.md`, "What a chat carries").
 const CHAT_KEYS: [&str; 4] = ["chat_id", "message_id", "session_id", "task"];
 
 /// How the names of headers begin that are meant for pipes.

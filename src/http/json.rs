@@ -104,8 +104,11 @@ pub fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     // Of a number that is too large, and of a word that is none, serde_json speaks as of what is no JSON.
     let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
-    serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| misfit::<T>(&error, is_json))
+    let body = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| misfit::<T>(&error, is_json))?;
+    // It is whole, so something stands behind it.
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(body)
 }
 
 fn misfit<T: JsonBody>(
@@ -114,11 +117,7 @@ fn misfit<T: JsonBody>(
 ) -> Error {
     let cause = error.inner();
     if !is_json {
-        let place = format!("line {}, column {}", cause.line(), cause.column());
-        return Error::new(
-            StatusCode::BAD_REQUEST,
-            format!("the body is not valid JSON ({place})"),
-        );
+        return not_json(cause);
     }
     let (path, cause) = (error.path().to_string(), cause.to_string());
     let (name, rule) = rule(&cause);
@@ -126,6 +125,11 @@ fn misfit<T: JsonBody>(
     let field: Vec<_> = path.as_deref().into_iter().chain(name).collect();
     let field = if field.is_empty() { "body".to_owned() } else { field.join(".") };
     refusal::<T>(SchemaViolation { field, rule })
+}
+
+fn not_json(error: &serde_json::Error) -> Error {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    Error::new(StatusCode::BAD_REQUEST, format!("the body is not valid JSON ({place})"))
 }
 
 fn refusal<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> Error {
@@ -187,6 +191,10 @@ mod tests {
             (r#" ["m", []]"#, "body: must be an object"),
             (r#"{"messages": [{"role": 5}]}"#, "messages[0].role: must be a text"),
             ("{", "the body is not valid JSON (line 1, column 1)"),
+            (
+                r#"{"model": "m", "messages": []}]"#,
+                "the body is not valid JSON (line 1, column 31)",
+            ),
         ] {
             assert_eq!(error(sent), said);
         }

@@ -9,7 +9,6 @@ use actix_web::{HttpResponse, http::StatusCode, web};
 use pipe_sdk::Serves;
 use serde::Deserialize;
 use serde_json::json;
-use std::sync::Arc;
 
 /// `GET /pipelines`.
 pub async fn list(state: web::Data<State>) -> HttpResponse {
@@ -62,15 +61,6 @@ pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpR
 
 /// `POST /pipelines/reload`: reads `valves.toml` and what was saved again. A pipe whose files cannot be so stays as it is.
 pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, Error> {
-    let mut refused = None;
-    for slot in state.registry.slots() {
-        if let Err(error) = Arc::clone(slot).reload().await {
-            tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
-            refused.get_or_insert(error);
-        }
-    }
-    if let Some(error) = refused {
-        return Err(error.into());
-    }
+    state.registry.reload().await?;
     Ok(HttpResponse::Ok().json(json!({"message": "Pipelines reloaded successfully."})))
 }

@@ -15,6 +15,7 @@ pub async fn text(state: web::Data<State>) -> Result<HttpResponse, Error> {
     }
     let usage = state.store.usage();
     metrics.set_unwritten(state.books.dropped() + usage.dropped() + usage.lost());
+    metrics.set_lost_lines(crate::log::dropped());
     metrics.set_default_key(state.keys.is_default());
     let slots = state.registry.slots().iter();
     let upstreams =

@@ -1,4 +1,4 @@
-//! The model list, as Open WebUI reads it (contract §1.3), and clients of OpenAI's API and of `OpenRouter`'s.
+//! The model list, as Open WebUI reads it (`docs/reference/open-webui.md`, "Model list"), and clients of OpenAI's API and of `OpenRouter`'s.
 
 use super::{
     Error, State,
@@ -87,7 +87,7 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
 fn filters(state: &State) -> Vec<Value> {
     let entry = |slot: &Arc<dyn Slot>| {
         let Serves::Filter { pipelines, priority } = slot.serves()? else { return None };
-        // One entry without `pipelines` or `priority` would break every chat of every connection (contract §0.7).
+        // One entry without `pipelines` or `priority` would break every chat of every connection (`docs/reference/open-webui.md`, "Filters").
         let pipeline =
             json!({"type": "filter", "pipelines": pipelines, "priority": priority, "valves": true});
         let model = Model::new(slot.id(), slot.name());
@@ -116,7 +116,7 @@ async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
 fn pipeline(kind: &str, model: &Model) -> Value {
     match model.kind {
         ModelKind::Chat | ModelKind::Image => json!({"type": kind, "valves": true}),
-        // Should Open WebUI come by it after all: it keeps filters out of its picker, and one for no model filters nothing (contract §2.2).
+        // Should Open WebUI come by it after all: it keeps filters out of its picker, and one for no model filters nothing (`docs/reference/open-webui.md`, "Filters").
         ModelKind::Embed | ModelKind::Rerank => {
             json!({"type": "filter", "pipelines": [], "priority": 0, "valves": true})
         }

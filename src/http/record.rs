@@ -10,7 +10,10 @@ use actix_web::{
     HttpMessage, HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::{
+        Method,
+        header::{HeaderMap, HeaderName, HeaderValue},
+    },
     middleware::Next,
     web::{self, Bytes},
 };
@@ -18,6 +21,7 @@ use futures_util::FutureExt;
 use opentelemetry::trace::SpanKind;
 use pipe_sdk::{TraceContext, Usage};
 use std::{
+    fmt,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -25,10 +29,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How many characters of a path are logged.
+const PATH_LIMIT: usize = 256;
+
 /// One request, from its head to the end of its answer. The line is logged when the last holder lets go.
 pub struct RequestLog {
     id: String,
-    method: String,
+    method: &'static str,
+    /// The beginning of the path: what is longer leads nowhere.
     path: String,
     /// Whether an Anthropic client asks, which reads errors in words of its own.
     is_anthropics: bool,
@@ -56,8 +64,8 @@ pub struct Outcome {
     pub first_chunk: Option<Duration>,
     /// What the answer cost.
     pub usage: Option<Usage>,
-    /// What went wrong, before or after the answer had begun.
-    pub error: Option<String>,
+    /// What went wrong, before or after the answer had begun, in a word for programs.
+    error: Option<&'static str>,
 }
 
 impl RequestLog {
@@ -69,8 +77,8 @@ impl RequestLog {
         let span = watching.map(|state| span(request, &state.traces));
         Self {
             id: request_id(request.headers()),
-            method: request.method().to_string(),
-            path: request.path().to_owned(),
+            method: known_method(request.method()),
+            path: shortened(request.path()),
             is_anthropics: messages::is_theirs(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::default(),
@@ -94,6 +102,13 @@ impl RequestLog {
     /// What is known of the outcome, to be added to.
     pub fn outcome(&self) -> MutexGuard<'_, Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what went wrong, in a word for programs. The text is logged at DEBUG only: an upstream
+    /// may quote the prompt in it.
+    pub fn fail(&self, kind: &'static str, error: &dyn fmt::Display) {
+        self.outcome().error = Some(kind);
+        tracing::debug!(request.id = self.id, error = %error, "A request failed.");
     }
 
     /// This error in the words of the API that the path belongs to, if those are not the host's own.
@@ -144,8 +159,8 @@ impl RequestLog {
 fn span(request: &ServiceRequest, traces: &Traces) -> Span {
     let header = request.headers().get(TraceContext::HEADER);
     let caller = header.and_then(|header| TraceContext::parse(header.to_str().ok()?));
-    let method = request.method().to_string();
-    let mut span = traces.begin(method.clone(), SpanKind::Server, caller);
+    let method = known_method(request.method());
+    let mut span = traces.begin(method.to_owned(), SpanKind::Server, caller);
     span.say("http.request.method", method);
     span
 }
@@ -160,7 +175,7 @@ impl Drop for RequestLog {
         let status = outcome.status.unwrap_or(499);
         if let Some(metrics) = &self.metrics {
             let route = outcome.route.unwrap_or("other");
-            metrics.requested(&self.method, route, status, self.elapsed());
+            metrics.requested(self.method, route, status, self.elapsed());
         }
         if let Some(span) = self.span.take() {
             self.tell_span(
@@ -184,9 +199,7 @@ impl Drop for RequestLog {
             prompt_tokens = outcome.usage.map(|_| usage.prompt_tokens),
             completion_tokens = outcome.usage.map(|_| usage.completion_tokens),
             error = outcome.error,
-            "Answered {} {}.",
-            self.method,
-            self.path,
+            "Answered.",
         );
     }
 }
@@ -195,6 +208,21 @@ impl Drop for RequestLog {
 fn route(pattern: &str) -> Option<&'static str> {
     let path = unprefixed(pattern);
     ROUTES.iter().map(|route| route.path).find(|route| *route == path)
+}
+
+/// Returns the method, or OpenTelemetry's `_OTHER` for one that no route has: clients make such words
+/// up, and each would be a metric of its own.
+fn known_method(method: &Method) -> &'static str {
+    let known = ["GET", "POST", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
+    known.into_iter().find(|known| method.as_str() == *known).unwrap_or("_OTHER")
+}
+
+/// Returns the beginning of a path, longer than any path that is served.
+fn shortened(path: &str) -> String {
+    match path.char_indices().nth(PATH_LIMIT) {
+        Some((end, _)) => format!("{}…", path.get(..end).unwrap_or_default()),
+        None => path.to_owned(),
+    }
 }
 
 /// The caller's own id if it is fit for a header and a log, else a new one.

@@ -1,4 +1,4 @@
-//! Who asks, as Open WebUI has signed it: a JSON Web Token in a header of its own (contract §1.1).
+//! Who asks, as Open WebUI has signed it: a JSON Web Token in a header of its own (`docs/reference/open-webui.md`, "User headers").
 
 use super::{Error, unix_seconds};
 use actix_web::http::{StatusCode, header::HeaderMap};

@@ -56,7 +56,7 @@ impl Writer {
             for_open_webui: false,
         };
         if let Some(substitute) = substitute {
-            // Alone: Open WebUI loses the text of the chunk that says it (contract §3.3).
+            // Alone: Open WebUI loses the text of the chunk that says it (`docs/reference/open-webui.md`, "Events").
             writer.fact("selected_model_id", &substitute);
         }
         writer
@@ -100,7 +100,7 @@ impl FrameWriter for Writer {
                     &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
                 );
             }
-            // Open WebUI would show twice what it has been told by an event (contract §3.2, §3.3).
+            // Open WebUI would show twice what it has been told by an event (`docs/reference/open-webui.md`, "Streamed answers" and "Events").
             Chunk::Citation(_) if self.told && self.for_open_webui => {}
             Chunk::Citation(citation) => {
                 let mut annotation = citation.annotation(0, self.said);
@@ -148,7 +148,7 @@ impl FrameWriter for Writer {
         self.buffer.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    /// An error has no `choices`: Open WebUI reads it only then (contract §3.2).
+    /// An error has no `choices`: Open WebUI reads it only then (`docs/reference/open-webui.md`, "Streamed answers").
     fn error(&mut self, error: &Error) {
         self.buffer.extend_from_slice(b"data: ");
         self.json(&json!({"error": error.object()}));

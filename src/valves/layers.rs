@@ -4,6 +4,7 @@
 //! environment variable pins it.
 
 use super::{Spec, Values, reading::Reading};
+use crate::files;
 use figment::{
     Figment, Metadata, Profile, Provider,
     value::{Dict, Map},
@@ -108,12 +109,12 @@ impl Pins {
             let file_name = format!("{name}_FILE");
             let value = match (get(&name), get(&file_name)) {
                 (Some(value), _) => Some((name, value)),
-                (None, Some(path)) => match std::fs::read_to_string(path) {
+                (None, Some(path)) => match files::read_to_string(Path::new(&path)) {
                     Ok(value) => Some((file_name, value.trim_end().to_owned())),
-                    Err(_) => {
+                    Err(error) => {
                         unread.push(Fault::new(
                             &property.name,
-                            format!("the file that {file_name} names cannot be read"),
+                            format!("the file that {file_name} names cannot be read: {error}"),
                         ));
                         None
                     }
@@ -172,10 +173,10 @@ impl Layers {
 /// The pipe's table of `valves.toml`. An error tells the line and nothing of what stands there: it may be a secret.
 fn table(file: &Path, pipe: &str) -> Result<Values, Fault> {
     let fault = |rule: String| Fault::new("valves.toml", rule);
-    let text = match std::fs::read_to_string(file) {
+    let text = match files::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
-        Err(error) => return Err(fault(format!("cannot be read: {}", error.kind()))),
+        Err(error) => return Err(fault(format!("cannot be read: {error}"))),
     };
     let tables: BTreeMap<String, Value> = toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();

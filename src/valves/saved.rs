@@ -4,6 +4,7 @@
 //! last saved stands beside it as `valves.json.bak`; never of what was before that, so that a secret that was cleared is gone.
 
 use super::{Values, shelf::Found};
+use crate::files;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
@@ -106,7 +107,7 @@ fn is_corrupt(error: &io::Error) -> bool {
 }
 
 fn read(path: &Path) -> io::Result<Option<Values>> {
-    match fs::read(path) {
+    match files::read(path) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -114,8 +115,9 @@ fn read(path: &Path) -> io::Result<Option<Values>> {
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = files::open_regular(path, options)?;
     file.write_all(content)?;
     file.sync_all()
 }

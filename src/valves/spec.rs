@@ -1,7 +1,7 @@
 //! What can be turned: the pipe's schema, flattened to what Open WebUI's form understands.
 //!
 //! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind a `$ref` or `anyOf`
-//! (contract §4). So every property is made plain here, once, and the reading of values goes by the same properties.
+//! (`docs/reference/open-webui.md`, "Valves form"). So every property is made plain here, once, and the reading of values goes by the same properties.
 
 use super::{Source, Sources, Values};
 use pipe_sdk::{Secret, Valves};

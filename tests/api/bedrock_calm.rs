@@ -3,7 +3,7 @@
 use crate::rig::{LITE, MICRO, Rig, Told, asked_so, hello, listed, lonely, rig, tool};
 use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -11,7 +11,21 @@ fn ill() -> Script {
     Script::fault(Fault::of("ServiceUnavailableException", "later")).always()
 }
 
-/// The same chat, so many times in a row, and how often each status came out of it.
+/// So many chats in a row, of ten people in turn, and how often each status came out of it.
+async fn crowd(rig: &Rig, chats: usize) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for number in 0..chats {
+        statuses.push(rig.post(&of_user(&format!("user-{}", number % 10), LITE)).await.status);
+    }
+    statuses
+}
+
+/// A chat of this person.
+fn of_user(user: &str, model: &str) -> Value {
+    hello(model, &json!({"user": {"id": user}}))
+}
+
+/// The same chat, so many times in a row, and the status that came out of each.
 async fn storm(rig: &Rig, chats: usize) -> Vec<u16> {
     let mut statuses = Vec::new();
     for _ in 0..chats {
@@ -24,10 +38,12 @@ async fn storm(rig: &Rig, chats: usize) -> Vec<u16> {
 async fn a_model_that_fails_again_and_again_is_not_asked_for_a_while() {
     let rig = lonely(json!({})).await;
     rig.bedrock.script(LITE, ill());
-    assert!(storm(&rig, 50).await.iter().all(|status| *status == 503));
-    assert_eq!(rig.asked().len(), 5);
+    assert!(crowd(&rig, 50).await.iter().all(|status| *status == 503));
+    // Twenty chats, and the retries that all chats may spend together.
+    assert_eq!(rig.asked().len(), 20 + 11);
     let resting = rig.host.chat(&listed(LITE), "hi").await;
-    assert!(resting.refused(503).contains("failed again and again"), "{}", resting.text);
+    let said = resting.refused(503);
+    assert!(said.contains("failed again and again (the last time, it said that it has failed)"));
     let wait: u64 = resting.header("retry-after").parse().unwrap();
     assert!((1..=10).contains(&wait), "{wait}");
     assert_eq!(rig.host.chat(&listed(MICRO), "hi").await.status, 200, "the others are well");
@@ -37,9 +53,9 @@ async fn a_model_that_fails_again_and_again_is_not_asked_for_a_while() {
 async fn while_it_rests_the_others_answer_at_once() {
     let rig = rig(json!({"max_attempts": 1, "fallback_profiles": false})).await;
     rig.bedrock.script_model_in("us-east-1", LITE, ill());
-    assert!(storm(&rig, 20).await.iter().all(|status| *status == 200));
+    assert!(crowd(&rig, 40).await.iter().all(|status| *status == 200));
     let first = rig.ways().iter().filter(|(region, _)| region == "us-east-1").count();
-    assert_eq!(first, 5);
+    assert_eq!(first, 20);
 }
 
 #[actix_web::test]
@@ -83,16 +99,16 @@ async fn more_at_once_than_may_be_are_refused_and_have_a_place_when_one_ends() {
 async fn how_each_model_fares_is_among_the_metrics() {
     let rig = lonely(json!({"breaker_failures": 2})).await;
     rig.bedrock.script(LITE, ill());
-    storm(&rig, 2).await;
+    crowd(&rig, 3).await;
     rig.host.text_of(&listed(MICRO), "hi").await;
     let metrics = rig.host.get("/metrics").await.text;
     let labels = |model: &str| format!("pipe=\"bedrock_models\",upstream=\"us-east-1/{model}\"");
     for line in [
         format!("pipewright_upstream_breaker{{{},state=\"open\"}} 1", labels(LITE)),
         format!("pipewright_upstream_breaker{{{},state=\"closed\"}} 1", labels(MICRO)),
-        format!("pipewright_upstream_retries_total{{{}}} 1", labels(LITE)),
+        format!("pipewright_upstream_retries_total{{{}}} 4", labels(LITE)),
         format!("pipewright_upstream_refused_total{{{}}} 1", labels(LITE)),
-        format!("pipewright_upstream_failures_total{{{},kind=\"server\"}} 2", labels(LITE)),
+        format!("pipewright_upstream_failures_total{{{},kind=\"server\"}} 6", labels(LITE)),
         format!("pipewright_upstream_in_flight{{{}}} 0", labels(MICRO)),
     ] {
         assert!(metrics.contains(&line), "{line} is missing from\n{metrics}");

@@ -1,4 +1,4 @@
-//! What a client reads when Bedrock refuses, fails or falls silent (bedrock.md §1.5).
+//! What a client reads when Bedrock refuses, fails or falls silent (`docs/reference/bedrock.md`, "Errors").
 
 use crate::{
     process::{MODEL, Process},

@@ -1,4 +1,4 @@
-//! Who answers in place of a model that cannot, what clients read of it, and what models teach by their refusals (bedrock.md §1.1, §1.5).
+//! Who answers in place of a model that cannot, what clients read of it, and what models teach by their refusals (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
 
 use crate::{
     bedrock,

@@ -1,6 +1,6 @@
 //! The router between a local server and a model of the host, as clients meet it.
 
-mod server;
+pub mod server;
 
 use crate::{
     pipes::{OPEN, Script},
@@ -14,13 +14,13 @@ use server::{Form, LocalServer, dead};
 
 const PIPES: &[Registration] = &[Registration::of::<HybridRouter>(), Registration::of::<Script>()];
 
-const SMART: &str = "hybrid_router.hybrid-smart";
+pub const SMART: &str = "hybrid_router.hybrid-smart";
 const LOCAL: &str = "hybrid_router.hybrid-local";
-const CLOUD: &str = "script.whole";
+pub const CLOUD: &str = "script.whole";
 const SAID_THERE: &str = "Hello \"wörld\"\n";
 
 /// A host whose router has these sides, and these valves beside them.
-async fn hybrid(local: &str, cloud: &str, mut valves: Value) -> TestHost {
+pub async fn hybrid(local: &str, cloud: &str, mut valves: Value) -> TestHost {
     let host = Builder::new().pipes(PIPES).start().await;
     valves["local_endpoint"] = local.into();
     valves["cloud_model"] = cloud.into();

@@ -1,4 +1,5 @@
-//! Approaches through the whole host: by name, by field and by tag, from every API, streamed and whole.
+//! Approaches through the whole host: by name, by field and by tag, from every API, streamed and
+//! whole.
 
 mod upstream;
 
@@ -219,7 +220,8 @@ async fn several_approaches_are_several_choices() {
 
 #[actix_web::test]
 async fn proposers_are_asked_at_once_and_all_is_counted_once() {
-    // Each of the first three waits for the other two: one after the other they would wait for ever.
+    // Each of the first three waits for the other two: one after the other they would wait for
+    // ever.
     let script = |prompt: &str, number: usize| match number {
         0..3 => Line::Together(3, format!("The answer is {number}.")),
         _ => usual(prompt, number),

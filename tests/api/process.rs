@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
 };
 
 pub const KEY: &str = "a key of one's own";
@@ -40,6 +40,18 @@ impl Process {
         folder: &Path,
         arguments: &[&str],
     ) -> Self {
+        let log = File::create(folder.join("log")).unwrap();
+        Self::start_onto(log.into(), variables, emulator, folder, arguments)
+    }
+
+    /// The same, logging to this.
+    pub fn start_onto(
+        log: Stdio,
+        variables: &[(&str, &str)],
+        emulator: &Emulator,
+        folder: &Path,
+        arguments: &[&str],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
             .args(["--host", "127.0.0.1", "--port", "0", "--workers", "1"])
             .args(arguments)
@@ -48,7 +60,7 @@ impl Process {
             .env("BEDROCK_MODELS_ENDPOINT_URL", emulator.endpoint())
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(File::create(folder.join("log")).unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -61,6 +73,31 @@ impl Process {
         let sent =
             Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// What it logs to, if that is a pipe.
+    pub fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn has_stderr(&self) -> bool {
+        self.child.stderr.is_some()
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.url)).bearer_auth(KEY).send().await.unwrap()
+    }
+
+    /// The value of this metric.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").await.text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name}: {text}")).parse().unwrap()
     }
 
     /// Waits for the end of the process.

@@ -107,7 +107,7 @@ impl Catalogue {
 
     /// Every chat model there is, each on demand wherever it can be, and a `us.` profile for each.
     ///
-    /// What a model can do is what bedrock.md §1B and its Appendix A say. Where both are silent it cannot, but that
+    /// What a model can do is what `docs/reference/bedrock.md`, "Model families" say. Where both are silent it cannot, but that
     /// Pixtral sees.
     pub fn every() -> Self {
         EVERY.clone()

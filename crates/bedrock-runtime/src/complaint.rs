@@ -1,4 +1,4 @@
-//! An error in AWS's own words (bedrock.md §2.6).
+//! An error in AWS's own words (`docs/reference/bedrock.md`, "Error responses").
 
 use crate::Response;
 use aws_smithy_types::date_time::{DateTime, Format};

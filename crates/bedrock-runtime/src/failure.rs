@@ -25,7 +25,7 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether the same request may succeed in a moment (bedrock.md §1.5).
+    /// Whether the same request may succeed in a moment (`docs/reference/bedrock.md`, "Errors").
     pub fn is_worth_a_retry(&self) -> bool {
         match self {
             Self::NoCredentials | Self::LostCredentials => false,

@@ -1,7 +1,7 @@
 //! Reads the frames of an event stream out of bytes that arrive in any pieces.
 //!
 //! The SDK has a decoder too, but it makes a map of headers and a typed event for each token, drops the names of exceptions, and ends
-//! the stream at a kind of event that it does not know (bedrock.md §0). This one allocates nothing for a frame.
+//! the stream at a kind of event that it does not know (`docs/reference/bedrock.md`, "Event stream"). This one allocates nothing for a frame.
 
 use std::fmt;
 

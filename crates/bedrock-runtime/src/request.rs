@@ -1,4 +1,4 @@
-//! A request as it leaves: its path, its headers, and who it is from (bedrock.md §2.1, §2.2).
+//! A request as it leaves: its path, its headers, and who it is from (`docs/reference/bedrock.md`, "Endpoints and operations" and "Signing").
 
 use crate::{
     SendError,

@@ -1,7 +1,7 @@
 //! An error in a server's own words, whichever of the many shapes it has.
 
 use http::HeaderMap;
-use resilience::{FailureKind, Verdict};
+use resilience::{FailureKind, Suspect, Verdict};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -117,9 +117,11 @@ impl Complaint {
                 Verdict::failed(FailureKind::Throttled).after(self.retry_after)
             }
             429 => Verdict::failed(FailureKind::Throttled).again().after(self.retry_after),
-            408 | 500 | 502 | 503 | 504 | 529 => {
-                Verdict::failed(FailureKind::Server).again().after(self.retry_after)
-            }
+            408 | 500 | 504 => Verdict::failed(FailureKind::Server).again().after(self.retry_after),
+            502 | 503 | 529 => Verdict::failed(FailureKind::Server)
+                .again()
+                .after(self.retry_after)
+                .suspecting(Suspect::Upstream),
             0 | 500..=599 => Verdict::failed(FailureKind::Server),
             300..=399 => Verdict::failed(FailureKind::Protocol),
             _ => Verdict::fine(),

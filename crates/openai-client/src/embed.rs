@@ -54,7 +54,9 @@ impl Server {
         if let Some(dimensions) = call.dimensions {
             body["dimensions"] = dimensions.into();
         }
-        let json = self.whole("embeddings", body.to_string().into_bytes(), call.trace).await?;
+        let json = self
+            .whole("embeddings", body.to_string().into_bytes(), call.caller, call.trace)
+            .await?;
         let Answer { data, usage } = serde_json::from_slice(&json).map_err(|_| UNREAD)?;
         if data.len() != texts.len() {
             return Err(Trouble::Garbled("it has another number of vectors than there were texts"));

@@ -4,7 +4,7 @@
 use crate::{Address, Credentials, Server, Trouble};
 use futures_util::future::pending;
 use http_client::Connections;
-use pipe_sdk::{Body, Message, Role};
+use pipe_sdk::{Body, CallContext, Message, Role};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use resilience::{Limits, Upstream};
 use std::{
@@ -95,7 +95,8 @@ fn server_at(base: &str, credentials: &Credentials, told: &Told) -> Server {
 async fn said(server: &Server) -> Result<String, Trouble> {
     use futures_util::{StreamExt, TryStreamExt};
     let body = Body::new("m", vec![Message::new(Role::User, "hi")]);
-    let chunks: Vec<_> = server.chat("m", &body, None).await?.try_collect().await?;
+    let chunks: Vec<_> =
+        server.chat("m", &body, &CallContext::default()).await?.try_collect().await?;
     let chunks = pipe_sdk::ChunkStream::new(futures_util::stream::iter(chunks).map(Ok));
     Ok(chunks.fold().await.unwrap().content)
 }

@@ -1,7 +1,7 @@
 //! The plainest servers: a chat goes to `/generate`, and what is generated comes back in one piece.
 
 use crate::{Complaint, Server, Trouble, told::Told};
-use pipe_sdk::{Body, Chunk, FinishReason, Message, TraceContext};
+use pipe_sdk::{Body, CallContext, Chunk, FinishReason, Message};
 use serde_json::{Value, json};
 
 /// What is sent where a chat does not say it.
@@ -25,7 +25,7 @@ impl Server {
         &self,
         model: Option<&str>,
         body: &Body,
-        trace: Option<TraceContext>,
+        context: &CallContext,
     ) -> Result<Vec<Chunk>, Trouble> {
         let said = |message: &Message| json!({"role": message.role, "content": message.text()});
         let mut asked = json!({
@@ -39,7 +39,9 @@ impl Server {
         if !body.stop.is_empty() {
             asked["stop"] = json!(body.stop);
         }
-        let json = self.whole("generate", asked.to_string().into_bytes(), trace).await?;
+        let json = self
+            .whole("generate", asked.to_string().into_bytes(), context.caller(), context.trace)
+            .await?;
         read(&json)
     }
 }

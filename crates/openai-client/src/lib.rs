@@ -8,7 +8,7 @@
 //! # async fn example() -> pipe_sdk::Result<()> {
 //! use http_client::{Connections, Http};
 //! use openai_client::{Credentials, Server};
-//! use pipe_sdk::{Body, Message, Role};
+//! use pipe_sdk::{Body, CallContext, Message, Role};
 //! use std::sync::Arc;
 //! use resilience::{Limits, Upstream};
 //!
@@ -18,7 +18,7 @@
 //! let calm = Arc::new(Upstream::new("ollama", limits));
 //! let server = Server::new(address, &Credentials::default(), connections, calm);
 //! let body = Body::new("x.llama3", vec![Message::new(Role::User, "hi")]);
-//! let chunks = server.chat("llama3", &body, None).await.map_err(|trouble| trouble.error("x.llama3"))?;
+//! let chunks = server.chat("llama3", &body, &CallContext::default()).await.map_err(|trouble| trouble.error("x.llama3"))?;
 //! # Ok(())
 //! # }
 //! ```
@@ -34,6 +34,8 @@ mod complaint;
 mod embed;
 #[cfg(test)]
 mod faults;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod lesson;
 mod listed;
@@ -60,7 +62,7 @@ use http::{
 };
 use http_client::Connections;
 use lesson::Lessons;
-use pipe_sdk::{Body, Secret, TraceContext};
+use pipe_sdk::{Body, CallContext, CallerId, Secret, TraceContext};
 use resilience::{Attempt, TrackedStream, Upstream};
 use std::{
     collections::HashMap,
@@ -137,18 +139,18 @@ impl Server {
         &self.address
     }
 
-    /// Answers this chat by the server's model of this name, at this place in a trace. What goes wrong before the answer has begun is the
-    /// error of the whole.
+    /// Answers this chat, which somebody asks in this context, by the server's model of this name. What goes wrong before the answer has
+    /// begun is the error of the whole.
     pub async fn chat(
         &self,
         model: &str,
         body: &Body,
-        trace: Option<TraceContext>,
+        context: &CallContext,
     ) -> Result<Chunks, Trouble> {
         let known = self.taught().get(model).copied().unwrap_or_default();
         let mut lessons = known;
         for _ in 0..MOST_LESSONS {
-            let trouble = match self.chat_so(model, body, lessons, trace).await {
+            let trouble = match self.chat_so(model, body, lessons, context).await {
                 Ok(answer) => {
                     self.keep(model, known, lessons);
                     return Ok(answer);
@@ -158,7 +160,7 @@ impl Server {
             let learned = trouble.complaint().and_then(|said| lessons.after(said, model, body));
             lessons = learned.ok_or(trouble)?;
         }
-        self.chat_so(model, body, lessons, trace).await
+        self.chat_so(model, body, lessons, context).await
     }
 
     async fn chat_so(
@@ -166,17 +168,18 @@ impl Server {
         model: &str,
         body: &Body,
         lessons: Lessons,
-        trace: Option<TraceContext>,
+        context: &CallContext,
     ) -> Result<Chunks, Trouble> {
         let json = request::written(body, model, self.address.whose(), lessons)
             .map_err(|_| Trouble::Garbled("its request cannot be written"))?;
         let json = Bytes::from(json);
         let attempt = async |attempt: Attempt| {
-            let response = self.asked(attempt, "chat/completions", json.clone(), trace).await?;
+            let response =
+                self.asked(attempt, "chat/completions", json.clone(), context.trace).await?;
             let idle = self.calm.limits().idle;
             Box::pin(Answer::begun(response, idle, Arc::clone(&self.hidden))).await
         };
-        let (answer, running) = self.calm.call(attempt).await?;
+        let (answer, running) = self.calm.call(context.caller(), attempt).await?;
         Ok(running.watch(answer))
     }
 
@@ -185,6 +188,7 @@ impl Server {
         &self,
         path: &str,
         json: Vec<u8>,
+        caller: CallerId,
         trace: Option<TraceContext>,
     ) -> Result<Bytes, Trouble> {
         let json = Bytes::from(json);
@@ -192,7 +196,7 @@ impl Server {
             let response = self.asked(attempt, path, json.clone(), trace).await?;
             self.read(response, LARGEST).await
         };
-        let (answer, running) = self.calm.call(attempt).await?;
+        let (answer, running) = self.calm.call(caller, attempt).await?;
         running.settle(None);
         Ok(answer)
     }

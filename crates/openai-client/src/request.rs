@@ -103,7 +103,7 @@ struct Offered<'a> {
     rest: Rest<'a>,
 }
 
-/// What Open WebUI, or this host, puts into the body of a chat for itself (contract §2.4–2.6), and what is answered here: the number of
+/// What Open WebUI, or this host, puts into the body of a chat for itself (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and what is answered here: the number of
 /// answers, their probabilities, who asks.
 const OURS: &[&str] = &[
     "automation_id",

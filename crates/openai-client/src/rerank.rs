@@ -34,13 +34,20 @@ impl Server {
             json!({"model": model, "query": query, "documents": documents, "top_n": most});
         let texts_so = json!({"query": query, "texts": documents});
         let answered = match self.ranks_texts.load(Relaxed) {
-            true => self.whole("rerank", texts_so.to_string().into_bytes(), call.trace).await,
-            false => self.whole("rerank", documents_so.to_string().into_bytes(), call.trace).await,
+            true => {
+                self.whole("rerank", texts_so.to_string().into_bytes(), call.caller, call.trace)
+                    .await
+            }
+            false => {
+                self.whole("rerank", documents_so.to_string().into_bytes(), call.caller, call.trace)
+                    .await
+            }
         };
         let json = match answered {
             Err(Trouble::Said(said)) if matches!(said.status, 400 | 422) && said.says("texts") => {
-                let json =
-                    self.whole("rerank", texts_so.to_string().into_bytes(), call.trace).await?;
+                let json = self
+                    .whole("rerank", texts_so.to_string().into_bytes(), call.caller, call.trace)
+                    .await?;
                 self.ranks_texts.store(true, Relaxed);
                 json
             }

@@ -8,8 +8,13 @@ use std::time::Duration;
 /// Why there is no answer, or no more of it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trouble {
-    /// The server has failed again and again, and is left in peace for so long.
-    Resting(Duration),
+    /// The server has failed again and again, and is not asked for a while.
+    Resting {
+        /// For so long.
+        wait: Duration,
+        /// How it has failed the last time.
+        cause: FailureKind,
+    },
     /// As many calls are under way as may be.
     Full,
     /// There is no connection; `late` if one was not refused but did not come in time.
@@ -41,9 +46,10 @@ impl Trouble {
     /// What people are told who have asked this model. It names no address.
     pub fn error(self, model: &str) -> PipeError {
         match self {
-            Self::Resting(wait) => PipeError::Unavailable {
+            Self::Resting { wait, cause } => PipeError::Unavailable {
                 message: format!(
-                    "the upstream of `{model}` has failed again and again: try again in {} s",
+                    "the upstream of `{model}` has failed again and again (the last time, {}): try again in {} s",
+                    cause.cause(),
                     wait.as_secs_f64().ceil()
                 ),
                 retry_after: Some(wait),
@@ -155,7 +161,7 @@ fn of_complaint(complaint: &Complaint, model: &str) -> PipeError {
 impl resilience::Classify for Trouble {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::Resting(_) | Self::Full => Verdict::fine(),
+            Self::Resting { .. } | Self::Full => Verdict::fine(),
             Self::Unreachable { .. } => Verdict::failed(FailureKind::Connect).again(),
             Self::Late => Verdict::failed(FailureKind::Timeout),
             Self::Broken => Verdict::failed(FailureKind::Broken).again(),
@@ -182,7 +188,7 @@ impl From<IdleElapsed> for Trouble {
 impl From<CallError<Self>> for Trouble {
     fn from(unanswered: CallError<Self>) -> Self {
         match unanswered {
-            CallError::Resting(wait) => Self::Resting(wait),
+            CallError::Resting { wait, cause } => Self::Resting { wait, cause },
             CallError::Full => Self::Full,
             CallError::Failed(trouble) => trouble,
         }

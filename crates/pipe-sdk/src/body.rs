@@ -1,7 +1,7 @@
 //! What a chat asks: OpenAI's chat completion request, as lenient as its clients need it.
 //!
 //! Fields that the host and its pipes read are typed; everything else stays in `rest`, in its order. Tool schemas are kept as the text
-//! they came in, because their key order is part of what a model sees and of what upstreams cache (bedrock.md §0.1).
+//! they came in, because their key order is part of what a model sees and of what upstreams cache (`docs/reference/bedrock.md`, "Key order").
 
 mod lenient;
 

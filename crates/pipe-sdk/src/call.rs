@@ -21,7 +21,7 @@ pub struct Call {
     pub host: Host,
 }
 
-/// The person who chats, as Open WebUI tells it (contract §1.1, §2.3). Whoever holds the host's key is trusted to say it.
+/// The person who chats, as Open WebUI tells it (`docs/reference/open-webui.md`, "User headers" and "What a chat carries"). Whoever holds the host's key is trusted to say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct User {
@@ -44,7 +44,7 @@ pub struct ChatRef {
     pub message_id: Option<String>,
     /// The browser's session.
     pub session_id: Option<String>,
-    /// `title_generation`, `tags_generation`, … when a background task of Open WebUI asks (contract §5).
+    /// `title_generation`, `tags_generation`, … when a background task of Open WebUI asks (`docs/reference/open-webui.md`, "Background tasks").
     pub task: Option<String>,
 }
 

@@ -48,7 +48,7 @@ pub enum Chunk {
     },
     /// Why the answer ends. Once.
     Finish(FinishReason),
-    /// What the answer cost, in tokens. Once: Open WebUI adds up every usage it sees (contract §0.14).
+    /// What the answer cost, in tokens. Once: Open WebUI adds up every usage it sees (`docs/reference/open-webui.md`, "Streamed answers").
     Usage(Usage),
     /// A fact about the answer that stands beside its choices, as `service_tier` does: its name and what it is.
     Fact(&'static str, Value),
@@ -132,7 +132,7 @@ impl Usage {
     }
 }
 
-/// Something for Open WebUI beside the text (contract §3.3).
+/// Something for Open WebUI beside the text (`docs/reference/open-webui.md`, "Events").
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
     /// `status`, `source`, `notification`, …

@@ -1,6 +1,6 @@
 //! Texts in, vectors out.
 
-use crate::{Hints, TraceContext, User};
+use crate::{CallerId, Hints, TraceContext, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct EmbedCall {
     pub dimensions: Option<u32>,
     /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
     pub user: Option<User>,
+    /// The same as a number, for what must tell callers apart. The host fills it in.
+    pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.
     pub hints: Hints,
     /// Where the call stands in a trace. The host fills it in.
@@ -32,6 +34,7 @@ impl EmbedCall {
             purpose: None,
             dimensions: None,
             user: None,
+            caller: CallerId::default(),
             hints: Hints::default(),
             trace: None,
         }

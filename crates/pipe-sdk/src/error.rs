@@ -109,6 +109,25 @@ pub enum PipeError {
 }
 
 impl PipeError {
+    /// Returns what went wrong in a word for programs, for metrics and log lines. It quotes nobody,
+    /// while the message of an error may quote an upstream, and that a prompt.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ModelNotFound(_) | Self::ModelGone { .. } => "model_not_found",
+            Self::BadRequest { .. } => "bad_request",
+            Self::Refused { .. } => "refused",
+            Self::Denied(_) => "denied",
+            Self::Conflict(_) => "conflict",
+            Self::Throttled { .. } => "throttled",
+            Self::Credentials(_) => "credentials",
+            Self::Upstream(_) => "upstream",
+            Self::NotReady { .. } | Self::Unavailable { .. } => "unavailable",
+            Self::Timeout(_) => "timeout",
+            Self::Circle(_) => "circle",
+            _ => "internal",
+        }
+    }
+
     /// A bad request that names no single field.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::BadRequest { message: message.into(), param: None, code: None }

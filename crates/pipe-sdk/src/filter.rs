@@ -4,7 +4,7 @@ use crate::{CallContext, ChatRef, Host, ModelKind, Usage, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The JSON object that Open WebUI hands to an inlet or outlet (contract §2.4, §2.5).
+/// The JSON object that Open WebUI hands to an inlet or outlet (`docs/reference/open-webui.md`, "Inlet and outlet bodies").
 ///
 /// What a filter answers *replaces* the body, so it is kept whole and in order: a filter changes what it means to change and returns
 /// the rest as it came. On the way out a changed text must be changed in `output` too, or the browser does not show it.

@@ -80,7 +80,15 @@ impl Host {
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
         let trail = self.trail.clone();
         self.doors
-            .embed(EmbedCall { user: trail.user.clone(), hints: self.hints.clone(), ..call }, trail)
+            .embed(
+                EmbedCall {
+                    user: trail.user.clone(),
+                    caller: trail.caller(),
+                    hints: self.hints.clone(),
+                    ..call
+                },
+                trail,
+            )
             .await
     }
 
@@ -89,7 +97,12 @@ impl Host {
         let trail = self.trail.clone();
         self.doors
             .rerank(
-                RerankCall { user: trail.user.clone(), hints: self.hints.clone(), ..call },
+                RerankCall {
+                    user: trail.user.clone(),
+                    caller: trail.caller(),
+                    hints: self.hints.clone(),
+                    ..call
+                },
                 trail,
             )
             .await
@@ -116,7 +129,12 @@ impl Host {
         let trail = self.trail.clone();
         self.doors
             .images(
-                ImageCall { user: trail.user.clone(), hints: self.hints.clone(), ..call },
+                ImageCall {
+                    user: trail.user.clone(),
+                    caller: trail.caller(),
+                    hints: self.hints.clone(),
+                    ..call
+                },
                 trail,
             )
             .await

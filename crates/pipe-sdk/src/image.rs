@@ -4,7 +4,7 @@ mod wishes;
 
 pub use wishes::{ImageQuality, ImageSize, ImageWishes};
 
-use crate::{Hints, User};
+use crate::{CallerId, Hints, User};
 use serde::{Deserialize, Serialize};
 
 /// Pictures to be made.
@@ -20,6 +20,8 @@ pub struct ImageCall {
     pub source: Option<Image>,
     /// Who asks, if it is known. [`Host::images`](crate::Host::images) fills it in.
     pub user: Option<User>,
+    /// The same as a number, for what must tell callers apart. The host fills it in.
+    pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.
     pub hints: Hints,
 }
@@ -34,6 +36,7 @@ impl ImageCall {
             wishes: ImageWishes::default(),
             source: None,
             user: None,
+            caller: CallerId::default(),
             hints: Hints::default(),
         }
     }

@@ -98,6 +98,6 @@ pub use secret::Secret;
 pub use surrogates::without_lone_surrogates;
 pub use task::Task;
 pub use trace::TraceContext;
-pub use trail::{CallContext, Side};
+pub use trail::{CallContext, CallerId, Side};
 pub use upstream::{BreakerState, UpstreamState};
 pub use valves::{Fault, Valves, listed};

@@ -157,7 +157,7 @@ impl Serves {
         Self::Manifold(models.into())
     }
 
-    /// The word for it on the wire (contract §1.3): `pipe`, `manifold` or `filter`.
+    /// The word for it on the wire (`docs/reference/open-webui.md`, "Model list"): `pipe`, `manifold` or `filter`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Model(_) => "pipe",
@@ -193,7 +193,7 @@ pub struct Model {
     pub kind: ModelKind,
     /// A line about the model.
     pub description: Option<String>,
-    /// `info.meta.capabilities`, obeyed by Open WebUI (contract §1.3): `builtin_tools`, `usage`, `vision`, `citations`, `file_context`, …
+    /// `info.meta.capabilities`, obeyed by Open WebUI (`docs/reference/open-webui.md`, "Model list"): `builtin_tools`, `usage`, `vision`, `citations`, `file_context`, …
     pub capabilities: Map<String, Value>,
     /// What is known of it beside, for the clients of APIs.
     pub facts: ModelMetadata,

@@ -1,6 +1,6 @@
 //! A question and documents in; which of them answer it best, out.
 
-use crate::{Hints, TraceContext, User};
+use crate::{CallerId, Hints, TraceContext, User};
 
 /// Documents to be put in order by how well they answer a question.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct RerankCall {
     pub top_n: Option<usize>,
     /// Who asks, if it is known. [`Host::rerank`](crate::Host::rerank) fills it in.
     pub user: Option<User>,
+    /// The same as a number, for what must tell callers apart. The host fills it in.
+    pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.
     pub hints: Hints,
     /// Where the call stands in a trace. The host fills it in.
@@ -31,6 +33,7 @@ impl RerankCall {
             documents,
             top_n: None,
             user: None,
+            caller: CallerId::default(),
             hints: Hints::default(),
             trace: None,
         }

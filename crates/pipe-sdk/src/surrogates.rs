@@ -1,6 +1,6 @@
 //! Half characters: JSON that JavaScript and Python write and Rust cannot read.
 //!
-//! Open WebUI's texts may hold lone surrogates as escapes, `"\ud83d"` (contract §0.16). They are no characters, so each becomes
+//! Open WebUI's texts may hold lone surrogates as escapes, `"\ud83d"` (`docs/reference/open-webui.md`, "Lone surrogates"). They are no characters, so each becomes
 //! the replacement character, in place: the escapes are equally long.
 
 use memchr::memchr;

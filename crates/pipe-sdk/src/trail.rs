@@ -1,9 +1,13 @@
 //! Who is behind a call, and through which pipes it has come.
 
 use crate::{TraceContext, User};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    hash::{BuildHasher, Hash, RandomState},
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Who is behind a call, and through which pipes it has come. It travels from model to model, so that limits, costs and access count for
@@ -14,6 +18,8 @@ pub struct CallContext {
     pub user: Option<User>,
     /// The name of the API key that opened the door; `None` for the host's own key.
     pub key: Option<Arc<str>>,
+    /// The address that the request came from, where the host knows it.
+    pub peer: Option<IpAddr>,
     /// The background task of Open WebUI that asks.
     pub task: Option<Arc<str>>,
     /// The model that was asked for at the door, where a pipe now asks another.
@@ -23,6 +29,18 @@ pub struct CallContext {
     /// Where the call stands in a trace, for what is sent on in its name.
     pub trace: Option<TraceContext>,
     pub(crate) counted: Arc<AtomicBool>,
+}
+
+/// Who makes a call, as a number that tells callers apart and says nothing else of them. The default stands for the host itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallerId(u64);
+
+impl CallerId {
+    /// The number of whoever this names. It is another one after each start of the host.
+    pub fn of(name: &impl Hash) -> Self {
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(KEYS.hash_one(name))
+    }
 }
 
 /// The side of a router that an answer is made on.
@@ -63,6 +81,23 @@ impl CallContext {
         Self { trace, ..self }
     }
 
+    /// The same for a request that came from this address.
+    #[must_use]
+    pub fn from_peer(self, peer: Option<IpAddr>) -> Self {
+        Self { peer, ..self }
+    }
+
+    /// Who makes the call: the user; without one the key, and without that the address.
+    pub fn caller(&self) -> CallerId {
+        let user = self.user.as_ref().map(|user| user.id.as_str()).filter(|id| !id.is_empty());
+        match (user, &self.key, self.peer) {
+            (Some(user), ..) => CallerId::of(&("user", user)),
+            (None, Some(key), _) => CallerId::of(&("key", key)),
+            (None, None, Some(peer)) => CallerId::of(&("peer", network(peer))),
+            (None, None, None) => CallerId::default(),
+        }
+    }
+
     /// Keeps that what came of the call has been counted already, by the model that did the work.
     pub fn set_counted(&self) {
         self.counted.store(true, Ordering::Relaxed);
@@ -71,5 +106,36 @@ impl CallContext {
     /// Whether it has.
     pub fn is_counted(&self) -> bool {
         self.counted.load(Ordering::Relaxed)
+    }
+}
+
+/// The network that stands for an address: of IPv6, a subscriber mostly has 64 bits of addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(user: Option<&str>, key: Option<&str>, peer: Option<&str>) -> CallContext {
+        let user = user.map(|id| User { id: id.into(), ..User::default() });
+        let peer = peer.map(|peer| peer.parse().unwrap());
+        CallContext { peer, ..CallContext::new(user, key.map(Arc::from), None) }
+    }
+
+    #[test]
+    fn a_caller_is_a_user_or_a_key_or_an_address() {
+        let caller = |user, key, peer| context(user, key, peer).caller();
+        assert_eq!(caller(Some("a"), None, Some("::1")), caller(Some("a"), Some("k"), None));
+        assert_ne!(caller(Some("a"), None, None), caller(Some("b"), None, None));
+        assert_ne!(caller(Some("a"), None, None), caller(None, Some("a"), None));
+        assert_eq!(caller(Some(""), Some("k"), None), caller(None, Some("k"), Some("::1")));
+        assert_eq!(caller(None, None, Some("fd00::1:1")), caller(None, None, Some("fd00::2:2")));
+        assert_ne!(caller(None, None, Some("10.0.0.1")), caller(None, None, Some("10.0.0.2")));
+        assert_eq!(caller(None, None, None), CallerId::default());
     }
 }

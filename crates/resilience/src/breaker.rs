@@ -1,7 +1,11 @@
-//! Leaves an upstream in peace that fails again and again, and tries now and then whether it is well.
+//! A circuit breaker: it refuses calls of an upstream that fails for everyone, and lets one through now and then to try it.
+//!
+//! One caller must never be able to lock out the others: a prompt that makes a model fail says nothing of the model. So a breaker opens
+//! by the share of failed calls in a sliding window, of which no caller fills more than its part, and only when several callers have
+//! seen failures. What fails before any request is sent (a refused connection) needs no such care, and opens it at once.
 
-use crate::Limits;
-use pipe_sdk::BreakerState;
+use crate::{FailureKind, Limits, Suspect, Verdict, window::Window};
+use pipe_sdk::{BreakerState, CallerId};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -9,91 +13,210 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     phase: Phase,
-    /// Which time between two openings this is. What began in an earlier one says nothing about now.
+    /// The number of changes between closed and open so far. The result of a call that began in an earlier generation is ignored.
     generation: u64,
-    most_failures: u32,
+    window: Window,
+    /// How many calls in a row have found no connection.
+    unconnected: u32,
+    /// How many calls in a row have failed, whoever made them.
+    in_a_row: u32,
+    /// When a call was last answered well.
+    answered: Option<Instant>,
+    /// How the last call has failed.
+    cause: FailureKind,
+    /// Who saw the failures that opened it: the trying call is not theirs.
+    witnesses: Vec<CallerId>,
+    /// How many calls in a row have tried it, and failed in a way that may have been their own fault.
+    doubtful_tries: u32,
+    rules: Rules,
+}
+
+/// When it opens, and for how long.
+#[derive(Debug)]
+struct Rules {
+    failures: u32,
+    callers: usize,
+    is_probed: bool,
     first_rest: Duration,
     longest_rest: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// All calls go through. So many have failed in a row.
-    Closed { failures: u32 },
+    /// All calls go through.
+    Closed,
     /// None does until then.
-    Open { until: Instant, rest: Duration },
+    Open { until: Instant, rest: Rest },
     /// One does, and tries.
-    Probing { rest: Duration },
+    Probing { rest: Rest },
 }
 
-/// One attempt that was let through.
+/// How long an open breaker refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rest {
+    /// This time.
+    now: Duration,
+    /// Next time, if the call that tries fails.
+    next: Duration,
+}
+
+/// One call that was let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     generation: u64,
+    caller: CallerId,
+    began: Instant,
+    /// It went through though the breaker was open, and does not try for the others.
+    is_extra: bool,
+}
+
+/// Why a call was not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub wait: Duration,
+    pub cause: FailureKind,
 }
 
 /// How soon to ask again while another call tries.
 const WHILE_PROBING: Duration = Duration::from_secs(1);
 
+/// How soon an upstream that is under suspicion is tried by its owner.
+const UNDER_SUSPICION: Duration = Duration::from_millis(100);
+
+/// A good answer within this time before a failure shows that the upstream is alive.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// How many calls must have found no connection until it opens.
+const UNCONNECTED: u32 = 2;
+
+/// The share of calls that must have failed, in percent: of failures that the upstream itself owns up to, and of failures of any kind.
+/// Whoever holds the host's key may invent names, and a prompt may make any model fail; as long as a tenth of the calls is answered, it
+/// is better to ask.
+const OWNED_PERCENT: usize = 50;
+const ANY_PERCENT: usize = 90;
+
+/// After so many tries that may have failed by their own fault, the upstream rests again.
+const DOUBTFUL_TRIES: u32 = 3;
+
+/// How few calls say anything, where the owner probes by itself.
+const FEWEST_PROBED: u32 = 20;
+
+/// How many of those who saw the failures are kept.
+const MOST_WITNESSES: usize = 64;
+
 impl CircuitBreaker {
     /// A closed one.
     pub fn new(limits: &Limits) -> Self {
+        let failures = limits.failures;
+        let volume = if limits.is_probed { failures.max(FEWEST_PROBED) } else { failures } as usize;
+        let callers = limits.callers.min(volume);
         Self {
-            phase: Phase::Closed { failures: 0 },
+            phase: Phase::Closed,
             generation: 0,
-            most_failures: limits.failures,
-            first_rest: limits.rest,
-            longest_rest: limits.longest_rest,
+            window: Window::new(limits.window, volume, callers),
+            unconnected: 0,
+            in_a_row: 0,
+            answered: None,
+            cause: FailureKind::Server,
+            witnesses: Vec::new(),
+            doubtful_tries: 0,
+            rules: Rules {
+                failures,
+                callers,
+                is_probed: limits.is_probed,
+                first_rest: limits.rest,
+                longest_rest: limits.longest_rest,
+            },
         }
     }
 
-    /// Lets an attempt through, or says how long to wait.
-    pub fn admit(&mut self, now: Instant) -> Result<Ticket, Duration> {
+    /// Lets a call of this caller through, or says how long to wait, and why.
+    pub fn admit(&mut self, caller: CallerId, now: Instant) -> Result<Ticket, Refused> {
+        let refused = |wait| Refused { wait, cause: self.cause };
         match self.phase {
-            Phase::Closed { .. } => {}
-            Phase::Open { until, .. } if now < until => return Err(until - now),
-            Phase::Open { rest, .. } => {
+            Phase::Closed => {}
+            Phase::Open { until, .. } if now < until => return Err(refused(until - now)),
+            Phase::Open { until, rest } => {
+                // Where nobody else comes, whoever saw the failures tries after twice the time. The host itself is above suspicion.
+                let (anybody, is_host) = (until + rest.now, caller == CallerId::default());
+                if now < anybody && !is_host && self.witnesses.contains(&caller) {
+                    return Err(refused(anybody - now));
+                }
                 self.phase = Phase::Probing { rest };
                 self.generation += 1;
             }
-            Phase::Probing { .. } => return Err(WHILE_PROBING),
+            Phase::Probing { .. } => return Err(refused(WHILE_PROBING)),
         }
-        Ok(Ticket { generation: self.generation })
+        Ok(self.ticket(caller, now))
+    }
+
+    /// Lets a call through that has nowhere else to go, unless there is no connection to be had.
+    pub fn admit_anyway(&mut self, caller: CallerId, now: Instant) -> Result<Ticket, Refused> {
+        self.admit(caller, now).or_else(|refused| match refused.cause {
+            FailureKind::Connect => Err(refused),
+            _ => Ok(Ticket { is_extra: true, ..self.ticket(caller, now) }),
+        })
     }
 
     /// Whether a further attempt of a call that has failed would be let through.
     pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed { .. })
+        matches!(self.phase, Phase::Closed)
     }
 
     /// The answer has begun. That is enough to close an open breaker, and too little to forget failures.
     pub fn began(&mut self, ticket: Ticket) {
-        if ticket.generation == self.generation && matches!(self.phase, Phase::Probing { .. }) {
-            self.phase = Phase::Closed { failures: 0 };
+        if ticket.generation == self.generation && !self.is_closed() {
+            self.close();
         }
     }
 
     /// The upstream did as it should.
-    pub fn succeeded(&mut self, ticket: Ticket) {
-        if ticket.generation == self.generation && !matches!(self.phase, Phase::Open { .. }) {
-            self.phase = Phase::Closed { failures: 0 };
+    pub fn succeeded(&mut self, ticket: Ticket, now: Instant) {
+        if ticket.generation != self.generation {
+            return;
         }
+        if !self.is_closed() {
+            self.close();
+        }
+        (self.unconnected, self.in_a_row, self.answered) = (0, 0, Some(now));
+        self.window.push(now, ticket.caller, None);
     }
 
     /// The upstream has failed.
-    pub fn failed(&mut self, ticket: Ticket, now: Instant) {
-        if ticket.generation != self.generation || self.most_failures == 0 {
+    pub fn failed(&mut self, ticket: Ticket, verdict: Verdict, now: Instant) {
+        let Some(kind) = verdict.kind else { return };
+        if ticket.generation != self.generation || self.rules.failures == 0 {
             return;
         }
         match self.phase {
-            Phase::Closed { failures } if failures + 1 < self.most_failures => {
-                self.phase = Phase::Closed { failures: failures + 1 };
+            Phase::Closed => {
+                self.cause = kind;
+                self.window.push(now, ticket.caller, Some(verdict.suspect()));
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                let is_unconnected = kind == FailureKind::Connect;
+                self.unconnected =
+                    if is_unconnected { self.unconnected.saturating_add(1) } else { 0 };
+                if let Some(rest) = self.opens(ticket, verdict.suspect(), now) {
+                    self.witnesses = self.window.witnesses(MOST_WITNESSES);
+                    self.open(now, rest);
+                }
             }
-            Phase::Closed { .. } => self.open(now, self.first_rest),
-            Phase::Probing { rest } => {
-                self.open(now, rest.saturating_mul(2).min(self.longest_rest));
+            Phase::Probing { rest } if !ticket.is_extra => {
+                self.cause = kind;
+                if self.witnesses.len() < MOST_WITNESSES {
+                    self.witnesses.push(ticket.caller);
+                }
+                self.doubtful_tries += 1;
+                let is_sure = verdict.suspect() == Suspect::Upstream || self.rules.is_probed;
+                if is_sure || self.doubtful_tries >= DOUBTFUL_TRIES {
+                    self.open(now, self.rest(rest.next));
+                } else {
+                    // Somebody else may try at once: it may have been this request's own fault.
+                    self.phase = Phase::Open { until: now, rest };
+                }
             }
-            Phase::Open { .. } => {}
+            // A call that went through anyway has found what is known.
+            Phase::Probing { .. } | Phase::Open { .. } => {}
         }
     }
 
@@ -101,23 +224,69 @@ impl CircuitBreaker {
     pub fn abandoned(&mut self, ticket: Ticket, now: Instant) {
         if let Phase::Probing { rest } = self.phase
             && ticket.generation == self.generation
+            && !ticket.is_extra
         {
-            self.phase = Phase::Open { until: now, rest };
+            // A caller that leaves as soon as it may try must not keep the others waiting.
+            self.phase = Phase::Open { until: now, rest: Rest { now: Duration::ZERO, ..rest } };
         }
     }
 
     /// What metrics say of it.
     pub fn state(&self, now: Instant) -> BreakerState {
         match self.phase {
-            Phase::Closed { .. } => BreakerState::Closed,
+            Phase::Closed => BreakerState::Closed,
             Phase::Open { until, .. } if now < until => BreakerState::Open,
             Phase::Open { .. } | Phase::Probing { .. } => BreakerState::HalfOpen,
         }
     }
 
-    fn open(&mut self, now: Instant, rest: Duration) {
-        self.phase = Phase::Open { until: now + rest, rest };
+    /// For how long it opens after this failure, if it does.
+    fn opens(&mut self, ticket: Ticket, suspect: Suspect, now: Instant) -> Option<Rest> {
+        let Rules { failures, callers, is_probed, first_rest, .. } = self.rules;
+        let first = self.rest(first_rest);
+        if self.unconnected >= UNCONNECTED.min(failures) {
+            return Some(first);
+        }
+        if is_probed && self.in_a_row >= failures && !self.is_alive(ticket, now) {
+            return Some(match suspect {
+                Suspect::Upstream => first,
+                // It may have been the request's fault. Whoever probes will know in a moment.
+                Suspect::Either | Suspect::Request => {
+                    Rest { now: UNDER_SUSPICION, next: first_rest }
+                }
+            });
+        }
+        let seen = self.window.sum(now);
+        let needed = if seen.clear == 0 { callers.max(2) } else { callers };
+        let share = |failed: usize, percent: usize| failed * 100 >= seen.calls * percent;
+        let is_failing = share(seen.owned, OWNED_PERCENT) || share(seen.failed, ANY_PERCENT);
+        (seen.calls >= self.window.volume() && seen.callers >= needed && is_failing)
+            .then_some(first)
+    }
+
+    /// Whether others were answered well since this call began, or a moment before.
+    fn is_alive(&self, ticket: Ticket, now: Instant) -> bool {
+        self.answered.is_some_and(|at| at >= ticket.began || now - at <= SIGN_OF_LIFE)
+    }
+
+    fn ticket(&self, caller: CallerId, began: Instant) -> Ticket {
+        Ticket { generation: self.generation, caller, began, is_extra: false }
+    }
+
+    fn rest(&self, now: Duration) -> Rest {
+        Rest { now, next: now.saturating_mul(2).min(self.rules.longest_rest) }
+    }
+
+    fn open(&mut self, now: Instant, rest: Rest) {
+        self.phase = Phase::Open { until: now + rest.now, rest };
         self.generation += 1;
+        self.window.clear();
+        (self.unconnected, self.in_a_row, self.doubtful_tries) = (0, 0, 0);
+    }
+
+    fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.witnesses.clear();
     }
 }
 
@@ -130,142 +299,285 @@ mod tests {
         CircuitBreaker::new(&Limits::default())
     }
 
-    /// Fails so often in a row.
-    fn fail(breaker: &mut CircuitBreaker, times: u32, now: Instant) {
-        for _ in 0..times {
-            let ticket = breaker.admit(now).unwrap();
-            breaker.failed(ticket, now);
+    fn caller(number: u64) -> CallerId {
+        CallerId::of(&number)
+    }
+
+    fn unavailable() -> Verdict {
+        Verdict::failed(FailureKind::Server).suspecting(Suspect::Upstream)
+    }
+
+    fn late() -> Verdict {
+        Verdict::failed(FailureKind::Timeout)
+    }
+
+    /// So many calls, by so many callers in turn, end so.
+    fn fail(breaker: &mut CircuitBreaker, verdict: Verdict, calls: u64, callers: u64) {
+        let now = Instant::now();
+        for number in 0..calls {
+            let Ok(ticket) = breaker.admit(caller(number % callers), now) else { return };
+            breaker.failed(ticket, verdict, now);
         }
     }
 
-    #[test]
-    fn five_failures_in_a_row_open_it_and_four_do_not() {
-        let (mut breaker, now) = (breaker(), Instant::now());
-        fail(&mut breaker, 4, now);
-        let ticket = breaker.admit(now).unwrap();
-        breaker.succeeded(ticket);
-        fail(&mut breaker, 4, now);
-        assert_eq!(breaker.state(now), BreakerState::Closed);
-        fail(&mut breaker, 1, now);
-        assert_eq!(breaker.state(now), BreakerState::Open);
-        assert_eq!(breaker.admit(now), Err(Duration::from_secs(10)));
+    fn succeed(breaker: &mut CircuitBreaker, calls: u64, callers: u64) {
+        let now = Instant::now();
+        for number in 0..calls {
+            let ticket = breaker.admit(caller(1000 + number % callers), now).unwrap();
+            breaker.succeeded(ticket, now);
+        }
     }
 
-    #[test]
-    fn after_its_rest_one_call_tries_and_each_failure_doubles_the_rest_up_to_two_minutes() {
+    fn is_open(breaker: &CircuitBreaker) -> bool {
+        !breaker.is_closed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn twenty_failures_of_three_callers_open_it_and_fewer_do_not() {
+        for (calls, callers, opens) in
+            [(19, 3, false), (20, 3, true), (1000, 2, false), (20, 20, true)]
+        {
+            for verdict in [unavailable(), late(), Verdict::failed(FailureKind::Server)] {
+                let mut breaker = breaker();
+                fail(&mut breaker, verdict, calls, callers);
+                assert_eq!(is_open(&breaker), opens, "{calls} {callers} {verdict:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_number_of_failures_of_one_caller_opens_it_though_two_others_fail_once() {
+        let mut breaker = breaker();
+        succeed(&mut breaker, 10, 5);
+        fail(&mut breaker, unavailable(), 10_000, 1);
+        for number in 1..3 {
+            let ticket = breaker.admit(caller(number), Instant::now()).unwrap();
+            breaker.failed(ticket, unavailable(), Instant::now());
+        }
+        fail(&mut breaker, unavailable(), 10_000, 1);
+        assert!(!is_open(&breaker));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_of_the_calls_are_enough_where_the_upstream_owns_up_and_nine_tenths_else() {
+        for (verdict, good, opens) in [
+            (unavailable(), 21, true),
+            (unavailable(), 30, false),
+            (late(), 2, true),
+            (late(), 3, false),
+            (Verdict::failed(FailureKind::Server), 2, true),
+            (Verdict::failed(FailureKind::Server), 3, false),
+        ] {
+            let mut breaker = breaker();
+            succeed(&mut breaker, good, 30);
+            fail(&mut breaker, verdict, 21, 3);
+            assert_eq!(is_open(&breaker), opens, "{verdict:?} {good}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_half_a_minute_is_forgotten() {
+        let mut breaker = breaker();
+        for _ in 0..10 {
+            fail(&mut breaker, unavailable(), 6, 6);
+            tokio::time::advance(Duration::from_secs(11)).await;
+        }
+        assert!(!is_open(&breaker));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_second_call_that_finds_no_connection_opens_it_whoever_makes_it() {
+        let mut breaker = breaker();
+        let refused = Verdict::failed(FailureKind::Connect);
+        fail(&mut breaker, refused, 1, 1);
+        succeed(&mut breaker, 1, 1);
+        fail(&mut breaker, refused, 1, 1);
+        assert!(!is_open(&breaker));
+        fail(&mut breaker, refused, 1, 1);
+        let refused = breaker.admit(caller(9), Instant::now()).unwrap_err();
+        assert_eq!(refused, Refused { wait: Duration::from_secs(10), cause: FailureKind::Connect });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_its_rest_somebody_else_tries_and_each_failure_doubles_the_rest_up_to_two_minutes()
+     {
         let (mut breaker, mut now) = (breaker(), Instant::now());
-        fail(&mut breaker, 5, now);
-        for rest in [10, 20, 40, 80, 120, 120] {
-            let rest = Duration::from_secs(rest);
-            assert_eq!(breaker.admit(now), Err(rest));
+        fail(&mut breaker, unavailable(), 20, 3);
+        for (number, rest) in [10, 20, 40, 80, 120, 120].into_iter().enumerate() {
+            let (rest, other) = (Duration::from_secs(rest), caller(100 + number as u64));
+            assert_eq!(breaker.admit(other, now).unwrap_err().wait, rest);
             now += rest;
-            let probe = breaker.admit(now).unwrap();
-            assert_eq!(breaker.admit(now), Err(WHILE_PROBING), "one call is enough to try");
-            breaker.failed(probe, now);
+            assert_eq!(
+                breaker.admit(caller(0), now).unwrap_err().wait,
+                rest,
+                "not who saw it fail"
+            );
+            let probe = breaker.admit(other, now).unwrap();
+            assert_eq!(breaker.admit(caller(99), now).unwrap_err().wait, WHILE_PROBING);
+            breaker.failed(probe, unavailable(), now);
         }
+        now += Duration::from_secs(240);
+        breaker.admit(caller(0), now).expect("where nobody else comes, the same may try");
     }
 
-    #[test]
-    fn an_answer_that_begins_closes_it() {
+    #[tokio::test(start_paused = true)]
+    async fn a_try_that_may_have_failed_by_its_own_fault_leaves_the_next_to_somebody_else() {
         let (mut breaker, mut now) = (breaker(), Instant::now());
-        fail(&mut breaker, 5, now);
+        fail(&mut breaker, late(), 20, 3);
         now += Duration::from_secs(10);
-        let probe = breaker.admit(now).unwrap();
+        for number in 10..13 {
+            let probe = breaker.admit(caller(number), now).unwrap();
+            breaker.failed(probe, late(), now);
+            breaker.admit(caller(number), now).unwrap_err();
+        }
+        assert_eq!(breaker.admit(caller(20), now).unwrap_err().wait, Duration::from_secs(20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_begins_closes_it() {
+        let (mut breaker, mut now) = (breaker(), Instant::now());
+        fail(&mut breaker, unavailable(), 20, 3);
+        now += Duration::from_secs(10);
+        let probe = breaker.admit(caller(9), now).unwrap();
         breaker.began(probe);
-        fail(&mut breaker, 4, now);
-        breaker.failed(probe, now);
-        assert_eq!(breaker.admit(now), Err(Duration::from_secs(10)), "its rest is the first again");
+        assert!(!is_open(&breaker));
+        fail(&mut breaker, unavailable(), 19, 3);
+        breaker.failed(probe, unavailable(), now);
+        let wait = breaker.admit(caller(9), now).unwrap_err().wait;
+        assert_eq!(wait, Duration::from_secs(10), "its rest is the first again");
     }
 
-    #[test]
-    fn answers_that_begin_and_break_off_open_it_too() {
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_begin_and_break_off_open_it_too() {
         let (mut breaker, now) = (breaker(), Instant::now());
-        for _ in 0..5 {
-            let ticket = breaker.admit(now).unwrap();
+        for number in 0..21 {
+            let ticket = breaker.admit(caller(number % 3), now);
+            let Ok(ticket) = ticket else { break };
             breaker.began(ticket);
-            breaker.failed(ticket, now);
+            breaker.failed(ticket, Verdict::failed(FailureKind::Cut), now);
         }
-        assert_eq!(breaker.state(now), BreakerState::Open);
+        assert!(is_open(&breaker));
     }
 
-    #[test]
-    fn whoever_tries_and_leaves_hands_it_on() {
+    #[tokio::test(start_paused = true)]
+    async fn whoever_tries_and_leaves_hands_it_on() {
         let (mut breaker, mut now) = (breaker(), Instant::now());
-        fail(&mut breaker, 5, now);
+        fail(&mut breaker, unavailable(), 20, 3);
         now += Duration::from_secs(10);
-        let probe = breaker.admit(now).unwrap();
+        let probe = breaker.admit(caller(9), now).unwrap();
         breaker.abandoned(probe, now);
         assert_eq!(breaker.state(now), BreakerState::HalfOpen);
-        breaker.admit(now).unwrap();
+        breaker.admit(caller(9), now).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_has_nowhere_else_to_go_passes_and_closes_it_by_its_answer() {
+        let (mut breaker, now) = (breaker(), Instant::now());
+        fail(&mut breaker, unavailable(), 20, 3);
+        let in_vain = breaker.admit_anyway(caller(0), now).unwrap();
+        breaker.failed(in_vain, unavailable(), now);
+        assert!(is_open(&breaker));
+        let answered = breaker.admit_anyway(caller(0), now).unwrap();
+        breaker.began(answered);
+        assert!(!is_open(&breaker));
+        fail(&mut breaker, Verdict::failed(FailureKind::Connect), 2, 1);
+        breaker.admit_anyway(caller(0), now).expect_err("nobody is there");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_its_owner_probes_one_failure_is_enough_unless_others_are_answered() {
+        let limits = Limits { failures: 1, is_probed: true, ..Limits::default() };
+        for (verdict, wait) in [(late(), UNDER_SUSPICION), (unavailable(), limits.rest)] {
+            let mut breaker = CircuitBreaker::new(&limits);
+            fail(&mut breaker, verdict, 1, 1);
+            assert_eq!(breaker.admit(caller(5), Instant::now()).unwrap_err().wait, wait);
+        }
+        let mut breaker = CircuitBreaker::new(&limits);
+        succeed(&mut breaker, 3, 3);
+        fail(&mut breaker, late(), 19, 19);
+        assert!(!is_open(&breaker));
+        fail(&mut breaker, late(), 10, 30);
+        assert!(is_open(&breaker), "of whom nine tenths are not");
     }
 
     #[test]
     fn without_a_number_of_failures_it_never_opens() {
         let mut breaker = CircuitBreaker::new(&Limits { failures: 0, ..Limits::default() });
-        fail(&mut breaker, 1000, Instant::now());
+        fail(&mut breaker, Verdict::failed(FailureKind::Connect), 1000, 1);
+        fail(&mut breaker, unavailable(), 1000, 100);
+        assert!(!is_open(&breaker));
     }
 
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        Admit,
+        Admit(u64, bool),
         Wait(u64),
         Begin(usize),
         Succeed(usize),
-        Fail(usize),
+        Fail(usize, bool),
         Leave(usize),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            4 => Just(Step::Admit),
+            8 => (0..9u64, any::<bool>()).prop_map(|(caller, anyway)| Step::Admit(caller, anyway)),
             1 => (0..30u64).prop_map(Step::Wait),
             1 => (0..8usize).prop_map(Step::Begin),
             1 => (0..8usize).prop_map(Step::Succeed),
-            4 => (0..8usize).prop_map(Step::Fail),
+            8 => (0..8usize, any::<bool>()).prop_map(|(place, own)| Step::Fail(place, own)),
             1 => (0..8usize).prop_map(Step::Leave),
         ];
-        proptest::collection::vec(step, 0..200)
+        proptest::collection::vec(step, 0..300)
     }
 
     proptest! {
-        /// In whichever order calls begin and end: while it rests nobody gets through, while one tries nobody else does, no rest is longer
-        /// than the longest, and once all have ended somebody gets through again.
+        /// In whichever order calls begin and end: while it rests nobody gets through but who has nowhere else to go, while one tries
+        /// nobody else does, no rest is longer than twice the longest, and once all have ended anybody gets through again.
         #[test]
         fn it_holds_in_any_order(steps in steps()) {
-            let (mut breaker, mut now) = (breaker(), Instant::now());
+            let limits = Limits { failures: 6, ..Limits::default() };
+            let (mut breaker, mut now) = (CircuitBreaker::new(&limits), Instant::now());
             let mut under_way: Vec<Ticket> = Vec::new();
             for step in steps {
                 let before = breaker.state(now);
                 let mut take = |place: usize| (place < under_way.len()).then(|| under_way.swap_remove(place));
                 match step {
                     Step::Wait(seconds) => now += Duration::from_secs(seconds),
-                    Step::Admit => {
+                    Step::Admit(number, anyway) => {
                         let probing = matches!(breaker.phase, Phase::Probing { .. });
-                        match breaker.admit(now) {
+                        let admitted = if anyway {
+                            breaker.admit_anyway(caller(number), now)
+                        } else {
+                            breaker.admit(caller(number), now)
+                        };
+                        match admitted {
                             Ok(ticket) => {
-                                prop_assert!(before != BreakerState::Open && !probing);
+                                prop_assert!(ticket.is_extra || before != BreakerState::Open && !probing);
                                 under_way.push(ticket);
                             }
-                            Err(wait) => {
-                                prop_assert!(before != BreakerState::Closed);
-                                prop_assert!(wait <= Limits::default().longest_rest);
+                            Err(refused) => {
+                                prop_assert!(before != BreakerState::Closed && !anyway);
+                                prop_assert!(refused.wait <= limits.longest_rest * 2);
                             }
                         }
                     }
                     Step::Begin(place) => if let Some(ticket) = under_way.get(place) { breaker.began(*ticket) },
-                    Step::Succeed(place) => if let Some(ticket) = take(place) { breaker.succeeded(ticket) },
-                    Step::Fail(place) => if let Some(ticket) = take(place) { breaker.failed(ticket, now) },
+                    Step::Succeed(place) => if let Some(ticket) = take(place) { breaker.succeeded(ticket, now) },
+                    Step::Fail(place, own) => if let Some(ticket) = take(place) {
+                        breaker.failed(ticket, if own { late() } else { unavailable() }, now);
+                    },
                     Step::Leave(place) => if let Some(ticket) = take(place) { breaker.abandoned(ticket, now) },
                 }
                 if matches!(breaker.phase, Phase::Probing { .. }) {
-                    prop_assert_eq!(under_way.iter().filter(|ticket| ticket.generation == breaker.generation).count(), 1);
+                    let tries = |ticket: &&Ticket| ticket.generation == breaker.generation && !ticket.is_extra;
+                    prop_assert_eq!(under_way.iter().filter(tries).count(), 1);
                 }
             }
             for ticket in under_way {
                 breaker.abandoned(ticket, now);
             }
-            now += Limits::default().longest_rest;
-            prop_assert!(breaker.admit(now).is_ok());
+            now += limits.longest_rest * 2;
+            prop_assert!(breaker.admit(caller(0), now).is_ok());
         }
     }
 }

@@ -1,9 +1,11 @@
 //! One call: it is tried until it succeeds or that is hopeless.
 
 use crate::{
-    Classify, InFlightCall, Limits, Upstream,
-    running::{AttemptGuard, ConcurrencyPermit},
+    Classify, FailureKind, InFlightCall, Limits, Upstream, Verdict,
+    breaker::{CircuitBreaker, Refused, Ticket},
+    running::{CallGuard, ConcurrencyPermit},
 };
+use pipe_sdk::CallerId;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -26,8 +28,13 @@ pub struct FirstByteElapsed;
 /// Why a call has no answer.
 #[derive(Debug, PartialEq)]
 pub enum CallError<E> {
-    /// The upstream is left in peace for so long, because it has failed again and again.
-    Resting(Duration),
+    /// The upstream is not asked for a while, because it has failed again and again.
+    Resting {
+        /// For so long.
+        wait: Duration,
+        /// How it has failed the last time.
+        cause: FailureKind,
+    },
     /// As many calls are under way as may be.
     Full,
     /// The last attempt has failed.
@@ -45,13 +52,37 @@ impl Upstream {
     /// Tries until an attempt succeeds, or until that is hopeless.
     ///
     /// An attempt may be tried again, so it must not have given anything to whoever asks. The answer is under way as long as its
-    /// [`InFlightCall`] is there.
+    /// [`InFlightCall`] is there. To the breaker all attempts are one call.
     pub async fn call<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
+        caller: CallerId,
+        attempt: impl FnMut(Attempt) -> F,
+    ) -> Result<(T, InFlightCall), CallError<E>> {
+        self.call_admitted(|breaker, now| breaker.admit(caller, now), attempt).await
+    }
+
+    /// The same for a call that has nowhere else to go: an upstream that has failed again and again is asked all the same, unless it
+    /// cannot be reached.
+    pub async fn call_anyway<T, E: Classify, F: Future<Output = Result<T, E>>>(
+        self: &Arc<Self>,
+        caller: CallerId,
+        attempt: impl FnMut(Attempt) -> F,
+    ) -> Result<(T, InFlightCall), CallError<E>> {
+        self.call_admitted(|breaker, now| breaker.admit_anyway(caller, now), attempt).await
+    }
+
+    async fn call_admitted<T, E: Classify, F: Future<Output = Result<T, E>>>(
+        self: &Arc<Self>,
+        admit: impl FnOnce(&mut CircuitBreaker, Instant) -> Result<Ticket, Refused>,
         mut attempt: impl FnMut(Attempt) -> F,
     ) -> Result<(T, InFlightCall), CallError<E>> {
         let place = self.place().ok_or(CallError::Full)?;
-        let mut guard = self.admitted().map_err(CallError::Resting)?;
+        let admitted = admit(&mut self.breaker(), Instant::now());
+        let ticket = admitted.map_err(|Refused { wait, cause }| {
+            self.counts.refused.fetch_add(1, Relaxed);
+            CallError::Resting { wait, cause }
+        })?;
+        let guard = CallGuard::new(Arc::clone(self), ticket);
         self.counts.calls.fetch_add(1, Relaxed);
         self.budget().deposit();
         let deadline = Instant::now() + self.limits().first_byte;
@@ -62,13 +93,18 @@ impl Upstream {
                 Ok(answer) => return Ok((answer, InFlightCall::began(guard, place))),
                 Err(error) => error,
             };
-            guard.settle(error.verdict().kind);
-            let Some(pause) = self.pause(&error, number, deadline) else {
+            let verdict = error.verdict();
+            let Some(pause) = self.pause(verdict, number, deadline) else {
+                guard.settle(verdict);
                 return Err(CallError::Failed(error));
             };
+            self.count_failure(verdict.kind);
             sleep(pause).await;
-            let Ok(next) = self.admitted() else { return Err(CallError::Failed(error)) };
-            (guard, number) = (next, number + 1);
+            // Others may have found out in the meantime.
+            if !self.breaker().is_closed() {
+                return Err(CallError::Failed(error));
+            }
+            number += 1;
         }
     }
 
@@ -80,15 +116,9 @@ impl Upstream {
         place
     }
 
-    fn admitted(self: &Arc<Self>) -> Result<AttemptGuard, Duration> {
-        let admitted = self.breaker().admit(Instant::now());
-        let ticket = admitted.inspect_err(|_| _ = self.counts.refused.fetch_add(1, Relaxed))?;
-        Ok(AttemptGuard::new(Arc::clone(self), ticket))
-    }
-
     /// How long to wait before the next attempt; `None` if there is none.
-    fn pause(&self, error: &impl Classify, number: u32, deadline: Instant) -> Option<Duration> {
-        let (limits, verdict) = (self.limits(), error.verdict());
+    fn pause(&self, verdict: Verdict, number: u32, deadline: Instant) -> Option<Duration> {
+        let limits = self.limits();
         let wish = verdict.retry_after.unwrap_or_default();
         if !verdict.again || number >= limits.attempts || wish > limits.longest_wish {
             return None;

@@ -1,10 +1,12 @@
 //! The calm around any call of an upstream: time that ends, retries that are paid for, a breaker, and room for so many at once.
 //!
 //! An [`Upstream`] is one service at one address. [`Upstream::call`] runs attempts until one succeeds or that is hopeless; what the
-//! attempts do, and by which client, is the caller's. It says with [`Classify`] what an error means for the upstream.
+//! attempts do, and by which client, is the caller's. It says with [`Classify`] what an error means for the upstream. Who calls is told by
+//! a [`CallerId`](pipe_sdk::CallerId), so that one caller's failures do not close the upstream to the others.
 //!
 //! ```
 //! # use std::sync::Arc;
+//! # use pipe_sdk::CallerId;
 //! # use resilience::{FailureKind, FirstByteElapsed, Limits, Classify, CallError, Upstream, Verdict};
 //! # #[derive(Debug, PartialEq)]
 //! enum Failure { Busy, FirstByteElapsed }
@@ -24,7 +26,7 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() {
 //! let upstream = Arc::new(Upstream::new("example", Limits::default()));
-//! let answered = upstream.call(async |attempt| {
+//! let answered = upstream.call(CallerId::default(), async |attempt| {
 //!     attempt.in_time(async {
 //!         if attempt.number == 1 { Err(Failure::Busy) } else { Ok("hello") }
 //!     }).await?
@@ -45,12 +47,13 @@ mod limits;
 mod running;
 mod silence;
 mod verdict;
+mod window;
 
 pub use call::{Attempt, CallError, FirstByteElapsed};
 pub use limits::Limits;
 pub use running::{InFlightCall, TrackedStream};
 pub use silence::{IdleElapsed, IdleTimeout, IdleTimer};
-pub use verdict::{Classify, FailureKind, Verdict};
+pub use verdict::{Classify, FailureKind, Suspect, Verdict};
 
 use breaker::CircuitBreaker;
 use budget::RetryBudget;
@@ -119,6 +122,12 @@ impl Upstream {
             shed: shed.load(Relaxed),
             refused: refused.load(Relaxed),
             failures: failures.map(|(kind, count)| (kind.name(), count.load(Relaxed))).collect(),
+        }
+    }
+
+    fn count_failure(&self, kind: Option<FailureKind>) {
+        if let Some(kind) = kind {
+            self.counts.failures[kind as usize].fetch_add(1, Relaxed);
         }
     }
 

@@ -21,8 +21,15 @@ pub struct Limits {
     pub longest_wish: Duration,
     /// How many retries there may be to a hundred calls, in the long run.
     pub retry_percent: u32,
-    /// After so many failures in a row the upstream is left in peace; 0: never.
+    /// The upstream is refused when so many calls have ended within [`window`](Self::window) and most of them have failed; 0: never.
     pub failures: u32,
+    /// So many callers must have seen failures, where there may be so many.
+    pub callers: usize,
+    /// The time whose calls count.
+    pub window: Duration,
+    /// Whether its owner tries it beside all calls while it is refused. Then [`failures`](Self::failures) calls that fail in a row are
+    /// enough to refuse it, until it has been tried a moment later.
+    pub is_probed: bool,
     /// For so long, at first. Then one call may try whether it is well again.
     pub rest: Duration,
     /// It doubles with each such try that fails, up to this.
@@ -42,7 +49,10 @@ impl Default for Limits {
             longest_pause: Duration::from_secs(5),
             longest_wish: Duration::from_secs(10),
             retry_percent: 10,
-            failures: 5,
+            failures: 20,
+            callers: 3,
+            window: Duration::from_secs(30),
+            is_probed: false,
             rest: Duration::from_secs(10),
             longest_rest: Duration::from_secs(120),
             // A waiting call costs some kilobytes here; it is the upstream that has a limit, and most say so by themselves.

@@ -1,10 +1,10 @@
 //! An answer under way: its place, and what becomes known of the upstream when it ends.
 
-use crate::{Classify, FailureKind, Upstream, breaker::Ticket};
+use crate::{Classify, FailureKind, Upstream, Verdict, breaker::Ticket};
 use futures_util::Stream;
 use std::{
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
@@ -15,19 +15,19 @@ pub(crate) type ConcurrencyPermit = OwnedSemaphorePermit;
 /// An answer under way. Dropping it frees its place, and says nothing about the upstream.
 #[derive(Debug)]
 pub struct InFlightCall {
-    guard: AttemptGuard,
+    guard: CallGuard,
     _place: ConcurrencyPermit,
 }
 
-/// One attempt. Dropped before it is settled, it was given up.
+/// One call. Dropped before it is settled, it was given up.
 #[derive(Debug)]
-pub(crate) struct AttemptGuard {
+pub(crate) struct CallGuard {
     upstream: Arc<Upstream>,
     ticket: Option<Ticket>,
 }
 
 impl InFlightCall {
-    pub(crate) fn began(guard: AttemptGuard, place: ConcurrencyPermit) -> Self {
+    pub(crate) fn began(guard: CallGuard, place: ConcurrencyPermit) -> Self {
         if let Some(ticket) = guard.ticket {
             guard.upstream.breaker().began(ticket);
         }
@@ -36,7 +36,7 @@ impl InFlightCall {
 
     /// The answer has ended: well, or so.
     pub fn settle(self, failure: Option<FailureKind>) {
-        self.guard.settle(failure);
+        self.guard.settle(failure.map_or_else(Verdict::fine, Verdict::failed));
     }
 
     /// The same stream, which holds the place and is settled when it ends.
@@ -45,25 +45,24 @@ impl InFlightCall {
     }
 }
 
-impl AttemptGuard {
+impl CallGuard {
     pub fn new(upstream: Arc<Upstream>, ticket: Ticket) -> Self {
         Self { upstream, ticket: Some(ticket) }
     }
 
     /// It is known how the upstream fared.
-    pub fn settle(mut self, failure: Option<FailureKind>) {
+    pub fn settle(mut self, verdict: Verdict) {
         let Some(ticket) = self.ticket.take() else { return };
-        if let Some(kind) = failure {
-            self.upstream.counts.failures[kind as usize].fetch_add(1, Relaxed);
-        }
-        match failure {
-            None | Some(FailureKind::Throttled) => self.upstream.breaker().succeeded(ticket),
-            Some(_) => self.upstream.breaker().failed(ticket, Instant::now()),
+        self.upstream.count_failure(verdict.kind);
+        let now = Instant::now();
+        match verdict.kind {
+            None | Some(FailureKind::Throttled) => self.upstream.breaker().succeeded(ticket, now),
+            Some(_) => self.upstream.breaker().failed(ticket, verdict, now),
         }
     }
 }
 
-impl Drop for AttemptGuard {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             self.upstream.breaker().abandoned(ticket, Instant::now());
@@ -85,11 +84,11 @@ impl<T, E: Classify, S: Stream<Item = Result<T, E>> + Unpin> Stream for TrackedS
         let item = ready!(Pin::new(&mut self.answer).poll_next(cx));
         let ended = match &item {
             Some(Ok(_)) => return Poll::Ready(item),
-            Some(Err(error)) => error.verdict().kind,
-            None => None,
+            Some(Err(error)) => error.verdict(),
+            None => Verdict::fine(),
         };
         if let Some(running) = self.running.take() {
-            running.settle(ended);
+            running.guard.settle(ended);
         }
         Poll::Ready(item)
     }

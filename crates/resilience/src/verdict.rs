@@ -17,6 +17,20 @@ pub struct Verdict {
     pub again: bool,
     /// When the upstream says that it is worth to try again.
     pub retry_after: Option<Duration>,
+    /// Whose fault a failure may be, where that is not what its kind suggests.
+    pub suspect: Option<Suspect>,
+}
+
+/// Whose fault a failure may be. A prompt that makes a model fail must not close the model to everybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspect {
+    /// The upstream's: it says itself that it is not available, or it cannot be reached.
+    Upstream,
+    /// The upstream's, or the request's.
+    Either,
+    /// Just as likely the request's: it took too long, or its answer broke off. It says nothing of the upstream until other callers see
+    /// the same.
+    Request,
 }
 
 /// How an upstream fails.
@@ -66,12 +80,35 @@ impl FailureKind {
             Self::IdleTimeout => "idle",
         }
     }
+
+    /// What happened, for the words of errors: "the last time, …".
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::Connect => "it could not be reached",
+            Self::Timeout => "it did not answer in time",
+            Self::Broken => "it broke the connection off before it answered",
+            Self::Throttled => "it had too much to do",
+            Self::Server => "it said that it has failed",
+            Self::Protocol => "its answer could not be read",
+            Self::Cut => "its answer broke off",
+            Self::IdleTimeout => "its answer fell silent",
+        }
+    }
+
+    /// Whose fault such a failure mostly is.
+    fn suspect(self) -> Suspect {
+        match self {
+            Self::Connect => Suspect::Upstream,
+            Self::Server | Self::Protocol | Self::Broken | Self::Throttled => Suspect::Either,
+            Self::Timeout | Self::Cut | Self::IdleTimeout => Suspect::Request,
+        }
+    }
 }
 
 impl Verdict {
     /// The request was at fault.
     pub fn fine() -> Self {
-        Self { kind: None, again: false, retry_after: None }
+        Self { kind: None, again: false, retry_after: None, suspect: None }
     }
 
     /// The upstream has failed so.
@@ -89,5 +126,16 @@ impl Verdict {
     #[must_use]
     pub fn after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..self }
+    }
+
+    /// The same, but the failure is this one's fault.
+    #[must_use]
+    pub fn suspecting(self, suspect: Suspect) -> Self {
+        Self { suspect: Some(suspect), ..self }
+    }
+
+    /// Whose fault the failure may be.
+    pub fn suspect(&self) -> Suspect {
+        self.suspect.or(self.kind.map(FailureKind::suspect)).unwrap_or(Suspect::Request)
     }
 }

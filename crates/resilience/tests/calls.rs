@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use futures_util::{StreamExt, future::pending, stream};
-use pipe_sdk::BreakerState;
+use pipe_sdk::{BreakerState, CallerId};
 use resilience::{
     Attempt, CallError, Classify, FailureKind, FirstByteElapsed, IdleElapsed, IdleTimeout,
     InFlightCall, Limits, Upstream, Verdict,
@@ -56,15 +56,28 @@ type Answered = Result<(u32, InFlightCall), CallError<Failure>>;
 
 /// A call whose first attempts fail so; then it is answered with the number of its attempt.
 async fn call(upstream: &Arc<Upstream>, failures: &[Verdict]) -> Answered {
+    call_by(0, upstream, failures).await
+}
+
+/// The same, made by this caller.
+async fn call_by(caller: u64, upstream: &Arc<Upstream>, failures: &[Verdict]) -> Answered {
     let attempt = async |attempt: Attempt| match failures.get(attempt.number as usize - 1) {
         Some(verdict) => Err(Failure::Of(*verdict)),
         None => Ok(attempt.number),
     };
-    upstream.call(attempt).await
+    upstream.call(CallerId::of(&caller), attempt).await
 }
 
 async fn fails(upstream: &Arc<Upstream>, verdict: Verdict) -> CallError<Failure> {
-    call(upstream, &[verdict; 10]).await.map(drop).unwrap_err()
+    fails_for(0, upstream, verdict).await
+}
+
+async fn fails_for(caller: u64, upstream: &Arc<Upstream>, verdict: Verdict) -> CallError<Failure> {
+    call_by(caller, upstream, &[verdict; 10]).await.map(drop).unwrap_err()
+}
+
+fn resting(seconds: u64) -> CallError<Failure> {
+    CallError::Resting { wait: Duration::from_secs(seconds), cause: FailureKind::Server }
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +136,7 @@ async fn nothing_is_tried_when_the_time_for_the_first_byte_is_over() {
     fails(&upstream, wish).await;
     let begun = Instant::now();
     let late = upstream
-        .call(async |attempt: Attempt| {
+        .call(CallerId::default(), async |attempt: Attempt| {
             if attempt.number == 1 {
                 return Err(Failure::Of(busy()));
             }
@@ -150,21 +163,37 @@ async fn a_storm_costs_no_more_than_a_tenth() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_five_failures_in_a_row_it_rests_and_one_call_tries_whether_it_is_well() {
-    let upstream = upstream(Limits::default());
-    for _ in 0..2 {
-        fails(&upstream, busy()).await;
+async fn after_twenty_failed_calls_of_three_callers_it_rests_and_another_call_tries_whether_it_is_well()
+ {
+    let upstream = upstream(Limits { attempts: 2, ..Limits::default() });
+    for number in 0..20 {
+        assert!(matches!(fails_for(number % 3, &upstream, busy()).await, CallError::Failed(_)));
     }
-    assert_eq!(upstream.state().retries, 3, "an open breaker ends the retries too");
-    assert_eq!(fails(&upstream, busy()).await, CallError::Resting(Duration::from_secs(10)));
+    assert_eq!(upstream.state().retries, 11, "all attempts of a call are one failure");
+    assert_eq!(fails_for(9, &upstream, busy()).await, resting(10));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(upstream.state().breaker, BreakerState::HalfOpen);
-    fails(&upstream, busy()).await;
-    assert_eq!(fails(&upstream, busy()).await, CallError::Resting(Duration::from_secs(20)));
+    assert_eq!(fails_for(0, &upstream, busy()).await, resting(10), "it is for others to try");
+    for caller in 9..12 {
+        fails_for(caller, &upstream, busy()).await;
+    }
+    assert_eq!(fails_for(12, &upstream, busy()).await, resting(20));
     tokio::time::advance(Duration::from_secs(20)).await;
-    call(&upstream, &[]).await.unwrap();
+    call_by(12, &upstream, &[]).await.unwrap();
     let state = upstream.state();
-    assert_eq!((state.breaker, state.refused, state.calls), (BreakerState::Closed, 2, 4));
+    assert_eq!((state.breaker, state.refused, state.calls), (BreakerState::Closed, 3, 24));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_nowhere_else_to_go_is_made_all_the_same() {
+    let upstream = upstream(Limits { attempts: 1, ..Limits::default() });
+    for number in 0..20 {
+        fails_for(number % 3, &upstream, busy()).await;
+    }
+    assert_eq!(fails_for(9, &upstream, busy()).await, resting(10));
+    let attempt = async |_| Ok::<_, Failure>(());
+    upstream.call_anyway(CallerId::default(), attempt).await.map(drop).unwrap();
+    assert_eq!(upstream.state().breaker, BreakerState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,7 +224,8 @@ async fn there_is_room_for_so_many_and_further_ones_are_refused_at_once() {
 async fn whoever_leaves_frees_the_place_and_counts_as_no_failure() {
     let upstream = upstream(Limits { failures: 1, ..Limits::default() });
     for _ in 0..5 {
-        let call = upstream.call(async |_| pending::<Result<(), Failure>>().await);
+        let call =
+            upstream.call(CallerId::default(), async |_| pending::<Result<(), Failure>>().await);
         timeout(Duration::from_secs(1), call).await.map(drop).unwrap_err();
         drop(call_of(&upstream).await);
     }
@@ -246,7 +276,10 @@ async fn calls_that_run_beside_each_other_never_outgrow_the_room() {
     let (most, weak): (Cell<usize>, Weak<_>) = (Cell::new(0), Arc::downgrade(&upstream));
     let calls = stream::iter(0..500u64).map(async |n| {
         tokio::time::sleep(Duration::from_millis(n % 37)).await;
-        let Ok(running) = upstream.call(async |_| Ok::<_, Failure>(())).await else { return };
+        let Ok(running) = upstream.call(CallerId::default(), async |_| Ok::<_, Failure>(())).await
+        else {
+            return;
+        };
         most.set(most.get().max(weak.upgrade().unwrap().state().in_flight));
         tokio::time::sleep(Duration::from_millis(n % 11)).await;
         running.1.settle(None);

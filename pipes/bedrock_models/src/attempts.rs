@@ -10,7 +10,7 @@ use crate::{
 use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
-use pipe_sdk::PipeError;
+use pipe_sdk::{CallerId, PipeError};
 use resilience::{InFlightCall, Limits};
 
 /// What every request needs beside itself.
@@ -24,6 +24,10 @@ pub struct Means<'a> {
     pub valves: &'a BedrockValves,
     /// Which models are to fail.
     pub forced: ForcedFailure<'a>,
+    /// Who asks.
+    pub caller: CallerId,
+    /// Whether a model is asked though it has failed again and again, because all others have too.
+    pub anyway: bool,
 }
 
 /// What is sent, and to whom.
@@ -42,6 +46,8 @@ pub struct Unanswered {
     pub error: PipeError,
     /// Whether another model might.
     pub passes_on: bool,
+    /// Whether it was not even asked, because it has failed again and again.
+    pub is_resting: bool,
 }
 
 /// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer, which is under way as long as
@@ -62,7 +68,10 @@ where
         let answered = attempt.in_time(errand.answered(runtime, number, &read)).await;
         answered.unwrap_or(Err(Trouble::Late(first_byte)))
     };
-    Ok(upstream.call(attempt).await?)
+    Ok(match means.anyway {
+        true => upstream.call_anyway(means.caller, attempt).await?,
+        false => upstream.call(means.caller, attempt).await?,
+    })
 }
 
 impl InvokeRequest<'_> {
@@ -102,12 +111,12 @@ impl InvokeRequest<'_> {
 impl Unanswered {
     /// Because of this trouble.
     pub fn of(trouble: Trouble, source: &Source) -> Self {
-        let passes_on = trouble.passes_on();
-        Self { error: trouble.error(source), passes_on }
+        let (passes_on, is_resting) = (trouble.passes_on(), trouble.is_resting());
+        Self { error: trouble.error(source), passes_on, is_resting }
     }
 
     /// Because of this, which no other model would change.
     pub fn at_once(error: PipeError) -> Self {
-        Self { error, passes_on: false }
+        Self { error, passes_on: false, is_resting: false }
     }
 }

@@ -22,7 +22,7 @@ const MOST_LESSONS: usize = 4;
 /// Answers this chat by the first of these models that can.
 pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<ChunkStream> {
     let answered =
-        fallback::first(entries, means.forced, |entry| Box::pin(ask(call, entry, means)));
+        fallback::first(entries, means, |entry, means| Box::pin(ask(call, entry, means)));
     let (entry, answer) = answered.await?;
     let id = Chunk::Model(format!("{PIPE}.{}", entry.id));
     let source = entry.source();

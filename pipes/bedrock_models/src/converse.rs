@@ -1,7 +1,7 @@
 //! The request to Bedrock: OpenAI's chat made a Converse body.
 //!
 //! The body is written by us and not by the SDK, because the SDK's JSON type loses the order of keys: a tool's schema would look different
-//! to the model each time, and no prompt cache would ever hit (bedrock.md §0.1). The same chat gives the same bytes.
+//! to the model each time, and no prompt cache would ever hit (`docs/reference/bedrock.md`, "Key order"). The same chat gives the same bytes.
 
 mod base64;
 mod body;

@@ -1,4 +1,4 @@
-//! How many tokens a chat would be read as, by Bedrock's own count (bedrock.md §2.1).
+//! How many tokens a chat would be read as, by Bedrock's own count (`docs/reference/bedrock.md`, "Endpoints and operations").
 
 use crate::{
     attempts::{self, InvokeRequest, Means},

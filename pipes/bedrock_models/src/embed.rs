@@ -67,7 +67,7 @@ async fn part(
 ) -> Result<Embeddings> {
     let purpose = call.purpose.unwrap_or(means.valves.embedding_input_type);
     let body = request(texts, family, purpose, call.dimensions)?;
-    let answered = fallback::first(entries, means.forced, |entry| {
+    let answered = fallback::first(entries, means, |entry, means| {
         Box::pin(invoke(body.clone(), entry, means))
     });
     let (entry, Invoked { answer, tokens }) = answered.await?;

@@ -1,4 +1,4 @@
-//! What AWS says went wrong, in the words of the contract (bedrock.md §1.5).
+//! What AWS says went wrong, in the words of the contract (`docs/reference/bedrock.md`, "Errors").
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
@@ -75,7 +75,7 @@ pub fn of_chat(failure: SendError, model: &str, region: &str) -> PipeError {
     }
 }
 
-/// Whether another model, or the same one elsewhere, might answer where this failure came from (bedrock.md §1.1, §1.5).
+/// Whether another model, or the same one elsewhere, might answer where this failure came from (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
 pub fn is_another_s_turn(failure: &SendError) -> bool {
     match failure {
         SendError::NoCredentials | SendError::LostCredentials => false,

@@ -1,10 +1,9 @@
-//! Who else may answer, and in which order (bedrock.md §1.1).
+//! Who else may answer, and in which order (`docs/reference/bedrock.md`, "Choosing a model").
 
 use crate::{
-    attempts::Unanswered,
+    attempts::{Means, Unanswered},
     catalogue::{Entry, Listing},
     family::{Lesson, Lessons},
-    forced::ForcedFailure,
     meaning::named,
     names::bare,
     valves::BedrockValves,
@@ -13,39 +12,48 @@ use pipe_sdk::{PipeError, Result, listed};
 
 /// The answer of the first of these models that has one, and which that is.
 ///
-/// What the first one says is the error if none can: it is the one that was asked.
+/// What the first one says is the error if none can: it is the one that was asked. If none of several is asked, because all of them have
+/// failed again and again, the first one is asked all the same: not all regions are ever closed at once.
 pub async fn first<'a, T, F>(
     entries: &'a [Entry],
-    forced: ForcedFailure<'_>,
-    mut ask: impl FnMut(&'a Entry) -> F,
+    means: Means<'a>,
+    mut ask: impl FnMut(&'a Entry, Means<'a>) -> F,
 ) -> Result<(&'a Entry, T)>
 where
     F: Future<Output = Result<T, Unanswered>>,
 {
-    let mut first_error = None;
+    let (mut first_error, mut all_rest) = (None, entries.len() > 1);
     for (place, entry) in entries.iter().enumerate() {
-        let answered = match forced.of_entry(entry, place) {
+        let answered = match means.forced.of_entry(entry, place) {
             Some(unanswered) => Err(unanswered),
-            None => ask(entry).await,
+            None => ask(entry, means).await,
         };
-        let Unanswered { error, passes_on } = match answered {
+        let Unanswered { error, passes_on, is_resting } = match answered {
             Ok(answer) => return Ok((entry, answer)),
             Err(unanswered) => unanswered,
         };
+        all_rest &= is_resting;
         let Entry { id, region, .. } = entry;
         if let Some(next) = entries.get(place + 1).filter(|_| passes_on || place > 0) {
             let (next, next_region) = (&next.id, &next.region);
+            let kind = error.kind();
             tracing::warn!(
                 aws.model = id,
                 aws.region = &**region,
-                "`{id}` in {region} does not answer, so `{next}` in {next_region} is asked: {error}."
+                "`{id}` in {region} does not answer, so `{next}` in {next_region} is asked: {kind}."
             );
+            // AWS may quote the prompt.
+            tracing::debug!(aws.model = id, %error, "Why `{id}` does not answer.");
         }
         // A model further down may not take what the first one would have taken; that ends nothing.
         if !passes_on && first_error.is_none() {
             return Err(error);
         }
         first_error.get_or_insert(error);
+    }
+    if let Some(entry) = entries.first().filter(|_| all_rest) {
+        let answered = ask(entry, Means { anyway: true, ..means }).await;
+        return answered.map(|answer| (entry, answer)).map_err(|unanswered| unanswered.error);
     }
     Err(first_error.unwrap_or_else(|| PipeError::internal("nobody was there to be asked")))
 }

@@ -1,4 +1,4 @@
-//! Words become pictures: each family is asked in its own words (bedrock.md §1.6), as often as it takes for all that were wished.
+//! Words become pictures: each family is asked in its own words (`docs/reference/bedrock.md`, "Embeddings, reranking, images"), as often as it takes for all that were wished.
 
 mod amazon;
 mod answer;
@@ -52,9 +52,9 @@ pub async fn images(call: &ImageCall, entries: &[Entry], means: Means<'_>) -> Re
 async fn painted<'a>(
     call: &ImageCall,
     entries: &'a [Entry],
-    means: Means<'_>,
+    means: Means<'a>,
 ) -> Result<(&'a Entry, Images)> {
-    fallback::first(entries, means.forced, |entry| Box::pin(ask(call, entry, means))).await
+    fallback::first(entries, means, |entry, means| Box::pin(ask(call, entry, means))).await
 }
 
 async fn ask(call: &ImageCall, entry: &Entry, means: Means<'_>) -> Result<Images, Unanswered> {

@@ -48,8 +48,8 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Known, ModelKind, Pipe,
-    PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, CallerId, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Known, ModelKind,
+    Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -135,9 +135,14 @@ impl Pipe for BedrockModels {
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
-            return image::chat(&call, &entries, self.means(&call.hints)).await;
+            return image::chat(
+                &call,
+                &entries,
+                self.means(&call.hints, call.host.trail().caller()),
+            )
+            .await;
         }
-        chat::chat(&call, &entries, self.means(&call.hints)).await
+        chat::chat(&call, &entries, self.means(&call.hints, call.host.trail().caller())).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
@@ -148,22 +153,22 @@ impl Pipe for BedrockModels {
             return Err(PipeError::uncounted(&call.model));
         }
         self.links.resolve(&mut call.body).await?;
-        count::count(&call, asked, self.means(&call.hints)).await
+        count::count(&call, asked, self.means(&call.hints, call.host.trail().caller())).await
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
         let entries = self.entries(&call.model, ModelKind::Embed).await?;
-        embed::embed(&call, &entries, self.means(&call.hints)).await
+        embed::embed(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let entries = self.entries(&call.model, ModelKind::Rerank).await?;
-        rerank::rerank(&call, &entries, self.means(&call.hints)).await
+        rerank::rerank(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
         let entries = self.entries(&call.model, ModelKind::Image).await?;
-        image::images(&call, &entries, self.means(&call.hints)).await
+        image::images(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 }
 
@@ -179,9 +184,9 @@ impl BedrockModels {
     }
 
     /// What every call needs beside itself.
-    fn means<'a>(&'a self, hints: &'a Hints) -> Means<'a> {
+    fn means<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> Means<'a> {
         let Self { clients, lessons, valves, .. } = self;
-        Means { clients, lessons, valves, forced: ForcedFailure::of(hints) }
+        Means { clients, lessons, valves, forced: ForcedFailure::of(hints), caller, anyway: false }
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.

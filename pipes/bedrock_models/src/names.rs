@@ -1,4 +1,4 @@
-//! Names and ids that fit Bedrock's patterns, and the way back to the ones that were given (bedrock.md §1.2).
+//! Names and ids that fit Bedrock's patterns, and the way back to the ones that were given (`docs/reference/bedrock.md`, "Converse request").
 
 use std::{
     borrow::Cow,

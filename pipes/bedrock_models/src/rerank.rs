@@ -1,4 +1,4 @@
-//! Documents are put in order by how well they answer a question (bedrock.md §1.6).
+//! Documents are put in order by how well they answer a question (`docs/reference/bedrock.md`, "Embeddings, reranking, images").
 
 use crate::{
     attempts::Means,
@@ -32,7 +32,7 @@ pub async fn rerank(call: &RerankCall, entries: &[Entry], means: Means<'_>) -> R
         return Err(PipeError::bad_field("documents", message));
     }
     let body = request(call, &entries[0])?;
-    let answered = fallback::first(entries, means.forced, |entry| {
+    let answered = fallback::first(entries, means, |entry, means| {
         Box::pin(invoke(body.clone(), entry, means))
     });
     let (entry, Invoked { answer: Answer { results }, tokens }) = answered.await?;

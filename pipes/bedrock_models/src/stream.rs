@@ -103,7 +103,13 @@ impl Answer {
                 Poll::Ready(if self.events.stopped() { Ok(false) } else { Err(Trouble::Cut) })
             }
             Poll::Pending => match &mut self.silence {
-                Some(silence) => silence.poll(cx).map(|silent| Err(silent.into())),
+                Some(silence) => {
+                    let silent = ready!(silence.poll(cx));
+                    let has_ended = self.events.stopped();
+                    // The same holds for a connection that stays open and says no more.
+                    self.bytes = self.bytes.take().filter(|_| !has_ended);
+                    Poll::Ready(if has_ended { Ok(false) } else { Err(silent.into()) })
+                }
                 None => Poll::Pending,
             },
         }

@@ -229,9 +229,10 @@ pub struct BedrockValves {
     #[schemars(title = "Retries in a hundred chats", range(min = 0, max = 100))]
     pub retry_percent: u32,
 
-    /// After so many failures in a row a model of a region is left in peace, so that others answer at once; 0: never. Being throttled is
-    /// no failure.
-    #[schemars(title = "Failures until a model rests", range(min = 0, max = 1000))]
+    /// How many calls must have ended within 30 seconds until a model of a region that fails is not asked for a while: when 90 % of them have
+    /// failed, or 50 % because it said that it is not available, for three callers or more; 0: never. No caller counts for more than a third,
+    /// and all attempts of a chat are one call. Being throttled is no failure. Where no connection can be made, two calls are enough. Example: `20`.
+    #[schemars(title = "Calls until a model rests", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
     /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long as it keeps failing.
@@ -243,7 +244,7 @@ pub struct BedrockValves {
     pub max_concurrent: usize,
 }
 
-/// The betas of Claude that Converse is known to take (bedrock.md §1B).
+/// The betas of Claude that Converse is known to take (`docs/reference/bedrock.md`, "Model families").
 const BETAS: &[&str] = &[
     "computer-use-2025-01-24",
     "computer-use-2025-11-24",

@@ -156,5 +156,8 @@ fn the_clouds(first: &Party, failure: Failure, last: Failure) -> Failure {
 
 fn passed_on(from: &Party, to: &Party, failure: &Failure) {
     let (from, to, error) = (from.id(), to.id(), &failure.error);
-    tracing::warn!(model = from, "`{from}` does not answer, so `{to}` is asked: {error}.");
+    let kind = error.kind();
+    tracing::warn!(model = from, "`{from}` does not answer, so `{to}` is asked: {kind}.");
+    // An upstream may quote the prompt.
+    tracing::debug!(model = from, %error, "Why `{from}` does not answer.");
 }

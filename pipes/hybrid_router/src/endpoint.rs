@@ -38,6 +38,9 @@ const GENERATE: &str = "/generate";
 /// How long a whole answer may take at least.
 const WHOLE: Duration = Duration::from_secs(120);
 
+/// How long a server may take to list its models when it is tried.
+const LONGEST_LIST: Duration = Duration::from_secs(5);
+
 /// What a server is asked for that lists no models: mostly it has but one, whatever it is called.
 const ANY_MODEL: &str = "default";
 
@@ -134,15 +137,15 @@ impl Endpoint {
     }
 
     async fn chunks(&self, form: &Form, host: &Host, body: &Body) -> Result<ChunkStream, Trouble> {
-        let trace = host.trail().trace;
+        let context = host.trail();
         match form {
             Form::Chats(server) => {
                 let name = self.name(server).await?;
-                let chunks = Box::pin(server.chat(&name, body, trace)).await?;
+                let chunks = Box::pin(server.chat(&name, body, context)).await?;
                 Ok(ChunkStream::new(chunks.map_err(|trouble| trouble.error(LOCAL_ID))))
             }
             Form::Generates(server) => {
-                let chunks = server.generate(self.model.as_deref(), body, trace).await?;
+                let chunks = server.generate(self.model.as_deref(), body, context).await?;
                 Ok(ChunkStream::of(chunks))
             }
         }
@@ -163,6 +166,21 @@ impl Endpoint {
             Err(Trouble::Said(_) | Trouble::Garbled(_) | Trouble::Page) => Ok(ANY_MODEL.into()),
             Err(trouble) => Err(trouble),
         }
+    }
+
+    /// Whether the server answers at all, by its list of models.
+    pub async fn is_there(&self) -> Result<(), Failure> {
+        let mut first = None;
+        for form in &self.forms {
+            match form.server().models(LONGEST_LIST).await {
+                // A server that lists nothing says so, and that is an answer too.
+                Ok(_) | Err(Trouble::Said(_) | Trouble::Garbled(_) | Trouble::Page) => {
+                    return Ok(());
+                }
+                Err(trouble) => _ = first.get_or_insert(trouble),
+            }
+        }
+        first.map_or(Ok(()), |trouble| Err(Failure::of_server(trouble, LOCAL_ID)))
     }
 
     /// Whether what was asked for is not there. A model may have been replaced by another one then, so the name is looked up anew.

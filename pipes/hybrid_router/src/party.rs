@@ -9,8 +9,8 @@ use crate::{
 };
 use futures_util::FutureExt;
 use pipe_sdk::{
-    Body, BreakerState, Call, Fault, Host, Message, PipeError, Result as PipeResult, Role, Side,
-    UpstreamState,
+    Body, BreakerState, Call, CallerId, Fault, Host, Message, PipeError, Result as PipeResult,
+    Role, Side, UpstreamState,
 };
 use resilience::{CallError, Limits, Upstream};
 use std::{
@@ -114,7 +114,10 @@ impl Party {
 
     /// Its answer to this chat, when the first token is there. It is asked even if it rests: that is for the caller to look at.
     pub async fn ask(&self, call: &Call) -> Result<Spoken, Failure> {
-        let asked = self.calm.call(|_| Box::pin(self.spoken(&call.host, &call.body))).await;
+        let asked = self
+            .calm
+            .call(call.host.trail().caller(), |_| Box::pin(self.spoken(&call.host, &call.body)))
+            .await;
         let failure = match asked {
             Ok((spoken, running)) => return Ok(spoken.watched(running)),
             Err(unanswered) => failure::answered(unanswered, self.id()),
@@ -133,10 +136,11 @@ impl Party {
         loop {
             let question = Message::new(Role::User, "ping");
             let body = Body { max_tokens: Some(1), ..Body::new(self.id(), vec![question]) };
-            let tried = self.calm.call(|_| Box::pin(self.spoken(host, &body))).await;
+            let tried =
+                self.calm.call(CallerId::default(), |_| Box::pin(self.tried(host, &body))).await;
             match tried {
                 Ok((_, running)) => return running.settle(None),
-                Err(CallError::Resting(wait)) => sleep(wait).await,
+                Err(CallError::Resting { wait, .. }) => sleep(wait).await,
                 Err(CallError::Full) => sleep(SOON).await,
                 Err(CallError::Failed(failure)) => {
                     match resilience::Classify::verdict(&failure).kind {
@@ -147,6 +151,14 @@ impl Party {
                 }
             }
         }
+    }
+
+    /// The same for what nobody has asked. A server that is not there is found out by its list, at no cost.
+    async fn tried(&self, host: &Host, body: &Body) -> Result<Spoken, Failure> {
+        if let Way::Endpoint(endpoint) = &self.way {
+            endpoint.is_there().await?;
+        }
+        self.spoken(host, body).await
     }
 
     async fn spoken(&self, host: &Host, body: &Body) -> Result<Spoken, Failure> {

@@ -52,7 +52,9 @@ pub struct HybridValves {
     #[schemars(title = "Local chats at once", range(min = 1, max = 10_000))]
     pub local_at_once: usize,
 
-    /// After so many failures in a row the local side is not asked until it is well again; 0: it is always asked.
+    /// How many chats in a row must fail until the local side is not asked any more; 0: it is always asked. It is then tried at once,
+    /// beside all chats: if it answers, the failure was the chat's own. A failure does not count while the chats of others are answered.
+    /// Example: `1`.
     #[schemars(title = "Failures until the local side rests", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
@@ -165,6 +167,7 @@ impl HybridValves {
             // Whoever waits is better served by the other side.
             attempts: 1,
             failures: self.breaker_failures,
+            is_probed: true,
             rest: Duration::from_secs(self.breaker_seconds),
             at_once: self.local_at_once,
             ..Limits::default()

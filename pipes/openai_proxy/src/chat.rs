@@ -32,7 +32,7 @@ pub(crate) async fn chat(
         let id = format!("{PIPE}.{}", entry.id);
         let answered = match forced(call, entry, place) {
             Some(trouble) => Err(trouble),
-            None => server.chat(&entry.name, &call.body, call.host.trail().trace).await,
+            None => server.chat(&entry.name, &call.body, call.host.trail()).await,
         };
         let trouble = match answered {
             Ok(chunks) => return Ok(told(id, chunks)),
@@ -42,7 +42,10 @@ pub(crate) async fn chat(
         let error = trouble.error(&id);
         if let Some(next) = entries.get(place + 1).filter(|_| passes_on) {
             let next = &next.id;
-            tracing::warn!(model = id, "`{id}` does not answer, so `{next}` is asked: {error}.");
+            let kind = error.kind();
+            tracing::warn!(model = id, "`{id}` does not answer, so `{next}` is asked: {kind}.");
+            // An upstream may quote the prompt.
+            tracing::debug!(model = id, %error, "Why `{id}` does not answer.");
         }
         // What the first one says is the error if none can: it is the one that was asked.
         first_error.get_or_insert(error);

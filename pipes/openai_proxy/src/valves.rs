@@ -82,8 +82,10 @@ pub struct ProxyValves {
     #[schemars(title = "Retries in a hundred chats", range(min = 0, max = 100))]
     pub retry_percent: u32,
 
-    /// After so many failures in a row an upstream is left in peace; 0: never.
-    #[schemars(title = "Failures until an upstream rests", range(min = 0, max = 1000))]
+    /// How many calls must have ended within 30 seconds until an upstream that fails is not asked for a while: when 90 % of them have
+    /// failed, or 50 % because it said that it is not available, for three callers or more; 0: never. No caller counts for more than a third,
+    /// and all attempts of a chat are one call. Where no connection can be made, two calls are enough. Example: `20`.
+    #[schemars(title = "Calls until an upstream rests", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
     /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long as it keeps failing.

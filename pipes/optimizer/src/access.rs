@@ -32,7 +32,8 @@ impl Access {
         rules.map(rule).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Refuses what the caller may not use. The rules of a key, a user and a role that fit are taken together; without one, that for everyone.
+    /// Refuses what the caller may not use. The rules of a key, a user and a role that fit are
+    /// taken together; without one, that for everyone.
     ///
     /// # Errors
     /// [`PipeError::Denied`], with what may be used.

@@ -164,7 +164,8 @@ pub enum Word {
     Unavailable(&'static str),
 }
 
-/// Names that are never taken for the beginning of a model's name, although nothing here goes by them.
+/// Names that are never taken for the beginning of a model's name, although nothing here goes by
+/// them.
 const UNAVAILABLE: [(&str, &str); 13] = [
     ("coc", NO_CODE),
     ("executecode", NO_CODE),

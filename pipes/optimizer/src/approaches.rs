@@ -1,4 +1,5 @@
-//! What each approach asks of models, one function each: calls one after the other, or side by side, over [`Branch`].
+//! What each approach asks of models, one function each: calls one after the other, or side by
+//! side, over [`Branch`].
 
 mod code;
 mod context;

@@ -49,7 +49,8 @@ pub(crate) struct Ask {
     pub temperature: Option<f64>,
     /// The most tokens of a call that is not an answer.
     pub max_tokens: Option<u64>,
-    /// Whether the reply may go to the person: then everything holds that the client wants of an answer.
+    /// Whether the reply may go to the person: then everything holds that the client wants of an
+    /// answer.
     pub is_answer: bool,
     /// How hard the model should think.
     pub effort: Option<&'static str>,
@@ -97,7 +98,8 @@ impl Ask {
 pub(crate) struct Reply(pub Answer);
 
 impl Reply {
-    /// Returns the text without thoughts that stand in it as `<think>`; for a reply that calls tools, the calls.
+    /// Returns the text without thoughts that stand in it as `<think>`; for a reply that calls
+    /// tools, the calls.
     pub fn text(&self) -> String {
         let text = without_thoughts(&self.0.content);
         if !text.is_empty() || self.0.tool_calls.is_empty() {
@@ -147,7 +149,8 @@ impl Reply {
     }
 }
 
-/// Returns a text without what stands between `<think>` and `</think>`; without the end, all that follows is thought.
+/// Returns a text without what stands between `<think>` and `</think>`; without the end, all that
+/// follows is thought.
 pub(crate) fn without_thoughts(text: &str) -> String {
     let mut rest = text;
     let mut said = String::new();

@@ -1,4 +1,5 @@
-//! Runs the calls of one request: bounded at once, in time, in number, in tokens and in dollars; all of them end when the request is dropped.
+//! Runs the calls of one request: bounded at once, in time, in number, in tokens and in dollars;
+//! all of them end when the request is dropped.
 
 use crate::{
     ask::{Ask, Reply, Role},
@@ -30,7 +31,8 @@ pub(crate) struct Engine {
     pub parameters: Parameters,
     /// What the client wants of an answer; without messages.
     base: Body,
-    /// Whether the conversation holds calls of tools, so that a model must be told of the tools to read it.
+    /// Whether the conversation holds calls of tools, so that a model must be told of the tools to
+    /// read it.
     has_tool_turns: bool,
     at_once: Semaphore,
     deadline: Instant,
@@ -286,7 +288,8 @@ fn speaks(chunk: &Chunk) -> bool {
     }
 }
 
-/// A call under way. Dropped before its end, it has cost about what was read and written until then.
+/// A call under way. Dropped before its end, it has cost about what was read and written until
+/// then.
 struct OpenCall<'a> {
     engine: &'a Engine,
     model: String,
@@ -356,7 +359,8 @@ fn close(engine: &Engine, number: usize, model: &str, is_whole: bool) {
     }
 }
 
-/// A line of calls, each of which waits for the one before it. Its depth is how many there have been.
+/// A line of calls, each of which waits for the one before it. Its depth is how many there have
+/// been.
 #[derive(Clone)]
 pub(crate) struct Branch {
     pub engine: Arc<Engine>,
@@ -409,7 +413,8 @@ impl Branch {
         self.engine.log().best = Some(reply.clone());
     }
 
-    /// Asks several models at once; those who fail are left out. Once most have replied, the others have as long again.
+    /// Asks several models at once; those who fail are left out. Once most have replied, the others
+    /// have as long again.
     ///
     /// # Errors
     /// When nobody has replied: what the first of them has met.
@@ -418,7 +423,8 @@ impl Branch {
         Ok(replies.into_iter().map(|(_, reply)| reply).collect())
     }
 
-    /// The same; each reply comes with the number of its call, and when `is_enough` says so of those that are there, the others are let go.
+    /// The same; each reply comes with the number of its call, and when `is_enough` says so of
+    /// those that are there, the others are let go.
     pub async fn ask_until(
         &self,
         asks: Vec<Ask>,
@@ -489,7 +495,8 @@ impl Branch {
         Ok(replies)
     }
 
-    /// Whether the first of these calls goes ahead, so that the others find the question in a cache.
+    /// Whether the first of these calls goes ahead, so that the others find the question in a
+    /// cache.
     fn leads(&self, asks: &[Ask]) -> bool {
         let above = self.engine.valves.cache_above_tokens;
         let tokens = |ask: &Ask| {

@@ -1,12 +1,15 @@
-//! Better answers for more calls: the approaches of [OptiLLM](https://github.com/algorithmicsuperintelligence/optillm) over any model of the host.
+//! Better answers for more calls: the approaches of
+//! [OptiLLM](https://github.com/algorithmicsuperintelligence/optillm) over any model of the host.
 //!
-//! A request names an approach before the model's name, as in `moa-<model>` ([`selection`]), or in its body ([`parameters`]). Each approach
-//! ([`approaches`]) is a small graph of calls, one after the other or side by side, which the [`engine`] bounds in number, time, tokens and dollars.
-//! What goes from stage to stage is the [`question`]: the conversation as it came, and a draft. The [`run`] streams the last stage, and says what all
-//! has cost. [`answers`] tells which final answers are the same.
+//! A request names an approach before the model's name, as in `moa-<model>` ([`selection`]), or in
+//! its body ([`parameters`]). Each approach ([`approaches`]) is a small graph of calls, one after
+//! the other or side by side, which the [`engine`] bounds in number, time, tokens and dollars. What
+//! goes from stage to stage is the [`question`]: the conversation as it came, and a draft. The
+//! [`run`] streams the last stage, and says what all has cost. [`answers`] tells which final
+//! answers are the same.
 //!
-//! What is deliberately absent: no code of models is run, nothing of one request is kept for another, and nobody who has not named an approach pays for
-//! one.
+//! What is deliberately absent: no code of models is run, nothing of one request is kept for
+//! another, and nobody who has not named an approach pays for one.
 
 mod access;
 mod answers;
@@ -78,7 +81,8 @@ impl Pipe for Optimizer {
         Serves::Manifold(Arc::clone(&self.models))
     }
 
-    /// Whatever begins with the name of an approach, so that a wrong one is refused and never taken for a model's name.
+    /// Whatever begins with the name of an approach, so that a wrong one is refused and never taken
+    /// for a model's name.
     fn knows(&self, id: &str) -> Option<Known> {
         selection::is_selection(id).then(|| Known::Derived(model(id, self.valves.auto())))
     }
@@ -146,7 +150,8 @@ impl Pipe for Optimizer {
 }
 
 impl Optimizer {
-    /// What the request asks for. A model of the host that really has a name goes before what the name means here.
+    /// What the request asks for. A model of the host that really has a name goes before what the
+    /// name means here.
     fn selected(&self, call: &Call) -> Result<Selection> {
         let auto = self.valves.auto();
         let models = call.host.models();
@@ -236,7 +241,8 @@ fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
     Ok(Some(Fetcher::new(Rules { hosts, most_bytes: MOST_OF_PAGE, total, ..Rules::default() })))
 }
 
-/// Returns whether a background task of Open WebUI asks, as for a title. Where nobody has said so, its prompt tells.
+/// Returns whether a background task of Open WebUI asks, as for a title. Where nobody has said so,
+/// its prompt tells.
 fn is_task(call: &Call) -> bool {
     let looks_like_one = || match call.body.messages.as_slice() {
         [only] => {
@@ -248,7 +254,8 @@ fn is_task(call: &Call) -> bool {
     call.chat.task.is_some() || looks_like_one()
 }
 
-/// What is left of a plan for a background task: a title is not worth several calls, but what is private stays so.
+/// What is left of a plan for a background task: a title is not worth several calls, but what is
+/// private stays so.
 fn background(plan: Plan) -> Plan {
     let is_private = plan.approaches().contains(&Approach::Privacy);
     Plan::Sequence(vec![if is_private { Approach::Privacy } else { Approach::None }])

@@ -1,6 +1,8 @@
-//! Hides personal data from models: placeholders go out, what they stand for comes back into the answer, also when a stream cuts them in two.
+//! Hides personal data from models: placeholders go out, what they stand for comes back into the
+//! answer, also when a stream cuts them in two.
 //!
-//! The veil lies over every call of a request, so it stands around all approaches, wherever it was named among them.
+//! The veil lies over every call of a request, so it stands around all approaches, wherever it was
+//! named among them.
 
 mod detector;
 

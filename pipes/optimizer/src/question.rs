@@ -1,4 +1,5 @@
-//! What is asked, as it travels from stage to stage: the conversation as it came, what was found for it, and a draft of the answer.
+//! What is asked, as it travels from stage to stage: the conversation as it came, what was found
+//! for it, and a draft of the answer.
 
 use pipe_sdk::{Content, Message, Part, Role};
 use std::sync::Arc;
@@ -35,7 +36,8 @@ impl Question {
         &self.messages
     }
 
-    /// The conversation for a model that is to answer it: as it came, with the draft of an earlier stage if there is one.
+    /// The conversation for a model that is to answer it: as it came, with the draft of an earlier
+    /// stage if there is one.
     pub fn conversation(&self) -> Arc<[Message]> {
         match &self.draft {
             None => Arc::clone(&self.messages),
@@ -112,7 +114,8 @@ impl Question {
         format!("<<<{label} {nonce}>>>\n{text}\n<<<end of {label} {nonce}>>>")
     }
 
-    /// A task for a model that does not answer the person: instructions, and material with the pictures of the last turn.
+    /// A task for a model that does not answer the person: instructions, and material with the
+    /// pictures of the last turn.
     pub fn task(&self, instructions: &str, material: &str) -> Arc<[Message]> {
         let mut user = Message::new(Role::User, material);
         let last = self.messages.iter().rev().find(|message| message.role == Role::User);

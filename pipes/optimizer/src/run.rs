@@ -1,4 +1,5 @@
-//! One request: its stages one after the other or side by side, then its answer, with what all of it has cost.
+//! One request: its stages one after the other or side by side, then its answer, with what all of
+//! it has cost.
 
 use crate::{
     approach::Approach,
@@ -22,7 +23,8 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
-/// How long an error may take to become the status of the answer. After it progress is told, and an error ends the stream.
+/// How long an error may take to become the status of the answer. After it progress is told, and an
+/// error ends the stream.
 const PATIENCE: Duration = Duration::from_millis(800);
 
 /// The answer, when the last stage has begun.

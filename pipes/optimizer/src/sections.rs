@@ -1,4 +1,5 @@
-//! Tells thoughts from the answer in a text of sections, as it comes: `<thinking>…</thinking><output>…</output>`.
+//! Tells thoughts from the answer in a text of sections, as it comes:
+//! `<thinking>…</thinking><output>…</output>`.
 
 use pipe_sdk::{Answer, Chunk, FinishReason};
 

@@ -1,4 +1,5 @@
-//! Which approach a name asks for: `moa-gpt-4o`, `bon&moa-gpt-4o` one after the other, `bon|moa-gpt-4o` side by side.
+//! Which approach a name asks for: `moa-gpt-4o`, `bon&moa-gpt-4o` one after the other,
+//! `bon|moa-gpt-4o` side by side.
 
 use crate::approach::{Approach, Word, word};
 use pipe_sdk::{PipeError, Result};
@@ -46,7 +47,8 @@ pub fn is_selection(id: &str) -> bool {
     parts.any(|part| part.is_some()) && !id.starts_with('-')
 }
 
-/// Reads a name. `has` says whether the host has a model of a name, which goes before every other reading; `auto` is what `auto` stands for.
+/// Reads a name. `has` says whether the host has a model of a name, which goes before every other
+/// reading; `auto` is what `auto` stands for.
 ///
 /// # Errors
 /// Whatever is not as it should be, before anything is asked.

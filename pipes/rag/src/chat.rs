@@ -83,7 +83,9 @@ impl Rag {
         let chunks: Vec<_> = answer.hits.iter().map(|hit| hit.chunk).collect();
         let notes = answer.words_only.iter().chain(&answer.not_reranked);
         for note in notes {
-            tracing::warn!("{note}");
+            tracing::warn!("A search went without a model that it should have had.");
+            // An upstream may quote the query.
+            tracing::debug!("{note}");
         }
         tracing::info!(?collections, ?chunks, "Found {} chunks for a chat.", chunks.len());
         let index = self.finder.place.index().await?;

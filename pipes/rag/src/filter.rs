@@ -17,7 +17,10 @@ impl Rag {
             Ok(found) if found.sources.is_empty() => return Ok(body),
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(%error, "A chat goes on without documents.");
+                let kind = error.kind();
+                tracing::warn!(error = kind, "A chat goes on without documents.");
+                // An upstream may quote the question.
+                tracing::debug!(%error, "Why a chat goes on without documents.");
                 return Ok(body);
             }
         };

@@ -165,7 +165,12 @@ impl Shelves {
         match trouble {
             Some(trouble) => {
                 if troubles.get(&name) != Some(&trouble) {
-                    tracing::warn!(collection = name, "{trouble}");
+                    tracing::warn!(
+                        collection = name,
+                        "A collection is not well: `/rag` tells why."
+                    );
+                    // An upstream may quote the texts.
+                    tracing::debug!(collection = name, "{trouble}");
                     troubles.insert(name, trouble);
                 }
             }
@@ -275,7 +280,9 @@ impl Library for Shelves {
                 watched.follow(self).await;
             }
             if let Err(error) = self.embed(&host).await {
-                tracing::warn!(%error, "Texts wait for their vectors.");
+                tracing::warn!(error = error.kind(), "Texts wait for their vectors.");
+                // An upstream may quote the texts.
+                tracing::debug!(%error, "Why texts wait for their vectors.");
             }
         }
         .boxed()

@@ -54,7 +54,10 @@ impl Asked {
             Ok(Ok(answer)) if !answer.content.trim().is_empty() => shortened(answer.content.trim()),
             Ok(Ok(_)) => self.text.clone(),
             Ok(Err(error)) => {
-                tracing::warn!(%error, model, "A follow-up question was not rewritten.");
+                let kind = error.kind();
+                tracing::warn!(error = kind, model, "A follow-up question was not rewritten.");
+                // An upstream may quote the question.
+                tracing::debug!(%error, model, "Why it was not rewritten.");
                 self.text.clone()
             }
             Err(_) => {
@@ -81,7 +84,7 @@ pub(crate) fn shortened(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
 
-/// Whether a background task of Open WebUI asks. Where nobody told, its prompts tell (contract §5).
+/// Whether a background task of Open WebUI asks. Where nobody told, its prompts tell (`docs/reference/open-webui.md`, "Background tasks").
 pub(crate) fn is_task(told: Option<&str>, body: &Body) -> bool {
     let looks_like_one = || match body.messages.as_slice() {
         [message] => body.tools.is_empty() && message.text().trim_start().starts_with("### Task:"),

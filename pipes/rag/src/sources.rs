@@ -73,7 +73,7 @@ impl Source {
         self.url.as_deref().filter(is_web)
     }
 
-    /// As Open WebUI shows it beside the answer (contract §3.3).
+    /// As Open WebUI shows it beside the answer (`docs/reference/open-webui.md`, "Events").
     pub(crate) fn event(&self) -> Chunk {
         let id = self.id();
         let title = still(&self.title);

@@ -9,7 +9,7 @@ fn every_claude() -> Vec<Model> {
     models.filter(|model| model.id.starts_with("anthropic.claude")).collect()
 }
 
-/// How Claude of this id thinks (bedrock.md §1B).
+/// How Claude of this id thinks (`docs/reference/bedrock.md`, "Model families").
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     No,

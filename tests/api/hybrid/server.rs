@@ -16,6 +16,10 @@ pub enum Form {
     Generate,
     /// OpenAI's API, which breaks off in the first word.
     Cut,
+    /// OpenAI's API, which fails at one prompt.
+    Poisoned,
+    /// OpenAI's API, which fails.
+    Failing,
     /// OpenAI's API, which is out of order.
     Broken,
 }
@@ -38,6 +42,12 @@ impl LocalServer {
                 move |request: actix_web::HttpRequest, body: web::Bytes| {
                     let body = serde_json::from_slice(&body).unwrap_or_default();
                     let path = request.path().to_owned();
+                    let is_poison = body_is_poison(&body);
+                    let form = match form {
+                        Form::Poisoned if is_poison => Form::Failing,
+                        Form::Poisoned => Form::OpenAi,
+                        form => form,
+                    };
                     let answer = answer(form, &path);
                     heard.lock().unwrap().push((path, body));
                     async { answer }
@@ -83,10 +93,20 @@ fn answer(form: Form, path: &str) -> HttpResponse {
                 .concat(),
             )
         }
+        (Form::Failing, _) => {
+            HttpResponse::InternalServerError().json(json!({"error": {"message": "it failed"}}))
+        }
         (Form::Broken, _) => HttpResponse::ServiceUnavailable().finish(),
         (Form::Generate, "/generate") => HttpResponse::Ok().json(json!({"text": "from home"})),
         _ => HttpResponse::NotFound().finish(),
     }
+}
+
+fn body_is_poison(body: &Value) -> bool {
+    body["messages"]
+        .as_array()
+        .and_then(|all| all.last())
+        .is_some_and(|last| last["content"] == "poison")
 }
 
 fn step(delta: &Value, finish: &Value) -> String {

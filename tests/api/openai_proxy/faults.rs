@@ -27,7 +27,7 @@ async fn f01_an_upstream_that_refuses_connections_is_tried_again_named_by_its_mo
  {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let host = host(&format!("http://{closed}/v1"), named()).await;
-    // Three attempts, then the two that are left to the five failures.
+    // Each of three attempts; to the breaker they are one.
     for _ in 0..2 {
         let refused = host.chat(MODEL, "hi").await;
         assert_eq!(refused.refused(502), "the upstream of `openai_proxy.m` cannot be reached");
@@ -226,11 +226,18 @@ async fn f07_answers_that_break_off_count_as_failures() {
         Act::Send(event(&json!({"error": "the worker died"}))),
         Act::Close,
     ]);
-    for _ in 0..5 {
-        broken(&rig.streamed().await);
+    for number in 0..40 {
+        let user = if number < 20 { 0 } else { number % 3 };
+        let chat = hello(&json!({"user": {"id": format!("user-{user}")}}));
+        let answered = rig.post(&asked_so(chat, true)).await;
+        // One person's do not, and each of three has a third of twenty.
+        if number < 39 {
+            broken(&answered);
+        } else {
+            assert!(answered.refused(503).contains("again and again"), "{number}");
+        }
     }
-    assert!(rig.streamed().await.refused(503).contains("again and again"));
-    assert_eq!(rig.server.asked().len(), 5);
+    assert_eq!(rig.server.asked().len(), 39);
 }
 
 #[actix_web::test]
@@ -331,10 +338,12 @@ async fn f12_a_storm_of_failures_opens_the_breaker_and_is_not_made_worse() {
     for status in ["500 Internal Server Error", "503 Service Unavailable", "529 Overloaded"] {
         let rig = rig(json!({})).await;
         rig.server.always(json_of(status, "", &json!({"error": {"message": "busy"}})));
-        for _ in 0..100 {
-            assert!(rig.plain().await.status >= 500);
+        for number in 0..100 {
+            let user = json!({"user": {"id": format!("user-{}", number % 10)}});
+            assert!(rig.post(&hello(&user)).await.status >= 500);
         }
-        assert_eq!(rig.server.asked().len(), 5, "{status}");
+        // Twenty chats, and the retries that all chats may spend together.
+        assert_eq!(rig.server.asked().len(), 20 + 11, "{status}");
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Answer {
     pub finish: Option<FinishReason>,
     /// What it cost.
     pub usage: Option<Usage>,
-    /// ModelMetadata that stand beside the choices.
+    /// Facts that stand beside the choices.
     pub facts: Map<String, Value>,
     /// What was said beside the text.
     pub events: Vec<Event>,

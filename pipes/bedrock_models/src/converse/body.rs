@@ -1,4 +1,4 @@
-//! The body of a Converse request, as far as we fill it (bedrock.md §2.3). What has a text borrows it.
+//! The body of a Converse request, as far as we fill it (`docs/reference/bedrock.md`, "Converse request"). What has a text borrows it.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value, value::RawValue};

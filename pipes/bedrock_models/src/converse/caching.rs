@@ -1,4 +1,4 @@
-//! Where Bedrock is to keep the request for the next turn (bedrock.md §1.2, §1B).
+//! Where Bedrock is to keep the request for the next turn (`docs/reference/bedrock.md`, "Converse request" and "Model families").
 //!
 //! Points are set by the client, or else at the ends of the tools, of the system prompt and of the user's last two turns: what was a prefix
 //! in one turn of a conversation is one in the next, byte for byte.

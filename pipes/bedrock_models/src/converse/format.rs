@@ -1,4 +1,4 @@
-//! The shape of the answer: JSON, by whichever way the family can be brought to it (bedrock.md §1.2).
+//! The shape of the answer: JSON, by whichever way the family can be brought to it (`docs/reference/bedrock.md`, "Converse request").
 
 use super::{
     body::{InputSchema, JsonSchema, OutputConfig, Structure, TextFormat, ToolSpec},
@@ -165,7 +165,7 @@ fn is_data(key: &str) -> bool {
     matches!(key, "enum" | "const" | "default" | "examples" | "required" | "type")
 }
 
-/// What structured answers of Claude do not know (bedrock.md §1B).
+/// What structured answers of Claude do not know (`docs/reference/bedrock.md`, "Model families").
 const LIMITS: &[&str] = &[
     "$schema",
     "exclusiveMaximum",

@@ -1,4 +1,4 @@
-//! The formats of media that Bedrock takes (bedrock.md §2.3), and how to tell one from its first bytes, its label or its name.
+//! The formats of media that Bedrock takes (`docs/reference/bedrock.md`, "Converse request"), and how to tell one from its first bytes, its label or its name.
 
 /// Formats by the endings of file names and the subtypes of media types.
 pub type Formats = &'static [(&'static str, &'static str)];

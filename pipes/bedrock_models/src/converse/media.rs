@@ -11,7 +11,7 @@ use super::{
 use serde_json::{Map, Value};
 use std::{borrow::Cow, collections::HashSet};
 
-/// What Bedrock takes in one request, and how large (bedrock.md §2.3).
+/// What Bedrock takes in one request, and how large (`docs/reference/bedrock.md`, "Converse request").
 const MOST_IMAGES: usize = 20;
 const LARGEST_IMAGE: usize = 3_932_160;
 const MOST_PIXELS: u32 = 8000;

@@ -1,4 +1,4 @@
-//! The order of turns: who speaks first, who speaks last, and nobody twice in a row (bedrock.md §1C).
+//! The order of turns: who speaks first, who speaks last, and nobody twice in a row (`docs/reference/bedrock.md`, "Turns").
 
 use super::body::{Block, Speaker, Turn};
 use crate::family::Family;

@@ -1,4 +1,4 @@
-//! What the model's own API has and Converse has not: it goes beside the rest as it is (bedrock.md §1B).
+//! What the model's own API has and Converse has not: it goes beside the rest as it is (`docs/reference/bedrock.md`, "Model families").
 
 use super::{Asked, extras::Extras, inference, thinking::Mind};
 use crate::{family::Lesson, valves::BedrockValves};

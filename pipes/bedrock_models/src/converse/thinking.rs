@@ -1,4 +1,4 @@
-//! How much the model is to think, each family in its own way (bedrock.md §1B).
+//! How much the model is to think, each family in its own way (`docs/reference/bedrock.md`, "Model families").
 
 use super::extras::Extras;
 use crate::family::{Family, Thinking};
@@ -173,7 +173,7 @@ impl Effort {
         })
     }
 
-    /// In tokens, for a Claude that counts them (bedrock.md §1B).
+    /// In tokens, for a Claude that counts them (`docs/reference/bedrock.md`, "Model families").
     fn budget(self) -> u64 {
         match self {
             Self::None | Self::Minimal | Self::Low => LEAST_BUDGET,

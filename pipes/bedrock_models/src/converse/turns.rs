@@ -1,4 +1,4 @@
-//! The conversation as Bedrock takes it: turns that alternate, and a result for every call (bedrock.md §1C).
+//! The conversation as Bedrock takes it: turns that alternate, and a result for every call (`docs/reference/bedrock.md`, "Turns").
 //!
 //! What clients send is looser: several messages in a row by the same side, blank texts, calls without results and results without calls,
 //! ids that come again. Here it is put right, always in the same way, so that the same conversation gives the same bytes.

@@ -1,4 +1,4 @@
-//! The families of embedding models, a row each (bedrock.md §1.6).
+//! The families of embedding models, a row each (`docs/reference/bedrock.md`, "Embeddings, reranking, images").
 
 use super::{Family, Form};
 

@@ -51,7 +51,7 @@ pub enum Lesson {
 
 /// Words of refusals, all in small letters, and what they teach. The first row all of whose words are there counts.
 ///
-/// Most are quoted in bedrock.md §1.5 and §2.3.
+/// Most are quoted in `docs/reference/bedrock.md`, "Errors" and "Converse request".
 const WORDS: &[(&[&str], Lesson)] = &[
     (&["on-demand throughput isn"], Lesson::BaseId),
     (&["support the document"], Lesson::Documents),

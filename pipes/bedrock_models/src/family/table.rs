@@ -1,4 +1,4 @@
-//! The families, a row each (bedrock.md §1B and appendix A).
+//! The families, a row each (`docs/reference/bedrock.md`, "Model families").
 
 use super::{Cache, Family, Samplers, Schema, Thinking, Tools, TopK};
 
@@ -88,7 +88,7 @@ const CLAUDE_THINKER: Family =
     Family { thinking: Thinking::Adaptive { always: true, xhigh: true }, ..CLAUDE_5 };
 const CLAUDE_UNFORCED: Family = Family { tool_choice: false, ..CLAUDE_THINKER };
 
-/// GPT-6 and GLM-5.3 are said to cache too (appendix A), but not where they are told to: §1B names Claude and Nova.
+/// GPT-6 and GLM-5.3 are said to cache too, but not at cache points: AWS documents those for Claude and Nova.
 ///
 /// The first row that fits counts, so longer beginnings stand before shorter ones that they begin with.
 pub(super) const FAMILIES: &[(&str, Family)] = &[

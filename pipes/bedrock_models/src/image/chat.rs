@@ -7,7 +7,7 @@ use pipe_sdk::{
     Message, Part, PipeError, Result, Role,
 };
 
-/// How Open WebUI's background prompts begin, which ask for titles, tags and the like (contract §5).
+/// How Open WebUI's background prompts begin, which ask for titles, tags and the like (`docs/reference/open-webui.md`, "Background tasks").
 const CHORE: &str = "### Task:";
 
 /// How much of the prompt stands by the picture.

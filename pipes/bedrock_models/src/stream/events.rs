@@ -1,4 +1,4 @@
-//! What the events of an answer mean (bedrock.md §1.3, §1.4, §2.5).
+//! What the events of an answer mean (`docs/reference/bedrock.md`, "Converse response" and "Stop reasons" and "Event stream").
 
 use super::{
     Frame, Kind,

@@ -4,14 +4,19 @@ use super::{Source, events::Unread};
 use crate::error::{is_another_s_turn, is_model_s_refusal, of_chat};
 use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
-use resilience::{CallError, FailureKind, IdleElapsed, Verdict};
+use resilience::{CallError, FailureKind, IdleElapsed, Suspect, Verdict};
 use std::time::Duration;
 
 /// Why there is no answer, or no more of it.
 #[derive(Debug)]
 pub enum Trouble {
-    /// The model has failed again and again, and is left in peace for so long.
-    Resting(Duration),
+    /// The model has failed again and again, and is not asked for so long.
+    Resting {
+        /// For so long.
+        wait: Duration,
+        /// How it has failed the last time.
+        cause: FailureKind,
+    },
     /// As many requests are under way as may be.
     Full,
     /// No answer has begun within this time.
@@ -47,12 +52,18 @@ impl Trouble {
         }
     }
 
+    /// Whether the model was not asked, because it has failed again and again.
+    pub fn is_resting(&self) -> bool {
+        matches!(self, Self::Resting { .. })
+    }
+
     /// The error of a chat with this model.
     pub fn error(self, Source { model, region }: &Source) -> PipeError {
         match self {
-            Self::Resting(wait) => PipeError::Unavailable {
+            Self::Resting { wait, cause } => PipeError::Unavailable {
                 message: format!(
-                    "`{model}` in {region} has failed again and again: try again in {} s",
+                    "`{model}` in {region} has failed again and again (the last time, {}): try again in {} s",
+                    cause.cause(),
                     wait.as_secs_f64().ceil()
                 ),
                 retry_after: Some(wait),
@@ -87,12 +98,13 @@ impl Trouble {
 impl resilience::Classify for Trouble {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::Resting(_) | Self::Full | Self::Nothing(_) => Verdict::fine(),
+            Self::Resting { .. } | Self::Full | Self::Nothing(_) => Verdict::fine(),
             Self::Late(_) => Verdict::failed(FailureKind::Timeout),
             Self::SendError(failure) => Verdict {
                 kind: kind(failure),
                 again: failure.is_worth_a_retry(),
                 retry_after: failure.retry_after(),
+                suspect: suspect(failure),
             },
             Self::Cut => Verdict::failed(FailureKind::Cut),
             Self::IdleElapsed => Verdict::failed(FailureKind::IdleTimeout),
@@ -126,6 +138,17 @@ fn kind(failure: &SendError) -> Option<FailureKind> {
     }
 }
 
+/// Whose fault it is, where that is clearer than from its kind alone: the model's own errors may be the prompt's.
+fn suspect(failure: &SendError) -> Option<Suspect> {
+    let SendError::Said(complaint) = failure else { return None };
+    match (complaint.code.as_str(), complaint.status) {
+        ("ModelErrorException" | "ModelStreamErrorException", _) => Some(Suspect::Request),
+        ("ServiceUnavailableException", _) | ("", 502 | 503) => Some(Suspect::Upstream),
+        (_, 424) => Some(Suspect::Request),
+        _ => None,
+    }
+}
+
 impl From<Unread> for Trouble {
     fn from(unread: Unread) -> Self {
         match unread {
@@ -151,7 +174,7 @@ impl From<IdleElapsed> for Trouble {
 impl From<CallError<Self>> for Trouble {
     fn from(unanswered: CallError<Self>) -> Self {
         match unanswered {
-            CallError::Resting(wait) => Self::Resting(wait),
+            CallError::Resting { wait, cause } => Self::Resting { wait, cause },
             CallError::Full => Self::Full,
             CallError::Failed(trouble) => trouble,
         }

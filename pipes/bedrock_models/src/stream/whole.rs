@@ -1,4 +1,4 @@
-//! An answer that comes in one piece, told as if it came step by step (bedrock.md §2.4).
+//! An answer that comes in one piece, told as if it came step by step (`docs/reference/bedrock.md`, "Converse response").
 
 use super::{
     events::{Events, Unread},

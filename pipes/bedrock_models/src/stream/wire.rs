@@ -1,4 +1,4 @@
-//! What Bedrock sends, as far as it is read (bedrock.md §2.4, §2.5).
+//! What Bedrock sends, as far as it is read (`docs/reference/bedrock.md`, "Converse response" and "Event stream").
 
 use pipe_sdk::Usage;
 use serde::Deserialize;

@@ -23,8 +23,8 @@ async fn a_dead_local_side_costs_nothing_from_the_second_chat_on() {
         advance(Duration::from_secs(1)).await;
     }
     assert_eq!(sides.asked().iter().filter(|side| **side == HOME).count(), 1);
-    // After 10 s, and then 20, 40, 80 and 120 s after each failure, which takes 20 s to show.
-    assert_eq!(sides.looked(), 4);
+    // At once, and then 10, 20, 40, 80 and 120 s after each failure, which takes 20 s to show.
+    assert_eq!(sides.looked(), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -148,7 +148,8 @@ pub(crate) fn same_code(one: &str, other: &str) -> bool {
     code(one) == code(other)
 }
 
-/// The mark between 0 and 10 that a judge gives: `Score: 7`, `8/10`, `**Rating: 7**`, `85/100`, `9`.
+/// The mark between 0 and 10 that a judge gives: `Score: 7`, `8/10`, `**Rating: 7**`, `85/100`,
+/// `9`.
 pub(crate) fn score(reply: &str) -> Option<f64> {
     let text = without_thoughts(reply);
     let lower = text.to_ascii_lowercase();

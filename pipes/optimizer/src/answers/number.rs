@@ -1,4 +1,5 @@
-//! Numbers as models write them: `1,234.50`, `-3/4`, `\frac{3}{4}`, `1.5 \times 10^3`, `50 %`, `12 apples`.
+//! Numbers as models write them: `1,234.50`, `-3/4`, `\frac{3}{4}`, `1.5 \times 10^3`, `50 %`, `12
+//! apples`.
 
 /// A number, how many decimals it was written with, and what it counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +11,8 @@ pub(crate) struct Number {
 }
 
 impl Number {
-    /// Whether both are the same number: equal, or one of them the other rounded to two decimals or more. A missing unit fits every unit.
+    /// Whether both are the same number: equal, or one of them the other rounded to two decimals or
+    /// more. A missing unit fits every unit.
     pub fn is_same(&self, other: &Self) -> bool {
         let units_fit = match (&self.unit, &other.unit) {
             (Some(one), Some(other)) => one == other,

@@ -9,7 +9,8 @@ use crate::{
 };
 use pipe_sdk::Result;
 
-/// Code that survives the way through its description is returned; otherwise both versions are made one.
+/// Code that survives the way through its description is returned; otherwise both versions are made
+/// one.
 pub(super) async fn rto(branch: &Branch, question: &Question) -> Result<Outcome> {
     branch.tell("Writing code");
     let first = branch.ask(Ask::answer(question.conversation()).at(0.1)).await?;

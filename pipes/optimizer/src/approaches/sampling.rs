@@ -51,7 +51,8 @@ pub(super) async fn bon(branch: &Branch, question: &Question) -> Result<Outcome>
     Ok(Outcome::Reply(best))
 }
 
-/// The reply with the best mark; what others agree with goes first of equals. A mark that cannot be had is none.
+/// The reply with the best mark; what others agree with goes first of equals. A mark that cannot be
+/// had is none.
 pub(super) async fn best_rated(branch: &Branch, question: &Question, replies: Vec<Reply>) -> Reply {
     let texts = texts(&replies);
     let tally = Tally::of(&texts);
@@ -114,8 +115,9 @@ pub(super) async fn reviews(
     reviews
 }
 
-/// A vote of final answers: *Self-Consistency Improves Chain of Thought Reasoning*, <https://arxiv.org/abs/2203.11171>. Who cannot be caught up
-/// with has won, and the calls under way are let go.
+/// A vote of final answers: *Self-Consistency Improves Chain of Thought Reasoning*,
+/// <https://arxiv.org/abs/2203.11171>. Who cannot be caught up with has won, and the calls under
+/// way are let go.
 pub(super) async fn vote(branch: &Branch, question: &Question, usual: usize) -> Result<Outcome> {
     let count = count(branch, usual);
     let conversation = question.conversation();
@@ -130,7 +132,8 @@ pub(super) async fn vote(branch: &Branch, question: &Question, usual: usize) -> 
     Ok(Outcome::Reply(elected(branch, replies)))
 }
 
-/// The reply that a vote elects: among those with the winning answer the one that is most like the others.
+/// The reply that a vote elects: among those with the winning answer the one that is most like the
+/// others.
 pub(super) fn elected(branch: &Branch, replies: Vec<Reply>) -> Reply {
     let texts = texts(&replies);
     let tally = Tally::of(&texts);
@@ -149,7 +152,8 @@ const SELECT: &str = "Compare the candidates with each other: which of them answ
                       with one line of the form
 Best: <the number of the candidate>";
 
-/// Generative selection: several answers, compared with each other; <https://arxiv.org/abs/2504.16891>.
+/// Generative selection: several answers, compared with each other;
+/// <https://arxiv.org/abs/2504.16891>.
 pub(super) async fn genselect(branch: &Branch, question: &Question) -> Result<Outcome> {
     let mut replies = sample(branch, question, 4).await?;
     let tally = Tally::of(&texts(&replies));

@@ -1,4 +1,5 @@
-//! Approaches that search: a tree of answers, and lines of reasoning that are checked against each other.
+//! Approaches that search: a tree of answers, and lines of reasoning that are checked against each
+//! other.
 
 use super::{Outcome, sampling};
 use crate::{
@@ -28,7 +29,8 @@ const WIDTH: usize = 3;
 /// A mark that makes further work needless.
 const EXCELLENT: f64 = 9.5;
 
-/// Tree search over answers to the question: each is rated, and the most promising ones are improved. The answer is the one with the best mark.
+/// Tree search over answers to the question: each is rated, and the most promising ones are
+/// improved. The answer is the one with the best mark.
 pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome> {
     let parameters = &branch.engine.parameters;
     let replies = sampling::sample(branch, question, WIDTH).await?;
@@ -41,7 +43,8 @@ pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome
         for _ in 0..remaining.min(WIDTH) {
             let open = (0..tree.len()).filter(|number| tree[*number].depth < parameters.tree_depth);
             let Some(number) = best_bound(&tree, open, parameters.exploration) else { break };
-            // Until its mark is there, it counts as a visit that brought nothing, so that the others are tried, too.
+            // Until its mark is there, it counts as a visit that brought nothing, so that the
+            // others are tried, too.
             tree[number].visits += 1.0;
             chosen.push(number);
         }
@@ -132,8 +135,9 @@ const ACTIONS: [&str; 5] = [
 const FINISH: &str =
     "If that answers the problem, end with one line of the form\nFinal answer: <the answer>";
 
-/// Several lines of reasoning side by side, each answer checked by whether another completion of its first half comes to the same;
-/// *Mutual Reasoning Makes Smaller LLMs Stronger Problem-Solvers*, <https://arxiv.org/abs/2408.06195>.
+/// Several lines of reasoning side by side, each answer checked by whether another completion of
+/// its first half comes to the same; *Mutual Reasoning Makes Smaller LLMs Stronger
+/// Problem-Solvers*, <https://arxiv.org/abs/2408.06195>.
 pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcome> {
     let count = sampling::count(branch, 5);
     branch.tell(&format!("{count} lines of reasoning"));

@@ -1,7 +1,9 @@
-//! A solver for constraints: the model writes SMT-LIB 2, the Z3 of this machine solves it, and the model answers with what came of it.
+//! A solver for constraints: the model writes SMT-LIB 2, the Z3 of this machine solves it, and the
+//! model answers with what came of it.
 //!
-//! Only commands that declare, assert and ask are let through, so that no script can read or write files. Z3 runs in a process of its own, without
-//! environment, with bounds on time, memory and output, and is killed when the request ends.
+//! Only commands that declare, assert and ask are let through, so that no script can read or write
+//! files. Z3 runs in a process of its own, without environment, with bounds on time, memory and
+//! output, and is killed when the request ends.
 
 use super::Outcome;
 use crate::{

@@ -1,4 +1,5 @@
-//! A prover and a verifier: solutions are rated by a verifier that is tested by false ones; <https://arxiv.org/abs/2407.13692>.
+//! A prover and a verifier: solutions are rated by a verifier that is tested by false ones;
+//! <https://arxiv.org/abs/2407.13692>.
 
 use super::{Outcome, sampling};
 use crate::{
@@ -20,7 +21,8 @@ const GOOD: f64 = 9.0;
 /// How many rounds there are at most.
 const ROUNDS: usize = 2;
 
-/// Returns the best of the honest solutions. False ones only show whether the verifier can tell them apart.
+/// Returns the best of the honest solutions. False ones only show whether the verifier can tell
+/// them apart.
 pub(super) async fn pvg(branch: &Branch, question: &Question) -> Result<Outcome> {
     let count = sampling::count(branch, 3);
     let mut honest: Vec<(f64, Reply)> = Vec::new();

@@ -1,4 +1,5 @@
-//! Finds personal data by its form: addresses of mail and of machines, numbers of phones, cards and accounts, keys, and words that were named.
+//! Finds personal data by its form: addresses of mail and of machines, numbers of phones, cards and
+//! accounts, keys, and words that were named.
 
 use std::{net::IpAddr, ops::Range};
 

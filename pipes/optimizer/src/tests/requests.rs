@@ -1,4 +1,5 @@
-//! How an approach is asked for, what is refused before anything is asked, and what of the client's wishes holds for whom.
+//! How an approach is asked for, what is refused before anything is asked, and what of the client's
+//! wishes holds for whom.
 
 use super::*;
 

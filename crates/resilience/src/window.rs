@@ -1,0 +1,103 @@
+//! How the last calls ended, by caller.
+
+use crate::Suspect;
+use pipe_sdk::CallerId;
+use std::{collections::VecDeque, time::Duration};
+use tokio::time::Instant;
+
+/// How the calls of the last seconds ended. Of each caller no more than its part is kept, the newest.
+#[derive(Debug)]
+pub(crate) struct Window {
+    calls: VecDeque<Outcome>,
+    length: Duration,
+    volume: usize,
+    part: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    at: Instant,
+    caller: CallerId,
+    failure: Option<Suspect>,
+}
+
+/// What a window holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sum {
+    pub calls: usize,
+    pub failed: usize,
+    /// Failures that the upstream owns up to.
+    pub owned: usize,
+    /// Failures that are not just as likely a request's own.
+    pub clear: usize,
+    /// How many callers have seen one.
+    pub callers: usize,
+}
+
+/// How many calls are kept at most.
+const MOST: usize = 512;
+
+impl Window {
+    /// An empty one, which says something when it holds so many calls, of at least so many callers.
+    pub fn new(length: Duration, volume: usize, callers: usize) -> Self {
+        let volume = volume.min(MOST);
+        Self { calls: VecDeque::new(), length, volume, part: volume.div_ceil(callers.max(1)) }
+    }
+
+    /// How many calls say something.
+    pub fn volume(&self) -> usize {
+        self.volume
+    }
+
+    /// Adds how a call has ended.
+    pub fn push(&mut self, at: Instant, caller: CallerId, failure: Option<Suspect>) {
+        self.forget_before(at);
+        let mut own = self.calls.iter().enumerate().filter(|(_, call)| call.caller == caller);
+        let oldest = own.next().map(|(place, _)| place);
+        if let Some(place) = oldest
+            && own.count() + 1 >= self.part
+        {
+            self.calls.remove(place);
+        }
+        if self.calls.len() >= MOST {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(Outcome { at, caller, failure });
+    }
+
+    /// What it holds now.
+    pub fn sum(&mut self, now: Instant) -> Sum {
+        self.forget_before(now);
+        let count = |is: fn(Suspect) -> bool| {
+            self.calls.iter().filter(|call| call.failure.is_some_and(is)).count()
+        };
+        Sum {
+            calls: self.calls.len(),
+            failed: count(|_| true),
+            owned: count(|suspect| suspect == Suspect::Upstream),
+            clear: count(|suspect| suspect != Suspect::Request),
+            callers: self.witnesses(MOST).len(),
+        }
+    }
+
+    /// Who has seen a failure.
+    pub fn witnesses(&self, most: usize) -> Vec<CallerId> {
+        let failed = self.calls.iter().filter(|call| call.failure.is_some());
+        let mut callers: Vec<_> = failed.map(|call| call.caller).collect();
+        callers.sort_unstable();
+        callers.dedup();
+        callers.truncate(most);
+        callers
+    }
+
+    /// Forgets all calls.
+    pub fn clear(&mut self) {
+        self.calls.clear();
+    }
+
+    fn forget_before(&mut self, now: Instant) {
+        while self.calls.front().is_some_and(|call| now.duration_since(call.at) > self.length) {
+            self.calls.pop_front();
+        }
+    }
+}

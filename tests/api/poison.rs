@@ -1,0 +1,130 @@
+//! Prompts that make a model fail cost nobody but whoever sends them.
+
+use crate::{
+    hybrid::{self, server::LocalServer},
+    rig::{LITE, Rig, asked_so, hello, lonely, rig},
+    support::{Answered, TestHost},
+};
+use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
+use serde_json::json;
+
+/// What a prompt can make of a model: its own errors, an answer that breaks off, one that says it failed, and one that never begins.
+fn poisons() -> [Script; 5] {
+    let half = || Script::answer(Answer::says(["half", "more"]));
+    [
+        Script::fault(Fault::of("ModelErrorException", "the model failed")),
+        Script::fault(Fault::of("ModelTimeoutException", "the model took too long")),
+        half().after(2, Mishap::Reset),
+        half().after(2, Mishap::Exception(Fault::of("ModelStreamErrorException", "it failed"))),
+        Script::fault(Fault::of("InternalServerException", "oops")),
+    ]
+}
+
+async fn ask(host: &TestHost, model: &str, user: &str) -> Answered {
+    let chat = hello(model, &json!({"user": {"id": user}}));
+    host.post("/chat/completions", &asked_so(chat, true)).await
+}
+
+/// Which share of innocent chats is refused, in percent, while somebody sends ten poisoned prompts to one of theirs; `name` tells under
+/// which name the nth is sent.
+async fn refused(rig: &Rig, name: impl Fn(usize) -> String) -> usize {
+    let (mut innocent, mut refused, mut sent) = (0, 0, 0);
+    for round in 0..40 {
+        for poison in poisons().into_iter().chain(poisons()) {
+            rig.bedrock.script(ANY, poison);
+            ask(&rig.host, LITE, &name(sent)).await;
+            sent += 1;
+        }
+        let answered = ask(&rig.host, LITE, &format!("innocent-{}", round % 4)).await;
+        innocent += 1;
+        refused += usize::from(answered.status != 200);
+    }
+    refused * 100 / innocent
+}
+
+#[actix_web::test]
+async fn whoever_sends_poison_locks_nobody_out_under_one_name_or_two() {
+    for names in [1, 2] {
+        for fallback in [true, false] {
+            let valves = json!({"max_attempts": 1});
+            let rig = if fallback { rig(valves).await } else { lonely(valves).await };
+            let share = refused(&rig, |sent| format!("mallory-{}", sent % names)).await;
+            assert_eq!(share, 0, "{names} {fallback}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn many_names_lock_nobody_out_while_some_are_answered() {
+    let rig = lonely(json!({"max_attempts": 1})).await;
+    for number in 0..60 {
+        // One call of six is answered.
+        assert_eq!(ask(&rig.host, LITE, &format!("innocent-{number}")).await.status, 200);
+        for poison in poisons() {
+            rig.bedrock.script(ANY, poison);
+            ask(&rig.host, LITE, &format!("mallory-{number}")).await;
+        }
+    }
+    assert_eq!(ask(&rig.host, LITE, "innocent").await.status, 200);
+}
+
+#[actix_web::test]
+async fn errors_that_one_client_provokes_on_purpose_are_followed_by_good_answers() {
+    let rig = lonely(json!({})).await;
+    for poison in (0..6).flat_map(|_| poisons()) {
+        rig.bedrock.script(ANY, poison.times(3));
+        rig.host.chat(&crate::rig::listed(LITE), "hi").await;
+    }
+    rig.bedrock.clear_scripts();
+    assert_eq!(rig.host.chat(&crate::rig::listed(LITE), "hi").await.status, 200);
+}
+
+#[actix_web::test]
+async fn where_all_regions_have_failed_one_is_asked_all_the_same() {
+    let rig = rig(json!({"max_attempts": 1, "fallback_profiles": false})).await;
+    let ill = Fault::of("ServiceUnavailableException", "later");
+    rig.bedrock.script(LITE, Script::fault(ill).times(2 * 20));
+    for number in 0..20 {
+        assert_eq!(ask(&rig.host, LITE, &format!("user-{}", number % 4)).await.status, 503);
+    }
+    assert_eq!(rig.asked().len(), 40);
+    // Both regions rest now, and nobody has to wait until that is over.
+    assert_eq!(ask(&rig.host, LITE, "user-0").await.status, 200);
+    assert_eq!(rig.asked().len(), 41);
+}
+
+#[actix_web::test]
+async fn one_poisoned_prompt_sends_nobody_to_the_cloud_for_long() {
+    let server = LocalServer::start(hybrid::server::Form::Poisoned);
+    let host = hybrid::hybrid(&server.url, hybrid::CLOUD, json!({})).await;
+    let side = async |user: &str, text: &str| {
+        let mut chat = crate::support::chat(hybrid::SMART, text);
+        chat["user"] = json!({"id": user});
+        let answered = host.post("/chat/completions", &chat).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        answered.header("x-pipewright-side").to_owned()
+    };
+    assert_eq!(side("ann", "hi").await, "local");
+    let mut cloud = 0;
+    for round in 0..60 {
+        assert_eq!(side("mallory", "poison").await, "cloud", "{round}");
+        cloud += usize::from(side(&format!("innocent-{}", round % 7), "hi").await == "cloud");
+    }
+    assert_eq!(cloud, 0);
+}
+
+#[actix_web::test]
+async fn a_poisoned_prompt_that_comes_first_is_found_out_by_a_probe() {
+    let server = LocalServer::start(hybrid::server::Form::Poisoned);
+    let host = hybrid::hybrid(&server.url, hybrid::CLOUD, json!({})).await;
+    let side = async |text: &str| {
+        let chat = crate::support::chat(hybrid::SMART, text);
+        let answered = host.post("/chat/completions", &chat).await;
+        answered.header("x-pipewright-side").to_owned()
+    };
+    assert_eq!(side("poison").await, "cloud");
+    let well = async { while side("hi").await != "local" {} };
+    tokio::time::timeout(std::time::Duration::from_secs(5), well).await.expect("still suspected");
+    assert_eq!(side("poison").await, "cloud");
+    assert_eq!(side("hi").await, "local");
+}
