@@ -214,6 +214,13 @@ impl Optimizer {
     }
 }
 
+/// Returns whether a reply comes down to this answer, however both are written.
+pub fn is_same_answer(reply: &str, answer: &str) -> bool {
+    answers::extract(reply)
+        .zip(answers::extract(answer))
+        .is_some_and(|(reply, answer)| reply.is_same(&answer))
+}
+
 /// A model as the picker shows it.
 fn model(name: &str, auto: Approach) -> Model {
     let Ok(Selection { plan, model }) = selection::select(name, auto, |_| false) else {
