@@ -26,7 +26,9 @@ COPY --from=builder /src/target/release/pipewright /usr/local/bin/pipewright
 COPY --from=builder --chown=65532:0 --chmod=0775 /data /app/pipelines
 COPY --from=builder /model/models /app/models
 WORKDIR /app
-ENV PIPELINES_DIR=/app/pipelines \
+# Whoever starts it sets PIPELINES_API_KEY: the default key does not open a host that listens beyond loopback.
+ENV HOST=0.0.0.0 \
+    PIPELINES_DIR=/app/pipelines \
     RAG_MODEL_FOLDER=/app/models/all-MiniLM-L6-v2-int8
 # The same image is a Lambda function (docs/lambda.md). Elsewhere this port takes invocations, as in AWS's own images.
 ENV INVOKE_PORT=8080

@@ -3,7 +3,7 @@
 use crate::{
     books,
     drain::{Drain, Stage},
-    http::{self, Keys, State, UserJwtVerifier, unix_seconds},
+    http::{self, Bodies, Callers, Keys, State, UserJwtVerifier, unix_seconds},
     ledger::Stored,
     meter::Meter,
     metrics::Metrics,
@@ -73,8 +73,13 @@ impl App {
         let (state, following) = furnished(settings, site, pipes).await?;
         let state = web::Data::new(state);
         if state.keys.is_default() {
+            let opens = match (state.callers.opens_by_default(), settings.allow_default_key) {
+                (_, true) => "all private addresses may use it",
+                (true, false) => "the host listens on loopback alone",
+                (false, false) => "it opens nothing where the host does not listen on loopback",
+            };
             tracing::warn!(
-                "The API key is the default that everybody knows: only private addresses may use it. Set PIPELINES_API_KEY."
+                "The API key is the default that everybody knows: {opens}. Set PIPELINES_API_KEY."
             );
         }
         let (server, address) = listen(settings, &state)?;
@@ -88,6 +93,11 @@ impl App {
             _claim: claim,
             _following: following,
         })
+    }
+
+    /// What bodies of requests are read within.
+    pub fn bodies(&self) -> &Bodies {
+        &self.state.bodies
     }
 
     /// Where it listens.
@@ -190,7 +200,7 @@ async fn furnished(
     let (books, unread) = books::open();
     let traces = Arc::new(Traces::start(&site.environment, metrics.lost_spans()));
     let meter = Meter::new(Arc::clone(&metrics), prices, books.clone(), Arc::clone(&traces));
-    let ledger = Arc::new(Stored(Arc::clone(&store)));
+    let ledger = Arc::new(Stored::new(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
     let following = replica.map(|replica| replica.follow(&registry));
     let state = State {
@@ -198,6 +208,8 @@ async fn furnished(
         bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
+        callers: Callers::new(settings),
+        bodies: Bodies::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
         seal: settings
             .user_jwt_secret
             .as_deref()
@@ -241,7 +253,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
     if settings.workers > 0 {
         server = server.workers(settings.workers);
     }
-    let address = SocketAddr::new(settings.host, settings.port);
+    let address = SocketAddr::new(settings.host(), settings.port);
     let server = server.bind(address).with_context(|| format!("cannot listen on {address}"))?;
     let address = server.addrs().first().copied().context("no address is listened on")?;
     Ok((server.run(), address))

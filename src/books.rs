@@ -11,7 +11,10 @@ use std::{
 };
 use store::{Kind, Status, Store, Tokens, UsageRow};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     time::timeout,
 };
 
@@ -49,12 +52,17 @@ pub struct Books {
 }
 
 /// What has not been written down yet.
-pub struct Unread(mpsc::Receiver<Word>);
+pub struct Unread {
+    words: mpsc::Receiver<Word>,
+    dropped: Arc<AtomicU64>,
+}
 
 /// Books that nobody keeps yet, and what is written into them meanwhile.
 pub fn open() -> (Books, Unread) {
     let (words, unread) = mpsc::channel(QUEUE);
-    (Books { words, dropped: Arc::default() }, Unread(unread))
+    let books = Books { words, dropped: Arc::default() };
+    let unread = Unread { words: unread, dropped: Arc::clone(&books.dropped) };
+    (books, unread)
 }
 
 impl Books {
@@ -86,20 +94,33 @@ impl Books {
 }
 
 impl Unread {
-    /// Keeps the books for as long as the task lives.
-    pub fn keep(mut self, store: Arc<Store>, registry: Arc<Registry>) -> Task {
+    /// Keeps the books for as long as the task lives. The store has a row at once, however long filters take.
+    pub fn keep(self, store: Arc<Store>, registry: Arc<Registry>) -> Task {
+        let Self { mut words, dropped } = self;
+        let (settling, unsettled) = mpsc::channel(QUEUE);
+        let settler = Task::spawn(tell_filters(unsettled, registry));
         Task::spawn(async move {
-            while let Some(word) = self.0.recv().await {
-                match word {
-                    Word::Note(note) => {
-                        store.usage().record(row(&note));
-                        settle(&registry, *note).await;
-                    }
-                    // Whoever asked may have stopped waiting.
-                    Word::Flush(answer) => _ = answer.send(()),
+            let _settler = settler;
+            while let Some(word) = words.recv().await {
+                if let Word::Note(note) = &word {
+                    store.usage().record(row(note));
+                }
+                // Whoever waits for a flush is let go when too many wait.
+                if let Err(TrySendError::Full(Word::Note(_))) = settling.try_send(word) {
+                    dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
         })
+    }
+}
+
+async fn tell_filters(mut words: mpsc::Receiver<Word>, registry: Arc<Registry>) {
+    while let Some(word) = words.recv().await {
+        match word {
+            Word::Note(note) => settle(&registry, *note).await,
+            // Whoever asked may have stopped waiting.
+            Word::Flush(answer) => _ = answer.send(()),
+        }
     }
 }
 

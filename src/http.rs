@@ -1,10 +1,17 @@
 //! Everything that knows HTTP: one file a resource, and the one table of routes.
 
 mod answer;
+mod anthropic_tools;
 mod asker;
 mod auth;
+mod bad_keys;
+mod bodies;
+mod caller;
 mod chat;
 mod choice;
+mod choices;
+mod client_tools;
+mod completions;
 mod cors;
 mod embeddings;
 mod error;
@@ -28,13 +35,18 @@ mod rerank;
 mod responses;
 mod seal;
 mod shape;
+mod structure;
 mod usage;
 mod valves;
 mod whole;
+mod words;
 mod writer;
 
 pub use answer::Head;
+pub use auth::Callers;
 pub use auth::Keys;
+pub use bodies::{Bodies, BodyLimit, Received};
+pub use caller::{HostNames, Proxies};
 pub use cors::Origins;
 pub use frames::FrameWriter;
 pub use seal::UserJwtVerifier;
@@ -62,6 +74,10 @@ pub struct State {
     pub registry: Arc<Registry>,
     /// Who may come in.
     pub keys: Keys,
+    /// What is known of who comes.
+    pub callers: Callers,
+    /// How much of requests' bodies may be held at once.
+    pub bodies: Bodies,
     /// How Open WebUI signs who asks, if it must.
     pub seal: Option<UserJwtVerifier>,
     /// Which web pages may ask for models and chats.
@@ -92,7 +108,7 @@ pub struct State {
 /// What is wrong with it.
 #[doc(hidden)]
 pub fn parse_chat(body: &[u8]) -> Result<pipe_sdk::Body, Error> {
-    json::parse(body)
+    json::parse(&mut body.to_vec())
 }
 
 /// Now, in seconds since 1970.
@@ -178,9 +194,12 @@ pub const ROUTES: &[Route] = &[
     models(Method::GET, "/models", || web::get().to(models::list)),
     models(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
     models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    models(Method::POST, "/completions", || web::post().to(completions::complete)),
     models(Method::POST, "/messages", || web::post().to(messages::create)),
     models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
     models(Method::POST, "/responses", || web::post().to(responses::create)),
+    models(Method::POST, "/responses/input_tokens", || web::post().to(responses::input_tokens)),
+    models(Method::POST, "/responses/compact", || web::post().to(responses::compact)),
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),

@@ -58,7 +58,7 @@ pub async fn ingest(settings: &Settings, wish: &Ingest) -> anyhow::Result<ExitCo
 impl Host {
     fn of(settings: &Settings, wish: &Ingest) -> anyhow::Result<Self> {
         let here = || {
-            let host = settings.host;
+            let host = settings.host();
             let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { host };
             format!("http://{}", SocketAddr::new(host, settings.port))
         };

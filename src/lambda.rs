@@ -3,20 +3,24 @@
 use actix_web::{
     HttpResponse, HttpServer,
     dev::Server,
-    web::{self, Bytes, Data, PayloadConfig},
+    web::{self, Data},
 };
 use anyhow::{Context, anyhow};
 use lambda_adapter::Function;
-use pipewright::{app::App, http::ROUTES, settings::Settings};
+use pipewright::{
+    app::App,
+    http::{Bodies, BodyLimit, ROUTES},
+    settings::Settings,
+};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// How large an event may be, by Lambda's own rule.
-const LARGEST: usize = 6 << 20;
+/// How large an event may be, by Lambda's own rule. A request's body is one text in it.
+const LARGEST: BodyLimit = BodyLimit { bytes: 6 << 20, pieces: Some(100_000) };
 
 /// The settings of a host that is reached through its function alone.
 pub fn hidden(settings: &Settings) -> Settings {
-    Settings { host: Ipv4Addr::LOCALHOST.into(), port: 0, ..settings.clone() }
+    Settings { host: Some(Ipv4Addr::LOCALHOST.into()), port: 0, ..settings.clone() }
 }
 
 /// Takes Lambda's events until Lambda ends.
@@ -36,12 +40,12 @@ pub async fn run(app: App) -> anyhow::Result<()> {
 /// # Errors
 /// When the address cannot be listened on.
 pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
-    let function = Data::new(function(app));
+    let (function, bodies) = (Data::new(function(app)), Data::new(app.bodies().clone()));
     let service = move || {
         let invocations = web::resource("/2015-03-31/functions/{function}/invocations");
         actix_web::App::new()
             .app_data(function.clone())
-            .app_data(PayloadConfig::new(LARGEST))
+            .app_data(bodies.clone())
             .service(invocations.route(web::post().to(invoke)))
     };
     let address = SocketAddr::new(host, port);
@@ -52,14 +56,19 @@ pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
     Ok(server.run())
 }
 
-async fn invoke(function: Data<Function>, event: Bytes) -> HttpResponse {
-    match function.invoke(&event).await {
+async fn invoke(
+    function: Data<Function>,
+    bodies: Data<Bodies>,
+    event: web::Payload,
+) -> actix_web::Result<HttpResponse> {
+    let event = bodies.read(event.into_inner(), None, LARGEST).await?;
+    Ok(match function.invoke(&event.bytes).await {
         Ok(answer) => HttpResponse::Ok().json(answer),
         Err(error) => {
             let error = json!({"errorType": "InvalidEvent", "errorMessage": error.to_string()});
             HttpResponse::Ok().insert_header(("x-amz-function-error", "Unhandled")).json(error)
         }
-    }
+    })
 }
 
 fn function(app: &App) -> Function {

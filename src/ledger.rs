@@ -1,56 +1,126 @@
 //! The store's limits and sums as pipes see them.
 
 use futures_util::future::BoxFuture;
-use pipe_sdk::{Exceeded, Ledger, PipeError, Result, Take};
+use pipe_sdk::{Booking, Exceeded, Ledger, PipeError, Result, Take, Task, Window};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use store::{Refusal, Store, StoreError};
+use store::{Refusal, Spending, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+/// So many requests wait at most until what they reserved is released. What does not fit expires by itself.
+const QUEUE: usize = 8192;
+
+/// So many are released at once.
+const MOST: usize = 256;
 
 /// The store's limits and sums.
-pub struct Stored(pub Arc<Store>);
+pub struct Stored {
+    store: Arc<Store>,
+    releases: mpsc::Sender<String>,
+    /// Releases reservations; it ends with this.
+    _releasing: Task,
+}
+
+impl Stored {
+    /// The limits and sums of this store.
+    pub fn new(store: Arc<Store>) -> Self {
+        let (releases, released) = mpsc::channel(QUEUE);
+        let releasing = Task::spawn(release(Arc::clone(&store), released));
+        Self { store, releases, _releasing: releasing }
+    }
+}
+
+async fn release(store: Arc<Store>, mut released: mpsc::Receiver<String>) {
+    let mut holders = Vec::new();
+    while released.recv_many(&mut holders, MOST).await > 0 {
+        if let Err(error) = store.limits().release(std::mem::take(&mut holders)).await {
+            tracing::debug!(%error, "Reservations are left to expire.");
+        }
+    }
+}
 
 impl Ledger for Stored {
-    fn take(&self, takes: Vec<Take>) -> BoxFuture<'_, Result<Option<Exceeded>>> {
+    fn take(&self, takes: Vec<Take>, holder: String) -> BoxFuture<'_, Result<Option<Exceeded>>> {
         Box::pin(async move {
             // Where nothing is limited, no chat waits for the store.
             if takes.is_empty() {
                 return Ok(None);
             }
             let takes: Vec<_> = takes.into_iter().map(theirs).collect();
-            match self.0.limits().admit(&takes).await {
-                Ok(_) => Ok(None),
+            match reserved(Arc::clone(&self.store), takes, holder).await {
+                Ok(()) => Ok(None),
                 Err(Refusal::Exceeded(exceeded)) => Ok(Some(ours(exceeded))),
                 Err(Refusal::Unknown(error)) => Err(unknown(&error)),
             }
         })
     }
 
-    fn book(&self, key: String, amount: u64) -> BoxFuture<'_, Result<()>> {
-        Box::pin(
-            async move { self.0.limits().add(&key, amount).await.map_err(|error| unknown(&error)) },
-        )
+    fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let theirs =
+                |Booking { key, amount, is_spending }| store::Booking { key, amount, is_spending };
+            let bookings: Vec<_> = bookings.into_iter().map(theirs).collect();
+            self.store.limits().book(&bookings).await.map_err(|error| unknown(&error))
+        })
+    }
+
+    fn release(&self, holder: String) {
+        // What does not fit expires by itself.
+        _ = self.releases.try_send(holder);
     }
 
     fn spent(&self, user: String, since: SystemTime) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let since = since.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-            let since = i64::try_from(since).unwrap_or(i64::MAX);
-            let spent = self.0.spent_of_budget(&user, since).await;
+            let spent = self.store.spent_of_budget(&user, millis(since)).await;
             let spent = spent.map_err(|error| unknown(&error))?;
             Ok(spent.and_then(|spent| u64::try_from(spent).ok()).unwrap_or_default())
         })
     }
 }
 
-fn theirs(Take { key, window, max, amount }: Take) -> store::Take {
-    store::Take { key, window, max, amount }
+/// Takes and reserves, to the end even if the client leaves meanwhile: what was reserved for nobody is released again.
+#[expect(clippy::disallowed_methods, reason = "it ends by itself, after two seconds at most")]
+async fn reserved(
+    store: Arc<Store>,
+    takes: Vec<store::Take>,
+    holder: String,
+) -> Result<(), Refusal> {
+    if holder.is_empty() {
+        return store.limits().admit(&takes).await.map(|_| ());
+    }
+    let (answer, answered) = oneshot::channel();
+    tokio::spawn(async move {
+        let verdict = store.limits().reserve(&takes, &holder).await.map(|_| ());
+        if let Err(Ok(())) = answer.send(verdict) {
+            // An error leaves it to expire.
+            _ = store.limits().release(vec![holder]).await;
+        }
+    });
+    let gone = || StoreError::Away("the host is stopping".into());
+    answered.await.unwrap_or_else(|_| Err(Refusal::Unknown(gone())))
+}
+
+fn theirs(Take { key, window, max, amount, reserved }: Take) -> store::Take {
+    let window = match window {
+        Window::Sliding(window) => store::Window::Sliding(window),
+        Window::Spending { since, until, user, models } => {
+            let (since, until) = (millis(since), millis(until));
+            store::Window::Spending(Spending { since, until, user, models })
+        }
+    };
+    store::Take { key, window, max, amount, reserved }
+}
+
+fn millis(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    i64::try_from(since).unwrap_or(i64::MAX)
 }
 
 fn ours(exceeded: store::Exceeded) -> Exceeded {
-    let store::Exceeded { index, used, retry_after, .. } = exceeded;
-    Exceeded { index, used, retry_after }
+    let store::Exceeded { index, used, held, retry_after, .. } = exceeded;
+    Exceeded { index, used, held, retry_after }
 }
 
 /// Nobody knows what was taken, and limits are to be closed then.

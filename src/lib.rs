@@ -15,6 +15,7 @@ pub mod metrics;
 mod panics;
 pub mod pipes;
 pub mod prices;
+pub mod references;
 pub mod registry;
 mod replicas;
 mod route;

@@ -44,7 +44,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Some(Command::Valves { example: false }) => {
             rt::System::new().block_on(print::valves(&settings))
         }
-        Some(Command::Health) => return Ok(probe::health(settings.host, settings.port)),
+        Some(Command::Health) => return Ok(probe::health(settings.host(), settings.port)),
         Some(Command::Rag(RagCommand::Ingest(wish))) => {
             return rt::System::new().block_on(ingest::ingest(&settings, &wish));
         }
@@ -66,7 +66,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         return lambda::run(App::build(&settings, settings.site(pins), PIPES).await?).await;
     }
     let app = App::build(settings, settings.site(pins), PIPES).await?;
-    let invocations = settings.invoke_port.map(|port| lambda::listen(&app, settings.host, port));
+    let invocations = settings.invoke_port.map(|port| lambda::listen(&app, settings.host(), port));
     let invocations = invocations.transpose()?.map(|server| (server.handle(), rt::spawn(server)));
     print::welcome(app.address(), settings)?;
     let ended = app.run_until_stopped().await;

@@ -9,7 +9,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use futures_util::Stream;
 use opentelemetry::trace::SpanKind;
-use pipe_sdk::{Body, CallContext, Chunk, ChunkStream, ModelKind, Result, Usage};
+use pipe_sdk::{CallContext, Chunk, ChunkStream, ModelKind, Result, Usage};
 use std::{
     pin::Pin,
     sync::Arc,
@@ -53,7 +53,7 @@ impl Meter {
         self.prices.store(Arc::new(prices));
     }
 
-    /// What this usage of a pipe's model costs, in millionths of a US dollar, where the price is known.
+    /// What so many tokens of this model of this pipe cost, where the price is known.
     pub fn cost(&self, pipe: &str, model: &str, usage: &Usage) -> Option<u64> {
         self.prices.load().of(pipe, model).map(|price| price.of(usage))
     }
@@ -88,12 +88,6 @@ impl Meter {
         span.say("gen_ai.request.model", job.model.clone());
         span
     }
-}
-
-/// About how many tokens this chat is: a quarter of its letters.
-pub fn rough_tokens(body: &Body) -> u64 {
-    let letters: usize = body.messages.iter().map(|message| message.text().len()).sum();
-    tokens_in(letters)
 }
 
 fn tokens_in(letters: usize) -> u64 {
@@ -185,14 +179,16 @@ impl Gauged {
         }
     }
 
-    /// What it cost in tokens: what the model told, or a guess if it was asked and left before it told.
+    /// What it cost in tokens: what the model told, or a guess if it was left before it told. What was asked is paid for, whether or not
+    /// anybody waits for the answer.
     fn usage(&self) -> Option<Usage> {
         let guess = || Usage {
             prompt_tokens: self.job.prompt_tokens,
             completion_tokens: tokens_in(self.written),
             ..Usage::default()
         };
-        self.usage.or_else(|| self.first.is_some().then(guess))
+        let is_left = self.first.is_some() || matches!(self.end, End::Cancelled);
+        self.usage.or_else(|| is_left.then(guess))
     }
 }
 

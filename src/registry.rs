@@ -1,16 +1,17 @@
 //! Which pipe serves which model id; what pipes call when a pipe answers through another.
 
-use crate::{
-    meter::{Job, Meter, rough_tokens},
-    prices::Prices,
-    route::Route,
-    slot::Slot,
-};
+use crate::{meter::Meter, prices::Prices, route::Route, slot::Slot};
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
+<<<<<<< HEAD
     AdmissionRequest, Body, Call, CallContext, ChunkStream, EmbedCall, Embeddings, HostBackend,
     ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked,
     Result, Serves, Usage, library::Library,
+=======
+    AdmissionRequest, Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host,
+    HostBackend, ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError,
+    RerankCall, Reranked, Result, Serves, Usage, library::Library,
+>>>>>>> main
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -134,7 +135,12 @@ impl Registry {
 
     /// The documents that pipes answer from; the first pipe's that has some.
     pub fn library(&self) -> Option<Arc<dyn Library>> {
-        self.slots.iter().find_map(|slot| slot.library())
+        self.library_of().map(|(_, library)| library)
+    }
+
+    /// The same, and the id of the pipe.
+    pub fn library_of(&self) -> Option<(&'static str, Arc<dyn Library>)> {
+        self.slots.iter().find_map(|slot| Some((slot.id(), slot.library()?)))
     }
 
     /// Whether there is a model of this id.
@@ -145,19 +151,32 @@ impl Registry {
         self.resolve(id).is_some() || self.known(id).is_ok_and(is_known)
     }
 
-    /// Lets pass what a client asks, or says which filter does not, and why.
-    pub async fn admit(&self, asked: &AdmissionRequest) -> Result<()> {
+    /// Lets pass what is asked of the model at the end of this route, or says which filter does not, and why. A request asks once for each of
+    /// its models.
+    async fn let_pass(&self, route: &Route<'_>, demand: Demand, host: &Host) -> Result<()> {
+        let (model, demand) = (route.full(), route.demand(demand));
+        let trail = host.trail().clone();
+        let admission = Arc::clone(&trail.admission);
+        if admission.has_passed(&model, demand.kind) {
+            return Ok(());
+        }
         let filters = self.slots.iter().filter_map(|slot| match slot.serves()? {
             Serves::Filter { pipelines, priority } => Some((priority, pipelines, slot)),
             Serves::Model(_) | Serves::Manifold(_) => None,
         });
         let mut filters: Vec<_> = filters
-            .filter(|(_, pipelines, _)| pipelines == &["*"] || pipelines.contains(&asked.model))
+            .filter(|(_, pipelines, _)| pipelines == &["*"] || pipelines.contains(&model))
             .collect();
         filters.sort_by_key(|(priority, ..)| *priority);
+        let Demand { prompt_tokens, completion_tokens, .. } = demand;
+        let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
+        let cost = self.meter.cost(route.slot.id(), &route.model, &usage);
+        let (chat, host) = (host.chat().clone(), host.clone());
+        let asked = AdmissionRequest { model: model.clone(), demand, cost, chat, trail, host };
         for (.., slot) in filters {
             slot.admit(asked.clone()).await?;
         }
+        admission.set_passed(&model, demand.kind);
         Ok(())
     }
 
@@ -204,13 +223,22 @@ pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 }
 
 impl HostBackend for Registry {
+    fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            let route = self.route(&model).await?;
+            self.let_pass(&route, demand, &host).await
+        })
+    }
+
     fn pipe(&self, mut call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
             self.take_over(&mut call.body);
             call.model.clone_from(&call.body.model);
             let route = self.route(&call.model).await?;
-            let job = route.job(ModelKind::Chat, trail);
-            let gauged = self.meter.begin(Job { prompt_tokens: rough_tokens(&call.body), ..job });
+            let demand = Demand::chat(&call.body);
+            self.let_pass(&route, demand, &call.host).await?;
+            let job = route.job(ModelKind::Chat, trail, demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
             call.host = call.host.following(gauged.below.clone());
             call.model = route.asked;
             gauged.chunks(route.slot.pipe(call).await)
@@ -220,24 +248,32 @@ impl HostBackend for Registry {
     fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
+            self.let_pass(&route, Demand::token_count(), &call.host).await?;
+            call.host = call.host.clone().following(call.host.trail().through(&route.full()));
             call.model = route.asked;
             route.slot.count_tokens(call).await
         })
     }
 
-    fn embed(&self, mut call: EmbedCall, trail: CallContext) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, mut call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            let gauged = self.meter.begin(route.job(ModelKind::Embed, trail));
+            let demand = Demand::embedding(&call);
+            self.let_pass(&route, demand, &host).await?;
+            let job = route.job(ModelKind::Embed, host.trail().clone(), demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
             (call.model, call.trace) = (route.asked, gauged.below.trace);
             gauged.whole(route.slot.embed(call).await, |answer| answer.prompt_tokens)
         })
     }
 
-    fn rerank(&self, mut call: RerankCall, trail: CallContext) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, mut call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            let gauged = self.meter.begin(route.job(ModelKind::Rerank, trail));
+            let demand = Demand::rerank(&call);
+            self.let_pass(&route, demand, &host).await?;
+            let job = route.job(ModelKind::Rerank, host.trail().clone(), demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
             (call.model, call.trace) = (route.asked, gauged.below.trace);
             gauged.whole(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
         })
@@ -251,14 +287,18 @@ impl HostBackend for Registry {
         trail: CallContext,
     ) -> ChunkStream {
         let Ok(Some(route)) = self.route_now(model) else { return chunks };
-        let job = route.job(ModelKind::Chat, trail);
-        self.meter.begin(Job { prompt_tokens: rough_tokens(body), ..job }).stream(chunks)
+        let job = route.job(ModelKind::Chat, trail, Demand::chat(body).prompt_tokens);
+        self.meter.begin(job).stream(chunks)
     }
 
-    fn images(&self, mut call: ImageCall, trail: CallContext) -> BoxFuture<'_, Result<Images>> {
+    fn images(&self, mut call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            let gauged = self.meter.begin(route.job(ModelKind::Image, trail));
+            let demand = Demand::image(&call);
+            self.let_pass(&route, demand, &host).await?;
+            let job = route.job(ModelKind::Image, host.trail().clone(), demand.prompt_tokens);
+            let gauged = self.meter.begin(job);
+            call.host = Some(host.following(gauged.below.clone()));
             call.model = route.asked;
             gauged.whole(route.slot.images(call).await, |_| 0)
         })
@@ -271,6 +311,7 @@ impl HostBackend for Registry {
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 
+<<<<<<< HEAD
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
         let route = self.route_now(model).ok()??;
         self.meter.cost(route.slot.id(), &route.model, usage)
@@ -278,5 +319,9 @@ impl HostBackend for Registry {
 
     fn ledger(&self) -> &dyn Ledger {
         self.ledger.as_ref()
+=======
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::clone(&self.ledger)
+>>>>>>> main
     }
 }

@@ -1,15 +1,19 @@
 //! The host's own settings, from flags and the environment, read once.
 
-use crate::{http::Origins, slot::Site, valves::Pins};
+use crate::{
+    http::{HostNames, Origins, Proxies},
+    slot::{PathRoots, Site},
+    valves::Pins,
+};
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     time::Duration,
 };
 use store::{OutagePolicy, StoreSettings};
 
-/// The key that the reference server has by default. Everybody knows it, so it opens only to private peers.
+/// The key that the reference server has by default. Everybody knows it, so it opens only a host on loopback.
 pub const DEFAULT_KEY: &str = "0p3n-w3bu!";
 
 /// The Open WebUI Pipelines host written in Rust, with Amazon Bedrock on board.
@@ -80,15 +84,29 @@ pub enum ModelsCommand {
 /// The host's own settings.
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
-    /// The address to listen on.
-    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
-    pub host: IpAddr,
+    /// The address to listen on. Without it, all addresses; or loopback alone, if the API key is the default that everybody knows.
+    #[arg(long, env = "HOST")]
+    pub host: Option<IpAddr>,
     /// The port to listen on; 0 takes a free one.
     #[arg(long, env = "PORT", default_value_t = 9099)]
     pub port: u16,
-    /// The key that clients must send. The default is the reference server's, and opens only to private peers.
+    /// The key that clients must send. The default is the reference server's, which everybody knows: it opens only a host that listens on
+    /// loopback.
     #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     pub api_key: String,
+    /// Let the default key open to private addresses even where the host does not listen on loopback: only for a network of your own.
+    #[arg(long, env = "ALLOW_DEFAULT_KEY")]
+    pub allow_default_key: bool,
+    /// The names that the host may be asked for by with the default key, beside addresses and `localhost`, as in `pipewright,models.lan`. A
+    /// web page whose name was made to lead here (DNS rebinding) has another one.
+    #[arg(long, env = "HOST_NAMES", default_value = "", hide_default_value = true)]
+    pub host_names: HostNames,
+    /// The proxies whose `X-Forwarded-For` is believed: addresses and networks with commas between them, as in `10.0.0.0/8,192.0.2.7`.
+    #[arg(long, env = "TRUSTED_PROXIES", default_value = "", hide_default_value = true)]
+    pub trusted_proxies: Proxies,
+    /// How many requests with a missing or wrong key an address may send in a minute before they get 429. Good keys are never refused.
+    #[arg(long, env = "BAD_KEYS_PER_MINUTE", default_value_t = 20, value_name = "COUNT")]
+    pub bad_keys_per_minute: u32,
     /// Which web pages may ask for models and chats from a browser: origins with commas between them, as in
     /// `https://chat.example.com`, or `*`. Without it none may; the routes for admins are never open to them.
     #[arg(long, env = "ALLOWED_ORIGINS", default_value = "", hide_default_value = true)]
@@ -117,6 +135,16 @@ pub struct Settings {
     /// The data folder: valves saved in the UI stand in `<folder>/<pipe>/valves.json`.
     #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
     pub pipelines_dir: PathBuf,
+    /// The folders that a watched folder of the pipe `rag` may be in, with commas between them; `docs/trust.md` says why. Without it,
+    /// `watched` in the data folder.
+    #[arg(long, env = "WATCHED_ROOTS", value_name = "FOLDER,…", value_delimiter = ',')]
+    pub watched_roots: Vec<PathBuf>,
+    /// The folders that an index file of the pipe `rag` may be in, with commas between them. Without it, `rag` in the data folder.
+    #[arg(long, env = "INDEX_ROOTS", value_name = "FOLDER,…", value_delimiter = ',')]
+    pub index_roots: Vec<PathBuf>,
+    /// The folders that a local model may be in, with commas between them. Without it, `models` in the data folder.
+    #[arg(long, env = "MODEL_ROOTS", value_name = "FOLDER,…", value_delimiter = ',')]
+    pub model_roots: Vec<PathBuf>,
     /// A PostgreSQL that replicas share, as in `postgres://user:password@host/database?sslmode=verify-full`: usage, limits and saved valves
     /// are kept there. Without it the data folder holds them.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
@@ -142,6 +170,10 @@ pub struct Settings {
     /// How many seconds a client may take nothing of what waits for it, before it is let go and its answer with it; 0: as long as it likes.
     #[arg(long, env = "WRITE_IDLE_SECONDS", default_value_t = 60)]
     pub write_idle_seconds: u64,
+    /// How many MiB of requests' bodies may be held at the same time, over all requests; more are refused with 429 and `Retry-After`. A body
+    /// takes up to four times its size in memory until its answer begins, so the default comes to 768 MiB.
+    #[arg(long, env = "MAX_BODIES_MIB", default_value_t = 192, value_name = "MIB")]
+    pub max_bodies_mib: usize,
     /// Take Lambda's invocations on this port too, as AWS's own images do on 8080: `POST /2015-03-31/functions/function/invocations`. Lambda
     /// itself needs none.
     #[arg(long, env = "INVOKE_PORT")]
@@ -158,6 +190,13 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The address to listen on.
+    pub fn host(&self) -> IpAddr {
+        let is_for_all = self.api_key != DEFAULT_KEY || self.allow_default_key;
+        let usual = if is_for_all { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        self.host.unwrap_or(usual.into())
+    }
+
     /// How long answers under way may go on after SIGTERM.
     pub fn drain_limit(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
@@ -187,6 +226,20 @@ impl Settings {
                 })
                 .collect(),
             pins,
+            roots: self.roots(),
+        }
+    }
+
+    /// Returns the folders that paths in valves must lie in. A relative one counts from the folder that the host was started in.
+    pub fn roots(&self) -> PathRoots {
+        let absolute = |roots: &[PathBuf]| {
+            let named = roots.iter().filter(|root| !root.as_os_str().is_empty());
+            named.map(|root| std::path::absolute(root).unwrap_or_else(|_| root.clone())).collect()
+        };
+        PathRoots {
+            watched: absolute(&self.watched_roots),
+            index: absolute(&self.index_roots),
+            models: absolute(&self.model_roots),
         }
     }
 }

@@ -3,12 +3,18 @@
 //! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `fitting` gives to every pipe.
 
 mod fitting;
+mod paths;
 mod settings;
 mod turning;
 
+pub use paths::{PathKind, PathRoots};
 pub use settings::Site;
 
-use crate::valves::{Shelf, Spec, Values};
+use crate::{
+    references::Reference,
+    registry::Registry,
+    valves::{Shelf, Spec, Values},
+};
 use fitting::Fitting;
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
@@ -67,7 +73,13 @@ pub trait Slot: Send + Sync {
     /// The values in force, as they may be shown.
     fn valves(&self) -> Values;
     /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all is as it was.
-    fn turn(self: Arc<Self>, posted: Values) -> BoxFuture<'static, Result<Values>>;
+    fn turn(
+        self: Arc<Self>,
+        posted: Values,
+        registry: Arc<Registry>,
+    ) -> BoxFuture<'static, Result<Values>>;
+    /// The models that valves name, but for those that nobody has set.
+    fn references(&self) -> Vec<Reference>;
     /// Reads again what was saved, and the operator's file, and builds the next pipe from them.
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// Reads again what was saved, and builds the next pipe if that is news.

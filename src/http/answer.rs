@@ -1,6 +1,10 @@
 //! What every answer is made of, streamed or plain.
 
-use super::{Error, unix_seconds};
+use super::{
+    Error,
+    client_tools::{ClientTools, ToolKind, input_of},
+    unix_seconds,
+};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Side, Usage};
 use serde_json::{Value, json};
@@ -18,10 +22,20 @@ pub struct Head {
     pub answerer: Option<String>,
     /// The side of a router that it is on.
     pub side: Option<Side>,
+    /// What of the request was left out.
+    pub notes: Vec<String>,
+    /// About how many tokens the request is.
+    pub prompt_tokens: u64,
 }
 
 /// The header that says who answered.
 const ANSWERER: &str = "x-pipewright-model";
+
+/// The header that says what of the request was left out, and why.
+const NOTES: &str = "x-pipewright-notes";
+
+/// The longest header of notes, in bytes.
+const MOST_NOTES: usize = 1000;
 
 /// The header that says on which side of a router.
 const SIDE: &str = "x-pipewright-side";
@@ -30,7 +44,15 @@ impl Head {
     /// The head of a new answer by this model; its id begins like this.
     pub fn new(id: &str, model: &str) -> Self {
         let id = format!("{id}{}", uuid::Uuid::new_v4().simple());
-        Self { id, created: unix_seconds(), model: model.into(), answerer: None, side: None }
+        Self {
+            id,
+            created: unix_seconds(),
+            model: model.into(),
+            answerer: None,
+            side: None,
+            notes: Vec::new(),
+            prompt_tokens: 0,
+        }
     }
 
     /// Who answers in place of the model that was asked.
@@ -53,6 +75,11 @@ impl Head {
         }
         if let Some(side) = self.side {
             response.insert_header((SIDE, side.name()));
+        }
+        if !self.notes.is_empty() {
+            let plain = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+            let notes: String = self.notes.join("; ").chars().map(plain).take(MOST_NOTES).collect();
+            response.insert_header((NOTES, notes));
         }
         response
     }
@@ -112,6 +139,22 @@ fn choice((index, answer): (usize, Answer)) -> Result<Value, PipeError> {
         message["tool_calls"] = json!(answer.tool_calls);
     }
     Ok(json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish}))
+}
+
+/// Tells the calls of a message in the shapes that their tools have for the client.
+pub fn in_clients_words(message: &mut Value, tools: &ClientTools) {
+    let Some(Value::Array(calls)) = message.get_mut("tool_calls") else { return };
+    for call in calls {
+        let function = call["function"].take();
+        let known = function["name"].as_str().and_then(|name| tools.get(name));
+        match known.filter(|tool| tool.kind == ToolKind::Custom) {
+            Some(tool) => {
+                let input = input_of(function["arguments"].as_str().unwrap_or_default());
+                *call = json!({"id": call["id"], "type": "custom", "custom": {"name": tool.name, "input": input}});
+            }
+            None => call["function"] = function,
+        }
+    }
 }
 
 /// A picture in an answer, as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed answers").

@@ -3,10 +3,16 @@
 //! The host's own key opens everything, and whoever holds it is trusted to say who asks. Named keys open the models only, and whoever holds
 //! one is known by its name.
 
-use super::{Access, Error, ROUTES, State, unprefixed};
-use crate::settings::DEFAULT_KEY;
+use super::{
+    Access, Error, ROUTES, State,
+    bad_keys::BadKeys,
+    caller::{HostNames, Proxies},
+    record::RequestLog,
+    unprefixed,
+};
+use crate::settings::{DEFAULT_KEY, Settings};
 use actix_web::{
-    HttpMessage,
+    HttpMessage, ResponseError,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -18,7 +24,11 @@ use actix_web::{
 };
 use anyhow::{bail, ensure};
 use sha2::{Digest, Sha256};
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Instant,
+};
 use subtle::ConstantTimeEq;
 
 /// The host's keys, kept as digests.
@@ -31,6 +41,72 @@ pub struct Keys {
 /// The name of the key that opened the door; without one it was the host's own.
 #[derive(Clone)]
 pub struct KeyName(pub Arc<str>);
+
+/// What is known of who comes, beside the key that they send.
+pub struct Callers {
+    /// Whether the key that everybody knows opens anything: the operator said so, or nobody comes but from this machine.
+    opens_by_default: bool,
+    proxies: Proxies,
+    names: HostNames,
+    bad_keys: BadKeys,
+}
+
+/// Who sends a request.
+struct Caller {
+    /// The address; `None` for whoever is behind a function, because it is not the function.
+    address: Option<IpAddr>,
+    /// Whether the host was asked for by a name that it knows.
+    knows_name: bool,
+    opens_by_default: bool,
+}
+
+impl Callers {
+    /// As the operator has it.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            opens_by_default: settings.allow_default_key || settings.host().is_loopback(),
+            proxies: settings.trusted_proxies.clone(),
+            names: settings.host_names.clone(),
+            bad_keys: BadKeys::up_to(settings.bad_keys_per_minute),
+        }
+    }
+
+    /// Whether the key that everybody knows opens anything.
+    pub fn opens_by_default(&self) -> bool {
+        self.opens_by_default
+    }
+
+    fn of(&self, request: &ServiceRequest) -> Caller {
+        let headers = request.headers();
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        let peer = peer.filter(|_| !headers.contains_key(lambda_adapter::CONTEXT));
+        Caller {
+            address: peer.map(|peer| self.proxies.client(peer, headers)),
+            knows_name: self.names.has(headers),
+            opens_by_default: self.opens_by_default,
+        }
+    }
+
+    /// The refusal of a bad key, or of one more than there may be. A good one is never refused: who is behind the same proxy
+    /// may be somebody else.
+    fn refuse(&self, error: Error, caller: &Caller, record: Option<&RequestLog>) -> Error {
+        let from = caller.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        let consequence = self.bad_keys.count(from, Instant::now());
+        if let Some(record) = record {
+            record.outcome().is_logged = consequence.is_logged;
+        }
+        if consequence.is_first {
+            tracing::warn!(
+                client.address = %from,
+                "Too many bad keys come from {from}: for a minute they get 429, and are not logged one by one."
+            );
+        }
+        let Some(wait) = consequence.retry_after else { return error };
+        let message = "Too many requests with a missing or wrong API key came from this address: correct the key";
+        let error = Error::new(StatusCode::TOO_MANY_REQUESTS, message).code("rate_limit_exceeded");
+        error.retry_after(Some(wait))
+    }
+}
 
 impl Keys {
     /// The host's own key as it was set, and named ones, as in `ci=secret,alice=other`.
@@ -84,7 +160,7 @@ impl Keys {
     fn check(
         &self,
         headers: &HeaderMap,
-        peer: Option<IpAddr>,
+        caller: &Caller,
         access: Access,
     ) -> Result<Option<KeyName>, Error> {
         let mut keys = sent(headers).peekable();
@@ -102,11 +178,33 @@ impl Keys {
                 "This key opens the models only: use the host's own key",
             )),
             Some(Some(name)) => Ok(Some(KeyName(Arc::clone(name)))),
-            Some(None) if self.is_default && !peer.is_some_and(is_private) => Err(refused(
-                "The default key opens only to private addresses: set PIPELINES_API_KEY to a key of your own",
-            )),
+            Some(None) if self.is_default => caller.check_default_key().map_err(refused),
             Some(None) => Ok(None),
         }
+    }
+}
+
+impl Caller {
+    /// Says why the key that everybody knows does not open, if it does not.
+    fn check_default_key(&self) -> Result<Option<KeyName>, &'static str> {
+        if !self.opens_by_default {
+            return Err(
+                "The default key opens only a host that listens on loopback: set PIPELINES_API_KEY to a key of your own, or start \
+                 it with --allow-default-key",
+            );
+        }
+        if !self.address.is_some_and(is_private) {
+            return Err(
+                "The default key opens only to private addresses: set PIPELINES_API_KEY to a key of your own",
+            );
+        }
+        if !self.knows_name {
+            return Err(
+                "The default key opens only by an address, localhost or a name of --host-names (HOST_NAMES): ask for the host by one \
+                 of those, or set PIPELINES_API_KEY to a key of your own",
+            );
+        }
+        Ok(None)
     }
 }
 
@@ -126,10 +224,15 @@ pub async fn authorize(
     let is_open =
         access == Access::Open || (state.open_metrics && unprefixed(request.path()) == "/metrics");
     if !is_open {
-        let peer = request.peer_addr().map(|peer| peer.ip());
-        // Whoever is behind a function, it is not the function.
-        let peer = peer.filter(|_| !request.headers().contains_key(lambda_adapter::CONTEXT));
-        let name = state.keys.check(request.headers(), peer, access)?;
+        let caller = state.callers.of(&request);
+        let checked = state.keys.check(request.headers(), &caller, access);
+        let name = checked.map_err(|error| {
+            let record = request.extensions().get::<Arc<RequestLog>>().cloned();
+            match error.status_code() {
+                StatusCode::UNAUTHORIZED => state.callers.refuse(error, &caller, record.as_deref()),
+                _ => error,
+            }
+        })?;
         if let Some(name) = name {
             request.extensions_mut().insert(name);
         }
@@ -168,7 +271,11 @@ fn is_private(peer: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::{ResponseError, test::TestRequest};
+    use actix_web::test::TestRequest;
+
+    fn caller(peer: &str) -> Caller {
+        Caller { address: peer.parse().ok(), knows_name: true, opens_by_default: true }
+    }
 
     fn status(key: &str, authorization: Option<&str>, peer: &str) -> u16 {
         let headers = authorization.map(|value| ("authorization", value));
@@ -181,7 +288,8 @@ mod tests {
             headers.iter().fold(request, |request, header| request.insert_header(*header));
         let request = request.to_http_request();
         let keys = Keys::new(key, Some("ci=theirs")).unwrap();
-        let checked = keys.check(request.headers(), peer.parse().ok(), Access::Admin);
+        let caller = caller(peer);
+        let checked = keys.check(request.headers(), &caller, Access::Admin);
         checked.map_or_else(|error| error.status_code().as_u16(), |_| 200)
     }
 
@@ -190,7 +298,8 @@ mod tests {
         let keys = Keys::new("mine", Some(" ci = theirs ,alice=hers,")).unwrap();
         let request = TestRequest::default().insert_header(("authorization", "Bearer theirs"));
         let request = request.to_http_request();
-        let name = |access| keys.check(request.headers(), None, access);
+        let nobody = caller("");
+        let name = |access| keys.check(request.headers(), &nobody, access);
         assert_eq!(&*name(Access::Models).unwrap().unwrap().0, "ci");
         assert_eq!(name(Access::Admin).err().unwrap().status_code(), 403);
     }

@@ -1,18 +1,24 @@
 //! Chats in OpenAI's shape.
 
+mod normalise;
+
 use super::{
     Error,
     answer::{self, Head},
     asker::RequestContext,
+    client_tools::ClientTools,
     face::ApiDialect,
+    frames::FrameWriter,
     json::{Json, JsonBody},
     open_webui,
     shape::{Shape, chat::CHAT},
     writer::Writer,
 };
-use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{Answer, Body, PipeError};
+use actix_web::{HttpResponse, http::StatusCode, web::BytesMut};
+use normalise::normalise;
+use pipe_sdk::{Answer, Body, Chunk, PipeError};
 use serde_json::Value;
+use std::sync::Arc;
 
 impl JsonBody for Body {
     // Chats carry their images inside.
@@ -25,38 +31,126 @@ impl JsonBody for Body {
 struct Completions {
     with_usage: bool,
     for_open_webui: bool,
+    /// How many answers are given.
+    n: usize,
+    /// What the tools are to the client.
+    tools: Arc<ClientTools>,
 }
+
+/// The most answers to one request.
+const MOST_CHOICES: usize = 8;
 
 impl ApiDialect for Completions {
     const ID: &'static str = "chatcmpl-";
-    type Writer = Writer;
+    type Writer = Several;
 
     /// Open WebUI reads every chunk as the first choice's.
     fn has_choices(&self) -> bool {
-        !self.for_open_webui
+        self.n == 1 && !self.for_open_webui
     }
 
-    fn writer(&self, head: &Head) -> Writer {
-        Writer::new(head, self.with_usage).for_open_webui(self.for_open_webui)
+    fn notes(&self) -> Vec<String> {
+        self.tools.notes.clone()
     }
 
-    fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError> {
-        answer::plain(head, answer)
+    fn writer(&self, head: &Head) -> Several {
+        let writer = |choice: usize| {
+            let writer = Writer::new(head, self.with_usage).for_open_webui(self.for_open_webui);
+            writer.of_choice(choice).knowing(Arc::clone(&self.tools))
+        };
+        Several { writers: (0..self.n).map(writer).collect() }
+    }
+
+    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
+        let mut whole: Option<Value> = None;
+        for (index, answer) in answers.into_iter().enumerate() {
+            let mut object = answer::plain(head, answer)?;
+            for choice in object["choices"].as_array_mut().into_iter().flatten() {
+                answer::in_clients_words(&mut choice["message"], &self.tools);
+            }
+            match &mut whole {
+                None => whole = Some(object),
+                Some(whole) => {
+                    let mut choice = object["choices"][0].take();
+                    choice["index"] = index.into();
+                    if let Value::Array(choices) = &mut whole["choices"] {
+                        choices.push(choice);
+                    }
+                }
+            }
+        }
+        whole.ok_or_else(answer::ended_early)
     }
 }
 
 /// `POST /chat/completions`.
 pub async fn complete(asker: RequestContext, body: Json<Body>) -> Result<HttpResponse, Error> {
-    let Json(body) = body;
+    let Json(mut body) = body;
     check(&body)?;
+    let n = choices(body.rest.shift_remove("n").as_ref())?;
+    let before = normalise(&mut body);
     let with_usage = body.stream_options.unwrap_or_default().include_usage;
     let for_open_webui = open_webui::asks(asker.headers());
-    asker.answer(body, Completions { with_usage, for_open_webui }).await
+    let tools = Arc::new(before.tools.clone());
+    let face = Completions { with_usage, for_open_webui, n, tools };
+    let answer = asker.answer_all(vec![body; n], face).await;
+    answer.map_err(|error| error.renamed(|field| before.field(field)))
 }
 
-fn is_several(n: &Value) -> bool {
-    let number = n.as_f64().or_else(|| n.as_str()?.trim().parse().ok());
-    !n.is_null() && n != "" && number != Some(1.0)
+/// The number that a field holds, or spells.
+pub fn number(value: Option<&Value>) -> Option<f64> {
+    let value = value?;
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// How many answers are asked for.
+pub fn choices(n: Option<&Value>) -> Result<usize, Error> {
+    let Some(n) = n.filter(|n| !n.is_null() && **n != "") else { return Ok(1) };
+    let wanted = number(Some(n)).unwrap_or_default();
+    (1..=MOST_CHOICES).find(|most| *most as f64 == wanted).ok_or_else(|| {
+        let rule = format!("n: must be a whole number from 1 to {MOST_CHOICES}");
+        PipeError::bad_field("n", rule).into()
+    })
+}
+
+/// Writes the frames of one answer, or of several.
+pub struct Several {
+    writers: Vec<Writer>,
+}
+
+impl FrameWriter for Several {
+    fn buffer(&mut self) -> &mut BytesMut {
+        self.writers[0].buffer()
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) {
+        self.chunk_of(0, chunk);
+    }
+
+    fn chunk_of(&mut self, choice: usize, chunk: &Chunk) {
+        let Some(writer) = self.writers.get_mut(choice) else { return };
+        writer.chunk(chunk);
+        if choice > 0 {
+            let written = writer.buffer().split();
+            self.buffer().extend_from_slice(&written);
+        }
+    }
+
+    fn has_finished(&self) -> bool {
+        self.writers.iter().all(Writer::has_finished)
+    }
+
+    fn beat(&mut self) {
+        self.writers[0].beat();
+    }
+
+    fn done(&mut self) {
+        self.writers[0].done();
+    }
+
+    fn error(&mut self, error: &Error) {
+        self.writers[0].error(error);
+    }
 }
 
 fn check(body: &Body) -> Result<(), Error> {
@@ -69,9 +163,6 @@ fn check(body: &Body) -> Result<(), Error> {
         }
         Body { messages, .. } if messages.is_empty() => {
             Err(missing("messages", "send at least one message"))
-        }
-        Body { rest, .. } if rest.get("n").is_some_and(is_several) => {
-            Err(missing("n", "one answer is given to a request: send it again for another"))
         }
         _ => Ok(()),
     }

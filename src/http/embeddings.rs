@@ -5,7 +5,6 @@ mod input;
 use super::{
     Error,
     asker::RequestContext,
-    identity,
     json::{Json, JsonBody},
     shape::{
         COUNTABLE,
@@ -19,7 +18,7 @@ use actix_web::{
     http::{StatusCode, header::HeaderMap},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use pipe_sdk::{EmbedCall, EmbedInput, Embeddings, ModelKind, PipeError};
+use pipe_sdk::{Demand, EmbedCall, EmbedInput, Embeddings, PipeError, Truncate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,7 +32,26 @@ pub struct EmbeddingsBody {
     #[serde(default)]
     encoding_format: Option<Format>,
     input_type: Option<EmbedInput>,
+    truncate: Option<Cut>,
     user: Option<Value>,
+}
+
+/// What becomes of texts that are too long: a word, as Cohere says it, or whether they are cut at all.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "truncate must be NONE, START, END, true or false")]
+enum Cut {
+    Word(Truncate),
+    Flag(bool),
+}
+
+impl From<Cut> for Truncate {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::Word(truncate) => truncate,
+            Cut::Flag(true) => Self::End,
+            Cut::Flag(false) => Self::None,
+        }
+    }
 }
 
 /// How the numbers of a vector are written.
@@ -77,6 +95,7 @@ impl JsonBody for EmbeddingsBody {
             ("dimensions", &Whole(1.0, COUNTABLE)),
             ("encoding_format", &Text),
             ("input_type", &Text),
+            ("truncate", &Any),
             ("user", &USER),
         ],
         &[("", "model"), ("", "input")],
@@ -92,16 +111,18 @@ pub async fn embed(
     asker: RequestContext,
     body: Json<EmbeddingsBody>,
 ) -> Result<HttpResponse, Error> {
-    let Json(EmbeddingsBody { model, input, dimensions, encoding_format, input_type, user }) = body;
+    let Json(body) = body;
+    let EmbeddingsBody { model, input, dimensions, encoding_format, input_type, truncate, user } =
+        body;
     let purpose = match input_type {
         Some(purpose) => Some(purpose),
         None => purpose_in(asker.headers())?,
     };
     let input = input::texts(input).await?;
-    let host = asker.host_of(identity::asker(user, asker.headers()));
-    let call = EmbedCall { purpose, dimensions, ..EmbedCall::new(&model, input) };
-    let Embeddings { vectors, prompt_tokens } =
-        whole::answered(&asker, &model, ModelKind::Embed, &host, host.embed(call)).await?;
+    let truncate = truncate.map(Truncate::from);
+    let call = EmbedCall { purpose, dimensions, truncate, ..EmbedCall::new(&model, input) };
+    let host = whole::admitted(&asker, user, &model, Demand::embedding(&call)).await?;
+    let Embeddings { vectors, prompt_tokens } = asker.answered(host.embed(call)).await?;
     let usage = whole::counted(&asker.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
     let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };

@@ -65,6 +65,13 @@ impl HttpError {
         self
     }
 
+    /// The same with this after its message.
+    #[must_use]
+    pub fn adding(mut self, words: &str) -> Self {
+        self.message = format!("{}: {words}", self.message);
+        self
+    }
+
     /// The same with the field that is at fault.
     #[must_use]
     pub fn param(mut self, param: Option<String>) -> Self {
@@ -75,6 +82,11 @@ impl HttpError {
     /// The field that is at fault.
     pub fn field(&self) -> Option<&str> {
         self.param.as_deref()
+    }
+
+    /// Whether the request is longer than its model can read.
+    pub fn is_too_long(&self) -> bool {
+        self.code == Some("context_length_exceeded")
     }
 
     /// The same with its message in the reason phrase.
@@ -93,7 +105,9 @@ impl HttpError {
         self.param(Some(name))
     }
 
-    fn retry_after(mut self, wait: Option<Duration>) -> Self {
+    /// The same with the time after which it may be tried again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
     }

@@ -6,11 +6,12 @@ use super::{
     answer::{self, Head},
     asker::RequestContext,
     choice,
+    choices::{Choices, sum},
     frames::{self, FrameWriter},
 };
 use actix_web::HttpResponse;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use pipe_sdk::{Answer, Body, Chunk, ChunkStream, ModelKind, PipeError};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, Host, PipeError, Side};
 use serde_json::Value;
 
 /// One API's way of showing an answer.
@@ -26,39 +27,71 @@ pub trait ApiDialect {
         false
     }
 
+    /// What of the request was left out, for the client.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What writes the answer under this head.
     fn writer(&self, head: &Head) -> Self::Writer;
 
-    /// A whole answer as one object.
-    fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError>;
+    /// Whole answers as one object; there is more than one only where several were asked for. The first one's usage is that of all.
+    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError>;
 }
 
 impl RequestContext {
     /// Answers this chat, streamed or plain as its body says.
-    pub async fn answer<F: ApiDialect>(
+    pub async fn answer<F: ApiDialect>(self, body: Body, face: F) -> Result<HttpResponse, Error> {
+        self.answer_all(vec![body], face).await
+    }
+
+    /// Answers these chats at the same time, which are of one request and for one model.
+    pub async fn answer_all<F: ApiDialect>(
         self,
-        mut body: Body,
+        mut bodies: Vec<Body>,
         face: F,
     ) -> Result<HttpResponse, Error> {
-        self.is_served()?;
-        choice::check(&body)?;
+        let mut hosts = Vec::with_capacity(bodies.len());
+        let mut asked = None;
+        for body in &mut bodies {
+            choice::check(body)?;
+            let model = body.model.clone();
+            self.state.registry.take_over(body);
+            asked = asked.or((body.model != model).then_some(model));
+            let demand = Demand::chat(body);
+            hosts.push(self.admit_chat(body, demand).await?);
+        }
         let Self { state, record, .. } = &self;
-        let host = self.host(&mut body);
-        let (head, streamed) = (Head::new(F::ID, &body.model), body.stream);
-        state.registry.take_over(&mut body);
-        self.is_admitted(&body.model, ModelKind::Chat, &host).await?;
+        let Some(first) = bodies.first() else {
+            return Err(PipeError::bad_request("nothing is asked").into());
+        };
+        let (mut head, streamed) = (Head::new(F::ID, asked.as_ref().unwrap_or(&first.model)), first.stream);
+        head.notes = face.notes();
+        head.prompt_tokens = Demand::chat(first).prompt_tokens;
         let answer = async {
-            let chunks = host.pipe(body).await?;
-            let chunks = if face.has_choices() { chunks } else { joined(chunks) };
-            let (head, chunks) = begun(head, chunks).await?;
+            let begin = async |(host, body): (Host, Body)| {
+                let chunks = host.pipe(body).await?;
+                begun(if face.has_choices() { chunks } else { joined(chunks) }).await
+            };
+            let begun = try_join_all(hosts.into_iter().zip(bodies).map(begin)).await?;
+            let mut answers = Vec::with_capacity(begun.len());
+            for Begun { answerer, side, chunks } in begun {
+                head.answerer = head.answerer.or(answerer);
+                head.side = head.side.or(side);
+                answers.push(chunks);
+            }
             record.outcome().first_chunk = Some(record.elapsed());
             if streamed {
-                let writer = face.writer(&head);
+                let (writer, chunks) = (face.writer(&head), Choices::new(answers));
                 return Ok(frames::streamed(&head, writer, chunks, &state.drain, record.clone()));
             }
-            let answer = chunks.fold().await?;
-            record.outcome().usage = answer.usage;
-            Ok(head.response().json(face.plain(&head, answer)?))
+            let mut answers = try_join_all(answers.into_iter().map(ChunkStream::fold)).await?;
+            let usage = answers.iter().fold(None, |usage, answer| sum(usage, answer.usage));
+            if let Some(first) = answers.first_mut() {
+                first.usage = usage;
+            }
+            record.outcome().usage = usage;
+            Ok(head.response().json(face.plain(&head, answers)?))
         };
         self.answered(answer).await
     }
@@ -72,16 +105,23 @@ fn joined(chunks: ChunkStream) -> ChunkStream {
     }))
 }
 
-/// The head with who answers, and the same stream when its first chunk is there: until then, an
-/// error is the answer's status.
-async fn begun(mut head: Head, mut chunks: ChunkStream) -> Result<(Head, ChunkStream), PipeError> {
+/// An answer whose first chunk is there.
+struct Begun {
+    answerer: Option<String>,
+    side: Option<Side>,
+    chunks: ChunkStream,
+}
+
+/// Who answers, and the same stream when its first chunk is there: until then, an error is the answer's status.
+async fn begun(mut chunks: ChunkStream) -> Result<Begun, PipeError> {
+    let (mut answerer, mut side) = (None, None);
     loop {
         match chunks.next().await.transpose()? {
-            Some(Chunk::Model(id)) => head.answerer = Some(id),
-            Some(Chunk::Side(side)) => head.side = Some(side),
+            Some(Chunk::Model(id)) => answerer = Some(id),
+            Some(Chunk::Side(told)) => side = Some(told),
             Some(first) => {
                 let chunks = ChunkStream::new(stream::iter([Ok(first)]).chain(chunks));
-                return Ok((head, chunks));
+                return Ok(Begun { answerer, side, chunks });
             }
             None => return Err(answer::ended_early()),
         }

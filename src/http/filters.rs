@@ -33,7 +33,7 @@ pub async fn inlet(
     request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
     let slot = slot(&state, &id)?;
-    let body = slot.inlet(call(&state, request)).await;
+    let body = slot.inlet(call(&state, slot.id(), request)).await;
     let mut body = body.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent fields that it may refuse.
@@ -48,19 +48,23 @@ pub async fn outlet(
     id: web::Path<String>,
     request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
-    let body = slot(&state, &id)?.outlet(call(&state, request)).await;
+    let slot = slot(&state, &id)?;
+    let body = slot.outlet(call(&state, slot.id(), request)).await;
     Ok(HttpResponse::Ok().json(body.map_err(|error| Error::from(error).in_reason())?))
 }
 
-fn call(state: &State, Json(FilterRequest { user, body }): Json<FilterRequest>) -> FilterCall {
+/// What Open WebUI's server says: the host's own key came with it.
+fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall {
+    let Json(FilterRequest { user, body }) = request;
     let user = identity::user(user);
     let chat = ChatRef {
         chat_id: body.metadata("chat_id").map(str::to_owned),
         message_id: body.metadata("message_id").map(str::to_owned),
         session_id: body.metadata("session_id").map(str::to_owned),
-        task: body.metadata("task").map(str::to_owned),
+        task: body.metadata("task").filter(|task| identity::is_task(task)).map(str::to_owned),
     };
-    let trail = CallContext::new(user.clone(), None, chat.task.as_deref());
+    // What a filter asks of models is part of a chat that is counted for itself.
+    let trail = CallContext::new(user.clone(), None, chat.task.as_deref()).through(filter);
     FilterCall { body, user, host: Host::new(state.registry.clone(), trail, chat) }
 }
 

@@ -6,6 +6,7 @@
 use super::{
     Error,
     answer::{self, Head},
+    choices::Choices,
     record::RequestLog,
 };
 use crate::drain::Drain;
@@ -16,7 +17,7 @@ use actix_web::{
     web::{Bytes, BytesMut},
 };
 use futures_util::{Stream, future::BoxFuture};
-use pipe_sdk::{Chunk, ChunkStream};
+use pipe_sdk::Chunk;
 use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,7 +32,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much is joined into one write.
-const FULL: usize = 16 << 10;
+const FULL: usize = 4 << 10;
 
 /// Writes the frames of one answer in the shape of one API.
 pub trait FrameWriter: Unpin + 'static {
@@ -40,6 +41,12 @@ pub trait FrameWriter: Unpin + 'static {
 
     /// Writes what a chunk says.
     fn chunk(&mut self, chunk: &Chunk);
+
+    /// Writes what a chunk says of the answer at this place, where several are given.
+    fn chunk_of(&mut self, choice: usize, chunk: &Chunk) {
+        let _ = choice;
+        self.chunk(chunk);
+    }
 
     /// Whether it has been said why the answer ends.
     fn has_finished(&self) -> bool;
@@ -63,7 +70,7 @@ pub trait FrameWriter: Unpin + 'static {
 pub fn streamed(
     head: &Head,
     writer: impl FrameWriter,
-    chunks: ChunkStream,
+    chunks: Choices,
     drain: &Drain,
     record: Arc<RequestLog>,
 ) -> HttpResponse {
@@ -89,7 +96,7 @@ pub fn streamed(
 /// The body of a streamed answer. Dropping it drops the upstream's answer.
 struct Frames<W> {
     /// `None` when the answer has ended.
-    chunks: Option<ChunkStream>,
+    chunks: Option<Choices>,
     writer: W,
     cut: BoxFuture<'static, ()>,
     heartbeat: Pin<Box<Sleep>>,
@@ -135,7 +142,7 @@ impl<W: FrameWriter> Frames<W> {
             let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(chunks).poll_next(cx)));
             match polled {
                 Ok(Poll::Pending) => return,
-                Ok(Poll::Ready(Some(Ok(chunk)))) => self.write(&chunk),
+                Ok(Poll::Ready(Some(Ok((choice, chunk))))) => self.write(choice, &chunk),
                 Ok(Poll::Ready(Some(Err(error)))) => {
                     let kind = error.kind();
                     self.end_with(&error.into(), kind);
@@ -154,11 +161,11 @@ impl<W: FrameWriter> Frames<W> {
         }
     }
 
-    fn write(&mut self, chunk: &Chunk) {
+    fn write(&mut self, choice: usize, chunk: &Chunk) {
         if let Chunk::Usage(usage) = chunk {
             self.record.outcome().usage = Some(*usage);
         }
-        self.writer.chunk(chunk);
+        self.writer.chunk_of(choice, chunk);
     }
 
     fn end_with(&mut self, error: &Error, kind: &'static str) {
@@ -186,14 +193,14 @@ mod tests {
     use super::{super::writer::Writer, *};
     use actix_web::{body::BoxBody, test::TestRequest};
     use futures_util::{StreamExt, stream};
-    use pipe_sdk::FinishReason;
+    use pipe_sdk::{ChunkStream, FinishReason};
     use std::future::poll_fn;
 
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
-        let (answerer, side) = Default::default();
-        let (id, model) = ("chatcmpl-1".into(), "a.\"b\"".into());
-        let head = Head { id, created: 7, model, answerer, side };
+        let mut head = Head::new("", "a.\"b\"");
+        (head.id, head.created) = ("chatcmpl-1".into(), 7);
         let record = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
+        let chunks = Choices::new(vec![chunks]);
         streamed(&head, Writer::new(&head, false), chunks, drain, record).into_body()
     }
 

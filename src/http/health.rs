@@ -18,7 +18,10 @@ pub async fn live() -> HttpResponse {
 /// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes, and the `store`.
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     let slots = state.registry.slots().iter();
-    let pipes = slots.filter(|slot| slot.trouble().is_some()).map(|slot| slot.id());
+    let pipes = slots.filter(|slot| {
+        slot.trouble().is_some() || !state.registry.lost_references(slot).is_empty()
+    });
+    let pipes = pipes.map(|slot| slot.id());
     let degraded: Vec<_> = pipes.chain(state.store.trouble().map(|_| "store")).collect();
     match state.drain.stage() {
         Stage::Serving => HttpResponse::Ok().json(json!({"status": true, "degraded": degraded})),

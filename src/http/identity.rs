@@ -7,6 +7,26 @@ use serde_json::{Map, Value};
 /// The keys that our inlet puts into the body of a chat, so that they reach the chat call (`docs/reference/open-webui.md`, "What a chat carries").
 const CHAT_KEYS: [&str; 4] = ["chat_id", "message_id", "session_id", "task"];
 
+/// The background tasks of Open WebUI (contract §5).
+const TASKS: [&str; 11] = [
+    "title_generation",
+    "tags_generation",
+    "follow_up_generation",
+    "query_generation",
+    "image_prompt_generation",
+    "autocomplete_generation",
+    "emoji_generation",
+    "moa_response_generation",
+    "function_calling",
+    "context_compaction",
+    "memory_review",
+];
+
+/// Whether Open WebUI has a background task of this name.
+pub fn is_task(name: &str) -> bool {
+    TASKS.contains(&name)
+}
+
 /// How the names of headers begin that are meant for pipes.
 const WISHES: [&str; 3] = ["x-pipewright-", "x-amzn-bedrock-", "anthropic-beta"];
 
@@ -25,8 +45,10 @@ pub fn asker(said: Option<Value>, headers: &HeaderMap) -> Option<User> {
     said.and_then(user).or_else(|| forwarded(headers))
 }
 
-/// Copies what the chat call will not be told from the metadata into the body.
+/// Copies what the chat call will not be told from the metadata, which Open WebUI's server writes, into the body. A task that the person who
+/// chats has put there is taken out.
 pub fn keep(body: &mut Map<String, Value>) {
+    body.shift_remove("task");
     let Some(Value::Object(metadata)) = body.get("metadata") else { return };
     let known = CHAT_KEYS.map(|key| (key, text(metadata.get(key).cloned())));
     for (key, value) in known {

@@ -3,7 +3,6 @@
 use super::{
     Error,
     asker::RequestContext,
-    identity,
     json::{Json, JsonBody},
     shape::{
         COUNT,
@@ -13,7 +12,7 @@ use super::{
     unix_seconds, whole,
 };
 use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{Image, ImageCall, ImageFormat, ImageWishes, Images, ModelKind, PipeError, Result};
+use pipe_sdk::{Demand, Image, ImageCall, ImageFormat, ImageWishes, Images, PipeError, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -84,10 +83,9 @@ pub async fn generate(
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
     let wishes = ImageWishes::among(&rest)?;
-    let host = asker.host_of(identity::asker(user, asker.headers()));
     let call = ImageCall { wishes, ..ImageCall::new(&model, prompt) };
-    let Images { images } =
-        whole::answered(&asker, &model, ModelKind::Image, &host, host.images(call)).await?;
+    let host = whole::admitted(&asker, user, &model, Demand::image(&call)).await?;
+    let Images { images } = asker.answered(host.images(call)).await?;
     let delivery = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
     let data = images.into_iter().map(|image| delivery.of(image)).collect();

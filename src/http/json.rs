@@ -1,25 +1,29 @@
 //! JSON bodies: within their limits, in time, and with errors that name the field and never the value.
 
 use super::{
-    Error,
+    Error, State,
+    bodies::{BodyLimit, Received},
     shape::{self, SchemaViolation, Shape},
 };
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::{StatusCode, header},
-    web::BytesMut,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+    web,
 };
-use futures_util::{StreamExt, future::LocalBoxFuture};
-use pipe_sdk::without_lone_surrogates;
+use futures_util::future::LocalBoxFuture;
+use pipe_sdk::replace_lone_surrogates;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
 
 /// A body that is read from JSON.
-pub trait JsonBody: DeserializeOwned + 'static {
+pub trait JsonBody: DeserializeOwned + Send + 'static {
     /// How large it may be, in bytes.
     const LIMIT: usize;
+    /// How many pieces of JSON it may be made of. The longest chats have some ten thousand.
+    const PIECES: usize = 500_000;
     /// What it must look like.
     const SHAPE: &'static Shape;
     /// The status of a body that is JSON but not this: FastAPI's 422, or OpenAI's 400.
@@ -34,69 +38,49 @@ impl<T: JsonBody> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (checked, payload) = (check_headers(request, T::LIMIT), payload.take());
-        Box::pin(async {
-            checked?;
-            let bytes = read(payload, T::LIMIT).await?;
-            parse::<T>(&bytes).map(Self)
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            check_headers(&request)?;
+            let state = request.app_data::<web::Data<State>>().ok_or_else(Error::panicked)?;
+            let limit = BodyLimit { bytes: T::LIMIT, pieces: Some(T::PIECES) };
+            let length = declared(request.headers());
+            let Received { mut bytes, share } = state.bodies.read(payload, length, limit).await?;
+            // Held until the request is dropped, which is when its answer begins.
+            request.extensions_mut().insert(share);
+            let size = bytes.len();
+            state.bodies.parse(size, move || parse::<T>(&mut bytes)).await.map(Self)
         })
     }
 }
 
-fn check_headers(request: &HttpRequest, limit: usize) -> Result<(), Error> {
+fn check_headers(request: &HttpRequest) -> Result<(), Error> {
     // A page of another site can post JSON only under another name without asking first.
     if !request.content_type().eq_ignore_ascii_case("application/json") {
         let message = "send JSON, with `Content-Type: application/json`";
         return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
-    if request
-        .headers()
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity")
-    {
+    check_encoding(request.headers())
+}
+
+/// Refuses a body that is compressed: nothing here unpacks it.
+pub fn check_encoding(headers: &HeaderMap) -> Result<(), Error> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
         return Err(Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the body uncompressed"));
     }
-    let length = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > limit as u64) { Err(too_large(limit)) } else { Ok(()) }
+    Ok(())
 }
 
-/// Reads the body. A client has half a minute, and another second for each KiB that it has sent.
-pub async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut, Error> {
-    let start = Instant::now() + Duration::from_secs(30);
-    let mut bytes = BytesMut::new();
-    loop {
-        let deadline = start + Duration::from_secs(bytes.len() as u64 / 1024);
-        match timeout_at(deadline, payload.next()).await {
-            Ok(Some(Ok(chunk))) if bytes.len() + chunk.len() > limit => {
-                return Err(too_large(limit));
-            }
-            Ok(Some(Ok(chunk))) => bytes.extend_from_slice(&chunk),
-            Ok(Some(Err(_))) => {
-                return Err(Error::new(StatusCode::BAD_REQUEST, "the body broke off"));
-            }
-            Ok(None) => return Ok(bytes),
-            Err(_) => {
-                return Err(Error::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"));
-            }
-        }
-    }
-}
-
-fn too_large(limit: usize) -> Error {
-    Error::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body may have {} KiB at most", limit >> 10),
-    )
+/// The length that the headers declare.
+pub fn declared(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Reads a whole body; an error names the field, and never the value.
-pub fn parse<T: JsonBody>(json: &[u8]) -> Result<T, Error> {
+pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
     // Parts that are kept as they came are not looked into, so this cannot wait until something is found wrong.
-    let repaired = without_lone_surrogates(json);
-    let json = repaired.as_deref().unwrap_or(json);
+    replace_lone_surrogates(json);
+    let json: &[u8] = json;
     shape::check(json, T::SHAPE).map_err(refusal::<T>)?;
     if let Ok(body) = serde_json::from_slice(json) {
         return Ok(body);
@@ -164,7 +148,7 @@ mod tests {
     use pipe_sdk::Body;
 
     fn error(json: &str) -> String {
-        parse::<Body>(json.as_bytes()).map_err(|error| error.to_string()).unwrap_err()
+        parse::<Body>(&mut json.as_bytes().to_vec()).map_err(|error| error.to_string()).unwrap_err()
     }
 
     /// What is said of a chat that has these fields beside those that it needs.
@@ -209,9 +193,11 @@ mod tests {
 
     #[test]
     fn half_characters_are_accepted() {
-        let body: Body =
-            parse(br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}]}"#)
-                .unwrap();
+        let body: Body = parse(
+            &mut br#"{"model": "m", "messages": [{"role": "user", "content": "a\ud83d"}]}"#
+                .to_vec(),
+        )
+        .unwrap();
         assert_eq!(body.last_user_text().unwrap(), "a\u{fffd}");
     }
 }

@@ -1,8 +1,8 @@
 //! The list of pipes, and what cannot be done to it: pipes are part of the program.
 
 use super::{
-    Error, State,
-    json::{self, Json, JsonBody},
+    BodyLimit, Error, State,
+    json::{Json, JsonBody},
     shape::Shape,
 };
 use actix_web::{HttpResponse, http::StatusCode, web};
@@ -31,8 +31,9 @@ pub async fn add() -> Result<HttpResponse, Error> {
 }
 
 /// `POST /pipelines/upload`. The file is read away, so that the client gets to see the answer, and nothing is kept of it.
-pub async fn upload(payload: web::Payload) -> Result<HttpResponse, Error> {
-    json::read(payload.into_inner(), 1 << 20).await?;
+pub async fn upload(state: web::Data<State>, payload: web::Payload) -> Result<HttpResponse, Error> {
+    let limit = BodyLimit { bytes: 1 << 20, pieces: None };
+    state.bodies.read(payload.into_inner(), None, limit).await?;
     Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
 }
 

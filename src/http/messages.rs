@@ -15,12 +15,18 @@ mod turns;
 pub use error::refusal;
 
 use super::{
-    Error, answer::Head, asker::RequestContext, choice, face::ApiDialect, json::Json, unprefixed,
+    Error,
+    answer::{Head, ended_early},
+    asker::RequestContext,
+    choice,
+    face::ApiDialect,
+    json::Json,
+    unprefixed,
 };
 use actix_web::{HttpResponse, http::header::HeaderMap};
 use events::Events;
-use pipe_sdk::{Answer, PipeError};
-use request::Request;
+use pipe_sdk::{Answer, Demand, PipeError};
+use request::{Asked, Request};
 use serde_json::{Value, json};
 
 /// The header that Anthropic's clients send with every request.
@@ -35,18 +41,25 @@ pub fn is_theirs(path: &str, headers: &HeaderMap) -> bool {
     is("/messages") || is("/models") && headers.contains_key(VERSION)
 }
 
-/// The shape of the Messages API.
-struct Messages;
+/// The shape of the Messages API, and what of the request is left out.
+struct Messages {
+    notes: Vec<String>,
+}
 
 impl ApiDialect for Messages {
     const ID: &'static str = "msg_";
     type Writer = Events;
 
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
     fn writer(&self, head: &Head) -> Events {
         Events::new(head)
     }
 
-    fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError> {
+    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
+        let answer = answers.into_iter().next().ok_or_else(ended_early)?;
         answer::message(head, &answer)
     }
 }
@@ -55,8 +68,8 @@ impl ApiDialect for Messages {
 pub async fn create(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     asked.limited()?;
-    let (body, places) = asked.into_body()?;
-    let answer = asker.answer(body, Messages).await;
+    let Asked { body, places, notes } = asked.into_body()?;
+    let answer = asker.answer(body, Messages { notes }).await;
     answer.map_err(|error| error.renamed(|field| places.of(field)))
 }
 
@@ -66,9 +79,12 @@ pub async fn count_tokens(
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
-    let (mut body, places) = asked.into_body()?;
+    let Asked { mut body, places, .. } = asked.into_body()?;
     choice::check(&body).map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;
-    let counted = asker.host(&mut body).count_tokens(body).await;
-    let tokens = counted.map_err(|error| asker.failed(error).renamed(|field| places.of(field)))?;
+    let counted = async {
+        let host = asker.admit_chat(&mut body, Demand::token_count()).await?;
+        asker.answered(host.count_tokens(body)).await
+    };
+    let tokens = counted.await.map_err(|error| error.renamed(|field| places.of(field)))?;
     Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))
 }

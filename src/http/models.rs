@@ -59,9 +59,68 @@ pub async fn one(
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let entry = found(&state, id.into_inner()).await?;
+    let found = found(&state, id.into_inner()).await;
+    let entry = found.map_err(|error| with_nearest(&state, error))?;
     let is_anthropics = request.headers().contains_key(VERSION);
     Ok(HttpResponse::Ok().json(if is_anthropics { messages::models::model(&entry) } else { entry }))
+}
+
+/// The error as it goes out. A model that was not found is told with where the ids are listed, and the nearest of them.
+pub fn with_nearest(state: &State, error: PipeError) -> Error {
+    let PipeError::ModelNotFound(id) = &error else { return error.into() };
+    let nearest = nearest(state, id);
+    Error::from(error).adding(&if nearest.is_empty() {
+        "`GET /v1/models` lists the ids".to_owned()
+    } else {
+        format!("`GET /v1/models` lists the ids; the nearest are {}", nearest.join(", "))
+    })
+}
+
+/// How many ids are named that are like one that was not found.
+const NAMED: usize = 3;
+
+/// The longest ids that are compared.
+const LONGEST: usize = 128;
+
+/// The ids that are most like this one.
+fn nearest(state: &State, id: &str) -> Vec<String> {
+    if id.len() > LONGEST {
+        return Vec::new();
+    }
+    let wanted = id.to_ascii_lowercase();
+    let slots = state.registry.slots().iter();
+    let ids = slots.filter_map(|slot| Some((slot.id(), slot.serves()?)));
+    let ids = ids.flat_map(|(pipe, serves)| registry::models(pipe, &serves));
+    let mut ids: Vec<_> = ids
+        .filter(|(id, _)| id.len() <= LONGEST)
+        .map(|(full, model)| {
+            let names = [full.to_ascii_lowercase(), model.id.to_ascii_lowercase()];
+            let steps = names.iter().map(|name| steps_between(name, &wanted)).min();
+            (steps.unwrap_or(usize::MAX), full)
+        })
+        .collect();
+    ids.sort();
+    ids.into_iter().take(NAMED).map(|(_, id)| format!("`{id}`")).collect()
+}
+
+/// How many characters must be changed, added or left out to make one text the other (Levenshtein's distance).
+fn steps_between(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, char) in one.chars().enumerate() {
+        let mut before = at;
+        let mut left = at + 1;
+        for (cell, with) in row.iter_mut().skip(1).zip(&other) {
+            let changed = before + usize::from(char != *with);
+            before = *cell;
+            left = changed.min(before + 1).min(left + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 async fn found(state: &State, id: String) -> Result<Value, PipeError> {

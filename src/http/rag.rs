@@ -30,7 +30,12 @@ const LISTED: usize = 1000;
 
 /// The library of the pipe that has one.
 fn library(state: &State) -> Result<Arc<dyn Library>, Error> {
-    state.registry.library().ok_or_else(|| {
+    library_of(state).map(|(_, library)| library)
+}
+
+/// The same, and the id of the pipe.
+fn library_of(state: &State) -> Result<(&'static str, Arc<dyn Library>), Error> {
+    state.registry.library_of().ok_or_else(|| {
         let message = "no pipe that answers from documents is running: the log says why".into();
         PipeError::Unavailable { message, retry_after: None }.into()
     })
@@ -158,9 +163,9 @@ pub async fn search(
     body: Json<SearchBody>,
 ) -> Result<HttpResponse, Error> {
     let Json(SearchBody { query, top_k, said }) = body;
-    let (reader, host) = said.reader(&asker)?;
+    let (id, library) = library_of(&asker.state)?;
+    let (reader, host) = said.admit(&asker, id).await?;
     let search = Search { collection: collection.into_inner(), query, reader, top_k };
-    let library = library(&asker.state)?;
     let found = asker.answered(library.search(search, host)).await?;
     Ok(HttpResponse::Ok().json(found))
 }

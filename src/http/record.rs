@@ -66,6 +66,8 @@ pub struct Outcome {
     pub usage: Option<Usage>,
     /// What went wrong, before or after the answer had begun, in a word for programs.
     error: Option<&'static str>,
+    /// Whether a line is logged of it; of a flood of bad keys, none is.
+    pub is_logged: bool,
 }
 
 impl RequestLog {
@@ -81,7 +83,7 @@ impl RequestLog {
             path: shortened(request.path()),
             is_anthropics: messages::is_theirs(request.path(), request.headers()),
             started: Instant::now(),
-            outcome: Mutex::default(),
+            outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
             in_flight: watching.map(|state| state.drain.enter()),
             metrics: state.map(|state| Arc::clone(&state.metrics)),
             trace: span.as_ref().and_then(Span::context),
@@ -183,6 +185,9 @@ impl Drop for RequestLog {
                 &outcome,
                 status,
             );
+        }
+        if !outcome.is_logged {
+            return;
         }
         let usage = outcome.usage.unwrap_or_default();
         let trace = self.trace.map(|context| format!("{:032x}", context.trace));

@@ -3,13 +3,12 @@
 use super::{
     Error,
     asker::RequestContext,
-    identity,
     json::{Json, JsonBody},
     shape::{COUNTABLE, Shape, USER},
     whole,
 };
 use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{ModelKind, PipeError, RerankCall, Reranked, Result};
+use pipe_sdk::{Demand, PipeError, RerankCall, Reranked, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::num::NonZeroUsize;
@@ -80,11 +79,10 @@ pub async fn rerank(asker: RequestContext, body: Json<RerankBody>) -> Result<Htt
     let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
     let documents: Vec<_> = documents.into_iter().map(Document::text).collect();
     check(&query, &documents)?;
-    let host = asker.host_of(identity::asker(user, asker.headers()));
     let top_n = top_n.map(NonZeroUsize::get);
     let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
-    let Reranked { ranks, prompt_tokens } =
-        whole::answered(&asker, &model, ModelKind::Rerank, &host, host.rerank(call)).await?;
+    let host = whole::admitted(&asker, user, &model, Demand::rerank(&call)).await?;
+    let Reranked { ranks, prompt_tokens } = asker.answered(host.rerank(call)).await?;
     let usage = whole::counted(&asker.record, prompt_tokens);
     let shown = return_documents.unwrap_or_default();
     let document = |index: usize| documents.get(index).filter(|_| shown).cloned();

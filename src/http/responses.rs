@@ -11,18 +11,19 @@ mod wire;
 
 use super::{
     Error,
-    answer::Head,
+    answer::{Head, ended_early},
     asker::RequestContext,
     face::ApiDialect,
+    frames::FrameWriter,
     json::{Json, JsonBody},
     shape::{Shape, responses},
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
 use events::Events;
-use pipe_sdk::{Answer, Body, PipeError};
+use pipe_sdk::{Answer, Body, Demand, PipeError};
 use request::{Asked, Request, Wishes};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 impl JsonBody for Request {
     const LIMIT: usize = Body::LIMIT;
@@ -34,17 +35,65 @@ impl ApiDialect for Wishes {
     const ID: &'static str = "resp_";
     type Writer = Events;
 
+    fn notes(&self) -> Vec<String> {
+        self.tools.notes.clone()
+    }
+
     fn writer(&self, head: &Head) -> Events {
         Events::new(Response::new(head, self))
     }
 
-    fn plain(&self, head: &Head, answer: Answer) -> Result<Value, PipeError> {
-        Response::new(head, self).whole(answer)
+    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
+        let answer = answers.into_iter().next().ok_or_else(ended_early)?;
+        let response = Response::new(head, self).whole(answer)?;
+        if !self.is_compaction {
+            return Ok(response);
+        }
+        Ok(json!({
+            "id": response["id"], "object": "response.compaction", "created_at": response["created_at"],
+            "output": response["output"], "usage": response["usage"],
+        }))
     }
+}
+
+/// `POST /responses/input_tokens`.
+pub async fn input_tokens(
+    asker: RequestContext,
+    body: Json<Request>,
+) -> Result<HttpResponse, Error> {
+    let Asked { mut chat, fields, .. } = body.0.read()?;
+    let counted = async {
+        let host = asker.admit_chat(&mut chat, Demand::token_count()).await?;
+        asker.answered(host.count_tokens(chat)).await
+    };
+    let tokens = counted.await.map_err(|error| error.renamed(|field| fields.own(field)))?;
+    let counted = json!({"object": "response.input_tokens", "input_tokens": tokens});
+    Ok(HttpResponse::Ok().json(counted))
+}
+
+/// `POST /responses/compact`: a summary that stands in place of the conversation.
+pub async fn compact(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+    let Asked { chat, wishes, fields } = body.0.compacting().read()?;
+    asker.answer(chat, wishes).await.map_err(|error| error.renamed(|field| fields.own(field)))
 }
 
 /// `POST /responses`.
 pub async fn create(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Asked { chat, wishes, fields } = body.0.read()?;
-    asker.answer(chat, wishes).await.map_err(|error| error.renamed(|field| fields.own(field)))
+    // Codex makes its conversation shorter if the response fails, but not if the request is refused.
+    let is_codex = asker
+        .headers()
+        .get("originator")
+        .is_some_and(|name| name.as_bytes().to_ascii_lowercase().starts_with(b"codex"));
+    let head = Head::new(Wishes::ID, &chat.model);
+    let failing = (chat.stream && is_codex).then(|| wishes.clone());
+    let answered = asker.answer(chat, wishes).await;
+    match (answered.map_err(|error| error.renamed(|field| fields.own(field))), failing) {
+        (Err(error), Some(wishes)) if error.is_too_long() => {
+            let mut events = wishes.writer(&head);
+            events.error(&error);
+            Ok(head.response().content_type("text/event-stream").body(events.take()))
+        }
+        (answered, _) => answered,
+    }
 }

@@ -55,6 +55,15 @@ pub const MOST: f64 = f64::INFINITY;
 /// More cannot be counted without a gap.
 pub const COUNTABLE: f64 = 9_007_199_254_740_992.0;
 
+/// How many of these a list may hold. What a whole body may be made of has a limit of its own.
+const fn longest(items: &str) -> usize {
+    match items.as_bytes() {
+        b"messages" | b"items" | b"parts" | b"blocks" => 20_000,
+        b"tools" | b"functions" | b"calls" => 2000,
+        _ => usize::MAX,
+    }
+}
+
 /// An object whose fields are not looked at.
 pub const OBJECT: Shape = Shape::Object(&[], &[]);
 

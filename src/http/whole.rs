@@ -1,8 +1,9 @@
 //! What answers in one piece have in common that are no chats.
 
-use super::{Error, asker::RequestContext, record::RequestLog};
-use pipe_sdk::{Host, ModelKind, PipeError};
+use super::{Error, asker::RequestContext, identity, record::RequestLog};
+use pipe_sdk::{Demand, Host, PipeError};
 use serde::Serialize;
+use serde_json::Value;
 
 /// What an answer cost, as OpenAI tells it where nothing is written but only read.
 #[derive(Serialize)]
@@ -11,21 +12,17 @@ pub struct Usage {
     total_tokens: u64,
 }
 
-/// Waits for the answer of this model, unless a filter refuses it or the host leaves first.
-pub async fn answered<T>(
+/// The way to this model for who asks, who may be named in the body, unless a filter refuses it or the host is stopping.
+pub async fn admitted(
     asker: &RequestContext,
+    user: Option<Value>,
     model: &str,
-    kind: ModelKind,
-    host: &Host,
-    answer: impl Future<Output = Result<T, PipeError>>,
-) -> Result<T, Error> {
+    demand: Demand,
+) -> Result<Host, Error> {
     if model.is_empty() {
         return Err(PipeError::bad_field("model", "model: name a model").into());
     }
-    asker.is_served()?;
-    asker.asks_for(model);
-    asker.is_admitted(model, kind, host).await?;
-    asker.answered(answer).await
+    asker.admit(identity::asker(user, asker.headers()), model, demand).await
 }
 
 /// The usage of an answer for which so many tokens were read. The log has it too.

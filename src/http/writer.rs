@@ -1,5 +1,6 @@
 //! How one chunk looks on the wire: a server-sent event in OpenAI's shape, written behind a prefix that is made once an answer.
 
+use super::client_tools::{ClientTools, TextInput, ToolKind};
 use super::{
     Error,
     answer::{self, Head},
@@ -9,6 +10,7 @@ use actix_web::web::{BufMut, BytesMut};
 use pipe_sdk::{Chunk, FinishReason, ToolCallDelta};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Writes the frames of one answer.
 #[derive(Debug)]
@@ -30,6 +32,12 @@ pub struct Writer {
     /// Whether sources were told by events.
     told: bool,
     for_open_webui: bool,
+    /// The place of the answer among several.
+    choice: usize,
+    /// What the tools are to the client.
+    tools: Arc<ClientTools>,
+    /// The texts of custom tools' calls, by the calls' places.
+    inputs: BTreeMap<usize, TextInput>,
 }
 
 impl Writer {
@@ -54,6 +62,9 @@ impl Writer {
             shown: 0,
             told: false,
             for_open_webui: false,
+            choice: 0,
+            tools: Arc::default(),
+            inputs: BTreeMap::new(),
         };
         if let Some(substitute) = substitute {
             // Alone: Open WebUI loses the text of the chunk that says it (`docs/reference/open-webui.md`, "Events").
@@ -66,6 +77,24 @@ impl Writer {
     #[must_use]
     pub fn for_open_webui(self, is_asking: bool) -> Self {
         Self { for_open_webui: is_asking, ..self }
+    }
+}
+
+impl Writer {
+    /// The same for the answer at this place among several.
+    pub(super) fn of_choice(mut self, choice: usize) -> Self {
+        self.choice = choice;
+        // Who answers is told once.
+        if choice > 0 {
+            self.buffer.clear();
+        }
+        self
+    }
+
+    /// The same for a client that has these tools.
+    pub(super) fn knowing(mut self, tools: Arc<ClientTools>) -> Self {
+        self.tools = tools;
+        self
     }
 }
 
@@ -116,6 +145,9 @@ impl FrameWriter for Writer {
                 self.delta(br#"{"role":"assistant","content":""}"#, None);
             }
             Chunk::Finish(reason) => {
+                for (index, mut input) in std::mem::take(&mut self.inputs) {
+                    self.input(index, &input.finish().1);
+                }
                 self.finished = true;
                 self.delta(b"{}", Some(*reason));
             }
@@ -168,6 +200,22 @@ impl Writer {
 
     fn tool_call(&mut self, delta: &ToolCallDelta) {
         let ToolCallDelta { index, id, name, arguments } = delta;
+        let known = name.as_deref().and_then(|name| self.tools.get(name));
+        if let Some(tool) = known.filter(|tool| tool.kind == ToolKind::Custom) {
+            let mut input = TextInput::default();
+            let text = input.push(arguments);
+            let call = json!({
+                "index": index, "id": id, "type": "custom", "custom": {"name": tool.name, "input": text},
+            });
+            self.inputs.insert(*index, input);
+            self.json_delta(&json!({"tool_calls": [call]}));
+            return;
+        }
+        if let Some(input) = self.inputs.get_mut(index) {
+            let text = input.push(arguments);
+            self.input(*index, &text);
+            return;
+        }
         let mut call = json!({"index": index, "function": {"arguments": arguments}});
         if let Some(name) = name {
             call["function"] = json!({"name": name, "arguments": arguments});
@@ -177,6 +225,14 @@ impl Writer {
             call["id"] = id.as_str().into();
         }
         self.json_delta(&json!({"tool_calls": [call]}));
+    }
+
+    /// A further piece of the text of a custom tool's call.
+    fn input(&mut self, index: usize, text: &str) {
+        if !text.is_empty() {
+            let call = json!({"index": index, "custom": {"input": text}});
+            self.json_delta(&json!({"tool_calls": [call]}));
+        }
     }
 
     fn json_delta(&mut self, delta: &Value) {
@@ -204,7 +260,8 @@ impl Writer {
     fn open(&mut self) {
         self.buffer.extend_from_slice(&self.prefix);
         self.buffer.extend_from_slice(br#","choices":[{"index":"#);
-        self.json(&self.choice.clone());
+        let choice = self.choice;
+        self.json(&choice);
         self.buffer.extend_from_slice(br#","delta":"#);
     }
 

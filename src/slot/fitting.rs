@@ -1,7 +1,11 @@
 //! A pipe in its place: its valves swapped whole, and what is asked of it handed to the one that runs.
 
 use super::{Site, Slot, settings::Settings};
-use crate::valves::{Found, Shelf, Spec, Values};
+use crate::{
+    references::Reference,
+    registry::Registry,
+    valves::{Found, Shelf, Source, Spec, Values},
+};
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
@@ -10,7 +14,7 @@ use pipe_sdk::{
     UsageReport, library::Library,
 };
 use serde_json::Value;
-use std::{panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, time::timeout};
 
 /// A pipe that takes longer to start is tried again when its valves are turned.
@@ -45,10 +49,13 @@ impl<P: Pipe> Fitting<P> {
             Err(error) => told::<P>(unread(&error)),
         };
         let settings = Settings::of(&spec, site.layers(P::ID, &spec), found);
-        let pipe = Self::build(None, &settings, &spec, &site.folder)
-            .await
-            .map(Arc::new)
-            .map_err(|error| error.to_string());
+        let (settings, pipe) = match settings.clone().with_paths(&spec, &site, None).await {
+            Ok(settings) => {
+                let pipe = Self::build(None, &settings).await;
+                (settings, pipe.map(Arc::new).map_err(|error| error.to_string()))
+            }
+            Err(error) => (settings, Err(error.to_string())),
+        };
         if let Err(trouble) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
         }
@@ -57,13 +64,8 @@ impl<P: Pipe> Fitting<P> {
     }
 
     /// Builds the next running pipe; a panic of the pipe's is an error like any other.
-    async fn build(
-        running: Option<&P>,
-        settings: &Settings,
-        spec: &Spec,
-        folder: &Path,
-    ) -> Result<P> {
-        let valves = settings.typed(spec, folder)?;
+    async fn build(running: Option<&P>, settings: &Settings) -> Result<P> {
+        let valves = settings.typed()?;
         let build = async {
             match running {
                 Some(pipe) => pipe.on_valves_updated(valves).await,
@@ -82,7 +84,7 @@ impl<P: Pipe> Fitting<P> {
 
     pub(super) async fn next(&self, state: &State<P>, settings: &Settings) -> Result<Arc<P>> {
         let running = state.pipe.as_deref().ok();
-        Self::build(running, settings, &self.spec, &self.site.folder).await.map(Arc::new)
+        Self::build(running, settings).await.map(Arc::new)
     }
 
     fn running(&self) -> Result<Arc<P>> {
@@ -120,8 +122,17 @@ impl<P: Pipe> Slot for Fitting<P> {
         self.spec.shown(&self.state.load().settings.values)
     }
 
-    fn turn(self: Arc<Self>, posted: Values) -> BoxFuture<'static, Result<Values>> {
-        Box::pin(self.turned(posted))
+    fn turn(
+        self: Arc<Self>,
+        posted: Values,
+        registry: Arc<Registry>,
+    ) -> BoxFuture<'static, Result<Values>> {
+        Box::pin(self.turned(posted, registry))
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let Settings { values, sources, .. } = &self.state.load().settings;
+        self.spec.references(values, |valve| sources.get(valve) != Some(&Source::BuiltIn))
     }
 
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {

@@ -4,14 +4,21 @@ use super::{
     fitting::{Fitting, State, told},
     settings::Settings,
 };
-use crate::valves::{Found, Posted, Update, Values};
+use crate::{
+    registry::Registry,
+    valves::{Found, Posted, Update, Values},
+};
 use pipe_sdk::{Pipe, PipeError, Result};
 use serde_json::Value;
 use std::sync::Arc;
 
 impl<P: Pipe> Fitting<P> {
     /// [`Slot::turn`](super::Slot::turn).
-    pub(super) async fn turned(self: Arc<Self>, posted: Values) -> Result<Values> {
+    pub(super) async fn turned(
+        self: Arc<Self>,
+        posted: Values,
+        registry: Arc<Registry>,
+    ) -> Result<Values> {
         let turning = Arc::clone(&self.turning).lock_owned().await;
         let state = self.state.load_full();
         let Settings { layers, saved, version, values, sources, .. } = &state.settings;
@@ -21,10 +28,19 @@ impl<P: Pipe> Fitting<P> {
             return Ok(self.spec.shown(values));
         }
         let next = Found { values: saved, version: *version, trouble: None };
-        let mut settings = Settings::of(&self.spec, layers.clone(), next);
+        let settings = Settings::of(&self.spec, layers.clone(), next);
+        let before = Some(&state.settings);
+        let mut settings = settings.with_paths(&self.spec, &self.site, before).await?;
         let strayed = update.strayed(&settings.values, &entered);
         if !strayed.is_empty() {
             return Err(PipeError::BadValves(strayed));
+        }
+        // The form posts all valves: what was there before keeps no other valve from being turned.
+        let is_turned = |valve: &str| values.get(valve) != settings.values.get(valve);
+        let references = self.spec.references(&settings.values, is_turned);
+        let lost = registry.check_references(references).await;
+        if !lost.is_empty() {
+            return Err(PipeError::BadValves(lost));
         }
         let pipe = self.next(&state, &settings).await?;
         let shown = self.spec.shown(&settings.values);
@@ -48,6 +64,7 @@ impl<P: Pipe> Fitting<P> {
         let found = told::<P>(self.shelf.load(P::ID).await?);
         let layers = self.site.layers(P::ID, &self.spec);
         let settings = Settings::of(&self.spec, layers, found);
+        let settings = settings.with_paths(&self.spec, &self.site, None).await?;
         let pipe = self.next(&self.state.load(), &settings).await?;
         self.state.store(Arc::new(State { settings, pipe: Ok(pipe) }));
         Ok(())
@@ -63,7 +80,8 @@ impl<P: Pipe> Fitting<P> {
             return Ok(());
         }
         let layers = known.layers.clone();
-        let mut settings = Settings::of(&self.spec, layers, found);
+        let settings = Settings::of(&self.spec, layers, found);
+        let mut settings = settings.with_paths(&self.spec, &self.site, None).await?;
         let turned = differing(&known.values, &settings.values);
         let pipe = match self.next(&state, &settings).await {
             Ok(pipe) => Ok(pipe),

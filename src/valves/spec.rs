@@ -4,6 +4,10 @@
 //! (`docs/reference/open-webui.md`, "Valves form"). So every property is made plain here, once, and the reading of values goes by the same properties.
 
 use super::{Source, Sources, Values};
+use crate::{
+    references::{Reference, references},
+    slot::PathKind,
+};
 use pipe_sdk::{Secret, Valves};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -27,8 +31,14 @@ pub struct Property {
     pub default: Value,
     /// For a secret that is sent to an address: the valve that holds the address.
     pub origin: Option<String>,
-    /// Whether it names a place on disk, counted from the data folder.
-    pub is_place: bool,
+    /// Whether such a secret goes nowhere as long as there is no address.
+    pub is_unbound: bool,
+    /// Whether it is the address of a database, with what opens it.
+    pub is_database: bool,
+    /// Whether it names models of this host.
+    pub names_models: bool,
+    /// What the path is for that it names, if it names one. It counts from the data folder.
+    pub place: Option<PathKind>,
     /// What the form gets to see.
     pub wire: Map<String, Value>,
 }
@@ -76,6 +86,13 @@ impl Spec {
     /// The valve of this name.
     pub fn property(&self, name: &str) -> Option<&Property> {
         self.properties.iter().find(|property| property.name == name)
+    }
+
+    /// Returns the models that these values name, of valves that `is_wanted` lets pass.
+    pub fn references(&self, values: &Values, is_wanted: impl Fn(&str) -> bool) -> Vec<Reference> {
+        let wanted = self.properties().filter(|one| one.names_models && is_wanted(&one.name));
+        let texts = wanted.filter_map(|one| Some((&one.name, values.get(&one.name)?.as_str()?)));
+        texts.flat_map(|(name, text)| references(name, text)).collect()
     }
 
     /// What every valve has when nobody set it.
@@ -140,8 +157,23 @@ impl Property {
         };
         let origin = schema.get("x-origin").and_then(Value::as_str).map(str::to_owned);
         let wire = wire(&name, schema, plain, &kind, &default);
-        let is_place = schema.get("x-place").and_then(Value::as_bool).unwrap_or_default();
-        Self { nullable: nullable || secret, name, kind, default, origin, is_place, wire }
+        let place = schema.get("x-place").and_then(Value::as_str).and_then(PathKind::parse);
+        let is = |keyword: &str| schema.get(keyword).and_then(Value::as_bool).unwrap_or_default();
+        let (is_unbound, is_database) = (is("x-unbound"), is("x-database"));
+        let names_models = is("x-models");
+        let nullable = nullable || secret;
+        Self {
+            name,
+            kind,
+            nullable,
+            default,
+            origin,
+            is_unbound,
+            is_database,
+            names_models,
+            place,
+            wire,
+        }
     }
 
     /// A number of the schema, as in `bound("maximum")`.

@@ -91,9 +91,12 @@ impl Update<'_> {
             let Some(address) = &property.origin else { return false };
             let name = &property.name;
             let is_sent = next.get(name).is_some_and(|value| !value.is_null());
-            is_sent
-                && !entered.contains(name)
-                && origin(self.values.get(address)) != origin(next.get(address))
+            let (before, after) = (origin(self.values.get(address)), origin(next.get(address)));
+            // A key that was entered before there was an address has not been for another one. One of the operator's has.
+            let is_first = property.is_unbound
+                && before.is_none()
+                && self.sources.get(name) == Some(&Source::Saved);
+            is_sent && !entered.contains(name) && !is_first && before != after
         };
         let fault = |property: &Property| {
             let address = property.origin.as_deref().unwrap_or_default();

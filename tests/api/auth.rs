@@ -1,6 +1,6 @@
 //! Who may come in.
 
-use crate::support::{Answered, Builder, KEY, chat, host};
+use crate::support::{Answered, Builder, KEY, TestHost, chat, host};
 use pipewright::http::{Access, PREFIXES, ROUTES};
 
 /// The path with something in its placeholder.
@@ -12,7 +12,7 @@ fn concrete(path: &str) -> String {
 
 #[actix_web::test]
 async fn every_route_but_the_open_ones_asks_for_the_key() {
-    let host = host().await;
+    let host = Builder::new().flag("--bad-keys-per-minute", "1000").start().await;
     let prefixes = PREFIXES.into_iter().chain([""]);
     for (route, prefix) in
         prefixes.flat_map(|prefix| ROUTES.iter().map(move |route| (route, prefix)))
@@ -98,4 +98,86 @@ async fn a_named_key_opens_the_models_and_is_a_person_of_its_own() {
     let answered = Answered::of(request.send().await.unwrap()).await;
     let text = answered.json["choices"][0]["message"]["content"].as_str().unwrap();
     assert!(text.starts_with("key:ci"), "{text}");
+}
+
+const DEFAULT: &str = "0p3n-w3bu!";
+
+/// The answer to a request for the models with this key and these headers.
+async fn models(host: &TestHost, key: &str, headers: &[(&str, &str)]) -> Answered {
+    let request = host.bare(reqwest::Method::GET, "/models").bearer_auth(key);
+    let request =
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    Answered::of(request.send().await.unwrap()).await
+}
+
+#[actix_web::test]
+async fn the_default_key_opens_a_host_on_loopback_and_another_only_by_a_switch() {
+    let host = Builder::new().listening("127.0.0.1", DEFAULT).start().await;
+    assert_eq!(models(&host, DEFAULT, &[]).await.status, 200);
+    let host = Builder::new().listening("0.0.0.0", DEFAULT).start().await;
+    let refused = models(&host, DEFAULT, &[]).await;
+    for way_out in ["PIPELINES_API_KEY", "--allow-default-key"] {
+        assert!(refused.refused(401).contains(way_out), "{}", refused.text);
+    }
+    let host = Builder::new().listening("0.0.0.0", DEFAULT).switch("--allow-default-key");
+    assert_eq!(models(&host.start().await, DEFAULT, &[]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_page_whose_name_was_made_to_lead_here_does_not_come_in_by_the_default_key() {
+    let host = Builder::new().listening("127.0.0.1", DEFAULT).flag("--host-names", "models.lan");
+    let host = host.start().await;
+    for (name, status) in [
+        ("localhost:9099", 200),
+        ("[::1]:9099", 200),
+        ("models.lan", 200),
+        ("evil.example:9099", 401),
+        ("127.0.0.1.evil.example", 401),
+    ] {
+        let answered = models(&host, DEFAULT, &[("host", name)]).await;
+        assert_eq!(answered.status, status, "{name}: {}", answered.text);
+    }
+    let refused = models(&host, DEFAULT, &[("host", "evil.example")]).await;
+    assert!(refused.refused(401).contains("HOST_NAMES"), "{}", refused.text);
+    // A key of one's own is not known to the page.
+    let host = crate::support::host().await;
+    assert_eq!(models(&host, KEY, &[("host", "evil.example")]).await.status, 200);
+}
+
+#[actix_web::test]
+async fn whoever_sends_bad_keys_is_told_to_wait_and_a_good_key_is_not() {
+    let host = Builder::new().flag("--bad-keys-per-minute", "3").start().await;
+    let lie = |number: usize| format!("198.51.100.{number}");
+    for number in 0..3 {
+        let forwarded = lie(number);
+        let refused = models(&host, "guess", &[("x-forwarded-for", &forwarded)]).await;
+        assert_eq!(refused.refused(401), "Invalid API key");
+    }
+    // Nobody is believed to be a proxy.
+    let refused = models(&host, "guess", &[("x-forwarded-for", "198.51.100.9")]).await;
+    assert!(refused.refused(429).contains("correct the key"), "{}", refused.text);
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(
+        Answered::of(host.bare(reqwest::Method::GET, "/models").send().await.unwrap()).await.status,
+        429
+    );
+    assert_eq!(models(&host, KEY, &[]).await.status, 200);
+    assert_eq!(models(&host, "guess", &[]).await.status, 429);
+}
+
+#[actix_web::test]
+async fn a_proxy_that_is_known_tells_its_clients_apart() {
+    let host =
+        Builder::new().listening("127.0.0.1", DEFAULT).flag("--trusted-proxies", "127.0.0.0/8");
+    let host = host.flag("--bad-keys-per-minute", "1").start().await;
+    let from = async |client: &str, key: &str| {
+        models(&host, key, &[("x-forwarded-for", client)]).await.status
+    };
+    assert_eq!(from("10.0.0.1", DEFAULT).await, 200);
+    assert_eq!(from("198.51.100.1", DEFAULT).await, 401, "it is no private address");
+    assert_eq!(from("198.51.100.1", "guess").await, 429);
+    assert_eq!(from("198.51.100.2", "guess").await, 401);
+    // The first address may be the client's own invention.
+    assert_eq!(from("10.0.0.9, 198.51.100.2", "guess").await, 429);
 }

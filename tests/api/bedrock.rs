@@ -7,6 +7,7 @@ mod formats;
 mod fuzz;
 mod media;
 mod requests;
+mod schemas;
 mod service;
 mod thinking;
 mod tools;
@@ -172,6 +173,14 @@ pub(crate) async fn host(emulator: &Emulator) -> TestHost {
 }
 
 async fn host_with(emulator: &Emulator, valves: &[(&str, &str)]) -> TestHost {
+    host_of(Builder::new(), emulator, valves).await
+}
+
+pub(crate) async fn host_of(
+    builder: Builder,
+    emulator: &Emulator,
+    valves: &[(&str, &str)],
+) -> TestHost {
     let (id, secret) = DEMO_KEY;
     let endpoint = emulator.endpoint();
     let usual = [
@@ -182,7 +191,7 @@ async fn host_with(emulator: &Emulator, valves: &[(&str, &str)]) -> TestHost {
     let pins = usual.iter().chain(valves).fold(Pins::default(), |pins, (valve, value)| {
         pins.with("bedrock_models", valve, "test", *value)
     });
-    Builder::new().pipes(PIPES).pins(pins).start().await
+    builder.pipes(PIPES).pins(pins).start().await
 }
 
 pub fn emulator() -> Emulator {

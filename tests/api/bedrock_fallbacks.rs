@@ -247,6 +247,34 @@ async fn when_nobody_answers_the_error_is_that_of_the_model_that_was_asked() {
 }
 
 #[actix_web::test]
+async fn a_chain_is_for_a_model_by_whatever_name_it_is_called() {
+    let base = THINKER.strip_prefix("us.").unwrap();
+    // An ARN names its region, so nobody answers in its place.
+    let optimized = format!("{THINKER}:latency-optimized");
+    let names = [THINKER, base, "clever", &*optimized];
+    for first in ["anthropic.*", base, THINKER, "*claude*", "clever", "us.anthropic.*"] {
+        let chain = format!("{first} > {MICRO}");
+        let aliases = format!("clever={THINKER}");
+        let rig = lonely(json!({"max_attempts": 1, "fallbacks": chain, "aliases": aliases})).await;
+        rig.host.turn("bedrock_models", &json!({"fallback_profiles": true})).await;
+        rig.bedrock.script(THINKER, Script::throttle().always());
+        for name in names {
+            let told = rig.post(&plain(name)).await;
+            assert_eq!(answerer(&told).0, listed(MICRO), "{first} > …, asked as {name}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn what_is_wrong_with_the_request_is_told_although_the_first_model_was_only_busy() {
+    let rig = lonely(json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {MICRO}")})).await;
+    rig.bedrock.script(LITE, Script::throttle());
+    rig.bedrock.script(MICRO, Script::fault(Fault::validation("messages.0: odd")));
+    let refused = rig.post(&plain(LITE)).await;
+    assert!(refused.refused(400).contains("messages.0: odd"), "{}", refused.text);
+}
+
+#[actix_web::test]
 async fn a_throttled_model_is_tried_as_often_as_the_valve_says_and_then_another() {
     let rig = lonely(json!({"max_attempts": 2, "fallbacks": format!("{LITE} > {MICRO}")})).await;
     rig.bedrock.script(LITE, Script::throttle().always());
@@ -259,11 +287,11 @@ async fn a_throttled_model_is_tried_as_often_as_the_valve_says_and_then_another(
 #[actix_web::test]
 async fn a_request_can_force_a_failure() {
     let rig = rig(json!({"fallbacks": format!("{LITE} > {MICRO}")})).await;
-    let profile = format!("us.{LITE}");
     for (wish, way) in [
         ("first", (WEST, LITE)),
         ("amazon.nova-lite*@us-east-1", (WEST, LITE)),
-        (LITE, (EAST, &*profile)),
+        // A name means the model behind a profile too.
+        (LITE, (EAST, MICRO)),
         ("*nova-lite*", (EAST, MICRO)),
         ("nobody, of-this-name", (EAST, LITE)),
     ] {

@@ -318,3 +318,36 @@ async fn the_paths_are_there_with_v1_too_and_need_the_key() {
     let valves = rig.host.valves(PIPE).await;
     assert_eq!(valves["embedding_input_type"], "search_document");
 }
+
+#[actix_web::test]
+async fn a_text_that_is_too_long_is_refused_with_the_number_or_cut_where_that_is_wished() {
+    let rig = lonely(json!({})).await;
+    let words: String = (0..8000).map(|n| format!("w{n:04} ")).collect();
+    let longer = words.repeat(2);
+    for model in [TITAN, TITAN_1] {
+        let refused = embed(&rig, model, json!({"input": words})).await;
+        assert_eq!(refused.status, 400, "{}", refused.text);
+        assert!(refused.text.contains("8192"), "{}", refused.text);
+        assert_eq!(refused.json["error"]["code"], "context_length_exceeded");
+        for truncate in [json!("END"), json!("START"), json!("end"), json!(true)] {
+            for input in [&words, &longer] {
+                vectors(&rig, model, json!({"input": input, "truncate": truncate})).await;
+                let sent = asked(&rig).pop().unwrap().json;
+                let sent = sent["inputText"].as_str().unwrap();
+                assert!(sent.len() > 25_000, "{}", sent.len());
+                let is_end = input.ends_with(sent);
+                assert_eq!(is_end, truncate == "START", "{truncate}");
+                assert!(is_end || input.starts_with(sent));
+            }
+        }
+        for truncate in [json!("NONE"), json!(false)] {
+            let refused = embed(&rig, model, json!({"input": words, "truncate": truncate})).await;
+            assert_eq!(refused.status, 400, "{}", refused.text);
+        }
+    }
+    let refused = embed(&rig, COHERE, json!({"input": words, "truncate": "NONE"})).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert_eq!(vectors(&rig, COHERE, json!({"input": words})).await.len(), 1);
+    let odd = embed(&rig, TITAN, json!({"input": "a", "truncate": "MIDDLE"})).await;
+    assert!(matches!(odd.status, 400 | 422), "{}", odd.text);
+}

@@ -1,10 +1,19 @@
 //! Limits and budgets, as clients meet them.
 
 use crate::{
+    bedrock,
+    pipes::NoValves,
+    replicas::database,
     rig::{LITE, MICRO, Rig, asked_so, hello, listed, lonely},
-    support::{Answered, chat},
+    support::{Answered, Builder, TestHost, chat},
 };
+use bedrock_emulator::{ANY, Answer, Emulator, Options, Script};
+use futures_util::future::join_all;
+use pipe_sdk::{Pipe, Serves, UsageReport};
+use pipewright::slot::Registration;
+use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A host whose filter `rate_limit` has these valves.
 async fn limited(valves: Value) -> Rig {
@@ -137,4 +146,344 @@ async fn an_exception_that_cannot_be_read_is_named() {
     let rig = lonely(json!({})).await;
     let turned = rig.host.turn("rate_limit", &json!({"exceptions": "role admin: lots"})).await;
     assert!(turned.refused(422).contains("exceptions: `role admin: lots`: must be like"));
+}
+
+/// The answer to this with the key `ci`, which opens the models only.
+async fn by_ci(host: &TestHost, path: &str, body: &Value) -> Answered {
+    let request = host.bare(Method::POST, path).bearer_auth("theirs");
+    Answered::of(request.json(body).send().await.unwrap()).await
+}
+
+/// A host of this builder that has named keys, and whose filter has these valves.
+async fn keyed(builder: Builder, valves: Value) -> Rig {
+    let bedrock = Emulator::start(Options::default()).unwrap();
+    let builder = builder.flag("--api-keys", "ci=theirs,dora=hers");
+    let host = bedrock::host_of(builder, &bedrock, &[]).await;
+    let alone =
+        json!({"fallback_regions": false, "fallback_profiles": false, "prompt_caching": "off"});
+    assert_eq!(host.turn("bedrock_models", &alone).await.status, 200);
+    assert_eq!(host.turn("rate_limit", &valves).await.status, 200);
+    host.get("/models").await;
+    Rig { bedrock, host }
+}
+
+/// A request of each API that reaches a model, and its path.
+fn all_apis() -> Vec<(&'static str, Value)> {
+    let chat = hello(LITE, &json!({"max_tokens": 9}));
+    vec![
+        ("/chat/completions", chat.clone()),
+        ("/v1/messages", chat.clone()),
+        ("/v1/messages/count_tokens", hello(LITE, &json!({}))),
+        ("/responses", json!({"model": listed(LITE), "input": "hi"})),
+        ("/embeddings", json!({"model": listed("amazon.titan-embed-text-v2:0"), "input": "x"})),
+        ("/images/generations", json!({"model": listed("amazon.nova-canvas-v1:0"), "prompt": "x"})),
+        (
+            "/rerank",
+            json!({"model": listed("cohere.rerank-v3-5:0"), "query": "x", "documents": ["y"]}),
+        ),
+        ("/rag/documents/search", json!({"query": "x"})),
+    ]
+}
+
+#[actix_web::test]
+async fn no_request_is_a_task_because_its_body_says_so() {
+    let rig = keyed(Builder::new(), json!({"requests_per_day": 1})).await;
+    let task = |mut body: Value, task: &str| {
+        body["task"] = task.into();
+        body
+    };
+    assert_eq!(by_ci(&rig.host, "/chat/completions", &hello(LITE, &json!({}))).await.status, 200);
+    for (path, body) in all_apis() {
+        for word in ["x", "title_generation"] {
+            let answered = by_ci(&rig.host, path, &task(body.clone(), word)).await;
+            // Some APIs take no such field.
+            assert!([400, 429].contains(&answered.status), "{path} {word}: {}", answered.text);
+        }
+        by_ci(&rig.host, path, &body).await.refused(429);
+    }
+    // The host's own key may say it, but not any word.
+    for _ in 0..3 {
+        let title = hello(LITE, &json!({"task": "title_generation"}));
+        assert_eq!(rig.post(&title).await.status, 200);
+    }
+    assert_eq!(rig.post(&hello(LITE, &json!({"task": "x"}))).await.status, 200);
+    rig.post(&hello(LITE, &json!({"task": "x"}))).await.refused(429);
+}
+
+#[actix_web::test]
+async fn every_api_asks_limits_before_it_asks_a_model() {
+    let rig = keyed(Builder::new(), json!({"exceptions": "key dora: 0 requests/day"})).await;
+    for (path, body) in all_apis() {
+        let request = rig.host.bare(Method::POST, path).bearer_auth("hers").json(&body);
+        Answered::of(request.send().await.unwrap()).await.refused(429);
+    }
+    assert!(rig.bedrock.requests().iter().all(|request| request.target.is_none()));
+}
+
+#[actix_web::test]
+async fn a_task_is_spared_the_window_of_requests_and_no_other() {
+    let rig = limited(json!({"tokens_per_day": 5})).await;
+    let title = hello(LITE, &json!({"task": "title_generation", "user": {"id": "ann"}}));
+    assert_eq!(ask(&rig, "ann").await.status, 200);
+    rig.host.get("/usage").await;
+    rig.post(&title).await.refused(429);
+    let turned = json!({"tokens_per_day": null, "budget_per_day": 0.000_001});
+    assert_eq!(rig.host.turn("rate_limit", &turned).await.status, 200);
+    let refused = rig.post(&title).await;
+    assert!(refused.refused(429).starts_with("the budget of $0.000001 a day is used up"));
+}
+
+#[actix_web::test]
+async fn there_may_be_ten_times_as_many_tasks_as_requests_and_no_more() {
+    let rig = limited(json!({"requests_per_day": 1})).await;
+    let title = hello(LITE, &json!({"task": "title_generation"}));
+    for _ in 0..10 {
+        assert_eq!(rig.post(&title).await.status, 200);
+    }
+    rig.post(&title).await.refused(429);
+}
+
+#[actix_web::test]
+async fn an_inlet_believes_a_task_of_open_webuis_server_alone() {
+    let rig = limited(json!({"requests_per_minute": 1})).await;
+    let call = |body: Value| json!({"user": {"id": "ann"}, "body": body});
+    let inlet = async |body: Value| rig.host.post("/rate_limit/filter/inlet", &call(body)).await;
+    let foreign = json!({"model": "llama3", "messages": [], "task": "title_generation"});
+    assert_eq!(inlet(foreign.clone()).await.status, 200);
+    inlet(foreign.clone()).await.refused(429);
+    let mut made_up = foreign.clone();
+    made_up["metadata"] = json!({"task": "x"});
+    inlet(made_up).await.refused(429);
+    let mut title = foreign;
+    title["metadata"] = json!({"task": "title_generation"});
+    assert_eq!(inlet(title).await.status, 200);
+    // The inlet of our own models takes out what the person has put in.
+    let own = json!({"model": listed(LITE), "messages": [], "task": "title_generation", "metadata": {"chat_id": "c"}});
+    let path = format!("/{}/filter/inlet", listed(LITE));
+    let kept = rig.host.post(&path, &call(own)).await;
+    assert_eq!((kept.json.get("task"), &kept.json["chat_id"]), (None, &json!("c")));
+}
+
+#[actix_web::test]
+async fn a_model_that_stands_in_has_limits_of_its_own() {
+    let rig = limited(json!({"exceptions": "model *micro*: 1 requests/day"})).await;
+    let chain = json!({"fallbacks": format!("{LITE}>{MICRO}")});
+    assert_eq!(rig.host.turn("bedrock_models", &chain).await.status, 200);
+    let fails = ("x-pipewright-fail", "first");
+    assert_eq!(rig.post_with(fails, &hello(LITE, &json!({}))).await.status, 200);
+    rig.post_with(fails, &hello(LITE, &json!({}))).await.refused(429);
+    rig.post(&hello(MICRO, &json!({}))).await.refused(429);
+    assert_eq!(rig.post(&hello(LITE, &json!({}))).await.status, 200);
+    let asked: Vec<_> = rig.ways().into_iter().map(|(_, model)| model).collect();
+    assert_eq!(asked, [MICRO, LITE]);
+}
+
+#[actix_web::test]
+async fn what_a_pipe_asks_of_a_model_has_that_models_limits() {
+    let rig =
+        limited(json!({"exceptions": format!("model {}: 1 requests/day", listed(MICRO))})).await;
+    let through = json!({"generators": listed(MICRO)});
+    assert_eq!(rig.host.turn("rag", &through).await.status, 200);
+    let model = format!("rag.{}", listed(MICRO));
+    assert_eq!(rig.host.chat(&model, "hi").await.status, 200);
+    rig.host.chat(&model, "hi").await.refused(429);
+    rig.host.chat(&listed(MICRO), "hi").await.refused(429);
+    let turned = json!({"cloud_model": listed(MICRO), "local_endpoint": "http://127.0.0.1:9"});
+    assert_eq!(rig.host.turn("hybrid_router", &turned).await.status, 200);
+    assert_ne!(rig.host.chat("hybrid_router.hybrid-smart", "hi").await.status, 200);
+    assert_eq!(rig.asked().len(), 1);
+}
+
+#[actix_web::test]
+async fn whom_a_limit_refuses_locks_nobody_else_out_of_a_router() {
+    let rules = format!("model {}: 1 requests/day", listed(MICRO));
+    let rig = limited(json!({"exceptions": rules})).await;
+    let turned = json!({"cloud_model": listed(MICRO), "local_endpoint": "http://127.0.0.1:9"});
+    assert_eq!(rig.host.turn("hybrid_router", &turned).await.status, 200);
+    let asks = async |user: &str| {
+        let mut body = chat("hybrid_router.hybrid-smart", "hi");
+        body["user"] = json!({"id": user});
+        rig.post(&body).await
+    };
+    assert_eq!(asks("ann").await.status, 200);
+    for _ in 0..12 {
+        assert!(asks("ann").await.refused(429).contains("1 request a day"));
+    }
+    for user in ["bob", "carl"] {
+        assert_eq!(asks(user).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn one_long_answer_keeps_no_budget_from_everybody() {
+    let rig = limited(json!({"exceptions": "everybody: 1000 tokens/day"})).await;
+    rig.bedrock.script(ANY, slow_answer(Duration::from_millis(700)));
+    let greedy = hello(LITE, &json!({"max_tokens": 5000, "user": {"id": "ann"}}));
+    let (greedy, bob) = tokio::join!(rig.post(&greedy), ask(&rig, "bob"));
+    assert_eq!((greedy.status, bob.status), (200, 200));
+}
+
+#[actix_web::test]
+async fn of_many_chats_at_once_only_as_many_pass_as_are_left() {
+    for valves in [json!({"tokens_per_day": 10_000}), json!({"budget_per_day": 0.000_24})] {
+        let rig = limited(valves).await;
+        // 1000 tokens, or 0.00024 dollars, each.
+        let body = hello(LITE, &json!({"max_tokens": 1000, "user": {"id": "ann"}}));
+        rig.bedrock.script(ANY, slow_answer(Duration::from_millis(1500)));
+        let all = join_all((0..64).map(|_| rig.post(&body))).await;
+        let passed = all.iter().filter(|answered| answered.status == 200).count();
+        assert!((1..=10).contains(&passed), "{passed}");
+        let refused = all.iter().find(|answered| answered.status != 200).unwrap();
+        assert!(
+            refused.refused(429).contains("is reserved by requests under way: try again in 5 s")
+        );
+        assert_eq!(refused.header("retry-after"), "5");
+        // What was not used is given back.
+        rig.host.get("/usage").await;
+        until(async || rig.post(&body).await.status == 200).await;
+    }
+}
+
+#[actix_web::test]
+async fn whoever_leaves_before_the_first_word_has_asked_all_the_same() {
+    let rig = limited(json!({"tokens_per_day": 100})).await;
+    rig.bedrock.script(ANY, slow_answer(Duration::from_secs(30)));
+    let body = chat(&listed(LITE), &"word ".repeat(100));
+    let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
+    let leaves = async {
+        while rig.asked().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await
+        }
+    };
+    tokio::select! { _ = request.send() => panic!("it answered"), () = leaves => {} }
+    until(async || {
+        let report = rig.host.get("/usage?by=model").await.json;
+        report["rows"][0]["prompt"] == 125 && report["rows"][0]["cancelled"] == 1
+    })
+    .await;
+    rig.host.chat(&listed(LITE), "hi").await.refused(429);
+}
+
+#[actix_web::test]
+async fn budgets_of_everybody_of_a_model_and_of_nobody_mean_what_they_say() {
+    let rig = limited(json!({"exceptions": "everybody: $0.000001/day"})).await;
+    assert_eq!(ask(&rig, "ann").await.status, 200);
+    rig.host.get("/usage").await;
+    assert!(
+        ask(&rig, "bob").await.refused(429).contains("the budget of $0.000001 a day is used up")
+    );
+    rig.post(&hello(LITE, &json!({}))).await.refused(429);
+
+    let turned = json!({"exceptions": "model *lite*: $0.000001/day"});
+    assert_eq!(rig.host.turn("rate_limit", &turned).await.status, 200);
+    ask(&rig, "ann").await.refused(429);
+    assert_eq!(ask(&rig, "bob").await.status, 200);
+    let micro = hello(MICRO, &json!({"user": {"id": "ann"}}));
+    for _ in 0..2 {
+        assert_eq!(rig.post(&micro).await.status, 200);
+        rig.host.get("/usage").await;
+    }
+    // Nobody said who asks, so the key is who asks.
+    let turned = json!({"exceptions": null, "budget_per_month": 0.000_001});
+    assert_eq!(rig.host.turn("rate_limit", &turned).await.status, 200);
+    assert_eq!(rig.post(&hello(LITE, &json!({}))).await.status, 200);
+    rig.host.get("/usage").await;
+    rig.post(&hello(LITE, &json!({}))).await.refused(429);
+    assert_eq!(ask(&rig, "carl").await.status, 200);
+}
+
+#[actix_web::test]
+async fn what_is_no_chat_is_counted_by_its_own_unit() {
+    let rules = "everybody: 2 searches/day, 3 embeddings/day, 1 image/day, 1 rerank/day, 1 count/day, 1 chat/day";
+    let rig = limited(json!({"exceptions": rules})).await;
+    for (path, body) in all_apis() {
+        let texts = json!({"model": body["model"], "input": ["x", "y"]});
+        let (most, body) = match path {
+            "/rag/documents/search" => (2, body),
+            "/embeddings" => (1, texts),
+            "/v1/messages" | "/responses" => (0, body),
+            _ => (1, body),
+        };
+        for _ in 0..most {
+            let answered = rig.host.post(path, &body).await;
+            assert_ne!(answered.status, 429, "{path}: {}", answered.text);
+        }
+        let refused = rig.host.post(path, &body).await;
+        assert!(refused.refused(429).contains(" a day is reached"), "{path}: {}", refused.text);
+    }
+}
+
+#[actix_web::test]
+async fn where_users_are_signed_a_task_is_believed_only_of_one_who_is() {
+    let builder = Builder::new().flag("--user-jwt-secret", "what both sides know");
+    let rig = keyed(builder, json!({"requests_per_day": 1})).await;
+    let title = hello(LITE, &json!({"task": "title_generation"}));
+    assert_eq!(rig.post(&title).await.status, 200);
+    rig.post(&title).await.refused(429);
+}
+
+#[actix_web::test]
+async fn replicas_reserve_and_release_together() {
+    let Some(url) = database().await else { return };
+    let rig = keyed(Builder::new().database(&url), json!({"tokens_per_day": 10_000})).await;
+    let builder = Builder::new().flag("--api-keys", "ci=theirs").database(&url);
+    let other = bedrock::host_of(builder, &rig.bedrock, &[]).await;
+    other.get("/models").await;
+    let slow = slow_answer(Duration::from_millis(2500));
+    rig.bedrock.script(ANY, slow);
+    let body = hello(LITE, &json!({"max_tokens": 1000}));
+    let hosts = [&rig.host, &other];
+    let all = (0..64).map(|n| by_ci(hosts[n % 2], "/chat/completions", &body));
+    let all = join_all(all).await;
+    let passed = all.iter().filter(|answered| answered.status == 200).count();
+    assert!((1..=10).contains(&passed), "{passed}");
+    rig.host.get("/usage").await;
+    until(async || by_ci(&other, "/chat/completions", &body).await.status == 200).await;
+}
+
+#[actix_web::test]
+async fn usage_is_recorded_before_a_slow_filter_is_told() {
+    const PIPES: &[Registration] =
+        &[Registration::of::<Waits>(), Registration::of::<crate::pipes::Script>()];
+    let host = Builder::new().pipes(PIPES).start().await;
+    for _ in 0..3 {
+        assert_eq!(host.chat("script.whole", "hi").await.status, 200);
+    }
+    let report = host.get("/usage").await.json;
+    assert_eq!(report["rows"][0]["requests"], 3, "{report}");
+}
+
+/// A filter that never comes to an end when it is told of an answer.
+struct Waits;
+
+impl Pipe for Waits {
+    const ID: &'static str = "waits";
+    type Valves = NoValves;
+
+    async fn on_startup(_: NoValves) -> pipe_sdk::Result<Self> {
+        Ok(Self)
+    }
+
+    fn serves(&self) -> Serves {
+        Serves::Filter { pipelines: vec!["*".into()], priority: 0 }
+    }
+
+    async fn settle(&self, _: UsageReport) {
+        std::future::pending().await
+    }
+}
+
+fn slow_answer(delay: Duration) -> Script {
+    Script::answer(Answer::says(["x"])).always().delay(delay)
+}
+
+/// Waits until this is so, and not for ever.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    for _ in 0..400 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never was so");
 }

@@ -6,12 +6,14 @@
     reason = "a test may fail by panicking"
 )]
 
+mod agents;
 mod auth;
 mod bedrock;
 mod bedrock_answers;
 mod bedrock_calm;
 mod bedrock_errors;
 mod bedrock_fallbacks;
+mod bodies;
 mod catalogue;
 mod chat;
 mod contract;
@@ -36,6 +38,7 @@ mod pipes;
 mod poison;
 mod process;
 mod rag;
+mod references;
 mod reload;
 mod replica_processes;
 mod replicas;
@@ -44,6 +47,7 @@ mod responses;
 mod rig;
 mod support;
 mod traces;
+mod trust;
 mod usage;
 mod valves;
 mod wire;

@@ -32,7 +32,7 @@ async fn each_model_is_found_by_its_id_with_dots_colons_and_slashes() {
         }
     }
     let unknown = host.get("/models/script.nothing").await;
-    assert_eq!(unknown.refused(404), "model `script.nothing` was not found");
+    assert!(unknown.refused(404).starts_with("model `script.nothing` was not found: "));
     assert_eq!(unknown.json["error"]["code"], "model_not_found");
 }
 
@@ -117,7 +117,8 @@ async fn anthropics_clients_read_the_list_in_their_own_shape() {
     ] {
         let refused = get(path).await;
         assert_eq!(refused.status, status, "{path}");
-        assert_eq!(refused.json["error"]["message"], words, "{path}");
+        let message = refused.json["error"]["message"].as_str().unwrap();
+        assert_eq!(message.split(": `GET").next().unwrap(), words, "{path}");
         assert_eq!(refused.json["request_id"], refused.header("request-id"), "{path}");
     }
 }

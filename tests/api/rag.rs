@@ -5,6 +5,7 @@ mod chats;
 mod files;
 mod keeping;
 mod meaning;
+mod paths;
 mod replicas;
 mod search;
 mod signed;

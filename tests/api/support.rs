@@ -37,6 +37,8 @@ pub struct Builder {
     environment: BTreeMap<String, String>,
     pins: Pins,
     pipes: &'static [Registration],
+    listens: &'static str,
+    key: &'static str,
     flags: Vec<String>,
 }
 
@@ -48,7 +50,8 @@ impl Builder {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (environment, pins, flags) = Default::default();
-        Self { folder, environment, pins, pipes: PIPES, flags }
+        let (listens, key) = ("127.0.0.1", KEY);
+        Self { folder, environment, pins, pipes: PIPES, listens, key, flags }
     }
 
     /// Over the data of a host that was there before.
@@ -83,6 +86,12 @@ impl Builder {
         self
     }
 
+    /// At this address, with this key.
+    pub fn listening(mut self, listens: &'static str, key: &'static str) -> Self {
+        (self.listens, self.key) = (listens, key);
+        self
+    }
+
     pub fn pins(mut self, pins: Pins) -> Self {
         self.pins = pins;
         self
@@ -94,18 +103,9 @@ impl Builder {
     }
 
     pub async fn start(self) -> TestHost {
-        let Self { folder, environment, pins, pipes, flags } = self;
-        let args = [
-            "pipewright",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--workers",
-            "1",
-            "--api-key",
-            KEY,
-        ];
+        let Self { folder, environment, pins, pipes, listens, key, flags } = self;
+        let args =
+            ["pipewright", "--host", listens, "--port", "0", "--workers", "1", "--api-key", key];
         let args = args.into_iter().chain(flags.iter().map(String::as_str));
         let settings: Settings = Cli::parse_from(args).settings;
         let site = Site {
@@ -113,6 +113,7 @@ impl Builder {
             file: folder.path().join("valves.toml"),
             environment,
             pins,
+            roots: settings.roots(),
         };
         let app = App::build(&settings, site, pipes).await.unwrap();
         let url = format!("http://127.0.0.1:{}", app.port());

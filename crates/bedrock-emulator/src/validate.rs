@@ -25,7 +25,7 @@ use serde_json::Value;
 
 type Check = fn(&Model, &Value) -> Result<(), Fault>;
 
-const CHECKS: [Check; 26] = [
+const CHECKS: [Check; 27] = [
     family::chats,
     turns::system,
     turns::order,
@@ -34,6 +34,7 @@ const CHECKS: [Check; 26] = [
     tool::roles,
     tool::pairs,
     tool::results,
+    tool::alone,
     modality::all,
     media::all,
     cache::points,

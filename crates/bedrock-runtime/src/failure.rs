@@ -2,6 +2,7 @@
 
 use crate::ServiceError;
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
+use http_client::ConnectionError;
 use std::time::Duration;
 
 /// Why a request has no answer.
@@ -51,7 +52,7 @@ impl SendError {
         }
     }
 
-    pub(crate) fn of_connection(error: &reqwest::Error) -> Self {
+    pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         if error.is_timeout() { Self::Timeout } else { Self::Unreachable }
     }
 }

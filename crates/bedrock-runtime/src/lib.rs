@@ -46,7 +46,7 @@ impl Runtime {
         let key = self.identity.key().await?;
         let endpoint = self.endpoints.of_region(request.region).ok_or(SendError::Unreachable)?;
         let request = request.signed(&endpoint, &key, SystemTime::now())?;
-        let response = self.connections.client().execute(request).await;
+        let response = self.connections.execute(request).await;
         let response = Response::from(response.map_err(|error| SendError::of_connection(&error))?);
         if response.is_success() {
             return Ok(response);

@@ -1,11 +1,15 @@
 //! Connections to servers: whom they trust, and pools of HTTP ones that are kept open between requests.
 
+mod plain;
 mod trust;
 
+pub use plain::ConnectionError;
 pub use trust::{roots, tls};
 
-use reqwest::{Client, ClientBuilder, redirect::Policy};
+use plain::PlainClient;
+use reqwest::{Client, ClientBuilder, Request, Response, redirect::Policy};
 use std::{
+    env,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -19,6 +23,8 @@ pub struct Connections {
     connect_timeout: Duration,
     http: Http,
     client: Arc<OnceLock<Client>>,
+    /// For servers that are asked over plain HTTP and not by way of a proxy.
+    plain: Arc<OnceLock<Option<PlainClient>>>,
 }
 
 /// Which HTTP is spoken.
@@ -33,10 +39,16 @@ pub enum Http {
 /// How long an unused connection stays open.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How the client names itself.
+const AGENT: &str = concat!("pipewright/", env!("CARGO_PKG_VERSION"));
+
+/// The variables that name a proxy for plain HTTP.
+const PROXIES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
 impl Connections {
     /// None yet. A new one may take so long, with looking up its name.
     pub fn new(connect_timeout: Duration, http: Http) -> Self {
-        Self { connect_timeout, http, client: Arc::default() }
+        Self { connect_timeout, http, client: Arc::default(), plain: Arc::default() }
     }
 
     /// The same ones, unless new ones are now to be had in another time.
@@ -46,6 +58,22 @@ impl Connections {
             return self.clone();
         }
         Self::new(connect_timeout, self.http)
+    }
+
+    /// Sends this request, and comes back with the head of its answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn execute(&self, request: Request) -> Result<Response, ConnectionError> {
+        let plain = self.plain.get_or_init(|| {
+            let is_proxied =
+                PROXIES.iter().any(|name| env::var_os(name).is_some_and(|url| !url.is_empty()));
+            (!is_proxied).then(|| PlainClient::new(self.connect_timeout))
+        });
+        match plain.as_ref().filter(|_| request.url().scheme() == "http") {
+            Some(plain) => plain.execute(request).await,
+            None => Ok(self.client().execute(request).await?),
+        }
     }
 
     /// What asks over them.
@@ -71,7 +99,8 @@ impl Connections {
         let http = Http::Newest;
         let builder = builder(connect_timeout, http).no_proxy().dns_resolver(Arc::new(resolver));
         let client = builder.build().expect("a client of constant settings");
-        Self { connect_timeout, http, client: Arc::new(client.into()) }
+        let plain = Arc::new(None.into());
+        Self { connect_timeout, http, client: Arc::new(client.into()), plain }
     }
 }
 
@@ -83,7 +112,7 @@ fn builder(connect_timeout: Duration, http: Http) -> ClientBuilder {
         .pool_idle_timeout(IDLE)
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
-        .user_agent(concat!("pipewright/", env!("CARGO_PKG_VERSION")));
+        .user_agent(AGENT);
     match http {
         Http::One => {
             tls.alpn_protocols = vec![b"http/1.1".into()];

@@ -205,7 +205,7 @@ impl Server {
     pub async fn models(&self, time: Duration) -> Result<Vec<Listed>, Trouble> {
         let listed = async {
             let request = self.request(Method::GET, "models", None);
-            let response = self.connections.client().execute(request).await;
+            let response = self.connections.execute(request).await;
             let response = response.map_err(|error| Trouble::of_connection(&error))?;
             let json = self.read(self.taken(response).await?, LARGEST).await?;
             listed::read(&json, self.address.whose())
@@ -224,7 +224,7 @@ impl Server {
         let mut request = self.request(Method::POST, path, Some(json));
         let place = trace.and_then(|trace| HeaderValue::try_from(trace.header()).ok());
         request.headers_mut().extend(place.map(|place| (TRACE, place)));
-        let response = attempt.in_time(self.connections.client().execute(request)).await?;
+        let response = attempt.in_time(self.connections.execute(request)).await?;
         self.taken(response.map_err(|error| Trouble::of_connection(&error))?).await
     }
 

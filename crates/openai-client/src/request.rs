@@ -273,7 +273,9 @@ impl<'a> Offered<'a> {
             Some(_) if whose.is_strict() => Rest(Vec::new()),
             Some(_) => Rest::only(&tool.rest, &[&["cache_control"]]),
         };
-        Self { r#type: &tool.kind, function: tool.function.as_ref(), rest }
+        // What brings a function is one here, whatever it is to other services.
+        let kind = if tool.function.is_some() { "function" } else { &tool.kind };
+        Self { r#type: kind, function: tool.function.as_ref(), rest }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why there is no answer, or no more of it.
 
 use crate::Complaint;
+use http_client::ConnectionError;
 use pipe_sdk::PipeError;
 use resilience::{CallError, FailureKind, FirstByteElapsed, IdleElapsed, Verdict};
 use std::time::Duration;
@@ -111,7 +112,7 @@ impl Trouble {
         }
     }
 
-    pub(crate) fn of_connection(error: &reqwest::Error) -> Self {
+    pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match (error.is_connect(), error.is_timeout()) {
             (true, late) => Self::Unreachable { late },
             (false, true) => Self::Late,

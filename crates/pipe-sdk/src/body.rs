@@ -189,12 +189,12 @@ impl Part {
 
 /// A call that an assistant made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "lenient::Call")]
 pub struct ToolCall {
     /// Joins the call and its result.
-    #[serde(default, deserialize_with = "lenient::or_default")]
     pub id: String,
     /// `function`.
-    #[serde(default = "function", deserialize_with = "lenient::or_function", rename = "type")]
+    #[serde(rename = "type")]
     pub kind: String,
     /// What was called.
     pub function: FunctionCall,
@@ -215,6 +215,9 @@ pub struct FunctionCall {
 }
 
 /// Something that the model may call.
+///
+/// A tool of another kind than `function` may bring a function too: a service that knows the kind takes the tool by its `kind` and
+/// `rest`, all others take the function. Anthropic's `bash_20250124` comes so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tool {
     /// `function`; other kinds belong to other services.

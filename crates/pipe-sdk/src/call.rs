@@ -54,6 +54,17 @@ pub struct ChatRef {
 pub struct Hints(Arc<BTreeMap<String, String>>);
 
 impl Hints {
+    /// How long a context the model is to have: `1m` for a million tokens, where it has a choice.
+    pub const CONTEXT: &str = "x-pipewright-context";
+
+    /// The same with this wish too.
+    #[must_use]
+    pub fn with(&self, name: &str, wish: &str) -> Self {
+        let mut wishes = BTreeMap::clone(&self.0);
+        wishes.insert(name.into(), wish.into());
+        Self(Arc::new(wishes))
+    }
+
     /// What this wish says, if it was made.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

@@ -15,6 +15,8 @@ pub struct EmbedCall {
     pub purpose: Option<EmbedInput>,
     /// How long each vector is to be, where the model leaves a choice.
     pub dimensions: Option<u32>,
+    /// What becomes of a text that is longer than the model reads. `None`: the pipe decides.
+    pub truncate: Option<Truncate>,
     /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
     pub user: Option<User>,
     /// The same as a number, for what must tell callers apart. The host fills it in.
@@ -33,6 +35,7 @@ impl EmbedCall {
             input,
             purpose: None,
             dimensions: None,
+            truncate: None,
             user: None,
             caller: CallerId::default(),
             hints: Hints::default(),
@@ -54,6 +57,21 @@ pub enum EmbedInput {
     Classification,
     /// Texts to be put together by what they have in common.
     Clustering,
+}
+
+/// What becomes of a text that is longer than the model reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Truncate {
+    /// It is refused.
+    #[serde(alias = "none")]
+    None,
+    /// Its start is left out.
+    #[serde(alias = "start", alias = "left", alias = "LEFT")]
+    Start,
+    /// Its end is left out.
+    #[serde(alias = "end", alias = "right", alias = "RIGHT")]
+    End,
 }
 
 /// The vectors of one call.

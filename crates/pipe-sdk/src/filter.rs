@@ -1,6 +1,6 @@
 //! What a filter sees: chats as Open WebUI has them, what is asked at the host's own door, and what answers have cost.
 
-use crate::{CallContext, ChatRef, Host, ModelKind, Usage, User};
+use crate::{CallContext, ChatRef, Demand, Host, ModelKind, Usage, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -45,16 +45,18 @@ pub struct FilterCall {
     pub host: Host,
 }
 
-/// What a client asks of a model of this host, before it goes there: a chat, texts to be embedded, …
+/// What is asked of a model of this host, before it goes there: by a client, or by a pipe that answers through another model.
 #[derive(Clone, Debug)]
 pub struct AdmissionRequest {
     /// The full id of the model.
     pub model: String,
     /// What is asked for.
-    pub kind: ModelKind,
+    pub demand: Demand,
+    /// What that may cost in millionths of a US dollar, where the price is known.
+    pub cost: Option<u64>,
     /// Which chat it is.
     pub chat: ChatRef,
-    /// Who asks.
+    /// Who asks. It says what was let pass already, and through which model the request has come.
     pub trail: CallContext,
     /// The way to what is counted.
     pub host: Host,

@@ -1,8 +1,8 @@
 //! The way from a pipe to the other models of its host.
 
 use crate::{
-    Body, Call, CallContext, ChatRef, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images,
-    Ledger, PipeError, RerankCall, Reranked, Result, Side, Usage,
+    Body, Call, CallContext, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints, ImageCall,
+    Images, Ledger, PipeError, RerankCall, Reranked, Result, Side, Usage,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -57,6 +57,15 @@ impl Host {
         &self.chat
     }
 
+    /// Asks filters whether this may be asked of this model, which the calls below do by themselves. A pipe does so before another of its
+    /// own models answers in place of the one that was asked.
+    pub async fn admit(&self, model: &str, demand: Demand) -> Result<()> {
+        if self.trail.admission.has_passed(model, demand.kind) {
+            return Ok(());
+        }
+        self.doors.admit(model.to_owned(), demand, self.clone()).await
+    }
+
     /// Answers a chat through the model named in its body.
     pub async fn pipe(&self, body: Body) -> Result<ChunkStream> {
         self.doors.pipe(self.call(body)?, self.trail.clone()).await
@@ -78,34 +87,16 @@ impl Host {
 
     /// Turns texts into vectors through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
-        let trail = self.trail.clone();
-        self.doors
-            .embed(
-                EmbedCall {
-                    user: trail.user.clone(),
-                    caller: trail.caller(),
-                    hints: self.hints.clone(),
-                    ..call
-                },
-                trail,
-            )
-            .await
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
+        self.doors.embed(EmbedCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// Puts documents in order through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
-        let trail = self.trail.clone();
-        self.doors
-            .rerank(
-                RerankCall {
-                    user: trail.user.clone(),
-                    caller: trail.caller(),
-                    hints: self.hints.clone(),
-                    ..call
-                },
-                trail,
-            )
-            .await
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
+        self.doors.rerank(RerankCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The same answer to this chat, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of
@@ -120,24 +111,15 @@ impl Host {
     }
 
     /// What is counted, and what people have spent.
-    pub fn ledger(&self) -> &dyn Ledger {
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
         self.doors.ledger()
     }
 
     /// Makes pictures through the model named in the call.
     pub async fn images(&self, call: ImageCall) -> Result<Images> {
-        let trail = self.trail.clone();
-        self.doors
-            .images(
-                ImageCall {
-                    user: trail.user.clone(),
-                    caller: trail.caller(),
-                    hints: self.hints.clone(),
-                    ..call
-                },
-                trail,
-            )
-            .await
+        let (user, caller, hints) =
+            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
+        self.doors.images(ImageCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The chat models that the host serves now.
@@ -165,6 +147,9 @@ pub struct ModelCard {
 ///
 /// Calls carry full model ids here.
 pub trait HostBackend: Send + Sync {
+    /// Lets pass what is asked of this model, or says which filter does not, and why.
+    fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>>;
+
     /// Answers one chat, for who is behind it.
     fn pipe(&self, call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>>;
 
@@ -172,10 +157,10 @@ pub trait HostBackend: Send + Sync {
     fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>>;
 
     /// Turns texts into vectors.
-    fn embed(&self, call: EmbedCall, trail: CallContext) -> BoxFuture<'_, Result<Embeddings>>;
+    fn embed(&self, call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>>;
 
     /// Puts documents in order.
-    fn rerank(&self, call: RerankCall, trail: CallContext) -> BoxFuture<'_, Result<Reranked>>;
+    fn rerank(&self, call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>>;
 
     /// Counts what this answer to this chat costs as this model's.
     fn counted(
@@ -187,7 +172,7 @@ pub trait HostBackend: Send + Sync {
     ) -> ChunkStream;
 
     /// Makes pictures.
-    fn images(&self, call: ImageCall, trail: CallContext) -> BoxFuture<'_, Result<Images>>;
+    fn images(&self, call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>>;
 
     /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;
@@ -196,5 +181,5 @@ pub trait HostBackend: Send + Sync {
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64>;
 
     /// What is counted, and what people have spent.
-    fn ledger(&self) -> &dyn Ledger;
+    fn ledger(&self) -> Arc<dyn Ledger>;
 }

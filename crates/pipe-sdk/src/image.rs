@@ -4,7 +4,7 @@ mod wishes;
 
 pub use wishes::{ImageQuality, ImageSize, ImageWishes};
 
-use crate::{CallerId, Hints, User};
+use crate::{CallerId, Hints, Host, User};
 use serde::{Deserialize, Serialize};
 
 /// Pictures to be made.
@@ -24,6 +24,8 @@ pub struct ImageCall {
     pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.
     pub hints: Hints,
+    /// The way to other models. The host fills it in.
+    pub host: Option<Host>,
 }
 
 impl ImageCall {
@@ -38,6 +40,7 @@ impl ImageCall {
             user: None,
             caller: CallerId::default(),
             hints: Hints::default(),
+            host: None,
         }
     }
 }

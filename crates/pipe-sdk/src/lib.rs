@@ -52,9 +52,11 @@
 //! A running pipe never changes. When its valves are turned, the host builds the next one with [`Pipe::on_valves_updated`] and
 //! swaps it in whole; answers under way keep the pipe that they began with.
 
+mod admission;
 mod body;
 mod call;
 mod chunk;
+mod demand;
 mod embed;
 mod error;
 mod filter;
@@ -75,6 +77,7 @@ mod trail;
 mod upstream;
 mod valves;
 
+pub use admission::Admission;
 pub use body::{
     Body, Content, FunctionCall, FunctionTool, Message, Part, Role, StreamOptions, Tool, ToolCall,
 };
@@ -83,7 +86,8 @@ pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
     ToolCallDelta, Usage,
 };
-pub use embed::{EmbedCall, EmbedInput, Embeddings};
+pub use demand::{Demand, DemandKind};
+pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};
 pub use error::{PipeError, Result};
 pub use filter::{AdmissionRequest, FilterBody, FilterCall, UsageReport};
 pub use glob::fits;
@@ -91,11 +95,11 @@ pub use host::{Host, HostBackend, ModelCard};
 pub use image::{
     Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture,
 };
-pub use ledger::{Exceeded, Ledger, Take};
+pub use ledger::{Booking, Exceeded, Ledger, Take, Window};
 pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
-pub use surrogates::without_lone_surrogates;
+pub use surrogates::{replace_lone_surrogates, without_lone_surrogates};
 pub use task::Task;
 pub use trace::TraceContext;
 pub use trail::{CallContext, CallerId, Side};

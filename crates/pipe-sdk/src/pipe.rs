@@ -123,8 +123,8 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         async { Ok(call.body) }
     }
 
-    /// Lets pass what a client asks of a model of this host, or refuses it. Filters are asked, each for its models, in the order of their
-    /// priorities; what one pipe asks of another passes unasked.
+    /// Lets pass what is asked of a model of this host, or refuses it. Filters are asked, each for its models, in the order of their
+    /// priorities: of the model that a client asks for, and of each other one that a pipe asks on its way.
     fn admit(&self, _asked: AdmissionRequest) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }

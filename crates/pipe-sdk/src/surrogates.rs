@@ -7,22 +7,33 @@ use memchr::memchr;
 
 /// The same JSON with every lone surrogate replaced; `None` when there is none.
 pub fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
-    let mut repaired: Option<Vec<u8>> = None;
+    find_lone_surrogate(json, 0)?;
+    let mut repaired = json.to_vec();
+    replace_lone_surrogates(&mut repaired);
+    Some(repaired)
+}
+
+/// Replaces every lone surrogate of this JSON where it stands.
+pub fn replace_lone_surrogates(json: &mut [u8]) {
     let mut at = 0;
+    while let Some(start) = find_lone_surrogate(json, at) {
+        at = start + 6;
+        json[start..at].copy_from_slice(br"\ufffd");
+    }
+}
+
+/// Returns where the first lone surrogate at or after this place stands; an escape may not begin before it.
+fn find_lone_surrogate(json: &[u8], mut at: usize) -> Option<usize> {
     while let Some(backslash) = json.get(at..).and_then(|rest| memchr(b'\\', rest)) {
         let start = at + backslash;
         at = start + 2;
         match (unit(json, start), unit(json, start + 6)) {
             (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at = start + 12,
-            (Some(0xD800..=0xDFFF), _) => {
-                let copy = repaired.get_or_insert_with(|| json.to_vec());
-                copy[start..start + 6].copy_from_slice(br"\ufffd");
-                at = start + 6;
-            }
+            (Some(0xD800..=0xDFFF), _) => return Some(start),
             _ => {}
         }
     }
-    repaired
+    None
 }
 
 /// The UTF-16 unit of the escape `\uXXXX` at this place.

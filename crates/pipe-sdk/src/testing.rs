@@ -15,8 +15,9 @@
 mod ledger;
 
 use crate::{
-    Body, Call, CallContext, ChatRef, Chunk, ChunkStream, EmbedCall, Embeddings, Host, HostBackend,
-    ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall, Reranked, Result, Usage, User,
+    Body, Call, CallContext, ChatRef, Chunk, ChunkStream, Demand, EmbedCall, Embeddings, Host,
+    HostBackend, ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall, Reranked, Result,
+    Usage, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -105,6 +106,10 @@ impl ScriptedHost {
 }
 
 impl HostBackend for ScriptedHost {
+    fn admit(&self, _: String, _: Demand, _: Host) -> BoxFuture<'_, Result<()>> {
+        Box::pin(ready(Ok(())))
+    }
+
     fn pipe(&self, call: Call, _: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.push(call.clone());
@@ -118,17 +123,17 @@ impl HostBackend for ScriptedHost {
         Box::pin(ready(Err(PipeError::uncounted(&call.model))))
     }
 
-    fn embed(&self, call: EmbedCall, _: CallContext) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, call: EmbedCall, _: Host) -> BoxFuture<'_, Result<Embeddings>> {
         let known = self.embeddings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn rerank(&self, call: RerankCall, _: CallContext) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, call: RerankCall, _: Host) -> BoxFuture<'_, Result<Reranked>> {
         let known = self.rankings.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn images(&self, call: ImageCall, _: CallContext) -> BoxFuture<'_, Result<Images>> {
+    fn images(&self, call: ImageCall, _: Host) -> BoxFuture<'_, Result<Images>> {
         let known = self.images.get(&call.model).cloned();
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
@@ -146,8 +151,8 @@ impl HostBackend for ScriptedHost {
         Some(usage.total_tokens())
     }
 
-    fn ledger(&self) -> &dyn Ledger {
-        self.ledger.as_ref()
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
     }
 }
 

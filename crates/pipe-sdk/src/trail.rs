@@ -1,6 +1,6 @@
 //! Who is behind a call, and through which pipes it has come.
 
-use crate::{TraceContext, User};
+use crate::{Admission, TraceContext, User};
 use std::{
     hash::{BuildHasher, Hash, RandomState},
     net::{IpAddr, Ipv6Addr},
@@ -20,7 +20,7 @@ pub struct CallContext {
     pub key: Option<Arc<str>>,
     /// The address that the request came from, where the host knows it.
     pub peer: Option<IpAddr>,
-    /// The background task of Open WebUI that asks.
+    /// The background task that asks, as Open WebUI's server or the host itself says it.
     pub task: Option<Arc<str>>,
     /// The model that was asked for at the door, where a pipe now asks another.
     pub via: Option<Arc<str>>,
@@ -28,6 +28,8 @@ pub struct CallContext {
     pub side: Option<Side>,
     /// Where the call stands in a trace, for what is sent on in its name.
     pub trace: Option<TraceContext>,
+    /// What the request has taken from limits.
+    pub admission: Arc<Admission>,
     pub(crate) counted: Arc<AtomicBool>,
 }
 
@@ -66,6 +68,12 @@ impl CallContext {
     /// The beginning of a trail, at the door.
     pub fn new(user: Option<User>, key: Option<Arc<str>>, task: Option<&str>) -> Self {
         Self { user, key, task: task.map(Arc::from), ..Self::default() }
+    }
+
+    /// The beginning of a trail of what the host does of its own accord: nobody has asked for it, so no filter is asked.
+    pub fn of_the_host(task: Option<&str>) -> Self {
+        let admission = Arc::new(Admission::exempt());
+        Self { task: task.map(Arc::from), admission, ..Self::default() }
     }
 
     /// The trail of what the pipe behind this model asks of others.

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 /// `#[schemars(title = "…")]` the label, `#[schemars(range(min = 5, max = 120))]`, and `length` the bounds that the host checks. A text that may be
 /// missing is an `Option<String>`: the form cannot save an empty text.
 ///
-/// A valve that names a place on disk says so with `#[schemars(extend("x-place" = true))]`: the pipe then gets a whole path, and what an admin enters
-/// counts from the data folder.
+/// A valve that names a place on disk says so with `#[schemars(extend("x-place" = "watched"))]`, or `"index"`, or `"models"`: the pipe then gets a whole
+/// path without links, which lies in a folder that the operator allows for that, and what an admin enters counts from the data folder.
 ///
 /// The struct carries `#[serde(default)]`, so that an older file without a new valve still loads.
 pub trait Valves:

@@ -4,13 +4,14 @@ use crate::analyser::Terms;
 use crate::audience::Viewer;
 use crate::collection::{Collection, Model, Settings};
 use crate::document::{Document, Listed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fusion::{Fusion, Scores};
+use crate::search::SEARCH_LIMIT;
 use crate::vector::Vector;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 pub(crate) type Told<'a, T> = BoxFuture<'a, Result<T>>;
 
@@ -139,6 +140,15 @@ pub(crate) struct Wanted {
     /// How many are wanted.
     pub(crate) limit: usize,
     pub(crate) fusion: Fusion,
+    /// When nobody waits any longer.
+    pub(crate) until: Instant,
+}
+
+impl Wanted {
+    /// Refuses to go on when nobody waits any longer.
+    pub(crate) fn check_time(&self) -> Result<()> {
+        if Instant::now() < self.until { Ok(()) } else { Err(Error::Late(SEARCH_LIMIT.as_secs())) }
+    }
 }
 
 /// A chunk that was found.

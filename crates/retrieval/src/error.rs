@@ -26,6 +26,9 @@ pub enum Error {
     /// What was given cannot be indexed.
     #[error("{0}")]
     Refused(String),
+    /// A search took too long.
+    #[error("the search took longer than {0} s: ask with fewer words")]
+    Late(u64),
     /// The embedder gave no vectors.
     #[error(transparent)]
     Embed(#[from] EmbedError),

@@ -28,7 +28,7 @@ const LARGE: usize = 1 << 20;
 const LARGE_AT_ONCE: usize = 2;
 
 impl Index {
-    /// The index in this file, which is made if it is not there.
+    /// The index in this file, which is made if it is not there. Its path holds no links.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path))

@@ -87,4 +87,4 @@ pub use language::Language;
 pub use minilm::MiniLm;
 pub use passage::Passage;
 pub use rerank::Reranker;
-pub use search::{Answer, By, Hit, Question};
+pub use search::{Answer, By, Hit, LONGEST_QUESTION, Question};

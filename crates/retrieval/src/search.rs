@@ -7,7 +7,7 @@ use crate::collection::Collection;
 use crate::embedder::{Embedder, Purpose};
 use crate::embedding::embed;
 use crate::engine::{Found, Wanted};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fusion::{Fusion, Scores};
 use crate::index::Index;
 use crate::language::Language;
@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// A question to the index.
 #[derive(Clone, Debug)]
@@ -48,6 +50,15 @@ impl Question {
 }
 
 const DEEPEST: usize = 1000;
+
+/// The longest question, in characters; the rest is not looked at.
+pub const LONGEST_QUESTION: usize = 4000;
+
+/// So many different terms of a question are looked for, the first ones.
+pub(crate) const MOST_TERMS: usize = 256;
+
+/// How long a search may take.
+pub(crate) const SEARCH_LIMIT: Duration = Duration::from_secs(10);
 
 /// The legs of a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,12 +117,16 @@ pub struct Hit {
 
 impl Index {
     /// Searches collections together. What the asker may not see is not looked at, and does not show in the scores of the rest.
+    ///
+    /// Of the question, [`LONGEST_QUESTION`] characters and 256 different terms are looked at; a search that takes longer than 10 s, the
+    /// embedder apart, is ended.
     pub async fn search(
         &self,
         names: &[&str],
         question: &Question,
         embedder: Option<&dyn Embedder>,
     ) -> Result<Answer> {
+        let text = bounded(&question.text);
         let mut collections = Vec::new();
         for name in names {
             collections.push(self.collection(name, &question.viewer).await?);
@@ -120,9 +135,7 @@ impl Index {
         let (embedder, words_only) = usable(&collections, embedder, question.by);
         let (vector, words_only) = match embedder {
             None => (None, words_only),
-            Some(embedder) => match embed(embedder, vec![question.text.clone()], Purpose::Query)
-                .await
-            {
+            Some(embedder) => match embed(embedder, vec![text.clone()], Purpose::Query).await {
                 Ok(vectors) => (
                     vectors.into_iter().next().map(|vector| (embedder.model().to_owned(), vector)),
                     words_only,
@@ -134,37 +147,69 @@ impl Index {
                 Err(error) => return Err(error),
             },
         };
-        let within = collections.iter().map(|collection| match question.by {
-            By::Meaning => (collection.id, Vec::new()),
-            _ => (
-                collection.id,
-                self.analysers.of(collection.settings.language).terms(&question.text),
-            ),
+        let by = question.by;
+        let languages: Vec<_> = collections
+            .iter()
+            .map(|one| (one.id, self.analysers.of(one.settings.language)))
+            .collect();
+        // Others are served meanwhile.
+        let of_question = text.clone();
+        let analysed = tokio::task::spawn_blocking(move || {
+            let terms = |analyser: &Analyser| match by {
+                By::Meaning => Vec::new(),
+                By::Both | By::Words => first_terms(analyser.terms(&of_question)),
+            };
+            languages.iter().map(|(id, analyser)| (*id, terms(analyser))).collect()
         });
+        let within: Vec<(i64, Vec<String>)> = analysed.await.map_err(Error::store)?;
         let wanted = Wanted {
             viewer: question.viewer.clone(),
-            within: within.collect(),
+            within,
             vector,
             depth: question.depth.clamp(1, DEEPEST),
             limit: question.limit,
             fusion: question.fusion,
+            until: Instant::now() + SEARCH_LIMIT,
         };
         let asked = wanted.vector.is_some();
-        let found = self.engine.search(wanted).await?;
-        let mut words: HashMap<Language, Words> = HashMap::new();
-        let hits = found.into_iter().filter_map(|found| {
-            let collection =
-                collections.iter().find(|collection| collection.id == found.collection)?;
-            let language = collection.settings.language;
-            let words = words
-                .entry(language)
-                .or_insert_with(|| Words::of(&question.text, self.analysers.of(language)));
-            Some(hit(found, &collection.name, words))
+        let late = |_| Error::Late(SEARCH_LIMIT.as_secs());
+        let found = timeout(SEARCH_LIMIT, self.engine.search(wanted)).await.map_err(late)??;
+        let languages: HashMap<i64, (String, Language, Arc<Analyser>)> = collections
+            .iter()
+            .map(|one| {
+                let language = one.settings.language;
+                (one.id, (one.name.clone(), language, self.analysers.of(language)))
+            })
+            .collect();
+        let hits = tokio::task::spawn_blocking(move || {
+            let mut words: HashMap<Language, Words> = HashMap::new();
+            let hits = found.into_iter().filter_map(|found| {
+                let (name, language, analyser) = languages.get(&found.collection)?;
+                let words = words
+                    .entry(*language)
+                    .or_insert_with(|| Words::of(&text, Arc::clone(analyser)));
+                Some(hit(found, name, words))
+            });
+            hits.collect()
         });
-        let hits: Vec<Hit> = hits.collect();
+        let hits: Vec<Hit> = hits.await.map_err(Error::store)?;
         let words_only = words_only.or_else(|| asked.then(|| waiting(&hits)).flatten());
         Ok(Answer { hits, words_only, not_reranked: None })
     }
+}
+
+/// The beginning of a question, as much as is looked at.
+fn bounded(text: &str) -> String {
+    text.chars().take(LONGEST_QUESTION).collect()
+}
+
+/// The terms of a question, up to so many different ones.
+fn first_terms(terms: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let is_early = |term: &String| {
+        seen.contains(term) || (seen.len() < MOST_TERMS && seen.insert(term.clone()))
+    };
+    terms.into_iter().filter(is_early).collect()
 }
 
 /// The embedder if any of the collections can be asked by its vectors, and why not all of them can.
@@ -224,9 +269,10 @@ struct Words {
 impl Words {
     fn of(question: &str, analyser: Arc<Analyser>) -> Self {
         let mut words: Vec<(String, Vec<String>)> = Vec::new();
+        let mut seen = HashSet::new();
         for word in question.split_whitespace() {
             let word = word.trim_matches(|char: char| !char.is_alphanumeric());
-            if words.iter().all(|(one, _)| one != word) {
+            if words.len() < MOST_TERMS && seen.insert(word) {
                 words.push((word.to_owned(), analyser.terms(word)));
             }
         }

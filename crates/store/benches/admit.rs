@@ -54,7 +54,7 @@ async fn measure(engine: &str, settings: &StoreSettings) {
 
 async fn ask(store: &Store, asker: usize, rounds: usize) -> Vec<Duration> {
     let user = format!("user:{}", asker % 8);
-    let take = |key: &str, window| Take { key: key.into(), window, max: 1 << 40, amount: 1 };
+    let take = |key: &str, window| Take::sliding(key, window, 1 << 40, 1);
     let takes =
         [take(&user, Duration::from_secs(60)), take("everybody", Duration::from_secs(86_400))];
     let mut times = Vec::with_capacity(rounds);

@@ -17,7 +17,9 @@ mod usage;
 
 pub use claim::Claim;
 pub use error::{Result, StoreError};
-pub use limits::{Admitted, Exceeded, Limits, OutagePolicy, Refusal, Take};
+pub use limits::{
+    Admitted, Booking, Exceeded, Limits, OutagePolicy, PAUSE, Refusal, Spending, Take, Window,
+};
 pub use postgres::{Address, Line, SaveError, SavedValves, Version, Watched};
 pub use store::{Store, StoreSettings};
 pub use usage::{Field, Kind, ReportRow, Side, Status, Tokens, Usage, UsageQuery, UsageRow};

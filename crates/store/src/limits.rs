@@ -17,12 +17,54 @@ use std::{
 pub struct Take {
     /// What is limited, as in `user:4711:requests`. One name is one row of hits, whatever windows look at it.
     pub key: String,
-    /// How far it looks back.
-    pub window: Duration,
+    /// The time that is looked at.
+    pub window: Window,
     /// How much may be taken in that time.
     pub max: u64,
-    /// How much is taken now; 0 only asks whether anything is left, for what is [added](Limits::add) when it is known.
+    /// How much is taken now; 0 only asks whether anything is left, for what is [booked](Limits::book) when it is known.
     pub amount: u64,
+    /// How much is reserved until it is known.
+    pub reserved: u64,
+}
+
+impl Take {
+    /// So much of a sliding window.
+    pub fn sliding(key: impl Into<String>, window: Duration, max: u64, amount: u64) -> Self {
+        Self { key: key.into(), window: Window::Sliding(window), max, amount, reserved: 0 }
+    }
+}
+
+/// The time that a limit looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// So far back from now.
+    Sliding(Duration),
+    /// A period of the calendar in which micro-dollars are spent. Each period has a key of its own.
+    Spending(Spending),
+}
+
+/// What is spent in a period of the calendar.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spending {
+    /// When the period began, in ms since 1970.
+    pub since: i64,
+    /// When it ends.
+    pub until: i64,
+    /// Whose spending counts, an empty text being those of whom nothing is known; `None` for everybody's.
+    pub user: Option<String>,
+    /// The models whose answers count, with `*` for anything; `None` for all.
+    pub models: Option<String>,
+}
+
+/// What is booked without being asked for, because it has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booking {
+    /// The key of the takes that look at it.
+    pub key: String,
+    /// How much.
+    pub amount: u64,
+    /// Whether the key is that of a [`Window::Spending`].
+    pub is_spending: bool,
 }
 
 /// What was taken.
@@ -40,9 +82,12 @@ pub struct Exceeded {
     pub index: usize,
     /// What is in its window.
     pub used: u64,
+    /// What others have reserved of it.
+    pub held: u64,
     /// What may be.
     pub max: u64,
-    /// When enough has fallen out of the window; `None` when even an empty one has no room.
+    /// When enough has fallen out of the window, or [`PAUSE`] where only reservations stand in the way; `None` when even an empty
+    /// window has no room.
     pub retry_after: Option<Duration>,
 }
 
@@ -67,12 +112,24 @@ pub enum OutagePolicy {
     Closed,
 }
 
+/// How long a reservation counts that nobody releases, as that of a host that has crashed.
+pub(crate) const HOLD: Duration = Duration::from_secs(15 * 60);
+
+/// How long to wait where only reservations stand in the way: how long requests under way still take is not known.
+pub const PAUSE: Duration = Duration::from_secs(5);
+
 /// Where hits are kept.
 pub(crate) trait Windows: Send + Sync {
-    /// Takes all or nothing. Keys are fit to be stored.
-    fn admit(&self, takes: Vec<Take>) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>>;
-    /// Books more of a key.
-    fn add(&self, key: String, amount: u64) -> BoxFuture<'_, Result<()>>;
+    /// Takes and reserves all or nothing. Keys are fit to be stored.
+    fn admit(
+        &self,
+        takes: Vec<Take>,
+        holder: String,
+    ) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>>;
+    /// Books more of keys.
+    fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>>;
+    /// Forgets what these holders have reserved.
+    fn release(&self, holders: Vec<String>) -> BoxFuture<'_, Result<()>>;
     /// What is in the window.
     fn used(&self, key: String, window: Duration) -> BoxFuture<'_, Result<u64>>;
     /// Forgets what no window looks at any more.
@@ -102,6 +159,15 @@ impl Limits {
     /// [`Refusal::Exceeded`] when one of them has no room; [`Refusal::Unknown`] when the database cannot be asked and limits are
     /// [closed](OutagePolicy::Closed) then.
     pub async fn admit(&self, takes: &[Take]) -> Result<Admitted, Refusal> {
+        self.reserve(takes, "").await
+    }
+
+    /// The same, and reserves for this holder what it says, until that is [released](Self::release). What others have reserved counts as
+    /// taken; what the holder itself has reserved does not stand in its own way.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub async fn reserve(&self, takes: &[Take], holder: &str) -> Result<Admitted, Refusal> {
         if takes.is_empty() {
             return Ok(Admitted::default());
         }
@@ -109,9 +175,11 @@ impl Limits {
             key: fit(&take.key),
             max: clamped(take.max),
             amount: clamped(take.amount),
-            ..take.clone()
+            reserved: clamped(take.reserved),
+            window: take.window.clone(),
         };
-        match self.windows.admit(takes.iter().map(fit).collect()).await {
+        let takes = takes.iter().map(fit).collect();
+        match self.windows.admit(takes, holder.to_owned()).await {
             Ok(verdict) => {
                 self.is_back();
                 Ok(verdict?)
@@ -125,10 +193,37 @@ impl Limits {
     /// # Errors
     /// When the database cannot be asked; nothing is booked then.
     pub async fn add(&self, key: &str, amount: u64) -> Result<()> {
-        if amount == 0 {
+        self.book(&[Booking { key: key.into(), amount, is_spending: false }]).await
+    }
+
+    /// Books more of several keys at once.
+    ///
+    /// # Errors
+    /// When the database cannot be asked; nothing is booked then.
+    pub async fn book(&self, bookings: &[Booking]) -> Result<()> {
+        let bookings = bookings.iter().filter(|booking| booking.amount > 0);
+        let bookings: Vec<_> = bookings
+            .map(|booking| Booking {
+                key: fit(&booking.key),
+                amount: clamped(booking.amount),
+                is_spending: booking.is_spending,
+            })
+            .collect();
+        if bookings.is_empty() {
             return Ok(());
         }
-        self.windows.add(fit(key), clamped(amount)).await
+        self.windows.book(bookings).await
+    }
+
+    /// Forgets what these holders have reserved.
+    ///
+    /// # Errors
+    /// When the database cannot be asked; the reservations expire then.
+    pub async fn release(&self, holders: Vec<String>) -> Result<()> {
+        if holders.is_empty() {
+            return Ok(());
+        }
+        self.windows.release(holders).await
     }
 
     /// What of a key is in this window. Hits are known for as long as the longest window that asked for the key.
@@ -201,6 +296,20 @@ fn fit(key: &str) -> String {
         _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// The pattern as `LIKE` with the escape `\` knows it.
+pub(crate) fn like(pattern: &str) -> String {
+    let mut like = String::with_capacity(pattern.len());
+    for letter in pattern.chars() {
+        match letter {
+            '*' => like.push('%'),
+            '%' | '_' | '\\' => like.extend(['\\', letter]),
+            '\0' => {}
+            letter => like.push(letter),
+        }
+    }
+    like
 }
 
 /// In ms, and never nothing.

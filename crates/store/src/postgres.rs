@@ -19,12 +19,8 @@ pub use valves::{SaveError, SavedValves, Version};
 pub use watch::Watched;
 
 use crate::{OutagePolicy, Result, StoreError};
-use lane::SharedConnection;
-use std::{
-    error::Error as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use lane::{Failing, SharedConnection};
+use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::{
     sync::OnceCell,
     time::{Instant, timeout},
@@ -62,14 +58,6 @@ struct Inner {
     writing: SharedConnection,
     reports: SharedConnection,
     migrated: OnceCell<()>,
-    failing: Mutex<Option<Failing>>,
-}
-
-/// What went wrong the last time, if it did.
-#[derive(Clone)]
-struct Failing {
-    error: StoreError,
-    until: Instant,
 }
 
 impl Postgres {
@@ -85,7 +73,6 @@ impl Postgres {
             writing: SharedConnection::new(""),
             reports: SharedConnection::new("SET default_transaction_read_only = on"),
             migrated: OnceCell::new(),
-            failing: Mutex::default(),
         }));
         match database.greeted().await {
             Err(error) if error.is_hopeless() || when_away == OutagePolicy::Closed => Err(error),
@@ -97,23 +84,23 @@ impl Postgres {
         }
     }
 
-    /// What is wrong with the database.
+    /// What is wrong with the database. A report that takes too long is no trouble of the host's.
     pub fn trouble(&self) -> Option<String> {
-        self.failing().as_ref().map(|failing| failing.error.to_string())
+        let lanes = [&self.0.requests, &self.0.writing];
+        lanes.iter().find_map(|lane| lane.failing()).map(|failing| failing.error.to_string())
     }
 
-    fn failing(&self) -> MutexGuard<'_, Option<Failing>> {
-        self.0.failing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes how it went.
-    fn noted<T>(&self, result: Result<T>) -> Result<T> {
-        let mut failing = self.failing();
+    /// Notes how it went on this lane. One that fails holds up no other, and one that works shows that the database is there.
+    fn noted<T>(&self, lane: &SharedConnection, result: Result<T>) -> Result<T> {
         match &result {
-            Ok(_) => *failing = None,
+            Ok(_) => {
+                for lane in [&self.0.requests, &self.0.writing, &self.0.reports] {
+                    lane.set_failing(None);
+                }
+            }
             Err(error) if error.passes() || matches!(error, StoreError::Newer { .. }) => {
                 let until = Instant::now() + RESPITE;
-                *failing = Some(Failing { error: error.clone(), until });
+                lane.set_failing(Some(Failing { error: error.clone(), until }));
             }
             Err(_) => {}
         }
@@ -123,15 +110,15 @@ impl Postgres {
     /// Gets the database ready, but waits for its first word less long than for the tables.
     async fn greeted(&self) -> Result<()> {
         let line = within(GREETING, self.0.requests.line(&self.0.address)).await;
-        self.noted(line)?;
-        self.ready().await
+        self.noted(&self.0.requests, line)?;
+        self.ready(&self.0.requests).await
     }
 
     /// Sees to it that the tables are those of today.
-    async fn ready(&self) -> Result<()> {
+    async fn ready(&self, lane: &SharedConnection) -> Result<()> {
         let migrate = || async {
             let migrated = within(LATER, Box::pin(migrations::run(&self.0.address))).await;
-            self.noted(migrated)
+            self.noted(lane, migrated)
         };
         self.0.migrated.get_or_try_init(migrate).await.copied()
     }
@@ -144,16 +131,20 @@ impl Postgres {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>> {
-        let respite = self.failing().clone().filter(|failing| Instant::now() < failing.until);
+        let respite = lane.failing().filter(|failing| Instant::now() < failing.until);
         if let Some(failing) = respite {
             return Err(failing.error);
         }
         let until = Instant::now() + limit;
         let line = within(limit, async {
-            self.ready().await?;
+            self.ready(lane).await?;
             lane.line(&self.0.address).await
         });
-        let line = self.noted(line.await)?;
+        let line = line.await;
+        let line = match line {
+            Ok(line) => line,
+            Err(_) => self.noted(lane, line)?,
+        };
         let left = until.saturating_duration_since(Instant::now());
         let answer =
             within(left, async { line.client.query_typed(sql, parameters).await.map_err(failure) });
@@ -161,7 +152,7 @@ impl Postgres {
         if answer.as_ref().is_err_and(StoreError::passes) {
             lane.leave(&line).await;
         }
-        self.noted(answer)
+        self.noted(lane, answer)
     }
 }
 

@@ -9,7 +9,8 @@ pub use report::{Field, ReportRow, UsageQuery};
 pub use row::{Kind, Side, Status, Tokens, UsageRow};
 
 pub(crate) use daily::{Batch, DAY};
-pub(crate) use report::{Parameter, Sql, spent_sql};
+pub(crate) use report::{Parameter, Sql, days_up, spent_sql};
+pub(crate) use row::fit;
 
 use crate::Result;
 use futures_util::future::BoxFuture;

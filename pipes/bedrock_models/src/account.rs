@@ -1,6 +1,6 @@
 //! Who we are to AWS, and over which connections: the same in all regions.
 
-use crate::{chain::Chain, valves::BedrockValves};
+use crate::{chain::Chain, trusted::sends_astray, valves::BedrockValves};
 use aws_config::{
     AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig,
     profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
@@ -8,7 +8,10 @@ use aws_config::{
 };
 use aws_credential_types::{
     Credentials,
-    provider::{SharedCredentialsProvider, token::SharedTokenProvider},
+    provider::{
+        ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
+        token::SharedTokenProvider,
+    },
 };
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::{
@@ -127,6 +130,10 @@ impl Account {
             return signed(loader)
                 .credentials_provider(Credentials::new(id, secret, token, None, "valves"));
         }
+        if sends_astray(valves) {
+            let nothing = SharedCredentialsProvider::new(Nobody);
+            return signed(loader).credentials_provider(nothing);
+        }
         if let Some(name) = filled(&valves.aws_profile) {
             let profile = ProfileFileCredentialsProvider::builder().configure(&self.surroundings());
             return signed(loader)
@@ -162,6 +169,19 @@ impl Account {
     /// The first region. Saying it keeps the SDK from asking EC2 where it runs.
     fn home(&self) -> Region {
         Region::new(self.valves.regions.first().cloned().unwrap_or_default())
+    }
+}
+
+/// Has no credentials, where those of the machine must not go.
+#[derive(Debug)]
+struct Nobody;
+
+impl ProvideCredentials for Nobody {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded_no_source()))
     }
 }
 

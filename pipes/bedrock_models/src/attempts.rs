@@ -1,16 +1,18 @@
 //! The attempts of one request: it is sent until it is taken, or until that is hopeless.
 
 use crate::{
+    catalogue::Entry,
     clients::Clients,
     family::Lessons,
     forced::ForcedFailure,
+    names::PIPE,
     stream::{Source, Trouble},
     valves::BedrockValves,
 };
 use bedrock_runtime::{self as runtime, Operation, Response, Runtime};
 use bytes::Bytes;
 use http::HeaderMap;
-use pipe_sdk::{CallerId, PipeError};
+use pipe_sdk::{CallerId, Demand, Host, PipeError};
 use resilience::{InFlightCall, Limits};
 
 /// What every request needs beside itself.
@@ -24,10 +26,25 @@ pub struct Means<'a> {
     pub valves: &'a BedrockValves,
     /// Which models are to fail.
     pub forced: ForcedFailure<'a>,
+    /// Who lets models pass, and for what; `None` where nobody but the model that was asked answers.
+    pub admission: Option<(&'a Host, Demand)>,
     /// Who asks.
     pub caller: CallerId,
     /// Whether a model is asked though it has failed again and again, because all others have too.
     pub anyway: bool,
+}
+
+impl<'a> Means<'a> {
+    /// The same where other models may answer in place of the one that was asked, as far as filters let them.
+    pub fn admitting(self, host: &'a Host, demand: Demand) -> Self {
+        Self { admission: Some((host, demand)), ..self }
+    }
+
+    /// Asks filters whether this model may be asked.
+    pub async fn admit(&self, entry: &Entry) -> Result<(), PipeError> {
+        let Some((host, demand)) = self.admission else { return Ok(()) };
+        host.admit(&format!("{PIPE}.{}", entry.id), demand).await
+    }
 }
 
 /// What is sent, and to whom.
@@ -48,6 +65,8 @@ pub struct Unanswered {
     pub passes_on: bool,
     /// Whether it was not even asked, because it has failed again and again.
     pub is_resting: bool,
+    /// Whether it is what the service says, rather than what is known of the model here.
+    pub is_told: bool,
 }
 
 /// Sends this until it is taken or that is hopeless, and comes back with what `read` makes of the answer, which is under way as long as
@@ -112,11 +131,11 @@ impl Unanswered {
     /// Because of this trouble.
     pub fn of(trouble: Trouble, source: &Source) -> Self {
         let (passes_on, is_resting) = (trouble.passes_on(), trouble.is_resting());
-        Self { error: trouble.error(source), passes_on, is_resting }
+        Self { error: trouble.error(source), passes_on, is_resting, is_told: true }
     }
 
     /// Because of this, which no other model would change.
     pub fn at_once(error: PipeError) -> Self {
-        Self { error, passes_on: false, is_resting: false }
+        Self { error, passes_on: false, is_resting: false, is_told: false }
     }
 }

@@ -17,11 +17,11 @@ mod parts;
 mod pictures;
 #[cfg(test)]
 mod properties;
-mod schema;
 mod service;
 mod sound;
 mod target;
 mod thinking;
+mod tool_schema;
 mod tools;
 mod turns;
 
@@ -79,6 +79,10 @@ pub struct Reading {
     pub shape: Shape,
     /// Whether reasoning is signed, and comes back.
     pub signed: bool,
+    /// The tools that may be called as text, in the model's own notation.
+    pub textual: Vec<String>,
+    /// The limit of tokens that was asked for in place of the client's.
+    pub cut: Option<u32>,
 }
 
 /// Which calls of tools are told.
@@ -149,6 +153,7 @@ fn written<'a>(asked: &Asked<'a>) -> Result<Written<'a>> {
         }
         Format::Told(words) => (None, Some(words), Shape::Unfenced),
     };
+    let textual = if family.calls_as_text { tooling.called_so() } else { Vec::new() };
     let mut tool_config = tooling.config(&turns.called, family.tool_choice);
     let forbidden = tooling.choice == Choice::Forbidden;
     if forbidden && tool_config.is_some() {
@@ -173,14 +178,21 @@ fn written<'a>(asked: &Asked<'a>) -> Result<Written<'a>> {
     let converse = Converse {
         inference_config: inference::of(body, &family, &mind)?,
         additional_model_response_field_paths: own_fields::wanted(family.signed && mind.on),
-        additional_model_request_fields: own_fields::of(asked, mind, told_one.then_some(chosen))?,
+        additional_model_request_fields: own_fields::of(
+            asked,
+            mind,
+            told_one.then_some(chosen),
+            &tooling.defined,
+        )?,
         output_config,
         service: service::of(asked, streamed)?,
         tool_config,
         system,
         messages,
     };
-    let reading = Reading { names: tooling.names, calls, shape, signed: family.signed };
+    let cut = inference::cut(body, &family).filter(|_| converse.inference_config.is_some());
+    let names = tooling.names;
+    let reading = Reading { names, calls, shape, signed: family.signed, textual, cut };
     Ok(Written { converse, streamed, reading })
 }
 

@@ -12,8 +12,9 @@ use crate::{
 };
 use answer::Answer;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use pipe_sdk::{EmbedCall, Embeddings, PipeError, Result};
+use pipe_sdk::{EmbedCall, Embeddings, PipeError, Result, Truncate};
 use request::request;
+use std::borrow::Cow;
 use table::FAMILIES;
 
 /// What one family takes.
@@ -25,6 +26,8 @@ struct Family {
     sizes: &'static [u32],
     /// How many texts a request may hold.
     at_once: usize,
+    /// Whether it cuts texts itself that are too long.
+    truncates: bool,
 }
 
 /// The words that a family is asked in.
@@ -41,6 +44,13 @@ enum Form {
     /// A text, and what its vector is for.
     Nova,
 }
+
+/// How many characters a text for a Titan may have, whose tokens are counted only when it has no more
+/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html>).
+const MOST_CHARACTERS: usize = 50_000;
+
+/// How often one text is cut.
+const MOST_CUTS: usize = 4;
 
 /// How many requests of one call are under way at once.
 const AT_ONCE: usize = 8;
@@ -66,11 +76,30 @@ async fn part(
     means: Means<'_>,
 ) -> Result<Embeddings> {
     let purpose = call.purpose.unwrap_or(means.valves.embedding_input_type);
-    let body = request(texts, family, purpose, call.dimensions)?;
-    let answered = fallback::first(entries, means, |entry, means| {
-        Box::pin(invoke(body.clone(), entry, means))
-    });
-    let (entry, Invoked { answer, tokens }) = answered.await?;
+    let mut texts = Cow::Borrowed(texts);
+    if let Some(truncate) = call.truncate.filter(|_| !family.truncates) {
+        cut_to(&mut texts, MOST_CHARACTERS, truncate);
+    }
+    let mut cuts = 0;
+    let (entry, Invoked { answer, tokens }) = loop {
+        let body = request(&texts, family, purpose, call)?;
+        let answered = fallback::first(entries, means, |entry, means| {
+            Box::pin(invoke(body.clone(), entry, means))
+        });
+        let error = match answered.await {
+            Ok(answered) => break answered,
+            Err(error) => error,
+        };
+        // How many tokens a text has the model alone knows; it says so when they are too many.
+        let over = call.truncate.filter(|_| cuts < MOST_CUTS).zip(too_many(&error));
+        let Some((truncate, (most, found))) = over else { return Err(error) };
+        let length = texts.first().map_or(0, |text| text.chars().count());
+        let shorter = length as u64 * most / found.max(1);
+        if !cut_to(&mut texts, usize::try_from(shorter * 97 / 100).unwrap_or_default(), truncate) {
+            return Err(error);
+        }
+        cuts += 1;
+    };
     let Answer { vectors, tokens: told } = answer;
     if vectors.len() != texts.len() {
         let (model, asked, got) = (&entry.id, texts.len(), vectors.len());
@@ -78,6 +107,34 @@ async fn part(
         return Err(PipeError::Upstream(message));
     }
     Ok(Embeddings { vectors, prompt_tokens: told.or(tokens).unwrap_or_default() })
+}
+
+/// Cuts what is longer than so many characters, where that is wished; whether anything was.
+fn cut_to(texts: &mut Cow<'_, [String]>, most: usize, truncate: Truncate) -> bool {
+    if truncate == Truncate::None || texts.iter().all(|text| text.chars().count() <= most) {
+        return false;
+    }
+    for text in texts.to_mut() {
+        let length = text.chars().count();
+        *text = match truncate {
+            Truncate::Start => text.chars().skip(length.saturating_sub(most)).collect(),
+            Truncate::None | Truncate::End => text.chars().take(most).collect(),
+        };
+    }
+    true
+}
+
+/// How many tokens the model reads, and how many there were, in the words of a refusal for that.
+fn too_many(error: &PipeError) -> Option<(u64, u64)> {
+    let PipeError::BadRequest { message, .. } = error else { return None };
+    let after = |words: &str| {
+        let (_, rest) = message.split_once(words)?;
+        let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    let most: u64 = after("Max input tokens:")?;
+    let found: u64 = after("request input token count:")?;
+    (most > 0 && found > most).then_some((most, found))
 }
 
 impl Family {

@@ -18,6 +18,11 @@ const TOO_LONG: &[&[&str]] = &[
     &["exceeds the maximum", "context"],
     &["maximum context length"],
     &["context window"],
+    &["prompt tokens", "exceed"],
+    &["number of input tokens", "exceed"],
+    &["exceeds", "maximum length"],
+    &["exceed", "model maximum"],
+    &["too many input tokens"],
 ];
 
 const SOON: Duration = Duration::from_secs(5);
@@ -172,7 +177,7 @@ fn refused(complaint: &ServiceError, status: u16) -> PipeError {
 fn of_model(complaint: &ServiceError, status: u16, model: &str) -> PipeError {
     let message = format!("`{model}` refuses the request: {}", quoted(complaint));
     match status {
-        400 => PipeError::bad_request(message),
+        400 => PipeError::BadRequest { message, param: None, code: length_code(complaint) },
         429 => throttled(complaint, model),
         _ => PipeError::Refused { status, message, retry_after: complaint.retry_after },
     }
@@ -192,13 +197,18 @@ fn of_validation(complaint: &ServiceError, model: &str) -> PipeError {
         let reason = quoted(complaint);
         return PipeError::against_policy(format!("`{model}` refuses the request: {reason}"));
     }
-    let said = complaint.message.replace('`', "").to_ascii_lowercase();
-    let too_long = TOO_LONG.iter().any(|words| words.iter().all(|word| said.contains(word)));
     PipeError::BadRequest {
         message: format!("Amazon Bedrock refuses the request: {}", quoted(complaint)),
         param: None,
-        code: too_long.then_some("context_length_exceeded"),
+        code: length_code(complaint),
     }
+}
+
+/// OpenAI's word for a prompt that is too long, if the service says that it is.
+fn length_code(complaint: &ServiceError) -> Option<&'static str> {
+    let said = complaint.message.replace('`', "").to_ascii_lowercase();
+    let too_long = TOO_LONG.iter().any(|words| words.iter().all(|word| said.contains(word)));
+    too_long.then_some("context_length_exceeded")
 }
 
 fn throttled(complaint: &ServiceError, model: &str) -> PipeError {

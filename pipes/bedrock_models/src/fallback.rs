@@ -12,8 +12,9 @@ use pipe_sdk::{PipeError, Result, listed};
 
 /// The answer of the first of these models that has one, and which that is.
 ///
-/// What the first one says is the error if none can: it is the one that was asked. If none of several is asked, because all of them have
-/// failed again and again, the first one is asked all the same: not all regions are ever closed at once.
+/// What the first one says is the error if none can: it is the one that was asked. But if it was only busy or away, and another has said
+/// what is wrong with the request, that is the error: to try again later would not help. If none of several is asked, because all of
+/// them have failed again and again, the first one is asked all the same: not all regions are ever closed at once.
 pub async fn first<'a, T, F>(
     entries: &'a [Entry],
     means: Means<'a>,
@@ -26,9 +27,15 @@ where
     for (place, entry) in entries.iter().enumerate() {
         let answered = match means.forced.of_entry(entry, place) {
             Some(unanswered) => Err(unanswered),
-            None => ask(entry, means).await,
+            None => match means.admit(entry).await {
+                Ok(()) => ask(entry, means).await,
+                // Another one may have room.
+                Err(error) => {
+                    Err(Unanswered { error, passes_on: true, is_resting: false, is_told: false })
+                }
+            },
         };
-        let Unanswered { error, passes_on, is_resting } = match answered {
+        let Unanswered { error, passes_on, is_resting, is_told } = match answered {
             Ok(answer) => return Ok((entry, answer)),
             Err(unanswered) => unanswered,
         };
@@ -49,13 +56,29 @@ where
         if !passes_on && first_error.is_none() {
             return Err(error);
         }
-        first_error.get_or_insert(error);
+        let is_telling = is_told && !passes_on && matches!(error, PipeError::BadRequest { .. });
+        match &first_error {
+            Some(first) if !(is_telling && is_passing(first)) => {}
+            _ => first_error = Some(error),
+        }
     }
     if let Some(entry) = entries.first().filter(|_| all_rest) {
         let answered = ask(entry, Means { anyway: true, ..means }).await;
         return answered.map(|answer| (entry, answer)).map_err(|unanswered| unanswered.error);
     }
     Err(first_error.unwrap_or_else(|| PipeError::internal("nobody was there to be asked")))
+}
+
+/// Whether this error says no more than that the model is busy or away.
+fn is_passing(error: &PipeError) -> bool {
+    matches!(
+        error,
+        PipeError::Throttled { .. }
+            | PipeError::Unavailable { .. }
+            | PipeError::NotReady { .. }
+            | PipeError::Timeout(_)
+            | PipeError::Upstream(_)
+    )
 }
 
 /// The model that was asked, and after it those that may answer in its place.
@@ -83,7 +106,9 @@ pub fn candidates(
     let chains = listed(&valves.fallbacks).filter(|_| asked.kind.answers_chats());
     for chain in chains {
         let mut links = chain.split('>').map(bare);
-        let is_for = links.next().is_some_and(|first| asked.is_called(first));
+        let is_for = links.next().is_some_and(|first| {
+            asked.is_meant(first) || is_another_name(first, asked, listing, valves)
+        });
         let links = links.filter(|_| is_for).filter_map(|id| named(id, listing, valves));
         let links = links.map(|link| link.entry).filter(|entry| entry.kind == asked.kind);
         candidates.extend(links.cloned());
@@ -101,6 +126,14 @@ pub fn candidates(
         candidates.retain(can);
     }
     candidates
+}
+
+/// Whether an admin's name for a model means this one: an alias, an ARN, or the id of a profile that leads to it.
+fn is_another_name(name: &str, asked: &Entry, listing: &Listing, valves: &BedrockValves) -> bool {
+    named(name, listing, valves).is_some_and(|meant| {
+        let is_there = !meant.is_pinned || meant.entry.region == asked.region;
+        is_there && (meant.entry.id == asked.id || meant.entry.model_id == asked.model_id)
+    })
 }
 
 /// The profile of the geography that leads to the model of this id, for one that has no other way in.

@@ -11,7 +11,7 @@ use crate::image::paints;
 pub use lesson::{Lesson, Lessons};
 use pipe_sdk::ModelKind;
 pub use size::Size;
-use table::{FAMILIES, UNKNOWN};
+use table::{APART, FAMILIES, UNKNOWN};
 
 /// What one family takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Family {
     pub blank_stops: bool,
     /// The fewest tokens that an answer may be limited to.
     pub least_tokens: u32,
+    /// The most tokens that an answer may be limited to. What asks for more is cut.
+    pub most_tokens: u32,
     /// Whether answers come step by step.
     pub streams: bool,
     /// Whether it takes tools, and how.
@@ -56,10 +58,16 @@ pub struct Family {
     pub documents: bool,
     /// Whether the schema of a tool may be a choice between several.
     pub either_schema: bool,
-    /// Whether patterns in the schema of a tool may look around.
-    pub looking_around: bool,
+    /// Which schemas its tools may have.
+    pub tool_schema: ToolSchema,
+    /// Whether the name of a tool may hold a hyphen.
+    pub hyphens: bool,
     /// How many bytes of pictures and files a chat may hold in all.
     pub most_media: usize,
+    /// Whether words may stand beside a call of a tool, or beside its result.
+    pub mixed_turns: bool,
+    /// Whether calls come as text at times, in the model's own notation.
+    pub calls_as_text: bool,
     /// Whether it searches the web by itself.
     pub grounding: bool,
 }
@@ -97,6 +105,17 @@ pub enum Tools {
     Unstreamed,
     /// Always.
     Yes,
+}
+
+/// Which schemas a family's tools may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolSchema {
+    /// Any schema of an object.
+    Any,
+    /// At the root `type`, `properties` and `required` alone.
+    PlainRoot,
+    /// The same, and below it hardly more.
+    Plain,
 }
 
 /// How a family is asked to think.
@@ -155,7 +174,10 @@ impl Family {
     /// The family of the model with this base id.
     pub fn of(base: &str) -> Self {
         let row = FAMILIES.iter().find(|(beginning, _)| base.starts_with(beginning));
-        row.map_or(UNKNOWN, |(_, family)| *family)
+        let family = row.map_or(UNKNOWN, |(_, family)| *family);
+        let is_apart = APART.iter().any(|beginning| base.starts_with(beginning));
+        let most_tokens = Size::of(base).max_output_tokens.unwrap_or(family.most_tokens);
+        Self { most_tokens, mixed_turns: family.mixed_turns && !is_apart, ..family }
     }
 
     /// The fields of a chat that do something, in the words of OpenAI's API and of `OpenRouter`'s.

@@ -18,7 +18,7 @@ impl<'a> ForcedFailure<'a> {
     pub fn of_entry(self, entry: &Entry, place: usize) -> Option<Unanswered> {
         let is_meant = match self.0? {
             "first" | "1" | "true" => place == 0,
-            names => names.split(',').any(|name| entry.is_called(name.trim())),
+            names => names.split(',').any(|name| entry.is_meant(name.trim())),
         };
         is_meant.then(|| {
             let words = "the request asked for this failure, by x-pipewright-fail";

@@ -31,6 +31,7 @@ mod meaning;
 mod names;
 mod rerank;
 pub mod stream;
+mod trusted;
 mod upstreams;
 mod valves;
 
@@ -48,8 +49,9 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, CallerId, ChunkStream, EmbedCall, Embeddings, Hints, ImageCall, Images, Known, ModelKind,
-    Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
+    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Fault, Hints,
+    ImageCall, Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves,
+    UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -73,6 +75,9 @@ impl Pipe for BedrockModels {
     type Valves = BedrockValves;
 
     async fn on_startup(valves: BedrockValves) -> Result<Self> {
+        if trusted::sends_astray(&valves) {
+            tracing::error!("No credentials are used: `endpoint_url` {}.", trusted::RULE);
+        }
         let clients = Arc::new(Clients::new(Arc::new(Account::new(&valves)), &valves));
         let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
         Self::of(valves, clients, catalogue, Arc::default())
@@ -83,6 +88,10 @@ impl Pipe for BedrockModels {
     async fn on_valves_updated(&self, valves: BedrockValves) -> Result<Self> {
         let account = self.clients.account();
         let lessons = Arc::clone(&self.lessons);
+        // What was so before does not keep other valves from being turned.
+        if trusted::sends_astray(&valves) && !account.is_of(&valves) {
+            return Err(PipeError::BadValves(vec![Fault::new("endpoint_url", trusted::RULE)]));
+        }
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
             let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
@@ -123,7 +132,9 @@ impl Pipe for BedrockModels {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.catalogue.listing().trouble()
+        let astray = || format!("endpoint_url: {}", trusted::RULE);
+        let astray = trusted::sends_astray(&self.valves).then(astray);
+        astray.or_else(|| self.catalogue.listing().trouble())
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {
@@ -135,14 +146,12 @@ impl Pipe for BedrockModels {
         let entries = self.entries(&call.model, ModelKind::Chat).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
-            return image::chat(
-                &call,
-                &entries,
-                self.means(&call.hints, call.host.trail().caller()),
-            )
-            .await;
+            let demand = Demand { kind: DemandKind::Image, ..Demand::chat(&call.body) };
+            let means = self.means(&call.hints, call.host.trail().caller());
+            return image::chat(&call, &entries, means.admitting(&call.host, demand)).await;
         }
-        chat::chat(&call, &entries, self.means(&call.hints, call.host.trail().caller())).await
+        let means = self.means(&call.hints, call.host.trail().caller());
+        chat::chat(&call, &entries, means.admitting(&call.host, Demand::chat(&call.body))).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
@@ -168,7 +177,11 @@ impl Pipe for BedrockModels {
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
         let entries = self.entries(&call.model, ModelKind::Image).await?;
-        image::images(&call, &entries, self.means(&call.hints, call.caller)).await
+        let mut means = self.means(&call.hints, call.caller);
+        if let Some(host) = &call.host {
+            means = means.admitting(host, Demand::image(&call));
+        }
+        image::images(&call, &entries, means).await
     }
 }
 
@@ -186,7 +199,8 @@ impl BedrockModels {
     /// What every call needs beside itself.
     fn means<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> Means<'a> {
         let Self { clients, lessons, valves, .. } = self;
-        Means { clients, lessons, valves, forced: ForcedFailure::of(hints), caller, anyway: false }
+        let forced = ForcedFailure::of(hints);
+        Means { clients, lessons, valves, forced, admission: None, caller, anyway: false }
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.

@@ -1,5 +1,6 @@
 //! Names and ids that fit Bedrock's patterns, and the way back to the ones that were given (`docs/reference/bedrock.md`, "Converse request").
 
+use crate::family::Family;
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
@@ -19,21 +20,31 @@ const LONGEST: usize = 64;
 
 /// Tool names that Bedrock does not take, by the names that stand in their place.
 #[derive(Clone, Debug, Default)]
-pub struct Names(HashMap<String, String>);
+pub struct Names {
+    originals: HashMap<String, String>,
+    /// Whether hyphens have stand-ins too.
+    without_hyphens: bool,
+}
 
 impl Names {
+    /// Names for a model of this family.
+    pub fn of(family: &Family) -> Self {
+        Self { originals: HashMap::new(), without_hyphens: !family.hyphens }
+    }
+
     /// The name to send for this tool. The same name always has the same stand-in.
     pub fn fit<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
-        let fitted = fitted(name, |byte| matches!(byte, b'_' | b'-'));
+        let hyphens = !self.without_hyphens;
+        let fitted = fitted(name, |byte| byte == b'_' || byte == b'-' && hyphens);
         if let Cow::Owned(stand_in) = &fitted {
-            self.0.insert(stand_in.clone(), name.to_owned());
+            self.originals.insert(stand_in.clone(), name.to_owned());
         }
         fitted
     }
 
     /// The name that was given, for one that Bedrock sends.
     pub fn original(&self, name: String) -> String {
-        self.0.get(&name).cloned().unwrap_or(name)
+        self.originals.get(&name).cloned().unwrap_or(name)
     }
 }
 

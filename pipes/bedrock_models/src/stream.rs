@@ -2,6 +2,7 @@
 
 mod events;
 mod shown;
+mod textual;
 mod trouble;
 mod whole;
 mod wire;

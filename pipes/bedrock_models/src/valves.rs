@@ -2,7 +2,7 @@
 
 mod choices;
 
-use crate::{aliases::Aliases, converse::is_guardrail};
+use crate::{aliases::Aliases, converse::is_guardrail, trusted::is_link_local};
 pub use choices::{
     BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers, LateInstructions,
     PromptCaching, ReasoningOutput,
@@ -72,7 +72,8 @@ pub struct BedrockValves {
     #[schemars(title = "Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
-    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`. Before the chain come
+    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`, and means a model by its id, its ARN or
+    /// the model behind it, so `anthropic.*` is every Claude by whatever profile it is called. Before the chain come
     /// the model's other regions and the profile of the same geography.
     #[schemars(title = "Fallbacks")]
     pub fallbacks: Option<String>,
@@ -118,8 +119,8 @@ pub struct BedrockValves {
     #[schemars(title = "Files for every model")]
     pub files_everywhere: bool,
 
-    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com, *.example.org`; `*` for all public hosts.
-    /// Private addresses are never asked. None: links are refused.
+    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com, *.example.org`; `*`, as it is at first, for
+    /// all public hosts. Private addresses are never asked. None: links are refused.
     #[schemars(title = "Links to images and files")]
     pub image_hosts: Option<String>,
 
@@ -127,8 +128,8 @@ pub struct BedrockValves {
     #[schemars(title = "Leave out tools that are not taken")]
     pub drop_tools: bool,
 
-    /// Buckets in S3, or beginnings of places in them, that chats may name, comma-separated; `*` for all. AWS reads them with the rights
-    /// of this account. None: no places.
+    /// Buckets in S3, or beginnings of places in them, that chats may name, comma-separated, as in `my-bucket, other/public/`; `*` for all that
+    /// the host's role can read. AWS reads them with the rights of this account, for whoever asks. None: chats may name no places.
     #[schemars(title = "S3 locations")]
     pub s3_locations: Option<String>,
 
@@ -196,7 +197,9 @@ pub struct BedrockValves {
     #[schemars(title = "Bedrock API key", extend("x-origin" = "endpoint_url"))]
     pub bedrock_api_key: Secret,
 
-    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all regions. None: AWS's own.
+    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all regions. Credentials of the machine (environment,
+    /// profiles, roles) go only to hosts of Bedrock and to hosts that the environment names (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`); for any other host
+    /// enter keys with it. None: AWS's own.
     #[schemars(title = "Endpoint URL")]
     pub endpoint_url: Option<String>,
 
@@ -284,9 +287,9 @@ impl Default for BedrockValves {
             late_instructions: LateInstructions::default(),
             anthropic_betas: BETAS.iter().map(|beta| String::from(*beta)).collect(),
             files_everywhere: true,
-            image_hosts: None,
+            image_hosts: Some("*".into()),
             drop_tools: false,
-            s3_locations: Some("*".into()),
+            s3_locations: None,
             refuse_ignored: false,
             user_in_metadata: false,
             guardrail_id: None,
@@ -400,16 +403,18 @@ impl Valves for BedrockValves {
         if !role.is_empty() && !role.starts_with("arn:") {
             fault("aws_role_arn", "must be an ARN, as in arn:aws:iam::123456789012:role/chat");
         }
-        if self.endpoint_url.as_deref().is_some_and(|url| !url.is_empty() && !is_http(url)) {
-            fault("endpoint_url", "must be an http:// or https:// URL");
+        if let Some(rule) = self.endpoint_url.as_deref().and_then(endpoint_rule) {
+            fault("endpoint_url", rule);
         }
         faults
     }
 }
 
 fn regions_rule(regions: &[String]) -> Option<&'static str> {
+    // A region becomes a label of a host's name.
     let named = |region: &String| {
-        !region.is_empty() && region.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        (1..=63).contains(&region.len())
+            && region.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
     };
     let mut seen = HashSet::new();
     if regions.is_empty() {
@@ -437,8 +442,20 @@ fn set(text: &Option<String>) -> bool {
     text.as_deref().is_some_and(|text| !text.is_empty())
 }
 
-fn is_http(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+/// The rule that an endpoint breaks, if it does; an empty text is none.
+fn endpoint_rule(url: &str) -> Option<&'static str> {
+    if url.is_empty() {
+        return None;
+    }
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let Some(url) = Url::parse(url).ok().filter(is_http) else {
+        return Some("must be an http:// or https:// URL");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some("must hold no name or password: keys have fields of their own");
+    }
+    is_link_local(&url)
+        .then_some("must not be a link-local address: clouds keep their secrets there")
 }
 
 #[cfg(test)]

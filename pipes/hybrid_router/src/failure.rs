@@ -29,6 +29,11 @@ impl Failure {
         Self { error: PipeError::Upstream(error), verdict: Verdict::failed(FailureKind::Broken) }
     }
 
+    /// A filter does not let this person ask it.
+    pub fn not_admitted(error: PipeError) -> Self {
+        Self { error, verdict: Verdict::fine() }
+    }
+
     /// It has panicked.
     pub fn panicked() -> Self {
         PipeError::internal("the model's pipe panicked").into()

@@ -9,8 +9,8 @@ use crate::{
 };
 use futures_util::FutureExt;
 use pipe_sdk::{
-    Body, BreakerState, Call, CallerId, Fault, Host, Message, PipeError, Result as PipeResult,
-    Role, Side, UpstreamState,
+    Body, BreakerState, Call, CallerId, Demand, Fault, Host, Message, PipeError,
+    Result as PipeResult, Role, Side, UpstreamState,
 };
 use resilience::{CallError, Limits, Upstream};
 use std::{
@@ -114,6 +114,11 @@ impl Party {
 
     /// Its answer to this chat, when the first token is there. It is asked even if it rests: that is for the caller to look at.
     pub async fn ask(&self, call: &Call) -> Result<Spoken, Failure> {
+        let admitted = call.host.admit(self.id(), Demand::chat(&call.body)).await;
+        if let Err(error @ (PipeError::Throttled { .. } | PipeError::Refused { .. })) = admitted {
+            // A limit of one person's says nothing of the side.
+            return Err(Failure::not_admitted(error));
+        }
         let asked = self
             .calm
             .call(call.host.trail().caller(), |_| Box::pin(self.spoken(&call.host, &call.body)))

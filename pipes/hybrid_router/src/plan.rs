@@ -92,7 +92,7 @@ impl Bar {
         if is_among(valves.local_roles.as_deref(), call) {
             return Some(Self::Role);
         }
-        let budget = valves.cloud_budget_per_day?;
+        let budget = valves.cloud_budget_per_day.filter(|budget| *budget > 0.0)?;
         let user = call.user.as_ref().filter(|user| !user.id.is_empty())?;
         let spent = call.host.ledger().spent(user.id.clone(), midnight(now)).await;
         let spent = spent.unwrap_or_else(|error| {

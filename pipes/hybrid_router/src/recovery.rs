@@ -19,10 +19,8 @@ impl Recovery {
             return;
         }
         // Nobody has asked for this, so nobody pays for it.
-        let host = host
-            .clone()
-            .following(CallContext::new(None, None, Some(TASK)))
-            .wishing(Hints::default());
+        let host =
+            host.clone().following(CallContext::of_the_host(Some(TASK))).wishing(Hints::default());
         let party = Arc::clone(party);
         *task = Some(Task::spawn(async move { party.nurse(&host).await }));
     }

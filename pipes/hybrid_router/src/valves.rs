@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct HybridValves {
     /// The local side: the address of a server, as in `http://localhost:11434/v1`, or the id of a model of this host, as in
     /// `openai_proxy.llama3`. An address is that of an OpenAI-compatible API, or one that ends in `/generate`; if it has no path, both are tried.
-    #[schemars(title = "Local server or model")]
+    #[schemars(title = "Local server or model", extend("x-models" = true))]
     pub local_endpoint: String,
 
     /// What the server at the local address calls its model. None: the first that it lists.
@@ -25,7 +25,7 @@ pub struct HybridValves {
     pub local_api_key: Secret,
 
     /// The cloud side: the id of a model of this host, as in `bedrock_models.amazon.nova-lite-v1:0`.
-    #[schemars(title = "Cloud model")]
+    #[schemars(title = "Cloud model", extend("x-models" = true))]
     pub cloud_model: Option<String>,
 
     /// Whether the cloud answers what the local side cannot, or does not begin to answer. Without, such a chat ends in an error.
@@ -101,7 +101,7 @@ pub struct HybridValves {
     pub cloud_hours: Option<String>,
 
     /// What each person may have spent since midnight UTC, in US dollars by the host's table of prices, before `hybrid-smart` asks the
-    /// cloud no more.
+    /// cloud no more. None or 0: no limit. To keep people from the cloud, name their roles in the valve of roles for the local side only.
     #[schemars(title = "Cloud budget a day, in $", range(min = 0.0))]
     pub cloud_budget_per_day: Option<f64>,
 

@@ -9,7 +9,7 @@ use crate::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use openai_client::{Complaint, Trouble};
-use pipe_sdk::{Call, Chunk, ChunkStream, ModelKind, PipeError, Result, Role, fits};
+use pipe_sdk::{Call, Chunk, ChunkStream, Demand, ModelKind, PipeError, Result, fits};
 use std::time::Duration;
 
 /// What a person counts as who is not known.
@@ -26,10 +26,15 @@ pub(crate) async fn chat(
     let mut first_error = None;
     for (place, entry) in entries.iter().enumerate() {
         let Connected { server, quota, .. } = &upstreams.connected()[entry.way];
-        if is_a_question(call) {
+        let id = format!("{PIPE}.{}", entry.id);
+        if let Err(error) = call.host.admit(&id, Demand::chat(&call.body)).await {
+            // Another one may have room.
+            first_error.get_or_insert(error);
+            continue;
+        }
+        if call.chat.task.is_none() {
             within(quota, call)?;
         }
-        let id = format!("{PIPE}.{}", entry.id);
         let answered = match forced(call, entry, place) {
             Some(trouble) => Err(trouble),
             None => server.chat(&entry.name, &call.body, call.host.trail()).await,
@@ -79,17 +84,11 @@ fn told(id: String, chunks: openai_client::Chunks) -> ChunkStream {
     ChunkStream::new(stream::iter([Ok(model)]).chain(chunks))
 }
 
-/// Whether a person asks, as against Open WebUI for a title, or a tool with what it was called for.
-fn is_a_question(call: &Call) -> bool {
-    let last = call.body.messages.last().map(|message| message.role);
-    call.chat.task.is_none() && !matches!(last, Some(Role::Tool | Role::Function))
-}
-
 fn within(quota: &Quota, call: &Call) -> Result<()> {
     let who = call.user.as_ref().map_or(ANYBODY, |user| &user.id);
     quota.ask(who).map_err(|wait| PipeError::Throttled {
         message: format!(
-            "only {} questions a minute may be asked: try again in {} s",
+            "only {} questions a minute may be asked: try again in {} s, or have an admin raise the valve `rate_limit` of `{PIPE}` (0: no limit)",
             quota.most(),
             wait.as_secs_f64().ceil()
         ),

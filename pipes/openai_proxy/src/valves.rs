@@ -16,7 +16,7 @@ pub struct ProxyValves {
     pub api_base: Option<String>,
 
     /// The upstream's API key. Servers of one's own mostly need none.
-    #[schemars(title = "API key", extend("x-origin" = "api_base"))]
+    #[schemars(title = "API key", extend("x-origin" = "api_base", "x-unbound" = true))]
     pub api_key: Secret,
 
     /// How long the upstream may take until its answer begins, in seconds, retries included.
@@ -27,13 +27,13 @@ pub struct ProxyValves {
     #[schemars(title = "Organisation")]
     pub organization: Option<String>,
 
-    /// How many questions a minute each person may ask an upstream. Titles, tags and the like do not count, nor what tools give back.
-    /// 0: any number.
+    /// How many questions a minute each person may ask an upstream. Titles, tags and the like that Open WebUI asks for do not count; what
+    /// tools give back does. 0: no limit. A limit holds for coding agents too, which ask many questions a minute.
     #[schemars(title = "Requests per minute", range(min = 0, max = 100_000))]
     pub rate_limit: u32,
 
     /// The model that answers for ids that are not listed, and in place of one that fails before it has said anything. It answers only
-    /// where an upstream lists it.
+    /// where an upstream lists it. None: nobody stands in.
     #[schemars(title = "Fallback model")]
     pub fallback_model: Option<String>,
 
@@ -106,8 +106,8 @@ impl Default for ProxyValves {
             api_key: Secret::default(),
             timeout: 30,
             organization: None,
-            rate_limit: 5,
-            fallback_model: Some("gpt-3.5-turbo".into()),
+            rate_limit: 0,
+            fallback_model: None,
             models: None,
             name_prefix: None,
             more_upstreams: None,

@@ -217,7 +217,7 @@ mod tests {
         assert_eq!((groq.timeout.as_secs(), groq.rate_limit), (60, 0));
         assert_eq!((groq.models.len(), groq.fallback.as_deref()), (2, Some("x")));
         assert_eq!(groq.credentials.organization.as_deref(), Some("o"));
-        assert_eq!((ways[2].timeout.as_secs(), ways[2].rate_limit), (30, 5));
+        assert_eq!((ways[2].timeout.as_secs(), ways[2].rate_limit), (30, 0));
     }
 
     #[test]

@@ -109,6 +109,7 @@ pub(crate) fn told(error: Error) -> PipeError {
         Error::Exists(_) | Error::Mixed { .. } => PipeError::Conflict(error.to_string()),
         Error::Refused(message) => PipeError::bad_request(message),
         Error::Embed(error) => PipeError::Upstream(error.to_string()),
+        Error::Late(_) => PipeError::Timeout(error.to_string()),
         Error::Store(_) => away(&error),
     }
 }

@@ -5,6 +5,7 @@
 //! model. The documents are kept in an index of the crate `retrieval`; whoever keeps them does so through [`library`](Pipe::library).
 
 mod chat;
+mod confined;
 mod escape;
 mod filter;
 mod finder;
@@ -20,8 +21,9 @@ mod scope;
 mod sources;
 mod valves;
 
+pub use confined::Stamp;
 pub use document_parser::worker::run as parse;
-pub use folder::{Stamp, files};
+pub use folder::files;
 pub use valves::RagValves;
 
 use finder::Finder;
@@ -54,14 +56,12 @@ impl Pipe for Rag {
     type Valves = RagValves;
 
     async fn on_startup(valves: RagValves) -> Result<Self> {
-        let place = Arc::new(Place::of(&valves).await?);
-        let meaning = Meaning::of(&valves).await;
-        Self::new(valves, Finder { place, meaning, memory: Arc::default() })
+        Self::start(valves, true).await
     }
 
     async fn on_valves_updated(&self, valves: RagValves) -> Result<Self> {
         if !self.finder.place.is_of(&valves) {
-            return Self::on_startup(valves).await;
+            return Self::start(valves, false).await;
         }
         let model = |valves: &RagValves| {
             let RagValves { embedding_model, model_folder, model_threads, .. } = valves;
@@ -73,7 +73,13 @@ impl Pipe for Rag {
             } else {
                 Finder { meaning: Meaning::of(&valves).await, ..self.finder.clone() }
             };
-        Self::new(valves, finder)
+        let watched = self
+            .shelves
+            .watched
+            .as_ref()
+            .filter(|_| valves.watched_folder == self.valves.watched_folder);
+        let is_first = watched.is_some_and(|watched| watched.is_first);
+        Self::new(valves, finder, is_first)
     }
 
     fn serves(&self) -> Serves {
@@ -117,7 +123,14 @@ impl Pipe for Rag {
 }
 
 impl Rag {
-    fn new(valves: RagValves, finder: Finder) -> Result<Self> {
+    async fn start(valves: RagValves, is_first: bool) -> Result<Self> {
+        let place = Arc::new(Place::of(&valves).await?);
+        let meaning = Meaning::of(&valves).await;
+        Self::new(valves, Finder { place, meaning, memory: Arc::default() }, is_first)
+    }
+
+    /// Builds the pipe; `is_first` says that its watched folder is the one that the process started with.
+    fn new(valves: RagValves, finder: Finder, is_first: bool) -> Result<Self> {
         let fault = |valve: &str, rule| PipeError::BadValves(vec![Fault::new(valve, rule)]);
         let scope = Scope::read(&valves.collections).map_err(|rule| fault("collections", rule))?;
         let template = match &valves.prompt_template {
@@ -125,7 +138,8 @@ impl Rag {
             Some(text) => Template::read(text).map_err(|rule| fault("prompt_template", rule))?,
         };
         let valves = Arc::new(valves);
-        let shelves = Arc::new(Shelves::new(Arc::clone(&valves), scope.clone(), finder.clone()));
+        let shelves =
+            Arc::new(Shelves::new(Arc::clone(&valves), scope.clone(), finder.clone(), is_first));
         Ok(Self { valves, scope, template, finder, shelves })
     }
 }

@@ -15,7 +15,9 @@ use pipe_sdk::{
         Search, Upload,
     },
 };
-use retrieval::{Document, Embedder, Error, Index, Language, Settings, State, Viewer};
+use retrieval::{
+    Document, Embedder, Error, Index, LONGEST_QUESTION, Language, Settings, State, Viewer,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
@@ -36,8 +38,15 @@ pub(crate) struct Shelves {
 }
 
 impl Shelves {
-    pub(crate) fn new(valves: Arc<RagValves>, scope: Scope, finder: Finder) -> Self {
-        let watched = valves.watched_folder().map(Watched::new);
+    pub(crate) fn new(
+        valves: Arc<RagValves>,
+        scope: Scope,
+        finder: Finder,
+        is_first: bool,
+    ) -> Self {
+        let watched = valves
+            .watched_folder()
+            .map(|folder| Watched::new(folder, valves.watched_audience(), is_first));
         Self {
             valves,
             scope,
@@ -256,6 +265,10 @@ impl Library for Shelves {
     fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<Findings>> {
         async move {
             let Search { collection, query, reader, top_k } = search;
+            if query.chars().count() > LONGEST_QUESTION {
+                let rule = format!("query: must have at most {LONGEST_QUESTION} characters");
+                return Err(PipeError::bad_field("query", rule));
+            }
             let viewer = viewer(reader);
             // To say that there is none, or none for them.
             if !self.scope.lets_in(&collection, &viewer) {

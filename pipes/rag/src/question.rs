@@ -52,17 +52,17 @@ impl Asked {
         let written = timeout(PATIENCE, async { host.pipe(body).await?.fold().await }).await;
         match written {
             Ok(Ok(answer)) if !answer.content.trim().is_empty() => shortened(answer.content.trim()),
-            Ok(Ok(_)) => self.text.clone(),
+            Ok(Ok(_)) => shortened(&self.text),
             Ok(Err(error)) => {
                 let kind = error.kind();
                 tracing::warn!(error = kind, model, "A follow-up question was not rewritten.");
                 // An upstream may quote the question.
                 tracing::debug!(%error, model, "Why it was not rewritten.");
-                self.text.clone()
+                shortened(&self.text)
             }
             Err(_) => {
                 tracing::warn!(model, "A follow-up question was not rewritten in time.");
-                self.text.clone()
+                shortened(&self.text)
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What an admin can turn, and which combinations cannot be so.
 
 use crate::{prompt::Template, scope::Scope};
-use pipe_sdk::{Fault, Secret, Valves, listed};
+use pipe_sdk::{Fault, Secret, Valves, library::Audience, listed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 /// The model id that means the one in this process.
 pub(crate) const LOCAL: &str = "local";
@@ -18,12 +18,12 @@ const LOCAL_READS: usize = 200;
 pub struct RagValves {
     /// The models that write the answers, comma-separated, by the ids that this host lists them by. Each gets a model of its own here,
     /// `rag.` and its id. None: there are no models here.
-    #[schemars(title = "Generators")]
+    #[schemars(title = "Generators", extend("x-models" = true))]
     pub generators: Option<String>,
 
     /// The model that turns texts into vectors: any embedding model of this host by its id, or `local` for the one in this process
     /// (`pipewright models fetch` brings it). When it is turned, all documents are embedded anew. Where it is missing, words alone find.
-    #[schemars(title = "Embedding model")]
+    #[schemars(title = "Embedding model", extend("x-models" = true))]
     pub embedding_model: String,
 
     /// The most tokens that a chunk of a document has, in collections made from now on. 128 to 240 find best; the local model never gets more
@@ -44,7 +44,7 @@ pub struct RagValves {
     pub meaning_weight: f32,
 
     /// The model that puts what was found in a better order, by its id. None: it stays as it was found.
-    #[schemars(title = "Reranker")]
+    #[schemars(title = "Reranker", extend("x-models" = true))]
     pub reranker: Option<String>,
 
     /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
@@ -61,13 +61,19 @@ pub struct RagValves {
     #[schemars(title = "Collections")]
     pub collections: Vec<String>,
 
-    /// A folder whose files are taken into the first collection, and follow it: new ones, changed ones, deleted ones. It counts from the data
-    /// folder. None: no folder is watched.
-    #[schemars(title = "Watched folder", extend("x-place" = true))]
+    /// A folder whose files are taken into the first collection, and follow it: new ones, changed ones, deleted ones, as in `watched/handbook`.
+    /// It counts from the data folder, and must lie in its folder `watched` or in another one that the operator names (`WATCHED_ROOTS`). Links
+    /// and hidden files are left out. None: no folder is watched.
+    #[schemars(title = "Watched folder", extend("x-place" = "watched"))]
     pub watched_folder: Option<String>,
 
+    /// Who may see what the watched folder brings in: roles of Open WebUI, comma-separated, as in `admin, user`, or `everyone`. The audience of
+    /// the collection holds too. None: admins alone; documents that are there already keep the audience that they have.
+    #[schemars(title = "Audience of the watched folder")]
+    pub watched_audience: Option<String>,
+
     /// The model that makes a question of its own out of one that follows others, as in "and in winter?". None: it is searched by as it is.
-    #[schemars(title = "Model for follow-up questions")]
+    #[schemars(title = "Model for follow-up questions", extend("x-models" = true))]
     pub rewrite_model: Option<String>,
 
     /// What the model is asked, with `{{sources}}` and `{{question}}` in their places. None: a text that asks for an answer from the sources alone, with
@@ -87,16 +93,18 @@ pub struct RagValves {
     #[schemars(title = "Filter: priority")]
     pub priority: i64,
 
-    /// The file that holds documents, words and vectors. It counts from the data folder.
-    #[schemars(title = "Index file", extend("x-place" = true))]
+    /// The file that holds documents, words and vectors, as in `rag/index.db`. It counts from the data folder, and must lie in its folder `rag` or
+    /// in another one that the operator names (`INDEX_ROOTS`). Its name ends in .db, .sqlite or .sqlite3.
+    #[schemars(title = "Index file", extend("x-place" = "index"))]
     pub index_file: String,
 
     /// A PostgreSQL with pgvector that holds them in place of the file, as in `postgres://user:password@host/database`; several hosts may share it.
-    #[schemars(title = "Index database")]
+    #[schemars(title = "Index database", extend("x-database" = true))]
     pub index_url: Secret,
 
-    /// Where the local embedding model is. It counts from the data folder.
-    #[schemars(title = "Folder of the local model", extend("x-place" = true))]
+    /// The folder of the local embedding model. It counts from the data folder, and must lie in its folder `models` or in another one that the
+    /// operator names (`MODEL_ROOTS`).
+    #[schemars(title = "Folder of the local model", extend("x-place" = "models"))]
     pub model_folder: String,
 
     /// How many threads the local embedding model may keep busy.
@@ -118,6 +126,7 @@ impl Default for RagValves {
             window_tokens: 500,
             collections: vec!["documents".into()],
             watched_folder: None,
+            watched_audience: None,
             rewrite_model: None,
             prompt_template: None,
             filter: false,
@@ -150,6 +159,18 @@ impl RagValves {
 
     pub(crate) fn watched_folder(&self) -> Option<PathBuf> {
         self.watched_folder.as_ref().map(PathBuf::from)
+    }
+
+    /// Returns who may see what the watched folder brings in, if the valve says so.
+    pub(crate) fn watched_audience(&self) -> Option<Audience> {
+        let roles: BTreeSet<String> = listed(&self.watched_audience).map(str::to_owned).collect();
+        if roles.is_empty() {
+            return None;
+        }
+        if roles.contains("everyone") || roles.contains("*") {
+            return Some(Audience::Everyone);
+        }
+        Some(Audience::Only { users: BTreeSet::new(), roles })
     }
 }
 

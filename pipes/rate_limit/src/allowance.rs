@@ -1,5 +1,6 @@
 //! How much of what may be had in which time.
 
+use pipe_sdk::DemandKind;
 use std::{
     fmt,
     str::FromStr,
@@ -21,8 +22,10 @@ pub struct Allowance {
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Requests.
+    /// Requests of every kind.
     Requests,
+    /// What only requests of this kind ask for: searches, texts to be embedded, pictures, …
+    Only(DemandKind),
     /// Tokens, read and written.
     Tokens,
     /// US dollars, by the host's table of prices.
@@ -43,6 +46,16 @@ pub enum Period {
 }
 
 const DAY: u64 = 24 * 3600;
+
+/// The units that only requests of one kind have, each by its names.
+const KINDS: [(&str, &str, DemandKind); 6] = [
+    ("chat", "chats", DemandKind::Chat),
+    ("embedding", "embeddings", DemandKind::Embedding),
+    ("rerank", "reranks", DemandKind::Rerank),
+    ("image", "images", DemandKind::Image),
+    ("search", "searches", DemandKind::Search),
+    ("count", "counts", DemandKind::TokenCount),
+];
 
 impl Period {
     const ALL: [(&str, Self); 4] = [
@@ -91,6 +104,12 @@ impl fmt::Display for Allowance {
         match self.unit {
             Unit::Requests if most == 1.0 => write!(f, "1 request {a} {period}"),
             Unit::Requests => write!(f, "{most} requests {a} {period}"),
+            Unit::Only(kind) => {
+                let known = KINDS.iter().find(|(.., known)| *known == kind);
+                let (one, many) = known.map_or(("", ""), |(one, many, _)| (*one, *many));
+                let unit = if most == 1.0 { one } else { many };
+                write!(f, "{most} {unit} {a} {period}")
+            }
             Unit::Tokens => write!(f, "{most} tokens {a} {period}"),
             Unit::Dollars => write!(f, "${most} {a} {period}"),
         }
@@ -101,7 +120,8 @@ impl FromStr for Allowance {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        const FORM: &str = "must be like `10 requests/minute`, `50000 tokens/day` or `$5/month`";
+        const FORM: &str =
+            "must be like `10 requests/minute`, `50000 tokens/day`, `20 images/day` or `$5/month`";
         let (amount, period) = text.split_once('/').ok_or(FORM)?;
         let (period, amount) = (period.trim(), amount.trim());
         let is = |word: &str| period.eq_ignore_ascii_case(word);
@@ -114,7 +134,11 @@ impl FromStr for Allowance {
                     "request" | "requests" => (number, Unit::Requests),
                     "token" | "tokens" => (number, Unit::Tokens),
                     "$" | "dollars" | "USD" => (number, Unit::Dollars),
-                    _ => return Err(FORM),
+                    word => {
+                        let known =
+                            KINDS.iter().find(|(one, many, _)| [*one, *many].contains(&word));
+                        (number, known.map(|(.., kind)| Unit::Only(*kind)).ok_or(FORM)?)
+                    }
                 }
             }
         };
@@ -136,6 +160,9 @@ mod tests {
             ("50000 tokens/day", "50000 tokens a day"),
             ("$2.5/month", "$2.5 a month"),
             ("2.5 USD/Day", "$2.5 a day"),
+            ("20 images/day", "20 images a day"),
+            ("1 searches/hour", "1 search an hour"),
+            ("5 counts/minute", "5 counts a minute"),
         ] {
             assert_eq!(text.parse::<Allowance>().unwrap().to_string(), words);
         }

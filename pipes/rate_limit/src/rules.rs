@@ -1,6 +1,6 @@
 //! Who may have how much: the usual, and what is said of roles, users, keys and models.
 
-use crate::allowance::Allowance;
+use crate::allowance::{Allowance, Period, Unit};
 use pipe_sdk::{CallContext, User, fits};
 
 /// The rules of one moment.
@@ -27,10 +27,32 @@ pub enum LimitScope {
     Everybody,
 }
 
+/// What holds for a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// The name of the window.
+    pub key: String,
+    /// How much may be had.
+    pub allowance: Allowance,
+    /// What is counted together.
+    pub counted: Counted,
+}
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// All that a person asks for.
+    Person,
+    /// What a person asks of the models whose ids fit this pattern.
+    Model(String),
+    /// All that everybody asks for.
+    Everybody,
+}
+
 /// Who asks.
 pub struct Caller<'a> {
     /// The id that is counted for; `None` if nobody knows who it is.
-    pub user: Option<&'a str>,
+    user: Option<&'a str>,
     person: Option<&'a User>,
     key: Option<&'a str>,
 }
@@ -43,7 +65,7 @@ impl<'a> Caller<'a> {
         Self { user, person, key: trail.key.as_deref() }
     }
 
-    fn is(&self, whose: &LimitScope, model: &str) -> bool {
+    fn is(&self, whose: &LimitScope, models: &[&str]) -> bool {
         let said = |of: fn(&User) -> Option<&str>, word: &str| {
             self.person.and_then(of).is_some_and(|known| known.eq_ignore_ascii_case(word))
         };
@@ -53,9 +75,14 @@ impl<'a> Caller<'a> {
                 said(|user| Some(&user.id), user) || said(|user| user.email.as_deref(), user)
             }
             LimitScope::Key(key) => self.key == Some(key),
-            LimitScope::Model(pattern) => fits(pattern, model),
+            LimitScope::Model(pattern) => models.iter().any(|model| fits(pattern, model)),
             LimitScope::Everybody => true,
         }
+    }
+
+    /// The id by which the person's spending is known; empty for those of whom nothing is known.
+    pub fn id(&self) -> String {
+        self.user.unwrap_or_default().to_owned()
     }
 
     /// What windows of this person are named by; those of whom nothing is known share one.
@@ -65,25 +92,33 @@ impl<'a> Caller<'a> {
 }
 
 impl Rules {
-    /// What this person may have when asking this model, each with the name of its window.
+    /// What holds for this person's request, which goes through these models.
     ///
     /// What is said of a person wins over what is said of a key, that over a role, that over the usual.
-    pub fn of(&self, asker: &Caller<'_>, model: &str) -> Vec<(String, Allowance)> {
-        let fitting = || self.exceptions.iter().filter(|(whose, _)| asker.is(whose, model));
+    pub fn of(&self, asker: &Caller<'_>, models: &[&str]) -> Vec<Rule> {
+        let fitting = || self.exceptions.iter().filter(|(whose, _)| asker.is(whose, models));
         let personal = |rank: fn(&LimitScope) -> bool| fitting().find(|(whose, _)| rank(whose));
         let own = personal(|whose| matches!(whose, LimitScope::User(_)))
             .or_else(|| personal(|whose| matches!(whose, LimitScope::Key(_))))
             .or_else(|| personal(|whose| matches!(whose, LimitScope::Role(_))))
             .map_or(&self.usual, |(_, allowances)| allowances);
         let person = asker.name();
-        let mut all: Vec<_> = own.iter().map(|one| (window(&person, one), *one)).collect();
+        let rule = |name: &str, allowance: &Allowance, counted| Rule {
+            key: window(name, allowance),
+            allowance: *allowance,
+            counted,
+        };
+        let own = own.iter().map(|one| rule(&person, one, Counted::Person));
+        let mut all: Vec<_> = own.collect();
         for (whose, allowances) in fitting() {
-            let name = match whose {
-                LimitScope::Model(pattern) => format!("{person} model:{pattern}"),
-                LimitScope::Everybody => "everybody".into(),
+            let (name, counted) = match whose {
+                LimitScope::Model(pattern) => {
+                    (format!("{person} model:{pattern}"), Counted::Model(pattern.clone()))
+                }
+                LimitScope::Everybody => ("everybody".into(), Counted::Everybody),
                 LimitScope::User(_) | LimitScope::Key(_) | LimitScope::Role(_) => continue,
             };
-            all.extend(allowances.iter().map(|one| (window(&name, one), *one)));
+            all.extend(allowances.iter().map(|one| rule(&name, one, counted.clone())));
         }
         all
     }
@@ -101,7 +136,7 @@ fn window(name: &str, allowance: &Allowance) -> String {
 }
 
 fn exception(entry: &str) -> Result<(LimitScope, Vec<Allowance>), String> {
-    const FORM: &str = "must be like `role admin: none`, `user ann@example.com: $5/day`, `key ci: 100 requests/hour`, `model *opus*: 5 requests/hour` or `everybody: 1000 requests/minute`";
+    const FORM: &str = "must be like `role admin: none`, `role guest: nobody`, `user ann@example.com: $5/day`, `key ci: 100 requests/hour`, `model *opus*: 5 requests/hour` or `everybody: 1000 requests/minute`";
     // Ids of models hold colons, so the last one that is followed by a blank parts the entry.
     let (whose, allowances) = entry.rsplit_once(": ").ok_or(FORM)?;
     let whose = match whose
@@ -117,12 +152,19 @@ fn exception(entry: &str) -> Result<(LimitScope, Vec<Allowance>), String> {
         ("model", name) => LimitScope::Model(name.into()),
         _ => return Err(FORM.into()),
     };
-    if allowances.trim() == "none" {
-        return Ok((whose, Vec::new()));
+    match allowances.trim() {
+        "none" => return Ok((whose, Vec::new())),
+        "nobody" => {
+            let nothing = Allowance { most: 0.0, unit: Unit::Requests, period: Period::Minute };
+            return Ok((whose, vec![nothing]));
+        }
+        _ => {}
     }
     let allowances: Result<Vec<Allowance>, _> =
         allowances.split(',').map(|one| one.trim().parse()).collect();
-    Ok((whose, allowances?))
+    // 0 is no limit, as everywhere.
+    let limited = allowances?.into_iter().filter(|allowance| allowance.most > 0.0);
+    Ok((whose, limited.collect()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use pipe_sdk::{ChatRef, ModelKind, Usage, User, testing::ScriptedHost};
+use std::sync::Arc;
 
 async fn filter(valves: RateLimitValves) -> RateLimit {
     RateLimit::on_startup(valves).await.unwrap()
@@ -12,6 +13,10 @@ fn trail(user: &str, role: &str) -> CallContext {
     CallContext::new(Some(user), None, None)
 }
 
+fn chat_of(prompt_tokens: u64, completion_tokens: u64) -> Demand {
+    Demand { kind: DemandKind::Chat, amount: 1, prompt_tokens, completion_tokens }
+}
+
 async fn asks(
     filter: &RateLimit,
     scripted: &ScriptedHost,
@@ -19,10 +24,12 @@ async fn asks(
     model: &str,
 ) -> Result<()> {
     let host = scripted.host_of(trail.clone());
-    let (kind, chat) = (ModelKind::Chat, ChatRef::default());
-    filter
-        .admit(AdmissionRequest { model: model.into(), kind, chat, trail: trail.clone(), host })
-        .await
+    let (demand, cost, chat) = (chat_of(0, 0), None, ChatRef::default());
+    // Each is a request of its own.
+    let mut trail = trail.clone();
+    trail.admission = Arc::default();
+    let host = host.following(trail.clone());
+    filter.admit(AdmissionRequest { model: model.into(), demand, cost, chat, trail, host }).await
 }
 
 fn refusal(answer: Result<()>) -> (String, u64) {

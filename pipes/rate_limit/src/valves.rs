@@ -8,7 +8,7 @@ use pipe_sdk::{Fault, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Limits and budgets. What is not set is not limited.
+/// Limits and budgets. What is not set, or 0, is not limited.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RateLimitValves {
@@ -18,32 +18,35 @@ pub struct RateLimitValves {
     /// Filters run in ascending order.
     #[schemars(title = "Priority")]
     pub priority: i64,
-    /// How many requests each person may send in a minute.
+    /// How many requests each person may send in a minute. None or 0: no limit.
     #[schemars(title = "Requests a minute")]
     pub requests_per_minute: Option<u32>,
-    /// How many requests each person may send in an hour.
+    /// How many requests each person may send in an hour. None or 0: no limit.
     #[schemars(title = "Requests an hour")]
     pub requests_per_hour: Option<u32>,
-    /// How many requests each person may send in 24 hours.
+    /// How many requests each person may send in 24 hours. None or 0: no limit.
     #[schemars(title = "Requests a day")]
     pub requests_per_day: Option<u32>,
-    /// How many tokens, read and written, each person may use in a minute.
+    /// How many tokens, read and written, each person may use in a minute. None or 0: no limit.
     #[schemars(title = "Tokens a minute")]
     pub tokens_per_minute: Option<u64>,
-    /// How many tokens, read and written, each person may use in 24 hours.
+    /// How many tokens, read and written, each person may use in 24 hours. None or 0: no limit.
     #[schemars(title = "Tokens a day")]
     pub tokens_per_day: Option<u64>,
-    /// How many US dollars each person may spend between two midnights of UTC, by the host's table of prices.
+    /// How many US dollars each person may spend between two midnights of UTC, by the host's table of prices. None or 0: no limit.
     #[schemars(title = "Budget a day, in $", range(min = 0.0))]
     pub budget_per_day: Option<f64>,
-    /// How many US dollars each person may spend in a month of the calendar.
+    /// How many US dollars each person may spend in a month of the calendar. None or 0: no limit.
     #[schemars(title = "Budget a month, in $", range(min = 0.0))]
     pub budget_per_month: Option<f64>,
     /// What is said of some in place of the above, as in `role admin: none; user ann@example.com: 100 requests/hour, $5/day; key ci: 1000000 tokens/day`.
-    /// Of a model, beside the above: `model *opus*: 5 requests/hour`. Of all together: `everybody: 1000 requests/minute`.
+    /// `none` means no limit, as 0 does; `nobody` means that they may send nothing, as in `role guest: nobody`.
+    /// Of what each person asks of some models, beside the above: `model *opus*: 5 requests/hour, $2/day`. Of all people together: `everybody: 1000 requests/minute, $50/day`.
+    /// Units are `requests` (of every kind), `chats`, `embeddings` (texts), `images`, `reranks`, `searches`, `counts` (of tokens), `tokens` and `$`; periods `minute`, `hour`, `day` and `month`.
     #[schemars(title = "Exceptions")]
     pub exceptions: Option<String>,
-    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) count too, and can be refused.
+    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) count as requests like a chat. If not, ten times as many
+    /// of them may be sent as requests; their tokens and dollars count always.
     #[schemars(title = "Count background tasks")]
     pub count_tasks: bool,
 }
@@ -70,7 +73,10 @@ impl Default for RateLimitValves {
 impl RateLimitValves {
     /// What these valves say.
     pub fn rules(&self) -> Result<Rules, Vec<Fault>> {
-        let per = |most: Option<f64>, unit, period| Some(Allowance { most: most?, unit, period });
+        let per = |most: Option<f64>, unit, period| {
+            let most = most.filter(|most| *most > 0.0)?;
+            Some(Allowance { most, unit, period })
+        };
         let usual = [
             per(self.requests_per_minute.map(f64::from), Unit::Requests, Period::Minute),
             per(self.requests_per_hour.map(f64::from), Unit::Requests, Period::Hour),

@@ -19,10 +19,13 @@ pub fn message(head: &Head, answer: &Answer) -> Result<Value, PipeError> {
 }
 
 /// A message that has said nothing yet.
-pub fn begun(Head { id, model, .. }: &Head) -> Value {
+///
+/// What it costs is not known yet: the tokens of the prompt are an estimate until the end.
+pub fn begun(Head { id, model, prompt_tokens, .. }: &Head) -> Value {
+    let usage = usage(&Usage { prompt_tokens: *prompt_tokens, ..Usage::default() });
     json!({
         "id": id, "type": "message", "role": "assistant", "model": model, "content": [],
-        "stop_reason": null, "stop_sequence": null, "usage": usage(&Usage::default()),
+        "stop_reason": null, "stop_sequence": null, "usage": usage,
     })
 }
 

@@ -1,10 +1,14 @@
 //! What a turn says: plain text, or blocks.
 
+use crate::http::words::words_of;
 use serde::{
     Deserialize, Deserializer,
-    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{
+        MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 use std::fmt;
 
 /// Plain text, or blocks.
@@ -13,6 +17,8 @@ pub enum Content {
     Text(String),
     /// Blocks, in order.
     Blocks(Vec<Block>),
+    /// An object, as tools of the server have it.
+    Object(Value),
 }
 
 impl Content {
@@ -21,6 +27,7 @@ impl Content {
         match self {
             Self::Text(text) => text.is_empty(),
             Self::Blocks(blocks) => blocks.is_empty(),
+            Self::Object(_) => false,
         }
     }
 }
@@ -70,6 +77,33 @@ pub struct Block {
     pub data: Option<String>,
     /// Whether the request is to be kept up to here.
     pub cache_control: Option<Value>,
+    /// What only blocks of other types have.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl Block {
+    /// What a block of an unknown type says, in words.
+    pub fn words(mut self) -> Option<String> {
+        let content = match self.content.take() {
+            Some(Content::Text(text)) => Some(text),
+            Some(Content::Object(object)) => words_of(&object),
+            Some(Content::Blocks(blocks)) => {
+                let words: Vec<_> = blocks.into_iter().filter_map(Self::words).collect();
+                (!words.is_empty()).then(|| words.join("\n"))
+            }
+            None => None,
+        };
+        let input = self.input.as_deref().and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let own = [self.name, self.title, self.text, input.as_ref().and_then(words_of)];
+        let rest = words_of(&Value::Object(self.rest));
+        let words: Vec<_> = own.into_iter().chain([content, rest]).flatten().collect();
+        let words = words.join("\n");
+        (!words.trim().is_empty()).then(|| match self.kind.as_str() {
+            "text" => words.clone(),
+            kind => format!("[{kind}] {words}"),
+        })
+    }
 }
 
 /// Read by hand for the same reasons.
@@ -93,6 +127,10 @@ impl<'de> Deserialize<'de> for Content {
 
             fn visit_seq<A: SeqAccess<'de>>(self, blocks: A) -> Result<Content, A::Error> {
                 Vec::deserialize(SeqAccessDeserializer::new(blocks)).map(Content::Blocks)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Content, A::Error> {
+                Value::deserialize(MapAccessDeserializer::new(fields)).map(Content::Object)
             }
         }
         deserializer.deserialize_any(Reader)

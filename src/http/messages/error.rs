@@ -14,7 +14,70 @@ pub fn refusal(error: &Error, request_id: &str) -> HttpResponse {
 /// The error itself.
 pub fn object(error: &Error) -> Value {
     let kind = kind(error.status_code());
-    json!({"type": "error", "error": {"type": kind, "message": error.to_string()}})
+    let message =
+        if error.is_too_long() { too_long(&error.to_string()) } else { error.to_string() };
+    json!({"type": "error", "error": {"type": kind, "message": message}})
+}
+
+/// Anthropic's words for a prompt that is too long: its clients make it shorter when they read them.
+fn too_long(message: &str) -> String {
+    match sizes(message) {
+        Some((tokens, most)) => format!("prompt is too long: {tokens} tokens > {most} maximum"),
+        None => format!("prompt is too long: {message}"),
+    }
+}
+
+/// How long the prompt is and how long it may be, where a message tells both.
+fn sizes(message: &str) -> Option<(u64, u64)> {
+    // A greater-than sign stands between a sum and the limit.
+    if let Some((sum, most)) = message.rsplit_once('>') {
+        let sum = sum.rsplit_once(':').map_or(sum, |(_, sum)| sum);
+        let tokens = numbers(sum).into_iter().sum();
+        return numbers(most).first().map(|most| (tokens, *most)).filter(|(n, most)| n > most);
+    }
+    let found = numbers(message);
+    let [first, second, ..] = found[..] else { return None };
+    (first != second).then(|| (first.max(second), first.min(second)))
+}
+
+/// The numbers in a text that may count the tokens of a long prompt. Some have commas between thousands.
+fn numbers(text: &str) -> Vec<u64> {
+    let is_within = |c: char| c.is_ascii_digit() || c == ',' || c == '_';
+    let words =
+        text.split(|c: char| !(is_within(c) || c.is_alphanumeric() || c == '.' || c == '-'));
+    let number = |word: &str| {
+        let word = word.trim_end_matches(['.', ',']);
+        let digits: String = word.chars().filter(char::is_ascii_digit).collect();
+        word.chars().all(is_within).then(|| digits.parse().ok()).flatten()
+    };
+    words.filter_map(number).filter(|number| *number >= 100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_in_the_words_that_clients_act_upon() {
+        for (message, said) in [
+            (
+                "Amazon Bedrock refuses the request: prompt is too long: 210000 tokens > 200000 maximum",
+                Some((210_000, 200_000)),
+            ),
+            (
+                "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000",
+                Some((209_573, 200_000)),
+            ),
+            ("prompt tokens (131,073) exceed model maximum (131,072)", Some((131_073, 131_072))),
+            (
+                "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens",
+                Some((5000, 4096)),
+            ),
+            ("`nova-lite-v1:0` refuses: Number of input tokens exceeds maximum length", None),
+        ] {
+            assert_eq!(sizes(message), said, "{message}");
+        }
+    }
 }
 
 /// Anthropic's word for errors of this status.

@@ -2,12 +2,16 @@
 
 /// The fields of all parts, message by message: turns are cut into messages, so their numbers differ.
 #[derive(Default)]
-pub struct Places(Vec<Vec<String>>);
+pub struct Places {
+    parts: Vec<Vec<String>>,
+    /// The place of each tool of the chat in the request, where some are left out.
+    pub tools: Vec<usize>,
+}
 
 impl Places {
     /// Adds the next message, whose parts stood in these fields.
     pub fn push(&mut self, fields: Vec<String>) {
-        self.0.push(fields);
+        self.parts.push(fields);
     }
 
     /// Where this field of the chat, as in `messages[2].content[1]`, stood, if it has another name there.
@@ -17,6 +21,7 @@ impl Places {
         }
         if let Some(tool) = field.strip_prefix("tools[") {
             let (place, rest) = tool.split_once("].function")?;
+            let place = self.tools.get(place.parse::<usize>().ok()?)?;
             return Some(format!("tools[{place}]{}", rest.replace(".parameters", ".input_schema")));
         }
         let own = [
@@ -38,7 +43,7 @@ impl Places {
     fn part(&self, field: &str) -> Option<&str> {
         let (message, part) = field.strip_prefix("messages[")?.split_once("].content[")?;
         let (part, _) = part.split_once(']')?;
-        let parts = self.0.get(message.parse::<usize>().ok()?)?;
+        let parts = self.parts.get(message.parse::<usize>().ok()?)?;
         parts.get(part.parse::<usize>().ok()?).map(String::as_str)
     }
 }
@@ -49,11 +54,12 @@ mod tests {
 
     #[test]
     fn fields_of_the_chat_are_named_as_in_the_request() {
-        let places = Places(vec![Vec::new(), vec!["messages[0].content[2]".into()]]);
+        let parts = vec![Vec::new(), vec!["messages[0].content[2]".into()]];
+        let places = Places { parts, tools: vec![1, 4] };
         for (chats, own) in [
             ("messages[1].content[0]", Some("messages[0].content[2]")),
             ("messages[0].content[0]", None),
-            ("tools[4].function.parameters", Some("tools[4].input_schema")),
+            ("tools[1].function.parameters", Some("tools[4].input_schema")),
             ("tools[4]", None),
             ("response_format.json_schema.schema", Some("output_config.format.schema")),
             ("tool_choice.function.name", Some("tool_choice.name")),

@@ -2,6 +2,7 @@
 
 use super::{content::Content, places::Places, turns::Conversation};
 use crate::http::{
+    anthropic_tools::{Defined, is_server_tool},
     json::JsonBody,
     shape::{Shape, messages},
 };
@@ -60,25 +61,40 @@ pub enum Speaker {
 struct Offered {
     #[serde(rename = "type")]
     kind: Option<String>,
+    #[serde(default)]
     name: String,
     description: Option<String>,
     input_schema: Option<Box<RawValue>>,
     strict: Option<bool>,
     cache_control: Option<Value>,
+    /// What only tools of other types have.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// What a request comes to.
+pub struct Asked {
+    /// The chat that it stands for.
+    pub body: Body,
+    /// Where the chat's parts stood.
+    pub places: Places,
+    /// What is left out.
+    pub notes: Vec<String>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type")]
     kind: ChoiceKind,
     name: Option<String>,
     #[serde(default)]
     disable_parallel_tool_use: Option<bool>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum ChoiceKind {
+    #[default]
     Auto,
     Any,
     Tool,
@@ -123,21 +139,27 @@ impl Request {
     }
 
     /// The same chat as every pipe understands it, and where its parts stood.
-    pub fn into_body(mut self) -> Result<(Body, Places), PipeError> {
+    pub fn into_body(mut self) -> Result<Asked, PipeError> {
         if self.model.is_empty() {
             return Err(fault("model", "name a model, as `GET /models` lists them"));
         }
+        let mut notes = Vec::new();
         if self.mcp_servers.as_ref().is_some_and(|servers| !servers.is_empty()) {
-            let rule = "servers of tools are not asked here: ask them yourself, and send their tools as `tools`";
-            return Err(fault("mcp_servers", rule));
+            notes.push("left out mcp_servers: they are asked only at Anthropic's".to_owned());
         }
         let rest = self.rest();
-        let Conversation { mut messages, places } = conversation(self.system, self.messages)?;
+        let Conversation { mut messages, mut places } = conversation(self.system, self.messages)?;
         // It is about the last block of the request.
         if let (Some(mark), Some(last)) = (self.cache_control, messages.last_mut()) {
             last.rest.entry("cache_control").or_insert(mark);
         }
-        let tools = self.tools.into_iter().flatten().enumerate();
+        let mut tools = Vec::new();
+        for (place, tool) in self.tools.into_iter().flatten().enumerate() {
+            if let Some(tool) = tool.told(place, &mut notes)? {
+                tools.push(tool);
+                places.tools.push(place);
+            }
+        }
         let body = Body {
             messages,
             stream: self.stream.unwrap_or_default(),
@@ -145,12 +167,12 @@ impl Request {
             top_p: self.top_p,
             max_tokens: self.max_tokens,
             stop: self.stop_sequences.unwrap_or_default(),
-            tools: tools.map(|(place, tool)| tool.told(place)).collect::<Result<_, _>>()?,
+            tools,
             tool_choice: self.tool_choice.map(Choice::told).transpose()?,
             rest,
             ..Body::new(self.model, Vec::new())
         };
-        Ok((body, places))
+        Ok(Asked { body, places, notes })
     }
 
     /// What OpenAI's chats have beside their usual fields, in its words where it has some.
@@ -203,21 +225,36 @@ impl Format {
 }
 
 impl Offered {
-    fn told(self, place: usize) -> Result<Tool, PipeError> {
-        if let Some(kind) = self.kind.filter(|kind| kind != "custom") {
-            let rule = format!(
-                "tools of type `{kind}` are not had here: send tools of your own, with a name and an `input_schema`"
-            );
-            return Err(fault(&format!("tools[{place}].type"), &rule));
+    /// The same tool of a chat; `None` for one that runs only at Anthropic's.
+    fn told(self, place: usize, notes: &mut Vec<String>) -> Result<Option<Tool>, PipeError> {
+        let Self { kind, name, description, input_schema: parameters, strict, .. } = self;
+        if let Some(kind) = kind.filter(|kind| kind != "custom" && kind != "function") {
+            if let Some(defined) = Defined::of(&kind) {
+                let mut fields = self.rest;
+                fields.insert("name".into(), name.into());
+                if let Some(mark) = self.cache_control {
+                    fields.insert("cache_control".into(), mark);
+                }
+                return Ok(Some(defined.tool(kind, fields)));
+            }
+            if is_server_tool(&kind) || parameters.is_none() || name.is_empty() {
+                let note = format!("left out a tool of type {kind}: it runs only at Anthropic's");
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+                return Ok(None);
+            }
         }
-        let Self { name, description, input_schema: parameters, strict, .. } = self;
+        if name.is_empty() {
+            return Err(fault(&format!("tools[{place}].name"), "is missing"));
+        }
         if parameters.is_none() {
             let rule = "is missing: send the JSON Schema of the tool's input";
             return Err(fault(&format!("tools[{place}].input_schema"), rule));
         }
         let function = Some(FunctionTool { name, description, parameters, strict });
         let rest = there([("cache_control", self.cache_control)]);
-        Ok(Tool { kind: "function".into(), function, rest })
+        Ok(Some(Tool { kind: "function".into(), function, rest }))
     }
 }
 

@@ -54,6 +54,7 @@ pub fn document(source: Value, field: &str) -> Result<Value, PipeError> {
 pub fn said(content: Content, field: &str) -> Result<Value, PipeError> {
     let texts = match content {
         Content::Text(text) => vec![text],
+        Content::Object(_) => return Err(fault(field, "must be a text or a list of blocks")),
         Content::Blocks(blocks) => {
             let text = |(place, block): (usize, Block)| match block.text {
                 Some(text) if block.kind == "text" => Ok(text),

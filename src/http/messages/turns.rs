@@ -37,18 +37,39 @@ impl Conversation {
     pub fn instruct(&mut self, content: Content, field: &str) -> Result<(), PipeError> {
         let blocks = match content {
             Content::Text(text) => {
-                self.push(Message::new(Role::System, text), Vec::new());
+                let text = without_attribution(text);
+                if !text.is_empty() {
+                    self.push(Message::new(Role::System, text), Vec::new());
+                }
                 return Ok(());
             }
             Content::Blocks(blocks) => blocks,
+            Content::Object(_) => return Err(fault(field, "must be a text or a list of blocks")),
         };
-        let fields = fields_of(field, blocks.len());
-        let part = |(block, field): (Block, &String)| match block.kind.as_str() {
-            "text" => Ok(text(block)),
-            _ => Err(fault(&format!("{field}.type"), "instructions are taken as text only")),
-        };
-        let parts = blocks.into_iter().zip(&fields).map(part).collect::<Result<_, _>>()?;
-        self.push(of_parts(Role::System, parts), fields);
+        let (mut parts, mut kept) = (Vec::new(), Vec::new());
+        for (block, field) in blocks.into_iter().zip(fields_of(field, usize::MAX)) {
+            let mut part = match block.kind.as_str() {
+                "text" => text(block),
+                _ => {
+                    return Err(fault(
+                        &format!("{field}.type"),
+                        "instructions are taken as text only",
+                    ));
+                }
+            };
+            if let Part::Text { text, .. } = &mut part {
+                let is_attributed = text.starts_with(ATTRIBUTION);
+                *text = without_attribution(std::mem::take(text));
+                if is_attributed && text.is_empty() {
+                    continue;
+                }
+            }
+            parts.push(part);
+            kept.push(field);
+        }
+        if !parts.is_empty() {
+            self.push(of_parts(Role::System, parts), kept);
+        }
         Ok(())
     }
 
@@ -68,6 +89,7 @@ impl Conversation {
                 return Ok(());
             }
             Content::Blocks(blocks) => blocks,
+            Content::Object(_) => return Err(fault(field, "must be a text or a list of blocks")),
         };
         let (mut said, fields) = (Said::default(), fields_of(field, blocks.len()));
         for (block, field) in blocks.into_iter().zip(fields) {
@@ -91,8 +113,20 @@ impl Conversation {
     }
 }
 
-fn fields_of(field: &str, blocks: usize) -> Vec<String> {
-    (0..blocks).map(|place| format!("{field}[{place}]")).collect()
+fn fields_of(field: &str, blocks: usize) -> impl Iterator<Item = String> {
+    (0..blocks).map(move |place| format!("{field}[{place}]"))
+}
+
+/// How the line begins by which Claude Code says to Anthropic who pays. Bedrock refuses it, and it differs in every request, so that no
+/// cache of the prompt would be found again.
+const ATTRIBUTION: &str = "x-anthropic-billing-header";
+
+/// These instructions without the line of attribution that they may begin with.
+fn without_attribution(text: String) -> String {
+    if !text.starts_with(ATTRIBUTION) {
+        return text;
+    }
+    text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.trim_start().to_owned())
 }
 
 impl Said {
@@ -109,9 +143,12 @@ impl Said {
             ("redacted_thinking", Speaker::Assistant) => {
                 self.thoughts.push(json!({"type": "redacted_thinking", "data": block.data}));
             }
+            ("thinking" | "redacted_thinking", _) => {}
             _ => {
-                self.parts.push(part(block, &field)?);
-                self.fields.push(field);
+                if let Some(part) = part(block, &field)? {
+                    self.parts.push(part);
+                    self.fields.push(field);
+                }
             }
         }
         Ok(())
@@ -137,33 +174,41 @@ fn result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError
         None => Message::new(Role::Tool, ""),
         Some(Content::Text(text)) => Message::new(Role::Tool, text),
         Some(Content::Blocks(blocks)) => {
-            fields = fields_of(&format!("{field}.content"), blocks.len());
-            let parts = blocks.into_iter().zip(&fields).map(|(block, field)| part(block, field));
-            of_parts(Role::Tool, parts.collect::<Result<_, _>>()?)
+            let mut parts = Vec::new();
+            let within = format!("{field}.content");
+            for (block, field) in blocks.into_iter().zip(fields_of(&within, usize::MAX)) {
+                if let Some(part) = part(block, &field)? {
+                    parts.push(part);
+                    fields.push(field);
+                }
+            }
+            of_parts(Role::Tool, parts)
         }
+        Some(Content::Object(object)) => Message::new(Role::Tool, object.to_string()),
     };
     let rest = there([("is_error", failed), ("cache_control", block.cache_control)]);
     Ok((Message { tool_call_id: Some(id), rest, ..said }, fields))
 }
 
-fn part(block: Block, field: &str) -> Result<Part, PipeError> {
+/// The same part of a chat; `None` for a block of an unknown type that says nothing.
+fn part(block: Block, field: &str) -> Result<Option<Part>, PipeError> {
     match block.kind.as_str() {
-        "text" => Ok(text(block)),
+        "text" => Ok(Some(text(block))),
         "image" => {
             let image_url = source::image_url(&block.source.unwrap_or_default(), field)?;
-            Ok(Part::ImageUrl { image_url, rest: marked(block.cache_control) })
+            Ok(Some(Part::ImageUrl { image_url, rest: marked(block.cache_control) }))
         }
         "search_result" => {
             let Block { source, title, content, citations, cache_control, .. } = block;
             let said = source::said(content.unwrap_or_default(), &format!("{field}.content"))?;
-            Ok(Part::Other(there([
+            Ok(Some(Part::Other(there([
                 ("type", Some("document".into())),
                 ("source", Some(said)),
                 ("title", title.map(Value::from)),
                 ("context", source),
                 ("citations", citations),
                 ("cache_control", cache_control),
-            ])))
+            ]))))
         }
         "document" => {
             let Block { source, title, context, citations, cache_control, .. } = block;
@@ -171,19 +216,24 @@ fn part(block: Block, field: &str) -> Result<Part, PipeError> {
                 return Err(fault(&format!("{field}.citations"), "must be an object"));
             }
             let text = |text: Option<String>| text.map(Value::from);
-            Ok(Part::Other(there([
+            Ok(Some(Part::Other(there([
                 ("type", Some("document".into())),
                 ("source", Some(source::document(source.unwrap_or_default(), field)?)),
                 ("title", text(title)),
                 ("context", text(context)),
                 ("citations", citations),
                 ("cache_control", cache_control),
-            ])))
+            ]))))
         }
-        kind => Err(fault(
+        kind @ ("tool_use" | "tool_result") => Err(fault(
             &format!("{field}.type"),
             &format!("blocks of type `{kind}` are not taken here"),
         )),
+        // What only Anthropic's servers do, and what comes after this was written.
+        _ => {
+            let rest = marked(block.cache_control.clone());
+            Ok(block.words().map(|text| Part::Text { text, rest }))
+        }
     }
 }
 

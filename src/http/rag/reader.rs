@@ -2,7 +2,7 @@
 
 use crate::http::{Error, asker::RequestContext, identity};
 use actix_web::http::StatusCode;
-use pipe_sdk::{Host, library::Reader};
+use pipe_sdk::{Demand, Host, library::Reader};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,15 +16,20 @@ pub struct Said {
 }
 
 impl Said {
-    /// Who looks, and the way to models for them. Nobody said, nobody is: then what everyone may see is seen.
-    pub fn reader(self, asker: &RequestContext) -> Result<(Reader, Host), Error> {
-        let host = asker.host_of(identity::asker(self.user, asker.headers()));
-        let trail = host.trail();
-        if self.everything && trail.key.is_some() {
+    /// Who looks in this library, and the way to models for them, if no filter refuses the search. Nobody said, nobody is: then what everyone may see is seen.
+    pub async fn admit(
+        self,
+        asker: &RequestContext,
+        library: &str,
+    ) -> Result<(Reader, Host), Error> {
+        if self.everything && asker.key().is_some() {
             let message = "everything: needs the host's own key";
             return Err(Error::new(StatusCode::FORBIDDEN, message).param(Some("everything".into())));
         }
-        let reader = if self.everything { Reader::Keeper } else { Reader::of(trail.user.as_ref()) };
+        let user = identity::asker(self.user, asker.headers());
+        let host = asker.admit(user, library, Demand::search()).await?;
+        let user = host.trail().user.as_ref();
+        let reader = if self.everything { Reader::Keeper } else { Reader::of(user) };
         Ok((reader, host))
     }
 }

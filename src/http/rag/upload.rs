@@ -2,7 +2,7 @@
 
 use super::library;
 use crate::http::{
-    Error, State,
+    BodyLimit, Error, Received, State,
     json::{self, JsonBody},
     shape::{Shape, rag},
 };
@@ -14,7 +14,7 @@ use actix_web::{
     },
     web,
 };
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use multer::{Field, Multipart};
 use pipe_sdk::{
     CallContext, ChatRef, Host, PipeError,
@@ -25,6 +25,15 @@ use serde_json::{Map, Value, json};
 
 /// How much may come in at once.
 const LIMIT: usize = 128 << 20;
+
+/// How many pieces of JSON the texts that come in at once may be made of.
+const PIECES: usize = 1_000_000;
+
+/// How many files and fields a form may have.
+const FIELDS: usize = 5000;
+
+/// How much of a form is looked through before others have their turn.
+const SLICE: usize = 256 << 10;
 
 /// A text that is sent in JSON.
 #[derive(Deserialize)]
@@ -56,12 +65,14 @@ struct Kind {
 
 impl JsonBody for Text {
     const LIMIT: usize = LIMIT;
+    const PIECES: usize = PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for Texts {
     const LIMIT: usize = LIMIT;
+    const PIECES: usize = PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENTS;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
@@ -82,18 +93,26 @@ pub async fn put(
     payload: web::Payload,
 ) -> Result<HttpResponse, Error> {
     let library = library(&state)?;
+    json::check_encoding(request.headers())?;
     let kind = request.content_type().to_ascii_lowercase();
     let waits = request.query_string().split('&').any(|pair| matches!(pair, "wait" | "wait=true"));
-    let body = json::read(payload.into_inner(), LIMIT).await?;
-    let uploads = match kind.as_str() {
-        "application/json" => texts(&body)?,
-        "multipart/form-data" => files(request.headers(), body.freeze()).await?,
+    let pieces = match kind.as_str() {
+        "application/json" => Some(PIECES),
+        "multipart/form-data" => None,
         _ => {
             return Err(Error::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "send files as `multipart/form-data`, or text as JSON",
             ));
         }
+    };
+    let (length, limit) = (json::declared(request.headers()), BodyLimit { bytes: LIMIT, pieces });
+    let body = state.bodies.read(payload.into_inner(), length, limit).await?;
+    // Its share is held until the documents are in their place.
+    let Received { bytes: mut body, share: _share } = body;
+    let uploads = match pieces {
+        Some(_) => state.bodies.parse(body.len(), move || texts(&mut body)).await?,
+        None => files(request.headers(), body.into()).await?,
     };
     if uploads.is_empty() {
         return Err(PipeError::bad_field("file", "file: send at least one document").into());
@@ -113,7 +132,7 @@ fn tending(state: &State) -> Host {
     Host::new(state.registry.clone(), CallContext::default(), ChatRef::default())
 }
 
-fn texts(body: &[u8]) -> Result<Vec<Upload>, Error> {
+fn texts(body: &mut [u8]) -> Result<Vec<Upload>, Error> {
     let texts = match serde_json::from_slice::<Kind>(body).unwrap_or_default().documents {
         Some(_) => json::parse::<Texts>(body)?.documents,
         None => vec![json::parse::<Text>(body)?],
@@ -155,12 +174,17 @@ async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Err
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(broken)?;
-    let body = stream::iter([Ok::<_, std::convert::Infallible>(body)]);
-    let mut form = Multipart::new(body, boundary);
+    let mut form = Multipart::new(slices(body), boundary);
     let (mut uploads, mut about, mut seen_by) = (Vec::new(), About::default(), Audience::Everyone);
     // A field that no file follows: what it says would be lost, and who may see a file with it.
     let mut last = None;
+    let mut fields = 0;
     while let Some(field) = form.next_field().await.map_err(broken)? {
+        fields += 1;
+        if fields > FIELDS {
+            let message = format!("the form has too many parts: send {FIELDS} at most");
+            return Err(PipeError::bad_request(message).into());
+        }
         let name = field.name().unwrap_or_default().to_owned();
         if let Some(file) = file_name(&field) {
             let bytes = field.bytes().await.map_err(broken)?.to_vec();
@@ -190,6 +214,17 @@ async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Err
         }
         None => Ok(uploads),
     }
+}
+
+/// The body in slices, between which others have their turn.
+fn slices(
+    body: web::Bytes,
+) -> impl Stream<Item = Result<web::Bytes, std::convert::Infallible>> + Send {
+    stream::unfold(body, |mut body| async {
+        tokio::task::yield_now().await;
+        let slice = body.split_to(body.len().min(SLICE));
+        (!slice.is_empty()).then_some((Ok(slice), body))
+    })
 }
 
 /// The name of a file; a part without one is a field.

@@ -1,16 +1,18 @@
 //! The response object.
 
 use super::{
-    item::{self, Item},
+    item::{self, Item, Kind},
     request::Wishes,
 };
 use crate::http::{
     Error,
     answer::{Head, ended_early},
+    client_tools::ClientTools,
 };
 use actix_web::ResponseError;
 use pipe_sdk::{Answer, FinishReason, PipeError, Usage};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// The response object of one answer, at any time.
 #[derive(Debug)]
@@ -18,6 +20,10 @@ pub struct Response {
     /// What it says from the beginning to the end.
     fields: Map<String, Value>,
     encrypted: bool,
+    /// What the tools are to the client.
+    pub tools: Arc<ClientTools>,
+    /// Whether it is a summary in place of the conversation.
+    pub compacts: bool,
     /// What the model has thought, said and called.
     pub items: Vec<Item>,
     /// Why it has ended.
@@ -39,8 +45,9 @@ impl Response {
         if let Some(substitute) = head.substitute() {
             fields.insert("selected_model_id".into(), substitute.into());
         }
-        let encrypted = wishes.encrypted;
-        Self { fields, encrypted, items: Vec::new(), finish: None, usage: None }
+        let Wishes { encrypted, compacts, ref tools, .. } = *wishes;
+        let (items, tools) = (Vec::new(), Arc::clone(tools));
+        Self { fields, encrypted, tools, compacts, items, finish: None, usage: None }
     }
 
     /// Adds a fact that stands beside the items.
@@ -54,7 +61,11 @@ impl Response {
         (self.finish, self.usage) = (Some(finish), answer.usage);
         self.fields.append(&mut answer.facts);
         answer.content = answer.illustrated();
-        self.items = Item::all_of(answer);
+        self.items = if self.compacts {
+            vec![Item::new(Kind::Compaction(answer.content))]
+        } else {
+            Item::all_of(answer, &self.tools)
+        };
         item::end(&mut self.items, finish);
         Ok(self.object(None))
     }
@@ -90,6 +101,7 @@ impl Response {
 /// OpenAI's word for an answer that fails, and why it does.
 fn failure(error: &Error) -> Value {
     let code = match error.status_code().as_u16() {
+        _ if error.is_too_long() => "context_length_exceeded",
         429 => "rate_limit_exceeded",
         400..=499 => "invalid_prompt",
         _ => "server_error",

@@ -7,7 +7,10 @@ use super::{
     item::{self, Item, Kind},
     wire::{Delta, Wire},
 };
-use crate::http::{Error, FrameWriter};
+use crate::http::{
+    Error, FrameWriter,
+    client_tools::{TextInput, ToolKind},
+};
 use actix_web::web::BytesMut;
 use pipe_sdk::{Chunk, Citation, FinishReason, ReasoningDetail, ToolCallDelta};
 use serde_json::{Value, json};
@@ -41,6 +44,9 @@ impl FrameWriter for Events {
 
     fn chunk(&mut self, chunk: &Chunk) {
         match chunk {
+            Chunk::Content(text) if self.response.compacts => self.summarise(text),
+            Chunk::Reasoning(_) | Chunk::ReasoningDetail(_) | Chunk::ToolCall(_)
+                if self.response.compacts => {}
             Chunk::Reasoning(text) if !text.is_empty() => self.think(text),
             Chunk::ReasoningDetail(detail) => self.seal(detail),
             Chunk::Content(text) if !text.is_empty() => self.say(text),
@@ -123,18 +129,49 @@ impl Events {
             let (call_id, name) =
                 (id.clone().unwrap_or_default(), name.clone().unwrap_or_default());
             self.close();
-            let place = self.add(Kind::Call { call_id, name, arguments: String::new() });
+            let tool = self.response.tools.get(&name).cloned();
+            let is_whole = item::comes_whole(tool.as_ref());
+            let (arguments, input) = (String::new(), TextInput::default());
+            let call = Kind::Call { call_id, name, arguments, tool, input };
+            let place = if is_whole { self.hold(call) } else { self.add(call) };
             self.calls.push(place);
         }
         let place = self.calls[*index];
-        let Item { id, kind: Kind::Call { arguments, .. }, .. } = &mut self.response.items[place]
+        let Item { id, kind: Kind::Call { arguments, tool, input, .. }, .. } =
+            &mut self.response.items[place]
         else {
             return;
         };
-        if !more.is_empty() {
-            arguments.push_str(more);
-            let delta = Delta::of(id, place, more);
-            self.wire.event("response.function_call_arguments.delta", &delta);
+        arguments.push_str(more);
+        match tool.as_ref().map(|tool| tool.kind) {
+            Some(ToolKind::Builtin(_)) => {}
+            Some(ToolKind::Custom) => {
+                let text = input.push(more);
+                if !text.is_empty() {
+                    let delta = Delta::of(id, place, &text);
+                    self.wire.event("response.custom_tool_call_input.delta", &delta);
+                }
+            }
+            None | Some(ToolKind::Function) if more.is_empty() => {}
+            None | Some(ToolKind::Function) => {
+                let delta = Delta::of(id, place, more);
+                self.wire.event("response.function_call_arguments.delta", &delta);
+            }
+        }
+    }
+
+    /// Adds to the summary that stands in place of the conversation; it is told when it is whole.
+    fn summarise(&mut self, text: &str) {
+        let place = match self.open {
+            Some(place) => place,
+            None => {
+                let place = self.hold(Kind::Compaction(String::new()));
+                self.open = Some(place);
+                place
+            }
+        };
+        if let Kind::Compaction(summary) = &mut self.response.items[place].kind {
+            summary.push_str(text);
         }
     }
 
@@ -180,10 +217,16 @@ impl Events {
         }
     }
 
-    fn add(&mut self, kind: Kind) -> usize {
+    /// Adds an item that is told when it is whole.
+    fn hold(&mut self, kind: Kind) -> usize {
         let place = self.response.items.len();
-        let is_message = matches!(kind, Kind::Message(..));
         self.response.items.push(Item::new(kind));
+        place
+    }
+
+    fn add(&mut self, kind: Kind) -> usize {
+        let is_message = matches!(kind, Kind::Message(..));
+        let place = self.hold(kind);
         let mut item = self.response.item(place);
         if is_message {
             // Its one part is added by an event of its own.
@@ -196,7 +239,7 @@ impl Events {
 
     /// Tells that nothing more comes to the item at this place, whose status says why.
     fn end(&mut self, place: usize) {
-        let Item { id, kind, .. } = &self.response.items[place];
+        let Item { id, kind, .. } = &mut self.response.items[place];
         match kind {
             Kind::Reasoning(text, _) if !text.is_empty() => {
                 let fields = |name: &str, value: Value| json!({"item_id": id, "output_index": place, "summary_index": 0, name: value});
@@ -208,17 +251,36 @@ impl Events {
             Kind::Reasoning(..) => {}
             Kind::Message(text, annotations) => {
                 let whole = json!({"item_id": id, "output_index": place, "content_index": 0, "text": text, "logprobs": []});
-                let part = self.part(place, &item::said(text, annotations));
+                let said = item::said(text, annotations);
+                let part = self.part(place, &said);
                 self.wire.event("response.output_text.done", &whole);
                 self.wire.event("response.content_part.done", &part);
             }
-            Kind::Call { name, arguments, .. } => {
+            Kind::Call { tool, .. } if item::comes_whole(tool.as_ref()) => self.tell_held(place),
+            Kind::Compaction(_) => self.tell_held(place),
+            Kind::Call { tool: Some(tool), input, .. } if tool.kind == ToolKind::Custom => {
+                let (whole, rest) = input.finish();
+                if !rest.is_empty() {
+                    let delta = Delta::of(id, place, &rest);
+                    self.wire.event("response.custom_tool_call_input.delta", &delta);
+                }
+                let whole = json!({"item_id": id, "output_index": place, "input": whole});
+                self.wire.event("response.custom_tool_call_input.done", &whole);
+            }
+            Kind::Call { name, arguments, tool, .. } => {
+                let name = tool.as_ref().map_or(&*name, |tool| &tool.name);
                 let whole = json!({"item_id": id, "output_index": place, "name": name, "arguments": arguments});
                 self.wire.event("response.function_call_arguments.done", &whole);
             }
         }
         let done = json!({"output_index": place, "item": self.response.item(place)});
         self.wire.event("response.output_item.done", &done);
+    }
+
+    /// Tells that an item begins that was held back until now.
+    fn tell_held(&mut self, place: usize) {
+        let added = json!({"output_index": place, "item": self.response.item(place)});
+        self.wire.event("response.output_item.added", &added);
     }
 
     /// The fields of an event about a message's one part.

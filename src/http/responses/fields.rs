@@ -1,17 +1,23 @@
 //! The names under which a request knows the fields of the chat that was made of it.
 
-/// The field of each message's content, as in `input[3].output`.
-pub struct Fields(pub Vec<String>);
+/// Where the parts of a chat stood in the request.
+pub struct Fields {
+    /// The field of each message's content, as in `input[3].output`.
+    pub messages: Vec<String>,
+    /// The field of each tool, as in `tools[2].tools[0]`.
+    pub tools: Vec<String>,
+}
 
 impl Fields {
     /// The name of this field of the chat in the request, if it has another one there.
     pub fn own(&self, field: &str) -> Option<String> {
         if let Some((place, rest)) = within(field, "messages[") {
             let rest = rest.strip_prefix(".content").unwrap_or(rest);
-            return Some(format!("{}{rest}", self.0.get(place)?));
+            return Some(format!("{}{rest}", self.messages.get(place)?));
         }
         if let Some((place, rest)) = within(field, "tools[") {
-            return Some(format!("tools[{place}]{}", rest.strip_prefix(".function")?));
+            let rest = rest.strip_prefix(".function").unwrap_or(rest);
+            return Some(format!("{}{rest}", self.tools.get(place)?));
         }
         if let Some(rest) = field.strip_prefix("response_format") {
             return Some(format!(
@@ -41,13 +47,17 @@ mod tests {
 
     #[test]
     fn fields_of_the_chat_are_named_as_in_the_request() {
-        let fields = Fields(vec!["instructions".into(), "input[3].output".into()]);
+        let fields = Fields {
+            messages: vec!["instructions".into(), "input[3].output".into()],
+            tools: vec!["tools[4]".into(), "tools[5].tools[1]".into()],
+        };
         for (chats, own) in [
             ("messages[0].content", Some("instructions")),
             ("messages[1].content[2]", Some("input[3].output[2]")),
             ("messages[2].content", None),
-            ("tools[4].function.parameters", Some("tools[4].parameters")),
-            ("tools[4]", None),
+            ("tools[0].function.parameters", Some("tools[4].parameters")),
+            ("tools[1]", Some("tools[5].tools[1]")),
+            ("tools[2]", None),
             ("response_format.json_schema.schema", Some("text.format.schema")),
             ("response_format.type", Some("text.format.type")),
             ("max_completion_tokens", Some("max_output_tokens")),

@@ -1,8 +1,18 @@
 //! The items that a conversation is made of, and the messages that they stand for.
 //!
-//! What the assistant thought, said and called comes as an item each; a chat has them in one message.
+//! What the assistant thought, said and called comes as an item each; a chat has them in one message. Items of types that only OpenAI
+//! hosts, and those that are not known, are told as text where they say something, and dropped where they do not: none of them stops a
+//! conversation.
 
-use super::{item, request::fault};
+use super::{
+    item,
+    request::fault,
+    tools::{FlatTool, Offer},
+};
+use crate::http::{
+    client_tools::{Builtin, ToolKind, custom_arguments},
+    words::words_of,
+};
 use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -10,25 +20,42 @@ use serde_json::{Map, Value, json};
 /// A message, and the field that its content comes from.
 type Told = (String, Message);
 
-/// The messages that this input stands for.
-pub fn messages(input: Value) -> Result<Vec<Told>> {
+/// What an input comes to.
+#[derive(Default)]
+pub struct Conversation {
+    /// Its messages.
+    pub messages: Vec<Told>,
+    /// Whether it ends with the wish for a summary in its place, as Codex makes it.
+    pub compacts: bool,
+}
+
+/// The conversation that this input stands for. Tools that it brings are added to the offer.
+pub fn conversation(input: Value, offer: &mut Offer) -> Result<Conversation> {
     let items = match input {
         Value::String(text) if !text.is_empty() => {
-            return Ok(vec![("input".into(), Message::new(Role::User, text))]);
+            let messages = vec![("input".into(), Message::new(Role::User, text))];
+            return Ok(Conversation { messages, compacts: false });
         }
         Value::Array(items) if !items.is_empty() => items,
         _ => return Err(fault("input", "must be a text or a list of items")),
     };
-    let mut told = Vec::with_capacity(items.len());
+    let mut read = Vec::with_capacity(items.len());
     for (place, item) in items.into_iter().enumerate() {
         let field = format!("input[{place}]");
         let Value::Object(fields) = item else {
             return Err(fault(&field, "must be an item"));
         };
-        Item { field, fields }.tell(&mut told)?;
+        let mut item = Item { field, fields };
+        // All tools are known before the first call is read.
+        item.offer(offer)?;
+        read.push(item);
+    }
+    let mut told = Conversation::default();
+    for item in read {
+        item.tell(offer, &mut told)?;
     }
     // Reasoning that led to nothing is no message.
-    told.retain(|(_, message)| {
+    told.messages.retain(|(_, message)| {
         let is_silent = message.content.is_none() && message.tool_calls.is_empty();
         message.role != Role::Assistant || !is_silent
     });
@@ -42,45 +69,180 @@ struct Item {
 }
 
 impl Item {
-    fn tell(mut self, told: &mut Vec<Told>) -> Result<()> {
-        match self.fields.get("type").and_then(Value::as_str).unwrap_or("message") {
+    fn kind(&self) -> &str {
+        self.fields.get("type").and_then(Value::as_str).unwrap_or("message")
+    }
+
+    /// Takes the tools out of an item that brings some.
+    fn offer(&mut self, offer: &mut Offer) -> Result<()> {
+        if !matches!(self.kind(), "additional_tools" | "tool_search_output") {
+            return Ok(());
+        }
+        let Some(Value::Array(tools)) = self.fields.get("tools") else { return Ok(()) };
+        for (place, tool) in tools.iter().enumerate() {
+            let field = format!("{}.tools[{place}]", self.field);
+            let tool = FlatTool::deserialize(tool).map_err(|_| fault(&field, "must be a tool"))?;
+            offer.add(tool, field)?;
+        }
+        Ok(())
+    }
+
+    fn tell(mut self, offer: &Offer, told: &mut Conversation) -> Result<()> {
+        let kind = self.kind().to_owned();
+        let messages = &mut told.messages;
+        match kind.as_str() {
             "message" => {
                 let (role, content) = (self.role()?, self.content("content")?);
                 if role == Role::Assistant {
-                    say(self.assistant(told), content);
+                    say(self.assistant(messages), content);
                 } else {
                     let message = Message { content: Some(content), ..of(role) };
-                    told.push((format!("{}.content", self.field), message));
+                    messages.push((format!("{}.content", self.field), message));
                 }
             }
             "function_call" => {
-                let id = self.text("call_id")?;
-                let function =
-                    FunctionCall { name: self.text("name")?, arguments: self.text("arguments")? };
-                let call = ToolCall { id, kind: "function".into(), function };
-                self.assistant(told).tool_calls.push(call);
+                let (id, name) = (self.text("call_id")?, self.text("name")?);
+                let arguments = self.text("arguments")?;
+                let name = self.function(offer, ToolKind::Function, &name);
+                self.call(messages, id, name, arguments);
             }
-            "function_call_output" => {
-                let (id, output) = (self.text("call_id")?, self.content("output")?);
-                let message = Message { content: Some(output), ..of(Role::Tool) };
-                let message = Message { tool_call_id: Some(id), ..message };
-                told.push((format!("{}.output", self.field), message));
+            "custom_tool_call" => {
+                let (id, name) = (self.text("call_id")?, self.text("name")?);
+                let name = self.function(offer, ToolKind::Custom, &name);
+                let input = self.fields.get("input").and_then(Value::as_str).unwrap_or_default();
+                let arguments = custom_arguments(input);
+                self.call(messages, id, name, arguments);
+            }
+            "function_call_output" | "custom_tool_call_output" => {
+                let id = self.text("call_id")?;
+                let output = self.output("output")?;
+                self.result(messages, id, "output", output);
             }
             "reasoning" => {
+                if self.fields.get("summary").is_some_and(|s| !s.is_array() && !s.is_null()) {
+                    let field = format!("{}.summary", self.field);
+                    return Err(fault(&field, "must be a list of parts"));
+                }
                 let sealed = self.fields.get("encrypted_content").and_then(Value::as_str);
                 if let Some(details) = sealed.and_then(item::opened) {
-                    replay(self.assistant(told), details);
+                    replay(self.assistant(messages), details);
                 }
             }
+            "compaction" | "compaction_summary" | "context_compaction" => {
+                let sealed = self.fields.get("encrypted_content").and_then(Value::as_str);
+                let words = match sealed.and_then(item::opened_summary) {
+                    Some(summary) => Some(format!("{SUMMARY_FRAME}{summary}")),
+                    None => self.words(),
+                };
+                self.note(messages, Role::User, words);
+            }
+            "compaction_trigger" => told.compacts = true,
             "item_reference" => {
                 return Err(fault(&self.field, "nothing is stored here: send the item itself"));
             }
+            "mcp_call" => self.mcp_call(messages),
+            "additional_tools" | "mcp_list_tools" | "configuration_update" | "ghost_snapshot" => {}
             kind => {
-                let rule = format!("items of type `{kind}` are not taken");
-                return Err(fault(&format!("{}.type", self.field), &rule));
+                if let Some(builtin) = Builtin::of_result(kind) {
+                    return self.builtin_result(messages, builtin);
+                }
+                match Builtin::of_call(kind).filter(|builtin| self.is_client_call(*builtin)) {
+                    Some(builtin) => {
+                        let id = self.call_id();
+                        let name = offer.client.builtin(builtin).unwrap_or(builtin.name());
+                        let arguments = builtin.arguments(&self.fields);
+                        self.call(messages, id, name.to_owned(), arguments);
+                    }
+                    None => self.tell_unknown(messages),
+                }
             }
         }
         Ok(())
+    }
+
+    fn is_client_call(&self, builtin: Builtin) -> bool {
+        builtin != Builtin::ToolSearch
+            || self.fields.get("execution").is_none_or(|place| place == "client")
+    }
+
+    /// The id that joins a call and its result; older clients send the item's own.
+    fn call_id(&self) -> String {
+        let text = |name: &str| self.fields.get(name).and_then(Value::as_str);
+        text("call_id").or_else(|| text("id")).unwrap_or_default().to_owned()
+    }
+
+    fn function(&self, offer: &Offer, kind: ToolKind, name: &str) -> String {
+        let namespace = self.fields.get("namespace").and_then(Value::as_str);
+        offer.client.function_of(kind, namespace.filter(|name| !name.is_empty()), name)
+    }
+
+    fn call(&self, told: &mut Vec<Told>, id: String, name: String, arguments: String) {
+        let function = FunctionCall { name, arguments };
+        let call = ToolCall { id, kind: "function".into(), function };
+        self.assistant(told).tool_calls.push(call);
+    }
+
+    fn result(&self, told: &mut Vec<Told>, id: String, place: &str, output: Content) {
+        let message = Message { content: Some(output), ..of(Role::Tool) };
+        let message = Message { tool_call_id: Some(id), ..message };
+        told.push((format!("{}.{place}", self.field), message));
+    }
+
+    /// A call that an MCP server has answered at OpenAI's: call and result in one.
+    fn mcp_call(&self, told: &mut Vec<Told>) {
+        let text = |name: &str| self.fields.get(name).and_then(Value::as_str);
+        let Some(name) = text("name") else { return };
+        let id = self.call_id();
+        let arguments = text("arguments").unwrap_or("{}").to_owned();
+        self.call(told, id.clone(), name.to_owned(), arguments);
+        let output = text("output").or_else(|| text("error")).unwrap_or("(empty)");
+        self.result(told, id, "output", Content::Text(output.to_owned()));
+    }
+
+    fn builtin_result(&mut self, told: &mut Vec<Told>, builtin: Builtin) -> Result<()> {
+        let id = self.call_id();
+        if id.is_empty() && builtin == Builtin::ToolSearch {
+            // A search that ran at OpenAI's: its tools are offered already.
+            return Ok(());
+        }
+        if id.is_empty() {
+            return Err(fault(&format!("{}.call_id", self.field), "must be a text"));
+        }
+        let output = match builtin {
+            Builtin::ToolSearch => {
+                let tools = self.fields.get("tools").and_then(Value::as_array);
+                let names: Vec<_> = tools.into_iter().flatten().filter_map(names_of).collect();
+                Content::Text(format!("Found these tools: {}", names.join(", ")))
+            }
+            _ => self.output("output")?,
+        };
+        self.result(told, id, "output", output);
+        Ok(())
+    }
+
+    /// Tells what an item of an unknown type says, if it says something.
+    fn tell_unknown(&self, told: &mut Vec<Told>) {
+        let role = self.fields.get("role").and_then(|role| Role::deserialize(role).ok());
+        let is_ours = self.kind().ends_with("_call");
+        let role = role.unwrap_or(if is_ours { Role::Assistant } else { Role::User });
+        let role = if matches!(role, Role::Tool | Role::Function) { Role::User } else { role };
+        self.note(told, role, self.words());
+    }
+
+    fn note(&self, told: &mut Vec<Told>, role: Role, words: Option<String>) {
+        let Some(words) = words else { return };
+        if role == Role::Assistant {
+            say(self.assistant(told), Content::Parts(vec![Part::of_text(words)]));
+        } else {
+            told.push((self.field.clone(), Message::new(role, words)));
+        }
+    }
+
+    /// What an item of an unknown type says, in words.
+    fn words(&self) -> Option<String> {
+        let told = TELLING.iter().filter_map(|name| words_of(self.fields.get(*name)?));
+        let words: Vec<_> = told.collect();
+        (!words.is_empty()).then(|| format!("[{}] {}", self.kind(), words.join("\n")))
     }
 
     /// The assistant's message that is being put together.
@@ -107,19 +269,89 @@ impl Item {
         }
     }
 
+    /// What came of a call: a text, parts, or an object, which is told as its JSON.
+    fn output(&mut self, name: &str) -> Result<Content> {
+        match self.fields.get_mut(name) {
+            None | Some(Value::Null) => Ok(Content::Text(String::new())),
+            Some(Value::Object(fields)) => {
+                let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+                if matches!(kind, "computer_screenshot" | "input_image") {
+                    let image = Value::Object(std::mem::take(fields));
+                    let field = format!("{}.{name}", self.field);
+                    let part = part(image).map_err(|(at, rule)| fault(&(field + at), rule))?;
+                    return Ok(Content::Parts(part.into_iter().collect()));
+                }
+                Ok(Content::Text(json!(fields).to_string()))
+            }
+            Some(Value::Array(parts)) if parts.iter().all(is_shell_output) => {
+                let outputs: Vec<_> = parts.iter().map(shell_output).collect();
+                Ok(Content::Text(outputs.join("\n")))
+            }
+            _ => self.content(name),
+        }
+    }
+
     fn content(&mut self, name: &str) -> Result<Content> {
         let field = format!("{}.{name}", self.field);
         match self.fields.get_mut(name).map(Value::take) {
             Some(Value::String(text)) => Ok(Content::Text(text)),
             Some(Value::Array(parts)) => {
                 let read = |(place, value): (usize, Value)| {
-                    part(value).map_err(|rule| fault(&format!("{field}[{place}]"), rule))
+                    part(value)
+                        .map_err(|(at, rule)| fault(&format!("{field}[{place}]{at}"), rule))
+                        .transpose()
                 };
-                parts.into_iter().enumerate().map(read).collect::<Result<_>>().map(Content::Parts)
+                let parts = parts.into_iter().enumerate().filter_map(read);
+                parts.collect::<Result<_>>().map(Content::Parts)
             }
             _ => Err(fault(&field, "must be a text or a list of parts")),
         }
     }
+}
+
+/// What stands before a summary that is told in place of a conversation.
+const SUMMARY_FRAME: &str = "The conversation until here, in short:\n\n";
+
+/// The fields by which items of unknown types say something.
+const TELLING: [&str; 14] = [
+    "text",
+    "content",
+    "summary",
+    "message",
+    "query",
+    "queries",
+    "code",
+    "action",
+    "output",
+    "outputs",
+    "results",
+    "result_text",
+    "error",
+    "reason",
+];
+
+/// The names of a tool, and of those of a namespace.
+fn names_of(tool: &Value) -> Option<String> {
+    let name = tool["name"].as_str()?;
+    let within = tool["tools"].as_array();
+    let within: Vec<_> =
+        within.into_iter().flatten().filter_map(|tool| tool["name"].as_str()).collect();
+    Some(if within.is_empty() { name.to_owned() } else { within.join(", ") })
+}
+
+fn is_shell_output(part: &Value) -> bool {
+    part.get("stdout").is_some() || part.get("stderr").is_some()
+}
+
+/// What one command of a shell has written, and how it ended.
+fn shell_output(output: &Value) -> String {
+    let text = |name: &str| output[name].as_str().unwrap_or_default();
+    let end = &output["outcome"];
+    let end = match end["exit_code"].as_i64() {
+        Some(code) => format!("exit code {code}"),
+        None => end["type"].as_str().unwrap_or("ended").to_owned(),
+    };
+    format!("{}{}[{end}]", text("stdout"), text("stderr"))
 }
 
 /// An empty message of this role.
@@ -148,34 +380,52 @@ fn replay(message: &mut Message, details: Vec<Value>) {
     }
 }
 
-/// The same part of a chat.
-fn part(value: Value) -> Result<Part, &'static str> {
-    let Value::Object(mut rest) = value else { return Err("must be a part") };
-    let kind = rest.shift_remove("type");
-    match kind.as_ref().and_then(Value::as_str) {
-        Some("input_text" | "output_text" | "text") => {
+/// The same part of a chat; `None` for one of an unknown type that says nothing.
+fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
+    let Value::Object(mut rest) = value else { return Err(("", "must be an object")) };
+    let kind = match rest.shift_remove("type") {
+        Some(Value::String(kind)) => kind,
+        Some(_) => return Err((".type", "must be a text")),
+        None => return Err((".type", "is missing")),
+    };
+    match kind.as_str() {
+        "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text" => {
             rest.retain(|name, _| !matches!(name.as_str(), "annotations" | "logprobs"));
             match rest.shift_remove("text") {
-                Some(Value::String(text)) => Ok(Part::Text { text, rest }),
-                _ => Err("its text must be a text"),
+                Some(Value::String(text)) => Ok(Some(Part::Text { text, rest })),
+                None | Some(Value::Null) => Err((".text", "is missing")),
+                Some(_) => Err((".text", "must be a text")),
             }
         }
-        Some("input_image") => match rest.shift_remove("image_url") {
-            Some(Value::String(image_url)) => Ok(Part::ImageUrl { image_url, rest }),
-            _ => Err("files are not kept here: send the image itself, as a data URL in image_url"),
-        },
-        Some("input_file") if rest.get("file_id").is_some_and(Value::is_string) => {
-            Err("files are not kept here: send the file itself, as a data URL in file_data")
+        "input_image" | "image_url" | "computer_screenshot" => {
+            let mut image = rest.shift_remove("image_url");
+            if let Some(Value::Object(object)) = &mut image {
+                image = object.shift_remove("url");
+            }
+            match image {
+                Some(Value::String(image_url)) => Ok(Some(Part::ImageUrl { image_url, rest })),
+                None | Some(Value::Null) => Err((
+                    "",
+                    "files are not kept here: send the image itself, as a data URL in image_url",
+                )),
+                Some(_) => Err((".image_url", "must be a text")),
+            }
         }
-        Some("input_file") => {
-            Ok(Part::Other(Map::from_iter([of_type("file"), ("file".into(), rest.into())])))
+        "input_file" if rest.get("file_id").is_some_and(Value::is_string) => {
+            Err(("", "files are not kept here: send the file itself, as a data URL in file_data"))
         }
-        Some(kind) => {
-            let (name, kind) = of_type(kind);
+        "input_file" => {
+            Ok(Some(Part::Other(Map::from_iter([of_type("file"), ("file".into(), rest.into())]))))
+        }
+        "refusal" | "input_audio" | "file" => {
+            let (name, kind) = of_type(&kind);
             rest.shift_insert(0, name, kind);
-            Ok(Part::Other(rest))
+            Ok(Some(Part::Other(rest)))
         }
-        None => Err("a part needs a type"),
+        _ => {
+            let words = words_of(&Value::Object(rest));
+            Ok(words.map(Part::of_text))
+        }
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::{
     fields::Fields,
-    input,
-    tools::{self, FlatTool},
+    input::{self, Conversation},
+    tools::{FlatTool, Offer},
 };
+use crate::http::client_tools::ClientTools;
 use pipe_sdk::{Body, Message, PipeError, Result, Role};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// A request. Fields that chats have under the same name, or that only a pipe knows, stay in `rest`.
 #[derive(Default, Deserialize)]
@@ -25,6 +27,9 @@ pub struct Request {
     text: Option<Map<String, Value>>,
     reasoning: Option<Map<String, Value>>,
     include: Option<Vec<String>>,
+    /// Whether the answer is the object of a compaction and no response.
+    #[serde(skip)]
+    compacts: bool,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -40,23 +45,37 @@ pub struct Asked {
 }
 
 /// How the answer is to look.
+#[derive(Clone)]
 pub struct Wishes {
     /// What the answer repeats of the request.
     pub echo: Map<String, Value>,
     /// Whether reasoning comes in a form that can be sent back.
     pub encrypted: bool,
+    /// What the tools are to the client.
+    pub tools: Arc<ClientTools>,
+    /// Whether the answer is a summary in place of the conversation.
+    pub compacts: bool,
+    /// Whether the answer is the object of a compaction and no response.
+    pub is_compaction: bool,
 }
 
 /// What names something that was stored.
 const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
+/// What a model is asked that is to put a summary in place of the conversation.
+const SUMMARISE: &str = "Write a summary of this conversation that will stand in its place, for yourself: what the user wants, in their \
+own words where they matter; what was decided and why; what was done, with the names of files, commands and their outcome; what is left \
+to do, and what comes next. Write the summary alone.";
+
 /// What changes nothing here, and what only chats have.
-const IDLE: [&str; 10] = [
+const IDLE: [&str; 12] = [
     "background",
+    "client_metadata",
     "context_management",
     "max_completion_tokens",
     "max_tokens",
     "max_tool_calls",
+    "moderation",
     "messages",
     "stop",
     "store",
@@ -65,13 +84,26 @@ const IDLE: [&str; 10] = [
 ];
 
 impl Request {
+    /// The request for a summary that stands in place of the conversation.
+    pub fn compacting(mut self) -> Self {
+        if let Value::String(text) = &self.input {
+            self.input = json!([{"role": "user", "content": text}]);
+        }
+        if let Value::Array(items) = &mut self.input
+            && !items.is_empty()
+        {
+            items.push(json!({"type": "compaction_trigger"}));
+        }
+        self.stream = None;
+        self.compacts = true;
+        self
+    }
+
     /// The chat that it stands for. What would need something stored is refused.
     pub fn read(self) -> Result<Asked> {
         self.check()?;
-        let wishes = Wishes {
-            echo: self.echo()?,
-            encrypted: self.include.iter().flatten().any(|i| i == "reasoning.encrypted_content"),
-        };
+        let echo = self.echo()?;
+        let encrypted = self.include.iter().flatten().any(|i| i == "reasoning.encrypted_content");
         let Self { model, input, instructions, tools, tool_choice, mut rest, .. } = self;
         for name in STORED.iter().chain(&IDLE) {
             rest.shift_remove(*name);
@@ -89,8 +121,22 @@ impl Request {
         let instructions = instructions.filter(|text| !text.is_empty());
         let leading =
             instructions.map(|text| ("instructions".into(), Message::new(Role::System, text)));
-        let (fields, messages) = leading.into_iter().chain(input::messages(input)?).unzip();
-        let offered = tools.unwrap_or_default().into_iter().enumerate();
+        let mut offer = Offer::default();
+        for (place, tool) in tools.unwrap_or_default().into_iter().enumerate() {
+            offer.add(tool, format!("tools[{place}]"))?;
+        }
+        let Conversation { messages, compacts } = input::conversation(input, &mut offer)?;
+        let (mut fields, mut messages): (Vec<_>, Vec<_>) =
+            leading.into_iter().chain(messages).unzip();
+        if compacts {
+            messages.push(Message::new(Role::User, SUMMARISE));
+            fields.push("input".into());
+        }
+        let tool_choice = match tool_choice {
+            _ if compacts => Some("none".into()),
+            Some(choice) => Some(offer.choice(choice)?),
+            None => None,
+        };
         let chat = Body {
             model,
             messages,
@@ -98,12 +144,19 @@ impl Request {
             temperature: self.temperature,
             top_p: self.top_p,
             max_completion_tokens: self.max_output_tokens,
-            tools: offered.map(|(place, tool)| tool.read(place)).collect::<Result<_>>()?,
-            tool_choice: tool_choice.map(tools::choice).transpose()?,
+            tools: offer.tools,
+            tool_choice,
             rest,
             ..Body::default()
         };
-        Ok(Asked { chat, wishes, fields: Fields(fields) })
+        let wishes = Wishes {
+            echo,
+            encrypted,
+            tools: Arc::new(offer.client),
+            compacts,
+            is_compaction: self.compacts,
+        };
+        Ok(Asked { chat, wishes, fields: Fields { messages: fields, tools: offer.fields } })
     }
 
     fn check(&self) -> Result<()> {

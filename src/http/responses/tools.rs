@@ -1,16 +1,17 @@
 //! What the model may call, and what it must.
 
 use super::request::fault;
+use crate::http::client_tools::{Builtin, ClientTool, ClientTools, ToolKind, custom_function};
 use pipe_sdk::{FunctionTool, Result, Tool};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
-/// A function whose parts stand beside its type.
-#[derive(Serialize, Deserialize)]
+/// A tool whose parts stand beside its type.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct FlatTool {
     #[serde(default = "function", rename = "type")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     name: String,
     #[serde(default)]
     description: Option<String>,
@@ -26,45 +27,183 @@ fn function() -> String {
     "function".into()
 }
 
-impl FlatTool {
-    /// The same tool of a chat; it stands at this place.
-    pub fn read(self, place: usize) -> Result<Tool> {
-        let Self { kind, name, description, parameters, strict, rest } = self;
-        if kind != "function" {
-            let rule = format!("tools of type `{kind}` are not served, only functions are");
-            return Err(fault(&format!("tools[{place}].type"), &rule));
+/// The tools of a chat, where each stood in the request, and what each is to the client.
+#[derive(Default)]
+pub struct Offer {
+    /// The tools.
+    pub tools: Vec<Tool>,
+    /// The field of each.
+    pub fields: Vec<String>,
+    /// What they are to the client.
+    pub client: ClientTools,
+    /// The `type`s of tools that are left out.
+    pub left_out: Vec<String>,
+}
+
+impl Offer {
+    /// Adds the tool that stands in this field.
+    pub fn add(&mut self, tool: FlatTool, field: String) -> Result<()> {
+        self.add_to(tool, field, None)
+    }
+
+    fn add_to(&mut self, tool: FlatTool, field: String, namespace: Option<&str>) -> Result<()> {
+        let named = |kind: ToolKind, name: &str| ClientTool {
+            kind,
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        };
+        match tool.kind.as_str() {
+            "function" | "custom" if tool.name.is_empty() => {
+                Err(fault(&format!("{field}.name"), "a tool needs a name"))
+            }
+            "function" => {
+                let name = self.client.add(named(ToolKind::Function, &tool.name));
+                let FlatTool { description, parameters, strict, mut rest, .. } = tool;
+                rest.shift_remove("defer_loading");
+                self.push(FunctionTool { name, description, parameters, strict }, rest, field);
+                Ok(())
+            }
+            "custom" => {
+                let name = self.client.add(named(ToolKind::Custom, &tool.name));
+                let format = tool.rest.get("format");
+                let function = custom_function(name, tool.description.as_deref(), format);
+                self.push(function, Map::new(), field);
+                Ok(())
+            }
+            "namespace" => self.add_group(tool, &field),
+            kind => {
+                match Builtin::of(kind).filter(|builtin| runs_at_the_client(*builtin, &tool.rest)) {
+                    Some(builtin) => self.add_builtin(builtin, tool, field),
+                    None => self.leave_out(kind),
+                }
+                Ok(())
+            }
         }
-        if name.is_empty() {
-            return Err(fault(&format!("tools[{place}].name"), "a tool needs a name"));
+    }
+
+    fn add_group(&mut self, tool: FlatTool, field: &str) -> Result<()> {
+        let FlatTool { name, mut rest, .. } = tool;
+        let tools = match rest.shift_remove("tools") {
+            Some(Value::Array(tools)) => tools,
+            None | Some(Value::Null) => Vec::new(),
+            Some(_) => return Err(fault(&format!("{field}.tools"), "must be a list of tools")),
+        };
+        for (place, tool) in tools.into_iter().enumerate() {
+            let field = format!("{field}.tools[{place}]");
+            let tool: FlatTool =
+                serde_json::from_value(tool).map_err(|_| fault(&field, "must be a tool"))?;
+            if tool.kind == "namespace" {
+                return Err(fault(&format!("{field}.type"), "a namespace holds no other"));
+            }
+            self.add_to(tool, field, Some(&name).filter(|name| !name.is_empty()).map(|n| &**n))?;
         }
-        let function = Some(FunctionTool { name, description, parameters, strict });
-        Ok(Tool { kind, function, rest })
+        Ok(())
+    }
+
+    fn add_builtin(&mut self, builtin: Builtin, tool: FlatTool, field: String) {
+        let kind = ToolKind::Builtin(builtin);
+        let name = builtin.name().to_owned();
+        let name = self.client.add(ClientTool { kind, namespace: None, name });
+        let FlatTool { description, parameters, mut rest, .. } = tool;
+        if let Some(description) = description {
+            rest.insert("description".into(), description.into());
+        }
+        if let Some(schema) = parameters.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
+            rest.insert("parameters".into(), schema);
+        }
+        self.push(builtin.function(name, &rest), Map::new(), field);
+    }
+
+    fn push(&mut self, function: FunctionTool, rest: Map<String, Value>, field: String) {
+        // A tool may come again, as a search finds it twice.
+        let is_there =
+            |tool: &Tool| tool.function.as_ref().is_some_and(|f| f.name == function.name);
+        if !self.tools.iter().any(is_there) {
+            self.tools.push(Tool { kind: "function".into(), function: Some(function), rest });
+            self.fields.push(field);
+        }
+    }
+
+    fn leave_out(&mut self, kind: &str) {
+        self.client.note(format!("left out a tool of type {kind}: it runs only at OpenAI's"));
+        self.left_out.push(kind.to_owned());
     }
 }
 
-/// What must be called. A chat names its tools within an object of their own.
-pub fn choice(choice: Value) -> Result<Value> {
-    let Value::Object(fields) = &choice else { return Ok(choice) };
-    match fields.get("type").and_then(Value::as_str) {
-        Some("function") => {
-            named(&choice).ok_or_else(|| fault("tool_choice.name", "name the function"))
+/// Whether a built-in tool is run by the client: some may also run in a container of OpenAI's.
+fn runs_at_the_client(builtin: Builtin, fields: &Map<String, Value>) -> bool {
+    match builtin {
+        Builtin::ToolSearch => fields.get("execution").is_some_and(|place| place == "client"),
+        Builtin::Shell => {
+            let place = fields.get("environment").and_then(|place| place.get("type"));
+            place.is_none_or(|place| place == "local")
         }
-        Some("allowed_tools") => {
-            let tools = fields.get("tools").and_then(Value::as_array);
-            let tools = tools.and_then(|tools| tools.iter().map(named).collect::<Option<Vec<_>>>());
-            let tools = tools
-                .ok_or_else(|| fault("tool_choice.tools", "name the functions by type and name"))?;
-            let mode = fields.get("mode").and_then(Value::as_str).unwrap_or("auto");
-            Ok(json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}))
-        }
-        _ => Err(fault(
-            "tool_choice",
-            "must be none, auto, required, or an object of type function or allowed_tools",
-        )),
+        Builtin::LocalShell | Builtin::ApplyPatch | Builtin::Computer => true,
     }
 }
 
-fn named(function: &Value) -> Option<Value> {
-    let name = function.get("name")?.as_str()?;
-    Some(json!({"type": "function", "function": {"name": name}}))
+impl Offer {
+    /// What must be called. A chat names its tools within an object of their own.
+    pub fn choice(&self, choice: Value) -> Result<Value> {
+        let Value::Object(fields) = &choice else { return Ok(choice) };
+        let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+        match kind {
+            "function" | "custom" => {
+                self.named(&choice).ok_or_else(|| fault("tool_choice.name", "name the function"))
+            }
+            "allowed_tools" => self.allowed(fields),
+            "none" | "auto" | "required" | "any" if fields.len() == 1 => Ok(kind.into()),
+            "" if fields.is_empty() => Ok("auto".into()),
+            kind => match self.named(&choice) {
+                Some(named) => Ok(named),
+                None if kind.is_empty() || !self.is_left_out(kind) => Err(fault(
+                    "tool_choice",
+                    "must be none, auto, required, or an object that names a tool of the request by its type and name",
+                )),
+                None => {
+                    let rule = format!(
+                        "demands a tool of type `{kind}`, which runs only at OpenAI's: choose another one, or auto"
+                    );
+                    Err(fault("tool_choice", &rule))
+                }
+            },
+        }
+    }
+
+    fn allowed(&self, fields: &Map<String, Value>) -> Result<Value> {
+        let unnamed = || fault("tool_choice.tools", "name the tools by type and name");
+        let tools = fields.get("tools").and_then(Value::as_array).ok_or_else(unnamed)?;
+        let mode = fields.get("mode").and_then(Value::as_str).unwrap_or("auto");
+        let mut named = Vec::new();
+        for tool in tools {
+            match self.named(tool) {
+                Some(tool) => named.push(tool),
+                None if tool["type"].as_str().is_some_and(|kind| self.is_left_out(kind)) => {}
+                None => return Err(unnamed()),
+            }
+        }
+        match mode {
+            "auto" if named.is_empty() && !tools.is_empty() => Ok("none".into()),
+            mode => Ok(
+                json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}}),
+            ),
+        }
+    }
+
+    fn is_left_out(&self, kind: &str) -> bool {
+        self.left_out.iter().any(|left_out| left_out == kind)
+    }
+
+    /// The function that stands for the tool that is named so.
+    fn named(&self, tool: &Value) -> Option<Value> {
+        let text = |name: &str| tool.get(name).and_then(Value::as_str);
+        let name = match text("type")? {
+            "function" => {
+                self.client.function_of(ToolKind::Function, text("namespace"), text("name")?)
+            }
+            "custom" => self.client.function_of(ToolKind::Custom, text("namespace"), text("name")?),
+            kind => self.client.builtin(Builtin::of(kind)?)?.to_owned(),
+        };
+        Some(json!({"type": "function", "function": {"name": name}}))
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     CACHE, COUNT, COUNTABLE, LEAST, MOST, OBJECT,
-    Shape::{self, Either, Flag, Kind, List, Map, Number, Object, Spelled, Text, Whole, Word},
+    Shape::{self, Any, Either, Flag, Kind, List, Map, Number, Object, Spelled, Text, Whole, Word},
     USER,
 };
 
@@ -73,11 +73,12 @@ static MESSAGE: Shape = Object(
 static CALL: Shape = Object(
     &[
         ("id", &Text),
-        ("type", &Word(&["function"])),
+        ("type", &Word(&["function", "custom"])),
         ("index", &COUNT),
         ("function", &FUNCTION_CALL),
+        ("custom", &Object(&[("name", &Text), ("input", &Text)], &[("", "name")])),
     ],
-    &[("", "function")],
+    &[("function", "function"), ("custom", "custom")],
 );
 
 /// Some models' templates want the arguments as an object, and so do some clients.
@@ -200,6 +201,26 @@ const RESPONSE_FORMAT: Shape = Object(
         ),
     ],
     &[("", "type"), ("json_schema", "json_schema")],
+);
+
+/// A request of OpenAI's older completions.
+pub static COMPLETION: Shape = Object(
+    &[
+        ("model", &Text),
+        ("prompt", &Either(&[Text, List("texts", &Any)])),
+        ("suffix", &Text),
+        ("echo", &Flag),
+        ("n", &Spelled(&Number(LEAST, MOST))),
+        ("best_of", &Spelled(&Number(LEAST, MOST))),
+        ("stream", &Flag),
+        ("stream_options", &STREAM_OPTIONS),
+        ("temperature", &Spelled(&Number(0.0, 2.0))),
+        ("top_p", &Spelled(&Number(0.0, 1.0))),
+        ("max_tokens", &Spelled(&COUNT)),
+        ("stop", &Either(&[Text, List("texts", &Text)])),
+        ("user", &USER),
+    ],
+    &[("", "model"), ("", "prompt")],
 );
 
 /// What goes beside a stream's chunks.

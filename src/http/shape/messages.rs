@@ -2,7 +2,7 @@
 
 use super::{
     COUNT, COUNTABLE, OBJECT,
-    Shape::{self, Either, Flag, Kind, List, Number, Object, Text, Whole, Word},
+    Shape::{self, Any, Either, Flag, Kind, List, Number, Object, Text, Whole, Word},
 };
 
 /// The whole body.
@@ -24,7 +24,7 @@ pub static REQUEST: Shape = Object(
         ("cache_control", &CACHE),
         ("output_config", &Object(&[("effort", &EFFORT), ("format", &FORMAT)], &[])),
         ("output_format", &FORMAT),
-        ("context_management", &OBJECT),
+        ("context_management", &Any),
         ("container", &Either(&[Text, OBJECT])),
         ("mcp_servers", &List("objects", &OBJECT)),
         ("stream", &Flag),
@@ -36,6 +36,9 @@ static TURN: Shape =
     Object(&[("role", &Text), ("content", &CONTENT)], &[("", "role"), ("", "content")]);
 
 static CONTENT: Shape = Either(&[Text, List("blocks", &BLOCK)]);
+
+/// Blocks of the server's tools have an object there.
+static WITHIN: Shape = Either(&[Text, OBJECT, List("blocks", &BLOCK)]);
 
 static BLOCK: Shape = Object(
     &[
@@ -62,7 +65,7 @@ static BLOCK: Shape = Object(
         ("name", &Text),
         ("input", &OBJECT),
         ("tool_use_id", &Text),
-        ("content", &CONTENT),
+        ("content", &WITHIN),
         ("is_error", &Flag),
         ("thinking", &Text),
         ("signature", &Text),
@@ -91,11 +94,12 @@ static SOURCE: Shape = Either(&[
     Text,
     Object(
         &[
-            ("type", &Word(&["base64", "text", "url", "content"])),
+            ("type", &Word(&["base64", "text", "url", "content", "file"])),
             ("media_type", &Text),
             ("data", &Text),
             ("url", &Text),
             ("content", &CONTENT),
+            ("file_id", &Text),
         ],
         &[
             ("", "type"),
@@ -111,14 +115,14 @@ static SOURCE: Shape = Either(&[
 
 static TOOL: Shape = Object(
     &[
-        ("type", &Kind(&["custom"])),
+        ("type", &Text),
         ("name", &Text),
         ("description", &Text),
         ("input_schema", &OBJECT),
         ("strict", &Flag),
         ("cache_control", &CACHE),
     ],
-    &[("", "name")],
+    &[],
 );
 
 static CHOICE: Shape = Object(
@@ -127,7 +131,7 @@ static CHOICE: Shape = Object(
         ("name", &Text),
         ("disable_parallel_tool_use", &Flag),
     ],
-    &[("", "type"), ("tool", "name")],
+    &[("tool", "name")],
 );
 
 static THINKING: Shape = Object(

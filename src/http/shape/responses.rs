@@ -2,7 +2,7 @@
 
 use super::{
     COUNT, OBJECT,
-    Shape::{self, Either, Flag, Kind, List, Number, Object, Text, Whole, Word},
+    Shape::{self, Any, Either, Flag, Kind, List, Number, Object, Text, Whole, Word},
     USER,
     chat::{CHOICE, REASONING, STREAM_OPTIONS},
 };
@@ -30,7 +30,7 @@ pub static REQUEST: Shape = Object(
         ("background", &Flag),
         ("store", &Flag),
         ("truncation", &Word(&["auto", "disabled"])),
-        ("context_management", &List("objects", &OBJECT)),
+        ("context_management", &Any),
         ("service_tier", &Text),
         ("prompt_cache_key", &Text),
         ("prompt_cache_retention", &Text),
@@ -40,51 +40,26 @@ pub static REQUEST: Shape = Object(
     &[("", "model"), ("", "input")],
 );
 
+/// Items of types that are not known are told as text, so nothing but what all of them share is looked at here.
 static ITEM: Shape = Object(
     &[
-        ("type", &Kind(&["function_call", "function_call_output"])),
+        ("type", &Kind(&["function_call", "function_call_output", "custom_tool_call"])),
         ("id", &Text),
         ("role", &Text),
-        ("status", &Text),
-        ("content", &Either(&[Text, List("parts", &PART)])),
+        ("content", &Any),
         ("call_id", &Text),
         ("name", &Text),
-        ("arguments", &Text),
-        ("output", &Either(&[Text, List("parts", &PART)])),
-        ("summary", &List("parts", &PART)),
+        ("arguments", &Any),
+        ("output", &Any),
         ("encrypted_content", &Text),
     ],
     &[
         ("function_call", "call_id"),
         ("function_call", "name"),
-        ("function_call", "arguments"),
         ("function_call_output", "call_id"),
         ("function_call_output", "output"),
-    ],
-);
-
-static PART: Shape = Object(
-    &[
-        ("type", &Kind(&["input_text", "output_text", "text", "refusal", "summary_text"])),
-        ("text", &Text),
-        ("refusal", &Text),
-        ("annotations", &List("objects", &OBJECT)),
-        ("logprobs", &List("objects", &OBJECT)),
-        ("image_url", &Text),
-        ("detail", &Text),
-        ("file_id", &Text),
-        ("file_url", &Text),
-        ("file_data", &Text),
-        ("filename", &Text),
-        ("input_audio", &Object(&[("data", &Text), ("format", &Text)], &[])),
-    ],
-    &[
-        ("", "type"),
-        ("input_text", "text"),
-        ("output_text", "text"),
-        ("text", "text"),
-        ("summary_text", "text"),
-        ("refusal", "refusal"),
+        ("custom_tool_call", "call_id"),
+        ("custom_tool_call", "name"),
     ],
 );
 

@@ -193,10 +193,15 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Seen, A::Error> {
-        let Some(Shape::List(_, shape)) = self.of(|shape| matches!(shape, Shape::List(..))) else {
+        let Some(Shape::List(items, shape)) = self.of(|shape| matches!(shape, Shape::List(..)))
+        else {
             return self.misfit();
         };
+        let most = super::longest(items);
         for at in 0.. {
+            if at > most {
+                return Err(self.place.misfit(format!("may hold {most} {items} at most")));
+            }
             self.place.path.push(Step::Item(at));
             let item = Walk { shape, place: &mut *self.place, optional: false };
             let found = list.next_element_seed(item)?;

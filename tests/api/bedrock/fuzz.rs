@@ -237,7 +237,8 @@ fn chat() -> BoxedStrategy<Value> {
 #[test]
 fn any_request_is_answered_or_refused_for_a_reason_and_bedrock_gets_none_out_of_form() {
     let system = actix_web::rt::System::new();
-    let rig = system.block_on(rig_with(&[("files_everywhere", "false")]));
+    let rig =
+        system.block_on(rig_with(&[("files_everywhere", "false"), ("image_hosts", "example.org")]));
     let models: Vec<_> = families::every().into_iter().map(|(id, _)| id).collect();
     let config = Config {
         cases: 300,

@@ -97,7 +97,7 @@ async fn a_schema_keeps_the_order_of_its_keys_and_its_numbers_as_they_were_writt
     let rig = rig().await;
     let schema = r#"{"type":"object","zeta":1.0,"properties":{"y":{"type":"string"},"b":{},"a":{"z":1e3,"c":2}}}"#;
     let body = format!(
-        r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"?"}}],"tools":[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}]}}"#
+        r#"{{"model":"bedrock_models.{HAIKU_3}","messages":[{{"role":"user","content":"?"}}],"tools":[{{"type":"function","function":{{"name":"f","parameters":{schema}}}}}]}}"#
     );
     let request = rig.host.request(reqwest::Method::POST, "/chat/completions");
     let request = request.header("content-type", "application/json").body(body);
@@ -510,7 +510,22 @@ async fn nova_gets_no_pattern_that_looks_around() {
     let tools = json!([{"type": "function", "function": {"name": "f", "parameters": parameters}}]);
     let sent = rig.sent(NOVA, asking(json!({"tools": tools}))).await;
     let schema = &sent["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"];
-    assert_eq!(schema["properties"], json!({"a": {"type": "string"}, "b": {"pattern": "(?:b)"}}));
+    assert_eq!(
+        schema["properties"],
+        json!({
+            "a": {"type": "string", "description": "Pattern: ^(?!a).*."},
+            "b": {"type": "string", "description": "Pattern: (?:b)."},
+        })
+    );
+    let sent = rig.sent(NOVA_2, asking(json!({"tools": tools}))).await;
+    let schema = &sent["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"];
+    assert_eq!(
+        schema["properties"],
+        json!({
+            "a": {"type": "string", "description": "Pattern: ^(?!a).*."},
+            "b": {"type": "string", "pattern": "(?:b)"},
+        })
+    );
 }
 
 #[actix_web::test]

@@ -218,3 +218,25 @@ async fn a_model_that_begins_to_be_served_is_found_after_the_list_is_renewed() {
     rig.host.turn("openai_proxy", &json!({"model_list_seconds": 60})).await;
     assert_eq!(rig.host.text_of("openai_proxy.n", "hi").await, "pong");
 }
+
+#[actix_web::test]
+async fn the_key_may_be_saved_before_the_address_but_follows_it_to_no_other() {
+    let server = Server::start(&["m"]).await;
+    let host = Builder::new().pipes(PIPES).start().await;
+    for valves in [json!({"api_key": KEY}), json!({"api_base": server.url()})] {
+        let turned = host.turn("openai_proxy", &valves).await;
+        assert_eq!(turned.status, 200, "{}", turned.text);
+    }
+    for valves in [json!({"api_base": null}), json!({"api_base": "https://evil.example/v1"})] {
+        let refused = host.turn("openai_proxy", &valves).await;
+        assert!(
+            refused.refused(422).contains("api_key: must be entered again"),
+            "{}",
+            refused.text
+        );
+    }
+    // A key that the operator sets goes to no address that an admin enters.
+    let host = Builder::new().pipes(PIPES).variable("OPENAI_PROXY_API_KEY", KEY).start().await;
+    let refused = host.turn("openai_proxy", &json!({"api_base": server.url()})).await;
+    assert!(refused.refused(422).contains("api_key"), "{}", refused.text);
+}

@@ -210,18 +210,21 @@ async fn asks(host: &TestHost, who: &str, more: &Value) -> Answered {
 #[actix_web::test]
 async fn each_person_may_ask_so_many_questions_a_minute() {
     let server = Server::start(&["m"]).await;
-    let host = host(&server.url(), json!({"rate_limit": 2})).await;
+    let host = host(&server.url(), json!({"rate_limit": 4})).await;
     let title = json!({"task": "title_generation"});
     let result = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "c", "content": "7"}]});
     for _ in 0..2 {
         assert_eq!(asks(&host, "ann", &json!({})).await.status, 200);
         // What nobody has asked for does not count.
         assert_eq!(asks(&host, "ann", &title).await.status, 200);
+        // What tools give back does: anybody can end a chat with it.
         assert_eq!(asks(&host, "ann", &result).await.status, 200);
     }
+    asks(&host, "ann", &result).await.refused(429);
+    asks(&host, "ann", &json!({"task": "x"})).await.refused(429);
     let refused = asks(&host, "ann", &json!({})).await;
     assert!(
-        refused.refused(429).starts_with("only 2 questions a minute may be asked: try again in "),
+        refused.refused(429).starts_with("only 4 questions a minute may be asked: try again in "),
         "{}",
         refused.text
     );

@@ -1,6 +1,6 @@
 //! Trying a question: what each leg gives, and why.
 
-use super::filled;
+use super::{ECHO, filled};
 use serde_json::{Value, json};
 
 #[actix_web::test]
@@ -35,4 +35,18 @@ async fn a_collection_that_is_not_there_is_named() {
     let host = filled().await;
     let refused = host.post("/rag/other/search", &json!({"query": "a"})).await;
     assert_eq!(refused.refused(404), "there is no collection `other`");
+}
+
+#[actix_web::test]
+async fn a_search_of_very_many_words_is_refused_or_cut_and_holds_nobody_up() {
+    let host = filled().await;
+    let words: Vec<String> = (0..120_000).map(|number| format!("w{number}")).collect();
+    let refused = host.post("/rag/documents/search", &json!({"query": words.join(" ")})).await;
+    assert_eq!(refused.refused(400), "query: must have at most 4000 characters");
+    // As many words as a question may have, and a chat of as many as it may have: the first ones are looked for.
+    let query = format!("garage {}", words[..500].join(" "));
+    let found = host.post("/rag/documents/search", &json!({"query": query})).await;
+    assert_eq!(found.json["chunks"][0]["document"], "parking.md", "{}", found.text);
+    let text = host.text_of(ECHO, &format!("garage {}", words.join(" "))).await;
+    assert!(text.contains("opens at six"), "the beginning is searched by");
 }

@@ -55,7 +55,12 @@ pub async fn measure(wish: &Measure) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ask(client: &Client, wish: &Measure, approach: &str, task: &Task) -> anyhow::Result<Outcome> {
+async fn ask(
+    client: &Client,
+    wish: &Measure,
+    approach: &str,
+    task: &Task,
+) -> anyhow::Result<Outcome> {
     let body = json!({
         "model": wish.model, "optillm_approach": approach, "x_optimizer": true,
         "messages": [{"role": "user", "content": task.question}],

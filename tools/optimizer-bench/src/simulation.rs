@@ -130,7 +130,8 @@ fn best_of_three(right: i32, judge: f64) -> f64 {
                 * choose(wrong, overrated)
                 * (1.0 - judge).powi(overrated)
                 * judge.powi(wrong - overrated);
-            let (good, bad) = if praised + overrated > 0 { (praised, overrated) } else { (right, wrong) };
+            let (good, bad) =
+                if praised + overrated > 0 { (praised, overrated) } else { (right, wrong) };
             // Of equal marks, what two say goes first; otherwise each is as likely to be the first.
             let wins = if good == 0 {
                 0.0
@@ -160,7 +161,11 @@ mod tests {
                 let seen = run(approach, model, trials, 7).await.unwrap();
                 let spread = (expected * (1.0 - expected) / trials as f64).sqrt();
                 let gap = (seen.right - expected).abs();
-                assert!(gap <= 4.0 * spread + 1e-9, "{approach} {model:?}: {} in place of {expected}", seen.right);
+                assert!(
+                    gap <= 4.0 * spread + 1e-9,
+                    "{approach} {model:?}: {} in place of {expected}",
+                    seen.right
+                );
             }
         }
     }

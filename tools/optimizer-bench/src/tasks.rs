@@ -18,7 +18,8 @@ pub struct Task {
 /// # Errors
 /// When the file cannot be read, or a line is no task.
 pub fn read(file: &Path) -> anyhow::Result<Vec<Task>> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty()).zip(1..);
     let task = |(line, number)| {
         serde_json::from_str(line).with_context(|| format!("line {number} is no task"))
@@ -66,6 +67,11 @@ mod tests {
         for (one, other) in one.iter().zip(&other) {
             assert_eq!(one.question, other.question);
         }
-        assert!(one.iter().skip(1).step_by(2).all(|task| task.question.contains(&format!("{})", task.answer))));
+        assert!(
+            one.iter()
+                .skip(1)
+                .step_by(2)
+                .all(|task| task.question.contains(&format!("{})", task.answer)))
+        );
     }
 }

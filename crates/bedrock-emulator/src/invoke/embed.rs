@@ -22,18 +22,38 @@ pub(super) fn answer(id: &str, body: &Value) -> Result<Value, Fault> {
 
 fn titan(body: &Value) -> Result<Value, Fault> {
     known(body, &["inputText"])?;
-    let text = text(required(body, "inputText")?, "inputText")?;
+    let text = titan_text(body)?;
     Ok(one(&vector(&text, 1536), &text))
 }
 
 fn titan_2(body: &Value) -> Result<Value, Fault> {
     known(body, &["inputText", "dimensions", "normalize", "embeddingTypes"])?;
-    let text = text(required(body, "inputText")?, "inputText")?;
+    let text = titan_text(body)?;
     let size = size(body.get("dimensions"), "dimensions", &[256, 512, 1024], 1024)?;
     let vector = vector(&text, size);
     let mut answer = one(&vector, &text);
     answer["embeddingsByType"] = json!({ "float": vector });
     Ok(answer)
+}
+
+/// A text that is not too long.
+fn titan_text(body: &Value) -> Result<String, Fault> {
+    const MOST_CHARACTERS: usize = 50_000;
+    const MOST_TOKENS: u64 = 8192;
+    let text = text(required(body, "inputText")?, "inputText")?;
+    let length = text.chars().count();
+    if length > MOST_CHARACTERS {
+        return Err(Fault::malformed(format_args!(
+            "#/inputText: expected maxLength: {MOST_CHARACTERS}, actual: {length}"
+        )));
+    }
+    let found = tokens::of(&text.as_str().into());
+    if found > MOST_TOKENS {
+        return Err(Fault::validation(format!(
+            "400 Bad Request: Too many input tokens. Max input tokens: {MOST_TOKENS}, request input token count: {found} "
+        )));
+    }
+    Ok(text)
 }
 
 fn titan_multimodal(body: &Value) -> Result<Value, Fault> {

@@ -55,6 +55,10 @@ pub(super) struct Families {
     pub(super) grounding: Family,
     /// Takes no look-around in the patterns of a tool's schema.
     pub(super) no_look_around: Family,
+    /// Takes tools with the plainest schemas alone.
+    pub(super) plain_schemas: Family,
+    /// Takes nothing in one turn with calls, or with results.
+    pub(super) tools_alone: Family,
     /// Takes media in the results of tools.
     pub(super) media_in_results: Family,
     /// Takes this much of media in all.
@@ -85,6 +89,8 @@ pub(super) struct Families {
     pub(super) system_turns: Family,
     /// Caches for an hour.
     pub(super) hour_cache: Family,
+    /// The most tokens that an answer may be limited to.
+    pub(super) most_tokens: BTreeMap<String, u64>,
     /// The betas Claude knows.
     pub(super) betas: Vec<String>,
     /// Takes these `additionalModelRequestFields` and no others.
@@ -97,6 +103,12 @@ pub(super) static FAMILIES: LazyLock<Families> = LazyLock::new(|| {
 });
 
 impl Families {
+    /// The most tokens that an answer of this model may be limited to, where it is known.
+    pub(super) fn most_tokens_of(&self, model: &Model) -> Option<u64> {
+        let mut longest_first = self.most_tokens.iter().rev();
+        longest_first.find(|(beginning, _)| model.id.starts_with(*beginning)).map(|(_, most)| *most)
+    }
+
     /// The fields a model takes besides those of Converse; `None` if it takes any.
     pub(super) fn fields_of(&self, model: &Model) -> Option<&[String]> {
         let longest_first = self.known_fields.iter().rev();

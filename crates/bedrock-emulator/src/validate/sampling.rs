@@ -57,5 +57,12 @@ pub(super) fn length(model: &Model, body: &Value) -> Result<(), Fault> {
             "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= {MIN_TOKENS}."
         )));
     }
+    let limit = FAMILIES.most_tokens_of(model);
+    if let Some(limit) = limit.filter(|limit| most.is_some_and(|most| most > *limit)) {
+        return Err(Fault::validation(format!(
+            "The maximum tokens you requested exceeds the model limit of {limit}. Try again with a maximum tokens value \
+             that is lower than {limit}."
+        )));
+    }
     Ok(())
 }

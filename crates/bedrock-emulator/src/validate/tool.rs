@@ -1,7 +1,7 @@
 //! Tools: what is offered, and that calls and results are pairs.
 
 use super::block::{self, Block};
-use super::family::FAMILIES;
+use super::family::{FAMILIES, is_claude};
 use super::{by_model, structured, unsupported};
 use crate::body::{list, messages};
 use crate::catalogue::Model;
@@ -84,12 +84,84 @@ fn specs(model: &Model, tools: &[Value]) -> Result<(), Fault> {
                 "This model doesn't support the {place}.strict field."
             )));
         }
+        let schema = &spec["inputSchema"]["json"];
+        well_formed(&place, schema)?;
+        if FAMILIES.plain_schemas.has(model) {
+            plain(at, spec, schema)?;
+        }
+        if is_claude(model) {
+            claude(at, schema)?;
+        }
         if FAMILIES.no_look_around.has(model)
             && !structured::every(&spec["inputSchema"]["json"], &looks_straight)
         {
             return Err(by_model(format!(
                 "{place}.inputSchema.json: look-around is not supported in patterns"
             )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is a schema of JSON Schema 2020-12 at all.
+fn well_formed(place: &str, schema: &Value) -> Result<(), Fault> {
+    match jsonschema::draft202012::meta::validate(schema) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(by_model(format!(
+            "{place}.inputSchema.json: JSON schema is invalid. It must match JSON Schema draft 2020-12: {} at {}",
+            error.masked(),
+            error.instance_path()
+        ))),
+    }
+}
+
+/// What Nova refuses, as <https://github.com/zed-industries/zed/issues/28521> quotes it, and what it cannot call
+/// (<https://github.com/SEMOSS/Semoss/pull/2892>).
+fn plain(at: usize, spec: &Value, schema: &Value) -> Result<(), Fault> {
+    let known = ["type", "properties", "required"];
+    let mut keys = schema.as_object().into_iter().flat_map(|schema| schema.keys());
+    if let Some(key) = keys.find(|key| !known.contains(&key.as_str())) {
+        return Err(by_model(format!(
+            "Malformed input request: #/toolConfig/tools/{at}/toolSpec/inputSchema/json: extraneous key [{key}] is not \
+             permitted, please reformat your input and try again."
+        )));
+    }
+    if spec["name"].as_str().is_some_and(|name| name.contains('-')) {
+        return Err(Fault::model_error(
+            424,
+            "Model produced invalid sequence as part of ToolUse. Please refer to the model tool use troubleshooting guide.",
+        ));
+    }
+    Ok(())
+}
+
+/// What Claude refuses at the root of a schema.
+fn claude(at: usize, schema: &Value) -> Result<(), Fault> {
+    if ["anyOf", "oneOf", "allOf"].iter().any(|keyword| schema.get(keyword).is_some()) {
+        return Err(by_model(format!(
+            "tools.{at}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
+        )));
+    }
+    Ok(())
+}
+
+/// Whether calls and results stand alone in their turns, where they must.
+pub(super) fn alone(model: &Model, body: &Value) -> Result<(), Fault> {
+    if !FAMILIES.tools_alone.has(model) {
+        return Ok(());
+    }
+    for (at, turn) in messages(body).iter().enumerate() {
+        for (kind, words) in [("toolUse", "tool use"), ("toolResult", "tool result")] {
+            let has = |is_kind: bool| {
+                block::of_turn(at, turn).any(|block| {
+                    block.member("cachePoint").is_none() && block.member(kind).is_some() == is_kind
+                })
+            };
+            if has(true) && has(false) {
+                return Err(Fault::validation(format!(
+                    "messages.{at}.content: Conversation blocks and {words} blocks cannot be provided in the same turn."
+                )));
+            }
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Reads what clients really send: numbers as text, one where many are meant, `null` for nothing.
 
-use super::{Content, Part};
+use super::{Content, FunctionCall, Part, ToolCall};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, SeqAccess, Visitor, value::SeqAccessDeserializer},
@@ -68,6 +68,37 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     }
 }
 
+/// A call as clients send it: of a function, or of a custom tool, whose text becomes the argument `input` of a function.
+#[derive(Deserialize)]
+pub(super) struct Call {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    function: Option<FunctionCall>,
+    #[serde(default)]
+    custom: Option<CustomCall>,
+}
+
+#[derive(Deserialize)]
+struct CustomCall {
+    name: String,
+    #[serde(default)]
+    input: String,
+}
+
+impl TryFrom<Call> for ToolCall {
+    type Error = &'static str;
+
+    fn try_from(Call { id, function, custom }: Call) -> Result<Self, Self::Error> {
+        let custom = custom.map(|CustomCall { name, input }| {
+            let arguments = serde_json::json!({"input": input}).to_string();
+            FunctionCall { name, arguments }
+        });
+        let function = function.or(custom).ok_or("missing field `function`")?;
+        Ok(Self { id: id.unwrap_or_default(), kind: super::function(), function })
+    }
+}
+
 /// JSON as text, or the JSON itself.
 pub(super) fn json_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
@@ -115,8 +146,10 @@ impl<'de> Deserialize<'de> for Part {
             None | Some("text") => {
                 rest.shift_remove("type");
                 match rest.shift_remove("text") {
-                    Some(Value::String(text)) => Ok(Self::Text { text, rest }),
-                    None | Some(Value::Null) => Ok(Self::Text { text: String::new(), rest }),
+                    Some(Value::String(text)) => Ok(Self::Text { text, rest: trimmed(rest) }),
+                    None | Some(Value::Null) => {
+                        Ok(Self::Text { text: String::new(), rest: trimmed(rest) })
+                    }
                     Some(_) => Err(D::Error::custom("text must be a text")),
                 }
             }
@@ -127,11 +160,18 @@ impl<'de> Deserialize<'de> for Part {
                     image = object.shift_remove("url");
                 }
                 match image {
-                    Some(Value::String(image_url)) => Ok(Self::ImageUrl { image_url, rest }),
+                    Some(Value::String(image_url)) => {
+                        Ok(Self::ImageUrl { image_url, rest: trimmed(rest) })
+                    }
                     _ => Err(D::Error::custom("image_url must be an object with a url")),
                 }
             }
             _ => Ok(Self::Other(rest)),
         }
     }
+}
+
+/// Gives back the memory of a map that holds nothing any more: a body may have a hundred thousand parts.
+fn trimmed(rest: Map<String, Value>) -> Map<String, Value> {
+    if rest.is_empty() { Map::new() } else { rest }
 }

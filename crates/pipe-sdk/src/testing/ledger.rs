@@ -1,6 +1,6 @@
 //! A ledger in memory, by tokio's clock.
 
-use crate::{Exceeded, Ledger, Result, Take};
+use crate::{Booking, Exceeded, Ledger, Result, Take, Window};
 use futures_util::future::{BoxFuture, ready};
 use std::{
     collections::HashMap,
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 pub struct Memory {
     hits: Mutex<HashMap<String, Vec<(Instant, u64)>>>,
     spent: Mutex<HashMap<String, u64>>,
+    held: Mutex<Vec<(String, String, u64)>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -29,40 +30,74 @@ impl Memory {
         locked(&self.hits).entry(key.into()).or_default().push((Instant::now(), amount));
     }
 
+    /// What others than this holder have reserved.
+    fn held(&self, key: &str, holder: &str) -> u64 {
+        let held = locked(&self.held);
+        let others = held.iter().filter(|(k, by, _)| k == key && by != holder);
+        others.map(|(.., amount)| amount).sum()
+    }
+
     /// Whether this take finds too little left. What it needs leaves in the order in which it came.
-    fn refuses(&self, index: usize, take: &Take) -> Option<Exceeded> {
+    fn refuses(&self, index: usize, take: &Take, holder: &str) -> Option<Exceeded> {
+        let held = self.held(&take.key, holder);
+        // With nothing to take, there must at least be room for one.
+        let amount = take.amount.max(1);
+        let window = match &take.window {
+            Window::Sliding(window) => *window,
+            Window::Spending { user, until, .. } => {
+                let spent = locked(&self.spent);
+                let of = |(who, _): &(&String, &u64)| user.as_ref().is_none_or(|user| user == *who);
+                let used = spent.iter().filter(of).map(|(_, spent)| spent).sum::<u64>();
+                let wait = until.duration_since(SystemTime::now()).ok();
+                let full = Exceeded { index, used, held, retry_after: wait };
+                return (used + held + amount > take.max).then_some(full);
+            }
+        };
         let hits = locked(&self.hits);
         let within = hits.get(&take.key).into_iter().flatten();
-        let within: Vec<_> = within.filter(|(at, _)| at.elapsed() < take.window).collect();
+        let within: Vec<_> = within.filter(|(at, _)| at.elapsed() < window).collect();
         let used: u64 = within.iter().map(|(_, amount)| amount).sum();
-        // With nothing to take, there must at least be room for one.
-        let wanted = used + take.amount.max(1);
-        if wanted <= take.max {
+        let wanted = used + amount;
+        if wanted + held <= take.max {
             return None;
+        }
+        if wanted <= take.max {
+            return Some(Exceeded { index, used, held, retry_after: Some(Duration::from_secs(5)) });
         }
         let mut leaving = 0;
         let last = within.iter().find(|(_, amount)| {
             leaving += amount;
             wanted - leaving.min(wanted) <= take.max
         });
-        let wait = |at: &Instant| (*at + take.window).saturating_duration_since(Instant::now());
+        let wait = |at: &Instant| (*at + window).saturating_duration_since(Instant::now());
         let retry_after: Option<Duration> = last.map(|(at, _)| wait(at));
-        Some(Exceeded { index, used, retry_after })
+        Some(Exceeded { index, used, held, retry_after })
     }
 }
 
 impl Ledger for Memory {
-    fn take(&self, takes: Vec<Take>) -> BoxFuture<'_, Result<Option<Exceeded>>> {
-        let refused = takes.iter().enumerate().find_map(|(index, take)| self.refuses(index, take));
+    fn take(&self, takes: Vec<Take>, holder: String) -> BoxFuture<'_, Result<Option<Exceeded>>> {
+        let mut all = takes.iter().enumerate();
+        let refused = all.find_map(|(index, take)| self.refuses(index, take, &holder));
         if refused.is_none() {
-            takes.iter().for_each(|take| self.hit(&take.key, take.amount));
+            for Take { key, amount, reserved, .. } in takes {
+                self.hit(&key, amount);
+                locked(&self.held).push((key, holder.clone(), reserved));
+            }
         }
         Box::pin(ready(Ok(refused)))
     }
 
-    fn book(&self, key: String, amount: u64) -> BoxFuture<'_, Result<()>> {
-        self.hit(&key, amount);
+    fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>> {
+        // What was spent is told by `spend`.
+        for Booking { key, amount, .. } in bookings.into_iter().filter(|one| !one.is_spending) {
+            self.hit(&key, amount);
+        }
         Box::pin(ready(Ok(())))
+    }
+
+    fn release(&self, holder: String) {
+        locked(&self.held).retain(|(_, by, _)| *by != holder);
     }
 
     fn spent(&self, user: String, _: SystemTime) -> BoxFuture<'_, Result<u64>> {

@@ -7,12 +7,16 @@ use crate::engine::{Found, Wanted, candidates, ranked};
 use crate::error::{Error, Result};
 use crate::fusion::Scores;
 use crate::posting::{Extent, Lists, Ranking, best};
+use crate::search::SEARCH_LIMIT;
 use crate::vector::Vector;
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 pub(super) async fn search(transaction: &Transaction<'_>, wanted: &Wanted) -> Result<Vec<Found>> {
+    // The database ends what nobody waits for any longer.
+    let limit = SEARCH_LIMIT.as_millis();
+    transaction.batch_execute(&format!("SET LOCAL statement_timeout = {limit}")).await?;
     let audiences = catalogue::audiences(transaction, &wanted.viewer).await?;
     let words = by_words(transaction, wanted, &audiences).await?;
     let best_words = words.best(wanted.depth);
@@ -50,7 +54,9 @@ async fn by_words(
             lists.push(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         }
     }
-    Ok(lists.ranking())
+    wanted.check_time()?;
+    // The sums take a while where there is much, and others are served meanwhile.
+    tokio::task::spawn_blocking(move || lists.ranking()).await.map_err(Error::store)
 }
 
 /// How much of a collection these audiences may see; all of it, if none is named.

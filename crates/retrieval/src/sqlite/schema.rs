@@ -1,7 +1,7 @@
 //! The tables, and how the file is opened.
 
 use crate::error::{Error, Result};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -104,7 +104,9 @@ pub(super) fn make(path: &Path) -> Result<()> {
 
 /// A connection to the file as every reader and writer needs it.
 pub(super) fn connect(path: &Path) -> Result<Connection> {
-    let connection = Connection::open(path)?;
+    // A link in place of the file could lead to any other one.
+    let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(30))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A document that was acknowledged outlives a loss of power.

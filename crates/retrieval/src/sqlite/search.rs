@@ -72,6 +72,7 @@ fn by_words(transaction: &Transaction<'_>, wanted: &Wanted, audiences: &[i64]) -
             let Some(part) = part else { continue };
             lists.extend(part);
             for term in &terms {
+                wanted.check_time()?;
                 let mut rows = list.query((collection, term, audience))?;
                 while let Some(row) = rows.next()? {
                     lists.push(term, row.get(0)?, row.get(1)?);
@@ -91,6 +92,7 @@ fn by_meaning<'a>(
 ) -> Result<Option<(Vec<i64>, Option<&'a str>)>> {
     let (mut near, mut by) = (Vec::new(), None);
     for (collection, _) in &wanted.within {
+        wanted.check_time()?;
         let Some(query) = mirror::query(transaction, *collection, wanted.vector.as_ref())? else {
             continue;
         };

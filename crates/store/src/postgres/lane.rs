@@ -1,12 +1,13 @@
 //! A connection that many share: questions follow each other without waiting for answers, and it is made anew when it breaks.
 
 use super::{address::Address, failure};
-use crate::Result;
+use crate::{Result, StoreError};
 use futures_util::{StreamExt, stream};
-use std::sync::Arc;
+use std::sync::{self, Arc, PoisonError};
 use tokio::{
     sync::{Mutex, mpsc},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -18,6 +19,17 @@ pub(super) struct SharedConnection {
     line: Mutex<Option<Arc<Line>>>,
     /// What is said first.
     session: &'static str,
+    /// What went wrong the last time, if it did.
+    failing: sync::Mutex<Option<Failing>>,
+}
+
+/// What went wrong, and until when nobody tries again.
+#[derive(Clone)]
+pub(super) struct Failing {
+    /// What went wrong.
+    pub error: StoreError,
+    /// When the next may try.
+    pub until: Instant,
 }
 
 /// A connection; it closes when dropped.
@@ -32,7 +44,17 @@ pub struct Line {
 
 impl SharedConnection {
     pub fn new(session: &'static str) -> Self {
-        Self { line: Mutex::new(None), session }
+        Self { line: Mutex::new(None), session, failing: sync::Mutex::default() }
+    }
+
+    /// What went wrong the last time, if it did.
+    pub fn failing(&self) -> Option<Failing> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what went wrong, or that nothing did.
+    pub fn set_failing(&self, failing: Option<Failing>) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failing;
     }
 
     /// The connection, made if there is none.

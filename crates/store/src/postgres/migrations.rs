@@ -3,10 +3,11 @@
 use super::{Line, address::Address, failure};
 use crate::{Result, StoreError};
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/postgres/0001_usage.sql"),
     include_str!("../../migrations/postgres/0002_limits.sql"),
     include_str!("../../migrations/postgres/0003_saved_valves.sql"),
+    include_str!("../../migrations/postgres/0004_reservations.sql"),
 ];
 
 /// Held while tables are changed, so that of two hosts that start together one waits.

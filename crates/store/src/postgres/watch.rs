@@ -86,16 +86,17 @@ impl Watcher {
                     Ok(Some(())) | Err(_) => {}
                     Ok(None) => {
                         let lost = StoreError::Away("the connection was lost".into());
-                        return self.database.noted(Err(lost));
+                        return self.database.noted(&self.database.0.writing, Err(lost));
                     }
                 }
                 line
             }
             None => {
                 // The tables are those of today.
-                self.database.ready().await?;
+                self.database.ready(&self.database.0.writing).await?;
                 let begun = Line::begin(&self.database.0.address, "LISTEN pipewright_valves");
-                let begun = self.database.noted(within(PATIENTLY, begun).await);
+                let begun =
+                    self.database.noted(&self.database.0.writing, within(PATIENTLY, begun).await);
                 self.line.insert(begun?)
             }
         };

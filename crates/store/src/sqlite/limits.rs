@@ -6,27 +6,51 @@
 use super::{Database, Sqlite};
 use crate::{
     Result,
-    limits::{Admitted, Exceeded, Take, Windows, span, unsigned},
-    usage::DAY,
+    limits::{
+        Admitted, Booking, Exceeded, HOLD, PAUSE, Spending, Take, Window, Windows, like, span,
+        unsigned,
+    },
+    usage::{self, DAY},
 };
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::{collections::BTreeMap, time::Duration};
 
 impl Windows for Sqlite {
-    fn admit(&self, takes: Vec<Take>) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>> {
+    fn admit(
+        &self,
+        takes: Vec<Take>,
+        holder: String,
+    ) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>> {
         Box::pin(self.change(move |database| {
             let (now, whole) = begin(database)?;
-            let verdict = admit(&whole, now, &takes)?;
+            let verdict = admit(&whole, now, &takes, &holder)?;
             whole.commit()?;
             Ok(verdict)
         }))
     }
 
-    fn add(&self, key: String, amount: u64) -> BoxFuture<'_, Result<()>> {
+    fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.change(move |database| {
             let (now, whole) = begin(database)?;
-            book(&whole, now, &key, amount)?;
+            for Booking { key, amount, is_spending } in &bookings {
+                match is_spending {
+                    true => spend(&whole, key, *amount)?,
+                    false => book(&whole, now, key, *amount)?,
+                }
+            }
+            whole.commit()
+        }))
+    }
+
+    fn release(&self, holders: Vec<String>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.change(move |database| {
+            let (_, whole) = begin(database)?;
+            for holder in &holders {
+                whole
+                    .prepare_cached("DELETE FROM limit_reservation WHERE holder = ?1")?
+                    .execute([holder])?;
+            }
             whole.commit()
         }))
     }
@@ -62,22 +86,94 @@ fn admit(
     whole: &Transaction<'_>,
     now: i64,
     takes: &[Take],
+    holder: &str,
 ) -> rusqlite::Result<Result<Admitted, Exceeded>> {
-    let mut used = Vec::with_capacity(takes.len());
-    let mut amounts = BTreeMap::<&str, u64>::new();
+    let mut states = Vec::with_capacity(takes.len());
+    let mut amounts = BTreeMap::<&str, (u64, u64)>::new();
     for take in takes {
-        used.push(settled(whole, now, &take.key, span(take.window))?);
-        let amount = amounts.entry(&take.key).or_default();
-        *amount = take.amount.max(*amount);
+        let used = match &take.window {
+            Window::Sliding(window) => settled(whole, now, &take.key, span(*window))?,
+            Window::Spending(spending) => spent(whole, &take.key, spending)?,
+        };
+        states.push((used, held(whole, now, &take.key, holder)?));
+        let (amount, reserved) = amounts.entry(&take.key).or_default();
+        (*amount, *reserved) = (take.amount.max(*amount), take.reserved.max(*reserved));
     }
-    if let Some(exceeded) = exceeded(whole, now, takes, &used)? {
+    if let Some(exceeded) = exceeded(whole, now, takes, &states)? {
         return Ok(Err(exceeded));
     }
-    for (key, amount) in &amounts {
+    for (key, (amount, reserved)) in &amounts {
         book(whole, now, key, *amount)?;
+        reserve(whole, now, key, holder, *reserved)?;
     }
-    let booked = |(take, used): (&Take, u64)| used + amounts.get(&*take.key).unwrap_or(&0);
-    Ok(Ok(Admitted { used: takes.iter().zip(used).map(booked).collect() }))
+    let booked = |(take, (used, _)): (&Take, (u64, u64))| {
+        used + amounts.get(&*take.key).map_or(0, |(amount, _)| *amount)
+    };
+    Ok(Ok(Admitted { used: takes.iter().zip(states).map(booked).collect() }))
+}
+
+/// What was spent in a period. The first time it is summed from the usage.
+fn spent(whole: &Transaction<'_>, key: &str, spending: &Spending) -> rusqlite::Result<u64> {
+    let known = whole
+        .prepare_cached("SELECT used FROM limit_spending WHERE key = ?1")?
+        .query_row([key], |row| row.get::<_, i64>(0))
+        .optional()?;
+    if let Some(used) = known {
+        return Ok(unsigned(used));
+    }
+    let Spending { since, until, user, models } = spending;
+    let (day, user) = (usage::days_up(*since), user.clone().map(|user| usage::fit(user, 256)));
+    let used: i64 = whole
+        .prepare_cached(
+            "SELECT COALESCE(sum(cost), 0) FROM ( \
+               SELECT cost FROM usage_daily WHERE day >= ?1 AND (?2 IS NULL OR user_id = ?2) \
+               AND (?3 IS NULL OR model LIKE ?3 ESCAPE '\\') \
+             UNION ALL \
+               SELECT cost FROM usage WHERE at >= ?4 AND at < ?5 AND (?2 IS NULL OR user_id = ?2) \
+               AND (?3 IS NULL OR model LIKE ?3 ESCAPE '\\'))",
+        )?
+        .query_row(params![day, user, models.as_deref().map(like), since, day * DAY], |row| {
+            row.get(0)
+        })?;
+    whole
+        .prepare_cached("INSERT INTO limit_spending (key, used, until) VALUES (?1, ?2, ?3)")?
+        .execute(params![key, used, until])?;
+    Ok(unsigned(used))
+}
+
+/// Adds to a period that somebody has asked for; another is summed from the usage when somebody does.
+fn spend(whole: &Transaction<'_>, key: &str, amount: u64) -> rusqlite::Result<()> {
+    whole
+        .prepare_cached("UPDATE limit_spending SET used = used + ?2 WHERE key = ?1")?
+        .execute(params![key, amount as i64])?;
+    Ok(())
+}
+
+/// What others than this holder have reserved.
+fn held(whole: &Transaction<'_>, now: i64, key: &str, holder: &str) -> rusqlite::Result<u64> {
+    whole
+        .prepare_cached("SELECT COALESCE(sum(amount), 0) FROM limit_reservation WHERE key = ?1 AND holder <> ?2 AND expires > ?3")?
+        .query_row(params![key, holder, now], |row| row.get(0))
+        .map(unsigned)
+}
+
+fn reserve(
+    whole: &Transaction<'_>,
+    now: i64,
+    key: &str,
+    holder: &str,
+    amount: u64,
+) -> rusqlite::Result<()> {
+    if amount == 0 {
+        return Ok(());
+    }
+    whole
+        .prepare_cached(
+            "INSERT INTO limit_reservation (key, holder, amount, expires) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO UPDATE SET amount = amount + excluded.amount, expires = excluded.expires",
+        )?
+        .execute(params![key, holder, amount as i64, now + span(HOLD)])?;
+    Ok(())
 }
 
 /// What is in a window at this moment, after what has fallen out of it was taken off.
@@ -113,18 +209,23 @@ fn exceeded(
     whole: &Transaction<'_>,
     now: i64,
     takes: &[Take],
-    used: &[u64],
+    states: &[(u64, u64)],
 ) -> rusqlite::Result<Option<Exceeded>> {
     let mut worst: Option<Exceeded> = None;
-    for (index, (take, &used)) in takes.iter().zip(used).enumerate() {
+    for (index, (take, &(used, held))) in takes.iter().zip(states).enumerate() {
         let wanted = take.amount.max(1);
-        if used + wanted <= take.max {
+        if used + held + wanted <= take.max {
             continue;
         }
-        let retry_after = if wanted > take.max {
-            None
-        } else {
-            Some(room(whole, now, take, used + wanted - take.max)?)
+        let retry_after = match &take.window {
+            _ if wanted > take.max => None,
+            _ if used + wanted <= take.max => Some(PAUSE),
+            Window::Sliding(window) => {
+                Some(room(whole, now, (&take.key, *window), used + wanted - take.max)?)
+            }
+            Window::Spending(spending) => {
+                Some(Duration::from_millis(unsigned(spending.until - now)))
+            }
         };
         let is_worse = worst.is_none_or(|worst| match (worst.retry_after, retry_after) {
             (None, _) => false,
@@ -132,19 +233,24 @@ fn exceeded(
             (Some(known), Some(wait)) => wait > known,
         });
         if is_worse {
-            worst = Some(Exceeded { index, used, max: take.max, retry_after });
+            worst = Some(Exceeded { index, used, held, max: take.max, retry_after });
         }
     }
     Ok(worst)
 }
 
 /// How long it takes until so much has fallen out of the window.
-fn room(whole: &Transaction<'_>, now: i64, take: &Take, excess: u64) -> rusqlite::Result<Duration> {
-    let span = span(take.window);
+fn room(
+    whole: &Transaction<'_>,
+    now: i64,
+    (key, window): (&str, Duration),
+    excess: u64,
+) -> rusqlite::Result<Duration> {
+    let span = span(window);
     let mut oldest = whole.prepare_cached(
         "SELECT at, amount FROM limit_hit WHERE key = ?1 AND at > ?2 ORDER BY at",
     )?;
-    let mut hits = oldest.query(params![take.key, now - span])?;
+    let mut hits = oldest.query(params![key, now - span])?;
     let mut fallen = 0;
     while let Some(hit) = hits.next()? {
         fallen += unsigned(hit.get(1)?);
@@ -153,7 +259,7 @@ fn room(whole: &Transaction<'_>, now: i64, take: &Take, excess: u64) -> rusqlite
             return Ok(Duration::from_millis(unsigned(at + span - now)));
         }
     }
-    Ok(take.window)
+    Ok(window)
 }
 
 fn book(whole: &Transaction<'_>, now: i64, key: &str, amount: u64) -> rusqlite::Result<()> {
@@ -196,6 +302,18 @@ fn sweep(database: &mut Database) -> rusqlite::Result<usize> {
              WHERE at <= COALESCE((SELECT min(tail) FROM limit_window AS w WHERE w.key = hit.key), ?1) LIMIT 500)",
         )?
         .execute([now - DAY])?;
+    let reservations = whole
+        .prepare_cached(
+            "DELETE FROM limit_reservation WHERE (key, holder) IN \
+             (SELECT key, holder FROM limit_reservation WHERE expires <= ?1 LIMIT 500)",
+        )?
+        .execute([now])?;
+    let periods = whole
+        .prepare_cached(
+            "DELETE FROM limit_spending WHERE key IN \
+             (SELECT key FROM limit_spending WHERE until <= ?1 LIMIT 500)",
+        )?
+        .execute([now - DAY])?;
     whole.commit()?;
-    Ok(windows + hits)
+    Ok(windows + hits + reservations + periods)
 }

@@ -4,9 +4,10 @@ use super::failure;
 use crate::{Result, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_usage.sql"),
     include_str!("../../migrations/sqlite/0002_limits.sql"),
+    include_str!("../../migrations/sqlite/0003_reservations.sql"),
 ];
 
 /// Brings a database up to date, a transaction a number.

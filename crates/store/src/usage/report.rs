@@ -286,6 +286,6 @@ pub(crate) fn spent_sql(user: &str, since: i64, schema: &str) -> Sql {
 }
 
 /// The first day that begins then or later.
-fn days_up(at: i64) -> i64 {
+pub(crate) fn days_up(at: i64) -> i64 {
     at.div_euclid(DAY) + i64::from(at.rem_euclid(DAY) != 0)
 }

@@ -12,7 +12,7 @@ use std::{
 use store::{Claim, Refusal, Store, StoreError, StoreSettings, Take, UsageQuery, UsageRow};
 
 fn one() -> [Take; 1] {
-    [Take { key: "a".into(), window: Duration::from_secs(3600), max: 1, amount: 1 }]
+    [Take::sliding("a", Duration::from_secs(3600), 1, 1)]
 }
 
 fn ever() -> UsageQuery {

@@ -47,7 +47,8 @@ impl Fixture {
             // A key and its moment are one: what moves must not meet what has not yet moved, and nobody may sweep in between.
             self.sql(&format!(
                 "BEGIN; UPDATE {schema}limit_hit SET at = -at; UPDATE {schema}limit_hit SET at = -at - {ms}; \
-                 UPDATE {schema}limit_window SET tail = tail - {ms}, asked = asked - {ms}; COMMIT"
+                 UPDATE {schema}limit_window SET tail = tail - {ms}, asked = asked - {ms}; \
+                 UPDATE {schema}limit_reservation SET expires = expires - {ms}; COMMIT"
             ))
             .await;
         }

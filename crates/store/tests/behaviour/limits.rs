@@ -7,7 +7,10 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use std::{sync::Arc, time::Duration};
-use store::{Exceeded, Refusal, Store, Take};
+use store::{
+    Booking, Exceeded, Kind, PAUSE, Refusal, Spending, Status, Store, Take, Tokens, UsageRow,
+    Window,
+};
 use tokio::task::JoinSet;
 
 on_every_engine!(
@@ -21,12 +24,15 @@ on_every_engine!(
     ten_are_ten_over_two_replicas_at_once,
     limits_are_remembered_over_a_restart,
     windows_agree_with_a_naive_model,
+    what_is_reserved_counts_until_it_is_released_or_expires,
+    of_many_at_once_only_those_pass_whose_reservations_fit,
+    a_period_begins_with_what_was_spent_in_it,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn take(key: &str, window: Duration, max: u64, amount: u64) -> Take {
-    Take { key: key.into(), window, max, amount }
+    Take::sliding(key, window, max, amount)
 }
 
 async fn exceeded(store: &Store, takes: &[Take]) -> Exceeded {
@@ -160,6 +166,106 @@ async fn limits_are_remembered_over_a_restart(fixture: &Fixture) {
     let one = [take("a", HOUR, 1, 1)];
     fixture.open().await.limits().admit(&one).await.unwrap();
     about(exceeded(&fixture.open().await, &one).await.retry_after, HOUR);
+}
+
+fn reserving(key: &str, max: u64, reserved: u64) -> Take {
+    Take { reserved, ..take(key, HOUR, max, 0) }
+}
+
+async fn what_is_reserved_counts_until_it_is_released_or_expires(fixture: &Fixture) {
+    let store = fixture.open().await;
+    let limits = store.limits();
+    let one = [reserving("a", 100, 100)];
+    limits.reserve(&one, "first").await.unwrap();
+    let Err(Refusal::Exceeded(refused)) = limits.reserve(&one, "second").await else {
+        panic!("it was taken twice")
+    };
+    assert_eq!((refused.used, refused.held, refused.retry_after), (0, 100, Some(PAUSE)));
+    // Nobody stands in their own way.
+    limits.reserve(&[reserving("a", 100, 5)], "first").await.unwrap();
+    limits.add("a", 40).await.unwrap();
+    limits.release(vec!["first".into(), "nobody".into()]).await.unwrap();
+    limits.reserve(&one, "second").await.unwrap();
+    assert!(limits.reserve(&one, "third").await.is_err());
+    // The host that held it has crashed.
+    fixture.pass(HOUR / 2).await;
+    limits.reserve(&one, "third").await.unwrap();
+    limits.release(vec!["third".into()]).await.unwrap();
+    assert_eq!(limits.admit(&[take("a", HOUR, 100, 1)]).await.unwrap().used, [41]);
+}
+
+async fn of_many_at_once_only_those_pass_whose_reservations_fit(fixture: &Fixture) {
+    let replicas = [Arc::new(fixture.open().await), Arc::new(fixture.open().await)];
+    let mut tasks = JoinSet::new();
+    for (number, store) in replicas.iter().cycle().take(256).cloned().enumerate() {
+        tasks.spawn(async move {
+            let takes = [reserving("tokens", 1000, 100), take("requests", HOUR, 1000, 1)];
+            store.limits().reserve(&takes, &number.to_string()).await.is_ok()
+        });
+    }
+    let passed = tasks.join_all().await.into_iter().filter(|passed| *passed).count();
+    assert_eq!(passed, 10);
+    assert_eq!(replicas[0].limits().used("requests", HOUR).await.unwrap(), 10);
+}
+
+const DAY: i64 = 86_400_000;
+
+fn spending(key: &str, max: u64, user: Option<&str>, models: Option<&str>) -> [Take; 1] {
+    let (user, models) = (user.map(str::to_owned), models.map(str::to_owned));
+    let spending = Spending { since: 20_000 * DAY, until: i64::MAX / 4, user, models };
+    let window = Window::Spending(spending);
+    [Take { key: key.into(), window, max, amount: 0, reserved: 1 }]
+}
+
+async fn a_period_begins_with_what_was_spent_in_it(fixture: &Fixture) {
+    let store = fixture.open().await;
+    for (user, model, day, cost) in [
+        (Some("ann"), "p.big_1", 20_000, 10),
+        (Some("ann"), "p.bigx1", 20_003, 20),
+        (Some("bob"), "p.big_1", 20_001, 40),
+        (None, "p.small", 20_001, 80),
+        (Some("ann"), "p.big_1", 19_999, 1000),
+    ] {
+        store.usage().record(UsageRow {
+            at: day * DAY + 5,
+            user: user.map(str::to_owned),
+            name: None,
+            key: None,
+            via: None,
+            model: model.into(),
+            pipe: "p".into(),
+            side: None,
+            task: None,
+            kind: Kind::Chat,
+            tokens: Tokens::default(),
+            cost: Some(cost),
+            status: Status::Ok,
+        });
+    }
+    assert!(store.usage().flush(Duration::from_secs(10)).await);
+    for (key, user, models, spent) in [
+        ("ann", Some("ann"), None, 30),
+        ("nobody", Some(""), None, 80),
+        ("all", None, None, 150),
+        ("ann big_", Some("ann"), Some("*big_*"), 10),
+        ("all big", None, Some("p.big*"), 70),
+    ] {
+        let limits = store.limits();
+        let takes = spending(key, spent + 1, user, models);
+        assert_eq!(limits.reserve(&takes, key).await.unwrap().used, [spent], "{key}");
+        let booking = Booking { key: key.into(), amount: 1, is_spending: true };
+        limits.book(&[booking]).await.unwrap();
+        let Err(Refusal::Exceeded(refused)) = limits.reserve(&takes, key).await else {
+            panic!("{key} spends on")
+        };
+        assert_eq!(refused.used, spent + 1, "{key}");
+        assert!(refused.retry_after.unwrap() > HOUR);
+    }
+    // Nobody has asked for it, so it is in the usage.
+    let unasked = Booking { key: "later".into(), amount: 7, is_spending: true };
+    store.limits().book(&[unasked]).await.unwrap();
+    let takes = spending("later", 1000, Some("ann"), None);
+    assert_eq!(store.limits().reserve(&takes, "x").await.unwrap().used, [30]);
 }
 
 /// One step of a history: so much time passes, and then something is asked.

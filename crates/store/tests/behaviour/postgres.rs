@@ -32,7 +32,7 @@ fn values(prefix: &str) -> Map<String, Value> {
 }
 
 fn one() -> [Take; 1] {
-    [Take { key: "a".into(), window: Duration::from_secs(3600), max: 1, amount: 1 }]
+    [Take::sliding("a", Duration::from_secs(3600), 1, 1)]
 }
 
 async fn next(events: &mut BoxStream<'static, Watched>) -> Watched {
@@ -191,6 +191,20 @@ async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
 }
 
 #[tokio::test]
+async fn a_report_that_fails_neither_opens_nor_shuts_limits() {
+    let fixture = postgres_or_return!();
+    let settings = StoreSettings { when_away: OutagePolicy::Closed, ..fixture.settings() };
+    let store = Store::open(&settings).await.unwrap();
+    let limits = store.limits();
+    assert_eq!(limits.admit(&one()).await.unwrap().used, [1]);
+    fixture.sql("ALTER TABLE pipewright.usage_daily RENAME TO elsewhere").await;
+    assert!(store.usage().report(UsageQuery::default()).await.is_err());
+    let refused = limits.admit(&one()).await;
+    assert!(matches!(refused, Err(Refusal::Exceeded(_))), "{refused:?}");
+    assert_eq!(store.trouble(), None);
+}
+
+#[tokio::test]
 async fn usage_that_could_not_be_written_is_written_later_and_once() {
     let fixture = postgres_or_return!();
     let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
@@ -223,7 +237,7 @@ async fn many_hosts_that_start_at_once_make_the_tables_once() {
     for store in &stores {
         assert_eq!(store.trouble(), None);
     }
-    assert_eq!(fixture.number("SELECT version FROM pipewright.schema_version").await, 3);
+    assert_eq!(fixture.number("SELECT version FROM pipewright.schema_version").await, 4);
 }
 
 #[tokio::test]
@@ -232,7 +246,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     drop(fixture.open().await);
     fixture.sql("UPDATE pipewright.schema_version SET version = 4711").await;
     let Err(refused) = Store::open(&fixture.settings()).await else { panic!("it was opened") };
-    assert_eq!(refused, StoreError::Newer { found: 4711, known: 3 });
+    assert_eq!(refused, StoreError::Newer { found: 4711, known: 4 });
     assert!(refused.to_string().contains("start the newer program"), "{refused}");
 }
 

@@ -120,13 +120,6 @@ impl Entry {
         self.kind == kind || kind == ModelKind::Chat && self.kind.answers_chats()
     }
 
-    /// Whether this name, which may hold `*` and end with `@region`, means this model.
-    pub fn is_called(&self, name: &str) -> bool {
-        let (name, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
-        region.is_none_or(|region| *self.region == *region)
-            && [&self.id, &self.model_id].into_iter().any(|id| fits(name, id))
-    }
-
     /// Whether this name, which may hold `*` and end with `@region`, means this model by its id, its ARN or the model behind it.
     pub fn is_meant(&self, name: &str) -> bool {
         let (pattern, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));

@@ -288,7 +288,7 @@ pub enum Tool<'a> {
 pub struct ToolSpec<'a> {
     pub name: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<&'a str>,
+    pub description: Option<Cow<'a, str>>,
     pub input_schema: InputSchema<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,

@@ -3,7 +3,8 @@
 use super::{
     body::{InputSchema, JsonSchema, OutputConfig, Structure, TextFormat, ToolSpec},
     extras::Extras,
-    schema,
+    tool_schema::{self, Parameters},
+    tools::described,
 };
 use crate::{
     family::{Family, Schema, Tools},
@@ -84,12 +85,12 @@ impl<'a> Format<'a> {
             return Self::Native(OutputConfig { text_format });
         }
         if family.tools != Tools::No && family.tool_choice && !thinking && is_object {
-            let json = schema::of_object(schema, family);
+            let Parameters { json, note } = tool_schema::of_object(schema, family);
+            let description =
+                description.unwrap_or("Gives the answer in the shape that was asked for.");
             return Self::Tool(ToolSpec {
                 name: ANSWER.into(),
-                description: Some(
-                    description.unwrap_or("Gives the answer in the shape that was asked for."),
-                ),
+                description: described(Some(description), note),
                 input_schema: InputSchema { json },
                 strict: None,
             });

@@ -28,6 +28,12 @@ pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inf
     Ok((inference != Inference::default()).then_some(inference))
 }
 
+/// The limit that is asked for in place of the client's, if the model does not write as much.
+pub fn cut(body: &Body, family: &Family) -> Option<u32> {
+    let is_over = body.most_tokens().is_some_and(|most| most > u64::from(family.most_tokens));
+    is_over.then_some(family.most_tokens)
+}
+
 /// Adds `top_k`, for which Converse has no field of its own.
 pub fn top_k(
     extras: Extras<'_>,
@@ -52,9 +58,11 @@ fn most_tokens(body: &Body, family: &Family, mind: &Mind) -> Result<Option<u32>>
         if body.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
     match mind.most_tokens(body.most_tokens()) {
         Some(0) => Err(PipeError::bad_field(field, format!("{field} must be at least 1"))),
-        // Bedrock counts in 31 bits; a client that asks for more means "no limit".
+        // A client that asks for more than the model writes means "no limit". Bedrock counts in 31 bits.
         most => Ok(most.map(|most| {
-            u32::try_from(most).unwrap_or(u32::MAX).clamp(family.least_tokens, i32::MAX as u32)
+            u32::try_from(most)
+                .unwrap_or(u32::MAX)
+                .clamp(family.least_tokens, family.most_tokens.max(family.least_tokens))
         })),
     }
 }

@@ -18,6 +18,9 @@ const MOST_PIXELS: u32 = 8000;
 const MOST_DOCUMENTS: usize = 5;
 const LARGEST_DOCUMENT: usize = 4_718_592;
 
+/// How much of a file's name is told, in characters.
+const LONGEST_NAME: usize = 200;
+
 /// How many bytes show what a thing is.
 const HEAD: usize = 32;
 
@@ -34,6 +37,8 @@ pub struct Gallery {
     documents: usize,
     bytes: usize,
     names: HashSet<String>,
+    /// What files are really called whose names Bedrock does not take, in words for the model.
+    named: Vec<String>,
 }
 
 /// Where the content of a part is.
@@ -171,6 +176,11 @@ impl Gallery {
         Err(format!("model `{id}` takes {most} MB of images and files in all").into())
     }
 
+    /// What is to be said of the names of the files since the last time.
+    pub fn names_told<'a>(&mut self) -> impl Iterator<Item = Block<'a>> {
+        std::mem::take(&mut self.named).into_iter().map(|words| Block::Text(words.into()))
+    }
+
     fn placed<'a>(&mut self, file: File<'a>, target: &Target) -> Result<Block<'a>, Fault> {
         let (label, base64) = match file.data {
             Data::Text(text) if target.family.documents && self.documents < MOST_DOCUMENTS => {
@@ -259,11 +269,17 @@ impl Gallery {
         let words: Vec<_> = spaced.split_whitespace().collect();
         let name: String = words.join(" ").chars().take(190).collect();
         let name = if name.trim().is_empty() { "document" } else { name.trim() };
+        let is_lost = given.chars().any(|c| c.is_alphanumeric() && !c.is_ascii());
         let mut unique = name.to_owned();
         let mut times = 1;
         while !self.names.insert(unique.clone()) {
             times += 1;
             unique = format!("{name} ({times})");
+        }
+        if is_lost {
+            let given: String =
+                given.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+            self.named.push(format!("(The name of the file \"{unique}\" is: {given})"));
         }
         unique
     }
@@ -313,7 +329,7 @@ fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Pl
     match scheme.to_ascii_lowercase().as_str() {
         "data" => held(url).map(|(given, base64)| Place::Here(given, base64)),
         "s3" if target.takes_s3(url) => Ok(Place::S3(url)),
-        "s3" => Err("this S3 bucket is not among those that an admin has allowed".into()),
+        "s3" => Err("this place in S3 is not among those that may be read: an admin can add it to the valve `s3_locations`".into()),
         "http" | "https" => {
             Err("links are not fetched here: send a data URL, as in data:image/png;base64,…".into())
         }

@@ -61,6 +61,42 @@ pub fn settle_end(turns: &mut Vec<Turn<'_>>, family: &Family) {
     }
 }
 
+/// The same turns with calls and results alone in theirs, for families that take no words beside them.
+///
+/// The other side's turn between the two says next to nothing.
+pub fn parted(turns: Vec<Turn<'_>>) -> Vec<Turn<'_>> {
+    let mut parted = Vec::with_capacity(turns.len());
+    for Turn { role, content } in turns {
+        let is_of_tools =
+            |block: &Block<'_>| matches!(block, Block::ToolUse(_) | Block::ToolResult(_));
+        let says_more = content.iter().any(|block| says(block) && !is_of_tools(block));
+        if !says_more || !content.iter().any(is_of_tools) {
+            parted.push(Turn { role, content });
+            continue;
+        }
+        // A cache point stays behind what it stands behind.
+        let (mut tools, mut words, mut of_tools) = (Vec::new(), Vec::new(), false);
+        for block in content {
+            if says(&block) {
+                of_tools = is_of_tools(&block);
+            }
+            if of_tools { tools.push(block) } else { words.push(block) }
+        }
+        let (first, between, second) = match role {
+            Speaker::Assistant => (words, user("Go on."), tools),
+            Speaker::User | Speaker::System => (tools, assistant("I have the results."), words),
+        };
+        parted.push(Turn { role, content: first });
+        parted.push(between);
+        parted.push(Turn { role, content: second });
+    }
+    parted
+}
+
+fn assistant(text: &'static str) -> Turn<'static> {
+    Turn { role: Speaker::Assistant, content: vec![Block::Text(text.into())] }
+}
+
 /// A file needs words beside it.
 pub fn accompany(turn: &mut Turn<'_>) {
     let has = |kind: fn(&Block<'_>) -> bool| turn.content.iter().any(kind);

@@ -1,8 +1,8 @@
 //! What the model's own API has and Converse has not: it goes beside the rest as it is (`docs/reference/bedrock.md`, "Model families").
 
-use super::{Asked, extras::Extras, inference, thinking::Mind};
+use super::{Asked, extras::Extras, inference, thinking::Mind, tools::Defined};
 use crate::{family::Lesson, valves::BedrockValves};
-use pipe_sdk::{Call, Result};
+use pipe_sdk::{Call, Hints, Result};
 use serde_json::{Map, Value, json};
 
 /// Where Claude tells how many tokens it has thought with.
@@ -15,17 +15,36 @@ pub fn wanted(counted: bool) -> Vec<&'static str> {
 
 /// The model's own fields for this chat. `one_call` is there if the model is to call one tool at a time; it tells whether Converse's own
 /// field says already which.
-pub fn of(asked: &Asked<'_>, mind: Mind, one_call: Option<bool>) -> Result<Map<String, Value>> {
+pub fn of(
+    asked: &Asked<'_>,
+    mind: Mind,
+    one_call: Option<bool>,
+    defined: &Defined,
+) -> Result<Map<String, Value>> {
     let (family, extras) = (&asked.target.family, Extras::of(&asked.call.body));
     let mut fields = Map::new();
     inference::top_k(extras, family, &mind, &mut fields)?;
     fields.extend(mind.fields);
-    let betas = betas(asked, extras);
+    let mut betas = betas(asked, extras);
+    for beta in defined.betas.iter().map(|beta| Value::from(*beta)) {
+        if !betas.contains(&beta) {
+            betas.push(beta);
+        }
+    }
+    if !defined.tools.is_empty() {
+        fields.insert("tools".into(), defined.tools.clone().into());
+    }
+    if let Some(choice) = &defined.choice {
+        fields.insert("tool_choice".into(), choice.clone());
+    }
     if asked.target.is_claude() && !betas.is_empty() {
         fields.insert(BETAS.into(), betas.into());
     }
     match one_call {
         None => {}
+        _ if defined.choice.is_some() => {
+            fields["tool_choice"]["disable_parallel_tool_use"] = true.into();
+        }
         // Two places that say which tool are refused.
         Some(true) => {
             fields.insert("tool_choice".into(), json!({"disable_parallel_tool_use": true}));
@@ -69,6 +88,15 @@ fn is_allowed(beta: &str, valves: &BedrockValves) -> bool {
     valves.anthropic_betas.iter().any(|known| known == beta)
 }
 
+/// The beta that gives Claude a context of a million tokens.
+const LONG_CONTEXT: &str = "context-1m-2025-08-07";
+
+/// Whether that beta is for this model.
+fn has_long_context(asked: &Asked<'_>) -> bool {
+    let id = asked.target.id.as_str();
+    asked.target.is_claude() && ["sonnet-4", "opus-4-6"].iter().any(|name| id.contains(name))
+}
+
 /// The betas that the request names and the valve allows.
 fn betas(asked: &Asked<'_>, extras: Extras<'_>) -> Vec<Value> {
     let given = match extras.get(BETAS) {
@@ -76,6 +104,8 @@ fn betas(asked: &Asked<'_>, extras: Extras<'_>) -> Vec<Value> {
         Some(Value::String(betas)) => betas.split(',').collect(),
         _ => Vec::new(),
     };
+    let long = asked.call.hints.get(Hints::CONTEXT) == Some("1m") && has_long_context(asked);
+    let given: Vec<_> = given.into_iter().chain(long.then_some(LONG_CONTEXT)).collect();
     let header = asked.call.hints.get("anthropic-beta").unwrap_or_default().split(',');
     let mut betas: Vec<&str> = Vec::new();
     for beta in

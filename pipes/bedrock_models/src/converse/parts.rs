@@ -72,6 +72,7 @@ fn one<'a>(
     };
     let waits = said.waiting.take();
     said.blocks.extend(block);
+    said.blocks.extend(gallery.names_told());
     let point = marked(rest).or(waits);
     if said.blocks.is_empty() {
         // A mark on a blank text is about what stands before it, or else about what comes after.

@@ -60,7 +60,7 @@ impl Mind {
             Thinking::No => {}
             // Claude refuses to think on in a loop of tools whose beginning it cannot see.
             Thinking::Budget if mid_loop => {}
-            Thinking::Budget => mind.within_budget(wish, body)?,
+            Thinking::Budget => mind.within_budget(wish, body, u64::from(family.most_tokens))?,
             Thinking::Adaptive { always, xhigh } => mind.freely(wish, always, xhigh, extras),
             Thinking::Nova => mind.as_nova(wish),
             Thinking::Word(field) => {
@@ -78,7 +78,7 @@ impl Mind {
         Ok(mind)
     }
 
-    fn within_budget(&mut self, wish: Wish, body: &Body) -> Result<()> {
+    fn within_budget(&mut self, wish: Wish, body: &Body, writes: u64) -> Result<()> {
         let explicit = matches!(wish, Wish::Budget(_));
         let budget = match wish {
             Wish::Effort(Effort::None) => return Ok(()),
@@ -86,7 +86,7 @@ impl Mind {
             Wish::Freely => Effort::Medium.budget(),
             Wish::Budget(tokens) => tokens.max(LEAST_BUDGET),
         };
-        let budget = match body.most_tokens() {
+        let budget = match body.most_tokens().map(|most| most.min(writes)) {
             Some(most) if most <= LEAST_BUDGET && explicit => {
                 return Err(PipeError::bad_field(
                     "max_tokens",
@@ -95,7 +95,8 @@ impl Mind {
             }
             Some(most) if most <= LEAST_BUDGET => return Ok(()),
             Some(most) => budget.min(most - 1),
-            None => budget,
+            // What the model writes is to hold the answer too.
+            None => budget.min(writes.saturating_sub(ROOM).max(LEAST_BUDGET)),
         };
         self.on = true;
         self.budget = Some(budget);

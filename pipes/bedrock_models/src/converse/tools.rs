@@ -5,11 +5,11 @@ use super::{
     body::{InputSchema, Json, Tool, ToolChoice, ToolConfig, ToolSpec},
     extras::Extras,
     parts::marked,
-    schema,
+    tool_schema::{self, Parameters},
 };
 use crate::{family::Tools, names::Names};
 use pipe_sdk::{Body, FunctionTool, PipeError, Result};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::{borrow::Cow, collections::HashSet};
 
 /// The tools of one chat.
@@ -20,6 +20,54 @@ pub struct Tooling<'a> {
     /// What must be called.
     pub choice: Choice<'a>,
     tools: Vec<Tool<'a>>,
+    /// Those that Claude knows by their definitions, which stand among the model's own fields.
+    pub defined: Defined,
+}
+
+/// Tools that Claude knows by their definitions, as `bash_20250124`.
+#[derive(Debug, Default)]
+pub struct Defined {
+    /// The definitions.
+    pub tools: Vec<Value>,
+    /// The betas that they need.
+    pub betas: Vec<&'static str>,
+    /// What of them must be called, as Anthropic's API has it.
+    pub choice: Option<Value>,
+}
+
+impl Defined {
+    /// Takes this tool, if Claude knows it by its definition.
+    fn take(&mut self, tool: &pipe_sdk::Tool) -> bool {
+        let Some(beta) = beta_of(&tool.kind) else { return false };
+        let mut definition = tool.rest.clone();
+        definition.shift_remove("cache_control");
+        definition.insert("type".into(), tool.kind.as_str().into());
+        if !self.has(definition.get("name").and_then(Value::as_str).unwrap_or_default()) {
+            self.tools.push(definition.into());
+        }
+        if let Some(beta) = beta.filter(|beta| !self.betas.contains(beta)) {
+            self.betas.push(beta);
+        }
+        true
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.tools.iter().any(|tool| tool["name"] == name)
+    }
+}
+
+/// The beta that a tool of Anthropic's needs at Bedrock; `None` for other tools
+/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html>).
+fn beta_of(kind: &str) -> Option<Option<&'static str>> {
+    let (name, version) = kind.rsplit_once('_')?;
+    Some(match (name, version) {
+        ("bash" | "text_editor" | "computer", "20241022") => Some("computer-use-2024-10-22"),
+        ("bash" | "text_editor" | "computer", "20250124") => Some("computer-use-2025-01-24"),
+        ("computer", "20251124") => Some("computer-use-2025-11-24"),
+        ("text_editor", "20250429" | "20250728") => None,
+        ("memory", "20250818") => Some("context-management-2025-06-27"),
+        _ => return None,
+    })
 }
 
 /// What must be called.
@@ -38,21 +86,26 @@ pub enum Choice<'a> {
 impl<'a> Tooling<'a> {
     /// The tools that this chat brings. `drops` leaves them out where the model takes none.
     pub fn of(body: &'a Body, target: &Target, drops: bool) -> Result<Self> {
-        let mut names = Names::default();
+        let mut names = Names::of(&target.family);
         let mut tools = Vec::new();
         if target.family.grounding && Extras::of(body).get("web_search_options").is_some() {
             tools.push(Tool::Own { name: GROUNDING });
         }
-        offered(body, target, &mut names, &mut tools)?;
-        let choice = choice(body, &mut tools, &mut names)?;
+        let mut defined = Defined::default();
+        offered(body, target, &mut names, &mut tools, &mut defined)?;
+        let choice = choice(body, &mut tools, &mut names, &mut defined)?;
+        if choice == Choice::Forbidden {
+            defined = Defined::default();
+        }
         let unusable = target.family.tools == Tools::No && !tools.is_empty();
         if unusable && drops {
-            return Ok(Self { names, choice: Choice::Forbidden, tools: Vec::new() });
+            let (choice, tools) = (Choice::Forbidden, Vec::new());
+            return Ok(Self { names, choice, tools, defined });
         }
         if unusable && choice != Choice::Forbidden {
             return Err(PipeError::bad_field("tools", target.takes_no("tools")));
         }
-        Ok(Self { names, choice, tools })
+        Ok(Self { names, choice, tools, defined })
     }
 
     /// Adds a tool that has to be called, or one of the client's in its place.
@@ -72,9 +125,15 @@ impl<'a> Tooling<'a> {
         }
         let mut tools = std::mem::take(&mut self.tools);
         if !tools.iter().any(|tool| matches!(tool, Tool::ToolSpec(_))) {
-            tools.extend(called.iter().map(|name| remembered(name.clone())));
+            let unknown = called.iter().filter(|name| !self.defined.has(name));
+            tools.extend(unknown.map(|name| remembered(name.clone())));
+            if tools.is_empty() {
+                // Converse wants tools beside calls, and does not count those among the model's own fields.
+                tools.push(remembered("no_tool".into()));
+            }
         }
         let tool_choice = match &self.choice {
+            Choice::Any | Choice::Named(_) if self.defined.choice.is_some() => None,
             Choice::Any if choosing => Some(ToolChoice::Any {}),
             Choice::Named(name) if choosing => Some(ToolChoice::Tool { name: name.clone() }),
             _ => None,
@@ -85,6 +144,15 @@ impl<'a> Tooling<'a> {
     /// Whether one of the client's tools is called so.
     pub fn has(&self, name: &str) -> bool {
         self.tools.iter().any(|tool| is_called(tool, name))
+    }
+
+    /// How its tools are called at Bedrock.
+    pub fn called_so(&self) -> Vec<String> {
+        let specs = self.tools.iter().filter_map(|tool| match tool {
+            Tool::ToolSpec(spec) => Some(spec.name.clone().into_owned()),
+            Tool::Own { .. } | Tool::CachePoint(_) => None,
+        });
+        specs.collect()
     }
 
     fn has_specs(&self) -> bool {
@@ -100,6 +168,7 @@ fn offered<'a>(
     target: &Target,
     names: &mut Names,
     tools: &mut Vec<Tool<'a>>,
+    defined: &mut Defined,
 ) -> Result<()> {
     let mut seen = HashSet::new();
     for (place, tool) in body.tools.iter().enumerate() {
@@ -107,9 +176,12 @@ fn offered<'a>(
             tools.push(Tool::Own { name: GROUNDING });
             continue;
         }
+        if target.is_claude() && defined.take(tool) {
+            continue;
+        }
         let field = |field: &str| format!("tools[{place}].{field}");
         let spec = match (&tool.function, tool.kind.as_str()) {
-            (Some(function), "function") => spec(function, place, target, names)?,
+            (Some(function), _) => spec(function, place, target, names)?,
             // The shapes of OpenAI's Responses and of Anthropic's Messages.
             (None, "function") => loose(&tool.rest, field, target, names)?,
             (None, "custom") if tool.rest.contains_key("input_schema") => {
@@ -167,12 +239,12 @@ fn loose<'a>(
     let name =
         text("name").ok_or_else(|| PipeError::bad_field(field("name"), "a tool needs a name"))?;
     let place = if tool.contains_key("input_schema") { "input_schema" } else { "parameters" };
-    let json = schema::of_value(tool.get(place), &target.family)
+    let Parameters { json, note } = tool_schema::of_value(tool.get(place), &target.family)
         .map_err(|message| PipeError::bad_field(field(place), message))?;
     let strict = tool.get("strict").and_then(Value::as_bool);
     Ok(ToolSpec {
         name: names.fit(name),
-        description: text("description"),
+        description: described(text("description"), note),
         input_schema: InputSchema { json },
         strict: strict.filter(|strict| *strict && target.family.strict),
     })
@@ -188,14 +260,29 @@ fn spec<'a>(
     if function.name.is_empty() {
         return Err(PipeError::bad_field(field("name"), "a tool needs a name"));
     }
-    let json = schema::of(function.parameters.as_deref(), &target.family)
+    let Parameters { json, note } = tool_schema::of(function.parameters.as_deref(), &target.family)
         .map_err(|message| PipeError::bad_field(field("parameters"), message))?;
     Ok(ToolSpec {
         name: names.fit(&function.name),
-        description: function.description.as_deref().filter(|text| !text.trim().is_empty()),
+        description: described(function.description.as_deref(), note),
         input_schema: InputSchema { json },
         strict: function.strict.filter(|strict| *strict && target.family.strict),
     })
+}
+
+/// What a tool says of itself, and what its schema could not say.
+pub fn described(description: Option<&str>, note: String) -> Option<Cow<'_, str>> {
+    let description = description.filter(|text| !text.trim().is_empty());
+    match (description, note.trim()) {
+        (description, "") => description.map(Cow::Borrowed),
+        (None, _) => Some(note.into()),
+        // Generators write the same words in both places.
+        (Some(description), note) => {
+            let more = note.strip_prefix(description.trim()).unwrap_or(note).trim();
+            let more = if description.contains(more) { "" } else { more };
+            Some(format!("{} {more}", description.trim_end()).trim_end().to_owned().into())
+        }
+    }
 }
 
 /// A tool that the client has left out, of which only the name is known.
@@ -204,10 +291,31 @@ fn remembered(name: Cow<'_, str>) -> Tool<'_> {
     Tool::ToolSpec(ToolSpec { name, description: None, input_schema, strict: None })
 }
 
-fn choice<'a>(body: &'a Body, tools: &mut Vec<Tool<'a>>, names: &mut Names) -> Result<Choice<'a>> {
-    if tools.is_empty() {
+fn choice<'a>(
+    body: &'a Body,
+    tools: &mut Vec<Tool<'a>>,
+    names: &mut Names,
+    defined: &mut Defined,
+) -> Result<Choice<'a>> {
+    if tools.is_empty() && defined.tools.is_empty() {
         return Ok(Choice::Forbidden);
     }
+    let chosen = chosen(body, tools, names, defined)?;
+    let has_specs = tools.iter().any(|tool| matches!(tool, Tool::ToolSpec(_)));
+    defined.choice = match &chosen {
+        Choice::Named(name) if defined.has(name) => Some(json!({"type": "tool", "name": name})),
+        Choice::Any if !has_specs => Some(json!({"type": "any"})),
+        _ => None,
+    };
+    Ok(chosen)
+}
+
+fn chosen<'a>(
+    body: &'a Body,
+    tools: &mut Vec<Tool<'a>>,
+    names: &mut Names,
+    defined: &Defined,
+) -> Result<Choice<'a>> {
     let given = body.tool_choice.as_ref().or_else(|| Extras::of(body).get("function_call"));
     let rule = || {
         PipeError::bad_field(
@@ -234,7 +342,7 @@ fn choice<'a>(body: &'a Body, tools: &mut Vec<Tool<'a>>, names: &mut Names) -> R
                 return mode(kind).ok_or_else(rule);
             };
             let name = names.fit(name);
-            if tools.iter().any(|tool| is_called(tool, &name)) {
+            if defined.has(&name) || tools.iter().any(|tool| is_called(tool, &name)) {
                 return Ok(Choice::Named(name));
             }
             Err(PipeError::bad_field(

@@ -7,7 +7,7 @@ use super::{
     Target,
     body::{Block, Json, Speaker, ToolResult, ToolUse, Turn},
     media::Gallery,
-    order::{accompany, framed, joined, says, settle_end, user},
+    order::{accompany, framed, joined, parted, says, settle_end, user},
     parts::{Said, said},
     sound::is_sound,
 };
@@ -124,6 +124,7 @@ impl<'a> Turns<'a> {
             first.content.splice(0..0, system.drain(..));
         }
         turns.iter_mut().for_each(accompany);
+        let turns = if family.mixed_turns { turns } else { parted(turns) };
         (system, turns)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Family, Form};
 use bytes::Bytes;
-use pipe_sdk::{EmbedInput, PipeError, Result};
+use pipe_sdk::{EmbedCall, EmbedInput, PipeError, Result, Truncate};
 use serde_json::{Value, json};
 
 /// The body that asks this family for the vectors of these texts; there is one, where the family takes no more.
@@ -10,15 +10,16 @@ pub fn request(
     texts: &[String],
     family: Family,
     purpose: EmbedInput,
-    size: Option<u32>,
+    call: &EmbedCall,
 ) -> Result<Bytes> {
     let text = texts.first();
-    let size = size.filter(|_| family.sizes.len() > 1);
+    let truncate = call.truncate.unwrap_or(Truncate::End);
+    let size = call.dimensions.filter(|_| family.sizes.len() > 1);
     let mut body = match family.form {
         Form::Titan | Form::TitanMultimodal => json!({"inputText": text}),
         Form::Titan2 => json!({"inputText": text, "normalize": true}),
-        Form::Cohere => json!({"texts": texts, "input_type": purpose, "truncate": "END"}),
-        Form::Nova => nova(text, purpose),
+        Form::Cohere => json!({"texts": texts, "input_type": purpose, "truncate": truncate}),
+        Form::Nova => nova(text, purpose, truncate),
     };
     if let Some(size) = size {
         *place_of_size(&mut body, family.form) = size.into();
@@ -26,7 +27,7 @@ pub fn request(
     serde_json::to_vec(&body).map(Bytes::from).map_err(PipeError::internal)
 }
 
-fn nova(text: Option<&String>, purpose: EmbedInput) -> Value {
+fn nova(text: Option<&String>, purpose: EmbedInput, truncate: Truncate) -> Value {
     let purpose = match purpose {
         EmbedInput::SearchDocument => "GENERIC_INDEX",
         EmbedInput::SearchQuery => "TEXT_RETRIEVAL",
@@ -38,7 +39,7 @@ fn nova(text: Option<&String>, purpose: EmbedInput) -> Value {
         "taskType": "SINGLE_EMBEDDING",
         "singleEmbeddingParams": {
             "embeddingPurpose": purpose,
-            "text": {"truncationMode": "END", "value": text},
+            "text": {"truncationMode": truncate, "value": text},
         },
     })
 }

@@ -1,6 +1,6 @@
 //! What a model teaches by what it refuses: the request is sent again without it, and never with it from then on.
 
-use super::{Cache, Family, Samplers, Schema, Thinking, Tools, TopK};
+use super::{Cache, Family, Samplers, Schema, Thinking, ToolSchema, Tools, TopK};
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -25,10 +25,18 @@ pub enum Lesson {
     ToolChoice,
     /// `strict` tools.
     Strict,
+    /// Tools whose schemas have more than the plainest keywords.
+    ToolSchema,
+    /// A tool of this schema.
+    ThisToolSchema,
     /// A system prompt.
     System,
     /// Instructions amid the conversation.
     SystemTurns,
+    /// Words beside a call of a tool, or beside its result.
+    MixedTurns,
+    /// More tokens in an answer than these.
+    MostTokens(u32),
     /// A begun answer.
     Prefill,
     /// Cache points.
@@ -69,6 +77,13 @@ const WORDS: &[(&[&str], Lesson)] = &[
     (&["textformat"], Lesson::ThisSchema),
     (&["toolspec.strict"], Lesson::Strict),
     (&[".strict", "not permitted"], Lesson::Strict),
+    (&["blocks cannot be provided in the same turn"], Lesson::MixedTurns),
+    (&["inputschema", "extraneous key"], Lesson::ToolSchema),
+    (&["inputschema", "support"], Lesson::ToolSchema),
+    (&["input_schema", "support"], Lesson::ToolSchema),
+    (&["input_schema", "not permitted"], Lesson::ToolSchema),
+    (&["inputschema"], Lesson::ThisToolSchema),
+    (&["input_schema"], Lesson::ThisToolSchema),
     (&["support system messages"], Lesson::System),
     (&["role 'system'"], Lesson::SystemTurns),
     (&["prefill"], Lesson::Prefill),
@@ -89,12 +104,13 @@ impl Lesson {
     pub fn of(refusal: &str) -> Option<Self> {
         let said = refusal.to_ascii_lowercase();
         let row = WORDS.iter().find(|(words, _)| words.iter().all(|word| said.contains(word)));
-        row.map(|(_, lesson)| lesson.clone()).or_else(|| stranger(refusal))
+        let most = || most_tokens(&said).map(Self::MostTokens);
+        row.map(|(_, lesson)| lesson.clone()).or_else(most).or_else(|| stranger(refusal))
     }
 
     /// Whether it is about this conversation only.
     fn is_passing(&self) -> bool {
-        matches!(self, Self::ForeignReasoning | Self::ThisSchema)
+        matches!(self, Self::ForeignReasoning | Self::ThisSchema | Self::ThisToolSchema)
     }
 
     fn teach(&self, family: &mut Family) {
@@ -110,8 +126,11 @@ impl Lesson {
             Self::StreamedTools => family.tools = Tools::Unstreamed,
             Self::ToolChoice => family.tool_choice = false,
             Self::Strict => family.strict = false,
+            Self::ToolSchema | Self::ThisToolSchema => family.tool_schema = ToolSchema::Plain,
             Self::System => family.system = false,
             Self::SystemTurns => family.system_turns = false,
+            Self::MixedTurns => family.mixed_turns = false,
+            Self::MostTokens(most) => family.most_tokens = family.most_tokens.min(*most),
             Self::Prefill => family.prefill = false,
             Self::CachePoints => family.cache = Cache::No,
             Self::Schema | Self::ThisSchema => family.schema = Schema::No,
@@ -123,6 +142,38 @@ impl Lesson {
             Self::Field(_) | Self::BaseId => {}
         }
     }
+}
+
+/// The limit in what is said of an answer that may become too long, as in `exceeds the model limit of 4096` or
+/// `max_tokens: 200000 > 64000, which is the maximum`. What is said of the whole context is another matter.
+fn most_tokens(said: &str) -> Option<u32> {
+    let is_about_it = said.contains("max_tokens")
+        || said.contains("maxtokens")
+        || said.contains("max_output_tokens")
+        || said.contains("maximum tokens");
+    if !is_about_it || said.contains("context") || said.contains("budget_tokens") {
+        return None;
+    }
+    const BEFORE: [&str; 9] = [
+        "limit of ",
+        " > ",
+        "lower than ",
+        "less or equal to ",
+        "less than or equal to ",
+        "maximum value of ",
+        "<= ",
+        "at most ",
+        "maximum of ",
+    ];
+    BEFORE.iter().find_map(|words| {
+        let (_, after) = said.split_once(words)?;
+        let number: String = after
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == ',')
+            .filter(char::is_ascii_digit)
+            .collect();
+        number.parse().ok().filter(|most| *most > 0)
+    })
 }
 
 /// The field in ``extraneous key [x] is not permitted``.

@@ -36,7 +36,7 @@ const SIZES: &[(&str, u32, u32)] = &[
     ("anthropic.claude-3-5-haiku", 200_000, 8_192),
     ("anthropic.claude-3-5-sonnet-20240620", 200_000, 4_096),
     ("anthropic.claude-3-5-sonnet", 200_000, 8_192),
-    ("anthropic.claude-3-7-sonnet", 200_000, 8_192),
+    ("anthropic.claude-3-7-sonnet", 200_000, 64_000),
     ("anthropic.claude-3", 200_000, 4_096),
     ("anthropic.claude-fable", 1_000_000, 128_000),
     ("anthropic.claude-haiku-4-5", 200_000, 64_000),

@@ -1,6 +1,6 @@
 //! The families, a row each (`docs/reference/bedrock.md`, "Model families").
 
-use super::{Cache, Family, Samplers, Schema, Thinking, Tools, TopK};
+use super::{Cache, Family, Samplers, Schema, Thinking, ToolSchema, Tools, TopK};
 
 /// A model that no row knows is taken for one that can do the usual things.
 pub(super) const UNKNOWN: Family = Family {
@@ -9,6 +9,7 @@ pub(super) const UNKNOWN: Family = Family {
     stop: true,
     blank_stops: true,
     least_tokens: 1,
+    most_tokens: i32::MAX as u32,
     streams: true,
     tools: Tools::Yes,
     tool_choice: false,
@@ -24,8 +25,11 @@ pub(super) const UNKNOWN: Family = Family {
     cache: Cache::No,
     documents: false,
     either_schema: true,
-    looking_around: true,
+    tool_schema: ToolSchema::Any,
+    hyphens: true,
     most_media: usize::MAX,
+    mixed_turns: true,
+    calls_as_text: false,
     grounding: false,
 };
 const CHOOSING: Family = Family { tool_choice: true, ..UNKNOWN };
@@ -38,7 +42,10 @@ const NOVA: Family = Family {
     seeing_results: true,
     cache: Cache::Talk,
     documents: true,
-    looking_around: false,
+    tool_schema: ToolSchema::Plain,
+    // It produces no valid call of a tool with one (https://github.com/SEMOSS/Semoss/pull/2892).
+    hyphens: false,
+    calls_as_text: true,
     most_media: 25_000_000,
     ..CHOOSING
 };
@@ -88,6 +95,10 @@ const CLAUDE_THINKER: Family =
     Family { thinking: Thinking::Adaptive { always: true, xhigh: true }, ..CLAUDE_5 };
 const CLAUDE_UNFORCED: Family = Family { tool_choice: false, ..CLAUDE_THINKER };
 
+/// How the ids of families begin that take no words in one turn with a call or a result
+/// (<https://github.com/pydantic/pydantic-ai/pull/6098>, <https://github.com/langchain-ai/langchain-aws/pull/1118>).
+pub(super) const APART: &[&str] = &["meta.llama", "mistral."];
+
 /// GPT-6 and GLM-5.3 are said to cache too, but not at cache points: AWS documents those for Claude and Nova.
 ///
 /// The first row that fits counts, so longer beginnings stand before shorter ones that they begin with.
@@ -95,7 +106,15 @@ pub(super) const FAMILIES: &[(&str, Family)] = &[
     ("ai21.j2", PLAIN),
     ("ai21.jamba-instruct", TALKING),
     ("ai21.jamba", Family { tools: Tools::Unstreamed, ..UNKNOWN }),
-    ("amazon.nova-2", Family { thinking: Thinking::Nova, grounding: true, ..NOVA }),
+    (
+        "amazon.nova-2",
+        Family {
+            thinking: Thinking::Nova,
+            grounding: true,
+            tool_schema: ToolSchema::PlainRoot,
+            ..NOVA
+        },
+    ),
     ("amazon.nova-micro", Family { documents: false, seeing_results: false, ..NOVA }),
     ("amazon.nova-premier", Family { grounding: true, ..NOVA }),
     ("amazon.nova", NOVA),

@@ -3,6 +3,7 @@
 use super::{
     Frame, Kind,
     shown::Shown,
+    textual::{TextualCalls, calls_in},
     wire::{
         BlockDelta, BlockStart, BlockStop, Cited, Exception, MessageStop, Metadata, Reasoning,
         ToolStart,
@@ -34,6 +35,8 @@ pub struct Events {
     /// What was said before it was clear whether the answer comes as a tool's arguments.
     held: String,
     answered: bool,
+    /// What may be a call that is written as text.
+    textual: TextualCalls,
     thinking_tokens: Option<u64>,
     stopped: bool,
 }
@@ -81,6 +84,7 @@ impl Events {
             thoughts: 0,
             held: String::new(),
             answered: false,
+            textual: TextualCalls::default(),
             thinking_tokens: None,
             stopped: false,
         }
@@ -157,6 +161,9 @@ impl Events {
     pub fn text(&mut self, text: String) {
         if matches!(self.reading.shape, Shape::Tool(_)) && !self.answered {
             self.held.push_str(&text);
+        } else if !self.answered && !self.reading.textual.is_empty() {
+            let told = self.textual.pass(&text);
+            self.shown.text(told);
         } else if !self.answered {
             self.shown.text(text);
         }
@@ -294,15 +301,20 @@ impl Events {
         // Whoever leaves out the end of a block still means it.
         let open: Vec<_> = self.blocks.iter().map(|block| block.number).collect();
         open.into_iter().for_each(|number| self.end(number));
+        let MessageStop { stop_reason, additional_model_response_fields: own } = stop;
+        if stop_reason == "malformed_tool_use" {
+            self.recover()?;
+        }
         self.release();
         self.stopped = true;
-        let MessageStop { stop_reason, additional_model_response_fields: own } = stop;
         self.thinking_tokens = own.as_ref().and_then(thinking_tokens);
         let finish = match stop_reason.as_str() {
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "guardrail_intervened" | "content_filtered" | "refusal" => FinishReason::ContentFilter,
             // Some families end with `end_turn` although they call tools.
-            "tool_use" | "end_turn" if self.calls > 0 => FinishReason::ToolCalls,
+            "tool_use" | "end_turn" | "malformed_tool_use" if self.calls > 0 => {
+                FinishReason::ToolCalls
+            }
             "malformed_model_output" | "malformed_tool_use" if !self.shown.has_said() => {
                 return Err(Unread::Nothing(stop_reason));
             }
@@ -311,13 +323,41 @@ impl Events {
         if !KNOWN_ENDS.contains(&stop_reason.as_str()) {
             self.shown.chunk(Chunk::Fact("x_bedrock_stop_reason", stop_reason.into()));
         }
+        if let Some(cut) = self.reading.cut {
+            self.shown.chunk(Chunk::Fact("x_bedrock_max_tokens", cut.into()));
+        }
         self.shown.chunk(Chunk::Finish(finish));
+        Ok(())
+    }
+
+    /// Tells the calls that were written as text, for an answer that has ended because of them.
+    fn recover(&mut self) -> Result<(), Unread> {
+        let is_call = self.textual.is_call();
+        let text = if is_call { self.textual.end() } else { mem::take(&mut self.held) };
+        if text.is_empty() {
+            return Ok(());
+        }
+        let calls = calls_in(&text, &self.reading.textual);
+        let looks_like_one = is_call || text.trim_start().starts_with(['{', '[', '<']);
+        if calls.is_empty() && !looks_like_one {
+            self.held = text;
+            return Ok(());
+        }
+        if calls.is_empty() {
+            return Err(Unread::Nothing("malformed_tool_use".into()));
+        }
+        for (number, (name, arguments)) in (u64::MAX / 2..).zip(calls) {
+            let id = format!("call_{:08x}_{}", crc32fast::hash(text.as_bytes()), self.calls);
+            self.call(number, id, name);
+            self.arguments(number, Value::Object(arguments).to_string());
+            self.end(number);
+        }
         Ok(())
     }
 
     /// What was held back, because it was not clear whether the answer would come in another way.
     fn release(&mut self) {
-        let held = mem::take(&mut self.held);
+        let held = mem::take(&mut self.held) + &self.textual.end();
         if !held.is_empty() {
             self.shown.text(held);
         }

@@ -1,0 +1,171 @@
+//! What a request asks for, as far as it can be told before it is answered.
+
+use crate::{Body, Content, EmbedCall, ImageCall, Message, ModelKind, Part, RerankCall};
+use serde_json::Value;
+
+/// What a request asks for, as far as it can be told before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// What is asked for.
+    pub kind: DemandKind,
+    /// How many: texts to be embedded, pictures to be made, and 1 of everything else.
+    pub amount: u64,
+    /// About how many tokens are read.
+    pub prompt_tokens: u64,
+    /// About how many tokens are written: as many as the request allows, but no more than [`LONGEST_ANSWER`](Self::LONGEST_ANSWER), or
+    /// [`USUAL_ANSWER`](Self::USUAL_ANSWER) where it sets no limit.
+    pub completion_tokens: u64,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DemandKind {
+    /// An answer to a chat.
+    Chat,
+    /// Vectors of texts.
+    Embedding,
+    /// Documents in order.
+    Rerank,
+    /// Pictures.
+    Image,
+    /// Passages of documents.
+    Search,
+    /// How many tokens a chat has.
+    TokenCount,
+}
+
+/// About as many tokens as a picture or a page of a file is read as.
+const PICTURE: u64 = 1000;
+
+impl Demand {
+    /// As many tokens are expected of an answer whose request sets no limit.
+    pub const USUAL_ANSWER: u64 = 2048;
+
+    /// No more tokens are expected of an answer, whatever its request allows: what it reserves is kept from others.
+    pub const LONGEST_ANSWER: u64 = 32_768;
+
+    /// An answer to this chat.
+    pub fn chat(body: &Body) -> Self {
+        Self {
+            kind: DemandKind::Chat,
+            amount: 1,
+            prompt_tokens: prompt_tokens(body),
+            completion_tokens: body
+                .most_tokens()
+                .unwrap_or(Self::USUAL_ANSWER)
+                .min(Self::LONGEST_ANSWER),
+        }
+    }
+
+    /// The tokens of a chat, counted.
+    pub fn token_count() -> Self {
+        Self::one(DemandKind::TokenCount)
+    }
+
+    /// A search among documents.
+    pub fn search() -> Self {
+        Self::one(DemandKind::Search)
+    }
+
+    /// The vectors of this call.
+    pub fn embedding(call: &EmbedCall) -> Self {
+        let letters: usize = call.input.iter().map(String::len).sum();
+        let amount = call.input.len() as u64;
+        Self { amount, prompt_tokens: tokens_in(letters), ..Self::one(DemandKind::Embedding) }
+    }
+
+    /// The order of this call's documents. The question is read beside each of them.
+    pub fn rerank(call: &RerankCall) -> Self {
+        let documents: usize = call.documents.iter().map(String::len).sum();
+        let letters = documents + call.query.len() * call.documents.len();
+        Self { prompt_tokens: tokens_in(letters), ..Self::one(DemandKind::Rerank) }
+    }
+
+    /// The pictures of this call.
+    pub fn image(call: &ImageCall) -> Self {
+        Self { amount: u64::from(call.wishes.count()), ..Self::one(DemandKind::Image) }
+    }
+
+    fn one(kind: DemandKind) -> Self {
+        Self { kind, amount: 1, prompt_tokens: 0, completion_tokens: 0 }
+    }
+}
+
+impl From<ModelKind> for DemandKind {
+    fn from(kind: ModelKind) -> Self {
+        match kind {
+            ModelKind::Chat => Self::Chat,
+            ModelKind::Embed => Self::Embedding,
+            ModelKind::Rerank => Self::Rerank,
+            ModelKind::Image => Self::Image,
+        }
+    }
+}
+
+/// About how many tokens a chat is read as: a quarter of its letters, its tools' among them, and a thousand for each picture or file.
+fn prompt_tokens(body: &Body) -> u64 {
+    let (mut letters, mut pictures) = (0, 0);
+    for message in &body.messages {
+        weigh(message, &mut letters, &mut pictures);
+    }
+    for function in body.tools.iter().filter_map(|tool| tool.function.as_ref()) {
+        letters += function.name.len() + function.description.as_deref().map_or(0, str::len);
+        letters += function.parameters.as_ref().map_or(0, |schema| schema.get().len());
+    }
+    tokens_in(letters).saturating_add(pictures)
+}
+
+fn weigh(message: &Message, letters: &mut usize, pictures: &mut u64) {
+    *letters += message.tool_calls.iter().map(|call| call.function.arguments.len()).sum::<usize>();
+    match &message.content {
+        None => {}
+        Some(Content::Text(text)) => *letters += text.len(),
+        Some(Content::Parts(parts)) => {
+            for part in parts {
+                match part {
+                    Part::Text { text, .. } => *letters += text.len(),
+                    Part::ImageUrl { .. } => *pictures += PICTURE,
+                    // A page of a file is some forty kB of base64.
+                    Part::Other(part) => {
+                        let size: usize = part.values().map(size).sum();
+                        *pictures += PICTURE.max(size as u64 / 40);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How many letters the texts in this have.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(fields) => fields.values().map(size).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
+fn tokens_in(letters: usize) -> u64 {
+    letters.div_ceil(4) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn all_that_is_read_is_estimated() {
+        let body = json!({"model": "m", "max_tokens": 7, "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "12345678"}, {"type": "image_url", "image_url": "data:x"}, {"type": "file", "file": {"file_data": "x".repeat(80_000)}}]},
+            {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{  }"}}]},
+        ], "tools": [{"type": "function", "function": {"name": "f", "description": "abc", "parameters": {}}}]});
+        let body: Body = serde_json::from_str(&body.to_string()).unwrap();
+        let demand = Demand::chat(&body);
+        // 8 letters, 4 of a call, 6 of a tool.
+        assert_eq!((demand.prompt_tokens, demand.completion_tokens), (5 + 1000 + 2000, 7));
+        let usual = Demand::chat(&Body::new("m", vec![]));
+        assert_eq!((usual.prompt_tokens, usual.completion_tokens), (0, Demand::USUAL_ANSWER));
+    }
+}

@@ -1,0 +1,339 @@
+//! Reads bodies of requests: within a budget of memory over all requests, in time, and large ones are parsed off the workers.
+
+use super::{Error, structure::Structure};
+use actix_web::{ResponseError, http::StatusCode, web::Bytes};
+use futures_util::{Stream, StreamExt};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+
+/// A body up to this size counts as small: a part of the budget is kept for such bodies.
+const SMALL: usize = 1 << 20;
+
+/// Larger bodies than this are parsed off the workers: parsing takes a millisecond and more.
+const LONG: usize = 128 << 10;
+
+/// What each piece of JSON is charged beside its bytes: it takes some 200 bytes of memory, a byte of text at most 4.
+const CHARGED: usize = 64;
+
+/// How long a body may take if it is small, and the windows in which `LEAST` bytes must come.
+const WINDOW: Duration = Duration::from_secs(30);
+
+/// How many bytes must come in each window: some 2 KiB a second.
+const LEAST: usize = 64 << 10;
+
+/// How long the rest of a refused body is passed over.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// How many bytes a second a body must have on the average to be whole in time.
+const PACE: usize = 256 << 10;
+
+/// The budget of all bodies that are held at the same time. A clone is another handle to the same.
+#[derive(Clone, Debug)]
+pub struct Bodies(Arc<Budget>);
+
+#[derive(Debug)]
+struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+    parsers: Semaphore,
+}
+
+/// What one body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimit {
+    /// In bytes.
+    pub bytes: usize,
+    /// How many pieces of JSON it may be made of; `None` for what is not JSON.
+    pub pieces: Option<usize>,
+}
+
+/// A body that was read.
+#[derive(Debug)]
+pub struct Received {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Its share of the budget, to be held until nothing of the body is needed any more.
+    pub share: Share,
+}
+
+/// A share of the budget, given back when it is dropped.
+#[derive(Debug)]
+pub struct Share {
+    budget: Arc<Budget>,
+    size: usize,
+}
+
+impl Bodies {
+    /// A budget of so many bytes.
+    pub fn new(limit: usize) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let parsers = Semaphore::new(cores.div_ceil(2));
+        Self(Arc::new(Budget { limit, used: AtomicUsize::new(0), parsers }))
+    }
+
+    /// Returns how many bytes are charged at this moment.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Reads a body, whose length may have been declared.
+    ///
+    /// # Errors
+    /// When it is larger than its limit, comes too slowly, breaks off, or the budget is used up.
+    pub async fn read<E>(
+        &self,
+        mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        declared: Option<u64>,
+        limit: BodyLimit,
+    ) -> Result<Received, Error> {
+        let most = limit.bytes.min(self.0.ceiling(usize::MAX));
+        let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        if declared.is_some_and(|length| length > most) {
+            return Err(too_large(most));
+        }
+        let received =
+            self.receive(&mut payload, declared, BodyLimit { bytes: most, ..limit }).await;
+        let is_slow = |error: &Error| error.status_code() == StatusCode::REQUEST_TIMEOUT;
+        if received.as_ref().is_err_and(|error| !is_slow(error)) {
+            pass_over(payload, limit.bytes).await;
+        }
+        received
+    }
+
+    async fn receive<E>(
+        &self,
+        payload: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+        declared: Option<usize>,
+        limit: BodyLimit,
+    ) -> Result<Received, Error> {
+        let most = limit.bytes;
+        self.0.check_room(declared.unwrap_or_default())?;
+        let mut share = Share { budget: Arc::clone(&self.0), size: 0 };
+        let mut structure = limit.pieces.map(Structure::up_to);
+        let mut clock = Clock::start(declared.unwrap_or(most));
+        let mut bytes = Vec::new();
+        while let Some(chunk) = clock.wait_for(payload.next()).await? {
+            let chunk =
+                chunk.map_err(|_| Error::new(StatusCode::BAD_REQUEST, "the body broke off"))?;
+            if bytes.len() + chunk.len() > most {
+                return Err(too_large(most));
+            }
+            clock.count(chunk.len());
+            let pieces = match &mut structure {
+                Some(structure) => structure.read(&chunk)?,
+                None => 0,
+            };
+            share.grow(chunk.len() + pieces * CHARGED)?;
+            make_room(&mut bytes, chunk.len(), declared.unwrap_or(most));
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Received { bytes, share })
+    }
+
+    /// Does what a body of this size needs done: on a thread of its own where that takes long, and only so many of those at once.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn parse<T: Send + 'static>(
+        &self,
+        size: usize,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        if size <= LONG {
+            return work();
+        }
+        // The semaphore is never closed.
+        let _permit = self.0.parsers.acquire().await.ok();
+        let worked = tokio::task::spawn_blocking(work).await;
+        worked.unwrap_or_else(|_| Err(Error::panicked()))
+    }
+}
+
+/// Reads the rest of a body that was refused, for a while: a client that is not read to its end would not see the answer.
+async fn pass_over<E>(mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin, most: usize) {
+    let end = Instant::now() + LINGER;
+    let mut passed = 0;
+    while let Ok(Some(Ok(chunk))) = timeout_at(end, payload.next()).await {
+        passed += chunk.len();
+        if passed > most {
+            break;
+        }
+    }
+}
+
+/// Makes room for more bytes: twice as much as before, but never more than the body can need.
+fn make_room(bytes: &mut Vec<u8>, more: usize, most: usize) {
+    if bytes.capacity() - bytes.len() < more {
+        let doubled = bytes.capacity().max(4096).min(most.saturating_sub(bytes.len()));
+        bytes.reserve_exact(doubled.max(more));
+    }
+}
+
+impl Budget {
+    /// How much may be charged in all when a body of this size wants more: a quarter is kept for small ones.
+    fn ceiling(&self, size: usize) -> usize {
+        if size <= SMALL { self.limit } else { self.limit - self.limit / 4 }
+    }
+
+    fn check_room(&self, size: usize) -> Result<(), Error> {
+        let used = self.used.load(Ordering::Relaxed);
+        if used + size > self.ceiling(size) { Err(exhausted()) } else { Ok(()) }
+    }
+}
+
+impl Share {
+    fn grow(&mut self, more: usize) -> Result<(), Error> {
+        let ceiling = self.budget.ceiling(self.size + more);
+        let within = |used: usize| Some(used + more).filter(|used| *used <= ceiling);
+        let grown = self.budget.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, within);
+        grown.map_err(|_| exhausted())?;
+        self.size += more;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.size, Ordering::AcqRel);
+    }
+}
+
+/// Ends a body that comes too slowly.
+struct Clock {
+    end: Instant,
+    window: Instant,
+    came: usize,
+}
+
+impl Clock {
+    fn start(size: usize) -> Self {
+        let now = Instant::now();
+        let longest = WINDOW + Duration::from_secs((size / PACE) as u64);
+        Self { end: now + longest, window: now + WINDOW, came: 0 }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.came += bytes;
+    }
+
+    async fn wait_for<T>(&mut self, chunk: impl Future<Output = T>) -> Result<T, Error> {
+        let mut chunk = std::pin::pin!(chunk);
+        loop {
+            if let Ok(chunk) = timeout_at(self.end.min(self.window), &mut chunk).await {
+                return Ok(chunk);
+            }
+            if self.came < LEAST || Instant::now() >= self.end {
+                return Err(Error::new(StatusCode::REQUEST_TIMEOUT, "the body came too slowly"));
+            }
+            self.window += WINDOW;
+            self.came = 0;
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Error {
+    let message = format!("the body may have {} KiB at most", limit >> 10);
+    Error::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+}
+
+fn exhausted() -> Error {
+    let message = "the host holds as much of requests' bodies as it may (--max-bodies-mib): \
+                   send the request again in a few seconds";
+    let error = Error::new(StatusCode::TOO_MANY_REQUESTS, message).code("bodies_exhausted");
+    error.retry_after(Some(Duration::from_secs(2)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use std::convert::Infallible;
+
+    const MIB: usize = 1 << 20;
+
+    fn limit(bytes: usize) -> BodyLimit {
+        BodyLimit { bytes, pieces: None }
+    }
+
+    fn chunks(sizes: &[usize]) -> impl Stream<Item = Result<Bytes, Infallible>> + Unpin + use<> {
+        let chunks: Vec<_> = sizes.iter().map(|size| Ok(Bytes::from(vec![b'x'; *size]))).collect();
+        stream::iter(chunks)
+    }
+
+    fn status<T>(read: Result<T, Error>) -> u16 {
+        read.err().unwrap().status_code().as_u16()
+    }
+
+    #[tokio::test]
+    async fn a_share_is_given_back_when_it_is_dropped() {
+        let bodies = Bodies::new(4 * MIB);
+        let held = bodies.read(chunks(&[MIB, MIB]), None, limit(8 * MIB)).await.unwrap();
+        assert_eq!((held.bytes.len(), bodies.used()), (2 * MIB, 2 * MIB));
+        // A body that is refused gives back what it had.
+        assert_eq!(status(bodies.read(chunks(&[MIB, MIB]), None, limit(8 * MIB)).await), 429);
+        assert_eq!(bodies.used(), 2 * MIB);
+        drop(held);
+        assert_eq!(bodies.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn small_bodies_have_room_where_large_ones_have_none() {
+        let bodies = Bodies::new(4 * MIB);
+        let _large = bodies.read(chunks(&[3 * MIB]), None, limit(8 * MIB)).await.unwrap();
+        assert_eq!(status(bodies.read(chunks(&[MIB + 1]), None, limit(8 * MIB)).await), 429);
+        let _small = bodies.read(chunks(&[MIB]), None, limit(8 * MIB)).await.unwrap();
+        assert_eq!(status(bodies.read(chunks(&[1]), None, limit(8 * MIB)).await), 429);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_for_which_there_is_no_room_is_refused_before_it_comes() {
+        let bodies = Bodies::new(4 * MIB);
+        let never = stream::pending::<Result<Bytes, Infallible>>();
+        let _large = bodies.read(chunks(&[2 * MIB]), None, limit(8 * MIB)).await.unwrap();
+        assert_eq!(status(bodies.read(never, Some(2 << 20), limit(8 * MIB)).await), 429);
+        // More than there can ever be room for.
+        let never = stream::pending::<Result<Bytes, Infallible>>();
+        assert_eq!(status(bodies.read(never, Some(4 << 20), limit(8 * MIB)).await), 413);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_too_slowly_is_not_waited_for() {
+        let every = |millis, size: usize| {
+            Box::pin(stream::unfold((), move |()| async move {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+                Some((Ok::<_, Infallible>(Bytes::from(vec![b'x'; size])), ()))
+            }))
+        };
+        let bodies = Bodies::new(256 * MIB);
+        // One byte a second; a rate that is well but for pauses; one that is too low for all of the body.
+        for (millis, size, seconds) in [(1000, 1, 30), (40_000, 2 * MIB, 30), (1000, 4096, 286)] {
+            let began = Instant::now();
+            let read = bodies.read(every(millis, size), None, limit(64 * MIB)).await;
+            assert_eq!(status(read), 408, "{millis} {size}");
+            assert_eq!(began.elapsed().as_secs(), seconds, "{millis} {size}");
+        }
+        let read = bodies.read(every(1000, MIB), None, limit(64 * MIB)).await;
+        assert_eq!(status(read), 413, "it came in time, and is endless");
+        assert_eq!(bodies.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn room_grows_with_what_comes_and_never_beyond_the_body() {
+        let bodies = Bodies::new(256 * MIB);
+        let sizes = [100_000; 100];
+        let length = 10_000_000;
+        let read = bodies.read(chunks(&sizes), Some(length), limit(64 * MIB)).await.unwrap();
+        assert_eq!((read.bytes.len(), read.bytes.capacity()), (10_000_000, 10_000_000));
+        let few = bodies.read(chunks(&[10]), Some(length), limit(64 * MIB)).await.unwrap();
+        assert!(few.bytes.capacity() <= 4096);
+    }
+}

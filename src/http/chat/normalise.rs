@@ -1,0 +1,250 @@
+//! Chats whose clients put Anthropic's shapes into OpenAI's, or tools of other kinds: made chats that every pipe understands.
+
+use crate::http::{
+    anthropic_tools::{Defined, is_server_tool},
+    client_tools::{ClientTool, ClientTools, ToolKind, custom_function},
+    words::words_of,
+};
+use pipe_sdk::{Body, Content, FunctionCall, FunctionTool, Message, Part, Role, Tool, ToolCall};
+use serde_json::{Map, Value, json, value::to_raw_value};
+
+/// What a chat was before.
+#[derive(Default)]
+pub struct Before {
+    /// What its tools are to the client.
+    pub tools: ClientTools,
+    /// The place that each message had.
+    messages: Vec<usize>,
+    /// The place that each tool had.
+    offered: Vec<usize>,
+}
+
+impl Before {
+    /// Where this field of the chat, as in `messages[3].content`, stood.
+    pub fn field(&self, field: &str) -> Option<String> {
+        let within = |list: &str, places: &[usize]| {
+            let (place, rest) = field.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?;
+            let before = places.get(place.parse::<usize>().ok()?)?;
+            Some(format!("{list}[{before}]{rest}"))
+        };
+        within("messages", &self.messages).or_else(|| within("tools", &self.offered))
+    }
+}
+
+/// Makes this chat one that every pipe understands.
+pub fn normalise(body: &mut Body) -> Before {
+    let mut before = Before::default();
+    tools(body, &mut before);
+    choice(body, &before.tools);
+    let mut messages = Vec::with_capacity(body.messages.len());
+    for (place, message) in std::mem::take(&mut body.messages).into_iter().enumerate() {
+        split(message, &mut messages);
+        before.messages.resize(messages.len(), place);
+    }
+    body.messages = messages;
+    if let Some(system) = body.rest.shift_remove("system")
+        && let Some(system) = instructions(&system, &body.messages)
+    {
+        body.messages.insert(0, system);
+        before.messages.insert(0, 0);
+    }
+    before
+}
+
+/// Instructions that stand beside the messages, unless they stand among them too.
+fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
+    let text = words_of(system).filter(|text| !text.trim().is_empty())?;
+    let is_there = |message: &Message| {
+        matches!(message.role, Role::System | Role::Developer) && message.text().contains(&text)
+    };
+    (!messages.iter().any(is_there)).then(|| Message::new(Role::System, text))
+}
+
+fn tools(body: &mut Body, before: &mut Before) {
+    for (place, tool) in std::mem::take(&mut body.tools).into_iter().enumerate() {
+        if let Some(tool) = offered(tool, &mut before.tools) {
+            body.tools.push(tool);
+            before.offered.push(place);
+        }
+    }
+}
+
+fn offered(tool: Tool, known: &mut ClientTools) -> Option<Tool> {
+    if let Some(function) = &tool.function {
+        let name = function.name.clone();
+        known.add(ClientTool { kind: ToolKind::Function, namespace: None, name });
+        return Some(tool);
+    }
+    let Tool { kind, mut rest, .. } = tool;
+    if let Some(defined) = Defined::of(&kind) {
+        return Some(defined.tool(kind, rest));
+    }
+    if is_server_tool(&kind) && !rest.contains_key("input_schema") {
+        known.note(format!("left out a tool of type {kind}: it runs only at Anthropic's"));
+        return None;
+    }
+    let has_schema = ["input_schema", "parameters"].iter().any(|name| rest.contains_key(*name));
+    let within = rest.get("custom").and_then(Value::as_object).cloned();
+    let text = |fields: &Map<String, Value>, name: &str| {
+        fields.get(name).and_then(Value::as_str).map(str::to_owned)
+    };
+    if kind == "custom" && !has_schema {
+        let fields = within.unwrap_or_else(|| rest.clone());
+        let Some(name) = text(&fields, "name").filter(|name| !name.is_empty()) else {
+            return Some(Tool { kind, function: None, rest });
+        };
+        let name = known.add(ClientTool { kind: ToolKind::Custom, namespace: None, name });
+        let description = text(&fields, "description");
+        let function = custom_function(name, description.as_deref(), fields.get("format"));
+        return Some(Tool { kind: "function".into(), function: Some(function), rest: Map::new() });
+    }
+    let name = text(&rest, "name").filter(|name| !name.is_empty());
+    let Some(name) = name.filter(|_| matches!(kind.as_str(), "function" | "custom")) else {
+        return Some(Tool { kind, function: None, rest });
+    };
+    let schema = rest.shift_remove("input_schema").or_else(|| rest.shift_remove("parameters"));
+    let function = FunctionTool {
+        name,
+        description: text(&rest, "description"),
+        parameters: schema.and_then(|schema| to_raw_value(&schema).ok()),
+        strict: rest.get("strict").and_then(Value::as_bool),
+    };
+    rest.retain(|name, _| name == "cache_control");
+    Some(Tool { kind: "function".into(), function: Some(function), rest })
+}
+
+/// What must be called, in OpenAI's words.
+fn choice(body: &mut Body, tools: &ClientTools) {
+    let Some(Value::Object(choice)) = &body.tool_choice else { return };
+    if choice.is_empty() {
+        body.tool_choice = None;
+        return;
+    }
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let named = |name: &str| json!({"type": "function", "function": {"name": name}});
+    let kind = text(choice.get("type")).unwrap_or_default();
+    let name = text(choice.get("name"));
+    let one_call = choice.get("disable_parallel_tool_use").and_then(Value::as_bool);
+    let chosen = match (kind.as_str(), name) {
+        ("auto" | "none", _) => kind.into(),
+        ("any" | "required", _) => "required".into(),
+        ("tool", Some(name)) => named(&name),
+        ("custom", name) => {
+            let within = text(choice.get("custom").and_then(|custom| custom.get("name")));
+            let Some(name) = within.or(name) else { return };
+            named(&tools.function_of(ToolKind::Custom, None, &name))
+        }
+        _ => return,
+    };
+    body.tool_choice = Some(chosen);
+    if let Some(one) = one_call {
+        body.rest.entry("parallel_tool_calls").or_insert(Value::from(!one));
+    }
+}
+
+/// Adds this message; results within it become messages of tools before it.
+fn split(mut message: Message, messages: &mut Vec<Message>) {
+    let Some(Content::Parts(parts)) = &mut message.content else {
+        messages.push(message);
+        return;
+    };
+    let had_parts = !parts.is_empty();
+    let mut kept = Vec::with_capacity(parts.len());
+    let mut has_results = false;
+    for part in std::mem::take(parts) {
+        let Part::Other(mut fields) = part else {
+            kept.push(part);
+            continue;
+        };
+        let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        match (kind.as_str(), message.role) {
+            ("tool_use", Role::Assistant) => message.tool_calls.extend(call(&fields)),
+            ("tool_result", Role::User | Role::Tool) => {
+                messages.push(result(fields));
+                has_results = true;
+            }
+            ("thinking" | "redacted_thinking", Role::Assistant) => {
+                let thoughts = message.rest.entry("thinking_blocks").or_insert_with(|| json!([]));
+                if let Value::Array(thoughts) = thoughts {
+                    thoughts.push(fields.into());
+                }
+            }
+            ("image", _) => match picture(&fields) {
+                Some(image_url) => {
+                    fields.retain(|name, _| name == "cache_control");
+                    kept.push(Part::ImageUrl { image_url, rest: fields });
+                }
+                None => kept.push(Part::Other(fields)),
+            },
+            _ => kept.push(Part::Other(fields)),
+        }
+    }
+    if has_results && kept.is_empty() {
+        return;
+    }
+    if kept.is_empty() && had_parts {
+        message.content = None;
+    } else {
+        *parts = kept;
+    }
+    messages.push(message);
+}
+
+fn call(fields: &Map<String, Value>) -> Option<ToolCall> {
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
+    let arguments = match fields.get("input") {
+        None | Some(Value::Null) => "{}".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(input) => input.to_string(),
+    };
+    let function = FunctionCall { name: text("name")?, arguments };
+    Some(ToolCall { id: text("id").unwrap_or_default(), kind: "function".into(), function })
+}
+
+fn result(mut fields: Map<String, Value>) -> Message {
+    let id = fields.get("tool_use_id").and_then(Value::as_str).map(str::to_owned);
+    let content = match fields.shift_remove("content") {
+        None | Some(Value::Null) => Content::Text(String::new()),
+        Some(content) => {
+            let told = content.to_string();
+            serde_json::from_value(content).unwrap_or(Content::Text(told))
+        }
+    };
+    let content = match content {
+        Content::Parts(parts) => Content::Parts(parts.into_iter().map(shown).collect()),
+        text @ Content::Text(_) => text,
+    };
+    fields.retain(|name, value| {
+        name == "cache_control" || name == "is_error" && value.as_bool() == Some(true)
+    });
+    Message {
+        content: Some(content),
+        tool_call_id: id,
+        rest: fields,
+        ..Message::new(Role::Tool, "")
+    }
+}
+
+/// A part of a result, with its picture as OpenAI has it.
+fn shown(part: Part) -> Part {
+    match part {
+        Part::Other(fields) if fields.get("type").is_some_and(|kind| kind == "image") => {
+            match picture(&fields) {
+                Some(image_url) => Part::ImageUrl { image_url, rest: Map::new() },
+                None => Part::Other(fields),
+            }
+        }
+        part => part,
+    }
+}
+
+/// The address of a picture in Anthropic's shape, as a link or a data URL.
+fn picture(fields: &Map<String, Value>) -> Option<String> {
+    let source = fields.get("source")?;
+    let text = |name: &str| source.get(name).and_then(Value::as_str);
+    match text("type")? {
+        "url" => text("url").map(str::to_owned),
+        "base64" => Some(format!("data:{};base64,{}", text("media_type")?, text("data")?)),
+        _ => None,
+    }
+}

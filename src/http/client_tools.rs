@@ -1,0 +1,164 @@
+//! Tools of other kinds than functions: each is offered to the model as a function, and its calls come back in the shape of its kind.
+//!
+//! The kinds are those of OpenAI's Responses API (<https://platform.openai.com/docs/api-reference/responses/create>): `custom` tools take
+//! one text, `local_shell`, `shell`, `apply_patch` and `computer` have schemas of OpenAI's own, and a `namespace` groups several tools.
+
+mod builtin;
+mod text_input;
+
+pub use builtin::Builtin;
+pub use text_input::{TextInput, input_of};
+
+use pipe_sdk::FunctionTool;
+use serde_json::{Value, json, value::to_raw_value};
+use std::{
+    collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+};
+
+/// The longest name of a function that OpenAI and Bedrock take.
+const LONGEST_NAME: usize = 64;
+
+/// How a client knows a tool that the model knows as a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTool {
+    /// Its kind.
+    pub kind: ToolKind,
+    /// The group that it belongs to.
+    pub namespace: Option<String>,
+    /// Its name within the group.
+    pub name: String,
+}
+
+/// What a tool is to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolKind {
+    /// A function with arguments in JSON.
+    Function,
+    /// A tool that takes one text.
+    Custom,
+    /// A tool with a schema of OpenAI's.
+    Builtin(Builtin),
+}
+
+/// The tools of one request that are not plain functions, by the names under which the model knows them.
+#[derive(Clone, Debug, Default)]
+pub struct ClientTools {
+    tools: BTreeMap<String, ClientTool>,
+    names: HashSet<String>,
+    /// What of the request is left out, for the client.
+    pub notes: Vec<String>,
+}
+
+impl ClientTools {
+    /// Adds a tool, and returns the name of its function.
+    pub fn add(&mut self, tool: ClientTool) -> String {
+        let wanted = match &tool.namespace {
+            Some(namespace) => flattened(namespace, &tool.name),
+            None => tool.name.clone(),
+        };
+        let is_plain = tool.kind == ToolKind::Function && tool.namespace.is_none();
+        if is_plain {
+            self.names.insert(wanted.clone());
+            return wanted;
+        }
+        if let Some((name, _)) = self.tools.iter().find(|(_, known)| **known == tool) {
+            return name.clone();
+        }
+        let mut name = wanted.clone();
+        let mut count = 2;
+        while !self.names.insert(name.clone()) {
+            name = fitted(&format!("{wanted}_{count}"));
+            count += 1;
+        }
+        self.tools.insert(name.clone(), tool);
+        name
+    }
+
+    /// The tool whose function is called so, if it is not a plain function.
+    pub fn get(&self, function: &str) -> Option<&ClientTool> {
+        self.tools.get(function)
+    }
+
+    /// The name of the function that stands for this tool.
+    pub fn function_of(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> String {
+        let is_it = |tool: &&ClientTool| {
+            tool.kind == kind && tool.name == name && tool.namespace.as_deref() == namespace
+        };
+        let known = self.tools.iter().find(|(_, tool)| is_it(tool)).map(|(name, _)| name.clone());
+        known.unwrap_or_else(|| match namespace {
+            Some(namespace) => flattened(namespace, name),
+            None => name.to_owned(),
+        })
+    }
+
+    /// The function that stands for a built-in tool of this kind, if the request has one.
+    pub fn builtin(&self, wanted: Builtin) -> Option<&str> {
+        let is_it = |tool: &ClientTool| tool.kind == ToolKind::Builtin(wanted);
+        self.tools.iter().find(|(_, tool)| is_it(tool)).map(|(name, _)| name.as_str())
+    }
+
+    /// Notes that something is left out.
+    pub fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+}
+
+/// The name of a tool of a group: both names joined, as clients of MCP servers do it.
+fn flattened(namespace: &str, name: &str) -> String {
+    let joint = if namespace.ends_with("__") { "" } else { "__" };
+    fitted(&format!("{namespace}{joint}{name}"))
+}
+
+/// The name within the limit of its length; what is cut is told apart by a hash.
+fn fitted(name: &str) -> String {
+    if name.chars().count() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let kept: String = name.chars().take(LONGEST_NAME - 9).collect();
+    format!("{kept}_{:08x}", hasher.finish() as u32)
+}
+
+/// The function that stands for a custom tool: it takes one text, whose grammar is told in words.
+pub fn custom_function(
+    name: String,
+    description: Option<&str>,
+    format: Option<&Value>,
+) -> FunctionTool {
+    let mut told = description.map(str::trim).unwrap_or_default().to_owned();
+    let grammar = format.filter(|format| format["type"] == "grammar");
+    // Chat completions have the grammar in an object of its own.
+    let grammar = grammar.map(|format| format.get("grammar").unwrap_or(format));
+    let mut input = "The whole text of the call, as it is: no JSON, no code fence.".to_owned();
+    if let Some(definition) = grammar.and_then(|grammar| grammar["definition"].as_str()) {
+        let syntax = grammar.and_then(|grammar| grammar["syntax"].as_str()).unwrap_or("lark");
+        if !told.is_empty() {
+            told.push_str("\n\n");
+        }
+        told.push_str(&format!(
+            "`input` must follow this grammar, in the syntax of {syntax}:\n\n{definition}"
+        ));
+        input.push_str(" It must follow the grammar in the tool's description.");
+    }
+    let schema = json!({
+        "type": "object",
+        "properties": {"input": {"type": "string", "description": input}},
+        "required": ["input"],
+        "additionalProperties": false,
+    });
+    FunctionTool {
+        name,
+        description: Some(told).filter(|told| !told.is_empty()),
+        parameters: to_raw_value(&schema).ok(),
+        strict: None,
+    }
+}
+
+/// The arguments of the function that stands for a custom tool, for this text.
+pub fn custom_arguments(input: &str) -> String {
+    json!({"input": input}).to_string()
+}

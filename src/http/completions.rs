@@ -1,0 +1,229 @@
+//! OpenAI's older completions: a prompt, and the text that comes after it, by any model that chats.
+
+use super::{
+    Error,
+    answer::{Head, ended_early, usage_object},
+    asker::RequestContext,
+    face::ApiDialect,
+    frames::FrameWriter,
+    json::{Json, JsonBody},
+    shape::{Shape, chat::COMPLETION},
+};
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{BufMut, BytesMut},
+};
+use pipe_sdk::{Answer, Body, Chunk, FinishReason, Message, PipeError, Role};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// The most texts that one request may ask for.
+const MOST: usize = 32;
+
+/// A request. Fields that chats have under the same name stay in `rest`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Request {
+    prompt: Value,
+    suffix: Option<String>,
+    echo: Option<bool>,
+    n: Option<Value>,
+    best_of: Option<Value>,
+    #[serde(flatten)]
+    chat: Map<String, Value>,
+}
+
+impl JsonBody for Request {
+    const LIMIT: usize = 64 << 20;
+    const SHAPE: &'static Shape = &COMPLETION;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// How the texts are to look.
+struct Texts {
+    /// What stands before each of them.
+    echoes: Vec<String>,
+    with_usage: bool,
+}
+
+/// `POST /completions`.
+pub async fn complete(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+    let Json(Request { prompt, suffix, echo, n, best_of, chat }) = body;
+    let fault = |field: &str, rule: &str| PipeError::bad_field(field, format!("{field}: {rule}"));
+    let n = super::chat::choices(n.as_ref())?;
+    if super::chat::number(best_of.as_ref()).is_some_and(|best| best != 1.0) {
+        return Err(fault(
+            "best_of",
+            "one text is written for each that is answered: leave it out",
+        )
+        .into());
+    }
+    let prompts = prompts(prompt)?;
+    if prompts.len() * n > MOST {
+        let rule = format!("asks for more than {MOST} texts at once: send fewer prompts");
+        return Err(fault("prompt", &rule).into());
+    }
+    let chat: Body = serde_json::from_value(chat.into()).map_err(|error| {
+        Error::from(PipeError::bad_request(format!("the body cannot be read: {error}")))
+    })?;
+    if chat.model.is_empty() {
+        return Err(fault("model", "name a model, as `GET /models` lists them").into());
+    }
+    let mut bodies = Vec::new();
+    let mut echoes = Vec::new();
+    for prompt in prompts {
+        let messages = messages(&prompt, suffix.as_deref());
+        for _ in 0..n {
+            bodies.push(Body { messages: messages.clone(), ..chat.clone() });
+            echoes.push(if echo == Some(true) { prompt.clone() } else { String::new() });
+        }
+    }
+    let with_usage = chat.stream_options.unwrap_or_default().include_usage;
+    let answer = asker.answer_all(bodies, Texts { echoes, with_usage }).await;
+    answer.map_err(|error| {
+        error.renamed(|field| field.starts_with("messages[").then(|| "prompt".to_owned()))
+    })
+}
+
+fn prompts(prompt: Value) -> Result<Vec<String>, PipeError> {
+    let rule = "prompt: must be a text or a list of texts; tokens cannot be read here";
+    let fault = || PipeError::bad_field("prompt", rule);
+    let text = |value: Value| match value {
+        Value::String(text) if !text.is_empty() => Ok(text),
+        _ => Err(fault()),
+    };
+    match prompt {
+        Value::Array(prompts) if !prompts.is_empty() => prompts.into_iter().map(text).collect(),
+        prompt => Ok(vec![text(prompt)?]),
+    }
+}
+
+/// The chat that a prompt stands for.
+fn messages(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
+    let Some(suffix) = suffix.filter(|suffix| !suffix.is_empty()) else {
+        return vec![Message::new(Role::User, prompt)];
+    };
+    let rule = "You complete texts and code. The user sends what stands before a gap and what stands after it. Answer with what belongs \
+                into the gap and nothing else: no explanation, no code fence, nothing of what stands around it.";
+    let asked = format!("<before>{prompt}</before>\n<after>{suffix}</after>");
+    vec![Message::new(Role::System, rule), Message::new(Role::User, asked)]
+}
+
+impl ApiDialect for Texts {
+    const ID: &'static str = "cmpl-";
+    type Writer = TextWriter;
+
+    fn writer(&self, head: &Head) -> TextWriter {
+        let Head { id, created, model, .. } = head;
+        let head =
+            json!({"id": id, "object": "text_completion", "created": created, "model": model});
+        TextWriter {
+            buffer: BytesMut::new(),
+            head,
+            echoes: self.echoes.iter().cloned().map(Some).collect(),
+            finished: vec![false; self.echoes.len()],
+            with_usage: self.with_usage,
+        }
+    }
+
+    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
+        let Head { id, created, model, .. } = head;
+        let usage = answers.first().and_then(|answer| answer.usage);
+        let mut choices = Vec::new();
+        for (index, (answer, echo)) in answers.into_iter().zip(&self.echoes).enumerate() {
+            let finish = answer.finish.ok_or_else(ended_early)?;
+            let text = format!("{echo}{}", answer.illustrated());
+            choices.push(choice(index, &text, Some(finish)));
+        }
+        let mut body = json!({
+            "id": id, "object": "text_completion", "created": created, "model": model, "choices": choices,
+        });
+        if let Some(usage) = usage {
+            body["usage"] = usage_object(&usage);
+        }
+        Ok(body)
+    }
+}
+
+fn choice(index: usize, text: &str, finish: Option<FinishReason>) -> Value {
+    // Nothing is called here.
+    let finish = finish.map(|finish| match finish {
+        FinishReason::ToolCalls => FinishReason::Stop,
+        finish => finish,
+    });
+    json!({"text": text, "index": index, "logprobs": null, "finish_reason": finish})
+}
+
+/// Writes the events of streamed texts.
+pub struct TextWriter {
+    buffer: BytesMut,
+    head: Value,
+    /// What is still to be written before each text.
+    echoes: Vec<Option<String>>,
+    finished: Vec<bool>,
+    with_usage: bool,
+}
+
+impl TextWriter {
+    fn tell(&mut self, index: usize, text: &str, finish: Option<FinishReason>) {
+        let echo = self.echoes.get_mut(index).and_then(Option::take).unwrap_or_default();
+        let mut event = self.head.clone();
+        event["choices"] = json!([choice(index, &(echo + text), finish)]);
+        self.event(&event);
+    }
+
+    fn event(&mut self, event: &Value) {
+        self.buffer.extend_from_slice(b"data: ");
+        // Writing into memory cannot fail.
+        _ = serde_json::to_writer((&mut self.buffer).writer(), event);
+        self.buffer.extend_from_slice(b"\n\n");
+    }
+}
+
+impl FrameWriter for TextWriter {
+    fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    fn chunk(&mut self, chunk: &Chunk) {
+        self.chunk_of(0, chunk);
+    }
+
+    fn chunk_of(&mut self, choice: usize, chunk: &Chunk) {
+        match chunk {
+            Chunk::Content(text) if !text.is_empty() => self.tell(choice, text, None),
+            Chunk::Picture(picture) => self.tell(choice, &picture.markdown(), None),
+            Chunk::Finish(reason) => {
+                if let Some(finished) = self.finished.get_mut(choice) {
+                    *finished = true;
+                }
+                self.tell(choice, "", Some(*reason));
+            }
+            Chunk::Usage(usage) if self.with_usage => {
+                let mut event = self.head.clone();
+                event["choices"] = json!([]);
+                event["usage"] = usage_object(usage);
+                self.event(&event);
+            }
+            _ => {}
+        }
+    }
+
+    fn has_finished(&self) -> bool {
+        self.finished.iter().all(|finished| *finished)
+    }
+
+    fn beat(&mut self) {
+        self.buffer.extend_from_slice(b": \n\n");
+    }
+
+    fn done(&mut self) {
+        self.buffer.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn error(&mut self, error: &Error) {
+        self.event(&json!({"error": error.object()}));
+        self.done();
+    }
+}

@@ -1,0 +1,97 @@
+//! Names of models in valves: an admin's slip that nobody would notice until a chat fails.
+
+use crate::{registry::Registry, slot::Slot};
+use futures_util::FutureExt;
+use pipe_sdk::{Fault, Known, Serves};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// A model that a valve names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// The valve.
+    pub valve: String,
+    /// The id that it names.
+    pub model: String,
+}
+
+/// What a valve says in place of an id, for something that is no model of the host.
+const NO_MODELS: [&str; 1] = ["local"];
+
+/// How long an admin who has entered the name of a model may wait to hear whether there is one.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most names of one valve that are looked up.
+const MOST: usize = 100;
+
+/// Returns the models that the text of a valve names. An address is none.
+pub fn references(valve: &str, text: &str) -> Vec<Reference> {
+    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty() && !id.contains("://"));
+    let ids = ids.filter(|id| !NO_MODELS.contains(id)).take(MOST);
+    ids.map(|id| Reference { valve: valve.into(), model: id.into() }).collect()
+}
+
+impl Registry {
+    /// Refuses names that no model has. What cannot be looked up now is believed.
+    pub async fn check_references(&self, references: Vec<Reference>) -> Vec<Fault> {
+        let is_lost = |reference: &Reference| self.lost(&reference.model).is_some();
+        if !references.iter().any(is_lost) {
+            return Vec::new();
+        }
+        // The lists may still be on their way.
+        self.discovered(PATIENCE).await;
+        if !self.is_listed() {
+            return Vec::new();
+        }
+        let fault = |reference: Reference| {
+            self.lost(&reference.model).map(|rule| Fault::new(reference.valve, rule))
+        };
+        references.into_iter().filter_map(fault).collect()
+    }
+
+    /// Returns the valves of this pipe that name models which are not there, each in words. Nothing is said before all pipes know their models.
+    pub fn lost_references(&self, slot: &Arc<dyn Slot>) -> BTreeSet<String> {
+        let references = slot.references();
+        if references.is_empty() || !self.is_listed() {
+            return BTreeSet::new();
+        }
+        let words = |reference: Reference| {
+            self.lost(&reference.model).map(|rule| format!("{}: {rule}", reference.valve))
+        };
+        references.into_iter().filter_map(words).collect()
+    }
+
+    /// Whether every pipe that runs knows its models.
+    fn is_listed(&self) -> bool {
+        self.slots().iter().all(|slot| slot.discovered().now_or_never().is_some())
+    }
+
+    /// Why this id cannot be asked, as far as it is known.
+    fn lost(&self, id: &str) -> Option<String> {
+        let missing = || Some(format!("names `{}`, which is no model of this host", shown(id)));
+        let known = match self.resolve(id) {
+            Some((slot, model)) => match slot.serves() {
+                // A pipe that does not run may have it.
+                None | Some(Serves::Model(_)) => return None,
+                Some(Serves::Manifold(models)) if models.iter().any(|one| one.id == model) => {
+                    return None;
+                }
+                Some(Serves::Manifold(_)) => slot.knows(&model),
+                Some(Serves::Filter { .. }) => return missing(),
+            },
+            None => match self.known(id) {
+                Ok(known) => known.map(|(_, known)| known),
+                Err(error) => return Some(error.to_string()),
+            },
+        };
+        match known {
+            Some(Known::Has(_) | Known::Fallback(_) | Known::Unavailable(_)) => None,
+            Some(Known::Denied(reason)) => Some(format!("names `{}`, but {reason}", shown(id))),
+            None => missing(),
+        }
+    }
+}
+
+/// As much of an id as an error shows.
+fn shown(id: &str) -> String {
+    id.chars().take(200).collect()
+}

@@ -1,0 +1,96 @@
+//! Whoever turns valves gets none of the credentials of whoever runs the machine.
+
+use crate::{process::Process, support::Answered};
+use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, Options};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const MODEL: &str = "bedrock_models.amazon.nova-lite-v1:0";
+
+fn emulator() -> Emulator {
+    Emulator::start(Options::default()).unwrap()
+}
+
+/// A host with these credentials of the environment, which names this Bedrock.
+fn host(named: &Emulator, credentials: &[(&str, &str)], folder: &std::path::Path) -> Process {
+    let endpoint = named.endpoint();
+    let mut variables = vec![
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        // Nothing pins the valve.
+        ("BEDROCK_MODELS_ENDPOINT_URL", ""),
+        ("AWS_ENDPOINT_URL", &endpoint),
+    ];
+    variables.extend(credentials);
+    Process::start_as(&variables, named, folder, &[])
+}
+
+async fn turn(host: &Process, valves: Value) -> Answered {
+    Answered::of(host.post("/bedrock_models/valves/update", &valves).await).await
+}
+
+#[actix_web::test]
+async fn credentials_of_the_environment_go_to_no_host_that_a_valve_names() {
+    let (id, secret) = DEMO_KEY;
+    let bearer = [("AWS_BEARER_TOKEN_BEDROCK", DEMO_BEARER_TOKEN)];
+    let keys = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)];
+    for credentials in [&bearer[..], &keys] {
+        let (named, other) = (emulator(), emulator());
+        let folder = tempfile::tempdir().unwrap();
+        let host = host(&named, credentials, folder.path());
+        for valves in [
+            json!({"endpoint_url": other.endpoint()}),
+            json!({"endpoint_url": other.endpoint(), "aws_profile": "default"}),
+            json!({"endpoint_url": other.endpoint(), "aws_role_arn": "arn:aws:iam::123456789012:role/chat"}),
+            json!({"endpoint_url": "http://bedrock-runtime.us-east-1.amazonaws.com"}),
+            json!({"endpoint_url": "https://abc.execute-api.us-east-1.amazonaws.com"}),
+            json!({"endpoint_url": "http://169.254.169.254/latest"}),
+            json!({"regions": "evil.example/#"}),
+            json!({"regions": "a.evil.example"}),
+        ] {
+            let refused = turn(&host, valves.clone()).await;
+            assert_eq!(refused.status, 422, "{valves}: {}", refused.text);
+        }
+        let chat = json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"}]});
+        let answered = Answered::of(host.post("/chat/completions", &chat).await).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        assert!(!named.requests().is_empty() && other.requests().is_empty());
+        // Named by the environment, or with keys of its own.
+        let turned = turn(&host, json!({"endpoint_url": named.endpoint()})).await;
+        assert_eq!(turned.status, 200, "{}", turned.text);
+        let own = json!({"endpoint_url": other.endpoint(), "bedrock_api_key": DEMO_BEARER_TOKEN});
+        let turned = turn(&host, own).await;
+        assert_eq!(turned.status, 200, "{}", turned.text);
+        let answered = Answered::of(host.post("/chat/completions", &chat).await).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let asked = other.requests();
+        assert!(!asked.is_empty() && asked.iter().all(|asked| asked.auth == AuthKind::Bearer));
+        // Without the key the host would be asked by the environment's.
+        let refused = turn(&host, json!({"bedrock_api_key": null})).await;
+        assert_eq!(refused.status, 422, "{}", refused.text);
+    }
+}
+
+#[actix_web::test]
+async fn an_endpoint_that_was_saved_before_gets_no_credentials_and_keeps_no_valve_from_being_turned()
+ {
+    let (named, other) = (emulator(), emulator());
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("pipelines/bedrock_models");
+    std::fs::create_dir_all(&saved).unwrap();
+    let valves = json!({"endpoint_url": other.endpoint()}).to_string();
+    std::fs::write(saved.join("valves.json"), valves).unwrap();
+    let host = host(&named, &[("AWS_BEARER_TOKEN_BEDROCK", DEMO_BEARER_TOKEN)], folder.path());
+    let chat = json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"}]});
+    let answered = Answered::of(host.post("/chat/completions", &chat).await).await;
+    assert_eq!(answered.status, 500, "{}", answered.text);
+    assert!(other.requests().is_empty() && named.requests().is_empty());
+    let turned = turn(&host, json!({"endpoint_url": other.endpoint(), "drop_tools": true})).await;
+    assert_eq!(turned.status, 200, "{}", turned.text);
+    let turned = turn(&host, json!({"endpoint_url": null})).await;
+    assert_eq!(turned.status, 200, "{}", turned.text);
+    let ready = host.client.request(Method::GET, format!("{}/health/ready", host.url));
+    let ready: Value = ready.send().await.unwrap().json().await.unwrap();
+    assert!(!ready["degraded"].as_array().unwrap().contains(&json!("bedrock_models")), "{ready}");
+}
