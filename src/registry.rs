@@ -3,15 +3,9 @@
 use crate::{meter::Meter, prices::Prices, route::Route, slot::Slot};
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-<<<<<<< HEAD
-    AdmissionRequest, Body, Call, CallContext, ChunkStream, EmbedCall, Embeddings, HostBackend,
-    ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError, RerankCall, Reranked,
-    Result, Serves, Usage, library::Library,
-=======
     AdmissionRequest, Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host,
     HostBackend, ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError,
     RerankCall, Reranked, Result, Serves, Usage, library::Library,
->>>>>>> main
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -311,17 +305,12 @@ impl HostBackend for Registry {
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 
-<<<<<<< HEAD
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
         let route = self.route_now(model).ok()??;
         self.meter.cost(route.slot.id(), &route.model, usage)
     }
 
-    fn ledger(&self) -> &dyn Ledger {
-        self.ledger.as_ref()
-=======
     fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::clone(&self.ledger)
->>>>>>> main
     }
 }

@@ -65,7 +65,8 @@ impl RequestContext {
         let Some(first) = bodies.first() else {
             return Err(PipeError::bad_request("nothing is asked").into());
         };
-        let (mut head, streamed) = (Head::new(F::ID, asked.as_ref().unwrap_or(&first.model)), first.stream);
+        let (mut head, streamed) =
+            (Head::new(F::ID, asked.as_ref().unwrap_or(&first.model)), first.stream);
         head.notes = face.notes();
         head.prompt_tokens = Demand::chat(first).prompt_tokens;
         let answer = async {

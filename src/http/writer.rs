@@ -21,8 +21,6 @@ pub struct Writer {
     with_usage: bool,
     begun: bool,
     finished: bool,
-    /// Which of the completion's choices is being written.
-    choice: usize,
     /// How many characters of text are written.
     said: usize,
     /// How many sources.
@@ -56,7 +54,6 @@ impl Writer {
             with_usage,
             begun: false,
             finished: false,
-            choice: 0,
             said: 0,
             cited: 0,
             shown: 0,
@@ -140,14 +137,13 @@ impl FrameWriter for Writer {
             Chunk::ToolCall(delta) => self.tool_call(delta),
             Chunk::Fact(name, fact) => self.fact(name, fact),
             Chunk::NextChoice { finish, .. } => {
+                self.flush_inputs();
                 self.delta(b"{}", Some(*finish));
                 (self.choice, self.said, self.cited, self.shown) = (self.choice + 1, 0, 0, 0);
                 self.delta(br#"{"role":"assistant","content":""}"#, None);
             }
             Chunk::Finish(reason) => {
-                for (index, mut input) in std::mem::take(&mut self.inputs) {
-                    self.input(index, &input.finish().1);
-                }
+                self.flush_inputs();
                 self.finished = true;
                 self.delta(b"{}", Some(*reason));
             }
@@ -190,6 +186,13 @@ impl FrameWriter for Writer {
 }
 
 impl Writer {
+    /// Writes what is left of the texts of custom tools' calls.
+    fn flush_inputs(&mut self) {
+        for (index, mut input) in std::mem::take(&mut self.inputs) {
+            self.input(index, &input.finish().1);
+        }
+    }
+
     fn text(&mut self, opening: &[u8], text: &str) {
         self.open();
         self.buffer.extend_from_slice(opening);

@@ -10,7 +10,9 @@ use crate::{
 };
 use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
 use guarded_fetch::Fetcher;
-use pipe_sdk::{Body, Chunk, ChunkStream, Event, Host, PipeError, Result, Usage, listed};
+use pipe_sdk::{
+    Body, CallContext, Chunk, ChunkStream, Event, Host, PipeError, Result, Usage, listed,
+};
 use serde_json::Value;
 use std::{
     sync::{
@@ -107,16 +109,6 @@ impl Engine {
         self.base.rest.get("response_format").filter(|format| !format.is_null())
     }
 
-    /// Whether the answer may call tools.
-    pub fn has_tools(&self) -> bool {
-        !self.base.tools.is_empty()
-    }
-
-    /// What the client says of randomness.
-    pub fn temperature(&self) -> Option<f64> {
-        self.base.temperature
-    }
-
     fn model(&self, role: Role) -> String {
         let one = |valve: &Option<String>| valve.as_deref().map(str::trim).map(str::to_owned);
         let valves = &self.valves;
@@ -131,6 +123,17 @@ impl Engine {
             Role::Planner => one(&valves.planner_model),
         };
         named.filter(|id| !id.is_empty()).unwrap_or_else(|| self.base.model.clone())
+    }
+
+    /// The way to models for the call of this number. Limits count the first call as the request
+    /// itself, and every further one as a request of its own.
+    fn way(&self, number: usize) -> Host {
+        let context = self.host.trail();
+        if number == 0 || context.admission.is_exempt() {
+            return self.host.clone();
+        }
+        let context = CallContext { admission: Arc::default(), ..context.clone() };
+        self.host.clone().following(context)
     }
 
     fn body(&self, ask: &Ask, model: &str) -> Body {
@@ -203,7 +206,7 @@ impl Engine {
         let limit = Instant::now() + Duration::from_secs(self.valves.call_seconds);
         let limit = limit.min(self.deadline);
         let reply = timeout_at(limit, async {
-            let mut chunks = self.host.pipe(self.body(ask, &model)).await?;
+            let mut chunks = self.way(call.number).pipe(self.body(ask, &model)).await?;
             let mut reply = Reply::default();
             while let Some(chunk) = chunks.try_next().await? {
                 if let Some(begun) = begun.filter(|_| speaks(&chunk)) {
@@ -247,7 +250,7 @@ impl Engine {
         };
         let mut call =
             FinalCall { engine: Arc::clone(self), model: model.clone(), number, is_done: false };
-        let mut chunks = self.host.pipe(self.body(ask, &model)).await?;
+        let mut chunks = self.way(number).pipe(self.body(ask, &model)).await?;
         let mut held = Vec::new();
         loop {
             let Some(chunk) = chunks.try_next().await? else {
