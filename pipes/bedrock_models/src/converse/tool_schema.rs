@@ -159,6 +159,9 @@ fn anew<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameters<'
     }
     let is_choice = CHOICES.iter().any(|keyword| repaired.contains_key(*keyword));
     if is_choice && !family.either_schema {
+        if !schema.contains_key("type") {
+            repaired.insert("type".into(), "object".into());
+        }
         repaired = united(repaired);
         changed = true;
     }

@@ -356,18 +356,12 @@ impl Walk<'_> {
             Some(tuple) => {
                 let words: Vec<_> = tuple.iter().map(|item| self.words_of(item)).collect();
                 notes.push(cut(&format!("In this order: {}.", words.join(", ")), LONGEST_WORDS));
-                let mut kinds: Vec<Value> = Vec::new();
-                tuple
-                    .iter()
-                    .filter(|item| !kinds.contains(item))
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .for_each(|item| {
-                        if !kinds.contains(&item) {
-                            kinds.push(item)
-                        }
-                    });
+                let mut kinds: Vec<&Value> = Vec::new();
+                for item in tuple {
+                    if !kinds.contains(&item) {
+                        kinds.push(item);
+                    }
+                }
                 json!({"anyOf": kinds})
             }
             None => flat.get("items").cloned().unwrap_or_else(|| json!({})),

@@ -126,7 +126,7 @@ fn typed(schema: &mut Map<String, Value>) -> bool {
     true
 }
 
-/// Limits are numbers; draft 4 and OpenAPI 3.0 say by a boolean that one is exclusive.
+/// Limits are numbers; draft 4 and `OpenAPI` 3.0 say by a boolean that one is exclusive.
 fn limited(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
