@@ -83,6 +83,12 @@ impl CallContext {
         Self { via, counted: Arc::default(), ..self.clone() }
     }
 
+    /// Returns the same trail as that of a request of its own: limits are asked anew, and count it.
+    #[must_use]
+    pub fn admitted_anew(&self) -> Self {
+        Self { admission: Arc::default(), ..self.clone() }
+    }
+
     /// The same trail from this place in a trace.
     #[must_use]
     pub fn traced(self, trace: Option<TraceContext>) -> Self {

@@ -10,9 +10,7 @@ use crate::{
 };
 use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
 use guarded_fetch::Fetcher;
-use pipe_sdk::{
-    Body, CallContext, Chunk, ChunkStream, Event, Host, PipeError, Result, Usage, listed,
-};
+use pipe_sdk::{Body, Chunk, ChunkStream, Event, Host, PipeError, Result, Usage, listed};
 use serde_json::Value;
 use std::{
     sync::{
@@ -132,8 +130,7 @@ impl Engine {
         if number == 0 || context.admission.is_exempt() {
             return self.host.clone();
         }
-        let context = CallContext { admission: Arc::default(), ..context.clone() };
-        self.host.clone().following(context)
+        self.host.clone().following(context.admitted_anew())
     }
 
     fn body(&self, ask: &Ask, model: &str) -> Body {
