@@ -9,7 +9,6 @@ use crate::{
 };
 use ::openai_proxy::OpenAiProxy;
 use ::optimizer::Optimizer;
-use ::rate_limit::RateLimit;
 use futures_util::StreamExt;
 use pipewright::slot::Registration;
 use reqwest::Method;
@@ -18,11 +17,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use upstream::{Line, Upstream, says};
 
-const PIPES: &[Registration] = &[
-    Registration::of::<OpenAiProxy>(),
-    Registration::of::<Optimizer>(),
-    Registration::of::<RateLimit>(),
-];
+const PIPES: &[Registration] =
+    &[Registration::of::<OpenAiProxy>(), Registration::of::<Optimizer>()];
 
 struct Rig {
     upstream: Upstream,
@@ -315,21 +311,4 @@ async fn a_person_uses_what_the_rules_let_them() {
     assert_eq!(calls, 0);
     assert_eq!(rig.calls("moa-m", as_role("admin")).await.1, 5);
     assert_eq!(rig.calls("re2-m", as_role("user")).await.1, 1);
-}
-
-#[actix_web::test]
-async fn limits_count_every_call_and_the_best_so_far_is_given_when_they_are_reached() {
-    let rig = rig(json!({}), usual).await;
-    let limit = rig.host.turn("rate_limit", &json!({"requests_per_minute": 7})).await;
-    assert_eq!(limit.status, 200, "{}", limit.text);
-    let ann = json!({"user": {"id": "ann"}, "x_optimizer": true});
-    let (first, calls) = rig.calls("moa-m", ann.clone()).await;
-    assert_eq!((content(&first), calls), ("mixed", 5));
-    let (second, calls) = rig.calls("moa-m", ann.clone()).await;
-    assert!(content(&second).starts_with("The answer is"), "{}", second.text);
-    assert_eq!(calls, 2, "{}", second.text);
-    assert!(second.json["x_optimizer"]["notes"].to_string().contains("limit"), "{}", second.text);
-    let (third, calls) = rig.calls("moa-m", ann).await;
-    third.refused(429);
-    assert_eq!(calls, 0);
 }

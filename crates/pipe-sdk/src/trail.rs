@@ -83,7 +83,7 @@ impl CallContext {
         Self { via, counted: Arc::default(), ..self.clone() }
     }
 
-    /// Returns the same trail as that of a request of its own: limits are asked anew, and count it.
+    /// Returns the same trail for a further call, for which limits of tokens and dollars are asked anew.
     #[must_use]
     pub fn admitted_anew(&self) -> Self {
         Self { admission: Arc::default(), ..self.clone() }

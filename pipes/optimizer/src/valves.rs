@@ -26,7 +26,7 @@ pub struct OptimizerValves {
 
     /// The model for names that hold none, as in `moa` alone: the id of a model of this host.
     /// Example: `bedrock_models.us.amazon.nova-pro-v1:0`.
-    #[schemars(title = "Default model")]
+    #[schemars(title = "Default model", extend("x-models" = true))]
     pub default_model: Option<String>,
 
     /// What stands in the picker, comma-separated: an approach and the id of a model of this host.
@@ -37,22 +37,22 @@ pub struct OptimizerValves {
 
     /// The models that write the first answers of `moa` and `mars`, comma-separated ids of this
     /// host. None: the model that was asked.
-    #[schemars(title = "Proposers")]
+    #[schemars(title = "Proposers", extend("x-models" = true))]
     pub proposer_models: Option<String>,
 
     /// The model that rates, compares and criticises answers; the id of a model of this host. None:
     /// the model that was asked. A cheaper one saves much.
-    #[schemars(title = "Judge")]
+    #[schemars(title = "Judge", extend("x-models" = true))]
     pub judge_model: Option<String>,
 
     /// The model that checks solutions in `pvg`, `mars` and `rstar`; the id of a model of this
     /// host. None: the model that was asked.
-    #[schemars(title = "Verifier")]
+    #[schemars(title = "Verifier", extend("x-models" = true))]
     pub verifier_model: Option<String>,
 
     /// The model that plans, summarises and sorts; the id of a model of this host. None: the model
     /// that was asked.
-    #[schemars(title = "Planner")]
+    #[schemars(title = "Planner", extend("x-models" = true))]
     pub planner_model: Option<String>,
 
     /// How many answers are sampled. None: as is usual for the approach (bon 3, moa 3,
