@@ -6,7 +6,7 @@ use actix_web::{
     web::{self, Data},
 };
 use anyhow::{Context, anyhow};
-use lambda_adapter::Function;
+use lambda_adapter::LambdaFunction;
 use pipewright::{
     app::App,
     http::{Bodies, BodyLimit, ROUTES},
@@ -57,7 +57,7 @@ pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
 }
 
 async fn invoke(
-    function: Data<Function>,
+    function: Data<LambdaFunction>,
     bodies: Data<Bodies>,
     event: web::Payload,
 ) -> actix_web::Result<HttpResponse> {
@@ -71,8 +71,8 @@ async fn invoke(
     })
 }
 
-fn function(app: &App) -> Function {
-    Function::new(app.port(), &about())
+fn function(app: &App) -> LambdaFunction {
+    LambdaFunction::new(app.port(), &about())
 }
 
 /// What is answered to an event that is no request.

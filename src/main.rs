@@ -61,7 +61,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     log::start(&settings.log_level);
     let demo = if settings.demo { Some(demo::Demo::start(settings)?) } else { None };
     let pins = demo.as_ref().map(demo::Demo::pins).unwrap_or_default();
-    if lambda_adapter::is_function() {
+    if lambda_adapter::is_lambda_function() {
         let settings = lambda::hidden(settings);
         return lambda::run(App::build(&settings, settings.site(pins), PIPES).await?).await;
     }

@@ -79,7 +79,7 @@ impl Callers {
     fn of(&self, request: &ServiceRequest) -> Caller {
         let headers = request.headers();
         let peer = request.peer_addr().map(|peer| peer.ip());
-        let peer = peer.filter(|_| !headers.contains_key(lambda_adapter::CONTEXT));
+        let peer = peer.filter(|_| !headers.contains_key(lambda_adapter::CONTEXT_HEADER));
         Caller {
             address: peer.map(|peer| self.proxies.client(peer, headers)),
             knows_name: self.names.has(headers),

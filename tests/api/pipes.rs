@@ -2,8 +2,8 @@
 
 use futures_util::{StreamExt, stream};
 use pipe_sdk::{
-    Body, Call, Chunk, ChunkStream, Event, Fault, FilterBody, FilterCall, FinishReason, Model,
-    Pipe, PipeError, Result, Secret, Serves, ToolCallDelta, Usage, Valves,
+    Body, Call, Chunk, ChunkStream, Event, Fault, FilterBody, FilterCall, FinishReason, Known,
+    Model, Pipe, PipeError, Result, Secret, Serves, ToolCallDelta, Usage, Valves,
 };
 use pipewright::slot::Registration;
 use schemars::JsonSchema;
@@ -176,6 +176,21 @@ impl Pipe for Script {
             Model::new("whole", "Script: whole"),
             Model::new("org/model-v1:0", "Script: slashes"),
         ])
+    }
+
+    /// Those that misbehave are not listed.
+    fn knows(&self, id: &str) -> Option<Known> {
+        const NAMES: [&str; 8] = [
+            "whole",
+            "org/model-v1:0",
+            "throttled",
+            "first-error",
+            "late-error",
+            "empty",
+            "panics",
+            "hangs",
+        ];
+        NAMES.contains(&id).then(|| Known::Has(Model::new(id, id)))
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {

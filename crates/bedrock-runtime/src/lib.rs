@@ -22,21 +22,21 @@ pub use identity::Identity;
 pub use request::{Attempt, Operation, Request};
 pub use response::{Body, BodyError, Response};
 
-use http_client::Connections;
+use http_client::HttpClient;
 use std::time::SystemTime;
 
 /// Bedrock's runtime in all regions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Runtime {
-    connections: Connections,
+    http_client: HttpClient,
     endpoints: Endpoints,
     identity: Identity,
 }
 
 impl Runtime {
     /// The runtime at these endpoints, to which we are this identity. Nothing is read or asked yet.
-    pub fn new(connections: Connections, endpoints: Endpoints, identity: Identity) -> Self {
-        Self { connections, endpoints, identity }
+    pub fn new(http_client: HttpClient, endpoints: Endpoints, identity: Identity) -> Self {
+        Self { http_client, endpoints, identity }
     }
 
     /// Sends the request once, and comes back with the headers of its answer.
@@ -46,7 +46,7 @@ impl Runtime {
         let key = self.identity.key().await?;
         let endpoint = self.endpoints.of_region(request.region).ok_or(SendError::Unreachable)?;
         let request = request.signed(&endpoint, &key, SystemTime::now())?;
-        let response = self.connections.execute(request).await;
+        let response = self.http_client.execute(request).await;
         let response = Response::from(response.map_err(|error| SendError::of_connection(&error))?);
         if response.is_success() {
             return Ok(response);

@@ -1,10 +1,11 @@
-//! Which addresses a link may lead to.
+//! The check of the IP addresses that a link may lead to.
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What no rule opens: this host, metadata services of clouds, groups, and tunnels that hide where they end.
-const NEVER_V4: [Ipv4Net; 7] = [
+/// Networks that no policy can allow: this host, metadata services of clouds, multicast, and tunnels
+/// that hide their end.
+const BLOCKED_V4: [Ipv4Net; 7] = [
     v4([0, 0, 0, 0], 8),
     v4([100, 100, 100, 200], 32),
     v4([168, 63, 129, 16], 32),
@@ -13,7 +14,7 @@ const NEVER_V4: [Ipv4Net; 7] = [
     v4([224, 0, 0, 0], 4),
     v4([240, 0, 0, 0], 4),
 ];
-const NEVER_V6: [Ipv6Net; 8] = [
+const BLOCKED_V6: [Ipv6Net; 8] = [
     v6([0, 0, 0, 0, 0, 0, 0, 0], 128),
     v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
     v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32),
@@ -24,7 +25,8 @@ const NEVER_V6: [Ipv6Net; 8] = [
     v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
 ];
 
-/// The rest of what IANA lists as not of the public internet.
+/// The other networks that IANA lists as not globally reachable
+/// (<https://www.iana.org/assignments/iana-ipv4-special-registry/>).
 const PRIVATE_V4: [Ipv4Net; 11] = [
     v4([10, 0, 0, 0], 8),
     v4([100, 64, 0, 0], 10),
@@ -39,28 +41,29 @@ const PRIVATE_V4: [Ipv4Net; 11] = [
     v4([203, 0, 113, 0], 24),
 ];
 
-/// All that was ever given out of version 6, but for the parts with a purpose of their own.
+/// The IPv6 addresses that IANA has allocated for the public internet (RFC 4291, section 2.4).
 const PUBLIC_V6: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
+/// The networks within [`PUBLIC_V6`] that are not globally reachable.
 const PRIVATE_V6: [Ipv6Net; 3] = [
     v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
     v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
     v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
 ];
 
-/// Where networks of version 6 alone show hosts of version 4 (NAT64).
-const TRANSLATED: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
+/// The prefix of IPv6 addresses that embed an IPv4 address, for NAT64 (RFC 6052).
+const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 
-/// Whether a link may lead to this address: a public one, or one of these networks.
-pub(crate) fn is_open(address: IpAddr, also: &[IpNet]) -> bool {
-    let address = meant(address);
-    !is_never(address)
-        && (is_public(address) || also.iter().any(|network| network.contains(&address)))
+/// Returns whether a link may lead to this address: a public one, or one in an allowed network.
+pub(crate) fn is_allowed(address: IpAddr, allowed_networks: &[IpNet]) -> bool {
+    let address = extract_embedded_v4(address);
+    !is_blocked(address)
+        && (is_public(address) || allowed_networks.iter().any(|network| network.contains(&address)))
 }
 
-/// The address of version 4 where one of version 6 only wraps it.
-fn meant(address: IpAddr) -> IpAddr {
+/// Returns the IPv4 address that an IPv6 address embeds, else the address itself.
+fn extract_embedded_v4(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(wrapped) if TRANSLATED.contains(&wrapped) => {
+        IpAddr::V6(wrapped) if NAT64.contains(&wrapped) => {
             let [.., a, b, c, d] = wrapped.octets();
             IpAddr::from([a, b, c, d])
         }
@@ -68,10 +71,10 @@ fn meant(address: IpAddr) -> IpAddr {
     }
 }
 
-fn is_never(address: IpAddr) -> bool {
+fn is_blocked(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => NEVER_V4.iter().any(|network| network.contains(&address)),
-        IpAddr::V6(address) => NEVER_V6.iter().any(|network| network.contains(&address)),
+        IpAddr::V4(address) => BLOCKED_V4.iter().any(|network| network.contains(&address)),
+        IpAddr::V6(address) => BLOCKED_V6.iter().any(|network| network.contains(&address)),
     }
 }
 
@@ -149,7 +152,7 @@ mod tests {
         "64:ff9b::127.0.0.1",
     ];
 
-    const NEVER: &[&str] = &[
+    const BLOCKED: &[&str] = &[
         "0.0.0.0",
         "0.1.2.3",
         "100.100.100.200",
@@ -176,36 +179,37 @@ mod tests {
         "ff02::1",
     ];
 
-    fn open(address: &str, also: &[&str]) -> bool {
-        let also: Vec<IpNet> = also.iter().map(|network| network.parse().unwrap()).collect();
-        is_open(address.parse().unwrap(), &also)
+    fn is_open(address: &str, allowed_networks: &[&str]) -> bool {
+        let allowed_networks: Vec<IpNet> =
+            allowed_networks.iter().map(|network| network.parse().unwrap()).collect();
+        is_allowed(address.parse().unwrap(), &allowed_networks)
     }
 
     #[test]
     fn the_public_internet_is_open_and_nothing_else() {
         for address in PUBLIC {
-            assert!(open(address, &[]), "{address}");
+            assert!(is_open(address, &[]), "{address}");
         }
-        for address in PRIVATE.iter().chain(NEVER) {
-            assert!(!open(address, &[]), "{address}");
+        for address in PRIVATE.iter().chain(BLOCKED) {
+            assert!(!is_open(address, &[]), "{address}");
         }
     }
 
     #[test]
     fn an_operator_may_open_private_networks_but_no_metadata_service() {
         for address in PRIVATE {
-            assert!(open(address, &["0.0.0.0/0", "::/0"]), "{address}");
+            assert!(is_open(address, &["0.0.0.0/0", "::/0"]), "{address}");
         }
-        for address in NEVER {
-            assert!(!open(address, &["0.0.0.0/0", "::/0"]), "{address}");
+        for address in BLOCKED {
+            assert!(!is_open(address, &["0.0.0.0/0", "::/0"]), "{address}");
         }
     }
 
     #[test]
     fn an_open_network_opens_no_neighbour() {
-        assert!(open("10.1.2.3", &["10.1.0.0/16"]));
-        assert!(open("::ffff:10.1.2.3", &["10.1.0.0/16"]));
-        assert!(!open("10.2.0.1", &["10.1.0.0/16"]));
-        assert!(!open("::1", &["127.0.0.0/8"]));
+        assert!(is_open("10.1.2.3", &["10.1.0.0/16"]));
+        assert!(is_open("::ffff:10.1.2.3", &["10.1.0.0/16"]));
+        assert!(!is_open("10.2.0.1", &["10.1.0.0/16"]));
+        assert!(!is_open("::1", &["127.0.0.0/8"]));
     }
 }

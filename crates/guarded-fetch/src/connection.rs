@@ -1,8 +1,8 @@
-//! The way to a host: its addresses, judged, and a connection to one of them.
+//! The connection to a host, at an address that the policy allows.
 
 use crate::{
-    Resolver, Rules, Unreached, address,
-    target::{Target, literal},
+    FetchPolicy, Resolver, UnreachableCause, address,
+    target::{Target, ip_literal},
 };
 use std::{
     io,
@@ -16,57 +16,66 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// How many addresses of a host are tried: its owner chose them, and could have us knock at a thousand doors of others.
-const MOST_ADDRESSES: usize = 8;
+/// The most addresses of a host that are tried. The owner of the name chooses its addresses, and
+/// could otherwise make this host connect to a thousand foreign ones.
+const MAX_ADDRESSES: usize = 8;
 
-/// A connection, encrypted or not.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection, with TLS or without.
+pub(crate) trait IoStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> IoStream for T {}
 
-/// Connects to the target, at an address that was judged: nobody looks it up again.
+/// Connects to the target, at an address that passed the check. Nothing looks the name up again.
 pub(crate) async fn connect(
     target: &Target,
-    rules: &Rules,
+    policy: &FetchPolicy,
     resolver: &dyn Resolver,
     tls: &TlsConnector,
-) -> Result<Box<dyn Stream>, Unreached> {
-    let addresses = open_addresses(target, rules, resolver).await?;
-    let stream = first(&addresses, target.port, rules.connect).await?;
-    if !target.is_encrypted {
+) -> Result<Box<dyn IoStream>, UnreachableCause> {
+    let addresses = resolve_allowed_addresses(target, policy, resolver).await?;
+    let stream = connect_to_first(&addresses, target.port, policy.connect_timeout).await?;
+    if !target.is_https {
         return Ok(Box::new(stream));
     }
     let name = target
         .server_name()
-        .ok_or_else(|| Unreached::Connection(io::ErrorKind::InvalidInput.into()))?;
-    Ok(Box::new(tls.connect(name, stream).await.map_err(Unreached::Connection)?))
+        .ok_or_else(|| UnreachableCause::Connection(io::ErrorKind::InvalidInput.into()))?;
+    Ok(Box::new(tls.connect(name, stream).await.map_err(UnreachableCause::Connection)?))
 }
 
-/// The addresses of the target that the rules open. Those that the link spells out go the same way as those that were looked up.
-async fn open_addresses(
+/// Returns the addresses of the target that the policy allows. An address in the link itself is
+/// checked like one from the look-up.
+async fn resolve_allowed_addresses(
     target: &Target,
-    rules: &Rules,
+    policy: &FetchPolicy,
     resolver: &dyn Resolver,
-) -> Result<Vec<IpAddr>, Unreached> {
-    let mut addresses = match (literal(&target.host), &target.host) {
+) -> Result<Vec<IpAddr>, UnreachableCause> {
+    let mut addresses = match (ip_literal(&target.host), &target.host) {
         (Some(literal), _) => vec![literal],
-        (None, host) => resolver.addresses(&host.to_string()).await.map_err(Unreached::Name)?,
+        (None, host) => {
+            resolver.look_up(&host.to_string()).await.map_err(UnreachableCause::NameLookup)?
+        }
     };
-    addresses.retain(|address| address::is_open(*address, &rules.also));
-    addresses.truncate(MOST_ADDRESSES);
-    if addresses.is_empty() { Err(Unreached::NotOpen) } else { Ok(addresses) }
+    addresses.retain(|address| address::is_allowed(*address, &policy.allowed_networks));
+    addresses.truncate(MAX_ADDRESSES);
+    if addresses.is_empty() { Err(UnreachableCause::NoAllowedAddress) } else { Ok(addresses) }
 }
 
-/// A connection to the first address that takes one. All get the same share of the time, or a dead one would use it up.
-async fn first(addresses: &[IpAddr], port: u16, time: Duration) -> Result<TcpStream, Unreached> {
+/// Connects to the first address that accepts a connection. Each address gets the same share of the
+/// time, so that a dead one cannot use up all of it.
+async fn connect_to_first(
+    addresses: &[IpAddr],
+    port: u16,
+    time: Duration,
+) -> Result<TcpStream, UnreachableCause> {
     let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    let mut trouble = Unreached::NotOpen;
+    let mut last_error = UnreachableCause::NoAllowedAddress;
     for address in addresses {
         match timeout(share, TcpStream::connect(SocketAddr::new(*address, port))).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => trouble = Unreached::Connection(error),
-            Err(_) => trouble = Unreached::Silent,
+            Ok(Err(error)) => last_error = UnreachableCause::Connection(error),
+            Err(_) => last_error = UnreachableCause::TimedOut,
         }
     }
-    Err(trouble)
+    Err(last_error)
 }

@@ -1,9 +1,9 @@
-//! The client: from a link, over its redirects, to what it leads to.
+//! The client: fetches a link and follows its redirects.
 
 use crate::{
-    Fetched, Refusal, Resolver, Rules, System, Unreached,
-    answer::{Answer, ask},
+    FetchError, FetchPolicy, FetchedFile, Resolver, SystemResolver, UnreachableCause,
     connection::connect,
+    exchange::{Outcome, send_request},
     target::Target,
     tls,
 };
@@ -11,50 +11,58 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-/// Fetches what users' links lead to, by its rules. Cheap to clone.
+/// A client that fetches users' links within a policy. Cheap to clone.
 #[derive(Clone)]
-pub struct Fetcher(Arc<Parts>);
+pub struct Fetcher(Arc<Shared>);
 
-struct Parts {
-    rules: Rules,
+/// The parts that all clones share.
+struct Shared {
+    policy: FetchPolicy,
     resolver: Box<dyn Resolver>,
     tls: TlsConnector,
 }
 
 impl Fetcher {
-    /// Fetches by these rules, and asks the system for addresses. Reads the system's certificate authorities.
-    pub fn new(rules: Rules) -> Self {
-        Self::with_resolver(rules, System)
+    /// Creates a client that looks names up with the system's resolver. Reads the system's root
+    /// certificates.
+    pub fn new(policy: FetchPolicy) -> Self {
+        Self::with_resolver(policy, SystemResolver)
     }
 
-    /// Fetches by these rules, and asks this resolver for addresses.
-    pub fn with_resolver(rules: Rules, resolver: impl Resolver) -> Self {
-        let tls = tls::connector(http_client::roots());
-        Self(Arc::new(Parts { rules, resolver: Box::new(resolver), tls }))
+    /// Creates a client that looks names up with this resolver.
+    pub fn with_resolver(policy: FetchPolicy, resolver: impl Resolver) -> Self {
+        let tls = tls::connector(http_client::root_certificates());
+        Self(Arc::new(Shared { policy, resolver: Box::new(resolver), tls }))
     }
 
-    /// What this link leads to. Dropping the future ends it at once.
-    pub async fn fetch(&self, url: &str) -> Result<Fetched, Refusal> {
-        let rules = &self.0.rules;
-        let deadline = Instant::now() + rules.total;
-        let mut target = Target::read(url, rules)?;
-        for _ in 0..=rules.most_redirects {
-            match self.visit(&target, deadline).await? {
-                Answer::Fetched(fetched) => return Ok(fetched),
-                Answer::Moved { location } => target = target.moved(&location, rules)?,
+    /// Fetches the file that a link leads to. Dropping the future cancels the fetch at once.
+    pub async fn fetch(&self, url: &str) -> Result<FetchedFile, FetchError> {
+        let policy = &self.0.policy;
+        let deadline = Instant::now() + policy.total_timeout;
+        let mut target = Target::parse(url, policy)?;
+        for _ in 0..=policy.max_redirects {
+            match self.request_target(&target, deadline).await? {
+                Outcome::File(file) => return Ok(file),
+                Outcome::Redirect { location } => {
+                    target = target.resolve_redirect(&location, policy)?
+                }
             }
         }
-        Err(Refusal::TooManyRedirects(rules.most_redirects))
+        Err(FetchError::TooManyRedirects(policy.max_redirects))
     }
 
-    /// What the target's host answers, on a connection of its own.
-    async fn visit(&self, target: &Target, deadline: Instant) -> Result<Answer, Refusal> {
-        let Parts { rules, resolver, tls } = &*self.0;
-        let connected = deadline.min(Instant::now() + rules.connect);
-        let stream = timeout_at(connected, connect(target, rules, resolver.as_ref(), tls))
+    /// Requests the target on a new connection.
+    async fn request_target(
+        &self,
+        target: &Target,
+        deadline: Instant,
+    ) -> Result<Outcome, FetchError> {
+        let Shared { policy, resolver, tls } = &*self.0;
+        let connect_deadline = deadline.min(Instant::now() + policy.connect_timeout);
+        let stream = timeout_at(connect_deadline, connect(target, policy, resolver.as_ref(), tls))
             .await
-            .unwrap_or(Err(Unreached::Silent))
-            .map_err(|cause| Refusal::Unreachable { host: target.host.to_string(), cause })?;
-        ask(stream, target, rules, deadline).await
+            .unwrap_or(Err(UnreachableCause::TimedOut))
+            .map_err(|cause| FetchError::Unreachable { host: target.host.to_string(), cause })?;
+        send_request(stream, target, policy, deadline).await
     }
 }

@@ -1,39 +1,41 @@
-//! The one client for links that users send: images in chats, pages to be read.
+//! A client for links that users send, such as images in chats. It connects only to public addresses.
 //!
-//! Whoever may send a link may otherwise look around in the network that the host stands in. So a link is read once and judged
-//! ([`Rules`]), its host is looked up once, every address is judged whichever way it came, and the connection goes to an address
-//! that was judged. Redirects begin anew. What is wrong is a [`Refusal`], in words for the person who sent the link.
+//! Without such a guard a user could reach the private network of this host with a link (SSRF, see
+//! <https://owasp.org/www-community/attacks/Server_Side_Request_Forgery>). The client parses a link
+//! once and checks it against the [`FetchPolicy`], looks up its host once, checks every address, and
+//! connects to an address that passed the check. A redirect passes through the same steps. A
+//! [`FetchError`] has a text for the person who sent the link.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), guarded_fetch::Refusal> {
-//! use guarded_fetch::{Fetcher, Rules};
+//! # async fn example() -> Result<(), guarded_fetch::FetchError> {
+//! use guarded_fetch::{Fetcher, FetchPolicy};
 //!
-//! let fetcher = Fetcher::new(Rules::default());
+//! let fetcher = Fetcher::new(FetchPolicy::default());
 //! let image = fetcher.fetch("https://example.com/cat.png").await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What came is bytes; what they are is for the caller to find out.
+//! The result is bytes; the caller finds out their format.
 //!
-//! What is deliberately absent: proxies, cookies, credentials, referers, connections that are kept, and decoding of packed bodies.
-//! Addresses that an admin sets are no matter of this crate.
+//! The client deliberately has no proxies, cookies, credentials, referrers, connection pool or
+//! decompression. URLs that an admin configures do not pass through this crate.
 
 mod address;
-mod answer;
+mod allowed_hosts;
 mod connection;
+mod error;
+mod exchange;
 mod fetcher;
-mod hosts;
-mod refusal;
+mod policy;
 mod resolver;
-mod rules;
 mod target;
 mod tls;
 
-pub use answer::Fetched;
+pub use allowed_hosts::{AllowedHosts, HostPattern, HostPatternError};
+pub use error::{FetchError, UnreachableCause};
+pub use exchange::FetchedFile;
 pub use fetcher::Fetcher;
-pub use hosts::{BadPattern, HostPattern, Hosts};
 pub use ipnet::IpNet;
-pub use refusal::{Refusal, Unreached};
-pub use resolver::{Resolver, System};
-pub use rules::Rules;
+pub use policy::FetchPolicy;
+pub use resolver::{Resolver, SystemResolver};

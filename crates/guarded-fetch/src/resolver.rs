@@ -1,23 +1,24 @@
-//! From names to addresses.
+//! The look-up of host names.
 
 use futures_util::future::BoxFuture;
 use std::{io, net::IpAddr};
 use tokio::net::lookup_host;
 
-/// Finds the addresses of a host.
+/// Looks up the addresses of a host.
 ///
-/// It need not judge them: whatever it finds is judged before a connection, and it is asked once for each.
+/// It need not check them: the fetcher calls it once for each connection, and checks every address
+/// that it returns.
 pub trait Resolver: Send + Sync + 'static {
-    /// The addresses of the host with this name.
-    fn addresses<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+    /// Looks up the addresses of the host with this name.
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
 }
 
-/// Asks the system, so `/etc/hosts` and `resolv.conf` count.
+/// The resolver of the operating system, which uses `/etc/hosts` and `resolv.conf`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct System;
+pub struct SystemResolver;
 
-impl Resolver for System {
-    fn addresses<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+impl Resolver for SystemResolver {
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(
             async move { Ok(lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) },
         )

@@ -1,11 +1,11 @@
-//! Encryption, with the system's certificate authorities.
+//! TLS with the given root certificates.
 
 use std::sync::Arc;
 use tokio_rustls::{TlsConnector, rustls::RootCertStore};
 
-/// Encrypts towards hosts that these authorities vouch for.
+/// Creates a connector that accepts hosts whose certificate one of these roots signed.
 pub(crate) fn connector(roots: Arc<RootCertStore>) -> TlsConnector {
-    TlsConnector::from(Arc::new(http_client::tls(roots)))
+    TlsConnector::from(Arc::new(http_client::tls_config(roots)))
 }
 
 #[cfg(test)]
@@ -22,7 +22,8 @@ mod tests {
         },
     };
 
-    /// Whether a client that trusts `trusted` takes a host with this certificate for `example.com`.
+    /// Performs the handshake between a client that trusts `trusted` and a host with this certificate,
+    /// which the client takes for `example.com`.
     async fn handshake(
         certified: &rcgen::CertifiedKey<rcgen::KeyPair>,
         trusted: &CertificateDer<'static>,

@@ -1,12 +1,13 @@
-//! Connections to servers: whom they trust, and pools of HTTP ones that are kept open between requests.
+//! An HTTP client with a connection pool, and the TLS settings that all clients share.
 
-mod plain;
-mod trust;
+mod error;
+mod plain_http;
+mod tls;
 
-pub use plain::ConnectionError;
-pub use trust::{roots, tls};
+pub use error::ConnectionError;
+pub use tls::{root_certificates, tls_config};
 
-use plain::PlainClient;
+use plain_http::PlainHttpClient;
 use reqwest::{Client, ClientBuilder, Request, Response, redirect::Policy};
 use std::{
     env,
@@ -14,111 +15,116 @@ use std::{
     time::Duration,
 };
 
-/// One pool of HTTP connections. Its clones share it.
+/// An HTTP client with a pool of connections. Its clones share the pool.
 ///
-/// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are obeyed, and so is `SSL_CERT_FILE`, which names whom to trust. There is no read
-/// time-out: only the caller knows how long is too long. And no redirects: a key goes where it was meant for.
+/// It follows `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, and trusts the certificates in
+/// `SSL_CERT_FILE`. It has no read time-out, because only the caller knows how long an answer may
+/// take. It follows no redirects, so that an API key reaches no other server than it was meant for.
 #[derive(Clone, Debug)]
-pub struct Connections {
+pub struct HttpClient {
     connect_timeout: Duration,
-    http: Http,
+    version: HttpVersion,
     client: Arc<OnceLock<Client>>,
-    /// For servers that are asked over plain HTTP and not by way of a proxy.
-    plain: Arc<OnceLock<Option<PlainClient>>>,
+    /// The client for plain HTTP; `None` where a proxy is to be used.
+    plain_http: Arc<OnceLock<Option<PlainHttpClient>>>,
 }
 
-/// Which HTTP is spoken.
+/// The versions of HTTP that a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Http {
-    /// HTTP/1.1 alone.
-    One,
-    /// HTTP/2 where a server has it over TLS, else HTTP/1.1.
-    Newest,
+pub enum HttpVersion {
+    /// HTTP/1.1 only.
+    Http1Only,
+    /// HTTP/2 with servers that offer it over TLS, else HTTP/1.1.
+    Http2Preferred,
 }
 
-/// How long an unused connection stays open.
-const IDLE: Duration = Duration::from_secs(60);
+/// The time that an unused connection stays open.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How the client names itself.
-const AGENT: &str = concat!("pipewright/", env!("CARGO_PKG_VERSION"));
+/// The value of the `User-Agent` header.
+const USER_AGENT: &str = concat!("pipewright/", env!("CARGO_PKG_VERSION"));
 
-/// The variables that name a proxy for plain HTTP.
-const PROXIES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+/// The environment variables that name a proxy for plain HTTP.
+const PROXY_VARIABLES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-impl Connections {
-    /// None yet. A new one may take so long, with looking up its name.
-    pub fn new(connect_timeout: Duration, http: Http) -> Self {
-        Self { connect_timeout, http, client: Arc::default(), plain: Arc::default() }
+impl HttpClient {
+    /// Creates a client without connections. `connect_timeout` includes the look-up of the name.
+    pub fn new(connect_timeout: Duration, version: HttpVersion) -> Self {
+        Self { connect_timeout, version, client: Arc::default(), plain_http: Arc::default() }
     }
 
-    /// The same ones, unless new ones are now to be had in another time.
+    /// Returns a clone that shares the pool, or a new client if the time-out differs.
     #[must_use]
-    pub fn turned(&self, connect_timeout: Duration) -> Self {
+    pub fn with_connect_timeout(&self, connect_timeout: Duration) -> Self {
         if connect_timeout == self.connect_timeout {
             return self.clone();
         }
-        Self::new(connect_timeout, self.http)
+        Self::new(connect_timeout, self.version)
     }
 
-    /// Sends this request, and comes back with the head of its answer.
+    /// Sends a request, and returns as soon as the head of the response is there.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn execute(&self, request: Request) -> Result<Response, ConnectionError> {
-        let plain = self.plain.get_or_init(|| {
-            let is_proxied =
-                PROXIES.iter().any(|name| env::var_os(name).is_some_and(|url| !url.is_empty()));
-            (!is_proxied).then(|| PlainClient::new(self.connect_timeout))
+        let plain_http = self.plain_http.get_or_init(|| {
+            let is_proxied = PROXY_VARIABLES
+                .iter()
+                .any(|name| env::var_os(name).is_some_and(|url| !url.is_empty()));
+            (!is_proxied).then(|| PlainHttpClient::new(self.connect_timeout))
         });
-        match plain.as_ref().filter(|_| request.url().scheme() == "http") {
-            Some(plain) => plain.execute(request).await,
-            None => Ok(self.client().execute(request).await?),
+        match plain_http.as_ref().filter(|_| request.url().scheme() == "http") {
+            Some(client) => client.execute(request).await,
+            None => Ok(self.reqwest().execute(request).await?),
         }
     }
 
-    /// What asks over them.
+    /// Returns reqwest's client, for requests that reqwest should build.
     #[expect(
         clippy::expect_used,
         reason = "fails only for settings that are not in the tree, and these are constants"
     )]
-    pub fn client(&self) -> &Client {
+    pub fn reqwest(&self) -> &Client {
         self.client.get_or_init(|| {
-            builder(self.connect_timeout, self.http).build().expect("a client of constant settings")
+            client_builder(self.connect_timeout, self.version)
+                .build()
+                .expect("a client of constant settings")
         })
     }
 }
 
 #[cfg(feature = "testing")]
-impl Connections {
-    /// Connections whose names are looked up so.
+impl HttpClient {
+    /// Creates a client that looks up host names with this resolver.
     #[expect(clippy::expect_used, reason = "for tests")]
-    pub fn resolving(
+    pub fn with_resolver(
         connect_timeout: Duration,
         resolver: impl reqwest::dns::Resolve + 'static,
     ) -> Self {
-        let http = Http::Newest;
-        let builder = builder(connect_timeout, http).no_proxy().dns_resolver(Arc::new(resolver));
+        let version = HttpVersion::Http2Preferred;
+        let builder =
+            client_builder(connect_timeout, version).no_proxy().dns_resolver(Arc::new(resolver));
         let client = builder.build().expect("a client of constant settings");
-        let plain = Arc::new(None.into());
-        Self { connect_timeout, http, client: Arc::new(client.into()), plain }
+        let plain_http = Arc::new(None.into());
+        Self { connect_timeout, version, client: Arc::new(client.into()), plain_http }
     }
 }
 
-fn builder(connect_timeout: Duration, http: Http) -> ClientBuilder {
-    let mut tls = tls(roots());
+fn client_builder(connect_timeout: Duration, version: HttpVersion) -> ClientBuilder {
+    let mut tls = tls_config(root_certificates());
     let builder = Client::builder()
         .tcp_nodelay(true)
         .connect_timeout(connect_timeout)
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .redirect(Policy::none())
         .retry(reqwest::retry::never())
-        .user_agent(AGENT);
-    match http {
-        Http::One => {
+        .user_agent(USER_AGENT);
+    match version {
+        HttpVersion::Http1Only => {
             tls.alpn_protocols = vec![b"http/1.1".into()];
             builder.http1_only().tls_backend_preconfigured(tls)
         }
-        Http::Newest => {
+        HttpVersion::Http2Preferred => {
             tls.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
             builder.tls_backend_preconfigured(tls)
         }

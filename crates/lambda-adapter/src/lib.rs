@@ -1,8 +1,12 @@
-//! A host that listens on loopback, as an AWS Lambda function: events in, requests to the host, its answers out as they come.
+//! Runs an HTTP server on loopback as an AWS Lambda function: each event becomes a request to the
+//! server, and the server's response is streamed back.
 //!
-//! The Lambda Web Adapter makes requests of events and forwards them. Here it is a part of the program in place of an extension beside
-//! it: one binary is the function, and nothing has to be waited for. What is no request of a client's, as the test events of AWS's
-//! console are, is answered here, and the host is not asked.
+//! The [Lambda Web Adapter] turns events into requests and forwards them. AWS ships it as an
+//! extension, a process beside the function; here it is linked into the program, so one binary is
+//! the function and nothing has to wait for another process to start. An event that is not an HTTP
+//! request (as the test events of AWS's console) is answered here and not forwarded.
+//!
+//! [Lambda Web Adapter]: https://github.com/awslabs/aws-lambda-web-adapter
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -26,51 +30,54 @@ use std::{
     task::{Context as Task, Poll},
 };
 
-/// Where Lambda says that this is a function, and where its events are to be had.
-const RUNTIME: &str = "AWS_LAMBDA_RUNTIME_API";
+/// The variable with the address of Lambda's runtime API. Lambda sets it for every function.
+const RUNTIME_API_VARIABLE: &str = "AWS_LAMBDA_RUNTIME_API";
 
-/// Where it is said how answers go out: `response_stream` or `buffered`.
-const MODE: &str = "AWS_LWA_INVOKE_MODE";
+/// The adapter's variable for the invoke mode: `response_stream` or `buffered`.
+const INVOKE_MODE_VARIABLE: &str = "AWS_LWA_INVOKE_MODE";
 
-/// The header in which the adapter tells the host of the function. A request that has it does not come from its peer.
-pub const CONTEXT: &str = "x-amzn-lambda-context";
+/// The header in which the adapter sends Lambda's context to the server. The client of a request
+/// with this header is not the peer of the connection.
+pub const CONTEXT_HEADER: &str = "x-amzn-lambda-context";
 
-/// Whether this program runs as a Lambda function.
-pub fn is_function() -> bool {
-    env::var_os(RUNTIME).is_some()
+/// Returns whether this program runs as a Lambda function.
+pub fn is_lambda_function() -> bool {
+    env::var_os(RUNTIME_API_VARIABLE).is_some()
 }
 
-/// A function in front of a host. A clone is another handle to the same.
+/// A Lambda function that forwards requests to a server on loopback. Its clones share connections.
 #[derive(Clone)]
-pub struct Function {
+pub struct LambdaFunction {
     adapter: Adapter<HttpConnector, Body>,
     mode: LambdaInvokeMode,
-    /// What is answered to what is no request.
-    about: Bytes,
+    /// The JSON response to events that are not HTTP requests.
+    usage_note: Bytes,
 }
 
-/// What is answered to an event: by the host, or here.
-type Reply = Either<Incoming, Full<Bytes>>;
+/// The body of a response: from the server, or written here.
+type ResponseBody = Either<Incoming, Full<Bytes>>;
 
-impl Function {
-    /// A function in front of the host at this port of loopback. What is no request is answered with `about`.
+impl LambdaFunction {
+    /// Creates a function that forwards requests to the server at this port of loopback, and answers
+    /// all other events with `usage_note`.
     ///
-    /// The adapter's own variables (`AWS_LWA_…`) hold, but that answers are streamed if none of them says otherwise.
-    pub fn new(port: u16, about: &Value) -> Self {
+    /// The adapter's own variables (`AWS_LWA_…`) are used. Unlike in the adapter, responses are
+    /// streamed if `AWS_LWA_INVOKE_MODE` is not set.
+    pub fn new(port: u16, usage_note: &Value) -> Self {
         let mut options = AdapterOptions {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: port.to_string(),
             readiness_check_port: port.to_string(),
             ..AdapterOptions::default()
         };
-        if env::var_os(MODE).is_none() {
+        if env::var_os(INVOKE_MODE_VARIABLE).is_none() {
             options.invoke_mode = LambdaInvokeMode::ResponseStream;
         }
         let (adapter, mode) = (Adapter::new(&options), options.invoke_mode);
-        Self { adapter, mode, about: about.to_string().into() }
+        Self { adapter, mode, usage_note: usage_note.to_string().into() }
     }
 
-    /// Takes Lambda's events, one after the other, until Lambda ends.
+    /// Handles Lambda's events, one after the other, until Lambda stops the function.
     ///
     /// # Errors
     /// When Lambda's runtime API cannot be reached.
@@ -83,24 +90,24 @@ impl Function {
         }
     }
 
-    /// What comes of one event, as Lambda hands over what is not streamed.
+    /// Handles one event, and returns the response as JSON, as in the invoke mode `buffered`.
     ///
     /// # Errors
-    /// When the event is no JSON, or the host cannot be reached.
+    /// When the event is not valid JSON, or the server cannot be reached.
     pub async fn invoke(&self, event: &[u8]) -> Result<Value, Error> {
         let event: Value = serde_json::from_slice(event)?;
-        // The adapter takes Lambda's word for it.
+        // The adapter does not check the base64: Lambda always sends it valid.
         let is_base64 = event["isBase64Encoded"] == true;
         if is_base64 && BASE64_STANDARD.decode(event["body"].as_str().unwrap_or_default()).is_err()
         {
-            return Err("body: must be base64, as isBase64Encoded says".into());
+            return Err("body: must be base64, because isBase64Encoded is true".into());
         }
         let event: LambdaRequest = serde_json::from_value(event)?;
         let request = Request::from(event).with_lambda_context(Context::default());
-        let is_request = is_request(&request);
+        let is_http_request = is_http_request(&request);
         let (head, body) = self.clone().call(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        if !is_request {
+        if !is_http_request {
             return Ok(serde_json::from_slice(&body)?);
         }
         let (body, is_base64) = match std::str::from_utf8(&body) {
@@ -109,16 +116,16 @@ impl Function {
         };
         Ok(json!({
             "statusCode": head.status.as_u16(),
-            "headers": headers(&head.headers),
-            "cookies": cookies(&head.headers),
+            "headers": join_headers(&head.headers),
+            "cookies": header_values(&head.headers, SET_COOKIE.as_str()),
             "body": body,
             "isBase64Encoded": is_base64,
         }))
     }
 }
 
-impl Service<Request> for Function {
-    type Response = Response<Reply>;
+impl Service<Request> for LambdaFunction {
+    type Response = Response<ResponseBody>;
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
 
@@ -127,45 +134,43 @@ impl Service<Request> for Function {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if is_request(&request) {
-            let answer = self.adapter.call(request);
-            return Box::pin(async { Ok(answer.await?.map(Either::Left)) });
+        if is_http_request(&request) {
+            let response = self.adapter.call(request);
+            return Box::pin(async { Ok(response.await?.map(Either::Left)) });
         }
-        if let Some(field) = misread(&request) {
-            let words = format!(
-                "{field}: the event has it as HTTP requests have, but cannot be understood as one"
+        if let Some(field) = find_http_field(&request) {
+            let message = format!(
+                "{field}: the event has this field of an HTTP request, but cannot be parsed as one"
             );
-            return Box::pin(ready(Err(words.into())));
+            return Box::pin(ready(Err(message.into())));
         }
-        let mut about = Response::new(Either::Right(Full::new(self.about.clone())));
-        about.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Box::pin(ready(Ok(about)))
+        let mut response = Response::new(Either::Right(Full::new(self.usage_note.clone())));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Box::pin(ready(Ok(response)))
     }
 }
 
-/// Whether an event was a client's request, by way of a function URL, an API Gateway or a load balancer.
-fn is_request(request: &Request) -> bool {
+/// Returns whether an event is an HTTP request, from a function URL, API Gateway or a load balancer.
+fn is_http_request(request: &Request) -> bool {
     !matches!(request.request_context(), RequestContext::PassThrough)
 }
 
-/// The field by which an event that was not understood says that it is a client's request.
-fn misread(request: &Request) -> Option<&'static str> {
+/// Returns the field that only an HTTP request has, of an event that was not recognised as one.
+fn find_http_field(request: &Request) -> Option<&'static str> {
     let event: Value = serde_json::from_slice(request.body()).ok()?;
     let fields = ["requestContext", "httpMethod", "rawPath", "routeKey"];
     fields.into_iter().find(|field| event.get(field).is_some())
 }
 
-/// Each header once, as function URLs have them.
-fn headers(headers: &HeaderMap) -> Map<String, Value> {
+/// Joins the values of each header except `Set-Cookie` with commas, as function URLs do.
+fn join_headers(headers: &HeaderMap) -> Map<String, Value> {
     let names = headers.keys().filter(|name| *name != SET_COOKIE);
-    names.map(|name| (name.to_string(), texts(headers, name.as_str()).join(",").into())).collect()
+    names
+        .map(|name| (name.to_string(), header_values(headers, name.as_str()).join(",").into()))
+        .collect()
 }
 
-fn cookies(headers: &HeaderMap) -> Vec<String> {
-    texts(headers, SET_COOKIE.as_str())
-}
-
-fn texts(headers: &HeaderMap, name: &str) -> Vec<String> {
+fn header_values(headers: &HeaderMap, name: &str) -> Vec<String> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.get_all(name).iter().map(text).collect()
 }

@@ -3,7 +3,7 @@
 
 use crate::{Address, Credentials, Server, Trouble};
 use futures_util::future::pending;
-use http_client::Connections;
+use http_client::HttpClient;
 use pipe_sdk::{Body, CallContext, Message, Role};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use resilience::{Limits, Upstream};
@@ -86,10 +86,10 @@ fn server(told: &Told) -> Server {
 
 fn server_at(base: &str, credentials: &Credentials, told: &Told) -> Server {
     let limits = Limits { connect: Duration::from_secs(1), attempts: 1, ..Limits::default() };
-    let connections = Connections::resolving(limits.connect, told.clone());
+    let http_client = HttpClient::with_resolver(limits.connect, told.clone());
     let address: Address = base.parse().unwrap();
     let calm = Arc::new(Upstream::new("example", limits));
-    Server::new(address, credentials, connections, calm)
+    Server::new(address, credentials, http_client, calm)
 }
 
 async fn said(server: &Server) -> Result<String, Trouble> {

@@ -6,17 +6,17 @@
 //!
 //! ```no_run
 //! # async fn example() -> pipe_sdk::Result<()> {
-//! use http_client::{Connections, Http};
+//! use http_client::{HttpClient, HttpVersion};
 //! use openai_client::{Credentials, Server};
 //! use pipe_sdk::{Body, CallContext, Message, Role};
 //! use std::sync::Arc;
 //! use resilience::{Limits, Upstream};
 //!
 //! let limits = Limits::default();
-//! let connections = Connections::new(limits.connect, Http::Newest);
+//! let http_client = HttpClient::new(limits.connect, HttpVersion::Http2Preferred);
 //! let address = "http://127.0.0.1:11434/v1".parse().unwrap();
 //! let calm = Arc::new(Upstream::new("ollama", limits));
-//! let server = Server::new(address, &Credentials::default(), connections, calm);
+//! let server = Server::new(address, &Credentials::default(), http_client, calm);
 //! let body = Body::new("x.llama3", vec![Message::new(Role::User, "hi")]);
 //! let chunks = server.chat("llama3", &body, &CallContext::default()).await.map_err(|trouble| trouble.error("x.llama3"))?;
 //! # Ok(())
@@ -60,7 +60,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
-use http_client::Connections;
+use http_client::HttpClient;
 use lesson::Lessons;
 use pipe_sdk::{Body, CallContext, CallerId, Secret, TraceContext};
 use resilience::{Attempt, TrackedStream, Upstream};
@@ -76,7 +76,7 @@ use tokio::time::timeout;
 pub struct Server {
     address: Address,
     headers: HeaderMap,
-    connections: Connections,
+    http_client: HttpClient,
     calm: Arc<Upstream>,
     /// What must not be read in its complaints.
     hidden: Arc<[String]>,
@@ -117,7 +117,7 @@ impl Server {
     pub fn new(
         address: Address,
         credentials: &Credentials,
-        connections: Connections,
+        http_client: HttpClient,
         calm: Arc<Upstream>,
     ) -> Self {
         let headers = headers(credentials, address.whose());
@@ -126,7 +126,7 @@ impl Server {
         let host = Some(address.host().to_owned()).filter(|host| host.contains(['.', ':']));
         let hidden = key.into_iter().chain(host).collect();
         let (lessons, ranks_texts) = Default::default();
-        Self { address, headers, connections, calm, hidden, lessons, ranks_texts }
+        Self { address, headers, http_client, calm, hidden, lessons, ranks_texts }
     }
 
     /// What keeps its calls calm.
@@ -205,7 +205,7 @@ impl Server {
     pub async fn models(&self, time: Duration) -> Result<Vec<Listed>, Trouble> {
         let listed = async {
             let request = self.request(Method::GET, "models", None);
-            let response = self.connections.execute(request).await;
+            let response = self.http_client.execute(request).await;
             let response = response.map_err(|error| Trouble::of_connection(&error))?;
             let json = self.read(self.taken(response).await?, LARGEST).await?;
             listed::read(&json, self.address.whose())
@@ -224,7 +224,7 @@ impl Server {
         let mut request = self.request(Method::POST, path, Some(json));
         let place = trace.and_then(|trace| HeaderValue::try_from(trace.header()).ok());
         request.headers_mut().extend(place.map(|place| (TRACE, place)));
-        let response = attempt.in_time(self.connections.execute(request)).await?;
+        let response = attempt.in_time(self.http_client.execute(request)).await?;
         self.taken(response.map_err(|error| Trouble::of_connection(&error))?).await
     }
 

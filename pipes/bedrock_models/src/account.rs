@@ -20,14 +20,14 @@ use aws_smithy_runtime_api::client::{
     identity::http::Token,
 };
 use bedrock_runtime::{Endpoints, Identity, Runtime};
-use http_client::{Connections, Http};
+use http_client::{HttpClient, HttpVersion};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// The account that the valves describe.
 pub struct Account {
     http: SharedHttpClient,
-    connections: Connections,
+    http_client: HttpClient,
     valves: BedrockValves,
     config: OnceCell<SdkConfig>,
     runtime: OnceCell<Runtime>,
@@ -38,17 +38,21 @@ impl Account {
     pub fn new(valves: &BedrockValves) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
-        Self::over(http, Connections::new(patience(valves), Http::One), valves)
+        Self::over(http, HttpClient::new(patience(valves), HttpVersion::Http1Only), valves)
     }
 
     /// The account of new valves, over the open connections of this one.
     pub fn turned(&self, valves: &BedrockValves) -> Self {
-        Self::over(self.http.clone(), self.connections.turned(patience(valves)), valves)
+        Self::over(
+            self.http.clone(),
+            self.http_client.with_connect_timeout(patience(valves)),
+            valves,
+        )
     }
 
-    fn over(http: SharedHttpClient, connections: Connections, valves: &BedrockValves) -> Self {
+    fn over(http: SharedHttpClient, http_client: HttpClient, valves: &BedrockValves) -> Self {
         let (config, runtime) = Default::default();
-        Self { http, connections, valves: valves.clone(), config, runtime }
+        Self { http, http_client, valves: valves.clone(), config, runtime }
     }
 
     /// Whether these valves describe the same account, so that its credentials are still good.
@@ -89,7 +93,7 @@ impl Account {
                 Some(url) => Endpoints::At(url.into()),
                 None => Endpoints::of(config),
             };
-            Runtime::new(self.connections.clone(), endpoints, Identity::of(config))
+            Runtime::new(self.http_client.clone(), endpoints, Identity::of(config))
         };
         self.runtime.get_or_init(make).await.clone()
     }

@@ -2,7 +2,7 @@
 
 use crate::valves::BedrockValves;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use guarded_fetch::{Fetcher, HostPattern, Hosts, Rules};
+use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use pipe_sdk::{Body, Content, Part, PipeError, Result, listed};
 use serde_json::Value;
 
@@ -26,12 +26,12 @@ impl Links {
             return Ok(Self(None));
         }
         let hosts = if listed(&valves.image_hosts).any(|host| host == "*") {
-            Hosts::Any
+            AllowedHosts::Any
         } else {
             let patterns = allowed.map(str::parse::<HostPattern>);
-            Hosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
+            AllowedHosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
         };
-        Ok(Self(Some(Fetcher::new(Rules { hosts, ..Rules::default() }))))
+        Ok(Self(Some(Fetcher::new(FetchPolicy { allowed_hosts: hosts, ..FetchPolicy::default() }))))
     }
 
     /// Puts what is behind the links of this chat in their place.

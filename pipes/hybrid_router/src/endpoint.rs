@@ -2,7 +2,7 @@
 
 use crate::{LOCAL_ID, failure::Failure, spoken::Spoken, valves::HybridValves};
 use futures_util::TryStreamExt;
-use http_client::{Connections, Http};
+use http_client::{HttpClient, HttpVersion};
 use openai_client::{Address, Credentials, Server, Trouble};
 use pipe_sdk::{Body, ChunkStream, Host, ModelKind};
 use resilience::{Limits, Upstream};
@@ -78,7 +78,7 @@ fn bases(text: &str) -> Result<Vec<(bool, Address)>, &'static str> {
 impl Endpoint {
     /// The server of these valves. Nothing is asked yet.
     pub fn new(valves: &HybridValves) -> Result<Self, &'static str> {
-        let connections = Connections::new(Limits::default().connect, Http::Newest);
+        let http_client = HttpClient::new(Limits::default().connect, HttpVersion::Http2Preferred);
         let credentials =
             Credentials { key: valves.local_api_key.clone(), ..Credentials::default() };
         let forms = bases(&valves.local_endpoint)?.into_iter().map(|(is_whole, address)| {
@@ -87,7 +87,7 @@ impl Endpoint {
             let first_byte =
                 if is_whole { limits.first_byte.max(WHOLE) } else { limits.first_byte };
             let calm = Arc::new(Upstream::new(LOCAL_ID, Limits { first_byte, ..limits }));
-            let server = Server::new(address, &credentials, connections.clone(), calm);
+            let server = Server::new(address, &credentials, http_client.clone(), calm);
             if is_whole { Form::Generates(server) } else { Form::Chats(server) }
         });
         let (known, listed) = Default::default();

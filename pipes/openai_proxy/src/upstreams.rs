@@ -5,7 +5,7 @@ use crate::{
     valves::ProxyValves,
     ways::{Way, Ways},
 };
-use http_client::{Connections, Http};
+use http_client::{HttpClient, HttpVersion};
 use openai_client::Server;
 use pipe_sdk::{PipeError, Result};
 use resilience::Upstream;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(crate) struct Upstreams {
     ways: Ways,
     connected: Vec<Connected>,
-    connections: Connections,
+    http_client: HttpClient,
 }
 
 /// One upstream, and how it is talked to.
@@ -30,9 +30,9 @@ impl Upstreams {
     pub fn new(valves: &ProxyValves, before: Option<&Self>) -> Result<Self> {
         let ways = Ways::of(valves).map_err(PipeError::BadValves)?;
         let connect = valves.connect_timeout();
-        let connections = match before {
-            Some(before) => before.connections.turned(connect),
-            None => Connections::new(connect, Http::Newest),
+        let http_client = match before {
+            Some(before) => before.http_client.with_connect_timeout(connect),
+            None => HttpClient::new(connect, HttpVersion::Http2Preferred),
         };
         let connected = ways.0.iter().map(|way| {
             let limits = valves.limits(way.timeout);
@@ -44,10 +44,10 @@ impl Upstreams {
             let quota = quota.filter(|quota| quota.most() == way.rate_limit as usize).cloned();
             let quota = quota.unwrap_or_else(|| Arc::new(Quota::new(way.rate_limit)));
             let server =
-                Server::new(way.address.clone(), &way.credentials, connections.clone(), calm);
+                Server::new(way.address.clone(), &way.credentials, http_client.clone(), calm);
             Connected { way: way.clone(), server, quota }
         });
-        Ok(Self { connected: connected.collect(), ways, connections })
+        Ok(Self { connected: connected.collect(), ways, http_client })
     }
 
     pub fn ways(&self) -> &Ways {

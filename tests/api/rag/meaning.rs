@@ -1,6 +1,6 @@
 //! Found by meaning: vectors of a model that another pipe of the host serves.
 
-use crate::rig::{LITE, Rig, listed, rig};
+use crate::rig::{LITE, PIPE, Rig, listed, rig};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -59,7 +59,12 @@ async fn another_model_embeds_everything_anew_and_words_find_meanwhile() {
     let found = search(&rig, "Elternzeit").await;
     assert_eq!(found["chunks"].as_array().unwrap().len(), 2);
     assert!(found["chunks"][1]["meaning"].is_number());
-    rig.host.turn("rag", &json!({"embedding_model": "nothing.of-the-kind"})).await;
+    let refused = rig.host.turn("rag", &json!({"embedding_model": "nothing.of-the-kind"})).await;
+    assert!(refused.refused(422).contains("no model of this host"), "{}", refused.text);
+    let denied = rig.host.turn(PIPE, &json!({"deny": "amazon.titan-embed*"})).await;
+    assert_eq!(denied.status, 200, "{}", denied.text);
+    let ready = rig.host.get("/health/ready").await;
+    assert!(ready.json["degraded"].as_array().unwrap().contains(&json!("rag")), "{}", ready.text);
     let found = search(&rig, "garage").await;
     assert!(found["notes"][0].as_str().unwrap().contains("words alone"), "{found}");
     assert_eq!(found["chunks"][0]["document"], "parking.md");

@@ -3,9 +3,9 @@
 use super::{PIPES, host, host_with};
 use crate::support::{Builder, TestHost};
 use serde_json::{Value, json};
-use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
-/// The ids of the documents, once there are this many; those of a watched folder come in the background.
+/// The documents, once there are this many; those of a watched folder come in the background, and an upload wakes what brings them.
 async fn documents(host: &TestHost, many: usize) -> Vec<Value> {
     loop {
         let listed = host.get("/rag/documents/documents").await;
@@ -13,16 +13,22 @@ async fn documents(host: &TestHost, many: usize) -> Vec<Value> {
         if documents.len() >= many {
             return documents;
         }
-        // Any upload wakes what follows the folder; a search that finds nothing does not.
-        host.post("/rag/wake/documents", &json!({"id": "wake", "text": "wake"})).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        wake(host).await;
     }
 }
 
+async fn wake(host: &TestHost) {
+    host.post("/rag/elsewhere/documents?wait=true", &json!({"id": "wake", "text": "wake"})).await;
+}
+
 async fn found(host: &TestHost, role: Option<&str>, query: &str) -> usize {
-    let user = role.map(|role| json!({"id": "ann", "role": role}));
-    let found = host.post("/rag/documents/search", &json!({"query": query, "user": user})).await;
-    found.json["chunks"].as_array().map_or(0, Vec::len)
+    let mut body = json!({"query": query});
+    if let Some(role) = role {
+        body["user"] = json!({"id": "ann", "role": role});
+    }
+    let found = host.post("/rag/documents/search", &body).await;
+    assert_eq!(found.status, 200, "{}", found.text);
+    found.json["chunks"].as_array().unwrap().len()
 }
 
 fn write(folder: &Path, name: &str, text: &str) {
@@ -93,31 +99,26 @@ async fn what_a_folder_brings_in_is_for_admins_unless_the_valve_says_for_whom() 
 }
 
 #[actix_web::test]
-async fn documents_that_were_there_before_keep_their_audience_but_hand_it_to_no_other_folder() {
+async fn a_folder_hands_its_audience_to_no_other_folder() {
     let host = host().await;
-    // As a release before this one has stored it.
-    let before = json!({"id": "a.md", "text": "The zebra sleeps.", "metadata": {"pipewright.watched": true}});
-    host.post("/rag/documents/documents", &before).await;
-    let folder = host.ended().await;
-    write(folder.path(), "watched/one/a.md", "The zebra sleeps still.");
-    write(folder.path(), "watched/two/a.md", "The okapi sleeps.");
-    write(folder.path(), "watched/two/b.md", "The gnu sleeps.");
-    fs::create_dir_all(folder.path().join("rag")).unwrap();
-    fs::write(
-        folder.path().join("rag/valves.json"),
-        json!({"watched_folder": "watched/one"}).to_string(),
-    )
-    .unwrap();
-    let host = Builder::over(folder).pipes(PIPES).start().await;
-    while found(&host, None, "still").await == 0 {
-        documents(&host, 1).await;
-    }
-    host.turn("rag", &json!({"watched_folder": "watched/two"})).await;
+    let data = host.folder.path();
+    write(data, "watched/one/a.md", "The giraffe sleeps.");
+    write(data, "watched/two/a.md", "The okapi sleeps.");
+    write(data, "watched/two/b.md", "The gnu sleeps.");
+    let valves = json!({"watched_folder": "watched/one", "watched_audience": "everyone"});
+    host.turn("rag", &valves).await;
+    documents(&host, 1).await;
+    assert_eq!(found(&host, None, "giraffe").await, 1);
+    let valves = json!({"watched_audience": null});
+    host.turn("rag", &valves).await;
+    write(data, "watched/one/c.md", "The zebra sleeps.");
     documents(&host, 2).await;
-    assert_eq!(
-        (found(&host, None, "okapi").await, found(&host, Some("admin"), "okapi").await),
-        (0, 1)
-    );
+    assert_eq!((found(&host, None, "giraffe").await, found(&host, None, "zebra").await), (1, 0));
+    host.turn("rag", &json!({"watched_folder": "watched/two"})).await;
+    while found(&host, Some("admin"), "okapi").await == 0 {
+        wake(&host).await;
+    }
+    assert_eq!(found(&host, None, "okapi").await, 0);
 }
 
 #[actix_web::test]

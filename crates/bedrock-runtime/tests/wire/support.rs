@@ -12,7 +12,7 @@ use bedrock_runtime::{
 };
 use bytes::Bytes;
 use http::HeaderMap;
-use http_client::{Connections, Http};
+use http_client::{HttpClient, HttpVersion};
 use std::{
     sync::{
         Arc,
@@ -41,8 +41,8 @@ pub fn runtime_as(bedrock: &Emulator, identity: Identity) -> Runtime {
 }
 
 pub fn runtime_at(endpoint: String, identity: Identity) -> Runtime {
-    let connections = Connections::new(Duration::from_secs(5), Http::One);
-    Runtime::new(connections, Endpoints::At(endpoint), identity)
+    let http_client = HttpClient::new(Duration::from_secs(5), HttpVersion::Http1Only);
+    Runtime::new(http_client, Endpoints::At(endpoint), identity)
 }
 
 pub fn runtime(bedrock: &Emulator) -> Runtime {

@@ -1,15 +1,18 @@
-//! Links that lead on.
+//! Redirects.
 
-use crate::support::{Names, OPEN, Site, Then, fetcher, moved, ok, rules, trap_and_open};
-use guarded_fetch::{Fetcher, Refusal, Rules};
+use crate::support::{
+    AfterResponse, FakeResolver, PUBLIC_IP, Site, bind_trap_and_public, fetcher, ok_response,
+    policy, redirect_to,
+};
+use guarded_fetch::{FetchError, FetchPolicy, Fetcher};
 
 #[tokio::test]
 async fn redirects_are_followed_to_their_end() {
     let site = Site::with([
-        ("/a?x=1", moved("b").into_bytes()),
-        ("/b", moved("/c/d").into_bytes()),
-        ("/c/d", moved("../e#part").into_bytes()),
-        ("/e", ok("", b"cat")),
+        ("/a?x=1", redirect_to("b").into_bytes()),
+        ("/b", redirect_to("/c/d").into_bytes()),
+        ("/c/d", redirect_to("../e#part").into_bytes()),
+        ("/e", ok_response("", b"cat")),
     ]);
     let fetched = site.fetcher().fetch(&site.link("/a?x=1#top")).await.unwrap();
     assert_eq!(fetched.bytes, "cat");
@@ -17,62 +20,69 @@ async fn redirects_are_followed_to_their_end() {
 
 #[tokio::test]
 async fn one_more_than_the_rules_allow_is_too_many() {
-    let site = Site::with([("/", moved("/"))]);
-    let refusal = site.fetcher().fetch(&site.link("/")).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::TooManyRedirects(3)), "{refusal:?}");
-    assert_eq!(site.asked().len(), 4);
+    let site = Site::with([("/", redirect_to("/"))]);
+    let error = site.fetcher().fetch(&site.link("/")).await.unwrap_err();
+    assert!(matches!(error, FetchError::TooManyRedirects(3)), "{error:?}");
+    assert_eq!(site.requests().len(), 4);
 
-    let rules = Rules { most_redirects: 0, ..rules(site.port) };
-    let refusal = Fetcher::new(rules).fetch(&site.link("/")).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::TooManyRedirects(0)), "{refusal:?}");
-    assert_eq!(site.asked().len(), 5);
+    let policy = FetchPolicy { max_redirects: 0, ..policy(site.port) };
+    let error = Fetcher::new(policy).fetch(&site.link("/")).await.unwrap_err();
+    assert!(matches!(error, FetchError::TooManyRedirects(0)), "{error:?}");
+    assert_eq!(site.requests().len(), 5);
 }
 
 #[tokio::test]
 async fn a_redirect_is_judged_like_a_link() {
-    let (trap, open) = trap_and_open();
+    let (trap, open) = bind_trap_and_public();
     let port = trap.port();
-    let names = Names::default().and("inside.example", &[&["127.0.0.1"]]);
+    let resolver = FakeResolver::default().with_name("inside.example", &[&["127.0.0.1"]]);
     let locations = [
-        (format!("http://127.0.0.1:{port}/"), "NotPublic"),
-        (format!("//2130706433:{port}/"), "NotPublic"),
-        (format!("http://[::ffff:127.0.0.1]:{port}/"), "NotPublic"),
-        ("http://169.254.169.254/latest/meta-data/".to_owned(), "Port(80)"),
-        (format!("http://169.254.169.254:{port}/latest/meta-data/"), "NotPublic"),
+        (format!("http://127.0.0.1:{port}/"), "PrivateAddress"),
+        (format!("//2130706433:{port}/"), "PrivateAddress"),
+        (format!("http://[::ffff:127.0.0.1]:{port}/"), "PrivateAddress"),
+        ("http://169.254.169.254/latest/meta-data/".to_owned(), "PortNotAllowed(80)"),
+        (format!("http://169.254.169.254:{port}/latest/meta-data/"), "PrivateAddress"),
         (format!("http://inside.example:{port}/"), "Unreachable"),
-        (format!("http://user@{OPEN}:{port}/"), "Credentials"),
-        (format!("http://{OPEN}:1/"), "Port(1)"),
-        ("file:///etc/passwd".to_owned(), "Scheme(\"file\")"),
-        ("http://".to_owned(), "NotALink"),
-        (format!("/{}", "a".repeat(9000)), "NotALink"),
+        (format!("http://user@{PUBLIC_IP}:{port}/"), "Credentials"),
+        (format!("http://{PUBLIC_IP}:1/"), "PortNotAllowed(1)"),
+        ("file:///etc/passwd".to_owned(), "UnsupportedScheme(\"file\")"),
+        ("http://".to_owned(), "InvalidUrl"),
+        (format!("/{}", "a".repeat(9000)), "InvalidUrl"),
     ];
     let answers = locations.iter().enumerate();
-    let answers = answers.map(|(nth, (location, _))| (format!("/{nth}"), moved(location)));
-    let site = Site::on(open, Then::Close, answers);
+    let answers = answers.map(|(nth, (location, _))| (format!("/{nth}"), redirect_to(location)));
+    let site = Site::on_listener(open, AfterResponse::Close, answers);
     for (nth, (location, wanted)) in locations.iter().enumerate() {
         let link = site.link(&format!("/{nth}"));
-        let refusal = fetcher(port, names.clone()).fetch(&link).await.unwrap_err();
-        assert!(format!("{refusal:?}").starts_with(wanted), "{location}: {refusal:?}");
-        assert!(!trap.is_sprung(), "{location}");
+        let error = fetcher(port, resolver.clone()).fetch(&link).await.unwrap_err();
+        assert!(format!("{error:?}").starts_with(wanted), "{location}: {error:?}");
+        assert!(!trap.has_connection(), "{location}");
     }
-    assert_eq!(site.asked().len(), locations.len());
+    assert_eq!(site.requests().len(), locations.len());
 }
 
 #[tokio::test]
 async fn a_redirect_without_a_place_is_no_answer() {
     let site = Site::with([("/", "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n")]);
-    let refusal = site.fetcher().fetch(&site.link("/")).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::Status { .. }), "{refusal:?}");
+    let error = site.fetcher().fetch(&site.link("/")).await.unwrap_err();
+    assert!(matches!(error, FetchError::Status { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_redirect_leaves_the_listed_hosts_by_no_way() {
-    let site = Site::with([("/", moved("http://other.example/"))]);
-    let hosts = guarded_fetch::Hosts::Only(vec![OPEN.parse().unwrap()]);
-    let rules = Rules { hosts, ports: vec![80, site.port], ..rules(site.port) };
-    let names = Names::default();
-    let refusal =
-        Fetcher::with_resolver(rules, names.clone()).fetch(&site.link("/")).await.unwrap_err();
-    assert!(matches!(&refusal, Refusal::Host(host) if host == "other.example"), "{refusal:?}");
-    assert_eq!(names.asked(), 0);
+    let site = Site::with([("/", redirect_to("http://other.example/"))]);
+    let hosts = guarded_fetch::AllowedHosts::Only(vec![PUBLIC_IP.parse().unwrap()]);
+    let policy = FetchPolicy {
+        allowed_hosts: hosts,
+        allowed_ports: vec![80, site.port],
+        ..policy(site.port)
+    };
+    let resolver = FakeResolver::default();
+    let error =
+        Fetcher::with_resolver(policy, resolver.clone()).fetch(&site.link("/")).await.unwrap_err();
+    assert!(
+        matches!(&error, FetchError::HostNotAllowed(host) if host == "other.example"),
+        "{error:?}"
+    );
+    assert_eq!(resolver.lookup_count(), 0);
 }

@@ -1,12 +1,12 @@
-//! What is fetched, and what its host learns of us.
+//! Successful fetches, and the requests that hosts get.
 
-use crate::support::{DESERTED, Names, OPEN, Site, fetcher, ok, rules};
-use guarded_fetch::{Fetcher, Hosts, Rules};
+use crate::support::{FakeResolver, PUBLIC_IP, Site, UNUSED_IP, fetcher, ok_response, policy};
+use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher};
 use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn a_link_gives_its_bytes_and_what_they_are_said_to_be() {
-    let answer = ok("Content-Type: image/png\r\nSet-Cookie: a=b\r\n", b"\x89PNG");
+    let answer = ok_response("Content-Type: image/png\r\nSet-Cookie: a=b\r\n", b"\x89PNG");
     let site = Site::with([("/cat.png", answer)]);
     let fetched = site.fetcher().fetch(&site.link("/cat.png")).await.unwrap();
     assert_eq!(fetched.bytes, &b"\x89PNG"[..]);
@@ -15,9 +15,9 @@ async fn a_link_gives_its_bytes_and_what_they_are_said_to_be() {
 
 #[tokio::test]
 async fn a_request_tells_no_more_than_it_must() {
-    let site = Site::with([("/a/b%20c?d=e", ok("Set-Cookie: a=b\r\n", b"cat"))]);
-    let names = Names::default().and("example.com", &[&[OPEN]]);
-    let fetcher = fetcher(site.port, names);
+    let site = Site::with([("/a/b%20c?d=e", ok_response("Set-Cookie: a=b\r\n", b"cat"))]);
+    let resolver = FakeResolver::default().with_name("example.com", &[&[PUBLIC_IP]]);
+    let fetcher = fetcher(site.port, resolver);
     for _ in 0..2 {
         fetcher.fetch(&format!("http://Example.com:{}/a/b c?d=e#f", site.port)).await.unwrap();
     }
@@ -31,33 +31,35 @@ async fn a_request_tells_no_more_than_it_must() {
          connection: close\r\n\r\n",
         site.port
     );
-    assert_eq!(site.asked(), [wanted.clone(), wanted]);
+    assert_eq!(site.requests(), [wanted.clone(), wanted]);
 }
 
 #[tokio::test]
 async fn listed_hosts_are_fetched_from() {
-    let site = Site::with([("/", ok("", b"cat"))]);
-    let names = Names::default().and("images.example.com", &[&[OPEN]]);
-    let hosts = Hosts::Only(vec!["*.example.com".parse().unwrap()]);
-    let fetcher = Fetcher::with_resolver(Rules { hosts, ..rules(site.port) }, names);
+    let site = Site::with([("/", ok_response("", b"cat"))]);
+    let resolver = FakeResolver::default().with_name("images.example.com", &[&[PUBLIC_IP]]);
+    let hosts = AllowedHosts::Only(vec!["*.example.com".parse().unwrap()]);
+    let fetcher =
+        Fetcher::with_resolver(FetchPolicy { allowed_hosts: hosts, ..policy(site.port) }, resolver);
     let fetched = fetcher.fetch(&format!("http://images.example.com:{}/", site.port)).await;
     assert_eq!(fetched.unwrap().bytes, "cat");
 }
 
 #[tokio::test]
 async fn an_address_that_takes_no_connection_is_passed_over() {
-    let site = Site::with([("/", ok("", b"cat"))]);
-    let names = Names::default().and("two.example", &[&[DESERTED, OPEN]]);
-    let also = [DESERTED, OPEN].map(|address| format!("{address}/32").parse().unwrap());
-    let rules = Rules { also: also.to_vec(), ..rules(site.port) };
+    let site = Site::with([("/", ok_response("", b"cat"))]);
+    let resolver = FakeResolver::default().with_name("two.example", &[&[UNUSED_IP, PUBLIC_IP]]);
+    let allowed_networks =
+        [UNUSED_IP, PUBLIC_IP].map(|address| format!("{address}/32").parse().unwrap());
+    let policy = FetchPolicy { allowed_networks: allowed_networks.to_vec(), ..policy(site.port) };
     let link = format!("http://two.example:{}/", site.port);
-    let fetched = Fetcher::with_resolver(rules, names).fetch(&link).await;
+    let fetched = Fetcher::with_resolver(policy, resolver).fetch(&link).await;
     assert_eq!(fetched.unwrap().bytes, "cat");
 }
 
 #[tokio::test]
 async fn one_client_fetches_many_things_at_once() {
-    let site = Site::with([("/", ok("", b"cat"))]);
+    let site = Site::with([("/", ok_response("", b"cat"))]);
     let (fetcher, link) = (site.fetcher(), site.link("/"));
     let mut fetching = JoinSet::new();
     for _ in 0..8 {

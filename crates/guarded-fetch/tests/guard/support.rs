@@ -1,7 +1,7 @@
-//! Hosts that answer by script, hosts that nobody may reach, and names that lead where a test wants.
+//! Scripted hosts, ports that must get no connection, and a resolver with scripted addresses.
 
 use futures_util::future::BoxFuture;
-use guarded_fetch::{Fetcher, Resolver, Rules};
+use guarded_fetch::{FetchPolicy, Fetcher, Resolver};
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -14,36 +14,36 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Stands for the public internet: on loopback, and opened by a rule.
-pub const OPEN: &str = "127.0.0.2";
+/// A loopback address that stands for the public internet. The policy of the tests allows it.
+pub const PUBLIC_IP: &str = "127.0.0.2";
 
-/// Nobody listens here, at no port.
-pub const DESERTED: &str = "127.0.0.3";
+/// A loopback address on which nothing listens.
+pub const UNUSED_IP: &str = "127.0.0.3";
 
-/// The rules by which [`OPEN`] may be reached, at this port.
-pub fn rules(port: u16) -> Rules {
-    Rules {
-        also: vec![format!("{OPEN}/32").parse().unwrap()],
-        plain_http: true,
-        ports: vec![port],
-        ..Rules::default()
+/// Returns a policy that allows [`PUBLIC_IP`] at this port.
+pub fn policy(port: u16) -> FetchPolicy {
+    FetchPolicy {
+        allowed_networks: vec![format!("{PUBLIC_IP}/32").parse().unwrap()],
+        allows_plain_http: true,
+        allowed_ports: vec![port],
+        ..FetchPolicy::default()
     }
 }
 
-/// A client that goes to hosts at this port alone, and asks these names.
-pub fn fetcher(port: u16, names: Names) -> Fetcher {
-    Fetcher::with_resolver(rules(port), names)
+/// Returns a client with that policy and this resolver.
+pub fn fetcher(port: u16, resolver: FakeResolver) -> Fetcher {
+    Fetcher::with_resolver(policy(port), resolver)
 }
 
-/// A port on loopback's private address that nobody may connect to.
+/// A port on a private address of loopback that must get no connection.
 pub struct Trap(TcpListener);
 
 impl Trap {
-    pub fn set() -> Self {
-        Self::at("127.0.0.1:0").unwrap()
+    pub fn new() -> Self {
+        Self::bind("127.0.0.1:0").unwrap()
     }
 
-    pub fn at(address: &str) -> io::Result<Self> {
+    pub fn bind(address: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(Self(listener))
@@ -53,94 +53,95 @@ impl Trap {
         self.0.local_addr().unwrap().port()
     }
 
-    /// Whether somebody connected. The kernel completes connections by itself, so nothing has to be waited for.
-    pub fn is_sprung(&self) -> bool {
+    /// Returns whether a client connected. The kernel completes connections by itself, so the test
+    /// need not wait.
+    pub fn has_connection(&self) -> bool {
         self.0.accept().is_ok()
     }
 }
 
-/// A trap, and the same port at [`OPEN`].
-pub fn trap_and_open() -> (Trap, TcpListener) {
+/// Binds a trap, and the same port at [`PUBLIC_IP`].
+pub fn bind_trap_and_public() -> (Trap, TcpListener) {
     loop {
-        let trap = Trap::set();
-        if let Ok(open) = TcpListener::bind((OPEN, trap.port())) {
+        let trap = Trap::new();
+        if let Ok(open) = TcpListener::bind((PUBLIC_IP, trap.port())) {
             return (trap, open);
         }
     }
 }
 
-/// What a host does after its answer.
+/// The behaviour of a host after its response.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Then {
+pub enum AfterResponse {
     Close,
-    /// Says nothing more, and from then on the test's time passes by itself.
+    /// Sends nothing more, and pauses tokio's clock so that time-outs elapse at once.
     Stall,
 }
 
-/// A host at [`OPEN`] that answers each path with its bytes.
+/// A host at [`PUBLIC_IP`] with a scripted response for each path.
 pub struct Site {
     pub port: u16,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     _serving: JoinSet<()>,
 }
 
 impl Site {
-    /// A host that closes after each answer.
-    pub fn with<'a, A: AsRef<[u8]>>(answers: impl IntoIterator<Item = (&'a str, A)>) -> Self {
-        Self::that(Then::Close, answers)
+    /// Starts a host that closes the connection after each response.
+    pub fn with<'a, A: AsRef<[u8]>>(responses: impl IntoIterator<Item = (&'a str, A)>) -> Self {
+        Self::with_end(AfterResponse::Close, responses)
     }
 
-    /// A host that does this after each answer.
-    pub fn that<'a, A: AsRef<[u8]>>(
-        then: Then,
-        answers: impl IntoIterator<Item = (&'a str, A)>,
+    /// Starts a host with this behaviour after each response.
+    pub fn with_end<'a, A: AsRef<[u8]>>(
+        then: AfterResponse,
+        responses: impl IntoIterator<Item = (&'a str, A)>,
     ) -> Self {
-        Self::on(TcpListener::bind((OPEN, 0)).unwrap(), then, answers)
+        Self::on_listener(TcpListener::bind((PUBLIC_IP, 0)).unwrap(), then, responses)
     }
 
-    pub fn on<P: Into<String>, A: AsRef<[u8]>>(
+    pub fn on_listener<P: Into<String>, A: AsRef<[u8]>>(
         listener: TcpListener,
-        then: Then,
-        answers: impl IntoIterator<Item = (P, A)>,
+        then: AfterResponse,
+        responses: impl IntoIterator<Item = (P, A)>,
     ) -> Self {
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let answers: HashMap<String, Vec<u8>> = answers
+        let responses: HashMap<String, Vec<u8>> = responses
             .into_iter()
             .map(|(path, answer)| (path.into(), answer.as_ref().to_vec()))
             .collect();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let mut serving = JoinSet::new();
-        let requests = Arc::clone(&asked);
+        let recorded = Arc::clone(&requests);
         serving.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // A client that leaves in the middle is what some tests are about.
-                drop(serve(stream, then, &answers, &requests).await);
+                // An error is fine: in some tests the client closes the connection early.
+                drop(serve(stream, then, &responses, &recorded).await);
             }
         });
-        Self { port, asked, _serving: serving }
+        Self { port, requests, _serving: serving }
     }
 
     pub fn link(&self, path: &str) -> String {
-        format!("http://{OPEN}:{}{path}", self.port)
+        format!("http://{PUBLIC_IP}:{}{path}", self.port)
     }
 
-    /// The heads of the requests so far.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    /// Returns the heads of the requests so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 
     pub fn fetcher(&self) -> Fetcher {
-        fetcher(self.port, Names::default())
+        fetcher(self.port, FakeResolver::default())
     }
 }
 
 async fn serve(
     mut stream: TcpStream,
-    then: Then,
-    answers: &HashMap<String, Vec<u8>>,
-    asked: &Mutex<Vec<String>>,
+    then: AfterResponse,
+    responses: &HashMap<String, Vec<u8>>,
+    requests: &Mutex<Vec<String>>,
 ) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -148,49 +149,57 @@ async fn serve(
     }
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    asked.lock().unwrap().push(head);
-    stream.write_all(answers.get(&path).unwrap_or_else(|| panic!("asked for {path}"))).await?;
-    if then == Then::Stall {
+    requests.lock().unwrap().push(head);
+    stream
+        .write_all(responses.get(&path).unwrap_or_else(|| panic!("no response for {path}")))
+        .await?;
+    if then == AfterResponse::Stall {
         tokio::time::pause();
         std::future::pending::<()>().await;
     }
     stream.shutdown().await
 }
 
-/// An answer with this body and these further header lines.
-pub fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
+/// Returns a response with this body and these further header lines.
+pub fn ok_response(headers: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     [format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{headers}\r\n").as_bytes(), body]
         .concat()
 }
 
-/// An answer that points elsewhere.
-pub fn moved(location: &str) -> String {
+/// Returns a response that redirects.
+pub fn redirect_to(location: &str) -> String {
     format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// Names and their addresses, one answer after the other; the last one stays.
+/// A resolver with scripted answers for each name. The last answer repeats.
 #[derive(Clone, Default)]
-pub struct Names(Arc<Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>>, Arc<Mutex<usize>>);
+pub struct FakeResolver {
+    addresses: Arc<Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>>,
+    lookups: Arc<Mutex<usize>>,
+}
 
-impl Names {
-    /// The same name with further answers.
-    pub fn and(self, name: &str, answers: &[&[&str]]) -> Self {
+impl FakeResolver {
+    /// Adds a name with its answers.
+    pub fn with_name(self, name: &str, responses: &[&[&str]]) -> Self {
         let parsed = |answer: &&[&str]| answer.iter().map(|ip| ip.parse().unwrap()).collect();
-        self.0.lock().unwrap().insert(name.to_owned(), answers.iter().map(parsed).collect());
+        self.addresses
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), responses.iter().map(parsed).collect());
         self
     }
 
-    /// How often they were asked.
-    pub fn asked(&self) -> usize {
-        *self.1.lock().unwrap()
+    /// Returns the number of look-ups.
+    pub fn lookup_count(&self) -> usize {
+        *self.lookups.lock().unwrap()
     }
 }
 
-impl Resolver for Names {
-    fn addresses<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
-        *self.1.lock().unwrap() += 1;
-        let mut names = self.0.lock().unwrap();
+impl Resolver for FakeResolver {
+    fn look_up<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        *self.lookups.lock().unwrap() += 1;
+        let mut names = self.addresses.lock().unwrap();
         let answer = names.get_mut(name).map(|answers| match answers.len() {
             1 => answers.front().cloned().unwrap(),
             _ => answers.pop_front().unwrap(),

@@ -66,7 +66,7 @@ impl Tls {
 }
 
 fn authorities(file: Option<&str>) -> Result<Arc<RootCertStore>> {
-    let Some(file) = file else { return Ok(http_client::roots()) };
+    let Some(file) = file else { return Ok(http_client::root_certificates()) };
     let mut roots = RootCertStore::empty();
     let unread = || StoreError::BadUrl("names an `sslrootcert` that cannot be read".into());
     for certificate in CertificateDer::pem_file_iter(Path::new(file)).map_err(|_| unread())? {

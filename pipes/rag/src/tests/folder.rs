@@ -76,3 +76,64 @@ async fn what_is_no_file_is_left_alone() {
     fs::write(watched.path().join("a.md"), "# Alpha\nOne.").unwrap();
     assert_eq!(tended(&rig).await, ["a.md: Alpha"]);
 }
+
+#[tokio::test]
+async fn documents_of_an_earlier_release_keep_their_audience_in_the_folder_that_is_watched_at_the_start()
+ {
+    use crate::{Rag, folder::MARK};
+    use pipe_sdk::{Pipe, library::Audience};
+    use std::sync::Arc;
+    let (rig, watched) = watching().await;
+    let mut legacy = upload("a.md", "# Alpha\nOne.");
+    legacy.metadata.insert(MARK.into(), true.into());
+    rig.put(vec![legacy.clone(), crate::tests::upload("own", "# Own\nText.")]).await;
+    fs::write(watched.path().join("a.md"), "# Alpha\nTwo.").unwrap();
+    fs::write(watched.path().join("b.md"), "# Beta\nTwo.").unwrap();
+    let audiences = async |rig: &Rig| {
+        rig.library().tend(rig.scripted.host()).await;
+        let kept = rig.library().documents("documents".into(), String::new(), 100).await.unwrap();
+        let is_open =
+            |kept: pipe_sdk::library::Kept| (kept.id, kept.audience == Audience::Everyone);
+        kept.into_iter().map(is_open).collect::<Vec<_>>()
+    };
+    let open = |ids: [(&str, bool); 3]| ids.map(|(id, open)| (id.to_owned(), open)).to_vec();
+    assert_eq!(audiences(&rig).await, open([("a.md", true), ("b.md", false), ("own", true)]));
+    // Another folder, turned to later, inherits nothing, not even of documents whose mark names no folder.
+    rig.put(vec![legacy]).await;
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("a.md"), "# Alpha\nThree.").unwrap();
+    fs::write(other.path().join("b.md"), "# Beta\nThree.").unwrap();
+    let folder = Some(other.path().to_string_lossy().into_owned());
+    let valves = crate::RagValves { watched_folder: folder, ..(*rig.rag.valves).clone() };
+    let rag = Arc::new(Rag::on_valves_updated(&rig.rag, valves).await.unwrap());
+    let rig = Rig { rag, ..rig };
+    assert_eq!(audiences(&rig).await, open([("a.md", false), ("b.md", false), ("own", true)]));
+}
+
+#[tokio::test]
+async fn a_link_that_takes_the_place_of_a_folder_leads_nowhere() {
+    use std::os::unix::fs::symlink;
+    let (rig, watched) = watching().await;
+    let secret = tempfile::tempdir().unwrap();
+    fs::write(secret.path().join("a.md"), "# Secret\nHidden.").unwrap();
+    fs::create_dir(watched.path().join("deep")).unwrap();
+    fs::write(watched.path().join("deep/a.md"), "# Alpha\nOne.").unwrap();
+    assert_eq!(tended(&rig).await, ["deep/a.md: Alpha"]);
+    // Within the folder, between the list and the reading.
+    let folder = crate::confined::Folder::open(watched.path()).unwrap();
+    fs::remove_dir_all(watched.path().join("deep")).unwrap();
+    symlink(secret.path(), watched.path().join("deep")).unwrap();
+    symlink(secret.path().join("a.md"), watched.path().join("b.md")).unwrap();
+    assert!(Command::new("mkfifo").arg(watched.path().join("c.md")).status().unwrap().success());
+    for id in ["deep/a.md", "b.md", "c.md", "../a.md", "deep/../../a.md", "/etc/passwd", ""] {
+        assert!(folder.read(id, 100).is_err(), "{id}");
+    }
+    assert_eq!(folder.files().unwrap().len(), 0);
+    // And the folder itself, once it was checked.
+    let place = watched.path().to_owned();
+    drop(watched);
+    symlink(secret.path(), &place).unwrap();
+    assert!(crate::confined::Folder::open(&place).is_err());
+    assert!(crate::confined::Folder::open("/proc/self".as_ref()).is_err());
+    fs::remove_file(&place).unwrap();
+}

@@ -1,36 +1,38 @@
-//! From which hosts something may be fetched.
+//! The hosts that links may name.
 
 use std::str::FromStr;
 use url::Host;
 
-/// From which hosts something may be fetched. Their addresses are judged all the same.
+/// The hosts that links may name. Their addresses are checked all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Hosts {
-    /// Any.
+pub enum AllowedHosts {
+    /// Any host.
     #[default]
     Any,
-    /// These alone; without one, none.
+    /// Only hosts that match a pattern; none if the list is empty.
     Only(Vec<HostPattern>),
 }
 
-/// A host, as `example.com`, or all below one, as `*.example.com`.
+/// A pattern for host names: one host as `example.com`, or all its subdomains as `*.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern(Pattern);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
-    Exactly(Host),
-    /// Holds the dot: `.example.com`.
-    Below(String),
+    Exact(Host),
+    /// The base with its leading dot: `.example.com`.
+    Subdomains(String),
 }
 
-/// A pattern that no host could match.
+/// The error of a text that is not a pattern for host names.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no host: write it as in example.com or *.example.com, without https:// and port")]
-pub struct BadPattern(String);
+#[error(
+    "`{0}` is not a host: write it like example.com or *.example.com, without https:// and port"
+)]
+pub struct HostPatternError(String);
 
-impl Hosts {
-    pub(crate) fn include(&self, host: &Host<&str>) -> bool {
+impl AllowedHosts {
+    pub(crate) fn allows(&self, host: &Host<&str>) -> bool {
         match self {
             Self::Any => true,
             Self::Only(patterns) => patterns.iter().any(|pattern| pattern.matches(host)),
@@ -41,40 +43,42 @@ impl Hosts {
 impl HostPattern {
     fn matches(&self, host: &Host<&str>) -> bool {
         match (&self.0, host) {
-            (Pattern::Exactly(Host::Domain(name)), Host::Domain(host)) => name == rootless(host),
-            (Pattern::Exactly(address), host) => *address == host.to_owned(),
-            (Pattern::Below(base), Host::Domain(host)) => {
-                let host = rootless(host);
+            (Pattern::Exact(Host::Domain(name)), Host::Domain(host)) => {
+                name == without_trailing_dot(host)
+            }
+            (Pattern::Exact(address), host) => *address == host.to_owned(),
+            (Pattern::Subdomains(base), Host::Domain(host)) => {
+                let host = without_trailing_dot(host);
                 host.len() > base.len() && host.ends_with(base)
             }
-            (Pattern::Below(_), _) => false,
+            (Pattern::Subdomains(_), _) => false,
         }
     }
 }
 
 impl FromStr for HostPattern {
-    type Err = BadPattern;
+    type Err = HostPatternError;
 
-    /// Reads it as links are read, so `Bücher.example` is `xn--bcher-kva.example`.
-    fn from_str(text: &str) -> Result<Self, BadPattern> {
-        let bad = || BadPattern(text.to_owned());
-        let (name, is_below) = match text.trim().strip_prefix("*.") {
+    /// Parses the host as in a URL, so `Bücher.example` is `xn--bcher-kva.example`.
+    fn from_str(text: &str) -> Result<Self, HostPatternError> {
+        let invalid = || HostPatternError(text.to_owned());
+        let (name, is_wildcard) = match text.trim().strip_prefix("*.") {
             Some(base) => (base, true),
             None => (text.trim(), false),
         };
         if name.contains('*') {
-            return Err(bad());
+            return Err(invalid());
         }
-        match Host::parse(rootless(name)).map_err(|_| bad())? {
-            Host::Domain(base) if is_below => Ok(Self(Pattern::Below(format!(".{base}")))),
-            _ if is_below => Err(bad()),
-            host => Ok(Self(Pattern::Exactly(host))),
+        match Host::parse(without_trailing_dot(name)).map_err(|_| invalid())? {
+            Host::Domain(base) if is_wildcard => Ok(Self(Pattern::Subdomains(format!(".{base}")))),
+            _ if is_wildcard => Err(invalid()),
+            host => Ok(Self(Pattern::Exact(host))),
         }
     }
 }
 
-/// The name without the dot that may end it: `example.com.` is the same host.
-pub(crate) fn rootless(name: &str) -> &str {
+/// Removes the dot that may end a name: `example.com.` and `example.com` are the same host.
+pub(crate) fn without_trailing_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }
 
@@ -83,9 +87,9 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, host: &str) -> bool {
-        let hosts = Hosts::Only(vec![pattern.parse().unwrap()]);
+        let hosts = AllowedHosts::Only(vec![pattern.parse().unwrap()]);
         let url = url::Url::parse(&format!("https://{host}/")).unwrap();
-        hosts.include(&url.host().unwrap())
+        hosts.allows(&url.host().unwrap())
     }
 
     #[test]
@@ -112,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_a_fault() {
+    fn a_text_that_is_not_a_host_is_an_error() {
         for pattern in
             ["", "*", "*.", "a.*.com", "https://example.com", "example.com:443", "*.8.8.8.8", "a b"]
         {
-            let fault = pattern.parse::<HostPattern>().unwrap_err();
-            assert!(fault.to_string().contains(&format!("`{pattern}`")), "{fault}");
+            let error = pattern.parse::<HostPattern>().unwrap_err();
+            assert!(error.to_string().contains(&format!("`{pattern}`")), "{error}");
         }
     }
 }
