@@ -34,7 +34,7 @@ pub use valves::OptimizerValves;
 use access::Access;
 use approach::Approach;
 use engine::Engine;
-use guarded_fetch::{Fetcher, HostPattern, Hosts, Rules};
+use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use parameters::{APPROACH, Parameters};
 use pipe_sdk::{
     Body, Call, ChunkStream, Known, Model, Pipe, PipeError, Result, Role, Serves, listed,
@@ -238,14 +238,19 @@ fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
     if allowed.peek().is_none() {
         return Ok(None);
     }
-    let hosts = if listed(&valves.readurls_hosts).any(|host| host == "*") {
-        Hosts::Any
+    let allowed_hosts = if listed(&valves.readurls_hosts).any(|host| host == "*") {
+        AllowedHosts::Any
     } else {
         let patterns = allowed.map(str::parse::<HostPattern>);
-        Hosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
+        AllowedHosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
     };
-    let total = Duration::from_secs(10);
-    Ok(Some(Fetcher::new(Rules { hosts, most_bytes: MOST_OF_PAGE, total, ..Rules::default() })))
+    let policy = FetchPolicy {
+        allowed_hosts,
+        max_bytes: MOST_OF_PAGE,
+        total_timeout: Duration::from_secs(10),
+        ..FetchPolicy::default()
+    };
+    Ok(Some(Fetcher::new(policy)))
 }
 
 /// Returns whether a background task of Open WebUI asks, as for a title. Where nobody has said so,

@@ -9,7 +9,7 @@ use crate::{
 };
 use document_parser::{Limits, Parser, worker};
 use futures_util::{StreamExt, stream};
-use guarded_fetch::Fetched;
+use guarded_fetch::FetchedFile;
 use pipe_sdk::{Content, Message, Part, PipeError, Result, Role as Speaker};
 use std::{sync::LazyLock, time::Duration};
 
@@ -194,7 +194,7 @@ static PARSER: LazyLock<Option<Parser>> =
     LazyLock::new(|| Parser::of_this_program(worker::ARGUMENT).ok());
 
 /// The text of a page.
-async fn read(link: &str, fetched: Fetched) -> Result<String, String> {
+async fn read(link: &str, fetched: FetchedFile) -> Result<String, String> {
     let kind = fetched.content_type.unwrap_or_default().to_ascii_lowercase();
     let bytes = fetched.bytes.to_vec();
     let is_text = kind.starts_with("text/plain")
