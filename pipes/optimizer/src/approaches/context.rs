@@ -7,7 +7,7 @@ use crate::{
     engine::Branch,
     question::{Question, append},
 };
-use document_parser::{Limits, Parser, worker};
+use document_parser::{DocumentParser, Limits, worker};
 use futures_util::{StreamExt, stream};
 use guarded_fetch::FetchedFile;
 use pipe_sdk::{Content, Message, Part, PipeError, Result, Role as Speaker};
@@ -190,8 +190,8 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 /// What reads pages; it has as many places as there are processors, for all.
-static PARSER: LazyLock<Option<Parser>> =
-    LazyLock::new(|| Parser::of_this_program(worker::ARGUMENT).ok());
+static PARSER: LazyLock<Option<DocumentParser>> =
+    LazyLock::new(|| DocumentParser::from_current_program(worker::ARGUMENT).ok());
 
 /// The text of a page.
 async fn read(link: &str, fetched: FetchedFile) -> Result<String, String> {
@@ -221,7 +221,7 @@ async fn parsed(link: &str, kind: &str, bytes: &[u8]) -> Result<String, String> 
     let limits = Limits { time: Duration::from_secs(20), ..Limits::default() };
     let document =
         parser.parse(bytes, name, &limits).await.map_err(|error| error.reason.to_string())?;
-    Ok(document.text().text)
+    Ok(document.to_markdown().text)
 }
 
 const SUMMARISE: &str = "Sum up the conversation so far for an assistant who will go on with it and will not see it: what it is about, what was decided, what \

@@ -1,0 +1,185 @@
+//! Turns texts into the terms that keyword search (BM25) compares.
+
+use crate::language::Language;
+use rust_stemmers::Stemmer;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// Maximum characters of a term. Longer runs of letters are no words, and an index key needs a
+/// bound.
+const MAX_TERM_CHARS: usize = 64;
+
+/// Splits texts of one language into terms.
+///
+/// An identifier is also indexed by its parts, so `readTimeout`, `read_timeout` and "reading
+/// timeouts" share terms. Scripts that write no space between words are split into pairs of
+/// characters.
+pub struct Analyzer {
+    stemmer: Option<Stemmer>,
+    stop_words: HashSet<String>,
+}
+
+impl Analyzer {
+    /// Creates the analyzer of a language.
+    pub fn new(language: Language) -> Self {
+        let rules = language.analysis_rules();
+        let stop_list = rules.and_then(|(code, _)| stop_words::lookup(code)).unwrap_or_default();
+        // "don't" is two words here.
+        let stop_words =
+            stop_list.iter().flat_map(|word| split_words(word)).map(str::to_lowercase).collect();
+        Self { stemmer: rules.map(|(_, algorithm)| Stemmer::create(algorithm)), stop_words }
+    }
+
+    /// Returns the terms of a text in the order of its words, each as often as it occurs.
+    pub fn terms(&self, text: &str) -> Vec<String> {
+        let text: String = text.nfkc().collect();
+        let mut terms = Vec::new();
+        for word in split_words(&text) {
+            self.push_word_terms(word, &mut terms);
+        }
+        terms
+    }
+
+    fn push_word_terms(&self, word: &str, terms: &mut Vec<String>) {
+        if word.chars().any(is_unspaced) {
+            terms.extend(bigrams(word));
+            return;
+        }
+        let parts = split_identifier(word);
+        if parts.len() > 1 {
+            // A part of one letter carries no meaning; a word of one letter may ("vitamin C").
+            parts
+                .into_iter()
+                .filter(|part| part.chars().nth(1).is_some())
+                .for_each(|part| self.push_stem(part, terms));
+        }
+        self.push_stem(word, terms);
+    }
+
+    fn push_stem(&self, word: &str, terms: &mut Vec<String>) {
+        let word: String = word.to_lowercase().chars().take(MAX_TERM_CHARS).collect();
+        if self.stop_words.contains(&word) {
+            return;
+        }
+        terms.push(match &self.stemmer {
+            Some(stemmer) => stemmer.stem(&word).into_owned(),
+            None => word,
+        });
+    }
+}
+
+/// The terms of a text, each as often as it occurs, in one allocation: a large document has
+/// millions of terms.
+pub(crate) struct TermList(Box<str>);
+
+impl TermList {
+    pub(crate) fn new(terms: &[String]) -> Self {
+        Self(terms.join(" ").into())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|term| !term.is_empty())
+    }
+}
+
+/// The analyzers of the languages in use, each created once.
+#[derive(Default)]
+pub(crate) struct AnalyzerCache {
+    by_language: Mutex<HashMap<Language, Arc<Analyzer>>>,
+}
+
+impl AnalyzerCache {
+    pub(crate) fn get(&self, language: Language) -> Arc<Analyzer> {
+        let mut analyzers = self.by_language.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(analyzers.entry(language).or_insert_with(|| Arc::new(Analyzer::new(language))))
+    }
+}
+
+/// Splits a text into runs of letters, digits and combining marks.
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|char: char| !char.is_alphanumeric() && !is_combining_mark(char))
+        .filter(|word| !word.is_empty())
+}
+
+/// Splits `HTTPServer2` into `HTTP`, `Server` and `2`.
+fn split_identifier(word: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = word;
+    let mut chars = word.char_indices().peekable();
+    let mut before: Option<char> = None;
+    let mut start = 0;
+    while let Some((at, char)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        if before.is_some_and(|before| is_part_boundary(before, char, next)) {
+            let (part, after) = rest.split_at(at - start);
+            parts.push(part);
+            (rest, start) = (after, at);
+        }
+        before = Some(char);
+    }
+    parts.push(rest);
+    parts
+}
+
+fn is_part_boundary(before: char, char: char, next: Option<char>) -> bool {
+    let hump = before.is_lowercase() && char.is_uppercase();
+    let end_of_capitals =
+        before.is_uppercase() && char.is_uppercase() && next.is_some_and(char::is_lowercase);
+    let number = before.is_numeric() != char.is_numeric() && !is_combining_mark(char);
+    hump || end_of_capitals || number
+}
+
+fn bigrams(word: &str) -> Vec<String> {
+    let chars: Vec<char> = word.chars().collect();
+    match chars.len() {
+        1 => vec![chars[0].to_string()],
+        _ => chars.windows(2).map(|pair| pair.iter().collect()).collect(),
+    }
+}
+
+/// Returns true for Thai, Lao, Myanmar, Khmer, kana and ideographs, which are written without
+/// spaces.
+fn is_unspaced(char: char) -> bool {
+    matches!(char,
+        '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{2fa1f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_become_stems_names_their_parts_and_little_words_nothing() {
+        let english = Analyzer::new(Language::English);
+        for (text, terms) in [
+            ("What is the retrying of timeouts?", vec!["retri", "timeout"]),
+            ("readTimeout", vec!["read", "timeout", "readtimeout"]),
+            ("max_retry_count", vec!["max", "retri", "count"]),
+            ("HTTPServer", vec!["http", "server", "httpserver"]),
+            ("CD40", vec!["cd", "40", "cd40"]),
+            ("vitamin C", vec!["vitamin", "c"]),
+            ("don't", vec![]),
+            ("ﬁle", vec!["file"]),
+            ("東京都", vec!["東京", "京都"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(english.terms(text), terms, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_language_has_stop_words_and_stems_of_its_own() {
+        for (language, text, terms) in [
+            (Language::German, "Die Häuser und der Garten", vec!["haus", "gart"]),
+            (Language::French, "l'histoire des maisons", vec!["histoir", "maison"]),
+            (Language::Spanish, "los gatos de la casa", vec!["gat", "cas"]),
+            (Language::Russian, "книги и книга", vec!["книг", "книг"]),
+            (Language::Other, "The Houses", vec!["the", "houses"]),
+        ] {
+            assert_eq!(Analyzer::new(language).terms(text), terms, "{language:?}");
+        }
+    }
+}
