@@ -4,6 +4,7 @@ use crate::slot::Registration;
 use bedrock_models::BedrockModels;
 use hybrid_router::HybridRouter;
 use openai_proxy::OpenAiProxy;
+use optimizer::Optimizer;
 use rag::Rag;
 use rate_limit::RateLimit;
 
@@ -12,6 +13,7 @@ pub const PIPES: &[Registration] = &[
     Registration::of::<BedrockModels>(),
     Registration::of::<HybridRouter>(),
     Registration::of::<OpenAiProxy>(),
+    Registration::of::<Optimizer>(),
     Registration::of::<Rag>(),
     Registration::of::<RateLimit>(),
 ];

@@ -35,19 +35,29 @@ impl Registry {
 
     /// The pipe that a full model id names, and the model's id within it.
     ///
-    /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open WebUI keeps it in the paths of filter calls
-    /// (`docs/reference/open-webui.md`, "Ids and paths").
+    /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open
+    /// WebUI keeps it in the paths of filter calls (`docs/reference/open-webui.md`, "Ids and
+    /// paths").
     pub fn resolve(&self, id: &str) -> Option<(&Arc<dyn Slot>, String)> {
         let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
-        starts.filter_map(|start| id.get(start..)).find_map(|id| {
-            let (pipe, model) = id.split_once('.').unwrap_or((id, id));
-            self.slot(pipe).map(|slot| (slot, model.to_owned()))
-        })
+        let (start, slot, model) = starts
+            .filter_map(|start| Some((start, id.get(start..)?)))
+            .find_map(|(start, id)| {
+                let (pipe, model) = id.split_once('.').unwrap_or((id, id));
+                self.slot(pipe).map(|slot| (start, slot, model.to_owned()))
+            })?;
+        // In `moa-a.b.c`, what stands before a pipe's name is no connection's prefix.
+        (start == 0 || !self.is_derived(id)).then_some((slot, model))
+    }
+
+    fn is_derived(&self, id: &str) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.knows(id), Some(Known::Derived(_))))
     }
 
     /// Where a call of this id goes.
     ///
-    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the start it may have to wait for the lists.
+    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
+    /// start it may have to wait for the lists.
     pub async fn route(&self, id: &str) -> Result<Route<'_>> {
         if self.resolve(id).is_none() && !matches!(self.known(id)?, Some((_, Known::Has(_)))) {
             self.discovered(PATIENCE).await;
@@ -69,7 +79,8 @@ impl Registry {
 
     /// The pipe that knows this id without its own name before it, and what it makes of the id.
     ///
-    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody could tell who answers.
+    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
+    /// could tell who answers.
     pub fn known(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
         let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
         let mut all: Vec<_> = all.collect();
@@ -88,8 +99,15 @@ impl Registry {
         }
     }
 
-    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and so
-    /// do answers that have begun.
+    /// Lets pipes take over a chat by what stands beside the model's name.
+    pub fn take_over(&self, body: &mut Body) {
+        for slot in &self.slots {
+            slot.take_over(body);
+        }
+    }
+
+    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and
+    /// so do answers that have begun.
     ///
     /// # Errors
     /// The first pipe's that stays as it is.
@@ -171,14 +189,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 fn rank(known: &Known) -> u8 {
     match known {
         Known::Has(_) => 0,
-        Known::Fallback(_) => 1,
-        Known::Denied(_) => 2,
+        Known::Derived(_) => 1,
+        Known::Fallback(_) => 2,
+        Known::Denied(_) => 3,
         Known::Unavailable(_) => UNTOLD,
     }
 }
 
 /// The rank of those who cannot tell: what they say is no claim.
-const UNTOLD: u8 = 3;
+const UNTOLD: u8 = 4;
 
 /// The error of asking for a model that nobody can look up now.
 pub fn untold(id: &str, reason: &str) -> PipeError {
@@ -207,6 +226,8 @@ impl HostBackend for Registry {
 
     fn pipe(&self, mut call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
+            self.take_over(&mut call.body);
+            call.model.clone_from(&call.body.model);
             let route = self.route(&call.model).await?;
             let demand = Demand::chat(&call.body);
             self.let_pass(&route, demand, &call.host).await?;
@@ -282,6 +303,11 @@ impl HostBackend for Registry {
         let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
         let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
+    fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
+        let route = self.route_now(model).ok()??;
+        self.meter.cost(route.slot.id(), &route.model, usage)
     }
 
     fn ledger(&self) -> Arc<dyn Ledger> {

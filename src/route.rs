@@ -20,7 +20,9 @@ impl<'a> Route<'a> {
     /// To this pipe, which makes this of the id.
     pub fn new(slot: &'a Arc<dyn Slot>, asked: String, known: Option<Known>) -> Self {
         let (model, kind) = match known {
-            Some(Known::Has(model) | Known::Fallback(model)) => (model.id, Some(model.kind)),
+            Some(Known::Has(model) | Known::Derived(model) | Known::Fallback(model)) => {
+                (model.id, Some(model.kind))
+            }
             Some(Known::Denied(_) | Known::Unavailable(_)) | None => (asked.clone(), None),
         };
         Self { slot, asked, model, kind }

@@ -18,8 +18,8 @@ use crate::{
 use fitting::Fitting;
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
-    AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
+    AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
+    ImageCall, Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
     UsageReport, library::Library,
 };
 use serde_json::Value;
@@ -88,6 +88,8 @@ pub trait Slot: Send + Sync {
     fn serves(&self) -> Option<Serves>;
     /// [`Pipe::knows`].
     fn knows(&self, id: &str) -> Option<Known>;
+    /// [`Pipe::take_over`], of the pipe that runs.
+    fn take_over(&self, body: &mut Body);
     /// Why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
     /// [`Pipe::lessons`], of the pipe that runs.

@@ -86,9 +86,34 @@ impl Head {
 }
 
 /// A whole answer as one object.
-pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
-    let finish = answer.finish.ok_or_else(ended_early)?;
+pub fn plain(head: &Head, mut answer: Answer) -> Result<Value, PipeError> {
     let Head { id, created, model, .. } = head;
+    let sources = std::mem::take(&mut answer.events);
+    let sources = sources.into_iter().filter(|event| event.kind == "source");
+    let sources: Vec<_> = sources.map(|event| event.data).collect();
+    let (usage, facts) = (answer.usage, std::mem::take(&mut answer.facts));
+    let earlier = std::mem::take(&mut answer.earlier);
+    let choices = earlier.into_iter().chain([answer]).enumerate();
+    let choices: Vec<_> = choices.map(choice).collect::<Result<_, _>>()?;
+    let mut body = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": choices});
+    if !sources.is_empty() {
+        body["sources"] = sources.into();
+    }
+    if let Some(usage) = usage {
+        body["usage"] = usage_object(&usage);
+    }
+    if let Some(substitute) = head.substitute() {
+        body["selected_model_id"] = substitute.into();
+    }
+    for (name, fact) in facts {
+        body[name] = fact;
+    }
+    Ok(body)
+}
+
+/// One of the completion's choices.
+fn choice((index, answer): (usize, Answer)) -> Result<Value, PipeError> {
+    let finish = answer.finish.ok_or_else(ended_early)?;
     let called = !answer.tool_calls.is_empty();
     let words = answer.pictures.iter().map(|picture| picture.words.as_str());
     let content = answer.content + &words.collect::<String>();
@@ -113,23 +138,7 @@ pub fn plain(head: &Head, answer: Answer) -> Result<Value, PipeError> {
     if called {
         message["tool_calls"] = json!(answer.tool_calls);
     }
-    let choice = json!({"index": 0, "message": message, "logprobs": null, "finish_reason": finish});
-    let mut body = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice]});
-    let sources = answer.events.into_iter().filter(|event| event.kind == "source");
-    let sources: Vec<_> = sources.map(|event| event.data).collect();
-    if !sources.is_empty() {
-        body["sources"] = sources.into();
-    }
-    if let Some(usage) = answer.usage {
-        body["usage"] = usage_object(&usage);
-    }
-    if let Some(substitute) = head.substitute() {
-        body["selected_model_id"] = substitute.into();
-    }
-    for (name, fact) in answer.facts {
-        body[name] = fact;
-    }
-    Ok(body)
+    Ok(json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish}))
 }
 
 /// Tells the calls of a message in the shapes that their tools have for the client.

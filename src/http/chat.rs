@@ -44,6 +44,11 @@ impl ApiDialect for Completions {
     const ID: &'static str = "chatcmpl-";
     type Writer = Several;
 
+    /// Open WebUI reads every chunk as the first choice's.
+    fn has_choices(&self) -> bool {
+        self.n == 1 && !self.for_open_webui
+    }
+
     fn notes(&self) -> Vec<String> {
         self.tools.notes.clone()
     }
@@ -60,7 +65,9 @@ impl ApiDialect for Completions {
         let mut whole: Option<Value> = None;
         for (index, answer) in answers.into_iter().enumerate() {
             let mut object = answer::plain(head, answer)?;
-            answer::in_clients_words(&mut object["choices"][0]["message"], &self.tools);
+            for choice in object["choices"].as_array_mut().into_iter().flatten() {
+                answer::in_clients_words(&mut choice["message"], &self.tools);
+            }
             match &mut whole {
                 None => whole = Some(object),
                 Some(whole) => {

@@ -25,18 +25,9 @@ impl Choices {
 
 /// What two answers cost together.
 pub fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
-    let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
-    let add = |one: Option<u64>, other: Option<u64>| match (one, other) {
-        (None, None) => None,
-        (one, other) => Some(one.unwrap_or(0) + other.unwrap_or(0)),
-    };
-    Some(Usage {
-        prompt_tokens: one.prompt_tokens + other.prompt_tokens,
-        completion_tokens: one.completion_tokens + other.completion_tokens,
-        cached_tokens: add(one.cached_tokens, other.cached_tokens),
-        cache_creation_tokens: add(one.cache_creation_tokens, other.cache_creation_tokens),
-        reasoning_tokens: add(one.reasoning_tokens, other.reasoning_tokens),
-    })
+    let (Some(mut one), Some(other)) = (one, other) else { return one.or(other) };
+    one.add(&other);
+    Some(one)
 }
 
 impl Stream for Choices {

@@ -1,4 +1,5 @@
-//! One chat, whichever API it is asked through: the way in is the same, and each API shows the answer in its own shape.
+//! One chat, whichever API it is asked through: the way in is the same, and each API shows the
+//! answer in its own shape.
 
 use super::{
     Error,
@@ -9,7 +10,7 @@ use super::{
     frames::{self, FrameWriter},
 };
 use actix_web::HttpResponse;
-use futures_util::{StreamExt, future::try_join_all, stream};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, Host, PipeError, Side};
 use serde_json::Value;
 
@@ -19,6 +20,12 @@ pub trait ApiDialect {
     const ID: &'static str;
     /// What writes a streamed answer.
     type Writer: FrameWriter;
+
+    /// Returns whether an answer may have several choices. Where it may not, they stand one below
+    /// the other.
+    fn has_choices(&self) -> bool {
+        false
+    }
 
     /// What of the request was left out, for the client.
     fn notes(&self) -> Vec<String> {
@@ -45,8 +52,12 @@ impl RequestContext {
         face: F,
     ) -> Result<HttpResponse, Error> {
         let mut hosts = Vec::with_capacity(bodies.len());
+        let mut asked = None;
         for body in &mut bodies {
             choice::check(body)?;
+            let model = body.model.clone();
+            self.state.registry.take_over(body);
+            asked = asked.or((body.model != model).then_some(model));
             let demand = Demand::chat(body);
             hosts.push(self.admit_chat(body, demand).await?);
         }
@@ -54,11 +65,15 @@ impl RequestContext {
         let Some(first) = bodies.first() else {
             return Err(PipeError::bad_request("nothing is asked").into());
         };
-        let (mut head, streamed) = (Head::new(F::ID, &first.model), first.stream);
+        let (mut head, streamed) =
+            (Head::new(F::ID, asked.as_ref().unwrap_or(&first.model)), first.stream);
         head.notes = face.notes();
         head.prompt_tokens = Demand::chat(first).prompt_tokens;
         let answer = async {
-            let begin = async |(host, body): (Host, Body)| begun(host.pipe(body).await?).await;
+            let begin = async |(host, body): (Host, Body)| {
+                let chunks = host.pipe(body).await?;
+                begun(if face.has_choices() { chunks } else { joined(chunks) }).await
+            };
             let begun = try_join_all(hosts.into_iter().zip(bodies).map(begin)).await?;
             let mut answers = Vec::with_capacity(begun.len());
             for Begun { answerer, side, chunks } in begun {
@@ -81,6 +96,14 @@ impl RequestContext {
         };
         self.answered(answer).await
     }
+}
+
+/// The same answer with its choices one below the other, each under its title.
+fn joined(chunks: ChunkStream) -> ChunkStream {
+    ChunkStream::new(chunks.map_ok(|chunk| match chunk {
+        Chunk::NextChoice { title, .. } => Chunk::Content(format!("\n\n---\n\n**{title}**\n\n")),
+        other => other,
+    }))
 }
 
 /// An answer whose first chunk is there.

@@ -135,7 +135,7 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
         None => registry.known(&id)?.ok_or_else(unknown)?,
     };
     let model = match known {
-        Known::Has(model) | Known::Fallback(model) => model,
+        Known::Has(model) | Known::Derived(model) | Known::Fallback(model) => model,
         Known::Denied(reason) => return Err(PipeError::ModelGone { model: id, reason }),
         Known::Unavailable(reason) => return Err(registry::untold(&id, &reason)),
     };

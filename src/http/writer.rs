@@ -136,10 +136,14 @@ impl FrameWriter for Writer {
             }
             Chunk::ToolCall(delta) => self.tool_call(delta),
             Chunk::Fact(name, fact) => self.fact(name, fact),
+            Chunk::NextChoice { finish, .. } => {
+                self.flush_inputs();
+                self.delta(b"{}", Some(*finish));
+                (self.choice, self.said, self.cited, self.shown) = (self.choice + 1, 0, 0, 0);
+                self.delta(br#"{"role":"assistant","content":""}"#, None);
+            }
             Chunk::Finish(reason) => {
-                for (index, mut input) in std::mem::take(&mut self.inputs) {
-                    self.input(index, &input.finish().1);
-                }
+                self.flush_inputs();
                 self.finished = true;
                 self.delta(b"{}", Some(*reason));
             }
@@ -182,6 +186,13 @@ impl FrameWriter for Writer {
 }
 
 impl Writer {
+    /// Writes what is left of the texts of custom tools' calls.
+    fn flush_inputs(&mut self) {
+        for (index, mut input) in std::mem::take(&mut self.inputs) {
+            self.input(index, &input.finish().1);
+        }
+    }
+
     fn text(&mut self, opening: &[u8], text: &str) {
         self.open();
         self.buffer.extend_from_slice(opening);

@@ -9,9 +9,9 @@ use crate::{
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
-    AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves, StateFolder,
-    UpstreamState, UsageReport, library::Library,
+    AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
+    ImageCall, Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves,
+    StateFolder, UpstreamState, UsageReport, library::Library,
 };
 use serde_json::Value;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -152,6 +152,12 @@ impl<P: Pipe> Slot for Fitting<P> {
 
     fn knows(&self, id: &str) -> Option<Known> {
         self.running().ok()?.knows(id)
+    }
+
+    fn take_over(&self, body: &mut Body) {
+        if let Ok(pipe) = self.running() {
+            pipe.take_over(body);
+        }
     }
 
     fn trouble(&self) -> Option<String> {

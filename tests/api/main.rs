@@ -33,6 +33,7 @@ mod metrics;
 mod misfits;
 mod models;
 mod openai_proxy;
+mod optimizer;
 mod pipes;
 mod poison;
 mod process;

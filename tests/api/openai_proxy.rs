@@ -5,7 +5,7 @@ mod faults;
 mod hostile;
 mod listing;
 mod requests;
-mod server;
+pub mod server;
 mod upstreams;
 
 use crate::{

@@ -10,6 +10,9 @@ use std::{
     thread,
 };
 
+/// The argument with which programs of this workspace start themselves to read a file.
+pub const ARGUMENT: &str = "parse-document";
+
 /// The stack of the parsing thread. Parsers recurse on nested files; a file that is nested deeper
 /// than this stack allows ends the process.
 const STACK_BYTES: usize = 64 << 20;

@@ -39,6 +39,13 @@ pub enum Chunk {
     Picture(Picture),
     /// Where something that was just said comes from.
     Citation(Citation),
+    /// One answer has ended, and a further one to the same chat begins: another of a completion's `choices`.
+    NextChoice {
+        /// Why the answer before it has ended.
+        finish: FinishReason,
+        /// What the next one is called where answers stand one below the other.
+        title: String,
+    },
     /// Why the answer ends. Once.
     Finish(FinishReason),
     /// What the answer cost, in tokens. Once: Open WebUI adds up every usage it sees (`docs/reference/open-webui.md`, "Streamed answers").
@@ -106,6 +113,19 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Adds what another answer cost.
+    pub fn add(&mut self, other: &Self) {
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or_default() + other.unwrap_or_default()),
+        };
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cached_tokens = sum(self.cached_tokens, other.cached_tokens);
+        self.cache_creation_tokens = sum(self.cache_creation_tokens, other.cache_creation_tokens);
+        self.reasoning_tokens = sum(self.reasoning_tokens, other.reasoning_tokens);
+    }
+
     /// Prompt and completion together.
     pub fn total_tokens(&self) -> u64 {
         self.prompt_tokens + self.completion_tokens

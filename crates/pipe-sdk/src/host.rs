@@ -2,7 +2,7 @@
 
 use crate::{
     Body, Call, CallContext, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints, ImageCall,
-    Images, Ledger, PipeError, RerankCall, Reranked, Result, Side,
+    Images, Ledger, PipeError, RerankCall, Reranked, Result, Side, Usage,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -105,6 +105,11 @@ impl Host {
         self.doors.counted(model, body, chunks, self.trail.clone())
     }
 
+    /// Returns what this usage of a model costs, in millionths of a US dollar; `None` where the price is not known.
+    pub fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
+        self.doors.cost(model, usage)
+    }
+
     /// What is counted, and what people have spent.
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         self.doors.ledger()
@@ -171,6 +176,9 @@ pub trait HostBackend: Send + Sync {
 
     /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;
+
+    /// Returns what this usage of a model costs, in millionths of a US dollar, where the price is known.
+    fn cost(&self, model: &str, usage: &Usage) -> Option<u64>;
 
     /// What is counted, and what people have spent.
     fn ledger(&self) -> Arc<dyn Ledger>;

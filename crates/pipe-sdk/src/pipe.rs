@@ -1,9 +1,9 @@
 //! The trait of a pipe, and what a pipe says it serves.
 
 use crate::{
-    AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, PipeError, QuirkState, RerankCall, Reranked, Result, StateFolder, UpstreamState,
-    UsageReport, Valves, library::Library,
+    AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
+    ImageCall, Images, PipeError, QuirkState, RerankCall, Reranked, Result, StateFolder,
+    UpstreamState, UsageReport, Valves, library::Library,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -69,6 +69,12 @@ pub trait Pipe: Send + Sync + Sized + 'static {
             Serves::Model(_) | Serves::Filter { .. } => None,
         }
     }
+
+    /// Takes over a chat that names another pipe's model, by writing an id of its own into [`Body::model`].
+    ///
+    /// For wishes that stand beside the model's name, as in `"optillm_approach": "moa"`. The host asks every pipe, before limits and access
+    /// are checked, so this must be cheap and must not wait.
+    fn take_over(&self, _body: &mut Body) {}
 
     /// Ends when [`serves`](Self::serves) is complete for the first time.
     ///
@@ -182,6 +188,8 @@ impl Serves {
 pub enum Known {
     /// It has this model, by this id or by another name for it.
     Has(Model),
+    /// The id is a method of this pipe and another model's id, as in `moa-gpt-4o`. A model that really has this id goes first.
+    Derived(Model),
     /// It has no model of this id, but this one would answer in its place, as an admin wishes.
     Fallback(Model),
     /// Nobody may use the model of this id, for this reason.

@@ -17,7 +17,7 @@ mod ledger;
 use crate::{
     Body, Call, CallContext, ChatRef, Chunk, ChunkStream, Demand, EmbedCall, Embeddings, Host,
     HostBackend, ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall, Reranked, Result,
-    User,
+    Usage, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -144,6 +144,11 @@ impl HostBackend for ScriptedHost {
 
     fn models(&self) -> Vec<ModelCard> {
         self.models.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+    }
+
+    /// A token costs a millionth of a dollar.
+    fn cost(&self, _: &str, usage: &Usage) -> Option<u64> {
+        Some(usage.total_tokens())
     }
 
     fn ledger(&self) -> Arc<dyn Ledger> {

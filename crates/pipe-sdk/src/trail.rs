@@ -83,6 +83,12 @@ impl CallContext {
         Self { via, counted: Arc::default(), ..self.clone() }
     }
 
+    /// Returns the same trail for a further call, for which limits of tokens and dollars are asked anew.
+    #[must_use]
+    pub fn admitted_anew(&self) -> Self {
+        Self { admission: Arc::default(), ..self.clone() }
+    }
+
     /// The same trail from this place in a trace.
     #[must_use]
     pub fn traced(self, trace: Option<TraceContext>) -> Self {

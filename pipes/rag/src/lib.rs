@@ -39,7 +39,7 @@ use scope::Scope;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// The argument with which the program starts itself again to read one file. Its `main` then does nothing but [`parse`].
-pub const PARSE: &str = "parse-document";
+pub const PARSE: &str = document_parser::worker::ARGUMENT;
 
 /// The pipe.
 pub struct Rag {

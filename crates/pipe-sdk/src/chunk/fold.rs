@@ -24,6 +24,8 @@ pub struct Answer {
     pub pictures: Vec<Picture>,
     /// Where what was said comes from, each with the number of characters that had been said by then.
     pub citations: Vec<(usize, Citation)>,
+    /// The answers before this one, if the chat has several.
+    pub earlier: Vec<Answer>,
     /// Why it ended; `None` if the stream ended without a word.
     pub finish: Option<FinishReason>,
     /// What it cost.
@@ -66,6 +68,14 @@ impl Answer {
             }
             Chunk::Fact(name, fact) => _ = self.facts.insert(name.into(), fact),
             Chunk::ToolCall(delta) => self.add_tool_call(delta),
+            Chunk::NextChoice { finish, .. } => {
+                let mut ended = std::mem::take(self);
+                self.earlier = std::mem::take(&mut ended.earlier);
+                self.model = ended.model.clone();
+                self.facts = std::mem::take(&mut ended.facts);
+                self.events = std::mem::take(&mut ended.events);
+                self.earlier.push(Self { finish: Some(finish), ..ended });
+            }
             Chunk::Finish(reason) => self.finish = Some(reason),
             Chunk::Usage(usage) => self.usage = Some(usage),
             Chunk::Event(event) => self.events.push(event),

@@ -1,0 +1,200 @@
+//! Approaches that sample several answers and choose one of them.
+
+use super::{JUDGE, Outcome, candidates, texts};
+use crate::{
+    answers::{Tally, most_central, score},
+    ask::{Ask, Reply, Role},
+    engine::Branch,
+    question::Question,
+};
+use pipe_sdk::Result;
+
+/// How random sampled answers are where the client does not say.
+const DIVERSE: f64 = 0.8;
+
+/// Asks for several answers to the question.
+pub(super) async fn sample(
+    branch: &Branch,
+    question: &Question,
+    usual: usize,
+) -> Result<Vec<Reply>> {
+    let count = count(branch, usual);
+    let conversation = question.conversation();
+    let asks = (0..count).map(|_| Ask::answer(conversation.clone()).at(DIVERSE));
+    branch.tell(&format!("Sampling {count} answers"));
+    let replies = branch.ask_all(asks.collect(), "answers").await?;
+    Ok(whole(replies))
+}
+
+/// How many answers are sampled.
+pub(super) fn count(branch: &Branch, usual: usize) -> usize {
+    branch.engine.parameters.samples.unwrap_or(usual).min(branch.engine.valves.max_samples)
+}
+
+/// The replies that are not cut off, or all of them if they all are.
+pub(super) fn whole(replies: Vec<Reply>) -> Vec<Reply> {
+    if replies.iter().all(Reply::is_truncated) {
+        return replies;
+    }
+    replies.into_iter().filter(|reply| !reply.is_truncated()).collect()
+}
+
+const RATE: &str = "Rate how well the candidate answers what the person has asked: whether it is correct, complete, to the point, and as the \
+                    person and the instructions want it. Work it out yourself before you believe it. Give two or three sentences of reasons, and \
+                    end with one line of the form
+Score: <a number from 0 to 10>";
+
+/// Best of N: several answers, each with a mark of its own.
+pub(super) async fn bon(branch: &Branch, question: &Question) -> Result<Outcome> {
+    let replies = sample(branch, question, 3).await?;
+    let best = best_rated(branch, question, replies).await;
+    Ok(Outcome::Reply(best))
+}
+
+/// The reply with the best mark; what others agree with goes first of equals. A mark that cannot be
+/// had is none.
+pub(super) async fn best_rated(branch: &Branch, question: &Question, replies: Vec<Reply>) -> Reply {
+    let texts = texts(&replies);
+    let tally = Tally::of(&texts);
+    let is_agreed = replies.len() > 1 && tally.largest() == replies.len();
+    let marks = if is_agreed || replies.len() < 2 {
+        vec![None; replies.len()]
+    } else {
+        branch.tell("Judging");
+        marks(branch, question, &texts, Role::Judge).await
+    };
+    let rank = |number: usize| (marks.get(number).copied().flatten(), tally.support(number));
+    let best = (1..replies.len()).fold(0, |best, number| {
+        let ((mark, support), (most, most_support)) = (rank(number), rank(best));
+        let is_better = mark > most || (mark == most && support > most_support);
+        if is_better { number } else { best }
+    });
+    let chosen = replies.into_iter().nth(best).unwrap_or_default();
+    branch.keep(&chosen);
+    chosen
+}
+
+/// The mark of each text, asked all at once.
+async fn marks(
+    branch: &Branch,
+    question: &Question,
+    texts: &[String],
+    role: Role,
+) -> Vec<Option<f64>> {
+    let reviews = reviews(branch, question, texts, role).await;
+    reviews.into_iter().map(|review| Some(review?.mark)).collect()
+}
+
+/// What a judge says of a text.
+#[derive(Clone)]
+pub(super) struct Review {
+    /// From 0 to 10.
+    pub mark: f64,
+    pub reasons: String,
+}
+
+/// A review of each text, asked all at once; without one, a text stands as it is.
+pub(super) async fn reviews(
+    branch: &Branch,
+    question: &Question,
+    texts: &[String],
+    role: Role,
+) -> Vec<Option<Review>> {
+    let asks = texts.iter().map(|text| {
+        let material = format!("{}\n\n{}", question.material(), question.fence("candidate", text));
+        Ask::short(role, question.task(&format!("{JUDGE}\n\n{RATE}"), &material))
+    });
+    let mut reviews = vec![None; texts.len()];
+    let replies = branch.ask_until(asks.collect(), "ratings", |_| false).await;
+    for (number, reply) in replies.unwrap_or_default() {
+        let reasons = reply.text();
+        if let Some(review) = reviews.get_mut(number) {
+            *review = score(&reasons).map(|mark| Review { mark, reasons });
+        }
+    }
+    reviews
+}
+
+/// A vote of final answers: *Self-Consistency Improves Chain of Thought Reasoning*,
+/// <https://arxiv.org/abs/2203.11171>. Who cannot be caught up with has won, and the calls under
+/// way are let go.
+pub(super) async fn vote(branch: &Branch, question: &Question, usual: usize) -> Result<Outcome> {
+    let count = count(branch, usual);
+    let conversation = question.conversation();
+    let asks = (0..count).map(|_| Ask::answer(conversation.clone()).at(DIVERSE));
+    branch.tell(&format!("Sampling {count} answers"));
+    let decided = |replies: &[(usize, Reply)]| {
+        let texts: Vec<_> = replies.iter().map(|(_, reply)| reply.text()).collect();
+        Tally::of(&texts).is_decided(count - replies.len())
+    };
+    let replies = branch.ask_until(asks.collect(), "answers", decided).await?;
+    let replies = whole(replies.into_iter().map(|(_, reply)| reply).collect());
+    Ok(Outcome::Reply(elected(branch, replies)))
+}
+
+/// The reply that a vote elects: among those with the winning answer the one that is most like the
+/// others.
+pub(super) fn elected(branch: &Branch, replies: Vec<Reply>) -> Reply {
+    let texts = texts(&replies);
+    let tally = Tally::of(&texts);
+    let winners = tally.winners();
+    if winners.len() > 1 || replies.len() < 2 {
+        branch.engine.log().note(&format!("{} of {} answers agree", winners.len(), replies.len()));
+        let first = winners.first().copied().unwrap_or_default();
+        return replies.into_iter().nth(first).unwrap_or_default();
+    }
+    let central = most_central(&texts).unwrap_or_default();
+    replies.into_iter().nth(central).unwrap_or_default()
+}
+
+const SELECT: &str = "Compare the candidates with each other: which of them answers best what the person has asked? What counts, in this order: \
+                      correct, complete, clear, useful. Their order says nothing. Where they contradict each other, work out who is right. End \
+                      with one line of the form
+Best: <the number of the candidate>";
+
+/// Generative selection: several answers, compared with each other;
+/// <https://arxiv.org/abs/2504.16891>.
+pub(super) async fn genselect(branch: &Branch, question: &Question) -> Result<Outcome> {
+    let mut replies = sample(branch, question, 4).await?;
+    let tally = Tally::of(&texts(&replies));
+    if replies.len() < 2 || tally.largest() == replies.len() {
+        return Ok(Outcome::Reply(replies.swap_remove(0)));
+    }
+    // Of answers that are the same, one stands for all.
+    let mut kept: Vec<Reply> = Vec::new();
+    for reply in replies {
+        let is_known = kept.iter().any(|one| one.text() == reply.text());
+        if !is_known {
+            kept.push(reply);
+        }
+    }
+    fastrand::shuffle(&mut kept);
+    branch.tell("Comparing");
+    let best = match kept.len() {
+        1 => 0,
+        _ => selected(branch, question, &texts(&kept), Role::Judge).await.unwrap_or_else(|| {
+            let tally = Tally::of(&texts(&kept));
+            tally.winners().first().copied().unwrap_or_default()
+        }),
+    };
+    let chosen = kept.into_iter().nth(best).unwrap_or_default();
+    branch.keep(&chosen);
+    Ok(Outcome::Reply(chosen))
+}
+
+/// The number of the text that a judge prefers, if it names one.
+pub(super) async fn selected(
+    branch: &Branch,
+    question: &Question,
+    texts: &[String],
+    role: Role,
+) -> Option<usize> {
+    let material = format!("{}\n\n{}", question.material(), candidates(question, texts));
+    let ask = Ask::short(role, question.task(&format!("{JUDGE}\n\n{SELECT}"), &material));
+    let reply = branch.ask(ask).await.ok()?.text();
+    let (_, last) = reply.rsplit_once("Best:").or_else(|| reply.rsplit_once("best:"))?;
+    let digits: String =
+        last.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    let number: usize = digits.parse().ok()?;
+    (1..=texts.len()).contains(&number).then(|| number - 1)
+}

@@ -1,0 +1,268 @@
+//! Approaches that search: a tree of answers, and lines of reasoning that are checked against each
+//! other.
+
+use super::{Outcome, sampling};
+use crate::{
+    answers::{Tally, extract},
+    ask::{Ask, Reply, Role},
+    engine::Branch,
+    question::Question,
+};
+use futures_util::future::join_all;
+use pipe_sdk::{PipeError, Result};
+
+/// An answer in the tree.
+struct Node {
+    parent: Option<usize>,
+    depth: usize,
+    reply: Reply,
+    mark: f64,
+    reasons: String,
+    /// How often it, or what came of it, was rated, and the sum of those marks.
+    visits: f64,
+    total: f64,
+}
+
+/// How many answers a tree begins with, and how many are improved at once.
+const WIDTH: usize = 3;
+
+/// A mark that makes further work needless.
+const EXCELLENT: f64 = 9.5;
+
+/// Tree search over answers to the question: each is rated, and the most promising ones are
+/// improved. The answer is the one with the best mark.
+pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome> {
+    let parameters = &branch.engine.parameters;
+    let replies = sampling::sample(branch, question, WIDTH).await?;
+    let mut tree = Vec::new();
+    grow(branch, question, &mut tree, replies.into_iter().map(|reply| (None, reply)).collect())
+        .await;
+    let mut remaining = parameters.simulations;
+    while remaining > 0 && !tree.iter().any(|node| node.mark >= EXCELLENT) {
+        let mut chosen = Vec::new();
+        for _ in 0..remaining.min(WIDTH) {
+            let open = (0..tree.len()).filter(|number| tree[*number].depth < parameters.tree_depth);
+            let Some(number) = best_bound(&tree, open, parameters.exploration) else { break };
+            // Until its mark is there, it counts as a visit that brought nothing, so that the
+            // others are tried, too.
+            tree[number].visits += 1.0;
+            chosen.push(number);
+        }
+        if chosen.is_empty() {
+            break;
+        }
+        remaining -= chosen.len();
+        branch.tell("Improving answers");
+        let asks = chosen.iter().map(|number| improvement(question, &tree[*number]));
+        let improved = branch.ask_until(asks.collect(), "improvements", |_| false).await;
+        for number in &chosen {
+            tree[*number].visits -= 1.0;
+        }
+        let Ok(improved) = improved else { break };
+        let improved = improved.into_iter().filter(|(_, reply)| !reply.is_truncated());
+        let improved = improved.map(|(at, reply)| (chosen.get(at).copied(), reply)).collect();
+        grow(branch, question, &mut tree, improved).await;
+    }
+    let best = (1..tree.len())
+        .fold(0, |best, number| if tree[number].mark > tree[best].mark { number } else { best });
+    Ok(Outcome::Reply(tree.swap_remove(best).reply))
+}
+
+/// Rates these answers and hangs them into the tree.
+async fn grow(
+    branch: &Branch,
+    question: &Question,
+    tree: &mut Vec<Node>,
+    replies: Vec<(Option<usize>, Reply)>,
+) {
+    branch.tell("Judging");
+    let texts: Vec<_> = replies.iter().map(|(_, reply)| reply.text()).collect();
+    let reviews = sampling::reviews(branch, question, &texts, Role::Judge).await;
+    for ((parent, reply), review) in replies.into_iter().zip(reviews) {
+        let (mark, reasons) =
+            review.map_or((0.0, String::new()), |review| (review.mark, review.reasons));
+        let depth = parent.map_or(0, |parent| tree[parent].depth + 1);
+        if tree.iter().all(|node| node.mark < mark) {
+            branch.keep(&reply);
+        }
+        tree.push(Node { parent, depth, reply, mark, reasons, visits: 1.0, total: mark / 10.0 });
+        let mut above = parent;
+        while let Some(number) = above {
+            tree[number].visits += 1.0;
+            tree[number].total += mark / 10.0;
+            above = tree[number].parent;
+        }
+    }
+}
+
+/// The node whose upper confidence bound is the highest.
+fn best_bound(tree: &[Node], open: impl Iterator<Item = usize>, exploration: f64) -> Option<usize> {
+    let all: f64 = tree.iter().map(|node| node.visits).sum();
+    let bound = |number: usize| {
+        let node = &tree[number];
+        node.total / node.visits + exploration * ((all + 1.0).ln() / node.visits).sqrt()
+    };
+    open.fold(None, |best: Option<(usize, f64)>, number| match best {
+        Some((_, most)) if most >= bound(number) => best,
+        _ => Some((number, bound(number))),
+    })
+    .map(|(number, _)| number)
+}
+
+fn improvement(question: &Question, node: &Node) -> Ask {
+    let review = match node.reasons.as_str() {
+        "" => String::new(),
+        reasons => format!("\n\n{}", question.fence("review", reasons)),
+    };
+    let text = format!(
+        "An attempt at this stands below{}. Find its weakest point, and give a better answer, complete in itself. Answer the person as if there \
+         were no attempt.\n\n{}{review}",
+        if review.is_empty() { "" } else { " with a review, which may be wrong" },
+        question.fence("attempt", &node.reply.text()),
+    );
+    Ask::answer(question.with_text(&text)).at(0.8)
+}
+
+/// How a line of reasoning goes on.
+const ACTIONS: [&str; 5] = [
+    "Do the next single step of a solution, and nothing more.",
+    "Do all the remaining steps of a solution.",
+    "Ask the one sub-question whose answer helps most now, and answer it.",
+    "Take the last step again with more care: spell out each part of its reasoning, and correct it where it is wrong. Then go on.",
+    "Say the problem again in your own words, with all its conditions as a list. Then do the first step.",
+];
+
+const FINISH: &str =
+    "If that answers the problem, end with one line of the form\nFinal answer: <the answer>";
+
+/// Several lines of reasoning side by side, each answer checked by whether another completion of
+/// its first half comes to the same; *Mutual Reasoning Makes Smaller LLMs Stronger
+/// Problem-Solvers*, <https://arxiv.org/abs/2408.06195>.
+pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcome> {
+    let count = sampling::count(branch, 5);
+    branch.tell(&format!("{count} lines of reasoning"));
+    let forks: Vec<_> = (0..count).map(|_| branch.fork()).collect();
+    let lines = forks.iter().enumerate().map(|(number, fork)| rollout(fork, question, number));
+    let lines = join_all(lines).await;
+    branch.join(&forks);
+    let mut failure = None;
+    let lines: Vec<_> = lines
+        .into_iter()
+        .filter_map(|line| line.map_err(|error| failure = Some(error)).ok())
+        .collect();
+    if lines.is_empty() {
+        let nobody = || PipeError::Upstream("no line of reasoning came to an end".into());
+        return Err(failure.unwrap_or_else(nobody));
+    }
+    let joined: Vec<_> = lines.iter().map(|steps| steps.join("\n\n")).collect();
+    let mut tally = Tally::of(&joined);
+    // One line of each answer is completed anew.
+    let mut checked: Vec<usize> = Vec::new();
+    for (number, text) in joined.iter().enumerate() {
+        let Some(value) = extract(text) else { continue };
+        let is_known = |other: &usize| {
+            joined
+                .get(*other)
+                .and_then(|text| extract(text))
+                .is_some_and(|other| other.is_same(&value))
+        };
+        if checked.len() < 4 && !checked.iter().any(is_known) {
+            checked.push(number);
+        }
+    }
+    if checked.len() > 1 {
+        branch.tell("Checking answers");
+        let asks = checked.iter().filter_map(|number| {
+            let steps = lines.get(*number)?;
+            let half = steps.get(..steps.len().div_ceil(2))?.join("\n\n");
+            // A line of one step is cut within it.
+            let half = if steps.len() == 1 { first_half(&half) } else { half };
+            let text = format!(
+                "The first part of a solution stands below. Complete it, and end with one line of the form\nFinal answer: <the answer>\n\n{}",
+                question.fence("part", &half)
+            );
+            Some(Ask::step(Role::Verifier, question.with_text(&text)).at(0.2))
+        });
+        let completions = branch.ask_until(asks.collect(), "checks", |_| false).await;
+        for (at, completion) in completions.unwrap_or_default() {
+            let Some(number) = checked.get(at) else { continue };
+            let same = extract(&completion.text())
+                .zip(joined.get(*number).and_then(|text| extract(text)))
+                .is_some_and(|(one, other)| one.is_same(&other));
+            if same && let Some(text) = joined.get(*number) {
+                // Each line that agrees with a confirmed answer counts twice.
+                for _ in 0..tally.support(*number) {
+                    tally.add(joined.len() + at, text, 1.0);
+                }
+            }
+        }
+    }
+    let chosen = tally.winners().iter().find(|number| **number < joined.len());
+    let chosen = chosen.and_then(|number| joined.get(*number)).or(joined.first());
+    let chosen = chosen.cloned().unwrap_or_default();
+    branch.keep(&Reply::of_text(chosen.clone()));
+    branch.tell("Writing the answer");
+    let text = format!(
+        "A solution to this stands below; several others came to the same. Give the answer with as much of the solution as the person needs, as \
+         if it were your own.\n\n{}",
+        question.fence("solution", &chosen)
+    );
+    Ok(Outcome::Ask(Ask::answer(question.with_text(&text)).at(0.2)))
+}
+
+/// One line of reasoning, step by step, until its answer is there.
+async fn rollout(branch: &Branch, question: &Question, number: usize) -> Result<Vec<String>> {
+    let depth = branch.engine.parameters.rstar_depth;
+    let mut steps: Vec<String> = Vec::new();
+    for at in 0..depth {
+        // Each line begins in another way; the last step has to finish.
+        let action =
+            if at + 1 == depth { ACTIONS[1] } else { ACTIONS[(number + at * 2) % ACTIONS.len()] };
+        let text = match steps.as_slice() {
+            [] => format!("{action}\n{FINISH}"),
+            steps => {
+                let so_far = question.fence("solution so far", &steps.join("\n\n"));
+                format!("{so_far}\n\n{action} Do not repeat what stands there.\n{FINISH}")
+            }
+        };
+        let reply = branch.ask(Ask::step(Role::Solver, question.continued(&text)).at(0.8)).await?;
+        let step = reply.text();
+        let is_done = step.to_ascii_lowercase().contains("final answer");
+        steps.push(step);
+        if is_done {
+            break;
+        }
+    }
+    Ok(steps)
+}
+
+fn first_half(text: &str) -> String {
+    let letters = text.chars().count();
+    text.chars().take(letters.div_ceil(2)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(mark: f64, visits: f64) -> Node {
+        Node {
+            parent: None,
+            depth: 0,
+            reply: Reply::default(),
+            mark,
+            reasons: String::new(),
+            visits,
+            total: mark / 10.0 * visits,
+        }
+    }
+
+    #[test]
+    fn the_better_answer_is_improved_first_and_the_untried_one_next() {
+        let mut tree = vec![node(2.0, 1.0), node(9.0, 1.0), node(5.0, 1.0)];
+        assert_eq!(best_bound(&tree, 0..3, 0.5), Some(1));
+        tree[1].visits += 3.0;
+        assert_eq!(best_bound(&tree, 0..3, 0.5), Some(2));
+        assert_eq!(best_bound(&tree, 0..0, 0.5), None);
+    }
+}

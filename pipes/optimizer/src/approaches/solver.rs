@@ -1,0 +1,328 @@
+//! A solver for constraints: the model writes SMT-LIB 2, the Z3 of this machine solves it, and the
+//! model answers with what came of it.
+//!
+//! Only commands that declare, assert and ask are let through, so that no script can read or write
+//! files. Z3 runs in a process of its own, without environment, with bounds on time, memory and
+//! output, and is killed when the request ends.
+
+use super::Outcome;
+use crate::{
+    ask::{Ask, Role},
+    engine::Branch,
+    question::Question,
+};
+use pipe_sdk::Result;
+use std::{path::PathBuf, process::Stdio, sync::LazyLock, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+    sync::Semaphore,
+    time::timeout,
+};
+
+/// The Z3 of this machine, if it has one.
+static Z3: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join("z3")).find(|program| program.is_file())
+});
+
+/// How many solvers run at once, for all requests.
+static AT_ONCE: Semaphore = Semaphore::const_new(4);
+
+/// How long a solver may take, in seconds.
+const SECONDS: u64 = 10;
+
+/// How much memory it may have, in MB.
+const MEMORY: u32 = 512;
+
+/// How long its script and its output may be, in bytes.
+const MOST: usize = 64 << 10;
+
+/// How often a script is mended.
+const REPAIRS: usize = 2;
+
+/// Whether there is a solver.
+pub(crate) fn is_available() -> bool {
+    Z3.is_some()
+}
+
+const WRITE: &str = "Decide whether a solver for constraints (SMT: integers, reals, booleans, bit vectors, arrays, optimisation) can settle this question or a \
+                     part of it. If so, reply with one fenced block of SMT-LIB 2 that declares and asserts all that is known, and that ends with \
+                     (check-sat) and (get-value (…)) or (get-model). Use maximize and minimize for optima. If not, reply with the one word NONE.";
+
+/// The solver's result for the question, then the answer.
+pub(super) async fn z3(branch: &Branch, question: &Question) -> Result<Outcome> {
+    branch.tell("Writing constraints");
+    let plain = || Outcome::Ask(Ask::answer(question.conversation()));
+    let write =
+        Ask { max_tokens: Some(4096), ..Ask::short(Role::Planner, question.continued(WRITE)) };
+    let Ok(first) = branch.ask(write).await else { return Ok(plain()) };
+    let Some(mut script) = block(&first.text()).map(str::to_owned) else { return Ok(plain()) };
+    for attempt in 0..=REPAIRS {
+        branch.tell("Solving");
+        let fault = match solve(&script).await {
+            Ok(result) => {
+                branch.tell("Writing the answer");
+                let text = format!(
+                    "A solver was asked about this. Its script and its result stand below. Give the answer for the person, who has seen neither; say \
+                     so if the result leaves the question open.\n\n{}\n\n{}",
+                    question.fence("script", &script),
+                    question.fence("result", &result)
+                );
+                return Ok(Outcome::Ask(Ask::answer(question.with_text(&text)).at(0.1)));
+            }
+            Err(fault) => fault,
+        };
+        branch.engine.log().note(&format!("the solver refused a script: {fault}"));
+        if attempt == REPAIRS {
+            break;
+        }
+        branch.tell("Mending constraints");
+        let text = format!(
+            "{WRITE}\n\nThis script did not work:\n{}\nThe solver said:\n{}",
+            question.fence("script", &script),
+            question.fence("error", &fault)
+        );
+        let mend =
+            Ask { max_tokens: Some(4096), ..Ask::short(Role::Planner, question.with_text(&text)) };
+        match branch.ask(mend).await.ok().and_then(|reply| block(&reply.text()).map(str::to_owned))
+        {
+            Some(mended) => script = mended,
+            None => break,
+        }
+    }
+    Ok(plain())
+}
+
+/// The first block of SMT-LIB in a reply.
+fn block(reply: &str) -> Option<&str> {
+    let (_, rest) = reply.split_once("```")?;
+    let (block, _) = rest.split_once("```")?;
+    let (first, rest) = block.split_once('\n')?;
+    let script = if first.trim_start().starts_with(['(', ';']) { block } else { rest };
+    script.contains('(').then_some(script.trim())
+}
+
+/// Commands that neither read nor write files.
+const COMMANDS: [&str; 26] = [
+    "set-logic",
+    "set-info",
+    "declare-const",
+    "declare-fun",
+    "declare-sort",
+    "declare-datatype",
+    "declare-datatypes",
+    "define-const",
+    "define-fun",
+    "define-fun-rec",
+    "define-funs-rec",
+    "define-sort",
+    "assert",
+    "assert-soft",
+    "minimize",
+    "maximize",
+    "check-sat",
+    "check-sat-assuming",
+    "get-value",
+    "get-model",
+    "get-unsat-core",
+    "get-objectives",
+    "push",
+    "pop",
+    "echo",
+    "eval",
+];
+
+/// Options that change nothing but what the solver tells.
+const OPTIONS: [&str; 5] = [
+    ":produce-models",
+    ":produce-unsat-cores",
+    ":produce-assignments",
+    ":opt.priority",
+    ":print-success",
+];
+
+/// Returns the commands of a script one a line, or what is wrong with it.
+fn checked(script: &str) -> Result<String, String> {
+    if script.len() > MOST {
+        return Err(format!("the script is longer than {MOST} bytes"));
+    }
+    let mut commands = Vec::new();
+    for command in commands_of(script)? {
+        let inner =
+            command.get(1..command.len().saturating_sub(1)).unwrap_or_default().trim_start();
+        let end =
+            inner.find(|c: char| c.is_whitespace() || "();\"|".contains(c)).unwrap_or(inner.len());
+        let (name, rest) = inner.split_at_checked(end).unwrap_or((inner, ""));
+        let option = rest.split_whitespace().next().unwrap_or_default();
+        match name {
+            "exit" => break,
+            "set-option" if OPTIONS.contains(&option) => commands.push(command),
+            // Whatever else it sets, the solver does without.
+            "set-option" => {}
+            name if COMMANDS.contains(&name) => commands.push(command),
+            name => return Err(format!("the command `{name}` is not allowed")),
+        }
+    }
+    if !commands.iter().any(|command| command.starts_with("(check-sat")) {
+        return Err("the script holds no (check-sat)".into());
+    }
+    Ok(commands.join("\n") + "\n")
+}
+
+/// The top-level lists of a script, without comments.
+fn commands_of(script: &str) -> Result<Vec<String>, String> {
+    #[derive(PartialEq)]
+    enum Within {
+        Code,
+        Comment,
+        Text,
+        Symbol,
+    }
+    let (mut commands, mut command, mut depth, mut within) =
+        (Vec::new(), String::new(), 0usize, Within::Code);
+    for c in script.chars() {
+        match (&within, c) {
+            (Within::Comment, '\n') => {
+                within = Within::Code;
+                command.push('\n');
+                continue;
+            }
+            (Within::Comment, _) => continue,
+            (Within::Code, ';') => {
+                within = Within::Comment;
+                continue;
+            }
+            (Within::Code, '"') => within = Within::Text,
+            (Within::Text, '"') | (Within::Symbol, '|') => within = Within::Code,
+            (Within::Code, '|') => within = Within::Symbol,
+            (Within::Code, '(') => depth += 1,
+            (Within::Code, ')') if depth == 0 => return Err("a `)` too many".into()),
+            (Within::Code, ')') => {
+                depth -= 1;
+                command.push(')');
+                if depth == 0 {
+                    commands.push(std::mem::take(&mut command).trim().to_owned());
+                }
+                continue;
+            }
+            (Within::Code, c) if depth == 0 && !c.is_whitespace() => {
+                return Err(format!("`{c}` stands outside of every command"));
+            }
+            _ => {}
+        }
+        command.push(c);
+    }
+    if depth > 0 || within == Within::Text || within == Within::Symbol {
+        return Err("the script is not complete".into());
+    }
+    Ok(commands)
+}
+
+/// The solver's result, or what it complained of.
+async fn solve(script: &str) -> Result<String, String> {
+    let script = checked(script)?;
+    let program = Z3.as_ref().ok_or("there is no solver")?;
+    let _place = AT_ONCE.acquire().await.map_err(|_| "there is no solver")?;
+    let mut child = Command::new(program)
+        .args(["-in", "-smt2"])
+        .arg(format!("-T:{SECONDS}"))
+        .arg(format!("-memory:{MEMORY}"))
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|_| "the solver could not be started")?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let (Some(mut stdin), Some(stdout)) = (stdin, stdout) else {
+        return Err("the solver could not be started".into());
+    };
+    let talk = async {
+        let write = async {
+            // A solver that stops reading has something to say.
+            _ = stdin.write_all(script.as_bytes()).await;
+            drop(stdin);
+        };
+        let mut output = Vec::new();
+        let mut limited = stdout.take(MOST as u64);
+        let read = limited.read_to_end(&mut output);
+        let ((), read) = tokio::join!(write, read);
+        read.map(|_| output)
+    };
+    let output = timeout(Duration::from_secs(SECONDS + 2), talk).await;
+    let output = output.map_err(|_| "the solver took too long")?;
+    let output = output.map_err(|_| "the solver could not be read")?;
+    let text = String::from_utf8_lossy(&output).trim().to_owned();
+    let is_settled = text.lines().any(|line| ["sat", "unsat", "unknown"].contains(&line.trim()));
+    match text.lines().find(|line| line.starts_with("(error")) {
+        // A model of constraints that contradict each other cannot be had, and need not.
+        Some(error) if !(is_settled && text.contains("model is not available")) => {
+            Err(error.to_owned())
+        }
+        _ if text.lines().any(|line| line.trim() == "timeout") => {
+            Err("the solver took too long".into())
+        }
+        _ if !is_settled => Err("the solver gave no result".into()),
+        _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_that_could_touch_files_do_not_reach_the_solver() {
+        for script in [
+            "(include \"/etc/passwd\")(check-sat)",
+            "(set-option :produce-models true)(help)(check-sat)",
+            "(check-sat) (!echo)",
+            "(check-sat)) ",
+            "check-sat",
+            "(assert true)",
+            "(check-sat",
+            "(check-sat) \"",
+        ] {
+            assert!(checked(script).is_err(), "{script}");
+        }
+        let quiet =
+            checked("(set-option :regular-output-channel \"/tmp/x\")\n(check-sat)").unwrap();
+        assert_eq!(quiet, "(check-sat)\n");
+        let kept = checked("; a comment (with a list\n(declare-const |a (b| Int)\n(echo \"(exit) ; no\")(check-sat)(exit)(include \"x\")").unwrap();
+        assert_eq!(kept, "(declare-const |a (b| Int)\n(echo \"(exit) ; no\")\n(check-sat)\n");
+    }
+
+    #[test]
+    fn a_script_is_found_in_its_block() {
+        assert_eq!(block("Yes:\n```smt2\n(check-sat)\n```"), Some("(check-sat)"));
+        assert_eq!(block("```\n(check-sat)\n```"), Some("(check-sat)"));
+        assert_eq!(block("NONE"), None);
+    }
+
+    #[tokio::test]
+    async fn a_script_is_solved_where_there_is_a_solver() {
+        if !is_available() {
+            assert_eq!(solve("(check-sat)").await, Err("there is no solver".into()));
+            return;
+        }
+        let script = "(declare-const x Int)(assert (= (* x 6) 42))(check-sat)(get-value (x))";
+        let result = solve(script).await.unwrap();
+        assert!(result.contains("sat") && result.contains("(x 7)"), "{result}");
+        assert!(solve("(assert (= y 1))(check-sat)").await.is_err());
+        let contradiction = solve("(assert false)(check-sat)(get-model)").await.unwrap();
+        assert!(contradiction.starts_with("unsat"), "{contradiction}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_script_is_checked_without_a_panic(script in "[()a-z;|\" \\n:-]{0,80}") {
+            if let Ok(kept) = checked(&script) {
+                // What was let through once is let through again.
+                proptest::prop_assert!(checked(&kept).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One call to a model, and its reply.
+
+use pipe_sdk::{Answer, Chunk, FinishReason, Message, ToolCallDelta};
+use std::sync::Arc;
+
+/// Whose work a call is; it decides which model is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Answers the person.
+    Solver,
+    /// Writes one of the first answers, the one of this number.
+    Proposer(usize),
+    /// Rates and compares.
+    Judge,
+    /// Checks solutions.
+    Verifier,
+    /// Plans, summarises, sorts.
+    Planner,
+}
+
+impl Role {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Solver => "solver",
+            Self::Proposer(_) => "proposer",
+            Self::Judge => "judge",
+            Self::Verifier => "verifier",
+            Self::Planner => "planner",
+        }
+    }
+}
+
+/// What becomes of the text of a streamed answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// It goes on as it is.
+    #[default]
+    Plain,
+    /// What stands in `<output>` is the answer, what stands before it was thought.
+    Sections,
+}
+
+/// One call to a model.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub role: Role,
+    pub messages: Arc<[Message]>,
+    /// What the client said goes before it, unless the call is not an answer.
+    pub temperature: Option<f64>,
+    /// The most tokens of a call that is not an answer.
+    pub max_tokens: Option<u64>,
+    /// Whether the reply may go to the person: then everything holds that the client wants of an
+    /// answer.
+    pub is_answer: bool,
+    /// How hard the model should think.
+    pub effort: Option<&'static str>,
+    pub shape: Shape,
+}
+
+/// How many tokens a reply has that nobody but a program reads.
+const SHORT: u64 = 2048;
+
+impl Ask {
+    /// A call whose reply may be the answer.
+    pub fn answer(messages: Arc<[Message]>) -> Self {
+        Self {
+            role: Role::Solver,
+            messages,
+            temperature: None,
+            max_tokens: None,
+            is_answer: true,
+            effort: None,
+            shape: Shape::Plain,
+        }
+    }
+
+    /// A call for a step on the way.
+    pub fn step(role: Role, messages: Arc<[Message]>) -> Self {
+        Self { role, is_answer: false, ..Self::answer(messages) }
+    }
+
+    /// A call for a short reply that a program reads.
+    pub fn short(role: Role, messages: Arc<[Message]>) -> Self {
+        Self { max_tokens: Some(SHORT), temperature: Some(0.1), ..Self::step(role, messages) }
+    }
+
+    pub fn by(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
+
+    pub fn at(self, temperature: f64) -> Self {
+        Self { temperature: Some(temperature), ..self }
+    }
+}
+
+/// What a model has replied.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Reply(pub Answer);
+
+impl Reply {
+    /// Returns the text without thoughts that stand in it as `<think>`; for a reply that calls
+    /// tools, the calls.
+    pub fn text(&self) -> String {
+        let text = without_thoughts(&self.0.content);
+        if !text.is_empty() || self.0.tool_calls.is_empty() {
+            return text;
+        }
+        let calls = self.0.tool_calls.iter();
+        let calls =
+            calls.map(|call| format!("{}({})", call.function.name, call.function.arguments));
+        format!("Calls tools: {}", calls.collect::<Vec<_>>().join("; "))
+    }
+
+    /// A reply of text alone.
+    pub fn of_text(text: String) -> Self {
+        Self(Answer { content: text, finish: Some(FinishReason::Stop), ..Answer::default() })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        let Answer { content, tool_calls, pictures, .. } = &self.0;
+        content.trim().is_empty() && tool_calls.is_empty() && pictures.is_empty()
+    }
+
+    pub fn is_truncated(&self) -> bool {
+        self.0.finish == Some(FinishReason::Length)
+    }
+
+    /// The chunks of the reply, without what it cost and why it ended.
+    pub fn chunks(self) -> Vec<Chunk> {
+        let Answer {
+            content, reasoning, reasoning_details, tool_calls, pictures, citations, ..
+        } = self.0;
+        let mut chunks = Vec::new();
+        if !reasoning.is_empty() {
+            chunks.push(Chunk::Reasoning(reasoning));
+        }
+        chunks.extend(reasoning_details.into_iter().map(Chunk::ReasoningDetail));
+        if !content.is_empty() {
+            chunks.push(Chunk::Content(content));
+        }
+        chunks.extend(pictures.into_iter().map(Chunk::Picture));
+        chunks.extend(citations.into_iter().map(|(_, citation)| Chunk::Citation(citation)));
+        let calls = tool_calls.into_iter().enumerate().map(|(index, call)| {
+            let (id, name) = (Some(call.id), Some(call.function.name));
+            Chunk::ToolCall(ToolCallDelta { index, id, name, arguments: call.function.arguments })
+        });
+        chunks.extend(calls);
+        chunks
+    }
+}
+
+/// Returns a text without what stands between `<think>` and `</think>`; without the end, all that
+/// follows is thought.
+pub(crate) fn without_thoughts(text: &str) -> String {
+    let mut rest = text;
+    let mut said = String::new();
+    while let Some((before, after)) = rest.split_once("<think>") {
+        said += before;
+        rest = after.split_once("</think>").map_or("", |(_, after)| after);
+    }
+    said += rest;
+    said.trim().to_owned()
+}

@@ -1,0 +1,526 @@
+//! Runs the calls of one request: bounded at once, in time, in number, in tokens and in dollars;
+//! all of them end when the request is dropped.
+
+use crate::{
+    ask::{Ask, Reply, Role},
+    parameters::Parameters,
+    privacy::Veil,
+    report::{CallRecord, Log},
+    valves::OptimizerValves,
+};
+use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
+use guarded_fetch::Fetcher;
+use pipe_sdk::{Body, Chunk, ChunkStream, Event, Host, PipeError, Result, Usage, listed};
+use serde_json::Value;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, mpsc, watch},
+    time::{Instant, timeout_at},
+};
+
+/// What one request's calls have in common.
+pub(crate) struct Engine {
+    host: Host,
+    pub valves: Arc<OptimizerValves>,
+    pub parameters: Parameters,
+    /// What the client wants of an answer; without messages.
+    base: Body,
+    /// Whether the conversation holds calls of tools, so that a model must be told of the tools to
+    /// read it.
+    has_tool_turns: bool,
+    at_once: Semaphore,
+    deadline: Instant,
+    progress: mpsc::Sender<Chunk>,
+    log: Mutex<Log>,
+    veil: Option<Veil>,
+    /// What reads the pages behind links, if any may be read.
+    pub fetcher: Option<Arc<Fetcher>>,
+}
+
+/// How many bytes of conversations are copied for calls at one time.
+const MOST_COPIED: usize = 64 << 20;
+
+/// How long a text of a reply may be.
+const MOST_REPLIED: usize = 4 << 20;
+
+/// How long those who are slower than most are waited for at least.
+const GRACE: Duration = Duration::from_secs(5);
+
+impl Engine {
+    pub fn new(
+        host: Host,
+        valves: Arc<OptimizerValves>,
+        parameters: Parameters,
+        mut base: Body,
+        progress: mpsc::Sender<Chunk>,
+        veil: Option<Veil>,
+        fetcher: Option<Arc<Fetcher>>,
+    ) -> Self {
+        let has_tool_turns = base.messages.iter().any(|message| !message.tool_calls.is_empty());
+        let size = serde_json::to_vec(&base.messages).map_or(0, |bytes| bytes.len()).max(1);
+        let at_once = valves.max_concurrent.min((MOST_COPIED / size).max(1));
+        base.messages.clear();
+        let usual = Duration::from_secs(valves.deadline_seconds);
+        let limit = parameters.deadline.map_or(usual, |wished| wished.min(usual));
+        Self {
+            host,
+            valves,
+            parameters,
+            base,
+            has_tool_turns,
+            at_once: Semaphore::new(at_once),
+            deadline: Instant::now() + limit,
+            progress,
+            log: Mutex::default(),
+            veil,
+            fetcher,
+        }
+    }
+
+    /// Until when the last stage must have begun.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells people what is being done.
+    pub fn tell(&self, line: &str) {
+        if !self.valves.show_progress {
+            return;
+        }
+        // Whoever reads slowly misses some of it.
+        _ = self.progress.try_send(Chunk::Event(Event::status(line, false)));
+        _ = self.progress.try_send(Chunk::Reasoning(format!("{line}\n")));
+    }
+
+    /// What the client wants of the format of the answer.
+    pub fn response_format(&self) -> Option<&Value> {
+        self.base.rest.get("response_format").filter(|format| !format.is_null())
+    }
+
+    fn model(&self, role: Role) -> String {
+        let one = |valve: &Option<String>| valve.as_deref().map(str::trim).map(str::to_owned);
+        let valves = &self.valves;
+        let named = match role {
+            Role::Solver => None,
+            Role::Proposer(number) => {
+                let proposers: Vec<_> = listed(&valves.proposer_models).collect();
+                proposers.get(number % proposers.len().max(1)).map(|&id| id.to_owned())
+            }
+            Role::Judge => one(&valves.judge_model),
+            Role::Verifier => one(&valves.verifier_model),
+            Role::Planner => one(&valves.planner_model),
+        };
+        named.filter(|id| !id.is_empty()).unwrap_or_else(|| self.base.model.clone())
+    }
+
+    /// The way to models for the call of this number. Limits of tokens and dollars are asked anew for
+    /// every call.
+    fn way(&self, number: usize) -> Host {
+        let context = self.host.trail();
+        if number == 0 || context.admission.is_exempt() {
+            return self.host.clone();
+        }
+        self.host.clone().following(context.admitted_anew())
+    }
+
+    fn body(&self, ask: &Ask, model: &str) -> Body {
+        let messages = match &self.veil {
+            Some(veil) => veil.hide_messages(&ask.messages),
+            None => ask.messages.to_vec(),
+        };
+        let mut body = if ask.is_answer {
+            Body { messages, ..self.base.clone() }
+        } else {
+            let mut body = Body::new("", messages);
+            if self.has_tool_turns && body.messages.iter().any(|turn| !turn.tool_calls.is_empty()) {
+                body.tools.clone_from(&self.base.tools);
+                body.tool_choice = Some("none".into());
+            }
+            body.max_completion_tokens = ask.max_tokens;
+            body
+        };
+        body.model = model.to_owned();
+        if !ask.is_answer || self.base.temperature.is_none() {
+            body.temperature = ask.temperature;
+        }
+        if let Some(effort) = ask.effort
+            && !body.rest.contains_key("reasoning_effort")
+        {
+            body.rest.insert("reasoning_effort".into(), effort.into());
+        }
+        body
+    }
+
+    /// Takes from what a request may spend, and keeps a record of the call.
+    fn open(&self, ask: &Ask, model: &str, depth: usize) -> Result<OpenCall<'_>> {
+        let mut log = self.log();
+        let spent = log.spent();
+        let valves = &self.valves;
+        let micros = valves.max_cost.map(|dollars| (dollars * 1e6) as u64);
+        let over = if log.calls.len() >= valves.max_calls as usize {
+            Some("calls")
+        } else if valves.max_tokens.is_some_and(|most| spent.total_tokens() >= most) {
+            Some("tokens")
+        } else if micros.is_some_and(|most| log.cost >= most) {
+            Some("dollars")
+        } else {
+            None
+        };
+        if let Some(what) = over {
+            let note = format!("the request has spent all the {what} that it may spend");
+            log.note(&note);
+            let message = format!(
+                "{note}: ask for fewer samples, name another approach, or have an admin raise the limit"
+            );
+            return Err(PipeError::bad_request(message));
+        }
+        let number = log.calls.len();
+        let prompt: usize = ask.messages.iter().map(|message| message.text().len()).sum();
+        log.calls.push(CallRecord::new(ask.role, model, depth, prompt));
+        Ok(OpenCall { engine: self, model: model.to_owned(), number, is_done: false })
+    }
+
+    /// Asks a model, and waits for all of its reply. `begun` hears of its first token.
+    async fn ask(
+        &self,
+        ask: &Ask,
+        depth: usize,
+        begun: Option<&watch::Sender<bool>>,
+    ) -> Result<Reply> {
+        let _permit = self.permit().await?;
+        let model = self.model(ask.role);
+        let mut call = self.open(ask, &model, depth)?;
+        let limit = Instant::now() + Duration::from_secs(self.valves.call_seconds);
+        let limit = limit.min(self.deadline);
+        let reply = timeout_at(limit, async {
+            let mut chunks = self.way(call.number).pipe(self.body(ask, &model)).await?;
+            let mut reply = Reply::default();
+            while let Some(chunk) = chunks.try_next().await? {
+                if let Some(begun) = begun.filter(|_| speaks(&chunk)) {
+                    begun.send_replace(true);
+                }
+                call.observe(&chunk);
+                reply.0.add(chunk);
+                if reply.0.content.len() + reply.0.reasoning.len() > MOST_REPLIED {
+                    return Err(PipeError::Upstream("a reply of the model has no end".into()));
+                }
+            }
+            Ok(reply)
+        });
+        let mut reply = reply.await.unwrap_or_else(|_| {
+            Err(PipeError::Timeout(format!("model `{model}` did not answer in time")))
+        })?;
+        if reply.0.finish.is_none() {
+            return Err(PipeError::Upstream(format!("an answer of model `{model}` ended early")));
+        }
+        if reply.is_empty() {
+            call.close();
+            return Err(PipeError::Upstream(format!("model `{model}` answered nothing")));
+        }
+        if let Some(veil) = &self.veil {
+            veil.show_reply(&mut reply.0);
+        }
+        call.close();
+        Ok(reply)
+    }
+
+    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
+        self.at_once.acquire().await.map_err(PipeError::internal)
+    }
+
+    /// Asks a model, and returns its answer when it has begun, to be streamed.
+    async fn begin(self: &Arc<Self>, ask: &Ask, depth: usize) -> Result<ChunkStream> {
+        let model = self.model(ask.role);
+        let number = {
+            let call = self.open(ask, &model, depth)?;
+            call.keep_open()
+        };
+        let mut call =
+            FinalCall { engine: Arc::clone(self), model: model.clone(), number, is_done: false };
+        let mut chunks = self.way(number).pipe(self.body(ask, &model)).await?;
+        let mut held = Vec::new();
+        loop {
+            let Some(chunk) = chunks.try_next().await? else {
+                return Err(PipeError::Upstream(format!(
+                    "an answer of model `{model}` ended early"
+                )));
+            };
+            let speaks = speaks(&chunk);
+            held.push(chunk);
+            if speaks {
+                break;
+            }
+        }
+        let all = stream::iter(held.into_iter().map(Ok)).chain(chunks);
+        let watched = all.filter_map(move |chunk| {
+            let kept = match &chunk {
+                Ok(chunk) => call.observe(chunk),
+                Err(_) => true,
+            };
+            std::future::ready(kept.then_some(chunk))
+        });
+        let watched = ChunkStream::new(watched);
+        Ok(match &self.veil {
+            Some(veil) => veil.show_stream(watched),
+            None => watched,
+        })
+    }
+}
+
+/// Whether a reader gets something by this, or the end.
+fn speaks(chunk: &Chunk) -> bool {
+    match chunk {
+        Chunk::Content(text) | Chunk::Reasoning(text) => !text.is_empty(),
+        Chunk::ReasoningDetail(_) | Chunk::ToolCall(_) | Chunk::Picture(_) | Chunk::Finish(_) => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// A call under way. Dropped before its end, it has cost about what was read and written until
+/// then.
+struct OpenCall<'a> {
+    engine: &'a Engine,
+    model: String,
+    number: usize,
+    is_done: bool,
+}
+
+impl OpenCall<'_> {
+    fn observe(&mut self, chunk: &Chunk) {
+        self.engine.log().observe(self.number, chunk);
+    }
+
+    fn close(&mut self) {
+        self.is_done = true;
+        close(self.engine, self.number, &self.model, true);
+    }
+
+    /// Leaves the record open for whoever has the number.
+    fn keep_open(mut self) -> usize {
+        self.is_done = true;
+        self.number
+    }
+}
+
+impl Drop for OpenCall<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            close(self.engine, self.number, &self.model, false);
+        }
+    }
+}
+
+/// The last call, whose answer is streamed.
+struct FinalCall {
+    engine: Arc<Engine>,
+    model: String,
+    number: usize,
+    is_done: bool,
+}
+
+impl FinalCall {
+    /// Returns whether the chunk goes on to the client.
+    fn observe(&mut self, chunk: &Chunk) -> bool {
+        self.engine.log().observe(self.number, chunk);
+        !matches!(chunk, Chunk::Usage(_) | Chunk::Model(_) | Chunk::Side(_))
+    }
+}
+
+impl Drop for FinalCall {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.is_done = true;
+            close(&self.engine, self.number, &self.model, true);
+        }
+    }
+}
+
+fn close(engine: &Engine, number: usize, model: &str, is_whole: bool) {
+    let usage = engine.log().close(number, is_whole);
+    if let Some(usage) = usage {
+        let cost = engine.host.cost(model, &usage);
+        let mut log = engine.log();
+        match cost {
+            Some(cost) => log.cost += cost,
+            None => log.is_cost_known = false,
+        }
+    }
+}
+
+/// A line of calls, each of which waits for the one before it. Its depth is how many there have
+/// been.
+#[derive(Clone)]
+pub(crate) struct Branch {
+    pub engine: Arc<Engine>,
+    depth: Arc<AtomicUsize>,
+}
+
+impl Branch {
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, depth: Arc::default() }
+    }
+
+    /// A line of its own that begins here.
+    pub fn fork(&self) -> Self {
+        let depth = self.depth.load(Ordering::Relaxed);
+        Self { engine: Arc::clone(&self.engine), depth: Arc::new(depth.into()) }
+    }
+
+    /// Goes on when these lines have ended.
+    pub fn join(&self, forks: &[Self]) {
+        let deepest = forks.iter().map(|fork| fork.depth.load(Ordering::Relaxed)).max();
+        self.depth.fetch_max(deepest.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    fn next(&self) -> usize {
+        self.depth.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Tells people what is being done.
+    pub fn tell(&self, line: &str) {
+        self.engine.log().stage(line);
+        self.engine.tell(line);
+    }
+
+    /// Asks a model, and waits for all of its reply.
+    pub async fn ask(&self, ask: Ask) -> Result<Reply> {
+        let reply = self.engine.ask(&ask, self.next(), None).await?;
+        if ask.is_answer {
+            self.engine.log().keep_first(&reply);
+        }
+        Ok(reply)
+    }
+
+    /// Asks a model for the answer that is streamed to the person.
+    pub async fn begin(&self, ask: &Ask) -> Result<ChunkStream> {
+        self.engine.begin(ask, self.next()).await
+    }
+
+    /// Keeps this as the best answer so far, for when time or money end.
+    pub fn keep(&self, reply: &Reply) {
+        self.engine.log().best = Some(reply.clone());
+    }
+
+    /// Asks several models at once; those who fail are left out. Once most have replied, the others
+    /// have as long again.
+    ///
+    /// # Errors
+    /// When nobody has replied: what the first of them has met.
+    pub async fn ask_all(&self, asks: Vec<Ask>, noun: &str) -> Result<Vec<Reply>> {
+        let replies = self.ask_until(asks, noun, |_| false).await?;
+        Ok(replies.into_iter().map(|(_, reply)| reply).collect())
+    }
+
+    /// The same; each reply comes with the number of its call, and when `is_enough` says so of
+    /// those that are there, the others are let go.
+    pub async fn ask_until(
+        &self,
+        asks: Vec<Ask>,
+        noun: &str,
+        mut is_enough: impl FnMut(&[(usize, Reply)]) -> bool,
+    ) -> Result<Vec<(usize, Reply)>> {
+        let depth = self.next();
+        let (count, started) = (asks.len(), Instant::now());
+        let quorum = (2 * count).div_ceil(3);
+        let is_alike = asks.iter().all(|ask| ask.role == Role::Solver);
+        let leads = self.leads(&asks);
+        let (begun, _) = watch::channel(!leads);
+        let begun = &begun;
+        let mut calls: FuturesUnordered<BoxFuture<'_, (usize, bool, Result<Reply>)>> = asks
+            .into_iter()
+            .enumerate()
+            .map(|(number, ask)| {
+                let call = async move {
+                    if number > 0 {
+                        let mut begun = begun.subscribe();
+                        // Its sender outlives all calls.
+                        _ = begun.wait_for(|begun| *begun).await;
+                    }
+                    let reply = self.engine.ask(&ask, depth, (number == 0).then_some(begun)).await;
+                    begun.send_replace(true);
+                    (number, ask.is_answer, reply)
+                };
+                Box::pin(call) as BoxFuture<'_, _>
+            })
+            .collect();
+        let (mut replies, mut failure): (Vec<(usize, Reply)>, Option<PipeError>) =
+            Default::default();
+        let mut until = self.engine.deadline();
+        while let Ok(Some((number, is_answer, reply))) = timeout_at(until, calls.next()).await {
+            match reply {
+                Ok(reply) => {
+                    if is_answer {
+                        self.engine.log().keep_first(&reply);
+                    }
+                    replies.push((number, reply));
+                    replies.sort_by_key(|(number, _)| *number);
+                    if count > 1 {
+                        self.engine.tell(&format!("{} of {count} {noun}", replies.len()));
+                    }
+                    if is_enough(&replies) {
+                        break;
+                    }
+                    if replies.len() == quorum {
+                        until = until.min(Instant::now() + started.elapsed().max(GRACE));
+                    }
+                }
+                Err(error) => {
+                    self.engine.log().note(&format!("a call failed: {error}"));
+                    let is_final = is_alike && replies.is_empty() && is_permanent(&error);
+                    if failure.is_none() || is_permanent(&error) {
+                        failure = Some(error);
+                    }
+                    if is_final {
+                        break;
+                    }
+                }
+            }
+        }
+        if replies.is_empty() {
+            let late = || PipeError::Timeout("no model answered in time".into());
+            return Err(failure.unwrap_or_else(late));
+        }
+        Ok(replies)
+    }
+
+    /// Whether the first of these calls goes ahead, so that the others find the question in a
+    /// cache.
+    fn leads(&self, asks: &[Ask]) -> bool {
+        let above = self.engine.valves.cache_above_tokens;
+        let tokens = |ask: &Ask| {
+            let letters: usize = ask.messages.iter().map(|message| message.text().len()).sum();
+            letters as u64 / 4
+        };
+        above > 0 && asks.len() > 1 && asks.first().is_some_and(|ask| tokens(ask) >= above)
+    }
+}
+
+/// Whether another call like it would meet the same.
+fn is_permanent(error: &PipeError) -> bool {
+    matches!(
+        error,
+        PipeError::BadRequest { .. }
+            | PipeError::ModelNotFound(_)
+            | PipeError::ModelGone { .. }
+            | PipeError::Denied(_)
+            | PipeError::Credentials(_)
+            | PipeError::Circle(_)
+    )
+}
+
+/// What all calls have cost.
+pub(crate) fn usage(engine: &Engine) -> Usage {
+    engine.log().spent()
+}

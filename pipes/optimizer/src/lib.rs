@@ -1,0 +1,274 @@
+//! Better answers for more calls: the approaches of
+//! [OptiLLM](https://github.com/algorithmicsuperintelligence/optillm) over any model of the host.
+//!
+//! A request names an approach before the model's name, as in `moa-<model>` ([`selection`]), or in
+//! its body ([`parameters`]). Each approach ([`approaches`]) is a small graph of calls, one after
+//! the other or side by side, which the [`engine`] bounds in number, time, tokens and dollars. What
+//! goes from stage to stage is the [`question`]: the conversation as it came, and a draft. The
+//! [`run`] streams the last stage, and says what all has cost. [`answers`] tells which final
+//! answers are the same.
+//!
+//! What is deliberately absent: no code of models is run, nothing of one request is kept for
+//! another, and nobody who has not named an approach pays for one.
+
+mod access;
+mod answers;
+mod approach;
+mod approaches;
+mod ask;
+mod engine;
+mod parameters;
+mod privacy;
+mod question;
+mod report;
+mod run;
+mod sections;
+mod selection;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod valves;
+
+pub use valves::OptimizerValves;
+
+use access::Access;
+use approach::Approach;
+use engine::Engine;
+use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
+use parameters::{APPROACH, Parameters};
+use pipe_sdk::{
+    Body, Call, ChunkStream, Known, Model, Pipe, PipeError, Result, Role, Serves, listed,
+};
+use privacy::{Detector, Veil};
+use question::Question;
+use selection::{Plan, Selection};
+use serde_json::Value;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+
+/// The pipe's id.
+const PIPE: &str = "optimizer";
+
+/// How many lines of progress may wait for a client that reads slowly.
+const PROGRESS: usize = 64;
+
+/// How large a page of `readurls` may be, in bytes.
+const MOST_OF_PAGE: usize = 2 << 20;
+
+/// The pipe of all approaches.
+pub struct Optimizer {
+    valves: Arc<OptimizerValves>,
+    access: Access,
+    models: Arc<[Model]>,
+    fetcher: Option<Arc<Fetcher>>,
+}
+
+impl Pipe for Optimizer {
+    const ID: &'static str = PIPE;
+    const NAME: &'static str = "Optimizer";
+    type Valves = OptimizerValves;
+
+    async fn on_startup(valves: OptimizerValves) -> Result<Self> {
+        let text = valves.access.as_deref().unwrap_or_default();
+        let access = Access::parse(text).map_err(PipeError::internal)?;
+        let names = listed(&valves.listed_models).filter(|_| valves.enabled);
+        let models: Vec<_> = names.map(|name| model(name, valves.auto())).collect();
+        let fetcher = fetcher(&valves)?.map(Arc::new);
+        Ok(Self { valves: Arc::new(valves), access, models: models.into(), fetcher })
+    }
+
+    fn serves(&self) -> Serves {
+        Serves::Manifold(Arc::clone(&self.models))
+    }
+
+    /// Whatever begins with the name of an approach, so that a wrong one is refused and never taken
+    /// for a model's name.
+    fn knows(&self, id: &str) -> Option<Known> {
+        selection::is_selection(id).then(|| Known::Derived(model(id, self.valves.auto())))
+    }
+
+    fn take_over(&self, body: &mut Body) {
+        if self.valves.message_tags
+            && let Some(approach) = tags::take(&mut body.messages)
+            && !body.rest.contains_key(APPROACH)
+        {
+            body.rest.insert(APPROACH.into(), approach.into());
+        }
+        let wish = match body.rest.get(APPROACH) {
+            None => return,
+            Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(name.trim()),
+            // Not a text: refused when it is answered.
+            Some(_) => Some("?"),
+        };
+        let own = format!("{PIPE}.");
+        match wish {
+            None | Some("") => _ = body.rest.shift_remove(APPROACH),
+            Some(name) if name.eq_ignore_ascii_case("none") => {
+                _ = body.rest.shift_remove(APPROACH);
+            }
+            Some(name) if selection::plan(name, self.valves.auto()).is_ok() => {
+                let model = body.model.strip_prefix(&own).unwrap_or(&body.model);
+                body.model = format!("{own}{name}-{model}");
+                body.rest.shift_remove(APPROACH);
+            }
+            Some(_) if body.model.starts_with(&own) => {}
+            Some(_) => body.model = format!("{own}{}", body.model),
+        }
+    }
+
+    async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
+        let Selection { plan, model } = self.selected(&call)?;
+        let plan = if is_task(&call) { background(plan) } else { plan };
+        self.check(&call, &plan)?;
+        let parameters = Parameters::take(&mut call.body, &call.hints, &self.valves)?;
+        call.body.model = model.clone();
+        if plan == Plan::Sequence(vec![Approach::None]) {
+            return call.host.pipe(call.body).await;
+        }
+        let is_private = plan.approaches().contains(&Approach::Privacy);
+        let veil = is_private.then(|| Veil::over(&mut call.body, self.detector(&call.user)));
+        let question = Question::new(call.body.messages.clone());
+        let (sender, progress) = mpsc::channel(PROGRESS);
+        let engine = Engine::new(
+            call.host,
+            Arc::clone(&self.valves),
+            parameters,
+            call.body,
+            sender,
+            veil.transpose()?,
+            self.fetcher.clone(),
+        );
+        run::answer(Arc::new(engine), question, plan, model, progress).await
+    }
+
+    /// As the model counts that answers.
+    async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
+        call.body.model = self.selected(&call)?.model;
+        call.host.count_tokens(call.body).await
+    }
+}
+
+impl Optimizer {
+    /// What the request asks for. A model of the host that really has a name goes before what the
+    /// name means here.
+    fn selected(&self, call: &Call) -> Result<Selection> {
+        let auto = self.valves.auto();
+        let models = call.host.models();
+        let has = |name: &str| {
+            models.iter().any(|card| {
+                let (pipe, bare) = card.id.split_once('.').unwrap_or((&card.id, &card.id));
+                pipe != PIPE && (card.id == name || bare == name)
+            })
+        };
+        let named = match call.body.rest.get(APPROACH) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) => Some(name),
+            Some(_) => {
+                let rule = format!("{APPROACH}: must be a text, as in \"moa\"");
+                return Err(PipeError::bad_field(APPROACH, rule));
+            }
+        };
+        if let Some(name) = named {
+            // A name that is right has become part of the model's.
+            selection::plan(name, auto)?;
+        }
+        let id = call.model.as_str();
+        let selected = if selection::is_selection(id) || has(id) {
+            selection::select(id, auto, has)?
+        } else {
+            Selection { plan: Plan::Sequence(vec![auto]), model: id.into() }
+        };
+        let usual = self.valves.default_model.clone().filter(|_| selected.model.is_empty());
+        let model = usual.unwrap_or(selected.model);
+        if model.is_empty() {
+            let rule = format!("model: `{id}` names no model: write `{id}-<model>`");
+            return Err(PipeError::bad_field("model", rule));
+        }
+        Ok(Selection { model, ..selected })
+    }
+
+    /// Refuses what cannot be done, before anything is asked.
+    fn check(&self, call: &Call, plan: &Plan) -> Result<()> {
+        for approach in plan.approaches() {
+            if *approach != Approach::None && !self.valves.enabled {
+                let rule = "approaches are switched off: ask for the model alone, or have an admin switch `enabled` on";
+                return Err(PipeError::bad_field("model", rule));
+            }
+            self.access.check(call.host.trail(), *approach)?;
+            if *approach == Approach::Z3 && !approaches::has_solver() {
+                let rule = "the approach `z3` is not available: the program `z3` is not installed on the host";
+                return Err(PipeError::bad_field("model", rule));
+            }
+            if *approach == Approach::ReadUrls && self.fetcher.is_none() {
+                return Err(approaches::no_hosts());
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds personal data, and who asks.
+    fn detector(&self, user: &Option<pipe_sdk::User>) -> Detector {
+        let own = user.iter().flat_map(|user| [user.name.clone(), user.email.clone()]).flatten();
+        Detector::new(listed(&self.valves.private_words).map(str::to_owned).chain(own))
+    }
+}
+
+/// Returns whether a reply comes down to this answer, however both are written.
+pub fn is_same_answer(reply: &str, answer: &str) -> bool {
+    answers::extract(reply)
+        .zip(answers::extract(answer))
+        .is_some_and(|(reply, answer)| reply.is_same(&answer))
+}
+
+/// A model as the picker shows it.
+fn model(name: &str, auto: Approach) -> Model {
+    let Ok(Selection { plan, model }) = selection::select(name, auto, |_| false) else {
+        return Model::new(name, name);
+    };
+    let titles: Vec<_> = plan.approaches().iter().map(|approach| approach.title()).collect();
+    let title = titles.join(if matches!(plan, Plan::Parallel(_)) { " | " } else { " & " });
+    let base = model.split_once('.').map_or(model.as_str(), |(_, bare)| bare);
+    let description = format!("Spends several calls of `{model}` on a better answer");
+    Model::new(name, format!("{title}: {base}")).described(description)
+}
+
+fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
+    let mut allowed = listed(&valves.readurls_hosts).peekable();
+    if allowed.peek().is_none() {
+        return Ok(None);
+    }
+    let allowed_hosts = if listed(&valves.readurls_hosts).any(|host| host == "*") {
+        AllowedHosts::Any
+    } else {
+        let patterns = allowed.map(str::parse::<HostPattern>);
+        AllowedHosts::Only(patterns.collect::<Result<_, _>>().map_err(PipeError::internal)?)
+    };
+    let policy = FetchPolicy {
+        allowed_hosts,
+        max_bytes: MOST_OF_PAGE,
+        total_timeout: Duration::from_secs(10),
+        ..FetchPolicy::default()
+    };
+    Ok(Some(Fetcher::new(policy)))
+}
+
+/// Returns whether a background task of Open WebUI asks, as for a title. Where nobody has said so,
+/// its prompt tells.
+fn is_task(call: &Call) -> bool {
+    let looks_like_one = || match call.body.messages.as_slice() {
+        [only] => {
+            let text = only.text();
+            only.role == Role::User && call.body.tools.is_empty() && text.starts_with("### Task:")
+        }
+        _ => false,
+    };
+    call.chat.task.is_some() || looks_like_one()
+}
+
+/// What is left of a plan for a background task: a title is not worth several calls, but what is
+/// private stays so.
+fn background(plan: Plan) -> Plan {
+    let is_private = plan.approaches().contains(&Approach::Privacy);
+    Plan::Sequence(vec![if is_private { Approach::Privacy } else { Approach::None }])
+}

@@ -1,0 +1,189 @@
+//! What a request says of its approach beside the approach's name: OptiLLM's own fields, taken out
+//! of the body before anybody else sees them.
+
+use crate::valves::OptimizerValves;
+use pipe_sdk::{Body, Hints, PipeError, Result};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// The field that names an approach.
+pub(crate) const APPROACH: &str = "optillm_approach";
+
+/// The header by which a client says how long it waits, in seconds.
+const DEADLINE: &str = "x-pipewright-deadline";
+
+/// What one request says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Parameters {
+    /// How many answers are sampled; `None`: as is usual for the approach.
+    pub samples: Option<usize>,
+    /// How many improvements `mcts` tries.
+    pub simulations: usize,
+    /// How much `mcts` prefers what it has tried less.
+    pub exploration: f64,
+    /// How often `mcts` improves an improvement.
+    pub tree_depth: usize,
+    /// How many steps a line of reasoning of `rstar` has.
+    pub rstar_depth: usize,
+    /// What share of votes `deepthink` needs to trust them.
+    pub confidence: f64,
+    /// How often `mars` improves solutions that are rejected.
+    pub iterations: usize,
+    /// How many planners of `cepo` must succeed.
+    pub plans: usize,
+    /// How many of them may be tried.
+    pub plans_tried: usize,
+    /// How many of the last turns `compact` leaves as they are.
+    pub keep_recent: usize,
+    /// How many tokens a chat has before `compact` does anything.
+    pub compact_above: u64,
+    /// Whether `deepthink` makes a structure first.
+    pub self_discover: bool,
+    /// Whether the answer carries what was done for it.
+    pub report: bool,
+    /// Whether `cot_reflection` answers with all that was written.
+    pub full_response: bool,
+    /// How long the client waits.
+    pub deadline: Option<Duration>,
+}
+
+/// Fields that OptiLLM reads and that do nothing here.
+const IGNORED: [&str; 9] = [
+    "comparison_temperature",
+    "comparison_mode",
+    "include_reasoning",
+    "reasoning_modules_limit",
+    "max_sources",
+    "spl_learning",
+    "mcts_noise",
+    "rstar_c",
+    "max_iterations",
+];
+
+impl Parameters {
+    /// Takes the fields out of the body.
+    ///
+    /// # Errors
+    /// When one of them is not as it should be, by its name.
+    pub fn take(body: &mut Body, hints: &Hints, valves: &OptimizerValves) -> Result<Self> {
+        let rest = &mut body.rest;
+        rest.shift_remove(APPROACH);
+        for name in IGNORED {
+            rest.shift_remove(name);
+        }
+        for (name, way_out) in [
+            (
+                "decoding",
+                "decoding methods need the probabilities of all tokens: use `self_consistency` or `autothink`",
+            ),
+            ("proxy_wrap", "name the approach before the model's name, as in `moa-<model>`"),
+        ] {
+            if rest.shift_remove(name).is_some_and(|value| !value.is_null()) {
+                return Err(PipeError::bad_field(name, format!("{name}: {way_out}")));
+            }
+        }
+        let most = valves.max_samples;
+        let mut samples = None;
+        for name in [
+            "optillm_samples",
+            "best_of_n",
+            "num_candidates",
+            "deepthink_samples",
+            "bestofn_n",
+            "k",
+        ] {
+            if let Some(count) = whole(rest, name, 1, most)? {
+                samples.get_or_insert(count);
+            }
+        }
+        let mars = match rest.shift_remove("mars_config") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(config)) => config,
+            Some(_) => {
+                return Err(PipeError::bad_field("mars_config", "mars_config: must be an object"));
+            }
+        };
+        let mut mars = mars;
+        if let Some(agents) = whole(&mut mars, "num_agents", 1, most)? {
+            samples.get_or_insert(agents);
+        }
+        let window = whole(rest, "compact_context_window", 1, 100_000_000)?.unwrap_or(128_000);
+        let threshold = number(rest, "compact_threshold", 0.0, 1.0)?.unwrap_or(0.75);
+        let plans = whole(rest, "cepo_planning_n", 1, most)?.unwrap_or(3);
+        let deadline = hints.get(DEADLINE).map(|text| seconds(text)).transpose()?;
+        let wished = number(rest, "optillm_deadline_seconds", 0.1, 3600.0)?;
+        Ok(Self {
+            samples: samples.or(valves.samples),
+            simulations: whole(rest, "mcts_simulations", 0, most)?.unwrap_or(5),
+            exploration: number(rest, "mcts_exploration", 0.0, 10.0)?.unwrap_or(0.5),
+            tree_depth: whole(rest, "mcts_depth", 1, 8)?.unwrap_or(3),
+            rstar_depth: whole(rest, "rstar_max_depth", 1, 8)?.unwrap_or(3),
+            confidence: number(rest, "confidence_threshold", 0.0, 1.0)?.unwrap_or(0.7),
+            iterations: whole(&mut mars, "max_iterations", 0, 5)?.unwrap_or(1),
+            plans,
+            plans_tried: whole(rest, "cepo_planning_m", 1, 2 * most)?
+                .unwrap_or(2 * plans)
+                .max(plans),
+            keep_recent: whole(rest, "compact_keep_recent", 1, 1000)?.unwrap_or(4),
+            compact_above: (window as f64 * threshold) as u64,
+            self_discover: flag(rest, "enable_self_discover")?.unwrap_or(true),
+            report: flag(rest, "x_optimizer")?.unwrap_or(false),
+            full_response: flag(rest, "return_full_response")?
+                .unwrap_or(valves.return_full_response),
+            deadline: deadline.or(wished.map(Duration::from_secs_f64)),
+        })
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration> {
+    let seconds: Option<f64> = text.trim().parse().ok();
+    let seconds = seconds.filter(|seconds| (0.1..=3600.0).contains(seconds));
+    let rule = || {
+        PipeError::bad_field(DEADLINE, format!("{DEADLINE}: must be seconds, between 0.1 and 3600"))
+    };
+    seconds.map(Duration::from_secs_f64).ok_or_else(rule)
+}
+
+fn whole(
+    rest: &mut Map<String, Value>,
+    name: &str,
+    least: usize,
+    most: usize,
+) -> Result<Option<usize>> {
+    let rule = || {
+        let rule = format!("{name}: must be a whole number between {least} and {most}");
+        PipeError::bad_field(name, rule)
+    };
+    match rest.shift_remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+            let number = number.filter(|number| {
+                number.fract() == 0.0 && (least as f64..=most as f64).contains(number)
+            });
+            number.map(|number| Some(number as usize)).ok_or_else(rule)
+        }
+    }
+}
+
+fn number(rest: &mut Map<String, Value>, name: &str, least: f64, most: f64) -> Result<Option<f64>> {
+    let rule = || {
+        PipeError::bad_field(name, format!("{name}: must be a number between {least} and {most}"))
+    };
+    match rest.shift_remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+            let number = number.filter(|number| (least..=most).contains(number));
+            number.map(Some).ok_or_else(rule)
+        }
+    }
+}
+
+fn flag(rest: &mut Map<String, Value>, name: &str) -> Result<Option<bool>> {
+    match rest.shift_remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(flag)),
+        Some(_) => Err(PipeError::bad_field(name, format!("{name}: must be true or false"))),
+    }
+}

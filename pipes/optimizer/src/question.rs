@@ -1,0 +1,142 @@
+//! What is asked, as it travels from stage to stage: the conversation as it came, what was found
+//! for it, and a draft of the answer.
+
+use pipe_sdk::{Content, Message, Part, Role};
+use std::sync::Arc;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    messages: Arc<[Message]>,
+    /// What earlier stages made of it.
+    draft: Option<String>,
+    /// Marks the ends of texts of others in prompts; nobody can guess it.
+    nonce: Arc<str>,
+}
+
+impl Question {
+    /// A question that is this conversation.
+    pub fn new(messages: Vec<Message>) -> Self {
+        let nonce = format!("{:016x}", fastrand::u64(..));
+        Self { messages: messages.into(), draft: None, nonce: nonce.into() }
+    }
+
+    /// Returns the same question with a draft of the answer by an earlier stage.
+    pub fn with_draft(&self, draft: String) -> Self {
+        Self { draft: Some(draft), ..self.clone() }
+    }
+
+    /// Returns the same question as another conversation.
+    pub fn with_messages(&self, messages: Vec<Message>) -> Self {
+        Self { messages: messages.into(), ..self.clone() }
+    }
+
+    /// The conversation as it came.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// The conversation for a model that is to answer it: as it came, with the draft of an earlier
+    /// stage if there is one.
+    pub fn conversation(&self) -> Arc<[Message]> {
+        match &self.draft {
+            None => Arc::clone(&self.messages),
+            Some(draft) => self.with_text(&format!(
+                "An earlier attempt at this stands below. It may be right or wrong: check it, use what is right, and give the whole answer.\n\n{}",
+                self.fence("attempt", draft)
+            )),
+        }
+    }
+
+    /// The conversation with more text in the last turn of the person.
+    pub fn with_text(&self, text: &str) -> Arc<[Message]> {
+        let mut messages = self.messages.to_vec();
+        match messages.last_mut() {
+            Some(last) if last.role == Role::User => append(last, text),
+            _ => messages.push(Message::new(Role::User, text)),
+        }
+        messages.into()
+    }
+
+    /// The same, with the draft of an earlier stage before the text.
+    pub fn continued(&self, text: &str) -> Arc<[Message]> {
+        match &self.draft {
+            None => self.with_text(text),
+            Some(draft) => {
+                let draft = self.fence("attempt", draft);
+                self.with_text(&format!(
+                    "An earlier attempt, which may be wrong:\n{draft}\n\n{text}"
+                ))
+            }
+        }
+    }
+
+    /// The conversation under further instructions.
+    pub fn instructed(&self, instructions: &str) -> Arc<[Message]> {
+        let mut messages = self.conversation().to_vec();
+        match messages.first_mut() {
+            Some(first) if matches!(first.role, Role::System | Role::Developer) => {
+                append(first, instructions);
+            }
+            _ => messages.insert(0, Message::new(Role::System, instructions)),
+        }
+        messages.into()
+    }
+
+    /// The last thing that the person said.
+    pub fn text(&self) -> String {
+        let mut turns = self.messages.iter().rev();
+        turns.find(|message| message.role == Role::User).map(Message::text).unwrap_or_default()
+    }
+
+    /// The conversation as one text between fences, for models that judge.
+    pub fn material(&self) -> String {
+        let turns = self.messages.iter().filter(|message| !message.text().is_empty());
+        let turns: Vec<_> = turns.collect();
+        if let [turn] = turns.as_slice() {
+            return self.fence("question", &turn.text());
+        }
+        let turns = turns.iter().map(|turn| {
+            let speaker = match turn.role {
+                Role::System | Role::Developer => "Instructions",
+                Role::User => "Person",
+                Role::Assistant => "Assistant",
+                Role::Tool | Role::Function => "Result of a tool",
+            };
+            format!("{speaker}:\n{}", turn.text())
+        });
+        self.fence("conversation", &turns.collect::<Vec<_>>().join("\n\n"))
+    }
+
+    /// A text of somebody else's between lines that it cannot hold.
+    pub fn fence(&self, label: &str, text: &str) -> String {
+        let nonce = &self.nonce;
+        format!("<<<{label} {nonce}>>>\n{text}\n<<<end of {label} {nonce}>>>")
+    }
+
+    /// A task for a model that does not answer the person: instructions, and material with the
+    /// pictures of the last turn.
+    pub fn task(&self, instructions: &str, material: &str) -> Arc<[Message]> {
+        let mut user = Message::new(Role::User, material);
+        let last = self.messages.iter().rev().find(|message| message.role == Role::User);
+        if let Some(Message { content: Some(Content::Parts(parts)), .. }) = last {
+            let others = parts.iter().filter(|part| part.text().is_none()).cloned();
+            let others: Vec<_> = others.collect();
+            if !others.is_empty() {
+                let text = [Part::of_text(material)];
+                user.content = Some(Content::Parts(text.into_iter().chain(others).collect()));
+            }
+        }
+        [Message::new(Role::System, instructions), user].into()
+    }
+}
+
+/// Adds text to a message.
+pub(crate) fn append(message: &mut Message, text: &str) {
+    match &mut message.content {
+        Some(Content::Text(all)) if all.is_empty() => text.clone_into(all),
+        Some(Content::Text(all)) => *all = format!("{all}\n\n{text}"),
+        Some(Content::Parts(parts)) => parts.push(Part::of_text(text)),
+        None => message.content = Some(Content::Text(text.into())),
+    }
+}

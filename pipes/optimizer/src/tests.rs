@@ -1,0 +1,238 @@
+//! Approaches against scripted models, on a clock that stands still while nobody waits.
+
+mod approaches;
+mod limits;
+mod requests;
+
+use crate::{Optimizer, OptimizerValves};
+use pipe_sdk::{
+    Answer, Body, Call, CallContext, Chunk, ChunkStream, FinishReason, Hints, Message, Pipe,
+    PipeError, Result, Role, Usage, User, testing::ScriptedHost,
+};
+use serde_json::{Value, json};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// How long a scripted model takes until its first word.
+const DELAY: Duration = Duration::from_millis(200);
+
+/// What a scripted model replies.
+#[derive(Clone, Debug)]
+enum Line {
+    Says(String),
+    /// Cut off at the limit of tokens.
+    Cut(String),
+    Fails,
+    Refuses,
+    /// Never.
+    Hangs,
+    Late(Duration, String),
+}
+
+fn says(text: impl Into<String>) -> Line {
+    Line::Says(text.into())
+}
+
+/// What came of a request.
+struct Done {
+    answer: Answer,
+    took: Duration,
+    calls: Vec<Call>,
+    /// How many calls were under way at once at most.
+    at_once: usize,
+}
+
+impl Done {
+    /// The calls whose prompt holds this.
+    fn with(&self, part: &str) -> Vec<&Call> {
+        self.calls.iter().filter(|call| prompt(call).contains(part)).collect()
+    }
+
+    /// How many calls waited for each other, as each takes as long.
+    fn depth(&self) -> u128 {
+        self.took.as_millis() / DELAY.as_millis()
+    }
+}
+
+/// All that a model is told.
+fn prompt(call: &Call) -> String {
+    let texts = call.body.messages.iter().map(Message::text);
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// Valves of which these are set.
+fn valves(set: Value) -> OptimizerValves {
+    serde_json::from_value(set).unwrap()
+}
+
+/// A request of one question.
+fn question(text: &str) -> Value {
+    json!({"model": "", "messages": [{"role": "user", "content": text}], "x_optimizer": true})
+}
+
+struct Lab {
+    valves: OptimizerValves,
+    body: Value,
+    hints: Hints,
+    user: Option<User>,
+}
+
+fn lab(text: &str) -> Lab {
+    Lab {
+        valves: OptimizerValves::default(),
+        body: question(text),
+        hints: Hints::default(),
+        user: None,
+    }
+}
+
+impl Lab {
+    fn valves(self, set: Value) -> Self {
+        Self { valves: valves(set), ..self }
+    }
+
+    fn field(mut self, name: &str, value: Value) -> Self {
+        self.body[name] = value;
+        self
+    }
+
+    fn hint(self, name: &str, value: &str) -> Self {
+        Self { hints: Hints::from([(name, value)]), ..self }
+    }
+
+    fn user(self, user: User) -> Self {
+        Self { user: Some(user), ..self }
+    }
+
+    async fn begin(
+        self,
+        model: &str,
+        script: impl Fn(&str, usize) -> Line + Send + Sync + 'static,
+    ) -> (Result<ChunkStream>, ScriptedHost, Arc<AtomicUsize>) {
+        let most = Arc::new(AtomicUsize::default());
+        let counted = Arc::clone(&most);
+        let (script, number, running) =
+            (Arc::new(script), Arc::new(AtomicUsize::default()), Arc::new(Mutex::new(0usize)));
+        let behave = move |call: Call| {
+            let line = script(&prompt(&call), number.fetch_add(1, Ordering::Relaxed));
+            let (running, counted) = (Arc::clone(&running), Arc::clone(&counted));
+            async move {
+                let now = {
+                    let mut running = running.lock().unwrap();
+                    *running += 1;
+                    *running
+                };
+                counted.fetch_max(now, Ordering::Relaxed);
+                let _guard = Running(running);
+                let (text, finish) = match line {
+                    Line::Hangs => std::future::pending().await,
+                    Line::Late(time, text) => {
+                        sleep(time).await;
+                        (text, FinishReason::Stop)
+                    }
+                    line => {
+                        sleep(DELAY).await;
+                        match line {
+                            Line::Says(text) => (text, FinishReason::Stop),
+                            Line::Cut(text) => (text, FinishReason::Length),
+                            Line::Refuses => {
+                                return Err(PipeError::bad_request("the model refuses"));
+                            }
+                            _ => return Err(PipeError::Upstream("the model fails".into())),
+                        }
+                    }
+                };
+                let usage = Usage { prompt_tokens: 10, completion_tokens: 3, ..Usage::default() };
+                let model = Chunk::Model("cloud.m".into());
+                Ok(ChunkStream::of([
+                    model,
+                    Chunk::Role,
+                    Chunk::Content(text),
+                    Chunk::Finish(finish),
+                    Chunk::Usage(usage),
+                ]))
+            }
+        };
+        let mut host = ScriptedHost::new();
+        for id in ["cloud.m", "cloud.judge", "cloud.a", "cloud.b"] {
+            host = host.behaves(id, behave.clone());
+        }
+        let pipe = Arc::new(Optimizer::on_startup(self.valves).await.unwrap());
+        let mut body: Body = serde_json::from_str(&self.body.to_string()).unwrap();
+        body.model = model.into();
+        let mut scripted = host.host_of(CallContext::new(self.user.clone(), None, None));
+        scripted = scripted.wishing(self.hints.clone());
+        let call = Call {
+            model: model.into(),
+            body,
+            user: self.user,
+            chat: Default::default(),
+            hints: self.hints,
+            host: scripted,
+        };
+        (pipe.pipe(call).await, host, most)
+    }
+
+    async fn ask(
+        self,
+        model: &str,
+        script: impl Fn(&str, usize) -> Line + Send + Sync + 'static,
+    ) -> Result<Done> {
+        let started = Instant::now();
+        let (chunks, host, most) = self.begin(model, script).await;
+        let answer = chunks?.fold().await;
+        let took = started.elapsed();
+        Ok(Done {
+            answer: answer?,
+            took,
+            calls: host.calls(),
+            at_once: most.load(Ordering::Relaxed),
+        })
+    }
+
+    /// The calls that were made although the request was refused.
+    async fn refused(self, model: &str) -> (String, usize) {
+        let (answer, host, _) = self.begin(model, |_, _| says("no")).await;
+        let error = match answer {
+            Err(error) => error,
+            Ok(chunks) => chunks.fold().await.unwrap_err(),
+        };
+        (error.to_string(), host.calls().len())
+    }
+}
+
+struct Running(Arc<Mutex<usize>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap() -= 1;
+    }
+}
+
+/// Replies to judges in the form that they ask for, and other answers to each of the others.
+fn usual(prompt: &str, number: usize) -> Line {
+    if prompt.contains("Score: <a number") {
+        return says(format!("Fine.\nScore: {}", number % 7));
+    }
+    if prompt.contains("Best: <the number") {
+        return says("Best: 1");
+    }
+    if prompt.contains("Verdict: <CORRECT") {
+        return says("Verdict: CORRECT");
+    }
+    if prompt.contains("Reply with a JSON") {
+        return says(
+            r#"[{"question": "2+2?", "answer": "4"}, {"question": "3+3?", "answer": "6"}]"#,
+        );
+    }
+    if prompt.contains("one fenced block") || prompt.contains("rogram") {
+        return says(format!("Here:\n```python\nprint({number})\n```"));
+    }
+    says(format!("The answer is {}.", 1000 + number))
+}

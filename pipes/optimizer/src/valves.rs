@@ -1,0 +1,222 @@
+//! What an admin can turn.
+
+use crate::{
+    PIPE,
+    access::Access,
+    approach::Approach,
+    selection::{self, Plan},
+};
+use pipe_sdk::{Fault, Valves, listed};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which approaches there are, for whom, and what a request may spend.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OptimizerValves {
+    /// Whether requests may name an approach, as in `moa-<model>` or `"optillm_approach": "moa"`.
+    /// Off: such requests are refused.
+    #[schemars(title = "Enabled")]
+    pub enabled: bool,
+
+    /// The approach of requests that say `auto`, as in `auto-<model>`. Other requests are never
+    /// changed. Example: `bon`.
+    #[schemars(title = "Approach for `auto`")]
+    pub default_approach: String,
+
+    /// The model for names that hold none, as in `moa` alone: the id of a model of this host.
+    /// Example: `bedrock_models.us.amazon.nova-pro-v1:0`.
+    #[schemars(title = "Default model", extend("x-models" = true))]
+    pub default_model: Option<String>,
+
+    /// What stands in the picker, comma-separated: an approach and the id of a model of this host.
+    /// Other names can be called, too. Example: `moa-bedrock_models.us.amazon.nova-pro-v1:0,
+    /// bon-openai_proxy.llama3`.
+    #[schemars(title = "Listed models")]
+    pub listed_models: Option<String>,
+
+    /// The models that write the first answers of `moa` and `mars`, comma-separated ids of this
+    /// host. None: the model that was asked.
+    #[schemars(title = "Proposers", extend("x-models" = true))]
+    pub proposer_models: Option<String>,
+
+    /// The model that rates, compares and criticises answers; the id of a model of this host. None:
+    /// the model that was asked. A cheaper one saves much.
+    #[schemars(title = "Judge", extend("x-models" = true))]
+    pub judge_model: Option<String>,
+
+    /// The model that checks solutions in `pvg`, `mars` and `rstar`; the id of a model of this
+    /// host. None: the model that was asked.
+    #[schemars(title = "Verifier", extend("x-models" = true))]
+    pub verifier_model: Option<String>,
+
+    /// The model that plans, summarises and sorts; the id of a model of this host. None: the model
+    /// that was asked.
+    #[schemars(title = "Planner", extend("x-models" = true))]
+    pub planner_model: Option<String>,
+
+    /// How many answers are sampled. None: as is usual for the approach (bon 3, moa 3,
+    /// `self_consistency` 5, `majority_voting` 8). Requests may ask for fewer or more, up to the
+    /// next valve.
+    #[schemars(title = "Samples", range(min = 1, max = 64))]
+    pub samples: Option<usize>,
+
+    /// How many answers a request may have sampled.
+    #[schemars(title = "Most samples", range(min = 1, max = 64))]
+    pub max_samples: usize,
+
+    /// How many calls one request may make. When they are spent, the best answer so far is given.
+    #[schemars(title = "Most calls a request", range(min = 1, max = 1000))]
+    pub max_calls: u32,
+
+    /// How many tokens all calls of a request may read and write together. None: no limit. When
+    /// they are spent, the best answer so far is given.
+    #[schemars(title = "Most tokens a request", range(min = 1))]
+    pub max_tokens: Option<u64>,
+
+    /// What all calls of a request may cost together, in US dollars by the host's table of prices.
+    /// None: no limit. When it is spent, the best answer so far is given.
+    #[schemars(title = "Most dollars a request", range(min = 0.0))]
+    pub max_cost: Option<f64>,
+
+    /// How many calls of a request may be under way at once.
+    #[schemars(title = "Calls at once", range(min = 1, max = 64))]
+    pub max_concurrent: usize,
+
+    /// How long it may take until the last stage begins to answer, in seconds. After it the best
+    /// answer so far is given.
+    #[schemars(title = "Deadline in seconds", range(min = 1, max = 3600))]
+    pub deadline_seconds: u64,
+
+    /// How long one call may take, in seconds. The last one, which is streamed, has no such limit
+    /// once it has begun.
+    #[schemars(title = "Deadline of a call in seconds", range(min = 1, max = 3600))]
+    pub call_seconds: u64,
+
+    /// When questions are about as many tokens, the first of several like calls goes ahead, and the
+    /// others follow on its first token, so that they find the question in the provider's cache. 0:
+    /// never.
+    #[schemars(title = "Let the first call fill the cache above tokens")]
+    pub cache_above_tokens: u64,
+
+    /// Who may use what: rules of the form `role=approaches`, `key:name=approaches` or
+    /// `user:id=approaches`, separated by semicolons, where approaches are separated by commas and
+    /// `*` means all. Whoever no rule fits may use what stands behind `*=`, or all without it.
+    /// Example: `*=re2,bon; admin=*; key:ci=moa`.
+    #[schemars(title = "Who may use what")]
+    pub access: Option<String>,
+
+    /// Whether `<optillm_approach>bon</optillm_approach>` in a system or user message chooses the
+    /// approach. Whatever people paste can then do so, too.
+    #[schemars(title = "Tags in messages")]
+    pub message_tags: bool,
+
+    /// Whether progress is told while people wait, as reasoning and as a status line.
+    #[schemars(title = "Show progress")]
+    pub show_progress: bool,
+
+    /// Whether `cot_reflection` answers with all that the model wrote, thoughts included. Off:
+    /// thoughts are told as reasoning.
+    #[schemars(title = "Return full response")]
+    pub return_full_response: bool,
+
+    /// Further words that `privacy` hides, comma-separated: names of people, customers, projects.
+    /// Example: `Jane Doe, Project Heron`.
+    #[schemars(title = "Words that privacy hides")]
+    pub private_words: Option<String>,
+
+    /// Hosts whose pages `readurls` may read, comma-separated. `*` for all public hosts; none: no
+    /// page is read. Example: `example.com, *.example.org`.
+    #[schemars(title = "Hosts for readurls")]
+    pub readurls_hosts: Option<String>,
+}
+
+impl Default for OptimizerValves {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            default_approach: "none".into(),
+            default_model: None,
+            listed_models: None,
+            proposer_models: None,
+            judge_model: None,
+            verifier_model: None,
+            planner_model: None,
+            samples: None,
+            max_samples: 16,
+            max_calls: 64,
+            max_tokens: None,
+            max_cost: None,
+            max_concurrent: 16,
+            deadline_seconds: 300,
+            call_seconds: 120,
+            cache_above_tokens: 0,
+            access: None,
+            message_tags: false,
+            show_progress: true,
+            return_full_response: false,
+            private_words: None,
+            readurls_hosts: None,
+        }
+    }
+}
+
+impl OptimizerValves {
+    /// The approach that `auto` stands for.
+    pub(crate) fn auto(&self) -> Approach {
+        match selection::plan(&self.default_approach, Approach::None) {
+            Ok(Plan::Sequence(approaches)) => approaches.first().copied().unwrap_or(Approach::None),
+            Ok(Plan::Parallel(_)) | Err(_) => Approach::None,
+        }
+    }
+}
+
+impl Valves for OptimizerValves {
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut fault = |valve: &str, rule: String| faults.push(Fault::new(valve, rule));
+        match selection::plan(&self.default_approach, Approach::None) {
+            Ok(Plan::Sequence(approaches)) if approaches.len() == 1 => {}
+            Ok(_) => fault("default_approach", "must be one approach".into()),
+            Err(error) => fault("default_approach", format!("must be an approach: {error}")),
+        }
+        for name in listed(&self.listed_models) {
+            let selected = selection::select(name, self.auto(), |_| false);
+            match selected {
+                Ok(selected) if selected.model.is_empty() => {
+                    fault("listed_models", format!("`{name}` holds no model"));
+                }
+                Ok(selected) if selected.plan == Plan::Sequence(vec![Approach::None]) => {
+                    fault("listed_models", format!("`{name}` holds no approach"));
+                }
+                Ok(_) => {}
+                Err(error) => fault("listed_models", error.to_string()),
+            }
+        }
+        if let Err(rule) = Access::parse(self.access.as_deref().unwrap_or_default()) {
+            fault("access", rule);
+        }
+        let models = [
+            ("default_model", &self.default_model),
+            ("proposer_models", &self.proposer_models),
+            ("judge_model", &self.judge_model),
+            ("verifier_model", &self.verifier_model),
+            ("planner_model", &self.planner_model),
+        ];
+        for (valve, text) in models {
+            let is_own = |id: &str| {
+                id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE)
+                    || selection::is_selection(id)
+            };
+            if listed(text).any(is_own) {
+                fault(valve, "must be a model of another pipe".into());
+            }
+        }
+        for host in listed(&self.readurls_hosts).filter(|host| *host != "*") {
+            if host.parse::<guarded_fetch::HostPattern>().is_err() {
+                fault("readurls_hosts", format!("`{host}` is not a host"));
+            }
+        }
+        faults
+    }
+}

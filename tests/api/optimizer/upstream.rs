@@ -1,0 +1,113 @@
+//! An OpenAI-compatible server that replies by a script, whatever the order in which it is asked.
+
+use actix_web::{App, HttpResponse, HttpServer, http::StatusCode, web};
+use serde_json::{Value, json};
+use std::{
+    net::TcpListener,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::watch;
+
+/// What it replies.
+#[derive(Clone)]
+pub enum Line {
+    Says(String),
+    /// The same, when so many who are told so have come.
+    Together(usize, String),
+    /// With this status.
+    Fails(u16),
+}
+
+pub fn says(text: &str) -> Line {
+    Line::Says(text.into())
+}
+
+type Script = dyn Fn(&str, usize) -> Line + Send + Sync;
+
+struct Shared {
+    script: Box<Script>,
+    asked: Mutex<Vec<Value>>,
+    together: watch::Sender<usize>,
+    models: Vec<&'static str>,
+}
+
+/// A running server.
+pub struct Upstream {
+    pub url: String,
+    shared: Arc<Shared>,
+}
+
+impl Upstream {
+    pub fn start(
+        models: &[&'static str],
+        script: impl Fn(&str, usize) -> Line + Send + Sync + 'static,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            script: Box::new(script),
+            asked: Mutex::default(),
+            together: watch::Sender::new(0),
+            models: models.to_vec(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let serving = Arc::clone(&shared);
+        let app = move || {
+            let shared = Arc::clone(&serving);
+            App::new().default_service(web::to(
+                move |request: actix_web::HttpRequest, body: web::Bytes| {
+                    let shared = Arc::clone(&shared);
+                    async move {
+                        if request.path().ends_with("/models") {
+                            let models =
+                                shared.models.iter().map(|id| json!({"id": id, "object": "model"}));
+                            return HttpResponse::Ok().json(
+                                json!({"object": "list", "data": models.collect::<Vec<_>>()}),
+                            );
+                        }
+                        shared.answer(serde_json::from_slice(&body).unwrap()).await
+                    }
+                },
+            ))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap();
+        actix_web::rt::spawn(server.run());
+        Self { url, shared }
+    }
+
+    /// The bodies of all chats.
+    pub fn asked(&self) -> Vec<Value> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+}
+
+impl Shared {
+    async fn answer(&self, body: Value) -> HttpResponse {
+        let line = {
+            let mut asked = self.asked.lock().unwrap();
+            asked.push(body.clone());
+            (self.script)(&body["messages"].to_string(), asked.len() - 1)
+        };
+        let text = match line {
+            Line::Says(text) => text,
+            Line::Together(count, text) => {
+                self.together.send_modify(|here| *here += 1);
+                self.together.subscribe().wait_for(|here| *here >= count).await.unwrap();
+                text
+            }
+            Line::Fails(status) => {
+                let status = StatusCode::from_u16(status).unwrap();
+                return HttpResponse::build(status)
+                    .json(json!({"error": {"message": "not so", "type": "x"}}));
+            }
+        };
+        let chunk = |delta: Value, end: Value| json!({"id": "x", "object": "chat.completion.chunk", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": end}]});
+        let usage = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}});
+        let chunks = [
+            chunk(json!({"role": "assistant", "content": text}), Value::Null),
+            chunk(json!({}), "stop".into()),
+            usage,
+        ];
+        let frames: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+        HttpResponse::Ok().content_type("text/event-stream").body(frames + "data: [DONE]\n\n")
+    }
+}

@@ -1,0 +1,183 @@
+//! A model that is right so often, and a judge that is right so often: what an approach makes of them has to be what arithmetic expects.
+
+use optimizer::{Optimizer, OptimizerValves};
+use pipe_sdk::{
+    Body, Call, Chunk, ChunkStream, FinishReason, Hints, Message, Pipe, Role, testing::ScriptedHost,
+};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often answers are right.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    /// A sampled answer.
+    pub accuracy: f64,
+    /// What a judge says of an answer, or which one it prefers.
+    pub judge: f64,
+}
+
+/// What was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// The share of right answers.
+    pub right: f64,
+    /// How many calls a question took.
+    pub calls: f64,
+}
+
+/// The approaches whose expected accuracy is known.
+pub const APPROACHES: [&str; 7] =
+    ["none", "re2", "self_consistency", "majority_voting", "bon", "genselect", "moa"];
+
+const RIGHT: &str = "The answer is 42.";
+
+/// Asks the simulated model so often.
+///
+/// # Errors
+/// When the approach gives no answer.
+pub async fn run(approach: &str, model: Model, trials: usize, seed: u64) -> anyhow::Result<Seen> {
+    let chance = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
+    let behave = move |call: Call| {
+        let prompt = call.body.messages.iter().map(Message::text).collect::<Vec<_>>().join("\n");
+        let mut chance = chance.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = reply(&prompt, model, &mut chance);
+        let chunks = [Chunk::Content(text), Chunk::Finish(FinishReason::Stop)];
+        std::future::ready(Ok(ChunkStream::of(chunks)))
+    };
+    let host = ScriptedHost::new().behaves("simulated.model", behave);
+    let pipe = Arc::new(Optimizer::on_startup(OptimizerValves::default()).await?);
+    let mut right = 0;
+    for _ in 0..trials {
+        let name = format!("{approach}-simulated.model");
+        let call = Call {
+            model: name.clone(),
+            body: Body::new(name, vec![Message::new(Role::User, "What is six times seven?")]),
+            user: None,
+            chat: pipe_sdk::ChatRef::default(),
+            hints: Hints::default(),
+            host: host.host(),
+        };
+        let answer = Arc::clone(&pipe).pipe(call).await?.fold().await?;
+        right += usize::from(answer.content == RIGHT);
+    }
+    let trials = trials.max(1) as f64;
+    Ok(Seen { right: right as f64 / trials, calls: host.calls().len() as f64 / trials })
+}
+
+/// What the simulated model says. Wrong answers differ from each other.
+fn reply(prompt: &str, model: Model, chance: &mut fastrand::Rng) -> String {
+    let is_good = |chance: &mut fastrand::Rng, share: f64| chance.f64() < share;
+    if prompt.contains("Score: <a number") {
+        let is_praised = prompt.contains(RIGHT) == is_good(chance, model.judge);
+        return format!("Score: {}", if is_praised { 9 } else { 3 });
+    }
+    if prompt.contains("Best: <the number") {
+        let candidates: Vec<_> = prompt.split("<<<candidate ").skip(1).collect();
+        let right = candidates.iter().position(|text| text.contains(RIGHT));
+        let wrong: Vec<_> = (0..candidates.len()).filter(|number| Some(*number) != right).collect();
+        let best = match right {
+            Some(right) if is_good(chance, model.judge) || wrong.is_empty() => right,
+            _ => wrong.get(chance.usize(0..wrong.len())).copied().unwrap_or_default(),
+        };
+        return format!("Best: {}", best + 1);
+    }
+    let share = if prompt.contains("Several attempts") {
+        // Whoever mixes can only use what is there.
+        if prompt.contains(RIGHT) { model.judge } else { 0.0 }
+    } else if prompt.contains("Write no answer of your own") {
+        return "Fine.".into();
+    } else {
+        model.accuracy
+    };
+    if is_good(chance, share) {
+        return RIGHT.into();
+    }
+    format!("The answer is {}.", chance.u32(1000..))
+}
+
+/// The share of right answers that arithmetic expects.
+pub fn expected(approach: &str, Model { accuracy: p, judge: j }: Model) -> f64 {
+    let of = |n: i32, right: i32| choose(n, right) * p.powi(right) * (1.0 - p).powi(n - right);
+    match approach {
+        // Two who agree are right; where all differ, one of them is taken.
+        "self_consistency" | "majority_voting" => {
+            let n = if approach == "self_consistency" { 5 } else { 8 };
+            (2..=n).map(|right| of(n, right)).sum::<f64>() + of(n, 1) / f64::from(n)
+        }
+        "bon" => (0..=3).map(|right| of(3, right) * best_of_three(right, j)).sum(),
+        "genselect" => of(4, 4) + (1..4).map(|right| of(4, right)).sum::<f64>() * j,
+        "moa" => (1.0 - of(3, 0)) * j,
+        _ => p,
+    }
+}
+
+fn choose(n: i32, k: i32) -> f64 {
+    (0..k).map(|at| f64::from(n - at) / f64::from(at + 1)).product()
+}
+
+/// How often the best mark of three is that of a right one, if so many of them are right.
+fn best_of_three(right: i32, judge: f64) -> f64 {
+    if right == 0 || right == 3 {
+        return f64::from(right / 3);
+    }
+    // How many of the right ones and of the wrong ones get the higher mark.
+    let wrong = 3 - right;
+    let mut share = 0.0;
+    for praised in 0..=right {
+        for overrated in 0..=wrong {
+            let odds = choose(right, praised)
+                * judge.powi(praised)
+                * (1.0 - judge).powi(right - praised)
+                * choose(wrong, overrated)
+                * (1.0 - judge).powi(overrated)
+                * judge.powi(wrong - overrated);
+            let (good, bad) =
+                if praised + overrated > 0 { (praised, overrated) } else { (right, wrong) };
+            // Of equal marks, what two say goes first; otherwise each is as likely to be the first.
+            let wins = if good == 0 {
+                0.0
+            } else if bad == 0 || right == 2 {
+                1.0
+            } else {
+                f64::from(good) / f64::from(good + bad)
+            };
+            share += odds * wins;
+        }
+    }
+    share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_approach_gains_what_arithmetic_expects() {
+        let trials = 1500;
+        for (accuracy, judge) in [(0.4, 0.8), (0.7, 0.6), (0.2, 1.0)] {
+            let model = Model { accuracy, judge };
+            for approach in APPROACHES {
+                let expected = expected(approach, model);
+                // The same chance each time, so that this is never red by it.
+                let seen = run(approach, model, trials, 7).await.unwrap();
+                let spread = (expected * (1.0 - expected) / trials as f64).sqrt();
+                let gap = (seen.right - expected).abs();
+                assert!(
+                    gap <= 4.0 * spread + 1e-9,
+                    "{approach} {model:?}: {} in place of {expected}",
+                    seen.right
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_expected_lies_between_none_and_all() {
+        for approach in APPROACHES {
+            for (accuracy, judge) in [(0.0, 0.5), (1.0, 0.5), (0.5, 1.0)] {
+                let expected = expected(approach, Model { accuracy, judge });
+                assert!((0.0..=1.0 + 1e-9).contains(&expected), "{approach}: {expected}");
+            }
+        }
+        assert!((expected("bon", Model { accuracy: 0.5, judge: 1.0 }) - 0.875).abs() < 1e-9);
+    }
+}
