@@ -220,7 +220,7 @@ async fn parsed(link: &str, kind: &str, bytes: &[u8]) -> Result<String, String> 
     let parser = PARSER.as_ref().ok_or("the parser could not be run")?;
     let limits = Limits { time: Duration::from_secs(20), ..Limits::default() };
     let document =
-        parser.parse(bytes, name, &limits).await.map_err(|error| error.reason.to_string())?;
+        parser.parse(bytes, name, &limits).await.map_err(|error| error.error.to_string())?;
     Ok(document.to_markdown().text)
 }
 
