@@ -6,7 +6,7 @@ use reqwest::Client;
 use std::time::Duration;
 
 /// A client that trusts whom this machine trusts.
-pub fn client() -> anyhow::Result<Client> {
+pub fn build_client() -> anyhow::Result<Client> {
     let client = Client::builder()
         .tls_backend_preconfigured(tls_config(root_certificates()))
         .connect_timeout(Duration::from_secs(10))

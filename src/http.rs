@@ -53,8 +53,8 @@ pub use seal::UserJwtVerifier;
 pub use writer::Writer;
 
 use crate::{
-    books::Books, drain::Drain, metrics::Metrics, registry::Registry, tender::Tender,
-    traces::Traces,
+    background_jobs::BackgroundJobs, drain::Drain, metrics::Metrics, registry::Registry,
+    traces::Traces, usage_queue::UsageQueue,
 };
 use actix_web::{
     http::Method,
@@ -91,11 +91,11 @@ pub struct State {
     /// What is remembered.
     pub store: Arc<Store>,
     /// Where what answers cost is written down.
-    pub books: Books,
+    pub usage_queue: UsageQueue,
     /// Keeps the books.
-    pub bookkeeper: Task,
+    pub usage_worker: Task,
     /// What tends documents.
-    pub tender: Tender,
+    pub background_jobs: BackgroundJobs,
     /// How far the host is with leaving.
     pub drain: Drain,
     /// When the host was started, in seconds since 1970: the `created` of its models.

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// How large an event may be, by Lambda's own rule. A request's body is one text in it.
-const LARGEST: BodyLimit = BodyLimit { bytes: 6 << 20, pieces: Some(100_000) };
+const EVENT_LIMIT: BodyLimit = BodyLimit { bytes: 6 << 20, pieces: Some(100_000) };
 
 /// The settings of a host that is reached through its function alone.
-pub fn hidden(settings: &Settings) -> Settings {
+pub fn loopback_settings(settings: &Settings) -> Settings {
     Settings { host: Some(Ipv4Addr::LOCALHOST.into()), port: 0, ..settings.clone() }
 }
 
@@ -28,7 +28,7 @@ pub fn hidden(settings: &Settings) -> Settings {
 /// # Errors
 /// When Lambda's runtime API cannot be reached, or the host fails.
 pub async fn run(app: App) -> anyhow::Result<()> {
-    let function = function(&app);
+    let function = build_function(&app);
     tokio::select! {
         ended = app.run_until_stopped() => ended,
         ended = function.run() => ended.map_err(|error| anyhow!(error)).context("Lambda's runtime API failed"),
@@ -40,7 +40,7 @@ pub async fn run(app: App) -> anyhow::Result<()> {
 /// # Errors
 /// When the address cannot be listened on.
 pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
-    let (function, bodies) = (Data::new(function(app)), Data::new(app.bodies().clone()));
+    let (function, bodies) = (Data::new(build_function(app)), Data::new(app.bodies().clone()));
     let service = move || {
         let invocations = web::resource("/2015-03-31/functions/{function}/invocations");
         actix_web::App::new()
@@ -61,7 +61,7 @@ async fn invoke(
     bodies: Data<Bodies>,
     event: web::Payload,
 ) -> actix_web::Result<HttpResponse> {
-    let event = bodies.read(event.into_inner(), None, LARGEST).await?;
+    let event = bodies.read(event.into_inner(), None, EVENT_LIMIT).await?;
     Ok(match function.invoke(&event.bytes).await {
         Ok(answer) => HttpResponse::Ok().json(answer),
         Err(error) => {
@@ -71,12 +71,12 @@ async fn invoke(
     })
 }
 
-fn function(app: &App) -> LambdaFunction {
-    LambdaFunction::new(app.port(), &about())
+fn build_function(app: &App) -> LambdaFunction {
+    LambdaFunction::new(app.port(), &describe_function())
 }
 
 /// What is answered to an event that is no request.
-fn about() -> Value {
+fn describe_function() -> Value {
     let paths = ROUTES.iter().filter(|route| !route.path.contains('{'));
     let paths: Vec<_> = paths.map(|route| format!("{} {}", route.method, route.path)).collect();
     json!({

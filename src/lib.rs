@@ -4,23 +4,23 @@
 //! with pipes is the crate `pipe_sdk`; the list of pipes is [`pipes::PIPES`].
 
 pub mod app;
-pub mod books;
+pub mod background_jobs;
+mod call_route;
 pub mod drain;
-pub mod files;
 pub mod http;
-pub mod ledger;
 pub mod log;
 pub mod meter;
 pub mod metrics;
+pub mod model_references;
 mod panics;
 pub mod pipes;
 pub mod prices;
-pub mod references;
 pub mod registry;
-mod replicas;
-mod route;
+pub mod regular_file;
 pub mod settings;
 pub mod slot;
-pub mod tender;
+pub mod store_ledger;
 pub mod traces;
+pub mod usage_queue;
 pub mod valves;
+mod valves_replication;

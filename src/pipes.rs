@@ -9,9 +9,9 @@ use rate_limit::RateLimit;
 
 /// Every pipe, in the order in which `/models` lists them.
 pub const PIPES: &[Registration] = &[
-    Registration::of::<BedrockModels>(),
-    Registration::of::<HybridRouter>(),
-    Registration::of::<OpenAiProxy>(),
-    Registration::of::<Rag>(),
-    Registration::of::<RateLimit>(),
+    Registration::for_pipe::<BedrockModels>(),
+    Registration::for_pipe::<HybridRouter>(),
+    Registration::for_pipe::<OpenAiProxy>(),
+    Registration::for_pipe::<Rag>(),
+    Registration::for_pipe::<RateLimit>(),
 ];

@@ -2,7 +2,7 @@
 
 use crate::{
     http::{HostNames, Origins, Proxies},
-    slot::{PathRoots, Site},
+    slot::{ConfigSources, PathRoots},
     valves::Pins,
 };
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
@@ -54,12 +54,12 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum RagCommand {
     /// Send the files of a folder to a running host. Those that are there already, word for word, are not read again.
-    Ingest(Ingest),
+    Ingest(IngestArgs),
 }
 
 /// Which files go where.
 #[derive(Debug, Args)]
-pub struct Ingest {
+pub struct IngestArgs {
     /// The folder; all folders within it count too.
     pub folder: PathBuf,
     /// The collection; made if it is not there.
@@ -203,7 +203,7 @@ impl Settings {
     }
 
     /// Which database, and how it is used.
-    pub fn store(&self, folder: &Path) -> StoreSettings {
+    pub fn store_settings(&self, folder: &Path) -> StoreSettings {
         // A variable that is set to nothing is not set.
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         StoreSettings {
@@ -216,8 +216,8 @@ impl Settings {
     }
 
     /// Where pipes find their valves.
-    pub fn site(&self, pins: Pins) -> Site {
-        Site {
+    pub fn config_sources(&self, pins: Pins) -> ConfigSources {
+        ConfigSources {
             folder: self.pipelines_dir.clone(),
             file: self.valves_file.clone(),
             environment: std::env::vars_os()
@@ -226,12 +226,12 @@ impl Settings {
                 })
                 .collect(),
             pins,
-            roots: self.roots(),
+            roots: self.path_roots(),
         }
     }
 
     /// Returns the folders that paths in valves must lie in. A relative one counts from the folder that the host was started in.
-    pub fn roots(&self) -> PathRoots {
+    pub fn path_roots(&self) -> PathRoots {
         let absolute = |roots: &[PathBuf]| {
             let named = roots.iter().filter(|root| !root.as_os_str().is_empty());
             named.map(|root| std::path::absolute(root).unwrap_or_else(|_| root.clone())).collect()
@@ -245,7 +245,7 @@ impl Settings {
 }
 
 /// Variables of the reference server that mean nothing here.
-pub const IGNORED: [&str; 4] = [
+pub const IGNORED_VARIABLES: [&str; 4] = [
     "PIPELINES_URLS",
     "PIPELINES_REQUIREMENTS_PATH",
     "RESET_PIPELINES_DIR",

@@ -1,32 +1,33 @@
 //! One running pipe, with its type forgotten.
 //!
-//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `fitting` gives to every pipe.
+//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `pipe_slot` gives to every pipe.
 
-mod fitting;
+mod config_sources;
+mod effective_valves;
 mod paths;
-mod settings;
-mod turning;
+mod pipe_slot;
+mod valves_update;
 
+pub use config_sources::ConfigSources;
 pub use paths::{PathKind, PathRoots};
-pub use settings::Site;
 
 use crate::{
-    references::Reference,
+    model_references::ModelReference,
     registry::Registry,
-    valves::{Shelf, Spec, Values},
+    valves::{Values, ValveStore, ValvesSpec},
 };
-use fitting::Fitting;
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
     Images, Known, Pipe, RerankCall, Reranked, Result, Serves, UpstreamState, UsageReport,
     library::Library,
 };
+use pipe_slot::PipeSlot;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Starts a pipe with the valves of this site and this shelf.
-type Start = fn(Site, Arc<dyn Shelf>) -> BoxFuture<'static, Arc<dyn Slot>>;
+type Start = fn(ConfigSources, Arc<dyn ValveStore>) -> BoxFuture<'static, Arc<dyn Slot>>;
 
 /// One line of [`PIPES`](crate::pipes::PIPES).
 #[derive(Clone, Copy)]
@@ -34,19 +35,19 @@ pub struct Registration {
     /// [`Pipe::ID`].
     pub id: &'static str,
     /// What can be turned.
-    pub spec: fn() -> Spec,
+    pub spec: fn() -> ValvesSpec,
     /// Starts the pipe.
     pub start: Start,
 }
 
 impl Registration {
     /// The registration of this pipe. An id that the wire could not split does not compile.
-    pub const fn of<P: Pipe>() -> Self {
+    pub const fn for_pipe<P: Pipe>() -> Self {
         const { assert!(is_wire_id(P::ID), "a pipe's id is made of letters, digits, `_` and `-`") };
         Self {
             id: P::ID,
-            spec: Spec::of::<P::Valves>,
-            start: |site, shelf| Box::pin(Fitting::<P>::start(site, shelf)),
+            spec: ValvesSpec::for_valves::<P::Valves>,
+            start: |sources, valve_store| Box::pin(PipeSlot::<P>::start(sources, valve_store)),
         }
     }
 }
@@ -73,17 +74,17 @@ pub trait Slot: Send + Sync {
     /// The values in force, as they may be shown.
     fn valves(&self) -> Values;
     /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all is as it was.
-    fn turn(
+    fn update_valves(
         self: Arc<Self>,
         posted: Values,
         registry: Arc<Registry>,
     ) -> BoxFuture<'static, Result<Values>>;
     /// The models that valves name, but for those that nobody has set.
-    fn references(&self) -> Vec<Reference>;
+    fn references(&self) -> Vec<ModelReference>;
     /// Reads again what was saved, and the operator's file, and builds the next pipe from them.
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// Reads again what was saved, and builds the next pipe if that is news.
-    fn follow(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
+    fn apply_replicated_valves(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// What the running pipe serves; `None` when it could not start.
     fn serves(&self) -> Option<Serves>;
     /// [`Pipe::knows`].

@@ -1,7 +1,7 @@
 //! Who asks a model, and of which host: what every way to a model begins with.
 
 use super::{Error, State, answer, auth::KeyName, identity, models, record::RequestLog};
-use crate::drain::Stage;
+use crate::drain::DrainStage;
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
 };
@@ -78,7 +78,7 @@ impl RequestContext {
         model: &str,
         demand: Demand,
     ) -> Result<Host, Error> {
-        if self.state.drain.stage() > Stage::Serving {
+        if self.state.drain.stage() > DrainStage::Serving {
             return Err(answer::leaving().into());
         }
         self.asks_for(model);
@@ -121,7 +121,7 @@ impl RequestContext {
 
     /// Keeps which model is asked for, if there is one of that name.
     fn asks_for(&self, model: &str) {
-        if self.state.registry.has(model) {
+        if self.state.registry.has_model(model) {
             self.record.outcome().model = Some(model.into());
         }
     }
@@ -133,7 +133,7 @@ impl RequestContext {
     ) -> Result<T, Error> {
         tokio::select! {
             answer = answer => answer.map_err(|error| self.failed(error)),
-            () = self.state.drain.cut() => Err(answer::leaving().into()),
+            () = self.state.drain.wait_for_abort() => Err(answer::leaving().into()),
         }
     }
 

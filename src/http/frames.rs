@@ -86,7 +86,7 @@ pub fn streamed(
     response.body(Frames {
         chunks: Some(chunks),
         writer,
-        cut: Box::pin(async move { drain.cut().await }),
+        cut: Box::pin(async move { drain.wait_for_abort().await }),
         heartbeat: Box::pin(sleep_until(Instant::now() + HEARTBEAT)),
         last_write: Instant::now(),
         record,
@@ -250,7 +250,7 @@ mod tests {
         let chunks = stream::iter([Ok(text("a"))]).chain(stream::pending());
         let mut body = body(ChunkStream::new(chunks), &drain);
         assert!(next(&mut body).await.unwrap().contains("\"a\""));
-        drain.advance(crate::drain::Stage::Cut);
+        drain.advance(crate::drain::DrainStage::Aborting);
         let last = next(&mut body).await.unwrap();
         assert!(
             last.contains("the host was stopped") && last.ends_with("data: [DONE]\n\n"),

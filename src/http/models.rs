@@ -90,7 +90,7 @@ fn nearest(state: &State, id: &str) -> Vec<String> {
     let wanted = id.to_ascii_lowercase();
     let slots = state.registry.slots().iter();
     let ids = slots.filter_map(|slot| Some((slot.id(), slot.serves()?)));
-    let ids = ids.flat_map(|(pipe, serves)| registry::models(pipe, &serves));
+    let ids = ids.flat_map(|(pipe, serves)| registry::list_models(pipe, &serves));
     let mut ids: Vec<_> = ids
         .filter(|(id, _)| id.len() <= LONGEST)
         .map(|(full, model)| {
@@ -132,12 +132,12 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
     let registry = &state.registry;
     let (slot, known) = match registry.resolve(&id) {
         Some((slot, model)) => (slot, slot.knows(&model).ok_or_else(unknown)?),
-        None => registry.known(&id)?.ok_or_else(unknown)?,
+        None => registry.lookup_model(&id)?.ok_or_else(unknown)?,
     };
     let model = match known {
         Known::Has(model) | Known::Fallback(model) => model,
         Known::Denied(reason) => return Err(PipeError::ModelGone { model: id, reason }),
-        Known::Unavailable(reason) => return Err(registry::untold(&id, &reason)),
+        Known::Unavailable(reason) => return Err(registry::lookup_error(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
     Ok(entry(&id, &model, &pipeline(kind, &model), state.started))
@@ -156,11 +156,11 @@ fn filters(state: &State) -> Vec<Value> {
 }
 
 async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
-    state.registry.discovered(DEADLINE).await;
+    state.registry.wait_for_discovery(DEADLINE).await;
     let mut entries = Vec::new();
     for slot in state.registry.slots() {
         let Some(serves) = slot.serves() else { continue };
-        let models = registry::models(slot.id(), &serves);
+        let models = registry::list_models(slot.id(), &serves);
         let models = models.iter().filter(|(_, model)| wanted.contains(&model.kind));
         entries.extend(
             models.map(|(id, model)| {

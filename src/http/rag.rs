@@ -30,12 +30,12 @@ const LISTED: usize = 1000;
 
 /// The library of the pipe that has one.
 fn library(state: &State) -> Result<Arc<dyn Library>, Error> {
-    library_of(state).map(|(_, library)| library)
+    library_with_pipe(state).map(|(_, library)| library)
 }
 
 /// The same, and the id of the pipe.
-fn library_of(state: &State) -> Result<(&'static str, Arc<dyn Library>), Error> {
-    state.registry.library_of().ok_or_else(|| {
+fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), Error> {
+    state.registry.library_with_pipe().ok_or_else(|| {
         let message = "no pipe that answers from documents is running: the log says why".into();
         PipeError::Unavailable { message, retry_after: None }.into()
     })
@@ -163,7 +163,7 @@ pub async fn search(
     body: Json<SearchBody>,
 ) -> Result<HttpResponse, Error> {
     let Json(SearchBody { query, top_k, said }) = body;
-    let (id, library) = library_of(&asker.state)?;
+    let (id, library) = library_with_pipe(&asker.state)?;
     let (reader, host) = said.admit(&asker, id).await?;
     let search = Search { collection: collection.into_inner(), query, reader, top_k };
     let found = asker.answered(library.search(search, host)).await?;

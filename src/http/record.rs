@@ -2,7 +2,7 @@
 
 use super::{Access, Error, ROUTES, State, auth, messages, unprefixed};
 use crate::{
-    drain::InFlight,
+    drain::InFlightRequest,
     metrics::Metrics,
     traces::{Span, Traces},
 };
@@ -43,7 +43,7 @@ pub struct RequestLog {
     started: Instant,
     outcome: Mutex<Outcome>,
     /// `None` for a probe, which nobody waits for and nobody wants to read of.
-    in_flight: Option<InFlight>,
+    in_flight: Option<InFlightRequest>,
     metrics: Option<Arc<Metrics>>,
     /// `None` for a probe.
     span: Option<Mutex<Span>>,
@@ -84,7 +84,7 @@ impl RequestLog {
             is_anthropics: messages::is_theirs(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
-            in_flight: watching.map(|state| state.drain.enter()),
+            in_flight: watching.map(|state| state.drain.track_request()),
             metrics: state.map(|state| Arc::clone(&state.metrics)),
             trace: span.as_ref().and_then(Span::context),
             span: span.map(Mutex::new),
@@ -133,14 +133,14 @@ impl RequestLog {
     fn tell_span(&self, mut span: Span, outcome: &Outcome, status: u16) {
         if let Some(route) = outcome.route {
             span.rename(format!("{} {route}", self.method));
-            span.say("http.route", route);
+            span.set_attribute("http.route", route);
         }
-        span.say("http.response.status_code", i64::from(status));
-        span.say("pipewright.request.id", self.id.clone());
+        span.set_attribute("http.response.status_code", i64::from(status));
+        span.set_attribute("pipewright.request.id", self.id.clone());
         if status >= 500 {
-            span.fail("server_error");
+            span.set_error("server_error");
         } else if status < 400 && outcome.error.is_some() {
-            span.fail("broken_off");
+            span.set_error("broken_off");
         }
     }
 
@@ -162,8 +162,8 @@ fn span(request: &ServiceRequest, traces: &Traces) -> Span {
     let header = request.headers().get(TraceContext::HEADER);
     let caller = header.and_then(|header| TraceContext::parse(header.to_str().ok()?));
     let method = known_method(request.method());
-    let mut span = traces.begin(method.to_owned(), SpanKind::Server, caller);
-    span.say("http.request.method", method);
+    let mut span = traces.start_span(method.to_owned(), SpanKind::Server, caller);
+    span.set_attribute("http.request.method", method);
     span
 }
 
@@ -177,7 +177,7 @@ impl Drop for RequestLog {
         let status = outcome.status.unwrap_or(499);
         if let Some(metrics) = &self.metrics {
             let route = outcome.route.unwrap_or("other");
-            metrics.requested(self.method, route, status, self.elapsed());
+            metrics.observe_request(self.method, route, status, self.elapsed());
         }
         if let Some(span) = self.span.take() {
             self.tell_span(

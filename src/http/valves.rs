@@ -31,7 +31,7 @@ pub async fn update(
     posted: Json<Values>,
 ) -> Result<HttpResponse, Error> {
     let slot = Arc::clone(slot(&state, &id)?);
-    let turned = slot.turn(posted.0, Arc::clone(&state.registry)).await;
+    let turned = slot.update_valves(posted.0, Arc::clone(&state.registry)).await;
     if let Err(error) = &turned {
         // Open WebUI shows an admin no more than "Pipeline not found" (`docs/reference/open-webui.md`, "Errors of filters and admin calls"). The reason stands in its log and in ours.
         tracing::warn!(pipe.id = %id, "Refused to turn valves of `{id}`: {error}.");

@@ -55,13 +55,13 @@ impl PathKind {
 }
 
 /// Folders of the kernel: what they hold are no files, and some of it are secrets.
-const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
+const KERNEL_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// How the names of indexes end, so that no other file is taken for one.
-const INDEX_ENDS: [&str; 3] = ["db", "sqlite", "sqlite3"];
+const INDEX_EXTENSIONS: [&str; 3] = ["db", "sqlite", "sqlite3"];
 
 impl PathRoots {
-    fn of(&self, kind: PathKind, data: &Path) -> Vec<PathBuf> {
+    fn roots_for(&self, kind: PathKind, data: &Path) -> Vec<PathBuf> {
         let named = match kind {
             PathKind::Watched => &self.watched,
             PathKind::Index => &self.index,
@@ -88,20 +88,20 @@ impl PathRoots {
         is_operators: bool,
     ) -> Result<PathBuf, String> {
         let unknown = |_| "must be a path that can be looked up".to_owned();
-        let path = resolve(&data.join(text)).map_err(unknown)?;
-        let data = resolve(data).map_err(unknown)?;
-        if KERNEL.iter().any(|folder| overlap(&path, Path::new(folder))) {
+        let path = resolve_links(&data.join(text)).map_err(unknown)?;
+        let data = resolve_links(data).map_err(unknown)?;
+        if KERNEL_FOLDERS.iter().any(|folder| is_overlapping(&path, Path::new(folder))) {
             return Err("must not lie in /proc, /sys or /dev, nor hold them".into());
         }
-        if kind == PathKind::Watched && holds_own_files(&path, &data) {
+        if kind == PathKind::Watched && is_host_folder(&path, &data) {
             return Err("must not be a folder with the host's own files".into());
         }
         if is_operators {
             return Ok(path);
         }
-        let roots = self.of(kind, &data);
+        let roots = self.roots_for(kind, &data);
         let is_within = |root: &PathBuf| {
-            resolve(root).is_ok_and(|root| match kind {
+            resolve_links(root).is_ok_and(|root| match kind {
                 // The root itself is a folder and no index.
                 PathKind::Index => path.starts_with(&root) && path != root,
                 PathKind::Watched | PathKind::Models => path.starts_with(&root),
@@ -113,8 +113,8 @@ impl PathRoots {
                 "must lie in `{folder}` of the data folder, or in another folder that the operator names in {variable}"
             ));
         }
-        let ends = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
-        if kind == PathKind::Index && !INDEX_ENDS.contains(&ends) {
+        let extension = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
+        if kind == PathKind::Index && !INDEX_EXTENSIONS.contains(&extension) {
             return Err("must end in .db, .sqlite or .sqlite3".into());
         }
         Ok(path)
@@ -122,13 +122,13 @@ impl PathRoots {
 }
 
 /// Whether one of these holds the other.
-fn overlap(one: &Path, other: &Path) -> bool {
+fn is_overlapping(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
 /// Whether a folder is, holds, or is part of what the host keeps in the data folder: everything there but folders that are made for
 /// documents.
-fn holds_own_files(path: &Path, data: &Path) -> bool {
+fn is_host_folder(path: &Path, data: &Path) -> bool {
     if data.starts_with(path) {
         return true;
     }
@@ -140,7 +140,7 @@ fn holds_own_files(path: &Path, data: &Path) -> bool {
 }
 
 /// Resolves all links of a path; what does not exist yet is appended as it is.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
+fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let (mut at, mut missing) = (path.as_path(), Vec::new());
     loop {
@@ -166,7 +166,7 @@ const DATABASE_PARAMETERS: [&str; 5] =
     ["sslmode", "connect_timeout", "application_name", "target_session_attrs", "channel_binding"];
 
 /// Returns the rule that a database's address breaks, if it names files or sockets of this machine.
-pub(super) fn database_rule(url: &str) -> Option<&'static str> {
+pub(super) fn find_database_url_violation(url: &str) -> Option<&'static str> {
     // What is no address at all is told of by who connects.
     let Ok(url) = Url::parse(url) else { return None };
     let host = url.host_str().unwrap_or_default();
@@ -242,14 +242,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().canonicalize().unwrap();
         let roots = PathRoots { watched: vec!["/".into()], ..PathRoots::default() };
-        let resolve = |text: &str, is_operators| {
+        let is_allowed = |text: &str, is_operators| {
             roots.resolve(PathKind::Watched, &data, text, is_operators).is_ok()
         };
         for is_operators in [false, true] {
             for text in [".", "/", "/proc/self", "/sys/fs", "/dev", "rag", "bedrock_models", ".."] {
-                assert!(!resolve(text, is_operators), "{text:?}");
+                assert!(!is_allowed(text, is_operators), "{text:?}");
             }
-            assert!(resolve("docs", is_operators) && resolve("/srv/docs", is_operators));
+            assert!(is_allowed("docs", is_operators) && is_allowed("/srv/docs", is_operators));
         }
     }
 
@@ -257,7 +257,7 @@ mod tests {
     fn an_index_is_a_file_of_its_own_in_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let roots = PathRoots::default();
-        let resolve = |text: &str| roots.resolve(PathKind::Index, folder.path(), text, false);
+        let resolve_index = |text: &str| roots.resolve(PathKind::Index, folder.path(), text, false);
         for text in [
             "rag/valves.json",
             "rag",
@@ -267,10 +267,10 @@ mod tests {
             "/tmp/x.db",
             "rag/x.db-wal",
         ] {
-            assert!(resolve(text).is_err(), "{text}");
+            assert!(resolve_index(text).is_err(), "{text}");
         }
         for text in ["rag/index.db", "rag/more/other.sqlite3"] {
-            assert!(resolve(text).is_ok(), "{text}");
+            assert!(resolve_index(text).is_ok(), "{text}");
         }
     }
 
@@ -284,7 +284,7 @@ mod tests {
             ("postgres://db.example/docs?host=/var/run/postgresql", false),
             ("postgres://db.example/docs?options=-c%20x", false),
         ] {
-            assert_eq!(database_rule(url).is_none(), is_fine, "{url}");
+            assert_eq!(find_database_url_violation(url).is_none(), is_fine, "{url}");
         }
     }
 }

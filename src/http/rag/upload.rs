@@ -118,7 +118,7 @@ pub async fn put(
         return Err(PipeError::bad_field("file", "file: send at least one document").into());
     }
     let filed = library.put(collection.into_inner(), uploads).await?;
-    state.tender.wake();
+    state.background_jobs.wake();
     if waits {
         library.tend(tending(&state)).await;
     }

@@ -9,24 +9,24 @@ use std::{
 };
 use tokio::{sync::Notify, time::timeout};
 
-/// How long it waits when nobody wakes it.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long it wait when nobody wakes it.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What tends the library of the host, until it is dropped.
-pub struct Tender {
-    woken: Arc<Notify>,
+pub struct BackgroundJobs {
+    wake_up: Arc<Notify>,
     _task: Task,
 }
 
-impl Tender {
+impl BackgroundJobs {
     /// Tends the library of these pipes, if one has some.
-    pub fn of(registry: &Arc<Registry>) -> Self {
-        let (woken, registry) = (Arc::new(Notify::new()), Arc::clone(registry));
-        let waits = Arc::clone(&woken);
-        let tend = async move {
-            let mut told = BTreeMap::new();
+    pub fn spawn(registry: &Arc<Registry>) -> Self {
+        let (wake_up, registry) = (Arc::new(Notify::new()), Arc::clone(registry));
+        let wait = Arc::clone(&wake_up);
+        let run = async move {
+            let mut reported = BTreeMap::new();
             loop {
-                warn_of_lost_models(&registry, &mut told);
+                warn_about_missing_models(&registry, &mut reported);
                 if let Some(library) = registry.library() {
                     let host = Host::new(
                         registry.clone(),
@@ -36,25 +36,28 @@ impl Tender {
                     library.tend(host).await;
                 }
                 // Woken or not, it looks again.
-                _ = timeout(PAUSE, waits.notified()).await;
+                _ = timeout(POLL_INTERVAL, wait.notified()).await;
             }
         };
-        Self { woken, _task: Task::spawn(tend) }
+        Self { wake_up, _task: Task::spawn(run) }
     }
 
     /// There is something to do.
     pub fn wake(&self) {
-        self.woken.notify_one();
+        self.wake_up.notify_one();
     }
 }
 
 /// Logs which valves name models that are not there, once each time.
-fn warn_of_lost_models(registry: &Registry, told: &mut BTreeMap<&'static str, BTreeSet<String>>) {
+fn warn_about_missing_models(
+    registry: &Registry,
+    reported: &mut BTreeMap<&'static str, BTreeSet<String>>,
+) {
     for slot in registry.slots() {
-        let lost = registry.lost_references(slot);
-        let before = told.insert(slot.id(), lost.clone()).unwrap_or_default();
-        for words in lost.difference(&before) {
-            tracing::warn!(pipe.id = slot.id(), "A valve of `{}`: {words}.", slot.id());
+        let missing = registry.missing_references(slot);
+        let before = reported.insert(slot.id(), missing.clone()).unwrap_or_default();
+        for problem in missing.difference(&before) {
+            tracing::warn!(pipe.id = slot.id(), "A valve of `{}`: {problem}.", slot.id());
         }
     }
 }

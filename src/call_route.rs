@@ -1,39 +1,41 @@
 //! Where a call goes: a pipe, and the model in it by two names.
 
-use crate::{meter::Job, slot::Slot};
+use crate::{meter::MeasuredCall, slot::Slot};
 use pipe_sdk::{CallContext, Demand, DemandKind, Known, ModelKind, Serves};
 use std::sync::Arc;
 
 /// Where a call goes.
-pub struct Route<'a> {
+pub struct CallRoute<'a> {
     /// The pipe that answers.
     pub slot: &'a Arc<dyn Slot>,
     /// The id within the pipe, as it was asked for.
-    pub asked: String,
+    pub requested_model: String,
     /// The id within the pipe by which the model is listed. Limits and books know it by this one, whatever it is called.
     pub model: String,
     /// What the model does, if the pipe knows it.
     pub kind: Option<ModelKind>,
 }
 
-impl<'a> Route<'a> {
+impl<'a> CallRoute<'a> {
     /// To this pipe, which makes this of the id.
-    pub fn new(slot: &'a Arc<dyn Slot>, asked: String, known: Option<Known>) -> Self {
+    pub fn new(slot: &'a Arc<dyn Slot>, requested_model: String, known: Option<Known>) -> Self {
         let (model, kind) = match known {
             Some(Known::Has(model) | Known::Fallback(model)) => (model.id, Some(model.kind)),
-            Some(Known::Denied(_) | Known::Unavailable(_)) | None => (asked.clone(), None),
+            Some(Known::Denied(_) | Known::Unavailable(_)) | None => {
+                (requested_model.clone(), None)
+            }
         };
-        Self { slot, asked, model, kind }
+        Self { slot, requested_model, model, kind }
     }
 
     /// The full id by which the model is listed.
-    pub fn full(&self) -> String {
+    pub fn full_id(&self) -> String {
         let pipe = self.slot.id();
         if self.model == pipe { pipe.to_owned() } else { format!("{pipe}.{}", self.model) }
     }
 
     /// What is asked of this model: a chat with one that makes pictures asks for a picture.
-    pub fn demand(&self, demand: Demand) -> Demand {
+    pub fn adjust_demand(&self, demand: Demand) -> Demand {
         match (demand.kind, self.kind) {
             (DemandKind::Chat, Some(ModelKind::Image)) => {
                 Demand { kind: DemandKind::Image, ..demand }
@@ -43,14 +45,26 @@ impl<'a> Route<'a> {
     }
 
     /// What is to be measured.
-    pub fn job(&self, kind: ModelKind, trail: CallContext, prompt_tokens: u64) -> Job {
-        let lists = |serves: Serves| match serves {
+    pub fn measured_call(
+        &self,
+        kind: ModelKind,
+        trail: CallContext,
+        prompt_tokens: u64,
+    ) -> MeasuredCall {
+        let is_listed_by = |serves: Serves| match serves {
             Serves::Model(_) => true,
             Serves::Manifold(models) => models.iter().any(|listed| listed.id == self.model),
             Serves::Filter { .. } => false,
         };
-        let is_listed = self.slot.serves().is_some_and(lists);
+        let is_listed = self.slot.serves().is_some_and(is_listed_by);
         let listed = is_listed.then(|| self.model.clone());
-        Job { pipe: self.slot.id(), model: self.full(), listed, kind, trail, prompt_tokens }
+        MeasuredCall {
+            pipe: self.slot.id(),
+            model: self.full_id(),
+            listed,
+            kind,
+            trail,
+            prompt_tokens,
+        }
     }
 }

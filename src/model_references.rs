@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// A model that a valve names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reference {
+pub struct ModelReference {
     /// The valve.
     pub valve: String,
     /// The id that it names.
@@ -15,59 +15,61 @@ pub struct Reference {
 }
 
 /// What a valve says in place of an id, for something that is no model of the host.
-const NO_MODELS: [&str; 1] = ["local"];
+const NON_MODEL_WORDS: [&str; 1] = ["local"];
 
 /// How long an admin who has entered the name of a model may wait to hear whether there is one.
-const PATIENCE: Duration = Duration::from_secs(5);
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most names of one valve that are looked up.
-const MOST: usize = 100;
+const MAX_REFERENCES: usize = 100;
 
 /// Returns the models that the text of a valve names. An address is none.
-pub fn references(valve: &str, text: &str) -> Vec<Reference> {
+pub fn parse_references(valve: &str, text: &str) -> Vec<ModelReference> {
     let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty() && !id.contains("://"));
-    let ids = ids.filter(|id| !NO_MODELS.contains(id)).take(MOST);
-    ids.map(|id| Reference { valve: valve.into(), model: id.into() }).collect()
+    let ids = ids.filter(|id| !NON_MODEL_WORDS.contains(id)).take(MAX_REFERENCES);
+    ids.map(|id| ModelReference { valve: valve.into(), model: id.into() }).collect()
 }
 
 impl Registry {
     /// Refuses names that no model has. What cannot be looked up now is believed.
-    pub async fn check_references(&self, references: Vec<Reference>) -> Vec<Fault> {
-        let is_lost = |reference: &Reference| self.lost(&reference.model).is_some();
-        if !references.iter().any(is_lost) {
+    pub async fn check_references(&self, references: Vec<ModelReference>) -> Vec<Fault> {
+        let is_missing =
+            |reference: &ModelReference| self.missing_reason(&reference.model).is_some();
+        if !references.iter().any(is_missing) {
             return Vec::new();
         }
         // The lists may still be on their way.
-        self.discovered(PATIENCE).await;
-        if !self.is_listed() {
+        self.wait_for_discovery(DISCOVERY_TIMEOUT).await;
+        if !self.is_discovered() {
             return Vec::new();
         }
-        let fault = |reference: Reference| {
-            self.lost(&reference.model).map(|rule| Fault::new(reference.valve, rule))
+        let fault = |reference: ModelReference| {
+            self.missing_reason(&reference.model).map(|rule| Fault::new(reference.valve, rule))
         };
         references.into_iter().filter_map(fault).collect()
     }
 
     /// Returns the valves of this pipe that name models which are not there, each in words. Nothing is said before all pipes know their models.
-    pub fn lost_references(&self, slot: &Arc<dyn Slot>) -> BTreeSet<String> {
+    pub fn missing_references(&self, slot: &Arc<dyn Slot>) -> BTreeSet<String> {
         let references = slot.references();
-        if references.is_empty() || !self.is_listed() {
+        if references.is_empty() || !self.is_discovered() {
             return BTreeSet::new();
         }
-        let words = |reference: Reference| {
-            self.lost(&reference.model).map(|rule| format!("{}: {rule}", reference.valve))
+        let describe = |reference: ModelReference| {
+            self.missing_reason(&reference.model).map(|rule| format!("{}: {rule}", reference.valve))
         };
-        references.into_iter().filter_map(words).collect()
+        references.into_iter().filter_map(describe).collect()
     }
 
     /// Whether every pipe that runs knows its models.
-    fn is_listed(&self) -> bool {
+    fn is_discovered(&self) -> bool {
         self.slots().iter().all(|slot| slot.discovered().now_or_never().is_some())
     }
 
     /// Why this id cannot be asked, as far as it is known.
-    fn lost(&self, id: &str) -> Option<String> {
-        let missing = || Some(format!("names `{}`, which is no model of this host", shown(id)));
+    fn missing_reason(&self, id: &str) -> Option<String> {
+        let missing =
+            || Some(format!("names `{}`, which is no model of this host", truncate_id(id)));
         let known = match self.resolve(id) {
             Some((slot, model)) => match slot.serves() {
                 // A pipe that does not run may have it.
@@ -78,20 +80,22 @@ impl Registry {
                 Some(Serves::Manifold(_)) => slot.knows(&model),
                 Some(Serves::Filter { .. }) => return missing(),
             },
-            None => match self.known(id) {
+            None => match self.lookup_model(id) {
                 Ok(known) => known.map(|(_, known)| known),
                 Err(error) => return Some(error.to_string()),
             },
         };
         match known {
             Some(Known::Has(_) | Known::Fallback(_) | Known::Unavailable(_)) => None,
-            Some(Known::Denied(reason)) => Some(format!("names `{}`, but {reason}", shown(id))),
+            Some(Known::Denied(reason)) => {
+                Some(format!("names `{}`, but {reason}", truncate_id(id)))
+            }
             None => missing(),
         }
     }
 }
 
 /// As much of an id as an error shows.
-fn shown(id: &str) -> String {
+fn truncate_id(id: &str) -> String {
     id.chars().take(200).collect()
 }

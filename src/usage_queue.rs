@@ -1,6 +1,6 @@
 //! The books: what every answer cost goes to the store and to the filters, a little later and never in an answer's way.
 
-use crate::{metrics::End, registry::Registry};
+use crate::{metrics::CallOutcome, registry::Registry};
 use pipe_sdk::{CallContext, ChatRef, Host, ModelKind, Serves, Side, Task, Usage, UsageReport};
 use std::{
     sync::{
@@ -19,10 +19,10 @@ use tokio::{
 };
 
 /// So many answers wait at most to be written down.
-const QUEUE: usize = 8192;
+const MAX_QUEUED_EVENTS: usize = 8192;
 
 /// What there is to be remembered of one answer.
-pub struct Note {
+pub struct UsageEvent {
     /// The pipe that answered.
     pub pipe: &'static str,
     /// The full id of the model that answered.
@@ -36,39 +36,39 @@ pub struct Note {
     /// In millionths of a US dollar, where the price is known.
     pub cost: Option<u64>,
     /// How it ended.
-    pub end: End,
+    pub end: CallOutcome,
 }
 
-enum Word {
-    Note(Box<Note>),
+enum QueueCommand {
+    UsageEvent(Box<UsageEvent>),
     Flush(oneshot::Sender<()>),
 }
 
 /// The way into the books. A clone is the same way.
 #[derive(Clone)]
-pub struct Books {
-    words: mpsc::Sender<Word>,
+pub struct UsageQueue {
+    commands: mpsc::Sender<QueueCommand>,
     dropped: Arc<AtomicU64>,
 }
 
 /// What has not been written down yet.
-pub struct Unread {
-    words: mpsc::Receiver<Word>,
+pub struct UsageWorker {
+    commands: mpsc::Receiver<QueueCommand>,
     dropped: Arc<AtomicU64>,
 }
 
-/// Books that nobody keeps yet, and what is written into them meanwhile.
-pub fn open() -> (Books, Unread) {
-    let (words, unread) = mpsc::channel(QUEUE);
-    let books = Books { words, dropped: Arc::default() };
-    let unread = Unread { words: unread, dropped: Arc::clone(&books.dropped) };
-    (books, unread)
+/// UsageQueue that nobody keeps yet, and what is written into them meanwhile.
+pub fn channel() -> (UsageQueue, UsageWorker) {
+    let (commands, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
+    let usage_queue = UsageQueue { commands, dropped: Arc::default() };
+    let receiver = UsageWorker { commands: receiver, dropped: Arc::clone(&usage_queue.dropped) };
+    (usage_queue, receiver)
 }
 
-impl Books {
-    /// Notes an answer. It never waits: when too many are waiting, this one is dropped and counted.
-    pub fn note(&self, note: Note) {
-        if self.words.try_send(Word::Note(Box::new(note))).is_err() {
+impl UsageQueue {
+    /// Notes an answer. It never waits: when too many are waiting, this one is dropped and saturating_i64.
+    pub fn push(&self, event: UsageEvent) {
+        if self.commands.try_send(QueueCommand::UsageEvent(Box::new(event))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -82,7 +82,7 @@ impl Books {
     pub async fn flush(&self, limit: Duration) {
         let (answer, answered) = oneshot::channel();
         let flushed = async {
-            if self.words.send(Word::Flush(answer)).await.is_ok() {
+            if self.commands.send(QueueCommand::Flush(answer)).await.is_ok() {
                 // An error means that nobody keeps the books any more.
                 _ = answered.await;
             }
@@ -93,20 +93,22 @@ impl Books {
     }
 }
 
-impl Unread {
+impl UsageWorker {
     /// Keeps the books for as long as the task lives. The store has a row at once, however long filters take.
-    pub fn keep(self, store: Arc<Store>, registry: Arc<Registry>) -> Task {
-        let Self { mut words, dropped } = self;
-        let (settling, unsettled) = mpsc::channel(QUEUE);
-        let settler = Task::spawn(tell_filters(unsettled, registry));
+    pub fn spawn(self, store: Arc<Store>, registry: Arc<Registry>) -> Task {
+        let Self { mut commands, dropped } = self;
+        let (to_filters, filter_events) = mpsc::channel(MAX_QUEUED_EVENTS);
+        let filter_task = Task::spawn(notify_filters(filter_events, registry));
         Task::spawn(async move {
-            let _settler = settler;
-            while let Some(word) = words.recv().await {
-                if let Word::Note(note) = &word {
-                    store.usage().record(row(note));
+            let _filter_task = filter_task;
+            while let Some(command) = commands.recv().await {
+                if let QueueCommand::UsageEvent(event) = &command {
+                    store.usage().record(usage_row(event));
                 }
                 // Whoever waits for a flush is let go when too many wait.
-                if let Err(TrySendError::Full(Word::Note(_))) = settling.try_send(word) {
+                if let Err(TrySendError::Full(QueueCommand::UsageEvent(_))) =
+                    to_filters.try_send(command)
+                {
                     dropped.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -114,35 +116,35 @@ impl Unread {
     }
 }
 
-async fn tell_filters(mut words: mpsc::Receiver<Word>, registry: Arc<Registry>) {
-    while let Some(word) = words.recv().await {
-        match word {
-            Word::Note(note) => settle(&registry, *note).await,
+async fn notify_filters(mut commands: mpsc::Receiver<QueueCommand>, registry: Arc<Registry>) {
+    while let Some(command) = commands.recv().await {
+        match command {
+            QueueCommand::UsageEvent(event) => record_in_filters(&registry, *event).await,
             // Whoever asked may have stopped waiting.
-            Word::Flush(answer) => _ = answer.send(()),
+            QueueCommand::Flush(answer) => _ = answer.send(()),
         }
     }
 }
 
-async fn settle(registry: &Arc<Registry>, note: Note) {
-    let Note { model, kind, trail, usage, cost, .. } = note;
+async fn record_in_filters(registry: &Arc<Registry>, event: UsageEvent) {
+    let UsageEvent { model, kind, trail, usage, cost, .. } = event;
     let host = Host::new(registry.clone(), trail.clone(), ChatRef::default());
-    let spent = UsageReport { model, kind, usage, cost, trail, host };
+    let report = UsageReport { model, kind, usage, cost, trail, host };
     for slot in registry.slots() {
         if matches!(slot.serves(), Some(Serves::Filter { .. })) {
-            slot.settle(spent.clone()).await;
+            slot.settle(report.clone()).await;
         }
     }
 }
 
-fn row(note: &Note) -> UsageRow {
-    let Note { pipe, model, kind, trail, usage, cost, end } = note;
+fn usage_row(event: &UsageEvent) -> UsageRow {
+    let UsageEvent { pipe, model, kind, trail, usage, cost, end } = event;
     let user = trail.user.as_ref();
     let shown = |user: &pipe_sdk::User| user.name.clone().or_else(|| user.email.clone());
     UsageRow {
         at: SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| counted(since.as_millis())),
+            .map_or(0, |since| saturating_i64(since.as_millis())),
         user: user.map(|user| user.id.clone()),
         name: user.and_then(shown),
         key: trail.key.as_deref().map(str::to_owned),
@@ -161,21 +163,21 @@ fn row(note: &Note) -> UsageRow {
             ModelKind::Image => Kind::Image,
         },
         tokens: Tokens {
-            prompt: counted(usage.prompt_tokens),
-            cached: counted(usage.cached_tokens.unwrap_or_default()),
-            cache_creation: counted(usage.cache_creation_tokens.unwrap_or_default()),
-            completion: counted(usage.completion_tokens),
-            reasoning: counted(usage.reasoning_tokens.unwrap_or_default()),
+            prompt: saturating_i64(usage.prompt_tokens),
+            cached: saturating_i64(usage.cached_tokens.unwrap_or_default()),
+            cache_creation: saturating_i64(usage.cache_creation_tokens.unwrap_or_default()),
+            completion: saturating_i64(usage.completion_tokens),
+            reasoning: saturating_i64(usage.reasoning_tokens.unwrap_or_default()),
         },
-        cost: cost.map(counted),
+        cost: cost.map(saturating_i64),
         status: match end {
-            End::Whole => Status::Ok,
-            End::Failed(_) => Status::Error,
-            End::Cancelled => Status::Cancelled,
+            CallOutcome::Completed => Status::Ok,
+            CallOutcome::Failed(_) => Status::Error,
+            CallOutcome::Cancelled => Status::Cancelled,
         },
     }
 }
 
-fn counted(number: impl TryInto<i64>) -> i64 {
+fn saturating_i64(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

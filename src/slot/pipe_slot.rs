@@ -1,10 +1,10 @@
 //! A pipe in its place: its valves swapped whole, and what is asked of it handed to the one that runs.
 
-use super::{Site, Slot, settings::Settings};
+use super::{ConfigSources, Slot, effective_valves::EffectiveValves};
 use crate::{
-    references::Reference,
+    model_references::ModelReference,
     registry::Registry,
-    valves::{Found, Shelf, Source, Spec, Values},
+    valves::{LoadedValves, Values, ValveSource, ValveStore, ValvesSpec},
 };
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -21,35 +21,40 @@ use tokio::{sync::Mutex, time::timeout};
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// A pipe in its place, with the valves that it runs on.
-pub(super) struct Fitting<P: Pipe> {
-    pub(super) site: Site,
-    pub(super) spec: Spec,
-    pub(super) shelf: Arc<dyn Shelf>,
-    pub(super) state: ArcSwap<State<P>>,
+pub(super) struct PipeSlot<P: Pipe> {
+    pub(super) sources: ConfigSources,
+    pub(super) spec: ValvesSpec,
+    pub(super) valve_store: Arc<dyn ValveStore>,
+    pub(super) state: ArcSwap<PipeState<P>>,
     /// Held while valves are turned, so that two updates cannot interleave.
-    pub(super) turning: Arc<Mutex<()>>,
+    pub(super) update_lock: Arc<Mutex<()>>,
 }
 
 /// What a pipe is at one moment. It never changes; the next one takes its place.
-pub(super) struct State<P> {
-    pub(super) settings: Settings,
+pub(super) struct PipeState<P> {
+    pub(super) settings: EffectiveValves,
     /// The running pipe, or why there is none.
     pub(super) pipe: Result<Arc<P>, String>,
 }
 
-impl<P: Pipe> Fitting<P> {
-    pub(super) async fn start(site: Site, shelf: Arc<dyn Shelf>) -> Arc<dyn Slot> {
-        let spec = Spec::of::<P::Valves>();
-        let unread =
-            |error: &PipeError| Found { trouble: Some(error.to_string()), ..Found::default() };
-        let found = match shelf.load(P::ID).await {
-            Ok(found) => told::<P>(found),
+impl<P: Pipe> PipeSlot<P> {
+    pub(super) async fn start(
+        sources: ConfigSources,
+        valve_store: Arc<dyn ValveStore>,
+    ) -> Arc<dyn Slot> {
+        let spec = ValvesSpec::for_valves::<P::Valves>();
+        let unread = |error: &PipeError| LoadedValves {
+            trouble: Some(error.to_string()),
+            ..LoadedValves::default()
+        };
+        let found = match valve_store.load(P::ID).await {
+            Ok(found) => warn_if_unreadable::<P>(found),
             // A database that is away is told of once, not by every pipe.
             Err(error @ PipeError::Unavailable { .. }) => unread(&error),
-            Err(error) => told::<P>(unread(&error)),
+            Err(error) => warn_if_unreadable::<P>(unread(&error)),
         };
-        let settings = Settings::of(&spec, site.layers(P::ID, &spec), found);
-        let (settings, pipe) = match settings.clone().with_paths(&spec, &site, None).await {
+        let settings = EffectiveValves::new(&spec, sources.layers(P::ID, &spec), found);
+        let (settings, pipe) = match settings.clone().resolve_paths(&spec, &sources, None).await {
             Ok(settings) => {
                 let pipe = Self::build(None, &settings).await;
                 (settings, pipe.map(Arc::new).map_err(|error| error.to_string()))
@@ -59,13 +64,13 @@ impl<P: Pipe> Fitting<P> {
         if let Err(trouble) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
         }
-        let state = ArcSwap::from_pointee(State { settings, pipe });
-        Arc::new(Self { site, spec, shelf, state, turning: Arc::default() })
+        let state = ArcSwap::from_pointee(PipeState { settings, pipe });
+        Arc::new(Self { sources, spec, valve_store, state, update_lock: Arc::default() })
     }
 
     /// Builds the next running pipe; a panic of the pipe's is an error like any other.
-    async fn build(running: Option<&P>, settings: &Settings) -> Result<P> {
-        let valves = settings.typed()?;
+    async fn build(running: Option<&P>, settings: &EffectiveValves) -> Result<P> {
+        let valves = settings.deserialize()?;
         let build = async {
             match running {
                 Some(pipe) => pipe.on_valves_updated(valves).await,
@@ -82,30 +87,34 @@ impl<P: Pipe> Fitting<P> {
         }
     }
 
-    pub(super) async fn next(&self, state: &State<P>, settings: &Settings) -> Result<Arc<P>> {
+    pub(super) async fn build_next(
+        &self,
+        state: &PipeState<P>,
+        settings: &EffectiveValves,
+    ) -> Result<Arc<P>> {
         let running = state.pipe.as_deref().ok();
         Self::build(running, settings).await.map(Arc::new)
     }
 
-    fn running(&self) -> Result<Arc<P>> {
-        let not_running = |trouble: &String| PipeError::Unavailable {
+    fn running_pipe(&self) -> Result<Arc<P>> {
+        let not_running_error = |trouble: &String| PipeError::Unavailable {
             message: format!("`{}` is not running: {trouble}", P::ID),
             retry_after: None,
         };
-        self.state.load().pipe.as_ref().map(Arc::clone).map_err(not_running)
+        self.state.load().pipe.as_ref().map(Arc::clone).map_err(not_running_error)
     }
 
     /// Hands the running pipe to `then`; the answer keeps it, whatever is swapped in meanwhile.
-    fn with<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+    fn call_running<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
         then: impl FnOnce(Arc<P>) -> F + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
-        let running = self.running();
+        let running = self.running_pipe();
         Box::pin(async { then(running?).await })
     }
 }
 
-impl<P: Pipe> Slot for Fitting<P> {
+impl<P: Pipe> Slot for PipeSlot<P> {
     fn id(&self) -> &'static str {
         P::ID
     }
@@ -115,40 +124,40 @@ impl<P: Pipe> Slot for Fitting<P> {
     }
 
     fn spec(&self) -> Value {
-        self.spec.shown_as(&self.state.load().settings.sources)
+        self.spec.to_form(&self.state.load().settings.sources)
     }
 
     fn valves(&self) -> Values {
-        self.spec.shown(&self.state.load().settings.values)
+        self.spec.mask_values(&self.state.load().settings.values)
     }
 
-    fn turn(
+    fn update_valves(
         self: Arc<Self>,
         posted: Values,
         registry: Arc<Registry>,
     ) -> BoxFuture<'static, Result<Values>> {
-        Box::pin(self.turned(posted, registry))
+        Box::pin(self.apply_update(posted, registry))
     }
 
-    fn references(&self) -> Vec<Reference> {
-        let Settings { values, sources, .. } = &self.state.load().settings;
-        self.spec.references(values, |valve| sources.get(valve) != Some(&Source::BuiltIn))
+    fn references(&self) -> Vec<ModelReference> {
+        let EffectiveValves { values, sources, .. } = &self.state.load().settings;
+        self.spec.references(values, |valve| sources.get(valve) != Some(&ValveSource::BuiltIn))
     }
 
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
-        Box::pin(self.reloaded())
+        Box::pin(self.reload_valves())
     }
 
-    fn follow(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
-        Box::pin(self.followed())
+    fn apply_replicated_valves(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.apply_replicated())
     }
 
     fn serves(&self) -> Option<Serves> {
-        self.running().ok().map(|pipe| pipe.serves())
+        self.running_pipe().ok().map(|pipe| pipe.serves())
     }
 
     fn knows(&self, id: &str) -> Option<Known> {
-        self.running().ok()?.knows(id)
+        self.running_pipe().ok()?.knows(id)
     }
 
     fn trouble(&self) -> Option<String> {
@@ -160,15 +169,15 @@ impl<P: Pipe> Slot for Fitting<P> {
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {
-        self.running().map(|pipe| pipe.upstreams()).unwrap_or_default()
+        self.running_pipe().map(|pipe| pipe.upstreams()).unwrap_or_default()
     }
 
     fn library(&self) -> Option<Arc<dyn Library>> {
-        self.running().ok()?.library()
+        self.running_pipe().ok()?.library()
     }
 
     fn discovered(&self) -> BoxFuture<'static, ()> {
-        let running = self.running();
+        let running = self.running_pipe();
         Box::pin(async {
             if let Ok(pipe) = running {
                 pipe.discovered().await;
@@ -177,39 +186,39 @@ impl<P: Pipe> Slot for Fitting<P> {
     }
 
     fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
-        self.with(|pipe| pipe.pipe(call))
+        self.call_running(|pipe| pipe.pipe(call))
     }
 
     fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>> {
-        self.with(|pipe| pipe.count_tokens(call))
+        self.call_running(|pipe| pipe.count_tokens(call))
     }
 
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>> {
-        self.with(|pipe| pipe.embed(call))
+        self.call_running(|pipe| pipe.embed(call))
     }
 
     fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>> {
-        self.with(|pipe| pipe.rerank(call))
+        self.call_running(|pipe| pipe.rerank(call))
     }
 
     fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
-        self.with(|pipe| pipe.images(call))
+        self.call_running(|pipe| pipe.images(call))
     }
 
     fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
-        self.with(|pipe| async move { pipe.inlet(call).await })
+        self.call_running(|pipe| async move { pipe.inlet(call).await })
     }
 
     fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
-        self.with(|pipe| async move { pipe.outlet(call).await })
+        self.call_running(|pipe| async move { pipe.outlet(call).await })
     }
 
     fn admit(&self, asked: AdmissionRequest) -> BoxFuture<'static, Result<()>> {
-        self.with(|pipe| async move { pipe.admit(asked).await })
+        self.call_running(|pipe| async move { pipe.admit(asked).await })
     }
 
     fn settle(&self, spent: UsageReport) -> BoxFuture<'static, ()> {
-        let running = self.running();
+        let running = self.running_pipe();
         Box::pin(async {
             if let Ok(pipe) = running {
                 pipe.settle(spent).await;
@@ -218,7 +227,7 @@ impl<P: Pipe> Slot for Fitting<P> {
     }
 
     fn shutdown(&self) -> BoxFuture<'static, ()> {
-        let running = self.running();
+        let running = self.running_pipe();
         Box::pin(async {
             if let Ok(pipe) = running {
                 pipe.on_shutdown().await;
@@ -228,7 +237,7 @@ impl<P: Pipe> Slot for Fitting<P> {
 }
 
 /// Logs what was wrong with what was saved.
-pub(super) fn told<P: Pipe>(found: Found) -> Found {
+pub(super) fn warn_if_unreadable<P: Pipe>(found: LoadedValves) -> LoadedValves {
     if let Some(trouble) = &found.trouble {
         tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {trouble}.", P::ID);
     }
