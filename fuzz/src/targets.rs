@@ -1,7 +1,7 @@
 //! The parsers, and what must hold of each whatever it is fed.
 
 use bedrock_runtime::Frames;
-use document_parser::{Error, Limits, Parser, Reason};
+use document_parser::{DocumentParser, FileError, Limits, ParseError};
 use serde::de::IgnoredAny;
 use std::{cell::OnceCell, time::Duration};
 use tokio::runtime::{Builder, Runtime};
@@ -181,7 +181,7 @@ fn check_json(input: &[u8]) -> Result<(), String> {
 }
 
 thread_local! {
-    static READER: OnceCell<Option<(Runtime, Parser)>> = const { OnceCell::new() };
+    static READER: OnceCell<Option<(Runtime, DocumentParser)>> = const { OnceCell::new() };
 }
 
 /// Every file ends within its limits, in a document or in a sentence; a crash is one's own.
@@ -191,20 +191,24 @@ fn check_document(input: &[u8]) -> Result<(), String> {
         Some(beginning) if beginning.contains(&b'<') => "a.html",
         _ => "a.md",
     };
-    let limits = Limits { time: Duration::from_secs(20), memory: 500_000_000, ..Limits::default() };
+    let limits =
+        Limits { time: Duration::from_secs(20), memory_bytes: 500_000_000, ..Limits::default() };
     let start = || {
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
-        Some((runtime, Parser::of_this_program(PARSE).ok()?))
+        Some((runtime, DocumentParser::from_current_program(PARSE).ok()?))
     };
     READER.with(|reader| {
         let Some((runtime, parser)) = reader.get_or_init(start) else {
             return Err("no reader can be started".into());
         };
         match runtime.block_on(parser.parse(input, name, &limits)) {
-            Err(Error {
-                reason: reason @ (Reason::Time { .. } | Reason::Worker(_) | Reason::Memory { .. }),
+            Err(FileError {
+                error:
+                    error @ (ParseError::TimedOut { .. }
+                    | ParseError::Worker(_)
+                    | ParseError::OutOfMemory { .. }),
                 ..
-            }) => Err(format!("{reason:?}")),
+            }) => Err(format!("{error:?}")),
             Ok(_) | Err(_) => Ok(()),
         }
     })

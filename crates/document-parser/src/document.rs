@@ -1,51 +1,51 @@
-//! A document as blocks: headings and what stands under them.
+//! A document as a list of blocks: headings, and the blocks under them.
 
-use crate::kind::Kind;
+use crate::format::FileFormat;
 use serde::{Deserialize, Serialize};
 
-/// What a file says, in its own order.
+/// The content of a file, in reading order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
-    /// What the file turned out to be.
-    pub kind: Kind,
-    /// The title that the file gives itself, apart from its text.
+    /// The detected format of the file.
+    pub format: FileFormat,
+    /// The title in the metadata of the file.
     pub title: Option<String>,
-    /// How many pages it has, where it has pages.
+    /// The number of pages, for formats with pages.
     pub pages: Option<u32>,
-    /// Its text.
+    /// The text, block by block.
     pub blocks: Vec<Block>,
-    /// What was not read, one sentence each: pages that hold only pictures, say.
-    pub notes: Vec<String>,
+    /// Sentences about parts that could not be read, such as pages with only pictures.
+    pub warnings: Vec<String>,
 }
 
-/// A part of a document that belongs together.
+/// A heading, a paragraph, a list, a table or a piece of code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// The page that it begins on, from 1, where there are pages.
+    /// The page on which the block begins, from 1, for formats with pages.
     pub page: Option<u32>,
-    /// What it is.
-    pub content: Content,
+    /// The content of the block.
+    pub content: BlockContent,
 }
 
-/// What a block is.
+/// The content of a block, by its type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Content {
-    /// The heading of what follows.
+pub enum BlockContent {
+    /// A heading of the blocks that follow.
     Heading {
-        /// 1 is the outermost, 6 the innermost.
+        /// The level, from 1 (outermost) to 6.
         level: u8,
-        /// Its text, on one line.
+        /// The text, on one line.
         text: String,
     },
-    /// Running text. Lines are kept where the file means them.
+    /// Running text, with the line breaks of the file where they have a meaning.
     Paragraph(String),
-    /// A list; lists within it are items that stand deeper.
-    List(Vec<Item>),
-    /// A table as rows of cells; rows may differ in length.
+    /// A list. The items of a list within it have a greater depth.
+    List(Vec<ListItem>),
+    /// A table as rows of cells. Rows may differ in length.
     Table(Vec<Vec<String>>),
-    /// Text whose every space counts.
+    /// Preformatted text.
     Code {
-        /// As the file names it.
+        /// The programming language as the file names it.
         language: Option<String>,
         /// The lines.
         text: String,
@@ -54,26 +54,27 @@ pub enum Content {
 
 /// An item of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// 0 for the outermost list.
+pub struct ListItem {
+    /// The depth of its list, 0 for the outermost.
     pub depth: u8,
-    /// Its number, where the list has numbers.
+    /// The number, if the list is numbered.
     pub number: Option<u64>,
-    /// Its text.
+    /// The text.
     pub text: String,
 }
 
 impl Document {
-    /// Every block with the headings that it stands under, outermost first. A heading does not stand under itself.
-    pub fn walk(&self) -> impl Iterator<Item = (Vec<&str>, &Block)> {
+    /// Returns every block with the headings above it, outermost first. For a heading, these exclude
+    /// the heading itself.
+    pub fn blocks_with_headings(&self) -> impl Iterator<Item = (Vec<&str>, &Block)> {
         let mut open: Vec<(u8, &str)> = Vec::new();
         self.blocks.iter().map(move |block| {
             let heading = match &block.content {
-                Content::Heading { level, text } => Some((*level, text.as_str())),
-                Content::Paragraph(_)
-                | Content::List(_)
-                | Content::Table(_)
-                | Content::Code { .. } => None,
+                BlockContent::Heading { level, text } => Some((*level, text.as_str())),
+                BlockContent::Paragraph(_)
+                | BlockContent::List(_)
+                | BlockContent::Table(_)
+                | BlockContent::Code { .. } => None,
             };
             if let Some((level, _)) = heading {
                 open.retain(|(above, _)| *above < level);

@@ -1,44 +1,50 @@
-//! Word's files: what stands in the body, by the meaning that styles and numbering give it.
+//! Word files: the text of the body, with headings and lists by its styles and numbering.
 //!
-//! Of the package only the parts are read that hold text or say what it means, by their names within it. Nothing is unpacked to a disk, no
-//! relationship leads out of the package, and no entity is expanded but the five of XML.
+//! Only the parts of the package with text, styles, numbering and properties are read, by their names
+//! in the package. Nothing is unpacked to disk, no relationship leads out of the package, and only the
+//! five predefined entities of XML are expanded.
 
 mod body;
-mod notes;
+mod footnotes;
 mod numbering;
 mod package;
 mod styles;
 mod xml;
 
-use crate::{draft::Draft, error::Reason, limits::Limits, read::Found};
-use body::Body;
-use notes::Notes;
+use crate::{builder::DocumentBuilder, error::ParseError, limits::Limits, parse::DocumentInfo};
+use body::BodyParser;
+use footnotes::Footnotes;
 use numbering::Numbering;
 use package::Package;
 use styles::Styles;
 
-pub(crate) fn read(bytes: &[u8], limits: &Limits, draft: &mut Draft) -> Result<Found, Reason> {
+/// Parses a Word file.
+pub(crate) fn parse(
+    bytes: &[u8],
+    limits: &Limits,
+    builder: &mut DocumentBuilder,
+) -> Result<DocumentInfo, ParseError> {
     let mut package = Package::open(bytes, limits)?;
-    let main = package.main()?;
-    let related = package.related(&main)?;
-    let styles = related
-        .part("styles")
+    let main = package.main_part()?;
+    let relationships = package.relationships_of(&main)?;
+    let styles = relationships
+        .target("styles")
         .map(|part| Styles::read(&mut package, part))
         .transpose()?
         .unwrap_or_default();
-    let numbering = related
-        .part("numbering")
+    let numbering = relationships
+        .target("numbering")
         .map(|part| Numbering::read(&mut package, part))
         .transpose()?
         .unwrap_or_default();
-    let mut notes = Notes::default();
+    let mut notes = Footnotes::default();
     for kind in ["footnote", "endnote"] {
-        if let Some(part) = related.part(&format!("{kind}s")) {
-            notes.read(&mut package, part, kind, draft)?;
+        if let Some(part) = relationships.target(&format!("{kind}s")) {
+            notes.read(&mut package, part, kind, builder)?;
         }
     }
-    let title = package.title()?;
-    let mut body = Body::new(styles, numbering, notes, draft);
-    package.each(&main, |event| body.hear(event))?;
-    Ok(Found::titled(title))
+    let title = package.read_title()?;
+    let mut body = BodyParser::new(styles, numbering, notes, builder);
+    package.read_events(&main, |event| body.handle_event(event))?;
+    Ok(DocumentInfo::with_title(title))
 }

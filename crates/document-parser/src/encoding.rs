@@ -1,30 +1,31 @@
-//! Bytes become text, in whatever encoding they came.
+//! Detects the encoding of bytes and decodes them.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use std::borrow::Cow;
 
-/// How many bytes are looked at to guess an encoding.
-const SAMPLE: usize = 1 << 20;
+/// The most bytes that the encoding is guessed from.
+const MAX_SAMPLE_BYTES: usize = 1 << 20;
 
-/// The text of these bytes. `declared` is the encoding that the file says it has; it is believed unless the bytes tell otherwise.
+/// Decodes bytes. `declared` is the encoding that the file declares; it is used unless the bytes
+/// contradict it.
 pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -> Cow<'a, str> {
-    if let Some(text) = utf_32(bytes) {
+    if let Some(text) = decode_utf_32(bytes) {
         return Cow::Owned(text);
     }
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0;
     }
-    utf_16(bytes)
-        .or_else(|| utf_8(bytes))
+    detect_utf_16(bytes)
+        .or_else(|| detect_utf_8(bytes))
         .or(declared)
-        .unwrap_or_else(|| guess(bytes))
+        .unwrap_or_else(|| guess_encoding(bytes))
         .decode_without_bom_handling(bytes)
         .0
 }
 
-/// UTF-32, by its mark. `encoding_rs` leaves it out, as browsers do.
-fn utf_32(bytes: &[u8]) -> Option<String> {
+/// Decodes UTF-32 with a byte order mark. `encoding_rs` does not support UTF-32, as browsers do not.
+fn decode_utf_32(bytes: &[u8]) -> Option<String> {
     let read: fn([u8; 4]) -> u32 = match bytes {
         [0xff, 0xfe, 0, 0, ..] => u32::from_le_bytes,
         [0, 0, 0xfe, 0xff, ..] => u32::from_be_bytes,
@@ -39,8 +40,8 @@ fn utf_32(bytes: &[u8]) -> Option<String> {
     )
 }
 
-/// UTF-16 without a mark: every other byte of most texts in it is zero.
-fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
+/// Detects UTF-16 without a byte order mark: in most texts every other byte of it is zero.
+fn detect_utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
     let (pairs, _) = bytes.get(..bytes.len().min(4096))?.as_chunks::<2>();
     let zeros = |at: usize| pairs.iter().filter(|pair| pair.get(at) == Some(&0)).count();
     let (first, second) = (zeros(0), zeros(1));
@@ -53,8 +54,9 @@ fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// UTF-8, also with a few bytes that are not: a cut file had better lose a letter than have all of them wrong.
-fn utf_8(bytes: &[u8]) -> Option<&'static Encoding> {
+/// Detects UTF-8, also with a few invalid bytes. In a truncated file one letter is lost then, where
+/// another encoding would make all of them wrong.
+fn detect_utf_8(bytes: &[u8]) -> Option<&'static Encoding> {
     let (mut good, mut bad) = (0_usize, 0_usize);
     for chunk in bytes.utf8_chunks() {
         bad += usize::from(!chunk.invalid().is_empty());
@@ -66,21 +68,24 @@ fn utf_8(bytes: &[u8]) -> Option<&'static Encoding> {
     (good >= bad * 20).then_some(UTF_8)
 }
 
-fn guess(bytes: &[u8]) -> &'static Encoding {
+/// Guesses the encoding by the frequency of characters.
+fn guess_encoding(bytes: &[u8]) -> &'static Encoding {
     let start =
         bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or_default().saturating_sub(64);
     let sample = bytes.get(start..).unwrap_or_default();
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector
-        .feed(sample.get(..sample.len().min(SAMPLE)).unwrap_or_default(), sample.len() <= SAMPLE);
+    detector.feed(
+        sample.get(..sample.len().min(MAX_SAMPLE_BYTES)).unwrap_or_default(),
+        sample.len() <= MAX_SAMPLE_BYTES,
+    );
     let guess = detector.guess(None, Utf8Detection::Deny);
-    // Every byte is a character there, so nothing is lost.
+    // In Windows-1252 every byte is a character, so nothing is lost.
     if guess.decode_without_bom_handling(bytes).1 { WINDOWS_1252 } else { guess }
 }
 
-/// The text without what shows nothing and harms: NUL and its like; lines end in `\n`.
-pub(crate) fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
-    if is_clean(&text) {
+/// Removes control characters such as NUL, and makes all lines end in `\n`.
+pub(crate) fn remove_control_chars(text: Cow<'_, str>) -> Cow<'_, str> {
+    if has_no_control_chars(&text) {
         return text;
     }
     let mut clean = String::with_capacity(text.len());
@@ -97,18 +102,19 @@ pub(crate) fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// The same for what a parser made: a file can name such characters by their numbers.
-pub(crate) fn clean_in_place(text: &mut String) {
-    if !is_clean(text) {
-        *text = clean(Cow::Borrowed(text)).into_owned();
+/// Does the same for text from a parser, because a file can have such characters as escapes.
+pub(crate) fn remove_control_chars_in_place(text: &mut String) {
+    if !has_no_control_chars(text) {
+        *text = remove_control_chars(Cow::Borrowed(text)).into_owned();
     }
 }
 
-fn is_clean(text: &str) -> bool {
+fn has_no_control_chars(text: &str) -> bool {
     !text.bytes().any(|byte| byte < b' ' && byte != b'\n' && byte != b'\t' || byte == 0x7f)
 }
 
-/// Whether this is text at all: packed or compiled bytes are full of control characters. NULs do not count, for some fill up with them.
+/// Returns whether this is text: compressed or compiled bytes have many control characters. NULs do
+/// not count, because some programs pad text files with them.
 pub(crate) fn is_text(text: &str) -> bool {
     let (mut all, mut controls) = (0_usize, 0_usize);
     for char in text.chars().filter(|char| *char != '\0').take(100_000) {
@@ -176,7 +182,7 @@ mod tests {
 
     #[test]
     fn control_characters_go_and_lines_end_alike() {
-        assert_eq!(clean("a\r\nb\rc\0d\u{7f}\te".into()), "a\nb\ncd\te");
+        assert_eq!(remove_control_chars("a\r\nb\rc\0d\u{7f}\te".into()), "a\nb\ncd\te");
         assert!(is_text("a\0\0\0\0\0b") && !is_text("\u{1}\u{2}a\u{3}"));
     }
 }

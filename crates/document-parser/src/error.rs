@@ -1,99 +1,99 @@
-//! Why a file could not be read, as one sentence for its owner.
+//! Errors of files that could not be parsed, each as one sentence for the file's owner.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use thiserror::Error;
 
-/// A file that could not be read: which, and why, as one sentence.
+/// The error of a file that could not be parsed, as one sentence with its name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{}` cannot be read: {reason}", Shown(.name))]
-pub struct Error {
-    /// The file's name, as it was given.
-    pub name: String,
-    /// What stood in the way.
-    pub reason: Reason,
+#[error("`{}` cannot be read: {error}", OneLine(.file_name))]
+pub struct FileError {
+    /// The name that the caller gave for the file.
+    pub file_name: String,
+    /// The cause.
+    pub error: ParseError,
 }
 
-/// What stood in the way of reading a file.
+/// The cause of a [`FileError`].
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
-pub enum Reason {
-    /// No bytes at all.
+pub enum ParseError {
+    /// The file has no bytes.
     #[error("it is empty")]
     Empty,
-    /// Well made, but without a word.
+    /// The file is valid, but has no text.
     #[error("it holds no text")]
     NoText,
-    /// A PDF made of scans.
+    /// The PDF has only pictures, as a scan has.
     #[error(
-        "this PDF holds pictures of text, no text; run it through text recognition (OCR) first"
+        "this PDF holds pictures of text instead of text; run it through text recognition (OCR) first"
     )]
-    Pictures,
-    /// A PDF whose text shows, but cannot be told.
+    OnlyPictures,
+    /// The PDF has shapes of letters, but no mapping to characters.
     #[error(
         "this PDF does not say which characters its shapes stand for; run it through text recognition (OCR) first"
     )]
-    Shapes,
-    /// Something else than a document.
+    UnmappedGlyphs,
+    /// The file has a format that is not supported.
     #[error("it is {0}; text, Markdown, HTML, PDF and Word files (.docx) can be read")]
-    Foreign(String),
-    /// Locked.
+    UnsupportedFormat(String),
+    /// The file needs a password.
     #[error("it is protected by a password; save it without one")]
-    Protected,
-    /// Not whole, or not what it says it is.
+    PasswordProtected,
+    /// The file is truncated or invalid.
     #[error("it is damaged: {0}")]
     Damaged(String),
-    /// Larger than [`Limits::bytes`](crate::Limits::bytes).
-    #[error("it has {}, and at most {} are read", Size(*.bytes), Size(*.limit))]
+    /// The file is larger than [`Limits::file_bytes`](crate::Limits::file_bytes).
+    #[error("it has {}, and at most {} are read", DisplaySize(*.bytes), DisplaySize(*.limit))]
     TooLarge {
-        /// Its size.
+        /// The size of the file.
         bytes: usize,
         /// The limit.
         limit: usize,
     },
-    /// A packed file that holds far more than it seems to.
-    #[error("it unpacks to more than {}, as a file does that is made to do harm", Size(*.limit))]
-    Unpacks {
-        /// How much may come out of it.
+    /// The compressed file has far more content than its size suggests.
+    #[error("it unpacks to more than {}; files that do are usually made to do harm", DisplaySize(*.limit))]
+    DecompressionBomb {
+        /// The largest unpacked size, in bytes.
         limit: usize,
     },
-    /// More than [`Limits::text`](crate::Limits::text).
-    #[error("it holds more than {} of text; split it", Size(*.limit))]
+    /// The text is larger than [`Limits::text_bytes`](crate::Limits::text_bytes).
+    #[error("it holds more than {} of text; split it", DisplaySize(*.limit))]
     TooMuchText {
         /// The limit.
         limit: usize,
     },
-    /// More than [`Limits::pages`](crate::Limits::pages).
+    /// The file has more pages than [`Limits::pages`](crate::Limits::pages).
     #[error("it has {pages} pages, and at most {limit} are read; split it")]
     TooManyPages {
-        /// Its pages.
+        /// The number of pages in the file.
         pages: usize,
         /// The limit.
         limit: u32,
     },
-    /// Longer than [`Limits::time`](crate::Limits::time).
-    #[error("it was not read within {} s; split it, or save it anew", .limit.as_secs_f32())]
-    Time {
+    /// Parsing took longer than [`Limits::time`](crate::Limits::time).
+    #[error("it was not read within {} s; split it, or save it again", .limit.as_secs_f32())]
+    TimedOut {
         /// The limit.
         limit: Duration,
     },
-    /// More than [`Limits::memory`](crate::Limits::memory).
-    #[error("reading it takes more memory than {}; split it, or save it anew", Size(usize::try_from(*.limit).unwrap_or(usize::MAX)))]
-    Memory {
+    /// Parsing took more memory than [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+    #[error("reading it takes more memory than {}; split it, or save it again", DisplaySize(usize::try_from(*.limit).unwrap_or(usize::MAX)))]
+    OutOfMemory {
         /// The limit.
         limit: u64,
     },
-    /// The parser broke on it.
-    #[error("the parser broke on it; save it anew, or in another form")]
-    Crash,
-    /// Not the file's fault: its process could not be started or heard.
+    /// The parser panicked or its process was killed.
+    #[error("the parser crashed on it; save it again, or in another format")]
+    ParserCrash,
+    /// The process could not be started, or its output could not be read. The file is not the cause.
     #[error("the parser could not be run: {0}")]
     Worker(String),
 }
 
-/// A size in the unit that people would use.
-struct Size(usize);
+/// A size with its unit, for the user.
+struct DisplaySize(usize);
 
-impl fmt::Display for Size {
+impl fmt::Display for DisplaySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             0..1_000 => write!(f, "{} bytes", self.0),
@@ -103,16 +103,16 @@ impl fmt::Display for Size {
     }
 }
 
-/// A name that stays on one line: whoever uploads a file chooses it.
-struct Shown<'a>(&'a str);
+/// A file name on one line without control characters, because the uploader chooses it.
+struct OneLine<'a>(&'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 200;
-        for char in self.0.chars().take(LONGEST) {
-            let shown = if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
-            write!(f, "{shown}")?;
+        const MAX_CHARS: usize = 200;
+        for char in self.0.chars().take(MAX_CHARS) {
+            let printable = if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
+            write!(f, "{printable}")?;
         }
-        if self.0.chars().nth(LONGEST).is_some() { write!(f, "…") } else { Ok(()) }
+        if self.0.chars().nth(MAX_CHARS).is_some() { write!(f, "…") } else { Ok(()) }
     }
 }

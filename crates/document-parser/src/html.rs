@@ -1,10 +1,11 @@
-//! HTML: what a reader would see of it. One pass over its tags, without a tree, so that depth costs nothing.
+//! HTML: its visible text. The parser makes one pass over the tags and builds no tree, so deep nesting
+//! costs nothing.
 
-mod reading;
+mod parser;
 mod table;
 mod tag;
 
-use crate::{draft::Draft, error::Reason, read::Found};
+use crate::{builder::DocumentBuilder, error::ParseError, parse::DocumentInfo};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use html5ever::{
     tendril::StrTendril,
@@ -13,26 +14,28 @@ use html5ever::{
         states::RawKind,
     },
 };
-use reading::Reading;
+use parser::HtmlParser;
 use std::cell::RefCell;
 
-pub(crate) fn read(text: &str, draft: &mut Draft) -> Result<Found, Reason> {
-    let sink = Sink { reading: RefCell::new(Reading::new(draft)), broken: RefCell::new(None) };
+/// Parses HTML.
+pub(crate) fn parse(text: &str, builder: &mut DocumentBuilder) -> Result<DocumentInfo, ParseError> {
+    let sink =
+        TokenHandler { parser: RefCell::new(HtmlParser::new(builder)), error: RefCell::new(None) };
     let tokenizer = Tokenizer::new(sink, TokenizerOpts::default());
     let input = BufferQueue::default();
     input.push_back(StrTendril::from_slice(text));
-    // It stops only at scripts that would have to be run, and none is.
+    // The tokenizer stops only at scripts to run, and this handler never asks it to.
     drop(tokenizer.feed(&input));
     tokenizer.end();
-    let Sink { reading, broken } = tokenizer.sink;
-    if let Some(reason) = broken.into_inner() {
-        return Err(reason);
+    let TokenHandler { parser, error } = tokenizer.sink;
+    if let Some(error) = error.into_inner() {
+        return Err(error);
     }
-    Ok(Found::titled(reading.into_inner().end()?))
+    Ok(DocumentInfo::with_title(parser.into_inner().finish()?))
 }
 
-/// The encoding that the file says it has.
-pub(crate) fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
+/// Returns the encoding that the file declares.
+pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = bytes.get(..bytes.len().min(1024))?.to_ascii_lowercase();
     let label = |mark: &[u8]| {
         let at = head.windows(mark.len()).position(|window| window == mark)?;
@@ -45,38 +48,39 @@ pub(crate) fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
             .collect();
         Encoding::for_label(&label)
     };
-    // Bytes in which this can be read are not UTF-16.
+    // A declaration that can be read as ASCII is not in UTF-16.
     label(b"charset=")
         .or_else(|| label(b"encoding="))
         .filter(|encoding| ![UTF_16LE, UTF_16BE].contains(encoding))
 }
 
-struct Sink<'a> {
-    reading: RefCell<Reading<'a>>,
-    /// Why nothing is read any more.
-    broken: RefCell<Option<Reason>>,
+/// Passes the tokens to the parser.
+struct TokenHandler<'a> {
+    parser: RefCell<HtmlParser<'a>>,
+    /// The first error, after which all tokens are ignored.
+    error: RefCell<Option<ParseError>>,
 }
 
-impl TokenSink for Sink<'_> {
+impl TokenSink for TokenHandler<'_> {
     type Handle = ();
 
     fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
-        if self.broken.borrow().is_some() {
+        if self.error.borrow().is_some() {
             return TokenSinkResult::Continue;
         }
-        let mut reading = self.reading.borrow_mut();
+        let mut parser = self.parser.borrow_mut();
         let mut next = TokenSinkResult::Continue;
-        let done = match token {
+        let result = match token {
             Token::TagToken(tag) if tag.kind == TagKind::StartTag => {
                 if !tag.self_closing {
-                    next =
-                        raw(&tag.name).map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
+                    next = raw_text_kind(&tag.name)
+                        .map_or(TokenSinkResult::Continue, TokenSinkResult::RawData);
                 }
-                reading.start(&tag)
+                parser.start_element(&tag)
             }
-            Token::TagToken(tag) => reading.end_tag(&tag.name),
+            Token::TagToken(tag) => parser.end_element(&tag.name),
             Token::CharacterTokens(text) => {
-                reading.text(&text);
+                parser.push_text(&text);
                 Ok(())
             }
             Token::DoctypeToken(_)
@@ -85,15 +89,15 @@ impl TokenSink for Sink<'_> {
             | Token::EOFToken
             | Token::ParseError(_) => Ok(()),
         };
-        if let Err(reason) = done {
-            self.broken.replace(Some(reason));
+        if let Err(error) = result {
+            self.error.replace(Some(error));
         }
         next
     }
 }
 
-/// Elements in which tags are no tags.
-fn raw(name: &str) -> Option<RawKind> {
+/// Returns the tokenizer state for elements whose content has no tags.
+fn raw_text_kind(name: &str) -> Option<RawKind> {
     match name {
         "script" => Some(RawKind::ScriptData),
         "style" | "iframe" | "noembed" | "noframes" => Some(RawKind::Rawtext),

@@ -1,14 +1,15 @@
-//! Files become text with structure: text, Markdown, HTML, PDF and DOCX become [headings, paragraphs, lists, tables and code](Content), in the
-//! order in which they are read, with the page for PDF.
+//! Parses text, Markdown, HTML, PDF and DOCX files into [headings, paragraphs, lists, tables and
+//! code](BlockContent), in reading order, with page numbers for PDF.
 //!
-//! Files come from anybody, and their parsers are large, so each file is read in a process of its own: with bounds on memory, time, pages and
-//! text ([`Limits`]), without the host's environment, and killed when its time is over. Whatever a file does to its parser, the others are not
-//! touched, and its owner is told in one sentence ([`Error`]).
+//! Files are untrusted and their parsers are large, so a process of its own parses each file. The
+//! process has limits on memory, time, pages and text ([`Limits`]) and does not get the host's
+//! environment. The host kills it when its time is over. A file that crashes the parser does not
+//! affect other files; its owner gets one sentence ([`FileError`]).
 //!
 //! The process is the host's own program, started again. So the host's `main` begins like this:
 //!
 //! ```no_run
-//! use document_parser::{Limits, Parser, worker};
+//! use document_parser::{DocumentParser, Limits, worker};
 //! use std::process::ExitCode;
 //!
 //! fn main() -> ExitCode {
@@ -20,15 +21,15 @@
 //!
 //! #[tokio::main]
 //! async fn serve() -> ExitCode {
-//!     let Ok(parser) = Parser::of_this_program("parse-document") else { return ExitCode::FAILURE };
+//!     let Ok(parser) = DocumentParser::from_current_program("parse-document") else { return ExitCode::FAILURE };
 //!     match parser.parse(b"# Set up\n\nTurn it on.", "guide.md", &Limits::default()).await {
 //!         Ok(document) => {
 //!             // "Turn it on." stands under ["Set up"].
-//!             for (headings, block) in document.walk() {
+//!             for (headings, block) in document.blocks_with_headings() {
 //!                 println!("{headings:?}: {block:?}");
 //!             }
-//!             // Or all of it as one Markdown text, to be cut at its headings; `page_at` tells the page of every place.
-//!             println!("{}", document.text().text);
+//!             // Or the whole as one Markdown text; `page_at` returns the page of any offset in it.
+//!             println!("{}", document.to_markdown().text);
 //!         }
 //!         // `guide.md` cannot be read: it is empty
 //!         Err(error) => println!("{error}"),
@@ -37,39 +38,44 @@
 //! }
 //! ```
 //!
-//! What is read of which kind (content decides, then the name):
+//! The format is detected by the content first, then by the file name. These parts of a file are
+//! read:
 //!
-//! | kind | read | not read |
+//! | format | read | not read |
 //! |---|---|---|
-//! | text | everything, in the encoding that its bytes show (UTF-8, UTF-16, UTF-32, or what [chardetng](https://docs.rs/chardetng) finds); paragraphs end at blank lines | |
+//! | text | everything, in the encoding that is detected from its bytes (UTF-8, UTF-16, UTF-32, or what [chardetng](https://docs.rs/chardetng) finds); paragraphs end at blank lines | |
 //! | Markdown | [CommonMark](https://commonmark.org) with tables, footnotes, task lists and front matter; HTML blocks as HTML | addresses of links |
-//! | HTML | what a reader sees; headings, lists, tables, `pre`; alternative texts | navigation, scripts, form fields, drawings; what its own tag hides (style sheets are not read) |
-//! | PDF | text in reading order, with columns, tables and headings by their looks, bookmarks and tags; text laid over scans | pictures, form fields, comments, attached files; running heads but for their first time |
-//! | DOCX | headings, lists with their numbers, tables, text boxes, formulas' letters, notes where they are referred to | heads and feet, comments, what was deleted or hidden, embedded files |
+//! | HTML | visible text; headings, lists, tables, `pre`; alternative texts | navigation, scripts, form fields, drawings; elements that their own tag hides (style sheets are not read) |
+//! | PDF | text in reading order, with columns, tables and headings by their looks, bookmarks and tags; text from text recognition over scans | pictures, form fields, comments, attached files; repetitions of page headers and footers |
+//! | DOCX | headings, lists with their numbers, tables, text boxes, letters of formulas, notes after their first reference | headers and footers, comments, deleted and hidden text, embedded files |
 //!
-//! In PDF a table is what stands in columns with wide gaps: borders are not looked at, cells that run together in the file do so here, and cells
-//! that span columns go to the nearest. Columns of a page are found where a gutter parts two texts; pages in the manner of newspapers may come in
-//! another order.
+//! In PDF, lines whose cells stand in columns with wide gaps become a table. Borders are not
+//! evaluated, cells without a gap between them are merged, and a cell that spans columns goes to the
+//! nearest one. A page has text columns where a gutter separates two texts; pages laid out like
+//! newspapers may come in another order.
+//!
+//! The tests with whole files are in `tools/document-parser-cli/tests/`, because they need a program
+//! as worker.
 
+mod builder;
 mod document;
 mod docx;
-mod draft;
 mod encoding;
 mod error;
+mod format;
 mod html;
-mod kind;
 mod limits;
 mod markdown;
+mod parse;
 mod parser;
 mod pdf;
-mod plain;
-mod read;
+mod plain_text;
 mod render;
 pub mod worker;
 
-pub use document::{Block, Content, Document, Item};
-pub use error::{Error, Reason};
-pub use kind::Kind;
+pub use document::{Block, BlockContent, Document, ListItem};
+pub use error::{FileError, ParseError};
+pub use format::FileFormat;
 pub use limits::Limits;
-pub use parser::Parser;
-pub use render::Text;
+pub use parser::DocumentParser;
+pub use render::MarkdownText;

@@ -1,32 +1,32 @@
-//! What the reading of one file may cost.
+//! The limits of one file.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What the reading of one file may cost. What would cost more is refused, never cut short.
+/// The limits of one file. A file that exceeds one is an error; no file is read in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// How large the file may be, in bytes.
-    pub bytes: usize,
-    /// How much text it may hold, in bytes; a block counts a little more than its text.
-    pub text: usize,
-    /// How many pages a PDF may have.
+    /// The largest size of the file, in bytes.
+    pub file_bytes: usize,
+    /// The largest size of its text, in bytes. A block counts a little more than its text.
+    pub text_bytes: usize,
+    /// The most pages of a PDF.
     pub pages: u32,
-    /// How long it may take, from the start of its process to its end.
+    /// The time from the start of the process to its end.
     pub time: Duration,
-    /// How much address space its process may have, in bytes. It starts with about 100 MB.
-    pub memory: u64,
+    /// The address space of the process, in bytes. The process starts with about 100 MB.
+    pub memory_bytes: u64,
 }
 
 impl Default for Limits {
-    /// 100 MB of file, 64 MB of text, 5,000 pages, a minute, 1 GB of memory.
+    /// Returns 100 MB of file, 64 MB of text, 5,000 pages, a minute, 1 GB of memory.
     fn default() -> Self {
         Self {
-            bytes: 100_000_000,
-            text: 64_000_000,
+            file_bytes: 100_000_000,
+            text_bytes: 64_000_000,
             pages: 5_000,
             time: Duration::from_secs(60),
-            memory: 1_000_000_000,
+            memory_bytes: 1_000_000_000,
         }
     }
 }

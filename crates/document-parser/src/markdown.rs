@@ -1,22 +1,23 @@
-//! Markdown: the blocks that it names itself.
+//! Markdown.
 
 use crate::{
-    document::{Content, Item},
-    draft::Draft,
-    error::Reason,
+    builder::DocumentBuilder,
+    document::{BlockContent, ListItem},
+    error::ParseError,
     html,
-    read::Found,
+    parse::DocumentInfo,
 };
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-pub(crate) fn read(text: &str, draft: &mut Draft) -> Result<Found, Reason> {
+/// Parses Markdown.
+pub(crate) fn parse(text: &str, builder: &mut DocumentBuilder) -> Result<DocumentInfo, ParseError> {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
         | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
-    let mut reading = Reading {
-        draft,
+    let mut parser = MarkdownParser {
+        builder,
         text: String::new(),
         lists: Vec::new(),
         number: None,
@@ -24,29 +25,30 @@ pub(crate) fn read(text: &str, draft: &mut Draft) -> Result<Found, Reason> {
         title: None,
     };
     for event in Parser::new_ext(text, options) {
-        reading.hear(event)?;
+        parser.handle_event(event)?;
     }
-    reading.flush()?;
-    Ok(Found::titled(reading.title))
+    parser.flush()?;
+    Ok(DocumentInfo::with_title(parser.title))
 }
 
-struct Reading<'a> {
-    draft: &'a mut Draft,
-    /// The words of the block under way.
+/// The state of the parser.
+struct MarkdownParser<'a> {
+    builder: &'a mut DocumentBuilder,
+    /// The text of the current block.
     text: String,
-    /// The lists that are open, with the next number of each.
+    /// The open lists, with the next number of each.
     lists: Vec<Option<u64>>,
-    /// The number of the item under way.
+    /// The number of the current item.
     number: Option<u64>,
     rows: Vec<Vec<String>>,
     title: Option<String>,
 }
 
-impl Reading<'_> {
-    fn hear(&mut self, event: Event<'_>) -> Result<(), Reason> {
+impl MarkdownParser<'_> {
+    fn handle_event(&mut self, event: Event<'_>) -> Result<(), ParseError> {
         match event {
-            Event::Start(tag) => return self.enter(&tag),
-            Event::End(tag) => return self.leave(tag),
+            Event::Start(tag) => return self.start_tag(&tag),
+            Event::End(tag) => return self.end_tag(tag),
             Event::Text(text)
             | Event::Code(text)
             | Event::InlineMath(text)
@@ -65,9 +67,9 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn enter(&mut self, tag: &Tag<'_>) -> Result<(), Reason> {
+    fn start_tag(&mut self, tag: &Tag<'_>) -> Result<(), ParseError> {
         match tag {
-            // A tight item's text ends where something else begins within it.
+            // The text of a tight item ends where another block begins within the item.
             Tag::List(start) => {
                 self.flush()?;
                 self.lists.push(*start);
@@ -94,7 +96,7 @@ impl Reading<'_> {
             _ => {}
         }
         if let Tag::CodeBlock(CodeBlockKind::Fenced(language)) = tag {
-            // It waits before the code, which cannot begin with a NUL.
+            // The language is put before the code, separated by a NUL, which code cannot contain.
             self.text.push_str(language.split([' ', ',', '{']).next().unwrap_or_default());
         }
         if matches!(tag, Tag::CodeBlock(_)) {
@@ -103,11 +105,11 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn leave(&mut self, tag: TagEnd) -> Result<(), Reason> {
+    fn end_tag(&mut self, tag: TagEnd) -> Result<(), ParseError> {
         match tag {
             TagEnd::Heading(level) => {
                 let text = std::mem::take(&mut self.text);
-                self.draft.heading(depth(level), &text)?;
+                self.builder.push_heading(heading_level(level), &text)?;
             }
             TagEnd::Paragraph if self.lists.is_empty() => self.flush()?,
             TagEnd::Item | TagEnd::FootnoteDefinition | TagEnd::BlockQuote(_) => self.flush()?,
@@ -119,49 +121,53 @@ impl Reading<'_> {
                 let text = std::mem::take(&mut self.text);
                 let (language, text) = text.split_once('\0').unwrap_or_default();
                 let language = (!language.is_empty()).then(|| language.to_owned());
-                self.draft.push(Content::Code {
+                self.builder.push(BlockContent::Code {
                     language,
                     text: text.trim_end_matches('\n').to_owned(),
                 })?;
             }
             TagEnd::HtmlBlock => {
                 let text = std::mem::take(&mut self.text);
-                html::read(&text, self.draft)?;
+                html::parse(&text, self.builder)?;
             }
             TagEnd::TableCell => {
                 let cell = std::mem::take(&mut self.text);
                 self.rows.last_mut().into_iter().for_each(|row| row.push(cell.clone()));
             }
-            TagEnd::Table => self.draft.push(Content::Table(std::mem::take(&mut self.rows)))?,
-            TagEnd::MetadataBlock(_) => self.metadata(),
+            TagEnd::Table => {
+                self.builder.push(BlockContent::Table(std::mem::take(&mut self.rows)))?
+            }
+            TagEnd::MetadataBlock(_) => self.read_metadata(),
             _ => {}
         }
         Ok(())
     }
 
-    fn metadata(&mut self) {
+    /// Reads the title of the front matter.
+    fn read_metadata(&mut self) {
         let text = std::mem::take(&mut self.text);
         let title = text.lines().find_map(|line| line.strip_prefix("title:"));
         self.title = title.map(|title| title.trim().trim_matches(['"', '\'']).to_owned());
     }
 
-    fn flush(&mut self) -> Result<(), Reason> {
+    /// Ends the current block.
+    fn flush(&mut self) -> Result<(), ParseError> {
         let text = std::mem::take(&mut self.text);
         match self.lists.len().checked_sub(1) {
             Some(depth) => {
-                let item = Item {
+                let item = ListItem {
                     depth: u8::try_from(depth).unwrap_or(u8::MAX),
                     number: self.number.take(),
                     text: text.trim().to_owned(),
                 };
-                self.draft.item(item)
+                self.builder.push_item(item)
             }
-            None => self.draft.paragraph(text.trim()),
+            None => self.builder.push_paragraph(text.trim()),
         }
     }
 }
 
-fn depth(level: HeadingLevel) -> u8 {
+fn heading_level(level: HeadingLevel) -> u8 {
     match level {
         HeadingLevel::H1 => 1,
         HeadingLevel::H2 => 2,

@@ -1,10 +1,10 @@
-//! The host's side: one process a file, killed when its time is over.
+//! The host's side: starts a worker process for each file, and kills it when its time is over.
 
 use crate::{
     document::Document,
-    error::{Error, Reason},
+    error::{FileError, ParseError},
     limits::Limits,
-    worker::{Answer, Order},
+    worker::{WorkerRequest, WorkerResponse},
 };
 use std::{
     ffi::OsString,
@@ -22,76 +22,78 @@ use tokio::{
     task, time,
 };
 
-/// Reads files, each in a process of its own. Clones share the places that there are.
+/// A parser that starts a process for each file. Its clones share the limit on concurrent processes.
 #[derive(Clone, Debug)]
-pub struct Parser {
+pub struct DocumentParser {
     program: PathBuf,
     argument: OsString,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-impl Parser {
-    /// A parser that starts `program argument` for every file, as many at once as there are processors. What it starts has to call
-    /// [`worker::run`](crate::worker::run).
+impl DocumentParser {
+    /// Creates a parser that starts `program argument` for every file, at most one process per
+    /// processor at a time. The program must call [`worker::run`](crate::worker::run).
     pub fn new(program: impl Into<PathBuf>, argument: impl Into<OsString>) -> Self {
-        let places = thread::available_parallelism().map_or(1, usize::from);
+        let permits = thread::available_parallelism().map_or(1, usize::from);
         Self {
             program: program.into(),
             argument: argument.into(),
-            places: Arc::new(Semaphore::new(places)),
+            permits: Arc::new(Semaphore::new(permits)),
         }
     }
 
-    /// A parser that starts the program that is running now.
-    pub fn of_this_program(argument: impl Into<OsString>) -> io::Result<Self> {
-        // It stays the same program when the file is replaced by a newer one.
-        let linux = Path::new("/proc/self/exe");
-        let program = if linux.exists() { linux.to_owned() } else { std::env::current_exe()? };
+    /// Creates a parser that starts the current program.
+    pub fn from_current_program(argument: impl Into<OsString>) -> io::Result<Self> {
+        // This path stays the same program even if an update replaces the file.
+        let proc_path = Path::new("/proc/self/exe");
+        let program =
+            if proc_path.exists() { proc_path.to_owned() } else { std::env::current_exe()? };
         Ok(Self::new(program, argument))
     }
 
-    /// Reads one file. Its time begins when a place is free for it; dropping the future ends its process.
+    /// Parses one file. Its time begins when its process starts. Dropping the future kills the process.
     pub async fn parse(
         &self,
         bytes: &[u8],
         name: &str,
         limits: &Limits,
-    ) -> Result<Document, Error> {
-        self.read(bytes, name, limits)
+    ) -> Result<Document, FileError> {
+        self.run_worker(bytes, name, limits)
             .await
-            .map_err(|reason| Error { name: name.to_owned(), reason })
+            .map_err(|error| FileError { file_name: name.to_owned(), error })
     }
 
-    async fn read(&self, bytes: &[u8], name: &str, limits: &Limits) -> Answer {
+    async fn run_worker(&self, bytes: &[u8], name: &str, limits: &Limits) -> WorkerResponse {
         if bytes.is_empty() {
-            return Err(Reason::Empty);
+            return Err(ParseError::Empty);
         }
-        if bytes.len() > limits.bytes {
-            return Err(Reason::TooLarge { bytes: bytes.len(), limit: limits.bytes });
+        if bytes.len() > limits.file_bytes {
+            return Err(ParseError::TooLarge { bytes: bytes.len(), limit: limits.file_bytes });
         }
-        let _place = self.places.acquire().await.map_err(|error| worker(&error))?;
-        let mut child = self.start().map_err(|error| worker(&error))?;
-        let Ok(heard) = time::timeout(limits.time, converse(&mut child, bytes, name, limits)).await
+        let _permit = self.permits.acquire().await.map_err(|error| worker_error(&error))?;
+        let mut child = self.spawn_worker().map_err(|error| worker_error(&error))?;
+        let Ok(output) =
+            time::timeout(limits.time, exchange(&mut child, bytes, name, limits)).await
         else {
-            child.kill().await.map_err(|error| worker(&error))?;
-            return Err(Reason::Time { limit: limits.time });
+            child.kill().await.map_err(|error| worker_error(&error))?;
+            return Err(ParseError::TimedOut { limit: limits.time });
         };
-        let heard = heard.map_err(|error| worker(&error))?;
-        if !heard.status.success() {
-            return Err(cause(&heard, limits));
+        let output = output.map_err(|error| worker_error(&error))?;
+        if !output.status.success() {
+            return Err(exit_error(&output, limits));
         }
-        // A large answer takes a while to read.
+        // Deserializing a large document takes a while.
         task::spawn_blocking(move || {
-            serde_json::from_slice(&heard.answer).map_err(|error| worker(&error))?
+            serde_json::from_slice(&output.stdout).map_err(|error| worker_error(&error))?
         })
         .await
-        .map_err(|error| worker(&error))?
+        .map_err(|error| worker_error(&error))?
     }
 
-    fn start(&self) -> io::Result<Child> {
+    fn spawn_worker(&self) -> io::Result<Child> {
         Command::new(&self.program)
             .arg(&self.argument)
-            // Neither the host's secrets nor its folder.
+            // The worker gets neither the host's secrets nor its working directory.
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -102,64 +104,73 @@ impl Parser {
     }
 }
 
-fn worker(error: &impl ToString) -> Reason {
-    Reason::Worker(error.to_string())
+fn worker_error(error: &impl ToString) -> ParseError {
+    ParseError::Worker(error.to_string())
 }
 
-/// What came from a process.
-struct Heard {
+/// The output of a worker.
+struct WorkerOutput {
     status: ExitStatus,
-    answer: Vec<u8>,
-    last_words: Vec<u8>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
 }
 
-async fn converse(
+/// Sends the request to the worker, and reads its output.
+async fn exchange(
     child: &mut Child,
     bytes: &[u8],
     name: &str,
     limits: &Limits,
-) -> io::Result<Heard> {
-    let missing = || io::Error::other("a pipe is missing");
-    let mut input = child.stdin.take().ok_or_else(missing)?;
-    let output = child.stdout.take().ok_or_else(missing)?;
-    let errors = child.stderr.take().ok_or_else(missing)?;
-    let mut order = serde_json::to_vec(&Order { name: name.into(), limits: *limits })?;
-    order.push(b'\n');
-    let tell = async move {
-        let told = async {
-            input.write_all(&order).await?;
-            input.write_all(bytes).await
+) -> io::Result<WorkerOutput> {
+    let missing_pipe = || io::Error::other("a pipe is missing");
+    let mut stdin = child.stdin.take().ok_or_else(missing_pipe)?;
+    let stdout_pipe = child.stdout.take().ok_or_else(missing_pipe)?;
+    let stderr_pipe = child.stderr.take().ok_or_else(missing_pipe)?;
+    let mut request = serde_json::to_vec(&WorkerRequest { name: name.into(), limits: *limits })?;
+    request.push(b'\n');
+    let send = async move {
+        let sent = async {
+            stdin.write_all(&request).await?;
+            stdin.write_all(bytes).await
         };
-        // Whoever stops listening has met its end, which its status tells.
-        told.await.or_else(|error| {
+        // A worker that stops reading has ended, and its exit status says why.
+        sent.await.or_else(|error| {
             if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
         })
     };
-    // Quotes and line ends take two bytes in JSON, and the frame of a block twice what it counts.
-    let most = limits.text.saturating_mul(3).saturating_add(1 << 20);
-    let ((), answer, last_words) =
-        tokio::try_join!(tell, hear(output, most), hear(errors, 1 << 16))?;
-    Ok(Heard { status: child.wait().await?, answer, last_words })
+    // In JSON a quote or a line end takes two bytes, and a block twice its counted overhead.
+    let max_bytes = limits.text_bytes.saturating_mul(3).saturating_add(1 << 20);
+    let ((), stdout, stderr) = tokio::try_join!(
+        send,
+        read_limited(stdout_pipe, max_bytes),
+        read_limited(stderr_pipe, 1 << 16)
+    )?;
+    Ok(WorkerOutput { status: child.wait().await?, stdout, stderr })
 }
 
-/// Reads to the end, and keeps no more than `most`.
-async fn hear(mut from: impl AsyncRead + Unpin, most: usize) -> io::Result<Vec<u8>> {
-    let mut heard = Vec::new();
-    (&mut from).take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(&mut heard).await?;
-    tokio::io::copy(&mut from, &mut tokio::io::sink()).await?;
-    Ok(heard)
+/// Reads to the end, and returns at most the first `max_bytes`.
+async fn read_limited(mut reader: impl AsyncRead + Unpin, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut output = Vec::new();
+    (&mut reader)
+        .take(u64::try_from(max_bytes).unwrap_or(u64::MAX))
+        .read_to_end(&mut output)
+        .await?;
+    tokio::io::copy(&mut reader, &mut tokio::io::sink()).await?;
+    Ok(output)
 }
 
-/// What ended a process before it had answered.
-fn cause(heard: &Heard, limits: &Limits) -> Reason {
-    const KILLED: i32 = 9;
-    const OUT_OF_TIME: i32 = 24;
-    let said = |words: &str| String::from_utf8_lossy(&heard.last_words).contains(words);
-    match heard.status.signal() {
-        // Where the system ran out of memory before its limit was reached, it kills.
-        Some(KILLED) => Reason::Memory { limit: limits.memory },
-        Some(OUT_OF_TIME) => Reason::Time { limit: limits.time },
-        _ if said("memory allocation of") => Reason::Memory { limit: limits.memory },
-        _ => Reason::Crash,
+/// Returns the error for a worker that ended without a response.
+fn exit_error(output: &WorkerOutput, limits: &Limits) -> ParseError {
+    const SIGKILL: i32 = 9;
+    const SIGXCPU: i32 = 24;
+    let has_printed = |words: &str| String::from_utf8_lossy(&output.stderr).contains(words);
+    match output.status.signal() {
+        // The kernel kills a process when the system runs out of memory before the limit is reached.
+        Some(SIGKILL) => ParseError::OutOfMemory { limit: limits.memory_bytes },
+        Some(SIGXCPU) => ParseError::TimedOut { limit: limits.time },
+        _ if has_printed("memory allocation of") => {
+            ParseError::OutOfMemory { limit: limits.memory_bytes }
+        }
+        _ => ParseError::ParserCrash,
     }
 }

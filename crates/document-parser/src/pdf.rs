@@ -1,92 +1,103 @@
-//! PDF: words with places on pages become lines, columns, tables, headings and paragraphs.
+//! PDF: groups positioned glyphs into lines, columns, tables, headings and paragraphs.
 
+mod blocks;
 mod bookmarks;
 mod columns;
-mod furniture;
+mod headers_footers;
 mod line;
 mod page;
 mod part;
 mod run;
-mod story;
 
-use crate::{draft::Draft, error::Reason, limits::Limits, read::Found};
+use crate::{builder::DocumentBuilder, error::ParseError, limits::Limits, parse::DocumentInfo};
 use hayro_interpret::{
     InterpreterCache,
     hayro_syntax::{DecryptionError, LoadPdfError, Pdf},
 };
 use line::Line;
-use page::Seen;
+use page::PageCounts;
 use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// A page as it is read: one stream of lines after the other.
-type Flows = Vec<Vec<Line>>;
+/// The text of a page in reading order: columns and other flows, each a list of lines.
+type PageFlows = Vec<Vec<Line>>;
 
-pub(crate) fn read(bytes: Vec<u8>, limits: &Limits, draft: &mut Draft) -> Result<Found, Reason> {
-    let pdf = Pdf::new(bytes).map_err(|error| refusal(&error))?;
+/// Parses a PDF.
+pub(crate) fn parse(
+    bytes: Vec<u8>,
+    limits: &Limits,
+    builder: &mut DocumentBuilder,
+) -> Result<DocumentInfo, ParseError> {
+    let pdf = Pdf::new(bytes).map_err(|error| load_error(&error))?;
     let pages = pdf.pages();
     if pages.len() > usize::try_from(limits.pages).unwrap_or(usize::MAX) {
-        return Err(Reason::TooManyPages { pages: pages.len(), limit: limits.pages });
+        return Err(ParseError::TooManyPages { pages: pages.len(), limit: limits.pages });
     }
     if pages.is_empty() {
-        return Err(Reason::Damaged("it has no pages".to_owned()));
+        return Err(ParseError::Damaged("it has no pages".to_owned()));
     }
     let cache = InterpreterCache::new();
-    let (mut flows, mut seen, mut broken) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut flows, mut counts, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for page in pages.iter() {
-        // A page that breaks the parser fails alone.
-        let look = catch_unwind(AssertUnwindSafe(|| {
-            let looked = page::look(page, pdf.xref(), &cache);
-            (columns::flows(looked.runs), looked.seen)
+        // A panic loses only its page.
+        let interpreted = catch_unwind(AssertUnwindSafe(|| {
+            let page_text = page::interpret(page, pdf.xref(), &cache);
+            (columns::split_into_flows(page_text.runs), page_text.counts)
         }));
-        broken.push(look.is_err());
-        let (lines, what) = look.unwrap_or_default();
+        broken.push(interpreted.is_err());
+        let (lines, page_counts) = interpreted.unwrap_or_default();
         flows.push(lines);
-        seen.push(what);
+        counts.push(page_counts);
     }
-    judge(&seen, &broken)?;
-    furniture::clear(&mut flows);
+    check_has_text(&counts, &broken)?;
+    headers_footers::remove_repeated(&mut flows);
     let bookmarks = bookmarks::read(&pdf);
-    story::tell(flows, &bookmarks, draft)?;
-    Ok(Found {
-        title: title(&pdf),
+    blocks::build(flows, &bookmarks, builder)?;
+    Ok(DocumentInfo {
+        title: read_title(&pdf),
         pages: u32::try_from(pages.len()).ok(),
-        notes: notes(&seen, &broken),
+        warnings: list_warnings(&counts, &broken),
     })
 }
 
-fn refusal(error: &LoadPdfError) -> Reason {
+fn load_error(error: &LoadPdfError) -> ParseError {
     match error {
-        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => Reason::Protected,
-        LoadPdfError::Decryption(_) => {
-            Reason::Damaged("its encryption is none that is known".to_owned())
+        LoadPdfError::Decryption(DecryptionError::PasswordProtected) => {
+            ParseError::PasswordProtected
         }
-        LoadPdfError::Invalid => Reason::Damaged("no pages can be found in it".to_owned()),
+        LoadPdfError::Decryption(_) => {
+            ParseError::Damaged("its encryption is not supported".to_owned())
+        }
+        LoadPdfError::Invalid => ParseError::Damaged("no pages can be found in it".to_owned()),
     }
 }
 
-/// Why there is nothing to tell, if so.
-fn judge(seen: &[Seen], broken: &[bool]) -> Result<(), Reason> {
-    let any = |what: fn(&Seen) -> bool| seen.iter().any(what);
+/// Returns an error if no page has readable text.
+fn check_has_text(counts: &[PageCounts], broken: &[bool]) -> Result<(), ParseError> {
+    let any = |predicate: fn(&PageCounts) -> bool| counts.iter().any(predicate);
     match () {
-        () if any(|seen| seen.letters > 0) => Ok(()),
-        () if broken.iter().all(|broken| *broken) => Err(Reason::Crash),
-        () if any(|seen| seen.unknown > 0) => Err(Reason::Shapes),
-        () if any(|seen| seen.pictures > 0) => Err(Reason::Pictures),
-        () if any(|seen| seen.shapes > 100) => Err(Reason::Shapes),
-        () => Err(Reason::NoText),
+        () if any(|counts| counts.letters > 0) => Ok(()),
+        () if broken.iter().all(|broken| *broken) => Err(ParseError::ParserCrash),
+        () if any(|counts| counts.unmapped > 0) => Err(ParseError::UnmappedGlyphs),
+        () if any(|counts| counts.pictures > 0) => Err(ParseError::OnlyPictures),
+        () if any(|counts| counts.shapes > 100) => Err(ParseError::UnmappedGlyphs),
+        () => Err(ParseError::NoText),
     }
 }
 
-fn notes(seen: &[Seen], broken: &[bool]) -> Vec<String> {
-    let scanned = |seen: &Seen| seen.letters == 0 && seen.pictures > 0;
-    let shapes = |seen: &Seen| seen.unknown > seen.letters;
+/// Returns sentences about the pages without readable text.
+fn list_warnings(counts: &[PageCounts], broken: &[bool]) -> Vec<String> {
+    let scanned = |counts: &PageCounts| counts.letters == 0 && counts.pictures > 0;
+    let shapes = |counts: &PageCounts| counts.unmapped > counts.letters;
     [
-        (ranges(seen.iter().map(scanned)), "hold pictures, no text"),
-        (ranges(seen.iter().map(shapes)), "do not say which characters their shapes stand for"),
-        (ranges(broken.iter().copied()), "could not be read"),
+        (format_page_ranges(counts.iter().map(scanned)), "hold pictures, no text"),
+        (
+            format_page_ranges(counts.iter().map(shapes)),
+            "do not say which characters their shapes stand for",
+        ),
+        (format_page_ranges(broken.iter().copied()), "could not be read"),
     ]
     .into_iter()
     .filter(|(pages, _)| !pages.is_empty())
@@ -94,8 +105,8 @@ fn notes(seen: &[Seen], broken: &[bool]) -> Vec<String> {
     .collect()
 }
 
-/// `3, 5–7` of the pages that are so.
-fn ranges(pages: impl Iterator<Item = bool>) -> String {
+/// Formats the numbers of the selected pages as `3, 5–7`.
+fn format_page_ranges(pages: impl Iterator<Item = bool>) -> String {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for (page, _) in (1..).zip(pages).filter(|(_, so)| *so) {
         match ranges.last_mut() {
@@ -103,28 +114,29 @@ fn ranges(pages: impl Iterator<Item = bool>) -> String {
             _ => ranges.push(page..page + 1),
         }
     }
-    let shown = |range: &Range<usize>| {
+    let format_range = |range: &Range<usize>| {
         if range.len() == 1 {
             range.start.to_string()
         } else {
             format!("{}–{}", range.start, range.end - 1)
         }
     };
-    ranges.iter().map(shown).collect::<Vec<_>>().join(", ")
+    ranges.iter().map(format_range).collect::<Vec<_>>().join(", ")
 }
 
-/// The title that the file gives itself, if a person gave it.
-fn title(pdf: &Pdf) -> Option<String> {
-    let title = text(pdf.metadata().title.as_deref()?);
-    let file = [".doc", ".docx", ".pdf", ".indd", ".tex", ".dvi", ".qxd", ".ppt", ".pptx"];
-    let made = title.starts_with("Microsoft Word - ")
-        || file.iter().any(|end| title.to_lowercase().ends_with(end));
-    (!made && !matches!(title.to_lowercase().as_str(), "untitled" | "(anonymous)" | "anonymous"))
-        .then_some(title)
+/// Returns the title in the metadata, unless a program generated it.
+fn read_title(pdf: &Pdf) -> Option<String> {
+    let title = decode_string(pdf.metadata().title.as_deref()?);
+    let extensions = [".doc", ".docx", ".pdf", ".indd", ".tex", ".dvi", ".qxd", ".ppt", ".pptx"];
+    let is_generated = title.starts_with("Microsoft Word - ")
+        || extensions.iter().any(|end| title.to_lowercase().ends_with(end));
+    (!is_generated
+        && !matches!(title.to_lowercase().as_str(), "untitled" | "(anonymous)" | "anonymous"))
+    .then_some(title)
 }
 
-/// The text of a PDF's string: UTF-16 or UTF-8 with a mark, else close to Latin-1.
-fn text(bytes: &[u8]) -> String {
+/// Decodes a PDF string: UTF-16 or UTF-8 with a byte order mark, else an encoding close to Latin-1.
+fn decode_string(bytes: &[u8]) -> String {
     let units = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
         let (pairs, _) = bytes.as_chunks::<2>();
         String::from_utf16_lossy(&pairs.iter().map(|pair| read(*pair)).collect::<Vec<_>>())

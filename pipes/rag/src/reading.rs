@@ -1,7 +1,7 @@
 //! A file or text that was sent becomes a document.
 
 use crate::{PARSE, library::seen_by};
-use document_parser::{Limits, Parser};
+use document_parser::{DocumentParser, Limits};
 use pipe_sdk::library::{Content, Upload};
 use retrieval::Document;
 use std::sync::LazyLock;
@@ -75,15 +75,16 @@ async fn file(name: &str, bytes: Vec<u8>) -> Result<Read, String> {
     };
     match parser.parse(&bytes, name, &Limits::default()).await {
         Ok(document) => {
-            let text = document.text().text;
-            Ok(Read { text, title: document.title, notes: document.notes })
+            let text = document.to_markdown().text;
+            Ok(Read { text, title: document.title, notes: document.warnings })
         }
-        Err(error) => Err(error.reason.to_string()),
+        Err(error) => Err(error.error.to_string()),
     }
 }
 
 /// What reads files; it has as many places as there are processors, for all.
-static PARSER: LazyLock<Option<Parser>> = LazyLock::new(|| Parser::of_this_program(PARSE).ok());
+static PARSER: LazyLock<Option<DocumentParser>> =
+    LazyLock::new(|| DocumentParser::from_current_program(PARSE).ok());
 
 /// Whether there is nothing to be parsed. Front matter is.
 fn is_plain(name: &str, text: &str) -> bool {

@@ -1,35 +1,37 @@
-//! The body, paragraph by paragraph.
+//! The parser of the body.
 
 use super::{
-    notes::Notes,
+    footnotes::Footnotes,
     numbering::Numbering,
     styles::{self, Styles},
-    xml::{Event, attribute},
+    xml::{XmlEvent, attribute},
 };
 use crate::{
-    document::{Content, Item},
-    draft::Draft,
-    error::Reason,
+    builder::DocumentBuilder,
+    document::{BlockContent, ListItem},
+    error::ParseError,
 };
 use quick_xml::events::BytesStart;
 
-pub(super) struct Body<'a> {
+/// The parser of the body.
+pub(super) struct BodyParser<'a> {
     styles: Styles,
     numbering: Numbering,
-    notes: Notes,
-    draft: &'a mut Draft,
-    /// The paragraphs that are open: a text box stands within one.
+    notes: Footnotes,
+    builder: &'a mut DocumentBuilder,
+    /// The open paragraphs. There can be several, because a paragraph can contain a text box.
     paragraphs: Vec<Paragraph>,
     tables: Vec<Table>,
-    /// How deep we are in what is not read: what was deleted, and older forms of what was read.
-    unread: usize,
-    /// What is open within a run.
+    /// The depth within a skipped element: deleted text, or the alternative for older programs.
+    skipped_depth: usize,
+    /// The current run.
     run: Run,
-    /// Notes that were referred to and not yet told.
-    told: Vec<String>,
-    number: usize,
+    /// Footnotes whose reference was read, and that follow the current block.
+    pending_notes: Vec<String>,
+    note_count: usize,
 }
 
+/// An open paragraph.
 #[derive(Default)]
 struct Paragraph {
     style: Option<String>,
@@ -38,100 +40,113 @@ struct Paragraph {
     text: String,
 }
 
+/// An open table.
 #[derive(Default)]
 struct Table {
     rows: Vec<Vec<String>>,
 }
 
+/// The state of the current run: whether it is open, hidden, and within a text element.
 #[derive(Default)]
 struct Run {
-    open: bool,
-    hidden: bool,
-    text: bool,
+    is_open: bool,
+    is_hidden: bool,
+    is_text: bool,
 }
 
-impl<'a> Body<'a> {
-    pub fn new(styles: Styles, numbering: Numbering, notes: Notes, draft: &'a mut Draft) -> Self {
+impl<'a> BodyParser<'a> {
+    pub fn new(
+        styles: Styles,
+        numbering: Numbering,
+        notes: Footnotes,
+        builder: &'a mut DocumentBuilder,
+    ) -> Self {
         Self {
             styles,
             numbering,
             notes,
-            draft,
+            builder,
             paragraphs: Vec::new(),
             tables: Vec::new(),
-            unread: 0,
+            skipped_depth: 0,
             run: Run::default(),
-            told: Vec::new(),
-            number: 0,
+            pending_notes: Vec::new(),
+            note_count: 0,
         }
     }
 
-    pub fn hear(&mut self, event: Event<'_>) -> Result<(), Reason> {
+    pub fn handle_event(&mut self, event: XmlEvent<'_>) -> Result<(), ParseError> {
         match event {
-            Event::Start { .. } if self.unread > 0 => self.unread += 1,
-            Event::End { .. } if self.unread > 0 => self.unread -= 1,
-            Event::Start {
-                word:
+            XmlEvent::Start { .. } if self.skipped_depth > 0 => self.skipped_depth += 1,
+            XmlEvent::End { .. } if self.skipped_depth > 0 => self.skipped_depth -= 1,
+            XmlEvent::Start {
+                word_name:
                     "del" | "moveFrom" | "Fallback" | "rt" | "pPrChange" | "rPrChange" | "tblPrChange"
                     | "sectPrChange",
                 ..
             } => {
-                self.unread = 1;
+                self.skipped_depth = 1;
             }
-            Event::Start { word, tag, .. } => self.start(word, tag),
-            Event::End { word } => return self.end_of(word),
-            Event::Text(text) if self.unread == 0 && self.run.text && !self.run.hidden => {
-                self.say(text);
+            XmlEvent::Start { word_name, tag, .. } => self.start_element(word_name, tag),
+            XmlEvent::End { word_name } => return self.end_element(word_name),
+            XmlEvent::Text(text)
+                if self.skipped_depth == 0 && self.run.is_text && !self.run.is_hidden =>
+            {
+                self.push_text(text);
             }
-            Event::Text(_) => {}
+            XmlEvent::Text(_) => {}
         }
         Ok(())
     }
 
-    fn start(&mut self, word: &str, tag: &BytesStart<'_>) {
+    fn start_element(&mut self, word_name: &str, tag: &BytesStart<'_>) {
         let value = || attribute(tag, "val");
-        match word {
+        match word_name {
             "p" => self.paragraphs.push(Paragraph::default()),
             "tbl" => self.tables.push(Table::default()),
-            "r" => self.run = Run { open: true, ..Run::default() },
-            "t" => self.run.text = true,
-            "vanish" | "webHidden" if self.run.open => {
-                self.run.hidden = !matches!(value().as_deref(), Some("0" | "false" | "off"));
+            "r" => self.run = Run { is_open: true, ..Run::default() },
+            "t" => self.run.is_text = true,
+            "vanish" | "webHidden" if self.run.is_open => {
+                self.run.is_hidden = !matches!(value().as_deref(), Some("0" | "false" | "off"));
             }
-            "tab" | "ptab" if self.run.open => self.say("\t"),
-            "br" | "cr" => self.say("\n"),
-            "noBreakHyphen" => self.say("-"),
-            "footnoteReference" => self.note("footnote", tag),
-            "endnoteReference" => self.note("endnote", tag),
+            "tab" | "ptab" if self.run.is_open => self.push_text("\t"),
+            "br" | "cr" => self.push_text("\n"),
+            "noBreakHyphen" => self.push_text("-"),
+            "footnoteReference" => self.push_note_reference("footnote", tag),
+            "endnoteReference" => self.push_note_reference("endnote", tag),
             "tr" => {
                 self.tables.last_mut().into_iter().for_each(|table| table.rows.push(Vec::new()));
             }
-            "tc" => self.cell(),
+            "tc" => self.push_cell(),
             "gridSpan" => (1..value().and_then(|value| value.parse().ok()).unwrap_or(1).min(64))
-                .for_each(|_: usize| self.cell()),
-            _ => self.property(word, tag),
+                .for_each(|_: usize| self.push_cell()),
+            _ => self.set_paragraph_property(word_name, tag),
         }
     }
 
-    fn property(&mut self, word: &str, tag: &BytesStart<'_>) {
-        let Some(paragraph) = self.paragraphs.last_mut().filter(|_| !self.run.open) else { return };
+    fn set_paragraph_property(&mut self, word_name: &str, tag: &BytesStart<'_>) {
+        let Some(paragraph) = self.paragraphs.last_mut().filter(|_| !self.run.is_open) else {
+            return;
+        };
         let value = || attribute(tag, "val");
-        match word {
+        match word_name {
             "pStyle" => paragraph.style = value(),
-            "outlineLvl" => paragraph.level = styles::outline(value().as_deref()),
+            "outlineLvl" => paragraph.level = styles::parse_outline_level(value().as_deref()),
             "numId" => paragraph.list.get_or_insert_default().0 = value().unwrap_or_default(),
-            "ilvl" => paragraph.list.get_or_insert_default().1 = styles::depth(value().as_deref()),
+            "ilvl" => {
+                paragraph.list.get_or_insert_default().1 = styles::parse_depth(value().as_deref())
+            }
             _ => {}
         }
     }
 
-    fn end_of(&mut self, word: &str) -> Result<(), Reason> {
-        match word {
+    fn end_element(&mut self, word_name: &str) -> Result<(), ParseError> {
+        match word_name {
             "r" => self.run = Run::default(),
-            "t" => self.run.text = false,
+            "t" => self.run.is_text = false,
             "p" => {
                 if let Some(paragraph) = self.paragraphs.pop() {
-                    self.close(paragraph)?;
+                    self.close_paragraph(paragraph)?;
                 }
             }
             "tbl" => {
@@ -144,55 +159,55 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
-    fn say(&mut self, text: &str) {
+    fn push_text(&mut self, text: &str) {
         if let Some(paragraph) = self.paragraphs.last_mut() {
             paragraph.text.push_str(text);
         }
     }
 
-    fn note(&mut self, kind: &str, tag: &BytesStart<'_>) {
+    fn push_note_reference(&mut self, kind: &str, tag: &BytesStart<'_>) {
         let Some(text) = attribute(tag, "id").and_then(|id| self.notes.take(kind, id)) else {
             return;
         };
-        self.number += 1;
-        self.say(&format!("[{}]", self.number));
-        self.told.push(format!("[{}] {text}", self.number));
+        self.note_count += 1;
+        self.push_text(&format!("[{}]", self.note_count));
+        self.pending_notes.push(format!("[{}] {text}", self.note_count));
     }
 
-    fn cell(&mut self) {
+    fn push_cell(&mut self) {
         if let Some(row) = self.tables.last_mut().and_then(|table| table.rows.last_mut()) {
             row.push(String::new());
         }
     }
 
-    fn close(&mut self, paragraph: Paragraph) -> Result<(), Reason> {
+    fn close_paragraph(&mut self, paragraph: Paragraph) -> Result<(), ParseError> {
         let text = paragraph.text.trim();
         if text.is_empty() {
             return Ok(());
         }
         if !self.tables.is_empty() {
-            return self.say_in_cell(text);
+            return self.push_line_to_cell(text);
         }
         let style = paragraph.style.as_deref().unwrap_or_default();
-        // No list has the id 0: so a paragraph leaves the list of its style.
+        // The list id 0 means that the paragraph is not in the list of its style.
         let list = paragraph
             .list
             .filter(|(list, _)| !list.is_empty())
-            .or_else(|| self.styles.list(style))
+            .or_else(|| self.styles.list_of(style))
             .filter(|(list, _)| list != "0");
-        match (paragraph.level.or_else(|| self.styles.level(style)), list) {
-            (Some(level), _) => self.draft.heading(level, text)?,
+        match (paragraph.level.or_else(|| self.styles.heading_level(style)), list) {
+            (Some(level), _) => self.builder.push_heading(level, text)?,
             (None, Some((list, depth))) => {
-                let number = self.numbering.next(&list, depth);
-                self.draft.item(Item { depth, number, text: text.to_owned() })?;
+                let number = self.numbering.next_number(&list, depth);
+                self.builder.push_item(ListItem { depth, number, text: text.to_owned() })?;
             }
-            (None, None) => self.draft.paragraph(text)?,
+            (None, None) => self.builder.push_paragraph(text)?,
         }
-        self.tell_notes()
+        self.push_notes()
     }
 
-    /// Paragraphs and tables within a cell are its lines.
-    fn say_in_cell(&mut self, text: &str) -> Result<(), Reason> {
+    /// Adds a paragraph or an inner table to the current cell, as a line.
+    fn push_line_to_cell(&mut self, text: &str) -> Result<(), ParseError> {
         let cell = self.tables.iter_mut().rev().find_map(|table| table.rows.last_mut()?.last_mut());
         match cell {
             Some(cell) => {
@@ -202,28 +217,28 @@ impl<'a> Body<'a> {
                 cell.push_str(text);
                 Ok(())
             }
-            None => self.draft.paragraph(text),
+            None => self.builder.push_paragraph(text),
         }
     }
 
-    fn close_table(&mut self, table: Table) -> Result<(), Reason> {
+    fn close_table(&mut self, table: Table) -> Result<(), ParseError> {
         if !self.tables.is_empty() {
             let rows: Vec<String> = table.rows.iter().map(|row| row.join(" | ")).collect();
-            return self.say_in_cell(rows.join("\n").trim());
+            return self.push_line_to_cell(rows.join("\n").trim());
         }
         match table.rows.as_slice() {
-            // A frame around a text is no table.
+            // A table of one cell is only a frame around its text.
             [row] if row.len() == 1 => {
-                row.iter().try_for_each(|cell| self.draft.paragraph(cell))?;
+                row.iter().try_for_each(|cell| self.builder.push_paragraph(cell))?;
             }
-            _ => self.draft.push(Content::Table(table.rows))?,
+            _ => self.builder.push(BlockContent::Table(table.rows))?,
         }
-        self.tell_notes()
+        self.push_notes()
     }
 
-    fn tell_notes(&mut self) -> Result<(), Reason> {
-        for note in std::mem::take(&mut self.told) {
-            self.draft.paragraph(&note)?;
+    fn push_notes(&mut self) -> Result<(), ParseError> {
+        for note in std::mem::take(&mut self.pending_notes) {
+            self.builder.push_paragraph(&note)?;
         }
         Ok(())
     }

@@ -1,42 +1,48 @@
-//! Lists: which have numbers, and which comes next.
+//! The numbers of list items.
 
 use super::{
     package::Package,
-    styles::depth,
-    xml::{Event, attribute},
+    styles::parse_depth,
+    xml::{XmlEvent, attribute},
 };
-use crate::error::Reason;
+use crate::error::ParseError;
 use std::collections::HashMap;
 
-/// The lists by their ids.
+/// The lists, by id, with their current numbers.
 #[derive(Default)]
 pub(super) struct Numbering {
-    /// The plan that a list follows.
-    plans: HashMap<String, String>,
-    /// The first number at a depth of a plan; none where there are bullets.
-    firsts: HashMap<(String, u8), Option<u64>>,
-    /// The last number given at a depth of a list.
-    last: HashMap<(String, u8), u64>,
+    /// The abstract list (`abstractNum`) of each list.
+    abstract_lists: HashMap<String, String>,
+    /// The first number at a depth of an abstract list; `None` for bullets.
+    first_numbers: HashMap<(String, u8), Option<u64>>,
+    /// The last number used at a depth of a list.
+    last_numbers: HashMap<(String, u8), u64>,
 }
 
 impl Numbering {
-    pub fn read(package: &mut Package<'_>, part: &str) -> Result<Self, Reason> {
+    /// Reads the lists from a part.
+    pub fn read(package: &mut Package<'_>, part: &str) -> Result<Self, ParseError> {
         let mut numbering = Self::default();
-        let (mut plan, mut list, mut level, mut first) = (String::new(), String::new(), 0, 1);
-        package.each(part, |event| {
-            if let Event::Start { word, tag, .. } = event {
+        let (mut abstract_list, mut list, mut level, mut first) =
+            (String::new(), String::new(), 0, 1);
+        package.read_events(part, |event| {
+            if let XmlEvent::Start { word_name, tag, .. } = event {
                 let value = || attribute(tag, "val");
-                match word {
-                    "abstractNum" => plan = attribute(tag, "abstractNumId").unwrap_or_default(),
-                    "lvl" => (level, first) = (depth(attribute(tag, "ilvl").as_deref()), 1),
+                match word_name {
+                    "abstractNum" => {
+                        abstract_list = attribute(tag, "abstractNumId").unwrap_or_default()
+                    }
+                    "lvl" => (level, first) = (parse_depth(attribute(tag, "ilvl").as_deref()), 1),
                     "start" => first = value().and_then(|value| value.parse().ok()).unwrap_or(1),
                     "numFmt" => {
-                        let numbered = !matches!(value().as_deref(), Some("bullet" | "none"));
-                        numbering.firsts.insert((plan.clone(), level), numbered.then_some(first));
+                        let is_numbered = !matches!(value().as_deref(), Some("bullet" | "none"));
+                        numbering
+                            .first_numbers
+                            .insert((abstract_list.clone(), level), is_numbered.then_some(first));
                     }
                     "num" => list = attribute(tag, "numId").unwrap_or_default(),
                     "abstractNumId" => {
-                        numbering.plans.insert(list.clone(), value().unwrap_or_default());
+                        numbering.abstract_lists.insert(list.clone(), value().unwrap_or_default());
                     }
                     _ => {}
                 }
@@ -46,15 +52,17 @@ impl Numbering {
         Ok(numbering)
     }
 
-    /// The number of the list's next item at this depth, if it has numbers.
-    pub fn next(&mut self, list: &str, depth: u8) -> Option<u64> {
-        let plan = self.plans.get(list)?;
-        let first = (*self.firsts.get(&(plan.clone(), depth))?)?;
-        // What stands deeper begins again.
-        self.last.retain(|(of, at), _| of != list || *at <= depth);
-        let number =
-            self.last.get(&(list.to_owned(), depth)).map_or(first, |last| last.saturating_add(1));
-        self.last.insert((list.to_owned(), depth), number);
+    /// Returns the number of the next item at this depth, if the list is numbered.
+    pub fn next_number(&mut self, list: &str, depth: u8) -> Option<u64> {
+        let abstract_list = self.abstract_lists.get(list)?;
+        let first = (*self.first_numbers.get(&(abstract_list.clone(), depth))?)?;
+        // Deeper levels start again.
+        self.last_numbers.retain(|(of, at), _| of != list || *at <= depth);
+        let number = self
+            .last_numbers
+            .get(&(list.to_owned(), depth))
+            .map_or(first, |last| last.saturating_add(1));
+        self.last_numbers.insert((list.to_owned(), depth), number);
         Some(number)
     }
 }

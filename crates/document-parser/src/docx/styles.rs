@@ -1,13 +1,13 @@
-//! What a paragraph's style says of it: that it is a heading, or in a list.
+//! The styles of paragraphs: which are headings, and which are in a list.
 
 use super::{
     package::Package,
-    xml::{Event, attribute},
+    xml::{XmlEvent, attribute},
 };
-use crate::error::Reason;
+use crate::error::ParseError;
 use std::collections::HashMap;
 
-/// The styles by their ids.
+/// The styles, by id.
 #[derive(Default)]
 pub(super) struct Styles(HashMap<String, Style>);
 
@@ -19,60 +19,66 @@ struct Style {
 }
 
 impl Styles {
-    pub fn read(package: &mut Package<'_>, part: &str) -> Result<Self, Reason> {
+    /// Reads the styles from a part.
+    pub fn read(package: &mut Package<'_>, part: &str) -> Result<Self, ParseError> {
         let mut styles = HashMap::new();
         let (mut id, mut style) = (None, Style::default());
-        package.each(part, |event| {
+        package.read_events(part, |event| {
             match event {
-                Event::Start { word, tag, .. } => match word {
+                XmlEvent::Start { word_name, tag, .. } => match word_name {
                     "style" => (id, style) = (attribute(tag, "styleId"), Style::default()),
                     "basedOn" => style.based_on = attribute(tag, "val"),
                     "name" => {
-                        style.level =
-                            style.level.or(named(&attribute(tag, "val").unwrap_or_default()));
+                        style.level = style
+                            .level
+                            .or(heading_level_of_name(&attribute(tag, "val").unwrap_or_default()));
                     }
-                    "outlineLvl" => style.level = outline(attribute(tag, "val").as_deref()),
+                    "outlineLvl" => {
+                        style.level = parse_outline_level(attribute(tag, "val").as_deref())
+                    }
                     "numId" => {
                         style.list.get_or_insert_default().0 =
                             attribute(tag, "val").unwrap_or_default();
                     }
                     "ilvl" => {
                         style.list.get_or_insert_default().1 =
-                            depth(attribute(tag, "val").as_deref());
+                            parse_depth(attribute(tag, "val").as_deref());
                     }
                     _ => {}
                 },
-                Event::End { word: "style" } => {
+                XmlEvent::End { word_name: "style" } => {
                     if let Some(id) = id.take() {
                         styles.insert(id, std::mem::take(&mut style));
                     }
                 }
-                Event::End { .. } | Event::Text(_) => {}
+                XmlEvent::End { .. } | XmlEvent::Text(_) => {}
             }
             Ok(())
         })?;
         Ok(Self(styles))
     }
 
-    /// The level of headings in this style.
-    pub fn level(&self, id: &str) -> Option<u8> {
-        self.chain(id).find_map(|style| style.level)
+    /// Returns the heading level of this style.
+    pub fn heading_level(&self, id: &str) -> Option<u8> {
+        self.inheritance_chain(id).find_map(|style| style.level)
     }
 
-    /// The list that paragraphs in this style belong to, and how deep.
-    pub fn list(&self, id: &str) -> Option<(String, u8)> {
-        self.chain(id).find_map(|style| style.list.clone()).filter(|(list, _)| !list.is_empty())
+    /// Returns the list of paragraphs in this style, and their depth in it.
+    pub fn list_of(&self, id: &str) -> Option<(String, u8)> {
+        self.inheritance_chain(id)
+            .find_map(|style| style.list.clone())
+            .filter(|(list, _)| !list.is_empty())
     }
 
-    /// The style and those that it is based on. A chain that bites its tail ends.
-    fn chain<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a Style> {
+    /// Returns the style and those that it is based on, at most 20, because the chain may be circular.
+    fn inheritance_chain<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a Style> {
         let based_on = |style: &&'a Style| style.based_on.as_ref().and_then(|id| self.0.get(id));
         std::iter::successors(self.0.get(id), based_on).take(20)
     }
 }
 
-/// Word's own styles for headings are known by name in every language.
-fn named(name: &str) -> Option<u8> {
+/// Returns the level of Word's own heading styles, whose names are the same in every language.
+fn heading_level_of_name(name: &str) -> Option<u8> {
     let name = name.to_ascii_lowercase();
     if name == "title" {
         return Some(1);
@@ -80,11 +86,12 @@ fn named(name: &str) -> Option<u8> {
     name.strip_prefix("heading ")?.parse().ok().filter(|level| (1..=9).contains(level))
 }
 
-/// Word counts from 0; 9 is body text.
-pub(super) fn outline(value: Option<&str>) -> Option<u8> {
+/// Parses an outline level. Word counts from 0; 9 is body text.
+pub(super) fn parse_outline_level(value: Option<&str>) -> Option<u8> {
     value?.parse::<u8>().ok().filter(|level| *level < 9).map(|level| level + 1)
 }
 
-pub(super) fn depth(value: Option<&str>) -> u8 {
+/// Parses the depth of a list item.
+pub(super) fn parse_depth(value: Option<&str>) -> u8 {
     value.and_then(|value| value.parse().ok()).unwrap_or(0).min(8)
 }

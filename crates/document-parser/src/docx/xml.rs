@@ -1,83 +1,91 @@
-//! XML as events, with the names of Word's vocabulary, whatever prefix a file gives it.
+//! XML as events, with names resolved against the namespace of WordprocessingML.
 
-use crate::error::Reason;
+use crate::error::ParseError;
 use quick_xml::{
     Error, Reader, XmlVersion,
     escape::resolve_predefined_entity,
-    events::{BytesStart, Event as Raw},
+    events::{BytesStart, Event as RawEvent},
     name::QName,
 };
 use std::io::{self, BufRead};
 
-/// What happens next in a part.
+/// An event of a part.
 #[derive(Clone, Copy)]
-pub(super) enum Event<'a> {
+pub(super) enum XmlEvent<'a> {
     Start {
-        /// The name, if it is one of Word's vocabulary.
-        word: &'a str,
-        /// The name in whatever vocabulary.
-        local: &'a str,
+        /// The local name if the element is in Word's namespace, else empty.
+        word_name: &'a str,
+        /// The local name in any namespace.
+        local_name: &'a str,
         tag: &'a BytesStart<'a>,
     },
     End {
-        word: &'a str,
+        word_name: &'a str,
     },
     Text(&'a str),
 }
 
-/// Why the reading of a part ended early.
-pub(super) enum Stop {
-    Heard(Reason),
-    Overflow,
+/// The error that ended the reading of a part.
+pub(super) enum XmlError {
+    Handler(ParseError),
+    TooLarge,
     Damaged(String),
 }
 
-pub(super) fn each(
+/// Reads a part, and passes each event to the handler.
+pub(super) fn read_events(
     from: impl BufRead,
     part: &str,
-    mut hear: impl FnMut(Event<'_>) -> Result<(), Reason>,
-) -> Result<(), Stop> {
+    mut handle: impl FnMut(XmlEvent<'_>) -> Result<(), ParseError>,
+) -> Result<(), XmlError> {
     let mut reader = Reader::from_reader(from);
     reader.config_mut().expand_empty_elements = true;
-    let mut words = Words { prefix: None };
+    let mut namespace = WordNamespace { prefix: None };
     let mut buffer = Vec::new();
     let mut open = 0_usize;
     loop {
         buffer.clear();
-        let event = reader.read_event_into(&mut buffer).map_err(|error| stop(&error, part))?;
+        let event =
+            reader.read_event_into(&mut buffer).map_err(|error| convert_error(&error, part))?;
         match event {
-            Raw::Start(tag) => {
+            RawEvent::Start(tag) => {
                 open += 1;
-                words.learn(&tag);
+                namespace.detect_prefix(&tag);
                 let name = tag.name();
-                hear(Event::Start {
-                    word: words.word(name),
-                    local: name.local_name().into_inner(),
+                handle(XmlEvent::Start {
+                    word_name: namespace.word_name(name),
+                    local_name: name.local_name().into_inner(),
                     tag: &tag,
                 })
             }
-            Raw::End(tag) => {
+            RawEvent::End(tag) => {
                 open = open.saturating_sub(1);
-                hear(Event::End { word: words.word(tag.name()) })
+                handle(XmlEvent::End { word_name: namespace.word_name(tag.name()) })
             }
-            Raw::Text(text) => hear(Event::Text(&text.xml10_content())),
-            Raw::CData(text) => hear(Event::Text(&text.xml10_content())),
-            Raw::GeneralRef(entity) => {
+            RawEvent::Text(text) => handle(XmlEvent::Text(&text.xml10_content())),
+            RawEvent::CData(text) => handle(XmlEvent::Text(&text.xml10_content())),
+            RawEvent::GeneralRef(entity) => {
                 let char = entity.resolve_char_ref().ok().flatten().map(String::from);
                 let text = char
                     .as_deref()
                     .or_else(|| resolve_predefined_entity(&entity.borrow().into_inner()));
-                // An entity of the file's own stays unread: it could stand for gigabytes, or for another file.
-                text.map_or(Ok(()), |text| hear(Event::Text(text)))
+                // An entity that the file defines is ignored: it could expand to gigabytes, or name a
+                // file of this machine.
+                text.map_or(Ok(()), |text| handle(XmlEvent::Text(text)))
             }
-            Raw::Eof if open > 0 => return Err(broken(part)),
-            Raw::Eof => return Ok(()),
-            Raw::Empty(_) | Raw::Comment(_) | Raw::Decl(_) | Raw::PI(_) | Raw::DocType(_) => Ok(()),
+            RawEvent::Eof if open > 0 => return Err(damaged_part(part)),
+            RawEvent::Eof => return Ok(()),
+            RawEvent::Empty(_)
+            | RawEvent::Comment(_)
+            | RawEvent::Decl(_)
+            | RawEvent::PI(_)
+            | RawEvent::DocType(_) => Ok(()),
         }
-        .map_err(Stop::Heard)?;
+        .map_err(XmlError::Handler)?;
     }
 }
 
+/// Returns the value of the attribute with this local name.
 pub(super) fn attribute(tag: &BytesStart<'_>, local: &str) -> Option<String> {
     let mut attributes = tag.attributes();
     let found = attributes
@@ -87,39 +95,39 @@ pub(super) fn attribute(tag: &BytesStart<'_>, local: &str) -> Option<String> {
     Some(found.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned())
 }
 
-fn stop(error: &Error, part: &str) -> Stop {
+fn convert_error(error: &Error, part: &str) -> XmlError {
     match error {
-        Error::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => Stop::Overflow,
-        _ => broken(part),
+        Error::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => XmlError::TooLarge,
+        _ => damaged_part(part),
     }
 }
 
-fn broken(part: &str) -> Stop {
-    Stop::Damaged(format!("its part `{part}` is not whole"))
+fn damaged_part(part: &str) -> XmlError {
+    XmlError::Damaged(format!("its part `{part}` is incomplete"))
 }
 
-/// Which prefix means Word.
-struct Words {
+/// The prefix that a part uses for Word's namespace.
+struct WordNamespace {
     prefix: Option<String>,
 }
 
-impl Words {
-    const SPACES: [&str; 2] = [
+impl WordNamespace {
+    const URIS: [&str; 2] = [
         "http://schemas.openxmlformats.org/wordprocessingml/2006/main",
         "http://purl.oclc.org/ooxml/wordprocessingml/main",
     ];
 
-    /// The outermost element declares it.
-    fn learn(&mut self, tag: &BytesStart<'_>) {
+    /// Reads the prefix from the outermost element, which declares it.
+    fn detect_prefix(&mut self, tag: &BytesStart<'_>) {
         if self.prefix.is_some() {
             return;
         }
         let mut attributes = tag.attributes();
-        let declared = attributes
+        let declaration = attributes
             .with_checks(false)
             .flatten()
-            .find(|attribute| Self::SPACES.contains(&&*attribute.value));
-        self.prefix = Some(declared.map_or_else(
+            .find(|attribute| Self::URIS.contains(&&*attribute.value));
+        self.prefix = Some(declaration.map_or_else(
             || "w".to_owned(),
             |attribute| {
                 if attribute.key.prefix().is_some() {
@@ -131,12 +139,12 @@ impl Words {
         ));
     }
 
-    fn word<'a>(&self, name: QName<'a>) -> &'a str {
+    fn word_name<'a>(&self, name: QName<'a>) -> &'a str {
         let prefix = name.prefix().map_or("", |prefix| prefix.into_inner());
         let local = name.local_name().into_inner();
         match prefix {
             _ if self.prefix.as_deref() == Some(prefix) => local,
-            // Formulas, and the older form of what stands before.
+            // Text of formulas, and the alternative for older programs.
             "m" if local == "t" => local,
             "mc" if local == "Fallback" => local,
             _ => "",

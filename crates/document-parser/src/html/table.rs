@@ -1,68 +1,74 @@
-//! A table under way.
+//! A builder for tables.
 
-use crate::{draft::Draft, error::Reason};
+use crate::{builder::DocumentBuilder, error::ParseError};
 
-/// No more columns or rows than this are filled on behalf of one cell.
-const WIDEST: usize = 100;
+/// The largest `colspan` and `rowspan`.
+const MAX_SPAN: usize = 100;
 
+/// A builder for the rows of a table.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct TableBuilder {
     pub rows: Vec<Vec<String>>,
     /// Whether a cell is open.
-    pub in_cell: bool,
-    /// A table that only arranges the page: its cells hold headings or tables.
-    pub layout: bool,
+    pub is_in_cell: bool,
+    /// Whether the table only arranges the page, because its cells have headings or tables.
+    pub is_layout: bool,
     row: Vec<String>,
-    /// What cells of earlier rows reach down into which column, and over how many more rows.
-    reaching: Vec<(usize, String)>,
-    columns: usize,
-    below: usize,
+    /// For each column the cell of an earlier row that spans into it: the rows left, and its text.
+    rowspans: Vec<(usize, String)>,
+    colspan: usize,
+    extra_rows: usize,
 }
 
-impl Table {
+impl TableBuilder {
     pub fn open_cell(&mut self, columns: Option<&str>, rows: Option<&str>) {
         let count = |text: Option<&str>| {
-            text.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(1).clamp(1, WIDEST)
+            text.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(1).clamp(1, MAX_SPAN)
         };
-        self.in_cell = true;
-        self.columns = count(columns);
-        self.below = count(rows) - 1;
+        self.is_in_cell = true;
+        self.colspan = count(columns);
+        self.extra_rows = count(rows) - 1;
     }
 
-    pub fn close_cell(&mut self, text: &str, draft: &mut Draft) -> Result<(), Reason> {
-        self.in_cell = false;
-        self.reach(draft)?;
-        for column in 0..self.columns {
-            draft.spend(1)?;
-            let at = self.row.len();
+    pub fn close_cell(
+        &mut self,
+        text: &str,
+        builder: &mut DocumentBuilder,
+    ) -> Result<(), ParseError> {
+        self.is_in_cell = false;
+        self.fill_spanned_columns(builder)?;
+        for column in 0..self.colspan {
+            builder.charge(1)?;
+            let column_index = self.row.len();
             self.row.push(if column == 0 { text.to_owned() } else { String::new() });
-            if self.below > 0 {
-                self.reaching.resize_with(self.reaching.len().max(at + 1), Default::default);
-                if let Some(place) = self.reaching.get_mut(at) {
-                    *place = (self.below + 1, text.to_owned());
+            if self.extra_rows > 0 {
+                self.rowspans
+                    .resize_with(self.rowspans.len().max(column_index + 1), Default::default);
+                if let Some(rowspan) = self.rowspans.get_mut(column_index) {
+                    *rowspan = (self.extra_rows + 1, text.to_owned());
                 }
             }
         }
         Ok(())
     }
 
-    /// Fills the columns that cells above reach into.
-    fn reach(&mut self, draft: &mut Draft) -> Result<(), Reason> {
-        while let Some((rows, text)) = self.reaching.get(self.row.len())
+    /// Fills the columns into which cells of earlier rows span.
+    fn fill_spanned_columns(&mut self, builder: &mut DocumentBuilder) -> Result<(), ParseError> {
+        while let Some((rows, text)) = self.rowspans.get(self.row.len())
             && *rows > 0
         {
-            draft.spend(text.len() + 1)?;
+            builder.charge(text.len() + 1)?;
             self.row.push(text.clone());
         }
         Ok(())
     }
 
-    pub fn close_row(&mut self, draft: &mut Draft) -> Result<(), Reason> {
+    pub fn close_row(&mut self, builder: &mut DocumentBuilder) -> Result<(), ParseError> {
         if self.row.is_empty() {
             return Ok(());
         }
-        self.reach(draft)?;
-        for (rows, _) in &mut self.reaching {
+        self.fill_spanned_columns(builder)?;
+        for (rows, _) in &mut self.rowspans {
             *rows = rows.saturating_sub(1);
         }
         self.rows.push(std::mem::take(&mut self.row));

@@ -1,12 +1,12 @@
-//! What tags mean for their text.
+//! The roles of elements, and attributes of tags.
 
 use html5ever::tokenizer::Tag;
 
-/// What an element does.
+/// The role of an element for the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Its text is not read.
-    Unread,
+    /// An element whose text is not read.
+    Ignored,
     Title,
     Heading(u8),
     List,
@@ -16,17 +16,18 @@ pub(super) enum Role {
     Table,
     Row,
     Cell,
-    /// Stands for itself, on lines of its own.
+    /// A block on lines of its own.
     Block,
-    /// Within a line.
+    /// A part of a line.
     Inline,
 }
 
+/// Returns the role of an element.
 pub(super) fn role(name: &str) -> Role {
     match name {
         "script" | "style" | "template" | "noscript" | "iframe" | "noembed" | "noframes"
         | "textarea" | "select" | "datalist" | "canvas" | "audio" | "video" | "object" | "svg"
-        | "nav" => Role::Unread,
+        | "nav" => Role::Ignored,
         "title" => Role::Title,
         "h1" => Role::Heading(1),
         "h2" => Role::Heading(2),
@@ -50,6 +51,7 @@ pub(super) fn role(name: &str) -> Role {
     }
 }
 
+/// Returns whether an element has no end tag.
 pub(super) fn is_void(name: &str) -> bool {
     matches!(
         name,
@@ -70,6 +72,7 @@ pub(super) fn is_void(name: &str) -> bool {
     )
 }
 
+/// Returns the value of an attribute.
 pub(super) fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
     tag.attrs
         .iter()
@@ -77,9 +80,9 @@ pub(super) fn attribute<'a>(tag: &'a Tag, name: &str) -> Option<&'a str> {
         .map(|attribute| &*attribute.value)
 }
 
-/// Whether the tag itself says that nobody is to see its text. Style sheets are not read.
+/// Returns whether the tag's own attributes hide its text. Style sheets are not evaluated.
 pub(super) fn is_hidden(tag: &Tag) -> bool {
-    const UNSEEN: [&str; 5] =
+    const HIDING_STYLES: [&str; 5] =
         ["display:none", "visibility:hidden", "visibility:collapse", "font-size:0", "opacity:0"];
     if attribute(tag, "hidden").is_some()
         || &*tag.name == "dialog" && attribute(tag, "open").is_none()
@@ -92,10 +95,10 @@ pub(super) fn is_hidden(tag: &Tag) -> bool {
     style.split(';').any(|rule| {
         let rule = rule.strip_suffix("!important").unwrap_or(rule);
         // `0`, `0px`, `0.0`, but not `0.5`.
-        UNSEEN.iter().any(|unseen| {
-            rule.strip_prefix(unseen).is_some_and(|rest| {
+        HIDING_STYLES.iter().any(|style| {
+            rule.strip_prefix(style).is_some_and(|rest| {
                 rest.is_empty()
-                    || unseen.ends_with('0')
+                    || style.ends_with('0')
                         && !rest.contains(|char: char| matches!(char, '1'..='9'))
             })
         })

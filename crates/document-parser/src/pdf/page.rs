@@ -1,8 +1,8 @@
-//! A page is drawn, and what is written while it is drawn is kept.
+//! Interprets the drawing operators of a page, and collects its glyphs.
 
 use super::{
+    decode_string,
     run::{Glyph, Run},
-    text,
 };
 use hayro_interpret::{
     BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
@@ -19,163 +19,187 @@ use hayro_interpret::{
 };
 use std::collections::HashSet;
 
-/// Measures of fonts are in thousandths.
-const EM: f64 = 1000.0;
+/// The units of glyph space per em (ISO 32000-1, section 9.2.4).
+const UNITS_PER_EM: f64 = 1000.0;
 
-/// What was on a page.
+/// The numbers of objects on a page.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    /// Characters that are told.
+pub(super) struct PageCounts {
+    /// Letters and digits that became text.
     pub letters: usize,
-    /// Characters of which nobody knows what they are.
-    pub unknown: usize,
+    /// Glyphs without a mapping to characters.
+    pub unmapped: usize,
     pub pictures: usize,
     pub shapes: usize,
 }
 
-/// A page's text in pieces.
-pub(super) struct Looked {
+/// The text of a page in runs, and the numbers of its objects.
+pub(super) struct PageText {
     pub runs: Vec<Run>,
-    pub seen: Seen,
+    pub counts: PageCounts,
 }
 
-pub(super) fn look<'a>(page: &Page<'a>, xref: &'a XRef, cache: &InterpreterCache<'a>) -> Looked {
+/// Interprets a page and returns its text.
+pub(super) fn interpret<'a>(
+    page: &Page<'a>,
+    xref: &'a XRef,
+    cache: &InterpreterCache<'a>,
+) -> PageText {
     let (width, height) = page.render_dimensions();
     let area = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
     let transform = Affine::new(page.initial_transform(true).as_coeffs());
     let mut context = Context::new(transform, area, cache, xref, InterpreterSettings::default());
-    let mut eye = Eye {
+    let mut collector = GlyphCollector {
         area: area.inset(2.0),
         runs: Vec::new(),
-        seen: Seen::default(),
-        spaced: false,
-        marks: Vec::new(),
+        counts: PageCounts::default(),
+        after_space: false,
+        marked_content: Vec::new(),
     };
-    interpret_page(page, &mut context, &mut eye);
-    let runs = eye.readable();
+    interpret_page(page, &mut context, &mut collector);
+    let runs = collector.take_visible_runs();
     let letters =
         runs.iter().flat_map(|run| run.text.chars()).filter(|char| char.is_alphanumeric()).count();
-    Looked { runs, seen: Seen { letters, ..eye.seen } }
+    PageText { runs, counts: PageCounts { letters, ..collector.counts } }
 }
 
-struct Eye {
+/// A device that collects glyphs instead of drawing them.
+struct GlyphCollector {
     area: Rect,
     runs: Vec<Run>,
-    seen: Seen,
-    spaced: bool,
-    marks: Vec<Mark>,
+    counts: PageCounts,
+    after_space: bool,
+    marked_content: Vec<MarkedContent>,
 }
 
-/// What the file says of a part of its page.
-struct Mark {
+/// A marked-content sequence (ISO 32000-1, section 14.6).
+struct MarkedContent {
     artifact: bool,
-    /// The text that stands for what is drawn; empty when it was told.
-    instead: Option<String>,
+    /// The `ActualText` that replaces the glyphs; empty after its first use.
+    actual_text: Option<String>,
 }
 
-impl Eye {
-    /// What a reader sees. Unseen text counts where it lies over pictures, or is all there is.
-    fn readable(&mut self) -> Vec<Run> {
+impl GlyphCollector {
+    /// Returns the visible runs. Invisible text is used if the page has pictures, or no other text.
+    fn take_visible_runs(&mut self) -> Vec<Run> {
         let mut runs = std::mem::take(&mut self.runs);
-        if self.seen.pictures == 0 && runs.iter().any(|run| !run.unseen) {
-            runs.retain(|run| !run.unseen);
+        if self.counts.pictures == 0 && runs.iter().any(|run| !run.invisible) {
+            runs.retain(|run| !run.invisible);
         }
         if runs.iter().any(|run| !run.artifact) {
             runs.retain(|run| !run.artifact);
         }
-        // Shadows and bold type are made by drawing twice.
-        let mut drawn = HashSet::new();
+        // Some programs draw a text twice for a shadow or bold type, so duplicates are removed.
+        let mut seen = HashSet::new();
         runs.retain(|run| {
             let place = |at: f64| (at / run.size.max(1.0) * 2.0).round().to_bits();
             !run.text.trim().is_empty()
-                && drawn.insert((run.text.clone(), place(run.left), place(run.base), run.turn))
+                && seen.insert((run.text.clone(), place(run.left), place(run.baseline), run.angle))
         });
         runs
     }
 
-    fn write(
+    fn push_glyph(
         &mut self,
         glyph: &font::Glyph<'_>,
         transform: Affine,
         vertical: bool,
         bold: bool,
-        unseen: bool,
+        invisible: bool,
     ) {
-        let artifact = self.marks.iter().any(|mark| mark.artifact);
-        let instead =
-            self.marks.iter_mut().rev().find_map(|mark| mark.instead.as_mut()).map(std::mem::take);
-        let text = match instead.or_else(|| glyph.as_unicode().map(told)) {
-            Some(text) => plain(&text),
+        let artifact = self.marked_content.iter().any(|mark| mark.artifact);
+        let actual_text = self
+            .marked_content
+            .iter_mut()
+            .rev()
+            .find_map(|mark| mark.actual_text.as_mut())
+            .map(std::mem::take);
+        let text = match actual_text.or_else(|| glyph.as_unicode().map(bf_string_to_text)) {
+            Some(text) => expand_ligatures(&text),
             None => {
-                self.seen.unknown += 1;
+                self.counts.unmapped += 1;
                 char::REPLACEMENT_CHARACTER.to_string()
             }
         };
         if text.trim().is_empty() {
-            self.spaced |= !text.is_empty();
+            self.after_space |= !text.is_empty();
             return;
         }
-        let place = Place::of(glyph, transform, vertical);
-        if !self.area.contains(place.origin) || !place.size.is_finite() || place.size <= 0.0 {
+        let position = GlyphPosition::new(glyph, transform, vertical);
+        if !self.area.contains(position.origin)
+            || !position.size.is_finite()
+            || position.size <= 0.0
+        {
             return;
         }
-        let spaced = std::mem::take(&mut self.spaced);
-        let Place { left, right, base, size, turn, .. } = place;
-        let glyph = Glyph { text, left, right, base, size, turn, bold, unseen, artifact, spaced };
+        let after_space = std::mem::take(&mut self.after_space);
+        let GlyphPosition { left, right, baseline, size, angle, .. } = position;
+        let glyph = Glyph {
+            text,
+            left,
+            right,
+            baseline,
+            size,
+            angle,
+            bold,
+            invisible,
+            artifact,
+            after_space,
+        };
         let rest = match self.runs.last_mut() {
-            Some(run) => run.take(glyph),
+            Some(run) => run.push(glyph),
             None => Some(glyph),
         };
-        self.runs.extend(rest.map(Run::begin));
+        self.runs.extend(rest.map(Run::new));
     }
 }
 
-fn told(text: BfString) -> String {
+fn bf_string_to_text(text: BfString) -> String {
     match text {
         BfString::Char(char) => char.to_string(),
         BfString::String(text) => text,
     }
 }
 
-/// Ligatures as the letters that they are made of, and no character that shows nothing.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
+/// Expands ligatures into letters, and removes invisible characters.
+fn expand_ligatures(text: &str) -> String {
+    let mut expanded = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
-            'ﬀ' => plain.push_str("ff"),
-            'ﬁ' => plain.push_str("fi"),
-            'ﬂ' => plain.push_str("fl"),
-            'ﬃ' => plain.push_str("ffi"),
-            'ﬄ' => plain.push_str("ffl"),
-            'ﬅ' | 'ﬆ' => plain.push_str("st"),
-            '\u{ad}' => plain.push('-'),
+            'ﬀ' => expanded.push_str("ff"),
+            'ﬁ' => expanded.push_str("fi"),
+            'ﬂ' => expanded.push_str("fl"),
+            'ﬃ' => expanded.push_str("ffi"),
+            'ﬄ' => expanded.push_str("ffl"),
+            'ﬅ' | 'ﬆ' => expanded.push_str("st"),
+            '\u{ad}' => expanded.push('-'),
             '\u{200b}' | '\u{feff}' => {}
-            _ if char.is_whitespace() => plain.push(' '),
+            _ if char.is_whitespace() => expanded.push(' '),
             _ if char.is_control() => {}
-            _ => plain.push(char),
+            _ => expanded.push(char),
         }
     }
-    plain
+    expanded
 }
 
-/// Where a character stands, along the direction of its line.
-struct Place {
+/// The position of a glyph, in coordinates along the direction of its line.
+struct GlyphPosition {
     origin: Point,
     left: f64,
     right: f64,
-    base: f64,
+    baseline: f64,
     size: f64,
-    turn: i16,
+    angle: i16,
 }
 
-impl Place {
-    fn of(glyph: &font::Glyph<'_>, transform: Affine, vertical: bool) -> Self {
+impl GlyphPosition {
+    fn new(glyph: &font::Glyph<'_>, transform: Affine, vertical: bool) -> Self {
         let advance = match glyph {
             font::Glyph::Outline(glyph) => glyph.advance_width(),
             font::Glyph::Type3(glyph) => glyph.advance_width(),
         };
         let [a, b, c, d, ..] = transform.as_coeffs();
-        let size = EM * c.hypot(d);
+        let size = UNITS_PER_EM * c.hypot(d);
         let origin = transform * Point::ZERO;
         // A line of vertical writing runs along the other axis.
         let (x, y, length) = if vertical {
@@ -187,19 +211,19 @@ impl Place {
         let (sin, cos) = angle.sin_cos();
         let left = origin.x * cos + origin.y * sin;
         #[expect(clippy::cast_possible_truncation, reason = "no angle has more than 360 degrees")]
-        let turn = angle.to_degrees().round() as i16;
+        let angle = angle.to_degrees().round() as i16;
         Self {
             origin,
             left,
             right: left + length.abs(),
-            base: origin.y * cos - origin.x * sin,
+            baseline: origin.y * cos - origin.x * sin,
             size,
-            turn,
+            angle,
         }
     }
 }
 
-/// Whether a font is bold, by its own word.
+/// Returns whether the font of a glyph declares itself bold.
 fn is_bold(glyph: &font::Glyph<'_>) -> bool {
     let font::Glyph::Outline(glyph) = glyph else { return false };
     let Some(data) = glyph.font_data() else { return false };
@@ -207,36 +231,36 @@ fn is_bold(glyph: &font::Glyph<'_>) -> bool {
         || data.postscript_name.is_some_and(|name| name.contains("Bold"))
 }
 
-impl<'a> Device<'a> for Eye {
+impl<'a> Device<'a> for GlyphCollector {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
-        let unseen = matches!(mode, DrawMode::Invisible);
+        let invisible = matches!(mode, DrawMode::Invisible);
         let vertical = matches!(run.writing_mode(), WritingMode::Vertical);
         let bold = run.glyphs().first().is_some_and(|glyph| is_bold(glyph));
         for glyph in run.glyphs() {
-            self.write(glyph, props.transform * glyph.transform(), vertical, bold, unseen);
+            self.push_glyph(glyph, props.transform * glyph.transform(), vertical, bold, invisible);
         }
     }
 
     fn draw_image(&mut self, image: Image<'a, '_>, _: ImageDrawProps<'a>) {
-        // Lines and dots are drawn as pictures, too.
-        self.seen.pictures += usize::from(image.width() > 50 && image.height() > 50);
+        // Some programs draw lines and dots as small images, which do not count.
+        self.counts.pictures += usize::from(image.width() > 50 && image.height() > 50);
     }
 
     fn draw_path(&mut self, _: &BezPath, _: DrawProps<'a>, _: &DrawMode) {
-        self.seen.shapes += 1;
+        self.counts.shapes += 1;
     }
 
     fn begin_marked_content(&mut self, tag: &[u8], properties: Option<&Dict<'_>>) {
-        let instead =
+        let actual_text =
             properties.and_then(|properties| properties.get::<PdfString<'_>>("ActualText"));
-        self.marks.push(Mark {
+        self.marked_content.push(MarkedContent {
             artifact: tag == b"Artifact",
-            instead: instead.map(|string| text(string.as_bytes())),
+            actual_text: actual_text.map(|string| decode_string(string.as_bytes())),
         });
     }
 
     fn end_marked_content(&mut self) {
-        self.marks.pop();
+        self.marked_content.pop();
     }
 
     fn push_clip_path(&mut self, _: &ClipPath) {}

@@ -1,101 +1,116 @@
-//! A run: characters that follow each other on one line, drawn close together.
+//! Runs: glyphs that follow each other closely on one line.
 
-/// A gap wider than this, in heights of letters, is more than a space between words.
-pub(super) const WIDE: f64 = 1.2;
+/// The widest gap within a run, in letter heights. A wider gap separates cells.
+pub(super) const MAX_RUN_GAP: f64 = 1.2;
 
-/// A gap wider than this, in heights of letters, is a space between words.
-const NARROW: f64 = 0.13;
+/// The widest gap within a word, in letter heights. A wider gap is a space.
+const MAX_WORD_GAP: f64 = 0.13;
 
-/// Characters on one line. Its places are along its own direction, so that turned text reads like any other.
+/// Glyphs on one line. Coordinates are along the line's direction, so that rotated text is handled
+/// like any other.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Run {
     pub text: String,
-    /// Where it begins.
+    /// The start of the run.
     pub left: f64,
-    /// Where it ends.
+    /// The end of the run.
     pub right: f64,
-    /// Where its letters stand; it grows downwards.
-    pub base: f64,
-    /// How high most of its letters are.
+    /// The position of the baseline; it grows downwards.
+    pub baseline: f64,
+    /// The height of most letters.
     pub size: f64,
-    /// By how many letters they are more than the others.
+    /// The majority of letters with this height over the others (Boyer–Moore vote).
     votes: usize,
     pub bold: bool,
-    /// The direction of its line, in degrees.
-    pub turn: i16,
-    /// Drawn for no eye: what text recognition lays over pictures, or what somebody hides.
-    pub unseen: bool,
-    /// Part of the page, not of the text: a running head, by the file's own word.
+    /// The direction of the line, in degrees.
+    pub angle: i16,
+    /// Whether the text is drawn invisibly, as by text recognition over pictures or to hide it.
+    pub invisible: bool,
+    /// Whether the file marks the text as an artifact of the page, such as a header.
     pub artifact: bool,
 }
 
-/// A character and its place.
+/// A glyph with its text and position.
 pub(super) struct Glyph {
     pub text: String,
     pub left: f64,
     pub right: f64,
-    pub base: f64,
+    pub baseline: f64,
     pub size: f64,
-    pub turn: i16,
+    pub angle: i16,
     pub bold: bool,
-    pub unseen: bool,
+    pub invisible: bool,
     pub artifact: bool,
-    /// Whether a space was drawn before it.
-    pub spaced: bool,
+    /// Whether a space was drawn before the glyph.
+    pub after_space: bool,
 }
 
 impl Run {
-    pub fn begin(glyph: Glyph) -> Self {
-        let Glyph { text, left, right, base, size, turn, bold, unseen, artifact, spaced: _ } =
-            glyph;
-        Self { text, left, right, base, size, votes: 1, bold, turn, unseen, artifact }
+    /// Creates a run of one glyph.
+    pub fn new(glyph: Glyph) -> Self {
+        let Glyph {
+            text,
+            left,
+            right,
+            baseline,
+            size,
+            angle,
+            bold,
+            invisible,
+            artifact,
+            after_space: _,
+        } = glyph;
+        Self { text, left, right, baseline, size, votes: 1, bold, angle, invisible, artifact }
     }
 
-    /// Takes the character, or gives it back if it does not belong to this run.
-    pub fn take(&mut self, glyph: Glyph) -> Option<Glyph> {
+    /// Adds a glyph, or returns it if it does not belong to this run.
+    pub fn push(&mut self, glyph: Glyph) -> Option<Glyph> {
         let size = self.size.max(glyph.size);
         let gap = glyph.left - self.right;
-        let alike = self.turn == glyph.turn
-            && self.unseen == glyph.unseen
+        let is_alike = self.angle == glyph.angle
+            && self.invisible == glyph.invisible
             && self.artifact == glyph.artifact;
-        // Raised and lowered characters are smaller.
-        let drop = if (self.size - glyph.size).abs() < 0.05 * size { 0.15 } else { 0.5 };
-        if !alike
-            || (self.base - glyph.base).abs() > drop * size
-            || !(-0.6 * size..WIDE * size).contains(&gap)
+        // Superscripts and subscripts are smaller, so they may be off the baseline.
+        let max_shift = if (self.size - glyph.size).abs() < 0.05 * size { 0.15 } else { 0.5 };
+        if !is_alike
+            || (self.baseline - glyph.baseline).abs() > max_shift * size
+            || !(-0.6 * size..MAX_RUN_GAP * size).contains(&gap)
             || glyph.size > 3.0 * self.size
         {
             return Some(glyph);
         }
-        if (glyph.spaced || gap > NARROW * size) && !self.text.ends_with(' ') {
+        if (glyph.after_space || gap > MAX_WORD_GAP * size) && !self.text.ends_with(' ') {
             self.text.push(' ');
         }
-        self.weigh(glyph.size, glyph.base, 1);
+        self.update_size(glyph.size, glyph.baseline, 1);
         self.text.push_str(&glyph.text);
         self.right = self.right.max(glyph.right);
         self.bold &= glyph.bold;
         None
     }
 
-    pub fn join(&mut self, other: &Self) {
-        if other.left - self.right > NARROW * self.size.max(other.size) && !self.text.ends_with(' ')
+    /// Appends another run.
+    pub fn append(&mut self, other: &Self) {
+        if other.left - self.right > MAX_WORD_GAP * self.size.max(other.size)
+            && !self.text.ends_with(' ')
         {
             self.text.push(' ');
         }
-        self.weigh(other.size, other.base, other.votes);
+        self.update_size(other.size, other.baseline, other.votes);
         self.text.push_str(&other.text);
         self.right = self.right.max(other.right);
         self.bold &= other.bold;
     }
 
-    /// The most letters tell how large a line is, not a bullet, an initial or a raised number.
-    fn weigh(&mut self, size: f64, base: f64, votes: usize) {
+    /// Updates size and baseline to those of most letters, so that a bullet, an initial or a raised
+    /// number does not change them.
+    fn update_size(&mut self, size: f64, baseline: f64, votes: usize) {
         if (self.size - size).abs() < 0.05 * size {
             self.votes += votes;
         } else if self.votes >= votes {
             self.votes -= votes;
         } else {
-            (self.size, self.base, self.votes) = (size, base, votes - self.votes);
+            (self.size, self.baseline, self.votes) = (size, baseline, votes - self.votes);
         }
     }
 }

@@ -1,19 +1,19 @@
-//! Files with bytes changed, cut, doubled and left out: every one ends, in a document or in a sentence.
+//! Files with bytes changed, removed, doubled and inserted: each ends in a document or an error.
 
 use crate::{
+    docx_writer::{paragraph, write_docx},
     parser,
-    word_file::{paragraph, word_file},
-    written_pdf::{WrittenPdf, line},
+    pdf_writer::{PdfWriter, line},
 };
-use document_parser::{Error, Limits, Reason};
+use document_parser::{FileError, Limits, ParseError};
 use fastrand::Rng;
 use std::time::Duration;
 
-const EACH: u64 = 60;
+const SEEDS_PER_FILE: u64 = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mutated_files_end() {
-    let pdf = WrittenPdf::of_pages(&[
+    let pdf = PdfWriter::with_pages(&[
         line("F", 10, 60, 700, "words on a page"),
         line("B", 18, 60, 700, "A heading"),
     ])
@@ -21,13 +21,14 @@ async fn mutated_files_end() {
     let words = paragraph("berschrift1", "Heading")
         + "<w:tbl><w:tr><w:tc><w:p/></w:tc></w:tr></w:tbl>"
         + &paragraph("", "words");
-    let docx = word_file(&words);
+    let docx = write_docx(&words);
     let html = b"<html><table><tr><td rowspan=2>a<td>b</table><ul><li>c</ul><pre>d</pre>".to_vec();
     let markdown =
         b"# A\n\n- b\n  1. c\n\n| d | e |\n|---|---|\n| f | g |\n\n> h\n\n```\ni\n```\n[^1]: j"
             .to_vec();
     let parser = parser();
-    let limits = Limits { time: Duration::from_secs(10), memory: 500_000_000, ..Limits::default() };
+    let limits =
+        Limits { time: Duration::from_secs(10), memory_bytes: 500_000_000, ..Limits::default() };
     for (name, file) in [
         ("a.pdf", pdf),
         ("a.docx", docx),
@@ -35,28 +36,30 @@ async fn mutated_files_end() {
         ("a.html", html),
         ("a.md", markdown),
     ] {
-        for seed in 0..EACH {
-            let bytes = mutated(&file, &mut Rng::with_seed(seed));
-            // The body of a Word file stands behind checksums, so it is changed before it is packed.
+        for seed in 0..SEEDS_PER_FILE {
+            let bytes = mutate(&file, &mut Rng::with_seed(seed));
+            // The body of a Word file has a checksum, so it is changed before it is packed.
             let bytes = if name == "body.docx" {
-                word_file(&String::from_utf8_lossy(&bytes))
+                write_docx(&String::from_utf8_lossy(&bytes))
             } else {
                 bytes
             };
             let outcome = parser.parse(&bytes, name, &limits).await;
-            let ended = !matches!(
+            let has_ended = !matches!(
                 outcome,
-                Err(Error {
-                    reason: Reason::Time { .. } | Reason::Worker(_) | Reason::Memory { .. },
+                Err(FileError {
+                    error: ParseError::TimedOut { .. }
+                        | ParseError::Worker(_)
+                        | ParseError::OutOfMemory { .. },
                     ..
                 })
             );
-            assert!(ended, "{name} with seed {seed}: {outcome:?}");
+            assert!(has_ended, "{name} with seed {seed}: {outcome:?}");
         }
     }
 }
 
-fn mutated(file: &[u8], random: &mut Rng) -> Vec<u8> {
+fn mutate(file: &[u8], random: &mut Rng) -> Vec<u8> {
     let mut bytes = file.to_vec();
     for _ in 0..random.usize(1..12) {
         let at = random.usize(..bytes.len().max(1));

@@ -1,12 +1,12 @@
-//! What a file is: by its content first, and by its name where content does not tell.
+//! Detects the format of a file, by its content first and else by its name.
 
-use crate::{encoding, error::Reason};
+use crate::{encoding, error::ParseError};
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::Path};
 
-/// The kinds of files that can be read.
+/// The supported file formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Kind {
+pub enum FileFormat {
     /// Plain text, in any encoding.
     Text,
     /// Markdown.
@@ -15,11 +15,11 @@ pub enum Kind {
     Html,
     /// PDF.
     Pdf,
-    /// Word's, since 2007.
+    /// The format of Word since 2007 (Office Open XML).
     Docx,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FileFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "text",
@@ -31,8 +31,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What the first bytes of files say that are no documents, or none that can be read.
-const FOREIGN: [(&[u8], &str); 14] = [
+/// The first bytes of formats that are not supported, with a description for the user.
+const UNSUPPORTED_SIGNATURES: [(&[u8], &str); 14] = [
     (b"\x89PNG", "a picture (PNG)"),
     (b"\xff\xd8\xff", "a picture (JPEG)"),
     (b"GIF8", "a picture (GIF)"),
@@ -49,76 +49,78 @@ const FOREIGN: [(&[u8], &str); 14] = [
     (b"SQLite format 3\0", "a database (SQLite)"),
 ];
 
-/// What a file is.
-pub(crate) fn of(bytes: &[u8], name: &str) -> Result<Kind, Reason> {
+/// Detects the format of a file.
+pub(crate) fn detect(bytes: &[u8], name: &str) -> Result<FileFormat, ParseError> {
     if bytes.is_empty() {
-        return Err(Reason::Empty);
+        return Err(ParseError::Empty);
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
-        // Which of the packed kinds it is, its package tells.
-        return Ok(Kind::Docx);
+        // The parser of DOCX reads in the package which format it is.
+        return Ok(FileFormat::Docx);
     }
     if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
-        return Err(compound(bytes));
+        return Err(compound_file_error(bytes));
     }
-    if let Some((_, what)) = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Err(Reason::Foreign((*what).to_owned()));
+    if let Some((_, what)) =
+        UNSUPPORTED_SIGNATURES.iter().find(|(magic, _)| bytes.starts_with(magic))
+    {
+        return Err(ParseError::UnsupportedFormat((*what).to_owned()));
     }
     let head = bytes.get(..bytes.len().min(1024)).unwrap_or_default();
     if head.windows(5).any(|five| five == b"%PDF-")
-        && !by_name(name).is_some_and(|kind| kind != Kind::Pdf && starts_as_text(head))
+        && !format_of_extension(name)
+            .is_some_and(|format| format != FileFormat::Pdf && is_only_mentioned(head))
     {
-        return Ok(Kind::Pdf);
+        return Ok(FileFormat::Pdf);
     }
     let sample =
         encoding::decode(bytes.get(..bytes.len().min(64 * 1024)).unwrap_or_default(), None);
     if !encoding::is_text(&sample) {
-        return Err(Reason::Foreign(
-            "neither text nor any kind of file that is known here".to_owned(),
-        ));
+        return Err(ParseError::UnsupportedFormat("neither text nor in a known format".to_owned()));
     }
     if is_html(&sample) {
-        return Ok(Kind::Html);
+        return Ok(FileFormat::Html);
     }
-    // It is text, whatever its name says.
-    Ok(by_name(name)
-        .filter(|kind| matches!(kind, Kind::Markdown | Kind::Html))
-        .unwrap_or(Kind::Text))
+    // The bytes are text even if the name has the extension of a binary format.
+    Ok(format_of_extension(name)
+        .filter(|format| matches!(format, FileFormat::Markdown | FileFormat::Html))
+        .unwrap_or(FileFormat::Text))
 }
 
-/// A text that mentions `%PDF-` is not one; a PDF may have a little before it.
-fn starts_as_text(head: &[u8]) -> bool {
+/// Returns whether `%PDF-` is only mentioned in a text. A PDF may have a few bytes before it.
+fn is_only_mentioned(head: &[u8]) -> bool {
     !head.starts_with(b"%PDF-") && std::str::from_utf8(head).is_ok()
 }
 
-fn by_name(name: &str) -> Option<Kind> {
+/// Returns the format of the file name's extension.
+fn format_of_extension(name: &str) -> Option<FileFormat> {
     let extension = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
-        "md" | "markdown" | "mdown" | "mkd" | "mdx" => Kind::Markdown,
-        "html" | "htm" | "xhtml" => Kind::Html,
-        "pdf" => Kind::Pdf,
-        "docx" | "docm" | "dotx" | "dotm" => Kind::Docx,
-        "txt" | "text" | "log" => Kind::Text,
+        "md" | "markdown" | "mdown" | "mkd" | "mdx" => FileFormat::Markdown,
+        "html" | "htm" | "xhtml" => FileFormat::Html,
+        "pdf" => FileFormat::Pdf,
+        "docx" | "docm" | "dotx" | "dotm" => FileFormat::Docx,
+        "txt" | "text" | "log" => FileFormat::Text,
         _ => return None,
     })
 }
 
-/// Old Office files, and new ones behind a password, are compound files.
-fn compound(bytes: &[u8]) -> Reason {
+/// Returns the error for a compound file: an old Office file, or a new one with a password.
+fn compound_file_error(bytes: &[u8]) -> ParseError {
     let has = |name: &str| {
         let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
         bytes.windows(name.len()).step_by(2).any(|window| window == name)
     };
     match () {
-        () if has("EncryptedPackage") => Reason::Protected,
-        () if has("WordDocument") => {
-            Reason::Foreign("an old Word file (.doc), which Word saves as .docx".to_owned())
-        }
-        () => Reason::Foreign("an old Office file".to_owned()),
+        () if has("EncryptedPackage") => ParseError::PasswordProtected,
+        () if has("WordDocument") => ParseError::UnsupportedFormat(
+            "an old Word file (.doc), which Word saves as .docx".to_owned(),
+        ),
+        () => ParseError::UnsupportedFormat("an old Office file".to_owned()),
     }
 }
 
-/// HTML says so at its start, behind comments and declarations.
+/// Returns whether a text starts as HTML, after comments and declarations.
 fn is_html(text: &str) -> bool {
     let mut rest = text.trim_start_matches(|char: char| {
         char.is_whitespace() || char == '\0' || char == '\u{feff}'
@@ -147,28 +149,28 @@ mod tests {
 
     #[test]
     fn content_decides_before_the_name() {
-        for (bytes, name, kind) in [
-            (&b"%PDF-1.7\n"[..], "a.txt", Kind::Pdf),
-            (b"\n\n junk %PDF-1.4", "scan.pdf", Kind::Pdf),
-            (b"A file that starts with %PDF-1.4 is a PDF.", "notes.md", Kind::Markdown),
-            (b"PK\x03\x04", "a.pdf", Kind::Docx),
-            (b"  <!-- saved --><!DOCTYPE HTML><p>x", "a.txt", Kind::Html),
-            (b"<?xml version='1.0'?>\n<html lang='en'>", "", Kind::Html),
-            (b"<htmlish>", "a.txt", Kind::Text),
-            (b"# A", "a.md", Kind::Markdown),
-            (b"# A", "A.MD", Kind::Markdown),
-            (b"# A", "a", Kind::Text),
-            (b"<p>a", "a.htm", Kind::Html),
-            (b"just words", "a.pdf", Kind::Text),
-            (b"just words", "a.docx", Kind::Text),
-            (b"fn main() {}", "main.rs", Kind::Text),
+        for (bytes, name, format) in [
+            (&b"%PDF-1.7\n"[..], "a.txt", FileFormat::Pdf),
+            (b"\n\n junk %PDF-1.4", "scan.pdf", FileFormat::Pdf),
+            (b"A file that starts with %PDF-1.4 is a PDF.", "notes.md", FileFormat::Markdown),
+            (b"PK\x03\x04", "a.pdf", FileFormat::Docx),
+            (b"  <!-- saved --><!DOCTYPE HTML><p>x", "a.txt", FileFormat::Html),
+            (b"<?xml version='1.0'?>\n<html lang='en'>", "", FileFormat::Html),
+            (b"<htmlish>", "a.txt", FileFormat::Text),
+            (b"# A", "a.md", FileFormat::Markdown),
+            (b"# A", "A.MD", FileFormat::Markdown),
+            (b"# A", "a", FileFormat::Text),
+            (b"<p>a", "a.htm", FileFormat::Html),
+            (b"just words", "a.pdf", FileFormat::Text),
+            (b"just words", "a.docx", FileFormat::Text),
+            (b"fn main() {}", "main.rs", FileFormat::Text),
         ] {
-            assert_eq!(of(bytes, name), Ok(kind), "{name}: {}", bytes.escape_ascii());
+            assert_eq!(detect(bytes, name), Ok(format), "{name}: {}", bytes.escape_ascii());
         }
     }
 
     #[test]
-    fn what_is_no_document_is_named() {
+    fn unsupported_files_are_described() {
         let old = [
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(),
             "WordDocument".encode_utf16().flat_map(u16::to_le_bytes).collect(),
@@ -187,7 +189,7 @@ mod tests {
             (&locked, "password"),
             (&[1, 2, 3, 200, 14, 15, 16, 90], "neither text"),
         ] {
-            assert!(of(bytes, "a.pdf").unwrap_err().to_string().contains(part), "{part}");
+            assert!(detect(bytes, "a.pdf").unwrap_err().to_string().contains(part), "{part}");
         }
     }
 }

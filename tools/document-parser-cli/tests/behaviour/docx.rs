@@ -1,8 +1,8 @@
 //! Word files.
 
 use crate::{
-    parse, refusal, told,
-    word_file::{RELATIONS, body, package, paragraph, word_file},
+    docx_writer::{RELATIONS, body, package, paragraph, write_docx},
+    error_text, markdown_of, parse,
 };
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn styles_numbers_and_tables_give_structure() {
         format!("<w:tbl><w:tr>{}{}</w:tr><w:tr>{}{}</w:tr></w:tbl>", cell("a"), cell("b|"), cell("1"), cell("2")),
     ];
     assert_eq!(
-        told(&word_file(&inner.concat()), "a.docx").await,
+        markdown_of(&write_docx(&inner.concat()), "a.docx").await,
         "# Delivery\n\n## Inspection\n\nAt once[1], R&D é.\n\n[1] Without delay.\n\n3. first\n    - deep\n4. second\n\n| a | b\\| |\n| --- | --- |\n| 1 | 2 |\n"
     );
 }
@@ -34,12 +34,12 @@ async fn what_is_deleted_hidden_or_there_twice_is_not_read() {
         <w:ins><w:r><w:t>new</w:t></w:r></w:ins><w:r><w:rPr><w:vanish/></w:rPr><w:t>no</w:t></w:r><w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t> shown</w:t></w:r>
         <w:r><w:instrText>PAGE</w:instrText></w:r>
         <mc:AlternateContent><mc:Choice><w:txbxContent><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent></mc:Choice><mc:Fallback><w:p><w:r><w:t>boxed</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent></w:p>"#;
-    assert_eq!(told(&word_file(inner), "a.docx").await, "boxed\n\nseen new shown\n");
+    assert_eq!(markdown_of(&write_docx(inner), "a.docx").await, "boxed\n\nseen new shown\n");
 }
 
 #[tokio::test]
-async fn a_style_based_on_itself_is_only_a_style() {
-    assert_eq!(told(&word_file(&paragraph("Kreis", "words")), "a.docx").await, "words\n");
+async fn a_style_based_on_itself_is_harmless() {
+    assert_eq!(markdown_of(&write_docx(&paragraph("Kreis", "words")), "a.docx").await, "words\n");
 }
 
 #[tokio::test]
@@ -49,8 +49,8 @@ async fn a_file_unpacking_to_gigabytes_is_refused() {
         package(&[("_rels/.rels", RELATIONS.as_bytes()), ("word/document.xml", bomb.as_bytes())]);
     assert!(file.len() < 80_000);
     assert_eq!(
-        refusal(&file, "bomb.docx").await,
-        "`bomb.docx` cannot be read: it unpacks to more than 16 MB, as a file does that is made to do harm"
+        error_text(&file, "bomb.docx").await,
+        "`bomb.docx` cannot be read: it unpacks to more than 16 MB; files that do are usually made to do harm"
     );
 }
 
@@ -72,20 +72,23 @@ async fn entities_and_outward_relations_lead_nowhere() {
     ]);
     let document = parse(&file, "a.docx").await.unwrap();
     assert_eq!((document.title, document.blocks.len()), (None, 1));
-    assert_eq!(told(&file, "a.docx").await, "abc\n");
+    assert_eq!(markdown_of(&file, "a.docx").await, "abc\n");
 }
 
 #[tokio::test]
-async fn other_packages_are_named() {
+async fn other_packages_are_described() {
     let sheet = RELATIONS.replace("word/document.xml", "xl/workbook.xml");
     for (file, what) in [
         (package(&[("_rels/.rels", sheet.as_bytes())]), "it is a spreadsheet (Excel); text"),
         (package(&[("mimetype", b"application/epub+zip")]), "it is an e-book (EPUB); text"),
         (package(&[("a.txt", b"a")]), "it is an archive (ZIP); text"),
-        (b"PK\x03\x04 and nothing more".to_vec(), "it is damaged: its ZIP package is not whole"),
+        (b"PK\x03\x04 and nothing more".to_vec(), "it is damaged: its ZIP package is incomplete"),
     ] {
-        let refusal = refusal(&file, "a.docx").await;
-        assert!(refusal.starts_with(&format!("`a.docx` cannot be read: {what}")), "{refusal}");
+        let error_text = error_text(&file, "a.docx").await;
+        assert!(
+            error_text.starts_with(&format!("`a.docx` cannot be read: {what}")),
+            "{error_text}"
+        );
     }
 }
 
@@ -94,7 +97,9 @@ async fn a_package_of_very_many_parts_is_refused() {
     let names: Vec<String> = (0..20_001).map(|number| format!("word/media/{number}")).collect();
     let parts: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
     assert!(
-        refusal(&package(&parts), "a.docx").await.contains("it is an archive of 20001 files; text")
+        error_text(&package(&parts), "a.docx")
+            .await
+            .contains("it is an archive of 20001 files; text")
     );
 }
 
@@ -109,18 +114,18 @@ async fn xml_that_breaks_off_is_damage_and_deep_xml_is_not() {
         ),
     ]);
     let damage =
-        "`a.docx` cannot be read: it is damaged: its part `word/document.xml` is not whole";
-    assert_eq!(refusal(&broken, "a.docx").await, damage);
+        "`a.docx` cannot be read: it is damaged: its part `word/document.xml` is incomplete";
+    assert_eq!(error_text(&broken, "a.docx").await, damage);
     let wrong = package(&[
         ("_rels/.rels", RELATIONS.as_bytes()),
         ("word/document.xml", b"<w:document><w:p></w:body>"),
     ]);
-    assert_eq!(refusal(&wrong, "a.docx").await, damage);
-    let deep = word_file(&format!(
+    assert_eq!(error_text(&wrong, "a.docx").await, damage);
+    let deep = write_docx(&format!(
         "{}{}{}",
         "<w:sdt>".repeat(100_000),
         paragraph("", "deep"),
         "</w:sdt>".repeat(100_000)
     ));
-    assert_eq!(told(&deep, "a.docx").await, "deep\n");
+    assert_eq!(markdown_of(&deep, "a.docx").await, "deep\n");
 }

@@ -1,17 +1,17 @@
-//! PDFs, written object by object.
+//! Writes PDFs, object by object.
 
 use std::fmt::Write as _;
 
-/// A PDF under way: its objects, from the first to the last.
+/// A PDF as a list of its objects.
 #[derive(Default)]
-pub struct WrittenPdf {
+pub struct PdfWriter {
     objects: Vec<String>,
     trailer: String,
 }
 
-impl WrittenPdf {
-    /// Pages with these contents, in Helvetica (`/F`) and its bold (`/B`).
-    pub fn of_pages(contents: &[String]) -> Self {
+impl PdfWriter {
+    /// Creates a PDF with these page contents, with the fonts Helvetica (`/F`) and its bold (`/B`).
+    pub fn with_pages(contents: &[String]) -> Self {
         let mut pdf = Self::default();
         let kids: Vec<String> =
             (0..contents.len()).map(|page| format!("{} 0 R", 5 + 2 * page)).collect();
@@ -33,13 +33,13 @@ impl WrittenPdf {
         pdf
     }
 
-    /// Adds an object, and tells its number.
+    /// Adds an object, and returns its number.
     pub fn add(&mut self, object: &str) -> usize {
         self.objects.push(object.to_owned());
         self.objects.len()
     }
 
-    /// Writes another object in the place of this one.
+    /// Replaces an object.
     pub fn replace(&mut self, number: usize, object: &str) -> &mut Self {
         if self.objects.len() < number {
             self.objects.resize(number, "null".to_owned());
@@ -73,15 +73,15 @@ impl WrittenPdf {
     }
 }
 
-/// A line of text at a place, in points from the lower left.
+/// Returns a line of text at a position, in points from the lower left.
 pub fn line(font: &str, size: u32, x: u32, y: u32, text: &str) -> String {
     format!("BT /{font} {size} Tf {x} {y} Td ({text}) Tj ET\n")
 }
 
-/// Lines from this height down.
+/// Returns lines of text from this height down.
 pub fn lines(x: u32, top: u32, texts: &[&str]) -> String {
     (0..).zip(texts).map(|(at, text)| line("F", 10, x, top - 12 * at, text)).collect()
 }
 
-/// A picture of 200 × 200 dots, all black.
+/// A picture of 200 × 200 black pixels.
 pub const PICTURE: &str = "<< /Type /XObject /Subtype /Image /Width 200 /Height 200 /ColorSpace /DeviceGray /BitsPerComponent 1 /Length 0 >>\nstream\n\nendstream";

@@ -1,10 +1,10 @@
 //! PDF.
 
 use crate::{
-    parse, parser, refusal, told,
-    written_pdf::{PICTURE, WrittenPdf, line, lines},
+    error_text, markdown_of, parse, parser,
+    pdf_writer::{PICTURE, PdfWriter, line, lines},
 };
-use document_parser::{Content, Limits};
+use document_parser::{BlockContent, Limits};
 
 const LEFT: [&str; 6] = [
     "The first column begins with a line",
@@ -25,7 +25,7 @@ const RIGHT: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn headings_paragraphs_items_and_tables_are_known_by_their_looks() {
+async fn headings_paragraphs_items_and_tables_are_recognised_by_their_looks() {
     let content = [
         line("B", 18, 60, 780, "Terms of Delivery"),
         line("F", 10, 60, 750, "The seller ships the goods within ten days after the order has"),
@@ -49,7 +49,7 @@ async fn headings_paragraphs_items_and_tables_are_known_by_their_looks() {
             + &line("F", 10, 300, 606, "0.12"),
         line("F", 10, 60, 592, "Nut") + &line("F", 10, 300, 592, "0.08"),
     ];
-    let text = told(&WrittenPdf::of_pages(&[content.concat()]).bytes(), "a.pdf").await;
+    let text = markdown_of(&PdfWriter::with_pages(&[content.concat()]).bytes(), "a.pdf").await;
     assert_eq!(
         text,
         "# Terms of Delivery\n\nThe seller ships the goods within ten days after the order has been confirmed, and tells the buyer when they leave.\n\n\
@@ -68,7 +68,7 @@ async fn columns_are_read_one_after_the_other_below_what_spans_them() {
         "An abstract of this paper spans both of its columns, so it is read before either of them is.",
     );
     let content = title + &lines(60, 660, &LEFT) + &lines(320, 660, &RIGHT);
-    let text = told(&WrittenPdf::of_pages(&[content]).bytes(), "a.pdf").await;
+    let text = markdown_of(&PdfWriter::with_pages(&[content]).bytes(), "a.pdf").await;
     let column = LEFT.join(" ").replace("exam- ple", "example");
     assert!(
         text.starts_with("An abstract")
@@ -80,7 +80,7 @@ async fn columns_are_read_one_after_the_other_below_what_spans_them() {
 }
 
 #[tokio::test]
-async fn pages_are_numbered_sentences_go_on_overleaf_and_running_heads_come_once() {
+async fn pages_have_numbers_sentences_continue_on_the_next_page_and_headers_appear_once() {
     let page = |number: usize, text: &str| {
         line("F", 8, 60, 810, "ACME - Terms")
             + &line(
@@ -93,7 +93,7 @@ async fn pages_are_numbered_sentences_go_on_overleaf_and_running_heads_come_once
             + &line("F", 10, 60, 600, text)
             + &line("F", 8, 280, 30, &number.to_string())
     };
-    let bytes = WrittenPdf::of_pages(&[
+    let bytes = PdfWriter::with_pages(&[
         page(1, "It breaks off in the"),
         page(2, "And another."),
         page(3, "The end."),
@@ -101,7 +101,7 @@ async fn pages_are_numbered_sentences_go_on_overleaf_and_running_heads_come_once
     .bytes();
     let document = parse(&bytes, "a.pdf").await.unwrap();
     assert_eq!(document.pages, Some(3));
-    let text = document.text();
+    let text = document.to_markdown();
     assert_eq!(text.text.matches("ACME").count(), 1);
     assert!(!text.text.contains("\n3\n"));
     let at = text.text.find("The end.").unwrap();
@@ -112,7 +112,7 @@ async fn pages_are_numbered_sentences_go_on_overleaf_and_running_heads_come_once
         line("F", 10, 60, 780, "middle goes on overleaf."),
     ];
     assert_eq!(
-        told(&WrittenPdf::of_pages(&broken_off).bytes(), "a.pdf").await,
+        markdown_of(&PdfWriter::with_pages(&broken_off).bytes(), "a.pdf").await,
         "A sentence that breaks off in the middle goes on overleaf.\n"
     );
 }
@@ -126,17 +126,17 @@ async fn numbered_chapters_at_the_top_of_pages_are_no_running_heads() {
     let pages: Vec<String> = (1..=5)
         .flat_map(|number| [page(number), line("F", 10, 60, 800, "This page is another one.")])
         .collect();
-    let text = told(&WrittenPdf::of_pages(&pages).bytes(), "a.pdf").await;
+    let text = markdown_of(&PdfWriter::with_pages(&pages).bytes(), "a.pdf").await;
     assert!((1..=5).all(|number| text.contains(&format!("# Chapter {number}\n"))), "{text}");
 }
 
 #[tokio::test]
 async fn bookmarks_are_headings() {
     let mut pdf =
-        WrittenPdf::of_pages(&[line("F", 10, 60, 780, "1. Scope")
+        PdfWriter::with_pages(&[line("F", 10, 60, 780, "1. Scope")
             + &line("F", 10, 60, 740, "Everything that is sold.")]);
     let first = pdf.add("<< /Title (1 Scope) /Next 8 0 R >>");
-    // It bites its tail.
+    // The outline is circular.
     assert_eq!(pdf.add(&format!("<< /Title (Else) /Next {first} 0 R /First {first} 0 R >>")), 8);
     pdf.replace(
         1,
@@ -145,36 +145,36 @@ async fn bookmarks_are_headings() {
     let document = parse(&pdf.bytes(), "a.pdf").await.unwrap();
     assert_eq!(
         document.blocks.first().unwrap().content,
-        Content::Heading { level: 1, text: "1. Scope".to_owned() }
+        BlockContent::Heading { level: 1, text: "1. Scope".to_owned() }
     );
 }
 
 #[tokio::test]
-async fn scans_are_told_from_text() {
-    let mut scan = WrittenPdf::of_pages(&["q 595 0 0 842 0 0 cm /X Do Q".to_owned()]);
+async fn a_scan_without_text_is_an_error() {
+    let mut scan = PdfWriter::with_pages(&["q 595 0 0 842 0 0 cm /X Do Q".to_owned()]);
     scan.replace(1000, PICTURE);
     assert_eq!(
-        refusal(&scan.bytes(), "scan.pdf").await,
-        "`scan.pdf` cannot be read: this PDF holds pictures of text, no text; run it through text recognition (OCR) first"
+        error_text(&scan.bytes(), "scan.pdf").await,
+        "`scan.pdf` cannot be read: this PDF holds pictures of text instead of text; run it through text recognition (OCR) first"
     );
     let recognised =
         "q 595 0 0 842 0 0 cm /X Do Q BT 3 Tr /F 10 Tf 60 700 Td (recognised text) Tj ET"
             .to_owned();
-    let mut mixed = WrittenPdf::of_pages(&[recognised, "q 595 0 0 842 0 0 cm /X Do Q".to_owned()]);
+    let mut mixed = PdfWriter::with_pages(&[recognised, "q 595 0 0 842 0 0 cm /X Do Q".to_owned()]);
     mixed.replace(1000, PICTURE);
     let document = parse(&mixed.bytes(), "mixed.pdf").await.unwrap();
     assert_eq!(
-        (document.text().text.as_str(), document.notes.as_slice()),
+        (document.to_markdown().text.as_str(), document.warnings.as_slice()),
         ("recognised text\n", &["Pages 2 hold pictures, no text.".to_owned()][..])
     );
     assert_eq!(
-        refusal(&WrittenPdf::of_pages(&[String::new()]).bytes(), "blank.pdf").await,
+        error_text(&PdfWriter::with_pages(&[String::new()]).bytes(), "blank.pdf").await,
         "`blank.pdf` cannot be read: it holds no text"
     );
 }
 
 #[tokio::test]
-async fn text_that_nobody_sees_is_not_read() {
+async fn invisible_text_is_not_read() {
     let content = line("F", 10, 60, 700, "seen")
         + "q BT 3 Tr /F 10 Tf 60 600 Td (unseen) Tj ET Q "
         + &line("F", 10, 5000, 700, "beside the page");
@@ -184,25 +184,25 @@ async fn text_that_nobody_sees_is_not_read() {
         + &line("F", 10, 60, 500, "wh-")
         + "EMC";
     assert_eq!(
-        told(&WrittenPdf::of_pages(&[content + &artifact]).bytes(), "a.pdf").await,
+        markdown_of(&PdfWriter::with_pages(&[content + &artifact]).bytes(), "a.pdf").await,
         "seen\n\nwhole\n"
     );
 }
 
 #[tokio::test]
-async fn a_locked_file_is_told() {
-    let mut pdf = WrittenPdf::of_pages(&[line("F", 10, 60, 700, "secret")]);
+async fn a_file_with_a_password_is_an_error() {
+    let mut pdf = PdfWriter::with_pages(&[line("F", 10, 60, 700, "secret")]);
     let mark = "00112233445566778899aabbccddeeff".repeat(2);
     pdf.trailer(&format!("/ID [<00> <00>] /Encrypt << /Filter /Standard /V 2 /R 3 /Length 128 /P -4 /O <{mark}> /U <{mark}> >>"));
     assert_eq!(
-        refusal(&pdf.bytes(), "a.pdf").await,
+        error_text(&pdf.bytes(), "a.pdf").await,
         "`a.pdf` cannot be read: it is protected by a password; save it without one"
     );
 }
 
 #[tokio::test]
 async fn too_many_pages_are_refused() {
-    let bytes = WrittenPdf::of_pages(&vec![line("F", 10, 60, 700, "a page"); 12]).bytes();
+    let bytes = PdfWriter::with_pages(&vec![line("F", 10, 60, 700, "a page"); 12]).bytes();
     let limits = Limits { pages: 10, ..Limits::default() };
     let error = parser().parse(&bytes, "a.pdf", &limits).await.unwrap_err();
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Markdown.
 
 use crate::parse;
-use document_parser::Content;
+use document_parser::BlockContent;
 
 const GUIDE: &str = "\
 ---
@@ -36,7 +36,7 @@ async fn every_block_knows_its_headings() {
     let document = parse(GUIDE.as_bytes(), "guide.md").await.unwrap();
     assert_eq!(document.title.as_deref(), Some("The guide"));
     let paths: Vec<String> = document
-        .walk()
+        .blocks_with_headings()
         .map(|(path, block)| format!("{} | {}", path.join(" > "), kind(&block.content)))
         .collect();
     assert_eq!(
@@ -54,20 +54,20 @@ async fn every_block_knows_its_headings() {
     );
 }
 
-fn kind(content: &Content) -> &'static str {
+fn kind(content: &BlockContent) -> &'static str {
     match content {
-        Content::Heading { .. } => "heading",
-        Content::Paragraph(_) => "paragraph",
-        Content::List(_) => "list",
-        Content::Table(_) => "table",
-        Content::Code { .. } => "code",
+        BlockContent::Heading { .. } => "heading",
+        BlockContent::Paragraph(_) => "paragraph",
+        BlockContent::List(_) => "list",
+        BlockContent::Table(_) => "table",
+        BlockContent::Code { .. } => "code",
     }
 }
 
 #[tokio::test]
-async fn markdown_written_again_says_the_same() {
+async fn rendered_markdown_parses_to_the_same() {
     let document = parse(GUIDE.as_bytes(), "guide.md").await.unwrap();
-    let text = document.text().text;
+    let text = document.to_markdown().text;
     assert_eq!(
         text,
         "\
@@ -95,5 +95,5 @@ Raw words
 "
     );
     let again = parse(text.as_bytes(), "again.md").await.unwrap();
-    assert_eq!(again.text().text, text);
+    assert_eq!(again.to_markdown().text, text);
 }

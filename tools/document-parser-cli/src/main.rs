@@ -1,6 +1,6 @@
-//! Reads files and prints them as Markdown: `documents a.pdf b.docx`.
+//! Parses files and prints them as Markdown: `document-parser a.pdf b.docx`.
 
-use document_parser::{Limits, Parser, worker};
+use document_parser::{DocumentParser, Limits, worker};
 use std::{
     env, fs,
     io::{self, Write as _},
@@ -20,15 +20,15 @@ fn main() -> ExitCode {
 
 #[tokio::main(flavor = "current_thread")]
 async fn print(files: impl Iterator<Item = PathBuf>) -> io::Result<()> {
-    let parser = Parser::of_this_program("parse-document")?;
+    let parser = DocumentParser::from_current_program("parse-document")?;
     for file in files {
         let name = file.to_string_lossy();
         match parser.parse(&fs::read(&file)?, &name, &Limits::default()).await {
             Ok(document) => {
-                for note in &document.notes {
-                    writeln!(io::stderr(), "{name}: {note}")?;
+                for warning in &document.warnings {
+                    writeln!(io::stderr(), "{name}: {warning}")?;
                 }
-                io::stdout().write_all(document.text().text.as_bytes())?;
+                io::stdout().write_all(document.to_markdown().text.as_bytes())?;
             }
             Err(error) => writeln!(io::stderr(), "{error}")?,
         }

@@ -1,23 +1,23 @@
-//! Word files, written part by part.
+//! Writes Word files, part by part.
 
 use std::io::{Cursor, Write as _};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-/// What stands before and behind a body.
+/// Returns a document part with this body.
 pub fn body(inner: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main" xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"><w:body>{inner}</w:body></w:document>"#
     )
 }
 
-/// A paragraph in a style.
+/// Returns a paragraph with a style.
 pub fn paragraph(style: &str, text: &str) -> String {
     format!(
         r#"<w:p><w:pPr><w:pStyle w:val="{style}"/></w:pPr><w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>"#
     )
 }
 
-/// A package of these parts.
+/// Returns a package of these parts.
 pub fn package(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in parts {
@@ -27,11 +27,11 @@ pub fn package(parts: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// How a Word file tells where its text is.
+/// The relationships of a Word file, which name the part with the text.
 pub const RELATIONS: &str = r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="word/document.xml"/></Relationships>"#;
 
-/// A Word file with this body, and Word's own styles and lists.
-pub fn word_file(inner: &str) -> Vec<u8> {
+/// Returns a Word file with this body, with styles, lists and a footnote.
+pub fn write_docx(inner: &str) -> Vec<u8> {
     let related = ["styles", "numbering", "footnotes"]
         .map(|kind| format!(r#"<Relationship Id="{kind}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="{kind}.xml"/>"#))
         .concat();

@@ -1,15 +1,15 @@
 //! HTML.
 
-use crate::{parse, refusal, told};
+use crate::{error_text, markdown_of, parse};
 
 const HEAD: &str = "<!DOCTYPE html><html><head><title>A &amp; B</title><style>p{}</style><script>if (a<b) document.write('<p>no</p>')</script></head><body>";
 
 async fn page(inner: &str) -> String {
-    told(format!("{HEAD}{inner}").as_bytes(), "a.html").await
+    markdown_of(format!("{HEAD}{inner}").as_bytes(), "a.html").await
 }
 
 #[tokio::test]
-async fn what_a_reader_sees_is_told_with_its_structure() {
+async fn visible_text_is_read_with_its_structure() {
     let page = page(
         "<nav><a href=/>Home</a></nav><main><h1>Set  up</h1><p>One &eacute;<br>two<p>Three <b>bold</b>word<img alt='A chart'>\
         <ul><li>a<li>b<ol start=4><li>c</ol></ul><pre><code class='language-rust'>fn main() {\n}</code></pre><h2>More</h2>text</main>",
@@ -54,7 +54,7 @@ async fn the_title_and_the_encoding_are_the_files_own() {
     let bytes = b"<html><head><meta charset=windows-1251><title>\xcf\xf0\xe8\xe2\xe5\xf2</title></head><body>\xe4\xe0";
     let document = parse(bytes, "a.html").await.unwrap();
     assert_eq!(
-        (document.title.as_deref(), document.text().text.as_str()),
+        (document.title.as_deref(), document.to_markdown().text.as_str()),
         (Some("Привет"), "да\n")
     );
 }
@@ -67,14 +67,14 @@ async fn a_hundred_thousand_open_elements_cost_little() {
             tag.repeat(100_000),
             "</div></b></i>".repeat(100_000)
         );
-        assert!(told(deep.as_bytes(), "deep.html").await.starts_with("before\n"), "{tag}");
+        assert!(markdown_of(deep.as_bytes(), "deep.html").await.starts_with("before\n"), "{tag}");
     }
 }
 
 #[tokio::test]
 async fn a_page_of_scripts_holds_no_text() {
     assert_eq!(
-        refusal(HEAD.as_bytes(), "app.html").await,
+        error_text(HEAD.as_bytes(), "app.html").await,
         "`app.html` cannot be read: it holds no text"
     );
 }
