@@ -1,4 +1,5 @@
-//! The host as one thing that is built, has a port, and runs until it is stopped. `main` and the tests start the same.
+//! The host: built from its settings, it listens on a port and runs until it is stopped. `main` and
+//! the tests use it alike.
 
 use crate::{
     background_jobs::BackgroundJobs,
@@ -56,7 +57,8 @@ impl App {
     /// Starts the pipes and listens. A pipe that cannot start does not stop the host.
     ///
     /// # Errors
-    /// When the address cannot be listened on, the data folder is another host's, or a setting of the database cannot be so.
+    /// When the address cannot be listened on, the data folder is another host's, or a setting of
+    /// the database cannot be so.
     pub async fn build(
         settings: &Settings,
         sources: ConfigSources,
@@ -95,22 +97,23 @@ impl App {
         })
     }
 
-    /// What bodies of requests are read within.
+    /// Returns the memory budget for request bodies.
     pub fn bodies(&self) -> &Bodies {
         &self.state.bodies
     }
 
-    /// Where it listens.
+    /// Returns the address that the host listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The port it listens on.
+    /// Returns the port that the host listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Serves until SIGTERM or Ctrl-C, then lets answers under way end; a second signal ends them at once.
+    /// Serves until SIGTERM or Ctrl-C, then lets answers under way end; a second signal ends them
+    /// at once.
     ///
     /// # Errors
     /// When signals cannot be listened for, or the server fails.
@@ -174,7 +177,8 @@ async fn wait_for_drain(drain: &Drain, limit: Duration, signals: &mut StopSignal
     _ = tokio::time::timeout(Duration::from_secs(1), drain.wait_until_idle()).await;
 }
 
-/// Everything that handlers need: the pipes, and what is measured and remembered of them. And what follows other replicas, if there are any.
+/// Builds the state that handlers share, and the task that follows other replicas, if there are
+/// any.
 async fn build_state(
     settings: &Settings,
     sources: ConfigSources,
@@ -262,7 +266,8 @@ fn bind_server(
     Ok((server.run(), address))
 }
 
-/// The kernel ends a connection whose client takes nothing for so long: nobody else sees that nothing leaves.
+/// Returns a hook that sets TCP_USER_TIMEOUT: the kernel closes a connection whose client reads
+/// nothing for so long.
 fn set_user_timeout(seconds: u64) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + 'static {
     let timeout = Some(Duration::from_secs(seconds)).filter(|timeout| !timeout.is_zero());
     move |stream, _| {

@@ -1,4 +1,4 @@
-//! Tends what pipes keep beside answering: documents come in from watched folders, and texts get their vectors.
+//! A background task that ingests documents from watched folders and computes their embeddings.
 
 use crate::registry::Registry;
 use pipe_sdk::{CallContext, ChatRef, Host, Task};
@@ -12,14 +12,14 @@ use tokio::{sync::Notify, time::timeout};
 /// How long it wait when nobody wakes it.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What tends the library of the host, until it is dropped.
+/// The background task of the host's document library. It ends when this is dropped.
 pub struct BackgroundJobs {
     wake_up: Arc<Notify>,
     _task: Task,
 }
 
 impl BackgroundJobs {
-    /// Tends the library of these pipes, if one has some.
+    /// Spawns the background task for the library of these pipes.
     pub fn spawn(registry: &Arc<Registry>) -> Self {
         let (wake_up, registry) = (Arc::new(Notify::new()), Arc::clone(registry));
         let wait = Arc::clone(&wake_up);
@@ -35,20 +35,20 @@ impl BackgroundJobs {
                     );
                     library.tend(host).await;
                 }
-                // Woken or not, it looks again.
+                // The task looks again after the interval even if nobody woke it.
                 _ = timeout(POLL_INTERVAL, wait.notified()).await;
             }
         };
         Self { wake_up, _task: Task::spawn(run) }
     }
 
-    /// There is something to do.
+    /// Wakes the task.
     pub fn wake(&self) {
         self.wake_up.notify_one();
     }
 }
 
-/// Logs which valves name models that are not there, once each time.
+/// Logs which valves name models that do not exist. Each is logged once until it changes.
 fn warn_about_missing_models(
     registry: &Registry,
     reported: &mut BTreeMap<&'static str, BTreeSet<String>>,

@@ -10,7 +10,8 @@ pub struct CallRoute<'a> {
     pub slot: &'a Arc<dyn Slot>,
     /// The id within the pipe, as it was asked for.
     pub requested_model: String,
-    /// The id within the pipe by which the model is listed. Limits and books know it by this one, whatever it is called.
+    /// The id within the pipe by which the model is listed. Limits and books know it by this one,
+    /// whatever it is called.
     pub model: String,
     /// What the model does, if the pipe knows it.
     pub kind: Option<ModelKind>,

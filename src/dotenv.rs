@@ -1,5 +1,5 @@
-//! The file `.env` of the working directory or of a folder above it, whose lines become variables of
-//! the environment unless they are set already.
+//! The file `.env` of the working directory or of a folder above it, whose lines become variables
+//! of the environment unless they are set already.
 
 use anyhow::{Context, bail};
 use pipewright::regular_file;

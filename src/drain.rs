@@ -1,4 +1,4 @@
-//! Leaving in order: what is under way may end, what is new is refused, and nobody waits for ever.
+//! Graceful shutdown: running requests may finish within a time limit, and new ones are refused.
 
 use std::sync::{
     Arc,
@@ -6,18 +6,18 @@ use std::sync::{
 };
 use tokio::sync::watch;
 
-/// How far the host is with leaving.
+/// The stage of the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DrainStage {
-    /// All is served.
+    /// All requests are served.
     Serving,
-    /// New chats are refused, those under way go on.
+    /// New chats are refused; running requests continue.
     Draining,
-    /// What is still under way ends now, with a word.
+    /// Requests that still run are ended with an error.
     Aborting,
 }
 
-/// The host's stage, and how many requests are under way. A clone is another handle to the same.
+/// The stage of the shutdown and the number of running requests. A clone refers to the same state.
 #[derive(Clone, Debug)]
 pub struct Drain {
     stage: Arc<watch::Sender<DrainStage>>,
@@ -42,23 +42,23 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// How far it is.
+    /// Returns the current stage.
     pub fn stage(&self) -> DrainStage {
         *self.stage.borrow()
     }
 
-    /// Goes on to this stage; never back.
+    /// Advances to this stage. An earlier stage is ignored.
     pub fn advance(&self, stage: DrainStage) {
         self.stage.send_if_modified(|now| stage > std::mem::replace(now, stage.max(*now)));
     }
 
-    /// Counts one request for as long as the guard lives.
+    /// Counts one request until the returned guard is dropped.
     pub fn track_request(&self) -> InFlightRequest {
         self.in_flight.count.fetch_add(1, Ordering::Relaxed);
         InFlightRequest(Arc::clone(&self.in_flight))
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no request runs.
     pub async fn wait_until_idle(&self) {
         loop {
             let changed = self.in_flight.changed.notified();
@@ -69,14 +69,14 @@ impl Drain {
         }
     }
 
-    /// Waits until what is under way has to end.
+    /// Waits until running requests have to end.
     pub async fn wait_for_abort(&self) {
         // An error means that the host is gone, which is as good as cut.
         _ = self.stage.subscribe().wait_for(|stage| *stage == DrainStage::Aborting).await;
     }
 }
 
-/// One request under way.
+/// A guard that counts one running request.
 #[derive(Debug)]
 pub struct InFlightRequest(Arc<InFlightCount>);
 

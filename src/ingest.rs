@@ -1,4 +1,5 @@
-//! `pipewright rag ingest`: the files of a folder go to a running host, one after the other, with a bar that shows how far it is.
+//! `pipewright rag ingest`: the files of a folder go to a running host, one after the other, with a
+//! bar that shows how far it is.
 
 use crate::{client::build_client, progress_bar::ProgressBar};
 use anyhow::{Context, bail};

@@ -35,7 +35,8 @@ pub async fn run(app: App) -> anyhow::Result<()> {
     }
 }
 
-/// Takes invocations on this port, as AWS's own images do where there is no Lambda, beside the host.
+/// Takes invocations on this port, as AWS's own images do where there is no Lambda, beside the
+/// host.
 ///
 /// # Errors
 /// When the address cannot be listened on.

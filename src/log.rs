@@ -1,4 +1,5 @@
-//! Log lines: written to standard error by a thread of their own, readable on a terminal, JSON elsewhere.
+//! Log lines: written to standard error by a thread of their own, readable on a terminal, JSON
+//! elsewhere.
 //!
 //! A line never blocks and never fails whoever logs it. Lines wait in a queue of bounded size; when
 //! nobody takes them (a pipe that is not read, a full disk), they are dropped and counted. Every

@@ -1,4 +1,4 @@
-//! Sees every answer of a model of this host: how long it elapsed, what it cost, and for whom.
+//! Measures every model call: its duration, tokens, cost and caller.
 
 use crate::{
     metrics::{CallOutcome, Metrics, ModelLabels},
@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Measures, prices, and hands on what is to be remembered. A clone is the same meter.
+/// Measures and prices model calls, and passes their usage on. A clone shares the same state.
 #[derive(Clone)]
 pub struct Meter {
     metrics: Arc<Metrics>,
@@ -26,24 +26,24 @@ pub struct Meter {
     traces: Arc<Traces>,
 }
 
-/// What is to be measured.
+/// A model call that is to be measured.
 pub struct MeasuredCall {
     /// The pipe that answers.
     pub pipe: &'static str,
-    /// The full id of the model that was asked.
+    /// The full id of the requested model.
     pub model: String,
     /// The same local_id its pipe, if the pipe lists it.
     pub listed: Option<String>,
-    /// What it is asked for.
+    /// The kind of call.
     pub kind: ModelKind,
-    /// Who asks.
+    /// The context of the call, with the user.
     pub trail: CallContext,
-    /// About how many tokens are asked, for answers that end before they tell.
+    /// The estimated number of prompt tokens, for calls that end before they report usage.
     pub prompt_tokens: u64,
 }
 
 impl Meter {
-    /// A meter by these prices.
+    /// Returns a meter with these prices.
     pub fn new(
         metrics: Arc<Metrics>,
         prices: Prices,
@@ -53,17 +53,18 @@ impl Meter {
         Self { metrics, prices: Arc::new(ArcSwap::from_pointee(prices)), usage_queue, traces }
     }
 
-    /// Prices answers by these prices from now on.
+    /// Replaces the prices for later calls.
     pub fn set_prices(&self, prices: Prices) {
         self.prices.store(Arc::new(prices));
     }
 
-    /// What so many tokens of this model of this pipe cost, where the price is known.
+    /// Returns the cost of this usage, if the price is known.
     pub fn cost(&self, pipe: &str, model: &str, usage: &Usage) -> Option<u64> {
         self.prices.load().price(pipe, model).map(|price| price.cost(usage))
     }
 
-    /// Begins to measure. What the model asks of others goes by [`Measurement::child_context`].
+    /// Starts a measurement. Calls that the model makes of others use
+    /// [`Measurement::child_context`].
     pub fn start(&self, measured: MeasuredCall) -> Measurement {
         self.metrics.add_in_flight(measured.pipe, 1);
         let labels = ModelLabels::new(measured.kind, measured.pipe, measured.listed.as_deref());
@@ -84,7 +85,7 @@ impl Meter {
         }
     }
 
-    /// As the conventions for generative AI name it.
+    /// Starts a span with the names of OpenTelemetry's conventions for generative AI.
     fn start_span(&self, measured: &MeasuredCall, labels: &ModelLabels) -> Span {
         let name = format!("{} {}", labels.operation(), measured.model);
         let mut span = self.traces.start_span(name, SpanKind::Client, measured.trail.trace);
@@ -103,30 +104,30 @@ fn saturating_i64(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }
 
-/// One answer that is being measured, until it is dropped.
+/// The measurement of one call. It is recorded when this is dropped.
 pub struct Measurement {
     meter: Meter,
     measured: MeasuredCall,
     labels: ModelLabels,
     span: Span,
-    /// The trail of what the model asks of others.
+    /// The context for calls that the model makes of others.
     pub child_context: CallContext,
     response_model: Option<String>,
     started: Instant,
     time_to_first_chunk: Option<Duration>,
-    /// How many bytes were said.
+    /// The number of bytes of text in the response so far.
     written_bytes: usize,
     usage: Option<Usage>,
     end: CallOutcome,
 }
 
 impl Measurement {
-    /// The same chunks, measured.
+    /// Wraps a stream of chunks so that it is measured.
     pub fn wrap_stream(self, chunks: ChunkStream) -> ChunkStream {
         ChunkStream::new(MeteredStream { chunks, measurement: Some(self) })
     }
 
-    /// The same answer, measured.
+    /// Wraps the result of a call so that its chunks are measured.
     pub fn wrap_result(mut self, result: Result<ChunkStream>) -> Result<ChunkStream> {
         match result {
             Ok(chunks) => Ok(self.wrap_stream(chunks)),
@@ -137,7 +138,7 @@ impl Measurement {
         }
     }
 
-    /// The same answer in one piece, for which so many tokens were read.
+    /// Records a response that is not a stream; `read` returns its number of prompt tokens.
     pub fn record_response<T>(
         mut self,
         answer: Result<T>,
@@ -194,8 +195,8 @@ impl Measurement {
         }
     }
 
-    /// What it cost in tokens: what the model told, or a estimate if it was left before it told. What was asked is paid for, whether or not
-    /// anybody waits for the answer.
+    /// Returns the usage that the model reported, or an estimate if the call ended before. The
+    /// prompt is billed even if the client disconnects.
     fn usage(&self) -> Option<Usage> {
         let estimate = || Usage {
             prompt_tokens: self.measured.prompt_tokens,
@@ -244,7 +245,7 @@ impl Drop for Measurement {
     }
 }
 
-/// The chunks of an answer that is being measured until its last.
+/// A stream of chunks that is measured until its end.
 struct MeteredStream {
     chunks: ChunkStream,
     measurement: Option<Measurement>,

@@ -1,6 +1,8 @@
-//! What `/metrics` tells: OpenTelemetry's names for models (semantic conventions for generative AI, in development), Prometheus' for the rest.
+//! What `/metrics` tells: OpenTelemetry's names for models (semantic conventions for generative AI,
+//! in development), Prometheus' for the rest.
 //!
-//! Labels are few and known beforehand: pipes, models that are listed, kinds of errors; never a user, a chat, or a word that a client made up.
+//! Labels are few and known beforehand: pipes, models that are listed, kinds of errors; never a
+//! user, a chat, or a word that a client made up.
 
 mod upstreams;
 
@@ -101,7 +103,7 @@ impl MetricConstructor<Histogram> for TokensHistogram {
     }
 }
 
-/// What is counted and measured.
+/// The metrics of the host.
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Histogram, SecondsHistogram>,
@@ -120,7 +122,7 @@ pub struct Metrics {
     dropped_log_lines: Counter,
 }
 
-/// The same metric, registered.
+/// Registers a metric and returns it.
 fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric
@@ -224,19 +226,19 @@ impl Default for Metrics {
     }
 }
 
-/// How an answer came to its end.
+/// The outcome of a model call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// It was given whole.
+    /// The response is complete.
     Completed,
-    /// It failed so, in a word for programs.
+    /// The call failed with an error of this kind.
     Failed(&'static str),
-    /// Nobody wanted it any more.
+    /// The client disconnected.
     Cancelled,
 }
 
 impl Metrics {
-    /// Counts a request that has been answered.
+    /// Records an HTTP request that has been answered.
     pub fn observe_request(
         &self,
         method: &'static str,
@@ -252,12 +254,12 @@ impl Metrics {
         self.requests.get_or_create(&labels).observe(elapsed.as_secs_f64());
     }
 
-    /// One more answer of this pipe is under way, or one less.
+    /// Changes the number of running calls of this pipe by `change`.
     pub fn add_in_flight(&self, pipe: &'static str, change: i64) {
         self.in_flight.get_or_create(&PipeLabels { pipe }).inc_by(change);
     }
 
-    /// How long an answer took, until its first chunk and whole.
+    /// Records the outcome of a model call, the time to its first chunk, and its duration.
     pub fn observe_call(
         &self,
         model: &ModelLabels,
@@ -284,7 +286,8 @@ impl Metrics {
         }
     }
 
-    /// What an answer took in tokens, `generation_time` so long, and what it cost in millionths of a dollar.
+    /// Records the tokens of a model call, the time of their generation, and its cost in millionths
+    /// of a US dollar.
     pub fn observe_usage(
         &self,
         model: &ModelLabels,
@@ -307,17 +310,17 @@ impl Metrics {
         }
     }
 
-    /// Whether this pipe runs, and runs well.
+    /// Sets whether this pipe runs without problems.
     pub fn set_pipe_up(&self, pipe: &'static str, is_up: bool) {
         self.up.get_or_create(&PipeLabels { pipe }).set(is_up.into());
     }
 
-    /// Whether the key is the one that everybody knows.
+    /// Sets whether the API key is the public default.
     pub fn set_default_key(&self, is_default: bool) {
         self.default_key.set(is_default.into());
     }
 
-    /// How many answers are missing from the usage.
+    /// Sets the number of calls that are missing from the usage data.
     pub fn set_unwritten_usage(&self, answers: u64) {
         self.unwritten_usage.set(i64::try_from(answers).unwrap_or(i64::MAX));
     }
@@ -327,12 +330,12 @@ impl Metrics {
         self.dropped_log_lines.inner().fetch_max(lines, Ordering::Relaxed);
     }
 
-    /// Where spans are counted that could not be sent.
+    /// Returns the counter of spans that could not be exported.
     pub fn lost_spans(&self) -> Counter {
         self.lost_spans.clone()
     }
 
-    /// All of it, and how these pipes' upstreams fare, in OpenMetrics' text format.
+    /// Encodes all metrics, with those of the pipes' upstreams, in OpenMetrics text format.
     ///
     /// # Errors
     /// Never: a text can always be written to.

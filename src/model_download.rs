@@ -1,4 +1,5 @@
-//! `pipewright models fetch`: brings the embedding model that runs in this process, and takes nothing but exactly that.
+//! `pipewright models fetch`: brings the embedding model that runs in this process, and takes
+//! nothing but exactly that.
 
 use crate::{client::build_client, progress_bar::ProgressBar};
 use anyhow::{Context, ensure};

@@ -49,7 +49,8 @@ impl Registry {
         references.into_iter().filter_map(fault).collect()
     }
 
-    /// Returns the valves of this pipe that name models which are not there, each in words. Nothing is said before all pipes know their models.
+    /// Returns the valves of this pipe that name models which are not there, each in words. Nothing
+    /// is said before all pipes know their models.
     pub fn missing_references(&self, slot: &Arc<dyn Slot>) -> BTreeSet<String> {
         let references = slot.references();
         if references.is_empty() || !self.is_discovered() {

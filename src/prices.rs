@@ -1,4 +1,4 @@
-//! What models cost: list prices of the day of the build, and above them what the operator says.
+//! Prices of models: a built-in list, and the operator's own file on top of it.
 
 use crate::regular_file;
 use anyhow::Context;
@@ -6,22 +6,23 @@ use pipe_sdk::Usage;
 use serde::Deserialize;
 use std::{collections::HashMap, path::Path};
 
-/// What a model costs, in US dollars per million tokens. As a token has so many millionths of a dollar, tokens times price is millionths too.
+/// What a model costs, in US dollars per million tokens. As a token has so many millionths of a
+/// dollar, tokens times price is millionths too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// What is read.
+    /// Prompt tokens.
     input: f64,
-    /// What is written.
+    /// Completion tokens.
     output: f64,
-    /// What is read from a cache; as `input` if missing.
+    /// Tokens read from the prompt cache; `input` if missing.
     cached: Option<f64>,
-    /// What is put into a cache; as `input` if missing.
+    /// Tokens written to the prompt cache; `input` if missing.
     cache_write: Option<f64>,
 }
 
 impl Price {
-    /// What this usage costs, in millionths of a US dollar.
+    /// Returns the cost of this usage in millionths of a US dollar.
     pub fn cost(&self, usage: &Usage) -> u64 {
         let cached = usage.cached_tokens.unwrap_or_default();
         let written = usage.cache_creation_tokens.unwrap_or_default();
@@ -39,12 +40,12 @@ impl Price {
 #[serde(transparent)]
 pub struct Prices(HashMap<String, HashMap<String, Price>>);
 
-/// What an id may begin with that does not change its price by itself.
+/// Prefixes of inference profile ids that do not change the price.
 const GEOGRAPHY_PREFIXES: [&str; 10] =
     ["us.", "us-gov.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "in.", "global."];
 
 impl Prices {
-    /// The list prices, and above them those of the operator's file, if there is one.
+    /// Loads the built-in prices, and those of the operator's file on top of them.
     ///
     /// # Errors
     /// When the file cannot be read, or is no table of prices.
@@ -63,7 +64,8 @@ impl Prices {
         Ok(prices)
     }
 
-    /// The price of this model of this pipe. A line that ends in `*` is for all ids that begin so; the longest one counts.
+    /// Returns the price of this model of this pipe. An entry that ends in `*` matches all ids with
+    /// that prefix; the longest match wins.
     pub fn price(&self, pipe: &str, model: &str) -> Option<Price> {
         let prices = self.0.get(pipe)?;
         let model = model.split_once('@').map_or(model, |(model, _region)| model);
@@ -77,7 +79,7 @@ impl Prices {
     }
 }
 
-/// Whether a line that ends in `*` stands for this id.
+/// Returns whether an entry that ends in `*` matches this id.
 fn is_wildcard_match(line: &str, id: &str) -> bool {
     line.strip_suffix('*').is_some_and(|beginning| id.starts_with(beginning))
 }

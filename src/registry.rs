@@ -1,4 +1,4 @@
-//! Which pipe serves which model id; what pipes call when a pipe answers through another.
+//! The registry of pipes: it resolves model ids to pipes, and lets pipes call other pipes.
 
 use crate::{call_route::CallRoute, meter::Meter, prices::Prices, slot::Slot};
 use futures_util::future::{BoxFuture, join_all};
@@ -18,25 +18,26 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry of these pipes, whose answers are measured and counted so.
+    /// Returns a registry of these pipes.
     pub fn new(slots: Vec<Arc<dyn Slot>>, meter: Meter, ledger: Arc<dyn Ledger>) -> Self {
         Self { slots, meter, ledger }
     }
 
-    /// All pipes.
+    /// Returns all pipes.
     pub fn slots(&self) -> &[Arc<dyn Slot>] {
         &self.slots
     }
 
-    /// The pipe of this id.
+    /// Returns the pipe with this id.
     pub fn slot(&self, id: &str) -> Option<&Arc<dyn Slot>> {
         self.slots.iter().find(|slot| slot.id() == id)
     }
 
-    /// The pipe that a full model id names, and the model's id within it.
+    /// Returns the pipe that a full model id names, and the model's id within it.
     ///
-    /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open WebUI keeps it in the paths of filter calls
-    /// (`docs/reference/open-webui.md`, "Ids and paths").
+    /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open
+    /// WebUI keeps it in the paths of filter calls (`docs/reference/open-webui.md`, "Ids and
+    /// paths").
     pub fn resolve(&self, id: &str) -> Option<(&Arc<dyn Slot>, String)> {
         let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
         starts.filter_map(|start| id.get(start..)).find_map(|id| {
@@ -45,9 +46,10 @@ impl Registry {
         })
     }
 
-    /// Where a call of this id goes.
+    /// Returns the pipe and model for this id.
     ///
-    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the start it may have to wait for the lists.
+    /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
+    /// start it may have to wait for the lists.
     pub async fn route(&self, id: &str) -> Result<CallRoute<'_>> {
         if self.resolve(id).is_none() && !matches!(self.lookup_model(id)?, Some((_, Known::Has(_))))
         {
@@ -56,7 +58,7 @@ impl Registry {
         self.route_if_known(id)?.ok_or_else(|| PipeError::ModelNotFound(id.into()))
     }
 
-    /// Where a call of this id would go, as far as it is known now.
+    /// Returns the pipe and model for this id, without waiting for model lists.
     fn route_if_known(&self, id: &str) -> Result<Option<CallRoute<'_>>> {
         if let Some((slot, model)) = self.resolve(id) {
             let known = slot.knows(&model);
@@ -68,9 +70,10 @@ impl Registry {
         }
     }
 
-    /// The pipe that knows this id without its own name before it, and what it makes of the id.
+    /// Returns the pipe that knows this id without a pipe's prefix, and its statement about the id.
     ///
-    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody could tell who answers.
+    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
+    /// could tell who answers.
     pub fn lookup_model(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
         let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
         let mut all: Vec<_> = all.collect();
@@ -92,8 +95,8 @@ impl Registry {
         }
     }
 
-    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and so
-    /// do answers that have begun.
+    /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and
+    /// so do answers that have begun.
     ///
     /// # Errors
     /// The first pipe's that stays as it is.
@@ -113,17 +116,17 @@ impl Registry {
         self.meter.set_prices(prices);
     }
 
-    /// The documents that pipes answer from; the first pipe's that has some.
+    /// Returns the document library of the first pipe that has one.
     pub fn library(&self) -> Option<Arc<dyn Library>> {
         self.library_with_pipe().map(|(_, library)| library)
     }
 
-    /// The same, and the id of the pipe.
+    /// Returns the document library and the id of its pipe.
     pub fn library_with_pipe(&self) -> Option<(&'static str, Arc<dyn Library>)> {
         self.slots.iter().find_map(|slot| Some((slot.id(), slot.library()?)))
     }
 
-    /// Whether there is a model of this id.
+    /// Returns whether a model with this id exists.
     pub fn has_model(&self, id: &str) -> bool {
         let is_known = |known: Option<(_, Known)>| {
             known.is_some_and(|(_, known)| !matches!(known, Known::Unavailable(_)))
@@ -131,8 +134,8 @@ impl Registry {
         self.resolve(id).is_some() || self.lookup_model(id).is_ok_and(is_known)
     }
 
-    /// Lets pass what is asked of the model at the end of this route, or says which filter does not, and why. A request asks once for each of
-    /// its models.
+    /// Asks the filters to admit a call, or returns the error of the filter that refuses it. A
+    /// request asks once for each of its models.
     async fn check_admission(
         &self,
         route: &CallRoute<'_>,
@@ -165,7 +168,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Waits until every pipe knows its models, but never longer than this.
+    /// Waits until every pipe has listed its models, but at most `limit`.
     pub async fn wait_for_discovery(&self, limit: Duration) {
         let all = join_all(self.slots.iter().map(|slot| slot.discovered()));
         // What is not known by then is listed the next time.
@@ -173,10 +176,10 @@ impl Registry {
     }
 }
 
-/// How long a chat may wait for the lists in which its model may be.
+/// The longest time that a chat waits for the lists of models.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who goes first of those who know an id.
+/// Returns the order of the answers of pipes that know an id.
 fn lookup_rank(known: &Known) -> u8 {
     match known {
         Known::Has(_) => 0,
@@ -186,16 +189,16 @@ fn lookup_rank(known: &Known) -> u8 {
     }
 }
 
-/// The rank of those who cannot tell: what they say is no claim.
+/// The rank of pipes that cannot tell whether they have the model.
 const UNAVAILABLE_RANK: u8 = 3;
 
-/// The error of asking for a model that nobody can look up now.
+/// Returns the error for a model that cannot be looked up now.
 pub fn lookup_error(id: &str, reason: &str) -> PipeError {
     let message = format!("model `{id}` cannot be looked up now: {reason}");
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
-/// The models of this pipe, by full id, whatever they do.
+/// Returns all models of this pipe with their full ids.
 pub fn list_models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
     match serves {
         Serves::Model(model) => vec![(pipe.to_owned(), model.clone())],

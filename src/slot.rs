@@ -1,6 +1,7 @@
 //! One running pipe, with its type forgotten.
 //!
-//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `pipe_slot` gives to every pipe.
+//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which
+//! `pipe_slot` gives to every pipe.
 
 mod config_sources;
 mod effective_valves;
@@ -73,7 +74,8 @@ pub trait Slot: Send + Sync {
     fn spec(&self) -> Value;
     /// The values in force, as they may be shown.
     fn valves(&self) -> Values;
-    /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all is as it was.
+    /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all
+    /// is as it was.
     fn update_valves(
         self: Arc<Self>,
         posted: Values,

@@ -1,4 +1,4 @@
-//! The store's limits and sums as pipes see them.
+//! The ledger that pipes use for limits and budgets, kept in the store.
 
 use futures_util::future::BoxFuture;
 use pipe_sdk::{Booking, Exceeded, Ledger, PipeError, Result, Take, Task, Window};
@@ -9,22 +9,22 @@ use std::{
 use store::{Refusal, Spending, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-/// So many requests wait at most until what they reserved is released. What does not fit expires by itself.
+/// The largest number of reservations that wait to be released. Further ones expire by themselves.
 const MAX_QUEUED_RELEASES: usize = 8192;
 
-/// So many are released at once.
+/// The largest number of reservations that are released in one call.
 const MAX_RELEASES: usize = 256;
 
-/// The store's limits and sums.
+/// A ledger that is kept in the store.
 pub struct StoreLedger {
     store: Arc<Store>,
     releases: mpsc::Sender<String>,
-    /// Releases reservations; it ends with this.
+    /// The task that releases reservations; it ends when this is dropped.
     _release_task: Task,
 }
 
 impl StoreLedger {
-    /// The limits and sums of this store.
+    /// Returns the ledger of this store.
     pub fn new(store: Arc<Store>) -> Self {
         let (releases, released) = mpsc::channel(MAX_QUEUED_RELEASES);
         let release_task = Task::spawn(release_reservations(Arc::clone(&store), released));
@@ -80,7 +80,8 @@ impl Ledger for StoreLedger {
     }
 }
 
-/// Takes and reserves, to the end even if the client leaves meanwhile: what was reserved for nobody is released again.
+/// Takes and reserves. This completes even if the client disconnects; then the reservation is
+/// released again.
 #[expect(clippy::disallowed_methods, reason = "it ends by itself, after two seconds at most")]
 async fn reserve(
     store: Arc<Store>,
@@ -123,7 +124,7 @@ fn from_store_exceeded(exceeded: store::Exceeded) -> Exceeded {
     Exceeded { index, used, held, retry_after }
 }
 
-/// Nobody knows what was taken, and limits are to be closed then.
+/// Returns the error for limits that cannot be checked.
 fn unavailable_error(error: &StoreError) -> PipeError {
     tracing::debug!(%error, "The store could not be asked.");
     let message = "limits cannot be checked because the database is away: try again soon".into();

@@ -1,7 +1,9 @@
-//! Traces of requests and of what models answer, sent by OTLP over HTTP to where `OTEL_EXPORTER_OTLP_ENDPOINT` says. Without it none are
-//! made, and a caller's `traceparent` only passes through.
+//! Traces of requests and of what models answer, sent by OTLP over HTTP to where
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` says. Without it none are made, and a caller's `traceparent` only
+//! passes through.
 //!
-//! The other `OTEL_*` variables mean what OpenTelemetry says. Spans name models and counts, never people or what was said.
+//! The other `OTEL_*` variables mean what OpenTelemetry says. Spans name models and counts, never
+//! people or what was said.
 
 use opentelemetry::{
     Context, KeyValue, TraceFlags, Value,
@@ -20,16 +22,16 @@ use pipe_sdk::TraceContext;
 use prometheus_client::metrics::counter::Counter;
 use std::{collections::BTreeMap, time::Duration};
 
-/// What switches traces on.
+/// The environment variables that enable traces.
 const ENDPOINT_VARIABLES: [&str; 2] =
     ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 
-/// Where spans begin, and from where they are sent.
+/// Starts spans and exports them.
 #[derive(Default)]
 pub struct Traces(Option<(SdkTracerProvider, SdkTracer)>);
 
 impl Traces {
-    /// Traces as the environment wants them. Spans that cannot be sent are counted here.
+    /// Configures traces from the environment. `lost` counts spans that could not be exported.
     pub fn start(environment: &BTreeMap<String, String>, lost: Counter) -> Self {
         let variable = |name: &str| environment.get(name).map(|value| value.trim());
         let is_off =
@@ -38,7 +40,8 @@ impl Traces {
         {
             return Self::default();
         }
-        // The exporter's client takes the process's default; another part may have set the same before.
+        // The exporter's client takes the process's default; another part may have set the same
+        // before.
         _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = match SpanExporter::builder().with_http().build() {
             Ok(exporter) => exporter,
@@ -59,7 +62,7 @@ impl Traces {
         Self(Some((provider, tracer)))
     }
 
-    /// Begins a span of this name, below this place in a trace.
+    /// Starts a span with this name and parent.
     pub fn start_span(&self, name: String, kind: SpanKind, parent: Option<TraceContext>) -> Span {
         let Some((_, tracer)) = &self.0 else { return Span { span: None, context: parent } };
         let parent_context = parent.map_or_else(Context::new, |parent| {
@@ -77,7 +80,7 @@ impl Traces {
         Span { span: Some(span), context: Some(context) }
     }
 
-    /// Sends what is left, but waits no longer than this.
+    /// Exports the remaining spans, but waits at most `limit`.
     pub async fn flush(&self, limit: Duration) {
         let Some((provider, _)) = &self.0 else { return };
         let provider = provider.clone();
@@ -102,26 +105,26 @@ pub struct Span {
 }
 
 impl Span {
-    /// Where it stands, for what is called from within it.
+    /// Returns the trace context for calls within this span.
     pub fn context(&self) -> Option<TraceContext> {
         self.context
     }
 
-    /// Says a fact of it.
+    /// Sets an attribute.
     pub fn set_attribute(&mut self, name: &'static str, value: impl Into<Value>) {
         if let Some(span) = &mut self.span {
             span.set_attribute(KeyValue::new(name, value));
         }
     }
 
-    /// Names it anew, when more is known.
+    /// Changes the name of the span.
     pub fn rename(&mut self, name: String) {
         if let Some(span) = &mut self.span {
             span.update_name(name);
         }
     }
 
-    /// Says that it failed, and how, in a word for programs.
+    /// Marks the span as failed with this error type.
     pub fn set_error(&mut self, kind: &'static str) {
         if let Some(span) = &mut self.span {
             span.set_attribute(KeyValue::new("error.type", kind));
@@ -130,7 +133,7 @@ impl Span {
     }
 }
 
-/// An exporter whose failures are counted in spans.
+/// An exporter that counts the spans that it could not export.
 #[derive(Debug)]
 struct CountingExporter {
     exporter: SpanExporter,

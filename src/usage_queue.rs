@@ -1,4 +1,5 @@
-//! The books: what every answer cost goes to the store and to the filters, a little later and never in an answer's way.
+//! A queue that records the usage of each model call in the store and reports it to the filters,
+//! without delaying the response.
 
 use crate::{metrics::CallOutcome, registry::Registry};
 use pipe_sdk::{CallContext, ChatRef, Host, ModelKind, Serves, Side, Task, Usage, UsageReport};
@@ -18,24 +19,24 @@ use tokio::{
     time::timeout,
 };
 
-/// So many answers wait at most to be written down.
+/// The largest number of usage events that wait to be recorded.
 const MAX_QUEUED_EVENTS: usize = 8192;
 
-/// What there is to be remembered of one answer.
+/// The usage of one model call.
 pub struct UsageEvent {
     /// The pipe that answered.
     pub pipe: &'static str,
     /// The full id of the model that answered.
     pub model: String,
-    /// What it did.
+    /// The kind of model.
     pub kind: ModelKind,
-    /// Who asked.
+    /// The context of the call, with the user.
     pub trail: CallContext,
-    /// In tokens.
+    /// The number of tokens.
     pub usage: Usage,
-    /// In millionths of a US dollar, where the price is known.
+    /// The cost in millionths of a US dollar, if the price is known.
     pub cost: Option<u64>,
-    /// How it ended.
+    /// The outcome of the call.
     pub end: CallOutcome,
 }
 
@@ -44,14 +45,14 @@ enum QueueCommand {
     Flush(oneshot::Sender<()>),
 }
 
-/// The way into the books. A clone is the same way.
+/// A handle to the queue. A clone is a handle to the same queue.
 #[derive(Clone)]
 pub struct UsageQueue {
     commands: mpsc::Sender<QueueCommand>,
     dropped: Arc<AtomicU64>,
 }
 
-/// What has not been written down yet.
+/// The receiving end of the queue, before its task is spawned.
 pub struct UsageWorker {
     commands: mpsc::Receiver<QueueCommand>,
     dropped: Arc<AtomicU64>,
@@ -66,19 +67,19 @@ pub fn channel() -> (UsageQueue, UsageWorker) {
 }
 
 impl UsageQueue {
-    /// Notes an answer. It never waits: when too many are waiting, this one is dropped and saturating_i64.
+    /// Adds an event without waiting. If the queue is full, the event is dropped and counted.
     pub fn push(&self, event: UsageEvent) {
         if self.commands.try_send(QueueCommand::UsageEvent(Box::new(event))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// How many answers were never written down.
+    /// Returns the number of events that were dropped.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything that was noted so far is with the store and the filters, but no longer than this.
+    /// Waits until all events so far are with the store and the filters, but at most `limit`.
     pub async fn flush(&self, limit: Duration) {
         let (answer, answered) = oneshot::channel();
         let flushed = async {
@@ -94,7 +95,8 @@ impl UsageQueue {
 }
 
 impl UsageWorker {
-    /// Keeps the books for as long as the task lives. The store has a row at once, however long filters take.
+    /// Spawns the task that records events until it is dropped. The store gets a row at once, even
+    /// if filters take long.
     pub fn spawn(self, store: Arc<Store>, registry: Arc<Registry>) -> Task {
         let Self { mut commands, dropped } = self;
         let (to_filters, filter_events) = mpsc::channel(MAX_QUEUED_EVENTS);

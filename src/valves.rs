@@ -1,7 +1,8 @@
-//! What admins turn: layers with provenance, the form's spec, coercion of what the form sends, masks, and where they are saved.
+//! What admins turn: layers with provenance, the form's spec, coercion of what the form sends,
+//! masks, and where they are saved.
 //!
-//! Everything here works on one pipe's valves as a flat JSON object and knows nothing of the pipe's type; [`crate::slot`] joins
-//! the two.
+//! Everything here works on one pipe's valves as a flat JSON object and knows nothing of the pipe's
+//! type; [`crate::slot`] joins the two.
 
 mod example;
 mod layers;

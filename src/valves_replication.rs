@@ -1,4 +1,4 @@
-//! What replicas on one database share beside usage and limits: the saved valves, which each of them follows.
+//! Replication of saved valves between replicas that share a database.
 
 use crate::{
     registry::Registry,
@@ -10,7 +10,7 @@ use pipe_sdk::Task;
 use std::{path::Path, sync::Arc};
 use store::{SavedValves, Store, Watched};
 
-/// The database that replicas share, and what this one's files held before there was one.
+/// The saved valves in the shared database, and the files that held them before.
 pub struct ValvesReplication {
     valves: SavedValves,
     files: FileValveStore,
@@ -19,7 +19,7 @@ pub struct ValvesReplication {
 }
 
 impl ValvesReplication {
-    /// One of those on this store, if it is shared.
+    /// Returns the replication for this store, if it is a shared database.
     pub fn for_store(store: &Store, folder: &Path, pipes: &[Registration]) -> Option<Self> {
         Some(Self {
             valves: store.saved_valves()?.clone(),
@@ -29,12 +29,13 @@ impl ValvesReplication {
         })
     }
 
-    /// Where saved valves stand.
+    /// Returns the store of the saved valves.
     pub fn valve_store(&self) -> Arc<dyn ValveStore> {
         Arc::new(self.valves.clone())
     }
 
-    /// Takes what the files hold into the database, where it has nothing of a pipe; once.
+    /// Copies the valves from files into the database, for pipes that have none there. It runs
+    /// once.
     pub async fn migrate_files(&mut self) {
         if self.has_migrated {
             return;
@@ -51,7 +52,7 @@ impl ValvesReplication {
         self.has_migrated = true;
     }
 
-    /// Turns the valves that are turned on other replicas, for as long as the task lives.
+    /// Spawns a task that applies the valves that other replicas save.
     pub fn spawn(self, registry: &Arc<Registry>) -> Task {
         Task::spawn(self.run(Arc::clone(registry)))
     }

@@ -1,4 +1,5 @@
-//! The valves of one moment, and where they came from. This is the only place where valves pass from JSON into a pipe's own struct.
+//! The valves of one moment, and where they came from. This is the only place where valves pass
+//! from JSON into a pipe's own struct.
 
 use super::{
     config_sources::ConfigSources,
@@ -36,8 +37,8 @@ impl EffectiveValves {
 
     /// Checks and resolves the paths among the values.
     ///
-    /// A path that was there before and may be missing does not keep the pipe from running, nor other valves from being turned: the pipe does
-    /// without it, and says so.
+    /// A path that was there before and may be missing does not keep the pipe from running, nor
+    /// other valves from being turned: the pipe does without it, and says so.
     pub async fn resolve_paths(
         self,
         spec: &ValvesSpec,
@@ -103,7 +104,8 @@ impl EffectiveValves {
         if !self.faults.is_empty() {
             return Err(PipeError::BadValves(self.faults.clone()));
         }
-        // The layers were read by the struct's own schema; a type that says one thing and reads another is a defect of the pipe.
+        // The layers were read by the struct's own schema; a type that says one thing and reads
+        // another is a defect of the pipe.
         let mut values = self.values.clone();
         values.extend(self.paths.clone());
         let valves: V = serde_json::from_value(Value::Object(values))
@@ -113,5 +115,6 @@ impl EffectiveValves {
     }
 }
 
-/// A path to be checked: the valve, what it is for, the text, whether the operator set it, and whether the pipe can do without it.
+/// A path to be checked: the valve, what it is for, the text, whether the operator set it, and
+/// whether the pipe can do without it.
 type PathValve = (String, PathKind, String, bool, bool);

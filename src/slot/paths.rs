@@ -1,8 +1,9 @@
 //! Which paths valves may name.
 //!
-//! Whoever turns valves and whoever runs the machine are two people: the one must not read or write the files of the other. So a path that
-//! was entered lies in a folder that only the operator names. A path that the operator sets, in `valves.toml` or the environment, is bound
-//! less: it only keeps out of the kernel's folders and of the host's own files.
+//! Whoever turns valves and whoever runs the machine are two people: the one must not read or write
+//! the files of the other. So a path that was entered lies in a folder that only the operator
+//! names. A path that the operator sets, in `valves.toml` or the environment, is bound less: it
+//! only keeps out of the kernel's folders and of the host's own files.
 
 use std::{
     borrow::Cow,
@@ -11,7 +12,8 @@ use std::{
 };
 use url::Url;
 
-/// The folders that paths in valves must lie in. An empty list stands for the one within the data folder.
+/// The folders that paths in valves must lie in. An empty list stands for the one within the data
+/// folder.
 #[derive(Clone, Debug, Default)]
 pub struct PathRoots {
     /// Folders whose files may be taken in.
@@ -44,7 +46,8 @@ impl PathKind {
         }
     }
 
-    /// The folder within the data folder that is for this when the operator names none, and the variable that names others.
+    /// The folder within the data folder that is for this when the operator names none, and the
+    /// variable that names others.
     fn defaults(self) -> (&'static str, &'static str) {
         match self {
             Self::Watched => ("watched", "WATCHED_ROOTS"),
@@ -75,7 +78,8 @@ impl PathRoots {
         roots
     }
 
-    /// Returns the path with all its links resolved, or the rule that it breaks. It counts from the data folder.
+    /// Returns the path with all its links resolved, or the rule that it breaks. It counts from the
+    /// data folder.
     ///
     /// # Errors
     ///
@@ -126,8 +130,8 @@ fn is_overlapping(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
-/// Whether a folder is, holds, or is part of what the host keeps in the data folder: everything there but folders that are made for
-/// documents.
+/// Whether a folder is, holds, or is part of what the host keeps in the data folder: everything
+/// there but folders that are made for documents.
 fn is_host_folder(path: &Path, data: &Path) -> bool {
     if data.starts_with(path) {
         return true;
@@ -161,7 +165,8 @@ fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Parameters of a database's address that whoever turns valves may set. Others name files of the machine, or a host in other words.
+/// Parameters of a database's address that whoever turns valves may set. Others name files of the
+/// machine, or a host in other words.
 const DATABASE_PARAMETERS: [&str; 5] =
     ["sslmode", "connect_timeout", "application_name", "target_session_attrs", "channel_binding"];
 

@@ -1,4 +1,5 @@
-//! A pipe in its place: its valves swapped whole, and what is asked of it handed to the one that runs.
+//! A pipe in its place: its valves swapped whole, and what is asked of it handed to the one that
+//! runs.
 
 use super::{ConfigSources, Slot, effective_valves::EffectiveValves};
 use crate::{

@@ -1,4 +1,5 @@
-//! Valves are turned: checked, built from, saved and swapped, in this order, so that an error leaves all as it was.
+//! Valves are turned: checked, built from, saved and swapped, in this order, so that an error
+//! leaves all as it was.
 
 use super::{
     effective_valves::EffectiveValves,

@@ -1,7 +1,8 @@
-//! Where values come from. The later wins: built-in < `valves.toml` < saved by the UI < environment.
+//! Where values come from. The later wins: built-in < `valves.toml` < saved by the UI <
+//! environment.
 //!
-//! figment merges the layers and keeps the provenance of every value, so that we can say why a valve is as it is, and which
-//! environment variable pins it.
+//! figment merges the layers and keeps the provenance of every value, so that we can say why a
+//! valve is as it is, and which environment variable pins it.
 
 use super::{Values, ValvesSpec, parsed_value::ParsedValue};
 use crate::regular_file;
@@ -36,7 +37,8 @@ pub enum ValveSource {
     File,
     /// The admin page.
     Saved,
-    /// An environment variable, or a flag, of this name. It pins the valve: the page cannot change it.
+    /// An environment variable, or a flag, of this name. It pins the valve: the page cannot change
+    /// it.
     Pinned(String),
 }
 
@@ -101,8 +103,8 @@ impl Pins {
         self
     }
 
-    /// What this environment pins of a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so does the content of the file named by
-    /// `ECHO_PREFIX_FILE`. A file that cannot be read is a fault.
+    /// What this environment pins of a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so does the
+    /// content of the file named by `ECHO_PREFIX_FILE`. A file that cannot be read is a fault.
     pub fn add_environment(
         &mut self,
         pipe: &str,
@@ -142,8 +144,8 @@ impl ValveLayers {
         Self { layers: vec![layer], read_faults: Vec::new() }
     }
 
-    /// The layers that do not change while the host runs: the file (if there is one) and the pins; `unread` is what of the pins
-    /// could not be read.
+    /// The layers that do not change while the host runs: the file (if there is one) and the pins;
+    /// `unread` is what of the pins could not be read.
     pub fn load(
         pipe: &str,
         spec: &ValvesSpec,
@@ -163,7 +165,8 @@ impl ValveLayers {
         layers
     }
 
-    /// All layers merged, with what was saved between the file and the pins; and what in them cannot be so.
+    /// All layers merged, with what was saved between the file and the pins; and what in them
+    /// cannot be so.
     ///
     /// A value that breaks its rule is left out, so that what remains can be shown and mended.
     pub fn merge(&self, spec: &ValvesSpec, saved: &Values) -> (Values, ValveSources, Vec<Fault>) {
@@ -182,7 +185,8 @@ impl ValveLayers {
     }
 }
 
-/// The pipe's table of `valves.toml`. An error tells the line and nothing of what stands there: it may be a secret.
+/// The pipe's table of `valves.toml`. An error tells the line and nothing of what stands there: it
+/// may be a secret.
 fn read_table(file: &Path, pipe: &str) -> Result<Values, Fault> {
     let fault = |rule: String| Fault::new("valves.toml", rule);
     let text = match regular_file::read_to_string(file) {

@@ -1,7 +1,8 @@
 //! Reads a value as its valve means it, whatever the form, the environment or a file made of it.
 //!
-//! The form sends back edited numbers as texts, an empty list as `[""]`, "None" as `null` and "None, then Custom" as `""`
-//! (`docs/reference/open-webui.md`, "Valves form"); the environment knows only texts.
+//! The form sends back edited numbers as texts, an empty list as `[""]`, "None" as `null` and
+//! "None, then Custom" as `""` (`docs/reference/open-webui.md`, "Valves form"); the environment
+//! knows only texts.
 
 use super::spec::{ValveKind, ValveProperty};
 use serde_json::{Number, Value};

@@ -1,7 +1,8 @@
 //! What can be turned: the pipe's schema, flattened to what Open WebUI's form understands.
 //!
-//! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind a `$ref` or `anyOf`
-//! (`docs/reference/open-webui.md`, "Valves form"). So every property is made plain here, once, and the reading of values goes by the same properties.
+//! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind
+//! a `$ref` or `anyOf` (`docs/reference/open-webui.md`, "Valves form"). So every property is made
+//! plain here, once, and the reading of values goes by the same properties.
 
 use super::{Values, ValveSource, ValveSources};
 use crate::{
@@ -106,7 +107,8 @@ impl ValvesSpec {
             .collect()
     }
 
-    /// The answer of `/valves/spec`. A valve that is pinned says so, because the form lets people edit it all the same.
+    /// The answer of `/valves/spec`. A valve that is pinned says so, because the form lets people
+    /// edit it all the same.
     pub fn to_form(&self, sources: &ValveSources) -> Value {
         let mut form = self.to_json();
         for (name, source) in sources {
@@ -130,7 +132,8 @@ impl ValvesSpec {
         json!({"title": "Valves", "type": "object", "properties": properties})
     }
 
-    /// The values as they may be shown: in order, secrets masked, unset texts as `null` (the form cannot save an empty text).
+    /// The values as they may be shown: in order, secrets masked, unset texts as `null` (the form
+    /// cannot save an empty text).
     pub fn mask_values(&self, values: &Values) -> Values {
         let show = |property: &ValveProperty| {
             let value = values.get(&property.name).cloned().unwrap_or_default();
@@ -210,7 +213,8 @@ fn plain_type(schema: &Value) -> Option<&str> {
     }
 }
 
-/// The choices of an enum. Variants with a doc comment stand in `oneOf` as a `const`, those without as one `enum` among them.
+/// The choices of an enum. Variants with a doc comment stand in `oneOf` as a `const`, those without
+/// as one `enum` among them.
 fn enum_choices(schema: &Value) -> Option<Vec<Value>> {
     let listed = |schema: &Value| schema.get("enum").and_then(Value::as_array).cloned();
     let variant = |schema: &Value| {
@@ -222,7 +226,8 @@ fn enum_choices(schema: &Value) -> Option<Vec<Value>> {
     Some(choices.into_iter().filter(|choice| !choice.is_null()).collect())
 }
 
-/// One property as the form wants it: a title, a plain type, nothing nested, no default for what is secret.
+/// One property as the form wants it: a title, a plain type, nothing nested, no default for what is
+/// secret.
 fn form_property(
     name: &str,
     schema: &Value,

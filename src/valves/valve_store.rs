@@ -1,4 +1,4 @@
-//! Where the valves that admins turned are kept: files of this host's own, or a database that replicas share.
+//! Stores of saved valves: files of this host, or a database that replicas share.
 
 use super::{Values, ValvesFile};
 use futures_util::future::BoxFuture;
@@ -7,11 +7,11 @@ use std::{io, path::PathBuf, time::Duration};
 use store::{SaveError, SavedValves, StoreError, Version};
 use tokio::task::spawn_blocking;
 
-/// Where saved valves are kept.
+/// A store of saved valves.
 pub trait ValveStore: Send + Sync {
-    /// What was saved of a pipe. On an error nobody knows.
+    /// Returns the saved valves of a pipe. On an error it is unknown whether any exist.
     fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<LoadedValves>>;
-    /// Saves a pipe's valves in place of those of this version. On an error what was saved before is as it was.
+    /// Saves a pipe's valves over this version. On an error the saved valves are unchanged.
     fn save(
         &self,
         pipe: &'static str,
@@ -20,18 +20,18 @@ pub trait ValveStore: Send + Sync {
     ) -> BoxFuture<'_, Result<Option<Version>>>;
 }
 
-/// What was saved.
+/// Saved valves as they were loaded.
 #[derive(Debug, Default, PartialEq)]
 pub struct LoadedValves {
     /// The valves, empty if none were saved.
     pub values: Values,
-    /// Which save it is, where others save too.
+    /// The version, if other replicas save too.
     pub version: Option<Version>,
-    /// What was wrong with the file, and what was done.
+    /// The problem with the file, and what was done about it.
     pub trouble: Option<String>,
 }
 
-/// Files in the data folder. Nobody else writes them.
+/// A store in files of the data folder, which only this host writes.
 pub struct FileValveStore(pub PathBuf);
 
 impl ValveStore for FileValveStore {
@@ -57,7 +57,8 @@ impl ValveStore for FileValveStore {
     }
 }
 
-/// A save that failed, in an admin's words. The running valves and the file are as they were.
+/// Returns the error of a failed save, in an admin's words. The running valves and the file are
+/// unchanged.
 fn file_save_error(error: &io::Error) -> PipeError {
     tracing::error!(%error, "The valves could not be saved.");
     insufficient_storage_error(match error.kind() {
@@ -124,7 +125,7 @@ fn unavailable_error(message: String) -> PipeError {
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
-/// Takes what files hold into a database that has nothing of the pipe: whoever moves to one keeps their valves.
+/// Copies the saved valves of a pipe from its file into a database that has none of it.
 ///
 /// # Errors
 /// When the database cannot be asked, or does not take them.

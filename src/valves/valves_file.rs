@@ -1,7 +1,8 @@
 //! The file in which the UI's valves are moved: whole after any crash, readable by its owner alone.
 //!
-//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing volume keeps working. A copy of what was
-//! last saved stands beside it as `valves.json.bak`; never of what was before that, so that a secret that was cleared is gone.
+//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing
+//! volume keeps working. A copy of what was last saved stands beside it as `valves.json.bak`; never
+//! of what was before that, so that a secret that was cleared is gone.
 
 use super::{Values, valve_store::LoadedValves};
 use crate::regular_file;
@@ -32,7 +33,8 @@ impl ValvesFile {
         self.folder.join("valves.json.bak")
     }
 
-    /// Reads what was saved. A file that cannot be read is moved aside, and the last good one serves in its place.
+    /// Reads what was saved. A file that cannot be read is moved aside, and the last good one
+    /// serves in its place.
     pub fn load(&self) -> LoadedValves {
         match read_values(&self.path()) {
             Ok(values) => {
@@ -78,8 +80,8 @@ impl ValvesFile {
 
     /// Saves the valves. On an error the file is as it was.
     ///
-    /// A new file is written and synced under another name, then takes the name in one step, then the folder is synced: whenever
-    /// the machine stops, the file is the old one or the new one.
+    /// A new file is written and synced under another name, then takes the name in one step, then
+    /// the folder is synced: whenever the machine stops, the file is the old one or the new one.
     pub fn save(&self, values: &Values) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let content = serde_json::to_vec_pretty(values)?;
@@ -96,14 +98,16 @@ impl ValvesFile {
         let draft = path.with_extension("draft");
         let written = write_synced(&draft, content).and_then(|()| fs::rename(&draft, path));
         if written.is_err() {
-            // The draft is of no use to anybody; if it cannot even be removed, the first error is the one to tell.
+            // The draft is of no use to anybody; if it cannot even be removed, the first error is
+            // the one to tell.
             _ = fs::remove_file(&draft);
         }
         written.and_then(|()| File::open(&self.folder)?.sync_all())
     }
 }
 
-/// Whether the file is there but is not what was written. Anything else, such as a lack of rights, is no reason to touch it.
+/// Whether the file is there but is not what was written. Anything else, such as a lack of rights,
+/// is no reason to touch it.
 fn is_corrupt(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

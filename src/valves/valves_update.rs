@@ -32,7 +32,8 @@ pub struct ParsedUpdate {
 }
 
 impl ValvesUpdate<'_> {
-    /// What is to be saved when this is posted. A valve that is not posted keeps its value; so does one posted as it is.
+    /// What is to be saved when this is posted. A valve that is not posted keeps its value; so does
+    /// one posted as it is.
     ///
     /// # Errors
     /// Every fault that the posted values have, by valve and rule, never by value.
@@ -72,7 +73,8 @@ impl ValvesUpdate<'_> {
                 self.sources.get(name) != Some(&ValveSource::BuiltIn) && !current.is_null()
             }
         };
-        // A saved value that could not be read is not in force; what is posted in its place is new even if it looks the same.
+        // A saved value that could not be read is not in force; what is posted in its place is new
+        // even if it looks the same.
         let is_unreadable = saved.contains_key(name)
             && matches!(self.sources.get(name), Some(ValveSource::BuiltIn | ValveSource::File));
         if !(changed || is_unreadable) {
@@ -88,9 +90,11 @@ impl ValvesUpdate<'_> {
         Ok(())
     }
 
-    /// The secrets that would follow their address to another host without having been entered for it.
+    /// The secrets that would follow their address to another host without having been entered for
+    /// it.
     ///
-    /// Whoever may turn valves but not read secrets could otherwise have them sent to a host of their own.
+    /// Whoever may turn valves but not read secrets could otherwise have them sent to a host of
+    /// their own.
     pub fn check_secret_origins(
         &self,
         next: &Values,
@@ -101,7 +105,8 @@ impl ValvesUpdate<'_> {
             let name = &property.name;
             let is_sent = next.get(name).is_some_and(|value| !value.is_null());
             let (before, after) = (origin(self.values.get(address)), origin(next.get(address)));
-            // A key that was entered before there was an address has not been for another one. One of the operator's has.
+            // A key that was entered before there was an address has not been for another one. One
+            // of the operator's has.
             let is_first = property.is_unbound
                 && before.is_none()
                 && self.sources.get(name) == Some(&ValveSource::Saved);
