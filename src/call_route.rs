@@ -1,24 +1,23 @@
-//! Where a call goes: a pipe, and the model in it by two names.
+//! The route of a call: a pipe, and the model in it.
 
 use crate::{meter::MeasuredCall, slot::Slot};
 use pipe_sdk::{CallContext, Demand, DemandKind, Known, ModelKind, Serves};
 use std::sync::Arc;
 
-/// Where a call goes.
+/// The pipe and model of a call.
 pub struct CallRoute<'a> {
     /// The pipe that answers.
     pub slot: &'a Arc<dyn Slot>,
-    /// The id within the pipe, as it was asked for.
+    /// The requested id within the pipe.
     pub requested_model: String,
-    /// The id within the pipe by which the model is listed. Limits and books know it by this one,
-    /// whatever it is called.
+    /// The id within the pipe by which the model is listed. Limits and usage always use this one.
     pub model: String,
-    /// What the model does, if the pipe knows it.
+    /// The kind of model, if the pipe knows it.
     pub kind: Option<ModelKind>,
 }
 
 impl<'a> CallRoute<'a> {
-    /// To this pipe, which makes this of the id.
+    /// Returns the route to this pipe, with the pipe's statement about the id.
     pub fn new(slot: &'a Arc<dyn Slot>, requested_model: String, known: Option<Known>) -> Self {
         let (model, kind) = match known {
             Some(Known::Has(model) | Known::Fallback(model)) => (model.id, Some(model.kind)),
@@ -29,13 +28,13 @@ impl<'a> CallRoute<'a> {
         Self { slot, requested_model, model, kind }
     }
 
-    /// The full id by which the model is listed.
+    /// Returns the full id by which the model is listed.
     pub fn full_id(&self) -> String {
         let pipe = self.slot.id();
         if self.model == pipe { pipe.to_owned() } else { format!("{pipe}.{}", self.model) }
     }
 
-    /// What is asked of this model: a chat with one that makes pictures asks for a picture.
+    /// Adjusts the demand to the model: a chat with an image model counts as an image request.
     pub fn adjust_demand(&self, demand: Demand) -> Demand {
         match (demand.kind, self.kind) {
             (DemandKind::Chat, Some(ModelKind::Image)) => {
@@ -45,7 +44,7 @@ impl<'a> CallRoute<'a> {
         }
     }
 
-    /// What is to be measured.
+    /// Returns the call for the meter.
     pub fn measured_call(
         &self,
         kind: ModelKind,

@@ -1,4 +1,4 @@
-//! What is printed for people.
+//! Output for people on standard output and standard error.
 
 use pipewright::{
     log,
@@ -15,10 +15,10 @@ use std::{
 };
 use store::Store;
 
-/// How long the program waits for somebody to take its last words.
+/// The longest time that the program waits for its last output.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// Prints where the host is and how to use it.
+/// Prints the address of the host and the way to use it.
 pub fn print_welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
     let host =
         if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
@@ -51,7 +51,7 @@ pub fn print_welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result
     Ok(())
 }
 
-/// Prints in a sentence why the program ends.
+/// Prints the error that ends the program.
 pub fn print_error(error: &anyhow::Error) {
     // What was logged stands before it.
     log::flush(FLUSH_LIMIT);
@@ -68,7 +68,7 @@ pub fn print_error(error: &anyhow::Error) {
     }
 }
 
-/// Prints every valve, masked, with its value and its source.
+/// Prints every valve with its value and source. Secrets are masked.
 pub async fn print_valves(settings: &Settings) -> anyhow::Result<()> {
     let sources = settings.config_sources(Pins::default());
     let store = settings.store_settings(&sources.folder);

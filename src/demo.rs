@@ -4,11 +4,11 @@ use anyhow::Context;
 use bedrock_emulator::{DEMO_KEY, Emulator, Options, Relay};
 use pipewright::{settings::Settings, valves::Pins};
 
-/// A running emulator. Dropped, it ends.
+/// A running emulator. It stops when this is dropped.
 pub struct DemoEmulator(Emulator);
 
 impl DemoEmulator {
-    /// Starts the emulator as the flags have it.
+    /// Starts the emulator with these settings.
     pub fn start(settings: &Settings) -> anyhow::Result<Self> {
         let relay = settings
             .demo_relay
@@ -18,7 +18,7 @@ impl DemoEmulator {
         Emulator::start(options).map(Self).context("the Bedrock emulator cannot listen")
     }
 
-    /// What makes the Bedrock pipe talk to it.
+    /// Returns the valves that connect the Bedrock pipe to the emulator.
     pub fn pins(&self) -> Pins {
         let (id, secret) = DEMO_KEY;
         [

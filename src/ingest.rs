@@ -16,21 +16,21 @@ use std::{
     process::ExitCode,
 };
 
-/// Where the files go.
+/// The server that the files are uploaded to.
 struct IngestTarget {
     client: Client,
     url: String,
     key: String,
 }
 
-/// What became of a file.
+/// The outcome of one upload.
 enum IngestOutcome {
     Stored,
     Unchanged,
     Failed(String),
 }
 
-/// Sends every file; the exit code tells whether all were taken.
+/// Uploads every file. The exit code is 0 if all were accepted.
 pub async fn ingest(settings: &Settings, args: &IngestArgs) -> anyhow::Result<ExitCode> {
     let target = IngestTarget::new(settings, args)?;
     let files = rag::files(&args.folder)
@@ -68,7 +68,7 @@ impl IngestTarget {
         Ok(Self { client: build_client()?, url, key: settings.api_key.clone() })
     }
 
-    /// Sends one file. What keeps all others back too is the error.
+    /// Uploads one file. An error means that no other file can be uploaded either.
     async fn upload(&self, folder: &Path, id: &str) -> anyhow::Result<IngestOutcome> {
         let bytes = match tokio::fs::read(folder.join(id)).await {
             Ok(bytes) => bytes,

@@ -1,4 +1,4 @@
-//! The host as a Lambda function, and what takes Lambda's invocations on one's own machine.
+//! The host as a Lambda function, and an endpoint for Lambda invocations on a local machine.
 
 use actix_web::{
     HttpResponse, HttpServer,
@@ -15,15 +15,15 @@ use pipewright::{
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// How large an event may be, by Lambda's own rule. A request's body is one text in it.
+/// The maximum size of an event, a limit of Lambda. A request's body is one text in it.
 const EVENT_LIMIT: BodyLimit = BodyLimit { bytes: 6 << 20, pieces: Some(100_000) };
 
-/// The settings of a host that is reached through its function alone.
+/// Returns the settings of a host that is reached only through its function.
 pub fn loopback_settings(settings: &Settings) -> Settings {
     Settings { host: Some(Ipv4Addr::LOCALHOST.into()), port: 0, ..settings.clone() }
 }
 
-/// Takes Lambda's events until Lambda ends.
+/// Handles Lambda's events until Lambda stops the function.
 ///
 /// # Errors
 /// When Lambda's runtime API cannot be reached, or the host fails.
@@ -35,8 +35,7 @@ pub async fn run(app: App) -> anyhow::Result<()> {
     }
 }
 
-/// Takes invocations on this port, as AWS's own images do where there is no Lambda, beside the
-/// host.
+/// Listens for invocations on this port, as AWS's base images do outside Lambda.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -76,7 +75,7 @@ fn build_function(app: &App) -> LambdaFunction {
     LambdaFunction::new(app.port(), &describe_function())
 }
 
-/// What is answered to an event that is no request.
+/// Returns the response to an event that is no HTTP request.
 fn describe_function() -> Value {
     let paths = ROUTES.iter().filter(|route| !route.path.contains('{'));
     let paths: Vec<_> = paths.map(|route| format!("{} {}", route.method, route.path)).collect();

@@ -1,8 +1,8 @@
 //! pipewright: the Open WebUI Pipelines host.
 //!
-//! [`app::App`] is the whole; [`http`] is what clients see, [`registry`] and [`slot`] hold the
-//! pipes, [`valves`] what admins turn. The contract with pipes is the crate `pipe_sdk`; the list of
-//! pipes is [`pipes::PIPES`].
+//! [`app::App`] is the host; [`http`] holds its API, [`registry`] and [`slot`] its pipes,
+//! [`valves`] the settings that admins change. The crate `pipe_sdk` is the contract with pipes;
+//! [`pipes::PIPES`] lists them.
 
 pub mod app;
 pub mod background_jobs;

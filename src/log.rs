@@ -33,11 +33,11 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// How many bytes of one field are logged.
+/// The maximum size of a field, in bytes.
 const MAX_FIELD_BYTES: usize = 1024;
-/// How many bytes of lines may wait for the writer.
+/// The maximum size of the queued lines, in bytes.
 const MAX_QUEUED_BYTES: usize = 1 << 20;
-/// How many lines may wait for the writer.
+/// The maximum number of queued lines.
 const MAX_QUEUED_LINES: usize = 8 << 10;
 
 static QUEUE: OnceLock<LineQueue> = OnceLock::new();
@@ -94,7 +94,7 @@ pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// What waits for the writer.
+/// An item in the writer's queue.
 enum LogItem {
     Line(String),
     /// Answers when all lines before it have been written.
@@ -106,7 +106,7 @@ struct LineQueue {
     lines: SyncSender<LogItem>,
 }
 
-/// How many bytes of lines wait.
+/// The size of the queued lines, in bytes.
 static QUEUED_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 impl LineQueue {
@@ -172,7 +172,7 @@ fn write_all_blocking(to: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy)]
 enum LineFormat {
     /// One JSON object a line.
@@ -181,7 +181,7 @@ enum LineFormat {
     Text,
 }
 
-/// Makes a line of every event, and queues it.
+/// A layer that formats every event as a line and queues it.
 struct LineLayer {
     format: LineFormat,
 }
@@ -283,7 +283,7 @@ fn sanitize(text: fmt::Arguments<'_>) -> String {
     sanitized.0
 }
 
-/// A text that takes only so much.
+/// A text of bounded size without control characters.
 struct SanitizedText(String);
 
 impl fmt::Write for SanitizedText {

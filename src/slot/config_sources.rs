@@ -4,7 +4,7 @@ use super::paths::PathRoots;
 use crate::valves::{Pins, ValveLayers, ValvesSpec};
 use std::{collections::BTreeMap, path::PathBuf};
 
-/// Where a pipe finds its valves.
+/// The places that a pipe's valves are read from.
 #[derive(Clone, Default)]
 pub struct ConfigSources {
     /// The data folder; what the UI saves stands in `<folder>/<pipe>/valves.json`.
@@ -13,14 +13,14 @@ pub struct ConfigSources {
     pub file: PathBuf,
     /// The environment, whose variables pin valves.
     pub environment: BTreeMap<String, String>,
-    /// What else pins valves.
+    /// Other values that pin valves.
     pub pins: Pins,
     /// The folders that paths in valves must lie in.
     pub roots: PathRoots,
 }
 
 impl ConfigSources {
-    /// The layers that do not change while the host runs.
+    /// Returns the layers that do not change while the host runs.
     pub fn layers(&self, pipe: &str, spec: &ValvesSpec) -> ValveLayers {
         let mut pins = Pins::default();
         let unread = pins.add_environment(pipe, spec, |name| self.environment.get(name).cloned());

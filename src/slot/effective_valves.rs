@@ -1,5 +1,5 @@
-//! The valves of one moment, and where they came from. This is the only place where valves pass
-//! from JSON into a pipe's own struct.
+//! The current valves and their sources. Only this module converts valves from JSON into a pipe's
+//! own struct.
 
 use super::{
     config_sources::ConfigSources,
@@ -15,15 +15,15 @@ use store::Version;
 pub(super) struct EffectiveValves {
     pub layers: ValveLayers,
     pub saved: Values,
-    /// Which save that is.
+    /// The version of the saved valves.
     pub version: Option<Version>,
     pub values: Values,
     pub sources: ValveSources,
     /// The paths among them, with their links resolved.
     paths: Values,
-    /// What in the layers cannot be so.
+    /// The errors in the layers.
     faults: Vec<Fault>,
-    /// What was wrong with what was saved.
+    /// The problem with the saved valves.
     pub trouble: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl EffectiveValves {
         Ok(settings)
     }
 
-    /// The pipe's own struct.
+    /// Converts the valves into the pipe's own struct.
     pub fn deserialize<V: Valves>(&self) -> Result<V> {
         if !self.faults.is_empty() {
             return Err(PipeError::BadValves(self.faults.clone()));
@@ -115,6 +115,6 @@ impl EffectiveValves {
     }
 }
 
-/// A path to be checked: the valve, what it is for, the text, whether the operator set it, and
-/// whether the pipe can do without it.
+/// A path to check: the valve, its purpose, the path, whether the operator set it, and whether the
+/// pipe can run without it.
 type PathValve = (String, PathKind, String, bool, bool);

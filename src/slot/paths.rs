@@ -1,4 +1,4 @@
-//! Which paths valves may name.
+//! Checks of file paths and database URLs in valves.
 //!
 //! Whoever turns valves and whoever runs the machine are two people: the one must not read or write
 //! the files of the other. So a path that was entered lies in a folder that only the operator
@@ -24,19 +24,19 @@ pub struct PathRoots {
     pub models: Vec<PathBuf>,
 }
 
-/// What a path in a valve is for.
+/// The purpose of a path in a valve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKind {
-    /// A folder whose files are shown to people.
+    /// A watched folder.
     Watched,
-    /// A file that is written.
+    /// An index file.
     Index,
-    /// A folder with a model.
+    /// A folder with a local model.
     Models,
 }
 
 impl PathKind {
-    /// Reads what the schema of a valve says in `x-place`.
+    /// Parses the value of `x-place` in a valve's schema.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "watched" => Some(Self::Watched),
@@ -46,8 +46,8 @@ impl PathKind {
         }
     }
 
-    /// The folder within the data folder that is for this when the operator names none, and the
-    /// variable that names others.
+    /// Returns the default folder within the data folder, and the environment variable that
+    /// overrides it.
     fn defaults(self) -> (&'static str, &'static str) {
         match self {
             Self::Watched => ("watched", "WATCHED_ROOTS"),
@@ -125,13 +125,13 @@ impl PathRoots {
     }
 }
 
-/// Whether one of these holds the other.
+/// Returns whether one of the paths contains the other.
 fn is_overlapping(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
-/// Whether a folder is, holds, or is part of what the host keeps in the data folder: everything
-/// there but folders that are made for documents.
+/// Returns whether a folder is, contains, or is part of the host's own files: everything in the
+/// data folder except folders that are made for documents.
 fn is_host_folder(path: &Path, data: &Path) -> bool {
     if data.starts_with(path) {
         return true;

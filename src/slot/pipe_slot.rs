@@ -1,5 +1,5 @@
-//! A pipe in its place: its valves swapped whole, and what is asked of it handed to the one that
-//! runs.
+//! The slot of a pipe: it swaps the pipe when its valves change, and passes calls to the running
+//! pipe.
 
 use super::{ConfigSources, Slot, effective_valves::EffectiveValves};
 use crate::{
@@ -18,23 +18,24 @@ use serde_json::Value;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{sync::Mutex, time::timeout};
 
-/// A pipe that takes longer to start is tried again when its valves are turned.
+/// The longest time that a pipe may take to start. A pipe that takes longer is started again when
+/// its valves are updated.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// A pipe in its place, with the valves that it runs on.
+/// The slot of a pipe, with its current valves.
 pub(super) struct PipeSlot<P: Pipe> {
     pub(super) sources: ConfigSources,
     pub(super) spec: ValvesSpec,
     pub(super) valve_store: Arc<dyn ValveStore>,
     pub(super) state: ArcSwap<PipeState<P>>,
-    /// Held while valves are turned, so that two updates cannot interleave.
+    /// A lock that is held while valves are updated, so that two updates cannot interleave.
     pub(super) update_lock: Arc<Mutex<()>>,
 }
 
-/// What a pipe is at one moment. It never changes; the next one takes its place.
+/// The pipe and its valves at one moment. It never changes; an update replaces it.
 pub(super) struct PipeState<P> {
     pub(super) settings: EffectiveValves,
-    /// The running pipe, or why there is none.
+    /// The running pipe, or the reason why it does not run.
     pub(super) pipe: Result<Arc<P>, String>,
 }
 
@@ -69,7 +70,7 @@ impl<P: Pipe> PipeSlot<P> {
         Arc::new(Self { sources, spec, valve_store, state, update_lock: Arc::default() })
     }
 
-    /// Builds the next running pipe; a panic of the pipe's is an error like any other.
+    /// Builds the next pipe. A panic of the pipe is returned as an error.
     async fn build(running: Option<&P>, settings: &EffectiveValves) -> Result<P> {
         let valves = settings.deserialize()?;
         let build = async {
@@ -105,7 +106,8 @@ impl<P: Pipe> PipeSlot<P> {
         self.state.load().pipe.as_ref().map(Arc::clone).map_err(not_running_error)
     }
 
-    /// Hands the running pipe to `then`; the answer keeps it, whatever is swapped in meanwhile.
+    /// Calls `then` with the running pipe. The response keeps that pipe, even if another replaces
+    /// it.
     fn call_running<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
         &self,
         then: impl FnOnce(Arc<P>) -> F + Send + 'static,
@@ -237,7 +239,7 @@ impl<P: Pipe> Slot for PipeSlot<P> {
     }
 }
 
-/// Logs what was wrong with what was saved.
+/// Logs the problem with the saved valves, if there is one.
 pub(super) fn warn_if_unreadable<P: Pipe>(found: LoadedValves) -> LoadedValves {
     if let Some(trouble) = &found.trouble {
         tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {trouble}.", P::ID);

@@ -1,5 +1,5 @@
-//! Valves are turned: checked, built from, saved and swapped, in this order, so that an error
-//! leaves all as it was.
+//! Updates of valves: they are checked, the pipe is built, the valves are saved and the pipe is
+//! swapped, in this order, so that an error changes nothing.
 
 use super::{
     effective_valves::EffectiveValves,
@@ -102,13 +102,13 @@ impl<P: Pipe> PipeSlot<P> {
     }
 }
 
-/// The names of the valves that are not as they were, for the log.
+/// Returns the names of the valves that differ, for the log.
 fn changed_names(before: &Values, after: &Values) -> String {
     let differs = |(name, value): &(&String, &Value)| before.get(*name) != Some(*value);
     after.iter().filter(differs).map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Saving and swapping end together, even if the admin leaves meanwhile.
+/// Runs the save and the swap to completion, even if the admin disconnects meanwhile.
 #[expect(
     clippy::disallowed_methods,
     reason = "it is awaited, and a shelf takes no longer than some seconds"

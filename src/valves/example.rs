@@ -3,7 +3,7 @@
 use super::spec::{ValveKind, ValveProperty, ValvesSpec};
 use serde_json::Value;
 
-/// The whole example file: a table a pipe, every valve with its help text and its default.
+/// Returns the example file: a table for each pipe, with each valve's help text and default.
 pub fn format_example<'a>(pipes: impl IntoIterator<Item = (&'a str, &'a ValvesSpec)>) -> String {
     let head = "# Every valve of every pipe, with its default. Copy what you change to `valves.toml`.\n\
                 # The later wins: defaults, this file, what was saved in Open WebUI, the environment (`PIPE_VALVE`, or `PIPE_VALVE_FILE`\n\
@@ -13,7 +13,7 @@ pub fn format_example<'a>(pipes: impl IntoIterator<Item = (&'a str, &'a ValvesSp
         .fold(head.to_owned(), |text, (pipe, spec)| text + "\n" + &format_table(pipe, spec))
 }
 
-/// One pipe's table.
+/// Returns the table of one pipe.
 fn format_table(pipe: &str, spec: &ValvesSpec) -> String {
     spec.properties()
         .fold(format!("[{pipe}]\n"), |text, property| text + &format_property(property))

@@ -1,5 +1,5 @@
-//! Where values come from. The later wins: built-in < `valves.toml` < saved by the UI <
-//! environment.
+//! Layers of valves. Later layers override earlier ones: built-in < `valves.toml` < saved by the UI
+//! < environment.
 //!
 //! figment merges the layers and keeps the provenance of every value, so that we can say why a
 //! valve is as it is, and which environment variable pins it.
@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, io, path::Path};
 #[derive(Clone, Default)]
 pub struct ValveLayers {
     layers: Vec<Layer>,
-    /// What could not be read at all. Whatever else is set, it has to be mended first.
+    /// The errors of layers that could not be read. They have to be fixed first.
     read_faults: Vec<Fault>,
 }
 
@@ -28,7 +28,7 @@ struct Layer {
     values: Values,
 }
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValveSource {
     /// The default of the pipe's struct.
@@ -43,7 +43,7 @@ pub enum ValveSource {
 }
 
 impl ValveSource {
-    /// What people read.
+    /// Returns the name of the source for people.
     pub fn name(&self) -> &str {
         match self {
             Self::BuiltIn => "default",
@@ -62,7 +62,7 @@ impl ValveSource {
     }
 }
 
-/// Where each value came from, by valve.
+/// The source of each value, by valve.
 pub type ValveSources = BTreeMap<String, ValveSource>;
 
 /// Values from outside that pin valves: by pipe, then valve, the value and the name that pins it.
@@ -78,7 +78,7 @@ struct Pin {
 }
 
 impl Pins {
-    /// The same with one more: `valve` of `pipe` has `value`, because `name` says so.
+    /// Adds a pin: `valve` of `pipe` has `value`, set by `name`.
     #[must_use]
     pub fn with_pin(
         mut self,
@@ -96,15 +96,16 @@ impl Pins {
         self
     }
 
-    /// These, and then those, which win.
+    /// Returns these pins followed by `later`, which override them.
     #[must_use]
     pub fn chain(mut self, later: &Self) -> Self {
         self.0.extend(later.0.iter().cloned());
         self
     }
 
-    /// What this environment pins of a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so does the
-    /// content of the file named by `ECHO_PREFIX_FILE`. A file that cannot be read is a fault.
+    /// Adds the pins of the environment for a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so
+    /// does the content of the file named by `ECHO_PREFIX_FILE`. Returns an error for each file
+    /// that cannot be read.
     pub fn add_environment(
         &mut self,
         pipe: &str,
@@ -138,7 +139,7 @@ impl Pins {
 }
 
 impl ValveLayers {
-    /// The pipe's own defaults and nothing else.
+    /// Returns the layer of the pipe's own defaults.
     pub fn built_in(spec: &ValvesSpec) -> Self {
         let layer = Layer { source: ValveSource::BuiltIn, values: spec.defaults() };
         Self { layers: vec![layer], read_faults: Vec::new() }
@@ -165,8 +166,8 @@ impl ValveLayers {
         layers
     }
 
-    /// All layers merged, with what was saved between the file and the pins; and what in them
-    /// cannot be so.
+    /// Merges all layers, with the saved valves between the file and the pins. Returns the values,
+    /// their sources, and the errors.
     ///
     /// A value that breaks its rule is left out, so that what remains can be shown and mended.
     pub fn merge(&self, spec: &ValvesSpec, saved: &Values) -> (Values, ValveSources, Vec<Fault>) {
@@ -185,7 +186,7 @@ impl ValveLayers {
     }
 }
 
-/// The pipe's table of `valves.toml`. An error tells the line and nothing of what stands there: it
+/// Reads the pipe's table of `valves.toml`. An error names the line but never its content, which
 /// may be a secret.
 fn read_table(file: &Path, pipe: &str) -> Result<Values, Fault> {
     let fault = |rule: String| Fault::new("valves.toml", rule);
@@ -210,7 +211,7 @@ fn extract_value(figment: &Figment, name: &str) -> ((String, Value), (String, Va
 }
 
 impl Layer {
-    /// The layer with every value as its valve means it.
+    /// Returns the layer with every value parsed for its valve.
     fn parse_values(&self, spec: &ValvesSpec, faults: &mut Vec<Fault>) -> Self {
         let mut values = Values::new();
         for (name, value) in &self.values {

@@ -1,4 +1,4 @@
-//! Reads a value as its valve means it, whatever the form, the environment or a file made of it.
+//! Parses values for their valves, from the form, the environment or a file.
 //!
 //! The form sends back edited numbers as texts, an empty list as `[""]`, "None" as `null` and
 //! "None, then Custom" as `""` (`docs/reference/open-webui.md`, "Valves form"); the environment
@@ -7,17 +7,17 @@
 use super::spec::{ValveKind, ValveProperty};
 use serde_json::{Number, Value};
 
-/// What a value means for its valve.
+/// A value that was parsed for its valve.
 #[derive(Debug, PartialEq)]
 pub enum ParsedValue {
     /// This value.
     Value(Value),
-    /// No value of its own: the layer below decides.
+    /// No value: the layer below decides.
     Reset,
 }
 
 impl ValveProperty {
-    /// What the value means, or the rule that it breaks. The rule never holds the value.
+    /// Parses a value, or returns the rule that it violates. The rule never contains the value.
     pub fn parse_value(&self, value: Value) -> Result<ParsedValue, String> {
         if matches!(&value, Value::Null)
             || value.as_str().is_some_and(|text| text.trim().is_empty())
@@ -98,7 +98,7 @@ fn parse_choice(value: &Value, choices: &[Value]) -> Result<Value, String> {
     choices.iter().find(same).cloned().ok_or_else(|| format!("must be one of {}", names()))
 }
 
-/// A text, a number or a boolean as text.
+/// Converts a text, a number or a boolean to text.
 fn scalar_to_text(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),
@@ -116,7 +116,7 @@ fn as_number(value: &Value) -> Option<f64> {
     number.filter(|number: &f64| number.is_finite())
 }
 
-/// Whether the number lies in the range; if not, the range in words.
+/// Checks that the number lies in the range. On failure, returns the range in words.
 fn check_range(number: f64, least: Option<f64>, most: Option<f64>) -> Result<(), String> {
     match (least, most) {
         (Some(least), Some(most)) if number < least || number > most => {

@@ -1,4 +1,4 @@
-//! What can be turned: the pipe's schema, flattened to what Open WebUI's form understands.
+//! The specification of valves: the pipe's schema, reduced to what Open WebUI's form understands.
 //!
 //! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind
 //! a `$ref` or `anyOf` (`docs/reference/open-webui.md`, "Valves form"). So every property is made
@@ -24,38 +24,38 @@ pub struct ValvesSpec {
 pub struct ValveProperty {
     /// The field's name.
     pub name: String,
-    /// Which values it takes.
+    /// The kind of values.
     pub kind: ValveKind,
-    /// Whether it may be without a value.
+    /// Whether it may have no value.
     pub nullable: bool,
-    /// What it has when nobody set it.
+    /// The default.
     pub default: Value,
     /// For a secret that is sent to an address: the valve that holds the address.
     pub origin: Option<String>,
-    /// Whether such a secret goes nowhere as long as there is no address.
+    /// Whether such a secret is not sent anywhere while there is no address.
     pub is_unbound: bool,
-    /// Whether it is the address of a database, with what opens it.
+    /// Whether it is the URL of a database with its credentials.
     pub is_database: bool,
     /// Whether it names models of this host.
     pub names_models: bool,
-    /// What the path is for that it names, if it names one. It counts from the data folder.
+    /// The purpose of the path, if it is one. It is relative to the data folder.
     pub path_kind: Option<PathKind>,
-    /// What the form gets to see.
+    /// The property in the form's schema.
     pub form: Map<String, Value>,
 }
 
-/// Which values a valve takes.
+/// The kind of values that a valve takes.
 #[derive(Debug, PartialEq)]
 pub enum ValveKind {
     /// Any text.
     Text,
-    /// A text that never leaves.
+    /// A text that is never shown.
     Secret,
     /// A whole number.
     Integer,
     /// A number.
     Number,
-    /// Yes or no.
+    /// A boolean.
     Boolean,
     /// One of these.
     Choice(Vec<Value>),
@@ -64,7 +64,7 @@ pub enum ValveKind {
 }
 
 impl ValvesSpec {
-    /// The spec of these valves.
+    /// Returns the specification of these valves.
     pub fn for_valves<V: Valves>() -> Self {
         let settings =
             SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
@@ -79,12 +79,12 @@ impl ValvesSpec {
         Self { properties: properties.into_iter().map(property).collect() }
     }
 
-    /// The valves, in order.
+    /// Returns the valves in order.
     pub fn properties(&self) -> impl Iterator<Item = &ValveProperty> {
         self.properties.iter()
     }
 
-    /// The valve of this name.
+    /// Returns the valve with this name.
     pub fn property(&self, name: &str) -> Option<&ValveProperty> {
         self.properties.iter().find(|property| property.name == name)
     }
@@ -100,15 +100,15 @@ impl ValvesSpec {
         texts.flat_map(|(name, text)| parse_references(name, text)).collect()
     }
 
-    /// What every valve has when nobody set it.
+    /// Returns the default of every valve.
     pub fn defaults(&self) -> Values {
         self.properties()
             .map(|property| (property.name.clone(), property.default.clone()))
             .collect()
     }
 
-    /// The answer of `/valves/spec`. A valve that is pinned says so, because the form lets people
-    /// edit it all the same.
+    /// Returns the response of `/valves/spec`. The description of a pinned valve says so, because
+    /// the form does not prevent edits.
     pub fn to_form(&self, sources: &ValveSources) -> Value {
         let mut form = self.to_json();
         for (name, source) in sources {
@@ -123,7 +123,7 @@ impl ValvesSpec {
         form
     }
 
-    /// The spec of these valves wherever they run.
+    /// Returns the specification as JSON, without pins.
     pub fn to_json(&self) -> Value {
         let properties: Map<_, _> = self
             .properties()
@@ -132,8 +132,8 @@ impl ValvesSpec {
         json!({"title": "Valves", "type": "object", "properties": properties})
     }
 
-    /// The values as they may be shown: in order, secrets masked, unset texts as `null` (the form
-    /// cannot save an empty text).
+    /// Returns the values in order, with secrets masked and empty texts as `null` (the form cannot
+    /// save an empty text).
     pub fn mask_values(&self, values: &Values) -> Values {
         let show = |property: &ValveProperty| {
             let value = values.get(&property.name).cloned().unwrap_or_default();
@@ -185,13 +185,13 @@ impl ValveProperty {
         }
     }
 
-    /// A number of the schema, as in `bound("maximum")`.
+    /// Returns a number of the schema, as in `bound("maximum")`.
     pub fn bound(&self, keyword: &str) -> Option<f64> {
         self.form.get(keyword).and_then(Value::as_f64)
     }
 }
 
-/// The schema without its `anyOf` with null, and whether it takes null, however it says so.
+/// Returns the schema without its `anyOf` with null, and whether it accepts null.
 fn without_null(schema: &Value) -> (&Value, bool) {
     let is_null = |schema: &&Value| schema["type"] == "null";
     match schema.get("anyOf").and_then(Value::as_array) {
@@ -205,7 +205,7 @@ fn without_null(schema: &Value) -> (&Value, bool) {
     }
 }
 
-/// The one type that is not null.
+/// Returns the type that is not null.
 fn plain_type(schema: &Value) -> Option<&str> {
     match &schema["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
@@ -213,8 +213,8 @@ fn plain_type(schema: &Value) -> Option<&str> {
     }
 }
 
-/// The choices of an enum. Variants with a doc comment stand in `oneOf` as a `const`, those without
-/// as one `enum` among them.
+/// Returns the choices of an enum. Variants with a doc comment are in `oneOf` as a `const`, those
+/// without as one `enum` among them.
 fn enum_choices(schema: &Value) -> Option<Vec<Value>> {
     let listed = |schema: &Value| schema.get("enum").and_then(Value::as_array).cloned();
     let variant = |schema: &Value| {
@@ -226,8 +226,8 @@ fn enum_choices(schema: &Value) -> Option<Vec<Value>> {
     Some(choices.into_iter().filter(|choice| !choice.is_null()).collect())
 }
 
-/// One property as the form wants it: a title, a plain type, nothing nested, no default for what is
-/// secret.
+/// Returns a property for the form: a title, a plain type, nothing nested, and no default for
+/// secrets.
 fn form_property(
     name: &str,
     schema: &Value,
@@ -267,7 +267,7 @@ fn form_property(
     form
 }
 
-/// The limits of a number in words: the form shows no others.
+/// Returns the range of a number in words: the form shows no others.
 fn range_help(schema: &Value) -> String {
     match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
         (Some(least), Some(most)) => format!(" From {least} to {most}."),
@@ -275,7 +275,7 @@ fn range_help(schema: &Value) -> String {
     }
 }
 
-/// A doc comment as the form shows it: one plain line.
+/// Returns a doc comment as one plain line for the form.
 fn plain_help(description: &str) -> String {
     description.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }

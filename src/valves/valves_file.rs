@@ -13,14 +13,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The saved valves of one pipe.
+/// The file of saved valves of one pipe.
 #[derive(Clone, Debug)]
 pub struct ValvesFile {
     folder: PathBuf,
 }
 
 impl ValvesFile {
-    /// The place of this pipe's valves in the data folder.
+    /// Returns the file of this pipe's valves in the data folder.
     pub fn new(data_folder: &Path, pipe: &str) -> Self {
         Self { folder: data_folder.join(pipe) }
     }
@@ -33,8 +33,7 @@ impl ValvesFile {
         self.folder.join("valves.json.bak")
     }
 
-    /// Reads what was saved. A file that cannot be read is moved aside, and the last good one
-    /// serves in its place.
+    /// Loads the saved valves. A corrupt file is renamed, and the backup is used in its place.
     pub fn load(&self) -> LoadedValves {
         match read_values(&self.path()) {
             Ok(values) => {
@@ -73,12 +72,12 @@ impl ValvesFile {
         }
     }
 
-    /// What was saved, without a word about what cannot be read, and without touching anything.
+    /// Loads the saved valves if they can be read. It changes nothing.
     pub fn load_if_readable(&self) -> Values {
         read_values(&self.path()).ok().flatten().unwrap_or_default()
     }
 
-    /// Saves the valves. On an error the file is as it was.
+    /// Saves the valves. On an error the file is unchanged.
     ///
     /// A new file is written and synced under another name, then takes the name in one step, then
     /// the folder is synced: whenever the machine stops, the file is the old one or the new one.
@@ -106,8 +105,8 @@ impl ValvesFile {
     }
 }
 
-/// Whether the file is there but is not what was written. Anything else, such as a lack of rights,
-/// is no reason to touch it.
+/// Returns whether the file exists but is corrupt. Other errors, such as missing permissions, are
+/// no reason to change it.
 fn is_corrupt(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

@@ -1,4 +1,4 @@
-//! What an admin's update means: which values are new, which stay, and what may not be so.
+//! Updates of valves by an admin: parsing, checking, and secrets that have to be entered again.
 
 use super::{
     Values, ValveSource, ValveSources, ValvesSpec,
@@ -10,30 +10,29 @@ use serde_json::Value;
 use std::collections::HashSet;
 use url::{Origin, Url};
 
-/// The valves as they are, before an update.
+/// The valves before an update.
 pub struct ValvesUpdate<'a> {
-    /// What can be turned.
+    /// The specification of the valves.
     pub spec: &'a ValvesSpec,
     /// The values in force.
     pub values: &'a Values,
-    /// Where they came from.
+    /// The sources of the values.
     pub sources: &'a ValveSources,
-    /// What was saved before.
+    /// The saved valves.
     pub saved: &'a Values,
 }
 
-/// What a post comes to.
+/// The parsed update.
 #[derive(Debug)]
 pub struct ParsedUpdate {
-    /// What is to be saved.
+    /// The valves to save.
     pub saved: Values,
-    /// The secrets that were entered, as against kept or cleared.
+    /// The secrets that were entered, not kept or cleared.
     pub entered_secrets: HashSet<String>,
 }
 
 impl ValvesUpdate<'_> {
-    /// What is to be saved when this is posted. A valve that is not posted keeps its value; so does
-    /// one posted as it is.
+    /// Parses posted valves. A valve that is not posted, or posted unchanged, keeps its value.
     ///
     /// # Errors
     /// Every fault that the posted values have, by valve and rule, never by value.
@@ -90,8 +89,8 @@ impl ValvesUpdate<'_> {
         Ok(())
     }
 
-    /// The secrets that would follow their address to another host without having been entered for
-    /// it.
+    /// Returns an error for each secret that would be sent to another host without having been
+    /// entered for it.
     ///
     /// Whoever may turn valves but not read secrets could otherwise have them sent to a host of
     /// their own.
@@ -123,7 +122,7 @@ impl ValvesUpdate<'_> {
     }
 }
 
-/// Whether this is a secret to be stored; the mask means "keep".
+/// Returns whether this is a new secret; the mask means "keep".
 fn parse_new_secret(value: &Value) -> Result<bool, String> {
     match value.as_str() {
         Some(Secret::MASK) => Ok(false),
@@ -137,7 +136,7 @@ fn parse_new_secret(value: &Value) -> Result<bool, String> {
     }
 }
 
-/// Scheme, host and port; `None` when there is no address.
+/// Returns scheme, host and port; `None` if there is no address.
 fn origin(address: Option<&Value>) -> Option<Origin> {
     Url::parse(address?.as_str()?).ok().map(|url| url.origin())
 }
