@@ -113,7 +113,7 @@ impl Builder {
             file: folder.path().join("valves.toml"),
             environment,
             pins,
-            roots: settings.roots(),
+            roots: settings.path_roots(),
         };
         let app = App::build(&settings, site, pipes).await.unwrap();
         let url = format!("http://127.0.0.1:{}", app.port());
