@@ -214,7 +214,7 @@ async fn build_state(
         keys,
         callers: Callers::new(settings),
         bodies: Bodies::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
-        seal: settings
+        user_jwt_verifier: settings
             .user_jwt_secret
             .as_deref()
             .filter(|secret| !secret.is_empty())
@@ -240,9 +240,9 @@ fn bind_server(
         actix_web::App::new()
             .app_data(state.clone())
             .wrap(from_fn(http::authorize))
-            .wrap(from_fn(http::record))
+            .wrap(from_fn(http::log_request))
             .wrap(from_fn(http::cross_origin))
-            .wrap(from_fn(http::plain))
+            .wrap(from_fn(http::trim_path))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))

@@ -15,7 +15,8 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": true}))
 }
 
-/// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes, and the `store`.
+/// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes,
+/// and the `store`.
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     let slots = state.registry.slots().iter();
     let pipes = slots.filter(|slot| {

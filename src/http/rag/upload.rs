@@ -169,7 +169,8 @@ fn audience(text: &str) -> Result<Audience, PipeError> {
     })
 }
 
-/// Every part with a file name is a file; `id`, `title` and `url` before it tell about it, and `audience` about it and all that follow.
+/// Every part with a file name is a file; `id`, `title` and `url` before it tell about it, and
+/// `audience` about it and all that follow.
 async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
