@@ -20,8 +20,8 @@ use crate::{
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, RerankCall, Reranked, Result, Serves, UpstreamState, UsageReport,
-    library::Library,
+    Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
+    UsageReport, library::Library,
 };
 use pipe_slot::PipeSlot;
 use serde_json::Value;
@@ -94,6 +94,8 @@ pub trait Slot: Send + Sync {
     fn knows(&self, id: &str) -> Option<Known>;
     /// Returns the reason why the pipe does not run, or not well.
     fn trouble(&self) -> Option<String>;
+    /// [`Pipe::lessons`], of the pipe that runs.
+    fn lessons(&self) -> Vec<QuirkState>;
     /// [`Pipe::upstreams`], of the pipe that runs.
     fn upstreams(&self) -> Vec<UpstreamState>;
     /// [`Pipe::library`], of the pipe that runs.

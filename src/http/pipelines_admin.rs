@@ -23,6 +23,16 @@ pub async fn list(state: web::Data<State>) -> HttpResponse {
     HttpResponse::Ok().json(json!({"data": data}))
 }
 
+/// `GET /pipelines/{id}/lessons`.
+pub async fn lessons(
+    state: web::Data<State>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Error> {
+    let not_found = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
+    let slot = state.registry.slot(&id).ok_or_else(not_found)?;
+    Ok(HttpResponse::Ok().json(json!({"data": slot.lessons()})))
+}
+
 const NO_PYTHON: &str = "Python pipelines cannot run here: pipewright's pipes are compiled in. Run the file on a Python Pipelines \
                          server and add that as a connection of its own, or write the pipe in Rust";
 

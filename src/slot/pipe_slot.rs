@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, Known, Pipe, PipeError, RerankCall, Reranked, Result, Serves, UpstreamState,
-    UsageReport, library::Library,
+    Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves, StateFolder,
+    UpstreamState, UsageReport, library::Library,
 };
 use serde_json::Value;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -58,7 +58,7 @@ impl<P: Pipe> PipeSlot<P> {
         let settings = EffectiveValves::new(&spec, sources.layers(P::ID, &spec), found);
         let (settings, pipe) = match settings.clone().resolve_paths(&spec, &sources, None).await {
             Ok(settings) => {
-                let pipe = Self::build(None, &settings).await;
+                let pipe = Self::build(None, &sources, &settings).await;
                 (settings, pipe.map(Arc::new).map_err(|error| error.to_string()))
             }
             Err(error) => (settings, Err(error.to_string())),
@@ -71,12 +71,19 @@ impl<P: Pipe> PipeSlot<P> {
     }
 
     /// Builds the next pipe. A panic of the pipe is returned as an error.
-    async fn build(running: Option<&P>, settings: &EffectiveValves) -> Result<P> {
+    async fn build(
+        running: Option<&P>,
+        sources: &ConfigSources,
+        settings: &EffectiveValves,
+    ) -> Result<P> {
         let valves = settings.deserialize()?;
         let build = async {
             match running {
                 Some(pipe) => pipe.on_valves_updated(valves).await,
-                None => P::on_startup(valves).await,
+                None => {
+                    let folder = StateFolder::new(sources.folder.join(P::ID));
+                    P::on_startup_in(folder, valves).await
+                }
             }
         };
         match timeout(START_LIMIT, AssertUnwindSafe(build).catch_unwind()).await {
@@ -95,7 +102,7 @@ impl<P: Pipe> PipeSlot<P> {
         settings: &EffectiveValves,
     ) -> Result<Arc<P>> {
         let running = state.pipe.as_deref().ok();
-        Self::build(running, settings).await.map(Arc::new)
+        Self::build(running, &self.sources, settings).await.map(Arc::new)
     }
 
     fn running_pipe(&self) -> Result<Arc<P>> {
@@ -169,6 +176,10 @@ impl<P: Pipe> Slot for PipeSlot<P> {
             Ok(pipe) => pipe.trouble().or_else(|| state.settings.trouble.clone()),
             Err(trouble) => Some(trouble.clone()),
         }
+    }
+
+    fn lessons(&self) -> Vec<QuirkState> {
+        self.running_pipe().map(|pipe| pipe.lessons()).unwrap_or_default()
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {

@@ -3,7 +3,7 @@
 use crate::rig::{
     LITE, MICRO, Rig, THINKER, Told, asked_so, chunks, hello, lonely, rig, rig_of, tool,
 };
-use bedrock_emulator::{ANY, Answer, Catalogue, Event, Operation, Script, Usage};
+use bedrock_emulator::{ANY, Answer, Catalogue, Event, Mishap, Operation, Script, Usage};
 use serde_json::{Value, json};
 
 const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";
@@ -394,4 +394,24 @@ async fn a_source_is_of_the_text_before_it() {
     let answer = Answer::new().cited(["Lima."], [json!({"title": "Atlas"})]).text([" And more."]);
     let told = rig.told(answer, hello(LITE, &json!({}))).await;
     assert_eq!(told.annotations[0]["url_citation"]["end_index"], 5);
+}
+
+#[actix_web::test]
+async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
+    let rig = rig(json!({"idle_timeout_seconds": 1})).await;
+    // The message is a start, two pieces, the end of the block, its own end, and the usage after it.
+    for events in [5, 6] {
+        let silent = Script::answer(Answer::says(["Hel", "lo"])).after(events, Mishap::Hang);
+        rig.bedrock.script(ANY, silent.times(2));
+        for streamed in [true, false] {
+            let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), streamed)).await);
+            assert_eq!((told.content.as_str(), &told.error), ("Hello", &Value::Null), "{events}");
+            assert_eq!(told.finish.as_deref(), Some("stop"), "{events}");
+        }
+    }
+    // Without the end of the message it is one.
+    let cut = Script::answer(Answer::says(["Hel", "lo"])).after(4, Mishap::Hang);
+    rig.bedrock.script(ANY, cut);
+    let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
+    assert_ne!(told.error, Value::Null);
 }

@@ -44,6 +44,7 @@ mod replicas;
 mod rerank;
 mod responses;
 mod rig;
+mod saved_lists;
 mod support;
 mod traces;
 mod trust;

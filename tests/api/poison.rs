@@ -2,7 +2,7 @@
 
 use crate::{
     hybrid::{self, server::LocalServer},
-    rig::{LITE, Rig, asked_so, hello, lonely, rig},
+    rig::{LITE, MICRO, Rig, asked_so, hello, lonely, rig},
     support::{Answered, TestHost},
 };
 use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
@@ -127,4 +127,62 @@ async fn a_poisoned_prompt_that_comes_first_is_found_out_by_a_probe() {
     tokio::time::timeout(std::time::Duration::from_secs(5), well).await.expect("still suspected");
     assert_eq!(side("poison").await, "cloud");
     assert_eq!(side("hi").await, "local");
+}
+
+#[actix_web::test]
+async fn a_refusal_teaches_only_whom_it_met_until_two_have_met_it() {
+    let rig = lonely(json!({})).await;
+    let words =
+        "This model doesn't support the stopSequences field. Remove stopSequences and try again.";
+    let ask = async |user: &str| {
+        let chat = hello(MICRO, &json!({"user": {"id": user}, "stop": ["x"]}));
+        assert_eq!(rig.post(&chat).await.status, 200, "{user}");
+        let sent = rig.asked().pop().unwrap().json;
+        (rig.asked().len(), sent["inferenceConfig"].get("stopSequences").is_some())
+    };
+    let refuse = || {
+        let words = format!(
+            "The model returned the following errors: stopSequences: not supported. {words}"
+        );
+        rig.bedrock.script(MICRO, Script::fault(Fault::validation(&words)));
+    };
+    refuse();
+    assert_eq!(ask("ann").await, (2, false));
+    assert_eq!(ask("ann").await, (3, false), "who was refused is spared the second time");
+    assert_eq!(ask("bob").await, (4, true), "nobody else loses the field");
+    let lessons =
+        async || rig.host.get("/pipelines/bedrock_models/lessons").await.json["data"].clone();
+    assert_eq!(
+        (&lessons().await[0]["quirk"], &lessons().await[0]["for_all"]),
+        (&json!("Stop"), &json!(false))
+    );
+    refuse();
+    assert_eq!(ask("bob").await, (6, false));
+    assert_eq!(ask("cid").await, (7, false), "what two have been taught holds for all");
+    assert_eq!(lessons().await[0]["for_all"], true);
+    assert_eq!(rig.host.get("/pipelines/nobody/lessons").await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_refusal_that_quotes_a_prompt_teaches_nothing() {
+    let rig = lonely(json!({})).await;
+    let prompt = "say that stop sequences are not supported";
+    for quote in [
+        format!("Value '{prompt}' at 'messages.1.member.content' failed to satisfy it"),
+        format!("Malformed input request: #/messages/0: {prompt}, please reformat your input"),
+    ] {
+        for user in ["mallory", "mallory-2", "innocent"] {
+            if user != "innocent" {
+                rig.bedrock.script(LITE, Script::fault(Fault::validation(&quote)));
+            }
+            let mut chat = hello(LITE, &json!({"user": {"id": user}, "stop": ["x"]}));
+            if user != "innocent" {
+                chat["messages"][0]["content"] = prompt.into();
+            }
+            rig.post(&chat).await;
+        }
+        let sent = rig.asked().pop().unwrap().json;
+        assert_eq!(sent["inferenceConfig"]["stopSequences"], json!(["x"]), "{quote}");
+    }
+    assert_eq!(rig.host.get("/pipelines/bedrock_models/lessons").await.json["data"], json!([]));
 }

@@ -1,7 +1,7 @@
 //! What a server teaches by refusing: OpenAI's API has many dialects, and most do not say which they are.
 
 use crate::{Complaint, request::THOUGHTS};
-use pipe_sdk::Body;
+use pipe_sdk::{Body, without_quotes};
 
 /// What is known of a model of a server by what it has refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,34 +23,55 @@ pub(crate) enum TokensName {
     New,
 }
 
+/// One thing that a model has taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quirk {
+    /// It does not know `stream_options`.
+    Usage,
+    /// It does not want its reasoning back.
+    Reasoning,
+    /// The limit of tokens has another name than this.
+    LimitNamed(TokensName),
+}
+
 impl Lessons {
-    /// What is known after this refusal; `None` if it teaches nothing about this chat.
-    pub fn after(self, complaint: &Complaint, model: &str, body: &Body) -> Option<Self> {
+    /// What these quirks come to.
+    pub fn of(quirks: &[Quirk]) -> Self {
+        quirks.iter().fold(Self::default(), |lessons, quirk| lessons.and(*quirk))
+    }
+
+    /// The same and this one.
+    pub fn and(self, quirk: Quirk) -> Self {
+        match quirk {
+            Quirk::Usage => Self { no_usage: true, ..self },
+            Quirk::Reasoning => Self { no_reasoning: true, ..self },
+            Quirk::LimitNamed(name) => Self { tokens: Some(name.other()), ..self },
+        }
+    }
+
+    /// What this refusal teaches; `None` if it is nothing, or nothing about this chat. What it quotes teaches nothing.
+    pub fn taught_by(self, complaint: &Complaint, model: &str, body: &Body) -> Option<Quirk> {
         if !matches!(complaint.status, 400 | 422) {
             return None;
         }
+        let said = without_quotes(&complaint.message).to_ascii_lowercase();
         let param = complaint.param.as_deref().unwrap_or_default();
-        let says = |words: &str| complaint.says(words) || param.contains(words);
-        if !self.no_usage && says("stream_options") {
-            return Some(Self { no_usage: true, ..self });
+        let refuses = |name: &str| {
+            let is_param = param == name || param.starts_with(&format!("{name}."));
+            is_param || said.trim_start().starts_with(name) || refuses_field(&said, name)
+        };
+        if !self.no_usage && refuses("stream_options") {
+            return Some(Quirk::Usage);
         }
-        if !self.no_reasoning && has_thoughts(body) && says("reasoning") {
-            return Some(Self { no_reasoning: true, ..self });
+        if !self.no_reasoning
+            && has_thoughts(body)
+            && (THOUGHTS.iter().any(|name| refuses(name)) || param.contains("reasoning"))
+        {
+            return Some(Quirk::Reasoning);
         }
         let name = self.tokens_name(model);
-        let is_unknown = [
-            "not supported",
-            "unsupported",
-            "extra",
-            "unknown",
-            "unrecognized",
-            "not permitted",
-            "unexpected",
-        ];
-        let is_refused =
-            says(name.as_str()) && is_unknown.iter().any(|words| complaint.says(words));
-        let is_new = self.tokens.is_none() && body.most_tokens().is_some() && is_refused;
-        is_new.then(|| Self { tokens: Some(name.other()), ..self })
+        let is_new = self.tokens.is_none() && body.most_tokens().is_some();
+        (is_new && refuses_field(&said, name.as_str())).then_some(Quirk::LimitNamed(name))
     }
 
     /// What the limit of tokens is called.
@@ -60,6 +81,28 @@ impl Lessons {
         }
         if is_newer(model) { TokensName::New } else { TokensName::Old }
     }
+}
+
+/// What words say that a field is not known.
+const UNKNOWN: [&str; 8] = [
+    "not supported",
+    "unsupported",
+    "extra",
+    "unknown",
+    "unrecognized",
+    "not permitted",
+    "unexpected",
+    "not allowed",
+];
+
+/// Whether a sentence of this names the field as a word of its own and says that it is not known.
+fn refuses_field(said: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let names = |sentence: &str| sentence.split(|c| !is_word(c)).any(|word| word == name);
+    let is_unknown = |sentence: &str| UNKNOWN.iter().any(|words| sentence.contains(words));
+    said.split(['\n', ';'])
+        .flat_map(|line| line.split(". "))
+        .any(|sentence| names(sentence) && is_unknown(sentence))
 }
 
 impl TokensName {
@@ -108,7 +151,7 @@ mod tests {
         let body = json!({"model": "m", "messages": [{"role": "assistant", "reasoning_content": "hm"}], "max_tokens": 7});
         let body: Body = serde_json::from_value(body).unwrap();
         let complaint = Complaint { status, message: message.into(), ..Complaint::default() };
-        lessons.after(&complaint, "m", &body)
+        lessons.taught_by(&complaint, "m", &body).map(|quirk| lessons.and(quirk))
     }
 
     #[test]
@@ -131,5 +174,13 @@ mod tests {
         }
         assert_eq!(learned(none, 400, "max_tokens must be at most 4096"), None);
         assert_eq!(learned(none, 400, "temperature is not supported"), None);
+        for quoted in [
+            "messages.0.content: unexpected value 'is stream_options not supported?'",
+            "cannot read \"reasoning_content is unsupported\"",
+            "messages.0: “max_tokens is not supported” is no text",
+            "my_stream_options: Extra inputs are not permitted",
+        ] {
+            assert_eq!(learned(none, 400, quoted), None, "{quoted}");
+        }
     }
 }

@@ -61,14 +61,10 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use http_client::HttpClient;
-use lesson::Lessons;
-use pipe_sdk::{Body, CallContext, CallerId, Secret, TraceContext};
+use lesson::{Lessons, Quirk};
+use pipe_sdk::{Body, CallContext, CallerId, LearnedQuirks, QuirkState, Secret, TraceContext};
 use resilience::{Attempt, TrackedStream, Upstream};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// One OpenAI-compatible server.
@@ -81,7 +77,7 @@ pub struct Server {
     /// What must not be read in its complaints.
     hidden: Arc<[String]>,
     /// What its models have taught, by their names.
-    lessons: Mutex<HashMap<String, Lessons>>,
+    lessons: LearnedQuirks<Quirk>,
     /// Whether it has said that it wants documents in TEI's words.
     ranks_texts: std::sync::atomic::AtomicBool,
 }
@@ -102,9 +98,8 @@ pub type Chunks = TrackedStream<Answer>;
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_COMPLAINT: usize = 64 << 10;
 
-/// How many lessons one chat may cost, and for how many models they are kept.
+/// How many lessons one chat may cost.
 const MOST_LESSONS: usize = 3;
-const MOST_TAUGHT: usize = 1000;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const ANY_FORM: HeaderValue = HeaderValue::from_static("text/event-stream, application/json");
@@ -147,20 +142,30 @@ impl Server {
         body: &Body,
         context: &CallContext,
     ) -> Result<Chunks, Trouble> {
-        let known = self.taught().get(model).copied().unwrap_or_default();
-        let mut lessons = known;
-        for _ in 0..MOST_LESSONS {
+        let caller = context.caller();
+        let mut lessons = Lessons::of(&self.lessons.of(model, caller));
+        let mut learned = Vec::new();
+        loop {
             let trouble = match self.chat_so(model, body, lessons, context).await {
                 Ok(answer) => {
-                    self.keep(model, known, lessons);
+                    // What has helped is remembered; what has not might have been the chat's own fault.
+                    learned.iter().for_each(|quirk| self.lessons.learn(model, quirk, caller));
                     return Ok(answer);
                 }
                 Err(trouble) => trouble,
             };
-            let learned = trouble.complaint().and_then(|said| lessons.after(said, model, body));
-            lessons = learned.ok_or(trouble)?;
+            let quirk = trouble.complaint().and_then(|said| lessons.taught_by(said, model, body));
+            let Some(quirk) = quirk.filter(|_| learned.len() < MOST_LESSONS) else {
+                return Err(trouble);
+            };
+            lessons = lessons.and(quirk);
+            learned.push(quirk);
         }
-        self.chat_so(model, body, lessons, context).await
+    }
+
+    /// What its models have taught.
+    pub fn lessons(&self) -> Vec<QuirkState> {
+        self.lessons.states()
     }
 
     async fn chat_so(
@@ -255,17 +260,6 @@ impl Server {
             Some(b'<') => Err(Trouble::Page),
             _ => Ok(bytes),
         }
-    }
-
-    fn keep(&self, model: &str, known: Lessons, lessons: Lessons) {
-        let mut taught = self.taught();
-        if lessons != known && taught.len() < MOST_TAUGHT {
-            taught.insert(model.into(), lessons);
-        }
-    }
-
-    fn taught(&self) -> MutexGuard<'_, HashMap<String, Lessons>> {
-        self.lessons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::{Trouble, address::Whose};
 use pipe_sdk::ModelKind;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashSet;
 
 /// One model that a server lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// What the server calls it.
     pub id: String,

@@ -66,8 +66,10 @@ mod image;
 mod ledger;
 pub mod library;
 mod pipe;
+mod quirks;
 mod rerank;
 mod secret;
+mod state;
 mod surrogates;
 mod task;
 #[cfg(feature = "testing")]
@@ -97,8 +99,10 @@ pub use image::{
 };
 pub use ledger::{Booking, Exceeded, Ledger, Take, Window};
 pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
+pub use quirks::{LearnedQuirks, QuirkState, without_quotes};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
+pub use state::{Fingerprint, StateFolder};
 pub use surrogates::{replace_lone_surrogates, without_lone_surrogates};
 pub use task::Task;
 pub use trace::TraceContext;

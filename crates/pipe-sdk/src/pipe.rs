@@ -2,9 +2,10 @@
 
 use crate::{
     AdmissionRequest, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, ImageCall,
-    Images, PipeError, RerankCall, Reranked, Result, UpstreamState, UsageReport, Valves,
-    library::Library,
+    Images, PipeError, QuirkState, RerankCall, Reranked, Result, StateFolder, UpstreamState,
+    UsageReport, Valves, library::Library,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{future::Future, sync::Arc};
 
@@ -29,6 +30,16 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// its valves are turned. What can only be known by asking an upstream belongs in [`discovered`](Self::discovered), so that
     /// the host starts at once.
     fn on_startup(valves: Self::Valves) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Builds the running pipe from its valves, with a folder for files that it keeps from one start to the next. The host calls this one;
+    /// a pipe that keeps no files has [`on_startup`](Self::on_startup) alone.
+    fn on_startup_in(
+        folder: StateFolder,
+        valves: Self::Valves,
+    ) -> impl Future<Output = Result<Self>> + Send {
+        let _ = folder;
+        Self::on_startup(valves)
+    }
 
     /// Builds the next running pipe from new valves; what is dear to make may be taken over from `self`.
     fn on_valves_updated(&self, valves: Self::Valves) -> impl Future<Output = Result<Self>> + Send {
@@ -74,6 +85,11 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// The documents that it answers from, for those who keep them.
     fn library(&self) -> Option<Arc<dyn Library>> {
         None
+    }
+
+    /// What its models have taught by what they refused; for admins.
+    fn lessons(&self) -> Vec<QuirkState> {
+        Vec::new()
     }
 
     /// How the services fare that it calls; for metrics.
@@ -205,7 +221,8 @@ pub struct ModelMetadata {
 }
 
 /// What a model does. Open WebUI lists those that answer chats; clients of APIs list all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ModelKind {
     /// It answers chats.
     #[default]

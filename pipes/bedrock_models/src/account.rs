@@ -75,6 +75,21 @@ impl Account {
         texts(&self.valves) == texts(valves)
     }
 
+    /// What tells this account from others, secrets among it: for a fingerprint only.
+    pub fn identity(&self) -> Vec<String> {
+        let valves = &self.valves;
+        let text = |text: &Option<String>| filled(text).unwrap_or_default().to_owned();
+        let key = valves.bedrock_api_key.expose().unwrap_or_default().to_owned();
+        let own = [key, text(&valves.aws_access_key_id), text(&valves.aws_profile)];
+        // Only where the valves name nobody, the environment says who asks.
+        let is_named = own.iter().any(|text| !text.is_empty());
+        let variables = ENVIRONMENT.iter().filter(|_| !is_named);
+        let environment = variables.map(|name| std::env::var(name).unwrap_or_default());
+        let [role, external_id, endpoint] =
+            [&valves.aws_role_arn, &valves.aws_role_external_id, &valves.endpoint_url].map(text);
+        own.into_iter().chain([role, external_id, endpoint]).chain(environment).collect()
+    }
+
     /// The SDK's settings for one region. The first call reads the environment and the profile files; none asks the network.
     pub async fn config(&self, region: &str) -> SdkConfig {
         let shared = self.config.get_or_init(|| self.load()).await;
@@ -175,6 +190,16 @@ impl Account {
         Region::new(self.valves.regions.first().cloned().unwrap_or_default())
     }
 }
+
+/// Variables that say who asks AWS, and where.
+const ENVIRONMENT: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_BEDROCK",
+];
 
 /// Has no credentials, where those of the machine must not go.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod gap;
 mod list;
 mod listing;
 mod policy;
+mod saved;
 mod strays;
 mod trouble;
 mod way;
@@ -16,7 +17,8 @@ use crate::{clients::Clients, valves::BedrockValves};
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use list::Shelf;
-use pipe_sdk::{PipeError, Result, Task};
+use pipe_sdk::{PipeError, Result, StateFolder, Task};
+use saved::ListFile;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -41,6 +43,7 @@ struct Shared {
     /// One a region. Only the refresh writes, and there is never more than one.
     shelves: Mutex<Vec<Shelf>>,
     listing: ArcSwap<Listing>,
+    file: ListFile,
     /// When all regions were last heard of.
     listed: watch::Sender<Option<Instant>>,
 }
@@ -52,11 +55,36 @@ const AGE_WITH_TROUBLE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Catalogue {
-    /// A catalogue of these regions, whose first listing is already under way.
-    pub fn new(clients: Arc<Clients>, valves: &BedrockValves) -> Self {
+    /// A catalogue of these regions, whose first listing is already under way. Until AWS has answered, it has what was saved in this folder.
+    pub async fn start(clients: Arc<Clients>, valves: &BedrockValves, folder: StateFolder) -> Self {
+        let file = ListFile::new(folder, clients.account().identity());
+        let saved = file.load().await;
+        let shelf = |region: &Arc<str>| {
+            let saved = saved.iter().find(|saved| saved.region == **region);
+            match saved {
+                Some(saved) => Shelf::of_saved(Arc::clone(region), saved, valves),
+                None => Shelf::empty(Arc::clone(region), valves),
+            }
+        };
+        let shelves: Vec<_> = clients.regions().map(shelf).collect();
+        for shelf in &shelves {
+            if let Some(age) = shelf.saved_age() {
+                let region = &*shelf.region;
+                tracing::info!(
+                    aws.region = region,
+                    "Until {region} has listed its models, those are served that it had {age} ago."
+                );
+            }
+        }
+        Self::begin(clients, valves, shelves, None, file)
+    }
+
+    /// A catalogue for valves of another account, of which nothing is known.
+    pub fn of_another(&self, clients: Arc<Clients>, valves: &BedrockValves) -> Self {
         let shelf = |region: &Arc<str>| Shelf::empty(Arc::clone(region), valves);
         let shelves = clients.regions().map(shelf).collect();
-        Self::begin(clients, valves, shelves, None)
+        let file = self.shared.file.turned(clients.account().identity());
+        Self::begin(clients, valves, shelves, None, file)
     }
 
     /// A catalogue for new valves of the same account. It begins with what the old one knows.
@@ -70,7 +98,8 @@ impl Catalogue {
         let shelves: Vec<_> = clients.regions().map(shelf).collect();
         let complete = shelves.iter().all(Shelf::is_listed);
         let listed = *self.shared.listed.borrow();
-        Self::begin(clients, valves, shelves, listed.filter(|_| complete))
+        let file = self.shared.file.turned(clients.account().identity());
+        Self::begin(clients, valves, shelves, listed.filter(|_| complete), file)
     }
 
     fn begin(
@@ -78,6 +107,7 @@ impl Catalogue {
         valves: &BedrockValves,
         shelves: Vec<Shelf>,
         listed: Option<Instant>,
+        file: ListFile,
     ) -> Self {
         let listing = ArcSwap::from_pointee(Listing::of(&shelves, valves));
         let shared = Shared {
@@ -85,6 +115,7 @@ impl Catalogue {
             valves: valves.clone(),
             shelves: Mutex::new(shelves),
             listing,
+            file,
             listed: watch::Sender::new(listed),
         };
         let catalogue = Self {
@@ -165,5 +196,6 @@ impl Shared {
             tracing::warn!("{}.", stray.line());
         }
         self.listed.send_replace(Some(Instant::now()));
+        self.file.save(self.shelves().iter().filter_map(Shelf::to_saved).collect()).await;
     }
 }

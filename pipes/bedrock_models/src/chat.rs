@@ -5,7 +5,7 @@ use crate::{
     catalogue::Entry,
     converse::{self, Asked, Request, request},
     fallback,
-    family::Lesson,
+    family::{Lesson, is_said_in},
     names::PIPE,
     stream::{Answer, Events, Trouble},
     valves::BedrockValves,
@@ -37,8 +37,8 @@ async fn ask(
     means: Means<'_>,
 ) -> Result<TrackedStream<Answer>, Unanswered> {
     let source = entry.source();
-    let known = means.lessons.of(&entry.id);
-    let mut lessons = known.clone();
+    let known = means.lessons.of(&entry.id, means.caller);
+    let (mut lessons, mut learned) = (known.clone(), Vec::new());
     let mut request = written(call, entry, &lessons, means.valves)?;
     let answer = loop {
         let body = (request.streamed, request.body.clone());
@@ -48,13 +48,19 @@ async fn ask(
         };
         let lesson = trouble.complaint().and_then(lesson_of);
         // What the client itself has put among the model's own fields is for the client to take out.
-        let lesson = lesson.filter(|lesson| !converse::is_given(call, lesson));
-        let lesson = lesson.filter(|lesson| !lessons.contains(lesson));
-        let Some(lesson) = lesson.filter(|_| lessons.len() < known.len() + MOST_LESSONS) else {
+        let lesson = lesson.filter(|(lesson, _)| !converse::is_given(call, lesson));
+        let lesson = lesson.filter(|(lesson, _)| !lessons.contains(lesson));
+        let Some((lesson, words)) = lesson.filter(|_| lessons.len() < known.len() + MOST_LESSONS)
+        else {
             return Err(Unanswered::of(trouble, &source));
         };
-        if lesson == Lesson::BaseId {
-            means.lessons.learn(&entry.id, &lesson);
+        // What the chat says itself may only be quoted: it spares this chat the field, and teaches nothing.
+        let is_quoted = is_said_in(&call.body, &words);
+        if lesson == Lesson::BaseId && !is_quoted {
+            means.lessons.learn(&entry.id, &lesson, means.caller);
+        }
+        if !lesson.is_passing() && !is_quoted {
+            learned.push(lesson.clone());
         }
         lessons.push(lesson);
         request = written(call, entry, &lessons, means.valves)?;
@@ -63,7 +69,7 @@ async fn ask(
         }
     };
     // What has helped is remembered; what has not might have been the chat's own fault.
-    lessons.iter().skip(known.len()).for_each(|lesson| means.lessons.learn(&entry.id, lesson));
+    learned.iter().for_each(|lesson| means.lessons.learn(&entry.id, lesson, means.caller));
     Ok(answer)
 }
 
@@ -78,7 +84,8 @@ fn written(
     request(&asked).map_err(Unanswered::at_once)
 }
 
-fn lesson_of(complaint: &ServiceError) -> Option<Lesson> {
+/// What a refusal teaches, and the words that do.
+fn lesson_of(complaint: &ServiceError) -> Option<(Lesson, String)> {
     let is_refusal =
         matches!(complaint.code.as_str(), "ValidationException" | "AccessDeniedException");
     is_refusal.then(|| Lesson::of(&complaint.message)).flatten()

@@ -29,7 +29,7 @@ pub async fn count(call: &Call, entry: &Entry, means: Means<'_>) -> Result<u64> 
         return Err(unanswered.error);
     }
     let Entry { base, region, .. } = entry;
-    let target = entry.target(&means.lessons.of(&entry.id), means.valves);
+    let target = entry.target(&means.lessons.of(&entry.id, means.caller), means.valves);
     let body = counted(&Asked { call, target: &target, valves: means.valves })?;
     let source = &Source { model: base.clone(), region: Arc::clone(region) };
     let errand = InvokeRequest { source, operation: Operation::CountTokens(base), body };

@@ -8,7 +8,7 @@ use crate::{
     names::bare,
     valves::BedrockValves,
 };
-use pipe_sdk::{PipeError, Result, listed};
+use pipe_sdk::{CallerId, PipeError, Result, listed};
 
 /// The answer of the first of these models that has one, and which that is.
 ///
@@ -89,6 +89,7 @@ pub fn candidates(
     asked: &Entry,
     listing: &Listing,
     lessons: &Lessons,
+    caller: CallerId,
     valves: &BedrockValves,
 ) -> Vec<Entry> {
     let mut candidates = vec![asked.clone()];
@@ -121,7 +122,7 @@ pub fn candidates(
         is_new
     });
     // A model that has said that it answers under a profile's id only is not asked again in vain.
-    let can = |entry: &Entry| !lessons.of(&entry.id).contains(&Lesson::BaseId);
+    let can = |entry: &Entry| !lessons.of(&entry.id, caller).contains(&Lesson::BaseId);
     if candidates.iter().any(can) {
         candidates.retain(can);
     }

@@ -8,7 +8,7 @@ mod size;
 mod table;
 
 use crate::image::paints;
-pub use lesson::{Lesson, Lessons};
+pub use lesson::{Lesson, Lessons, is_said_in};
 use pipe_sdk::ModelKind;
 pub use size::Size;
 use table::{APART, FAMILIES, UNKNOWN};

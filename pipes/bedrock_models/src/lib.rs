@@ -50,8 +50,8 @@ use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
     Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Fault, Hints,
-    ImageCall, Images, Known, ModelKind, Pipe, PipeError, RerankCall, Reranked, Result, Serves,
-    UpstreamState,
+    ImageCall, Images, Known, ModelKind, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
+    Serves, StateFolder, UpstreamState,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -75,11 +75,15 @@ impl Pipe for BedrockModels {
     type Valves = BedrockValves;
 
     async fn on_startup(valves: BedrockValves) -> Result<Self> {
+        Self::on_startup_in(StateFolder::default(), valves).await
+    }
+
+    async fn on_startup_in(folder: StateFolder, valves: BedrockValves) -> Result<Self> {
         if trusted::sends_astray(&valves) {
             tracing::error!("No credentials are used: `endpoint_url` {}.", trusted::RULE);
         }
         let clients = Arc::new(Clients::new(Arc::new(Account::new(&valves)), &valves));
-        let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
+        let catalogue = Catalogue::start(Arc::clone(&clients), &valves, folder).await;
         Self::of(valves, clients, catalogue, Arc::default())
     }
 
@@ -94,7 +98,7 @@ impl Pipe for BedrockModels {
         }
         if !account.is_of(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
-            let catalogue = Catalogue::new(Arc::clone(&clients), &valves);
+            let catalogue = self.catalogue.of_another(Arc::clone(&clients), &valves);
             catalogue.check_names(&self.valves).await?;
             return Self::of(valves, clients, catalogue, lessons);
         }
@@ -118,9 +122,11 @@ impl Pipe for BedrockModels {
             Err(PipeError::ModelNotFound(_)) => return None,
             // Without a list nobody can tell, but an id that Bedrock would never give is another's.
             Err(error) => {
-                let may_be = listing.aliases.renamed(&name) != *name || name.contains('.');
-                return (may_be || name.starts_with("arn:"))
-                    .then(|| Known::Unavailable(error.to_string()));
+                let is_ours = name.contains('.') || is_own_name(&name);
+                let is_renamed = listing.aliases.renamed(&name) != *name
+                    || listing.aliases.caught(&name).is_some()
+                    || self.valves.default_model.is_some();
+                return (is_ours || is_renamed).then(|| Known::Unavailable(error.to_string()));
             }
         };
         let model = entry.model(self.valves.builtin_tools);
@@ -137,13 +143,18 @@ impl Pipe for BedrockModels {
         astray.or_else(|| self.catalogue.listing().trouble())
     }
 
+    fn lessons(&self) -> Vec<QuirkState> {
+        self.lessons.states()
+    }
+
     fn upstreams(&self) -> Vec<UpstreamState> {
         self.clients.upstreams().states()
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
         take_out(&mut call);
-        let entries = self.entries(&call.model, ModelKind::Chat).await?;
+        let entries =
+            self.entries(&call.model, ModelKind::Chat, call.host.trail().caller()).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
             let demand = Demand { kind: DemandKind::Image, ..Demand::chat(&call.body) };
@@ -156,7 +167,8 @@ impl Pipe for BedrockModels {
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
         take_out(&mut call);
-        let entries = self.entries(&call.model, ModelKind::Chat).await?;
+        let entries =
+            self.entries(&call.model, ModelKind::Chat, call.host.trail().caller()).await?;
         let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
         if asked.kind != ModelKind::Chat {
             return Err(PipeError::uncounted(&call.model));
@@ -166,17 +178,17 @@ impl Pipe for BedrockModels {
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
-        let entries = self.entries(&call.model, ModelKind::Embed).await?;
+        let entries = self.entries(&call.model, ModelKind::Embed, call.caller).await?;
         embed::embed(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
-        let entries = self.entries(&call.model, ModelKind::Rerank).await?;
+        let entries = self.entries(&call.model, ModelKind::Rerank, call.caller).await?;
         rerank::rerank(&call, &entries, self.means(&call.hints, call.caller)).await
     }
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
-        let entries = self.entries(&call.model, ModelKind::Image).await?;
+        let entries = self.entries(&call.model, ModelKind::Image, call.caller).await?;
         let mut means = self.means(&call.hints, call.caller);
         if let Some(host) = &call.host {
             means = means.admitting(host, Demand::image(&call));
@@ -204,7 +216,7 @@ impl BedrockModels {
     }
 
     /// The model of this id, which must do what this kind does, and after it those that may answer in its place.
-    async fn entries(&self, model: &str, kind: ModelKind) -> Result<Vec<Entry>> {
+    async fn entries(&self, model: &str, kind: ModelKind, caller: CallerId) -> Result<Vec<Entry>> {
         let mut listing = self.catalogue.listing();
         if !is_certain(model, &listing) {
             // At the start the list may still be on its way. When the wait is over, what is known has to do.
@@ -218,8 +230,15 @@ impl BedrockModels {
         if is_pinned {
             return Ok(vec![entry.clone()]);
         }
-        Ok(fallback::candidates(entry, &listing, &self.lessons, &self.valves))
+        Ok(fallback::candidates(entry, &listing, &self.lessons, caller, &self.valves))
     }
+}
+
+/// Whether an id is made as those are of what an account has of its own, or is an ARN.
+fn is_own_name(id: &str) -> bool {
+    const BEGINNINGS: [&str; 7] =
+        ["arn:", "app/", "imported/", "provisioned/", "custom/", "marketplace/", "router/"];
+    BEGINNINGS.iter().any(|beginning| id.starts_with(beginning))
 }
 
 /// Whether the list knows for certain who is meant.

@@ -60,7 +60,7 @@ pub fn meaning<'a>(
     let unknown = || PipeError::ModelNotFound(id.into());
     default
         .map(|default| Meaning { is_sure: false, ..default })
-        .ok_or_else(|| listing.emptiness().unwrap_or_else(unknown))
+        .ok_or_else(|| listing.uncertainty().unwrap_or_else(unknown))
 }
 
 /// The model that an admin names in a valve.

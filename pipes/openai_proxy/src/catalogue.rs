@@ -1,10 +1,12 @@
 //! The models of all upstreams: asked for in the background, served at once, old if need be.
 
 mod listing;
+mod saved;
 mod shelf;
 mod trouble;
 
 pub(crate) use listing::{Entry, Listing};
+pub(crate) use saved::{ListFile, SavedList};
 
 use crate::{
     upstreams::{Connected, Upstreams},
@@ -34,8 +36,18 @@ struct Shared {
     /// One an upstream. Only the refresh writes, and there is never more than one.
     shelves: Mutex<Vec<Shelf>>,
     listing: ArcSwap<Listing>,
+    file: ListFile,
     /// When all upstreams were last heard of.
     listed: watch::Sender<Option<Instant>>,
+}
+
+/// What is known of upstreams before they have been asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Known<'a> {
+    /// What the catalogue knows that runs.
+    Running(&'a Catalogue),
+    /// What was saved before the start.
+    Saved(&'a [SavedList]),
 }
 
 /// A list with gaps is asked for again so soon: people are at work on what its entries say is missing.
@@ -46,14 +58,25 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 impl Catalogue {
     /// A catalogue of these upstreams, whose first listing is already under way. It begins with what another one knows of those that are
-    /// the same.
+    /// the same, or with what was saved of them.
     pub fn new(
         upstreams: Arc<Upstreams>,
         age: Duration,
         builtin_tools: bool,
-        before: Option<&Self>,
+        file: ListFile,
+        known: Known<'_>,
     ) -> Self {
-        let kept = |connected: &Connected| before?.shelf(connected);
+        let kept = |connected: &Connected| match known {
+            Known::Running(before) => before.shelf(connected),
+            Known::Saved(lists) => {
+                let list = lists.iter().find_map(|list| list.of(&connected.way))?;
+                let name = connected.way.name();
+                tracing::info!(
+                    "Until {name} has listed its models, those are served that it had before."
+                );
+                Some(Shelf::of_saved(list))
+            }
+        };
         let shelves: Vec<_> =
             upstreams.connected().iter().map(|one| kept(one).unwrap_or_default()).collect();
         let listing = Listing::of(upstreams.ways(), &shelves, builtin_tools);
@@ -63,6 +86,7 @@ impl Catalogue {
             builtin_tools,
             shelves: Mutex::new(shelves),
             listing: ArcSwap::from_pointee(listing),
+            file,
             listed: watch::Sender::new(nothing),
         };
         let catalogue = Self { shared: Arc::new(shared), age, refresh: Mutex::new(None) };
@@ -75,6 +99,11 @@ impl Catalogue {
         let place =
             self.shared.upstreams.connected().iter().position(|one| one.lists_as(connected))?;
         self.shared.shelves().get(place).cloned()
+    }
+
+    /// The file of the lists, for the next catalogue.
+    pub fn file(&self) -> ListFile {
+        self.shared.file.again()
     }
 
     /// The list as it is now. If it is old, a new one is asked for beside.
@@ -129,6 +158,8 @@ impl Shared {
             self.listing.store(Arc::new(Listing::of(ways, &shelves, self.builtin_tools)));
         }
         self.listed.send_replace(Some(Instant::now()));
+        let shelves = self.shelves().clone();
+        self.file.save(self.upstreams.connected(), &shelves).await;
     }
 }
 

@@ -15,10 +15,10 @@ mod ways;
 
 pub use valves::ProxyValves;
 
-use catalogue::{Catalogue, Entry, Listing};
+use catalogue::{Catalogue, Entry, ListFile, Listing};
 use pipe_sdk::{
     BreakerState, Call, ChunkStream, EmbedCall, Embeddings, Known, ModelKind, Pipe, PipeError,
-    RerankCall, Reranked, Result, Serves, UpstreamState,
+    QuirkState, RerankCall, Reranked, Result, Serves, StateFolder, UpstreamState,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -42,12 +42,21 @@ impl Pipe for OpenAiProxy {
     type Valves = ProxyValves;
 
     async fn on_startup(valves: ProxyValves) -> Result<Self> {
-        Self::built(&valves, None)
+        Self::on_startup_in(StateFolder::default(), valves).await
+    }
+
+    async fn on_startup_in(folder: StateFolder, valves: ProxyValves) -> Result<Self> {
+        let file = ListFile::new(folder);
+        let saved = file.load().await;
+        let upstreams = Upstreams::new(&valves, None)?;
+        Ok(Self::built(&valves, upstreams, file, catalogue::Known::Saved(&saved)))
     }
 
     /// Keeps the open connections, and of upstreams that stay what is known of them.
     async fn on_valves_updated(&self, valves: ProxyValves) -> Result<Self> {
-        Self::built(&valves, Some(self))
+        let upstreams = Upstreams::new(&valves, Some(&*self.upstreams))?;
+        let known = catalogue::Known::Running(&self.catalogue);
+        Ok(Self::built(&valves, upstreams, self.catalogue.file(), known))
     }
 
     fn serves(&self) -> Serves {
@@ -74,6 +83,14 @@ impl Pipe for OpenAiProxy {
         (!troubles.is_empty()).then(|| troubles.join("; "))
     }
 
+    fn lessons(&self) -> Vec<QuirkState> {
+        let lessons = self.upstreams.connected().iter().flat_map(|one| {
+            let named = |state: QuirkState| QuirkState { model: one.way.id(&state.model), ..state };
+            one.server.lessons().into_iter().map(named)
+        });
+        lessons.collect()
+    }
+
     fn upstreams(&self) -> Vec<UpstreamState> {
         self.upstreams.connected().iter().map(|one| one.server.calm().state()).collect()
     }
@@ -98,13 +115,17 @@ impl Pipe for OpenAiProxy {
 }
 
 impl OpenAiProxy {
-    fn built(valves: &ProxyValves, before: Option<&Self>) -> Result<Self> {
-        let upstreams = Upstreams::new(valves, before.map(|before| &*before.upstreams))?;
+    fn built(
+        valves: &ProxyValves,
+        upstreams: Upstreams,
+        file: ListFile,
+        known: catalogue::Known<'_>,
+    ) -> Self {
         let upstreams = Arc::new(upstreams);
         let age = Duration::from_secs(valves.model_list_seconds);
-        let known = before.map(|before| &before.catalogue);
-        let catalogue = Catalogue::new(Arc::clone(&upstreams), age, valves.builtin_tools, known);
-        Ok(Self { upstreams, catalogue })
+        let tools = valves.builtin_tools;
+        let catalogue = Catalogue::new(Arc::clone(&upstreams), age, tools, file, known);
+        Self { upstreams, catalogue }
     }
 
     /// The list in which this model is looked up. At the start it may still be on its way.

@@ -240,3 +240,28 @@ async fn the_key_may_be_saved_before_the_address_but_follows_it_to_no_other() {
     let refused = host.turn("openai_proxy", &json!({"api_base": server.url()})).await;
     assert!(refused.refused(422).contains("api_key"), "{}", refused.text);
 }
+
+#[actix_web::test]
+async fn a_host_that_starts_while_an_upstream_is_away_has_the_models_that_it_had() {
+    let rig = rig(json!({})).await;
+    let before = ids(&rig.host).await;
+    assert_eq!(before, [MODEL]);
+    let file = rig.host.folder.path().join("openai_proxy/model-lists.json");
+    let written = async {
+        while !file.exists() {
+            rig.host.get("/health/live").await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), written).await.expect("no list");
+    assert!(!std::fs::read_to_string(&file).unwrap().contains(KEY));
+    let folder = rig.host.ended().await;
+    drop(rig.server);
+    let host = Builder::over(folder).pipes(PIPES).start().await;
+    assert_eq!(ids(&host).await, before);
+    assert_eq!(host.chat(MODEL, "hi").await.status, 502);
+    assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["openai_proxy"]));
+    // With another key it is another's list.
+    let turned = host.turn("openai_proxy", &json!({"api_key": "sk-other"})).await;
+    assert_eq!(turned.status, 200, "{}", turned.text);
+    assert!(!ids(&host).await.contains(&MODEL.to_owned()));
+}

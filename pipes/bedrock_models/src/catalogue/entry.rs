@@ -9,6 +9,7 @@ use crate::{
 };
 use aws_sdk_bedrock::types::{FoundationModelSummary, ModelModality};
 use pipe_sdk::{Model, ModelKind, ModelMetadata, fits};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A model that can be called.
@@ -33,7 +34,7 @@ pub struct Entry {
 }
 
 /// What AWS tells of a foundation model, whether it is listed or only stands behind a profile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Foundation {
     /// Its id.
     pub id: String,

@@ -37,7 +37,8 @@ impl Gap {
         Self { id: id.into(), name, region: None, trouble }
     }
 
-    fn of(region: &Arc<str>, trouble: &Trouble) -> Self {
+    /// What is missing of a region, and why.
+    pub fn of(region: &Arc<str>, trouble: &Trouble) -> Self {
         Self {
             id: format!("error-{region}"),
             name: format!("{region}: {}", trouble.words),
@@ -49,6 +50,11 @@ impl Gap {
     /// What is said at length.
     pub fn error(&self) -> PipeError {
         self.trouble.error(self.region.as_deref())
+    }
+
+    /// The same, to who asks for a model that may be there.
+    pub fn lookup_error(&self) -> PipeError {
+        self.trouble.lookup_error(self.region.as_deref())
     }
 
     /// The entry.

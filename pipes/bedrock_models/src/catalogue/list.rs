@@ -2,6 +2,7 @@
 
 use super::{
     entry::Foundation,
+    saved::{SavedRegion, age, this_hour},
     trouble::Trouble,
     way::{Collection, Way},
 };
@@ -29,6 +30,8 @@ pub struct Shelf {
     pub foundations: Shown<Foundation>,
     /// The lists that are wanted beside.
     pub ways: BTreeMap<Collection, Shown<Way>>,
+    /// When its foundation models were listed, in seconds since 1970, by the hour.
+    listed_at: u64,
 }
 
 /// The last good list, and what went wrong since.
@@ -38,6 +41,8 @@ pub struct Shown<T> {
     pub items: Option<Arc<[T]>>,
     /// Why the newest list is not there.
     pub trouble: Option<Trouble>,
+    /// Whether the list is one that was saved before the start.
+    is_saved: bool,
 }
 
 /// What a region said just now.
@@ -153,8 +158,40 @@ fn once<'a>(troubles: impl Iterator<Item = &'a Trouble>) -> Vec<&'a Trouble> {
 impl Shelf {
     /// A region that has not been asked yet for what these valves want.
     pub fn empty(region: Arc<str>, valves: &BedrockValves) -> Self {
-        let shelf = Self { region, foundations: Shown::empty(), ways: BTreeMap::new() };
-        shelf.turned(valves)
+        let (foundations, ways) = (Shown::empty(), BTreeMap::new());
+        Self { region, foundations, ways, listed_at: 0 }.turned(valves)
+    }
+
+    /// A region as it was when this was saved.
+    pub fn of_saved(region: Arc<str>, saved: &SavedRegion, valves: &BedrockValves) -> Self {
+        let ways = saved.ways.iter().map(|(kind, ways)| (*kind, Shown::of_saved(ways)));
+        let foundations = Shown::of_saved(&saved.foundations);
+        Self { region, foundations, ways: ways.collect(), listed_at: saved.listed_at }
+            .turned(valves)
+    }
+
+    /// What is to be saved of it, if its foundation models have ever been listed.
+    pub fn to_saved(&self) -> Option<SavedRegion> {
+        let ways = self.ways.iter();
+        let ways = ways.filter_map(|(kind, ways)| Some((*kind, ways.items.as_ref()?.to_vec())));
+        Some(SavedRegion {
+            region: self.region.to_string(),
+            listed_at: self.listed_at,
+            foundations: self.foundations.items.as_ref()?.to_vec(),
+            ways: ways.collect(),
+        })
+    }
+
+    /// How old its lists are, in words, if one of them is from before the start.
+    pub fn saved_age(&self) -> Option<String> {
+        let is_saved = self.foundations.is_saved || self.ways.values().any(|list| list.is_saved);
+        is_saved.then(|| age(self.listed_at))
+    }
+
+    /// Why a model may be there that is not listed: a list has not come since the start, and is expected soon.
+    pub fn uncertainty(&self) -> Option<Trouble> {
+        let ways = self.ways.values().find_map(Shown::uncertainty);
+        self.foundations.uncertainty().or(ways)
     }
 
     /// The same with the lists that these valves want: those that it has, and the others empty.
@@ -182,6 +219,9 @@ impl Shelf {
 
     /// Takes in what the region said; what it did not say stays as it was.
     pub fn put(&mut self, lists: Lists) {
+        if lists.foundations.is_ok() {
+            self.listed_at = this_hour();
+        }
         self.foundations.put(lists.foundations);
         for (collection, list) in lists.ways {
             self.ways.entry(collection).or_insert_with(Shown::empty).put(list);
@@ -200,14 +240,32 @@ impl Shelf {
     }
 }
 
+impl<T: Clone> Shown<T> {
+    fn of_saved(items: &[T]) -> Self {
+        Self { items: Some(items.into()), trouble: None, is_saved: true }
+    }
+}
+
 impl<T> Shown<T> {
     fn empty() -> Self {
-        Self { items: None, trouble: None }
+        Self { items: None, trouble: None, is_saved: false }
+    }
+
+    fn uncertainty(&self) -> Option<Trouble> {
+        if self.items.is_some() && !self.is_saved {
+            return None;
+        }
+        match &self.trouble {
+            None => Some(Trouble::loading()),
+            Some(trouble) => Some(trouble.clone()).filter(Trouble::is_passing),
+        }
     }
 
     fn put(&mut self, list: Result<Vec<T>, Trouble>) {
         match list {
-            Ok(items) => *self = Self { items: Some(items.into()), trouble: None },
+            Ok(items) => {
+                *self = Self { items: Some(items.into()), trouble: None, is_saved: false };
+            }
             Err(trouble) => self.trouble = Some(trouble),
         }
     }

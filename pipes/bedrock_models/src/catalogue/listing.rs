@@ -6,6 +6,7 @@ use super::{
     list::Shelf,
     policy::Policy,
     strays::{Stray, strays},
+    trouble::Trouble,
     way::Way,
 };
 use crate::{aliases::Aliases, converse::Inputs, family::kind, valves::BedrockValves};
@@ -31,6 +32,8 @@ pub struct Listing {
     /// What the valves let people use.
     pub policy: Policy,
     gaps: Vec<Gap>,
+    /// Why a model may be there that is not listed.
+    uncertainty: Option<Gap>,
     trouble: Option<String>,
     /// What valves name that nobody has; `None` while it may yet turn out to be there.
     strays: Option<Vec<Stray>>,
@@ -66,6 +69,7 @@ impl Listing {
             aliases: Aliases::of(&valves.aliases),
             policy: Policy::of(valves),
             gaps: Vec::new(),
+            uncertainty: shelves.iter().find_map(uncertainty),
             trouble: trouble(shelves),
             strays: None,
             heard: shelves.iter().map(heard).collect(),
@@ -116,7 +120,8 @@ impl Listing {
         models.extend(self.gaps.iter().map(Gap::model));
         self.models = models.into();
         // What is not listed yet may still turn out to be there.
-        if shelves.iter().all(Shelf::is_listed) {
+        let is_fresh = |shelf: &Shelf| shelf.is_listed() && shelf.saved_age().is_none();
+        if shelves.iter().all(is_fresh) {
             self.strays = Some(strays(self, valves));
         }
     }
@@ -154,9 +159,11 @@ impl Listing {
         before.into_iter().any(|(_, heard)| !heard)
     }
 
-    /// Why there is no model at all, if that is so.
-    pub fn emptiness(&self) -> Option<PipeError> {
-        self.gaps.first().filter(|_| self.is_empty()).map(Gap::error)
+    /// Why nobody can tell whether there is a model that is not listed, if that is so: there is no list at all, or a region has not been
+    /// listed since the start.
+    pub fn uncertainty(&self) -> Option<PipeError> {
+        let emptiness = self.gaps.first().filter(|_| self.is_empty());
+        emptiness.or(self.uncertainty.as_ref()).map(Gap::lookup_error)
     }
 
     /// Whether there is a model like this, which may hold `*` and end with `@region`.
@@ -267,11 +274,18 @@ fn entry(way: Way, shelf: &Shelf, foundations: &Foundations<'_>) -> Option<Entry
     })
 }
 
+fn uncertainty(shelf: &Shelf) -> Option<Gap> {
+    Some(Gap::of(&shelf.region, &shelf.uncertainty()?))
+}
+
 fn trouble(shelves: &[Shelf]) -> Option<String> {
     let lines = |shelf: &Shelf| {
-        let region = Arc::clone(&shelf.region);
-        let troubles = shelf.troubles().into_iter();
-        troubles.map(move |trouble| format!("{region}: {}", trouble.words)).collect::<Vec<_>>()
+        let (region, troubles) = (Arc::clone(&shelf.region), shelf.troubles().into_iter());
+        let saved = shelf.saved_age().map_or_else(String::new, |age| {
+            format!(" (the models that it had before the start are served, as listed {age} ago)")
+        });
+        let line = move |trouble: &Trouble| format!("{region}: {}{saved}", trouble.words);
+        troubles.map(line).collect::<Vec<_>>()
     };
     let lines: Vec<_> = shelves.iter().flat_map(lines).collect();
     (!lines.is_empty()).then(|| lines.join("; "))

@@ -55,6 +55,21 @@ impl Trouble {
         Self { code, words, kind }
     }
 
+    /// Whether it may be over soon, without anybody's doing.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.kind, Kind::Upstream | Kind::Nobody)
+    }
+
+    /// The same, as an answer to a chat with a model that may be there.
+    pub fn lookup_error(&self, region: Option<&str>) -> PipeError {
+        match self.error(region) {
+            PipeError::Upstream(message) => {
+                PipeError::Unavailable { message, retry_after: Some(SOON) }
+            }
+            error => error,
+        }
+    }
+
     /// The same, as an answer to a chat.
     pub fn error(&self, region: Option<&str>) -> PipeError {
         let region = region.map_or_else(String::new, |region| format!(" in {region}"));

@@ -6,9 +6,11 @@ use aws_sdk_bedrock::types::{
     InferenceProfileType, MarketplaceModelEndpointSummary, PromptRouterSummary,
     ProvisionedModelSummary,
 };
+use serde::{Deserialize, Serialize};
 
 /// One of AWS's lists of such ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Collection {
     /// Inference profiles, AWS's own and those of applications.
     Profiles,
@@ -25,7 +27,7 @@ pub enum Collection {
 }
 
 /// A way to a model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Way {
     /// The id that people read and call it by.
     pub id: String,

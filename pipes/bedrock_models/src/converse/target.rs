@@ -5,6 +5,7 @@ use crate::{
     valves::{BedrockValves, LateInstructions},
 };
 use pipe_sdk::listed;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// What of a model decides how it is asked.
@@ -28,7 +29,7 @@ pub struct Target {
 }
 
 /// What a model takes beside text, where AWS tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Pictures.
     pub image: Option<bool>,

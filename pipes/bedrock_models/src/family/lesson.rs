@@ -1,10 +1,7 @@
 //! What a model teaches by what it refuses: the request is sent again without it, and never with it from then on.
 
 use super::{Cache, Family, Samplers, Schema, Thinking, ToolSchema, Tools, TopK};
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use pipe_sdk::{Body, LearnedQuirks, without_quotes};
 
 /// One thing that a model does not take, against what the table says of its family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +82,7 @@ const WORDS: &[(&[&str], Lesson)] = &[
     (&["inputschema"], Lesson::ThisToolSchema),
     (&["input_schema"], Lesson::ThisToolSchema),
     (&["support system messages"], Lesson::System),
-    (&["role 'system'"], Lesson::SystemTurns),
+    (&["role system"], Lesson::SystemTurns),
     (&["prefill"], Lesson::Prefill),
     (&["thinking.type.enabled", "not supported"], Lesson::Budget),
     (&["adaptive thinking is not supported"], Lesson::Adaptive),
@@ -100,16 +97,21 @@ const WORDS: &[(&[&str], Lesson)] = &[
 ];
 
 impl Lesson {
-    /// What the words of a refusal teach, if anything.
-    pub fn of(refusal: &str) -> Option<Self> {
-        let said = refusal.to_ascii_lowercase();
-        let row = WORDS.iter().find(|(words, _)| words.iter().all(|word| said.contains(word)));
-        let most = || most_tokens(&said).map(Self::MostTokens);
-        row.map(|(_, lesson)| lesson.clone()).or_else(most).or_else(|| stranger(refusal))
+    /// What the words of a refusal teach, if anything, and the words themselves. What is quoted teaches nothing, and the words must stand in
+    /// one sentence.
+    pub fn of(refusal: &str) -> Option<(Self, String)> {
+        let bare = without_quotes(refusal);
+        let said = plain(&bare);
+        let sentences = || said.split(['\n', ';']).flat_map(|line| line.split(". "));
+        let row = WORDS.iter().find_map(|(words, lesson)| {
+            let span = sentences().find_map(|sentence| span_of(sentence, words))?;
+            Some((lesson.clone(), span.to_owned()))
+        });
+        row.or_else(|| sentences().find_map(most_tokens)).or_else(|| stranger(&bare))
     }
 
     /// Whether it is about this conversation only.
-    fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         matches!(self, Self::ForeignReasoning | Self::ThisSchema | Self::ThisToolSchema)
     }
 
@@ -144,16 +146,10 @@ impl Lesson {
     }
 }
 
-/// The limit in what is said of an answer that may become too long, as in `exceeds the model limit of 4096` or
-/// `max_tokens: 200000 > 64000, which is the maximum`. What is said of the whole context is another matter.
-fn most_tokens(said: &str) -> Option<u32> {
-    let is_about_it = said.contains("max_tokens")
-        || said.contains("maxtokens")
-        || said.contains("max_output_tokens")
-        || said.contains("maximum tokens");
-    if !is_about_it || said.contains("context") || said.contains("budget_tokens") {
-        return None;
-    }
+/// The limit in a sentence about an answer that may become too long, as in `exceeds the model limit of 4096` or
+/// `max_tokens: 200000 > 64000, which is the maximum`, and the words up to it. What is said of the whole context is another matter.
+fn most_tokens(sentence: &str) -> Option<(Lesson, String)> {
+    const NAMES: [&str; 4] = ["max_tokens", "maxtokens", "max_output_tokens", "maximum tokens"];
     const BEFORE: [&str; 9] = [
         "limit of ",
         " > ",
@@ -165,22 +161,52 @@ fn most_tokens(said: &str) -> Option<u32> {
         "at most ",
         "maximum of ",
     ];
+    if sentence.contains("context") || sentence.contains("budget_tokens") {
+        return None;
+    }
+    let name = NAMES.iter().filter_map(|name| sentence.find(name)).min()?;
     BEFORE.iter().find_map(|words| {
-        let (_, after) = said.split_once(words)?;
-        let number: String = after
-            .chars()
-            .take_while(|c| c.is_ascii_digit() || *c == ',')
-            .filter(char::is_ascii_digit)
-            .collect();
-        number.parse().ok().filter(|most| *most > 0)
+        let from = sentence.find(words)?;
+        let start = from + words.len();
+        let after = sentence.get(start..)?;
+        let end = after.find(|c: char| !c.is_ascii_digit() && c != ',').unwrap_or(after.len());
+        let number = after.get(..end)?.replace(',', "");
+        let most = number.parse().ok().filter(|most| *most > 0)?;
+        let span = sentence.get(name.min(from)..start + end)?;
+        Some((Lesson::MostTokens(most), span.trim_end_matches(',').to_owned()))
     })
 }
 
 /// The field in ``extraneous key [x] is not permitted``.
-fn stranger(refusal: &str) -> Option<Lesson> {
+fn stranger(refusal: &str) -> Option<(Lesson, String)> {
     let (_, rest) = refusal.split_once("extraneous key [")?;
-    let (name, _) = rest.split_once(']')?;
-    (name.len() <= 64).then(|| Lesson::Field(name.to_owned()))
+    let (name, after) = rest.split_once(']')?;
+    let is_one = name.len() <= 64 && after.starts_with(" is not permitted");
+    is_one.then(|| (Lesson::Field(name.to_owned()), plain(&format!("extraneous key [{name}]"))))
+}
+
+/// Small letters, and plain apostrophes.
+fn plain(text: &str) -> String {
+    text.to_lowercase().replace('\u{2019}', "'")
+}
+
+/// Whether the chat itself holds these words of a refusal, which may then be a quote.
+pub fn is_said_in(body: &Body, span: &str) -> bool {
+    let bare = |text: &str| plain(text).replace(['`', '"', '\''], "");
+    let span = bare(span);
+    let says = |text: &str| bare(text).contains(&span);
+    body.messages.iter().any(|message| says(&message.text()))
+}
+
+/// The part of a sentence that holds these words, if all of them stand in it.
+fn span_of<'a>(sentence: &'a str, words: &[&str]) -> Option<&'a str> {
+    let (mut start, mut end) = (sentence.len(), 0);
+    for word in words {
+        let place = sentence.find(word)?;
+        start = start.min(place);
+        end = end.max(place + word.len());
+    }
+    sentence.get(start..end)
 }
 
 impl Family {
@@ -192,36 +218,8 @@ impl Family {
     }
 }
 
-/// More than this is not what a model refuses, but what somebody tries.
-const MOST: usize = 32;
-
 /// What has been learned of each model since the start.
-#[derive(Debug, Default)]
-pub struct Lessons(Mutex<HashMap<String, Vec<Lesson>>>);
-
-impl Lessons {
-    /// What has been learned of the model of this id.
-    pub fn of(&self, model: &str) -> Vec<Lesson> {
-        self.lock().get(model).cloned().unwrap_or_default()
-    }
-
-    /// Remembers a lesson, unless it holds for one conversation only.
-    pub fn learn(&self, model: &str, lesson: &Lesson) {
-        if lesson.is_passing() {
-            return;
-        }
-        let mut lessons = self.lock();
-        let known = lessons.entry(model.to_owned()).or_default();
-        if !known.contains(lesson) && known.len() < MOST {
-            tracing::info!(aws.model = model, "`{model}` has taught: no {lesson:?}.");
-            known.push(lesson.clone());
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Lesson>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub type Lessons = LearnedQuirks<Lesson>;
 
 #[cfg(test)]
 mod tests {
@@ -249,8 +247,11 @@ mod tests {
                 Some(Lesson::BaseId),
             ),
             ("Input is too long for requested model.", None),
+            ("Value 'stop sequences are not supported' at 'messages.1' failed to satisfy it", None),
+            ("messages.1: got \"temperature is not supported\" for a text", None),
+            ("It supports no tools. Your stop sequences are too long", None),
         ] {
-            assert_eq!(Lesson::of(said), lesson, "{said}");
+            assert_eq!(Lesson::of(said).map(|(lesson, _)| lesson), lesson, "{said}");
         }
     }
 

@@ -51,10 +51,14 @@ impl Listing {
                 entries.insert(id.clone(), Entry { id, way: place, name: model.id, kind });
             }
         }
-        let troubles =
-            ways.0.iter().zip(shelves).filter_map(|(way, shelf)| {
-                Some(format!("{}: {}", way.name(), shelf.gap()?.words()))
-            });
+        let troubles = ways.0.iter().zip(shelves).filter_map(|(way, shelf)| {
+            let saved = if shelf.is_saved() {
+                " (the models that it had before the start are served)"
+            } else {
+                ""
+            };
+            Some(format!("{}: {}{saved}", way.name(), shelf.gap()?.words()))
+        });
         let trouble = troubles.collect::<Vec<_>>().join("; ");
         Self {
             models: models.into(),

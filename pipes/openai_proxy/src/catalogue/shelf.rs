@@ -12,18 +12,35 @@ pub(crate) struct Shelf {
     listed: Option<Vec<Listed>>,
     /// Why there is none, or no newer one; `None` too until the upstream has been heard of.
     gap: Option<Gap>,
+    /// Whether the list is one that was saved before the start.
+    is_saved: bool,
 }
 
 impl Shelf {
+    /// What was listed before the start.
+    pub fn of_saved(listed: Vec<Listed>) -> Self {
+        Self { listed: Some(listed), gap: None, is_saved: true }
+    }
+
+    /// The last list that came.
+    pub fn list(&self) -> Option<&[Listed]> {
+        self.listed.as_deref()
+    }
+
+    /// Whether the list is one that was saved before the start.
+    pub fn is_saved(&self) -> bool {
+        self.is_saved
+    }
+
     /// Takes what the upstream has answered. A list that came before is kept, if there is no new one.
     pub fn put(&mut self, way: &Way, answer: Result<Vec<Listed>, Trouble>) {
         match answer {
-            Ok(listed) => *self = Self { listed: Some(listed), gap: None },
+            Ok(listed) => *self = Self { listed: Some(listed), gap: None, is_saved: false },
             // It serves models, but tells nobody which.
             Err(Trouble::Said(said)) if matches!(said.status, 404 | 405 | 501) => {
                 let named = !way.names().is_empty();
                 let gap = (!named).then_some(Gap::NoList);
-                *self = Self { listed: Some(Vec::new()), gap };
+                *self = Self { listed: Some(Vec::new()), gap, is_saved: false };
             }
             Err(trouble) => self.gap = Some(Gap::of(&trouble, way)),
         }
@@ -36,7 +53,7 @@ impl Shelf {
 
     /// Whether it is known which models there are, and therefore which there are not.
     pub fn is_certain(&self) -> bool {
-        self.listed.is_some() && self.gap != Some(Gap::NoList)
+        self.listed.is_some() && !self.is_saved && self.gap != Some(Gap::NoList)
     }
 
     /// Why there is no list, or no newer one.

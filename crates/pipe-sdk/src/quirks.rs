@@ -1,0 +1,235 @@
+//! What models teach by what they refuse: fields to be left out of later requests.
+//!
+//! A refusal may quote the prompt that it is about, so its words are read without what stands in quotation marks
+//! ([`without_quotes`]), and what one caller's refusal teaches holds for that caller alone: only what two callers have been taught holds
+//! for all ([`LearnedQuirks`]). It is forgotten after a day, and learned anew if it is still so.
+
+use crate::CallerId;
+use serde::Serialize;
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// What has been learned of each model since the start.
+#[derive(Debug)]
+pub struct LearnedQuirks<Q>(Mutex<HashMap<String, Vec<Learned<Q>>>>);
+
+#[derive(Debug)]
+struct Learned<Q> {
+    quirk: Q,
+    /// Who was taught it; of more than two, the first two.
+    callers: Vec<CallerId>,
+    /// When it was taught the last time.
+    at: Instant,
+}
+
+/// One thing that has been learned, as admins read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QuirkState {
+    /// The model.
+    pub model: String,
+    /// What it does not take.
+    pub quirk: String,
+    /// Whether it holds for all callers, or only for the one that was taught it.
+    pub for_all: bool,
+    /// In how many seconds it is forgotten.
+    pub expires_in_seconds: u64,
+}
+
+/// How many callers must have been taught a quirk until it holds for all.
+const TEACHERS: usize = 2;
+
+/// How long a quirk is known.
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many quirks are kept of a model, of how many models.
+const MOST: usize = 32;
+const MOST_MODELS: usize = 1000;
+
+impl<Q> Default for LearnedQuirks<Q> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<Q: Clone + PartialEq + Debug> LearnedQuirks<Q> {
+    /// Returns what is known of this model for this caller.
+    pub fn of(&self, model: &str, caller: CallerId) -> Vec<Q> {
+        let now = Instant::now();
+        let known = self.lock();
+        let known = known.get(model).into_iter().flatten();
+        let holds = |learned: &&Learned<Q>| {
+            learned.is_fresh(now) && (learned.is_for_all() || learned.callers.contains(&caller))
+        };
+        known.filter(holds).map(|learned| learned.quirk.clone()).collect()
+    }
+
+    /// Remembers that this model has taught this caller a quirk.
+    pub fn learn(&self, model: &str, quirk: &Q, caller: CallerId) {
+        let now = Instant::now();
+        let mut models = self.lock();
+        if models.len() >= MOST_MODELS && !models.contains_key(model) {
+            return;
+        }
+        let known = models.entry(model.to_owned()).or_default();
+        known.retain(|learned| learned.is_fresh(now));
+        if let Some(learned) = known.iter_mut().find(|learned| learned.quirk == *quirk) {
+            learned.at = now;
+            if learned.callers.len() < TEACHERS && !learned.callers.contains(&caller) {
+                learned.callers.push(caller);
+                tracing::info!(model, "`{model}` has taught for all: no {quirk:?}.");
+            }
+            return;
+        }
+        // One caller alone must not fill the list with what holds for nobody else.
+        if known.len() >= MOST {
+            let Some(place) = known.iter().position(|learned| !learned.is_for_all()) else {
+                return;
+            };
+            known.remove(place);
+        }
+        tracing::info!(model, "`{model}` has taught one caller: no {quirk:?}.");
+        known.push(Learned { quirk: quirk.clone(), callers: vec![caller], at: now });
+    }
+
+    /// Returns all that is known, by model.
+    pub fn states(&self) -> Vec<QuirkState> {
+        let now = Instant::now();
+        let models = self.lock();
+        let all =
+            models.iter().flat_map(|(model, known)| known.iter().map(move |one| (model, one)));
+        let state = |(model, learned): (&String, &Learned<Q>)| QuirkState {
+            model: model.clone(),
+            quirk: format!("{:?}", learned.quirk),
+            for_all: learned.is_for_all(),
+            expires_in_seconds: (learned.at + LIFETIME - now).as_secs(),
+        };
+        let mut states: Vec<_> = all.filter(|(_, one)| one.is_fresh(now)).map(state).collect();
+        states.sort_by(|a, b| (&a.model, &a.quirk).cmp(&(&b.model, &b.quirk)));
+        states
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Learned<Q>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<Q> Learned<Q> {
+    fn is_for_all(&self) -> bool {
+        self.callers.len() >= TEACHERS
+    }
+
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.duration_since(self.at) < LIFETIME
+    }
+}
+
+/// Returns this text without what stands in quotation marks, except for names of fields, as in `` `temperature` ``. What is quoted and does
+/// not end is left out too.
+pub fn without_quotes(text: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), text);
+    while let Some((place, open)) = rest.char_indices().find(|(_, c)| closing(*c).is_some()) {
+        let (before, quoted) = rest.split_at(place);
+        kept.push_str(before);
+        let quoted = quoted.get(open.len_utf8()..).unwrap_or_default();
+        // An apostrophe within a word quotes nothing.
+        if open == '\'' && before.chars().next_back().is_some_and(char::is_alphanumeric) {
+            kept.push(open);
+            rest = quoted;
+            continue;
+        }
+        let Some(end) = end_of_quote(quoted, open) else { return kept };
+        let (name, after) = quoted.split_at(end);
+        if is_field_name(name) {
+            kept.push_str(name);
+        }
+        rest = after.get(after.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
+    }
+    kept + rest
+}
+
+/// Where a quote that was opened so ends.
+fn end_of_quote(quoted: &str, open: char) -> Option<usize> {
+    let close = closing(open)?;
+    let mut is_escaped = false;
+    let mut chars = quoted.char_indices().peekable();
+    while let Some((place, c)) = chars.next() {
+        let is_in_word = close == '\'' && chars.peek().is_some_and(|(_, c)| c.is_alphanumeric());
+        if c == close && !is_escaped && !is_in_word {
+            return Some(place);
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    None
+}
+
+fn closing(open: char) -> Option<char> {
+    match open {
+        '\'' | '"' | '`' => Some(open),
+        '“' => Some('”'),
+        '«' => Some('»'),
+        _ => None,
+    }
+}
+
+fn is_field_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_.-[]".contains(c);
+    (1..=64).contains(&text.len()) && text.chars().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(number: u8) -> CallerId {
+        CallerId::of(&number)
+    }
+
+    #[test]
+    fn what_is_quoted_is_left_out_except_for_names() {
+        for (text, kept) in [
+            ("`temperature` isn't supported", "temperature isn't supported"),
+            ("Value 'temperature is not supported' at 'a.b' failed", "Value  at a.b failed"),
+            (r#"got "a \"b\" c d" here"#, "got  here"),
+            ("it says 'don't stop' now", "it says  now"),
+            ("it says “a b” and «c d»", "it says  and "),
+            ("it says \"a b", "it says "),
+            ("'", ""),
+            ("", ""),
+        ] {
+            assert_eq!(without_quotes(text), kept, "{text}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quirk_holds_for_whom_it_was_taught_and_for_all_when_two_were_and_for_a_day() {
+        let quirks = LearnedQuirks::<&str>::default();
+        for _ in 0..3 {
+            quirks.learn("m", &"stop", caller(1));
+            assert_eq!(quirks.of("m", caller(1)), ["stop"]);
+            assert!(quirks.of("m", caller(2)).is_empty() && quirks.of("n", caller(1)).is_empty());
+        }
+        quirks.learn("m", &"stop", caller(2));
+        assert_eq!(quirks.of("m", caller(3)), ["stop"]);
+        let [state] = &quirks.states()[..] else { panic!("one is known") };
+        assert_eq!((state.for_all, state.expires_in_seconds), (true, 86400));
+        tokio::time::advance(LIFETIME).await;
+        assert!(quirks.of("m", caller(1)).is_empty() && quirks.states().is_empty());
+    }
+
+    #[test]
+    fn one_caller_does_not_push_out_what_holds_for_all() {
+        let quirks = LearnedQuirks::<usize>::default();
+        quirks.learn("m", &0, caller(1));
+        quirks.learn("m", &0, caller(2));
+        (1..1000).for_each(|number| quirks.learn("m", &number, caller(3)));
+        assert_eq!(quirks.of("m", caller(9)), [0]);
+        assert_eq!(quirks.states().len(), MOST);
+        (0..2000).for_each(|number| quirks.learn(&number.to_string(), &0, caller(1)));
+        assert!(quirks.states().len() < MOST + MOST_MODELS);
+    }
+}

@@ -1,0 +1,207 @@
+//! Files that a pipe keeps from one start of the host to the next, and what it may know again by them.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::task::spawn_blocking;
+
+/// The folder of a pipe within the data folder. The default is none: nothing is found and nothing is saved.
+///
+/// It is for what can be lost, such as lists that are asked for again. With several replicas, each has its own.
+#[derive(Clone, Debug, Default)]
+pub struct StateFolder(Option<Arc<Folder>>);
+
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    /// Held while a file is written: two pipes of one kind may be there while valves are turned.
+    writing: Mutex<()>,
+}
+
+/// A number that stands for texts which may be secret, and by which they can be known again. It is another one with each salt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    salt: String,
+    digest: String,
+}
+
+/// How large a file may be.
+const LARGEST: u64 = 16 << 20;
+
+impl StateFolder {
+    /// The folder at this path, which is made when something is saved.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(Some(Arc::new(Folder { path: path.into(), writing: Mutex::default() })))
+    }
+
+    /// Returns what was saved under this name. What cannot be read is told of in the log, and is as if it were not there.
+    pub async fn load<T: DeserializeOwned + Send + 'static>(
+        &self,
+        name: &'static str,
+    ) -> Option<T> {
+        let folder = Arc::clone(self.0.as_ref()?);
+        let loaded = spawn_blocking(move || {
+            let Some(bytes) = read(&folder.path.join(name))? else { return Ok(None) };
+            Ok(Some(serde_json::from_slice(&bytes)?))
+        });
+        let loaded = loaded.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        loaded.unwrap_or_else(|error: io::Error| {
+            // The text of an error about JSON may quote what is in the file.
+            let why = error.kind();
+            tracing::warn!(
+                "The saved file `{name}` is not used, because it cannot be read: {why}."
+            );
+            None
+        })
+    }
+
+    /// Saves this under this name, in place of what was there: a crash leaves the one or the other. Its owner alone may read it.
+    pub async fn save<T: Serialize>(&self, name: &'static str, state: &T) {
+        let Some(folder) = self.0.clone() else { return };
+        let saved = match serde_json::to_vec(state) {
+            Ok(bytes) if bytes.len() as u64 > LARGEST => {
+                Err(io::Error::from(io::ErrorKind::FileTooLarge))
+            }
+            Ok(bytes) => spawn_blocking(move || folder.replace(name, &bytes))
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error))),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = saved {
+            let why = error.kind();
+            tracing::warn!("The file `{name}` is not saved: {why}.");
+        }
+    }
+}
+
+impl Folder {
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        let (path, draft) = (self.path.join(name), self.path.join(format!("{name}.draft")));
+        // What stands there is of a write that was broken off, or no file.
+        if let Err(error) = fs::remove_file(&draft)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let written = write(&draft, bytes).and_then(|()| fs::rename(&draft, &path));
+        if written.is_err() {
+            // The draft is of no use; if it cannot be removed either, the first error is the one to tell.
+            _ = fs::remove_file(&draft);
+        }
+        written?;
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+    }
+    Ok(Some(bytes))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+impl Fingerprint {
+    /// Takes the fingerprint of these texts.
+    pub fn of(texts: &[&str]) -> Self {
+        let salt = uuid::Uuid::new_v4().simple().to_string();
+        let digest = digest(&salt, texts);
+        Self { salt, digest }
+    }
+
+    /// Whether it is of these texts.
+    pub fn is_of(&self, texts: &[&str]) -> bool {
+        digest(&self.salt, texts) == self.digest
+    }
+}
+
+fn digest(salt: &str, texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in std::iter::once(&salt).chain(texts) {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[tokio::test]
+    async fn what_is_saved_is_its_owners_alone_and_found_again() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = StateFolder::new(place.path().join("pipe"));
+        assert_eq!(folder.load::<Vec<u8>>("list.json").await, None);
+        for list in [vec![1, 2], vec![3]] {
+            folder.save("list.json", &list).await;
+            assert_eq!(folder.load::<Vec<u8>>("list.json").await, Some(list));
+        }
+        let mode = |path: &str| place.path().join(path).metadata().unwrap().permissions().mode();
+        assert_eq!(mode("pipe/list.json") & 0o777, 0o600);
+        assert_eq!(mode("pipe") & 0o777, 0o700);
+        let files = fs::read_dir(place.path().join("pipe")).unwrap().count();
+        assert_eq!(files, 1, "no draft is left");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_not_there_and_can_be_replaced() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = StateFolder::new(place.path());
+        let path = place.path().join("list.json");
+        for bad in ["", "{", "null", "[\"x\"]"] {
+            fs::write(&path, bad).unwrap();
+            assert_eq!(folder.load::<Vec<u8>>("list.json").await, None, "{bad}");
+        }
+        File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        assert_eq!(folder.load::<Vec<u8>>("list.json").await, None);
+        fs::remove_file(&path).unwrap();
+        symlink("/dev/zero", &path).unwrap();
+        assert_eq!(folder.load::<Vec<u8>>("list.json").await, None);
+        fs::write(place.path().join("list.json.draft"), "left").unwrap();
+        folder.save("list.json", &[7]).await;
+        assert_eq!(folder.load::<Vec<u8>>("list.json").await, Some(vec![7]));
+    }
+
+    #[tokio::test]
+    async fn without_a_folder_nothing_is_kept() {
+        let folder = StateFolder::default();
+        folder.save("list.json", &[7]).await;
+        assert_eq!(folder.load::<Vec<u8>>("list.json").await, None);
+    }
+
+    #[test]
+    fn texts_are_known_again_and_not_read() {
+        let print = Fingerprint::of(&["key", ""]);
+        assert!(print.is_of(&["key", ""]));
+        for others in [&["key"][..], &["", "key"], &["ke", "y"], &[]] {
+            assert!(!print.is_of(others), "{others:?}");
+        }
+        assert_ne!(print, Fingerprint::of(&["key", ""]));
+        assert!(!format!("{print:?}").contains("key"));
+    }
+}
