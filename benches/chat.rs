@@ -13,7 +13,7 @@ use bedrock_models::{
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pipe_sdk::{Body, Call, ChatRef, Hints, testing::ScriptedHost};
-use pipewright::http::{FrameWriter, Head, Writer};
+use pipewright::http::{FrameWriter, OpenAiSseWriter, ResponseHead};
 use serde_json::{Value, json};
 use std::hint::black_box;
 
@@ -105,14 +105,14 @@ fn events() -> Vec<u8> {
 
 fn answers(c: &mut Criterion) {
     let bytes = events();
-    let head = Head::new("chatcmpl-", "bedrock_models.m");
+    let head = ResponseHead::new("chatcmpl-", "bedrock_models.m");
     let mut group = c.benchmark_group("event to frame");
     group.throughput(Throughput::Elements(TOKENS as u64));
     group.bench_function("1000 tokens", |b| {
         b.iter_batched(
             || (Frames::default(), Events::new(Reading::default(), ReasoningOutput::default())),
             |(mut frames, mut events)| {
-                let mut writer = Writer::new(&head, true);
+                let mut writer = OpenAiSseWriter::new(&head, true);
                 for piece in bytes.chunks(4096) {
                     frames.push(piece);
                     while let Ok(Some(frame)) = frames.next() {

@@ -58,6 +58,9 @@ impl Pipe for Polite {
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
     let settings = Cli::parse().settings;
-    let sources = settings.site(Pins::default());
-    App::build(&settings, sources, &[Registration::of::<Polite>()]).await?.run_until_stopped().await
+    let sources = settings.config_sources(Pins::default());
+    App::build(&settings, sources, &[Registration::for_pipe::<Polite>()])
+        .await?
+        .run_until_stopped()
+        .await
 }

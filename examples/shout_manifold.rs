@@ -61,8 +61,8 @@ impl Pipe for Shout {
 
 #[actix_web::main]
 async fn main() -> anyhow::Result<()> {
-    let pipes: Vec<_> = PIPES.iter().copied().chain([Registration::of::<Shout>()]).collect();
+    let pipes: Vec<_> = PIPES.iter().copied().chain([Registration::for_pipe::<Shout>()]).collect();
     let settings = Cli::parse().settings;
-    let sources = settings.site(Pins::default());
+    let sources = settings.config_sources(Pins::default());
     App::build(&settings, sources, &pipes).await?.run_until_stopped().await
 }

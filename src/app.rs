@@ -1,20 +1,21 @@
-//! The host as one thing that is built, has a port, and runs until it is stopped. `main` and the tests start the same.
+//! The host: built from its settings, it listens on a port and runs until it is stopped. `main` and
+//! the tests use it alike.
 
 use crate::{
-    books,
-    drain::{Drain, Stage},
+    background_jobs::BackgroundJobs,
+    drain::{Drain, DrainStage},
     http::{self, Bodies, Callers, Keys, State, UserJwtVerifier, unix_seconds},
-    ledger::Stored,
     meter::Meter,
     metrics::Metrics,
     prices::Prices,
     registry::Registry,
-    replicas::Replica,
-    settings::{IGNORED, Settings},
-    slot::{Registration, Site},
-    tender::Tender,
+    settings::{IGNORED_VARIABLES, Settings},
+    slot::{ConfigSources, Registration},
+    store_ledger::StoreLedger,
     traces::Traces,
-    valves::{Files, Shelf},
+    usage_queue,
+    valves::{FileValveStore, ValveStore},
+    valves_replication::ValvesReplication,
 };
 use actix_web::{
     HttpServer,
@@ -56,21 +57,22 @@ impl App {
     /// Starts the pipes and listens. A pipe that cannot start does not stop the host.
     ///
     /// # Errors
-    /// When the address cannot be listened on, the data folder is another host's, or a setting of the database cannot be so.
+    /// When the address cannot be listened on, the data folder is another host's, or a setting of
+    /// the database cannot be so.
     pub async fn build(
         settings: &Settings,
-        site: Site,
+        sources: ConfigSources,
         pipes: &[Registration],
     ) -> anyhow::Result<Self> {
         // First, so that a SIGHUP while the host starts does not end it.
         let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
-        warn_of_what_means_nothing(&site);
+        warn_about_ignored_variables(&sources);
         // What replicas share is in the database; a folder that holds it all is one host's.
-        let claim = match settings.store(&site.folder).database_url {
-            None => Some(Claim::of(&site.folder).await?),
+        let claim = match settings.store_settings(&sources.folder).database_url {
+            None => Some(Claim::of(&sources.folder).await?),
             Some(_) => None,
         };
-        let (state, following) = furnished(settings, site, pipes).await?;
+        let (state, replication_task) = build_state(settings, sources, pipes).await?;
         let state = web::Data::new(state);
         if state.keys.is_default() {
             let opens = match (state.callers.opens_by_default(), settings.allow_default_key) {
@@ -82,7 +84,7 @@ impl App {
                 "The API key is the default that everybody knows: {opens}. Set PIPELINES_API_KEY."
             );
         }
-        let (server, address) = listen(settings, &state)?;
+        let (server, address) = bind_server(settings, &state)?;
         Ok(Self {
             address,
             server,
@@ -91,55 +93,56 @@ impl App {
             hangup,
             prices_file: settings.prices_file.clone(),
             _claim: claim,
-            _following: following,
+            _following: replication_task,
         })
     }
 
-    /// What bodies of requests are read within.
+    /// Returns the memory budget for request bodies.
     pub fn bodies(&self) -> &Bodies {
         &self.state.bodies
     }
 
-    /// Where it listens.
+    /// Returns the address that the host listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The port it listens on.
+    /// Returns the port that the host listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Serves until SIGTERM or Ctrl-C, then lets answers under way end; a second signal ends them at once.
+    /// Serves until SIGTERM or Ctrl-C, then lets answers under way end; a second signal ends them
+    /// at once.
     ///
     /// # Errors
     /// When signals cannot be listened for, or the server fails.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
         let Self { mut server, state, drain_limit, mut hangup, prices_file, .. } = self;
-        let mut signals = Signals::listen()?;
+        let mut signals = StopSignals::listen()?;
         let reloads = async {
             while hangup.recv().await.is_some() {
-                reload(&state.registry, prices_file.as_deref()).await;
+                reload_config(&state.registry, prices_file.as_deref()).await;
             }
         };
         tokio::select! {
             ended = &mut server => return ended.context("the server failed"),
-            () = signals.next() => {}
+            () = signals.recv() => {}
             // Only a runtime that ends takes no signals any more.
             () = reloads => {}
         }
         tracing::info!("Stopping: answers under way may go on for {} s.", drain_limit.as_secs());
-        state.drain.advance(Stage::Draining);
+        state.drain.advance(DrainStage::Draining);
         tokio::select! {
             ended = &mut server => return ended.context("the server failed"),
-            () = drained(&state.drain, drain_limit, &mut signals) => {}
+            () = wait_for_drain(&state.drain, drain_limit, &mut signals) => {}
         }
         let (_, ended) = tokio::join!(server.handle().stop(true), server);
-        let goodbyes = state.registry.slots().iter().map(|slot| slot.shutdown());
-        if tokio::time::timeout(Duration::from_secs(5), join_all(goodbyes)).await.is_err() {
+        let shutdowns = state.registry.slots().iter().map(|slot| slot.shutdown());
+        if tokio::time::timeout(Duration::from_secs(5), join_all(shutdowns)).await.is_err() {
             tracing::warn!("A pipe did not say goodbye in time.");
         }
-        state.books.flush(Duration::from_secs(2)).await;
+        state.usage_queue.flush(Duration::from_secs(2)).await;
         if !state.store.usage().flush(Duration::from_secs(5)).await {
             tracing::warn!("The last answers may be missing from the usage.");
         }
@@ -151,9 +154,9 @@ impl App {
 
 /// Reads valves and prices again, as after `POST /pipelines/reload`. What cannot be used is logged,
 /// and what was there before goes on.
-async fn reload(registry: &Registry, prices_file: Option<&Path>) {
+async fn reload_config(registry: &Registry, prices_file: Option<&Path>) {
     tracing::info!("Reloading valves and prices: SIGHUP.");
-    match Prices::read(prices_file) {
+    match Prices::load(prices_file) {
         Ok(prices) => registry.set_prices(prices),
         Err(error) => tracing::error!("The prices stay as they are: {error:#}."),
     }
@@ -163,54 +166,55 @@ async fn reload(registry: &Registry, prices_file: Option<&Path>) {
 }
 
 /// Waits for the answers under way; those that do not end in time are ended with a word.
-async fn drained(drain: &Drain, limit: Duration, signals: &mut Signals) {
+async fn wait_for_drain(drain: &Drain, limit: Duration, signals: &mut StopSignals) {
     tokio::select! {
-        () = drain.idle() => return,
+        () = drain.wait_until_idle() => return,
         () = tokio::time::sleep(limit) => tracing::warn!("Answers are cut: they did not end in time."),
-        () = signals.next() => tracing::warn!("Answers are cut: the host was told to stop at once."),
+        () = signals.recv() => tracing::warn!("Answers are cut: the host was told to stop at once."),
     }
-    drain.advance(Stage::Cut);
+    drain.advance(DrainStage::Aborting);
     // A client that does not read cannot hold the host.
-    _ = tokio::time::timeout(Duration::from_secs(1), drain.idle()).await;
+    _ = tokio::time::timeout(Duration::from_secs(1), drain.wait_until_idle()).await;
 }
 
-/// Everything that handlers need: the pipes, and what is measured and remembered of them. And what follows other replicas, if there are any.
-async fn furnished(
+/// Builds the state that handlers share, and the task that follows other replicas, if there are
+/// any.
+async fn build_state(
     settings: &Settings,
-    site: Site,
+    sources: ConfigSources,
     pipes: &[Registration],
 ) -> anyhow::Result<(State, Option<Task>)> {
     let keys = Keys::new(&settings.api_key, settings.api_keys.as_deref())?;
-    let prices = Prices::read(settings.prices_file.as_deref())?;
-    let store = Arc::new(Store::open(&settings.store(&site.folder)).await?);
-    let mut replica = Replica::on(&store, &site.folder, pipes);
-    let shelf: Arc<dyn Shelf> = match &mut replica {
-        None => Arc::new(Files(site.folder.clone())),
-        Some(replica) => {
+    let prices = Prices::load(settings.prices_file.as_deref())?;
+    let store = Arc::new(Store::open(&settings.store_settings(&sources.folder)).await?);
+    let mut replication = ValvesReplication::for_store(&store, &sources.folder, pipes);
+    let valve_store: Arc<dyn ValveStore> = match &mut replication {
+        None => Arc::new(FileValveStore(sources.folder.clone())),
+        Some(replication) => {
             // What is away now is caught up with later.
             if store.trouble().is_none() {
-                replica.move_in().await;
+                replication.migrate_files().await;
             }
-            replica.shelf()
+            replication.valve_store()
         }
     };
-    let start = |pipe: &Registration| (pipe.start)(site.clone(), Arc::clone(&shelf));
+    let start = |pipe: &Registration| (pipe.start)(sources.clone(), Arc::clone(&valve_store));
     let slots = join_all(pipes.iter().map(start)).await;
     let metrics = Arc::new(Metrics::default());
-    let (books, unread) = books::open();
-    let traces = Arc::new(Traces::start(&site.environment, metrics.lost_spans()));
-    let meter = Meter::new(Arc::clone(&metrics), prices, books.clone(), Arc::clone(&traces));
-    let ledger = Arc::new(Stored::new(Arc::clone(&store)));
+    let (usage_queue, usage_worker) = usage_queue::channel();
+    let traces = Arc::new(Traces::start(&sources.environment, metrics.lost_spans()));
+    let meter = Meter::new(Arc::clone(&metrics), prices, usage_queue.clone(), Arc::clone(&traces));
+    let ledger = Arc::new(StoreLedger::new(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
-    let following = replica.map(|replica| replica.follow(&registry));
+    let replication_task = replication.map(|replication| replication.spawn(&registry));
     let state = State {
-        tender: Tender::of(&registry),
-        bookkeeper: unread.keep(Arc::clone(&store), Arc::clone(&registry)),
+        background_jobs: BackgroundJobs::spawn(&registry),
+        usage_worker: usage_worker.spawn(Arc::clone(&store), Arc::clone(&registry)),
         registry,
         keys,
         callers: Callers::new(settings),
         bodies: Bodies::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
-        seal: settings
+        user_jwt_verifier: settings
             .user_jwt_secret
             .as_deref()
             .filter(|secret| !secret.is_empty())
@@ -220,22 +224,25 @@ async fn furnished(
         metrics,
         traces,
         store,
-        books,
+        usage_queue,
         drain: Drain::default(),
         started: unix_seconds(),
     };
-    Ok((state, following))
+    Ok((state, replication_task))
 }
 
-fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Server, SocketAddr)> {
+fn bind_server(
+    settings: &Settings,
+    state: &web::Data<State>,
+) -> anyhow::Result<(Server, SocketAddr)> {
     let state = state.clone();
     let app = move || {
         actix_web::App::new()
             .app_data(state.clone())
             .wrap(from_fn(http::authorize))
-            .wrap(from_fn(http::record))
+            .wrap(from_fn(http::log_request))
             .wrap(from_fn(http::cross_origin))
-            .wrap(from_fn(http::plain))
+            .wrap(from_fn(http::trim_path))
             .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))
@@ -246,7 +253,7 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
         // A client that has gone is noticed at once, and with it goes the upstream's answer.
         .h1_allow_half_closed(false)
         .keep_alive(Duration::from_secs(75))
-        .on_connect(patience(settings.write_idle_seconds))
+        .on_connect(set_user_timeout(settings.write_idle_seconds))
         .backlog(4096)
         .disable_signals()
         .shutdown_timeout(2);
@@ -259,33 +266,37 @@ fn listen(settings: &Settings, state: &web::Data<State>) -> anyhow::Result<(Serv
     Ok((server.run(), address))
 }
 
-/// The kernel ends a connection whose client takes nothing for so long: nobody else sees that nothing leaves.
-fn patience(seconds: u64) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + 'static {
-    let longest = Some(Duration::from_secs(seconds)).filter(|longest| !longest.is_zero());
+/// Returns a hook that sets TCP_USER_TIMEOUT: the kernel closes a connection whose client reads
+/// nothing for so long.
+fn set_user_timeout(seconds: u64) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + 'static {
+    let timeout = Some(Duration::from_secs(seconds)).filter(|timeout| !timeout.is_zero());
     move |stream, _| {
         if let Some(stream) = stream.downcast_ref::<TcpStream>()
-            && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(longest)
+            && let Err(error) = SockRef::from(stream).set_tcp_user_timeout(timeout)
         {
             tracing::warn!(%error, "A client that takes nothing is waited for without end.");
         }
     }
 }
 
-fn warn_of_what_means_nothing(site: &Site) {
-    let set: Vec<_> =
-        IGNORED.iter().filter(|name| site.environment.contains_key(**name)).copied().collect();
+fn warn_about_ignored_variables(sources: &ConfigSources) {
+    let set: Vec<_> = IGNORED_VARIABLES
+        .iter()
+        .filter(|name| sources.environment.contains_key(**name))
+        .copied()
+        .collect();
     if !set.is_empty() {
         tracing::warn!("{} are ignored: Python pipelines cannot run here.", set.join(", "));
     }
 }
 
 /// SIGTERM and Ctrl-C.
-struct Signals {
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
+impl StopSignals {
     fn listen() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         Ok(Self {
@@ -294,7 +305,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -1,12 +1,12 @@
-//! The client of the commands that ask somebody: a running host, or who has models.
+//! The HTTP client of the commands.
 
 use anyhow::Context;
 use http_client::{root_certificates, tls_config};
 use reqwest::Client;
 use std::time::Duration;
 
-/// A client that trusts whom this machine trusts.
-pub fn client() -> anyhow::Result<Client> {
+/// Returns a client that trusts the root certificates of this machine.
+pub fn build_client() -> anyhow::Result<Client> {
     let client = Client::builder()
         .tls_backend_preconfigured(tls_config(root_certificates()))
         .connect_timeout(Duration::from_secs(10))

@@ -4,19 +4,21 @@ use anyhow::Context;
 use bedrock_emulator::{DEMO_KEY, Emulator, Options, Relay};
 use pipewright::{settings::Settings, valves::Pins};
 
-/// A running emulator. Dropped, it ends.
-pub struct Demo(Emulator);
+/// A running emulator. It stops when this is dropped.
+pub struct DemoEmulator(Emulator);
 
-impl Demo {
-    /// Starts the emulator as the flags have it.
+impl DemoEmulator {
+    /// Starts the emulator with these settings.
     pub fn start(settings: &Settings) -> anyhow::Result<Self> {
-        let relay =
-            settings.demo_relay.as_deref().map(|url| relay(url, settings.demo_relay_model.clone()));
+        let relay = settings
+            .demo_relay
+            .as_deref()
+            .map(|url| build_relay(url, settings.demo_relay_model.clone()));
         let options = Options { relay, ..Options::demo() };
         Emulator::start(options).map(Self).context("the Bedrock emulator cannot listen")
     }
 
-    /// What makes the Bedrock pipe talk to it.
+    /// Returns the valves that connect the Bedrock pipe to the emulator.
     pub fn pins(&self) -> Pins {
         let (id, secret) = DEMO_KEY;
         [
@@ -26,11 +28,11 @@ impl Demo {
         ]
         .into_iter()
         .fold(Pins::default(), |pins, (valve, value)| {
-            pins.with("bedrock_models", valve, "--demo", value)
+            pins.with_pin("bedrock_models", valve, "--demo", value)
         })
     }
 }
 
-fn relay(url: &str, model: Option<String>) -> Relay {
+fn build_relay(url: &str, model: Option<String>) -> Relay {
     Relay { url: url.into(), model, key: None }
 }

@@ -1,4 +1,4 @@
-//! Leaving in order: what is under way may end, what is new is refused, and nobody waits for ever.
+//! Graceful shutdown: running requests may finish within a time limit, and new ones are refused.
 
 use std::sync::{
     Arc,
@@ -6,78 +6,81 @@ use std::sync::{
 };
 use tokio::sync::watch;
 
-/// How far the host is with leaving.
+/// The stage of the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// All is served.
+pub enum DrainStage {
+    /// All requests are served.
     Serving,
-    /// New chats are refused, those under way go on.
+    /// New chats are refused; running requests continue.
     Draining,
-    /// What is still under way ends now, with a word.
-    Cut,
+    /// Requests that still run are ended with an error.
+    Aborting,
 }
 
-/// The host's stage, and how many requests are under way. A clone is another handle to the same.
+/// The stage of the shutdown and the number of running requests. A clone refers to the same state.
 #[derive(Clone, Debug)]
 pub struct Drain {
-    stage: Arc<watch::Sender<Stage>>,
-    under_way: Arc<UnderWay>,
+    stage: Arc<watch::Sender<DrainStage>>,
+    in_flight: Arc<InFlightCount>,
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct InFlightCount {
     count: AtomicUsize,
     changed: tokio::sync::Notify,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        let under_way =
-            UnderWay { count: AtomicUsize::new(0), changed: tokio::sync::Notify::new() };
-        Self { stage: Arc::new(watch::Sender::new(Stage::Serving)), under_way: Arc::new(under_way) }
+        let in_flight =
+            InFlightCount { count: AtomicUsize::new(0), changed: tokio::sync::Notify::new() };
+        Self {
+            stage: Arc::new(watch::Sender::new(DrainStage::Serving)),
+            in_flight: Arc::new(in_flight),
+        }
     }
 }
 
 impl Drain {
-    /// How far it is.
-    pub fn stage(&self) -> Stage {
+    /// Returns the current stage.
+    pub fn stage(&self) -> DrainStage {
         *self.stage.borrow()
     }
 
-    /// Goes on to this stage; never back.
-    pub fn advance(&self, stage: Stage) {
+    /// Advances to this stage. An earlier stage is ignored.
+    pub fn advance(&self, stage: DrainStage) {
         self.stage.send_if_modified(|now| stage > std::mem::replace(now, stage.max(*now)));
     }
 
-    /// Counts one request for as long as the guard lives.
-    pub fn enter(&self) -> InFlight {
-        self.under_way.count.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(&self.under_way))
+    /// Counts one request until the returned guard is dropped.
+    pub fn track_request(&self) -> InFlightRequest {
+        self.in_flight.count.fetch_add(1, Ordering::Relaxed);
+        InFlightRequest(Arc::clone(&self.in_flight))
     }
 
-    /// Waits until nothing is under way.
-    pub async fn idle(&self) {
+    /// Waits until no request runs.
+    pub async fn wait_until_idle(&self) {
         loop {
-            let changed = self.under_way.changed.notified();
-            if self.under_way.count.load(Ordering::Acquire) == 0 {
+            let changed = self.in_flight.changed.notified();
+            if self.in_flight.count.load(Ordering::Acquire) == 0 {
                 return;
             }
             changed.await;
         }
     }
 
-    /// Waits until what is under way has to end.
-    pub async fn cut(&self) {
+    /// Waits until running requests have to end.
+    pub async fn wait_for_abort(&self) {
         // An error means that the host is gone, which is as good as cut.
-        _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Cut).await;
+        _ = self.stage.subscribe().wait_for(|stage| *stage == DrainStage::Aborting).await;
     }
 }
 
-/// One request under way.
+/// A guard that counts one running request.
 #[derive(Debug)]
-pub struct InFlight(Arc<UnderWay>);
+pub struct InFlightRequest(Arc<InFlightCount>);
 
-impl Drop for InFlight {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.changed.notify_waiters();

@@ -1,60 +1,60 @@
-//! Everything that knows HTTP: one file a resource, and the one table of routes.
+//! The HTTP API: one file for each resource, and the table of routes.
 
 mod answer;
 mod anthropic_tools;
-mod asker;
+mod api_dialect;
 mod auth;
 mod bad_keys;
 mod bodies;
 mod caller;
 mod chat;
-mod choice;
 mod choices;
 mod client_tools;
 mod completions;
 mod cors;
 mod embeddings;
 mod error;
-mod face;
 mod filters;
-mod frames;
 mod health;
 mod identity;
 mod images;
 mod json;
-mod manage;
+mod json_limits;
 mod messages;
 mod metrics;
 mod models;
 mod open_webui;
+mod openai_writer;
 mod page;
-mod plain;
+mod part_text;
+mod pipelines_admin;
 mod rag;
-mod record;
+mod request_context;
+mod request_log;
 mod rerank;
 mod responses;
-mod seal;
 mod shape;
-mod structure;
+mod sse_body;
+mod tool_choice;
+mod trim_path;
+mod unary;
 mod usage;
+mod user_jwt;
 mod valves;
-mod whole;
-mod words;
-mod writer;
 
-pub use answer::Head;
+pub use answer::ResponseHead;
 pub use auth::Callers;
 pub use auth::Keys;
 pub use bodies::{Bodies, BodyLimit, Received};
 pub use caller::{HostNames, Proxies};
 pub use cors::Origins;
-pub use frames::FrameWriter;
-pub use seal::UserJwtVerifier;
-pub use writer::Writer;
+pub use openai_writer::OpenAiSseWriter;
+pub use sse_body::FrameWriter;
+pub use user_jwt::UserJwtVerifier;
 
 use crate::{
-    books::Books, drain::Drain, metrics::Metrics, registry::Registry, tender::Tender,
-    traces::Traces,
+    background_jobs::BackgroundJobs, drain::Drain, metrics::Metrics, registry::Registry,
+    traces::Traces, usage_queue::UsageQueue,
 };
 use actix_web::{
     http::Method,
@@ -68,37 +68,37 @@ use std::{
 };
 use store::Store;
 
-/// What every handler may need.
+/// The state that handlers share.
 pub struct State {
     /// The pipes.
     pub registry: Arc<Registry>,
-    /// Who may come in.
+    /// The API keys.
     pub keys: Keys,
-    /// What is known of who comes.
+    /// The rules for callers: host names, proxies, and the limit on wrong keys.
     pub callers: Callers,
-    /// How much of requests' bodies may be held at once.
+    /// The memory budget for request bodies.
     pub bodies: Bodies,
-    /// How Open WebUI signs who asks, if it must.
-    pub seal: Option<UserJwtVerifier>,
-    /// Which web pages may ask for models and chats.
+    /// The verifier of Open WebUI's signed users, if a secret is set.
+    pub user_jwt_verifier: Option<UserJwtVerifier>,
+    /// The origins of web pages that may call the model routes.
     pub origins: Origins,
     /// Whether `/metrics` is read without a key.
     pub open_metrics: bool,
-    /// What is measured.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Where spans begin.
+    /// The traces.
     pub traces: Arc<Traces>,
-    /// What is remembered.
+    /// The store.
     pub store: Arc<Store>,
-    /// Where what answers cost is written down.
-    pub books: Books,
-    /// Keeps the books.
-    pub bookkeeper: Task,
-    /// What tends documents.
-    pub tender: Tender,
-    /// How far the host is with leaving.
+    /// The queue of usage events.
+    pub usage_queue: UsageQueue,
+    /// The task that records usage events.
+    pub usage_worker: Task,
+    /// The background jobs of the document library.
+    pub background_jobs: BackgroundJobs,
+    /// The stage of the shutdown.
     pub drain: Drain,
-    /// When the host was started, in seconds since 1970: the `created` of its models.
+    /// The start of the host, in seconds since 1970: the `created` of its models.
     pub started: u64,
 }
 
@@ -157,7 +157,8 @@ impl Route {
     }
 }
 
-/// Whether this path fits a pattern: `{id:.+}` is any text, `{collection:[^/]+}` one without slashes.
+/// Whether this path fits a pattern: `{id:.+}` is any text, `{collection:[^/]+}` one without
+/// slashes.
 fn leads(pattern: &str, path: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('{') else { return pattern == path };
     let (Some((name, after)), Some(path)) = (rest.split_once('}'), path.strip_prefix(before))
@@ -171,7 +172,8 @@ fn leads(pattern: &str, path: &str) -> bool {
         .any(|end| path.get(end..).is_some_and(|rest| leads(after, rest)))
 }
 
-/// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is not its action.
+/// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is
+/// not its action.
 pub const ROUTES: &[Route] = &[
     open(Method::GET, "/", || web::get().to(health::root)),
     open(Method::GET, "/health", || web::get().to(health::live)),
@@ -203,12 +205,12 @@ pub const ROUTES: &[Route] = &[
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),
-    admin(Method::GET, "/pipelines", || web::get().to(manage::list)),
-    admin(Method::POST, "/pipelines/add", || web::post().to(manage::add)),
-    admin(Method::POST, "/pipelines/upload", || web::post().to(manage::upload)),
-    admin(Method::DELETE, "/pipelines/delete", || web::delete().to(manage::delete)),
-    admin(Method::GET, "/pipelines/{id}/lessons", || web::get().to(manage::lessons)),
-    admin(Method::POST, "/pipelines/reload", || web::post().to(manage::reload)),
+    admin(Method::GET, "/pipelines", || web::get().to(pipelines_admin::list)),
+    admin(Method::POST, "/pipelines/add", || web::post().to(pipelines_admin::add)),
+    admin(Method::POST, "/pipelines/upload", || web::post().to(pipelines_admin::upload)),
+    admin(Method::DELETE, "/pipelines/delete", || web::delete().to(pipelines_admin::delete)),
+    admin(Method::GET, "/pipelines/{id}/lessons", || web::get().to(pipelines_admin::lessons)),
+    admin(Method::POST, "/pipelines/reload", || web::post().to(pipelines_admin::reload)),
     admin(Method::POST, "/{id:.+}/filter/inlet", || web::post().to(filters::inlet)),
     admin(Method::POST, "/{id:.+}/filter/outlet", || web::post().to(filters::outlet)),
     admin(Method::GET, "/{id:.+}/valves/spec", || web::get().to(valves::spec)),
@@ -219,10 +221,10 @@ pub const ROUTES: &[Route] = &[
     admin(Method::DELETE, "/rag/{collection:[^/]+}", || web::delete().to(rag::forget)),
 ];
 
-/// What may stand before a route: the second is what clients of the gateways add that people come from.
+/// The prefixes that routes also have: the second is the one that clients of API gateways add.
 pub const PREFIXES: [&str; 2] = ["/v1", "/api/v1"];
 
-/// The path as it stands in the table of routes.
+/// Returns the path without its prefix, as in the table of routes.
 fn unprefixed(path: &str) -> &str {
     let within = |prefix: &&str| match path.strip_prefix(prefix) {
         Some("") => Some("/"),
@@ -238,7 +240,7 @@ fn routes_at(path: &str) -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().filter(move |route| Some(route.path) == path)
 }
 
-/// The methods that this path takes, as an `Allow` says them.
+/// Returns the methods of this path, for the `Allow` header.
 fn methods(path: &str) -> String {
     let all = routes_at(path).map(|route| match route.method {
         Method::GET => "GET, HEAD",
@@ -247,7 +249,7 @@ fn methods(path: &str) -> String {
     all.collect::<Vec<_>>().join(", ")
 }
 
-/// Puts every route in its place.
+/// Registers every route.
 pub fn routes(config: &mut ServiceConfig) {
     for prefix in PREFIXES.into_iter().chain([""]) {
         // One place for all methods of a path: routes of the same path stand together.
@@ -267,5 +269,5 @@ pub fn routes(config: &mut ServiceConfig) {
 pub use auth::authorize;
 pub use cors::cross_origin;
 pub use error::HttpError as Error;
-pub use plain::plain;
-pub use record::record;
+pub use request_log::log_request;
+pub use trim_path::trim_path;

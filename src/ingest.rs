@@ -1,8 +1,9 @@
-//! `pipewright rag ingest`: the files of a folder go to a running host, one after the other, with a bar that shows how far it is.
+//! `pipewright rag ingest`: the files of a folder go to a running host, one after the other, with a
+//! bar that shows how far it is.
 
-use crate::{client::client, progress::Progress};
+use crate::{client::build_client, progress_bar::ProgressBar};
 use anyhow::{Context, bail};
-use pipewright::settings::{Ingest, Settings};
+use pipewright::settings::{IngestArgs, Settings};
 use reqwest::{
     Client, StatusCode,
     multipart::{Form, Part},
@@ -15,37 +16,37 @@ use std::{
     process::ExitCode,
 };
 
-/// Where the files go.
-struct Host {
+/// The server that the files are uploaded to.
+struct IngestTarget {
     client: Client,
     url: String,
     key: String,
 }
 
-/// What became of a file.
-enum Told {
+/// The outcome of one upload.
+enum IngestOutcome {
     Stored,
     Unchanged,
     Failed(String),
 }
 
-/// Sends every file; the exit code tells whether all were taken.
-pub async fn ingest(settings: &Settings, wish: &Ingest) -> anyhow::Result<ExitCode> {
-    let host = Host::of(settings, wish)?;
-    let files = rag::files(&wish.folder)
-        .with_context(|| format!("`{}` cannot be read", wish.folder.display()))?;
+/// Uploads every file. The exit code is 0 if all were accepted.
+pub async fn ingest(settings: &Settings, args: &IngestArgs) -> anyhow::Result<ExitCode> {
+    let target = IngestTarget::new(settings, args)?;
+    let files = rag::files(&args.folder)
+        .with_context(|| format!("`{}` cannot be read", args.folder.display()))?;
     let (mut stored, mut unchanged, mut failed) = (0, 0, Vec::new());
-    let mut progress = Progress::of(files.len());
+    let mut progress = ProgressBar::new(files.len());
     for id in files.keys() {
-        progress.show(id)?;
-        match host.send(&wish.folder, id).await? {
-            Told::Stored => stored += 1,
-            Told::Unchanged => unchanged += 1,
-            Told::Failed(reason) => failed.push((id, reason)),
+        progress.draw(id)?;
+        match target.upload(&args.folder, id).await? {
+            IngestOutcome::Stored => stored += 1,
+            IngestOutcome::Unchanged => unchanged += 1,
+            IngestOutcome::Failed(reason) => failed.push((id, reason)),
         }
-        progress.step();
+        progress.advance();
     }
-    progress.end()?;
+    progress.clear()?;
     let mut out = io::stdout().lock();
     writeln!(out, "{stored} stored, {unchanged} unchanged, {} failed", failed.len())?;
     for (id, reason) in &failed {
@@ -55,23 +56,23 @@ pub async fn ingest(settings: &Settings, wish: &Ingest) -> anyhow::Result<ExitCo
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl Host {
-    fn of(settings: &Settings, wish: &Ingest) -> anyhow::Result<Self> {
-        let here = || {
+impl IngestTarget {
+    fn new(settings: &Settings, args: &IngestArgs) -> anyhow::Result<Self> {
+        let local_url = || {
             let host = settings.host();
             let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { host };
             format!("http://{}", SocketAddr::new(host, settings.port))
         };
-        let base = wish.url.clone().unwrap_or_else(here);
-        let url = format!("{}/rag/{}/documents", base.trim_end_matches('/'), wish.collection);
-        Ok(Self { client: client()?, url, key: settings.api_key.clone() })
+        let base = args.url.clone().unwrap_or_else(local_url);
+        let url = format!("{}/rag/{}/documents", base.trim_end_matches('/'), args.collection);
+        Ok(Self { client: build_client()?, url, key: settings.api_key.clone() })
     }
 
-    /// Sends one file. What keeps all others back too is the error.
-    async fn send(&self, folder: &Path, id: &str) -> anyhow::Result<Told> {
+    /// Uploads one file. An error means that no other file can be uploaded either.
+    async fn upload(&self, folder: &Path, id: &str) -> anyhow::Result<IngestOutcome> {
         let bytes = match tokio::fs::read(folder.join(id)).await {
             Ok(bytes) => bytes,
-            Err(error) => return Ok(Told::Failed(error.to_string())),
+            Err(error) => return Ok(IngestOutcome::Failed(error.to_string())),
         };
         let name = id.rsplit('/').next().unwrap_or(id).to_owned();
         let form =
@@ -81,16 +82,18 @@ impl Host {
             format!("no host answers at {}: start it, or name it with --url", self.url)
         })?;
         let status = answer.status();
-        let told: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
-        let detail = told["detail"].as_str().unwrap_or(status.as_str());
-        let filed = &told["documents"][0];
-        match filed["outcome"].as_str() {
-            Some("stored") => Ok(Told::Stored),
-            Some("unchanged") => Ok(Told::Unchanged),
-            Some("failed") => {
-                Ok(Told::Failed(filed["reason"].as_str().unwrap_or_default().to_owned()))
+        let body: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
+        let detail = body["detail"].as_str().unwrap_or(status.as_str());
+        let document = &body["documents"][0];
+        match document["outcome"].as_str() {
+            Some("stored") => Ok(IngestOutcome::Stored),
+            Some("unchanged") => Ok(IngestOutcome::Unchanged),
+            Some("failed") => Ok(IngestOutcome::Failed(
+                document["reason"].as_str().unwrap_or_default().to_owned(),
+            )),
+            _ if status == StatusCode::PAYLOAD_TOO_LARGE => {
+                Ok(IngestOutcome::Failed(detail.to_owned()))
             }
-            _ if status == StatusCode::PAYLOAD_TOO_LARGE => Ok(Told::Failed(detail.to_owned())),
             _ => bail!("the host refuses documents: {detail}"),
         }
     }

@@ -1,4 +1,4 @@
-//! The host as a Lambda function, and what takes Lambda's invocations on one's own machine.
+//! The host as a Lambda function, and an endpoint for Lambda invocations on a local machine.
 
 use actix_web::{
     HttpResponse, HttpServer,
@@ -15,32 +15,32 @@ use pipewright::{
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// How large an event may be, by Lambda's own rule. A request's body is one text in it.
-const LARGEST: BodyLimit = BodyLimit { bytes: 6 << 20, pieces: Some(100_000) };
+/// The maximum size of an event, a limit of Lambda. A request's body is one text in it.
+const EVENT_LIMIT: BodyLimit = BodyLimit { bytes: 6 << 20, pieces: Some(100_000) };
 
-/// The settings of a host that is reached through its function alone.
-pub fn hidden(settings: &Settings) -> Settings {
+/// Returns the settings of a host that is reached only through its function.
+pub fn loopback_settings(settings: &Settings) -> Settings {
     Settings { host: Some(Ipv4Addr::LOCALHOST.into()), port: 0, ..settings.clone() }
 }
 
-/// Takes Lambda's events until Lambda ends.
+/// Handles Lambda's events until Lambda stops the function.
 ///
 /// # Errors
 /// When Lambda's runtime API cannot be reached, or the host fails.
 pub async fn run(app: App) -> anyhow::Result<()> {
-    let function = function(&app);
+    let function = build_function(&app);
     tokio::select! {
         ended = app.run_until_stopped() => ended,
         ended = function.run() => ended.map_err(|error| anyhow!(error)).context("Lambda's runtime API failed"),
     }
 }
 
-/// Takes invocations on this port, as AWS's own images do where there is no Lambda, beside the host.
+/// Listens for invocations on this port, as AWS's base images do outside Lambda.
 ///
 /// # Errors
 /// When the address cannot be listened on.
 pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
-    let (function, bodies) = (Data::new(function(app)), Data::new(app.bodies().clone()));
+    let (function, bodies) = (Data::new(build_function(app)), Data::new(app.bodies().clone()));
     let service = move || {
         let invocations = web::resource("/2015-03-31/functions/{function}/invocations");
         actix_web::App::new()
@@ -61,7 +61,7 @@ async fn invoke(
     bodies: Data<Bodies>,
     event: web::Payload,
 ) -> actix_web::Result<HttpResponse> {
-    let event = bodies.read(event.into_inner(), None, LARGEST).await?;
+    let event = bodies.read(event.into_inner(), None, EVENT_LIMIT).await?;
     Ok(match function.invoke(&event.bytes).await {
         Ok(answer) => HttpResponse::Ok().json(answer),
         Err(error) => {
@@ -71,12 +71,12 @@ async fn invoke(
     })
 }
 
-fn function(app: &App) -> LambdaFunction {
-    LambdaFunction::new(app.port(), &about())
+fn build_function(app: &App) -> LambdaFunction {
+    LambdaFunction::new(app.port(), &describe_function())
 }
 
-/// What is answered to an event that is no request.
-fn about() -> Value {
+/// Returns the response to an event that is no HTTP request.
+fn describe_function() -> Value {
     let paths = ROUTES.iter().filter(|route| !route.path.contains('{'));
     let paths: Vec<_> = paths.map(|route| format!("{} {}", route.method, route.path)).collect();
     json!({

@@ -1,4 +1,5 @@
-//! Log lines: written to standard error by a thread of their own, readable on a terminal, JSON elsewhere.
+//! Log lines: written to standard error by a thread of their own, readable on a terminal, JSON
+//! elsewhere.
 //!
 //! A line never blocks and never fails whoever logs it. Lines wait in a queue of bounded size; when
 //! nobody takes them (a pipe that is not read, a full disk), they are dropped and counted. Every
@@ -32,19 +33,19 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// How many bytes of one field are logged.
-const FIELD_LIMIT: usize = 1024;
-/// How many bytes of lines may wait for the writer.
-const QUEUE_BYTES: usize = 1 << 20;
-/// How many lines may wait for the writer.
-const QUEUE_LINES: usize = 8 << 10;
+/// The maximum size of a field, in bytes.
+const MAX_FIELD_BYTES: usize = 1024;
+/// The maximum size of the queued lines, in bytes.
+const MAX_QUEUED_BYTES: usize = 1 << 20;
+/// The maximum number of queued lines.
+const MAX_QUEUED_LINES: usize = 8 << 10;
 
-static QUEUE: OnceLock<Queue> = OnceLock::new();
+static QUEUE: OnceLock<LineQueue> = OnceLock::new();
 /// Lines that were dropped because the queue was full, or could not be written.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Starts logging at this level, in the words of Python's logging; `RUST_LOG` wins.
-pub fn start(level: &str) {
+pub fn init(level: &str) {
     let level = match level.to_uppercase().as_str() {
         "NOTSET" | "TRACE" => LevelFilter::TRACE,
         "DEBUG" => LevelFilter::DEBUG,
@@ -63,12 +64,12 @@ pub fn start(level: &str) {
         .into_iter()
         .filter_map(|directive| directive.parse().ok())
         .fold(filter, EnvFilter::add_directive);
-    let format = if io::stderr().is_terminal() { Format::Text } else { Format::Json };
-    match Queue::start() {
+    let format = if io::stderr().is_terminal() { LineFormat::Text } else { LineFormat::Json };
+    match LineQueue::start() {
         Ok(queue) => {
             if QUEUE.set(queue).is_ok() {
-                tracing_subscriber::registry().with(filter).with(Lines { format }).init();
-                panics::log_instead_of_print();
+                tracing_subscriber::registry().with(filter).with(LineLayer { format }).init();
+                panics::install_panic_hook();
             }
         }
         Err(error) => {
@@ -82,35 +83,35 @@ pub fn start(level: &str) {
 pub fn flush(limit: Duration) {
     let Some(queue) = QUEUE.get() else { return };
     let (written, all_written) = channel();
-    if queue.lines.try_send(Item::Flush(written)).is_ok() {
+    if queue.lines.try_send(LogItem::Flush(written)).is_ok() {
         // An error means that time is up: whoever does not read by now gets no more lines.
         _ = all_written.recv_timeout(limit);
     }
 }
 
 /// Returns how many lines were dropped since the process started.
-pub fn dropped() -> u64 {
+pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// What waits for the writer.
-enum Item {
+/// An item in the writer's queue.
+enum LogItem {
     Line(String),
     /// Answers when all lines before it have been written.
     Flush(Sender<()>),
 }
 
 /// The lines that wait for the writer, bounded by count and by bytes.
-struct Queue {
-    lines: SyncSender<Item>,
+struct LineQueue {
+    lines: SyncSender<LogItem>,
 }
 
-/// How many bytes of lines wait.
+/// The size of the queued lines, in bytes.
 static QUEUED_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-impl Queue {
+impl LineQueue {
     fn start() -> io::Result<Self> {
-        let (lines, waiting) = sync_channel(QUEUE_LINES);
+        let (lines, waiting) = sync_channel(MAX_QUEUED_LINES);
         thread::Builder::new().name("log".into()).spawn(move || write_lines(&waiting))?;
         Ok(Self { lines })
     }
@@ -119,7 +120,8 @@ impl Queue {
     fn push(&self, line: String) {
         let length = line.len();
         let waiting = QUEUED_BYTES.fetch_add(length, Ordering::Relaxed);
-        if waiting + length > QUEUE_BYTES || self.lines.try_send(Item::Line(line)).is_err() {
+        if waiting + length > MAX_QUEUED_BYTES || self.lines.try_send(LogItem::Line(line)).is_err()
+        {
             QUEUED_BYTES.fetch_sub(length, Ordering::Relaxed);
             DROPPED.fetch_add(1, Ordering::Relaxed);
         }
@@ -127,26 +129,26 @@ impl Queue {
 }
 
 /// Writes lines as they come, for as long as the process lives.
-fn write_lines(waiting: &Receiver<Item>) {
+fn write_lines(waiting: &Receiver<LogItem>) {
     let mut reported = 0;
     while let Ok(item) = waiting.recv() {
         let line = match item {
-            Item::Line(line) => line,
-            Item::Flush(written) => {
+            LogItem::Line(line) => line,
+            LogItem::Flush(written) => {
                 // Whoever waited may have given up.
                 _ = written.send(());
                 continue;
             }
         };
-        let is_written = write_whole(&mut io::stderr(), line.as_bytes()).is_ok();
+        let is_written = write_all_blocking(&mut io::stderr(), line.as_bytes()).is_ok();
         let left = QUEUED_BYTES.fetch_sub(line.len(), Ordering::Relaxed);
         if !is_written {
             DROPPED.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        let dropped = dropped();
+        let dropped = dropped_lines();
         // It is reported when there is room again, as a line like any other.
-        if dropped > reported && left < QUEUE_BYTES / 2 {
+        if dropped > reported && left < MAX_QUEUED_BYTES / 2 {
             let lines = dropped - reported;
             tracing::warn!(lines, "Log lines were dropped: they were not taken in time.");
             reported = dropped;
@@ -155,7 +157,7 @@ fn write_lines(waiting: &Receiver<Item>) {
 }
 
 /// Writes all of a line, also to a pipe that somebody has made non-blocking.
-fn write_whole(to: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
+fn write_all_blocking(to: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     while !line.is_empty() {
         match to.write(line) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -170,34 +172,34 @@ fn write_whole(to: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy)]
-enum Format {
+enum LineFormat {
     /// One JSON object a line.
     Json,
     /// For people, in colour.
     Text,
 }
 
-/// Makes a line of every event, and queues it.
-struct Lines {
-    format: Format,
+/// A layer that formats every event as a line and queues it.
+struct LineLayer {
+    format: LineFormat,
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for LineLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let metadata = event.metadata();
-        let line = self.format.line(*metadata.level(), metadata.target(), fields);
+        let line = self.format.format_line(*metadata.level(), metadata.target(), fields);
         if let Some(queue) = QUEUE.get() {
             queue.push(line);
         }
     }
 }
 
-impl Format {
-    fn line(self, level: Level, target: &str, fields: Fields) -> String {
+impl LineFormat {
+    fn format_line(self, level: Level, target: &str, fields: Fields) -> String {
         let mut time = String::new();
         // A text can always be written to.
         _ = SystemTime.format_time(&mut Writer::new(&mut time));
@@ -247,11 +249,11 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert(field, cut(format_args!("{value:?}")));
+        self.insert(field, sanitize(format_args!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, cut(format_args!("{value}")));
+        self.insert(field, sanitize(format_args!("{value}")));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -273,24 +275,24 @@ impl Visit for Fields {
 
 /// Returns the beginning of a text, with what could forge or hide a line escaped. A longer text is
 /// written no further than that, so that it costs no more than a short one.
-fn cut(text: fmt::Arguments<'_>) -> String {
-    let mut cut = Cut(String::new());
-    if fmt::write(&mut cut, text).is_err() {
-        cut.0.push('…');
+fn sanitize(text: fmt::Arguments<'_>) -> String {
+    let mut sanitized = SanitizedText(String::new());
+    if fmt::write(&mut sanitized, text).is_err() {
+        sanitized.0.push('…');
     }
-    cut.0
+    sanitized.0
 }
 
-/// A text that takes only so much.
-struct Cut(String);
+/// A text of bounded size without control characters.
+struct SanitizedText(String);
 
-impl fmt::Write for Cut {
+impl fmt::Write for SanitizedText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for char in text.chars() {
-            if self.0.len() >= FIELD_LIMIT {
+            if self.0.len() >= MAX_FIELD_BYTES {
                 return Err(fmt::Error);
             }
-            if is_deceiving(char) {
+            if is_unsafe_char(char) {
                 write!(self.0, "{}", char.escape_default())?;
             } else {
                 self.0.push(char);
@@ -302,7 +304,7 @@ impl fmt::Write for Cut {
 
 /// Returns whether a terminal or a viewer may take this for something other than text: control
 /// characters, line separators, and marks that turn the direction of writing (Unicode, UAX #9).
-fn is_deceiving(char: char) -> bool {
+fn is_unsafe_char(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
         || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -316,16 +318,16 @@ mod tests {
     fn a_field_is_cut_and_cannot_forge_a_line() {
         let forged = "a\r\n{\"level\":\"ERROR\"}\u{1b}[2J\u{202e}\u{2028}\u{85}ä";
         let expected = r#"a\r\n{"level":"ERROR"}\u{1b}[2J\u{202e}\u{2028}\u{85}ä"#;
-        assert_eq!(cut(format_args!("{forged}")), expected);
+        assert_eq!(sanitize(format_args!("{forged}")), expected);
         let long = "ü".repeat(60 << 20);
-        let cut = cut(format_args!("{long}"));
-        assert!(cut.ends_with('…') && cut.len() <= FIELD_LIMIT + 10, "{}", cut.len());
+        let cut = sanitize(format_args!("{long}"));
+        assert!(cut.ends_with('…') && cut.len() <= MAX_FIELD_BYTES + 10, "{}", cut.len());
     }
 
     /// Takes nothing, a little, or fails, in turns.
-    struct Fickle(Vec<u8>, usize);
+    struct FlakyWriter(Vec<u8>, usize);
 
-    impl Write for Fickle {
+    impl Write for FlakyWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.1 += 1;
             match self.1 % 3 {
@@ -342,8 +344,8 @@ mod tests {
 
     #[test]
     fn a_pipe_that_takes_a_line_in_pieces_gets_all_of_it() {
-        let mut to = Fickle(Vec::new(), 0);
-        write_whole(&mut to, b"a line\n").unwrap();
+        let mut to = FlakyWriter(Vec::new(), 0);
+        write_all_blocking(&mut to, b"a line\n").unwrap();
         assert_eq!(to.0, b"a line\n");
     }
 }

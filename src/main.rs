@@ -1,4 +1,4 @@
-//! pipewright, from its flags to its end.
+//! The command line program.
 
 use actix_web::rt;
 use clap::Parser;
@@ -11,24 +11,24 @@ use pipewright::{
 use std::{process::ExitCode, time::Duration};
 
 mod client;
+mod console;
 mod demo;
 mod dotenv;
+mod health_check;
 mod ingest;
 mod lambda;
-mod models;
-mod print;
-mod probe;
-mod progress;
+mod model_download;
+mod progress_bar;
 
-/// How long the last lines are waited for.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// The longest time that the program waits for the last log lines.
+const LOG_FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let code = run().unwrap_or_else(|error| {
-        print::failure(&error);
+        console::print_error(&error);
         ExitCode::FAILURE
     });
-    log::flush(LAST_LINES);
+    log::flush(LOG_FLUSH_LIMIT);
     code
 }
 
@@ -40,17 +40,18 @@ fn run() -> anyhow::Result<ExitCode> {
     dotenv::load()?;
     let Cli { command, settings } = Cli::parse();
     match command {
-        Some(Command::Valves { example: true }) => print::example(),
+        Some(Command::Valves { example: true }) => console::print_example(),
         Some(Command::Valves { example: false }) => {
-            rt::System::new().block_on(print::valves(&settings))
+            rt::System::new().block_on(console::print_valves(&settings))
         }
-        Some(Command::Health) => return Ok(probe::health(settings.host(), settings.port)),
-        Some(Command::Rag(RagCommand::Ingest(wish))) => {
-            return rt::System::new().block_on(ingest::ingest(&settings, &wish));
+        Some(Command::Health) => {
+            return Ok(health_check::check_health(settings.host(), settings.port));
         }
-        Some(Command::Models(ModelsCommand::Fetch { from })) => {
-            rt::System::new().block_on(models::fetch(&settings.pipelines_dir, from.as_deref()))
+        Some(Command::Rag(RagCommand::Ingest(args))) => {
+            return rt::System::new().block_on(ingest::ingest(&settings, &args));
         }
+        Some(Command::Models(ModelsCommand::Fetch { from })) => rt::System::new()
+            .block_on(model_download::fetch(&settings.pipelines_dir, from.as_deref())),
         None => serve(&settings),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -58,17 +59,18 @@ fn run() -> anyhow::Result<ExitCode> {
 
 #[actix_web::main]
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    log::start(&settings.log_level);
-    let demo = if settings.demo { Some(demo::Demo::start(settings)?) } else { None };
-    let pins = demo.as_ref().map(demo::Demo::pins).unwrap_or_default();
+    log::init(&settings.log_level);
+    let demo = if settings.demo { Some(demo::DemoEmulator::start(settings)?) } else { None };
+    let pins = demo.as_ref().map(demo::DemoEmulator::pins).unwrap_or_default();
     if lambda_adapter::is_lambda_function() {
-        let settings = lambda::hidden(settings);
-        return lambda::run(App::build(&settings, settings.site(pins), PIPES).await?).await;
+        let settings = lambda::loopback_settings(settings);
+        return lambda::run(App::build(&settings, settings.config_sources(pins), PIPES).await?)
+            .await;
     }
-    let app = App::build(settings, settings.site(pins), PIPES).await?;
+    let app = App::build(settings, settings.config_sources(pins), PIPES).await?;
     let invocations = settings.invoke_port.map(|port| lambda::listen(&app, settings.host(), port));
     let invocations = invocations.transpose()?.map(|server| (server.handle(), rt::spawn(server)));
-    print::welcome(app.address(), settings)?;
+    console::print_welcome(app.address(), settings)?;
     let ended = app.run_until_stopped().await;
     if let Some((handle, server)) = invocations {
         handle.stop(true).await;

@@ -1,10 +1,10 @@
-//! Sees every answer of a model of this host: how long it took, what it cost, and for whom.
+//! Measures every model call: its duration, tokens, cost and caller.
 
 use crate::{
-    books::{Books, Note},
-    metrics::{End, Metrics, ModelLabels},
+    metrics::{CallOutcome, Metrics, ModelLabels},
     prices::Prices,
     traces::{Span, Traces},
+    usage_queue::{UsageEvent, UsageQueue},
 };
 use arc_swap::ArcSwap;
 use futures_util::Stream;
@@ -17,208 +17,227 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Measures, prices, and hands on what is to be remembered. A clone is the same meter.
+/// Measures and prices model calls, and passes their usage on. A clone shares the same state.
 #[derive(Clone)]
 pub struct Meter {
     metrics: Arc<Metrics>,
     prices: Arc<ArcSwap<Prices>>,
-    books: Books,
+    usage_queue: UsageQueue,
     traces: Arc<Traces>,
 }
 
-/// What is to be measured.
-pub struct Job {
+/// A model call that is to be measured.
+pub struct MeasuredCall {
     /// The pipe that answers.
     pub pipe: &'static str,
-    /// The full id of the model that was asked.
+    /// The full id of the requested model.
     pub model: String,
-    /// The same within its pipe, if the pipe lists it.
+    /// The same local_id its pipe, if the pipe lists it.
     pub listed: Option<String>,
-    /// What it is asked for.
+    /// The kind of call.
     pub kind: ModelKind,
-    /// Who asks.
+    /// The context of the call, with the user.
     pub trail: CallContext,
-    /// About how many tokens are asked, for answers that end before they tell.
+    /// The estimated number of prompt tokens, for calls that end before they report usage.
     pub prompt_tokens: u64,
 }
 
 impl Meter {
-    /// A meter by these prices.
-    pub fn new(metrics: Arc<Metrics>, prices: Prices, books: Books, traces: Arc<Traces>) -> Self {
-        Self { metrics, prices: Arc::new(ArcSwap::from_pointee(prices)), books, traces }
+    /// Returns a meter with these prices.
+    pub fn new(
+        metrics: Arc<Metrics>,
+        prices: Prices,
+        usage_queue: UsageQueue,
+        traces: Arc<Traces>,
+    ) -> Self {
+        Self { metrics, prices: Arc::new(ArcSwap::from_pointee(prices)), usage_queue, traces }
     }
 
-    /// Prices answers by these prices from now on.
+    /// Replaces the prices for later calls.
     pub fn set_prices(&self, prices: Prices) {
         self.prices.store(Arc::new(prices));
     }
 
-    /// What so many tokens of this model of this pipe cost, where the price is known.
+    /// Returns the cost of this usage, if the price is known.
     pub fn cost(&self, pipe: &str, model: &str, usage: &Usage) -> Option<u64> {
-        self.prices.load().of(pipe, model).map(|price| price.of(usage))
+        self.prices.load().price(pipe, model).map(|price| price.cost(usage))
     }
 
-    /// Begins to measure. What the model asks of others goes by [`Gauged::below`].
-    pub fn begin(&self, job: Job) -> Gauged {
-        self.metrics.under_way(job.pipe, 1);
-        let labels = ModelLabels::new(job.kind, job.pipe, job.listed.as_deref());
-        let span = self.span(&job, &labels);
-        let below = job.trail.through(&job.model).traced(span.context());
-        Gauged {
+    /// Starts a measurement. Calls that the model makes of others use
+    /// [`Measurement::child_context`].
+    pub fn start(&self, measured: MeasuredCall) -> Measurement {
+        self.metrics.add_in_flight(measured.pipe, 1);
+        let labels = ModelLabels::new(measured.kind, measured.pipe, measured.listed.as_deref());
+        let span = self.start_span(&measured, &labels);
+        let child_context = measured.trail.through(&measured.model).traced(span.context());
+        Measurement {
             meter: self.clone(),
             labels,
             span,
-            below,
-            answerer: None,
-            job,
+            child_context,
+            response_model: None,
+            measured,
             started: Instant::now(),
-            first: None,
-            written: 0,
+            time_to_first_chunk: None,
+            written_bytes: 0,
             usage: None,
-            end: End::Cancelled,
+            end: CallOutcome::Cancelled,
         }
     }
 
-    /// As the conventions for generative AI name it.
-    fn span(&self, job: &Job, labels: &ModelLabels) -> Span {
-        let name = format!("{} {}", labels.operation(), job.model);
-        let mut span = self.traces.begin(name, SpanKind::Client, job.trail.trace);
-        span.say("gen_ai.operation.name", labels.operation());
-        span.say("gen_ai.provider.name", job.pipe);
-        span.say("gen_ai.request.model", job.model.clone());
+    /// Starts a span with the names of OpenTelemetry's conventions for generative AI.
+    fn start_span(&self, measured: &MeasuredCall, labels: &ModelLabels) -> Span {
+        let name = format!("{} {}", labels.operation(), measured.model);
+        let mut span = self.traces.start_span(name, SpanKind::Client, measured.trail.trace);
+        span.set_attribute("gen_ai.operation.name", labels.operation());
+        span.set_attribute("gen_ai.provider.name", measured.pipe);
+        span.set_attribute("gen_ai.request.model", measured.model.clone());
         span
     }
 }
 
-fn tokens_in(letters: usize) -> u64 {
-    letters.div_ceil(4) as u64
+fn estimate_tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
 }
 
-fn counted(tokens: u64) -> i64 {
+fn saturating_i64(tokens: u64) -> i64 {
     i64::try_from(tokens).unwrap_or(i64::MAX)
 }
 
-/// One answer that is being measured, until it is dropped.
-pub struct Gauged {
+/// The measurement of one call. It is recorded when this is dropped.
+pub struct Measurement {
     meter: Meter,
-    job: Job,
+    measured: MeasuredCall,
     labels: ModelLabels,
     span: Span,
-    /// The trail of what the model asks of others.
-    pub below: CallContext,
-    answerer: Option<String>,
+    /// The context for calls that the model makes of others.
+    pub child_context: CallContext,
+    response_model: Option<String>,
     started: Instant,
-    first: Option<Duration>,
-    /// How many bytes were said.
-    written: usize,
+    time_to_first_chunk: Option<Duration>,
+    /// The number of bytes of text in the response so far.
+    written_bytes: usize,
     usage: Option<Usage>,
-    end: End,
+    end: CallOutcome,
 }
 
-impl Gauged {
-    /// The same chunks, measured.
-    pub fn stream(self, chunks: ChunkStream) -> ChunkStream {
-        ChunkStream::new(Metered { chunks, gauged: Some(self) })
+impl Measurement {
+    /// Wraps a stream of chunks so that it is measured.
+    pub fn wrap_stream(self, chunks: ChunkStream) -> ChunkStream {
+        ChunkStream::new(MeteredStream { chunks, measurement: Some(self) })
     }
 
-    /// The same answer, measured.
-    pub fn chunks(mut self, begun: Result<ChunkStream>) -> Result<ChunkStream> {
-        match begun {
-            Ok(chunks) => Ok(self.stream(chunks)),
+    /// Wraps the result of a call so that its chunks are measured.
+    pub fn wrap_result(mut self, result: Result<ChunkStream>) -> Result<ChunkStream> {
+        match result {
+            Ok(chunks) => Ok(self.wrap_stream(chunks)),
             Err(error) => {
-                self.end = End::Failed(error.kind());
+                self.end = CallOutcome::Failed(error.kind());
                 Err(error)
             }
         }
     }
 
-    /// The same answer in one piece, for which so many tokens were read.
-    pub fn whole<T>(mut self, answer: Result<T>, read: impl FnOnce(&T) -> u64) -> Result<T> {
+    /// Records a response that is not a stream; `read` returns its number of prompt tokens.
+    pub fn record_response<T>(
+        mut self,
+        answer: Result<T>,
+        read: impl FnOnce(&T) -> u64,
+    ) -> Result<T> {
         match &answer {
             Ok(answer) => {
                 self.usage = Some(Usage { prompt_tokens: read(answer), ..Usage::default() });
-                self.end = End::Whole;
+                self.end = CallOutcome::Completed;
             }
-            Err(error) => self.end = End::Failed(error.kind()),
+            Err(error) => self.end = CallOutcome::Failed(error.kind()),
         }
         answer
     }
 
-    fn see(&mut self, chunk: &Chunk) {
-        if self.first.is_none()
+    fn observe(&mut self, chunk: &Chunk) {
+        if self.time_to_first_chunk.is_none()
             && !matches!(chunk, Chunk::Model(_) | Chunk::Side(_) | Chunk::Event(_))
         {
-            self.first = Some(self.started.elapsed());
+            self.time_to_first_chunk = Some(self.started.elapsed());
         }
         match chunk {
-            Chunk::Model(id) => self.answerer = Some(id.clone()),
-            Chunk::Content(text) | Chunk::Reasoning(text) => self.written += text.len(),
-            Chunk::ToolCall(call) => self.written += call.arguments.len(),
+            Chunk::Model(id) => self.response_model = Some(id.clone()),
+            Chunk::Content(text) | Chunk::Reasoning(text) => self.written_bytes += text.len(),
+            Chunk::ToolCall(call) => self.written_bytes += call.arguments.len(),
             Chunk::Usage(usage) => self.usage = Some(*usage),
             _ => {}
         }
     }
 
-    fn tell_span(&mut self) {
+    fn record_span(&mut self) {
         let usage = self.usage();
         let span = &mut self.span;
-        if let Some(model) = &self.answerer {
-            span.say("gen_ai.response.model", model.clone());
+        if let Some(model) = &self.response_model {
+            span.set_attribute("gen_ai.response.model", model.clone());
         }
-        if let Some(first) = self.first {
-            span.say("gen_ai.response.time_to_first_chunk", first.as_secs_f64());
+        if let Some(time_to_first_chunk) = self.time_to_first_chunk {
+            span.set_attribute(
+                "gen_ai.response.time_to_first_chunk",
+                time_to_first_chunk.as_secs_f64(),
+            );
         }
         if let Some(usage) = usage {
-            span.say("gen_ai.usage.input_tokens", counted(usage.prompt_tokens));
-            span.say("gen_ai.usage.output_tokens", counted(usage.completion_tokens));
+            span.set_attribute("gen_ai.usage.input_tokens", saturating_i64(usage.prompt_tokens));
+            span.set_attribute(
+                "gen_ai.usage.output_tokens",
+                saturating_i64(usage.completion_tokens),
+            );
         }
         match self.end {
-            End::Whole => {}
-            End::Cancelled => span.say("error.type", "cancelled"),
-            End::Failed(kind) => span.fail(kind),
+            CallOutcome::Completed => {}
+            CallOutcome::Cancelled => span.set_attribute("error.type", "cancelled"),
+            CallOutcome::Failed(kind) => span.set_error(kind),
         }
     }
 
-    /// What it cost in tokens: what the model told, or a guess if it was left before it told. What was asked is paid for, whether or not
-    /// anybody waits for the answer.
+    /// Returns the usage that the model reported, or an estimate if the call ended before. The
+    /// prompt is billed even if the client disconnects.
     fn usage(&self) -> Option<Usage> {
-        let guess = || Usage {
-            prompt_tokens: self.job.prompt_tokens,
-            completion_tokens: tokens_in(self.written),
+        let estimate = || Usage {
+            prompt_tokens: self.measured.prompt_tokens,
+            completion_tokens: estimate_tokens(self.written_bytes),
             ..Usage::default()
         };
-        let is_left = self.first.is_some() || matches!(self.end, End::Cancelled);
-        self.usage.or_else(|| is_left.then(guess))
+        let is_billable =
+            self.time_to_first_chunk.is_some() || matches!(self.end, CallOutcome::Cancelled);
+        self.usage.or_else(|| is_billable.then(estimate))
     }
 }
 
-impl Drop for Gauged {
+impl Drop for Measurement {
     fn drop(&mut self) {
-        self.tell_span();
-        let Self { meter, job, labels, below, .. } = self;
-        let took = self.started.elapsed();
-        meter.metrics.under_way(job.pipe, -1);
-        meter.metrics.answered(labels, self.end, self.first, took);
-        let was_counted = below.is_counted();
-        job.trail.set_counted();
+        self.record_span();
+        let Self { meter, measured, labels, child_context, .. } = self;
+        let elapsed = self.started.elapsed();
+        meter.metrics.add_in_flight(measured.pipe, -1);
+        meter.metrics.observe_call(labels, self.end, self.time_to_first_chunk, elapsed);
+        let was_counted = child_context.is_counted();
+        measured.trail.set_counted();
         if was_counted {
             return;
         }
         let usage = self.usage();
-        let model = self.answerer.take().unwrap_or_else(|| std::mem::take(&mut self.job.model));
-        let within = model.split_once('.').map_or(model.as_str(), |(_, within)| within);
-        let (meter, job, labels) = (&self.meter, &self.job, &self.labels);
-        let price = meter.prices.load().of(job.pipe, within);
-        let cost = usage.and_then(|usage| price.map(|price| price.of(&usage)));
+        let model =
+            self.response_model.take().unwrap_or_else(|| std::mem::take(&mut self.measured.model));
+        let local_id = model.split_once('.').map_or(model.as_str(), |(_, local_id)| local_id);
+        let (meter, measured, labels) = (&self.meter, &self.measured, &self.labels);
+        let price = meter.prices.load().price(measured.pipe, local_id);
+        let cost = usage.and_then(|usage| price.map(|price| price.cost(&usage)));
         if let Some(usage) = &usage {
-            let writing = took.saturating_sub(self.first.unwrap_or(took));
-            meter.metrics.used(labels, usage, writing, cost);
+            let generation_time =
+                elapsed.saturating_sub(self.time_to_first_chunk.unwrap_or(elapsed));
+            meter.metrics.observe_usage(labels, usage, generation_time, cost);
         }
-        meter.books.note(Note {
-            pipe: job.pipe,
+        meter.usage_queue.push(UsageEvent {
+            pipe: measured.pipe,
             model,
-            kind: job.kind,
-            trail: job.trail.clone(),
+            kind: measured.kind,
+            trail: measured.trail.clone(),
             usage: usage.unwrap_or_default(),
             cost,
             end: self.end,
@@ -226,26 +245,26 @@ impl Drop for Gauged {
     }
 }
 
-/// The chunks of an answer that is being measured until its last.
-struct Metered {
+/// A stream of chunks that is measured until its end.
+struct MeteredStream {
     chunks: ChunkStream,
-    gauged: Option<Gauged>,
+    measurement: Option<Measurement>,
 }
 
-impl Stream for Metered {
+impl Stream for MeteredStream {
     type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
         let next = ready!(Pin::new(&mut self.chunks).poll_next(cx));
-        match (&next, &mut self.gauged) {
-            (Some(Ok(chunk)), Some(gauged)) => gauged.see(chunk),
-            (Some(Err(error)), Some(gauged)) => {
-                gauged.end = End::Failed(error.kind());
-                self.gauged = None;
+        match (&next, &mut self.measurement) {
+            (Some(Ok(chunk)), Some(measurement)) => measurement.observe(chunk),
+            (Some(Err(error)), Some(measurement)) => {
+                measurement.end = CallOutcome::Failed(error.kind());
+                self.measurement = None;
             }
-            (None, Some(gauged)) => {
-                gauged.end = End::Whole;
-                self.gauged = None;
+            (None, Some(measurement)) => {
+                measurement.end = CallOutcome::Completed;
+                self.measurement = None;
             }
             (_, None) => {}
         }

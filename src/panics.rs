@@ -7,11 +7,11 @@ use std::{backtrace::Backtrace, panic};
 ///
 /// A text that was put together at run time may quote what a user has sent (slicing a `str` at a
 /// wrong place does), so it is logged at DEBUG only.
-pub fn log_instead_of_print() {
+pub fn install_panic_hook() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let backtrace = Backtrace::capture().to_string();
-        let backtrace = own_frames(&backtrace);
+        let backtrace = program_frames(&backtrace);
         match panic.payload().downcast_ref::<&'static str>() {
             Some(text) => tracing::error!(place, backtrace, "A panic: {text}."),
             None => tracing::error!(place, backtrace, "A panic."),
@@ -24,7 +24,7 @@ pub fn log_instead_of_print() {
 
 /// Returns the names of the functions in a backtrace, the innermost first, without the machinery
 /// of panics and of the standard library.
-fn own_frames(backtrace: &str) -> String {
+fn program_frames(backtrace: &str) -> String {
     let names = backtrace.lines().filter_map(|line| {
         let (number, name) = line.trim().split_once(": ")?;
         number.parse::<u32>().ok()?;

@@ -1,32 +1,33 @@
-//! What models cost: list prices of the day of the build, and above them what the operator says.
+//! Prices of models: a built-in list, and the operator's own file on top of it.
 
-use crate::files;
+use crate::regular_file;
 use anyhow::Context;
 use pipe_sdk::Usage;
 use serde::Deserialize;
 use std::{collections::HashMap, path::Path};
 
-/// What a model costs, in US dollars per million tokens. As a token has so many millionths of a dollar, tokens times price is millionths too.
+/// What a model costs, in US dollars per million tokens. As a token has so many millionths of a
+/// dollar, tokens times price is millionths too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// What is read.
+    /// Prompt tokens.
     input: f64,
-    /// What is written.
+    /// Completion tokens.
     output: f64,
-    /// What is read from a cache; as `input` if missing.
+    /// Tokens read from the prompt cache; `input` if missing.
     cached: Option<f64>,
-    /// What is put into a cache; as `input` if missing.
+    /// Tokens written to the prompt cache; `input` if missing.
     cache_write: Option<f64>,
 }
 
 impl Price {
-    /// What this usage costs, in millionths of a US dollar.
-    pub fn of(&self, usage: &Usage) -> u64 {
+    /// Returns the cost of this usage in millionths of a US dollar.
+    pub fn cost(&self, usage: &Usage) -> u64 {
         let cached = usage.cached_tokens.unwrap_or_default();
         let written = usage.cache_creation_tokens.unwrap_or_default();
-        let plain = usage.prompt_tokens.saturating_sub(cached + written);
-        let cost = plain as f64 * self.input
+        let uncached = usage.prompt_tokens.saturating_sub(cached + written);
+        let cost = uncached as f64 * self.input
             + cached as f64 * self.cached.unwrap_or(self.input)
             + written as f64 * self.cache_write.unwrap_or(self.input)
             + usage.completion_tokens as f64 * self.output;
@@ -39,22 +40,23 @@ impl Price {
 #[serde(transparent)]
 pub struct Prices(HashMap<String, HashMap<String, Price>>);
 
-/// What an id may begin with that does not change its price by itself.
-const GEOGRAPHIES: [&str; 10] =
+/// Prefixes of inference profile ids that do not change the price.
+const GEOGRAPHY_PREFIXES: [&str; 10] =
     ["us.", "us-gov.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "in.", "global."];
 
 impl Prices {
-    /// The list prices, and above them those of the operator's file, if there is one.
+    /// Loads the built-in prices, and those of the operator's file on top of them.
     ///
     /// # Errors
     /// When the file cannot be read, or is no table of prices.
-    pub fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let mut prices: Self =
             toml::from_str(include_str!("prices.toml")).context("the list prices")?;
         if let Some(file) = file {
             let unread = || format!("cannot read the prices in {}", file.display());
-            let own: Self = toml::from_str(&files::read_to_string(file).with_context(unread)?)
-                .with_context(unread)?;
+            let own: Self =
+                toml::from_str(&regular_file::read_to_string(file).with_context(unread)?)
+                    .with_context(unread)?;
             for (pipe, own) in own.0 {
                 prices.0.entry(pipe).or_default().extend(own);
             }
@@ -62,22 +64,23 @@ impl Prices {
         Ok(prices)
     }
 
-    /// The price of this model of this pipe. A line that ends in `*` is for all ids that begin so; the longest one counts.
-    pub fn of(&self, pipe: &str, model: &str) -> Option<Price> {
+    /// Returns the price of this model of this pipe. An entry that ends in `*` matches all ids with
+    /// that prefix; the longest match wins.
+    pub fn price(&self, pipe: &str, model: &str) -> Option<Price> {
         let prices = self.0.get(pipe)?;
         let model = model.split_once('@').map_or(model, |(model, _region)| model);
-        let base = GEOGRAPHIES.iter().find_map(|geography| model.strip_prefix(geography));
+        let base = GEOGRAPHY_PREFIXES.iter().find_map(|geography| model.strip_prefix(geography));
         [Some(model), base].into_iter().flatten().find_map(|id| {
             prices.get(id).copied().or_else(|| {
-                let fitting = prices.iter().filter(|(line, _)| stands_for(line, id));
-                fitting.max_by_key(|(line, _)| line.len()).map(|(_, price)| *price)
+                let matching = prices.iter().filter(|(line, _)| is_wildcard_match(line, id));
+                matching.max_by_key(|(line, _)| line.len()).map(|(_, price)| *price)
             })
         })
     }
 }
 
-/// Whether a line that ends in `*` stands for this id.
-fn stands_for(line: &str, id: &str) -> bool {
+/// Returns whether an entry that ends in `*` matches this id.
+fn is_wildcard_match(line: &str, id: &str) -> bool {
     line.strip_suffix('*').is_some_and(|beginning| id.starts_with(beginning))
 }
 
@@ -98,13 +101,13 @@ mod tests {
             cache_creation_tokens: Some(200),
             reasoning_tokens: Some(50),
         };
-        assert_eq!(price.of(&usage), 200 + 60 + 250 + 500);
+        assert_eq!(price.cost(&usage), 200 + 60 + 250 + 500);
     }
 
     #[test]
     fn a_profile_without_a_line_costs_what_its_base_costs() {
-        let prices = Prices::read(None).unwrap();
-        let price = |id: &str| prices.of("bedrock_models", id);
+        let prices = Prices::load(None).unwrap();
+        let price = |id: &str| prices.price("bedrock_models", id);
         assert!(price(HAIKU).is_some());
         assert_ne!(price(&format!("us.{HAIKU}")), price(&format!("global.{HAIKU}")));
         assert_eq!(price(&format!("ca.{HAIKU}")), price(HAIKU));
@@ -118,8 +121,8 @@ mod tests {
         writeln!(file, "[bedrock_models]\n\"{HAIKU}\" = {{ input = 9, output = 9 }}").unwrap();
         writeln!(file, "[openai_proxy]\n\"local/*\" = {{ input = 0, output = 0 }}").unwrap();
         writeln!(file, "\"local/big*\" = {{ input = 1, output = 1 }}").unwrap();
-        let prices = Prices::read(Some(file.path())).unwrap();
-        let input = |pipe: &str, id: &str| prices.of(pipe, id).map(|price| price.input);
+        let prices = Prices::load(Some(file.path())).unwrap();
+        let input = |pipe: &str, id: &str| prices.price(pipe, id).map(|price| price.input);
         assert_eq!(input("bedrock_models", HAIKU), Some(9.0));
         assert_eq!(input("openai_proxy", "local/llama"), Some(0.0));
         assert_eq!(input("openai_proxy", "local/bigger"), Some(1.0));
@@ -129,7 +132,7 @@ mod tests {
     fn a_file_that_is_no_table_of_prices_is_refused_with_its_name() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "[bedrock_models]\n\"x\" = {{ inputs = 9 }}").unwrap();
-        let error = format!("{:#}", Prices::read(Some(file.path())).unwrap_err());
+        let error = format!("{:#}", Prices::load(Some(file.path())).unwrap_err());
         assert!(error.contains(&file.path().display().to_string()), "{error}");
         assert!(error.contains("inputs"), "{error}");
     }

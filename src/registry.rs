@@ -1,6 +1,6 @@
-//! Which pipe serves which model id; what pipes call when a pipe answers through another.
+//! The registry of pipes: it resolves model ids to pipes, and lets pipes call other pipes.
 
-use crate::{meter::Meter, prices::Prices, route::Route, slot::Slot};
+use crate::{call_route::CallRoute, meter::Meter, prices::Prices, slot::Slot};
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
     AdmissionRequest, Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host,
@@ -18,22 +18,22 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry of these pipes, whose answers are measured and counted so.
+    /// Returns a registry of these pipes.
     pub fn new(slots: Vec<Arc<dyn Slot>>, meter: Meter, ledger: Arc<dyn Ledger>) -> Self {
         Self { slots, meter, ledger }
     }
 
-    /// All pipes.
+    /// Returns all pipes.
     pub fn slots(&self) -> &[Arc<dyn Slot>] {
         &self.slots
     }
 
-    /// The pipe of this id.
+    /// Returns the pipe with this id.
     pub fn slot(&self, id: &str) -> Option<&Arc<dyn Slot>> {
         self.slots.iter().find(|slot| slot.id() == id)
     }
 
-    /// The pipe that a full model id names, and the model's id within it.
+    /// Returns the pipe that a full model id names, and the model's id within it.
     ///
     /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open
     /// WebUI keeps it in the paths of filter calls (`docs/reference/open-webui.md`, "Ids and
@@ -54,41 +54,55 @@ impl Registry {
         self.slots.iter().any(|slot| matches!(slot.knows(id), Some(Known::Derived(_))))
     }
 
-    /// Where a call of this id goes.
+    /// Returns the pipe and model for this id.
     ///
     /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
     /// start it may have to wait for the lists.
+<<<<<<< HEAD
     pub async fn route(&self, id: &str) -> Result<Route<'_>> {
         if self.resolve(id).is_none() && !matches!(self.known(id)?, Some((_, Known::Has(_)))) {
             self.discovered(PATIENCE).await;
+=======
+    pub async fn route(&self, id: &str) -> Result<CallRoute<'_>> {
+        if self.resolve(id).is_none() && !matches!(self.lookup_model(id)?, Some((_, Known::Has(_))))
+        {
+            self.wait_for_discovery(DISCOVERY_TIMEOUT).await;
+>>>>>>> words-c
         }
-        self.route_now(id)?.ok_or_else(|| PipeError::ModelNotFound(id.into()))
+        self.route_if_known(id)?.ok_or_else(|| PipeError::ModelNotFound(id.into()))
     }
 
-    /// Where a call of this id would go, as far as it is known now.
-    fn route_now(&self, id: &str) -> Result<Option<Route<'_>>> {
+    /// Returns the pipe and model for this id, without waiting for model lists.
+    fn route_if_known(&self, id: &str) -> Result<Option<CallRoute<'_>>> {
         if let Some((slot, model)) = self.resolve(id) {
             let known = slot.knows(&model);
-            return Ok(Some(Route::new(slot, model, known)));
+            return Ok(Some(CallRoute::new(slot, model, known)));
         }
-        match self.known(id)? {
-            Some((_, Known::Unavailable(reason))) => Err(untold(id, &reason)),
-            known => Ok(known.map(|(slot, known)| Route::new(slot, id.into(), Some(known)))),
+        match self.lookup_model(id)? {
+            Some((_, Known::Unavailable(reason))) => Err(lookup_error(id, &reason)),
+            known => Ok(known.map(|(slot, known)| CallRoute::new(slot, id.into(), Some(known)))),
         }
     }
 
-    /// The pipe that knows this id without its own name before it, and what it makes of the id.
+    /// Returns the pipe that knows this id without a pipe's prefix, and its statement about the id.
     ///
     /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
     /// could tell who answers.
+<<<<<<< HEAD
     pub fn known(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
+=======
+    pub fn lookup_model(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
+>>>>>>> words-c
         let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
         let mut all: Vec<_> = all.collect();
-        all.sort_by_key(|(_, known)| rank(known));
+        all.sort_by_key(|(_, known)| lookup_rank(known));
         let mut first = all.into_iter();
         let Some((slot, known)) = first.next() else { return Ok(None) };
         match first.next() {
-            Some((other, like)) if rank(&like) == rank(&known) && rank(&known) < UNTOLD => {
+            Some((other, like))
+                if lookup_rank(&like) == lookup_rank(&known)
+                    && lookup_rank(&known) < UNAVAILABLE_RANK =>
+            {
                 let (one, other) = (slot.id(), other.id());
                 let message = format!(
                     "model `{id}` is served by two pipes: ask for `{one}.{id}` or `{other}.{id}`"
@@ -99,6 +113,7 @@ impl Registry {
         }
     }
 
+<<<<<<< HEAD
     /// Lets pipes take over a chat by what stands beside the model's name.
     pub fn take_over(&self, body: &mut Body) {
         for slot in &self.slots {
@@ -106,6 +121,8 @@ impl Registry {
         }
     }
 
+=======
+>>>>>>> words-c
     /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and
     /// so do answers that have begun.
     ///
@@ -127,28 +144,33 @@ impl Registry {
         self.meter.set_prices(prices);
     }
 
-    /// The documents that pipes answer from; the first pipe's that has some.
+    /// Returns the document library of the first pipe that has one.
     pub fn library(&self) -> Option<Arc<dyn Library>> {
-        self.library_of().map(|(_, library)| library)
+        self.library_with_pipe().map(|(_, library)| library)
     }
 
-    /// The same, and the id of the pipe.
-    pub fn library_of(&self) -> Option<(&'static str, Arc<dyn Library>)> {
+    /// Returns the document library and the id of its pipe.
+    pub fn library_with_pipe(&self) -> Option<(&'static str, Arc<dyn Library>)> {
         self.slots.iter().find_map(|slot| Some((slot.id(), slot.library()?)))
     }
 
-    /// Whether there is a model of this id.
-    pub fn has(&self, id: &str) -> bool {
+    /// Returns whether a model with this id exists.
+    pub fn has_model(&self, id: &str) -> bool {
         let is_known = |known: Option<(_, Known)>| {
             known.is_some_and(|(_, known)| !matches!(known, Known::Unavailable(_)))
         };
-        self.resolve(id).is_some() || self.known(id).is_ok_and(is_known)
+        self.resolve(id).is_some() || self.lookup_model(id).is_ok_and(is_known)
     }
 
-    /// Lets pass what is asked of the model at the end of this route, or says which filter does not, and why. A request asks once for each of
-    /// its models.
-    async fn let_pass(&self, route: &Route<'_>, demand: Demand, host: &Host) -> Result<()> {
-        let (model, demand) = (route.full(), route.demand(demand));
+    /// Asks the filters to admit a call, or returns the error of the filter that refuses it. A
+    /// request asks once for each of its models.
+    async fn check_admission(
+        &self,
+        route: &CallRoute<'_>,
+        demand: Demand,
+        host: &Host,
+    ) -> Result<()> {
+        let (model, demand) = (route.full_id(), route.adjust_demand(demand));
         let trail = host.trail().clone();
         let admission = Arc::clone(&trail.admission);
         if admission.has_passed(&model, demand.kind) {
@@ -174,21 +196,22 @@ impl Registry {
         Ok(())
     }
 
-    /// Waits until every pipe knows its models, but never longer than this.
-    pub async fn discovered(&self, limit: Duration) {
+    /// Waits until every pipe has listed its models, but at most `limit`.
+    pub async fn wait_for_discovery(&self, limit: Duration) {
         let all = join_all(self.slots.iter().map(|slot| slot.discovered()));
         // What is not known by then is listed the next time.
         _ = timeout(limit, all).await;
     }
 }
 
-/// How long a chat may wait for the lists in which its model may be.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest time that a chat waits for the lists of models.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who goes first of those who know an id.
-fn rank(known: &Known) -> u8 {
+/// Returns the order of the answers of pipes that know an id.
+fn lookup_rank(known: &Known) -> u8 {
     match known {
         Known::Has(_) => 0,
+<<<<<<< HEAD
         Known::Derived(_) => 1,
         Known::Fallback(_) => 2,
         Known::Denied(_) => 3,
@@ -198,15 +221,25 @@ fn rank(known: &Known) -> u8 {
 
 /// The rank of those who cannot tell: what they say is no claim.
 const UNTOLD: u8 = 4;
+=======
+        Known::Fallback(_) => 1,
+        Known::Denied(_) => 2,
+        Known::Unavailable(_) => UNAVAILABLE_RANK,
+    }
+}
 
-/// The error of asking for a model that nobody can look up now.
-pub fn untold(id: &str, reason: &str) -> PipeError {
+/// The rank of pipes that cannot tell whether they have the model.
+const UNAVAILABLE_RANK: u8 = 3;
+>>>>>>> words-c
+
+/// Returns the error for a model that cannot be looked up now.
+pub fn lookup_error(id: &str, reason: &str) -> PipeError {
     let message = format!("model `{id}` cannot be looked up now: {reason}");
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
-/// The models of this pipe, by full id, whatever they do.
-pub fn models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
+/// Returns all models of this pipe with their full ids.
+pub fn list_models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
     match serves {
         Serves::Model(model) => vec![(pipe.to_owned(), model.clone())],
         Serves::Manifold(models) => {
@@ -220,7 +253,7 @@ impl HostBackend for Registry {
     fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let route = self.route(&model).await?;
-            self.let_pass(&route, demand, &host).await
+            self.check_admission(&route, demand, &host).await
         })
     }
 
@@ -230,21 +263,21 @@ impl HostBackend for Registry {
             call.model.clone_from(&call.body.model);
             let route = self.route(&call.model).await?;
             let demand = Demand::chat(&call.body);
-            self.let_pass(&route, demand, &call.host).await?;
-            let job = route.job(ModelKind::Chat, trail, demand.prompt_tokens);
-            let gauged = self.meter.begin(job);
-            call.host = call.host.following(gauged.below.clone());
-            call.model = route.asked;
-            gauged.chunks(route.slot.pipe(call).await)
+            self.check_admission(&route, demand, &call.host).await?;
+            let measured = route.measured_call(ModelKind::Chat, trail, demand.prompt_tokens);
+            let measurement = self.meter.start(measured);
+            call.host = call.host.following(measurement.child_context.clone());
+            call.model = route.requested_model;
+            measurement.wrap_result(route.slot.pipe(call).await)
         })
     }
 
     fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
-            self.let_pass(&route, Demand::token_count(), &call.host).await?;
-            call.host = call.host.clone().following(call.host.trail().through(&route.full()));
-            call.model = route.asked;
+            self.check_admission(&route, Demand::token_count(), &call.host).await?;
+            call.host = call.host.clone().following(call.host.trail().through(&route.full_id()));
+            call.model = route.requested_model;
             route.slot.count_tokens(call).await
         })
     }
@@ -253,11 +286,12 @@ impl HostBackend for Registry {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let demand = Demand::embedding(&call);
-            self.let_pass(&route, demand, &host).await?;
-            let job = route.job(ModelKind::Embed, host.trail().clone(), demand.prompt_tokens);
-            let gauged = self.meter.begin(job);
-            (call.model, call.trace) = (route.asked, gauged.below.trace);
-            gauged.whole(route.slot.embed(call).await, |answer| answer.prompt_tokens)
+            self.check_admission(&route, demand, &host).await?;
+            let measured =
+                route.measured_call(ModelKind::Embed, host.trail().clone(), demand.prompt_tokens);
+            let measurement = self.meter.start(measured);
+            (call.model, call.trace) = (route.requested_model, measurement.child_context.trace);
+            measurement.record_response(route.slot.embed(call).await, |answer| answer.prompt_tokens)
         })
     }
 
@@ -265,11 +299,13 @@ impl HostBackend for Registry {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let demand = Demand::rerank(&call);
-            self.let_pass(&route, demand, &host).await?;
-            let job = route.job(ModelKind::Rerank, host.trail().clone(), demand.prompt_tokens);
-            let gauged = self.meter.begin(job);
-            (call.model, call.trace) = (route.asked, gauged.below.trace);
-            gauged.whole(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
+            self.check_admission(&route, demand, &host).await?;
+            let measured =
+                route.measured_call(ModelKind::Rerank, host.trail().clone(), demand.prompt_tokens);
+            let measurement = self.meter.start(measured);
+            (call.model, call.trace) = (route.requested_model, measurement.child_context.trace);
+            measurement
+                .record_response(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
         })
     }
 
@@ -280,27 +316,29 @@ impl HostBackend for Registry {
         chunks: ChunkStream,
         trail: CallContext,
     ) -> ChunkStream {
-        let Ok(Some(route)) = self.route_now(model) else { return chunks };
-        let job = route.job(ModelKind::Chat, trail, Demand::chat(body).prompt_tokens);
-        self.meter.begin(job).stream(chunks)
+        let Ok(Some(route)) = self.route_if_known(model) else { return chunks };
+        let measured =
+            route.measured_call(ModelKind::Chat, trail, Demand::chat(body).prompt_tokens);
+        self.meter.start(measured).wrap_stream(chunks)
     }
 
     fn images(&self, mut call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>> {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             let demand = Demand::image(&call);
-            self.let_pass(&route, demand, &host).await?;
-            let job = route.job(ModelKind::Image, host.trail().clone(), demand.prompt_tokens);
-            let gauged = self.meter.begin(job);
-            call.host = Some(host.following(gauged.below.clone()));
-            call.model = route.asked;
-            gauged.whole(route.slot.images(call).await, |_| 0)
+            self.check_admission(&route, demand, &host).await?;
+            let measured =
+                route.measured_call(ModelKind::Image, host.trail().clone(), demand.prompt_tokens);
+            let measurement = self.meter.start(measured);
+            call.host = Some(host.following(measurement.child_context.clone()));
+            call.model = route.requested_model;
+            measurement.record_response(route.slot.images(call).await, |_| 0)
         })
     }
 
     fn models(&self) -> Vec<ModelCard> {
         let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
-        let models = served.flat_map(|(pipe, serves)| models(pipe, &serves));
+        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
         let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }

@@ -1,52 +1,55 @@
-//! One running pipe, with its type forgotten.
+//! A running pipe behind an object-safe trait.
 //!
-//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which `fitting` gives to every pipe.
+//! Pipe authors write [`Pipe`], typed; the registry holds [`Slot`], its object-safe twin, which
+//! `pipe_slot` gives to every pipe.
 
-mod fitting;
+mod config_sources;
+mod effective_valves;
 mod paths;
-mod settings;
-mod turning;
+mod pipe_slot;
+mod valves_update;
 
+pub use config_sources::ConfigSources;
 pub use paths::{PathKind, PathRoots};
-pub use settings::Site;
 
 use crate::{
-    references::Reference,
+    model_references::ModelReference,
     registry::Registry,
-    valves::{Shelf, Spec, Values},
+    valves::{Values, ValveStore, ValvesSpec},
 };
-use fitting::Fitting;
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
     ImageCall, Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
     UsageReport, library::Library,
 };
+use pipe_slot::PipeSlot;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Starts a pipe with the valves of this site and this shelf.
-type Start = fn(Site, Arc<dyn Shelf>) -> BoxFuture<'static, Arc<dyn Slot>>;
+/// Starts a pipe with the valves from these sources and this store.
+type Start = fn(ConfigSources, Arc<dyn ValveStore>) -> BoxFuture<'static, Arc<dyn Slot>>;
 
-/// One line of [`PIPES`](crate::pipes::PIPES).
+/// An entry of [`PIPES`](crate::pipes::PIPES).
 #[derive(Clone, Copy)]
 pub struct Registration {
     /// [`Pipe::ID`].
     pub id: &'static str,
-    /// What can be turned.
-    pub spec: fn() -> Spec,
+    /// Returns the valves that can be set.
+    pub spec: fn() -> ValvesSpec,
     /// Starts the pipe.
     pub start: Start,
 }
 
 impl Registration {
-    /// The registration of this pipe. An id that the wire could not split does not compile.
-    pub const fn of<P: Pipe>() -> Self {
+    /// Returns the registration of this pipe. A pipe id with other characters than letters, digits,
+    /// `_` and `-` does not compile.
+    pub const fn for_pipe<P: Pipe>() -> Self {
         const { assert!(is_wire_id(P::ID), "a pipe's id is made of letters, digits, `_` and `-`") };
         Self {
             id: P::ID,
-            spec: Spec::of::<P::Valves>,
-            start: |site, shelf| Box::pin(Fitting::<P>::start(site, shelf)),
+            spec: ValvesSpec::for_valves::<P::Valves>,
+            start: |sources, valve_store| Box::pin(PipeSlot::<P>::start(sources, valve_store)),
         }
     }
 }
@@ -62,35 +65,40 @@ const fn is_wire_id(id: &str) -> bool {
     !bytes.is_empty()
 }
 
-/// One pipe as the registry holds it: [`Pipe`], with its type forgotten.
+/// A pipe as the registry holds it: [`Pipe`] without its concrete type.
 pub trait Slot: Send + Sync {
     /// [`Pipe::ID`].
     fn id(&self) -> &'static str;
     /// [`Pipe::NAME`].
     fn name(&self) -> &'static str;
-    /// What can be turned, as the form shows it.
+    /// Returns the specification of the valves for Open WebUI's form.
     fn spec(&self) -> Value;
-    /// The values in force, as they may be shown.
+    /// Returns the current values of the valves, with secrets masked.
     fn valves(&self) -> Values;
-    /// Takes what an admin posted: checks it, builds the next pipe, saves, swaps. On an error all is as it was.
-    fn turn(
+    /// Applies posted valves: checks them, builds the next pipe, saves, and swaps. On an error
+    /// nothing changes.
+    fn update_valves(
         self: Arc<Self>,
         posted: Values,
         registry: Arc<Registry>,
     ) -> BoxFuture<'static, Result<Values>>;
-    /// The models that valves name, but for those that nobody has set.
-    fn references(&self) -> Vec<Reference>;
-    /// Reads again what was saved, and the operator's file, and builds the next pipe from them.
+    /// Returns the models that valves name, except in valves that have their default.
+    fn references(&self) -> Vec<ModelReference>;
+    /// Reloads the saved valves and the operator's file, and builds the next pipe from them.
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
-    /// Reads again what was saved, and builds the next pipe if that is news.
-    fn follow(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
-    /// What the running pipe serves; `None` when it could not start.
+    /// Reloads the saved valves, and builds the next pipe if they have changed.
+    fn apply_replicated_valves(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
+    /// Returns what the running pipe serves; `None` if it could not start.
     fn serves(&self) -> Option<Serves>;
     /// [`Pipe::knows`].
     fn knows(&self, id: &str) -> Option<Known>;
+<<<<<<< HEAD
     /// [`Pipe::take_over`], of the pipe that runs.
     fn take_over(&self, body: &mut Body);
     /// Why the pipe does not run, or not well.
+=======
+    /// Returns the reason why the pipe does not run, or not well.
+>>>>>>> words-c
     fn trouble(&self) -> Option<String>;
     /// [`Pipe::lessons`], of the pipe that runs.
     fn lessons(&self) -> Vec<QuirkState>;

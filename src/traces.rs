@@ -1,7 +1,9 @@
-//! Traces of requests and of what models answer, sent by OTLP over HTTP to where `OTEL_EXPORTER_OTLP_ENDPOINT` says. Without it none are
-//! made, and a caller's `traceparent` only passes through.
+//! Traces of requests and of what models answer, sent by OTLP over HTTP to where
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` says. Without it none are made, and a caller's `traceparent` only
+//! passes through.
 //!
-//! The other `OTEL_*` variables mean what OpenTelemetry says. Spans name models and counts, never people or what was said.
+//! The other `OTEL_*` variables mean what OpenTelemetry says. Spans name models and counts, never
+//! people or what was said.
 
 use opentelemetry::{
     Context, KeyValue, TraceFlags, Value,
@@ -20,23 +22,26 @@ use pipe_sdk::TraceContext;
 use prometheus_client::metrics::counter::Counter;
 use std::{collections::BTreeMap, time::Duration};
 
-/// What switches traces on.
-const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+/// The environment variables that enable traces.
+const ENDPOINT_VARIABLES: [&str; 2] =
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 
-/// Where spans begin, and from where they are sent.
+/// Starts spans and exports them.
 #[derive(Default)]
 pub struct Traces(Option<(SdkTracerProvider, SdkTracer)>);
 
 impl Traces {
-    /// Traces as the environment wants them. Spans that cannot be sent are counted here.
+    /// Configures traces from the environment. `lost` counts spans that could not be exported.
     pub fn start(environment: &BTreeMap<String, String>, lost: Counter) -> Self {
-        let said = |name: &str| environment.get(name).map(|value| value.trim());
+        let variable = |name: &str| environment.get(name).map(|value| value.trim());
         let is_off =
-            said("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        if is_off || ENDPOINTS.iter().all(|name| said(name).is_none_or(str::is_empty)) {
+            variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        if is_off || ENDPOINT_VARIABLES.iter().all(|name| variable(name).is_none_or(str::is_empty))
+        {
             return Self::default();
         }
-        // The exporter's client takes the process's default; another part may have set the same before.
+        // The exporter's client takes the process's default; another part may have set the same
+        // before.
         _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = match SpanExporter::builder().with_http().build() {
             Ok(exporter) => exporter,
@@ -46,24 +51,26 @@ impl Traces {
             }
         };
         let mut resource = Resource::builder();
-        if said("OTEL_SERVICE_NAME").is_none_or(str::is_empty) {
+        if variable("OTEL_SERVICE_NAME").is_none_or(str::is_empty) {
             resource = resource.with_service_name("pipewright");
         }
         let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(Watched { exporter, lost })
+            .with_batch_exporter(CountingExporter { exporter, lost })
             .with_resource(resource.build())
             .build();
         let tracer = provider.tracer("pipewright");
         Self(Some((provider, tracer)))
     }
 
-    /// Begins a span of this name, below this place in a trace.
-    pub fn begin(&self, name: String, kind: SpanKind, parent: Option<TraceContext>) -> Span {
+    /// Starts a span with this name and parent.
+    pub fn start_span(&self, name: String, kind: SpanKind, parent: Option<TraceContext>) -> Span {
         let Some((_, tracer)) = &self.0 else { return Span { span: None, context: parent } };
-        let above = parent.map_or_else(Context::new, |parent| {
-            Context::new().with_remote_span_context(remote(parent))
+        let parent_context = parent.map_or_else(Context::new, |parent| {
+            Context::new().with_remote_span_context(to_span_context(parent))
         });
-        let span = SpanBuilder::from_name(name).with_kind(kind).start_with_context(tracer, &above);
+        let span = SpanBuilder::from_name(name)
+            .with_kind(kind)
+            .start_with_context(tracer, &parent_context);
         let context = span.span_context();
         let context = TraceContext {
             trace: u128::from_be_bytes(context.trace_id().to_bytes()),
@@ -73,7 +80,7 @@ impl Traces {
         Span { span: Some(span), context: Some(context) }
     }
 
-    /// Sends what is left, but waits no longer than this.
+    /// Exports the remaining spans, but waits at most `limit`.
     pub async fn flush(&self, limit: Duration) {
         let Some((provider, _)) = &self.0 else { return };
         let provider = provider.clone();
@@ -85,7 +92,7 @@ impl Traces {
     }
 }
 
-fn remote(parent: TraceContext) -> SpanContext {
+fn to_span_context(parent: TraceContext) -> SpanContext {
     let TraceContext { trace, span, sampled } = parent;
     let flags = TraceFlags::default().with_sampled(sampled);
     SpanContext::new(trace.into(), span.into(), flags, true, TraceState::NONE)
@@ -98,27 +105,27 @@ pub struct Span {
 }
 
 impl Span {
-    /// Where it stands, for what is called from within it.
+    /// Returns the trace context for calls within this span.
     pub fn context(&self) -> Option<TraceContext> {
         self.context
     }
 
-    /// Says a fact of it.
-    pub fn say(&mut self, name: &'static str, fact: impl Into<Value>) {
+    /// Sets an attribute.
+    pub fn set_attribute(&mut self, name: &'static str, value: impl Into<Value>) {
         if let Some(span) = &mut self.span {
-            span.set_attribute(KeyValue::new(name, fact));
+            span.set_attribute(KeyValue::new(name, value));
         }
     }
 
-    /// Names it anew, when more is known.
+    /// Changes the name of the span.
     pub fn rename(&mut self, name: String) {
         if let Some(span) = &mut self.span {
             span.update_name(name);
         }
     }
 
-    /// Says that it failed, and how, in a word for programs.
-    pub fn fail(&mut self, kind: &'static str) {
+    /// Marks the span as failed with this error type.
+    pub fn set_error(&mut self, kind: &'static str) {
         if let Some(span) = &mut self.span {
             span.set_attribute(KeyValue::new("error.type", kind));
             span.set_status(Status::error(""));
@@ -126,14 +133,14 @@ impl Span {
     }
 }
 
-/// An exporter whose failures are counted in spans.
+/// An exporter that counts the spans that it could not export.
 #[derive(Debug)]
-struct Watched {
+struct CountingExporter {
     exporter: SpanExporter,
     lost: Counter,
 }
 
-impl trace::SpanExporter for Watched {
+impl trace::SpanExporter for CountingExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len() as u64;
         let sent = self.exporter.export(batch).await;

@@ -1,22 +1,23 @@
-//! What admins turn: layers with provenance, the form's spec, coercion of what the form sends, masks, and where they are saved.
+//! Valves, which admins set: layers with their sources, the specification for the form, parsing of
+//! submitted values, masks, and storage.
 //!
-//! Everything here works on one pipe's valves as a flat JSON object and knows nothing of the pipe's type; [`crate::slot`] joins
-//! the two.
+//! Everything here works on one pipe's valves as a flat JSON object and knows nothing of the pipe's
+//! type; [`crate::slot`] joins the two.
 
 mod example;
 mod layers;
-mod reading;
-mod saved;
-mod shelf;
+mod parsed_value;
 mod spec;
-mod update;
+mod valve_store;
+mod valves_file;
+mod valves_update;
 
-pub use example::example;
-pub use layers::{Layers, Pins, Source, Sources};
-pub use saved::Saved;
-pub use shelf::{Files, Found, Shelf, move_in};
-pub use spec::{Kind, Property, Spec};
-pub use update::{Posted, Update};
+pub use example::format_example;
+pub use layers::{Pins, ValveLayers, ValveSource, ValveSources};
+pub use spec::{ValveKind, ValveProperty, ValvesSpec};
+pub use valve_store::{FileValveStore, LoadedValves, ValveStore, migrate_file};
+pub use valves_file::ValvesFile;
+pub use valves_update::{ParsedUpdate, ValvesUpdate};
 
 use serde_json::{Map, Value};
 

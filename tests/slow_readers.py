@@ -3,7 +3,7 @@
 
 An upstream of OpenAI's kind sends without end, as fast as it is read, to that many clients of `openai_proxy` who read nothing. Prints the
 memory of the process before and at its peak, and fails if a reader takes more than 130 kB, or if the upstream can send on and on. What is
-read ahead of a fast upstream, and what waits to be written, are bounded (`http-client`, `src/http/frames.rs`).
+read ahead of a fast upstream, and what waits to be written, are bounded (`http-client`, `src/http/sse_body.rs`).
 """
 import asyncio
 import json

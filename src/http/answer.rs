@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What every answer says of itself.
-pub struct Head {
+pub struct ResponseHead {
     /// Unique to the answer.
     pub id: String,
     /// Seconds since 1970.
@@ -29,18 +29,18 @@ pub struct Head {
 }
 
 /// The header that says who answered.
-const ANSWERER: &str = "x-pipewright-model";
+const MODEL_HEADER: &str = "x-pipewright-model";
 
 /// The header that says what of the request was left out, and why.
-const NOTES: &str = "x-pipewright-notes";
+const NOTES_HEADER: &str = "x-pipewright-notes";
 
 /// The longest header of notes, in bytes.
-const MOST_NOTES: usize = 1000;
+const MAX_NOTES_BYTES: usize = 1000;
 
 /// The header that says on which side of a router.
-const SIDE: &str = "x-pipewright-side";
+const SIDE_HEADER: &str = "x-pipewright-side";
 
-impl Head {
+impl ResponseHead {
     /// The head of a new answer by this model; its id begins like this.
     pub fn new(id: &str, model: &str) -> Self {
         let id = format!("{id}{}", uuid::Uuid::new_v4().simple());
@@ -71,23 +71,24 @@ impl Head {
         // A header holds plain text only, and an upstream's models may be called anything.
         let is_plain = |answerer: &&String| answerer.bytes().all(|b| matches!(b, b' '..=b'~'));
         if let Some(answerer) = self.answerer.as_ref().filter(is_plain) {
-            response.insert_header((ANSWERER, answerer.as_str()));
+            response.insert_header((MODEL_HEADER, answerer.as_str()));
         }
         if let Some(side) = self.side {
-            response.insert_header((SIDE, side.name()));
+            response.insert_header((SIDE_HEADER, side.name()));
         }
         if !self.notes.is_empty() {
             let plain = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
-            let notes: String = self.notes.join("; ").chars().map(plain).take(MOST_NOTES).collect();
-            response.insert_header((NOTES, notes));
+            let notes: String =
+                self.notes.join("; ").chars().map(plain).take(MAX_NOTES_BYTES).collect();
+            response.insert_header((NOTES_HEADER, notes));
         }
         response
     }
 }
 
 /// A whole answer as one object.
-pub fn plain(head: &Head, mut answer: Answer) -> Result<Value, PipeError> {
-    let Head { id, created, model, .. } = head;
+pub fn plain(head: &ResponseHead, mut answer: Answer) -> Result<Value, PipeError> {
+    let ResponseHead { id, created, model, .. } = head;
     let sources = std::mem::take(&mut answer.events);
     let sources = sources.into_iter().filter(|event| event.kind == "source");
     let sources: Vec<_> = sources.map(|event| event.data).collect();
@@ -157,7 +158,8 @@ pub fn in_clients_words(message: &mut Value, tools: &ClientTools) {
     }
 }
 
-/// A picture in an answer, as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed answers").
+/// A picture in an answer, as Open WebUI reads it (`docs/reference/open-webui.md`, "Streamed
+/// answers").
 pub fn image(picture: &Picture) -> Value {
     json!({"type": "image_url", "image_url": {"url": picture.url}})
 }
@@ -186,13 +188,13 @@ pub fn ended_early() -> PipeError {
 }
 
 /// A new chat while the host is leaving.
-pub fn leaving() -> PipeError {
+pub fn shutting_down_error() -> PipeError {
     let message = "the host is shutting down: try again in a moment".into();
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
 /// What is under way when the host may wait no longer.
-pub fn cut_off() -> Error {
+pub fn stopped_error() -> Error {
     let message = "the host was stopped while it answered: what is there is not all of it".into();
     PipeError::Unavailable { message, retry_after: None }.into()
 }

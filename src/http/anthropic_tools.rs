@@ -1,7 +1,9 @@
-//! Tools that Anthropic has defined: <https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview>.
+//! Tools that Anthropic has defined:
+//! <https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview>.
 //!
-//! Clients run `bash`, `text_editor`, `computer` and `memory` themselves and send no schema. A pipe whose model knows them finds their
-//! definition in [`Tool::kind`](pipe_sdk::Tool) and `rest`; for all others they are functions with the published schemas.
+//! Clients run `bash`, `text_editor`, `computer` and `memory` themselves and send no schema. A pipe
+//! whose model knows them finds their definition in [`Tool::kind`](pipe_sdk::Tool) and `rest`; for
+//! all others they are functions with the published schemas.
 
 use pipe_sdk::{FunctionTool, Tool};
 use serde_json::{Map, Value, json, value::to_raw_value};

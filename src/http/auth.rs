@@ -1,13 +1,13 @@
 //! Who may come in: whoever holds a key, checked before a byte of the body is read.
 //!
-//! The host's own key opens everything, and whoever holds it is trusted to say who asks. Named keys open the models only, and whoever holds
-//! one is known by its name.
+//! The host's own key opens everything, and whoever holds it is trusted to say who asks. Named keys
+//! open the models only, and whoever holds one is known by its name.
 
 use super::{
     Access, Error, ROUTES, State,
     bad_keys::BadKeys,
     caller::{HostNames, Proxies},
-    record::RequestLog,
+    request_log::RequestLog,
     unprefixed,
 };
 use crate::settings::{DEFAULT_KEY, Settings};
@@ -44,7 +44,8 @@ pub struct KeyName(pub Arc<str>);
 
 /// What is known of who comes, beside the key that they send.
 pub struct Callers {
-    /// Whether the key that everybody knows opens anything: the operator said so, or nobody comes but from this machine.
+    /// Whether the key that everybody knows opens anything: the operator said so, or nobody comes
+    /// but from this machine.
     opens_by_default: bool,
     proxies: Proxies,
     names: HostNames,
@@ -87,8 +88,8 @@ impl Callers {
         }
     }
 
-    /// The refusal of a bad key, or of one more than there may be. A good one is never refused: who is behind the same proxy
-    /// may be somebody else.
+    /// The refusal of a bad key, or of one more than there may be. A good one is never refused: who
+    /// is behind the same proxy may be somebody else.
     fn refuse(&self, error: Error, caller: &Caller, record: Option<&RequestLog>) -> Error {
         let from = caller.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let consequence = self.bad_keys.count(from, Instant::now());
@@ -144,7 +145,8 @@ impl Keys {
         self.is_default
     }
 
-    /// The name of the key, if any is: digests are compared, in constant time, so how long it takes tells nothing, not even the key's length.
+    /// The name of the key, if any is: digests are compared, in constant time, so how long it takes
+    /// tells nothing, not even the key's length.
     fn opened_by(&self, key: &str) -> Option<Option<&Arc<str>>> {
         let sent = digest(key);
         let is = |digest: &[u8; 32]| bool::from(sent.ct_eq(digest));
@@ -212,7 +214,8 @@ fn digest(key: &str) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-/// Lets a request pass that needs no key or has it. What is not in the table of routes needs the host's own.
+/// Lets a request pass that needs no key or has it. What is not in the table of routes needs the
+/// host's own.
 pub async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -246,7 +249,8 @@ pub fn access(path: &str) -> Access {
     ROUTES.iter().find(|route| route.leads(path)).map_or(Access::Admin, |route| route.access)
 }
 
-/// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and some send both.
+/// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and
+/// some send both.
 fn sent(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let own = text("x-api-key").map(str::trim).filter(|key| !key.is_empty());

@@ -14,7 +14,8 @@ const WINDOW: Duration = Duration::from_mins(1);
 const SETS: usize = 1024;
 const PLACES: usize = 4;
 
-/// More than so many bad keys in a window, from wherever they come, and single ones are not logged any more.
+/// More than so many bad keys in a window, from wherever they come, and single ones are not logged
+/// any more.
 const LOGGED: u32 = 300;
 
 /// The bad keys of the last minute, by address.

@@ -1,6 +1,7 @@
-//! Reads bodies of requests: within a budget of memory over all requests, in time, and large ones are parsed off the workers.
+//! Reads bodies of requests: within a budget of memory over all requests, in time, and large ones
+//! are parsed off the workers.
 
-use super::{Error, structure::Structure};
+use super::{Error, json_limits::JsonLimits};
 use actix_web::{ResponseError, http::StatusCode, web::Bytes};
 use futures_util::{Stream, StreamExt};
 use std::{
@@ -21,7 +22,8 @@ const SMALL: usize = 1 << 20;
 /// Larger bodies than this are parsed off the workers: parsing takes a millisecond and more.
 const LONG: usize = 128 << 10;
 
-/// What each piece of JSON is charged beside its bytes: it takes some 200 bytes of memory, a byte of text at most 4.
+/// What each piece of JSON is charged beside its bytes: it takes some 200 bytes of memory, a byte
+/// of text at most 4.
 const CHARGED: usize = 64;
 
 /// How long a body may take if it is small, and the windows in which `LEAST` bytes must come.
@@ -118,7 +120,7 @@ impl Bodies {
         let most = limit.bytes;
         self.0.check_room(declared.unwrap_or_default())?;
         let mut share = Share { budget: Arc::clone(&self.0), size: 0 };
-        let mut structure = limit.pieces.map(Structure::up_to);
+        let mut structure = limit.pieces.map(JsonLimits::up_to);
         let mut clock = Clock::start(declared.unwrap_or(most));
         let mut bytes = Vec::new();
         while let Some(chunk) = clock.wait_for(payload.next()).await? {
@@ -139,7 +141,8 @@ impl Bodies {
         Ok(Received { bytes, share })
     }
 
-    /// Does what a body of this size needs done: on a thread of its own where that takes long, and only so many of those at once.
+    /// Does what a body of this size needs done: on a thread of its own where that takes long, and
+    /// only so many of those at once.
     ///
     /// # Errors
     /// Those of the work.
@@ -158,7 +161,8 @@ impl Bodies {
     }
 }
 
-/// Reads the rest of a body that was refused, for a while: a client that is not read to its end would not see the answer.
+/// Reads the rest of a body that was refused, for a while: a client that is not read to its end
+/// would not see the answer.
 async fn pass_over<E>(mut payload: impl Stream<Item = Result<Bytes, E>> + Unpin, most: usize) {
     let end = Instant::now() + LINGER;
     let mut passed = 0;
@@ -179,7 +183,8 @@ fn make_room(bytes: &mut Vec<u8>, more: usize, most: usize) {
 }
 
 impl Budget {
-    /// How much may be charged in all when a body of this size wants more: a quarter is kept for small ones.
+    /// How much may be charged in all when a body of this size wants more: a quarter is kept for
+    /// small ones.
     fn ceiling(&self, size: usize) -> usize {
         if size <= SMALL { self.limit } else { self.limit - self.limit / 4 }
     }
@@ -314,7 +319,8 @@ mod tests {
             }))
         };
         let bodies = Bodies::new(256 * MIB);
-        // One byte a second; a rate that is well but for pauses; one that is too low for all of the body.
+        // One byte a second; a rate that is well but for pauses; one that is too low for all of the
+        // body.
         for (millis, size, seconds) in [(1000, 1, 30), (40_000, 2 * MIB, 30), (1000, 4096, 286)] {
             let began = Instant::now();
             let read = bodies.read(every(millis, size), None, limit(64 * MIB)).await;

@@ -28,7 +28,8 @@ impl FromStr for Proxies {
 }
 
 impl Proxies {
-    /// Returns whom the peer speaks for: the last address in `X-Forwarded-For` that is no proxy, if the peer is one.
+    /// Returns whom the peer speaks for: the last address in `X-Forwarded-For` that is no proxy, if
+    /// the peer is one.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         let lines = headers.get_all(FORWARDED).map(|line| line.to_str().unwrap_or_default());
@@ -70,8 +71,8 @@ impl FromStr for HostNames {
 }
 
 impl HostNames {
-    /// Whether the `Host` of a request is an address, `localhost`, or one of these names. A web page whose name was made to lead here
-    /// (DNS rebinding) sends its own.
+    /// Whether the `Host` of a request is an address, `localhost`, or one of these names. A web
+    /// page whose name was made to lead here (DNS rebinding) sends its own.
     pub fn has(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let Some(host) = host.map(|host| host.trim().to_ascii_lowercase()) else { return false };

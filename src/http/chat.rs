@@ -4,15 +4,15 @@ mod normalise;
 
 use super::{
     Error,
-    answer::{self, Head},
-    asker::RequestContext,
+    answer::{self, ResponseHead},
+    api_dialect::ApiDialect,
     client_tools::ClientTools,
-    face::ApiDialect,
-    frames::FrameWriter,
     json::{Json, JsonBody},
     open_webui,
+    openai_writer::OpenAiSseWriter,
+    request_context::RequestContext,
     shape::{Shape, chat::CHAT},
-    writer::Writer,
+    sse_body::FrameWriter,
 };
 use actix_web::{HttpResponse, http::StatusCode, web::BytesMut};
 use normalise::normalise;
@@ -27,7 +27,8 @@ impl JsonBody for Body {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// The shape of OpenAI's chat completions; `with_usage` if a streamed answer is to tell what it cost.
+/// The shape of OpenAI's chat completions; `with_usage` if a streamed answer is to tell what it
+/// cost.
 struct Completions {
     with_usage: bool,
     for_open_webui: bool,
@@ -53,15 +54,16 @@ impl ApiDialect for Completions {
         self.tools.notes.clone()
     }
 
-    fn writer(&self, head: &Head) -> Several {
+    fn writer(&self, head: &ResponseHead) -> Several {
         let writer = |choice: usize| {
-            let writer = Writer::new(head, self.with_usage).for_open_webui(self.for_open_webui);
+            let writer =
+                OpenAiSseWriter::new(head, self.with_usage).for_open_webui(self.for_open_webui);
             writer.of_choice(choice).knowing(Arc::clone(&self.tools))
         };
         Several { writers: (0..self.n).map(writer).collect() }
     }
 
-    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
+    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
         let mut whole: Option<Value> = None;
         for (index, answer) in answers.into_iter().enumerate() {
             let mut object = answer::plain(head, answer)?;
@@ -84,16 +86,16 @@ impl ApiDialect for Completions {
 }
 
 /// `POST /chat/completions`.
-pub async fn complete(asker: RequestContext, body: Json<Body>) -> Result<HttpResponse, Error> {
+pub async fn complete(context: RequestContext, body: Json<Body>) -> Result<HttpResponse, Error> {
     let Json(mut body) = body;
     check(&body)?;
     let n = choices(body.rest.shift_remove("n").as_ref())?;
     let before = normalise(&mut body);
     let with_usage = body.stream_options.unwrap_or_default().include_usage;
-    let for_open_webui = open_webui::asks(asker.headers());
+    let for_open_webui = open_webui::asks(context.headers());
     let tools = Arc::new(before.tools.clone());
     let face = Completions { with_usage, for_open_webui, n, tools };
-    let answer = asker.answer_all(vec![body; n], face).await;
+    let answer = context.answer_all(vec![body; n], face).await;
     answer.map_err(|error| error.renamed(|field| before.field(field)))
 }
 
@@ -115,7 +117,7 @@ pub fn choices(n: Option<&Value>) -> Result<usize, Error> {
 
 /// Writes the frames of one answer, or of several.
 pub struct Several {
-    writers: Vec<Writer>,
+    writers: Vec<OpenAiSseWriter>,
 }
 
 impl FrameWriter for Several {
@@ -137,11 +139,11 @@ impl FrameWriter for Several {
     }
 
     fn has_finished(&self) -> bool {
-        self.writers.iter().all(Writer::has_finished)
+        self.writers.iter().all(OpenAiSseWriter::has_finished)
     }
 
-    fn beat(&mut self) {
-        self.writers[0].beat();
+    fn write_keepalive(&mut self) {
+        self.writers[0].write_keepalive();
     }
 
     fn done(&mut self) {

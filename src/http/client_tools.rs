@@ -1,7 +1,10 @@
-//! Tools of other kinds than functions: each is offered to the model as a function, and its calls come back in the shape of its kind.
+//! Tools of other kinds than functions: each is offered to the model as a function, and its calls
+//! come back in the shape of its kind.
 //!
-//! The kinds are those of OpenAI's Responses API (<https://platform.openai.com/docs/api-reference/responses/create>): `custom` tools take
-//! one text, `local_shell`, `shell`, `apply_patch` and `computer` have schemas of OpenAI's own, and a `namespace` groups several tools.
+//! The kinds are those of OpenAI's Responses API
+//! (<https://platform.openai.com/docs/api-reference/responses/create>): `custom` tools take one
+//! text, `local_shell`, `shell`, `apply_patch` and `computer` have schemas of OpenAI's own, and a
+//! `namespace` groups several tools.
 
 mod builtin;
 mod text_input;
@@ -41,7 +44,8 @@ pub enum ToolKind {
     Builtin(Builtin),
 }
 
-/// The tools of one request that are not plain functions, by the names under which the model knows them.
+/// The tools of one request that are not plain functions, by the names under which the model knows
+/// them.
 #[derive(Clone, Debug, Default)]
 pub struct ClientTools {
     tools: BTreeMap<String, ClientTool>,

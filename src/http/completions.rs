@@ -2,12 +2,12 @@
 
 use super::{
     Error,
-    answer::{Head, ended_early, usage_object},
-    asker::RequestContext,
-    face::ApiDialect,
-    frames::FrameWriter,
+    answer::{ResponseHead, ended_early, usage_object},
+    api_dialect::ApiDialect,
     json::{Json, JsonBody},
+    request_context::RequestContext,
     shape::{Shape, chat::COMPLETION},
+    sse_body::FrameWriter,
 };
 use actix_web::{
     HttpResponse,
@@ -48,7 +48,7 @@ struct Texts {
 }
 
 /// `POST /completions`.
-pub async fn complete(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn complete(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(Request { prompt, suffix, echo, n, best_of, chat }) = body;
     let fault = |field: &str, rule: &str| PipeError::bad_field(field, format!("{field}: {rule}"));
     let n = super::chat::choices(n.as_ref())?;
@@ -80,7 +80,7 @@ pub async fn complete(asker: RequestContext, body: Json<Request>) -> Result<Http
         }
     }
     let with_usage = chat.stream_options.unwrap_or_default().include_usage;
-    let answer = asker.answer_all(bodies, Texts { echoes, with_usage }).await;
+    let answer = context.answer_all(bodies, Texts { echoes, with_usage }).await;
     answer.map_err(|error| {
         error.renamed(|field| field.starts_with("messages[").then(|| "prompt".to_owned()))
     })
@@ -114,8 +114,8 @@ impl ApiDialect for Texts {
     const ID: &'static str = "cmpl-";
     type Writer = TextWriter;
 
-    fn writer(&self, head: &Head) -> TextWriter {
-        let Head { id, created, model, .. } = head;
+    fn writer(&self, head: &ResponseHead) -> TextWriter {
+        let ResponseHead { id, created, model, .. } = head;
         let head =
             json!({"id": id, "object": "text_completion", "created": created, "model": model});
         TextWriter {
@@ -127,8 +127,8 @@ impl ApiDialect for Texts {
         }
     }
 
-    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
-        let Head { id, created, model, .. } = head;
+    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
+        let ResponseHead { id, created, model, .. } = head;
         let usage = answers.first().and_then(|answer| answer.usage);
         let mut choices = Vec::new();
         for (index, (answer, echo)) in answers.into_iter().zip(&self.echoes).enumerate() {
@@ -214,7 +214,7 @@ impl FrameWriter for TextWriter {
         self.finished.iter().all(|finished| *finished)
     }
 
-    fn beat(&mut self) {
+    fn write_keepalive(&mut self) {
         self.buffer.extend_from_slice(b": \n\n");
     }
 

@@ -1,4 +1,5 @@
-//! Which web pages may read answers: none, unless an operator allows their origins, and never those of the routes for admins.
+//! Which web pages may read answers: none, unless an operator allows their origins, and never those
+//! of the routes for admins.
 //!
 //! What is allowed is allowed without credentials: a page must hold the key, as any client.
 
@@ -82,7 +83,8 @@ impl Origins {
     }
 }
 
-/// Tells browsers which pages may read an answer, and answers their question whether they may ask at all.
+/// Tells browsers which pages may read an answer, and answers their question whether they may ask
+/// at all.
 pub async fn cross_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

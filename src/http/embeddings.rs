@@ -4,14 +4,14 @@ mod input;
 
 use super::{
     Error,
-    asker::RequestContext,
     json::{Json, JsonBody},
+    request_context::RequestContext,
     shape::{
         COUNTABLE,
         Shape::{self, Any, Object, Text, Whole},
         USER,
     },
-    whole,
+    unary,
 };
 use actix_web::{
     HttpResponse,
@@ -36,7 +36,8 @@ pub struct EmbeddingsBody {
     user: Option<Value>,
 }
 
-/// What becomes of texts that are too long: a word, as Cohere says it, or whether they are cut at all.
+/// What becomes of texts that are too long: a word, as Cohere says it, or whether they are cut at
+/// all.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "truncate must be NONE, START, END, true or false")]
 enum Cut {
@@ -68,7 +69,7 @@ struct List {
     object: &'static str,
     data: Vec<Item>,
     model: String,
-    usage: whole::Usage,
+    usage: unary::Usage,
 }
 
 #[derive(Serialize)]
@@ -108,7 +109,7 @@ const PURPOSE: &str = "x-pipewright-input-type";
 
 /// `POST /embeddings`.
 pub async fn embed(
-    asker: RequestContext,
+    context: RequestContext,
     body: Json<EmbeddingsBody>,
 ) -> Result<HttpResponse, Error> {
     let Json(body) = body;
@@ -116,14 +117,14 @@ pub async fn embed(
         body;
     let purpose = match input_type {
         Some(purpose) => Some(purpose),
-        None => purpose_in(asker.headers())?,
+        None => purpose_in(context.headers())?,
     };
     let input = input::texts(input).await?;
     let truncate = truncate.map(Truncate::from);
     let call = EmbedCall { purpose, dimensions, truncate, ..EmbedCall::new(&model, input) };
-    let host = whole::admitted(&asker, user, &model, Demand::embedding(&call)).await?;
-    let Embeddings { vectors, prompt_tokens } = asker.answered(host.embed(call)).await?;
-    let usage = whole::counted(&asker.record, prompt_tokens);
+    let host = unary::admit_model(&context, user, &model, Demand::embedding(&call)).await?;
+    let Embeddings { vectors, prompt_tokens } = context.or_shutdown(host.embed(call)).await?;
+    let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
     let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };
     let data = vectors.into_iter().enumerate().map(item).collect();

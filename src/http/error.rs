@@ -1,8 +1,10 @@
 //! The only place where errors become answers.
 //!
-//! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for OpenAI clients. Anthropic's clients read another
-//! one, which `messages::refusal` writes for the paths that are theirs. The message of a
-//! refused filter call stands in the reason phrase too, because that is all of it that Open WebUI shows (`docs/reference/open-webui.md`, "Errors of filters and admin calls").
+//! One body suits both readers: `detail` for Open WebUI's admin and filter calls, `error` for
+//! OpenAI clients. Anthropic's clients read another one, which `messages::refusal` writes for the
+//! paths that are theirs. The message of a refused filter call stands in the reason phrase too,
+//! because that is all of it that Open WebUI shows (`docs/reference/open-webui.md`, "Errors of
+//! filters and admin calls").
 
 mod reason;
 
@@ -221,7 +223,8 @@ impl From<PipeError> for HttpError {
     }
 }
 
-/// The message with the field that it is about: not every client shows more of an error than its message.
+/// The message with the field that it is about: not every client shows more of an error than its
+/// message.
 fn naming(field: Option<&str>, message: String) -> String {
     match field {
         Some(field) if !message.contains(field) => format!("{field}: {message}"),

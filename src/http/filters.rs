@@ -1,4 +1,5 @@
-//! Inlets and outlets: Open WebUI asks before and after every chat, of filters and of the model's own pipe.
+//! Inlets and outlets: Open WebUI asks before and after every chat, of filters and of the model's
+//! own pipe.
 
 use super::{
     Error, State, identity,
@@ -36,7 +37,8 @@ pub async fn inlet(
     let body = slot.inlet(call(&state, slot.id(), request)).await;
     let mut body = body.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
-        // The chat call of our own models carries no metadata; another's model must not be sent fields that it may refuse.
+        // The chat call of our own models carries no metadata; another's model must not be sent
+        // fields that it may refuse.
         identity::keep(&mut body.0);
     }
     Ok(HttpResponse::Ok().json(body))

@@ -1,7 +1,7 @@
 //! Health, for people and orchestrators. It needs no key, and asks no upstream.
 
 use super::State;
-use crate::drain::Stage;
+use crate::drain::DrainStage;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
@@ -15,17 +15,20 @@ pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": true}))
 }
 
-/// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes, and the `store`.
+/// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes,
+/// and the `store`.
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     let slots = state.registry.slots().iter();
     let pipes = slots.filter(|slot| {
-        slot.trouble().is_some() || !state.registry.lost_references(slot).is_empty()
+        slot.trouble().is_some() || !state.registry.missing_references(slot).is_empty()
     });
     let pipes = pipes.map(|slot| slot.id());
     let degraded: Vec<_> = pipes.chain(state.store.trouble().map(|_| "store")).collect();
     match state.drain.stage() {
-        Stage::Serving => HttpResponse::Ok().json(json!({"status": true, "degraded": degraded})),
-        Stage::Draining | Stage::Cut => HttpResponse::ServiceUnavailable()
+        DrainStage::Serving => {
+            HttpResponse::Ok().json(json!({"status": true, "degraded": degraded}))
+        }
+        DrainStage::Draining | DrainStage::Aborting => HttpResponse::ServiceUnavailable()
             .json(json!({"status": false, "detail": "draining", "degraded": degraded})),
     }
 }

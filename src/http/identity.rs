@@ -1,10 +1,12 @@
-//! Who asks, and in which chat: from Open WebUI's headers, or from what the body says (`docs/reference/open-webui.md`, "User headers" and "What a chat carries").
+//! Who asks, and in which chat: from Open WebUI's headers, or from what the body says
+//! (`docs/reference/open-webui.md`, "User headers" and "What a chat carries").
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use pipe_sdk::{Body, ChatRef, Hints, User};
 use serde_json::{Map, Value};
 
-/// The keys that our inlet puts into the body of a chat, so that they reach the chat call (`docs/reference/open-webui.md`, "What a chat carries").
+/// The keys that our inlet puts into the body of a chat, so that they reach the chat call
+/// (`docs/reference/open-webui.md`, "What a chat carries").
 const CHAT_KEYS: [&str; 4] = ["chat_id", "message_id", "session_id", "task"];
 
 /// The background tasks of Open WebUI (contract §5).
@@ -30,9 +32,10 @@ pub fn is_task(name: &str) -> bool {
 /// How the names of headers begin that are meant for pipes.
 const WISHES: [&str; 3] = ["x-pipewright-", "x-amzn-bedrock-", "anthropic-beta"];
 
-/// The user and the chat of this call. What the body said of them is taken out of it: no upstream should see it.
+/// The user and the chat of this call. What the body said of them is taken out of it: no upstream
+/// should see it.
 pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
-    let user = asker(body.rest.shift_remove("user"), headers);
+    let user = parse_user(body.rest.shift_remove("user"), headers);
     let [chat_id, message_id, session_id, task] =
         CHAT_KEYS.map(|key| text(body.rest.shift_remove(key)));
     let chat_id = chat_id.or_else(|| header(headers, "x-openwebui-chat-id"));
@@ -41,12 +44,12 @@ pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
 }
 
 /// Who asks, from what a body says of the user, or from the headers.
-pub fn asker(said: Option<Value>, headers: &HeaderMap) -> Option<User> {
+pub fn parse_user(said: Option<Value>, headers: &HeaderMap) -> Option<User> {
     said.and_then(user).or_else(|| forwarded(headers))
 }
 
-/// Copies what the chat call will not be told from the metadata, which Open WebUI's server writes, into the body. A task that the person who
-/// chats has put there is taken out.
+/// Copies what the chat call will not be told from the metadata, which Open WebUI's server writes,
+/// into the body. A task that the person who chats has put there is taken out.
 pub fn keep(body: &mut Map<String, Value>) {
     body.shift_remove("task");
     let Some(Value::Object(metadata)) = body.get("metadata") else { return };

@@ -2,14 +2,14 @@
 
 use super::{
     Error,
-    asker::RequestContext,
     json::{Json, JsonBody},
+    request_context::RequestContext,
     shape::{
         COUNT,
         Shape::{self, Flag, Object, Text, Whole, Word},
         USER,
     },
-    unix_seconds, whole,
+    unary, unix_seconds,
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use pipe_sdk::{Demand, Image, ImageCall, ImageFormat, ImageWishes, Images, PipeError, Result};
@@ -77,15 +77,15 @@ impl JsonBody for ImagesBody {
 
 /// `POST /images/generations`.
 pub async fn generate(
-    asker: RequestContext,
+    context: RequestContext,
     body: Json<ImagesBody>,
 ) -> Result<HttpResponse, Error> {
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
     let wishes = ImageWishes::among(&rest)?;
     let call = ImageCall { wishes, ..ImageCall::new(&model, prompt) };
-    let host = whole::admitted(&asker, user, &model, Demand::image(&call)).await?;
-    let Images { images } = asker.answered(host.images(call)).await?;
+    let host = unary::admit_model(&context, user, &model, Demand::image(&call)).await?;
+    let Images { images } = context.or_shutdown(host.images(call)).await?;
     let delivery = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
     let data = images.into_iter().map(|image| delivery.of(image)).collect();

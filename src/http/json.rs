@@ -1,4 +1,5 @@
-//! JSON bodies: within their limits, in time, and with errors that name the field and never the value.
+//! JSON bodies: within their limits, in time, and with errors that name the field and never the
+//! value.
 
 use super::{
     Error, State,
@@ -78,7 +79,8 @@ pub fn declared(headers: &HeaderMap) -> Option<u64> {
 
 /// Reads a whole body; an error names the field, and never the value.
 pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
-    // Parts that are kept as they came are not looked into, so this cannot wait until something is found wrong.
+    // Parts that are kept as they came are not looked into, so this cannot wait until something is
+    // found wrong.
     replace_lone_surrogates(json);
     let json: &[u8] = json;
     shape::check(json, T::SHAPE).map_err(refusal::<T>)?;
@@ -86,7 +88,8 @@ pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
         return Ok(body);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    // Of a number that is too large, and of a word that is none, serde_json speaks as of what is no JSON.
+    // Of a number that is too large, and of a word that is none, serde_json speaks as of what is no
+    // JSON.
     let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
     let body = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| misfit::<T>(&error, is_json))?;
@@ -120,7 +123,8 @@ fn refusal<T: JsonBody>(SchemaViolation { field, rule }: SchemaViolation) -> Err
     Error::new(T::MISFIT, format!("{field}: {rule}")).param(Some(field))
 }
 
-/// What was expected, without what was found: that may be a secret. The name of a field within what is at fault stands before it.
+/// What was expected, without what was found: that may be a secret. The name of a field within what
+/// is at fault stands before it.
 fn rule(message: &str) -> (Option<&str>, String) {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     for (beginning, rule) in

@@ -1,6 +1,7 @@
 //! Anthropic's Messages: the same chats as everywhere, asked and answered in its shape.
 //!
-//! `request` and `turns` make its request a [`Body`](pipe_sdk::Body), `answer` and `events` show what comes back, `error` what went wrong.
+//! `request` and `turns` make its request a [`Body`](pipe_sdk::Body), `answer` and `events` show
+//! what comes back, `error` what went wrong.
 
 mod answer;
 mod content;
@@ -16,12 +17,11 @@ pub use error::refusal;
 
 use super::{
     Error,
-    answer::{Head, ended_early},
-    asker::RequestContext,
-    choice,
-    face::ApiDialect,
+    answer::{ResponseHead, ended_early},
+    api_dialect::ApiDialect,
     json::Json,
-    unprefixed,
+    request_context::RequestContext,
+    tool_choice, unprefixed,
 };
 use actix_web::{HttpResponse, http::header::HeaderMap};
 use events::Events;
@@ -32,7 +32,8 @@ use serde_json::{Value, json};
 /// The header that Anthropic's clients send with every request.
 pub const VERSION: &str = "anthropic-version";
 
-/// Whether what is said at this path is said to Anthropic's clients. They list models where OpenAI's do.
+/// Whether what is said at this path is said to Anthropic's clients. They list models where
+/// OpenAI's do.
 pub fn is_theirs(path: &str, headers: &HeaderMap) -> bool {
     let path = unprefixed(path);
     let is = |own: &str| {
@@ -54,36 +55,37 @@ impl ApiDialect for Messages {
         self.notes.clone()
     }
 
-    fn writer(&self, head: &Head) -> Events {
+    fn writer(&self, head: &ResponseHead) -> Events {
         Events::new(head)
     }
 
-    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
+    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
         let answer = answers.into_iter().next().ok_or_else(ended_early)?;
         answer::message(head, &answer)
     }
 }
 
 /// `POST /messages`.
-pub async fn create(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     asked.limited()?;
     let Asked { body, places, notes } = asked.into_body()?;
-    let answer = asker.answer(body, Messages { notes }).await;
+    let answer = context.answer(body, Messages { notes }).await;
     answer.map_err(|error| error.renamed(|field| places.of(field)))
 }
 
 /// `POST /messages/count_tokens`.
 pub async fn count_tokens(
-    asker: RequestContext,
+    context: RequestContext,
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
     let Json(asked) = body;
     let Asked { mut body, places, .. } = asked.into_body()?;
-    choice::check(&body).map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;
+    tool_choice::check_tool_choice(&body)
+        .map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;
     let counted = async {
-        let host = asker.admit_chat(&mut body, Demand::token_count()).await?;
-        asker.answered(host.count_tokens(body)).await
+        let host = context.admit_chat(&mut body, Demand::token_count()).await?;
+        context.or_shutdown(host.count_tokens(body)).await
     };
     let tokens = counted.await.map_err(|error| error.renamed(|field| places.of(field)))?;
     Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))

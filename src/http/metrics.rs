@@ -11,15 +11,15 @@ const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8
 pub async fn text(state: web::Data<State>) -> Result<HttpResponse, Error> {
     let metrics = &state.metrics;
     for slot in state.registry.slots() {
-        metrics.set_up(slot.id(), slot.trouble().is_none());
+        metrics.set_pipe_up(slot.id(), slot.trouble().is_none());
     }
     let usage = state.store.usage();
-    metrics.set_unwritten(state.books.dropped() + usage.dropped() + usage.lost());
-    metrics.set_lost_lines(crate::log::dropped());
+    metrics.set_unwritten_usage(state.usage_queue.dropped() + usage.dropped() + usage.lost());
+    metrics.set_dropped_log_lines(crate::log::dropped_lines());
     metrics.set_default_key(state.keys.is_default());
     let slots = state.registry.slots().iter();
     let upstreams =
         slots.flat_map(|slot| slot.upstreams().into_iter().map(|state| (slot.id(), state)));
-    let text = metrics.text(upstreams.collect()).map_err(PipeError::internal)?;
+    let text = metrics.encode(upstreams.collect()).map_err(PipeError::internal)?;
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
 }

@@ -1,4 +1,5 @@
-//! The model list, as Open WebUI reads it (`docs/reference/open-webui.md`, "Model list"), and clients of OpenAI's API and of `OpenRouter`'s.
+//! The model list, as Open WebUI reads it (`docs/reference/open-webui.md`, "Model list"), and
+//! clients of OpenAI's API and of `OpenRouter`'s.
 
 use super::{
     Error, State,
@@ -11,7 +12,8 @@ use pipe_sdk::{Known, Model, ModelKind, ModelMetadata, PipeError, Serves};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-/// How long a list may wait for models that are not known yet. Open WebUI gives up after ten seconds, people after one.
+/// How long a list may wait for models that are not known yet. Open WebUI gives up after ten
+/// seconds, people after one.
 const DEADLINE: Duration = Duration::from_millis(800);
 
 /// What models do, in one word each.
@@ -22,7 +24,8 @@ const KINDS: [(ModelKind, &str); 4] = [
     (ModelKind::Rerank, "rerank"),
 ];
 
-/// `GET /models`. Open WebUI would offer whatever is listed for chats, so it is shown no more than what answers them.
+/// `GET /models`. Open WebUI would offer whatever is listed for chats, so it is shown no more than
+/// what answers them.
 pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
@@ -65,7 +68,8 @@ pub async fn one(
     Ok(HttpResponse::Ok().json(if is_anthropics { messages::models::model(&entry) } else { entry }))
 }
 
-/// The error as it goes out. A model that was not found is told with where the ids are listed, and the nearest of them.
+/// The error as it goes out. A model that was not found is told with where the ids are listed, and
+/// the nearest of them.
 pub fn with_nearest(state: &State, error: PipeError) -> Error {
     let PipeError::ModelNotFound(id) = &error else { return error.into() };
     let nearest = nearest(state, id);
@@ -90,7 +94,7 @@ fn nearest(state: &State, id: &str) -> Vec<String> {
     let wanted = id.to_ascii_lowercase();
     let slots = state.registry.slots().iter();
     let ids = slots.filter_map(|slot| Some((slot.id(), slot.serves()?)));
-    let ids = ids.flat_map(|(pipe, serves)| registry::models(pipe, &serves));
+    let ids = ids.flat_map(|(pipe, serves)| registry::list_models(pipe, &serves));
     let mut ids: Vec<_> = ids
         .filter(|(id, _)| id.len() <= LONGEST)
         .map(|(full, model)| {
@@ -103,7 +107,8 @@ fn nearest(state: &State, id: &str) -> Vec<String> {
     ids.into_iter().take(NAMED).map(|(_, id)| format!("`{id}`")).collect()
 }
 
-/// How many characters must be changed, added or left out to make one text the other (Levenshtein's distance).
+/// How many characters must be changed, added or left out to make one text the other (Levenshtein's
+/// distance).
 fn steps_between(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -132,12 +137,12 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
     let registry = &state.registry;
     let (slot, known) = match registry.resolve(&id) {
         Some((slot, model)) => (slot, slot.knows(&model).ok_or_else(unknown)?),
-        None => registry.known(&id)?.ok_or_else(unknown)?,
+        None => registry.lookup_model(&id)?.ok_or_else(unknown)?,
     };
     let model = match known {
         Known::Has(model) | Known::Derived(model) | Known::Fallback(model) => model,
         Known::Denied(reason) => return Err(PipeError::ModelGone { model: id, reason }),
-        Known::Unavailable(reason) => return Err(registry::untold(&id, &reason)),
+        Known::Unavailable(reason) => return Err(registry::lookup_error(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
     Ok(entry(&id, &model, &pipeline(kind, &model), state.started))
@@ -146,7 +151,8 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
 fn filters(state: &State) -> Vec<Value> {
     let entry = |slot: &Arc<dyn Slot>| {
         let Serves::Filter { pipelines, priority } = slot.serves()? else { return None };
-        // One entry without `pipelines` or `priority` would break every chat of every connection (`docs/reference/open-webui.md`, "Filters").
+        // One entry without `pipelines` or `priority` would break every chat of every connection
+        // (`docs/reference/open-webui.md`, "Filters").
         let pipeline =
             json!({"type": "filter", "pipelines": pipelines, "priority": priority, "valves": true});
         let model = Model::new(slot.id(), slot.name());
@@ -156,11 +162,11 @@ fn filters(state: &State) -> Vec<Value> {
 }
 
 async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
-    state.registry.discovered(DEADLINE).await;
+    state.registry.wait_for_discovery(DEADLINE).await;
     let mut entries = Vec::new();
     for slot in state.registry.slots() {
         let Some(serves) = slot.serves() else { continue };
-        let models = registry::models(slot.id(), &serves);
+        let models = registry::list_models(slot.id(), &serves);
         let models = models.iter().filter(|(_, model)| wanted.contains(&model.kind));
         entries.extend(
             models.map(|(id, model)| {
@@ -175,7 +181,8 @@ async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
 fn pipeline(kind: &str, model: &Model) -> Value {
     match model.kind {
         ModelKind::Chat | ModelKind::Image => json!({"type": kind, "valves": true}),
-        // Should Open WebUI come by it after all: it keeps filters out of its picker, and one for no model filters nothing (`docs/reference/open-webui.md`, "Filters").
+        // Should Open WebUI come by it after all: it keeps filters out of its picker, and one for
+        // no model filters nothing (`docs/reference/open-webui.md`, "Filters").
         ModelKind::Embed | ModelKind::Rerank => {
             json!({"type": "filter", "pipelines": [], "priority": 0, "valves": true})
         }

@@ -1,4 +1,5 @@
-//! Pages of the host's own, which hold nothing but what they are made of: they ask for the rest with the key that is typed in.
+//! Pages of the host's own, which hold nothing but what they are made of: they ask for the rest
+//! with the key that is typed in.
 
 use actix_web::{HttpResponse, http::header};
 

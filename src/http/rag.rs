@@ -7,8 +7,8 @@ pub use upload::put;
 
 use super::{
     Error, State,
-    asker::RequestContext,
     json::{Json, JsonBody},
+    request_context::RequestContext,
     shape::{self, Shape},
 };
 use actix_web::{
@@ -20,7 +20,7 @@ use pipe_sdk::{
     PipeError,
     library::{Library, Rules, Search},
 };
-use reader::Said;
+use reader::OnBehalfOf;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -30,12 +30,12 @@ const LISTED: usize = 1000;
 
 /// The library of the pipe that has one.
 fn library(state: &State) -> Result<Arc<dyn Library>, Error> {
-    library_of(state).map(|(_, library)| library)
+    library_with_pipe(state).map(|(_, library)| library)
 }
 
 /// The same, and the id of the pipe.
-fn library_of(state: &State) -> Result<(&'static str, Arc<dyn Library>), Error> {
-    state.registry.library_of().ok_or_else(|| {
+fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), Error> {
+    state.registry.library_with_pipe().ok_or_else(|| {
         let message = "no pipe that answers from documents is running: the log says why".into();
         PipeError::Unavailable { message, retry_after: None }.into()
     })
@@ -147,7 +147,7 @@ pub struct SearchBody {
     #[serde(default)]
     top_k: Option<usize>,
     #[serde(flatten)]
-    said: Said,
+    said: OnBehalfOf,
 }
 
 impl JsonBody for SearchBody {
@@ -158,14 +158,14 @@ impl JsonBody for SearchBody {
 
 /// `POST /rag/{collection}/search`.
 pub async fn search(
-    asker: RequestContext,
+    context: RequestContext,
     collection: Path<String>,
     body: Json<SearchBody>,
 ) -> Result<HttpResponse, Error> {
     let Json(SearchBody { query, top_k, said }) = body;
-    let (id, library) = library_of(&asker.state)?;
-    let (reader, host) = said.admit(&asker, id).await?;
+    let (id, library) = library_with_pipe(&context.state)?;
+    let (reader, host) = said.admit(&context, id).await?;
     let search = Search { collection: collection.into_inner(), query, reader, top_k };
-    let found = asker.answered(library.search(search, host)).await?;
+    let found = context.or_shutdown(library.search(search, host)).await?;
     Ok(HttpResponse::Ok().json(found))
 }

@@ -2,10 +2,10 @@
 
 use super::{
     Error,
-    asker::RequestContext,
     json::{Json, JsonBody},
+    request_context::RequestContext,
     shape::{COUNTABLE, Shape, USER},
-    whole,
+    unary,
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use pipe_sdk::{Demand, PipeError, RerankCall, Reranked, Result};
@@ -36,7 +36,7 @@ struct List {
     id: String,
     model: String,
     results: Vec<Item>,
-    usage: whole::Usage,
+    usage: unary::Usage,
 }
 
 #[derive(Serialize)]
@@ -75,15 +75,18 @@ const DOCUMENT: Shape =
     Shape::Either(&[Shape::Text, Shape::Object(&[("text", &Shape::Text)], &[("", "text")])]);
 
 /// `POST /rerank`.
-pub async fn rerank(asker: RequestContext, body: Json<RerankBody>) -> Result<HttpResponse, Error> {
+pub async fn rerank(
+    context: RequestContext,
+    body: Json<RerankBody>,
+) -> Result<HttpResponse, Error> {
     let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
     let documents: Vec<_> = documents.into_iter().map(Document::text).collect();
     check(&query, &documents)?;
     let top_n = top_n.map(NonZeroUsize::get);
     let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
-    let host = whole::admitted(&asker, user, &model, Demand::rerank(&call)).await?;
-    let Reranked { ranks, prompt_tokens } = asker.answered(host.rerank(call)).await?;
-    let usage = whole::counted(&asker.record, prompt_tokens);
+    let host = unary::admit_model(&context, user, &model, Demand::rerank(&call)).await?;
+    let Reranked { ranks, prompt_tokens } = context.or_shutdown(host.rerank(call)).await?;
+    let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let shown = return_documents.unwrap_or_default();
     let document = |index: usize| documents.get(index).filter(|_| shown).cloned();
     let item = |rank: pipe_sdk::Rank| Item {

@@ -1,4 +1,5 @@
-//! OpenAI's Responses API: another face of the same chats. Nothing is stored, so every request brings its whole conversation.
+//! OpenAI's Responses API: another face of the same chats. Nothing is stored, so every request
+//! brings its whole conversation.
 
 mod answer;
 mod events;
@@ -11,12 +12,12 @@ mod wire;
 
 use super::{
     Error,
-    answer::{Head, ended_early},
-    asker::RequestContext,
-    face::ApiDialect,
-    frames::FrameWriter,
+    answer::{ResponseHead, ended_early},
+    api_dialect::ApiDialect,
     json::{Json, JsonBody},
+    request_context::RequestContext,
     shape::{Shape, responses},
+    sse_body::FrameWriter,
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
@@ -39,11 +40,11 @@ impl ApiDialect for Wishes {
         self.tools.notes.clone()
     }
 
-    fn writer(&self, head: &Head) -> Events {
+    fn writer(&self, head: &ResponseHead) -> Events {
         Events::new(Response::new(head, self))
     }
 
-    fn plain(&self, head: &Head, answers: Vec<Answer>) -> Result<Value, PipeError> {
+    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
         let answer = answers.into_iter().next().ok_or_else(ended_early)?;
         let response = Response::new(head, self).whole(answer)?;
         if !self.is_compaction {
@@ -58,13 +59,13 @@ impl ApiDialect for Wishes {
 
 /// `POST /responses/input_tokens`.
 pub async fn input_tokens(
-    asker: RequestContext,
+    context: RequestContext,
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
     let Asked { mut chat, fields, .. } = body.0.read()?;
     let counted = async {
-        let host = asker.admit_chat(&mut chat, Demand::token_count()).await?;
-        asker.answered(host.count_tokens(chat)).await
+        let host = context.admit_chat(&mut chat, Demand::token_count()).await?;
+        context.or_shutdown(host.count_tokens(chat)).await
     };
     let tokens = counted.await.map_err(|error| error.renamed(|field| fields.own(field)))?;
     let counted = json!({"object": "response.input_tokens", "input_tokens": tokens});
@@ -72,22 +73,23 @@ pub async fn input_tokens(
 }
 
 /// `POST /responses/compact`: a summary that stands in place of the conversation.
-pub async fn compact(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn compact(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Asked { chat, wishes, fields } = body.0.compacting().read()?;
-    asker.answer(chat, wishes).await.map_err(|error| error.renamed(|field| fields.own(field)))
+    context.answer(chat, wishes).await.map_err(|error| error.renamed(|field| fields.own(field)))
 }
 
 /// `POST /responses`.
-pub async fn create(asker: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
+pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Asked { chat, wishes, fields } = body.0.read()?;
-    // Codex makes its conversation shorter if the response fails, but not if the request is refused.
-    let is_codex = asker
+    // Codex makes its conversation shorter if the response fails, but not if the request is
+    // refused.
+    let is_codex = context
         .headers()
         .get("originator")
         .is_some_and(|name| name.as_bytes().to_ascii_lowercase().starts_with(b"codex"));
-    let head = Head::new(Wishes::ID, &chat.model);
+    let head = ResponseHead::new(Wishes::ID, &chat.model);
     let failing = (chat.stream && is_codex).then(|| wishes.clone());
-    let answered = asker.answer(chat, wishes).await;
+    let answered = context.answer(chat, wishes).await;
     match (answered.map_err(|error| error.renamed(|field| fields.own(field))), failing) {
         (Err(error), Some(wishes)) if error.is_too_long() => {
             let mut events = wishes.writer(&head);

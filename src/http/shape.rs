@@ -1,7 +1,8 @@
 //! What a request's body must look like, told once a face, as a table of its fields.
 //!
-//! serde's readers take a list for an object, and pass over what they have no field for; so a body is held against its shape before it is
-//! read. Fields that a shape does not know are passed over, and `null` is as good as missing.
+//! serde's readers take a list for an object, and pass over what they have no field for; so a body
+//! is held against its shape before it is read. Fields that a shape does not know are passed over,
+//! and `null` is as good as missing.
 
 pub mod chat;
 pub mod messages;
@@ -18,7 +19,8 @@ pub enum Shape {
     Any,
     /// A text.
     Text,
-    /// A text that says what its object is, as a block's `type` does. Others than these are told by who reads the object.
+    /// A text that says what its object is, as a block's `type` does. Others than these are told by
+    /// who reads the object.
     Kind(&'static [&'static str]),
     /// One of these words.
     Word(&'static [&'static str]),

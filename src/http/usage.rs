@@ -33,7 +33,7 @@ pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<Htt
     let (by_day, by) = (query.by_day, query.by.clone());
     let (from, to) = (Day::of(query.from), Day::of(query.to - 1));
     // What has just been answered is part of it.
-    state.books.flush(PATIENCE).await;
+    state.usage_queue.flush(PATIENCE).await;
     state.store.usage().flush(PATIENCE).await;
     let rows = state.store.usage().report(query).await.map_err(|error| {
         tracing::warn!(%error, "The usage could not be reported.");

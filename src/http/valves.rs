@@ -1,4 +1,5 @@
-//! Valves as Open WebUI's admin page reads and turns them (`docs/reference/open-webui.md`, "Valves form").
+//! Valves as Open WebUI's admin page reads and turns them (`docs/reference/open-webui.md`, "Valves
+//! form").
 
 use super::{
     Error, State,
@@ -31,9 +32,11 @@ pub async fn update(
     posted: Json<Values>,
 ) -> Result<HttpResponse, Error> {
     let slot = Arc::clone(slot(&state, &id)?);
-    let turned = slot.turn(posted.0, Arc::clone(&state.registry)).await;
+    let turned = slot.update_valves(posted.0, Arc::clone(&state.registry)).await;
     if let Err(error) = &turned {
-        // Open WebUI shows an admin no more than "Pipeline not found" (`docs/reference/open-webui.md`, "Errors of filters and admin calls"). The reason stands in its log and in ours.
+        // Open WebUI shows an admin no more than "Pipeline not found"
+        // (`docs/reference/open-webui.md`, "Errors of filters and admin calls"). The reason stands
+        // in its log and in ours.
         tracing::warn!(pipe.id = %id, "Refused to turn valves of `{id}`: {error}.");
     }
     Ok(HttpResponse::Ok().json(turned.map_err(|error| Error::from(error).in_reason())?))

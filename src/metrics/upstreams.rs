@@ -1,6 +1,6 @@
 //! How the services fare that pipes call, read when somebody asks.
 
-use super::kept;
+use super::register;
 use pipe_sdk::{BreakerState, UpstreamState};
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -9,7 +9,7 @@ use prometheus_client::{
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct UpstreamLabels {
     pipe: &'static str,
     upstream: String,
 }
@@ -32,13 +32,13 @@ const BREAKER_STATES: [BreakerState; 3] =
     [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
 
 /// The upstreams of these pipes, as metrics of this moment.
-pub fn registry(upstreams: Vec<(&'static str, UpstreamState)>) -> Registry {
+pub fn build_registry(upstreams: Vec<(&'static str, UpstreamState)>) -> Registry {
     let mut registry = Registry::default();
     let all = &mut registry;
-    let in_flight: Family<Labels, Gauge> =
-        kept(all, "pipewright_upstream_in_flight", "Calls under way", Family::default());
-    let mut counters = |name: &str, help: &str| -> Family<Labels, Counter> {
-        kept(all, name, help, Family::default())
+    let in_flight: Family<UpstreamLabels, Gauge> =
+        register(all, "pipewright_upstream_in_flight", "Calls under way", Family::default());
+    let mut counters = |name: &str, help: &str| -> Family<UpstreamLabels, Counter> {
+        register(all, name, help, Family::default())
     };
     let calls = counters("pipewright_upstream_calls", "Calls that went out");
     let retries = counters("pipewright_upstream_retries", "Calls that were tried again");
@@ -46,12 +46,20 @@ pub fn registry(upstreams: Vec<(&'static str, UpstreamState)>) -> Registry {
         counters("pipewright_upstream_shed", "Calls refused because too many were under way");
     let refused =
         counters("pipewright_upstream_refused", "Calls refused because the upstream was failing");
-    let failures: Family<FailureLabels, Counter> =
-        kept(all, "pipewright_upstream_failures", "Calls that failed, by kind", Family::default());
-    let breakers: Family<BreakerLabels, Gauge> =
-        kept(all, "pipewright_upstream_breaker", "1 for the breaker's state", Family::default());
+    let failures: Family<FailureLabels, Counter> = register(
+        all,
+        "pipewright_upstream_failures",
+        "Calls that failed, by kind",
+        Family::default(),
+    );
+    let breakers: Family<BreakerLabels, Gauge> = register(
+        all,
+        "pipewright_upstream_breaker",
+        "1 for the breaker's state",
+        Family::default(),
+    );
     for (pipe, state) in upstreams {
-        let labels = Labels { pipe, upstream: state.name.clone() };
+        let labels = UpstreamLabels { pipe, upstream: state.name.clone() };
         let under_way = i64::try_from(state.in_flight).unwrap_or(i64::MAX);
         in_flight.get_or_create(&labels).set(under_way);
         calls.get_or_create(&labels).inc_by(state.calls);

@@ -1,8 +1,9 @@
-//! Which paths valves may name.
+//! Checks of file paths and database URLs in valves.
 //!
-//! Whoever turns valves and whoever runs the machine are two people: the one must not read or write the files of the other. So a path that
-//! was entered lies in a folder that only the operator names. A path that the operator sets, in `valves.toml` or the environment, is bound
-//! less: it only keeps out of the kernel's folders and of the host's own files.
+//! Whoever turns valves and whoever runs the machine are two people: the one must not read or write
+//! the files of the other. So a path that was entered lies in a folder that only the operator
+//! names. A path that the operator sets, in `valves.toml` or the environment, is bound less: it
+//! only keeps out of the kernel's folders and of the host's own files.
 
 use std::{
     borrow::Cow,
@@ -11,7 +12,8 @@ use std::{
 };
 use url::Url;
 
-/// The folders that paths in valves must lie in. An empty list stands for the one within the data folder.
+/// The folders that paths in valves must lie in. An empty list stands for the one within the data
+/// folder.
 #[derive(Clone, Debug, Default)]
 pub struct PathRoots {
     /// Folders whose files may be taken in.
@@ -22,19 +24,19 @@ pub struct PathRoots {
     pub models: Vec<PathBuf>,
 }
 
-/// What a path in a valve is for.
+/// The purpose of a path in a valve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKind {
-    /// A folder whose files are shown to people.
+    /// A watched folder.
     Watched,
-    /// A file that is written.
+    /// An index file.
     Index,
-    /// A folder with a model.
+    /// A folder with a local model.
     Models,
 }
 
 impl PathKind {
-    /// Reads what the schema of a valve says in `x-place`.
+    /// Parses the value of `x-place` in a valve's schema.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "watched" => Some(Self::Watched),
@@ -44,7 +46,8 @@ impl PathKind {
         }
     }
 
-    /// The folder within the data folder that is for this when the operator names none, and the variable that names others.
+    /// Returns the default folder within the data folder, and the environment variable that
+    /// overrides it.
     fn defaults(self) -> (&'static str, &'static str) {
         match self {
             Self::Watched => ("watched", "WATCHED_ROOTS"),
@@ -55,13 +58,13 @@ impl PathKind {
 }
 
 /// Folders of the kernel: what they hold are no files, and some of it are secrets.
-const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
+const KERNEL_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// How the names of indexes end, so that no other file is taken for one.
-const INDEX_ENDS: [&str; 3] = ["db", "sqlite", "sqlite3"];
+const INDEX_EXTENSIONS: [&str; 3] = ["db", "sqlite", "sqlite3"];
 
 impl PathRoots {
-    fn of(&self, kind: PathKind, data: &Path) -> Vec<PathBuf> {
+    fn roots_for(&self, kind: PathKind, data: &Path) -> Vec<PathBuf> {
         let named = match kind {
             PathKind::Watched => &self.watched,
             PathKind::Index => &self.index,
@@ -75,7 +78,8 @@ impl PathRoots {
         roots
     }
 
-    /// Returns the path with all its links resolved, or the rule that it breaks. It counts from the data folder.
+    /// Returns the path with all its links resolved, or the rule that it breaks. It counts from the
+    /// data folder.
     ///
     /// # Errors
     ///
@@ -88,20 +92,20 @@ impl PathRoots {
         is_operators: bool,
     ) -> Result<PathBuf, String> {
         let unknown = |_| "must be a path that can be looked up".to_owned();
-        let path = resolve(&data.join(text)).map_err(unknown)?;
-        let data = resolve(data).map_err(unknown)?;
-        if KERNEL.iter().any(|folder| overlap(&path, Path::new(folder))) {
+        let path = resolve_links(&data.join(text)).map_err(unknown)?;
+        let data = resolve_links(data).map_err(unknown)?;
+        if KERNEL_FOLDERS.iter().any(|folder| is_overlapping(&path, Path::new(folder))) {
             return Err("must not lie in /proc, /sys or /dev, nor hold them".into());
         }
-        if kind == PathKind::Watched && holds_own_files(&path, &data) {
+        if kind == PathKind::Watched && is_host_folder(&path, &data) {
             return Err("must not be a folder with the host's own files".into());
         }
         if is_operators {
             return Ok(path);
         }
-        let roots = self.of(kind, &data);
+        let roots = self.roots_for(kind, &data);
         let is_within = |root: &PathBuf| {
-            resolve(root).is_ok_and(|root| match kind {
+            resolve_links(root).is_ok_and(|root| match kind {
                 // The root itself is a folder and no index.
                 PathKind::Index => path.starts_with(&root) && path != root,
                 PathKind::Watched | PathKind::Models => path.starts_with(&root),
@@ -113,22 +117,22 @@ impl PathRoots {
                 "must lie in `{folder}` of the data folder, or in another folder that the operator names in {variable}"
             ));
         }
-        let ends = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
-        if kind == PathKind::Index && !INDEX_ENDS.contains(&ends) {
+        let extension = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
+        if kind == PathKind::Index && !INDEX_EXTENSIONS.contains(&extension) {
             return Err("must end in .db, .sqlite or .sqlite3".into());
         }
         Ok(path)
     }
 }
 
-/// Whether one of these holds the other.
-fn overlap(one: &Path, other: &Path) -> bool {
+/// Returns whether one of the paths contains the other.
+fn is_overlapping(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
-/// Whether a folder is, holds, or is part of what the host keeps in the data folder: everything there but folders that are made for
-/// documents.
-fn holds_own_files(path: &Path, data: &Path) -> bool {
+/// Returns whether a folder is, contains, or is part of the host's own files: everything in the
+/// data folder except folders that are made for documents.
+fn is_host_folder(path: &Path, data: &Path) -> bool {
     if data.starts_with(path) {
         return true;
     }
@@ -140,7 +144,7 @@ fn holds_own_files(path: &Path, data: &Path) -> bool {
 }
 
 /// Resolves all links of a path; what does not exist yet is appended as it is.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
+fn resolve_links(path: &Path) -> io::Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let (mut at, mut missing) = (path.as_path(), Vec::new());
     loop {
@@ -161,12 +165,13 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Parameters of a database's address that whoever turns valves may set. Others name files of the machine, or a host in other words.
+/// Parameters of a database's address that whoever turns valves may set. Others name files of the
+/// machine, or a host in other words.
 const DATABASE_PARAMETERS: [&str; 5] =
     ["sslmode", "connect_timeout", "application_name", "target_session_attrs", "channel_binding"];
 
 /// Returns the rule that a database's address breaks, if it names files or sockets of this machine.
-pub(super) fn database_rule(url: &str) -> Option<&'static str> {
+pub(super) fn find_database_url_violation(url: &str) -> Option<&'static str> {
     // What is no address at all is told of by who connects.
     let Ok(url) = Url::parse(url) else { return None };
     let host = url.host_str().unwrap_or_default();
@@ -242,14 +247,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().canonicalize().unwrap();
         let roots = PathRoots { watched: vec!["/".into()], ..PathRoots::default() };
-        let resolve = |text: &str, is_operators| {
+        let is_allowed = |text: &str, is_operators| {
             roots.resolve(PathKind::Watched, &data, text, is_operators).is_ok()
         };
         for is_operators in [false, true] {
             for text in [".", "/", "/proc/self", "/sys/fs", "/dev", "rag", "bedrock_models", ".."] {
-                assert!(!resolve(text, is_operators), "{text:?}");
+                assert!(!is_allowed(text, is_operators), "{text:?}");
             }
-            assert!(resolve("docs", is_operators) && resolve("/srv/docs", is_operators));
+            assert!(is_allowed("docs", is_operators) && is_allowed("/srv/docs", is_operators));
         }
     }
 
@@ -257,7 +262,7 @@ mod tests {
     fn an_index_is_a_file_of_its_own_in_its_folder() {
         let folder = tempfile::tempdir().unwrap();
         let roots = PathRoots::default();
-        let resolve = |text: &str| roots.resolve(PathKind::Index, folder.path(), text, false);
+        let resolve_index = |text: &str| roots.resolve(PathKind::Index, folder.path(), text, false);
         for text in [
             "rag/valves.json",
             "rag",
@@ -267,10 +272,10 @@ mod tests {
             "/tmp/x.db",
             "rag/x.db-wal",
         ] {
-            assert!(resolve(text).is_err(), "{text}");
+            assert!(resolve_index(text).is_err(), "{text}");
         }
         for text in ["rag/index.db", "rag/more/other.sqlite3"] {
-            assert!(resolve(text).is_ok(), "{text}");
+            assert!(resolve_index(text).is_ok(), "{text}");
         }
     }
 
@@ -284,7 +289,7 @@ mod tests {
             ("postgres://db.example/docs?host=/var/run/postgresql", false),
             ("postgres://db.example/docs?options=-c%20x", false),
         ] {
-            assert_eq!(database_rule(url).is_none(), is_fine, "{url}");
+            assert_eq!(find_database_url_violation(url).is_none(), is_fine, "{url}");
         }
     }
 }

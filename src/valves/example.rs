@@ -1,28 +1,34 @@
 //! `valves.example.toml`, written from the pipes themselves.
 
-use super::spec::{Kind, Property, Spec};
+use super::spec::{ValveKind, ValveProperty, ValvesSpec};
 use serde_json::Value;
 
-/// The whole example file: a table a pipe, every valve with its help text and its default.
-pub fn example<'a>(pipes: impl IntoIterator<Item = (&'a str, &'a Spec)>) -> String {
+/// Returns the example file: a table for each pipe, with each valve's help text and default.
+pub fn format_example<'a>(pipes: impl IntoIterator<Item = (&'a str, &'a ValvesSpec)>) -> String {
     let head = "# Every valve of every pipe, with its default. Copy what you change to `valves.toml`.\n\
                 # The later wins: defaults, this file, what was saved in Open WebUI, the environment (`PIPE_VALVE`, or `PIPE_VALVE_FILE`\n\
                 # with the path of a file that holds the value).\n";
-    pipes.into_iter().fold(head.to_owned(), |text, (pipe, spec)| text + "\n" + &table(pipe, spec))
+    pipes
+        .into_iter()
+        .fold(head.to_owned(), |text, (pipe, spec)| text + "\n" + &format_table(pipe, spec))
 }
 
-/// One pipe's table.
-fn table(pipe: &str, spec: &Spec) -> String {
-    spec.properties().fold(format!("[{pipe}]\n"), |text, property| text + &lines(property))
+/// Returns the table of one pipe.
+fn format_table(pipe: &str, spec: &ValvesSpec) -> String {
+    spec.properties()
+        .fold(format!("[{pipe}]\n"), |text, property| text + &format_property(property))
 }
 
-fn lines(property: &Property) -> String {
-    let help = property.wire.get("description").and_then(Value::as_str).unwrap_or_default();
+fn format_property(property: &ValveProperty) -> String {
+    let help = property.form.get("description").and_then(Value::as_str).unwrap_or_default();
     let choices = match &property.kind {
-        Kind::Choice(choices) => format!(" One of {}.", Value::from(choices.clone())),
-        Kind::Text | Kind::Secret | Kind::Integer | Kind::Number | Kind::Boolean | Kind::List => {
-            String::new()
-        }
+        ValveKind::Choice(choices) => format!(" One of {}.", Value::from(choices.clone())),
+        ValveKind::Text
+        | ValveKind::Secret
+        | ValveKind::Integer
+        | ValveKind::Number
+        | ValveKind::Boolean
+        | ValveKind::List => String::new(),
     };
     let name = &property.name;
     match &property.default {

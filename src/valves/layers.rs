@@ -1,10 +1,11 @@
-//! Where values come from. The later wins: built-in < `valves.toml` < saved by the UI < environment.
+//! Layers of valves. Later layers override earlier ones: built-in < `valves.toml` < saved by the UI
+//! < environment.
 //!
-//! figment merges the layers and keeps the provenance of every value, so that we can say why a valve is as it is, and which
-//! environment variable pins it.
+//! figment merges the layers and keeps the provenance of every value, so that we can say why a
+//! valve is as it is, and which environment variable pins it.
 
-use super::{Spec, Values, reading::Reading};
-use crate::files;
+use super::{Values, ValvesSpec, parsed_value::ParsedValue};
+use crate::regular_file;
 use figment::{
     Figment, Metadata, Profile, Provider,
     value::{Dict, Map},
@@ -15,33 +16,34 @@ use std::{collections::BTreeMap, io, path::Path};
 
 /// The layers of one pipe's valves, lowest first.
 #[derive(Clone, Default)]
-pub struct Layers {
+pub struct ValveLayers {
     layers: Vec<Layer>,
-    /// What could not be read at all. Whatever else is set, it has to be mended first.
-    unread: Vec<Fault>,
+    /// The errors of layers that could not be read. They have to be fixed first.
+    read_faults: Vec<Fault>,
 }
 
 #[derive(Clone)]
 struct Layer {
-    source: Source,
+    source: ValveSource,
     values: Values,
 }
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ValveSource {
     /// The default of the pipe's struct.
     BuiltIn,
     /// The operator's file.
     File,
     /// The admin page.
     Saved,
-    /// An environment variable, or a flag, of this name. It pins the valve: the page cannot change it.
+    /// An environment variable, or a flag, of this name. It pins the valve: the page cannot change
+    /// it.
     Pinned(String),
 }
 
-impl Source {
-    /// What people read.
+impl ValveSource {
+    /// Returns the name of the source for people.
     pub fn name(&self) -> &str {
         match self {
             Self::BuiltIn => "default",
@@ -60,8 +62,8 @@ impl Source {
     }
 }
 
-/// Where each value came from, by valve.
-pub type Sources = BTreeMap<String, Source>;
+/// The source of each value, by valve.
+pub type ValveSources = BTreeMap<String, ValveSource>;
 
 /// Values from outside that pin valves: by pipe, then valve, the value and the name that pins it.
 #[derive(Clone, Default)]
@@ -76,9 +78,15 @@ struct Pin {
 }
 
 impl Pins {
-    /// The same with one more: `valve` of `pipe` has `value`, because `name` says so.
+    /// Adds a pin: `valve` of `pipe` has `value`, set by `name`.
     #[must_use]
-    pub fn with(mut self, pipe: &str, valve: &str, name: &str, value: impl Into<String>) -> Self {
+    pub fn with_pin(
+        mut self,
+        pipe: &str,
+        valve: &str,
+        name: &str,
+        value: impl Into<String>,
+    ) -> Self {
         self.0.push(Pin {
             pipe: pipe.into(),
             valve: valve.into(),
@@ -88,31 +96,32 @@ impl Pins {
         self
     }
 
-    /// These, and then those, which win.
+    /// Returns these pins followed by `later`, which override them.
     #[must_use]
-    pub fn followed_by(mut self, later: &Self) -> Self {
+    pub fn chain(mut self, later: &Self) -> Self {
         self.0.extend(later.0.iter().cloned());
         self
     }
 
-    /// What this environment pins of a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so does the content of the file named by
-    /// `ECHO_PREFIX_FILE`. A file that cannot be read is a fault.
+    /// Adds the pins of the environment for a pipe: `ECHO_PREFIX` pins `prefix` of `echo`, and so
+    /// does the content of the file named by `ECHO_PREFIX_FILE`. Returns an error for each file
+    /// that cannot be read.
     pub fn add_environment(
         &mut self,
         pipe: &str,
-        spec: &Spec,
+        spec: &ValvesSpec,
         get: impl Fn(&str) -> Option<String>,
     ) -> Vec<Fault> {
-        let mut unread = Vec::new();
+        let mut read_faults = Vec::new();
         for property in spec.properties() {
             let name = format!("{pipe}_{}", property.name).to_uppercase().replace('-', "_");
             let file_name = format!("{name}_FILE");
             let value = match (get(&name), get(&file_name)) {
                 (Some(value), _) => Some((name, value)),
-                (None, Some(path)) => match files::read_to_string(Path::new(&path)) {
+                (None, Some(path)) => match regular_file::read_to_string(Path::new(&path)) {
                     Ok(value) => Some((file_name, value.trim_end().to_owned())),
                     Err(error) => {
-                        unread.push(Fault::new(
+                        read_faults.push(Fault::new(
                             &property.name,
                             format!("the file that {file_name} names cannot be read: {error}"),
                         ));
@@ -122,58 +131,66 @@ impl Pins {
                 (None, None) => None,
             };
             if let Some((name, value)) = value.filter(|(_, value)| !value.is_empty()) {
-                *self = std::mem::take(self).with(pipe, &property.name, &name, value);
+                *self = std::mem::take(self).with_pin(pipe, &property.name, &name, value);
             }
         }
-        unread
+        read_faults
     }
 }
 
-impl Layers {
-    /// The pipe's own defaults and nothing else.
-    pub fn built_in(spec: &Spec) -> Self {
-        let layer = Layer { source: Source::BuiltIn, values: spec.defaults() };
-        Self { layers: vec![layer], unread: Vec::new() }
+impl ValveLayers {
+    /// Returns the layer of the pipe's own defaults.
+    pub fn built_in(spec: &ValvesSpec) -> Self {
+        let layer = Layer { source: ValveSource::BuiltIn, values: spec.defaults() };
+        Self { layers: vec![layer], read_faults: Vec::new() }
     }
 
-    /// The layers that do not change while the host runs: the file (if there is one) and the pins; `unread` is what of the pins
-    /// could not be read.
-    pub fn read(pipe: &str, spec: &Spec, file: &Path, pins: &Pins, unread: Vec<Fault>) -> Self {
-        let mut layers = Self { unread, ..Self::built_in(spec) };
-        match table(file, pipe) {
-            Ok(values) => layers.layers.push(Layer { source: Source::File, values }),
-            Err(fault) => layers.unread.push(fault),
+    /// The layers that do not change while the host runs: the file (if there is one) and the pins;
+    /// `unread` is what of the pins could not be read.
+    pub fn load(
+        pipe: &str,
+        spec: &ValvesSpec,
+        file: &Path,
+        pins: &Pins,
+        read_faults: Vec<Fault>,
+    ) -> Self {
+        let mut layers = Self { read_faults, ..Self::built_in(spec) };
+        match read_table(file, pipe) {
+            Ok(values) => layers.layers.push(Layer { source: ValveSource::File, values }),
+            Err(fault) => layers.read_faults.push(fault),
         }
         for pin in pins.0.iter().filter(|pin| pin.pipe == pipe) {
             let values = Values::from_iter([(pin.valve.clone(), pin.value.clone().into())]);
-            layers.layers.push(Layer { source: Source::Pinned(pin.name.clone()), values });
+            layers.layers.push(Layer { source: ValveSource::Pinned(pin.name.clone()), values });
         }
         layers
     }
 
-    /// All layers merged, with what was saved between the file and the pins; and what in them cannot be so.
+    /// Merges all layers, with the saved valves between the file and the pins. Returns the values,
+    /// their sources, and the errors.
     ///
     /// A value that breaks its rule is left out, so that what remains can be shown and mended.
-    pub fn merged(&self, spec: &Spec, saved: &Values) -> (Values, Sources, Vec<Fault>) {
-        let saved = Layer { source: Source::Saved, values: saved.clone() };
+    pub fn merge(&self, spec: &ValvesSpec, saved: &Values) -> (Values, ValveSources, Vec<Fault>) {
+        let saved = Layer { source: ValveSource::Saved, values: saved.clone() };
         let (pins, below): (Vec<_>, Vec<_>) =
-            self.layers.iter().partition(|layer| matches!(layer.source, Source::Pinned(_)));
+            self.layers.iter().partition(|layer| matches!(layer.source, ValveSource::Pinned(_)));
         let mut faults = Vec::new();
         let mut figment = Figment::new();
         for layer in below.into_iter().chain([&saved]).chain(pins) {
-            figment = figment.merge(layer.checked(spec, &mut faults));
+            figment = figment.merge(layer.parse_values(spec, &mut faults));
         }
-        faults.extend(self.unread.iter().cloned());
+        faults.extend(self.read_faults.iter().cloned());
         let (values, sources) =
-            spec.properties().map(|property| valve(&figment, &property.name)).unzip();
+            spec.properties().map(|property| extract_value(&figment, &property.name)).unzip();
         (values, sources, faults)
     }
 }
 
-/// The pipe's table of `valves.toml`. An error tells the line and nothing of what stands there: it may be a secret.
-fn table(file: &Path, pipe: &str) -> Result<Values, Fault> {
+/// Reads the pipe's table of `valves.toml`. An error names the line but never its content, which
+/// may be a secret.
+fn read_table(file: &Path, pipe: &str) -> Result<Values, Fault> {
     let fault = |rule: String| Fault::new("valves.toml", rule);
-    let text = match files::read_to_string(file) {
+    let text = match regular_file::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
         Err(error) => return Err(fault(format!("cannot be read: {error}"))),
@@ -185,36 +202,36 @@ fn table(file: &Path, pipe: &str) -> Result<Values, Fault> {
     Ok(tables.get(pipe).and_then(Value::as_object).cloned().unwrap_or_default())
 }
 
-fn valve(figment: &Figment, name: &str) -> ((String, Value), (String, Source)) {
+fn extract_value(figment: &Figment, name: &str) -> ((String, Value), (String, ValveSource)) {
     let value = figment.extract_inner(name).unwrap_or_default();
     let source = figment
         .find_metadata(name)
-        .map_or(Source::BuiltIn, |metadata| Source::parse(&metadata.name));
+        .map_or(ValveSource::BuiltIn, |metadata| ValveSource::parse(&metadata.name));
     ((name.to_owned(), value), (name.to_owned(), source))
 }
 
 impl Layer {
-    /// The layer with every value as its valve means it.
-    fn checked(&self, spec: &Spec, faults: &mut Vec<Fault>) -> Self {
+    /// Returns the layer with every value parsed for its valve.
+    fn parse_values(&self, spec: &ValvesSpec, faults: &mut Vec<Fault>) -> Self {
         let mut values = Values::new();
         for (name, value) in &self.values {
             let Some(property) = spec.property(name) else {
-                if self.source == Source::File {
+                if self.source == ValveSource::File {
                     faults.push(Fault::new(name, "is no valve of this pipe (valves.toml)"));
                 }
                 continue;
             };
-            if self.source == Source::BuiltIn {
+            if self.source == ValveSource::BuiltIn {
                 values.insert(name.clone(), value.clone());
                 continue;
             }
-            match property.read(value.clone()) {
-                Ok(Reading::Value(value)) => {
+            match property.parse_value(value.clone()) {
+                Ok(ParsedValue::Value(value)) => {
                     // What a lower layer says wrongly is no matter any more.
                     faults.retain(|fault| fault.valve != *name);
                     values.insert(name.clone(), value);
                 }
-                Ok(Reading::Reset) => {}
+                Ok(ParsedValue::Reset) => {}
                 Err(rule) => {
                     faults.push(Fault::new(name, format!("{rule} ({})", self.source.name())));
                 }

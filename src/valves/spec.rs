@@ -1,11 +1,12 @@
-//! What can be turned: the pipe's schema, flattened to what Open WebUI's form understands.
+//! The specification of valves: the pipe's schema, reduced to what Open WebUI's form understands.
 //!
-//! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind a `$ref` or `anyOf`
-//! (`docs/reference/open-webui.md`, "Valves form"). So every property is made plain here, once, and the reading of values goes by the same properties.
+//! The form reads each property's own `title`, `description`, `type` and `enum`, and nothing behind
+//! a `$ref` or `anyOf` (`docs/reference/open-webui.md`, "Valves form"). So every property is made
+//! plain here, once, and the reading of values goes by the same properties.
 
-use super::{Source, Sources, Values};
+use super::{Values, ValveSource, ValveSources};
 use crate::{
-    references::{Reference, references},
+    model_references::{ModelReference, parse_references},
     slot::PathKind,
 };
 use pipe_sdk::{Secret, Valves};
@@ -14,47 +15,47 @@ use serde_json::{Map, Value, json};
 
 /// All valves of one pipe, in the order of its struct.
 #[derive(Debug)]
-pub struct Spec {
-    properties: Vec<Property>,
+pub struct ValvesSpec {
+    properties: Vec<ValveProperty>,
 }
 
 /// One valve.
 #[derive(Debug)]
-pub struct Property {
+pub struct ValveProperty {
     /// The field's name.
     pub name: String,
-    /// Which values it takes.
-    pub kind: Kind,
-    /// Whether it may be without a value.
+    /// The kind of values.
+    pub kind: ValveKind,
+    /// Whether it may have no value.
     pub nullable: bool,
-    /// What it has when nobody set it.
+    /// The default.
     pub default: Value,
     /// For a secret that is sent to an address: the valve that holds the address.
     pub origin: Option<String>,
-    /// Whether such a secret goes nowhere as long as there is no address.
+    /// Whether such a secret is not sent anywhere while there is no address.
     pub is_unbound: bool,
-    /// Whether it is the address of a database, with what opens it.
+    /// Whether it is the URL of a database with its credentials.
     pub is_database: bool,
     /// Whether it names models of this host.
     pub names_models: bool,
-    /// What the path is for that it names, if it names one. It counts from the data folder.
-    pub place: Option<PathKind>,
-    /// What the form gets to see.
-    pub wire: Map<String, Value>,
+    /// The purpose of the path, if it is one. It is relative to the data folder.
+    pub path_kind: Option<PathKind>,
+    /// The property in the form's schema.
+    pub form: Map<String, Value>,
 }
 
-/// Which values a valve takes.
+/// The kind of values that a valve takes.
 #[derive(Debug, PartialEq)]
-pub enum Kind {
+pub enum ValveKind {
     /// Any text.
     Text,
-    /// A text that never leaves.
+    /// A text that is never shown.
     Secret,
     /// A whole number.
     Integer,
     /// A number.
     Number,
-    /// Yes or no.
+    /// A boolean.
     Boolean,
     /// One of these.
     Choice(Vec<Value>),
@@ -62,9 +63,9 @@ pub enum Kind {
     List,
 }
 
-impl Spec {
-    /// The spec of these valves.
-    pub fn of<V: Valves>() -> Self {
+impl ValvesSpec {
+    /// Returns the specification of these valves.
+    pub fn for_valves<V: Valves>() -> Self {
         let settings =
             SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         let schema = settings.into_generator().into_root_schema_for::<V>().to_value();
@@ -73,65 +74,73 @@ impl Spec {
             schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         let property = |(name, schema): (String, Value)| {
             let default = defaults.get(&name).cloned().unwrap_or_default();
-            Property::new(name, &schema, default)
+            ValveProperty::new(name, &schema, default)
         };
         Self { properties: properties.into_iter().map(property).collect() }
     }
 
-    /// The valves, in order.
-    pub fn properties(&self) -> impl Iterator<Item = &Property> {
+    /// Returns the valves in order.
+    pub fn properties(&self) -> impl Iterator<Item = &ValveProperty> {
         self.properties.iter()
     }
 
-    /// The valve of this name.
-    pub fn property(&self, name: &str) -> Option<&Property> {
+    /// Returns the valve with this name.
+    pub fn property(&self, name: &str) -> Option<&ValveProperty> {
         self.properties.iter().find(|property| property.name == name)
     }
 
     /// Returns the models that these values name, of valves that `is_wanted` lets pass.
-    pub fn references(&self, values: &Values, is_wanted: impl Fn(&str) -> bool) -> Vec<Reference> {
+    pub fn references(
+        &self,
+        values: &Values,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Vec<ModelReference> {
         let wanted = self.properties().filter(|one| one.names_models && is_wanted(&one.name));
         let texts = wanted.filter_map(|one| Some((&one.name, values.get(&one.name)?.as_str()?)));
-        texts.flat_map(|(name, text)| references(name, text)).collect()
+        texts.flat_map(|(name, text)| parse_references(name, text)).collect()
     }
 
-    /// What every valve has when nobody set it.
+    /// Returns the default of every valve.
     pub fn defaults(&self) -> Values {
         self.properties()
             .map(|property| (property.name.clone(), property.default.clone()))
             .collect()
     }
 
-    /// The answer of `/valves/spec`. A valve that is pinned says so, because the form lets people edit it all the same.
-    pub fn shown_as(&self, sources: &Sources) -> Value {
-        let mut wire = self.wire();
+    /// Returns the response of `/valves/spec`. The description of a pinned valve says so, because
+    /// the form does not prevent edits.
+    pub fn to_form(&self, sources: &ValveSources) -> Value {
+        let mut form = self.to_json();
         for (name, source) in sources {
-            if let (Source::Pinned(pin), Some(property)) =
-                (source, wire["properties"].get_mut(name))
+            if let (ValveSource::Pinned(pin), Some(property)) =
+                (source, form["properties"].get_mut(name))
             {
                 let help = property["description"].as_str().unwrap_or_default();
                 property["description"] =
                     format!("{help} Set by {pin}: it cannot be changed here.").into();
             }
         }
-        wire
+        form
     }
 
-    /// The spec of these valves wherever they run.
-    pub fn wire(&self) -> Value {
+    /// Returns the specification as JSON, without pins.
+    pub fn to_json(&self) -> Value {
         let properties: Map<_, _> = self
             .properties()
-            .map(|property| (property.name.clone(), property.wire.clone().into()))
+            .map(|property| (property.name.clone(), property.form.clone().into()))
             .collect();
         json!({"title": "Valves", "type": "object", "properties": properties})
     }
 
-    /// The values as they may be shown: in order, secrets masked, unset texts as `null` (the form cannot save an empty text).
-    pub fn shown(&self, values: &Values) -> Values {
-        let show = |property: &Property| {
+    /// Returns the values in order, with secrets masked and empty texts as `null` (the form cannot
+    /// save an empty text).
+    pub fn mask_values(&self, values: &Values) -> Values {
+        let show = |property: &ValveProperty| {
             let value = values.get(&property.name).cloned().unwrap_or_default();
             let value = match (&property.kind, &value) {
-                (Kind::Secret, Value::String(secret)) if !secret.is_empty() => Secret::MASK.into(),
+                (ValveKind::Secret, Value::String(secret)) if !secret.is_empty() => {
+                    Secret::MASK.into()
+                }
                 (_, Value::String(text)) if text.is_empty() => Value::Null,
                 _ => value,
             };
@@ -141,23 +150,23 @@ impl Spec {
     }
 }
 
-impl Property {
+impl ValveProperty {
     fn new(name: String, schema: &Value, default: Value) -> Self {
         let (plain, nullable) = without_null(schema);
-        let choices = choices(plain);
+        let choices = enum_choices(plain);
         let secret = plain.get("writeOnly").and_then(Value::as_bool).unwrap_or_default();
         let kind = match (plain_type(plain), choices) {
-            (_, Some(choices)) => Kind::Choice(choices),
-            (Some("integer"), _) => Kind::Integer,
-            (Some("number"), _) => Kind::Number,
-            (Some("boolean"), _) => Kind::Boolean,
-            (Some("array"), _) => Kind::List,
-            _ if secret => Kind::Secret,
-            _ => Kind::Text,
+            (_, Some(choices)) => ValveKind::Choice(choices),
+            (Some("integer"), _) => ValveKind::Integer,
+            (Some("number"), _) => ValveKind::Number,
+            (Some("boolean"), _) => ValveKind::Boolean,
+            (Some("array"), _) => ValveKind::List,
+            _ if secret => ValveKind::Secret,
+            _ => ValveKind::Text,
         };
         let origin = schema.get("x-origin").and_then(Value::as_str).map(str::to_owned);
-        let wire = wire(&name, schema, plain, &kind, &default);
-        let place = schema.get("x-place").and_then(Value::as_str).and_then(PathKind::parse);
+        let form = form_property(&name, schema, plain, &kind, &default);
+        let path_kind = schema.get("x-place").and_then(Value::as_str).and_then(PathKind::parse);
         let is = |keyword: &str| schema.get(keyword).and_then(Value::as_bool).unwrap_or_default();
         let (is_unbound, is_database) = (is("x-unbound"), is("x-database"));
         let names_models = is("x-models");
@@ -171,18 +180,18 @@ impl Property {
             is_unbound,
             is_database,
             names_models,
-            place,
-            wire,
+            path_kind,
+            form,
         }
     }
 
-    /// A number of the schema, as in `bound("maximum")`.
+    /// Returns a number of the schema, as in `bound("maximum")`.
     pub fn bound(&self, keyword: &str) -> Option<f64> {
-        self.wire.get(keyword).and_then(Value::as_f64)
+        self.form.get(keyword).and_then(Value::as_f64)
     }
 }
 
-/// The schema without its `anyOf` with null, and whether it takes null, however it says so.
+/// Returns the schema without its `anyOf` with null, and whether it accepts null.
 fn without_null(schema: &Value) -> (&Value, bool) {
     let is_null = |schema: &&Value| schema["type"] == "null";
     match schema.get("anyOf").and_then(Value::as_array) {
@@ -196,7 +205,7 @@ fn without_null(schema: &Value) -> (&Value, bool) {
     }
 }
 
-/// The one type that is not null.
+/// Returns the type that is not null.
 fn plain_type(schema: &Value) -> Option<&str> {
     match &schema["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
@@ -204,8 +213,9 @@ fn plain_type(schema: &Value) -> Option<&str> {
     }
 }
 
-/// The choices of an enum. Variants with a doc comment stand in `oneOf` as a `const`, those without as one `enum` among them.
-fn choices(schema: &Value) -> Option<Vec<Value>> {
+/// Returns the choices of an enum. Variants with a doc comment are in `oneOf` as a `const`, those
+/// without as one `enum` among them.
+fn enum_choices(schema: &Value) -> Option<Vec<Value>> {
     let listed = |schema: &Value| schema.get("enum").and_then(Value::as_array).cloned();
     let variant = |schema: &Value| {
         listed(schema).unwrap_or_else(|| schema.get("const").cloned().into_iter().collect())
@@ -216,66 +226,74 @@ fn choices(schema: &Value) -> Option<Vec<Value>> {
     Some(choices.into_iter().filter(|choice| !choice.is_null()).collect())
 }
 
-/// One property as the form wants it: a title, a plain type, nothing nested, no default for what is secret.
-fn wire(
+/// Returns a property for the form: a title, a plain type, nothing nested, and no default for
+/// secrets.
+fn form_property(
     name: &str,
     schema: &Value,
     plain: &Value,
-    kind: &Kind,
+    kind: &ValveKind,
     default: &Value,
 ) -> Map<String, Value> {
-    let mut wire = Map::new();
-    wire.insert("title".into(), schema.get("title").cloned().unwrap_or_else(|| title(name).into()));
+    let mut form = Map::new();
+    form.insert(
+        "title".into(),
+        schema.get("title").cloned().unwrap_or_else(|| title_from_name(name).into()),
+    );
     if let Some(description) = schema.get("description").and_then(Value::as_str) {
-        wire.insert("description".into(), (help(description) + &limits(plain)).into());
+        form.insert("description".into(), (plain_help(description) + &range_help(plain)).into());
     }
-    wire.insert("type".into(), type_name(kind, plain).into());
+    form.insert("type".into(), type_name(kind, plain).into());
     match kind {
-        Kind::Choice(choices) => _ = wire.insert("enum".into(), choices.clone().into()),
-        Kind::List => _ = wire.insert("items".into(), json!({"type": "string"})),
-        Kind::Text | Kind::Secret | Kind::Integer | Kind::Number | Kind::Boolean => {}
+        ValveKind::Choice(choices) => _ = form.insert("enum".into(), choices.clone().into()),
+        ValveKind::List => _ = form.insert("items".into(), json!({"type": "string"})),
+        ValveKind::Text
+        | ValveKind::Secret
+        | ValveKind::Integer
+        | ValveKind::Number
+        | ValveKind::Boolean => {}
     }
     for keyword in
         ["minimum", "maximum", "minLength", "maxLength", "minItems", "writeOnly", "input"]
     {
         if let Some(value) = plain.get(keyword) {
-            wire.insert(keyword.into(), value.clone());
+            form.insert(keyword.into(), value.clone());
         }
     }
     match kind {
-        Kind::Secret => _ = wire.insert("format".into(), "password".into()),
-        _ => _ = wire.insert("default".into(), default.clone()),
+        ValveKind::Secret => _ = form.insert("format".into(), "password".into()),
+        _ => _ = form.insert("default".into(), default.clone()),
     }
-    wire
+    form
 }
 
-/// The limits of a number in words: the form shows no others.
-fn limits(schema: &Value) -> String {
+/// Returns the range of a number in words: the form shows no others.
+fn range_help(schema: &Value) -> String {
     match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
         (Some(least), Some(most)) => format!(" From {least} to {most}."),
         _ => String::new(),
     }
 }
 
-/// A doc comment as the form shows it: one plain line.
-fn help(description: &str) -> String {
+/// Returns a doc comment as one plain line for the form.
+fn plain_help(description: &str) -> String {
     description.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn type_name(kind: &Kind, plain: &Value) -> &'static str {
+fn type_name(kind: &ValveKind, plain: &Value) -> &'static str {
     match kind {
-        Kind::Text | Kind::Secret => "string",
-        Kind::Integer => "integer",
-        Kind::Number => "number",
-        Kind::Boolean => "boolean",
-        Kind::List => "array",
-        Kind::Choice(_) if plain_type(plain) == Some("integer") => "integer",
-        Kind::Choice(_) => "string",
+        ValveKind::Text | ValveKind::Secret => "string",
+        ValveKind::Integer => "integer",
+        ValveKind::Number => "number",
+        ValveKind::Boolean => "boolean",
+        ValveKind::List => "array",
+        ValveKind::Choice(_) if plain_type(plain) == Some("integer") => "integer",
+        ValveKind::Choice(_) => "string",
     }
 }
 
 /// `idle_timeout` → `Idle timeout`.
-fn title(name: &str) -> String {
+fn title_from_name(name: &str) -> String {
     let words = name.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()

@@ -189,7 +189,7 @@ pub(crate) async fn host_of(
         ("aws_secret_access_key", secret),
     ];
     let pins = usual.iter().chain(valves).fold(Pins::default(), |pins, (valve, value)| {
-        pins.with("bedrock_models", valve, "test", *value)
+        pins.with_pin("bedrock_models", valve, "test", *value)
     });
     builder.pipes(PIPES).pins(pins).start().await
 }
@@ -365,9 +365,10 @@ async fn a_client_that_leaves_closes_bedrocks_connection_within_a_second() {
 #[actix_web::test]
 async fn without_credentials_the_list_says_what_is_missing_and_a_chat_explains() {
     let emulator = emulator();
-    let pins = Pins::default().with("bedrock_models", "endpoint_url", "test", emulator.endpoint());
-    let pins = pins.with("bedrock_models", "aws_access_key_id", "test", "AKIAWRONG");
-    let pins = pins.with("bedrock_models", "aws_secret_access_key", "test", "wrong");
+    let pins =
+        Pins::default().with_pin("bedrock_models", "endpoint_url", "test", emulator.endpoint());
+    let pins = pins.with_pin("bedrock_models", "aws_access_key_id", "test", "AKIAWRONG");
+    let pins = pins.with_pin("bedrock_models", "aws_secret_access_key", "test", "wrong");
     let host = Builder::new().pipes(PIPES).pins(pins).start().await;
     let list = host.get("/models").await.json;
     let entries = list["data"].as_array().unwrap().iter();

@@ -18,8 +18,11 @@ use std::{
 use store::testing::{Server, execute};
 use tempfile::TempDir;
 
-const PIPES: &[Registration] =
-    &[Registration::of::<Typed>(), Registration::of::<Script>(), Registration::of::<RateLimit>()];
+const PIPES: &[Registration] = &[
+    Registration::for_pipe::<Typed>(),
+    Registration::for_pipe::<Script>(),
+    Registration::for_pipe::<RateLimit>(),
+];
 
 /// As whom a PostgreSQL runs that root starts.
 const NOBODY: u32 = 65_534;

@@ -12,7 +12,8 @@ use pipewright::slot::Registration;
 use serde_json::{Value, json};
 use server::{Form, LocalServer, dead};
 
-const PIPES: &[Registration] = &[Registration::of::<HybridRouter>(), Registration::of::<Script>()];
+const PIPES: &[Registration] =
+    &[Registration::for_pipe::<HybridRouter>(), Registration::for_pipe::<Script>()];
 
 pub const SMART: &str = "hybrid_router.hybrid-smart";
 const LOCAL: &str = "hybrid_router.hybrid-local";

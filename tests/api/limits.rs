@@ -444,7 +444,7 @@ async fn replicas_reserve_and_release_together() {
 #[actix_web::test]
 async fn usage_is_recorded_before_a_slow_filter_is_told() {
     const PIPES: &[Registration] =
-        &[Registration::of::<Waits>(), Registration::of::<crate::pipes::Script>()];
+        &[Registration::for_pipe::<Waits>(), Registration::for_pipe::<crate::pipes::Script>()];
     let host = Builder::new().pipes(PIPES).start().await;
     for _ in 0..3 {
         assert_eq!(host.chat("script.whole", "hi").await.status, 200);

@@ -17,7 +17,7 @@ use pipewright::slot::Registration;
 use serde_json::{Value, json};
 use server::Server;
 
-pub const PIPES: &[Registration] = &[Registration::of::<OpenAiProxy>()];
+pub const PIPES: &[Registration] = &[Registration::for_pipe::<OpenAiProxy>()];
 
 const KEY: &str = "sk-canary-of-the-upstream";
 const MODEL: &str = "openai_proxy.m";

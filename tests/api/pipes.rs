@@ -15,15 +15,16 @@ use std::{
 use tokio::sync::watch;
 
 pub const PIPES: &[Registration] = &[
-    Registration::of::<Typed>(),
-    Registration::of::<Script>(),
-    Registration::of::<Polite>(),
-    Registration::of::<Relay>(),
-    Registration::of::<Unwell>(),
+    Registration::for_pipe::<Typed>(),
+    Registration::for_pipe::<Script>(),
+    Registration::for_pipe::<Polite>(),
+    Registration::for_pipe::<Relay>(),
+    Registration::for_pipe::<Unwell>(),
 ];
 
 /// A manifold, and another that has one of its models.
-pub const TWINS: &[Registration] = &[Registration::of::<Script>(), Registration::of::<Twin>()];
+pub const TWINS: &[Registration] =
+    &[Registration::for_pipe::<Script>(), Registration::for_pipe::<Twin>()];
 
 /// One valve of every kind that the form knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

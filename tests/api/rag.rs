@@ -20,8 +20,11 @@ use reqwest::{Method, multipart::Form};
 use serde_json::{Value, json};
 
 /// Documents, a model that repeats what it is asked, and one that streams.
-const PIPES: &[Registration] =
-    &[Registration::of::<Rag>(), Registration::of::<Typed>(), Registration::of::<Script>()];
+const PIPES: &[Registration] = &[
+    Registration::for_pipe::<Rag>(),
+    Registration::for_pipe::<Typed>(),
+    Registration::for_pipe::<Script>(),
+];
 
 const LEAVE: &str = "# Leave\nParents get thirty weeks of leave, which they may share.\n";
 const PARKING: &str = "# Parking\nThe garage opens at six; bicycles stand in the yard.\n";

@@ -11,10 +11,10 @@ use serde_json::json;
 use std::fs;
 
 const PIPES: &[Registration] = &[
-    Registration::of::<Rag>(),
-    Registration::of::<HybridRouter>(),
-    Registration::of::<Typed>(),
-    Registration::of::<Script>(),
+    Registration::for_pipe::<Rag>(),
+    Registration::for_pipe::<HybridRouter>(),
+    Registration::for_pipe::<Typed>(),
+    Registration::for_pipe::<Script>(),
 ];
 
 async fn host() -> TestHost {

@@ -36,7 +36,7 @@ async fn over(folder: TempDir, endpoint: &str, key: &str, more: (&str, &str)) ->
         more,
     ];
     let pins = pins.iter().fold(Pins::default(), |pins, (valve, value)| {
-        pins.with("bedrock_models", valve, "test", *value)
+        pins.with_pin("bedrock_models", valve, "test", *value)
     });
     Builder::over(folder).pipes(PIPES).pins(pins).start().await
 }

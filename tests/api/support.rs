@@ -5,7 +5,7 @@ use clap::Parser;
 use pipewright::{
     app::App,
     settings::{Cli, Settings},
-    slot::{Registration, Site},
+    slot::{ConfigSources, Registration},
     valves::Pins,
 };
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -108,12 +108,12 @@ impl Builder {
             ["pipewright", "--host", listens, "--port", "0", "--workers", "1", "--api-key", key];
         let args = args.into_iter().chain(flags.iter().map(String::as_str));
         let settings: Settings = Cli::parse_from(args).settings;
-        let site = Site {
+        let site = ConfigSources {
             folder: folder.path().into(),
             file: folder.path().join("valves.toml"),
             environment,
             pins,
-            roots: settings.roots(),
+            roots: settings.path_roots(),
         };
         let app = App::build(&settings, site, pipes).await.unwrap();
         let url = format!("http://127.0.0.1:{}", app.port());

@@ -6,7 +6,7 @@ use crate::{
 };
 use insta::assert_json_snapshot;
 use pipe_sdk::Secret;
-use pipewright::valves::{Pins, Spec};
+use pipewright::valves::{Pins, ValvesSpec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -380,16 +380,16 @@ fn any_valves() -> impl Strategy<Value = Map<String, Value>> {
 proptest! {
     #[test]
     fn whatever_was_saved_the_pages_round_trip_changes_nothing(stored in any_valves()) {
-        use pipewright::valves::{Layers, Update};
-        let spec = Spec::of::<TypedValves>();
-        let layers = Layers::read("typed", &spec, std::path::Path::new("/nonexistent"), &Pins::default(), Vec::new());
-        let (values, sources, faults) = layers.merged(&spec, &stored);
+        use pipewright::valves::{ValveLayers, ValvesUpdate};
+        let spec = ValvesSpec::for_valves::<TypedValves>();
+        let layers = ValveLayers::load("typed", &spec, std::path::Path::new("/nonexistent"), &Pins::default(), Vec::new());
+        let (values, sources, faults) = layers.merge(&spec, &stored);
         prop_assert!(faults.is_empty());
-        let shown = Value::Object(spec.shown(&values));
-        let posted = pages_transform(&spec.wire(), &shown).as_object().unwrap().clone();
-        let update = Update { spec: &spec, values: &values, sources: &sources, saved: &stored };
-        let saved = update.posted(posted).unwrap().saved;
-        let (after, _, _) = layers.merged(&spec, &saved);
+        let shown = Value::Object(spec.mask_values(&values));
+        let posted = pages_transform(&spec.to_json(), &shown).as_object().unwrap().clone();
+        let update = ValvesUpdate { spec: &spec, values: &values, sources: &sources, saved: &stored };
+        let saved = update.parse(posted).unwrap().saved;
+        let (after, _, _) = layers.merge(&spec, &saved);
         prop_assert_eq!(values, after);
     }
 }

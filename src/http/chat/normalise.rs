@@ -1,9 +1,10 @@
-//! Chats whose clients put Anthropic's shapes into OpenAI's, or tools of other kinds: made chats that every pipe understands.
+//! Chats whose clients put Anthropic's shapes into OpenAI's, or tools of other kinds: made chats
+//! that every pipe understands.
 
 use crate::http::{
     anthropic_tools::{Defined, is_server_tool},
     client_tools::{ClientTool, ClientTools, ToolKind, custom_function},
-    words::words_of,
+    part_text::text_of_part,
 };
 use pipe_sdk::{Body, Content, FunctionCall, FunctionTool, Message, Part, Role, Tool, ToolCall};
 use serde_json::{Map, Value, json, value::to_raw_value};
@@ -63,7 +64,7 @@ pub fn normalise(body: &mut Body) -> Before {
 
 /// Instructions that stand beside the messages, unless they stand among them too.
 fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
-    let text = words_of(system).filter(|text| !text.trim().is_empty())?;
+    let text = text_of_part(system).filter(|text| !text.trim().is_empty())?;
     let is_there = |message: &Message| {
         matches!(message.role, Role::System | Role::Developer) && message.text().contains(&text)
     };

@@ -101,7 +101,8 @@ fn whole_input(arguments: &str) -> Option<String> {
     }
 }
 
-/// The characters of a JSON text as far as they are whole, how many bytes they took, and whether the text ends there.
+/// The characters of a JSON text as far as they are whole, how many bytes they took, and whether
+/// the text ends there.
 fn decoded(json: &str) -> (String, usize, bool) {
     let mut text = String::new();
     let mut at = 0;
@@ -127,7 +128,8 @@ fn decoded(json: &str) -> (String, usize, bool) {
     }
 }
 
-/// The character of the escape at the beginning, and how many bytes it takes; `None` if it is not whole yet.
+/// The character of the escape at the beginning, and how many bytes it takes; `None` if it is not
+/// whole yet.
 fn escape(json: &str) -> Option<(char, usize)> {
     let char = match json.as_bytes().get(1)? {
         b'n' => '\n',

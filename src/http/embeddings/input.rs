@@ -11,7 +11,8 @@ const MOST: usize = 2048;
 /// One text, as it was sent.
 enum Sent {
     Text(String),
-    /// The tokens of OpenAI's newer embedding models. Clients that count them for themselves send them.
+    /// The tokens of OpenAI's newer embedding models. Clients that count them for themselves send
+    /// them.
     Tokens(Vec<u32>),
 }
 

@@ -7,23 +7,23 @@ use std::{
 };
 
 /// The longest phrase, in characters; what is longer is cut.
-const LONGEST: usize = 200;
+const MAX_CHARS: usize = 200;
 
-/// How many phrases are kept. actix takes only phrases that live for ever, so their number has to end somewhere: after these, a new phrase
-/// gives way to the status's own.
-const MOST: usize = 4096;
+/// How many phrases are kept. actix takes only phrases that live for ever, so their number has to
+/// end somewhere: after these, a new phrase gives way to the status's own.
+const MAX_PHRASES: usize = 4096;
 
-static KEPT: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
+static PHRASES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
 /// The message as one line that a status line can hold.
 pub(super) fn phrase(message: &str, status: StatusCode) -> &'static str {
     let line: String =
-        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();
+    let mut kept = PHRASES.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = kept.get_or_insert_default();
     match kept.get(line.as_str()) {
         Some(phrase) => phrase,
-        None if kept.len() >= MOST => status.canonical_reason().unwrap_or("Refused"),
+        None if kept.len() >= MAX_PHRASES => status.canonical_reason().unwrap_or("Refused"),
         None => {
             let phrase: &'static str = line.leak();
             kept.insert(phrase);
@@ -41,6 +41,6 @@ mod tests {
         let phrase =
             phrase(&format!("no\r\nSet-Cookie: x {}", "é".repeat(300)), StatusCode::FORBIDDEN);
         assert!(phrase.starts_with("no  Set-Cookie: x é"));
-        assert_eq!(phrase.chars().count(), LONGEST);
+        assert_eq!(phrase.chars().count(), MAX_CHARS);
     }
 }

@@ -1,6 +1,6 @@
 //! A whole answer as Anthropic's message, and the words that it shares with a streamed one.
 
-use crate::http::answer::{Head, ended_early};
+use crate::http::answer::{ResponseHead, ended_early};
 use pipe_sdk::{Answer, Citation, FinishReason, PipeError, ReasoningKind, ToolCall, Usage};
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 pub const OWN_REASON: &str = "x_bedrock_stop_reason";
 
 /// A whole answer as one object.
-pub fn message(head: &Head, answer: &Answer) -> Result<Value, PipeError> {
+pub fn message(head: &ResponseHead, answer: &Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
     let own = answer.facts.get(OWN_REASON).and_then(Value::as_str);
     let mut message = begun(head);
@@ -21,7 +21,7 @@ pub fn message(head: &Head, answer: &Answer) -> Result<Value, PipeError> {
 /// A message that has said nothing yet.
 ///
 /// What it costs is not known yet: the tokens of the prompt are an estimate until the end.
-pub fn begun(Head { id, model, prompt_tokens, .. }: &Head) -> Value {
+pub fn begun(ResponseHead { id, model, prompt_tokens, .. }: &ResponseHead) -> Value {
     let usage = usage(&Usage { prompt_tokens: *prompt_tokens, ..Usage::default() });
     json!({
         "id": id, "type": "message", "role": "assistant", "model": model, "content": [],
@@ -95,7 +95,8 @@ pub fn usage(usage: &Usage) -> Value {
     told
 }
 
-/// A source: a page, or a place in a document of the chat. The words for such places are Bedrock's, the only ones that come.
+/// A source: a page, or a place in a document of the chat. The words for such places are Bedrock's,
+/// the only ones that come.
 pub fn citation(citation: &Citation) -> Value {
     let Citation { url, title, cited_text, location } = citation;
     let place = |name: &str| location.as_ref().and_then(|location| location.get(name));

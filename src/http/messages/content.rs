@@ -1,6 +1,6 @@
 //! What a turn says: plain text, or blocks.
 
-use crate::http::words::words_of;
+use crate::http::part_text::text_of_part;
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -40,7 +40,8 @@ impl Default for Content {
 
 /// One block, with the fields of every type.
 ///
-/// A derived reader of tagged variants would lose the text in which a tool's input came, and the place of what is wrong.
+/// A derived reader of tagged variants would lose the text in which a tool's input came, and the
+/// place of what is wrong.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Block {
@@ -87,7 +88,7 @@ impl Block {
     pub fn words(mut self) -> Option<String> {
         let content = match self.content.take() {
             Some(Content::Text(text)) => Some(text),
-            Some(Content::Object(object)) => words_of(&object),
+            Some(Content::Object(object)) => text_of_part(&object),
             Some(Content::Blocks(blocks)) => {
                 let words: Vec<_> = blocks.into_iter().filter_map(Self::words).collect();
                 (!words.is_empty()).then(|| words.join("\n"))
@@ -95,8 +96,8 @@ impl Block {
             None => None,
         };
         let input = self.input.as_deref().and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let own = [self.name, self.title, self.text, input.as_ref().and_then(words_of)];
-        let rest = words_of(&Value::Object(self.rest));
+        let own = [self.name, self.title, self.text, input.as_ref().and_then(text_of_part)];
+        let rest = text_of_part(&Value::Object(self.rest));
         let words: Vec<_> = own.into_iter().chain([content, rest]).flatten().collect();
         let words = words.join("\n");
         (!words.trim().is_empty()).then(|| match self.kind.as_str() {

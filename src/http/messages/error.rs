@@ -1,4 +1,5 @@
-//! What went wrong, in the shape that Anthropic's clients read. The status is the same as everywhere.
+//! What went wrong, in the shape that Anthropic's clients read. The status is the same as
+//! everywhere.
 
 use crate::http::Error;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
@@ -19,7 +20,8 @@ pub fn object(error: &Error) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message}})
 }
 
-/// Anthropic's words for a prompt that is too long: its clients make it shorter when they read them.
+/// Anthropic's words for a prompt that is too long: its clients make it shorter when they read
+/// them.
 fn too_long(message: &str) -> String {
     match sizes(message) {
         Some((tokens, most)) => format!("prompt is too long: {tokens} tokens > {most} maximum"),
@@ -40,7 +42,8 @@ fn sizes(message: &str) -> Option<(u64, u64)> {
     (first != second).then(|| (first.max(second), first.min(second)))
 }
 
-/// The numbers in a text that may count the tokens of a long prompt. Some have commas between thousands.
+/// The numbers in a text that may count the tokens of a long prompt. Some have commas between
+/// thousands.
 fn numbers(text: &str) -> Vec<u64> {
     let is_within = |c: char| c.is_ascii_digit() || c == ',' || c == '_';
     let words =

@@ -4,7 +4,7 @@ use super::{
     answer::{OWN_REASON, begun, citation, stop_reason, usage},
     error,
 };
-use crate::http::{Error, answer::Head, frames::FrameWriter};
+use crate::http::{Error, answer::ResponseHead, sse_body::FrameWriter};
 use actix_web::web::{BufMut, BytesMut};
 use pipe_sdk::{Chunk, ReasoningKind, ToolCallDelta, Usage};
 use serde::{Serialize, de::IgnoredAny};
@@ -38,7 +38,7 @@ enum Block {
 
 impl Events {
     /// A writer for the answer under this head.
-    pub fn new(head: &Head) -> Self {
+    pub fn new(head: &ResponseHead) -> Self {
         Self {
             buffer: BytesMut::new(),
             begun: Some(begun(head)),
@@ -96,7 +96,7 @@ impl FrameWriter for Events {
         self.stop_reason.is_some()
     }
 
-    fn beat(&mut self) {
+    fn write_keepalive(&mut self) {
         self.event("ping", &json!({"type": "ping"}));
     }
 
@@ -151,7 +151,8 @@ impl Events {
         self.close();
     }
 
-    /// Calls may come piece by piece in turns, but blocks may not: what comes amid another call waits for its end.
+    /// Calls may come piece by piece in turns, but blocks may not: what comes amid another call
+    /// waits for its end.
     fn call(&mut self, piece: &ToolCallDelta) {
         if let Some(Block::Call(open, arguments)) = &mut self.open {
             if *open == piece.index {
@@ -271,7 +272,7 @@ mod tests {
     use pipe_sdk::FinishReason;
 
     fn events(chunks: &[Chunk]) -> Vec<String> {
-        let mut events = Events::new(&Head::new("msg_", "m"));
+        let mut events = Events::new(&ResponseHead::new("msg_", "m"));
         chunks.iter().for_each(|chunk| events.chunk(chunk));
         events.done();
         let written = String::from_utf8(events.take().to_vec()).unwrap();
@@ -354,8 +355,8 @@ mod tests {
 
     #[test]
     fn a_silent_wire_carries_a_ping() {
-        let mut events = Events::new(&Head::new("msg_", "m"));
-        events.beat();
+        let mut events = Events::new(&ResponseHead::new("msg_", "m"));
+        events.write_keepalive();
         assert_eq!(events.take(), "event: ping\ndata: {\"type\":\"ping\"}\n\n");
     }
 }

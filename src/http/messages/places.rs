@@ -1,6 +1,7 @@
 //! The names under which a request knows the fields of the chat that was made of it.
 
-/// The fields of all parts, message by message: turns are cut into messages, so their numbers differ.
+/// The fields of all parts, message by message: turns are cut into messages, so their numbers
+/// differ.
 #[derive(Default)]
 pub struct Places {
     parts: Vec<Vec<String>>,
@@ -14,7 +15,8 @@ impl Places {
         self.parts.push(fields);
     }
 
-    /// Where this field of the chat, as in `messages[2].content[1]`, stood, if it has another name there.
+    /// Where this field of the chat, as in `messages[2].content[1]`, stood, if it has another name
+    /// there.
     pub fn of(&self, field: &str) -> Option<String> {
         if field.starts_with("messages[") {
             return self.part(field).map(str::to_owned);

@@ -1,4 +1,5 @@
-//! Turns of blocks as messages: results become messages of tools, calls and thoughts stand beside what is said.
+//! Turns of blocks as messages: results become messages of tools, calls and thoughts stand beside
+//! what is said.
 
 use super::{
     content::{Block, Content},
@@ -117,8 +118,8 @@ fn fields_of(field: &str, blocks: usize) -> impl Iterator<Item = String> {
     (0..blocks).map(move |place| format!("{field}[{place}]"))
 }
 
-/// How the line begins by which Claude Code says to Anthropic who pays. Bedrock refuses it, and it differs in every request, so that no
-/// cache of the prompt would be found again.
+/// How the line begins by which Claude Code says to Anthropic who pays. Bedrock refuses it, and it
+/// differs in every request, so that no cache of the prompt would be found again.
 const ATTRIBUTION: &str = "x-anthropic-billing-header";
 
 /// These instructions without the line of attribution that they may begin with.

@@ -118,7 +118,7 @@ pub async fn put(
         return Err(PipeError::bad_field("file", "file: send at least one document").into());
     }
     let filed = library.put(collection.into_inner(), uploads).await?;
-    state.tender.wake();
+    state.background_jobs.wake();
     if waits {
         library.tend(tending(&state)).await;
     }
@@ -169,7 +169,8 @@ fn audience(text: &str) -> Result<Audience, PipeError> {
     })
 }
 
-/// Every part with a file name is a file; `id`, `title` and `url` before it tell about it, and `audience` about it and all that follow.
+/// Every part with a file name is a file; `id`, `title` and `url` before it tell about it, and
+/// `audience` about it and all that follow.
 async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::http::{
     Error,
-    answer::{Head, ended_early},
+    answer::{ResponseHead, ended_early},
     client_tools::ClientTools,
 };
 use actix_web::ResponseError;
@@ -34,8 +34,8 @@ pub struct Response {
 
 impl Response {
     /// The response under this head, as it was wished.
-    pub fn new(head: &Head, wishes: &Wishes) -> Self {
-        let Head { id, created, model, .. } = head;
+    pub fn new(head: &ResponseHead, wishes: &Wishes) -> Self {
+        let ResponseHead { id, created, model, .. } = head;
         let mut fields = Map::new();
         fields.insert("id".into(), id.as_str().into());
         fields.insert("object".into(), "response".into());

@@ -1,6 +1,7 @@
 //! How one chunk looks on the wire: items that are opened, filled and closed.
 //!
-//! At any time the model either thinks or speaks; calls may be told in turns, so they stay open until the answer ends.
+//! At any time the model either thinks or speaks; calls may be told in turns, so they stay open
+//! until the answer ends.
 
 use super::{
     answer::Response,
@@ -64,7 +65,7 @@ impl FrameWriter for Events {
         self.response.finish.is_some()
     }
 
-    fn beat(&mut self) {
+    fn write_keepalive(&mut self) {
         self.wire.buffer.extend_from_slice(b": \n\n");
     }
 

@@ -1,8 +1,8 @@
 //! The items that a conversation is made of, and the messages that they stand for.
 //!
-//! What the assistant thought, said and called comes as an item each; a chat has them in one message. Items of types that only OpenAI
-//! hosts, and those that are not known, are told as text where they say something, and dropped where they do not: none of them stops a
-//! conversation.
+//! What the assistant thought, said and called comes as an item each; a chat has them in one
+//! message. Items of types that only OpenAI hosts, and those that are not known, are told as text
+//! where they say something, and dropped where they do not: none of them stops a conversation.
 
 use super::{
     item,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::http::{
     client_tools::{Builtin, ToolKind, custom_arguments},
-    words::words_of,
+    part_text::text_of_part,
 };
 use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall};
 use serde::Deserialize;
@@ -240,7 +240,7 @@ impl Item {
 
     /// What an item of an unknown type says, in words.
     fn words(&self) -> Option<String> {
-        let told = TELLING.iter().filter_map(|name| words_of(self.fields.get(*name)?));
+        let told = TELLING.iter().filter_map(|name| text_of_part(self.fields.get(*name)?));
         let words: Vec<_> = told.collect();
         (!words.is_empty()).then(|| format!("[{}] {}", self.kind(), words.join("\n")))
     }
@@ -423,7 +423,7 @@ fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
             Ok(Some(Part::Other(rest)))
         }
         _ => {
-            let words = words_of(&Value::Object(rest));
+            let words = text_of_part(&Value::Object(rest));
             Ok(words.map(Part::of_text))
         }
     }

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// A request. Fields that chats have under the same name, or that only a pipe knows, stay in `rest`.
+/// A request. Fields that chats have under the same name, or that only a pipe knows, stay in
+/// `rest`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Request {

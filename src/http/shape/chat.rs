@@ -1,4 +1,5 @@
-//! A chat of OpenAI's, with what Open WebUI, Anthropic's clients and other gateways have put into it over time.
+//! A chat of OpenAI's, with what Open WebUI, Anthropic's clients and other gateways have put into
+//! it over time.
 
 use super::{
     CACHE, COUNT, COUNTABLE, LEAST, MOST, OBJECT,

@@ -40,7 +40,8 @@ pub static REQUEST: Shape = Object(
     &[("", "model"), ("", "input")],
 );
 
-/// Items of types that are not known are told as text, so nothing but what all of them share is looked at here.
+/// Items of types that are not known are told as text, so nothing but what all of them share is
+/// looked at here.
 static ITEM: Shape = Object(
     &[
         ("type", &Kind(&["function_call", "function_call_output", "custom_tool_call"])),

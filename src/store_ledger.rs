@@ -1,4 +1,4 @@
-//! The store's limits and sums as pipes see them.
+//! The ledger that pipes use for limits and budgets, kept in the store.
 
 use futures_util::future::BoxFuture;
 use pipe_sdk::{Booking, Exceeded, Ledger, PipeError, Result, Take, Task, Window};
@@ -9,60 +9,60 @@ use std::{
 use store::{Refusal, Spending, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-/// So many requests wait at most until what they reserved is released. What does not fit expires by itself.
-const QUEUE: usize = 8192;
+/// The largest number of reservations that wait to be released. Further ones expire by themselves.
+const MAX_QUEUED_RELEASES: usize = 8192;
 
-/// So many are released at once.
-const MOST: usize = 256;
+/// The largest number of reservations that are released in one call.
+const MAX_RELEASES: usize = 256;
 
-/// The store's limits and sums.
-pub struct Stored {
+/// A ledger that is kept in the store.
+pub struct StoreLedger {
     store: Arc<Store>,
     releases: mpsc::Sender<String>,
-    /// Releases reservations; it ends with this.
-    _releasing: Task,
+    /// The task that releases reservations; it ends when this is dropped.
+    _release_task: Task,
 }
 
-impl Stored {
-    /// The limits and sums of this store.
+impl StoreLedger {
+    /// Returns the ledger of this store.
     pub fn new(store: Arc<Store>) -> Self {
-        let (releases, released) = mpsc::channel(QUEUE);
-        let releasing = Task::spawn(release(Arc::clone(&store), released));
-        Self { store, releases, _releasing: releasing }
+        let (releases, released) = mpsc::channel(MAX_QUEUED_RELEASES);
+        let release_task = Task::spawn(release_reservations(Arc::clone(&store), released));
+        Self { store, releases, _release_task: release_task }
     }
 }
 
-async fn release(store: Arc<Store>, mut released: mpsc::Receiver<String>) {
+async fn release_reservations(store: Arc<Store>, mut released: mpsc::Receiver<String>) {
     let mut holders = Vec::new();
-    while released.recv_many(&mut holders, MOST).await > 0 {
+    while released.recv_many(&mut holders, MAX_RELEASES).await > 0 {
         if let Err(error) = store.limits().release(std::mem::take(&mut holders)).await {
             tracing::debug!(%error, "Reservations are left to expire.");
         }
     }
 }
 
-impl Ledger for Stored {
+impl Ledger for StoreLedger {
     fn take(&self, takes: Vec<Take>, holder: String) -> BoxFuture<'_, Result<Option<Exceeded>>> {
         Box::pin(async move {
             // Where nothing is limited, no chat waits for the store.
             if takes.is_empty() {
                 return Ok(None);
             }
-            let takes: Vec<_> = takes.into_iter().map(theirs).collect();
-            match reserved(Arc::clone(&self.store), takes, holder).await {
+            let takes: Vec<_> = takes.into_iter().map(to_store_take).collect();
+            match reserve(Arc::clone(&self.store), takes, holder).await {
                 Ok(()) => Ok(None),
-                Err(Refusal::Exceeded(exceeded)) => Ok(Some(ours(exceeded))),
-                Err(Refusal::Unknown(error)) => Err(unknown(&error)),
+                Err(Refusal::Exceeded(exceeded)) => Ok(Some(from_store_exceeded(exceeded))),
+                Err(Refusal::Unknown(error)) => Err(unavailable_error(&error)),
             }
         })
     }
 
     fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let theirs =
+            let to_store_booking =
                 |Booking { key, amount, is_spending }| store::Booking { key, amount, is_spending };
-            let bookings: Vec<_> = bookings.into_iter().map(theirs).collect();
-            self.store.limits().book(&bookings).await.map_err(|error| unknown(&error))
+            let bookings: Vec<_> = bookings.into_iter().map(to_store_booking).collect();
+            self.store.limits().book(&bookings).await.map_err(|error| unavailable_error(&error))
         })
     }
 
@@ -73,16 +73,17 @@ impl Ledger for Stored {
 
     fn spent(&self, user: String, since: SystemTime) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let spent = self.store.spent_of_budget(&user, millis(since)).await;
-            let spent = spent.map_err(|error| unknown(&error))?;
+            let spent = self.store.spent_of_budget(&user, unix_millis(since)).await;
+            let spent = spent.map_err(|error| unavailable_error(&error))?;
             Ok(spent.and_then(|spent| u64::try_from(spent).ok()).unwrap_or_default())
         })
     }
 }
 
-/// Takes and reserves, to the end even if the client leaves meanwhile: what was reserved for nobody is released again.
+/// Takes and reserves. This completes even if the client disconnects; then the reservation is
+/// released again.
 #[expect(clippy::disallowed_methods, reason = "it ends by itself, after two seconds at most")]
-async fn reserved(
+async fn reserve(
     store: Arc<Store>,
     takes: Vec<store::Take>,
     holder: String,
@@ -90,41 +91,41 @@ async fn reserved(
     if holder.is_empty() {
         return store.limits().admit(&takes).await.map(|_| ());
     }
-    let (answer, answered) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     tokio::spawn(async move {
-        let verdict = store.limits().reserve(&takes, &holder).await.map(|_| ());
-        if let Err(Ok(())) = answer.send(verdict) {
+        let result = store.limits().reserve(&takes, &holder).await.map(|_| ());
+        if let Err(Ok(())) = sender.send(result) {
             // An error leaves it to expire.
             _ = store.limits().release(vec![holder]).await;
         }
     });
-    let gone = || StoreError::Away("the host is stopping".into());
-    answered.await.unwrap_or_else(|_| Err(Refusal::Unknown(gone())))
+    let stopping = || StoreError::Away("the host is stopping".into());
+    receiver.await.unwrap_or_else(|_| Err(Refusal::Unknown(stopping())))
 }
 
-fn theirs(Take { key, window, max, amount, reserved }: Take) -> store::Take {
+fn to_store_take(Take { key, window, max, amount, reserved }: Take) -> store::Take {
     let window = match window {
         Window::Sliding(window) => store::Window::Sliding(window),
         Window::Spending { since, until, user, models } => {
-            let (since, until) = (millis(since), millis(until));
+            let (since, until) = (unix_millis(since), unix_millis(until));
             store::Window::Spending(Spending { since, until, user, models })
         }
     };
     store::Take { key, window, max, amount, reserved }
 }
 
-fn millis(at: SystemTime) -> i64 {
+fn unix_millis(at: SystemTime) -> i64 {
     let since = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     i64::try_from(since).unwrap_or(i64::MAX)
 }
 
-fn ours(exceeded: store::Exceeded) -> Exceeded {
+fn from_store_exceeded(exceeded: store::Exceeded) -> Exceeded {
     let store::Exceeded { index, used, held, retry_after, .. } = exceeded;
     Exceeded { index, used, held, retry_after }
 }
 
-/// Nobody knows what was taken, and limits are to be closed then.
-fn unknown(error: &StoreError) -> PipeError {
+/// Returns the error for limits that cannot be checked.
+fn unavailable_error(error: &StoreError) -> PipeError {
     tracing::debug!(%error, "The store could not be asked.");
     let message = "limits cannot be checked because the database is away: try again soon".into();
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }

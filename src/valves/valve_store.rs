@@ -1,17 +1,17 @@
-//! Where the valves that admins turned are kept: files of this host's own, or a database that replicas share.
+//! Stores of saved valves: files of this host, or a database that replicas share.
 
-use super::{Saved, Values};
+use super::{Values, ValvesFile};
 use futures_util::future::BoxFuture;
 use pipe_sdk::{PipeError, Result};
 use std::{io, path::PathBuf, time::Duration};
 use store::{SaveError, SavedValves, StoreError, Version};
 use tokio::task::spawn_blocking;
 
-/// Where saved valves are kept.
-pub trait Shelf: Send + Sync {
-    /// What was saved of a pipe. On an error nobody knows.
-    fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<Found>>;
-    /// Saves a pipe's valves in place of those of this version. On an error what was saved before is as it was.
+/// A store of saved valves.
+pub trait ValveStore: Send + Sync {
+    /// Returns the saved valves of a pipe. On an error it is unknown whether any exist.
+    fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<LoadedValves>>;
+    /// Saves a pipe's valves over this version. On an error the saved valves are unchanged.
     fn save(
         &self,
         pipe: &'static str,
@@ -20,23 +20,23 @@ pub trait Shelf: Send + Sync {
     ) -> BoxFuture<'_, Result<Option<Version>>>;
 }
 
-/// What was saved.
+/// Saved valves as they were loaded.
 #[derive(Debug, Default, PartialEq)]
-pub struct Found {
+pub struct LoadedValves {
     /// The valves, empty if none were saved.
     pub values: Values,
-    /// Which save it is, where others save too.
+    /// The version, if other replicas save too.
     pub version: Option<Version>,
-    /// What was wrong with the file, and what was done.
+    /// The problem with the file, and what was done about it.
     pub trouble: Option<String>,
 }
 
-/// Files in the data folder. Nobody else writes them.
-pub struct Files(pub PathBuf);
+/// A store in files of the data folder, which only this host writes.
+pub struct FileValveStore(pub PathBuf);
 
-impl Shelf for Files {
-    fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<Found>> {
-        let saved = Saved::of(&self.0, pipe);
+impl ValveStore for FileValveStore {
+    fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<LoadedValves>> {
+        let saved = ValvesFile::new(&self.0, pipe);
         Box::pin(
             async move { spawn_blocking(move || saved.load()).await.map_err(PipeError::internal) },
         )
@@ -48,19 +48,20 @@ impl Shelf for Files {
         values: Values,
         _over: Option<Version>,
     ) -> BoxFuture<'_, Result<Option<Version>>> {
-        let saved = Saved::of(&self.0, pipe);
+        let saved = ValvesFile::new(&self.0, pipe);
         Box::pin(async move {
             let saved = spawn_blocking(move || saved.save(&values)).await;
-            saved.map_err(PipeError::internal)?.map_err(|error| unsaved_file(&error))?;
+            saved.map_err(PipeError::internal)?.map_err(|error| file_save_error(&error))?;
             Ok(None)
         })
     }
 }
 
-/// A save that failed, in an admin's words. The running valves and the file are as they were.
-fn unsaved_file(error: &io::Error) -> PipeError {
+/// Returns the error of a failed save, in an admin's words. The running valves and the file are
+/// unchanged.
+fn file_save_error(error: &io::Error) -> PipeError {
     tracing::error!(%error, "The valves could not be saved.");
-    no_room(match error.kind() {
+    insufficient_storage_error(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
         io::ErrorKind::ReadOnlyFilesystem => "the data folder is read-only",
         io::ErrorKind::PermissionDenied => "the host may not write to its data folder",
@@ -68,16 +69,16 @@ fn unsaved_file(error: &io::Error) -> PipeError {
     })
 }
 
-fn no_room(why: &str) -> PipeError {
+fn insufficient_storage_error(why: &str) -> PipeError {
     let message = format!("the valves were not saved, and nothing was changed: {why}");
     PipeError::Refused { status: 507, message, retry_after: None }
 }
 
-impl Shelf for SavedValves {
-    fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<Found>> {
+impl ValveStore for SavedValves {
+    fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<LoadedValves>> {
         Box::pin(async move {
-            let loaded = Self::load(self, pipe).await.map_err(|error| unread(&error))?;
-            Ok(loaded.map_or_else(Found::default, |(values, version)| Found {
+            let loaded = Self::load(self, pipe).await.map_err(|error| read_error(&error))?;
+            Ok(loaded.map_or_else(LoadedValves::default, |(values, version)| LoadedValves {
                 values,
                 version: Some(version),
                 trouble: None,
@@ -96,43 +97,47 @@ impl Shelf for SavedValves {
                 SaveError::Conflict => PipeError::Conflict(
                     "the valves were turned on another replica meanwhile: load the page again, then turn them".into(),
                 ),
-                SaveError::Failed(error) => unsaved(&error),
+                SaveError::Failed(error) => save_error(&error),
             })
         })
     }
 }
 
-fn unread(error: &StoreError) -> PipeError {
+fn read_error(error: &StoreError) -> PipeError {
     match error {
         StoreError::Refused(why) => PipeError::Credentials(why.clone()),
-        _ => away(format!("saved valves cannot be read: {error}")),
+        _ => unavailable_error(format!("saved valves cannot be read: {error}")),
     }
 }
 
-fn unsaved(error: &StoreError) -> PipeError {
+fn save_error(error: &StoreError) -> PipeError {
     tracing::error!(%error, "The valves could not be saved.");
     match error {
-        StoreError::Full => no_room("the database's disk is full"),
-        StoreError::ReadOnly => no_room("the database may not be written to"),
-        _ => away(
+        StoreError::Full => insufficient_storage_error("the database's disk is full"),
+        StoreError::ReadOnly => insufficient_storage_error("the database may not be written to"),
+        _ => unavailable_error(
             "the valves were not saved, and nothing was changed: the database is away".to_owned(),
         ),
     }
 }
 
-fn away(message: String) -> PipeError {
+fn unavailable_error(message: String) -> PipeError {
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
-/// Takes what files hold into a database that has nothing of the pipe: whoever moves to one keeps their valves.
+/// Copies the saved valves of a pipe from its file into a database that has none of it.
 ///
 /// # Errors
 /// When the database cannot be asked, or does not take them.
-pub async fn move_in(pipe: &'static str, files: &Files, database: &SavedValves) -> Result<()> {
-    if SavedValves::load(database, pipe).await.map_err(|error| unread(&error))?.is_some() {
+pub async fn migrate_file(
+    pipe: &'static str,
+    files: &FileValveStore,
+    database: &SavedValves,
+) -> Result<()> {
+    if SavedValves::load(database, pipe).await.map_err(|error| read_error(&error))?.is_some() {
         return Ok(());
     }
-    let values = Saved::of(&files.0, pipe).peek();
+    let values = ValvesFile::new(&files.0, pipe).load_if_readable();
     if values.is_empty() {
         return Ok(());
     }
@@ -146,6 +151,6 @@ pub async fn move_in(pipe: &'static str, files: &Files, database: &SavedValves) 
         }
         // Another replica was quicker.
         Err(SaveError::Conflict) => Ok(()),
-        Err(SaveError::Failed(error)) => Err(unsaved(&error)),
+        Err(SaveError::Failed(error)) => Err(save_error(&error)),
     }
 }

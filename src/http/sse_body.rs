@@ -1,13 +1,15 @@
-//! Chunks on the wire: server-sent events, in the shape of whichever API was asked.
+//! The body of a streamed response: server-sent events in the format of one API.
 //!
-//! Frames that are ready together leave in one write. While the upstream is silent a comment goes out now and then, so that proxies keep the connection and a client that
-//! left is noticed. The body never yields an error: actix would drop what it has not sent yet, so a late error is a frame.
+//! Frames that are ready together leave in one write. While the upstream is silent a comment goes
+//! out now and then, so that proxies keep the connection and a client that left is noticed. The
+//! body never yields an error: actix would drop what it has not sent yet, so a late error is a
+//! frame.
 
 use super::{
     Error,
-    answer::{self, Head},
+    answer::{self, ResponseHead},
     choices::Choices,
-    record::RequestLog,
+    request_log::RequestLog,
 };
 use crate::drain::Drain;
 use actix_web::{
@@ -28,47 +30,47 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long the wire may be silent.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The longest time without output.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How much is joined into one write.
-const FULL: usize = 4 << 10;
+/// The largest size of one write, in bytes.
+const MAX_WRITE_BYTES: usize = 4 << 10;
 
 /// Writes the frames of one answer in the shape of one API.
 pub trait FrameWriter: Unpin + 'static {
-    /// What is written and not taken.
+    /// Returns the buffer of written frames.
     fn buffer(&mut self) -> &mut BytesMut;
 
-    /// Writes what a chunk says.
+    /// Writes a chunk.
     fn chunk(&mut self, chunk: &Chunk);
 
-    /// Writes what a chunk says of the answer at this place, where several are given.
+    /// Writes a chunk of the answer with this index, if there are several.
     fn chunk_of(&mut self, choice: usize, chunk: &Chunk) {
         let _ = choice;
         self.chunk(chunk);
     }
 
-    /// Whether it has been said why the answer ends.
+    /// Returns whether the finish reason has been written.
     fn has_finished(&self) -> bool;
 
-    /// Writes no more than that the answer is still under way.
-    fn beat(&mut self);
+    /// Writes a keep-alive frame.
+    fn write_keepalive(&mut self);
 
-    /// Writes that all has been said.
+    /// Writes the end of the stream.
     fn done(&mut self);
 
-    /// Writes what went wrong, and that nothing more comes.
+    /// Writes an error as the last frame.
     fn error(&mut self, error: &Error);
 
-    /// Takes what is written.
+    /// Takes the written frames out of the buffer.
     fn take(&mut self) -> Bytes {
         self.buffer().split().freeze()
     }
 }
 
-/// A streamed answer.
-pub fn streamed(
-    head: &Head,
+/// Returns a streamed response.
+pub fn stream_response(
+    head: &ResponseHead,
     writer: impl FrameWriter,
     chunks: Choices,
     drain: &Drain,
@@ -83,28 +85,28 @@ pub fn streamed(
     // nginx would hold the frames back.
     response.insert_header(("x-accel-buffering", HeaderValue::from_static("no")));
     let drain = drain.clone();
-    response.body(Frames {
+    response.body(SseBody {
         chunks: Some(chunks),
         writer,
-        cut: Box::pin(async move { drain.cut().await }),
-        heartbeat: Box::pin(sleep_until(Instant::now() + HEARTBEAT)),
+        abort: Box::pin(async move { drain.wait_for_abort().await }),
+        keepalive: Box::pin(sleep_until(Instant::now() + KEEPALIVE_INTERVAL)),
         last_write: Instant::now(),
         record,
     })
 }
 
-/// The body of a streamed answer. Dropping it drops the upstream's answer.
-struct Frames<W> {
+/// The body of a streamed response. Dropping it cancels the upstream's response.
+struct SseBody<W> {
     /// `None` when the answer has ended.
     chunks: Option<Choices>,
     writer: W,
-    cut: BoxFuture<'static, ()>,
-    heartbeat: Pin<Box<Sleep>>,
+    abort: BoxFuture<'static, ()>,
+    keepalive: Pin<Box<Sleep>>,
     last_write: Instant,
     record: Arc<RequestLog>,
 }
 
-impl<W: FrameWriter> MessageBody for Frames<W> {
+impl<W: FrameWriter> MessageBody for SseBody<W> {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -120,11 +122,11 @@ impl<W: FrameWriter> MessageBody for Frames<W> {
             return Poll::Ready(None);
         }
         frames.poll_chunks(cx);
-        if frames.chunks.is_some() && frames.cut.as_mut().poll(cx).is_ready() {
-            frames.end_with(&answer::cut_off(), "stopped");
+        if frames.chunks.is_some() && frames.abort.as_mut().poll(cx).is_ready() {
+            frames.end_with(&answer::stopped_error(), "stopped");
         }
         if frames.writer.buffer().is_empty() && frames.is_silent(cx) {
-            frames.writer.beat();
+            frames.writer.write_keepalive();
         }
         if frames.writer.buffer().is_empty() {
             return Poll::Pending;
@@ -134,10 +136,11 @@ impl<W: FrameWriter> MessageBody for Frames<W> {
     }
 }
 
-impl<W: FrameWriter> Frames<W> {
+impl<W: FrameWriter> SseBody<W> {
     /// Writes every chunk that is ready now.
     fn poll_chunks(&mut self, cx: &mut Context<'_>) {
-        while let Some(chunks) = self.chunks.as_mut().filter(|_| self.writer.buffer().len() < FULL)
+        while let Some(chunks) =
+            self.chunks.as_mut().filter(|_| self.writer.buffer().len() < MAX_WRITE_BYTES)
         {
             let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(chunks).poll_next(cx)));
             match polled {
@@ -174,12 +177,13 @@ impl<W: FrameWriter> Frames<W> {
         self.chunks = None;
     }
 
-    /// Whether nothing was written for too long. The timer is set anew only when it rings: setting it at every chunk costs more.
+    /// Returns whether nothing was written for too long. The timer is reset only when it fires:
+    /// resetting it at every chunk costs more.
     fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.heartbeat.as_mut().poll(cx).is_ready() {
-            let due = self.last_write + HEARTBEAT;
+        while self.keepalive.as_mut().poll(cx).is_ready() {
+            let due = self.last_write + KEEPALIVE_INTERVAL;
             let now = Instant::now();
-            self.heartbeat.as_mut().reset(if due > now { due } else { now + HEARTBEAT });
+            self.keepalive.as_mut().reset(if due > now { due } else { now + KEEPALIVE_INTERVAL });
             if due <= now {
                 return true;
             }
@@ -190,18 +194,19 @@ impl<W: FrameWriter> Frames<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::writer::Writer, *};
+    use super::{super::openai_writer::OpenAiSseWriter, *};
     use actix_web::{body::BoxBody, test::TestRequest};
     use futures_util::{StreamExt, stream};
     use pipe_sdk::{ChunkStream, FinishReason};
     use std::future::poll_fn;
 
     fn body(chunks: ChunkStream, drain: &Drain) -> BoxBody {
-        let mut head = Head::new("", "a.\"b\"");
+        let mut head = ResponseHead::new("", "a.\"b\"");
         (head.id, head.created) = ("chatcmpl-1".into(), 7);
         let record = Arc::new(RequestLog::new(&TestRequest::default().to_srv_request()));
         let chunks = Choices::new(vec![chunks]);
-        streamed(&head, Writer::new(&head, false), chunks, drain, record).into_body()
+        stream_response(&head, OpenAiSseWriter::new(&head, false), chunks, drain, record)
+            .into_body()
     }
 
     async fn next(body: &mut BoxBody) -> Option<String> {
@@ -240,7 +245,7 @@ mod tests {
         assert!(next(&mut body).await.unwrap().contains("\"a\""));
         for beat in 1..4 {
             assert_eq!(next(&mut body).await.unwrap(), ": \n\n");
-            assert_eq!(begun.elapsed().as_secs(), beat * HEARTBEAT.as_secs());
+            assert_eq!(begun.elapsed().as_secs(), beat * KEEPALIVE_INTERVAL.as_secs());
         }
     }
 
@@ -250,7 +255,7 @@ mod tests {
         let chunks = stream::iter([Ok(text("a"))]).chain(stream::pending());
         let mut body = body(ChunkStream::new(chunks), &drain);
         assert!(next(&mut body).await.unwrap().contains("\"a\""));
-        drain.advance(crate::drain::Stage::Cut);
+        drain.advance(crate::drain::DrainStage::Aborting);
         let last = next(&mut body).await.unwrap();
         assert!(
             last.contains("the host was stopped") && last.ends_with("data: [DONE]\n\n"),

@@ -8,15 +8,15 @@ use std::{
 };
 
 /// Asks the host on this machine whether it is alive.
-pub fn health(host: IpAddr, port: u16) -> ExitCode {
+pub fn check_health(host: IpAddr, port: u16) -> ExitCode {
     let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { host };
-    match status_line(SocketAddr::new(host, port)) {
+    match read_status_line(SocketAddr::new(host, port)) {
         Ok(line) if line.starts_with("HTTP/1.1 200") => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }
 
-fn status_line(address: SocketAddr) -> io::Result<String> {
+fn read_status_line(address: SocketAddr) -> io::Result<String> {
     let limit = Duration::from_secs(3);
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_read_timeout(Some(limit))?;

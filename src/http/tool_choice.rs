@@ -1,12 +1,12 @@
-//! Whether the tools that a chat says must be called are there.
+//! Checks of a chat's `tool_choice`.
 
 use pipe_sdk::{Body, PipeError, Result, Tool};
 use serde_json::{Map, Value};
 
 const RULE: &str = "must be `none`, `auto`, `required`, or an object that names a tool";
 
-/// An error if what must be called cannot be.
-pub fn check(body: &Body) -> Result<()> {
+/// Returns an error if `tool_choice` requires a tool that is not in the request.
+pub fn check_tool_choice(body: &Body) -> Result<()> {
     let older = || Some(("function_call", body.rest.get("function_call")?));
     let given = body.tool_choice.as_ref().map(|choice| ("tool_choice", choice)).or_else(older);
     match given.filter(|(_, choice)| !choice.is_null()) {
@@ -50,7 +50,7 @@ fn has_tools(body: &Body) -> bool {
     !body.tools.is_empty() || beside("functions") || beside("web_search_options")
 }
 
-/// The names of all tools, in any of the places where clients put them.
+/// Returns the names of all tools, in any of the fields that clients use.
 fn offered(body: &Body) -> impl Iterator<Item = &str> {
     let older = body.rest.get("functions").and_then(Value::as_array).into_iter().flatten();
     let older = older.filter_map(|function| function.get("name")?.as_str());

@@ -9,8 +9,8 @@ use std::{
     path::Path,
 };
 
-/// How many bytes such a file may have.
-const LIMIT: u64 = 16 << 20;
+/// The maximum size of such a file, in bytes.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// Opens a file, or refuses at once if it is a folder, a FIFO or a device. Links are followed.
 ///
@@ -32,8 +32,10 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
 /// When it cannot be read, is not a regular file, or is larger than such files are.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_regular(path, OpenOptions::new().read(true))?.take(LIMIT + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LIMIT {
+    open_regular(path, OpenOptions::new().read(true))?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
     }
     Ok(bytes)
@@ -66,10 +68,10 @@ mod tests {
         open_regular(&fifo, OpenOptions::new().write(true)).unwrap_err();
         assert_eq!(read(&folder.path().join("x")).unwrap_err().kind(), io::ErrorKind::NotFound);
         let file = folder.path().join("large");
-        File::create(&file).unwrap().set_len(LIMIT + 1).unwrap();
+        File::create(&file).unwrap().set_len(MAX_BYTES + 1).unwrap();
         assert_eq!(read(&file).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         std::os::unix::fs::symlink(&file, folder.path().join("link")).unwrap();
-        File::create(&file).unwrap().set_len(LIMIT).unwrap();
-        assert_eq!(read(&folder.path().join("link")).unwrap().len() as u64, LIMIT);
+        File::create(&file).unwrap().set_len(MAX_BYTES).unwrap();
+        assert_eq!(read(&folder.path().join("link")).unwrap().len() as u64, MAX_BYTES);
     }
 }

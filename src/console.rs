@@ -1,10 +1,10 @@
-//! What is printed for people.
+//! Output for people on standard output and standard error.
 
 use pipewright::{
     log,
     pipes::PIPES,
     settings::{DEFAULT_KEY, Settings},
-    valves::{Pins, Saved, example as example_file},
+    valves::{Pins, ValvesFile, format_example},
 };
 use std::{
     io::{self, Write},
@@ -15,11 +15,11 @@ use std::{
 };
 use store::Store;
 
-/// How long the program waits for somebody to take its last words.
-const WAIT: Duration = Duration::from_secs(1);
+/// The longest time that the program waits for its last output.
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// Prints where the host is and how to use it.
-pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
+/// Prints the address of the host and the way to use it.
+pub fn print_welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
     let host =
         if address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { address.ip() };
     let url = format!("http://{}", SocketAddr::new(host, address.port()));
@@ -51,10 +51,10 @@ pub fn welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints in a sentence why the program ends.
-pub fn failure(error: &anyhow::Error) {
+/// Prints the error that ends the program.
+pub fn print_error(error: &anyhow::Error) {
     // What was logged stands before it.
-    log::flush(WAIT);
+    log::flush(FLUSH_LIMIT);
     let line = format!("Error: {error:#}\n");
     let (written, is_written) = mpsc::channel();
     // In a thread of its own: a pipe that nobody reads must not keep the program from ending.
@@ -64,14 +64,14 @@ pub fn failure(error: &anyhow::Error) {
         _ = written.send(());
     });
     if writer.is_ok() {
-        _ = is_written.recv_timeout(WAIT);
+        _ = is_written.recv_timeout(FLUSH_LIMIT);
     }
 }
 
-/// Prints every valve, masked, with its value and its source.
-pub async fn valves(settings: &Settings) -> anyhow::Result<()> {
-    let site = settings.site(Pins::default());
-    let store = settings.store(&site.folder);
+/// Prints every valve with its value and source. Secrets are masked.
+pub async fn print_valves(settings: &Settings) -> anyhow::Result<()> {
+    let sources = settings.config_sources(Pins::default());
+    let store = settings.store_settings(&sources.folder);
     let database = match store.database_url {
         Some(_) => Some(Store::open(&store).await?),
         None => None,
@@ -81,14 +81,14 @@ pub async fn valves(settings: &Settings) -> anyhow::Result<()> {
     for pipe in PIPES {
         let spec = (pipe.spec)();
         let found = match database {
-            None => Saved::of(&site.folder, pipe.id).peek(),
+            None => ValvesFile::new(&sources.folder, pipe.id).load_if_readable(),
             Some(database) => {
                 database.load(pipe.id).await?.map(|(values, _)| values).unwrap_or_default()
             }
         };
-        let (values, sources, faults) = site.layers(pipe.id, &spec).merged(&spec, &found);
+        let (values, sources, faults) = sources.layers(pipe.id, &spec).merge(&spec, &found);
         writeln!(out, "[{}]", pipe.id)?;
-        for (name, value) in spec.shown(&values) {
+        for (name, value) in spec.mask_values(&values) {
             let source = sources.get(&name).map_or("default", |source| source.name());
             writeln!(out, "{:<44} # {source}", format!("{name} = {value}"))?;
         }
@@ -100,8 +100,8 @@ pub async fn valves(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Prints `valves.example.toml`.
-pub fn example() -> anyhow::Result<()> {
+pub fn print_example() -> anyhow::Result<()> {
     let specs: Vec<_> = PIPES.iter().map(|pipe| (pipe.id, (pipe.spec)())).collect();
-    let text = example_file(specs.iter().map(|(id, spec)| (*id, spec)));
+    let text = format_example(specs.iter().map(|(id, spec)| (*id, spec)));
     Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }

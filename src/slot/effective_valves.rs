@@ -1,75 +1,59 @@
-//! The valves of one moment, and where they came from. This is the only place where valves pass from JSON into a pipe's own struct.
+//! The current valves and their sources. Only this module converts valves from JSON into a pipe's
+//! own struct.
 
-use super::paths::{PathKind, PathRoots, database_rule};
-use crate::valves::{Found, Layers, Pins, Source, Sources, Spec, Values};
+use super::{
+    config_sources::ConfigSources,
+    paths::{PathKind, find_database_url_violation},
+};
+use crate::valves::{LoadedValves, Values, ValveLayers, ValveSource, ValveSources, ValvesSpec};
 use pipe_sdk::{Fault, PipeError, Result, Valves};
 use serde_json::Value;
-use std::{collections::BTreeMap, path::PathBuf};
 use store::Version;
-
-/// Where a pipe finds its valves.
-#[derive(Clone, Default)]
-pub struct Site {
-    /// The data folder; what the UI saves stands in `<folder>/<pipe>/valves.json`.
-    pub folder: PathBuf,
-    /// The operator's `valves.toml`; it need not exist.
-    pub file: PathBuf,
-    /// The environment, whose variables pin valves.
-    pub environment: BTreeMap<String, String>,
-    /// What else pins valves.
-    pub pins: Pins,
-    /// The folders that paths in valves must lie in.
-    pub roots: PathRoots,
-}
-
-impl Site {
-    /// The layers that do not change while the host runs.
-    pub fn layers(&self, pipe: &str, spec: &Spec) -> Layers {
-        let mut pins = Pins::default();
-        let unread = pins.add_environment(pipe, spec, |name| self.environment.get(name).cloned());
-        Layers::read(pipe, spec, &self.file, &pins.followed_by(&self.pins), unread)
-    }
-}
 
 /// The valves of one moment, and where they came from.
 #[derive(Clone, Default)]
-pub(super) struct Settings {
-    pub layers: Layers,
+pub(super) struct EffectiveValves {
+    pub layers: ValveLayers,
     pub saved: Values,
-    /// Which save that is.
+    /// The version of the saved valves.
     pub version: Option<Version>,
     pub values: Values,
-    pub sources: Sources,
+    pub sources: ValveSources,
     /// The paths among them, with their links resolved.
     paths: Values,
-    /// What in the layers cannot be so.
+    /// The errors in the layers.
     faults: Vec<Fault>,
-    /// What was wrong with what was saved.
+    /// The problem with the saved valves.
     pub trouble: Option<String>,
 }
 
-impl Settings {
-    pub fn of(spec: &Spec, layers: Layers, found: Found) -> Self {
-        let Found { values: saved, version, trouble } = found;
-        let (values, sources, faults) = layers.merged(spec, &saved);
+impl EffectiveValves {
+    pub fn new(spec: &ValvesSpec, layers: ValveLayers, found: LoadedValves) -> Self {
+        let LoadedValves { values: saved, version, trouble } = found;
+        let (values, sources, faults) = layers.merge(spec, &saved);
         let paths = Values::default();
         Self { layers, saved, version, values, sources, paths, faults, trouble }
     }
 
     /// Checks and resolves the paths among the values.
     ///
-    /// A path that was there before and may be missing does not keep the pipe from running, nor other valves from being turned: the pipe does
-    /// without it, and says so.
-    pub async fn with_paths(self, spec: &Spec, site: &Site, before: Option<&Self>) -> Result<Self> {
+    /// A path that was there before and may be missing does not keep the pipe from running, nor
+    /// other valves from being turned: the pipe does without it, and says so.
+    pub async fn resolve_paths(
+        self,
+        spec: &ValvesSpec,
+        sources: &ConfigSources,
+        before: Option<&Self>,
+    ) -> Result<Self> {
         let valves: Vec<_> = spec
             .properties()
             .filter_map(|property| {
-                let kind = property.place?;
+                let kind = property.path_kind?;
                 let path = self.values.get(&property.name)?.as_str()?.to_owned();
                 let is_new = before.is_some_and(|before| {
                     before.values.get(&property.name).and_then(Value::as_str) != Some(&path)
                 });
-                let is_operators = self.sources.get(&property.name) != Some(&Source::Saved);
+                let is_operators = self.sources.get(&property.name) != Some(&ValveSource::Saved);
                 let may_be_missing = property.nullable && !is_new;
                 Some((property.name.clone(), kind, path, is_operators, may_be_missing))
             })
@@ -79,9 +63,9 @@ impl Settings {
         };
         let databases = spec.properties().filter(|one| one.is_database && is_new(&one.name));
         let databases = databases
-            .filter(|one| self.sources.get(&one.name) == Some(&Source::Saved))
+            .filter(|one| self.sources.get(&one.name) == Some(&ValveSource::Saved))
             .filter_map(|one| {
-                let rule = database_rule(self.values.get(&one.name)?.as_str()?)?;
+                let rule = find_database_url_violation(self.values.get(&one.name)?.as_str()?)?;
                 Some(Fault::new(&one.name, rule))
             });
         let databases: Vec<_> = databases.collect();
@@ -91,9 +75,9 @@ impl Settings {
         if valves.is_empty() {
             return Ok(self);
         }
-        let (roots, data) = (site.roots.clone(), site.folder.clone());
+        let (roots, data) = (sources.roots.clone(), sources.folder.clone());
         // The disk may be slow.
-        let resolve = move |(name, kind, path, is_operators, may_be_missing): Valve| {
+        let resolve = move |(name, kind, path, is_operators, may_be_missing): PathValve| {
             (name, roots.resolve(kind, &data, &path, is_operators), may_be_missing)
         };
         let resolved = tokio::task::spawn_blocking(|| valves.into_iter().map(resolve).collect());
@@ -115,12 +99,13 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The pipe's own struct.
-    pub fn typed<V: Valves>(&self) -> Result<V> {
+    /// Converts the valves into the pipe's own struct.
+    pub fn deserialize<V: Valves>(&self) -> Result<V> {
         if !self.faults.is_empty() {
             return Err(PipeError::BadValves(self.faults.clone()));
         }
-        // The layers were read by the struct's own schema; a type that says one thing and reads another is a defect of the pipe.
+        // The layers were read by the struct's own schema; a type that says one thing and reads
+        // another is a defect of the pipe.
         let mut values = self.values.clone();
         values.extend(self.paths.clone());
         let valves: V = serde_json::from_value(Value::Object(values))
@@ -130,5 +115,6 @@ impl Settings {
     }
 }
 
-/// A path to be checked: the valve, what it is for, the text, whether the operator set it, and whether the pipe can do without it.
-type Valve = (String, PathKind, String, bool, bool);
+/// A path to check: the valve, its purpose, the path, whether the operator set it, and whether the
+/// pipe can run without it.
+type PathValve = (String, PathKind, String, bool, bool);

@@ -1,10 +1,11 @@
-//! How one chunk looks on the wire: a server-sent event in OpenAI's shape, written behind a prefix that is made once an answer.
+//! How one chunk looks on the wire: a server-sent event in OpenAI's shape, written behind a prefix
+//! that is made once an answer.
 
 use super::client_tools::{ClientTools, TextInput, ToolKind};
 use super::{
     Error,
-    answer::{self, Head},
-    frames::FrameWriter,
+    answer::{self, ResponseHead},
+    sse_body::FrameWriter,
 };
 use actix_web::web::{BufMut, BytesMut};
 use pipe_sdk::{Chunk, FinishReason, ToolCallDelta};
@@ -14,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Writes the frames of one answer.
 #[derive(Debug)]
-pub struct Writer {
+pub struct OpenAiSseWriter {
     buffer: BytesMut,
     /// `data: {… "delta":`, as every frame of the answer begins.
     prefix: Vec<u8>,
@@ -38,14 +39,15 @@ pub struct Writer {
     inputs: BTreeMap<usize, TextInput>,
 }
 
-impl Writer {
+impl OpenAiSseWriter {
     /// A writer for the answer under this head; `with_usage` if it is to tell what it cost.
-    pub fn new(head: &Head, with_usage: bool) -> Self {
-        let Head { id, created, model, .. } = head;
+    pub fn new(head: &ResponseHead, with_usage: bool) -> Self {
+        let ResponseHead { id, created, model, .. } = head;
         let substitute = head.substitute();
         let head = json!({"id": id, "object": "chat.completion.chunk", "created": created, "model": model});
         let mut prefix = format!("data: {head}").into_bytes();
-        // The head is an object, so its last byte is the brace that the rest of the frame goes before.
+        // The head is an object, so its last byte is the brace that the rest of the frame goes
+        // before.
         prefix.pop();
         let buffer = BytesMut::new();
         let mut writer = Self {
@@ -64,7 +66,8 @@ impl Writer {
             inputs: BTreeMap::new(),
         };
         if let Some(substitute) = substitute {
-            // Alone: Open WebUI loses the text of the chunk that says it (`docs/reference/open-webui.md`, "Events").
+            // Alone: Open WebUI loses the text of the chunk that says it
+            // (`docs/reference/open-webui.md`, "Events").
             writer.fact("selected_model_id", &substitute);
         }
         writer
@@ -77,7 +80,7 @@ impl Writer {
     }
 }
 
-impl Writer {
+impl OpenAiSseWriter {
     /// The same for the answer at this place among several.
     pub(super) fn of_choice(mut self, choice: usize) -> Self {
         self.choice = choice;
@@ -95,7 +98,7 @@ impl Writer {
     }
 }
 
-impl FrameWriter for Writer {
+impl FrameWriter for OpenAiSseWriter {
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
@@ -126,7 +129,8 @@ impl FrameWriter for Writer {
                     &json!({"reasoning_details": [detail], "thinking_blocks": [block]}),
                 );
             }
-            // Open WebUI would show twice what it has been told by an event (`docs/reference/open-webui.md`, "Streamed answers" and "Events").
+            // Open WebUI would show twice what it has been told by an event
+            // (`docs/reference/open-webui.md`, "Streamed answers" and "Events").
             Chunk::Citation(_) if self.told && self.for_open_webui => {}
             Chunk::Citation(citation) => {
                 let mut annotation = citation.annotation(0, self.said);
@@ -152,7 +156,8 @@ impl FrameWriter for Writer {
             }
             Chunk::Event(event) => {
                 self.told |= event.kind == "source";
-                // Beside a choice that says nothing: other clients than Open WebUI read every frame as a chunk.
+                // Beside a choice that says nothing: other clients than Open WebUI read every frame
+                // as a chunk.
                 self.open();
                 self.buffer
                     .extend_from_slice(br#"{},"logprobs":null,"finish_reason":null}],"event":"#);
@@ -168,7 +173,7 @@ impl FrameWriter for Writer {
     }
 
     /// A comment.
-    fn beat(&mut self) {
+    fn write_keepalive(&mut self) {
         self.buffer.extend_from_slice(b": \n\n");
     }
 
@@ -176,7 +181,8 @@ impl FrameWriter for Writer {
         self.buffer.extend_from_slice(b"data: [DONE]\n\n");
     }
 
-    /// An error has no `choices`: Open WebUI reads it only then (`docs/reference/open-webui.md`, "Streamed answers").
+    /// An error has no `choices`: Open WebUI reads it only then (`docs/reference/open-webui.md`,
+    /// "Streamed answers").
     fn error(&mut self, error: &Error) {
         self.buffer.extend_from_slice(b"data: ");
         self.json(&json!({"error": error.object()}));
@@ -185,6 +191,7 @@ impl FrameWriter for Writer {
     }
 }
 
+<<<<<<< HEAD:src/http/writer.rs
 impl Writer {
     /// Writes what is left of the texts of custom tools' calls.
     fn flush_inputs(&mut self) {
@@ -193,6 +200,9 @@ impl Writer {
         }
     }
 
+=======
+impl OpenAiSseWriter {
+>>>>>>> words-c:src/http/openai_writer.rs
     fn text(&mut self, opening: &[u8], text: &str) {
         self.open();
         self.buffer.extend_from_slice(opening);

@@ -1,8 +1,9 @@
-//! What is kept of a request: its id, its place among those under way, and one log line when its answer has ended.
+//! What is kept of a request: its id, its place among those under way, and one log line when its
+//! answer has ended.
 
 use super::{Access, Error, ROUTES, State, auth, messages, unprefixed};
 use crate::{
-    drain::InFlight,
+    drain::InFlightRequest,
     metrics::Metrics,
     traces::{Span, Traces},
 };
@@ -32,7 +33,8 @@ use std::{
 /// How many characters of a path are logged.
 const PATH_LIMIT: usize = 256;
 
-/// One request, from its head to the end of its answer. The line is logged when the last holder lets go.
+/// One request, from its head to the end of its answer. The line is logged when the last holder
+/// lets go.
 pub struct RequestLog {
     id: String,
     method: &'static str,
@@ -43,7 +45,7 @@ pub struct RequestLog {
     started: Instant,
     outcome: Mutex<Outcome>,
     /// `None` for a probe, which nobody waits for and nobody wants to read of.
-    in_flight: Option<InFlight>,
+    in_flight: Option<InFlightRequest>,
     metrics: Option<Arc<Metrics>>,
     /// `None` for a probe.
     span: Option<Mutex<Span>>,
@@ -80,11 +82,11 @@ impl RequestLog {
         Self {
             id: request_id(request.headers()),
             method: known_method(request.method()),
-            path: shortened(request.path()),
+            path: truncate_path(request.path()),
             is_anthropics: messages::is_theirs(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
-            in_flight: watching.map(|state| state.drain.enter()),
+            in_flight: watching.map(|state| state.drain.track_request()),
             metrics: state.map(|state| Arc::clone(&state.metrics)),
             trace: span.as_ref().and_then(Span::context),
             span: span.map(Mutex::new),
@@ -113,38 +115,39 @@ impl RequestLog {
         tracing::debug!(request.id = self.id, error = %error, "A request failed.");
     }
 
-    /// This error in the words of the API that the path belongs to, if those are not the host's own.
-    fn reworded(&self, error: &actix_web::Error) -> Option<HttpResponse> {
+    /// This error in the words of the API that the path belongs to, if those are not the host's
+    /// own.
+    fn in_api_dialect(&self, error: &actix_web::Error) -> Option<HttpResponse> {
         let error = error.as_error::<Error>().filter(|_| self.is_anthropics)?;
         Some(messages::refusal(error, &self.id))
     }
 
     /// The same answer, which holds the record until it has been sent.
-    fn held<B: MessageBody + 'static>(
+    fn wrap_body<B: MessageBody + 'static>(
         self: Arc<Self>,
         mut response: ServiceResponse<B>,
     ) -> ServiceResponse<BoxBody> {
         let pattern = response.request().match_pattern();
         self.outcome().route = pattern.and_then(|pattern| route(&pattern));
-        self.begin(response.status().as_u16(), response.headers_mut());
-        response.map_body(|_, body| Recorded { body: Box::pin(body), record: self }.boxed())
+        self.set_headers(response.status().as_u16(), response.headers_mut());
+        response.map_body(|_, body| LoggedBody { body: Box::pin(body), record: self }.boxed())
     }
 
-    fn tell_span(&self, mut span: Span, outcome: &Outcome, status: u16) {
+    fn record_span(&self, mut span: Span, outcome: &Outcome, status: u16) {
         if let Some(route) = outcome.route {
             span.rename(format!("{} {route}", self.method));
-            span.say("http.route", route);
+            span.set_attribute("http.route", route);
         }
-        span.say("http.response.status_code", i64::from(status));
-        span.say("pipewright.request.id", self.id.clone());
+        span.set_attribute("http.response.status_code", i64::from(status));
+        span.set_attribute("pipewright.request.id", self.id.clone());
         if status >= 500 {
-            span.fail("server_error");
+            span.set_error("server_error");
         } else if status < 400 && outcome.error.is_some() {
-            span.fail("broken_off");
+            span.set_error("broken_off");
         }
     }
 
-    fn begin(&self, status: u16, headers: &mut HeaderMap) {
+    fn set_headers(&self, status: u16, headers: &mut HeaderMap) {
         self.outcome().status = Some(status);
         let seconds = HeaderValue::from(self.elapsed().as_secs());
         headers.insert(HeaderName::from_static("x-process-time"), seconds);
@@ -162,8 +165,8 @@ fn span(request: &ServiceRequest, traces: &Traces) -> Span {
     let header = request.headers().get(TraceContext::HEADER);
     let caller = header.and_then(|header| TraceContext::parse(header.to_str().ok()?));
     let method = known_method(request.method());
-    let mut span = traces.begin(method.to_owned(), SpanKind::Server, caller);
-    span.say("http.request.method", method);
+    let mut span = traces.start_span(method.to_owned(), SpanKind::Server, caller);
+    span.set_attribute("http.request.method", method);
     span
 }
 
@@ -177,10 +180,10 @@ impl Drop for RequestLog {
         let status = outcome.status.unwrap_or(499);
         if let Some(metrics) = &self.metrics {
             let route = outcome.route.unwrap_or("other");
-            metrics.requested(self.method, route, status, self.elapsed());
+            metrics.observe_request(self.method, route, status, self.elapsed());
         }
         if let Some(span) = self.span.take() {
-            self.tell_span(
+            self.record_span(
                 span.into_inner().unwrap_or_else(PoisonError::into_inner),
                 &outcome,
                 status,
@@ -215,15 +218,15 @@ fn route(pattern: &str) -> Option<&'static str> {
     ROUTES.iter().map(|route| route.path).find(|route| *route == path)
 }
 
-/// Returns the method, or OpenTelemetry's `_OTHER` for one that no route has: clients make such words
-/// up, and each would be a metric of its own.
+/// Returns the method, or OpenTelemetry's `_OTHER` for one that no route has: clients make such
+/// words up, and each would be a metric of its own.
 fn known_method(method: &Method) -> &'static str {
     let known = ["GET", "POST", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
     known.into_iter().find(|known| method.as_str() == *known).unwrap_or("_OTHER")
 }
 
 /// Returns the beginning of a path, longer than any path that is served.
-fn shortened(path: &str) -> String {
+fn truncate_path(path: &str) -> String {
     match path.char_indices().nth(PATH_LIMIT) {
         Some((end, _)) => format!("{}…", path.get(..end).unwrap_or_default()),
         None => path.to_owned(),
@@ -240,7 +243,7 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 /// Keeps a record of the request, and turns a panic on its way into an answer.
-pub async fn record(
+pub async fn log_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -249,14 +252,17 @@ pub async fn record(
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     match answered.unwrap_or_else(|_| Err(Error::panicked().into())) {
         Ok(response) => {
-            match response.response().error().and_then(|error| record.reworded(error)) {
-                Some(reworded) => Ok(record.held(response.into_response(reworded))),
-                None => Ok(record.held(response)),
+            match response.response().error().and_then(|error| record.in_api_dialect(error)) {
+                Some(in_api_dialect) => {
+                    Ok(record.wrap_body(response.into_response(in_api_dialect)))
+                }
+                None => Ok(record.wrap_body(response)),
             }
         }
         Err(error) => {
-            let mut response = record.reworded(&error).unwrap_or_else(|| error.error_response());
-            record.begin(response.status().as_u16(), response.headers_mut());
+            let mut response =
+                record.in_api_dialect(&error).unwrap_or_else(|| error.error_response());
+            record.set_headers(response.status().as_u16(), response.headers_mut());
             record.outcome().complete = true;
             Err(actix_web::error::InternalError::from_response("", response).into())
         }
@@ -264,12 +270,12 @@ pub async fn record(
 }
 
 /// A body that holds its request's record until it ends.
-struct Recorded<B> {
+struct LoggedBody<B> {
     body: Pin<Box<B>>,
     record: Arc<RequestLog>,
 }
 
-impl<B: MessageBody> MessageBody for Recorded<B> {
+impl<B: MessageBody> MessageBody for LoggedBody<B> {
     type Error = B::Error;
 
     fn size(&self) -> BodySize {

@@ -1,10 +1,11 @@
-//! The file in which the UI's valves are kept: whole after any crash, readable by its owner alone.
+//! The file in which the UI's valves are moved: whole after any crash, readable by its owner alone.
 //!
-//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing volume keeps working. A copy of what was
-//! last saved stands beside it as `valves.json.bak`; never of what was before that, so that a secret that was cleared is gone.
+//! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing
+//! volume keeps working. A copy of what was last saved stands beside it as `valves.json.bak`; never
+//! of what was before that, so that a secret that was cleared is gone.
 
-use super::{Values, shelf::Found};
-use crate::files;
+use super::{Values, valve_store::LoadedValves};
+use crate::regular_file;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
@@ -12,15 +13,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The saved valves of one pipe.
+/// The file of saved valves of one pipe.
 #[derive(Clone, Debug)]
-pub struct Saved {
+pub struct ValvesFile {
     folder: PathBuf,
 }
 
-impl Saved {
-    /// The place of this pipe's valves in the data folder.
-    pub fn of(data_folder: &Path, pipe: &str) -> Self {
+impl ValvesFile {
+    /// Returns the file of this pipe's valves in the data folder.
+    pub fn new(data_folder: &Path, pipe: &str) -> Self {
         Self { folder: data_folder.join(pipe) }
     }
 
@@ -28,28 +29,30 @@ impl Saved {
         self.folder.join("valves.json")
     }
 
-    fn last_good(&self) -> PathBuf {
+    fn backup_path(&self) -> PathBuf {
         self.folder.join("valves.json.bak")
     }
 
-    /// Reads what was saved. A file that cannot be read is moved aside, and the last good one serves in its place.
-    pub fn load(&self) -> Found {
-        match read(&self.path()) {
-            Ok(values) => Found { values: values.unwrap_or_default(), ..Found::default() },
+    /// Loads the saved valves. A corrupt file is renamed, and the backup is used in its place.
+    pub fn load(&self) -> LoadedValves {
+        match read_values(&self.path()) {
+            Ok(values) => {
+                LoadedValves { values: values.unwrap_or_default(), ..LoadedValves::default() }
+            }
             Err(error) if !is_corrupt(&error) => {
                 let trouble = format!(
                     "{} cannot be read ({error}); nothing saved is used",
                     self.path().display()
                 );
-                Found { trouble: Some(trouble), ..Found::default() }
+                LoadedValves { trouble: Some(trouble), ..LoadedValves::default() }
             }
             Err(error) => {
                 let aside = self.folder.join("valves.json.corrupt");
-                let kept = match fs::rename(self.path(), &aside) {
+                let moved = match fs::rename(self.path(), &aside) {
                     Ok(()) => format!("it was moved to {}", aside.display()),
                     Err(error) => format!("it could not be moved aside ({error})"),
                 };
-                let last_good = read(&self.last_good()).ok().flatten();
+                let last_good = read_values(&self.backup_path()).ok().flatten();
                 let restored = last_good.as_ref().is_some_and(|values| self.save(values).is_ok());
                 let instead = if restored {
                     "its copy stands in its place"
@@ -57,57 +60,59 @@ impl Saved {
                     "nothing saved stands in its place"
                 };
                 let trouble = format!(
-                    "{} cannot be read ({error}); {kept}, {instead}",
+                    "{} cannot be read ({error}); {moved}, {instead}",
                     self.path().display()
                 );
-                Found {
+                LoadedValves {
                     values: last_good.unwrap_or_default(),
                     trouble: Some(trouble),
-                    ..Found::default()
+                    ..LoadedValves::default()
                 }
             }
         }
     }
 
-    /// What was saved, without a word about what cannot be read, and without touching anything.
-    pub fn peek(&self) -> Values {
-        read(&self.path()).ok().flatten().unwrap_or_default()
+    /// Loads the saved valves if they can be read. It changes nothing.
+    pub fn load_if_readable(&self) -> Values {
+        read_values(&self.path()).ok().flatten().unwrap_or_default()
     }
 
-    /// Saves the valves. On an error the file is as it was.
+    /// Saves the valves. On an error the file is unchanged.
     ///
-    /// A new file is written and synced under another name, then takes the name in one step, then the folder is synced: whenever
-    /// the machine stops, the file is the old one or the new one.
+    /// A new file is written and synced under another name, then takes the name in one step, then
+    /// the folder is synced: whenever the machine stops, the file is the old one or the new one.
     pub fn save(&self, values: &Values) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let content = serde_json::to_vec_pretty(values)?;
-        self.replace(&self.path(), &content)?;
-        if let Err(error) = self.replace(&self.last_good(), &content) {
+        self.replace_file(&self.path(), &content)?;
+        if let Err(error) = self.replace_file(&self.backup_path(), &content) {
             // The valves are saved; a copy of others is worse than none.
             tracing::warn!(%error, "The copy of the saved valves could not be written.");
-            _ = fs::remove_file(self.last_good());
+            _ = fs::remove_file(self.backup_path());
         }
         Ok(())
     }
 
-    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+    fn replace_file(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let draft = path.with_extension("draft");
         let written = write_synced(&draft, content).and_then(|()| fs::rename(&draft, path));
         if written.is_err() {
-            // The draft is of no use to anybody; if it cannot even be removed, the first error is the one to tell.
+            // The draft is of no use to anybody; if it cannot even be removed, the first error is
+            // the one to tell.
             _ = fs::remove_file(&draft);
         }
         written.and_then(|()| File::open(&self.folder)?.sync_all())
     }
 }
 
-/// Whether the file is there but is not what was written. Anything else, such as a lack of rights, is no reason to touch it.
+/// Returns whether the file exists but is corrupt. Other errors, such as missing permissions, are
+/// no reason to change it.
 fn is_corrupt(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
-fn read(path: &Path) -> io::Result<Option<Values>> {
-    match files::read(path) {
+fn read_values(path: &Path) -> io::Result<Option<Values>> {
+    match regular_file::read(path) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -117,7 +122,7 @@ fn read(path: &Path) -> io::Result<Option<Values>> {
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = files::open_regular(path, options)?;
+    let mut file = regular_file::open_regular(path, options)?;
     file.write_all(content)?;
     file.sync_all()
 }
@@ -135,19 +140,19 @@ mod tests {
     #[test]
     fn what_was_saved_is_found_again_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let saved = Saved::of(folder.path(), "echo");
-        assert_eq!(saved.load(), Found::default());
+        let saved = ValvesFile::new(folder.path(), "echo");
+        assert_eq!(saved.load(), LoadedValves::default());
         saved.save(&values("a")).unwrap();
         saved.save(&values("b")).unwrap();
         assert_eq!(saved.load().values, values("b"));
-        assert_eq!(read(&saved.last_good()).unwrap(), Some(values("b")));
+        assert_eq!(read_values(&saved.backup_path()).unwrap(), Some(values("b")));
         assert_eq!(fs::metadata(saved.path()).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
     fn a_corrupt_file_is_moved_aside_and_the_last_good_one_serves() {
         let folder = tempfile::tempdir().unwrap();
-        let saved = Saved::of(folder.path(), "echo");
+        let saved = ValvesFile::new(folder.path(), "echo");
         saved.save(&values("a")).unwrap();
         saved.save(&values("b")).unwrap();
         for corrupt in ["", "{", "[]", "null", "\u{0}"] {
@@ -157,7 +162,7 @@ mod tests {
             assert!(found.trouble.unwrap().contains("valves.json.corrupt"));
             assert_eq!(
                 saved.load(),
-                Found { values: values("b"), ..Found::default() },
+                LoadedValves { values: values("b"), ..LoadedValves::default() },
                 "restored for good"
             );
         }
@@ -166,7 +171,7 @@ mod tests {
     #[test]
     fn a_save_that_fails_leaves_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let saved = Saved::of(folder.path(), "echo");
+        let saved = ValvesFile::new(folder.path(), "echo");
         saved.save(&values("a")).unwrap();
         // A folder in the draft's place makes the write fail, for root too.
         fs::create_dir(saved.path().with_extension("draft")).unwrap();

@@ -1,4 +1,5 @@
-//! Requests that mean the same are made the same: `HEAD` is a `GET` whose body is left out, and a slash at the end of a path says nothing.
+//! Path normalisation: `HEAD` is handled as `GET` without its body, and a trailing slash is
+//! ignored.
 
 use super::{PREFIXES, ROUTES, unprefixed};
 use actix_web::{
@@ -8,8 +9,8 @@ use actix_web::{
     middleware::Next,
 };
 
-/// Makes the request plain for all that come after.
-pub async fn plain(
+/// Normalises the request for all later handlers.
+pub async fn trim_path(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
@@ -24,7 +25,7 @@ pub async fn plain(
     next.call(request).await
 }
 
-/// The address without the slash at its end, if there is one that the table of routes does not have.
+/// Returns the URI without its trailing slash, if no route has that slash.
 fn without_slash(uri: &Uri) -> Option<Uri> {
     let bare = uri.path().strip_suffix('/').filter(|bare| !bare.is_empty())?;
     let is_route = ROUTES.iter().any(|route| route.leads(unprefixed(uri.path())));

@@ -1,4 +1,5 @@
-//! The list of pipes, and what cannot be done to it: pipes are part of the program.
+//! The admin routes of Open WebUI's Pipelines protocol. Pipes are compiled in, so they cannot be
+//! added or deleted.
 
 use super::{
     BodyLimit, Error, State,
@@ -40,14 +41,15 @@ pub async fn add() -> Result<HttpResponse, Error> {
     Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
 }
 
-/// `POST /pipelines/upload`. The file is read away, so that the client gets to see the answer, and nothing is kept of it.
+/// `POST /pipelines/upload`. The file is read away, so that the client gets to see the answer, and
+/// nothing is kept of it.
 pub async fn upload(state: web::Data<State>, payload: web::Payload) -> Result<HttpResponse, Error> {
     let limit = BodyLimit { bytes: 1 << 20, pieces: None };
     state.bodies.read(payload.into_inner(), None, limit).await?;
     Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
 }
 
-/// Which pipe is to be deleted.
+/// The body of `DELETE /pipelines/delete`.
 #[derive(Deserialize)]
 pub struct Delete {
     id: String,
@@ -70,7 +72,8 @@ pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpR
     }
 }
 
-/// `POST /pipelines/reload`: reads `valves.toml` and what was saved again. A pipe whose files cannot be so stays as it is.
+/// `POST /pipelines/reload`: reads `valves.toml` and what was saved again. A pipe whose files
+/// cannot be so stays as it is.
 pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, Error> {
     state.registry.reload().await?;
     Ok(HttpResponse::Ok().json(json!({"message": "Pipelines reloaded successfully."})))

@@ -1,73 +1,74 @@
-//! Reads a value as its valve means it, whatever the form, the environment or a file made of it.
+//! Parses values for their valves, from the form, the environment or a file.
 //!
-//! The form sends back edited numbers as texts, an empty list as `[""]`, "None" as `null` and "None, then Custom" as `""`
-//! (`docs/reference/open-webui.md`, "Valves form"); the environment knows only texts.
+//! The form sends back edited numbers as texts, an empty list as `[""]`, "None" as `null` and
+//! "None, then Custom" as `""` (`docs/reference/open-webui.md`, "Valves form"); the environment
+//! knows only texts.
 
-use super::spec::{Kind, Property};
+use super::spec::{ValveKind, ValveProperty};
 use serde_json::{Number, Value};
 
-/// What a value means for its valve.
+/// A value that was parsed for its valve.
 #[derive(Debug, PartialEq)]
-pub enum Reading {
+pub enum ParsedValue {
     /// This value.
     Value(Value),
-    /// No value of its own: the layer below decides.
+    /// No value: the layer below decides.
     Reset,
 }
 
-impl Property {
-    /// What the value means, or the rule that it breaks. The rule never holds the value.
-    pub fn read(&self, value: Value) -> Result<Reading, String> {
+impl ValveProperty {
+    /// Parses a value, or returns the rule that it violates. The rule never contains the value.
+    pub fn parse_value(&self, value: Value) -> Result<ParsedValue, String> {
         if matches!(&value, Value::Null)
             || value.as_str().is_some_and(|text| text.trim().is_empty())
         {
             let none = self.nullable && !self.default.is_null();
-            return Ok(if none { Reading::Value(Value::Null) } else { Reading::Reset });
+            return Ok(if none { ParsedValue::Value(Value::Null) } else { ParsedValue::Reset });
         }
         let value = match &self.kind {
-            Kind::Text | Kind::Secret => self.text(value),
-            Kind::Integer => self.integer(&value),
-            Kind::Number => self.number(&value),
-            Kind::Boolean => boolean(&value),
-            Kind::Choice(choices) => choice(&value, choices),
-            Kind::List => self.list(value),
+            ValveKind::Text | ValveKind::Secret => self.parse_text(value),
+            ValveKind::Integer => self.parse_integer(&value),
+            ValveKind::Number => self.parse_number(&value),
+            ValveKind::Boolean => parse_boolean(&value),
+            ValveKind::Choice(choices) => parse_choice(&value, choices),
+            ValveKind::List => self.parse_list(value),
         }?;
         // "None" of a list that is not empty by itself comes as an empty one.
         let is_none = value.as_array().is_some_and(Vec::is_empty) && value != self.default;
-        Ok(if is_none { Reading::Reset } else { Reading::Value(value) })
+        Ok(if is_none { ParsedValue::Reset } else { ParsedValue::Value(value) })
     }
 
-    fn text(&self, value: Value) -> Result<Value, String> {
-        let text = scalar(value).ok_or("must be a text")?;
+    fn parse_text(&self, value: Value) -> Result<Value, String> {
+        let text = scalar_to_text(value).ok_or("must be a text")?;
         let (least, most) = (self.bound("minLength"), self.bound("maxLength"));
-        within(text.chars().count() as f64, least, most)
+        check_range(text.chars().count() as f64, least, most)
             .map_err(|range| format!("must have {range} characters"))?;
         Ok(text.into())
     }
 
-    fn integer(&self, value: &Value) -> Result<Value, String> {
+    fn parse_integer(&self, value: &Value) -> Result<Value, String> {
         let number =
             as_number(value).filter(|number| number.fract() == 0.0 && number.abs() < 2f64.powi(53));
         let number = number.ok_or("must be a whole number")?;
-        self.in_range(number)?;
+        self.check_number_range(number)?;
         Ok((number as i64).into())
     }
 
-    fn number(&self, value: &Value) -> Result<Value, String> {
+    fn parse_number(&self, value: &Value) -> Result<Value, String> {
         let number = as_number(value).ok_or("must be a number")?;
-        self.in_range(number)?;
+        self.check_number_range(number)?;
         Ok(Number::from_f64(number).map(Value::Number).ok_or("must be a number")?)
     }
 
-    fn in_range(&self, number: f64) -> Result<(), String> {
-        within(number, self.bound("minimum"), self.bound("maximum"))
+    fn check_number_range(&self, number: f64) -> Result<(), String> {
+        check_range(number, self.bound("minimum"), self.bound("maximum"))
             .map_err(|range| format!("must be {range}"))
     }
 
-    fn list(&self, value: Value) -> Result<Value, String> {
+    fn parse_list(&self, value: Value) -> Result<Value, String> {
         let items: Vec<String> = match value {
-            Value::Array(items) => items.into_iter().map(scalar).collect::<Option<_>>(),
-            other => scalar(other).map(|text| text.split(',').map(str::to_owned).collect()),
+            Value::Array(items) => items.into_iter().map(scalar_to_text).collect::<Option<_>>(),
+            other => scalar_to_text(other).map(|text| text.split(',').map(str::to_owned).collect()),
         }
         .ok_or("must be a list of texts, with commas between")?;
         let items: Vec<_> =
@@ -81,8 +82,8 @@ impl Property {
     }
 }
 
-fn boolean(value: &Value) -> Result<Value, String> {
-    let word = scalar(value.clone()).unwrap_or_default().to_lowercase();
+fn parse_boolean(value: &Value) -> Result<Value, String> {
+    let word = scalar_to_text(value.clone()).unwrap_or_default().to_lowercase();
     match word.trim() {
         "true" | "1" | "yes" | "on" => Ok(true.into()),
         "false" | "0" | "no" | "off" => Ok(false.into()),
@@ -90,14 +91,15 @@ fn boolean(value: &Value) -> Result<Value, String> {
     }
 }
 
-fn choice(value: &Value, choices: &[Value]) -> Result<Value, String> {
-    let same = |choice: &&Value| scalar((*choice).clone()) == scalar(value.clone());
-    let names = || choices.iter().cloned().filter_map(scalar).collect::<Vec<_>>().join(", ");
+fn parse_choice(value: &Value, choices: &[Value]) -> Result<Value, String> {
+    let same = |choice: &&Value| scalar_to_text((*choice).clone()) == scalar_to_text(value.clone());
+    let names =
+        || choices.iter().cloned().filter_map(scalar_to_text).collect::<Vec<_>>().join(", ");
     choices.iter().find(same).cloned().ok_or_else(|| format!("must be one of {}", names()))
 }
 
-/// A text, a number or a boolean as text.
-fn scalar(value: Value) -> Option<String> {
+/// Converts a text, a number or a boolean to text.
+fn scalar_to_text(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),
@@ -114,8 +116,8 @@ fn as_number(value: &Value) -> Option<f64> {
     number.filter(|number: &f64| number.is_finite())
 }
 
-/// Whether the number lies in the range; if not, the range in words.
-fn within(number: f64, least: Option<f64>, most: Option<f64>) -> Result<(), String> {
+/// Checks that the number lies in the range. On failure, returns the range in words.
+fn check_range(number: f64, least: Option<f64>, most: Option<f64>) -> Result<(), String> {
     match (least, most) {
         (Some(least), Some(most)) if number < least || number > most => {
             Err(format!("between {least} and {most}"))

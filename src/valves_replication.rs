@@ -1,46 +1,47 @@
-//! What replicas on one database share beside usage and limits: the saved valves, which each of them follows.
+//! Replication of saved valves between replicas that share a database.
 
 use crate::{
     registry::Registry,
     slot::Registration,
-    valves::{Files, Shelf, move_in},
+    valves::{FileValveStore, ValveStore, migrate_file},
 };
 use futures_util::StreamExt;
 use pipe_sdk::Task;
 use std::{path::Path, sync::Arc};
 use store::{SavedValves, Store, Watched};
 
-/// The database that replicas share, and what this one's files held before there was one.
-pub struct Replica {
+/// The saved valves in the shared database, and the files that held them before.
+pub struct ValvesReplication {
     valves: SavedValves,
-    files: Files,
+    files: FileValveStore,
     pipes: Vec<&'static str>,
-    has_moved_in: bool,
+    has_migrated: bool,
 }
 
-impl Replica {
-    /// One of those on this store, if it is shared.
-    pub fn on(store: &Store, folder: &Path, pipes: &[Registration]) -> Option<Self> {
+impl ValvesReplication {
+    /// Returns the replication for this store, if it is a shared database.
+    pub fn for_store(store: &Store, folder: &Path, pipes: &[Registration]) -> Option<Self> {
         Some(Self {
             valves: store.saved_valves()?.clone(),
-            files: Files(folder.to_owned()),
+            files: FileValveStore(folder.to_owned()),
             pipes: pipes.iter().map(|pipe| pipe.id).collect(),
-            has_moved_in: false,
+            has_migrated: false,
         })
     }
 
-    /// Where saved valves stand.
-    pub fn shelf(&self) -> Arc<dyn Shelf> {
+    /// Returns the store of the saved valves.
+    pub fn valve_store(&self) -> Arc<dyn ValveStore> {
         Arc::new(self.valves.clone())
     }
 
-    /// Takes what the files hold into the database, where it has nothing of a pipe; once.
-    pub async fn move_in(&mut self) {
-        if self.has_moved_in {
+    /// Copies the valves from files into the database, for pipes that have none there. It runs
+    /// once.
+    pub async fn migrate_files(&mut self) {
+        if self.has_migrated {
             return;
         }
         for pipe in &self.pipes {
-            if let Err(error) = move_in(pipe, &self.files, &self.valves).await {
+            if let Err(error) = migrate_file(pipe, &self.files, &self.valves).await {
                 tracing::warn!(
                     pipe.id = pipe,
                     "The file of `{pipe}` is not in the database: {error}."
@@ -48,21 +49,21 @@ impl Replica {
                 return;
             }
         }
-        self.has_moved_in = true;
+        self.has_migrated = true;
     }
 
-    /// Turns the valves that are turned on other replicas, for as long as the task lives.
-    pub fn follow(self, registry: &Arc<Registry>) -> Task {
-        Task::spawn(self.followed(Arc::clone(registry)))
+    /// Spawns a task that applies the valves that other replicas save.
+    pub fn spawn(self, registry: &Arc<Registry>) -> Task {
+        Task::spawn(self.run(Arc::clone(registry)))
     }
 
-    async fn followed(mut self, registry: Arc<Registry>) {
+    async fn run(mut self, registry: Arc<Registry>) {
         let mut events = self.valves.watch();
         while let Some(event) = events.next().await {
-            let turned: Vec<_> = match event {
+            let changed: Vec<_> = match event {
                 Watched::There => {
                     tracing::info!("Valves that are turned on other replicas are followed.");
-                    self.move_in().await;
+                    self.migrate_files().await;
                     registry.slots().iter().collect()
                 }
                 Watched::Turned(pipe) => registry.slot(&pipe).into_iter().collect(),
@@ -71,8 +72,8 @@ impl Replica {
                     Vec::new()
                 }
             };
-            for slot in turned {
-                if let Err(error) = Arc::clone(slot).follow().await {
+            for slot in changed {
+                if let Err(error) = Arc::clone(slot).apply_replicated_valves().await {
                     tracing::error!(
                         pipe.id = slot.id(),
                         "`{}` stays as it is: {error}.",

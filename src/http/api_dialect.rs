@@ -1,0 +1,120 @@
+//! The common path of chats of all APIs. Each API writes the response in its own format.
+
+use super::{
+    Error,
+    answer::{self, ResponseHead},
+    choices::{Choices, sum},
+    request_context::RequestContext,
+    sse_body::{self, FrameWriter},
+    tool_choice,
+};
+use actix_web::HttpResponse;
+use futures_util::{StreamExt, future::try_join_all, stream};
+use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, Host, PipeError, Side};
+use serde_json::Value;
+
+/// The response format of one API.
+pub trait ApiDialect {
+    /// The prefix of the ids of its responses.
+    const ID: &'static str;
+    /// The writer of a streamed response.
+    type Writer: FrameWriter;
+
+    /// Returns notes for the client about ignored parts of the request.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Returns the writer of a streamed response with this head.
+    fn writer(&self, head: &ResponseHead) -> Self::Writer;
+
+    /// Returns complete answers as one object. Several answers exist only if the client asked for
+    /// them; the first one's usage is the sum.
+    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError>;
+}
+
+impl RequestContext {
+    /// Answers this chat, streamed or not as its body says.
+    pub async fn answer<F: ApiDialect>(
+        self,
+        body: Body,
+        dialect: F,
+    ) -> Result<HttpResponse, Error> {
+        self.answer_all(vec![body], dialect).await
+    }
+
+    /// Answers these chats of one request and one model concurrently.
+    pub async fn answer_all<F: ApiDialect>(
+        self,
+        mut bodies: Vec<Body>,
+        dialect: F,
+    ) -> Result<HttpResponse, Error> {
+        let mut hosts = Vec::with_capacity(bodies.len());
+        for body in &mut bodies {
+            tool_choice::check_tool_choice(body)?;
+            let demand = Demand::chat(body);
+            hosts.push(self.admit_chat(body, demand).await?);
+        }
+        let Self { state, record, .. } = &self;
+        let Some(first) = bodies.first() else {
+            return Err(PipeError::bad_request("nothing is asked").into());
+        };
+        let (mut head, streamed) = (ResponseHead::new(F::ID, &first.model), first.stream);
+        head.notes = dialect.notes();
+        head.prompt_tokens = Demand::chat(first).prompt_tokens;
+        let answer = async {
+            let begin = async |(host, body): (Host, Body)| {
+                wait_for_first_chunk(host.pipe(body).await?).await
+            };
+            let started = try_join_all(hosts.into_iter().zip(bodies).map(begin)).await?;
+            let mut answers = Vec::with_capacity(started.len());
+            for StartedAnswer { answerer, side, chunks } in started {
+                head.answerer = head.answerer.or(answerer);
+                head.side = head.side.or(side);
+                answers.push(chunks);
+            }
+            record.outcome().first_chunk = Some(record.elapsed());
+            if streamed {
+                let (writer, chunks) = (dialect.writer(&head), Choices::new(answers));
+                return Ok(sse_body::stream_response(
+                    &head,
+                    writer,
+                    chunks,
+                    &state.drain,
+                    record.clone(),
+                ));
+            }
+            let mut answers = try_join_all(answers.into_iter().map(ChunkStream::fold)).await?;
+            let usage = answers.iter().fold(None, |usage, answer| sum(usage, answer.usage));
+            if let Some(first) = answers.first_mut() {
+                first.usage = usage;
+            }
+            record.outcome().usage = usage;
+            Ok(head.response().json(dialect.plain(&head, answers)?))
+        };
+        self.or_shutdown(answer).await
+    }
+}
+
+/// An answer whose first chunk has arrived.
+struct StartedAnswer {
+    answerer: Option<String>,
+    side: Option<Side>,
+    chunks: ChunkStream,
+}
+
+/// Waits for the first chunk. An error before it becomes the response's status.
+async fn wait_for_first_chunk(mut chunks: ChunkStream) -> Result<StartedAnswer, PipeError> {
+    let (mut answerer, mut side) = (None, None);
+    loop {
+        match chunks.next().await.transpose()? {
+            Some(Chunk::Model(id)) => answerer = Some(id),
+            Some(Chunk::Side(chosen)) => side = Some(chosen),
+            Some(first) => {
+                let chunks = ChunkStream::new(stream::iter([Ok(first)]).chain(chunks));
+                return Ok(StartedAnswer { answerer, side, chunks });
+            }
+            None => return Err(answer::ended_early()),
+        }
+    }
+}

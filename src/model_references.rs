@@ -1,0 +1,103 @@
+//! Checks of model names in valves, so that an admin learns of a wrong name before a chat fails.
+
+use crate::{registry::Registry, slot::Slot};
+use futures_util::FutureExt;
+use pipe_sdk::{Fault, Known, Serves};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// A model that a valve names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModelReference {
+    /// The valve.
+    pub valve: String,
+    /// The model id that it names.
+    pub model: String,
+}
+
+/// Words that valves accept in place of a model id.
+const NON_MODEL_WORDS: [&str; 1] = ["local"];
+
+/// The longest time that an update of valves waits for the lists of models.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest number of names of one valve that are checked.
+const MAX_REFERENCES: usize = 100;
+
+/// Returns the models that the text of a valve names. An address is none.
+pub fn parse_references(valve: &str, text: &str) -> Vec<ModelReference> {
+    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty() && !id.contains("://"));
+    let ids = ids.filter(|id| !NON_MODEL_WORDS.contains(id)).take(MAX_REFERENCES);
+    ids.map(|id| ModelReference { valve: valve.into(), model: id.into() }).collect()
+}
+
+impl Registry {
+    /// Returns an error for each name that no model has. Names that cannot be looked up now are
+    /// accepted.
+    pub async fn check_references(&self, references: Vec<ModelReference>) -> Vec<Fault> {
+        let is_missing =
+            |reference: &ModelReference| self.missing_reason(&reference.model).is_some();
+        if !references.iter().any(is_missing) {
+            return Vec::new();
+        }
+        // The lists may still be on their way.
+        self.wait_for_discovery(DISCOVERY_TIMEOUT).await;
+        if !self.is_discovered() {
+            return Vec::new();
+        }
+        let fault = |reference: ModelReference| {
+            self.missing_reason(&reference.model).map(|rule| Fault::new(reference.valve, rule))
+        };
+        references.into_iter().filter_map(fault).collect()
+    }
+
+    /// Returns the valves of this pipe that name models which are not there, each in words. Nothing
+    /// is said before all pipes know their models.
+    pub fn missing_references(&self, slot: &Arc<dyn Slot>) -> BTreeSet<String> {
+        let references = slot.references();
+        if references.is_empty() || !self.is_discovered() {
+            return BTreeSet::new();
+        }
+        let describe = |reference: ModelReference| {
+            self.missing_reason(&reference.model).map(|rule| format!("{}: {rule}", reference.valve))
+        };
+        references.into_iter().filter_map(describe).collect()
+    }
+
+    /// Returns whether every running pipe has listed its models.
+    fn is_discovered(&self) -> bool {
+        self.slots().iter().all(|slot| slot.discovered().now_or_never().is_some())
+    }
+
+    /// Returns the reason why this id cannot be used, as far as it is known.
+    fn missing_reason(&self, id: &str) -> Option<String> {
+        let missing =
+            || Some(format!("names `{}`, which is no model of this host", truncate_id(id)));
+        let known = match self.resolve(id) {
+            Some((slot, model)) => match slot.serves() {
+                // A pipe that does not run may have it.
+                None | Some(Serves::Model(_)) => return None,
+                Some(Serves::Manifold(models)) if models.iter().any(|one| one.id == model) => {
+                    return None;
+                }
+                Some(Serves::Manifold(_)) => slot.knows(&model),
+                Some(Serves::Filter { .. }) => return missing(),
+            },
+            None => match self.lookup_model(id) {
+                Ok(known) => known.map(|(_, known)| known),
+                Err(error) => return Some(error.to_string()),
+            },
+        };
+        match known {
+            Some(Known::Has(_) | Known::Fallback(_) | Known::Unavailable(_)) => None,
+            Some(Known::Denied(reason)) => {
+                Some(format!("names `{}`, but {reason}", truncate_id(id)))
+            }
+            None => missing(),
+        }
+    }
+}
+
+/// Returns the beginning of an id, for an error message.
+fn truncate_id(id: &str) -> String {
+    id.chars().take(200).collect()
+}

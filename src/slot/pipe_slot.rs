@@ -1,0 +1,265 @@
+//! The slot of a pipe: it swaps the pipe when its valves change, and passes calls to the running
+//! pipe.
+
+use super::{ConfigSources, Slot, effective_valves::EffectiveValves};
+use crate::{
+    model_references::ModelReference,
+    registry::Registry,
+    valves::{LoadedValves, Values, ValveSource, ValveStore, ValvesSpec},
+};
+use arc_swap::ArcSwap;
+use futures_util::{FutureExt, future::BoxFuture};
+use pipe_sdk::{
+    AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
+    ImageCall, Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves,
+    StateFolder, UpstreamState, UsageReport, library::Library,
+};
+use serde_json::Value;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time::timeout};
+
+/// The longest time that a pipe may take to start. A pipe that takes longer is started again when
+/// its valves are updated.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// The slot of a pipe, with its current valves.
+pub(super) struct PipeSlot<P: Pipe> {
+    pub(super) sources: ConfigSources,
+    pub(super) spec: ValvesSpec,
+    pub(super) valve_store: Arc<dyn ValveStore>,
+    pub(super) state: ArcSwap<PipeState<P>>,
+    /// A lock that is held while valves are updated, so that two updates cannot interleave.
+    pub(super) update_lock: Arc<Mutex<()>>,
+}
+
+/// The pipe and its valves at one moment. It never changes; an update replaces it.
+pub(super) struct PipeState<P> {
+    pub(super) settings: EffectiveValves,
+    /// The running pipe, or the reason why it does not run.
+    pub(super) pipe: Result<Arc<P>, String>,
+}
+
+impl<P: Pipe> PipeSlot<P> {
+    pub(super) async fn start(
+        sources: ConfigSources,
+        valve_store: Arc<dyn ValveStore>,
+    ) -> Arc<dyn Slot> {
+        let spec = ValvesSpec::for_valves::<P::Valves>();
+        let unread = |error: &PipeError| LoadedValves {
+            trouble: Some(error.to_string()),
+            ..LoadedValves::default()
+        };
+        let found = match valve_store.load(P::ID).await {
+            Ok(found) => warn_if_unreadable::<P>(found),
+            // A database that is away is told of once, not by every pipe.
+            Err(error @ PipeError::Unavailable { .. }) => unread(&error),
+            Err(error) => warn_if_unreadable::<P>(unread(&error)),
+        };
+        let settings = EffectiveValves::new(&spec, sources.layers(P::ID, &spec), found);
+        let (settings, pipe) = match settings.clone().resolve_paths(&spec, &sources, None).await {
+            Ok(settings) => {
+                let pipe = Self::build(None, &sources, &settings).await;
+                (settings, pipe.map(Arc::new).map_err(|error| error.to_string()))
+            }
+            Err(error) => (settings, Err(error.to_string())),
+        };
+        if let Err(trouble) = &pipe {
+            tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
+        }
+        let state = ArcSwap::from_pointee(PipeState { settings, pipe });
+        Arc::new(Self { sources, spec, valve_store, state, update_lock: Arc::default() })
+    }
+
+    /// Builds the next pipe. A panic of the pipe is returned as an error.
+    async fn build(
+        running: Option<&P>,
+        sources: &ConfigSources,
+        settings: &EffectiveValves,
+    ) -> Result<P> {
+        let valves = settings.deserialize()?;
+        let build = async {
+            match running {
+                Some(pipe) => pipe.on_valves_updated(valves).await,
+                None => {
+                    let folder = StateFolder::new(sources.folder.join(P::ID));
+                    P::on_startup_in(folder, valves).await
+                }
+            }
+        };
+        match timeout(START_LIMIT, AssertUnwindSafe(build).catch_unwind()).await {
+            Ok(Ok(built)) => built,
+            Ok(Err(_)) => Err(PipeError::internal("the pipe panicked while it was built")),
+            Err(_) => Err(PipeError::Timeout(format!(
+                "it was not built within {} s",
+                START_LIMIT.as_secs()
+            ))),
+        }
+    }
+
+    pub(super) async fn build_next(
+        &self,
+        state: &PipeState<P>,
+        settings: &EffectiveValves,
+    ) -> Result<Arc<P>> {
+        let running = state.pipe.as_deref().ok();
+        Self::build(running, &self.sources, settings).await.map(Arc::new)
+    }
+
+    fn running_pipe(&self) -> Result<Arc<P>> {
+        let not_running_error = |trouble: &String| PipeError::Unavailable {
+            message: format!("`{}` is not running: {trouble}", P::ID),
+            retry_after: None,
+        };
+        self.state.load().pipe.as_ref().map(Arc::clone).map_err(not_running_error)
+    }
+
+    /// Calls `then` with the running pipe. The response keeps that pipe, even if another replaces
+    /// it.
+    fn call_running<T: Send + 'static, F: Future<Output = Result<T>> + Send + 'static>(
+        &self,
+        then: impl FnOnce(Arc<P>) -> F + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        let running = self.running_pipe();
+        Box::pin(async { then(running?).await })
+    }
+}
+
+impl<P: Pipe> Slot for PipeSlot<P> {
+    fn id(&self) -> &'static str {
+        P::ID
+    }
+
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn spec(&self) -> Value {
+        self.spec.to_form(&self.state.load().settings.sources)
+    }
+
+    fn valves(&self) -> Values {
+        self.spec.mask_values(&self.state.load().settings.values)
+    }
+
+    fn update_valves(
+        self: Arc<Self>,
+        posted: Values,
+        registry: Arc<Registry>,
+    ) -> BoxFuture<'static, Result<Values>> {
+        Box::pin(self.apply_update(posted, registry))
+    }
+
+    fn references(&self) -> Vec<ModelReference> {
+        let EffectiveValves { values, sources, .. } = &self.state.load().settings;
+        self.spec.references(values, |valve| sources.get(valve) != Some(&ValveSource::BuiltIn))
+    }
+
+    fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.reload_valves())
+    }
+
+    fn apply_replicated_valves(self: Arc<Self>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.apply_replicated())
+    }
+
+    fn serves(&self) -> Option<Serves> {
+        self.running_pipe().ok().map(|pipe| pipe.serves())
+    }
+
+    fn knows(&self, id: &str) -> Option<Known> {
+        self.running_pipe().ok()?.knows(id)
+    }
+
+    fn take_over(&self, body: &mut Body) {
+        if let Ok(pipe) = self.running() {
+            pipe.take_over(body);
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let state = self.state.load();
+        match &state.pipe {
+            Ok(pipe) => pipe.trouble().or_else(|| state.settings.trouble.clone()),
+            Err(trouble) => Some(trouble.clone()),
+        }
+    }
+
+    fn lessons(&self) -> Vec<QuirkState> {
+        self.running_pipe().map(|pipe| pipe.lessons()).unwrap_or_default()
+    }
+
+    fn upstreams(&self) -> Vec<UpstreamState> {
+        self.running_pipe().map(|pipe| pipe.upstreams()).unwrap_or_default()
+    }
+
+    fn library(&self) -> Option<Arc<dyn Library>> {
+        self.running_pipe().ok()?.library()
+    }
+
+    fn discovered(&self) -> BoxFuture<'static, ()> {
+        let running = self.running_pipe();
+        Box::pin(async {
+            if let Ok(pipe) = running {
+                pipe.discovered().await;
+            }
+        })
+    }
+
+    fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
+        self.call_running(|pipe| pipe.pipe(call))
+    }
+
+    fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>> {
+        self.call_running(|pipe| pipe.count_tokens(call))
+    }
+
+    fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings>> {
+        self.call_running(|pipe| pipe.embed(call))
+    }
+
+    fn rerank(&self, call: RerankCall) -> BoxFuture<'static, Result<Reranked>> {
+        self.call_running(|pipe| pipe.rerank(call))
+    }
+
+    fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>> {
+        self.call_running(|pipe| pipe.images(call))
+    }
+
+    fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+        self.call_running(|pipe| async move { pipe.inlet(call).await })
+    }
+
+    fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+        self.call_running(|pipe| async move { pipe.outlet(call).await })
+    }
+
+    fn admit(&self, asked: AdmissionRequest) -> BoxFuture<'static, Result<()>> {
+        self.call_running(|pipe| async move { pipe.admit(asked).await })
+    }
+
+    fn settle(&self, spent: UsageReport) -> BoxFuture<'static, ()> {
+        let running = self.running_pipe();
+        Box::pin(async {
+            if let Ok(pipe) = running {
+                pipe.settle(spent).await;
+            }
+        })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'static, ()> {
+        let running = self.running_pipe();
+        Box::pin(async {
+            if let Ok(pipe) = running {
+                pipe.on_shutdown().await;
+            }
+        })
+    }
+}
+
+/// Logs the problem with the saved valves, if there is one.
+pub(super) fn warn_if_unreadable<P: Pipe>(found: LoadedValves) -> LoadedValves {
+    if let Some(trouble) = &found.trouble {
+        tracing::error!(pipe.id = P::ID, "The saved valves of `{}`: {trouble}.", P::ID);
+    }
+    found
+}

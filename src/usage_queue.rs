@@ -1,0 +1,185 @@
+//! A queue that records the usage of each model call in the store and reports it to the filters,
+//! without delaying the response.
+
+use crate::{metrics::CallOutcome, registry::Registry};
+use pipe_sdk::{CallContext, ChatRef, Host, ModelKind, Serves, Side, Task, Usage, UsageReport};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use store::{Kind, Status, Store, Tokens, UsageRow};
+use tokio::{
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+    time::timeout,
+};
+
+/// The largest number of usage events that wait to be recorded.
+const MAX_QUEUED_EVENTS: usize = 8192;
+
+/// The usage of one model call.
+pub struct UsageEvent {
+    /// The pipe that answered.
+    pub pipe: &'static str,
+    /// The full id of the model that answered.
+    pub model: String,
+    /// The kind of model.
+    pub kind: ModelKind,
+    /// The context of the call, with the user.
+    pub trail: CallContext,
+    /// The number of tokens.
+    pub usage: Usage,
+    /// The cost in millionths of a US dollar, if the price is known.
+    pub cost: Option<u64>,
+    /// The outcome of the call.
+    pub end: CallOutcome,
+}
+
+enum QueueCommand {
+    UsageEvent(Box<UsageEvent>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// A handle to the queue. A clone is a handle to the same queue.
+#[derive(Clone)]
+pub struct UsageQueue {
+    commands: mpsc::Sender<QueueCommand>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// The receiving end of the queue, before its task is spawned.
+pub struct UsageWorker {
+    commands: mpsc::Receiver<QueueCommand>,
+    dropped: Arc<AtomicU64>,
+}
+
+/// UsageQueue that nobody keeps yet, and what is written into them meanwhile.
+pub fn channel() -> (UsageQueue, UsageWorker) {
+    let (commands, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
+    let usage_queue = UsageQueue { commands, dropped: Arc::default() };
+    let receiver = UsageWorker { commands: receiver, dropped: Arc::clone(&usage_queue.dropped) };
+    (usage_queue, receiver)
+}
+
+impl UsageQueue {
+    /// Adds an event without waiting. If the queue is full, the event is dropped and counted.
+    pub fn push(&self, event: UsageEvent) {
+        if self.commands.try_send(QueueCommand::UsageEvent(Box::new(event))).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the number of events that were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all events so far are with the store and the filters, but at most `limit`.
+    pub async fn flush(&self, limit: Duration) {
+        let (answer, answered) = oneshot::channel();
+        let flushed = async {
+            if self.commands.send(QueueCommand::Flush(answer)).await.is_ok() {
+                // An error means that nobody keeps the books any more.
+                _ = answered.await;
+            }
+        };
+        if timeout(limit, flushed).await.is_err() {
+            tracing::warn!("The last answers may be missing from the usage.");
+        }
+    }
+}
+
+impl UsageWorker {
+    /// Spawns the task that records events until it is dropped. The store gets a row at once, even
+    /// if filters take long.
+    pub fn spawn(self, store: Arc<Store>, registry: Arc<Registry>) -> Task {
+        let Self { mut commands, dropped } = self;
+        let (to_filters, filter_events) = mpsc::channel(MAX_QUEUED_EVENTS);
+        let filter_task = Task::spawn(notify_filters(filter_events, registry));
+        Task::spawn(async move {
+            let _filter_task = filter_task;
+            while let Some(command) = commands.recv().await {
+                if let QueueCommand::UsageEvent(event) = &command {
+                    store.usage().record(usage_row(event));
+                }
+                // Whoever waits for a flush is let go when too many wait.
+                if let Err(TrySendError::Full(QueueCommand::UsageEvent(_))) =
+                    to_filters.try_send(command)
+                {
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        })
+    }
+}
+
+async fn notify_filters(mut commands: mpsc::Receiver<QueueCommand>, registry: Arc<Registry>) {
+    while let Some(command) = commands.recv().await {
+        match command {
+            QueueCommand::UsageEvent(event) => record_in_filters(&registry, *event).await,
+            // Whoever asked may have stopped waiting.
+            QueueCommand::Flush(answer) => _ = answer.send(()),
+        }
+    }
+}
+
+async fn record_in_filters(registry: &Arc<Registry>, event: UsageEvent) {
+    let UsageEvent { model, kind, trail, usage, cost, .. } = event;
+    let host = Host::new(registry.clone(), trail.clone(), ChatRef::default());
+    let report = UsageReport { model, kind, usage, cost, trail, host };
+    for slot in registry.slots() {
+        if matches!(slot.serves(), Some(Serves::Filter { .. })) {
+            slot.settle(report.clone()).await;
+        }
+    }
+}
+
+fn usage_row(event: &UsageEvent) -> UsageRow {
+    let UsageEvent { pipe, model, kind, trail, usage, cost, end } = event;
+    let user = trail.user.as_ref();
+    let shown = |user: &pipe_sdk::User| user.name.clone().or_else(|| user.email.clone());
+    UsageRow {
+        at: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| saturating_i64(since.as_millis())),
+        user: user.map(|user| user.id.clone()),
+        name: user.and_then(shown),
+        key: trail.key.as_deref().map(str::to_owned),
+        via: trail.via.as_deref().filter(|via| via != model).map(str::to_owned),
+        model: model.clone(),
+        pipe: (*pipe).into(),
+        side: trail.side.map(|side| match side {
+            Side::Local => store::Side::Local,
+            Side::Cloud => store::Side::Cloud,
+        }),
+        task: trail.task.as_deref().map(str::to_owned),
+        kind: match kind {
+            ModelKind::Chat => Kind::Chat,
+            ModelKind::Embed => Kind::Embed,
+            ModelKind::Rerank => Kind::Rerank,
+            ModelKind::Image => Kind::Image,
+        },
+        tokens: Tokens {
+            prompt: saturating_i64(usage.prompt_tokens),
+            cached: saturating_i64(usage.cached_tokens.unwrap_or_default()),
+            cache_creation: saturating_i64(usage.cache_creation_tokens.unwrap_or_default()),
+            completion: saturating_i64(usage.completion_tokens),
+            reasoning: saturating_i64(usage.reasoning_tokens.unwrap_or_default()),
+        },
+        cost: cost.map(saturating_i64),
+        status: match end {
+            CallOutcome::Completed => Status::Ok,
+            CallOutcome::Failed(_) => Status::Error,
+            CallOutcome::Cancelled => Status::Cancelled,
+        },
+    }
+}
+
+fn saturating_i64(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

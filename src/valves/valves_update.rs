@@ -1,0 +1,142 @@
+//! Updates of valves by an admin: parsing, checking, and secrets that have to be entered again.
+
+use super::{
+    Values, ValveSource, ValveSources, ValvesSpec,
+    parsed_value::ParsedValue,
+    spec::{ValveKind, ValveProperty},
+};
+use pipe_sdk::{Fault, Secret};
+use serde_json::Value;
+use std::collections::HashSet;
+use url::{Origin, Url};
+
+/// The valves before an update.
+pub struct ValvesUpdate<'a> {
+    /// The specification of the valves.
+    pub spec: &'a ValvesSpec,
+    /// The values in force.
+    pub values: &'a Values,
+    /// The sources of the values.
+    pub sources: &'a ValveSources,
+    /// The saved valves.
+    pub saved: &'a Values,
+}
+
+/// The parsed update.
+#[derive(Debug)]
+pub struct ParsedUpdate {
+    /// The valves to save.
+    pub saved: Values,
+    /// The secrets that were entered, not kept or cleared.
+    pub entered_secrets: HashSet<String>,
+}
+
+impl ValvesUpdate<'_> {
+    /// Parses posted valves. A valve that is not posted, or posted unchanged, keeps its value.
+    ///
+    /// # Errors
+    /// Every fault that the posted values have, by valve and rule, never by value.
+    pub fn parse(&self, mut posted: Values) -> Result<ParsedUpdate, Vec<Fault>> {
+        let mut saved = self.saved.clone();
+        let (mut entered_secrets, mut faults) = (HashSet::new(), Vec::new());
+        for property in self.spec.properties() {
+            let Some(value) = posted.remove(&property.name) else { continue };
+            if property.kind == ValveKind::Secret && value.is_string() && value != Secret::MASK {
+                entered_secrets.insert(property.name.clone());
+            }
+            if let Err(rule) = self.apply_value(property, value, &mut saved) {
+                faults.push(Fault::new(&property.name, rule));
+            }
+        }
+        for name in posted.keys() {
+            tracing::warn!(valve = name, "Ignored a posted value: there is no such valve.");
+        }
+        if faults.is_empty() { Ok(ParsedUpdate { saved, entered_secrets }) } else { Err(faults) }
+    }
+
+    fn apply_value(
+        &self,
+        property: &ValveProperty,
+        value: Value,
+        saved: &mut Values,
+    ) -> Result<(), String> {
+        if property.kind == ValveKind::Secret && !parse_new_secret(&value)? {
+            return Ok(());
+        }
+        let name = &property.name;
+        let parsed = property.parse_value(value)?;
+        let current = self.values.get(name).unwrap_or(&Value::Null);
+        let changed = match &parsed {
+            ParsedValue::Value(value) => value != current,
+            ParsedValue::Reset => {
+                self.sources.get(name) != Some(&ValveSource::BuiltIn) && !current.is_null()
+            }
+        };
+        // A saved value that could not be read is not in force; what is posted in its place is new
+        // even if it looks the same.
+        let is_unreadable = saved.contains_key(name)
+            && matches!(self.sources.get(name), Some(ValveSource::BuiltIn | ValveSource::File));
+        if !(changed || is_unreadable) {
+            return Ok(());
+        }
+        if let Some(ValveSource::Pinned(pin)) = self.sources.get(name) {
+            return Err(format!("is pinned by {pin}: change it there"));
+        }
+        match parsed {
+            ParsedValue::Value(value) => _ = saved.insert(name.clone(), value),
+            ParsedValue::Reset => _ = saved.remove(name),
+        }
+        Ok(())
+    }
+
+    /// Returns an error for each secret that would be sent to another host without having been
+    /// entered for it.
+    ///
+    /// Whoever may turn valves but not read secrets could otherwise have them sent to a host of
+    /// their own.
+    pub fn check_secret_origins(
+        &self,
+        next: &Values,
+        entered_secrets: &HashSet<String>,
+    ) -> Vec<Fault> {
+        let is_unbound = |property: &&ValveProperty| {
+            let Some(address) = &property.origin else { return false };
+            let name = &property.name;
+            let is_sent = next.get(name).is_some_and(|value| !value.is_null());
+            let (before, after) = (origin(self.values.get(address)), origin(next.get(address)));
+            // A key that was entered before there was an address has not been for another one. One
+            // of the operator's has.
+            let is_first = property.is_unbound
+                && before.is_none()
+                && self.sources.get(name) == Some(&ValveSource::Saved);
+            is_sent && !entered_secrets.contains(name) && !is_first && before != after
+        };
+        let fault = |property: &ValveProperty| {
+            let address = property.origin.as_deref().unwrap_or_default();
+            Fault::new(
+                &property.name,
+                format!("must be entered again, because `{address}` moves to another host"),
+            )
+        };
+        self.spec.properties().filter(is_unbound).map(fault).collect()
+    }
+}
+
+/// Returns whether this is a new secret; the mask means "keep".
+fn parse_new_secret(value: &Value) -> Result<bool, String> {
+    match value.as_str() {
+        Some(Secret::MASK) => Ok(false),
+        Some(text)
+            if text.contains("***")
+                || (!text.is_empty() && text.bytes().all(|byte| byte == b'*')) =>
+        {
+            Err("holds a part of the mask: clear the field, then enter the whole secret".into())
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Returns scheme, host and port; `None` if there is no address.
+fn origin(address: Option<&Value>) -> Option<Origin> {
+    Url::parse(address?.as_str()?).ok().map(|url| url.origin())
+}
