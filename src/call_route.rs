@@ -20,7 +20,9 @@ impl<'a> CallRoute<'a> {
     /// Returns the route to this pipe, with the pipe's statement about the id.
     pub fn new(slot: &'a Arc<dyn Slot>, requested_model: String, known: Option<Known>) -> Self {
         let (model, kind) = match known {
-            Some(Known::Has(model) | Known::Fallback(model)) => (model.id, Some(model.kind)),
+            Some(Known::Has(model) | Known::Derived(model) | Known::Fallback(model)) => {
+                (model.id, Some(model.kind))
+            }
             Some(Known::Denied(_) | Known::Unavailable(_)) | None => {
                 (requested_model.clone(), None)
             }

@@ -88,7 +88,9 @@ impl Registry {
             },
         };
         match known {
-            Some(Known::Has(_) | Known::Fallback(_) | Known::Unavailable(_)) => None,
+            Some(
+                Known::Has(_) | Known::Derived(_) | Known::Fallback(_) | Known::Unavailable(_),
+            ) => None,
             Some(Known::Denied(reason)) => {
                 Some(format!("names `{}`, but {reason}", truncate_id(id)))
             }

@@ -10,18 +10,10 @@ use rate_limit::RateLimit;
 
 /// Every pipe, in the order in which `/models` lists them.
 pub const PIPES: &[Registration] = &[
-<<<<<<< HEAD
-    Registration::of::<BedrockModels>(),
-    Registration::of::<HybridRouter>(),
-    Registration::of::<OpenAiProxy>(),
-    Registration::of::<Optimizer>(),
-    Registration::of::<Rag>(),
-    Registration::of::<RateLimit>(),
-=======
     Registration::for_pipe::<BedrockModels>(),
     Registration::for_pipe::<HybridRouter>(),
     Registration::for_pipe::<OpenAiProxy>(),
+    Registration::for_pipe::<Optimizer>(),
     Registration::for_pipe::<Rag>(),
     Registration::for_pipe::<RateLimit>(),
->>>>>>> words-c
 ];

@@ -58,16 +58,10 @@ impl Registry {
     ///
     /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
     /// start it may have to wait for the lists.
-<<<<<<< HEAD
-    pub async fn route(&self, id: &str) -> Result<Route<'_>> {
-        if self.resolve(id).is_none() && !matches!(self.known(id)?, Some((_, Known::Has(_)))) {
-            self.discovered(PATIENCE).await;
-=======
     pub async fn route(&self, id: &str) -> Result<CallRoute<'_>> {
         if self.resolve(id).is_none() && !matches!(self.lookup_model(id)?, Some((_, Known::Has(_))))
         {
             self.wait_for_discovery(DISCOVERY_TIMEOUT).await;
->>>>>>> words-c
         }
         self.route_if_known(id)?.ok_or_else(|| PipeError::ModelNotFound(id.into()))
     }
@@ -88,11 +82,7 @@ impl Registry {
     ///
     /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
     /// could tell who answers.
-<<<<<<< HEAD
-    pub fn known(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
-=======
     pub fn lookup_model(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
->>>>>>> words-c
         let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
         let mut all: Vec<_> = all.collect();
         all.sort_by_key(|(_, known)| lookup_rank(known));
@@ -113,7 +103,6 @@ impl Registry {
         }
     }
 
-<<<<<<< HEAD
     /// Lets pipes take over a chat by what stands beside the model's name.
     pub fn take_over(&self, body: &mut Body) {
         for slot in &self.slots {
@@ -121,8 +110,6 @@ impl Registry {
         }
     }
 
-=======
->>>>>>> words-c
     /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and
     /// so do answers that have begun.
     ///
@@ -211,26 +198,15 @@ const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 fn lookup_rank(known: &Known) -> u8 {
     match known {
         Known::Has(_) => 0,
-<<<<<<< HEAD
         Known::Derived(_) => 1,
         Known::Fallback(_) => 2,
         Known::Denied(_) => 3,
-        Known::Unavailable(_) => UNTOLD,
-    }
-}
-
-/// The rank of those who cannot tell: what they say is no claim.
-const UNTOLD: u8 = 4;
-=======
-        Known::Fallback(_) => 1,
-        Known::Denied(_) => 2,
         Known::Unavailable(_) => UNAVAILABLE_RANK,
     }
 }
 
 /// The rank of pipes that cannot tell whether they have the model.
-const UNAVAILABLE_RANK: u8 = 3;
->>>>>>> words-c
+const UNAVAILABLE_RANK: u8 = 4;
 
 /// Returns the error for a model that cannot be looked up now.
 pub fn lookup_error(id: &str, reason: &str) -> PipeError {

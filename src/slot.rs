@@ -92,13 +92,9 @@ pub trait Slot: Send + Sync {
     fn serves(&self) -> Option<Serves>;
     /// [`Pipe::knows`].
     fn knows(&self, id: &str) -> Option<Known>;
-<<<<<<< HEAD
     /// [`Pipe::take_over`], of the pipe that runs.
     fn take_over(&self, body: &mut Body);
-    /// Why the pipe does not run, or not well.
-=======
     /// Returns the reason why the pipe does not run, or not well.
->>>>>>> words-c
     fn trouble(&self) -> Option<String>;
     /// [`Pipe::lessons`], of the pipe that runs.
     fn lessons(&self) -> Vec<QuirkState>;

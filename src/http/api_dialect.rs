@@ -9,7 +9,7 @@ use super::{
     tool_choice,
 };
 use actix_web::HttpResponse;
-use futures_util::{StreamExt, future::try_join_all, stream};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, Host, PipeError, Side};
 use serde_json::Value;
 
@@ -19,6 +19,12 @@ pub trait ApiDialect {
     const ID: &'static str;
     /// The writer of a streamed response.
     type Writer: FrameWriter;
+
+    /// Returns whether an answer may have several choices. Where it may not, they stand one below
+    /// the other.
+    fn has_choices(&self) -> bool {
+        false
+    }
 
     /// Returns notes for the client about ignored parts of the request.
     fn notes(&self) -> Vec<String> {
@@ -50,8 +56,12 @@ impl RequestContext {
         dialect: F,
     ) -> Result<HttpResponse, Error> {
         let mut hosts = Vec::with_capacity(bodies.len());
+        let mut requested_model = None;
         for body in &mut bodies {
             tool_choice::check_tool_choice(body)?;
+            let model = body.model.clone();
+            self.state.registry.take_over(body);
+            requested_model = requested_model.or((body.model != model).then_some(model));
             let demand = Demand::chat(body);
             hosts.push(self.admit_chat(body, demand).await?);
         }
@@ -59,12 +69,15 @@ impl RequestContext {
         let Some(first) = bodies.first() else {
             return Err(PipeError::bad_request("nothing is asked").into());
         };
-        let (mut head, streamed) = (ResponseHead::new(F::ID, &first.model), first.stream);
+        let model = requested_model.as_ref().unwrap_or(&first.model);
+        let (mut head, streamed) = (ResponseHead::new(F::ID, model), first.stream);
         head.notes = dialect.notes();
         head.prompt_tokens = Demand::chat(first).prompt_tokens;
         let answer = async {
             let begin = async |(host, body): (Host, Body)| {
-                wait_for_first_chunk(host.pipe(body).await?).await
+                let chunks = host.pipe(body).await?;
+                let chunks = if dialect.has_choices() { chunks } else { join_choices(chunks) };
+                wait_for_first_chunk(chunks).await
             };
             let started = try_join_all(hosts.into_iter().zip(bodies).map(begin)).await?;
             let mut answers = Vec::with_capacity(started.len());
@@ -94,6 +107,14 @@ impl RequestContext {
         };
         self.or_shutdown(answer).await
     }
+}
+
+/// Returns the same answer with its choices one below the other, each under its title.
+fn join_choices(chunks: ChunkStream) -> ChunkStream {
+    ChunkStream::new(chunks.map_ok(|chunk| match chunk {
+        Chunk::NextChoice { title, .. } => Chunk::Content(format!("\n\n---\n\n**{title}**\n\n")),
+        other => other,
+    }))
 }
 
 /// An answer whose first chunk has arrived.

@@ -191,8 +191,7 @@ impl FrameWriter for OpenAiSseWriter {
     }
 }
 
-<<<<<<< HEAD:src/http/writer.rs
-impl Writer {
+impl OpenAiSseWriter {
     /// Writes what is left of the texts of custom tools' calls.
     fn flush_inputs(&mut self) {
         for (index, mut input) in std::mem::take(&mut self.inputs) {
@@ -200,9 +199,6 @@ impl Writer {
         }
     }
 
-=======
-impl OpenAiSseWriter {
->>>>>>> words-c:src/http/openai_writer.rs
     fn text(&mut self, opening: &[u8], text: &str) {
         self.open();
         self.buffer.extend_from_slice(opening);
