@@ -1,52 +1,54 @@
-//! Who may see a document, and who is looking.
+//! Access rules of documents, and the user on whose behalf the index is read.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Who may see a collection or a document. Both must let somebody in.
+/// The users who may see a collection or a document. A user needs access to both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Audience {
-    /// Whoever asks, known or not.
+pub enum IndexAudience {
+    /// Every user, signed in or not.
     #[default]
     Everyone,
-    /// These, and nobody else.
+    /// Only these users.
     Only {
         /// Ids of users.
         #[serde(default)]
         users: BTreeSet<String>,
-        /// Roles; whoever has one of them is let in.
+        /// Roles; a user who has one of them has access.
         #[serde(default)]
         roles: BTreeSet<String>,
     },
 }
 
-impl Audience {
-    /// The user of this id alone.
+impl IndexAudience {
+    /// Creates an audience of one user.
     pub fn user(id: impl Into<String>) -> Self {
         Self::Only { users: BTreeSet::from([id.into()]), roles: BTreeSet::new() }
     }
 
-    /// Whoever has this role.
+    /// Creates an audience of all users who have this role.
     pub fn role(name: impl Into<String>) -> Self {
         Self::Only { users: BTreeSet::new(), roles: BTreeSet::from([name.into()]) }
     }
 
-    /// Each one that is let in, as [`Viewer::principals`] names them.
+    /// Returns the members of the audience, written as [`Viewer::principals`] writes them.
     pub(crate) fn principals(&self) -> Vec<String> {
         match self {
             Self::Everyone => vec![EVERYONE.to_owned()],
-            Self::Only { users, roles } => {
-                users.iter().map(|id| user(id)).chain(roles.iter().map(|name| role(name))).collect()
-            }
+            Self::Only { users, roles } => users
+                .iter()
+                .map(|id| user_principal(id))
+                .chain(roles.iter().map(|name| role_principal(name)))
+                .collect(),
         }
     }
 }
 
-/// Who asks.
+/// The user on whose behalf the index is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Viewer {
-    /// Nobody that we know: sees what everyone may see.
+    /// An unknown user, who sees only what everyone may see.
     Anonymous,
     /// A user.
     User {
@@ -55,19 +57,20 @@ pub enum Viewer {
         /// The roles that the user has.
         roles: Vec<String>,
     },
-    /// Whoever runs the index: sees everything.
+    /// The operator of the index, who sees everything.
     Operator,
 }
 
 impl Viewer {
-    /// What the asker is, as a row of the table of members names it. `None`: no row is asked.
+    /// Returns the principals of the viewer, as the table `member` holds them; `None` for the
+    /// operator, who needs no membership.
     pub(crate) fn principals(&self) -> Option<Vec<String>> {
         match self {
             Self::Anonymous => Some(vec![EVERYONE.to_owned()]),
             Self::User { id, roles } => Some(
-                [EVERYONE.to_owned(), user(id)]
+                [EVERYONE.to_owned(), user_principal(id)]
                     .into_iter()
-                    .chain(roles.iter().map(|name| role(name)))
+                    .chain(roles.iter().map(|name| role_principal(name)))
                     .collect(),
             ),
             Self::Operator => None,
@@ -77,10 +80,10 @@ impl Viewer {
 
 const EVERYONE: &str = "everyone";
 
-fn user(id: &str) -> String {
+fn user_principal(id: &str) -> String {
     format!("user:{}", id.replace('\0', " "))
 }
 
-fn role(name: &str) -> String {
+fn role_principal(name: &str) -> String {
     format!("role:{}", name.replace('\0', " "))
 }

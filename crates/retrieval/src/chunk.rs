@@ -1,67 +1,72 @@
-//! Cuts a document into chunks along its structure: sections, paragraphs, lines, sentences, and only then words.
+//! Splits a document into chunks along its structure: sections, paragraphs, lines, sentences, and
+//! words last.
 
 mod section;
 mod unit;
 
 use crate::tokens;
-use section::sections;
+use section::parse_sections;
 use std::borrow::Cow;
 use std::ops::Range;
-use unit::{Opens, Unit, units};
+use unit::{Boundary, Unit, split_units};
 
-/// A piece of a document that is found as one.
+/// A part of a document that a search finds as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// The title and the headings that it stands under, outermost first, but for those within its own text.
+    /// The title and the headings above the chunk, outermost first, without those within its own
+    /// text.
     pub heading: String,
-    /// Its text; the texts of all chunks, one after the other, are the document.
+    /// The text; the texts of all chunks, one after the other, are the document.
     pub text: String,
-    /// About how many tokens the text has.
+    /// The estimated number of tokens of the text.
     pub tokens: usize,
 }
 
-/// What is searched of a chunk: its text, with its headings before it.
-pub(crate) fn searched(heading: &str, text: &str) -> String {
+/// Returns the text that is indexed and embedded for a chunk: its headings, then its text.
+pub(crate) fn searchable_text(heading: &str, text: &str) -> String {
     if heading.is_empty() { text.to_owned() } else { format!("{heading}\n{text}") }
 }
 
-/// Cuts a text into chunks of at most `limit` tokens (but for a single word that is longer). Headings are those of Markdown.
-pub fn chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
-    let sections = sections(text);
-    let units = units(text, &sections, limit);
+/// Splits a text into chunks of at most `limit` tokens; only a single longer word exceeds it.
+/// Markdown headings are recognised.
+pub fn split_into_chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
+    let sections = parse_sections(text);
+    let units = split_units(text, &sections, limit);
     let mut chunks = Vec::new();
-    for group in grouped(&units, limit) {
+    for group in group_units(&units, limit) {
         let (Some(first), Some(last)) = (units.get(group.start), units.get(group.end - 1)) else {
             continue;
         };
         let section = &sections[first.section];
-        let begins = first.range.start == section.range.start;
-        let under = if begins { section.above } else { section.headings.len() };
+        let starts_section = first.range.start == section.range.start;
+        let heading_count =
+            if starts_section { section.inherited_headings } else { section.headings.len() };
         let own = text.get(first.range.start..last.range.end).unwrap_or_default();
-        let heading = path(title, section.headings.get(..under).unwrap_or_default(), own);
-        chunks.push(Chunk { heading, text: own.to_owned(), tokens: tokens::count(own) });
+        let heading =
+            heading_path(title, section.headings.get(..heading_count).unwrap_or_default(), own);
+        chunks.push(Chunk { heading, text: own.to_owned(), tokens: tokens::estimate_tokens(own) });
     }
     chunks
 }
 
-/// The title is left out where the text begins with it.
-fn path(title: &str, headings: &[&str], text: &str) -> String {
+/// Joins title and headings; leaves the title out where the text begins with it.
+fn heading_path(title: &str, headings: &[&str], text: &str) -> String {
     let title = title.trim();
     let title = (!title.is_empty() && !text.trim_start().starts_with(title)).then_some(title);
     title
         .into_iter()
         .chain(headings.iter().copied().filter(|heading| Some(*heading) != title))
-        .map(bounded)
+        .map(truncate_heading)
         .collect::<Vec<_>>()
         .join(" > ")
 }
 
-/// A title or heading has at most so many characters; what is longer is a text in the wrong place, and would stand before every chunk.
-const LONGEST: usize = 200;
+/// Maximum characters of a title or heading. Longer ones would take up every chunk's text.
+const MAX_HEADING_CHARS: usize = 200;
 
-/// A title or heading, or its beginning.
-pub(crate) fn bounded(heading: &str) -> Cow<'_, str> {
-    match heading.char_indices().nth(LONGEST - 1) {
+/// Cuts a title or heading to [`MAX_HEADING_CHARS`].
+pub(crate) fn truncate_heading(heading: &str) -> Cow<'_, str> {
+    match heading.char_indices().nth(MAX_HEADING_CHARS - 1) {
         Some((end, last)) if end + last.len_utf8() < heading.len() => {
             Cow::Owned(format!("{}…", heading.get(..end).unwrap_or_default()))
         }
@@ -69,23 +74,27 @@ pub(crate) fn bounded(heading: &str) -> Cow<'_, str> {
     }
 }
 
-/// The way to cut units into chunks that costs the least, as ranges of their numbers.
-fn grouped(units: &[Unit], limit: usize) -> Vec<Range<usize>> {
-    // For each number of units, the cost of the best way to cut them, and where its last chunk begins.
+/// Groups units into chunks at the lowest total cost, and returns the ranges of their indexes.
+fn group_units(units: &[Unit], limit: usize) -> Vec<Range<usize>> {
+    // For each number of units: the lowest cost of splitting them, and where the last chunk begins.
     let mut best = vec![(0.0_f32, 0)];
     for end in 1..=units.len() {
-        let (mut tokens, mut crossed) = (0, 0.0);
+        let (mut tokens, mut crossing_cost) = (0, 0.0);
         let mut least = (f32::INFINITY, end - 1);
         for (start, unit) in units.iter().enumerate().take(end).rev() {
             tokens += unit.tokens;
             if tokens > limit && start + 1 < end {
                 break;
             }
-            let cost = best[start].0 + of_cut(unit, start) + crossed + of_size(tokens, limit);
+            let cost = best[start].0
+                + boundary_cost(unit, start)
+                + crossing_cost
+                + size_cost(tokens, limit);
             if cost < least.0 {
                 least = (cost, start);
             }
-            crossed += if unit.opens == Opens::Section { CROSSED } else { 0.0 };
+            crossing_cost +=
+                if unit.boundary == Boundary::Section { CROSSED_HEADING_COST } else { 0.0 };
         }
         best.push(least);
     }
@@ -100,28 +109,28 @@ fn grouped(units: &[Unit], limit: usize) -> Vec<Range<usize>> {
     groups
 }
 
-/// A heading in the middle of a chunk.
-const CROSSED: f32 = 0.8;
+/// The cost of a heading in the middle of a chunk.
+const CROSSED_HEADING_COST: f32 = 0.8;
 
-/// A chunk that begins here.
-fn of_cut(unit: &Unit, at: usize) -> f32 {
-    match unit.opens {
-        _ if at == 0 => 0.0,
-        // Space goes with what stands before it.
+/// Returns the cost of beginning a chunk at this unit.
+fn boundary_cost(unit: &Unit, index: usize) -> f32 {
+    match unit.boundary {
+        _ if index == 0 => 0.0,
+        // White space stays with the text before it.
         _ if unit.tokens == 0 => f32::INFINITY,
-        Opens::Section => 0.0,
-        Opens::Paragraph => 0.3,
-        Opens::Sentence => 0.6,
-        Opens::Rest => 2.0,
+        Boundary::Section => 0.0,
+        Boundary::Paragraph => 0.3,
+        Boundary::Sentence => 0.6,
+        Boundary::Continuation => 2.0,
     }
 }
 
-/// A chunk of this size: few are better than many, even ones than uneven ones. Of a few words, it would be found by its headings
-/// rather than by what it says.
+/// Returns the cost of a chunk of this size. Fewer and evenly sized chunks cost less. A chunk of a
+/// few words costs most, because its headings would outweigh its text in a search.
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn of_size(tokens: usize, limit: usize) -> f32 {
-    let part = tokens as f32 / limit as f32;
-    0.5 + 0.3 * (1.0 - part).powi(2) + (1.0 - 4.0 * part).max(0.0)
+fn size_cost(tokens: usize, limit: usize) -> f32 {
+    let fill = tokens as f32 / limit as f32;
+    0.5 + 0.3 * (1.0 - fill).powi(2) + (1.0 - 4.0 * fill).max(0.0)
 }
 
 #[cfg(test)]
@@ -129,8 +138,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cut(text: &str, limit: usize) -> Vec<(String, String)> {
-        chunks("Guide", text, limit).into_iter().map(|chunk| (chunk.heading, chunk.text)).collect()
+    fn split(text: &str, limit: usize) -> Vec<(String, String)> {
+        split_into_chunks("Guide", text, limit)
+            .into_iter()
+            .map(|chunk| (chunk.heading, chunk.text))
+            .collect()
     }
 
     fn pair(heading: &str, text: &str) -> (String, String) {
@@ -139,16 +151,16 @@ mod tests {
 
     #[test]
     fn a_short_text_is_one_chunk_under_its_title() {
-        assert_eq!(cut("One two three.", 20), [pair("Guide", "One two three.")]);
-        assert_eq!(cut("Guide\n\nOne two three.", 20), [pair("", "Guide\n\nOne two three.")]);
-        assert_eq!(cut("", 20), []);
+        assert_eq!(split("One two three.", 20), [pair("Guide", "One two three.")]);
+        assert_eq!(split("Guide\n\nOne two three.", 20), [pair("", "Guide\n\nOne two three.")]);
+        assert_eq!(split("", 20), []);
     }
 
     #[test]
     fn sections_are_chunks_and_tell_the_headings_they_stand_under() {
         let text = "# Set up\nGet the thing and put it there.\n## Linux\nCall the packager of your house.\n# Use\nTurn it on and wait a bit.\n";
         assert_eq!(
-            cut(text, 20),
+            split(text, 20),
             [
                 pair("Guide", "# Set up\nGet the thing and put it there.\n"),
                 pair("Guide > Set up", "## Linux\nCall the packager of your house.\n"),
@@ -161,7 +173,7 @@ mod tests {
     fn a_long_section_is_cut_evenly_between_sentences_and_its_heading_goes_with_every_part() {
         let text = "# Use\nOne two three four. Two two three four. Three two three four. Four two three four. Five two three four.";
         assert_eq!(
-            cut(text, 20),
+            split(text, 20),
             [
                 pair("Guide", "# Use\nOne two three four. Two two three four. "),
                 pair(
@@ -175,7 +187,7 @@ mod tests {
     #[test]
     fn a_line_that_ends_a_section_is_no_chunk_of_its_own() {
         let text = "# Use\nOne two three four. \n# Leave\nOne two three four. \n";
-        assert_eq!(cut(text, 8).len(), 2);
+        assert_eq!(split(text, 8).len(), 2);
     }
 
     #[test]
@@ -183,7 +195,7 @@ mod tests {
         let sentences = "One two three four five six. ".repeat(5);
         let (begins, goes_on) = sentences.split_at(sentences.len() / 5 * 2);
         assert_eq!(
-            cut(&format!("# Use\n## First\nOne.\n## Then\n{sentences}"), 32),
+            split(&format!("# Use\n## First\nOne.\n## Then\n{sentences}"), 32),
             [
                 pair("Guide", &format!("# Use\n## First\nOne.\n## Then\n{begins}")),
                 pair("Guide > Use > Then", goes_on),
@@ -193,10 +205,10 @@ mod tests {
 
     #[test]
     fn of_a_heading_without_end_the_beginning_is_told() {
-        assert_eq!(bounded(&"é".repeat(200)), "é".repeat(200));
-        assert_eq!(bounded(&"é".repeat(201)), format!("{}…", "é".repeat(199)));
+        assert_eq!(truncate_heading(&"é".repeat(200)), "é".repeat(200));
+        assert_eq!(truncate_heading(&"é".repeat(201)), format!("{}…", "é".repeat(199)));
         let text = format!("# {}\n{}", "Long ".repeat(1000), "One two three four. ".repeat(20));
-        let chunks = chunks(&"title ".repeat(1000), &text, 32);
+        let chunks = split_into_chunks(&"title ".repeat(1000), &text, 32);
         assert!(chunks.iter().all(|chunk| chunk.heading.chars().count() <= 2 * 200 + 3));
         assert!(chunks.iter().any(|chunk| chunk.heading.contains("title t… > Long Long")));
     }
@@ -204,26 +216,26 @@ mod tests {
     #[test]
     fn empty_lines_are_nothing_to_cut_between() {
         let text = format!("One.{}Two.", "\n".repeat(1_000_000));
-        assert_eq!(cut(&text, 20), [pair("Guide", &text)]);
+        assert_eq!(split(&text, 20), [pair("Guide", &text)]);
     }
 
     #[test]
     fn what_looks_like_a_heading_within_code_is_code() {
-        assert_eq!(cut("```sh\n# a comment it is and nothing else\n```\n", 40).len(), 1);
+        assert_eq!(split("```sh\n# a comment it is and nothing else\n```\n", 40).len(), 1);
     }
 
     #[test]
     fn a_sentence_without_end_is_cut_between_words_and_a_word_without_end_anywhere() {
         let texts: Vec<String> =
-            cut("a b c d e f g h i j k", 4).into_iter().map(|(_, text)| text).collect();
+            split("a b c d e f g h i j k", 4).into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["a b c d ", "e f g h ", "i j k"]);
-        assert!(cut(&"x".repeat(1000), 10).len() > 10);
+        assert!(split(&"x".repeat(1000), 10).len() > 10);
     }
 
     proptest! {
         #[test]
         fn no_letter_is_lost_and_no_chunk_too_long(text in "([a-zé.,# \n東]{0,12}){0,40}", limit in 4_usize..40) {
-            let chunks = chunks("", &text, limit);
+            let chunks = split_into_chunks("", &text, limit);
             prop_assert_eq!(chunks.iter().map(|chunk| chunk.text.as_str()).collect::<String>(), text);
             prop_assert!(chunks.iter().all(|chunk| chunk.tokens <= limit), "{:?}", chunks);
         }

@@ -1,49 +1,49 @@
-//! A collection: documents that are searched together, by the same rules.
+//! A collection: documents that are searched together, with the same settings.
 
-use crate::audience::Audience;
+use crate::audience::IndexAudience;
 use crate::language::Language;
 use serde::{Deserialize, Serialize};
 
-/// What is settled when a collection is made.
+/// The settings of a collection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
-    /// The language of its texts.
+pub struct CollectionSettings {
+    /// The language of the texts.
     pub language: Language,
-    /// The greatest number of tokens that a chunk may have.
+    /// The maximum number of tokens of a chunk.
     pub chunk_tokens: usize,
-    /// Who may see it, if the document lets them, too.
-    pub audience: Audience,
+    /// The users who may see the collection. A document can restrict access further.
+    pub audience: IndexAudience,
 }
 
-impl Default for Settings {
+impl Default for CollectionSettings {
     fn default() -> Self {
-        Self { language: Language::English, chunk_tokens: 128, audience: Audience::Everyone }
+        Self { language: Language::English, chunk_tokens: 128, audience: IndexAudience::Everyone }
     }
 }
 
-/// A collection as it is.
+/// A collection as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Collection {
     #[serde(skip)]
     pub(crate) id: i64,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What was settled when it was made.
-    pub settings: Settings,
-    /// Whose vectors it holds; none before the first document came with an embedder.
-    pub model: Option<Model>,
+    /// The settings.
+    pub settings: CollectionSettings,
+    /// The model of the stored vectors; `None` until a document was stored with an embedder.
+    pub model: Option<EmbeddingModel>,
 }
 
-/// Whose vectors a collection holds.
+/// The embedding model of a collection's vectors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Model {
+pub struct EmbeddingModel {
     /// The model's id.
     pub id: String,
-    /// How many numbers a vector has.
+    /// The length of a vector.
     pub dimensions: usize,
 }
 
-impl std::fmt::Display for Model {
+impl std::fmt::Display for EmbeddingModel {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "`{}` ({} dimensions)", self.id, self.dimensions)
     }

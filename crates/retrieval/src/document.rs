@@ -1,87 +1,88 @@
-//! A document as it comes, and what the index says of it.
+//! A document as it is given to the index, and as the index lists it.
 
-use crate::audience::Audience;
+use crate::audience::IndexAudience;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A text to be found.
+/// A text to be indexed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// Its id within the collection. A document of the same id replaces it.
+    /// The id within the collection. A document replaces the stored one of the same id.
     pub id: String,
-    /// Its title; stands before every chunk.
+    /// The title; it is indexed with every chunk.
     #[serde(default)]
     pub title: String,
-    /// Its text; Markdown is understood.
+    /// The text. Markdown headings are recognised.
     pub text: String,
-    /// Where it can be read, for whoever is shown a passage of it.
+    /// The address at which users can read the document.
     #[serde(default)]
     pub url: Option<String>,
-    /// Who may see it, if the collection lets them, too.
+    /// The users who may see the document. The collection can restrict access further.
     #[serde(default)]
-    pub audience: Audience,
-    /// Whatever else belongs to it; comes back with every passage.
+    pub audience: IndexAudience,
+    /// Arbitrary metadata, returned with every hit and passage.
     #[serde(default)]
     pub metadata: Map<String, Value>,
 }
 
-/// What became of a document that was given to the index.
+/// The result of storing one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It was there already, word for word.
+pub enum PutOutcome {
+    /// The stored document was identical.
     Unchanged,
-    /// It is stored, and can be found.
+    /// The document was stored and can be found.
     Stored {
-        /// How many chunks it was cut into.
+        /// The number of its chunks.
         chunks: usize,
-        /// How many of them had to be turned into vectors; the others' texts had been before.
+        /// The number of chunks that were embedded. Vectors of texts that were embedded before are
+        /// reused.
         embedded: usize,
     },
 }
 
-/// What the index says of a document.
+/// A document as the index lists it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Listed {
-    /// Its id within the collection.
+pub struct IndexedDocument {
+    /// The id within the collection.
     pub id: String,
-    /// Its title.
+    /// The title.
     pub title: String,
-    /// Where it can be read.
+    /// The address at which users can read the document.
     pub url: Option<String>,
-    /// Who may see it.
-    pub audience: Audience,
-    /// Whatever else belongs to it.
+    /// The users who may see the document.
+    pub audience: IndexAudience,
+    /// The metadata that was stored with it.
     pub metadata: Map<String, Value>,
-    /// How many chunks it has.
+    /// The number of its chunks.
     pub chunks: usize,
-    /// When it was stored, in seconds since 1970.
+    /// The time of storing, in seconds since 1970.
     pub stored_at: i64,
-    /// How it can be found.
+    /// Whether and how searches find the document.
     #[serde(flatten)]
-    pub state: State,
+    pub state: DocumentState,
 }
 
-/// How a document can be found.
+/// Whether and how searches find a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
-    /// By everything that the collection is searched by.
+pub enum DocumentState {
+    /// Every kind of search of the collection finds it.
     Ready,
-    /// By its words alone: it has no vectors of the collection's model yet.
+    /// Only keyword search finds it: some chunks have no vector of the collection's model yet.
     WordsOnly,
-    /// Its last version could not be read. The one before it, if there was one, is found as ever.
+    /// The last version could not be read. An earlier version, if there is one, is still found.
     Failed {
-        /// Why, in words for whoever gave it.
+        /// The reason, for the user who sent the document.
         reason: String,
     },
 }
 
-impl State {
-    pub(crate) fn of(failure: Option<String>, waits: bool) -> Self {
+impl DocumentState {
+    pub(crate) fn new(failure: Option<String>, lacks_vectors: bool) -> Self {
         match failure {
             Some(reason) => Self::Failed { reason },
-            None if waits => Self::WordsOnly,
+            None if lacks_vectors => Self::WordsOnly,
             None => Self::Ready,
         }
     }

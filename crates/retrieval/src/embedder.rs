@@ -1,30 +1,32 @@
-//! What turns texts into vectors: a trait at the crate's edge, so that a model in this process and one behind an API are the same.
+//! The interface to embedding models, whether in this process or behind an API.
 
 use futures_util::future::BoxFuture;
 
-/// Turns texts into vectors that are near each other where the texts mean similar things.
+/// A model that turns texts into vectors; similar meanings give near vectors.
 pub trait Embedder: Send + Sync {
-    /// The model's id. Vectors of different ids are never compared, so it must change whenever the vectors do.
+    /// Returns the model's id. Vectors of different ids are never compared, so the id must change
+    /// whenever the vectors do.
     fn model(&self) -> &str;
 
-    /// One vector a text, in the order of the texts, all of one length. They need not have length 1.
+    /// Embeds texts: one vector for each text, in their order, all of one length. They need not be
+    /// normalized.
     fn embed(
         &self,
         texts: Vec<String>,
-        purpose: Purpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>>;
+        purpose: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>>;
 }
 
-/// What a text is to the search; models that make a difference obey it.
+/// The use of a text in a search. Some models embed the two differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// A text to be found.
+pub enum EmbeddingPurpose {
+    /// A text that is searched.
     Document,
-    /// A text to find others by.
+    /// The text of a query.
     Query,
 }
 
-/// Why there are no vectors, in words for whoever asked for them.
+/// An error of an embedding or reranking model. The text is shown to users.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
-pub struct EmbedError(pub String);
+pub struct InferenceError(pub String);

@@ -1,53 +1,53 @@
-//! What can go wrong, in words for whoever asked.
+//! The errors of the index.
 
-use crate::embedder::EmbedError;
+use crate::embedder::InferenceError;
 
-/// Why the index did not do what it was asked for.
+/// An error of the index. Its text is shown to users.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is none of this name, or none that the asker may see.
+pub enum IndexError {
+    /// No collection has this name, or the viewer may not see it.
     #[error("there is no collection `{0}`")]
-    NoCollection(String),
-    /// The name is taken.
+    CollectionNotFound(String),
+    /// A collection of this name exists.
     #[error("there is a collection `{0}` already")]
-    Exists(String),
-    /// Vectors of two models cannot be compared.
+    CollectionExists(String),
+    /// The vectors are of another model than those of the collection.
     #[error(
-        "`{collection}` holds vectors of {holds}, these are of {given}: re-embed the collection, or choose the model that it has"
+        "`{collection}` holds vectors of {stored}, these are of {given}: re-embed the collection, or choose the model that it has"
     )]
-    Mixed {
+    ModelMismatch {
         /// The collection's name.
         collection: String,
-        /// The model and dimensions of the vectors in it.
-        holds: String,
-        /// The model and dimensions of those that were to be added.
+        /// The model and dimensions of the stored vectors.
+        stored: String,
+        /// The model and dimensions of the new vectors.
         given: String,
     },
-    /// What was given cannot be indexed.
+    /// The input cannot be indexed; the text gives the reason.
     #[error("{0}")]
-    Refused(String),
-    /// A search took too long.
+    InvalidInput(String),
+    /// The search exceeded its time limit, in seconds.
     #[error("the search took longer than {0} s: ask with fewer words")]
-    Late(u64),
-    /// The embedder gave no vectors.
+    Timeout(u64),
+    /// The embedding model failed.
     #[error(transparent)]
-    Embed(#[from] EmbedError),
-    /// The store failed; whoever asked can do nothing about it.
+    Embedding(#[from] InferenceError),
+    /// The storage failed; the source has the cause, for the log.
     #[error("the index failed")]
-    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What comes of asking the index.
-pub type Result<T> = std::result::Result<T, Error>;
+/// A result whose error is an [`IndexError`].
+pub type Result<T> = std::result::Result<T, IndexError>;
 
-impl Error {
-    pub(crate) fn store(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Store(error.into())
+impl IndexError {
+    pub(crate) fn storage(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Storage(error.into())
     }
 }
 
-impl From<rusqlite::Error> for Error {
+impl From<rusqlite::Error> for IndexError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::store(error)
+        Self::storage(error)
     }
 }

@@ -1,130 +1,136 @@
-//! Makes one ranking of two: by words, and by meaning.
+//! Fuses the rankings of keyword search and vector search into one.
 
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
-/// How the two are weighed.
+/// The way of fusing keyword search and vector search.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fusion {
-    /// Scores, each between its least possible value and the greatest found, weighed and added.
+    /// Adds the weighted scores, each normalized by the greatest score found.
     Weighted {
-        /// The weight of the meaning between 0 and 1; the words have the rest.
-        meaning: f32,
+        /// The weight of the vector score, from 0 to 1; the keyword score has the rest.
+        vector_weight: f32,
     },
-    /// Ranks alone: 1/(k + rank), added.
-    Ranks {
-        /// The greater, the less the first ranks weigh.
+    /// Adds 1/(k + rank) of both rankings (reciprocal rank fusion).
+    ReciprocalRank {
+        /// The smoothing constant; a greater one lowers the weight of the first ranks.
         k: f32,
     },
 }
 
 impl Default for Fusion {
     fn default() -> Self {
-        Self::Weighted { meaning: 0.75 }
+        Self::Weighted { vector_weight: 0.75 }
     }
 }
 
-/// What a passage got from each leg of the search.
+/// The scores of a hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Scores {
-    /// What it is ranked by.
+    /// The fused score, by which hits are ranked.
     pub total: f32,
-    /// BM25; 0 if it has none of the words.
-    pub words: f32,
-    /// The cosine of its vector to the question's, if both have one.
-    pub meaning: Option<f32>,
-    /// Its rank by words, from 1, if it is among those that were looked at.
-    pub words_rank: Option<u32>,
-    /// Its rank by meaning, from 1, if it is among those that were looked at.
-    pub meaning_rank: Option<u32>,
-    /// What a reranker gave it, if one was asked; then it is ranked by that.
-    pub reranked: Option<f32>,
+    /// The BM25 score; 0 if the chunk has none of the query's words.
+    pub bm25: f32,
+    /// The cosine of the chunk's and the query's vectors, if both exist.
+    pub cosine: Option<f32>,
+    /// The rank in keyword search, from 1, if it is among the candidates.
+    pub bm25_rank: Option<u32>,
+    /// The rank in vector search, from 1, if it is among the candidates.
+    pub cosine_rank: Option<u32>,
+    /// The reranker's score. If present, hits are ranked by it.
+    pub rerank: Option<f32>,
 }
 
-/// How much of a document's best chunk's total is that of the document: of its best words and its best meaning, be they in one chunk or
-/// in two.
-const OF_DOCUMENT: f32 = 0.75;
+/// The part of the best chunk's total that comes from its whole document: from the document's
+/// greatest keyword and vector scores, even if two chunks have them.
+const DOCUMENT_SCORE_WEIGHT: f32 = 0.75;
 
 impl Fusion {
-    /// Fills in the totals of chunks; `documents` says for each whose it is.
-    pub(crate) fn weigh(self, candidates: &mut [Scores], documents: &[i64]) {
+    /// Sets the totals of the candidates; `documents` holds the document of each.
+    pub(crate) fn set_totals(self, candidates: &mut [Scores], documents: &[i64]) {
         match self {
-            Self::Weighted { meaning } => weighted(candidates, documents, meaning),
-            Self::Ranks { k } => {
-                let asked = candidates.iter().any(|scores| scores.meaning.is_some());
+            Self::Weighted { vector_weight } => {
+                apply_weighted(candidates, documents, vector_weight)
+            }
+            Self::ReciprocalRank { k } => {
+                let has_cosines = candidates.iter().any(|scores| scores.cosine.is_some());
                 for scores in candidates {
-                    let waits = asked && scores.meaning.is_none();
-                    let meaning_rank = if waits { scores.words_rank } else { scores.meaning_rank };
-                    scores.total = of_rank(k, scores.words_rank) + of_rank(k, meaning_rank);
+                    let lacks_vector = has_cosines && scores.cosine.is_none();
+                    let cosine_rank =
+                        if lacks_vector { scores.bm25_rank } else { scores.cosine_rank };
+                    scores.total =
+                        reciprocal_rank(k, scores.bm25_rank) + reciprocal_rank(k, cosine_rank);
                 }
             }
         }
     }
 }
 
-fn weighted(candidates: &mut [Scores], documents: &[i64], weight: f32) {
-    let greatest = Greatest::of(candidates);
-    // Without a vector to compare, words decide alone.
-    let weight = if greatest.meaning.is_some() { weight } else { 0.0 };
-    let mut by_document: HashMap<i64, (Shares, usize)> = HashMap::new();
+fn apply_weighted(candidates: &mut [Scores], documents: &[i64], weight: f32) {
+    let max = MaxScores::new(candidates);
+    // Without any vector to compare, the keyword score decides alone.
+    let weight = if max.cosine.is_some() { weight } else { 0.0 };
+    let mut by_document: HashMap<i64, (NormalizedScores, usize)> = HashMap::new();
     for (at, document) in documents.iter().enumerate() {
-        let shares = greatest.shares(&candidates[at]);
-        candidates[at].total = shares.weighed(weight);
-        let (best, first) = by_document.entry(*document).or_insert((Shares::default(), at));
-        *best = best.or_better(shares);
+        let normalized = max.normalize(&candidates[at]);
+        candidates[at].total = normalized.total(weight);
+        let (best, first) =
+            by_document.entry(*document).or_insert((NormalizedScores::default(), at));
+        *best = best.max(normalized);
         if candidates[at].total > candidates[*first].total {
             *first = at;
         }
     }
     for (best, first) in by_document.into_values() {
-        candidates[first].total += OF_DOCUMENT * (best.weighed(weight) - candidates[first].total);
+        candidates[first].total +=
+            DOCUMENT_SCORE_WEIGHT * (best.total(weight) - candidates[first].total);
     }
 }
 
-/// The greatest scores of all chunks.
-struct Greatest {
-    words: f32,
-    meaning: Option<f32>,
+/// The greatest scores of all candidates.
+struct MaxScores {
+    bm25: f32,
+    cosine: Option<f32>,
 }
 
-impl Greatest {
-    fn of(all: &[Scores]) -> Self {
+impl MaxScores {
+    fn new(all: &[Scores]) -> Self {
         Self {
-            words: all.iter().map(|scores| scores.words).fold(0.0, f32::max),
-            meaning: all.iter().filter_map(|scores| scores.meaning).reduce(f32::max),
+            bm25: all.iter().map(|scores| scores.bm25).fold(0.0, f32::max),
+            cosine: all.iter().filter_map(|scores| scores.cosine).reduce(f32::max),
         }
     }
 
-    /// How near a chunk is to the greatest of each leg. Of one that waits for its vector nothing is known but its words: its meaning
-    /// is taken to be as near to the best one as they are.
-    fn shares(&self, scores: &Scores) -> Shares {
-        let words = if self.words > 0.0 { scores.words / self.words } else { 0.0 };
-        let greatest = self.meaning.unwrap_or_default();
-        let cosine = scores.meaning.unwrap_or(greatest.min(words * greatest.max(0.0)));
-        Shares { words, meaning: (cosine + 1.0) / (greatest + 1.0) }
+    /// Divides the scores of a candidate by the greatest ones. A chunk without a vector gets a
+    /// cosine in proportion to its keyword score.
+    fn normalize(&self, scores: &Scores) -> NormalizedScores {
+        let bm25 = if self.bm25 > 0.0 { scores.bm25 / self.bm25 } else { 0.0 };
+        let max_cosine = self.cosine.unwrap_or_default();
+        let cosine = scores.cosine.unwrap_or(max_cosine.min(bm25 * max_cosine.max(0.0)));
+        NormalizedScores { bm25, cosine: (cosine + 1.0) / (max_cosine + 1.0) }
     }
 }
 
-/// Parts of the greatest scores.
+/// Scores of a candidate, each between 0 and 1.
 #[derive(Clone, Copy, Default)]
-struct Shares {
-    words: f32,
-    meaning: f32,
+struct NormalizedScores {
+    bm25: f32,
+    cosine: f32,
 }
 
-impl Shares {
-    fn weighed(self, weight: f32) -> f32 {
-        (1.0 - weight) * self.words + weight * self.meaning
+impl NormalizedScores {
+    fn total(self, weight: f32) -> f32 {
+        (1.0 - weight) * self.bm25 + weight * self.cosine
     }
 
-    fn or_better(self, other: Self) -> Self {
-        Self { words: self.words.max(other.words), meaning: self.meaning.max(other.meaning) }
+    fn max(self, other: Self) -> Self {
+        Self { bm25: self.bm25.max(other.bm25), cosine: self.cosine.max(other.cosine) }
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-fn of_rank(k: f32, rank: Option<u32>) -> f32 {
+fn reciprocal_rank(k: f32, rank: Option<u32>) -> f32 {
     rank.map_or(0.0, |rank| 1.0 / (k + rank as f32))
 }
 
@@ -133,27 +139,27 @@ mod tests {
     use super::*;
 
     fn totals(chunks: &[(i64, f32, f32)]) -> Vec<f32> {
-        let known =
+        let with_cosine =
             |(document, words, meaning): &(i64, f32, f32)| (*document, *words, Some(*meaning));
-        totals_of(&chunks.iter().map(known).collect::<Vec<_>>())
+        totals_of(&chunks.iter().map(with_cosine).collect::<Vec<_>>())
     }
 
     fn totals_of(chunks: &[(i64, f32, Option<f32>)]) -> Vec<f32> {
         let scored = |(_, words, meaning): &(i64, f32, Option<f32>)| Scores {
-            words: *words,
-            meaning: *meaning,
+            bm25: *words,
+            cosine: *meaning,
             ..Scores::default()
         };
         let mut scores: Vec<Scores> = chunks.iter().map(scored).collect();
         let documents: Vec<i64> = chunks.iter().map(|(document, _, _)| *document).collect();
-        Fusion::Weighted { meaning: 0.5 }.weigh(&mut scores, &documents);
+        Fusion::Weighted { vector_weight: 0.5 }.set_totals(&mut scores, &documents);
         scores.into_iter().map(|scores| scores.total).collect()
     }
 
     #[test]
     fn the_best_chunk_of_a_document_stands_for_all_of_it() {
         let apart = totals(&[(1, 4.0, 0.0), (1, 0.0, 1.0), (2, 3.0, 0.5)]);
-        // (1/2 + 1/4) of its own, and all of the document's.
+        // 1/2 + 1/4 of the chunk itself, and all of the document's.
         assert_eq!(apart, [0.75 + 0.75 * 0.25, 0.5, 0.75]);
         assert_eq!(totals(&[(1, 4.0, 0.0), (3, 0.0, 1.0), (2, 3.0, 0.5)]), [0.75, 0.5, 0.75]);
     }
@@ -163,21 +169,24 @@ mod tests {
         let totals =
             totals_of(&[(1, 4.0, None), (2, 1.0, None), (3, 0.0, Some(1.0)), (4, 1.0, Some(0.25))]);
         assert_eq!(totals, [1.0, 0.125 + 0.625 / 2.0, 0.5, 0.125 + 0.625 / 2.0]);
-        // In one document with what has a vector, too.
+        // The same holds in one document with a chunk that has a vector.
         assert_eq!(totals_of(&[(1, 4.0, None), (1, 0.0, Some(0.5)), (2, 0.0, Some(1.0))])[0], 1.0);
     }
 
     #[test]
     fn what_waits_for_its_vector_has_the_rank_of_its_words_twice() {
-        let of = |words_rank, meaning, meaning_rank| Scores {
-            words_rank,
-            meaning,
-            meaning_rank,
+        let scores_of = |bm25_rank, cosine, cosine_rank| Scores {
+            bm25_rank,
+            cosine,
+            cosine_rank,
             ..Scores::default()
         };
-        let mut scores =
-            [of(Some(1), None, None), of(None, Some(0.5), Some(1)), of(Some(2), Some(0.1), None)];
-        Fusion::Ranks { k: 1.0 }.weigh(&mut scores, &[1, 2, 3]);
+        let mut scores = [
+            scores_of(Some(1), None, None),
+            scores_of(None, Some(0.5), Some(1)),
+            scores_of(Some(2), Some(0.1), None),
+        ];
+        Fusion::ReciprocalRank { k: 1.0 }.set_totals(&mut scores, &[1, 2, 3]);
         assert_eq!(scores.map(|scores| scores.total), [1.0, 0.5, 1.0 / 3.0]);
     }
 }

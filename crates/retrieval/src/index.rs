@@ -1,191 +1,219 @@
-//! The index: documents in, passages out.
+//! The index, which stores collections of documents and searches them.
 
-use crate::analyser::Analysers;
-use crate::audience::{Audience, Viewer};
-use crate::collection::{Collection, Model, Settings};
-use crate::document::{Document, Listed, Outcome};
+use crate::analyzer::AnalyzerCache;
+use crate::audience::{IndexAudience, Viewer};
+use crate::collection::{Collection, CollectionSettings, EmbeddingModel};
+use crate::document::{Document, IndexedDocument, PutOutcome};
 use crate::embedder::Embedder;
-use crate::engine::{Engine, Known, Prepared};
-use crate::error::{Error, Result};
-use crate::postgres::Postgres;
-use crate::preparation::{fingerprint, measured, named, prepare};
-use crate::sqlite::Sqlite;
+use crate::error::{IndexError, Result};
+use crate::postgres::PostgresEngine;
+use crate::prepare::{check_text_size, fingerprint, prepare, validate_document};
+use crate::sqlite::SqliteEngine;
+use crate::storage_engine::{PreparedDocument, StorageEngine, StoredDocument};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Collections of documents, to be searched by words and by meaning. Clones are the same index.
+/// An index of document collections with keyword and vector search. Clones share one index.
 #[derive(Clone)]
 pub struct Index {
-    pub(crate) engine: Arc<dyn Engine>,
-    pub(crate) analysers: Arc<Analysers>,
-    /// Turns of those who bring much text.
-    large: Arc<Semaphore>,
+    pub(crate) engine: Arc<dyn StorageEngine>,
+    pub(crate) analyzers: Arc<AnalyzerCache>,
+    /// Limits the concurrent large [`put_documents`](Index::put_documents) calls.
+    large_puts: Arc<Semaphore>,
 }
 
-/// Who brings more bytes of text than these waits until it is their turn, so that memory holds what only so many of them bring.
-const LARGE: usize = 1 << 20;
-const LARGE_AT_ONCE: usize = 2;
+/// Calls with more bytes of text than this are limited to [`MAX_LARGE_PUTS`] at a time, which
+/// bounds the memory.
+const LARGE_PUT_BYTES: usize = 1 << 20;
+const MAX_LARGE_PUTS: usize = 2;
 
 impl Index {
-    /// The index in this file, which is made if it is not there. Its path holds no links.
+    /// Opens the index in this file, and creates the file if it does not exist. Symbolic links are
+    /// not followed.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path))
+        let engine = tokio::task::spawn_blocking(move || SqliteEngine::open(&path))
             .await
-            .map_err(Error::store)??;
-        Ok(Self::over(Arc::new(opened)))
+            .map_err(IndexError::storage)??;
+        Ok(Self::new(Arc::new(engine)))
     }
 
-    /// The index in the PostgreSQL at this address (`postgres://…`, with pgvector 0.8 or later), which several hosts may share. Its
-    /// tables are made if they are not there, in a schema of their own.
+    /// Connects to the index in a PostgreSQL database (`postgres://…`, with pgvector 0.8 or later),
+    /// which several hosts may share. Creates its tables, in a schema of their own, if they do not
+    /// exist.
     pub async fn connect(url: &str) -> Result<Self> {
-        Ok(Self::over(Arc::new(Postgres::open(url).await?)))
+        Ok(Self::new(Arc::new(PostgresEngine::open(url).await?)))
     }
 
-    fn over(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, analysers: Arc::default(), large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) }
-    }
-
-    /// Makes a collection.
-    pub async fn create(&self, name: &str, settings: Settings) -> Result<Collection> {
-        if !(1..=100).contains(&name.chars().count()) {
-            return Err(Error::Refused("a collection's name has 1 to 100 characters".to_owned()));
+    fn new(engine: Arc<dyn StorageEngine>) -> Self {
+        Self {
+            engine,
+            analyzers: Arc::default(),
+            large_puts: Arc::new(Semaphore::new(MAX_LARGE_PUTS)),
         }
-        self.engine.create(name.to_owned(), checked(settings)?).await
     }
 
-    /// The collections that the asker may see, by name.
-    pub async fn collections(&self, viewer: &Viewer) -> Result<Vec<Collection>> {
-        self.engine.collections(viewer.clone()).await
+    /// Creates a collection.
+    pub async fn create_collection(
+        &self,
+        name: &str,
+        settings: CollectionSettings,
+    ) -> Result<Collection> {
+        if !(1..=100).contains(&name.chars().count()) {
+            return Err(IndexError::InvalidInput(
+                "a collection's name has 1 to 100 characters".to_owned(),
+            ));
+        }
+        self.engine.create_collection(name.to_owned(), check_settings(settings)?).await
     }
 
-    /// The collection of this name. One that the asker may not see is not there.
-    pub async fn collection(&self, name: &str, viewer: &Viewer) -> Result<Collection> {
-        let found = self.engine.collection(name.to_owned(), viewer.clone()).await?;
-        found.ok_or_else(|| Error::NoCollection(name.to_owned()))
+    /// Returns the collections that the viewer may see, ordered by name.
+    pub async fn list_collections(&self, viewer: &Viewer) -> Result<Vec<Collection>> {
+        self.engine.list_collections(viewer.clone()).await
     }
 
-    /// Lets others see a collection than before.
-    pub async fn allow(&self, name: &str, audience: Audience) -> Result<()> {
-        let collection = self.collection(name, &Viewer::Operator).await?;
-        self.engine.settle(collection.id, Settings { audience, ..collection.settings }).await
+    /// Returns the collection of this name. A collection that the viewer may not see counts as not
+    /// found.
+    pub async fn get_collection(&self, name: &str, viewer: &Viewer) -> Result<Collection> {
+        let collection = self.engine.find_collection(name.to_owned(), viewer.clone()).await?;
+        collection.ok_or_else(|| IndexError::CollectionNotFound(name.to_owned()))
     }
 
-    /// Forgets a collection and all that is in it.
-    pub async fn forget(&self, name: &str) -> Result<()> {
-        let collection = self.collection(name, &Viewer::Operator).await?;
-        self.engine.forget(collection.id).await
+    /// Changes the users who may see a collection.
+    pub async fn set_audience(&self, name: &str, audience: IndexAudience) -> Result<()> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        self.engine
+            .update_settings(collection.id, CollectionSettings { audience, ..collection.settings })
+            .await
     }
 
-    /// Cuts documents that come from now on into chunks of at most so many tokens. Those that are there are cut anew when they are
-    /// given again.
-    pub async fn cut(&self, name: &str, chunk_tokens: usize) -> Result<()> {
-        let collection = self.collection(name, &Viewer::Operator).await?;
-        let settings = checked(Settings { chunk_tokens, ..collection.settings })?;
-        self.engine.settle(collection.id, settings).await
+    /// Deletes a collection with its documents.
+    pub async fn delete_collection(&self, name: &str) -> Result<()> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        self.engine.delete_collection(collection.id).await
     }
 
-    /// Stores documents, each in the place of the one of its id, all in one transaction: a question sees all of the old or all of the
-    /// new. Once this returns, they outlive the process. Text that the model has seen before is not embedded again. Without an
-    /// embedder they are found by their words alone, until [`embed`](Self::embed) is called. A text may have 16 MiB.
-    pub async fn put(
+    /// Sets the maximum tokens of a chunk for documents that are stored from now on. Stored
+    /// documents keep their chunks until they are stored again.
+    pub async fn set_chunk_size(&self, name: &str, chunk_tokens: usize) -> Result<()> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        let settings = check_settings(CollectionSettings { chunk_tokens, ..collection.settings })?;
+        self.engine.update_settings(collection.id, settings).await
+    }
+
+    /// Stores documents in one transaction; each replaces the stored one of its id. A search sees
+    /// all of the old or all of the new documents. They are durable when this returns. Texts that
+    /// the model has embedded before are not embedded again. Without an embedder, only keyword
+    /// search finds the documents until [`embed_collection`](Self::embed_collection) is called. A
+    /// text may have 16 MiB.
+    pub async fn put_documents(
         &self,
         name: &str,
         documents: Vec<Document>,
         embedder: Option<&dyn Embedder>,
-    ) -> Result<Vec<Outcome>> {
-        documents.iter().try_for_each(measured)?;
+    ) -> Result<Vec<PutOutcome>> {
+        documents.iter().try_for_each(check_text_size)?;
         let bytes: usize = documents.iter().map(|document| document.text.len()).sum();
-        let _turn = match bytes > LARGE {
-            true => Some(self.large.acquire().await.map_err(Error::store)?),
+        let _permit = match bytes > LARGE_PUT_BYTES {
+            true => Some(self.large_puts.acquire().await.map_err(IndexError::storage)?),
             false => None,
         };
-        let collection = self.collection(name, &Viewer::Operator).await?;
-        if let Some((held, embedder)) = collection
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        if let Some((stored_model, embedder)) = collection
             .model
             .as_ref()
             .zip(embedder)
-            .filter(|(held, embedder)| held.id != embedder.model())
+            .filter(|(stored_model, embedder)| stored_model.id != embedder.model())
         {
-            return Err(mixed(name, held, &format!("`{}`", embedder.model())));
+            return Err(model_mismatch(name, stored_model, &format!("`{}`", embedder.model())));
         }
-        let mut outcomes = vec![Outcome::Unchanged; documents.len()];
-        let (places, mut prepared) =
-            self.changed(&collection, documents, embedder.is_some()).await?;
-        let (model, embedded) = self.give_vectors(&collection, &mut prepared, embedder).await?;
-        for ((at, prepared), embedded) in places.into_iter().zip(&prepared).zip(embedded) {
-            outcomes[at] = Outcome::Stored { chunks: prepared.chunks.len(), embedded };
+        let mut outcomes = vec![PutOutcome::Unchanged; documents.len()];
+        let (input_indexes, mut prepared) =
+            self.prepare_changed(&collection, documents, embedder.is_some()).await?;
+        let (model, embedded) = self.attach_vectors(&collection, &mut prepared, embedder).await?;
+        for ((index, prepared), embedded) in input_indexes.into_iter().zip(&prepared).zip(embedded)
+        {
+            outcomes[index] = PutOutcome::Stored { chunks: prepared.chunks.len(), embedded };
         }
         if !prepared.is_empty() {
-            self.engine.put(collection, model, prepared).await?;
+            self.engine.put_documents(collection, model, prepared).await?;
         }
         Ok(outcomes)
     }
 
-    /// Those of the documents that are not there as they are to be, each with its place among all; of one id, the last.
-    async fn changed(
+    /// Prepares the documents that differ from the stored ones, and returns them with their indexes
+    /// in the input. Of several with one id, the last counts.
+    async fn prepare_changed(
         &self,
         collection: &Collection,
         documents: Vec<Document>,
-        embedded: bool,
-    ) -> Result<(Vec<usize>, Vec<Prepared>)> {
+        has_embedder: bool,
+    ) -> Result<(Vec<usize>, Vec<PreparedDocument>)> {
         let ids = documents.iter().map(|document| document.id.clone()).collect();
-        let known = self.engine.known(collection.id, ids).await?;
+        let stored = self.engine.find_documents(collection.id, ids).await?;
         let settings = collection.settings.clone();
-        let analyser = self.analysers.of(settings.language);
+        let analyzer = self.analyzers.get(settings.language);
         let lacks_model = collection.model.is_none();
-        let waits = move |known: &Known| known.failed || (embedded && (known.waits || lacks_model));
+        let needs_update = move |document: &StoredDocument| {
+            document.failed || (has_embedder && (document.lacks_vectors || lacks_model))
+        };
         let prepare = move || {
-            let mut changed: Vec<(usize, Prepared)> = Vec::new();
+            let mut changed: Vec<(usize, PreparedDocument)> = Vec::new();
             for (at, document) in documents.into_iter().enumerate() {
                 let fingerprint = fingerprint(&document, &settings);
                 changed.retain(|(_, earlier)| earlier.document.id != document.id);
-                let held = known.get(&document.id).filter(|known| !waits(known));
-                if held.is_none_or(|known| known.fingerprint != fingerprint) {
-                    changed.push((at, prepare(document, fingerprint, &settings, &analyser)?));
+                let current = stored.get(&document.id).filter(|document| !needs_update(document));
+                if current.is_none_or(|current| current.fingerprint != fingerprint) {
+                    changed.push((at, prepare(document, fingerprint, &settings, &analyzer)?));
                 }
             }
             Ok(changed.into_iter().unzip())
         };
-        // Others are served meanwhile.
-        tokio::task::spawn_blocking(prepare).await.map_err(Error::store)?
+        // Splitting and hashing take processor time, so they run on the blocking pool.
+        tokio::task::spawn_blocking(prepare).await.map_err(IndexError::storage)?
     }
 
-    /// Notes that a document could not be read, for whoever lists the collection. If an earlier version of it is there, that one is
-    /// still found, by those who may see the new one. The next [`put`](Self::put) of the document ends it; its text is not looked at here.
-    pub async fn fail(&self, name: &str, document: Document, reason: &str) -> Result<()> {
-        let collection = self.collection(name, &Viewer::Operator).await?;
-        self.engine.fail(collection, named(document)?, reason.replace('\0', " ")).await
+    /// Records that a document could not be read, so that listings show the reason. A stored
+    /// earlier version stays searchable, for the audience of the new one. The next
+    /// [`put_documents`](Self::put_documents) of the document clears the failure. The text of
+    /// `document` is ignored.
+    pub async fn record_failure(&self, name: &str, document: Document, reason: &str) -> Result<()> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        self.engine
+            .record_failure(collection, validate_document(document)?, reason.replace('\0', " "))
+            .await
     }
 
-    /// Takes documents out of a collection, and says how many there were.
-    pub async fn remove(&self, name: &str, ids: Vec<String>) -> Result<usize> {
-        let collection = self.collection(name, &Viewer::Operator).await?;
-        self.engine.remove(collection, ids).await
+    /// Removes documents from a collection, and returns the number of those that existed.
+    pub async fn remove_documents(&self, name: &str, ids: Vec<String>) -> Result<usize> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        self.engine.remove_documents(collection, ids).await
     }
 
-    /// Up to `limit` documents of a collection that the asker may see, by id, after this one ("" for the first).
-    pub async fn documents(
+    /// Returns up to `limit` documents of a collection that the viewer may see, ordered by id,
+    /// after this one ("" for the first page).
+    pub async fn list_documents(
         &self,
         name: &str,
         viewer: &Viewer,
         after: &str,
         limit: usize,
-    ) -> Result<Vec<Listed>> {
-        let collection = self.collection(name, viewer).await?;
-        self.engine.documents(collection.id, viewer.clone(), after.to_owned(), limit).await
+    ) -> Result<Vec<IndexedDocument>> {
+        let collection = self.get_collection(name, viewer).await?;
+        self.engine.list_documents(collection.id, viewer.clone(), after.to_owned(), limit).await
     }
 
-    /// What is not as it must be in the index, in words; empty if all is well. Reads all of it.
-    pub async fn faults(&self) -> Result<Vec<String>> {
-        self.engine.faults().await
+    /// Checks the whole index, and returns a description of each inconsistency; an empty list if it
+    /// is sound. Reads all data.
+    pub async fn find_inconsistencies(&self) -> Result<Vec<String>> {
+        self.engine.find_inconsistencies().await
     }
 }
 
-fn checked(settings: Settings) -> Result<Settings> {
+fn check_settings(settings: CollectionSettings) -> Result<CollectionSettings> {
     if !(32..=2048).contains(&settings.chunk_tokens) {
-        return Err(Error::Refused(format!(
+        return Err(IndexError::InvalidInput(format!(
             "`chunk_tokens` is {}: it must be between 32 and 2048",
             settings.chunk_tokens
         )));
@@ -193,6 +221,10 @@ fn checked(settings: Settings) -> Result<Settings> {
     Ok(settings)
 }
 
-pub(crate) fn mixed(name: &str, held: &Model, given: &str) -> Error {
-    Error::Mixed { collection: name.to_owned(), holds: held.to_string(), given: given.to_owned() }
+pub(crate) fn model_mismatch(name: &str, held: &EmbeddingModel, given: &str) -> IndexError {
+    IndexError::ModelMismatch {
+        collection: name.to_owned(),
+        stored: held.to_string(),
+        given: given.to_owned(),
+    }
 }

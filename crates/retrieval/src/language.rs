@@ -1,9 +1,9 @@
-//! The languages whose words are stemmed, and whose stop words are known.
+//! The languages for which stemming and stop words are available.
 
 use rust_stemmers::Algorithm;
 use serde::{Deserialize, Serialize};
 
-/// The language of a collection's texts; decides which words are one word, and which say nothing.
+/// The language of a collection's texts. It decides on stemming and stop words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it all")]
@@ -20,7 +20,7 @@ pub enum Language {
     Hungarian,
     Italian,
     Norwegian,
-    /// Any other: words as they are, none left out.
+    /// Any other language: no stemming, no stop words.
     Other,
     Portuguese,
     Romanian,
@@ -32,8 +32,8 @@ pub enum Language {
 }
 
 impl Language {
-    /// The code under which stop words are listed, and the stemmer.
-    pub(crate) fn rules(self) -> Option<(&'static str, Algorithm)> {
+    /// Returns the code of the stop-word list, and the stemming algorithm.
+    pub(crate) fn analysis_rules(self) -> Option<(&'static str, Algorithm)> {
         Some(match self {
             Self::Arabic => ("ar", Algorithm::Arabic),
             Self::Danish => ("da", Algorithm::Danish),

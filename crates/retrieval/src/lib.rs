@@ -1,90 +1,97 @@
-//! The index under retrieval-augmented chats: documents in, the passages that answer a question out.
+//! An index for retrieval-augmented chats: stores documents, and returns the passages that answer a
+//! question.
 //!
-//! An [`Index`] holds collections of documents. Each document is cut into chunks along its structure; a chunk is found by its
-//! words (BM25) and by its meaning (the cosine of vectors that an [`Embedder`] makes), and both are fused.
-//! Texts, postings and vectors change in one transaction, and whoever asks is shown what they may see, and nothing else.
+//! An [`Index`] holds collections of documents. Each document is split into chunks along its
+//! structure. Keyword search (BM25) and vector search (cosine of vectors by an [`Embedder`]) find
+//! chunks; their rankings are fused. Texts, postings and vectors change in one transaction. Every
+//! call names a [`Viewer`], who sees only what the audiences allow.
 //!
 //! ```
-//! use retrieval::{Audience, Document, Index, Question, Settings, Viewer};
+//! use retrieval::{IndexAudience, Document, Index, SearchQuery, CollectionSettings, Viewer};
 //!
 //! # async fn example() -> retrieval::Result<()> {
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let file = folder.path().join("index.db");
-//! // One file holds everything. (`Index::connect` takes the address of a PostgreSQL instead.)
+//! // One file holds the index. (`Index::connect` takes the address of a PostgreSQL instead.)
 //! let index = Index::open(file).await?;
-//! index.create("handbook", Settings { chunk_tokens: 160, audience: Audience::role("staff"), ..Settings::default() }).await?;
+//! index.create_collection("handbook", CollectionSettings { chunk_tokens: 160, audience: IndexAudience::role("staff"), ..CollectionSettings::default() }).await?;
 //!
-//! // Without an embedder, words alone find it, and `words_only` says so. With one, its model becomes the collection's: vectors of
-//! // another are refused until `embed` has made all of them anew.
+//! // Without an embedder, only keyword search finds the document; `words_only` says so. With one,
+//! its model
+//! // becomes the collection's. Vectors of another model are refused until `embed_collection` has
+//! embedded all texts.
 //! let embedder = None;
 //! let leave = Document {
 //!     id: "leave.md".into(),
 //!     title: "Leave".into(),
 //!     text: "# Parents\nThirty weeks, which may be shared.\n".into(),
-//!     audience: Audience::Everyone,
+//!     audience: IndexAudience::Everyone,
 //!     ..Document::default()
 //! };
-//! index.put("handbook", vec![leave], embedder).await?;
-//! // What could not be read is listed with the reason.
+//! index.put_documents("handbook", vec![leave], embedder).await?;
+//! // Documents that could not be read are listed with the reason.
 //! let broken = Document { id: "old.pdf".into(), ..Document::default() };
-//! index.fail("handbook", broken, "the PDF asks for a password").await?;
+//! index.record_failure("handbook", broken, "the PDF asks for a password").await?;
 //!
-//! // Hits carry the chunk with its heading, its document, and what each leg gave it; passages are hits with the text around them.
+//! // A hit carries the chunk, its heading, its document and its scores; a passage is a hit with
+//! the text around it.
 //! let anna = Viewer::User { id: "anna".into(), roles: vec!["staff".into()] };
-//! let answer = index.search(&["handbook"], &Question::new("sharing weeks", anna.clone()), embedder).await?;
+//! let answer = index.search(&["handbook"], &SearchQuery::new("sharing weeks", anna.clone()), embedder).await?;
 //! assert_eq!((answer.hits[0].document.as_str(), answer.hits[0].heading.as_str()), ("leave.md", "Leave"));
-//! assert!(answer.hits[0].scores.words > 0.0 && answer.words_only.is_some());
-//! let passages = index.passages(&answer.hits, 500).await?;
+//! assert!(answer.hits[0].scores.bm25 > 0.0 && answer.words_only.is_some());
+//! let passages = index.build_passages(&answer.hits, 500).await?;
 //! assert!(passages[0].text.starts_with("# Parents"));
 //!
-//! let listed = index.documents("handbook", &anna, "", 100).await?;
+//! let listed = index.list_documents("handbook", &anna, "", 100).await?;
 //! assert_eq!(listed.len(), 2);
-//! index.remove("handbook", vec!["leave.md".into()]).await?;
-//! // A collection that one may not see is not there.
-//! assert!(index.collection("handbook", &Viewer::Anonymous).await.is_err());
+//! index.remove_documents("handbook", vec!["leave.md".into()]).await?;
+//! // A collection that the viewer may not see counts as not found.
+//! assert!(index.get_collection("handbook", &Viewer::Anonymous).await.is_err());
 //! # Ok(())
 //! # }
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 //!
-//! To bring a large document in quickly, [`put`](Index::put) it without an embedder, so that its words find it at once, and
-//! [`embed`](Index::embed) the collection in the background; [`State`] tells how far it is, and a crash costs one batch.
+//! To index a large document quickly, [`put`](Index::put_documents) it without an embedder, so that
+//! keyword search finds it at once, and [`embed`](Index::embed_collection) the collection in the
+//! background. [`DocumentState`] shows the progress; a crash costs one batch.
 //!
-//! [`Reranker`] and [`Answer::reranked`] put hits in a model's order; [`MiniLm`] is an embedder in this process, with no network.
+//! [`Reranker`] and [`SearchResults::rerank`] order hits by a model; [`MiniLm`] is an embedder in
+//! this process, without network.
 
-mod analyser;
+mod analyzer;
 mod audience;
-mod audit;
 mod chunk;
 mod collection;
 mod document;
 mod embedder;
 mod embedding;
-mod engine;
 mod error;
 mod fusion;
 mod index;
+mod integrity;
 mod language;
 mod minilm;
 mod passage;
 mod postgres;
 mod posting;
-mod preparation;
+mod prepare;
 mod rerank;
 mod search;
 mod sqlite;
+mod storage_engine;
 mod tokens;
 mod vector;
 
-pub use audience::{Audience, Viewer};
-pub use collection::{Collection, Model, Settings};
-pub use document::{Document, Listed, Outcome, State};
-pub use embedder::{EmbedError, Embedder, Purpose};
-pub use error::{Error, Result};
+pub use audience::{IndexAudience, Viewer};
+pub use collection::{Collection, CollectionSettings, EmbeddingModel};
+pub use document::{Document, DocumentState, IndexedDocument, PutOutcome};
+pub use embedder::{Embedder, EmbeddingPurpose, InferenceError};
+pub use error::{IndexError, Result};
 pub use fusion::{Fusion, Scores};
 pub use index::Index;
 pub use language::Language;
 pub use minilm::MiniLm;
 pub use passage::Passage;
 pub use rerank::Reranker;
-pub use search::{Answer, By, Hit, LONGEST_QUESTION, Question};
+pub use search::{MAX_QUERY_CHARS, SearchHit, SearchMode, SearchQuery, SearchResults};

@@ -1,8 +1,8 @@
-//! Vectors made in this process, with no network: the int8 model all-MiniLM-L6-v2, run by `rten`.
+//! An embedding model in this process, without network: all-MiniLM-L6-v2 in int8, run by `rten`.
 
 mod wordpiece;
 
-use crate::embedder::{EmbedError, Embedder, Purpose};
+use crate::embedder::{Embedder, EmbeddingPurpose, InferenceError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rten::{Model, ModelOptions, RunOptions, ThreadPool, ValueOrView};
@@ -10,51 +10,52 @@ use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
 use std::path::Path;
 use std::sync::Arc;
-use wordpiece::WordPiece;
+use wordpiece::WordPieceTokenizer;
 
-/// The model was trained on texts of up to this many pieces; what is longer is cut.
-const LONGEST: usize = 256;
+/// The model was trained on texts of up to this many word pieces; longer texts are cut.
+const MAX_PIECES: usize = 256;
 
-/// How many pieces are given to the model at once. More make no text faster, but need more memory.
-const BATCH: usize = 512;
+/// The number of word pieces in one run of the model. More would need more memory without being
+/// faster.
+const PIECES_PER_BATCH: usize = 512;
 
-/// all-MiniLM-L6-v2 with int8 weights: 384 numbers a text, English.
+/// The model all-MiniLM-L6-v2 with int8 weights: 384 dimensions, English.
 #[derive(Clone)]
 pub struct MiniLm {
-    loaded: Arc<Loaded>,
+    loaded: Arc<LoadedModel>,
 }
 
-struct Loaded {
+struct LoadedModel {
     model: Model,
-    words: WordPiece,
+    tokenizer: WordPieceTokenizer,
     threads: Arc<ThreadPool>,
 }
 
 impl MiniLm {
-    /// Reads `model.onnx` and `vocab.txt` from a folder, and will use that many threads.
-    pub fn open(folder: &Path, threads: usize) -> Result<Self, EmbedError> {
+    /// Reads `model.onnx` and `vocab.txt` from a folder; the model uses this many threads.
+    pub fn open(folder: &Path, threads: usize) -> Result<Self, InferenceError> {
         let vocabulary = folder.join("vocab.txt");
         let text = std::fs::read_to_string(&vocabulary)
-            .map_err(|error| unreadable(&vocabulary, &error))?;
-        let words = WordPiece::read(&text)
-            .ok_or_else(|| unreadable(&vocabulary, &"it is not the vocabulary of a BERT model"))?;
+            .map_err(|error| file_error(&vocabulary, &error))?;
+        let tokenizer = WordPieceTokenizer::parse(&text)
+            .ok_or_else(|| file_error(&vocabulary, &"it is not the vocabulary of a BERT model"))?;
         let path = folder.join("model.onnx");
         let model = ModelOptions::with_all_ops()
             .prepack_weights(true)
             .load_file(&path)
-            .map_err(|error| unreadable(&path, &error))?;
+            .map_err(|error| file_error(&path, &error))?;
         Ok(Self {
-            loaded: Arc::new(Loaded {
+            loaded: Arc::new(LoadedModel {
                 model,
-                words,
+                tokenizer,
                 threads: Arc::new(ThreadPool::with_num_threads(threads)),
             }),
         })
     }
 }
 
-fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> EmbedError {
-    EmbedError(format!("the embedding model cannot be read from `{}`: {why}", path.display()))
+fn file_error(path: &Path, why: &dyn std::fmt::Display) -> InferenceError {
+    InferenceError(format!("the embedding model cannot be read from `{}`: {why}", path.display()))
 }
 
 impl Embedder for MiniLm {
@@ -65,31 +66,33 @@ impl Embedder for MiniLm {
     fn embed(
         &self,
         texts: Vec<String>,
-        _: Purpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+        _: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
         let loaded = Arc::clone(&self.loaded);
         async move {
-            let vectors = tokio::task::spawn_blocking(move || loaded.vectors(&texts)).await;
+            let vectors = tokio::task::spawn_blocking(move || loaded.embed_texts(&texts)).await;
             vectors.unwrap_or_else(|_| {
-                Err(EmbedError("the embedding model stopped in the middle of its work".to_owned()))
+                Err(InferenceError(
+                    "the embedding model stopped in the middle of its work".to_owned(),
+                ))
             })
         }
         .boxed()
     }
 }
 
-impl Loaded {
-    /// Texts of like length go together, so that little is computed for padding.
-    fn vectors(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
+impl LoadedModel {
+    /// Embeds texts. Texts of similar length share a batch, which keeps padding short.
+    fn embed_texts(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let pieces: Vec<Vec<i32>> =
-            texts.iter().map(|text| self.words.encode(text, LONGEST)).collect();
+            texts.iter().map(|text| self.tokenizer.encode(text, MAX_PIECES)).collect();
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|at| std::cmp::Reverse(pieces[*at].len()));
         let mut vectors = vec![Vec::new(); texts.len()];
         let mut rest = order.as_slice();
         while let Some(longest) = rest.first().map(|at| pieces[*at].len()) {
-            let (batch, after) = rest.split_at((BATCH / longest).clamp(1, rest.len()));
-            for (at, vector) in batch.iter().zip(self.run(batch, &pieces, longest)?) {
+            let (batch, after) = rest.split_at((PIECES_PER_BATCH / longest).clamp(1, rest.len()));
+            for (at, vector) in batch.iter().zip(self.run_batch(batch, &pieces, longest)?) {
                 vectors[*at] = vector;
             }
             rest = after;
@@ -97,12 +100,12 @@ impl Loaded {
         Ok(vectors)
     }
 
-    fn run(
+    fn run_batch(
         &self,
         batch: &[usize],
         pieces: &[Vec<i32>],
         longest: usize,
-    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
         let mut ids = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
         let mut mask = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
         for (row, at) in batch.iter().enumerate() {
@@ -111,30 +114,31 @@ impl Loaded {
                 mask[[row, column]] = 1;
             }
         }
-        let kinds = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
-        let inputs = [("input_ids", ids), ("attention_mask", mask), ("token_type_ids", kinds)];
+        let token_types = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
+        let inputs =
+            [("input_ids", ids), ("attention_mask", mask), ("token_type_ids", token_types)];
         let inputs = inputs
             .into_iter()
             .map(|(name, tensor)| Ok((self.model.node_id(name)?, ValueOrView::from(tensor))));
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
-        let told =
-            |error: rten::RunError| EmbedError(format!("the embedding model failed: {error}"));
-        let inputs = inputs.collect::<Result<Vec<_>, _>>().map_err(told)?;
-        let output = self.model.node_id("last_hidden_state").map_err(told)?;
-        let [states] = self.model.run_n(inputs, [output], Some(options)).map_err(told)?;
+        let run_error =
+            |error: rten::RunError| InferenceError(format!("the embedding model failed: {error}"));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>().map_err(run_error)?;
+        let output = self.model.node_id("last_hidden_state").map_err(run_error)?;
+        let [states] = self.model.run_n(inputs, [output], Some(options)).map_err(run_error)?;
         let states: NdTensor<f32, 3> = states.try_into().map_err(|_| {
-            EmbedError("the embedding model gave something else than vectors".to_owned())
+            InferenceError("the embedding model gave something else than vectors".to_owned())
         })?;
         Ok(batch
             .iter()
             .enumerate()
-            .map(|(row, at)| mean(states.slice(row), pieces[*at].len()))
+            .map(|(row, at)| mean_pool(states.slice(row), pieces[*at].len()))
             .collect())
     }
 }
 
-/// The mean of the states of a text's own pieces, of length 1.
-fn mean(states: NdTensorView<'_, f32, 2>, pieces: usize) -> Vec<f32> {
+/// Returns the normalized mean of the hidden states of a text's own word pieces.
+fn mean_pool(states: NdTensorView<'_, f32, 2>, pieces: usize) -> Vec<f32> {
     let mut sum = vec![0.0; states.size(1)];
     for piece in 0..pieces {
         for (total, state) in sum.iter_mut().zip(states.slice(piece).iter()) {

@@ -1,13 +1,13 @@
-//! What is put before a model: what was found, with the text around it.
+//! Passages: hits with the text around them, as they are put before a model.
 
-use crate::engine::Piece;
 use crate::error::Result;
 use crate::index::Index;
-use crate::search::Hit;
+use crate::search::SearchHit;
+use crate::storage_engine::StoredChunk;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// A stretch of a document around one or more hits.
+/// A contiguous part of a document around one or more hits.
 #[derive(Clone, Debug, Serialize)]
 pub struct Passage {
     /// The collection's name.
@@ -16,88 +16,106 @@ pub struct Passage {
     pub document: String,
     /// The document's title.
     pub title: String,
-    /// Where the document can be read.
+    /// The address at which users can read the document.
     pub url: Option<String>,
-    /// What else belongs to the document.
+    /// The metadata of the document.
     pub metadata: Map<String, Value>,
-    /// The title and headings that its beginning stands under.
+    /// The title and headings above its beginning.
     pub heading: String,
-    /// Its text.
+    /// The text.
     pub text: String,
-    /// About how many tokens it has.
+    /// The estimated number of tokens of the text.
     pub tokens: usize,
-    /// The place of its first chunk in the document, from 0.
+    /// The position of its first chunk in the document, from 0.
     pub first: i64,
-    /// The place of its last chunk.
+    /// The position of its last chunk.
     pub last: i64,
-    /// The total of the best hit in it.
+    /// The greatest total of the hits in it.
     pub score: f32,
 }
 
 impl Index {
-    /// Widens each hit to the chunks around it, up to `tokens` tokens; what meets becomes one. The document of the best hit comes
-    /// first, passages of one document in the order of its text. Where a document was replaced since, the hit's own text stands.
-    pub async fn passages(&self, hits: &[Hit], tokens: usize) -> Result<Vec<Passage>> {
+    /// Extends each hit by the chunks around it, up to `tokens` tokens, and merges those that meet.
+    /// The document of the best hit comes first; passages of one document follow the order of its
+    /// text. If a document was replaced since the search, the passage is the hit's own text.
+    pub async fn build_passages(&self, hits: &[SearchHit], tokens: usize) -> Result<Vec<Passage>> {
         let mut passages = Vec::new();
         for (at, hit) in hits.iter().enumerate() {
-            if hits[..at].iter().all(|earlier| earlier.version != hit.version) {
-                let of_document: Vec<&Hit> =
-                    hits[at..].iter().filter(|other| other.version == hit.version).collect();
-                self.widen(&of_document, tokens, &mut passages).await?;
+            if hits[..at].iter().all(|earlier| earlier.document_row != hit.document_row) {
+                let document_hits: Vec<&SearchHit> = hits[at..]
+                    .iter()
+                    .filter(|other| other.document_row == hit.document_row)
+                    .collect();
+                self.widen_hits(&document_hits, tokens, &mut passages).await?;
             }
         }
         Ok(passages)
     }
 
-    async fn widen(&self, hits: &[&Hit], tokens: usize, passages: &mut Vec<Passage>) -> Result<()> {
-        let mut found: Vec<(Vec<Piece>, f32)> = Vec::new();
+    async fn widen_hits(
+        &self,
+        hits: &[&SearchHit],
+        tokens: usize,
+        passages: &mut Vec<Passage>,
+    ) -> Result<()> {
+        let mut windows: Vec<(Vec<StoredChunk>, f32)> = Vec::new();
         for hit in hits {
-            let around =
-                self.engine.chunks(hit.version, hit.place - REACH, hit.place + REACH).await?;
-            found.push((window(around, hit, tokens), hit.scores.total));
+            let around = self
+                .engine
+                .load_chunks(
+                    hit.document_row,
+                    hit.position - MAX_CHUNK_DISTANCE,
+                    hit.position + MAX_CHUNK_DISTANCE,
+                )
+                .await?;
+            windows.push((select_window(around, hit, tokens), hit.scores.total));
         }
-        found.sort_by_key(|(pieces, _)| pieces.first().map(|piece| piece.place));
-        let mut merged: Vec<(Vec<Piece>, f32)> = Vec::new();
-        for (pieces, score) in found {
+        windows.sort_by_key(|(chunks, _)| chunks.first().map(|chunk| chunk.position));
+        let mut merged: Vec<(Vec<StoredChunk>, f32)> = Vec::new();
+        for (chunks, score) in windows {
             match merged.last_mut() {
-                Some((before, best)) if meet(before, &pieces) => {
-                    let last = before.last().map_or(-1, |piece| piece.place);
-                    before.extend(pieces.into_iter().filter(|piece| piece.place > last));
+                Some((before, best)) if are_adjacent(before, &chunks) => {
+                    let last = before.last().map_or(-1, |chunk| chunk.position);
+                    before.extend(chunks.into_iter().filter(|chunk| chunk.position > last));
                     *best = best.max(score);
                 }
-                _ => merged.push((pieces, score)),
+                _ => merged.push((chunks, score)),
             }
         }
-        passages.extend(merged.into_iter().map(|(pieces, score)| passage(hits[0], &pieces, score)));
+        passages.extend(
+            merged.into_iter().map(|(chunks, score)| build_passage(hits[0], &chunks, score)),
+        );
         Ok(())
     }
 }
 
-/// Chunks are looked for this far from a hit.
-const REACH: i64 = 12;
+/// The maximum distance of a passage's chunks from the hit.
+const MAX_CHUNK_DISTANCE: i64 = 12;
 
-/// The hit's chunk, and alternately the next one after and before it, as long as there is room.
-fn window(around: Vec<Piece>, hit: &Hit, tokens: usize) -> Vec<Piece> {
-    let Some(own) = around.iter().position(|piece| piece.place == hit.place) else {
-        return vec![Piece {
-            place: hit.place,
+/// Selects the hit's chunk, and alternately the next ones after and before it, within `tokens`.
+fn select_window(around: Vec<StoredChunk>, hit: &SearchHit, tokens: usize) -> Vec<StoredChunk> {
+    let Some(own) = around.iter().position(|chunk| chunk.position == hit.position) else {
+        return vec![StoredChunk {
+            position: hit.position,
             heading: hit.heading.clone(),
             text: hit.text.clone(),
             tokens: hit.tokens,
         }];
     };
-    let (mut first, mut last, mut held) = (own, own, hit.tokens);
+    let (mut first, mut last, mut used) = (own, own, hit.tokens);
     loop {
-        let fits = |piece: Option<&Piece>| {
-            piece.map(|piece| piece.tokens).filter(|more| held + more <= tokens)
+        let tokens_if_fitting = |chunk: Option<&StoredChunk>| {
+            chunk.map(|chunk| chunk.tokens).filter(|more| used + more <= tokens)
         };
-        let (after, before) =
-            (fits(around.get(last + 1)), first.checked_sub(1).and_then(|at| fits(around.get(at))));
-        held += after.unwrap_or_default();
+        let (after, before) = (
+            tokens_if_fitting(around.get(last + 1)),
+            first.checked_sub(1).and_then(|at| tokens_if_fitting(around.get(at))),
+        );
+        used += after.unwrap_or_default();
         last += usize::from(after.is_some());
-        match before.filter(|before| held + before <= tokens) {
+        match before.filter(|before| used + before <= tokens) {
             Some(before) => {
-                held += before;
+                used += before;
                 first -= 1;
             }
             None if after.is_none() => {
@@ -108,23 +126,27 @@ fn window(around: Vec<Piece>, hit: &Hit, tokens: usize) -> Vec<Piece> {
     }
 }
 
-fn meet(before: &[Piece], after: &[Piece]) -> bool {
-    before.last().zip(after.first()).is_some_and(|(last, first)| first.place <= last.place + 1)
+fn are_adjacent(before: &[StoredChunk], after: &[StoredChunk]) -> bool {
+    before
+        .last()
+        .zip(after.first())
+        .is_some_and(|(last, first)| first.position <= last.position + 1)
 }
 
-fn passage(hit: &Hit, pieces: &[Piece], score: f32) -> Passage {
-    let place = |piece: Option<&Piece>| piece.map_or(hit.place, |piece| piece.place);
+fn build_passage(hit: &SearchHit, chunks: &[StoredChunk], score: f32) -> Passage {
+    let position_of =
+        |chunk: Option<&StoredChunk>| chunk.map_or(hit.position, |chunk| chunk.position);
     Passage {
         collection: hit.collection.clone(),
         document: hit.document.clone(),
         title: hit.title.clone(),
         url: hit.url.clone(),
         metadata: hit.metadata.clone(),
-        heading: pieces.first().map(|piece| piece.heading.clone()).unwrap_or_default(),
-        text: pieces.iter().map(|piece| piece.text.as_str()).collect(),
-        tokens: pieces.iter().map(|piece| piece.tokens).sum(),
-        first: place(pieces.first()),
-        last: place(pieces.last()),
+        heading: chunks.first().map(|chunk| chunk.heading.clone()).unwrap_or_default(),
+        text: chunks.iter().map(|chunk| chunk.text.as_str()).collect(),
+        tokens: chunks.iter().map(|chunk| chunk.tokens).sum(),
+        first: position_of(chunks.first()),
+        last: position_of(chunks.last()),
         score,
     }
 }

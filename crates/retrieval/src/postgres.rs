@@ -1,23 +1,28 @@
-//! The index in a PostgreSQL that several hosts share: text, postings and vectors, one transaction for all of them.
+//! The storage engine for a PostgreSQL database that several hosts share. Texts, postings and
+//! vectors change in one transaction.
 //!
-//! Words are ranked by the same arithmetic over the same bytes as in a file. Vectors are found by pgvector, in a graph (HNSW, half
-//! precision) that is searched on until enough of what it finds may be seen; what is found is weighed again by its exact cosine. Of
-//! hosts that write to one collection, one waits for the other.
+//! Keyword search computes BM25 from the same bytes as the SQLite engine. Vector search uses
+//! pgvector's HNSW index in half precision with iterative scans, until it has found enough chunks
+//! that the viewer may see; their cosines are then computed exactly. Hosts that write to one
+//! collection wait for each other.
 
-mod catalogue;
-mod check;
-mod posting;
+mod collections;
+mod integrity;
+mod postings;
 mod read;
 mod schema;
 mod search;
 mod write;
 
-use crate::analyser::Analysers;
+use crate::analyzer::AnalyzerCache;
 use crate::audience::Viewer;
-use crate::collection::{Collection, Model, Settings};
-use crate::document::{Document, Listed};
-use crate::engine::{Engine, Found, Hash, Known, Piece, Prepared, Told, Unembedded, Wanted};
-use crate::error::{Error, Result};
+use crate::collection::{Collection, CollectionSettings, EmbeddingModel};
+use crate::document::{Document, IndexedDocument};
+use crate::error::{IndexError, Result};
+use crate::storage_engine::{
+    ChunkHit, ContentHash, EngineFuture, PreparedDocument, SearchRequest, StorageEngine,
+    StoredChunk, StoredDocument, UnembeddedChunk,
+};
 use crate::vector::Vector;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,216 +32,262 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Transaction};
 
-/// A parameter, and its type.
+/// A query parameter with its type.
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// An index in a database.
-pub(crate) struct Postgres {
+/// A storage engine over a PostgreSQL database.
+pub(crate) struct PostgresEngine {
     address: Address,
-    analysers: Analysers,
-    /// Connections that nobody uses at the moment.
+    analyzers: AnalyzerCache,
+    /// Connections that are not in use.
     idle: Mutex<Vec<Line>>,
-    room: Semaphore,
+    permits: Semaphore,
 }
 
-/// So many connections at most.
-const CONNECTIONS: usize = 8;
+/// The maximum number of connections.
+const MAX_CONNECTIONS: usize = 8;
 
-/// How often a transaction is tried that another one got in the way of.
-const TRIES: usize = 4;
+/// The number of attempts for a transaction that conflicts with another one.
+const MAX_ATTEMPTS: usize = 4;
 
-impl Postgres {
-    /// The database at this address, with its tables.
+impl PostgresEngine {
+    /// Connects to the database at this address, and creates the tables.
     pub(crate) async fn open(url: &str) -> Result<Self> {
-        let address = Address::read(url).map_err(told)?;
-        let (analysers, idle) = (Analysers::default(), Mutex::default());
-        let database = Self { address, analysers, idle, room: Semaphore::new(CONNECTIONS) };
-        let mut held = database.line().await?;
-        let transaction = held.line()?.client.transaction().await?;
-        schema::settle(&transaction).await?;
+        let address = Address::read(url).map_err(connection_error)?;
+        let (analyzers, idle) = (AnalyzerCache::default(), Mutex::default());
+        let database = Self { address, analyzers, idle, permits: Semaphore::new(MAX_CONNECTIONS) };
+        let mut pooled = database.acquire().await?;
+        let transaction = pooled.connection()?.client.transaction().await?;
+        schema::migrate(&transaction).await?;
         transaction.commit().await?;
-        drop(held);
+        drop(pooled);
         Ok(database)
     }
 
-    async fn line(&self) -> Result<Held<'_>> {
-        let permit = self.room.acquire().await.map_err(Error::store)?;
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        while let Some(line) = idle() {
-            if !line.client.is_closed() {
-                return Ok(Held { database: self, line: Some(line), _permit: permit });
+    async fn acquire(&self) -> Result<PooledConnection<'_>> {
+        let permit = self.permits.acquire().await.map_err(IndexError::storage)?;
+        let take_idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        while let Some(connection) = take_idle() {
+            if !connection.client.is_closed() {
+                return Ok(PooledConnection {
+                    database: self,
+                    connection: Some(connection),
+                    _permit: permit,
+                });
             }
         }
-        let line = Box::pin(Line::begin(&self.address, schema::SESSION)).await.map_err(told)?;
-        Ok(Held { database: self, line: Some(line), _permit: permit })
+        let connection = Box::pin(Line::begin(&self.address, schema::SESSION_SETTINGS))
+            .await
+            .map_err(connection_error)?;
+        Ok(PooledConnection { database: self, connection: Some(connection), _permit: permit })
     }
 }
 
-/// A connection in use; goes back to the others.
-struct Held<'a> {
-    database: &'a Postgres,
-    line: Option<Line>,
+/// A connection in use; dropping it returns it to the pool.
+struct PooledConnection<'a> {
+    database: &'a PostgresEngine,
+    connection: Option<Line>,
     _permit: SemaphorePermit<'a>,
 }
 
-impl Held<'_> {
-    fn line(&mut self) -> Result<&mut Line> {
-        self.line.as_mut().ok_or_else(|| Error::store("the connection is gone"))
+impl PooledConnection<'_> {
+    fn connection(&mut self) -> Result<&mut Line> {
+        self.connection.as_mut().ok_or_else(|| IndexError::storage("the connection is gone"))
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for PooledConnection<'_> {
     fn drop(&mut self) {
-        let line = self.line.take().filter(|line| !line.client.is_closed());
-        self.database.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(line);
+        let connection = self.connection.take().filter(|connection| !connection.client.is_closed());
+        self.database.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(connection);
     }
 }
 
-/// What can be said of the address may be shown; the rest is for the log.
-fn told(error: StoreError) -> Error {
+/// Errors in the address are shown to the user; all others are for the log.
+fn connection_error(error: StoreError) -> IndexError {
     match error {
-        StoreError::BadUrl(_) => Error::Refused(error.to_string()),
-        error => Error::store(error),
+        StoreError::BadUrl(_) => IndexError::InvalidInput(error.to_string()),
+        error => IndexError::storage(error),
     }
 }
 
-impl From<tokio_postgres::Error> for Error {
+impl From<tokio_postgres::Error> for IndexError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::store(error)
+        Self::storage(error)
     }
 }
 
-/// Whether the same may succeed at once: another transaction was in the way, dropped the vectors that were to be read, or the
-/// connection was lost.
-fn passes(error: &Error) -> bool {
-    let Error::Store(source) = error else { return false };
+/// Returns true if a retry may succeed: another transaction conflicted, dropped the vectors that
+/// were read, or the connection was lost.
+fn is_transient(error: &IndexError) -> bool {
+    let IndexError::Storage(source) = error else { return false };
     let Some(error) = source.downcast_ref::<tokio_postgres::Error>() else { return false };
-    let passing = [
+    let retryable = [
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
         SqlState::UNDEFINED_TABLE,
     ];
-    error.is_closed() || error.code().is_some_and(|code| passing.contains(code))
+    error.is_closed() || error.code().is_some_and(|code| retryable.contains(code))
 }
 
-/// Does the work within one transaction: `reading` sees one moment of the database, `writing` the last one each time.
-macro_rules! within {
-    (reading $engine:ident, $transaction:ident => $work:expr) => {
-        within!($engine, IsolationLevel::RepeatableRead, true, $transaction => $work)
+/// Runs the work in one transaction: `read` sees one snapshot of the database, `write` the latest
+/// commits.
+macro_rules! in_transaction {
+    (read $engine:ident, $transaction:ident => $work:expr) => {
+        in_transaction!($engine, IsolationLevel::RepeatableRead, true, $transaction => $work)
     };
-    (writing $engine:ident, $transaction:ident => $work:expr) => {
-        within!($engine, IsolationLevel::ReadCommitted, false, $transaction => $work)
+    (write $engine:ident, $transaction:ident => $work:expr) => {
+        in_transaction!($engine, IsolationLevel::ReadCommitted, false, $transaction => $work)
     };
     ($engine:ident, $isolation:expr, $read_only:expr, $transaction:ident => $work:expr) => {
         Box::pin(async move {
-            let mut tries = 0;
+            let mut attempts = 0;
             loop {
-                tries += 1;
-                let done = async {
-                    let mut held = $engine.line().await?;
-                    let begin = held.line()?.client.build_transaction().isolation_level($isolation).read_only($read_only);
+                attempts += 1;
+                let attempt = async {
+                    let mut pooled = $engine.acquire().await?;
+                    let begin = pooled.connection()?.client.build_transaction().isolation_level($isolation).read_only($read_only);
                     let transaction = begin.start().await?;
                     let $transaction = &transaction;
-                    let done = $work.await?;
+                    let result = $work.await?;
                     transaction.commit().await?;
-                    Ok::<_, Error>(done)
+                    Ok::<_, IndexError>(result)
                 };
-                match done.await {
-                    Err(error) if tries < TRIES && passes(&error) => {}
-                    done => return done,
+                match attempt.await {
+                    Err(error) if attempts < MAX_ATTEMPTS && is_transient(&error) => {}
+                    result => return result,
                 }
             }
         })
     };
 }
 
-impl Engine for Postgres {
-    fn create(&self, name: String, settings: Settings) -> Told<'_, Collection> {
-        within!(writing self, transaction => catalogue::create(transaction, &name, &settings))
+impl StorageEngine for PostgresEngine {
+    fn create_collection(
+        &self,
+        name: String,
+        settings: CollectionSettings,
+    ) -> EngineFuture<'_, Collection> {
+        in_transaction!(write self, transaction => collections::create(transaction, &name, &settings))
     }
 
-    fn collections(&self, viewer: Viewer) -> Told<'_, Vec<Collection>> {
-        within!(reading self, transaction => catalogue::list(transaction, &viewer))
+    fn list_collections(&self, viewer: Viewer) -> EngineFuture<'_, Vec<Collection>> {
+        in_transaction!(read self, transaction => collections::list(transaction, &viewer))
     }
 
-    fn collection(&self, name: String, viewer: Viewer) -> Told<'_, Option<Collection>> {
-        within!(reading self, transaction => catalogue::find(transaction, &name, &viewer))
+    fn find_collection(
+        &self,
+        name: String,
+        viewer: Viewer,
+    ) -> EngineFuture<'_, Option<Collection>> {
+        in_transaction!(read self, transaction => collections::find(transaction, &name, &viewer))
     }
 
-    fn settle(&self, collection: i64, settings: Settings) -> Told<'_, ()> {
-        within!(writing self, transaction => catalogue::settle(transaction, collection, &settings))
+    fn update_settings(
+        &self,
+        collection: i64,
+        settings: CollectionSettings,
+    ) -> EngineFuture<'_, ()> {
+        in_transaction!(write self, transaction => collections::update_settings(transaction, collection, &settings))
     }
 
-    fn forget(&self, collection: i64) -> Told<'_, ()> {
-        within!(writing self, transaction => catalogue::forget(transaction, collection))
+    fn delete_collection(&self, collection: i64) -> EngineFuture<'_, ()> {
+        in_transaction!(write self, transaction => collections::delete(transaction, collection))
     }
 
-    fn known(&self, collection: i64, ids: Vec<String>) -> Told<'_, HashMap<String, Known>> {
-        within!(reading self, transaction => read::known(transaction, collection, &ids))
+    fn find_documents(
+        &self,
+        collection: i64,
+        ids: Vec<String>,
+    ) -> EngineFuture<'_, HashMap<String, StoredDocument>> {
+        in_transaction!(read self, transaction => read::find_documents(transaction, collection, &ids))
     }
 
-    fn vectors(&self, model: String, hashes: Vec<Hash>) -> Told<'_, HashMap<Hash, Vector>> {
-        within!(reading self, transaction => read::vectors(transaction, &model, &hashes))
+    fn find_vectors(
+        &self,
+        model: String,
+        hashes: Vec<ContentHash>,
+    ) -> EngineFuture<'_, HashMap<ContentHash, Vector>> {
+        in_transaction!(read self, transaction => read::find_vectors(transaction, &model, &hashes))
     }
 
-    fn put(
+    fn put_documents(
         &self,
         collection: Collection,
-        model: Option<Model>,
-        documents: Vec<Prepared>,
-    ) -> Told<'_, ()> {
-        let analyser = self.analysers.of(collection.settings.language);
+        model: Option<EmbeddingModel>,
+        documents: Vec<PreparedDocument>,
+    ) -> EngineFuture<'_, ()> {
+        let analyzer = self.analyzers.get(collection.settings.language);
         let documents = Arc::new(documents);
-        within!(writing self, transaction => write::put(transaction, &analyser, &collection, model.as_ref(), &documents))
+        in_transaction!(write self, transaction => write::put_documents(transaction, &analyzer, &collection, model.as_ref(), &documents))
     }
 
-    fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()> {
-        let analyser = self.analysers.of(collection.settings.language);
-        within!(writing self, transaction => write::fail(transaction, &analyser, collection.id, &document, &reason))
+    fn record_failure(
+        &self,
+        collection: Collection,
+        document: Document,
+        reason: String,
+    ) -> EngineFuture<'_, ()> {
+        let analyzer = self.analyzers.get(collection.settings.language);
+        in_transaction!(write self, transaction => write::record_failure(transaction, &analyzer, collection.id, &document, &reason))
     }
 
-    fn remove(&self, collection: Collection, ids: Vec<String>) -> Told<'_, usize> {
-        let analyser = self.analysers.of(collection.settings.language);
-        within!(writing self, transaction => write::remove(transaction, &analyser, collection.id, &ids))
+    fn remove_documents(
+        &self,
+        collection: Collection,
+        ids: Vec<String>,
+    ) -> EngineFuture<'_, usize> {
+        let analyzer = self.analyzers.get(collection.settings.language);
+        in_transaction!(write self, transaction => write::remove_documents(transaction, &analyzer, collection.id, &ids))
     }
 
-    fn documents(
+    fn list_documents(
         &self,
         collection: i64,
         viewer: Viewer,
         after: String,
         limit: usize,
-    ) -> Told<'_, Vec<Listed>> {
-        within!(reading self, transaction => read::documents(transaction, collection, &viewer, &after, limit))
+    ) -> EngineFuture<'_, Vec<IndexedDocument>> {
+        in_transaction!(read self, transaction => read::list_documents(transaction, collection, &viewer, &after, limit))
     }
 
-    fn search(&self, wanted: Wanted) -> Told<'_, Vec<Found>> {
-        within!(reading self, transaction => search::search(transaction, &wanted))
+    fn search(&self, request: SearchRequest) -> EngineFuture<'_, Vec<ChunkHit>> {
+        in_transaction!(read self, transaction => search::search(transaction, &request))
     }
 
-    fn chunks(&self, document: i64, first: i64, last: i64) -> Told<'_, Vec<Piece>> {
-        within!(reading self, transaction => read::chunks(transaction, document, first, last))
+    fn load_chunks(
+        &self,
+        document: i64,
+        first: i64,
+        last: i64,
+    ) -> EngineFuture<'_, Vec<StoredChunk>> {
+        in_transaction!(read self, transaction => read::load_chunks(transaction, document, first, last))
     }
 
-    fn unembedded(
+    fn find_unembedded(
         &self,
         collection: i64,
         model: String,
         after: i64,
         limit: usize,
-    ) -> Told<'_, Vec<Unembedded>> {
-        within!(reading self, transaction => read::unembedded(transaction, collection, &model, after, limit))
+    ) -> EngineFuture<'_, Vec<UnembeddedChunk>> {
+        in_transaction!(read self, transaction => read::find_unembedded(transaction, collection, &model, after, limit))
     }
 
-    fn embed(&self, collection: i64, model: String, vectors: Vec<(i64, Vector)>) -> Told<'_, ()> {
-        within!(writing self, transaction => write::embed(transaction, collection, &model, &vectors))
+    fn add_vectors(
+        &self,
+        collection: i64,
+        model: String,
+        vectors: Vec<(i64, Vector)>,
+    ) -> EngineFuture<'_, ()> {
+        in_transaction!(write self, transaction => write::add_vectors(transaction, collection, &model, &vectors))
     }
 
-    fn adopt(&self, collection: i64, model: Model) -> Told<'_, bool> {
-        within!(writing self, transaction => write::adopt(transaction, collection, &model))
+    fn adopt_model(&self, collection: i64, model: EmbeddingModel) -> EngineFuture<'_, bool> {
+        in_transaction!(write self, transaction => write::adopt_model(transaction, collection, &model))
     }
 
-    fn faults(&self) -> Told<'_, Vec<String>> {
-        within!(reading self, transaction => check::faults(transaction, &self.analysers))
+    fn find_inconsistencies(&self) -> EngineFuture<'_, Vec<String>> {
+        in_transaction!(read self, transaction => integrity::find_inconsistencies(transaction, &self.analyzers))
     }
 }

@@ -1,44 +1,44 @@
-//! Puts what was found in a better order, by a model that reads question and text together.
+//! Orders search results by a reranking model, which reads query and text together.
 
-use crate::chunk::searched;
-use crate::embedder::EmbedError;
-use crate::search::Answer;
+use crate::chunk::searchable_text;
+use crate::embedder::InferenceError;
+use crate::search::SearchResults;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 
-/// A model that judges how well texts answer a question.
+/// A model that scores how well texts answer a question.
 pub trait Reranker: Send + Sync {
-    /// One score a text, in the order of the texts; the greater, the better.
+    /// Scores texts: one score for each, in their order; a greater one is better.
     fn rerank(
         &self,
         question: String,
         texts: Vec<String>,
-    ) -> BoxFuture<'_, Result<Vec<f32>, EmbedError>>;
+    ) -> BoxFuture<'_, Result<Vec<f32>, InferenceError>>;
 }
 
-impl Answer {
-    /// The hits in the reranker's order, the best `limit` of them. A reranker that fails, or takes longer than `patience`, leaves
-    /// the order as it was, and `not_reranked` says why.
-    pub async fn reranked(
+impl SearchResults {
+    /// Returns the best `limit` hits in the reranker's order. If the reranker fails or takes longer
+    /// than `timeout`, the order stays and `not_reranked` gives the reason.
+    pub async fn rerank(
         mut self,
         question: &str,
         reranker: &dyn Reranker,
         limit: usize,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
         let texts: Vec<String> =
-            self.hits.iter().map(|hit| searched(&hit.heading, &hit.text)).collect();
-        match tokio::time::timeout(patience, reranker.rerank(question.to_owned(), texts)).await {
+            self.hits.iter().map(|hit| searchable_text(&hit.heading, &hit.text)).collect();
+        match tokio::time::timeout(timeout, reranker.rerank(question.to_owned(), texts)).await {
             Ok(Ok(scores)) if scores.len() == self.hits.len() => {
                 for (hit, score) in self.hits.iter_mut().zip(scores) {
-                    hit.scores.reranked = Some(score);
+                    hit.scores.rerank = Some(score);
                 }
                 self.hits.sort_by(|left, right| {
                     right
                         .scores
-                        .reranked
+                        .rerank
                         .unwrap_or(f32::MIN)
-                        .total_cmp(&left.scores.reranked.unwrap_or(f32::MIN))
+                        .total_cmp(&left.scores.rerank.unwrap_or(f32::MIN))
                 });
             }
             Ok(Ok(_)) => {
@@ -48,7 +48,7 @@ impl Answer {
             Ok(Err(error)) => self.not_reranked = Some(format!("The reranker failed: {error}")),
             Err(_) => {
                 self.not_reranked =
-                    Some(format!("The reranker took longer than {} ms.", patience.as_millis()));
+                    Some(format!("The reranker took longer than {} ms.", timeout.as_millis()));
             }
         }
         self.hits.truncate(limit);

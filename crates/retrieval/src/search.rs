@@ -1,16 +1,16 @@
-//! Asks the index a question.
+//! Searches collections of the index.
 
-use crate::analyser::Analyser;
+use crate::analyzer::Analyzer;
 use crate::audience::Viewer;
-use crate::chunk::searched;
+use crate::chunk::searchable_text;
 use crate::collection::Collection;
-use crate::embedder::{Embedder, Purpose};
-use crate::embedding::embed;
-use crate::engine::{Found, Wanted};
-use crate::error::{Error, Result};
+use crate::embedder::{Embedder, EmbeddingPurpose};
+use crate::embedding::embed_texts;
+use crate::error::{IndexError, Result};
 use crate::fusion::{Fusion, Scores};
 use crate::index::Index;
 use crate::language::Language;
+use crate::storage_engine::{ChunkHit, SearchRequest};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -18,272 +18,285 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// A question to the index.
+/// A search query.
 #[derive(Clone, Debug)]
-pub struct Question {
-    /// In words.
+pub struct SearchQuery {
+    /// The text of the question.
     pub text: String,
-    /// Who asks.
+    /// The user on whose behalf the index is searched.
     pub viewer: Viewer,
-    /// How many chunks are wanted.
+    /// The maximum number of hits.
     pub limit: usize,
-    /// How many chunks of each leg are weighed against each other, 1000 at most.
+    /// The number of candidates from each of keyword and vector search, at most 1000.
     pub depth: usize,
-    /// By what it is searched.
-    pub by: By,
-    /// How the two legs are made one.
+    /// The kind of search.
+    pub mode: SearchMode,
+    /// The way of fusing the two rankings.
     pub fusion: Fusion,
 }
 
-impl Question {
-    /// A question by somebody, with the defaults that were measured.
+impl SearchQuery {
+    /// Creates a query with the default settings.
     pub fn new(text: impl Into<String>, viewer: Viewer) -> Self {
         Self {
             text: text.into(),
             viewer,
             limit: 10,
             depth: 100,
-            by: By::default(),
+            mode: SearchMode::default(),
             fusion: Fusion::default(),
         }
     }
 }
 
-const DEEPEST: usize = 1000;
+const MAX_DEPTH: usize = 1000;
 
-/// The longest question, in characters; the rest is not looked at.
-pub const LONGEST_QUESTION: usize = 4000;
+/// The maximum characters of a query; the rest is ignored.
+pub const MAX_QUERY_CHARS: usize = 4000;
 
-/// So many different terms of a question are looked for, the first ones.
-pub(crate) const MOST_TERMS: usize = 256;
+/// The maximum number of distinct terms of a query; the rest is ignored.
+pub(crate) const MAX_QUERY_TERMS: usize = 256;
 
-/// How long a search may take.
-pub(crate) const SEARCH_LIMIT: Duration = Duration::from_secs(10);
+/// The time limit of a search.
+pub(crate) const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The legs of a search.
+/// The kinds of search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum By {
-    /// Words and meaning.
+pub enum SearchMode {
+    /// Keyword and vector search, fused.
     #[default]
-    Both,
-    /// Words alone: BM25.
-    Words,
-    /// Meaning alone: the cosine of vectors.
-    Meaning,
+    Hybrid,
+    /// Keyword search alone: BM25.
+    Keyword,
+    /// Vector search alone: cosine similarity.
+    Vector,
 }
 
-/// What was found.
+/// The results of a search.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer {
-    /// The chunks, the best first.
-    pub hits: Vec<Hit>,
-    /// Why some or all of it was searched by words alone, in words for the admin.
+pub struct SearchResults {
+    /// The hits, the best first.
+    pub hits: Vec<SearchHit>,
+    /// The reason why some or all collections were searched by keywords alone, for an admin.
     pub words_only: Option<String>,
-    /// Why the reranker that was asked did not put them in order.
+    /// The reason why the reranker's order was not applied.
     pub not_reranked: Option<String>,
 }
 
-/// A chunk that was found, and why.
+/// A chunk that a search has found, with its scores.
 #[derive(Clone, Debug, Serialize)]
-pub struct Hit {
+pub struct SearchHit {
     /// The collection's name.
     pub collection: String,
-    /// The chunk's number; another one once the document is replaced. Logs may show it.
+    /// The chunk's id; it changes when the document is replaced. It may be logged.
     pub chunk: i64,
     /// The document's id.
     pub document: String,
-    /// The number of what was stored under that id; another one once it is replaced.
+    /// The row id of the stored document; it changes when the document is replaced.
     #[serde(skip)]
-    pub(crate) version: i64,
+    pub(crate) document_row: i64,
     /// The document's title.
     pub title: String,
-    /// Where the document can be read.
+    /// The address at which users can read the document.
     pub url: Option<String>,
-    /// What else belongs to the document.
+    /// The metadata of the document.
     pub metadata: Map<String, Value>,
-    /// The chunk's place in the document, from 0.
-    pub place: i64,
-    /// The title and headings that it stands under.
+    /// The chunk's position in the document, from 0.
+    pub position: i64,
+    /// The title and headings above the chunk.
     pub heading: String,
-    /// Its text.
+    /// The text.
     pub text: String,
-    /// About how many tokens it has.
+    /// The estimated number of tokens of the text.
     pub tokens: usize,
-    /// What it got from each leg.
+    /// The scores.
     pub scores: Scores,
-    /// The question's words that it has, in whatever form.
-    pub matched: Vec<String>,
+    /// The query's words that occur in the chunk in any form.
+    pub matched_words: Vec<String>,
 }
 
 impl Index {
-    /// Searches collections together. What the asker may not see is not looked at, and does not show in the scores of the rest.
+    /// Searches collections together. Documents that the viewer may not see are not read, and do
+    /// not influence the scores of the others.
     ///
-    /// Of the question, [`LONGEST_QUESTION`] characters and 256 different terms are looked at; a search that takes longer than 10 s, the
-    /// embedder apart, is ended.
+    /// The search uses the first [`MAX_QUERY_CHARS`] characters and 256 distinct terms of the
+    /// query. It is cancelled after 10 s, without the time of the embedder.
     pub async fn search(
         &self,
         names: &[&str],
-        question: &Question,
+        query: &SearchQuery,
         embedder: Option<&dyn Embedder>,
-    ) -> Result<Answer> {
-        let text = bounded(&question.text);
+    ) -> Result<SearchResults> {
+        let text = truncate_query(&query.text);
         let mut collections = Vec::new();
         for name in names {
-            collections.push(self.collection(name, &question.viewer).await?);
+            collections.push(self.get_collection(name, &query.viewer).await?);
         }
-        let embedder = embedder.filter(|_| question.by != By::Words);
-        let (embedder, words_only) = usable(&collections, embedder, question.by);
+        let embedder = embedder.filter(|_| query.mode != SearchMode::Keyword);
+        let (embedder, words_only) = select_embedder(&collections, embedder, query.mode);
         let (vector, words_only) = match embedder {
             None => (None, words_only),
-            Some(embedder) => match embed(embedder, vec![text.clone()], Purpose::Query).await {
-                Ok(vectors) => (
-                    vectors.into_iter().next().map(|vector| (embedder.model().to_owned(), vector)),
-                    words_only,
-                ),
-                // Words find without a model; meaning does not.
-                Err(error) if question.by == By::Both => {
-                    (None, Some(format!("It was searched by words alone: {error}.")))
+            Some(embedder) => {
+                match embed_texts(embedder, vec![text.clone()], EmbeddingPurpose::Query).await {
+                    Ok(vectors) => (
+                        vectors
+                            .into_iter()
+                            .next()
+                            .map(|vector| (embedder.model().to_owned(), vector)),
+                        words_only,
+                    ),
+                    // Hybrid search works without a model, vector search does not.
+                    Err(error) if query.mode == SearchMode::Hybrid => {
+                        (None, Some(format!("It was searched by words alone: {error}.")))
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            },
+            }
         };
-        let by = question.by;
-        let languages: Vec<_> = collections
+        let mode = query.mode;
+        let analyzers: Vec<_> = collections
             .iter()
-            .map(|one| (one.id, self.analysers.of(one.settings.language)))
+            .map(|one| (one.id, self.analyzers.get(one.settings.language)))
             .collect();
-        // Others are served meanwhile.
-        let of_question = text.clone();
+        // Analyzing a long text takes processor time, so it runs on the blocking pool.
+        let query_text = text.clone();
         let analysed = tokio::task::spawn_blocking(move || {
-            let terms = |analyser: &Analyser| match by {
-                By::Meaning => Vec::new(),
-                By::Both | By::Words => first_terms(analyser.terms(&of_question)),
+            let terms = |analyzer: &Analyzer| match mode {
+                SearchMode::Vector => Vec::new(),
+                SearchMode::Hybrid | SearchMode::Keyword => {
+                    first_terms(analyzer.terms(&query_text))
+                }
             };
-            languages.iter().map(|(id, analyser)| (*id, terms(analyser))).collect()
+            analyzers.iter().map(|(id, analyzer)| (*id, terms(analyzer))).collect()
         });
-        let within: Vec<(i64, Vec<String>)> = analysed.await.map_err(Error::store)?;
-        let wanted = Wanted {
-            viewer: question.viewer.clone(),
-            within,
+        let collection_terms: Vec<(i64, Vec<String>)> =
+            analysed.await.map_err(IndexError::storage)?;
+        let request = SearchRequest {
+            viewer: query.viewer.clone(),
+            collections: collection_terms,
             vector,
-            depth: question.depth.clamp(1, DEEPEST),
-            limit: question.limit,
-            fusion: question.fusion,
-            until: Instant::now() + SEARCH_LIMIT,
+            depth: query.depth.clamp(1, MAX_DEPTH),
+            limit: query.limit,
+            fusion: query.fusion,
+            deadline: Instant::now() + SEARCH_TIMEOUT,
         };
-        let asked = wanted.vector.is_some();
-        let late = |_| Error::Late(SEARCH_LIMIT.as_secs());
-        let found = timeout(SEARCH_LIMIT, self.engine.search(wanted)).await.map_err(late)??;
-        let languages: HashMap<i64, (String, Language, Arc<Analyser>)> = collections
+        let used_vectors = request.vector.is_some();
+        let timeout_error = |_| IndexError::Timeout(SEARCH_TIMEOUT.as_secs());
+        let found =
+            timeout(SEARCH_TIMEOUT, self.engine.search(request)).await.map_err(timeout_error)??;
+        let languages: HashMap<i64, (String, Language, Arc<Analyzer>)> = collections
             .iter()
             .map(|one| {
                 let language = one.settings.language;
-                (one.id, (one.name.clone(), language, self.analysers.of(language)))
+                (one.id, (one.name.clone(), language, self.analyzers.get(language)))
             })
             .collect();
         let hits = tokio::task::spawn_blocking(move || {
-            let mut words: HashMap<Language, Words> = HashMap::new();
+            let mut words: HashMap<Language, QueryWords> = HashMap::new();
             let hits = found.into_iter().filter_map(|found| {
-                let (name, language, analyser) = languages.get(&found.collection)?;
+                let (name, language, analyzer) = languages.get(&found.collection)?;
                 let words = words
                     .entry(*language)
-                    .or_insert_with(|| Words::of(&text, Arc::clone(analyser)));
-                Some(hit(found, name, words))
+                    .or_insert_with(|| QueryWords::new(&text, Arc::clone(analyzer)));
+                Some(build_hit(found, name, words))
             });
             hits.collect()
         });
-        let hits: Vec<Hit> = hits.await.map_err(Error::store)?;
-        let words_only = words_only.or_else(|| asked.then(|| waiting(&hits)).flatten());
-        Ok(Answer { hits, words_only, not_reranked: None })
+        let hits: Vec<SearchHit> = hits.await.map_err(IndexError::storage)?;
+        let words_only =
+            words_only.or_else(|| used_vectors.then(|| missing_vectors_note(&hits)).flatten());
+        Ok(SearchResults { hits, words_only, not_reranked: None })
     }
 }
 
-/// The beginning of a question, as much as is looked at.
-fn bounded(text: &str) -> String {
-    text.chars().take(LONGEST_QUESTION).collect()
+/// Cuts a query to [`MAX_QUERY_CHARS`].
+fn truncate_query(text: &str) -> String {
+    text.chars().take(MAX_QUERY_CHARS).collect()
 }
 
-/// The terms of a question, up to so many different ones.
+/// Returns the terms of a query up to [`MAX_QUERY_TERMS`] distinct ones.
 fn first_terms(terms: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::new();
     let is_early = |term: &String| {
-        seen.contains(term) || (seen.len() < MOST_TERMS && seen.insert(term.clone()))
+        seen.contains(term) || (seen.len() < MAX_QUERY_TERMS && seen.insert(term.clone()))
     };
     terms.into_iter().filter(is_early).collect()
 }
 
-/// The embedder if any of the collections can be asked by its vectors, and why not all of them can.
-fn usable<'a>(
+/// Returns the embedder if it fits any of the collections, and the reason why it does not fit all.
+fn select_embedder<'a>(
     collections: &[Collection],
     embedder: Option<&'a dyn Embedder>,
-    by: By,
+    mode: SearchMode,
 ) -> (Option<&'a dyn Embedder>, Option<String>) {
     let Some(embedder) = embedder else {
-        let why = "There is no embedding model, so it was searched by words alone.";
-        return (None, (by != By::Words).then(|| why.to_owned()));
+        let note = "There is no embedding model, so it was searched by words alone.";
+        return (None, (mode != SearchMode::Keyword).then(|| note.to_owned()));
     };
-    let fits = |collection: &&Collection| {
+    let has_model_vectors = |collection: &&Collection| {
         collection.model.as_ref().is_some_and(|model| model.id == embedder.model())
     };
-    let why = collections.iter().find(|collection| !fits(collection)).map(|collection| {
-        let held = collection.model.as_ref().map_or("no vectors".to_owned(), |model| format!("vectors of `{}`", model.id));
+    let note = collections.iter().find(|collection| !has_model_vectors(collection)).map(|collection| {
+        let stored = collection.model.as_ref().map_or("no vectors".to_owned(), |model| format!("vectors of `{}`", model.id));
         let (name, model) = (&collection.name, embedder.model());
-        format!("`{name}` holds {held}, and the embedding model is `{model}`: it was searched by words alone until it is re-embedded.")
+        format!("`{name}` holds {stored}, and the embedding model is `{model}`: it was searched by words alone until it is re-embedded.")
     });
-    (collections.iter().any(|collection| fits(&collection)).then_some(embedder), why)
+    (collections.iter().any(|collection| has_model_vectors(&collection)).then_some(embedder), note)
 }
 
-/// What is to be said where meaning was asked, and some of what was found has none yet.
-fn waiting(hits: &[Hit]) -> Option<String> {
-    let without = hits.iter().find(|hit| hit.scores.meaning.is_none())?;
+/// Returns a note if vector search was used and a hit has no vector yet.
+fn missing_vectors_note(hits: &[SearchHit]) -> Option<String> {
+    let without = hits.iter().find(|hit| hit.scores.cosine.is_none())?;
     Some(format!(
         "Some of `{}` waits for its vectors: until it has them, it is searched by words alone.",
         without.collection
     ))
 }
 
-fn hit(found: Found, collection: &str, words: &Words) -> Hit {
-    Hit {
+fn build_hit(hit: ChunkHit, collection: &str, words: &QueryWords) -> SearchHit {
+    SearchHit {
         collection: collection.to_owned(),
-        chunk: found.chunk,
-        document: found.id,
-        version: found.document,
-        title: found.title,
-        url: found.url,
-        metadata: found.metadata,
-        place: found.piece.place,
-        matched: words.within(&searched(&found.piece.heading, &found.piece.text)),
-        heading: found.piece.heading,
-        text: found.piece.text,
-        tokens: found.piece.tokens,
-        scores: found.scores,
+        chunk: hit.chunk_id,
+        document: hit.id,
+        document_row: hit.document,
+        title: hit.title,
+        url: hit.url,
+        metadata: hit.metadata,
+        position: hit.chunk.position,
+        matched_words: words.find_in(&searchable_text(&hit.chunk.heading, &hit.chunk.text)),
+        heading: hit.chunk.heading,
+        text: hit.chunk.text,
+        tokens: hit.chunk.tokens,
+        scores: hit.scores,
     }
 }
 
-/// The words of a question, each with its terms.
-struct Words {
-    analyser: Arc<Analyser>,
+/// The words of a query, each with its terms.
+struct QueryWords {
+    analyzer: Arc<Analyzer>,
     words: Vec<(String, Vec<String>)>,
 }
 
-impl Words {
-    fn of(question: &str, analyser: Arc<Analyser>) -> Self {
+impl QueryWords {
+    fn new(query: &str, analyzer: Arc<Analyzer>) -> Self {
         let mut words: Vec<(String, Vec<String>)> = Vec::new();
         let mut seen = HashSet::new();
-        for word in question.split_whitespace() {
+        for word in query.split_whitespace() {
             let word = word.trim_matches(|char: char| !char.is_alphanumeric());
-            if words.len() < MOST_TERMS && seen.insert(word) {
-                words.push((word.to_owned(), analyser.terms(word)));
+            if words.len() < MAX_QUERY_TERMS && seen.insert(word) {
+                words.push((word.to_owned(), analyzer.terms(word)));
             }
         }
-        Self { analyser, words }
+        Self { analyzer, words }
     }
 
-    /// Those whose terms are in the text.
-    fn within(&self, text: &str) -> Vec<String> {
-        let held: HashSet<String> = self.analyser.terms(text).into_iter().collect();
-        let there =
-            self.words.iter().filter(|(_, terms)| terms.iter().any(|term| held.contains(term)));
-        there.map(|(word, _)| word.clone()).collect()
+    /// Returns the words whose terms occur in the text.
+    fn find_in(&self, text: &str) -> Vec<String> {
+        let text_terms: HashSet<String> = self.analyzer.terms(text).into_iter().collect();
+        let matching = self
+            .words
+            .iter()
+            .filter(|(_, terms)| terms.iter().any(|term| text_terms.contains(term)));
+        matching.map(|(word, _)| word.clone()).collect()
     }
 }

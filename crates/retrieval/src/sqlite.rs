@@ -1,150 +1,175 @@
-//! The index in one SQLite file: text, postings and vectors, one transaction for all of them.
+//! The storage engine for one SQLite file. Texts, postings and vectors change in one transaction.
 //!
-//! Readers see the last commit while a writer writes. Vectors are scanned in memory, in eight bits; what the scan finds is weighed
-//! again by the vectors of the file.
+//! Readers see the last commit while a writer writes. Vector search scans vectors of eight bits in
+//! memory; the cosines of the candidates are then computed from the vectors in the file.
 
-mod catalogue;
-mod check;
-mod mirror;
+mod collections;
+mod integrity;
 mod read;
 mod schema;
 mod search;
+mod vector_cache;
 mod write;
 
-use crate::analyser::Analysers;
+use crate::analyzer::AnalyzerCache;
 use crate::audience::Viewer;
-use crate::collection::{Collection, Model, Settings};
-use crate::document::{Document, Listed};
-use crate::engine::{Engine, Found, Hash, Known, Piece, Prepared, Told, Unembedded, Wanted};
-use crate::error::{Error, Result};
+use crate::collection::{Collection, CollectionSettings, EmbeddingModel};
+use crate::document::{Document, IndexedDocument};
+use crate::error::{IndexError, Result};
+use crate::storage_engine::{
+    ChunkHit, ContentHash, EngineFuture, PreparedDocument, SearchRequest, StorageEngine,
+    StoredChunk, StoredDocument, UnembeddedChunk,
+};
 use crate::vector::Vector;
 use futures_util::FutureExt;
-use mirror::Mirrors;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use vector_cache::VectorCaches;
 
-/// An index in a file.
-pub(crate) struct Sqlite {
-    store: Arc<Store>,
+/// A storage engine over a SQLite file.
+pub(crate) struct SqliteEngine {
+    state: Arc<SqliteState>,
 }
 
-struct Store {
+struct SqliteState {
     path: PathBuf,
     writer: Mutex<Connection>,
-    /// Connections that no reader uses at the moment.
-    readers: Mutex<Vec<Connection>>,
-    mirrors: Mirrors,
-    analysers: Analysers,
+    /// Read connections that are not in use.
+    idle_readers: Mutex<Vec<Connection>>,
+    vector_caches: VectorCaches,
+    analyzers: AnalyzerCache,
 }
 
-/// So many connections are kept for the next readers; each holds pages of the file.
-const READERS: usize = 8;
+/// The maximum number of idle read connections; each caches pages of the file.
+const MAX_IDLE_READERS: usize = 8;
 
-impl Sqlite {
-    /// Opens the file, or makes it.
+impl SqliteEngine {
+    /// Opens the file, and creates it if it does not exist.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        schema::make(path)?;
+        schema::create_file(path)?;
         let mut writer = schema::connect(path)?;
-        schema::settle(&mut writer)?;
-        let store = Store {
+        schema::migrate(&mut writer)?;
+        let state = SqliteState {
             path: path.to_owned(),
             writer: Mutex::new(writer),
-            readers: Mutex::default(),
-            mirrors: Mirrors::default(),
-            analysers: Analysers::default(),
+            idle_readers: Mutex::default(),
+            vector_caches: VectorCaches::default(),
+            analyzers: AnalyzerCache::default(),
         };
-        Ok(Self { store: Arc::new(store) })
+        Ok(Self { state: Arc::new(state) })
     }
 
-    fn writing<T: Send + 'static>(
+    fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Transaction<'_>, &Store) -> Result<T> + Send + 'static,
-    ) -> Told<'_, T> {
-        self.apart(move |store| {
-            let mut writer = store.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        write: impl FnOnce(&Transaction<'_>, &SqliteState) -> Result<T> + Send + 'static,
+    ) -> EngineFuture<'_, T> {
+        self.run_blocking(move |state| {
+            let mut writer = state.writer.lock().unwrap_or_else(PoisonError::into_inner);
             let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let written = write(&transaction, store)?;
+            let result = write(&transaction, state)?;
             transaction.commit()?;
-            Ok(written)
+            Ok(result)
         })
     }
 
-    fn reading<T: Send + 'static>(
+    fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Transaction<'_>, &Store) -> Result<T> + Send + 'static,
-    ) -> Told<'_, T> {
-        self.apart(move |store| store.reading(|transaction| read(transaction, store)))
+        read: impl FnOnce(&Transaction<'_>, &SqliteState) -> Result<T> + Send + 'static,
+    ) -> EngineFuture<'_, T> {
+        self.run_blocking(move |state| state.read(|transaction| read(transaction, state)))
     }
 
-    /// On a thread that may wait for the disk.
-    fn apart<T: Send + 'static>(
+    /// Runs work on the blocking pool, where it may wait for the disk.
+    fn run_blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
-    ) -> Told<'_, T> {
-        let store = Arc::clone(&self.store);
-        let work = tokio::task::spawn_blocking(move || work(&store));
-        async move { work.await.unwrap_or_else(|error| Err(Error::store(error))) }.boxed()
+        work: impl FnOnce(&SqliteState) -> Result<T> + Send + 'static,
+    ) -> EngineFuture<'_, T> {
+        let state = Arc::clone(&self.state);
+        let work = tokio::task::spawn_blocking(move || work(&state));
+        async move { work.await.unwrap_or_else(|error| Err(IndexError::storage(error))) }.boxed()
     }
 }
 
-impl Store {
-    fn reading<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+impl SqliteState {
+    fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut reader = idle.map_or_else(|| schema::connect(&self.path), Ok)?;
-        let answer = read(&reader.transaction()?);
-        let mut idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < READERS {
+        let result = read(&reader.transaction()?);
+        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE_READERS {
             idle.push(reader);
         }
-        answer
+        result
     }
 }
 
-impl Engine for Sqlite {
-    fn create(&self, name: String, settings: Settings) -> Told<'_, Collection> {
-        self.writing(move |transaction, _| catalogue::create(transaction, &name, &settings))
+impl StorageEngine for SqliteEngine {
+    fn create_collection(
+        &self,
+        name: String,
+        settings: CollectionSettings,
+    ) -> EngineFuture<'_, Collection> {
+        self.write(move |transaction, _| collections::create(transaction, &name, &settings))
     }
 
-    fn collections(&self, viewer: Viewer) -> Told<'_, Vec<Collection>> {
-        self.reading(move |transaction, _| catalogue::list(transaction, &viewer))
+    fn list_collections(&self, viewer: Viewer) -> EngineFuture<'_, Vec<Collection>> {
+        self.read(move |transaction, _| collections::list(transaction, &viewer))
     }
 
-    fn collection(&self, name: String, viewer: Viewer) -> Told<'_, Option<Collection>> {
-        self.reading(move |transaction, _| catalogue::find(transaction, &name, &viewer))
+    fn find_collection(
+        &self,
+        name: String,
+        viewer: Viewer,
+    ) -> EngineFuture<'_, Option<Collection>> {
+        self.read(move |transaction, _| collections::find(transaction, &name, &viewer))
     }
 
-    fn settle(&self, collection: i64, settings: Settings) -> Told<'_, ()> {
-        self.writing(move |transaction, _| catalogue::settle(transaction, collection, &settings))
-    }
-
-    fn forget(&self, collection: i64) -> Told<'_, ()> {
-        self.writing(move |transaction, store| {
-            store.mirrors.forget(collection);
-            catalogue::forget(transaction, collection)
+    fn update_settings(
+        &self,
+        collection: i64,
+        settings: CollectionSettings,
+    ) -> EngineFuture<'_, ()> {
+        self.write(move |transaction, _| {
+            collections::update_settings(transaction, collection, &settings)
         })
     }
 
-    fn known(&self, collection: i64, ids: Vec<String>) -> Told<'_, HashMap<String, Known>> {
-        self.reading(move |transaction, _| read::known(transaction, collection, &ids))
+    fn delete_collection(&self, collection: i64) -> EngineFuture<'_, ()> {
+        self.write(move |transaction, state| {
+            state.vector_caches.remove(collection);
+            collections::delete(transaction, collection)
+        })
     }
 
-    fn vectors(&self, model: String, hashes: Vec<Hash>) -> Told<'_, HashMap<Hash, Vector>> {
-        self.reading(move |transaction, _| read::vectors(transaction, &model, &hashes))
+    fn find_documents(
+        &self,
+        collection: i64,
+        ids: Vec<String>,
+    ) -> EngineFuture<'_, HashMap<String, StoredDocument>> {
+        self.read(move |transaction, _| read::find_documents(transaction, collection, &ids))
     }
 
-    fn put(
+    fn find_vectors(
+        &self,
+        model: String,
+        hashes: Vec<ContentHash>,
+    ) -> EngineFuture<'_, HashMap<ContentHash, Vector>> {
+        self.read(move |transaction, _| read::find_vectors(transaction, &model, &hashes))
+    }
+
+    fn put_documents(
         &self,
         collection: Collection,
-        model: Option<Model>,
-        documents: Vec<Prepared>,
-    ) -> Told<'_, ()> {
-        self.writing(move |transaction, store| {
-            write::adopt_first(transaction, &collection, model.as_ref())?;
-            write::put(
+        model: Option<EmbeddingModel>,
+        documents: Vec<PreparedDocument>,
+    ) -> EngineFuture<'_, ()> {
+        self.write(move |transaction, state| {
+            write::adopt_first_model(transaction, &collection, model.as_ref())?;
+            write::put_documents(
                 transaction,
-                &store.analysers.of(collection.settings.language),
+                &state.analyzers.get(collection.settings.language),
                 collection.id,
                 model.as_ref(),
                 &documents,
@@ -152,11 +177,16 @@ impl Engine for Sqlite {
         })
     }
 
-    fn fail(&self, collection: Collection, document: Document, reason: String) -> Told<'_, ()> {
-        self.writing(move |transaction, store| {
-            write::fail(
+    fn record_failure(
+        &self,
+        collection: Collection,
+        document: Document,
+        reason: String,
+    ) -> EngineFuture<'_, ()> {
+        self.write(move |transaction, state| {
+            write::record_failure(
                 transaction,
-                &store.analysers.of(collection.settings.language),
+                &state.analyzers.get(collection.settings.language),
                 collection.id,
                 &document,
                 &reason,
@@ -164,67 +194,84 @@ impl Engine for Sqlite {
         })
     }
 
-    fn remove(&self, collection: Collection, ids: Vec<String>) -> Told<'_, usize> {
-        self.writing(move |transaction, store| {
-            write::remove(
+    fn remove_documents(
+        &self,
+        collection: Collection,
+        ids: Vec<String>,
+    ) -> EngineFuture<'_, usize> {
+        self.write(move |transaction, state| {
+            write::remove_documents(
                 transaction,
-                &store.analysers.of(collection.settings.language),
+                &state.analyzers.get(collection.settings.language),
                 collection.id,
                 &ids,
             )
         })
     }
 
-    fn documents(
+    fn list_documents(
         &self,
         collection: i64,
         viewer: Viewer,
         after: String,
         limit: usize,
-    ) -> Told<'_, Vec<Listed>> {
-        self.reading(move |transaction, _| {
-            read::documents(transaction, collection, &viewer, &after, limit)
+    ) -> EngineFuture<'_, Vec<IndexedDocument>> {
+        self.read(move |transaction, _| {
+            read::list_documents(transaction, collection, &viewer, &after, limit)
         })
     }
 
-    fn search(&self, wanted: Wanted) -> Told<'_, Vec<Found>> {
-        self.apart(move |store| {
-            // The mirror may be of a later commit than the transaction; the next transaction is not older than it.
+    fn search(&self, request: SearchRequest) -> EngineFuture<'_, Vec<ChunkHit>> {
+        self.run_blocking(move |state| {
+            // The cache may be of a later commit than the transaction; the next transaction is at
+            // least as new.
             loop {
-                if let Some(found) = store
-                    .reading(|transaction| search::search(transaction, &store.mirrors, &wanted))?
-                {
-                    return Ok(found);
+                if let Some(hits) = state.read(|transaction| {
+                    search::search(transaction, &state.vector_caches, &request)
+                })? {
+                    return Ok(hits);
                 }
             }
         })
     }
 
-    fn chunks(&self, document: i64, first: i64, last: i64) -> Told<'_, Vec<Piece>> {
-        self.reading(move |transaction, _| read::chunks(transaction, document, first, last))
+    fn load_chunks(
+        &self,
+        document: i64,
+        first: i64,
+        last: i64,
+    ) -> EngineFuture<'_, Vec<StoredChunk>> {
+        self.read(move |transaction, _| read::load_chunks(transaction, document, first, last))
     }
 
-    fn unembedded(
+    fn find_unembedded(
         &self,
         collection: i64,
         model: String,
         after: i64,
         limit: usize,
-    ) -> Told<'_, Vec<Unembedded>> {
-        self.reading(move |transaction, _| {
-            read::unembedded(transaction, collection, &model, after, limit)
+    ) -> EngineFuture<'_, Vec<UnembeddedChunk>> {
+        self.read(move |transaction, _| {
+            read::find_unembedded(transaction, collection, &model, after, limit)
         })
     }
 
-    fn embed(&self, collection: i64, model: String, vectors: Vec<(i64, Vector)>) -> Told<'_, ()> {
-        self.writing(move |transaction, _| write::embed(transaction, collection, &model, &vectors))
+    fn add_vectors(
+        &self,
+        collection: i64,
+        model: String,
+        vectors: Vec<(i64, Vector)>,
+    ) -> EngineFuture<'_, ()> {
+        self.write(move |transaction, _| {
+            write::add_vectors(transaction, collection, &model, &vectors)
+        })
     }
 
-    fn adopt(&self, collection: i64, model: Model) -> Told<'_, bool> {
-        self.writing(move |transaction, _| write::adopt(transaction, collection, &model))
+    fn adopt_model(&self, collection: i64, model: EmbeddingModel) -> EngineFuture<'_, bool> {
+        self.write(move |transaction, _| write::adopt_model(transaction, collection, &model))
     }
 
-    fn faults(&self) -> Told<'_, Vec<String>> {
-        self.reading(check::faults)
+    fn find_inconsistencies(&self) -> EngineFuture<'_, Vec<String>> {
+        self.read(integrity::find_inconsistencies)
     }
 }

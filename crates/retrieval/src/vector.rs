@@ -1,4 +1,4 @@
-//! Vectors as they are kept: of length 1, in half precision, and for the scan in eight bits.
+//! Vectors of length 1: in half precision for storing, in eight bits for scanning.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -9,8 +9,8 @@ use rten_simd::{Isa, SimdOp};
 pub(crate) struct Vector(Vec<f16>);
 
 impl Vector {
-    /// `None` if there is no direction in it: it is empty, all zero, or holds what is no number.
-    pub(crate) fn of(numbers: &[f32]) -> Option<Self> {
+    /// Normalizes a vector; returns `None` if it is empty, all zero or not finite.
+    pub(crate) fn normalized(numbers: &[f32]) -> Option<Self> {
         let length = numbers.iter().map(|number| number * number).sum::<f32>().sqrt();
         let usable = length.is_finite() && length > 0.0;
         usable.then(|| Self(numbers.iter().map(|number| f16::from_f32(number / length)).collect()))
@@ -29,8 +29,8 @@ impl Vector {
         self.0.iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
-    /// Numbers that were one of ours.
-    pub(crate) fn as_is(numbers: &[f32]) -> Self {
+    /// Converts numbers that are normalized already.
+    pub(crate) fn from_normalized(numbers: &[f32]) -> Self {
         Self(numbers.iter().copied().map(f16::from_f32).collect())
     }
 
@@ -38,32 +38,33 @@ impl Vector {
         self.0.to_f32_vec()
     }
 
-    /// The cosine of the angle to another one, exact to what half precision holds.
+    /// Returns the cosine of the angle to another vector, within half precision.
     pub(crate) fn cosine(&self, other: &Self) -> f32 {
         let (left, right) = (self.0.to_f32_vec(), other.0.to_f32_vec());
         left.iter().zip(&right).map(|(left, right)| left * right).sum()
     }
 }
 
-/// Vectors in eight bits, one after the other: every number is `scale` times a whole one between -127 and 127.
+/// Vectors in eight bits, stored contiguously: every number is `scale` times an integer between
+/// -127 and 127.
 #[derive(Default)]
-pub(crate) struct Codes {
+pub(crate) struct QuantizedVectors {
     dimensions: usize,
     codes: Vec<i8>,
     scales: Vec<f32>,
 }
 
-impl Codes {
+impl QuantizedVectors {
     pub(crate) fn push(&mut self, vector: &Vector) {
         let numbers = vector.0.to_f32_vec();
         let largest =
             numbers.iter().fold(f32::MIN_POSITIVE, |largest, number| largest.max(number.abs()));
         self.dimensions = numbers.len();
-        self.codes.extend(numbers.iter().map(|number| rounded(number / largest)));
+        self.codes.extend(numbers.iter().map(|number| quantize(number / largest)));
         self.scales.push(largest / 127.0);
     }
 
-    /// Puts the last one in the place of this one.
+    /// Removes a vector, and moves the last one into its slot.
     pub(crate) fn swap_remove(&mut self, at: usize) {
         let last = self.scales.len() - 1;
         self.codes.copy_within(last * self.dimensions.., at * self.dimensions);
@@ -71,46 +72,50 @@ impl Codes {
         self.scales.swap_remove(at);
     }
 
-    /// About the cosine of each one to the query, in their order.
+    /// Returns the approximate cosine of each vector to the query, in their order.
     pub(crate) fn scan(&self, query: &Vector) -> Vec<f32> {
-        let mut one = Self::default();
-        one.push(query);
-        if self.dimensions != one.dimensions {
+        let mut quantized_query = Self::default();
+        quantized_query.push(query);
+        if self.dimensions != quantized_query.dimensions {
             return vec![0.0; self.scales.len()];
         }
-        let query: Vec<i16> = one.codes.iter().map(|code| i16::from(*code)).collect();
-        let mut cosines = Scan { codes: &self.codes, query: &query }.dispatch();
+        let query: Vec<i16> = quantized_query.codes.iter().map(|code| i16::from(*code)).collect();
+        let mut cosines = ScanOp { codes: &self.codes, query: &query }.dispatch();
         for (cosine, scale) in cosines.iter_mut().zip(&self.scales) {
-            *cosine *= scale * one.scales[0];
+            *cosine *= scale * quantized_query.scales[0];
         }
         cosines
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "what is at most 1 times 127 fits")]
-fn rounded(part: f32) -> i8 {
-    (part * 127.0).round() as i8
+fn quantize(fraction: f32) -> i8 {
+    (fraction * 127.0).round() as i8
 }
 
-/// The products of each vector with the query. Plain loops, which the compiler makes wide ones for each kind of processor.
-struct Scan<'a> {
+/// Computes the dot product of each vector with the query. The compiler vectorizes the plain loops
+/// for each kind of processor.
+struct ScanOp<'a> {
     codes: &'a [i8],
     query: &'a [i16],
 }
 
-impl SimdOp for Scan<'_> {
+impl SimdOp for ScanOp<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
     fn eval<I: Isa>(self, _: I) -> Vec<f32> {
-        self.codes.chunks_exact(self.query.len()).map(|codes| product(codes, self.query)).collect()
+        self.codes
+            .chunks_exact(self.query.len())
+            .map(|codes| dot_product(codes, self.query))
+            .collect()
     }
 }
 
-/// 384 times 127 squared is far from the end of 32 bits.
+/// 384 × 127² is far below the limit of 32 bits.
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "24 bits of it are more than enough to order by")]
-fn product(codes: &[i8], query: &[i16]) -> f32 {
+fn dot_product(codes: &[i8], query: &[i16]) -> f32 {
     codes
         .iter()
         .zip(query)
@@ -122,18 +127,19 @@ fn product(codes: &[i8], query: &[i16]) -> f32 {
 mod tests {
     use super::*;
 
-    fn some(seed: usize) -> Vector {
-        Vector::of(&(0..384).map(|at| ((at * seed) as f32).sin()).collect::<Vec<_>>()).unwrap()
+    fn sample(seed: usize) -> Vector {
+        Vector::normalized(&(0..384).map(|at| ((at * seed) as f32).sin()).collect::<Vec<_>>())
+            .unwrap()
     }
 
     #[test]
     fn eight_bits_are_near_the_cosine() {
-        let mut codes = Codes::default();
-        (2..9).for_each(|seed| codes.push(&some(seed)));
+        let mut codes = QuantizedVectors::default();
+        (2..9).for_each(|seed| codes.push(&sample(seed)));
         codes.swap_remove(1);
         let expected: Vec<f32> =
-            [2, 8, 4, 5, 6, 7].map(|seed| some(seed).cosine(&some(7))).to_vec();
-        for (near, exact) in codes.scan(&some(7)).into_iter().zip(expected) {
+            [2, 8, 4, 5, 6, 7].map(|seed| sample(seed).cosine(&sample(7))).to_vec();
+        for (near, exact) in codes.scan(&sample(7)).into_iter().zip(expected) {
             assert!((near - exact).abs() < 0.01, "{near} {exact}");
         }
     }
@@ -141,12 +147,12 @@ mod tests {
     #[test]
     fn what_has_no_direction_is_no_vector() {
         for numbers in [&[][..], &[0.0, 0.0], &[f32::NAN, 1.0], &[f32::INFINITY, 1.0]] {
-            assert!(Vector::of(numbers).is_none(), "{numbers:?}");
+            assert!(Vector::normalized(numbers).is_none(), "{numbers:?}");
         }
     }
 
     #[test]
     fn bytes_are_the_same_vector() {
-        assert_eq!(Vector::from_bytes(&some(3).to_bytes()), some(3));
+        assert_eq!(Vector::from_bytes(&sample(3).to_bytes()), sample(3));
     }
 }

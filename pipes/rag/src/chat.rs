@@ -89,11 +89,11 @@ impl Rag {
         }
         tracing::info!(?collections, ?chunks, "Found {} chunks for a chat.", chunks.len());
         let index = self.finder.place.index().await?;
-        let passages = index.passages(&answer.hits, self.valves.window_tokens).await;
+        let passages = index.build_passages(&answer.hits, self.valves.window_tokens).await;
         let sources = sources(passages.map_err(told)?, &answer.hits);
         // Where only some of it waits for vectors, the meaning has searched too.
         let by_words = answer.words_only.is_some()
-            && answer.hits.iter().all(|hit| hit.scores.meaning.is_none());
+            && answer.hits.iter().all(|hit| hit.scores.cosine.is_none());
         Ok(Found { sources, by_words })
     }
 

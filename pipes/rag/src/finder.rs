@@ -7,7 +7,9 @@ use crate::{
     valves::RagValves,
 };
 use pipe_sdk::{Host, PipeError, Result, User, library::Reader};
-use retrieval::{Answer, By, Embedder, Error, Fusion, Hit, Question, Viewer};
+use retrieval::{
+    Embedder, Fusion, IndexError, SearchHit, SearchMode, SearchQuery, SearchResults, Viewer,
+};
 use std::{sync::Arc, time::Duration};
 
 /// Rerankers do worse when they get too many.
@@ -34,13 +36,13 @@ impl Finder {
         viewer: &Viewer,
         top_k: usize,
         host: &Host,
-    ) -> Result<Answer> {
+    ) -> Result<SearchResults> {
         let index = self.place.index().await?;
-        let seen = index.collections(viewer).await.map_err(told)?;
+        let seen = index.list_collections(viewer).await.map_err(told)?;
         let is_seen = |name: &&&str| seen.iter().any(|collection| collection.name == **name);
         let names: Vec<&str> = collections.iter().filter(is_seen).copied().collect();
         if names.is_empty() || query.trim().is_empty() {
-            return Ok(Answer { hits: Vec::new(), words_only: None, not_reranked: None });
+            return Ok(SearchResults { hits: Vec::new(), words_only: None, not_reranked: None });
         }
         let embedder = self.meaning.embedder(host, &self.memory);
         let embedder = embedder.as_ref().map(|embedder| embedder as &dyn Embedder);
@@ -48,16 +50,18 @@ impl Finder {
         let asked = index.search(&names, &question, embedder).await;
         // Where the meaning cannot be asked, words are better than nothing.
         let without = match &asked {
-            Err(Error::Embed(error)) => Some(format!("It was searched by words alone: {error}.")),
-            Ok(answer) if question.by == By::Meaning => answer.words_only.clone(),
+            Err(IndexError::Embedding(error)) => {
+                Some(format!("It was searched by words alone: {error}."))
+            }
+            Ok(answer) if question.mode == SearchMode::Vector => answer.words_only.clone(),
             Ok(_) | Err(_) => None,
         };
         let mut answer = match without {
             None => asked.map_err(told)?,
             Some(why) => {
-                let words = Question { by: By::Words, ..question };
+                let words = SearchQuery { mode: SearchMode::Keyword, ..question };
                 let answer = index.search(&names, &words, None).await.map_err(told)?;
-                Answer { words_only: Some(why), ..answer }
+                SearchResults { words_only: Some(why), ..answer }
             }
         };
         if let Some(why) = self.meaning.missing() {
@@ -65,27 +69,33 @@ impl Finder {
         }
         if let Some(model) = &valves.reranker {
             let reranker = HostReranker { host, model };
-            answer = answer.reranked(query, &reranker, top_k, PATIENCE).await;
+            answer = answer.rerank(query, &reranker, top_k, PATIENCE).await;
         }
         answer.hits.retain(|hit| is_strong(hit, valves.min_score));
         Ok(answer)
     }
 
-    fn question(&self, valves: &RagValves, query: &str, viewer: &Viewer, top_k: usize) -> Question {
+    fn question(
+        &self,
+        valves: &RagValves,
+        query: &str,
+        viewer: &Viewer,
+        top_k: usize,
+    ) -> SearchQuery {
         let limit = if valves.reranker.is_some() { RERANKED.max(top_k) } else { top_k };
-        let by = match (valves.hybrid_search, self.meaning.missing()) {
-            (_, Some(_)) => By::Words,
-            (true, None) => By::Both,
-            (false, None) => By::Meaning,
+        let mode = match (valves.hybrid_search, self.meaning.missing()) {
+            (_, Some(_)) => SearchMode::Keyword,
+            (true, None) => SearchMode::Hybrid,
+            (false, None) => SearchMode::Vector,
         };
-        let fusion = Fusion::Weighted { meaning: valves.meaning_weight };
-        Question { limit, by, fusion, ..Question::new(query, viewer.clone()) }
+        let fusion = Fusion::Weighted { vector_weight: valves.meaning_weight };
+        SearchQuery { limit, mode, fusion, ..SearchQuery::new(query, viewer.clone()) }
     }
 }
 
 /// Whether a chunk has at least this score, or none that could be compared. 0 leaves out none: a cosine may be below it.
-fn is_strong(hit: &Hit, least: f32) -> bool {
-    let score = hit.scores.reranked.or(hit.scores.meaning);
+fn is_strong(hit: &SearchHit, least: f32) -> bool {
+    let score = hit.scores.rerank.or(hit.scores.cosine);
     least <= 0.0 || score.is_none_or(|score| score >= least)
 }
 
@@ -101,15 +111,17 @@ pub(crate) fn viewer(reader: Reader) -> Viewer {
 }
 
 /// What went wrong in the index, as a pipe says it.
-pub(crate) fn told(error: Error) -> PipeError {
+pub(crate) fn told(error: IndexError) -> PipeError {
     match error {
-        Error::NoCollection(_) => {
+        IndexError::CollectionNotFound(_) => {
             PipeError::Refused { status: 404, message: error.to_string(), retry_after: None }
         }
-        Error::Exists(_) | Error::Mixed { .. } => PipeError::Conflict(error.to_string()),
-        Error::Refused(message) => PipeError::bad_request(message),
-        Error::Embed(error) => PipeError::Upstream(error.to_string()),
-        Error::Late(_) => PipeError::Timeout(error.to_string()),
-        Error::Store(_) => away(&error),
+        IndexError::CollectionExists(_) | IndexError::ModelMismatch { .. } => {
+            PipeError::Conflict(error.to_string())
+        }
+        IndexError::InvalidInput(message) => PipeError::bad_request(message),
+        IndexError::Embedding(error) => PipeError::Upstream(error.to_string()),
+        IndexError::Timeout(_) => PipeError::Timeout(error.to_string()),
+        IndexError::Storage(_) => away(&error),
     }
 }

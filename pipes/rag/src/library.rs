@@ -16,7 +16,8 @@ use pipe_sdk::{
     },
 };
 use retrieval::{
-    Document, Embedder, Error, Index, LONGEST_QUESTION, Language, Settings, State, Viewer,
+    CollectionSettings, Document, DocumentState, Embedder, Index, IndexError, Language,
+    MAX_QUERY_CHARS, Viewer,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,7 +66,8 @@ impl Shelves {
     /// Stores documents, and makes the collection if need be. Their words are found at once; their vectors come later.
     pub(crate) async fn store(&self, name: &str, documents: Vec<Document>) -> Result<Vec<Outcome>> {
         self.open(name).await?;
-        let outcomes = self.index().await?.put(name, documents, None).await.map_err(told)?;
+        let outcomes =
+            self.index().await?.put_documents(name, documents, None).await.map_err(told)?;
         self.wait_for(name);
         Ok(outcomes.into_iter().map(outcome).collect())
     }
@@ -73,14 +75,15 @@ impl Shelves {
     /// Notes that a document could not be read.
     pub(crate) async fn fail(&self, name: &str, document: Document, reason: &str) -> Result<()> {
         self.open(name).await?;
-        self.index().await?.fail(name, document, reason).await.map_err(told)
+        self.index().await?.record_failure(name, document, reason).await.map_err(told)
     }
 
     /// Makes the collection unless it is there.
     async fn open(&self, name: &str) -> Result<()> {
-        match self.index().await?.collection(name, &Viewer::Operator).await {
+        match self.index().await?.get_collection(name, &Viewer::Operator).await {
             Ok(_) => Ok(()),
-            Err(Error::NoCollection(_)) => match self.made(name, Rules::default()).await {
+            Err(IndexError::CollectionNotFound(_)) => match self.made(name, Rules::default()).await
+            {
                 // Somebody else was quicker.
                 Err(PipeError::Conflict(_)) | Ok(_) => Ok(()),
                 Err(error) => Err(error),
@@ -92,12 +95,12 @@ impl Shelves {
     async fn made(&self, name: &str, rules: Rules) -> Result<retrieval::Collection> {
         check_name(name).map_err(|rule| PipeError::bad_field("name", format!("name: {rule}")))?;
         let audience = rules.audience.unwrap_or_else(|| self.audience(name));
-        let settings = Settings {
+        let settings = CollectionSettings {
             language: language(rules.language.as_deref())?,
             chunk_tokens: rules.chunk_tokens.unwrap_or_else(|| self.valves.chunk_tokens()),
             audience: seen_by(audience),
         };
-        self.index().await?.create(name, settings).await.map_err(told)
+        self.index().await?.create_collection(name, settings).await.map_err(told)
     }
 
     /// Who may see a new collection when nobody said: those whom the valves name for it.
@@ -142,7 +145,7 @@ impl Shelves {
         if let Some(noted) = noted {
             return Ok(noted);
         }
-        let all = self.index().await?.collections(&Viewer::Operator).await.map_err(told)?;
+        let all = self.index().await?.list_collections(&Viewer::Operator).await.map_err(told)?;
         Ok(all.into_iter().map(|collection| collection.name).collect())
     }
 
@@ -152,8 +155,8 @@ impl Shelves {
             return Ok(());
         };
         for name in self.waiting().await? {
-            let trouble = match self.index().await?.embed(&name, &embedder).await {
-                Ok(0) | Err(Error::NoCollection(_)) => None,
+            let trouble = match self.index().await?.embed_collection(&name, &embedder).await {
+                Ok(0) | Err(IndexError::CollectionNotFound(_)) => None,
                 Ok(texts) => {
                     let model = embedder.model();
                     tracing::info!(collection = name, model, texts, "Texts were embedded.");
@@ -191,7 +194,8 @@ impl Shelves {
 impl Library for Shelves {
     fn collections(&self) -> BoxFuture<'_, Result<Vec<Collection>>> {
         async {
-            let all = self.index().await?.collections(&Viewer::Operator).await.map_err(told)?;
+            let all =
+                self.index().await?.list_collections(&Viewer::Operator).await.map_err(told)?;
             Ok(all.into_iter().map(|collection| self.shown(collection)).collect())
         }
         .boxed()
@@ -208,20 +212,20 @@ impl Library for Shelves {
                 return Err(PipeError::bad_field("language", message));
             }
             if let Some(tokens) = rules.chunk_tokens {
-                self.index().await?.cut(&name, tokens).await.map_err(told)?;
+                self.index().await?.set_chunk_size(&name, tokens).await.map_err(told)?;
             }
             if let Some(audience) = rules.audience {
-                self.index().await?.allow(&name, seen_by(audience)).await.map_err(told)?;
+                self.index().await?.set_audience(&name, seen_by(audience)).await.map_err(told)?;
             }
             let changed =
-                self.index().await?.collection(&name, &Viewer::Operator).await.map_err(told)?;
+                self.index().await?.get_collection(&name, &Viewer::Operator).await.map_err(told)?;
             Ok(self.shown(changed))
         }
         .boxed()
     }
 
     fn forget(&self, name: String) -> BoxFuture<'_, Result<()>> {
-        async move { self.index().await?.forget(&name).await.map_err(told) }.boxed()
+        async move { self.index().await?.delete_collection(&name).await.map_err(told) }.boxed()
     }
 
     fn put(&self, collection: String, uploads: Vec<Upload>) -> BoxFuture<'_, Result<Vec<Filed>>> {
@@ -251,30 +255,34 @@ impl Library for Shelves {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Kept>>> {
         async move {
-            let listed =
-                self.index().await?.documents(&collection, &Viewer::Operator, &after, limit).await;
+            let listed = self
+                .index()
+                .await?
+                .list_documents(&collection, &Viewer::Operator, &after, limit)
+                .await;
             Ok(listed.map_err(told)?.into_iter().map(kept).collect())
         }
         .boxed()
     }
 
     fn remove(&self, collection: String, ids: Vec<String>) -> BoxFuture<'_, Result<usize>> {
-        async move { self.index().await?.remove(&collection, ids).await.map_err(told) }.boxed()
+        async move { self.index().await?.remove_documents(&collection, ids).await.map_err(told) }
+            .boxed()
     }
 
     fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<Findings>> {
         async move {
             let Search { collection, query, reader, top_k } = search;
-            if query.chars().count() > LONGEST_QUESTION {
-                let rule = format!("query: must have at most {LONGEST_QUESTION} characters");
+            if query.chars().count() > MAX_QUERY_CHARS {
+                let rule = format!("query: must have at most {MAX_QUERY_CHARS} characters");
                 return Err(PipeError::bad_field("query", rule));
             }
             let viewer = viewer(reader);
             // To say that there is none, or none for them.
             if !self.scope.lets_in(&collection, &viewer) {
-                return Err(told(Error::NoCollection(collection)));
+                return Err(told(IndexError::CollectionNotFound(collection)));
             }
-            self.index().await?.collection(&collection, &viewer).await.map_err(told)?;
+            self.index().await?.get_collection(&collection, &viewer).await.map_err(told)?;
             let top_k = top_k.unwrap_or(self.valves.top_k);
             let answer = self
                 .finder
@@ -311,38 +319,39 @@ fn language(name: Option<&str>) -> Result<Language> {
     })
 }
 
-fn outcome(outcome: retrieval::Outcome) -> Outcome {
+fn outcome(outcome: retrieval::PutOutcome) -> Outcome {
     match outcome {
-        retrieval::Outcome::Unchanged => Outcome::Unchanged,
-        retrieval::Outcome::Stored { chunks, .. } => Outcome::Stored { chunks },
+        retrieval::PutOutcome::Unchanged => Outcome::Unchanged,
+        retrieval::PutOutcome::Stored { chunks, .. } => Outcome::Stored { chunks },
     }
 }
 
-pub(crate) fn seen_by(audience: Audience) -> retrieval::Audience {
+pub(crate) fn seen_by(audience: Audience) -> retrieval::IndexAudience {
     match audience {
-        Audience::Everyone => retrieval::Audience::Everyone,
-        Audience::Only { users, roles } => retrieval::Audience::Only { users, roles },
+        Audience::Everyone => retrieval::IndexAudience::Everyone,
+        Audience::Only { users, roles } => retrieval::IndexAudience::Only { users, roles },
     }
 }
 
-fn seen(audience: retrieval::Audience) -> Audience {
+fn seen(audience: retrieval::IndexAudience) -> Audience {
     match audience {
-        retrieval::Audience::Everyone => Audience::Everyone,
-        retrieval::Audience::Only { users, roles } => Audience::Only { users, roles },
+        retrieval::IndexAudience::Everyone => Audience::Everyone,
+        retrieval::IndexAudience::Only { users, roles } => Audience::Only { users, roles },
     }
 }
 
-fn kept(listed: retrieval::Listed) -> Kept {
-    let retrieval::Listed { id, title, url, audience, metadata, chunks, stored_at, state } = listed;
+fn kept(listed: retrieval::IndexedDocument) -> Kept {
+    let retrieval::IndexedDocument { id, title, url, audience, metadata, chunks, stored_at, state } =
+        listed;
     let state = match state {
-        State::Ready => Findable::Ready,
-        State::WordsOnly => Findable::WordsOnly,
-        State::Failed { reason } => Findable::Failed { reason },
+        DocumentState::Ready => Findable::Ready,
+        DocumentState::WordsOnly => Findable::WordsOnly,
+        DocumentState::Failed { reason } => Findable::Failed { reason },
     };
     Kept { id, title, url, audience: seen(audience), metadata, chunks, stored_at, state }
 }
 
-fn finding(hit: retrieval::Hit) -> Finding {
+fn finding(hit: retrieval::SearchHit) -> Finding {
     let scores = hit.scores;
     Finding {
         chunk: hit.chunk,
@@ -353,11 +362,11 @@ fn finding(hit: retrieval::Hit) -> Finding {
         text: hit.text,
         tokens: hit.tokens,
         score: scores.total,
-        words: scores.words,
-        words_rank: scores.words_rank,
-        meaning: scores.meaning,
-        meaning_rank: scores.meaning_rank,
-        reranked: scores.reranked,
-        matched: hit.matched,
+        words: scores.bm25,
+        words_rank: scores.bm25_rank,
+        meaning: scores.cosine,
+        meaning_rank: scores.cosine_rank,
+        reranked: scores.rerank,
+        matched: hit.matched_words,
     }
 }

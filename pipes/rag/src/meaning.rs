@@ -3,7 +3,7 @@
 use crate::valves::{LOCAL, RagValves};
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{EmbedCall, EmbedInput, Host};
-use retrieval::{EmbedError, Embedder, MiniLm, Purpose};
+use retrieval::{Embedder, EmbeddingPurpose, InferenceError, MiniLm};
 use std::{
     collections::VecDeque,
     path::Path,
@@ -91,26 +91,26 @@ impl Embedder for AnyEmbedder {
     fn embed(
         &self,
         texts: Vec<String>,
-        purpose: Purpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+        purpose: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
         match purpose {
-            Purpose::Document => self.inner.vectors(texts, purpose),
-            Purpose::Query => self.of_question(texts).boxed(),
+            EmbeddingPurpose::Document => self.inner.vectors(texts, purpose),
+            EmbeddingPurpose::Query => self.of_question(texts).boxed(),
         }
     }
 }
 
 impl AnyEmbedder {
-    async fn of_question(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
+    async fn of_question(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, InferenceError> {
         if let [text] = texts.as_slice()
             && let Some(vector) = self.memory.get(self.model(), text)
         {
             return Ok(vec![vector]);
         }
         let asked = texts.clone();
-        let vectors = timeout(PATIENCE, self.inner.vectors(texts, Purpose::Query))
+        let vectors = timeout(PATIENCE, self.inner.vectors(texts, EmbeddingPurpose::Query))
             .await
-            .map_err(|_| EmbedError("the embedding model took too long".into()))??;
+            .map_err(|_| InferenceError("the embedding model took too long".into()))??;
         if let ([text], [vector]) = (asked.as_slice(), vectors.as_slice()) {
             self.memory.keep(self.model(), text, vector);
         }
@@ -122,21 +122,21 @@ impl Inner {
     fn vectors(
         &self,
         texts: Vec<String>,
-        purpose: Purpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+        purpose: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
         match self {
             Self::Local(model) => model.embed(texts, purpose),
             Self::Host(host, model) => {
                 let input = match purpose {
-                    Purpose::Document => EmbedInput::SearchDocument,
-                    Purpose::Query => EmbedInput::SearchQuery,
+                    EmbeddingPurpose::Document => EmbedInput::SearchDocument,
+                    EmbeddingPurpose::Query => EmbedInput::SearchQuery,
                 };
                 let call = EmbedCall { purpose: Some(input), ..EmbedCall::new(model, texts) };
                 let vectors = async move {
                     let answer = host.embed(call).await;
                     answer
                         .map(|embeddings| embeddings.vectors)
-                        .map_err(|error| EmbedError(error.to_string()))
+                        .map_err(|error| InferenceError(error.to_string()))
                 };
                 vectors.boxed()
             }

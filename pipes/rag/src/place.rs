@@ -2,7 +2,7 @@
 
 use crate::valves::RagValves;
 use pipe_sdk::{Fault, PipeError, Result};
-use retrieval::{Error, Index};
+use retrieval::{Index, IndexError};
 use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
 
@@ -58,7 +58,9 @@ impl At {
         match self {
             Self::File(file) => in_file(file).await,
             Self::Database(url) => Index::connect(url).await.map_err(|error| match error {
-                Error::Refused(rule) => PipeError::BadValves(vec![Fault::new("index_url", rule)]),
+                IndexError::InvalidInput(rule) => {
+                    PipeError::BadValves(vec![Fault::new("index_url", rule)])
+                }
                 error => away(&error),
             }),
         }
@@ -79,7 +81,7 @@ async fn in_file(file: &Path) -> Result<Index> {
 }
 
 /// An index that cannot be asked now. The cause goes to the log.
-pub(crate) fn away(error: &Error) -> PipeError {
+pub(crate) fn away(error: &IndexError) -> PipeError {
     tracing::error!(cause = ?error, "The index cannot be asked.");
     let message = "the documents cannot be asked now: the log has the cause".into();
     PipeError::Unavailable { message, retry_after: None }

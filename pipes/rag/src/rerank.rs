@@ -2,7 +2,7 @@
 
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{Host, RerankCall};
-use retrieval::{EmbedError, Reranker};
+use retrieval::{InferenceError, Reranker};
 
 /// A model of the host that puts texts in order.
 pub(crate) struct HostReranker<'a> {
@@ -15,12 +15,12 @@ impl Reranker for HostReranker<'_> {
         &self,
         question: String,
         texts: Vec<String>,
-    ) -> BoxFuture<'_, Result<Vec<f32>, EmbedError>> {
+    ) -> BoxFuture<'_, Result<Vec<f32>, InferenceError>> {
         let wanted = texts.len();
         let call = RerankCall::new(self.model, question, texts);
         let scores = async move {
             let answer = self.host.rerank(call).await;
-            let ranks = answer.map_err(|error| EmbedError(error.to_string()))?.ranks;
+            let ranks = answer.map_err(|error| InferenceError(error.to_string()))?.ranks;
             // What a reranker leaves out is the worst.
             let mut scores = vec![0.0; wanted];
             for rank in ranks {

@@ -2,7 +2,7 @@
 
 use crate::escape::escaped;
 use pipe_sdk::{Chunk, Citation, Event};
-use retrieval::{Hit, Passage as Found};
+use retrieval::{Passage as Found, SearchHit};
 use serde_json::{Value, json};
 
 /// A document with the passages that were found in it. Its number is its place among the sources.
@@ -27,7 +27,7 @@ pub(crate) struct Passage {
 }
 
 /// Passages by document, in the order in which the documents come.
-pub(crate) fn sources(found: Vec<Found>, hits: &[Hit]) -> Vec<Source> {
+pub(crate) fn sources(found: Vec<Found>, hits: &[SearchHit]) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for found in found {
         let passage = Passage {
@@ -53,9 +53,9 @@ pub(crate) fn sources(found: Vec<Found>, hits: &[Hit]) -> Vec<Source> {
     sources
 }
 
-fn nearness(hits: &[Hit], collection: &str, document: &str) -> Option<f32> {
+fn nearness(hits: &[SearchHit], collection: &str, document: &str) -> Option<f32> {
     let same = hits.iter().filter(|hit| hit.collection == collection && hit.document == document);
-    same.filter_map(|hit| hit.scores.reranked.or(hit.scores.meaning)).reduce(f32::max)
+    same.filter_map(|hit| hit.scores.rerank.or(hit.scores.cosine)).reduce(f32::max)
 }
 
 impl Source {

@@ -1,6 +1,6 @@
-//! `check`: looks whether all that is in an index belongs together.
+//! `check`: checks the integrity of an index.
 
-use crate::file;
+use crate::index_location;
 use anyhow::Result;
 
 #[derive(clap::Args)]
@@ -10,9 +10,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let faults = file::existing(&arguments.index).await?.faults().await?;
-    faults.iter().for_each(|fault| println!("{fault}"));
-    anyhow::ensure!(faults.is_empty(), "the index is not whole");
+    let problems =
+        index_location::open_existing(&arguments.index).await?.find_inconsistencies().await?;
+    problems.iter().for_each(|problem| println!("{problem}"));
+    anyhow::ensure!(problems.is_empty(), "the index is not whole");
     println!("the index is whole");
     Ok(())
 }

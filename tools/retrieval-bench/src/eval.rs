@@ -1,14 +1,17 @@
-//! `eval`: runs judged collections through the index as its users do, and prints what the judges would say.
+//! `eval`: runs the queries of judged collections, and prints ranking metrics.
 
-use crate::cache::Cache;
-use crate::collection::{Judged, folders};
-use crate::file::{folder, fresh};
+use crate::cached_embedder::CachedEmbedder;
+use crate::index_location::{create_folder, remove_old_index};
+use crate::judged_collection::{JudgedCollection, find_collections};
 use crate::language;
-use crate::measure::{Means, Measures};
+use crate::metrics::{MetricMeans, MetricSums};
 use crate::model;
-use crate::rerank::Service;
+use crate::rerank::RerankerService;
 use anyhow::Result;
-use retrieval::{Answer, By, Embedder, Index, Language, Purpose, Question, Settings, Viewer};
+use retrieval::{
+    CollectionSettings, Embedder, EmbeddingPurpose, Index, Language, SearchMode, SearchQuery,
+    SearchResults, Viewer,
+};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,203 +20,231 @@ pub struct Arguments {
     /// Collections, or folders of collections: `docs.jsonl`, `queries.jsonl`, `qrels.tsv`
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// The folder with the embedding model, which is fetched if it is not there
+    /// The folder of the embedding model; it is fetched if it does not exist
     #[arg(long, default_value = model::FOLDER)]
     model: PathBuf,
-    /// Measures words alone, without a model
+    /// Measure keyword search alone, without a model
     #[arg(long, conflicts_with_all = ["model", "reranker"])]
     words_only: bool,
-    /// Where vectors are kept between runs, and the index meanwhile
+    /// The folder for cached vectors and temporary indexes
     #[arg(long, default_value = "target/retrieval")]
     work: PathBuf,
-    /// The greatest number of tokens of a chunk
-    #[arg(long, default_value_t = Settings::default().chunk_tokens)]
+    /// The maximum number of tokens of a chunk
+    #[arg(long, default_value_t = CollectionSettings::default().chunk_tokens)]
     chunk_tokens: usize,
     /// The language of the collections
-    #[arg(long, default_value = "english", value_parser = language::read)]
+    #[arg(long, default_value = "english", value_parser = language::parse)]
     language: Language,
-    /// Threads for the embedding model
+    /// The number of threads for the embedding model
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// A PostgreSQL to measure as well, with how far its nDCG is from the file's
+    /// The address of a PostgreSQL to measure as well, and to compare with the file
     #[arg(long)]
     database: Option<String>,
     #[command(flatten)]
-    reranker: Service,
+    reranker: RerankerService,
 }
 
-/// A way to ask.
+/// A method of ranking that is measured.
 #[derive(Clone, Copy, PartialEq)]
-enum Way {
-    Leg(By),
+enum RankingMethod {
+    Search(SearchMode),
     Reranked,
 }
 
-impl Way {
+impl RankingMethod {
     fn name(self) -> &'static str {
         match self {
-            Self::Leg(By::Words) => "bm25",
-            Self::Leg(By::Meaning) => "dense",
-            Self::Leg(By::Both) => "hybrid",
+            Self::Search(SearchMode::Keyword) => "bm25",
+            Self::Search(SearchMode::Vector) => "dense",
+            Self::Search(SearchMode::Hybrid) => "hybrid",
             Self::Reranked => "hybrid+rerank",
         }
     }
 
-    fn by(self) -> By {
+    fn search_mode(self) -> SearchMode {
         match self {
-            Self::Leg(by) => by,
-            Self::Reranked => By::Both,
+            Self::Search(mode) => mode,
+            Self::Reranked => SearchMode::Hybrid,
         }
     }
 }
 
-/// So many of the best are given to a reranker.
-const RERANKED: usize = 50;
+/// The number of hits that are given to the reranker.
+const RERANK_LIMIT: usize = 50;
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    folder(&arguments.work)?;
+    create_folder(&arguments.work)?;
     let model = match arguments.words_only {
         true => None,
         false => Some(model::open(&arguments.model, arguments.threads)?),
     };
-    let cache = |model| Cache::open(model, &arguments.work.join("vectors.db"));
+    let cache = |model| CachedEmbedder::open(model, &arguments.work.join("vectors.db"));
     let embedder = model.map(cache).transpose()?;
     let embedder = embedder.as_ref().map(|embedder| embedder as &dyn Embedder);
-    let mut ways = vec![Way::Leg(By::Words)];
+    let mut methods = vec![RankingMethod::Search(SearchMode::Keyword)];
     if embedder.is_some() {
-        ways.extend([Way::Leg(By::Meaning), Way::Leg(By::Both)]);
+        methods.extend([
+            RankingMethod::Search(SearchMode::Vector),
+            RankingMethod::Search(SearchMode::Hybrid),
+        ]);
     }
-    if arguments.reranker.is_named() {
-        ways.push(Way::Reranked);
+    if arguments.reranker.is_configured() {
+        methods.push(RankingMethod::Reranked);
     } else {
         println!("no `--reranker` is named: hybrid+rerank is not measured");
     }
     println!(
         "{:<28} {:>7} {:>7}  {:<13} {:>7} {:>9} {:>7} {:>8} {:>8}",
-        "collection", "docs", "queries", "way", "nDCG@10", "recall@10", "MRR", "p50 ms", "p95 ms"
+        "collection",
+        "docs",
+        "queries",
+        "method",
+        "nDCG@10",
+        "recall@10",
+        "MRR",
+        "p50 ms",
+        "p95 ms"
     );
-    let mut sums = vec![Vec::new(); ways.len()];
-    let mut farthest = 0.0_f64;
-    let paths =
-        arguments.folders.iter().map(|folder| folders(folder)).collect::<Result<Vec<_>>>()?;
+    let mut sums = vec![Vec::new(); methods.len()];
+    let mut largest_difference = 0.0_f64;
+    let paths = arguments
+        .folders
+        .iter()
+        .map(|folder| find_collections(folder))
+        .collect::<Result<Vec<_>>>()?;
     for path in paths.concat() {
-        let judged = Judged::read(&path)?;
+        let judged = JudgedCollection::load(&path)?;
         let file = arguments.work.join(format!("eval-{}.db", judged.name));
-        let index = Index::open(fresh(&file)?).await?;
-        let means = measure(&judged, &index, "", &ways, &arguments, embedder).await?;
+        let index = Index::open(remove_old_index(&file)?).await?;
+        let means = measure(&judged, &index, "", &methods, &arguments, embedder).await?;
         drop(index);
-        fresh(&file)?;
+        remove_old_index(&file)?;
         if let Some(url) = &arguments.database {
-            let shared = Index::connect(url).await?;
-            let others =
-                measure(&judged, &shared, " (PostgreSQL)", &ways, &arguments, embedder).await?;
-            let apart = means.iter().zip(&others).map(|(one, other)| (one.ndcg - other.ndcg).abs());
-            farthest = apart.fold(farthest, f64::max);
+            let postgres = Index::connect(url).await?;
+            let postgres_means =
+                measure(&judged, &postgres, " (PostgreSQL)", &methods, &arguments, embedder)
+                    .await?;
+            let differences =
+                means.iter().zip(&postgres_means).map(|(one, other)| (one.ndcg - other.ndcg).abs());
+            largest_difference = differences.fold(largest_difference, f64::max);
         }
         sums.iter_mut().zip(means).for_each(|(sum, means)| sum.push(means));
     }
     if sums[0].len() > 1 {
-        for (way, sum) in ways.iter().zip(&sums) {
-            print_row("average", "", "", way.name(), average(sum));
+        for (method, sum) in methods.iter().zip(&sums) {
+            print_row("average", "", "", method.name(), average(sum));
         }
     }
     if arguments.database.is_some() {
-        println!("PostgreSQL's nDCG@10 is at most {farthest:.4} from the file's");
+        println!("PostgreSQL's nDCG@10 is at most {largest_difference:.4} from the file's");
     }
     Ok(())
 }
 
-/// Fills the index, asks it in each way, and prints what comes of it.
+/// Stores the collection, runs its queries with each method, and prints the metrics.
 async fn measure(
-    judged: &Judged,
+    judged: &JudgedCollection,
     index: &Index,
     engine: &str,
-    ways: &[Way],
+    methods: &[RankingMethod],
     arguments: &Arguments,
     embedder: Option<&dyn Embedder>,
-) -> Result<Vec<Means>> {
-    ingest(judged, index, arguments, embedder).await?;
+) -> Result<Vec<MetricMeans>> {
+    ingest_documents(judged, index, arguments, embedder).await?;
     let mut all = Vec::new();
-    for way in ways {
-        let means = ask(judged, index, *way, embedder, &arguments.reranker).await?;
-        let (documents, questions) = (judged.documents.len(), judged.questions.len());
+    for method in methods {
+        let means = evaluate(judged, index, *method, embedder, &arguments.reranker).await?;
+        let (documents, questions) = (judged.documents.len(), judged.queries.len());
         let name = format!("{}{engine}", judged.name);
-        print_row(&name, &documents.to_string(), &questions.to_string(), way.name(), means);
+        print_row(&name, &documents.to_string(), &questions.to_string(), method.name(), means);
         all.push(means);
     }
-    index.forget(COLLECTION).await?;
+    index.delete_collection(COLLECTION).await?;
     Ok(all)
 }
 
-/// The name of a collection as long as it is measured: no other one's, for the database may be in use.
+/// The name of the temporary collection. It must be unused, because the database may hold others.
 const COLLECTION: &str = "pipewright retrieval eval";
 
-async fn ingest(
-    judged: &Judged,
+async fn ingest_documents(
+    judged: &JudgedCollection,
     index: &Index,
     arguments: &Arguments,
     embedder: Option<&dyn Embedder>,
 ) -> Result<()> {
-    // A run before may have been cut short.
-    if index.collection(COLLECTION, &Viewer::Operator).await.is_ok() {
-        index.forget(COLLECTION).await?;
+    // An interrupted run may have left its collection.
+    if index.get_collection(COLLECTION, &Viewer::Operator).await.is_ok() {
+        index.delete_collection(COLLECTION).await?;
     }
     let Arguments { chunk_tokens, language, .. } = *arguments;
-    index.create(COLLECTION, Settings { chunk_tokens, language, ..Settings::default() }).await?;
+    index
+        .create_collection(
+            COLLECTION,
+            CollectionSettings { chunk_tokens, language, ..CollectionSettings::default() },
+        )
+        .await?;
     for documents in judged.documents.chunks(256) {
-        index.put(COLLECTION, documents.to_vec(), embedder).await?;
+        index.put_documents(COLLECTION, documents.to_vec(), embedder).await?;
     }
     Ok(())
 }
 
-async fn ask(
-    judged: &Judged,
+async fn evaluate(
+    judged: &JudgedCollection,
     index: &Index,
-    way: Way,
+    method: RankingMethod,
     embedder: Option<&dyn Embedder>,
-    reranker: &Service,
-) -> Result<Means> {
-    let mut measures = Measures::default();
-    let embedder = embedder.filter(|_| way.by() != By::Words);
-    for asked in &judged.questions {
-        let question = Question { by: way.by(), ..Question::new(&asked.text, Viewer::Anonymous) };
-        // From here on the question's vector is cached, and the clock is of the index alone.
+    reranker: &RerankerService,
+) -> Result<MetricMeans> {
+    let mut sums = MetricSums::default();
+    let embedder = embedder.filter(|_| method.search_mode() != SearchMode::Keyword);
+    for judged_query in &judged.queries {
+        let query = SearchQuery {
+            mode: method.search_mode(),
+            ..SearchQuery::new(&judged_query.text, Viewer::Anonymous)
+        };
+        // This caches the query's vector, so that the latency below is that of the index alone.
         if let Some(embedder) = embedder {
-            embedder.embed(vec![asked.text.clone()], Purpose::Query).await?;
+            embedder.embed(vec![judged_query.text.clone()], EmbeddingPurpose::Query).await?;
         }
-        let begun = Instant::now();
-        index.search(&[COLLECTION], &question, embedder).await?;
-        let mut latency = begun.elapsed();
-        // Several chunks may be of one document, and ten documents are judged.
-        let deep = Question { limit: question.depth, ..question };
-        let mut answer = index.search(&[COLLECTION], &deep, embedder).await?;
-        if way == Way::Reranked {
-            let begun = Instant::now();
-            answer = reranked(answer, &asked.text, reranker).await?;
-            latency += begun.elapsed();
+        let start = Instant::now();
+        index.search(&[COLLECTION], &query, embedder).await?;
+        let mut latency = start.elapsed();
+        // Several chunks may belong to one document, and the metrics are over ten documents.
+        let deep_query = SearchQuery { limit: query.depth, ..query };
+        let mut results = index.search(&[COLLECTION], &deep_query, embedder).await?;
+        if method == RankingMethod::Reranked {
+            let start = Instant::now();
+            results = rerank(results, &judged_query.text, reranker).await?;
+            latency += start.elapsed();
         }
         let mut ranking: Vec<String> = Vec::new();
-        for hit in answer.hits {
+        for hit in results.hits {
             if !ranking.contains(&hit.document) {
                 ranking.push(hit.document);
             }
         }
-        measures.add(&ranking, &judged.judgements[&asked.id], latency);
+        sums.add(&ranking, &judged.judgements[&judged_query.id], latency);
     }
-    Ok(measures.means())
+    Ok(sums.means())
 }
 
-async fn reranked(mut answer: Answer, question: &str, reranker: &Service) -> Result<Answer> {
-    answer.hits.truncate(RERANKED);
-    let answer = answer.reranked(question, reranker, RERANKED, Duration::from_secs(60)).await;
-    anyhow::ensure!(answer.not_reranked.is_none(), "{}", answer.not_reranked.unwrap_or_default());
-    Ok(answer)
+async fn rerank(
+    mut results: SearchResults,
+    question: &str,
+    reranker: &RerankerService,
+) -> Result<SearchResults> {
+    results.hits.truncate(RERANK_LIMIT);
+    let results = results.rerank(question, reranker, RERANK_LIMIT, Duration::from_secs(60)).await;
+    anyhow::ensure!(results.not_reranked.is_none(), "{}", results.not_reranked.unwrap_or_default());
+    Ok(results)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-fn average(means: &[Means]) -> Means {
-    let mean = |of: fn(&Means) -> f64| means.iter().map(of).sum::<f64>() / means.len() as f64;
-    Means {
+fn average(means: &[MetricMeans]) -> MetricMeans {
+    let mean = |of: fn(&MetricMeans) -> f64| means.iter().map(of).sum::<f64>() / means.len() as f64;
+    MetricMeans {
         ndcg: mean(|m| m.ndcg),
         recall: mean(|m| m.recall),
         mrr: mean(|m| m.mrr),
@@ -222,9 +253,9 @@ fn average(means: &[Means]) -> Means {
     }
 }
 
-fn print_row(name: &str, documents: &str, questions: &str, way: &str, means: Means) {
-    let Means { ndcg, recall, mrr, p50, p95 } = means;
+fn print_row(name: &str, documents: &str, questions: &str, method: &str, means: MetricMeans) {
+    let MetricMeans { ndcg, recall, mrr, p50, p95 } = means;
     println!(
-        "{name:<28} {documents:>7} {questions:>7}  {way:<13} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
+        "{name:<28} {documents:>7} {questions:>7}  {method:<13} {ndcg:>7.4} {recall:>9.4} {mrr:>7.4} {p50:>8.2} {p95:>8.2}"
     );
 }

@@ -1,13 +1,14 @@
-//! `ingest`: puts documents into a collection, and tells how much of the time the model took.
+//! `ingest`: stores documents in a collection, and prints the model's share of the time.
 
-use crate::collection;
-use crate::file;
+use crate::index_location;
+use crate::judged_collection;
 use crate::language;
 use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use retrieval::{
-    Document, EmbedError, Embedder, Language, MiniLm, Outcome, Purpose, Settings, Viewer,
+    CollectionSettings, Document, Embedder, EmbeddingPurpose, InferenceError, Language, MiniLm,
+    PutOutcome, Viewer,
 };
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,45 +17,48 @@ use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The index: a file, made if it is not there, or the address of a PostgreSQL
+    /// The index: a file, created if it does not exist, or the address of a PostgreSQL
     index: String,
-    /// The collection; made if it is not there
+    /// The collection; created if it does not exist
     collection: String,
     /// Documents, one a line: `{"id", "title", "text", "url", "audience", "metadata"}`
     documents: PathBuf,
-    /// The folder with the embedding model; without it, words alone will find them
+    /// The folder of the embedding model; without it, only keyword search will find the documents
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Threads for the embedding model
+    /// The number of threads for the embedding model
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// How many documents are stored at once
+    /// The number of documents in one transaction
     #[arg(long, default_value = "32")]
     batch: NonZeroUsize,
-    /// The language of a collection that is made
-    #[arg(long, default_value = "english", value_parser = language::read)]
+    /// The language of a collection that is created
+    #[arg(long, default_value = "english", value_parser = language::parse)]
     language: Language,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let index = file::open(&arguments.index).await?;
-    match index.collection(&arguments.collection, &Viewer::Operator).await {
-        Err(retrieval::Error::NoCollection(name)) => {
-            let settings = Settings { language: arguments.language, ..Settings::default() };
-            index.create(&name, settings).await?;
+    let index = index_location::open(&arguments.index).await?;
+    match index.get_collection(&arguments.collection, &Viewer::Operator).await {
+        Err(retrieval::IndexError::CollectionNotFound(name)) => {
+            let settings = CollectionSettings {
+                language: arguments.language,
+                ..CollectionSettings::default()
+            };
+            index.create_collection(&name, settings).await?;
         }
         found => drop(found?),
     }
     let model =
         arguments.model.map(|folder| MiniLm::open(&folder, arguments.threads)).transpose()?;
-    let timed = model.map(|model| Timed { model, spent: Mutex::default() });
-    let documents: Vec<Document> = collection::lines(&arguments.documents)?;
-    let begun = Instant::now();
-    let (mut stored, mut unchanged, mut pieces) = (0, 0, 0);
+    let timed = model.map(|model| TimedEmbedder { model, elapsed: Mutex::default() });
+    let documents: Vec<Document> = judged_collection::read_json_lines(&arguments.documents)?;
+    let start = Instant::now();
+    let (mut stored, mut unchanged, mut chunk_count) = (0, 0, 0);
     for batch in documents.chunks(arguments.batch.get()) {
         for outcome in index
-            .put(
+            .put_documents(
                 &arguments.collection,
                 batch.to_vec(),
                 timed.as_ref().map(|timed| timed as &dyn Embedder),
@@ -62,39 +66,40 @@ pub async fn run(arguments: Arguments) -> Result<()> {
             .await?
         {
             match outcome {
-                Outcome::Unchanged => unchanged += 1,
-                Outcome::Stored { chunks, .. } => {
+                PutOutcome::Unchanged => unchanged += 1,
+                PutOutcome::Stored { chunks, .. } => {
                     stored += 1;
-                    pieces += chunks;
+                    chunk_count += chunks;
                 }
             }
         }
     }
-    let took = begun.elapsed();
+    let total = start.elapsed();
     println!(
-        "{stored} documents stored in {pieces} chunks, {unchanged} unchanged, {:.1} s",
-        took.as_secs_f64()
+        "{stored} documents stored in {chunk_count} chunks, {unchanged} unchanged, {:.1} s",
+        total.as_secs_f64()
     );
     if let Some(timed) = timed {
-        let alone = timed.spent.lock().unwrap_or_else(PoisonError::into_inner).as_secs_f64();
-        let whole = took.as_secs_f64();
+        let model_seconds =
+            timed.elapsed.lock().unwrap_or_else(PoisonError::into_inner).as_secs_f64();
+        let total_seconds = total.as_secs_f64();
         println!(
             "{:.1} chunks a second; the model alone makes {:.1}: {:.1} % of its speed",
-            pieces as f64 / whole,
-            pieces as f64 / alone,
-            100.0 * alone / whole
+            chunk_count as f64 / total_seconds,
+            chunk_count as f64 / model_seconds,
+            100.0 * model_seconds / total_seconds
         );
     }
     Ok(())
 }
 
-/// Counts the time that the model takes.
-struct Timed {
+/// An embedder that measures the time of the model.
+struct TimedEmbedder {
     model: MiniLm,
-    spent: Mutex<Duration>,
+    elapsed: Mutex<Duration>,
 }
 
-impl Embedder for Timed {
+impl Embedder for TimedEmbedder {
     fn model(&self) -> &str {
         self.model.model()
     }
@@ -102,12 +107,12 @@ impl Embedder for Timed {
     fn embed(
         &self,
         texts: Vec<String>,
-        purpose: Purpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+        purpose: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
         async move {
-            let begun = Instant::now();
+            let start = Instant::now();
             let vectors = self.model.embed(texts, purpose).await;
-            *self.spent.lock().unwrap_or_else(PoisonError::into_inner) += begun.elapsed();
+            *self.elapsed.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
             vectors
         }
         .boxed()

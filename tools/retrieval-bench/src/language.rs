@@ -1,8 +1,8 @@
-//! A language on the command line.
+//! Parses the language argument.
 
 use retrieval::Language;
 use serde_json::json;
 
-pub fn read(name: &str) -> serde_json::Result<Language> {
+pub fn parse(name: &str) -> serde_json::Result<Language> {
     serde_json::from_value(json!(name.to_lowercase()))
 }

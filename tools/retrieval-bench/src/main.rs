@@ -1,14 +1,14 @@
-//! The index on the command line: how well it finds, how fast, and whether a file is whole.
+//! A command line for the index: measures ranking quality and speed, and checks integrity.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its tables are for people")]
 
-mod cache;
+mod cached_embedder;
 mod check;
-mod collection;
 mod eval;
-mod file;
+mod index_location;
 mod ingest;
+mod judged_collection;
 mod language;
-mod measure;
+mod metrics;
 mod model;
 mod rerank;
 mod scale;
@@ -17,7 +17,7 @@ mod search;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Fills, asks, checks and measures an index.
+/// Fills, searches, checks and measures an index.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -26,31 +26,31 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// How well it finds what judges found relevant
+    /// Measures ranking quality on judged collections
     Eval(eval::Arguments),
-    /// How fast it answers, and what it takes, with many chunks
+    /// Measures latency and memory with many chunks
     Scale(scale::Arguments),
-    /// Puts documents into a collection
+    /// Stores documents in a collection
     Ingest(ingest::Arguments),
-    /// Asks a question
+    /// Searches a collection
     Search(search::Arguments),
-    /// Looks whether all that is in an index belongs together
+    /// Checks the integrity of an index
     Check(check::Arguments),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         Command::Eval(arguments) => eval::run(arguments).await,
         Command::Scale(arguments) => scale::run(arguments).await,
         Command::Ingest(arguments) => ingest::run(arguments).await,
         Command::Search(arguments) => search::run(arguments).await,
         Command::Check(arguments) => check::run(arguments).await,
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A sentence, without the way through the code.
+            // One line, without a backtrace.
             eprintln!("{error:#}");
             ExitCode::FAILURE
         }

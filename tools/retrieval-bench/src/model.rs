@@ -1,14 +1,14 @@
-//! The embedding model, fetched if it is not there.
+//! The embedding model, fetched if it does not exist.
 
 use anyhow::{Context, Result};
 use retrieval::MiniLm;
 use std::path::Path;
 use std::process::Command;
 
-/// Where it is looked for, and fetched to.
+/// The default folder of the model.
 pub const FOLDER: &str = "target/minilm";
 
-/// The model in this folder, for that many threads.
+/// Opens the model in this folder, with this many threads.
 pub fn open(folder: &Path, threads: usize) -> Result<MiniLm> {
     if !folder.join("model.onnx").is_file() {
         fetch(folder)?;

@@ -1,14 +1,14 @@
-//! A reranker behind an address, in the shape that Cohere, Jina and this house's own host speak.
+//! A client for rerankers with the API of Cohere and Jina, which pipewright serves as well.
 
 use anyhow::Context;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use retrieval::{EmbedError, Reranker};
+use retrieval::{InferenceError, Reranker};
 use serde::Deserialize;
 use serde_json::json;
 
 #[derive(clap::Args)]
-pub struct Service {
+pub struct RerankerService {
     /// The address of a reranker, as in `http://127.0.0.1:9099/rerank`
     #[arg(long)]
     reranker: Option<String>,
@@ -21,45 +21,45 @@ pub struct Service {
 }
 
 #[derive(Deserialize)]
-struct Reply {
-    results: Vec<Ranked>,
+struct RerankResponse {
+    results: Vec<RerankResult>,
 }
 
 #[derive(Deserialize)]
-struct Ranked {
+struct RerankResult {
     index: usize,
     relevance_score: f32,
 }
 
-impl Service {
-    pub fn is_named(&self) -> bool {
+impl RerankerService {
+    pub fn is_configured(&self) -> bool {
         self.reranker.is_some()
     }
 
-    async fn ask(&self, question: &str, texts: &[String]) -> anyhow::Result<Vec<f32>> {
+    async fn request_scores(&self, question: &str, texts: &[String]) -> anyhow::Result<Vec<f32>> {
         let address = self.reranker.as_deref().context("no reranker is named")?;
         let body = json!({ "model": self.reranker_model, "query": question, "documents": texts, "top_n": texts.len() });
-        let asked =
+        let request =
             reqwest::Client::new().post(address).bearer_auth(&self.reranker_key).json(&body);
-        let reply: Reply = asked.send().await?.error_for_status()?.json().await?;
+        let response: RerankResponse = request.send().await?.error_for_status()?.json().await?;
         let mut scores = vec![f32::MIN; texts.len()];
-        for ranked in reply.results {
-            *scores.get_mut(ranked.index).context("it ranked a text that it was not given")? =
-                ranked.relevance_score;
+        for result in response.results {
+            *scores.get_mut(result.index).context("it ranked a text that it was not given")? =
+                result.relevance_score;
         }
         Ok(scores)
     }
 }
 
-impl Reranker for Service {
+impl Reranker for RerankerService {
     fn rerank(
         &self,
         question: String,
         texts: Vec<String>,
-    ) -> BoxFuture<'_, Result<Vec<f32>, EmbedError>> {
+    ) -> BoxFuture<'_, Result<Vec<f32>, InferenceError>> {
         async move {
-            let asked = self.ask(&question, &texts).await;
-            asked.map_err(|error| EmbedError(format!("{error:#}")))
+            let scores = self.request_scores(&question, &texts).await;
+            scores.map_err(|error| InferenceError(format!("{error:#}")))
         }
         .boxed()
     }

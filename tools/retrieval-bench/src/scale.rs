@@ -1,18 +1,20 @@
-//! `scale`: many chunks, made of a judged collection's sentences, asked its questions.
+//! `scale`: measures searches over many chunks, made of the sentences of a judged collection.
 //!
-//! Sentences keep the lengths of posting lists as real as the collection's. Vectors are the collection's own, each a little aside, for
-//! to embed so many texts would take hours, and the scan does not care.
+//! Real sentences give posting lists of realistic length. The vectors are those of the collection
+//! with random noise added, because embedding so many texts would take hours, and the scan takes
+//! equally long.
 
-use crate::cache::Cache;
-use crate::collection::Judged;
-use crate::file::{folder, fresh, size};
-use crate::measure::percentile;
+use crate::cached_embedder::CachedEmbedder;
+use crate::index_location::{create_folder, file_size, remove_old_index};
+use crate::judged_collection::JudgedCollection;
+use crate::metrics::percentile;
 use crate::model;
 use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use retrieval::{
-    By, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings, Viewer,
+    CollectionSettings, Document, Embedder, EmbeddingPurpose, Index, InferenceError, PutOutcome,
+    SearchMode, SearchQuery, Viewer,
 };
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -22,26 +24,33 @@ use std::time::{Duration, Instant};
 pub struct Arguments {
     /// The judged collection
     folder: PathBuf,
-    /// How many chunks; each number is a measurement
+    /// The numbers of chunks; each is a measurement
     #[arg(long, value_delimiter = ',', default_values = ["10000", "100000"])]
     chunks: Vec<NonZeroUsize>,
-    /// The folder with the embedding model
+    /// The folder of the embedding model
     #[arg(long, default_value = model::FOLDER)]
     model: PathBuf,
-    /// Where indexes and vectors are kept
+    /// The folder for indexes and cached vectors
     #[arg(long, default_value = "target/retrieval")]
     work: PathBuf,
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    folder(&arguments.work)?;
-    let judged = Judged::read(&arguments.folder)?;
-    let real = Cache::open(model::open(&arguments.model, 1)?, &arguments.work.join("vectors.db"))?;
-    let some = judged.documents.iter().take(256).map(|document| document.text.clone()).collect();
-    let embedder = Aside { vectors: real.embed(some, Purpose::Document).await?, real };
-    let questions: Vec<&str> = judged.questions.iter().map(|asked| asked.text.as_str()).collect();
-    for question in &questions {
-        embedder.embed(vec![(*question).to_owned()], Purpose::Query).await?;
+    create_folder(&arguments.work)?;
+    let judged = JudgedCollection::load(&arguments.folder)?;
+    let model = CachedEmbedder::open(
+        model::open(&arguments.model, 1)?,
+        &arguments.work.join("vectors.db"),
+    )?;
+    let sample_texts =
+        judged.documents.iter().take(256).map(|document| document.text.clone()).collect();
+    let embedder = JitteredEmbedder {
+        vectors: model.embed(sample_texts, EmbeddingPurpose::Document).await?,
+        model,
+    };
+    let queries: Vec<&str> = judged.queries.iter().map(|query| query.text.as_str()).collect();
+    for query in &queries {
+        embedder.embed(vec![(*query).to_owned()], EmbeddingPurpose::Query).await?;
     }
     println!(
         "{:>9} {:>9} {:>8} {:>8} {:>8} {:>7} {:>15} {:>15} {:>15}",
@@ -56,51 +65,51 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         "hybrid p50/p95"
     );
     for chunks in &arguments.chunks {
-        measure(&judged, chunks.get(), &arguments, &embedder, &questions).await?;
+        measure(&judged, chunks.get(), &arguments, &embedder, &queries).await?;
     }
     Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 async fn measure(
-    judged: &Judged,
+    judged: &JudgedCollection,
     chunks: usize,
     arguments: &Arguments,
-    embedder: &Aside,
-    questions: &[&str],
+    embedder: &JitteredEmbedder,
+    queries: &[&str],
 ) -> Result<()> {
     let path = arguments.work.join("scale.db");
-    let index = Index::open(fresh(&path)?).await?;
-    index.create("scale", Settings::default()).await?;
-    let mut source = Source::of(judged);
-    let begun = Instant::now();
+    let index = Index::open(remove_old_index(&path)?).await?;
+    index.create_collection("scale", CollectionSettings::default()).await?;
+    let mut generator = DocumentGenerator::new(judged);
+    let start = Instant::now();
     let (mut stored, mut documents) = (0, 0..);
     while stored < chunks {
-        // Few at the end, so that there are hardly more chunks than were asked for.
-        let some = (chunks - stored).min(512);
-        let some = documents.by_ref().take(some).map(|at| source.document(at)).collect();
-        for outcome in index.put("scale", some, Some(embedder)).await? {
-            if let Outcome::Stored { chunks, .. } = outcome {
+        // The last batch is smaller, so that the index hardly exceeds the number asked for.
+        let count = (chunks - stored).min(512);
+        let batch = documents.by_ref().take(count).map(|at| generator.next_document(at)).collect();
+        for outcome in index.put_documents("scale", batch, Some(embedder)).await? {
+            if let PutOutcome::Stored { chunks, .. } = outcome {
                 stored += chunks;
             }
         }
     }
     drop(index);
-    let rate = stored as f64 / begun.elapsed().as_secs_f64();
+    let rate = stored as f64 / start.elapsed().as_secs_f64();
     let index = Index::open(&path).await?;
-    let begun = Instant::now();
-    ask(&index, questions[0], By::Both, embedder).await?;
-    let load = begun.elapsed().as_secs_f64();
+    let start = Instant::now();
+    time_search(&index, queries[0], SearchMode::Hybrid, embedder).await?;
+    let load = start.elapsed().as_secs_f64();
     let mut row = format!(
         "{stored:>9} {rate:>9.0} {:>8} {load:>8.2} {:>8} {:>7}",
-        size(&path) >> 20,
+        file_size(&path) >> 20,
         resident_mb(),
         ""
     );
-    for by in [By::Words, By::Meaning, By::Both] {
+    for mode in [SearchMode::Keyword, SearchMode::Vector, SearchMode::Hybrid] {
         let mut latencies = Vec::new();
-        for question in questions {
-            latencies.push(ask(&index, question, by, embedder).await?);
+        for query in queries {
+            latencies.push(time_search(&index, query, mode, embedder).await?);
         }
         latencies.sort_unstable();
         row += &format!(
@@ -109,22 +118,30 @@ async fn measure(
         );
     }
     println!("{row}");
-    // So much is not left lying about.
+    // The file is large, so it is deleted.
     drop(index);
-    fresh(&path)?;
+    remove_old_index(&path)?;
     Ok(())
 }
 
-async fn ask(index: &Index, text: &str, by: By, embedder: &Aside) -> Result<Duration> {
-    let question = Question { by, ..Question::new(text, Viewer::Anonymous) };
-    let begun = Instant::now();
-    let answer = index.search(&["scale"], &question, Some(embedder)).await?;
-    let took = begun.elapsed();
-    anyhow::ensure!(by == By::Words || !answer.hits.is_empty(), "`{text}` found nothing");
-    Ok(took)
+async fn time_search(
+    index: &Index,
+    text: &str,
+    mode: SearchMode,
+    embedder: &JitteredEmbedder,
+) -> Result<Duration> {
+    let query = SearchQuery { mode, ..SearchQuery::new(text, Viewer::Anonymous) };
+    let start = Instant::now();
+    let results = index.search(&["scale"], &query, Some(embedder)).await?;
+    let elapsed = start.elapsed();
+    anyhow::ensure!(
+        mode == SearchMode::Keyword || !results.hits.is_empty(),
+        "`{text}` found nothing"
+    );
+    Ok(elapsed)
 }
 
-/// What Linux says that this process holds in memory; 0 elsewhere.
+/// Returns the resident memory of this process on Linux; 0 elsewhere.
 fn resident_mb() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm")
         .ok()
@@ -132,14 +149,14 @@ fn resident_mb() -> u64 {
     (pages.unwrap_or_default() * 4096) >> 20
 }
 
-/// Makes documents of about a chunk each, of sentences from anywhere in the collection.
-struct Source {
+/// Generates documents of about one chunk from random sentences of the collection.
+struct DocumentGenerator {
     sentences: Vec<String>,
     random: fastrand::Rng,
 }
 
-impl Source {
-    fn of(judged: &Judged) -> Self {
+impl DocumentGenerator {
+    fn new(judged: &JudgedCollection) -> Self {
         let sentences = judged
             .documents
             .iter()
@@ -149,7 +166,7 @@ impl Source {
         Self { sentences, random: fastrand::Rng::with_seed(1) }
     }
 
-    fn document(&mut self, at: u64) -> Document {
+    fn next_document(&mut self, at: u64) -> Document {
         let sentences: Vec<&str> = (0..3)
             .map(|_| self.sentences[self.random.usize(..self.sentences.len())].as_str())
             .collect();
@@ -158,26 +175,27 @@ impl Source {
     }
 }
 
-/// Questions get their own vectors, texts one of the collection's, a little aside.
-struct Aside {
+/// An embedder that returns real vectors for queries, and noisy vectors of the collection for
+/// texts.
+struct JitteredEmbedder {
     vectors: Vec<Vec<f32>>,
-    real: Cache,
+    model: CachedEmbedder,
 }
 
-impl Embedder for Aside {
+impl Embedder for JitteredEmbedder {
     fn model(&self) -> &str {
-        self.real.model()
+        self.model.model()
     }
 
     fn embed(
         &self,
         texts: Vec<String>,
-        purpose: Purpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
-        if purpose == Purpose::Query {
-            return self.real.embed(texts, purpose);
+        purpose: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
+        if purpose == EmbeddingPurpose::Query {
+            return self.model.embed(texts, purpose);
         }
-        let aside = |text: &String| {
+        let jittered = |text: &String| {
             let mut random = fastrand::Rng::with_seed(
                 text.bytes()
                     .fold(0, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte))),
@@ -185,7 +203,7 @@ impl Embedder for Aside {
             let vector = &self.vectors[random.usize(..self.vectors.len())];
             vector.iter().map(|number| number + (random.f32() - 0.5) * 0.1).collect()
         };
-        let vectors = texts.iter().map(aside).collect();
+        let vectors = texts.iter().map(jittered).collect();
         async move { Ok(vectors) }.boxed()
     }
 }

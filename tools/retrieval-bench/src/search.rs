@@ -1,8 +1,8 @@
-//! `search`: asks a question, and tells why each hit is one.
+//! `search`: searches a collection, and prints the scores of each hit.
 
-use crate::file;
+use crate::index_location;
 use anyhow::Result;
-use retrieval::{Embedder, MiniLm, Question, Viewer};
+use retrieval::{Embedder, MiniLm, SearchQuery, Viewer};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -13,39 +13,41 @@ pub struct Arguments {
     collection: String,
     /// The question
     question: String,
-    /// The folder with the embedding model; without it, words alone find
+    /// The folder of the embedding model; without it, keyword search is used
     #[arg(long)]
     model: Option<PathBuf>,
-    /// How many hits are wanted
+    /// The maximum number of hits
     #[arg(long, default_value_t = 5)]
     limit: usize,
 }
 
 pub async fn run(arguments: Arguments) -> Result<()> {
-    let index = file::existing(&arguments.index).await?;
+    let index = index_location::open_existing(&arguments.index).await?;
     let model = arguments.model.map(|folder| MiniLm::open(&folder, 1)).transpose()?;
-    let question =
-        Question { limit: arguments.limit, ..Question::new(arguments.question, Viewer::Operator) };
-    let answer = index
+    let query = SearchQuery {
+        limit: arguments.limit,
+        ..SearchQuery::new(arguments.question, Viewer::Operator)
+    };
+    let results = index
         .search(
             &[&arguments.collection],
-            &question,
+            &query,
             model.as_ref().map(|model| model as &dyn Embedder),
         )
         .await?;
-    for hit in &answer.hits {
+    for hit in &results.hits {
         let scores = hit.scores;
-        let meaning = scores.meaning.map_or("-".to_owned(), |cosine| format!("{cosine:.3}"));
+        let cosine = scores.cosine.map_or("-".to_owned(), |value| format!("{value:.3}"));
         println!(
-            "{:.3}  words {:.2}  meaning {meaning}  {}#{}  {}",
-            scores.total, scores.words, hit.document, hit.place, hit.heading
+            "{:.3}  words {:.2}  meaning {cosine}  {}#{}  {}",
+            scores.total, scores.bm25, hit.document, hit.position, hit.heading
         );
         println!(
             "       {} [{}]",
             hit.text.split_whitespace().take(24).collect::<Vec<_>>().join(" "),
-            hit.matched.join(", ")
+            hit.matched_words.join(", ")
         );
     }
-    answer.words_only.iter().for_each(|why| println!("{why}"));
+    results.words_only.iter().for_each(|why| println!("{why}"));
     Ok(())
 }

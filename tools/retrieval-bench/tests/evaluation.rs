@@ -1,10 +1,10 @@
-//! The program that measures, over collections that others made.
+//! Tests of `eval` over collections in others' formats.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A judged collection of these files.
+/// Writes a judged collection of these files.
 fn judged(folder: &Path, docs: &str, queries: &str, qrels: &str) {
     for (name, text) in [("docs.jsonl", docs), ("queries.jsonl", queries), ("qrels.tsv", qrels)] {
         std::fs::write(folder.join(name), text).unwrap();

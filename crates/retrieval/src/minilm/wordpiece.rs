@@ -1,31 +1,32 @@
-//! Cuts texts into the word pieces that BERT models of the uncased kind were trained on.
+//! The word-piece tokenizer of uncased BERT models.
 
 use std::collections::HashMap;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Words longer than this are unknown to the model, as they were in its training.
-const LONGEST_WORD: usize = 100;
+/// Longer words are unknown to the model, as they were in its training.
+const MAX_WORD_CHARS: usize = 100;
 
-/// The pieces that a model knows, by their text.
-pub struct WordPiece {
+/// A word-piece tokenizer with its vocabulary.
+pub struct WordPieceTokenizer {
     pieces: HashMap<Box<str>, i32>,
     unknown: i32,
     begin: i32,
     end: i32,
 }
 
-impl WordPiece {
-    /// Reads a `vocab.txt`: one piece a line, its number that of the line. `None` if one of `[UNK]`, `[CLS]`, `[SEP]` is not in it.
-    pub fn read(vocabulary: &str) -> Option<Self> {
+impl WordPieceTokenizer {
+    /// Parses a `vocab.txt`: one piece a line, whose id is the line's index. Returns `None` if
+    /// `[UNK]`, `[CLS]` or `[SEP]` is missing.
+    pub fn parse(vocabulary: &str) -> Option<Self> {
         let pieces: HashMap<Box<str>, i32> = vocabulary.lines().map(Box::from).zip(0..).collect();
         let special = |name: &str| pieces.get(name).copied();
         let (unknown, begin, end) = (special("[UNK]")?, special("[CLS]")?, special("[SEP]")?);
         Some(Self { pieces, unknown, begin, end })
     }
 
-    /// The numbers of a text's pieces between the marks of begin and end, `limit` of them at most.
+    /// Returns the ids of a text's pieces between `[CLS]` and `[SEP]`, at most `limit`.
     pub fn encode(&self, text: &str, limit: usize) -> Vec<i32> {
         let mut numbers = vec![self.begin];
         let mut word = String::new();
@@ -34,28 +35,28 @@ impl WordPiece {
             if numbers.len() >= limit {
                 break;
             }
-            match kind(char) {
-                Kind::Letter => word.push(char),
-                Kind::Space => self.push(&mut word, &mut numbers),
-                Kind::Alone => {
-                    self.push(&mut word, &mut numbers);
+            match classify_char(char) {
+                CharClass::Letter => word.push(char),
+                CharClass::Space => self.push_word(&mut word, &mut numbers),
+                CharClass::Standalone => {
+                    self.push_word(&mut word, &mut numbers);
                     word.push(char);
-                    self.push(&mut word, &mut numbers);
+                    self.push_word(&mut word, &mut numbers);
                 }
-                Kind::Nothing => {}
+                CharClass::Ignored => {}
             }
         }
-        self.push(&mut word, &mut numbers);
+        self.push_word(&mut word, &mut numbers);
         numbers.truncate(limit - 1);
         numbers.push(self.end);
         numbers
     }
 
-    /// Adds the pieces of `word`, and empties it.
-    fn push(&self, word: &mut String, numbers: &mut Vec<i32>) {
+    /// Appends the pieces of `word`, and clears it.
+    fn push_word(&self, word: &mut String, numbers: &mut Vec<i32>) {
         if !word.is_empty() {
             let before = numbers.len();
-            if word.chars().count() > LONGEST_WORD || !self.push_pieces(word, numbers) {
+            if word.chars().count() > MAX_WORD_CHARS || !self.push_pieces(word, numbers) {
                 numbers.truncate(before);
                 numbers.push(self.unknown);
             }
@@ -63,7 +64,8 @@ impl WordPiece {
         }
     }
 
-    /// The longest piece first, then the longest that goes on from there; `false` if one cannot be found.
+    /// Appends the longest piece, then the longest that continues it, and so on; returns `false` if
+    /// no piece fits.
     fn push_pieces(&self, word: &str, numbers: &mut Vec<i32>) -> bool {
         let mut rest = word;
         let mut candidate = String::new();
@@ -84,30 +86,30 @@ impl WordPiece {
     }
 }
 
-enum Kind {
+enum CharClass {
     Letter,
     Space,
-    Alone,
-    Nothing,
+    Standalone,
+    Ignored,
 }
 
-fn kind(char: char) -> Kind {
+fn classify_char(char: char) -> CharClass {
     if char.is_whitespace() {
-        Kind::Space
+        CharClass::Space
     } else if char.is_ascii() {
         match char {
-            _ if char.is_ascii_control() => Kind::Nothing,
-            _ if char.is_ascii_alphanumeric() => Kind::Letter,
-            _ => Kind::Alone,
+            _ if char.is_ascii_control() => CharClass::Ignored,
+            _ if char.is_ascii_alphanumeric() => CharClass::Letter,
+            _ => CharClass::Standalone,
         }
     } else if is_ideograph(char) {
-        Kind::Alone
+        CharClass::Standalone
     } else {
         match char.general_category_group() {
-            GeneralCategoryGroup::Punctuation => Kind::Alone,
-            GeneralCategoryGroup::Other => Kind::Nothing,
-            _ if char == '\u{fffd}' => Kind::Nothing,
-            _ => Kind::Letter,
+            GeneralCategoryGroup::Punctuation => CharClass::Standalone,
+            GeneralCategoryGroup::Other => CharClass::Ignored,
+            _ if char == '\u{fffd}' => CharClass::Ignored,
+            _ => CharClass::Letter,
         }
     }
 }
@@ -123,7 +125,8 @@ mod tests {
     #[test]
     fn words_become_the_longest_pieces_that_the_model_knows() {
         let words =
-            WordPiece::read("[UNK]\n[CLS]\n[SEP]\nun\n##aff\n##able\ncafe\n,\n中\n##a").unwrap();
+            WordPieceTokenizer::parse("[UNK]\n[CLS]\n[SEP]\nun\n##aff\n##able\ncafe\n,\n中\n##a")
+                .unwrap();
         for (text, numbers) in [
             ("unaffable", vec![1, 3, 4, 5, 2]),
             ("Café,\tUN", vec![1, 6, 7, 3, 2]),
@@ -138,12 +141,12 @@ mod tests {
 
     #[test]
     fn what_is_too_long_ends_with_the_mark_of_the_end() {
-        let words = WordPiece::read("[UNK]\n[CLS]\n[SEP]\nun").unwrap();
+        let words = WordPieceTokenizer::parse("[UNK]\n[CLS]\n[SEP]\nun").unwrap();
         assert_eq!(words.encode("un un un un un", 4), [1, 3, 3, 2]);
     }
 
     #[test]
     fn a_vocabulary_without_its_marks_is_refused() {
-        assert!(WordPiece::read("un\n##able").is_none());
+        assert!(WordPieceTokenizer::parse("un\n##able").is_none());
     }
 }

@@ -1,110 +1,125 @@
-//! What is read of the database beside the search: chunks, vectors, and what is listed.
+//! Reads chunks, vectors and listings from PostgreSQL.
 
-use super::catalogue::{self, number, space, spaces_of, table};
+use super::collections::{
+    self, find_model_vector_tables, find_vector_table, to_bigint, vector_table_name,
+};
 use super::{Parameter, Transaction};
-use crate::audience::{Audience, Viewer};
-use crate::chunk::searched;
-use crate::document::{Listed, State};
-use crate::engine::{Hash, Known, Piece, Unembedded};
-use crate::error::{Error, Result};
+use crate::audience::{IndexAudience, Viewer};
+use crate::chunk::searchable_text;
+use crate::document::{DocumentState, IndexedDocument};
+use crate::error::{IndexError, Result};
+use crate::storage_engine::{ContentHash, StoredChunk, StoredDocument, UnembeddedChunk};
 use crate::vector::Vector;
 use std::collections::HashMap;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-pub(super) fn vector(row: &Row) -> Result<(i64, Vector)> {
+pub(super) fn vector_from_row(row: &Row) -> Result<(i64, Vector)> {
     let numbers: Vec<f32> = row.try_get(1)?;
-    Ok((row.try_get(0)?, Vector::as_is(&numbers)))
+    Ok((row.try_get(0)?, Vector::from_normalized(&numbers)))
 }
 
-pub(super) fn piece(row: &Row) -> Result<Piece> {
+pub(super) fn chunk_from_row(row: &Row) -> Result<StoredChunk> {
     let tokens: i64 = row.try_get(3)?;
     let tokens = usize::try_from(tokens).unwrap_or_default();
-    Ok(Piece { place: row.try_get(0)?, heading: row.try_get(1)?, text: row.try_get(2)?, tokens })
+    Ok(StoredChunk {
+        position: row.try_get(0)?,
+        heading: row.try_get(1)?,
+        text: row.try_get(2)?,
+        tokens,
+    })
 }
 
-pub(super) async fn chunks(
+pub(super) async fn load_chunks(
     transaction: &Transaction<'_>,
     document: i64,
     first: i64,
     last: i64,
-) -> Result<Vec<Piece>> {
+) -> Result<Vec<StoredChunk>> {
     let sql = "SELECT place, heading, text, tokens FROM chunk WHERE document = $1 AND place BETWEEN $2 AND $3 ORDER BY place";
     let rows = transaction
         .query_typed(sql, &[(&document, Type::INT8), (&first, Type::INT8), (&last, Type::INT8)])
         .await?;
-    rows.iter().map(piece).collect()
+    rows.iter().map(chunk_from_row).collect()
 }
 
-/// Whether a document lacks vectors of its collection's model. Without a model none is lacking; without a space, all are.
-async fn waits(transaction: &Transaction<'_>, collection: i64) -> Result<String> {
-    let Some(model) = catalogue::model(transaction, collection).await? else {
+/// Returns SQL that is true if a document lacks vectors of its collection's model: `false` without
+/// a model, true for all chunks without a vector table.
+async fn lacks_vectors_sql(transaction: &Transaction<'_>, collection: i64) -> Result<String> {
+    let Some(model) = collections::find_model(transaction, collection).await? else {
         return Ok("false".to_owned());
     };
-    Ok(match space(transaction, collection, &model.id).await? {
+    Ok(match find_vector_table(transaction, collection, &model.id).await? {
         None => "d.chunks > 0".to_owned(),
-        Some(space) => format!(
+        Some(vector_table) => format!(
             "EXISTS (SELECT 1 FROM chunk k WHERE k.document = d.id AND NOT EXISTS (SELECT 1 FROM {} v WHERE v.chunk = k.id))",
-            table(space)
+            vector_table_name(vector_table)
         ),
     })
 }
 
-pub(super) async fn known(
+pub(super) async fn find_documents(
     transaction: &Transaction<'_>,
     collection: i64,
     ids: &[String],
-) -> Result<HashMap<String, Known>> {
-    let waits = waits(transaction, collection).await?;
+) -> Result<HashMap<String, StoredDocument>> {
+    let lacks_vectors = lacks_vectors_sql(transaction, collection).await?;
     let sql = format!(
-        "SELECT d.name, d.fingerprint, d.failure IS NOT NULL, {waits} FROM document d WHERE d.collection = $1 AND d.name = ANY ($2)"
+        "SELECT d.name, d.fingerprint, d.failure IS NOT NULL, {lacks_vectors} FROM document d WHERE d.collection = $1 AND d.name = ANY ($2)"
     );
     let rows = transaction
         .query_typed(&sql, &[(&collection, Type::INT8), (&ids, Type::TEXT_ARRAY)])
         .await?;
-    let known = rows.iter().map(|row| {
+    let documents = rows.iter().map(|row| {
         Ok((
             row.try_get(0)?,
-            Known { fingerprint: hash(row, 1)?, failed: row.try_get(2)?, waits: row.try_get(3)? },
+            StoredDocument {
+                fingerprint: content_hash(row, 1)?,
+                failed: row.try_get(2)?,
+                lacks_vectors: row.try_get(3)?,
+            },
         ))
     });
-    known.collect()
+    documents.collect()
 }
 
-fn hash(row: &Row, column: usize) -> Result<Hash> {
-    Hash::try_from(row.try_get::<_, &[u8]>(column)?).map_err(Error::store)
+fn content_hash(row: &Row, column: usize) -> Result<ContentHash> {
+    ContentHash::try_from(row.try_get::<_, &[u8]>(column)?).map_err(IndexError::storage)
 }
 
-pub(super) async fn vectors(
+pub(super) async fn find_vectors(
     transaction: &Transaction<'_>,
     model: &str,
-    hashes: &[Hash],
-) -> Result<HashMap<Hash, Vector>> {
-    let mut vectors: HashMap<Hash, Vector> = HashMap::new();
-    for space in spaces_of(transaction, model).await? {
-        let missing: Vec<&[u8]> =
-            hashes.iter().filter(|hash| !vectors.contains_key(*hash)).map(Hash::as_slice).collect();
+    hashes: &[ContentHash],
+) -> Result<HashMap<ContentHash, Vector>> {
+    let mut vectors: HashMap<ContentHash, Vector> = HashMap::new();
+    for vector_table in find_model_vector_tables(transaction, model).await? {
+        let missing: Vec<&[u8]> = hashes
+            .iter()
+            .filter(|hash| !vectors.contains_key(*hash))
+            .map(ContentHash::as_slice)
+            .collect();
         let sql = format!(
             "SELECT DISTINCT ON (c.hash) v.chunk, v.numbers::real[], c.hash FROM chunk c JOIN {} v ON v.chunk = c.id WHERE c.hash = ANY ($1)",
-            table(space)
+            vector_table_name(vector_table)
         );
         for row in transaction.query_typed(&sql, &[(&missing, Type::BYTEA_ARRAY)]).await? {
-            vectors.insert(hash(&row, 2)?, vector(&row)?.1);
+            vectors.insert(content_hash(&row, 2)?, vector_from_row(&row)?.1);
         }
     }
     Ok(vectors)
 }
 
-pub(super) async fn documents(
+pub(super) async fn list_documents(
     transaction: &Transaction<'_>,
     collection: i64,
     viewer: &Viewer,
     after: &str,
     limit: usize,
-) -> Result<Vec<Listed>> {
-    let waits = waits(transaction, collection).await?;
+) -> Result<Vec<IndexedDocument>> {
+    let lacks_vectors = lacks_vectors_sql(transaction, collection).await?;
     let sql = format!(
-        "SELECT d.name, d.title, d.url, a.rule, d.metadata, d.chunks, d.stored_at, d.failure, {waits}
+        "SELECT d.name, d.title, d.url, a.rule, d.metadata, d.chunks, d.stored_at, d.failure, {lacks_vectors}
          FROM document d JOIN audience a ON a.id = d.audience
          WHERE d.collection = $2 AND d.name > $3
            AND ($1::text[] IS NULL OR d.audience IN (SELECT audience FROM member WHERE principal = ANY ($1)))
@@ -114,37 +129,41 @@ pub(super) async fn documents(
         (&viewer.principals(), Type::TEXT_ARRAY),
         (&collection, Type::INT8),
         (&after, Type::TEXT),
-        (&number(limit), Type::INT8),
+        (&to_bigint(limit), Type::INT8),
     ];
-    transaction.query_typed(&sql, &parameters).await?.iter().map(listed).collect()
+    transaction.query_typed(&sql, &parameters).await?.iter().map(document_from_row).collect()
 }
 
-fn listed(row: &Row) -> Result<Listed> {
+fn document_from_row(row: &Row) -> Result<IndexedDocument> {
     let chunks: i64 = row.try_get(5)?;
-    let audience: Audience = serde_json::from_str(row.try_get(3)?).map_err(Error::store)?;
-    Ok(Listed {
+    let audience: IndexAudience =
+        serde_json::from_str(row.try_get(3)?).map_err(IndexError::storage)?;
+    Ok(IndexedDocument {
         id: row.try_get(0)?,
         title: row.try_get(1)?,
         url: row.try_get(2)?,
         audience,
-        metadata: serde_json::from_str(row.try_get(4)?).map_err(Error::store)?,
+        metadata: serde_json::from_str(row.try_get(4)?).map_err(IndexError::storage)?,
         chunks: usize::try_from(chunks).unwrap_or_default(),
         stored_at: row.try_get(6)?,
-        state: State::of(row.try_get(7)?, row.try_get(8)?),
+        state: DocumentState::new(row.try_get(7)?, row.try_get(8)?),
     })
 }
 
-pub(super) async fn unembedded(
+pub(super) async fn find_unembedded(
     transaction: &Transaction<'_>,
     collection: i64,
     model: &str,
     after: i64,
     limit: usize,
-) -> Result<Vec<Unembedded>> {
-    let lacks = match space(transaction, collection, model).await? {
+) -> Result<Vec<UnembeddedChunk>> {
+    let lacks = match find_vector_table(transaction, collection, model).await? {
         None => "true".to_owned(),
-        Some(space) => {
-            format!("NOT EXISTS (SELECT 1 FROM {} v WHERE v.chunk = c.id)", table(space))
+        Some(vector_table) => {
+            format!(
+                "NOT EXISTS (SELECT 1 FROM {} v WHERE v.chunk = c.id)",
+                vector_table_name(vector_table)
+            )
         }
     };
     let sql = format!(
@@ -156,17 +175,17 @@ pub(super) async fn unembedded(
     let rows = transaction
         .query_typed(
             &sql,
-            &[(&collection, Type::INT8), (&after, Type::INT8), (&number(limit), Type::INT8)],
+            &[(&collection, Type::INT8), (&after, Type::INT8), (&to_bigint(limit), Type::INT8)],
         )
         .await?;
-    let chunk = |row: &Row| {
-        let text = searched(row.try_get(2)?, row.try_get(3)?);
-        Ok(Unembedded {
+    let chunk_from_row = |row: &Row| {
+        let text = searchable_text(row.try_get(2)?, row.try_get(3)?);
+        Ok(UnembeddedChunk {
             document: row.try_get(0)?,
             chunk: row.try_get(1)?,
-            hash: hash(row, 4)?,
+            hash: content_hash(row, 4)?,
             text,
         })
     };
-    rows.iter().map(chunk).collect()
+    rows.iter().map(chunk_from_row).collect()
 }

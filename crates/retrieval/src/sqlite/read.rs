@@ -1,121 +1,133 @@
-//! What is read of the file beside the search: chunks, vectors, and what is listed.
+//! Reads chunks, vectors and listings from SQLite.
 
-use super::catalogue::principals;
+use super::collections::principals_json;
 use crate::audience::Viewer;
-use crate::chunk::searched;
-use crate::document::{Listed, State};
-use crate::engine::{Hash, Known, Piece, Unembedded};
-use crate::error::{Error, Result};
+use crate::chunk::searchable_text;
+use crate::document::{DocumentState, IndexedDocument};
+use crate::error::{IndexError, Result};
+use crate::storage_engine::{ContentHash, StoredChunk, StoredDocument, UnembeddedChunk};
 use crate::vector::Vector;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 
-pub(super) fn of_bytes(row: &Row<'_>) -> rusqlite::Result<Vector> {
+pub(super) fn vector_from_row(row: &Row<'_>) -> rusqlite::Result<Vector> {
     Ok(Vector::from_bytes(row.get_ref(0)?.as_blob()?))
 }
 
-pub(super) fn piece(row: &Row<'_>) -> rusqlite::Result<Piece> {
-    Ok(Piece { place: row.get(0)?, heading: row.get(1)?, text: row.get(2)?, tokens: row.get(3)? })
+pub(super) fn chunk_from_row(row: &Row<'_>) -> rusqlite::Result<StoredChunk> {
+    Ok(StoredChunk {
+        position: row.get(0)?,
+        heading: row.get(1)?,
+        text: row.get(2)?,
+        tokens: row.get(3)?,
+    })
 }
 
-pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
+pub(super) fn parse_json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
-        .map_err(Error::store)
+        .map_err(IndexError::storage)
 }
 
-pub(super) fn chunks(
+pub(super) fn load_chunks(
     transaction: &Transaction<'_>,
     document: i64,
     first: i64,
     last: i64,
-) -> Result<Vec<Piece>> {
+) -> Result<Vec<StoredChunk>> {
     let sql = "SELECT place, heading, text, tokens FROM chunk WHERE document = ? AND place BETWEEN ? AND ? ORDER BY place";
     let mut statement = transaction.prepare_cached(sql)?;
-    let pieces = statement.query_map((document, first, last), piece)?;
-    Ok(pieces.collect::<rusqlite::Result<_>>()?)
+    let chunks = statement.query_map((document, first, last), chunk_from_row)?;
+    Ok(chunks.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Whether a document lacks vectors of its collection's model.
-const WAITS: &str = "(c.model IS NOT NULL AND EXISTS (
+/// SQL that is true if a document lacks vectors of its collection's model.
+const LACKS_VECTORS: &str = "(c.model IS NOT NULL AND EXISTS (
     SELECT 1 FROM chunk k WHERE k.document = d.id AND NOT EXISTS (SELECT 1 FROM vector v WHERE v.chunk = k.id AND v.model = c.model)))";
 
-pub(super) fn known(
+pub(super) fn find_documents(
     transaction: &Transaction<'_>,
     collection: i64,
     ids: &[String],
-) -> Result<HashMap<String, Known>> {
+) -> Result<HashMap<String, StoredDocument>> {
     let sql = format!(
-        "SELECT d.fingerprint, d.failure IS NOT NULL, {WAITS} FROM document d JOIN collection c ON c.id = d.collection WHERE c.id = ? AND d.name = ?"
+        "SELECT d.fingerprint, d.failure IS NOT NULL, {LACKS_VECTORS} FROM document d JOIN collection c ON c.id = d.collection WHERE c.id = ? AND d.name = ?"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let mut known = HashMap::new();
+    let mut documents = HashMap::new();
     for id in ids {
         let row = statement
             .query_row((collection, id), |row| {
-                Ok(Known { fingerprint: row.get(0)?, failed: row.get(1)?, waits: row.get(2)? })
+                Ok(StoredDocument {
+                    fingerprint: row.get(0)?,
+                    failed: row.get(1)?,
+                    lacks_vectors: row.get(2)?,
+                })
             })
             .optional()?;
-        known.extend(row.map(|row| (id.clone(), row)));
+        documents.extend(row.map(|row| (id.clone(), row)));
     }
-    Ok(known)
+    Ok(documents)
 }
 
-pub(super) fn vectors(
+pub(super) fn find_vectors(
     transaction: &Transaction<'_>,
     model: &str,
-    hashes: &[Hash],
-) -> Result<HashMap<Hash, Vector>> {
+    hashes: &[ContentHash],
+) -> Result<HashMap<ContentHash, Vector>> {
     let sql = "SELECT v.numbers FROM chunk c JOIN vector v ON v.chunk = c.id AND v.model = ? WHERE c.hash = ? LIMIT 1";
     let mut statement = transaction.prepare_cached(sql)?;
     let mut vectors = HashMap::new();
     for hash in hashes {
         vectors.extend(
-            statement.query_row((model, hash), of_bytes).optional()?.map(|vector| (*hash, vector)),
+            statement
+                .query_row((model, hash), vector_from_row)
+                .optional()?
+                .map(|vector| (*hash, vector)),
         );
     }
     Ok(vectors)
 }
 
-pub(super) fn documents(
+pub(super) fn list_documents(
     transaction: &Transaction<'_>,
     collection: i64,
     viewer: &Viewer,
     after: &str,
     limit: usize,
-) -> Result<Vec<Listed>> {
+) -> Result<Vec<IndexedDocument>> {
     let sql = format!(
-        "SELECT d.name, d.title, d.url, a.rule, d.metadata, d.chunks, d.stored_at, d.failure, {WAITS}
+        "SELECT d.name, d.title, d.url, a.rule, d.metadata, d.chunks, d.stored_at, d.failure, {LACKS_VECTORS}
          FROM document d JOIN collection c ON c.id = d.collection JOIN audience a ON a.id = d.audience
          WHERE c.id = ?2 AND d.name > ?3
            AND (?1 IS NULL OR d.audience IN (SELECT audience FROM member WHERE principal IN (SELECT value FROM json_each(?1))))
          ORDER BY d.name LIMIT ?4"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let mut rows = statement.query((principals(viewer)?, collection, after, limit))?;
+    let mut rows = statement.query((principals_json(viewer)?, collection, after, limit))?;
     let mut documents = Vec::new();
     while let Some(row) = rows.next()? {
-        documents.push(Listed {
+        documents.push(IndexedDocument {
             id: row.get(0)?,
             title: row.get(1)?,
             url: row.get(2)?,
-            audience: json(row, 3)?,
-            metadata: json(row, 4)?,
+            audience: parse_json(row, 3)?,
+            metadata: parse_json(row, 4)?,
             chunks: row.get(5)?,
             stored_at: row.get(6)?,
-            state: State::of(row.get(7)?, row.get(8)?),
+            state: DocumentState::new(row.get(7)?, row.get(8)?),
         });
     }
     Ok(documents)
 }
 
-pub(super) fn unembedded(
+pub(super) fn find_unembedded(
     transaction: &Transaction<'_>,
     collection: i64,
     model: &str,
     after: i64,
     limit: usize,
-) -> Result<Vec<Unembedded>> {
+) -> Result<Vec<UnembeddedChunk>> {
     let lacks = "NOT EXISTS (SELECT 1 FROM vector v WHERE v.chunk = c.id AND v.model = ?2)";
     let sql = format!(
         "SELECT c.document, c.id, c.heading, c.text, c.hash FROM chunk c WHERE {lacks} AND c.document IN
@@ -124,15 +136,15 @@ pub(super) fn unembedded(
          ORDER BY c.document, c.place"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
-    let chunk = |row: &Row<'_>| {
+    let chunk_from_row = |row: &Row<'_>| {
         let (heading, text): (String, String) = (row.get(2)?, row.get(3)?);
-        Ok(Unembedded {
+        Ok(UnembeddedChunk {
             document: row.get(0)?,
             chunk: row.get(1)?,
             hash: row.get(4)?,
-            text: searched(&heading, &text),
+            text: searchable_text(&heading, &text),
         })
     };
-    let chunks = statement.query_map((collection, model, after, limit), chunk)?;
+    let chunks = statement.query_map((collection, model, after, limit), chunk_from_row)?;
     Ok(chunks.collect::<rusqlite::Result<_>>()?)
 }

@@ -1,13 +1,14 @@
-//! The tables, and how the file is opened.
+//! The SQLite schema, and the way in which the file is opened.
 
-use crate::error::{Error, Result};
+use crate::error::{IndexError, Result};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-/// Counts up with the tables, and with whatever makes other terms or chunks of the same text.
+/// The version of the schema. It also increases when the same text would give other terms or
+/// chunks.
 const VERSION: i64 = 1;
 
 const TABLES: &str = "
@@ -89,27 +90,27 @@ CREATE TABLE change (
 ) STRICT;
 ";
 
-/// Makes the file if it is not there, to be read by nobody else: it holds what not everybody may see. SQLite gives the files beside it
-/// the same rights.
-pub(super) fn make(path: &Path) -> Result<()> {
-    let mut new = OpenOptions::new();
-    new.write(true).create_new(true);
+/// Creates the file if it does not exist, readable only by its owner, since it holds restricted
+/// documents. SQLite gives its other files the same mode.
+pub(super) fn create_file(path: &Path) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
-    match new.open(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Error::store(error)),
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(IndexError::storage(error)),
         _ => Ok(()),
     }
 }
 
-/// A connection to the file as every reader and writer needs it.
+/// Opens a connection with the settings that every reader and writer needs.
 pub(super) fn connect(path: &Path) -> Result<Connection> {
-    // A link in place of the file could lead to any other one.
+    // A symbolic link could lead to any other file.
     let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(30))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
-    // A document that was acknowledged outlives a loss of power.
+    // An acknowledged document must survive a power failure.
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -65_536)?;
@@ -118,8 +119,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the tables of a new file, and refuses one that it does not understand.
-pub(super) fn settle(connection: &mut Connection) -> Result<()> {
+/// Creates the tables of a new file, and refuses a file of another version.
+pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables: i64 =
@@ -131,7 +132,7 @@ pub(super) fn settle(connection: &mut Connection) -> Result<()> {
             transaction.pragma_update(None, "user_version", VERSION)?;
             Ok(transaction.commit()?)
         }
-        _ => Err(Error::Refused(format!(
+        _ => Err(IndexError::InvalidInput(format!(
             "the index is of version {version}, this release reads version {VERSION}: index the documents anew in another file"
         ))),
     }

@@ -1,133 +1,148 @@
-//! The search of the file, by words and by meaning.
+//! Keyword and vector search in SQLite.
 
-use super::catalogue;
-use super::mirror::{self, Mirrors};
-use super::read::{json, of_bytes, piece};
-use crate::engine::{Found, Wanted, candidates, ranked};
+use super::collections;
+use super::read::{chunk_from_row, parse_json, vector_from_row};
+use super::vector_cache::{self, VectorCaches};
 use crate::error::Result;
 use crate::fusion::Scores;
-use crate::posting::{Extent, Lists, Ranking, best};
+use crate::posting::{Bm25Scores, CorpusStats, PostingLists, top_k};
+use crate::storage_engine::{ChunkHit, SearchRequest, merge_candidates, rank_candidates};
 use crate::vector::Vector;
 use rusqlite::{OptionalExtension, Transaction};
 use std::collections::{BTreeSet, HashMap};
 
-/// So many times more are taken from the scan than wanted, for it is not exact.
-const SPARE: usize = 3;
+/// The scan is approximate, so it returns this many times the candidates.
+const OVERSAMPLING: usize = 3;
 
-/// `None` if the question must be asked again, with a newer transaction.
+/// Searches; returns `None` if the search must be repeated with a newer transaction.
 pub(super) fn search(
     transaction: &Transaction<'_>,
-    mirrors: &Mirrors,
-    wanted: &Wanted,
-) -> Result<Option<Vec<Found>>> {
-    let audiences = catalogue::audiences(transaction, &wanted.viewer)?;
-    let words = by_words(transaction, wanted, &audiences)?;
-    let Some((near, model)) = by_meaning(transaction, mirrors, wanted, &audiences)? else {
+    caches: &VectorCaches,
+    request: &SearchRequest,
+) -> Result<Option<Vec<ChunkHit>>> {
+    let audiences = collections::find_audiences(transaction, &request.viewer)?;
+    let bm25 = score_keywords(transaction, request, &audiences)?;
+    let Some((near, model)) = find_nearest(transaction, caches, request, &audiences)? else {
         return Ok(None);
     };
-    let best_words = words.best(wanted.depth);
+    let by_keyword = bm25.top_chunks(request.depth);
     let mut cosines = HashMap::new();
-    if let Some((query, model)) = wanted.vector.as_ref().map(|(_, vector)| vector).zip(model) {
-        for chunk in near.iter().copied().chain(best_words.iter().map(|(chunk, _)| *chunk)) {
-            if let Some(vector) = vector(transaction, chunk, model)? {
+    if let Some((query, model)) = request.vector.as_ref().map(|(_, vector)| vector).zip(model) {
+        for chunk in near.iter().copied().chain(by_keyword.iter().map(|(chunk, _)| *chunk)) {
+            if let Some(vector) = load_vector(transaction, chunk, model)? {
                 cosines.insert(chunk, query.cosine(&vector));
             }
         }
     }
-    let best_meaning = best(
+    let by_vector = top_k(
         near.into_iter().filter_map(|chunk| Some((chunk, *cosines.get(&chunk)?))),
-        wanted.depth,
+        request.depth,
     );
     let mut documents = HashMap::new();
-    let mut of_chunk = transaction.prepare_cached("SELECT document FROM chunk WHERE id = ?")?;
-    for chunk in candidates(&best_words, &best_meaning) {
-        documents.insert(chunk, of_chunk.query_row([chunk], |row| row.get(0))?);
+    let mut document_query =
+        transaction.prepare_cached("SELECT document FROM chunk WHERE id = ?")?;
+    for chunk in merge_candidates(&by_keyword, &by_vector) {
+        documents.insert(chunk, document_query.query_row([chunk], |row| row.get(0))?);
     }
-    let document = |chunk| documents.get(&chunk).copied().unwrap_or(chunk);
-    let fill = |chunk| (words.score(chunk), cosines.get(&chunk).copied());
-    let ranked = ranked(&best_words, &best_meaning, document, fill, wanted.fusion, wanted.limit);
+    let document_of = |chunk| documents.get(&chunk).copied().unwrap_or(chunk);
+    let scores_of = |chunk| (bm25.score(chunk), cosines.get(&chunk).copied());
+    let ranked = rank_candidates(
+        &by_keyword,
+        &by_vector,
+        document_of,
+        scores_of,
+        request.fusion,
+        request.limit,
+    );
     ranked
         .into_iter()
-        .map(|(chunk, scores)| found(transaction, chunk, scores))
+        .map(|(chunk, scores)| load_hits(transaction, chunk, scores))
         .collect::<Result<_>>()
         .map(Some)
 }
 
-/// The rows of the audiences that the asker belongs to; there is no way to read another.
-fn by_words(transaction: &Transaction<'_>, wanted: &Wanted, audiences: &[i64]) -> Result<Ranking> {
-    let mut lists = Lists::of(wanted.within.iter().map(|(_, terms)| terms.as_slice()));
-    let mut size = transaction
+/// Scores chunks by BM25. Reads only the posting rows of the viewer's audiences.
+fn score_keywords(
+    transaction: &Transaction<'_>,
+    request: &SearchRequest,
+    audiences: &[i64],
+) -> Result<Bm25Scores> {
+    let mut lists =
+        PostingLists::new(request.collections.iter().map(|(_, terms)| terms.as_slice()));
+    let mut stats_query = transaction
         .prepare_cached("SELECT chunks, terms FROM extent WHERE collection = ? AND audience = ?")?;
-    let mut list = transaction.prepare_cached(
+    let mut postings_query = transaction.prepare_cached(
         "SELECT block, entries FROM posting WHERE collection = ? AND term = ? AND audience = ?",
     )?;
-    for (collection, question) in &wanted.within {
-        let terms: BTreeSet<&String> = question.iter().collect();
+    for (collection, terms) in &request.collections {
+        let terms: BTreeSet<&String> = terms.iter().collect();
         for audience in audiences {
-            let part = size
+            let stats = stats_query
                 .query_row((collection, audience), |row| {
-                    Ok(Extent { chunks: row.get(0)?, terms: row.get(1)? })
+                    Ok(CorpusStats { chunks: row.get(0)?, terms: row.get(1)? })
                 })
                 .optional()?;
-            let Some(part) = part else { continue };
-            lists.extend(part);
+            let Some(stats) = stats else { continue };
+            lists.add_visible(stats);
             for term in &terms {
-                wanted.check_time()?;
-                let mut rows = list.query((collection, term, audience))?;
+                request.check_time()?;
+                let mut rows = postings_query.query((collection, term, audience))?;
                 while let Some(row) = rows.next()? {
-                    lists.push(term, row.get(0)?, row.get(1)?);
+                    lists.push_block(term, row.get(0)?, row.get(1)?);
                 }
             }
         }
     }
-    Ok(lists.ranking())
+    Ok(lists.score())
 }
 
-/// Chunks that are about the nearest, and the model by whose vectors.
-fn by_meaning<'a>(
+/// Returns the approximately nearest chunks, and the model of their vectors.
+fn find_nearest<'a>(
     transaction: &Transaction<'_>,
-    mirrors: &Mirrors,
-    wanted: &'a Wanted,
+    caches: &VectorCaches,
+    request: &'a SearchRequest,
     audiences: &[i64],
 ) -> Result<Option<(Vec<i64>, Option<&'a str>)>> {
-    let (mut near, mut by) = (Vec::new(), None);
-    for (collection, _) in &wanted.within {
-        wanted.check_time()?;
-        let Some(query) = mirror::query(transaction, *collection, wanted.vector.as_ref())? else {
+    let (mut near, mut model) = (Vec::new(), None);
+    for (collection, _) in &request.collections {
+        request.check_time()?;
+        let Some(query) =
+            vector_cache::query_vector(transaction, *collection, request.vector.as_ref())?
+        else {
             continue;
         };
-        let depth = wanted.depth * SPARE;
-        let Some(nearest) = mirrors.nearest(transaction, *collection, audiences, query, depth)?
+        let depth = request.depth * OVERSAMPLING;
+        let Some(nearest) = caches.nearest(transaction, *collection, audiences, query, depth)?
         else {
             return Ok(None);
         };
         near.extend(nearest.into_iter().map(|(chunk, _)| chunk));
-        by = Some(query.0);
+        model = Some(query.0);
     }
-    Ok(Some((near, by)))
+    Ok(Some((near, model)))
 }
 
-fn vector(transaction: &Transaction<'_>, chunk: i64, model: &str) -> Result<Option<Vector>> {
+fn load_vector(transaction: &Transaction<'_>, chunk: i64, model: &str) -> Result<Option<Vector>> {
     let mut statement =
         transaction.prepare_cached("SELECT numbers FROM vector WHERE chunk = ? AND model = ?")?;
-    Ok(statement.query_row((chunk, model), of_bytes).optional()?)
+    Ok(statement.query_row((chunk, model), vector_from_row).optional()?)
 }
 
-fn found(transaction: &Transaction<'_>, chunk: i64, scores: Scores) -> Result<Found> {
+fn load_hits(transaction: &Transaction<'_>, chunk: i64, scores: Scores) -> Result<ChunkHit> {
     let sql = "SELECT c.place, c.heading, c.text, c.tokens, d.collection, d.id, d.name, d.title, d.url, d.metadata
                FROM chunk c JOIN document d ON d.id = c.document WHERE c.id = ?";
     let mut statement = transaction.prepare_cached(sql)?;
     let mut rows = statement.query([chunk])?;
     let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-    Ok(Found {
-        chunk,
-        piece: piece(row)?,
+    Ok(ChunkHit {
+        chunk_id: chunk,
+        chunk: chunk_from_row(row)?,
         collection: row.get(4)?,
         document: row.get(5)?,
         id: row.get(6)?,
         title: row.get(7)?,
         url: row.get(8)?,
-        metadata: json(row, 9)?,
+        metadata: parse_json(row, 9)?,
         scores,
     })
 }

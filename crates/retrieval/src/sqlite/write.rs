@@ -1,27 +1,27 @@
-//! What is written to the file, each within one transaction.
+//! Writes documents, postings and vectors to SQLite.
 
-use super::{catalogue, mirror};
-use crate::analyser::{Analyser, Terms};
-use crate::chunk::searched;
-use crate::collection::{Collection, Model};
+use super::{collections, vector_cache};
+use crate::analyzer::{Analyzer, TermList};
+use crate::chunk::searchable_text;
+use crate::collection::{Collection, EmbeddingModel};
 use crate::document::Document;
-use crate::engine::{Prepared, now};
-use crate::error::{Error, Result};
-use crate::posting::Edits;
+use crate::error::{IndexError, Result};
+use crate::posting::PostingEdits;
+use crate::storage_engine::{PreparedDocument, unix_now};
 use crate::vector::Vector;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-/// The first model to come becomes the collection's; another one is refused.
-pub(super) fn adopt_first(
+/// Makes the first model the collection's; refuses another one.
+pub(super) fn adopt_first_model(
     transaction: &Transaction<'_>,
     collection: &Collection,
-    model: Option<&Model>,
+    model: Option<&EmbeddingModel>,
 ) -> Result<()> {
     let Some(model) = model else { return Ok(()) };
-    match catalogue::model(transaction, collection.id)? {
-        Some(held) if held != *model => Err(Error::Mixed {
+    match collections::find_model(transaction, collection.id)? {
+        Some(stored) if stored != *model => Err(IndexError::ModelMismatch {
             collection: collection.name.clone(),
-            holds: held.to_string(),
+            stored: stored.to_string(),
             given: model.to_string(),
         }),
         Some(_) => Ok(()),
@@ -33,44 +33,46 @@ pub(super) fn adopt_first(
     }
 }
 
-/// Of a large document there are more than should be held at once.
-const ROWS_AT_ONCE: usize = 50_000;
+/// Postings are written once this many rows are pending, which bounds the memory for a large
+/// document.
+const MAX_PENDING_ROWS: usize = 50_000;
 
-pub(super) fn put(
+pub(super) fn put_documents(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyzer: &Analyzer,
     collection: i64,
-    model: Option<&Model>,
-    documents: &[Prepared],
+    model: Option<&EmbeddingModel>,
+    documents: &[PreparedDocument],
 ) -> Result<()> {
-    let mut edits = Edits::default();
+    let mut edits = PostingEdits::default();
     for prepared in documents {
-        take_out(transaction, analyser, collection, &prepared.document.id, &mut edits)?;
-        let audience = catalogue::audience(transaction, &prepared.document.audience)?;
-        let document = insert(transaction, collection, audience, prepared)?;
-        for (place, chunk) in prepared.chunks.iter().enumerate() {
+        delete_document(transaction, analyzer, collection, &prepared.document.id, &mut edits)?;
+        let audience = collections::ensure_audience(transaction, &prepared.document.audience)?;
+        let document = insert_document(transaction, collection, audience, prepared)?;
+        for (position, chunk) in prepared.chunks.iter().enumerate() {
             let sql = "INSERT INTO chunk (document, place, heading, text, tokens, hash) VALUES (?, ?, ?, ?, ?, ?)";
-            let row = params![document, place, chunk.heading, chunk.text, chunk.tokens, chunk.hash];
-            transaction.prepare_cached(sql)?.execute(row)?;
+            let values =
+                params![document, position, chunk.heading, chunk.text, chunk.tokens, chunk.hash];
+            transaction.prepare_cached(sql)?.execute(values)?;
             let id = transaction.last_insert_rowid();
             if let Some((vector, model)) = chunk.vector.as_ref().zip(model) {
                 insert_vector(transaction, id, &model.id, vector)?;
             }
             edits.add(audience, id, chunk.terms.iter());
-            if edits.rows.len() > ROWS_AT_ONCE {
-                apply(transaction, collection, &std::mem::take(&mut edits))?;
+            if edits.rows.len() > MAX_PENDING_ROWS {
+                apply_edits(transaction, collection, &std::mem::take(&mut edits))?;
             }
         }
-        mirror::changed(transaction, collection, document)?;
+        vector_cache::record_change(transaction, collection, document)?;
     }
-    apply(transaction, collection, &edits)
+    apply_edits(transaction, collection, &edits)
 }
 
-fn insert(
+fn insert_document(
     transaction: &Transaction<'_>,
     collection: i64,
     audience: i64,
-    prepared: &Prepared,
+    prepared: &PreparedDocument,
 ) -> Result<i64> {
     let document = &prepared.document;
     let sql = "INSERT INTO document (collection, name, title, url, metadata, audience, fingerprint, chunks, stored_at)
@@ -80,153 +82,171 @@ fn insert(
         document.id,
         document.title,
         document.url,
-        catalogue::json(&document.metadata)?,
+        collections::to_json(&document.metadata)?,
         audience,
         prepared.fingerprint,
         prepared.chunks.len(),
-        now(),
+        unix_now(),
     ])?;
     Ok(transaction.last_insert_rowid())
 }
 
-pub(super) fn fail(
+pub(super) fn record_failure(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyzer: &Analyzer,
     collection: i64,
     document: &Document,
     reason: &str,
 ) -> Result<()> {
     let sql = "INSERT INTO document (collection, name, title, url, metadata, audience, fingerprint, chunks, stored_at, failure)
                VALUES (?, ?, ?, ?, ?, ?, zeroblob(16), 0, ?, ?) ON CONFLICT DO UPDATE SET failure = excluded.failure";
-    let audience = catalogue::audience(transaction, &document.audience)?;
+    let audience = collections::ensure_audience(transaction, &document.audience)?;
     let Document { id, title, url, metadata, .. } = document;
-    show(transaction, analyser, collection, id, audience)?;
+    set_audience(transaction, analyzer, collection, id, audience)?;
     transaction.execute(
         sql,
-        params![collection, id, title, url, catalogue::json(metadata)?, audience, now(), reason],
+        params![
+            collection,
+            id,
+            title,
+            url,
+            collections::to_json(metadata)?,
+            audience,
+            unix_now(),
+            reason
+        ],
     )?;
     Ok(())
 }
 
-pub(super) fn remove(
+pub(super) fn remove_documents(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyzer: &Analyzer,
     collection: i64,
     ids: &[String],
 ) -> Result<usize> {
-    let mut edits = Edits::default();
+    let mut edits = PostingEdits::default();
     let mut removed = 0;
     for id in ids {
-        removed += usize::from(take_out(transaction, analyser, collection, id, &mut edits)?);
+        removed += usize::from(delete_document(transaction, analyzer, collection, id, &mut edits)?);
     }
-    apply(transaction, collection, &edits)?;
+    apply_edits(transaction, collection, &edits)?;
     Ok(removed)
 }
 
-/// Lets this audience see a document, and nobody else, if it is there.
-fn show(
+/// Changes the audience of a document, if it exists.
+fn set_audience(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyzer: &Analyzer,
     collection: i64,
     id: &str,
     audience: i64,
 ) -> Result<()> {
-    let Some((document, before)) = held(transaction, collection, id)? else { return Ok(()) };
-    if before == audience {
+    let Some((document, old_audience)) = find_document(transaction, collection, id)? else {
+        return Ok(());
+    };
+    if old_audience == audience {
         return Ok(());
     }
-    let mut edits = Edits::default();
-    each_chunk(transaction, analyser, document, |chunk, terms| {
-        edits.remove(before, chunk, terms.iter());
+    let mut edits = PostingEdits::default();
+    for_each_chunk(transaction, analyzer, document, |chunk, terms| {
+        edits.remove(old_audience, chunk, terms.iter());
         edits.add(audience, chunk, terms.iter());
     })?;
-    apply(transaction, collection, &edits)?;
+    apply_edits(transaction, collection, &edits)?;
     transaction.execute("UPDATE document SET audience = ? WHERE id = ?", (audience, document))?;
-    mirror::changed(transaction, collection, document)
+    vector_cache::record_change(transaction, collection, document)
 }
 
-/// Deletes a document with its chunks and vectors, and notes what must go from the postings; says if there was one.
-fn take_out(
+/// Deletes a document with its chunks and vectors, and adds the removal of its postings to `edits`;
+/// returns whether it existed.
+fn delete_document(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyzer: &Analyzer,
     collection: i64,
     id: &str,
-    edits: &mut Edits,
+    edits: &mut PostingEdits,
 ) -> Result<bool> {
-    let Some((document, audience)) = held(transaction, collection, id)? else { return Ok(false) };
-    each_chunk(transaction, analyser, document, |chunk, terms| {
+    let Some((document, audience)) = find_document(transaction, collection, id)? else {
+        return Ok(false);
+    };
+    for_each_chunk(transaction, analyzer, document, |chunk, terms| {
         edits.remove(audience, chunk, terms.iter());
     })?;
     transaction.prepare_cached("DELETE FROM document WHERE id = ?")?.execute([document])?;
-    mirror::changed(transaction, collection, document)?;
+    vector_cache::record_change(transaction, collection, document)?;
     Ok(true)
 }
 
-/// The numbers of a document and of its audience.
-fn held(transaction: &Transaction<'_>, collection: i64, id: &str) -> Result<Option<(i64, i64)>> {
+/// Returns the ids of a document and of its audience.
+fn find_document(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    id: &str,
+) -> Result<Option<(i64, i64)>> {
     let sql = "SELECT id, audience FROM document WHERE collection = ? AND name = ?";
     let mut find = transaction.prepare_cached(sql)?;
     Ok(find.query_row((collection, id), |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
-/// The chunks of a document, each with its terms.
-fn each_chunk(
+/// Calls `visit` for each chunk of a document, with its terms.
+fn for_each_chunk(
     transaction: &Transaction<'_>,
-    analyser: &Analyser,
+    analyzer: &Analyzer,
     document: i64,
-    mut note: impl FnMut(i64, &Terms),
+    mut visit: impl FnMut(i64, &TermList),
 ) -> Result<()> {
     let mut statement =
         transaction.prepare_cached("SELECT id, heading, text FROM chunk WHERE document = ?")?;
     let mut rows = statement.query([document])?;
     while let Some(row) = rows.next()? {
         let (heading, text): (String, String) = (row.get(1)?, row.get(2)?);
-        note(row.get(0)?, &Terms::of(&analyser.terms(&searched(&heading, &text))));
+        visit(row.get(0)?, &TermList::new(&analyzer.terms(&searchable_text(&heading, &text))));
     }
     Ok(())
 }
 
-fn apply(transaction: &Transaction<'_>, collection: i64, edits: &Edits) -> Result<()> {
+fn apply_edits(transaction: &Transaction<'_>, collection: i64, edits: &PostingEdits) -> Result<()> {
     let mut read = transaction.prepare_cached("SELECT entries FROM posting WHERE collection = ? AND term = ? AND audience = ? AND block = ?")?;
     let mut write = transaction.prepare_cached("INSERT OR REPLACE INTO posting (collection, term, audience, block, entries) VALUES (?, ?, ?, ?, ?)")?;
     let mut delete = transaction.prepare_cached(
         "DELETE FROM posting WHERE collection = ? AND term = ? AND audience = ? AND block = ?",
     )?;
-    for (row, edit) in &edits.rows {
-        let key = (collection, &row.term, row.audience, row.block);
-        let held: Option<Vec<u8>> = read.query_row(key, |row| row.get(0)).optional()?;
-        let entries = edit.apply(&held.unwrap_or_default());
+    for (key, edit) in &edits.rows {
+        let row_key = (collection, &key.term, key.audience, key.block);
+        let stored: Option<Vec<u8>> = read.query_row(row_key, |row| row.get(0)).optional()?;
+        let entries = edit.apply(&stored.unwrap_or_default());
         if entries.is_empty() {
-            delete.execute(key)?;
+            delete.execute(row_key)?;
         } else {
-            write.execute((collection, &row.term, row.audience, row.block, entries))?;
+            write.execute((collection, &key.term, key.audience, key.block, entries))?;
         }
     }
-    let mut extend = transaction.prepare_cached(
+    let mut add_stats = transaction.prepare_cached(
         "INSERT INTO extent (collection, audience, chunks, terms) VALUES (?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET chunks = chunks + excluded.chunks, terms = terms + excluded.terms",
     )?;
-    for (audience, extent) in &edits.extents {
-        extend.execute((collection, audience, extent.chunks, extent.terms))?;
+    for (audience, stats) in &edits.stats {
+        add_stats.execute((collection, audience, stats.chunks, stats.terms))?;
     }
     Ok(())
 }
 
-/// Adds vectors to chunks that are still there.
-pub(super) fn embed(
+/// Adds vectors to chunks that still exist.
+pub(super) fn add_vectors(
     transaction: &Transaction<'_>,
     collection: i64,
     model: &str,
     vectors: &[(i64, Vector)],
 ) -> Result<()> {
     let mut find = transaction.prepare_cached("SELECT document FROM chunk WHERE id = ?")?;
-    let mut last = None;
+    let mut last_document = None;
     for (chunk, vector) in vectors {
         let document: Option<i64> = find.query_row([chunk], |row| row.get(0)).optional()?;
         let Some(document) = document else { continue };
         insert_vector(transaction, *chunk, model, vector)?;
-        if last.replace(document) != Some(document) {
-            mirror::changed(transaction, collection, document)?;
+        if last_document.replace(document) != Some(document) {
+            vector_cache::record_change(transaction, collection, document)?;
         }
     }
     Ok(())
@@ -243,15 +263,20 @@ fn insert_vector(
     Ok(())
 }
 
-/// The last step of re-embedding: from now on, questions are asked by the new vectors.
-pub(super) fn adopt(transaction: &Transaction<'_>, collection: i64, model: &Model) -> Result<bool> {
-    if !super::read::unembedded(transaction, collection, &model.id, 0, 1)?.is_empty() {
+/// Makes the model the collection's, as the last step of embedding it anew. Searches use the new
+/// vectors from then on.
+pub(super) fn adopt_model(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    model: &EmbeddingModel,
+) -> Result<bool> {
+    if !super::read::find_unembedded(transaction, collection, &model.id, 0, 1)?.is_empty() {
         return Ok(false);
     }
     let sql = "UPDATE collection SET model = ?, dimensions = ? WHERE id = ?";
     transaction.execute(sql, (&model.id, model.dimensions, collection))?;
-    let others = "DELETE FROM vector WHERE model <> ? AND chunk IN
+    let sql = "DELETE FROM vector WHERE model <> ? AND chunk IN
                   (SELECT c.id FROM chunk c JOIN document d ON d.id = c.document WHERE d.collection = ?)";
-    transaction.execute(others, (&model.id, collection))?;
+    transaction.execute(sql, (&model.id, collection))?;
     Ok(true)
 }

@@ -1,15 +1,15 @@
-//! A process that is killed while it writes.
+//! Tests that kill a process while it writes.
 #![expect(clippy::print_stdout, reason = "tells what was seen")]
 
-use crate::support::{Meanings, ask_as, database, document};
-use retrieval::{Index, Settings, State, Viewer};
+use crate::support::{FakeEmbedder, database, document, search_as};
+use retrieval::{CollectionSettings, DocumentState, Index, Viewer};
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Every text says which edition of which document it is of.
+/// Returns a document whose every sentence names the document and the edition.
 fn edition(id: usize, edition: usize) -> retrieval::Document {
     let sentence = format!("Document d{id}x in edition e{edition}x speaks of things. ");
     document(&format!("{id}"), &format!("# Part\n{}\n", sentence.repeat(8)).repeat(1 + id % 5))
@@ -18,96 +18,106 @@ fn edition(id: usize, edition: usize) -> retrieval::Document {
 #[tokio::test]
 async fn a_kill_during_ingest_tears_no_document_and_loses_none_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("index.db").to_string_lossy().into_owned();
-    killed_again_and_again(&place, kills(100), 60_000).await;
+    let location = folder.path().join("index.db").to_string_lossy().into_owned();
+    kill_repeatedly(&location, kill_count(100), 60_000).await;
 }
 
 #[tokio::test]
 async fn a_host_killed_during_ingest_leaves_the_shared_database_whole() {
-    if let Some(place) = database().await {
-        killed_again_and_again(&place, kills(20), 200_000).await;
+    if let Some(location) = database().await {
+        kill_repeatedly(&location, kill_count(20), 200_000).await;
     }
 }
 
-/// As many as usual, or as the environment says.
-fn kills(usual: usize) -> usize {
+/// Returns the number of kills: that of the environment, or the usual one.
+fn kill_count(usual: usize) -> usize {
     std::env::var("KILLS").map_or(usual, |kills| kills.parse().unwrap())
 }
 
-async fn open(place: &str) -> Index {
-    let opened = match place.starts_with("postgres://") {
-        true => Index::connect(place).await,
-        false => Index::open(place).await,
+async fn open(location: &str) -> Index {
+    let opened = match location.starts_with("postgres://") {
+        true => Index::connect(location).await,
+        false => Index::open(location).await,
     };
     opened.unwrap()
 }
 
-/// What a process that was killed had told.
+/// The output of the killed process.
 #[derive(Default)]
-struct Told {
-    /// How often it began to write, and how often it was told that all of that is stored.
-    begun: usize,
-    ended: usize,
-    /// Editions of documents that it was told are stored.
+struct WriterOutput {
+    /// The number of writes that it began, and of those that were acknowledged.
+    writes_started: usize,
+    writes_finished: usize,
+    /// The editions of documents that were acknowledged.
     stored: Vec<(usize, usize)>,
 }
 
-/// Each time at another moment within so many microseconds of writing; every tenth time while it opens.
-async fn killed_again_and_again(place: &str, rounds: usize, within_micros: u64) {
-    let index = open(place).await;
-    index.create("docs", Settings { chunk_tokens: 64, ..Settings::default() }).await.unwrap();
+/// Kills a writing process repeatedly, at varying moments within so many microseconds of writing;
+/// every tenth time while it opens the index.
+async fn kill_repeatedly(location: &str, rounds: usize, within_micros: u64) {
+    let index = open(location).await;
+    index
+        .create_collection(
+            "docs",
+            CollectionSettings { chunk_tokens: 64, ..CollectionSettings::default() },
+        )
+        .await
+        .unwrap();
     drop(index);
     let mut acknowledged: HashMap<usize, usize> = HashMap::new();
-    let mut in_the_midst = 0;
+    let mut killed_mid_write = 0;
     for round in 0..rounds {
-        let told = killed(place, round, (round as u64 * 7_919) % within_micros);
-        in_the_midst += usize::from(told.begun > told.ended);
-        acknowledged.extend(told.stored);
+        let output = run_and_kill(location, round, (round as u64 * 7_919) % within_micros);
+        killed_mid_write += usize::from(output.writes_started > output.writes_finished);
+        acknowledged.extend(output.stored);
         if round % 10 == 9 || round + 1 == rounds {
-            look(place, &acknowledged).await;
+            check_index(location, &acknowledged).await;
         }
     }
     println!(
-        "{rounds} kills, {in_the_midst} of them in the midst of a write; {} documents were acknowledged, none is lost or torn",
+        "{rounds} kills, {killed_mid_write} of them in the midst of a write; {} documents were acknowledged, none is lost or torn",
         acknowledged.len()
     );
     assert!(acknowledged.len() > rounds / 2, "only {} were written", acknowledged.len());
-    assert!(in_the_midst > rounds / 2, "only {in_the_midst} kills were in the midst of a write");
+    assert!(
+        killed_mid_write > rounds / 2,
+        "only {killed_mid_write} kills were in the midst of a write"
+    );
 }
 
-/// Lets a process write, and kills it.
-fn killed(place: &str, round: usize, after_micros: u64) -> Told {
+/// Starts a process that writes, and kills it.
+fn run_and_kill(location: &str, round: usize, after_micros: u64) -> WriterOutput {
     let writer = "crash::writes_until_it_is_killed";
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", writer, "--ignored", "--nocapture", "--test-threads=1"])
-        .env("INDEX", place)
+        .env("INDEX", location)
         .env("ROUND", round.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (begins, begun) = mpsc::channel();
+    let (started_tx, started_rx) = mpsc::channel();
     let reader = std::thread::spawn(move || {
-        let mut told = Told::default();
+        let mut output = WriterOutput::default();
         for line in lines.map_while(Result::ok) {
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["writes"] => {
-                    told.begun += 1;
-                    // Nobody listens any more from the second time on.
-                    begins.send(()).unwrap_or_default();
+                    output.writes_started += 1;
+                    // After the first time the receiver is gone.
+                    started_tx.send(()).unwrap_or_default();
                 }
-                ["stored"] => told.ended += 1,
+                ["stored"] => output.writes_finished += 1,
                 ["stored", id, edition] => {
-                    told.stored.push((id.parse().unwrap(), edition.parse().unwrap()));
+                    output.stored.push((id.parse().unwrap(), edition.parse().unwrap()));
                 }
                 _ => {}
             }
         }
-        told
+        output
     });
     if round % 10 != 3 {
-        begun.recv().unwrap();
+        started_rx.recv().unwrap();
     }
     std::thread::sleep(Duration::from_micros(after_micros));
     child.kill().unwrap();
@@ -115,23 +125,23 @@ fn killed(place: &str, round: usize, after_micros: u64) -> Told {
     reader.join().unwrap()
 }
 
-async fn look(place: &str, acknowledged: &HashMap<usize, usize>) {
-    let index = open(place).await;
-    assert_eq!(index.faults().await.unwrap(), [""; 0]);
+async fn check_index(location: &str, acknowledged: &HashMap<usize, usize>) {
+    let index = open(location).await;
+    assert_eq!(index.find_inconsistencies().await.unwrap(), [""; 0]);
     let mut listed = HashMap::new();
     let mut after = String::new();
     loop {
-        let page = index.documents("docs", &Viewer::Operator, &after, 500).await.unwrap();
+        let page = index.list_documents("docs", &Viewer::Operator, &after, 500).await.unwrap();
         let Some(last) = page.last() else { break };
         after.clone_from(&last.id);
         listed.extend(page.into_iter().map(|document| (document.id, document.state)));
     }
     for (id, expected) in acknowledged {
         let id = id.to_string();
-        assert_eq!(listed.get(&id), Some(&State::Ready), "document {id} was acknowledged");
-        let answer = ask_as(&index, "docs", &format!("d{id}x"), Viewer::Operator, None).await;
+        assert_eq!(listed.get(&id), Some(&DocumentState::Ready), "document {id} was acknowledged");
+        let answer = search_as(&index, "docs", &format!("d{id}x"), Viewer::Operator, None).await;
         let own = answer.hits.iter().filter(|hit| hit.document == id);
-        let editions: HashSet<usize> = own.map(|hit| of_edition(&hit.text)).collect();
+        let editions: HashSet<usize> = own.map(|hit| edition_in(&hit.text)).collect();
         assert_eq!(editions.len(), 1, "document {id} is of two editions");
         assert!(
             editions.iter().all(|edition| edition >= expected),
@@ -140,33 +150,33 @@ async fn look(place: &str, acknowledged: &HashMap<usize, usize>) {
     }
 }
 
-fn of_edition(text: &str) -> usize {
+fn edition_in(text: &str) -> usize {
     let (_, rest) = text.split_once("edition e").unwrap();
     rest.split_once('x').unwrap().0.parse().unwrap()
 }
 
-/// The other process. Tells of each document that it was told is stored.
+/// The writing process. Prints each document that was acknowledged.
 #[tokio::test]
 #[ignore = "is run, and killed, by the tests above"]
 async fn writes_until_it_is_killed() {
     let index = open(&std::env::var("INDEX").unwrap()).await;
     let round: usize = std::env::var("ROUND").unwrap().parse().unwrap();
-    let embedder = Meanings::of("meanings", 64);
-    // What the harness says of the test stands on a line of its own.
-    tell("\n");
+    let embedder = FakeEmbedder::new("meanings", 64);
+    // Ends the line that the test harness has begun.
+    print_and_flush("\n");
     for batch in 0_usize.. {
         let ids: Vec<usize> = (0..3).map(|at| (round * 37 + batch * 3 + at) % 600).collect();
         // Later rounds write later editions of the same documents.
         let documents = ids.iter().map(|id| edition(*id, round)).collect();
-        tell("writes\n");
-        index.put("docs", documents, Some(&embedder)).await.unwrap();
+        print_and_flush("writes\n");
+        index.put_documents("docs", documents, Some(&embedder)).await.unwrap();
         let stored = ids.iter().map(|id| format!("stored {id} {round}\n")).collect::<String>();
-        tell(&format!("{stored}stored\n"));
+        print_and_flush(&format!("{stored}stored\n"));
     }
 }
 
-/// In one piece.
-fn tell(lines: &str) {
+/// Writes the lines in one piece.
+fn print_and_flush(lines: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(lines.as_bytes()).unwrap();
     out.flush().unwrap();

@@ -1,7 +1,7 @@
-//! The index through its front door, on every engine.
+//! Tests of the index through its public interface, on every engine.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
-/// Makes a test of each of these functions for each engine.
+/// Creates a test of each of these functions for each engine.
 macro_rules! on_every_engine {
     ($($sentence:ident),* $(,)?) => {
         mod in_sqlite {

@@ -1,10 +1,10 @@
-//! An embedder that can be looked into, and short words for what tests do often.
+//! A fake embedder, and helpers of the tests.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use retrieval::{
-    Answer, Audience, Document, EmbedError, Embedder, Index, Outcome, Purpose, Question, Settings,
-    Viewer,
+    CollectionSettings, Document, Embedder, EmbeddingPurpose, Index, IndexAudience, InferenceError,
+    PutOutcome, SearchQuery, SearchResults, Viewer,
 };
 use std::sync::atomic::{AtomicUsize, Ordering};
 use store::testing::Server;
@@ -14,33 +14,34 @@ pub async fn sqlite(folder: &TempDir) -> Index {
     Index::open(folder.path().join("index.db")).await.unwrap()
 }
 
-/// An index in a database of its own; `None` where there can be no PostgreSQL with pgvector, and why stands in the output.
+/// Connects to a new database; returns `None`, and prints the reason, where no PostgreSQL with
+/// pgvector is available.
 pub async fn postgres() -> Option<Index> {
     Some(Index::connect(&database().await?).await.unwrap())
 }
 
-/// The address of a new database.
+/// Returns the address of a new database.
 pub async fn database() -> Option<String> {
     let server = tokio::task::spawn_blocking(Server::with_vectors).await.unwrap()?;
     Some(server.database().await.unwrap())
 }
 
-/// Words that mean the same have one direction; every other word has one of its own.
-pub struct Meanings {
+/// An embedder in which each word has a direction; synonyms share one.
+pub struct FakeEmbedder {
     model: &'static str,
     dimensions: usize,
     pub embedded: AtomicUsize,
-    /// After so many texts it fails.
-    pub enough_for: AtomicUsize,
+    /// It fails after so many texts.
+    pub fails_after: AtomicUsize,
 }
 
-impl Meanings {
-    pub fn of(model: &'static str, dimensions: usize) -> Self {
+impl FakeEmbedder {
+    pub fn new(model: &'static str, dimensions: usize) -> Self {
         Self {
             model,
             dimensions,
             embedded: AtomicUsize::new(0),
-            enough_for: AtomicUsize::new(usize::MAX),
+            fails_after: AtomicUsize::new(usize::MAX),
         }
     }
 
@@ -70,7 +71,7 @@ impl Meanings {
     }
 }
 
-impl Embedder for Meanings {
+impl Embedder for FakeEmbedder {
     fn model(&self) -> &'static str {
         self.model
     }
@@ -78,31 +79,31 @@ impl Embedder for Meanings {
     fn embed(
         &self,
         texts: Vec<String>,
-        _: Purpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, EmbedError>> {
+        _: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
         let before = self.embedded.fetch_add(texts.len(), Ordering::SeqCst);
-        let enough = before + texts.len() <= self.enough_for.load(Ordering::SeqCst);
+        let succeeds = before + texts.len() <= self.fails_after.load(Ordering::SeqCst);
         let vectors = texts.iter().map(|text| self.vector(text)).collect();
         async move {
-            if enough {
+            if succeeds {
                 Ok(vectors)
             } else {
-                Err(EmbedError("the model is out of reach".to_owned()))
+                Err(InferenceError("the model is out of reach".to_owned()))
             }
         }
         .boxed()
     }
 }
 
-pub fn meanings() -> Meanings {
-    Meanings::of("meanings", 512)
+pub fn fake_embedder() -> FakeEmbedder {
+    FakeEmbedder::new("meanings", 512)
 }
 
 pub fn document(id: &str, text: &str) -> Document {
     Document { id: id.to_owned(), text: text.to_owned(), ..Document::default() }
 }
 
-pub fn for_eyes(id: &str, text: &str, audience: Audience) -> Document {
+pub fn restricted_document(id: &str, text: &str, audience: IndexAudience) -> Document {
     Document { audience, ..document(id, text) }
 }
 
@@ -114,32 +115,37 @@ pub fn with_role(id: &str, role: &str) -> Viewer {
     Viewer::User { id: id.to_owned(), roles: vec![role.to_owned()] }
 }
 
-/// A collection with these documents.
-pub async fn filled(
+/// Creates a collection with these documents.
+pub async fn create_with(
     index: &Index,
     name: &str,
     documents: Vec<Document>,
     embedder: Option<&dyn Embedder>,
-) -> Vec<Outcome> {
-    index.create(name, Settings::default()).await.unwrap();
-    index.put(name, documents, embedder).await.unwrap()
+) -> Vec<PutOutcome> {
+    index.create_collection(name, CollectionSettings::default()).await.unwrap();
+    index.put_documents(name, documents, embedder).await.unwrap()
 }
 
-pub async fn ask(index: &Index, name: &str, text: &str, embedder: Option<&dyn Embedder>) -> Answer {
-    ask_as(index, name, text, Viewer::Anonymous, embedder).await
+pub async fn search(
+    index: &Index,
+    name: &str,
+    text: &str,
+    embedder: Option<&dyn Embedder>,
+) -> SearchResults {
+    search_as(index, name, text, Viewer::Anonymous, embedder).await
 }
 
-pub async fn ask_as(
+pub async fn search_as(
     index: &Index,
     name: &str,
     text: &str,
     viewer: Viewer,
     embedder: Option<&dyn Embedder>,
-) -> Answer {
-    index.search(&[name], &Question::new(text, viewer), embedder).await.unwrap()
+) -> SearchResults {
+    index.search(&[name], &SearchQuery::new(text, viewer), embedder).await.unwrap()
 }
 
-/// The documents of an answer's hits, in their order.
-pub fn ids(answer: &Answer) -> Vec<&str> {
+/// Returns the documents of the hits, in their order.
+pub fn document_ids(answer: &SearchResults) -> Vec<&str> {
     answer.hits.iter().map(|hit| hit.document.as_str()).collect()
 }

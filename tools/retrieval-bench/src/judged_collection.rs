@@ -1,4 +1,4 @@
-//! A judged collection: documents, questions, and which document answers which question.
+//! Reads judged collections: documents, queries, and relevance judgements.
 
 use anyhow::{Context, Result};
 use retrieval::Document;
@@ -9,35 +9,35 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// A folder with `docs.jsonl`, `queries.jsonl` and `qrels.tsv`.
-pub struct Judged {
+pub struct JudgedCollection {
     pub name: String,
     pub documents: Vec<Document>,
-    /// Those that a relevant document is known of.
-    pub questions: Vec<Asked>,
-    /// The grade of each relevant document of a question.
+    /// The queries that have a relevant document.
+    pub queries: Vec<JudgedQuery>,
+    /// The grades of the relevant documents of each query.
     pub judgements: HashMap<String, HashMap<String, f64>>,
 }
 
 /// A line of `queries.jsonl`.
 #[derive(Deserialize)]
-pub struct Asked {
-    #[serde(alias = "_id", deserialize_with = "id")]
+pub struct JudgedQuery {
+    #[serde(alias = "_id", deserialize_with = "deserialize_id")]
     pub id: String,
     pub text: String,
 }
 
-/// A line of `docs.jsonl`; whatever else it holds is not looked at.
+/// A line of `docs.jsonl`; other fields are ignored.
 #[derive(Deserialize)]
-struct Given {
-    #[serde(alias = "_id", deserialize_with = "id")]
+struct DocumentLine {
+    #[serde(alias = "_id", deserialize_with = "deserialize_id")]
     id: String,
     #[serde(default)]
     title: Option<String>,
     text: String,
 }
 
-/// Numbers are ids, too.
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// Accepts numbers as ids, too.
+fn deserialize_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(id) => Ok(id),
         Value::Number(id) => Ok(id.to_string()),
@@ -45,44 +45,47 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     }
 }
 
-impl Judged {
-    pub fn read(folder: &Path) -> Result<Self> {
-        let judgements = judgements(&folder.join("qrels.tsv"))?;
-        let mut questions: Vec<Asked> = lines(&folder.join("queries.jsonl"))?;
-        questions.retain(|question| judgements.contains_key(&question.id));
+impl JudgedCollection {
+    pub fn load(folder: &Path) -> Result<Self> {
+        let judgements = read_judgements(&folder.join("qrels.tsv"))?;
+        let mut queries: Vec<JudgedQuery> = read_json_lines(&folder.join("queries.jsonl"))?;
+        queries.retain(|query| judgements.contains_key(&query.id));
         anyhow::ensure!(
-            !questions.is_empty(),
+            !queries.is_empty(),
             "no question of `{0}/queries.jsonl` has a relevant document in `{0}/qrels.tsv`",
             folder.display()
         );
-        let given: Vec<Given> = lines(&folder.join("docs.jsonl"))?;
-        anyhow::ensure!(!given.is_empty(), "`{}/docs.jsonl` is empty", folder.display());
-        let documents = given.into_iter().map(|Given { id, title, text }| Document {
+        let lines: Vec<DocumentLine> = read_json_lines(&folder.join("docs.jsonl"))?;
+        anyhow::ensure!(!lines.is_empty(), "`{}/docs.jsonl` is empty", folder.display());
+        let documents = lines.into_iter().map(|DocumentLine { id, title, text }| Document {
             id,
             title: title.unwrap_or_default(),
             text,
             ..Document::default()
         });
-        let whole =
+        let full_path =
             folder.canonicalize().with_context(|| format!("cannot read `{}`", folder.display()))?;
-        let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, documents: documents.collect(), questions, judgements })
+        let name = full_path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { name, documents: documents.collect(), queries, judgements })
     }
 }
 
-/// Reads lines of a question's id, a document's id and a grade, with tabs between them; the first line may be a heading.
-fn judgements(path: &Path) -> Result<HashMap<String, HashMap<String, f64>>> {
+/// Reads lines of a query's id, a document's id and a grade, separated by tabs; the first line may
+/// be a header.
+fn read_judgements(path: &Path) -> Result<HashMap<String, HashMap<String, f64>>> {
     let mut judgements: HashMap<String, HashMap<String, f64>> = HashMap::new();
-    for (at, line) in read(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (at, line) in
+        read_text(path)?.lines().enumerate().filter(|(_, line)| !line.trim().is_empty())
+    {
         let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
-        // TREC's own form has a column more, which says nothing.
-        let judged = match columns[..] {
+        // TREC's own format has an unused second column.
+        let judgement = match columns[..] {
             [question, document, grade] | [question, _, document, grade] => {
                 grade.parse::<f64>().ok().map(|grade| (question, document, grade))
             }
             _ => None,
         };
-        match judged {
+        match judgement {
             Some((question, document, grade)) if grade > 0.0 => {
                 judgements
                     .entry(question.to_owned())
@@ -101,15 +104,15 @@ fn judgements(path: &Path) -> Result<HashMap<String, HashMap<String, f64>>> {
     Ok(judgements)
 }
 
-fn read(path: &Path) -> Result<String> {
+fn read_text(path: &Path) -> Result<String> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// What stands in a file with a JSON value a line.
-pub fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let text = read(path)?;
+/// Reads a file with one JSON value a line.
+pub fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = read_text(path)?;
     let lines = text.split('\n').enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parsed = lines.map(|(at, line)| {
         serde_json::from_str(line)
@@ -118,10 +121,10 @@ pub fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     parsed.collect()
 }
 
-/// The folder itself if it is a collection, else those in it that are.
-pub fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let is_one = |path: &Path| path.join("docs.jsonl").is_file();
-    if is_one(folder) {
+/// Returns the folder itself if it is a collection, else the collections in it.
+pub fn find_collections(folder: &Path) -> Result<Vec<PathBuf>> {
+    let is_collection = |path: &Path| path.join("docs.jsonl").is_file();
+    if is_collection(folder) {
         return Ok(vec![folder.to_owned()]);
     }
     let entries =
@@ -130,7 +133,7 @@ pub fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = paths
         .with_context(|| format!("cannot read `{}`", folder.display()))?
         .into_iter()
-        .filter(|path| is_one(path))
+        .filter(|path| is_collection(path))
         .collect();
     found.sort();
     anyhow::ensure!(

@@ -1,11 +1,11 @@
-//! What the judgements say of a ranking, and the clock of its making.
+//! Ranking metrics and latencies.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The sums over all questions of a collection.
+/// The sums over the queries of a collection.
 #[derive(Default)]
-pub struct Measures {
+pub struct MetricSums {
     questions: usize,
     ndcg: f64,
     recall: f64,
@@ -13,9 +13,9 @@ pub struct Measures {
     latencies: Vec<Duration>,
 }
 
-/// The means of a collection.
+/// The means over the queries of a collection.
 #[derive(Clone, Copy)]
-pub struct Means {
+pub struct MetricMeans {
     pub ndcg: f64,
     pub recall: f64,
     pub mrr: f64,
@@ -24,8 +24,8 @@ pub struct Means {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
-impl Measures {
-    /// Counts one question's ranking of documents.
+impl MetricSums {
+    /// Adds one query's ranking of documents.
     pub fn add(&mut self, ranking: &[String], grades: &HashMap<String, f64>, latency: Duration) {
         let gain = |(at, grade): (usize, f64)| grade / (at as f64 + 2.0).log2();
         let grade = |id: &String| grades.get(id).copied().unwrap_or_default();
@@ -43,11 +43,11 @@ impl Measures {
         self.latencies.push(latency);
     }
 
-    pub fn means(mut self) -> Means {
+    pub fn means(mut self) -> MetricMeans {
         let questions = self.questions as f64;
         self.latencies.sort_unstable();
         let (p50, p95) = (percentile(&self.latencies, 50), percentile(&self.latencies, 95));
-        Means {
+        MetricMeans {
             ndcg: self.ndcg / questions,
             recall: self.recall / questions,
             mrr: self.reciprocal / questions,
@@ -57,7 +57,7 @@ impl Measures {
     }
 }
 
-/// In milliseconds, of sorted durations.
+/// Returns a percentile of sorted durations, in milliseconds.
 pub fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(at).map_or(0.0, |duration| duration.as_secs_f64() * 1e3)

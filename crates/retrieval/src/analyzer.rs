@@ -1,4 +1,4 @@
-//! Makes terms of texts: what two texts must share to be alike by their words.
+//! Turns texts into the terms that keyword search (BM25) compares.
 
 use crate::language::Language;
 use rust_stemmers::Stemmer;
@@ -7,57 +7,59 @@ use std::sync::{Arc, Mutex, PoisonError};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// A term has at most so many characters; what is longer is no word, and an index takes no key of any length.
-const LONGEST: usize = 64;
+/// Maximum characters of a term. Longer runs of letters are no words, and an index key needs a
+/// bound.
+const MAX_TERM_CHARS: usize = 64;
 
-/// Cuts texts of one language into terms.
+/// Splits texts of one language into terms.
 ///
-/// `readTimeout`, `read_timeout` and "reading timeouts" meet in the terms of their parts. Scripts that leave no space between words
-/// are cut into pairs of characters.
-pub struct Analyser {
+/// An identifier is also indexed by its parts, so `readTimeout`, `read_timeout` and "reading
+/// timeouts" share terms. Scripts that write no space between words are split into pairs of
+/// characters.
+pub struct Analyzer {
     stemmer: Option<Stemmer>,
     stop_words: HashSet<String>,
 }
 
-impl Analyser {
-    /// The analyser of a language.
+impl Analyzer {
+    /// Creates the analyzer of a language.
     pub fn new(language: Language) -> Self {
-        let rules = language.rules();
-        let listed = rules.and_then(|(code, _)| stop_words::lookup(code)).unwrap_or_default();
-        // "don't" is two words to us.
+        let rules = language.analysis_rules();
+        let stop_list = rules.and_then(|(code, _)| stop_words::lookup(code)).unwrap_or_default();
+        // "don't" is two words here.
         let stop_words =
-            listed.iter().flat_map(|word| words(word)).map(str::to_lowercase).collect();
+            stop_list.iter().flat_map(|word| split_words(word)).map(str::to_lowercase).collect();
         Self { stemmer: rules.map(|(_, algorithm)| Stemmer::create(algorithm)), stop_words }
     }
 
-    /// The terms of a text in the order of its words, each as often as it occurs.
+    /// Returns the terms of a text in the order of its words, each as often as it occurs.
     pub fn terms(&self, text: &str) -> Vec<String> {
         let text: String = text.nfkc().collect();
         let mut terms = Vec::new();
-        for word in words(&text) {
-            self.push_word(word, &mut terms);
+        for word in split_words(&text) {
+            self.push_word_terms(word, &mut terms);
         }
         terms
     }
 
-    fn push_word(&self, word: &str, terms: &mut Vec<String>) {
+    fn push_word_terms(&self, word: &str, terms: &mut Vec<String>) {
         if word.chars().any(is_unspaced) {
-            terms.extend(pairs(word));
+            terms.extend(bigrams(word));
             return;
         }
-        let parts = parts(word);
+        let parts = split_identifier(word);
         if parts.len() > 1 {
-            // A part of one letter says nothing, a word of one letter may ("vitamin C").
+            // A part of one letter carries no meaning; a word of one letter may ("vitamin C").
             parts
                 .into_iter()
                 .filter(|part| part.chars().nth(1).is_some())
-                .for_each(|part| self.push(part, terms));
+                .for_each(|part| self.push_stem(part, terms));
         }
-        self.push(word, terms);
+        self.push_stem(word, terms);
     }
 
-    fn push(&self, word: &str, terms: &mut Vec<String>) {
-        let word: String = word.to_lowercase().chars().take(LONGEST).collect();
+    fn push_stem(&self, word: &str, terms: &mut Vec<String>) {
+        let word: String = word.to_lowercase().chars().take(MAX_TERM_CHARS).collect();
         if self.stop_words.contains(&word) {
             return;
         }
@@ -68,11 +70,12 @@ impl Analyser {
     }
 }
 
-/// The terms of a text, each as often as it occurs, in one piece of memory: of a large document there are millions.
-pub(crate) struct Terms(Box<str>);
+/// The terms of a text, each as often as it occurs, in one allocation: a large document has
+/// millions of terms.
+pub(crate) struct TermList(Box<str>);
 
-impl Terms {
-    pub(crate) fn of(terms: &[String]) -> Self {
+impl TermList {
+    pub(crate) fn new(terms: &[String]) -> Self {
         Self(terms.join(" ").into())
     }
 
@@ -81,27 +84,27 @@ impl Terms {
     }
 }
 
-/// The analysers of the languages that were needed.
+/// The analyzers of the languages in use, each created once.
 #[derive(Default)]
-pub(crate) struct Analysers {
-    by_language: Mutex<HashMap<Language, Arc<Analyser>>>,
+pub(crate) struct AnalyzerCache {
+    by_language: Mutex<HashMap<Language, Arc<Analyzer>>>,
 }
 
-impl Analysers {
-    pub(crate) fn of(&self, language: Language) -> Arc<Analyser> {
-        let mut analysers = self.by_language.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(analysers.entry(language).or_insert_with(|| Arc::new(Analyser::new(language))))
+impl AnalyzerCache {
+    pub(crate) fn get(&self, language: Language) -> Arc<Analyzer> {
+        let mut analyzers = self.by_language.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(analyzers.entry(language).or_insert_with(|| Arc::new(Analyzer::new(language))))
     }
 }
 
-/// Runs of letters, digits and the marks upon them.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+/// Splits a text into runs of letters, digits and combining marks.
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|char: char| !char.is_alphanumeric() && !is_combining_mark(char))
         .filter(|word| !word.is_empty())
 }
 
-/// `HTTPServer2` is `HTTP`, `Server`, `2`.
-fn parts(word: &str) -> Vec<&str> {
+/// Splits `HTTPServer2` into `HTTP`, `Server` and `2`.
+fn split_identifier(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = word;
     let mut chars = word.char_indices().peekable();
@@ -109,7 +112,7 @@ fn parts(word: &str) -> Vec<&str> {
     let mut start = 0;
     while let Some((at, char)) = chars.next() {
         let next = chars.peek().map(|(_, next)| *next);
-        if before.is_some_and(|before| parts_between(before, char, next)) {
+        if before.is_some_and(|before| is_part_boundary(before, char, next)) {
             let (part, after) = rest.split_at(at - start);
             parts.push(part);
             (rest, start) = (after, at);
@@ -120,7 +123,7 @@ fn parts(word: &str) -> Vec<&str> {
     parts
 }
 
-fn parts_between(before: char, char: char, next: Option<char>) -> bool {
+fn is_part_boundary(before: char, char: char, next: Option<char>) -> bool {
     let hump = before.is_lowercase() && char.is_uppercase();
     let end_of_capitals =
         before.is_uppercase() && char.is_uppercase() && next.is_some_and(char::is_lowercase);
@@ -128,7 +131,7 @@ fn parts_between(before: char, char: char, next: Option<char>) -> bool {
     hump || end_of_capitals || number
 }
 
-fn pairs(word: &str) -> Vec<String> {
+fn bigrams(word: &str) -> Vec<String> {
     let chars: Vec<char> = word.chars().collect();
     match chars.len() {
         1 => vec![chars[0].to_string()],
@@ -136,7 +139,8 @@ fn pairs(word: &str) -> Vec<String> {
     }
 }
 
-/// Thai, Lao, Myanmar, Khmer, kana and ideographs are written without spaces.
+/// Returns true for Thai, Lao, Myanmar, Khmer, kana and ideographs, which are written without
+/// spaces.
 fn is_unspaced(char: char) -> bool {
     matches!(char,
         '\u{0e00}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn words_become_stems_names_their_parts_and_little_words_nothing() {
-        let english = Analyser::new(Language::English);
+        let english = Analyzer::new(Language::English);
         for (text, terms) in [
             ("What is the retrying of timeouts?", vec!["retri", "timeout"]),
             ("readTimeout", vec!["read", "timeout", "readtimeout"]),
@@ -175,7 +179,7 @@ mod tests {
             (Language::Russian, "книги и книга", vec!["книг", "книг"]),
             (Language::Other, "The Houses", vec!["the", "houses"]),
         ] {
-            assert_eq!(Analyser::new(language).terms(text), terms, "{language:?}");
+            assert_eq!(Analyzer::new(language).terms(text), terms, "{language:?}");
         }
     }
 }

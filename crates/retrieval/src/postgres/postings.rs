@@ -1,24 +1,24 @@
-//! Posting lists in the database, changed row by row.
+//! Writes posting lists to PostgreSQL.
 
 use super::{Parameter, Transaction};
 use crate::error::Result;
-use crate::posting::{Edit, Edits, Extent, Row};
+use crate::posting::{CorpusStats, PostingEdit, PostingEdits, PostingKey};
 use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
-/// Writes what changes in the posting lists and extents of a collection.
-pub(super) async fn apply(
+/// Applies changes to the posting lists and statistics of a collection.
+pub(super) async fn apply_edits(
     transaction: &Transaction<'_>,
     collection: i64,
-    edits: &Edits,
+    edits: &PostingEdits,
 ) -> Result<()> {
-    let held = held(transaction, collection, edits).await?;
-    let applied = |(row, edit): (&Row, &Edit)| {
-        (row.clone(), edit.apply(held.get(row).map(Vec::as_slice).unwrap_or_default()))
+    let stored = load_blocks(transaction, collection, edits).await?;
+    let apply = |(key, edit): (&PostingKey, &PostingEdit)| {
+        (key.clone(), edit.apply(stored.get(key).map(Vec::as_slice).unwrap_or_default()))
     };
-    let (gone, kept): (Vec<_>, Vec<_>) =
-        edits.rows.iter().map(applied).partition(|(_, entries)| entries.is_empty());
-    let (terms, audiences, blocks) = columns(gone.iter().map(|(row, _)| row));
+    let (emptied, changed): (Vec<_>, Vec<_>) =
+        edits.rows.iter().map(apply).partition(|(_, entries)| entries.is_empty());
+    let (terms, audiences, blocks) = key_columns(emptied.iter().map(|(key, _)| key));
     let sql = "DELETE FROM posting p USING unnest($2, $3, $4) AS gone (term, audience, block)
                WHERE p.collection = $1 AND p.term = gone.term AND p.audience = gone.audience AND p.block = gone.block";
     let parameters: [Parameter<'_>; 4] = [
@@ -28,8 +28,8 @@ pub(super) async fn apply(
         (&blocks, Type::INT8_ARRAY),
     ];
     transaction.query_typed(sql, &parameters).await?;
-    let (terms, audiences, blocks) = columns(kept.iter().map(|(row, _)| row));
-    let entries: Vec<&[u8]> = kept.iter().map(|(_, entries)| entries.as_slice()).collect();
+    let (terms, audiences, blocks) = key_columns(changed.iter().map(|(key, _)| key));
+    let entries: Vec<&[u8]> = changed.iter().map(|(_, entries)| entries.as_slice()).collect();
     let sql = "INSERT INTO posting (collection, term, audience, block, entries)
                SELECT $1, term, audience, block, entries FROM unnest($2, $3, $4, $5) AS kept (term, audience, block, entries)
                ON CONFLICT (collection, term, audience, block) DO UPDATE SET entries = excluded.entries";
@@ -41,7 +41,7 @@ pub(super) async fn apply(
         (&entries, Type::BYTEA_ARRAY),
     ];
     transaction.query_typed(sql, &parameters).await?;
-    for (audience, Extent { chunks, terms }) in &edits.extents {
+    for (audience, CorpusStats { chunks, terms }) in &edits.stats {
         let sql = "INSERT INTO extent (collection, audience, chunks, terms) VALUES ($1, $2, $3, $4) ON CONFLICT (collection, audience)
                    DO UPDATE SET chunks = extent.chunks + excluded.chunks, terms = extent.terms + excluded.terms";
         let parameters: [Parameter<'_>; 4] = [
@@ -55,13 +55,13 @@ pub(super) async fn apply(
     Ok(())
 }
 
-/// The rows that are to be edited, as they are.
-async fn held(
+/// Reads the rows that are to be changed.
+async fn load_blocks(
     transaction: &Transaction<'_>,
     collection: i64,
-    edits: &Edits,
-) -> Result<HashMap<Row, Vec<u8>>> {
-    let (terms, audiences, blocks) = columns(edits.rows.keys());
+    edits: &PostingEdits,
+) -> Result<HashMap<PostingKey, Vec<u8>>> {
+    let (terms, audiences, blocks) = key_columns(edits.rows.keys());
     let sql = "SELECT p.term, p.audience, p.block, p.entries FROM unnest($2, $3, $4) AS wanted (term, audience, block)
                JOIN posting p ON p.collection = $1 AND p.term = wanted.term AND p.audience = wanted.audience AND p.block = wanted.block";
     let parameters: [Parameter<'_>; 4] = [
@@ -71,21 +71,23 @@ async fn held(
         (&blocks, Type::INT8_ARRAY),
     ];
     let rows = transaction.query_typed(sql, &parameters).await?;
-    let held = rows.iter().map(|row| {
+    let blocks = rows.iter().map(|row| {
         Ok((
-            Row { term: row.try_get(0)?, audience: row.try_get(1)?, block: row.try_get(2)? },
+            PostingKey { term: row.try_get(0)?, audience: row.try_get(1)?, block: row.try_get(2)? },
             row.try_get(3)?,
         ))
     });
-    held.collect()
+    blocks.collect()
 }
 
-fn columns<'a>(rows: impl Iterator<Item = &'a Row>) -> (Vec<&'a str>, Vec<i64>, Vec<i64>) {
+fn key_columns<'a>(
+    keys: impl Iterator<Item = &'a PostingKey>,
+) -> (Vec<&'a str>, Vec<i64>, Vec<i64>) {
     let mut columns = (Vec::new(), Vec::new(), Vec::new());
-    for row in rows {
-        columns.0.push(row.term.as_str());
-        columns.1.push(row.audience);
-        columns.2.push(row.block);
+    for key in keys {
+        columns.0.push(key.term.as_str());
+        columns.1.push(key.audience);
+        columns.2.push(key.block);
     }
     columns
 }
