@@ -1,7 +1,7 @@
 //! `--demo`: a Bedrock emulator in place of AWS.
 
 use anyhow::Context;
-use bedrock_emulator::{DEMO_KEY, Emulator, Options, Relay};
+use bedrock_emulator::{DEMO_KEY, Emulator, EmulatorOptions, Relay};
 use pipewright::{settings::Settings, valves::Pins};
 
 /// A running emulator. It stops when this is dropped.
@@ -14,7 +14,7 @@ impl DemoEmulator {
             .demo_relay
             .as_deref()
             .map(|url| build_relay(url, settings.demo_relay_model.clone()));
-        let options = Options { relay, ..Options::demo() };
+        let options = EmulatorOptions { relay, ..EmulatorOptions::demo() };
         Emulator::start(options).map(Self).context("the Bedrock emulator cannot listen")
     }
 

@@ -4,7 +4,7 @@ use crate::{
     bedrock::{emulator, host, sent},
     support::{self, TestHost},
 };
-use bedrock_emulator::{ANY, Answer, Emulator, Fault, Script};
+use bedrock_emulator::{ANY, BedrockException, Emulator, ModelAnswer, Script};
 use serde_json::{Value, json};
 
 const CLAUDE: &str = "bedrock_models.us.anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -17,7 +17,7 @@ fn calls(name: &str, input: &Value) -> Script {
     // Cut in the middle of whatever stands there.
     let pieces: Vec<String> =
         text.chars().collect::<Vec<_>>().chunks(7).map(|piece| piece.iter().collect()).collect();
-    Script::answer(Answer::new().tool("t1", name, pieces).stop("tool_use"))
+    Script::answer(ModelAnswer::new().tool("t1", name, pieces).stop("tool_use"))
 }
 
 fn with(mut body: Value, fields: Value) -> Value {
@@ -96,7 +96,7 @@ async fn a_group_of_tools_is_flattened_and_its_calls_name_it() {
             (&json!("mcp__git"), &json!("{\"n\":1}"))
         );
     }
-    emulator.script(ANY, Script::answer(Answer::says(["ok"])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let past = json!([
         {"role": "user", "content": "log"},
         {"type": "function_call", "namespace": "mcp__git", "name": "log", "call_id": "t1", "arguments": "{}"},
@@ -203,7 +203,7 @@ async fn no_item_of_a_conversation_stops_it() {
         {"type": "from_tomorrow", "blob": 7},
         {"role": "user", "content": "go on"}]);
     for model in [CLAUDE, NOVA] {
-        emulator.script(ANY, Script::answer(Answer::says(["ok"])));
+        emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
         let asked = json!({"model": model, "input": items, "tools": [patch_tool()], "client_metadata": {"a": "b"},
             "include": ["reasoning.encrypted_content"], "store": false, "prompt_cache_key": "k",
             "text": {"verbosity": "low"}, "parallel_tool_calls": true});
@@ -231,7 +231,7 @@ async fn a_conversation_is_compacted_and_goes_on_after_its_summary() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let input = json!([{"role": "user", "content": "hi"}]);
-    emulator.script(ANY, Script::answer(Answer::says(["They said hi."])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["They said hi."])));
     let answered =
         host.post("/v1/responses/compact", &json!({"model": CLAUDE, "input": input})).await;
     assert_eq!(answered.json["object"], "response.compaction", "{}", answered.text);
@@ -240,13 +240,13 @@ async fn a_conversation_is_compacted_and_goes_on_after_its_summary() {
 
     let mut trigger = input.as_array().unwrap().clone();
     trigger.push(json!({"type": "compaction_trigger"}));
-    emulator.script(ANY, Script::answer(Answer::says(["They said", " hi."])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["They said", " hi."])));
     let asked = json!({"input": trigger, "stream": true});
     let told = events(&respond(&host, asked).await.text);
     let done = told.iter().find(|event| event["type"] == "response.output_item.done").unwrap();
     assert_eq!(done["item"]["encrypted_content"], summary["encrypted_content"]);
 
-    emulator.script(ANY, Script::answer(Answer::says(["ok"])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let next = json!([summary.take(), {"role": "user", "content": "and?"}]);
     respond(&host, json!({"input": next})).await;
     assert!(sent(&emulator).pop().unwrap().to_string().contains("They said hi."));
@@ -261,7 +261,7 @@ fn message(fields: Value) -> Value {
 }
 
 async fn told(emulator: &Emulator, host: &TestHost, fields: Value) -> (Value, support::Answered) {
-    emulator.script(ANY, Script::answer(Answer::says(["ok"])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let answered = host.post("/v1/messages", &message(fields)).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
     (sent(emulator).pop().unwrap(), answered)
@@ -358,7 +358,7 @@ async fn a_prompt_that_is_too_long_is_told_in_each_api_s_own_words() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let too_long = || {
-        Script::fault(Fault::validation(
+        Script::fault(BedrockException::validation(
             "The model returned the following errors: prompt tokens (210000) exceed model maximum (200000)",
         ))
     };
@@ -391,7 +391,7 @@ async fn a_stream_begins_with_an_estimate_of_the_prompt() {
 async fn anthropic_s_shapes_are_understood_in_chats() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    emulator.script(ANY, Script::answer(Answer::says(["ok"])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let body = json!({
         "model": NOVA, "system": [{"type": "text", "text": "Be kind."}], "tool_choice": {"type": "any"},
         "tools": [{"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}],
@@ -445,7 +445,7 @@ async fn several_answers_are_given_at_once_and_their_cost_is_summed() {
     let host = host(&emulator).await;
     let body = with(support::chat(NOVA, "hi"), json!({"n": 3}));
     for _ in 0..3 {
-        emulator.script(ANY, Script::answer(Answer::says(["a", "b"])));
+        emulator.script(ANY, Script::answer(ModelAnswer::with_text(["a", "b"])));
     }
     let whole = host.post("/chat/completions", &body).await.json;
     let choices = whole["choices"].as_array().unwrap();
@@ -459,7 +459,7 @@ async fn several_answers_are_given_at_once_and_their_cost_is_summed() {
     assert_eq!(whole["usage"]["prompt_tokens"], one * 3);
 
     for _ in 0..3 {
-        emulator.script(ANY, Script::answer(Answer::says(["a", "b"])));
+        emulator.script(ANY, Script::answer(ModelAnswer::with_text(["a", "b"])));
     }
     let streamed = with(body, json!({"stream": true, "stream_options": {"include_usage": true}}));
     let chunks = events(&host.post("/chat/completions", &streamed).await.text);
@@ -483,14 +483,14 @@ async fn a_prompt_is_completed_by_any_model_that_chats() {
     let emulator = emulator();
     let host = host(&emulator).await;
     for _ in 0..2 {
-        emulator.script(ANY, Script::answer(Answer::says([" there"])));
+        emulator.script(ANY, Script::answer(ModelAnswer::with_text([" there"])));
     }
     let body = json!({"model": NOVA, "prompt": ["Hi", "Hi"], "echo": true, "max_tokens": 5});
     let whole = host.post("/v1/completions", &body).await;
     assert_eq!(whole.json["object"], "text_completion", "{}", whole.text);
     assert_eq!(whole.json["choices"][1]["text"], "Hi there");
     assert_eq!(whole.json["choices"][1]["index"], 1);
-    emulator.script(ANY, Script::answer(Answer::says(["mid", "dle"])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["mid", "dle"])));
     let body = json!({"model": NOVA, "prompt": "a(", "suffix": ")b", "stream": true});
     let chunks = events(&host.post("/completions", &body).await.text);
     let text: String =

@@ -18,8 +18,9 @@ use crate::{
     valves::pages_transform,
 };
 use bedrock_emulator::{
-    ANY, Answer, Catalogue, DEMO_KEY, Emulator, Ending, Fault, Mishap, Model, Operation, Options,
-    Recorded, Script, Usage, validate,
+    ANY, BedrockException, Catalogue, DEMO_KEY, Emulator, EmulatorOptions, ExchangeOutcome,
+    FoundationModel, InjectedFault, ModelAnswer, Operation, RecordedRequest, Script, TokenUsage,
+    validate,
 };
 use pipewright::{pipes::PIPES, valves::Pins};
 use serde_json::{Value, json};
@@ -50,7 +51,8 @@ async fn rig() -> Rig {
 
 /// With these valves turned.
 async fn rig_with(valves: &[(&str, &str)]) -> Rig {
-    let options = Options { catalogue: Catalogue::every(), ..Options::default() };
+    let options =
+        EmulatorOptions { catalogue: Catalogue::all_chat_models(), ..EmulatorOptions::default() };
     let bedrock = Emulator::start(options).unwrap();
     let host = host_with(&bedrock, valves).await;
     Rig { bedrock, host }
@@ -91,7 +93,7 @@ impl Rig {
         data.filter_map(|data| serde_json::from_str(data).ok()).collect()
     }
 
-    fn script(&self, answer: Answer) {
+    fn script(&self, answer: ModelAnswer) {
         self.bedrock.script(ANY, Script::answer(answer));
     }
 }
@@ -107,8 +109,8 @@ fn finish_of(chunks: &[Value]) -> Option<&str> {
 }
 
 /// All that models were asked, in its order.
-fn chats(bedrock: &Emulator) -> Vec<Recorded> {
-    let is_chat = |request: &Recorded| {
+fn chats(bedrock: &Emulator) -> Vec<RecordedRequest> {
+    let is_chat = |request: &RecordedRequest| {
         matches!(request.operation, Some(Operation::ConverseStream | Operation::Converse))
     };
     bedrock.requests().into_iter().filter(is_chat).collect()
@@ -120,9 +122,9 @@ fn refusals(bedrock: &Emulator) -> Vec<String> {
 }
 
 /// Why Bedrock refuses this for its form, if it does. A refusal that is put right by itself shows here too.
-fn refusal(bedrock: &Emulator, chat: &Recorded) -> Option<String> {
+fn refusal(bedrock: &Emulator, chat: &RecordedRequest) -> Option<String> {
     let target = chat.target.as_deref().unwrap();
-    let model = bedrock.catalogue().called(&chat.region, target).unwrap();
+    let model = bedrock.catalogue().resolve_model(&chat.region, target).unwrap();
     let validate = match chat.operation {
         Some(Operation::Converse) => validate::converse,
         _ => validate::converse_stream,
@@ -195,7 +197,7 @@ pub(crate) async fn host_of(
 }
 
 pub fn emulator() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 /// The bodies of all chats that Bedrock got.
@@ -265,7 +267,7 @@ async fn a_chat_is_answered_streamed_and_plain() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let answer = || {
-        Script::answer(Answer::says(["Hel", "lo"]).usage(Usage {
+        Script::answer(ModelAnswer::with_text(["Hel", "lo"]).usage(TokenUsage {
             input: 10,
             output: 7,
             cache_read: Some(100),
@@ -296,18 +298,30 @@ async fn errors_of_bedrock_come_out_as_they_should() {
     let emulator = emulator();
     let host = host(&emulator).await;
     for (fault, status, code) in [
-        (Fault::validation("bad thing"), 400, Value::Null),
+        (BedrockException::validation("bad thing"), 400, Value::Null),
         (
-            Fault::validation("Input is too long for requested model."),
+            BedrockException::validation("Input is too long for requested model."),
             400,
             json!("context_length_exceeded"),
         ),
-        (Fault::access_denied("no"), 403, Value::Null),
-        (Fault::not_found("gone"), 404, json!("model_not_found")),
-        (Fault::of("ServiceQuotaExceededException", "quota"), 429, json!("rate_limit_exceeded")),
-        (Fault::of("ModelTimeoutException", "slow"), 504, Value::Null),
-        (Fault::of("ExpiredTokenException", "old"), 500, json!("upstream_auth_error")),
-        (Fault::of("UnrecognizedClientException", "who"), 500, json!("upstream_auth_error")),
+        (BedrockException::access_denied("no"), 403, Value::Null),
+        (BedrockException::not_found("gone"), 404, json!("model_not_found")),
+        (
+            BedrockException::from_name("ServiceQuotaExceededException", "quota"),
+            429,
+            json!("rate_limit_exceeded"),
+        ),
+        (BedrockException::from_name("ModelTimeoutException", "slow"), 504, Value::Null),
+        (
+            BedrockException::from_name("ExpiredTokenException", "old"),
+            500,
+            json!("upstream_auth_error"),
+        ),
+        (
+            BedrockException::from_name("UnrecognizedClientException", "who"),
+            500,
+            json!("upstream_auth_error"),
+        ),
     ] {
         let kind = fault.kind().to_owned();
         emulator.script(ANY, Script::fault(fault).always());
@@ -328,9 +342,12 @@ async fn errors_of_bedrock_come_out_as_they_should() {
 async fn a_stream_that_breaks_off_ends_in_an_error_frame() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    for mishap in [Mishap::Close, Mishap::Reset, Mishap::BadMessageCrc] {
+    for mishap in [InjectedFault::Close, InjectedFault::Reset, InjectedFault::BadMessageCrc] {
         let kind = format!("{mishap:?}");
-        emulator.script(ANY, Script::answer(Answer::says(["half", "more"])).after(2, mishap));
+        emulator.script(
+            ANY,
+            Script::answer(ModelAnswer::with_text(["half", "more"])).fail_after(2, mishap),
+        );
         let frames = host.stream(MODEL, "hi").await;
         let last: Value =
             serde_json::from_str(frames[frames.len() - 2].strip_prefix("data: ").unwrap()).unwrap();
@@ -344,7 +361,8 @@ async fn a_stream_that_breaks_off_ends_in_an_error_frame() {
 async fn a_client_that_leaves_closes_bedrocks_connection_within_a_second() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let begun = Script::answer(Answer::says(["half", "more"])).after(2, Mishap::Hang);
+    let begun =
+        Script::answer(ModelAnswer::with_text(["half", "more"])).fail_after(2, InjectedFault::Hang);
     for (n, script) in [Script::hang(), begun].into_iter().enumerate() {
         emulator.script(ANY, script);
         let mut body = chat(MODEL, "hi");
@@ -356,9 +374,12 @@ async fn a_client_that_leaves_closes_bedrocks_connection_within_a_second() {
         });
         let asked = nth_chat(&emulator, n).await;
         client.abort();
-        let closed =
-            tokio::time::timeout(std::time::Duration::from_secs(1), emulator.closed(asked)).await;
-        assert_eq!(closed.expect("the upstream still runs"), Ending::BrokenOff);
+        let closed = tokio::time::timeout(
+            std::time::Duration::from_secs(1),
+            emulator.wait_for_outcome(asked),
+        )
+        .await;
+        assert_eq!(closed.expect("the upstream still runs"), ExchangeOutcome::Aborted);
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::rig::{
     LITE, MICRO, Rig, THINKER, Told, asked_so, chunks, hello, lonely, rig, rig_of, tool,
 };
-use bedrock_emulator::{ANY, Answer, Catalogue, Event, Mishap, Operation, Script, Usage};
+use bedrock_emulator::{
+    ANY, Catalogue, InjectedFault, ModelAnswer, Operation, Script, StreamEvent, TokenUsage,
+};
 use serde_json::{Value, json};
 
 const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";
@@ -17,14 +19,14 @@ fn call(id: &str, name: &str, arguments: &str) -> [String; 3] {
     [id, name, arguments].map(String::from)
 }
 
-fn counted() -> Usage {
-    Usage { input: 10, output: 7, cache_read: Some(100), cache_write: Some(5) }
+fn counted() -> TokenUsage {
+    TokenUsage { input: 10, output: 7, cache_read: Some(100), cache_write: Some(5) }
 }
 
 #[actix_web::test]
 async fn text_stays_beside_the_tool_calls() {
     let rig = rig(json!({})).await;
-    let answer = Answer::says(["I ", "look."])
+    let answer = ModelAnswer::with_text(["I ", "look."])
         .tool("t1", "weather", [r#"{"city":"#, r#""Ulm"}"#])
         .tool("t2", "time", ["{}"]);
     let told = rig.told(answer, with_tools(LITE)).await;
@@ -36,9 +38,10 @@ async fn text_stays_beside_the_tool_calls() {
 #[actix_web::test]
 async fn all_blocks_of_text_are_told_and_nothing_but_calls_has_no_content() {
     let rig = rig(json!({})).await;
-    let told = rig.told(Answer::says(["one "]).text(["two"]), hello(LITE, &json!({}))).await;
+    let told =
+        rig.told(ModelAnswer::with_text(["one "]).text(["two"]), hello(LITE, &json!({}))).await;
     assert_eq!(told.content, "one two");
-    rig.bedrock.script(ANY, Script::answer(Answer::new().tool("t", "time", ["{}"])));
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::new().tool("t", "time", ["{}"])));
     let plain = rig.post(&with_tools(LITE)).await.json;
     assert_eq!(plain["choices"][0]["message"]["content"], Value::Null);
 }
@@ -46,7 +49,7 @@ async fn all_blocks_of_text_are_told_and_nothing_but_calls_has_no_content() {
 #[actix_web::test]
 async fn an_answer_that_was_cut_keeps_its_calls() {
     let rig = rig(json!({})).await;
-    let answer = Answer::says(["so"])
+    let answer = ModelAnswer::with_text(["so"])
         .tool("t1", "time", ["{}"])
         .tool("t2", "weather", [r#"{"ci"#])
         .stop("max_tokens");
@@ -59,12 +62,12 @@ async fn an_answer_that_was_cut_keeps_its_calls() {
 #[actix_web::test]
 async fn calls_are_numbered_without_gaps_and_their_pieces_do_not_mix() {
     let rig = rig(json!({})).await;
-    let answer = Answer::new()
+    let answer = ModelAnswer::new()
         .reasoning(["hm"], "")
         .text(["I look."])
         .tool("t1", "weather", [r#"{"city":"#, r#""Ulm"}"#])
         .tool("t2", "time", [r#"{"zone":"#, r#""UTC"}"#])
-        .at(5)
+        .at_index(5)
         .interleaved();
     let told = rig.told(answer.clone(), with_tools(LITE)).await;
     let (weather, time) = (r#"{"city":"Ulm"}"#, r#"{"zone":"UTC"}"#);
@@ -92,7 +95,7 @@ async fn calls_are_numbered_without_gaps_and_their_pieces_do_not_mix() {
 async fn a_call_without_arguments_has_an_empty_object() {
     let rig = rig(json!({})).await;
     for fragments in [vec![], vec![""]] {
-        let answer = Answer::new().tool("t1", "time", fragments).tool("t2", "weather", ["{}"]);
+        let answer = ModelAnswer::new().tool("t1", "time", fragments).tool("t2", "weather", ["{}"]);
         let told = rig.told(answer, with_tools(LITE)).await;
         assert_eq!(told.calls, [call("t1", "time", "{}"), call("t2", "weather", "{}")]);
     }
@@ -101,8 +104,10 @@ async fn a_call_without_arguments_has_an_empty_object() {
 #[actix_web::test]
 async fn each_stop_reason_has_its_finish_reason() {
     let rig = rig(json!({})).await;
-    let (said, called) =
-        (|| Answer::says(["well"]), || Answer::says(["well"]).tool("t", "time", ["{}"]));
+    let (said, called) = (
+        || ModelAnswer::with_text(["well"]),
+        || ModelAnswer::with_text(["well"]).tool("t", "time", ["{}"]),
+    );
     for (answer, reason, finish, is_told) in [
         (said(), "end_turn", "stop", false),
         (said(), "stop_sequence", "stop", true),
@@ -132,7 +137,7 @@ async fn a_malformed_answer_with_nothing_in_it_is_a_bad_gateway() {
     let rig = lonely(json!({})).await;
     for reason in ["malformed_model_output", "malformed_tool_use"] {
         for streamed in [true, false] {
-            rig.bedrock.script(ANY, Script::answer(Answer::new().stop(reason)));
+            rig.bedrock.script(ANY, Script::answer(ModelAnswer::new().stop(reason)));
             let refused = rig.post(&asked_so(with_tools(LITE), streamed)).await;
             assert_eq!(refused.status, 502, "{}", refused.text);
             assert_eq!(refused.json["error"]["type"], "api_error");
@@ -144,7 +149,7 @@ async fn a_malformed_answer_with_nothing_in_it_is_a_bad_gateway() {
 #[actix_web::test]
 async fn reasoning_is_told_in_words_and_in_blocks_that_can_come_back() {
     let rig = rig(json!({})).await;
-    let answer = Answer::new()
+    let answer = ModelAnswer::new()
         .reasoning(["Let me ", "see."], "signed-1")
         .redacted(b"x")
         .reasoning(["Ah."], "signed-2")
@@ -173,7 +178,7 @@ async fn reasoning_is_told_in_words_and_in_blocks_that_can_come_back() {
 #[actix_web::test]
 async fn reasoning_without_a_signature_is_words_alone() {
     let rig = rig(json!({})).await;
-    let answer = Answer::new().reasoning(["hm"], "").text(["Yes."]);
+    let answer = ModelAnswer::new().reasoning(["hm"], "").text(["Yes."]);
     let told = rig.told(answer, hello("deepseek.v3.2", &json!({}))).await;
     assert_eq!((told.reasoning.as_str(), told.content.as_str()), ("hm", "Yes."));
     assert!(told.reasoning_details.is_empty() && told.thinking_blocks.is_empty(), "{told:?}");
@@ -181,7 +186,7 @@ async fn reasoning_without_a_signature_is_words_alone() {
 
 #[actix_web::test]
 async fn a_valve_says_where_reasoning_goes() {
-    let signed = || Answer::new().reasoning(["a ", "b"], "signed");
+    let signed = || ModelAnswer::new().reasoning(["a ", "b"], "signed");
     let only_calls = || signed().tool("t", "time", ["{}"]);
     for (valve, answer, reasoning, content) in [
         ("reasoning_content", signed().text(["c"]), "a b", "c"),
@@ -210,7 +215,7 @@ async fn sources_are_annotations_of_the_text() {
         json!({"title": "Atlas", "source": "atlas.pdf", "sourceContent": [{"text": "Lima "}, {"text": "is"}], "location": page}),
         json!({"title": "Page", "location": web}),
     ];
-    let answer = Answer::says(["Größe: "]).cited(["in ", "Lima."], sources);
+    let answer = ModelAnswer::with_text(["Größe: "]).text_with_citations(["in ", "Lima."], sources);
     let told = rig.told(answer, hello(LITE, &json!({}))).await;
     assert_eq!(told.content, "Größe: in Lima.");
     let annotation = |citation: Value| json!({"type": "url_citation", "url_citation": citation});
@@ -230,7 +235,7 @@ async fn sources_are_annotations_of_the_text() {
 #[actix_web::test]
 async fn usage_counts_what_the_cache_gave_and_took_and_comes_once() {
     let rig = rig(json!({})).await;
-    let answer = || Answer::says(["a", "b"]).usage(counted());
+    let answer = || ModelAnswer::with_text(["a", "b"]).usage(counted());
     let usage = json!({
         "prompt_tokens": 115,
         "completion_tokens": 7,
@@ -251,7 +256,7 @@ async fn usage_counts_what_the_cache_gave_and_took_and_comes_once() {
 async fn usage_that_nobody_asked_for_is_not_streamed() {
     let rig = rig(json!({})).await;
     for options in [json!({}), json!({"include_usage": false})] {
-        rig.bedrock.script(ANY, Script::answer(Answer::says(["a"]).usage(counted())));
+        rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["a"]).usage(counted())));
         let body = hello(LITE, &json!({"stream": true, "stream_options": options}));
         let chunks = chunks(&rig.post(&body).await);
         assert!(chunks.iter().all(|chunk| chunk.get("usage").is_none()), "{chunks:?}");
@@ -263,7 +268,7 @@ async fn usage_that_nobody_asked_for_is_not_streamed() {
 async fn thinking_is_counted_where_the_model_tells_and_never_guessed() {
     let rig = rig(json!({})).await;
     let thought = |name: &str| json!({"usage": {"output_tokens_details": {name: 4}}});
-    let answer = || Answer::new().reasoning(["hm"], "signed").text(["Yes."]).usage(counted());
+    let answer = || ModelAnswer::new().reasoning(["hm"], "signed").text(["Yes."]).usage(counted());
     let thinking = || hello(THINKER, &json!({"reasoning_effort": "low"}));
     for (answer, tokens) in [
         (answer().response_fields(thought("thinking_tokens")), json!(4)),
@@ -281,7 +286,7 @@ async fn thinking_is_counted_where_the_model_tells_and_never_guessed() {
 async fn the_tier_and_what_a_guardrail_found_stand_beside_the_answer() {
     let rig = rig(json!({})).await;
     let found = json!({"inputAssessment": {"g": {"topicPolicy": {"topics": []}}}});
-    let answer = Answer::says(["No."])
+    let answer = ModelAnswer::with_text(["No."])
         .stop("guardrail_intervened")
         .metadata("trace", json!({"guardrail": found, "promptRouter": {"invokedModelId": "x"}}));
     let told = rig.told(answer, hello(LITE, &json!({"service_tier": "flex"}))).await;
@@ -311,11 +316,11 @@ fn operations(rig: &Rig, since: usize) -> Vec<Operation> {
 async fn a_model_that_does_not_stream_is_streamed_out_of_one_piece() {
     let rig = with_a_model_that_does_not_stream().await;
     let answer = || {
-        Answer::new()
+        ModelAnswer::new()
             .reasoning(["a", "b"], "signed")
             .redacted(b"x")
             .text(["c", "d"])
-            .cited(["e"], [json!({"title": "Atlas", "source": "atlas.pdf"})])
+            .text_with_citations(["e"], [json!({"title": "Atlas", "source": "atlas.pdf"})])
             .tool("t1", "weather", [r#"{"city":"#, r#""Ulm"}"#])
             .tool("t2", "time", ["{}"])
             .usage(counted())
@@ -332,11 +337,12 @@ async fn a_model_that_does_not_stream_is_streamed_out_of_one_piece() {
 #[actix_web::test]
 async fn tools_on_a_model_that_cannot_stream_them_are_asked_for_in_one_piece() {
     let rig = rig(json!({})).await;
-    let answer = || Answer::says(["I look."]).tool("t1", "weather", [r#"{"city":"Ulm"}"#]);
+    let answer =
+        || ModelAnswer::with_text(["I look."]).tool("t1", "weather", [r#"{"city":"Ulm"}"#]);
     let told = rig.told(answer(), with_tools(LLAMA)).await;
     assert_eq!(operations(&rig, 0), [Operation::Converse; 2]);
     assert_eq!(told, rig.told(answer(), with_tools(MICRO)).await);
-    rig.told(Answer::says(["a"]), hello(LLAMA, &json!({}))).await;
+    rig.told(ModelAnswer::with_text(["a"]), hello(LLAMA, &json!({}))).await;
     assert_eq!(operations(&rig, 4), [Operation::ConverseStream; 2], "without tools it streams");
 }
 
@@ -355,7 +361,7 @@ async fn what_was_said_before_a_forbidden_call_is_all_that_is_told() {
             "tool_choice": "none",
         }),
     );
-    let told = rig.told(Answer::says(["Well."]).tool("t", "weather", ["{}"]), body).await;
+    let told = rig.told(ModelAnswer::with_text(["Well."]).tool("t", "weather", ["{}"]), body).await;
     let expected = Told { content: "Well.".into(), finish: Some("stop".into()), ..Told::default() };
     assert_eq!(Told { beside: Default::default(), ..told }, expected);
 }
@@ -363,7 +369,7 @@ async fn what_was_said_before_a_forbidden_call_is_all_that_is_told() {
 #[actix_web::test]
 async fn hidden_reasoning_is_in_no_field() {
     let rig = rig(json!({"reasoning": "hidden"})).await;
-    let answer = Answer::new().reasoning(["canary"], "signed").text(["c"]);
+    let answer = ModelAnswer::new().reasoning(["canary"], "signed").text(["c"]);
     let told = rig.told(answer, hello(THINKER, &json!({}))).await;
     assert!(!format!("{told:?}").contains("canary"), "{told:?}");
 }
@@ -373,8 +379,8 @@ async fn redacted_reasoning_that_comes_in_pieces_is_one_whole() {
     let rig = rig(json!({})).await;
     let more =
         json!({"delta": {"reasoningContent": {"redactedContent": "eQ=="}}, "contentBlockIndex": 0});
-    let script = Script::answer(Answer::new().redacted(b"x").text(["c"]));
-    rig.bedrock.script(ANY, script.insert(2, Event::new("contentBlockDelta", more)));
+    let script = Script::answer(ModelAnswer::new().redacted(b"x").text(["c"]));
+    rig.bedrock.script(ANY, script.insert(2, StreamEvent::new("contentBlockDelta", more)));
     let told = Told::of(&rig.post(&hello(THINKER, &json!({}))).await);
     assert_eq!(told.reasoning_details[0]["data"], "eHk=", "the bytes x and y");
 }
@@ -382,7 +388,7 @@ async fn redacted_reasoning_that_comes_in_pieces_is_one_whole() {
 #[actix_web::test]
 async fn a_malformed_answer_that_was_only_thought_is_a_bad_gateway() {
     let rig = lonely(json!({})).await;
-    let answer = Answer::new().reasoning(["hm"], "signed").stop("malformed_tool_use");
+    let answer = ModelAnswer::new().reasoning(["hm"], "signed").stop("malformed_tool_use");
     rig.bedrock.script(ANY, Script::answer(answer));
     let refused = rig.post(&with_tools(THINKER)).await;
     assert_eq!(refused.status, 502, "{}", refused.text);
@@ -391,7 +397,9 @@ async fn a_malformed_answer_that_was_only_thought_is_a_bad_gateway() {
 #[actix_web::test]
 async fn a_source_is_of_the_text_before_it() {
     let rig = rig(json!({})).await;
-    let answer = Answer::new().cited(["Lima."], [json!({"title": "Atlas"})]).text([" And more."]);
+    let answer = ModelAnswer::new()
+        .text_with_citations(["Lima."], [json!({"title": "Atlas"})])
+        .text([" And more."]);
     let told = rig.told(answer, hello(LITE, &json!({}))).await;
     assert_eq!(told.annotations[0]["url_citation"]["end_index"], 5);
 }
@@ -401,7 +409,7 @@ async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
     let rig = rig(json!({"idle_timeout_seconds": 1})).await;
     // The message is a start, two pieces, the end of the block, its own end, and the usage after it.
     for events in [5, 6] {
-        let silent = Script::answer(Answer::says(["Hel", "lo"])).after(events, Mishap::Hang);
+        let silent = Script::answer(ModelAnswer::with_text(["Hel", "lo"])).fail_after(events, InjectedFault::Hang);
         rig.bedrock.script(ANY, silent.times(2));
         for streamed in [true, false] {
             let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), streamed)).await);
@@ -410,7 +418,7 @@ async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
         }
     }
     // Without the end of the message it is one.
-    let cut = Script::answer(Answer::says(["Hel", "lo"])).after(4, Mishap::Hang);
+    let cut = Script::answer(ModelAnswer::with_text(["Hel", "lo"])).fail_after(4, InjectedFault::Hang);
     rig.bedrock.script(ANY, cut);
     let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
     assert_ne!(told.error, Value::Null);

@@ -1,14 +1,14 @@
 //! A model of Bedrock's that fails again and again is left in peace, and what is asked of it at once has an end.
 
 use crate::rig::{LITE, MICRO, Rig, Told, asked_so, hello, listed, lonely, rig, tool};
-use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
+use bedrock_emulator::{ANY, BedrockException, InjectedFault, ModelAnswer, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
 fn ill() -> Script {
-    Script::fault(Fault::of("ServiceUnavailableException", "later")).always()
+    Script::fault(BedrockException::from_name("ServiceUnavailableException", "later")).always()
 }
 
 /// So many chats in a row, of ten people in turn, and how often each status came out of it.
@@ -62,7 +62,8 @@ async fn while_it_rests_the_others_answer_at_once() {
 async fn a_model_that_is_well_again_is_asked_again() {
     let valves = json!({"breaker_failures": 1, "breaker_seconds": 1, "max_attempts": 1});
     let rig = lonely(valves).await;
-    rig.bedrock.script(ANY, Script::fault(Fault::of("InternalServerException", "oops")));
+    rig.bedrock
+        .script(ANY, Script::fault(BedrockException::from_name("InternalServerException", "oops")));
     assert_eq!(storm(&rig, 2).await, [502, 503]);
     let well = async { while storm(&rig, 1).await != [200] {} };
     timeout(Duration::from_secs(3), well).await.expect("it rests for too long");
@@ -82,7 +83,8 @@ async fn retries_are_a_tenth_of_all_chats_and_a_throttled_model_is_asked_on() {
 #[actix_web::test]
 async fn more_at_once_than_may_be_are_refused_and_have_a_place_when_one_ends() {
     let rig = lonely(json!({"max_concurrent": 1})).await;
-    let begins = Script::answer(Answer::says(["one", "two"])).after(2, Mishap::Hang);
+    let begins =
+        Script::answer(ModelAnswer::with_text(["one", "two"])).fail_after(2, InjectedFault::Hang);
     rig.bedrock.script(ANY, begins);
     let request = rig.host.request(Method::POST, "/chat/completions");
     let running = request.json(&asked_so(hello(LITE, &json!({})), true)).send().await.unwrap();
@@ -118,11 +120,11 @@ async fn how_each_model_fares_is_among_the_metrics() {
 #[actix_web::test]
 async fn an_answer_that_is_tried_again_is_read_as_the_first_one_would_have_been() {
     let rig = lonely(json!({})).await;
-    let busy = Mishap::Exception(Fault::throttling("Too many requests"));
-    rig.bedrock.script(ANY, Script::answer(Answer::says(["a"])).after(0, busy));
+    let busy = InjectedFault::Exception(BedrockException::throttling("Too many requests"));
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["a"])).fail_after(0, busy));
     let chat = asked_so(hello(LITE, &json!({"tools": [tool("a.b")]})), true);
     let sent = "a_b_1eef715d";
-    rig.bedrock.script(ANY, Script::answer(Answer::new().tool("c1", sent, ["{}"])));
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::new().tool("c1", sent, ["{}"])));
     let told = Told::of(&rig.post(&chat).await);
     let asked = &rig.asked()[1].json;
     let name = &asked["toolConfig"]["tools"][0]["toolSpec"]["name"];

@@ -6,7 +6,8 @@ use crate::{
     support::Answered,
 };
 use bedrock_emulator::{
-    ANY, Answer, DEMO_KEY, Emulator, Ending, Fault, Mishap, Operation, Options, Script,
+    ANY, BedrockException, DEMO_KEY, Emulator, EmulatorOptions, ExchangeOutcome, InjectedFault,
+    ModelAnswer, Operation, Script,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -50,62 +51,82 @@ async fn refused(rig: &Rig, script: Script, streamed: bool) -> (Answered, usize)
 #[actix_web::test]
 async fn each_refusal_has_its_status_its_kind_and_its_attempts() {
     let rig = patient(json!({})).await;
-    let soon = |fault: Fault| fault.header("retry-after", "1");
+    let soon = |fault: BedrockException| fault.header("retry-after", "1");
     for (fault, expected, retry_after, attempts) in [
-        (Fault::validation("odd"), of(400, INVALID, None), "", 1),
+        (BedrockException::validation("odd"), of(400, INVALID, None), "", 1),
         (
-            Fault::validation("The provided model identifier is invalid."),
+            BedrockException::validation("The provided model identifier is invalid."),
             of(404, INVALID, Some("model_not_found")),
             "",
             1,
         ),
-        (Fault::access_denied("no"), of(403, "permission_error", None), "", 1),
-        (Fault::not_found("gone"), of(404, INVALID, Some("model_not_found")), "", 1),
+        (BedrockException::access_denied("no"), of(403, "permission_error", None), "", 1),
+        (BedrockException::not_found("gone"), of(404, INVALID, Some("model_not_found")), "", 1),
         (
-            Fault::not_found("This model version has reached the end of its life."),
+            BedrockException::not_found("This model version has reached the end of its life."),
             of(404, INVALID, Some("model_not_found")),
             "",
             1,
         ),
         (
-            Fault::throttling("Too many requests"),
+            BedrockException::throttling("Too many requests"),
             of(429, LIMITED, Some("rate_limit_exceeded")),
             "5",
             3,
         ),
         (
-            soon(Fault::throttling("Too many tokens")),
+            soon(BedrockException::throttling("Too many tokens")),
             of(429, LIMITED, Some("rate_limit_exceeded")),
             "1",
             3,
         ),
         (
-            Fault::throttling("Too many tokens per day"),
+            BedrockException::throttling("Too many tokens per day"),
             of(429, LIMITED, Some("rate_limit_exceeded")),
             "",
             1,
         ),
         (
-            Fault::throttling("wait").header("retry-after", "60"),
+            BedrockException::throttling("wait").header("retry-after", "60"),
             of(429, LIMITED, Some("rate_limit_exceeded")),
             "60",
             1,
         ),
         (
-            Fault::of("ServiceQuotaExceededException", "enough"),
+            BedrockException::from_name("ServiceQuotaExceededException", "enough"),
             of(429, LIMITED, Some("rate_limit_exceeded")),
             "",
             1,
         ),
-        (Fault::of("ModelTimeoutException", "slow"), of(504, "timeout", None), "", 1),
-        (Fault::of("ModelErrorException", "oops"), of(502, THEIRS, None), "", 1),
-        (Fault::model_error(500, "oops"), of(502, THEIRS, None), "", 1),
-        (Fault::model_error(400, "odd"), of(400, INVALID, None), "", 1),
-        (Fault::of("InternalServerException", "oops"), of(502, THEIRS, None), "", 3),
-        (Fault::of("ServiceUnavailableException", "later"), of(503, THEIRS, None), "5", 3),
-        (Fault::of("ConflictException", "twice"), of(409, INVALID, None), "", 1),
-        (Fault::new(418, "SomethingNewException", "hm"), of(400, INVALID, None), "", 1),
-        (Fault::new(413, "RequestEntityTooLargeException", "hm"), of(413, INVALID, None), "", 1),
+        (
+            BedrockException::from_name("ModelTimeoutException", "slow"),
+            of(504, "timeout", None),
+            "",
+            1,
+        ),
+        (BedrockException::from_name("ModelErrorException", "oops"), of(502, THEIRS, None), "", 1),
+        (BedrockException::model_error(500, "oops"), of(502, THEIRS, None), "", 1),
+        (BedrockException::model_error(400, "odd"), of(400, INVALID, None), "", 1),
+        (
+            BedrockException::from_name("InternalServerException", "oops"),
+            of(502, THEIRS, None),
+            "",
+            3,
+        ),
+        (
+            BedrockException::from_name("ServiceUnavailableException", "later"),
+            of(503, THEIRS, None),
+            "5",
+            3,
+        ),
+        (BedrockException::from_name("ConflictException", "twice"), of(409, INVALID, None), "", 1),
+        (BedrockException::new(418, "SomethingNewException", "hm"), of(400, INVALID, None), "", 1),
+        (
+            BedrockException::new(413, "RequestEntityTooLargeException", "hm"),
+            of(413, INVALID, None),
+            "",
+            1,
+        ),
     ] {
         for streamed in [true, false] {
             let (refused, asked) = refused(&rig, Script::fault(fault.clone()), streamed).await;
@@ -125,7 +146,8 @@ async fn each_refusal_has_its_status_its_kind_and_its_attempts() {
 #[actix_web::test]
 async fn a_model_that_is_being_loaded_says_when_to_come_back() {
     let rig = patient(json!({})).await;
-    let fault = Fault::of("ModelNotReadyException", "Model is not ready for inference.");
+    let fault =
+        BedrockException::from_name("ModelNotReadyException", "Model is not ready for inference.");
     let (refused, attempts) = refused(&rig, Script::fault(fault), true).await;
     assert_eq!((refused.status, attempts), (503, 3), "{}", refused.text);
     let wait: u64 = refused.header("retry-after").parse().unwrap();
@@ -135,14 +157,18 @@ async fn a_model_that_is_being_loaded_says_when_to_come_back() {
 #[actix_web::test]
 async fn a_model_that_is_being_loaded_is_a_server_error() {
     let rig = patient(json!({"max_attempts": 1})).await;
-    let fault = Fault::of("ModelNotReadyException", "Model is not ready for inference.");
+    let fault =
+        BedrockException::from_name("ModelNotReadyException", "Model is not ready for inference.");
     let (refused, _) = refused(&rig, Script::fault(fault), true).await;
     assert_eq!(kind(&refused), of(503, OURS, None));
 }
 
 /// The status that a failure of the model's own server, which had this one, comes out with.
 async fn status_of(rig: &Rig, original: u16) -> u16 {
-    refused(rig, Script::fault(Fault::model_error(original, "words")), true).await.0.status
+    refused(rig, Script::fault(BedrockException::model_error(original, "words")), true)
+        .await
+        .0
+        .status
 }
 
 #[actix_web::test]
@@ -165,7 +191,9 @@ async fn a_model_s_own_refusal_keeps_its_status() {
 async fn are_too_long(refusals: &[&str]) {
     let rig = patient(json!({})).await;
     for words in refusals {
-        let fault = Fault::validation(format!("The model returned the following errors: {words}"));
+        let fault = BedrockException::validation(format!(
+            "The model returned the following errors: {words}"
+        ));
         let (refused, attempts) = refused(&rig, Script::fault(fault), true).await;
         let expected = of(400, INVALID, Some("context_length_exceeded"));
         assert_eq!((kind(&refused), attempts), (expected, 1), "{words}");
@@ -197,7 +225,8 @@ async fn a_conversation_that_is_too_long_in_any_words_has_its_own_code() {
 async fn a_model_that_the_account_may_not_use_is_refused_with_what_to_do() {
     let rig = patient(json!({})).await;
     let words = "You don't have access to the model with the specified model ID.";
-    let (refused, _) = refused(&rig, Script::fault(Fault::access_denied(words)), true).await;
+    let (refused, _) =
+        refused(&rig, Script::fault(BedrockException::access_denied(words)), true).await;
     let message = refused.refused(403);
     for part in ["bedrock:InvokeModel", "access", LITE, "us-east-1"] {
         assert!(message.contains(part), "{part}: {message}");
@@ -241,7 +270,7 @@ async fn a_bedrock_that_cannot_be_reached_is_a_bad_gateway() {
 #[actix_web::test]
 async fn a_bedrock_that_does_not_begin_is_given_up_in_time() {
     let rig = patient(json!({"first_event_timeout_seconds": 1})).await;
-    let unbegun = Script::answer(Answer::says(["a"])).after(0, Mishap::Hang);
+    let unbegun = Script::answer(ModelAnswer::with_text(["a"])).fail_after(0, InjectedFault::Hang);
     for script in [Script::hang(), unbegun] {
         let (refused, attempts) = refused(&rig, script, true).await;
         assert_eq!((kind(&refused), attempts), (of(504, "timeout", None), 1));
@@ -249,9 +278,9 @@ async fn a_bedrock_that_does_not_begin_is_given_up_in_time() {
 }
 
 /// What may befall an answer, and the error that it is.
-fn failures_within() -> Vec<(Mishap, (u16, String, Value))> {
-    let exception = |fault| Mishap::Exception(fault);
-    let named = |name: &str| exception(Fault::of(name, "words"));
+fn failures_within() -> Vec<(InjectedFault, (u16, String, Value))> {
+    let exception = |fault| InjectedFault::Exception(fault);
+    let named = |name: &str| exception(BedrockException::from_name(name, "words"));
     vec![
         (named("throttlingException"), of(429, LIMITED, Some("rate_limit_exceeded"))),
         (named("serviceUnavailableException"), of(503, THEIRS, None)),
@@ -259,18 +288,18 @@ fn failures_within() -> Vec<(Mishap, (u16, String, Value))> {
         (named("validationException"), of(400, INVALID, None)),
         (named("modelTimeoutException"), of(504, "timeout", None)),
         (named("modelStreamErrorException"), of(502, THEIRS, None)),
-        (exception(Fault::stream_error(500, "words")), of(502, THEIRS, None)),
-        (exception(Fault::stream_error(400, "words")), of(400, INVALID, None)),
+        (exception(BedrockException::stream_error(500, "words")), of(502, THEIRS, None)),
+        (exception(BedrockException::stream_error(400, "words")), of(400, INVALID, None)),
         (named("somethingNewException"), of(502, THEIRS, None)),
         (
-            Mishap::Error { code: "InternalError".into(), message: "words".into() },
+            InjectedFault::Error { code: "InternalError".into(), message: "words".into() },
             of(502, THEIRS, None),
         ),
-        (Mishap::Close, of(502, THEIRS, None)),
-        (Mishap::CutFrame, of(502, THEIRS, None)),
-        (Mishap::Reset, of(502, THEIRS, None)),
-        (Mishap::BadMessageCrc, of(502, THEIRS, None)),
-        (Mishap::BadPreludeCrc, of(502, THEIRS, None)),
+        (InjectedFault::Close, of(502, THEIRS, None)),
+        (InjectedFault::TruncatedFrame, of(502, THEIRS, None)),
+        (InjectedFault::Reset, of(502, THEIRS, None)),
+        (InjectedFault::BadMessageCrc, of(502, THEIRS, None)),
+        (InjectedFault::BadPreludeCrc, of(502, THEIRS, None)),
     ]
 }
 
@@ -280,7 +309,8 @@ async fn what_fails_before_a_word_is_said_is_the_status_of_the_whole() {
     for (mishap, expected) in failures_within() {
         for events in [0, 1] {
             for streamed in [true, false] {
-                let script = Script::answer(Answer::says(["a"])).after(events, mishap.clone());
+                let script = Script::answer(ModelAnswer::with_text(["a"]))
+                    .fail_after(events, mishap.clone());
                 let (refused, attempts) = refused(&rig, script, streamed).await;
                 let told = (kind(&refused), attempts);
                 assert_eq!(
@@ -298,7 +328,8 @@ async fn what_fails_before_a_word_is_said_is_the_status_of_the_whole() {
 async fn what_fails_after_a_word_is_an_error_frame_and_no_end_is_made_up() {
     let rig = patient(json!({})).await;
     for (mishap, (_, kind, code)) in failures_within() {
-        let script = Script::answer(Answer::says(["one", "two"])).after(2, mishap.clone());
+        let script =
+            Script::answer(ModelAnswer::with_text(["one", "two"])).fail_after(2, mishap.clone());
         rig.bedrock.script(ANY, script);
         let before = rig.asked().len();
         let chunks = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
@@ -320,7 +351,8 @@ async fn what_fails_after_a_word_is_an_error_frame_and_no_end_is_made_up() {
 async fn a_plain_answer_that_breaks_off_is_an_error_as_a_whole() {
     let rig = patient(json!({"max_attempts": 1})).await;
     for (mishap, expected) in failures_within() {
-        let script = Script::answer(Answer::says(["one", "two"])).after(2, mishap.clone());
+        let script =
+            Script::answer(ModelAnswer::with_text(["one", "two"])).fail_after(2, mishap.clone());
         let (refused, attempts) = refused(&rig, script, false).await;
         assert_eq!((kind(&refused), attempts), (expected, 1), "{mishap:?}: {}", refused.text);
         assert!(!refused.text.contains("one"), "{}", refused.text);
@@ -330,9 +362,9 @@ async fn a_plain_answer_that_breaks_off_is_an_error_as_a_whole() {
 #[actix_web::test]
 async fn a_failure_before_the_first_event_is_tried_again_like_a_refusal() {
     let rig = patient(json!({})).await;
-    let busy = Mishap::Exception(Fault::throttling("Too many requests"));
-    rig.bedrock.script(ANY, Script::answer(Answer::says(["a"])).after(0, busy));
-    rig.bedrock.script(ANY, Script::answer(Answer::says(["b"])));
+    let busy = InjectedFault::Exception(BedrockException::throttling("Too many requests"));
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["a"])).fail_after(0, busy));
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["b"])));
     assert_eq!(rig.host.text_of(&listed(LITE), "hi").await, "b");
     let attempts: Vec<_> = rig.asked().iter().map(|asked| asked.attempt).collect();
     assert_eq!(attempts, [1, 2]);
@@ -341,8 +373,9 @@ async fn a_failure_before_the_first_event_is_tried_again_like_a_refusal() {
 #[actix_web::test]
 async fn an_answer_that_was_cut_after_its_end_lacks_its_usage_alone() {
     let rig = patient(json!({})).await;
-    for mishap in [Mishap::Close, Mishap::Reset] {
-        rig.bedrock.script(ANY, Script::answer(Answer::says(["a"])).after(4, mishap));
+    for mishap in [InjectedFault::Close, InjectedFault::Reset] {
+        rig.bedrock
+            .script(ANY, Script::answer(ModelAnswer::with_text(["a"])).fail_after(4, mishap));
         let chunks = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
         assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "stop");
         assert!(chunks.iter().all(|chunk| chunk["usage"].is_null()), "none is made up");
@@ -364,7 +397,7 @@ async fn credentials_that_aws_refuses_are_our_fault_and_said_without_its_words()
         "MissingAuthenticationTokenException",
     ] {
         for status in [403, 400] {
-            let fault = Fault::new(status, code, &words);
+            let fault = BedrockException::new(status, code, &words);
             let (refused, attempts) = refused(&rig, Script::fault(fault), true).await;
             let expected = (of(500, OURS, Some("upstream_auth_error")), 1);
             assert_eq!((kind(&refused), attempts), expected, "{code}");
@@ -425,7 +458,7 @@ async fn keys_that_were_taken_back_are_asked_for_once_more_and_then_given_up() {
     // The first keys are for the list, the second for the chat.
     for (revoked, status) in [("2", 200), ("2|3", 500)] {
         let folder = tempfile::tempdir().unwrap();
-        let emulator = Emulator::start(Options::default()).unwrap();
+        let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
         let host = with_keys_of_a_program(&emulator, folder.path(), revoked);
         let answer = Answered::of(host.chat().await).await;
         assert_eq!((answer.status, attempts(&emulator)), (status, vec![1, 2]), "{}", answer.text);
@@ -436,7 +469,7 @@ async fn keys_that_were_taken_back_are_asked_for_once_more_and_then_given_up() {
 #[actix_web::test]
 async fn so_they_are_for_vectors() {
     let folder = tempfile::tempdir().unwrap();
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let host = with_keys_of_a_program(&emulator, folder.path(), "2");
     let body = json!({"model": "bedrock_models.cohere.embed-english-v3", "input": "a"});
     let answer = Answered::of(host.post("/embeddings", &body).await).await;
@@ -446,7 +479,7 @@ async fn so_they_are_for_vectors() {
 /// What a chat with this model gets of a host that is nobody to AWS.
 async fn refused_as_nobody(model: &str) -> Answered {
     let folder = tempfile::tempdir().unwrap();
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let host = Process::start_as(&NOBODY, &emulator, folder.path(), &[]);
     let body = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
     let refused = Answered::of(host.post("/chat/completions", &body).await).await;
@@ -470,7 +503,7 @@ async fn without_credentials_a_chat_with_any_model_says_where_to_set_them() {
 #[actix_web::test]
 async fn what_aws_says_at_length_is_cut() {
     let rig = patient(json!({})).await;
-    let long = Fault::validation("ü".repeat(100_000));
+    let long = BedrockException::validation("ü".repeat(100_000));
     let (refused, _) = refused(&rig, Script::fault(long), true).await;
     assert_eq!(refused.status, 400);
     assert!(refused.text.len() < 4000, "{}", refused.text.len());
@@ -479,9 +512,9 @@ async fn what_aws_says_at_length_is_cut() {
 #[actix_web::test]
 async fn a_reasoning_model_that_fails_while_it_thinks_ends_in_an_error_frame() {
     let rig = patient(json!({})).await;
-    let answer = Answer::new().reasoning(["hm", "hm"], "signed").text(["a"]);
-    let busy = Mishap::Exception(Fault::throttling("Too many requests"));
-    rig.bedrock.script(ANY, Script::answer(answer).after(2, busy));
+    let answer = ModelAnswer::new().reasoning(["hm", "hm"], "signed").text(["a"]);
+    let busy = InjectedFault::Exception(BedrockException::throttling("Too many requests"));
+    rig.bedrock.script(ANY, Script::answer(answer).fail_after(2, busy));
     let body = hello(THINKER, &json!({"reasoning_effort": "low"}));
     let chunks = chunks(&rig.post(&asked_so(body, true)).await);
     assert_eq!(chunks.last().unwrap()["error"]["code"], "rate_limit_exceeded");
@@ -490,7 +523,9 @@ async fn a_reasoning_model_that_fails_while_it_thinks_ends_in_an_error_frame() {
 #[actix_web::test]
 async fn an_answer_that_falls_silent_is_given_up_with_an_error_frame() {
     let rig = patient(json!({"idle_timeout_seconds": 1})).await;
-    let silent = || Script::answer(Answer::says(["one", "two"])).after(2, Mishap::Hang);
+    let silent = || {
+        Script::answer(ModelAnswer::with_text(["one", "two"])).fail_after(2, InjectedFault::Hang)
+    };
     rig.bedrock.script(ANY, silent());
     let chunks = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
     assert_eq!(chunks.last().unwrap()["error"]["type"], "timeout");
@@ -502,7 +537,8 @@ async fn an_answer_that_falls_silent_is_given_up_with_an_error_frame() {
 #[actix_web::test]
 async fn a_client_that_leaves_a_plain_chat_closes_bedrock_s_connection_within_a_second() {
     let rig = patient(json!({})).await;
-    let begun = Script::answer(Answer::says(["half", "more"])).after(2, Mishap::Hang);
+    let begun =
+        Script::answer(ModelAnswer::with_text(["half", "more"])).fail_after(2, InjectedFault::Hang);
     for script in [Script::hang(), begun] {
         rig.bedrock.script(ANY, script);
         let place = rig.bedrock.requests().len();
@@ -512,7 +548,7 @@ async fn a_client_that_leaves_a_plain_chat_closes_bedrock_s_connection_within_a_
         let asked = rig.bedrock.wait_for_requests(place + 1).await;
         assert_eq!(asked[place].operation, Some(Operation::ConverseStream));
         client.abort();
-        let closed = timeout(Duration::from_secs(1), rig.bedrock.closed(place)).await;
-        assert_eq!(closed.expect("the upstream still runs"), Ending::BrokenOff);
+        let closed = timeout(Duration::from_secs(1), rig.bedrock.wait_for_outcome(place)).await;
+        assert_eq!(closed.expect("the upstream still runs"), ExchangeOutcome::Aborted);
     }
 }

@@ -6,7 +6,8 @@ use crate::{
     support::Answered,
 };
 use bedrock_emulator::{
-    ANY, Answer, Catalogue, Emulator, Fault, Mishap, Operation, Options, Script,
+    ANY, BedrockException, Catalogue, Emulator, EmulatorOptions, InjectedFault, ModelAnswer,
+    Operation, Script,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ const ANSWERER: &str = "x-pipewright-model";
 const FAIL: &str = "x-pipewright-fail";
 
 fn says(text: &str) -> Script {
-    Script::answer(Answer::says([text]))
+    Script::answer(ModelAnswer::with_text([text]))
 }
 
 fn plain(model: &str) -> Value {
@@ -83,14 +84,14 @@ async fn the_model_that_was_asked_answers_under_its_own_name() {
 #[actix_web::test]
 async fn a_model_that_cannot_answer_is_asked_in_its_other_region_under_the_same_name() {
     for fault in [
-        Fault::throttling("Too many"),
-        Fault::access_denied("not here"),
-        Fault::not_found("gone"),
-        Fault::of("ModelNotReadyException", "warming up"),
-        Fault::of("ServiceUnavailableException", "later"),
-        Fault::of("InternalServerException", "oops"),
-        Fault::of("ModelTimeoutException", "slow"),
-        Fault::of("ModelErrorException", "odd"),
+        BedrockException::throttling("Too many"),
+        BedrockException::access_denied("not here"),
+        BedrockException::not_found("gone"),
+        BedrockException::from_name("ModelNotReadyException", "warming up"),
+        BedrockException::from_name("ServiceUnavailableException", "later"),
+        BedrockException::from_name("InternalServerException", "oops"),
+        BedrockException::from_name("ModelTimeoutException", "slow"),
+        BedrockException::from_name("ModelErrorException", "odd"),
     ] {
         let rig = rig(json!({"max_attempts": 1, "fallback_profiles": false})).await;
         rig.bedrock.script_model_in(EAST, LITE, Script::fault(fault.clone()).always());
@@ -103,10 +104,16 @@ async fn a_model_that_cannot_answer_is_asked_in_its_other_region_under_the_same_
 #[actix_web::test]
 async fn what_breaks_before_the_first_event_is_answered_elsewhere() {
     let rig = rig(json!({"max_attempts": 1, "fallback_profiles": false})).await;
-    let busy = Mishap::Exception(Fault::throttling("Too many"));
-    for mishap in [busy, Mishap::Close, Mishap::Reset, Mishap::CutFrame, Mishap::BadMessageCrc] {
+    let busy = InjectedFault::Exception(BedrockException::throttling("Too many"));
+    for mishap in [
+        busy,
+        InjectedFault::Close,
+        InjectedFault::Reset,
+        InjectedFault::TruncatedFrame,
+        InjectedFault::BadMessageCrc,
+    ] {
         for events in [0, 1] {
-            let broken = says("east").after(events, mishap.clone());
+            let broken = says("east").fail_after(events, mishap.clone());
             rig.bedrock.script_model_in(EAST, LITE, broken.times(2));
             rig.bedrock.script_model_in(WEST, LITE, says("west").times(2));
             is_answered_by(&rig, &plain(LITE), LITE).await;
@@ -120,10 +127,10 @@ async fn what_breaks_before_the_first_event_is_answered_elsewhere() {
 #[actix_web::test]
 async fn after_the_first_word_nobody_else_is_asked() {
     let rig = rig(json!({"fallbacks": format!("{LITE} > {MICRO}")})).await;
-    let busy = Mishap::Exception(Fault::throttling("Too many"));
-    for mishap in [busy, Mishap::Close, Mishap::Reset] {
+    let busy = InjectedFault::Exception(BedrockException::throttling("Too many"));
+    for mishap in [busy, InjectedFault::Close, InjectedFault::Reset] {
         for streamed in [true, false] {
-            rig.bedrock.script(ANY, says("half").after(2, mishap.clone()));
+            rig.bedrock.script(ANY, says("half").fail_after(2, mishap.clone()));
             let before = rig.asked().len();
             let told = rig.post(&asked_so(plain(LITE), streamed)).await;
             assert_eq!(rig.asked().len(), before + 1, "{mishap:?}");
@@ -139,12 +146,12 @@ async fn after_the_first_word_nobody_else_is_asked() {
 #[actix_web::test]
 async fn what_is_wrong_with_the_chat_or_with_our_keys_is_not_tried_elsewhere() {
     for (fault, status) in [
-        (Fault::validation("messages.0: odd"), 400),
-        (Fault::validation("Input is too long for requested model."), 400),
-        (Fault::model_error(400, "odd"), 400),
-        (Fault::of("ConflictException", "twice"), 409),
-        (Fault::of("ExpiredTokenException", "old"), 500),
-        (Fault::of("UnrecognizedClientException", "who"), 500),
+        (BedrockException::validation("messages.0: odd"), 400),
+        (BedrockException::validation("Input is too long for requested model."), 400),
+        (BedrockException::model_error(400, "odd"), 400),
+        (BedrockException::from_name("ConflictException", "twice"), 409),
+        (BedrockException::from_name("ExpiredTokenException", "old"), 500),
+        (BedrockException::from_name("UnrecognizedClientException", "who"), 500),
     ] {
         let rig = rig(json!({"fallbacks": format!("* > {MICRO}")})).await;
         rig.bedrock.script(ANY, Script::fault(fault.clone()));
@@ -156,7 +163,11 @@ async fn what_is_wrong_with_the_chat_or_with_our_keys_is_not_tried_elsewhere() {
 #[actix_web::test]
 async fn a_model_whose_own_server_is_busy_is_asked_elsewhere() {
     let rig = rig(json!({"max_attempts": 1})).await;
-    rig.bedrock.script_model_in(EAST, LITE, Script::fault(Fault::model_error(429, "busy")));
+    rig.bedrock.script_model_in(
+        EAST,
+        LITE,
+        Script::fault(BedrockException::model_error(429, "busy")),
+    );
     assert_eq!(rig.post(&plain(LITE)).await.status, 200);
 }
 
@@ -170,7 +181,7 @@ async fn a_model_behind_a_profile_is_reached_through_that_of_its_geography_and_t
             "Invocation of model ID {MICRO} with on-demand throughput isn{apostrophe}t supported. Retry your request with the ID or ARN of an inference profile that contains this model."
         );
         rig.bedrock.script(&profile, says("here").always());
-        rig.bedrock.script(MICRO, Script::fault(Fault::validation(words)).always());
+        rig.bedrock.script(MICRO, Script::fault(BedrockException::validation(words)).always());
         is_answered_by(&rig, &plain(MICRO), &profile).await;
         let asked: Vec<_> = rig.ways().into_iter().map(|(_, id)| id).collect();
         assert_eq!(asked, [MICRO, MICRO, &profile, &profile], "the second chat knows it");
@@ -206,7 +217,10 @@ async fn no_chat_leaves_its_geography_unless_a_chain_says_so() {
     let valves = |chain: Value| json!({"regions": [EAST, "eu-central-1"], "max_attempts": 1, "fallbacks": chain});
     let rig = rig_of(both_sides_of_the_ocean(), valves(Value::Null)).await;
     let words = "Invocation of model ID x with on-demand throughput isn't supported.";
-    for (fault, status) in [(Fault::throttling("Too many"), 429), (Fault::validation(words), 400)] {
+    for (fault, status) in [
+        (BedrockException::throttling("Too many"), 429),
+        (BedrockException::validation(words), 400),
+    ] {
         rig.bedrock.script(ANY, Script::fault(fault));
         let refused = rig.post(&plain("acme.both-v1")).await;
         assert_eq!(refused.status, status, "{}", refused.text);
@@ -227,7 +241,7 @@ async fn a_chain_is_followed_in_its_order_and_by_those_alone_that_it_is_for() {
     let rig = lonely(json!({"max_attempts": 1, "fallbacks": chain})).await;
     rig.bedrock.script(LITE, Script::throttle().always());
     is_answered_by(&rig, &plain(LITE), MICRO).await;
-    rig.bedrock.script(MICRO, Script::fault(Fault::access_denied("no")).always());
+    rig.bedrock.script(MICRO, Script::fault(BedrockException::access_denied("no")).always());
     is_answered_by(&rig, &plain(LITE), THINKER).await;
     assert_eq!(rig.post(&plain(MICRO)).await.status, 403, "the chain is not for this one");
 }
@@ -238,7 +252,7 @@ async fn when_nobody_answers_the_error_is_that_of_the_model_that_was_asked() {
     let rig = lonely(json!({"max_attempts": 1, "fallbacks": chain})).await;
     for streamed in [true, false] {
         rig.bedrock.script(LITE, Script::throttle());
-        rig.bedrock.script(MICRO, Script::fault(Fault::access_denied("no")));
+        rig.bedrock.script(MICRO, Script::fault(BedrockException::access_denied("no")));
         let refused = rig.post(&asked_so(plain(LITE), streamed)).await;
         assert!(refused.refused(429).contains(LITE), "{}", refused.text);
         assert_eq!(refused.header(ANSWERER), "");
@@ -269,7 +283,7 @@ async fn a_chain_is_for_a_model_by_whatever_name_it_is_called() {
 async fn what_is_wrong_with_the_request_is_told_although_the_first_model_was_only_busy() {
     let rig = lonely(json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {MICRO}")})).await;
     rig.bedrock.script(LITE, Script::throttle());
-    rig.bedrock.script(MICRO, Script::fault(Fault::validation("messages.0: odd")));
+    rig.bedrock.script(MICRO, Script::fault(BedrockException::validation("messages.0: odd")));
     let refused = rig.post(&plain(LITE)).await;
     assert!(refused.refused(400).contains("messages.0: odd"), "{}", refused.text);
 }
@@ -352,7 +366,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
     for (model, refusal, body, caching, at) in [
         (
             UNHEARD_OF,
-            Fault::validation(
+            BedrockException::validation(
                 "The model returned the following errors: `temperature` and `top_p` cannot both be specified for this model. Please use only one.",
             ),
             &both,
@@ -361,7 +375,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
         ),
         (
             UNHEARD_OF,
-            Fault::validation(
+            BedrockException::validation(
                 "The model returned the following errors: `temperature` is deprecated for this model.",
             ),
             &both,
@@ -370,7 +384,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
         ),
         (
             LITE,
-            Fault::access_denied(
+            BedrockException::access_denied(
                 "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for more information.",
             ),
             &json!({}),
@@ -379,7 +393,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
         ),
         (
             LITE,
-            Fault::validation(
+            BedrockException::validation(
                 "This model doesn't support the toolConfig.toolChoice.any field. Remove toolConfig.toolChoice.any and try again.",
             ),
             &required,
@@ -388,7 +402,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
         ),
         (
             "deepseek.v3.2",
-            Fault::validation(
+            BedrockException::validation(
                 "Malformed input request: #: extraneous key [reasoning_effort] is not permitted, please reformat your input and try again.",
             ),
             &json!({"reasoning_effort": "low"}),
@@ -397,7 +411,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
         ),
         (
             UNHEARD_OF,
-            Fault::validation(
+            BedrockException::validation(
                 "This model doesn't support the stopSequences field. Remove stopSequences and try again.",
             ),
             &json!({"stop": ["x"]}),
@@ -415,7 +429,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
     }
     let rig = newcomer(json!({})).await;
     let refusal = "This model doesn't support tool use in streaming mode.";
-    rig.bedrock.script(UNHEARD_OF, Script::fault(Fault::validation(refusal)));
+    rig.bedrock.script(UNHEARD_OF, Script::fault(BedrockException::validation(refusal)));
     for streamed in [true, false] {
         let told = rig.post(&asked_so(hello(UNHEARD_OF, &tools), streamed)).await;
         assert_eq!(told.status, 200, "{}", told.text);
@@ -428,7 +442,7 @@ async fn what_a_model_refuses_for_its_form_is_sent_once_more_without_it_and_neve
 async fn a_lesson_is_of_one_model_and_outlives_new_valves() {
     let rig = newcomer(json!({})).await;
     let words = "`temperature` and `top_p` cannot both be specified for this model.";
-    rig.bedrock.script(UNHEARD_OF, Script::fault(Fault::validation(words)));
+    rig.bedrock.script(UNHEARD_OF, Script::fault(BedrockException::validation(words)));
     let both = |model: &str| hello(model, &json!({"temperature": 0.5, "top_p": 0.5}));
     assert_eq!(rig.post(&both(UNHEARD_OF)).await.status, 200);
     assert_eq!(rig.host.turn("bedrock_models", &json!({"max_attempts": 2})).await.status, 200);
@@ -443,9 +457,12 @@ async fn a_lesson_is_of_one_model_and_outlives_new_valves() {
 #[actix_web::test]
 async fn a_lesson_that_did_not_help_is_not_remembered() {
     let rig = newcomer(json!({})).await;
-    let refusal =
-        || Fault::validation("`temperature` and `top_p` cannot both be specified for this model.");
-    for second in [refusal(), Fault::validation("odd")] {
+    let refusal = || {
+        BedrockException::validation(
+            "`temperature` and `top_p` cannot both be specified for this model.",
+        )
+    };
+    for second in [refusal(), BedrockException::validation("odd")] {
         rig.bedrock.script(UNHEARD_OF, Script::fault(refusal()));
         rig.bedrock.script(UNHEARD_OF, Script::fault(second));
         let body = hello(UNHEARD_OF, &json!({"temperature": 0.5, "top_p": 0.5}));
@@ -461,14 +478,14 @@ async fn a_lesson_that_did_not_help_is_not_remembered() {
 async fn a_refusal_that_teaches_nothing_is_told_at_once() {
     let rig = newcomer(json!({})).await;
     let words = "`temperature` and `top_p` cannot both be specified for this model.";
-    rig.bedrock.script(UNHEARD_OF, Script::fault(Fault::validation(words)));
+    rig.bedrock.script(UNHEARD_OF, Script::fault(BedrockException::validation(words)));
     let refused = rig.post(&hello(UNHEARD_OF, &json!({"temperature": 0.5}))).await;
     assert_eq!((refused.status, rig.asked().len()), (400, 1), "the same request would go out");
 }
 
 #[actix_web::test]
 async fn the_first_region_answers_even_if_its_list_comes_last() {
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let late = Script::demo().delay(Duration::from_millis(300));
     emulator.script_region(EAST, late.always());
     let host = bedrock::host(&emulator).await;
@@ -476,7 +493,7 @@ async fn the_first_region_answers_even_if_its_list_comes_last() {
     // Two lists a region: models and profiles.
     for (place, asked) in rig.bedrock.wait_for_requests(4).await.iter().enumerate() {
         if asked.region == WEST {
-            rig.bedrock.closed(place).await;
+            rig.bedrock.wait_for_outcome(place).await;
         }
     }
     assert_eq!(rig.post(&plain(LITE)).await.status, 200);

@@ -7,7 +7,8 @@ use crate::{
     support::{Answered, Builder, chat},
 };
 use bedrock_emulator::{
-    ACCOUNT, ANY, Catalogue, Emulator, Fault, Operation, Options, Recorded, Script,
+    ACCOUNT, ANY, BedrockException, Catalogue, Emulator, EmulatorOptions, Operation,
+    RecordedRequest, Script,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ async fn missing(rig: &Rig, id: &str) -> String {
     look.refused(404).to_owned()
 }
 
-fn lists(rig: &Rig) -> Vec<Recorded> {
+fn lists(rig: &Rig) -> Vec<RecordedRequest> {
     let requests = rig.bedrock.requests().into_iter();
     requests.filter(|request| !request.operation.is_some_and(Operation::is_runtime)).collect()
 }
@@ -127,8 +128,8 @@ async fn what_is_known_of_the_model_behind_holds_for_what_is_made_of_it() {
 
 #[actix_web::test]
 async fn a_list_that_may_not_be_read_leaves_the_others_alone() {
-    let bedrock = Emulator::start(Options::default()).unwrap();
-    let denied = || Script::fault(Fault::access_denied("no")).always();
+    let bedrock = Emulator::start(EmulatorOptions::default()).unwrap();
+    let denied = || Script::fault(BedrockException::access_denied("no")).always();
     bedrock.script_list(ANY, Operation::ListImportedModels, denied());
     let host = bedrock::host(&bedrock).await;
     let rig = Rig { bedrock, host };
@@ -248,8 +249,8 @@ async fn another_name_in_a_region_is_its_model_there() {
 
 #[actix_web::test]
 async fn while_no_list_can_be_read_an_id_without_prefix_is_told_why() {
-    let bedrock = Emulator::start(Options::default()).unwrap();
-    let down = Script::fault(Fault::access_denied("no")).always();
+    let bedrock = Emulator::start(EmulatorOptions::default()).unwrap();
+    let down = Script::fault(BedrockException::access_denied("no")).always();
     bedrock.script_region(ANY, down);
     let host = bedrock::host(&bedrock).await;
     assert_eq!(host.turn(PIPE, &json!({"aliases": format!("mine={LITE}")})).await.status, 200);
@@ -277,7 +278,7 @@ async fn a_model_without_prefix_is_no_stand_in_for_itself() {
 
 #[actix_web::test]
 async fn an_id_without_prefix_waits_for_the_first_list() {
-    let bedrock = Emulator::start(Options::default()).unwrap();
+    let bedrock = Emulator::start(EmulatorOptions::default()).unwrap();
     bedrock.script_region(ANY, Script::demo().delay(Duration::from_millis(300)).always());
     let host = bedrock::host(&bedrock).await;
     let rig = Rig { bedrock, host };
@@ -460,7 +461,7 @@ async fn names_that_no_model_has_are_refused_when_they_are_entered() {
 
 #[actix_web::test]
 async fn a_name_is_believed_while_a_region_cannot_be_asked_and_found_in_a_new_list() {
-    let bedrock = Emulator::start(Options::default()).unwrap();
+    let bedrock = Emulator::start(EmulatorOptions::default()).unwrap();
     let host = bedrock::host(&bedrock).await;
     let rig = Rig { bedrock, host };
     rig.host.get("/models").await;
@@ -468,9 +469,10 @@ async fn a_name_is_believed_while_a_region_cannot_be_asked_and_found_in_a_new_li
     assert_eq!(rig.host.turn(PIPE, &names).await.status, 422);
     let both = json!({"default_model": "imported/house-llama", "imported_models": true});
     assert_eq!(rig.host.turn(PIPE, &both).await.status, 200);
-    rig.bedrock.script_region(WEST, Script::fault(Fault::access_denied("no")).always());
+    rig.bedrock.script_region(WEST, Script::fault(BedrockException::access_denied("no")).always());
     let more = json!({"regions": [EAST, WEST, "eu-west-1"], "default_model": "nobody"});
-    rig.bedrock.script_region("eu-west-1", Script::fault(Fault::access_denied("no")).always());
+    rig.bedrock
+        .script_region("eu-west-1", Script::fault(BedrockException::access_denied("no")).always());
     assert_eq!(rig.host.turn(PIPE, &more).await.status, 200);
 }
 

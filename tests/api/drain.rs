@@ -1,22 +1,22 @@
 //! Leaving in order, and being killed out of it.
 
 use crate::process::Process;
-use bedrock_emulator::{ANY, Answer, Emulator, Mishap, Options, Script};
+use bedrock_emulator::{ANY, Emulator, EmulatorOptions, InjectedFault, ModelAnswer, Script};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
 fn emulator() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 fn long_answer() -> Script {
     let words: Vec<_> = (0..40).map(|n| format!("w{n} ")).collect();
-    Script::answer(Answer::says(words)).pace(Duration::from_millis(50))
+    Script::answer(ModelAnswer::with_text(words)).pace(Duration::from_millis(50))
 }
 
 /// Begins to answer, and then says nothing more.
 fn silent_answer() -> Script {
-    Script::answer(Answer::says(["half"])).after(2, Mishap::Hang)
+    Script::answer(ModelAnswer::with_text(["half"])).fail_after(2, InjectedFault::Hang)
 }
 
 async fn until_draining(host: &Process) {

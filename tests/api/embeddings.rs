@@ -5,7 +5,7 @@ use crate::{
     support::Answered,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bedrock_emulator::{Ending, Fault, Operation, Recorded, Script};
+use bedrock_emulator::{BedrockException, ExchangeOutcome, Operation, RecordedRequest, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -43,8 +43,8 @@ async fn refused(rig: &Rig, model: &str, body: Value) -> String {
     answered.json["error"]["param"].as_str().unwrap().to_owned()
 }
 
-fn asked(rig: &Rig) -> Vec<Recorded> {
-    let is_invoke = |request: &Recorded| request.operation == Some(Operation::InvokeModel);
+fn asked(rig: &Rig) -> Vec<RecordedRequest> {
+    let is_invoke = |request: &RecordedRequest| request.operation == Some(Operation::InvokeModel);
     rig.bedrock.requests().into_iter().filter(is_invoke).collect()
 }
 
@@ -149,8 +149,8 @@ async fn eight_requests_are_under_way_at_once_and_end_with_the_client() {
     timeout(Duration::from_millis(300), ninth).await.expect_err("a ninth request is under way");
     client.abort();
     for request in before..before + 8 {
-        let closed = timeout(Duration::from_secs(1), rig.bedrock.closed(request)).await;
-        assert_eq!(closed.expect("Bedrock is still asked"), Ending::BrokenOff);
+        let closed = timeout(Duration::from_secs(1), rig.bedrock.wait_for_outcome(request)).await;
+        assert_eq!(closed.expect("Bedrock is still asked"), ExchangeOutcome::Aborted);
     }
 }
 
@@ -298,9 +298,9 @@ async fn what_passes_is_tried_again_and_what_does_not_is_told() {
     assert_eq!(vectors(&rig, TITAN, json!({"input": "a"})).await.len(), 1);
     assert_eq!(asked(&rig).len(), 3);
     for (fault, status) in [
-        (Fault::access_denied("no"), 403),
-        (Fault::validation("bad thing"), 400),
-        (Fault::of("ExpiredTokenException", "old"), 500),
+        (BedrockException::access_denied("no"), 403),
+        (BedrockException::validation("bad thing"), 400),
+        (BedrockException::from_name("ExpiredTokenException", "old"), 500),
     ] {
         rig.bedrock.script(TITAN, Script::fault(fault).always());
         embed(&rig, TITAN, json!({"input": "a"})).await.refused(status);

@@ -5,7 +5,7 @@ use crate::{
     support::Answered,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bedrock_emulator::{Ending, Operation, Recorded, Script};
+use bedrock_emulator::{ExchangeOutcome, Operation, RecordedRequest, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -48,8 +48,8 @@ async fn refused(rig: &Rig, model: &str, body: Value) -> String {
     field.to_owned()
 }
 
-fn asked(rig: &Rig) -> Vec<Recorded> {
-    let is_invoke = |request: &Recorded| request.operation == Some(Operation::InvokeModel);
+fn asked(rig: &Rig) -> Vec<RecordedRequest> {
+    let is_invoke = |request: &RecordedRequest| request.operation == Some(Operation::InvokeModel);
     rig.bedrock.requests().into_iter().filter(is_invoke).collect()
 }
 
@@ -227,8 +227,8 @@ async fn four_requests_are_under_way_at_once_and_end_with_the_client() {
     timeout(Duration::from_millis(300), fifth).await.expect_err("a fifth request is under way");
     client.abort();
     for request in before..before + 4 {
-        let closed = timeout(Duration::from_secs(1), rig.bedrock.closed(request)).await;
-        assert_eq!(closed.expect("Bedrock is still asked"), Ending::BrokenOff);
+        let closed = timeout(Duration::from_secs(1), rig.bedrock.wait_for_outcome(request)).await;
+        assert_eq!(closed.expect("Bedrock is still asked"), ExchangeOutcome::Aborted);
     }
 }
 

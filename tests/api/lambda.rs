@@ -9,7 +9,9 @@ use actix_web::{
     dev::ServerHandle,
     web::{self, Data, Path, Payload},
 };
-use bedrock_emulator::{ANY, Answer, DEMO_KEY, Emulator, Mishap, Operation, Options, Script};
+use bedrock_emulator::{
+    ANY, DEMO_KEY, Emulator, EmulatorOptions, InjectedFault, ModelAnswer, Operation, Script,
+};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::{
@@ -207,7 +209,7 @@ fn chat(key: &str, model: &str, stream: bool) -> Value {
 }
 
 fn bedrock() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 /// Whether a model was asked.
@@ -219,7 +221,10 @@ fn was_asked(bedrock: &Emulator) -> bool {
 #[actix_web::test]
 async fn a_streamed_chat_leaves_the_function_while_it_is_said() {
     let (mut runtime, bedrock) = (Runtime::start(), bedrock());
-    bedrock.script(ANY, Script::answer(Answer::says(["Hel", "lo"])).after(3, Mishap::Hang));
+    bedrock.script(
+        ANY,
+        Script::answer(ModelAnswer::with_text(["Hel", "lo"])).fail_after(3, InjectedFault::Hang),
+    );
     let _function = Function::of(&runtime, &bedrock, &[]);
     runtime.events.send(chat(KEY, MODEL, true)).unwrap();
     let (head, mut body) = runtime.begun().await;

@@ -7,7 +7,7 @@ use crate::{
     rig::{LITE, MICRO, Rig, asked_so, hello, listed, lonely},
     support::{Answered, Builder, TestHost, chat},
 };
-use bedrock_emulator::{ANY, Answer, Emulator, Options, Script};
+use bedrock_emulator::{ANY, Emulator, EmulatorOptions, ModelAnswer, Script};
 use futures_util::future::join_all;
 use pipe_sdk::{Pipe, Serves, UsageReport};
 use pipewright::slot::Registration;
@@ -156,7 +156,7 @@ async fn by_ci(host: &TestHost, path: &str, body: &Value) -> Answered {
 
 /// A host of this builder that has named keys, and whose filter has these valves.
 async fn keyed(builder: Builder, valves: Value) -> Rig {
-    let bedrock = Emulator::start(Options::default()).unwrap();
+    let bedrock = Emulator::start(EmulatorOptions::default()).unwrap();
     let builder = builder.flag("--api-keys", "ci=theirs,dora=hers");
     let host = bedrock::host_of(builder, &bedrock, &[]).await;
     let alone =
@@ -474,7 +474,7 @@ impl Pipe for Waits {
 }
 
 fn slow_answer(delay: Duration) -> Script {
-    Script::answer(Answer::says(["x"])).always().delay(delay)
+    Script::answer(ModelAnswer::with_text(["x"])).always().delay(delay)
 }
 
 /// Waits until this is so, and not for ever.

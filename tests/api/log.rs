@@ -1,7 +1,9 @@
 //! What is logged: one line a request, and never content.
 
 use crate::process::{KEY, MODEL, Process};
-use bedrock_emulator::{ANY, Answer, DEMO_KEY, Emulator, Fault, Mishap, Options, Script};
+use bedrock_emulator::{
+    ANY, BedrockException, DEMO_KEY, Emulator, EmulatorOptions, InjectedFault, ModelAnswer, Script,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
@@ -15,7 +17,7 @@ use tokio::time::timeout;
 #[actix_web::test]
 async fn one_line_a_request_with_its_numbers_and_without_its_words() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let host = Process::start(&emulator, folder.path(), &[]);
     let body = json!({"model": crate::process::MODEL, "messages": [{"role": "user", "content": "canary-in-the-prompt"}], "user": {"id": "u", "email": "canary@example.com"}});
     let answer = host.post("/chat/completions", &body).await;
@@ -51,7 +53,7 @@ async fn is_served_onto(
     requests: usize,
 ) -> (Emulator, Process) {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let (id, secret) = DEMO_KEY;
     let keys = [
         ("BEDROCK_MODELS_AWS_ACCESS_KEY_ID", id),
@@ -119,7 +121,7 @@ async fn a_full_disk_or_no_reader_at_all_stops_nothing() {
 #[actix_web::test]
 async fn a_client_cannot_fill_the_log_or_forge_a_line() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let host = Process::start(&emulator, folder.path(), &[]);
     let forged = "\n{\"level\":\"ERROR\",\"forged\":true}\n\u{1b}[2J\u{202e}";
     let long = "long".repeat(15_000);
@@ -161,17 +163,21 @@ async fn a_client_cannot_fill_the_log_or_forge_a_line() {
 async fn what_an_upstream_quotes_of_a_prompt_is_logged_at_debug_only() {
     for (level, is_there) in [("INFO", false), ("DEBUG", true)] {
         let (emulator, folder) =
-            (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+            (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
         let arguments = ["--log-level", level];
         let host = Process::start(&emulator, folder.path(), &arguments);
         for kind in ["ValidationException", "AccessDeniedException", "InternalServerException"] {
             let quote = format!("\"canary-of-a-prompt\" cannot be answered: {kind}");
-            emulator.script(ANY, Script::fault(Fault::of(kind, &quote)).always());
+            emulator.script(ANY, Script::fault(BedrockException::from_name(kind, &quote)).always());
             assert!(host.chat().await.status().as_u16() >= 400);
             emulator.clear_scripts();
         }
-        let quote = Fault::of("ModelStreamErrorException", "\"canary-of-a-prompt\" broke off");
-        let torn = Script::answer(Answer::says(["a", "b"])).after(3, Mishap::Exception(quote));
+        let quote = BedrockException::from_name(
+            "ModelStreamErrorException",
+            "\"canary-of-a-prompt\" broke off",
+        );
+        let torn = Script::answer(ModelAnswer::with_text(["a", "b"]))
+            .fail_after(3, InjectedFault::Exception(quote));
         emulator.script(ANY, torn);
         assert!(host.chat().await.text().await.unwrap().contains("canary-of-a-prompt"));
         host.signal("-TERM");
@@ -185,7 +191,7 @@ async fn what_an_upstream_quotes_of_a_prompt_is_logged_at_debug_only() {
 #[actix_web::test]
 async fn what_is_printed_at_the_start_is_waited_for_by_nobody() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let full = File::create("/dev/full").unwrap();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_pipewright"))

@@ -4,7 +4,9 @@ use crate::{
     bedrock::{emulator, host, sent},
     support::{self, Answered, KEY, TestHost},
 };
-use bedrock_emulator::{ANY, Answer, Emulator, Fault, Mishap, Operation, Script, Usage};
+use bedrock_emulator::{
+    ANY, BedrockException, Emulator, InjectedFault, ModelAnswer, Operation, Script, TokenUsage,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,8 +57,8 @@ fn converse(emulator: &Emulator) -> Value {
 async fn a_message_is_answered_with_what_it_cost() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let usage = Usage { input: 10, output: 7, cache_read: Some(100), cache_write: Some(5) };
-    emulator.script(ANY, Script::answer(Answer::says(["Hel", "lo"]).usage(usage)));
+    let usage = TokenUsage { input: 10, output: 7, cache_read: Some(100), cache_write: Some(5) };
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["Hel", "lo"]).usage(usage)));
     let mut message = host.post("/v1/messages", &question()).await.json;
     let id = message["id"].take();
     assert!(id.as_str().unwrap().starts_with("msg_"), "{id}");
@@ -75,8 +77,8 @@ async fn a_message_is_answered_with_what_it_cost() {
 async fn a_streamed_answer_opens_fills_and_closes_its_blocks() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let usage = Usage { input: 10, output: 7, cache_read: Some(100), cache_write: None };
-    let answer = Answer::new()
+    let usage = TokenUsage { input: 10, output: 7, cache_read: Some(100), cache_write: None };
+    let answer = ModelAnswer::new()
         .reasoning(["Let me ", "see."], "c2lnbmVk")
         .redacted(b"hidden")
         .text(["I ask. "])
@@ -170,7 +172,7 @@ async fn each_end_has_its_reason() {
         ("max_tokens", "max_tokens"),
         ("guardrail_intervened", "refusal"),
     ] {
-        let answer = || Script::answer(Answer::says(["Hello"]).stop(ended));
+        let answer = || Script::answer(ModelAnswer::with_text(["Hello"]).stop(ended));
         emulator.script(ANY, answer());
         emulator.script(ANY, answer());
         assert_eq!(host.post("/messages", &question()).await.json["stop_reason"], reason);
@@ -184,7 +186,8 @@ async fn sources_stand_with_the_text() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let cited = json!({"title": "Report", "source": "report", "sourceContent": [{"text": "It rains."}], "location": {"documentPage": {"documentIndex": 0, "start": 2, "end": 3}}});
-    let answer = || Script::answer(Answer::new().cited(["It rains."], [cited.clone()]));
+    let answer =
+        || Script::answer(ModelAnswer::new().text_with_citations(["It rains."], [cited.clone()]));
     emulator.script(ANY, answer());
     emulator.script(ANY, answer());
     let citation = json!({"type": "page_location", "cited_text": "It rains.", "document_index": 0, "document_title": "Report", "start_page_number": 2, "end_page_number": 3});
@@ -347,7 +350,7 @@ async fn a_schema_keeps_the_text_in_which_it_came() {
 async fn an_answer_can_be_sent_back_with_its_signed_thoughts() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let answer = Answer::new().reasoning(["I need it."], "c2lnbmVk").tool(
+    let answer = ModelAnswer::new().reasoning(["I need it."], "c2lnbmVk").tool(
         "t1",
         "weather",
         ["{\"city\":\"Rome\"}"],
@@ -531,8 +534,8 @@ async fn what_is_wrong_before_the_body_is_read_is_told_in_the_same_words() {
 async fn a_late_error_is_an_event() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let broken = Script::answer(Answer::says(["one ", "two ", "three"]))
-        .after(3, Mishap::Exception(Fault::throttling("slow")));
+    let broken = Script::answer(ModelAnswer::with_text(["one ", "two ", "three"]))
+        .fail_after(3, InjectedFault::Exception(BedrockException::throttling("slow")));
     emulator.script(ANY, broken);
     let events = streamed(&host, question()).await;
     let last = events.last().unwrap();

@@ -4,7 +4,7 @@ use crate::{
     rig::{LITE, asked_so, hello, lonely},
     support::{Answered, Builder, host},
 };
-use bedrock_emulator::{ANY, Fault, Script};
+use bedrock_emulator::{ANY, BedrockException, Script};
 use reqwest::Method;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 async fn an_answer_is_measured_in_tokens_and_seconds() {
     let rig = lonely(json!({})).await;
     assert_eq!(rig.post(&asked_so(hello(LITE, &json!({})), true)).await.status, 200);
-    rig.bedrock.script(ANY, Script::fault(Fault::access_denied("no")));
+    rig.bedrock.script(ANY, Script::fault(BedrockException::access_denied("no")));
     rig.post(&hello(LITE, &json!({}))).await.refused(403);
     let metrics = rig.host.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));

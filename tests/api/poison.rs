@@ -5,18 +5,27 @@ use crate::{
     rig::{LITE, MICRO, Rig, asked_so, hello, lonely, rig},
     support::{Answered, TestHost},
 };
-use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
+use bedrock_emulator::{ANY, BedrockException, InjectedFault, ModelAnswer, Script};
 use serde_json::json;
 
 /// What a prompt can make of a model: its own errors, an answer that breaks off, one that says it failed, and one that never begins.
 fn poisons() -> [Script; 5] {
-    let half = || Script::answer(Answer::says(["half", "more"]));
+    let half = || Script::answer(ModelAnswer::with_text(["half", "more"]));
     [
-        Script::fault(Fault::of("ModelErrorException", "the model failed")),
-        Script::fault(Fault::of("ModelTimeoutException", "the model took too long")),
-        half().after(2, Mishap::Reset),
-        half().after(2, Mishap::Exception(Fault::of("ModelStreamErrorException", "it failed"))),
-        Script::fault(Fault::of("InternalServerException", "oops")),
+        Script::fault(BedrockException::from_name("ModelErrorException", "the model failed")),
+        Script::fault(BedrockException::from_name(
+            "ModelTimeoutException",
+            "the model took too long",
+        )),
+        half().fail_after(2, InjectedFault::Reset),
+        half().fail_after(
+            2,
+            InjectedFault::Exception(BedrockException::from_name(
+                "ModelStreamErrorException",
+                "it failed",
+            )),
+        ),
+        Script::fault(BedrockException::from_name("InternalServerException", "oops")),
     ]
 }
 
@@ -82,7 +91,7 @@ async fn errors_that_one_client_provokes_on_purpose_are_followed_by_good_answers
 #[actix_web::test]
 async fn where_all_regions_have_failed_one_is_asked_all_the_same() {
     let rig = rig(json!({"max_attempts": 1, "fallback_profiles": false})).await;
-    let ill = Fault::of("ServiceUnavailableException", "later");
+    let ill = BedrockException::from_name("ServiceUnavailableException", "later");
     rig.bedrock.script(LITE, Script::fault(ill).times(2 * 20));
     for number in 0..20 {
         assert_eq!(ask(&rig.host, LITE, &format!("user-{}", number % 4)).await.status, 503);
@@ -144,7 +153,7 @@ async fn a_refusal_teaches_only_whom_it_met_until_two_have_met_it() {
         let words = format!(
             "The model returned the following errors: stopSequences: not supported. {words}"
         );
-        rig.bedrock.script(MICRO, Script::fault(Fault::validation(&words)));
+        rig.bedrock.script(MICRO, Script::fault(BedrockException::validation(&words)));
     };
     refuse();
     assert_eq!(ask("ann").await, (2, false));
@@ -173,7 +182,7 @@ async fn a_refusal_that_quotes_a_prompt_teaches_nothing() {
     ] {
         for user in ["mallory", "mallory-2", "innocent"] {
             if user != "innocent" {
-                rig.bedrock.script(LITE, Script::fault(Fault::validation(&quote)));
+                rig.bedrock.script(LITE, Script::fault(BedrockException::validation(&quote)));
             }
             let mut chat = hello(LITE, &json!({"user": {"id": user}, "stop": ["x"]}));
             if user != "innocent" {

@@ -1,7 +1,7 @@
 //! SIGHUP: valves and prices are read again, while answers go on.
 
 use crate::process::{KEY, MODEL, Process};
-use bedrock_emulator::{ANY, Answer, Emulator, Options, Script};
+use bedrock_emulator::{ANY, Emulator, EmulatorOptions, ModelAnswer, Script};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use std::{
@@ -13,7 +13,7 @@ use std::{
 use tokio::time::timeout;
 
 fn emulator() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 async fn valve(host: &Process, name: &str) -> Value {
@@ -53,7 +53,8 @@ async fn sighup_reads_valves_prices_and_secrets_again_and_cuts_no_answer() {
     fs::write(path.join("seconds"), "201").unwrap();
     let host = Process::start_as(&variables, &emulator, path, &[]);
     let words: Vec<_> = (0..40).map(|n| format!("w{n} ")).collect();
-    emulator.script(ANY, Script::answer(Answer::says(words)).pace(Duration::from_millis(20)));
+    emulator
+        .script(ANY, Script::answer(ModelAnswer::with_text(words)).pace(Duration::from_millis(20)));
     let mut answer = host.chat().await;
     let mut text = String::from_utf8(answer.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     assert_eq!(valve(&host, "idle_timeout_seconds").await, 101);

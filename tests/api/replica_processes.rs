@@ -5,7 +5,7 @@ use crate::{
     replicas::database,
     support::Answered,
 };
-use bedrock_emulator::{DEMO_KEY, Emulator, Options};
+use bedrock_emulator::{DEMO_KEY, Emulator, EmulatorOptions};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::{
@@ -81,7 +81,7 @@ impl Replica {
 }
 
 fn bedrock() -> Arc<Emulator> {
-    Arc::new(Emulator::start(Options::default()).unwrap())
+    Arc::new(Emulator::start(EmulatorOptions::default()).unwrap())
 }
 
 /// Limits of everybody's, for all models.

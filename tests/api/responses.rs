@@ -8,7 +8,7 @@ use crate::{
     bedrock::{emulator, host, sent},
     support::TestHost,
 };
-use bedrock_emulator::{ANY, Answer, Script};
+use bedrock_emulator::{ANY, ModelAnswer, Script};
 use serde_json::{Value, json};
 
 const NOVA: &str = "bedrock_models.amazon.nova-lite-v1:0";
@@ -32,7 +32,7 @@ async fn told(model: &str, fields: Value) -> Value {
     let emulator = emulator();
     let host = host(&emulator).await;
     host.turn("bedrock_models", &json!({"prompt_caching": "off"})).await;
-    emulator.script(ANY, Script::answer(Answer::says(["ok"])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     respond(&host, model, fields).await;
     sent(&emulator).pop().unwrap()
 }

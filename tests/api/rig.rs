@@ -4,7 +4,9 @@ use crate::{
     bedrock,
     support::{Answered, TestHost, chat},
 };
-use bedrock_emulator::{ANY, Answer, Catalogue, Emulator, Operation, Options, Recorded, Script};
+use bedrock_emulator::{
+    ANY, Catalogue, Emulator, EmulatorOptions, ModelAnswer, Operation, RecordedRequest, Script,
+};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -38,7 +40,8 @@ pub async fn rig_of(catalogue: Catalogue, mut valves: Value) -> Rig {
         // The same chat costs the same, however often it is asked.
         valves["prompt_caching"] = "off".into();
     }
-    let bedrock = Emulator::start(Options { catalogue, ..Options::default() }).unwrap();
+    let bedrock =
+        Emulator::start(EmulatorOptions { catalogue, ..EmulatorOptions::default() }).unwrap();
     let host = bedrock::host(&bedrock).await;
     let turned = host.turn(PIPE, &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
@@ -88,7 +91,7 @@ impl Rig {
     }
 
     /// What is told when the model answers this, streamed and plain: it must be the same.
-    pub async fn told(&self, answer: Answer, body: Value) -> Told {
+    pub async fn told(&self, answer: ModelAnswer, body: Value) -> Told {
         self.bedrock.script(ANY, Script::answer(answer).times(2));
         let streamed = Told::of(&self.post(&asked_so(body.clone(), true)).await);
         let plain = Told::of(&self.post(&asked_so(body, false)).await);
@@ -97,9 +100,9 @@ impl Rig {
     }
 
     /// What was asked of models so far.
-    pub fn asked(&self) -> Vec<Recorded> {
+    pub fn asked(&self) -> Vec<RecordedRequest> {
         let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
-        let is_chat = |request: &Recorded| chats.contains(&request.operation);
+        let is_chat = |request: &RecordedRequest| chats.contains(&request.operation);
         self.bedrock.requests().into_iter().filter(is_chat).collect()
     }
 

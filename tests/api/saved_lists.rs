@@ -5,7 +5,7 @@ use crate::{
     pipes::PIPES as ALL,
     support::{Builder, TestHost},
 };
-use bedrock_emulator::{DEMO_KEY, Emulator, Fault, Options, Script};
+use bedrock_emulator::{DEMO_KEY, Emulator, BedrockException, EmulatorOptions, Script};
 use pipewright::{pipes::PIPES, valves::Pins};
 use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
@@ -51,7 +51,7 @@ async fn ids(host: &TestHost) -> Vec<String> {
 
 /// What was saved by a host that had AWS, the ids of its models, and where AWS was.
 async fn before() -> (TempDir, Vec<String>, String) {
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let host = bedrock::host(&emulator).await;
     let listed = ids(&host).await;
     assert!(listed.contains(&MODEL.to_owned()), "{listed:?}");
@@ -81,7 +81,7 @@ async fn a_saved_list_gives_way_to_a_new_one() {
     let file = folder.path().join("bedrock_models/model-lists.json");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("nova-lite", "nova-late")).unwrap();
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let host = over(folder, &emulator.endpoint(), DEMO_KEY.0, NOTHING_MORE).await;
     assert_eq!(ids(&host).await, listed);
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!([]));
@@ -118,7 +118,7 @@ async fn saved_lists_of_another_account_or_in_another_form_are_not_used() {
 
 #[actix_web::test]
 async fn a_first_start_without_aws_says_why_there_is_no_model() {
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let endpoint = emulator.endpoint();
     drop(emulator);
     let folder = tempfile::tempdir().unwrap();
@@ -131,8 +131,8 @@ async fn a_first_start_without_aws_says_why_there_is_no_model() {
 
 #[actix_web::test]
 async fn a_model_may_be_where_no_list_came_from() {
-    let emulator = Emulator::start(Options::default()).unwrap();
-    let fails = Script::fault(Fault::of("InternalServerException", "no")).always();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
+    let fails = Script::fault(BedrockException::from_name("InternalServerException", "no")).always();
     emulator.script_region(WEST, fails);
     let host = bedrock::host(&emulator).await;
     let chat = host.chat("bedrock_models.amazon.only-in-the-west-v1:0", "hi").await;

@@ -2,7 +2,7 @@
 
 use crate::process::{KEY, MODEL, Process};
 use actix_web::{App, HttpServer, web};
-use bedrock_emulator::{Emulator, Options};
+use bedrock_emulator::{Emulator, EmulatorOptions};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value},
@@ -88,7 +88,7 @@ async fn chat(host: &Process) -> u16 {
 #[actix_web::test]
 async fn a_request_and_its_answer_are_spans_below_the_callers() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let collector = Collector::start();
     let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str())];
     let host = process(&emulator, folder.path(), &endpoint);
@@ -115,7 +115,7 @@ async fn a_request_and_its_answer_are_spans_below_the_callers() {
 #[actix_web::test]
 async fn a_dead_collector_stops_nobody() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let dead = format!("http://{closed}");
     let endpoint = [("OTEL_EXPORTER_OTLP_ENDPOINT", dead.as_str())];

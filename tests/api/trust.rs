@@ -1,14 +1,14 @@
 //! Whoever turns valves gets none of the credentials of whoever runs the machine.
 
 use crate::{process::Process, support::Answered};
-use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, Options};
+use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, EmulatorOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const MODEL: &str = "bedrock_models.amazon.nova-lite-v1:0";
 
 fn emulator() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 /// A host with these credentials of the environment, which names this Bedrock.

@@ -4,7 +4,7 @@ use crate::{
     rig::{LITE, MICRO, Rig, asked_so, hello, listed, lonely},
     support::{Answered, Builder, TestHost, chat, host},
 };
-use bedrock_emulator::{ANY, Fault, Script};
+use bedrock_emulator::{ANY, BedrockException, Script};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -52,7 +52,8 @@ async fn what_went_through_two_pipes_is_counted_once() {
 #[actix_web::test]
 async fn an_answer_that_fails_is_booked_as_failed() {
     let rig = lonely(json!({})).await;
-    rig.bedrock.script(ANY, Script::fault(Fault::of("ValidationException", "no")));
+    rig.bedrock
+        .script(ANY, Script::fault(BedrockException::from_name("ValidationException", "no")));
     rig.post(&hello(LITE, &json!({}))).await.refused(400);
     let rows = rows(&rig.host, "by=model").await;
     assert_eq!((&rows[0]["errors"], &rows[0]["prompt"]), (&json!(1), &json!(0)), "{rows:?}");

@@ -4,7 +4,7 @@ use crate::{
     process::{KEY, MODEL, Process},
     support::{Answered, TestHost, host},
 };
-use bedrock_emulator::{ANY, Emulator, Mishap, Options, Script};
+use bedrock_emulator::{ANY, Emulator, EmulatorOptions, InjectedFault, Script};
 use pipewright::http::{Access, ROUTES};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -44,9 +44,9 @@ fn head(more: &str) -> String {
 #[actix_web::test]
 async fn f16_a_client_that_closes_its_half_is_taken_for_gone() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let host = Process::start(&emulator, folder.path(), &[]);
-    emulator.script(ANY, Script::demo().after(2, Mishap::Hang));
+    emulator.script(ANY, Script::demo().fail_after(2, InjectedFault::Hang));
     let chat =
         json!({"model": MODEL, "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let chat = chat.to_string();
@@ -120,7 +120,7 @@ async fn f19_requests_that_two_servers_would_read_differently_are_refused_and_ne
 #[actix_web::test]
 async fn f22_hundreds_that_say_nothing_slow_nobody() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let host = Process::start(&emulator, folder.path(), &[]);
     let address = host.url.trim_start_matches("http://").to_owned();
     let idle = spawn_blocking(move || {
@@ -148,7 +148,7 @@ async fn f22_hundreds_that_say_nothing_slow_nobody() {
 #[actix_web::test]
 async fn f23_a_host_without_descriptors_waits_for_some_and_recovers() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -n 120; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_pipewright")])
@@ -270,7 +270,7 @@ async fn f39_no_route_breaks_whatever_it_is_sent_and_none_opens_without_a_key() 
 #[actix_web::test]
 async fn s24_an_address_that_a_header_claims_is_not_believed() {
     let (emulator, folder) =
-        (Emulator::start(Options::default()).unwrap(), tempfile::tempdir().unwrap());
+        (Emulator::start(EmulatorOptions::default()).unwrap(), tempfile::tempdir().unwrap());
     let host = Process::start(&emulator, folder.path(), &[]);
     for name in ["x-forwarded-for", "x-real-ip", "forwarded", "cf-connecting-ip", "true-client-ip"]
     {

@@ -1,8 +1,8 @@
-//! Checks a request's signature or token, as Bedrock would.
+//! Checks the signature or the bearer token of a request, as Bedrock does.
 
-use crate::call::Call;
-use crate::credential::{Credential, Signed};
-use crate::fault::Fault;
+use crate::credential::{Credential, SigV4Header};
+use crate::exception::BedrockException;
+use crate::received_request::ReceivedRequest;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -10,31 +10,36 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_types::date_time::{DateTime, Format};
 use std::time::{Duration, SystemTime};
 
-/// A key that may sign.
+/// An access key that may sign requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessKey {
     /// The access key id.
     pub id: String,
     /// The secret access key.
     pub secret: String,
-    /// The session token that must come along, for temporary keys.
+    /// The session token of a temporary key.
     pub session_token: Option<String>,
 }
 
-/// Who may call.
+/// The credentials that are accepted.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Keyring {
+pub(crate) struct AcceptedCredentials {
     pub(crate) keys: Vec<AccessKey>,
     pub(crate) bearer_tokens: Vec<String>,
     pub(crate) expired: bool,
 }
 
+/// The largest difference between the clocks of client and service.
 const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
-impl Keyring {
-    pub(crate) fn check(&self, call: &Call, now: SystemTime) -> Result<(), Fault> {
+impl AcceptedCredentials {
+    pub(crate) fn check(
+        &self,
+        call: &ReceivedRequest,
+        now: SystemTime,
+    ) -> Result<(), BedrockException> {
         if self.expired {
-            return Err(Fault::of(
+            return Err(BedrockException::from_name(
                 "ExpiredTokenException",
                 "The security token included in the request is expired",
             ));
@@ -42,20 +47,25 @@ impl Keyring {
         match &call.credential {
             Credential::SigV4(signed) => self.check_signature(call, signed, now),
             Credential::Bearer(token) if self.bearer_tokens.contains(token) => Ok(()),
-            Credential::Bearer(_) => Err(Fault::access_denied(
+            Credential::Bearer(_) => Err(BedrockException::access_denied(
                 "Authentication failed: Please make sure your API Key is valid.",
             )),
-            Credential::Unreadable => Err(incomplete(
+            Credential::Invalid => Err(incomplete(
                 "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters.",
             )),
-            Credential::None => Err(Fault::of(
+            Credential::None => Err(BedrockException::from_name(
                 "MissingAuthenticationTokenException",
                 "Missing Authentication Token",
             )),
         }
     }
 
-    fn check_signature(&self, call: &Call, signed: &Signed, now: SystemTime) -> Result<(), Fault> {
+    fn check_signature(
+        &self,
+        call: &ReceivedRequest,
+        signed: &SigV4Header,
+        now: SystemTime,
+    ) -> Result<(), BedrockException> {
         let key = self.keys.iter().find(|key| key.id == signed.key_id).ok_or_else(unrecognized)?;
         if key.session_token.as_deref() != header(call, "x-amz-security-token") {
             return Err(unrecognized());
@@ -65,7 +75,7 @@ impl Keyring {
         }
         let time = signing_time(call)?;
         check_skew(time, now)?;
-        if expected(call, signed, key, time)? == signed.signature {
+        if expected_signature(call, signed, key, time)? == signed.signature {
             Ok(())
         } else {
             Err(mismatch(WRONG_SIGNATURE))
@@ -76,13 +86,13 @@ impl Keyring {
 const WRONG_SIGNATURE: &str = "The request signature we calculated does not match the signature you provided. Check \
     your AWS Secret Access Key and signing method. Consult the service documentation for details.";
 
-/// The signature this request should bear, by the official signer.
-fn expected(
-    call: &Call,
-    signed: &Signed,
+/// Computes the expected signature of a request with AWS's own signer.
+fn expected_signature(
+    call: &ReceivedRequest,
+    signed: &SigV4Header,
     key: &AccessKey,
     time: SystemTime,
-) -> Result<String, Fault> {
+) -> Result<String, BedrockException> {
     let identity: Identity =
         Credentials::new(&key.id, &key.secret, key.session_token.clone(), None, "emulator").into();
     let params = v4::SigningParams::builder()
@@ -105,7 +115,7 @@ fn expected(
     Ok(output.signature().to_owned())
 }
 
-fn signing_time(call: &Call) -> Result<SystemTime, Fault> {
+fn signing_time(call: &ReceivedRequest) -> Result<SystemTime, BedrockException> {
     let date = header(call, "x-amz-date").ok_or_else(|| {
         incomplete(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
@@ -129,7 +139,7 @@ fn signing_time(call: &Call) -> Result<SystemTime, Fault> {
     })
 }
 
-fn check_skew(time: SystemTime, now: SystemTime) -> Result<(), Fault> {
+fn check_skew(time: SystemTime, now: SystemTime) -> Result<(), BedrockException> {
     let stamp = |time: SystemTime| DateTime::from(time).fmt(Format::DateTime).unwrap_or_default();
     if now.duration_since(time).is_ok_and(|age| age > MAX_SKEW) {
         let message = format!(
@@ -152,23 +162,23 @@ fn check_skew(time: SystemTime, now: SystemTime) -> Result<(), Fault> {
     Ok(())
 }
 
-fn header<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
+fn header<'a>(call: &'a ReceivedRequest, name: &str) -> Option<&'a str> {
     call.headers.get(name)?.to_str().ok()
 }
 
-fn unrecognized() -> Fault {
-    Fault::of(
+fn unrecognized() -> BedrockException {
+    BedrockException::from_name(
         "UnrecognizedClientException",
         "The security token included in the request is invalid.",
     )
 }
 
-fn mismatch(message: impl Into<String>) -> Fault {
-    Fault::of("InvalidSignatureException", message)
+fn mismatch(message: impl Into<String>) -> BedrockException {
+    BedrockException::from_name("InvalidSignatureException", message)
 }
 
-fn incomplete(message: impl Into<String>) -> Fault {
-    Fault::of("IncompleteSignatureException", message)
+fn incomplete(message: impl Into<String>) -> BedrockException {
+    BedrockException::from_name("IncompleteSignatureException", message)
 }
 
 #[cfg(test)]

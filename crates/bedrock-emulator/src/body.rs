@@ -1,13 +1,13 @@
-//! The parts of a `Converse` body that everyone reads.
+//! Accessors for parts of a `Converse` body.
 
 use serde_json::Value;
 
-/// The turns of the conversation.
+/// Returns the messages of the conversation.
 pub(crate) fn messages(body: &Value) -> &[Value] {
     list(&body["messages"])
 }
 
-/// The items of an array; none if it is not there.
+/// Returns the items of an array, or none if the value is not an array.
 pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -1,76 +1,78 @@
-//! The models, inference profiles and deployments an account can see, as data.
+//! The models, inference profiles and deployments that an account can see, as data.
 
 use crate::deployment::Deployment;
-use crate::fault::Fault;
+use crate::exception::BedrockException;
 use serde::Deserialize;
 use std::sync::LazyLock;
 
-/// The account all ARNs name.
+/// The account id in all ARNs.
 pub const ACCOUNT: &str = "123456789012";
 
-/// What the control plane's lists tell, and what can be called.
+/// The models, inference profiles and deployments that the control plane lists and the runtime
+/// calls.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     /// The foundation models.
-    pub models: Vec<Model>,
+    pub models: Vec<FoundationModel>,
     /// The inference profiles.
-    pub profiles: Vec<Profile>,
-    /// What the account has of its own.
+    pub profiles: Vec<InferenceProfile>,
+    /// The account's own models, endpoints and routers.
     #[serde(default)]
     pub deployments: Vec<Deployment>,
 }
 
-/// One foundation model.
+/// A foundation model.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Model {
+pub struct FoundationModel {
     /// The base id, such as `amazon.nova-lite-v1:0`.
     pub id: String,
-    /// The name for people.
+    /// The display name.
     pub name: String,
-    /// Who made it.
+    /// The provider.
     pub provider: String,
     /// The regions that list it.
     pub regions: Vec<String>,
-    /// What it reads: `TEXT`, `IMAGE`, `SPEECH`, `VIDEO`.
+    /// The input modalities: `TEXT`, `IMAGE`, `SPEECH`, `VIDEO`.
     #[serde(default = "text")]
     pub input: Vec<String>,
-    /// What it makes: `TEXT`, `IMAGE`, `EMBEDDING`.
+    /// The output modalities: `TEXT`, `IMAGE`, `EMBEDDING`.
     #[serde(default = "text")]
     pub output: Vec<String>,
-    /// How it can be called: `ON_DEMAND`, `PROVISIONED`, `INFERENCE_PROFILE`.
+    /// The inference types: `ON_DEMAND`, `PROVISIONED`, `INFERENCE_PROFILE`.
     pub inference: Vec<String>,
-    /// How it can be customised: `FINE_TUNING`, `CONTINUED_PRE_TRAINING`, `DISTILLATION`.
+    /// The supported customizations: `FINE_TUNING`, `CONTINUED_PRE_TRAINING`, `DISTILLATION`.
     #[serde(default)]
     pub customizations: Vec<String>,
-    /// Whether it streams.
+    /// Whether the model supports streaming.
     #[serde(default = "yes")]
     pub streaming: bool,
-    /// Whether it is on its way out.
+    /// Whether the model's lifecycle status is `LEGACY`.
     #[serde(default)]
     pub legacy: bool,
-    /// What it can do, a letter each; see [`Model::can`].
+    /// The capabilities, a letter each; see [`FoundationModel::has_capability`].
     #[serde(default)]
     pub can: String,
 }
 
-/// One inference profile: another way to call models, across regions or for one's own accounting.
+/// An inference profile, which routes requests across regions or tracks the cost of an application.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Profile {
-    /// The id, such as `us.amazon.nova-lite-v1:0`; random letters for an application's own.
+pub struct InferenceProfile {
+    /// The id, such as `us.amazon.nova-lite-v1:0`; random letters for an application inference
+    /// profile.
     pub id: String,
-    /// The name for people.
+    /// The display name.
     pub name: String,
-    /// Whether an application made it. Such a profile is called by its ARN alone.
+    /// Whether this is an application inference profile. Such a profile is called only by its ARN.
     #[serde(default)]
     pub application: bool,
     /// The regions that list it.
     pub regions: Vec<String>,
-    /// The base id of the model behind it.
+    /// The base id of its model.
     pub model: String,
-    /// The regions it may send a call to.
+    /// The regions to which it routes requests.
     pub to: Vec<String>,
 }
 
@@ -87,118 +89,126 @@ static BUILT_IN: LazyLock<Catalogue> = LazyLock::new(|| {
     Catalogue::from_json(include_str!("../catalogue.json")).expect("catalogue.json is a catalogue")
 });
 
-static EVERY: LazyLock<Catalogue> = LazyLock::new(|| {
+static ALL_CHAT_MODELS: LazyLock<Catalogue> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
     Catalogue::from_json(include_str!("../every.json")).expect("every.json is a catalogue")
 });
 
 impl Default for Catalogue {
-    /// Some thirty models over `us-east-1` and `us-west-2`, and their profiles.
+    /// Returns some thirty models in `us-east-1` and `us-west-2`, and their profiles.
     fn default() -> Self {
         BUILT_IN.clone()
     }
 }
 
 impl Catalogue {
-    /// Reads a catalogue written as the crate's own `catalogue.json` is.
+    /// Parses a catalogue in the format of the crate's own `catalogue.json`.
     pub fn from_json(text: &str) -> serde_json::Result<Self> {
         serde_json::from_str(text)
     }
 
-    /// Every chat model there is, each on demand wherever it can be, and a `us.` profile for each.
+    /// Returns all chat models, each on demand wherever possible and with a `us.` profile.
     ///
-    /// What a model can do is what `docs/reference/bedrock.md`, "Model families" say. Where both are silent it cannot, but that
-    /// Pixtral sees.
-    pub fn every() -> Self {
-        EVERY.clone()
+    /// The capabilities follow `docs/reference/bedrock.md`, "Model families". A capability that is
+    /// not documented there is absent, except for images with Pixtral.
+    pub fn all_chat_models() -> Self {
+        ALL_CHAT_MODELS.clone()
     }
 
-    /// The model of this base id, in whatever region.
-    pub fn model(&self, id: &str) -> Option<&Model> {
+    /// Returns the model with this base id, in any region.
+    pub fn model(&self, id: &str) -> Option<&FoundationModel> {
         self.models.iter().find(|model| model.id == id)
     }
 
-    /// The model a call reaches, by base id, profile id or ARN.
-    pub fn called(&self, region: &str, name: &str) -> Result<&Model, Fault> {
-        if let Some(profile) = self.profile(region, name).filter(|profile| profile.answers_to(name))
+    /// Resolves the base id, profile id or ARN of a request to its model.
+    pub fn resolve_model(
+        &self,
+        region: &str,
+        name: &str,
+    ) -> Result<&FoundationModel, BedrockException> {
+        if let Some(profile) =
+            self.find_profile(region, name).filter(|profile| profile.is_callable_as(name))
         {
-            return self.model(&profile.model).ok_or_else(no_such_model);
+            return self.model(&profile.model).ok_or_else(unknown_model);
         }
         if let Some(own) =
             self.deployments.iter().find(|own| own.region == region && own.arn() == name)
         {
-            return self.deployed(own);
+            return self.resolve_deployment(own);
         }
-        let model = self.listed(region, name).ok_or_else(no_such_model)?;
+        let model = self.find_listed_model(region, name).ok_or_else(unknown_model)?;
         if model.on_demand() { Ok(model) } else { Err(on_demand_unsupported(name)) }
     }
 
-    /// The model behind a deployment, if it answers.
-    fn deployed(&self, own: &Deployment) -> Result<&Model, Fault> {
+    /// Resolves a deployment to its model, if the deployment is ready.
+    fn resolve_deployment(&self, own: &Deployment) -> Result<&FoundationModel, BedrockException> {
         if !own.ready {
-            return Err(Fault::of(
+            return Err(BedrockException::from_name(
                 "ModelNotReadyException",
                 "The model is not ready to serve requests.",
             ));
         }
         if !own.instruct {
-            return Err(Fault::validation("This model doesn't support the Converse API."));
+            return Err(BedrockException::validation(
+                "This model doesn't support the Converse API.",
+            ));
         }
-        self.model(own.first()).ok_or_else(no_such_model)
+        self.model(own.first()).ok_or_else(unknown_model)
     }
 
-    /// The model a region lists under this base id or ARN.
-    pub(crate) fn listed(&self, region: &str, name: &str) -> Option<&Model> {
-        let id = local(region, name, "")?;
+    /// Finds the model that a region lists under this base id or ARN.
+    pub(crate) fn find_listed_model(&self, region: &str, name: &str) -> Option<&FoundationModel> {
+        let id = resource_id(region, name, "")?;
         self.model(id).filter(|model| model.regions.iter().any(|listed| listed == region))
     }
 
-    /// The profile a region lists under this id or ARN.
-    pub(crate) fn profile(&self, region: &str, name: &str) -> Option<&Profile> {
-        let id = local(region, name, ACCOUNT)?;
+    /// Finds the profile that a region lists under this id or ARN.
+    pub(crate) fn find_profile(&self, region: &str, name: &str) -> Option<&InferenceProfile> {
+        let id = resource_id(region, name, ACCOUNT)?;
         self.profiles.iter().find(|profile| {
             profile.id == id && profile.regions.iter().any(|listed| listed == region)
         })
     }
 }
 
-/// The last part of an ARN of this region and account; a name that is no ARN is its own last part.
-fn local<'a>(region: &str, name: &'a str, account: &str) -> Option<&'a str> {
+/// Returns the resource id of an ARN in this region and account, or a name that is not an ARN as it
+/// is.
+fn resource_id<'a>(region: &str, name: &'a str, state: &str) -> Option<&'a str> {
     let Some(arn) = name.strip_prefix("arn:aws:bedrock:") else { return Some(name) };
     let resource =
-        arn.strip_prefix(region)?.strip_prefix(':')?.strip_prefix(account)?.strip_prefix(':')?;
+        arn.strip_prefix(region)?.strip_prefix(':')?.strip_prefix(state)?.strip_prefix(':')?;
     let (_kind, id) = resource.split_once('/')?;
     Some(id)
 }
 
-/// What Bedrock says of a name it does not know.
-pub(crate) fn no_such_model() -> Fault {
-    Fault::validation("The provided model identifier is invalid.")
+/// Returns Bedrock's error for an unknown model name.
+pub(crate) fn unknown_model() -> BedrockException {
+    BedrockException::validation("The provided model identifier is invalid.")
 }
 
-fn on_demand_unsupported(name: &str) -> Fault {
-    Fault::validation(format!(
+fn on_demand_unsupported(name: &str) -> BedrockException {
+    BedrockException::validation(format!(
         "Invocation of model ID {name} with on-demand throughput isn’t supported. Retry your request with the ID or \
          ARN of an inference profile that contains this model."
     ))
 }
 
-impl Model {
-    /// Whether it can do what a letter stands for.
+impl FoundationModel {
+    /// Returns whether the model has the capability of this letter.
     ///
-    /// `T` tools, `C` `toolChoice`, `Y` system prompt, `V` images, `P` documents, `K` `cachePoint`, `R` reasoning,
-    /// `A` prefill of the answer, `J` JSON schema of the answer.
-    pub fn can(&self, letter: char) -> bool {
+    /// `T` tools, `C` `toolChoice`, `Y` system prompt, `V` images, `P` documents, `K` `cachePoint`,
+    /// `R` reasoning, `A` prefill of the answer, `J` JSON schema of the answer.
+    pub fn has_capability(&self, letter: char) -> bool {
         self.can.contains(letter)
     }
 
-    /// Whether it can be called by its base id.
+    /// Returns whether the model can be called by its base id.
     pub fn on_demand(&self) -> bool {
         self.inference.iter().any(|kind| kind == "ON_DEMAND")
     }
 
-    /// Whether it reads a modality such as `VIDEO`.
-    pub(crate) fn reads(&self, modality: &str) -> bool {
+    /// Returns whether the model accepts an input modality such as `VIDEO`.
+    pub(crate) fn accepts_input(&self, modality: &str) -> bool {
         self.input.iter().any(|kind| kind == modality)
     }
 
@@ -207,15 +217,15 @@ impl Model {
     }
 }
 
-impl Profile {
-    /// The ARN by which this region knows it.
+impl InferenceProfile {
+    /// Returns the ARN in this region.
     pub fn arn(&self, region: &str) -> String {
         let kind =
             if self.application { "application-inference-profile" } else { "inference-profile" };
         format!("arn:aws:bedrock:{region}:{ACCOUNT}:{kind}/{}", self.id)
     }
 
-    fn answers_to(&self, name: &str) -> bool {
+    fn is_callable_as(&self, name: &str) -> bool {
         !self.application || name.starts_with("arn:")
     }
 }
@@ -228,7 +238,7 @@ mod tests {
     fn called(region: &str, name: &str) -> Result<String, String> {
         let catalogue = Catalogue::default();
         catalogue
-            .called(region, name)
+            .resolve_model(region, name)
             .map(|model| model.id.clone())
             .map_err(|fault| fault.message().to_owned())
     }
@@ -265,11 +275,11 @@ mod tests {
 
     #[test]
     fn every_chat_model_is_there_once_and_behind_each_profile_stands_one() {
-        let catalogue = Catalogue::every();
+        let catalogue = Catalogue::all_chat_models();
         let mut ids = HashSet::new();
         for id in catalogue.models.iter().map(|model| &model.id) {
             assert!(ids.insert(id), "{id}");
-            assert!(catalogue.profile("us-west-2", &format!("us.{id}")).is_some(), "{id}");
+            assert!(catalogue.find_profile("us-west-2", &format!("us.{id}")).is_some(), "{id}");
         }
         for profile in &catalogue.profiles {
             assert!(ids.contains(&profile.model), "{}", profile.id);
@@ -280,7 +290,7 @@ mod tests {
 
     #[test]
     fn of_every_chat_model_one_alone_is_reached_by_its_profiles_only() {
-        let catalogue = Catalogue::every();
+        let catalogue = Catalogue::all_chat_models();
         let not_on_demand: Vec<_> = catalogue
             .models
             .iter()
@@ -292,10 +302,11 @@ mod tests {
 
     #[test]
     fn what_a_model_can_do_is_written_in_known_letters() {
-        for model in Catalogue::every().models.iter().chain(&Catalogue::default().models) {
+        for model in Catalogue::all_chat_models().models.iter().chain(&Catalogue::default().models)
+        {
             assert!(model.can.chars().all(|letter| "TCYVPKRAJ".contains(letter)), "{}", model.id);
             assert_eq!(
-                model.can('V'),
+                model.has_capability('V'),
                 model.input.iter().any(|kind| kind == "IMAGE") && !model.can.is_empty(),
                 "{}",
                 model.id
@@ -337,11 +348,8 @@ mod tests {
                 own.name
             );
         }
-        assert!(
-            catalogue
-                .profiles
-                .iter()
-                .any(|profile| catalogue.listed(&profile.regions[0], &profile.model).is_none())
-        );
+        assert!(catalogue.profiles.iter().any(|profile| {
+            catalogue.find_listed_model(&profile.regions[0], &profile.model).is_none()
+        }));
     }
 }

@@ -1,60 +1,70 @@
-//! The control plane: which models, profiles and deployments a region has.
+//! The control plane: lists of the models, profiles and deployments of a region.
 
-use crate::account::{Account, open};
-use crate::call::Call;
-use crate::catalogue::{Model, Profile, no_such_model};
-use crate::deployment::{Deployment, Kind};
-use crate::fault::Fault;
+use crate::catalogue::{FoundationModel, InferenceProfile, unknown_model};
+use crate::deployment::{Deployment, DeploymentKind};
+use crate::exception::BedrockException;
 use crate::operation::Operation;
-use crate::reply::Reply;
+use crate::received_request::ReceivedRequest;
+use crate::response::EmulatorResponse;
+use crate::state::{EmulatorState, apply_script};
 use serde_json::{Value, json};
 
+/// Answers a request of the control plane.
 pub(crate) async fn reply(
-    account: &Account,
-    call: &Call,
+    state: &EmulatorState,
+    call: &ReceivedRequest,
     operation: Operation,
-) -> Result<Reply, Fault> {
-    if let Some(reply) = open(&account.script_for_list(&call.region, operation)).await {
+) -> Result<EmulatorResponse, BedrockException> {
+    if let Some(reply) = apply_script(&state.script_for_operation(&call.region, operation)).await {
         return Ok(reply);
     }
-    answer(account, call, operation).map(Reply::from)
+    answer(state, call, operation).map(EmulatorResponse::from)
 }
 
-fn answer(account: &Account, call: &Call, operation: Operation) -> Result<Value, Fault> {
+fn answer(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+    operation: Operation,
+) -> Result<Value, BedrockException> {
     match operation {
-        Operation::ListFoundationModels => Ok(list_models(account, call)),
-        Operation::GetFoundationModel => get_model(account, call),
-        Operation::GetFoundationModelAvailability => get_availability(account, call),
-        Operation::ListInferenceProfiles => list_profiles(account, call),
-        Operation::GetInferenceProfile => get_profile(account, call),
-        Operation::ListImportedModels => list(account, call, Kind::Imported, "modelSummaries"),
+        Operation::ListFoundationModels => Ok(list_models(state, call)),
+        Operation::GetFoundationModel => get_model(state, call),
+        Operation::GetFoundationModelAvailability => get_availability(state, call),
+        Operation::ListInferenceProfiles => list_profiles(state, call),
+        Operation::GetInferenceProfile => get_profile(state, call),
+        Operation::ListImportedModels => {
+            list(state, call, DeploymentKind::Imported, "modelSummaries")
+        }
         Operation::ListProvisionedModelThroughputs => {
-            list(account, call, Kind::Provisioned, "provisionedModelSummaries")
+            list(state, call, DeploymentKind::Provisioned, "provisionedModelSummaries")
         }
         Operation::ListMarketplaceModelEndpoints => {
-            list(account, call, Kind::Marketplace, "marketplaceModelEndpoints")
+            list(state, call, DeploymentKind::Marketplace, "marketplaceModelEndpoints")
         }
         Operation::ListCustomModelDeployments => {
-            list(account, call, Kind::Custom, "modelDeploymentSummaries")
+            list(state, call, DeploymentKind::Custom, "modelDeploymentSummaries")
         }
-        Operation::ListPromptRouters => list(account, call, Kind::Router, "promptRouterSummaries"),
+        Operation::ListPromptRouters => {
+            list(state, call, DeploymentKind::Router, "promptRouterSummaries")
+        }
         Operation::Converse
         | Operation::ConverseStream
         | Operation::InvokeModel
         | Operation::InvokeModelWithResponseStream
         | Operation::CountTokens
-        | Operation::ApplyGuardrail => {
-            Err(Fault::of("UnknownOperationException", "This is the control plane."))
-        }
+        | Operation::ApplyGuardrail => Err(BedrockException::from_name(
+            "UnknownOperationException",
+            "This is the control plane.",
+        )),
     }
 }
 
-fn list_models(account: &Account, call: &Call) -> Value {
+fn list_models(state: &EmulatorState, call: &ReceivedRequest) -> Value {
     let asked = |filter: &str, values: &[String]| {
         call.query(filter).is_none_or(|want| values.iter().any(|value| *value == want))
     };
     let provider = call.query("byProvider");
-    let summaries: Vec<_> = account
+    let summaries: Vec<_> = state
         .catalogue
         .models
         .iter()
@@ -70,13 +80,18 @@ fn list_models(account: &Account, call: &Call) -> Value {
     json!({ "modelSummaries": summaries })
 }
 
-fn get_model(account: &Account, call: &Call) -> Result<Value, Fault> {
-    let model = account.catalogue.listed(&call.region, call.target()).ok_or_else(no_such_model)?;
+fn get_model(state: &EmulatorState, call: &ReceivedRequest) -> Result<Value, BedrockException> {
+    let model =
+        state.catalogue.find_listed_model(&call.region, call.target()).ok_or_else(unknown_model)?;
     Ok(json!({ "modelDetails": summary(model, &call.region) }))
 }
 
-fn get_availability(account: &Account, call: &Call) -> Result<Value, Fault> {
-    let model = account.catalogue.listed(&call.region, call.target()).ok_or_else(no_such_model)?;
+fn get_availability(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+) -> Result<Value, BedrockException> {
+    let model =
+        state.catalogue.find_listed_model(&call.region, call.target()).ok_or_else(unknown_model)?;
     Ok(json!({
         "modelId": model.id,
         "agreementAvailability": { "status": "AVAILABLE" },
@@ -86,9 +101,9 @@ fn get_availability(account: &Account, call: &Call) -> Result<Value, Fault> {
     }))
 }
 
-fn list_profiles(account: &Account, call: &Call) -> Result<Value, Fault> {
+fn list_profiles(state: &EmulatorState, call: &ReceivedRequest) -> Result<Value, BedrockException> {
     let kind = call.query("type");
-    let profiles: Vec<_> = account
+    let profiles: Vec<_> = state
         .catalogue
         .profiles
         .iter()
@@ -99,8 +114,13 @@ fn list_profiles(account: &Account, call: &Call) -> Result<Value, Fault> {
     page(call, "inferenceProfileSummaries", profiles)
 }
 
-fn list(account: &Account, call: &Call, kind: Kind, name: &str) -> Result<Value, Fault> {
-    let deployments = account.catalogue.deployments.iter();
+fn list(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+    kind: DeploymentKind,
+    name: &str,
+) -> Result<Value, BedrockException> {
+    let deployments = state.catalogue.deployments.iter();
     let listed = deployments.filter(|own| own.region == call.region && own.is_listed_as(kind));
     let asked_for = |summary: &Value| {
         [("statusEquals", "status"), ("type", "type")].into_iter().all(|(filter, field)| {
@@ -110,14 +130,16 @@ fn list(account: &Account, call: &Call, kind: Kind, name: &str) -> Result<Value,
     page(call, name, listed.map(Deployment::summary).filter(asked_for).collect())
 }
 
+/// The largest and default page size.
 const PAGE: usize = 1000;
 
-/// One page of a list of this name; the token is the place of the next.
-fn page(call: &Call, name: &str, items: Vec<Value>) -> Result<Value, Fault> {
+/// Returns one page of a list. The token is the index of the next item.
+fn page(call: &ReceivedRequest, name: &str, items: Vec<Value>) -> Result<Value, BedrockException> {
     let size = call.query("maxResults").map_or(Ok(PAGE), |size| size.parse());
     let size = size.ok().filter(|size| (1..=PAGE).contains(size)).ok_or_else(bad_page_size)?;
     let from = call.query("nextToken").map_or(Ok(0), |token| token.parse::<usize>());
-    let from = from.map_err(|_| Fault::validation("The provided next token is invalid."))?;
+    let from =
+        from.map_err(|_| BedrockException::validation("The provided next token is invalid."))?;
     let next = from.saturating_add(size);
     let mut answer = json!({});
     if next < items.len() {
@@ -127,21 +149,22 @@ fn page(call: &Call, name: &str, items: Vec<Value>) -> Result<Value, Fault> {
     Ok(answer)
 }
 
-fn bad_page_size() -> Fault {
-    Fault::validation(format!(
+fn bad_page_size() -> BedrockException {
+    BedrockException::validation(format!(
         "1 validation error detected: Value at 'maxResults' failed to satisfy constraint: Member must have value \
          between 1 and {PAGE}"
     ))
 }
 
-fn get_profile(account: &Account, call: &Call) -> Result<Value, Fault> {
-    let profile = account.catalogue.profile(&call.region, call.target());
-    let profile =
-        profile.ok_or_else(|| Fault::not_found("The provided inference profile was not found."))?;
+fn get_profile(state: &EmulatorState, call: &ReceivedRequest) -> Result<Value, BedrockException> {
+    let profile = state.catalogue.find_profile(&call.region, call.target());
+    let profile = profile.ok_or_else(|| {
+        BedrockException::not_found("The provided inference profile was not found.")
+    })?;
     Ok(profile_summary(profile, &call.region))
 }
 
-fn summary(model: &Model, region: &str) -> Value {
+fn summary(model: &FoundationModel, region: &str) -> Value {
     json!({
         "modelArn": model.arn(region),
         "modelId": model.id,
@@ -156,7 +179,7 @@ fn summary(model: &Model, region: &str) -> Value {
     })
 }
 
-fn profile_summary(profile: &Profile, region: &str) -> Value {
+fn profile_summary(profile: &InferenceProfile, region: &str) -> Value {
     let model =
         |region: &String| format!("arn:aws:bedrock:{region}::foundation-model/{}", profile.model);
     let models: Vec<_> =
@@ -174,6 +197,6 @@ fn profile_summary(profile: &Profile, region: &str) -> Value {
     })
 }
 
-fn type_of(profile: &Profile) -> &'static str {
+fn type_of(profile: &InferenceProfile) -> &'static str {
     if profile.application { "APPLICATION" } else { "SYSTEM_DEFINED" }
 }

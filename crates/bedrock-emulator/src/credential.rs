@@ -1,20 +1,20 @@
-//! Who a request says it is from, before anyone has checked.
+//! The credentials in a request, before they are checked.
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-/// What the `Authorization` header holds.
+/// The credentials in the `Authorization` header.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Credential {
-    SigV4(Signed),
+    SigV4(SigV4Header),
     Bearer(String),
-    Unreadable,
+    Invalid,
     None,
 }
 
-/// The parts of a SigV4 header.
+/// The parts of a SigV4 `Authorization` header.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Signed {
+pub(crate) struct SigV4Header {
     pub(crate) key_id: String,
     pub(crate) region: String,
     pub(crate) service: String,
@@ -22,32 +22,32 @@ pub(crate) struct Signed {
     pub(crate) signature: String,
 }
 
-/// How a request proved who it is from.
+/// The authentication scheme of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthKind {
-    /// Signed with a key.
+    /// A signature with an access key.
     SigV4,
-    /// With a bearer token.
+    /// A bearer token.
     Bearer,
-    /// Not at all, or unreadably.
+    /// None, or an invalid header.
     None,
 }
 
 impl Credential {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
         let Some(header) = headers.get(AUTHORIZATION) else { return Self::None };
         let header = header.to_str().unwrap_or_default();
         if let Some(token) = header.strip_prefix("Bearer ") {
             return Self::Bearer(token.to_owned());
         }
-        Signed::read(header).map_or(Self::Unreadable, Self::SigV4)
+        SigV4Header::parse(header).map_or(Self::Invalid, Self::SigV4)
     }
 
-    /// The region of the credential scope. A bearer token carries none.
+    /// Returns the region of the credential scope. A bearer token has none.
     pub(crate) fn region(&self) -> Option<&str> {
         match self {
             Self::SigV4(signed) => Some(&signed.region),
-            Self::Bearer(_) | Self::Unreadable | Self::None => None,
+            Self::Bearer(_) | Self::Invalid | Self::None => None,
         }
     }
 
@@ -55,13 +55,13 @@ impl Credential {
         match self {
             Self::SigV4(_) => AuthKind::SigV4,
             Self::Bearer(_) => AuthKind::Bearer,
-            Self::Unreadable | Self::None => AuthKind::None,
+            Self::Invalid | Self::None => AuthKind::None,
         }
     }
 }
 
-impl Signed {
-    fn read(header: &str) -> Option<Self> {
+impl SigV4Header {
+    fn parse(header: &str) -> Option<Self> {
         let fields = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
         let field = |name: &str| {
             fields.split(',').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
@@ -83,22 +83,22 @@ impl Signed {
 mod tests {
     use super::*;
 
-    fn of(header: &str) -> Credential {
-        Credential::of(&HeaderMap::from_iter([(AUTHORIZATION, header.parse().unwrap())]))
+    fn parse(header: &str) -> Credential {
+        Credential::from_headers(&HeaderMap::from_iter([(AUTHORIZATION, header.parse().unwrap())]))
     }
 
     #[test]
     fn the_region_is_that_of_the_credential_scope() {
         let header = "AWS4-HMAC-SHA256 Credential=AK/20260102/us-west-2/bedrock/aws4_request, SignedHeaders=host;x-amz-date, Signature=ab";
-        let credential = of(header);
+        let credential = parse(header);
         assert_eq!(credential.region(), Some("us-west-2"));
         assert_eq!(credential.kind(), AuthKind::SigV4);
     }
 
     #[test]
     fn other_headers_are_told_apart() {
-        assert_eq!(of("Bearer abc"), Credential::Bearer("abc".into()));
-        assert_eq!(of("AWS4-HMAC-SHA256 Credential=AK"), Credential::Unreadable);
-        assert_eq!(Credential::of(&HeaderMap::new()), Credential::None);
+        assert_eq!(parse("Bearer abc"), Credential::Bearer("abc".into()));
+        assert_eq!(parse("AWS4-HMAC-SHA256 Credential=AK"), Credential::Invalid);
+        assert_eq!(Credential::from_headers(&HeaderMap::new()), Credential::None);
     }
 }

@@ -1,82 +1,94 @@
-//! Answers by itself, so that one can see what it understood.
+//! A demo model, whose answers describe the request.
 
-mod ask;
-mod plausible;
+mod example_value;
+mod request_summary;
 mod task;
 
-use crate::answer::Answer;
-use crate::catalogue::Model;
-use crate::prompt_cache::Cached;
+use crate::catalogue::FoundationModel;
+use crate::model_answer::ModelAnswer;
+use crate::prompt_cache::CachedTokens;
 use crate::tokens;
-use crate::usage::Usage;
-use ask::Ask;
+use crate::usage::TokenUsage;
 use aws_smithy_types::base64;
+use request_summary::RequestSummary;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 const CHARS_PER_TOKEN: usize = 4;
-const FRAGMENT: usize = 12;
+const FRAGMENT_CHARS: usize = 12;
 
-/// A short friendly answer to a `Converse` body.
-pub(crate) fn answer(model: &Model, region: &str, body: &Value, cached: Option<Cached>) -> Answer {
-    let ask = Ask::new(body);
-    let thoughts = thinks(model, &ask).then(|| thoughts(&ask));
-    let start = thoughts.as_deref().map_or_else(Answer::new, |thoughts| {
-        Answer::new().reasoning(words(thoughts), &signature(model, thoughts))
+/// Returns a short answer to a `Converse` body.
+pub(crate) fn answer(
+    model: &FoundationModel,
+    region: &str,
+    body: &Value,
+    cached: Option<CachedTokens>,
+) -> ModelAnswer {
+    let request = RequestSummary::new(body);
+    let thoughts = is_reasoning(model, &request).then(|| reasoning_text(&request));
+    let start = thoughts.as_deref().map_or_else(ModelAnswer::new, |thoughts| {
+        ModelAnswer::new().reasoning(split_words(thoughts), &signature(model, thoughts))
     });
-    if let Some(tool) = ask.wanted_tool() {
-        let input = plausible::value(&tool["inputSchema"]["json"], ask.text()).to_string();
+    if let Some(tool) = request.wanted_tool() {
+        let input =
+            example_value::generate(&tool["inputSchema"]["json"], request.text()).to_string();
         let name = tool["name"].as_str().unwrap_or_default();
         return start
-            .tool(&tool_use_id(), name, fragments(&input))
-            .usage(usage(body, &input, cached));
+            .tool(&tool_use_id(), name, split_fragments(&input))
+            .usage(estimate_usage(body, &input, cached));
     }
-    let (text, stop) = limited(&reply(model, region, &ask), body);
-    start.text(words(&text)).stop(stop).usage(usage(body, &text, cached))
+    let (text, stop) = truncate(&reply(model, region, &request), body);
+    start.text(split_words(&text)).stop(stop).usage(estimate_usage(body, &text, cached))
 }
 
-fn reply(model: &Model, region: &str, ask: &Ask<'_>) -> String {
-    if let Some(schema) = ask.answer_schema() {
-        return plausible::value(&schema, ask.text()).to_string();
+fn reply(model: &FoundationModel, region: &str, request: &RequestSummary<'_>) -> String {
+    if let Some(schema) = request.answer_schema() {
+        return example_value::generate(&schema, request.text()).to_string();
     }
-    if let Some(json) = task::answer(ask.text()) {
+    if let Some(json) = task::task_answer(request.text()) {
         return json;
     }
-    if let Some(result) = ask.tool_result() {
+    if let Some(result) = request.tool_result() {
         return format!("The tool says: {}", excerpt(&result, 400));
     }
     let mut lines =
         vec![format!("Hello from **{}** in {region}, played by the Bedrock emulator.", model.name)];
-    lines.extend(ask.has_text().then(|| format!("You wrote: “{}”", excerpt(ask.text(), 120))));
-    lines.extend(listed("image", &ask.images()));
-    lines.extend(listed("document", &ask.documents()));
-    lines.extend(ask.has_system().then(|| "I keep to your system prompt.".to_owned()));
+    lines.extend(
+        request.has_text().then(|| format!("You wrote: “{}”", excerpt(request.text(), 120))),
+    );
+    lines.extend(describe_media("image", &request.images()));
+    lines.extend(describe_media("document", &request.documents()));
+    lines.extend(request.has_system().then(|| "I keep to your system prompt.".to_owned()));
     lines.join("\n\n")
 }
 
-fn listed(what: &str, media: &[String]) -> Option<String> {
+fn describe_media(what: &str, media: &[String]) -> Option<String> {
     let plural = if media.len() == 1 { "" } else { "s" };
     (!media.is_empty())
         .then(|| format!("I got {} {what}{plural}: {}.", media.len(), media.join(", ")))
 }
 
-/// The beginning of a text, with an ellipsis if that is not all of it.
+/// Returns the beginning of a text, with an ellipsis if the text is longer.
 fn excerpt(text: &str, chars: usize) -> String {
-    let begun: String = text.chars().take(chars).collect();
-    if begun.len() < text.len() { format!("{}…", begun.trim_end()) } else { begun }
+    let beginning: String = text.chars().take(chars).collect();
+    if beginning.len() < text.len() { format!("{}…", beginning.trim_end()) } else { beginning }
 }
 
-fn thinks(model: &Model, ask: &Ask<'_>) -> bool {
-    model.can('R')
-        && (ask.wants_thinking() || ["DeepSeek", "OpenAI"].contains(&model.provider.as_str()))
+fn is_reasoning(model: &FoundationModel, request: &RequestSummary<'_>) -> bool {
+    model.has_capability('R')
+        && (request.enables_reasoning()
+            || ["DeepSeek", "OpenAI"].contains(&model.provider.as_str()))
 }
 
-fn thoughts(ask: &Ask<'_>) -> String {
-    format!("The user wrote “{}”. A short and friendly answer will do.", excerpt(ask.text(), 60))
+fn reasoning_text(request: &RequestSummary<'_>) -> String {
+    format!(
+        "The user wrote “{}”. A short and friendly answer will do.",
+        excerpt(request.text(), 60)
+    )
 }
 
-/// A signature that only Claude gives, and that depends on what it signs.
-fn signature(model: &Model, thoughts: &str) -> String {
+/// Returns a signature of the reasoning for Claude, which other models do not have.
+fn signature(model: &FoundationModel, thoughts: &str) -> String {
     if model.provider == "Anthropic" {
         base64::encode(Sha256::digest(thoughts))
     } else {
@@ -89,8 +101,8 @@ fn tool_use_id() -> String {
     format!("tooluse_{}", id.chars().take(22).collect::<String>())
 }
 
-/// As much of the text as `stopSequences` and `maxTokens` allow, and why it ends there.
-fn limited(text: &str, body: &Value) -> (String, &'static str) {
+/// Truncates the text at `stopSequences` and `maxTokens`, and returns it with the stop reason.
+fn truncate(text: &str, body: &Value) -> (String, &'static str) {
     let config = &body["inferenceConfig"];
     let stops = config["stopSequences"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let stopped = stops.filter_map(|stop| text.find(stop)).min().and_then(|at| text.get(..at));
@@ -106,21 +118,21 @@ fn limited(text: &str, body: &Value) -> (String, &'static str) {
     (said.to_owned(), if stopped.is_some() { "stop_sequence" } else { "end_turn" })
 }
 
-fn words(text: &str) -> Vec<&str> {
+fn split_words(text: &str) -> Vec<&str> {
     text.split_inclusive(' ').collect()
 }
 
-fn fragments(json: &str) -> Vec<String> {
+fn split_fragments(json: &str) -> Vec<String> {
     let letters: Vec<_> = json.chars().collect();
-    letters.chunks(FRAGMENT).map(|part| part.iter().collect()).collect()
+    letters.chunks(FRAGMENT_CHARS).map(|part| part.iter().collect()).collect()
 }
 
-/// Plausible counts.
-fn usage(body: &Value, said: &str, cached: Option<Cached>) -> Usage {
-    let output = tokens::of(&Value::from(said)).max(1);
+/// Returns estimated token counts.
+fn estimate_usage(body: &Value, said: &str, cached: Option<CachedTokens>) -> TokenUsage {
+    let output = tokens::estimate(&Value::from(said)).max(1);
     let parts = [&body["system"], &body["toolConfig"], &body["messages"]];
-    let input = parts.into_iter().map(tokens::of).sum();
-    Usage { input, output, cache_read: None, cache_write: None }.cached(cached)
+    let input = parts.into_iter().map(tokens::estimate).sum();
+    TokenUsage { input, output, cache_read: None, cache_write: None }.with_cached_tokens(cached)
 }
 
 #[cfg(test)]

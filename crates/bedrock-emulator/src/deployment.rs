@@ -1,46 +1,46 @@
-//! What an account has of its own beside profiles: imported models, provisioned throughput, deployments, endpoints, routers.
+//! An account's own models, endpoints and routers.
 
 use crate::catalogue::ACCOUNT;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// One model that an account has for itself. It is called by its ARN alone.
+/// A model, endpoint or router of the account, which is called only by its ARN.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deployment {
-    /// What it is.
-    pub kind: Kind,
-    /// The last part of its ARN.
+    /// The kind of deployment.
+    pub kind: DeploymentKind,
+    /// The resource id, the last part of the ARN.
     pub id: String,
-    /// The name its owner gave it.
+    /// The name that the owner chose.
     pub name: String,
-    /// The one region that has it.
+    /// The region of the deployment.
     pub region: String,
-    /// The base ids of the models behind it. The first one answers.
+    /// The base ids of its models. The first one answers.
     pub models: Vec<String>,
-    /// Whether it is there already and can be called.
+    /// Whether the deployment can be called already.
     #[serde(default = "yes")]
     pub ready: bool,
-    /// Whether it takes conversations, and not only its own raw prompts.
+    /// Whether the model supports the Converse API.
     #[serde(default = "yes")]
     pub instruct: bool,
 }
 
-/// What a deployment is.
+/// The kind of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Weights that the account has brought along.
+pub enum DeploymentKind {
+    /// An imported model (Custom FoundationModel Import).
     Imported,
-    /// Throughput bought for a model.
+    /// Provisioned Throughput of a model.
     Provisioned,
-    /// A customised model, deployed on demand.
+    /// A custom model that is deployed on demand.
     Custom,
     /// An endpoint of Amazon Bedrock Marketplace.
     Marketplace,
-    /// A router between models that AWS has set up.
+    /// A default prompt router of AWS.
     DefaultRouter,
-    /// A router between models that the account has set up.
+    /// A prompt router of the account.
     Router,
 }
 
@@ -52,32 +52,34 @@ const CREATED: &str = "2025-01-01T00:00:00Z";
 const UPDATED: &str = "2025-06-01T00:00:00.123456Z";
 
 impl Deployment {
-    /// What it is called by.
+    /// Returns the ARN.
     pub fn arn(&self) -> String {
         let (service, resource) = match self.kind {
-            Kind::Imported => ("bedrock", "imported-model"),
-            Kind::Provisioned => ("bedrock", "provisioned-model"),
-            Kind::Custom => ("bedrock", "custom-model-deployment"),
-            Kind::Marketplace => ("sagemaker", "endpoint"),
-            Kind::DefaultRouter => ("bedrock", "default-prompt-router"),
-            Kind::Router => ("bedrock", "prompt-router"),
+            DeploymentKind::Imported => ("bedrock", "imported-model"),
+            DeploymentKind::Provisioned => ("bedrock", "provisioned-model"),
+            DeploymentKind::Custom => ("bedrock", "custom-model-deployment"),
+            DeploymentKind::Marketplace => ("sagemaker", "endpoint"),
+            DeploymentKind::DefaultRouter => ("bedrock", "default-prompt-router"),
+            DeploymentKind::Router => ("bedrock", "prompt-router"),
         };
         format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}/{}", self.region, self.id)
     }
 
-    /// Whether a list of this kind has it: both kinds of routers are in one.
-    pub(crate) fn is_listed_as(&self, kind: Kind) -> bool {
-        self.kind == kind || (self.kind, kind) == (Kind::DefaultRouter, Kind::Router)
+    /// Returns whether the list of this kind contains the deployment. One list has both kinds of
+    /// routers.
+    pub(crate) fn is_listed_as(&self, kind: DeploymentKind) -> bool {
+        self.kind == kind
+            || (self.kind, kind) == (DeploymentKind::DefaultRouter, DeploymentKind::Router)
     }
 
-    /// What its list tells of it.
+    /// Returns the summary in its list.
     pub(crate) fn summary(&self) -> Value {
         match self.kind {
-            Kind::Imported => self.imported(),
-            Kind::Provisioned => self.provisioned(),
-            Kind::Custom => self.custom(),
-            Kind::Marketplace => self.endpoint(),
-            Kind::DefaultRouter | Kind::Router => self.router(),
+            DeploymentKind::Imported => self.imported(),
+            DeploymentKind::Provisioned => self.provisioned(),
+            DeploymentKind::Custom => self.custom(),
+            DeploymentKind::Marketplace => self.endpoint(),
+            DeploymentKind::DefaultRouter | DeploymentKind::Router => self.router(),
         }
     }
 
@@ -147,11 +149,11 @@ impl Deployment {
             "models": self.models.iter().map(target).collect::<Vec<_>>(),
             "fallbackModel": self.models.first().map(target),
             "status": "AVAILABLE",
-            "type": if self.kind == Kind::Router { "custom" } else { "default" },
+            "type": if self.kind == DeploymentKind::Router { "custom" } else { "default" },
         })
     }
 
-    /// The base id of the model that answers.
+    /// Returns the base id of the model that answers.
     pub(crate) fn first(&self) -> &str {
         self.models.first().map_or("", String::as_str)
     }

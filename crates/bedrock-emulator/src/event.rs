@@ -1,25 +1,25 @@
-//! One event of an answer under way, and the folding of many into the answer they make.
+//! Events of a streamed answer, and their aggregation into a `Converse` response.
 
-use crate::fault::Fault;
+use crate::exception::BedrockException;
 use aws_smithy_types::base64;
 use futures_util::{TryStreamExt as _, stream::BoxStream};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What answers a call, as it comes.
-pub(crate) type Events = BoxStream<'static, Result<Event, Fault>>;
+/// The events of an answer as a stream.
+pub(crate) type AnswerStream = BoxStream<'static, Result<StreamEvent, BedrockException>>;
 
-/// One named event with its JSON payload, as `ConverseStream` sends it.
+/// An event of `ConverseStream`: its type and JSON payload.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
+pub struct StreamEvent {
     /// The `:event-type`, such as `contentBlockDelta`.
     pub name: String,
-    /// The JSON it carries.
+    /// The JSON payload.
     pub payload: Value,
 }
 
-impl Event {
-    /// An event of any name, also of one no client knows.
+impl StreamEvent {
+    /// Creates an event of any type, also of one that clients do not know.
     pub fn new(name: &str, payload: Value) -> Self {
         Self { name: name.to_owned(), payload }
     }
@@ -29,11 +29,11 @@ impl Event {
     }
 }
 
-/// The body of a `Converse` response: the same answer, whole.
-pub(crate) async fn fold(mut events: Events) -> Result<Value, Fault> {
+/// Aggregates the events into the body of a `Converse` response.
+pub(crate) async fn fold(mut events: AnswerStream) -> Result<Value, BedrockException> {
     let (mut blocks, mut stop, mut metadata) =
         (BTreeMap::<u64, Block>::new(), Value::Null, Value::Null);
-    while let Some(Event { name, payload }) = events.try_next().await? {
+    while let Some(StreamEvent { name, payload }) = events.try_next().await? {
         let index = payload["contentBlockIndex"].as_u64().unwrap_or(0);
         match name.as_str() {
             "contentBlockStart" => blocks.entry(index).or_default().start(&payload["start"]),
@@ -58,6 +58,7 @@ fn merge(answer: &mut Value, part: Value) {
     }
 }
 
+/// A content block while its deltas arrive.
 #[derive(Default)]
 struct Block {
     tool: Option<Map<String, Value>>,
@@ -116,13 +117,14 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::answer::Answer;
+    use crate::model_answer::ModelAnswer;
     use std::time::Duration;
 
     #[tokio::test]
     async fn citations_fold_with_the_text_they_are_of() {
         let citation = json!({ "title": "Atlas", "location": { "documentPage": { "documentIndex": 0, "start": 3, "end": 4 } } });
-        let answer = Answer::says(["It is "]).cited(["in ", "Lima."], [citation.clone()]);
+        let answer = ModelAnswer::with_text(["It is "])
+            .text_with_citations(["in ", "Lima."], [citation.clone()]);
         let whole = fold(answer.stream(Duration::ZERO)).await.unwrap();
         assert_eq!(
             whole["output"]["message"]["content"],
@@ -135,12 +137,12 @@ mod tests {
 
     #[tokio::test]
     async fn deltas_fold_into_the_blocks_they_came_from() {
-        let answer = Answer::new()
+        let answer = ModelAnswer::new()
             .reasoning(["Hm", "m"], "sig")
             .redacted(b"secret")
             .text(["Hel", "lo"])
             .tool("t1", "clock", ["{\"zone\":", "\"UTC\"}"])
-            .at(9)
+            .at_index(9)
             .interleaved();
         let whole = fold(answer.stream(Duration::ZERO)).await.unwrap();
         assert_eq!(

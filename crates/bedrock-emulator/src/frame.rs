@@ -1,15 +1,15 @@
-//! The bytes of event-stream frames, sound ones and broken ones.
+//! Encodes event-stream frames, valid and corrupt ones.
 
-use crate::event::Event;
-use crate::fault::Fault;
+use crate::event::StreamEvent;
+use crate::exception::BedrockException;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::io;
 
-/// A frame for an event, with the random padding Bedrock adds so that lengths betray nothing.
-pub(crate) fn event(event: &Event) -> io::Result<Bytes> {
+/// Encodes an event, with random padding as Bedrock adds it to hide the length of the text.
+pub(crate) fn event(event: &StreamEvent) -> io::Result<Bytes> {
     let mut payload = event.payload.clone();
     payload["p"] = padding().into();
     encode(
@@ -22,8 +22,8 @@ pub(crate) fn event(event: &Event) -> io::Result<Bytes> {
     )
 }
 
-/// A frame for an exception that Bedrock's models declare.
-pub(crate) fn exception(fault: &Fault) -> io::Result<Bytes> {
+/// Encodes an exception that Bedrock declares (message type `exception`).
+pub(crate) fn exception(fault: &BedrockException) -> io::Result<Bytes> {
     let kind = fault.exception_type();
     let headers = [
         (":exception-type", kind.as_str()),
@@ -33,7 +33,7 @@ pub(crate) fn exception(fault: &Fault) -> io::Result<Bytes> {
     encode(headers, &fault.body())
 }
 
-/// A frame for a failure that no model declares.
+/// Encodes an error that Bedrock does not declare (message type `error`).
 pub(crate) fn error(code: &str, message: &str) -> io::Result<Bytes> {
     encode(
         [(":error-code", code), (":error-message", message), (":message-type", "error")],
@@ -41,33 +41,33 @@ pub(crate) fn error(code: &str, message: &str) -> io::Result<Bytes> {
     )
 }
 
-/// The first half of a frame.
-pub(crate) fn cut() -> io::Result<Bytes> {
-    let whole = spoilable()?;
+/// Returns the first half of a frame.
+pub(crate) fn half_frame() -> io::Result<Bytes> {
+    let whole = plain_frame()?;
     Ok(whole.slice(..whole.len() / 2))
 }
 
-/// A frame whose last checksum does not fit.
+/// Returns a frame with a wrong message checksum.
 pub(crate) fn bad_message_crc() -> io::Result<Bytes> {
-    let length = spoilable()?.len();
-    flipped(length - 1)
+    let length = plain_frame()?.len();
+    corrupt_frame(length - 1)
 }
 
-/// A frame whose first checksum does not fit.
+/// Returns a frame with a wrong prelude checksum.
 pub(crate) fn bad_prelude_crc() -> io::Result<Bytes> {
-    flipped(PRELUDE_CRC_AT)
+    corrupt_frame(PRELUDE_CRC_AT)
 }
 
 const PRELUDE_CRC_AT: usize = 8;
 
-fn flipped(at: usize) -> io::Result<Bytes> {
-    let mut bytes = spoilable()?.to_vec();
+fn corrupt_frame(at: usize) -> io::Result<Bytes> {
+    let mut bytes = plain_frame()?.to_vec();
     bytes[at] ^= 0xff;
     Ok(bytes.into())
 }
 
-// Unpadded, so that it has the same length each time.
-fn spoilable() -> io::Result<Bytes> {
+// Returns a frame without padding, so that its length is always the same.
+fn plain_frame() -> io::Result<Bytes> {
     let headers = [
         (":event-type", "contentBlockDelta"),
         (":content-type", "application/json"),
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn an_event_is_padded_and_names_itself() {
-        let frame = event(&Event::new("messageStart", json!({ "role": "assistant" }))).unwrap();
+        let frame =
+            event(&StreamEvent::new("messageStart", json!({ "role": "assistant" }))).unwrap();
         let message = read_message_from(frame).unwrap();
         let payload: Value = serde_json::from_slice(message.payload()).unwrap();
         assert_eq!(header(&message, ":event-type"), "messageStart");
@@ -115,14 +116,15 @@ mod tests {
 
     #[test]
     fn an_exception_names_its_type() {
-        let message = read_message_from(exception(&Fault::throttling("slow")).unwrap()).unwrap();
+        let message =
+            read_message_from(exception(&BedrockException::throttling("slow")).unwrap()).unwrap();
         assert_eq!(header(&message, ":exception-type"), "throttlingException");
         assert_eq!(message.payload().as_ref(), br#"{"message":"slow"}"#);
     }
 
     #[test]
     fn spoilt_frames_cannot_be_read() {
-        for frame in [cut(), bad_message_crc(), bad_prelude_crc()] {
+        for frame in [half_frame(), bad_message_crc(), bad_prelude_crc()] {
             assert!(read_message_from(frame.unwrap()).is_err());
         }
     }

@@ -1,42 +1,51 @@
-//! What models answer to bodies of their own making: embeddings, reranking, pictures and Claude's messages.
+//! `InvokeModel`: embeddings, reranking, images and Claude's Messages API.
 
 mod embed;
 mod image;
 mod png;
 mod rerank;
 
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use crate::tokens;
 use serde_json::{Value, json};
 
-pub(crate) struct Invoked {
+/// The response of `InvokeModel`.
+pub(crate) struct InvokeResponse {
     pub(crate) body: Value,
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,
 }
 
-/// The answer in the shape the model's provider has chosen.
-pub(crate) fn answer(model: &Model, region: &str, body: &Value) -> Result<Invoked, Fault> {
+/// Answers a request in the format of the model's provider.
+pub(crate) fn respond(
+    model: &FoundationModel,
+    region: &str,
+    body: &Value,
+) -> Result<InvokeResponse, BedrockException> {
     let answered = match model.id.as_str() {
-        id if id.contains("embed") => embed::answer(id, body)?,
-        id if id.contains(".rerank") => rerank::answer(id, body)?,
-        id if image::paints(id) => image::answer(id, body)?,
+        id if id.contains("embed") => embed::respond(id, body)?,
+        id if id.contains(".rerank") => rerank::respond(id, body)?,
+        id if image::generates_images(id) => image::respond(id, body)?,
         id if id.starts_with("anthropic.") => message(model, region, body)?,
         id => {
-            return Err(Fault::validation(format!(
+            return Err(BedrockException::validation(format!(
                 "The emulator knows no InvokeModel body of {id}: use Converse."
             )));
         }
     };
     let output =
-        if answered.get("content").is_some() { tokens::of(&answered["content"]) } else { 0 };
-    Ok(Invoked { body: answered, input_tokens: tokens::of(body), output_tokens: output })
+        if answered.get("content").is_some() { tokens::estimate(&answered["content"]) } else { 0 };
+    Ok(InvokeResponse {
+        body: answered,
+        input_tokens: tokens::estimate(body),
+        output_tokens: output,
+    })
 }
 
-impl Invoked {
-    /// The same as a stream: Claude's events, or for others the whole in one piece.
-    pub(crate) fn streamed(self) -> Vec<Value> {
+impl InvokeResponse {
+    /// Splits the response into chunks: Claude's events, or for other models one chunk.
+    pub(crate) fn into_chunks(self) -> Vec<Value> {
         let metrics = json!({
             "inputTokenCount": self.input_tokens,
             "outputTokenCount": self.output_tokens,
@@ -52,65 +61,74 @@ impl Invoked {
     }
 }
 
-/// Refuses fields that the model does not have, in the words of Bedrock's own checker.
-fn known(body: &Value, names: &[&str]) -> Result<(), Fault> {
+/// Checks that the body has no unknown fields, with the text of Bedrock's schema check.
+fn check_known_fields(body: &Value, names: &[&str]) -> Result<(), BedrockException> {
     let Some(fields) = body.as_object() else {
-        return Err(Fault::malformed("#: expected type: JSONObject"));
+        return Err(BedrockException::malformed("#: expected type: JSONObject"));
     };
     match fields.keys().find(|name| !names.contains(&name.as_str())) {
-        Some(name) => {
-            Err(Fault::malformed(format_args!("#: extraneous key [{name}] is not permitted")))
-        }
+        Some(name) => Err(BedrockException::malformed(format_args!(
+            "#: extraneous key [{name}] is not permitted"
+        ))),
         None => Ok(()),
     }
 }
 
-/// The texts of this field, each with at least one letter.
-fn texts(body: &Value, name: &str, most: usize) -> Result<Vec<String>, Fault> {
-    let items = required(body, name)?.as_array().ok_or_else(|| expected(name, "JSONArray"))?;
+/// Returns the texts in this field, none of which may be empty.
+fn parse_texts(
+    body: &Value,
+    name: &str,
+    max_items: usize,
+) -> Result<Vec<String>, BedrockException> {
+    let items =
+        require_field(body, name)?.as_array().ok_or_else(|| wrong_type(name, "JSONArray"))?;
     match items.len() {
-        0 => Err(Fault::malformed(format_args!(
+        0 => Err(BedrockException::malformed(format_args!(
             "#/{name}: expected minimum item count: 1, found: 0"
         ))),
-        found if found > most => Err(Fault::malformed(format_args!(
-            "#/{name}: expected maximum item count: {most}, found: {found}"
+        found if found > max_items => Err(BedrockException::malformed(format_args!(
+            "#/{name}: expected maximum item count: {max_items}, found: {found}"
         ))),
-        _ => (0..).zip(items).map(|(place, item)| text(item, &format!("{name}/{place}"))).collect(),
+        _ => (0..)
+            .zip(items)
+            .map(|(place, item)| parse_text(item, &format!("{name}/{place}")))
+            .collect(),
     }
 }
 
-fn text(value: &Value, name: &str) -> Result<String, Fault> {
+fn parse_text(value: &Value, name: &str) -> Result<String, BedrockException> {
     match value.as_str() {
-        None => Err(expected(name, "String")),
-        Some("") => {
-            Err(Fault::malformed(format_args!("#/{name}: expected minLength: 1, actual: 0")))
-        }
+        None => Err(wrong_type(name, "String")),
+        Some("") => Err(BedrockException::malformed(format_args!(
+            "#/{name}: expected minLength: 1, actual: 0"
+        ))),
         Some(text) => Ok(text.to_owned()),
     }
 }
 
-/// Refuses a field that is there and none of these words.
-fn one_of(value: Option<&Value>, name: &str, words: &[&str]) -> Result<(), Fault> {
+/// Checks that a field is absent or one of these values.
+fn check_one_of(value: Option<&Value>, name: &str, words: &[&str]) -> Result<(), BedrockException> {
     match value {
-        Some(value) if !words.iter().any(|word| value == word) => {
-            Err(Fault::malformed(format_args!("#/{name}: {value} is not a valid enum value")))
-        }
+        Some(value) if !words.iter().any(|word| value == word) => Err(BedrockException::malformed(
+            format_args!("#/{name}: {value} is not a valid enum value"),
+        )),
         _ => Ok(()),
     }
 }
 
-fn expected(name: &str, kind: &str) -> Fault {
-    Fault::malformed(format_args!("#/{name}: expected type: {kind}"))
+fn wrong_type(name: &str, kind: &str) -> BedrockException {
+    BedrockException::malformed(format_args!("#/{name}: expected type: {kind}"))
 }
 
-fn required<'a>(body: &'a Value, name: &str) -> Result<&'a Value, Fault> {
-    body.get(name)
-        .ok_or_else(|| Fault::malformed(format_args!("#: required key [{name}] not found")))
+fn require_field<'a>(body: &'a Value, name: &str) -> Result<&'a Value, BedrockException> {
+    body.get(name).ok_or_else(|| {
+        BedrockException::malformed(format_args!("#: required key [{name}] not found"))
+    })
 }
 
-fn message(model: &Model, region: &str, body: &Value) -> Result<Value, Fault> {
+fn message(model: &FoundationModel, region: &str, body: &Value) -> Result<Value, BedrockException> {
     for name in ["anthropic_version", "max_tokens", "messages"] {
-        required(body, name)?;
+        require_field(body, name)?;
     }
     let text = format!("Hello from {} in {region}, played by the Bedrock emulator.", model.name);
     let name = model.id.trim_start_matches("anthropic.");
@@ -122,7 +140,7 @@ fn message(model: &Model, region: &str, body: &Value) -> Result<Value, Fault> {
         "content": [{ "type": "text", "text": text }],
         "stop_reason": "end_turn",
         "stop_sequence": null,
-        "usage": { "input_tokens": tokens::of(body), "output_tokens": tokens::of(&text.into()) },
+        "usage": { "input_tokens": tokens::estimate(body), "output_tokens": tokens::estimate(&text.into()) },
     }))
 }
 

@@ -1,108 +1,117 @@
-//! Amazon Bedrock's control and runtime wire protocol on a loopback socket.
+//! An emulator of Amazon Bedrock's control plane and runtime on a loopback socket.
 //!
-//! Point any Bedrock client at [`Emulator::endpoint`], script what it is to meet, and look at what it sent:
+//! Point any Bedrock client at [`Emulator::endpoint`], script the responses, and read the requests
+//! that it sent:
 //!
 //! ```
-//! use bedrock_emulator::{ANY, Answer, Emulator, Fault, Operation, Options, Script};
+//! use bedrock_emulator::{
+//!     ANY, BedrockException, Emulator, EmulatorOptions, ModelAnswer, Operation, Script,
+//! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
-//! let emulator = Emulator::start(Options::default())?;
+//! let emulator = Emulator::start(EmulatorOptions::default())?;
 //! emulator.script(ANY, Script::throttle().times(2));
-//! emulator.script("us.anthropic.*", Script::answer(Answer::says(["Hel", "lo"])));
-//! emulator.script_model_in("us-east-1", "amazon.*", Script::throttle().times(3)); // as usual in other regions
-//! emulator.script_region("us-west-2", Script::fault(Fault::access_denied("not here")).always());
+//! emulator.script("us.anthropic.*", Script::answer(ModelAnswer::with_text(["Hel", "lo"])));
+//! // Only in one region:
+//! emulator.script_model_in("us-east-1", "amazon.*", Script::throttle().times(3));
+//! let denied = BedrockException::access_denied("not here");
+//! emulator.script_region("us-west-2", Script::fault(denied).always());
 //!
 //! // ... call a model at `emulator.endpoint()` with the keys in `DEMO_KEY`, then:
-//! let streamed = emulator.requests().iter().filter(|r| r.operation == Some(Operation::ConverseStream)).count();
+//! let requests = emulator.requests();
+//! let streamed =
+//!     requests.iter().filter(|r| r.operation == Some(Operation::ConverseStream)).count();
 //! # assert_eq!(streamed, 0);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Each request is checked as Bedrock would check it: its signature, its model, its body against the service's schema,
-//! the order of its turns, and what the model's family forbids. Only a request that passes takes a script. Without a
-//! script a demo answers, or, with [`Options::relay`], a real model behind an OpenAI-compatible server.
+//! Each request is checked as Bedrock checks it: its signature, its model, its body against the
+//! service's schema, the order of its messages, and the restrictions of the model's family. Only a
+//! request that passes uses up a script. Without a script a demo answers or, with
+//! [`EmulatorOptions::relay`], a real model behind an OpenAI-compatible server.
 
-mod account;
-mod answer;
 mod auth;
 mod body;
-mod call;
 mod catalogue;
 mod control;
 mod credential;
 mod demo;
 mod deployment;
 mod event;
-mod fault;
+mod exception;
 mod frame;
 mod invoke;
+mod model_answer;
 mod operation;
-mod play;
+mod playback;
 mod prompt_cache;
-mod record;
+mod received_request;
 mod relay;
-mod reply;
+mod request_log;
+mod response;
 mod runtime;
 mod script;
 mod server;
 mod signatures;
 mod socket;
+mod state;
 mod tokens;
 mod usage;
 pub mod validate;
 
-pub use answer::Answer;
 pub use auth::AccessKey;
-pub use catalogue::{ACCOUNT, Catalogue, Model, Profile};
+pub use catalogue::{ACCOUNT, Catalogue, FoundationModel, InferenceProfile};
 pub use credential::AuthKind;
-pub use deployment::{Deployment, Kind};
-pub use event::Event;
-pub use fault::Fault;
+pub use deployment::{Deployment, DeploymentKind};
+pub use event::StreamEvent;
+pub use exception::BedrockException;
+pub use model_answer::ModelAnswer;
 pub use operation::Operation;
-pub use record::{Ending, Recorded};
 pub use relay::Relay;
-pub use script::{ANY, Mishap, Script};
-pub use socket::Connections;
-pub use usage::Usage;
+pub use request_log::{ExchangeOutcome, RecordedRequest};
+pub use script::{ANY, InjectedFault, Script};
+pub use socket::ConnectionCounts;
+pub use usage::TokenUsage;
 
-use account::{Account, locked};
-use auth::Keyring;
+use auth::AcceptedCredentials;
+use state::{EmulatorState, locked};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// The id and secret of the one key [`Options::default`] knows.
+/// The id and secret of the access key in [`EmulatorOptions::default`].
 pub const DEMO_KEY: (&str, &str) =
     ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
 
-/// The bearer token [`Options::default`] knows.
+/// The bearer token in [`EmulatorOptions::default`].
 pub const DEMO_BEARER_TOKEN: &str = "bedrock-api-key-demo";
 
-/// How an emulator is set up.
+/// The options of an emulator.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// Where to listen. Port 0 takes a free one.
+pub struct EmulatorOptions {
+    /// The address to listen on. Port 0 takes a free port.
     pub address: SocketAddr,
-    /// The models, profiles and deployments there are.
+    /// The models, inference profiles and deployments.
     pub catalogue: Catalogue,
-    /// The keys that may sign.
+    /// The access keys that may sign requests.
     pub keys: Vec<AccessKey>,
     /// The bearer tokens that may call.
     pub bearer_tokens: Vec<String>,
-    /// The region of calls that name none, which bearer calls do not.
+    /// The region of requests without one, as those with a bearer token.
     pub default_region: String,
-    /// How long the demo takes for a word.
+    /// The time that the demo takes for a word.
     pub pace: Duration,
-    /// A real model to answer in the demo's place.
+    /// A real model that answers instead of the demo.
     pub relay: Option<Relay>,
 }
 
-impl Default for Options {
-    /// For tests: a free port, the built-in catalogue, the demo key and token, no waiting.
+impl Default for EmulatorOptions {
+    /// Returns options for tests: a free port, the built-in catalogue, the demo key and token, no
+    /// delays.
     fn default() -> Self {
         let (id, secret) = DEMO_KEY;
         Self {
@@ -121,97 +130,98 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// For people: as the default, and answering at a pace they can watch.
+impl EmulatorOptions {
+    /// Returns the default options with a pace at which a person can watch the answer.
     pub fn demo() -> Self {
         Self { pace: Duration::from_millis(20), ..Self::default() }
     }
 }
 
-/// A running emulator. Dropped, it closes its port and all connections.
+/// A running emulator. Dropping it closes its port and all connections.
 pub struct Emulator {
     address: SocketAddr,
-    account: Arc<Account>,
-    // Held for its end: dropping the set ends the server.
+    state: Arc<EmulatorState>,
+    // Dropping the set ends the server.
     _server: JoinSet<()>,
 }
 
 impl Emulator {
-    /// Binds and begins to serve, on the Tokio runtime this is called in.
-    pub fn start(options: Options) -> io::Result<Self> {
+    /// Binds the address and starts to serve, on the current Tokio runtime.
+    pub fn start(options: EmulatorOptions) -> io::Result<Self> {
         let listener = TcpListener::bind(options.address)?;
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
-        let account = Arc::new(options.open_account());
+        let state = Arc::new(options.open_state());
         let mut server = JoinSet::new();
-        server.spawn(server::serve(listener, Arc::clone(&account)));
-        Ok(Self { address, account, _server: server })
+        server.spawn(server::serve(listener, Arc::clone(&state)));
+        Ok(Self { address, state, _server: server })
     }
 
-    /// The URL to point a client at.
+    /// Returns the endpoint URL for clients.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Queues a script for calls to models that fit the pattern (`*` for anything), by the name the caller gives or by
-    /// the base id behind it.
+    /// Queues a script for requests to models that match the pattern (`*` matches any text). The
+    /// pattern is compared with the name in the request and with the base id of the model.
     pub fn script(&self, model: &str, script: Script) {
         self.script_model_in(ANY, model, script);
     }
 
-    /// Queues a script for calls to models that fit the pattern, in regions that fit theirs: the same model answers
-    /// elsewhere.
+    /// Queues a script for requests to models that match the pattern, only in regions that match
+    /// theirs.
     pub fn script_model_in(&self, region: &str, model: &str, script: Script) {
-        locked(&self.account.models).add(region, model, script);
+        locked(&self.state.models).add(region, model, script);
     }
 
-    /// Queues a script for control-plane calls to regions that fit the pattern: its delay, its fault, its hanging. The
-    /// lists themselves cannot be scripted, nor cut short.
+    /// Queues a script for control-plane requests to regions that match the pattern. It can delay,
+    /// fail or hang a request; the content of the lists cannot be scripted.
     pub fn script_region(&self, region: &str, script: Script) {
-        locked(&self.account.regions).add(region, ANY, script);
+        locked(&self.state.regions).add(region, ANY, script);
     }
 
-    /// Queues a script for one operation of the control plane in regions that fit the pattern: the account may be allowed one list and
-    /// not another.
+    /// Queues a script for one operation of the control plane in regions that match the pattern,
+    /// for example to deny the account one list and allow the others.
     pub fn script_list(&self, region: &str, operation: Operation, script: Script) {
-        locked(&self.account.regions).add(region, &format!("{operation:?}"), script);
+        locked(&self.state.regions).add(region, &format!("{operation:?}"), script);
     }
 
-    /// Forgets all scripts not yet played.
+    /// Removes all scripts.
     pub fn clear_scripts(&self) {
-        *locked(&self.account.models) = Default::default();
-        *locked(&self.account.regions) = Default::default();
+        *locked(&self.state.models) = Default::default();
+        *locked(&self.state.regions) = Default::default();
     }
 
-    /// From now on all credentials have expired; or no longer.
+    /// Makes all credentials expired, or valid again.
     pub fn expire_credentials(&self, expired: bool) {
-        locked(&self.account.keyring).expired = expired;
+        locked(&self.state.credentials).expired = expired;
     }
 
-    /// The catalogue it serves.
+    /// Returns the catalogue of this emulator.
     pub fn catalogue(&self) -> &Catalogue {
-        &self.account.catalogue
+        &self.state.catalogue
     }
 
-    /// All requests so far, in the order they came in.
-    pub fn requests(&self) -> Vec<Recorded> {
-        self.account.journal.requests()
+    /// Returns all requests so far, in order of arrival.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.request_log.requests()
     }
 
-    /// Waits until there have been this many requests, and gives them all.
-    pub async fn wait_for_requests(&self, count: usize) -> Vec<Recorded> {
-        self.account.journal.count(count).await
+    /// Waits until this many requests have arrived, and returns them all.
+    pub async fn wait_for_requests(&self, count: usize) -> Vec<RecordedRequest> {
+        self.state.request_log.wait_for_requests(count).await
     }
 
-    /// Waits until the exchange of this request (from 0) has ended, and tells how.
-    pub async fn closed(&self, request: usize) -> Ending {
-        self.account.journal.ending(request).await
+    /// Waits until the response to this request (counted from 0) has ended, and returns its
+    /// outcome.
+    pub async fn wait_for_outcome(&self, request: usize) -> ExchangeOutcome {
+        self.state.request_log.wait_for_outcome(request).await
     }
 
-    /// How many connections there have been, and how many there are.
-    pub fn connections(&self) -> Connections {
-        self.account.census.count()
+    /// Returns the numbers of accepted and of open connections.
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        self.state.connection_counters.read()
     }
 }
 
@@ -221,18 +231,21 @@ impl std::fmt::Debug for Emulator {
     }
 }
 
-impl Options {
-    fn open_account(self) -> Account {
-        let keyring =
-            Keyring { keys: self.keys, bearer_tokens: self.bearer_tokens, expired: false };
-        Account {
+impl EmulatorOptions {
+    fn open_state(self) -> EmulatorState {
+        let credentials = AcceptedCredentials {
+            keys: self.keys,
+            bearer_tokens: self.bearer_tokens,
+            expired: false,
+        };
+        EmulatorState {
             catalogue: self.catalogue,
             default_region: self.default_region,
             pace: self.pace,
             relay: self.relay,
-            journal: Default::default(),
-            census: Default::default(),
-            keyring: keyring.into(),
+            request_log: Default::default(),
+            connection_counters: Default::default(),
+            credentials: credentials.into(),
             models: Default::default(),
             regions: Default::default(),
             prompts: Default::default(),

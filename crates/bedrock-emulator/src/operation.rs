@@ -1,9 +1,9 @@
-//! The operations there are, and which of them a method and a path mean.
+//! The operations of Bedrock, and their routes.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-/// One of Bedrock's operations.
+/// An operation of Bedrock.
 #[expect(missing_docs, reason = "the names are Bedrock's own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -27,7 +27,7 @@ pub enum Operation {
 
 use Operation::*;
 
-/// Method and path of each operation; `*` takes one segment, the first of which is the call's target.
+/// The method and path of each operation. `*` matches one segment; the first such is the target.
 const ROUTES: [(Operation, Method, &[&str]); 16] = [
     (ListFoundationModels, Method::GET, &["foundation-models"]),
     (GetFoundationModel, Method::GET, &["foundation-models", "*"]),
@@ -48,7 +48,7 @@ const ROUTES: [(Operation, Method, &[&str]); 16] = [
 ];
 
 impl Operation {
-    /// Whether it runs a model, and so belongs to the runtime endpoint and not to the control plane.
+    /// Returns whether the operation belongs to the runtime endpoint and not to the control plane.
     pub fn is_runtime(self) -> bool {
         matches!(
             self,
@@ -61,23 +61,25 @@ impl Operation {
         )
     }
 
-    /// Whether it answers in frames.
-    pub fn streams(self) -> bool {
+    /// Returns whether the response is an event stream.
+    pub fn is_streaming(self) -> bool {
         matches!(self, ConverseStream | InvokeModelWithResponseStream)
     }
 
-    /// The operation behind a method and a raw path, and what it is about: a model, a profile, a guardrail.
-    pub(crate) fn of(method: &Method, raw_path: &str) -> Option<(Self, Option<String>)> {
-        let segments = segments(raw_path);
-        let (operation, _, pattern) =
-            ROUTES.iter().find(|(_, verb, pattern)| verb == method && fits(pattern, &segments))?;
+    /// Returns the operation of a method and path, and its target: a model, a profile or a
+    /// guardrail.
+    pub(crate) fn from_path(method: &Method, raw_path: &str) -> Option<(Self, Option<String>)> {
+        let segments = decode_segments(raw_path);
+        let (operation, _, pattern) = ROUTES
+            .iter()
+            .find(|(_, verb, pattern)| verb == method && matches_route(pattern, &segments))?;
         let target = pattern.iter().position(|part| *part == "*").map(|at| segments[at].clone());
         Some((*operation, target))
     }
 }
 
-// Split first and decoded after: an ARN's own slashes arrive as %2F.
-fn segments(raw_path: &str) -> Vec<String> {
+// Splits before decoding, because the slashes within an ARN arrive as %2F.
+fn decode_segments(raw_path: &str) -> Vec<String> {
     raw_path
         .split('/')
         .skip(1)
@@ -85,7 +87,7 @@ fn segments(raw_path: &str) -> Vec<String> {
         .collect()
 }
 
-fn fits(pattern: &[&str], segments: &[String]) -> bool {
+fn matches_route(pattern: &[&str], segments: &[String]) -> bool {
     pattern.len() == segments.len()
         && pattern.iter().zip(segments).all(|(part, given)| *part == "*" || part == given)
 }
@@ -97,7 +99,7 @@ mod tests {
     #[test]
     fn an_escaped_arn_is_one_segment() {
         let path = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Aapplication-inference-profile%2Fabc/converse";
-        let (operation, target) = Operation::of(&Method::POST, path).unwrap();
+        let (operation, target) = Operation::from_path(&Method::POST, path).unwrap();
         assert_eq!(operation, Converse);
         assert_eq!(
             target.unwrap(),
@@ -115,7 +117,7 @@ mod tests {
             (Method::POST, "/guardrail/g1/version/DRAFT/apply", Some(ApplyGuardrail)),
         ] {
             assert_eq!(
-                Operation::of(&method, path).map(|(operation, _)| operation),
+                Operation::from_path(&method, path).map(|(operation, _)| operation),
                 operation,
                 "{method} {path}"
             );

@@ -1,32 +1,39 @@
-//! What each model has read before, up to a cache point, byte for byte.
+//! An emulation of prompt caching with cache points.
 
 use crate::body::{list, messages};
-use crate::catalogue::Model;
+use crate::catalogue::FoundationModel;
 use crate::tokens;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 
-/// The prompts that have been cached. They stay: no time to live runs out, and none is too short.
+/// The cached prompts. They never expire, and there is no minimum length.
 #[derive(Debug, Default)]
 pub(crate) struct PromptCache(HashSet<[u8; 32]>);
 
-/// What the cache makes of one prompt, in tokens.
+/// The tokens of a prompt, by their relation to the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cached {
-    /// Found in the cache.
+pub(crate) struct CachedTokens {
+    /// The tokens read from the cache.
     pub(crate) read: u64,
-    /// Put into the cache.
+    /// The tokens written to the cache.
     pub(crate) written: u64,
-    /// After the last cache point.
+    /// The tokens after the last cache point.
     pub(crate) rest: u64,
 }
 
 impl PromptCache {
-    /// Reads as far as it knows the prompt, and keeps it up to each cache point. `None` if there is none.
+    /// Finds the longest cached prefix, and stores the prefix up to each cache point. Returns
+    /// `None` without a cache point.
     ///
-    /// Known is what began just so: the tools, the system prompt and the turns, with their members in the same order.
-    pub(crate) fn read(&mut self, region: &str, model: &Model, body: &Value) -> Option<Cached> {
+    /// A prefix is cached if its tools, system prompt and messages are the same, with their JSON
+    /// members in the same order.
+    pub(crate) fn look_up(
+        &mut self,
+        region: &str,
+        model: &FoundationModel,
+        body: &Value,
+    ) -> Option<CachedTokens> {
         blocks(body).find(|block| block.get("cachePoint").is_some())?;
         let mut prefix = Sha256::new_with_prefix(format!("{region}/{}", model.id));
         let (mut tokens, mut known, mut read, mut kept) = (0, 0, 0, None);
@@ -37,16 +44,17 @@ impl PromptCache {
                 continue;
             }
             prefix.update(block.to_string());
-            tokens += tokens::of(block);
+            tokens += tokens::estimate(block);
             if self.0.contains(prefix.clone().finalize().as_slice()) {
                 known = tokens;
             }
         }
-        kept.map(|kept| Cached { read, written: kept - read, rest: tokens - kept })
+        kept.map(|kept| CachedTokens { read, written: kept - read, rest: tokens - kept })
     }
 }
 
-/// All that a cache point can stand behind, in the order the model reads it. A turn's role counts as a block.
+/// Returns the blocks after which a cache point can stand, in the order in which the model reads
+/// them. The role of a message counts as a block.
 fn blocks(body: &Value) -> impl Iterator<Item = &Value> {
     let (tools, system) = (list(&body["toolConfig"]["tools"]), list(&body["system"]));
     let turns = messages(body).iter();
@@ -60,9 +68,9 @@ mod tests {
     use crate::catalogue::Catalogue;
     use serde_json::json;
 
-    fn read(cache: &mut PromptCache, region: &str, body: &Value) -> Option<Cached> {
+    fn read(cache: &mut PromptCache, region: &str, body: &Value) -> Option<CachedTokens> {
         let catalogue = Catalogue::default();
-        cache.read(region, catalogue.model("amazon.nova-lite-v1:0").unwrap(), body)
+        cache.look_up(region, catalogue.model("amazon.nova-lite-v1:0").unwrap(), body)
     }
 
     fn chat(system: &str, said: &[&str]) -> Value {
@@ -79,11 +87,11 @@ mod tests {
         let (rules, hi, more) = ("x".repeat(400), "y".repeat(40), "z".repeat(80));
         let mut cache = PromptCache::default();
         for (body, cached) in [
-            (chat(&rules, &[&hi]), Cached { read: 0, written: 111, rest: 0 }),
-            (chat(&rules, &[&hi]), Cached { read: 111, written: 0, rest: 0 }),
-            (chat(&rules, &[&hi, &more]), Cached { read: 111, written: 21, rest: 0 }),
-            (chat(&rules, &[&more]), Cached { read: 100, written: 21, rest: 0 }),
-            (chat(&hi, &[&hi]), Cached { read: 0, written: 21, rest: 0 }),
+            (chat(&rules, &[&hi]), CachedTokens { read: 0, written: 111, rest: 0 }),
+            (chat(&rules, &[&hi]), CachedTokens { read: 111, written: 0, rest: 0 }),
+            (chat(&rules, &[&hi, &more]), CachedTokens { read: 111, written: 21, rest: 0 }),
+            (chat(&rules, &[&more]), CachedTokens { read: 100, written: 21, rest: 0 }),
+            (chat(&hi, &[&hi]), CachedTokens { read: 0, written: 21, rest: 0 }),
         ] {
             assert_eq!(read(&mut cache, "us-east-1", &body), Some(cached), "{body}");
         }

@@ -1,11 +1,11 @@
-//! Has a real model answer, behind an OpenAI-compatible server.
+//! Relays requests to a real model behind an OpenAI-compatible server.
 
-mod question;
-mod retelling;
+mod chat_request;
+mod stream_translator;
 
-use crate::catalogue::Model;
-use crate::event::Events;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::event::AnswerStream;
+use crate::exception::BedrockException;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http::{Request, Response, StatusCode};
@@ -13,36 +13,40 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use retelling::Retelling;
 use serde_json::Value;
 use std::future::ready;
+use stream_translator::StreamTranslator;
 
-/// An OpenAI-compatible server, reached over plain HTTP.
+/// An OpenAI-compatible server, over plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relay {
-    /// Its base, such as `http://127.0.0.1:11434/v1`.
+    /// The base URL, such as `http://127.0.0.1:11434/v1`.
     pub url: String,
-    /// The model to ask there; the Bedrock model's id if `None`.
+    /// The model on that server; the Bedrock model's id if `None`.
     pub model: Option<String>,
-    /// Its bearer key, if it wants one.
+    /// The API key, if the server needs one.
     pub key: Option<String>,
 }
 
 impl Relay {
-    /// The server's answer to a `Converse` body, as Bedrock's events.
-    pub(crate) async fn ask(&self, model: &Model, body: &Value) -> Result<Events, Fault> {
+    /// Sends a `Converse` body to the server, and returns the answer as Bedrock's events.
+    pub(crate) async fn stream_answer(
+        &self,
+        model: &FoundationModel,
+        body: &Value,
+    ) -> Result<AnswerStream, BedrockException> {
         let model = self.model.as_deref().unwrap_or(&model.id);
-        let question = question::of(model, body).to_string();
-        let request = self.request(question).map_err(unreachable)?;
+        let body_json = chat_request::from_converse(model, body).to_string();
+        let request = self.request(body_json).map_err(connection_error)?;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let response = client.request(request).await.map_err(unreachable)?;
+        let response = client.request(request).await.map_err(connection_error)?;
         if response.status() != StatusCode::OK {
-            return Err(refused(response).await);
+            return Err(response_error(response).await);
         }
-        Ok(retold(chunks(response.into_body())))
+        Ok(translate(chunks(response.into_body())))
     }
 
-    fn request(&self, question: String) -> http::Result<Request<Full<Bytes>>> {
+    fn request(&self, body_json: String) -> http::Result<Request<Full<Bytes>>> {
         let url = format!("{}/chat/completions", self.url.trim_end_matches('/'));
         let request = Request::post(url)
             .header("content-type", "application/json")
@@ -51,18 +55,18 @@ impl Relay {
             Some(key) => request.header("authorization", format!("Bearer {key}")),
             None => request,
         };
-        request.body(question.into())
+        request.body(body_json.into())
     }
 }
 
-fn unreachable(error: impl std::error::Error) -> Fault {
-    Fault::of(
+fn connection_error(error: impl std::error::Error) -> BedrockException {
+    BedrockException::from_name(
         "ServiceUnavailableException",
         format!("The relay's server cannot be reached: {error}"),
     )
 }
 
-async fn refused(response: Response<Incoming>) -> Fault {
+async fn response_error(response: Response<Incoming>) -> BedrockException {
     let status = response.status();
     let body = response
         .into_body()
@@ -73,18 +77,18 @@ async fn refused(response: Response<Incoming>) -> Fault {
     let message =
         format!("The relay's server answered {status}: {}", String::from_utf8_lossy(&body));
     match status {
-        StatusCode::TOO_MANY_REQUESTS => Fault::throttling(message),
-        StatusCode::BAD_REQUEST => Fault::validation(message),
-        _ => Fault::model_error(status.as_u16(), message),
+        StatusCode::TOO_MANY_REQUESTS => BedrockException::throttling(message),
+        StatusCode::BAD_REQUEST => BedrockException::validation(message),
+        _ => BedrockException::model_error(status.as_u16(), message),
     }
 }
 
-/// The JSON of each `data:` line.
-fn chunks(body: Incoming) -> impl Stream<Item = Result<Value, Fault>> + Send {
+/// Returns the JSON of each `data:` line.
+fn chunks(body: Incoming) -> impl Stream<Item = Result<Value, BedrockException>> + Send {
     let lines = body.into_data_stream().scan(Vec::new(), |rest: &mut Vec<u8>, bytes| {
         ready(Some(match bytes {
             Ok(bytes) => whole_lines(rest, &bytes).into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(Fault::stream_error(
+            Err(error) => vec![Err(BedrockException::stream_error(
                 502,
                 format!("The relay's server broke off: {error}"),
             ))],
@@ -101,13 +105,15 @@ fn whole_lines(rest: &mut Vec<u8>, bytes: &[u8]) -> Vec<Value> {
     data.filter_map(|json| serde_json::from_slice(json).ok()).collect()
 }
 
-fn retold(chunks: impl Stream<Item = Result<Value, Fault>> + Send + 'static) -> Events {
+fn translate(
+    chunks: impl Stream<Item = Result<Value, BedrockException>> + Send + 'static,
+) -> AnswerStream {
     let to_the_end = chunks.map(Some).chain(stream::once(ready(None)));
-    let events = to_the_end.scan(Retelling::default(), |retelling, chunk| {
+    let events = to_the_end.scan(StreamTranslator::default(), |stream_translator, chunk| {
         ready(Some(match chunk {
-            Some(Ok(chunk)) => retelling.tell(&chunk).into_iter().map(Ok).collect(),
+            Some(Ok(chunk)) => stream_translator.translate(&chunk).into_iter().map(Ok).collect(),
             Some(Err(fault)) => vec![Err(fault)],
-            None => retelling.end().into_iter().map(Ok).collect::<Vec<_>>(),
+            None => stream_translator.finish().into_iter().map(Ok).collect::<Vec<_>>(),
         }))
     });
     events.flat_map(stream::iter).boxed()

@@ -1,109 +1,132 @@
-//! The runtime: calls that reach a model or a guardrail.
+//! The runtime: requests to a model or a guardrail.
 
-use crate::account::{Account, locked, open};
-use crate::call::Call;
-use crate::catalogue::Model;
-use crate::event::{Event, Events, fold};
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::event::{AnswerStream, StreamEvent, fold};
+use crate::exception::BedrockException;
 use crate::operation::Operation;
-use crate::reply::Reply;
-use crate::script::{self, Mishap, Script};
-use crate::{demo, invoke, play, tokens, validate};
+use crate::received_request::ReceivedRequest;
+use crate::response::EmulatorResponse;
+use crate::script::{self, InjectedFault, Script};
+use crate::state::{EmulatorState, apply_script, locked};
+use crate::{demo, invoke, playback, tokens, validate};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use std::future::pending;
 
+/// Answers a request of the runtime.
 pub(crate) async fn reply(
-    account: &Account,
-    call: &Call,
+    state: &EmulatorState,
+    call: &ReceivedRequest,
     operation: Operation,
-) -> Result<Reply, Fault> {
+) -> Result<EmulatorResponse, BedrockException> {
     match operation {
-        Operation::CountTokens => count_tokens(account, call),
+        Operation::CountTokens => count_tokens(state, call),
         Operation::ApplyGuardrail => apply_guardrail(call),
         Operation::InvokeModel | Operation::InvokeModelWithResponseStream => {
-            invoke(account, call, operation).await
+            invoke(state, call, operation).await
         }
-        _ => converse(account, call, operation).await,
+        _ => converse(state, call, operation).await,
     }
 }
 
-async fn converse(account: &Account, call: &Call, operation: Operation) -> Result<Reply, Fault> {
-    let model = account.catalogue.called(&call.region, call.target())?;
+async fn converse(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+    operation: Operation,
+) -> Result<EmulatorResponse, BedrockException> {
+    let model = state.catalogue.resolve_model(&call.region, call.target())?;
     let body = call.json()?;
-    let check = if operation.streams() { validate::converse_stream } else { validate::converse };
+    let check =
+        if operation.is_streaming() { validate::converse_stream } else { validate::converse };
     check(model, &body)?;
-    locked(&account.signatures).check(&body)?;
-    let script = account.script_for_model(model, call);
-    if let Some(reply) = open(&script).await {
+    locked(&state.signatures).check(&body)?;
+    let script = state.script_for_model(model, call);
+    if let Some(reply) = apply_script(&script).await {
         return Ok(reply);
     }
-    let events = events(account, call, model, &body, &script).await?;
-    if operation.streams() {
-        Ok(Reply::Frames(play::frames(events, script)))
+    let events = events(state, call, model, &body, &script).await?;
+    if operation.is_streaming() {
+        Ok(EmulatorResponse::Frames(playback::encode_frames(events, script)))
     } else {
-        whole(events, script).await
+        aggregate(events, script).await
     }
 }
 
 async fn events(
-    account: &Account,
-    call: &Call,
-    model: &Model,
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+    model: &FoundationModel,
     body: &Value,
     script: &Script,
-) -> Result<Events, Fault> {
-    let cached = account.cached(call, model, body);
-    if let script::Reply::Answer(answer) = &script.reply {
-        let answer = answer.clone().cached(cached).echoing(body);
-        locked(&account.signatures).keep(&answer);
+) -> Result<AnswerStream, BedrockException> {
+    let cached = state.look_up_prompt(call, model, body);
+    if let script::ScriptedReply::Answer(answer) = &script.reply {
+        let answer = answer.clone().with_cached_tokens(cached).with_request_metadata(body);
+        locked(&state.signatures).record(&answer);
         return Ok(answer.stream(script.pace.unwrap_or_default()));
     }
-    if let Some(relay) = &account.relay {
-        return relay.ask(model, body).await;
+    if let Some(relay) = &state.relay {
+        return relay.stream_answer(model, body).await;
     }
-    let answer = demo::answer(model, &call.region, body, cached).echoing(body);
-    locked(&account.signatures).keep(&answer);
-    Ok(answer.stream(script.pace.unwrap_or(account.pace)))
+    let answer = demo::answer(model, &call.region, body, cached).with_request_metadata(body);
+    locked(&state.signatures).record(&answer);
+    Ok(answer.stream(script.pace.unwrap_or(state.pace)))
 }
 
-// `Converse` answers whole, so a mishap anywhere in the answer is one of the whole.
-async fn whole(events: Events, script: Script) -> Result<Reply, Fault> {
-    match script.mishap {
-        None => fold(events).await.map(Reply::from),
-        Some((_, Mishap::Hang)) => pending().await,
-        Some((_, Mishap::Exception(fault))) => Err(fault),
-        Some((_, Mishap::Error { code, message })) => Err(Fault::of(&code, message)),
-        Some((after, Mishap::Close)) => fold(events.take(after).boxed()).await.map(Reply::from),
+// `Converse` does not stream, so a fault anywhere in the answer fails the whole response.
+async fn aggregate(
+    events: AnswerStream,
+    script: Script,
+) -> Result<EmulatorResponse, BedrockException> {
+    match script.fault {
+        None => fold(events).await.map(EmulatorResponse::from),
+        Some((_, InjectedFault::Hang)) => pending().await,
+        Some((_, InjectedFault::Exception(fault))) => Err(fault),
+        Some((_, InjectedFault::Error { code, message })) => {
+            Err(BedrockException::from_name(&code, message))
+        }
+        Some((after, InjectedFault::Close)) => {
+            fold(events.take(after).boxed()).await.map(EmulatorResponse::from)
+        }
         Some((
             _,
-            Mishap::Reset | Mishap::CutFrame | Mishap::BadMessageCrc | Mishap::BadPreludeCrc,
-        )) => Ok(Reply::Reset),
+            InjectedFault::Reset
+            | InjectedFault::TruncatedFrame
+            | InjectedFault::BadMessageCrc
+            | InjectedFault::BadPreludeCrc,
+        )) => Ok(EmulatorResponse::Reset),
     }
 }
 
-async fn invoke(account: &Account, call: &Call, operation: Operation) -> Result<Reply, Fault> {
-    let model = account.catalogue.called(&call.region, call.target())?;
+async fn invoke(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+    operation: Operation,
+) -> Result<EmulatorResponse, BedrockException> {
+    let model = state.catalogue.resolve_model(&call.region, call.target())?;
     let body = call.json()?;
-    let answer = invoke::answer(model, &call.region, &body)?;
-    let script = account.script_for_model(model, call);
-    if let Some(reply) = open(&script).await {
+    let answer = invoke::respond(model, &call.region, &body)?;
+    let script = state.script_for_model(model, call);
+    if let Some(reply) = apply_script(&script).await {
         return Ok(reply);
     }
-    if operation.streams() {
-        return Ok(Reply::Frames(play::frames(chunks(answer.streamed()), script)));
+    if operation.is_streaming() {
+        return Ok(EmulatorResponse::Frames(playback::encode_frames(
+            chunks(answer.into_chunks()),
+            script,
+        )));
     }
     let headers = vec![
         ("x-amzn-bedrock-input-token-count", answer.input_tokens.to_string()),
         ("x-amzn-bedrock-output-token-count", answer.output_tokens.to_string()),
         ("x-amzn-bedrock-invocation-latency", "42".to_owned()),
     ];
-    Ok(Reply::Json { body: answer.body, headers })
+    Ok(EmulatorResponse::Json { body: answer.body, headers })
 }
 
-fn chunks(parts: Vec<Value>) -> Events {
+fn chunks(parts: Vec<Value>) -> AnswerStream {
     let chunk = |part: Value| {
-        Ok(Event::new(
+        Ok(StreamEvent::new(
             "chunk",
             json!({ "bytes": aws_smithy_types::base64::encode(part.to_string()) }),
         ))
@@ -111,17 +134,19 @@ fn chunks(parts: Vec<Value>) -> Events {
     stream::iter(parts).map(chunk).boxed()
 }
 
-fn count_tokens(account: &Account, call: &Call) -> Result<Reply, Fault> {
+fn count_tokens(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+) -> Result<EmulatorResponse, BedrockException> {
     let body = call.json()?;
     validate::count_tokens(&body)?;
-    account
-        .catalogue
-        .listed(&call.region, call.target())
-        .ok_or_else(|| Fault::validation("The provided model doesn't support counting tokens."))?;
-    Ok(json!({ "inputTokens": tokens::of(&body["input"]) }).into())
+    state.catalogue.find_listed_model(&call.region, call.target()).ok_or_else(|| {
+        BedrockException::validation("The provided model doesn't support counting tokens.")
+    })?;
+    Ok(json!({ "inputTokens": tokens::estimate(&body["input"]) }).into())
 }
 
-fn apply_guardrail(call: &Call) -> Result<Reply, Fault> {
+fn apply_guardrail(call: &ReceivedRequest) -> Result<EmulatorResponse, BedrockException> {
     validate::apply_guardrail(&call.json()?)?;
     let free = json!({
         "topicPolicyUnits": 0,

@@ -1,50 +1,52 @@
-//! What a test tells the emulator to do with the next calls.
+//! Scripts: the responses that a test sets for the next requests.
 
-use crate::answer::Answer;
-use crate::event::Event;
-use crate::fault::Fault;
+use crate::event::StreamEvent;
+use crate::exception::BedrockException;
+use crate::model_answer::ModelAnswer;
 use std::time::Duration;
 
-/// Matches every model.
+/// A pattern that matches every model and region.
 pub const ANY: &str = "*";
 
-/// How one call is to be answered: a reply, and what goes wrong on the way.
+/// The response to a request, with optional delays and injected faults.
 ///
 /// ```
-/// use bedrock_emulator::{Answer, Fault, Mishap, Script};
+/// use bedrock_emulator::{ModelAnswer, BedrockException, InjectedFault, Script};
 /// use std::time::Duration;
 ///
-/// let slow = Script::answer(Answer::says(["Hel", "lo"])).delay(Duration::from_secs(2));
-/// let busy = Script::fault(Fault::throttling("Too many tokens").header("retry-after", "7")).times(2);
-/// let torn = Script::answer(Answer::says(["Hel", "lo"])).after(2, Mishap::Reset);
+/// let slow = Script::answer(ModelAnswer::with_text(["Hel", "lo"])).delay(Duration::from_secs(2));
+/// let throttling = BedrockException::throttling("Too many tokens").header("retry-after", "7");
+/// let busy = Script::fault(throttling).times(2);
+/// let reset = Script::answer(ModelAnswer::with_text(["Hel", "lo"]))
+///     .fail_after(2, InjectedFault::Reset);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Script {
-    pub(crate) reply: Reply,
+    pub(crate) reply: ScriptedReply,
     pub(crate) times: usize,
     pub(crate) delay: Duration,
     pub(crate) pace: Option<Duration>,
-    pub(crate) inserted: Vec<(usize, Event)>,
-    pub(crate) mishap: Option<(usize, Mishap)>,
+    pub(crate) inserted: Vec<(usize, StreamEvent)>,
+    pub(crate) fault: Option<(usize, InjectedFault)>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub(crate) enum ScriptedReply {
     Demo,
-    Answer(Answer),
-    Fault(Fault),
+    Answer(ModelAnswer),
+    Exception(BedrockException),
     Html(u16),
     Hang,
 }
 
-/// What cuts an answer short.
+/// A fault that ends an answer early.
 #[derive(Clone, Debug)]
-pub enum Mishap {
-    /// Nothing more comes, and the connection stays open.
+pub enum InjectedFault {
+    /// The emulator sends nothing more and keeps the connection open.
     Hang,
-    /// An exception frame, and the end.
-    Exception(Fault),
-    /// A frame of message type `error`, as for failures no model declares, and the end.
+    /// The response ends with an exception frame.
+    Exception(BedrockException),
+    /// The response ends with a frame of message type `error`, which is for undeclared errors.
     Error {
         /// The `:error-code`.
         code: String,
@@ -53,65 +55,67 @@ pub enum Mishap {
     },
     /// The connection is reset.
     Reset,
-    /// The response ends in good order, without a `messageStop`.
+    /// The response ends properly, but without a `messageStop`.
     Close,
-    /// Half a frame, and the response ends.
-    CutFrame,
-    /// A frame whose last checksum is wrong.
+    /// The response ends within a frame.
+    TruncatedFrame,
+    /// The last frame has a wrong message checksum.
     BadMessageCrc,
-    /// A frame whose first checksum is wrong.
+    /// The last frame has a wrong prelude checksum.
     BadPreludeCrc,
 }
 
 impl Script {
-    /// Gives this answer.
-    pub fn answer(answer: Answer) -> Self {
-        Self::reply(Reply::Answer(answer))
+    /// Creates a script with this answer.
+    pub fn answer(answer: ModelAnswer) -> Self {
+        Self::reply(ScriptedReply::Answer(answer))
     }
 
-    /// Answers as it would have unscripted; for delays and mishaps.
+    /// Creates a script with the answer of the demo, to which delays and faults can be added.
     pub fn demo() -> Self {
-        Self::reply(Reply::Demo)
+        Self::reply(ScriptedReply::Demo)
     }
 
-    /// Refuses with this fault.
-    pub fn fault(fault: Fault) -> Self {
-        Self::reply(Reply::Fault(fault))
+    /// Creates a script that fails with this exception.
+    pub fn fault(fault: BedrockException) -> Self {
+        Self::reply(ScriptedReply::Exception(fault))
     }
 
-    /// Refuses with Bedrock's usual 429.
+    /// Creates a script that fails with Bedrock's usual 429.
     pub fn throttle() -> Self {
-        Self::fault(Fault::throttling("Too many requests, please wait before trying again."))
+        Self::fault(BedrockException::throttling(
+            "Too many requests, please wait before trying again.",
+        ))
     }
 
-    /// Refuses with a page of HTML, as a proxy in front of Bedrock would.
+    /// Creates a script that fails with an HTML page, as a proxy in front of Bedrock does.
     pub fn html(status: u16) -> Self {
-        Self::reply(Reply::Html(status))
+        Self::reply(ScriptedReply::Html(status))
     }
 
-    /// Never sends as much as a header.
+    /// Creates a script that never responds.
     pub fn hang() -> Self {
-        Self::reply(Reply::Hang)
+        Self::reply(ScriptedReply::Hang)
     }
 
-    fn reply(reply: Reply) -> Self {
+    fn reply(reply: ScriptedReply) -> Self {
         Self {
             reply,
             times: 1,
             delay: Duration::ZERO,
             pace: None,
             inserted: Vec::new(),
-            mishap: None,
+            fault: None,
         }
     }
 
-    /// Serves for this many calls instead of one.
+    /// Uses the script for this many requests instead of one.
     #[must_use]
     pub fn times(self, times: usize) -> Self {
         Self { times, ..self }
     }
 
-    /// Serves for all calls from now on.
+    /// Uses the script for all further requests.
     #[must_use]
     pub fn always(self) -> Self {
         self.times(usize::MAX)
@@ -129,39 +133,45 @@ impl Script {
         Self { pace: Some(pace), ..self }
     }
 
-    /// Sends this event after so many of the answer's own.
+    /// Inserts an event after this many events of the answer.
     #[must_use]
-    pub fn insert(mut self, after: usize, event: Event) -> Self {
+    pub fn insert(mut self, after: usize, event: StreamEvent) -> Self {
         self.inserted.push((after, event));
         self
     }
 
-    /// Lets this befall the answer after so many events. `Converse` has no events: it fails whole.
+    /// Injects a fault after this many events. `Converse` has no events, so its whole response
+    /// fails.
     #[must_use]
-    pub fn after(self, events: usize, mishap: Mishap) -> Self {
-        Self { mishap: Some((events, mishap)), ..self }
+    pub fn fail_after(self, events: usize, fault: InjectedFault) -> Self {
+        Self { fault: Some((events, fault)), ..self }
     }
 }
 
-/// The scripts not yet played, in the order they were given.
+/// The queued scripts, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Playbook(Vec<Page>);
+pub(crate) struct ScriptQueue(Vec<QueuedScript>);
 
 #[derive(Debug)]
-struct Page {
+struct QueuedScript {
     region: String,
     model: String,
     script: Script,
 }
 
-impl Playbook {
+impl ScriptQueue {
     pub(crate) fn add(&mut self, region: &str, model: &str, script: Script) {
         if script.times > 0 {
-            self.0.push(Page { region: region.to_owned(), model: model.to_owned(), script });
+            self.0.push(QueuedScript {
+                region: region.to_owned(),
+                model: model.to_owned(),
+                script,
+            });
         }
     }
 
-    /// Takes the first script for a model of any of these names in this region, once.
+    /// Returns the first script for a model with any of these names in this region, and counts its
+    /// use.
     pub(crate) fn next(&mut self, region: &str, names: &[&str]) -> Option<Script> {
         let at = self.0.iter().position(|page| page.is_for(region, names))?;
         let script = self.0[at].script.clone();
@@ -174,13 +184,13 @@ impl Playbook {
     }
 }
 
-impl Page {
+impl QueuedScript {
     fn is_for(&self, region: &str, names: &[&str]) -> bool {
         matches(&self.region, region) && names.iter().any(|name| matches(&self.model, name))
     }
 }
 
-/// Whether a name fits a pattern, in which `*` stands for anything.
+/// Returns whether a name matches a pattern, in which `*` matches any text.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(tail) = name.strip_prefix(head) else { return false };
@@ -209,11 +219,11 @@ mod tests {
 
     #[test]
     fn scripts_are_used_up_in_order_and_only_by_their_models_in_their_regions() {
-        let mut book = Playbook::default();
+        let mut book = ScriptQueue::default();
         book.add("us-*", "amazon.*", Script::throttle().times(2));
         book.add(ANY, ANY, Script::html(502));
         let mut next = |region, model| book.next(region, &[model]).map(|script| script.reply);
-        assert!(matches!(next("us-east-1", "meta.llama"), Some(Reply::Html(502))));
+        assert!(matches!(next("us-east-1", "meta.llama"), Some(ScriptedReply::Html(502))));
         assert!(next("us-east-1", "meta.llama").is_none());
         assert!(next("eu-west-1", "amazon.nova").is_none());
         assert!(next("us-east-1", "amazon.nova").is_some());

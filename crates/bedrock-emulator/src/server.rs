@@ -1,10 +1,10 @@
-//! Accepts connections, reads calls and sends replies, until it is dropped.
+//! The server: accepts connections, reads requests and sends responses.
 
-use crate::account::Account;
-use crate::call::Call;
-use crate::fault::Fault;
-use crate::reply::{Body, Reply};
-use crate::socket::{Fuse, Socket};
+use crate::exception::BedrockException;
+use crate::received_request::ReceivedRequest;
+use crate::response::{Body, EmulatorResponse};
+use crate::socket::{ResetSwitch, Socket};
+use crate::state::EmulatorState;
 use crate::{control, runtime};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -18,13 +18,13 @@ use std::time::SystemTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Serves for ever. The connections end with this future.
-pub(crate) async fn serve(listener: TcpListener, account: Arc<Account>) {
+/// Serves until the future is dropped, which also closes the connections.
+pub(crate) async fn serve(listener: TcpListener, state: Arc<EmulatorState>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(converse_over(stream, Arc::clone(&account)))),
+                Ok((stream, _)) => drop(connections.spawn(serve_connection(stream, Arc::clone(&state)))),
                 Err(error) => tracing::warn!(%error, "The emulator could not accept a connection."),
             },
             Some(_) = connections.join_next() => {}
@@ -32,14 +32,15 @@ pub(crate) async fn serve(listener: TcpListener, account: Arc<Account>) {
     }
 }
 
-async fn converse_over(stream: TcpStream, account: Arc<Account>) {
-    let fuse = Fuse::default();
-    let Ok((socket, number)) = Socket::new(stream, fuse.clone(), Arc::clone(&account.census))
+async fn serve_connection(stream: TcpStream, state: Arc<EmulatorState>) {
+    let reset_switch = ResetSwitch::default();
+    let Ok((socket, number)) =
+        Socket::new(stream, reset_switch.clone(), Arc::clone(&state.connection_counters))
     else {
         return;
     };
     let service =
-        service_fn(|request| exchange(Arc::clone(&account), number, fuse.clone(), request));
+        service_fn(|request| exchange(Arc::clone(&state), number, reset_switch.clone(), request));
     if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await
     {
         tracing::debug!(%error, connection = number, "A connection of the emulator broke off.");
@@ -47,28 +48,34 @@ async fn converse_over(stream: TcpStream, account: Arc<Account>) {
 }
 
 async fn exchange(
-    account: Arc<Account>,
+    state: Arc<EmulatorState>,
     connection: usize,
-    fuse: Fuse,
+    reset_switch: ResetSwitch,
     request: Request<Incoming>,
 ) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let call = Call::new(parts, body, &account.default_region);
-    let exchange = account.journal.open(&call, connection);
-    reply(&account, &call).await.unwrap_or_else(Reply::Fault).into_response(exchange, fuse)
+    let call = ReceivedRequest::new(parts, body, &state.default_region);
+    let exchange = state.request_log.apply_script(&call, connection);
+    reply(&state, &call)
+        .await
+        .unwrap_or_else(EmulatorResponse::Exception)
+        .into_response(exchange, reset_switch)
 }
 
-async fn reply(account: &Account, call: &Call) -> Result<Reply, Fault> {
+async fn reply(
+    state: &EmulatorState,
+    call: &ReceivedRequest,
+) -> Result<EmulatorResponse, BedrockException> {
     let operation = call.operation.ok_or_else(unknown_operation)?;
-    account.check(call, SystemTime::now())?;
+    state.check(call, SystemTime::now())?;
     if operation.is_runtime() {
-        runtime::reply(account, call, operation).await
+        runtime::reply(state, call, operation).await
     } else {
-        control::reply(account, call, operation).await
+        control::reply(state, call, operation).await
     }
 }
 
-fn unknown_operation() -> Fault {
-    Fault::of("UnknownOperationException", "There is no such operation.")
+fn unknown_operation() -> BedrockException {
+    BedrockException::from_name("UnknownOperationException", "There is no such operation.")
 }

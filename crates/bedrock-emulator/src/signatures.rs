@@ -1,29 +1,31 @@
-//! The signed thoughts that models have told, so that they come back unmodified.
+//! The signed reasoning of earlier answers, to check that clients send it back unmodified.
 
-use crate::answer::Answer;
 use crate::body::{list, messages};
-use crate::fault::Fault;
+use crate::exception::BedrockException;
+use crate::model_answer::ModelAnswer;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// What each signature signs. Tests may sign several thoughts alike.
+/// The reasoning texts of each signature. Tests may use a signature for several texts.
 #[derive(Debug, Default)]
-pub(crate) struct Signatures(HashMap<String, Vec<String>>);
+pub(crate) struct ReasoningSignatures(HashMap<String, Vec<String>>);
 
-impl Signatures {
-    pub(crate) fn keep(&mut self, answer: &Answer) {
-        for (signature, thought) in answer.signed() {
+impl ReasoningSignatures {
+    /// Records the signatures of an answer.
+    pub(crate) fn record(&mut self, answer: &ModelAnswer) {
+        for (signature, thought) in answer.signatures() {
             self.0.entry(signature).or_default().push(thought);
         }
     }
 
-    /// Whether each signature that is known still stands under its thought. One that is not is taken on trust.
-    pub(crate) fn check(&self, body: &Value) -> Result<(), Fault> {
+    /// Checks that each known signature belongs to its reasoning text. Unknown signatures are
+    /// accepted.
+    pub(crate) fn check(&self, body: &Value) -> Result<(), BedrockException> {
         for (at, turn) in messages(body).iter().enumerate() {
             if let Some(index) =
                 list(&turn["content"]).iter().position(|block| self.is_forged(block))
             {
-                return Err(Fault::validation(format!(
+                return Err(BedrockException::validation(format!(
                     "The model returned the following errors: messages.{at}.content.{index}: Invalid `signature` in \
                      `thinking` block"
                 )));
@@ -46,9 +48,9 @@ mod tests {
 
     #[test]
     fn a_thought_that_comes_back_changed_is_refused() {
-        let mut signatures = Signatures::default();
-        signatures.keep(&Answer::new().reasoning(["H", "m."], "sig").text(["So."]));
-        signatures.keep(&Answer::new().reasoning(["Oh."], "sig"));
+        let mut signatures = ReasoningSignatures::default();
+        signatures.record(&ModelAnswer::new().reasoning(["H", "m."], "sig").text(["So."]));
+        signatures.record(&ModelAnswer::new().reasoning(["Oh."], "sig"));
         for (text, signature, sound) in [
             ("Hm.", "sig", true),
             ("Oh.", "sig", true),

@@ -1,4 +1,4 @@
-//! A connection that can be ended with a reset instead of a farewell.
+//! A connection that can end with a reset (RST) instead of a close (FIN).
 
 use std::io;
 use std::pin::Pin;
@@ -8,65 +8,67 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Blown, it makes its connection's end a reset.
+/// A switch that makes its connection end with a reset.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fuse(Arc<AtomicBool>);
+pub(crate) struct ResetSwitch(Arc<AtomicBool>);
 
-impl Fuse {
-    pub(crate) fn blow(&self) {
+impl ResetSwitch {
+    pub(crate) fn set(&self) {
         self.0.store(true, Relaxed);
     }
 }
 
-/// How many connections there have been, and how many there are.
+/// The numbers of accepted and open connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connections {
-    /// All since the start.
+pub struct ConnectionCounts {
+    /// The connections accepted since the start.
     pub accepted: usize,
-    /// Those still open.
+    /// The open connections.
     pub open: usize,
 }
 
+/// Counters of accepted and closed connections.
 #[derive(Debug, Default)]
-pub(crate) struct Census {
+pub(crate) struct ConnectionCounters {
     accepted: AtomicUsize,
     closed: AtomicUsize,
 }
 
-impl Census {
-    pub(crate) fn count(&self) -> Connections {
+impl ConnectionCounters {
+    pub(crate) fn read(&self) -> ConnectionCounts {
         let closed = self.closed.load(Relaxed);
         let accepted = self.accepted.load(Relaxed);
-        Connections { accepted, open: accepted - closed }
+        ConnectionCounts { accepted, open: accepted - closed }
     }
 }
 
+/// A counted connection.
 pub(crate) struct Socket {
     stream: TcpStream,
-    fuse: Fuse,
-    census: Arc<Census>,
+    reset_switch: ResetSwitch,
+    connection_counters: Arc<ConnectionCounters>,
 }
 
 impl Socket {
-    /// The socket and its number among the accepted.
+    /// Creates a socket, and returns it with its connection number.
     pub(crate) fn new(
         stream: TcpStream,
-        fuse: Fuse,
-        census: Arc<Census>,
+        reset_switch: ResetSwitch,
+        connection_counters: Arc<ConnectionCounters>,
     ) -> io::Result<(Self, usize)> {
         stream.set_nodelay(true)?;
-        let number = census.accepted.fetch_add(1, Relaxed);
-        Ok((Self { stream, fuse, census }, number))
+        let number = connection_counters.accepted.fetch_add(1, Relaxed);
+        Ok((Self { stream, reset_switch, connection_counters }, number))
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.fuse.0.load(Relaxed) {
-            // A connection that is gone already needs no reset.
+        if self.reset_switch.0.load(Relaxed) {
+            // An error means that the connection is closed already.
             drop(self.stream.set_zero_linger());
         }
-        self.census.closed.fetch_add(1, Relaxed);
+        self.connection_counters.closed.fetch_add(1, Relaxed);
     }
 }
 

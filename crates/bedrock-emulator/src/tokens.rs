@@ -1,12 +1,12 @@
-//! Guesses how many tokens a text has.
+//! Estimates the number of tokens of a text.
 
 use serde_json::Value;
 
 const CHARS_PER_TOKEN: usize = 4;
 const TOKENS_PER_MEDIUM: usize = 800;
 
-/// The tokens of all texts in a piece of JSON, media at a flat rate.
-pub(crate) fn of(value: &Value) -> u64 {
+/// Estimates the tokens of all texts in a JSON value. Each medium counts a fixed number.
+pub(crate) fn estimate(value: &Value) -> u64 {
     let tokens = media(value) * TOKENS_PER_MEDIUM + chars(value).div_ceil(CHARS_PER_TOKEN);
     u64::try_from(tokens).unwrap_or(u64::MAX)
 }
@@ -44,7 +44,7 @@ mod tests {
             (json!([{ "text": "12345" }]), 2),
             (json!({ "image": { "format": "webp", "source": { "bytes": "AAAAAAAA" } } }), 801),
         ] {
-            assert_eq!(of(&value), tokens, "{value}");
+            assert_eq!(estimate(&value), tokens, "{value}");
         }
     }
 }

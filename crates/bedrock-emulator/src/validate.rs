@@ -1,8 +1,10 @@
-//! Refuses what Bedrock would refuse, in its words.
+//! Validates requests as Bedrock does, with its error texts.
 //!
-//! First the shape of a request, then the order of its turns, then what this model's family forbids. What Bedrock says
-//! is kept where it is known. A few rules it leaves to chance (the order of tool results, a `cachePoint` in the first
-//! place) are held here strictly, with words of our own, since a client should not depend on luck.
+//! The checks are, in this order: the schema of the request, the order of its messages, and the
+//! restrictions of the model's family. The error texts are Bedrock's where they are known. A few
+//! rules that Bedrock applies inconsistently (the order of tool results, a `cachePoint` in the
+//! first position) are strict here, with texts of our own, because a client should not depend on
+//! them.
 
 mod block;
 mod cache;
@@ -18,71 +20,71 @@ mod thinking;
 mod tool;
 mod turns;
 
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use schema::Shape;
 use serde_json::Value;
 
-type Check = fn(&Model, &Value) -> Result<(), Fault>;
+type Check = fn(&FoundationModel, &Value) -> Result<(), BedrockException>;
 
 const CHECKS: [Check; 27] = [
-    family::chats,
-    turns::system,
-    turns::order,
-    turns::text,
-    tool::offered,
-    tool::roles,
-    tool::pairs,
-    tool::results,
-    tool::alone,
-    modality::all,
-    media::all,
-    cache::points,
-    cache::lifetimes,
-    sampling::samplers,
-    sampling::stop_sequences,
-    sampling::length,
-    fields::known,
-    fields::response_paths,
-    fields::betas,
-    fields::tool_choice,
-    fields::effort,
-    thinking::nova,
-    thinking::claude,
-    thinking::effort,
-    replay::reasoning,
-    turns::prefill,
-    structured::output,
+    family::check_supports_chat,
+    turns::check_system_prompt,
+    turns::check_role_order,
+    turns::check_texts,
+    tool::check_tools,
+    tool::check_tool_roles,
+    tool::check_call_result_pairs,
+    tool::check_tool_results,
+    tool::check_tool_blocks_alone,
+    modality::check_modalities,
+    media::check_media,
+    cache::check_cache_points,
+    cache::check_lifetimes,
+    sampling::check_samplers,
+    sampling::check_stop_sequences,
+    sampling::check_max_tokens,
+    fields::check_known_fields,
+    fields::check_response_paths,
+    fields::check_betas,
+    fields::check_tool_choice,
+    fields::check_effort,
+    thinking::check_nova,
+    thinking::check_claude,
+    thinking::check_effort,
+    replay::check_reasoning,
+    turns::check_prefill,
+    structured::check_output_schema,
 ];
 
-/// Whether `Converse` takes this body for this model.
-pub fn converse(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks a `Converse` body for this model.
+pub fn converse(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     schema::check(Shape::Converse, body)?;
     CHECKS.iter().try_for_each(|check| check(model, body))
 }
 
-/// Whether `ConverseStream` takes this body for this model.
-pub fn converse_stream(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks a `ConverseStream` body for this model.
+pub fn converse_stream(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     schema::check(Shape::ConverseStream, body)?;
-    family::streams(model, body)?;
+    family::check_supports_streaming(model, body)?;
     CHECKS.iter().try_for_each(|check| check(model, body))
 }
 
-pub(crate) fn count_tokens(body: &Value) -> Result<(), Fault> {
+pub(crate) fn count_tokens(body: &Value) -> Result<(), BedrockException> {
     schema::check(Shape::CountTokens, body)
 }
 
-pub(crate) fn apply_guardrail(body: &Value) -> Result<(), Fault> {
+pub(crate) fn apply_guardrail(body: &Value) -> Result<(), BedrockException> {
     schema::check(Shape::ApplyGuardrail, body)
 }
 
-/// An error of the model's own, as Bedrock passes it on.
-fn by_model(message: impl std::fmt::Display) -> Fault {
-    Fault::validation(format!("The model returned the following errors: {message}"))
+/// Returns an error of the model itself, as Bedrock forwards it.
+fn model_error(message: impl std::fmt::Display) -> BedrockException {
+    BedrockException::validation(format!("The model returned the following errors: {message}"))
 }
 
-fn unsupported(field: &str) -> Fault {
-    Fault::validation(format!(
+fn unsupported(field: &str) -> BedrockException {
+    BedrockException::validation(format!(
         "This model doesn't support the {field} field. Remove {field} and try again."
     ))
 }

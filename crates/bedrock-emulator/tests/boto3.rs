@@ -3,8 +3,8 @@
 #![expect(clippy::print_stdout, reason = "tells why it was skipped, and what was checked")]
 
 use bedrock_emulator::{
-    ANY, AccessKey, Answer, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, Event, Fault, Mishap, Options,
-    Script, Usage,
+    ANY, AccessKey, BedrockException, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, EmulatorOptions,
+    InjectedFault, ModelAnswer, Script, StreamEvent, TokenUsage,
 };
 use serde_json::json;
 use std::fs::File;
@@ -25,7 +25,7 @@ async fn boto3_understands_every_operation() {
         secret: "secret".into(),
         session_token: Some("token".into()),
     };
-    let mut options = Options::default();
+    let mut options = EmulatorOptions::default();
     options.keys.push(session);
     let emulator = Emulator::start(options).unwrap();
     script(&emulator);
@@ -45,28 +45,31 @@ async fn boto3_understands_every_operation() {
 
 /// What `boto3_client.py` expects to meet, a model for each.
 fn script(emulator: &Emulator) {
-    let thoughtful = Answer::new()
+    let thoughtful = ModelAnswer::new()
         .reasoning(["Let me ", "think."], "c2lnbmF0dXJl")
         .redacted(b"hidden")
         .text(["Hel", "lo"])
         .tool("tooluse_1", "clock", ["{\"zone\":", "\"UTC\"}"])
-        .at(5)
-        .usage(Usage { input: 3, output: 4, cache_read: Some(100), cache_write: Some(20) });
-    let strange = Event::new("weatherReport", json!({ "sky": "blue" }));
-    let hello = || Script::answer(Answer::says(["Hel", "lo"]));
-    let error = Mishap::Error { code: "Oops".into(), message: "no model for this".into() };
+        .at_index(5)
+        .usage(TokenUsage { input: 3, output: 4, cache_read: Some(100), cache_write: Some(20) });
+    let strange = StreamEvent::new("weatherReport", json!({ "sky": "blue" }));
+    let hello = || Script::answer(ModelAnswer::with_text(["Hel", "lo"]));
+    let error = InjectedFault::Error { code: "Oops".into(), message: "no model for this".into() };
     for (model, script) in [
         ("*sonnet-4-5*", Script::answer(thoughtful).times(2)),
         ("*nova-micro*", hello().insert(1, strange)),
         (
             "*haiku-4-5*",
-            hello().after(3, Mishap::Exception(Fault::stream_error(529, "overloaded"))),
+            hello().fail_after(
+                3,
+                InjectedFault::Exception(BedrockException::stream_error(529, "overloaded")),
+            ),
         ),
-        ("*nova-premier*", hello().after(2, error)),
-        ("*opus-4-7*", hello().after(2, Mishap::BadMessageCrc)),
-        ("*opus-5-5*", hello().after(2, Mishap::BadPreludeCrc)),
+        ("*nova-premier*", hello().fail_after(2, error)),
+        ("*opus-4-7*", hello().fail_after(2, InjectedFault::BadMessageCrc)),
+        ("*opus-5-5*", hello().fail_after(2, InjectedFault::BadPreludeCrc)),
         ("*sonnet-5", Script::throttle()),
-        ("*sonnet-4-6", Script::fault(Fault::model_error(418, "I am a teapot"))),
+        ("*sonnet-4-6", Script::fault(BedrockException::model_error(418, "I am a teapot"))),
         ("*llama4*", Script::html(502)),
         (ANY, Script::demo().always()),
     ] {
@@ -74,7 +77,7 @@ fn script(emulator: &Emulator) {
     }
     emulator.script_region(
         "eu-north-1",
-        Script::fault(Fault::access_denied("not in this region")).always(),
+        Script::fault(BedrockException::access_denied("not in this region")).always(),
     );
 }
 

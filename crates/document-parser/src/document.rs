@@ -64,8 +64,8 @@ pub struct ListItem {
 }
 
 impl Document {
-    /// Returns every block with the headings above it, outermost first. For a heading, these exclude
-    /// the heading itself.
+    /// Returns every block with the headings above it, outermost first. For a heading, these
+    /// exclude the heading itself.
     pub fn blocks_with_headings(&self) -> impl Iterator<Item = (Vec<&str>, &Block)> {
         let mut open: Vec<(u8, &str)> = Vec::new();
         self.blocks.iter().map(move |block| {

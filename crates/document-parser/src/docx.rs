@@ -1,8 +1,8 @@
 //! Word files: the text of the body, with headings and lists by its styles and numbering.
 //!
-//! Only the parts of the package with text, styles, numbering and properties are read, by their names
-//! in the package. Nothing is unpacked to disk, no relationship leads out of the package, and only the
-//! five predefined entities of XML are expanded.
+//! Only the parts of the package with text, styles, numbering and properties are read, by their
+//! names in the package. Nothing is unpacked to disk, no relationship leads out of the package, and
+//! only the five predefined entities of XML are expanded.
 
 mod body;
 mod footnotes;

@@ -24,7 +24,8 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -
         .0
 }
 
-/// Decodes UTF-32 with a byte order mark. `encoding_rs` does not support UTF-32, as browsers do not.
+/// Decodes UTF-32 with a byte order mark. `encoding_rs` does not support UTF-32, as browsers do
+/// not.
 fn decode_utf_32(bytes: &[u8]) -> Option<String> {
     let read: fn([u8; 4]) -> u32 = match bytes {
         [0xff, 0xfe, 0, 0, ..] => u32::from_le_bytes,

@@ -85,7 +85,8 @@ pub enum ParseError {
     /// The parser panicked or its process was killed.
     #[error("the parser crashed on it; save it again, or in another format")]
     ParserCrash,
-    /// The process could not be started, or its output could not be read. The file is not the cause.
+    /// The process could not be started, or its output could not be read. The file is not the
+    /// cause.
     #[error("the parser could not be run: {0}")]
     Worker(String),
 }

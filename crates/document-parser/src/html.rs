@@ -1,5 +1,5 @@
-//! HTML: its visible text. The parser makes one pass over the tags and builds no tree, so deep nesting
-//! costs nothing.
+//! HTML: its visible text. The parser makes one pass over the tags and builds no tree, so deep
+//! nesting costs nothing.
 
 mod parser;
 mod table;

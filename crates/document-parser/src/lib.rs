@@ -21,14 +21,16 @@
 //!
 //! #[tokio::main]
 //! async fn serve() -> ExitCode {
-//!     let Ok(parser) = DocumentParser::from_current_program("parse-document") else { return ExitCode::FAILURE };
+//!     let Ok(parser) = DocumentParser::from_current_program("parse-document") else {
+//!         return ExitCode::FAILURE;
+//!     };
 //!     match parser.parse(b"# Set up\n\nTurn it on.", "guide.md", &Limits::default()).await {
 //!         Ok(document) => {
 //!             // "Turn it on." stands under ["Set up"].
 //!             for (headings, block) in document.blocks_with_headings() {
 //!                 println!("{headings:?}: {block:?}");
 //!             }
-//!             // Or the whole as one Markdown text; `page_at` returns the page of any offset in it.
+//!             // Or the whole as Markdown; `page_at` returns the page of any offset in it.
 //!             println!("{}", document.to_markdown().text);
 //!         }
 //!         // `guide.md` cannot be read: it is empty
@@ -50,12 +52,12 @@
 //! | DOCX | headings, lists with their numbers, tables, text boxes, letters of formulas, notes after their first reference | headers and footers, comments, deleted and hidden text, embedded files |
 //!
 //! In PDF, lines whose cells stand in columns with wide gaps become a table. Borders are not
-//! evaluated, cells without a gap between them are merged, and a cell that spans columns goes to the
-//! nearest one. A page has text columns where a gutter separates two texts; pages laid out like
+//! evaluated, cells without a gap between them are merged, and a cell that spans columns goes to
+//! the nearest one. A page has text columns where a gutter separates two texts; pages laid out like
 //! newspapers may come in another order.
 //!
-//! The tests with whole files are in `tools/document-parser-cli/tests/`, because they need a program
-//! as worker.
+//! The tests with whole files are in `tools/document-parser-cli/tests/`, because they need a
+//! program as worker.
 
 mod builder;
 mod document;

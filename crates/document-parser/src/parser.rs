@@ -22,7 +22,8 @@ use tokio::{
     task, time,
 };
 
-/// A parser that starts a process for each file. Its clones share the limit on concurrent processes.
+/// A parser that starts a process for each file. Its clones share the limit on concurrent
+/// processes.
 #[derive(Clone, Debug)]
 pub struct DocumentParser {
     program: PathBuf,
@@ -51,7 +52,8 @@ impl DocumentParser {
         Ok(Self::new(program, argument))
     }
 
-    /// Parses one file. Its time begins when its process starts. Dropping the future kills the process.
+    /// Parses one file. Its time begins when its process starts. Dropping the future kills the
+    /// process.
     pub async fn parse(
         &self,
         bytes: &[u8],
@@ -165,7 +167,8 @@ fn exit_error(output: &WorkerOutput, limits: &Limits) -> ParseError {
     const SIGXCPU: i32 = 24;
     let has_printed = |words: &str| String::from_utf8_lossy(&output.stderr).contains(words);
     match output.status.signal() {
-        // The kernel kills a process when the system runs out of memory before the limit is reached.
+        // The kernel kills a process when the system runs out of memory before the limit is
+        // reached.
         Some(SIGKILL) => ParseError::OutOfMemory { limit: limits.memory_bytes },
         Some(SIGXCPU) => ParseError::TimedOut { limit: limits.time },
         _ if has_printed("memory allocation of") => {

@@ -33,8 +33,8 @@ pub(crate) type WorkerResponse = Result<Document, ParseError>;
 
 /// Parses the file on standard input, and writes the document to standard output.
 ///
-/// The host's `main` calls this before it starts anything else, if its first argument is the one that
-/// its [`DocumentParser`](crate::DocumentParser) has.
+/// The host's `main` calls this before it starts anything else, if its first argument is the one
+/// that its [`DocumentParser`](crate::DocumentParser) has.
 pub fn run() -> ExitCode {
     match serve_request() {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,8 +3,8 @@
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks that no policy can allow: this host, metadata services of clouds, multicast, and tunnels
-/// that hide their end.
+/// Networks that no policy can allow: this host, metadata services of clouds, multicast, and
+/// tunnels that hide their end.
 const BLOCKED_V4: [Ipv4Net; 7] = [
     v4([0, 0, 0, 0], 8),
     v4([100, 100, 100, 200], 32),

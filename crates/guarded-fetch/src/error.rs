@@ -8,8 +8,8 @@ use std::{error::Error, io, time::Duration};
 /// The text is for the person who sent the link; the sources are only for the operator's log. The
 /// text holds no address, and no part of the link except its host. The text of
 /// [`Unreachable`](FetchError::Unreachable) is the same for every cause, because different texts
-/// would let a user map the private network. The other variants follow from the link itself, or from
-/// a response of a public server.
+/// would let a user map the private network. The other variants follow from the link itself, or
+/// from a response of a public server.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {

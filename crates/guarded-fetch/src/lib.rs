@@ -1,9 +1,10 @@
-//! A client for links that users send, such as images in chats. It connects only to public addresses.
+//! A client for links that users send, such as images in chats. It connects only to public
+//! addresses.
 //!
 //! Without such a guard a user could reach the private network of this host with a link (SSRF, see
 //! <https://owasp.org/www-community/attacks/Server_Side_Request_Forgery>). The client parses a link
-//! once and checks it against the [`FetchPolicy`], looks up its host once, checks every address, and
-//! connects to an address that passed the check. A redirect passes through the same steps. A
+//! once and checks it against the [`FetchPolicy`], looks up its host once, checks every address,
+//! and connects to an address that passed the check. A redirect passes through the same steps. A
 //! [`FetchError`] has a text for the person who sent the link.
 //!
 //! ```no_run

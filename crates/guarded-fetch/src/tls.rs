@@ -22,8 +22,8 @@ mod tests {
         },
     };
 
-    /// Performs the handshake between a client that trusts `trusted` and a host with this certificate,
-    /// which the client takes for `example.com`.
+    /// Performs the handshake between a client that trusts `trusted` and a host with this
+    /// certificate, which the client takes for `example.com`.
     async fn handshake(
         certified: &rcgen::CertifiedKey<rcgen::KeyPair>,
         trusted: &CertificateDer<'static>,

@@ -58,8 +58,8 @@ pub struct LambdaFunction {
 type ResponseBody = Either<Incoming, Full<Bytes>>;
 
 impl LambdaFunction {
-    /// Creates a function that forwards requests to the server at this port of loopback, and answers
-    /// all other events with `usage_note`.
+    /// Creates a function that forwards requests to the server at this port of loopback, and
+    /// answers all other events with `usage_note`.
     ///
     /// The adapter's own variables (`AWS_LWA_…`) are used. Unlike in the adapter, responses are
     /// streamed if `AWS_LWA_INVOKE_MODE` is not set.
@@ -150,7 +150,8 @@ impl Service<Request> for LambdaFunction {
     }
 }
 
-/// Returns whether an event is an HTTP request, from a function URL, API Gateway or a load balancer.
+/// Returns whether an event is an HTTP request, from a function URL, API Gateway or a load
+/// balancer.
 fn is_http_request(request: &Request) -> bool {
     !matches!(request.request_context(), RequestContext::PassThrough)
 }

@@ -234,7 +234,7 @@ async fn a_talk_with_tools_only_grows_and_each_turn_reads_what_the_last_one_kept
         ];
         let mut before: Option<String> = None;
         for turn in 0..10 {
-            rig.script(Answer::says(["I look."]).tool(
+            rig.script(ModelAnswer::with_text(["I look."]).tool(
                 &format!("call_{turn}"),
                 "weather",
                 [r#"{"z":"Ulm","a":1.0}"#],

@@ -3,17 +3,17 @@
 use super::*;
 
 /// All chat models, each by the id under which it is listed.
-pub fn every() -> Vec<(String, Model)> {
-    let talks = |model: &Model| !model.id.starts_with("twelvelabs.");
-    let named = |model: Model| {
+pub fn every() -> Vec<(String, FoundationModel)> {
+    let talks = |model: &FoundationModel| !model.id.starts_with("twelvelabs.");
+    let named = |model: FoundationModel| {
         let id = if model.on_demand() { model.id.clone() } else { format!("us.{}", model.id) };
         (id, model)
     };
-    Catalogue::every().models.into_iter().filter(talks).map(named).collect()
+    Catalogue::all_chat_models().models.into_iter().filter(talks).map(named).collect()
 }
 
 /// Asks every model this, and gives those that refuse it, with the field that they name.
-async fn refusing(body: &Value) -> Vec<(Model, String)> {
+async fn refusing(body: &Value) -> Vec<(FoundationModel, String)> {
     let rig = rig().await;
     let (mut refusing, mut taken) = (Vec::new(), 0);
     for (id, model) in every() {
@@ -62,10 +62,13 @@ async fn every_model_with_tools_takes_them_demanded_and_the_others_name_the_fiel
         body["tools"] = json!([tool("a"), tool("b")]);
         let refusing = refusing(&body).await;
         assert!(
-            refusing.iter().all(|(model, field)| !model.can('T') && field == "tools"),
+            refusing.iter().all(|(model, field)| !model.has_capability('T') && field == "tools"),
             "{refusing:?}"
         );
-        assert_eq!(refusing.len(), every().iter().filter(|(_, model)| !model.can('T')).count());
+        assert_eq!(
+            refusing.len(),
+            every().iter().filter(|(_, model)| !model.has_capability('T')).count()
+        );
     }
 }
 
@@ -74,7 +77,7 @@ async fn every_model_that_sees_takes_a_picture_and_the_others_name_its_place() {
     let picture =
         json!({"type": "image_url", "image_url": {"url": format!("data:image/jpeg;base64,{PNG}")}});
     let refusing = refusing(&showing(json!([{"type": "text", "text": "?"}, picture]))).await;
-    let blind = |model: &Model| !model.input.iter().any(|kind| kind == "IMAGE");
+    let blind = |model: &FoundationModel| !model.input.iter().any(|kind| kind == "IMAGE");
     assert!(
         refusing.iter().all(|(model, field)| blind(model) && field == "messages[0].content[1]"),
         "{refusing:?}"
@@ -138,7 +141,7 @@ async fn of_both_samplers_every_claude_gets_what_it_takes() {
 async fn a_model_that_takes_one_sampler_of_two_teaches_it_once() {
     let rig = rig().await;
     let words = "The model returned the following errors: `temperature` and `top_p` cannot both be specified for this model. Please use only one.";
-    rig.bedrock.script(ANY, Script::fault(Fault::validation(words)));
+    rig.bedrock.script(ANY, Script::fault(BedrockException::validation(words)));
     let body = asking(json!({"temperature": 0.3, "top_p": 0.5}));
     assert_eq!(rig.ask(HAIKU_3, body.clone()).await.status, 200);
     assert_eq!(rig.ask(HAIKU_3, body).await.status, 200);

@@ -97,12 +97,12 @@ async fn an_answer_in_a_shape_is_plain_json_in_every_way_streamed_and_not() {
     let json = r#"{"city":"Ulm"}"#;
     let parts = [r#"{"city""#, r#":"Ulm"}"#];
     for (model, answer) in [
-        (SONNET_4_5, Answer::says(parts)),
-        (NOVA, Answer::new().tool("t", "json_tool_call", parts)),
-        (NOVA, Answer::says(["Here it is: "]).tool("t", "json_tool_call", parts)),
-        (LLAMA, Answer::says(parts)),
-        (LLAMA, Answer::says(["```json\n", parts[0], parts[1], "\n```"])),
-        (LLAMA, Answer::says(["``", "`\n", parts[0], parts[1], "\n`", "``\n"])),
+        (SONNET_4_5, ModelAnswer::with_text(parts)),
+        (NOVA, ModelAnswer::new().tool("t", "json_tool_call", parts)),
+        (NOVA, ModelAnswer::with_text(["Here it is: "]).tool("t", "json_tool_call", parts)),
+        (LLAMA, ModelAnswer::with_text(parts)),
+        (LLAMA, ModelAnswer::with_text(["```json\n", parts[0], parts[1], "\n```"])),
+        (LLAMA, ModelAnswer::with_text(["``", "`\n", parts[0], parts[1], "\n`", "``\n"])),
     ] {
         rig.script(answer.clone());
         let answered = rig.ask(model, shaped(schema())).await.json;
@@ -120,7 +120,7 @@ async fn an_answer_in_a_shape_is_plain_json_in_every_way_streamed_and_not() {
 #[actix_web::test]
 async fn an_answer_in_a_shape_comes_step_by_step() {
     let rig = rig().await;
-    rig.script(Answer::new().tool("t", "json_tool_call", [r#"{"city""#, r#":"Ulm"}"#]));
+    rig.script(ModelAnswer::new().tool("t", "json_tool_call", [r#"{"city""#, r#":"Ulm"}"#]));
     let chunks = rig.chunks(NOVA, shaped(schema())).await;
     let texts = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
     assert!(texts.filter(|text| !text.is_empty()).count() > 1, "{chunks:?}");
@@ -133,7 +133,7 @@ async fn a_clients_own_tools_may_be_called_in_place_of_the_answer() {
     body["tools"] = json!([tool("weather")]);
     let sent = rig.sent(NOVA, body.clone()).await;
     assert_eq!(sent["toolConfig"]["toolChoice"], json!({"any": {}}));
-    rig.script(Answer::new().tool("t", "weather", ["{}"]));
+    rig.script(ModelAnswer::new().tool("t", "weather", ["{}"]));
     let answered = rig.ask(NOVA, body).await.json;
     let choice = &answered["choices"][0];
     assert_eq!(choice["message"]["tool_calls"][0]["function"]["name"], "weather");
@@ -154,10 +154,10 @@ async fn any_json_is_asked_for_in_words_and_a_fence_around_all_of_it_is_taken_aw
         ("{\"a\": \"```\"}", "{\"a\": \"```\"}"),
         ("See:\n```json\n{}\n```", "See:\n```json\n{}\n```"),
     ] {
-        rig.script(Answer::says([said]));
+        rig.script(ModelAnswer::with_text([said]));
         let answered = rig.ask(NOVA, any_json()).await.json;
         assert_eq!(answered["choices"][0]["message"]["content"], told, "{said}");
-        rig.script(Answer::says(said.split_inclusive('`')));
+        rig.script(ModelAnswer::with_text(said.split_inclusive('`')));
         assert_eq!(text_of(&rig.chunks(NOVA, any_json()).await), told, "{said}");
     }
 }
@@ -165,7 +165,7 @@ async fn any_json_is_asked_for_in_words_and_a_fence_around_all_of_it_is_taken_aw
 #[actix_web::test]
 async fn a_fence_stays_where_no_json_was_asked_for() {
     let rig = rig().await;
-    rig.script(Answer::says(["```json\n{}\n```"]));
+    rig.script(ModelAnswer::with_text(["```json\n{}\n```"]));
     let answered = rig.ask(NOVA, asking(json!({"response_format": {"type": "text"}}))).await.json;
     assert_eq!(answered["choices"][0]["message"]["content"], "```json\n{}\n```");
 }

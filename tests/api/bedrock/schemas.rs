@@ -112,7 +112,8 @@ async fn spec(rig: &Rig, model: &str, schema: &Value) -> Value {
 async fn every_family_takes_the_schemas_of_every_generator() {
     let rig = rig().await;
     let body = offering(corpus().into_iter().map(|(_, schema)| schema));
-    for (id, model) in families::every().into_iter().filter(|(_, model)| model.can('T')) {
+    for (id, model) in families::every().into_iter().filter(|(_, model)| model.has_capability('T'))
+    {
         let answered = rig.ask(&id, body.clone()).await;
         assert_eq!(answered.status, 200, "{}: {}", model.id, answered.text);
     }
@@ -224,7 +225,7 @@ async fn a_stand_in_of_another_family_gets_the_schema_that_it_takes() {
 async fn what_a_model_refuses_of_a_schema_is_learned() {
     let rig = rig().await;
     let refusal = "The model returned the following errors: Malformed input request: #/toolConfig/tools/0/toolSpec/inputSchema/json: extraneous key [$defs] is not permitted, please reformat your input and try again.";
-    rig.bedrock.script(ANY, Script::fault(Fault::validation(refusal)));
+    rig.bedrock.script(ANY, Script::fault(BedrockException::validation(refusal)));
     let (_, schema) = corpus().swap_remove(1);
     let answered = rig.ask("qwen.qwen3-32b-v1:0", offering([schema])).await;
     assert_eq!(answered.status, 200, "{}", answered.text);
@@ -255,7 +256,7 @@ async fn nova_calls_tools_by_names_without_hyphens_and_they_come_back_as_they_we
         assert!(fitted.len() <= 64 && !fitted.contains(['-', '.', '/']), "{fitted}");
         assert_eq!(sent["toolConfig"]["toolChoice"]["tool"]["name"], fitted);
         assert!(sent["messages"].to_string().contains(&fitted));
-        let answer = || Answer::new().tool("t", &fitted, ["{\"city\":", "\"Lima\"}"]);
+        let answer = || ModelAnswer::new().tool("t", &fitted, ["{\"city\":", "\"Lima\"}"]);
         rig.script(answer());
         let plain = rig.ask(NOVA, body.clone()).await.json;
         let call = &plain["choices"][0]["message"]["tool_calls"][0]["function"];
@@ -280,7 +281,7 @@ async fn a_call_that_nova_writes_as_text_is_a_call_or_an_error() {
     let listed = format!(r#"{{"name": "{fitted}", "arguments": {{"city": "Lima"}}}}"#);
     for text in [tagged, listed] {
         let pieces = || text.as_bytes().chunks(7).map(|p| String::from_utf8(p.to_vec()).unwrap());
-        let answer = || Answer::says(pieces()).stop("malformed_tool_use");
+        let answer = || ModelAnswer::with_text(pieces()).stop("malformed_tool_use");
         rig.script(answer());
         let told = rig.ask(NOVA, body.clone()).await;
         assert_eq!(told.status, 200, "{}", told.text);
@@ -297,13 +298,13 @@ async fn a_call_that_nova_writes_as_text_is_a_call_or_an_error() {
         assert!(!text_of(&chunks).contains(['<', '{']), "{}", text_of(&chunks));
     }
     for text in [r#"{"name": "nobody", "arguments": {}}"#, "<tools><__function"] {
-        rig.script(Answer::says([text]).stop("malformed_tool_use"));
+        rig.script(ModelAnswer::with_text([text]).stop("malformed_tool_use"));
         let told = rig.ask(NOVA, body.clone()).await;
         assert_eq!(told.status, 502, "{}", told.text);
         assert!(told.text.contains("malformed_tool_use"), "{}", told.text);
     }
     // What is no call is told as it comes.
-    rig.script(Answer::says(["a < b, {\"x\":", " 1}"]));
+    rig.script(ModelAnswer::with_text(["a < b, {\"x\":", " 1}"]));
     assert_eq!(text_of(&rig.chunks(NOVA, body).await), "a < b, {\"x\": 1}");
 }
 
@@ -326,7 +327,7 @@ async fn calls_and_results_stand_alone_where_a_family_takes_no_words_beside_them
     }
     assert_eq!(rig.sent(NOVA, body.clone()).await["messages"].as_array().unwrap().len(), 3);
     let words = "messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn.";
-    rig.bedrock.script(ANY, Script::fault(Fault::validation(words)));
+    rig.bedrock.script(ANY, Script::fault(BedrockException::validation(words)));
     assert_eq!(rig.ask("qwen.qwen3-32b-v1:0", body).await.status, 200, "it is learned elsewhere");
 }
 
@@ -353,7 +354,7 @@ async fn limits_of_answers_are_cut_to_what_the_model_writes() {
         "Malformed input request: #/max_tokens: 90000 is not less or equal to 5000, please reformat your input and try again.",
     ] {
         let rig = self::rig().await;
-        rig.bedrock.script(ANY, Script::fault(Fault::validation(words)));
+        rig.bedrock.script(ANY, Script::fault(BedrockException::validation(words)));
         let answered = rig.ask("deepseek.v3.2", asking(json!({"max_tokens": 90_000}))).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
         assert_eq!(chats(&rig.bedrock)[1].json["inferenceConfig"]["maxTokens"], 5_000);

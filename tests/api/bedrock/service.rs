@@ -98,8 +98,11 @@ async fn a_request_may_name_another_guardrail_if_the_admin_wants_it_so() {
 async fn an_answer_that_a_guardrail_blocks_ends_as_filtered_and_tells_its_trace() {
     let rig = rig().await;
     let trace = json!({"guardrail": {"actionReason": "Guardrail blocked."}});
-    let blocked =
-        || Answer::says(["Blocked."]).stop("guardrail_intervened").metadata("trace", trace.clone());
+    let blocked = || {
+        ModelAnswer::with_text(["Blocked."])
+            .stop("guardrail_intervened")
+            .metadata("trace", trace.clone())
+    };
     rig.script(blocked());
     let answered = rig.ask(NOVA, guarded("gr2")).await.json;
     assert_eq!(answered["choices"][0]["finish_reason"], "content_filter");

@@ -4,8 +4,8 @@ use super::*;
 
 const FIELDS: &str = "additionalModelRequestFields";
 
-fn every_claude() -> Vec<Model> {
-    let models = Catalogue::every().models.into_iter();
+fn every_claude() -> Vec<FoundationModel> {
+    let models = Catalogue::all_chat_models().models.into_iter();
     models.filter(|model| model.id.starts_with("anthropic.claude")).collect()
 }
 
@@ -256,7 +256,7 @@ async fn signed_reasoning_comes_back_before_text_and_calls_through_a_loop_of_too
         let mut messages = vec![json!({"role": "user", "content": "Weather?"})];
         for step in 0..3 {
             let (thought, signature) = (format!("thought {step}"), format!("sig{step}=="));
-            let answer = Answer::new()
+            let answer = ModelAnswer::new()
                 .reasoning([&*thought], &signature)
                 .redacted(b"hidden")
                 .text(["I look."]);
@@ -386,7 +386,7 @@ async fn betas_are_those_that_the_request_names_and_the_admin_allows() {
 async fn claude_counts_the_tokens_that_it_has_thought_with() {
     let rig = rig().await;
     let fields = json!({"usage": {"output_tokens_details": {"thinking_tokens": 5}}});
-    rig.script(Answer::says(["x"]).response_fields(fields));
+    rig.script(ModelAnswer::with_text(["x"]).response_fields(fields));
     let answered = rig.ask(SONNET_4_5, asking(json!({"reasoning_effort": "low"}))).await.json;
     assert_eq!(answered["usage"]["completion_tokens_details"]["reasoning_tokens"], 5);
 }

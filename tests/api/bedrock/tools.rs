@@ -39,7 +39,7 @@ async fn a_name_that_bedrock_does_not_take_goes_out_under_another_and_comes_back
     let fitted = specs(&sent)[0]["name"].as_str().unwrap().to_owned();
     assert!(fitted.len() <= 64 && !fitted.contains('.'), "{fitted}");
     for streamed in [false, true] {
-        rig.script(Answer::new().tool("t", &fitted, ["{}"]));
+        rig.script(ModelAnswer::new().tool("t", &fitted, ["{}"]));
         let told = if streamed {
             let chunks = rig.chunks(HAIKU_3, body.clone()).await;
             let mut calls = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"]);
@@ -260,7 +260,7 @@ async fn of_other_families_only_the_first_call_is_told_if_one_is_wanted() {
     let body = offering(&["a", "b"], json!({"parallel_tool_calls": false}));
     for model in [HAIKU_3, NOVA, LLAMA] {
         for streamed in [false, true] {
-            rig.script(Answer::new().tool("1", "a", ["{}"]).tool("2", "b", ["{}"]));
+            rig.script(ModelAnswer::new().tool("1", "a", ["{}"]).tool("2", "b", ["{}"]));
             let calls: Vec<Value> = if streamed {
                 let chunks = rig.chunks(model, body.clone()).await;
                 let calls = chunks.iter().map(|c| &c["choices"][0]["delta"]["tool_calls"]);
@@ -388,7 +388,7 @@ async fn a_forbidden_call_is_not_told_even_if_the_model_makes_it() {
     let rig = rig().await;
     let mut body = history();
     body["tool_choice"] = "none".into();
-    let answer = || Answer::says(["Well."]).tool("t", "weather", ["{}"]);
+    let answer = || ModelAnswer::with_text(["Well."]).tool("t", "weather", ["{}"]);
     rig.script(answer());
     let choice = rig.ask(HAIKU_3, body.clone()).await.json["choices"][0].clone();
     assert_eq!(choice["message"], json!({"role": "assistant", "content": "Well."}));
@@ -462,7 +462,7 @@ async fn families_that_do_not_stream_tools_are_asked_whole_and_told_step_by_step
     let rig = rig().await;
     for model in [LLAMA, "meta.llama3-1-8b-instruct-v1:0", "ai21.jamba-1-5-large-v1:0"] {
         let before = chats(&rig.bedrock).len();
-        rig.script(Answer::says(["I look."]).tool("t", "a", [r#"{"city":"Ulm"}"#]));
+        rig.script(ModelAnswer::with_text(["I look."]).tool("t", "a", [r#"{"city":"Ulm"}"#]));
         let chunks = rig.chunks(model, offering(&["a"], json!({}))).await;
         rig.chunks(model, asking(json!({}))).await;
         let operations: Vec<_> = chats(&rig.bedrock)
@@ -480,7 +480,7 @@ async fn families_that_do_not_stream_tools_are_asked_whole_and_told_step_by_step
 #[actix_web::test]
 async fn a_model_that_ends_its_turn_after_a_call_has_called() {
     let rig = rig().await;
-    rig.script(Answer::new().tool("t", "a", ["{}"]).stop("end_turn"));
+    rig.script(ModelAnswer::new().tool("t", "a", ["{}"]).stop("end_turn"));
     let answered = rig.ask(NOVA, offering(&["a"], json!({}))).await.json;
     assert_eq!(answered["choices"][0]["finish_reason"], "tool_calls");
 }

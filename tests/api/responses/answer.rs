@@ -5,7 +5,7 @@ use crate::{
     bedrock::{emulator, host},
     support::{self, TestHost},
 };
-use bedrock_emulator::{ANY, Answer, Mishap, Script, Usage};
+use bedrock_emulator::{ANY, InjectedFault, ModelAnswer, Script, TokenUsage};
 use serde_json::{Value, json};
 
 /// The events of a streamed answer, their names and numbers checked.
@@ -42,12 +42,12 @@ fn unnamed(mut value: Value) -> Value {
 }
 
 fn all_kinds() -> Script {
-    let answer = Answer::new()
+    let answer = ModelAnswer::new()
         .reasoning(["let me", " think"], "signed")
         .text(["Hel", "lo"])
         .tool("t1", "look", ["{\"a\":", "1}"])
         .tool("t2", "look", ["{}"]);
-    Script::answer(answer.usage(Usage {
+    Script::answer(answer.usage(TokenUsage {
         input: 10,
         output: 7,
         cache_read: Some(100),
@@ -142,7 +142,7 @@ async fn a_streamed_answer_opens_fills_and_closes_each_item() {
 async fn calls_that_are_told_in_turns_keep_their_arguments_apart() {
     let emulator = emulator();
     let host = host(&emulator).await;
-    let answer = Answer::new()
+    let answer = ModelAnswer::new()
         .tool("t1", "look", ["{\"a\":", "1}"])
         .tool("t2", "look", ["{\"z\":", "2}"])
         .interleaved();
@@ -164,7 +164,9 @@ async fn sources_are_annotations() {
     let emulator = emulator();
     let host = host(&emulator).await;
     let source = json!({"title": "A page", "location": {"web": {"url": "https://example.com/a"}}});
-    let script = || Script::answer(Answer::new().cited(["it is", " so"], [source.clone()]));
+    let script = || {
+        Script::answer(ModelAnswer::new().text_with_citations(["it is", " so"], [source.clone()]))
+    };
     emulator.script(ANY, script());
     emulator.script(ANY, script());
     let events = events(&host, CLAUDE, json!({})).await;
@@ -185,7 +187,7 @@ async fn an_answer_that_is_cut_short_is_incomplete() {
     for (stop, reason) in
         [("max_tokens", "max_output_tokens"), ("guardrail_intervened", "content_filter")]
     {
-        let script = || Script::answer(Answer::says(["half"]).stop(stop));
+        let script = || Script::answer(ModelAnswer::with_text(["half"]).stop(stop));
         emulator.script(ANY, script());
         emulator.script(ANY, script());
         let whole = respond(&host, NOVA, json!({})).await;
@@ -218,8 +220,8 @@ async fn an_error_before_the_first_chunk_is_the_status() {
 async fn a_late_error_is_an_event_and_a_failed_response() {
     let emulator = emulator();
     let bedrock = host(&emulator).await;
-    let broken = Answer::says(["half", "more"]);
-    emulator.script(ANY, Script::answer(broken).after(2, Mishap::Close));
+    let broken = ModelAnswer::with_text(["half", "more"]);
+    emulator.script(ANY, Script::answer(broken).fail_after(2, InjectedFault::Close));
     let host = support::host().await;
     for (host, model) in [
         (&bedrock, NOVA),

@@ -2,16 +2,19 @@
 
 use super::{CLAUDE, look, respond, told};
 use crate::bedrock::{emulator, host, sent};
-use bedrock_emulator::{ANY, Answer, Emulator, Script};
+use bedrock_emulator::{ANY, Emulator, ModelAnswer, Script};
 use serde_json::{Value, json};
 
 /// Asks with reasoning, and sends what came back with the result of the call; what Bedrock gets of it.
 async fn replayed(emulator: &Emulator, include: Value) -> Value {
     let host = host(emulator).await;
-    let answer =
-        Answer::new().reasoning(["hm"], "signed").redacted(b"hidden").tool("t1", "look", ["{}"]);
+    let answer = ModelAnswer::new().reasoning(["hm"], "signed").redacted(b"hidden").tool(
+        "t1",
+        "look",
+        ["{}"],
+    );
     emulator.script(ANY, Script::answer(answer));
-    emulator.script(ANY, Script::answer(Answer::says(["ok"])));
+    emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
     let mut fields = json!({"tools": [look()], "reasoning": {"effort": "low"}, "include": include});
     let first = respond(&host, CLAUDE, fields.clone()).await;
     let mut input = vec![json!({"role": "user", "content": "hi"})];

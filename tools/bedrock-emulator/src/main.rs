@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use bedrock_emulator::{
-    AccessKey, Catalogue, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, Options, Relay,
+    AccessKey, Catalogue, DEMO_BEARER_TOKEN, DEMO_KEY, Emulator, EmulatorOptions, Relay,
 };
 use clap::Parser;
 use std::io::Write as _;
@@ -13,8 +13,8 @@ use std::time::Duration;
 const RELAY_HELP: &str = "An OpenAI-compatible server that answers instead of the demo, such as \
     http://127.0.0.1:11434/v1 (http only)";
 
-/// Amazon Bedrock on this machine: the control plane and the runtime, with signatures and requests checked as the
-/// service checks them, and answers by a demo or by a model of your own.
+/// Amazon Bedrock on this machine: the control plane and the runtime, with signatures and requests
+/// checked as the service checks them, and answers by a demo or by a model of your own.
 #[derive(Debug, Parser)]
 #[command(name = "bedrock-emulator", version)]
 struct Arguments {
@@ -67,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
 }
 
-fn introduce(endpoint: &str, options: &Options) -> std::io::Result<()> {
+fn introduce(endpoint: &str, options: &EmulatorOptions) -> std::io::Result<()> {
     let (AccessKey { id, secret, .. }, token) = (&options.keys[0], &options.bearer_tokens[0]);
     let region = &options.default_region;
     writeln!(
@@ -84,11 +84,11 @@ fn introduce(endpoint: &str, options: &Options) -> std::io::Result<()> {
 }
 
 impl Arguments {
-    fn options(self) -> anyhow::Result<Options> {
+    fn options(self) -> anyhow::Result<EmulatorOptions> {
         let catalogue =
             self.catalogue.as_deref().map(read_catalogue).transpose()?.unwrap_or_default();
         let (model, key) = (self.relay_model, self.relay_key);
-        Ok(Options {
+        Ok(EmulatorOptions {
             address: (self.address, self.port).into(),
             catalogue,
             keys: vec![self.key.unwrap_or_else(demo_key)],

@@ -1,34 +1,34 @@
-//! The chores Open WebUI gives a model in the background: titles, tags, follow-ups, queries.
+//! Open WebUI's background tasks: titles, tags, follow-ups, queries.
 
 use serde_json::{Value, json};
 
 const TASK: &str = "### Task:";
 
-/// The JSON such a chore asks for, if the prompt is one.
-pub(super) fn answer(prompt: &str) -> Option<String> {
+/// Returns the JSON for a background task, if the prompt is one.
+pub(super) fn task_answer(prompt: &str) -> Option<String> {
     if !prompt.trim_start().starts_with(TASK) {
         return None;
     }
     let topic = topic(prompt);
-    let chores: [(&str, Value); 4] = [
+    let tasks: [(&str, Value); 4] = [
         ("title", json!(format!("💬 {topic}"))),
         ("tags", json!(["Demo", "Bedrock"])),
         ("follow_ups", json!([format!("Tell me more about {topic}."), "What else can you do?"])),
         ("queries", json!([topic])),
     ];
     let (name, value) =
-        chores.into_iter().find(|(name, _)| prompt.contains(&format!("\"{name}\"")))?;
+        tasks.into_iter().find(|(name, _)| prompt.contains(&format!("\"{name}\"")))?;
     Some(json!({ name: value }).to_string())
 }
 
-/// The first words the user said in the chat that the prompt quotes.
+/// Returns the first words of the user in the chat that the prompt quotes.
 fn topic(prompt: &str) -> String {
     let history = prompt.split("<chat_history>").last().unwrap_or_default();
-    let said = history
+    let message = history
         .split("USER:")
         .nth(1)
-        .and_then(|said| said.lines().find(|line| !line.trim().is_empty()));
-    let words: Vec<_> = said.unwrap_or("the chat").split_whitespace().take(4).collect();
+        .and_then(|message| message.lines().find(|line| !line.trim().is_empty()));
+    let words: Vec<_> = message.unwrap_or("the chat").split_whitespace().take(4).collect();
     words.join(" ")
 }
 
@@ -49,8 +49,8 @@ mod tests {
             (r#"{ "queries": ["q"] }"#, Some(r#"{"queries":["Why is the sky"]}"#)),
             ("plain text", None),
         ] {
-            assert_eq!(answer(&prompt(format)).as_deref(), wanted);
+            assert_eq!(task_answer(&prompt(format)).as_deref(), wanted);
         }
-        assert_eq!(answer("What is \"title\"?"), None);
+        assert_eq!(task_answer("What is \"title\"?"), None);
     }
 }

@@ -1,14 +1,14 @@
-//! Vectors for texts, each family's body checked as its model checks it.
+//! Embeddings, with the request checks of each model family.
 
-use super::{known, one_of, required, text, texts};
+use super::{check_known_fields, check_one_of, parse_text, parse_texts, require_field};
 use crate::body::list;
-use crate::fault::Fault;
+use crate::exception::BedrockException;
 use crate::tokens;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-/// What the model of this id answers.
-pub(super) fn answer(id: &str, body: &Value) -> Result<Value, Fault> {
+/// Answers a request to this model.
+pub(super) fn respond(id: &str, body: &Value) -> Result<Value, BedrockException> {
     match id {
         _ if id.starts_with("amazon.titan-embed-text-v2") => titan_2(body),
         _ if id.starts_with("amazon.titan-embed-image") => titan_multimodal(body),
@@ -16,81 +16,90 @@ pub(super) fn answer(id: &str, body: &Value) -> Result<Value, Fault> {
         _ if id.starts_with("amazon.nova-2-multimodal") => nova(body),
         _ if id.starts_with("cohere.embed-v4") => cohere(body, &[256, 512, 1024, 1536]),
         _ if id.starts_with("cohere.embed") => cohere(body, &[1024]),
-        _ => Err(Fault::validation(format!("The emulator knows no embeddings of {id}."))),
+        _ => {
+            Err(BedrockException::validation(format!("The emulator knows no embeddings of {id}.")))
+        }
     }
 }
 
-fn titan(body: &Value) -> Result<Value, Fault> {
-    known(body, &["inputText"])?;
+fn titan(body: &Value) -> Result<Value, BedrockException> {
+    check_known_fields(body, &["inputText"])?;
     let text = titan_text(body)?;
-    Ok(one(&vector(&text, 1536), &text))
+    Ok(titan_response(&vector(&text, 1536), &text))
 }
 
-fn titan_2(body: &Value) -> Result<Value, Fault> {
-    known(body, &["inputText", "dimensions", "normalize", "embeddingTypes"])?;
+fn titan_2(body: &Value) -> Result<Value, BedrockException> {
+    check_known_fields(body, &["inputText", "dimensions", "normalize", "embeddingTypes"])?;
     let text = titan_text(body)?;
-    let size = size(body.get("dimensions"), "dimensions", &[256, 512, 1024], 1024)?;
+    let size = parse_size(body.get("dimensions"), "dimensions", &[256, 512, 1024], 1024)?;
     let vector = vector(&text, size);
-    let mut answer = one(&vector, &text);
+    let mut answer = titan_response(&vector, &text);
     answer["embeddingsByType"] = json!({ "float": vector });
     Ok(answer)
 }
 
-/// A text that is not too long.
-fn titan_text(body: &Value) -> Result<String, Fault> {
-    const MOST_CHARACTERS: usize = 50_000;
-    const MOST_TOKENS: u64 = 8192;
-    let text = text(required(body, "inputText")?, "inputText")?;
+/// Returns the input text, or an error if it is too long.
+fn titan_text(body: &Value) -> Result<String, BedrockException> {
+    const MAX_CHARS: usize = 50_000;
+    const MAX_TOKENS: u64 = 8192;
+    let text = parse_text(require_field(body, "inputText")?, "inputText")?;
     let length = text.chars().count();
-    if length > MOST_CHARACTERS {
-        return Err(Fault::malformed(format_args!(
-            "#/inputText: expected maxLength: {MOST_CHARACTERS}, actual: {length}"
+    if length > MAX_CHARS {
+        return Err(BedrockException::malformed(format_args!(
+            "#/inputText: expected maxLength: {MAX_CHARS}, actual: {length}"
         )));
     }
-    let found = tokens::of(&text.as_str().into());
-    if found > MOST_TOKENS {
-        return Err(Fault::validation(format!(
-            "400 Bad Request: Too many input tokens. Max input tokens: {MOST_TOKENS}, request input token count: {found} "
+    let found = tokens::estimate(&text.as_str().into());
+    if found > MAX_TOKENS {
+        return Err(BedrockException::validation(format!(
+            "400 Bad Request: Too many input tokens. Max input tokens: {MAX_TOKENS}, request input token count: {found} "
         )));
     }
     Ok(text)
 }
 
-fn titan_multimodal(body: &Value) -> Result<Value, Fault> {
-    known(body, &["inputText", "inputImage", "embeddingConfig"])?;
-    let text = text(required(body, "inputText")?, "inputText")?;
-    let wished = body.pointer("/embeddingConfig/outputEmbeddingLength");
+fn titan_multimodal(body: &Value) -> Result<Value, BedrockException> {
+    check_known_fields(body, &["inputText", "inputImage", "embeddingConfig"])?;
+    let text = parse_text(require_field(body, "inputText")?, "inputText")?;
+    let requested = body.pointer("/embeddingConfig/outputEmbeddingLength");
     let name = "embeddingConfig/outputEmbeddingLength";
-    let mut answer = one(&vector(&text, size(wished, name, &[256, 384, 1024], 1024)?), &text);
+    let mut answer = titan_response(
+        &vector(&text, parse_size(requested, name, &[256, 384, 1024], 1024)?),
+        &text,
+    );
     answer["message"] = Value::Null;
     Ok(answer)
 }
 
-/// What any Titan answers.
-fn one(vector: &[f64], text: &str) -> Value {
-    json!({ "embedding": vector, "inputTextTokenCount": tokens::of(&text.into()) })
+/// Returns the response of Titan models.
+fn titan_response(vector: &[f64], text: &str) -> Value {
+    json!({ "embedding": vector, "inputTextTokenCount": tokens::estimate(&text.into()) })
 }
 
-fn cohere(body: &Value, sizes: &[u64]) -> Result<Value, Fault> {
+fn cohere(body: &Value, sizes: &[u64]) -> Result<Value, BedrockException> {
     const FIELDS: [&str; 4] = ["texts", "input_type", "truncate", "embedding_types"];
     const NEWER: [&str; 6] =
         ["texts", "input_type", "truncate", "embedding_types", "output_dimension", "max_tokens"];
     let is_newer = sizes.len() > 1;
-    known(body, if is_newer { &NEWER } else { &FIELDS })?;
-    let texts = texts(body, "texts", 96)?;
+    check_known_fields(body, if is_newer { &NEWER } else { &FIELDS })?;
+    let texts = parse_texts(body, "texts", 96)?;
     let purposes = ["search_document", "search_query", "classification", "clustering"];
-    one_of(Some(required(body, "input_type")?), "input_type", &purposes)?;
-    one_of(body.get("truncate"), "truncate", &["NONE", "START", "END", "LEFT", "RIGHT"])?;
+    check_one_of(Some(require_field(body, "input_type")?), "input_type", &purposes)?;
+    check_one_of(body.get("truncate"), "truncate", &["NONE", "START", "END", "LEFT", "RIGHT"])?;
     for kind in list(&body["embedding_types"]) {
-        one_of(Some(kind), "embedding_types", &["float", "int8", "uint8", "binary", "ubinary"])?;
+        check_one_of(
+            Some(kind),
+            "embedding_types",
+            &["float", "int8", "uint8", "binary", "ubinary"],
+        )?;
     }
     let usual = sizes.last().copied().unwrap_or_default();
-    let size = size(body.get("output_dimension"), "output_dimension", sizes, usual)?;
+    let size = parse_size(body.get("output_dimension"), "output_dimension", sizes, usual)?;
     if body.get("truncate").is_none_or(|truncate| truncate == "NONE") {
-        too_long(&texts)?;
+        check_length(&texts)?;
     }
     let vectors: Vec<_> = texts.iter().map(|text| vector(text, size)).collect();
-    // The newer one says of which type its vectors are, asked or not.
+    // Embed v4 always groups the vectors by type; older models only on request.
     let typed = is_newer || body.get("embedding_types").is_some();
     Ok(json!({
         "id": uuid::Uuid::new_v4().to_string(),
@@ -100,17 +109,17 @@ fn cohere(body: &Value, sizes: &[u64]) -> Result<Value, Fault> {
     }))
 }
 
-fn too_long(texts: &[String]) -> Result<(), Fault> {
-    const MOST: usize = 2048;
-    match texts.iter().map(|text| text.chars().count()).find(|count| *count > MOST) {
-        Some(found) => Err(Fault::malformed(format_args!(
-            "#/texts/0: expected maxLength: {MOST}, actual: {found}"
+fn check_length(texts: &[String]) -> Result<(), BedrockException> {
+    const MAX_CHARS: usize = 2048;
+    match texts.iter().map(|text| text.chars().count()).find(|count| *count > MAX_CHARS) {
+        Some(found) => Err(BedrockException::malformed(format_args!(
+            "#/texts/0: expected maxLength: {MAX_CHARS}, actual: {found}"
         ))),
         None => Ok(()),
     }
 }
 
-fn nova(body: &Value) -> Result<Value, Fault> {
+fn nova(body: &Value) -> Result<Value, BedrockException> {
     const PURPOSES: [&str; 9] = [
         "GENERIC_INDEX",
         "GENERIC_RETRIEVAL",
@@ -122,31 +131,36 @@ fn nova(body: &Value) -> Result<Value, Fault> {
         "CLASSIFICATION",
         "CLUSTERING",
     ];
-    known(body, &["schemaVersion", "taskType", "singleEmbeddingParams"])?;
-    one_of(body.get("schemaVersion"), "schemaVersion", &["nova-multimodal-embed-v1"])?;
-    one_of(Some(required(body, "taskType")?), "taskType", &["SINGLE_EMBEDDING"])?;
-    let params = required(body, "singleEmbeddingParams")?;
-    known(params, &["embeddingPurpose", "embeddingDimension", "text"])?;
-    one_of(Some(required(params, "embeddingPurpose")?), "embeddingPurpose", &PURPOSES)?;
-    let wished = params.get("embeddingDimension");
-    let size = size(wished, "embeddingDimension", &[256, 384, 1024, 3072], 3072)?;
-    let words = required(params, "text")?;
-    known(words, &["truncationMode", "value", "source"])?;
-    let truncation = required(words, "truncationMode")?;
-    one_of(Some(truncation), "truncationMode", &["START", "END", "NONE"])?;
-    let text = text(required(words, "value")?, "value")?;
+    check_known_fields(body, &["schemaVersion", "taskType", "singleEmbeddingParams"])?;
+    check_one_of(body.get("schemaVersion"), "schemaVersion", &["nova-multimodal-embed-v1"])?;
+    check_one_of(Some(require_field(body, "taskType")?), "taskType", &["SINGLE_EMBEDDING"])?;
+    let params = require_field(body, "singleEmbeddingParams")?;
+    check_known_fields(params, &["embeddingPurpose", "embeddingDimension", "text"])?;
+    check_one_of(Some(require_field(params, "embeddingPurpose")?), "embeddingPurpose", &PURPOSES)?;
+    let requested = params.get("embeddingDimension");
+    let size = parse_size(requested, "embeddingDimension", &[256, 384, 1024, 3072], 3072)?;
+    let words = require_field(params, "text")?;
+    check_known_fields(words, &["truncationMode", "value", "source"])?;
+    let truncation = require_field(words, "truncationMode")?;
+    check_one_of(Some(truncation), "truncationMode", &["START", "END", "NONE"])?;
+    let text = parse_text(require_field(words, "value")?, "value")?;
     let vector = vector(&text, size);
     Ok(json!({ "embeddings": [{ "embeddingType": "TEXT", "embedding": vector }] }))
 }
 
-fn size(wished: Option<&Value>, name: &str, sizes: &[u64], usual: u64) -> Result<u64, Fault> {
-    let Some(wished) = wished else { return Ok(usual) };
-    wished.as_u64().filter(|size| sizes.contains(size)).ok_or_else(|| {
-        Fault::malformed(format_args!("#/{name}: {wished} is not a valid enum value"))
+fn parse_size(
+    requested: Option<&Value>,
+    name: &str,
+    sizes: &[u64],
+    usual: u64,
+) -> Result<u64, BedrockException> {
+    let Some(requested) = requested else { return Ok(usual) };
+    requested.as_u64().filter(|size| sizes.contains(size)).ok_or_else(|| {
+        BedrockException::malformed(format_args!("#/{name}: {requested} is not a valid enum value"))
     })
 }
 
-/// A unit vector that depends on the words alone, so that texts with words in common are near each other.
+/// Returns a unit vector that is a function of the words, so texts with common words are similar.
 fn vector(text: &str, size: u64) -> Vec<f64> {
     let mut sum = vec![0.0; usize::try_from(size).unwrap_or(1)];
     for word in text.to_lowercase().split_whitespace() {
@@ -154,7 +168,7 @@ fn vector(text: &str, size: u64) -> Vec<f64> {
             .iter()
             .fold(1_u64, |seed, byte| seed.rotate_left(8) ^ u64::from(*byte));
         for place in &mut sum {
-            seed = shuffled(seed);
+            seed = next_random(seed);
             *place += f64::from(u32::try_from(seed >> 32).unwrap_or(0)) / f64::from(u32::MAX) - 0.5;
         }
     }
@@ -162,8 +176,8 @@ fn vector(text: &str, size: u64) -> Vec<f64> {
     sum.iter().map(|place| if length > 0.0 { place / length } else { 0.0 }).collect()
 }
 
-/// The next of Marsaglia's xorshift numbers.
-fn shuffled(mut seed: u64) -> u64 {
+/// Returns the next number of Marsaglia's xorshift generator.
+fn next_random(mut seed: u64) -> u64 {
     seed ^= seed << 13;
     seed ^= seed >> 7;
     seed ^ (seed << 17)
@@ -238,7 +252,7 @@ mod tests {
                 "FUN",
             ),
         ] {
-            let fault = answer(id, &body).unwrap_err();
+            let fault = respond(id, &body).unwrap_err();
             assert!(fault.message().contains(words), "{id}: {fault}");
         }
     }

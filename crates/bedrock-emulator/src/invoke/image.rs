@@ -1,18 +1,18 @@
-//! Pictures for words, each family's body checked as its model checks it.
+//! Image generation, with the request checks of each model family.
 
-use super::{expected, known, one_of, png, required, text};
-use crate::fault::Fault;
+use super::{check_known_fields, check_one_of, parse_text, png, require_field, wrong_type};
+use crate::exception::BedrockException;
 use aws_smithy_types::base64;
 use serde_json::{Value, json};
 
-/// A prompt with this word is refused as it comes in.
-const REFUSED: &str = "gore";
+/// A word in a prompt that the input filter blocks.
+const BLOCKED_WORD: &str = "gore";
 
-/// Of a prompt with this word, the first picture is taken away as it goes out.
-const REMOVED: &str = "nude";
+/// A word in a prompt for which the output filter removes the first image.
+const REMOVED_WORD: &str = "nude";
 
-/// Whether the model of this id makes pictures of words.
-pub(super) fn paints(id: &str) -> bool {
+/// Returns whether this model generates images.
+pub(super) fn generates_images(id: &str) -> bool {
     is_amazon(id) || is_stability(id)
 }
 
@@ -26,50 +26,50 @@ fn is_stability(id: &str) -> bool {
         .any(|beginning| id.starts_with(beginning))
 }
 
-/// What the model of this id answers.
-pub(super) fn answer(id: &str, body: &Value) -> Result<Value, Fault> {
+/// Answers a request to this model.
+pub(super) fn respond(id: &str, body: &Value) -> Result<Value, BedrockException> {
     if is_stability(id) { stability(id, body) } else { amazon(id, body) }
 }
 
-fn amazon(id: &str, body: &Value) -> Result<Value, Fault> {
+fn amazon(id: &str, body: &Value) -> Result<Value, BedrockException> {
     let is_nova = id.starts_with("amazon.nova-canvas");
-    let task = required(body, "taskType")?;
-    one_of(Some(task), "taskType", &["TEXT_IMAGE", "IMAGE_VARIATION"])?;
+    let task = require_field(body, "taskType")?;
+    check_one_of(Some(task), "taskType", &["TEXT_IMAGE", "IMAGE_VARIATION"])?;
     let (name, fields): (_, &[&str]) = match task.as_str() {
         Some("TEXT_IMAGE") if is_nova => ("textToImageParams", &["text", "negativeText", "style"]),
         Some("TEXT_IMAGE") => ("textToImageParams", &["text", "negativeText"]),
         _ => ("imageVariationParams", &["images", "text", "negativeText", "similarityStrength"]),
     };
-    known(body, &["taskType", name, "imageGenerationConfig"])?;
-    let params = required(body, name)?;
-    known(params, fields)?;
+    check_known_fields(body, &["taskType", name, "imageGenerationConfig"])?;
+    let params = require_field(body, name)?;
+    check_known_fields(params, fields)?;
     let longest = if is_nova { 1024 } else { 512 };
-    let words = limited(required(params, "text")?, "text", longest)?;
+    let words = parse_limited_text(require_field(params, "text")?, "text", longest)?;
     if let Some(negative) = params.get("negativeText") {
-        limited(negative, "negativeText", longest)?;
+        parse_limited_text(negative, "negativeText", longest)?;
     }
     if name == "imageVariationParams" {
-        let images = required(params, "images")?.as_array();
-        let images = images.ok_or_else(|| expected("images", "JSONArray"))?;
-        images.iter().try_for_each(|image| picture(image, "images"))?;
-        within(params, "similarityStrength", 0.2, 1.0)?;
+        let images = require_field(params, "images")?.as_array();
+        let images = images.ok_or_else(|| wrong_type("images", "JSONArray"))?;
+        images.iter().try_for_each(|image| check_image(image, "images"))?;
+        check_range(params, "similarityStrength", 0.2, 1.0)?;
     }
     let empty = json!({});
     let config = body.get("imageGenerationConfig").unwrap_or(&empty);
     let fields = ["numberOfImages", "width", "height", "quality", "cfgScale", "seed"];
-    known(config, &fields)?;
-    one_of(config.get("quality"), "quality", &["standard", "premium"])?;
-    within(config, "cfgScale", 1.1, 10.0)?;
-    within(config, "seed", 0.0, 2_147_483_646.0)?;
-    let count = whole(config, "numberOfImages", 1, 5)?.unwrap_or(1);
-    let (width, height) = size(config, is_nova)?;
-    if words.contains(REFUSED) {
-        return Err(Fault::validation(
+    check_known_fields(config, &fields)?;
+    check_one_of(config.get("quality"), "quality", &["standard", "premium"])?;
+    check_range(config, "cfgScale", 1.1, 10.0)?;
+    check_range(config, "seed", 0.0, 2_147_483_646.0)?;
+    let count = parse_integer(config, "numberOfImages", 1, 5)?.unwrap_or(1);
+    let (width, height) = parse_size(config, is_nova)?;
+    if words.contains(BLOCKED_WORD) {
+        return Err(BedrockException::validation(
             "This request has been blocked by our content filters. Our filters automatically flagged this prompt because it may \
              conflict our AUP or AWS Responsible AI Policy. Please adjust your text prompt to submit a new request.",
         ));
     }
-    let removed = u32::from(words.contains(REMOVED));
+    let removed = u32::from(words.contains(REMOVED_WORD));
     let seed = &config["seed"];
     let images = (removed..count).map(|n| png::base64(width, height, &format!("{words}{seed}{n}")));
     let error = (removed > 0).then_some(
@@ -78,14 +78,14 @@ fn amazon(id: &str, body: &Value) -> Result<Value, Fault> {
     Ok(json!({ "images": images.collect::<Vec<_>>(), "error": error }))
 }
 
-fn size(config: &Value, is_nova: bool) -> Result<(u32, u32), Fault> {
+fn parse_size(config: &Value, is_nova: bool) -> Result<(u32, u32), BedrockException> {
     let least = if is_nova { 320 } else { 256 };
-    let side = |name| Ok(whole(config, name, least, 4096)?.unwrap_or(1024));
+    let side = |name| Ok(parse_integer(config, name, least, 4096)?.unwrap_or(1024));
     let (width, height) = (side("width")?, side("height")?);
     let is_even = width % 16 == 0 && height % 16 == 0 || !is_nova;
     let is_slim = width.max(height) > 4 * width.min(height);
     if !is_even || is_slim || width * height > 4_194_304 {
-        return Err(Fault::validation(
+        return Err(BedrockException::validation(
             "Invalid width or height: each must be divisible by 16, with an aspect ratio between 1:4 and 4:1 and at most \
              4,194,304 pixels.",
         ));
@@ -93,35 +93,35 @@ fn size(config: &Value, is_nova: bool) -> Result<(u32, u32), Fault> {
     Ok((width, height))
 }
 
-fn stability(id: &str, body: &Value) -> Result<Value, Fault> {
+fn stability(id: &str, body: &Value) -> Result<Value, BedrockException> {
     const RATIOS: [&str; 9] = ["16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21"];
     let common = ["prompt", "mode", "aspect_ratio", "negative_prompt", "seed", "output_format"];
     let from_words = id.contains("-core");
     let fields = [&common[..], if from_words { &[] } else { &["image", "strength"] }].concat();
-    known(body, &fields)?;
-    let words = limited(required(body, "prompt")?, "prompt", 10_000)?;
+    check_known_fields(body, &fields)?;
+    let words = parse_limited_text(require_field(body, "prompt")?, "prompt", 10_000)?;
     let modes: &[&str] =
         if from_words { &["text-to-image"] } else { &["text-to-image", "image-to-image"] };
-    one_of(body.get("mode"), "mode", modes)?;
-    one_of(body.get("aspect_ratio"), "aspect_ratio", &RATIOS)?;
-    one_of(body.get("output_format"), "output_format", &["png", "jpeg"])?;
-    within(body, "seed", 0.0, 4_294_967_294.0)?;
-    within(body, "strength", 0.0, 1.0)?;
+    check_one_of(body.get("mode"), "mode", modes)?;
+    check_one_of(body.get("aspect_ratio"), "aspect_ratio", &RATIOS)?;
+    check_one_of(body.get("output_format"), "output_format", &["png", "jpeg"])?;
+    check_range(body, "seed", 0.0, 4_294_967_294.0)?;
+    check_range(body, "strength", 0.0, 1.0)?;
     if body.get("mode").is_some_and(|mode| mode == "image-to-image") {
-        picture(required(body, "image")?, "image")?;
-        required(body, "strength")?;
+        check_image(require_field(body, "image")?, "image")?;
+        require_field(body, "strength")?;
         if body.get("aspect_ratio").is_some() {
-            return Err(Fault::validation(
+            return Err(BedrockException::validation(
                 "aspect_ratio: not allowed when the mode is image-to-image",
             ));
         }
     }
     let seed = body["seed"].as_u64().unwrap_or(7);
     let refused = |reason| json!({ "seeds": [seed], "finish_reasons": [reason], "images": [] });
-    if words.contains(REFUSED) {
+    if words.contains(BLOCKED_WORD) {
         return Ok(refused("Filter reason: prompt"));
     }
-    if words.contains(REMOVED) {
+    if words.contains(REMOVED_WORD) {
         return Ok(refused("Filter reason: output image"));
     }
     let ratio = body["aspect_ratio"].as_str().unwrap_or("1:1").split_once(':').unwrap_or_default();
@@ -130,38 +130,45 @@ fn stability(id: &str, body: &Value) -> Result<Value, Fault> {
     Ok(json!({ "seeds": [seed], "finish_reasons": [null], "images": [image] }))
 }
 
-fn limited(value: &Value, name: &str, most: usize) -> Result<String, Fault> {
-    let words = text(value, name)?;
+fn parse_limited_text(value: &Value, name: &str, most: usize) -> Result<String, BedrockException> {
+    let words = parse_text(value, name)?;
     match words.chars().count() {
-        found if found > most => Err(Fault::malformed(format_args!(
+        found if found > most => Err(BedrockException::malformed(format_args!(
             "#/{name}: expected maxLength: {most}, actual: {found}"
         ))),
         _ => Ok(words.to_lowercase()),
     }
 }
 
-fn picture(value: &Value, name: &str) -> Result<(), Fault> {
-    let bytes = base64::decode(text(value, name)?).unwrap_or_default();
+fn check_image(value: &Value, name: &str) -> Result<(), BedrockException> {
+    let bytes = base64::decode(parse_text(value, name)?).unwrap_or_default();
     if bytes.starts_with(b"\x89PNG") || bytes.starts_with(b"\xff\xd8\xff") {
         return Ok(());
     }
-    Err(Fault::validation(format!("{name}: must be a PNG or a JPEG in base64")))
+    Err(BedrockException::validation(format!("{name}: must be a PNG or a JPEG in base64")))
 }
 
-fn within(body: &Value, name: &str, least: f64, most: f64) -> Result<(), Fault> {
+fn check_range(body: &Value, name: &str, least: f64, most: f64) -> Result<(), BedrockException> {
     let Some(value) = body.get(name) else { return Ok(()) };
-    let number = value.as_f64().ok_or_else(|| expected(name, "Number"))?;
+    let number = value.as_f64().ok_or_else(|| wrong_type(name, "Number"))?;
     if (least..=most).contains(&number) {
         return Ok(());
     }
-    Err(Fault::malformed(format_args!("#/{name}: {value} is not between {least} and {most}")))
+    Err(BedrockException::malformed(format_args!(
+        "#/{name}: {value} is not between {least} and {most}"
+    )))
 }
 
-fn whole(body: &Value, name: &str, least: u32, most: u32) -> Result<Option<u32>, Fault> {
-    within(body, name, f64::from(least), f64::from(most))?;
+fn parse_integer(
+    body: &Value,
+    name: &str,
+    least: u32,
+    most: u32,
+) -> Result<Option<u32>, BedrockException> {
+    check_range(body, name, f64::from(least), f64::from(most))?;
     let Some(value) = body.get(name) else { return Ok(None) };
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.map(Some).ok_or_else(|| expected(name, "Integer"))
+    number.map(Some).ok_or_else(|| wrong_type(name, "Integer"))
 }
 
 #[cfg(test)]
@@ -198,7 +205,7 @@ mod tests {
                 "[image]",
             ),
         ] {
-            let fault = answer(id, &body).unwrap_err();
+            let fault = respond(id, &body).unwrap_err();
             assert!(fault.message().contains(words), "{id}: {fault}");
         }
     }
@@ -206,7 +213,7 @@ mod tests {
     #[test]
     fn a_picture_has_the_size_that_was_asked_for_and_its_seed_decides_it() {
         let made = |config: &Value| {
-            let made = answer(NOVA, &nova(&json!({ "text": "a fox" }), config)).unwrap();
+            let made = respond(NOVA, &nova(&json!({ "text": "a fox" }), config)).unwrap();
             base64::decode(made["images"][0].as_str().unwrap()).unwrap()
         };
         let config = |seed: u64| json!({ "width": 640, "height": 320, "seed": seed });

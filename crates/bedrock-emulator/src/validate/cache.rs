@@ -1,15 +1,19 @@
-//! Cache points: where they may stand, and how many.
+//! Cache points: their positions and number.
 
-use super::by_model;
 use super::family::FAMILIES;
+use super::model_error;
 use crate::body::{list, messages};
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use serde_json::Value;
 
 const MAX_POINTS: usize = 4;
 
-pub(super) fn points(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks the number and positions of cache points.
+pub(super) fn check_cache_points(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let lists = lists(body);
     let points: Vec<_> = lists
         .iter()
@@ -20,29 +24,37 @@ pub(super) fn points(model: &Model, body: &Value) -> Result<(), Fault> {
     if points.is_empty() {
         return Ok(());
     }
-    if !model.can('K') || (in_tools && FAMILIES.no_tool_cache.has(model)) {
-        return Err(Fault::access_denied(
+    if !model.has_capability('K') || (in_tools && FAMILIES.no_tool_cache.has(model)) {
+        return Err(BedrockException::access_denied(
             "You invoked an unsupported model or your request did not allow prompt caching. See the documentation for \
              more information.",
         ));
     }
     if points.len() > MAX_POINTS {
         let found = points.len();
-        return Err(by_model(format!(
+        return Err(model_error(format!(
             "A maximum of {MAX_POINTS} blocks with cache_control may be provided. Found {found}."
         )));
     }
     if points.iter().any(|point| point["ttl"] == "1h") && !FAMILIES.hour_cache.has(model) {
-        return Err(Fault::validation("This model doesn't support the cachePoint.ttl value 1h."));
+        return Err(BedrockException::validation(
+            "This model doesn't support the cachePoint.ttl value 1h.",
+        ));
     }
     if points.iter().any(|point| !point["ttl"].is_null()) && FAMILIES.no_cache_ttl.has(model) {
-        return Err(Fault::validation("This model doesn't support the cachePoint.ttl field."));
+        return Err(BedrockException::validation(
+            "This model doesn't support the cachePoint.ttl field.",
+        ));
     }
-    lists.iter().try_for_each(|(path, blocks)| after_something(path, blocks))
+    lists.iter().try_for_each(|(path, blocks)| check_position(path, blocks))
 }
 
-/// Whether what is kept longer stands before what is kept shorter: tools, then system, then messages.
-pub(super) fn lifetimes(_model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that cache points with a longer `ttl` come before those with a shorter one, in the order
+/// of tools, system prompt and messages.
+pub(super) fn check_lifetimes(
+    _model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let lists = lists(body);
     let points = lists
         .iter()
@@ -53,14 +65,14 @@ pub(super) fn lifetimes(_model: &Model, body: &Value) -> Result<(), Fault> {
     let long = |block: &Value| block["cachePoint"]["ttl"] == "1h";
     match points.skip_while(|(_, _, block)| long(block)).find(|(_, _, block)| long(block)) {
         None => Ok(()),
-        Some((path, at, _)) => Err(by_model(format!(
+        Some((path, at, _)) => Err(model_error(format!(
             "{path}.{at}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control \
              block. Note that blocks are processed in the following order: `tools`, `system`, `messages`."
         ))),
     }
 }
 
-/// All lists a cache point may stand in.
+/// Returns all lists that may contain a cache point.
 fn lists(body: &Value) -> Vec<(String, &[Value])> {
     let tools = ("toolConfig.tools".to_owned(), list(&body["toolConfig"]["tools"]));
     let system = ("system".to_owned(), list(&body["system"]));
@@ -69,7 +81,7 @@ fn lists(body: &Value) -> Vec<(String, &[Value])> {
     [tools, system].into_iter().chain(turns).collect()
 }
 
-fn after_something(path: &str, blocks: &[Value]) -> Result<(), Fault> {
+fn check_position(path: &str, blocks: &[Value]) -> Result<(), BedrockException> {
     let place = blocks.iter().enumerate().find_map(|(at, block)| {
         block.get("cachePoint")?;
         let before = at.checked_sub(1).map(|before| &blocks[before]);
@@ -77,7 +89,7 @@ fn after_something(path: &str, blocks: &[Value]) -> Result<(), Fault> {
     });
     match place {
         None => Ok(()),
-        Some(at) => Err(by_model(format!(
+        Some(at) => Err(model_error(format!(
             "{path}.{at}: a cachePoint cannot stand first, nor after reasoningContent"
         ))),
     }

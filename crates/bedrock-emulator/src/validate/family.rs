@@ -1,99 +1,99 @@
-//! What whole families of models forbid, as data.
+//! The restrictions of model families, as data.
 
 use crate::body::list;
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// The families that share a rule, each by how its ids begin.
+/// The model families that share a restriction, by the prefixes of their ids.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Family(Vec<String>);
 
 impl Family {
-    pub(super) fn has(&self, model: &Model) -> bool {
+    pub(super) fn has(&self, model: &FoundationModel) -> bool {
         self.0.iter().any(|beginning| model.id.starts_with(beginning))
     }
 }
 
-/// The rules, and for whom they hold.
+/// The restrictions, each with the families that have it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Families {
-    /// Makes text, but is not to be talked with.
+    /// Generates text, but does not support conversations.
     pub(super) not_chat: Family,
-    /// Takes a temperature or `topP`, not both.
+    /// Accepts `temperature` or `topP`, not both.
     pub(super) one_sampler: Family,
-    /// Takes no temperature but 1, and no `topP`.
+    /// Accepts only the temperature 1, and no `topP`.
     pub(super) no_sampler: Family,
-    /// Thinks within a budget.
+    /// Supports thinking with a budget.
     pub(super) budget_thinking: Family,
-    /// Thinks as much as it sees fit.
+    /// Supports adaptive thinking.
     pub(super) adaptive_thinking: Family,
-    /// Cannot be told not to think.
+    /// Cannot disable thinking.
     pub(super) always_thinking: Family,
-    /// Takes an effort.
+    /// Accepts an effort.
     pub(super) effort: Family,
-    /// Takes the effort `max`.
+    /// Accepts the effort `max`.
     pub(super) effort_max: Family,
-    /// Takes the effort `xhigh`.
+    /// Accepts the effort `xhigh`.
     pub(super) effort_xhigh: Family,
-    /// Cannot be made to call a tool.
+    /// Does not support a forced tool call.
     pub(super) no_forced_tool: Family,
-    /// Cannot be made to call a certain tool.
+    /// Does not support a forced call of a certain tool.
     pub(super) no_named_tool: Family,
-    /// Calls tools only when it does not stream.
+    /// Does not support tools while streaming.
     pub(super) no_tool_streaming: Family,
-    /// Caches no tools.
+    /// Does not cache tools.
     pub(super) no_tool_cache: Family,
-    /// Caches for as long as it likes.
+    /// Does not accept a `ttl` of cache points.
     pub(super) no_cache_ttl: Family,
     /// Has the system tool `nova_grounding`.
     pub(super) grounding: Family,
-    /// Takes no look-around in the patterns of a tool's schema.
+    /// Does not accept look-around in the patterns of a tool's schema.
     pub(super) no_look_around: Family,
-    /// Takes tools with the plainest schemas alone.
+    /// Accepts only `type`, `properties` and `required` at the root of a tool's schema.
     pub(super) plain_schemas: Family,
-    /// Takes nothing in one turn with calls, or with results.
+    /// Accepts no other blocks in a message with tool calls or results.
     pub(super) tools_alone: Family,
-    /// Takes media in the results of tools.
+    /// Accepts media in tool results.
     pub(super) media_in_results: Family,
-    /// Takes this much of media in all.
+    /// Accepts at most 25 MB of media in total.
     pub(super) twenty_five_megabytes: Family,
-    /// Writes sixteen tokens at least.
+    /// Needs a `maxTokens` of at least 16.
     pub(super) sixteen_tokens: Family,
-    /// Takes no stop sequences.
+    /// Does not accept stop sequences.
     pub(super) no_stop_sequences: Family,
-    /// Takes no samplers while it reasons.
+    /// Does not accept sampling parameters while it reasons.
     pub(super) samples_or_reasons: Family,
-    /// Reasons unless it is told not to.
+    /// Reasons by default.
     pub(super) reasons_unasked: Family,
-    /// Cannot be told not to reason.
+    /// Cannot disable reasoning.
     pub(super) reasons_always: Family,
-    /// Falls over penalties.
+    /// Fails with frequency and presence penalties.
     pub(super) no_penalties: Family,
-    /// Takes the efforts `low`, `medium` and `high` alone.
+    /// Accepts only the efforts `low`, `medium` and `high`.
     pub(super) low_medium_high: Family,
-    /// Reasons, but does not want to see it again.
+    /// Does not accept its reasoning back.
     pub(super) no_reasoning_back: Family,
-    /// Can be told to call one tool at a time.
+    /// Supports `disable_parallel_tool_use`.
     pub(super) serial_tools: Family,
-    /// Takes an effort when the beta for it is named.
+    /// Accepts an effort only with its beta flag.
     pub(super) effort_by_beta: Family,
-    /// Takes `strict` tools.
+    /// Accepts `strict` tools.
     pub(super) strict_tools: Family,
-    /// Takes system turns amid the conversation.
+    /// Accepts system messages within the conversation.
     pub(super) system_turns: Family,
-    /// Caches for an hour.
+    /// Supports the cache `ttl` of one hour.
     pub(super) hour_cache: Family,
-    /// The most tokens that an answer may be limited to.
+    /// The largest `maxTokens`, by id prefix.
     pub(super) most_tokens: BTreeMap<String, u64>,
-    /// The betas Claude knows.
+    /// The beta flags of Claude.
     pub(super) betas: Vec<String>,
-    /// Takes these `additionalModelRequestFields` and no others.
+    /// The only `additionalModelRequestFields` that are accepted, by id prefix.
     pub(super) known_fields: BTreeMap<String, Vec<String>>,
 }
 
@@ -103,14 +103,14 @@ pub(super) static FAMILIES: LazyLock<Families> = LazyLock::new(|| {
 });
 
 impl Families {
-    /// The most tokens that an answer of this model may be limited to, where it is known.
-    pub(super) fn most_tokens_of(&self, model: &Model) -> Option<u64> {
+    /// Returns the largest `maxTokens` of this model, if known.
+    pub(super) fn max_tokens_of(&self, model: &FoundationModel) -> Option<u64> {
         let mut longest_first = self.most_tokens.iter().rev();
         longest_first.find(|(beginning, _)| model.id.starts_with(*beginning)).map(|(_, most)| *most)
     }
 
-    /// The fields a model takes besides those of Converse; `None` if it takes any.
-    pub(super) fn fields_of(&self, model: &Model) -> Option<&[String]> {
+    /// Returns the additional fields that a model accepts; `None` if it accepts any.
+    pub(super) fn fields_of(&self, model: &FoundationModel) -> Option<&[String]> {
         let longest_first = self.known_fields.iter().rev();
         longest_first
             .into_iter()
@@ -119,28 +119,36 @@ impl Families {
     }
 }
 
-pub(super) fn is_claude(model: &Model) -> bool {
+pub(super) fn is_claude(model: &FoundationModel) -> bool {
     model.id.starts_with("anthropic.claude")
 }
 
-/// Whether one can talk with the model at all.
-pub(super) fn chats(model: &Model, _body: &Value) -> Result<(), Fault> {
+/// Checks that the model supports conversations.
+pub(super) fn check_supports_chat(
+    model: &FoundationModel,
+    _body: &Value,
+) -> Result<(), BedrockException> {
     let makes_text = model.output.iter().any(|kind| kind == "TEXT");
     if makes_text && !FAMILIES.not_chat.has(model) {
         return Ok(());
     }
-    Err(Fault::validation(
+    Err(BedrockException::validation(
         "This action doesn't support the model that you provided. Try again with a supported text or chat model.",
     ))
 }
 
-/// Whether the model streams, with tools if there are any.
-pub(super) fn streams(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that the model supports streaming, also with tools if there are any.
+pub(super) fn check_supports_streaming(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     if !model.streaming {
-        return Err(Fault::validation("The model is unsupported for streaming."));
+        return Err(BedrockException::validation("The model is unsupported for streaming."));
     }
     if FAMILIES.no_tool_streaming.has(model) && !list(&body["toolConfig"]["tools"]).is_empty() {
-        return Err(Fault::validation("This model doesn't support tool use in streaming mode."));
+        return Err(BedrockException::validation(
+            "This model doesn't support tool use in streaming mode.",
+        ));
     }
     Ok(())
 }
@@ -163,8 +171,10 @@ mod tests {
 
     #[test]
     fn the_additional_fields_of_every_chat_model_are_known() {
-        for model in
-            Catalogue::every().models.iter().filter(|model| chats(model, &Value::Null).is_ok())
+        for model in Catalogue::all_chat_models()
+            .models
+            .iter()
+            .filter(|model| check_supports_chat(model, &Value::Null).is_ok())
         {
             assert!(FAMILIES.fields_of(model).is_some(), "{}", model.id);
         }
@@ -174,10 +184,10 @@ mod tests {
     fn no_claude_is_without_a_way_to_think_or_to_be_sampled() {
         let freely = ["3-", "instant", "v1", "v2", "sonnet-4-2025", "opus-4-2025"]
             .map(|old| format!("anthropic.claude-{old}"));
-        for model in Catalogue::every().models.iter().filter(|model| is_claude(model)) {
+        for model in Catalogue::all_chat_models().models.iter().filter(|model| is_claude(model)) {
             let thinks =
                 FAMILIES.budget_thinking.has(model) || FAMILIES.adaptive_thinking.has(model);
-            assert_eq!(thinks, model.can('R'), "{}", model.id);
+            assert_eq!(thinks, model.has_capability('R'), "{}", model.id);
             let bound = FAMILIES.one_sampler.has(model) || FAMILIES.no_sampler.has(model);
             assert_ne!(bound, freely.iter().any(|old| model.id.starts_with(old)), "{}", model.id);
         }
@@ -185,7 +195,7 @@ mod tests {
 
     #[test]
     fn every_beginning_is_that_of_a_model() {
-        let (every, default) = (Catalogue::every(), Catalogue::default());
+        let (every, default) = (Catalogue::all_chat_models(), Catalogue::default());
         let rules: Value = serde_json::from_str(include_str!("families.json")).unwrap();
         let families = rules.as_object().unwrap().iter().filter(|(name, _)| *name != "betas");
         for (rule, family) in families {

@@ -1,26 +1,29 @@
-//! `additionalModelRequestFields`: what each family takes besides the fields of Converse.
+//! `additionalModelRequestFields`, which differ by model family.
 
-use super::by_model;
 use super::family::{FAMILIES, is_claude};
+use super::model_error;
 use crate::body::list;
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use serde_json::Value;
 
-/// Whether all fields are ones this model knows.
-pub(super) fn known(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that the model knows all fields.
+pub(super) fn check_known_fields(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let fields = &body["additionalModelRequestFields"];
     if let (Some(known), Some(given)) = (FAMILIES.fields_of(model), fields.as_object())
         && let Some(stranger) = given.keys().find(|name| !known.contains(name))
     {
-        return Err(by_model(format!(
+        return Err(model_error(format!(
             "Malformed input request: #: extraneous key [{stranger}] is not permitted, please reformat your input and \
              try again."
         )));
     }
     let penalised = ["frequency_penalty", "presence_penalty"];
     if FAMILIES.no_penalties.has(model) && penalised.iter().any(|name| !fields[name].is_null()) {
-        return Err(Fault::of(
+        return Err(BedrockException::from_name(
             "ServiceUnavailableException",
             "Bedrock is unable to process your request.",
         ));
@@ -28,19 +31,22 @@ pub(super) fn known(model: &Model, body: &Value) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether the answer is asked for parts that have a place in it.
-pub(super) fn response_paths(_model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that the response field paths are JSON Pointers.
+pub(super) fn check_response_paths(
+    _model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let paths = list(&body["additionalModelResponseFieldPaths"]).iter().filter_map(Value::as_str);
     match paths.enumerate().find(|(_, path)| !path.starts_with('/')) {
         None => Ok(()),
-        Some((at, path)) => Err(Fault::validation(format!(
+        Some((at, path)) => Err(BedrockException::validation(format!(
             "The value '{path}' at additionalModelResponseFieldPaths.{at} is not a JSON Pointer."
         ))),
     }
 }
 
-/// Whether the betas are ones Claude knows.
-pub(super) fn betas(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that Claude knows the beta flags.
+pub(super) fn check_betas(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     let betas = &body["additionalModelRequestFields"]["anthropic_beta"];
     if betas.is_null() || !is_claude(model) {
         return Ok(());
@@ -49,14 +55,17 @@ pub(super) fn betas(model: &Model, body: &Value) -> Result<(), Fault> {
         beta.as_str().is_some_and(|beta| FAMILIES.betas.iter().any(|known| known == beta))
     };
     match betas.as_array() {
-        None => Err(by_model("anthropic_beta: Input should be a valid list")),
+        None => Err(model_error("anthropic_beta: Input should be a valid list")),
         Some(betas) if betas.iter().all(known) => Ok(()),
-        Some(_) => Err(by_model("invalid beta flag")),
+        Some(_) => Err(model_error("invalid beta flag")),
     }
 }
 
-/// Whether Claude's own `tool_choice` says what Converse's `toolChoice` leaves open, and that alone.
-pub(super) fn tool_choice(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that Claude's own `tool_choice` does not conflict with Converse's `toolChoice`.
+pub(super) fn check_tool_choice(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let own = &body["additionalModelRequestFields"]["tool_choice"];
     if own.is_null() || !is_claude(model) {
         return Ok(());
@@ -79,30 +88,30 @@ pub(super) fn tool_choice(model: &Model, body: &Value) -> Result<(), Fault> {
     } else {
         return Ok(());
     };
-    Err(by_model(objection))
+    Err(model_error(objection))
 }
 
-/// Whether Claude's own `tool_choice` makes it call a tool.
+/// Returns whether Claude's own `tool_choice` forces a tool call.
 pub(super) fn is_forced(tool_choice: &Value) -> bool {
     tool_choice["type"] == "any" || tool_choice["type"] == "tool"
 }
 
-/// Whether the effort asked of others than Claude and Nova is one they know.
-pub(super) fn effort(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks the reasoning effort of models other than Claude and Nova.
+pub(super) fn check_effort(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     let fields = &body["additionalModelRequestFields"];
     for name in ["reasoning_effort", "reasoning_config"] {
         let effort = &fields[name];
         let known = ["low", "medium", "high"].iter().any(|known| effort == known);
         if FAMILIES.low_medium_high.has(model) && !effort.is_null() && !known {
-            return Err(by_model(format!("{name}: Input should be 'low', 'medium' or 'high'")));
+            return Err(model_error(format!("{name}: Input should be 'low', 'medium' or 'high'")));
         }
     }
     let effort = &fields["reasoning"]["effort"];
     if FAMILIES.reasons_always.has(model) && effort == "none" {
-        return Err(by_model("reasoning.effort: 'none' is not supported with this model."));
+        return Err(model_error("reasoning.effort: 'none' is not supported with this model."));
     }
     if !effort.is_null() && !effort.is_string() {
-        return Err(by_model("reasoning.effort: Input should be a valid string"));
+        return Err(model_error("reasoning.effort: Input should be a valid string"));
     }
     Ok(())
 }

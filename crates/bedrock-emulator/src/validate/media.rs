@@ -1,11 +1,11 @@
-//! Pictures and documents: how many, how big, and that they are what they say.
+//! Images and documents: their number, size and format.
 
 use super::block;
-use super::by_model;
 use super::family::FAMILIES;
+use super::model_error;
 use crate::body::{list, messages};
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use aws_smithy_types::base64;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -15,9 +15,10 @@ const MAX_IMAGE_BYTES: usize = 3_932_160;
 const MAX_DOCUMENTS: usize = 5;
 const MAX_DOCUMENT_BYTES: usize = 4_718_592;
 const MAX_PIXELS: u32 = 8000;
-const MAX_BYTES_IN_ALL: usize = 26_214_400;
+const MAX_TOTAL_BYTES: usize = 26_214_400;
 
-pub(super) fn all(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks the media of a request.
+pub(super) fn check_media(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     let images: Vec<_> = members(body, "image").collect();
     let documents: Vec<_> = members(body, "document").collect();
     if images.len() > MAX_IMAGES || documents.len() > MAX_DOCUMENTS {
@@ -25,29 +26,30 @@ pub(super) fn all(model: &Model, body: &Value) -> Result<(), Fault> {
         let message = format!(
             "too many images and documents: {pictures} + {files} > {MAX_IMAGES} + {MAX_DOCUMENTS}"
         );
-        return Err(by_model(message));
+        return Err(model_error(message));
     }
-    images.iter().try_for_each(|(path, image)| sound_image(path, image))?;
-    documents.iter().try_for_each(|(path, document)| sound_document(path, document))?;
-    distinct_names(&documents)?;
-    accompanied(body)?;
-    in_all(model, body)
+    images.iter().try_for_each(|(path, image)| check_image(path, image))?;
+    documents.iter().try_for_each(|(path, document)| check_document(path, document))?;
+    check_unique_names(&documents)?;
+    check_accompanying_text(body)?;
+    check_total_size(model, body)
 }
 
-fn in_all(model: &Model, body: &Value) -> Result<(), Fault> {
+fn check_total_size(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     let media = ["image", "document", "video"].into_iter().flat_map(|kind| members(body, kind));
-    let sizes = media.filter_map(|(_, medium)| medium["source"]["bytes"].as_str().map(size));
-    if FAMILIES.twenty_five_megabytes.has(model) && sizes.sum::<usize>() > MAX_BYTES_IN_ALL {
-        return Err(by_model(
+    let sizes =
+        media.filter_map(|(_, medium)| medium["source"]["bytes"].as_str().map(decoded_size));
+    if FAMILIES.twenty_five_megabytes.has(model) && sizes.sum::<usize>() > MAX_TOTAL_BYTES {
+        return Err(model_error(
             "The images, documents and videos exceed the maximum of 25 MB in all.",
         ));
     }
     Ok(())
 }
 
-/// The media of a kind, also those inside tool results, with their places.
+/// Returns the media of a kind, also those in tool results, with their paths.
 fn members<'a>(body: &'a Value, kind: &'static str) -> impl Iterator<Item = (String, &'a Value)> {
-    block::all(body).flat_map(move |block| {
+    block::all_blocks(body).flat_map(move |block| {
         let inner = block.member("toolResult").map_or(&[][..], |result| list(&result["content"]));
         let inner = inner.iter().enumerate().filter_map(move |(at, part)| {
             Some((format!("{}.toolResult.content.{at}.{kind}", block.path()), part.get(kind)?))
@@ -60,37 +62,38 @@ fn members<'a>(body: &'a Value, kind: &'static str) -> impl Iterator<Item = (Str
     })
 }
 
-fn sound_image(path: &str, image: &Value) -> Result<(), Fault> {
+fn check_image(path: &str, image: &Value) -> Result<(), BedrockException> {
     let Some(bytes) = image["source"]["bytes"].as_str() else { return Ok(()) };
     let format = image["format"].as_str().unwrap_or_default();
-    if size(bytes) > MAX_IMAGE_BYTES {
-        return Err(by_model(format!(
+    if decoded_size(bytes) > MAX_IMAGE_BYTES {
+        return Err(model_error(format!(
             "{path}.source.base64: image exceeds the maximum of 3.75 MB"
         )));
     }
     if format_of(bytes) != Some(format) {
         return Err(wrong_format(path, "Image", &format!("image/{format}")));
     }
-    if png_sides(bytes).is_some_and(|sides| sides.iter().any(|side| *side > MAX_PIXELS)) {
-        return Err(by_model(format!(
+    if png_dimensions(bytes).is_some_and(|sides| sides.iter().any(|side| *side > MAX_PIXELS)) {
+        return Err(model_error(format!(
             "{path}.source.base64: image dimensions exceed the maximum of {MAX_PIXELS} pixels"
         )));
     }
     Ok(())
 }
 
-/// Width and height, which the other formats tell less plainly.
-fn png_sides(bytes: &str) -> Option<[u32; 2]> {
+/// Returns width and height of a PNG. Other formats are not checked, because theirs are hard to
+/// read.
+fn png_dimensions(bytes: &str) -> Option<[u32; 2]> {
     let head = base64::decode(bytes.chars().take(32).collect::<String>()).ok()?;
     let sides = head.strip_prefix(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")?.first_chunk::<8>()?;
     let [a, b, c, d, e, f, g, h] = *sides;
     Some([u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])])
 }
 
-fn sound_document(path: &str, document: &Value) -> Result<(), Fault> {
+fn check_document(path: &str, document: &Value) -> Result<(), BedrockException> {
     let bytes = document["source"]["bytes"].as_str().unwrap_or_default();
-    if size(bytes) > MAX_DOCUMENT_BYTES {
-        return Err(by_model(format!(
+    if decoded_size(bytes) > MAX_DOCUMENT_BYTES {
+        return Err(model_error(format!(
             "{path}.source.base64: document exceeds the maximum of 4.5 MB"
         )));
     }
@@ -104,23 +107,23 @@ fn sound_document(path: &str, document: &Value) -> Result<(), Fault> {
     if name.chars().all(allowed) && !name.contains("  ") {
         return Ok(());
     }
-    Err(Fault::validation(
+    Err(BedrockException::validation(
         "The document file name can only contain alphanumeric characters, whitespace characters, hyphens, parentheses, \
          and square brackets. The name can't contain more than one consecutive whitespace character.",
     ))
 }
 
-fn wrong_format(path: &str, what: &str, media_type: &str) -> Fault {
-    by_model(format!(
+fn wrong_format(path: &str, what: &str, media_type: &str) -> BedrockException {
+    model_error(format!(
         "{path}.source.base64: {what} does not match the provided media type {media_type}"
     ))
 }
 
-fn size(base64: &str) -> usize {
+fn decoded_size(base64: &str) -> usize {
     base64.trim_end_matches('=').len() * 3 / 4
 }
 
-/// What the first bytes say they are.
+/// Detects the format from the first bytes.
 fn format_of(bytes: &str) -> Option<&'static str> {
     let head: String = bytes.chars().take(16).collect();
     let head = base64::decode(head).ok()?;
@@ -134,20 +137,20 @@ fn format_of(bytes: &str) -> Option<&'static str> {
     }
 }
 
-fn distinct_names(documents: &[(String, &Value)]) -> Result<(), Fault> {
+fn check_unique_names(documents: &[(String, &Value)]) -> Result<(), BedrockException> {
     let mut names = HashSet::new();
     match documents.iter().find(|(_, document)| !names.insert(&document["name"])) {
         None => Ok(()),
         Some((path, document)) => {
             let name = &document["name"];
-            Err(Fault::validation(format!(
+            Err(BedrockException::validation(format!(
                 "The document name {name} at {path}.name is used twice: names must be unique."
             )))
         }
     }
 }
 
-fn accompanied(body: &Value) -> Result<(), Fault> {
+fn check_accompanying_text(body: &Value) -> Result<(), BedrockException> {
     let lone = |turn: &Value| {
         let content = list(&turn["content"]);
         content.iter().any(|block| block.get("document").is_some())
@@ -155,7 +158,7 @@ fn accompanied(body: &Value) -> Result<(), Fault> {
     };
     match messages(body).iter().position(lone) {
         None => Ok(()),
-        Some(at) => Err(Fault::validation(format!(
+        Some(at) => Err(BedrockException::validation(format!(
             "The Message object at messages.{at} has a document but no text. Add a ContentBlock with text, and try again."
         ))),
     }

@@ -1,30 +1,33 @@
-//! Reasoning of earlier turns: who takes it back, and in which place.
+//! Reasoning of earlier messages: the models that accept it, and its position.
 
 use super::block::{self, Block};
 use super::family::{FAMILIES, is_claude};
-use super::{by_model, thinking, unsupported};
+use super::{model_error, thinking, unsupported};
 use crate::body::{list, messages};
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use serde_json::Value;
 
-/// Whether what the model thought comes back as it wants it.
-pub(super) fn reasoning(model: &Model, body: &Value) -> Result<(), Fault> {
-    block::all(body)
+/// Checks that the model accepts its earlier reasoning in this form.
+pub(super) fn check_reasoning(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
+    block::all_blocks(body)
         .filter(|block| block.member("reasoningContent").is_some())
-        .try_for_each(|block| may_come_back(model, block))?;
-    messages(body).iter().enumerate().try_for_each(|(at, turn)| comes_first(at, turn))?;
-    if is_claude(model) && thinking::has_budget(body) { begins_the_tool_use(body) } else { Ok(()) }
+        .try_for_each(|block| check_accepted(model, block))?;
+    messages(body).iter().enumerate().try_for_each(|(at, turn)| check_first_position(at, turn))?;
+    if is_claude(model) && thinking::has_budget(body) { check_tool_use_start(body) } else { Ok(()) }
 }
 
-fn may_come_back(model: &Model, block: Block<'_>) -> Result<(), Fault> {
+fn check_accepted(model: &FoundationModel, block: Block<'_>) -> Result<(), BedrockException> {
     if block.role != "assistant" {
-        return Err(Fault::validation(
+        return Err(BedrockException::validation(
             "User messages cannot contain reasoning content. Please remove the reasoning content and try again.",
         ));
     }
     let path = block.path();
-    if !model.can('R') || FAMILIES.no_reasoning_back.has(model) {
+    if !model.has_capability('R') || FAMILIES.no_reasoning_back.has(model) {
         return Err(unsupported(&format!("{path}.reasoningContent")));
     }
     let content = &block.value["reasoningContent"];
@@ -33,24 +36,25 @@ fn may_come_back(model: &Model, block: Block<'_>) -> Result<(), Fault> {
     }
     let signature = content["reasoningText"]["signature"].as_str().unwrap_or_default();
     if is_claude(model) && content.get("reasoningText").is_some() && signature.is_empty() {
-        return Err(by_model(format!("{path}.thinking.signature: Field required")));
+        return Err(model_error(format!("{path}.thinking.signature: Field required")));
     }
     Ok(())
 }
 
-fn comes_first(at: usize, turn: &Value) -> Result<(), Fault> {
+fn check_first_position(at: usize, turn: &Value) -> Result<(), BedrockException> {
     let is_reasoning = |block: &Block<'_>| block.member("reasoningContent").is_some();
-    match block::of_turn(at, turn).skip_while(is_reasoning).find(is_reasoning) {
+    match block::blocks_of_message(at, turn).skip_while(is_reasoning).find(is_reasoning) {
         None => Ok(()),
-        Some(late) => Err(by_model(format!(
+        Some(late) => Err(model_error(format!(
             "{}: `thinking` blocks must come before `text` and `tool_use` blocks",
             late.path()
         ))),
     }
 }
 
-/// Whether a round of tool calls that is still under way began with thoughts. Only its first turn must have them.
-fn begins_the_tool_use(body: &Value) -> Result<(), Fault> {
+/// Checks that the current sequence of tool calls begins with reasoning. Only its first message
+/// needs it.
+fn check_tool_use_start(body: &Value) -> Result<(), BedrockException> {
     let holds =
         |turn: &Value, kind| list(&turn["content"]).iter().any(|block| block.get(kind).is_some());
     let under_way = |turn: &Value| turn["role"] != "user" || holds(turn, "toolResult");
@@ -63,7 +67,7 @@ fn begins_the_tool_use(body: &Value) -> Result<(), Fault> {
         return Ok(());
     }
     let found = if opening.get("toolUse").is_some() { "tool_use" } else { "text" };
-    Err(by_model(format!(
+    Err(model_error(format!(
         "messages.{at}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found}`. When `thinking` \
          is enabled, a final `assistant` message must start with a thinking block (preceding the lastmost set of \
          `tool_use` and `tool_result` blocks)."

@@ -1,6 +1,6 @@
-//! Checks a request's shape against the service's own model.
+//! Checks a request against the schema of the service.
 
-use crate::fault::Fault;
+use crate::exception::BedrockException;
 use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::paths::LocationSegment;
 use jsonschema::{ValidationError, Validator};
@@ -29,24 +29,26 @@ static VALIDATORS: LazyLock<[Validator; 4]> = LazyLock::new(|| {
     })
 });
 
-pub(super) fn check(shape: Shape, body: &Value) -> Result<(), Fault> {
+/// Checks a body against its schema.
+pub(super) fn check(shape: Shape, body: &Value) -> Result<(), BedrockException> {
     let errors: Vec<_> = VALIDATORS[shape as usize].iter_errors(body).collect();
     if let Some(malformed) = errors.iter().find_map(malformed) {
-        return Err(Fault::malformed(malformed));
+        return Err(BedrockException::malformed(malformed));
     }
     let broken: Vec<_> =
         errors.iter().filter(|error| !is_repeated(error, &errors)).map(broken_constraint).collect();
     let plural = if broken.len() == 1 { "" } else { "s" };
     match broken.len() {
         0 => Ok(()),
-        count => Err(Fault::validation(format!(
+        count => Err(BedrockException::validation(format!(
             "{count} validation error{plural} detected: {}",
             broken.join("; ")
         ))),
     }
 }
 
-/// What makes a body no request at all: a member no one knows, or one of another type.
+/// Describes an error for which Bedrock calls the request malformed: an unknown member or a wrong
+/// type.
 fn malformed(error: &ValidationError<'_>) -> Option<String> {
     let place = format!("#{}", error.instance_path());
     match error.kind() {
@@ -60,7 +62,8 @@ fn malformed(error: &ValidationError<'_>) -> Option<String> {
     }
 }
 
-/// Whether a text is too short for a pattern that it does not fit either: AWS tells the pattern alone.
+/// Returns whether a text is both too short and does not match its pattern, where AWS reports only
+/// the pattern.
 fn is_repeated(error: &ValidationError<'_>, errors: &[ValidationError<'_>]) -> bool {
     let unfit = |other: &ValidationError<'_>| {
         matches!(other.kind(), Kind::Pattern { .. })
@@ -80,7 +83,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// A constraint that a member breaks, in the words of the front end of all AWS services.
+/// Describes a violated constraint, with the text that all AWS services use.
 fn broken_constraint(error: &ValidationError<'_>) -> String {
     let (mut place, mut value) = (place(error), excerpt(error.instance()));
     if let Kind::Required { property } = error.kind() {
@@ -91,7 +94,7 @@ fn broken_constraint(error: &ValidationError<'_>) -> String {
     format!("Value {value} at '{place}' failed to satisfy constraint: {}", constraint(error))
 }
 
-/// The path, with list members counted from 1: `toolConfig.tools.1.member.toolSpec.name`.
+/// Returns the path, with list members counted from 1: `toolConfig.tools.1.member.toolSpec.name`.
 fn place(error: &ValidationError<'_>) -> String {
     let step = |segment: LocationSegment<'_>| match segment {
         LocationSegment::Property(name) => name.to_string(),

@@ -1,13 +1,13 @@
-//! Answers in a given JSON schema.
+//! Structured output: answers that match a JSON schema.
 
 use super::family::is_claude;
-use super::{by_model, unsupported};
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use super::{model_error, unsupported};
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use serde_json::Value;
 
-/// What Claude's grammar cannot hold to.
-const UNSUPPORTED: [&str; 13] = [
+/// The keywords that Claude's structured output does not support.
+const UNSUPPORTED_KEYWORDS: [&str; 13] = [
     "minimum",
     "maximum",
     "exclusiveMinimum",
@@ -23,38 +23,43 @@ const UNSUPPORTED: [&str; 13] = [
     "maxProperties",
 ];
 
-pub(super) fn output(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks the JSON schema of the answer.
+pub(super) fn check_output_schema(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let format = &body["outputConfig"]["textFormat"];
     if format.is_null() {
         return Ok(());
     }
-    if !model.can('J') {
+    if !model.has_capability('J') {
         return Err(unsupported("outputConfig.textFormat"));
     }
     let text = format["structure"]["jsonSchema"]["schema"].as_str().unwrap_or_default();
     let schema: Value = serde_json::from_str(text)
-        .map_err(|error| by_model(format!("output_config.format.schema: not JSON: {error}")))?;
-    if !every(&schema, &closed) {
-        return Err(by_model(
+        .map_err(|error| model_error(format!("output_config.format.schema: not JSON: {error}")))?;
+    if !all_schemas(&schema, &is_closed) {
+        return Err(model_error(
             "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false",
         ));
     }
-    if is_claude(model) && !every(&schema, &supported) {
-        let keywords = UNSUPPORTED.join(", ");
-        return Err(by_model(format!(
+    if is_claude(model) && !all_schemas(&schema, &has_supported_keywords) {
+        let keywords = UNSUPPORTED_KEYWORDS.join(", ");
+        return Err(model_error(format!(
             "output_config.format.schema: For the types in it, properties {keywords} are not supported"
         )));
     }
     Ok(())
 }
 
-/// Whether this holds of the schema and of all schemas in it.
-pub(super) fn every(schema: &Value, holds: &dyn Fn(&Value) -> bool) -> bool {
-    holds(schema) && inner(schema).all(|inner| every(inner, holds))
+/// Returns whether a predicate is true for the schema and all its subschemas.
+pub(super) fn all_schemas(schema: &Value, holds: &dyn Fn(&Value) -> bool) -> bool {
+    holds(schema) && subschemas(schema).all(|inner| all_schemas(inner, holds))
 }
 
-/// The schemas right inside. What is named like a keyword in `properties`, or stands in an `enum`, is none.
-fn inner(schema: &Value) -> impl Iterator<Item = &Value> {
+/// Returns the direct subschemas. A property with the name of a keyword and the values of an `enum`
+/// are not subschemas.
+fn subschemas(schema: &Value) -> impl Iterator<Item = &Value> {
     let by_name = ["properties", "patternProperties", "$defs", "definitions"];
     let listed = ["anyOf", "allOf", "oneOf", "prefixItems"];
     let single = ["items", "additionalProperties", "not", "if", "then", "else", "contains"];
@@ -64,14 +69,14 @@ fn inner(schema: &Value) -> impl Iterator<Item = &Value> {
     named.flat_map(|schemas| schemas.values()).chain(listed.flatten()).chain(single)
 }
 
-/// Whether an object takes no properties but its own.
-fn closed(schema: &Value) -> bool {
+/// Returns whether a schema for objects forbids additional properties.
+fn is_closed(schema: &Value) -> bool {
     let kind = &schema["type"];
     let nullable = kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "object"));
     let is_object = kind == "object" || nullable || schema["properties"].is_object();
     !is_object || schema["additionalProperties"] == false
 }
 
-fn supported(schema: &Value) -> bool {
-    UNSUPPORTED.iter().all(|keyword| schema.get(keyword).is_none())
+fn has_supported_keywords(schema: &Value) -> bool {
+    UNSUPPORTED_KEYWORDS.iter().all(|keyword| schema.get(keyword).is_none())
 }

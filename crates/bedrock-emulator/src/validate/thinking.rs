@@ -1,33 +1,34 @@
-//! Reasoning: how each family is asked for it, and what it forbids meanwhile.
+//! Reasoning: the parameters of each family, and their restrictions.
 
 use super::family::{FAMILIES, is_claude};
-use super::{by_model, fields};
+use super::{fields, model_error};
 use crate::body::list;
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use serde_json::Value;
 
 const MIN_BUDGET: u64 = 1024;
 const EFFORT_BETA: &str = "effort-2025-11-24";
 
-/// Whether the model is asked to think, in Claude's way or in Nova's.
-pub(super) fn is_on(body: &Value) -> bool {
+/// Returns whether the request enables reasoning, with the parameters of Claude or Nova.
+pub(super) fn is_enabled(body: &Value) -> bool {
     let nova = &body["additionalModelRequestFields"]["reasoningConfig"]["type"];
-    matches!(asked(body)["type"].as_str(), Some("enabled" | "adaptive")) || nova == "enabled"
+    matches!(thinking_field(body)["type"].as_str(), Some("enabled" | "adaptive"))
+        || nova == "enabled"
 }
 
-/// Whether Claude is asked to think within a budget.
+/// Returns whether the request enables Claude's thinking with a budget.
 pub(super) fn has_budget(body: &Value) -> bool {
-    asked(body)["type"] == "enabled"
+    thinking_field(body)["type"] == "enabled"
 }
 
-fn asked(body: &Value) -> &Value {
+fn thinking_field(body: &Value) -> &Value {
     let fields = &body["additionalModelRequestFields"];
     if fields["thinking"].is_null() { &fields["reasoning_config"] } else { &fields["thinking"] }
 }
 
-/// Whether Nova can think as it is asked to.
-pub(super) fn nova(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks Nova's `reasoningConfig`.
+pub(super) fn check_nova(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     let asked = &body["additionalModelRequestFields"]["reasoningConfig"];
     if asked.is_null() || model.provider != "Amazon" {
         return Ok(());
@@ -35,86 +36,86 @@ pub(super) fn nova(model: &Model, body: &Value) -> Result<(), Fault> {
     let one_of =
         |value: &Value, known: &[&str]| value.is_null() || known.iter().any(|known| value == known);
     if !one_of(&asked["type"], &["enabled", "disabled"]) {
-        return Err(by_model("reasoningConfig.type: must be one of enabled, disabled"));
+        return Err(model_error("reasoningConfig.type: must be one of enabled, disabled"));
     }
     if !one_of(&asked["maxReasoningEffort"], &["low", "medium", "high"]) {
-        return Err(by_model(
+        return Err(model_error(
             "reasoningConfig.maxReasoningEffort: must be one of low, medium, high",
         ));
     }
     let limits = ["temperature", "topP", "maxTokens"].map(|name| &body["inferenceConfig"][name]);
     if asked["maxReasoningEffort"] == "high" && limits.iter().any(|limit| !limit.is_null()) {
-        return Err(by_model(
+        return Err(model_error(
             "temperature, topP and maxTokens must be unset when maxReasoningEffort is high",
         ));
     }
     Ok(())
 }
 
-/// Whether Claude can think as it is asked to.
-pub(super) fn claude(model: &Model, body: &Value) -> Result<(), Fault> {
-    if !is_claude(model) || asked(body).is_null() {
+/// Checks Claude's `thinking`.
+pub(super) fn check_claude(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
+    if !is_claude(model) || thinking_field(body).is_null() {
         return Ok(());
     }
-    if !model.can('R') {
-        return Err(by_model("thinking: Extra inputs are not permitted"));
+    if !model.has_capability('R') {
+        return Err(model_error("thinking: Extra inputs are not permitted"));
     }
-    of_its_kind(model, body)
+    check_thinking_type(model, body)
 }
 
-fn of_its_kind(model: &Model, body: &Value) -> Result<(), Fault> {
-    let thinking = asked(body);
+fn check_thinking_type(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
+    let thinking = thinking_field(body);
     match thinking["type"].as_str() {
-        Some("enabled") if FAMILIES.budget_thinking.has(model) => budget(thinking, body)?,
+        Some("enabled") if FAMILIES.budget_thinking.has(model) => check_budget(thinking, body)?,
         Some("enabled") if FAMILIES.adaptive_thinking.has(model) => {
-            return Err(by_model(
+            return Err(model_error(
                 "\"thinking.type.enabled\" is not supported for this model. Use \"thinking.type.adaptive\" and \
                  \"output_config.effort\" to control thinking behavior.",
             ));
         }
         Some("adaptive") if !thinking["budget_tokens"].is_null() => {
-            return Err(by_model(
+            return Err(model_error(
                 "thinking.adaptive.budget_tokens: Extra inputs are not permitted",
             ));
         }
         Some("adaptive") if FAMILIES.adaptive_thinking.has(model) => {}
         Some("disabled") if !FAMILIES.always_thinking.has(model) => return Ok(()),
         Some("disabled") => {
-            return Err(by_model("\"thinking.type.disabled\" is not supported for this model."));
+            return Err(model_error("\"thinking.type.disabled\" is not supported for this model."));
         }
         Some("adaptive") => {
-            return Err(by_model("adaptive thinking is not supported on this model"));
+            return Err(model_error("adaptive thinking is not supported on this model"));
         }
         Some("enabled") => {
-            return Err(by_model("\"thinking.type.enabled\" is not supported for this model."));
+            return Err(model_error("\"thinking.type.enabled\" is not supported for this model."));
         }
         _ => {
-            return Err(by_model(
+            return Err(model_error(
                 "thinking.type: Input should be 'enabled', 'adaptive' or 'disabled'",
             ));
         }
     }
-    undisturbed(body)
+    check_conflicts(body)
 }
 
-fn budget(thinking: &Value, body: &Value) -> Result<(), Fault> {
+fn check_budget(thinking: &Value, body: &Value) -> Result<(), BedrockException> {
     let Some(budget) = thinking["budget_tokens"].as_u64() else {
-        return Err(by_model("thinking.enabled.budget_tokens: Field required"));
+        return Err(model_error("thinking.enabled.budget_tokens: Field required"));
     };
     if budget < MIN_BUDGET {
         let message = format!(
             "thinking.enabled.budget_tokens: Input should be greater than or equal to {MIN_BUDGET}"
         );
-        return Err(by_model(message));
+        return Err(model_error(message));
     }
     if body["inferenceConfig"]["maxTokens"].as_u64().is_some_and(|most| most <= budget) {
-        return Err(by_model("`max_tokens` must be greater than `thinking.budget_tokens`."));
+        return Err(model_error("`max_tokens` must be greater than `thinking.budget_tokens`."));
     }
     Ok(())
 }
 
-/// Whether nothing stands in the way of thinking.
-fn undisturbed(body: &Value) -> Result<(), Fault> {
+/// Checks that no other parameter conflicts with thinking.
+fn check_conflicts(body: &Value) -> Result<(), BedrockException> {
     let sampling = &body["inferenceConfig"];
     let choice = &body["toolConfig"]["toolChoice"];
     let own_choice = &body["additionalModelRequestFields"]["tool_choice"];
@@ -130,11 +131,11 @@ fn undisturbed(body: &Value) -> Result<(), Fault> {
     } else {
         return Ok(());
     };
-    Err(by_model(objection))
+    Err(model_error(objection))
 }
 
-/// Whether the model takes the effort it is asked for.
-pub(super) fn effort(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that the model supports the effort.
+pub(super) fn check_effort(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     let native = &body["additionalModelRequestFields"]["output_config"]["effort"];
     let Some(effort) = body["outputConfig"]["effort"].as_str().or(native.as_str()) else {
         return Ok(());
@@ -146,11 +147,11 @@ pub(super) fn effort(model: &Model, body: &Value) -> Result<(), Fault> {
         _ => false,
     };
     if !taken {
-        return Err(by_model(format!("This model does not support the effort '{effort}'.")));
+        return Err(model_error(format!("This model does not support the effort '{effort}'.")));
     }
     let betas = list(&body["additionalModelRequestFields"]["anthropic_beta"]);
     if FAMILIES.effort_by_beta.has(model) && !betas.iter().any(|beta| beta == EFFORT_BETA) {
-        return Err(by_model(format!("output_config.effort: needs the beta {EFFORT_BETA}")));
+        return Err(model_error(format!("output_config.effort: needs the beta {EFFORT_BETA}")));
     }
     Ok(())
 }

@@ -1,38 +1,41 @@
-//! Tools: what is offered, and that calls and results are pairs.
+//! Tools: their definitions, and the pairs of calls and results.
 
 use super::block::{self, Block};
 use super::family::{FAMILIES, is_claude};
-use super::{by_model, structured, unsupported};
+use super::{model_error, structured, unsupported};
 use crate::body::{list, messages};
-use crate::catalogue::Model;
-use crate::fault::Fault;
+use crate::catalogue::FoundationModel;
+use crate::exception::BedrockException;
 use serde_json::Value;
 use std::collections::HashSet;
 
-/// Whether the tools and the choice among them are for this model.
-pub(super) fn offered(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that the model supports the tools and the tool choice.
+pub(super) fn check_tools(model: &FoundationModel, body: &Value) -> Result<(), BedrockException> {
     let config = &body["toolConfig"];
-    let used = block::all(body)
+    let used = block::all_blocks(body)
         .any(|block| block.member("toolUse").or(block.member("toolResult")).is_some());
     if config.is_null() {
-        return if used { Err(undefined()) } else { Ok(()) };
+        return if used { Err(undefined_config()) } else { Ok(()) };
     }
-    if !model.can('T') {
-        return Err(Fault::validation("This model doesn't support tool use."));
+    if !model.has_capability('T') {
+        return Err(BedrockException::validation("This model doesn't support tool use."));
     }
-    specs(model, list(&config["tools"]))?;
-    system_tools(model, list(&config["tools"]))?;
-    choice(model, config)
+    check_specs(model, list(&config["tools"]))?;
+    check_system_tools(model, list(&config["tools"]))?;
+    check_choice(model, config)
 }
 
-/// Whether each call is the assistant's, and each result the user's.
-pub(super) fn roles(_model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that tool calls are in assistant messages and results in user messages.
+pub(super) fn check_tool_roles(
+    _model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     for (kind, role) in [("toolUse", "assistant"), ("toolResult", "user")] {
         if let Some(odd) =
-            block::all(body).find(|block| block.member(kind).is_some() && block.role != role)
+            block::all_blocks(body).find(|block| block.member(kind).is_some() && block.role != role)
         {
             let path = odd.path();
-            return Err(Fault::validation(format!(
+            return Err(BedrockException::validation(format!(
                 "The {kind} field at {path} is only supported in {role} messages."
             )));
         }
@@ -40,14 +43,17 @@ pub(super) fn roles(_model: &Model, body: &Value) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether each result says something.
-pub(super) fn results(_model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that no tool result is empty.
+pub(super) fn check_tool_results(
+    _model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let silent = |block: &Block<'_>| {
         block.member("toolResult").is_some_and(|result| list(&result["content"]).is_empty())
     };
-    match block::all(body).find(silent) {
+    match block::all_blocks(body).find(silent) {
         None => Ok(()),
-        Some(block) => Err(Fault::validation(format!(
+        Some(block) => Err(BedrockException::validation(format!(
             "The content field in the ToolResultBlock object at {}.toolResult is empty. Add a ToolResultContentBlock \
              object to the content field and try again.",
             block.path()
@@ -55,13 +61,13 @@ pub(super) fn results(_model: &Model, body: &Value) -> Result<(), Fault> {
     }
 }
 
-fn undefined() -> Fault {
-    Fault::validation(
+fn undefined_config() -> BedrockException {
+    BedrockException::validation(
         "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
     )
 }
 
-fn specs(model: &Model, tools: &[Value]) -> Result<(), Fault> {
+fn check_specs(model: &FoundationModel, tools: &[Value]) -> Result<(), BedrockException> {
     let mut names = HashSet::new();
     for (at, spec) in
         tools.iter().enumerate().filter_map(|(at, tool)| Some((at, tool.get("toolSpec")?)))
@@ -71,31 +77,31 @@ fn specs(model: &Model, tools: &[Value]) -> Result<(), Fault> {
             let message = format!(
                 "The value at {place}.inputSchema.json.type must be one of the following: object."
             );
-            return Err(Fault::validation(message));
+            return Err(BedrockException::validation(message));
         }
         if !names.insert(&spec["name"]) {
-            return Err(Fault::validation(format!(
+            return Err(BedrockException::validation(format!(
                 "The tool name {} at {place}.name is already used.",
                 spec["name"]
             )));
         }
         if spec["strict"] == true && !FAMILIES.strict_tools.has(model) {
-            return Err(Fault::validation(format!(
+            return Err(BedrockException::validation(format!(
                 "This model doesn't support the {place}.strict field."
             )));
         }
         let schema = &spec["inputSchema"]["json"];
-        well_formed(&place, schema)?;
+        check_valid_schema(&place, schema)?;
         if FAMILIES.plain_schemas.has(model) {
-            plain(at, spec, schema)?;
+            check_nova_schema(at, spec, schema)?;
         }
         if is_claude(model) {
-            claude(at, schema)?;
+            check_claude_schema(at, schema)?;
         }
         if FAMILIES.no_look_around.has(model)
-            && !structured::every(&spec["inputSchema"]["json"], &looks_straight)
+            && !structured::all_schemas(&spec["inputSchema"]["json"], &has_no_look_around)
         {
-            return Err(by_model(format!(
+            return Err(model_error(format!(
                 "{place}.inputSchema.json: look-around is not supported in patterns"
             )));
         }
@@ -103,11 +109,11 @@ fn specs(model: &Model, tools: &[Value]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether it is a schema of JSON Schema 2020-12 at all.
-fn well_formed(place: &str, schema: &Value) -> Result<(), Fault> {
+/// Checks that a schema is valid in JSON Schema 2020-12.
+fn check_valid_schema(place: &str, schema: &Value) -> Result<(), BedrockException> {
     match jsonschema::draft202012::meta::validate(schema) {
         Ok(()) => Ok(()),
-        Err(error) => Err(by_model(format!(
+        Err(error) => Err(model_error(format!(
             "{place}.inputSchema.json: JSON schema is invalid. It must match JSON Schema draft 2020-12: {} at {}",
             error.masked(),
             error.instance_path()
@@ -115,19 +121,20 @@ fn well_formed(place: &str, schema: &Value) -> Result<(), Fault> {
     }
 }
 
-/// What Nova refuses, as <https://github.com/zed-industries/zed/issues/28521> quotes it, and what it cannot call
+/// Checks the restrictions of Nova: keywords at the root of a schema
+/// (<https://github.com/zed-industries/zed/issues/28521>) and names of tools
 /// (<https://github.com/SEMOSS/Semoss/pull/2892>).
-fn plain(at: usize, spec: &Value, schema: &Value) -> Result<(), Fault> {
+fn check_nova_schema(at: usize, spec: &Value, schema: &Value) -> Result<(), BedrockException> {
     let known = ["type", "properties", "required"];
     let mut keys = schema.as_object().into_iter().flat_map(|schema| schema.keys());
     if let Some(key) = keys.find(|key| !known.contains(&key.as_str())) {
-        return Err(by_model(format!(
+        return Err(model_error(format!(
             "Malformed input request: #/toolConfig/tools/{at}/toolSpec/inputSchema/json: extraneous key [{key}] is not \
              permitted, please reformat your input and try again."
         )));
     }
     if spec["name"].as_str().is_some_and(|name| name.contains('-')) {
-        return Err(Fault::model_error(
+        return Err(BedrockException::model_error(
             424,
             "Model produced invalid sequence as part of ToolUse. Please refer to the model tool use troubleshooting guide.",
         ));
@@ -135,30 +142,33 @@ fn plain(at: usize, spec: &Value, schema: &Value) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What Claude refuses at the root of a schema.
-fn claude(at: usize, schema: &Value) -> Result<(), Fault> {
+/// Checks the root of a schema for keywords that Claude does not support.
+fn check_claude_schema(at: usize, schema: &Value) -> Result<(), BedrockException> {
     if ["anyOf", "oneOf", "allOf"].iter().any(|keyword| schema.get(keyword).is_some()) {
-        return Err(by_model(format!(
+        return Err(model_error(format!(
             "tools.{at}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
         )));
     }
     Ok(())
 }
 
-/// Whether calls and results stand alone in their turns, where they must.
-pub(super) fn alone(model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that tool calls and results have messages of their own, for models that require it.
+pub(super) fn check_tool_blocks_alone(
+    model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     if !FAMILIES.tools_alone.has(model) {
         return Ok(());
     }
     for (at, turn) in messages(body).iter().enumerate() {
         for (kind, words) in [("toolUse", "tool use"), ("toolResult", "tool result")] {
             let has = |is_kind: bool| {
-                block::of_turn(at, turn).any(|block| {
+                block::blocks_of_message(at, turn).any(|block| {
                     block.member("cachePoint").is_none() && block.member(kind).is_some() == is_kind
                 })
             };
             if has(true) && has(false) {
-                return Err(Fault::validation(format!(
+                return Err(BedrockException::validation(format!(
                     "messages.{at}.content: Conversation blocks and {words} blocks cannot be provided in the same turn."
                 )));
             }
@@ -167,29 +177,29 @@ pub(super) fn alone(model: &Model, body: &Value) -> Result<(), Fault> {
     Ok(())
 }
 
-fn looks_straight(schema: &Value) -> bool {
+fn has_no_look_around(schema: &Value) -> bool {
     let pattern = schema["pattern"].as_str().unwrap_or_default();
     ["(?=", "(?!", "(?<=", "(?<!"].iter().all(|look| !pattern.contains(look))
 }
 
-fn system_tools(model: &Model, tools: &[Value]) -> Result<(), Fault> {
+fn check_system_tools(model: &FoundationModel, tools: &[Value]) -> Result<(), BedrockException> {
     let mut names = tools.iter().filter_map(|tool| tool["systemTool"]["name"].as_str());
     match names.find(|name| !FAMILIES.grounding.has(model) || *name != "nova_grounding") {
         None => Ok(()),
-        Some(name) => {
-            Err(Fault::validation(format!("This model doesn't support the system tool {name}.")))
-        }
+        Some(name) => Err(BedrockException::validation(format!(
+            "This model doesn't support the system tool {name}."
+        ))),
     }
 }
 
-fn choice(model: &Model, config: &Value) -> Result<(), Fault> {
+fn check_choice(model: &FoundationModel, config: &Value) -> Result<(), BedrockException> {
     let Some((kind, choice)) =
         config["toolChoice"].as_object().and_then(|choice| choice.iter().next())
     else {
         return Ok(());
     };
     let forced = kind != "auto";
-    let out_of_reach = !model.can('C')
+    let out_of_reach = !model.has_capability('C')
         || (forced && FAMILIES.no_forced_tool.has(model))
         || (kind == "tool" && FAMILIES.no_named_tool.has(model));
     if out_of_reach {
@@ -202,63 +212,76 @@ fn choice(model: &Model, config: &Value) -> Result<(), Fault> {
             "The tool {} at toolConfig.toolChoice.tool.name is not defined in toolConfig.tools.",
             choice["name"]
         );
-        return Err(Fault::validation(message));
+        return Err(BedrockException::validation(message));
     }
     Ok(())
 }
 
-/// Whether each call has its result in the next turn, in order and before anything else.
-pub(super) fn pairs(_model: &Model, body: &Value) -> Result<(), Fault> {
+/// Checks that each tool call has its result in the next message, in order and before other blocks.
+pub(super) fn check_call_result_pairs(
+    _model: &FoundationModel,
+    body: &Value,
+) -> Result<(), BedrockException> {
     let (mut seen, mut expected) = (HashSet::new(), Vec::new());
     for (at, turn) in messages(body).iter().enumerate().filter(|(_, turn)| turn["role"] != "system")
     {
-        answers(at, turn, &expected)?;
-        expected = ids(at, turn, "toolUse").collect();
+        check_results_of_turn(at, turn, &expected)?;
+        expected = tool_use_ids(at, turn, "toolUse").collect();
         if let Some(again) = expected.iter().find(|id| !seen.insert(**id)) {
-            return Err(by_model(format!("messages.{at}: `tool_use` ids must be unique: {again}")));
+            return Err(model_error(format!(
+                "messages.{at}: `tool_use` ids must be unique: {again}"
+            )));
         }
-        if let Some(odd) = block::of_turn(at, turn)
+        if let Some(odd) = block::blocks_of_message(at, turn)
             .find(|block| block.member("toolUse").is_some_and(|call| !call["input"].is_object()))
         {
             let path = odd.path();
-            return Err(Fault::validation(format!(
+            return Err(BedrockException::validation(format!(
                 "The format of the value at {path}.toolUse.input is invalid. Provide a json object for the field and \
                  try again."
             )));
         }
     }
-    if expected.is_empty() { Ok(()) } else { Err(unanswered(messages(body).len(), &expected)) }
+    if expected.is_empty() { Ok(()) } else { Err(missing_results(messages(body).len(), &expected)) }
 }
 
-fn answers(at: usize, turn: &Value, expected: &[&str]) -> Result<(), Fault> {
-    let given: Vec<_> = ids(at, turn, "toolResult").collect();
+fn check_results_of_turn(
+    at: usize,
+    turn: &Value,
+    expected: &[&str],
+) -> Result<(), BedrockException> {
+    let given: Vec<_> = tool_use_ids(at, turn, "toolResult").collect();
     if given.len() > expected.len() {
-        return Err(Fault::validation(format!(
+        return Err(BedrockException::validation(format!(
             "The number of toolResult blocks at messages.{at}.content exceeds the number of toolUse blocks of previous \
              turn."
         )));
     }
     if given != expected {
-        return Err(unanswered(at, expected));
+        return Err(missing_results(at, expected));
     }
-    let first = block::of_turn(at, turn)
+    let first = block::blocks_of_message(at, turn)
         .take(given.len())
         .all(|block| block.member("toolResult").is_some());
     if first {
         Ok(())
     } else {
-        Err(by_model(format!("messages.{at}: `tool_result` blocks must come first")))
+        Err(model_error(format!("messages.{at}: `tool_result` blocks must come first")))
     }
 }
 
-fn unanswered(at: usize, expected: &[&str]) -> Fault {
+fn missing_results(at: usize, expected: &[&str]) -> BedrockException {
     let ids = expected.join(", ");
-    Fault::validation(format!(
+    BedrockException::validation(format!(
         "Expected toolResult blocks at messages.{at}.content for the following Ids: {ids}"
     ))
 }
 
-fn ids<'a>(at: usize, turn: &'a Value, kind: &'static str) -> impl Iterator<Item = &'a str> {
-    block::of_turn(at, turn)
+fn tool_use_ids<'a>(
+    at: usize,
+    turn: &'a Value,
+    kind: &'static str,
+) -> impl Iterator<Item = &'a str> {
+    block::blocks_of_message(at, turn)
         .filter_map(move |block: Block<'a>| block.member(kind)?["toolUseId"].as_str())
 }

@@ -1,12 +1,12 @@
 //! What a script can have a model say, streamed and whole.
 
 use crate::client::{Ask, LITE, payloads};
-use bedrock_emulator::{ANY, Answer, Emulator, Options, Script, Usage};
+use bedrock_emulator::{ANY, Emulator, EmulatorOptions, ModelAnswer, Script, TokenUsage};
 use http::Method;
 use serde_json::{Value, json};
 
-fn started(answer: &Answer) -> Emulator {
-    let emulator = Emulator::start(Options::default()).unwrap();
+fn started(answer: &ModelAnswer) -> Emulator {
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     emulator.script(ANY, Script::answer(answer.clone()).always());
     emulator
 }
@@ -18,7 +18,7 @@ fn asking(path: &str, extra: &Value) -> Ask {
 }
 
 /// What is told at the end, streamed and whole.
-async fn endings(answer: &Answer, extra: &Value) -> [Value; 2] {
+async fn endings(answer: &ModelAnswer, extra: &Value) -> [Value; 2] {
     let emulator = started(answer);
     let events =
         payloads(asking("converse-stream", extra).send(&emulator).await.unwrap().into_body()).await;
@@ -34,7 +34,7 @@ async fn endings(answer: &Answer, extra: &Value) -> [Value; 2] {
 async fn the_end_tells_whatever_it_is_scripted_to_tell() {
     let trace =
         json!({ "guardrail": { "actionReason": "Guardrail blocked.", "inputAssessment": {} } });
-    let answer = Answer::says(["Sorry."])
+    let answer = ModelAnswer::with_text(["Sorry."])
         .stop("a_reason_yet_unknown")
         .response_fields(json!({ "usage": { "output_tokens_details": { "thinking_tokens": 9 } } }))
         .metadata("trace", trace.clone())
@@ -55,7 +55,9 @@ async fn the_end_tells_whatever_it_is_scripted_to_tell() {
 #[tokio::test]
 async fn sources_and_hidden_thoughts_are_told_streamed_and_whole() {
     let citation = json!({ "title": "Atlas", "sourceContent": [{ "text": "Lima" }] });
-    let emulator = started(&Answer::new().redacted(b"secret").cited(["Lima."], [citation.clone()]));
+    let emulator = started(
+        &ModelAnswer::new().redacted(b"secret").text_with_citations(["Lima."], [citation.clone()]),
+    );
     let events = payloads(Ask::stream(LITE).send(&emulator).await.unwrap().into_body()).await;
     let deltas: Vec<_> = events.iter().filter_map(|event| event.get("delta")).collect();
     let hidden = json!({ "reasoningContent": { "redactedContent": "c2VjcmV0" } });
@@ -68,7 +70,7 @@ async fn sources_and_hidden_thoughts_are_told_streamed_and_whole() {
 #[tokio::test]
 async fn a_signed_thought_comes_back_as_it_was_or_not_at_all() {
     const HAIKU: &str = "us.anthropic.claude-haiku-4-5-20251001-v1:0";
-    let emulator = started(&Answer::new().reasoning(["H", "m."], "sig").text(["So."]));
+    let emulator = started(&ModelAnswer::new().reasoning(["H", "m."], "sig").text(["So."]));
     let (_, whole) = Ask::converse(HAIKU).json(&emulator).await;
     let content = whole["output"]["message"]["content"].clone();
     let mut trimmed = content.clone();
@@ -88,14 +90,14 @@ async fn a_prompt_that_comes_again_is_read_from_the_cache() {
         ["inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens"]
             .map(|name| end["usage"][name].as_u64())
     };
-    let [first, second] = endings(&Answer::says(["ok"]), &system).await;
+    let [first, second] = endings(&ModelAnswer::with_text(["ok"]), &system).await;
     assert_eq!(counts(&first), [Some(2), Some(0), Some(100)]);
     assert_eq!(counts(&second), [Some(2), Some(100), Some(0)]);
-    let given = Usage { input: 7, output: 1, cache_read: None, cache_write: None };
-    for end in endings(&Answer::says(["ok"]).usage(given), &system).await {
+    let given = TokenUsage { input: 7, output: 1, cache_read: None, cache_write: None };
+    for end in endings(&ModelAnswer::with_text(["ok"]).usage(given), &system).await {
         assert_eq!(counts(&end), [Some(7), None, None]);
     }
-    for end in endings(&Answer::says(["ok"]), &json!({})).await {
+    for end in endings(&ModelAnswer::with_text(["ok"]), &json!({})).await {
         assert_eq!(counts(&end), [Some(10), None, None]);
     }
 }

@@ -1,14 +1,14 @@
 //! Who may call, and what the others are told.
 
 use crate::client::{Ask, LITE};
-use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, Emulator, Options};
+use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, Emulator, EmulatorOptions};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use std::time::Duration;
 
 fn started() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 async fn refused(ask: Ask, emulator: &Emulator) -> (u16, String, String) {

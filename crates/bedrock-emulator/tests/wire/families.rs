@@ -38,7 +38,7 @@ const GLM: &str = "zai.glm-5";
 const STRANGER: &str = "extraneous key [";
 
 fn table<const N: usize>(rows: [(&str, Value, &str); N]) {
-    judged(&Catalogue::every(), rows);
+    judged(&Catalogue::all_chat_models(), rows);
 }
 
 fn with_fields(fields: Value) -> Value {
@@ -79,7 +79,7 @@ fn result(id: &str, content: Value) -> Value {
 
 #[test]
 fn every_chat_model_takes_a_greeting() {
-    for model in &Catalogue::every().models {
+    for model in &Catalogue::all_chat_models().models {
         let taken = validate::converse(model, &hello(json!({})));
         assert_eq!(taken.is_ok(), model.provider != "TwelveLabs", "{}", model.id);
     }
@@ -93,7 +93,9 @@ fn what_a_letter_says_binds_every_model() {
     let closed = json!({ "type": "object", "additionalProperties": false }).to_string();
     let format =
         json!({ "type": "json_schema", "structure": { "jsonSchema": { "schema": closed } } });
-    for model in Catalogue::every().models.iter().filter(|model| model.provider != "TwelveLabs") {
+    for model in
+        Catalogue::all_chat_models().models.iter().filter(|model| model.provider != "TwelveLabs")
+    {
         for (letter, body) in [
             ('T', hello(json!({ "toolConfig": tools(&["clock"]) }))),
             ('C', choosing(json!({ "auto": {} }))),
@@ -105,7 +107,12 @@ fn what_a_letter_says_binds_every_model() {
             ('J', hello(json!({ "outputConfig": { "textFormat": format.clone() } }))),
         ] {
             let taken = validate::converse(model, &body);
-            assert_eq!(taken.is_ok(), model.can(letter), "{} {letter} {taken:?}", model.id);
+            assert_eq!(
+                taken.is_ok(),
+                model.has_capability(letter),
+                "{} {letter} {taken:?}",
+                model.id
+            );
         }
     }
 }
@@ -146,7 +153,7 @@ fn a_tool_is_chosen_only_where_one_can_be() {
 
 #[test]
 fn tools_are_streamed_only_where_they_can_be() {
-    let catalogue = Catalogue::every();
+    let catalogue = Catalogue::all_chat_models();
     let refused = |id: &str, body: &Value| {
         let fault = validate::converse_stream(catalogue.model(id).unwrap(), body).err()?;
         Some(fault.message().to_owned())
@@ -334,7 +341,7 @@ fn each_family_knows_its_own_fields_alone() {
         ),
     ]);
     let fault = validate::converse(
-        Catalogue::every().model(GROK).unwrap(),
+        Catalogue::all_chat_models().model(GROK).unwrap(),
         &with_fields(json!({ "frequency_penalty": 1 })),
     );
     assert_eq!(fault.unwrap_err().status(), 503);
@@ -609,7 +616,7 @@ fn what_goes_along_with_the_chat_keeps_its_form() {
             "extraneous key [streamProcessingMode]",
         ),
     ]);
-    let lite = Catalogue::every().model(LITE).unwrap().clone();
+    let lite = Catalogue::all_chat_models().model(LITE).unwrap().clone();
     assert_eq!(
         validate::converse_stream(&lite, &hello(json!({ "guardrailConfig": guarded }))),
         Ok(())

@@ -2,7 +2,8 @@
 
 use crate::client::{Ask, LITE, chunk, frames};
 use bedrock_emulator::{
-    ANY, Answer, Catalogue, Emulator, Ending, Event, Fault, Mishap, Options, Script,
+    ANY, BedrockException, Catalogue, Emulator, EmulatorOptions, ExchangeOutcome, InjectedFault,
+    ModelAnswer, Script, StreamEvent,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -11,11 +12,11 @@ use tokio::time::Instant;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn hello() -> Script {
-    Script::answer(Answer::says(["Hel", "lo"]))
+    Script::answer(ModelAnswer::with_text(["Hel", "lo"]))
 }
 
 fn started() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 async fn streamed(script: Script) -> (Vec<String>, String) {
@@ -37,27 +38,33 @@ async fn each_frame_is_a_chunk_of_its_own() {
 
 #[tokio::test]
 async fn a_stream_can_end_without_a_stop() {
-    assert_eq!(streamed(hello().after(2, Mishap::Close)).await, (names(2), "end".to_owned()));
+    assert_eq!(
+        streamed(hello().fail_after(2, InjectedFault::Close)).await,
+        (names(2), "end".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_stream_can_carry_failures_and_strangers() {
-    let (names, _) = streamed(hello().after(1, Mishap::Exception(Fault::throttling("slow")))).await;
+    let (names, _) = streamed(
+        hello().fail_after(1, InjectedFault::Exception(BedrockException::throttling("slow"))),
+    )
+    .await;
     assert_eq!(names, ["messageStart", "throttlingException"]);
-    let error = Mishap::Error { code: "Oops".into(), message: "no".into() };
-    assert_eq!(streamed(hello().after(1, error)).await.0, ["messageStart", "Oops"]);
-    let stranger = Event::new("weatherReport", json!({}));
+    let error = InjectedFault::Error { code: "Oops".into(), message: "no".into() };
+    assert_eq!(streamed(hello().fail_after(1, error)).await.0, ["messageStart", "Oops"]);
+    let stranger = StreamEvent::new("weatherReport", json!({}));
     assert_eq!(streamed(hello().insert(1, stranger)).await.0[1], "weatherReport");
 }
 
 #[tokio::test]
 async fn frames_can_be_spoilt() {
     for (mishap, end) in [
-        (Mishap::CutFrame, "not one frame in one chunk"),
-        (Mishap::BadMessageCrc, "message checksum"),
-        (Mishap::BadPreludeCrc, "prelude checksum"),
+        (InjectedFault::TruncatedFrame, "not one frame in one chunk"),
+        (InjectedFault::BadMessageCrc, "message checksum"),
+        (InjectedFault::BadPreludeCrc, "prelude checksum"),
     ] {
-        let (read, told) = streamed(hello().after(2, mishap)).await;
+        let (read, told) = streamed(hello().fail_after(2, mishap)).await;
         assert_eq!(read, names(2));
         assert!(told.contains(end), "{told}");
     }
@@ -65,10 +72,10 @@ async fn frames_can_be_spoilt() {
 
 #[tokio::test]
 async fn a_connection_can_be_reset() {
-    let (_, end) = streamed(hello().after(2, Mishap::Reset)).await;
+    let (_, end) = streamed(hello().fail_after(2, InjectedFault::Reset)).await;
     assert!(end.starts_with("broken off"), "{end}");
     let emulator = started();
-    emulator.script(ANY, hello().after(0, Mishap::Reset));
+    emulator.script(ANY, hello().fail_after(0, InjectedFault::Reset));
     let refused = Ask::converse(LITE).send(&emulator).await.unwrap_err();
     assert!(format!("{refused:?}").contains("ConnectionReset"), "{refused:?}");
 }
@@ -76,13 +83,13 @@ async fn a_connection_can_be_reset() {
 #[tokio::test]
 async fn the_emulator_notices_that_a_client_leaves_amid_a_stream() {
     let emulator = started();
-    emulator.script(ANY, hello().after(2, Mishap::Hang));
+    emulator.script(ANY, hello().fail_after(2, InjectedFault::Hang));
     let mut body = Ask::stream(LITE).send(&emulator).await.unwrap().into_body();
     for _ in 0..2 {
         chunk(&mut body).await.unwrap().unwrap();
     }
     drop(body);
-    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+    assert_eq!(emulator.wait_for_outcome(0).await, ExchangeOutcome::Aborted);
 }
 
 #[tokio::test]
@@ -94,7 +101,7 @@ async fn the_emulator_notices_that_a_client_leaves_before_the_headers() {
         _ = asking => panic!("it hangs"),
         _ = emulator.wait_for_requests(1) => {}
     }
-    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+    assert_eq!(emulator.wait_for_outcome(0).await, ExchangeOutcome::Aborted);
 }
 
 #[tokio::test]
@@ -103,8 +110,8 @@ async fn an_answer_read_to_its_end_is_answered() {
     frames(Ask::stream(LITE).send(&emulator).await.unwrap().into_body()).await;
     Ask::converse(LITE).json(&emulator).await;
     assert_eq!(
-        (emulator.closed(0).await, emulator.closed(1).await),
-        (Ending::Answered, Ending::Answered)
+        (emulator.wait_for_outcome(0).await, emulator.wait_for_outcome(1).await),
+        (ExchangeOutcome::Completed, ExchangeOutcome::Completed)
     );
 }
 
@@ -124,7 +131,8 @@ async fn refusals_have_their_status_type_and_headers() {
     let emulator = started();
     emulator.script(
         "amazon.*",
-        Script::fault(Fault::throttling("Too many tokens").header("retry-after", "7")).times(2),
+        Script::fault(BedrockException::throttling("Too many tokens").header("retry-after", "7"))
+            .times(2),
     );
     emulator.script(ANY, Script::html(502));
     for _ in 0..2 {
@@ -150,7 +158,10 @@ async fn one_region_can_fail_alone() {
         let ask = Ask::new(http::Method::GET, "/foundation-models", &json!(null));
         Ask { region, ..ask }.json(&emulator)
     };
-    emulator.script_region("us-west-2", Script::fault(Fault::access_denied("not you")).always());
+    emulator.script_region(
+        "us-west-2",
+        Script::fault(BedrockException::access_denied("not you")).always(),
+    );
     assert_eq!(listed("us-west-2").await, (403, json!({ "message": "not you" })));
     assert_eq!(listed("us-east-1").await.0, 200);
     emulator.clear_scripts();
@@ -161,9 +172,24 @@ async fn one_region_can_fail_alone() {
 async fn one_model_can_fail_in_one_region_for_a_while() {
     for (script, status) in [
         (Script::throttle(), 429),
-        (Script::fault(Fault::access_denied("You don't have access to the model.")), 403),
-        (Script::fault(Fault::of("ServiceUnavailableException", "Try again later.")), 503),
-        (Script::fault(Fault::of("ModelNotReadyException", "Model is not ready.")), 429),
+        (
+            Script::fault(BedrockException::access_denied("You don't have access to the model.")),
+            403,
+        ),
+        (
+            Script::fault(BedrockException::from_name(
+                "ServiceUnavailableException",
+                "Try again later.",
+            )),
+            503,
+        ),
+        (
+            Script::fault(BedrockException::from_name(
+                "ModelNotReadyException",
+                "Model is not ready.",
+            )),
+            429,
+        ),
         (Script::html(502), 502),
     ] {
         let emulator = started();
@@ -188,13 +214,16 @@ async fn one_model_can_hang_in_one_region_alone() {
     emulator.script_model_in("us-east-1", LITE, Script::hang().always());
     let asked = |region| Ask { region, ..Ask::converse(LITE) }.json(&emulator);
     assert!(tokio::time::timeout(HOUR, asked("us-east-1")).await.is_err());
-    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+    assert_eq!(emulator.wait_for_outcome(0).await, ExchangeOutcome::Aborted);
     assert_eq!(asked("us-west-2").await.0, 200);
 }
 
 #[tokio::test]
 async fn a_base_id_of_a_profile_can_be_refused_where_the_profile_answers() {
-    let emulator = Emulator::start(Options { catalogue: Catalogue::every(), ..Options::default() });
+    let emulator = Emulator::start(EmulatorOptions {
+        catalogue: Catalogue::all_chat_models(),
+        ..EmulatorOptions::default()
+    });
     let emulator = emulator.unwrap();
     let (status, refusal) = Ask::converse("deepseek.r1-v1:0").json(&emulator).await;
     let words = refusal["message"].as_str().unwrap();
@@ -209,7 +238,7 @@ async fn a_region_can_hang_or_be_late() {
     emulator.script_region("us-east-1", Script::hang());
     emulator.script_region(ANY, Script::demo().delay(HOUR));
     assert!(tokio::time::timeout(HOUR, list()).await.is_err());
-    assert_eq!(emulator.closed(0).await, Ending::BrokenOff);
+    assert_eq!(emulator.wait_for_outcome(0).await, ExchangeOutcome::Aborted);
     let begun = Instant::now();
     assert_eq!(list().await.0, 200);
     assert!(begun.elapsed() >= HOUR);
@@ -218,7 +247,10 @@ async fn a_region_can_hang_or_be_late() {
 #[tokio::test]
 async fn whole_answers_fail_whole() {
     let emulator = started();
-    emulator.script(ANY, hello().after(1, Mishap::Exception(Fault::model_error(500, "no"))));
+    emulator.script(
+        ANY,
+        hello().fail_after(1, InjectedFault::Exception(BedrockException::model_error(500, "no"))),
+    );
     assert_eq!(
         Ask::converse(LITE).json(&emulator).await,
         (424, json!({ "message": "no", "originalStatusCode": 500 }))

@@ -1,13 +1,13 @@
 //! What is remembered of a request.
 
 use crate::client::{Ask, LITE, hello};
-use bedrock_emulator::{AuthKind, Emulator, Operation, Options};
+use bedrock_emulator::{AuthKind, Emulator, EmulatorOptions, Operation};
 use http::Method;
 use serde_json::json;
 
 #[tokio::test]
 async fn a_request_is_kept_as_it_came() {
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let mut ask = Ask { region: "us-west-2", ..Ask::converse(LITE) };
     ask.headers.push(("amz-sdk-request", "attempt=2; max=3"));
     ask.json(&emulator).await;
@@ -25,7 +25,7 @@ async fn a_request_is_kept_as_it_came() {
 
 #[tokio::test]
 async fn what_is_no_operation_is_kept_and_refused() {
-    let emulator = Emulator::start(Options::default()).unwrap();
+    let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let (status, _) = Ask::new(Method::GET, "/nothing/here", &json!(null)).json(&emulator).await;
     assert_eq!((status, emulator.requests()[0].operation), (404, None));
 }

@@ -1,7 +1,7 @@
 //! A real model may answer.
 
 use crate::client::{Ask, LITE, frames};
-use bedrock_emulator::{Emulator, Options, Relay};
+use bedrock_emulator::{Emulator, EmulatorOptions, Relay};
 use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -13,7 +13,8 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconn
     data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n\
     data: [DONE]\n\n";
 
-/// An emulator whose answers come from a server that gives this one, and what that server was asked.
+/// An emulator whose answers come from a server that gives this one, and what that server was
+/// asked.
 async fn answered(
     answer: &'static str,
     ask: Ask,
@@ -21,7 +22,8 @@ async fn answered(
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1", server.local_addr().unwrap());
     let relay = Some(Relay { url, model: Some("llama".into()), key: Some("secret".into()) });
-    let emulator = Emulator::start(Options { relay, ..Options::default() }).unwrap();
+    let emulator =
+        Emulator::start(EmulatorOptions { relay, ..EmulatorOptions::default() }).unwrap();
     let (response, asked) = tokio::join!(ask.send(&emulator), serve_once(server, answer));
     (response.unwrap(), asked.unwrap(), emulator)
 }

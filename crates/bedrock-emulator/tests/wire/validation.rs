@@ -1,7 +1,7 @@
 //! What Bedrock would refuse is refused, and what it would take is taken.
 
 use aws_smithy_types::base64;
-use bedrock_emulator::{Catalogue, Fault, validate};
+use bedrock_emulator::{BedrockException, Catalogue, validate};
 use serde_json::{Value, json};
 
 const HAIKU_3: &str = "anthropic.claude-3-haiku-20240307-v1:0";
@@ -14,7 +14,7 @@ const LLAMA: &str = "meta.llama3-3-70b-instruct-v1:0";
 const MISTRAL_7B: &str = "mistral.mistral-7b-instruct-v0:2";
 const DEEPSEEK: &str = "deepseek.v3.2";
 
-fn checked(model: &str, body: &Value) -> Result<(), Fault> {
+fn checked(model: &str, body: &Value) -> Result<(), BedrockException> {
     validate::converse(Catalogue::default().model(model).unwrap(), body)
 }
 

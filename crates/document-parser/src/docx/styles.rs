@@ -70,7 +70,8 @@ impl Styles {
             .filter(|(list, _)| !list.is_empty())
     }
 
-    /// Returns the style and those that it is based on, at most 20, because the chain may be circular.
+    /// Returns the style and those that it is based on, at most 20, because the chain may be
+    /// circular.
     fn inheritance_chain<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a Style> {
         let based_on = |style: &&'a Style| style.based_on.as_ref().and_then(|id| self.0.get(id));
         std::iter::successors(self.0.get(id), based_on).take(20)

@@ -69,8 +69,8 @@ pub(super) fn read_events(
                 let text = char
                     .as_deref()
                     .or_else(|| resolve_predefined_entity(&entity.borrow().into_inner()));
-                // An entity that the file defines is ignored: it could expand to gigabytes, or name a
-                // file of this machine.
+                // An entity that the file defines is ignored: it could expand to gigabytes, or name
+                // a file of this machine.
                 text.map_or(Ok(()), |text| handle(XmlEvent::Text(text)))
             }
             RawEvent::Eof if open > 0 => return Err(damaged_part(part)),

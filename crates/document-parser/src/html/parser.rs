@@ -11,8 +11,8 @@ use crate::{
 };
 use html5ever::{LocalName, tokenizer::Tag};
 
-/// The most open elements among which an end tag is matched. Without a limit, pages that never close
-/// their elements would take quadratic time.
+/// The most open elements among which an end tag is matched. Without a limit, pages that never
+/// close their elements would take quadratic time.
 const MAX_MATCH_DEPTH: usize = 500;
 
 /// An open element.

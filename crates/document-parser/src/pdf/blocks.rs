@@ -1,5 +1,5 @@
-//! Builds blocks from the parts of all pages: text in larger letters becomes a heading, and a sentence
-//! that continues on the next page is joined.
+//! Builds blocks from the parts of all pages: text in larger letters becomes a heading, and a
+//! sentence that continues on the next page is joined.
 
 use super::{
     PageFlows,

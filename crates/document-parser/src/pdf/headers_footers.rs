@@ -1,5 +1,5 @@
-//! Page headers, footers and page numbers: of lines that repeat at the same position of several pages,
-//! only the first is kept.
+//! Page headers, footers and page numbers: of lines that repeat at the same position of several
+//! pages, only the first is kept.
 
 use super::{PageFlows, line::Line};
 use std::collections::{HashMap, HashSet};
@@ -59,8 +59,8 @@ fn vertical_position(line: &Line) -> i64 {
     (line.baseline() / 4.0).round() as i64
 }
 
-/// Returns the keys of a line: its text, and its text with each number replaced by the difference to
-/// the page number. So page numbers have the same key on every page, and chapter numbers do not.
+/// Returns the keys of a line: its text, and its text with each number replaced by the difference
+/// to the page number. So page numbers have the same key on every page, and chapter numbers do not.
 fn line_keys(line: &Line, page: i64) -> Vec<LineKey> {
     let text = line.text();
     let words: Vec<&str> = text.split_whitespace().collect();

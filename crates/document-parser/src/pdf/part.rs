@@ -77,7 +77,8 @@ impl FlowMetrics {
         let mut steps: Vec<f64> =
             flow.windows(2).map(step).filter(|step| *step > 0.5 && *step < 3.0).collect();
         steps.sort_by(f64::total_cmp);
-        // The lower third, because a flow of short paragraphs has as many wide steps as narrow ones.
+        // The lower third, because a flow of short paragraphs has as many wide steps as narrow
+        // ones.
         let leading = steps.get(steps.len() / 3).copied().unwrap_or(1.2);
         let mut lefts: Vec<f64> = flow.iter().map(Line::left).collect();
         lefts.sort_by(f64::total_cmp);
@@ -100,7 +101,8 @@ impl FlowMetrics {
             && step > -0.5
             && list_marker(&below.text()).is_none()
             && !(is_ended && is_short)
-            // In a paragraph the first line is indented; in a list item all lines except the first are.
+            // In a paragraph the first line is indented; in a list item all lines except the first
+            // are.
             && !(is_indented && (list_marker(&first.text()).is_none() || !std::ptr::eq(first, above)) && above.left() - self.left < 0.8 * size)
             && (below.left() - first.left() >= -0.8 * size || std::ptr::eq(first, above))
     }

@@ -2,7 +2,7 @@
 
 use super::{Asked, Inputs, Target, request};
 use crate::{family::kind, valves::BedrockValves};
-use bedrock_emulator::{Catalogue, Model, validate};
+use bedrock_emulator::{Catalogue, FoundationModel, validate};
 use pipe_sdk::{Body, Call, ChatRef, Hints, ModelKind, PipeError, testing::ScriptedHost};
 use proptest::{prelude::*, sample::select, strategy::Union};
 use serde_json::{Value, json};
@@ -176,10 +176,10 @@ fn chat() -> impl Strategy<Value = Value> {
     )
 }
 
-static EVERY: LazyLock<Catalogue> = LazyLock::new(Catalogue::every);
+static EVERY: LazyLock<Catalogue> = LazyLock::new(Catalogue::all_chat_models);
 
-fn model() -> impl Strategy<Value = &'static Model> {
-    let speaks = |model: &&Model| {
+fn model() -> impl Strategy<Value = &'static FoundationModel> {
+    let speaks = |model: &&FoundationModel| {
         model.output.iter().any(|kind| kind == "TEXT") && kind(&model.id) == Some(ModelKind::Chat)
     };
     select(EVERY.models.iter().filter(speaks).collect::<Vec<_>>())
@@ -196,7 +196,7 @@ fn call(chat: &Value) -> Call {
     }
 }
 
-fn target(model: &Model, valves: &BedrockValves) -> Target {
+fn target(model: &FoundationModel, valves: &BedrockValves) -> Target {
     let reads = |kind: &str| Some(model.input.iter().any(|input| input == kind));
     let inputs = Inputs { image: reads("IMAGE"), video: reads("VIDEO"), audio: reads("SPEECH") };
     let mut target = Target::of(&model.id, &model.id, inputs, &[], valves);

@@ -1,7 +1,9 @@
 //! What comes back: text, reasoning, tool calls, usage, and how the stream ends.
 
 use crate::support::*;
-use bedrock_emulator::{ANY, Answer, Ending, Event, Mishap, Script, Usage};
+use bedrock_emulator::{
+    ANY, ExchangeOutcome, InjectedFault, ModelAnswer, Script, StreamEvent, TokenUsage,
+};
 use futures_util::StreamExt;
 use pipe_sdk::{Chunk, FinishReason, ToolCallDelta};
 use serde_json::json;
@@ -10,7 +12,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn text_comes_as_it_is_made_and_the_usage_after_the_finish() {
     let rig = rig().await;
-    rig.bedrock.script(ANY, Script::answer(Answer::says(["Hel", "lo", " wörld 🦀"])));
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["Hel", "lo", " wörld 🦀"])));
     let chunks = rig.chunks(HAIKU, hello()).await.unwrap();
     let usage = pipe_sdk::Usage { prompt_tokens: 10, completion_tokens: 5, ..Default::default() };
     assert_eq!(
@@ -29,8 +31,8 @@ async fn text_comes_as_it_is_made_and_the_usage_after_the_finish() {
 #[tokio::test]
 async fn what_is_read_from_a_cache_counts_as_prompt() {
     let rig = rig().await;
-    let usage = Usage { input: 10, output: 7, cache_read: Some(100), cache_write: Some(5) };
-    rig.bedrock.script(ANY, Script::answer(Answer::says(["x"]).usage(usage)));
+    let usage = TokenUsage { input: 10, output: 7, cache_read: Some(100), cache_write: Some(5) };
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["x"]).usage(usage)));
     let usage = rig.answer(HAIKU, hello()).await.unwrap().usage.unwrap();
     let told = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens());
     assert_eq!(told, (115, 7, 122));
@@ -40,12 +42,12 @@ async fn what_is_read_from_a_cache_counts_as_prompt() {
 #[tokio::test]
 async fn reasoning_and_calls_at_gapped_indexes_come_in_dense_order() {
     let rig = rig().await;
-    let answer = Answer::new()
+    let answer = ModelAnswer::new()
         .reasoning(["Let me ", "see."], "signed")
         .text(["I look."])
         .tool("tooluse_a", "weather", [r#"{"city":"#, r#""Ulm"}"#])
         .tool("tooluse_b", "time", Vec::<String>::new())
-        .at(5)
+        .at_index(5)
         .interleaved();
     rig.bedrock.script(ANY, Script::answer(answer));
     let body = json!({"messages": [{"role": "user", "content": "?"}], "tools": [tool("weather"), tool("time")]});
@@ -83,7 +85,7 @@ async fn a_tool_name_that_bedrock_does_not_take_comes_back_as_it_was() {
     let sent = sent.as_str().unwrap();
     assert!(sent.len() <= 64 && !sent.contains('.'));
     rig.bedrock.clear_scripts();
-    rig.bedrock.script(ANY, Script::answer(Answer::new().tool("t", sent, ["{}"])));
+    rig.bedrock.script(ANY, Script::answer(ModelAnswer::new().tool("t", sent, ["{}"])));
     let answer = rig.answer(HAIKU, body).await.unwrap();
     assert_eq!(answer.tool_calls[0].function.name, name);
 }
@@ -91,7 +93,8 @@ async fn a_tool_name_that_bedrock_does_not_take_comes_back_as_it_was() {
 #[tokio::test]
 async fn calls_and_text_of_a_cut_answer_are_all_there() {
     let rig = rig().await;
-    let answer = Answer::says(["so"]).tool("t", "weather", [r#"{"ci"#]).stop("max_tokens");
+    let answer =
+        ModelAnswer::with_text(["so"]).tool("t", "weather", [r#"{"ci"#]).stop("max_tokens");
     rig.bedrock.script(ANY, Script::answer(answer));
     let body = json!({"messages": [{"role": "user", "content": "?"}], "tools": [tool("weather")]});
     let answer = rig.answer(HAIKU, body).await.unwrap();
@@ -103,9 +106,12 @@ async fn calls_and_text_of_a_cut_answer_are_all_there() {
 #[tokio::test]
 async fn events_that_nobody_knows_yet_are_passed_over() {
     let rig = rig().await;
-    let script = Script::answer(Answer::says(["a", "b"]))
-        .insert(1, Event::new("contentBlockStart", json!({"start": {}, "contentBlockIndex": 0})))
-        .insert(2, Event::new("somethingNew", json!({"x": 1})));
+    let script = Script::answer(ModelAnswer::with_text(["a", "b"]))
+        .insert(
+            1,
+            StreamEvent::new("contentBlockStart", json!({"start": {}, "contentBlockIndex": 0})),
+        )
+        .insert(2, StreamEvent::new("somethingNew", json!({"x": 1})));
     rig.bedrock.script(ANY, script);
     assert_eq!(rig.answer(HAIKU, hello()).await.unwrap().content, "ab");
 }
@@ -113,14 +119,16 @@ async fn events_that_nobody_knows_yet_are_passed_over() {
 #[tokio::test]
 async fn a_dropped_stream_closes_its_connection() {
     let rig = rig().await;
-    let script = Script::answer(Answer::says(["a", "b", "c"])).after(2, Mishap::Hang);
+    let script =
+        Script::answer(ModelAnswer::with_text(["a", "b", "c"])).fail_after(2, InjectedFault::Hang);
     rig.bedrock.script(ANY, script);
     let request = rig.bedrock.requests().len();
     let mut stream = rig.stream(HAIKU, hello()).await.unwrap();
     assert_eq!(stream.next().await.unwrap().unwrap(), Chunk::Role);
     drop(stream);
-    let ending = tokio::time::timeout(Duration::from_secs(1), rig.bedrock.closed(request)).await;
-    assert_eq!(ending, Ok(Ending::BrokenOff));
+    let ending =
+        tokio::time::timeout(Duration::from_secs(1), rig.bedrock.wait_for_outcome(request)).await;
+    assert_eq!(ending, Ok(ExchangeOutcome::Aborted));
 }
 
 #[tokio::test]
@@ -133,25 +141,29 @@ async fn a_call_that_is_given_up_before_it_is_answered_closes_its_connection() {
         _ = asking => panic!("answered"),
         _ = rig.bedrock.wait_for_requests(request + 1) => {}
     }
-    let ending = tokio::time::timeout(Duration::from_secs(1), rig.bedrock.closed(request)).await;
-    assert_eq!(ending, Ok(Ending::BrokenOff));
+    let ending =
+        tokio::time::timeout(Duration::from_secs(1), rig.bedrock.wait_for_outcome(request)).await;
+    assert_eq!(ending, Ok(ExchangeOutcome::Aborted));
 }
 
 #[tokio::test]
 async fn answers_one_after_the_other_share_a_connection() {
     let rig = rig().await;
     rig.answer(HAIKU, hello()).await.unwrap();
-    let accepted = rig.bedrock.connections().accepted;
+    let accepted = rig.bedrock.connection_counts().accepted;
     for _ in 0..5 {
         rig.answer(HAIKU, hello()).await.unwrap();
     }
-    assert_eq!(rig.bedrock.connections().accepted, accepted);
+    assert_eq!(rig.bedrock.connection_counts().accepted, accepted);
 }
 
 #[tokio::test]
 async fn a_forbidden_call_is_not_told_even_if_the_model_makes_it() {
     let rig = rig().await;
-    rig.bedrock.script(ANY, Script::answer(Answer::says(["Well."]).tool("t", "weather", ["{}"])));
+    rig.bedrock.script(
+        ANY,
+        Script::answer(ModelAnswer::with_text(["Well."]).tool("t", "weather", ["{}"])),
+    );
     let answer = rig
         .answer(
             HAIKU,

@@ -1,7 +1,7 @@
 //! Who we are to AWS: keys, bearer keys, nothing at all.
 
 use crate::support::*;
-use bedrock_emulator::{ANY, AuthKind, DEMO_BEARER_TOKEN, Fault, Operation, Script};
+use bedrock_emulator::{ANY, AuthKind, BedrockException, DEMO_BEARER_TOKEN, Operation, Script};
 use bedrock_models::BedrockValves;
 use pipe_sdk::{Pipe, Secret};
 use std::{env, fs, net::TcpListener, process::Command, time::Duration};
@@ -35,7 +35,8 @@ async fn keys_that_aws_does_not_know_are_said_once_for_all_regions() {
 #[tokio::test]
 async fn regions_that_fail_for_different_reasons_are_said_each() {
     let bedrock = bedrock();
-    bedrock.script_region("us-east-1", Script::fault(Fault::access_denied("no")).always());
+    bedrock
+        .script_region("us-east-1", Script::fault(BedrockException::access_denied("no")).always());
     bedrock.script_region("us-west-2", Script::html(502).always());
     let pipe = started(valves(&bedrock)).await;
     pipe.discovered().await;

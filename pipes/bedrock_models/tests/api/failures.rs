@@ -4,13 +4,13 @@ use crate::{
     fallbacks::{lonely, lonely_with},
     support::*,
 };
-use bedrock_emulator::{ANY, Answer, Fault, Mishap, Script};
+use bedrock_emulator::{ANY, BedrockException, InjectedFault, ModelAnswer, Script};
 use futures_util::StreamExt;
 use pipe_sdk::{Chunk, PipeError};
 use std::time::Duration;
 
-fn answer() -> Answer {
-    Answer::says(["one", "two", "three"])
+fn answer() -> ModelAnswer {
+    ModelAnswer::with_text(["one", "two", "three"])
 }
 
 /// The chunks until the first error, and the error.
@@ -43,7 +43,7 @@ async fn a_throttled_chat_is_tried_again_and_answers() {
 #[tokio::test]
 async fn attempts_are_as_many_as_the_valve_says() {
     let rig = lonely_with(|valves| valves.max_attempts = 1).await;
-    let fault = Fault::throttling("Too many tokens").header("retry-after", "7");
+    let fault = BedrockException::throttling("Too many tokens").header("retry-after", "7");
     rig.bedrock.script(ANY, Script::fault(fault));
     let Err(PipeError::Throttled { retry_after, .. }) = rig.stream(HAIKU, hello()).await else {
         panic!("not throttled")
@@ -55,17 +55,21 @@ async fn attempts_are_as_many_as_the_valve_says() {
 #[tokio::test]
 async fn each_refusal_has_its_kind_and_only_some_are_tried_again() {
     for (fault, kind, attempts) in [
-        (Fault::validation("messages.0: odd"), "BadRequest", 1),
-        (Fault::validation("The provided model identifier is invalid."), "ModelNotFound", 1),
-        (Fault::access_denied("not you"), "Denied", 1),
-        (Fault::of("ExpiredTokenException", "expired"), "Credentials", 1),
-        (Fault::not_found("gone"), "ModelGone", 1),
-        (Fault::of("ModelNotReadyException", "warming up"), "NotReady", 3),
-        (Fault::of("ModelTimeoutException", "slow"), "Timeout", 1),
-        (Fault::model_error(500, "oops"), "Upstream", 1),
-        (Fault::of("InternalServerException", "oops"), "Upstream", 3),
-        (Fault::of("ServiceUnavailableException", "later"), "Unavailable", 3),
-        (Fault::of("ServiceQuotaExceededException", "enough"), "Throttled", 1),
+        (BedrockException::validation("messages.0: odd"), "BadRequest", 1),
+        (
+            BedrockException::validation("The provided model identifier is invalid."),
+            "ModelNotFound",
+            1,
+        ),
+        (BedrockException::access_denied("not you"), "Denied", 1),
+        (BedrockException::from_name("ExpiredTokenException", "expired"), "Credentials", 1),
+        (BedrockException::not_found("gone"), "ModelGone", 1),
+        (BedrockException::from_name("ModelNotReadyException", "warming up"), "NotReady", 3),
+        (BedrockException::from_name("ModelTimeoutException", "slow"), "Timeout", 1),
+        (BedrockException::model_error(500, "oops"), "Upstream", 1),
+        (BedrockException::from_name("InternalServerException", "oops"), "Upstream", 3),
+        (BedrockException::from_name("ServiceUnavailableException", "later"), "Unavailable", 3),
+        (BedrockException::from_name("ServiceQuotaExceededException", "enough"), "Throttled", 1),
     ] {
         let rig = lonely().await;
         rig.bedrock.script(ANY, Script::fault(fault.clone()).always());
@@ -88,7 +92,7 @@ async fn a_page_of_html_is_a_failure_of_the_upstream() {
 async fn a_model_behind_a_profile_only_says_so() {
     let rig = lonely().await;
     let words = "Invocation of model ID x with on-demand throughput isn\u{2019}t supported.";
-    rig.bedrock.script(ANY, Script::fault(Fault::validation(words)));
+    rig.bedrock.script(ANY, Script::fault(BedrockException::validation(words)));
     let (kind, words) = told(rig.stream(HAIKU, hello()).await);
     assert_eq!(kind, "BadRequest");
     assert!(words.contains("inference profile"), "{words}");
@@ -97,8 +101,8 @@ async fn a_model_behind_a_profile_only_says_so() {
 #[tokio::test]
 async fn an_exception_as_the_first_event_is_the_error_of_the_whole_answer() {
     let rig = lonely().await;
-    let script =
-        Script::answer(answer()).after(0, Mishap::Exception(Fault::throttling("Too many")));
+    let script = Script::answer(answer())
+        .fail_after(0, InjectedFault::Exception(BedrockException::throttling("Too many")));
     rig.bedrock.script(ANY, script.always());
     assert_eq!(told(rig.stream(HAIKU, hello()).await).0, "Throttled");
 }
@@ -107,17 +111,20 @@ async fn an_exception_as_the_first_event_is_the_error_of_the_whole_answer() {
 async fn an_exception_in_the_midst_comes_after_what_was_said() {
     let rig = lonely_with(|valves| valves.breaker_failures = 0).await;
     for (mishap, kind) in [
-        (Mishap::Exception(Fault::throttling("Too many")), "Throttled"),
-        (Mishap::Exception(Fault::stream_error(500, "oops")), "Upstream"),
-        (Mishap::Exception(Fault::of("somethingNewException", "hm")), "Upstream"),
-        (Mishap::Error { code: "InternalError".into(), message: "hm".into() }, "Upstream"),
-        (Mishap::Close, "Upstream"),
-        (Mishap::CutFrame, "Upstream"),
-        (Mishap::Reset, "Upstream"),
-        (Mishap::BadMessageCrc, "Upstream"),
-        (Mishap::BadPreludeCrc, "Upstream"),
+        (InjectedFault::Exception(BedrockException::throttling("Too many")), "Throttled"),
+        (InjectedFault::Exception(BedrockException::stream_error(500, "oops")), "Upstream"),
+        (
+            InjectedFault::Exception(BedrockException::from_name("somethingNewException", "hm")),
+            "Upstream",
+        ),
+        (InjectedFault::Error { code: "InternalError".into(), message: "hm".into() }, "Upstream"),
+        (InjectedFault::Close, "Upstream"),
+        (InjectedFault::TruncatedFrame, "Upstream"),
+        (InjectedFault::Reset, "Upstream"),
+        (InjectedFault::BadMessageCrc, "Upstream"),
+        (InjectedFault::BadPreludeCrc, "Upstream"),
     ] {
-        rig.bedrock.script(ANY, Script::answer(answer()).after(2, mishap.clone()));
+        rig.bedrock.script(ANY, Script::answer(answer()).fail_after(2, mishap.clone()));
         let (chunks, (told, words)) = broken(&rig).await;
         assert_eq!(told, kind, "{mishap:?}: {words}");
         assert_eq!(chunks, [Chunk::Role, Chunk::Content("one".into())], "{mishap:?}");
@@ -127,7 +134,7 @@ async fn an_exception_in_the_midst_comes_after_what_was_said() {
 #[tokio::test]
 async fn an_answer_that_falls_silent_is_given_up() {
     let rig = lonely_with(|valves| valves.idle_timeout_seconds = 60).await;
-    rig.bedrock.script(ANY, Script::answer(answer()).after(2, Mishap::Hang));
+    rig.bedrock.script(ANY, Script::answer(answer()).fail_after(2, InjectedFault::Hang));
     let mut stream = rig.stream(HAIKU, hello()).await.unwrap();
     for expected in [Chunk::Role, Chunk::Content("one".into())] {
         assert_eq!(stream.next().await.unwrap().unwrap(), expected);
@@ -145,7 +152,7 @@ async fn an_answer_that_falls_silent_is_given_up() {
 async fn a_model_that_does_not_begin_is_given_up() {
     let rig = lonely_with(|valves| valves.first_event_timeout_seconds = 2).await;
     rig.bedrock.script(ANY, Script::hang());
-    rig.bedrock.script(ANY, Script::answer(answer()).after(0, Mishap::Hang));
+    rig.bedrock.script(ANY, Script::answer(answer()).fail_after(0, InjectedFault::Hang));
     for _ in 0..2 {
         let (kind, words) = told(rig.stream(HAIKU, hello()).await);
         assert_eq!(kind, "Timeout", "{words}");

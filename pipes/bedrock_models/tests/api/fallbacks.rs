@@ -1,7 +1,7 @@
 //! Who answers when the model that was asked cannot.
 
 use crate::support::*;
-use bedrock_emulator::{Answer, Fault, Mishap, Script};
+use bedrock_emulator::{BedrockException, InjectedFault, ModelAnswer, Script};
 use bedrock_models::BedrockValves;
 use pipe_sdk::{Hints, PipeError};
 use serde_json::json;
@@ -26,12 +26,13 @@ pub async fn lonely_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
 
 /// Where the chat was sent, in order: the region and the id.
 fn ways(rig: &Rig) -> Vec<(String, String)> {
-    let way = |asked: bedrock_emulator::Recorded| (asked.region, asked.target.unwrap_or_default());
+    let way =
+        |asked: bedrock_emulator::RecordedRequest| (asked.region, asked.target.unwrap_or_default());
     rig.asked().into_iter().map(way).collect()
 }
 
 fn says(text: &str) -> Script {
-    Script::answer(Answer::says([text]))
+    Script::answer(ModelAnswer::with_text([text]))
 }
 
 async fn one_attempt() -> Rig {
@@ -41,12 +42,12 @@ async fn one_attempt() -> Rig {
 #[tokio::test]
 async fn a_model_that_cannot_answer_is_asked_in_its_other_region_and_the_answer_says_who_gave_it() {
     for fault in [
-        Fault::throttling("Too many"),
-        Fault::access_denied("not here"),
-        Fault::not_found("gone"),
-        Fault::of("ServiceUnavailableException", "later"),
-        Fault::of("ModelTimeoutException", "slow"),
-        Fault::of("ModelErrorException", "odd"),
+        BedrockException::throttling("Too many"),
+        BedrockException::access_denied("not here"),
+        BedrockException::not_found("gone"),
+        BedrockException::from_name("ServiceUnavailableException", "later"),
+        BedrockException::from_name("ModelTimeoutException", "slow"),
+        BedrockException::from_name("ModelErrorException", "odd"),
     ] {
         let rig = one_attempt().await;
         rig.bedrock.script_model_in(EAST, HAIKU, Script::fault(fault.clone()));
@@ -60,7 +61,9 @@ async fn a_model_that_cannot_answer_is_asked_in_its_other_region_and_the_answer_
 
 #[tokio::test]
 async fn what_is_wrong_with_the_chat_itself_is_wrong_everywhere() {
-    for fault in [Fault::validation("messages.0: odd"), Fault::model_error(400, "odd")] {
+    for fault in
+        [BedrockException::validation("messages.0: odd"), BedrockException::model_error(400, "odd")]
+    {
         let rig = one_attempt().await;
         rig.bedrock.script(HAIKU, Script::fault(fault.clone()).always());
         assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "BadRequest", "{fault}");
@@ -76,7 +79,7 @@ async fn the_error_is_that_of_the_model_that_was_asked() {
     })
     .await;
     rig.bedrock.script(HAIKU, Script::throttle().always());
-    rig.bedrock.script(MICRO, Script::fault(Fault::validation("odd")).always());
+    rig.bedrock.script(MICRO, Script::fault(BedrockException::validation("odd")).always());
     assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "Throttled");
 }
 
@@ -87,7 +90,7 @@ async fn a_model_behind_a_profile_is_reached_through_its_geography_and_that_is_r
         format!("Invocation of model ID {MICRO} with on-demand throughput isn\u{2019}t supported.");
     let profile = format!("us.{MICRO}");
     rig.bedrock.script(&profile, says("here").always());
-    rig.bedrock.script(MICRO, Script::fault(Fault::validation(words)).always());
+    rig.bedrock.script(MICRO, Script::fault(BedrockException::validation(words)).always());
     for _ in 0..2 {
         let answer = rig.answer(MICRO, hello()).await.unwrap();
         assert_eq!(answer.model, Some(format!("bedrock_models.{profile}")));
@@ -111,7 +114,7 @@ async fn chains_are_followed_in_their_order_and_never_unasked() {
     })
     .await;
     rig.bedrock.script(HAIKU, Script::throttle().always());
-    rig.bedrock.script(MICRO, Script::fault(Fault::access_denied("no")));
+    rig.bedrock.script(MICRO, Script::fault(BedrockException::access_denied("no")));
     let answer = rig.answer(HAIKU, hello()).await.unwrap();
     assert_eq!(answer.model, Some(format!("bedrock_models.us.{SONNET}")));
     rig.bedrock.script(MICRO, Script::throttle());
@@ -121,13 +124,18 @@ async fn chains_are_followed_in_their_order_and_never_unasked() {
 #[tokio::test]
 async fn another_model_is_asked_before_the_first_event_and_not_after() {
     let rig = one_attempt().await;
-    for mishap in [Mishap::Close, Mishap::Exception(Fault::throttling("Too many")), Mishap::Reset] {
-        let broken = says("east").after(0, mishap.clone());
+    for mishap in [
+        InjectedFault::Close,
+        InjectedFault::Exception(BedrockException::throttling("Too many")),
+        InjectedFault::Reset,
+    ] {
+        let broken = says("east").fail_after(0, mishap.clone());
         rig.bedrock.script_model_in(EAST, HAIKU, broken);
         rig.bedrock.script_model_in(WEST, HAIKU, says("west"));
         assert_eq!(rig.answer(HAIKU, hello()).await.unwrap().content, "west", "{mishap:?}");
     }
-    let late = says("east").after(2, Mishap::Exception(Fault::throttling("Too many")));
+    let late = says("east")
+        .fail_after(2, InjectedFault::Exception(BedrockException::throttling("Too many")));
     rig.bedrock.script_model_in(EAST, HAIKU, late);
     let asked = rig.asked().len();
     assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "Throttled");
@@ -137,7 +145,8 @@ async fn another_model_is_asked_before_the_first_event_and_not_after() {
 #[tokio::test]
 async fn an_exception_right_after_the_beginning_is_still_the_failure_of_the_whole() {
     let rig = one_attempt().await;
-    let broken = says("east").after(1, Mishap::Exception(Fault::throttling("Too many")));
+    let broken = says("east")
+        .fail_after(1, InjectedFault::Exception(BedrockException::throttling("Too many")));
     rig.bedrock.script_model_in(EAST, HAIKU, broken);
     rig.bedrock.script_model_in(WEST, HAIKU, says("west"));
     assert_eq!(rig.answer(HAIKU, hello()).await.unwrap().content, "west");

@@ -1,7 +1,9 @@
 //! The model list: of all regions, in the background, with what is missing said.
 
 use crate::support::*;
-use bedrock_emulator::{ANY, Emulator, Fault, Operation, Options, Recorded, Script};
+use bedrock_emulator::{
+    ANY, BedrockException, Emulator, EmulatorOptions, Operation, RecordedRequest, Script,
+};
 use bedrock_models::BuiltinTools;
 use pipe_sdk::Pipe;
 use serde_json::json;
@@ -90,7 +92,8 @@ async fn builtin_tools_go_to_models_that_take_them_unless_the_valve_says_else() 
 #[tokio::test]
 async fn a_failing_region_is_said_in_the_list_and_explained_in_the_chat() {
     let bedrock = bedrock();
-    bedrock.script_region("us-west-2", Script::fault(Fault::access_denied("no")).always());
+    bedrock
+        .script_region("us-west-2", Script::fault(BedrockException::access_denied("no")).always());
     let pipe = started(valves(&bedrock)).await;
     pipe.discovered().await;
     let models = models(&pipe);
@@ -137,7 +140,7 @@ async fn an_old_list_is_served_while_one_refresh_asks_for_the_next() {
     let before = rig.bedrock.requests().len();
     let list = ids(&rig.pipe);
     assert_eq!(rig.bedrock.requests().len(), before);
-    rig.bedrock.script_region(ANY, Script::fault(Fault::throttling("busy")).always());
+    rig.bedrock.script_region(ANY, Script::fault(BedrockException::throttling("busy")).always());
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(11)).await;
     tokio::time::resume();
@@ -147,7 +150,7 @@ async fn an_old_list_is_served_while_one_refresh_asks_for_the_next() {
     until(|| rig.pipe.trouble().is_some()).await;
     assert_eq!(ids(&rig.pipe), list, "a failed refresh keeps the last good list");
     let asked = rig.bedrock.requests().split_off(before);
-    let first = |request: &&Recorded| {
+    let first = |request: &&RecordedRequest| {
         request.operation == Some(Operation::ListFoundationModels) && request.attempt == 1
     };
     assert_eq!(asked.iter().filter(first).count(), 2, "one refresh at a time, of two regions");
@@ -202,7 +205,8 @@ async fn words_that_aws_has_not_documented_are_survived() {
         }],
         "profiles": [],
     }));
-    let bedrock = Emulator::start(Options { catalogue, ..Options::default() }).unwrap();
+    let bedrock =
+        Emulator::start(EmulatorOptions { catalogue, ..EmulatorOptions::default() }).unwrap();
     let pipe = started(valves(&bedrock)).await;
     pipe.discovered().await;
     assert_eq!(ids(&pipe), ["new.model-v1:0"]);
@@ -263,7 +267,8 @@ async fn names_in_valves_that_no_model_has_are_trouble() {
 #[tokio::test]
 async fn what_is_not_listed_yet_is_no_stray() {
     let bedrock = bedrock();
-    bedrock.script_region("us-west-2", Script::fault(Fault::access_denied("no")).always());
+    bedrock
+        .script_region("us-west-2", Script::fault(BedrockException::access_denied("no")).always());
     let valves = bedrock_models::BedrockValves {
         default_model: Some("qwen.qwen3-coder-480b-a35b-v1:0".into()),
         ..valves(&bedrock)

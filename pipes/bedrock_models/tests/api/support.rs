@@ -1,6 +1,8 @@
 //! A running pipe, the Bedrock that it talks to, and verbs for both.
 
-use bedrock_emulator::{Catalogue, DEMO_KEY, Emulator, Operation, Options, Recorded};
+use bedrock_emulator::{
+    Catalogue, DEMO_KEY, Emulator, EmulatorOptions, Operation, RecordedRequest,
+};
 use bedrock_models::{BedrockModels, BedrockValves};
 use futures_util::{StreamExt, TryStreamExt};
 use pipe_sdk::{
@@ -20,7 +22,7 @@ pub struct Rig {
 }
 
 pub fn bedrock() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 /// The usual valves, pointed at this Bedrock.
@@ -76,9 +78,9 @@ impl Rig {
     }
 
     /// What was asked of models so far.
-    pub fn asked(&self) -> Vec<Recorded> {
+    pub fn asked(&self) -> Vec<RecordedRequest> {
         let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
-        let is_chat = |request: &Recorded| chats.contains(&request.operation);
+        let is_chat = |request: &RecordedRequest| chats.contains(&request.operation);
         self.bedrock.requests().into_iter().filter(is_chat).collect()
     }
 

@@ -1,31 +1,32 @@
-//! A `Converse` body as an OpenAI chat completion asks it.
+//! Converts a `Converse` body to an OpenAI chat completion request.
 
 use crate::body::{self, list};
 use aws_smithy_types::base64;
 use serde_json::{Map, Value, json};
 
-pub(super) fn of(model: &str, body: &Value) -> Value {
-    let mut question = json!({
+pub(super) fn from_converse(model: &str, body: &Value) -> Value {
+    let mut request = json!({
         "model": model,
         "messages": messages(body),
         "stream": true,
         "stream_options": { "include_usage": true },
     });
     let config = &body["inferenceConfig"];
-    let tools: Vec<_> = list(&body["toolConfig"]["tools"]).iter().filter_map(tool).collect();
+    let tools: Vec<_> =
+        list(&body["toolConfig"]["tools"]).iter().filter_map(tool_definition).collect();
     for (name, value) in [
         ("max_tokens", &config["maxTokens"]),
         ("temperature", &config["temperature"]),
         ("top_p", &config["topP"]),
         ("stop", &config["stopSequences"]),
-        ("tool_choice", &choice(&body["toolConfig"]["toolChoice"])),
+        ("tool_choice", &tool_choice(&body["toolConfig"]["toolChoice"])),
         ("tools", &if tools.is_empty() { Value::Null } else { tools.into() }),
     ] {
         if !value.is_null() {
-            question[name] = value.clone();
+            request[name] = value.clone();
         }
     }
-    question
+    request
 }
 
 fn messages(body: &Value) -> Vec<Value> {
@@ -33,25 +34,26 @@ fn messages(body: &Value) -> Vec<Value> {
         list(&body["system"]).iter().filter_map(|block| block["text"].as_str()).collect();
     let system =
         (!system.is_empty()).then(|| json!({ "role": "system", "content": system.join("\n\n") }));
-    system.into_iter().chain(body::messages(body).iter().flat_map(turn)).collect()
+    system.into_iter().chain(body::messages(body).iter().flat_map(convert_message)).collect()
 }
 
-fn turn(turn: &Value) -> Vec<Value> {
+fn convert_message(turn: &Value) -> Vec<Value> {
     let content = list(&turn["content"]);
     if turn["role"] == "assistant" {
-        return vec![assistant(content)];
+        return vec![assistant_message(content)];
     }
-    let results = content.iter().filter_map(|block| block.get("toolResult")).map(result);
-    let parts: Vec<_> = content.iter().filter_map(part).collect();
-    let said = (!parts.is_empty()).then(|| json!({ "role": turn["role"], "content": parts }));
-    results.chain(said).collect()
+    let results = content.iter().filter_map(|block| block.get("toolResult")).map(tool_message);
+    let parts: Vec<_> = content.iter().filter_map(content_part).collect();
+    let texts = (!parts.is_empty()).then(|| json!({ "role": turn["role"], "content": parts }));
+    results.chain(texts).collect()
 }
 
-fn assistant(content: &[Value]) -> Value {
-    let calls: Vec<_> = content.iter().filter_map(|block| block.get("toolUse")).map(call).collect();
+fn assistant_message(content: &[Value]) -> Value {
+    let calls: Vec<_> =
+        content.iter().filter_map(|block| block.get("toolUse")).map(tool_call).collect();
     let mut message = Map::from_iter([
         ("role".to_owned(), json!("assistant")),
-        ("content".to_owned(), json!(text(content))),
+        ("content".to_owned(), json!(join_texts(content))),
     ]);
     if !calls.is_empty() {
         message.insert("tool_calls".to_owned(), calls.into());
@@ -59,24 +61,24 @@ fn assistant(content: &[Value]) -> Value {
     message.into()
 }
 
-fn call(call: &Value) -> Value {
+fn tool_call(call: &Value) -> Value {
     let function = json!({ "name": call["name"], "arguments": call["input"].to_string() });
     json!({ "id": call["toolUseId"], "type": "function", "function": function })
 }
 
-fn result(result: &Value) -> Value {
+fn tool_message(result: &Value) -> Value {
     let content = list(&result["content"]);
     let data = content.iter().filter_map(|part| part.get("json")).map(Value::to_string);
-    let said = [text(content)]
+    let texts = [join_texts(content)]
         .into_iter()
         .chain(data)
-        .filter(|said| !said.is_empty())
+        .filter(|texts| !texts.is_empty())
         .collect::<Vec<_>>()
         .join("\n");
-    json!({ "role": "tool", "tool_call_id": result["toolUseId"], "content": said })
+    json!({ "role": "tool", "tool_call_id": result["toolUseId"], "content": texts })
 }
 
-fn part(block: &Value) -> Option<Value> {
+fn content_part(block: &Value) -> Option<Value> {
     if let Some(text) = block.get("text") {
         return Some(json!({ "type": "text", "text": text }));
     }
@@ -93,17 +95,17 @@ fn part(block: &Value) -> Option<Value> {
     Some(json!({ "type": "text", "text": format!("{}:\n\n{text}", document["name"].as_str()?) }))
 }
 
-fn text(content: &[Value]) -> String {
+fn join_texts(content: &[Value]) -> String {
     content.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
-fn tool(tool: &Value) -> Option<Value> {
+fn tool_definition(tool: &Value) -> Option<Value> {
     let spec = tool.get("toolSpec")?;
     let function = json!({ "name": spec["name"], "description": spec["description"], "parameters": spec["inputSchema"]["json"] });
     Some(json!({ "type": "function", "function": function }))
 }
 
-fn choice(choice: &Value) -> Value {
+fn tool_choice(choice: &Value) -> Value {
     if choice.get("any").is_some() {
         return json!("required");
     }
@@ -129,9 +131,9 @@ mod tests {
             "inferenceConfig": { "maxTokens": 9 },
             "toolConfig": { "tools": [{ "toolSpec": { "name": "clock", "inputSchema": { "json": { "type": "object" } } } }], "toolChoice": { "any": {} } },
         });
-        let question = of("llama", &body);
+        let request = from_converse("llama", &body);
         assert_eq!(
-            question["messages"],
+            request["messages"],
             json!([
                 { "role": "system", "content": "Be brief." },
                 { "role": "user", "content": [{ "type": "text", "text": "See" }, { "type": "image_url", "image_url": { "url": "data:image/png;base64,AA==" } }] },
@@ -141,9 +143,9 @@ mod tests {
             ])
         );
         assert_eq!(
-            (&question["max_tokens"], &question["tool_choice"]),
+            (&request["max_tokens"], &request["tool_choice"]),
             (&json!(9), &json!("required"))
         );
-        assert!(question.get("temperature").is_none());
+        assert!(request.get("temperature").is_none());
     }
 }

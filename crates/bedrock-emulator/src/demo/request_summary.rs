@@ -1,16 +1,17 @@
-//! What a `Converse` body asks for, as far as the demo understands it.
+//! The parts of a `Converse` body that the demo evaluates.
 
 use crate::body::{list, messages};
 use aws_smithy_types::base64;
 use serde_json::Value;
 
-pub(super) struct Ask<'a> {
+/// A `Converse` body with its last message.
+pub(super) struct RequestSummary<'a> {
     body: &'a Value,
     last: &'a [Value],
     text: String,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> RequestSummary<'a> {
     pub(super) fn new(body: &'a Value) -> Self {
         let last = messages(body).last().map_or(&[][..], |turn| list(&turn["content"]));
         let text =
@@ -18,7 +19,7 @@ impl<'a> Ask<'a> {
         Self { body, last, text }
     }
 
-    /// The text of the last turn.
+    /// Returns the text of the last message.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -31,32 +32,39 @@ impl<'a> Ask<'a> {
         list(&self.body["system"]).iter().any(|block| block["text"].is_string())
     }
 
-    /// The images of the last turn, each as format and size.
+    /// Describes the images of the last message, each by format and size.
     pub(super) fn images(&self) -> Vec<String> {
         let images = self.last.iter().filter_map(|block| block.get("image"));
-        images.map(|image| format!("{}, {}", plain(&image["format"]), size(image))).collect()
+        images
+            .map(|image| format!("{}, {}", as_text(&image["format"]), describe_size(image)))
+            .collect()
     }
 
-    /// The documents of the last turn, each as name, format and size.
+    /// Describes the documents of the last message, each by name, format and size.
     pub(super) fn documents(&self) -> Vec<String> {
         let documents = self.last.iter().filter_map(|block| block.get("document"));
         documents
             .map(|file| {
-                format!("{} ({}, {})", plain(&file["name"]), plain(&file["format"]), size(file))
+                format!(
+                    "{} ({}, {})",
+                    as_text(&file["name"]),
+                    as_text(&file["format"]),
+                    describe_size(file)
+                )
             })
             .collect()
     }
 
-    /// What the tools have answered in the last turn.
+    /// Returns the text of the tool results in the last message.
     pub(super) fn tool_result(&self) -> Option<String> {
         let results = self.last.iter().filter_map(|block| block.get("toolResult"));
-        let said = results.flat_map(|result| list(&result["content"])).map(|part| {
+        let texts = results.flat_map(|result| list(&result["content"])).map(|part| {
             part["text"].as_str().map_or_else(|| part["json"].to_string(), str::to_owned)
         });
-        Some(said.collect::<Vec<_>>().join("\n")).filter(|said| !said.is_empty())
+        Some(texts.collect::<Vec<_>>().join("\n")).filter(|texts| !texts.is_empty())
     }
 
-    /// The tool that must be called, or that the user speaks of.
+    /// Returns the tool that must be called, or that the user mentions.
     pub(super) fn wanted_tool(&self) -> Option<&'a Value> {
         let choice = &self.body["toolConfig"]["toolChoice"];
         let mut tools =
@@ -67,19 +75,19 @@ impl<'a> Ask<'a> {
         if choice.get("any").is_some() {
             return tools.next();
         }
-        tools.find(|tool| self.speaks_of(tool)).filter(|_| self.tool_result().is_none())
+        tools.find(|tool| self.is_mentioned(tool)).filter(|_| self.tool_result().is_none())
     }
 
-    fn speaks_of(&self, tool: &Value) -> bool {
-        let (text, name) = (self.text.to_lowercase(), plain(&tool["name"]).to_lowercase());
-        let about = format!("{name} {}", plain(&tool["description"]).to_lowercase());
+    fn is_mentioned(&self, tool: &Value) -> bool {
+        let (text, name) = (self.text.to_lowercase(), as_text(&tool["name"]).to_lowercase());
+        let about = format!("{name} {}", as_text(&tool["description"]).to_lowercase());
         text.contains(&name)
             || text.contains(&name.replace('_', " "))
             || ["weather", "time"].iter().any(|topic| text.contains(topic) && about.contains(topic))
     }
 
-    /// Whether the model is asked to think, in any family's way.
-    pub(super) fn wants_thinking(&self) -> bool {
+    /// Returns whether the request enables reasoning, in the form of any model family.
+    pub(super) fn enables_reasoning(&self) -> bool {
         let fields = &self.body["additionalModelRequestFields"];
         let kinds =
             ["thinking", "reasoning_config", "reasoningConfig"].map(|name| &fields[name]["type"]);
@@ -87,18 +95,18 @@ impl<'a> Ask<'a> {
             || fields["reasoning_effort"].is_string()
     }
 
-    /// The schema the answer must have.
+    /// Returns the JSON schema of the answer.
     pub(super) fn answer_schema(&self) -> Option<Value> {
         let schema = &self.body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"];
         serde_json::from_str(schema.as_str()?).ok()
     }
 }
 
-fn plain(value: &Value) -> &str {
+fn as_text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn size(medium: &Value) -> String {
-    let bytes = base64::decode(plain(&medium["source"]["bytes"])).map_or(0, |bytes| bytes.len());
+fn describe_size(medium: &Value) -> String {
+    let bytes = base64::decode(as_text(&medium["source"]["bytes"])).map_or(0, |bytes| bytes.len());
     if bytes < 1024 { format!("{bytes} bytes") } else { format!("{} kB", bytes / 1024) }
 }

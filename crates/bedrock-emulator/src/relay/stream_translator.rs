@@ -1,78 +1,83 @@
-//! An OpenAI stream, told again in Bedrock's events.
+//! Translates an OpenAI stream to Bedrock's events.
 
-use crate::event::Event;
-use crate::usage::Usage;
+use crate::event::StreamEvent;
+use crate::usage::TokenUsage;
 use serde_json::{Value, json};
 
-/// How far the retelling has come: which block is open, and what its end will say.
+/// The state of the translation: the open block, the stop reason and the usage.
 #[derive(Debug, Default)]
-pub(super) struct Retelling {
-    begun: bool,
-    open: Option<Part>,
+pub(super) struct StreamTranslator {
+    has_started: bool,
+    open: Option<OpenBlock>,
     blocks: usize,
     stop: Option<&'static str>,
-    usage: Usage,
+    usage: TokenUsage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Part {
+enum OpenBlock {
     Text,
     Reasoning,
     Tool(u64),
 }
 
-impl Retelling {
-    /// The events one chunk amounts to.
-    pub(super) fn tell(&mut self, chunk: &Value) -> Vec<Event> {
+impl StreamTranslator {
+    /// Translates a chunk.
+    pub(super) fn translate(&mut self, chunk: &Value) -> Vec<StreamEvent> {
         if let (Some(input), Some(output)) =
             (chunk["usage"]["prompt_tokens"].as_u64(), chunk["usage"]["completion_tokens"].as_u64())
         {
-            self.usage = Usage { input, output, ..Usage::default() };
+            self.usage = TokenUsage { input, output, ..TokenUsage::default() };
         }
         let (choice, delta) = (&chunk["choices"][0], &chunk["choices"][0]["delta"]);
-        let mut events = self.beginning();
+        let mut events = self.start_once();
         let reasoning = delta["reasoning_content"].as_str().or(delta["reasoning"].as_str());
-        for (part, text) in [(Part::Reasoning, reasoning), (Part::Text, delta["content"].as_str())]
+        for (part, text) in
+            [(OpenBlock::Reasoning, reasoning), (OpenBlock::Text, delta["content"].as_str())]
         {
             if let Some(text) = text.filter(|text| !text.is_empty()) {
-                events.extend(self.turn_to(part, None));
+                events.extend(self.switch_to(part, None));
                 events.push(self.delta(&part.delta(text)));
             }
         }
         events.extend(
-            delta["tool_calls"].as_array().into_iter().flatten().flat_map(|call| self.call(call)),
+            delta["tool_calls"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .flat_map(|call| self.translate_tool_call(call)),
         );
         self.stop = choice["finish_reason"].as_str().map(stop_reason).or(self.stop);
         events
     }
 
-    /// The events the end amounts to.
-    pub(super) fn end(&mut self) -> Vec<Event> {
-        let mut events = self.beginning();
-        events.extend(self.close());
+    /// Returns the events at the end of the stream.
+    pub(super) fn finish(&mut self) -> Vec<StreamEvent> {
+        let mut events = self.start_once();
+        events.extend(self.close_block());
         let stop = self.stop.unwrap_or("end_turn");
-        events.push(Event::new("messageStop", json!({ "stopReason": stop })));
-        events.push(Event::new(
+        events.push(StreamEvent::new("messageStop", json!({ "stopReason": stop })));
+        events.push(StreamEvent::new(
             "metadata",
-            json!({ "usage": self.usage.wire(), "metrics": { "latencyMs": 42 } }),
+            json!({ "usage": self.usage.to_json(), "metrics": { "latencyMs": 42 } }),
         ));
         events
     }
 
-    fn beginning(&mut self) -> Vec<Event> {
-        let first = !std::mem::replace(&mut self.begun, true);
+    fn start_once(&mut self) -> Vec<StreamEvent> {
+        let first = !std::mem::replace(&mut self.has_started, true);
         first
-            .then(|| Event::new("messageStart", json!({ "role": "assistant" })))
+            .then(|| StreamEvent::new("messageStart", json!({ "role": "assistant" })))
             .into_iter()
             .collect()
     }
 
-    fn call(&mut self, call: &Value) -> Vec<Event> {
-        let part = Part::Tool(call["index"].as_u64().unwrap_or(0));
+    fn translate_tool_call(&mut self, call: &Value) -> Vec<StreamEvent> {
+        let part = OpenBlock::Tool(call["index"].as_u64().unwrap_or(0));
         let id =
             call["id"].as_str().map_or_else(|| format!("tooluse_{}", self.blocks), str::to_owned);
         let start = json!({ "toolUse": { "toolUseId": id, "name": call["function"]["name"] } });
-        let mut events = self.turn_to(part, Some(start));
+        let mut events = self.switch_to(part, Some(start));
         if let Some(fragment) =
             call["function"]["arguments"].as_str().filter(|fragment| !fragment.is_empty())
         {
@@ -81,15 +86,15 @@ impl Retelling {
         events
     }
 
-    fn turn_to(&mut self, part: Part, start: Option<Value>) -> Vec<Event> {
+    fn switch_to(&mut self, part: OpenBlock, start: Option<Value>) -> Vec<StreamEvent> {
         if self.open == Some(part) {
             return Vec::new();
         }
-        let mut events = self.close();
+        let mut events = self.close_block();
         self.open = Some(part);
         self.blocks += 1;
         events.extend(start.map(|start| {
-            Event::new(
+            StreamEvent::new(
                 "contentBlockStart",
                 json!({ "start": start, "contentBlockIndex": self.index() }),
             )
@@ -97,16 +102,15 @@ impl Retelling {
         events
     }
 
-    fn close(&mut self) -> Vec<Event> {
-        let end = self
-            .open
-            .take()
-            .map(|_| Event::new("contentBlockStop", json!({ "contentBlockIndex": self.index() })));
+    fn close_block(&mut self) -> Vec<StreamEvent> {
+        let end = self.open.take().map(|_| {
+            StreamEvent::new("contentBlockStop", json!({ "contentBlockIndex": self.index() }))
+        });
         end.into_iter().collect()
     }
 
-    fn delta(&self, delta: &Value) -> Event {
-        Event::new(
+    fn delta(&self, delta: &Value) -> StreamEvent {
+        StreamEvent::new(
             "contentBlockDelta",
             json!({ "delta": delta, "contentBlockIndex": self.index() }),
         )
@@ -117,7 +121,7 @@ impl Retelling {
     }
 }
 
-impl Part {
+impl OpenBlock {
     fn delta(self, text: &str) -> Value {
         match self {
             Self::Text => json!({ "text": text }),
@@ -145,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn chunks_become_the_blocks_they_speak_of() {
         let delta = |delta: Value| json!({ "choices": [{ "delta": delta }] });
-        let mut retelling = Retelling::default();
+        let mut stream_translator = StreamTranslator::default();
         let mut events: Vec<_> = [
             delta(json!({ "role": "assistant", "content": "" })),
             delta(json!({ "reasoning_content": "Hm." })),
@@ -157,9 +161,9 @@ mod tests {
             json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 3 } }),
         ]
         .iter()
-        .flat_map(|chunk| retelling.tell(chunk))
+        .flat_map(|chunk| stream_translator.translate(chunk))
         .collect();
-        events.extend(retelling.end());
+        events.extend(stream_translator.finish());
         let whole = fold(stream::iter(events).map(Ok).boxed()).await.unwrap();
         assert_eq!(
             whole["output"]["message"]["content"],

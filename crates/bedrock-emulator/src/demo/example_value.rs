@@ -1,57 +1,57 @@
-//! A value that fits a JSON schema and suits what the user said.
+//! Generates values that match a JSON schema and use words of the user's message.
 
 use serde_json::{Map, Value, json};
 
-pub(super) fn value(schema: &Value, said: &str) -> Value {
-    named("", schema, said)
+pub(super) fn generate(schema: &Value, message: &str) -> Value {
+    generate_named("", schema, message)
 }
 
-fn named(name: &str, schema: &Value, said: &str) -> Value {
+fn generate_named(name: &str, schema: &Value, message: &str) -> Value {
     if let Some(first) = schema["enum"].get(0).or(schema.get("const")).or(schema.get("default")) {
         return first.clone();
     }
-    match kind(schema) {
-        "object" => object(schema, said).into(),
-        "array" => json!([named(name, &schema["items"], said)]),
+    match schema_type(schema) {
+        "object" => generate_object(schema, message).into(),
+        "array" => json!([generate_named(name, &schema["items"], message)]),
         "integer" => schema.get("minimum").cloned().unwrap_or(json!(1)),
         "number" => schema.get("minimum").cloned().unwrap_or(json!(1.5)),
         "boolean" => json!(true),
         "null" => Value::Null,
-        _ => text(name, said).into(),
+        _ => generate_text(name, message).into(),
     }
 }
 
-/// The type, or the first of several.
-fn kind(schema: &Value) -> &str {
+/// Returns the type of a schema, or the first of several.
+fn schema_type(schema: &Value) -> &str {
     let kind = schema["type"].get(0).unwrap_or(&schema["type"]);
     kind.as_str().unwrap_or(if schema["properties"].is_object() { "object" } else { "string" })
 }
 
-/// Its required properties, or all if none is.
-fn object(schema: &Value, said: &str) -> Map<String, Value> {
+/// Returns the required properties, or all if none is required.
+fn generate_object(schema: &Value, message: &str) -> Map<String, Value> {
     let required: Vec<_> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let properties = schema["properties"].as_object().into_iter().flatten();
     let wanted =
         properties.filter(|(name, _)| required.is_empty() || required.contains(&name.as_str()));
-    wanted.map(|(name, property)| (name.clone(), named(name, property, said))).collect()
+    wanted.map(|(name, property)| (name.clone(), generate_named(name, property, message))).collect()
 }
 
-fn text(name: &str, said: &str) -> String {
+fn generate_text(name: &str, message: &str) -> String {
     let name = name.to_lowercase();
     let about = |topics: &[&str]| topics.iter().any(|topic| name.contains(topic));
     if about(&["city", "location", "place"]) {
-        return place(said).unwrap_or("Paris").to_owned();
+        return find_place(message).unwrap_or("Paris").to_owned();
     }
     if about(&["zone"]) {
         return "UTC".to_owned();
     }
-    if about(&["unit"]) { "celsius".to_owned() } else { said.to_owned() }
+    if about(&["unit"]) { "celsius".to_owned() } else { message.to_owned() }
 }
 
-/// The capitalised word after an “in”.
-fn place(said: &str) -> Option<&str> {
-    let mut words = said.split_whitespace().skip_while(|word| *word != "in").skip(1);
+/// Returns the capitalised word after “in”.
+fn find_place(message: &str) -> Option<&str> {
+    let mut words = message.split_whitespace().skip_while(|word| *word != "in").skip(1);
     let place = words.next()?.trim_matches(|letter: char| !letter.is_alphanumeric());
     place.starts_with(char::is_uppercase).then_some(place)
 }
@@ -73,7 +73,7 @@ mod tests {
             ),
             (json!({}), json!("it rains in Rome?")),
         ] {
-            assert_eq!(value(&schema, "it rains in Rome?"), wanted, "{schema}");
+            assert_eq!(generate(&schema, "it rains in Rome?"), wanted, "{schema}");
         }
     }
 }

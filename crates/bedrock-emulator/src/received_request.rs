@@ -1,14 +1,15 @@
-//! One request as it came in: what it asks for, of which region, signed by whom.
+//! A request with its operation, region and credentials.
 
 use crate::credential::Credential;
-use crate::fault::Fault;
+use crate::exception::BedrockException;
 use crate::operation::Operation;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, request::Parts};
 use serde_json::Value;
 use std::borrow::Cow;
 
-pub(crate) struct Call {
+/// A request with its operation, region and credentials.
+pub(crate) struct ReceivedRequest {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
@@ -19,27 +20,29 @@ pub(crate) struct Call {
     pub(crate) region: String,
 }
 
-impl Call {
+impl ReceivedRequest {
     pub(crate) fn new(parts: Parts, body: Bytes, default_region: &str) -> Self {
         let Parts { method, uri, headers, .. } = parts;
-        let (operation, target) = Operation::of(&method, uri.path())
+        let (operation, target) = Operation::from_path(&method, uri.path())
             .map_or((None, None), |(op, target)| (Some(op), target));
-        let credential = Credential::of(&headers);
+        let credential = Credential::from_headers(&headers);
         let region = credential.region().unwrap_or(default_region).to_owned();
         Self { method, uri, headers, body, operation, target, credential, region }
     }
 
-    /// What the operation is about: a model, a profile, a guardrail.
+    /// Returns the resource in the path: a model, a profile or a guardrail.
     pub(crate) fn target(&self) -> &str {
         self.target.as_deref().unwrap_or_default()
     }
 
-    pub(crate) fn json(&self) -> Result<Value, Fault> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Fault::new(400, "SerializationException", error.to_string()))
+    /// Parses the body as JSON.
+    pub(crate) fn json(&self) -> Result<Value, BedrockException> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            BedrockException::new(400, "SerializationException", error.to_string())
+        })
     }
 
-    /// The value of a query parameter.
+    /// Returns the value of a query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         let query = self.uri.query().unwrap_or_default();
         url::form_urlencoded::parse(query.as_bytes())
@@ -47,7 +50,7 @@ impl Call {
             .map(|(_, value)| value)
     }
 
-    /// Which of the client's attempts this is, as the AWS SDKs tell in `amz-sdk-request: attempt=2; max=3`.
+    /// Returns the client's attempt, which AWS SDKs send as `amz-sdk-request: attempt=2; max=3`.
     pub(crate) fn attempt(&self) -> u32 {
         let header = self
             .headers

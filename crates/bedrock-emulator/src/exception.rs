@@ -1,11 +1,11 @@
-//! An error as Bedrock words it: a status, an exception name and a message.
+//! Exceptions of Bedrock: a status, an exception name and a message.
 
 use serde_json::{Value, json};
 
-/// What a refused call is told, whether before the answer (a status) or in its midst (an exception frame).
+/// An exception of Bedrock, sent as a response with a status or as a frame within a stream.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{status} {kind}: {message}")]
-pub struct Fault {
+pub struct BedrockException {
     status: u16,
     kind: String,
     message: String,
@@ -13,7 +13,7 @@ pub struct Fault {
     headers: Vec<(String, String)>,
 }
 
-/// The exceptions Bedrock's models declare, and the status each travels under.
+/// The exceptions that Bedrock declares, with their status.
 const STATUSES: [(&str, u16); 17] = [
     ("ValidationException", 400),
     ("ServiceQuotaExceededException", 400),
@@ -34,15 +34,15 @@ const STATUSES: [(&str, u16); 17] = [
     ("ServiceUnavailableException", 503),
 ];
 
-impl Fault {
-    /// The exception of this name, under the status Bedrock gives it (500 for a name it does not know).
-    pub fn of(kind: &str, message: impl Into<String>) -> Self {
+impl BedrockException {
+    /// Creates the exception of this name, with Bedrock's status for it (500 for an unknown name).
+    pub fn from_name(kind: &str, message: impl Into<String>) -> Self {
         let status =
             STATUSES.iter().find(|(name, _)| *name == kind).map_or(500, |(_, status)| *status);
         Self::new(status, kind, message)
     }
 
-    /// An exception under a status of one's own.
+    /// Creates an exception with any status.
     pub fn new(status: u16, kind: &str, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -53,63 +53,63 @@ impl Fault {
         }
     }
 
-    /// The request is not one Bedrock takes: 400.
+    /// Creates a `ValidationException` (400).
     pub fn validation(message: impl Into<String>) -> Self {
-        Self::of("ValidationException", message)
+        Self::from_name("ValidationException", message)
     }
 
-    /// The request's JSON is not what the schema says: 400, in the words of Bedrock's own checker.
+    /// Creates a `ValidationException` with the text of Bedrock's schema check.
     pub(crate) fn malformed(problem: impl std::fmt::Display) -> Self {
         Self::validation(format!(
             "Malformed input request: {problem}, please reformat your input and try again."
         ))
     }
 
-    /// The caller may not do this: 403.
+    /// Creates an `AccessDeniedException` (403).
     pub fn access_denied(message: impl Into<String>) -> Self {
-        Self::of("AccessDeniedException", message)
+        Self::from_name("AccessDeniedException", message)
     }
 
-    /// There is no such thing: 404.
+    /// Creates a `ResourceNotFoundException` (404).
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::of("ResourceNotFoundException", message)
+        Self::from_name("ResourceNotFoundException", message)
     }
 
-    /// Too many requests or tokens: 429.
+    /// Creates a `ThrottlingException` (429).
     pub fn throttling(message: impl Into<String>) -> Self {
-        Self::of("ThrottlingException", message)
+        Self::from_name("ThrottlingException", message)
     }
 
-    /// The model itself failed, with a status of its own: 424.
+    /// Creates a `ModelErrorException` (424) with the status of the model itself.
     pub fn model_error(original_status: u16, message: impl Into<String>) -> Self {
-        let fault = Self::of("ModelErrorException", message);
-        Self { original_status: Some(original_status), ..fault }
+        let exception = Self::from_name("ModelErrorException", message);
+        Self { original_status: Some(original_status), ..exception }
     }
 
-    /// The model failed while it was answering: 424, and the usual exception in mid-stream.
+    /// Creates a `ModelStreamErrorException` (424), the usual exception within a stream.
     pub fn stream_error(original_status: u16, message: impl Into<String>) -> Self {
-        let fault = Self::of("ModelStreamErrorException", message);
-        Self { original_status: Some(original_status), ..fault }
+        let exception = Self::from_name("ModelStreamErrorException", message);
+        Self { original_status: Some(original_status), ..exception }
     }
 
-    /// The same fault with one more response header, such as `retry-after`.
+    /// Adds a response header, such as `retry-after`.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The exception's name, such as `ThrottlingException`.
+    /// Returns the exception's name, such as `ThrottlingException`.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// What the caller reads.
+    /// Returns the message.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -118,7 +118,7 @@ impl Fault {
         &self.headers
     }
 
-    /// The name an exception frame carries: the same, beginning small.
+    /// Returns the name in an exception frame, which begins with a lower-case letter.
     pub(crate) fn exception_type(&self) -> String {
         let mut letters = self.kind.chars();
         letters
@@ -140,21 +140,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_travels_under_the_status_its_name_has() {
-        for (fault, status, exception) in [
-            (Fault::validation("no"), 400, "validationException"),
-            (Fault::throttling("slow"), 429, "throttlingException"),
-            (Fault::stream_error(529, "busy"), 424, "modelStreamErrorException"),
-            (Fault::of("InternalServerException", "oops"), 500, "internalServerException"),
+    fn an_exception_has_the_status_of_its_name() {
+        for (exception, status, exception_type) in [
+            (BedrockException::validation("no"), 400, "validationException"),
+            (BedrockException::throttling("slow"), 429, "throttlingException"),
+            (BedrockException::stream_error(529, "busy"), 424, "modelStreamErrorException"),
+            (
+                BedrockException::from_name("InternalServerException", "oops"),
+                500,
+                "internalServerException",
+            ),
         ] {
-            assert_eq!((fault.status(), fault.exception_type().as_str()), (status, exception));
+            assert_eq!(
+                (exception.status(), exception.exception_type().as_str()),
+                (status, exception_type)
+            );
         }
     }
 
     #[test]
-    fn the_models_own_status_is_told() {
+    fn the_status_of_the_model_is_in_the_body() {
         assert_eq!(
-            Fault::model_error(418, "tea").body(),
+            BedrockException::model_error(418, "tea").body(),
             json!({"message": "tea", "originalStatusCode": 418})
         );
     }

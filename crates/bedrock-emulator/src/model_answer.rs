@@ -1,23 +1,24 @@
-//! What a model answers: blocks of text, reasoning and tool calls, cut into the deltas it streams them in.
+//! The answer of a model: blocks of text, reasoning and tool calls, each split into stream deltas.
 
-use crate::event::{Event, Events};
-use crate::prompt_cache::Cached;
-use crate::usage::Usage;
+use crate::event::{AnswerStream, StreamEvent};
+use crate::prompt_cache::CachedTokens;
+use crate::usage::TokenUsage;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// A model's whole answer, built block by block.
+/// The answer of a model, built block by block.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub struct ModelAnswer {
     blocks: Vec<Block>,
     stop: Option<String>,
-    usage: Option<Usage>,
+    usage: Option<TokenUsage>,
     metadata: Map<String, Value>,
     interleaved: bool,
     response_fields: Option<Value>,
 }
 
+/// A content block.
 #[derive(Clone, Debug)]
 struct Block {
     index: usize,
@@ -25,14 +26,14 @@ struct Block {
     deltas: Vec<Value>,
 }
 
-impl Answer {
-    /// An answer without blocks, to build upon.
+impl ModelAnswer {
+    /// Creates an answer without blocks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An answer of one text block.
-    pub fn says<T: Into<String>>(deltas: impl IntoIterator<Item = T>) -> Self {
+    /// Creates an answer with one text block, streamed in these deltas.
+    pub fn with_text<T: Into<String>>(deltas: impl IntoIterator<Item = T>) -> Self {
         Self::new().text(deltas)
     }
 
@@ -43,9 +44,9 @@ impl Answer {
         self.block(None, deltas)
     }
 
-    /// Adds a text block that names its sources, each a `Citation` of Converse, told after the text.
+    /// Adds a text block with sources (each a `Citation` of Converse), streamed after the text.
     #[must_use]
-    pub fn cited<T: Into<String>>(
+    pub fn text_with_citations<T: Into<String>>(
         self,
         deltas: impl IntoIterator<Item = T>,
         citations: impl IntoIterator<Item = Value>,
@@ -56,7 +57,7 @@ impl Answer {
         self.block(None, deltas)
     }
 
-    /// Adds reasoning, streamed in these deltas and then signed (unless the signature is empty).
+    /// Adds reasoning, streamed in these deltas, and its signature unless that is empty.
     #[must_use]
     pub fn reasoning<T: Into<String>>(
         self,
@@ -69,14 +70,14 @@ impl Answer {
         self.block(None, deltas)
     }
 
-    /// Adds reasoning that the provider has hidden.
+    /// Adds reasoning that the provider has encrypted (`redactedContent`).
     #[must_use]
     pub fn redacted(self, content: &[u8]) -> Self {
         let content = aws_smithy_types::base64::encode(content);
         self.block(None, vec![json!({ "reasoningContent": { "redactedContent": content } })])
     }
 
-    /// Adds a tool call, its input streamed in these fragments of JSON.
+    /// Adds a tool call, with its input streamed in these fragments of JSON.
     #[must_use]
     pub fn tool<T: Into<String>>(
         self,
@@ -92,36 +93,37 @@ impl Answer {
         self.block(Some(start), deltas)
     }
 
-    /// Moves the block added last to this index, so that indexes have gaps.
+    /// Sets the index of the last block, for example to leave a gap.
     #[must_use]
-    pub fn at(mut self, index: usize) -> Self {
+    pub fn at_index(mut self, index: usize) -> Self {
         if let Some(block) = self.blocks.last_mut() {
             block.index = index;
         }
         self
     }
 
-    /// Streams the blocks' deltas in turns instead of one block after the other.
+    /// Streams the deltas of all blocks alternately instead of one block after the other.
     #[must_use]
     pub fn interleaved(self) -> Self {
         Self { interleaved: true, ..self }
     }
 
-    /// Ends for this reason. Without it: `tool_use` when a tool is called, else `end_turn`.
+    /// Sets the stop reason. The default is `tool_use` if a tool is called, else `end_turn`.
     #[must_use]
     pub fn stop(self, reason: &str) -> Self {
         Self { stop: Some(reason.to_owned()), ..self }
     }
 
-    /// Costs this much. Without it: little, and what the prompt cache makes of the call's cache points.
+    /// Sets the usage. The default is a few tokens, and those of the prompt cache.
     #[must_use]
-    pub fn usage(self, usage: Usage) -> Self {
+    pub fn usage(self, usage: TokenUsage) -> Self {
         Self { usage: Some(usage), ..self }
     }
 
-    /// Tells this besides the usage: a guardrail's `trace`, the `serviceTier`, the `performanceConfig`.
+    /// Adds a member of the metadata event: a guardrail's `trace`, the `serviceTier`, the
+    /// `performanceConfig`.
     ///
-    /// The last two repeat the call's own unless they are told here.
+    /// The last two default to those of the request.
     #[must_use]
     pub fn metadata(mut self, name: &str, value: Value) -> Self {
         self.metadata.insert(name.to_owned(), value);
@@ -140,13 +142,18 @@ impl Answer {
         self
     }
 
-    /// The same, at the price the prompt cache makes unless one was given.
-    pub(crate) fn cached(self, cached: Option<Cached>) -> Self {
-        Self { usage: Some(self.usage.unwrap_or_else(|| Usage::default().cached(cached))), ..self }
+    /// Sets the usage by the prompt cache, unless it is set already.
+    pub(crate) fn with_cached_tokens(self, cached: Option<CachedTokens>) -> Self {
+        Self {
+            usage: Some(
+                self.usage.unwrap_or_else(|| TokenUsage::default().with_cached_tokens(cached)),
+            ),
+            ..self
+        }
     }
 
-    /// The same, told in the tier and at the latency that were asked for.
-    pub(crate) fn echoing(mut self, body: &Value) -> Self {
+    /// Sets the service tier and the latency of the request, unless they are set already.
+    pub(crate) fn with_request_metadata(mut self, body: &Value) -> Self {
         for name in ["serviceTier", "performanceConfig"] {
             if let Some(asked) = body.get(name) {
                 self.metadata.entry(name).or_insert_with(|| asked.clone());
@@ -155,8 +162,8 @@ impl Answer {
         self
     }
 
-    /// Its signatures, each with the thought it signs.
-    pub(crate) fn signed(&self) -> impl Iterator<Item = (String, String)> {
+    /// Returns the signatures, each with the reasoning text that it signs.
+    pub(crate) fn signatures(&self) -> impl Iterator<Item = (String, String)> {
         self.blocks.iter().filter_map(|block| {
             let parts = || block.deltas.iter().map(|delta| &delta["reasoningContent"]);
             let signature = parts().find_map(|part| part["signature"].as_str())?;
@@ -165,9 +172,9 @@ impl Answer {
         })
     }
 
-    /// The events of this answer, each delta this long after the one before.
-    pub(crate) fn stream(self, pace: Duration) -> Events {
-        let paced = move |event: Event| async move {
+    /// Returns the events as a stream, with a pause of `pace` before each delta.
+    pub(crate) fn stream(self, pace: Duration) -> AnswerStream {
+        let paced = move |event: StreamEvent| async move {
             if event.is_delta() && !pace.is_zero() {
                 tokio::time::sleep(pace).await;
             }
@@ -176,19 +183,27 @@ impl Answer {
         stream::iter(self.events()).then(paced).boxed()
     }
 
-    pub(crate) fn events(self) -> Vec<Event> {
+    /// Returns the events of the answer.
+    pub(crate) fn events(self) -> Vec<StreamEvent> {
         let mut stop = json!({ "stopReason": self.stop_reason() });
         if let Some(fields) = &self.response_fields {
             stop["additionalModelResponseFields"] = fields.clone();
         }
-        let usage = self.usage.unwrap_or_default().wire();
+        let usage = self.usage.unwrap_or_default().to_json();
         let mut metadata = json!({ "usage": usage, "metrics": { "latencyMs": 42 } });
         for (name, value) in &self.metadata {
             metadata[name] = value.clone();
         }
-        let mut events = vec![Event::new("messageStart", json!({ "role": "assistant" }))];
-        events.extend(if self.interleaved { woven(&self.blocks) } else { in_order(&self.blocks) });
-        events.extend([Event::new("messageStop", stop), Event::new("metadata", metadata)]);
+        let mut events = vec![StreamEvent::new("messageStart", json!({ "role": "assistant" }))];
+        events.extend(if self.interleaved {
+            interleave(&self.blocks)
+        } else {
+            in_order(&self.blocks)
+        });
+        events.extend([
+            StreamEvent::new("messageStop", stop),
+            StreamEvent::new("metadata", metadata),
+        ]);
         events
     }
 
@@ -198,7 +213,7 @@ impl Answer {
     }
 }
 
-fn in_order(blocks: &[Block]) -> Vec<Event> {
+fn in_order(blocks: &[Block]) -> Vec<StreamEvent> {
     blocks
         .iter()
         .flat_map(|block| {
@@ -211,7 +226,7 @@ fn in_order(blocks: &[Block]) -> Vec<Event> {
         .collect()
 }
 
-fn woven(blocks: &[Block]) -> Vec<Event> {
+fn interleave(blocks: &[Block]) -> Vec<StreamEvent> {
     let rounds = blocks.iter().map(|block| block.deltas.len()).max().unwrap_or(0);
     let turns = (0..rounds).flat_map(|round| {
         blocks
@@ -227,21 +242,25 @@ fn woven(blocks: &[Block]) -> Vec<Event> {
 }
 
 impl Block {
-    // Bedrock opens tool blocks only: text and reasoning begin with their first delta.
-    fn opening(&self) -> Option<Event> {
+    // Bedrock sends a start event only for tool blocks. Text and reasoning begin with their first
+    // delta.
+    fn opening(&self) -> Option<StreamEvent> {
         let start = self.start.as_ref()?;
-        Some(Event::new(
+        Some(StreamEvent::new(
             "contentBlockStart",
             json!({ "start": start, "contentBlockIndex": self.index }),
         ))
     }
 
-    fn delta(&self, delta: &Value) -> Event {
-        Event::new("contentBlockDelta", json!({ "delta": delta, "contentBlockIndex": self.index }))
+    fn delta(&self, delta: &Value) -> StreamEvent {
+        StreamEvent::new(
+            "contentBlockDelta",
+            json!({ "delta": delta, "contentBlockIndex": self.index }),
+        )
     }
 
-    fn end(&self) -> Event {
-        Event::new("contentBlockStop", json!({ "contentBlockIndex": self.index }))
+    fn end(&self) -> StreamEvent {
+        StreamEvent::new("contentBlockStop", json!({ "contentBlockIndex": self.index }))
     }
 }
 
@@ -249,7 +268,7 @@ impl Block {
 mod tests {
     use super::*;
 
-    fn shape(answer: Answer) -> Vec<String> {
+    fn shape(answer: ModelAnswer) -> Vec<String> {
         answer
             .events()
             .iter()
@@ -259,7 +278,7 @@ mod tests {
 
     #[test]
     fn only_tool_blocks_are_opened() {
-        let answer = Answer::says(["Let me look"]).tool("t1", "clock", ["{}"]);
+        let answer = ModelAnswer::with_text(["Let me look"]).tool("t1", "clock", ["{}"]);
         let opened: Vec<_> =
             answer.events().into_iter().filter(|event| event.name == "contentBlockStart").collect();
         assert_eq!(opened.len(), 1);
@@ -268,7 +287,10 @@ mod tests {
 
     #[test]
     fn blocks_can_take_turns_and_skip_indexes() {
-        let answer = Answer::says(["a", "b"]).tool("t1", "clock", ["{", "}"]).at(4).interleaved();
+        let answer = ModelAnswer::with_text(["a", "b"])
+            .tool("t1", "clock", ["{", "}"])
+            .at_index(4)
+            .interleaved();
         assert_eq!(
             shape(answer),
             [
@@ -289,9 +311,9 @@ mod tests {
     #[test]
     fn the_stop_reason_follows_from_the_blocks_unless_given() {
         for (answer, reason) in [
-            (Answer::says(["a"]), "end_turn"),
-            (Answer::new().tool("t", "clock", ["{}"]), "tool_use"),
-            (Answer::says(["a"]).stop("max_tokens"), "max_tokens"),
+            (ModelAnswer::with_text(["a"]), "end_turn"),
+            (ModelAnswer::new().tool("t", "clock", ["{}"]), "tool_use"),
+            (ModelAnswer::with_text(["a"]).stop("max_tokens"), "max_tokens"),
         ] {
             assert_eq!(answer.stop_reason(), reason);
         }

@@ -1,9 +1,9 @@
-//! What an operation answers, and the HTTP response that makes.
+//! The response of an operation, and its conversion to an HTTP response.
 
-use crate::fault::Fault;
-use crate::play::Frames;
-use crate::record::Exchange;
-use crate::socket::Fuse;
+use crate::exception::BedrockException;
+use crate::playback::Frames;
+use crate::request_log::Exchange;
+use crate::socket::ResetSwitch;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use http::response::Builder;
@@ -17,47 +17,48 @@ use std::io;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-pub(crate) enum Reply {
+/// The response of an operation.
+pub(crate) enum EmulatorResponse {
     Json {
         body: Value,
         headers: Vec<(&'static str, String)>,
     },
     Frames(Frames),
-    Fault(Fault),
+    Exception(BedrockException),
     Html(u16),
-    /// Nothing but a reset connection.
+    /// No response: the connection is reset.
     Reset,
 }
 
-impl From<Value> for Reply {
+impl From<Value> for EmulatorResponse {
     fn from(body: Value) -> Self {
         Self::Json { body, headers: Vec::new() }
     }
 }
 
-impl Reply {
-    /// The response, which the exchange ends with.
+impl EmulatorResponse {
+    /// Converts the response. The exchange ends when its body is dropped.
     pub(crate) fn into_response(
         self,
         exchange: Exchange,
-        fuse: Fuse,
+        reset_switch: ResetSwitch,
     ) -> io::Result<Response<Body>> {
         let response =
             Response::builder().header("x-amzn-RequestId", uuid::Uuid::new_v4().to_string());
         let response = match self {
-            Self::Json { body, headers } => whole(
+            Self::Json { body, headers } => full_response(
                 with_headers(response, &headers),
                 "application/json",
                 body.to_string(),
                 exchange,
             ),
-            Self::Frames(frames) => streamed(response, frames, exchange, fuse),
-            Self::Fault(fault) => refused(response, &fault, exchange),
+            Self::Frames(frames) => streamed_response(response, frames, exchange, reset_switch),
+            Self::Exception(fault) => exception_response(response, &fault, exchange),
             Self::Html(status) => {
-                whole(response.status(status), "text/html", html(status), exchange)
+                full_response(response.status(status), "text/html", html_page(status), exchange)
             }
             Self::Reset => {
-                fuse.blow();
+                reset_switch.set();
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
         };
@@ -65,18 +66,22 @@ impl Reply {
     }
 }
 
-fn refused(response: Builder, fault: &Fault, exchange: Exchange) -> http::Result<Response<Body>> {
+fn exception_response(
+    response: Builder,
+    fault: &BedrockException,
+    exchange: Exchange,
+) -> http::Result<Response<Body>> {
     let kind = format!("{}:http://internal.amazon.com/coral/com.amazon.bedrock/", fault.kind());
     let response = with_headers(response.status(fault.status()), fault.headers())
         .header("x-amzn-ErrorType", kind);
-    whole(response, "application/json", fault.body().to_string(), exchange)
+    full_response(response, "application/json", fault.body().to_string(), exchange)
 }
 
 fn with_headers<N: AsRef<str>>(response: Builder, headers: &[(N, String)]) -> Builder {
     headers.iter().fold(response, |response, (name, value)| response.header(name.as_ref(), value))
 }
 
-fn whole(
+fn full_response(
     response: Builder,
     media: &str,
     body: String,
@@ -84,27 +89,28 @@ fn whole(
 ) -> http::Result<Response<Body>> {
     let response = response.header("content-type", media).header("content-length", body.len());
     let handed_over = async move {
-        exchange.answered();
+        exchange.complete();
         Ok(Frame::data(Bytes::from(body)))
     };
     response.body(StreamBody::new(stream::once(handed_over)).boxed_unsync())
 }
 
-fn streamed(
+fn streamed_response(
     response: Builder,
     frames: Frames,
     mut exchange: Exchange,
-    fuse: Fuse,
+    reset_switch: ResetSwitch,
 ) -> http::Result<Response<Body>> {
-    let handed_over = stream::once(async move { exchange.answered() }).filter_map(|()| ready(None));
-    let frames = frames.map_ok(Frame::data).inspect_err(move |_| fuse.blow()).chain(handed_over);
+    let handed_over = stream::once(async move { exchange.complete() }).filter_map(|()| ready(None));
+    let frames =
+        frames.map_ok(Frame::data).inspect_err(move |_| reset_switch.set()).chain(handed_over);
     let response = response.header("content-type", "application/vnd.amazon.eventstream");
     response
         .header("x-amzn-bedrock-content-type", "application/json")
         .body(StreamBody::new(frames).boxed_unsync())
 }
 
-fn html(status: u16) -> String {
+fn html_page(status: u16) -> String {
     let reason = StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
