@@ -6,6 +6,7 @@ use actix_web::{
     web::{self, Data},
 };
 use anyhow::{Context, anyhow};
+use futures_util::FutureExt;
 use lambda_adapter::LambdaFunction;
 use pipewright::{
     app::App,
@@ -13,7 +14,10 @@ use pipewright::{
     settings::Settings,
 };
 use serde_json::{Value, json};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    panic::AssertUnwindSafe,
+};
 
 /// The maximum size of an event, a limit of Lambda. A request's body is one text in it.
 const EVENT_LIMIT: BodyLimit = BodyLimit { bytes: 6 << 20, pieces: Some(100_000) };
@@ -31,7 +35,16 @@ pub async fn run(app: App) -> anyhow::Result<()> {
     let function = build_function(&app);
     tokio::select! {
         ended = app.run_until_stopped() => ended,
-        ended = function.run() => ended.map_err(|error| anyhow!(error)).context("Lambda's runtime API failed"),
+        ended = run_function(function) => ended.context("Lambda's runtime API failed"),
+    }
+}
+
+/// Runs the function. The runtime's client panics at an answer without Lambda's headers; that is
+/// an error here, so that the program ends with a sentence.
+async fn run_function(function: LambdaFunction) -> anyhow::Result<()> {
+    match AssertUnwindSafe(function.run()).catch_unwind().await {
+        Ok(ended) => ended.map_err(|error| anyhow!(error)),
+        Err(_) => Err(anyhow!("it answered with something else than an event")),
     }
 }
 

@@ -320,7 +320,7 @@ impl HostBackend for Registry {
     }
 
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
-        let route = self.route_now(model).ok()??;
+        let route = self.route_if_known(model).ok()??;
         self.meter.cost(route.slot.id(), &route.model, usage)
     }
 

@@ -20,8 +20,8 @@ use crate::{
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves, UpstreamState,
-    UsageReport, library::Library,
+    ImageCall, Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves,
+    UpstreamState, UsageReport, library::Library,
 };
 use pipe_slot::PipeSlot;
 use serde_json::Value;

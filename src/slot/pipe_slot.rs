@@ -171,7 +171,7 @@ impl<P: Pipe> Slot for PipeSlot<P> {
     }
 
     fn take_over(&self, body: &mut Body) {
-        if let Ok(pipe) = self.running() {
+        if let Ok(pipe) = self.running_pipe() {
             pipe.take_over(body);
         }
     }

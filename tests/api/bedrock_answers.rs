@@ -409,7 +409,8 @@ async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
     let rig = rig(json!({"idle_timeout_seconds": 1})).await;
     // The message is a start, two pieces, the end of the block, its own end, and the usage after it.
     for events in [5, 6] {
-        let silent = Script::answer(ModelAnswer::with_text(["Hel", "lo"])).fail_after(events, InjectedFault::Hang);
+        let silent = Script::answer(ModelAnswer::with_text(["Hel", "lo"]))
+            .fail_after(events, InjectedFault::Hang);
         rig.bedrock.script(ANY, silent.times(2));
         for streamed in [true, false] {
             let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), streamed)).await);
@@ -418,7 +419,8 @@ async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
         }
     }
     // Without the end of the message it is one.
-    let cut = Script::answer(ModelAnswer::with_text(["Hel", "lo"])).fail_after(4, InjectedFault::Hang);
+    let cut =
+        Script::answer(ModelAnswer::with_text(["Hel", "lo"])).fail_after(4, InjectedFault::Hang);
     rig.bedrock.script(ANY, cut);
     let told = Told::of(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
     assert_ne!(told.error, Value::Null);

@@ -113,12 +113,15 @@ async fn bodies_share_a_budget_and_give_it_back() {
     // It is held for as long as its answer has not begun.
     let hangs = host.request(Method::POST, "/chat/completions").json(&large("script.hangs"));
     let hangs = actix_web::rt::spawn(hangs.send());
+    let mut answers = 0;
     let refused = loop {
         // Until the other one has come.
         let answered = host.post("/chat/completions", &large("typed")).await;
         if answered.status != 200 {
             break answered;
         }
+        answers += 1;
+        assert!(answers < 1000, "the other body is never held");
     };
     assert!(refused.refused(429).contains("--max-bodies-mib"), "{}", refused.text);
     assert_eq!(refused.json["error"]["code"], "bodies_exhausted");

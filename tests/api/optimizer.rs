@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use upstream::{Line, Upstream, says};
 
 const PIPES: &[Registration] =
-    &[Registration::of::<OpenAiProxy>(), Registration::of::<Optimizer>()];
+    &[Registration::for_pipe::<OpenAiProxy>(), Registration::for_pipe::<Optimizer>()];
 
 struct Rig {
     upstream: Upstream,

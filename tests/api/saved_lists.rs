@@ -5,7 +5,7 @@ use crate::{
     pipes::PIPES as ALL,
     support::{Builder, TestHost},
 };
-use bedrock_emulator::{DEMO_KEY, Emulator, BedrockException, EmulatorOptions, Script};
+use bedrock_emulator::{BedrockException, DEMO_KEY, Emulator, EmulatorOptions, Script};
 use pipewright::{pipes::PIPES, valves::Pins};
 use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
@@ -132,7 +132,8 @@ async fn a_first_start_without_aws_says_why_there_is_no_model() {
 #[actix_web::test]
 async fn a_model_may_be_where_no_list_came_from() {
     let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
-    let fails = Script::fault(BedrockException::from_name("InternalServerException", "no")).always();
+    let fails =
+        Script::fault(BedrockException::from_name("InternalServerException", "no")).always();
     emulator.script_region(WEST, fails);
     let host = bedrock::host(&emulator).await;
     let chat = host.chat("bedrock_models.amazon.only-in-the-west-v1:0", "hi").await;

@@ -1,18 +1,18 @@
 //! Answers on their way.
 
 use crate::support::*;
-use bedrock_emulator::{ANY, Answer, Ending, Mishap, Script};
+use bedrock_emulator::{ANY, ExchangeOutcome, InjectedFault, ModelAnswer, Script};
 use bedrock_runtime::{BodyError, Frames, Operation};
 use futures_util::StreamExt;
 
-fn answer() -> Answer {
-    Answer::says(["one", "two", "three"])
+fn answer() -> ModelAnswer {
+    ModelAnswer::with_text(["one", "two", "three"])
 }
 
 #[tokio::test]
 async fn the_headers_are_there_before_the_events_are() {
     let bedrock = bedrock();
-    bedrock.script(ANY, Script::answer(answer()).after(0, Mishap::Hang));
+    bedrock.script(ANY, Script::answer(answer()).fail_after(0, InjectedFault::Hang));
     let response = runtime(&bedrock).send(hello()).await.unwrap();
     assert_eq!(response.header("content-type"), Some("application/vnd.amazon.eventstream"));
 }
@@ -37,17 +37,17 @@ async fn events_can_be_read_as_they_come() {
 #[tokio::test]
 async fn dropping_the_bytes_closes_the_connection() {
     let bedrock = bedrock();
-    bedrock.script(ANY, Script::answer(answer()).after(2, Mishap::Hang));
+    bedrock.script(ANY, Script::answer(answer()).fail_after(2, InjectedFault::Hang));
     let mut body = runtime(&bedrock).send(hello()).await.unwrap().into_body();
     body.next().await.unwrap().unwrap();
     drop(body);
-    assert_eq!(bedrock.closed(0).await, Ending::BrokenOff);
+    assert_eq!(bedrock.wait_for_outcome(0).await, ExchangeOutcome::Aborted);
 }
 
 #[tokio::test]
 async fn a_cut_connection_is_no_end() {
     let bedrock = bedrock();
-    bedrock.script(ANY, Script::answer(answer()).after(2, Mishap::Reset));
+    bedrock.script(ANY, Script::answer(answer()).fail_after(2, InjectedFault::Reset));
     let body = runtime(&bedrock).send(hello()).await.unwrap().into_body();
     assert_eq!(body.whole(1 << 20).await, Err(BodyError::Cut));
 }

@@ -1,13 +1,14 @@
 //! What AWS says when it refuses, and what something in between says.
 
 use crate::support::*;
-use bedrock_emulator::{ANY, Fault, Script};
+use bedrock_emulator::{ANY, BedrockException, Script};
 use std::time::Duration;
 
 #[tokio::test]
 async fn a_refusal_is_told_as_aws_words_it() {
     let bedrock = bedrock();
-    let fault = Fault::throttling("Too many tokens, please wait.").header("retry-after", "7");
+    let fault =
+        BedrockException::throttling("Too many tokens, please wait.").header("retry-after", "7");
     bedrock.script(ANY, Script::fault(fault));
     let complaint = refused(runtime(&bedrock).send(hello()).await);
     assert_eq!((complaint.code.as_str(), complaint.status), ("ThrottlingException", 429));
@@ -20,7 +21,7 @@ async fn a_refusal_is_told_as_aws_words_it() {
 #[tokio::test]
 async fn names_that_no_sdk_knows_are_kept() {
     let bedrock = bedrock();
-    let fault = Fault::new(418, "SomethingNewException", "hm");
+    let fault = BedrockException::new(418, "SomethingNewException", "hm");
     bedrock.script(ANY, Script::fault(fault));
     assert_eq!(refused(runtime(&bedrock).send(hello()).await).code, "SomethingNewException");
 }
@@ -28,7 +29,7 @@ async fn names_that_no_sdk_knows_are_kept() {
 #[tokio::test]
 async fn the_status_of_the_models_own_server_is_told() {
     let bedrock = bedrock();
-    bedrock.script(ANY, Script::fault(Fault::model_error(400, "bad prompt")));
+    bedrock.script(ANY, Script::fault(BedrockException::model_error(400, "bad prompt")));
     let complaint = refused(runtime(&bedrock).send(hello()).await);
     assert_eq!((complaint.status, complaint.original_status), (424, Some(400)));
 }

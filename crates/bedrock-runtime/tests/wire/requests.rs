@@ -91,7 +91,7 @@ async fn connections_are_used_again() {
         runtime.clone().send(hello()).await.unwrap().into_body().whole(1 << 20).await.unwrap();
         refused(runtime.send(request(Operation::Converse(LITE), "{}")).await);
     }
-    assert_eq!(bedrock.connections().accepted, 1);
+    assert_eq!(bedrock.connection_counts().accepted, 1);
 }
 
 #[tokio::test]

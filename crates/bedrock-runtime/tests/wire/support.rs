@@ -6,7 +6,7 @@ use aws_credential_types::{
         self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
     },
 };
-use bedrock_emulator::{DEMO_KEY, Emulator, Options};
+use bedrock_emulator::{DEMO_KEY, Emulator, EmulatorOptions};
 use bedrock_runtime::{
     Attempt, Endpoints, Identity, Operation, Request, Response, Runtime, SendError, ServiceError,
 };
@@ -25,7 +25,7 @@ use tokio::sync::Barrier;
 pub const LITE: &str = "amazon.nova-lite-v1:0";
 
 pub fn bedrock() -> Emulator {
-    Emulator::start(Options::default()).unwrap()
+    Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
 pub fn keys(secret: &str) -> Credentials {

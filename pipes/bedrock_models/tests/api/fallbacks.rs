@@ -79,8 +79,20 @@ async fn the_error_is_that_of_the_model_that_was_asked() {
     })
     .await;
     rig.bedrock.script(HAIKU, Script::throttle().always());
-    rig.bedrock.script(MICRO, Script::fault(BedrockException::validation("odd")).always());
+    rig.bedrock.script(MICRO, Script::fault(BedrockException::access_denied("no")).always());
     assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "Throttled");
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_request_wins_over_a_model_that_was_only_busy() {
+    let rig = rig_with(|valves| {
+        valves.max_attempts = 1;
+        valves.fallbacks = Some(format!("{HAIKU} > {MICRO}"));
+    })
+    .await;
+    rig.bedrock.script(HAIKU, Script::throttle().always());
+    rig.bedrock.script(MICRO, Script::fault(BedrockException::validation("odd")).always());
+    assert_eq!(told(rig.answer(HAIKU, hello()).await).0, "BadRequest");
 }
 
 #[tokio::test]
