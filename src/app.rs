@@ -266,7 +266,7 @@ fn bind_server(
     Ok((server.run(), address))
 }
 
-/// Returns a hook that sets TCP_USER_TIMEOUT: the kernel closes a connection whose client reads
+/// Returns a hook that sets `TCP_USER_TIMEOUT`: the kernel closes a connection whose client reads
 /// nothing for so long.
 fn set_user_timeout(seconds: u64) -> impl Fn(&dyn Any, &mut Extensions) + Clone + Send + 'static {
     let timeout = Some(Duration::from_secs(seconds)).filter(|timeout| !timeout.is_zero());

@@ -32,7 +32,7 @@ pub struct MeasuredCall {
     pub pipe: &'static str,
     /// The full id of the requested model.
     pub model: String,
-    /// The same local_id its pipe, if the pipe lists it.
+    /// The same `local_id` its pipe, if the pipe lists it.
     pub listed: Option<String>,
     /// The kind of call.
     pub kind: ModelKind,

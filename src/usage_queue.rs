@@ -58,7 +58,7 @@ pub struct UsageWorker {
     dropped: Arc<AtomicU64>,
 }
 
-/// UsageQueue that nobody keeps yet, and what is written into them meanwhile.
+/// `UsageQueue` that nobody keeps yet, and what is written into them meanwhile.
 pub fn channel() -> (UsageQueue, UsageWorker) {
     let (commands, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
     let usage_queue = UsageQueue { commands, dropped: Arc::default() };

@@ -43,7 +43,7 @@ fn collect_text<'a>(value: &'a Value, words: &mut Vec<&'a str>, depth: usize) {
     match value {
         Value::String(text) if !text.starts_with("data:") => words.push(text),
         Value::Array(values) => {
-            values.iter().for_each(|value| collect_text(value, words, depth + 1))
+            values.iter().for_each(|value| collect_text(value, words, depth + 1));
         }
         Value::Object(fields) => {
             for (_, value) in

@@ -108,7 +108,8 @@ async fn saved_lists_of_another_account_or_in_another_form_are_not_used() {
     let mut folder = host.ended().await;
     let file = folder.path().join("bedrock_models/model-lists.json");
     let good = fs::read_to_string(&file).unwrap();
-    for bad in [&good[..good.len() / 2], "", &good.replace("\"form\":1", "\"form\":2")] {
+    for bad in [good.get(..good.len() / 2).unwrap(), "", &good.replace("\"form\":1", "\"form\":2")]
+    {
         fs::write(&file, bad).unwrap();
         let host = over(folder, &endpoint, DEMO_KEY.0, CAUGHT).await;
         knows_of_nothing(&host).await;

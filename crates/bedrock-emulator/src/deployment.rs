@@ -30,7 +30,7 @@ pub struct Deployment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeploymentKind {
-    /// An imported model (Custom FoundationModel Import).
+    /// An imported model (Custom `FoundationModel` Import).
     Imported,
     /// Provisioned Throughput of a model.
     Provisioned,

@@ -135,7 +135,7 @@ impl MarkdownParser<'_> {
                 self.rows.last_mut().into_iter().for_each(|row| row.push(cell.clone()));
             }
             TagEnd::Table => {
-                self.builder.push(BlockContent::Table(std::mem::take(&mut self.rows)))?
+                self.builder.push(BlockContent::Table(std::mem::take(&mut self.rows)))?;
             }
             TagEnd::MetadataBlock(_) => self.read_metadata(),
             _ => {}

@@ -44,7 +44,7 @@ impl Fetcher {
             match self.request_target(&target, deadline).await? {
                 Outcome::File(file) => return Ok(file),
                 Outcome::Redirect { location } => {
-                    target = target.resolve_redirect(&location, policy)?
+                    target = target.resolve_redirect(&location, policy)?;
                 }
             }
         }

@@ -51,7 +51,7 @@ impl Fusion {
     pub(crate) fn set_totals(self, candidates: &mut [Scores], documents: &[i64]) {
         match self {
             Self::Weighted { vector_weight } => {
-                apply_weighted(candidates, documents, vector_weight)
+                apply_weighted(candidates, documents, vector_weight);
             }
             Self::ReciprocalRank { k } => {
                 let has_cosines = candidates.iter().any(|scores| scores.cosine.is_some());

@@ -1,4 +1,4 @@
-//! The approaches, by their names in OptiLLM, and what becomes of those that cannot be had here.
+//! The approaches, by their names in `OptiLLM`, and what becomes of those that cannot be had here.
 
 /// A way to spend more calls on a better answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -160,7 +160,7 @@ pub enum Word {
     Approach(Approach),
     /// The approach that an admin has set for requests that name none.
     Auto,
-    /// A name of OptiLLM's that is not served here; why, and what serves instead.
+    /// A name of `OptiLLM`'s that is not served here; why, and what serves instead.
     Unavailable(&'static str),
 }
 

@@ -24,6 +24,7 @@ use futures_util::future::BoxFuture;
 use pipe_sdk::Result;
 
 /// What a stage leaves to the next one.
+#[expect(clippy::large_enum_variant, reason = "a stage makes one, and it is taken apart at once")]
 pub(crate) enum Outcome {
     /// An answer.
     Reply(Reply),

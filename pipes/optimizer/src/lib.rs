@@ -119,7 +119,7 @@ impl Pipe for Optimizer {
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
         let Selection { plan, model } = self.selected(&call)?;
-        let plan = if is_task(&call) { background(plan) } else { plan };
+        let plan = if is_task(&call) { background(&plan) } else { plan };
         self.check(&call, &plan)?;
         let parameters = Parameters::take(&mut call.body, &call.hints, &self.valves)?;
         call.body.model = model.clone();
@@ -268,7 +268,7 @@ fn is_task(call: &Call) -> bool {
 
 /// What is left of a plan for a background task: a title is not worth several calls, but what is
 /// private stays so.
-fn background(plan: Plan) -> Plan {
+fn background(plan: &Plan) -> Plan {
     let is_private = plan.approaches().contains(&Approach::Privacy);
     Plan::Sequence(vec![if is_private { Approach::Privacy } else { Approach::None }])
 }

@@ -1,4 +1,4 @@
-//! What a request says of its approach beside the approach's name: OptiLLM's own fields, taken out
+//! What a request says of its approach beside the approach's name: `OptiLLM`'s own fields, taken out
 //! of the body before anybody else sees them.
 
 use crate::valves::OptimizerValves;
@@ -47,7 +47,7 @@ pub(crate) struct Parameters {
     pub deadline: Option<Duration>,
 }
 
-/// Fields that OptiLLM reads and that do nothing here.
+/// Fields that `OptiLLM` reads and that do nothing here.
 const IGNORED: [&str; 9] = [
     "comparison_temperature",
     "comparison_mode",
@@ -110,7 +110,7 @@ impl Parameters {
         let window = whole(rest, "compact_context_window", 1, 100_000_000)?.unwrap_or(128_000);
         let threshold = number(rest, "compact_threshold", 0.0, 1.0)?.unwrap_or(0.75);
         let plans = whole(rest, "cepo_planning_n", 1, most)?.unwrap_or(3);
-        let deadline = hints.get(DEADLINE).map(|text| seconds(text)).transpose()?;
+        let deadline = hints.get(DEADLINE).map(seconds).transpose()?;
         let wished = number(rest, "optillm_deadline_seconds", 0.1, 3600.0)?;
         Ok(Self {
             samples: samples.or(valves.samples),

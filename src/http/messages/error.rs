@@ -56,6 +56,22 @@ fn numbers(text: &str) -> Vec<u64> {
     words.filter_map(number).filter(|number| *number >= 100).collect()
 }
 
+/// Anthropic's word for errors of this status.
+fn kind(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        408 | 504 => "timeout_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 | 529 => "overloaded_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,21 +96,5 @@ mod tests {
         ] {
             assert_eq!(sizes(message), said, "{message}");
         }
-    }
-}
-
-/// Anthropic's word for errors of this status.
-fn kind(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "authentication_error",
-        402 => "billing_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        408 | 504 => "timeout_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        503 | 529 => "overloaded_error",
-        400..=499 => "invalid_request_error",
-        _ => "api_error",
     }
 }

@@ -398,7 +398,7 @@ fn schema() -> BoxedStrategy<Value> {
         json!(null),
     ]);
     let leaf = prop_oneof![
-        4 => (kind.clone(), any::<bool>()).prop_map(|(kind, told)| if told { json!({"type": kind, "description": "It."}) } else { json!({"type": kind}) }),
+        4 => (kind, any::<bool>()).prop_map(|(kind, told)| if told { json!({"type": kind, "description": "It."}) } else { json!({"type": kind}) }),
         1 => select(vec![json!({"$ref": "#/$defs/A"}), json!({"$ref": "#"}), json!({"$ref": "#/definitions/B"}), json!({"$ref": "#/nowhere"}), json!({"const": 1}), json!({"enum": ["a", 1, null]}), json!({"enum": []}), json!({"pattern": "(?=a)"}), json!({"minimum": "3"}), json!({"format": "uri", "minLength": 1.0})]),
         1 => odd(),
     ];
@@ -413,7 +413,7 @@ fn schema() -> BoxedStrategy<Value> {
             (named.clone(), required, inner.clone()).prop_map(|(properties, required, more)| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": more})),
             (keyword, few.clone()).prop_map(|(keyword, few)| json!({keyword: few, "title": "T"})),
             (inner.clone(), few).prop_map(|(items, few)| json!({"type": "array", "items": if few.is_empty() { items } else { few.into() }, "minItems": 1})),
-            (named, inner).prop_map(|(defs, inner)| json!({"$defs": {"A": inner.clone()}, "definitions": defs, "allOf": [inner]})),
+            (named, inner).prop_map(|(defs, inner)| json!({"$defs": {"A": inner}, "definitions": defs, "allOf": [inner]})),
         ]
     });
     nested.boxed()

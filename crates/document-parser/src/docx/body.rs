@@ -134,7 +134,7 @@ impl<'a> BodyParser<'a> {
             "outlineLvl" => paragraph.level = styles::parse_outline_level(value().as_deref()),
             "numId" => paragraph.list.get_or_insert_default().0 = value().unwrap_or_default(),
             "ilvl" => {
-                paragraph.list.get_or_insert_default().1 = styles::parse_depth(value().as_deref())
+                paragraph.list.get_or_insert_default().1 = styles::parse_depth(value().as_deref());
             }
             _ => {}
         }

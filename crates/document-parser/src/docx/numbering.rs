@@ -30,7 +30,7 @@ impl Numbering {
                 let value = || attribute(tag, "val");
                 match word_name {
                     "abstractNum" => {
-                        abstract_list = attribute(tag, "abstractNumId").unwrap_or_default()
+                        abstract_list = attribute(tag, "abstractNumId").unwrap_or_default();
                     }
                     "lvl" => (level, first) = (parse_depth(attribute(tag, "ilvl").as_deref()), 1),
                     "start" => first = value().and_then(|value| value.parse().ok()).unwrap_or(1),

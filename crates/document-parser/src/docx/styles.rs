@@ -34,7 +34,7 @@ impl Styles {
                             .or(heading_level_of_name(&attribute(tag, "val").unwrap_or_default()));
                     }
                     "outlineLvl" => {
-                        style.level = parse_outline_level(attribute(tag, "val").as_deref())
+                        style.level = parse_outline_level(attribute(tag, "val").as_deref());
                     }
                     "numId" => {
                         style.list.get_or_insert_default().0 =

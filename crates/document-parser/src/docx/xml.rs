@@ -1,4 +1,4 @@
-//! XML as events, with names resolved against the namespace of WordprocessingML.
+//! XML as events, with names resolved against the namespace of `WordprocessingML`.
 
 use crate::error::ParseError;
 use quick_xml::{

@@ -205,7 +205,7 @@ impl<'a> HtmlParser<'a> {
             "br" => self.text.push('\n'),
             "img" => self.push_text(tag::attribute(tag, "alt").unwrap_or_default()),
             "code" if self.pre_depth > 0 && self.language.is_none() => {
-                self.language = code_language(tag)
+                self.language = code_language(tag);
             }
             _ => {}
         }

@@ -68,7 +68,7 @@ fn merge_adjacent(runs: Vec<Run>) -> Vec<Run> {
     for run in runs {
         match cells.last_mut() {
             Some(last) if run.left - last.right < MAX_RUN_GAP * last.size.max(run.size) => {
-                last.append(&run)
+                last.append(&run);
             }
             _ => cells.push(run),
         }

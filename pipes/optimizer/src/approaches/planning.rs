@@ -173,7 +173,7 @@ fn examples(reply: &str) -> Vec<Example> {
 const PLAN: &str = "Write a short plan of how to solve this: steps, each with how sure you are that it is right and that you can carry it out (high, \
                     medium or low). Do not carry it out, and give no answer yet.";
 
-/// Plans that are carried out, a review of them, and a rating of several such answers: *CePO*,
+/// Plans that are carried out, a review of them, and a rating of several such answers: *`CePO`*,
 /// <https://cerebras.ai/blog/cepo>.
 pub(super) async fn cepo(branch: &Branch, question: &Question) -> Result<Outcome> {
     let count = sampling::count(branch, 3);

@@ -224,7 +224,7 @@ fn has_luhn(digits: &[u32]) -> bool {
             (_, double) => double,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// The end of an international bank account number that begins here.
@@ -276,7 +276,7 @@ mod tests {
         detector
             .find(text)
             .into_iter()
-            .map(|(range, kind)| (text[range].to_owned(), kind))
+            .map(|(range, kind)| (text.get(range).unwrap().to_owned(), kind))
             .collect()
     }
 
