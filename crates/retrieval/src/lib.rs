@@ -17,9 +17,8 @@
 //! index.create_collection("handbook", CollectionSettings { chunk_tokens: 160, audience: IndexAudience::role("staff"), ..CollectionSettings::default() }).await?;
 //!
 //! // Without an embedder, only keyword search finds the document; `words_only` says so. With one,
-//! its model
-//! // becomes the collection's. Vectors of another model are refused until `embed_collection` has
-//! embedded all texts.
+//! // its model becomes the collection's. Vectors of another model are refused until
+//! // `embed_collection` has embedded all texts.
 //! let embedder = None;
 //! let leave = Document {
 //!     id: "leave.md".into(),

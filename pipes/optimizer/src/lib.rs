@@ -1,11 +1,11 @@
 //! Better answers for more calls: the approaches of
 //! [OptiLLM](https://github.com/algorithmicsuperintelligence/optillm) over any model of the host.
 //!
-//! A request names an approach before the model's name, as in `moa-<model>` ([`selection`]), or in
-//! its body ([`parameters`]). Each approach ([`approaches`]) is a small graph of calls, one after
-//! the other or side by side, which the [`engine`] bounds in number, time, tokens and dollars. What
-//! goes from stage to stage is the [`question`]: the conversation as it came, and a draft. The
-//! [`run`] streams the last stage, and says what all has cost. [`answers`] tells which final
+//! A request names an approach before the model's name, as in `moa-<model>` (`selection`), or in
+//! its body (`parameters`). Each approach (`approaches`) is a small graph of calls, one after
+//! the other or side by side, which the `engine` bounds in number, time, tokens and dollars. What
+//! goes from stage to stage is the `question`: the conversation as it came, and a draft. The
+//! `run` streams the last stage, and says what all has cost. `answers` tells which final
 //! answers are the same.
 //!
 //! What is deliberately absent: no code of models is run, nothing of one request is kept for
