@@ -33,7 +33,7 @@
 //! index.record_failure("handbook", broken, "the PDF asks for a password").await?;
 //!
 //! // A hit carries the chunk, its heading, its document and its scores; a passage is a hit with
-//! the text around it.
+//! // the text around it.
 //! let anna = Viewer::User { id: "anna".into(), roles: vec!["staff".into()] };
 //! let answer = index.search(&["handbook"], &SearchQuery::new("sharing weeks", anna.clone()), embedder).await?;
 //! assert_eq!((answer.hits[0].document.as_str(), answer.hits[0].heading.as_str()), ("leave.md", "Leave"));
