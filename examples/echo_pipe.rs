@@ -44,7 +44,7 @@ impl Pipe for Echo {
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
         let text = call.body.last_user_text().unwrap_or_default();
         let answer = Chunk::Content(format!("{}{text}", self.0.prefix));
-        Ok(ChunkStream::of([answer, Chunk::Finish(FinishReason::Stop)]))
+        Ok(ChunkStream::from_chunks([answer, Chunk::Finish(FinishReason::Stop)]))
     }
 }
 

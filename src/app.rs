@@ -192,7 +192,7 @@ async fn build_state(
         None => Arc::new(FileValveStore(sources.folder.clone())),
         Some(replication) => {
             // What is away now is caught up with later.
-            if store.trouble().is_none() {
+            if store.health_problem().is_none() {
                 replication.migrate_files().await;
             }
             replication.valve_store()

@@ -30,7 +30,7 @@ impl BackgroundJobs {
                 if let Some(library) = registry.library() {
                     let host = Host::new(
                         registry.clone(),
-                        CallContext::of_the_host(None),
+                        CallContext::for_host(None),
                         ChatRef::default(),
                     );
                     library.tend(host).await;

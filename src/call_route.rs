@@ -1,7 +1,7 @@
 //! The route of a call: a pipe, and the model in it.
 
 use crate::{meter::MeasuredCall, slot::Slot};
-use pipe_sdk::{CallContext, Demand, DemandKind, Known, ModelKind, Serves};
+use pipe_sdk::{CallContext, Demand, DemandKind, ModelKind, ModelResolution, Serves};
 use std::sync::Arc;
 
 /// The pipe and model of a call.
@@ -18,12 +18,18 @@ pub struct CallRoute<'a> {
 
 impl<'a> CallRoute<'a> {
     /// Returns the route to this pipe, with the pipe's statement about the id.
-    pub fn new(slot: &'a Arc<dyn Slot>, requested_model: String, known: Option<Known>) -> Self {
+    pub fn new(
+        slot: &'a Arc<dyn Slot>,
+        requested_model: String,
+        known: Option<ModelResolution>,
+    ) -> Self {
         let (model, kind) = match known {
-            Some(Known::Has(model) | Known::Derived(model) | Known::Fallback(model)) => {
-                (model.id, Some(model.kind))
-            }
-            Some(Known::Denied(_) | Known::Unavailable(_)) | None => {
+            Some(
+                ModelResolution::Available(model)
+                | ModelResolution::Derived(model)
+                | ModelResolution::Fallback(model),
+            ) => (model.id, Some(model.kind)),
+            Some(ModelResolution::Denied(_) | ModelResolution::Unavailable(_)) | None => {
                 (requested_model.clone(), None)
             }
         };
@@ -50,7 +56,7 @@ impl<'a> CallRoute<'a> {
     pub fn measured_call(
         &self,
         kind: ModelKind,
-        trail: CallContext,
+        context: CallContext,
         prompt_tokens: u64,
     ) -> MeasuredCall {
         let is_listed_by = |serves: Serves| match serves {
@@ -65,7 +71,7 @@ impl<'a> CallRoute<'a> {
             model: self.full_id(),
             listed,
             kind,
-            trail,
+            context,
             prompt_tokens,
         }
     }

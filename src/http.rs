@@ -209,7 +209,9 @@ pub const ROUTES: &[Route] = &[
     admin(Method::POST, "/pipelines/add", || web::post().to(pipelines_admin::add)),
     admin(Method::POST, "/pipelines/upload", || web::post().to(pipelines_admin::upload)),
     admin(Method::DELETE, "/pipelines/delete", || web::delete().to(pipelines_admin::delete)),
-    admin(Method::GET, "/pipelines/{id}/lessons", || web::get().to(pipelines_admin::lessons)),
+    admin(Method::GET, "/pipelines/{id}/lessons", || {
+        web::get().to(pipelines_admin::learned_quirks)
+    }),
     admin(Method::POST, "/pipelines/reload", || web::post().to(pipelines_admin::reload)),
     admin(Method::POST, "/{id:.+}/filter/inlet", || web::post().to(filters::inlet)),
     admin(Method::POST, "/{id:.+}/filter/outlet", || web::post().to(filters::outlet)),

@@ -37,7 +37,7 @@ pub struct MeasuredCall {
     /// The kind of call.
     pub kind: ModelKind,
     /// The context of the call, with the user.
-    pub trail: CallContext,
+    pub context: CallContext,
     /// The estimated number of prompt tokens, for calls that end before they report usage.
     pub prompt_tokens: u64,
 }
@@ -69,7 +69,7 @@ impl Meter {
         self.metrics.add_in_flight(measured.pipe, 1);
         let labels = ModelLabels::new(measured.kind, measured.pipe, measured.listed.as_deref());
         let span = self.start_span(&measured, &labels);
-        let child_context = measured.trail.through(&measured.model).traced(span.context());
+        let child_context = measured.context.child(&measured.model).with_trace(span.context());
         Measurement {
             meter: self.clone(),
             labels,
@@ -88,7 +88,7 @@ impl Meter {
     /// Starts a span with the names of OpenTelemetry's conventions for generative AI.
     fn start_span(&self, measured: &MeasuredCall, labels: &ModelLabels) -> Span {
         let name = format!("{} {}", labels.operation(), measured.model);
-        let mut span = self.traces.start_span(name, SpanKind::Client, measured.trail.trace);
+        let mut span = self.traces.start_span(name, SpanKind::Client, measured.context.trace);
         span.set_attribute("gen_ai.operation.name", labels.operation());
         span.set_attribute("gen_ai.provider.name", measured.pipe);
         span.set_attribute("gen_ai.request.model", measured.model.clone());
@@ -217,7 +217,7 @@ impl Drop for Measurement {
         meter.metrics.add_in_flight(measured.pipe, -1);
         meter.metrics.observe_call(labels, self.end, self.time_to_first_chunk, elapsed);
         let was_counted = child_context.is_counted();
-        measured.trail.set_counted();
+        measured.context.mark_counted();
         if was_counted {
             return;
         }
@@ -237,7 +237,7 @@ impl Drop for Measurement {
             pipe: measured.pipe,
             model,
             kind: measured.kind,
-            trail: measured.trail.clone(),
+            context: measured.context.clone(),
             usage: usage.unwrap_or_default(),
             cost,
             end: self.end,

@@ -2,7 +2,7 @@
 
 use crate::{registry::Registry, slot::Slot};
 use futures_util::FutureExt;
-use pipe_sdk::{Fault, Known, Serves};
+use pipe_sdk::{ModelResolution, Serves, ValveError};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// A model that a valve names.
@@ -33,7 +33,7 @@ pub fn parse_references(valve: &str, text: &str) -> Vec<ModelReference> {
 impl Registry {
     /// Returns an error for each name that no model has. Names that cannot be looked up now are
     /// accepted.
-    pub async fn check_references(&self, references: Vec<ModelReference>) -> Vec<Fault> {
+    pub async fn check_references(&self, references: Vec<ModelReference>) -> Vec<ValveError> {
         let is_missing =
             |reference: &ModelReference| self.missing_reason(&reference.model).is_some();
         if !references.iter().any(is_missing) {
@@ -45,7 +45,7 @@ impl Registry {
             return Vec::new();
         }
         let fault = |reference: ModelReference| {
-            self.missing_reason(&reference.model).map(|rule| Fault::new(reference.valve, rule))
+            self.missing_reason(&reference.model).map(|rule| ValveError::new(reference.valve, rule))
         };
         references.into_iter().filter_map(fault).collect()
     }
@@ -65,7 +65,7 @@ impl Registry {
 
     /// Returns whether every running pipe has listed its models.
     fn is_discovered(&self) -> bool {
-        self.slots().iter().all(|slot| slot.discovered().now_or_never().is_some())
+        self.slots().iter().all(|slot| slot.wait_until_ready().now_or_never().is_some())
     }
 
     /// Returns the reason why this id cannot be used, as far as it is known.
@@ -79,7 +79,7 @@ impl Registry {
                 Some(Serves::Manifold(models)) if models.iter().any(|one| one.id == model) => {
                     return None;
                 }
-                Some(Serves::Manifold(_)) => slot.knows(&model),
+                Some(Serves::Manifold(_)) => slot.resolve_model(&model),
                 Some(Serves::Filter { .. }) => return missing(),
             },
             None => match self.lookup_model(id) {
@@ -89,9 +89,12 @@ impl Registry {
         };
         match known {
             Some(
-                Known::Has(_) | Known::Derived(_) | Known::Fallback(_) | Known::Unavailable(_),
+                ModelResolution::Available(_)
+                | ModelResolution::Derived(_)
+                | ModelResolution::Fallback(_)
+                | ModelResolution::Unavailable(_),
             ) => None,
-            Some(Known::Denied(reason)) => {
+            Some(ModelResolution::Denied(reason)) => {
                 Some(format!("names `{}`, but {reason}", truncate_id(id)))
             }
             None => missing(),

@@ -4,8 +4,8 @@ use crate::{call_route::CallRoute, meter::Meter, prices::Prices, slot::Slot};
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
     AdmissionRequest, Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host,
-    HostBackend, ImageCall, Images, Known, Ledger, Model, ModelCard, ModelKind, PipeError,
-    RerankCall, Reranked, Result, Serves, Usage, library::Library,
+    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution,
+    PipeError, RerankCall, Reranked, Result, Serves, Usage, library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -51,7 +51,9 @@ impl Registry {
     }
 
     fn is_derived(&self, id: &str) -> bool {
-        self.slots.iter().any(|slot| matches!(slot.knows(id), Some(Known::Derived(_))))
+        self.slots
+            .iter()
+            .any(|slot| matches!(slot.resolve_model(id), Some(ModelResolution::Derived(_))))
     }
 
     /// Returns the pipe and model for this id.
@@ -59,7 +61,8 @@ impl Registry {
     /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
     /// start it may have to wait for the lists.
     pub async fn route(&self, id: &str) -> Result<CallRoute<'_>> {
-        if self.resolve(id).is_none() && !matches!(self.lookup_model(id)?, Some((_, Known::Has(_))))
+        if self.resolve(id).is_none()
+            && !matches!(self.lookup_model(id)?, Some((_, ModelResolution::Available(_))))
         {
             self.wait_for_discovery(DISCOVERY_TIMEOUT).await;
         }
@@ -69,11 +72,11 @@ impl Registry {
     /// Returns the pipe and model for this id, without waiting for model lists.
     fn route_if_known(&self, id: &str) -> Result<Option<CallRoute<'_>>> {
         if let Some((slot, model)) = self.resolve(id) {
-            let known = slot.knows(&model);
+            let known = slot.resolve_model(&model);
             return Ok(Some(CallRoute::new(slot, model, known)));
         }
         match self.lookup_model(id)? {
-            Some((_, Known::Unavailable(reason))) => Err(lookup_error(id, &reason)),
+            Some((_, ModelResolution::Unavailable(reason))) => Err(lookup_error(id, &reason)),
             known => Ok(known.map(|(slot, known)| CallRoute::new(slot, id.into(), Some(known)))),
         }
     }
@@ -82,8 +85,8 @@ impl Registry {
     ///
     /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
     /// could tell who answers.
-    pub fn lookup_model(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, Known)>> {
-        let all = self.slots.iter().filter_map(|slot| Some((slot, slot.knows(id)?)));
+    pub fn lookup_model(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, ModelResolution)>> {
+        let all = self.slots.iter().filter_map(|slot| Some((slot, slot.resolve_model(id)?)));
         let mut all: Vec<_> = all.collect();
         all.sort_by_key(|(_, known)| lookup_rank(known));
         let mut first = all.into_iter();
@@ -143,8 +146,8 @@ impl Registry {
 
     /// Returns whether a model with this id exists.
     pub fn has_model(&self, id: &str) -> bool {
-        let is_known = |known: Option<(_, Known)>| {
-            known.is_some_and(|(_, known)| !matches!(known, Known::Unavailable(_)))
+        let is_known = |known: Option<(_, ModelResolution)>| {
+            known.is_some_and(|(_, known)| !matches!(known, ModelResolution::Unavailable(_)))
         };
         self.resolve(id).is_some() || self.lookup_model(id).is_ok_and(is_known)
     }
@@ -158,8 +161,8 @@ impl Registry {
         host: &Host,
     ) -> Result<()> {
         let (model, demand) = (route.full_id(), route.adjust_demand(demand));
-        let trail = host.trail().clone();
-        let admission = Arc::clone(&trail.admission);
+        let context = host.context().clone();
+        let admission = Arc::clone(&context.admission);
         if admission.has_passed(&model, demand.kind) {
             return Ok(());
         }
@@ -175,7 +178,7 @@ impl Registry {
         let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
         let cost = self.meter.cost(route.slot.id(), &route.model, &usage);
         let (chat, host) = (host.chat().clone(), host.clone());
-        let asked = AdmissionRequest { model: model.clone(), demand, cost, chat, trail, host };
+        let asked = AdmissionRequest { model: model.clone(), demand, cost, chat, context, host };
         for (.., slot) in filters {
             slot.admit(asked.clone()).await?;
         }
@@ -185,7 +188,7 @@ impl Registry {
 
     /// Waits until every pipe has listed its models, but at most `limit`.
     pub async fn wait_for_discovery(&self, limit: Duration) {
-        let all = join_all(self.slots.iter().map(|slot| slot.discovered()));
+        let all = join_all(self.slots.iter().map(|slot| slot.wait_until_ready()));
         // What is not known by then is listed the next time.
         _ = timeout(limit, all).await;
     }
@@ -195,13 +198,13 @@ impl Registry {
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Returns the order of the answers of pipes that know an id.
-fn lookup_rank(known: &Known) -> u8 {
+fn lookup_rank(known: &ModelResolution) -> u8 {
     match known {
-        Known::Has(_) => 0,
-        Known::Derived(_) => 1,
-        Known::Fallback(_) => 2,
-        Known::Denied(_) => 3,
-        Known::Unavailable(_) => UNAVAILABLE_RANK,
+        ModelResolution::Available(_) => 0,
+        ModelResolution::Derived(_) => 1,
+        ModelResolution::Fallback(_) => 2,
+        ModelResolution::Denied(_) => 3,
+        ModelResolution::Unavailable(_) => UNAVAILABLE_RANK,
     }
 }
 
@@ -233,16 +236,16 @@ impl HostBackend for Registry {
         })
     }
 
-    fn pipe(&self, mut call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
+    fn pipe(&self, mut call: Call, context: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
             self.take_over(&mut call.body);
             call.model.clone_from(&call.body.model);
             let route = self.route(&call.model).await?;
             let demand = Demand::chat(&call.body);
             self.check_admission(&route, demand, &call.host).await?;
-            let measured = route.measured_call(ModelKind::Chat, trail, demand.prompt_tokens);
+            let measured = route.measured_call(ModelKind::Chat, context, demand.prompt_tokens);
             let measurement = self.meter.start(measured);
-            call.host = call.host.following(measurement.child_context.clone());
+            call.host = call.host.with_context(measurement.child_context.clone());
             call.model = route.requested_model;
             measurement.wrap_result(route.slot.pipe(call).await)
         })
@@ -252,7 +255,7 @@ impl HostBackend for Registry {
         Box::pin(async move {
             let route = self.route(&call.model).await?;
             self.check_admission(&route, Demand::token_count(), &call.host).await?;
-            call.host = call.host.clone().following(call.host.trail().through(&route.full_id()));
+            call.host = call.host.clone().with_context(call.host.context().child(&route.full_id()));
             call.model = route.requested_model;
             route.slot.count_tokens(call).await
         })
@@ -264,7 +267,7 @@ impl HostBackend for Registry {
             let demand = Demand::embedding(&call);
             self.check_admission(&route, demand, &host).await?;
             let measured =
-                route.measured_call(ModelKind::Embed, host.trail().clone(), demand.prompt_tokens);
+                route.measured_call(ModelKind::Embed, host.context().clone(), demand.prompt_tokens);
             let measurement = self.meter.start(measured);
             (call.model, call.trace) = (route.requested_model, measurement.child_context.trace);
             measurement.record_response(route.slot.embed(call).await, |answer| answer.prompt_tokens)
@@ -276,8 +279,11 @@ impl HostBackend for Registry {
             let route = self.route(&call.model).await?;
             let demand = Demand::rerank(&call);
             self.check_admission(&route, demand, &host).await?;
-            let measured =
-                route.measured_call(ModelKind::Rerank, host.trail().clone(), demand.prompt_tokens);
+            let measured = route.measured_call(
+                ModelKind::Rerank,
+                host.context().clone(),
+                demand.prompt_tokens,
+            );
             let measurement = self.meter.start(measured);
             (call.model, call.trace) = (route.requested_model, measurement.child_context.trace);
             measurement
@@ -285,16 +291,16 @@ impl HostBackend for Registry {
         })
     }
 
-    fn counted(
+    fn meter(
         &self,
         model: &str,
         body: &Body,
         chunks: ChunkStream,
-        trail: CallContext,
+        context: CallContext,
     ) -> ChunkStream {
         let Ok(Some(route)) = self.route_if_known(model) else { return chunks };
         let measured =
-            route.measured_call(ModelKind::Chat, trail, Demand::chat(body).prompt_tokens);
+            route.measured_call(ModelKind::Chat, context, Demand::chat(body).prompt_tokens);
         self.meter.start(measured).wrap_stream(chunks)
     }
 
@@ -304,9 +310,9 @@ impl HostBackend for Registry {
             let demand = Demand::image(&call);
             self.check_admission(&route, demand, &host).await?;
             let measured =
-                route.measured_call(ModelKind::Image, host.trail().clone(), demand.prompt_tokens);
+                route.measured_call(ModelKind::Image, host.context().clone(), demand.prompt_tokens);
             let measurement = self.meter.start(measured);
-            call.host = Some(host.following(measurement.child_context.clone()));
+            call.host = Some(host.with_context(measurement.child_context.clone()));
             call.model = route.requested_model;
             measurement.record_response(route.slot.images(call).await, |_| 0)
         })

@@ -20,7 +20,7 @@ use crate::{
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, Known, Pipe, QuirkState, RerankCall, Reranked, Result, Serves,
+    ImageCall, Images, ModelResolution, Pipe, QuirkState, RerankCall, Reranked, Result, Serves,
     UpstreamState, UsageReport, library::Library,
 };
 use pipe_slot::PipeSlot;
@@ -91,19 +91,19 @@ pub trait Slot: Send + Sync {
     /// Returns what the running pipe serves; `None` if it could not start.
     fn serves(&self) -> Option<Serves>;
     /// [`Pipe::knows`].
-    fn knows(&self, id: &str) -> Option<Known>;
+    fn resolve_model(&self, id: &str) -> Option<ModelResolution>;
     /// [`Pipe::take_over`], of the pipe that runs.
     fn take_over(&self, body: &mut Body);
     /// Returns the reason why the pipe does not run, or not well.
-    fn trouble(&self) -> Option<String>;
-    /// [`Pipe::lessons`], of the pipe that runs.
-    fn lessons(&self) -> Vec<QuirkState>;
+    fn health_problem(&self) -> Option<String>;
+    /// [`Pipe::learned_quirks`], of the pipe that runs.
+    fn learned_quirks(&self) -> Vec<QuirkState>;
     /// [`Pipe::upstreams`], of the pipe that runs.
-    fn upstreams(&self) -> Vec<UpstreamState>;
+    fn upstream_states(&self) -> Vec<UpstreamState>;
     /// [`Pipe::library`], of the pipe that runs.
     fn library(&self) -> Option<Arc<dyn Library>>;
     /// [`Pipe::discovered`].
-    fn discovered(&self) -> BoxFuture<'static, ()>;
+    fn wait_until_ready(&self) -> BoxFuture<'static, ()>;
     /// [`Pipe::pipe`].
     fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>>;
     /// [`Pipe::count_tokens`].
@@ -120,8 +120,8 @@ pub trait Slot: Send + Sync {
     fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::admit`].
     fn admit(&self, asked: AdmissionRequest) -> BoxFuture<'static, Result<()>>;
-    /// [`Pipe::settle`].
-    fn settle(&self, spent: UsageReport) -> BoxFuture<'static, ()>;
+    /// [`Pipe::record_usage`].
+    fn record_usage(&self, spent: UsageReport) -> BoxFuture<'static, ()>;
     /// [`Pipe::on_shutdown`].
     fn shutdown(&self) -> BoxFuture<'static, ()>;
 }

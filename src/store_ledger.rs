@@ -1,7 +1,7 @@
 //! The ledger that pipes use for limits and budgets, kept in the store.
 
 use futures_util::future::BoxFuture;
-use pipe_sdk::{Booking, Exceeded, Ledger, PipeError, Result, Take, Task, Window};
+use pipe_sdk::{Booking, Charge, Exceeded, Ledger, PipeError, Result, Task, Window};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -42,14 +42,18 @@ async fn release_reservations(store: Arc<Store>, mut released: mpsc::Receiver<St
 }
 
 impl Ledger for StoreLedger {
-    fn take(&self, takes: Vec<Take>, holder: String) -> BoxFuture<'_, Result<Option<Exceeded>>> {
+    fn take(
+        &self,
+        charges: Vec<Charge>,
+        holder: String,
+    ) -> BoxFuture<'_, Result<Option<Exceeded>>> {
         Box::pin(async move {
             // Where nothing is limited, no chat waits for the store.
-            if takes.is_empty() {
+            if charges.is_empty() {
                 return Ok(None);
             }
-            let takes: Vec<_> = takes.into_iter().map(to_store_take).collect();
-            match reserve(Arc::clone(&self.store), takes, holder).await {
+            let charges: Vec<_> = charges.into_iter().map(to_store_take).collect();
+            match reserve(Arc::clone(&self.store), charges, holder).await {
                 Ok(()) => Ok(None),
                 Err(Refusal::Exceeded(exceeded)) => Ok(Some(from_store_exceeded(exceeded))),
                 Err(Refusal::Unknown(error)) => Err(unavailable_error(&error)),
@@ -85,15 +89,15 @@ impl Ledger for StoreLedger {
 #[expect(clippy::disallowed_methods, reason = "it ends by itself, after two seconds at most")]
 async fn reserve(
     store: Arc<Store>,
-    takes: Vec<store::Take>,
+    charges: Vec<store::Charge>,
     holder: String,
 ) -> Result<(), Refusal> {
     if holder.is_empty() {
-        return store.limits().admit(&takes).await.map(|_| ());
+        return store.limits().admit(&charges).await.map(|_| ());
     }
     let (sender, receiver) = oneshot::channel();
     tokio::spawn(async move {
-        let result = store.limits().reserve(&takes, &holder).await.map(|_| ());
+        let result = store.limits().reserve(&charges, &holder).await.map(|_| ());
         if let Err(Ok(())) = sender.send(result) {
             // An error leaves it to expire.
             _ = store.limits().release(vec![holder]).await;
@@ -103,7 +107,7 @@ async fn reserve(
     receiver.await.unwrap_or_else(|_| Err(Refusal::Unknown(stopping())))
 }
 
-fn to_store_take(Take { key, window, max, amount, reserved }: Take) -> store::Take {
+fn to_store_take(Charge { key, window, max, amount, reserved }: Charge) -> store::Charge {
     let window = match window {
         Window::Sliding(window) => store::Window::Sliding(window),
         Window::Spending { since, until, user, models } => {
@@ -111,7 +115,7 @@ fn to_store_take(Take { key, window, max, amount, reserved }: Take) -> store::Ta
             store::Window::Spending(Spending { since, until, user, models })
         }
     };
-    store::Take { key, window, max, amount, reserved }
+    store::Charge { key, window, max, amount, reserved }
 }
 
 fn unix_millis(at: SystemTime) -> i64 {

@@ -31,7 +31,7 @@ pub struct UsageEvent {
     /// The kind of model.
     pub kind: ModelKind,
     /// The context of the call, with the user.
-    pub trail: CallContext,
+    pub context: CallContext,
     /// The number of tokens.
     pub usage: Usage,
     /// The cost in millionths of a US dollar, if the price is known.
@@ -129,19 +129,19 @@ async fn notify_filters(mut commands: mpsc::Receiver<QueueCommand>, registry: Ar
 }
 
 async fn record_in_filters(registry: &Arc<Registry>, event: UsageEvent) {
-    let UsageEvent { model, kind, trail, usage, cost, .. } = event;
-    let host = Host::new(registry.clone(), trail.clone(), ChatRef::default());
-    let report = UsageReport { model, kind, usage, cost, trail, host };
+    let UsageEvent { model, kind, context, usage, cost, .. } = event;
+    let host = Host::new(registry.clone(), context.clone(), ChatRef::default());
+    let report = UsageReport { model, kind, usage, cost, context, host };
     for slot in registry.slots() {
         if matches!(slot.serves(), Some(Serves::Filter { .. })) {
-            slot.settle(report.clone()).await;
+            slot.record_usage(report.clone()).await;
         }
     }
 }
 
 fn usage_row(event: &UsageEvent) -> UsageRow {
-    let UsageEvent { pipe, model, kind, trail, usage, cost, end } = event;
-    let user = trail.user.as_ref();
+    let UsageEvent { pipe, model, kind, context, usage, cost, end } = event;
+    let user = context.user.as_ref();
     let shown = |user: &pipe_sdk::User| user.name.clone().or_else(|| user.email.clone());
     UsageRow {
         at: SystemTime::now()
@@ -149,15 +149,15 @@ fn usage_row(event: &UsageEvent) -> UsageRow {
             .map_or(0, |since| saturating_i64(since.as_millis())),
         user: user.map(|user| user.id.clone()),
         name: user.and_then(shown),
-        key: trail.key.as_deref().map(str::to_owned),
-        via: trail.via.as_deref().filter(|via| via != model).map(str::to_owned),
+        key: context.key.as_deref().map(str::to_owned),
+        via: context.via.as_deref().filter(|via| via != model).map(str::to_owned),
         model: model.clone(),
         pipe: (*pipe).into(),
-        side: trail.side.map(|side| match side {
+        side: context.side.map(|side| match side {
             Side::Local => store::Side::Local,
             Side::Cloud => store::Side::Cloud,
         }),
-        task: trail.task.as_deref().map(str::to_owned),
+        task: context.task.as_deref().map(str::to_owned),
         kind: match kind {
             ModelKind::Chat => Kind::Chat,
             ModelKind::Embed => Kind::Embed,

@@ -112,7 +112,7 @@ impl Defined {
                 json!(["command", "path"]),
             ),
             Self::Computer => (
-                "Uses a screen, a mouse and a keyboard. Take a screenshot to see what an action has done.",
+                "Uses a screen, a mouse and a keyboard. Charge a screenshot to see what an action has done.",
                 json!({
                     "action": {"type": "string", "enum": [
                         "screenshot", "left_click", "right_click", "middle_click", "double_click", "triple_click",

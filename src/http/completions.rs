@@ -133,7 +133,7 @@ impl ApiDialect for Texts {
         let mut choices = Vec::new();
         for (index, (answer, echo)) in answers.into_iter().zip(&self.echoes).enumerate() {
             let finish = answer.finish.ok_or_else(ended_early)?;
-            let text = format!("{echo}{}", answer.illustrated());
+            let text = format!("{echo}{}", answer.text_with_images());
             choices.push(choice(index, &text, Some(finish)));
         }
         let mut body = json!({

@@ -66,8 +66,8 @@ fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall
         task: body.metadata("task").filter(|task| identity::is_task(task)).map(str::to_owned),
     };
     // What a filter asks of models is part of a chat that is counted for itself.
-    let trail = CallContext::new(user.clone(), None, chat.task.as_deref()).through(filter);
-    FilterCall { body, user, host: Host::new(state.registry.clone(), trail, chat) }
+    let context = CallContext::new(user.clone(), None, chat.task.as_deref()).child(filter);
+    FilterCall { body, user, host: Host::new(state.registry.clone(), context, chat) }
 }
 
 fn slot<'a>(state: &'a State, id: &str) -> Result<&'a Arc<dyn Slot>, Error> {

@@ -20,10 +20,10 @@ pub async fn live() -> HttpResponse {
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     let slots = state.registry.slots().iter();
     let pipes = slots.filter(|slot| {
-        slot.trouble().is_some() || !state.registry.missing_references(slot).is_empty()
+        slot.health_problem().is_some() || !state.registry.missing_references(slot).is_empty()
     });
     let pipes = pipes.map(|slot| slot.id());
-    let degraded: Vec<_> = pipes.chain(state.store.trouble().map(|_| "store")).collect();
+    let degraded: Vec<_> = pipes.chain(state.store.health_problem().map(|_| "store")).collect();
     match state.drain.stage() {
         DrainStage::Serving => {
             HttpResponse::Ok().json(json!({"status": true, "degraded": degraded}))

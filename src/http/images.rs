@@ -12,7 +12,7 @@ use super::{
     unary, unix_seconds,
 };
 use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{Demand, Image, ImageCall, ImageFormat, ImageWishes, Images, PipeError, Result};
+use pipe_sdk::{Demand, Image, ImageCall, ImageFormat, ImageOptions, Images, PipeError, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -58,7 +58,7 @@ enum Item {
 
 impl JsonBody for ImagesBody {
     const LIMIT: usize = 1 << 20;
-    // How pictures are wished is read, and refused, by `ImageWishes`: chats have those fields too.
+    // How pictures are wished is read, and refused, by `ImageOptions`: chats have those fields too.
     const SHAPE: &'static Shape = &Object(
         &[
             ("model", &Text),
@@ -82,8 +82,8 @@ pub async fn generate(
 ) -> Result<HttpResponse, Error> {
     let Json(ImagesBody { model, prompt, response_format, user, rest }) = body;
     check(&prompt, &rest)?;
-    let wishes = ImageWishes::among(&rest)?;
-    let call = ImageCall { wishes, ..ImageCall::new(&model, prompt) };
+    let options = ImageOptions::from_fields(&rest)?;
+    let call = ImageCall { options, ..ImageCall::new(&model, prompt) };
     let host = unary::admit_model(&context, user, &model, Demand::image(&call)).await?;
     let Images { images } = context.or_shutdown(host.images(call)).await?;
     let delivery = response_format.unwrap_or_default();

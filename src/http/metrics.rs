@@ -11,7 +11,7 @@ const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8
 pub async fn text(state: web::Data<State>) -> Result<HttpResponse, Error> {
     let metrics = &state.metrics;
     for slot in state.registry.slots() {
-        metrics.set_pipe_up(slot.id(), slot.trouble().is_none());
+        metrics.set_pipe_up(slot.id(), slot.health_problem().is_none());
     }
     let usage = state.store.usage();
     metrics.set_unwritten_usage(state.usage_queue.dropped() + usage.dropped() + usage.lost());
@@ -19,7 +19,7 @@ pub async fn text(state: web::Data<State>) -> Result<HttpResponse, Error> {
     metrics.set_default_key(state.keys.is_default());
     let slots = state.registry.slots().iter();
     let upstreams =
-        slots.flat_map(|slot| slot.upstreams().into_iter().map(|state| (slot.id(), state)));
+        slots.flat_map(|slot| slot.upstream_states().into_iter().map(|state| (slot.id(), state)));
     let text = metrics.encode(upstreams.collect()).map_err(PipeError::internal)?;
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
 }

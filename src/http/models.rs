@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{registry, slot::Slot};
 use actix_web::{HttpRequest, HttpResponse, web};
-use pipe_sdk::{Known, Model, ModelKind, ModelMetadata, PipeError, Serves};
+use pipe_sdk::{Model, ModelKind, ModelMetadata, ModelResolution, PipeError, Serves};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
@@ -136,13 +136,15 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
     let unknown = || PipeError::ModelNotFound(id.clone());
     let registry = &state.registry;
     let (slot, known) = match registry.resolve(&id) {
-        Some((slot, model)) => (slot, slot.knows(&model).ok_or_else(unknown)?),
+        Some((slot, model)) => (slot, slot.resolve_model(&model).ok_or_else(unknown)?),
         None => registry.lookup_model(&id)?.ok_or_else(unknown)?,
     };
     let model = match known {
-        Known::Has(model) | Known::Derived(model) | Known::Fallback(model) => model,
-        Known::Denied(reason) => return Err(PipeError::ModelGone { model: id, reason }),
-        Known::Unavailable(reason) => return Err(registry::lookup_error(&id, &reason)),
+        ModelResolution::Available(model)
+        | ModelResolution::Derived(model)
+        | ModelResolution::Fallback(model) => model,
+        ModelResolution::Denied(reason) => return Err(PipeError::ModelGone { model: id, reason }),
+        ModelResolution::Unavailable(reason) => return Err(registry::lookup_error(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
     Ok(entry(&id, &model, &pipeline(kind, &model), state.started))
@@ -206,7 +208,7 @@ fn entry(id: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
 
 /// Adds what is known of the model, in the words of `OpenRouter`'s list.
 fn tell(entry: &mut Value, model: &Model) {
-    let ModelMetadata { reads, context_length, max_output_tokens, parameters } = &model.facts;
+    let ModelMetadata { reads, context_length, max_output_tokens, parameters } = &model.metadata;
     if !reads.is_empty() {
         let makes = match model.kind {
             ModelKind::Chat => "text",

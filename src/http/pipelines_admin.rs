@@ -24,13 +24,13 @@ pub async fn list(state: web::Data<State>) -> HttpResponse {
 }
 
 /// `GET /pipelines/{id}/lessons`.
-pub async fn lessons(
+pub async fn learned_quirks(
     state: web::Data<State>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let not_found = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     let slot = state.registry.slot(&id).ok_or_else(not_found)?;
-    Ok(HttpResponse::Ok().json(json!({"data": slot.lessons()})))
+    Ok(HttpResponse::Ok().json(json!({"data": slot.learned_quirks()})))
 }
 
 const NO_PYTHON: &str = "Python pipelines cannot run here: pipewright's pipes are compiled in. Run the file on a Python Pipelines \

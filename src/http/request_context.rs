@@ -55,8 +55,8 @@ impl RequestContext {
         let (user, mut chat) = identity::take(body, self.headers());
         chat.task = chat.task.filter(|task| self.is_trusted_task(task));
         let hints = self.hints(take_long_context_suffix(&mut body.model));
-        let trail = self.trail(user, chat.task.as_deref());
-        self.check_admission(trail, chat, hints, &body.model, demand).await
+        let context = self.context(user, chat.task.as_deref());
+        self.check_admission(context, chat, hints, &body.model, demand).await
     }
 
     /// Admits a request that is no chat. Handlers have no other access to models.
@@ -66,15 +66,15 @@ impl RequestContext {
         model: &str,
         demand: Demand,
     ) -> Result<Host, Error> {
-        let (trail, hints) = (self.trail(user, None), self.hints(false));
-        self.check_admission(trail, ChatRef::default(), hints, model, demand).await
+        let (context, hints) = (self.context(user, None), self.hints(false));
+        self.check_admission(context, ChatRef::default(), hints, model, demand).await
     }
 
     /// Refuses the request while the host is stopping, or if a filter refuses it; the reason phrase
     /// says why too.
     async fn check_admission(
         &self,
-        trail: CallContext,
+        context: CallContext,
         chat: ChatRef,
         hints: Hints,
         model: &str,
@@ -84,8 +84,8 @@ impl RequestContext {
             return Err(answer::shutting_down_error().into());
         }
         self.log_model(model);
-        let host = Host::new(self.state.registry.clone(), trail, chat);
-        let host = host.wishing(hints);
+        let host = Host::new(self.state.registry.clone(), context, chat);
+        let host = host.with_hints(hints);
         // An id that leads nowhere is told of as such.
         self.or_shutdown(self.state.registry.route(model)).await?;
         self.or_shutdown(host.admit(model, demand)).await.map_err(Error::in_reason)?;
@@ -107,9 +107,9 @@ impl RequestContext {
 
     /// Returns the context of the call. Only the host's own key may name the user, and with a JWT
     /// secret only the signed user counts; another key is a user of its own.
-    fn trail(&self, user: Option<User>, task: Option<&str>) -> CallContext {
+    fn context(&self, user: Option<User>, task: Option<&str>) -> CallContext {
         let user = self.signed.clone().unwrap_or(user);
-        let trail = match self.key() {
+        let context = match self.key() {
             None => CallContext::new(user, None, task),
             Some(key) => {
                 let name = Some(key.to_string());
@@ -118,7 +118,7 @@ impl RequestContext {
             }
         };
         let peer = self.request.peer_addr().map(|address| address.ip());
-        trail.traced(self.record.trace()).from_peer(peer)
+        context.with_trace(self.record.trace()).with_peer(peer)
     }
 
     /// Records the requested model in the log, if it exists.

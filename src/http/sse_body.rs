@@ -220,7 +220,8 @@ mod tests {
 
     #[tokio::test]
     async fn frames_that_are_ready_together_leave_in_one_write() {
-        let chunks = ChunkStream::of([text("a"), text("b\n"), Chunk::Finish(FinishReason::Stop)]);
+        let chunks =
+            ChunkStream::from_chunks([text("a"), text("b\n"), Chunk::Finish(FinishReason::Stop)]);
         let mut body = body(chunks, &Drain::default());
         let head = r#"{"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"a.\"b\"","choices":[{"index":0,"delta":"#;
         let frame = |delta: &str, finish: &str| {

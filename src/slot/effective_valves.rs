@@ -6,7 +6,7 @@ use super::{
     paths::{PathKind, find_database_url_violation},
 };
 use crate::valves::{LoadedValves, Values, ValveLayers, ValveSource, ValveSources, ValvesSpec};
-use pipe_sdk::{Fault, PipeError, Result, Valves};
+use pipe_sdk::{PipeError, Result, ValveError, Valves};
 use serde_json::Value;
 use store::Version;
 
@@ -22,7 +22,7 @@ pub(super) struct EffectiveValves {
     /// The paths among them, with their links resolved.
     paths: Values,
     /// The errors in the layers.
-    faults: Vec<Fault>,
+    faults: Vec<ValveError>,
     /// The problem with the saved valves.
     pub trouble: Option<String>,
 }
@@ -66,7 +66,7 @@ impl EffectiveValves {
             .filter(|one| self.sources.get(&one.name) == Some(&ValveSource::Saved))
             .filter_map(|one| {
                 let rule = find_database_url_violation(self.values.get(&one.name)?.as_str()?)?;
-                Some(Fault::new(&one.name, rule))
+                Some(ValveError::new(&one.name, rule))
             });
         let databases: Vec<_> = databases.collect();
         if !databases.is_empty() {
@@ -93,7 +93,7 @@ impl EffectiveValves {
                     settings.trouble.get_or_insert(format!("`{name}` is not followed: it {rule}"));
                     settings.paths.insert(name, Value::Null);
                 }
-                Err(rule) => settings.faults.push(Fault::new(name, rule)),
+                Err(rule) => settings.faults.push(ValveError::new(name, rule)),
             }
         }
         Ok(settings)
@@ -110,7 +110,7 @@ impl EffectiveValves {
         values.extend(self.paths.clone());
         let valves: V = serde_json::from_value(Value::Object(values))
             .map_err(|_| PipeError::internal("the valves do not fit their own schema"))?;
-        let faults = valves.faults();
+        let faults = valves.validate();
         if faults.is_empty() { Ok(valves) } else { Err(PipeError::BadValves(faults)) }
     }
 }

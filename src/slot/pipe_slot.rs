@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, Known, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result, Serves,
-    StateFolder, UpstreamState, UsageReport, library::Library,
+    ImageCall, Images, ModelResolution, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
+    Serves, StateFolder, UpstreamState, UsageReport, library::Library,
 };
 use serde_json::Value;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -166,8 +166,8 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         self.running_pipe().ok().map(|pipe| pipe.serves())
     }
 
-    fn knows(&self, id: &str) -> Option<Known> {
-        self.running_pipe().ok()?.knows(id)
+    fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
+        self.running_pipe().ok()?.resolve_model(id)
     }
 
     fn take_over(&self, body: &mut Body) {
@@ -176,31 +176,31 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         }
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn health_problem(&self) -> Option<String> {
         let state = self.state.load();
         match &state.pipe {
-            Ok(pipe) => pipe.trouble().or_else(|| state.settings.trouble.clone()),
+            Ok(pipe) => pipe.health_problem().or_else(|| state.settings.trouble.clone()),
             Err(trouble) => Some(trouble.clone()),
         }
     }
 
-    fn lessons(&self) -> Vec<QuirkState> {
-        self.running_pipe().map(|pipe| pipe.lessons()).unwrap_or_default()
+    fn learned_quirks(&self) -> Vec<QuirkState> {
+        self.running_pipe().map(|pipe| pipe.learned_quirks()).unwrap_or_default()
     }
 
-    fn upstreams(&self) -> Vec<UpstreamState> {
-        self.running_pipe().map(|pipe| pipe.upstreams()).unwrap_or_default()
+    fn upstream_states(&self) -> Vec<UpstreamState> {
+        self.running_pipe().map(|pipe| pipe.upstream_states()).unwrap_or_default()
     }
 
     fn library(&self) -> Option<Arc<dyn Library>> {
         self.running_pipe().ok()?.library()
     }
 
-    fn discovered(&self) -> BoxFuture<'static, ()> {
+    fn wait_until_ready(&self) -> BoxFuture<'static, ()> {
         let running = self.running_pipe();
         Box::pin(async {
             if let Ok(pipe) = running {
-                pipe.discovered().await;
+                pipe.wait_until_ready().await;
             }
         })
     }
@@ -237,11 +237,11 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         self.call_running(|pipe| async move { pipe.admit(asked).await })
     }
 
-    fn settle(&self, spent: UsageReport) -> BoxFuture<'static, ()> {
+    fn record_usage(&self, spent: UsageReport) -> BoxFuture<'static, ()> {
         let running = self.running_pipe();
         Box::pin(async {
             if let Ok(pipe) = running {
-                pipe.settle(spent).await;
+                pipe.record_usage(spent).await;
             }
         })
     }

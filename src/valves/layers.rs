@@ -10,7 +10,7 @@ use figment::{
     Figment, Metadata, Profile, Provider,
     value::{Dict, Map},
 };
-use pipe_sdk::Fault;
+use pipe_sdk::ValveError;
 use serde_json::Value;
 use std::{collections::BTreeMap, io, path::Path};
 
@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, io, path::Path};
 pub struct ValveLayers {
     layers: Vec<Layer>,
     /// The errors of layers that could not be read. They have to be fixed first.
-    read_faults: Vec<Fault>,
+    read_faults: Vec<ValveError>,
 }
 
 #[derive(Clone)]
@@ -111,7 +111,7 @@ impl Pins {
         pipe: &str,
         spec: &ValvesSpec,
         get: impl Fn(&str) -> Option<String>,
-    ) -> Vec<Fault> {
+    ) -> Vec<ValveError> {
         let mut read_faults = Vec::new();
         for property in spec.properties() {
             let name = format!("{pipe}_{}", property.name).to_uppercase().replace('-', "_");
@@ -121,7 +121,7 @@ impl Pins {
                 (None, Some(path)) => match regular_file::read_to_string(Path::new(&path)) {
                     Ok(value) => Some((file_name, value.trim_end().to_owned())),
                     Err(error) => {
-                        read_faults.push(Fault::new(
+                        read_faults.push(ValveError::new(
                             &property.name,
                             format!("the file that {file_name} names cannot be read: {error}"),
                         ));
@@ -152,7 +152,7 @@ impl ValveLayers {
         spec: &ValvesSpec,
         file: &Path,
         pins: &Pins,
-        read_faults: Vec<Fault>,
+        read_faults: Vec<ValveError>,
     ) -> Self {
         let mut layers = Self { read_faults, ..Self::built_in(spec) };
         match read_table(file, pipe) {
@@ -170,7 +170,11 @@ impl ValveLayers {
     /// their sources, and the errors.
     ///
     /// A value that breaks its rule is left out, so that what remains can be shown and mended.
-    pub fn merge(&self, spec: &ValvesSpec, saved: &Values) -> (Values, ValveSources, Vec<Fault>) {
+    pub fn merge(
+        &self,
+        spec: &ValvesSpec,
+        saved: &Values,
+    ) -> (Values, ValveSources, Vec<ValveError>) {
         let saved = Layer { source: ValveSource::Saved, values: saved.clone() };
         let (pins, below): (Vec<_>, Vec<_>) =
             self.layers.iter().partition(|layer| matches!(layer.source, ValveSource::Pinned(_)));
@@ -188,8 +192,8 @@ impl ValveLayers {
 
 /// Reads the pipe's table of `valves.toml`. An error names the line but never its content, which
 /// may be a secret.
-fn read_table(file: &Path, pipe: &str) -> Result<Values, Fault> {
-    let fault = |rule: String| Fault::new("valves.toml", rule);
+fn read_table(file: &Path, pipe: &str) -> Result<Values, ValveError> {
+    let fault = |rule: String| ValveError::new("valves.toml", rule);
     let text = match regular_file::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Values::new()),
@@ -212,12 +216,12 @@ fn extract_value(figment: &Figment, name: &str) -> ((String, Value), (String, Va
 
 impl Layer {
     /// Returns the layer with every value parsed for its valve.
-    fn parse_values(&self, spec: &ValvesSpec, faults: &mut Vec<Fault>) -> Self {
+    fn parse_values(&self, spec: &ValvesSpec, faults: &mut Vec<ValveError>) -> Self {
         let mut values = Values::new();
         for (name, value) in &self.values {
             let Some(property) = spec.property(name) else {
                 if self.source == ValveSource::File {
-                    faults.push(Fault::new(name, "is no valve of this pipe (valves.toml)"));
+                    faults.push(ValveError::new(name, "is no valve of this pipe (valves.toml)"));
                 }
                 continue;
             };
@@ -233,7 +237,7 @@ impl Layer {
                 }
                 Ok(ParsedValue::Reset) => {}
                 Err(rule) => {
-                    faults.push(Fault::new(name, format!("{rule} ({})", self.source.name())));
+                    faults.push(ValveError::new(name, format!("{rule} ({})", self.source.name())));
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::{
     parsed_value::ParsedValue,
     spec::{ValveKind, ValveProperty},
 };
-use pipe_sdk::{Fault, Secret};
+use pipe_sdk::{Secret, ValveError};
 use serde_json::Value;
 use std::collections::HashSet;
 use url::{Origin, Url};
@@ -36,7 +36,7 @@ impl ValvesUpdate<'_> {
     ///
     /// # Errors
     /// Every fault that the posted values have, by valve and rule, never by value.
-    pub fn parse(&self, mut posted: Values) -> Result<ParsedUpdate, Vec<Fault>> {
+    pub fn parse(&self, mut posted: Values) -> Result<ParsedUpdate, Vec<ValveError>> {
         let mut saved = self.saved.clone();
         let (mut entered_secrets, mut faults) = (HashSet::new(), Vec::new());
         for property in self.spec.properties() {
@@ -45,7 +45,7 @@ impl ValvesUpdate<'_> {
                 entered_secrets.insert(property.name.clone());
             }
             if let Err(rule) = self.apply_value(property, value, &mut saved) {
-                faults.push(Fault::new(&property.name, rule));
+                faults.push(ValveError::new(&property.name, rule));
             }
         }
         for name in posted.keys() {
@@ -98,7 +98,7 @@ impl ValvesUpdate<'_> {
         &self,
         next: &Values,
         entered_secrets: &HashSet<String>,
-    ) -> Vec<Fault> {
+    ) -> Vec<ValveError> {
         let is_unbound = |property: &&ValveProperty| {
             let Some(address) = &property.origin else { return false };
             let name = &property.name;
@@ -113,7 +113,7 @@ impl ValvesUpdate<'_> {
         };
         let fault = |property: &ValveProperty| {
             let address = property.origin.as_deref().unwrap_or_default();
-            Fault::new(
+            ValveError::new(
                 &property.name,
                 format!("must be entered again, because `{address}` moves to another host"),
             )

@@ -468,7 +468,7 @@ impl Pipe for Waits {
         Serves::Filter { pipelines: vec!["*".into()], priority: 0 }
     }
 
-    async fn settle(&self, _: UsageReport) {
+    async fn record_usage(&self, _: UsageReport) {
         std::future::pending::<()>().await;
     }
 }

@@ -2,8 +2,9 @@
 
 use futures_util::{StreamExt, stream};
 use pipe_sdk::{
-    Body, Call, Chunk, ChunkStream, Event, Fault, FilterBody, FilterCall, FinishReason, Known,
-    Model, Pipe, PipeError, Result, Secret, Serves, ToolCallDelta, Usage, Valves,
+    Body, Call, Chunk, ChunkStream, Event, FilterBody, FilterCall, FinishReason, Model,
+    ModelResolution, Pipe, PipeError, Result, Secret, Serves, ToolCallDelta, Usage, ValveError,
+    Valves,
 };
 use pipewright::slot::Registration;
 use schemars::JsonSchema;
@@ -100,13 +101,13 @@ impl Default for TypedValves {
 }
 
 impl Valves for TypedValves {
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         let doubled = self
             .regions
             .first()
             .is_some_and(|first| self.regions.iter().skip(1).any(|region| region == first));
         if doubled {
-            vec![Fault::new("regions", "must differ from each other")]
+            vec![ValveError::new("regions", "must differ from each other")]
         } else {
             Vec::new()
         }
@@ -123,14 +124,16 @@ impl Pipe for Typed {
 
     async fn on_startup(valves: TypedValves) -> Result<Self> {
         if valves.prefix == "unbuildable" {
-            return Err(PipeError::BadValves(vec![Fault::new("prefix", "must be buildable")]));
+            return Err(PipeError::BadValves(vec![ValveError::new("prefix", "must be buildable")]));
         }
         Ok(Self(valves))
     }
 
     fn serves(&self) -> Serves {
         Serves::Model(
-            Model::new(Self::ID, "Typed").capable("builtin_tools", false).described("Echoes"),
+            Model::new(Self::ID, "Typed")
+                .with_capability("builtin_tools", false)
+                .with_description("Echoes"),
         )
     }
 
@@ -150,7 +153,7 @@ impl Pipe for Typed {
             "valves" => format!("{prefix}|{key}|{timeout}"),
             text => format!("{prefix}{text}{}", suffix.as_deref().unwrap_or_default()),
         };
-        Ok(ChunkStream::of([Chunk::Content(text), Chunk::Finish(FinishReason::Stop)]))
+        Ok(ChunkStream::from_chunks([Chunk::Content(text), Chunk::Finish(FinishReason::Stop)]))
     }
 }
 
@@ -180,7 +183,7 @@ impl Pipe for Script {
     }
 
     /// Those that misbehave are not listed.
-    fn knows(&self, id: &str) -> Option<Known> {
+    fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         const NAMES: [&str; 8] = [
             "whole",
             "org/model-v1:0",
@@ -191,7 +194,7 @@ impl Pipe for Script {
             "panics",
             "hangs",
         ];
-        NAMES.contains(&id).then(|| Known::Has(Model::new(id, id)))
+        NAMES.contains(&id).then(|| ModelResolution::Available(Model::new(id, id)))
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
@@ -204,7 +207,7 @@ impl Pipe for Script {
         let text = |text: &str| Chunk::Content(text.into());
         let hang = stream::pending::<Result<Chunk>>();
         Ok(match call.model.as_str() {
-            "whole" | "org/model-v1:0" => ChunkStream::of([
+            "whole" | "org/model-v1:0" => ChunkStream::from_chunks([
                 Chunk::Role,
                 Chunk::Event(Event::status("thinking", true)),
                 Chunk::Reasoning("hm".into()),
@@ -235,8 +238,8 @@ impl Pipe for Script {
                 Ok(text("half")),
                 Err(PipeError::Upstream("broke".into())),
             ])),
-            "unfinished" => ChunkStream::of([text("half")]),
-            "empty" => ChunkStream::of([]),
+            "unfinished" => ChunkStream::from_chunks([text("half")]),
+            "empty" => ChunkStream::from_chunks([]),
             "panics" => panic!("as asked"),
             "panics-late" => ChunkStream::new(
                 stream::iter([Ok(text("half"))]).chain(stream::once(async { panic!("as asked") })),
@@ -270,7 +273,10 @@ impl Pipe for Twin {
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
-        Ok(ChunkStream::of([Chunk::Content(call.model), Chunk::Finish(FinishReason::Stop)]))
+        Ok(ChunkStream::from_chunks([
+            Chunk::Content(call.model),
+            Chunk::Finish(FinishReason::Stop),
+        ]))
     }
 }
 
@@ -383,6 +389,9 @@ impl Pipe for Unwell {
     }
 
     async fn pipe(self: Arc<Self>, _: Call) -> Result<ChunkStream> {
-        Ok(ChunkStream::of([Chunk::Content("well".into()), Chunk::Finish(FinishReason::Stop)]))
+        Ok(ChunkStream::from_chunks([
+            Chunk::Content("well".into()),
+            Chunk::Finish(FinishReason::Stop),
+        ]))
     }
 }

@@ -31,7 +31,7 @@ impl Server {
         let mut asked = json!({
             "messages": body.messages.iter().map(said).collect::<Vec<_>>(),
             "temperature": body.temperature.unwrap_or(TEMPERATURE),
-            "max_tokens": body.most_tokens().unwrap_or(MOST_TOKENS),
+            "max_tokens": body.max_answer_tokens().unwrap_or(MOST_TOKENS),
         });
         if let Some(model) = model {
             asked["model"] = model.into();

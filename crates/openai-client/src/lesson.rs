@@ -70,7 +70,7 @@ impl Lessons {
             return Some(Quirk::Reasoning);
         }
         let name = self.tokens_name(model);
-        let is_new = self.tokens.is_none() && body.most_tokens().is_some();
+        let is_new = self.tokens.is_none() && body.max_answer_tokens().is_some();
         (is_new && refuses_field(&said, name.as_str())).then_some(Quirk::LimitNamed(name))
     }
 

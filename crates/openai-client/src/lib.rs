@@ -164,7 +164,7 @@ impl Server {
     }
 
     /// What its models have taught.
-    pub fn lessons(&self) -> Vec<QuirkState> {
+    pub fn learned_quirks(&self) -> Vec<QuirkState> {
         self.lessons.states()
     }
 

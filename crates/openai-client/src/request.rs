@@ -165,7 +165,7 @@ pub(crate) fn written(
     lessons: Lessons,
 ) -> Result<Vec<u8>, PipeError> {
     let with_thoughts = !whose.is_strict() && !lessons.no_reasoning;
-    let tokens = body.most_tokens();
+    let tokens = body.max_answer_tokens();
     let is_new = lessons.tokens_name(model).is_new();
     let has_tools = !body.tools.is_empty();
     let chat = Chat {

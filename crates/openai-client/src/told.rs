@@ -164,7 +164,7 @@ impl Told {
     fn show(&mut self, image: &Value) {
         let url = image["image_url"]["url"].as_str().or_else(|| image["image_url"].as_str());
         if let Some(url) = url.filter(|url| is_picture(url)) {
-            self.chunks.push_back(Chunk::Picture(Picture::at(url)));
+            self.chunks.push_back(Chunk::Picture(Picture::from_url(url)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What one request has taken from limits, for itself and for all that pipes ask of other models on its way.
 
-use crate::{DemandKind, Exceeded, Ledger, Result, Take};
+use crate::{Charge, DemandKind, Exceeded, Ledger, Result};
 use std::{
     collections::HashMap,
     fmt, mem,
@@ -53,39 +53,39 @@ impl Admission {
     pub async fn take(
         &self,
         ledger: Arc<dyn Ledger>,
-        takes: Vec<Take>,
+        charges: Vec<Charge>,
     ) -> Result<Option<Exceeded>> {
-        let (places, takes) = self.missing(takes);
-        if takes.is_empty() {
+        let (places, charges) = self.missing(charges);
+        if charges.is_empty() {
             return Ok(None);
         }
-        let holder = self.holder(&takes, &ledger);
-        let exceeded = ledger.take(takes.clone(), holder).await?;
+        let holder = self.holder(&charges, &ledger);
+        let exceeded = ledger.take(charges.clone(), holder).await?;
         if let Some(exceeded) = exceeded {
             let index = places.get(exceeded.index).copied().unwrap_or_default();
             return Ok(Some(Exceeded { index, ..exceeded }));
         }
         let mut state = self.state();
-        for Take { key, amount, reserved, .. } in takes {
+        for Charge { key, amount, reserved, .. } in charges {
             *state.taken.entry(key).or_default() += amount + reserved;
         }
         Ok(None)
     }
 
     /// What is still to be taken, and where each of it stands among all.
-    fn missing(&self, takes: Vec<Take>) -> (Vec<usize>, Vec<Take>) {
+    fn missing(&self, charges: Vec<Charge>) -> (Vec<usize>, Vec<Charge>) {
         let state = self.state();
-        let missing = takes.into_iter().enumerate().filter_map(|(place, take)| {
+        let missing = charges.into_iter().enumerate().filter_map(|(place, take)| {
             let Some(taken) = state.taken.get(&take.key) else { return Some((place, take)) };
             let reserved = take.reserved.saturating_sub(*taken);
-            (take.amount == 0 && reserved > 0).then_some((place, Take { reserved, ..take }))
+            (take.amount == 0 && reserved > 0).then_some((place, Charge { reserved, ..take }))
         });
         missing.unzip()
     }
 
     /// Who reserves this. It is kept before anything is reserved, so that a client that leaves meanwhile leaves nothing behind.
-    fn holder(&self, takes: &[Take], ledger: &Arc<dyn Ledger>) -> String {
-        if takes.iter().all(|take| take.reserved == 0) {
+    fn holder(&self, charges: &[Charge], ledger: &Arc<dyn Ledger>) -> String {
+        if charges.iter().all(|take| take.reserved == 0) {
             return String::new();
         }
         let mut state = self.state();

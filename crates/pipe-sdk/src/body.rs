@@ -55,7 +55,7 @@ impl Body {
     }
 
     /// The most tokens wanted, by either of its names.
-    pub fn most_tokens(&self) -> Option<u64> {
+    pub fn max_answer_tokens(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
     }
 
@@ -174,7 +174,7 @@ pub enum Part {
 
 impl Part {
     /// A part of plain text.
-    pub fn of_text(text: impl Into<String>) -> Self {
+    pub fn from_text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into(), rest: Map::new() }
     }
 

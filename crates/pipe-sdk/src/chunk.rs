@@ -162,7 +162,7 @@ impl ChunkStream {
     }
 
     /// Chunks that are all there already.
-    pub fn of(chunks: impl IntoIterator<Item = Chunk, IntoIter: Send + 'static>) -> Self {
+    pub fn from_chunks(chunks: impl IntoIterator<Item = Chunk, IntoIter: Send + 'static>) -> Self {
         Self::new(stream::iter(chunks.into_iter().map(Ok)))
     }
 }

@@ -12,8 +12,8 @@ pub struct Demand {
     pub amount: u64,
     /// About how many tokens are read.
     pub prompt_tokens: u64,
-    /// About how many tokens are written: as many as the request allows, but no more than [`LONGEST_ANSWER`](Self::LONGEST_ANSWER), or
-    /// [`USUAL_ANSWER`](Self::USUAL_ANSWER) where it sets no limit.
+    /// About how many tokens are written: as many as the request allows, but no more than [`MAX_ANSWER_TOKENS`](Self::MAX_ANSWER_TOKENS), or
+    /// [`DEFAULT_ANSWER_TOKENS`](Self::DEFAULT_ANSWER_TOKENS) where it sets no limit.
     pub completion_tokens: u64,
 }
 
@@ -39,10 +39,10 @@ const PICTURE: u64 = 1000;
 
 impl Demand {
     /// As many tokens are expected of an answer whose request sets no limit.
-    pub const USUAL_ANSWER: u64 = 2048;
+    pub const DEFAULT_ANSWER_TOKENS: u64 = 2048;
 
     /// No more tokens are expected of an answer, whatever its request allows: what it reserves is kept from others.
-    pub const LONGEST_ANSWER: u64 = 32_768;
+    pub const MAX_ANSWER_TOKENS: u64 = 32_768;
 
     /// An answer to this chat.
     pub fn chat(body: &Body) -> Self {
@@ -51,9 +51,9 @@ impl Demand {
             amount: 1,
             prompt_tokens: prompt_tokens(body),
             completion_tokens: body
-                .most_tokens()
-                .unwrap_or(Self::USUAL_ANSWER)
-                .min(Self::LONGEST_ANSWER),
+                .max_answer_tokens()
+                .unwrap_or(Self::DEFAULT_ANSWER_TOKENS)
+                .min(Self::MAX_ANSWER_TOKENS),
         }
     }
 
@@ -83,7 +83,7 @@ impl Demand {
 
     /// The pictures of this call.
     pub fn image(call: &ImageCall) -> Self {
-        Self { amount: u64::from(call.wishes.count()), ..Self::one(DemandKind::Image) }
+        Self { amount: u64::from(call.options.count()), ..Self::one(DemandKind::Image) }
     }
 
     fn one(kind: DemandKind) -> Self {
@@ -166,6 +166,9 @@ mod tests {
         // 8 letters, 4 of a call, 6 of a tool.
         assert_eq!((demand.prompt_tokens, demand.completion_tokens), (5 + 1000 + 2000, 7));
         let usual = Demand::chat(&Body::new("m", vec![]));
-        assert_eq!((usual.prompt_tokens, usual.completion_tokens), (0, Demand::USUAL_ANSWER));
+        assert_eq!(
+            (usual.prompt_tokens, usual.completion_tokens),
+            (0, Demand::DEFAULT_ANSWER_TOKENS)
+        );
     }
 }

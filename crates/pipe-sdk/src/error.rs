@@ -1,6 +1,6 @@
 //! What can go wrong in a pipe, in words that a pipe can know.
 
-use crate::Fault;
+use crate::ValveError;
 use std::{error::Error, time::Duration};
 
 /// A result whose error is a [`PipeError`].
@@ -38,8 +38,8 @@ pub enum PipeError {
     },
 
     /// These valves cannot be so. \[422\]
-    #[error("{}", Fault::list(.0))]
-    BadValves(Vec<Fault>),
+    #[error("{}", ValveError::join(.0))]
+    BadValves(Vec<ValveError>),
 
     /// A verdict with a status of its own: a filter's, or that of a model's own server. \[as said\]
     #[error("{message}")]

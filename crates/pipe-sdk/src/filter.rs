@@ -57,7 +57,7 @@ pub struct AdmissionRequest {
     /// Which chat it is.
     pub chat: ChatRef,
     /// Who asks. It says what was let pass already, and through which model the request has come.
-    pub trail: CallContext,
+    pub context: CallContext,
     /// The way to what is counted.
     pub host: Host,
 }
@@ -74,7 +74,7 @@ pub struct UsageReport {
     /// In millionths of a US dollar, where the price is known.
     pub cost: Option<u64>,
     /// Who asked, and through which model.
-    pub trail: CallContext,
+    pub context: CallContext,
     /// The way to what is counted.
     pub host: Host,
 }

@@ -1,7 +1,7 @@
 //! Names with stars.
 
 /// Whether a text is like this pattern, in which `*` stands for anything.
-pub fn fits(pattern: &str, text: &str) -> bool {
+pub fn matches_glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let (middles, tail) =
         rest.rsplit_once('*').map_or(("", rest), |(middles, tail)| (middles, tail));
@@ -20,7 +20,7 @@ pub fn fits(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::matches_glob;
 
     #[test]
     fn stars_stand_for_anything() {
@@ -41,7 +41,7 @@ mod tests {
             (&"*".repeat(10_000), "anything", true),
             (&("*".repeat(10_000) + "z"), "anything", false),
         ] {
-            assert_eq!(fits(pattern, text), fit, "{pattern} {text}");
+            assert_eq!(matches_glob(pattern, text), fit, "{pattern} {text}");
         }
     }
 }

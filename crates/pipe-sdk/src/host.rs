@@ -10,46 +10,46 @@ use std::{fmt, sync::Arc};
 /// What a pipe calls the host by. A clone is cheap.
 ///
 /// The user, the chat and the wishes travel along, so that limits, costs and access count for the person who asked. A chat may go through
-/// [`MOST_HOPS`](Self::MOST_HOPS) pipes behind the first, then it ends in [`PipeError::Circle`].
+/// [`MAX_HOPS`](Self::MAX_HOPS) pipes behind the first, then it ends in [`PipeError::Circle`].
 #[derive(Clone)]
 pub struct Host {
-    doors: Arc<dyn HostBackend>,
+    backend: Arc<dyn HostBackend>,
     hops: u8,
-    trail: CallContext,
+    context: CallContext,
     chat: ChatRef,
     hints: Hints,
 }
 
 impl Host {
     /// How many pipes may stand behind the first.
-    pub const MOST_HOPS: u8 = 4;
+    pub const MAX_HOPS: u8 = 4;
 
-    /// A way in for who is at the start of this trail, and for this chat.
-    pub fn new(doors: Arc<dyn HostBackend>, trail: CallContext, chat: ChatRef) -> Self {
-        Self { doors, hops: 0, trail, chat, hints: Hints::default() }
+    /// A way in for who is at the start of this context, and for this chat.
+    pub fn new(backend: Arc<dyn HostBackend>, context: CallContext, chat: ChatRef) -> Self {
+        Self { backend, hops: 0, context, chat, hints: Hints::default() }
     }
 
     /// The same with these wishes.
     #[must_use]
-    pub fn wishing(self, hints: Hints) -> Self {
+    pub fn with_hints(self, hints: Hints) -> Self {
         Self { hints, ..self }
     }
 
     /// The same on this side of a router; what it costs is told apart by it.
     #[must_use]
     pub fn on_side(&self, side: Side) -> Self {
-        Self { trail: CallContext { side: Some(side), ..self.trail.clone() }, ..self.clone() }
+        Self { context: CallContext { side: Some(side), ..self.context.clone() }, ..self.clone() }
     }
 
-    /// The same for what is asked behind this trail.
+    /// The same for what is asked behind this context.
     #[must_use]
-    pub fn following(self, trail: CallContext) -> Self {
-        Self { trail, ..self }
+    pub fn with_context(self, context: CallContext) -> Self {
+        Self { context, ..self }
     }
 
     /// Who is behind what goes this way.
-    pub fn trail(&self) -> &CallContext {
-        &self.trail
+    pub fn context(&self) -> &CallContext {
+        &self.context
     }
 
     /// Which chat it is.
@@ -60,71 +60,71 @@ impl Host {
     /// Asks filters whether this may be asked of this model, which the calls below do by themselves. A pipe does so before another of its
     /// own models answers in place of the one that was asked.
     pub async fn admit(&self, model: &str, demand: Demand) -> Result<()> {
-        if self.trail.admission.has_passed(model, demand.kind) {
+        if self.context.admission.has_passed(model, demand.kind) {
             return Ok(());
         }
-        self.doors.admit(model.to_owned(), demand, self.clone()).await
+        self.backend.admit(model.to_owned(), demand, self.clone()).await
     }
 
     /// Answers a chat through the model named in its body.
     pub async fn pipe(&self, body: Body) -> Result<ChunkStream> {
-        self.doors.pipe(self.call(body)?, self.trail.clone()).await
+        self.backend.pipe(self.call(body)?, self.context.clone()).await
     }
 
     /// How many tokens a chat would be read as by the model named in its body.
     pub async fn count_tokens(&self, body: Body) -> Result<u64> {
-        self.doors.count_tokens(self.call(body)?).await
+        self.backend.count_tokens(self.call(body)?).await
     }
 
     fn call(&self, body: Body) -> Result<Call> {
-        if self.hops > Self::MOST_HOPS {
-            return Err(PipeError::Circle(Self::MOST_HOPS));
+        if self.hops > Self::MAX_HOPS {
+            return Err(PipeError::Circle(Self::MAX_HOPS));
         }
         let host = Self { hops: self.hops + 1, ..self.clone() };
-        let Self { trail, chat, hints, .. } = self.clone();
-        Ok(Call { model: body.model.clone(), body, user: trail.user, chat, hints, host })
+        let Self { context, chat, hints, .. } = self.clone();
+        Ok(Call { model: body.model.clone(), body, user: context.user, chat, hints, host })
     }
 
     /// Turns texts into vectors through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
         let (user, caller, hints) =
-            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
-        self.doors.embed(EmbedCall { user, caller, hints, ..call }, self.clone()).await
+            (self.context.user.clone(), self.context.caller(), self.hints.clone());
+        self.backend.embed(EmbedCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// Puts documents in order through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
         let (user, caller, hints) =
-            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
-        self.doors.rerank(RerankCall { user, caller, hints, ..call }, self.clone()).await
+            (self.context.user.clone(), self.context.caller(), self.hints.clone());
+        self.backend.rerank(RerankCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The same answer to this chat, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of
     /// other models.
-    pub fn counted(&self, model: &str, body: &Body, chunks: ChunkStream) -> ChunkStream {
-        self.doors.counted(model, body, chunks, self.trail.clone())
+    pub fn meter(&self, model: &str, body: &Body, chunks: ChunkStream) -> ChunkStream {
+        self.backend.meter(model, body, chunks, self.context.clone())
     }
 
     /// Returns what this usage of a model costs, in millionths of a US dollar; `None` where the price is not known.
     pub fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
-        self.doors.cost(model, usage)
+        self.backend.cost(model, usage)
     }
 
     /// What is counted, and what people have spent.
     pub fn ledger(&self) -> Arc<dyn Ledger> {
-        self.doors.ledger()
+        self.backend.ledger()
     }
 
     /// Makes pictures through the model named in the call.
     pub async fn images(&self, call: ImageCall) -> Result<Images> {
         let (user, caller, hints) =
-            (self.trail.user.clone(), self.trail.caller(), self.hints.clone());
-        self.doors.images(ImageCall { user, caller, hints, ..call }, self.clone()).await
+            (self.context.user.clone(), self.context.caller(), self.hints.clone());
+        self.backend.images(ImageCall { user, caller, hints, ..call }, self.clone()).await
     }
 
     /// The chat models that the host serves now.
     pub fn models(&self) -> Vec<ModelCard> {
-        self.doors.models()
+        self.backend.models()
     }
 }
 
@@ -151,7 +151,7 @@ pub trait HostBackend: Send + Sync {
     fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>>;
 
     /// Answers one chat, for who is behind it.
-    fn pipe(&self, call: Call, trail: CallContext) -> BoxFuture<'_, Result<ChunkStream>>;
+    fn pipe(&self, call: Call, context: CallContext) -> BoxFuture<'_, Result<ChunkStream>>;
 
     /// Counts the tokens of a chat.
     fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>>;
@@ -163,12 +163,12 @@ pub trait HostBackend: Send + Sync {
     fn rerank(&self, call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>>;
 
     /// Counts what this answer to this chat costs as this model's.
-    fn counted(
+    fn meter(
         &self,
         model: &str,
         body: &Body,
         chunks: ChunkStream,
-        trail: CallContext,
+        context: CallContext,
     ) -> ChunkStream;
 
     /// Makes pictures.

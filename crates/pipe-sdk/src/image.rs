@@ -1,8 +1,8 @@
 //! Words in, pictures out.
 
-mod wishes;
+mod options;
 
-pub use wishes::{ImageQuality, ImageSize, ImageWishes};
+pub use options::{ImageOptions, ImageQuality, ImageSize};
 
 use crate::{CallerId, Hints, Host, User};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct ImageCall {
     /// What is to be seen.
     pub prompt: String,
     /// How.
-    pub wishes: ImageWishes,
+    pub options: ImageOptions,
     /// The picture to begin from, for models that can.
     pub source: Option<Image>,
     /// Who asks, if it is known. [`Host::images`](crate::Host::images) fills it in.
@@ -35,7 +35,7 @@ impl ImageCall {
         Self {
             model,
             prompt,
-            wishes: ImageWishes::default(),
+            options: ImageOptions::default(),
             source: None,
             user: None,
             caller: CallerId::default(),
@@ -87,7 +87,7 @@ impl ImageFormat {
 
 impl Image {
     /// The picture in this base64. What it is shows in its first letters; what shows nothing is taken for a PNG.
-    pub fn of_base64(base64: String) -> Self {
+    pub fn from_base64(base64: String) -> Self {
         let format = match base64.as_bytes() {
             [b'/', b'9', b'j', b'/', ..] => ImageFormat::Jpeg,
             [b'U', b'k', b'l', b'G', ..] => ImageFormat::Webp,
@@ -102,7 +102,7 @@ impl Image {
     }
 
     /// The picture in an answer, with these words for those who do not see it.
-    pub fn with_words(&self, words: &str) -> Picture {
+    pub fn with_alt_text(&self, words: &str) -> Picture {
         Picture { url: self.data_url(), words: words.into() }
     }
 }
@@ -118,7 +118,7 @@ pub struct Picture {
 
 impl Picture {
     /// The picture behind this URL, of which nothing is said.
-    pub fn at(url: &str) -> Self {
+    pub fn from_url(url: &str) -> Self {
         Self { url: url.into(), words: String::new() }
     }
 
@@ -139,13 +139,13 @@ mod tests {
         for (base64, format) in
             [("iVBORw0KGgo", "png"), ("/9j/4AAQ", "jpeg"), ("UklGRh4", "webp"), ("", "png")]
         {
-            assert_eq!(Image::of_base64(base64.into()).format.as_str(), format);
+            assert_eq!(Image::from_base64(base64.into()).format.as_str(), format);
         }
     }
 
     #[test]
     fn words_cannot_break_out_of_the_markdown() {
-        let markdown = Image::of_base64("iVBO".into()).with_words("a](x)\n[b").markdown();
+        let markdown = Image::from_base64("iVBO".into()).with_alt_text("a](x)\n[b").markdown();
         assert_eq!(markdown, "![a (x)  b](data:image/png;base64,iVBO)");
     }
 }

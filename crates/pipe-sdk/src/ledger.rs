@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 pub trait Ledger: Send + Sync {
     /// Takes from all of these windows, and reserves for this holder what they say; or none of it: the answer is the first that has too
     /// little left. What others have reserved counts as taken.
-    fn take(&self, takes: Vec<Take>, holder: String) -> BoxFuture<'_, Result<Option<Exceeded>>>;
+    fn take(&self, charges: Vec<Charge>, holder: String)
+    -> BoxFuture<'_, Result<Option<Exceeded>>>;
 
     /// Books what could not be known beforehand, as the tokens of an answer. It is never refused.
     fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>>;
@@ -24,7 +25,7 @@ pub trait Ledger: Send + Sync {
 
 /// So much, from a window that holds no more than that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Take {
+pub struct Charge {
     /// Names the window: who is counted, and what.
     pub key: String,
     /// The time that the window looks at.

@@ -4,7 +4,7 @@
 //! that implements [`Valves`]. The host starts it, shows its valves in Open WebUI, hands it chats and streams what it answers.
 //!
 //! ```
-//! use pipe_sdk::{Call, Chunk, ChunkStream, FinishReason, Fault, Model, Pipe, Result, Serves, Valves};
+//! use pipe_sdk::{Call, Chunk, ChunkStream, FinishReason, ValveError, Model, Pipe, Result, Serves, Valves};
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
 //! use std::sync::Arc;
@@ -37,7 +37,7 @@
 //!     }
 //!     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
 //!         let text = format!("{}{}", self.0.prefix, call.body.last_user_text().unwrap_or_default());
-//!         Ok(ChunkStream::of([Chunk::Content(text), Chunk::Finish(FinishReason::Stop)]))
+//!         Ok(ChunkStream::from_chunks([Chunk::Content(text), Chunk::Finish(FinishReason::Stop)]))
 //!     }
 //! }
 //! ```
@@ -55,6 +55,7 @@
 mod admission;
 mod body;
 mod call;
+mod call_context;
 mod chunk;
 mod demand;
 mod embed;
@@ -75,7 +76,6 @@ mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trace;
-mod trail;
 mod upstream;
 mod valves;
 
@@ -84,6 +84,7 @@ pub use body::{
     Body, Content, FunctionCall, FunctionTool, Message, Part, Role, StreamOptions, Tool, ToolCall,
 };
 pub use call::{Call, ChatRef, Hints, User};
+pub use call_context::{CallContext, CallerId, Side};
 pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
     ToolCallDelta, Usage,
@@ -92,13 +93,13 @@ pub use demand::{Demand, DemandKind};
 pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};
 pub use error::{PipeError, Result};
 pub use filter::{AdmissionRequest, FilterBody, FilterCall, UsageReport};
-pub use glob::fits;
+pub use glob::matches_glob;
 pub use host::{Host, HostBackend, ModelCard};
 pub use image::{
-    Image, ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Images, Picture,
+    Image, ImageCall, ImageFormat, ImageOptions, ImageQuality, ImageSize, Images, Picture,
 };
-pub use ledger::{Booking, Exceeded, Ledger, Take, Window};
-pub use pipe::{Known, Model, ModelKind, ModelMetadata, Pipe, Serves};
+pub use ledger::{Booking, Charge, Exceeded, Ledger, Window};
+pub use pipe::{Model, ModelKind, ModelMetadata, ModelResolution, Pipe, Serves};
 pub use quirks::{LearnedQuirks, QuirkState, without_quotes};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
@@ -106,6 +107,5 @@ pub use state::{Fingerprint, StateFolder};
 pub use surrogates::{replace_lone_surrogates, without_lone_surrogates};
 pub use task::Task;
 pub use trace::TraceContext;
-pub use trail::{CallContext, CallerId, Side};
 pub use upstream::{BreakerState, UpstreamState};
-pub use valves::{Fault, Valves, listed};
+pub use valves::{ValveError, Valves, split_list};

@@ -13,17 +13,21 @@ pub trait Library: Send + Sync {
     fn collections(&self) -> BoxFuture<'_, Result<Vec<Collection>>>;
 
     /// Makes a collection.
-    fn create(&self, name: String, rules: Rules) -> BoxFuture<'_, Result<Collection>>;
+    fn create(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>>;
 
     /// Changes the rules of a collection, those that are told.
-    fn change(&self, name: String, rules: Rules) -> BoxFuture<'_, Result<Collection>>;
+    fn change(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>>;
 
     /// Forgets a collection and all that is in it.
     fn forget(&self, name: String) -> BoxFuture<'_, Result<()>>;
 
     /// Takes documents in, each in the place of the one of its id, and makes the collection if there is none of this name. One that cannot
     /// be read fails alone.
-    fn put(&self, collection: String, documents: Vec<Upload>) -> BoxFuture<'_, Result<Vec<Filed>>>;
+    fn put(
+        &self,
+        collection: String,
+        documents: Vec<Upload>,
+    ) -> BoxFuture<'_, Result<Vec<IngestResult>>>;
 
     /// Up to `limit` documents of a collection, by id, after this one ("" for the first).
     fn documents(
@@ -31,13 +35,13 @@ pub trait Library: Send + Sync {
         collection: String,
         after: String,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Kept>>>;
+    ) -> BoxFuture<'_, Result<Vec<DocumentSummary>>>;
 
     /// Takes documents out, and says how many there were.
     fn remove(&self, collection: String, ids: Vec<String>) -> BoxFuture<'_, Result<usize>>;
 
     /// What is found for a question, and why; `host` is the way to models.
-    fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<Findings>>;
+    fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<SearchResults>>;
 
     /// Does what is to be done beside answering: brings in what is new in watched folders, and turns texts into vectors. It ends when
     /// there is nothing left to do; the host calls it again now and then, and after documents came in.
@@ -64,7 +68,7 @@ pub struct Collection {
 /// What can be settled for a collection. What is not told stays, or is as the pipe's valves say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Rules {
+pub struct CollectionSettings {
     /// The language of its texts, as in `english`; it cannot be changed later.
     pub language: Option<String>,
     /// The most tokens that a chunk may have; counts for documents that come from now on.
@@ -95,19 +99,19 @@ pub enum Audience {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reader {
     /// Nobody that is known: sees what everyone may see.
-    Anyone,
+    Anonymous,
     /// This person.
-    Person(User),
+    User(User),
     /// Whoever keeps the library: sees everything.
-    Keeper,
+    Admin,
 }
 
 impl Reader {
     /// This person, if it is known who asks.
-    pub fn of(user: Option<&User>) -> Self {
+    pub fn from_user(user: Option<&User>) -> Self {
         match user {
-            Some(user) if !user.id.is_empty() => Self::Person(user.clone()),
-            Some(_) | None => Self::Anyone,
+            Some(user) if !user.id.is_empty() => Self::User(user.clone()),
+            Some(_) | None => Self::Anonymous,
         }
     }
 }
@@ -145,7 +149,7 @@ pub enum Content {
 
 /// What became of a document that came in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Filed {
+pub struct IngestResult {
     /// Its id within the collection.
     pub id: String,
     /// What became of it.
@@ -173,7 +177,7 @@ pub enum Outcome {
 
 /// A document that is there.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Kept {
+pub struct DocumentSummary {
     /// Its id within the collection.
     pub id: String,
     /// Its title.
@@ -190,13 +194,13 @@ pub struct Kept {
     pub stored_at: i64,
     /// How it can be found.
     #[serde(flatten)]
-    pub state: Findable,
+    pub state: DocumentState,
 }
 
 /// How a document can be found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum Findable {
+pub enum DocumentState {
     /// By all that the collection is searched by.
     Ready,
     /// By its words alone, as yet.
@@ -223,16 +227,16 @@ pub struct Search {
 
 /// What was found, the best first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Findings {
+pub struct SearchResults {
     /// The chunks.
-    pub chunks: Vec<Finding>,
+    pub chunks: Vec<SearchHit>,
     /// Why they were not searched or ranked by all that was to be used, in words for whoever keeps the library.
     pub notes: Vec<String>,
 }
 
 /// A chunk that was found, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Finding {
+pub struct SearchHit {
     /// The chunk's number.
     pub chunk: i64,
     /// The document's id.

@@ -27,7 +27,7 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// Builds the running pipe from its valves.
     ///
     /// An `Err` does not stop the host: the pipe stays registered, shows as degraded with the error's words, and is tried again when
-    /// its valves are turned. What can only be known by asking an upstream belongs in [`discovered`](Self::discovered), so that
+    /// its valves are turned. What can only be known by asking an upstream belongs in [`wait_until_ready`](Self::wait_until_ready), so that
     /// the host starts at once.
     fn on_startup(valves: Self::Valves) -> impl Future<Output = Result<Self>> + Send;
 
@@ -60,10 +60,10 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     ///
     /// Clients may leave the pipe's name away before an id. Then the host asks every pipe for it, so this must be cheap and must not
     /// wait. What is said here must hold for calls too.
-    fn knows(&self, id: &str) -> Option<Known> {
+    fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         match self.serves() {
             Serves::Manifold(models) => {
-                models.iter().find(|model| model.id == id).cloned().map(Known::Has)
+                models.iter().find(|model| model.id == id).cloned().map(ModelResolution::Available)
             }
             // The id of a single model is the pipe's own, and a filter has none.
             Serves::Model(_) | Serves::Filter { .. } => None,
@@ -79,12 +79,12 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// Ends when [`serves`](Self::serves) is complete for the first time.
     ///
     /// The host waits for it before it lists models, but never longer than its own deadline of less than a second.
-    fn discovered(&self) -> impl Future<Output = ()> + Send {
+    fn wait_until_ready(&self) -> impl Future<Output = ()> + Send {
         async {}
     }
 
     /// What keeps a running pipe from doing its work, in words for an operator; `None` when all is well.
-    fn trouble(&self) -> Option<String> {
+    fn health_problem(&self) -> Option<String> {
         None
     }
 
@@ -94,12 +94,12 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     }
 
     /// What its models have taught by what they refused; for admins.
-    fn lessons(&self) -> Vec<QuirkState> {
+    fn learned_quirks(&self) -> Vec<QuirkState> {
         Vec::new()
     }
 
     /// How the services fare that it calls; for metrics.
-    fn upstreams(&self) -> Vec<UpstreamState> {
+    fn upstream_states(&self) -> Vec<UpstreamState> {
         Vec::new()
     }
 
@@ -146,7 +146,7 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     }
 
     /// Takes note of what an answer has cost. Filters are told of every answer of this host, a little later.
-    fn settle(&self, _spent: UsageReport) -> impl Future<Output = ()> + Send {
+    fn record_usage(&self, _spent: UsageReport) -> impl Future<Output = ()> + Send {
         async {}
     }
 }
@@ -185,9 +185,9 @@ impl Serves {
 
 /// What a pipe makes of a model id.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Known {
+pub enum ModelResolution {
     /// It has this model, by this id or by another name for it.
-    Has(Model),
+    Available(Model),
     /// The id is a method of this pipe and another model's id, as in `moa-gpt-4o`. A model that really has this id goes first.
     Derived(Model),
     /// It has no model of this id, but this one would answer in its place, as an admin wishes.
@@ -212,7 +212,7 @@ pub struct Model {
     /// `info.meta.capabilities`, obeyed by Open WebUI (`docs/reference/open-webui.md`, "Model list"): `builtin_tools`, `usage`, `vision`, `citations`, `file_context`, …
     pub capabilities: Map<String, Value>,
     /// What is known of it beside, for the clients of APIs.
-    pub facts: ModelMetadata,
+    pub metadata: ModelMetadata,
 }
 
 /// What is known of a model, as far as it is.
@@ -254,32 +254,32 @@ impl Model {
     /// A chat model with this id and name, and nothing said about what it can do.
     pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
         let (id, name, kind) = (id.into(), name.into(), ModelKind::Chat);
-        let (capabilities, facts) = Default::default();
-        Self { id, name, kind, description: None, capabilities, facts }
+        let (capabilities, metadata) = Default::default();
+        Self { id, name, kind, description: None, capabilities, metadata }
     }
 
     /// The same as a model that does this.
     #[must_use]
-    pub fn of_kind(self, kind: ModelKind) -> Self {
+    pub fn with_kind(self, kind: ModelKind) -> Self {
         Self { kind, ..self }
     }
 
     /// The same with a line about it.
     #[must_use]
-    pub fn described(mut self, description: impl Into<String>) -> Self {
+    pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
 
     /// The same with what is known of it.
     #[must_use]
-    pub fn known_for(self, facts: ModelMetadata) -> Self {
-        Self { facts, ..self }
+    pub fn with_metadata(self, metadata: ModelMetadata) -> Self {
+        Self { metadata, ..self }
     }
 
     /// The same with one capability said.
     #[must_use]
-    pub fn capable(mut self, capability: &str, yes: bool) -> Self {
+    pub fn with_capability(mut self, capability: &str, yes: bool) -> Self {
         self.capabilities.insert(capability.into(), yes.into());
         self
     }

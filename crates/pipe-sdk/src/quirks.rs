@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     fn caller(number: u8) -> CallerId {
-        CallerId::of(&number)
+        CallerId::from_name(&number)
     }
 
     #[test]

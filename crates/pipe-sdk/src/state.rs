@@ -126,14 +126,14 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 impl Fingerprint {
     /// Takes the fingerprint of these texts.
-    pub fn of(texts: &[&str]) -> Self {
+    pub fn from_texts(texts: &[&str]) -> Self {
         let salt = uuid::Uuid::new_v4().simple().to_string();
         let digest = digest(&salt, texts);
         Self { salt, digest }
     }
 
     /// Whether it is of these texts.
-    pub fn is_of(&self, texts: &[&str]) -> bool {
+    pub fn matches(&self, texts: &[&str]) -> bool {
         digest(&self.salt, texts) == self.digest
     }
 }
@@ -196,12 +196,12 @@ mod tests {
 
     #[test]
     fn texts_are_known_again_and_not_read() {
-        let print = Fingerprint::of(&["key", ""]);
-        assert!(print.is_of(&["key", ""]));
+        let print = Fingerprint::from_texts(&["key", ""]);
+        assert!(print.matches(&["key", ""]));
         for others in [&["key"][..], &["", "key"], &["ke", "y"], &[]] {
-            assert!(!print.is_of(others), "{others:?}");
+            assert!(!print.matches(others), "{others:?}");
         }
-        assert_ne!(print, Fingerprint::of(&["key", ""]));
+        assert_ne!(print, Fingerprint::from_texts(&["key", ""]));
         assert!(!format!("{print:?}").contains("key"));
     }
 }

@@ -49,7 +49,7 @@ impl ScriptedHost {
     #[must_use]
     pub fn answers(self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
         let chunks: Vec<_> = chunks.into_iter().collect();
-        self.behaves(model, move |_| ready(Ok(ChunkStream::of(chunks.clone()))))
+        self.behaves(model, move |_| ready(Ok(ChunkStream::from_chunks(chunks.clone()))))
     }
 
     /// The same with a model that does this whenever it is asked.
@@ -89,9 +89,9 @@ impl ScriptedHost {
         self.host_of(CallContext::new(Some(User::default()), None, None))
     }
 
-    /// The handle for what is asked behind this trail.
-    pub fn host_of(&self, trail: CallContext) -> Host {
-        Host::new(Arc::new(self.clone()), trail, ChatRef::default())
+    /// The handle for what is asked behind this context.
+    pub fn host_of(&self, context: CallContext) -> Host {
+        Host::new(Arc::new(self.clone()), context, ChatRef::default())
     }
 
     /// From now on this person has spent so much more, in millionths of a US dollar.
@@ -138,7 +138,7 @@ impl HostBackend for ScriptedHost {
         Box::pin(ready(known.ok_or(PipeError::ModelNotFound(call.model))))
     }
 
-    fn counted(&self, _: &str, _: &Body, chunks: ChunkStream, _: CallContext) -> ChunkStream {
+    fn meter(&self, _: &str, _: &Body, chunks: ChunkStream, _: CallContext) -> ChunkStream {
         chunks
     }
 
@@ -165,7 +165,7 @@ mod tests {
     async fn vectors_ranks_and_pictures_are_scripted_too() {
         let embeddings = Embeddings { vectors: vec![vec![1.0]], prompt_tokens: 1 };
         let reranked = Reranked { ranks: vec![Rank { index: 0, score: 1.0 }], prompt_tokens: 1 };
-        let images = Images { images: vec![Image::of_base64("iVBO".into())] };
+        let images = Images { images: vec![Image::from_base64("iVBO".into())] };
         let scripted = ScriptedHost::new()
             .embeds("cloud.vectors", embeddings.clone())
             .ranks("cloud.ranks", reranked.clone())

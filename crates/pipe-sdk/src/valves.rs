@@ -18,28 +18,28 @@ pub trait Valves:
     Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static
 {
     /// What cannot be so although every single valve is within its bounds. Pure: no waiting, no asking around.
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         Vec::new()
     }
 }
 
 /// One valve that cannot be so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ValveError {
     /// The field's name.
     pub valve: String,
     /// The rule it breaks, as in `must be between 5 and 120`; never the value.
     pub rule: String,
 }
 
-impl Fault {
+impl ValveError {
     /// A fault of this valve.
     pub fn new(valve: impl Into<String>, rule: impl Into<String>) -> Self {
         Self { valve: valve.into(), rule: rule.into() }
     }
 
     /// `a: must be …; b: must be …`.
-    pub fn list(faults: &[Self]) -> String {
+    pub fn join(errors: &[Self]) -> String {
         let lines: Vec<_> =
             faults.iter().map(|fault| format!("{}: {}", fault.valve, fault.rule)).collect();
         lines.join("; ")
@@ -47,7 +47,7 @@ impl Fault {
 }
 
 /// The items of a valve that holds several, between commas. Open WebUI's form cannot save an empty list, but no text.
-pub fn listed(text: &Option<String>) -> impl Iterator<Item = &str> {
+pub fn split_list(text: &Option<String>) -> impl Iterator<Item = &str> {
     let items = text.as_deref().unwrap_or_default().split(',');
     items.map(str::trim).filter(|item| !item.is_empty())
 }

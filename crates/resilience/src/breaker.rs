@@ -300,7 +300,7 @@ mod tests {
     }
 
     fn caller(number: u64) -> CallerId {
-        CallerId::of(&number)
+        CallerId::from_name(&number)
     }
 
     fn unavailable() -> Verdict {

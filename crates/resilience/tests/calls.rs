@@ -65,7 +65,7 @@ async fn call_by(caller: u64, upstream: &Arc<Upstream>, failures: &[Verdict]) ->
         Some(verdict) => Err(Failure::Of(*verdict)),
         None => Ok(attempt.number),
     };
-    upstream.call(CallerId::of(&caller), attempt).await
+    upstream.call(CallerId::from_name(&caller), attempt).await
 }
 
 async fn fails(upstream: &Arc<Upstream>, verdict: Verdict) -> CallError<Failure> {

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use store::{Store, StoreSettings, Take, UsageRow, testing::Server};
+use store::{Charge, Store, StoreSettings, UsageRow, testing::Server};
 use tokio::task::JoinSet;
 
 const ROUNDS: usize = 4000;
@@ -54,13 +54,13 @@ async fn measure(engine: &str, settings: &StoreSettings) {
 
 async fn ask(store: &Store, asker: usize, rounds: usize) -> Vec<Duration> {
     let user = format!("user:{}", asker % 8);
-    let take = |key: &str, window| Take::sliding(key, window, 1 << 40, 1);
-    let takes =
+    let take = |key: &str, window| Charge::sliding(key, window, 1 << 40, 1);
+    let charges =
         [take(&user, Duration::from_secs(60)), take("everybody", Duration::from_secs(86_400))];
     let mut times = Vec::with_capacity(rounds);
     for _ in 0..rounds {
         let begun = Instant::now();
-        store.limits().admit(&takes).await.unwrap();
+        store.limits().admit(&charges).await.unwrap();
         times.push(begun.elapsed());
     }
     times

@@ -18,7 +18,7 @@ mod usage;
 pub use claim::Claim;
 pub use error::{Result, StoreError};
 pub use limits::{
-    Admitted, Booking, Exceeded, Limits, OutagePolicy, PAUSE, Refusal, Spending, Take, Window,
+    Admitted, Booking, Charge, Exceeded, Limits, OutagePolicy, PAUSE, Refusal, Spending, Window,
 };
 pub use postgres::{Address, Line, SaveError, SavedValves, Version, Watched};
 pub use store::{Store, StoreSettings};

@@ -14,7 +14,7 @@ use std::{
 
 /// What is asked of one limit: `amount` more of `key`, so that no more than `max` were taken in the last `window`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Take {
+pub struct Charge {
     /// What is limited, as in `user:4711:requests`. One name is one row of hits, whatever windows look at it.
     pub key: String,
     /// The time that is looked at.
@@ -27,7 +27,7 @@ pub struct Take {
     pub reserved: u64,
 }
 
-impl Take {
+impl Charge {
     /// So much of a sliding window.
     pub fn sliding(key: impl Into<String>, window: Duration, max: u64, amount: u64) -> Self {
         Self { key: key.into(), window: Window::Sliding(window), max, amount, reserved: 0 }
@@ -123,7 +123,7 @@ pub(crate) trait Windows: Send + Sync {
     /// Takes and reserves all or nothing. Keys are fit to be stored.
     fn admit(
         &self,
-        takes: Vec<Take>,
+        charges: Vec<Charge>,
         holder: String,
     ) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>>;
     /// Books more of keys.
@@ -158,8 +158,8 @@ impl Limits {
     /// # Errors
     /// [`Refusal::Exceeded`] when one of them has no room; [`Refusal::Unknown`] when the database cannot be asked and limits are
     /// [closed](OutagePolicy::Closed) then.
-    pub async fn admit(&self, takes: &[Take]) -> Result<Admitted, Refusal> {
-        self.reserve(takes, "").await
+    pub async fn admit(&self, charges: &[Charge]) -> Result<Admitted, Refusal> {
+        self.reserve(charges, "").await
     }
 
     /// The same, and reserves for this holder what it says, until that is [released](Self::release). What others have reserved counts as
@@ -167,19 +167,19 @@ impl Limits {
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
-    pub async fn reserve(&self, takes: &[Take], holder: &str) -> Result<Admitted, Refusal> {
-        if takes.is_empty() {
+    pub async fn reserve(&self, charges: &[Charge], holder: &str) -> Result<Admitted, Refusal> {
+        if charges.is_empty() {
             return Ok(Admitted::default());
         }
-        let fit = |take: &Take| Take {
+        let fit = |take: &Charge| Charge {
             key: fit(&take.key),
             max: clamped(take.max),
             amount: clamped(take.amount),
             reserved: clamped(take.reserved),
             window: take.window.clone(),
         };
-        let takes = takes.iter().map(fit).collect();
-        match self.windows.admit(takes, holder.to_owned()).await {
+        let charges = charges.iter().map(fit).collect();
+        match self.windows.admit(charges, holder.to_owned()).await {
             Ok(verdict) => {
                 self.is_back();
                 Ok(verdict?)

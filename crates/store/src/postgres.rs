@@ -85,7 +85,7 @@ impl Postgres {
     }
 
     /// What is wrong with the database. A report that takes too long is no trouble of the host's.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn health_problem(&self) -> Option<String> {
         let lanes = [&self.0.requests, &self.0.writing];
         lanes.iter().find_map(|lane| lane.failing()).map(|failing| failing.error.to_string())
     }

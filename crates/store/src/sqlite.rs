@@ -74,7 +74,7 @@ impl Sqlite {
     }
 
     /// What is wrong with the file.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn health_problem(&self) -> Option<String> {
         let lasting = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         lasting.or_else(|| self.unwritten().as_ref().map(ToString::to_string))
     }

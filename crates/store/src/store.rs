@@ -108,10 +108,10 @@ impl Store {
     }
 
     /// What is wrong with the database, for the operator.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn health_problem(&self) -> Option<String> {
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.trouble(),
-            Engine::Postgres(postgres) => postgres.trouble(),
+            Engine::Sqlite(sqlite) => sqlite.health_problem(),
+            Engine::Postgres(postgres) => postgres.health_problem(),
         }
     }
 }

@@ -56,7 +56,7 @@ impl Account {
     }
 
     /// Whether these valves describe the same account, so that its credentials are still good.
-    pub fn is_of(&self, valves: &BedrockValves) -> bool {
+    pub fn matches(&self, valves: &BedrockValves) -> bool {
         let texts = |v: &BedrockValves| {
             [
                 v.regions.first().cloned(),

@@ -1,7 +1,7 @@
 //! Other names for models, as an admin gives them: `gpt-4o=us.amazon.nova-pro-v1:0, gpt-*=us.amazon.nova-lite-v1:0`.
 
 use crate::names::bare;
-use pipe_sdk::{fits, listed};
+use pipe_sdk::{matches_glob, split_list};
 use std::borrow::Cow;
 
 /// Names and what they stand for.
@@ -18,12 +18,12 @@ struct Alias {
 impl Aliases {
     /// What the valve says. What cannot be so is left out: the valve has been refused for it.
     pub fn of(valve: &Option<String>) -> Self {
-        Self(listed(valve).filter_map(Alias::read).collect())
+        Self(split_list(valve).filter_map(Alias::read).collect())
     }
 
     /// Why the valve cannot be so, if it cannot.
     pub fn fault(valve: &Option<String>) -> Option<String> {
-        if let Some(entry) = listed(valve).find(|entry| Alias::read(entry).is_none()) {
+        if let Some(entry) = split_list(valve).find(|entry| Alias::read(entry).is_none()) {
             return Some(format!(
                 "`{entry}` must be a name, `=` and a model, as in `gpt-4o=us.amazon.nova-pro-v1:0`"
             ));
@@ -66,14 +66,15 @@ impl Aliases {
     /// What stands for ids like this one, for an id that nobody has.
     pub fn caught(&self, id: &str) -> Option<Cow<'_, str>> {
         let regional = id.rsplit_once('@');
-        let mut targets = self.0.iter().filter(|alias| alias.is_pattern()).filter_map(|alias| {
-            match regional.filter(|_| !alias.name.contains('@')) {
-                Some((name, region)) => {
-                    fits(&alias.name, name).then(|| within(&alias.target, region).into())
+        let mut targets =
+            self.0.iter().filter(|alias| alias.is_pattern()).filter_map(|alias| {
+                match regional.filter(|_| !alias.name.contains('@')) {
+                    Some((name, region)) => matches_glob(&alias.name, name)
+                        .then(|| within(&alias.target, region).into()),
+                    None => matches_glob(&alias.name, id)
+                        .then_some(Cow::Borrowed(alias.target.as_str())),
                 }
-                None => fits(&alias.name, id).then_some(Cow::Borrowed(alias.target.as_str())),
-            }
-        });
+            });
         targets.next().filter(|target| *target != id)
     }
 

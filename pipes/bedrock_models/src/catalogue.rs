@@ -91,7 +91,7 @@ impl Catalogue {
     pub fn turned(&self, clients: Arc<Clients>, valves: &BedrockValves) -> Self {
         let known = self.shared.shelves();
         let shelf = |region: &Arc<str>| {
-            let kept = known.iter().find(|shelf| shelf.is_of(region));
+            let kept = known.iter().find(|shelf| shelf.matches(region));
             let empty = || Shelf::empty(Arc::clone(region), valves);
             kept.map_or_else(empty, |shelf| shelf.turned(valves))
         };
@@ -140,7 +140,7 @@ impl Catalogue {
     }
 
     /// Ends when all regions have been heard of, well or ill, for the first time.
-    pub async fn discovered(&self) {
+    pub async fn wait_until_ready(&self) {
         let mut listed = self.shared.listed.subscribe();
         // The sender lives as long as this catalogue, so the wait cannot fail.
         _ = listed.wait_for(Option::is_some).await;

@@ -8,7 +8,7 @@ use crate::{
     names::bare,
     valves::BedrockValves,
 };
-use pipe_sdk::{CallerId, PipeError, Result, listed};
+use pipe_sdk::{CallerId, PipeError, Result, split_list};
 
 /// The answer of the first of these models that has one, and which that is.
 ///
@@ -104,7 +104,7 @@ pub fn candidates(
             .find_map(|prefix| listing.entry(&format!("{prefix}{}", asked.base)));
         candidates.extend(profile.cloned());
     }
-    let chains = listed(&valves.fallbacks).filter(|_| asked.kind.answers_chats());
+    let chains = split_list(&valves.fallbacks).filter(|_| asked.kind.answers_chats());
     for chain in chains {
         let mut links = chain.split('>').map(bare);
         let is_for = links.next().is_some_and(|first| {

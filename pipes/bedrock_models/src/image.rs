@@ -63,7 +63,7 @@ async fn ask(call: &ImageCall, entry: &Entry, means: Means<'_>) -> Result<Images
     let answers: Vec<Answer> = stream::iter(requests).buffered(AT_ONCE).try_collect().await?;
     let (mut images, mut refusals) = (Vec::new(), Vec::new());
     for Answer { images: made, refusal } in answers {
-        images.extend(made.into_iter().map(Image::of_base64));
+        images.extend(made.into_iter().map(Image::from_base64));
         refusals.extend(refusal);
     }
     if images.is_empty() {
@@ -119,14 +119,14 @@ fn beyond(field: &str, model: &str, can: impl std::fmt::Display) -> PipeError {
 
 /// Refuses what no family here can do, and words that are too many for this model.
 fn check(call: &ImageCall, model: &str, longest_prompt: usize) -> Result<()> {
-    if call.wishes.transparent {
+    if call.options.transparent {
         return Err(beyond("background", model, "makes no transparent pictures"));
     }
     let most = format_args!("takes {longest_prompt} characters at most");
     if call.prompt.chars().count() > longest_prompt {
         return Err(beyond("prompt", model, most));
     }
-    let negative = call.wishes.negative_prompt.as_deref().unwrap_or_default();
+    let negative = call.options.negative_prompt.as_deref().unwrap_or_default();
     if negative.chars().count() > longest_prompt {
         return Err(beyond("negative_prompt", model, most));
     }

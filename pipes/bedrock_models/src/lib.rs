@@ -49,9 +49,9 @@ use forced::ForcedFailure;
 use links::Links;
 use meaning::{Meaning, meaning};
 use pipe_sdk::{
-    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Fault, Hints,
-    ImageCall, Images, Known, ModelKind, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
-    Serves, StateFolder, UpstreamState,
+    Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Hints, ImageCall,
+    Images, ModelKind, ModelResolution, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
+    Serves, StateFolder, UpstreamState, ValveError,
 };
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -93,10 +93,10 @@ impl Pipe for BedrockModels {
         let account = self.clients.account();
         let lessons = Arc::clone(&self.lessons);
         // What was so before does not keep other valves from being turned.
-        if trusted::sends_astray(&valves) && !account.is_of(&valves) {
-            return Err(PipeError::BadValves(vec![Fault::new("endpoint_url", trusted::RULE)]));
+        if trusted::sends_astray(&valves) && !account.matches(&valves) {
+            return Err(PipeError::BadValves(vec![ValveError::new("endpoint_url", trusted::RULE)]));
         }
-        if !account.is_of(&valves) {
+        if !account.matches(&valves) {
             let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
             let catalogue = self.catalogue.of_another(Arc::clone(&clients), &valves);
             catalogue.check_names(&self.valves).await?;
@@ -113,12 +113,14 @@ impl Pipe for BedrockModels {
     }
 
     /// Beside the ids in the list: ARNs, regions named, other names, and the ids of models that only profiles lead to.
-    fn knows(&self, id: &str) -> Option<Known> {
+    fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         let (name, _) = optimized(id);
         let listing = self.catalogue.listing();
         let Meaning { entry, is_sure, .. } = match meaning(&name, None, &listing, &self.valves) {
             Ok(meaning) => meaning,
-            Err(PipeError::ModelGone { reason, .. }) => return Some(Known::Denied(reason)),
+            Err(PipeError::ModelGone { reason, .. }) => {
+                return Some(ModelResolution::Denied(reason));
+            }
             Err(PipeError::ModelNotFound(_)) => return None,
             // Without a list nobody can tell, but an id that Bedrock would never give is another's.
             Err(error) => {
@@ -126,55 +128,60 @@ impl Pipe for BedrockModels {
                 let is_renamed = listing.aliases.renamed(&name) != *name
                     || listing.aliases.caught(&name).is_some()
                     || self.valves.default_model.is_some();
-                return (is_ours || is_renamed).then(|| Known::Unavailable(error.to_string()));
+                return (is_ours || is_renamed)
+                    .then(|| ModelResolution::Unavailable(error.to_string()));
             }
         };
         let model = entry.model(self.valves.builtin_tools);
-        Some(if is_sure { Known::Has(model) } else { Known::Fallback(model) })
+        Some(if is_sure {
+            ModelResolution::Available(model)
+        } else {
+            ModelResolution::Fallback(model)
+        })
     }
 
-    async fn discovered(&self) {
-        self.catalogue.discovered().await;
+    async fn wait_until_ready(&self) {
+        self.catalogue.wait_until_ready().await;
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn health_problem(&self) -> Option<String> {
         let astray = || format!("endpoint_url: {}", trusted::RULE);
         let astray = trusted::sends_astray(&self.valves).then(astray);
-        astray.or_else(|| self.catalogue.listing().trouble())
+        astray.or_else(|| self.catalogue.listing().health_problem())
     }
 
-    fn lessons(&self) -> Vec<QuirkState> {
+    fn learned_quirks(&self) -> Vec<QuirkState> {
         self.lessons.states()
     }
 
-    fn upstreams(&self) -> Vec<UpstreamState> {
-        self.clients.upstreams().states()
+    fn upstream_states(&self) -> Vec<UpstreamState> {
+        self.clients.upstream_states().states()
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
         take_out(&mut call);
         let entries =
-            self.entries(&call.model, ModelKind::Chat, call.host.trail().caller()).await?;
+            self.entries(&call.model, ModelKind::Chat, call.host.context().caller()).await?;
         self.links.resolve(&mut call.body).await?;
         if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
             let demand = Demand { kind: DemandKind::Image, ..Demand::chat(&call.body) };
-            let means = self.means(&call.hints, call.host.trail().caller());
+            let means = self.means(&call.hints, call.host.context().caller());
             return image::chat(&call, &entries, means.admitting(&call.host, demand)).await;
         }
-        let means = self.means(&call.hints, call.host.trail().caller());
+        let means = self.means(&call.hints, call.host.context().caller());
         chat::chat(&call, &entries, means.admitting(&call.host, Demand::chat(&call.body))).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
         take_out(&mut call);
         let entries =
-            self.entries(&call.model, ModelKind::Chat, call.host.trail().caller()).await?;
+            self.entries(&call.model, ModelKind::Chat, call.host.context().caller()).await?;
         let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
         if asked.kind != ModelKind::Chat {
             return Err(PipeError::uncounted(&call.model));
         }
         self.links.resolve(&mut call.body).await?;
-        count::count(&call, asked, self.means(&call.hints, call.host.trail().caller())).await
+        count::count(&call, asked, self.means(&call.hints, call.host.context().caller())).await
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
@@ -220,7 +227,7 @@ impl BedrockModels {
         let mut listing = self.catalogue.listing();
         if !is_certain(model, &listing) {
             // At the start the list may still be on its way. When the wait is over, what is known has to do.
-            _ = timeout(self.valves.list_timeout(), self.catalogue.discovered()).await;
+            _ = timeout(self.valves.list_timeout(), self.catalogue.wait_until_ready()).await;
             listing = self.catalogue.listing();
         }
         let Meaning { entry, is_pinned, .. } = meaning(model, Some(kind), &listing, &self.valves)?;

@@ -3,7 +3,7 @@
 use crate::valves::BedrockValves;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
-use pipe_sdk::{Body, Content, Part, PipeError, Result, listed};
+use pipe_sdk::{Body, Content, Part, PipeError, Result, split_list};
 use serde_json::Value;
 
 /// The way to pictures and files behind links; `None` if no host is allowed.
@@ -21,11 +21,11 @@ type Place = (usize, usize, String);
 impl Links {
     /// The links that these valves allow.
     pub fn new(valves: &BedrockValves) -> Result<Self> {
-        let mut allowed = listed(&valves.image_hosts).peekable();
+        let mut allowed = split_list(&valves.image_hosts).peekable();
         if allowed.peek().is_none() {
             return Ok(Self(None));
         }
-        let hosts = if listed(&valves.image_hosts).any(|host| host == "*") {
+        let hosts = if split_list(&valves.image_hosts).any(|host| host == "*") {
             AllowedHosts::Any
         } else {
             let patterns = allowed.map(str::parse::<HostPattern>);

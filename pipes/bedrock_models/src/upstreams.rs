@@ -11,11 +11,11 @@ use std::{
 /// The models that have been asked. Each is an upstream of its own, so that one that is throttled or ill costs the others nothing.
 pub struct Upstreams {
     limits: Limits,
-    known: RwLock<Known>,
+    known: RwLock<ModelResolution>,
 }
 
 /// By their ids, within their regions.
-type Known = HashMap<Arc<str>, HashMap<String, Arc<Upstream>>>;
+type ModelResolution = HashMap<Arc<str>, HashMap<String, Arc<Upstream>>>;
 
 /// How many are kept of a region. More than an account has.
 const MOST: usize = 1024;

@@ -8,7 +8,7 @@ pub use choices::{
     PromptCaching, ReasoningOutput,
 };
 use guarded_fetch::HostPattern;
-use pipe_sdk::{EmbedInput, Fault, Secret, Valves, listed};
+use pipe_sdk::{EmbedInput, Secret, ValveError, Valves, split_list};
 use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use url::Url;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BedrockValves {
-    /// AWS regions whose models are listed, comma-separated. Where two regions have the same model, the first one serves it.
+    /// AWS regions whose models are split_list, comma-separated. Where two regions have the same model, the first one serves it.
     #[schemars(title = "Regions")]
     pub regions: Vec<String>,
 
@@ -350,14 +350,14 @@ impl BedrockValves {
 }
 
 impl Valves for BedrockValves {
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         let mut faults = Vec::new();
-        let mut fault = |valve: &str, rule: &str| faults.push(Fault::new(valve, rule));
+        let mut fault = |valve: &str, rule: &str| faults.push(ValveError::new(valve, rule));
         if let Some(rule) = regions_rule(&self.regions) {
             fault("regions", rule);
         }
         for (valve, names) in [("allow", &self.allow), ("deny", &self.deny)] {
-            if listed(names).any(|name| name.contains(char::is_whitespace)) {
+            if split_list(names).any(|name| name.contains(char::is_whitespace)) {
                 fault(
                     valve,
                     "must be names of models with commas between them, as in us.*, amazon.nova-*",
@@ -380,14 +380,15 @@ impl Valves for BedrockValves {
         if id && set(&self.aws_profile) {
             fault("aws_profile", "must be empty while aws_access_key_id is set");
         }
-        if listed(&self.image_hosts).any(|host| host != "*" && host.parse::<HostPattern>().is_err())
+        if split_list(&self.image_hosts)
+            .any(|host| host != "*" && host.parse::<HostPattern>().is_err())
         {
             fault(
                 "image_hosts",
                 "must be names of hosts, as in example.com or *.example.org, or *",
             );
         }
-        if !listed(&self.fallbacks).all(is_chain) {
+        if !split_list(&self.fallbacks).all(is_chain) {
             fault(
                 "fallbacks",
                 "must be chains of models, as in `model > next > next, model > next`",
@@ -465,7 +466,7 @@ mod tests {
     fn faulty(turn: impl FnOnce(&mut BedrockValves)) -> Vec<String> {
         let mut valves = BedrockValves::default();
         turn(&mut valves);
-        valves.faults().into_iter().map(|fault| fault.valve).collect()
+        valves.validate().into_iter().map(|fault| fault.valve).collect()
     }
 
     #[test]

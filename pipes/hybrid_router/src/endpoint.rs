@@ -129,7 +129,7 @@ impl Endpoint {
                 let is_missing = self.is_missing(&trouble);
                 (Failure::of_server(trouble, LOCAL_ID), is_missing)
             })?;
-            let chunks = host.counted(LOCAL_ID, body, chunks);
+            let chunks = host.meter(LOCAL_ID, body, chunks);
             Spoken::of(LOCAL_ID, chunks).await.map_err(|failure| (failure, false))
         };
         let late = |_| (Failure::late(LOCAL_ID, limit.as_secs()), false);
@@ -137,7 +137,7 @@ impl Endpoint {
     }
 
     async fn chunks(&self, form: &Form, host: &Host, body: &Body) -> Result<ChunkStream, Trouble> {
-        let context = host.trail();
+        let context = host.context();
         match form {
             Form::Chats(server) => {
                 let name = self.name(server).await?;
@@ -146,7 +146,7 @@ impl Endpoint {
             }
             Form::Generates(server) => {
                 let chunks = server.generate(self.model.as_deref(), body, context).await?;
-                Ok(ChunkStream::of(chunks))
+                Ok(ChunkStream::from_chunks(chunks))
             }
         }
     }

@@ -73,24 +73,24 @@ impl Pipe for HybridRouter {
         let has_cloud = self.cloud.is_some();
         let models = [
             Model::new(SMART, "Smart router")
-                .described("Answers locally, and in the cloud what the local model cannot")
-                .capable("vision", local_images || has_cloud)
-                .capable("builtin_tools", local_tools),
+                .with_description("Answers locally, and in the cloud what the local model cannot")
+                .with_capability("vision", local_images || has_cloud)
+                .with_capability("builtin_tools", local_tools),
             Model::new(LOCAL, "Local only")
-                .described("Never leaves the house")
-                .capable("vision", local_images)
-                .capable("builtin_tools", local_tools),
-            Model::new(CLOUD, "Cloud only").described("The model behind the smart router"),
+                .with_description("Never leaves the house")
+                .with_capability("vision", local_images)
+                .with_capability("builtin_tools", local_tools),
+            Model::new(CLOUD, "Cloud only").with_description("The model behind the smart router"),
         ];
         let is_there = |model: &Model| self.valves.is_set_up() && (has_cloud || model.id != CLOUD);
         Serves::manifold(models.into_iter().filter(is_there).collect::<Vec<_>>())
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn health_problem(&self) -> Option<String> {
         self.local.is_resting().then(|| "the local side does not answer".into())
     }
 
-    fn upstreams(&self) -> Vec<UpstreamState> {
+    fn upstream_states(&self) -> Vec<UpstreamState> {
         [Some(&self.local), self.cloud.as_ref()]
             .into_iter()
             .flatten()

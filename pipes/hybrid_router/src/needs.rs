@@ -23,7 +23,7 @@ impl Lack {
         if !valves.local_tools && offers_tools(body) {
             return Some(Self::Tools);
         }
-        let wanted = prompt_tokens(body) + body.most_tokens().unwrap_or_default();
+        let wanted = prompt_tokens(body) + body.max_answer_tokens().unwrap_or_default();
         valves.local_context_tokens.is_some_and(|most| wanted > most).then_some(Self::Room)
     }
 

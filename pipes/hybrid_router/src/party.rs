@@ -9,8 +9,8 @@ use crate::{
 };
 use futures_util::FutureExt;
 use pipe_sdk::{
-    Body, BreakerState, Call, CallerId, Demand, Fault, Host, Message, PipeError,
-    Result as PipeResult, Role, Side, UpstreamState,
+    Body, BreakerState, Call, CallerId, Demand, Host, Message, PipeError, Result as PipeResult,
+    Role, Side, UpstreamState, ValveError,
 };
 use resilience::{CallError, Limits, Upstream};
 use std::{
@@ -51,7 +51,7 @@ impl Party {
     /// The local side of these valves.
     pub fn local(valves: &HybridValves) -> PipeResult<Self> {
         let place = valves.local_endpoint.trim();
-        let unfit = |rule| PipeError::BadValves(vec![Fault::new("local_endpoint", rule)]);
+        let unfit = |rule| PipeError::BadValves(vec![ValveError::new("local_endpoint", rule)]);
         let way = if is_address(place) {
             Way::Endpoint(Endpoint::new(valves).map_err(unfit)?)
         } else {
@@ -121,7 +121,7 @@ impl Party {
         }
         let asked = self
             .calm
-            .call(call.host.trail().caller(), |_| Box::pin(self.spoken(&call.host, &call.body)))
+            .call(call.host.context().caller(), |_| Box::pin(self.spoken(&call.host, &call.body)))
             .await;
         let failure = match asked {
             Ok((spoken, running)) => return Ok(spoken.watched(running)),

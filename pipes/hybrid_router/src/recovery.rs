@@ -19,8 +19,10 @@ impl Recovery {
             return;
         }
         // Nobody has asked for this, so nobody pays for it.
-        let host =
-            host.clone().following(CallContext::of_the_host(Some(TASK))).wishing(Hints::default());
+        let host = host
+            .clone()
+            .with_context(CallContext::for_host(Some(TASK)))
+            .with_hints(Hints::default());
         let party = Arc::clone(party);
         *task = Some(Task::spawn(async move { party.nurse(&host).await }));
     }

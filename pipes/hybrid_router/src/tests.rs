@@ -138,7 +138,7 @@ impl Sides {
     fn asked(&self) -> Vec<&'static str> {
         let calls = self.host.calls();
         let chats =
-            calls.iter().filter(|call| call.host.trail().task.as_deref() != Some("health_check"));
+            calls.iter().filter(|call| call.host.context().task.as_deref() != Some("health_check"));
         chats.map(|call| if call.model == HOME { HOME } else { SKY }).collect()
     }
 
@@ -149,8 +149,8 @@ impl Sides {
 
     fn call(&self, model: &str, body: Body, user: User, task: Option<&str>) -> Call {
         let chat = ChatRef { task: task.map(Into::into), ..ChatRef::default() };
-        let trail = CallContext::new(Some(user.clone()), None, task);
-        let host = self.host.host_of(trail);
+        let context = CallContext::new(Some(user.clone()), None, task);
+        let host = self.host.host_of(context);
         Call { model: model.into(), body, user: Some(user), chat, hints: Hints::default(), host }
     }
 
@@ -215,7 +215,7 @@ impl Told {
 
     /// That exactly this side has answered, whole and once.
     #[track_caller]
-    fn is_of(&self, model: &str) {
+    fn matches(&self, model: &str) {
         let side = if model == HOME { Side::Local } else { Side::Cloud };
         assert!(self.error.is_none(), "{self:?}");
         assert_eq!(self.model.as_deref(), Some(model), "{self:?}");

@@ -1,7 +1,7 @@
 //! What an admin can turn, and which combinations cannot be so.
 
 use crate::{PIPE, endpoint, hours::Hours};
-use pipe_sdk::{Fault, Secret, Valves};
+use pipe_sdk::{Secret, ValveError, Valves};
 use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -181,7 +181,7 @@ impl HybridValves {
 }
 
 impl Valves for HybridValves {
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         let is_own =
             |id: &str| id == PIPE || id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE);
         let own = "must be a model of another pipe";
@@ -191,7 +191,8 @@ impl Valves for HybridValves {
             ("cloud_model", self.cloud_model.as_deref().is_some_and(is_own).then_some(own)),
             ("cloud_hours", self.hours().err()),
         ];
-        let broken = rules.into_iter().filter_map(|(valve, rule)| Some(Fault::new(valve, rule?)));
+        let broken =
+            rules.into_iter().filter_map(|(valve, rule)| Some(ValveError::new(valve, rule?)));
         broken.collect()
     }
 }

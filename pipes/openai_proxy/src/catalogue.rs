@@ -43,7 +43,7 @@ struct Shared {
 
 /// What is known of upstreams before they have been asked.
 #[derive(Clone, Copy)]
-pub(crate) enum Known<'a> {
+pub(crate) enum ModelResolution<'a> {
     /// What the catalogue knows that runs.
     Running(&'a Catalogue),
     /// What was saved before the start.
@@ -64,11 +64,11 @@ impl Catalogue {
         age: Duration,
         builtin_tools: bool,
         file: ListFile,
-        known: Known<'_>,
+        known: ModelResolution<'_>,
     ) -> Self {
         let kept = |connected: &Connected| match known {
-            Known::Running(before) => before.shelf(connected),
-            Known::Saved(lists) => {
+            ModelResolution::Running(before) => before.shelf(connected),
+            ModelResolution::Saved(lists) => {
                 let list = lists.iter().find_map(|list| list.of(&connected.way))?;
                 let name = connected.way.name();
                 tracing::info!(
@@ -109,7 +109,7 @@ impl Catalogue {
     /// The list as it is now. If it is old, a new one is asked for beside.
     pub fn listing(&self) -> Arc<Listing> {
         let listing = self.shared.listing.load_full();
-        let has_trouble = listing.trouble().is_some();
+        let has_trouble = listing.health_problem().is_some();
         let age = if has_trouble { self.age.min(AGE_WITH_TROUBLE) } else { self.age };
         if self.shared.listed.borrow().is_some_and(|listed| listed.elapsed() >= age) {
             self.refresh();
@@ -123,7 +123,7 @@ impl Catalogue {
     }
 
     /// Ends when all upstreams have been heard of, well or ill, for the first time.
-    pub async fn discovered(&self) {
+    pub async fn wait_until_ready(&self) {
         let mut listed = self.shared.listed.subscribe();
         // The sender lives as long as this catalogue, so the wait cannot fail.
         _ = listed.wait_for(Option::is_some).await;

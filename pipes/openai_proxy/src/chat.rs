@@ -9,7 +9,7 @@ use crate::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use openai_client::{Complaint, Trouble};
-use pipe_sdk::{Call, Chunk, ChunkStream, Demand, ModelKind, PipeError, Result, fits};
+use pipe_sdk::{Call, Chunk, ChunkStream, Demand, ModelKind, PipeError, Result, matches_glob};
 use std::time::Duration;
 
 /// What a person counts as who is not known.
@@ -37,7 +37,7 @@ pub(crate) async fn chat(
         }
         let answered = match forced(call, entry, place) {
             Some(trouble) => Err(trouble),
-            None => server.chat(&entry.name, &call.body, call.host.trail()).await,
+            None => server.chat(&entry.name, &call.body, call.host.context()).await,
         };
         let trouble = match answered {
             Ok(chunks) => return Ok(told(id, chunks)),
@@ -67,7 +67,7 @@ fn forced(call: &Call, entry: &Entry, place: usize) -> Option<Trouble> {
     let wish = call.hints.get("x-pipewright-fail")?.trim();
     let is_meant = match wish {
         "first" | "1" | "true" => place == 0,
-        names => names.split(',').any(|name| fits(name.trim(), &entry.id)),
+        names => names.split(',').any(|name| matches_glob(name.trim(), &entry.id)),
     };
     let complaint = Complaint {
         status: 429,

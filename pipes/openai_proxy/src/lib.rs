@@ -17,8 +17,8 @@ pub use valves::ProxyValves;
 
 use catalogue::{Catalogue, Entry, ListFile, Listing};
 use pipe_sdk::{
-    BreakerState, Call, ChunkStream, EmbedCall, Embeddings, Known, ModelKind, Pipe, PipeError,
-    QuirkState, RerankCall, Reranked, Result, Serves, StateFolder, UpstreamState,
+    BreakerState, Call, ChunkStream, EmbedCall, Embeddings, ModelKind, ModelResolution, Pipe,
+    PipeError, QuirkState, RerankCall, Reranked, Result, Serves, StateFolder, UpstreamState,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -49,13 +49,13 @@ impl Pipe for OpenAiProxy {
         let file = ListFile::new(folder);
         let saved = file.load().await;
         let upstreams = Upstreams::new(&valves, None)?;
-        Ok(Self::built(&valves, upstreams, file, catalogue::Known::Saved(&saved)))
+        Ok(Self::built(&valves, upstreams, file, catalogue::ModelResolution::Saved(&saved)))
     }
 
     /// Keeps the open connections, and of upstreams that stay what is known of them.
     async fn on_valves_updated(&self, valves: ProxyValves) -> Result<Self> {
         let upstreams = Upstreams::new(&valves, Some(&*self.upstreams))?;
-        let known = catalogue::Known::Running(&self.catalogue);
+        let known = catalogue::ModelResolution::Running(&self.catalogue);
         Ok(Self::built(&valves, upstreams, self.catalogue.file(), known))
     }
 
@@ -64,34 +64,36 @@ impl Pipe for OpenAiProxy {
     }
 
     /// An id that is not listed may belong to an upstream that cannot be asked what it has.
-    fn knows(&self, id: &str) -> Option<Known> {
+    fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         let listing = self.catalogue.listing();
         let listed = listing.models().iter().find(|model| model.id == id).cloned();
-        let untold = || listing.silence(id, self.catalogue.ways()).map(Known::Unavailable);
-        listed.map(Known::Has).or_else(untold)
+        let untold =
+            || listing.silence(id, self.catalogue.ways()).map(ModelResolution::Unavailable);
+        listed.map(ModelResolution::Available).or_else(untold)
     }
 
-    async fn discovered(&self) {
-        self.catalogue.discovered().await;
+    async fn wait_until_ready(&self) {
+        self.catalogue.wait_until_ready().await;
     }
 
-    fn trouble(&self) -> Option<String> {
-        let resting = self.upstreams().into_iter().filter(|one| one.breaker == BreakerState::Open);
+    fn health_problem(&self) -> Option<String> {
+        let resting =
+            self.upstream_states().into_iter().filter(|one| one.breaker == BreakerState::Open);
         let resting = resting.map(|one| format!("{}: failing again and again", one.name));
-        let listing = self.catalogue.listing().trouble().map(String::from);
+        let listing = self.catalogue.listing().health_problem().map(String::from);
         let troubles: Vec<_> = listing.into_iter().chain(resting).collect();
         (!troubles.is_empty()).then(|| troubles.join("; "))
     }
 
-    fn lessons(&self) -> Vec<QuirkState> {
+    fn learned_quirks(&self) -> Vec<QuirkState> {
         let lessons = self.upstreams.connected().iter().flat_map(|one| {
             let named = |state: QuirkState| QuirkState { model: one.way.id(&state.model), ..state };
-            one.server.lessons().into_iter().map(named)
+            one.server.learned_quirks().into_iter().map(named)
         });
         lessons.collect()
     }
 
-    fn upstreams(&self) -> Vec<UpstreamState> {
+    fn upstream_states(&self) -> Vec<UpstreamState> {
         self.upstreams.connected().iter().map(|one| one.server.calm().state()).collect()
     }
 
@@ -119,7 +121,7 @@ impl OpenAiProxy {
         valves: &ProxyValves,
         upstreams: Upstreams,
         file: ListFile,
-        known: catalogue::Known<'_>,
+        known: catalogue::ModelResolution<'_>,
     ) -> Self {
         let upstreams = Arc::new(upstreams);
         let age = Duration::from_secs(valves.model_list_seconds);
@@ -134,7 +136,7 @@ impl OpenAiProxy {
         if listing.entry(model).is_some() {
             return listing;
         }
-        _ = timeout(PATIENCE, self.catalogue.discovered()).await;
+        _ = timeout(PATIENCE, self.catalogue.wait_until_ready()).await;
         self.catalogue.listing()
     }
 

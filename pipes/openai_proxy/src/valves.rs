@@ -1,7 +1,7 @@
 //! What an admin can turn, and which combinations cannot be so.
 
 use crate::ways::Ways;
-use pipe_sdk::{Fault, Secret, Valves};
+use pipe_sdk::{Secret, ValveError, Valves};
 use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -148,7 +148,7 @@ impl ProxyValves {
 }
 
 impl Valves for ProxyValves {
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         Ways::of(self).err().unwrap_or_default()
     }
 }

@@ -3,7 +3,7 @@
 use crate::{keys::Keys, valves::ProxyValves};
 use http::HeaderValue;
 use openai_client::{Address, Credentials};
-use pipe_sdk::{Fault, Secret};
+use pipe_sdk::{Secret, ValveError};
 use std::time::Duration;
 
 /// The upstreams, in the order in which they are listed.
@@ -29,23 +29,23 @@ pub(crate) struct Way {
 
 impl Ways {
     /// What these valves name, or what in them cannot be so.
-    pub fn of(valves: &ProxyValves) -> Result<Self, Vec<Fault>> {
+    pub fn of(valves: &ProxyValves) -> Result<Self, Vec<ValveError>> {
         let mut faults = Vec::new();
         let first = Way::first(valves, &mut faults);
         let keys = valves.more_api_keys.expose().unwrap_or_default().parse::<Keys>();
-        let keys = keys.map_err(|rule| faults.push(Fault::new("more_api_keys", rule)));
+        let keys = keys.map_err(|rule| faults.push(ValveError::new("more_api_keys", rule)));
         let keys = keys.unwrap_or_default();
         let mut ways: Vec<Way> = first.into_iter().collect();
         for (place, line) in lines(valves.more_upstreams.as_deref()).enumerate() {
             match Way::further(line, valves, &keys) {
                 Ok(way) if ways.iter().any(|other| other.prefix == way.prefix) => {
                     let rule = format!("upstream {}: has the name of another one", place + 1);
-                    faults.push(Fault::new("more_upstreams", rule));
+                    faults.push(ValveError::new("more_upstreams", rule));
                 }
                 Ok(way) => ways.push(way),
                 Err(rule) => {
                     let rule = format!("upstream {}: {rule}", place + 1);
-                    faults.push(Fault::new("more_upstreams", rule));
+                    faults.push(ValveError::new("more_upstreams", rule));
                 }
             }
         }
@@ -77,8 +77,8 @@ impl Way {
         }
     }
 
-    fn first(valves: &ProxyValves, faults: &mut Vec<Fault>) -> Option<Self> {
-        let mut fault = |valve: &str, rule: &str| faults.push(Fault::new(valve, rule));
+    fn first(valves: &ProxyValves, faults: &mut Vec<ValveError>) -> Option<Self> {
+        let mut fault = |valve: &str, rule: &str| faults.push(ValveError::new(valve, rule));
         let prefix = set(&valves.name_prefix).map(|prefix| prefix.trim_end_matches('/').to_owned());
         if prefix.as_deref().is_some_and(|prefix| !is_name(prefix)) {
             fault("name_prefix", NAME_RULE);
@@ -241,7 +241,7 @@ mod tests {
             ("a https://a.example, a https://b.example", "upstream 2: has the name of another one"),
         ] {
             let faults = Ways::of(&valves(more, "")).unwrap_err();
-            let said = Fault::list(&faults);
+            let said = ValveError::join(&faults);
             assert!(said.starts_with("more_upstreams: upstream") && said.contains(rule), "{said}");
             assert!(!said.contains("hunter"), "{said}");
         }
@@ -260,7 +260,7 @@ mod tests {
         let faults = Ways::of(&bad).unwrap_err();
         let names: Vec<_> = faults.iter().map(|fault| fault.valve.as_str()).collect();
         assert_eq!(names, ["name_prefix", "organization", "api_key", "api_base", "more_api_keys"]);
-        assert!(!Fault::list(&faults).contains("hunter"));
+        assert!(!ValveError::join(&faults).contains("hunter"));
     }
 
     #[test]

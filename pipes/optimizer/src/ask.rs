@@ -112,7 +112,7 @@ impl Reply {
     }
 
     /// A reply of text alone.
-    pub fn of_text(text: String) -> Self {
+    pub fn from_text(text: String) -> Self {
         Self(Answer { content: text, finish: Some(FinishReason::Stop), ..Answer::default() })
     }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
 use guarded_fetch::Fetcher;
-use pipe_sdk::{Body, Chunk, ChunkStream, Event, Host, PipeError, Result, Usage, listed};
+use pipe_sdk::{Body, Chunk, ChunkStream, Event, Host, PipeError, Result, Usage, split_list};
 use serde_json::Value;
 use std::{
     sync::{
@@ -113,7 +113,7 @@ impl Engine {
         let named = match role {
             Role::Solver => None,
             Role::Proposer(number) => {
-                let proposers: Vec<_> = listed(&valves.proposer_models).collect();
+                let proposers: Vec<_> = split_list(&valves.proposer_models).collect();
                 proposers.get(number % proposers.len().max(1)).map(|&id| id.to_owned())
             }
             Role::Judge => one(&valves.judge_model),
@@ -126,11 +126,11 @@ impl Engine {
     /// The way to models for the call of this number. Limits of tokens and dollars are asked anew for
     /// every call.
     fn way(&self, number: usize) -> Host {
-        let context = self.host.trail();
+        let context = self.host.context();
         if number == 0 || context.admission.is_exempt() {
             return self.host.clone();
         }
-        self.host.clone().following(context.admitted_anew())
+        self.host.clone().with_context(context.with_new_admission())
     }
 
     fn body(&self, ask: &Ask, model: &str) -> Body {

@@ -37,7 +37,8 @@ use engine::Engine;
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use parameters::{APPROACH, Parameters};
 use pipe_sdk::{
-    Body, Call, ChunkStream, Known, Model, Pipe, PipeError, Result, Role, Serves, listed,
+    Body, Call, ChunkStream, Model, ModelResolution, Pipe, PipeError, Result, Role, Serves,
+    split_list,
 };
 use privacy::{Detector, Veil};
 use question::Question;
@@ -71,7 +72,7 @@ impl Pipe for Optimizer {
     async fn on_startup(valves: OptimizerValves) -> Result<Self> {
         let text = valves.access.as_deref().unwrap_or_default();
         let access = Access::parse(text).map_err(PipeError::internal)?;
-        let names = listed(&valves.listed_models).filter(|_| valves.enabled);
+        let names = split_list(&valves.listed_models).filter(|_| valves.enabled);
         let models: Vec<_> = names.map(|name| model(name, valves.auto())).collect();
         let fetcher = fetcher(&valves)?.map(Arc::new);
         Ok(Self { valves: Arc::new(valves), access, models: models.into(), fetcher })
@@ -83,8 +84,8 @@ impl Pipe for Optimizer {
 
     /// Whatever begins with the name of an approach, so that a wrong one is refused and never taken
     /// for a model's name.
-    fn knows(&self, id: &str) -> Option<Known> {
-        selection::is_selection(id).then(|| Known::Derived(model(id, self.valves.auto())))
+    fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
+        selection::is_selection(id).then(|| ModelResolution::Derived(model(id, self.valves.auto())))
     }
 
     fn take_over(&self, body: &mut Body) {
@@ -195,7 +196,7 @@ impl Optimizer {
                 let rule = "approaches are switched off: ask for the model alone, or have an admin switch `enabled` on";
                 return Err(PipeError::bad_field("model", rule));
             }
-            self.access.check(call.host.trail(), *approach)?;
+            self.access.check(call.host.context(), *approach)?;
             if *approach == Approach::Z3 && !approaches::has_solver() {
                 let rule = "the approach `z3` is not available: the program `z3` is not installed on the host";
                 return Err(PipeError::bad_field("model", rule));
@@ -210,7 +211,7 @@ impl Optimizer {
     /// Finds personal data, and who asks.
     fn detector(&self, user: &Option<pipe_sdk::User>) -> Detector {
         let own = user.iter().flat_map(|user| [user.name.clone(), user.email.clone()]).flatten();
-        Detector::new(listed(&self.valves.private_words).map(str::to_owned).chain(own))
+        Detector::new(split_list(&self.valves.private_words).map(str::to_owned).chain(own))
     }
 }
 
@@ -230,15 +231,15 @@ fn model(name: &str, auto: Approach) -> Model {
     let title = titles.join(if matches!(plan, Plan::Parallel(_)) { " | " } else { " & " });
     let base = model.split_once('.').map_or(model.as_str(), |(_, bare)| bare);
     let description = format!("Spends several calls of `{model}` on a better answer");
-    Model::new(name, format!("{title}: {base}")).described(description)
+    Model::new(name, format!("{title}: {base}")).with_description(description)
 }
 
 fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
-    let mut allowed = listed(&valves.readurls_hosts).peekable();
+    let mut allowed = split_list(&valves.readurls_hosts).peekable();
     if allowed.peek().is_none() {
         return Ok(None);
     }
-    let allowed_hosts = if listed(&valves.readurls_hosts).any(|host| host == "*") {
+    let allowed_hosts = if split_list(&valves.readurls_hosts).any(|host| host == "*") {
         AllowedHosts::Any
     } else {
         let patterns = allowed.map(str::parse::<HostPattern>);

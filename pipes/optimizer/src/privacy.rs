@@ -24,12 +24,12 @@ pub(crate) struct Veil(Arc<Inner>);
 
 struct Inner {
     detector: Detector,
-    known: Mutex<Known>,
+    known: Mutex<ModelResolution>,
 }
 
 /// What stands for what.
 #[derive(Default)]
-struct Known {
+struct ModelResolution {
     placeholders: HashMap<String, String>,
     /// Placeholders and what they stand for.
     originals: Vec<(String, String)>,
@@ -60,7 +60,7 @@ impl Veil {
         for name in PERSONAL {
             body.rest.shift_remove(name);
         }
-        let mut known = Known::default();
+        let mut known = ModelResolution::default();
         for message in &body.messages {
             let text = message.text();
             let marks = text.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
@@ -69,7 +69,7 @@ impl Veil {
         Ok(Self(Arc::new(Inner { detector, known: Mutex::new(known) })))
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, ModelResolution> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,7 +172,7 @@ impl Veil {
     }
 }
 
-impl Known {
+impl ModelResolution {
     fn placeholder(&mut self, original: &str, kind: &'static str) -> String {
         if let Some(placeholder) = self.placeholders.get(original) {
             return placeholder.clone();
@@ -293,7 +293,7 @@ mod tests {
                 pieces.chain([Chunk::Content("<EMA".into()), Chunk::Finish(FinishReason::Stop)]);
             let chunks: Vec<_> = chunks.collect();
             let shown: Vec<_> =
-                veil.show_stream(ChunkStream::of(chunks)).try_collect().await.unwrap();
+                veil.show_stream(ChunkStream::from_chunks(chunks)).try_collect().await.unwrap();
             let mut answer = Answer::default();
             shown.into_iter().for_each(|chunk| answer.add(chunk));
             assert_eq!(answer.content, "Mail jane@example.com about 1 < 2<EMA");
@@ -304,7 +304,7 @@ mod tests {
     fn pictures_are_refused() {
         let mut message = Message::new(Role::User, "");
         let image = Part::ImageUrl { image_url: "data:x".into(), rest: Default::default() };
-        message.content = Some(Content::Parts(vec![Part::of_text("hi"), image]));
+        message.content = Some(Content::Parts(vec![Part::from_text("hi"), image]));
         let mut body = Body::new("m", vec![message]);
         let refused = Veil::over(&mut body, Detector::new([])).err().unwrap();
         assert!(refused.to_string().contains("messages[0].content[1]"));

@@ -123,7 +123,7 @@ impl Question {
             let others = parts.iter().filter(|part| part.text().is_none()).cloned();
             let others: Vec<_> = others.collect();
             if !others.is_empty() {
-                let text = [Part::of_text(material)];
+                let text = [Part::from_text(material)];
                 user.content = Some(Content::Parts(text.into_iter().chain(others).collect()));
             }
         }
@@ -136,7 +136,7 @@ pub(crate) fn append(message: &mut Message, text: &str) {
     match &mut message.content {
         Some(Content::Text(all)) if all.is_empty() => text.clone_into(all),
         Some(Content::Text(all)) => *all = format!("{all}\n\n{text}"),
-        Some(Content::Parts(parts)) => parts.push(Part::of_text(text)),
+        Some(Content::Parts(parts)) => parts.push(Part::from_text(text)),
         None => message.content = Some(Content::Text(text.into())),
     }
 }

@@ -195,7 +195,7 @@ impl Run {
         let chunks = match last {
             Last::Streamed(chunks, Shape::Plain) => chunks,
             Last::Streamed(chunks, Shape::Sections) => told_apart(chunks),
-            Last::Whole(replies) => ChunkStream::of(whole(replies)),
+            Last::Whole(replies) => ChunkStream::from_chunks(whole(replies)),
         };
         let (engine, name, model) =
             (Arc::clone(&self.engine), self.name.clone(), self.model.clone());

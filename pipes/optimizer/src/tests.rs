@@ -150,7 +150,7 @@ impl Lab {
                 };
                 let usage = Usage { prompt_tokens: 10, completion_tokens: 3, ..Usage::default() };
                 let model = Chunk::Model("cloud.m".into());
-                Ok(ChunkStream::of([
+                Ok(ChunkStream::from_chunks([
                     model,
                     Chunk::Role,
                     Chunk::Content(text),
@@ -167,7 +167,7 @@ impl Lab {
         let mut body: Body = serde_json::from_str(&self.body.to_string()).unwrap();
         body.model = model.into();
         let mut scripted = host.host_of(CallContext::new(self.user.clone(), None, None));
-        scripted = scripted.wishing(self.hints.clone());
+        scripted = scripted.with_hints(self.hints.clone());
         let call = Call {
             model: model.into(),
             body,

@@ -6,7 +6,7 @@ use crate::{
     approach::Approach,
     selection::{self, Plan},
 };
-use pipe_sdk::{Fault, Valves, listed};
+use pipe_sdk::{ValveError, Valves, split_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -172,15 +172,15 @@ impl OptimizerValves {
 }
 
 impl Valves for OptimizerValves {
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         let mut faults = Vec::new();
-        let mut fault = |valve: &str, rule: String| faults.push(Fault::new(valve, rule));
+        let mut fault = |valve: &str, rule: String| faults.push(ValveError::new(valve, rule));
         match selection::plan(&self.default_approach, Approach::None) {
             Ok(Plan::Sequence(approaches)) if approaches.len() == 1 => {}
             Ok(_) => fault("default_approach", "must be one approach".into()),
             Err(error) => fault("default_approach", format!("must be an approach: {error}")),
         }
-        for name in listed(&self.listed_models) {
+        for name in split_list(&self.listed_models) {
             let selected = selection::select(name, self.auto(), |_| false);
             match selected {
                 Ok(selected) if selected.model.is_empty() => {
@@ -208,11 +208,11 @@ impl Valves for OptimizerValves {
                 id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE)
                     || selection::is_selection(id)
             };
-            if listed(text).any(is_own) {
+            if split_list(text).any(is_own) {
                 fault(valve, "must be a model of another pipe".into());
             }
         }
-        for host in listed(&self.readurls_hosts).filter(|host| *host != "*") {
+        for host in split_list(&self.readurls_hosts).filter(|host| *host != "*") {
             if host.parse::<guarded_fetch::HostPattern>().is_err() {
                 fault("readurls_hosts", format!("`{host}` is not a host"));
             }

@@ -74,7 +74,7 @@ impl Rag {
 
     /// What documents hold for this query, for this person.
     async fn found(&self, query: &str, user: Option<&User>, host: &Host) -> Result<Found> {
-        let viewer = finder::viewer(Reader::of(user));
+        let viewer = finder::viewer(Reader::from_user(user));
         let collections = self.scope.of(user);
         let answer = self
             .finder

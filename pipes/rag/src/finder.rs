@@ -102,9 +102,9 @@ fn is_strong(hit: &SearchHit, least: f32) -> bool {
 /// Whose eyes the index is asked with.
 pub(crate) fn viewer(reader: Reader) -> Viewer {
     match reader {
-        Reader::Anyone => Viewer::Anonymous,
-        Reader::Keeper => Viewer::Operator,
-        Reader::Person(User { id, role, .. }) => {
+        Reader::Anonymous => Viewer::Anonymous,
+        Reader::Admin => Viewer::Operator,
+        Reader::User(User { id, role, .. }) => {
             Viewer::User { id, roles: role.into_iter().collect() }
         }
     }

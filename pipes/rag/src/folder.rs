@@ -7,7 +7,7 @@ use crate::{
 };
 use pipe_sdk::{
     Result,
-    library::{Audience, Content, Kept, Library, Upload},
+    library::{Audience, Content, DocumentSummary, Library, Upload},
 };
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -168,7 +168,11 @@ async fn read(folder: &Arc<Folder>, id: &str, (_, bytes): &Stamp) -> Result<Vec<
 }
 
 /// Hands every document of a collection to `visit`; a collection that is not there has none.
-async fn each_document(shelves: &Shelves, name: &str, mut visit: impl FnMut(Kept)) -> Result<()> {
+async fn each_document(
+    shelves: &Shelves,
+    name: &str,
+    mut visit: impl FnMut(DocumentSummary),
+) -> Result<()> {
     if shelves.collections().await?.iter().all(|collection| collection.name != name) {
         return Ok(());
     }

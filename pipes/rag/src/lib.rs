@@ -30,8 +30,8 @@ use finder::Finder;
 use library::Shelves;
 use meaning::Meaning;
 use pipe_sdk::{
-    Call, ChunkStream, Fault, FilterBody, FilterCall, Known, Model, Pipe, PipeError, Result,
-    Serves, library::Library, listed,
+    Call, ChunkStream, FilterBody, FilterCall, Model, ModelResolution, Pipe, PipeError, Result,
+    Serves, ValveError, library::Library, split_list,
 };
 use place::Place;
 use prompt::Template;
@@ -60,7 +60,7 @@ impl Pipe for Rag {
     }
 
     async fn on_valves_updated(&self, valves: RagValves) -> Result<Self> {
-        if !self.finder.place.is_of(&valves) {
+        if !self.finder.place.matches(&valves) {
             return Self::start(valves, false).await;
         }
         let model = |valves: &RagValves| {
@@ -89,21 +89,29 @@ impl Pipe for Rag {
         }
         let model = |id: &str| {
             Model::new(id, format!("{id} with documents"))
-                .described("Answers from documents, and shows where from.")
-                .capable("citations", true)
+                .with_description("Answers from documents, and shows where from.")
+                .with_capability("citations", true)
         };
         Serves::manifold(
-            listed(generators).collect::<BTreeSet<_>>().into_iter().map(model).collect::<Vec<_>>(),
+            split_list(generators)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .map(model)
+                .collect::<Vec<_>>(),
         )
     }
 
     /// Nothing without this pipe's name before it: the models here are called as the generators are, which others have.
-    fn knows(&self, _id: &str) -> Option<Known> {
+    fn resolve_model(&self, _id: &str) -> Option<ModelResolution> {
         None
     }
 
-    fn trouble(&self) -> Option<String> {
-        self.finder.place.trouble().or_else(|| self.finder.meaning.missing()).map(str::to_owned)
+    fn health_problem(&self) -> Option<String> {
+        self.finder
+            .place
+            .health_problem()
+            .or_else(|| self.finder.meaning.missing())
+            .map(str::to_owned)
     }
 
     fn library(&self) -> Option<Arc<dyn Library>> {
@@ -111,7 +119,7 @@ impl Pipe for Rag {
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
-        if self.valves.filter || !listed(&self.valves.generators).any(|id| id == call.model) {
+        if self.valves.filter || !split_list(&self.valves.generators).any(|id| id == call.model) {
             return Err(PipeError::ModelNotFound(call.model));
         }
         self.answer(call).await
@@ -131,7 +139,7 @@ impl Rag {
 
     /// Builds the pipe; `is_first` says that its watched folder is the one that the process started with.
     fn new(valves: RagValves, finder: Finder, is_first: bool) -> Result<Self> {
-        let fault = |valve: &str, rule| PipeError::BadValves(vec![Fault::new(valve, rule)]);
+        let fault = |valve: &str, rule| PipeError::BadValves(vec![ValveError::new(valve, rule)]);
         let scope = Scope::read(&valves.collections).map_err(|rule| fault("collections", rule))?;
         let template = match &valves.prompt_template {
             None => Template::numbered(),

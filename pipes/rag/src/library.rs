@@ -11,8 +11,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     Host, PipeError, Result,
     library::{
-        Audience, Collection, Filed, Findable, Finding, Findings, Kept, Library, Outcome, Rules,
-        Search, Upload,
+        Audience, Collection, CollectionSettings, DocumentState, DocumentSummary, IngestResult,
+        Library, Outcome, Search, SearchHit, SearchResults, Upload,
     },
 };
 use retrieval::{
@@ -82,17 +82,18 @@ impl Shelves {
     async fn open(&self, name: &str) -> Result<()> {
         match self.index().await?.get_collection(name, &Viewer::Operator).await {
             Ok(_) => Ok(()),
-            Err(IndexError::CollectionNotFound(_)) => match self.made(name, Rules::default()).await
-            {
-                // Somebody else was quicker.
-                Err(PipeError::Conflict(_)) | Ok(_) => Ok(()),
-                Err(error) => Err(error),
-            },
+            Err(IndexError::CollectionNotFound(_)) => {
+                match self.made(name, CollectionSettings::default()).await {
+                    // Somebody else was quicker.
+                    Err(PipeError::Conflict(_)) | Ok(_) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
             Err(error) => Err(told(error)),
         }
     }
 
-    async fn made(&self, name: &str, rules: Rules) -> Result<retrieval::Collection> {
+    async fn made(&self, name: &str, rules: CollectionSettings) -> Result<retrieval::Collection> {
         check_name(name).map_err(|rule| PipeError::bad_field("name", format!("name: {rule}")))?;
         let audience = rules.audience.unwrap_or_else(|| self.audience(name));
         let settings = CollectionSettings {
@@ -201,11 +202,11 @@ impl Library for Shelves {
         .boxed()
     }
 
-    fn create(&self, name: String, rules: Rules) -> BoxFuture<'_, Result<Collection>> {
+    fn create(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>> {
         async move { Ok(self.shown(self.made(&name, rules).await?)) }.boxed()
     }
 
-    fn change(&self, name: String, rules: Rules) -> BoxFuture<'_, Result<Collection>> {
+    fn change(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>> {
         async move {
             if rules.language.is_some() {
                 let message = "language: cannot be changed; make another collection";
@@ -228,7 +229,11 @@ impl Library for Shelves {
         async move { self.index().await?.delete_collection(&name).await.map_err(told) }.boxed()
     }
 
-    fn put(&self, collection: String, uploads: Vec<Upload>) -> BoxFuture<'_, Result<Vec<Filed>>> {
+    fn put(
+        &self,
+        collection: String,
+        uploads: Vec<Upload>,
+    ) -> BoxFuture<'_, Result<Vec<IngestResult>>> {
         async move {
             self.open(&collection).await?;
             let mut filed = Vec::new();
@@ -241,7 +246,7 @@ impl Library for Shelves {
                         Some(Outcome::Failed { reason: unread.reason })
                     }
                 };
-                filed.extend(outcome.map(|outcome| Filed { id, outcome }));
+                filed.extend(outcome.map(|outcome| IngestResult { id, outcome }));
             }
             Ok(filed)
         }
@@ -253,7 +258,7 @@ impl Library for Shelves {
         collection: String,
         after: String,
         limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Kept>>> {
+    ) -> BoxFuture<'_, Result<Vec<DocumentSummary>>> {
         async move {
             let listed = self
                 .index()
@@ -270,7 +275,7 @@ impl Library for Shelves {
             .boxed()
     }
 
-    fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<Findings>> {
+    fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<SearchResults>> {
         async move {
             let Search { collection, query, reader, top_k } = search;
             if query.chars().count() > MAX_QUERY_CHARS {
@@ -289,7 +294,7 @@ impl Library for Shelves {
                 .find(&self.valves, &[&collection], &query, &viewer, top_k, &host)
                 .await?;
             let notes = answer.words_only.into_iter().chain(answer.not_reranked).collect();
-            Ok(Findings { chunks: answer.hits.into_iter().map(finding).collect(), notes })
+            Ok(SearchResults { chunks: answer.hits.into_iter().map(finding).collect(), notes })
         }
         .boxed()
     }
@@ -340,20 +345,20 @@ fn seen(audience: retrieval::IndexAudience) -> Audience {
     }
 }
 
-fn kept(listed: retrieval::IndexedDocument) -> Kept {
+fn kept(listed: retrieval::IndexedDocument) -> DocumentSummary {
     let retrieval::IndexedDocument { id, title, url, audience, metadata, chunks, stored_at, state } =
         listed;
     let state = match state {
-        DocumentState::Ready => Findable::Ready,
-        DocumentState::WordsOnly => Findable::WordsOnly,
-        DocumentState::Failed { reason } => Findable::Failed { reason },
+        DocumentState::Ready => DocumentState::Ready,
+        DocumentState::WordsOnly => DocumentState::WordsOnly,
+        DocumentState::Failed { reason } => DocumentState::Failed { reason },
     };
-    Kept { id, title, url, audience: seen(audience), metadata, chunks, stored_at, state }
+    DocumentSummary { id, title, url, audience: seen(audience), metadata, chunks, stored_at, state }
 }
 
-fn finding(hit: retrieval::SearchHit) -> Finding {
+fn finding(hit: retrieval::SearchHit) -> SearchHit {
     let scores = hit.scores;
-    Finding {
+    SearchHit {
         chunk: hit.chunk,
         document: hit.document,
         title: hit.title,

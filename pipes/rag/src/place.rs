@@ -1,7 +1,7 @@
 //! Where the index is: a file, or a database that may be away for a while.
 
 use crate::valves::RagValves;
-use pipe_sdk::{Fault, PipeError, Result};
+use pipe_sdk::{PipeError, Result, ValveError};
 use retrieval::{Index, IndexError};
 use std::path::{Path, PathBuf};
 use tokio::sync::OnceCell;
@@ -38,7 +38,7 @@ impl Place {
     }
 
     /// Whether these valves name it.
-    pub(crate) fn is_of(&self, valves: &RagValves) -> bool {
+    pub(crate) fn matches(&self, valves: &RagValves) -> bool {
         self.at == At::of(valves)
     }
 
@@ -48,7 +48,7 @@ impl Place {
     }
 
     /// Why there is none.
-    pub(crate) fn trouble(&self) -> Option<&'static str> {
+    pub(crate) fn health_problem(&self) -> Option<&'static str> {
         self.index.get().is_none().then_some("the database that holds the documents is away")
     }
 }
@@ -59,7 +59,7 @@ impl At {
             Self::File(file) => in_file(file).await,
             Self::Database(url) => Index::connect(url).await.map_err(|error| match error {
                 IndexError::InvalidInput(rule) => {
-                    PipeError::BadValves(vec![Fault::new("index_url", rule)])
+                    PipeError::BadValves(vec![ValveError::new("index_url", rule)])
                 }
                 error => away(&error),
             }),
@@ -68,7 +68,7 @@ impl At {
 }
 
 async fn in_file(file: &Path) -> Result<Index> {
-    let fault = |rule: &str| PipeError::BadValves(vec![Fault::new("index_file", rule)]);
+    let fault = |rule: &str| PipeError::BadValves(vec![ValveError::new("index_file", rule)]);
     if let Some(folder) = file.parent()
         && let Err(error) = tokio::fs::create_dir_all(folder).await
     {

@@ -109,7 +109,7 @@ pub(crate) fn with_text(content: Option<Content>, text: String) -> Content {
     match content {
         Some(Content::Parts(parts)) => {
             let others = parts.into_iter().filter(|part| part.text().is_none());
-            Content::Parts([Part::of_text(text)].into_iter().chain(others).collect())
+            Content::Parts([Part::from_text(text)].into_iter().chain(others).collect())
         }
         Some(Content::Text(_)) | None => Content::Text(text),
     }

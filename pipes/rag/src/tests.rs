@@ -9,7 +9,7 @@ mod planted;
 use crate::{Rag, RagValves};
 use pipe_sdk::{
     Body, Call, ChatRef, Chunk, FinishReason, Hints, Message, Pipe, Role, User,
-    library::{Audience, Content, Filed, Library, Upload},
+    library::{Audience, Content, IngestResult, Library, Upload},
     testing::ScriptedHost,
 };
 use serde_json::{Map, Value};
@@ -67,7 +67,7 @@ impl Rig {
         self.rag.library().unwrap()
     }
 
-    async fn put(&self, uploads: Vec<Upload>) -> Vec<Filed> {
+    async fn put(&self, uploads: Vec<Upload>) -> Vec<IngestResult> {
         self.library().put("documents".into(), uploads).await.unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! What an admin can turn, and which combinations cannot be so.
 
 use crate::{prompt::Template, scope::Scope};
-use pipe_sdk::{Fault, Secret, Valves, library::Audience, listed};
+use pipe_sdk::{Secret, ValveError, Valves, library::Audience, split_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
@@ -163,7 +163,8 @@ impl RagValves {
 
     /// Returns who may see what the watched folder brings in, if the valve says so.
     pub(crate) fn watched_audience(&self) -> Option<Audience> {
-        let roles: BTreeSet<String> = listed(&self.watched_audience).map(str::to_owned).collect();
+        let roles: BTreeSet<String> =
+            split_list(&self.watched_audience).map(str::to_owned).collect();
         if roles.is_empty() {
             return None;
         }
@@ -175,18 +176,18 @@ impl RagValves {
 }
 
 impl Valves for RagValves {
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         let mut faults = Vec::new();
         if let Err(rule) = Scope::read(&self.collections) {
-            faults.push(Fault::new("collections", rule));
+            faults.push(ValveError::new("collections", rule));
         }
         if let Some(template) = &self.prompt_template
             && let Err(rule) = Template::read(template)
         {
-            faults.push(Fault::new("prompt_template", rule));
+            faults.push(ValveError::new("prompt_template", rule));
         }
-        if listed(&self.generators).any(|id| id.starts_with("rag.")) {
-            faults.push(Fault::new("generators", "must not be models of this pipe"));
+        if split_list(&self.generators).any(|id| id.starts_with("rag.")) {
+            faults.push(ValveError::new("generators", "must not be models of this pipe"));
         }
         faults
     }

@@ -14,8 +14,8 @@ pub use valves::RateLimitValves;
 
 use allowance::{Allowance, Unit};
 use pipe_sdk::{
-    AdmissionRequest, Booking, CallContext, Demand, DemandKind, Exceeded, FilterBody, FilterCall,
-    Host, Pipe, PipeError, Result, Serves, Take, UsageReport, Window,
+    AdmissionRequest, Booking, CallContext, Charge, Demand, DemandKind, Exceeded, FilterBody,
+    FilterCall, Host, Pipe, PipeError, Result, Serves, UsageReport, Window,
 };
 use rules::{Caller, Counted, Rule, Rules};
 use std::time::{Duration, SystemTime};
@@ -56,18 +56,18 @@ impl Pipe for RateLimit {
     }
 
     async fn admit(&self, asked: AdmissionRequest) -> Result<()> {
-        let is_first = asked.trail.via.is_none();
+        let is_first = asked.context.via.is_none();
         self.check(&asked.model, &asked.demand, asked.cost, &asked.host, is_first).await
     }
 
-    async fn settle(&self, spent: UsageReport) {
-        let UsageReport { model, usage, cost, trail, host, .. } = &spent;
+    async fn record_usage(&self, spent: UsageReport) {
+        let UsageReport { model, usage, cost, context, host, .. } = &spent;
         let now = SystemTime::now();
         let is_counted = |rule: &Rule| {
             // What the host does of its own accord is nobody's, but it is paid for.
-            !trail.admission.is_exempt() || rule.counted == Counted::Everybody
+            !context.admission.is_exempt() || rule.counted == Counted::Everybody
         };
-        let rules = self.rules.of(&Caller::new(trail), &models(model, trail));
+        let rules = self.rules.of(&Caller::new(context), &models(model, context));
         let bookings: Vec<_> = rules
             .into_iter()
             .filter(is_counted)
@@ -93,8 +93,8 @@ impl Pipe for RateLimit {
 }
 
 /// The models that a request goes through, as far as limits by model look at them: this one, and the one that was asked for.
-fn models<'a>(model: &'a str, trail: &'a CallContext) -> Vec<&'a str> {
-    [Some(model), trail.via.as_deref()].into_iter().flatten().collect()
+fn models<'a>(model: &'a str, context: &'a CallContext) -> Vec<&'a str> {
+    [Some(model), context.via.as_deref()].into_iter().flatten().collect()
 }
 
 /// Whether the host's own door will see this chat.
@@ -131,11 +131,11 @@ impl RateLimit {
         host: &Host,
         is_first: bool,
     ) -> Result<()> {
-        let (trail, now) = (host.trail(), SystemTime::now());
-        let caller = Caller::new(trail);
-        let rules = self.rules.of(&caller, &models(model, trail));
+        let (context, now) = (host.context(), SystemTime::now());
+        let caller = Caller::new(context);
+        let rules = self.rules.of(&caller, &models(model, context));
         let request = Request { caller: &caller, demand, cost, is_first, now };
-        let is_task = trail.task.is_some() && !self.valves.count_tasks;
+        let is_task = context.task.is_some() && !self.valves.count_tasks;
         let taken = rules.into_iter().filter_map(|rule| {
             let mut take = self.take(&rule, &request, is_task)?;
             if rule.counted == Counted::Everybody {
@@ -144,18 +144,18 @@ impl RateLimit {
             }
             Some((take, rule.allowance))
         });
-        let (takes, allowances): (Vec<_>, Vec<_>) = taken.unzip();
-        if takes.is_empty() {
+        let (charges, allowances): (Vec<_>, Vec<_>) = taken.unzip();
+        if charges.is_empty() {
             return Ok(());
         }
-        match trail.admission.take(host.ledger(), takes).await? {
+        match context.admission.take(host.ledger(), charges).await? {
             None => Ok(()),
             Some(full) => Err(refusal(&full, &allowances[full.index], now)),
         }
     }
 
     /// What a request takes of what this rule allows; nothing if the rule is not about it.
-    fn take(&self, rule: &Rule, request: &Request<'_>, is_task: bool) -> Option<Take> {
+    fn take(&self, rule: &Rule, request: &Request<'_>, is_task: bool) -> Option<Charge> {
         let Rule { key, allowance, counted } = rule;
         let Request { caller, demand, cost, is_first, now } = *request;
         // What a pipe asks of another model is part of a request that was counted when it came in; but models have limits of their own, and
@@ -164,19 +164,19 @@ impl RateLimit {
             !is_first && !matches!(counted, Counted::Model(_)) && self.valves.pipelines == ["*"];
         let window = Window::Sliding(allowance.period.window());
         let max = allowance.most as u64;
-        let take = Take { key: key.clone(), window, max, amount: 0, reserved: 0 };
+        let take = Charge { key: key.clone(), window, max, amount: 0, reserved: 0 };
         match allowance.unit {
             Unit::Requests if is_counted => None,
             Unit::Requests if is_task => {
                 let key = format!("{key} tasks");
-                Some(Take { key, max: max.saturating_mul(TASKS), amount: 1, ..take })
+                Some(Charge { key, max: max.saturating_mul(TASKS), amount: 1, ..take })
             }
-            Unit::Requests => Some(Take { amount: 1, ..take }),
+            Unit::Requests => Some(Charge { amount: 1, ..take }),
             Unit::Only(kind) if is_counted || kind != demand.kind => None,
-            Unit::Only(_) => Some(Take { amount: demand.amount, ..take }),
+            Unit::Only(_) => Some(Charge { amount: demand.amount, ..take }),
             Unit::Tokens => {
                 let reserved = demand.prompt_tokens.saturating_add(demand.completion_tokens);
-                Some(Take { reserved, ..take })
+                Some(Charge { reserved, ..take })
             }
             Unit::Dollars => {
                 let (since, until) = allowance.period.around(now);
@@ -185,7 +185,7 @@ impl RateLimit {
                     Counted::Person => (Some(caller.id()), None),
                     Counted::Model(pattern) => (Some(caller.id()), Some(pattern.clone())),
                 };
-                Some(Take {
+                Some(Charge {
                     key: spending_key(rule, now),
                     window: Window::Spending { since, until, user, models },
                     max: (allowance.most * 1e6).ceil() as u64,

@@ -1,7 +1,7 @@
 //! Who may have how much: the usual, and what is said of roles, users, keys and models.
 
 use crate::allowance::{Allowance, Period, Unit};
-use pipe_sdk::{CallContext, User, fits};
+use pipe_sdk::{CallContext, User, matches_glob};
 
 /// The rules of one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,11 +58,11 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Who is at the start of this trail.
-    pub fn new(trail: &'a CallContext) -> Self {
-        let person = trail.user.as_ref();
+    /// Who is at the start of this context.
+    pub fn new(context: &'a CallContext) -> Self {
+        let person = context.user.as_ref();
         let user = person.map(|user| user.id.as_str()).filter(|id| !id.is_empty());
-        Self { user, person, key: trail.key.as_deref() }
+        Self { user, person, key: context.key.as_deref() }
     }
 
     fn is(&self, whose: &LimitScope, models: &[&str]) -> bool {
@@ -75,7 +75,7 @@ impl<'a> Caller<'a> {
                 said(|user| Some(&user.id), user) || said(|user| user.email.as_deref(), user)
             }
             LimitScope::Key(key) => self.key == Some(key),
-            LimitScope::Model(pattern) => models.iter().any(|model| fits(pattern, model)),
+            LimitScope::Model(pattern) => models.iter().any(|model| matches_glob(pattern, model)),
             LimitScope::Everybody => true,
         }
     }

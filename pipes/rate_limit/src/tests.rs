@@ -8,7 +8,7 @@ async fn filter(valves: RateLimitValves) -> RateLimit {
     RateLimit::on_startup(valves).await.unwrap()
 }
 
-fn trail(user: &str, role: &str) -> CallContext {
+fn context(user: &str, role: &str) -> CallContext {
     let user = User { id: user.into(), role: Some(role.into()), ..User::default() };
     CallContext::new(Some(user), None, None)
 }
@@ -20,16 +20,16 @@ fn chat_of(prompt_tokens: u64, completion_tokens: u64) -> Demand {
 async fn asks(
     filter: &RateLimit,
     scripted: &ScriptedHost,
-    trail: &CallContext,
+    context: &CallContext,
     model: &str,
 ) -> Result<()> {
-    let host = scripted.host_of(trail.clone());
+    let host = scripted.host_of(context.clone());
     let (demand, cost, chat) = (chat_of(0, 0), None, ChatRef::default());
     // Each is a request of its own.
-    let mut trail = trail.clone();
-    trail.admission = Arc::default();
-    let host = host.following(trail.clone());
-    filter.admit(AdmissionRequest { model: model.into(), demand, cost, chat, trail, host }).await
+    let mut context = context.clone();
+    context.admission = Arc::default();
+    let host = host.with_context(context.clone());
+    filter.admit(AdmissionRequest { model: model.into(), demand, cost, chat, context, host }).await
 }
 
 fn refusal(answer: Result<()>) -> (String, u64) {
@@ -45,7 +45,7 @@ fn refusal(answer: Result<()>) -> (String, u64) {
 async fn the_request_after_the_last_waits_until_the_first_has_left() {
     let filter =
         filter(RateLimitValves { requests_per_minute: Some(2), ..Default::default() }).await;
-    let (host, ann, bob) = (ScriptedHost::new(), trail("ann", "user"), trail("bob", "user"));
+    let (host, ann, bob) = (ScriptedHost::new(), context("ann", "user"), context("bob", "user"));
     asks(&filter, &host, &ann, "m").await.unwrap();
     tokio::time::advance(Duration::from_secs(20)).await;
     asks(&filter, &host, &ann, "m").await.unwrap();
@@ -61,7 +61,7 @@ async fn the_request_after_the_last_waits_until_the_first_has_left() {
 #[tokio::test(start_paused = true)]
 async fn tokens_count_when_the_answer_has_ended() {
     let filter = filter(RateLimitValves { tokens_per_day: Some(100), ..Default::default() }).await;
-    let (host, ann) = (ScriptedHost::new(), trail("ann", "user"));
+    let (host, ann) = (ScriptedHost::new(), context("ann", "user"));
     asks(&filter, &host, &ann, "m").await.unwrap();
     let usage = Usage { prompt_tokens: 90, completion_tokens: 20, ..Usage::default() };
     let spent = UsageReport {
@@ -69,7 +69,7 @@ async fn tokens_count_when_the_answer_has_ended() {
         kind: ModelKind::Chat,
         usage,
         cost: None,
-        trail: ann.clone(),
+        context: ann.clone(),
         host: host.host_of(ann.clone()),
     };
     filter.settle(spent).await;
@@ -84,7 +84,8 @@ async fn what_is_said_of_a_person_wins_over_the_role_and_that_over_the_usual() {
         Some("role admin: none; user eve: 1 request/day; model big*: 1 request/hour".into());
     let valves = RateLimitValves { requests_per_day: Some(3), exceptions, ..Default::default() };
     let (filter, host) = (filter(valves).await, ScriptedHost::new());
-    let (admin, eve, ann) = (trail("root", "admin"), trail("eve", "admin"), trail("ann", "user"));
+    let (admin, eve, ann) =
+        (context("root", "admin"), context("eve", "admin"), context("ann", "user"));
     for _ in 0..9 {
         asks(&filter, &host, &admin, "m").await.unwrap();
     }
@@ -98,7 +99,7 @@ async fn what_is_said_of_a_person_wins_over_the_role_and_that_over_the_usual() {
 #[tokio::test(start_paused = true)]
 async fn a_budget_that_is_used_up_says_when_it_begins_anew() {
     let filter = filter(RateLimitValves { budget_per_day: Some(0.5), ..Default::default() }).await;
-    let (host, ann) = (ScriptedHost::new(), trail("ann", "user"));
+    let (host, ann) = (ScriptedHost::new(), context("ann", "user"));
     host.spend("ann", 499_999);
     asks(&filter, &host, &ann, "m").await.unwrap();
     host.spend("ann", 10_001);
@@ -123,7 +124,7 @@ async fn background_tasks_pass_unless_they_are_to_count() {
         let valves =
             RateLimitValves { requests_per_day: Some(1), count_tasks, ..Default::default() };
         let (filter, host) = (filter(valves).await, ScriptedHost::new());
-        let user = trail("ann", "user").user;
+        let user = context("ann", "user").user;
         let task = CallContext::new(user, None, Some("title_generation"));
         asks(&filter, &host, &task, "m").await.unwrap();
         assert_eq!(asks(&filter, &host, &task, "m").await.is_err(), count_tasks);
@@ -140,7 +141,7 @@ async fn the_inlet_counts_only_what_the_door_will_not_see() {
             body["metadata"]["model"]["info"]["base_model_id"] = base.into();
         }
         let (body, host) =
-            (serde_json::from_value(body).unwrap(), scripted.host_of(trail("ann", "user")));
+            (serde_json::from_value(body).unwrap(), scripted.host_of(context("ann", "user")));
         filter.inlet(FilterCall { body, user: None, host }).await.is_ok()
     };
     for _ in 0..3 {

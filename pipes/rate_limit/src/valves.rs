@@ -4,7 +4,7 @@ use crate::{
     allowance::{Allowance, Period, Unit},
     rules::Rules,
 };
-use pipe_sdk::{Fault, Valves};
+use pipe_sdk::{ValveError, Valves};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ impl Default for RateLimitValves {
 
 impl RateLimitValves {
     /// What these valves say.
-    pub fn rules(&self) -> Result<Rules, Vec<Fault>> {
+    pub fn rules(&self) -> Result<Rules, Vec<ValveError>> {
         let per = |most: Option<f64>, unit, period| {
             let most = most.filter(|most| *most > 0.0)?;
             Some(Allowance { most, unit, period })
@@ -87,13 +87,13 @@ impl RateLimitValves {
             per(self.budget_per_month, Unit::Dollars, Period::Month),
         ];
         let exceptions = Rules::exceptions(self.exceptions.as_deref().unwrap_or_default());
-        let exceptions = exceptions.map_err(|rule| vec![Fault::new("exceptions", rule)])?;
+        let exceptions = exceptions.map_err(|rule| vec![ValveError::new("exceptions", rule)])?;
         Ok(Rules { usual: usual.into_iter().flatten().collect(), exceptions })
     }
 }
 
 impl Valves for RateLimitValves {
-    fn faults(&self) -> Vec<Fault> {
+    fn validate(&self) -> Vec<ValveError> {
         self.rules().err().unwrap_or_default()
     }
 }

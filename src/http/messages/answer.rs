@@ -37,7 +37,7 @@ fn content(answer: &Answer) -> Vec<Value> {
         blocks.push(thinking(&answer.reasoning, None));
     }
     blocks.extend(answer.reasoning_details.iter().map(|detail| thought(&detail.kind)));
-    let text = answer.illustrated();
+    let text = answer.text_with_images();
     if !text.is_empty() || !answer.citations.is_empty() {
         let mut text = json!({"type": "text", "text": text});
         if !answer.citations.is_empty() {

@@ -29,8 +29,8 @@ impl OnBehalfOf {
         }
         let user = identity::parse_user(self.user, context.headers());
         let host = context.admit(user, library, Demand::search()).await?;
-        let user = host.trail().user.as_ref();
-        let reader = if self.everything { Reader::Keeper } else { Reader::of(user) };
+        let user = host.context().user.as_ref();
+        let reader = if self.everything { Reader::Admin } else { Reader::from_user(user) };
         Ok((reader, host))
     }
 }

@@ -60,7 +60,7 @@ impl Response {
         let finish = answer.finish.ok_or_else(ended_early)?;
         (self.finish, self.usage) = (Some(finish), answer.usage);
         self.fields.append(&mut answer.facts);
-        answer.content = answer.illustrated();
+        answer.content = answer.text_with_images();
         self.items = if self.compacts {
             vec![Item::new(Kind::Compaction(answer.content))]
         } else {

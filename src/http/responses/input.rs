@@ -232,7 +232,7 @@ impl Item {
     fn note(&self, told: &mut Vec<Told>, role: Role, words: Option<String>) {
         let Some(words) = words else { return };
         if role == Role::Assistant {
-            say(self.assistant(told), Content::Parts(vec![Part::of_text(words)]));
+            say(self.assistant(told), Content::Parts(vec![Part::from_text(words)]));
         } else {
             told.push((self.field.clone(), Message::new(role, words)));
         }
@@ -368,7 +368,7 @@ fn say(message: &mut Message, content: Content) {
 
 fn parts(content: Content) -> impl Iterator<Item = Part> {
     match content {
-        Content::Text(text) => vec![Part::of_text(text)].into_iter(),
+        Content::Text(text) => vec![Part::from_text(text)].into_iter(),
         Content::Parts(parts) => parts.into_iter(),
     }
 }
@@ -424,7 +424,7 @@ fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
         }
         _ => {
             let words = text_of_part(&Value::Object(rest));
-            Ok(words.map(Part::of_text))
+            Ok(words.map(Part::from_text))
         }
     }
 }

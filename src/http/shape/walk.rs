@@ -219,7 +219,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             Some(Shape::Object(fields, needs)) => {
                 let mut seen = vec![Seen::Nothing; fields.len()];
                 while let Some(known) =
-                    map.next_key_seed(Known(fields.iter().map(|field| field.0)))?
+                    map.next_key_seed(ModelResolution(fields.iter().map(|field| field.0)))?
                 {
                     let Some(at) = known else {
                         map.next_value::<IgnoredAny>()?;
@@ -257,8 +257,8 @@ fn needed(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str,
         field.map_or(Seen::Nothing, |(_, seen)| *seen)
     };
     let kind = of("type");
-    let missing = |(of_kind, name): &&super::Need| {
-        (of_kind.is_empty() || kind == Seen::Kind(of_kind)) && of(name) == Seen::Nothing
+    let missing = |(with_kind, name): &&super::Need| {
+        (with_kind.is_empty() || kind == Seen::Kind(with_kind)) && of(name) == Seen::Nothing
     };
     needs.iter().find(missing).map(|(kind, name)| {
         let rule = match *kind {
@@ -270,9 +270,9 @@ fn needed(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str,
 }
 
 /// The place of a key among those that are known.
-struct Known<I>(I);
+struct ModelResolution<I>(I);
 
-impl<'de, I: Iterator<Item = &'static str>> DeserializeSeed<'de> for Known<I> {
+impl<'de, I: Iterator<Item = &'static str>> DeserializeSeed<'de> for ModelResolution<I> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -280,7 +280,7 @@ impl<'de, I: Iterator<Item = &'static str>> DeserializeSeed<'de> for Known<I> {
     }
 }
 
-impl<'de, I: Iterator<Item = &'static str>> Visitor<'de> for Known<I> {
+impl<'de, I: Iterator<Item = &'static str>> Visitor<'de> for ModelResolution<I> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

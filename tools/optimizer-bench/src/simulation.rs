@@ -41,7 +41,7 @@ pub async fn run(approach: &str, model: Model, trials: usize, seed: u64) -> anyh
         let mut chance = chance.lock().unwrap_or_else(PoisonError::into_inner);
         let text = reply(&prompt, model, &mut chance);
         let chunks = [Chunk::Content(text), Chunk::Finish(FinishReason::Stop)];
-        std::future::ready(Ok(ChunkStream::of(chunks)))
+        std::future::ready(Ok(ChunkStream::from_chunks(chunks)))
     };
     let host = ScriptedHost::new().behaves("simulated.model", behave);
     let pipe = Arc::new(Optimizer::on_startup(OptimizerValves::default()).await?);

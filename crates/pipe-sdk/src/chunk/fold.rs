@@ -49,7 +49,7 @@ impl ChunkStream {
 
 impl Answer {
     /// All its text, and the pictures as Markdown, for clients that take none beside the text.
-    pub fn illustrated(&self) -> String {
+    pub fn text_with_images(&self) -> String {
         let pictures = self.pictures.iter().map(Picture::markdown);
         self.content.clone() + &pictures.collect::<String>()
     }

@@ -1,6 +1,6 @@
 //! A ledger in memory, by tokio's clock.
 
-use crate::{Booking, Exceeded, Ledger, Result, Take, Window};
+use crate::{Booking, Charge, Exceeded, Ledger, Result, Window};
 use futures_util::future::{BoxFuture, ready};
 use std::{
     collections::HashMap,
@@ -38,7 +38,7 @@ impl Memory {
     }
 
     /// Whether this take finds too little left. What it needs leaves in the order in which it came.
-    fn refuses(&self, index: usize, take: &Take, holder: &str) -> Option<Exceeded> {
+    fn refuses(&self, index: usize, take: &Charge, holder: &str) -> Option<Exceeded> {
         let held = self.held(&take.key, holder);
         // With nothing to take, there must at least be room for one.
         let amount = take.amount.max(1);
@@ -76,11 +76,15 @@ impl Memory {
 }
 
 impl Ledger for Memory {
-    fn take(&self, takes: Vec<Take>, holder: String) -> BoxFuture<'_, Result<Option<Exceeded>>> {
-        let mut all = takes.iter().enumerate();
+    fn take(
+        &self,
+        charges: Vec<Charge>,
+        holder: String,
+    ) -> BoxFuture<'_, Result<Option<Exceeded>>> {
+        let mut all = charges.iter().enumerate();
         let refused = all.find_map(|(index, take)| self.refuses(index, take, &holder));
         if refused.is_none() {
-            for Take { key, amount, reserved, .. } in takes {
+            for Charge { key, amount, reserved, .. } in charges {
                 self.hit(&key, amount);
                 locked(&self.held).push((key, holder.clone(), reserved));
             }

@@ -4,7 +4,7 @@ use super::{LATER, Postgres, SOON, failure, number};
 use crate::{
     Result, StoreError,
     limits::{
-        Admitted, Booking, Exceeded, HOLD, PAUSE, Spending, Take, Window, Windows, like, span,
+        Admitted, Booking, Charge, Exceeded, HOLD, PAUSE, Spending, Window, Windows, like, span,
         unsigned,
     },
     usage,
@@ -24,11 +24,11 @@ const SWEEP: &str = "SELECT pipewright.limit_sweep() + pipewright.limit_sweep_re
 impl Windows for Postgres {
     fn admit(
         &self,
-        takes: Vec<Take>,
+        charges: Vec<Charge>,
         holder: String,
     ) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>> {
         Box::pin(async move {
-            let columns = Columns::of(&takes);
+            let columns = Columns::of(&charges);
             let (hold, pause) = (span(HOLD), span(PAUSE));
             let parameters: [super::Parameter<'_>; 12] = [
                 (&columns.keys, Type::TEXT_ARRAY),
@@ -46,7 +46,7 @@ impl Windows for Postgres {
             ];
             let rows = self.ask(&self.0.requests, SOON, RESERVE, &parameters).await?;
             let row = rows.first().ok_or_else(|| StoreError::Away("it gave no verdict".into()))?;
-            verdict(row, &takes).map_err(failure)
+            verdict(row, &charges).map_err(failure)
         })
     }
 
@@ -105,9 +105,9 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(takes: &'a [Take]) -> Self {
+    fn of(charges: &'a [Charge]) -> Self {
         let mut columns = Self::default();
-        for Take { key, window, max, amount, reserved } in takes {
+        for Charge { key, window, max, amount, reserved } in charges {
             let (span, spending) = match window {
                 Window::Sliding(window) => (span(*window), Spending::default()),
                 Window::Spending(spending) => (0, spending.clone()),
@@ -126,14 +126,17 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn verdict(row: &Row, takes: &[Take]) -> Result<Result<Admitted, Exceeded>, tokio_postgres::Error> {
+fn verdict(
+    row: &Row,
+    charges: &[Charge],
+) -> Result<Result<Admitted, Exceeded>, tokio_postgres::Error> {
     let refused: Option<i32> = row.try_get(0)?;
     let used: Vec<i64> = row.try_get(1)?;
     let held: Vec<i64> = row.try_get(2)?;
     let wait: Option<i64> = row.try_get(3)?;
     let index = refused.and_then(|number| usize::try_from(number - 1).ok());
     let refused = index
-        .and_then(|index| Some((index, takes.get(index)?, used.get(index)?, held.get(index)?)));
+        .and_then(|index| Some((index, charges.get(index)?, used.get(index)?, held.get(index)?)));
     Ok(match refused {
         None => Ok(Admitted { used: used.into_iter().map(unsigned).collect() }),
         Some((index, take, used, held)) => Err(Exceeded {

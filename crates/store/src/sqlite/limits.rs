@@ -7,7 +7,7 @@ use super::{Database, Sqlite};
 use crate::{
     Result,
     limits::{
-        Admitted, Booking, Exceeded, HOLD, PAUSE, Spending, Take, Window, Windows, like, span,
+        Admitted, Booking, Charge, Exceeded, HOLD, PAUSE, Spending, Window, Windows, like, span,
         unsigned,
     },
     usage::{self, DAY},
@@ -19,12 +19,12 @@ use std::{collections::BTreeMap, time::Duration};
 impl Windows for Sqlite {
     fn admit(
         &self,
-        takes: Vec<Take>,
+        charges: Vec<Charge>,
         holder: String,
     ) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>> {
         Box::pin(self.change(move |database| {
             let (now, whole) = begin(database)?;
-            let verdict = admit(&whole, now, &takes, &holder)?;
+            let verdict = admit(&whole, now, &charges, &holder)?;
             whole.commit()?;
             Ok(verdict)
         }))
@@ -85,12 +85,12 @@ fn begin(database: &mut Database) -> rusqlite::Result<(i64, Transaction<'_>)> {
 fn admit(
     whole: &Transaction<'_>,
     now: i64,
-    takes: &[Take],
+    charges: &[Charge],
     holder: &str,
 ) -> rusqlite::Result<Result<Admitted, Exceeded>> {
-    let mut states = Vec::with_capacity(takes.len());
+    let mut states = Vec::with_capacity(charges.len());
     let mut amounts = BTreeMap::<&str, (u64, u64)>::new();
-    for take in takes {
+    for take in charges {
         let used = match &take.window {
             Window::Sliding(window) => settled(whole, now, &take.key, span(*window))?,
             Window::Spending(spending) => spent(whole, &take.key, spending)?,
@@ -99,17 +99,17 @@ fn admit(
         let (amount, reserved) = amounts.entry(&take.key).or_default();
         (*amount, *reserved) = (take.amount.max(*amount), take.reserved.max(*reserved));
     }
-    if let Some(exceeded) = exceeded(whole, now, takes, &states)? {
+    if let Some(exceeded) = exceeded(whole, now, charges, &states)? {
         return Ok(Err(exceeded));
     }
     for (key, (amount, reserved)) in &amounts {
         book(whole, now, key, *amount)?;
         reserve(whole, now, key, holder, *reserved)?;
     }
-    let booked = |(take, (used, _)): (&Take, (u64, u64))| {
+    let booked = |(take, (used, _)): (&Charge, (u64, u64))| {
         used + amounts.get(&*take.key).map_or(0, |(amount, _)| *amount)
     };
-    Ok(Ok(Admitted { used: takes.iter().zip(states).map(booked).collect() }))
+    Ok(Ok(Admitted { used: charges.iter().zip(states).map(booked).collect() }))
 }
 
 /// What was spent in a period. The first time it is summed from the usage.
@@ -208,11 +208,11 @@ fn settled(whole: &Transaction<'_>, now: i64, key: &str, span: i64) -> rusqlite:
 fn exceeded(
     whole: &Transaction<'_>,
     now: i64,
-    takes: &[Take],
+    charges: &[Charge],
     states: &[(u64, u64)],
 ) -> rusqlite::Result<Option<Exceeded>> {
     let mut worst: Option<Exceeded> = None;
-    for (index, (take, &(used, held))) in takes.iter().zip(states).enumerate() {
+    for (index, (take, &(used, held))) in charges.iter().zip(states).enumerate() {
         let wanted = take.amount.max(1);
         if used + held + wanted <= take.max {
             continue;

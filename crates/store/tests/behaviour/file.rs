@@ -9,10 +9,10 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use store::{Claim, Refusal, Store, StoreError, StoreSettings, Take, UsageQuery, UsageRow};
+use store::{Charge, Claim, Refusal, Store, StoreError, StoreSettings, UsageQuery, UsageRow};
 
-fn one() -> [Take; 1] {
-    [Take::sliding("a", Duration::from_secs(3600), 1, 1)]
+fn one() -> [Charge; 1] {
+    [Charge::sliding("a", Duration::from_secs(3600), 1, 1)]
 }
 
 fn ever() -> UsageQuery {
@@ -50,14 +50,14 @@ async fn a_corrupt_file_is_moved_aside_and_a_new_one_takes_its_place() {
         let path = fixture.folder.path().join("store.db");
         fs::write(&path, corrupt).unwrap();
         let store = fixture.open().await;
-        let trouble = store.trouble().unwrap();
+        let trouble = store.health_problem().unwrap();
         assert!(trouble.contains("store.db.corrupt"), "{trouble}");
         let aside = fixture.folder.path().join("store.db.corrupt");
         assert_eq!(fs::read_to_string(aside).unwrap(), corrupt);
         store.limits().admit(&one()).await.unwrap();
         drop(store);
         let store = fixture.open().await;
-        assert_eq!(store.trouble(), None);
+        assert_eq!(store.health_problem(), None);
         assert!(matches!(store.limits().admit(&one()).await, Err(Refusal::Exceeded(_))));
     }
 }
@@ -78,10 +78,10 @@ async fn a_file_that_breaks_while_it_is_used_is_replaced_and_usage_goes_on() {
     pages[(page as usize - 1) * 4096..][..4096].fill(0x5a);
     fs::write(&path, pages).unwrap();
     let store = fixture.open().await;
-    assert_eq!(store.trouble(), None, "nobody has looked at that page yet");
+    assert_eq!(store.health_problem(), None, "nobody has looked at that page yet");
     store.usage().record(UsageRow::default());
     assert!(store.usage().flush(Duration::from_secs(20)).await);
-    assert!(store.trouble().unwrap().contains("store.db.corrupt"));
+    assert!(store.health_problem().unwrap().contains("store.db.corrupt"));
     assert_eq!(store.usage().report(ever()).await.unwrap()[0].requests, 1);
     assert_eq!(store.usage().lost(), 0);
 }
@@ -94,7 +94,7 @@ async fn a_folder_that_cannot_be_written_to_is_replaced_by_memory() {
     settings.folder.push("file");
     fs::write(&settings.folder, "").unwrap();
     let store = Store::open(&settings).await.unwrap();
-    assert!(store.trouble().unwrap().contains("memory"));
+    assert!(store.health_problem().unwrap().contains("memory"));
     store.limits().admit(&one()).await.unwrap();
     assert!(matches!(store.limits().admit(&one()).await, Err(Refusal::Exceeded(_))));
     store.usage().record(UsageRow::default());
@@ -178,7 +178,7 @@ async fn a_killed_process_loses_no_more_than_its_last_second() {
     child.wait().unwrap();
     assert!(Path::new(fixture.folder.path()).join("store.db").exists());
     let store = fixture.open().await;
-    assert_eq!(store.trouble(), None);
+    assert_eq!(store.health_problem(), None);
     let kept = store.usage().report(ever()).await.unwrap()[0].requests;
     assert!(kept >= 2000, "{kept} of 3000");
 }

@@ -8,7 +8,7 @@ use proptest::{
 };
 use std::{sync::Arc, time::Duration};
 use store::{
-    Booking, Exceeded, Kind, PAUSE, Refusal, Spending, Status, Store, Take, Tokens, UsageRow,
+    Booking, Charge, Exceeded, Kind, PAUSE, Refusal, Spending, Status, Store, Tokens, UsageRow,
     Window,
 };
 use tokio::task::JoinSet;
@@ -31,12 +31,12 @@ on_every_engine!(
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn take(key: &str, window: Duration, max: u64, amount: u64) -> Take {
-    Take::sliding(key, window, max, amount)
+fn take(key: &str, window: Duration, max: u64, amount: u64) -> Charge {
+    Charge::sliding(key, window, max, amount)
 }
 
-async fn exceeded(store: &Store, takes: &[Take]) -> Exceeded {
-    match store.limits().admit(takes).await {
+async fn exceeded(store: &Store, charges: &[Charge]) -> Exceeded {
+    match store.limits().admit(charges).await {
         Err(Refusal::Exceeded(exceeded)) => exceeded,
         other => panic!("{other:?}"),
     }
@@ -89,17 +89,17 @@ async fn room_comes_back_exactly_when_hits_fall_out_of_the_window(fixture: &Fixt
 async fn windows_over_one_key_see_the_same_hits_and_book_them_once(fixture: &Fixture) {
     let store = fixture.open().await;
     let day = HOUR * 24;
-    let takes = [take("a", HOUR, 2, 1), take("a", day, 3, 1)];
-    assert_eq!(store.limits().admit(&takes).await.unwrap().used, [1, 1]);
-    assert_eq!(store.limits().admit(&takes).await.unwrap().used, [2, 2]);
-    assert_eq!(exceeded(&store, &takes).await.index, 0);
+    let charges = [take("a", HOUR, 2, 1), take("a", day, 3, 1)];
+    assert_eq!(store.limits().admit(&charges).await.unwrap().used, [1, 1]);
+    assert_eq!(store.limits().admit(&charges).await.unwrap().used, [2, 2]);
+    assert_eq!(exceeded(&store, &charges).await.index, 0);
     fixture.pass(HOUR).await;
-    assert_eq!(store.limits().admit(&takes).await.unwrap().used, [1, 3]);
-    let refused = exceeded(&store, &takes).await;
+    assert_eq!(store.limits().admit(&charges).await.unwrap().used, [1, 3]);
+    let refused = exceeded(&store, &charges).await;
     assert_eq!(refused.index, 1);
     about(refused.retry_after, HOUR * 23);
     fixture.pass(HOUR * 23).await;
-    assert_eq!(store.limits().admit(&takes).await.unwrap().used, [1, 2]);
+    assert_eq!(store.limits().admit(&charges).await.unwrap().used, [1, 2]);
     // A window that nobody asked for before sees what the others have kept.
     assert_eq!(store.limits().admit(&[take("a", day / 2, 9, 1)]).await.unwrap().used, [2]);
 }
@@ -148,11 +148,11 @@ async fn ten_are_ten_over_two_replicas_at_once(fixture: &Fixture) {
     let mut tasks = JoinSet::new();
     for (number, store) in replicas.iter().cycle().take(100).cloned().enumerate() {
         tasks.spawn(async move {
-            let mut takes = [take("shared", HOUR, 10, 1), take("other", HOUR, 1000, 1)];
+            let mut charges = [take("shared", HOUR, 10, 1), take("other", HOUR, 1000, 1)];
             if number % 3 == 0 {
-                takes.reverse();
+                charges.reverse();
             }
-            store.limits().admit(&takes).await.map(|_| ())
+            store.limits().admit(&charges).await.map(|_| ())
         });
     }
     let verdicts = tasks.join_all().await;
@@ -168,8 +168,8 @@ async fn limits_are_remembered_over_a_restart(fixture: &Fixture) {
     about(exceeded(&fixture.open().await, &one).await.retry_after, HOUR);
 }
 
-fn reserving(key: &str, max: u64, reserved: u64) -> Take {
-    Take { reserved, ..take(key, HOUR, max, 0) }
+fn reserving(key: &str, max: u64, reserved: u64) -> Charge {
+    Charge { reserved, ..take(key, HOUR, max, 0) }
 }
 
 async fn what_is_reserved_counts_until_it_is_released_or_expires(fixture: &Fixture) {
@@ -199,8 +199,8 @@ async fn of_many_at_once_only_those_pass_whose_reservations_fit(fixture: &Fixtur
     let mut tasks = JoinSet::new();
     for (number, store) in replicas.iter().cycle().take(256).cloned().enumerate() {
         tasks.spawn(async move {
-            let takes = [reserving("tokens", 1000, 100), take("requests", HOUR, 1000, 1)];
-            store.limits().reserve(&takes, &number.to_string()).await.is_ok()
+            let charges = [reserving("tokens", 1000, 100), take("requests", HOUR, 1000, 1)];
+            store.limits().reserve(&charges, &number.to_string()).await.is_ok()
         });
     }
     let passed = tasks.join_all().await.into_iter().filter(|passed| *passed).count();
@@ -210,11 +210,11 @@ async fn of_many_at_once_only_those_pass_whose_reservations_fit(fixture: &Fixtur
 
 const DAY: i64 = 86_400_000;
 
-fn spending(key: &str, max: u64, user: Option<&str>, models: Option<&str>) -> [Take; 1] {
+fn spending(key: &str, max: u64, user: Option<&str>, models: Option<&str>) -> [Charge; 1] {
     let (user, models) = (user.map(str::to_owned), models.map(str::to_owned));
     let spending = Spending { since: 20_000 * DAY, until: i64::MAX / 4, user, models };
     let window = Window::Spending(spending);
-    [Take { key: key.into(), window, max, amount: 0, reserved: 1 }]
+    [Charge { key: key.into(), window, max, amount: 0, reserved: 1 }]
 }
 
 async fn a_period_begins_with_what_was_spent_in_it(fixture: &Fixture) {
@@ -251,11 +251,11 @@ async fn a_period_begins_with_what_was_spent_in_it(fixture: &Fixture) {
         ("all big", None, Some("p.big*"), 70),
     ] {
         let limits = store.limits();
-        let takes = spending(key, spent + 1, user, models);
-        assert_eq!(limits.reserve(&takes, key).await.unwrap().used, [spent], "{key}");
+        let charges = spending(key, spent + 1, user, models);
+        assert_eq!(limits.reserve(&charges, key).await.unwrap().used, [spent], "{key}");
         let booking = Booking { key: key.into(), amount: 1, is_spending: true };
         limits.book(&[booking]).await.unwrap();
-        let Err(Refusal::Exceeded(refused)) = limits.reserve(&takes, key).await else {
+        let Err(Refusal::Exceeded(refused)) = limits.reserve(&charges, key).await else {
             panic!("{key} spends on")
         };
         assert_eq!(refused.used, spent + 1, "{key}");
@@ -264,15 +264,15 @@ async fn a_period_begins_with_what_was_spent_in_it(fixture: &Fixture) {
     // Nobody has asked for it, so it is in the usage.
     let unasked = Booking { key: "later".into(), amount: 7, is_spending: true };
     store.limits().book(&[unasked]).await.unwrap();
-    let takes = spending("later", 1000, Some("ann"), None);
-    assert_eq!(store.limits().reserve(&takes, "x").await.unwrap().used, [30]);
+    let charges = spending("later", 1000, Some("ann"), None);
+    assert_eq!(store.limits().reserve(&charges, "x").await.unwrap().used, [30]);
 }
 
 /// One step of a history: so much time passes, and then something is asked.
 #[derive(Clone, Debug)]
 struct Step {
     minutes: u64,
-    takes: Vec<(u8, u8, u64, u64)>,
+    charges: Vec<(u8, u8, u64, u64)>,
     added: Option<(u8, u64)>,
 }
 
@@ -281,7 +281,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let passing = prop_oneof![3 => Just(0), 3 => 5..50u64, 1 => 50..3000u64];
     let added = prop::option::weighted(0.2, (0..3u8, 1..8u64));
     let step = (passing, prop::collection::vec(take, 1..4), added)
-        .prop_map(|(minutes, takes, added)| Step { minutes, takes, added });
+        .prop_map(|(minutes, charges, added)| Step { minutes, charges, added });
     prop::collection::vec(step, 1..40)
 }
 
@@ -301,15 +301,15 @@ impl Naive {
         self.hits.iter().filter(is_in).map(|(_, _, amount)| amount).sum()
     }
 
-    fn admits(&mut self, takes: &[(u8, u8, u64, u64)]) -> bool {
+    fn admits(&mut self, charges: &[(u8, u8, u64, u64)]) -> bool {
         let fits = |(key, window, max, amount): &(u8, u8, u64, u64)| {
             self.used(*key, WINDOWS[usize::from(*window)]) + amount.max(&1) <= *max
         };
-        if !takes.iter().all(fits) {
+        if !charges.iter().all(fits) {
             return false;
         }
         for key in 0..3 {
-            let most = takes.iter().filter(|take| take.0 == key).map(|take| take.3).max();
+            let most = charges.iter().filter(|take| take.0 == key).map(|take| take.3).max();
             self.hits.extend(most.map(|amount| (key, self.now, amount)));
         }
         true
@@ -337,8 +337,8 @@ async fn windows_agree_with_a_naive_model(fixture: &Fixture) {
                 naive.hits.push((key, naive.now, amount));
                 store.limits().add(&name(key), amount).await.unwrap();
             }
-            let takes: Vec<_> = step
-                .takes
+            let charges: Vec<_> = step
+                .charges
                 .iter()
                 .map(|(key, window, max, amount)| {
                     let window = Duration::from_secs(60 * WINDOWS[usize::from(*window)]);
@@ -346,13 +346,13 @@ async fn windows_agree_with_a_naive_model(fixture: &Fixture) {
                 })
                 .collect();
             let before: Vec<_> = step
-                .takes
+                .charges
                 .iter()
                 .map(|(key, window, ..)| naive.used(*key, WINDOWS[usize::from(*window)]))
                 .collect();
-            match (naive.admits(&step.takes), store.limits().admit(&takes).await) {
+            match (naive.admits(&step.charges), store.limits().admit(&charges).await) {
                 (true, Ok(admitted)) => {
-                    for ((key, window, ..), used) in step.takes.iter().zip(admitted.used) {
+                    for ((key, window, ..), used) in step.charges.iter().zip(admitted.used) {
                         assert_eq!(
                             used,
                             naive.used(*key, WINDOWS[usize::from(*window)]),

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{
-    OutagePolicy, Refusal, SaveError, SavedValves, Store, StoreError, StoreSettings, Take,
+    Charge, OutagePolicy, Refusal, SaveError, SavedValves, Store, StoreError, StoreSettings,
     UsageQuery, UsageRow, Watched,
     testing::{Proxy, Server, execute},
 };
@@ -31,8 +31,8 @@ fn values(prefix: &str) -> Map<String, Value> {
     Map::from_iter([("prefix".to_owned(), json!(prefix)), ("api_key".to_owned(), json!("canary"))])
 }
 
-fn one() -> [Take; 1] {
-    [Take::sliding("a", Duration::from_secs(3600), 1, 1)]
+fn one() -> [Charge; 1] {
+    [Charge::sliding("a", Duration::from_secs(3600), 1, 1)]
 }
 
 async fn next(events: &mut BoxStream<'static, Watched>) -> Watched {
@@ -111,7 +111,7 @@ async fn what_is_saved_while_nobody_can_hear_it_is_heard_afterwards() {
     );
     proxy.cut();
     assert!(matches!(next(&mut events).await, Watched::Away(_)));
-    assert!(there.trouble().is_some());
+    assert!(there.health_problem().is_some());
     valves(&here).save("known", &values("b"), Some(known)).await.unwrap();
     valves(&here).save("new", &values("b"), None).await.unwrap();
     proxy.mend();
@@ -120,7 +120,7 @@ async fn what_is_saved_while_nobody_can_hear_it_is_heard_afterwards() {
         [next(&mut events).await, next(&mut events).await],
         [turned("known"), turned("new")]
     );
-    assert_eq!(there.trouble(), None);
+    assert_eq!(there.health_problem(), None);
     // And it listens as before.
     valves(&here).save("same", &values("b"), Some(same)).await.unwrap();
     assert_eq!(next(&mut events).await, turned("same"));
@@ -132,7 +132,7 @@ async fn a_database_that_is_away_at_first_is_used_as_soon_as_it_is_there() {
     let proxy = Proxy::to(fixture.url.as_ref().unwrap(), false).await.unwrap();
     let settings = StoreSettings { database_url: Some(proxy.url.clone()), ..fixture.settings() };
     let store = Store::open(&settings).await.unwrap();
-    assert!(store.trouble().unwrap().contains("away"), "{:?}", store.trouble());
+    assert!(store.health_problem().unwrap().contains("away"), "{:?}", store.health_problem());
     let mut events = valves(&store).watch();
     assert!(matches!(next(&mut events).await, Watched::Away(_)));
 
@@ -148,7 +148,7 @@ async fn a_database_that_is_away_at_first_is_used_as_soon_as_it_is_there() {
 
     proxy.mend();
     assert_eq!(next(&mut events).await, Watched::There);
-    assert_eq!(store.trouble(), None);
+    assert_eq!(store.health_problem(), None);
     assert_eq!(store.limits().admit(&one()).await.unwrap().used, [1]);
     assert!(store.usage().flush(A_WHILE).await);
     let all = UsageQuery { to: i64::MAX / 2, ..UsageQuery::default() };
@@ -164,7 +164,7 @@ async fn a_database_that_never_says_a_word_holds_up_a_start_for_less_than_ten_se
     let settings = StoreSettings { database_url, ..StoreSettings::default() };
     let store = Store::open(&settings).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    assert_eq!(store.trouble().unwrap(), "the database is away: it does not answer in time");
+    assert_eq!(store.health_problem().unwrap(), "the database is away: it does not answer in time");
     let closed = StoreSettings { when_away: OutagePolicy::Closed, ..settings };
     let Err(refused) = Store::open(&closed).await else { panic!("it was opened") };
     assert_eq!(refused.to_string(), "the database is away: it does not answer in time");
@@ -201,7 +201,7 @@ async fn a_report_that_fails_neither_opens_nor_shuts_limits() {
     assert!(store.usage().report(UsageQuery::default()).await.is_err());
     let refused = limits.admit(&one()).await;
     assert!(matches!(refused, Err(Refusal::Exceeded(_))), "{refused:?}");
-    assert_eq!(store.trouble(), None);
+    assert_eq!(store.health_problem(), None);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn many_hosts_that_start_at_once_make_the_tables_once() {
     let fixture = postgres_or_return!();
     let stores = futures_util::future::join_all((0..8).map(|_| fixture.open())).await;
     for store in &stores {
-        assert_eq!(store.trouble(), None);
+        assert_eq!(store.health_problem(), None);
     }
     assert_eq!(fixture.number("SELECT version FROM pipewright.schema_version").await, 4);
 }
@@ -289,7 +289,7 @@ async fn a_full_disk_takes_nothing_and_says_so() {
         .await;
     let unsaved = valves(&store).save("echo", &values("b"), Some(saved)).await;
     assert_eq!(unsaved, Err(SaveError::Failed(StoreError::Full)));
-    assert_eq!(store.trouble().unwrap(), "the disk is full");
+    assert_eq!(store.health_problem().unwrap(), "the disk is full");
     store.usage().record(UsageRow::default());
     assert!(!store.usage().flush(Duration::from_millis(100)).await, "usage waits");
 
@@ -301,7 +301,7 @@ async fn a_full_disk_takes_nothing_and_says_so() {
         .await;
     assert!(store.usage().flush(A_WHILE).await);
     assert_eq!(fixture.number("SELECT count(*) FROM pipewright.usage").await, 1);
-    assert_eq!(store.trouble(), None);
+    assert_eq!(store.health_problem(), None);
     assert_eq!(valves(&store).load("echo").await.unwrap(), Some((values("a"), saved)));
 }
 
@@ -404,7 +404,7 @@ async fn tls_is_as_strict_as_sslmode_says() {
         let settings = StoreSettings { database_url, ..StoreSettings::default() };
         // Where the machine knows no authority at all, that is said at once.
         let store = Store::open(&settings).await;
-        let is_away = store.as_ref().map_or(true, |store| store.trouble().is_some());
+        let is_away = store.as_ref().map_or(true, |store| store.health_problem().is_some());
         assert_eq!(is_away, is_encrypted.is_none(), "{query}");
         if let (Ok(store), Some(is_encrypted)) = (store, is_encrypted) {
             store.limits().used("a", Duration::from_secs(1)).await.unwrap();

@@ -8,7 +8,7 @@ use crate::{
     valves::{BedrockValves, BuiltinTools},
 };
 use aws_sdk_bedrock::types::{FoundationModelSummary, ModelModality};
-use pipe_sdk::{Model, ModelKind, ModelMetadata, fits};
+use pipe_sdk::{Model, ModelKind, ModelMetadata, matches_glob};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -125,15 +125,17 @@ impl Entry {
     pub fn is_meant(&self, name: &str) -> bool {
         let (pattern, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
         region.is_none_or(|region| *self.region == *region)
-            && [&self.id, &self.model_id, &self.base].into_iter().any(|id| fits(pattern, id))
+            && [&self.id, &self.model_id, &self.base]
+                .into_iter()
+                .any(|id| matches_glob(pattern, id))
     }
 
     /// What clients list.
     pub fn model(&self, builtin_tools: BuiltinTools) -> Model {
         let model = Model::new(&self.id, &self.name)
-            .described(format!("{} - {}", self.name, self.region))
-            .of_kind(self.kind)
-            .known_for(self.facts());
+            .with_description(format!("{} - {}", self.name, self.region))
+            .with_kind(self.kind)
+            .with_metadata(self.facts());
         let model = match self.kind {
             ModelKind::Chat => {
                 let tools = match builtin_tools {
@@ -141,14 +143,14 @@ impl Entry {
                     BuiltinTools::Never => false,
                     BuiltinTools::WhenSupported => Family::of(&self.base).tools != Tools::No,
                 };
-                model.capable("usage", true).capable("builtin_tools", tools)
+                model.with_capability("usage", true).with_capability("builtin_tools", tools)
             }
             // Whatever Open WebUI adds to a chat would be painted.
-            ModelKind::Image => model.capable("builtin_tools", false),
+            ModelKind::Image => model.with_capability("builtin_tools", false),
             ModelKind::Embed | ModelKind::Rerank => return model,
         };
         match self.inputs.image {
-            Some(vision) => model.capable("vision", vision),
+            Some(vision) => model.with_capability("vision", vision),
             None => model,
         }
     }

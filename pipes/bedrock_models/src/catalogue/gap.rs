@@ -60,7 +60,7 @@ impl Gap {
     /// The entry.
     pub fn model(&self) -> Model {
         Model::new(&self.id, &self.name)
-            .described("Chat with this entry to read what to do.")
-            .capable("builtin_tools", false)
+            .with_description("Chat with this entry to read what to do.")
+            .with_capability("builtin_tools", false)
     }
 }

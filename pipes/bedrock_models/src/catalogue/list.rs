@@ -203,7 +203,7 @@ impl Shelf {
     }
 
     /// Whether it is of this region.
-    pub fn is_of(&self, region: &str) -> bool {
+    pub fn matches(&self, region: &str) -> bool {
         &*self.region == region
     }
 

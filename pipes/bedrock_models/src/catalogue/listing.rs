@@ -142,7 +142,7 @@ impl Listing {
     }
 
     /// Which regions could not be listed lately, and why, and what valves name that nobody has.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn health_problem(&self) -> Option<String> {
         let strays = self.strays().unwrap_or_default().iter().map(Stray::line);
         let lines: Vec<_> = self.trouble.iter().cloned().chain(strays).collect();
         (!lines.is_empty()).then(|| lines.join("; "))

@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use crate::{names::bare, valves::BedrockValves};
-use pipe_sdk::{fits, listed};
+use pipe_sdk::{matches_glob, split_list};
 
 /// The valves *Allowed models* and *Denied models*.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ const NOT_ALLOWED: &str = "the valve Allowed models does not name it";
 impl Policy {
     /// What these valves say.
     pub fn of(valves: &BedrockValves) -> Self {
-        let names = |text| listed(text).map(bare).map(String::from).collect();
+        let names = |text| split_list(text).map(bare).map(String::from).collect();
         Self { allowed: names(&valves.allow), denied: names(&valves.deny) }
     }
 
@@ -42,6 +42,6 @@ impl Policy {
 
     /// Why an id may not be used that no list has, if it may not.
     pub fn bars_name(&self, id: &str) -> Option<&'static str> {
-        self.denied.iter().any(|name| fits(name, id)).then_some(DENIED)
+        self.denied.iter().any(|name| matches_glob(name, id)).then_some(DENIED)
     }
 }

@@ -63,7 +63,7 @@ impl ListFile {
     /// Returns the lists that were saved of this account.
     pub async fn load(&self) -> Vec<SavedRegion> {
         let Some(lists) = self.folder.load::<SavedLists>(NAME).await else { return Vec::new() };
-        if lists.form != FORM || !lists.account.is_of(&self.texts()) {
+        if lists.form != FORM || !lists.account.matches(&self.texts()) {
             tracing::info!("The saved lists of models are of another account, and are not used.");
             return Vec::new();
         }
@@ -76,7 +76,8 @@ impl ListFile {
             return;
         }
         self.saved().clone_from(&regions);
-        let lists = SavedLists { form: FORM, account: Fingerprint::of(&self.texts()), regions };
+        let lists =
+            SavedLists { form: FORM, account: Fingerprint::from_texts(&self.texts()), regions };
         self.folder.save(NAME, &lists).await;
     }
 

@@ -2,7 +2,7 @@
 
 use super::listing::{Listing, Search};
 use crate::{meaning::named, names::bare, valves::BedrockValves};
-use pipe_sdk::{Fault, listed};
+use pipe_sdk::{ValveError, split_list};
 
 /// A valve that names models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,8 +69,9 @@ pub fn are_names_turned(before: &BedrockValves, now: &BedrockValves) -> bool {
 /// What the valves name that cannot be asked.
 pub fn strays(listing: &Listing, valves: &BedrockValves) -> Vec<Stray> {
     let aliases = listing.aliases.iter().map(|(_, target)| (Naming::Aliases, target));
-    let links = listed(&valves.fallbacks).flat_map(|chain| chain.split('>').skip(1).map(bare));
-    let firsts = listed(&valves.fallbacks).filter_map(|chain| chain.split('>').next().map(bare));
+    let links = split_list(&valves.fallbacks).flat_map(|chain| chain.split('>').skip(1).map(bare));
+    let firsts =
+        split_list(&valves.fallbacks).filter_map(|chain| chain.split('>').next().map(bare));
     let links = links.chain(firsts.filter(|name| !listing.has_like(name)));
     let links = links.map(|name| (Naming::Fallbacks, name));
     let default = valves.default_model.as_deref().map(bare).filter(|name| !name.is_empty());
@@ -85,9 +86,9 @@ pub fn strays(listing: &Listing, valves: &BedrockValves) -> Vec<Stray> {
 }
 
 /// What has gone wrong in the valves that have been turned since these.
-pub fn slips(strays: &[Stray], before: &BedrockValves, now: &BedrockValves) -> Vec<Fault> {
+pub fn slips(strays: &[Stray], before: &BedrockValves, now: &BedrockValves) -> Vec<ValveError> {
     let strays = strays.iter().filter(|stray| stray.is_slip && stray.valve.is_turned(before, now));
-    strays.map(|Stray { valve, words, .. }| Fault::new(valve.field(), words)).collect()
+    strays.map(|Stray { valve, words, .. }| ValveError::new(valve.field(), words)).collect()
 }
 
 impl Stray {

@@ -10,7 +10,7 @@ const MOST_STOPS: usize = 2500;
 
 /// The settings of this chat; `None` if it has none.
 pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inference<'a>>> {
-    let max_tokens = most_tokens(body, family, mind)?;
+    let max_tokens = max_answer_tokens(body, family, mind)?;
     let max_tokens = max_tokens.filter(|_| !mind.free);
     let (temperature, top_p) = if mind.free { (None, None) } else { samplers(body, family, mind) };
     // Claude alone refuses what is only blank.
@@ -30,7 +30,7 @@ pub fn of<'a>(body: &'a Body, family: &Family, mind: &Mind) -> Result<Option<Inf
 
 /// The limit that is asked for in place of the client's, if the model does not write as much.
 pub fn cut(body: &Body, family: &Family) -> Option<u32> {
-    let is_over = body.most_tokens().is_some_and(|most| most > u64::from(family.most_tokens));
+    let is_over = body.max_answer_tokens().is_some_and(|most| most > u64::from(family.most_tokens));
     is_over.then_some(family.most_tokens)
 }
 
@@ -53,10 +53,10 @@ pub fn top_k(
     Ok(())
 }
 
-fn most_tokens(body: &Body, family: &Family, mind: &Mind) -> Result<Option<u32>> {
+fn max_answer_tokens(body: &Body, family: &Family, mind: &Mind) -> Result<Option<u32>> {
     let field =
         if body.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
-    match mind.most_tokens(body.most_tokens()) {
+    match mind.max_answer_tokens(body.max_answer_tokens()) {
         Some(0) => Err(PipeError::bad_field(field, format!("{field} must be at least 1"))),
         // A client that asks for more than the model writes means "no limit". Bedrock counts in 31 bits.
         most => Ok(most.map(|most| {

@@ -28,7 +28,7 @@ const HEAD: usize = 32;
 const PICTURE_HEAD: usize = 64 << 10;
 
 /// What is wrong with a part, for the person who sent it.
-pub type Fault = Cow<'static, str>;
+pub type ValveError = Cow<'static, str>;
 
 /// The media of one request, counted.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl Gallery {
         url: &'a str,
         label: Option<&'a str>,
         target: &Target,
-    ) -> Result<Block<'a>, Fault> {
+    ) -> Result<Block<'a>, ValveError> {
         if target.inputs.image == Some(false) {
             return Err(target.takes_no("images"));
         }
@@ -98,7 +98,7 @@ impl Gallery {
         &mut self,
         part: &'a Map<String, Value>,
         target: &Target,
-    ) -> Result<Block<'a>, Fault> {
+    ) -> Result<Block<'a>, ValveError> {
         let file = part.get("file").and_then(Value::as_object).unwrap_or(part);
         let text = |name: &str| file.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
         let label = text("format").or_else(|| text("mime_type"));
@@ -115,7 +115,7 @@ impl Gallery {
         &mut self,
         part: &'a Map<String, Value>,
         target: &Target,
-    ) -> Result<Block<'a>, Fault> {
+    ) -> Result<Block<'a>, ValveError> {
         let text = |name: &str| part.get(name).and_then(Value::as_str);
         let data = sourced(part)?;
         let name = text("title").or_else(|| text("name"));
@@ -128,7 +128,7 @@ impl Gallery {
         &mut self,
         part: &'a Map<String, Value>,
         target: &Target,
-    ) -> Result<Block<'a>, Fault> {
+    ) -> Result<Block<'a>, ValveError> {
         match sourced(part)? {
             Data::Url(url, label) => self.image(url, label, target),
             Data::Text(_) => Err(NO_IMAGE.into()),
@@ -136,7 +136,7 @@ impl Gallery {
     }
 
     /// The film in this URL.
-    pub fn video<'a>(&self, url: &'a str, target: &Target) -> Result<Block<'a>, Fault> {
+    pub fn video<'a>(&self, url: &'a str, target: &Target) -> Result<Block<'a>, ValveError> {
         if target.inputs.video == Some(false) {
             return Err(target.takes_no("videos"));
         }
@@ -156,7 +156,7 @@ impl Gallery {
         data: &'a str,
         format: Option<&'a str>,
         target: &Target,
-    ) -> Result<Block<'a>, Fault> {
+    ) -> Result<Block<'a>, ValveError> {
         if target.inputs.audio == Some(false) {
             return Err(target.takes_no("audio"));
         }
@@ -166,7 +166,7 @@ impl Gallery {
     }
 
     /// Counts the bytes of one more picture or file.
-    fn hang(&mut self, base64: &str, target: &Target) -> Result<(), Fault> {
+    fn hang(&mut self, base64: &str, target: &Target) -> Result<(), ValveError> {
         self.bytes += base64::size(base64);
         let most = target.family.most_media;
         if self.bytes <= most {
@@ -181,7 +181,7 @@ impl Gallery {
         std::mem::take(&mut self.named).into_iter().map(|words| Block::Text(words.into()))
     }
 
-    fn placed<'a>(&mut self, file: File<'a>, target: &Target) -> Result<Block<'a>, Fault> {
+    fn placed<'a>(&mut self, file: File<'a>, target: &Target) -> Result<Block<'a>, ValveError> {
         let (label, base64) = match file.data {
             Data::Text(text) if target.family.documents && self.documents < MOST_DOCUMENTS => {
                 return Ok(self.shelved("txt", Source::Text(text.into()), file, target));
@@ -234,7 +234,7 @@ impl Gallery {
         source: Source<'a>,
         file: File<'a>,
         target: &Target,
-    ) -> Result<Block<'a>, Fault> {
+    ) -> Result<Block<'a>, ValveError> {
         if !target.family.documents && !target.tries_documents {
             return Err(target.takes_no("files but text"));
         }
@@ -286,7 +286,7 @@ impl Gallery {
 }
 
 /// The base64 of the picture in this data URL.
-pub fn picture_in(url: &str) -> Result<String, Fault> {
+pub fn picture_in(url: &str) -> Result<String, ValveError> {
     let url = url.trim();
     if !url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
         return Err(NO_DATA.into());
@@ -311,7 +311,7 @@ fn cited(citations: Option<&Value>) -> bool {
 }
 
 /// What Anthropic's `source` holds.
-fn sourced(part: &Map<String, Value>) -> Result<Data<'_>, Fault> {
+fn sourced(part: &Map<String, Value>) -> Result<Data<'_>, ValveError> {
     let source = part.get("source").and_then(Value::as_object).ok_or("the part has no `source`")?;
     let text = |name: &str| source.get(name).and_then(Value::as_str);
     match text("type") {
@@ -323,7 +323,11 @@ fn sourced(part: &Map<String, Value>) -> Result<Data<'_>, Fault> {
 }
 
 /// Where the content is that this URL, or this plain base64 of this kind, stands for.
-fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Place<'a>, Fault> {
+fn place<'a>(
+    url: &'a str,
+    label: Option<&'a str>,
+    target: &Target,
+) -> Result<Place<'a>, ValveError> {
     let url = url.trim();
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme.to_ascii_lowercase().as_str() {
@@ -343,7 +347,7 @@ fn place<'a>(url: &'a str, label: Option<&'a str>, target: &Target) -> Result<Pl
 }
 
 /// What this data URL holds: its label, and its base64.
-fn held(url: &str) -> Result<(&str, Cow<'_, str>), Fault> {
+fn held(url: &str) -> Result<(&str, Cow<'_, str>), ValveError> {
     let (head, base64) = url.split_once(',').ok_or("the data URL has no data")?;
     let given = head.get(5..).unwrap_or_default();
     if !given.to_ascii_lowercase().ends_with(";base64") {
@@ -355,7 +359,7 @@ fn held(url: &str) -> Result<(&str, Cow<'_, str>), Fault> {
     Ok((given, tidied(base64)?))
 }
 
-fn tidied(base64: &str) -> Result<Cow<'_, str>, Fault> {
+fn tidied(base64: &str) -> Result<Cow<'_, str>, ValveError> {
     base64::tidy(base64).ok_or_else(|| "its data is not valid base64".into())
 }
 
@@ -366,7 +370,7 @@ fn media<'a>(
     target: &Target,
     formats: Formats,
     fault: &'static str,
-) -> Result<Media<'a>, Fault> {
+) -> Result<Media<'a>, ValveError> {
     let (format, source) = match place(url, label, target)? {
         Place::S3(uri) => (named(uri, formats), Source::S3Location { uri }),
         Place::Here(label, bytes) => (labelled(label, formats), Source::Bytes(bytes)),
@@ -375,7 +379,7 @@ fn media<'a>(
 }
 
 /// The kind of a picture that Bedrock takes.
-fn picture(base64: &str) -> Result<&'static str, Fault> {
+fn picture(base64: &str) -> Result<&'static str, ValveError> {
     let format = formats::of_image(&base64::head(base64, HEAD)).ok_or(NO_IMAGE)?;
     if base64::size(base64) > LARGEST_IMAGE {
         return Err("an image may have 3.75 MB at most".into());
@@ -400,12 +404,12 @@ mod tests {
         Target::new("m", Family::of(base))
     }
 
-    fn image(url: &str) -> Result<Value, Fault> {
+    fn image(url: &str) -> Result<Value, ValveError> {
         let block = Gallery::default().image(url, None, &target("anthropic.claude-3-haiku"))?;
         Ok(serde_json::to_value(block).unwrap())
     }
 
-    fn file(base: &str, part: &Value) -> Result<Value, Fault> {
+    fn file(base: &str, part: &Value) -> Result<Value, ValveError> {
         let part = part.as_object().unwrap();
         let block = Gallery::default().file(part, &target(base))?;
         Ok(serde_json::to_value(block).unwrap())

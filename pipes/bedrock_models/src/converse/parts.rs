@@ -3,7 +3,7 @@
 use super::{
     Target,
     body::{Block, CachePoint, Guarded, GuardedText, Reasoning},
-    media::{Fault, Gallery},
+    media::{Gallery, ValveError},
     pictures::without_pictures,
 };
 use pipe_sdk::{Content, Message, Part, PipeError, Result, Role};
@@ -60,7 +60,7 @@ fn one<'a>(
     target: &Target,
     gallery: &mut Gallery,
     said: &mut Said<'a>,
-) -> Result<(), Fault> {
+) -> Result<(), ValveError> {
     let (block, rest) = match part {
         Part::Text { text: words, rest } => (spoken(words, role), rest),
         Part::ImageUrl { image_url, rest } => {
@@ -89,7 +89,7 @@ fn other<'a>(
     target: &Target,
     gallery: &mut Gallery,
     said: &mut Said<'a>,
-) -> Result<Option<Block<'a>>, Fault> {
+) -> Result<Option<Block<'a>>, ValveError> {
     let word = |name: &str| part.get(name).and_then(Value::as_str);
     let kind = word("type").ok_or("a part needs a type, as in `text` or `image_url`")?;
     if !matches!(kind, "input_text" | "output_text" | "refusal" | "thinking" | "redacted_thinking")
@@ -149,7 +149,7 @@ fn text(words: &str) -> Option<Block<'_>> {
 }
 
 /// Bedrock takes pictures and files from the user only; what the assistant showed goes into the user's next turn.
-fn seen(role: Role) -> Result<(), Fault> {
+fn seen(role: Role) -> Result<(), ValveError> {
     match role {
         Role::System | Role::Developer => Err("instructions are taken as text only".into()),
         Role::User | Role::Tool | Role::Function | Role::Assistant => Ok(()),

@@ -4,7 +4,7 @@ use crate::{
     family::{Family, Lesson},
     valves::{BedrockValves, LateInstructions},
 };
-use pipe_sdk::listed;
+use pipe_sdk::split_list;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -72,7 +72,7 @@ impl Target {
             refused: lessons.iter().filter_map(refused).collect(),
             late_instructions: valves.late_instructions,
             tries_documents: valves.files_everywhere && !lessons.contains(&Lesson::Documents),
-            s3: listed(&valves.s3_locations).map(String::from).collect(),
+            s3: split_list(&valves.s3_locations).map(String::from).collect(),
             claude: base.starts_with("anthropic."),
             ..Self::new(id, family)
         }

@@ -86,7 +86,7 @@ impl Mind {
             Wish::Freely => Effort::Medium.budget(),
             Wish::Budget(tokens) => tokens.max(LEAST_BUDGET),
         };
-        let budget = match body.most_tokens().map(|most| most.min(writes)) {
+        let budget = match body.max_answer_tokens().map(|most| most.min(writes)) {
             Some(most) if most <= LEAST_BUDGET && explicit => {
                 return Err(PipeError::bad_field(
                     "max_tokens",
@@ -138,7 +138,7 @@ impl Mind {
     }
 
     /// The most tokens of an answer that is thought about.
-    pub fn most_tokens(&self, asked: Option<u64>) -> Option<u64> {
+    pub fn max_answer_tokens(&self, asked: Option<u64>) -> Option<u64> {
         asked.or(self.budget.map(|budget| budget + ROOM))
     }
 }

@@ -148,7 +148,7 @@ impl Lesson {
 
 /// The limit in a sentence about an answer that may become too long, as in `exceeds the model limit of 4096` or
 /// `max_tokens: 200000 > 64000, which is the maximum`, and the words up to it. What is said of the whole context is another matter.
-fn most_tokens(sentence: &str) -> Option<(Lesson, String)> {
+fn max_answer_tokens(sentence: &str) -> Option<(Lesson, String)> {
     const NAMES: [&str; 4] = ["max_tokens", "maxtokens", "max_output_tokens", "maximum tokens"];
     const BEFORE: [&str; 9] = [
         "limit of ",

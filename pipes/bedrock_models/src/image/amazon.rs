@@ -1,7 +1,7 @@
 //! Nova Canvas and Titan: several pictures a request, of sizes that they allow.
 
 use super::{beyond, check, is_openai_style};
-use pipe_sdk::{ImageCall, ImageFormat, ImageQuality, ImageSize, ImageWishes, Result};
+use pipe_sdk::{ImageCall, ImageFormat, ImageOptions, ImageQuality, ImageSize, Result};
 use serde_json::{Value, json};
 
 /// One of the two.
@@ -76,17 +76,17 @@ impl Model {
     /// The body that asks for these pictures.
     pub fn request(self, call: &ImageCall, id: &str) -> Result<Value> {
         check(call, id, self.longest_prompt)?;
-        let ImageCall { prompt, wishes, source, .. } = call;
-        if wishes.format.is_some_and(|format| format != ImageFormat::Png) {
+        let ImageCall { prompt, options, source, .. } = call;
+        if options.format.is_some_and(|format| format != ImageFormat::Png) {
             return Err(beyond("output_format", id, "makes `png` only"));
         }
         let mut params = json!({"text": prompt});
-        if let Some(negative) = &wishes.negative_prompt {
+        if let Some(negative) = &options.negative_prompt {
             params["negativeText"] = negative.as_str().into();
         }
         let mut body = match source {
             None => {
-                if let Some(style) = self.style(wishes, id)? {
+                if let Some(style) = self.style(options, id)? {
                     params["style"] = style.into();
                 }
                 json!({"taskType": "TEXT_IMAGE", "textToImageParams": params})
@@ -96,18 +96,18 @@ impl Model {
             }
             Some(source) => {
                 params["images"] = json!([source.base64]);
-                if let Some(strength) = wishes.strength {
+                if let Some(strength) = options.strength {
                     params["similarityStrength"] = (1.0 - strength).clamp(0.2, 1.0).into();
                 }
                 json!({"taskType": "IMAGE_VARIATION", "imageVariationParams": params})
             }
         };
-        body["imageGenerationConfig"] = self.config(wishes, id)?;
+        body["imageGenerationConfig"] = self.config(options, id)?;
         Ok(body)
     }
 
-    fn style(self, wishes: &ImageWishes, id: &str) -> Result<Option<String>> {
-        let Some(style) = wishes.style.as_deref().filter(|style| !is_openai_style(style)) else {
+    fn style(self, options: &ImageOptions, id: &str) -> Result<Option<String>> {
+        let Some(style) = options.style.as_deref().filter(|style| !is_openai_style(style)) else {
             return Ok(None);
         };
         let named = style.trim().to_ascii_uppercase().replace([' ', '-'], "_");
@@ -120,23 +120,23 @@ impl Model {
         })
     }
 
-    fn config(self, wishes: &ImageWishes, id: &str) -> Result<Value> {
-        let n = wishes.count();
+    fn config(self, options: &ImageOptions, id: &str) -> Result<Value> {
+        let n = options.count();
         if n > MOST {
             return Err(beyond("n", id, format_args!("makes {MOST} pictures at most")));
         }
-        let ImageSize { width, height } = self.size(wishes.size, id)?;
-        let quality = match wishes.quality {
+        let ImageSize { width, height } = self.size(options.size, id)?;
+        let quality = match options.quality {
             Some(ImageQuality::High) => "premium",
             Some(ImageQuality::Standard) | None => "standard",
         };
-        let seed = wishes.seed.unwrap_or_else(|| fastrand::u64(0..=LARGEST_SEED));
+        let seed = options.seed.unwrap_or_else(|| fastrand::u64(0..=LARGEST_SEED));
         if seed > LARGEST_SEED {
             return Err(beyond("seed", id, format_args!("takes {LARGEST_SEED} at most")));
         }
         // Left to themselves, these models begin at the same number each time, and so make the same picture again.
         let mut config = json!({"numberOfImages": n, "width": width, "height": height, "quality": quality, "seed": seed});
-        if let Some(scale) = wishes.cfg_scale {
+        if let Some(scale) = options.cfg_scale {
             if !(1.1..=10.0).contains(&scale) {
                 return Err(beyond("cfg_scale", id, "takes numbers from 1.1 to 10"));
             }

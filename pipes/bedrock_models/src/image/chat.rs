@@ -3,7 +3,7 @@
 use super::painted;
 use crate::{attempts::Means, catalogue::Entry, converse, names::PIPE, valves::ImageAnswers};
 use pipe_sdk::{
-    Call, Chunk, ChunkStream, Content, FinishReason, Image, ImageCall, ImageWishes, Images,
+    Call, Chunk, ChunkStream, Content, FinishReason, Image, ImageCall, ImageOptions, Images,
     Message, Part, PipeError, Result, Role,
 };
 
@@ -19,13 +19,13 @@ pub async fn chat(call: &Call, entries: &[Entry], means: Means<'_>) -> Result<Ch
     let caption = caption(&order.prompt);
     let (entry, Images { images }) = painted(&order, entries, means).await?;
     let shown = |image: Image| match means.valves.image_answers {
-        ImageAnswers::Files => Chunk::Picture(image.with_words(&caption)),
-        ImageAnswers::Markdown => Chunk::Content(image.with_words(&caption).markdown()),
+        ImageAnswers::Files => Chunk::Picture(image.with_alt_text(&caption)),
+        ImageAnswers::Markdown => Chunk::Content(image.with_alt_text(&caption).markdown()),
     };
     let mut chunks = vec![Chunk::Model(format!("{PIPE}.{}", entry.id)), Chunk::Role];
     chunks.extend(images.into_iter().map(shown));
     chunks.push(Chunk::Finish(FinishReason::Stop));
-    Ok(ChunkStream::of(chunks))
+    Ok(ChunkStream::from_chunks(chunks))
 }
 
 /// The pictures that this chat asks for.
@@ -43,9 +43,9 @@ fn order(call: &Call) -> Result<ImageCall> {
     if prompt.is_empty() {
         return Err(unsaid());
     }
-    let wishes = ImageWishes::among(&call.body.rest)?;
+    let options = ImageOptions::from_fields(&call.body.rest)?;
     let source = source(message, place)?;
-    Ok(ImageCall { wishes, source, ..ImageCall::new(&call.model, prompt) })
+    Ok(ImageCall { options, source, ..ImageCall::new(&call.model, prompt) })
 }
 
 /// The picture to begin from: the last one of this message, which stands at this place.
@@ -58,7 +58,7 @@ fn source(message: &Message, place: usize) -> Result<Option<Image>> {
     let Some((at, url)) = parts.iter().enumerate().rev().find_map(url) else { return Ok(None) };
     let base64 = converse::picture_in(&url)
         .map_err(|fault| PipeError::bad_field(format!("messages[{place}].content[{at}]"), fault))?;
-    Ok(Some(Image::of_base64(base64)))
+    Ok(Some(Image::from_base64(base64)))
 }
 
 /// The beginning of the prompt on one line.

@@ -1,7 +1,7 @@
 //! Stability's models: one picture a request, its shape a ratio.
 
 use super::{beyond, check, is_openai_style};
-use pipe_sdk::{ImageCall, ImageFormat, ImageSize, ImageWishes, Result};
+use pipe_sdk::{ImageCall, ImageFormat, ImageOptions, ImageSize, Result};
 use serde_json::{Value, json};
 
 /// One of Stability's.
@@ -33,38 +33,38 @@ impl Model {
         check(call, id, LONGEST_PROMPT)?;
         let body = self.request(call, id)?;
         let numbered = |(number, mut body): (u64, Value)| {
-            if let Some(seed) = call.wishes.seed {
+            if let Some(seed) = call.options.seed {
                 // The same beginning would give the same picture each time.
                 body["seed"] = ((seed + number) % (LARGEST_SEED + 1)).into();
             }
             body
         };
-        let count = u64::from(call.wishes.count());
+        let count = u64::from(call.options.count());
         Ok((0..count).map(|number| (number, body.clone())).map(numbered).collect())
     }
 
     fn request(self, call: &ImageCall, id: &str) -> Result<Value> {
-        let ImageCall { prompt, wishes, source, .. } = call;
-        let format = wishes.format.unwrap_or_default();
+        let ImageCall { prompt, options, source, .. } = call;
+        let format = options.format.unwrap_or_default();
         if format == ImageFormat::Webp {
             return Err(beyond("output_format", id, "makes `png` and `jpeg`"));
         }
-        refuse_what_it_has_not(wishes, id)?;
+        refuse_what_it_has_not(options, id)?;
         let mut body = json!({"prompt": prompt, "output_format": format});
-        if let Some(negative) = &wishes.negative_prompt {
+        if let Some(negative) = &options.negative_prompt {
             body["negative_prompt"] = negative.as_str().into();
         }
         match source {
             None => {
                 body["mode"] = "text-to-image".into();
-                if let Some(size) = wishes.size {
+                if let Some(size) = options.size {
                     body["aspect_ratio"] = ratio(size).into();
                 }
             }
             Some(source) if self.takes_pictures => {
                 body["mode"] = "image-to-image".into();
                 body["image"] = source.base64.as_str().into();
-                body["strength"] = wishes.strength.unwrap_or(STRENGTH).into();
+                body["strength"] = options.strength.unwrap_or(STRENGTH).into();
             }
             Some(_) => {
                 return Err(beyond("image", id, "begins from words alone: leave the picture out"));
@@ -74,14 +74,14 @@ impl Model {
     }
 }
 
-fn refuse_what_it_has_not(wishes: &ImageWishes, id: &str) -> Result<()> {
-    if wishes.cfg_scale.is_some() {
+fn refuse_what_it_has_not(options: &ImageOptions, id: &str) -> Result<()> {
+    if options.cfg_scale.is_some() {
         return Err(beyond("cfg_scale", id, "has no such scale"));
     }
-    if wishes.style.as_deref().is_some_and(|style| !is_openai_style(style)) {
+    if options.style.as_deref().is_some_and(|style| !is_openai_style(style)) {
         return Err(beyond("style", id, "knows no styles: put it in the prompt"));
     }
-    if wishes.seed.is_some_and(|seed| seed > LARGEST_SEED) {
+    if options.seed.is_some_and(|seed| seed > LARGEST_SEED) {
         return Err(beyond("seed", id, format_args!("takes {LARGEST_SEED} at most")));
     }
     Ok(())

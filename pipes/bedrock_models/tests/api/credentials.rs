@@ -39,7 +39,7 @@ async fn regions_that_fail_for_different_reasons_are_said_each() {
         .script_region("us-east-1", Script::fault(BedrockException::access_denied("no")).always());
     bedrock.script_region("us-west-2", Script::html(502).always());
     let pipe = started(valves(&bedrock)).await;
-    pipe.discovered().await;
+    pipe.wait_until_ready().await;
     assert_eq!(ids(&pipe), ["error-us-east-1", "error-us-west-2"]);
 }
 
@@ -53,7 +53,7 @@ async fn a_profile_that_is_not_there_is_said() {
         ..valves(&bedrock)
     };
     let pipe = started(valves).await;
-    pipe.discovered().await;
+    pipe.wait_until_ready().await;
     let (kind, words) = told(pipe.pipe(call("error", &hello())).await);
     assert_eq!(kind, "Credentials", "{words}");
     assert!(bedrock.requests().is_empty());
@@ -94,7 +94,7 @@ async fn without_credentials() {
     let bedrock = bedrock();
     let valves = BedrockValves { endpoint_url: Some(bedrock.endpoint()), ..Default::default() };
     let pipe = started(valves).await;
-    tokio::time::timeout(Duration::from_millis(900), pipe.discovered()).await.unwrap();
+    tokio::time::timeout(Duration::from_millis(900), pipe.wait_until_ready()).await.unwrap();
     let models = models(&pipe);
     assert_eq!(models.len(), 1);
     assert!(
@@ -170,7 +170,7 @@ async fn credentials_that_were_taken_back_are_asked_for_once_more() {
 #[ignore = "needs an environment of its own"]
 async fn environment() {
     let pipe = started(BedrockValves::default()).await;
-    pipe.discovered().await;
+    pipe.wait_until_ready().await;
     pipe.pipe(call(HAIKU, &hello())).await.unwrap().fold().await.unwrap();
 }
 

@@ -95,7 +95,7 @@ async fn a_failing_region_is_said_in_the_list_and_explained_in_the_chat() {
     bedrock
         .script_region("us-west-2", Script::fault(BedrockException::access_denied("no")).always());
     let pipe = started(valves(&bedrock)).await;
-    pipe.discovered().await;
+    pipe.wait_until_ready().await;
     let models = models(&pipe);
     let errors: Vec<_> = models.iter().filter(|model| model.id.starts_with("error")).collect();
     assert_eq!(errors.len(), 1);
@@ -104,7 +104,7 @@ async fn a_failing_region_is_said_in_the_list_and_explained_in_the_chat() {
     assert!(models.iter().any(|model| model.id == HAIKU));
     let denied = |list: &str| format!("us-west-2: access denied: allow bedrock:{list}");
     let both = ["ListFoundationModels", "ListInferenceProfiles"].map(denied);
-    assert_eq!(pipe.trouble(), Some(both.join("; ")));
+    assert_eq!(pipe.health_problem(), Some(both.join("; ")));
     let (kind, words) = told(pipe.pipe(call("error-us-west-2", &hello())).await);
     assert_eq!(kind, "Denied");
     assert!(words.contains("us-west-2") && words.contains("ListFoundationModels"), "{words}");
@@ -129,9 +129,9 @@ async fn a_region_that_hangs_is_given_up_after_the_valves_seconds() {
         ..valves(&bedrock)
     })
     .await;
-    pipe.discovered().await;
+    pipe.wait_until_ready().await;
     assert!(ids(&pipe).contains(&"error-us-west-2".into()));
-    assert!(pipe.trouble().unwrap().contains("did not answer in time"));
+    assert!(pipe.health_problem().unwrap().contains("did not answer in time"));
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn an_old_list_is_served_while_one_refresh_asks_for_the_next() {
     for _ in 0..20 {
         assert_eq!(ids(&rig.pipe), list);
     }
-    until(|| rig.pipe.trouble().is_some()).await;
+    until(|| rig.pipe.health_problem().is_some()).await;
     assert_eq!(ids(&rig.pipe), list, "a failed refresh keeps the last good list");
     let asked = rig.bedrock.requests().split_off(before);
     let first = |request: &&RecordedRequest| {
@@ -208,14 +208,14 @@ async fn words_that_aws_has_not_documented_are_survived() {
     let bedrock =
         Emulator::start(EmulatorOptions { catalogue, ..EmulatorOptions::default() }).unwrap();
     let pipe = started(valves(&bedrock)).await;
-    pipe.discovered().await;
+    pipe.wait_until_ready().await;
     assert_eq!(ids(&pipe), ["new.model-v1:0"]);
 }
 
 #[tokio::test]
 async fn names_in_valves_that_no_model_has_are_trouble() {
     let told = |turn: fn(&mut bedrock_models::BedrockValves)| async move {
-        rig_with(turn).await.pipe.trouble()
+        rig_with(turn).await.pipe.health_problem()
     };
     let stray = |valve: &str, name: &str| {
         Some(format!("{valve} names `{name}`, which is no model that can be asked"))
@@ -274,7 +274,7 @@ async fn what_is_not_listed_yet_is_no_stray() {
         ..valves(&bedrock)
     };
     let pipe = started(valves).await;
-    pipe.discovered().await;
-    let trouble = pipe.trouble().unwrap();
+    pipe.wait_until_ready().await;
+    let trouble = pipe.health_problem().unwrap();
     assert!(trouble.contains("us-west-2") && !trouble.contains("qwen"), "{trouble}");
 }

@@ -49,7 +49,7 @@ pub async fn rig_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
     let mut valves = valves(&bedrock);
     turn(&mut valves);
     let pipe = started(valves).await;
-    pipe.discovered().await;
+    pipe.wait_until_ready().await;
     Rig { bedrock, pipe }
 }
 

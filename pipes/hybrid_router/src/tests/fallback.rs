@@ -7,7 +7,7 @@ use serde_json::json;
 #[tokio::test(start_paused = true)]
 async fn the_local_side_answers_and_the_cloud_hears_nothing() {
     let (router, sides) = (router(valves()).await, Sides::new(Does::Answers, Does::Answers));
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(HOME);
     assert_eq!(sides.asked(), [HOME]);
 }
 
@@ -35,7 +35,7 @@ async fn whatever_fails_before_the_first_token_the_cloud_answers() {
         Does::Hangs,
     ] {
         let (router, sides) = (router(valves()).await, Sides::new(local, Does::Answers));
-        sides.ask(&router).await.is_of(SKY);
+        sides.ask(&router).await.matches(SKY);
         assert_eq!(sides.asked(), [HOME, SKY]);
         assert_eq!(sides.open(), [0, 0], "who is not heard is let go");
     }
@@ -48,7 +48,7 @@ async fn once_a_token_is_out_nobody_else_answers() {
         text("half"),
         Chunk::Reasoning("hm".into()),
         Chunk::ToolCall(call),
-        Chunk::Picture(Picture::at("data:x")),
+        Chunk::Picture(Picture::from_url("data:x")),
     ] {
         let local = Does::Says(vec![Chunk::Role, first], Some(broken));
         let (router, sides) = (router(valves()).await, Sides::new(local, Does::Answers));
@@ -67,7 +67,7 @@ async fn without_the_fallback_a_local_failure_is_the_answer() {
     let error = told.failed().to_string();
     assert_eq!(error, "`home.small` did not begin to answer within 20 s");
     sides.let_local(Does::Answers);
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(HOME);
     assert!(!sides.asked().contains(&SKY));
 }
 
@@ -76,7 +76,7 @@ async fn one_side_alone_is_asked_by_its_name() {
     for (model, side) in [(LOCAL, HOME), (crate::CLOUD, SKY)] {
         let (router, sides) = (router(valves()).await, Sides::new(Does::Answers, Does::Answers));
         let ask = || sides.ask_with(&router, model, hello(), User::default(), None);
-        ask().await.is_of(side);
+        ask().await.matches(side);
         assert_eq!(sides.asked(), [side]);
     }
     let sides = Sides::new(Does::Fails(broken), Does::Fails(broken));
@@ -105,7 +105,7 @@ async fn when_the_cloud_fails_too_a_local_side_that_was_ill_is_the_last_resort()
         (router(valves()).await, Sides::new(Does::Fails(broken), Does::Fails(broken)));
     sides.ask(&router).await.failed();
     sides.let_local(Does::Answers);
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(HOME);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,9 +114,9 @@ async fn a_local_side_with_enough_to_do_leaves_the_rest_to_the_cloud() {
     let (router, sides) = (router(valves).await, Sides::new(Does::Answers, Does::Answers));
     let call = || sides.call(SMART, hello(), User::default(), None);
     let first = Arc::clone(&router).pipe(call()).await.unwrap();
-    sides.ask(&router).await.is_of(SKY);
-    Told::of(first).await.is_of(HOME);
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(SKY);
+    Told::of(first).await.matches(HOME);
+    sides.ask(&router).await.matches(HOME);
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +127,7 @@ async fn whoever_leaves_frees_the_side_that_was_asked() {
     assert_eq!(sides.open(), [1, 0]);
     drop(chat);
     assert_eq!(sides.open(), [0, 0]);
-    assert!(router.trouble().is_none(), "who leaves says nothing of the side's health");
+    assert!(router.health_problem().is_none(), "who leaves says nothing of the side's health");
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,8 +136,8 @@ async fn sides_are_told_apart_in_the_books_if_that_is_wished() {
         let valves = HybridValves { cost_tracking, ..valves() };
         let (router, sides) =
             (router(valves).await, Sides::new(Does::Fails(broken), Does::Answers));
-        sides.ask(&router).await.is_of(SKY);
-        let told: Vec<_> = sides.host.calls().iter().map(|call| call.host.trail().side).collect();
+        sides.ask(&router).await.matches(SKY);
+        let told: Vec<_> = sides.host.calls().iter().map(|call| call.host.context().side).collect();
         let expected =
             [Some(Side::Local), Some(Side::Cloud)].map(|side| side.filter(|_| cost_tracking));
         assert_eq!(told[..2], expected);

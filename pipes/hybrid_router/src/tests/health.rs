@@ -12,13 +12,13 @@ fn breaker(router: &HybridRouter) -> BreakerState {
 async fn a_dead_local_side_costs_nothing_from_the_second_chat_on() {
     let (router, sides) = (router(valves()).await, Sides::new(Does::Hangs, Does::Answers));
     let first = sides.ask(&router).await;
-    first.is_of(SKY);
+    first.matches(SKY);
     assert_eq!(first.took, Duration::from_secs(20));
     assert_eq!(breaker(&router), BreakerState::Open);
     // Long enough for it to be tried many times, in vain.
     for _ in 0..300 {
         let next = sides.ask(&router).await;
-        next.is_of(SKY);
+        next.matches(SKY);
         assert_eq!(next.took, Duration::ZERO);
         advance(Duration::from_secs(1)).await;
     }
@@ -30,14 +30,14 @@ async fn a_dead_local_side_costs_nothing_from_the_second_chat_on() {
 #[tokio::test(start_paused = true)]
 async fn it_is_asked_again_when_it_has_been_found_well_though_nobody_chats() {
     let (router, sides) = (router(valves()).await, Sides::new(Does::Fails(broken), Does::Answers));
-    sides.ask(&router).await.is_of(SKY);
-    assert!(router.trouble().is_some());
+    sides.ask(&router).await.matches(SKY);
+    assert!(router.health_problem().is_some());
     sides.let_local(Does::Answers);
-    sides.ask(&router).await.is_of(SKY);
+    sides.ask(&router).await.matches(SKY);
     sleep(Duration::from_secs(11)).await;
     assert_eq!((breaker(&router), sides.looked()), (BreakerState::Closed, 1));
-    assert!(router.trouble().is_none());
-    sides.ask(&router).await.is_of(HOME);
+    assert!(router.health_problem().is_none());
+    sides.ask(&router).await.matches(HOME);
     assert_eq!(sides.open(), [0, 0]);
 }
 
@@ -46,7 +46,7 @@ async fn an_answer_that_breaks_off_counts_as_a_failure() {
     let half = Does::Says(vec![text("half")], Some(broken));
     let (router, sides) = (router(valves()).await, Sides::new(half, Does::Answers));
     assert!(sides.ask(&router).await.error.is_some());
-    sides.ask(&router).await.is_of(SKY);
+    sides.ask(&router).await.matches(SKY);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,9 +55,9 @@ async fn a_request_that_it_does_not_take_says_nothing_of_its_health() {
         router(valves()).await,
         Sides::new(Does::Fails(|| PipeError::bad_request("no")), Does::Answers),
     );
-    sides.ask(&router).await.is_of(SKY);
+    sides.ask(&router).await.matches(SKY);
     sides.let_local(Does::Answers);
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(HOME);
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,11 +67,11 @@ async fn the_wait_that_it_asks_for_is_kept() {
         retry_after: Some(Duration::from_secs(7)),
     };
     let (router, sides) = (router(valves()).await, Sides::new(Does::Fails(busy), Does::Answers));
-    sides.ask(&router).await.is_of(SKY);
+    sides.ask(&router).await.matches(SKY);
     sides.let_local(Does::Answers);
-    sides.ask(&router).await.is_of(SKY);
+    sides.ask(&router).await.matches(SKY);
     advance(Duration::from_secs(7)).await;
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(HOME);
     assert_eq!((sides.asked(), sides.looked()), (vec![HOME, SKY, SKY, HOME], 0));
 }
 
@@ -82,7 +82,7 @@ async fn it_may_fail_more_often_before_it_rests_or_as_often_as_it_likes() {
         let (router, sides) =
             (router(valves).await, Sides::new(Does::Fails(broken), Does::Answers));
         for _ in 0..5 {
-            sides.ask(&router).await.is_of(SKY);
+            sides.ask(&router).await.matches(SKY);
         }
         assert_eq!(sides.asked().iter().filter(|side| **side == HOME).count(), asked);
     }
@@ -91,20 +91,20 @@ async fn it_may_fail_more_often_before_it_rests_or_as_often_as_it_likes() {
 #[tokio::test(start_paused = true)]
 async fn new_valves_forget_its_health_only_if_they_change_it() {
     let (before, sides) = (router(valves()).await, Sides::new(Does::Fails(broken), Does::Answers));
-    sides.ask(&before).await.is_of(SKY);
+    sides.ask(&before).await.matches(SKY);
     let beside = HybridValves { show_side: true, ..valves() };
     let same = Arc::new(before.on_valves_updated(beside).await.unwrap());
     drop(before);
     sides.let_local(Does::Answers);
-    sides.ask(&same).await.is_of(SKY);
+    sides.ask(&same).await.matches(SKY);
     // What looked after it has ended with the pipe before; this one does so in its place.
     sleep(Duration::from_secs(11)).await;
-    sides.ask(&same).await.is_of(HOME);
+    sides.ask(&same).await.matches(HOME);
 
     sides.let_local(Does::Fails(broken));
-    sides.ask(&same).await.is_of(SKY);
+    sides.ask(&same).await.matches(SKY);
     let other = HybridValves { local_timeout_seconds: 5, ..valves() };
     let other = Arc::new(same.on_valves_updated(other).await.unwrap());
     sides.let_local(Does::Answers);
-    sides.ask(&other).await.is_of(HOME);
+    sides.ask(&other).await.matches(HOME);
 }

@@ -9,7 +9,7 @@ async fn hedging(after_ms: u64) -> Arc<HybridRouter> {
 #[tokio::test(start_paused = true)]
 async fn a_local_side_that_speaks_in_time_is_alone() {
     let (router, sides) = (hedging(500).await, Sides::new(Does::AnswersAfter(499), Does::Answers));
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(HOME);
     assert_eq!(sides.asked(), [HOME]);
 }
 
@@ -18,7 +18,7 @@ async fn who_speaks_first_answers_and_the_other_one_is_let_go() {
     for (cloud, winner, took) in [(100, SKY, 600), (900, HOME, 1000)] {
         let sides = Sides::new(Does::AnswersAfter(1000), Does::AnswersAfter(cloud));
         let told = sides.ask(&hedging(500).await).await;
-        told.is_of(winner);
+        told.matches(winner);
         assert_eq!(told.took, Duration::from_millis(took));
         assert_eq!(sides.asked(), [HOME, SKY]);
         assert_eq!(sides.open(), [0, 0]);
@@ -30,7 +30,7 @@ async fn who_fails_in_a_race_leaves_it_to_the_other() {
     let (slow, fails) = (|| Does::AnswersAfter(1000), || Does::Fails(broken));
     for (local, cloud, winner) in [(slow(), fails(), HOME), (fails(), slow(), SKY)] {
         let sides = Sides::new(local, cloud);
-        sides.ask(&hedging(500).await).await.is_of(winner);
+        sides.ask(&hedging(500).await).await.matches(winner);
     }
     let sides = Sides::new(Does::Hangs, Does::Fails(broken));
     let told = sides.ask(&hedging(500).await).await;
@@ -49,18 +49,18 @@ async fn a_lost_race_is_looked_into_so_that_a_frozen_side_is_known_to_be_frozen(
 #[tokio::test(start_paused = true)]
 async fn a_lost_race_alone_does_not_make_a_slow_side_an_ill_one() {
     let (router, sides) = (hedging(500).await, Sides::new(Does::AnswersAfter(2000), Does::Answers));
-    sides.ask(&router).await.is_of(SKY);
+    sides.ask(&router).await.matches(SKY);
     sleep(Duration::from_secs(3)).await;
-    assert!(router.trouble().is_none());
+    assert!(router.health_problem().is_none());
     assert_eq!(sides.looked(), 1);
     sides.let_local(Does::Answers);
-    sides.ask(&router).await.is_of(HOME);
+    sides.ask(&router).await.matches(HOME);
 }
 
 #[tokio::test(start_paused = true)]
 async fn background_tasks_are_in_no_race() {
     let (router, sides) = (hedging(500).await, Sides::new(Does::AnswersAfter(1000), Does::Answers));
     let task = Some("title_generation");
-    sides.ask_with(&router, SMART, hello(), User::default(), task).await.is_of(HOME);
+    sides.ask_with(&router, SMART, hello(), User::default(), task).await.matches(HOME);
     assert_eq!(sides.asked(), [HOME]);
 }

@@ -31,7 +31,7 @@ async fn what_the_local_model_cannot_do_goes_to_the_cloud_at_once() {
     let valves = HybridValves { local_context_tokens: Some(1000), ..valves() };
     for body in [pictured(), body(&tool), body(&long)] {
         let sides = Sides::new(Does::Answers, Does::Answers);
-        answered(&valves, &sides, body, "user").await.is_of(SKY);
+        answered(&valves, &sides, body, "user").await.matches(SKY);
         assert_eq!(sides.asked(), [SKY]);
     }
 }
@@ -91,10 +91,10 @@ async fn chats_that_are_long_or_of_some_roles_or_hours_are_for_the_cloud_and_loc
     ];
     for (valves, body) in wishes {
         let sides = Sides::new(Does::Answers, Does::Answers);
-        answered(&valves, &sides, body.clone(), "admin").await.is_of(SKY);
+        answered(&valves, &sides, body.clone(), "admin").await.matches(SKY);
         assert_eq!(sides.asked(), [SKY]);
         let sides = Sides::new(Does::Answers, Does::Fails(broken));
-        answered(&valves, &sides, body, "admin").await.is_of(HOME);
+        answered(&valves, &sides, body, "admin").await.matches(HOME);
     }
     let sides = Sides::new(Does::Answers, Does::Answers);
     let valves = HybridValves {
@@ -102,7 +102,7 @@ async fn chats_that_are_long_or_of_some_roles_or_hours_are_for_the_cloud_and_loc
         cloud_roles: Some("admin".into()),
         ..valves()
     };
-    answered(&valves, &sides, hello(), "user").await.is_of(HOME);
+    answered(&valves, &sides, hello(), "user").await.matches(HOME);
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,12 +119,12 @@ async fn background_tasks_stay_local_whatever_the_rules_say() {
     ] {
         let sides = Sides::new(Does::Answers, Does::Answers);
         let router = router(valves.clone()).await;
-        sides.ask_with(&router, SMART, body, person("user"), task).await.is_of(side);
+        sides.ask_with(&router, SMART, body, person("user"), task).await.matches(side);
     }
     let sides = Sides::new(Does::Fails(broken), Does::Answers);
     let router = router(valves).await;
     let task = Some("tags_generation");
-    sides.ask_with(&router, SMART, hello(), person("user"), task).await.is_of(SKY);
+    sides.ask_with(&router, SMART, hello(), person("user"), task).await.matches(SKY);
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,9 +136,9 @@ async fn whose_budget_is_used_up_stays_local() {
     };
     let sides = Sides::new(Does::Answers, Does::Answers);
     sides.host.spend("ann", 999_999);
-    answered(&valves, &sides, hello(), "user").await.is_of(SKY);
+    answered(&valves, &sides, hello(), "user").await.matches(SKY);
     sides.host.spend("ann", 1);
-    answered(&valves, &sides, hello(), "user").await.is_of(HOME);
+    answered(&valves, &sides, hello(), "user").await.matches(HOME);
     sides.let_local(Does::Fails(broken));
     answered(&valves, &sides, hello(), "user").await.failed();
     assert_eq!(sides.asked(), [SKY, HOME, HOME]);
@@ -171,11 +171,11 @@ fn valves_that_cannot_be_so_are_named() {
         ),
         (HybridValves { cloud_hours: Some("by day".into()), ..valves() }, "cloud_hours"),
     ] {
-        let faults = valves.faults();
+        let faults = valves.validate();
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert_eq!(faults[0].valve, valve);
     }
-    assert_eq!(valves().faults(), []);
+    assert_eq!(valves().validate(), []);
 }
 
 #[tokio::test(start_paused = true)]

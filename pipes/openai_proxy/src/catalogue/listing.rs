@@ -75,7 +75,7 @@ impl Listing {
     }
 
     /// Which upstreams could not be listed lately, and why.
-    pub fn trouble(&self) -> Option<&str> {
+    pub fn health_problem(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
@@ -127,19 +127,19 @@ fn gap_id(way: &Way) -> String {
 
 fn said(way: &Way, gap: Gap) -> Model {
     Model::new(gap_id(way), format!("{}: {}", way.name(), gap.words()))
-        .described("Chat with this entry to read what to do.")
-        .capable("builtin_tools", false)
+        .with_description("Chat with this entry to read what to do.")
+        .with_capability("builtin_tools", false)
 }
 
 fn shown(way: &Way, listed: &Listed, builtin_tools: bool) -> Model {
     let name = way.id(listed.name.as_deref().unwrap_or(&listed.id));
     let tools = builtin_tools && listed.tools.unwrap_or(true);
-    let mut model = Model::new(way.id(&listed.id), name).of_kind(listed.kind);
+    let mut model = Model::new(way.id(&listed.id), name).with_kind(listed.kind);
     if let Some(context) = listed.context {
-        model = model.described(format!("{context} tokens of context"));
+        model = model.with_description(format!("{context} tokens of context"));
     }
     if let Some(vision) = listed.vision {
-        model = model.capable("vision", vision);
+        model = model.with_capability("vision", vision);
     }
-    model.capable("builtin_tools", tools).capable("usage", true)
+    model.with_capability("builtin_tools", tools).with_capability("usage", true)
 }

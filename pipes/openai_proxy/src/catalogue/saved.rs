@@ -63,7 +63,8 @@ impl ListFile {
         }
         let all = upstreams.iter().zip(lists);
         let all = all.filter_map(|(one, models)| {
-            let upstream = Fingerprint::of(&identity(&one.way).each_ref().map(String::as_str));
+            let upstream =
+                Fingerprint::from_texts(&identity(&one.way).each_ref().map(String::as_str));
             Some(SavedList { upstream, models: models? })
         });
         self.folder.save(NAME, &SavedLists { form: FORM, upstreams: all.collect() }).await;
@@ -73,7 +74,7 @@ impl ListFile {
 impl SavedList {
     /// Returns the models, if they are of this upstream, asked by the same key.
     pub fn of(&self, way: &Way) -> Option<Vec<Listed>> {
-        let is_same = self.upstream.is_of(&identity(way).each_ref().map(String::as_str));
+        let is_same = self.upstream.matches(&identity(way).each_ref().map(String::as_str));
         is_same.then(|| self.models.clone())
     }
 }

@@ -3,7 +3,7 @@
 use super::trouble::Gap;
 use crate::ways::Way;
 use openai_client::{Listed, Trouble};
-use pipe_sdk::fits;
+use pipe_sdk::matches_glob;
 
 /// What one upstream lists, as far as it is known.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +77,7 @@ impl Shelf {
 impl Way {
     /// Whether a model of this name is among those that the valves choose.
     pub fn wants(&self, name: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|glob| fits(glob, name))
+        self.models.is_empty() || self.models.iter().any(|glob| matches_glob(glob, name))
     }
 
     /// The models that are there whatever the upstream lists.

@@ -111,7 +111,7 @@ fn with_last_text(messages: &[Message], text: &str) -> Vec<Message> {
         last.content = Some(match last.content.take() {
             Some(Content::Parts(parts)) => {
                 let others = parts.into_iter().filter(|part| part.text().is_none());
-                Content::Parts([Part::of_text(text)].into_iter().chain(others).collect())
+                Content::Parts([Part::from_text(text)].into_iter().chain(others).collect())
             }
             _ => Content::Text(text.to_owned()),
         });
@@ -264,7 +264,7 @@ pub(super) async fn compact(branch: &Branch, question: &Question) -> Result<Outc
         match first.content.take() {
             Some(Content::Text(text)) => append(&mut opened, &text),
             Some(Content::Parts(parts)) => {
-                let text = Part::of_text(opened.text());
+                let text = Part::from_text(opened.text());
                 opened.content = Some(Content::Parts([text].into_iter().chain(parts).collect()));
             }
             None => {}

@@ -200,7 +200,7 @@ pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcom
     let chosen = tally.winners().iter().find(|number| **number < joined.len());
     let chosen = chosen.and_then(|number| joined.get(*number)).or(joined.first());
     let chosen = chosen.cloned().unwrap_or_default();
-    branch.keep(&Reply::of_text(chosen.clone()));
+    branch.keep(&Reply::from_text(chosen.clone()));
     branch.tell("Writing the answer");
     let text = format!(
         "A solution to this stands below; several others came to the same. Give the answer with as much of the solution as the person needs, as \

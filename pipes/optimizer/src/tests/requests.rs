@@ -78,7 +78,10 @@ async fn conversations_stay_conversations_and_wishes_hold_for_answers() {
         if !is_judge {
             let roles: Vec<_> = call.body.messages.iter().map(|message| message.role).collect();
             assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::User]);
-            assert_eq!((call.body.temperature, call.body.most_tokens()), (Some(0.3), Some(77)));
+            assert_eq!(
+                (call.body.temperature, call.body.max_answer_tokens()),
+                (Some(0.3), Some(77))
+            );
         }
     }
 }

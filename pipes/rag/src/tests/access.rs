@@ -68,8 +68,8 @@ async fn a_search_sees_what_its_reader_may_see() {
             Search { collection: "documents".into(), query: "salary".into(), reader, top_k: None };
         rig.library().search(search, rig.scripted.host()).await.unwrap().chunks.len()
     };
-    assert_eq!(found(Reader::Anyone).await, 0);
-    assert_eq!(found(Reader::Person(user("anna", "user"))).await, 1);
-    assert_eq!(found(Reader::Person(user("paul", "admin"))).await, 0);
-    assert_eq!(found(Reader::Keeper).await, 1);
+    assert_eq!(found(Reader::Anonymous).await, 0);
+    assert_eq!(found(Reader::User(user("anna", "user"))).await, 1);
+    assert_eq!(found(Reader::User(user("paul", "admin"))).await, 0);
+    assert_eq!(found(Reader::Admin).await, 1);
 }

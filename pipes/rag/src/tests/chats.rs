@@ -81,7 +81,8 @@ async fn pictures_stay_beside_the_question() {
     let mut message = Message::new(Role::User, "");
     let picture =
         Part::ImageUrl { image_url: "data:image/png;base64,AA".into(), rest: Default::default() };
-    message.content = Some(Content::Parts(vec![Part::of_text("parents leave?"), picture.clone()]));
+    message.content =
+        Some(Content::Parts(vec![Part::from_text("parents leave?"), picture.clone()]));
     rig.told(rig.call(vec![message])).await;
     let asked = rig.scripted.calls().pop().unwrap();
     let Some(Content::Parts(parts)) = &asked.body.messages[0].content else { panic!("no parts") };

@@ -1,7 +1,7 @@
 //! A watched folder.
 
 use super::{Rig, rig_with, upload};
-use pipe_sdk::library::Findable;
+use pipe_sdk::library::DocumentState;
 use std::{fs, process::Command};
 
 async fn watching() -> (Rig, tempfile::TempDir) {
@@ -63,7 +63,7 @@ async fn a_file_that_cannot_be_read_is_listed_with_the_reason() {
     fs::write(watched.path().join("b.md"), "# Beta\nTwo.").unwrap();
     rig.library().tend(rig.scripted.host()).await;
     let kept = rig.library().documents("documents".into(), String::new(), 100).await.unwrap();
-    assert!(matches!(&kept[0].state, Findable::Failed { reason } if !reason.is_empty()));
+    assert!(matches!(&kept[0].state, DocumentState::Failed { reason } if !reason.is_empty()));
     assert_eq!(kept[1].title, "Beta");
     assert!(rig.folder.path().join("index.db").exists());
 }
@@ -92,8 +92,9 @@ async fn documents_of_an_earlier_release_keep_their_audience_in_the_folder_that_
     let audiences = async |rig: &Rig| {
         rig.library().tend(rig.scripted.host()).await;
         let kept = rig.library().documents("documents".into(), String::new(), 100).await.unwrap();
-        let is_open =
-            |kept: pipe_sdk::library::Kept| (kept.id, kept.audience == Audience::Everyone);
+        let is_open = |kept: pipe_sdk::library::DocumentSummary| {
+            (kept.id, kept.audience == Audience::Everyone)
+        };
         kept.into_iter().map(is_open).collect::<Vec<_>>()
     };
     let open = |ids: [(&str, bool); 3]| ids.map(|(id, open)| (id.to_owned(), open)).to_vec();

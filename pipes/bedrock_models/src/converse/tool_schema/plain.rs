@@ -63,7 +63,7 @@ const LIMITS: &[&str] = &[
 /// This schema of an object in few keywords.
 pub fn plain(schema: &Map<String, Value>, inside: Inside) -> Plain {
     let root = Value::Object(schema.clone());
-    let mut walk = Walk { root: &root, inside, left: LARGEST, trail: Vec::new() };
+    let mut walk = Walk { root: &root, inside, left: LARGEST, context: Vec::new() };
     let mut node = walk.node(&root, 0, true);
     let note = node.shift_remove("description");
     let note = note.as_ref().and_then(Value::as_str).unwrap_or_default();
@@ -83,13 +83,13 @@ struct Walk<'a> {
     /// How many bytes may still be written.
     left: usize,
     /// The references that lead here.
-    trail: Vec<String>,
+    context: Vec<String>,
 }
 
 impl Walk<'_> {
     /// The schema at this depth. What its keywords cannot say stands at the end of its description.
     fn node(&mut self, schema: &Value, depth: usize, is_root: bool) -> Map<String, Value> {
-        let outside = self.trail.len();
+        let outside = self.context.len();
         let mut flat = self.flattened(schema, outside, outside);
         let mut notes = Vec::new();
         let mut nullable = flat.get("nullable").is_some_and(|nullable| *nullable == true);
@@ -154,13 +154,13 @@ impl Walk<'_> {
             self.left = self.left.saturating_sub(words);
             out.insert("description".into(), description);
         }
-        self.trail.truncate(outside);
+        self.context.truncate(outside);
         out
     }
 
     /// The schema with what it refers to, and with all of which it must be, in its place.
     ///
-    /// `outside` is how much of the trail leads to this node, `before` how much to this branch of it.
+    /// `outside` is how much of the context leads to this node, `before` how much to this branch of it.
     fn flattened(&mut self, schema: &Value, outside: usize, before: usize) -> Map<String, Value> {
         let Value::Object(schema) = schema else {
             let kind = schema.as_str().and_then(type_named);
@@ -170,19 +170,19 @@ impl Walk<'_> {
         let mut flat = schema.clone();
         if let Some(Value::String(reference)) = flat.shift_remove("$ref") {
             let name = reference.rsplit('/').next().unwrap_or_default();
-            let known = self.trail.iter().position(|known| *known == reference);
+            let known = self.context.iter().position(|known| *known == reference);
             match referenced(self.root, &reference) {
                 _ if known.is_some_and(|place| place >= before) => {}
                 None => describe(&mut flat, &format!("A `{name}`, whose schema is not given.")),
                 Some(target) => {
                     let again = known.is_some_and(|place| place < outside) || reference == "#";
-                    if again || self.trail.len() >= LONGEST_TRAIL || self.left == 0 {
+                    if again || self.context.len() >= LONGEST_TRAIL || self.left == 0 {
                         let kind = target["type"].as_str().unwrap_or("object").to_owned();
                         flat.entry("type").or_insert_with(|| kind.into());
                         let name = if name == "#" { "the whole" } else { name };
                         describe(&mut flat, &format!("Shaped as `{name}` again, and so on."));
                     } else {
-                        self.trail.push(reference);
+                        self.context.push(reference);
                         let target = target.clone();
                         let target = self.flattened(&target, outside, before);
                         merge(&mut flat, target);
@@ -216,7 +216,7 @@ impl Walk<'_> {
     ) -> Vec<Value> {
         let mut branches = Vec::new();
         for branch in choice {
-            let before = self.trail.len();
+            let before = self.context.len();
             let mut branch = self.flattened(branch, outside, before);
             // A choice within a choice is one choice.
             let inner =
@@ -224,7 +224,7 @@ impl Walk<'_> {
             match inner {
                 Some(Value::Array(inner)) if branch.keys().all(|key| is_said(key)) => {
                     for branch in &inner {
-                        let before = self.trail.len();
+                        let before = self.context.len();
                         branches.push(self.flattened(branch, outside, before));
                     }
                 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Who is behind a call, and through which pipes it has come. It travels from model to model, so that limits, costs and access count for
-/// the person who asked. A clone is cheap, and is the same trail.
+/// the person who asked. A clone is cheap, and is the same context.
 #[derive(Clone, Debug, Default)]
 pub struct CallContext {
     /// Who asks, if it is known.
@@ -39,7 +39,7 @@ pub struct CallerId(u64);
 
 impl CallerId {
     /// The number of whoever this names. It is another one after each start of the host.
-    pub fn of(name: &impl Hash) -> Self {
+    pub fn from_name(name: &impl Hash) -> Self {
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self(KEYS.hash_one(name))
     }
@@ -65,39 +65,39 @@ impl Side {
 }
 
 impl CallContext {
-    /// The beginning of a trail, at the door.
+    /// The beginning of a context, at the door.
     pub fn new(user: Option<User>, key: Option<Arc<str>>, task: Option<&str>) -> Self {
         Self { user, key, task: task.map(Arc::from), ..Self::default() }
     }
 
-    /// The beginning of a trail of what the host does of its own accord: nobody has asked for it, so no filter is asked.
-    pub fn of_the_host(task: Option<&str>) -> Self {
+    /// The beginning of a context of what the host does of its own accord: nobody has asked for it, so no filter is asked.
+    pub fn for_host(task: Option<&str>) -> Self {
         let admission = Arc::new(Admission::exempt());
         Self { task: task.map(Arc::from), admission, ..Self::default() }
     }
 
-    /// The trail of what the pipe behind this model asks of others.
+    /// The context of what the pipe behind this model asks of others.
     #[must_use]
-    pub fn through(&self, model: &str) -> Self {
+    pub fn child(&self, model: &str) -> Self {
         let via = self.via.clone().or_else(|| Some(model.into()));
         Self { via, counted: Arc::default(), ..self.clone() }
     }
 
-    /// Returns the same trail for a further call, for which limits of tokens and dollars are asked anew.
+    /// Returns the same context for a further call, for which limits of tokens and dollars are asked anew.
     #[must_use]
-    pub fn admitted_anew(&self) -> Self {
+    pub fn with_new_admission(&self) -> Self {
         Self { admission: Arc::default(), ..self.clone() }
     }
 
-    /// The same trail from this place in a trace.
+    /// The same context from this place in a trace.
     #[must_use]
-    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+    pub fn with_trace(self, trace: Option<TraceContext>) -> Self {
         Self { trace, ..self }
     }
 
     /// The same for a request that came from this address.
     #[must_use]
-    pub fn from_peer(self, peer: Option<IpAddr>) -> Self {
+    pub fn with_peer(self, peer: Option<IpAddr>) -> Self {
         Self { peer, ..self }
     }
 
@@ -105,15 +105,15 @@ impl CallContext {
     pub fn caller(&self) -> CallerId {
         let user = self.user.as_ref().map(|user| user.id.as_str()).filter(|id| !id.is_empty());
         match (user, &self.key, self.peer) {
-            (Some(user), ..) => CallerId::of(&("user", user)),
-            (None, Some(key), _) => CallerId::of(&("key", key)),
-            (None, None, Some(peer)) => CallerId::of(&("peer", network(peer))),
+            (Some(user), ..) => CallerId::from_name(&("user", user)),
+            (None, Some(key), _) => CallerId::from_name(&("key", key)),
+            (None, None, Some(peer)) => CallerId::from_name(&("peer", network(peer))),
             (None, None, None) => CallerId::default(),
         }
     }
 
     /// Keeps that what came of the call has been counted already, by the model that did the work.
-    pub fn set_counted(&self) {
+    pub fn mark_counted(&self) {
         self.counted.store(true, Ordering::Relaxed);
     }
 

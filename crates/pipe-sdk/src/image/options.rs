@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// How pictures are to be made. What is not wished is left to the model.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ImageWishes {
+pub struct ImageOptions {
     /// How many; one, if nothing is said.
     pub n: Option<u32>,
     /// How large; `auto` is nothing wished.
@@ -50,9 +50,9 @@ pub enum ImageQuality {
 /// More pictures than OpenAI gives at once are a mistake.
 const MOST: u32 = 10;
 
-impl ImageWishes {
+impl ImageOptions {
     /// The wishes among the fields of a request's body. Those that mean nothing to pictures are passed over.
-    pub fn among(fields: &Map<String, Value>) -> Result<Self> {
+    pub fn from_fields(fields: &Map<String, Value>) -> Result<Self> {
         let fields = Fields(fields);
         Ok(Self {
             n: fields.read(&["n"], "a whole number from 1 to 10", count)?,
@@ -164,31 +164,31 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn among(fields: &Value) -> Result<ImageWishes> {
-        ImageWishes::among(fields.as_object().unwrap())
+    fn options(fields: &Value) -> Result<ImageOptions> {
+        ImageOptions::from_fields(fields.as_object().unwrap())
     }
 
     #[test]
     fn wishes_are_read_in_any_of_their_words() {
         let size = |width, height| Some(ImageSize { width, height });
         for (fields, wishes) in [
-            (json!({"n": null, "size": "auto", "quality": "", "x": 1}), ImageWishes::default()),
+            (json!({"n": null, "size": "auto", "quality": "", "x": 1}), ImageOptions::default()),
             (
                 json!({"size": "1024X768"}),
-                ImageWishes { size: size(1024, 768), ..ImageWishes::default() },
+                ImageOptions { size: size(1024, 768), ..ImageOptions::default() },
             ),
             (
                 json!({"quality": "hd", "seed": "7", "negativeText": "cats", "cfgScale": "6.5"}),
-                ImageWishes {
+                ImageOptions {
                     quality: Some(ImageQuality::High),
                     seed: Some(7),
                     negative_prompt: Some("cats".into()),
                     cfg_scale: Some(6.5),
-                    ..ImageWishes::default()
+                    ..ImageOptions::default()
                 },
             ),
         ] {
-            assert_eq!(among(&fields).unwrap(), wishes, "{fields}");
+            assert_eq!(options(&fields).unwrap(), wishes, "{fields}");
         }
     }
 
@@ -208,7 +208,7 @@ mod tests {
             (json!({"strength": 2}), "strength"),
             (json!({"style": 7}), "style"),
         ] {
-            let error = among(&fields).unwrap_err();
+            let error = options(&fields).unwrap_err();
             let PipeError::BadRequest { param, message, .. } = error else { panic!("{error}") };
             assert_eq!(param.as_deref(), Some(field));
             assert!(message.starts_with(field), "{message}");
