@@ -18,7 +18,7 @@ use actix_web::{
 };
 use pipe_sdk::{
     PipeError,
-    library::{CollectionSettings, Library, Search},
+    library::{CollectionUpdate, Library, Search},
 };
 use reader::OnBehalfOf;
 use serde::Deserialize;
@@ -66,7 +66,7 @@ impl JsonBody for NewCollection {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-impl JsonBody for CollectionSettings {
+impl JsonBody for CollectionUpdate {
     const LIMIT: usize = 1 << 20;
     const SHAPE: &'static Shape = &shape::rag::RULES;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
@@ -89,7 +89,7 @@ pub async fn create(
 pub async fn change(
     state: web::Data<State>,
     name: Path<String>,
-    Json(rules): Json<CollectionSettings>,
+    Json(rules): Json<CollectionUpdate>,
 ) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok().json(library(&state)?.change(name.into_inner(), rules).await?))
 }

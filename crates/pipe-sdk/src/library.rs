@@ -13,10 +13,10 @@ pub trait Library: Send + Sync {
     fn collections(&self) -> BoxFuture<'_, Result<Vec<Collection>>>;
 
     /// Makes a collection.
-    fn create(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>>;
+    fn create(&self, name: String, rules: CollectionUpdate) -> BoxFuture<'_, Result<Collection>>;
 
     /// Changes the rules of a collection, those that are told.
-    fn change(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>>;
+    fn change(&self, name: String, rules: CollectionUpdate) -> BoxFuture<'_, Result<Collection>>;
 
     /// Forgets a collection and all that is in it.
     fn forget(&self, name: String) -> BoxFuture<'_, Result<()>>;
@@ -68,7 +68,7 @@ pub struct Collection {
 /// What can be settled for a collection. What is not told stays, or is as the pipe's valves say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct CollectionSettings {
+pub struct CollectionUpdate {
     /// The language of its texts, as in `english`; it cannot be changed later.
     pub language: Option<String>,
     /// The most tokens that a chunk may have; counts for documents that come from now on.
@@ -194,13 +194,13 @@ pub struct DocumentSummary {
     pub stored_at: i64,
     /// How it can be found.
     #[serde(flatten)]
-    pub state: DocumentState,
+    pub state: DocumentStatus,
 }
 
 /// How a document can be found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum DocumentState {
+pub enum DocumentStatus {
     /// By all that the collection is searched by.
     Ready,
     /// By its words alone, as yet.

@@ -41,7 +41,7 @@ impl ValveError {
     /// `a: must be …; b: must be …`.
     pub fn join(errors: &[Self]) -> String {
         let lines: Vec<_> =
-            faults.iter().map(|fault| format!("{}: {}", fault.valve, fault.rule)).collect();
+            errors.iter().map(|error| format!("{}: {}", error.valve, error.rule)).collect();
         lines.join("; ")
     }
 }

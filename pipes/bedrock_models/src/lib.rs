@@ -155,7 +155,7 @@ impl Pipe for BedrockModels {
     }
 
     fn upstream_states(&self) -> Vec<UpstreamState> {
-        self.clients.upstream_states().states()
+        self.clients.upstreams().states()
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {

@@ -21,7 +21,7 @@ use url::Url;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BedrockValves {
-    /// AWS regions whose models are split_list, comma-separated. Where two regions have the same model, the first one serves it.
+    /// AWS regions whose models are listed, comma-separated. Where two regions have the same model, the first one serves it.
     #[schemars(title = "Regions")]
     pub regions: Vec<String>,
 

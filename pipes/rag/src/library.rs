@@ -11,7 +11,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     Host, PipeError, Result,
     library::{
-        Audience, Collection, CollectionSettings, DocumentState, DocumentSummary, IngestResult,
+        Audience, Collection, CollectionUpdate, DocumentStatus, DocumentSummary, IngestResult,
         Library, Outcome, Search, SearchHit, SearchResults, Upload,
     },
 };
@@ -83,7 +83,7 @@ impl Shelves {
         match self.index().await?.get_collection(name, &Viewer::Operator).await {
             Ok(_) => Ok(()),
             Err(IndexError::CollectionNotFound(_)) => {
-                match self.made(name, CollectionSettings::default()).await {
+                match self.made(name, CollectionUpdate::default()).await {
                     // Somebody else was quicker.
                     Err(PipeError::Conflict(_)) | Ok(_) => Ok(()),
                     Err(error) => Err(error),
@@ -93,7 +93,7 @@ impl Shelves {
         }
     }
 
-    async fn made(&self, name: &str, rules: CollectionSettings) -> Result<retrieval::Collection> {
+    async fn made(&self, name: &str, rules: CollectionUpdate) -> Result<retrieval::Collection> {
         check_name(name).map_err(|rule| PipeError::bad_field("name", format!("name: {rule}")))?;
         let audience = rules.audience.unwrap_or_else(|| self.audience(name));
         let settings = CollectionSettings {
@@ -202,11 +202,11 @@ impl Library for Shelves {
         .boxed()
     }
 
-    fn create(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>> {
+    fn create(&self, name: String, rules: CollectionUpdate) -> BoxFuture<'_, Result<Collection>> {
         async move { Ok(self.shown(self.made(&name, rules).await?)) }.boxed()
     }
 
-    fn change(&self, name: String, rules: CollectionSettings) -> BoxFuture<'_, Result<Collection>> {
+    fn change(&self, name: String, rules: CollectionUpdate) -> BoxFuture<'_, Result<Collection>> {
         async move {
             if rules.language.is_some() {
                 let message = "language: cannot be changed; make another collection";
@@ -349,9 +349,9 @@ fn kept(listed: retrieval::IndexedDocument) -> DocumentSummary {
     let retrieval::IndexedDocument { id, title, url, audience, metadata, chunks, stored_at, state } =
         listed;
     let state = match state {
-        DocumentState::Ready => DocumentState::Ready,
-        DocumentState::WordsOnly => DocumentState::WordsOnly,
-        DocumentState::Failed { reason } => DocumentState::Failed { reason },
+        DocumentState::Ready => DocumentStatus::Ready,
+        DocumentState::WordsOnly => DocumentStatus::WordsOnly,
+        DocumentState::Failed { reason } => DocumentStatus::Failed { reason },
     };
     DocumentSummary { id, title, url, audience: seen(audience), metadata, chunks, stored_at, state }
 }

@@ -72,7 +72,7 @@ async fn tokens_count_when_the_answer_has_ended() {
         context: ann.clone(),
         host: host.host_of(ann.clone()),
     };
-    filter.settle(spent).await;
+    filter.record_usage(spent).await;
     let (message, wait) = refusal(asks(&filter, &host, &ann, "m").await);
     assert!(message.contains("100 tokens a day") && message.contains("24 h"), "{message}");
     assert_eq!(wait, 86_400);

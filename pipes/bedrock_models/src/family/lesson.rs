@@ -107,7 +107,7 @@ impl Lesson {
             let span = sentences().find_map(|sentence| span_of(sentence, words))?;
             Some((lesson.clone(), span.to_owned()))
         });
-        row.or_else(|| sentences().find_map(most_tokens)).or_else(|| stranger(&bare))
+        row.or_else(|| sentences().find_map(max_answer_tokens)).or_else(|| stranger(&bare))
     }
 
     /// Whether it is about this conversation only.

@@ -5,7 +5,7 @@ use pipe_sdk::BreakerState;
 use tokio::time::advance;
 
 fn breaker(router: &HybridRouter) -> BreakerState {
-    router.upstreams()[0].breaker
+    router.upstream_states()[0].breaker
 }
 
 #[tokio::test(start_paused = true)]

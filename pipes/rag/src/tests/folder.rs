@@ -1,7 +1,7 @@
 //! A watched folder.
 
 use super::{Rig, rig_with, upload};
-use pipe_sdk::library::DocumentState;
+use pipe_sdk::library::DocumentStatus;
 use std::{fs, process::Command};
 
 async fn watching() -> (Rig, tempfile::TempDir) {
@@ -63,7 +63,7 @@ async fn a_file_that_cannot_be_read_is_listed_with_the_reason() {
     fs::write(watched.path().join("b.md"), "# Beta\nTwo.").unwrap();
     rig.library().tend(rig.scripted.host()).await;
     let kept = rig.library().documents("documents".into(), String::new(), 100).await.unwrap();
-    assert!(matches!(&kept[0].state, DocumentState::Failed { reason } if !reason.is_empty()));
+    assert!(matches!(&kept[0].state, DocumentStatus::Failed { reason } if !reason.is_empty()));
     assert_eq!(kept[1].title, "Beta");
     assert!(rig.folder.path().join("index.db").exists());
 }

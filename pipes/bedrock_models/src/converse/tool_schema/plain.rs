@@ -160,7 +160,7 @@ impl Walk<'_> {
 
     /// The schema with what it refers to, and with all of which it must be, in its place.
     ///
-    /// `outside` is how much of the context leads to this node, `before` how much to this branch of it.
+    /// `outside` is how much of the trail leads to this node, `before` how much to this branch of it.
     fn flattened(&mut self, schema: &Value, outside: usize, before: usize) -> Map<String, Value> {
         let Value::Object(schema) = schema else {
             let kind = schema.as_str().and_then(type_named);
