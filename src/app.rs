@@ -138,7 +138,8 @@ impl App {
             () = wait_for_drain(&state.drain, drain_limit, &mut signals) => {}
         }
         let (_, ended) = tokio::join!(server.handle().stop(true), server);
-        let shutdowns = state.registry.slots().iter().map(|slot| slot.shutdown());
+        let slots = state.registry.slots();
+        let shutdowns = slots.iter().map(|slot| slot.shutdown());
         if tokio::time::timeout(Duration::from_secs(5), join_all(shutdowns)).await.is_err() {
             tracing::warn!("A pipe did not say goodbye in time.");
         }

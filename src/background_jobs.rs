@@ -53,7 +53,7 @@ fn warn_about_missing_models(
     registry: &Registry,
     reported: &mut BTreeMap<&'static str, BTreeSet<String>>,
 ) {
-    for slot in registry.slots() {
+    for slot in registry.slots().iter() {
         let missing = registry.missing_references(slot);
         let before = reported.insert(slot.id(), missing.clone()).unwrap_or_default();
         for problem in missing.difference(&before) {

@@ -5,9 +5,9 @@ use pipe_sdk::{CallContext, Demand, DemandKind, ModelKind, ModelResolution, Serv
 use std::sync::Arc;
 
 /// The pipe and model of a call.
-pub struct CallRoute<'a> {
+pub struct CallRoute {
     /// The pipe that answers.
-    pub slot: &'a Arc<dyn Slot>,
+    pub slot: Arc<dyn Slot>,
     /// The requested id within the pipe.
     pub requested_model: String,
     /// The id within the pipe by which the model is listed. Limits and usage always use this one.
@@ -16,10 +16,10 @@ pub struct CallRoute<'a> {
     pub kind: Option<ModelKind>,
 }
 
-impl<'a> CallRoute<'a> {
+impl CallRoute {
     /// Returns the route to this pipe, with the pipe's statement about the id.
     pub fn new(
-        slot: &'a Arc<dyn Slot>,
+        slot: Arc<dyn Slot>,
         requested_model: String,
         known: Option<ModelResolution>,
     ) -> Self {

@@ -1,6 +1,7 @@
 //! The registry of pipes: it resolves model ids to pipes, and lets pipes call other pipes.
 
 use crate::{call_route::CallRoute, meter::Meter, prices::Prices, slot::Slot};
+use arc_swap::ArcSwap;
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
     AdmissionRequest, Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host,
@@ -10,9 +11,12 @@ use pipe_sdk::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// The running pipes, in the order of registration.
+/// The pipes of one moment, in the order of registration.
+pub type Slots = Arc<Vec<Arc<dyn Slot>>>;
+
+/// The running pipes. Those that are compiled in stay; others come and go while the host runs.
 pub struct Registry {
-    slots: Vec<Arc<dyn Slot>>,
+    slots: ArcSwap<Vec<Arc<dyn Slot>>>,
     meter: Meter,
     ledger: Arc<dyn Ledger>,
 }
@@ -20,17 +24,37 @@ pub struct Registry {
 impl Registry {
     /// Returns a registry of these pipes.
     pub fn new(slots: Vec<Arc<dyn Slot>>, meter: Meter, ledger: Arc<dyn Ledger>) -> Self {
-        Self { slots, meter, ledger }
+        Self { slots: ArcSwap::from_pointee(slots), meter, ledger }
     }
 
     /// Returns all pipes.
-    pub fn slots(&self) -> &[Arc<dyn Slot>] {
-        &self.slots
+    pub fn slots(&self) -> Slots {
+        self.slots.load_full()
     }
 
     /// Returns the pipe with this id.
-    pub fn slot(&self, id: &str) -> Option<&Arc<dyn Slot>> {
-        self.slots.iter().find(|slot| slot.id() == id)
+    pub fn slot(&self, id: &str) -> Option<Arc<dyn Slot>> {
+        self.slots.load().iter().find(|slot| slot.id() == id).cloned()
+    }
+
+    /// Registers a pipe, in the place of the one with the id `replaced`, or else as the last one.
+    pub fn register(&self, slot: &Arc<dyn Slot>, replaced: Option<&str>) {
+        self.slots.rcu(|slots| {
+            let mut slots = Vec::clone(slots);
+            match slots.iter_mut().find(|one| Some(one.id()) == replaced) {
+                Some(place) => *place = Arc::clone(slot),
+                None => slots.push(Arc::clone(slot)),
+            }
+            slots
+        });
+    }
+
+    /// Removes the pipe with this id. Its answers under way go on.
+    pub fn unregister(&self, id: &str) {
+        self.slots.rcu(|slots| {
+            let others = slots.iter().filter(|slot| slot.id() != id);
+            others.cloned().collect::<Vec<_>>()
+        });
     }
 
     /// Returns the pipe that a full model id names, and the model's id within it.
@@ -38,7 +62,7 @@ impl Registry {
     /// `pipe.model` is split at the first dot. A connection's prefix before it is passed over: Open
     /// WebUI keeps it in the paths of filter calls (`docs/reference/open-webui.md`, "Ids and
     /// paths").
-    pub fn resolve(&self, id: &str) -> Option<(&Arc<dyn Slot>, String)> {
+    pub fn resolve(&self, id: &str) -> Option<(Arc<dyn Slot>, String)> {
         let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
         let (start, slot, model) = starts
             .filter_map(|start| Some((start, id.get(start..)?)))
@@ -51,16 +75,17 @@ impl Registry {
     }
 
     fn is_derived(&self, id: &str) -> bool {
-        self.slots
-            .iter()
-            .any(|slot| matches!(slot.resolve_model(id), Some(ModelResolution::Derived(_))))
+        let is_derived_by = |slot: &Arc<dyn Slot>| {
+            matches!(slot.resolve_model(id), Some(ModelResolution::Derived(_)))
+        };
+        self.slots.load().iter().any(is_derived_by)
     }
 
     /// Returns the pipe and model for this id.
     ///
     /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
     /// start it may have to wait for the lists.
-    pub async fn route(&self, id: &str) -> Result<CallRoute<'_>> {
+    pub async fn route(&self, id: &str) -> Result<CallRoute> {
         if self.resolve(id).is_none()
             && !matches!(self.lookup_model(id)?, Some((_, ModelResolution::Available(_))))
         {
@@ -70,7 +95,7 @@ impl Registry {
     }
 
     /// Returns the pipe and model for this id, without waiting for model lists.
-    fn route_if_known(&self, id: &str) -> Result<Option<CallRoute<'_>>> {
+    fn route_if_known(&self, id: &str) -> Result<Option<CallRoute>> {
         if let Some((slot, model)) = self.resolve(id) {
             let known = slot.resolve_model(&model);
             return Ok(Some(CallRoute::new(slot, model, known)));
@@ -85,8 +110,9 @@ impl Registry {
     ///
     /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
     /// could tell who answers.
-    pub fn lookup_model(&self, id: &str) -> Result<Option<(&Arc<dyn Slot>, ModelResolution)>> {
-        let all = self.slots.iter().filter_map(|slot| Some((slot, slot.resolve_model(id)?)));
+    pub fn lookup_model(&self, id: &str) -> Result<Option<(Arc<dyn Slot>, ModelResolution)>> {
+        let slots = self.slots();
+        let all = slots.iter().filter_map(|slot| Some((slot, slot.resolve_model(id)?)));
         let mut all: Vec<_> = all.collect();
         all.sort_by_key(|(_, known)| lookup_rank(known));
         let mut first = all.into_iter();
@@ -102,13 +128,13 @@ impl Registry {
                 );
                 Err(PipeError::bad_field("model", message))
             }
-            _ => Ok(Some((slot, known))),
+            _ => Ok(Some((Arc::clone(slot), known))),
         }
     }
 
     /// Lets pipes take over a chat by what stands beside the model's name.
     pub fn take_over(&self, body: &mut Body) {
-        for slot in &self.slots {
+        for slot in self.slots().iter() {
             slot.take_over(body);
         }
     }
@@ -120,7 +146,7 @@ impl Registry {
     /// The first pipe's that stays as it is.
     pub async fn reload(&self) -> Result<()> {
         let mut refused = None;
-        for slot in &self.slots {
+        for slot in self.slots().iter() {
             if let Err(error) = Arc::clone(slot).reload().await {
                 tracing::error!(pipe.id = slot.id(), "`{}` stays as it is: {error}.", slot.id());
                 refused.get_or_insert(error);
@@ -141,7 +167,7 @@ impl Registry {
 
     /// Returns the document library and the id of its pipe.
     pub fn library_with_pipe(&self) -> Option<(&'static str, Arc<dyn Library>)> {
-        self.slots.iter().find_map(|slot| Some((slot.id(), slot.library()?)))
+        self.slots.load().iter().find_map(|slot| Some((slot.id(), slot.library()?)))
     }
 
     /// Returns whether a model with this id exists.
@@ -154,19 +180,15 @@ impl Registry {
 
     /// Asks the filters to admit a call, or returns the error of the filter that refuses it. A
     /// request asks once for each of its models.
-    async fn check_admission(
-        &self,
-        route: &CallRoute<'_>,
-        demand: Demand,
-        host: &Host,
-    ) -> Result<()> {
+    async fn check_admission(&self, route: &CallRoute, demand: Demand, host: &Host) -> Result<()> {
         let (model, demand) = (route.full_id(), route.adjust_demand(demand));
         let context = host.context().clone();
         let admission = Arc::clone(&context.admission);
         if admission.has_passed(&model, demand.kind) {
             return Ok(());
         }
-        let filters = self.slots.iter().filter_map(|slot| match slot.serves()? {
+        let slots = self.slots();
+        let filters = slots.iter().filter_map(|slot| match slot.serves()? {
             Serves::Filter { pipelines, priority } => Some((priority, pipelines, slot)),
             Serves::Model(_) | Serves::Manifold(_) => None,
         });
@@ -188,7 +210,7 @@ impl Registry {
 
     /// Waits until every pipe has listed its models, but at most `limit`.
     pub async fn wait_for_discovery(&self, limit: Duration) {
-        let all = join_all(self.slots.iter().map(|slot| slot.wait_until_ready()));
+        let all = join_all(self.slots().iter().map(|slot| slot.wait_until_ready()));
         // What is not known by then is listed the next time.
         _ = timeout(limit, all).await;
     }
@@ -319,7 +341,8 @@ impl HostBackend for Registry {
     }
 
     fn models(&self) -> Vec<ModelCard> {
-        let served = self.slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
+        let slots = self.slots();
+        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
         let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
         let chats = models.filter(|(_, model)| model.kind.answers_chats());
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()

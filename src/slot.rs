@@ -70,7 +70,7 @@ pub trait Slot: Send + Sync {
     /// [`Pipe::ID`].
     fn id(&self) -> &'static str;
     /// [`Pipe::NAME`].
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
     /// Returns the specification of the valves for Open WebUI's form.
     fn spec(&self) -> Value;
     /// Returns the current values of the valves, with secrets masked.

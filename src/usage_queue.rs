@@ -132,7 +132,7 @@ async fn record_in_filters(registry: &Arc<Registry>, event: UsageEvent) {
     let UsageEvent { model, kind, context, usage, cost, .. } = event;
     let host = Host::new(registry.clone(), context.clone(), ChatRef::default());
     let report = UsageReport { model, kind, usage, cost, context, host };
-    for slot in registry.slots() {
+    for slot in registry.slots().iter() {
         if matches!(slot.serves(), Some(Serves::Filter { .. })) {
             slot.record_usage(report.clone()).await;
         }

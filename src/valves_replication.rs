@@ -64,7 +64,7 @@ impl ValvesReplication {
                 Watched::There => {
                     tracing::info!("Valves that are turned on other replicas are followed.");
                     self.migrate_files().await;
-                    registry.slots().iter().collect()
+                    registry.slots().to_vec()
                 }
                 Watched::Turned(pipe) => registry.slot(&pipe).into_iter().collect(),
                 Watched::Away(error) => {
@@ -73,12 +73,9 @@ impl ValvesReplication {
                 }
             };
             for slot in changed {
-                if let Err(error) = Arc::clone(slot).apply_replicated_valves().await {
-                    tracing::error!(
-                        pipe.id = slot.id(),
-                        "`{}` stays as it is: {error}.",
-                        slot.id()
-                    );
+                let id = slot.id();
+                if let Err(error) = slot.apply_replicated_valves().await {
+                    tracing::error!(pipe.id = id, "`{id}` stays as it is: {error}.");
                 }
             }
         }

@@ -70,7 +70,7 @@ fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall
     FilterCall { body, user, host: Host::new(state.registry.clone(), context, chat) }
 }
 
-fn slot<'a>(state: &'a State, id: &str) -> Result<&'a Arc<dyn Slot>, Error> {
+fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
     let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Filter {id} not found"));
     state.registry.resolve(id).map(|(slot, _)| slot).ok_or_else(unknown)
 }

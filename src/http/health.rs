@@ -18,8 +18,8 @@ pub async fn live() -> HttpResponse {
 /// `GET /health/ready`: whether new work is welcome, and what is in trouble, by name only: pipes,
 /// and the `store`.
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
-    let slots = state.registry.slots().iter();
-    let pipes = slots.filter(|slot| {
+    let slots = state.registry.slots();
+    let pipes = slots.iter().filter(|slot| {
         slot.health_problem().is_some() || !state.registry.missing_references(slot).is_empty()
     });
     let pipes = pipes.map(|slot| slot.id());

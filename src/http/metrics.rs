@@ -10,16 +10,17 @@ const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8
 /// `GET /metrics`.
 pub async fn text(state: web::Data<State>) -> Result<HttpResponse, Error> {
     let metrics = &state.metrics;
-    for slot in state.registry.slots() {
+    let slots = state.registry.slots();
+    for slot in slots.iter() {
         metrics.set_pipe_up(slot.id(), slot.health_problem().is_none());
     }
     let usage = state.store.usage();
     metrics.set_unwritten_usage(state.usage_queue.dropped() + usage.dropped() + usage.lost());
     metrics.set_dropped_log_lines(crate::log::dropped_lines());
     metrics.set_default_key(state.keys.is_default());
-    let slots = state.registry.slots().iter();
-    let upstreams =
-        slots.flat_map(|slot| slot.upstream_states().into_iter().map(|state| (slot.id(), state)));
+    let upstreams = slots
+        .iter()
+        .flat_map(|slot| slot.upstream_states().into_iter().map(|state| (slot.id(), state)));
     let text = metrics.encode(upstreams.collect()).map_err(PipeError::internal)?;
     Ok(HttpResponse::Ok().content_type(FORMAT).body(text))
 }

@@ -92,8 +92,8 @@ fn nearest(state: &State, id: &str) -> Vec<String> {
         return Vec::new();
     }
     let wanted = id.to_ascii_lowercase();
-    let slots = state.registry.slots().iter();
-    let ids = slots.filter_map(|slot| Some((slot.id(), slot.serves()?)));
+    let slots = state.registry.slots();
+    let ids = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
     let ids = ids.flat_map(|(pipe, serves)| registry::list_models(pipe, &serves));
     let mut ids: Vec<_> = ids
         .filter(|(id, _)| id.len() <= LONGEST)
@@ -136,7 +136,10 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
     let unknown = || PipeError::ModelNotFound(id.clone());
     let registry = &state.registry;
     let (slot, known) = match registry.resolve(&id) {
-        Some((slot, model)) => (slot, slot.resolve_model(&model).ok_or_else(unknown)?),
+        Some((slot, model)) => {
+            let known = slot.resolve_model(&model).ok_or_else(unknown)?;
+            (slot, known)
+        }
         None => registry.lookup_model(&id)?.ok_or_else(unknown)?,
     };
     let model = match known {
@@ -166,7 +169,7 @@ fn filters(state: &State) -> Vec<Value> {
 async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
     state.registry.wait_for_discovery(DEADLINE).await;
     let mut entries = Vec::new();
-    for slot in state.registry.slots() {
+    for slot in state.registry.slots().iter() {
         let Some(serves) = slot.serves() else { continue };
         let models = registry::list_models(slot.id(), &serves);
         let models = models.iter().filter(|(_, model)| wanted.contains(&model.kind));

@@ -13,8 +13,9 @@ use serde_json::json;
 
 /// `GET /pipelines`.
 pub async fn list(state: web::Data<State>) -> HttpResponse {
-    let slots = state.registry.slots().iter();
+    let slots = state.registry.slots();
     let data: Vec<_> = slots
+        .iter()
         .map(|slot| {
             let kind = slot.serves().as_ref().map_or("pipe", Serves::kind);
             json!({"id": slot.id(), "name": slot.name(), "type": kind, "valves": true})

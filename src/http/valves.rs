@@ -31,7 +31,7 @@ pub async fn update(
     id: web::Path<String>,
     posted: Json<Values>,
 ) -> Result<HttpResponse, Error> {
-    let slot = Arc::clone(slot(&state, &id)?);
+    let slot = slot(&state, &id)?;
     let turned = slot.update_valves(posted.0, Arc::clone(&state.registry)).await;
     if let Err(error) = &turned {
         // Open WebUI shows an admin no more than "Pipeline not found"
@@ -42,7 +42,7 @@ pub async fn update(
     Ok(HttpResponse::Ok().json(turned.map_err(|error| Error::from(error).in_reason())?))
 }
 
-fn slot<'a>(state: &'a State, id: &str) -> Result<&'a Arc<dyn Slot>, Error> {
+fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
     let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"));
     state.registry.slot(id).ok_or_else(unknown)
 }

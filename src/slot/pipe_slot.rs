@@ -129,7 +129,7 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         P::ID
     }
 
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         P::NAME
     }
 
