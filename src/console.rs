@@ -42,12 +42,15 @@ pub fn print_welcome(address: SocketAddr, settings: &Settings) -> anyhow::Result
         )?;
     }
     // Not waited for: a pipe that nobody reads must not keep the host from serving.
-    thread::Builder::new().name("welcome".into()).spawn(move || {
+    let writer = thread::Builder::new().name("welcome".into()).spawn(move || {
         let mut stdout = io::stdout().lock();
         if let Err(error) = stdout.write_all(&out).and_then(|()| stdout.flush()) {
-            tracing::warn!(%error, "Nobody reads what is printed.");
+            tracing::warn!(%error, "Standard output cannot be written.");
         }
-    })?;
+    });
+    if let Err(error) = writer {
+        tracing::warn!(%error, "There is no thread for standard output.");
+    }
     Ok(())
 }
 

@@ -76,6 +76,7 @@ pub use socket::ConnectionCounts;
 pub use usage::TokenUsage;
 
 use auth::AcceptedCredentials;
+use request_log::RequestLog;
 use state::{EmulatorState, locked};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -107,6 +108,8 @@ pub struct EmulatorOptions {
     pub pace: Duration,
     /// A real model that answers instead of the demo.
     pub relay: Option<Relay>,
+    /// Whether requests are kept for [`Emulator::requests`]. Memory grows with each of them.
+    pub records_requests: bool,
 }
 
 impl Default for EmulatorOptions {
@@ -126,14 +129,16 @@ impl Default for EmulatorOptions {
             default_region: "us-east-1".to_owned(),
             pace: Duration::ZERO,
             relay: None,
+            records_requests: true,
         }
     }
 }
 
 impl EmulatorOptions {
-    /// Returns the default options with a pace at which a person can watch the answer.
+    /// Returns the default options with a pace at which a person can watch the answer, and without
+    /// a log of requests.
     pub fn demo() -> Self {
-        Self { pace: Duration::from_millis(20), ..Self::default() }
+        Self { pace: Duration::from_millis(20), records_requests: false, ..Self::default() }
     }
 }
 
@@ -243,7 +248,7 @@ impl EmulatorOptions {
             default_region: self.default_region,
             pace: self.pace,
             relay: self.relay,
-            request_log: Default::default(),
+            request_log: RequestLog::new(self.records_requests),
             connection_counters: Default::default(),
             credentials: credentials.into(),
             models: Default::default(),

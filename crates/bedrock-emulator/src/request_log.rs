@@ -48,9 +48,11 @@ pub enum ExchangeOutcome {
     Aborted,
 }
 
-/// All requests, and the outcome of each.
+/// All requests, and the outcome of each. A log that is off stays empty, so that an emulator that
+/// runs for days does not grow.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestLog {
+    is_on: bool,
     exchanges: Arc<Mutex<Vec<LoggedExchange>>>,
     changed: watch::Sender<()>,
 }
@@ -61,14 +63,18 @@ struct LoggedExchange {
     outcome: Option<ExchangeOutcome>,
 }
 
-impl Default for RequestLog {
-    fn default() -> Self {
-        Self { exchanges: Arc::default(), changed: watch::Sender::new(()) }
-    }
-}
-
 impl RequestLog {
-    pub(crate) fn apply_script(&self, call: &ReceivedRequest, connection: usize) -> Exchange {
+    pub(crate) fn new(is_on: bool) -> Self {
+        Self { is_on, exchanges: Arc::default(), changed: watch::Sender::new(()) }
+    }
+
+    /// Logs a request. The exchange ends when the returned value is dropped.
+    pub(crate) fn record(&self, call: &ReceivedRequest, connection: usize) -> Exchange {
+        let index = self.is_on.then(|| self.add(call, connection));
+        Exchange { request_log: self.clone(), index, outcome: ExchangeOutcome::Aborted }
+    }
+
+    fn add(&self, call: &ReceivedRequest, connection: usize) -> usize {
         let request = RecordedRequest {
             region: call.region.clone(),
             operation: call.operation,
@@ -83,11 +89,10 @@ impl RequestLog {
             connection,
             at: Instant::now(),
         };
-        let index = self.write(|exchanges| {
+        self.write(|exchanges| {
             exchanges.push(LoggedExchange { request, outcome: None });
             exchanges.len() - 1
-        });
-        Exchange { request_log: self.clone(), index, outcome: ExchangeOutcome::Aborted }
+        })
     }
 
     pub(crate) fn requests(&self) -> Vec<RecordedRequest> {
@@ -129,7 +134,7 @@ impl RequestLog {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     request_log: RequestLog,
-    index: usize,
+    index: Option<usize>,
     outcome: ExchangeOutcome,
 }
 
@@ -141,6 +146,8 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.request_log.write(|exchanges| exchanges[self.index].outcome = Some(self.outcome));
+        if let Some(index) = self.index {
+            self.request_log.write(|exchanges| exchanges[index].outcome = Some(self.outcome));
+        }
     }
 }

@@ -56,7 +56,7 @@ async fn exchange(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let call = ReceivedRequest::new(parts, body, &state.default_region);
-    let exchange = state.request_log.apply_script(&call, connection);
+    let exchange = state.request_log.record(&call, connection);
     reply(&state, &call)
         .await
         .unwrap_or_else(EmulatorResponse::Exception)

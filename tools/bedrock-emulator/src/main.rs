@@ -96,6 +96,7 @@ impl Arguments {
             default_region: self.region,
             pace: Duration::from_millis(self.pace),
             relay: self.relay.map(|url| Relay { url, model, key }),
+            records_requests: false,
         })
     }
 }
