@@ -251,6 +251,8 @@ pub struct SearchHit {
     pub text: String,
     /// About how many tokens it has.
     pub tokens: usize,
+    /// The page on which it begins, from 1, for documents with pages.
+    pub page: Option<u32>,
     /// What it is ranked by.
     pub score: f32,
     /// What the words gave it: BM25.

@@ -2,6 +2,7 @@
 //! words last.
 
 mod section;
+mod table;
 mod unit;
 
 use crate::tokens;
@@ -14,7 +15,7 @@ use unit::{Boundary, Unit, split_units};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     /// The title and the headings above the chunk, outermost first, without those within its own
-    /// text.
+    /// text. If the chunk begins within a table, the table's header follows on lines of its own.
     pub heading: String,
     /// The text; the texts of all chunks, one after the other, are the document.
     pub text: String,
@@ -32,6 +33,7 @@ pub(crate) fn searchable_text(heading: &str, text: &str) -> String {
 pub fn split_into_chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
     let sections = parse_sections(text);
     let units = split_units(text, &sections, limit);
+    let tables = table::find_tables(text, limit);
     let mut chunks = Vec::new();
     for group in group_units(&units, limit) {
         let (Some(first), Some(last)) = (units.get(group.start), units.get(group.end - 1)) else {
@@ -42,8 +44,11 @@ pub fn split_into_chunks(title: &str, text: &str, limit: usize) -> Vec<Chunk> {
         let heading_count =
             if starts_section { section.inherited_headings } else { section.headings.len() };
         let own = text.get(first.range.start..last.range.end).unwrap_or_default();
-        let heading =
+        let mut heading =
             heading_path(title, section.headings.get(..heading_count).unwrap_or_default(), own);
+        if let Some(header) = table::header_at(&tables, first.range.start) {
+            heading.extend(["\n", header]);
+        }
         chunks.push(Chunk { heading, text: own.to_owned(), tokens: tokens::estimate_tokens(own) });
     }
     chunks

@@ -23,6 +23,10 @@ pub struct Document {
     /// Arbitrary metadata, returned with every hit and passage.
     #[serde(default)]
     pub metadata: Map<String, Value>,
+    /// The offset in the text, in bytes, at which each page begins, and the page's number; both
+    /// ascend. Empty for documents without pages.
+    #[serde(default)]
+    pub pages: Vec<(usize, u32)>,
 }
 
 /// The result of storing one document.

@@ -30,6 +30,8 @@ pub struct Passage {
     pub first: i64,
     /// The position of its last chunk.
     pub last: i64,
+    /// The page on which its best hit begins, from 1, for documents with pages.
+    pub page: Option<u32>,
     /// The greatest total of the hits in it.
     pub score: f32,
 }
@@ -58,7 +60,7 @@ impl Index {
         tokens: usize,
         passages: &mut Vec<Passage>,
     ) -> Result<()> {
-        let mut windows: Vec<(Vec<StoredChunk>, f32)> = Vec::new();
+        let mut windows: Vec<Window> = Vec::new();
         for hit in hits {
             let around = self
                 .engine
@@ -68,24 +70,39 @@ impl Index {
                     hit.position + MAX_CHUNK_DISTANCE,
                 )
                 .await?;
-            windows.push((select_window(around, hit, tokens), hit.scores.total));
+            let chunks = select_window(around, hit, tokens);
+            windows.push(Window { chunks, score: hit.scores.total, page: hit.page });
         }
-        windows.sort_by_key(|(chunks, _)| chunks.first().map(|chunk| chunk.position));
-        let mut merged: Vec<(Vec<StoredChunk>, f32)> = Vec::new();
-        for (chunks, score) in windows {
+        windows.sort_by_key(|window| window.chunks.first().map(|chunk| chunk.position));
+        let mut merged: Vec<Window> = Vec::new();
+        for window in windows {
             match merged.last_mut() {
-                Some((before, best)) if are_adjacent(before, &chunks) => {
-                    let last = before.last().map_or(-1, |chunk| chunk.position);
-                    before.extend(chunks.into_iter().filter(|chunk| chunk.position > last));
-                    *best = best.max(score);
+                Some(before) if are_adjacent(&before.chunks, &window.chunks) => {
+                    before.append(window);
                 }
-                _ => merged.push((chunks, score)),
+                _ => merged.push(window),
             }
         }
-        passages.extend(
-            merged.into_iter().map(|(chunks, score)| build_passage(hits[0], &chunks, score)),
-        );
+        passages.extend(merged.iter().map(|window| build_passage(hits[0], window)));
         Ok(())
+    }
+}
+
+/// A hit's chunk with those around it.
+struct Window {
+    chunks: Vec<StoredChunk>,
+    score: f32,
+    page: Option<u32>,
+}
+
+impl Window {
+    /// Adds the chunks of a later window, and keeps the page of the better hit.
+    fn append(&mut self, later: Self) {
+        let last = self.chunks.last().map_or(-1, |chunk| chunk.position);
+        self.chunks.extend(later.chunks.into_iter().filter(|chunk| chunk.position > last));
+        if later.score > self.score {
+            (self.score, self.page) = (later.score, later.page);
+        }
     }
 }
 
@@ -100,6 +117,7 @@ fn select_window(around: Vec<StoredChunk>, hit: &SearchHit, tokens: usize) -> Ve
             heading: hit.heading.clone(),
             text: hit.text.clone(),
             tokens: hit.tokens,
+            page: hit.page,
         }];
     };
     let (mut first, mut last, mut used) = (own, own, hit.tokens);
@@ -133,7 +151,8 @@ fn are_adjacent(before: &[StoredChunk], after: &[StoredChunk]) -> bool {
         .is_some_and(|(last, first)| first.position <= last.position + 1)
 }
 
-fn build_passage(hit: &SearchHit, chunks: &[StoredChunk], score: f32) -> Passage {
+fn build_passage(hit: &SearchHit, window: &Window) -> Passage {
+    let Window { chunks, score, page } = window;
     let position_of =
         |chunk: Option<&StoredChunk>| chunk.map_or(hit.position, |chunk| chunk.position);
     Passage {
@@ -147,6 +166,7 @@ fn build_passage(hit: &SearchHit, chunks: &[StoredChunk], score: f32) -> Passage
         tokens: chunks.iter().map(|chunk| chunk.tokens).sum(),
         first: position_of(chunks.first()),
         last: position_of(chunks.last()),
-        score,
+        page: *page,
+        score: *score,
     }
 }

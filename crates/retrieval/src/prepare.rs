@@ -55,7 +55,11 @@ pub(crate) fn prepare(
         split_into_chunks(&document.title, &text, settings.chunk_tokens)
     };
     drop(text);
+    let pages = std::mem::take(&mut document.pages);
+    let mut offset = 0;
     let chunks = chunks.into_iter().map(|chunk| {
+        let page = page_at(&pages, offset);
+        offset += chunk.text.len();
         let searchable = searchable_text(&chunk.heading, &chunk.text);
         PreparedChunk {
             hash: hash_parts([searchable.as_bytes()]),
@@ -63,23 +67,36 @@ pub(crate) fn prepare(
             heading: chunk.heading,
             text: chunk.text,
             tokens: chunk.tokens,
+            page,
             vector: None,
         }
     });
     Ok(PreparedDocument { fingerprint, chunks: chunks.collect(), document })
 }
 
+/// Returns the page of the byte at this offset.
+fn page_at(pages: &[(usize, u32)], offset: usize) -> Option<u32> {
+    let after = pages.partition_point(|(start, _)| *start <= offset);
+    pages.get(after.checked_sub(1)?).map(|(_, page)| *page)
+}
+
+/// The version of the rules by which texts are split. Documents that were stored by another version
+/// are split anew when they are put again, even if they are unchanged.
+const CHUNKING_VERSION: u32 = 2;
+
 /// Returns a hash that changes with any field of the document, and with the settings that affect
 /// its chunks.
 pub(crate) fn fingerprint(document: &Document, settings: &CollectionSettings) -> ContentHash {
-    let Document { id: _, title, text, url, audience, metadata } = document;
+    let Document { id: _, title, text, url, audience, metadata, pages } = document;
     let rest = serde_json::json!([
         title,
         url,
         audience,
         metadata,
         settings.language,
-        settings.chunk_tokens
+        settings.chunk_tokens,
+        pages,
+        CHUNKING_VERSION
     ]);
     hash_parts([rest.to_string().as_bytes(), text.as_bytes()])
 }

@@ -109,6 +109,8 @@ pub struct SearchHit {
     pub text: String,
     /// The estimated number of tokens of the text.
     pub tokens: usize,
+    /// The page on which the chunk begins, from 1, for documents with pages.
+    pub page: Option<u32>,
     /// The scores.
     pub scores: Scores,
     /// The query's words that occur in the chunk in any form.
@@ -267,6 +269,7 @@ fn build_hit(hit: ChunkHit, collection: &str, words: &QueryWords) -> SearchHit {
         heading: hit.chunk.heading,
         text: hit.chunk.text,
         tokens: hit.chunk.tokens,
+        page: hit.chunk.page,
         scores: hit.scores,
     }
 }

@@ -148,6 +148,8 @@ pub(crate) struct PreparedChunk {
     pub(crate) heading: String,
     pub(crate) text: String,
     pub(crate) tokens: usize,
+    /// The page on which the chunk begins, from 1.
+    pub(crate) page: Option<u32>,
     /// The hash of the text that is embedded.
     pub(crate) hash: ContentHash,
     pub(crate) terms: TermList,
@@ -212,6 +214,8 @@ pub(crate) struct StoredChunk {
     pub(crate) heading: String,
     pub(crate) text: String,
     pub(crate) tokens: usize,
+    /// The page on which the chunk begins, from 1.
+    pub(crate) page: Option<u32>,
 }
 
 /// Returns the current time in seconds since 1970.

@@ -366,6 +366,7 @@ fn finding(hit: retrieval::SearchHit) -> SearchHit {
         heading: hit.heading,
         text: hit.text,
         tokens: hit.tokens,
+        page: hit.page,
         score: scores.total,
         words: scores.bm25,
         words_rank: scores.bm25_rank,

@@ -107,7 +107,12 @@ fn fenced(sources: &[Source]) -> String {
     for (number, source) in (1..).zip(sources) {
         let passages = source.passages.iter().map(|passage| {
             let heading = passage.heading.trim();
-            let above = if heading.is_empty() { String::new() } else { format!("({heading})\n") };
+            // A chunk that begins within a table has the table's header below its headings.
+            let above = match heading.split_once('\n') {
+                _ if heading.is_empty() => String::new(),
+                Some((path, header)) => format!("({path})\n{header}\n"),
+                None => format!("({heading})\n"),
+            };
             harmless(&format!("{above}{}", passage.text.trim()))
         });
         let passages = passages.collect::<Vec<_>>().join("\n[…]\n");

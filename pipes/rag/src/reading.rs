@@ -1,7 +1,7 @@
 //! A file or text that was sent becomes a document.
 
 use crate::{PARSE, library::seen_by};
-use document_parser::{DocumentParser, Limits};
+use document_parser::{DocumentParser, Limits, MarkdownText};
 use pipe_sdk::library::{Content, Upload};
 use retrieval::Document;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ pub(crate) struct Unread {
 pub(crate) fn apart(upload: Upload) -> (Document, Content) {
     let Upload { id, title, url, audience, metadata, content } = upload;
     let (audience, title, text) = (seen_by(audience), title.unwrap_or_default(), String::new());
-    (Document { id, title, text, url, audience, metadata }, content)
+    (Document { id, title, text, url, audience, metadata, pages: Vec::new() }, content)
 }
 
 /// The document that this says.
@@ -31,7 +31,7 @@ pub(crate) async fn document(upload: Upload) -> Result<Document, Box<Unread>> {
         false => Ok(read),
     });
     match read {
-        Ok(Read { title, text, notes }) => {
+        Ok(Read { title, text, pages, notes }) => {
             let mut metadata = document.metadata.clone();
             if !notes.is_empty() {
                 metadata.insert(NOTES.to_owned(), notes.into());
@@ -43,7 +43,7 @@ pub(crate) async fn document(upload: Upload) -> Result<Document, Box<Unread>> {
                 name(&document.id),
             ];
             let title = title.into_iter().find(|title| !title.trim().is_empty());
-            Ok(Document { title: title.unwrap_or_default(), text, metadata, ..document })
+            Ok(Document { title: title.unwrap_or_default(), text, metadata, pages, ..document })
         }
         Err(reason) => Err(Box::new(Unread { document, reason })),
     }
@@ -57,6 +57,8 @@ const NOTES: &str = "pipewright.notes";
 struct Read {
     title: Option<String>,
     text: String,
+    /// Where its pages begin in the text, and their numbers.
+    pages: Vec<(usize, u32)>,
     /// What could not be read of it.
     notes: Vec<String>,
 }
@@ -75,8 +77,8 @@ async fn file(name: &str, bytes: Vec<u8>) -> Result<Read, String> {
     };
     match parser.parse(&bytes, name, &Limits::default()).await {
         Ok(document) => {
-            let text = document.to_markdown().text;
-            Ok(Read { text, title: document.title, notes: document.warnings })
+            let MarkdownText { text, pages } = document.to_markdown();
+            Ok(Read { text, pages, title: document.title, notes: document.warnings })
         }
         Err(error) => Err(error.error.to_string()),
     }

@@ -24,6 +24,8 @@ pub(crate) struct Passage {
     pub nearness: Option<f32>,
     /// The place of its first chunk in the document.
     pub place: i64,
+    /// The page of its best chunk, from 1.
+    pub page: Option<u32>,
 }
 
 /// Passages by document, in the order in which the documents come.
@@ -35,6 +37,7 @@ pub(crate) fn sources(found: Vec<Found>, hits: &[SearchHit]) -> Vec<Source> {
             text: found.text,
             nearness: nearness(hits, &found.collection, &found.document),
             place: found.first,
+            page: found.page,
         };
         let is_same = |one: &&mut Source| {
             one.document == found.document && one.collection == found.collection
@@ -56,6 +59,16 @@ pub(crate) fn sources(found: Vec<Found>, hits: &[SearchHit]) -> Vec<Source> {
 fn nearness(hits: &[SearchHit], collection: &str, document: &str) -> Option<f32> {
     let same = hits.iter().filter(|hit| hit.collection == collection && hit.document == document);
     same.filter_map(|hit| hit.scores.rerank.or(hit.scores.cosine)).reduce(f32::max)
+}
+
+impl Passage {
+    /// Its text as it is shown, with the header of the table that it begins in.
+    fn shown(&self) -> String {
+        match self.heading.split_once('\n') {
+            Some((_, header)) => still(&format!("{header}\n{}", self.text)),
+            None => still(&self.text),
+        }
+    }
 }
 
 impl Source {
@@ -84,13 +97,18 @@ impl Source {
         let metadata = self.passages.iter().map(|passage| {
             let mut metadata = json!({"source": id, "name": title, "chunk": passage.place});
             if !passage.heading.is_empty() {
-                metadata["heading"] = still(&passage.heading).into();
+                let path = passage.heading.lines().next().unwrap_or_default();
+                metadata["heading"] = still(path).into();
+            }
+            if let Some(page) = passage.page {
+                // Open WebUI counts pages from 0, and shows one more.
+                metadata["page"] = page.saturating_sub(1).into();
             }
             metadata
         });
         let mut data = json!({
             "source": source,
-            "document": self.passages.iter().map(|passage| still(&passage.text)).collect::<Value>(),
+            "document": self.passages.iter().map(Passage::shown).collect::<Value>(),
             "metadata": metadata.collect::<Value>(),
         });
         let near: Option<Vec<_>> = self.passages.iter().map(|passage| passage.nearness).collect();
@@ -104,14 +122,18 @@ impl Source {
     pub(crate) fn citation(&self, number: usize) -> Chunk {
         let cited_text = self.passages.first().map(|passage| still(passage.text.trim()));
         let length = cited_text.as_ref().map_or(0, |text| text.chars().count());
+        let mut location = json!({
+            "number": number, "collection": self.collection, "document": self.document,
+            "documentChar": {"documentIndex": number - 1, "start": 0, "end": length},
+        });
+        if let Some(page) = self.passages.first().and_then(|passage| passage.page) {
+            location["page"] = page.into();
+        }
         Chunk::Citation(Citation {
             url: self.link().unwrap_or_default().to_owned(),
             title: still(&self.title),
             cited_text,
-            location: Some(json!({
-                "number": number, "collection": self.collection, "document": self.document,
-                "documentChar": {"documentIndex": number - 1, "start": 0, "end": length},
-            })),
+            location: Some(location),
         })
     }
 }

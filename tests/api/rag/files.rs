@@ -1,6 +1,6 @@
 //! Files that are read by a process of their own, and what comes in from a folder: with the binary itself.
 
-use crate::process::{KEY, Process};
+use crate::process::{KEY, MODEL, Process};
 use bedrock_emulator::Emulator;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
@@ -70,6 +70,60 @@ async fn a_folder_is_sent_by_a_command_that_tells_what_became_of_it() {
     assert_eq!(ingest().await, (Some(0), "0 stored, 2 unchanged, 0 failed\n".to_owned()));
     let listed = get(&host, "/rag/documents/documents").await;
     assert_eq!(listed["documents"][2]["id"], "more/b.txt");
+    host.signal("-TERM");
+    host.ended().await;
+}
+
+/// A PDF with these pages of lines.
+fn pdf(pages: &[Vec<&str>]) -> Vec<u8> {
+    let kids: Vec<String> = (0..pages.len()).map(|at| format!("{} 0 R", 4 + 2 * at)).collect();
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        format!(
+            "<< /Type /Pages /Kids [{}] /Count {} /MediaBox [0 0 595 842] >>",
+            kids.join(" "),
+            pages.len()
+        ),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
+    ];
+    for (at, lines) in pages.iter().enumerate() {
+        let lines: String = lines.iter().map(|line| format!("({line}) '\n")).collect();
+        let content = format!("BT /F 10 Tf 12 TL 60 700 Td\n{lines}ET");
+        objects.push(format!("<< /Type /Page /Parent 2 0 R /Contents {} 0 R /Resources << /Font << /F 3 0 R >> >> >>", 5 + 2 * at));
+        objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
+    }
+    let objects = (1..).zip(objects).map(|(at, object)| format!("{at} 0 obj\n{object}\nendobj\n"));
+    format!("%PDF-1.7\n{}trailer\n<< /Root 1 0 R >>\n", objects.collect::<String>()).into_bytes()
+}
+
+#[actix_web::test]
+async fn sources_name_the_page_of_a_pdf() {
+    let emulator = Emulator::start(Default::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let host = Process::start(&emulator, folder.path(), &[]);
+    let turned = host.post("/rag/valves/update", &json!({"generators": MODEL})).await;
+    assert_eq!(turned.status(), 200);
+    let page = |first: &'static str| {
+        let filler = "Some words that say little of anything go here, page after page.";
+        [&[first], [filler; 24].as_slice()].concat()
+    };
+    let file = pdf(&[page("The garage opens at six."), page("Parents get thirty weeks of leave.")]);
+    let form = Form::new().part("file", Part::bytes(file).file_name("handbook.pdf"));
+    let url = format!("{}/rag/documents/documents", host.url);
+    let put = host.client.post(url).bearer_auth(KEY).multipart(form).send().await.unwrap();
+    assert_eq!(put.status(), 200, "{}", put.text().await.unwrap());
+
+    let search = json!({"query": "weeks of leave for parents"});
+    let found: Value = host.post("/rag/documents/search", &search).await.json().await.unwrap();
+    assert_eq!(found["chunks"][0]["page"], 2, "{found}");
+
+    let chat = json!({
+        "model": format!("rag.{MODEL}"), "stream": false,
+        "messages": [{"role": "user", "content": "How many weeks of leave do parents get?"}],
+    });
+    let answer: Value = host.post("/chat/completions", &chat).await.json().await.unwrap();
+    // Open WebUI counts from 0: its reader is shown page 2.
+    assert_eq!(answer["sources"][0]["metadata"][0]["page"], 1, "{answer}");
     host.signal("-TERM");
     host.ended().await;
 }

@@ -2,6 +2,7 @@
 //! and parts of overlong ones.
 
 use super::section::Section;
+use super::table;
 use crate::tokens::{self, TokenCounter};
 use std::ops::Range;
 
@@ -64,7 +65,9 @@ fn split_section(
         if content.trim().is_empty() {
             boundary = Boundary::Paragraph;
         }
-        for sentence in split_range(line, content, sentence_ends(content)) {
+        // A row of a table stays whole.
+        let ends = if table::is_row(content) { Vec::new() } else { sentence_ends(content) };
+        for sentence in split_range(line, content, ends) {
             let Some(content) = text.get(sentence.clone()) else { continue };
             let long = tokens::estimate_tokens(content) > limit;
             for part in

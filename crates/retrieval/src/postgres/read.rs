@@ -22,11 +22,13 @@ pub(super) fn vector_from_row(row: &Row) -> Result<(i64, Vector)> {
 pub(super) fn chunk_from_row(row: &Row) -> Result<StoredChunk> {
     let tokens: i64 = row.try_get(3)?;
     let tokens = usize::try_from(tokens).unwrap_or_default();
+    let page: Option<i64> = row.try_get(4)?;
     Ok(StoredChunk {
         position: row.try_get(0)?,
         heading: row.try_get(1)?,
         text: row.try_get(2)?,
         tokens,
+        page: page.and_then(|page| u32::try_from(page).ok()),
     })
 }
 
@@ -36,7 +38,7 @@ pub(super) async fn load_chunks(
     first: i64,
     last: i64,
 ) -> Result<Vec<StoredChunk>> {
-    let sql = "SELECT place, heading, text, tokens FROM chunk WHERE document = $1 AND place BETWEEN $2 AND $3 ORDER BY place";
+    let sql = "SELECT place, heading, text, tokens, page FROM chunk WHERE document = $1 AND place BETWEEN $2 AND $3 ORDER BY place";
     let rows = transaction
         .query_typed(sql, &[(&document, Type::INT8), (&first, Type::INT8), (&last, Type::INT8)])
         .await?;

@@ -4,9 +4,8 @@ use super::Transaction;
 use crate::error::{IndexError, Result};
 use tokio_postgres::error::SqlState;
 
-/// The version of the schema. It also increases when the same text would give other terms or
-/// chunks.
-const VERSION: i64 = 1;
+/// The version of the schema. It also increases when the same text would give other terms.
+const VERSION: i64 = 2;
 
 const TABLES: &str = include_str!("schema.sql");
 
@@ -26,7 +25,11 @@ const CREATE_SCHEMA: &str = "DO $$ BEGIN
         INSERT INTO pipewright_index.version VALUES (0);
     END IF; END $$";
 
-/// Creates the tables of a new database, and refuses a database of another version.
+/// Adds what version 2 has and version 1 has not.
+const ADD_PAGES: &str = "ALTER TABLE chunk ADD COLUMN page BIGINT";
+
+/// Creates the tables of a new database, brings those of version 1 up to date, and refuses a
+/// database of another version.
 pub(super) async fn migrate(transaction: &Transaction<'_>) -> Result<()> {
     transaction.batch_execute(MIGRATION_LOCK).await?;
     transaction
@@ -47,8 +50,8 @@ pub(super) async fn migrate(transaction: &Transaction<'_>) -> Result<()> {
         transaction.query_one("SELECT version FROM pipewright_index.version", &[]).await?.get(0);
     match version {
         VERSION => Ok(()),
-        0 => {
-            transaction.batch_execute(TABLES).await?;
+        0 | 1 => {
+            transaction.batch_execute(if version == 0 { TABLES } else { ADD_PAGES }).await?;
             transaction.execute("UPDATE version SET version = $1", &[&VERSION]).await?;
             Ok(())
         }

@@ -41,6 +41,8 @@ CREATE TABLE chunk (
     text TEXT NOT NULL,
     tokens BIGINT NOT NULL,
     hash BYTEA NOT NULL,
+    -- The page on which the chunk begins.
+    page BIGINT,
     UNIQUE (document, place)
 );
 CREATE INDEX chunk_by_hash ON chunk (hash);

@@ -177,24 +177,24 @@ async fn load_hits(
     transaction: &Transaction<'_>,
     ranked: &[(i64, Scores)],
 ) -> Result<Vec<ChunkHit>> {
-    let sql = "SELECT c.place, c.heading, c.text, c.tokens, d.collection, d.id, d.name, d.title, d.url, d.metadata, c.id
+    let sql = "SELECT c.place, c.heading, c.text, c.tokens, c.page, d.collection, d.id, d.name, d.title, d.url, d.metadata, c.id
                FROM chunk c JOIN document d ON d.id = c.document WHERE c.id = ANY ($1)";
     let ids: Vec<i64> = ranked.iter().map(|(chunk, _)| *chunk).collect();
     let rows = transaction.query_typed(sql, &[(&ids, Type::INT8_ARRAY)]).await?;
     let by_chunk: HashMap<i64, &Row> =
-        rows.iter().map(|row| Ok((row.try_get(10)?, row))).collect::<Result<_>>()?;
+        rows.iter().map(|row| Ok((row.try_get(11)?, row))).collect::<Result<_>>()?;
     let found =
         ranked.iter().filter_map(|(chunk, scores)| Some((*chunk, *scores, by_chunk.get(chunk)?)));
     let found = found.map(|(chunk, scores, row)| {
         Ok(ChunkHit {
             chunk_id: chunk,
             chunk: chunk_from_row(row)?,
-            collection: row.try_get(4)?,
-            document: row.try_get(5)?,
-            id: row.try_get(6)?,
-            title: row.try_get(7)?,
-            url: row.try_get(8)?,
-            metadata: serde_json::from_str(row.try_get(9)?).map_err(IndexError::storage)?,
+            collection: row.try_get(5)?,
+            document: row.try_get(6)?,
+            id: row.try_get(7)?,
+            title: row.try_get(8)?,
+            url: row.try_get(9)?,
+            metadata: serde_json::from_str(row.try_get(10)?).map_err(IndexError::storage)?,
             scores,
         })
     });

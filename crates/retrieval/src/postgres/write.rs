@@ -106,6 +106,7 @@ struct ChunkColumns<'a> {
     texts: Vec<&'a str>,
     tokens: Vec<i64>,
     hashes: Vec<&'a [u8]>,
+    pages: Vec<Option<i64>>,
     vectors: Vec<(i64, i64, Vector)>,
 }
 
@@ -124,11 +125,12 @@ impl<'a> ChunkColumns<'a> {
         self.texts.push(&chunk.text);
         self.tokens.push(to_bigint(chunk.tokens));
         self.hashes.push(&chunk.hash);
+        self.pages.push(chunk.page.map(i64::from));
     }
 
     async fn insert(&self, transaction: &Transaction<'_>) -> Result<()> {
-        let sql = "INSERT INTO chunk (id, document, place, heading, text, tokens, hash) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)";
-        let parameters: [Parameter<'_>; 7] = [
+        let sql = "INSERT INTO chunk (id, document, place, heading, text, tokens, hash, page) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)";
+        let parameters: [Parameter<'_>; 8] = [
             (&self.ids, Type::INT8_ARRAY),
             (&self.documents, Type::INT8_ARRAY),
             (&self.positions, Type::INT8_ARRAY),
@@ -136,6 +138,7 @@ impl<'a> ChunkColumns<'a> {
             (&self.texts, Type::TEXT_ARRAY),
             (&self.tokens, Type::INT8_ARRAY),
             (&self.hashes, Type::BYTEA_ARRAY),
+            (&self.pages, Type::INT8_ARRAY),
         ];
         transaction.query_typed(sql, &parameters).await?;
         Ok(())

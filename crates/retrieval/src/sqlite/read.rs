@@ -21,6 +21,7 @@ pub(super) fn chunk_from_row(row: &Row<'_>) -> rusqlite::Result<StoredChunk> {
         heading: row.get(1)?,
         text: row.get(2)?,
         tokens: row.get(3)?,
+        page: row.get(4)?,
     })
 }
 
@@ -35,7 +36,7 @@ pub(super) fn load_chunks(
     first: i64,
     last: i64,
 ) -> Result<Vec<StoredChunk>> {
-    let sql = "SELECT place, heading, text, tokens FROM chunk WHERE document = ? AND place BETWEEN ? AND ? ORDER BY place";
+    let sql = "SELECT place, heading, text, tokens, page FROM chunk WHERE document = ? AND place BETWEEN ? AND ? ORDER BY place";
     let mut statement = transaction.prepare_cached(sql)?;
     let chunks = statement.query_map((document, first, last), chunk_from_row)?;
     Ok(chunks.collect::<rusqlite::Result<_>>()?)

@@ -7,9 +7,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-/// The version of the schema. It also increases when the same text would give other terms or
-/// chunks.
-const VERSION: i64 = 1;
+/// The version of the schema. It also increases when the same text would give other terms.
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE audience (id INTEGER PRIMARY KEY, rule TEXT NOT NULL UNIQUE) STRICT;
@@ -53,6 +52,8 @@ CREATE TABLE chunk (
     text TEXT NOT NULL,
     tokens INTEGER NOT NULL,
     hash BLOB NOT NULL,
+    -- The page on which the chunk begins.
+    page INTEGER,
     UNIQUE (document, place)
 ) STRICT;
 CREATE INDEX chunk_by_hash ON chunk (hash);
@@ -119,7 +120,11 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Creates the tables of a new file, and refuses a file of another version.
+/// Adds what version 2 has and version 1 has not.
+const ADD_PAGES: &str = "ALTER TABLE chunk ADD COLUMN page INTEGER";
+
+/// Creates the tables of a new file, brings those of version 1 up to date, and refuses a file of
+/// another version.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -127,13 +132,29 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
         transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
     match (version, tables) {
         (VERSION, _) => Ok(()),
-        (0, 0) => {
-            transaction.execute_batch(TABLES)?;
+        (0, 0) | (1, _) => {
+            transaction.execute_batch(if version == 0 { TABLES } else { ADD_PAGES })?;
             transaction.pragma_update(None, "user_version", VERSION)?;
             Ok(transaction.commit()?)
         }
         _ => Err(IndexError::InvalidInput(format!(
             "the index is of version {version}, this release reads version {VERSION}: index the documents anew in another file"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_version_1_is_brought_up_to_date() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        connection.execute_batch("ALTER TABLE chunk DROP COLUMN page").unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        migrate(&mut connection).unwrap();
+        migrate(&mut connection).unwrap();
+        connection.execute_batch("SELECT page FROM chunk").unwrap();
     }
 }

@@ -129,7 +129,7 @@ fn load_vector(transaction: &Transaction<'_>, chunk: i64, model: &str) -> Result
 }
 
 fn load_hits(transaction: &Transaction<'_>, chunk: i64, scores: Scores) -> Result<ChunkHit> {
-    let sql = "SELECT c.place, c.heading, c.text, c.tokens, d.collection, d.id, d.name, d.title, d.url, d.metadata
+    let sql = "SELECT c.place, c.heading, c.text, c.tokens, c.page, d.collection, d.id, d.name, d.title, d.url, d.metadata
                FROM chunk c JOIN document d ON d.id = c.document WHERE c.id = ?";
     let mut statement = transaction.prepare_cached(sql)?;
     let mut rows = statement.query([chunk])?;
@@ -137,12 +137,12 @@ fn load_hits(transaction: &Transaction<'_>, chunk: i64, scores: Scores) -> Resul
     Ok(ChunkHit {
         chunk_id: chunk,
         chunk: chunk_from_row(row)?,
-        collection: row.get(4)?,
-        document: row.get(5)?,
-        id: row.get(6)?,
-        title: row.get(7)?,
-        url: row.get(8)?,
-        metadata: parse_json(row, 9)?,
+        collection: row.get(5)?,
+        document: row.get(6)?,
+        id: row.get(7)?,
+        title: row.get(8)?,
+        url: row.get(9)?,
+        metadata: parse_json(row, 10)?,
         scores,
     })
 }

@@ -50,9 +50,16 @@ pub(super) fn put_documents(
         let audience = collections::ensure_audience(transaction, &prepared.document.audience)?;
         let document = insert_document(transaction, collection, audience, prepared)?;
         for (position, chunk) in prepared.chunks.iter().enumerate() {
-            let sql = "INSERT INTO chunk (document, place, heading, text, tokens, hash) VALUES (?, ?, ?, ?, ?, ?)";
-            let values =
-                params![document, position, chunk.heading, chunk.text, chunk.tokens, chunk.hash];
+            let sql = "INSERT INTO chunk (document, place, heading, text, tokens, hash, page) VALUES (?, ?, ?, ?, ?, ?, ?)";
+            let values = params![
+                document,
+                position,
+                chunk.heading,
+                chunk.text,
+                chunk.tokens,
+                chunk.hash,
+                chunk.page
+            ];
             transaction.prepare_cached(sql)?.execute(values)?;
             let id = transaction.last_insert_rowid();
             if let Some((vector, model)) = chunk.vector.as_ref().zip(model) {

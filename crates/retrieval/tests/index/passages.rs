@@ -8,6 +8,7 @@ use std::time::Duration;
 
 on_every_engine!(
     a_hit_comes_with_the_text_around_it,
+    hits_and_passages_have_the_page_of_the_chunk,
     hits_that_meet_become_one_passage_in_the_order_of_the_text,
     the_best_document_comes_first,
     a_document_that_was_replaced_is_not_mixed_with_its_successor,
@@ -41,6 +42,22 @@ async fn a_hit_comes_with_the_text_around_it(index: Index) {
     assert!((150..=220).contains(&passages[0].tokens), "{}", passages[0].tokens);
     let alone = index.build_passages(&hits, 0).await.unwrap();
     assert_eq!(alone[0].text, hits[0].text);
+}
+
+async fn hits_and_passages_have_the_page_of_the_chunk(index: Index) {
+    let book = book(WORDS);
+    let page_of = |word: &str, page| (book.text.find(&format!("about {word}")).unwrap(), page);
+    // The pages begin in the middle of a chunk, which belongs to the page before.
+    let pages = vec![(0, 1), page_of("cloud", 2), page_of("horse", 7)];
+    let document = Document { pages, ..book.clone() };
+    create_with(&index, "docs", vec![document, self::document("plain", "A kite.")], None).await;
+    for (word, page) in [("cloud", 1), ("door", 2), ("horse", 2), ("iron", 7)] {
+        let hits = search(&index, "docs", word, None).await.hits;
+        assert_eq!(hits[0].page, Some(page), "{word}");
+        let passages = index.build_passages(&hits, 220).await.unwrap();
+        assert_eq!(passages[0].page, Some(page), "{word}");
+    }
+    assert_eq!(search(&index, "docs", "kite", None).await.hits[0].page, None);
 }
 
 async fn hits_that_meet_become_one_passage_in_the_order_of_the_text(index: Index) {
