@@ -35,7 +35,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use store::{Claim, Store};
+use store::{DirectoryLock, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A host that listens.
@@ -48,7 +48,7 @@ pub struct App {
     hangup: Signal,
     prices_file: Option<PathBuf>,
     /// The data folder, if it is this host's alone.
-    _claim: Option<Claim>,
+    _directory_lock: Option<DirectoryLock>,
     /// Turns valves that are turned on other replicas.
     _following: Option<Task>,
 }
@@ -69,7 +69,7 @@ impl App {
         warn_about_ignored_variables(&sources);
         // What replicas share is in the database; a folder that holds it all is one host's.
         let claim = match settings.store_settings(&sources.folder).database_url {
-            None => Some(Claim::of(&sources.folder).await?),
+            None => Some(DirectoryLock::acquire(&sources.folder).await?),
             Some(_) => None,
         };
         let (state, replication_task) = build_state(settings, sources, pipes).await?;
@@ -92,7 +92,7 @@ impl App {
             drain_limit: settings.drain_limit(),
             hangup,
             prices_file: settings.prices_file.clone(),
-            _claim: claim,
+            _directory_lock: claim,
             _following: replication_task,
         })
     }

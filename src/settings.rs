@@ -236,7 +236,11 @@ impl Settings {
             database_url: set(&self.database_url),
             secret_key: set(&self.secret_key),
             usage_days: self.usage_days,
-            when_away: if self.limits_closed { OutagePolicy::Closed } else { OutagePolicy::Open },
+            outage_policy: if self.limits_closed {
+                OutagePolicy::Closed
+            } else {
+                OutagePolicy::Open
+            },
         }
     }
 

@@ -52,7 +52,7 @@ impl Ledger for StoreLedger {
             if charges.is_empty() {
                 return Ok(None);
             }
-            let charges: Vec<_> = charges.into_iter().map(to_store_take).collect();
+            let charges: Vec<_> = charges.into_iter().map(to_store_charge).collect();
             match reserve(Arc::clone(&self.store), charges, holder).await {
                 Ok(()) => Ok(None),
                 Err(Refusal::Exceeded(exceeded)) => Ok(Some(from_store_exceeded(exceeded))),
@@ -77,7 +77,7 @@ impl Ledger for StoreLedger {
 
     fn spent(&self, user: String, since: SystemTime) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let spent = self.store.spent_of_budget(&user, unix_millis(since)).await;
+            let spent = self.store.budget_spent(&user, unix_millis(since)).await;
             let spent = spent.map_err(|error| unavailable_error(&error))?;
             Ok(spent.and_then(|spent| u64::try_from(spent).ok()).unwrap_or_default())
         })
@@ -103,11 +103,11 @@ async fn reserve(
             _ = store.limits().release(vec![holder]).await;
         }
     });
-    let stopping = || StoreError::Away("the host is stopping".into());
+    let stopping = || StoreError::Unavailable("the host is stopping".into());
     receiver.await.unwrap_or_else(|_| Err(Refusal::Unknown(stopping())))
 }
 
-fn to_store_take(Charge { key, window, max, amount, reserved }: Charge) -> store::Charge {
+fn to_store_charge(Charge { key, window, max, amount, reserved }: Charge) -> store::Charge {
     let window = match window {
         Window::Sliding(window) => store::Window::Sliding(window),
         Window::Spending { since, until, user, models } => {

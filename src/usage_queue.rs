@@ -10,7 +10,7 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use store::{Kind, Status, Store, Tokens, UsageRow};
+use store::{Store, Tokens, UsageKind, UsageRow, UsageStatus};
 use tokio::{
     sync::{
         mpsc::{self, error::TrySendError},
@@ -154,15 +154,15 @@ fn usage_row(event: &UsageEvent) -> UsageRow {
         model: model.clone(),
         pipe: (*pipe).into(),
         side: context.side.map(|side| match side {
-            Side::Local => store::Side::Local,
-            Side::Cloud => store::Side::Cloud,
+            Side::Local => store::UsageSide::Local,
+            Side::Cloud => store::UsageSide::Cloud,
         }),
         task: context.task.as_deref().map(str::to_owned),
         kind: match kind {
-            ModelKind::Chat => Kind::Chat,
-            ModelKind::Embed => Kind::Embed,
-            ModelKind::Rerank => Kind::Rerank,
-            ModelKind::Image => Kind::Image,
+            ModelKind::Chat => UsageKind::Chat,
+            ModelKind::Embed => UsageKind::Embed,
+            ModelKind::Rerank => UsageKind::Rerank,
+            ModelKind::Image => UsageKind::Image,
         },
         tokens: Tokens {
             prompt: saturating_i64(usage.prompt_tokens),
@@ -173,9 +173,9 @@ fn usage_row(event: &UsageEvent) -> UsageRow {
         },
         cost: cost.map(saturating_i64),
         status: match end {
-            CallOutcome::Completed => Status::Ok,
-            CallOutcome::Failed(_) => Status::Error,
-            CallOutcome::Cancelled => Status::Cancelled,
+            CallOutcome::Completed => UsageStatus::Ok,
+            CallOutcome::Failed(_) => UsageStatus::Error,
+            CallOutcome::Cancelled => UsageStatus::Cancelled,
         },
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 use futures_util::StreamExt;
 use pipe_sdk::Task;
 use std::{path::Path, sync::Arc};
-use store::{SavedValves, Store, Watched};
+use store::{SavedValves, Store, WatchEvent};
 
 /// The saved valves in the shared database, and the files that held them before.
 pub struct ValvesReplication {
@@ -61,13 +61,13 @@ impl ValvesReplication {
         let mut events = self.valves.watch();
         while let Some(event) = events.next().await {
             let changed: Vec<_> = match event {
-                Watched::There => {
+                WatchEvent::Connected => {
                     tracing::info!("Valves that are turned on other replicas are followed.");
                     self.migrate_files().await;
                     registry.slots().to_vec()
                 }
-                Watched::Turned(pipe) => registry.slot(&pipe).into_iter().collect(),
-                Watched::Away(error) => {
+                WatchEvent::Changed(pipe) => registry.slot(&pipe).into_iter().collect(),
+                WatchEvent::Disconnected(error) => {
                     tracing::warn!(%error, "Valves that are turned on other replicas cannot be heard of.");
                     Vec::new()
                 }

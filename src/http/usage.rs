@@ -9,7 +9,7 @@ use actix_web::{
 use pipe_sdk::PipeError;
 use serde_json::json;
 use std::{str::FromStr, time::Duration};
-use store::{Field, ReportRow, UsageQuery};
+use store::{ReportRow, UsageField, UsageQuery};
 
 mod csv;
 mod day;
@@ -63,7 +63,7 @@ fn wish(query: &str) -> Result<Wish, Error> {
     let today = Day::of(i64::try_from(unix_seconds()).unwrap_or_default() * 1000);
     let (mut from, mut to) = (None, today);
     let mut wish = Wish {
-        query: UsageQuery { by_day: true, by: vec![Field::Model], ..UsageQuery::default() },
+        query: UsageQuery { by_day: true, by: vec![UsageField::Model], ..UsageQuery::default() },
         is_csv: false,
     };
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -72,7 +72,7 @@ fn wish(query: &str) -> Result<Wish, Error> {
             "to" => to = day("to", &value)?,
             "by" => (wish.query.by_day, wish.query.by) = by(&value)?,
             "limit" => {
-                wish.query.most =
+                wish.query.limit =
                     Some(value.parse().map_err(|_| misfit("limit", "must be a whole number"))?);
             }
             "format" => {
@@ -83,7 +83,7 @@ fn wish(query: &str) -> Result<Wish, Error> {
                 }
             }
             name => match field(name) {
-                Some(field) => wish.query.only.push((field, value.into_owned())),
+                Some(field) => wish.query.filters.push((field, value.into_owned())),
                 None => {
                     return Err(misfit(
                         name,
@@ -110,7 +110,7 @@ fn day(name: &str, value: &str) -> Result<Day, Error> {
 }
 
 /// What has rows of its own.
-fn by(value: &str) -> Result<(bool, Vec<Field>), Error> {
+fn by(value: &str) -> Result<(bool, Vec<UsageField>), Error> {
     let (mut by_day, mut by) = (false, Vec::new());
     for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         match (word, field(word)) {
@@ -118,7 +118,7 @@ fn by(value: &str) -> Result<(bool, Vec<Field>), Error> {
             (_, Some(field)) if !by.contains(&field) => by.push(field),
             (_, Some(_)) => {}
             (_, None) => {
-                let all: Vec<_> = Field::ALL.into_iter().map(word_of).collect();
+                let all: Vec<_> = UsageField::ALL.into_iter().map(word_of).collect();
                 return Err(misfit(
                     "by",
                     &format!("must be made of `day`, `{}`", all.join("`, `")),
@@ -129,20 +129,20 @@ fn by(value: &str) -> Result<(bool, Vec<Field>), Error> {
     Ok((by_day, by))
 }
 
-fn field(word: &str) -> Option<Field> {
-    Field::ALL.into_iter().find(|field| word_of(*field) == word)
+fn field(word: &str) -> Option<UsageField> {
+    UsageField::ALL.into_iter().find(|field| word_of(*field) == word)
 }
 
 /// The word for a field, in queries and in reports.
-fn word_of(field: Field) -> &'static str {
+fn word_of(field: UsageField) -> &'static str {
     match field {
-        Field::User => "user",
-        Field::Key => "key",
-        Field::Model => "model",
-        Field::Pipe => "pipe",
-        Field::Side => "side",
-        Field::Task => "task",
-        Field::Kind => "kind",
+        UsageField::User => "user",
+        UsageField::Key => "key",
+        UsageField::Model => "model",
+        UsageField::Pipe => "pipe",
+        UsageField::Side => "side",
+        UsageField::Task => "task",
+        UsageField::Kind => "kind",
     }
 }
 

@@ -113,7 +113,7 @@ fn read_error(error: &StoreError) -> PipeError {
 fn save_error(error: &StoreError) -> PipeError {
     tracing::error!(%error, "The valves could not be saved.");
     match error {
-        StoreError::Full => insufficient_storage_error("the database's disk is full"),
+        StoreError::DiskFull => insufficient_storage_error("the database's disk is full"),
         StoreError::ReadOnly => insufficient_storage_error("the database may not be written to"),
         _ => unavailable_error(
             "the valves were not saved, and nothing was changed: the database is away".to_owned(),

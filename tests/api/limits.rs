@@ -350,12 +350,11 @@ async fn whoever_leaves_before_the_first_word_has_asked_all_the_same() {
     rig.bedrock.script(ANY, slow_answer(Duration::from_secs(30)));
     let body = chat(&listed(LITE), &"word ".repeat(100));
     let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
-    let leaves = async {
-        while rig.asked().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::select! { _ = request.send() => panic!("it answered"), () = leaves => {} }
+    let known = rig.bedrock.requests().len();
+    tokio::select! {
+        _ = request.send() => panic!("it answered"),
+        _ = rig.bedrock.wait_for_requests(known + 1) => {}
+    }
     until(async || {
         let report = rig.host.get("/usage?by=model").await.json;
         report["rows"][0]["prompt"] == 125 && report["rows"][0]["cancelled"] == 1
@@ -477,13 +476,8 @@ fn slow_answer(delay: Duration) -> Script {
     Script::answer(ModelAnswer::with_text(["x"])).always().delay(delay)
 }
 
-/// Waits until this is so, and not for ever.
-async fn until(is_so: impl AsyncFn() -> bool) {
-    for _ in 0..400 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it never was so");
+/// Asks the host until this holds. Every question is a request, so other tasks run meanwhile.
+async fn until(holds: impl AsyncFn() -> bool) {
+    let asking = async { while !holds().await {} };
+    tokio::time::timeout(Duration::from_secs(60), asking).await.expect("it never holds");
 }

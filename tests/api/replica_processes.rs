@@ -172,16 +172,16 @@ async fn what_was_turned_survives_a_host_that_is_killed() {
 async fn a_database_that_is_lost_is_told_of_once_and_takes_no_valve_with_it() {
     let Some(url) = database().await else { return };
     let bedrock = bedrock();
-    let proxy = Proxy::to(&url, true).await.unwrap();
+    let proxy = Proxy::start(&url, true).await.unwrap();
     let host = Replica::start(&bedrock, &proxy.url).await;
     assert_eq!(host.turn("rate_limit", &limited(1000)).await.status, 200);
-    proxy.cut();
+    proxy.disconnect();
     host.until("/health/ready", |ready| ready["degraded"] == json!(["store"])).await;
     let turned = host.turn("rate_limit", &limited(2000)).await;
     assert!(turned.refused(503).contains("nothing was changed: the database is away"));
     assert!(is_limited(&host.get("/rate_limit/valves").await.json, 1000));
     assert_eq!(host.ask("ann").await.status, 200, "a chat is worth more than a count");
-    proxy.mend();
+    proxy.reconnect();
     host.until("/health/ready", |ready| ready["degraded"] == json!([])).await;
     assert!(is_limited(&host.get("/rate_limit/valves").await.json, 1000));
     assert_eq!(host.turn("rate_limit", &limited(2000)).await.status, 200);
@@ -196,10 +196,10 @@ async fn a_host_that_starts_without_its_database_says_so_once_and_loses_no_valve
     let bedrock = bedrock();
     let before = Replica::start(&bedrock, &url).await;
     assert_eq!(before.turn("rate_limit", &limited(1000)).await.status, 200);
-    let proxy = Proxy::to(&url, false).await.unwrap();
+    let proxy = Proxy::start(&url, false).await.unwrap();
     let host = Replica::start(&bedrock, &proxy.url).await;
     assert_eq!(host.ask("ann").await.status, 200);
-    proxy.mend();
+    proxy.reconnect();
     host.until("/rate_limit/valves", |valves| is_limited(valves, 1000)).await;
     host.process.signal("-TERM");
     let log = host.process.log().await;

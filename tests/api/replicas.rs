@@ -91,7 +91,7 @@ async fn a_database_that_is_away_at_boot_is_caught_up_with_when_it_is_back() {
     let Some(url) = database().await else { return };
     let before = over(&url).await;
     assert_eq!(before.turn("typed", &json!({"prefix": "saved "})).await.status, 200);
-    let proxy = Proxy::to(&url, false).await.unwrap();
+    let proxy = Proxy::start(&url, false).await.unwrap();
     let builder = Builder::new().valves_file("[typed]\nprefix = 'file '\n");
     let host = builder.database(&proxy.url).start().await;
     assert_eq!(host.text_of("typed", "hi").await, "file hi");
@@ -104,7 +104,7 @@ async fn a_database_that_is_away_at_boot_is_caught_up_with_when_it_is_back() {
     assert_eq!(host.post("/pipelines/reload", &json!({})).await.status, 503);
     assert_eq!(host.text_of("typed", "hi").await, "file hi");
 
-    proxy.mend();
+    proxy.reconnect();
     until(&host, "/health/ready", |ready| degraded(ready) == ["unwell"]).await;
     assert_eq!(host.text_of("typed", "hi").await, "saved hi");
     assert_eq!(host.turn("typed", &json!({"prefix": "mine "})).await.status, 200);
@@ -113,17 +113,17 @@ async fn a_database_that_is_away_at_boot_is_caught_up_with_when_it_is_back() {
 #[actix_web::test]
 async fn a_database_that_goes_away_takes_no_valve_with_it() {
     let Some(url) = database().await else { return };
-    let proxy = Proxy::to(&url, true).await.unwrap();
+    let proxy = Proxy::start(&url, true).await.unwrap();
     let (host, other) = (over(&proxy.url).await, over(&url).await);
     assert_eq!(host.turn("typed", &json!({"prefix": "saved "})).await.status, 200);
     until(&other, "/typed/valves", |valves| prefix(valves) == "saved ").await;
-    proxy.cut();
+    proxy.disconnect();
     until(&host, "/health/ready", |ready| degraded(ready).contains(&"store")).await;
     host.post("/pipelines/reload", &json!({})).await.refused(503);
     host.turn("typed", &json!({"prefix": "lost "})).await.refused(503);
     assert_eq!(host.text_of("typed", "hi").await, "saved hi");
     assert_eq!(other.turn("typed", &json!({"prefix": "missed "})).await.status, 200);
-    proxy.mend();
+    proxy.reconnect();
     until(&host, "/typed/valves", |valves| prefix(valves) == "missed ").await;
     assert_eq!(host.text_of("typed", "hi").await, "missed hi");
 }

@@ -26,7 +26,7 @@ use crate::storage_engine::{
 use crate::vector::Vector;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{Address, Line, StoreError};
+use store::{Address, Connection, StoreError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -40,7 +40,7 @@ pub(crate) struct PostgresEngine {
     address: Address,
     analyzers: AnalyzerCache,
     /// Connections that are not in use.
-    idle: Mutex<Vec<Line>>,
+    idle: Mutex<Vec<Connection>>,
     permits: Semaphore,
 }
 
@@ -76,7 +76,7 @@ impl PostgresEngine {
                 });
             }
         }
-        let connection = Box::pin(Line::begin(&self.address, schema::SESSION_SETTINGS))
+        let connection = Box::pin(Connection::open(&self.address, schema::SESSION_SETTINGS))
             .await
             .map_err(connection_error)?;
         Ok(PooledConnection { database: self, connection: Some(connection), _permit: permit })
@@ -86,12 +86,12 @@ impl PostgresEngine {
 /// A connection in use; dropping it returns it to the pool.
 struct PooledConnection<'a> {
     database: &'a PostgresEngine,
-    connection: Option<Line>,
+    connection: Option<Connection>,
     _permit: SemaphorePermit<'a>,
 }
 
 impl PooledConnection<'_> {
-    fn connection(&mut self) -> Result<&mut Line> {
+    fn connection(&mut self) -> Result<&mut Connection> {
         self.connection.as_mut().ok_or_else(|| IndexError::storage("the connection is gone"))
     }
 }
@@ -106,7 +106,7 @@ impl Drop for PooledConnection<'_> {
 /// Errors in the address are shown to the user; all others are for the log.
 fn connection_error(error: StoreError) -> IndexError {
     match error {
-        StoreError::BadUrl(_) => IndexError::InvalidInput(error.to_string()),
+        StoreError::InvalidUrl(_) => IndexError::InvalidInput(error.to_string()),
         error => IndexError::storage(error),
     }
 }

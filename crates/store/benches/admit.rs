@@ -41,7 +41,7 @@ async fn measure(engine: &str, settings: &StoreSettings) {
             "{engine:10} {askers:2} at once: p50 {middle:>9.1?}  p99 {late:>9.1?}  {rate:.0}/s"
         );
     }
-    assert_eq!(store.limits().passed_unknown(), 0);
+    assert_eq!(store.limits().unchecked_admissions(), 0);
     let begun = Instant::now();
     for at in 0..20_000 {
         store.usage().record(UsageRow { at, ..UsageRow::default() });

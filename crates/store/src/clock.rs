@@ -1,8 +1,8 @@
-//! The time by which embedded limits slide: it begins as the wall's and then goes on by itself.
+//! The clock of the embedded limits. It starts at the system time and is monotonic from then on.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A clock that nobody can set while it runs.
+/// A monotonic clock in milliseconds since 1970.
 #[derive(Debug)]
 pub(crate) struct Clock {
     base: i64,
@@ -10,19 +10,19 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Begins now, but not before the last moment that was ever stored: a wall clock that was set back between two runs must not
-    /// put hits into the future, where they would never end.
-    pub fn after(last: i64) -> Self {
-        Self { base: wall().max(last), started: Instant::now() }
+    /// Creates a clock that starts now, but not before `last`, the latest stored time. If the system time was set back between two runs,
+    /// stored hits would otherwise lie in the future and never expire.
+    pub fn not_before(last: i64) -> Self {
+        Self { base: unix_millis().max(last), started: Instant::now() }
     }
 
-    /// In ms.
+    /// Returns the current time in milliseconds.
     pub fn now(&self) -> i64 {
         self.base + self.started.elapsed().as_millis() as i64
     }
 }
 
-/// What the wall says, in ms since 1970.
-pub(crate) fn wall() -> i64 {
+/// Returns the system time in milliseconds since 1970.
+pub(crate) fn unix_millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

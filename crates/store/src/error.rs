@@ -1,61 +1,65 @@
-//! What can go wrong with a database.
+//! The errors of the store.
 
 /// A result whose error is a [`StoreError`].
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// What went wrong with the database, for the operator. No variant holds a password or a value that was to be stored.
+/// An error of the database, for the operator. No variant holds a password or a stored value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// It cannot be reached, or does not answer in time. It may be back soon.
+    /// The database cannot be reached or does not answer in time. It may be available again soon.
     #[error("the database is away: {0}")]
-    Away(String),
-    /// It is there, and does not let this host in, or lets it do too little.
+    Unavailable(String),
+    /// The database refuses the login or a privilege.
     #[error("the database does not let this host in, look at DATABASE_URL: {0}")]
     Denied(String),
-    /// There is no room for more.
+    /// The disk is full.
     #[error("the disk is full")]
-    Full,
-    /// Nothing can be written.
+    DiskFull,
+    /// The database or its file is read-only.
     #[error("the database may not be written to")]
     ReadOnly,
-    /// What stands in the file is no longer a database.
+    /// The file is not a valid database any more.
     #[error("the database is corrupt: {0}")]
     Corrupt(String),
-    /// A later version of this program has changed its tables.
+    /// The schema is of a later version of this program.
     #[error(
         "the database has version {found} and this program knows {known}: start the newer program, or use another database"
     )]
-    Newer {
-        /// What the database has.
+    NewerSchema {
+        /// The version of the schema.
         found: i64,
-        /// What this program knows.
+        /// The latest version that this program knows.
         known: i64,
     },
     /// Another host uses the same data folder.
     #[error(
         "the data folder {0} is used by another host: give each its own (PIPELINES_DIR), or let them share a PostgreSQL (DATABASE_URL)"
     )]
-    Taken(String),
-    /// `DATABASE_URL` cannot be so.
+    DirectoryInUse(String),
+    /// `DATABASE_URL` is invalid.
     #[error("DATABASE_URL {0}")]
-    BadUrl(String),
-    /// The database does not take what it was told. Telling it again will not help.
+    InvalidUrl(String),
+    /// The database refuses the statement or its data. A retry fails too.
     #[error("the database refused: {0}")]
     Refused(String),
 }
 
 impl StoreError {
-    /// Whether a host that starts is better off telling its operator than waiting.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        matches!(self, Self::Denied(_) | Self::Newer { .. })
+    /// Returns true if a starting host should exit with this error, because waiting does not help.
+    pub(crate) fn is_fatal_at_startup(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::NewerSchema { .. })
     }
 
-    /// Whether the same may succeed later.
-    pub fn passes(&self) -> bool {
+    /// Returns true if a retry may succeed.
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Away(_) | Self::Denied(_) | Self::Full | Self::ReadOnly | Self::Corrupt(_)
+            Self::Unavailable(_)
+                | Self::Denied(_)
+                | Self::DiskFull
+                | Self::ReadOnly
+                | Self::Corrupt(_)
         )
     }
 }

@@ -1,11 +1,11 @@
-//! What pipewright remembers: usage, limits and saved valves.
+//! The database of pipewright, which stores usage, limits and saved valves.
 //!
-//! A [`Store`] is one database behind all of them: SQLite in the data folder, or a PostgreSQL that replicas share. [`Usage`] is written in the
-//! background and asked for reports, [`Limits`] are exact over sliding windows.
-//! Whoever keeps other tables in the same PostgreSQL reaches it by an [`Address`] and a [`Line`].
+//! A [`Store`] is backed by SQLite in the data folder, or by a PostgreSQL that replicas share. [`Usage`] is written in the background and
+//! queried for reports; [`Limits`] are exact over sliding windows. Other crates open connections to the same PostgreSQL by an [`Address`] and
+//! a [`Connection`].
 
-mod claim;
 mod clock;
+mod directory_lock;
 mod error;
 mod limits;
 mod postgres;
@@ -15,11 +15,14 @@ mod store;
 pub mod testing;
 mod usage;
 
-pub use claim::Claim;
+pub use directory_lock::DirectoryLock;
 pub use error::{Result, StoreError};
 pub use limits::{
-    Admitted, Booking, Charge, Exceeded, Limits, OutagePolicy, PAUSE, Refusal, Spending, Window,
+    Admitted, Booking, Charge, Exceeded, Limits, OutagePolicy, RESERVATION_RETRY_AFTER, Refusal,
+    Spending, Window,
 };
-pub use postgres::{Address, Line, SaveError, SavedValves, Version, Watched};
+pub use postgres::{Address, Connection, SaveError, SavedValves, Version, WatchEvent};
 pub use store::{Store, StoreSettings};
-pub use usage::{Field, Kind, ReportRow, Side, Status, Tokens, Usage, UsageQuery, UsageRow};
+pub use usage::{
+    ReportRow, Tokens, Usage, UsageField, UsageKind, UsageQuery, UsageRow, UsageSide, UsageStatus,
+};

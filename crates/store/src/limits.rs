@@ -1,4 +1,4 @@
-//! Limits: how much of a key may be taken in a sliding window.
+//! Limits on the amount that may be used of a key in a time window.
 
 use crate::{Result, StoreError};
 use futures_util::future::BoxFuture;
@@ -12,115 +12,115 @@ use std::{
     time::Duration,
 };
 
-/// What is asked of one limit: `amount` more of `key`, so that no more than `max` were taken in the last `window`.
+/// A charge against one limit: adds `amount` to `key`, if at most `max` are used in the `window` then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// What is limited, as in `user:4711:requests`. One name is one row of hits, whatever windows look at it.
+    /// The limited resource, as in `user:4711:requests`. All windows over one key count the same hits.
     pub key: String,
-    /// The time that is looked at.
+    /// The time window.
     pub window: Window,
-    /// How much may be taken in that time.
+    /// The maximum amount in the window.
     pub max: u64,
-    /// How much is taken now; 0 only asks whether anything is left, for what is [booked](Limits::book) when it is known.
+    /// The amount to add now. 0 only checks that the limit is not reached, for amounts that are [booked](Limits::book) once they are known.
     pub amount: u64,
-    /// How much is reserved until it is known.
+    /// The amount to reserve until the real amount is known.
     pub reserved: u64,
 }
 
 impl Charge {
-    /// So much of a sliding window.
+    /// Creates a charge against a sliding window.
     pub fn sliding(key: impl Into<String>, window: Duration, max: u64, amount: u64) -> Self {
         Self { key: key.into(), window: Window::Sliding(window), max, amount, reserved: 0 }
     }
 }
 
-/// The time that a limit looks at.
+/// The time window of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// So far back from now.
+    /// A window of this length that ends now.
     Sliding(Duration),
-    /// A period of the calendar in which micro-dollars are spent. Each period has a key of its own.
+    /// A calendar period whose spending, in micro-dollars, is limited. Each period has its own key.
     Spending(Spending),
 }
 
-/// What is spent in a period of the calendar.
+/// The spending that counts in a calendar period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spending {
-    /// When the period began, in ms since 1970.
+    /// The begin of the period, in milliseconds since 1970.
     pub since: i64,
-    /// When it ends.
+    /// The end of the period.
     pub until: i64,
-    /// Whose spending counts, an empty text being those of whom nothing is known; `None` for everybody's.
+    /// The user whose spending counts; an empty text for unknown users, `None` for all users.
     pub user: Option<String>,
-    /// The models whose answers count, with `*` for anything; `None` for all.
+    /// A pattern of the models that count, with `*` for any characters; `None` for all models.
     pub models: Option<String>,
 }
 
-/// What is booked without being asked for, because it has happened.
+/// An amount that is added without a check, because it has been used already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Booking {
-    /// The key of the takes that look at it.
+    /// The key of the charges that it counts for.
     pub key: String,
-    /// How much.
+    /// The amount.
     pub amount: u64,
-    /// Whether the key is that of a [`Window::Spending`].
+    /// True if the key is that of a [`Window::Spending`].
     pub is_spending: bool,
 }
 
-/// What was taken.
+/// The result of an admitted request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admitted {
-    /// What each of the takes now has in its window; empty when the database was away and limits are open then.
+    /// The used amount of each charge, this request included; empty if the database was unavailable and the outage policy is open.
     pub used: Vec<u64>,
 }
 
-/// The limit that stands in the way; of several, the one that does so the longest.
+/// The limit that is exceeded; of several, the one with the longest wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{used} of {max} are taken")]
 pub struct Exceeded {
-    /// Which of the takes.
+    /// The index of the charge.
     pub index: usize,
-    /// What is in its window.
+    /// The amount used in the window.
     pub used: u64,
-    /// What others have reserved of it.
+    /// The amount that other requests have reserved.
     pub held: u64,
-    /// What may be.
+    /// The maximum amount.
     pub max: u64,
-    /// When enough has fallen out of the window, or [`PAUSE`] where only reservations stand in the way; `None` when even an empty
-    /// window has no room.
+    /// The time until enough has expired, or [`RESERVATION_RETRY_AFTER`] if only reservations exceed the limit; `None` if the charge exceeds
+    /// the limit even in an empty window.
     pub retry_after: Option<Duration>,
 }
 
-/// Why nothing was taken.
+/// The reason why a request is not admitted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Too much was taken before.
+    /// A limit is exceeded.
     #[error(transparent)]
     Exceeded(#[from] Exceeded),
-    /// Nobody knows what was taken before, and limits are to be closed then.
+    /// The database is unavailable, and the outage policy is closed.
     #[error(transparent)]
     Unknown(#[from] StoreError),
 }
 
-/// What limits and budgets do when the database cannot be asked.
+/// The behaviour of limits and budgets while the database is unavailable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutagePolicy {
-    /// They let everybody pass, and count them.
+    /// All requests are admitted, and counted.
     #[default]
     Open,
-    /// They let nobody pass.
+    /// No request is admitted.
     Closed,
 }
 
-/// How long a reservation counts that nobody releases, as that of a host that has crashed.
-pub(crate) const HOLD: Duration = Duration::from_secs(15 * 60);
+/// The time after which a reservation expires that is not released, for example because its host crashed.
+pub(crate) const RESERVATION_TTL: Duration = Duration::from_secs(15 * 60);
 
-/// How long to wait where only reservations stand in the way: how long requests under way still take is not known.
-pub const PAUSE: Duration = Duration::from_secs(5);
+/// The time to wait if only reservations exceed a limit. The remaining time of running requests is unknown.
+pub const RESERVATION_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Where hits are kept.
-pub(crate) trait Windows: Send + Sync {
-    /// Takes and reserves all or nothing. Keys are fit to be stored.
+/// A database that stores the hits and reservations of limits.
+pub(crate) trait LimitStore: Send + Sync {
+    /// Adds and reserves all charges or none. The keys are normalized.
     fn admit(
         &self,
         charges: Vec<Charge>,
@@ -128,27 +128,32 @@ pub(crate) trait Windows: Send + Sync {
     ) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>>;
     /// Books more of keys.
     fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>>;
-    /// Forgets what these holders have reserved.
+    /// Deletes the reservations of these holders.
     fn release(&self, holders: Vec<String>) -> BoxFuture<'_, Result<()>>;
     /// What is in the window.
     fn used(&self, key: String, window: Duration) -> BoxFuture<'_, Result<u64>>;
     /// Forgets what no window looks at any more.
-    fn sweep(&self) -> BoxFuture<'_, Result<()>>;
+    fn delete_expired(&self) -> BoxFuture<'_, Result<()>>;
 }
 
 /// Exact limits over sliding windows, shared by all who share the database.
 ///
 /// A hit counts from the moment that it is taken until the window's length later, to the millisecond.
 pub struct Limits {
-    windows: Arc<dyn Windows>,
-    when_away: OutagePolicy,
-    passed: AtomicU64,
-    is_away: AtomicBool,
+    limit_store: Arc<dyn LimitStore>,
+    outage_policy: OutagePolicy,
+    unchecked: AtomicU64,
+    is_unavailable: AtomicBool,
 }
 
 impl Limits {
-    pub(crate) fn new(windows: Arc<dyn Windows>, when_away: OutagePolicy) -> Self {
-        Self { windows, when_away, passed: AtomicU64::new(0), is_away: AtomicBool::new(false) }
+    pub(crate) fn new(limit_store: Arc<dyn LimitStore>, outage_policy: OutagePolicy) -> Self {
+        Self {
+            limit_store,
+            outage_policy,
+            unchecked: AtomicU64::new(0),
+            is_unavailable: AtomicBool::new(false),
+        }
     }
 
     /// Takes all of this or nothing.
@@ -162,8 +167,8 @@ impl Limits {
         self.reserve(charges, "").await
     }
 
-    /// The same, and reserves for this holder what it says, until that is [released](Self::release). What others have reserved counts as
-    /// taken; what the holder itself has reserved does not stand in its own way.
+    /// Admits a request and reserves its amounts for this holder until they are [released](Self::release). Reservations of other holders count
+    /// as used; those of the holder itself do not.
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
@@ -171,102 +176,102 @@ impl Limits {
         if charges.is_empty() {
             return Ok(Admitted::default());
         }
-        let fit = |take: &Charge| Charge {
-            key: fit(&take.key),
-            max: clamped(take.max),
-            amount: clamped(take.amount),
-            reserved: clamped(take.reserved),
-            window: take.window.clone(),
+        let normalize = |charge: &Charge| Charge {
+            key: normalize_key(&charge.key),
+            max: clamp_amount(charge.max),
+            amount: clamp_amount(charge.amount),
+            reserved: clamp_amount(charge.reserved),
+            window: charge.window.clone(),
         };
-        let charges = charges.iter().map(fit).collect();
-        match self.windows.admit(charges, holder.to_owned()).await {
+        let charges = charges.iter().map(normalize).collect();
+        match self.limit_store.admit(charges, holder.to_owned()).await {
             Ok(verdict) => {
-                self.is_back();
+                self.log_recovery();
                 Ok(verdict?)
             }
-            Err(error) => Ok(self.unknown(error)?),
+            Err(error) => Ok(self.handle_outage(error)?),
         }
     }
 
-    /// Books more of a key, whether or not there is room: what an answer turned out to cost.
+    /// Adds to a key without a check, for example the tokens of an answer.
     ///
     /// # Errors
-    /// When the database cannot be asked; nothing is booked then.
+    /// If the database is unavailable; nothing is added then.
     pub async fn add(&self, key: &str, amount: u64) -> Result<()> {
         self.book(&[Booking { key: key.into(), amount, is_spending: false }]).await
     }
 
-    /// Books more of several keys at once.
+    /// Adds to several keys in one transaction, without a check.
     ///
     /// # Errors
-    /// When the database cannot be asked; nothing is booked then.
+    /// If the database is unavailable; nothing is added then.
     pub async fn book(&self, bookings: &[Booking]) -> Result<()> {
         let bookings = bookings.iter().filter(|booking| booking.amount > 0);
         let bookings: Vec<_> = bookings
             .map(|booking| Booking {
-                key: fit(&booking.key),
-                amount: clamped(booking.amount),
+                key: normalize_key(&booking.key),
+                amount: clamp_amount(booking.amount),
                 is_spending: booking.is_spending,
             })
             .collect();
         if bookings.is_empty() {
             return Ok(());
         }
-        self.windows.book(bookings).await
+        self.limit_store.book(bookings).await
     }
 
-    /// Forgets what these holders have reserved.
+    /// Deletes the reservations of these holders.
     ///
     /// # Errors
-    /// When the database cannot be asked; the reservations expire then.
+    /// If the database is unavailable; the reservations expire then.
     pub async fn release(&self, holders: Vec<String>) -> Result<()> {
         if holders.is_empty() {
             return Ok(());
         }
-        self.windows.release(holders).await
+        self.limit_store.release(holders).await
     }
 
-    /// What of a key is in this window. Hits are known for as long as the longest window that asked for the key.
+    /// Returns the amount of a key in this window. Hits are stored for as long as the longest window over the key.
     ///
     /// # Errors
     /// When the database cannot be asked.
     pub async fn used(&self, key: &str, window: Duration) -> Result<u64> {
-        self.windows.used(fit(key), window).await
+        self.limit_store.used(normalize_key(key), window).await
     }
 
-    /// How many were let pass because the database could not be asked.
-    pub fn passed_unknown(&self) -> u64 {
-        self.passed.load(Ordering::Relaxed)
+    /// Returns the number of requests that were admitted without a check, because the database was unavailable.
+    pub fn unchecked_admissions(&self) -> u64 {
+        self.unchecked.load(Ordering::Relaxed)
     }
 
-    pub(crate) async fn sweep(&self) -> Result<()> {
-        self.windows.sweep().await
+    pub(crate) async fn delete_expired(&self) -> Result<()> {
+        self.limit_store.delete_expired().await
     }
 
-    /// What is known, or `None` when it is not and whoever asks may pass.
-    pub(crate) fn known<T>(&self, asked: Result<T>) -> Result<Option<T>> {
-        match asked {
-            Ok(known) => {
-                self.is_back();
-                Ok(Some(known))
+    /// Turns an error into `None` if the outage policy is open.
+    pub(crate) fn apply_outage_policy<T>(&self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => {
+                self.log_recovery();
+                Ok(Some(value))
             }
-            Err(error) => self.unknown(error),
+            Err(error) => self.handle_outage(error),
         }
     }
 
-    /// Nothing in particular for whoever may pass.
-    fn unknown<T: Default>(&self, error: StoreError) -> Result<T> {
-        let is_news = !self.is_away.swap(true, Ordering::Relaxed);
-        match self.when_away {
+    /// Returns the default value if the outage policy is open, and logs the first error of an outage.
+    fn handle_outage<T: Default>(&self, error: StoreError) -> Result<T> {
+        let is_first = !self.is_unavailable.swap(true, Ordering::Relaxed);
+        match self.outage_policy {
             OutagePolicy::Open => {
-                self.passed.fetch_add(1, Ordering::Relaxed);
-                if is_news {
+                self.unchecked.fetch_add(1, Ordering::Relaxed);
+                if is_first {
                     tracing::warn!(%error, "Limits cannot be checked: everybody passes.");
                 }
                 Ok(T::default())
             }
             OutagePolicy::Closed => {
-                if is_news {
+                if is_first {
                     tracing::warn!(%error, "Limits cannot be checked: nobody passes.");
                 }
                 Err(error)
@@ -274,32 +279,34 @@ impl Limits {
         }
     }
 
-    fn is_back(&self) {
-        if self.is_away.load(Ordering::Relaxed) && self.is_away.swap(false, Ordering::Relaxed) {
+    fn log_recovery(&self) {
+        if self.is_unavailable.load(Ordering::Relaxed)
+            && self.is_unavailable.swap(false, Ordering::Relaxed)
+        {
             tracing::info!("Limits are checked again.");
         }
     }
 }
 
-/// Sums of a great many such amounts stay within what both engines can add.
-fn clamped(amount: u64) -> u64 {
+/// Limits an amount, so that sums do not overflow 64 bits in either engine.
+fn clamp_amount(amount: u64) -> u64 {
     amount.min(1_000_000_000_000)
 }
 
-/// The key itself, or what stands for one that is too long for an index or holds what a text cannot.
-fn fit(key: &str) -> String {
+/// Returns the key, or its hash if it is too long for an index or contains a NUL, which PostgreSQL cannot store.
+fn normalize_key(key: &str) -> String {
     if key.len() <= 256 && !key.contains('\0') {
         return key.to_owned();
     }
     Sha256::digest(key).iter().fold("sha256:".to_owned(), |mut text, byte| {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-/// The pattern as `LIKE` with the escape `\` knows it.
-pub(crate) fn like(pattern: &str) -> String {
+/// Converts a pattern with `*` into one for SQL's `LIKE … ESCAPE '\'`.
+pub(crate) fn glob_to_like(pattern: &str) -> String {
     let mut like = String::with_capacity(pattern.len());
     for letter in pattern.chars() {
         match letter {
@@ -312,11 +319,11 @@ pub(crate) fn like(pattern: &str) -> String {
     like
 }
 
-/// In ms, and never nothing.
-pub(crate) fn span(window: Duration) -> i64 {
+/// Returns a window in milliseconds, at least 1.
+pub(crate) fn to_millis(window: Duration) -> i64 {
     i64::try_from(window.as_millis()).unwrap_or(i64::MAX / 4).clamp(1, i64::MAX / 4)
 }
 
-pub(crate) fn unsigned(number: i64) -> u64 {
+pub(crate) fn to_unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

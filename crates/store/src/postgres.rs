@@ -1,25 +1,26 @@
-//! PostgreSQL, shared by replicas.
+//! The PostgreSQL engine, which several replicas share.
 //!
-//! Four connections, whatever the load: one for what requests wait for, one for what is written, one for reports, and one that listens. On
-//! each, many questions may be under way; none needs a transaction of more than one statement, so that poolers may stand between.
+//! It holds four connections under any load: one for queries that requests wait for, one for writes, one for reports, and one that listens for
+//! notifications. Queries are pipelined on each of them. No query needs a transaction of more than one statement, so a connection pooler may
+//! stand in between.
 
 mod address;
-mod lane;
+mod cipher;
 mod limits;
 mod migrations;
-mod seal;
+mod shared_connection;
 mod tls;
 mod usage;
 mod valves;
 mod watch;
 
 pub use address::Address;
-pub use lane::Line;
+pub use shared_connection::Connection;
 pub use valves::{SaveError, SavedValves, Version};
-pub use watch::Watched;
+pub use watch::WatchEvent;
 
 use crate::{OutagePolicy, Result, StoreError};
-use lane::{Failing, SharedConnection};
+use shared_connection::{LastFailure, SharedConnection};
 use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::{
     sync::OnceCell,
@@ -31,24 +32,24 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-/// For what a request waits for.
-const SOON: Duration = Duration::from_secs(2);
-/// For what an admin waits for.
-const PATIENTLY: Duration = Duration::from_secs(5);
-/// For a host that starts, until the database has said a first word.
-const GREETING: Duration = Duration::from_secs(8);
-/// For what nobody waits for.
-const LATER: Duration = Duration::from_secs(30);
-/// After a failure nobody tries for so long, so that requests do not queue up before a database that is away.
-const RESPITE: Duration = Duration::from_millis(500);
+/// The time limit of queries that a request waits for.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time limit of queries that an admin waits for.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of the first connection when the host starts.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// The time limit of queries that nobody waits for.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time after a failure during which queries fail at once, so that requests do not queue up for a database that is unavailable.
+const FAILURE_BACKOFF: Duration = Duration::from_millis(500);
 
-/// Codes of PostgreSQL's that begin so are an operator's to mend: who one is, which database, what one may do there.
-const DENIALS: [&str; 3] = ["28", "3D", "42501"];
+/// Prefixes of the error codes that an operator must correct: credentials (28), the database's name (3D), and privileges (42501).
+const DENIED_SQLSTATES: [&str; 3] = ["28", "3D", "42501"];
 
-/// A parameter, and its type.
+/// A query parameter with its type.
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
-/// PostgreSQL, shared by replicas.
+/// The PostgreSQL engine. Clones share the connections.
 #[derive(Clone)]
 pub(crate) struct Postgres(Arc<Inner>);
 
@@ -61,21 +62,23 @@ struct Inner {
 }
 
 impl Postgres {
-    /// The database at this address, which need not be there yet, unless nobody may pass while it is away.
+    /// Connects to the database at this URL. It need not be available yet, unless the outage policy is [closed](OutagePolicy::Closed).
     ///
     /// # Errors
-    /// When the address cannot be so, the database lets nobody in, or it belongs to a newer program.
-    pub async fn open(url: &str, when_away: OutagePolicy) -> Result<Self> {
+    /// If the URL is invalid, the database refuses the login, or its schema is of a newer version.
+    pub async fn open(url: &str, outage_policy: OutagePolicy) -> Result<Self> {
         let database = Self(Arc::new(Inner {
             address: Address::read(url)?,
-            // A crash of the database may forget the last hits.
+            // A crash of the database may lose the last hits of the limits.
             requests: SharedConnection::new("SET synchronous_commit = off"),
             writing: SharedConnection::new(""),
             reports: SharedConnection::new("SET default_transaction_read_only = on"),
             migrated: OnceCell::new(),
         }));
-        match database.greeted().await {
-            Err(error) if error.is_hopeless() || when_away == OutagePolicy::Closed => Err(error),
+        match database.connect().await {
+            Err(error) if error.is_fatal_at_startup() || outage_policy == OutagePolicy::Closed => {
+                Err(error)
+            }
             Err(error) => {
                 tracing::error!(%error, "The host starts without what is saved in the database, and takes it as soon as it can.");
                 Ok(database)
@@ -84,107 +87,114 @@ impl Postgres {
         }
     }
 
-    /// What is wrong with the database. A report that takes too long is no trouble of the host's.
+    /// Returns the problem of the database, if it has one. Failed reports do not count.
     pub fn health_problem(&self) -> Option<String> {
-        let lanes = [&self.0.requests, &self.0.writing];
-        lanes.iter().find_map(|lane| lane.failing()).map(|failing| failing.error.to_string())
+        let connections = [&self.0.requests, &self.0.writing];
+        let failure = connections.iter().find_map(|connection| connection.last_failure());
+        failure.map(|failure| failure.error.to_string())
     }
 
-    /// Notes how it went on this lane. One that fails holds up no other, and one that works shows that the database is there.
-    fn noted<T>(&self, lane: &SharedConnection, result: Result<T>) -> Result<T> {
+    /// Records whether a query on this connection failed. A failure delays queries of this connection only; a success shows that the database
+    /// is available, and clears the failures of all.
+    fn track_failure<T>(&self, connection: &SharedConnection, result: Result<T>) -> Result<T> {
         match &result {
             Ok(_) => {
-                for lane in [&self.0.requests, &self.0.writing, &self.0.reports] {
-                    lane.set_failing(None);
+                for connection in [&self.0.requests, &self.0.writing, &self.0.reports] {
+                    connection.set_last_failure(None);
                 }
             }
-            Err(error) if error.passes() || matches!(error, StoreError::Newer { .. }) => {
-                let until = Instant::now() + RESPITE;
-                lane.set_failing(Some(Failing { error: error.clone(), until }));
+            Err(error)
+                if error.is_transient() || matches!(error, StoreError::NewerSchema { .. }) =>
+            {
+                let retry_at = Instant::now() + FAILURE_BACKOFF;
+                connection.set_last_failure(Some(LastFailure { error: error.clone(), retry_at }));
             }
             Err(_) => {}
         }
         result
     }
 
-    /// Gets the database ready, but waits for its first word less long than for the tables.
-    async fn greeted(&self) -> Result<()> {
-        let line = within(GREETING, self.0.requests.line(&self.0.address)).await;
-        self.noted(&self.0.requests, line)?;
-        self.ready(&self.0.requests).await
+    /// Connects and migrates the schema. The connection has a shorter time limit than the migration.
+    async fn connect(&self) -> Result<()> {
+        let connection = self.0.requests.get(&self.0.address);
+        let connected = with_timeout(CONNECT_TIMEOUT, connection).await;
+        self.track_failure(&self.0.requests, connected)?;
+        self.ensure_migrated(&self.0.requests).await
     }
 
-    /// Sees to it that the tables are those of today.
-    async fn ready(&self, lane: &SharedConnection) -> Result<()> {
+    /// Migrates the schema, once per process.
+    async fn ensure_migrated(&self, connection: &SharedConnection) -> Result<()> {
         let migrate = || async {
-            let migrated = within(LATER, Box::pin(migrations::run(&self.0.address))).await;
-            self.noted(lane, migrated)
+            let migration = Box::pin(migrations::run(&self.0.address));
+            let migrated = with_timeout(BACKGROUND_TIMEOUT, migration).await;
+            self.track_failure(connection, migrated)
         };
         self.0.migrated.get_or_try_init(migrate).await.copied()
     }
 
-    /// Asks a question, and waits no longer than this for the answer.
-    async fn ask(
+    /// Runs a query within a time limit.
+    async fn query(
         &self,
-        lane: &SharedConnection,
+        shared: &SharedConnection,
         limit: Duration,
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<Row>> {
-        let respite = lane.failing().filter(|failing| Instant::now() < failing.until);
-        if let Some(failing) = respite {
-            return Err(failing.error);
+        let backoff = shared.last_failure().filter(|failure| Instant::now() < failure.retry_at);
+        if let Some(failure) = backoff {
+            return Err(failure.error);
         }
-        let until = Instant::now() + limit;
-        let line = within(limit, async {
-            self.ready(lane).await?;
-            lane.line(&self.0.address).await
+        let deadline = Instant::now() + limit;
+        let connected = with_timeout(limit, async {
+            self.ensure_migrated(shared).await?;
+            shared.get(&self.0.address).await
         });
-        let line = line.await;
-        let line = match line {
-            Ok(line) => line,
-            Err(_) => self.noted(lane, line)?,
+        let connected = connected.await;
+        let connection = match connected {
+            Ok(connection) => connection,
+            Err(_) => self.track_failure(shared, connected)?,
         };
-        let left = until.saturating_duration_since(Instant::now());
-        let answer =
-            within(left, async { line.client.query_typed(sql, parameters).await.map_err(failure) });
-        let answer = answer.await;
-        if answer.as_ref().is_err_and(StoreError::passes) {
-            lane.leave(&line).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let rows = with_timeout(left, async {
+            connection.client.query_typed(sql, parameters).await.map_err(to_store_error)
+        });
+        let rows = rows.await;
+        if rows.as_ref().is_err_and(StoreError::is_transient) {
+            shared.discard(&connection).await;
         }
-        self.noted(lane, answer)
+        self.track_failure(shared, rows)
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+async fn with_timeout<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(limit, work)
         .await
-        .unwrap_or_else(|_| Err(StoreError::Away("it does not answer in time".into())))
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer in time".into())))
 }
 
-/// The first column of the only row.
-fn number(rows: &[Row]) -> Result<i64> {
-    rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(failure))
+/// Returns the first column of the only row, or 0 without a row.
+fn first_i64(rows: &[Row]) -> Result<i64> {
+    rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(to_store_error))
 }
 
-/// What PostgreSQL says, in our words; never the values it speaks of.
-#[expect(clippy::needless_pass_by_value, reason = "so is it handed over by `map_err`")]
-fn failure(error: tokio_postgres::Error) -> StoreError {
-    let Some(said) = error.as_db_error() else {
-        let why = error.source().map(ToString::to_string);
-        return StoreError::Away(why.unwrap_or_else(|| error.to_string()));
+/// Classifies an error of PostgreSQL. The text holds the server's message, but no parameter values.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes errors by value")]
+fn to_store_error(error: tokio_postgres::Error) -> StoreError {
+    let Some(database_error) = error.as_db_error() else {
+        let reason = error.source().map(ToString::to_string);
+        return StoreError::Unavailable(reason.unwrap_or_else(|| error.to_string()));
     };
-    let why = format!("{} ({})", said.message(), said.code().code());
-    match said.code() {
-        &SqlState::DISK_FULL => StoreError::Full,
+    let reason = format!("{} ({})", database_error.message(), database_error.code().code());
+    match database_error.code() {
+        &SqlState::DISK_FULL => StoreError::DiskFull,
         &SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly,
-        // Data that cannot be so; anything else can be mended where the database is.
+        // Classes 22 (data exception) and 23 (constraint violation): the same statement fails again.
         code if code.code().starts_with("22") || code.code().starts_with("23") => {
-            StoreError::Refused(why)
+            StoreError::Refused(reason)
         }
-        code if DENIALS.iter().any(|denial| code.code().starts_with(denial)) => {
-            StoreError::Denied(why)
+        code if DENIED_SQLSTATES.iter().any(|prefix| code.code().starts_with(prefix)) => {
+            StoreError::Denied(reason)
         }
-        _ => StoreError::Away(why),
+        _ => StoreError::Unavailable(reason),
     }
 }

@@ -1,4 +1,4 @@
-//! The embedded engine: one file in the data folder, one thread that writes it.
+//! The embedded engine: one SQLite file in the data folder, written by one thread.
 
 mod file;
 mod limits;
@@ -6,7 +6,7 @@ mod migrations;
 mod usage;
 
 use crate::{Result, StoreError, clock::Clock, usage::Sql};
-use file::Place;
+use file::DatabaseLocation;
 use rusqlite::{Connection, ErrorCode};
 use std::{
     path::Path,
@@ -15,44 +15,44 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// So much work may wait for the thread; whoever comes then waits too.
-const QUEUE: usize = 1024;
+/// The maximum number of queued jobs; further callers wait.
+const MAX_QUEUED_JOBS: usize = 1024;
 
 type Job = Box<dyn FnOnce(&mut Database) + Send>;
 
-/// The embedded engine.
+/// The embedded engine. Clones share the thread.
 #[derive(Clone)]
 pub(crate) struct Sqlite {
     jobs: mpsc::Sender<Job>,
-    place: Place,
-    trouble: Arc<Mutex<Option<String>>>,
-    /// Why nothing could be written the last time, if so.
-    unwritten: Arc<Mutex<Option<StoreError>>>,
+    location: DatabaseLocation,
+    problem: Arc<Mutex<Option<String>>>,
+    /// The error of the last write, if it failed.
+    last_write_error: Arc<Mutex<Option<StoreError>>>,
 }
 
-/// What the thread works on.
+/// The state of the thread.
 struct Database {
     connection: Connection,
     clock: Clock,
-    place: Place,
-    trouble: Arc<Mutex<Option<String>>>,
+    location: DatabaseLocation,
+    problem: Arc<Mutex<Option<String>>>,
 }
 
 impl Sqlite {
-    /// Opens the database of this data folder. One that is corrupt is moved aside; where there can be none, memory takes its place.
+    /// Opens the database of this data folder. A corrupt file is moved aside; if no file can be created, the database is in memory.
     ///
     /// # Errors
-    /// When it belongs to a newer program.
+    /// If the schema is of a newer version.
     pub async fn open(folder: &Path) -> Result<Self> {
-        let trouble = Arc::<Mutex<Option<String>>>::default();
-        let (jobs, mut waiting) = mpsc::channel::<Job>(QUEUE);
+        let problem = Arc::<Mutex<Option<String>>>::default();
+        let (jobs, mut queue) = mpsc::channel::<Job>(MAX_QUEUED_JOBS);
         let (opened, answer) = oneshot::channel();
-        let (folder, told) = (folder.to_owned(), Arc::clone(&trouble));
+        let (folder, reported) = (folder.to_owned(), Arc::clone(&problem));
         let work = move || {
-            let opened = match Database::open(Place::in_folder(&folder), told) {
+            let opened = match Database::open(DatabaseLocation::in_directory(&folder), reported) {
                 Ok(database) => {
-                    // The answer is awaited below, by whoever may have given up.
-                    _ = opened.send(Ok(database.place.clone()));
+                    // The caller may have stopped waiting.
+                    _ = opened.send(Ok(database.location.clone()));
                     Some(database)
                 }
                 Err(error) => {
@@ -61,131 +61,138 @@ impl Sqlite {
                 }
             };
             let Some(mut database) = opened else { return };
-            while let Some(job) = waiting.blocking_recv() {
+            while let Some(job) = queue.blocking_recv() {
                 job(&mut database);
             }
         };
         thread::Builder::new()
             .name("store".into())
             .spawn(work)
-            .map_err(|error| StoreError::Away(error.to_string()))?;
-        let place = answer.await.map_err(|_| gone())??;
-        Ok(Self { jobs, place, trouble, unwritten: Arc::default() })
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let location = answer.await.map_err(|_| thread_ended_error())??;
+        Ok(Self { jobs, location, problem, last_write_error: Arc::default() })
     }
 
-    /// What is wrong with the file.
+    /// Returns the problem of the file, if it has one.
     pub fn health_problem(&self) -> Option<String> {
-        let lasting = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        lasting.or_else(|| self.unwritten().as_ref().map(ToString::to_string))
+        let lasting = self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lasting.or_else(|| self.last_write_error().as_ref().map(ToString::to_string))
     }
 
-    fn unwritten(&self) -> MutexGuard<'_, Option<StoreError>> {
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_write_error(&self) -> MutexGuard<'_, Option<StoreError>> {
+        self.last_write_error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does this on the thread that writes.
+    /// Runs this on the writing thread.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Database) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let job = move |database: &mut Database| {
-            let done = work(database).map_err(failure);
+            let done = work(database).map_err(to_store_error);
             if let Err(StoreError::Corrupt(why)) = &done
-                && let Err(error) = database.begin_anew(why)
+                && let Err(error) = database.replace_corrupt(why)
             {
-                tracing::error!(%error, "No new database could take the corrupt one's place.");
+                tracing::error!(%error, "The corrupt database could not be replaced.");
             }
-            // Whoever asked may have left; what was done is done.
+            // The caller may have stopped waiting; the work is done nevertheless.
             _ = answer.send(done);
         };
-        self.jobs.send(Box::new(job)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        self.jobs.send(Box::new(job)).await.map_err(|_| thread_ended_error())?;
+        answered.await.map_err(|_| thread_ended_error())?
     }
 
-    /// The same, and notes whether anything can be written.
-    async fn change<T: Send + 'static>(
+    /// Runs this on the writing thread, and records the error if it fails.
+    async fn write_with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Database) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let written = self.run(work).await;
-        *self.unwritten() = written.as_ref().err().filter(|error| error.passes()).cloned();
+        *self.last_write_error() =
+            written.as_ref().err().filter(|error| error.is_transient()).cloned();
         written
     }
 
-    /// Reads beside the thread that writes, so that a long report holds up no limit.
+    /// Reads on another connection, so that a long report does not delay limits.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let Place::File(path) = self.place.clone() else {
+        let DatabaseLocation::File(path) = self.location.clone() else {
             return self.run(|database| work(&database.connection)).await;
         };
-        let read = move || file::reader(&path).and_then(|connection| work(&connection));
+        let read = move || file::open_reader(&path).and_then(|connection| work(&connection));
         tokio::task::spawn_blocking(read)
             .await
-            .map_err(|error| StoreError::Away(error.to_string()))?
-            .map_err(failure)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+            .map_err(to_store_error)
     }
 }
 
 impl Database {
-    fn open(place: Place, trouble: Arc<Mutex<Option<String>>>) -> Result<Self> {
-        let opened = match opened(&place) {
+    fn open(location: DatabaseLocation, problem: Arc<Mutex<Option<String>>>) -> Result<Self> {
+        let opened = match open_with_clock(&location) {
             Err(StoreError::Corrupt(why)) => {
-                note(&trouble, format!("the database was corrupt ({why}); {}", place.move_aside()));
-                opened(&place)
+                record_problem(
+                    &problem,
+                    format!("the database was corrupt ({why}); {}", location.move_aside()),
+                );
+                open_with_clock(&location)
             }
             opened => opened,
         };
-        let ((connection, clock), place) = match opened {
-            Ok(opened) => (opened, place),
-            Err(error) if error.passes() => {
-                note(&trouble, format!("{error}: what is stored is kept in memory alone"));
-                (self::opened(&Place::Memory)?, Place::Memory)
+        let ((connection, clock), location) = match opened {
+            Ok(opened) => (opened, location),
+            Err(error) if error.is_transient() => {
+                record_problem(
+                    &problem,
+                    format!("{error}: what is stored is kept in memory alone"),
+                );
+                (open_with_clock(&DatabaseLocation::Memory)?, DatabaseLocation::Memory)
             }
             Err(error) => return Err(error),
         };
-        Ok(Self { connection, clock, place, trouble })
+        Ok(Self { connection, clock, location, problem })
     }
 
-    /// Takes a new database in place of one that turned out to be corrupt. Time goes on.
-    fn begin_anew(&mut self, why: &str) -> Result<()> {
-        // The old connection is closed before its file is moved.
-        self.connection = file::open(&Place::Memory)?;
-        note(
-            &self.trouble,
-            format!("the database was corrupt ({why}); {}", self.place.move_aside()),
+    /// Replaces a corrupt database by a new one. The clock continues.
+    fn replace_corrupt(&mut self, why: &str) -> Result<()> {
+        // This closes the old connection before its file is moved.
+        self.connection = file::open(&DatabaseLocation::Memory)?;
+        record_problem(
+            &self.problem,
+            format!("the database was corrupt ({why}); {}", self.location.move_aside()),
         );
-        let anew = Self::open(self.place.clone(), Arc::clone(&self.trouble))?;
-        (self.connection, self.place) = (anew.connection, anew.place);
+        let replacement = Self::open(self.location.clone(), Arc::clone(&self.problem))?;
+        (self.connection, self.location) = (replacement.connection, replacement.location);
         Ok(())
     }
 }
 
-fn opened(place: &Place) -> Result<(Connection, Clock)> {
-    let connection = file::open(place)?;
-    let last = limits::last(&connection).map_err(failure)?;
-    Ok((connection, Clock::after(last)))
+fn open_with_clock(location: &DatabaseLocation) -> Result<(Connection, Clock)> {
+    let connection = file::open(location)?;
+    let last = limits::last_timestamp(&connection).map_err(to_store_error)?;
+    Ok((connection, Clock::not_before(last)))
 }
 
-fn note(trouble: &Mutex<Option<String>>, what: String) {
-    tracing::error!("The store is not well: {what}.");
-    *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+fn record_problem(problem: &Mutex<Option<String>>, what: String) {
+    tracing::error!("The store has a problem: {what}.");
+    *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
 }
 
-fn gone() -> StoreError {
-    StoreError::Away("its thread has ended".into())
+fn thread_ended_error() -> StoreError {
+    StoreError::Unavailable("its thread has ended".into())
 }
 
-/// What SQLite says, in our words.
-#[expect(clippy::needless_pass_by_value, reason = "so is it handed over by `map_err`")]
-fn failure(error: rusqlite::Error) -> StoreError {
+/// Classifies an error of SQLite.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes errors by value")]
+fn to_store_error(error: rusqlite::Error) -> StoreError {
     let Some(code) = error.sqlite_error_code() else {
         return StoreError::Refused(error.to_string());
     };
     match code {
-        ErrorCode::DiskFull => StoreError::Full,
+        ErrorCode::DiskFull => StoreError::DiskFull,
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => StoreError::ReadOnly,
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
             StoreError::Corrupt(error.to_string())
@@ -194,12 +201,12 @@ fn failure(error: rusqlite::Error) -> StoreError {
         | ErrorCode::DatabaseLocked
         | ErrorCode::CannotOpen
         | ErrorCode::SystemIoFailure
-        | ErrorCode::OutOfMemory => StoreError::Away(error.to_string()),
+        | ErrorCode::OutOfMemory => StoreError::Unavailable(error.to_string()),
         _ => StoreError::Refused(error.to_string()),
     }
 }
 
-/// The parameters of a statement that both engines understand.
+/// Binds the parameters of a statement.
 fn bind(statement: &mut rusqlite::Statement<'_>, sql: &Sql) -> rusqlite::Result<()> {
     use crate::usage::Parameter;
     for (index, parameter) in sql.parameters.iter().enumerate() {

@@ -1,9 +1,9 @@
-//! One database, and everything that is kept in it.
+//! The store: one database for usage, limits and saved valves.
 
 use crate::{
     Result,
-    clock::wall,
-    limits::{Limits, OutagePolicy, Windows},
+    clock::unix_millis,
+    limits::{LimitStore, Limits, OutagePolicy},
     postgres::{Postgres, SavedValves},
     sqlite::Sqlite,
     usage::{DAY, Ledger, Usage},
@@ -15,32 +15,32 @@ use std::{
 };
 use tokio::{task::JoinSet, time::interval};
 
-/// How often what has had its time is forgotten.
-const TIDYING: Duration = Duration::from_secs(600);
+/// The interval at which expired rows are deleted.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(600);
 
-/// Which database, and how it is used.
+/// The settings of a store.
 #[derive(Clone, Default)]
 pub struct StoreSettings {
-    /// `postgres://…`, as PostgreSQL's own clients read it; without it, the data folder holds the database.
+    /// The URL of a PostgreSQL, `postgres://…`; without it, a SQLite file in the data folder is used.
     pub database_url: Option<String>,
-    /// What saved valves are sealed with in PostgreSQL; without it they stand there in clear, secrets too.
+    /// The key that encrypts saved valves in PostgreSQL; without it they are stored in clear text, including secrets.
     pub secret_key: Option<String>,
     /// The data folder.
     pub folder: PathBuf,
-    /// How many days single answers are kept; their sums by day stay for ever. 0 keeps them for ever too.
+    /// The days for which single answers are stored; sums by day are never deleted. 0 stores answers for ever too.
     pub usage_days: u32,
-    /// What limits and budgets do when the database cannot be asked.
-    pub when_away: OutagePolicy,
+    /// The behaviour of limits and budgets while the database is unavailable.
+    pub outage_policy: OutagePolicy,
 }
 
-/// One database, and everything that is kept in it.
+/// One database for usage, limits and saved valves.
 pub struct Store {
     usage: Arc<Usage>,
     limits: Arc<Limits>,
     engine: Engine,
     saved_valves: Option<SavedValves>,
-    /// Ends with the store.
-    _tidying: Mutex<JoinSet<()>>,
+    /// The cleanup task; it ends with the store.
+    _cleanup: Mutex<JoinSet<()>>,
 }
 
 enum Engine {
@@ -49,65 +49,78 @@ enum Engine {
 }
 
 impl Store {
-    /// Opens the database, and brings its tables up to date.
+    /// Opens the database and migrates its schema.
     ///
-    /// A file that is corrupt is moved aside, and a folder that cannot be written to is replaced by memory: see [`trouble`](Self::trouble).
+    /// A corrupt file is moved aside, and an in-memory database replaces a folder that cannot be written to; see
+    /// [`health_problem`](Self::health_problem).
     ///
-    /// A PostgreSQL need not be there yet; it is used as soon as it is. Where nobody may pass while it is away, it must be.
+    /// A PostgreSQL may become available later, unless the outage policy is [closed](OutagePolicy::Closed).
     ///
     /// # Errors
-    /// When a setting cannot be so, or the database lets nobody in or belongs to a newer program.
+    /// If a setting is invalid, the database refuses the login, or its schema is of a newer version.
     pub async fn open(settings: &StoreSettings) -> Result<Self> {
         let Some(url) = &settings.database_url else {
             let sqlite = Sqlite::open(&settings.folder).await?;
-            let (ledger, windows) = (Arc::new(sqlite.clone()), Arc::new(sqlite.clone()));
-            return Ok(Self::over(Engine::Sqlite(sqlite), ledger, windows, None, settings));
+            let (ledger, limit_store) = (Arc::new(sqlite.clone()), Arc::new(sqlite.clone()));
+            return Ok(Self::with_engine(
+                Engine::Sqlite(sqlite),
+                ledger,
+                limit_store,
+                None,
+                settings,
+            ));
         };
-        let postgres = Postgres::open(url, settings.when_away).await?;
+        let postgres = Postgres::open(url, settings.outage_policy).await?;
         let valves = SavedValves::new(postgres.clone(), settings.secret_key.as_deref())?;
-        let (ledger, windows) = (Arc::new(postgres.clone()), Arc::new(postgres.clone()));
-        Ok(Self::over(Engine::Postgres(postgres), ledger, windows, Some(valves), settings))
+        let (ledger, limit_store) = (Arc::new(postgres.clone()), Arc::new(postgres.clone()));
+        Ok(Self::with_engine(
+            Engine::Postgres(postgres),
+            ledger,
+            limit_store,
+            Some(valves),
+            settings,
+        ))
     }
 
-    fn over(
+    fn with_engine(
         engine: Engine,
         ledger: Arc<dyn Ledger>,
-        windows: Arc<dyn Windows>,
+        limit_store: Arc<dyn LimitStore>,
         saved_valves: Option<SavedValves>,
         settings: &StoreSettings,
     ) -> Self {
         let usage = Arc::new(Usage::new(ledger));
-        let limits = Arc::new(Limits::new(windows, settings.when_away));
+        let limits = Arc::new(Limits::new(limit_store, settings.outage_policy));
         let mut tasks = JoinSet::new();
-        tasks.spawn(tidy(Arc::clone(&usage), Arc::clone(&limits), settings.usage_days));
-        Self { usage, limits, engine, saved_valves, _tidying: Mutex::new(tasks) }
+        tasks.spawn(run_cleanup(Arc::clone(&usage), Arc::clone(&limits), settings.usage_days));
+        Self { usage, limits, engine, saved_valves, _cleanup: Mutex::new(tasks) }
     }
 
-    /// Saved valves, when replicas share them.
+    /// Returns the saved valves, if replicas share them.
     pub fn saved_valves(&self) -> Option<&SavedValves> {
         self.saved_valves.as_ref()
     }
 
-    /// What was answered, for whom, and what it cost.
+    /// Returns the usage of all answers.
     pub fn usage(&self) -> &Usage {
         &self.usage
     }
 
-    /// How much of a key may be taken.
+    /// Returns the limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// What a user has spent since then, in micro-dollars, for whoever decides about more; `None` when that is not known and the user may
-    /// pass.
+    /// Returns the micro-dollars that a user has spent since this time, for a budget check; `None` if the database is unavailable and the
+    /// outage policy is open.
     ///
     /// # Errors
-    /// When it is not known and budgets are [closed](OutagePolicy::Closed) then.
-    pub async fn spent_of_budget(&self, user: &str, since: i64) -> Result<Option<i64>> {
-        self.limits.known(self.usage.spent(user, since).await)
+    /// If the database is unavailable and the outage policy is [closed](OutagePolicy::Closed).
+    pub async fn budget_spent(&self, user: &str, since: i64) -> Result<Option<i64>> {
+        self.limits.apply_outage_policy(self.usage.spent(user, since).await)
     }
 
-    /// What is wrong with the database, for the operator.
+    /// Returns the problem of the database, if it has one, for the operator.
     pub fn health_problem(&self) -> Option<String> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.health_problem(),
@@ -116,17 +129,17 @@ impl Store {
     }
 }
 
-async fn tidy(usage: Arc<Usage>, limits: Arc<Limits>, days: u32) {
-    let mut times = interval(TIDYING);
+async fn run_cleanup(usage: Arc<Usage>, limits: Arc<Limits>, days: u32) {
+    let mut timer = interval(CLEANUP_INTERVAL);
     loop {
-        times.tick().await;
-        if let Err(error) = limits.sweep().await {
-            tracing::warn!(%error, "What limits no longer need could not be forgotten.");
+        timer.tick().await;
+        if let Err(error) = limits.delete_expired().await {
+            tracing::warn!(%error, "Expired rows of limits could not be deleted.");
         }
         if days > 0
-            && let Err(error) = usage.forget(wall() - i64::from(days) * DAY).await
+            && let Err(error) = usage.delete_before(unix_millis() - i64::from(days) * DAY).await
         {
-            tracing::warn!(%error, "Old usage could not be forgotten.");
+            tracing::warn!(%error, "Old usage could not be deleted.");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A PostgreSQL for tests: one server a test process, one database a test.
+//! PostgreSQL servers for tests: one per process, with one database per test.
 
 mod proxy;
 
@@ -15,32 +15,32 @@ use std::{
     },
 };
 
-/// A server that ends with whoever holds it, or with the process.
+/// A server that stops when this is dropped, or with the process.
 pub struct Server {
     url: String,
-    /// The server ends with its standard input.
+    /// The server stops when its standard input is closed.
     _script: Child,
 }
 
 impl Server {
-    /// The one server of this process; `None`, and a word why, where none can be had.
+    /// Returns the server of this process; `None` if it cannot be started, with the reason on standard error.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&[])).as_ref()
     }
 
-    /// The one server of this process that has pgvector.
+    /// Returns the server of this process that has pgvector.
     pub fn with_vectors() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&[("POSTGRES_VECTORS", OsStr::new("1"))])).as_ref()
     }
 
-    /// A server of a test's own, which speaks TLS with `server.crt` and `server.key` of this folder.
+    /// Starts a server that uses TLS with `server.crt` and `server.key` of this folder.
     pub fn with_tls(folder: &Path) -> Option<Self> {
         Self::start(&[("POSTGRES_TLS", folder.as_os_str())])
     }
 
-    /// A server of a measure's own, which keeps the disk's promises.
+    /// Starts a server that syncs to disk, for benchmarks.
     pub fn durable() -> Option<Self> {
         Self::start(&[("POSTGRES_DURABLE", OsStr::new("1"))])
     }
@@ -71,25 +71,25 @@ impl Server {
         Some(Self { url: url.trim().to_owned(), _script: script })
     }
 
-    /// The URL of a new database.
+    /// Creates a database, and returns its URL.
     ///
     /// # Errors
-    /// When there can be none.
+    /// If it cannot be created.
     pub async fn database(&self) -> Result<String, tokio_postgres::Error> {
-        self.made("").await
+        self.create_database("").await
     }
 
-    /// The URL of a new database whose tables are in this folder, which is the server's.
+    /// Creates a database whose tables are in this folder, and returns its URL.
     ///
     /// # Errors
-    /// When there can be none.
+    /// If it cannot be created.
     pub async fn database_in(&self, folder: &Path) -> Result<String, tokio_postgres::Error> {
         let (url, folder) = (format!("{}/postgres", self.url), folder.display());
         execute(&url, &format!("CREATE TABLESPACE elsewhere LOCATION '{folder}'")).await?;
-        self.made("TABLESPACE elsewhere").await
+        self.create_database("TABLESPACE elsewhere").await
     }
 
-    async fn made(&self, place: &str) -> Result<String, tokio_postgres::Error> {
+    async fn create_database(&self, place: &str) -> Result<String, tokio_postgres::Error> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let make = format!("CREATE DATABASE {name} {place}");
@@ -98,10 +98,10 @@ impl Server {
     }
 }
 
-/// Does this to a database, and tells the number that comes of it, if one does.
+/// Runs SQL, and returns the number in its result, if there is one.
 ///
 /// # Errors
-/// When the database does not do it.
+/// If the database refuses it.
 pub async fn execute(url: &str, sql: &str) -> Result<Option<i64>, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
     let mut driver = tokio::task::JoinSet::new();

@@ -1,16 +1,16 @@
-//! What was answered, for whom, and what it cost.
+//! The usage of all answers: who asked, which model answered, and the cost.
 
 mod daily;
 mod report;
 mod row;
 mod writer;
 
-pub use report::{Field, ReportRow, UsageQuery};
-pub use row::{Kind, Side, Status, Tokens, UsageRow};
+pub use report::{ReportRow, UsageField, UsageQuery};
+pub use row::{Tokens, UsageKind, UsageRow, UsageSide, UsageStatus};
 
 pub(crate) use daily::{Batch, DAY};
-pub(crate) use report::{Parameter, Sql, days_up, spent_sql};
-pub(crate) use row::fit;
+pub(crate) use report::{Parameter, Sql, first_full_day, spent_sql};
+pub(crate) use row::truncate_text;
 
 use crate::Result;
 use futures_util::future::BoxFuture;
@@ -26,35 +26,35 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use writer::Word;
+use writer::Command;
 
-/// So many rows wait at most, some ten MB.
-const QUEUE: usize = 32_768;
+/// The maximum number of queued rows, about 10 MB.
+const MAX_QUEUED_ROWS: usize = 32_768;
 
-/// Where usage is kept.
+/// A database that stores usage.
 pub(crate) trait Ledger: Send + Sync {
-    /// Writes all of it or nothing.
+    /// Writes a batch in one transaction.
     fn write(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<()>>;
-    /// Answers a question.
+    /// Runs a report.
     fn report(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<ReportRow>>>;
-    /// What a user has spent since then, in micro-dollars.
+    /// Returns the micro-dollars that a user has spent since this time.
     fn spent(&self, user: &str, since: i64) -> BoxFuture<'_, Result<i64>>;
-    /// Forgets some of the rows from before then, and says how many.
-    fn forget(&self, before: i64) -> BoxFuture<'_, Result<u64>>;
+    /// Deletes some of the rows from before this time, and returns their number.
+    fn delete_before(&self, before: i64) -> BoxFuture<'_, Result<u64>>;
 }
 
-/// What was answered, for whom, and what it cost.
+/// The usage of all answers.
 ///
-/// Rows are written in the background, a third of a second later: a process that is killed loses at most those.
+/// Rows are written in the background about 300 ms later; a killed process loses at most those.
 pub struct Usage {
     ledger: Arc<dyn Ledger>,
-    words: mpsc::Sender<Word>,
+    commands: mpsc::Sender<Command>,
     counters: Arc<Counters>,
-    /// The writer, which ends with this.
+    /// The writing task; it ends when this is dropped.
     _writer: Mutex<JoinSet<()>>,
 }
 
-/// What became of rows that were not written.
+/// The numbers of rows that were not written.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     dropped: AtomicU64,
@@ -63,41 +63,42 @@ pub(crate) struct Counters {
 
 impl Usage {
     pub(crate) fn new(ledger: Arc<dyn Ledger>) -> Self {
-        let (words, told) = mpsc::channel(QUEUE);
+        let (commands, receiver) = mpsc::channel(MAX_QUEUED_ROWS);
         let counters = Arc::<Counters>::default();
         let mut tasks = JoinSet::new();
-        tasks.spawn(writer::write(told, Arc::clone(&ledger), Arc::clone(&counters)));
-        Self { ledger, words, counters, _writer: Mutex::new(tasks) }
+        tasks.spawn(writer::write(receiver, Arc::clone(&ledger), Arc::clone(&counters)));
+        Self { ledger, commands, counters, _writer: Mutex::new(tasks) }
     }
 
-    /// Keeps a row. It never waits: when too many rows are waiting to be written, this one is dropped and [counted](Self::dropped).
+    /// Queues a row without waiting. If the queue is full, the row is dropped and [counted](Self::dropped).
     pub fn record(&self, row: UsageRow) {
-        if self.words.try_send(Word::Row(Box::new(row))).is_err()
+        if self.commands.try_send(Command::Row(Box::new(row))).is_err()
             && self.counters.dropped.fetch_add(1, Ordering::Relaxed) == 0
         {
             tracing::error!("Too much usage waits to be written: from now on it is dropped.");
         }
     }
 
-    /// How many rows were dropped because too many were waiting.
+    /// Returns the number of rows that were dropped because the queue was full.
     pub fn dropped(&self) -> u64 {
         self.counters.dropped.load(Ordering::Relaxed)
     }
 
-    /// How many rows the database refused for good.
+    /// Returns the number of rows that the database refused.
     pub fn lost(&self) -> u64 {
         self.counters.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything that was recorded so far has been written, but no longer than this; says whether it was.
+    /// Waits until all rows recorded so far are written, at most `limit`; returns false if they are not.
     pub async fn flush(&self, limit: Duration) -> bool {
         let (answer, answered) = oneshot::channel();
-        let flushed =
-            async { self.words.send(Word::Flush(answer)).await.is_ok() && answered.await.is_ok() };
+        let flushed = async {
+            self.commands.send(Command::Flush(answer)).await.is_ok() && answered.await.is_ok()
+        };
         timeout(limit, flushed).await.unwrap_or(false)
     }
 
-    /// Answers a question about what has been written.
+    /// Runs a report over the written rows.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -105,7 +106,7 @@ impl Usage {
         self.ledger.report(query).await
     }
 
-    /// What a user has spent since then (in ms since 1970), in micro-dollars. Quickest from a midnight of UTC.
+    /// Returns the micro-dollars that a user has spent since this time, in milliseconds since 1970. Fastest from a midnight in UTC.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -113,9 +114,9 @@ impl Usage {
         self.ledger.spent(user, since).await
     }
 
-    /// Forgets the rows from before then; their days remain.
-    pub(crate) async fn forget(&self, before: i64) -> Result<()> {
-        while self.ledger.forget(before).await? > 0 {}
+    /// Deletes the rows from before this time; their daily sums remain.
+    pub(crate) async fn delete_before(&self, before: i64) -> Result<()> {
+        while self.ledger.delete_before(before).await? > 0 {}
         Ok(())
     }
 }

@@ -1,23 +1,22 @@
-//! A filter that says who may ask how often, and for how much.
+//! A filter that limits the requests, tokens and dollars of each user, key and model.
 //!
-//! Whatever is asked of this host's own models is counted when it comes in, whichever client asks, and again by the models that pipes ask
-//! on its way; chats with models of other connections are counted in the inlet, where Open WebUI asks about them. Windows slide: a request
-//! counts from when it came until a minute, an hour or a day later. Tokens and dollars are reserved by an estimate when a request comes, and
-//! counted when its answer has ended, so the answer that crosses the line is still given. Budgets begin anew at midnight or with the month,
-//! both of UTC.
+//! A request to a model of this host is counted when it arrives, from any client, and again for each model that a pipe calls for it. Chats
+//! with models of other connections are counted in the inlet. Windows slide: a request counts until a minute, an hour or a day after its
+//! arrival. Tokens and dollars are reserved by an estimate when a request arrives, and counted when its answer has ended, so the answer that
+//! reaches the limit is still given. Budgets reset at midnight or at the begin of the month, in UTC.
 
-mod allowance;
+mod quota;
 mod rules;
 mod valves;
 
 pub use valves::RateLimitValves;
 
-use allowance::{Allowance, Unit};
 use pipe_sdk::{
     AdmissionRequest, Booking, CallContext, Charge, Demand, DemandKind, Exceeded, FilterBody,
     FilterCall, Host, Pipe, PipeError, Result, Serves, UsageReport, Window,
 };
-use rules::{Caller, Counted, Rule, Rules};
+use quota::{Quota, Unit};
+use rules::{Caller, CountingScope, Rule, Rules};
 use std::time::{Duration, SystemTime};
 
 /// The filter.
@@ -44,9 +43,9 @@ impl Pipe for RateLimit {
     async fn inlet(&self, call: FilterCall) -> Result<FilterBody> {
         let FilterCall { body, host, .. } = call;
         if let Some(model) = body.model()
-            && !serves(&host, body.base_model().unwrap_or(model))
+            && !serves_model(&host, body.base_model().unwrap_or(model))
         {
-            // What another server answers costs nothing here, and is not booked.
+            // Another server answers, so tokens and cost are unknown here.
             let (kind, nothing) = (DemandKind::Chat, 0);
             let (prompt_tokens, completion_tokens) = (nothing, nothing);
             let demand = Demand { kind, amount: 1, prompt_tokens, completion_tokens };
@@ -55,23 +54,23 @@ impl Pipe for RateLimit {
         Ok(body)
     }
 
-    async fn admit(&self, asked: AdmissionRequest) -> Result<()> {
-        let is_first = asked.context.via.is_none();
-        self.check(&asked.model, &asked.demand, asked.cost, &asked.host, is_first).await
+    async fn admit(&self, request: AdmissionRequest) -> Result<()> {
+        let is_first = request.context.via.is_none();
+        self.check(&request.model, &request.demand, request.cost, &request.host, is_first).await
     }
 
-    async fn record_usage(&self, spent: UsageReport) {
-        let UsageReport { model, usage, cost, context, host, .. } = &spent;
+    async fn record_usage(&self, report: UsageReport) {
+        let UsageReport { model, usage, cost, context, host, .. } = &report;
         let now = SystemTime::now();
         let is_counted = |rule: &Rule| {
-            // What the host does of its own accord is nobody's, but it is paid for.
-            !context.admission.is_exempt() || rule.counted == Counted::Everybody
+            // Background work of the host belongs to no user, but it costs money.
+            !context.admission.is_exempt() || rule.scope == CountingScope::Everyone
         };
-        let rules = self.rules.of(&Caller::new(context), &models(model, context));
+        let rules = self.rules.matching(&Caller::new(context), &models(model, context));
         let bookings: Vec<_> = rules
             .into_iter()
             .filter(is_counted)
-            .filter_map(|rule| match rule.allowance.unit {
+            .filter_map(|rule| match rule.quota.unit {
                 Unit::Tokens => {
                     let amount = usage.total_tokens();
                     Some(Booking { key: rule.key, amount, is_spending: false })
@@ -92,37 +91,37 @@ impl Pipe for RateLimit {
     }
 }
 
-/// The models that a request goes through, as far as limits by model look at them: this one, and the one that was asked for.
+/// Returns the models that limits by model match: the called one, and the requested one.
 fn models<'a>(model: &'a str, context: &'a CallContext) -> Vec<&'a str> {
     [Some(model), context.via.as_deref()].into_iter().flatten().collect()
 }
 
-/// Whether the host's own door will see this chat.
-fn serves(host: &Host, model: &str) -> bool {
+/// Returns true if this host serves the model, so that [`RateLimit::admit`] counts the chat.
+fn serves_model(host: &Host, model: &str) -> bool {
     let is = |id: &str| {
         model.strip_suffix(id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
     host.models().iter().any(|card| is(&card.id))
 }
 
-/// So many times as many background tasks as requests may be sent, where tasks do not count as requests.
-const TASKS: u64 = 10;
+/// The number of background tasks per allowed request, where tasks do not count as requests.
+const TASKS_PER_REQUEST: u64 = 10;
 
-/// So many requests at least may be under way before what everybody shares is reserved.
-const SHARES: u64 = 10;
+/// A quota that all users share is reserved by at least this many concurrent requests, so that a single one cannot reserve all of it.
+const MIN_SHARES: u64 = 10;
 
-/// What is asked, by whom and when.
+/// A request to be counted.
 struct Request<'a> {
     caller: &'a Caller<'a>,
     demand: &'a Demand,
     cost: Option<u64>,
-    /// Whether a client asks it, and not a pipe on the way of another request.
+    /// True if a client sent it, false if a pipe calls a model for another request.
     is_first: bool,
     now: SystemTime,
 }
 
 impl RateLimit {
-    /// Counts one request, or says which limit stands in its way.
+    /// Counts a request, or returns an error that names the exceeded limit.
     async fn check(
         &self,
         model: &str,
@@ -133,116 +132,123 @@ impl RateLimit {
     ) -> Result<()> {
         let (context, now) = (host.context(), SystemTime::now());
         let caller = Caller::new(context);
-        let rules = self.rules.of(&caller, &models(model, context));
+        let rules = self.rules.matching(&caller, &models(model, context));
         let request = Request { caller: &caller, demand, cost, is_first, now };
         let is_task = context.task.is_some() && !self.valves.count_tasks;
-        let taken = rules.into_iter().filter_map(|rule| {
-            let mut take = self.take(&rule, &request, is_task)?;
-            if rule.counted == Counted::Everybody {
-                // Nobody keeps all of it from all others while one answer is under way.
-                take.reserved = take.reserved.min(take.max.div_ceil(SHARES));
+        let charges = rules.into_iter().filter_map(|rule| {
+            let mut charge = self.build_charge(&rule, &request, is_task)?;
+            if rule.scope == CountingScope::Everyone {
+                charge.reserved = charge.reserved.min(charge.max.div_ceil(MIN_SHARES));
             }
-            Some((take, rule.allowance))
+            Some((charge, rule.quota))
         });
-        let (charges, allowances): (Vec<_>, Vec<_>) = taken.unzip();
+        let (charges, quotas): (Vec<_>, Vec<_>) = charges.unzip();
         if charges.is_empty() {
             return Ok(());
         }
         match context.admission.take(host.ledger(), charges).await? {
             None => Ok(()),
-            Some(full) => Err(refusal(&full, &allowances[full.index], now)),
+            Some(exceeded) => Err(throttled_error(&exceeded, &quotas[exceeded.index], now)),
         }
     }
 
-    /// What a request takes of what this rule allows; nothing if the rule is not about it.
-    fn take(&self, rule: &Rule, request: &Request<'_>, is_task: bool) -> Option<Charge> {
-        let Rule { key, allowance, counted } = rule;
+    /// Returns the charge of a request against this rule; `None` if the rule does not apply to it.
+    fn build_charge(&self, rule: &Rule, request: &Request<'_>, is_task: bool) -> Option<Charge> {
+        let Rule { key, quota, scope } = rule;
         let Request { caller, demand, cost, is_first, now } = *request;
-        // What a pipe asks of another model is part of a request that was counted when it came in; but models have limits of their own, and
-        // where only some models are limited, the request was not counted for its first one.
-        let is_counted =
-            !is_first && !matches!(counted, Counted::Model(_)) && self.valves.pipelines == ["*"];
-        let window = Window::Sliding(allowance.period.window());
-        let max = allowance.most as u64;
-        let take = Charge { key: key.clone(), window, max, amount: 0, reserved: 0 };
-        match allowance.unit {
+        // The call of a pipe belongs to a request that was counted before. But limits by model apply to each call, and if only some models
+        // are limited, the request may not have been counted.
+        let is_counted = !is_first
+            && !matches!(scope, CountingScope::UserAndModel(_))
+            && self.valves.pipelines == ["*"];
+        let window = Window::Sliding(quota.period.duration());
+        let max = quota.amount as u64;
+        let charge = Charge { key: key.clone(), window, max, amount: 0, reserved: 0 };
+        match quota.unit {
             Unit::Requests if is_counted => None,
             Unit::Requests if is_task => {
                 let key = format!("{key} tasks");
-                Some(Charge { key, max: max.saturating_mul(TASKS), amount: 1, ..take })
+                Some(Charge {
+                    key,
+                    max: max.saturating_mul(TASKS_PER_REQUEST),
+                    amount: 1,
+                    ..charge
+                })
             }
-            Unit::Requests => Some(Charge { amount: 1, ..take }),
+            Unit::Requests => Some(Charge { amount: 1, ..charge }),
             Unit::Only(kind) if is_counted || kind != demand.kind => None,
-            Unit::Only(_) => Some(Charge { amount: demand.amount, ..take }),
+            Unit::Only(_) => Some(Charge { amount: demand.amount, ..charge }),
             Unit::Tokens => {
                 let reserved = demand.prompt_tokens.saturating_add(demand.completion_tokens);
-                Some(Charge { reserved, ..take })
+                Some(Charge { reserved, ..charge })
             }
             Unit::Dollars => {
-                let (since, until) = allowance.period.around(now);
-                let (user, models) = match counted {
-                    Counted::Everybody => (None, None),
-                    Counted::Person => (Some(caller.id()), None),
-                    Counted::Model(pattern) => (Some(caller.id()), Some(pattern.clone())),
+                let (since, until) = quota.period.calendar_bounds(now);
+                let (user, models) = match scope {
+                    CountingScope::Everyone => (None, None),
+                    CountingScope::User => (Some(caller.id()), None),
+                    CountingScope::UserAndModel(pattern) => {
+                        (Some(caller.id()), Some(pattern.clone()))
+                    }
                 };
                 Some(Charge {
                     key: spending_key(rule, now),
                     window: Window::Spending { since, until, user, models },
-                    max: (allowance.most * 1e6).ceil() as u64,
+                    max: (quota.amount * 1e6).ceil() as u64,
                     reserved: cost.unwrap_or_default(),
-                    ..take
+                    ..charge
                 })
             }
         }
     }
 }
 
-/// Each period in which money is spent has a key of its own.
+/// Returns the key of a calendar period.
 fn spending_key(rule: &Rule, now: SystemTime) -> String {
-    let (since, _) = rule.allowance.period.around(now);
+    let (since, _) = rule.quota.period.calendar_bounds(now);
     let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     format!("{} {since}", rule.key)
 }
 
-/// What is said to whom a limit stands in the way of.
-fn refusal(full: &Exceeded, allowance: &Allowance, now: SystemTime) -> PipeError {
-    let is_spending = allowance.unit == Unit::Dollars;
-    let max =
-        if is_spending { (allowance.most * 1e6).ceil() as u64 } else { allowance.most as u64 };
-    let wait = full.retry_after.map(|wait| Duration::from_secs(seconds(wait)));
-    let again = wait.map_or_else(String::new, |wait| format!(": try again in {}", words(wait)));
-    if full.held > 0 && full.used < max {
+/// Returns the error for an exceeded limit.
+fn throttled_error(exceeded: &Exceeded, quota: &Quota, now: SystemTime) -> PipeError {
+    let is_spending = quota.unit == Unit::Dollars;
+    let max = if is_spending { (quota.amount * 1e6).ceil() as u64 } else { quota.amount as u64 };
+    let wait = exceeded.retry_after.map(|wait| Duration::from_secs(whole_seconds(wait)));
+    let retry =
+        wait.map_or_else(String::new, |wait| format!(": try again in {}", format_wait(wait)));
+    if exceeded.held > 0 && exceeded.used < max {
         let what = if is_spending { "budget" } else { "limit" };
-        let message = format!("the {what} of {allowance} is reserved by requests under way{again}");
+        let message = format!("the {what} of {quota} is reserved by requests under way{retry}");
         return PipeError::Throttled { message, retry_after: wait };
     }
     if !is_spending {
-        let message = format!("the limit of {allowance} is reached{again}");
+        let message = format!("the limit of {quota} is reached{retry}");
         return PipeError::Throttled { message, retry_after: wait };
     }
-    let (_, until) = allowance.period.around(now);
-    let wait = Duration::from_secs(seconds(until.duration_since(now).unwrap_or_default()));
+    let (_, until) = quota.period.calendar_bounds(now);
+    let wait = Duration::from_secs(whole_seconds(until.duration_since(now).unwrap_or_default()));
     let message = format!(
-        "the budget of {allowance} is used up: {} were spent, it begins anew in {}",
-        dollars(full.used),
-        words(wait)
+        "the budget of {quota} is used up: {} were spent, it begins anew in {}",
+        format_dollars(exceeded.used),
+        format_wait(wait)
     );
     PipeError::Throttled { message, retry_after: Some(wait) }
 }
 
-/// Millionths of a dollar as people say them: to the cent, and less than a cent exactly.
-fn dollars(millionths: u64) -> String {
+/// Formats millionths of a dollar: to the cent, or exactly if it is less than a cent.
+fn format_dollars(millionths: u64) -> String {
     let dollars = millionths as f64 / 1e6;
     if millionths < 10_000 { format!("${dollars}") } else { format!("${dollars:.2}") }
 }
 
-/// Whole seconds, never too few.
-fn seconds(wait: Duration) -> u64 {
+/// Rounds up to whole seconds.
+fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs_f64().ceil() as u64
 }
 
-/// A wait as people say it.
-fn words(wait: Duration) -> String {
+/// Formats a wait with its unit, as in `40 s` or `24 h`.
+fn format_wait(wait: Duration) -> String {
     match wait.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds.div_ceil(60)),

@@ -114,7 +114,7 @@ async fn a_budget_that_is_used_up_says_when_it_begins_anew() {
 #[test]
 fn what_was_spent_is_never_nothing() {
     for (millionths, said) in [(12, "$0.000012"), (9_999, "$0.009999"), (510_000, "$0.51")] {
-        assert_eq!(dollars(millionths), said);
+        assert_eq!(format_dollars(millionths), said);
     }
 }
 

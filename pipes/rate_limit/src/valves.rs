@@ -1,7 +1,7 @@
 //! What an admin can turn.
 
 use crate::{
-    allowance::{Allowance, Period, Unit},
+    quota::{Period, Quota, Unit},
     rules::Rules,
 };
 use pipe_sdk::{ValveError, Valves};
@@ -71,24 +71,24 @@ impl Default for RateLimitValves {
 }
 
 impl RateLimitValves {
-    /// What these valves say.
+    /// Returns the rules of these valves.
     pub fn rules(&self) -> Result<Rules, Vec<ValveError>> {
-        let per = |most: Option<f64>, unit, period| {
-            let most = most.filter(|most| *most > 0.0)?;
-            Some(Allowance { most, unit, period })
+        let per = |amount: Option<f64>, unit, period| {
+            let amount = amount.filter(|amount| *amount > 0.0)?;
+            Some(Quota { amount, unit, period })
         };
-        let usual = [
+        let quotas = [
             per(self.requests_per_minute.map(f64::from), Unit::Requests, Period::Minute),
             per(self.requests_per_hour.map(f64::from), Unit::Requests, Period::Hour),
             per(self.requests_per_day.map(f64::from), Unit::Requests, Period::Day),
-            per(self.tokens_per_minute.map(|most| most as f64), Unit::Tokens, Period::Minute),
-            per(self.tokens_per_day.map(|most| most as f64), Unit::Tokens, Period::Day),
+            per(self.tokens_per_minute.map(|amount| amount as f64), Unit::Tokens, Period::Minute),
+            per(self.tokens_per_day.map(|amount| amount as f64), Unit::Tokens, Period::Day),
             per(self.budget_per_day, Unit::Dollars, Period::Day),
             per(self.budget_per_month, Unit::Dollars, Period::Month),
         ];
-        let exceptions = Rules::exceptions(self.exceptions.as_deref().unwrap_or_default());
+        let exceptions = Rules::parse_exceptions(self.exceptions.as_deref().unwrap_or_default());
         let exceptions = exceptions.map_err(|rule| vec![ValveError::new("exceptions", rule)])?;
-        Ok(Rules { usual: usual.into_iter().flatten().collect(), exceptions })
+        Ok(Rules { default_quotas: quotas.into_iter().flatten().collect(), exceptions })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Day, word_of};
 use pipe_sdk::{PipeError, Result};
-use store::{Field, ReportRow};
+use store::{ReportRow, UsageField};
 
 /// The columns of every report, after those that it is told apart by.
 const SUMS: [&str; 9] = [
@@ -18,7 +18,7 @@ const SUMS: [&str; 9] = [
 ];
 
 /// The rows under a line of names.
-pub fn text(by_day: bool, by: &[Field], rows: &[ReportRow]) -> Result<Vec<u8>> {
+pub fn text(by_day: bool, by: &[UsageField], rows: &[ReportRow]) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let head = by_day.then_some("day").into_iter().chain(by.iter().map(|field| word_of(*field)));
     table.write_record(head.chain(SUMS)).map_err(PipeError::internal)?;
@@ -44,15 +44,15 @@ pub fn text(by_day: bool, by: &[Field], rows: &[ReportRow]) -> Result<Vec<u8>> {
     table.into_inner().map_err(|error| PipeError::internal(error.to_string()))
 }
 
-fn value(row: &ReportRow, field: Field) -> &str {
+fn value(row: &ReportRow, field: UsageField) -> &str {
     let value = match field {
-        Field::User => &row.user,
-        Field::Key => &row.key,
-        Field::Model => &row.model,
-        Field::Pipe => &row.pipe,
-        Field::Side => &row.side,
-        Field::Task => &row.task,
-        Field::Kind => &row.kind,
+        UsageField::User => &row.user,
+        UsageField::Key => &row.key,
+        UsageField::Model => &row.model,
+        UsageField::Pipe => &row.pipe,
+        UsageField::Side => &row.side,
+        UsageField::Task => &row.task,
+        UsageField::Kind => &row.kind,
     };
     value.as_deref().unwrap_or_default()
 }
@@ -74,7 +74,7 @@ mod tests {
             cost: 1_500_000,
             ..ReportRow::default()
         };
-        let table = String::from_utf8(text(false, &[Field::User], &[row]).unwrap()).unwrap();
+        let table = String::from_utf8(text(false, &[UsageField::User], &[row]).unwrap()).unwrap();
         let lines: Vec<_> = table.lines().collect();
         assert!(lines[0].starts_with("user,requests,"), "{table}");
         assert!(lines[1].starts_with("\"'=HYPERLINK(\"\"x\"\")\",0,"), "{table}");

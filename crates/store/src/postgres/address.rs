@@ -1,24 +1,24 @@
-//! `DATABASE_URL`, read as PostgreSQL's own clients read it.
+//! The address of a PostgreSQL, parsed from `DATABASE_URL` as libpq does.
 
-use super::tls::{Tls, Trust};
+use super::tls::{CertificateCheck, Tls};
 use crate::{Result, StoreError};
 use std::{str::FromStr, time::Duration};
 use tokio_postgres::{Config, config::SslMode};
 use url::Url;
 
-/// Where the database is, and how it is spoken to.
+/// The address of a database, with its TLS settings.
 pub struct Address {
     pub(super) config: Config,
     pub(super) tls: Tls,
 }
 
 impl Address {
-    /// Reads a URL, with `sslmode` and `sslrootcert`.
+    /// Parses a URL, with `sslmode` and `sslrootcert`.
     ///
     /// # Errors
-    /// When the URL cannot be so. The error shows nothing of it but names.
+    /// If the URL is invalid. The error contains only parameter names of it.
     pub fn read(url: &str) -> Result<Self> {
-        let bad = |why: String| StoreError::BadUrl(why);
+        let bad = |why: String| StoreError::InvalidUrl(why);
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(bad(
                 "must begin with postgres:// (leave it out, and the data folder holds the database)".into(),
@@ -43,13 +43,13 @@ impl Address {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             bad(format!("cannot be so: {}", cause.unwrap_or_else(|| error.to_string())))
         })?;
-        let (ssl_mode, trust) = match (&*mode, &roots) {
-            ("disable", _) => (SslMode::Disable, Trust::Anybody),
-            ("allow" | "prefer", None) => (SslMode::Prefer, Trust::Anybody),
-            ("allow" | "prefer", Some(_)) => (SslMode::Prefer, Trust::Chain),
-            ("require", None) => (SslMode::Require, Trust::Anybody),
-            ("require", Some(_)) | ("verify-ca", _) => (SslMode::Require, Trust::Chain),
-            ("verify-full", _) => (SslMode::Require, Trust::Name),
+        let (ssl_mode, check) = match (&*mode, &roots) {
+            ("disable", _) => (SslMode::Disable, CertificateCheck::None),
+            ("allow" | "prefer", None) => (SslMode::Prefer, CertificateCheck::None),
+            ("allow" | "prefer", Some(_)) => (SslMode::Prefer, CertificateCheck::Chain),
+            ("require", None) => (SslMode::Require, CertificateCheck::None),
+            ("require", Some(_)) | ("verify-ca", _) => (SslMode::Require, CertificateCheck::Chain),
+            ("verify-full", _) => (SslMode::Require, CertificateCheck::ChainAndName),
             _ => {
                 return Err(bad(
                     "has an `sslmode` that is none of disable, prefer, require, verify-ca, verify-full".into(),
@@ -57,13 +57,13 @@ impl Address {
             }
         };
         config.ssl_mode(ssl_mode);
-        settled(&mut config);
-        Ok(Self { config, tls: Tls::new(trust, roots.as_deref())? })
+        apply_defaults(&mut config);
+        Ok(Self { config, tls: Tls::new(check, roots.as_deref())? })
     }
 }
 
-/// What the URL leaves open.
-fn settled(config: &mut Config) {
+/// Sets the options that the URL does not.
+fn apply_defaults(config: &mut Config) {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(3));
     }
@@ -71,7 +71,7 @@ fn settled(config: &mut Config) {
         config.application_name("pipewright");
     }
     if config.get_tcp_user_timeout().is_none() {
-        // A connection whose other end is gone without a word.
+        // Detects a peer that vanished without closing the connection.
         config.tcp_user_timeout(Duration::from_secs(10));
     }
 }

@@ -1,11 +1,11 @@
-//! Limits in PostgreSQL: one call of a function that stands beside the tables, by the database's clock.
+//! Limits in PostgreSQL: each call runs one function in the database, by the database's clock.
 
-use super::{LATER, Postgres, SOON, failure, number};
+use super::{BACKGROUND_TIMEOUT, Postgres, REQUEST_TIMEOUT, first_i64, to_store_error};
 use crate::{
     Result, StoreError,
     limits::{
-        Admitted, Booking, Charge, Exceeded, HOLD, PAUSE, Spending, Window, Windows, like, span,
-        unsigned,
+        Admitted, Booking, Charge, Exceeded, LimitStore, RESERVATION_RETRY_AFTER, RESERVATION_TTL,
+        Spending, Window, glob_to_like, to_millis, to_unsigned,
     },
     usage,
 };
@@ -19,17 +19,18 @@ const BOOK: &str = "SELECT pipewright.limit_book_all($1, $2, $3)";
 const RELEASE: &str = "DELETE FROM pipewright.limit_reservation WHERE holder = ANY ($1)";
 const USED: &str = "SELECT CAST(COALESCE(sum(amount), 0) AS BIGINT) FROM pipewright.limit_hit WHERE key = $1 \
      AND at > floor(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT - $2";
-const SWEEP: &str = "SELECT pipewright.limit_sweep() + pipewright.limit_sweep_reservations()";
+const DELETE_EXPIRED: &str =
+    "SELECT pipewright.limit_sweep() + pipewright.limit_sweep_reservations()";
 
-impl Windows for Postgres {
+impl LimitStore for Postgres {
     fn admit(
         &self,
         charges: Vec<Charge>,
         holder: String,
     ) -> BoxFuture<'_, Result<Result<Admitted, Exceeded>>> {
         Box::pin(async move {
-            let columns = Columns::of(&charges);
-            let (hold, pause) = (span(HOLD), span(PAUSE));
+            let columns = Columns::from_charges(&charges);
+            let (hold, pause) = (to_millis(RESERVATION_TTL), to_millis(RESERVATION_RETRY_AFTER));
             let parameters: [super::Parameter<'_>; 12] = [
                 (&columns.keys, Type::TEXT_ARRAY),
                 (&columns.spans, Type::INT8_ARRAY),
@@ -44,9 +45,10 @@ impl Windows for Postgres {
                 (&hold, Type::INT8),
                 (&pause, Type::INT8),
             ];
-            let rows = self.ask(&self.0.requests, SOON, RESERVE, &parameters).await?;
-            let row = rows.first().ok_or_else(|| StoreError::Away("it gave no verdict".into()))?;
-            verdict(row, &charges).map_err(failure)
+            let rows = self.query(&self.0.requests, REQUEST_TIMEOUT, RESERVE, &parameters).await?;
+            let row =
+                rows.first().ok_or_else(|| StoreError::Unavailable("it returned no row".into()))?;
+            parse_admission(row, &charges).map_err(to_store_error)
         })
     }
 
@@ -61,39 +63,43 @@ impl Windows for Postgres {
                 (&amounts, Type::INT8_ARRAY),
                 (&are_spendings, Type::BOOL_ARRAY),
             ];
-            // Beside the requests that wait for a verdict.
-            self.ask(&self.0.writing, LATER, BOOK, &parameters).await.map(|_| ())
+            // Not on the connection of requests that wait for an admission.
+            self.query(&self.0.writing, BACKGROUND_TIMEOUT, BOOK, &parameters).await.map(|_| ())
         })
     }
 
     fn release(&self, holders: Vec<String>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
             let parameters: [super::Parameter<'_>; 1] = [(&holders, Type::TEXT_ARRAY)];
-            self.ask(&self.0.writing, LATER, RELEASE, &parameters).await.map(|_| ())
+            self.query(&self.0.writing, BACKGROUND_TIMEOUT, RELEASE, &parameters).await.map(|_| ())
         })
     }
 
     fn used(&self, key: String, window: Duration) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let span = span(window);
+            let span = to_millis(window);
             let parameters: [super::Parameter<'_>; 2] = [(&key, Type::TEXT), (&span, Type::INT8)];
-            number(&self.ask(&self.0.requests, SOON, USED, &parameters).await?).map(unsigned)
+            first_i64(&self.query(&self.0.requests, REQUEST_TIMEOUT, USED, &parameters).await?)
+                .map(to_unsigned)
         })
     }
 
-    fn sweep(&self) -> BoxFuture<'_, Result<()>> {
+    fn delete_expired(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
-            while number(&self.ask(&self.0.writing, LATER, SWEEP, &[]).await?)? > 0 {}
+            while first_i64(
+                &self.query(&self.0.writing, BACKGROUND_TIMEOUT, DELETE_EXPIRED, &[]).await?,
+            )? > 0
+            {}
             Ok(())
         })
     }
 }
 
-/// Takes as the arrays that a function of PostgreSQL's reads.
+/// Charges as array parameters of a database function.
 #[derive(Default)]
 struct Columns<'a> {
     keys: Vec<&'a str>,
-    /// 0 for a period of the calendar.
+    /// 0 for a calendar period.
     spans: Vec<i64>,
     maxes: Vec<i64>,
     amounts: Vec<i64>,
@@ -105,11 +111,11 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(charges: &'a [Charge]) -> Self {
+    fn from_charges(charges: &'a [Charge]) -> Self {
         let mut columns = Self::default();
         for Charge { key, window, max, amount, reserved } in charges {
             let (span, spending) = match window {
-                Window::Sliding(window) => (span(*window), Spending::default()),
+                Window::Sliding(window) => (to_millis(*window), Spending::default()),
                 Window::Spending(spending) => (0, spending.clone()),
             };
             columns.keys.push(key);
@@ -119,14 +125,14 @@ impl<'a> Columns<'a> {
             columns.reserves.push(*reserved as i64);
             columns.sinces.push(spending.since);
             columns.untils.push(spending.until);
-            columns.users.push(spending.user.map(|user| usage::fit(user, 256)));
-            columns.models.push(spending.models.as_deref().map(like));
+            columns.users.push(spending.user.map(|user| usage::truncate_text(user, 256)));
+            columns.models.push(spending.models.as_deref().map(glob_to_like));
         }
         columns
     }
 }
 
-fn verdict(
+fn parse_admission(
     row: &Row,
     charges: &[Charge],
 ) -> Result<Result<Admitted, Exceeded>, tokio_postgres::Error> {
@@ -138,13 +144,13 @@ fn verdict(
     let refused = index
         .and_then(|index| Some((index, charges.get(index)?, used.get(index)?, held.get(index)?)));
     Ok(match refused {
-        None => Ok(Admitted { used: used.into_iter().map(unsigned).collect() }),
-        Some((index, take, used, held)) => Err(Exceeded {
+        None => Ok(Admitted { used: used.into_iter().map(to_unsigned).collect() }),
+        Some((index, charge, used, held)) => Err(Exceeded {
             index,
-            used: unsigned(*used),
-            held: unsigned(*held),
-            max: take.max,
-            retry_after: wait.map(|wait| Duration::from_millis(unsigned(wait))),
+            used: to_unsigned(*used),
+            held: to_unsigned(*held),
+            max: charge.max,
+            retry_after: wait.map(|wait| Duration::from_millis(to_unsigned(wait))),
         }),
     })
 }

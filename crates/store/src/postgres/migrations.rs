@@ -1,6 +1,6 @@
-//! The tables, as they came to be. A number that was published never changes.
+//! The schema migrations. A published migration never changes.
 
-use super::{Line, address::Address, failure};
+use super::{Connection, address::Address, to_store_error};
 use crate::{Result, StoreError};
 
 const MIGRATIONS: [&str; 4] = [
@@ -10,40 +10,40 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/postgres/0004_reservations.sql"),
 ];
 
-/// Held while tables are changed, so that of two hosts that start together one waits.
+/// Serializes the migrations of hosts that start together.
 const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
      SELECT pg_advisory_xact_lock(8245915713107910515)";
 
-/// Whoever may not make schemas can be given this one.
+/// Creates the schema, unless an operator has created it for a user without that privilege.
 const BASE: &str = "DO $$ BEGIN \
      IF to_regnamespace('pipewright') IS NULL THEN CREATE SCHEMA pipewright; END IF; \
      IF to_regclass('pipewright.schema_version') IS NULL THEN \
      CREATE TABLE pipewright.schema_version (version BIGINT NOT NULL); \
      INSERT INTO pipewright.schema_version VALUES (0); END IF; END $$";
 
-/// Brings a database up to date, a transaction a number.
+/// Runs the missing migrations, each in its own transaction.
 pub(super) async fn run(address: &Address) -> Result<()> {
-    let mut line = Line::begin(address, "").await?;
+    let mut connection = Connection::open(address, "").await?;
     let known = MIGRATIONS.len() as i64;
     for (number, sql) in (1i64..).zip(MIGRATIONS) {
-        let step = line.client.transaction().await.map_err(failure)?;
-        step.batch_execute(LOCK).await.map_err(failure)?;
-        step.batch_execute(BASE).await.map_err(failure)?;
+        let step = connection.client.transaction().await.map_err(to_store_error)?;
+        step.batch_execute(LOCK).await.map_err(to_store_error)?;
+        step.batch_execute(BASE).await.map_err(to_store_error)?;
         let found: i64 = step
             .query_one("SELECT version FROM pipewright.schema_version", &[])
             .await
-            .map_err(failure)?
+            .map_err(to_store_error)?
             .get(0);
         if found > known {
-            return Err(StoreError::Newer { found, known });
+            return Err(StoreError::NewerSchema { found, known });
         }
         if found < number {
-            step.batch_execute(sql).await.map_err(failure)?;
+            step.batch_execute(sql).await.map_err(to_store_error)?;
             step.execute("UPDATE pipewright.schema_version SET version = $1", &[&number])
                 .await
-                .map_err(failure)?;
+                .map_err(to_store_error)?;
         }
-        step.commit().await.map_err(failure)?;
+        step.commit().await.map_err(to_store_error)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL, with as much trust as `sslmode` asks for.
+//! TLS to PostgreSQL, with the certificate check that `sslmode` asks for.
 
 use crate::{Result, StoreError};
 use std::{
@@ -24,40 +24,42 @@ use tokio_rustls::{
     },
 };
 
-/// What a server must show.
+/// The check of a server's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// Any certificate: what is said is hidden, but not from whom one believes to speak to.
-    Anybody,
-    /// A certificate of an authority that is known.
+pub(super) enum CertificateCheck {
+    /// Any certificate: the connection is encrypted, but the server is not authenticated.
+    None,
+    /// A certificate of a known authority.
     Chain,
-    /// The same, made out to the host's name.
-    Name,
+    /// A certificate of a known authority for the host's name.
+    ChainAndName,
 }
 
-/// What makes TLS connections.
+/// The TLS connector.
 #[derive(Clone)]
 pub(super) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
-    /// `roots` is a file of authorities; without it, or with `system`, those of the machine count.
-    pub fn new(trust: Trust, roots: Option<&str>) -> Result<Self> {
+    /// Creates a connector. `roots` is a file of authorities; without it, or with `system`, those of the machine are used.
+    pub fn new(check: CertificateCheck, roots: Option<&str>) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
-        let chain = match trust {
-            Trust::Anybody => None,
-            Trust::Chain | Trust::Name => {
+        let chain = match check {
+            CertificateCheck::None => None,
+            CertificateCheck::Chain | CertificateCheck::ChainAndName => {
                 let roots = authorities(roots.filter(|roots| *roots != "system"))?;
                 let verifier =
                     WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
                 Some(verifier.build().map_err(|_| {
-                    StoreError::BadUrl("asks for a checked certificate, but no authority is known: name a file by `sslrootcert`".into())
+                    StoreError::InvalidUrl("asks for a checked certificate, but no authority is known: name a file by `sslrootcert`".into())
                 })?)
             }
         };
-        let verifier = Verifier { trust, chain, provider: Arc::clone(&provider) };
+        let verifier = Verifier { check, chain, provider: Arc::clone(&provider) };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| StoreError::BadUrl(format!("asks for TLS, which failed: {error}")))?
+            .map_err(|error| {
+                StoreError::InvalidUrl(format!("asks for TLS, which failed: {error}"))
+            })?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
@@ -68,9 +70,9 @@ impl Tls {
 fn authorities(file: Option<&str>) -> Result<Arc<RootCertStore>> {
     let Some(file) = file else { return Ok(http_client::root_certificates()) };
     let mut roots = RootCertStore::empty();
-    let unread = || StoreError::BadUrl("names an `sslrootcert` that cannot be read".into());
-    for certificate in CertificateDer::pem_file_iter(Path::new(file)).map_err(|_| unread())? {
-        roots.add(certificate.map_err(|_| unread())?).map_err(|_| unread())?;
+    let unreadable = || StoreError::InvalidUrl("names an `sslrootcert` that cannot be read".into());
+    for certificate in CertificateDer::pem_file_iter(Path::new(file)).map_err(|_| unreadable())? {
+        roots.add(certificate.map_err(|_| unreadable())?).map_err(|_| unreadable())?;
     }
     Ok(roots.into())
 }
@@ -78,7 +80,7 @@ fn authorities(file: Option<&str>) -> Result<Arc<RootCertStore>> {
 /// Checks as much as is asked for.
 #[derive(Debug)]
 struct Verifier {
-    trust: Trust,
+    check: CertificateCheck,
     chain: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
@@ -98,7 +100,7 @@ impl ServerCertVerifier for Verifier {
         match checked {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.trust == Trust::Chain => Ok(ServerCertVerified::assertion()),
+            )) if self.check == CertificateCheck::Chain => Ok(ServerCertVerified::assertion()),
             checked => checked,
         }
     }

@@ -1,6 +1,6 @@
 //! Usage in PostgreSQL.
 
-use super::{LATER, Parameter, Postgres, SOON, failure, number};
+use super::{BACKGROUND_TIMEOUT, Parameter, Postgres, REQUEST_TIMEOUT, first_i64, to_store_error};
 use crate::{
     Result,
     usage::{self, Batch, Ledger, ReportRow, Sql, UsageQuery, spent_sql},
@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 
 const SCHEMA: &str = "pipewright.";
 
-/// One statement, and so one transaction. A batch that was written already is not written again.
+/// Writes a batch in one statement, and therefore in one transaction. A batch that was written before is skipped.
 const WRITE: &str = "
     WITH new AS (
         INSERT INTO pipewright.usage_batch (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id
@@ -42,8 +42,8 @@ const WRITE: &str = "
     SELECT key, value FROM new, jsonb_each_text($4::TEXT::JSONB) ORDER BY key
     ON CONFLICT (user_id) DO UPDATE SET name = excluded.name WHERE known.name <> excluded.name";
 
-/// Old rows, some at a time, and with them the batches of the day before yesterday.
-const FORGET: &str = "
+/// Deletes some old rows, and the batch ids of more than a day ago.
+const DELETE_BEFORE: &str = "
     WITH batches AS (
         DELETE FROM pipewright.usage_batch WHERE at < now() - INTERVAL '1 day'
     ), rows AS (
@@ -54,56 +54,64 @@ const FORGET: &str = "
 impl Ledger for Postgres {
     fn write(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<()>> {
         Box::pin(async move {
-            let (rows, days, names) = (json(&batch.rows), json(&batch.days), json(&batch.names));
+            let (rows, days, names) =
+                (to_json(&batch.rows), to_json(&batch.days), to_json(&batch.names));
             let parameters: [Parameter<'_>; 4] = [
                 (&batch.id, Type::TEXT),
                 (&rows, Type::TEXT),
                 (&days, Type::TEXT),
                 (&names, Type::TEXT),
             ];
-            self.ask(&self.0.writing, LATER, WRITE, &parameters).await.map(|_| ())
+            self.query(&self.0.writing, BACKGROUND_TIMEOUT, WRITE, &parameters).await.map(|_| ())
         })
     }
 
     fn report(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<ReportRow>>> {
         Box::pin(async move {
             let sql = query.sql(SCHEMA);
-            let rows = self.ask(&self.0.reports, LATER, &sql.text, &parameters(&sql)).await?;
+            let rows = self
+                .query(&self.0.reports, BACKGROUND_TIMEOUT, &sql.text, &to_parameters(&sql))
+                .await?;
             rows.iter()
                 .map(|row| {
                     ReportRow::read(|column| row.try_get(column), |column| row.try_get(column))
                 })
                 .collect::<Result<_, _>>()
-                .map_err(failure)
+                .map_err(to_store_error)
         })
     }
 
     fn spent(&self, user: &str, since: i64) -> BoxFuture<'_, Result<i64>> {
         let sql = spent_sql(user, since, SCHEMA);
         Box::pin(async move {
-            number(&self.ask(&self.0.requests, SOON, &sql.text, &parameters(&sql)).await?)
+            first_i64(
+                &self
+                    .query(&self.0.requests, REQUEST_TIMEOUT, &sql.text, &to_parameters(&sql))
+                    .await?,
+            )
         })
     }
 
-    fn forget(&self, before: i64) -> BoxFuture<'_, Result<u64>> {
+    fn delete_before(&self, before: i64) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let forgotten =
-                self.ask(&self.0.writing, LATER, FORGET, &[(&before, Type::INT8)]).await?;
-            number(&forgotten).map(i64::unsigned_abs)
+            let deleted = self
+                .query(&self.0.writing, BACKGROUND_TIMEOUT, DELETE_BEFORE, &[(&before, Type::INT8)])
+                .await?;
+            first_i64(&deleted).map(i64::unsigned_abs)
         })
     }
 }
 
 #[expect(clippy::expect_used, reason = "numbers and texts, which are always JSON")]
-fn json(of: &impl serde::Serialize) -> String {
-    serde_json::to_string(of).expect("a batch is JSON")
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("a batch is JSON")
 }
 
-fn parameters(sql: &Sql) -> Vec<Parameter<'_>> {
-    sql.parameters.iter().map(parameter).collect()
+fn to_parameters(sql: &Sql) -> Vec<Parameter<'_>> {
+    sql.parameters.iter().map(to_parameter).collect()
 }
 
-fn parameter(value: &usage::Parameter) -> Parameter<'_> {
+fn to_parameter(value: &usage::Parameter) -> Parameter<'_> {
     match value {
         usage::Parameter::Number(number) => (number, Type::INT8),
         usage::Parameter::Text(text) => (text, Type::TEXT),

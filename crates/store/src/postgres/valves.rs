@@ -1,6 +1,6 @@
-//! Saved valves in PostgreSQL, so that what is turned on one replica is turned on all.
+//! Saved valves in PostgreSQL, so that a change on one replica takes effect on all.
 
-use super::{PATIENTLY, Parameter, Postgres, failure, seal::Seal, watch};
+use super::{ADMIN_TIMEOUT, Parameter, Postgres, cipher::Cipher, to_store_error, watch};
 use crate::{Result, StoreError};
 use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
@@ -12,49 +12,50 @@ const SAVE_FIRST: &str = "INSERT INTO pipewright.saved_valves (pipe, content, se
 const SAVE: &str = "UPDATE pipewright.saved_valves SET content = $2, sealed = $3, saved = now(), \
      version = nextval('pipewright.saved_valves_version') WHERE pipe = $1 AND version = $4 RETURNING version";
 
-/// Which save of a pipe's valves. No two have the same.
+/// The version of a pipe's saved valves. No two saves have the same.
 pub type Version = i64;
 
-/// Saved valves, shared by replicas.
+/// The saved valves that replicas share.
 #[derive(Clone)]
 pub struct SavedValves {
     database: Postgres,
-    seal: Option<Seal>,
+    cipher: Option<Cipher>,
 }
 
-/// Why valves were not saved. What was saved before is as it was.
+/// The reason why valves were not saved. The saved valves are unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SaveError {
-    /// Somebody else has saved meanwhile.
+    /// Another admin has saved them meanwhile.
     #[error("the valves were turned elsewhere meanwhile")]
     Conflict,
-    /// The database did not take them.
+    /// The database failed.
     #[error(transparent)]
     Failed(#[from] StoreError),
 }
 
 impl SavedValves {
     pub(crate) fn new(database: Postgres, secret_key: Option<&str>) -> Result<Self> {
-        Ok(Self { database, seal: secret_key.map(Seal::of).transpose()? })
+        Ok(Self { database, cipher: secret_key.map(Cipher::from_secret).transpose()? })
     }
 
-    /// What was saved of a pipe, and which save it is.
+    /// Returns the saved valves of a pipe, with their version.
     ///
     /// # Errors
-    /// When the database cannot be asked, or what stands there cannot be read.
+    /// If the database is unavailable, or the stored valves cannot be read.
     pub async fn load(&self, pipe: &str) -> Result<Option<(Map<String, Value>, Version)>> {
         let database = &self.database;
-        let rows =
-            database.ask(&database.0.writing, PATIENTLY, LOAD, &[(&pipe, Type::TEXT)]).await?;
+        let rows = database
+            .query(&database.0.writing, ADMIN_TIMEOUT, LOAD, &[(&pipe, Type::TEXT)])
+            .await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let (content, is_sealed, version) = columns(row).map_err(failure)?;
+        let (content, is_sealed, version) = columns(row).map_err(to_store_error)?;
         Ok(Some((self.read(pipe, content, is_sealed)?, version)))
     }
 
     fn read(&self, pipe: &str, content: String, is_sealed: bool) -> Result<Map<String, Value>> {
-        let content = match (is_sealed, &self.seal) {
+        let content = match (is_sealed, &self.cipher) {
             (false, _) => content,
-            (true, Some(seal)) => seal.open(pipe, &content)?,
+            (true, Some(cipher)) => cipher.decrypt(pipe, &content)?,
             (true, None) => {
                 let why = format!(
                     "the saved valves of `{pipe}` are sealed: set the PIPEWRIGHT_SECRET_KEY that they were sealed with"
@@ -67,10 +68,10 @@ impl SavedValves {
         })
     }
 
-    /// Saves a pipe's valves in place of those that were loaded, and says which save it is.
+    /// Saves a pipe's valves in place of the loaded ones, and returns the new version.
     ///
     /// # Errors
-    /// [`SaveError::Conflict`] when `expected` is not what stands there; `None` expects nothing.
+    /// [`SaveError::Conflict`] if the stored version is not `expected`; `None` expects no stored valves.
     pub async fn save(
         &self,
         pipe: &str,
@@ -79,8 +80,8 @@ impl SavedValves {
     ) -> Result<Version, SaveError> {
         let content = serde_json::to_string(values)
             .map_err(|error| StoreError::Refused(error.to_string()))?;
-        let (content, is_sealed) = match &self.seal {
-            Some(seal) => (seal.close(pipe, &content)?, true),
+        let (content, is_sealed) = match &self.cipher {
+            Some(cipher) => (cipher.encrypt(pipe, &content)?, true),
             None => (content, false),
         };
         let mut parameters: Vec<Parameter<'_>> =
@@ -90,13 +91,13 @@ impl SavedValves {
         }
         let save = if expected.is_some() { SAVE } else { SAVE_FIRST };
         let database = &self.database;
-        let saved = database.ask(&database.0.writing, PATIENTLY, save, &parameters).await?;
+        let saved = database.query(&database.0.writing, ADMIN_TIMEOUT, save, &parameters).await?;
         let saved = saved.first().ok_or(SaveError::Conflict)?;
-        Ok(saved.try_get(0).map_err(failure)?)
+        Ok(saved.try_get(0).map_err(to_store_error)?)
     }
 
-    /// What happens to saved valves from now on, and whether it can be heard. It never ends.
-    pub fn watch(&self) -> BoxStream<'static, watch::Watched> {
+    /// Returns an endless stream of the changes from now on.
+    pub fn watch(&self) -> BoxStream<'static, watch::WatchEvent> {
         watch::watch(self.database.clone())
     }
 }

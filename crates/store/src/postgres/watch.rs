@@ -1,6 +1,6 @@
-//! Listening for saved valves: a connection of its own, and a look from time to time.
+//! Watches saved valves for changes, on a connection of its own.
 
-use super::{Line, PATIENTLY, Postgres, failure, within};
+use super::{ADMIN_TIMEOUT, Connection, Postgres, to_store_error, with_timeout};
 use crate::{Result, StoreError};
 use futures_util::{
     StreamExt,
@@ -12,112 +12,118 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
-/// How often one looks whether the connection still lives, and whether something was missed (some poolers let nobody listen).
-const LOOKING: Duration = Duration::from_secs(5);
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The interval of polling beside the notifications, because some connection poolers do not pass them on.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(250);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
 const VERSIONS: &str = "SELECT pipe, version FROM pipewright.saved_valves";
 
-/// What happens to saved valves.
+/// A change of saved valves, or of the connection to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Watched {
-    /// The database is there, for the first time or again. What was turned meanwhile is told next.
-    There,
-    /// It is no longer there, or not yet.
-    Away(StoreError),
-    /// This pipe's valves were turned, or their save was deleted. Those that stand there at the beginning count as turned.
-    Turned(String),
+pub enum WatchEvent {
+    /// The database is available, for the first time or again. An event follows for each pipe whose valves changed meanwhile.
+    Connected,
+    /// The database is not available.
+    Disconnected(StoreError),
+    /// The valves of this pipe were saved or deleted. Valves that exist at the beginning count as saved.
+    Changed(String),
 }
 
-/// Who listens, and what is known.
 struct Watcher {
     database: Postgres,
-    line: Option<Line>,
-    known: BTreeMap<String, i64>,
-    /// What is to be told.
-    told: VecDeque<Watched>,
-    is_away: bool,
-    pause: Duration,
+    connection: Option<Connection>,
+    /// The version of each pipe's valves at the last poll.
+    versions: BTreeMap<String, i64>,
+    /// Events that were not returned yet.
+    pending: VecDeque<WatchEvent>,
+    is_disconnected: bool,
+    retry_delay: Duration,
 }
 
-pub(super) fn watch(database: Postgres) -> BoxStream<'static, Watched> {
+pub(super) fn watch(database: Postgres) -> BoxStream<'static, WatchEvent> {
     let watcher = Watcher {
         database,
-        line: None,
-        known: BTreeMap::new(),
-        told: VecDeque::new(),
-        is_away: false,
-        pause: FIRST_PAUSE,
+        connection: None,
+        versions: BTreeMap::new(),
+        pending: VecDeque::new(),
+        is_disconnected: false,
+        retry_delay: MIN_RETRY_DELAY,
     };
     stream::unfold(watcher, |mut watcher| async {
-        let next = watcher.next().await;
-        Some((next, watcher))
+        let event = watcher.next_event().await;
+        Some((event, watcher))
     })
     .boxed()
 }
 
 impl Watcher {
-    async fn next(&mut self) -> Watched {
+    async fn next_event(&mut self) -> WatchEvent {
         loop {
-            if let Some(told) = self.told.pop_front() {
-                return told;
+            if let Some(event) = self.pending.pop_front() {
+                return event;
             }
-            if let Err(error) = self.look().await {
-                self.line = None;
-                // The same trouble is told once.
-                if !self.is_away {
-                    self.told.push_back(Watched::Away(error));
+            if let Err(error) = self.poll_versions().await {
+                self.connection = None;
+                // Only the first of several failures is an event.
+                if !self.is_disconnected {
+                    self.pending.push_back(WatchEvent::Disconnected(error));
                 } else {
-                    sleep(self.pause).await;
-                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    sleep(self.retry_delay).await;
+                    self.retry_delay = (self.retry_delay * 2).min(MAX_RETRY_DELAY);
                 }
-                self.is_away = true;
+                self.is_disconnected = true;
             }
         }
     }
 
-    /// Waits for a ring, or a while, and compares.
-    async fn look(&mut self) -> Result<()> {
-        let is_new = self.line.is_none();
-        let line = match &mut self.line {
-            Some(line) => {
-                match timeout(LOOKING, line.rings.recv()).await {
-                    Ok(Some(())) | Err(_) => {}
-                    Ok(None) => {
-                        let lost = StoreError::Away("the connection was lost".into());
-                        return self.database.noted(&self.database.0.writing, Err(lost));
-                    }
+    /// Waits for a notification or the next poll, and queues an event for each changed version.
+    async fn poll_versions(&mut self) -> Result<()> {
+        let is_new = self.connection.is_none();
+        if let Some(connection) = &mut self.connection {
+            match timeout(POLL_INTERVAL, connection.notifications.recv()).await {
+                Ok(Some(())) | Err(_) => {}
+                Ok(None) => {
+                    let lost = StoreError::Unavailable("the connection was lost".into());
+                    return self.database.track_failure(&self.database.0.writing, Err(lost));
                 }
-                line
             }
-            None => {
-                // The tables are those of today.
-                self.database.ready(&self.database.0.writing).await?;
-                let begun = Line::begin(&self.database.0.address, "LISTEN pipewright_valves");
-                let begun =
-                    self.database.noted(&self.database.0.writing, within(PATIENTLY, begun).await);
-                self.line.insert(begun?)
-            }
+        }
+        let connection = match &self.connection {
+            Some(connection) => connection,
+            None => &*self.connection.insert(listen(&self.database).await?),
         };
-        let versions =
-            within(PATIENTLY, async { line.client.query(VERSIONS, &[]).await.map_err(failure) })
-                .await?;
-        let versions = versions
+        let rows = with_timeout(ADMIN_TIMEOUT, async {
+            connection.client.query(VERSIONS, &[]).await.map_err(to_store_error)
+        });
+        let versions = rows
+            .await?
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect::<Result<BTreeMap<String, i64>, tokio_postgres::Error>>()
-            .map_err(failure)?;
+            .map_err(to_store_error)?;
         if is_new {
-            (self.is_away, self.pause) = (false, FIRST_PAUSE);
-            self.told.push_back(Watched::There);
+            (self.is_disconnected, self.retry_delay) = (false, MIN_RETRY_DELAY);
+            self.pending.push_back(WatchEvent::Connected);
         }
-        let turned =
-            versions.iter().filter(|(pipe, version)| self.known.get(*pipe) != Some(*version));
-        let gone = self.known.keys().filter(|pipe| !versions.contains_key(*pipe));
-        let turned = turned.map(|(pipe, _)| pipe).chain(gone).cloned().map(Watched::Turned);
-        self.told.extend(turned);
-        self.known = versions;
+        self.push_changes(versions);
         Ok(())
     }
+
+    fn push_changes(&mut self, versions: BTreeMap<String, i64>) {
+        let saved =
+            versions.iter().filter(|(pipe, version)| self.versions.get(*pipe) != Some(*version));
+        let deleted = self.versions.keys().filter(|pipe| !versions.contains_key(*pipe));
+        let changed = saved.map(|(pipe, _)| pipe).chain(deleted).cloned();
+        self.pending.extend(changed.map(WatchEvent::Changed));
+        self.versions = versions;
+    }
+}
+
+/// Opens a connection that receives the notifications.
+async fn listen(database: &Postgres) -> Result<Connection> {
+    database.ensure_migrated(&database.0.writing).await?;
+    let opening = Connection::open(&database.0.address, "LISTEN pipewright_valves");
+    let opened = with_timeout(ADMIN_TIMEOUT, opening).await;
+    database.track_failure(&database.0.writing, opened)
 }

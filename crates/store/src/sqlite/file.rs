@@ -1,6 +1,6 @@
-//! The file that the database is, and its owner's alone.
+//! The database file, readable only by its owner.
 
-use super::{failure, migrations};
+use super::{migrations, to_store_error};
 use crate::{Result, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::{
@@ -11,28 +11,28 @@ use std::{
     time::Duration,
 };
 
-/// How long a statement waits for another program that looks into the file.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that a statement waits for another process that locks the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a database is.
+/// The location of a database.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum DatabaseLocation {
     File(PathBuf),
     Memory,
 }
 
-impl Place {
-    pub fn in_folder(folder: &Path) -> Self {
+impl DatabaseLocation {
+    pub fn in_directory(folder: &Path) -> Self {
         Self::File(folder.join("store.db"))
     }
 
-    /// Puts a corrupt file out of the way, and says where it is.
+    /// Renames a corrupt file, and returns a sentence that says where it is.
     pub fn move_aside(&self) -> String {
         let Self::File(path) = self else { return "it was in memory".into() };
         let aside = path.with_extension("db.corrupt");
-        for ending in ["-wal", "-shm"] {
-            let (from, to) = (beside(path, ending), beside(&aside, ending));
-            // They need not be there.
+        for suffix in ["-wal", "-shm"] {
+            let (from, to) = (append_suffix(path, suffix), append_suffix(&aside, suffix));
+            // These files may not exist.
             _ = fs::rename(from, to);
         }
         match fs::rename(path, &aside) {
@@ -42,41 +42,41 @@ impl Place {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn append_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(ending);
+    name.push(suffix);
     name.into()
 }
 
-/// Opens a database that can be written to, with the tables of today.
-pub(super) fn open(place: &Place) -> Result<Connection> {
-    let mut connection = match place {
-        Place::Memory => Connection::open_in_memory(),
-        Place::File(path) => {
-            make(path).map_err(|error| unmade(&error))?;
+/// Opens a writable database and migrates its schema.
+pub(super) fn open(location: &DatabaseLocation) -> Result<Connection> {
+    let mut connection = match location {
+        DatabaseLocation::Memory => Connection::open_in_memory(),
+        DatabaseLocation::File(path) => {
+            create_file(path).map_err(|error| to_file_error(&error))?;
             Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         }
     }
-    .map_err(failure)?;
-    connection.busy_timeout(PATIENCE).map_err(failure)?;
-    // A crash of the machine may take the last transactions, never the database.
+    .map_err(to_store_error)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(to_store_error)?;
+    // A power failure may lose the last transactions, but does not corrupt the file.
     connection
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216;")
-        .map_err(failure)?;
+        .map_err(to_store_error)?;
     connection.set_prepared_statement_cache_capacity(64);
     migrations::run(&mut connection)?;
     Ok(connection)
 }
 
-/// A connection that only reads.
-pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a read-only connection.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
-/// SQLite gives its other files the mode of the first.
-fn make(path: &Path) -> io::Result<()> {
+/// Creates the file with mode 600; SQLite gives its other files the same mode.
+fn create_file(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
@@ -88,10 +88,10 @@ fn make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn unmade(error: &io::Error) -> StoreError {
+fn to_file_error(error: &io::Error) -> StoreError {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::DiskFull,
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => StoreError::ReadOnly,
-        _ => StoreError::Away(format!("its file cannot be opened ({error})")),
+        _ => StoreError::Unavailable(format!("its file cannot be opened ({error})")),
     }
 }

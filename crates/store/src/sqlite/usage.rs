@@ -26,7 +26,7 @@ const NAME: &str = "INSERT INTO usage_user (user_id, name) VALUES (?1, ?2) \
 
 impl Ledger for Sqlite {
     fn write(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.change(move |database| write(&mut database.connection, &batch)))
+        Box::pin(self.write_with(move |database| write(&mut database.connection, &batch)))
     }
 
     fn report(&self, query: UsageQuery) -> BoxFuture<'_, Result<Vec<ReportRow>>> {
@@ -53,11 +53,13 @@ impl Ledger for Sqlite {
         }))
     }
 
-    fn forget(&self, before: i64) -> BoxFuture<'_, Result<u64>> {
+    fn delete_before(&self, before: i64) -> BoxFuture<'_, Result<u64>> {
         // A few at a time, so that limits need not wait.
         let some = "DELETE FROM usage WHERE id IN (SELECT id FROM usage WHERE at < ?1 LIMIT 500)";
         Box::pin(
-            self.change(move |database| Ok(database.connection.execute(some, [before])? as u64)),
+            self.write_with(
+                move |database| Ok(database.connection.execute(some, [before])? as u64),
+            ),
         )
     }
 }
@@ -89,7 +91,7 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
         }
         let mut upsert = written.prepare_cached(DAILY)?;
         for day in &batch.days {
-            let (key, sums) = (&day.key, &day.sums);
+            let (key, totals) = (&day.key, &day.totals);
             upsert.execute(params![
                 key.day,
                 key.user_id,
@@ -99,16 +101,16 @@ fn write(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
                 key.side,
                 key.task,
                 key.kind,
-                sums.requests,
-                sums.errors,
-                sums.cancelled,
-                sums.tokens.prompt,
-                sums.tokens.cached,
-                sums.tokens.cache_creation,
-                sums.tokens.completion,
-                sums.tokens.reasoning,
-                sums.cost,
-                sums.unpriced,
+                totals.requests,
+                totals.errors,
+                totals.cancelled,
+                totals.tokens.prompt,
+                totals.tokens.cached,
+                totals.tokens.cache_creation,
+                totals.tokens.completion,
+                totals.tokens.reasoning,
+                totals.cost,
+                totals.unpriced,
             ])?;
         }
         let mut name = written.prepare_cached(NAME)?;

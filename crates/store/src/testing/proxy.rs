@@ -1,4 +1,4 @@
-//! A way to a database that can be cut.
+//! A proxy to a database that can be disconnected.
 
 use std::{io, sync::Arc};
 use tokio::{
@@ -8,20 +8,20 @@ use tokio::{
     task::JoinSet,
 };
 
-/// A way to a database that can be cut.
+/// A proxy to a database that can be disconnected.
 pub struct Proxy {
-    /// The database's URL by this way.
+    /// The database's URL through the proxy.
     pub url: String,
     open: watch::Sender<bool>,
     _listening: JoinSet<()>,
 }
 
 impl Proxy {
-    /// A way to the database at this URL.
+    /// Starts a proxy to the database at this URL.
     ///
     /// # Errors
-    /// When loopback cannot be listened on, or the URL is not that of a [`Server`](super::Server).
-    pub async fn to(url: &str, is_open: bool) -> io::Result<Self> {
+    /// If loopback cannot be listened on, or the URL is not that of a [`Server`](super::Server).
+    pub async fn start(url: &str, is_open: bool) -> io::Result<Self> {
         let unknown = || io::Error::other("no URL of a test's server");
         let (before, rest) = url.split_once('@').ok_or_else(unknown)?;
         let (server, database) = rest.split_once('/').ok_or_else(unknown)?;
@@ -34,24 +34,24 @@ impl Proxy {
         Ok(Self { url, open, _listening: listening })
     }
 
-    /// Ends what is under way, and takes nothing new.
-    pub fn cut(&self) {
+    /// Closes all connections, and accepts no new ones.
+    pub fn disconnect(&self) {
         self.open.send_replace(false);
     }
 
-    /// Lets everything through again.
-    pub fn mend(&self) {
+    /// Accepts connections again.
+    pub fn reconnect(&self) {
         self.open.send_replace(true);
     }
 }
 
 async fn listen(listener: TcpListener, server: Arc<str>, is_open: watch::Receiver<bool>) {
-    let mut ways = JoinSet::new();
+    let mut connections = JoinSet::new();
     while let Ok((mut client, _)) = listener.accept().await {
         let (server, mut is_open) = (Arc::clone(&server), is_open.clone());
         if *is_open.borrow() {
-            ways.spawn(async move {
-                // A server that is gone is as good as a way that is cut.
+            connections.spawn(async move {
+                // A server that is gone closes the connection, as the proxy does.
                 let Ok(mut server) = TcpStream::connect(&*server).await else { return };
                 tokio::select! {
                     _ = copy_bidirectional(&mut client, &mut server) => {}

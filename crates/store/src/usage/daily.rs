@@ -1,35 +1,35 @@
-//! A batch, and what it adds to the days that it belongs to.
+//! A batch of rows, with its sums by day.
 
-use super::row::{Entry, Tokens};
+use super::row::{StoredRow, Tokens};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A day in ms.
+/// A day in milliseconds.
 pub(crate) const DAY: i64 = 86_400_000;
 
-/// What is written in one transaction.
+/// The rows of one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// No other batch has it.
+    /// A unique id.
     pub id: String,
-    pub rows: Vec<Entry>,
-    /// In the order of their keys, so that two writers never wait for each other in a circle.
+    pub rows: Vec<StoredRow>,
+    /// Ordered by key, so that two writers cannot deadlock.
     pub days: Vec<Daily>,
     pub names: BTreeMap<String, String>,
 }
 
-/// What a batch adds to one line of the daily table.
+/// The amounts that a batch adds to one row of the daily table.
 #[derive(Debug, Serialize)]
 pub(crate) struct Daily {
     #[serde(flatten)]
-    pub key: Key,
+    pub key: DailyKey,
     #[serde(flatten)]
-    pub sums: Sums,
+    pub totals: DailyTotals,
 }
 
-/// One line of the daily table.
+/// The key of a row of the daily table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Key {
+pub(crate) struct DailyKey {
     pub day: i64,
     pub user_id: String,
     pub key_label: String,
@@ -40,9 +40,9 @@ pub(crate) struct Key {
     pub kind: &'static str,
 }
 
-/// What is counted of a line.
+/// The sums of a row of the daily table.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Sums {
+pub(crate) struct DailyTotals {
     pub requests: i64,
     pub errors: i64,
     pub cancelled: i64,
@@ -53,22 +53,22 @@ pub(crate) struct Sums {
 }
 
 impl Batch {
-    pub fn of(rows: Vec<Entry>) -> Self {
-        let mut days: BTreeMap<Key, Sums> = BTreeMap::new();
+    pub fn from_rows(rows: Vec<StoredRow>) -> Self {
+        let mut days: BTreeMap<DailyKey, DailyTotals> = BTreeMap::new();
         let mut names = BTreeMap::new();
         for row in &rows {
-            days.entry(Key::of(row)).or_default().add(row);
+            days.entry(DailyKey::from_row(row)).or_default().add(row);
             if !row.user_id.is_empty() && !row.name.is_empty() {
                 names.insert(row.user_id.clone(), row.name.clone());
             }
         }
-        let days = days.into_iter().map(|(key, sums)| Daily { key, sums }).collect();
+        let days = days.into_iter().map(|(key, totals)| Daily { key, totals }).collect();
         Self { id: format!("{:032x}", fastrand::u128(..)), rows, days, names }
     }
 }
 
-impl Key {
-    fn of(row: &Entry) -> Self {
+impl DailyKey {
+    fn from_row(row: &StoredRow) -> Self {
         Self {
             day: row.at.div_euclid(DAY),
             user_id: row.user_id.clone(),
@@ -82,8 +82,8 @@ impl Key {
     }
 }
 
-impl Sums {
-    fn add(&mut self, row: &Entry) {
+impl DailyTotals {
+    fn add(&mut self, row: &StoredRow) {
         self.requests += 1;
         self.errors += i64::from(row.status == "error");
         self.cancelled += i64::from(row.status == "cancelled");

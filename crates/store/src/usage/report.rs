@@ -1,31 +1,31 @@
-//! Questions about usage, and the one text of SQL that answers them in both engines.
+//! Usage reports, and the SQL for them, which both engines share.
 
 use super::{
     daily::DAY,
-    row::{Tokens, fit},
+    row::{Tokens, truncate_text},
 };
 use serde::Serialize;
 
-/// A question about usage.
+/// The query of a usage report.
 #[derive(Clone, Debug, Default)]
 pub struct UsageQuery {
-    /// From when, in ms since 1970.
+    /// The begin, in milliseconds since 1970.
     pub from: i64,
-    /// Until when, exclusive. Whole days (of UTC) are known for ever, parts of days as long as single answers are kept.
+    /// The exclusive end. Whole days (in UTC) are stored for ever, parts of days as long as single answers are.
     pub to: i64,
-    /// Whether each day has its own rows.
+    /// Groups by day.
     pub by_day: bool,
-    /// What else has rows of its own.
-    pub by: Vec<Field>,
-    /// What is looked at; an empty text is "none". Several values of one field are alternatives.
-    pub only: Vec<(Field, String)>,
-    /// At most so many rows: the dearest, day by day.
-    pub most: Option<u32>,
+    /// Groups by these fields.
+    pub by: Vec<UsageField>,
+    /// Filters by values; an empty text means "none". Several values of one field are alternatives.
+    pub filters: Vec<(UsageField, String)>,
+    /// The maximum number of rows, ordered by day and cost.
+    pub limit: Option<u32>,
 }
 
-/// What usage is told apart by.
+/// A field of usage rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Field {
+pub enum UsageField {
     /// The user's id.
     User,
     /// The label of the key.
@@ -36,14 +36,14 @@ pub enum Field {
     Pipe,
     /// `local` or `cloud`.
     Side,
-    /// Open WebUI's task.
+    /// The task of Open WebUI, as in `title_generation`.
     Task,
     /// `chat`, `embed`, `rerank` or `image`.
     Kind,
 }
 
-impl Field {
-    /// All of them, in the order of a report's columns.
+impl UsageField {
+    /// All fields, in the order of a report's columns.
     pub const ALL: [Self; 7] =
         [Self::User, Self::Key, Self::Model, Self::Pipe, Self::Side, Self::Task, Self::Kind];
 
@@ -59,8 +59,8 @@ impl Field {
         }
     }
 
-    /// How long its values may be.
-    fn width(self) -> usize {
+    /// Returns the maximum length of a value.
+    fn max_bytes(self) -> usize {
         match self {
             Self::User | Self::Key => 256,
             Self::Model => 512,
@@ -69,16 +69,16 @@ impl Field {
     }
 }
 
-/// One row of a report. A field that was not asked for is absent, and so is one that is not known.
+/// A row of a report. Fields that are not grouped by, or are unknown, are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReportRow {
-    /// When the day begins (in UTC), in ms since 1970.
+    /// The begin of the day (in UTC), in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day: Option<i64>,
     /// The user's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// What that user was last shown as.
+    /// The last known name of the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The label of the key.
@@ -99,18 +99,18 @@ pub struct ReportRow {
     /// `chat`, `embed`, `rerank` or `image`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// How many answers.
+    /// The number of answers.
     pub requests: i64,
-    /// Of those, how many failed.
+    /// The number of failed answers.
     pub errors: i64,
-    /// Of those, how many were left by their client.
+    /// The number of answers that the client cancelled.
     pub cancelled: i64,
-    /// How much was read and written.
+    /// The tokens.
     #[serde(flatten)]
     pub tokens: Tokens,
-    /// In micro-dollars, as far as prices are known.
+    /// The cost in micro-dollars, of answers with a known price.
     pub cost: i64,
-    /// Of how many answers no price is known.
+    /// The number of answers without a known price.
     pub unpriced: i64,
 }
 
@@ -128,7 +128,8 @@ pub(crate) enum Parameter {
 }
 
 impl Sql {
-    /// `$n` for this value. Numbers are given in the order in which they first stand in the text, as SQLite counts them.
+    /// Adds a parameter, and returns its placeholder `$n`. Placeholders must first occur in the order of their numbers, because SQLite counts
+    /// them so.
     fn number(&mut self, value: i64) -> String {
         self.parameter(Parameter::Number(value))
     }
@@ -153,23 +154,23 @@ const SUMS: [&str; 10] = [
 ];
 
 impl UsageQuery {
-    /// Whole days come from the daily table, what is left of the first and the last from single answers.
+    /// Returns the SQL: whole days come from the daily table, parts of the first and last day from single answers.
     ///
-    /// `schema` stands before the tables' names. Columns: day, the seven fields, the user's name, and the sums.
+    /// `schema` is the prefix of table names. Columns: day, the seven fields, the user's name, and the sums.
     pub(crate) fn sql(&self, schema: &str) -> Sql {
         let mut sql = Sql::default();
-        let (first, end) = (days_up(self.from), self.to.div_euclid(DAY));
+        let (first, end) = (first_full_day(self.from), self.to.div_euclid(DAY));
         let daily = if first < end { first..end } else { 0..0 };
         let (from, to) = (sql.number(daily.start), sql.number(daily.end));
-        let filters = self.filters(&mut sql);
-        let edges = if first <= end {
+        let filters = self.filter_sql(&mut sql);
+        let partial_days = if first <= end {
             [(self.from, first * DAY), (end * DAY, self.to)]
         } else {
             [(self.from, self.to), (0, 0)]
         };
-        let edges = edges
+        let partial_days = partial_days
             .map(|(from, to)| format!("(at >= {} AND at < {})", sql.number(from), sql.number(to)));
-        let fields = Field::ALL.map(Field::column).join(", ");
+        let fields = UsageField::ALL.map(UsageField::column).join(", ");
         let all = SUMS.join(", ");
         let (columns, grouped) = self.columns(schema);
         let sums = SUMS.map(|sum| format!("CAST(COALESCE(sum({sum}), 0) AS BIGINT)")).join(", ");
@@ -179,8 +180,10 @@ impl UsageQuery {
             format!("GROUP BY {}", grouped.join(", "))
         };
         let day = if self.by_day { "day," } else { "" };
-        let limit =
-            self.most.map(|most| format!("LIMIT {}", sql.number(most.into()))).unwrap_or_default();
+        let limit = self
+            .limit
+            .map(|limit| format!("LIMIT {}", sql.number(limit.into())))
+            .unwrap_or_default();
         sql.text = format!(
             "WITH seen AS (\
                SELECT day, {fields}, {all} FROM {schema}usage_daily \
@@ -192,19 +195,21 @@ impl UsageQuery {
                WHERE ({}) {filters}) \
              SELECT {columns}, {sums} FROM seen {group} \
              ORDER BY {day} sum(cost) DESC, sum(requests) DESC {limit}",
-            edges.join(" OR "),
+            partial_days.join(" OR "),
         );
         sql
     }
 
-    fn filters(&self, sql: &mut Sql) -> String {
+    fn filter_sql(&self, sql: &mut Sql) -> String {
         let mut filters = String::new();
-        for field in Field::ALL {
+        for field in UsageField::ALL {
             let values: Vec<_> = self
-                .only
+                .filters
                 .iter()
                 .filter(|(only, _)| *only == field)
-                .map(|(_, value)| sql.parameter(Parameter::Text(fit(value.clone(), field.width()))))
+                .map(|(_, value)| {
+                    sql.parameter(Parameter::Text(truncate_text(value.clone(), field.max_bytes())))
+                })
                 .collect();
             if !values.is_empty() {
                 filters += &format!(" AND {} IN ({})", field.column(), values.join(", "));
@@ -213,11 +218,11 @@ impl UsageQuery {
         filters
     }
 
-    /// The columns before the sums, and those of them that are grouped by.
+    /// Returns the columns before the sums, and those of them that are grouped by.
     fn columns(&self, schema: &str) -> (String, Vec<&'static str>) {
         let mut grouped = Vec::new();
-        let mut column = |is_asked: bool, name: &'static str, kind: &str| {
-            if is_asked {
+        let mut column = |is_selected: bool, name: &'static str, kind: &str| {
+            if is_selected {
                 grouped.push(name);
                 return name.to_owned();
             }
@@ -225,9 +230,9 @@ impl UsageQuery {
         };
         let mut columns = vec![column(self.by_day, "day", "BIGINT")];
         columns.extend(
-            Field::ALL.map(|field| column(self.by.contains(&field), field.column(), "TEXT")),
+            UsageField::ALL.map(|field| column(self.by.contains(&field), field.column(), "TEXT")),
         );
-        columns.push(if self.by.contains(&Field::User) {
+        columns.push(if self.by.contains(&UsageField::User) {
             format!("(SELECT name FROM {schema}usage_user AS who WHERE who.user_id = seen.user_id)")
         } else {
             "CAST(NULL AS TEXT)".into()
@@ -237,7 +242,7 @@ impl UsageQuery {
 }
 
 impl ReportRow {
-    /// A row of [`UsageQuery::sql`], from whatever reads its columns by number.
+    /// Reads a row of [`UsageQuery::sql`] by column number.
     pub(crate) fn read<E>(
         text: impl Fn(usize) -> Result<Option<String>, E>,
         number: impl Fn(usize) -> Result<Option<i64>, E>,
@@ -270,12 +275,13 @@ impl ReportRow {
     }
 }
 
-/// What a user has spent since then: whole days from the daily table, the rest of the first from single answers.
+/// Returns the SQL for the spending of a user since this time.
 pub(crate) fn spent_sql(user: &str, since: i64, schema: &str) -> Sql {
     let mut sql = Sql::default();
-    let user = sql.parameter(Parameter::Text(fit(user.to_owned(), Field::User.width())));
-    let day = sql.number(days_up(since));
-    let (from, to) = (sql.number(since), sql.number(days_up(since) * DAY));
+    let user = sql
+        .parameter(Parameter::Text(truncate_text(user.to_owned(), UsageField::User.max_bytes())));
+    let day = sql.number(first_full_day(since));
+    let (from, to) = (sql.number(since), sql.number(first_full_day(since) * DAY));
     sql.text = format!(
         "SELECT CAST(COALESCE(sum(cost), 0) AS BIGINT) FROM (\
            SELECT cost FROM {schema}usage_daily WHERE user_id = {user} AND day >= {day} \
@@ -285,7 +291,7 @@ pub(crate) fn spent_sql(user: &str, since: i64, schema: &str) -> Sql {
     sql
 }
 
-/// The first day that begins then or later.
-pub(crate) fn days_up(at: i64) -> i64 {
+/// Returns the first day that begins at this time or later.
+pub(crate) fn first_full_day(at: i64) -> i64 {
     at.div_euclid(DAY) + i64::from(at.rem_euclid(DAY) != 0)
 }

@@ -1,91 +1,91 @@
-//! What one answer cost, and who had it.
+//! The usage of one answer.
 
 use serde::Serialize;
 
-/// One answer: who asked for what, who answered, and what it cost.
+/// The usage of one answer: the user, the model, the tokens and the cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageRow {
-    /// When, in ms since 1970.
+    /// The time, in milliseconds since 1970.
     pub at: i64,
     /// The user's id.
     pub user: Option<String>,
-    /// What the user is shown as: a name or an e-mail.
+    /// The displayed name of the user: a name or an e-mail address.
     pub name: Option<String>,
-    /// The label of the key that opened the door.
+    /// The label of the API key.
     pub key: Option<String>,
     /// The full id of the model that answered.
     pub model: String,
     /// The pipe that answered.
     pub pipe: String,
-    /// The full id of the model that was asked for, when it was another.
+    /// The full id of the requested model, if another one answered.
     pub via: Option<String>,
-    /// Where it was answered.
-    pub side: Option<Side>,
-    /// What Open WebUI wanted it for, as in `title_generation`.
+    /// The side that answered.
+    pub side: Option<UsageSide>,
+    /// The task of Open WebUI, as in `title_generation`.
     pub task: Option<String>,
-    /// What was asked for.
-    pub kind: Kind,
-    /// How much was read and written.
+    /// The kind of request.
+    pub kind: UsageKind,
+    /// The tokens.
     pub tokens: Tokens,
-    /// In micro-dollars (1 $ = 1,000,000); `None` when no price is known.
+    /// The cost in micro-dollars (1 $ = 1,000,000); `None` if the price is unknown.
     pub cost: Option<i64>,
-    /// What came of it.
-    pub status: Status,
+    /// The outcome.
+    pub status: UsageStatus,
 }
 
-/// How much was read and written.
+/// Numbers of tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tokens {
-    /// Read, cached ones included.
+    /// Prompt tokens, including cached ones.
     pub prompt: i64,
-    /// Of those, read from a cache.
+    /// Prompt tokens that were read from a cache.
     pub cached: i64,
-    /// Of those, written to a cache.
+    /// Prompt tokens that were written to a cache.
     pub cache_creation: i64,
-    /// Written, thoughts included.
+    /// Completion tokens, including reasoning.
     pub completion: i64,
-    /// Of those, thoughts.
+    /// Completion tokens of the reasoning.
     pub reasoning: i64,
 }
 
-/// Where an answer was made.
+/// The side that made an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// On machines of one's own.
+pub enum UsageSide {
+    /// The operator's own machines.
     Local,
-    /// At a provider's.
+    /// A cloud provider.
     Cloud,
 }
 
-/// What was asked for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    /// An answer in a chat.
+pub enum UsageKind {
+    /// A chat completion.
     #[default]
     Chat,
-    /// Vectors of texts.
+    /// Embeddings.
     Embed,
-    /// An order of texts.
+    /// A reranking.
     Rerank,
-    /// A picture.
+    /// An image.
     Image,
 }
 
-/// What came of it.
+/// The outcome of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Status {
-    /// It was answered to its end.
+pub enum UsageStatus {
+    /// The answer is complete.
     #[default]
     Ok,
-    /// It failed.
+    /// The answer failed.
     Error,
-    /// The client left.
+    /// The client cancelled the request.
     Cancelled,
 }
 
-impl Side {
-    /// The word that is stored.
-    pub fn word(self) -> &'static str {
+impl UsageSide {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Local => "local",
             Self::Cloud => "cloud",
@@ -93,9 +93,9 @@ impl Side {
     }
 }
 
-impl Kind {
-    /// The word that is stored.
-    pub fn word(self) -> &'static str {
+impl UsageKind {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Embed => "embed",
@@ -105,9 +105,9 @@ impl Kind {
     }
 }
 
-impl Status {
-    /// The word that is stored.
-    pub fn word(self) -> &'static str {
+impl UsageStatus {
+    /// Returns the stored word.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Error => "error",
@@ -116,9 +116,9 @@ impl Status {
     }
 }
 
-/// A row as it is stored: every text is there, fit for an index, and without what PostgreSQL's texts cannot hold.
+/// A row as it is stored: texts are never null, short enough for an index, and free of NUL, which PostgreSQL cannot store.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Entry {
+pub(crate) struct StoredRow {
     pub at: i64,
     pub user_id: String,
     pub name: String,
@@ -135,42 +135,42 @@ pub(crate) struct Entry {
     pub cost: Option<i64>,
 }
 
-impl From<UsageRow> for Entry {
+impl From<UsageRow> for StoredRow {
     fn from(row: UsageRow) -> Self {
         let tokens = row.tokens;
         Self {
             at: row.at,
-            user_id: fit(row.user.unwrap_or_default(), 256),
-            name: fit(row.name.unwrap_or_default(), 256),
-            key_label: fit(row.key.unwrap_or_default(), 256),
-            model: fit(row.model, 512),
-            pipe: fit(row.pipe, 128),
-            via: fit(row.via.unwrap_or_default(), 512),
-            side: row.side.map_or("", Side::word),
-            task: fit(row.task.unwrap_or_default(), 128),
-            kind: row.kind.word(),
-            status: row.status.word(),
+            user_id: truncate_text(row.user.unwrap_or_default(), 256),
+            name: truncate_text(row.name.unwrap_or_default(), 256),
+            key_label: truncate_text(row.key.unwrap_or_default(), 256),
+            model: truncate_text(row.model, 512),
+            pipe: truncate_text(row.pipe, 128),
+            via: truncate_text(row.via.unwrap_or_default(), 512),
+            side: row.side.map_or("", UsageSide::as_str),
+            task: truncate_text(row.task.unwrap_or_default(), 128),
+            kind: row.kind.as_str(),
+            status: row.status.as_str(),
             tokens: Tokens {
-                prompt: counted(tokens.prompt),
-                cached: counted(tokens.cached),
-                cache_creation: counted(tokens.cache_creation),
-                completion: counted(tokens.completion),
-                reasoning: counted(tokens.reasoning),
+                prompt: clamp_count(tokens.prompt),
+                cached: clamp_count(tokens.cached),
+                cache_creation: clamp_count(tokens.cache_creation),
+                completion: clamp_count(tokens.completion),
+                reasoning: clamp_count(tokens.reasoning),
             },
-            cost: row.cost.map(counted),
+            cost: row.cost.map(clamp_count),
         }
     }
 }
 
-/// Sums of a great many such numbers stay within what both engines can add.
-fn counted(number: i64) -> i64 {
+/// Limits a count, so that sums do not overflow 64 bits in either engine.
+fn clamp_count(number: i64) -> i64 {
     number.clamp(0, 1_000_000_000_000)
 }
 
-/// The text without NUL, and no longer than so many bytes: what stands in an index has a limit.
-pub(crate) fn fit(mut text: String, bytes: usize) -> String {
+/// Removes NULs from a text and truncates it to this many bytes, because index entries have a size limit.
+pub(crate) fn truncate_text(mut text: String, bytes: usize) -> String {
     if text.contains('\0') {
-        text.retain(|letter| letter != '\0');
+        text.retain(|char| char != '\0');
     }
     if text.len() > bytes {
         text.truncate(text.floor_char_boundary(bytes));

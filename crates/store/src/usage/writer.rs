@@ -1,9 +1,9 @@
-//! The background writer: what was recorded is gathered, and written a batch at a time.
+//! The background task that writes recorded usage in batches.
 
 use super::{
     Counters, Ledger,
     daily::Batch,
-    row::{Entry, UsageRow},
+    row::{StoredRow, UsageRow},
 };
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -14,62 +14,63 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-/// How long rows are gathered. What a crash can take is what was recorded in this time.
-const GATHERING: Duration = Duration::from_millis(300);
-/// A larger batch would make limits wait for it.
-const MOST: usize = 256;
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The time during which rows are collected into one batch. A crash loses at most the rows of this time.
+const BATCH_INTERVAL: Duration = Duration::from_millis(300);
+/// The maximum number of rows of a batch. Limits would wait longer for a larger one.
+const MAX_BATCH_ROWS: usize = 256;
+const MIN_RETRY_DELAY: Duration = Duration::from_millis(200);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// What the writer is told.
-pub(super) enum Word {
+/// A command to the writer.
+pub(super) enum Command {
     Row(Box<UsageRow>),
-    /// Answer when everything before this has been written.
+    /// Answers once everything before it is written.
     Flush(oneshot::Sender<()>),
 }
 
-/// Writes until nobody is left to tell it anything.
+/// Writes batches until all senders are dropped.
 pub(super) async fn write(
-    mut words: mpsc::Receiver<Word>,
+    mut commands: mpsc::Receiver<Command>,
     ledger: Arc<dyn Ledger>,
     counters: Arc<Counters>,
 ) {
-    while let Some((rows, waiting)) = gathered(&mut words).await {
+    while let Some((rows, flushes)) = next_batch(&mut commands).await {
         if !rows.is_empty() {
-            write_batch(&*ledger, Arc::new(Batch::of(rows)), &counters).await;
+            write_batch(&*ledger, Arc::new(Batch::from_rows(rows)), &counters).await;
         }
-        for waiting in waiting {
-            // Whoever waited may have given up.
-            _ = waiting.send(());
+        for flush in flushes {
+            // The caller may have stopped waiting.
+            _ = flush.send(());
         }
     }
 }
 
-async fn gathered(
-    words: &mut mpsc::Receiver<Word>,
-) -> Option<(Vec<Entry>, Vec<oneshot::Sender<()>>)> {
-    let (mut rows, mut waiting) = (Vec::new(), Vec::new());
-    let mut word = words.recv().await?;
-    let end = Instant::now() + GATHERING;
+async fn next_batch(
+    commands: &mut mpsc::Receiver<Command>,
+) -> Option<(Vec<StoredRow>, Vec<oneshot::Sender<()>>)> {
+    let (mut rows, mut flushes) = (Vec::new(), Vec::new());
+    let mut command = commands.recv().await?;
+    let deadline = Instant::now() + BATCH_INTERVAL;
     loop {
-        match word {
-            Word::Row(row) => rows.push(Entry::from(*row)),
-            Word::Flush(answer) => waiting.push(answer),
+        match command {
+            Command::Row(row) => rows.push(StoredRow::from(*row)),
+            Command::Flush(answer) => flushes.push(answer),
         }
-        if rows.len() >= MOST || !waiting.is_empty() {
+        if rows.len() >= MAX_BATCH_ROWS || !flushes.is_empty() {
             break;
         }
-        match timeout_at(end, words.recv()).await {
-            Ok(Some(next)) => word = next,
+        match timeout_at(deadline, commands.recv()).await {
+            Ok(Some(next)) => command = next,
             Ok(None) | Err(_) => break,
         }
     }
-    Some((rows, waiting))
+    Some((rows, flushes))
 }
 
-/// Tries until it is written, or will never be. Meanwhile the queue fills.
+/// Retries until the batch is written or refused for good. The queue fills up meanwhile.
 async fn write_batch(ledger: &dyn Ledger, batch: Arc<Batch>, counters: &Counters) {
     let count = batch.rows.len() as u64;
-    let mut pause = Duration::from_millis(200);
+    let mut retry_delay = MIN_RETRY_DELAY;
     let mut has_failed = false;
     loop {
         match ledger.write(Arc::clone(&batch)).await {
@@ -79,13 +80,13 @@ async fn write_batch(ledger: &dyn Ledger, batch: Arc<Batch>, counters: &Counters
                 }
                 return;
             }
-            Err(error) if error.passes() => {
+            Err(error) if error.is_transient() => {
                 if !has_failed {
                     tracing::error!(%error, "Usage cannot be written; it waits in memory.");
                 }
                 has_failed = true;
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                sleep(retry_delay).await;
+                retry_delay = (retry_delay * 2).min(MAX_RETRY_DELAY);
             }
             Err(error) => {
                 counters.lost.fetch_add(count, Ordering::Relaxed);

@@ -9,7 +9,9 @@ use std::{
     process::{Command, Stdio},
     time::Duration,
 };
-use store::{Charge, Claim, Refusal, Store, StoreError, StoreSettings, UsageQuery, UsageRow};
+use store::{
+    Charge, DirectoryLock, Refusal, Store, StoreError, StoreSettings, UsageQuery, UsageRow,
+};
 
 fn one() -> [Charge; 1] {
     [Charge::sliding("a", Duration::from_secs(3600), 1, 1)]
@@ -35,12 +37,12 @@ async fn the_file_is_its_owners_alone() {
 #[tokio::test]
 async fn a_second_host_on_the_folder_is_refused_until_the_first_ends() {
     let fixture = Fixture::sqlite();
-    let first = Claim::of(fixture.folder.path()).await.unwrap();
-    let refused = Claim::of(fixture.folder.path()).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::Taken(_)), "{refused}");
+    let first = DirectoryLock::acquire(fixture.folder.path()).await.unwrap();
+    let refused = DirectoryLock::acquire(fixture.folder.path()).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::DirectoryInUse(_)), "{refused}");
     assert!(refused.to_string().contains("DATABASE_URL"), "{refused}");
     drop(first);
-    Claim::of(fixture.folder.path()).await.unwrap();
+    DirectoryLock::acquire(fixture.folder.path()).await.unwrap();
 }
 
 #[tokio::test]
@@ -110,7 +112,7 @@ async fn a_file_of_a_newer_program_is_refused_and_left_alone() {
     let Err(refused) = Store::open(&fixture.settings()).await else {
         panic!("it was opened");
     };
-    assert!(matches!(refused, StoreError::Newer { found: 4711, .. }), "{refused}");
+    assert!(matches!(refused, StoreError::NewerSchema { found: 4711, .. }), "{refused}");
     assert_eq!(fixture.number("PRAGMA user_version").await, 4711);
 }
 

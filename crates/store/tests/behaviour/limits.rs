@@ -8,8 +8,8 @@ use proptest::{
 };
 use std::{sync::Arc, time::Duration};
 use store::{
-    Booking, Charge, Exceeded, Kind, PAUSE, Refusal, Spending, Status, Store, Tokens, UsageRow,
-    Window,
+    Booking, Charge, Exceeded, RESERVATION_RETRY_AFTER, Refusal, Spending, Store, Tokens,
+    UsageKind, UsageRow, UsageStatus, Window,
 };
 use tokio::task::JoinSet;
 
@@ -159,7 +159,7 @@ async fn ten_are_ten_over_two_replicas_at_once(fixture: &Fixture) {
     assert_eq!(verdicts.iter().filter(|verdict| verdict.is_ok()).count(), 10);
     assert!(verdicts.iter().all(|verdict| !matches!(verdict, Err(Refusal::Unknown(_)))));
     assert_eq!(replicas[0].limits().used("other", HOUR).await.unwrap(), 10);
-    assert_eq!(replicas[0].limits().passed_unknown(), 0);
+    assert_eq!(replicas[0].limits().unchecked_admissions(), 0);
 }
 
 async fn limits_are_remembered_over_a_restart(fixture: &Fixture) {
@@ -180,7 +180,10 @@ async fn what_is_reserved_counts_until_it_is_released_or_expires(fixture: &Fixtu
     let Err(Refusal::Exceeded(refused)) = limits.reserve(&one, "second").await else {
         panic!("it was taken twice")
     };
-    assert_eq!((refused.used, refused.held, refused.retry_after), (0, 100, Some(PAUSE)));
+    assert_eq!(
+        (refused.used, refused.held, refused.retry_after),
+        (0, 100, Some(RESERVATION_RETRY_AFTER))
+    );
     // Nobody stands in their own way.
     limits.reserve(&[reserving("a", 100, 5)], "first").await.unwrap();
     limits.add("a", 40).await.unwrap();
@@ -236,10 +239,10 @@ async fn a_period_begins_with_what_was_spent_in_it(fixture: &Fixture) {
             pipe: "p".into(),
             side: None,
             task: None,
-            kind: Kind::Chat,
+            kind: UsageKind::Chat,
             tokens: Tokens::default(),
             cost: Some(cost),
-            status: Status::Ok,
+            status: UsageStatus::Ok,
         });
     }
     assert!(store.usage().flush(Duration::from_secs(10)).await);

@@ -10,7 +10,7 @@ use std::{
 };
 use store::{
     Charge, OutagePolicy, Refusal, SaveError, SavedValves, Store, StoreError, StoreSettings,
-    UsageQuery, UsageRow, Watched,
+    UsageQuery, UsageRow, WatchEvent,
     testing::{Proxy, Server, execute},
 };
 use tokio::time::timeout;
@@ -35,12 +35,12 @@ fn one() -> [Charge; 1] {
     [Charge::sliding("a", Duration::from_secs(3600), 1, 1)]
 }
 
-async fn next(events: &mut BoxStream<'static, Watched>) -> Watched {
+async fn next(events: &mut BoxStream<'static, WatchEvent>) -> WatchEvent {
     timeout(A_WHILE, events.next()).await.unwrap().unwrap()
 }
 
-fn turned(pipe: &str) -> Watched {
-    Watched::Turned(pipe.into())
+fn turned(pipe: &str) -> WatchEvent {
+    WatchEvent::Changed(pipe.into())
 }
 
 fn valves(store: &Store) -> &SavedValves {
@@ -82,7 +82,7 @@ async fn what_is_saved_on_one_replica_is_heard_on_the_other_within_a_second() {
     let (here, there) = (fixture.open().await, fixture.open().await);
     let before = valves(&here).save("before", &values("a"), None).await.unwrap();
     let mut events = valves(&there).watch();
-    assert_eq!(next(&mut events).await, Watched::There);
+    assert_eq!(next(&mut events).await, WatchEvent::Connected);
     assert_eq!(next(&mut events).await, turned("before"));
     for (pipe, version) in [("echo", None), ("before", Some(before))] {
         let saved = Instant::now();
@@ -98,24 +98,24 @@ async fn what_is_saved_on_one_replica_is_heard_on_the_other_within_a_second() {
 async fn what_is_saved_while_nobody_can_hear_it_is_heard_afterwards() {
     let fixture = postgres_or_return!();
     let here = fixture.open().await;
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
+    let proxy = Proxy::start(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings { database_url: Some(proxy.url.clone()), ..fixture.settings() };
     let there = Store::open(&settings).await.unwrap();
     let known = valves(&here).save("known", &values("a"), None).await.unwrap();
     let same = valves(&here).save("same", &values("a"), None).await.unwrap();
     let mut events = valves(&there).watch();
-    assert_eq!(next(&mut events).await, Watched::There);
+    assert_eq!(next(&mut events).await, WatchEvent::Connected);
     assert_eq!(
         [next(&mut events).await, next(&mut events).await],
         [turned("known"), turned("same")]
     );
-    proxy.cut();
-    assert!(matches!(next(&mut events).await, Watched::Away(_)));
+    proxy.disconnect();
+    assert!(matches!(next(&mut events).await, WatchEvent::Disconnected(_)));
     assert!(there.health_problem().is_some());
     valves(&here).save("known", &values("b"), Some(known)).await.unwrap();
     valves(&here).save("new", &values("b"), None).await.unwrap();
-    proxy.mend();
-    assert_eq!(next(&mut events).await, Watched::There);
+    proxy.reconnect();
+    assert_eq!(next(&mut events).await, WatchEvent::Connected);
     assert_eq!(
         [next(&mut events).await, next(&mut events).await],
         [turned("known"), turned("new")]
@@ -129,25 +129,25 @@ async fn what_is_saved_while_nobody_can_hear_it_is_heard_afterwards() {
 #[tokio::test]
 async fn a_database_that_is_away_at_first_is_used_as_soon_as_it_is_there() {
     let fixture = postgres_or_return!();
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), false).await.unwrap();
+    let proxy = Proxy::start(fixture.url.as_ref().unwrap(), false).await.unwrap();
     let settings = StoreSettings { database_url: Some(proxy.url.clone()), ..fixture.settings() };
     let store = Store::open(&settings).await.unwrap();
     assert!(store.health_problem().unwrap().contains("away"), "{:?}", store.health_problem());
     let mut events = valves(&store).watch();
-    assert!(matches!(next(&mut events).await, Watched::Away(_)));
+    assert!(matches!(next(&mut events).await, WatchEvent::Disconnected(_)));
 
     // Limits are open, and say so; saving fails; usage waits.
     for passed in 1..=3 {
         assert_eq!(store.limits().admit(&one()).await.unwrap().used, [0; 0]);
-        assert_eq!(store.limits().passed_unknown(), passed);
+        assert_eq!(store.limits().unchecked_admissions(), passed);
     }
-    assert_eq!(store.spent_of_budget("ann", 0).await, Ok(None));
+    assert_eq!(store.budget_spent("ann", 0).await, Ok(None));
     let unsaved = valves(&store).save("echo", &values("a"), None).await;
-    assert!(matches!(unsaved, Err(SaveError::Failed(StoreError::Away(_)))), "{unsaved:?}");
+    assert!(matches!(unsaved, Err(SaveError::Failed(StoreError::Unavailable(_)))), "{unsaved:?}");
     store.usage().record(UsageRow { at: 1, ..UsageRow::default() });
 
-    proxy.mend();
-    assert_eq!(next(&mut events).await, Watched::There);
+    proxy.reconnect();
+    assert_eq!(next(&mut events).await, WatchEvent::Connected);
     assert_eq!(store.health_problem(), None);
     assert_eq!(store.limits().admit(&one()).await.unwrap().used, [1]);
     assert!(store.usage().flush(A_WHILE).await);
@@ -165,7 +165,7 @@ async fn a_database_that_never_says_a_word_holds_up_a_start_for_less_than_ten_se
     let store = Store::open(&settings).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!(store.health_problem().unwrap(), "the database is away: it does not answer in time");
-    let closed = StoreSettings { when_away: OutagePolicy::Closed, ..settings };
+    let closed = StoreSettings { outage_policy: OutagePolicy::Closed, ..settings };
     let Err(refused) = Store::open(&closed).await else { panic!("it was opened") };
     assert_eq!(refused.to_string(), "the database is away: it does not answer in time");
 }
@@ -173,27 +173,27 @@ async fn a_database_that_never_says_a_word_holds_up_a_start_for_less_than_ten_se
 #[tokio::test]
 async fn limits_that_are_to_be_closed_let_nobody_pass_unknown() {
     let fixture = postgres_or_return!();
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
+    let proxy = Proxy::start(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings {
         database_url: Some(proxy.url.clone()),
-        when_away: OutagePolicy::Closed,
+        outage_policy: OutagePolicy::Closed,
         ..fixture.settings()
     };
     let store = Store::open(&settings).await.unwrap();
     assert_eq!(store.limits().admit(&one()).await.unwrap().used, [1]);
-    proxy.cut();
+    proxy.disconnect();
     // A host that knows no limit does not start.
-    assert!(matches!(Store::open(&settings).await, Err(StoreError::Away(_))));
+    assert!(matches!(Store::open(&settings).await, Err(StoreError::Unavailable(_))));
     let refused = store.limits().admit(&one()).await;
     assert!(matches!(refused, Err(Refusal::Unknown(_))), "{refused:?}");
-    assert!(store.spent_of_budget("ann", 0).await.is_err());
-    assert_eq!(store.limits().passed_unknown(), 0);
+    assert!(store.budget_spent("ann", 0).await.is_err());
+    assert_eq!(store.limits().unchecked_admissions(), 0);
 }
 
 #[tokio::test]
 async fn a_report_that_fails_neither_opens_nor_shuts_limits() {
     let fixture = postgres_or_return!();
-    let settings = StoreSettings { when_away: OutagePolicy::Closed, ..fixture.settings() };
+    let settings = StoreSettings { outage_policy: OutagePolicy::Closed, ..fixture.settings() };
     let store = Store::open(&settings).await.unwrap();
     let limits = store.limits();
     assert_eq!(limits.admit(&one()).await.unwrap().used, [1]);
@@ -207,7 +207,7 @@ async fn a_report_that_fails_neither_opens_nor_shuts_limits() {
 #[tokio::test]
 async fn usage_that_could_not_be_written_is_written_later_and_once() {
     let fixture = postgres_or_return!();
-    let proxy = Proxy::to(fixture.url.as_ref().unwrap(), true).await.unwrap();
+    let proxy = Proxy::start(fixture.url.as_ref().unwrap(), true).await.unwrap();
     let settings = StoreSettings { database_url: Some(proxy.url.clone()), ..fixture.settings() };
     let store = Store::open(&settings).await.unwrap();
     let all = UsageQuery { to: i64::MAX / 2, ..UsageQuery::default() };
@@ -218,9 +218,9 @@ async fn usage_that_could_not_be_written_is_written_later_and_once() {
         }
         let flushed = store.usage().flush(A_WHILE);
         let breaking = async {
-            proxy.cut();
+            proxy.disconnect();
             tokio::task::yield_now().await;
-            proxy.mend();
+            proxy.reconnect();
         };
         assert!(tokio::join!(flushed, breaking).0);
         let rows = fixture.number("SELECT count(*) FROM pipewright.usage").await;
@@ -246,7 +246,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     drop(fixture.open().await);
     fixture.sql("UPDATE pipewright.schema_version SET version = 4711").await;
     let Err(refused) = Store::open(&fixture.settings()).await else { panic!("it was opened") };
-    assert_eq!(refused, StoreError::Newer { found: 4711, known: 4 });
+    assert_eq!(refused, StoreError::NewerSchema { found: 4711, known: 4 });
     assert!(refused.to_string().contains("start the newer program"), "{refused}");
 }
 
@@ -288,7 +288,7 @@ async fn a_full_disk_takes_nothing_and_says_so() {
         )
         .await;
     let unsaved = valves(&store).save("echo", &values("b"), Some(saved)).await;
-    assert_eq!(unsaved, Err(SaveError::Failed(StoreError::Full)));
+    assert_eq!(unsaved, Err(SaveError::Failed(StoreError::DiskFull)));
     assert_eq!(store.health_problem().unwrap(), "the disk is full");
     store.usage().record(UsageRow::default());
     assert!(!store.usage().flush(Duration::from_millis(100)).await, "usage waits");

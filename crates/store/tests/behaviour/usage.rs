@@ -3,7 +3,8 @@
 use crate::fixture::{Fixture, on_every_engine};
 use std::time::Duration;
 use store::{
-    Field, Kind, ReportRow, Side, Status, Store, StoreSettings, Tokens, UsageQuery, UsageRow,
+    ReportRow, Store, StoreSettings, Tokens, UsageField, UsageKind, UsageQuery, UsageRow,
+    UsageSide, UsageStatus,
 };
 
 on_every_engine!(
@@ -52,23 +53,26 @@ async fn report(store: &Store, query: UsageQuery) -> Vec<ReportRow> {
 
 /// Some days of three users.
 fn some() -> Vec<UsageRow> {
-    let failed =
-        UsageRow { status: Status::Error, cost: None, ..row(MIDNIGHT + HOUR, "ann", "a.x", 0) };
+    let failed = UsageRow {
+        status: UsageStatus::Error,
+        cost: None,
+        ..row(MIDNIGHT + HOUR, "ann", "a.x", 0)
+    };
     let left = UsageRow {
-        status: Status::Cancelled,
+        status: UsageStatus::Cancelled,
         task: Some("title_generation".into()),
-        side: Some(Side::Local),
+        side: Some(UsageSide::Local),
         ..row(MIDNIGHT + 2 * HOUR, "bob", "b.y", 300)
     };
     let embedded = UsageRow {
-        kind: Kind::Embed,
+        kind: UsageKind::Embed,
         key: Some("ci".into()),
         user: None,
         name: None,
         ..row(MIDNIGHT + DAY, "", "a.e", 40)
     };
     let cloud = UsageRow {
-        side: Some(Side::Cloud),
+        side: Some(UsageSide::Cloud),
         via: Some("hybrid".into()),
         name: Some("Ann".into()),
         ..row(MIDNIGHT + DAY + HOUR, "ann", "b.y", 5000)
@@ -107,15 +111,15 @@ async fn a_report_tells_apart_what_it_is_asked_for(fixture: &Fixture) {
     let told: Vec<_> = rows.iter().map(|row| (row.day, row.requests)).collect();
     assert_eq!(told, [(Some(MIDNIGHT), 3), (Some(MIDNIGHT + DAY), 2)]);
 
-    let by_user = UsageQuery { by: vec![Field::User], ..days(0, 2) };
+    let by_user = UsageQuery { by: vec![UsageField::User], ..days(0, 2) };
     let rows = report(&store, by_user.clone()).await;
     let told: Vec<_> =
         rows.iter().map(|row| (row.user.as_deref(), row.name.as_deref(), row.cost)).collect();
     let ann = (Some("ann"), Some("Ann"), 6000);
     assert_eq!(told, [ann, (Some("bob"), Some("bob@example.org"), 300), (None, None, 40)]);
-    assert_eq!(report(&store, UsageQuery { most: Some(2), ..by_user }).await, rows[..2]);
+    assert_eq!(report(&store, UsageQuery { limit: Some(2), ..by_user }).await, rows[..2]);
 
-    let by_all = UsageQuery { by_day: true, by: Field::ALL.into(), ..days(0, 2) };
+    let by_all = UsageQuery { by_day: true, by: UsageField::ALL.into(), ..days(0, 2) };
     let rows = report(&store, by_all).await;
     assert_eq!(rows.len(), 4, "the failed one is of the same kind as the first: {rows:?}");
     let words = |row: &ReportRow| {
@@ -137,21 +141,21 @@ async fn a_report_looks_only_at_what_it_is_asked_for(fixture: &Fixture) {
     let store = fixture.open().await;
     recorded(&store, some()).await;
     for (only, requests) in [
-        (vec![(Field::User, "ann")], 3),
-        (vec![(Field::User, "")], 1),
-        (vec![(Field::User, "ann"), (Field::User, "bob")], 4),
-        (vec![(Field::User, "ann"), (Field::Pipe, "b")], 1),
-        (vec![(Field::Model, "b.y")], 2),
-        (vec![(Field::Side, "local")], 1),
-        (vec![(Field::Task, "title_generation")], 1),
-        (vec![(Field::Kind, "embed")], 1),
-        (vec![(Field::Key, "ci")], 1),
-        (vec![(Field::Model, "' OR ''='")], 0),
+        (vec![(UsageField::User, "ann")], 3),
+        (vec![(UsageField::User, "")], 1),
+        (vec![(UsageField::User, "ann"), (UsageField::User, "bob")], 4),
+        (vec![(UsageField::User, "ann"), (UsageField::Pipe, "b")], 1),
+        (vec![(UsageField::Model, "b.y")], 2),
+        (vec![(UsageField::Side, "local")], 1),
+        (vec![(UsageField::Task, "title_generation")], 1),
+        (vec![(UsageField::Kind, "embed")], 1),
+        (vec![(UsageField::Key, "ci")], 1),
+        (vec![(UsageField::Model, "' OR ''='")], 0),
     ] {
         let only: Vec<_> =
             only.into_iter().map(|(field, value)| (field, value.to_owned())).collect();
         for to in [days(0, 2).to, days(0, 2).to - 1] {
-            let query = UsageQuery { only: only.clone(), to, ..days(0, 2) };
+            let query = UsageQuery { filters: only.clone(), to, ..days(0, 2) };
             assert_eq!(report(&store, query).await[0].requests, requests, "{only:?}");
         }
     }
@@ -183,7 +187,7 @@ async fn what_a_user_has_spent_is_known_from_any_moment_on(fixture: &Fixture) {
     {
         assert_eq!(store.usage().spent("ann", MIDNIGHT + since).await.unwrap(), spent, "{since}");
     }
-    assert_eq!(store.spent_of_budget("bob", MIDNIGHT).await.unwrap(), Some(72_000));
+    assert_eq!(store.budget_spent("bob", MIDNIGHT).await.unwrap(), Some(72_000));
     assert_eq!(store.usage().spent("nobody", 0).await.unwrap(), 0);
 }
 
@@ -224,7 +228,7 @@ async fn no_text_that_a_client_sends_keeps_others_from_being_written(fixture: &F
         .map(|n| char::from_u32(0x4e00 + n.wrapping_mul(2_654_435_761) % 20_000).unwrap());
     let texts = texts.into_iter().chain(["é".repeat(9999), long.collect()]);
     recorded(&store, texts.map(|text| odd(&text)).chain([row(MIDNIGHT, "ann", "a.x", 1)])).await;
-    let query = UsageQuery { by: Field::ALL.into(), ..days(0, 1) };
+    let query = UsageQuery { by: UsageField::ALL.into(), ..days(0, 1) };
     let rows = report(&store, query).await;
     assert_eq!((rows.len(), store.usage().lost()), (8, 0));
     assert!(rows.iter().any(|row| row.user.as_deref() == Some("ab")));

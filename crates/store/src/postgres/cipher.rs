@@ -1,4 +1,4 @@
-//! Saved valves as nobody reads them who has the database alone.
+//! Encryption of saved valves, so that the database alone does not reveal them.
 
 use crate::{Result, StoreError};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -6,19 +6,19 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// A key for saved valves.
+/// A cipher for saved valves: AES-256-GCM.
 #[derive(Clone)]
-pub(super) struct Seal(LessSafeKey);
+pub(super) struct Cipher(LessSafeKey);
 
-impl fmt::Debug for Seal {
+impl fmt::Debug for Cipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Seal")
+        f.write_str("Cipher")
     }
 }
 
-impl Seal {
-    /// The key that this text stands for. It is to be random, and so is not stretched.
-    pub fn of(secret: &str) -> Result<Self> {
+impl Cipher {
+    /// Derives the key from this secret. It must be random, so the key is not stretched.
+    pub fn from_secret(secret: &str) -> Result<Self> {
         let bad = || {
             StoreError::Refused("PIPEWRIGHT_SECRET_KEY must have 32 characters at least, random ones: `openssl rand -base64 32` makes them".into())
         };
@@ -30,11 +30,11 @@ impl Seal {
         Ok(Self(LessSafeKey::new(key)))
     }
 
-    /// The content, sealed for this pipe alone.
-    pub fn close(&self, pipe: &str, content: &str) -> Result<String> {
+    /// Encrypts valves; only the same pipe can decrypt them.
+    pub fn encrypt(&self, pipe: &str, content: &str) -> Result<String> {
         let mut nonce = [0; NONCE_LEN];
         ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut nonce)
-            .map_err(|_| StoreError::Away("no random numbers can be had".into()))?;
+            .map_err(|_| StoreError::Unavailable("no random numbers can be had".into()))?;
         let mut sealed = content.as_bytes().to_vec();
         let for_pipe = Aad::from(pipe.as_bytes());
         self.0
@@ -43,8 +43,8 @@ impl Seal {
         Ok(BASE64_STANDARD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
-    /// What was sealed.
-    pub fn open(&self, pipe: &str, sealed: &str) -> Result<String> {
+    /// Decrypts valves of this pipe.
+    pub fn decrypt(&self, pipe: &str, sealed: &str) -> Result<String> {
         let other = || {
             StoreError::Refused(format!(
                 "the saved valves of `{pipe}` were sealed with another PIPEWRIGHT_SECRET_KEY"

@@ -1,4 +1,4 @@
-//! How much of what may be had in which time.
+//! A quota: an amount of a unit in a period.
 
 use pipe_sdk::DemandKind;
 use std::{
@@ -8,31 +8,31 @@ use std::{
 };
 use time::{OffsetDateTime, Time, UtcOffset};
 
-/// So much of this in that time, as in `10 requests/minute` or `$5/month`.
+/// A quota, as in `10 requests/minute` or `$5/month`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Allowance {
-    /// How much.
-    pub most: f64,
-    /// Of what.
+pub struct Quota {
+    /// The maximum amount.
+    pub amount: f64,
+    /// The unit.
     pub unit: Unit,
-    /// In which time.
+    /// The period.
     pub period: Period,
 }
 
-/// What is counted.
+/// The unit of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Requests of every kind.
+    /// Requests of all kinds.
     Requests,
-    /// What only requests of this kind ask for: searches, texts to be embedded, pictures, …
+    /// The items of requests of one kind: searches, embedded texts, images, …
     Only(DemandKind),
-    /// Tokens, read and written.
+    /// Prompt and completion tokens.
     Tokens,
-    /// US dollars, by the host's table of prices.
+    /// US dollars, by the host's price table.
     Dollars,
 }
 
-/// A time. For dollars it begins with the calendar's, for all else it slides.
+/// The period of a quota: a calendar period for dollars, a sliding window for other units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
     /// 60 s.
@@ -41,13 +41,13 @@ pub enum Period {
     Hour,
     /// 24 hours.
     Day,
-    /// 30 days; for dollars the calendar's month.
+    /// 30 days; for dollars a calendar month.
     Month,
 }
 
 const DAY: u64 = 24 * 3600;
 
-/// The units that only requests of one kind have, each by its names.
+/// The units of one kind of request, with their singular and plural.
 const KINDS: [(&str, &str, DemandKind); 6] = [
     ("chat", "chats", DemandKind::Chat),
     ("embedding", "embeddings", DemandKind::Embedding),
@@ -65,8 +65,8 @@ impl Period {
         ("month", Self::Month),
     ];
 
-    /// How long it is when it slides.
-    pub fn window(self) -> Duration {
+    /// Returns the length of the sliding window.
+    pub fn duration(self) -> Duration {
         Duration::from_secs(match self {
             Self::Minute => 60,
             Self::Hour => 3600,
@@ -75,8 +75,8 @@ impl Period {
         })
     }
 
-    /// When the calendar's began and when the next one will.
-    pub fn around(self, now: SystemTime) -> (SystemTime, SystemTime) {
+    /// Returns the begin and the end of the calendar period that contains `now`.
+    pub fn calendar_bounds(self, now: SystemTime) -> (SystemTime, SystemTime) {
         let now = OffsetDateTime::from(now).to_offset(UtcOffset::UTC);
         let hour = |hour| now.replace_time(Time::from_hms(hour, 0, 0).unwrap_or(Time::MIDNIGHT));
         let begin = match self {
@@ -87,49 +87,49 @@ impl Period {
         };
         let length = match self {
             Self::Month => Duration::from_secs(u64::from(now.month().length(now.year())) * DAY),
-            Self::Minute | Self::Hour | Self::Day => self.window(),
+            Self::Minute | Self::Hour | Self::Day => self.duration(),
         };
         (begin.into(), (begin + length).into())
     }
 
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(_, period)| *period == self).map_or("", |(word, _)| word)
     }
 }
 
-impl fmt::Display for Allowance {
+impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (most, period) = (self.most, self.period.word());
+        let (amount, period) = (self.amount, self.period.as_str());
         let a = if self.period == Period::Hour { "an" } else { "a" };
         match self.unit {
-            Unit::Requests if most == 1.0 => write!(f, "1 request {a} {period}"),
-            Unit::Requests => write!(f, "{most} requests {a} {period}"),
+            Unit::Requests if amount == 1.0 => write!(f, "1 request {a} {period}"),
+            Unit::Requests => write!(f, "{amount} requests {a} {period}"),
             Unit::Only(kind) => {
                 let known = KINDS.iter().find(|(.., known)| *known == kind);
                 let (one, many) = known.map_or(("", ""), |(one, many, _)| (*one, *many));
-                let unit = if most == 1.0 { one } else { many };
-                write!(f, "{most} {unit} {a} {period}")
+                let unit = if amount == 1.0 { one } else { many };
+                write!(f, "{amount} {unit} {a} {period}")
             }
-            Unit::Tokens => write!(f, "{most} tokens {a} {period}"),
-            Unit::Dollars => write!(f, "${most} {a} {period}"),
+            Unit::Tokens => write!(f, "{amount} tokens {a} {period}"),
+            Unit::Dollars => write!(f, "${amount} {a} {period}"),
         }
     }
 }
 
-impl FromStr for Allowance {
+impl FromStr for Quota {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
         const FORM: &str =
             "must be like `10 requests/minute`, `50000 tokens/day`, `20 images/day` or `$5/month`";
-        let (amount, period) = text.split_once('/').ok_or(FORM)?;
-        let (period, amount) = (period.trim(), amount.trim());
+        let (text_amount, period) = text.split_once('/').ok_or(FORM)?;
+        let (period, quantity) = (period.trim(), text_amount.trim());
         let is = |word: &str| period.eq_ignore_ascii_case(word);
         let period = Period::ALL.iter().find(|(word, _)| is(word)).ok_or(FORM)?.1;
-        let (number, unit) = match amount.strip_prefix('$') {
+        let (number, unit) = match quantity.strip_prefix('$') {
             Some(dollars) => (dollars, Unit::Dollars),
             None => {
-                let (number, unit) = amount.split_once(' ').ok_or(FORM)?;
+                let (number, unit) = quantity.split_once(' ').ok_or(FORM)?;
                 match unit.trim() {
                     "request" | "requests" => (number, Unit::Requests),
                     "token" | "tokens" => (number, Unit::Tokens),
@@ -142,9 +142,10 @@ impl FromStr for Allowance {
                 }
             }
         };
-        let most: f64 = number.trim().parse().map_err(|_| FORM)?;
-        let fits = (0.0..1e15).contains(&most) && (unit == Unit::Dollars || most.fract() == 0.0);
-        if fits { Ok(Self { most, unit, period }) } else { Err(FORM) }
+        let amount: f64 = number.trim().parse().map_err(|_| FORM)?;
+        let fits =
+            (0.0..1e15).contains(&amount) && (unit == Unit::Dollars || amount.fract() == 0.0);
+        if fits { Ok(Self { amount, unit, period }) } else { Err(FORM) }
     }
 }
 
@@ -164,7 +165,7 @@ mod tests {
             ("1 searches/hour", "1 search an hour"),
             ("5 counts/minute", "5 counts a minute"),
         ] {
-            assert_eq!(text.parse::<Allowance>().unwrap().to_string(), words);
+            assert_eq!(text.parse::<Quota>().unwrap().to_string(), words);
         }
         for text in [
             "",
@@ -176,7 +177,7 @@ mod tests {
             "1 requests/year",
             "NaN tokens/day",
         ] {
-            assert!(text.parse::<Allowance>().is_err(), "{text}");
+            assert!(text.parse::<Quota>().is_err(), "{text}");
         }
     }
 
@@ -184,10 +185,10 @@ mod tests {
     fn a_budgets_month_is_the_calendars() {
         // 2028-02-10 12:34:56 UTC, in a leap year.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_833_798_896);
-        let (begin, end) = Period::Month.around(now);
+        let (begin, end) = Period::Month.calendar_bounds(now);
         let day = |at: SystemTime| OffsetDateTime::from(at).date().to_string();
         assert_eq!((day(begin), day(end)), ("2028-02-01".into(), "2028-03-01".into()));
-        let (begin, end) = Period::Day.around(now);
+        let (begin, end) = Period::Day.calendar_bounds(now);
         assert_eq!((day(begin), day(end)), ("2028-02-10".into(), "2028-02-11".into()));
         assert!(begin <= now && now < end);
     }
