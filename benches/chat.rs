@@ -1,4 +1,5 @@
-//! The two ways that every chat goes: a body becomes a Converse request, and an event of Bedrock a frame for the client.
+//! The two ways that every chat goes: a body becomes a Converse request, and an event of Bedrock a
+//! frame for the client.
 //!
 //! `cargo bench --bench chat`
 

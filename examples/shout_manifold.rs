@@ -1,6 +1,8 @@
-//! A manifold: one pipe with many models. Each answers through another model of the host, and changes what it says.
+//! A manifold: one pipe with many models. Each answers through another model of the host, and
+//! changes what it says.
 //!
-//! `cargo run --example shout_manifold -- --port 0` starts a host that serves it beside the usual pipes.
+//! `cargo run --example shout_manifold -- --port 0` starts a host that serves it beside the usual
+//! pipes.
 
 use clap::Parser;
 use futures_util::StreamExt;

@@ -1,8 +1,11 @@
-//! A circuit breaker: it refuses calls of an upstream that fails for everyone, and lets one through now and then to try it.
+//! A circuit breaker: it refuses calls of an upstream that fails for everyone, and lets one through
+//! now and then to try it.
 //!
-//! One caller must never be able to lock out the others: a prompt that makes a model fail says nothing of the model. So a breaker opens
-//! by the share of failed calls in a sliding window, of which no caller fills more than its part, and only when several callers have
-//! seen failures. What fails before any request is sent (a refused connection) needs no such care, and opens it at once.
+//! One caller must never be able to lock out the others: a prompt that makes a model fail says
+//! nothing of the model. So a breaker opens by the share of failed calls in a sliding window, of
+//! which no caller fills more than its part, and only when several callers have seen failures. What
+//! fails before any request is sent (a refused connection) needs no such care, and opens it at
+//! once.
 
 use crate::{FailureKind, Limits, Suspect, Verdict, window::Window};
 use pipe_sdk::{BreakerState, CallerId};
@@ -13,25 +16,26 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     phase: Phase,
-    /// The number of changes between closed and open so far. The result of a call that began in an earlier generation is ignored.
+    /// The number of changes between closed and open so far. The result of a call that began in an
+    /// earlier generation is ignored.
     generation: u64,
     window: Window,
-    /// How many calls in a row have found no connection.
+    /// The number of calls in a row that found no connection.
     unconnected: u32,
-    /// How many calls in a row have failed, whoever made them.
+    /// The number of calls in a row that failed, whoever made them.
     in_a_row: u32,
-    /// When a call was last answered well.
+    /// The time of the last good answer.
     answered: Option<Instant>,
-    /// How the last call has failed.
+    /// The kind of the last failure.
     cause: FailureKind,
-    /// Who saw the failures that opened it: the trying call is not theirs.
+    /// The callers that saw the failures that opened it. The probe must come from somebody else.
     witnesses: Vec<CallerId>,
-    /// How many calls in a row have tried it, and failed in a way that may have been their own fault.
+    /// The number of probes in a row that failed in a way that may have been their own fault.
     doubtful_tries: u32,
     rules: Rules,
 }
 
-/// When it opens, and for how long.
+/// The conditions under which it opens, and for how long.
 #[derive(Debug)]
 struct Rules {
     failures: u32,
@@ -51,7 +55,7 @@ enum Phase {
     Probing { rest: Rest },
 }
 
-/// How long an open breaker refuses.
+/// The time for which an open breaker refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rest {
     /// This time.
@@ -70,38 +74,38 @@ pub(crate) struct Ticket {
     is_extra: bool,
 }
 
-/// Why a call was not let through.
+/// The refusal of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub wait: Duration,
     pub cause: FailureKind,
 }
 
-/// How soon to ask again while another call tries.
+/// The wait that callers are told while a probe is under way.
 const WHILE_PROBING: Duration = Duration::from_secs(1);
 
-/// How soon an upstream that is under suspicion is tried by its owner.
+/// The wait before the owner probes a suspected upstream.
 const UNDER_SUSPICION: Duration = Duration::from_millis(100);
 
 /// A good answer within this time before a failure shows that the upstream is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
-/// How many calls must have found no connection until it opens.
+/// The number of failed connections that opens it.
 const UNCONNECTED: u32 = 2;
 
-/// The share of calls that must have failed, in percent: of failures that the upstream itself owns up to, and of failures of any kind.
-/// Whoever holds the host's key may invent names, and a prompt may make any model fail; as long as a tenth of the calls is answered, it
-/// is better to ask.
+/// The share of calls that must have failed, in percent: of failures that the upstream itself owns
+/// up to, and of failures of any kind. Whoever holds the host's key may invent names, and a prompt
+/// may make any model fail; as long as a tenth of the calls is answered, it is better to ask.
 const OWNED_PERCENT: usize = 50;
 const ANY_PERCENT: usize = 90;
 
 /// After so many tries that may have failed by their own fault, the upstream rests again.
 const DOUBTFUL_TRIES: u32 = 3;
 
-/// How few calls say anything, where the owner probes by itself.
+/// The minimum number of calls in the window, where the owner probes by itself.
 const FEWEST_PROBED: u32 = 20;
 
-/// How many of those who saw the failures are kept.
+/// The maximum number of witnesses that are kept.
 const MOST_WITNESSES: usize = 64;
 
 impl CircuitBreaker {
@@ -137,7 +141,8 @@ impl CircuitBreaker {
             Phase::Closed => {}
             Phase::Open { until, .. } if now < until => return Err(refused(until - now)),
             Phase::Open { until, rest } => {
-                // Where nobody else comes, whoever saw the failures tries after twice the time. The host itself is above suspicion.
+                // Where nobody else comes, whoever saw the failures tries after twice the time. The
+                // host itself is above suspicion.
                 let (anybody, is_host) = (until + rest.now, caller == CallerId::default());
                 if now < anybody && !is_host && self.witnesses.contains(&caller) {
                     return Err(refused(anybody - now));
@@ -158,12 +163,13 @@ impl CircuitBreaker {
         })
     }
 
-    /// Whether a further attempt of a call that has failed would be let through.
+    /// Returns `true` if a further attempt of a failed call would be let through.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }
 
-    /// The answer has begun. That is enough to close an open breaker, and too little to forget failures.
+    /// The answer has begun. That is enough to close an open breaker, and too little to forget
+    /// failures.
     pub fn began(&mut self, ticket: Ticket) {
         if ticket.generation == self.generation && !self.is_closed() {
             self.close();
@@ -231,7 +237,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// What metrics say of it.
+    /// Returns the state for metrics.
     pub fn state(&self, now: Instant) -> BreakerState {
         match self.phase {
             Phase::Closed => BreakerState::Closed,
@@ -264,7 +270,7 @@ impl CircuitBreaker {
             .then_some(first)
     }
 
-    /// Whether others were answered well since this call began, or a moment before.
+    /// Returns `true` if others were answered well since this call began, or a moment before.
     fn is_alive(&self, ticket: Ticket, now: Instant) -> bool {
         self.answered.is_some_and(|at| at >= ticket.began || now - at <= SIGN_OF_LIFE)
     }
@@ -531,8 +537,9 @@ mod tests {
     }
 
     proptest! {
-        /// In whichever order calls begin and end: while it rests nobody gets through but who has nowhere else to go, while one tries
-        /// nobody else does, no rest is longer than twice the longest, and once all have ended anybody gets through again.
+        /// In whichever order calls begin and end: while it rests nobody gets through but who has
+        /// nowhere else to go, while one tries nobody else does, no rest is longer than twice the
+        /// longest, and once all have ended anybody gets through again.
         #[test]
         fn it_holds_in_any_order(steps in steps()) {
             let limits = Limits { failures: 6, ..Limits::default() };

@@ -1,6 +1,7 @@
-//! What all calls of an upstream may spend on retries, together.
+//! Limits the retries of all calls to an upstream together.
 
-/// A bucket that each call fills a little and each retry empties a lot, so that retries never make a storm worse.
+/// A bucket that each call fills a little and each retry empties a lot, so that retries never make
+/// a storm worse.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     /// In hundredths of a retry.
@@ -24,7 +25,7 @@ impl RetryBudget {
         self.left = self.left.saturating_add(self.percent).min(FULL);
     }
 
-    /// Whether there is enough for one more retry, which is then spent.
+    /// Takes the price of one retry; returns `false` if there is too little left.
     pub fn withdraw(&mut self) -> bool {
         let rest = self.left.checked_sub(RETRY);
         self.left = rest.unwrap_or(self.left);

@@ -12,12 +12,12 @@ use std::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Which attempt of a call this is, and how long it has.
+/// One attempt of a call: its number and its deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
-    /// When the answer must have begun.
+    /// The time by which the answer must have begun.
     deadline: Instant,
 }
 
@@ -25,14 +25,14 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstByteElapsed;
 
-/// Why a call has no answer.
+/// An error of a call that got no answer.
 #[derive(Debug, PartialEq)]
 pub enum CallError<E> {
     /// The upstream is not asked for a while, because it has failed again and again.
     Resting {
         /// For so long.
         wait: Duration,
-        /// How it has failed the last time.
+        /// The kind of the last failure.
         cause: FailureKind,
     },
     /// As many calls are under way as may be.
@@ -42,7 +42,7 @@ pub enum CallError<E> {
 }
 
 impl Attempt {
-    /// What this gives, if it does so in time.
+    /// Returns the output of the future, unless the deadline passes first.
     pub async fn in_time<T>(&self, begins: impl Future<Output = T>) -> Result<T, FirstByteElapsed> {
         timeout_at(self.deadline, begins).await.map_err(|_| FirstByteElapsed)
     }
@@ -51,8 +51,9 @@ impl Attempt {
 impl Upstream {
     /// Tries until an attempt succeeds, or until that is hopeless.
     ///
-    /// An attempt may be tried again, so it must not have given anything to whoever asks. The answer is under way as long as its
-    /// [`InFlightCall`] is there. To the breaker all attempts are one call.
+    /// An attempt may be tried again, so it must not have given anything to whoever asks. The
+    /// answer is under way as long as its [`InFlightCall`] is there. To the breaker all attempts
+    /// are one call.
     pub async fn call<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
         caller: CallerId,
@@ -61,8 +62,8 @@ impl Upstream {
         self.call_admitted(|breaker, now| breaker.admit(caller, now), attempt).await
     }
 
-    /// The same for a call that has nowhere else to go: an upstream that has failed again and again is asked all the same, unless it
-    /// cannot be reached.
+    /// The same for a call that has nowhere else to go: an upstream that has failed again and again
+    /// is asked all the same, unless it cannot be reached.
     pub async fn call_anyway<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
         caller: CallerId,
@@ -116,7 +117,7 @@ impl Upstream {
         place
     }
 
-    /// How long to wait before the next attempt; `None` if there is none.
+    /// Returns the pause before the next attempt; `None` if there is none.
     fn pause(&self, verdict: Verdict, number: u32, deadline: Instant) -> Option<Duration> {
         let limits = self.limits();
         let wish = verdict.retry_after.unwrap_or_default();
@@ -130,7 +131,8 @@ impl Upstream {
     }
 }
 
-/// The pause after this attempt is anything up to this, so that many who failed together do not come back together.
+/// The pause after this attempt is anything up to this, so that many who failed together do not
+/// come back together.
 fn longest_pause(limits: &Limits, attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
     limits.first_pause.saturating_mul(1 << doublings).min(limits.longest_pause)

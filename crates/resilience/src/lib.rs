@@ -1,8 +1,11 @@
-//! The calm around any call of an upstream: time that ends, retries that are paid for, a breaker, and room for so many at once.
+//! The calm around any call of an upstream: time that ends, retries that are paid for, a breaker,
+//! and room for so many at once.
 //!
-//! An [`Upstream`] is one service at one address. [`Upstream::call`] runs attempts until one succeeds or that is hopeless; what the
-//! attempts do, and by which client, is the caller's. It says with [`Classify`] what an error means for the upstream. Who calls is told by
-//! a [`CallerId`](pipe_sdk::CallerId), so that one caller's failures do not close the upstream to the others.
+//! An [`Upstream`] is one service at one address. [`Upstream::call`] runs attempts until one
+//! succeeds or that is hopeless; what the attempts do, and by which client, is the caller's. It
+//! says with [`Classify`] what an error means for the upstream. Who calls is told by a
+//! [`CallerId`](pipe_sdk::CallerId), so that one caller's failures do not close the upstream to the
+//! others.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -37,7 +40,8 @@
 //! # }
 //! ```
 //!
-//! What is deliberately absent: an HTTP client, words for people, and any task. A call that is dropped frees its place and says
+//! Not part of this crate: an HTTP client, texts for people, tasks. A call that is dropped frees
+//! its permit and says
 //! nothing about the upstream; an answer under way holds its place in a [`InFlightCall`].
 
 mod breaker;
@@ -75,7 +79,7 @@ pub struct Upstream {
     counts: Counts,
 }
 
-/// What has happened so far.
+/// The totals since the start.
 #[derive(Debug, Default)]
 struct Counts {
     calls: AtomicU64,
@@ -98,17 +102,17 @@ impl Upstream {
         }
     }
 
-    /// What people call it.
+    /// Returns the name for people.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How long and how often it is asked.
+    /// Returns the time-outs and limits.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How it fares now.
+    /// Returns the state for metrics.
     pub fn state(&self) -> UpstreamState {
         let Counts { calls, attempts, shed, refused, failures } = &self.counts;
         let (calls, attempts) = (calls.load(Relaxed), attempts.load(Relaxed));

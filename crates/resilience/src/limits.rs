@@ -1,40 +1,43 @@
-//! How long and how often an upstream is asked.
+//! Time-outs and limits of an upstream.
 
 use std::time::Duration;
 
-/// How long and how often an upstream is asked. The defaults suit models that people wait for.
+/// Time-outs and limits of an upstream. The defaults suit models that people wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long connecting may take. It is the caller's client that keeps it.
+    /// The time-out of connecting. The caller's client enforces it.
     pub connect: Duration,
-    /// How long it may take until an answer begins, retries included.
+    /// The time-out until an answer begins, retries included.
     pub first_byte: Duration,
-    /// How long an answer that has begun may be silent. There is no limit for the whole.
+    /// The longest silence within an answer. There is no limit for the whole answer.
     pub idle: Duration,
-    /// How often one call is tried, the first time included.
+    /// The maximum number of attempts of a call, the first one included.
     pub attempts: u32,
-    /// The first pause between two attempts is anything up to this, and later ones up to twice the one before.
+    /// The first pause between two attempts is anything up to this, and later ones up to twice the
+    /// one before.
     pub first_pause: Duration,
     /// No pause is longer, unless the upstream asks for it.
     pub longest_pause: Duration,
-    /// How long a wait the upstream may ask for. What asks for more is not tried again.
+    /// The longest wait that an upstream may ask for. After a longer one the call is not retried.
     pub longest_wish: Duration,
-    /// How many retries there may be to a hundred calls, in the long run.
+    /// The number of retries for a hundred calls, in the long run.
     pub retry_percent: u32,
-    /// The upstream is refused when so many calls have ended within [`window`](Self::window) and most of them have failed; 0: never.
+    /// The upstream is refused when so many calls have ended within [`window`](Self::window) and
+    /// most of them have failed; 0: never.
     pub failures: u32,
     /// So many callers must have seen failures, where there may be so many.
     pub callers: usize,
     /// The time whose calls count.
     pub window: Duration,
-    /// Whether its owner tries it beside all calls while it is refused. Then [`failures`](Self::failures) calls that fail in a row are
+    /// `true` if its owner probes it while it is refused. Then [`failures`](Self::failures) calls
+    /// that fail in a row are
     /// enough to refuse it, until it has been tried a moment later.
     pub is_probed: bool,
     /// For so long, at first. Then one call may try whether it is well again.
     pub rest: Duration,
     /// It doubles with each such try that fails, up to this.
     pub longest_rest: Duration,
-    /// How many calls may be under way. Nobody waits for a place: further ones are refused at once.
+    /// The concurrency limit. There is no queue: calls beyond it are refused at once.
     pub at_once: usize,
 }
 
@@ -55,7 +58,8 @@ impl Default for Limits {
             is_probed: false,
             rest: Duration::from_secs(10),
             longest_rest: Duration::from_secs(120),
-            // A waiting call costs some kilobytes here; it is the upstream that has a limit, and most say so by themselves.
+            // A waiting call costs some kilobytes here; it is the upstream that has a limit, and
+            // most say so by themselves.
             at_once: 2048,
         }
     }

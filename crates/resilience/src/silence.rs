@@ -1,4 +1,4 @@
-//! How long nothing has come.
+//! Measures how long a stream has sent nothing.
 
 use futures_util::Stream;
 use std::{
@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How long nothing has come.
+/// A timer that runs out when a stream has sent nothing for too long.
 #[derive(Debug)]
 pub struct IdleTimer {
     longest: Duration,
@@ -39,8 +39,8 @@ impl IdleTimer {
         self.heard = Instant::now();
     }
 
-    /// Ready when the silence is too long. The alarm is set anew only when it rings, not with each piece: that would cost more than
-    /// reading it.
+    /// Ready when the silence is too long. The alarm is set anew only when it rings, not with each
+    /// piece: that would cost more than reading it.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<IdleElapsed> {
         loop {
             ready!(self.alarm.as_mut().poll(cx));

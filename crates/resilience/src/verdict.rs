@@ -1,39 +1,40 @@
-//! What an error says of the upstream.
+//! Classifies the errors of upstreams.
 
 use std::time::Duration;
 
 /// An error that knows what it says of the upstream.
 pub trait Classify {
-    /// What it says.
+    /// Classifies the error.
     fn verdict(&self) -> Verdict;
 }
 
-/// What an error says of the upstream: whether it failed, and whether asking again may help.
+/// The classification of an error: the kind of failure, and whether a retry may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// How it has failed; `None` if it did what it should, and the request was at fault.
+    /// The kind of failure; `None` if the upstream worked, and the request was at fault.
     pub kind: Option<FailureKind>,
-    /// Whether the same request may succeed in a moment.
+    /// `true` if the same request may succeed in a moment.
     pub again: bool,
-    /// When the upstream says that it is worth to try again.
+    /// The wait that the upstream asks for, as in `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// Whose fault a failure may be, where that is not what its kind suggests.
+    /// The suspected cause of a failure, where it is not the usual one of its kind.
     pub suspect: Option<Suspect>,
 }
 
-/// Whose fault a failure may be. A prompt that makes a model fail must not close the model to everybody else.
+/// The suspected cause of a failure. A prompt that makes a model fail must not close the model to
+/// everybody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspect {
     /// The upstream's: it says itself that it is not available, or it cannot be reached.
     Upstream,
     /// The upstream's, or the request's.
     Either,
-    /// Just as likely the request's: it took too long, or its answer broke off. It says nothing of the upstream until other callers see
-    /// the same.
+    /// Just as likely the request's: it took too long, or its answer broke off. It says nothing of
+    /// the upstream until other callers see the same.
     Request,
 }
 
-/// How an upstream fails.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
     /// There was no connection.
@@ -42,7 +43,8 @@ pub enum FailureKind {
     Timeout,
     /// The connection broke before an answer began.
     Broken,
-    /// It had too much to do for us. That is no failure to the breaker: it answers, and says when to come back.
+    /// It had too much to do for us. That is no failure to the breaker: it answers, and says when
+    /// to come back.
     Throttled,
     /// It said that it failed.
     Server,
@@ -81,7 +83,7 @@ impl FailureKind {
         }
     }
 
-    /// What happened, for the words of errors: "the last time, …".
+    /// Returns the cause in words for error messages: "the last time, …".
     pub fn cause(self) -> &'static str {
         match self {
             Self::Connect => "it could not be reached",
@@ -95,7 +97,7 @@ impl FailureKind {
         }
     }
 
-    /// Whose fault such a failure mostly is.
+    /// Returns the usual cause of such a failure.
     fn suspect(self) -> Suspect {
         match self {
             Self::Connect => Suspect::Upstream,
@@ -134,7 +136,7 @@ impl Verdict {
         Self { suspect: Some(suspect), ..self }
     }
 
-    /// Whose fault the failure may be.
+    /// Returns the suspected cause of the failure.
     pub fn suspect(&self) -> Suspect {
         self.suspect.or(self.kind.map(FailureKind::suspect)).unwrap_or(Suspect::Request)
     }

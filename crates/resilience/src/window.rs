@@ -1,11 +1,12 @@
-//! How the last calls ended, by caller.
+//! Counts the outcomes of recent calls by caller.
 
 use crate::Suspect;
 use pipe_sdk::CallerId;
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
-/// How the calls of the last seconds ended. Of each caller no more than its part is kept, the newest.
+/// The outcomes of the calls of the last seconds. Of each caller only its share is kept, the
+/// newest.
 #[derive(Debug)]
 pub(crate) struct Window {
     calls: VecDeque<Outcome>,
@@ -21,7 +22,7 @@ struct Outcome {
     failure: Option<Suspect>,
 }
 
-/// What a window holds.
+/// The totals of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sum {
     pub calls: usize,
@@ -30,11 +31,11 @@ pub(crate) struct Sum {
     pub owned: usize,
     /// Failures that are not just as likely a request's own.
     pub clear: usize,
-    /// How many callers have seen one.
+    /// The number of callers that have seen a failure.
     pub callers: usize,
 }
 
-/// How many calls are kept at most.
+/// The maximum number of calls that are kept.
 const MOST: usize = 512;
 
 impl Window {
@@ -44,7 +45,7 @@ impl Window {
         Self { calls: VecDeque::new(), length, volume, part: volume.div_ceil(callers.max(1)) }
     }
 
-    /// How many calls say something.
+    /// Returns the number of calls with a meaningful outcome.
     pub fn volume(&self) -> usize {
         self.volume
     }
@@ -65,7 +66,7 @@ impl Window {
         self.calls.push_back(Outcome { at, caller, failure });
     }
 
-    /// What it holds now.
+    /// Returns the current totals.
     pub fn sum(&mut self, now: Instant) -> Sum {
         self.forget_before(now);
         let count = |is: fn(Suspect) -> bool| {
@@ -80,7 +81,7 @@ impl Window {
         }
     }
 
-    /// Who has seen a failure.
+    /// Returns the callers that have seen a failure.
     pub fn witnesses(&self, most: usize) -> Vec<CallerId> {
         let failed = self.calls.iter().filter(|call| call.failure.is_some());
         let mut callers: Vec<_> = failed.map(|call| call.caller).collect();

@@ -123,8 +123,8 @@ impl Engine {
         named.filter(|id| !id.is_empty()).unwrap_or_else(|| self.base.model.clone())
     }
 
-    /// The way to models for the call of this number. Limits of tokens and dollars are asked anew for
-    /// every call.
+    /// The way to models for the call of this number. Limits of tokens and dollars are asked anew
+    /// for every call.
     fn way(&self, number: usize) -> Host {
         let context = self.host.context();
         if number == 0 || context.admission.is_exempt() {

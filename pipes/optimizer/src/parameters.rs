@@ -1,5 +1,5 @@
-//! What a request says of its approach beside the approach's name: `OptiLLM`'s own fields, taken out
-//! of the body before anybody else sees them.
+//! What a request says of its approach beside the approach's name: `OptiLLM`'s own fields, taken
+//! out of the body before anybody else sees them.
 
 use crate::valves::OptimizerValves;
 use pipe_sdk::{Body, Hints, PipeError, Result};

@@ -41,7 +41,8 @@ struct Measure {
         default_value = "none,self_consistency,majority_voting,bon,moa"
     )]
     approaches: Vec<String>,
-    /// Lines of JSON with the texts `question` and `answer`. Without it: sums and multiple choice that are made up.
+    /// Lines of JSON with the texts `question` and `answer`. Without it: sums and multiple choice
+    /// that are made up.
     #[arg(long)]
     tasks: Option<PathBuf>,
     /// How many of them.

@@ -1,4 +1,5 @@
-//! A model that is right so often, and a judge that is right so often: what an approach makes of them has to be what arithmetic expects.
+//! A model that is right so often, and a judge that is right so often: what an approach makes of
+//! them has to be what arithmetic expects.
 
 use optimizer::{Optimizer, OptimizerValves};
 use pipe_sdk::{
