@@ -1,4 +1,4 @@
-//! Who may use which approaches.
+//! Decides who may use which approaches.
 
 use crate::approach::{Approach, Word, word};
 use pipe_sdk::{CallContext, PipeError, Result};

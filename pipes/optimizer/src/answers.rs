@@ -1,4 +1,4 @@
-//! What an answer comes down to, and what several answers agree on.
+//! Extracts final answers from texts, and compares them.
 
 mod extract;
 mod number;

@@ -116,7 +116,7 @@ impl Approach {
         }
     }
 
-    /// What people read in the picker.
+    /// Returns the name for the picker.
     pub fn title(self) -> &'static str {
         match self {
             Self::None => "Plain",
@@ -147,13 +147,13 @@ impl Approach {
         }
     }
 
-    /// Whether it changes what is asked and leaves the answer to the next stage.
+    /// Returns `true` if it changes the question and leaves the answer to the next stage.
     pub fn is_transformer(self) -> bool {
         matches!(self, Self::Memory | Self::Privacy | Self::ReadUrls | Self::Compact)
     }
 }
 
-/// What a word is that stands before a model's name.
+/// The meaning of a word that stands before a model's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     /// An approach.
@@ -194,7 +194,7 @@ const UNAVAILABLE: [(&str, &str); 13] = [
 const NO_CODE: &str = "code of models is not executed here, as there is no sandbox for it: `z3` has constraints solved without running code";
 const LOGITS: &str = "it needs the probabilities of all tokens, which no API sends: `self_consistency` samples and votes";
 
-/// What this word is, in capitals or not.
+/// Returns the meaning of this word, in capitals or not.
 pub fn word(text: &str) -> Option<Word> {
     let text = text.to_ascii_lowercase();
     if text == "auto" {

@@ -3,7 +3,7 @@
 use pipe_sdk::{Answer, Chunk, FinishReason, Message, ToolCallDelta};
 use std::sync::Arc;
 
-/// Whose work a call is; it decides which model is asked.
+/// The role of a call; it decides which model is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Answers the person.
@@ -30,13 +30,13 @@ impl Role {
     }
 }
 
-/// What becomes of the text of a streamed answer.
+/// The layout of a streamed answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// It goes on as it is.
     #[default]
     Plain,
-    /// What stands in `<output>` is the answer, what stands before it was thought.
+    /// The text in `<output>` is the answer, the text before it was thought.
     Sections,
 }
 
@@ -45,19 +45,19 @@ pub(crate) enum Shape {
 pub(crate) struct Ask {
     pub role: Role,
     pub messages: Arc<[Message]>,
-    /// What the client said goes before it, unless the call is not an answer.
+    /// The temperature. The client's own wins over it in calls for the answer.
     pub temperature: Option<f64>,
     /// The most tokens of a call that is not an answer.
     pub max_tokens: Option<u64>,
-    /// Whether the reply may go to the person: then everything holds that the client wants of an
+    /// `true` if the reply may go to the person: then everything holds that the client wants of an
     /// answer.
     pub is_answer: bool,
-    /// How hard the model should think.
+    /// The reasoning effort.
     pub effort: Option<&'static str>,
     pub shape: Shape,
 }
 
-/// How many tokens a reply has that nobody but a program reads.
+/// The maximum number of tokens of a reply that only a program reads.
 const SHORT: u64 = 2048;
 
 impl Ask {
@@ -93,7 +93,7 @@ impl Ask {
     }
 }
 
-/// What a model has replied.
+/// The reply of a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Reply(pub Answer);
 

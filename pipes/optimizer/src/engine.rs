@@ -24,14 +24,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// What one request's calls have in common.
+/// The calls of one request, with their common limits.
 pub(crate) struct Engine {
     host: Host,
     pub valves: Arc<OptimizerValves>,
     pub parameters: Parameters,
-    /// What the client wants of an answer; without messages.
+    /// The client's request, without messages.
     base: Body,
-    /// Whether the conversation holds calls of tools, so that a model must be told of the tools to
+    /// `true` if the conversation holds tool calls, so that a model must be given the tools to
     /// read it.
     has_tool_turns: bool,
     at_once: Semaphore,
@@ -39,17 +39,17 @@ pub(crate) struct Engine {
     progress: mpsc::Sender<Chunk>,
     log: Mutex<Log>,
     veil: Option<Veil>,
-    /// What reads the pages behind links, if any may be read.
+    /// The client that reads the pages behind links, if any may be read.
     pub fetcher: Option<Arc<Fetcher>>,
 }
 
-/// How many bytes of conversations are copied for calls at one time.
+/// The maximum size of conversations that are copied for calls at one time, in bytes.
 const MOST_COPIED: usize = 64 << 20;
 
-/// How long a text of a reply may be.
+/// The maximum size of a reply, in bytes.
 const MOST_REPLIED: usize = 4 << 20;
 
-/// How long those who are slower than most are waited for at least.
+/// The shortest time for which calls that are slower than most are waited for.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Engine {
@@ -102,7 +102,7 @@ impl Engine {
         _ = self.progress.try_send(Chunk::Reasoning(format!("{line}\n")));
     }
 
-    /// What the client wants of the format of the answer.
+    /// Returns the format that the client wants of the answer.
     pub fn response_format(&self) -> Option<&Value> {
         self.base.rest.get("response_format").filter(|format| !format.is_null())
     }
@@ -277,7 +277,7 @@ impl Engine {
     }
 }
 
-/// Whether a reader gets something by this, or the end.
+/// Returns `true` if a reader gets something by this chunk, or the end.
 fn speaks(chunk: &Chunk) -> bool {
     match chunk {
         Chunk::Content(text) | Chunk::Reasoning(text) => !text.is_empty(),
@@ -417,7 +417,7 @@ impl Branch {
     /// have as long again.
     ///
     /// # Errors
-    /// When nobody has replied: what the first of them has met.
+    /// When nobody has replied: the error of the first of them.
     pub async fn ask_all(&self, asks: Vec<Ask>, noun: &str) -> Result<Vec<Reply>> {
         let replies = self.ask_until(asks, noun, |_| false).await?;
         Ok(replies.into_iter().map(|(_, reply)| reply).collect())
@@ -495,7 +495,8 @@ impl Branch {
         Ok(replies)
     }
 
-    /// Whether the first of these calls goes ahead, so that the others find the question in a
+    /// Returns `true` if the first of these calls goes ahead, so that the others find the question
+    /// in a
     /// cache.
     fn leads(&self, asks: &[Ask]) -> bool {
         let above = self.engine.valves.cache_above_tokens;
@@ -507,7 +508,7 @@ impl Branch {
     }
 }
 
-/// Whether another call like it would meet the same.
+/// Returns `true` if another call like it would fail in the same way.
 fn is_permanent(error: &PipeError) -> bool {
     matches!(
         error,
@@ -520,7 +521,7 @@ fn is_permanent(error: &PipeError) -> bool {
     )
 }
 
-/// What all calls have cost.
+/// Returns the usage of all calls.
 pub(crate) fn usage(engine: &Engine) -> Usage {
     engine.log().spent()
 }

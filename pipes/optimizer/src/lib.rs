@@ -8,7 +8,7 @@
 //! `run` streams the last stage, and says what all has cost. `answers` tells which final
 //! answers are the same.
 //!
-//! What is deliberately absent: no code of models is run, nothing of one request is kept for
+//! Deliberately absent: no code of models is run, nothing of one request is kept for
 //! another, and nobody who has not named an approach pays for one.
 
 mod access;
@@ -50,10 +50,10 @@ use tokio::sync::mpsc;
 /// The pipe's id.
 const PIPE: &str = "optimizer";
 
-/// How many lines of progress may wait for a client that reads slowly.
+/// The number of progress lines that may wait for a client that reads slowly.
 const PROGRESS: usize = 64;
 
-/// How large a page of `readurls` may be, in bytes.
+/// The maximum size of a page of `readurls`, in bytes.
 const MOST_OF_PAGE: usize = 2 << 20;
 
 /// The pipe of all approaches.
@@ -151,7 +151,7 @@ impl Pipe for Optimizer {
 }
 
 impl Optimizer {
-    /// What the request asks for. A model of the host that really has a name goes before what the
+    /// Returns the selection of the request. A model of the host that has a name wins over what the
     /// name means here.
     fn selected(&self, call: &Call) -> Result<Selection> {
         let auto = self.valves.auto();
@@ -267,7 +267,8 @@ fn is_task(call: &Call) -> bool {
     call.chat.task.is_some() || looks_like_one()
 }
 
-/// What is left of a plan for a background task: a title is not worth several calls, but what is
+/// Returns the part of a plan that a background task uses: a title is not worth several calls, but
+/// what is
 /// private stays so.
 fn background(plan: &Plan) -> Plan {
     let is_private = plan.approaches().contains(&Approach::Privacy);

@@ -1,4 +1,4 @@
-//! What a request says of its approach beside the approach's name: `OptiLLM`'s own fields, taken
+//! The parameters of an approach in a request: `OptiLLM`'s own fields, taken
 //! out of the body before anybody else sees them.
 
 use crate::valves::OptimizerValves;
@@ -12,38 +12,38 @@ pub(crate) const APPROACH: &str = "optillm_approach";
 /// The header by which a client says how long it waits, in seconds.
 const DEADLINE: &str = "x-pipewright-deadline";
 
-/// What one request says.
+/// The parameters of one request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parameters {
-    /// How many answers are sampled; `None`: as is usual for the approach.
+    /// The number of answers to sample; `None`: the usual number of the approach.
     pub samples: Option<usize>,
-    /// How many improvements `mcts` tries.
+    /// The number of improvements that `mcts` tries.
     pub simulations: usize,
-    /// How much `mcts` prefers what it has tried less.
+    /// The exploration constant of `mcts`.
     pub exploration: f64,
-    /// How often `mcts` improves an improvement.
+    /// The depth of the tree of `mcts`.
     pub tree_depth: usize,
-    /// How many steps a line of reasoning of `rstar` has.
+    /// The number of steps in a line of reasoning of `rstar`.
     pub rstar_depth: usize,
-    /// What share of votes `deepthink` needs to trust them.
+    /// The share of votes that `deepthink` needs to trust them.
     pub confidence: f64,
-    /// How often `mars` improves solutions that are rejected.
+    /// The number of times that `mars` improves rejected solutions.
     pub iterations: usize,
-    /// How many planners of `cepo` must succeed.
+    /// The number of planners of `cepo` that must succeed.
     pub plans: usize,
-    /// How many of them may be tried.
+    /// The number of planners that may be tried.
     pub plans_tried: usize,
-    /// How many of the last turns `compact` leaves as they are.
+    /// The number of last turns that `compact` leaves as they are.
     pub keep_recent: usize,
-    /// How many tokens a chat has before `compact` does anything.
+    /// The number of tokens of a chat from which on `compact` acts.
     pub compact_above: u64,
-    /// Whether `deepthink` makes a structure first.
+    /// `true` if `deepthink` makes a structure first.
     pub self_discover: bool,
-    /// Whether the answer carries what was done for it.
+    /// `true` if the answer carries the report of its calls.
     pub report: bool,
-    /// Whether `cot_reflection` answers with all that was written.
+    /// `true` if `cot_reflection` answers with all that was written.
     pub full_response: bool,
-    /// How long the client waits.
+    /// The time that the client waits.
     pub deadline: Option<Duration>,
 }
 
@@ -64,7 +64,7 @@ impl Parameters {
     /// Takes the fields out of the body.
     ///
     /// # Errors
-    /// When one of them is not as it should be, by its name.
+    /// When a field has a wrong type or value, by its name.
     pub fn take(body: &mut Body, hints: &Hints, valves: &OptimizerValves) -> Result<Self> {
         let rest = &mut body.rest;
         rest.shift_remove(APPROACH);

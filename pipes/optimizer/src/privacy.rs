@@ -27,14 +27,14 @@ struct Inner {
     known: Mutex<ModelResolution>,
 }
 
-/// What stands for what.
+/// The placeholders and the words that they stand for.
 #[derive(Default)]
 struct ModelResolution {
     placeholders: HashMap<String, String>,
     /// Placeholders and what they stand for.
     originals: Vec<(String, String)>,
     counts: HashMap<&'static str, usize>,
-    /// What looked like a placeholder in the chat itself.
+    /// The texts of the chat that look like placeholders.
     taken: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl Veil {
     /// A veil over this chat.
     ///
     /// # Errors
-    /// When the chat holds what nobody can look through for personal data.
+    /// When the chat holds content that cannot be searched for personal data.
     pub fn over(body: &mut Body, detector: Detector) -> Result<Self> {
         for (message, turn) in body.messages.iter().enumerate() {
             let Some(Content::Parts(parts)) = &turn.content else { continue };
@@ -160,7 +160,7 @@ impl Veil {
         ChunkStream::new(shown)
     }
 
-    /// How much of the end of a text may be the beginning of a placeholder.
+    /// Returns the length of the end of a text that may be the beginning of a placeholder.
     fn open_end(&self, text: &str) -> usize {
         let Some(at) = text.rfind('<') else { return 0 };
         let tail = text.get(at..).unwrap_or_default();
@@ -198,7 +198,7 @@ fn escaped(text: &str) -> String {
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
-/// Which text of an answer.
+/// The kind of a text of an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Content,

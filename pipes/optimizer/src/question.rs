@@ -1,14 +1,14 @@
-//! What is asked, as it travels from stage to stage: the conversation as it came, what was found
+//! The question as it travels from stage to stage: the conversation as it came, the material found
 //! for it, and a draft of the answer.
 
 use pipe_sdk::{Content, Message, Part, Role};
 use std::sync::Arc;
 
-/// What is asked.
+/// The question as it travels from stage to stage.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     messages: Arc<[Message]>,
-    /// What earlier stages made of it.
+    /// The draft of an answer by earlier stages.
     draft: Option<String>,
     /// Marks the ends of texts of others in prompts; nobody can guess it.
     nonce: Arc<str>,

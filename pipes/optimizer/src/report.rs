@@ -1,16 +1,16 @@
-//! What was done for an answer: calls, stages, tokens, dollars.
+//! Records the calls, stages, tokens and costs of an answer.
 
 use crate::ask::{Reply, Role};
 use pipe_sdk::{Chunk, Usage};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// What has been done for one request.
+/// The record of one request.
 pub(crate) struct Log {
     pub calls: Vec<CallRecord>,
     /// In millionths of a dollar.
     pub cost: u64,
-    /// Whether the price of every model was known.
+    /// `true` if the price of every model was known.
     pub is_cost_known: bool,
     /// The best answer so far.
     pub best: Option<Reply>,
@@ -43,7 +43,8 @@ pub(crate) struct CallRecord {
     is_whole: bool,
     has_begun: bool,
     usage: Option<Usage>,
-    /// How many bytes were asked and replied, for calls that end before they tell what they cost.
+    /// The numbers of bytes of the prompt and the reply, for calls that end before they report
+    /// usage.
     asked: usize,
     replied: usize,
 }
@@ -64,7 +65,8 @@ impl CallRecord {
         }
     }
 
-    /// What it cost: what the model told, or a guess if it had begun and was left before it told.
+    /// Returns the usage: the model's own, or an estimate if the call was left before it reported
+    /// any.
     fn cost(&self) -> Option<Usage> {
         let tokens = |bytes: usize| bytes.div_ceil(4) as u64;
         let guess = || Usage {
@@ -76,7 +78,7 @@ impl CallRecord {
     }
 }
 
-/// How many notes a report has.
+/// The maximum number of notes in a report.
 const MOST_NOTES: usize = 20;
 
 impl Log {
@@ -102,12 +104,12 @@ impl Log {
         call.cost()
     }
 
-    /// Whether a model has begun to reply.
+    /// Returns `true` if a model has begun to reply.
     pub fn has_begun(&self) -> bool {
         self.calls.iter().any(|call| call.has_begun)
     }
 
-    /// What all calls have cost so far.
+    /// Returns the usage of all calls so far.
     pub fn spent(&self) -> Usage {
         let mut all = Usage::default();
         for call in &self.calls {

@@ -23,7 +23,7 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
-/// How long an error may take to become the status of the answer. After it progress is told, and an
+/// The time in which an error becomes the status of the answer. After it progress is shown, and an
 /// error ends the stream.
 const PATIENCE: Duration = Duration::from_millis(800);
 

@@ -7,9 +7,9 @@ use pipe_sdk::{Answer, Chunk, FinishReason};
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
     state: State,
-    /// What is not told yet, because it may be the beginning of a tag.
+    /// The text that is held back, because it may be the beginning of a tag.
     held: String,
-    /// Whether the answer has begun.
+    /// `true` once the answer has begun.
     has_said: bool,
     /// All that was told as thoughts, for a text that never comes to its answer.
     thoughts: String,
@@ -32,7 +32,7 @@ const OPEN: &str = "<output>";
 const CLOSE: &str = "</output>";
 const TAGS: [&str; 6] = ["<thinking>", "</thinking>", "<reflection>", "</reflection>", OPEN, CLOSE];
 
-/// How long a text may go on before its first section.
+/// The longest text before the first section.
 const PREFACE: usize = 200;
 
 impl Sections {
@@ -114,7 +114,7 @@ impl Sections {
         }
     }
 
-    /// How much of the end may be the beginning of a tag, or spaces before one.
+    /// Returns the length of the end that may be the beginning of a tag, or spaces before one.
     fn open_end(&self) -> usize {
         let held = &self.held;
         let at = held.rfind('<').filter(|at| {

@@ -1,10 +1,10 @@
-//! Which approach a name asks for: `moa-gpt-4o`, `bon&moa-gpt-4o` one after the other,
+//! Reads the approach in a name: `moa-gpt-4o`, `bon&moa-gpt-4o` one after the other,
 //! `bon|moa-gpt-4o` side by side.
 
 use crate::approach::{Approach, Word, word};
 use pipe_sdk::{PipeError, Result};
 
-/// What a name asks for.
+/// The meaning of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// How.
@@ -37,7 +37,7 @@ impl Plan {
     }
 }
 
-/// How many approaches one request may name.
+/// The maximum number of approaches that one request may name.
 const MOST: usize = 6;
 
 /// Returns whether a name begins like one that asks for an approach, rightly or not.
@@ -77,7 +77,7 @@ pub fn select(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> Result<Se
 /// Reads `moa`, `bon&moa` or `bon|moa`.
 ///
 /// # Errors
-/// When a name is not known or not to be had here, or stands where it cannot.
+/// When a name is unknown, unavailable, or in a place where it cannot stand.
 pub fn plan(text: &str, auto: Approach) -> Result<Plan> {
     let text = text.trim();
     if text.contains('&') && text.contains('|') {

@@ -1,4 +1,4 @@
-//! What an admin can turn.
+//! The valves of the pipe.
 
 use crate::{
     PIPE,
@@ -10,11 +10,11 @@ use pipe_sdk::{ValveError, Valves, split_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which approaches there are, for whom, and what a request may spend.
+/// The approaches that are allowed, for whom, and the limits of a request.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct OptimizerValves {
-    /// Whether requests may name an approach, as in `moa-<model>` or `"optillm_approach": "moa"`.
+    /// Lets requests name an approach, as in `moa-<model>` or `"optillm_approach": "moa"`.
     /// Off: such requests are refused.
     #[schemars(title = "Enabled")]
     pub enabled: bool,
@@ -29,7 +29,7 @@ pub struct OptimizerValves {
     #[schemars(title = "Default model", extend("x-models" = true))]
     pub default_model: Option<String>,
 
-    /// What stands in the picker, comma-separated: an approach and the id of a model of this host.
+    /// The models of the picker, comma-separated: an approach and the id of a model of this host.
     /// Other names can be called, too. Example: `moa-bedrock_models.us.amazon.nova-pro-v1:0,
     /// bon-openai_proxy.llama3`.
     #[schemars(title = "Listed models")]
@@ -55,67 +55,72 @@ pub struct OptimizerValves {
     #[schemars(title = "Planner", extend("x-models" = true))]
     pub planner_model: Option<String>,
 
-    /// How many answers are sampled. None: as is usual for the approach (bon 3, moa 3,
+    /// The number of answers that are sampled. None: the usual number of the approach (bon 3, moa
+    /// 3,
     /// `self_consistency` 5, `majority_voting` 8). Requests may ask for fewer or more, up to the
     /// next valve.
     #[schemars(title = "Samples", range(min = 1, max = 64))]
     pub samples: Option<usize>,
 
-    /// How many answers a request may have sampled.
+    /// The most answers that a request may have sampled.
     #[schemars(title = "Most samples", range(min = 1, max = 64))]
     pub max_samples: usize,
 
-    /// How many calls one request may make. When they are spent, the best answer so far is given.
+    /// The most calls that one request may make. When they are spent, the best answer so far is
+    /// given.
     #[schemars(title = "Most calls a request", range(min = 1, max = 1000))]
     pub max_calls: u32,
 
-    /// How many tokens all calls of a request may read and write together. None: no limit. When
+    /// The most tokens that all calls of a request may read and write together. None: no limit.
+    /// When
     /// they are spent, the best answer so far is given.
     #[schemars(title = "Most tokens a request", range(min = 1))]
     pub max_tokens: Option<u64>,
 
-    /// What all calls of a request may cost together, in US dollars by the host's table of prices.
+    /// The most that all calls of a request may cost, in US dollars by the host's table of prices.
     /// None: no limit. When it is spent, the best answer so far is given.
     #[schemars(title = "Most dollars a request", range(min = 0.0))]
     pub max_cost: Option<f64>,
 
-    /// How many calls of a request may be under way at once.
+    /// The most calls of a request that run at once.
     #[schemars(title = "Calls at once", range(min = 1, max = 64))]
     pub max_concurrent: usize,
 
-    /// How long it may take until the last stage begins to answer, in seconds. After it the best
+    /// The time until the last stage must begin to answer, in seconds. After it the best
     /// answer so far is given.
     #[schemars(title = "Deadline in seconds", range(min = 1, max = 3600))]
     pub deadline_seconds: u64,
 
-    /// How long one call may take, in seconds. The last one, which is streamed, has no such limit
+    /// The time-out of one call, in seconds. The last one, which is streamed, has no time-out
     /// once it has begun.
     #[schemars(title = "Deadline of a call in seconds", range(min = 1, max = 3600))]
     pub call_seconds: u64,
 
-    /// When questions are about as many tokens, the first of several like calls goes ahead, and the
+    /// For questions of about as many tokens or more, the first of several like calls goes ahead,
+    /// and the
     /// others follow on its first token, so that they find the question in the provider's cache. 0:
     /// never.
     #[schemars(title = "Let the first call fill the cache above tokens")]
     pub cache_above_tokens: u64,
 
-    /// Who may use what: rules of the form `role=approaches`, `key:name=approaches` or
+    /// Rules for who may use which approaches, of the form `role=approaches`, `key:name=approaches`
+    /// or
     /// `user:id=approaches`, separated by semicolons, where approaches are separated by commas and
     /// `*` means all. Whoever no rule fits may use what stands behind `*=`, or all without it.
     /// Example: `*=re2,bon; admin=*; key:ci=moa`.
     #[schemars(title = "Who may use what")]
     pub access: Option<String>,
 
-    /// Whether `<optillm_approach>bon</optillm_approach>` in a system or user message chooses the
+    /// Lets `<optillm_approach>bon</optillm_approach>` in a system or user message choose the
     /// approach. Whatever people paste can then do so, too.
     #[schemars(title = "Tags in messages")]
     pub message_tags: bool,
 
-    /// Whether progress is told while people wait, as reasoning and as a status line.
+    /// Shows progress while people wait, as reasoning and as a status line.
     #[schemars(title = "Show progress")]
     pub show_progress: bool,
 
-    /// Whether `cot_reflection` answers with all that the model wrote, thoughts included. Off:
+    /// Lets `cot_reflection` answer with all that the model wrote, thoughts included. Off:
     /// thoughts are told as reasoning.
     #[schemars(title = "Return full response")]
     pub return_full_response: bool,

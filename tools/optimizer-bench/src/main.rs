@@ -34,7 +34,7 @@ struct Measure {
     /// The id of the model.
     #[arg(long)]
     model: String,
-    /// Which approaches, comma-separated.
+    /// The approaches, comma-separated.
     #[arg(
         long,
         value_delimiter = ',',
@@ -45,29 +45,29 @@ struct Measure {
     /// that are made up.
     #[arg(long)]
     tasks: Option<PathBuf>,
-    /// How many of them.
+    /// The number of made-up tasks.
     #[arg(long, default_value_t = 40)]
     count: usize,
-    /// How many requests are under way at once.
+    /// The number of requests that run at once.
     #[arg(long, default_value_t = 1)]
     at_once: usize,
-    /// What the made-up tasks are made of.
+    /// The seed of the made-up tasks.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
 #[derive(Args)]
 struct Simulate {
-    /// How often a sampled answer is right, from 0 to 1.
+    /// The share of sampled answers that are right, from 0 to 1.
     #[arg(long, default_value_t = 0.5)]
     accuracy: f64,
-    /// How often the judge is right, from 0 to 1.
+    /// The share of the judge's verdicts that are right, from 0 to 1.
     #[arg(long, default_value_t = 0.8)]
     judge: f64,
-    /// How many questions each approach is asked.
+    /// The number of questions for each approach.
     #[arg(long, default_value_t = 2000)]
     trials: usize,
-    /// What chance is made of.
+    /// The seed of chance.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }

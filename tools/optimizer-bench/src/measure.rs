@@ -10,7 +10,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// What one question came to.
+/// The result of one question.
 struct Outcome {
     is_right: bool,
     calls: u64,
@@ -22,7 +22,7 @@ struct Outcome {
 /// Asks all tasks by all approaches, and prints a table.
 ///
 /// # Errors
-/// When the host does not answer.
+/// If the host does not answer.
 pub async fn measure(wish: &Measure) -> anyhow::Result<()> {
     let tasks = match &wish.tasks {
         Some(file) => tasks::read(file)?,

@@ -7,21 +7,21 @@ use pipe_sdk::{
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How often answers are right.
+/// The share of right answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Model {
     /// A sampled answer.
     pub accuracy: f64,
-    /// What a judge says of an answer, or which one it prefers.
+    /// The share of a judge's marks and preferences that are right.
     pub judge: f64,
 }
 
-/// What was seen.
+/// The measured figures.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen {
     /// The share of right answers.
     pub right: f64,
-    /// How many calls a question took.
+    /// The number of calls a question.
     pub calls: f64,
 }
 
@@ -34,7 +34,7 @@ const RIGHT: &str = "The answer is 42.";
 /// Asks the simulated model so often.
 ///
 /// # Errors
-/// When the approach gives no answer.
+/// If the approach gives no answer.
 pub async fn run(approach: &str, model: Model, trials: usize, seed: u64) -> anyhow::Result<Seen> {
     let chance = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
     let behave = move |call: Call| {
@@ -64,7 +64,7 @@ pub async fn run(approach: &str, model: Model, trials: usize, seed: u64) -> anyh
     Ok(Seen { right: right as f64 / trials, calls: host.calls().len() as f64 / trials })
 }
 
-/// What the simulated model says. Wrong answers differ from each other.
+/// Returns the reply of the simulated model. Wrong answers differ from each other.
 fn reply(prompt: &str, model: Model, chance: &mut fastrand::Rng) -> String {
     let is_good = |chance: &mut fastrand::Rng, share: f64| chance.f64() < share;
     if prompt.contains("Score: <a number") {
@@ -115,7 +115,7 @@ fn choose(n: i32, k: i32) -> f64 {
     (0..k).map(|at| f64::from(n - at) / f64::from(at + 1)).product()
 }
 
-/// How often the best mark of three is that of a right one, if so many of them are right.
+/// Returns the probability that the best of three marks is that of a right answer.
 fn best_of_three(right: i32, judge: f64) -> f64 {
     if right == 0 || right == 3 {
         return f64::from(right / 3);

@@ -7,16 +7,16 @@ use std::{fs, path::Path};
 /// A question, and its answer.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Task {
-    /// What is asked.
+    /// The question.
     pub question: String,
-    /// What is right.
+    /// The right answer.
     pub answer: String,
 }
 
 /// The tasks of a file, one a line.
 ///
 /// # Errors
-/// When the file cannot be read, or a line is no task.
+/// If the file cannot be read, or a line is no task.
 pub fn read(file: &Path) -> anyhow::Result<Vec<Task>> {
     let text =
         fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -3,7 +3,7 @@
 use super::value::Value;
 use crate::ask::without_thoughts;
 
-/// What stands before a final answer.
+/// The markers that stand before a final answer.
 const MARKERS: [&str; 8] = [
     "final answer is",
     "final answer",
@@ -15,7 +15,7 @@ const MARKERS: [&str; 8] = [
     "####",
 ];
 
-/// How long a line may be that is taken for an answer as a whole.
+/// The longest line that is taken for an answer as a whole.
 const LONGEST_LINE: usize = 80;
 
 /// Returns the final answer of a text, if it has one that can be compared.
@@ -70,7 +70,7 @@ fn json(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok().map(|json| Value::json(&json))
 }
 
-/// What stands behind the last marker: the rest of its line or sentence, or the next line.
+/// Returns the text behind the last marker: the rest of its line or sentence, or the next line.
 fn marked(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let places = MARKERS.iter().filter_map(|marker| Some(lower.rfind(marker)? + marker.len()));
@@ -142,7 +142,7 @@ fn normal_code(code: &str) -> String {
     said.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether two answers hold the same code, but for spaces and comments.
+/// Returns `true` if two answers hold the same code, but for spaces and comments.
 pub(crate) fn same_code(one: &str, other: &str) -> bool {
     let code = |text: &str| normal_code(code_block(text).unwrap_or(text));
     code(one) == code(other)

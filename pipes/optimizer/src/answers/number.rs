@@ -11,7 +11,8 @@ pub(crate) struct Number {
 }
 
 impl Number {
-    /// Whether both are the same number: equal, or one of them the other rounded to two decimals or
+    /// Returns `true` if both are the same number: equal, or one the other rounded to two decimals
+    /// or
     /// more. A missing unit fits every unit.
     pub fn is_same(&self, other: &Self) -> bool {
         let units_fit = match (&self.unit, &other.unit) {
@@ -148,14 +149,15 @@ fn decimal(text: &str) -> Option<(f64, Option<u32>, &str)> {
     Some((value, Some(decimals), text.get(at..)?))
 }
 
-/// Whether three digits and no fourth follow.
+/// Returns `true` if three digits and no fourth follow.
 fn is_thousands(bytes: &[u8], at: usize) -> bool {
     at > 0
         && (1..=3).all(|next| bytes.get(at + next).is_some_and(u8::is_ascii_digit))
         && !bytes.get(at + 4).is_some_and(u8::is_ascii_digit)
 }
 
-/// What a number counts: nothing, or a few words without digits. `None`: it is no unit.
+/// Returns the unit of a number: nothing, or a few words without digits. `None`: the text is no
+/// unit.
 fn unit(rest: &str) -> Option<Option<String>> {
     let rest = rest.trim().trim_end_matches(['.', '!']).trim();
     let rest = rest.strip_prefix("\\%").map_or(rest, |_| "%");

@@ -62,7 +62,7 @@ impl Value {
         Self::Json(sorted(json).to_string())
     }
 
-    /// Whether both answers are the same.
+    /// Returns `true` if both answers are the same.
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(one), Self::Number(other)) => one.is_same(other),

@@ -48,18 +48,18 @@ impl Tally {
         first.map_or(&[], |group| &group.members)
     }
 
-    /// How many texts agree with each other at most.
+    /// Returns the size of the largest group of texts that agree.
     pub fn largest(&self) -> usize {
         self.winners().len()
     }
 
-    /// How many texts agree with this one, itself included.
+    /// Returns the number of texts that agree with this one, itself included.
     pub fn support(&self, number: usize) -> usize {
         let group = self.groups.iter().find(|group| group.members.contains(&number));
         group.map_or(0, |group| group.members.len())
     }
 
-    /// Whether the answer in the lead stays there, however so many more vote.
+    /// Returns `true` if the leading answer stays in the lead, however the remaining votes go.
     pub fn is_decided(&self, remaining: usize) -> bool {
         let mut counts: Vec<_> = self.groups.iter().map(|group| group.members.len()).collect();
         counts.sort_unstable_by(|one, other| other.cmp(one));

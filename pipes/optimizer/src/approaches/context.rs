@@ -13,7 +13,7 @@ use guarded_fetch::FetchedFile;
 use pipe_sdk::{Content, Message, Part, PipeError, Result, Role as Speaker};
 use std::{sync::LazyLock, time::Duration};
 
-/// How many bytes of a long text are read at once. About 6,000 tokens.
+/// The size of a part of a long text, in bytes. About 6,000 tokens.
 const PIECE: usize = 24_000;
 
 /// In how many pieces a text is read at most.
@@ -119,10 +119,10 @@ fn with_last_text(messages: &[Message], text: &str) -> Vec<Message> {
     messages
 }
 
-/// How many links are read.
+/// The maximum number of links that are read.
 const MOST_LINKS: usize = 8;
 
-/// How many bytes of text of one page are used.
+/// The maximum size of the text of one page, in bytes.
 const MOST_OF_PAGE: usize = 100_000;
 
 /// The pages behind the links of the last turn, as numbered sources.
@@ -162,7 +162,7 @@ pub(super) async fn readurls(branch: &Branch, question: &Question) -> Result<Out
     Ok(Outcome::Question(question.with_messages(with_last_text(question.messages(), &told))))
 }
 
-/// What is said where no page may be read.
+/// Returns the error for hosts where no page may be read.
 pub(crate) fn no_hosts() -> PipeError {
     let message =
         "no page may be read: an admin can name hosts in `readurls_hosts` of the optimizer";
@@ -189,7 +189,7 @@ fn links(text: &str) -> Vec<&str> {
     links
 }
 
-/// What reads pages; it has as many places as there are processors, for all.
+/// The parser of pages; all requests share it, and it runs one process for each processor.
 static PARSER: LazyLock<Option<DocumentParser>> =
     LazyLock::new(|| DocumentParser::from_current_program(worker::ARGUMENT).ok());
 

@@ -49,7 +49,7 @@ fn combined(question: &Question, texts: &[String], critique: Option<&str>) -> As
     Ask::answer(question.with_text(&text))
 }
 
-/// How random the agents of `mars` are, in turn.
+/// The temperatures of the agents of `mars`, in turn.
 const AGENTS: [f64; 3] = [0.3, 0.6, 1.0];
 
 const EXPLORE: &str = "Work out a complete solution, step by step and with reasons. Then check each step, and name what you have assumed. End with \
@@ -116,7 +116,7 @@ pub(super) async fn mars(branch: &Branch, question: &Question) -> Result<Outcome
     Ok(Outcome::Ask(combined(question, &texts, None).at(0.3)))
 }
 
-/// What verifiers say of a solution.
+/// The verdicts of verifiers on a solution.
 struct Verdict {
     is_accepted: bool,
     findings: String,
@@ -142,7 +142,7 @@ async fn verified(branch: &Branch, question: &Question, solutions: &[Reply]) -> 
     (0..solutions.len()).map(of).collect()
 }
 
-/// Whether the last verdict of a check is `CORRECT`.
+/// Returns `true` if the last verdict of a check is `CORRECT`.
 fn is_correct(check: &str) -> bool {
     let upper = check.to_ascii_uppercase();
     let Some((_, verdict)) = upper.rsplit_once("VERDICT") else { return false };

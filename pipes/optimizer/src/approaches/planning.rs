@@ -97,7 +97,7 @@ struct Example {
     answer: String,
 }
 
-/// How many examples are learnt from.
+/// The maximum number of examples that `leap` learns from.
 const MOST_EXAMPLES: usize = 5;
 
 const EXAMPLES: &str = "Find the worked examples in the person's request: questions that stand there together with their answers. Reply with a JSON \

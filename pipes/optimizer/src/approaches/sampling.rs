@@ -9,7 +9,7 @@ use crate::{
 };
 use pipe_sdk::Result;
 
-/// How random sampled answers are where the client does not say.
+/// The temperature of sampled answers where the client sets none.
 const DIVERSE: f64 = 0.8;
 
 /// Asks for several answers to the question.
@@ -26,7 +26,7 @@ pub(super) async fn sample(
     Ok(whole(replies))
 }
 
-/// How many answers are sampled.
+/// Returns the number of answers to sample.
 pub(super) fn count(branch: &Branch, usual: usize) -> usize {
     branch.engine.parameters.samples.unwrap_or(usual).min(branch.engine.valves.max_samples)
 }
@@ -85,7 +85,7 @@ async fn marks(
     reviews.into_iter().map(|review| Some(review?.mark)).collect()
 }
 
-/// What a judge says of a text.
+/// The instructions of a judge that rates a text.
 #[derive(Clone)]
 pub(super) struct Review {
     /// From 0 to 10.

@@ -18,12 +18,12 @@ struct Node {
     reply: Reply,
     mark: f64,
     reasons: String,
-    /// How often it, or what came of it, was rated, and the sum of those marks.
+    /// The number of its ratings and of those below it, and their sum.
     visits: f64,
     total: f64,
 }
 
-/// How many answers a tree begins with, and how many are improved at once.
+/// The number of answers that a tree begins with, and of those improved at once.
 const WIDTH: usize = 3;
 
 /// A mark that makes further work needless.
@@ -123,7 +123,7 @@ fn improvement(question: &Question, node: &Node) -> Ask {
     Ask::answer(question.with_text(&text)).at(0.8)
 }
 
-/// How a line of reasoning goes on.
+/// The next step of a line of reasoning.
 const ACTIONS: [&str; 5] = [
     "Do the next single step of a solution, and nothing more.",
     "Do all the remaining steps of a solution.",

@@ -26,22 +26,22 @@ static Z3: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     std::env::split_paths(&path).map(|folder| folder.join("z3")).find(|program| program.is_file())
 });
 
-/// How many solvers run at once, for all requests.
+/// The number of solvers that run at once, for all requests.
 static AT_ONCE: Semaphore = Semaphore::const_new(4);
 
-/// How long a solver may take, in seconds.
+/// The time-out of a solver, in seconds.
 const SECONDS: u64 = 10;
 
-/// How much memory it may have, in MB.
+/// The memory limit of a solver, in MB.
 const MEMORY: u32 = 512;
 
-/// How long its script and its output may be, in bytes.
+/// The maximum size of its script and of its output, in bytes.
 const MOST: usize = 64 << 10;
 
-/// How often a script is mended.
+/// The number of times that a script is repaired.
 const REPAIRS: usize = 2;
 
-/// Whether there is a solver.
+/// Returns `true` if the machine has a solver.
 pub(crate) fn is_available() -> bool {
     Z3.is_some()
 }

@@ -10,7 +10,7 @@ pub(crate) struct Detector {
     words: Vec<Vec<char>>,
 }
 
-/// What was found, and what it is.
+/// A personal datum that was found, and its kind.
 type Found = (Range<usize>, &'static str);
 
 impl Detector {
@@ -24,7 +24,7 @@ impl Detector {
         Self { words }
     }
 
-    /// What stands in this text, in order and without overlaps.
+    /// Returns the personal data of this text, in order and without overlaps.
     pub fn find(&self, text: &str) -> Vec<Found> {
         let mut found = self.named(text);
         tokens(text, &mut found);
@@ -73,7 +73,7 @@ impl Detector {
     }
 }
 
-/// What is told by a word without spaces.
+/// Returns the kind of a word without spaces.
 fn tokens(text: &str, found: &mut Vec<Found>) {
     let is_end = |c: char| c.is_whitespace() || ",;()[]{}<>\"'`|=".contains(c);
     let mut from = 0;
@@ -146,7 +146,7 @@ fn is_mail(token: &str) -> bool {
         && host.split('.').all(is_part)
 }
 
-/// What is told by digits with spaces and marks between them.
+/// Returns the kind of digits with spaces and marks between them.
 fn numbers(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let is_word =
