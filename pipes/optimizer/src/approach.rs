@@ -51,13 +51,15 @@ pub enum Approach {
     Router,
     /// A model says how hard the question is, and that sets the effort.
     AutoThink,
+    /// A question about a long text is looked up in all its parts.
+    LongCepo,
     /// Older turns are made a summary.
     Compact,
 }
 
 impl Approach {
     /// All that are built.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::None,
         Self::Re2,
         Self::CotReflection,
@@ -82,6 +84,7 @@ impl Approach {
         Self::Json,
         Self::Router,
         Self::AutoThink,
+        Self::LongCepo,
         Self::Compact,
     ];
 
@@ -112,6 +115,7 @@ impl Approach {
             Self::Json => "json",
             Self::Router => "router",
             Self::AutoThink => "autothink",
+            Self::LongCepo => "longcepo",
             Self::Compact => "compact",
         }
     }
@@ -143,6 +147,7 @@ impl Approach {
             Self::Json => "JSON",
             Self::Router => "Chosen approach",
             Self::AutoThink => "Effort by difficulty",
+            Self::LongCepo => "Long texts",
             Self::Compact => "Compact history",
         }
     }
@@ -166,7 +171,7 @@ pub enum Word {
 
 /// Names that are never taken for the beginning of a model's name, although nothing here goes by
 /// them.
-const UNAVAILABLE: [(&str, &str); 13] = [
+const UNAVAILABLE: [(&str, &str); 12] = [
     ("coc", NO_CODE),
     ("executecode", NO_CODE),
     ("web_search", "there is no search engine here: `readurls` reads the links that you send"),
@@ -174,7 +179,6 @@ const UNAVAILABLE: [(&str, &str); 13] = [
         "deep_research",
         "there is no search engine here: `readurls&memory` answers from pages whose links you send",
     ),
-    ("longcepo", "it is not built yet: `memory` answers from long texts"),
     ("mcp", "it is not built: connect MCP servers to your client, whose tools are kept"),
     ("spl", "it would remember what one person asked for others: set a system prompt instead"),
     ("cot_decoding", LOGITS),

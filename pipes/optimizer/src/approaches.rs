@@ -3,6 +3,7 @@
 
 mod code;
 mod context;
+mod long_text;
 mod mixture;
 mod planning;
 mod sampling;
@@ -67,6 +68,7 @@ pub(crate) fn run<'a>(
         Approach::Pvg => Box::pin(verification::pvg(branch, question)),
         Approach::Memory => Box::pin(context::memory(branch, question)),
         Approach::ReadUrls => Box::pin(context::readurls(branch, question)),
+        Approach::LongCepo => Box::pin(long_text::longcepo(branch, question)),
         Approach::Compact => Box::pin(context::compact(branch, question)),
     }
 }

@@ -337,6 +337,48 @@ async fn memory_reads_all_parts_at_once_and_asks_with_what_it_noted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn longcepo_looks_sub_questions_up_in_all_parts_in_four_rounds() {
+    let text = format!(
+        "{}Ann has the key.\n\n{}The key of Ann is 77.\n\n{}\n\nWhich key has its owner?",
+        "Nothing here. ".repeat(3000),
+        "Nor here. ".repeat(4000),
+        "Nor there. ".repeat(2000),
+    );
+    let script = |prompt: &str, _: usize| {
+        let about = |words| prompt.contains(words);
+        match () {
+            () if about("sub-questions, each on a line") => says("- Who owns the key?"),
+            () if about("at most five sentences") => says("A part."),
+            () if about("Summaries of the parts") && about("Who owns") && about("Ann has") => {
+                says("Ann owns it.")
+            }
+            () if about("Summaries of the parts") && about("of Ann is 77") => says("It is 77."),
+            () if about("Summaries of the parts") => says("NONE"),
+            () if about("in a few sentences") => says("Ann."),
+            () => says("Key 77."),
+        }
+    };
+    let done = lab(&text).ask("longcepo-cloud.m", script).await.unwrap();
+    assert_eq!((done.answer.content.as_str(), done.depth()), ("Key 77.", 4));
+    let last = prompt(done.calls.last().unwrap());
+    assert!(
+        last.contains("answer to \"Who owns the key?\"") && last.contains("It is 77."),
+        "{last}"
+    );
+    assert!(last.len() < 2000 && last.ends_with("Which key has its owner?"), "{last}");
+    // A plan, a summary of each part, and both questions for each part.
+    let parts = done.with("at most five sentences").len();
+    assert_eq!(done.with("Summaries of the parts").len(), 2 * parts);
+    assert!(done.calls.len() <= 64, "{}", done.calls.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn longcepo_asks_once_about_a_short_text() {
+    let done = lab("Short.\n\nWhich key?").ask("longcepo-cloud.m", usual).await.unwrap();
+    assert_eq!(done.calls.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn compact_sums_up_old_turns_and_keeps_calls_of_tools_together() {
     let long = "word ".repeat(400);
     let messages = json!([
