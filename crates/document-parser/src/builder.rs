@@ -14,6 +14,8 @@ pub(crate) struct DocumentBuilder {
     pub blocks: Vec<Block>,
     /// The page on which the next block begins.
     pub page: Option<u32>,
+    /// The number of levels by which headings are lowered, within an attachment.
+    pub heading_offset: u8,
     limit: usize,
     /// The part of the limit that is not used yet.
     remaining: usize,
@@ -21,22 +23,35 @@ pub(crate) struct DocumentBuilder {
 
 impl DocumentBuilder {
     pub fn new(limit: usize) -> Self {
-        Self { blocks: Vec::new(), page: None, limit, remaining: limit }
+        Self { blocks: Vec::new(), page: None, heading_offset: 0, limit, remaining: limit }
     }
 
     /// Adds a block, without its empty items and rows. An empty block is left out.
     pub fn push(&mut self, content: BlockContent) -> Result<(), ParseError> {
-        let Some(mut content) = remove_empty_parts(content) else { return Ok(()) };
-        texts_mut(&mut content).into_iter().for_each(encoding::remove_control_chars_in_place);
+        let Some(content) = remove_empty_parts(content) else { return Ok(()) };
         self.charge(content_size(&content))?;
-        self.blocks.push(Block { page: self.page, content });
+        self.push_cleaned(content);
         Ok(())
+    }
+
+    /// Adds a block whose texts were counted against the limit while they were read.
+    pub fn push_counted(&mut self, content: BlockContent) -> Result<(), ParseError> {
+        let Some(content) = remove_empty_parts(content) else { return Ok(()) };
+        self.charge(BLOCK_OVERHEAD)?;
+        self.push_cleaned(content);
+        Ok(())
+    }
+
+    fn push_cleaned(&mut self, mut content: BlockContent) {
+        texts_mut(&mut content).into_iter().for_each(encoding::remove_control_chars_in_place);
+        self.blocks.push(Block { page: self.page, content });
     }
 
     /// Adds a heading, with its text on one line.
     pub fn push_heading(&mut self, level: u8, text: &str) -> Result<(), ParseError> {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        self.push(BlockContent::Heading { level: level.clamp(1, 6), text })
+        let level = level.saturating_add(self.heading_offset).clamp(1, 6);
+        self.push(BlockContent::Heading { level, text })
     }
 
     /// Adds a paragraph.

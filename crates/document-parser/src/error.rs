@@ -25,16 +25,18 @@ pub enum ParseError {
     NoText,
     /// The PDF has only pictures, as a scan has.
     #[error(
-        "this PDF holds pictures of text instead of text; run it through text recognition (OCR) first"
+        "this PDF holds pictures of text instead of text: let Amazon Textract or another text recognition (OCR) read it first, or ask a model that sees images about its pages"
     )]
     OnlyPictures,
     /// The PDF has shapes of letters, but no mapping to characters.
     #[error(
-        "this PDF does not say which characters its shapes stand for; run it through text recognition (OCR) first"
+        "this PDF does not say which characters its shapes stand for: let Amazon Textract or another text recognition (OCR) read it first"
     )]
     UnmappedGlyphs,
     /// The file has a format that is not supported.
-    #[error("it is {0}; text, Markdown, HTML, PDF and Word files (.docx) can be read")]
+    #[error(
+        "it is {0}; PDF, Word (.docx), Excel, PowerPoint (.pptx), OpenDocument, EPUB, RTF, e-mail (.eml, .msg), HTML, Markdown, CSV, XML, notebooks (.ipynb) and text can be read"
+    )]
     UnsupportedFormat(String),
     /// The file needs a password.
     #[error("it is protected by a password; save it without one")]

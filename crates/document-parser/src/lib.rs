@@ -1,5 +1,5 @@
-//! Parses text, Markdown, HTML, PDF and DOCX files into [headings, paragraphs, lists, tables and
-//! code](BlockContent), in reading order, with page numbers for PDF.
+//! Parses PDF, Office, `OpenDocument`, e-book, e-mail, HTML and text files into [headings,
+//! paragraphs, lists, tables and code](BlockContent), in reading order, with page numbers for PDF and slides.
 //!
 //! Files are untrusted and their parsers are large, so a process of its own parses each file. The
 //! process has limits on memory, time, pages and text ([`Limits`]) and does not get the host's
@@ -49,7 +49,17 @@
 //! | Markdown | [CommonMark](https://commonmark.org) with tables, footnotes, task lists and front matter; HTML blocks as HTML | addresses of links |
 //! | HTML | visible text; headings, lists, tables, `pre`; alternative texts | navigation, scripts, form fields, drawings; elements that their own tag hides (style sheets are not read) |
 //! | PDF | text in reading order, with columns, tables and headings by their looks, bookmarks and tags; text from text recognition over scans | pictures, form fields, comments, attached files; repetitions of page headers and footers |
-//! | DOCX | headings, lists with their numbers, tables, text boxes, letters of formulas, notes after their first reference | headers and footers, comments, deleted and hidden text, embedded files |
+//! | DOCX | headings, lists with their numbers, tables, text boxes, letters of formulas, notes after their first reference ; page headers before the body and footers after it, each once | comments, deleted and hidden text, embedded files |
+//! | XLSX, XLSB, XLS, ODS | the values of all cells, dates as in ISO 8601; every sheet as tables under its name | formulas, charts, comments |
+//! | PPTX, ODP | every slide under its number and title: texts, lists, tables, diagrams, notes | charts, comments |
+//! | ODT | as DOCX | numbers of lists, comments, deleted text |
+//! | EPUB | the chapters in reading order, as HTML | books with copy protection |
+//! | RTF | headings by outline level, lists, tables, footnotes | page headers and footers, embedded files |
+//! | EML, MSG | subject, sender, recipients, date, text, attachments in any of these formats | attachments in other formats; each is named in a warning |
+//! | CSV | all records as one table; commas, semicolons, tabs or bars separate | |
+//! | Jupyter notebooks | texts, code, printed texts | pictures |
+//! | RSS, Atom | every entry under its title | |
+//! | other XML | texts of elements, with the element's name where they are no sentences | comments, attributes of elements with text |
 //!
 //! In PDF, lines whose cells stand in columns with wide gaps become a table. Borders are not
 //! evaluated, cells without a gap between them are merged, and a cell that spans columns goes to
@@ -60,20 +70,32 @@
 //! program as worker.
 
 mod builder;
+mod csv_table;
 mod document;
 mod docx;
+mod email;
 mod encoding;
+mod epub;
 mod error;
+mod feed;
 mod format;
 mod html;
 mod limits;
 mod markdown;
+mod notebook;
+mod open_document;
+mod package;
 mod parse;
 mod parser;
 mod pdf;
 mod plain_text;
+mod presentation;
 mod render;
+mod rtf;
+mod spreadsheet;
 pub mod worker;
+mod xml;
+mod xml_text;
 
 pub use document::{Block, BlockContent, Document, ListItem};
 pub use error::{FileError, ParseError};

@@ -2,14 +2,19 @@
 
 use crate::{
     builder::DocumentBuilder,
+    csv_table,
     document::Document,
-    docx, encoding,
+    docx,
+    email::{eml, msg},
+    encoding, epub,
     error::ParseError,
+    feed,
     format::{self, FileFormat},
     html,
     limits::Limits,
-    markdown, pdf, plain_text,
+    markdown, notebook, open_document, pdf, plain_text, presentation, rtf, spreadsheet, xml_text,
 };
+use encoding_rs::Encoding;
 
 /// The metadata that the parser of a format returns beside the blocks.
 pub(crate) struct DocumentInfo {
@@ -25,33 +30,23 @@ impl DocumentInfo {
     }
 }
 
+/// The limits of a file, and its depth within others.
+#[derive(Clone, Copy)]
+pub(crate) struct FileContext<'a> {
+    pub limits: &'a Limits,
+    /// The number of e-mails around the file.
+    pub depth: usize,
+}
+
 /// Detects the format of a file and parses it.
 pub(crate) fn parse_file(
     bytes: Vec<u8>,
     name: &str,
     limits: &Limits,
 ) -> Result<Document, ParseError> {
-    let format = format::detect(&bytes, name)?;
     let mut builder = DocumentBuilder::new(limits.text_bytes);
-    let info = match format {
-        FileFormat::Text => plain_text::parse(
-            &encoding::remove_control_chars(encoding::decode(&bytes, None)),
-            &mut builder,
-        ),
-        FileFormat::Markdown => markdown::parse(
-            &encoding::remove_control_chars(encoding::decode(&bytes, None)),
-            &mut builder,
-        ),
-        FileFormat::Html => html::parse(
-            &encoding::remove_control_chars(encoding::decode(
-                &bytes,
-                html::declared_encoding(&bytes),
-            )),
-            &mut builder,
-        ),
-        FileFormat::Pdf => pdf::parse(bytes, limits, &mut builder),
-        FileFormat::Docx => docx::parse(&bytes, limits, &mut builder),
-    }?;
+    let context = FileContext { limits, depth: 0 };
+    let (format, info) = parse_bytes(bytes, name, &context, &mut builder)?;
     if builder.blocks.is_empty() {
         return Err(ParseError::NoText);
     }
@@ -66,4 +61,39 @@ pub(crate) fn parse_file(
         blocks: builder.blocks,
         warnings: info.warnings,
     })
+}
+
+/// Detects the format of a file, and adds its blocks to the document.
+pub(crate) fn parse_bytes(
+    bytes: Vec<u8>,
+    name: &str,
+    context: &FileContext<'_>,
+    builder: &mut DocumentBuilder,
+) -> Result<(FileFormat, DocumentInfo), ParseError> {
+    let limits = context.limits;
+    let format = format::detect(&bytes, name, limits)?;
+    let text = |declared: Option<&'static Encoding>| {
+        encoding::remove_control_chars(encoding::decode(&bytes, declared))
+    };
+    let info = match format {
+        FileFormat::Text => plain_text::parse(&text(None), builder),
+        FileFormat::Markdown => markdown::parse(&text(None), builder),
+        FileFormat::Csv => csv_table::parse(&text(None), builder),
+        FileFormat::Notebook => notebook::parse(&text(None), builder),
+        FileFormat::Html => html::parse(&text(html::declared_encoding(&bytes)), builder),
+        FileFormat::Pdf => pdf::parse(bytes, limits, builder),
+        FileFormat::Docx => docx::parse(&bytes, limits, builder),
+        FileFormat::Pptx => presentation::parse(&bytes, limits, builder),
+        FileFormat::Xlsx | FileFormat::Xlsb | FileFormat::Xls | FileFormat::Ods => {
+            spreadsheet::parse(&bytes, format, builder)
+        }
+        FileFormat::Odt | FileFormat::Odp => open_document::parse(&bytes, limits, builder),
+        FileFormat::Epub => epub::parse(&bytes, limits, builder),
+        FileFormat::Rtf => rtf::parse(&bytes, builder),
+        FileFormat::Eml => eml::parse(&bytes, context, builder),
+        FileFormat::Msg => msg::parse(&bytes, context, builder),
+        FileFormat::Xml => xml_text::parse(&bytes, builder),
+        FileFormat::Feed => feed::parse(&bytes, builder),
+    }?;
+    Ok((format, info))
 }

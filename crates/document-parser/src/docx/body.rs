@@ -4,12 +4,12 @@ use super::{
     footnotes::Footnotes,
     numbering::Numbering,
     styles::{self, Styles},
-    xml::{XmlEvent, attribute},
 };
 use crate::{
     builder::DocumentBuilder,
     document::{BlockContent, ListItem},
     error::ParseError,
+    xml::{XmlEvent, attribute},
 };
 use quick_xml::events::BytesStart;
 
@@ -26,6 +26,8 @@ pub(super) struct BodyParser<'a> {
     skipped_depth: usize,
     /// The current run.
     run: Run,
+    /// The texts of text boxes in the current paragraph, which follow it.
+    pending_boxes: Vec<String>,
     /// Footnotes whose reference was read, and that follow the current block.
     pending_notes: Vec<String>,
     note_count: usize,
@@ -70,6 +72,7 @@ impl<'a> BodyParser<'a> {
             tables: Vec::new(),
             skipped_depth: 0,
             run: Run::default(),
+            pending_boxes: Vec::new(),
             pending_notes: Vec::new(),
             note_count: 0,
         }
@@ -88,7 +91,7 @@ impl<'a> BodyParser<'a> {
                 self.skipped_depth = 1;
             }
             XmlEvent::Start { word_name, tag, .. } => self.start_element(word_name, tag),
-            XmlEvent::End { word_name } => return self.end_element(word_name),
+            XmlEvent::End { word_name, .. } => return self.end_element(word_name),
             XmlEvent::Text(text)
                 if self.skipped_depth == 0 && self.run.is_text && !self.run.is_hidden =>
             {
@@ -181,6 +184,27 @@ impl<'a> BodyParser<'a> {
     }
 
     fn close_paragraph(&mut self, paragraph: Paragraph) -> Result<(), ParseError> {
+        // A paragraph within another one is in a text box.
+        if !self.paragraphs.is_empty() {
+            let text = paragraph.text.trim();
+            if !text.is_empty() {
+                self.builder.charge(text.len())?;
+                self.pending_boxes.push(text.to_owned());
+            }
+            return Ok(());
+        }
+        self.push_closed_paragraph(paragraph)?;
+        for text in std::mem::take(&mut self.pending_boxes) {
+            if self.tables.is_empty() {
+                self.builder.push_paragraph(&text)?;
+            } else {
+                self.push_line_to_cell(&text)?;
+            }
+        }
+        if self.tables.is_empty() { self.push_notes() } else { Ok(()) }
+    }
+
+    fn push_closed_paragraph(&mut self, paragraph: Paragraph) -> Result<(), ParseError> {
         let text = paragraph.text.trim();
         if text.is_empty() {
             return Ok(());
@@ -203,7 +227,7 @@ impl<'a> BodyParser<'a> {
             }
             (None, None) => self.builder.push_paragraph(text)?,
         }
-        self.push_notes()
+        Ok(())
     }
 
     /// Adds a paragraph or an inner table to the current cell, as a line.
@@ -222,6 +246,12 @@ impl<'a> BodyParser<'a> {
     }
 
     fn close_table(&mut self, table: Table) -> Result<(), ParseError> {
+        // A table within a paragraph is in a text box.
+        if !self.paragraphs.is_empty() {
+            let rows: Vec<String> = table.rows.iter().map(|row| row.join(" | ")).collect();
+            self.pending_boxes.push(rows.join("\n"));
+            return Ok(());
+        }
         if !self.tables.is_empty() {
             let rows: Vec<String> = table.rows.iter().map(|row| row.join(" | ")).collect();
             return self.push_line_to_cell(rows.join("\n").trim());

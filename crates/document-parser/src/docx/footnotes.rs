@@ -1,10 +1,11 @@
 //! Footnotes and endnotes.
 
-use super::{
+use crate::{
+    builder::DocumentBuilder,
+    error::ParseError,
     package::Package,
     xml::{XmlEvent, attribute},
 };
-use crate::{builder::DocumentBuilder, error::ParseError};
 use std::collections::HashMap;
 
 /// The notes, by kind and id.
@@ -32,7 +33,7 @@ impl Footnotes {
                         text.push(' ');
                     }
                 }
-                XmlEvent::End { word_name } if word_name == kind => {
+                XmlEvent::End { word_name, .. } if word_name == kind => {
                     builder.charge(text.len())?;
                     if let Some(id) = id.take() {
                         self.0.insert((kind.to_owned(), id), text.trim().to_owned());

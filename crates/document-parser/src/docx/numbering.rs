@@ -1,11 +1,11 @@
 //! The numbers of list items.
 
-use super::{
+use super::styles::parse_depth;
+use crate::{
+    error::ParseError,
     package::Package,
-    styles::parse_depth,
     xml::{XmlEvent, attribute},
 };
-use crate::error::ParseError;
 use std::collections::HashMap;
 
 /// The lists, by id, with their current numbers.

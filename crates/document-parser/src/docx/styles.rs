@@ -1,10 +1,10 @@
 //! The styles of paragraphs: which are headings, and which are in a list.
 
-use super::{
+use crate::{
+    error::ParseError,
     package::Package,
     xml::{XmlEvent, attribute},
 };
-use crate::error::ParseError;
 use std::collections::HashMap;
 
 /// The styles, by id.
@@ -46,7 +46,7 @@ impl Styles {
                     }
                     _ => {}
                 },
-                XmlEvent::End { word_name: "style" } => {
+                XmlEvent::End { word_name: "style", .. } => {
                     if let Some(id) = id.take() {
                         styles.insert(id, std::mem::take(&mut style));
                     }

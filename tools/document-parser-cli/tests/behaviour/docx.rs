@@ -34,7 +34,7 @@ async fn what_is_deleted_hidden_or_there_twice_is_not_read() {
         <w:ins><w:r><w:t>new</w:t></w:r></w:ins><w:r><w:rPr><w:vanish/></w:rPr><w:t>no</w:t></w:r><w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t> shown</w:t></w:r>
         <w:r><w:instrText>PAGE</w:instrText></w:r>
         <mc:AlternateContent><mc:Choice><w:txbxContent><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent></mc:Choice><mc:Fallback><w:p><w:r><w:t>boxed</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent></w:p>"#;
-    assert_eq!(markdown_of(&write_docx(inner), "a.docx").await, "boxed\n\nseen new shown\n");
+    assert_eq!(markdown_of(&write_docx(inner), "a.docx").await, "seen new shown\n\nboxed\n");
 }
 
 #[tokio::test]
@@ -78,10 +78,12 @@ async fn entities_and_outward_relations_lead_nowhere() {
 #[tokio::test]
 async fn other_packages_are_described() {
     let sheet = RELATIONS.replace("word/document.xml", "xl/workbook.xml");
+    let drawing = b"application/vnd.oasis.opendocument.graphics";
     for (file, what) in [
-        (package(&[("_rels/.rels", sheet.as_bytes())]), "it is a spreadsheet (Excel); text"),
-        (package(&[("mimetype", b"application/epub+zip")]), "it is an e-book (EPUB); text"),
-        (package(&[("a.txt", b"a")]), "it is an archive (ZIP); text"),
+        (package(&[("_rels/.rels", sheet.as_bytes())]), "it is damaged: its workbook"),
+        (package(&[("mimetype", b"application/epub+zip")]), "it is damaged: it does not name"),
+        (package(&[("mimetype", drawing)]), "it is an OpenDocument drawing; PDF, Word"),
+        (package(&[("a.txt", b"a")]), "it is an archive (ZIP); PDF, Word"),
         (b"PK\x03\x04 and nothing more".to_vec(), "it is damaged: its ZIP package is incomplete"),
     ] {
         let error_text = error_text(&file, "a.docx").await;
@@ -99,7 +101,7 @@ async fn a_package_of_very_many_parts_is_refused() {
     assert!(
         error_text(&package(&parts), "a.docx")
             .await
-            .contains("it is an archive of 20001 files; text")
+            .contains("it is an archive of 20001 files; PDF")
     );
 }
 
@@ -128,4 +130,43 @@ async fn xml_that_breaks_off_is_damage_and_deep_xml_is_not() {
         "</w:sdt>".repeat(100_000)
     ));
     assert_eq!(markdown_of(&deep, "a.docx").await, "deep\n");
+}
+
+#[tokio::test]
+async fn headers_stand_before_the_body_and_footers_after_it_each_once() {
+    let w = r#"xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main""#;
+    let part =
+        |kind: &str, inner: &str| format!("<w:{kind} {w}><w:p><w:r>{inner}</w:r></w:p></w:{kind}>");
+    let header = part("hdr", "<w:t>ACME</w:t><w:tab/><w:t>Terms</w:t>");
+    let related = ["header1", "header2", "footer1", "footer2"]
+        .map(|name| {
+            format!(
+                r#"<Relationship Id="{name}" Type="x/{}" Target="{name}.xml"/>"#,
+                name.trim_end_matches(char::is_numeric)
+            )
+        })
+        .concat();
+    let file = package(&[
+        ("_rels/.rels", RELATIONS.as_bytes()),
+        (
+            "word/_rels/document.xml.rels",
+            format!("<Relationships>{related}</Relationships>").as_bytes(),
+        ),
+        ("word/document.xml", body(&paragraph("", "Body.")).as_bytes()),
+        ("word/header1.xml", header.as_bytes()),
+        ("word/header2.xml", header.as_bytes()),
+        ("word/footer1.xml", part("ftr", "<w:t>Confidential</w:t>").as_bytes()),
+        ("word/footer2.xml", part("ftr", "<w:t>12</w:t>").as_bytes()),
+    ]);
+    assert_eq!(markdown_of(&file, "a.docx").await, "ACME Terms\n\nBody.\n\nConfidential\n");
+}
+
+#[tokio::test]
+async fn a_table_in_a_text_box_follows_the_paragraph_that_holds_it() {
+    let inner = r#"<w:p><w:r><w:t>Text.</w:t></w:r><w:r><w:txbxContent><w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc></w:tr></w:tbl><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent></w:r></w:p>"#;
+    let text = markdown_of(&write_docx(inner), "a.docx").await;
+    assert!(
+        text.starts_with("Text.\n\n") && text.contains('a') && text.contains("boxed"),
+        "{text}"
+    );
 }

@@ -3,12 +3,19 @@
 
 mod docx;
 mod docx_writer;
+mod email;
+mod epub;
 mod hostile;
 mod html;
 mod markdown;
 mod mutated;
+mod open_document;
 mod pdf;
 mod pdf_writer;
+mod presentation;
+mod rtf;
+mod spreadsheet;
+mod structured_text;
 mod text;
 
 use document_parser::{Document, DocumentParser, FileError, Limits};

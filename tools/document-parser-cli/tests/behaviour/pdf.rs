@@ -155,7 +155,7 @@ async fn a_scan_without_text_is_an_error() {
     scan.replace(1000, PICTURE);
     assert_eq!(
         error_text(&scan.bytes(), "scan.pdf").await,
-        "`scan.pdf` cannot be read: this PDF holds pictures of text instead of text; run it through text recognition (OCR) first"
+        "`scan.pdf` cannot be read: this PDF holds pictures of text instead of text: let Amazon Textract or another text recognition (OCR) read it first, or ask a model that sees images about its pages"
     );
     let recognised =
         "q 595 0 0 842 0 0 cm /X Do Q BT 3 Tr /F 10 Tf 60 700 Td (recognised text) Tj ET"

@@ -1,6 +1,6 @@
-//! XML as events, with names resolved against the namespace of `WordprocessingML`.
+//! XML as events. Names are also resolved against the namespace of `WordprocessingML`.
 
-use crate::error::ParseError;
+use crate::{encoding, error::ParseError, html};
 use quick_xml::{
     Error, Reader, XmlVersion,
     escape::resolve_predefined_entity,
@@ -9,9 +9,9 @@ use quick_xml::{
 };
 use std::io::{self, BufRead};
 
-/// An event of a part.
+/// An event of an XML text.
 #[derive(Clone, Copy)]
-pub(super) enum XmlEvent<'a> {
+pub(crate) enum XmlEvent<'a> {
     Start {
         /// The local name if the element is in Word's namespace, else empty.
         word_name: &'a str,
@@ -21,19 +21,34 @@ pub(super) enum XmlEvent<'a> {
     },
     End {
         word_name: &'a str,
+        local_name: &'a str,
     },
     Text(&'a str),
 }
 
-/// The error that ended the reading of a part.
-pub(super) enum XmlError {
+/// The error that ended the reading of an XML text.
+pub(crate) enum XmlError {
     Handler(ParseError),
     TooLarge,
     Damaged(String),
 }
 
-/// Reads a part, and passes each event to the handler.
-pub(super) fn read_events(
+/// Reads the XML of a whole file, and passes each event to the handler.
+pub(crate) fn read_file(
+    bytes: &[u8],
+    handle: impl FnMut(XmlEvent<'_>) -> Result<(), ParseError>,
+) -> Result<(), ParseError> {
+    let text = encoding::decode(bytes, html::declared_encoding(bytes));
+    read_events(text.as_bytes(), "XML", handle).map_err(|error| match error {
+        XmlError::Handler(error) => error,
+        XmlError::TooLarge | XmlError::Damaged(_) => {
+            ParseError::Damaged("its XML is incomplete".to_owned())
+        }
+    })
+}
+
+/// Reads a part of a package, and passes each event to the handler.
+pub(crate) fn read_events(
     from: impl BufRead,
     part: &str,
     mut handle: impl FnMut(XmlEvent<'_>) -> Result<(), ParseError>,
@@ -60,7 +75,11 @@ pub(super) fn read_events(
             }
             RawEvent::End(tag) => {
                 open = open.saturating_sub(1);
-                handle(XmlEvent::End { word_name: namespace.word_name(tag.name()) })
+                let name = tag.name();
+                handle(XmlEvent::End {
+                    word_name: namespace.word_name(name),
+                    local_name: name.local_name().into_inner(),
+                })
             }
             RawEvent::Text(text) => handle(XmlEvent::Text(&text.xml10_content())),
             RawEvent::CData(text) => handle(XmlEvent::Text(&text.xml10_content())),
@@ -86,7 +105,7 @@ pub(super) fn read_events(
 }
 
 /// Returns the value of the attribute with this local name.
-pub(super) fn attribute(tag: &BytesStart<'_>, local: &str) -> Option<String> {
+pub(crate) fn attribute(tag: &BytesStart<'_>, local: &str) -> Option<String> {
     let mut attributes = tag.attributes();
     let found = attributes
         .with_checks(false)

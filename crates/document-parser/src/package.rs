@@ -1,11 +1,17 @@
-//! The package of a Word file: its parts, by name, and their relationships.
+//! ZIP packages of Office, `OpenDocument` and EPUB files: their parts, by name, and the
+//! relationships between them.
 
-use super::xml::{self, XmlEvent};
-use crate::{error::ParseError, limits::Limits};
+use crate::{
+    encoding,
+    error::ParseError,
+    html,
+    limits::Limits,
+    xml::{self, XmlEvent},
+};
 use std::io::{self, BufReader, Cursor, Read};
 use zip::{ZipArchive, result::ZipError};
 
-/// The most parts of a package. Word writes some dozens, and one for every picture.
+/// The most parts of a package. Office writes some dozens, and one for every picture.
 const MAX_PARTS: usize = 20_000;
 
 /// The largest ratio of unpacked to packed size. XML compresses well, but less than a file that is
@@ -15,7 +21,7 @@ const MAX_RATIO: usize = 200;
 /// The unpacked size that every file may have, in bytes.
 const MIN_UNPACKED_LIMIT: usize = 16_000_000;
 
-pub(super) struct Package<'a> {
+pub(crate) struct Package<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     /// The number of bytes that may still be unpacked.
     remaining: usize,
@@ -39,36 +45,38 @@ impl<'a> Package<'a> {
         Ok(Self { zip, remaining: limit, limit })
     }
 
-    /// Returns the name of the part with the text.
-    pub fn main_part(&mut self) -> Result<String, ParseError> {
-        let target =
-            self.read_relationships("_rels/.rels", "")?.target("officeDocument").map(str::to_owned);
-        match target {
-            Some(part) if part.starts_with("xl/") => {
-                Err(ParseError::UnsupportedFormat("a spreadsheet (Excel)".to_owned()))
-            }
-            Some(part) if part.starts_with("ppt/") => {
-                Err(ParseError::UnsupportedFormat("a presentation (PowerPoint)".to_owned()))
-            }
-            Some(part) => Ok(part),
-            None => Err(ParseError::UnsupportedFormat(self.describe_other())),
-        }
+    /// Returns the name of the main part of an Office file.
+    pub fn main_part(&mut self) -> Result<Option<String>, ParseError> {
+        Ok(self.read_relationships("_rels/.rels", "")?.target("officeDocument").map(str::to_owned))
     }
 
-    /// Describes a package that is not an Office file, for the user.
-    fn describe_other(&mut self) -> String {
+    /// Returns the media type that `OpenDocument` and EPUB files begin with.
+    pub fn media_type(&mut self) -> Option<String> {
         let mut text = String::new();
-        let has_mimetype = self
-            .zip
-            .by_name("mimetype")
-            .is_ok_and(|part| part.take(100).read_to_string(&mut text).is_ok());
-        match text.as_str() {
-            _ if !has_mimetype => "an archive (ZIP)",
-            "application/epub+zip" => "an e-book (EPUB)",
-            _ if text.contains("opendocument") => "an OpenDocument file",
-            _ => "an archive (ZIP)",
-        }
-        .to_owned()
+        self.zip.by_name("mimetype").ok()?.take(100).read_to_string(&mut text).ok()?;
+        Some(text.trim().to_owned())
+    }
+
+    /// Returns whether the package has this part.
+    pub fn has_part(&self, part: &str) -> bool {
+        self.zip.index_for_name(part).is_some()
+    }
+
+    /// Reads a part as text, in the encoding that it declares. `None` if it does not exist.
+    pub fn read_text(&mut self, part: &str) -> Result<Option<String>, ParseError> {
+        let file = match self.zip.by_name(part) {
+            Ok(file) => file,
+            Err(ZipError::FileNotFound) => return Ok(None),
+            Err(error) => return Err(zip_error(&error)),
+        };
+        let mut bytes = Vec::new();
+        let mut limited = LimitedReader { file, remaining: &mut self.remaining };
+        limited.read_to_end(&mut bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::QuotaExceeded => ParseError::DecompressionBomb { limit: self.limit },
+            _ => ParseError::Damaged(format!("its part `{part}` is incomplete")),
+        })?;
+        let text = encoding::decode(&bytes, html::declared_encoding(&bytes));
+        Ok(Some(encoding::remove_control_chars(text).into_owned()))
     }
 
     /// Reads the relationships of a part.
@@ -83,22 +91,17 @@ impl<'a> Package<'a> {
         folder: &str,
     ) -> Result<Relationships, ParseError> {
         let mut relationships = Relationships(Vec::new());
-        if self.zip.index_for_name(part).is_none() {
-            return Ok(relationships);
-        }
         self.read_events(part, |event| {
             if let XmlEvent::Start { local_name: "Relationship", tag, .. } = event
                 && xml::attribute(tag, "TargetMode").as_deref() != Some("External")
                 && let (Some(kind), Some(target)) =
                     (xml::attribute(tag, "Type"), xml::attribute(tag, "Target"))
             {
-                let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
-                let target = match target.strip_prefix('/') {
-                    Some(absolute) => absolute.to_owned(),
-                    None if folder.is_empty() => target,
-                    None => format!("{folder}/{target}"),
-                };
-                relationships.0.push((kind, target));
+                relationships.0.push(Relationship {
+                    id: xml::attribute(tag, "Id").unwrap_or_default(),
+                    kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
+                    target: resolve_target(folder, &target),
+                });
             }
             Ok(())
         })?;
@@ -150,14 +153,49 @@ impl<'a> Package<'a> {
     }
 }
 
-/// The relationships of a part: type and target.
-pub(super) struct Relationships(Vec<(String, String)>);
+/// The relationships of a part.
+pub(crate) struct Relationships(Vec<Relationship>);
+
+/// A relationship of a part to another one.
+struct Relationship {
+    id: String,
+    /// The last segment of its type.
+    kind: String,
+    target: String,
+}
 
 impl Relationships {
     /// Returns the target of the first relationship of this type.
     pub fn target(&self, kind: &str) -> Option<&str> {
-        self.0.iter().find(|(of, _)| of == kind).map(|(_, target)| target.as_str())
+        self.targets(kind).next()
     }
+
+    /// Returns the targets of the relationships of this type.
+    pub fn targets(&self, kind: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |one| one.kind == kind).map(|one| one.target.as_str())
+    }
+
+    /// Returns the target of the relationship with this id.
+    pub fn target_of_id(&self, id: &str) -> Option<&str> {
+        self.0.iter().find(|one| one.id == id).map(|one| one.target.as_str())
+    }
+}
+
+/// Resolves the target of a reference from a part in this folder to a name in the package.
+pub(crate) fn resolve_target(folder: &str, target: &str) -> String {
+    let (base, target) = match target.strip_prefix('/') {
+        Some(absolute) => ("", absolute),
+        None => (folder, target),
+    };
+    let mut segments: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
+    for segment in target.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => _ = segments.pop(),
+            _ => segments.push(segment),
+        }
+    }
+    segments.join("/")
 }
 
 /// A reader that counts the unpacked bytes, because the sizes in the ZIP directory may be false.

@@ -1,0 +1,116 @@
+//! Jupyter notebooks: their texts, code, and the texts that the code printed.
+//! <https://nbformat.readthedocs.io/en/latest/format_description.html>
+
+use crate::{
+    builder::DocumentBuilder, document::BlockContent, error::ParseError, markdown,
+    parse::DocumentInfo,
+};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The most characters of one output. Logs of a training can be longer than the notebook.
+const MAX_OUTPUT_CHARS: usize = 4_000;
+
+#[derive(Deserialize)]
+struct Notebook {
+    #[serde(default)]
+    cells: Vec<Cell>,
+    #[serde(default)]
+    metadata: Metadata,
+    /// The cells of version 3 of the format.
+    #[serde(default)]
+    worksheets: Vec<Worksheet>,
+}
+
+#[derive(Deserialize)]
+struct Worksheet {
+    #[serde(default)]
+    cells: Vec<Cell>,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    language_info: Language,
+    #[serde(default)]
+    title: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Language {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cell {
+    cell_type: String,
+    #[serde(default, alias = "input")]
+    source: Lines,
+    #[serde(default)]
+    outputs: Vec<Output>,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    /// What the code printed.
+    #[serde(default)]
+    text: Lines,
+    /// The value of the last expression, by media type. Pictures are in it too.
+    #[serde(default)]
+    data: BTreeMap<String, serde_json::Value>,
+}
+
+/// A text, as one string or as one string a line.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lines {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Lines {
+    fn into_text(self) -> String {
+        match self {
+            Self::One(text) => text,
+            Self::Many(lines) => lines.concat(),
+        }
+    }
+}
+
+/// Parses a notebook.
+pub(crate) fn parse(text: &str, builder: &mut DocumentBuilder) -> Result<DocumentInfo, ParseError> {
+    let notebook: Notebook = serde_json::from_str(text)
+        .map_err(|_| ParseError::Damaged("its JSON is not that of a notebook".to_owned()))?;
+    let language = notebook.metadata.language_info.name;
+    let older_cells = notebook.worksheets.into_iter().flat_map(|worksheet| worksheet.cells);
+    for cell in notebook.cells.into_iter().chain(older_cells) {
+        let source = cell.source.into_text();
+        match cell.cell_type.as_str() {
+            "markdown" => _ = markdown::parse(&source, builder)?,
+            "code" => {
+                let language = language.clone();
+                builder.push(BlockContent::Code { language, text: source })?;
+                cell.outputs.into_iter().try_for_each(|output| push_output(output, builder))?;
+            }
+            _ => builder.push_paragraph(&source)?,
+        }
+    }
+    Ok(DocumentInfo::with_title(notebook.metadata.title))
+}
+
+fn push_output(output: Output, builder: &mut DocumentBuilder) -> Result<(), ParseError> {
+    let mut text = output.text.into_text();
+    if let Some(value) = output.data.get("text/plain").cloned()
+        && let Ok(lines) = serde_json::from_value::<Lines>(value)
+    {
+        text.push_str(&lines.into_text());
+    }
+    let text: String = text.chars().take(MAX_OUTPUT_CHARS).collect();
+    builder.push(BlockContent::Code { language: Some("output".to_owned()), text })
+}

@@ -1,0 +1,22 @@
+//! RTF: text with headings by outline level, lists, tables and footnotes.
+//! The format is described in Microsoft's "Rich Text Format (RTF) Specification, version 1.9.1".
+
+mod charset;
+mod lexer;
+mod parser;
+
+use crate::{builder::DocumentBuilder, error::ParseError, parse::DocumentInfo};
+use lexer::Lexer;
+use parser::RtfParser;
+
+/// Parses RTF.
+pub(crate) fn parse(
+    bytes: &[u8],
+    builder: &mut DocumentBuilder,
+) -> Result<DocumentInfo, ParseError> {
+    let mut parser = RtfParser::new(builder);
+    for token in Lexer::new(bytes) {
+        parser.handle_token(token)?;
+    }
+    Ok(DocumentInfo::with_title(parser.finish()?))
+}
