@@ -33,7 +33,7 @@ impl BackgroundJobs {
                         CallContext::for_host(None),
                         ChatRef::default(),
                     );
-                    library.tend(host).await;
+                    library.run_background_jobs(host).await;
                 }
                 // The task looks again after the interval even if nobody woke it.
                 _ = timeout(POLL_INTERVAL, wait.notified()).await;

@@ -4,6 +4,9 @@ use anyhow::Context;
 use bedrock_emulator::{DEMO_KEY, Emulator, EmulatorOptions, Relay};
 use pipewright::{settings::Settings, valves::Pins};
 
+/// The model that answers from documents.
+const GENERATOR: &str = "bedrock_models.amazon.nova-lite-v1:0";
+
 /// A running emulator. It stops when this is dropped.
 pub struct DemoEmulator(Emulator);
 
@@ -18,7 +21,8 @@ impl DemoEmulator {
         Emulator::start(options).map(Self).context("the Bedrock emulator cannot listen")
     }
 
-    /// Returns the valves that connect the Bedrock pipe to the emulator.
+    /// Returns the valves that connect the Bedrock pipe to the emulator, and let a model of it answer
+    /// from documents.
     pub fn pins(&self) -> Pins {
         let (id, secret) = DEMO_KEY;
         [
@@ -30,6 +34,7 @@ impl DemoEmulator {
         .fold(Pins::default(), |pins, (valve, value)| {
             pins.with_pin("bedrock_models", valve, "--demo", value)
         })
+        .with_pin("rag", "generators", "--demo", GENERATOR)
     }
 }
 

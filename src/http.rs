@@ -219,8 +219,8 @@ pub const ROUTES: &[Route] = &[
     admin(Method::POST, "/{id:.+}/valves/update", || web::post().to(valves::update)),
     admin(Method::GET, "/{id:.+}/valves", || web::get().to(valves::values)),
     // After those of the pipe of that name.
-    admin(Method::PATCH, "/rag/{collection:[^/]+}", || web::patch().to(rag::change)),
-    admin(Method::DELETE, "/rag/{collection:[^/]+}", || web::delete().to(rag::forget)),
+    admin(Method::PATCH, "/rag/{collection:[^/]+}", || web::patch().to(rag::update)),
+    admin(Method::DELETE, "/rag/{collection:[^/]+}", || web::delete().to(rag::delete)),
 ];
 
 /// The prefixes that routes also have: the second is the one that clients of API gateways add.

@@ -67,7 +67,7 @@ pub async fn fetch(folder: &Path, mirror: Option<&str>) -> anyhow::Result<()> {
     writeln!(out, "The embedding model is in `{}`.", folder.display())?;
     writeln!(
         out,
-        "Turn the valve `embedding_model` of the pipe `rag` to `local`, and documents are embedded by it."
+        "A running host uses it within seconds, if the valve `embedding_model` of the pipe `rag` is `auto` or `local`."
     )?;
     Ok(out.flush()?)
 }

@@ -15,7 +15,7 @@ pub struct ModelReference {
 }
 
 /// Words that valves accept in place of a model id.
-const NON_MODEL_WORDS: [&str; 1] = ["local"];
+const NON_MODEL_WORDS: [&str; 2] = ["auto", "local"];
 
 /// The longest time that an update of valves waits for the lists of models.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -348,6 +348,16 @@ impl HostBackend for Registry {
         chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
     }
 
+    fn embedding_models(&self) -> Vec<ModelCard> {
+        let slots = self.slots();
+        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
+        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
+        let mut models: Vec<_> =
+            models.filter(|(_, model)| model.kind == ModelKind::Embed).collect();
+        models.sort_by_key(|(_, model)| model.metadata.reads.iter().any(|kind| *kind != "text"));
+        models.into_iter().map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
         let route = self.route_if_known(model).ok()??;
         self.meter.cost(route.slot.id(), &route.model, usage)

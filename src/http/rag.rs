@@ -1,4 +1,4 @@
-//! The documents that chats are answered from, for those who keep them.
+//! The management of the documents that chats are answered from, and search in them.
 
 mod reader;
 mod upload;
@@ -25,15 +25,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The most documents that are listed at once.
-const LISTED: usize = 1000;
+/// The maximum number of documents in one page of a listing.
+const MAX_LISTED: usize = 1000;
 
-/// The library of the pipe that has one.
+/// Returns the library of the pipe that has one.
 fn library(state: &State) -> Result<Arc<dyn Library>, Error> {
     library_with_pipe(state).map(|(_, library)| library)
 }
 
-/// The same, and the id of the pipe.
+/// Returns the library with the id of its pipe.
 fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), Error> {
     state.registry.library_with_pipe().ok_or_else(|| {
         let message = "no pipe that answers from documents is running: the log says why".into();
@@ -52,12 +52,12 @@ pub async fn collections(state: web::Data<State>) -> Result<HttpResponse, Error>
     Ok(HttpResponse::Ok().json(json!({"collections": collections})))
 }
 
-/// A collection to be made.
+/// The body that creates a collection.
 #[derive(Deserialize)]
 pub struct NewCollection {
     name: String,
     #[serde(flatten)]
-    rules: Map<String, Value>,
+    settings: Map<String, Value>,
 }
 
 impl JsonBody for NewCollection {
@@ -77,26 +77,26 @@ pub async fn create(
     state: web::Data<State>,
     body: Json<NewCollection>,
 ) -> Result<HttpResponse, Error> {
-    let Json(NewCollection { name, rules }) = body;
-    let rules = serde_path_to_error::deserialize(Value::Object(rules)).map_err(|error| {
+    let Json(NewCollection { name, settings }) = body;
+    let settings = serde_path_to_error::deserialize(Value::Object(settings)).map_err(|error| {
         let field = error.path().to_string();
         PipeError::bad_field(&field, format!("{field}: {}", error.inner()))
     })?;
-    Ok(HttpResponse::Created().json(library(&state)?.create(name, rules).await?))
+    Ok(HttpResponse::Created().json(library(&state)?.create(name, settings).await?))
 }
 
 /// `PATCH /rag/{collection}`.
-pub async fn change(
+pub async fn update(
     state: web::Data<State>,
     name: Path<String>,
-    Json(rules): Json<CollectionUpdate>,
+    Json(settings): Json<CollectionUpdate>,
 ) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().json(library(&state)?.change(name.into_inner(), rules).await?))
+    Ok(HttpResponse::Ok().json(library(&state)?.update(name.into_inner(), settings).await?))
 }
 
 /// `DELETE /rag/{collection}`.
-pub async fn forget(state: web::Data<State>, name: Path<String>) -> Result<HttpResponse, Error> {
-    library(&state)?.forget(name.into_inner()).await?;
+pub async fn delete(state: web::Data<State>, name: Path<String>) -> Result<HttpResponse, Error> {
+    library(&state)?.delete(name.into_inner()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -106,14 +106,14 @@ pub async fn documents(
     name: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let (mut after, mut limit) = (String::new(), LISTED);
+    let (mut after, mut limit) = (String::new(), MAX_LISTED);
     for (key, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
         match key.as_ref() {
             "after" => after = value.into_owned(),
             "limit" => {
-                let most = value.parse().ok().filter(|most| (1..=LISTED).contains(most));
-                limit = most.ok_or_else(|| {
-                    PipeError::bad_field("limit", format!("limit: must be from 1 to {LISTED}"))
+                let valid = value.parse().ok().filter(|limit| (1..=MAX_LISTED).contains(limit));
+                limit = valid.ok_or_else(|| {
+                    PipeError::bad_field("limit", format!("limit: must be from 1 to {MAX_LISTED}"))
                 })?;
             }
             key => {
@@ -123,7 +123,7 @@ pub async fn documents(
         }
     }
     let documents = library(&state)?.documents(name.into_inner(), after, limit).await?;
-    // Whoever wants the rest asks after the last one.
+    // The next page begins after the last document.
     let next = (documents.len() == limit).then(|| documents.last().map(|last| last.id.clone()));
     Ok(HttpResponse::Ok().json(json!({"documents": documents, "next": next.flatten()})))
 }
@@ -131,23 +131,23 @@ pub async fn documents(
 /// `DELETE /rag/{collection}/documents/{id}`.
 pub async fn remove(
     state: web::Data<State>,
-    place: Path<(String, String)>,
+    path: Path<(String, String)>,
 ) -> Result<HttpResponse, Error> {
-    let (collection, id) = place.into_inner();
+    let (collection, id) = path.into_inner();
     match library(&state)?.remove(collection, vec![id.clone()]).await? {
         0 => Err(Error::new(StatusCode::NOT_FOUND, format!("there is no document `{id}`"))),
         _ => Ok(HttpResponse::NoContent().finish()),
     }
 }
 
-/// What is looked for.
+/// The body of a search.
 #[derive(Deserialize)]
 pub struct SearchBody {
     query: String,
     #[serde(default)]
     top_k: Option<usize>,
     #[serde(flatten)]
-    said: OnBehalfOf,
+    on_behalf_of: OnBehalfOf,
 }
 
 impl JsonBody for SearchBody {
@@ -162,9 +162,9 @@ pub async fn search(
     collection: Path<String>,
     body: Json<SearchBody>,
 ) -> Result<HttpResponse, Error> {
-    let Json(SearchBody { query, top_k, said }) = body;
+    let Json(SearchBody { query, top_k, on_behalf_of }) = body;
     let (id, library) = library_with_pipe(&context.state)?;
-    let (reader, host) = said.admit(&context, id).await?;
+    let (reader, host) = on_behalf_of.admit(&context, id).await?;
     let search = Search { collection: collection.into_inner(), query, reader, top_k };
     let found = context.or_shutdown(library.search(search, host)).await?;
     Ok(HttpResponse::Ok().json(found))

@@ -9,6 +9,7 @@ mod paths;
 mod replicas;
 mod search;
 mod signed;
+mod upkeep;
 
 use crate::{
     pipes::{Script, Typed},

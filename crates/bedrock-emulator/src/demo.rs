@@ -2,6 +2,7 @@
 
 mod example_value;
 mod request_summary;
+mod sources;
 mod task;
 
 use crate::catalogue::FoundationModel;
@@ -50,6 +51,9 @@ fn reply(model: &FoundationModel, region: &str, request: &RequestSummary<'_>) ->
     }
     if let Some(result) = request.tool_result() {
         return format!("The tool says: {}", excerpt(&result, 400));
+    }
+    if let Some(answer) = sources::answer_from_sources(request.text()) {
+        return answer;
     }
     let mut lines =
         vec![format!("Hello from **{}** in {region}, played by the Bedrock emulator.", model.name)];

@@ -126,6 +126,11 @@ impl Host {
     pub fn models(&self) -> Vec<ModelCard> {
         self.backend.models()
     }
+
+    /// Lists the embedding models that the host serves now. Those that read nothing but text come first.
+    pub fn embedding_models(&self) -> Vec<ModelCard> {
+        self.backend.embedding_models()
+    }
 }
 
 impl fmt::Debug for Host {
@@ -176,6 +181,9 @@ pub trait HostBackend: Send + Sync {
 
     /// The chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;
+
+    /// Lists the embedding models that are served now. Those that read nothing but text come first.
+    fn embedding_models(&self) -> Vec<ModelCard>;
 
     /// Returns what this usage of a model costs, in millionths of a US dollar, where the price is known.
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64>;

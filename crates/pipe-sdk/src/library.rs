@@ -1,4 +1,4 @@
-//! The documents that a pipe answers from, as those see them who keep them: what goes in, who may see it, what is found.
+//! The documents that a pipe answers from: their management, their access rules, and search.
 
 use crate::{Host, Result, User};
 use futures_util::future::BoxFuture;
@@ -6,30 +6,31 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// The documents that a pipe answers from. The host shows them to whoever keeps them; a pipe that has some says so by
-/// [`Pipe::library`](crate::Pipe::library).
+/// The documents that a pipe answers from. A pipe offers them by [`Pipe::library`](crate::Pipe::library); the host serves them to the admin.
 pub trait Library: Send + Sync {
-    /// All collections, by name.
+    /// Lists all collections, ordered by name.
     fn collections(&self) -> BoxFuture<'_, Result<Vec<Collection>>>;
 
-    /// Makes a collection.
-    fn create(&self, name: String, rules: CollectionUpdate) -> BoxFuture<'_, Result<Collection>>;
+    /// Creates a collection.
+    fn create(&self, name: String, settings: CollectionUpdate)
+    -> BoxFuture<'_, Result<Collection>>;
 
-    /// Changes the rules of a collection, those that are told.
-    fn change(&self, name: String, rules: CollectionUpdate) -> BoxFuture<'_, Result<Collection>>;
+    /// Changes those settings of a collection that are given.
+    fn update(&self, name: String, settings: CollectionUpdate)
+    -> BoxFuture<'_, Result<Collection>>;
 
-    /// Forgets a collection and all that is in it.
-    fn forget(&self, name: String) -> BoxFuture<'_, Result<()>>;
+    /// Deletes a collection with its documents.
+    fn delete(&self, name: String) -> BoxFuture<'_, Result<()>>;
 
-    /// Takes documents in, each in the place of the one of its id, and makes the collection if there is none of this name. One that cannot
-    /// be read fails alone.
+    /// Stores documents; each replaces the one of its id. Creates the collection if it does not exist. A document that cannot be read or stored
+    /// fails alone.
     fn put(
         &self,
         collection: String,
         documents: Vec<Upload>,
     ) -> BoxFuture<'_, Result<Vec<IngestResult>>>;
 
-    /// Up to `limit` documents of a collection, by id, after this one ("" for the first).
+    /// Lists up to `limit` documents of a collection, ordered by id, after this one ("" for the first page).
     fn documents(
         &self,
         collection: String,
@@ -37,77 +38,77 @@ pub trait Library: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<DocumentSummary>>>;
 
-    /// Takes documents out, and says how many there were.
+    /// Removes documents, and returns the number of those that existed.
     fn remove(&self, collection: String, ids: Vec<String>) -> BoxFuture<'_, Result<usize>>;
 
-    /// What is found for a question, and why; `host` is the way to models.
+    /// Searches a collection; `host` provides the models.
     fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<SearchResults>>;
 
-    /// Does what is to be done beside answering: brings in what is new in watched folders, and turns texts into vectors. It ends when
-    /// there is nothing left to do; the host calls it again now and then, and after documents came in.
-    fn tend(&self, host: Host) -> BoxFuture<'_, ()>;
+    /// Runs the background jobs: follows watched folders, and embeds texts. It ends when nothing is left to do; the host calls it every few
+    /// seconds, and after documents were stored.
+    fn run_background_jobs(&self, host: Host) -> BoxFuture<'_, ()>;
 }
 
 /// A collection: documents that are searched together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Collection {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The language of its texts.
+    /// The language of the texts.
     pub language: String,
-    /// The most tokens that a chunk may have.
+    /// The maximum tokens of a chunk.
     pub chunk_tokens: usize,
-    /// Who may see it.
+    /// The users who may see it.
     pub audience: Audience,
-    /// Whose vectors it holds; none if its words alone are searched.
+    /// The model of its vectors; `None` if it is searched by words alone.
     pub model: Option<String>,
-    /// Why it is not searched by all that it could be.
+    /// The reason why it is not up to date, or is not searched by all that it could be.
     pub trouble: Option<String>,
 }
 
-/// What can be settled for a collection. What is not told stays, or is as the pipe's valves say.
+/// Settings of a collection. Those that are not given stay, or are those of the pipe's valves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollectionUpdate {
-    /// The language of its texts, as in `english`; it cannot be changed later.
+    /// The language of the texts, as in `english`; it cannot be changed later.
     pub language: Option<String>,
-    /// The most tokens that a chunk may have; counts for documents that come from now on.
+    /// The maximum tokens of a chunk. After a change, stored documents are cut again in the background.
     pub chunk_tokens: Option<usize>,
-    /// Who may see it.
+    /// The users who may see it.
     pub audience: Option<Audience>,
 }
 
-/// Who may see a collection or a document. Both must let somebody in.
+/// The users who may see a collection or a document. A user needs access to both.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Audience {
-    /// Whoever asks, known or not.
+    /// Every user, known or not.
     #[default]
     Everyone,
-    /// These, and nobody else.
+    /// Only these users.
     Only {
         /// Ids of users.
         #[serde(default)]
         users: BTreeSet<String>,
-        /// Roles; whoever has one of them is let in.
+        /// Roles; a user who has one of them has access.
         #[serde(default)]
         roles: BTreeSet<String>,
     },
 }
 
-/// Who looks for something.
+/// The user on whose behalf is searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// Nobody that is known: sees what everyone may see.
+    /// An unknown user, who sees what everyone may see.
     Anonymous,
-    /// This person.
+    /// A user.
     User(User),
-    /// Whoever keeps the library: sees everything.
+    /// The admin of the library, who sees everything.
     Admin,
 }
 
 impl Reader {
-    /// This person, if it is known who asks.
+    /// Returns the reader for a user; anonymous without an id.
     pub fn from_user(user: Option<&User>) -> Self {
         match user {
             Some(user) if !user.id.is_empty() => Self::User(user.clone()),
@@ -116,155 +117,155 @@ impl Reader {
     }
 }
 
-/// A document that comes in.
+/// A document to be stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upload {
-    /// Its id within the collection.
+    /// The id within the collection.
     pub id: String,
-    /// Its title; without one, the text's own, or the id.
+    /// The title; without one, that of the text, or the id.
     pub title: Option<String>,
-    /// Where it can be read.
+    /// The address at which it can be read.
     pub url: Option<String>,
-    /// Who may see it, if the collection lets them, too.
+    /// The users who may see it, if they may see the collection.
     pub audience: Audience,
-    /// Whatever else belongs to it.
+    /// Arbitrary metadata.
     pub metadata: Map<String, Value>,
-    /// What it says.
+    /// The content.
     pub content: Content,
 }
 
-/// What a document says.
+/// The content of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// Text; Markdown is understood.
     Text(String),
-    /// A file of any kind that is understood.
+    /// A file of a supported format.
     File {
-        /// Its name, which tells the kind.
+        /// The name, whose extension tells the format.
         name: String,
-        /// What is in it.
+        /// The bytes.
         bytes: Vec<u8>,
     },
 }
 
-/// What became of a document that came in.
+/// The result of storing one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IngestResult {
     /// Its id within the collection.
     pub id: String,
-    /// What became of it.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// What became of a document.
+/// The outcome of storing one document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was there already, word for word.
+    /// The same document was stored already.
     Unchanged,
-    /// It is stored, and its words are found.
+    /// It is stored, and keyword search finds it.
     Stored {
-        /// How many chunks it was cut into.
+        /// The number of its chunks.
         chunks: usize,
     },
-    /// It could not be read.
+    /// It could not be read or stored.
     Failed {
         /// Why.
         reason: String,
     },
 }
 
-/// A document that is there.
+/// A stored document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DocumentSummary {
     /// Its id within the collection.
     pub id: String,
-    /// Its title.
+    /// The title.
     pub title: String,
     /// Where it can be read.
     pub url: Option<String>,
     /// Who may see it.
     pub audience: Audience,
-    /// Whatever else belongs to it.
+    /// Arbitrary metadata.
     pub metadata: Map<String, Value>,
-    /// How many chunks it has.
+    /// The number of its chunks.
     pub chunks: usize,
-    /// When it was stored, in seconds since 1970.
+    /// The time of storing, in seconds since 1970.
     pub stored_at: i64,
-    /// How it can be found.
+    /// The status.
     #[serde(flatten)]
     pub state: DocumentStatus,
 }
 
-/// How a document can be found.
+/// The way in which searches find a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DocumentStatus {
-    /// By all that the collection is searched by.
+    /// By words and by meaning.
     Ready,
-    /// By its words alone, as yet.
+    /// By words alone: it has no vectors yet, or there is no embedding model.
     WordsOnly,
-    /// Its last version could not be read; the one before it, if there was one, is found as ever.
+    /// The last version could not be read. An earlier version, if there is one, is still found.
     Failed {
         /// Why.
         reason: String,
     },
 }
 
-/// A question to the library.
+/// A search in the library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
-    /// Where to look.
+    /// The collection.
     pub collection: String,
-    /// What is asked.
+    /// The text of the question.
     pub query: String,
-    /// Who asks.
+    /// The user on whose behalf is searched.
     pub reader: Reader,
-    /// How many chunks are wanted; without a number, as many as a chat gets.
+    /// The maximum number of chunks; by default, as many as a chat gets.
     pub top_k: Option<usize>,
 }
 
-/// What was found, the best first.
+/// The results of a search, the best first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SearchResults {
     /// The chunks.
     pub chunks: Vec<SearchHit>,
-    /// Why they were not searched or ranked by all that was to be used, in words for whoever keeps the library.
+    /// The reasons why a model was not used that should have been, for the admin.
     pub notes: Vec<String>,
 }
 
-/// A chunk that was found, and why.
+/// A chunk that was found, with its scores.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SearchHit {
-    /// The chunk's number.
+    /// The id of the chunk.
     pub chunk: i64,
     /// The document's id.
     pub document: String,
     /// The document's title.
     pub title: String,
-    /// Where the document can be read.
+    /// The address at which the document can be read.
     pub url: Option<String>,
-    /// The title and headings that it stands under.
+    /// The title and headings above it.
     pub heading: String,
-    /// Its text.
+    /// The text.
     pub text: String,
-    /// About how many tokens it has.
+    /// The estimated number of tokens.
     pub tokens: usize,
     /// The page on which it begins, from 1, for documents with pages.
     pub page: Option<u32>,
-    /// What it is ranked by.
+    /// The score by which it is ranked.
     pub score: f32,
-    /// What the words gave it: BM25.
+    /// The BM25 score.
     pub words: f32,
-    /// Its rank by words, from 1.
+    /// The rank in keyword search, from 1.
     pub words_rank: Option<u32>,
-    /// What the meaning gave it: the cosine of its vector and the question's.
+    /// The cosine of its vector and that of the question.
     pub meaning: Option<f32>,
-    /// Its rank by meaning, from 1.
+    /// The rank in vector search, from 1.
     pub meaning_rank: Option<u32>,
-    /// What a reranker gave it.
+    /// The score of the reranker.
     pub reranked: Option<f32>,
-    /// The question's words that it has, in whatever form.
+    /// The words of the question that occur in it in any form.
     pub matched: Vec<String>,
 }

@@ -142,6 +142,11 @@ impl HostBackend for ScriptedHost {
         chunks
     }
 
+    fn embedding_models(&self) -> Vec<ModelCard> {
+        let card = |id: &String| ModelCard { id: id.clone(), name: id.clone() };
+        self.embeddings.keys().map(card).collect()
+    }
+
     fn models(&self) -> Vec<ModelCard> {
         self.models.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
     }

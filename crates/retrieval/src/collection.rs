@@ -13,11 +13,24 @@ pub struct CollectionSettings {
     pub chunk_tokens: usize,
     /// The users who may see the collection. A document can restrict access further.
     pub audience: IndexAudience,
+    /// The chunk size follows the one that [`Index::follow_chunk_size`](crate::Index::follow_chunk_size)
+    /// is called with.
+    #[serde(default)]
+    pub follows_default: bool,
+    /// The chunk size has changed, and stored documents wait to be split anew.
+    #[serde(default)]
+    pub needs_rechunk: bool,
 }
 
 impl Default for CollectionSettings {
     fn default() -> Self {
-        Self { language: Language::English, chunk_tokens: 128, audience: IndexAudience::Everyone }
+        Self {
+            language: Language::English,
+            chunk_tokens: 128,
+            audience: IndexAudience::Everyone,
+            follows_default: false,
+            needs_rechunk: false,
+        }
     }
 }
 

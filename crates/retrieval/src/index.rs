@@ -95,11 +95,35 @@ impl Index {
     }
 
     /// Sets the maximum tokens of a chunk for documents that are stored from now on. Stored
-    /// documents keep their chunks until they are stored again.
+    /// documents keep their chunks until they are stored again, or until
+    /// [`rechunk_collection`](Self::rechunk_collection) is called.
     pub async fn set_chunk_size(&self, name: &str, chunk_tokens: usize) -> Result<()> {
         let collection = self.get_collection(name, &Viewer::Operator).await?;
-        let settings = check_settings(CollectionSettings { chunk_tokens, ..collection.settings })?;
-        self.engine.update_settings(collection.id, settings).await
+        self.update_chunk_size(collection, chunk_tokens, false).await
+    }
+
+    /// Sets the maximum tokens of a chunk for a collection that
+    /// [follows the default](CollectionSettings::follows_default); changes no other one.
+    pub async fn follow_chunk_size(&self, name: &str, chunk_tokens: usize) -> Result<()> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        let settings = &collection.settings;
+        if !settings.follows_default || settings.chunk_tokens == chunk_tokens {
+            return Ok(());
+        }
+        self.update_chunk_size(collection, chunk_tokens, true).await
+    }
+
+    async fn update_chunk_size(
+        &self,
+        collection: Collection,
+        chunk_tokens: usize,
+        follows_default: bool,
+    ) -> Result<()> {
+        let settings = collection.settings;
+        let needs_rechunk = settings.needs_rechunk || settings.chunk_tokens != chunk_tokens;
+        let settings =
+            CollectionSettings { chunk_tokens, follows_default, needs_rechunk, ..settings };
+        self.engine.update_settings(collection.id, check_settings(settings)?).await
     }
 
     /// Stores documents in one transaction; each replaces the stored one of its id. A search sees
@@ -189,6 +213,12 @@ impl Index {
     pub async fn remove_documents(&self, name: &str, ids: Vec<String>) -> Result<usize> {
         let collection = self.get_collection(name, &Viewer::Operator).await?;
         self.engine.remove_documents(collection, ids).await
+    }
+
+    /// Returns a document of a collection.
+    pub async fn find_document(&self, name: &str, id: &str) -> Result<Option<IndexedDocument>> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        self.engine.load_document(collection.id, id.to_owned()).await
     }
 
     /// Returns up to `limit` documents of a collection that the viewer may see, ordered by id,

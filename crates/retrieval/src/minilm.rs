@@ -32,6 +32,11 @@ struct LoadedModel {
 }
 
 impl MiniLm {
+    /// Returns true if a folder has the files of the model.
+    pub fn is_in(folder: &Path) -> bool {
+        ["model.onnx", "vocab.txt"].iter().all(|file| folder.join(file).is_file())
+    }
+
     /// Reads `model.onnx` and `vocab.txt` from a folder; the model uses this many threads.
     pub fn open(folder: &Path, threads: usize) -> Result<Self, InferenceError> {
         let vocabulary = folder.join("vocab.txt");

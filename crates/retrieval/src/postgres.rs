@@ -241,6 +241,14 @@ impl StorageEngine for PostgresEngine {
         in_transaction!(write self, transaction => write::remove_documents(transaction, &analyzer, collection.id, &ids))
     }
 
+    fn load_document(
+        &self,
+        collection: i64,
+        id: String,
+    ) -> EngineFuture<'_, Option<IndexedDocument>> {
+        in_transaction!(read self, transaction => read::load_document(transaction, collection, &id))
+    }
+
     fn list_documents(
         &self,
         collection: i64,

@@ -8,13 +8,19 @@ use crate::error::{IndexError, Result};
 use crate::storage_engine::{ContentHash, PreparedChunk, PreparedDocument};
 use sha2::{Digest, Sha256};
 
-/// Checks the id, cuts the title, and replaces NULs, which PostgreSQL cannot store.
-pub(crate) fn validate_document(document: Document) -> Result<Document> {
-    if document.id.is_empty() || document.id.len() > 1024 || document.id.contains('\0') {
+/// Checks the id of a document: 1 to 1024 bytes, none of them NUL.
+pub fn check_document_id(id: &str) -> Result<()> {
+    if id.is_empty() || id.len() > 1024 || id.contains('\0') {
         return Err(IndexError::InvalidInput(
             "a document's `id` has 1 to 1024 bytes, none of them NUL".to_owned(),
         ));
     }
+    Ok(())
+}
+
+/// Checks the id, cuts the title, and replaces NULs, which PostgreSQL cannot store.
+pub(crate) fn validate_document(document: Document) -> Result<Document> {
+    check_document_id(&document.id)?;
     let clean = |text: String| if text.contains('\0') { text.replace('\0', " ") } else { text };
     Ok(Document {
         title: truncate_heading(&clean(document.title)).into_owned(),
@@ -71,7 +77,7 @@ pub(crate) fn prepare(
             vector: None,
         }
     });
-    Ok(PreparedDocument { fingerprint, chunks: chunks.collect(), document })
+    Ok(PreparedDocument { fingerprint, chunks: chunks.collect(), document, replaces: None })
 }
 
 /// Returns the page of the byte at this offset.

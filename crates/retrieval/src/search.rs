@@ -73,7 +73,7 @@ pub enum SearchMode {
 }
 
 /// The results of a search.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SearchResults {
     /// The hits, the best first.
     pub hits: Vec<SearchHit>,
@@ -81,6 +81,9 @@ pub struct SearchResults {
     pub words_only: Option<String>,
     /// The reason why the reranker's order was not applied.
     pub not_reranked: Option<String>,
+    /// The number of the query's words that keyword search uses, without stop words; the greatest of
+    /// the collections' languages.
+    pub query_words: usize,
 }
 
 /// A chunk that a search has found, with its scores.
@@ -202,12 +205,13 @@ impl Index {
                     .or_insert_with(|| QueryWords::new(&text, Arc::clone(analyzer)));
                 Some(build_hit(found, name, words))
             });
-            hits.collect()
+            let hits: Vec<SearchHit> = hits.collect();
+            (hits, words.values().map(QueryWords::significant).max().unwrap_or_default())
         });
-        let hits: Vec<SearchHit> = hits.await.map_err(IndexError::storage)?;
+        let (hits, query_words) = hits.await.map_err(IndexError::storage)?;
         let words_only =
             words_only.or_else(|| used_vectors.then(|| missing_vectors_note(&hits)).flatten());
-        Ok(SearchResults { hits, words_only, not_reranked: None })
+        Ok(SearchResults { hits, words_only, not_reranked: None, query_words })
     }
 }
 
@@ -291,6 +295,11 @@ impl QueryWords {
             }
         }
         Self { analyzer, words }
+    }
+
+    /// Returns the number of words that have terms.
+    fn significant(&self) -> usize {
+        self.words.iter().filter(|(_, terms)| !terms.is_empty()).count()
     }
 
     /// Returns the words whose terms occur in the text.

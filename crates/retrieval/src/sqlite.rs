@@ -209,6 +209,14 @@ impl StorageEngine for SqliteEngine {
         })
     }
 
+    fn load_document(
+        &self,
+        collection: i64,
+        id: String,
+    ) -> EngineFuture<'_, Option<IndexedDocument>> {
+        self.read(move |transaction, _| read::load_document(transaction, collection, &id))
+    }
+
     fn list_documents(
         &self,
         collection: i64,

@@ -59,7 +59,8 @@ pub(crate) trait StorageEngine: Send + Sync {
     ) -> EngineFuture<'_, HashMap<ContentHash, Vector>>;
 
     /// Stores documents; each replaces the stored one of its id. The first model becomes the
-    /// collection's.
+    /// collection's. If one of them may replace only a version that is no longer stored, nothing is
+    /// changed.
     fn put_documents(
         &self,
         collection: Collection,
@@ -79,6 +80,13 @@ pub(crate) trait StorageEngine: Send + Sync {
     /// Removes documents, and returns the number of those that existed.
     fn remove_documents(&self, collection: Collection, ids: Vec<String>)
     -> EngineFuture<'_, usize>;
+
+    /// Returns the document of this id.
+    fn load_document(
+        &self,
+        collection: i64,
+        id: String,
+    ) -> EngineFuture<'_, Option<IndexedDocument>>;
 
     /// Returns the documents that the viewer may see, ordered by id, after this one.
     fn list_documents(
@@ -130,6 +138,8 @@ pub(crate) trait StorageEngine: Send + Sync {
 /// The stored state of a document.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredDocument {
+    /// The row id, which changes when the document is replaced.
+    pub(crate) row: i64,
     pub(crate) fingerprint: ContentHash,
     /// A later version could not be read.
     pub(crate) failed: bool,
@@ -142,6 +152,8 @@ pub(crate) struct PreparedDocument {
     pub(crate) document: Document,
     pub(crate) fingerprint: ContentHash,
     pub(crate) chunks: Vec<PreparedChunk>,
+    /// The row id of the only version that this may replace; `None` for any version.
+    pub(crate) replaces: Option<i64>,
 }
 
 pub(crate) struct PreparedChunk {

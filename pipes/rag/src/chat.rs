@@ -1,16 +1,17 @@
-//! The life of a chat: understood, searched for, put before the generator, and streamed with its sources.
+//! Answers a chat: searches for its question, puts the sources before the generator, and streams the answer with them.
 
 use crate::{
     Rag,
-    finder::{self, told},
-    prompt::Template,
-    question::{Asked, has_sources, is_task, shortened, with_text},
-    sources::{Source, sources},
+    citations::CitationScanner,
+    prompt::PromptTemplate,
+    question::{Question, has_injected_sources, is_task, with_text},
+    searcher::{self, SearchRequest, to_pipe_error},
+    sources::{Source, group_by_document},
 };
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use pipe_sdk::{
-    Body, Call, Chunk, ChunkStream, Content, Event, FinishReason, Host, Message, Result, Role,
-    User, library::Reader,
+    Body, Call, Chunk, ChunkStream, Content, Event, Host, Message, Result, Role, User,
+    library::Reader,
 };
 use std::sync::Arc;
 
@@ -19,130 +20,143 @@ impl Rag {
     pub(crate) async fn answer(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
         let Call { mut body, user, chat, host, model, .. } = call;
         body.model = model;
-        let texts = body.messages.iter().filter(|message| message.role != Role::Assistant);
-        let asked = match Asked::of(&body.messages) {
-            Some(asked)
-                if !is_task(chat.task.as_deref(), &body)
-                    && !has_sources(texts.map(Message::text)) =>
-            {
-                asked
-            }
-            _ => return host.pipe(body).await,
+        let Some(question) = find_question(&body, chat.task.as_deref()) else {
+            return host.pipe(body).await;
         };
-        if !asked.is_last {
-            // Tools are being called: people have seen the sources already.
-            let found = self.sources(&asked, &body.messages, user.as_ref(), &host).await?;
-            ask(&mut body, &asked, &self.prompt(&found.sources, &asked.text));
+        if !question.is_last {
+            // During tool calls, the user has seen the sources already.
+            let found = self.find_sources(&question, &body.messages, user.as_ref(), &host).await?;
+            self.add_sources(&mut body, &question, &found.sources);
             return host.pipe(body).await;
         }
-        let begun = Chunk::Event(Event::status("Searching the documents", false));
-        let rest = stream::once(self.searched(body, asked, user, host)).try_flatten();
-        Ok(ChunkStream::new(stream::iter([Ok(begun)]).chain(rest)))
+        let started = Chunk::Event(Event::status("Searching the documents", false));
+        let rest = stream::once(self.answer_with_sources(body, question, user, host)).try_flatten();
+        Ok(ChunkStream::new(stream::iter([Ok(started)]).chain(rest)))
     }
 
-    /// What comes after the first status: what was found, then the answer.
-    async fn searched(
+    /// Streams what follows the first status: the sources, then the answer.
+    async fn answer_with_sources(
         self: Arc<Self>,
         mut body: Body,
-        asked: Asked,
+        question: Question,
         user: Option<User>,
         host: Host,
     ) -> Result<ChunkStream> {
-        let found = self.sources(&asked, &body.messages, user.as_ref(), &host).await?;
-        ask(&mut body, &asked, &self.prompt(&found.sources, &asked.text));
-        let status = Chunk::Event(Event::status(&found.words(), true));
-        let events: Vec<_> =
-            [status].into_iter().chain(found.sources.iter().map(Source::event)).map(Ok).collect();
-        let answer = async move { Ok(cited(host.pipe(body).await?, found.sources)) };
+        let found = self.find_sources(&question, &body.messages, user.as_ref(), &host).await?;
+        self.add_sources(&mut body, &question, &found.sources);
+        let status = Chunk::Event(Event::status(&found.status_text(), true));
+        let sources = found.sources.iter().map(Source::to_event);
+        let events: Vec<_> = [status].into_iter().chain(sources).map(Ok).collect();
+        let answer = async move { Ok(with_citations(host.pipe(body).await?, found.sources)) };
         Ok(ChunkStream::new(stream::iter(events).chain(stream::once(answer).try_flatten())))
     }
 
-    /// What documents hold for this question, for this person.
-    pub(crate) async fn sources(
+    /// Finds the sources for a question that the user may see.
+    pub(crate) async fn find_sources(
         &self,
-        asked: &Asked,
+        question: &Question,
         messages: &[Message],
         user: Option<&User>,
         host: &Host,
-    ) -> Result<Found> {
+    ) -> Result<FoundSources> {
         let query = match &self.valves.rewrite_model {
-            Some(model) if asked.follows => asked.alone(messages, model, host).await,
-            _ => shortened(&asked.text),
+            Some(model) if question.is_follow_up() => question.rewrite(messages, model, host).await,
+            _ => question.search_text(),
         };
-        self.found(&query, user, host).await
+        self.search_for(&query, user, host).await
     }
 
-    /// What documents hold for this query, for this person.
-    async fn found(&self, query: &str, user: Option<&User>, host: &Host) -> Result<Found> {
-        let viewer = finder::viewer(Reader::from_user(user));
-        let collections = self.scope.of(user);
-        let answer = self
-            .finder
-            .find(&self.valves, &collections, query, &viewer, self.valves.top_k, host)
-            .await?;
-        let chunks: Vec<_> = answer.hits.iter().map(|hit| hit.chunk).collect();
-        let notes = answer.words_only.iter().chain(&answer.not_reranked);
-        for note in notes {
+    async fn search_for(
+        &self,
+        query: &str,
+        user: Option<&User>,
+        host: &Host,
+    ) -> Result<FoundSources> {
+        let viewer = searcher::to_viewer(Reader::from_user(user));
+        let collections = self.scope.visible_to(user);
+        let request = SearchRequest {
+            valves: &self.valves,
+            collections: &collections,
+            query,
+            viewer: &viewer,
+            top_k: self.valves.top_k,
+        };
+        let results = self.searcher.search(request, host).await?;
+        let chunks: Vec<_> = results.hits.iter().map(|hit| hit.chunk).collect();
+        for note in results.words_only.iter().chain(&results.not_reranked) {
             tracing::warn!("A search went without a model that it should have had.");
             // An upstream may quote the query.
             tracing::debug!("{note}");
         }
         tracing::info!(?collections, ?chunks, "Found {} chunks for a chat.", chunks.len());
-        let index = self.finder.place.index().await?;
-        let passages = index.build_passages(&answer.hits, self.valves.window_tokens).await;
-        let sources = sources(passages.map_err(told)?, &answer.hits);
-        // Where only some of it waits for vectors, the meaning has searched too.
-        let by_words = answer.words_only.is_some()
-            && answer.hits.iter().all(|hit| hit.scores.cosine.is_none());
-        Ok(Found { sources, by_words })
+        let index = self.searcher.index.get().await?;
+        let passages = index.build_passages(&results.hits, self.valves.window_tokens).await;
+        let sources = group_by_document(passages.map_err(to_pipe_error)?, &results.hits);
+        // If only some chunks wait for vectors, vector search has run too.
+        let by_words_only = results.words_only.is_some()
+            && results.hits.iter().all(|hit| hit.scores.cosine.is_none());
+        Ok(FoundSources { sources, by_words_only })
     }
 
-    /// The question with its sources, as the generator gets it.
-    fn prompt(&self, sources: &[Source], question: &str) -> String {
-        if sources.is_empty() {
-            return Template::nothing().filled(sources, question);
+    /// Puts the sources before the question. Small talk for which nothing was found stays as it is.
+    fn add_sources(&self, body: &mut Body, question: &Question, sources: &[Source]) {
+        let prompt = match sources.is_empty() {
+            true if question.is_small_talk() => return,
+            true => PromptTemplate::without_sources().render(sources, &question.text),
+            false => self.template.render(sources, &question.text),
+        };
+        if let Some(message) = body.messages.get_mut(question.index) {
+            let content: Option<Content> = message.content.take();
+            message.content = Some(with_text(content, prompt));
         }
-        self.template.filled(sources, question)
     }
 }
 
-/// What was found for a chat.
-pub(crate) struct Found {
+/// Returns the question of a chat that documents may answer; none for background tasks, and for chats that have sources already.
+fn find_question(body: &Body, task: Option<&str>) -> Option<Question> {
+    let question = Question::from_messages(&body.messages)?;
+    let texts = body.messages.iter().filter(|message| message.role != Role::Assistant);
+    let is_other = is_task(task, body) || has_injected_sources(texts.map(Message::text));
+    (!is_other).then_some(question)
+}
+
+/// The sources for a chat.
+pub(crate) struct FoundSources {
     pub sources: Vec<Source>,
-    /// Whether only words were searched, because the meaning could not be.
-    by_words: bool,
+    /// True if vector search could not run.
+    by_words_only: bool,
 }
 
-impl Found {
-    /// For the line over the answer.
-    fn words(&self) -> String {
-        let by = if self.by_words { ", by words alone" } else { "" };
+impl FoundSources {
+    /// Returns the text of the status line.
+    fn status_text(&self) -> String {
+        let suffix = if self.by_words_only { ", by words alone" } else { "" };
         match self.sources.len() {
-            0 => format!("Nothing found in the documents{by}"),
-            1 => format!("Found 1 document{by}"),
-            several => format!("Found {several} documents{by}"),
+            0 => format!("Nothing found in the documents{suffix}"),
+            1 => format!("Found 1 document{suffix}"),
+            several => format!("Found {several} documents{suffix}"),
         }
     }
 }
 
-/// Puts this text in the place of the question.
-fn ask(body: &mut Body, asked: &Asked, text: &str) {
-    if let Some(message) = body.messages.get_mut(asked.at) {
-        let content: Option<Content> = message.content.take();
-        message.content = Some(with_text(content, text.to_owned()));
-    }
-}
-
-/// The answer, and where it comes from before it ends.
-fn cited(answer: ChunkStream, sources: Vec<Source>) -> ChunkStream {
+/// Adds a citation after each text of the answer that cites a source for the first time.
+fn with_citations(answer: ChunkStream, sources: Vec<Source>) -> ChunkStream {
+    let mut scanner = CitationScanner::default();
     let chunks = answer.map_ok(move |chunk| {
-        let ends = matches!(&chunk, Chunk::Finish(reason) if *reason != FinishReason::ToolCalls);
-        let citations = if ends { sources.as_slice() } else { &[] };
-        let citations = (1..).zip(citations).map(|(number, source)| source.citation(number));
-        let chunks: Vec<_> = citations.chain([chunk]).map(Ok).collect();
+        let numbers = match &chunk {
+            Chunk::Content(text) => scanner.scan(text, sources.len()),
+            Chunk::NextChoice { .. } => {
+                scanner = CitationScanner::default();
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        let cite = |number: usize| sources.get(number - 1).map(|source| source.to_citation(number));
+        let citations = numbers.into_iter().filter_map(cite);
+        let chunks: Vec<_> = [chunk].into_iter().chain(citations).map(Ok).collect();
         stream::iter(chunks)
     });
-    // Who answers is known: the model was asked for by the generator's name.
     let chunks = chunks.try_flatten();
+    // The client asked for this model, so the generator's name is left out.
     ChunkStream::new(chunks.try_filter(|chunk| future::ready(!matches!(chunk, Chunk::Model(_)))))
 }

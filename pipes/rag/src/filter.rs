@@ -1,19 +1,19 @@
-//! Retrieval in front of other models: what is found is put into the chat before Open WebUI sends it on.
+//! Puts sources into chats with other models, before Open WebUI sends them on.
 
 use crate::{
     Rag,
-    prompt::Template,
-    question::{Asked, has_sources},
+    prompt::PromptTemplate,
+    question::{Question, has_injected_sources},
 };
 use pipe_sdk::{FilterBody, FilterCall, Message, Result};
 use serde_json::{Value, json};
 
 impl Rag {
-    /// The chat with what was found for it. A search that fails does not stop a chat with another model.
-    pub(crate) async fn enriched(&self, call: FilterCall) -> Result<FilterBody> {
+    /// Returns the chat with the sources for its question. If the search fails, the chat goes on without.
+    pub(crate) async fn enrich(&self, call: FilterCall) -> Result<FilterBody> {
         let FilterCall { mut body, user, host } = call;
-        let Some((asked, messages)) = asked(&body) else { return Ok(body) };
-        let found = match self.sources(&asked, &messages, user.as_ref(), &host).await {
+        let Some((question, messages)) = find_question(&body) else { return Ok(body) };
+        let found = match self.find_sources(&question, &messages, user.as_ref(), &host).await {
             Ok(found) if found.sources.is_empty() => return Ok(body),
             Ok(found) => found,
             Err(error) => {
@@ -25,26 +25,27 @@ impl Rag {
             }
         };
         let text = match self.valves.prompt_template {
-            Some(_) => self.template.filled(&found.sources, &asked.text),
-            None => Template::unnumbered().filled(&found.sources, &asked.text),
+            Some(_) => self.template.render(&found.sources, &question.text),
+            None => PromptTemplate::unnumbered().render(&found.sources, &question.text),
         };
         let messages = body.0.get_mut("messages").and_then(Value::as_array_mut);
-        if let Some(message) = messages.and_then(|messages| messages.get_mut(asked.at)) {
+        if let Some(message) = messages.and_then(|messages| messages.get_mut(question.index)) {
             replace_text(message, text);
         }
         Ok(body)
     }
 }
 
-/// The question of a chat that documents may help with, and its messages.
-fn asked(body: &FilterBody) -> Option<(Asked, Vec<Message>)> {
+/// Returns the question of a chat that documents may answer, with its messages.
+fn find_question(body: &FilterBody) -> Option<(Question, Vec<Message>)> {
     if body.metadata("task").is_some() {
         return None;
     }
     let messages: Vec<Message> =
         serde_json::from_value(Value::Array(body.messages().to_vec())).ok()?;
-    let asked = Asked::of(&messages)?;
-    (!has_sources(messages.iter().map(Message::text))).then_some((asked, messages))
+    let question = Question::from_messages(&messages)?;
+    let has_sources = has_injected_sources(messages.iter().map(Message::text));
+    (!has_sources).then_some((question, messages))
 }
 
 fn replace_text(message: &mut Value, text: String) {

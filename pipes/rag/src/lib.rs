@@ -1,53 +1,60 @@
 //! Answers chats from documents: finds the passages that help, puts them before a model as numbered sources, and shows where an answer comes
 //! from.
 //!
-//! A manifold: each generator of the valves gets a model, `rag.` and its id. Or a filter, which puts what it finds before the chats of any
-//! model. The documents are kept in an index of the crate `retrieval`; whoever keeps them does so through [`library`](Pipe::library).
+//! The pipe is a manifold: each generator of the valves gets a model, `rag.` and its id. Or it is a filter, which puts the sources into chats
+//! with any model. The documents are stored in an index of the crate `retrieval`; [`library`](Pipe::library) manages them.
 
 mod chat;
-mod confined;
+mod citations;
+mod confined_folder;
+mod convert;
+mod document_library;
+mod document_reader;
+mod embedding_source;
 mod escape;
+mod file_fingerprint;
 mod filter;
-mod finder;
-mod folder;
-mod library;
-mod meaning;
-mod place;
+mod index_handle;
 mod prompt;
 mod question;
-mod reading;
 mod rerank;
 mod scope;
+mod searcher;
 mod sources;
 mod valves;
+mod watched_folder;
 
-pub use confined::Stamp;
+pub use confined_folder::FolderListing;
 pub use document_parser::worker::run as parse;
-pub use folder::files;
+pub use file_fingerprint::{FileStamp, file_digest};
 pub use valves::RagValves;
+pub use watched_folder::list_files;
 
-use finder::Finder;
-use library::Shelves;
-use meaning::Meaning;
+use document_library::DocumentLibrary;
+use embedding_source::EmbeddingSource;
+use index_handle::IndexHandle;
 use pipe_sdk::{
     Call, ChunkStream, FilterBody, FilterCall, Model, ModelResolution, Pipe, PipeError, Result,
     Serves, ValveError, library::Library, split_list,
 };
-use place::Place;
-use prompt::Template;
-use scope::Scope;
+use prompt::PromptTemplate;
+use scope::CollectionScope;
+use searcher::Searcher;
 use std::{collections::BTreeSet, sync::Arc};
 
-/// The argument with which the program starts itself again to read one file. Its `main` then does nothing but [`parse`].
+/// The argument with which the program starts itself again to read one file. Its `main` then only calls [`parse`].
 pub const PARSE: &str = document_parser::worker::ARGUMENT;
+
+/// The metadata of a document that holds the digest of its file, as `{"sha256": "…"}`.
+pub const FILE_METADATA: &str = file_fingerprint::FILE;
 
 /// The pipe.
 pub struct Rag {
     valves: Arc<RagValves>,
-    scope: Scope,
-    template: Template,
-    finder: Finder,
-    shelves: Arc<Shelves>,
+    scope: CollectionScope,
+    template: PromptTemplate,
+    searcher: Searcher,
+    library: Arc<DocumentLibrary>,
 }
 
 impl Pipe for Rag {
@@ -60,26 +67,22 @@ impl Pipe for Rag {
     }
 
     async fn on_valves_updated(&self, valves: RagValves) -> Result<Self> {
-        if !self.finder.place.matches(&valves) {
+        if !self.searcher.index.matches(&valves) {
             return Self::start(valves, false).await;
         }
-        let model = |valves: &RagValves| {
-            let RagValves { embedding_model, model_folder, model_threads, .. } = valves;
-            (embedding_model.clone(), model_folder.clone(), *model_threads)
+        let searcher = if self.searcher.embeddings.matches(&valves) {
+            self.searcher.clone()
+        } else {
+            let embeddings = Arc::new(EmbeddingSource::new(&valves).await);
+            Searcher { embeddings, ..self.searcher.clone() }
         };
-        let finder =
-            if model(&valves) == model(&self.valves) && self.finder.meaning.missing().is_none() {
-                self.finder.clone()
-            } else {
-                Finder { meaning: Meaning::of(&valves).await, ..self.finder.clone() }
-            };
         let watched = self
-            .shelves
+            .library
             .watched
             .as_ref()
             .filter(|_| valves.watched_folder == self.valves.watched_folder);
         let is_first = watched.is_some_and(|watched| watched.is_first);
-        Self::new(valves, finder, is_first)
+        Self::new(valves, searcher, is_first)
     }
 
     fn serves(&self) -> Serves {
@@ -92,30 +95,22 @@ impl Pipe for Rag {
                 .with_description("Answers from documents, and shows where from.")
                 .with_capability("citations", true)
         };
-        Serves::manifold(
-            split_list(generators)
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .map(model)
-                .collect::<Vec<_>>(),
-        )
+        let generators: BTreeSet<&str> = split_list(generators).collect();
+        Serves::manifold(generators.into_iter().map(model).collect::<Vec<_>>())
     }
 
-    /// Nothing without this pipe's name before it: the models here are called as the generators are, which others have.
+    /// Returns `None`: without the prefix `rag.`, the ids are those of the generators, which other pipes serve.
     fn resolve_model(&self, _id: &str) -> Option<ModelResolution> {
         None
     }
 
     fn health_problem(&self) -> Option<String> {
-        self.finder
-            .place
-            .health_problem()
-            .or_else(|| self.finder.meaning.missing())
-            .map(str::to_owned)
+        let Searcher { index, embeddings, .. } = &self.searcher;
+        index.health_problem().or_else(|| embeddings.health_problem()).map(str::to_owned)
     }
 
     fn library(&self) -> Option<Arc<dyn Library>> {
-        Some(self.shelves.clone())
+        Some(self.library.clone())
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
@@ -126,29 +121,33 @@ impl Pipe for Rag {
     }
 
     async fn inlet(&self, call: FilterCall) -> Result<FilterBody> {
-        if self.valves.filter { self.enriched(call).await } else { Ok(call.body) }
+        if self.valves.filter { self.enrich(call).await } else { Ok(call.body) }
     }
 }
 
 impl Rag {
     async fn start(valves: RagValves, is_first: bool) -> Result<Self> {
-        let place = Arc::new(Place::of(&valves).await?);
-        let meaning = Meaning::of(&valves).await;
-        Self::new(valves, Finder { place, meaning, memory: Arc::default() }, is_first)
+        let index = Arc::new(IndexHandle::open(&valves).await?);
+        let embeddings = Arc::new(EmbeddingSource::new(&valves).await);
+        let searcher = Searcher { index, embeddings, query_cache: Arc::default() };
+        Self::new(valves, searcher, is_first)
     }
 
     /// Builds the pipe; `is_first` says that its watched folder is the one that the process started with.
-    fn new(valves: RagValves, finder: Finder, is_first: bool) -> Result<Self> {
-        let fault = |valve: &str, rule| PipeError::BadValves(vec![ValveError::new(valve, rule)]);
-        let scope = Scope::read(&valves.collections).map_err(|rule| fault("collections", rule))?;
+    fn new(valves: RagValves, searcher: Searcher, is_first: bool) -> Result<Self> {
+        let error = |valve: &str, rule| PipeError::BadValves(vec![ValveError::new(valve, rule)]);
+        let scope = CollectionScope::parse(&valves.collections)
+            .map_err(|rule| error("collections", rule))?;
         let template = match &valves.prompt_template {
-            None => Template::numbered(),
-            Some(text) => Template::read(text).map_err(|rule| fault("prompt_template", rule))?,
+            None => PromptTemplate::numbered(),
+            Some(text) => {
+                PromptTemplate::parse(text).map_err(|rule| error("prompt_template", rule))?
+            }
         };
         let valves = Arc::new(valves);
-        let shelves =
-            Arc::new(Shelves::new(Arc::clone(&valves), scope.clone(), finder.clone(), is_first));
-        Ok(Self { valves, scope, template, finder, shelves })
+        let library =
+            DocumentLibrary::new(Arc::clone(&valves), scope.clone(), searcher.clone(), is_first);
+        Ok(Self { valves, scope, template, searcher, library: Arc::new(library) })
     }
 }
 

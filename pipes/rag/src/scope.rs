@@ -1,24 +1,24 @@
-//! Which collections chats are answered from, and for whom.
+//! The collections that chats are answered from, and the roles that may see them.
 
 use pipe_sdk::User;
 use retrieval::Viewer;
 use std::collections::BTreeSet;
 
-/// The collections that chats are answered from, in order.
+/// The collections of the valves, in order.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Scope(Vec<Entry>);
+pub(crate) struct CollectionScope(Vec<Entry>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     name: String,
-    /// Empty: whoever asks.
+    /// The roles that may see it; empty for everyone.
     roles: BTreeSet<String>,
 }
 
-impl Scope {
-    /// The collections that these texts name, as in `handbook` and `salaries=admin|hr`, or the rule that they break.
-    pub(crate) fn read(texts: &[String]) -> Result<Self, String> {
-        let entries: Result<Vec<_>, _> = texts.iter().map(|text| entry(text)).collect();
+impl CollectionScope {
+    /// Parses entries such as `handbook` and `salaries=admin|hr`; an error is the rule that they break.
+    pub(crate) fn parse(texts: &[String]) -> Result<Self, String> {
+        let entries: Result<Vec<_>, _> = texts.iter().map(|text| parse_entry(text)).collect();
         let entries = entries?;
         if entries.is_empty() {
             return Err("must name a collection".into());
@@ -33,13 +33,13 @@ impl Scope {
         Ok(Self(entries))
     }
 
-    /// The first of all.
+    /// Returns the first collection.
     pub(crate) fn first(&self) -> &str {
         self.0.first().map_or("", |entry| &entry.name)
     }
 
-    /// The collections that answer this person.
-    pub(crate) fn of(&self, user: Option<&User>) -> Vec<&str> {
+    /// Returns the collections that this user may see.
+    pub(crate) fn visible_to(&self, user: Option<&User>) -> Vec<&str> {
         let role = user.and_then(|user| user.role.as_deref());
         let is_open = |entry: &&Entry| {
             entry.roles.is_empty() || role.is_some_and(|role| entry.roles.contains(role))
@@ -47,8 +47,8 @@ impl Scope {
         self.0.iter().filter(is_open).map(|entry| entry.name.as_str()).collect()
     }
 
-    /// Whether this viewer may look into this collection, as far as the valves say.
-    pub(crate) fn lets_in(&self, name: &str, viewer: &Viewer) -> bool {
+    /// Returns true if the valves let this viewer see a collection.
+    pub(crate) fn allows(&self, name: &str, viewer: &Viewer) -> bool {
         match (self.roles(name), viewer) {
             (None, _) | (Some(_), Viewer::Operator) => true,
             (Some(_), Viewer::Anonymous) => false,
@@ -58,14 +58,14 @@ impl Scope {
         }
     }
 
-    /// The roles that a collection is for; none if it is for everybody, or not named here.
+    /// Returns the roles of a collection; `None` if everyone may see it, or the valves do not name it.
     pub(crate) fn roles(&self, name: &str) -> Option<&BTreeSet<String>> {
         let entry = self.0.iter().find(|entry| entry.name == name)?;
         Some(&entry.roles).filter(|roles| !roles.is_empty())
     }
 }
 
-fn entry(text: &str) -> Result<Entry, String> {
+fn parse_entry(text: &str) -> Result<Entry, String> {
     let (name, roles) =
         text.split_once('=').map_or((text, None), |(name, roles)| (name, Some(roles)));
     let name = name.trim();
@@ -82,7 +82,7 @@ fn entry(text: &str) -> Result<Entry, String> {
     Ok(Entry { name: name.to_owned(), roles })
 }
 
-/// The rule that a collection's name breaks, if it does: it stands in paths.
+/// Checks the name of a collection, which is part of paths; an error is the rule that it breaks.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let fits = |char: char| char.is_alphanumeric() || matches!(char, '-' | '_' | '.');
     let is_dots = name.chars().all(|char| char == '.');
@@ -99,17 +99,17 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn scope(texts: &[&str]) -> Result<Scope, String> {
-        Scope::read(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    fn scope(texts: &[&str]) -> Result<CollectionScope, String> {
+        CollectionScope::parse(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
     fn roles_open_the_collections_that_name_them() {
         let scope = scope(&["handbook", "salaries = admin|hr"]).unwrap();
         let user = |role: &str| User { role: Some(role.into()), ..User::default() };
-        assert_eq!(scope.of(Some(&user("hr"))), ["handbook", "salaries"]);
-        assert_eq!(scope.of(Some(&user("user"))), ["handbook"]);
-        assert_eq!(scope.of(None), ["handbook"]);
+        assert_eq!(scope.visible_to(Some(&user("hr"))), ["handbook", "salaries"]);
+        assert_eq!(scope.visible_to(Some(&user("user"))), ["handbook"]);
+        assert_eq!(scope.visible_to(None), ["handbook"]);
         assert_eq!(scope.first(), "handbook");
     }
 

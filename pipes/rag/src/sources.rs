@@ -1,11 +1,11 @@
-//! What was found, by document: as the generator reads it, and as people are shown it.
+//! The sources of an answer: documents with the passages that were found in them.
 
-use crate::escape::escaped;
+use crate::escape::escape_chars;
 use pipe_sdk::{Chunk, Citation, Event};
-use retrieval::{Passage as Found, SearchHit};
+use retrieval::{Passage as FoundPassage, SearchHit};
 use serde_json::{Value, json};
 
-/// A document with the passages that were found in it. Its number is its place among the sources.
+/// A document with the passages that were found in it. Sources are numbered in their order, from 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Source {
     pub collection: String,
@@ -15,28 +15,28 @@ pub(crate) struct Source {
     pub passages: Vec<Passage>,
 }
 
-/// A stretch of its text.
+/// A passage of a document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Passage {
     pub heading: String,
     pub text: String,
-    /// How near its best chunk is to the question, by a reranker or by meaning. Words alone cannot tell.
-    pub nearness: Option<f32>,
-    /// The place of its first chunk in the document.
-    pub place: i64,
+    /// The score of its best chunk, by a reranker or by the cosine; `None` after a keyword search, whose scores are not comparable.
+    pub relevance: Option<f32>,
+    /// The position of its first chunk in the document, from 0.
+    pub position: i64,
     /// The page of its best chunk, from 1.
     pub page: Option<u32>,
 }
 
-/// Passages by document, in the order in which the documents come.
-pub(crate) fn sources(found: Vec<Found>, hits: &[SearchHit]) -> Vec<Source> {
+/// Groups passages by document, in the order in which the documents first occur.
+pub(crate) fn group_by_document(found: Vec<FoundPassage>, hits: &[SearchHit]) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for found in found {
         let passage = Passage {
             heading: found.heading,
             text: found.text,
-            nearness: nearness(hits, &found.collection, &found.document),
-            place: found.first,
+            relevance: relevance(hits, &found.collection, &found.document),
+            position: found.first,
             page: found.page,
         };
         let is_same = |one: &&mut Source| {
@@ -56,29 +56,29 @@ pub(crate) fn sources(found: Vec<Found>, hits: &[SearchHit]) -> Vec<Source> {
     sources
 }
 
-fn nearness(hits: &[SearchHit], collection: &str, document: &str) -> Option<f32> {
+fn relevance(hits: &[SearchHit], collection: &str, document: &str) -> Option<f32> {
     let same = hits.iter().filter(|hit| hit.collection == collection && hit.document == document);
     same.filter_map(|hit| hit.scores.rerank.or(hit.scores.cosine)).reduce(f32::max)
 }
 
 impl Passage {
-    /// Its text as it is shown, with the header of the table that it begins in.
-    fn shown(&self) -> String {
+    /// Returns the text for display, with the header of the table in which it begins.
+    fn displayed_text(&self) -> String {
         match self.heading.split_once('\n') {
-            Some((_, header)) => still(&format!("{header}\n{}", self.text)),
-            None => still(&self.text),
+            Some((_, header)) => disarm(&format!("{header}\n{}", self.text)),
+            None => disarm(&self.text),
         }
     }
 }
 
 impl Source {
-    /// Unique among all documents. Open WebUI numbers sources by it.
+    /// Returns an id that is unique among all documents. Open WebUI numbers sources by it.
     fn id(&self) -> String {
-        still(&format!("{}/{}", self.collection, self.document))
+        disarm(&format!("{}/{}", self.collection, self.document))
     }
 
-    /// Where people can read it, if a browser may be sent there.
-    fn link(&self) -> Option<&str> {
+    /// Returns the address if it is one that a browser may open.
+    fn web_url(&self) -> Option<&str> {
         let is_web = |url: &&str| {
             let url = url.to_ascii_lowercase();
             url.starts_with("https://") || url.starts_with("http://")
@@ -86,19 +86,19 @@ impl Source {
         self.url.as_deref().filter(is_web)
     }
 
-    /// As Open WebUI shows it beside the answer (`docs/reference/open-webui.md`, "Events").
-    pub(crate) fn event(&self) -> Chunk {
+    /// Returns the event by which Open WebUI shows the source below the answer (`docs/reference/open-webui.md`, "Events").
+    pub(crate) fn to_event(&self) -> Chunk {
         let id = self.id();
-        let title = still(&self.title);
+        let title = disarm(&self.title);
         let mut source = json!({"id": id, "name": title});
-        if let Some(url) = self.link() {
+        if let Some(url) = self.web_url() {
             source["url"] = url.into();
         }
         let metadata = self.passages.iter().map(|passage| {
-            let mut metadata = json!({"source": id, "name": title, "chunk": passage.place});
+            let mut metadata = json!({"source": id, "name": title, "chunk": passage.position});
             if !passage.heading.is_empty() {
                 let path = passage.heading.lines().next().unwrap_or_default();
-                metadata["heading"] = still(path).into();
+                metadata["heading"] = disarm(path).into();
             }
             if let Some(page) = passage.page {
                 // Open WebUI counts pages from 0, and shows one more.
@@ -108,19 +108,20 @@ impl Source {
         });
         let mut data = json!({
             "source": source,
-            "document": self.passages.iter().map(Passage::shown).collect::<Value>(),
+            "document": self.passages.iter().map(Passage::displayed_text).collect::<Value>(),
             "metadata": metadata.collect::<Value>(),
         });
-        let near: Option<Vec<_>> = self.passages.iter().map(|passage| passage.nearness).collect();
-        if let Some(near) = near {
-            data["distances"] = json!(near);
+        let distances: Option<Vec<_>> =
+            self.passages.iter().map(|passage| passage.relevance).collect();
+        if let Some(distances) = distances {
+            data["distances"] = json!(distances);
         }
         Chunk::Event(Event { kind: "source", data })
     }
 
-    /// As clients of APIs are shown it.
-    pub(crate) fn citation(&self, number: usize) -> Chunk {
-        let cited_text = self.passages.first().map(|passage| still(passage.text.trim()));
+    /// Returns the citation for clients of the APIs.
+    pub(crate) fn to_citation(&self, number: usize) -> Chunk {
+        let cited_text = self.passages.first().map(|passage| disarm(passage.text.trim()));
         let length = cited_text.as_ref().map_or(0, |text| text.chars().count());
         let mut location = json!({
             "number": number, "collection": self.collection, "document": self.document,
@@ -130,32 +131,33 @@ impl Source {
             location["page"] = page.into();
         }
         Chunk::Citation(Citation {
-            url: self.link().unwrap_or_default().to_owned(),
-            title: still(&self.title),
+            url: self.web_url().unwrap_or_default().to_owned(),
+            title: disarm(&self.title),
             cited_text,
             location: Some(location),
         })
     }
 }
 
-/// What makes a browser fetch or run something even without an attribute.
-const FETCHING: [&str; 4] = ["script", "style", "svg", "template"];
+/// Tags by which a browser loads or runs something even without attributes.
+const LOADING_TAGS: [&str; 4] = ["script", "style", "svg", "template"];
 
-/// A text that fetches nothing when it is shown as Markdown, as Open WebUI does: pictures stay words.
-fn still(text: &str) -> String {
-    escaped(text, |char, rest| match char {
+/// Escapes whatever would load a resource when the text is displayed as Markdown, as Open WebUI does.
+fn disarm(text: &str) -> String {
+    escape_chars(text, |char, rest| match char {
         '!' if rest.starts_with('[') => Some("!\\"),
-        '<' if fetches(rest) => Some("&lt;"),
+        '<' if loads_resource(rest) => Some("&lt;"),
         _ => None,
     })
 }
 
-/// A tag fetches by its name, or by some attribute: no other tag is let through with one.
-fn fetches(rest: &str) -> bool {
+/// Returns true if the tag of this text may load a resource: by its name, or by any attribute.
+fn loads_resource(rest: &str) -> bool {
     let length = rest.find(|char: char| !char.is_ascii_alphanumeric()).unwrap_or(rest.len());
     let (name, behind) = rest.split_at(length);
     let has_attributes = behind.starts_with(|char: char| char.is_ascii_whitespace() || char == '/');
-    !name.is_empty() && (has_attributes || FETCHING.contains(&name.to_ascii_lowercase().as_str()))
+    !name.is_empty()
+        && (has_attributes || LOADING_TAGS.contains(&name.to_ascii_lowercase().as_str()))
 }
 
 #[cfg(test)]
@@ -171,7 +173,7 @@ mod tests {
             ("<div style=x> <script>", "&lt;div style=x> &lt;script>"),
             ("[x](https://e) <b> Vec<u8> wow!", "[x](https://e) <b> Vec<u8> wow!"),
         ] {
-            assert_eq!(still(text), shown);
+            assert_eq!(disarm(text), shown);
         }
     }
 }

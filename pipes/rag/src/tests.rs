@@ -3,8 +3,9 @@
 mod access;
 mod chats;
 mod filter;
-mod folder;
+mod library;
 mod planted;
+mod watched_folder;
 
 use crate::{Rag, RagValves};
 use pipe_sdk::{
@@ -87,8 +88,8 @@ impl Rig {
         self.call(vec![Message::new(Role::User, text)])
     }
 
-    /// Everything that is answered.
-    async fn told(&self, call: Call) -> Vec<Chunk> {
+    /// Returns all chunks of the answer.
+    async fn answer_of(&self, call: Call) -> Vec<Chunk> {
         use futures_util::TryStreamExt;
         let rag = Arc::clone(&self.rag);
         rag.pipe(call).await.unwrap().try_collect().await.unwrap()

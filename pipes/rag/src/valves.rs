@@ -1,16 +1,19 @@
-//! What an admin can turn, and which combinations cannot be so.
+//! The valves, and the rules for their values.
 
-use crate::{prompt::Template, scope::Scope};
+use crate::{prompt::PromptTemplate, scope::CollectionScope};
 use pipe_sdk::{Secret, ValveError, Valves, library::Audience, split_list};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::PathBuf};
 
-/// The model id that means the one in this process.
+/// The embedding model that is the local one if it was fetched, else the first of the host.
+pub(crate) const AUTO: &str = "auto";
+
+/// The embedding model in this process.
 pub(crate) const LOCAL: &str = "local";
 
-/// The most tokens of a chunk that the local model reads. What it does not read is not found by its meaning.
-const LOCAL_READS: usize = 200;
+/// The maximum tokens of a chunk for the local model, which ignores the rest of a longer one.
+const LOCAL_MAX_TOKENS: usize = 200;
 
 /// The settings of answers from documents.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -21,13 +24,14 @@ pub struct RagValves {
     #[schemars(title = "Generators", extend("x-models" = true))]
     pub generators: Option<String>,
 
-    /// The model that turns texts into vectors: any embedding model of this host by its id, or `local` for the one in this process
-    /// (`pipewright models fetch` brings it). When it is turned, all documents are embedded anew. Where it is missing, words alone find.
+    /// The model that turns texts into vectors, for search by meaning: any embedding model of this host by its id; `local` for the one in this
+    /// process, which `pipewright models fetch` downloads; or `auto` for the local one if it is there, else the first of this host. After a change
+    /// all documents are embedded again in the background. Without a model, documents are found by words alone.
     #[schemars(title = "Embedding model", extend("x-models" = true))]
     pub embedding_model: String,
 
-    /// The most tokens that a chunk of a document has, in collections made from now on. 128 to 240 find best; the local model never gets more
-    /// than 200.
+    /// The most tokens that a chunk of a document has, in collections that set no size of their own. 128 to 240 find best; for the local model it
+    /// is never more than 200. After a change documents are cut again in the background.
     #[schemars(title = "Chunk size in tokens", range(min = 32, max = 2048))]
     pub chunk_size: usize,
 
@@ -48,7 +52,7 @@ pub struct RagValves {
     pub reranker: Option<String>,
 
     /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
-    /// words alone have no such score, and stay. 0: all stay.
+    /// words alone have no such score, and stay. 0: with the local model, chunks below .2 that lack most of the question's words are left out.
     #[schemars(title = "Minimum score", range(min = 0.0, max = 1.0))]
     pub min_score: f32,
 
@@ -72,7 +76,8 @@ pub struct RagValves {
     #[schemars(title = "Audience of the watched folder")]
     pub watched_audience: Option<String>,
 
-    /// The model that makes a question of its own out of one that follows others, as in "and in winter?". None: it is searched by as it is.
+    /// The model that rewrites a question that follows others, as in "and in winter?", so that it stands alone. None: it is searched together with
+    /// the two questions before it.
     #[schemars(title = "Model for follow-up questions", extend("x-models" = true))]
     pub rewrite_model: Option<String>,
 
@@ -116,7 +121,7 @@ impl Default for RagValves {
     fn default() -> Self {
         Self {
             generators: None,
-            embedding_model: "text-embedding-3-small".into(),
+            embedding_model: AUTO.into(),
             chunk_size: 512,
             top_k: 3,
             hybrid_search: true,
@@ -141,20 +146,16 @@ impl Default for RagValves {
 }
 
 impl RagValves {
-    /// The most tokens of a chunk in a new collection.
-    pub(crate) fn chunk_tokens(&self) -> usize {
-        if self.embedding_model == LOCAL {
-            self.chunk_size.min(LOCAL_READS)
-        } else {
-            self.chunk_size
-        }
+    /// Returns the chunk size of collections that set none; `is_local` if the local model reads them.
+    pub(crate) fn default_chunk_tokens(&self, is_local: bool) -> usize {
+        if is_local { self.chunk_size.min(LOCAL_MAX_TOKENS) } else { self.chunk_size }
     }
 
-    /// Why chunks of so many tokens are not found by all that they say, if they are not.
-    pub(crate) fn half_read(&self, chunk_tokens: usize) -> Option<String> {
-        (self.embedding_model == LOCAL && chunk_tokens > LOCAL_READS).then(|| {
-            format!("the local model reads {LOCAL_READS} tokens of a chunk, not {chunk_tokens}: set `chunk_tokens` to {LOCAL_READS}, and bring the documents in again")
-        })
+    /// Returns the problem of chunks of this size with the local model.
+    pub(crate) fn chunk_size_problem(&self, chunk_tokens: usize) -> String {
+        format!(
+            "the local model reads {LOCAL_MAX_TOKENS} tokens of a chunk, not {chunk_tokens}: set `chunk_tokens` to {LOCAL_MAX_TOKENS}"
+        )
     }
 
     pub(crate) fn watched_folder(&self) -> Option<PathBuf> {
@@ -177,18 +178,18 @@ impl RagValves {
 
 impl Valves for RagValves {
     fn validate(&self) -> Vec<ValveError> {
-        let mut faults = Vec::new();
-        if let Err(rule) = Scope::read(&self.collections) {
-            faults.push(ValveError::new("collections", rule));
+        let mut errors = Vec::new();
+        if let Err(rule) = CollectionScope::parse(&self.collections) {
+            errors.push(ValveError::new("collections", rule));
         }
         if let Some(template) = &self.prompt_template
-            && let Err(rule) = Template::read(template)
+            && let Err(rule) = PromptTemplate::parse(template)
         {
-            faults.push(ValveError::new("prompt_template", rule));
+            errors.push(ValveError::new("prompt_template", rule));
         }
         if split_list(&self.generators).any(|id| id.starts_with("rag.")) {
-            faults.push(ValveError::new("generators", "must not be models of this pipe"));
+            errors.push(ValveError::new("generators", "must not be models of this pipe"));
         }
-        faults
+        errors
     }
 }

@@ -1,4 +1,4 @@
-//! Documents on their way in: files in a form, or text in JSON.
+//! Uploads of documents: files in a form, or texts in JSON.
 
 use super::library;
 use crate::http::{
@@ -23,19 +23,19 @@ use pipe_sdk::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
-/// How much may come in at once.
-const LIMIT: usize = 128 << 20;
+/// The maximum bytes of an upload.
+const MAX_BYTES: usize = 128 << 20;
 
-/// How many pieces of JSON the texts that come in at once may be made of.
-const PIECES: usize = 1_000_000;
+/// The maximum pieces of JSON of an upload.
+const MAX_PIECES: usize = 1_000_000;
 
-/// How many files and fields a form may have.
-const FIELDS: usize = 5000;
+/// The maximum number of files and fields of a form.
+const MAX_FIELDS: usize = 5000;
 
-/// How much of a form is looked through before others have their turn.
-const SLICE: usize = 256 << 10;
+/// The bytes of a form that are parsed before other tasks have their turn.
+const SLICE_BYTES: usize = 256 << 10;
 
-/// A text that is sent in JSON.
+/// A document in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
@@ -49,37 +49,37 @@ struct Text {
     metadata: Map<String, Value>,
 }
 
-/// Several at once.
+/// Several documents in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Texts {
     documents: Vec<Text>,
 }
 
-/// What tells whether one text is sent or several. Nothing else of the body is looked at for it.
+/// A body of which only the field is parsed that tells several documents from one.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Kind {
+struct Probe {
     documents: Option<IgnoredAny>,
 }
 
 impl JsonBody for Text {
-    const LIMIT: usize = LIMIT;
-    const PIECES: usize = PIECES;
+    const LIMIT: usize = MAX_BYTES;
+    const PIECES: usize = MAX_PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
 impl JsonBody for Texts {
-    const LIMIT: usize = LIMIT;
-    const PIECES: usize = PIECES;
+    const LIMIT: usize = MAX_BYTES;
+    const PIECES: usize = MAX_PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENTS;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// What is said of the next file, beside what it says itself.
+/// The fields for the next file of a form.
 #[derive(Default)]
-struct About {
+struct FileFields {
     id: Option<String>,
     title: Option<String>,
     url: Option<String>,
@@ -97,7 +97,7 @@ pub async fn put(
     let kind = request.content_type().to_ascii_lowercase();
     let waits = request.query_string().split('&').any(|pair| matches!(pair, "wait" | "wait=true"));
     let pieces = match kind.as_str() {
-        "application/json" => Some(PIECES),
+        "application/json" => Some(MAX_PIECES),
         "multipart/form-data" => None,
         _ => {
             return Err(Error::new(
@@ -106,34 +106,35 @@ pub async fn put(
             ));
         }
     };
-    let (length, limit) = (json::declared(request.headers()), BodyLimit { bytes: LIMIT, pieces });
+    let (length, limit) =
+        (json::declared(request.headers()), BodyLimit { bytes: MAX_BYTES, pieces });
     let body = state.bodies.read(payload.into_inner(), length, limit).await?;
-    // Its share is held until the documents are in their place.
+    // The share of the budget for bodies is held until the documents are stored.
     let Received { bytes: mut body, share: _share } = body;
     let uploads = match pieces {
-        Some(_) => state.bodies.parse(body.len(), move || texts(&mut body)).await?,
-        None => files(request.headers(), body.into()).await?,
+        Some(_) => state.bodies.parse(body.len(), move || parse_texts(&mut body)).await?,
+        None => parse_files(request.headers(), body.into()).await?,
     };
     if uploads.is_empty() {
         return Err(PipeError::bad_field("file", "file: send at least one document").into());
     }
-    let filed = library.put(collection.into_inner(), uploads).await?;
+    let results = library.put(collection.into_inner(), uploads).await?;
     state.background_jobs.wake();
     if waits {
-        library.tend(tending(&state)).await;
+        library.run_background_jobs(background_host(&state)).await;
     }
-    let all_failed = filed.iter().all(|filed| matches!(filed.outcome, Outcome::Failed { .. }));
+    let all_failed = results.iter().all(|result| matches!(result.outcome, Outcome::Failed { .. }));
     let status = if all_failed { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok(HttpResponse::build(status).json(json!({"documents": filed})))
+    Ok(HttpResponse::build(status).json(json!({"documents": results})))
 }
 
-/// The way to models for what nobody in particular asks for.
-fn tending(state: &State) -> Host {
+/// Returns the host for background work, which belongs to no user.
+fn background_host(state: &State) -> Host {
     Host::new(state.registry.clone(), CallContext::default(), ChatRef::default())
 }
 
-fn texts(body: &mut [u8]) -> Result<Vec<Upload>, Error> {
-    let texts = match serde_json::from_slice::<Kind>(body).unwrap_or_default().documents {
+fn parse_texts(body: &mut [u8]) -> Result<Vec<Upload>, Error> {
+    let texts = match serde_json::from_slice::<Probe>(body).unwrap_or_default().documents {
         Some(_) => json::parse::<Texts>(body)?.documents,
         None => vec![json::parse::<Text>(body)?],
     };
@@ -142,18 +143,18 @@ fn texts(body: &mut [u8]) -> Result<Vec<Upload>, Error> {
         let message = format!("metadata.{key}: names that begin so are the host's own");
         return Err(PipeError::bad_field("metadata", message).into());
     }
-    Ok(texts.into_iter().map(Text::upload).collect())
+    Ok(texts.into_iter().map(Text::into_upload).collect())
 }
 
 impl Text {
-    fn upload(self) -> Upload {
+    fn into_upload(self) -> Upload {
         let Self { id, text, title, url, audience, metadata } = self;
         Upload { id, title, url, audience, metadata, content: Content::Text(text) }
     }
 }
 
-impl About {
-    fn upload(self, name: String, bytes: Vec<u8>, audience: Audience) -> Upload {
+impl FileFields {
+    fn into_upload(self, name: String, bytes: Vec<u8>, audience: Audience) -> Upload {
         let Self { id, title, url } = self;
         let id = id.unwrap_or_else(|| name.clone());
         let content = Content::File { name, bytes };
@@ -161,7 +162,7 @@ impl About {
     }
 }
 
-fn audience(text: &str) -> Result<Audience, PipeError> {
+fn parse_audience(text: &str) -> Result<Audience, PipeError> {
     serde_json::from_str(text).map_err(|_| {
         let message =
             "audience: must be `\"everyone\"`, or `{\"only\": {\"users\": […], \"roles\": […]}}`";
@@ -169,36 +170,41 @@ fn audience(text: &str) -> Result<Audience, PipeError> {
     })
 }
 
-/// Every part with a file name is a file; `id`, `title` and `url` before it tell about it, and
-/// `audience` about it and all that follow.
-async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
+/// Parses a form. Every part with a file name is a file; `id`, `title` and `url` before it apply to it,
+/// `audience` to it and all that follow.
+async fn parse_files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(broken)?;
     let mut form = Multipart::new(slices(body), boundary);
-    let (mut uploads, mut about, mut seen_by) = (Vec::new(), About::default(), Audience::Everyone);
-    // A field that no file follows: what it says would be lost, and who may see a file with it.
+    let (mut uploads, mut fields_of_file, mut audience_of_files) =
+        (Vec::new(), FileFields::default(), Audience::Everyone);
+    // A field that no file follows would be lost, and an audience with it.
     let mut last = None;
     let mut fields = 0;
     while let Some(field) = form.next_field().await.map_err(broken)? {
         fields += 1;
-        if fields > FIELDS {
-            let message = format!("the form has too many parts: send {FIELDS} at most");
+        if fields > MAX_FIELDS {
+            let message = format!("the form has too many parts: send {MAX_FIELDS} at most");
             return Err(PipeError::bad_request(message).into());
         }
         let name = field.name().unwrap_or_default().to_owned();
         if let Some(file) = file_name(&field) {
             let bytes = field.bytes().await.map_err(broken)?.to_vec();
-            uploads.push(std::mem::take(&mut about).upload(file, bytes, seen_by.clone()));
+            uploads.push(std::mem::take(&mut fields_of_file).into_upload(
+                file,
+                bytes,
+                audience_of_files.clone(),
+            ));
             last = None;
             continue;
         }
         let text = field.text().await.map_err(broken)?;
         match name.as_str() {
-            "id" => about.id = Some(text),
-            "title" => about.title = Some(text),
-            "url" => about.url = Some(text),
-            "audience" => seen_by = audience(&text)?,
+            "id" => fields_of_file.id = Some(text),
+            "title" => fields_of_file.title = Some(text),
+            "url" => fields_of_file.url = Some(text),
+            "audience" => audience_of_files = parse_audience(&text)?,
             _ => {
                 let message = format!(
                     "{name}: is not known here: send `id`, `title`, `url`, `audience`, and files with a file name"
@@ -217,18 +223,18 @@ async fn files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Err
     }
 }
 
-/// The body in slices, between which others have their turn.
+/// Returns the body in slices, between which other tasks have their turn.
 fn slices(
     body: web::Bytes,
 ) -> impl Stream<Item = Result<web::Bytes, std::convert::Infallible>> + Send {
     stream::unfold(body, |mut body| async {
         tokio::task::yield_now().await;
-        let slice = body.split_to(body.len().min(SLICE));
+        let slice = body.split_to(body.len().min(SLICE_BYTES));
         (!slice.is_empty()).then_some((Ok(slice), body))
     })
 }
 
-/// The name of a file; a part without one is a field.
+/// Returns the name of a file; a part without one is a field.
 fn file_name(field: &Field<'_>) -> Option<String> {
     field.file_name().filter(|name| !name.is_empty()).map(str::to_owned)
 }

@@ -18,12 +18,14 @@ async fn files_are_read_apart_and_a_bad_one_fails_alone() {
     let emulator = Emulator::start(Default::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let host = Process::start(&emulator, folder.path(), &[]);
+    // Until an embedding model is listed, documents are found by words alone.
+    while !get(&host, "/models").await.to_string().contains("embed") {}
     let file = |name: &'static str, bytes: Vec<u8>| Part::bytes(bytes).file_name(name);
     let form = Form::new()
         .part("file", file("leave.html", PAGE.into()))
         .part("file", file("broken.pdf", b"%PDF-1.7\nnothing of the kind".to_vec()))
         .part("file", file("program.bin", vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0]));
-    let url = format!("{}/rag/documents/documents", host.url);
+    let url = format!("{}/rag/documents/documents?wait=true", host.url);
     let put = host.client.post(url).bearer_auth(KEY).multipart(form).send().await.unwrap();
     assert_eq!(put.status(), 200);
     let listed = get(&host, "/rag/documents/documents").await;
@@ -56,6 +58,8 @@ async fn a_folder_is_sent_by_a_command_that_tells_what_became_of_it() {
     fs::write(files.path().join("a.md"), "# Alpha\nOne.").unwrap();
     fs::write(files.path().join("more/b.txt"), "Two.").unwrap();
     fs::write(files.path().join("empty.md"), "").unwrap();
+    let large = "A line of words that nobody will ever read.\n".repeat(400_000);
+    fs::write(files.path().join("b.txt"), large).unwrap();
     let ingest = async || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pipewright"));
         command.args(["--api-key", KEY, "rag", "ingest", "--url", &host.url]).arg(files.path());
@@ -65,11 +69,13 @@ async fn a_folder_is_sent_by_a_command_that_tells_what_became_of_it() {
     };
     let (code, told) = ingest().await;
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.starts_with("2 stored, 0 unchanged, 1 failed\n  empty.md: "), "{told}");
+    assert!(told.starts_with("2 stored, 0 unchanged, 2 failed\n  b.txt: the text has "), "{told}");
+    assert!(told.contains("\n  empty.md: "), "{told}");
     fs::remove_file(files.path().join("empty.md")).unwrap();
+    fs::remove_file(files.path().join("b.txt")).unwrap();
     assert_eq!(ingest().await, (Some(0), "0 stored, 2 unchanged, 0 failed\n".to_owned()));
     let listed = get(&host, "/rag/documents/documents").await;
-    assert_eq!(listed["documents"][2]["id"], "more/b.txt");
+    assert_eq!(listed["documents"][3]["id"], "more/b.txt");
     host.signal("-TERM");
     host.ended().await;
 }

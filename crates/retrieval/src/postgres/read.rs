@@ -67,7 +67,7 @@ pub(super) async fn find_documents(
 ) -> Result<HashMap<String, StoredDocument>> {
     let lacks_vectors = lacks_vectors_sql(transaction, collection).await?;
     let sql = format!(
-        "SELECT d.name, d.fingerprint, d.failure IS NOT NULL, {lacks_vectors} FROM document d WHERE d.collection = $1 AND d.name = ANY ($2)"
+        "SELECT d.name, d.fingerprint, d.failure IS NOT NULL, {lacks_vectors}, d.id FROM document d WHERE d.collection = $1 AND d.name = ANY ($2)"
     );
     let rows = transaction
         .query_typed(&sql, &[(&collection, Type::INT8), (&ids, Type::TEXT_ARRAY)])
@@ -79,6 +79,7 @@ pub(super) async fn find_documents(
                 fingerprint: content_hash(row, 1)?,
                 failed: row.try_get(2)?,
                 lacks_vectors: row.try_get(3)?,
+                row: row.try_get(4)?,
             },
         ))
     });
@@ -134,6 +135,21 @@ pub(super) async fn list_documents(
         (&to_bigint(limit), Type::INT8),
     ];
     transaction.query_typed(&sql, &parameters).await?.iter().map(document_from_row).collect()
+}
+
+pub(super) async fn load_document(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    id: &str,
+) -> Result<Option<IndexedDocument>> {
+    let lacks_vectors = lacks_vectors_sql(transaction, collection).await?;
+    let sql = format!(
+        "SELECT d.name, d.title, d.url, a.rule, d.metadata, d.chunks, d.stored_at, d.failure, {lacks_vectors}
+         FROM document d JOIN audience a ON a.id = d.audience WHERE d.collection = $1 AND d.name = $2"
+    );
+    let parameters: [Parameter<'_>; 2] = [(&collection, Type::INT8), (&id, Type::TEXT)];
+    let rows = transaction.query_typed(&sql, &parameters).await?;
+    rows.first().map(document_from_row).transpose()
 }
 
 fn document_from_row(row: &Row) -> Result<IndexedDocument> {

@@ -43,6 +43,9 @@ pub(super) async fn put_documents(
     documents: &Arc<Vec<PreparedDocument>>,
 ) -> Result<()> {
     lock_collection(transaction, collection.id).await?;
+    if !replaces_current(transaction, collection.id, documents).await? {
+        return Ok(());
+    }
     let mut vector_table = None;
     if let Some(model) = model {
         adopt_first_model(transaction, collection, model).await?;
@@ -84,6 +87,24 @@ pub(super) async fn put_documents(
         edits
     });
     apply_edits(transaction, collection.id, &edits.await?).await
+}
+
+/// Returns false if a document may replace only a version that is no longer stored.
+async fn replaces_current(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    documents: &[PreparedDocument],
+) -> Result<bool> {
+    for PreparedDocument { document, replaces, .. } in documents {
+        let Some(expected) = replaces else { continue };
+        let sql = "SELECT 1 FROM document WHERE collection = $1 AND name = $2 AND id = $3";
+        let parameters: [Parameter<'_>; 3] =
+            [(&collection, Type::INT8), (&document.id, Type::TEXT), (expected, Type::INT8)];
+        if transaction.query_typed(sql, &parameters).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Allocates chunk ids, in the ascending order that postings need.
@@ -205,7 +226,8 @@ pub(super) async fn record_failure(
     let audience = collections::ensure_audience(transaction, &document.audience).await?;
     set_audience(transaction, analyzer, collection, &document.id, audience).await?;
     let sql = "INSERT INTO document (collection, name, title, url, metadata, audience, fingerprint, chunks, stored_at, failure)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9) ON CONFLICT (collection, name) DO UPDATE SET failure = excluded.failure";
+               VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9) ON CONFLICT (collection, name) DO UPDATE SET failure = excluded.failure,
+               metadata = CASE excluded.metadata WHEN '{}' THEN document.metadata ELSE excluded.metadata END";
     let Document { id, title, url, metadata, .. } = document;
     let metadata = collections::to_json(metadata)?;
     let no_fingerprint = &[0_u8; 16][..];

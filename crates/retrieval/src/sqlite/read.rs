@@ -52,7 +52,7 @@ pub(super) fn find_documents(
     ids: &[String],
 ) -> Result<HashMap<String, StoredDocument>> {
     let sql = format!(
-        "SELECT d.fingerprint, d.failure IS NOT NULL, {LACKS_VECTORS} FROM document d JOIN collection c ON c.id = d.collection WHERE c.id = ? AND d.name = ?"
+        "SELECT d.fingerprint, d.failure IS NOT NULL, {LACKS_VECTORS}, d.id FROM document d JOIN collection c ON c.id = d.collection WHERE c.id = ? AND d.name = ?"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
     let mut documents = HashMap::new();
@@ -63,6 +63,7 @@ pub(super) fn find_documents(
                     fingerprint: row.get(0)?,
                     failed: row.get(1)?,
                     lacks_vectors: row.get(2)?,
+                    row: row.get(3)?,
                 })
             })
             .optional()?;
@@ -98,8 +99,7 @@ pub(super) fn list_documents(
     limit: usize,
 ) -> Result<Vec<IndexedDocument>> {
     let sql = format!(
-        "SELECT d.name, d.title, d.url, a.rule, d.metadata, d.chunks, d.stored_at, d.failure, {LACKS_VECTORS}
-         FROM document d JOIN collection c ON c.id = d.collection JOIN audience a ON a.id = d.audience
+        "{DOCUMENT_COLUMNS}, {LACKS_VECTORS} {DOCUMENT_TABLES}
          WHERE c.id = ?2 AND d.name > ?3
            AND (?1 IS NULL OR d.audience IN (SELECT audience FROM member WHERE principal IN (SELECT value FROM json_each(?1))))
          ORDER BY d.name LIMIT ?4"
@@ -108,18 +108,40 @@ pub(super) fn list_documents(
     let mut rows = statement.query((principals_json(viewer)?, collection, after, limit))?;
     let mut documents = Vec::new();
     while let Some(row) = rows.next()? {
-        documents.push(IndexedDocument {
-            id: row.get(0)?,
-            title: row.get(1)?,
-            url: row.get(2)?,
-            audience: parse_json(row, 3)?,
-            metadata: parse_json(row, 4)?,
-            chunks: row.get(5)?,
-            stored_at: row.get(6)?,
-            state: DocumentState::new(row.get(7)?, row.get(8)?),
-        });
+        documents.push(document_from_row(row)?);
     }
     Ok(documents)
+}
+
+const DOCUMENT_COLUMNS: &str =
+    "SELECT d.name, d.title, d.url, a.rule, d.metadata, d.chunks, d.stored_at, d.failure";
+const DOCUMENT_TABLES: &str =
+    "FROM document d JOIN collection c ON c.id = d.collection JOIN audience a ON a.id = d.audience";
+
+pub(super) fn load_document(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    id: &str,
+) -> Result<Option<IndexedDocument>> {
+    let sql = format!(
+        "{DOCUMENT_COLUMNS}, {LACKS_VECTORS} {DOCUMENT_TABLES} WHERE c.id = ? AND d.name = ?"
+    );
+    let mut statement = transaction.prepare_cached(&sql)?;
+    let mut rows = statement.query((collection, id))?;
+    rows.next()?.map(document_from_row).transpose()
+}
+
+fn document_from_row(row: &Row<'_>) -> Result<IndexedDocument> {
+    Ok(IndexedDocument {
+        id: row.get(0)?,
+        title: row.get(1)?,
+        url: row.get(2)?,
+        audience: parse_json(row, 3)?,
+        metadata: parse_json(row, 4)?,
+        chunks: row.get(5)?,
+        stored_at: row.get(6)?,
+        state: DocumentState::new(row.get(7)?, row.get(8)?),
+    })
 }
 
 pub(super) fn find_unembedded(

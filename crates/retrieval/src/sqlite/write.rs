@@ -44,6 +44,12 @@ pub(super) fn put_documents(
     model: Option<&EmbeddingModel>,
     documents: &[PreparedDocument],
 ) -> Result<()> {
+    for PreparedDocument { document, replaces, .. } in documents {
+        let stored = find_document(transaction, collection, &document.id)?.map(|(row, _)| row);
+        if replaces.is_some() && *replaces != stored {
+            return Ok(());
+        }
+    }
     let mut edits = PostingEdits::default();
     for prepared in documents {
         delete_document(transaction, analyzer, collection, &prepared.document.id, &mut edits)?;
@@ -106,7 +112,8 @@ pub(super) fn record_failure(
     reason: &str,
 ) -> Result<()> {
     let sql = "INSERT INTO document (collection, name, title, url, metadata, audience, fingerprint, chunks, stored_at, failure)
-               VALUES (?, ?, ?, ?, ?, ?, zeroblob(16), 0, ?, ?) ON CONFLICT DO UPDATE SET failure = excluded.failure";
+               VALUES (?, ?, ?, ?, ?, ?, zeroblob(16), 0, ?, ?) ON CONFLICT DO UPDATE SET failure = excluded.failure,
+               metadata = CASE excluded.metadata WHEN '{}' THEN metadata ELSE excluded.metadata END";
     let audience = collections::ensure_audience(transaction, &document.audience)?;
     let Document { id, title, url, metadata, .. } = document;
     set_audience(transaction, analyzer, collection, id, audience)?;

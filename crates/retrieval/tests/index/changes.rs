@@ -20,6 +20,7 @@ on_every_engine!(
     a_question_sees_all_of_the_old_or_all_of_the_new,
     what_could_not_be_read_is_listed_with_the_reason_and_its_last_version_found,
     documents_are_cut_anew_when_they_are_given_again,
+    stored_documents_are_split_anew_with_their_vectors,
     a_collection_that_was_forgotten_can_be_made_anew,
     documents_that_came_and_went_leave_nothing_behind,
     others_are_served_while_a_large_document_comes_in,
@@ -198,6 +199,34 @@ async fn documents_are_cut_anew_when_they_are_given_again(index: Index) {
     );
     let refused = index.set_chunk_size("docs", 3000).await.unwrap_err().to_string();
     assert_eq!(refused, "`chunk_tokens` is 3000: it must be between 32 and 2048");
+}
+
+async fn stored_documents_are_split_anew_with_their_vectors(index: Index) {
+    let (embedder, other) = (fake_embedder(), FakeEmbedder::new("other", 16));
+    let text: String = (0..60).map(|number| format!("Chapter {number} tells of a car. ")).collect();
+    let pages = vec![(0, 7), (text.len() / 2, 8)];
+    let book = Document { pages, ..document("book", &text) };
+    create_with(&index, "docs", vec![book], Some(&embedder)).await;
+    let broken = document("broken", "");
+    index.record_failure("docs", broken, "no text").await.unwrap();
+    assert_eq!(index.rechunk_collection("docs", Some(&embedder)).await.unwrap(), 0);
+    let chunks = async || index.find_document("docs", "book").await.unwrap().unwrap().chunks;
+    let before = chunks().await;
+    index.set_chunk_size("docs", 32).await.unwrap();
+    // The default changes only collections that follow it.
+    index.follow_chunk_size("docs", 512).await.unwrap();
+    assert_eq!(chunks().await, before);
+    assert_eq!(index.rechunk_collection("docs", Some(&embedder)).await.unwrap(), 1);
+    assert!(chunks().await > 2 * before, "{} {before}", chunks().await);
+    assert_eq!(index.rechunk_collection("docs", Some(&embedder)).await.unwrap(), 0);
+    let found = search(&index, "docs", "vehicle of chapter 59", Some(&embedder)).await;
+    assert_eq!((found.hits[0].page, found.words_only), (Some(8), None));
+    assert!(found.hits.iter().all(|hit| hit.scores.cosine.is_some()));
+    // Vectors of another model are not mixed in.
+    index.set_chunk_size("docs", 128).await.unwrap();
+    assert_eq!(index.rechunk_collection("docs", Some(&other)).await.unwrap(), 1);
+    assert_eq!((chunks().await, other.embedded()), (before, 0));
+    assert_eq!(index.find_inconsistencies().await.unwrap(), [""; 0]);
 }
 
 async fn a_collection_that_was_forgotten_can_be_made_anew(index: Index) {

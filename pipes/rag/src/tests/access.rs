@@ -14,7 +14,7 @@ fn only(users: &[&str], roles: &[&str]) -> Audience {
 
 async fn seen(rig: &Rig, user: Option<User>) -> Vec<String> {
     let call = Call { user, ..rig.asks("what is the salary?") };
-    let chunks = rig.told(call).await;
+    let chunks = rig.answer_of(call).await;
     let ids = events(&chunks, "source");
     let mut ids: Vec<_> =
         ids.iter().map(|source| source["source"]["id"].as_str().unwrap().to_owned()).collect();

@@ -31,7 +31,7 @@ async fn each_generator_is_a_model() {
 #[tokio::test]
 async fn people_see_the_search_then_the_sources_and_only_then_the_answer() {
     let rig = filled().await;
-    let chunks = rig.told(rig.asks("How many weeks do parents get?")).await;
+    let chunks = rig.answer_of(rig.asks("How many weeks do parents get?")).await;
     let statuses = events(&chunks, "status");
     assert_eq!(statuses[0]["description"], "Searching the documents");
     assert_eq!((&statuses[0]["done"], &statuses[1]["done"]), (&json!(false), &json!(true)));
@@ -54,7 +54,7 @@ async fn people_see_the_search_then_the_sources_and_only_then_the_answer() {
 #[tokio::test]
 async fn the_generator_gets_numbered_sources_before_the_question() {
     let rig = filled().await;
-    rig.told(rig.asks("How many weeks do parents get?")).await;
+    rig.answer_of(rig.asks("How many weeks do parents get?")).await;
     let asked = rig.scripted.calls().pop().unwrap();
     assert_eq!(asked.model, GENERATOR);
     let prompt = rig.prompt();
@@ -69,7 +69,7 @@ async fn the_generator_gets_numbered_sources_before_the_question() {
 #[tokio::test]
 async fn what_is_not_in_the_documents_is_to_be_said_plainly() {
     let rig = filled().await;
-    let chunks = rig.told(rig.asks("zebra xylophone?")).await;
+    let chunks = rig.answer_of(rig.asks("zebra xylophone?")).await;
     assert!(events(&chunks, "source").is_empty());
     assert!(!chunks.iter().any(|chunk| matches!(chunk, Chunk::Citation(_))));
     assert!(rig.prompt().contains("it is not in the sources"), "{}", rig.prompt());
@@ -83,7 +83,7 @@ async fn pictures_stay_beside_the_question() {
         Part::ImageUrl { image_url: "data:image/png;base64,AA".into(), rest: Default::default() };
     message.content =
         Some(Content::Parts(vec![Part::from_text("parents leave?"), picture.clone()]));
-    rig.told(rig.call(vec![message])).await;
+    rig.answer_of(rig.call(vec![message])).await;
     let asked = rig.scripted.calls().pop().unwrap();
     let Some(Content::Parts(parts)) = &asked.body.messages[0].content else { panic!("no parts") };
     assert!(parts[0].text().unwrap().contains("thirty weeks"));
@@ -96,14 +96,15 @@ async fn background_tasks_and_chats_with_sources_go_on_as_they_are() {
     let told =
         "<context>\n<source id=\"1\" name=\"a\">parents</source>\n</context>\n\nparents leave?";
     for text in ["### Task:\nName this chat about parents", told] {
-        let chunks = rig.told(rig.asks(text)).await;
+        let chunks = rig.answer_of(rig.asks(text)).await;
         assert!(events(&chunks, "source").is_empty());
         assert_eq!(rig.prompt(), text);
     }
     let task = Some("title_generation".to_owned());
     let call = rig.asks("parents leave?");
-    let chunks =
-        rig.told(pipe_sdk::Call { chat: ChatRef { task, ..ChatRef::default() }, ..call }).await;
+    let chunks = rig
+        .answer_of(pipe_sdk::Call { chat: ChatRef { task, ..ChatRef::default() }, ..call })
+        .await;
     assert!(events(&chunks, "status").is_empty());
     assert_eq!(rig.prompt(), "parents leave?");
 }
@@ -118,7 +119,7 @@ async fn while_tools_are_called_the_sources_stay_and_are_not_shown_again() {
         called,
         Message::new(Role::Tool, "thirty"),
     ];
-    let chunks = rig.told(rig.call(messages)).await;
+    let chunks = rig.answer_of(rig.call(messages)).await;
     assert!(events(&chunks, "source").is_empty() && events(&chunks, "status").is_empty());
     assert!(rig.prompt().contains("thirty weeks"));
 }
@@ -130,14 +131,14 @@ async fn only_a_follow_up_is_made_a_question_of_its_own() {
     let rewritten =
         [Chunk::Content(" When does the garage open? ".into()), Chunk::Finish(FinishReason::Stop)];
     rig.scripted = rig.scripted.answers("cloud.small", rewritten);
-    rig.told(rig.asks("Where is the garage?")).await;
+    rig.answer_of(rig.asks("Where is the garage?")).await;
     assert_eq!(rig.scripted.calls().len(), 1);
     let messages = vec![
         Message::new(Role::User, "Where is the garage?"),
         Message::new(Role::Assistant, "Below the yard."),
         Message::new(Role::User, "And when can I use it?"),
     ];
-    let chunks = rig.told(rig.call(messages)).await;
+    let chunks = rig.answer_of(rig.call(messages)).await;
     let asked = rig.scripted.calls();
     assert_eq!(asked[1].model, "cloud.small");
     let wish = asked[1].body.last_user_text().unwrap();
@@ -153,7 +154,7 @@ async fn a_rewriter_that_fails_leaves_the_question_as_it_is() {
     rig.put(vec![upload("parking.md", PARKING)]).await;
     let messages =
         vec![Message::new(Role::User, "hi"), Message::new(Role::User, "where do bicycles stand?")];
-    let chunks = rig.told(rig.call(messages)).await;
+    let chunks = rig.answer_of(rig.call(messages)).await;
     assert_eq!(events(&chunks, "source").len(), 1);
 }
 
@@ -163,14 +164,14 @@ async fn the_meaning_finds_what_the_words_do_not() {
     rig.put(vec![upload("leave.md", LEAVE)]).await;
     let vectors = Embeddings { vectors: vec![vec![1.0, 0.0]], prompt_tokens: 3 };
     rig.scripted = rig.scripted.embeds("cloud.vectors", vectors);
-    let chunks = rig.told(rig.asks("Elternzeit")).await;
+    let chunks = rig.answer_of(rig.asks("Elternzeit")).await;
     assert!(events(&chunks, "source").is_empty());
     assert_eq!(
         events(&chunks, "status")[1]["description"],
         "Nothing found in the documents, by words alone"
     );
-    rig.library().tend(rig.scripted.host()).await;
-    let chunks = rig.told(rig.asks("Elternzeit")).await;
+    rig.library().run_background_jobs(rig.scripted.host()).await;
+    let chunks = rig.answer_of(rig.asks("Elternzeit")).await;
     assert_eq!(events(&chunks, "source")[0]["source"]["name"], "Leave");
     assert_eq!(events(&chunks, "status")[1]["description"], "Found 1 document");
 }
@@ -184,10 +185,12 @@ async fn a_reranker_has_the_last_word_on_the_order() {
     .await;
     rig.put(vec![upload("a.md", "garage garage garage"), upload("b.md", "the garage of the yard")])
         .await;
-    let first = events(&rig.told(rig.asks("garage")).await, "source")[0]["source"]["id"].clone();
+    let first =
+        events(&rig.answer_of(rig.asks("garage")).await, "source")[0]["source"]["id"].clone();
     let ranks = vec![Rank { index: 1, score: 0.9 }, Rank { index: 0, score: 0.1 }];
     rig.scripted = rig.scripted.ranks("cloud.ranks", Reranked { ranks, prompt_tokens: 0 });
-    let second = events(&rig.told(rig.asks("garage")).await, "source")[0]["source"]["id"].clone();
+    let second =
+        events(&rig.answer_of(rig.asks("garage")).await, "source")[0]["source"]["id"].clone();
     assert_ne!(first, second);
 }
 
@@ -197,7 +200,7 @@ async fn a_template_of_ones_own_is_what_the_generator_gets() {
         rig_with(|valves| valves.prompt_template = Some("{{question}} <- {{sources}}".into()))
             .await;
     rig.put(vec![upload("leave.md", LEAVE)]).await;
-    rig.told(rig.asks("parents?")).await;
+    rig.answer_of(rig.asks("parents?")).await;
     assert!(rig.prompt().starts_with("parents? <- <source id=\"1\""), "{}", rig.prompt());
 }
 
@@ -209,4 +212,50 @@ async fn a_generator_that_is_not_there_is_told_as_such() {
     let stream = Arc::clone(&rig.rag).pipe(rig.asks("parents?")).await.unwrap();
     let error = stream.try_collect::<Vec<_>>().await.unwrap_err();
     assert!(matches!(error, PipeError::ModelNotFound(model) if model == GENERATOR));
+}
+
+#[tokio::test]
+async fn only_the_sources_that_the_answer_cites_are_cited() {
+    let mut rig = filled().await;
+    let answer = [
+        Chunk::Content("Bicycles stand there [".into()),
+        Chunk::Content("2], I say [7].".into()),
+        Chunk::Content(" Yes [2].".into()),
+        Chunk::Finish(FinishReason::Stop),
+    ];
+    rig.scripted = rig.scripted.answers(GENERATOR, answer);
+    let chunks = rig.answer_of(rig.asks("Where do bicycles of parents stand?")).await;
+    assert_eq!(events(&chunks, "source").len(), 2);
+    let citations: Vec<_> = chunks
+        .iter()
+        .enumerate()
+        .filter_map(|(at, chunk)| match chunk {
+            Chunk::Citation(citation) => Some((at, citation.location.clone().unwrap())),
+            _ => None,
+        })
+        .collect();
+    let [(at, location)] = citations.as_slice() else { panic!("{citations:?}") };
+    assert_eq!(location["number"], 2);
+    assert_eq!(chunks[at - 1], Chunk::Content("2], I say [7].".into()));
+}
+
+#[tokio::test]
+async fn a_follow_up_is_searched_with_the_questions_before_it() {
+    let rig = filled().await;
+    let messages = vec![
+        Message::new(Role::User, "Where is the garage?"),
+        Message::new(Role::Assistant, "Below the yard."),
+        Message::new(Role::User, "And in winter?"),
+    ];
+    let chunks = rig.answer_of(rig.call(messages)).await;
+    assert_eq!(events(&chunks, "source")[0]["source"]["name"], "Parking");
+    assert!(rig.prompt().ends_with("Question: And in winter?"));
+}
+
+#[tokio::test]
+async fn a_greeting_gets_neither_sources_nor_instructions() {
+    let rig = filled().await;
+    let chunks = rig.answer_of(rig.asks("Hello there!")).await;
+    assert!(events(&chunks, "source").is_empty());
+    assert_eq!(rig.prompt(), "Hello there!");
 }

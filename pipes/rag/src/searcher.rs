@@ -1,0 +1,171 @@
+//! Searches the index for a question: chooses the kind of search, reranks, and drops hits that are too weak.
+
+use crate::{
+    embedding_source::{EmbeddingSource, QueryCache, SourceEmbedder},
+    index_handle::{IndexHandle, unavailable_error},
+    rerank::HostReranker,
+    valves::RagValves,
+};
+use pipe_sdk::{Host, PipeError, Result, User, library::Reader};
+use retrieval::{
+    Collection, Embedder, Fusion, IndexError, SearchHit, SearchMode, SearchQuery, SearchResults,
+    Viewer,
+};
+use std::{sync::Arc, time::Duration};
+
+/// The maximum number of hits that are reranked. Rerankers do worse with more (<https://arxiv.org/abs/2411.11767>).
+const MAX_RERANKED: usize = 40;
+
+/// The time limit of a reranker. After it, the order stays as it was.
+const RERANK_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// The index with its embedding model.
+#[derive(Clone)]
+pub(crate) struct Searcher {
+    pub index: Arc<IndexHandle>,
+    pub embeddings: Arc<EmbeddingSource>,
+    pub query_cache: Arc<QueryCache>,
+}
+
+/// A question to some collections.
+pub(crate) struct SearchRequest<'a> {
+    pub valves: &'a RagValves,
+    pub collections: &'a [&'a str],
+    pub query: &'a str,
+    pub viewer: &'a Viewer,
+    pub top_k: usize,
+}
+
+impl Searcher {
+    /// Returns the best chunks, at most `top_k`. Collections that do not exist or that the viewer may not see are skipped.
+    pub(crate) async fn search(
+        &self,
+        request: SearchRequest<'_>,
+        host: &Host,
+    ) -> Result<SearchResults> {
+        let SearchRequest { valves, query, viewer, top_k, .. } = request;
+        let index = self.index.get().await?;
+        let visible = index.list_collections(viewer).await.map_err(to_pipe_error)?;
+        let find = |name: &&str| visible.iter().find(|collection| collection.name == **name);
+        let collections: Vec<&Collection> = request.collections.iter().filter_map(find).collect();
+        if collections.is_empty() || query.trim().is_empty() {
+            return Ok(SearchResults::default());
+        }
+        let embedder = self.choose_embedder(&collections, host).await;
+        let mut results = self.search_index(&request, &collections, embedder.as_ref()).await?;
+        if embedder.is_none()
+            && let Some(reason) = self.embeddings.missing_reason()
+        {
+            results.words_only = Some(format!("It was searched by words alone: {reason}."));
+        }
+        if let Some(model) = &valves.reranker {
+            let reranker = HostReranker { host, model };
+            results = results.rerank(query, &reranker, top_k, RERANK_TIMEOUT).await;
+        }
+        let floor = embedder.map_or(0.0, |embedder| embedder.cosine_floor());
+        let query_words = results.query_words;
+        results.hits.retain(|hit| {
+            is_above_minimum(hit, valves.min_score) && is_related(hit, floor, query_words)
+        });
+        Ok(results)
+    }
+
+    /// Returns the embedder of the model in use, or of the collections' own model until all of them are embedded by the one in use.
+    async fn choose_embedder(
+        &self,
+        collections: &[&Collection],
+        host: &Host,
+    ) -> Option<SourceEmbedder> {
+        if self.embeddings.missing_reason().is_some() {
+            self.embeddings.refresh(host).await;
+        }
+        let current = self.embeddings.embedder(host, &self.query_cache)?;
+        let mut models = collections.iter().filter_map(|collection| collection.model.as_ref());
+        if models.clone().any(|model| model.id == current.model()) {
+            return Some(current);
+        }
+        let previous = models
+            .next()
+            .and_then(|model| self.embeddings.embedder_of(&model.id, host, &self.query_cache));
+        Some(previous.unwrap_or(current))
+    }
+
+    /// Searches by meaning and words; by words alone if the embedding model fails.
+    async fn search_index(
+        &self,
+        request: &SearchRequest<'_>,
+        collections: &[&Collection],
+        embedder: Option<&SourceEmbedder>,
+    ) -> Result<SearchResults> {
+        let index = self.index.get().await?;
+        let names: Vec<&str> =
+            collections.iter().map(|collection| collection.name.as_str()).collect();
+        let query = build_query(request, embedder.is_some());
+        let embedder = embedder.map(|embedder| embedder as &dyn Embedder);
+        let results = index.search(&names, &query, embedder).await;
+        let failure = match &results {
+            Err(IndexError::Embedding(error)) => {
+                Some(format!("It was searched by words alone: {error}."))
+            }
+            Ok(results) if query.mode == SearchMode::Vector => results.words_only.clone(),
+            Ok(_) | Err(_) => None,
+        };
+        let Some(reason) = failure else { return results.map_err(to_pipe_error) };
+        let by_words = SearchQuery { mode: SearchMode::Keyword, ..query };
+        let results = index.search(&names, &by_words, None).await.map_err(to_pipe_error)?;
+        Ok(SearchResults { words_only: Some(reason), ..results })
+    }
+}
+
+fn build_query(request: &SearchRequest<'_>, has_embedder: bool) -> SearchQuery {
+    let SearchRequest { valves, query, viewer, top_k, .. } = request;
+    let limit = if valves.reranker.is_some() { MAX_RERANKED.max(*top_k) } else { *top_k };
+    let mode = match (valves.hybrid_search, has_embedder) {
+        (_, false) => SearchMode::Keyword,
+        (true, true) => SearchMode::Hybrid,
+        (false, true) => SearchMode::Vector,
+    };
+    let fusion = Fusion::Weighted { vector_weight: valves.meaning_weight };
+    SearchQuery { limit, mode, fusion, ..SearchQuery::new(*query, (*viewer).clone()) }
+}
+
+/// Returns true if a hit has at least the minimum score of the valves, or no score that is comparable. A minimum of 0 drops none: a cosine may
+/// be negative.
+fn is_above_minimum(hit: &SearchHit, minimum: f32) -> bool {
+    let score = hit.scores.rerank.or(hit.scores.cosine);
+    minimum <= 0.0 || score.is_none_or(|score| score >= minimum)
+}
+
+/// Returns true unless the cosine says that a hit is unrelated to the question. A hit with most of the question's words stays: an embedding
+/// model knows little about names and numbers.
+fn is_related(hit: &SearchHit, floor: f32, query_words: usize) -> bool {
+    let is_far = hit.scores.cosine.is_some_and(|cosine| cosine < floor);
+    !is_far || hit.scores.rerank.is_some() || hit.matched_words.len() * 2 > query_words
+}
+
+/// Converts a reader of the library to a viewer of the index.
+pub(crate) fn to_viewer(reader: Reader) -> Viewer {
+    match reader {
+        Reader::Anonymous => Viewer::Anonymous,
+        Reader::Admin => Viewer::Operator,
+        Reader::User(User { id, role, .. }) => {
+            Viewer::User { id, roles: role.into_iter().collect() }
+        }
+    }
+}
+
+/// Converts an error of the index to one of the pipe.
+pub(crate) fn to_pipe_error(error: IndexError) -> PipeError {
+    match error {
+        IndexError::CollectionNotFound(_) => {
+            PipeError::Refused { status: 404, message: error.to_string(), retry_after: None }
+        }
+        IndexError::CollectionExists(_) | IndexError::ModelMismatch { .. } => {
+            PipeError::Conflict(error.to_string())
+        }
+        IndexError::InvalidInput(message) => PipeError::bad_request(message),
+        IndexError::Embedding(error) => PipeError::Upstream(error.to_string()),
+        IndexError::Timeout(_) => PipeError::Timeout(error.to_string()),
+        IndexError::Storage(_) => unavailable_error(&error),
+    }
+}
