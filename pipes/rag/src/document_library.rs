@@ -190,9 +190,7 @@ impl DocumentLibrary {
 
     /// Returns the chunk size of collections that do not set one.
     fn default_chunk_tokens(&self) -> usize {
-        let embeddings = &self.searcher.embeddings;
-        let is_small = embeddings.is_local() || embeddings.missing_reason().is_some();
-        self.valves.default_chunk_tokens(is_small)
+        self.valves.default_chunk_tokens(self.searcher.embeddings.is_local())
     }
 
     /// Returns the audience of collections that do not set one: the roles that the valves name for it.

@@ -201,10 +201,10 @@ impl Embedder for SourceEmbedder {
 impl SourceEmbedder {
     /// Returns the cosine below which a chunk has nothing to do with the question. It is known of the local model: on English collections,
     /// leaving out all below it costs less than 1 % of the relevant chunks.
-    pub(crate) fn cosine_floor(&self) -> f32 {
+    pub(crate) fn cosine_floor(&self) -> Option<f32> {
         match self.model {
-            Model::Local(_) => 0.2,
-            Model::Host(..) => 0.0,
+            Model::Local(_) => Some(0.2),
+            Model::Host(..) => None,
         }
     }
 

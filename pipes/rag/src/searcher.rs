@@ -62,7 +62,7 @@ impl Searcher {
             let reranker = HostReranker { host, model };
             results = results.rerank(query, &reranker, top_k, RERANK_TIMEOUT).await;
         }
-        let floor = embedder.map_or(0.0, |embedder| embedder.cosine_floor());
+        let floor = embedder.and_then(|embedder| embedder.cosine_floor());
         let query_words = results.query_words;
         results.hits.retain(|hit| {
             is_above_minimum(hit, valves.min_score) && is_related(hit, floor, query_words)
@@ -138,8 +138,8 @@ fn is_above_minimum(hit: &SearchHit, minimum: f32) -> bool {
 
 /// Returns true unless the cosine says that a hit is unrelated to the question. A hit with most of the question's words stays: an embedding
 /// model knows little about names and numbers.
-fn is_related(hit: &SearchHit, floor: f32, query_words: usize) -> bool {
-    let is_far = hit.scores.cosine.is_some_and(|cosine| cosine < floor);
+fn is_related(hit: &SearchHit, floor: Option<f32>, query_words: usize) -> bool {
+    let is_far = hit.scores.cosine.zip(floor).is_some_and(|(cosine, floor)| cosine < floor);
     !is_far || hit.scores.rerank.is_some() || hit.matched_words.len() * 2 > query_words
 }
 
