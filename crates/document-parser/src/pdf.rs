@@ -1,8 +1,10 @@
 //! PDF: groups positioned glyphs into lines, columns, tables, headings and paragraphs.
 
+mod bidi;
 mod blocks;
 mod bookmarks;
 mod columns;
+mod glyph;
 mod headers_footers;
 mod line;
 mod page;

@@ -64,7 +64,7 @@ fn split_at_gutter(runs: Vec<Run>, depth: usize, flows: &mut PageFlows) {
 
 /// Returns the middle of the widest gutter, if the page has columns.
 fn find_gutter(runs: &[Run]) -> Option<f64> {
-    if runs.len() < 8 {
+    if runs.len() < 4 {
         return None;
     }
     let left = runs.iter().map(|run| run.left).fold(f64::MAX, f64::min);
@@ -75,7 +75,7 @@ fn find_gutter(runs: &[Run]) -> Option<f64> {
     }
     let coverage = count_runs_over_strips(runs, left, strip);
     // Runs that span the columns also cover the gutter, so a few are allowed.
-    let max_crossing = (coverage.iter().max()? / 6).max(1);
+    let max_crossing = if runs.len() < 8 { 0 } else { (coverage.iter().max()? / 6).max(1) };
     let mut sizes: Vec<f64> = runs.iter().map(|run| run.size).collect();
     sizes.sort_by(f64::total_cmp);
     let size = sizes.get(sizes.len() / 2)?;
@@ -137,8 +137,8 @@ fn find_gaps(coverage: &[i64], max_crossing: i64) -> Vec<(f64, f64)> {
     gaps
 }
 
-/// Returns whether running text stands on both sides of a gutter, at the same height. In tables the
-/// gutters are between words.
+/// Returns whether running text stands on both sides of a gutter, or on one side of it beside
+/// something else, at the same height. In tables the gutters are between words.
 fn is_between_texts(runs: &[Run], gutter: f64) -> bool {
     let left: Vec<&Run> = runs.iter().filter(|run| run.right <= gutter).collect();
     let right: Vec<&Run> = runs.iter().filter(|run| run.left >= gutter).collect();
@@ -152,11 +152,38 @@ fn is_between_texts(runs: &[Run], gutter: f64) -> bool {
         let bottom = side.iter().map(|run| run.baseline).fold(f64::MIN, f64::max);
         (top, bottom)
     };
-    if !is_text(&left) || !is_text(&right) {
+    let are_texts = is_text(&left) && is_text(&right)
+        || is_running_text(&left) && is_running_text(&right)
+        || is_text_beside(&left, &right)
+        || is_text_beside(&right, &left);
+    if !are_texts {
         return false;
     }
     let ((top, bottom), (other_top, other_bottom)) =
         (vertical_range(&left), vertical_range(&right));
     let overlap = bottom.min(other_bottom) - top.max(other_top);
     overlap > 0.3 * (bottom - top).min(other_bottom - other_top)
+}
+
+/// Returns whether the lines of a column are the sentences of one text: they are long, and begin in
+/// the middle of a sentence, as the cells of a table do not.
+fn is_running_text(side: &[&Run]) -> bool {
+    let chars: usize = side.iter().map(|run| run.text.chars().count()).sum();
+    let mut lines: Vec<&&Run> = side.iter().collect();
+    lines.sort_by(|a, b| a.baseline.total_cmp(&b.baseline));
+    let continued =
+        lines.iter().skip(1).filter(|run| run.text.starts_with(char::is_lowercase)).count();
+    side.len() >= 2 && chars >= MIN_TEXT_CHARS * side.len() && continued * 2 >= side.len()
+}
+
+/// Returns whether one side is running text and the other a figure or a table beside it: its lines
+/// are not at the heights of the text's lines, as the cells of a row are.
+fn is_text_beside(text: &[&Run], other: &[&Run]) -> bool {
+    let is_aligned = |run: &&&Run| {
+        text.iter().any(|line| (line.baseline - run.baseline).abs() < 0.15 * run.size)
+    };
+    text.len() >= 4
+        && other.len() >= 2
+        && is_running_text(text)
+        && other.iter().filter(is_aligned).count() * 2 < other.len()
 }

@@ -1,6 +1,9 @@
 //! Lines: runs on the same baseline, from left to right.
 
-use super::run::{MAX_RUN_GAP, Run};
+use super::{
+    bidi,
+    run::{MAX_RUN_GAP, Run},
+};
 
 /// A line of text, as cells with wide gaps between them.
 #[derive(Clone, Debug)]
@@ -31,12 +34,17 @@ impl Line {
 
     /// Returns whether all cells are bold.
     pub fn is_bold(&self) -> bool {
-        self.cells.iter().all(|cell| cell.bold)
+        self.cells.iter().all(|cell| cell.looks.bold)
     }
 
     /// Returns the text of all cells.
     pub fn text(&self) -> String {
-        let cells: Vec<&str> = self.cells.iter().map(|cell| cell.text.trim()).collect();
+        let mut cells: Vec<&str> = self.cells.iter().map(|cell| cell.text.trim()).collect();
+        let text = cells.join(" ");
+        if cells.len() < 2 || !bidi::is_right_to_left(&text) {
+            return text;
+        }
+        cells.reverse();
         cells.join(" ")
     }
 }
@@ -58,6 +66,9 @@ pub(super) fn group_runs(mut runs: Vec<Run>) -> Vec<Line> {
     for line in &mut lines {
         line.cells.sort_by(|a, b| a.left.total_cmp(&b.left));
         line.cells = merge_adjacent(std::mem::take(&mut line.cells));
+        for cell in &mut line.cells {
+            cell.text = bidi::to_reading_order(&cell.text);
+        }
     }
     lines
 }

@@ -1,8 +1,9 @@
 //! Interprets the drawing operators of a page, and collects its glyphs.
 
 use super::{
-    decode_string,
-    run::{Glyph, Run},
+    bidi, decode_string,
+    glyph::{DrawnGlyphs, Glyph, GlyphLooks, GlyphPosition},
+    run::Run,
 };
 use hayro_interpret::{
     BlendMode, ClipPath, Context, Device, DrawMode, DrawProps, Image, ImageDrawProps,
@@ -15,12 +16,9 @@ use hayro_interpret::{
         xref::XRef,
     },
     interpret_page,
-    kurbo::{Affine, BezPath, Point, Rect},
+    kurbo::{Affine, BezPath, Rect},
 };
 use std::collections::HashSet;
-
-/// The units of glyph space per em (ISO 32000-1, section 9.2.4).
-const UNITS_PER_EM: f64 = 1000.0;
 
 /// The numbers of objects on a page.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,6 +51,7 @@ pub(super) fn interpret<'a>(
         area: area.inset(2.0),
         runs: Vec::new(),
         counts: PageCounts::default(),
+        drawn: DrawnGlyphs::default(),
         after_space: false,
         marked_content: Vec::new(),
     };
@@ -68,6 +67,7 @@ struct GlyphCollector {
     area: Rect,
     runs: Vec<Run>,
     counts: PageCounts,
+    drawn: DrawnGlyphs,
     after_space: bool,
     marked_content: Vec<MarkedContent>,
 }
@@ -83,11 +83,11 @@ impl GlyphCollector {
     /// Returns the visible runs. Invisible text is used if the page has pictures, or no other text.
     fn take_visible_runs(&mut self) -> Vec<Run> {
         let mut runs = std::mem::take(&mut self.runs);
-        if self.counts.pictures == 0 && runs.iter().any(|run| !run.invisible) {
-            runs.retain(|run| !run.invisible);
+        if self.counts.pictures == 0 && runs.iter().any(|run| !run.looks.invisible) {
+            runs.retain(|run| !run.looks.invisible);
         }
-        if runs.iter().any(|run| !run.artifact) {
-            runs.retain(|run| !run.artifact);
+        if runs.iter().any(|run| !run.looks.artifact) {
+            runs.retain(|run| !run.looks.artifact);
         }
         // Some programs draw a text twice for a shadow or bold type, so duplicates are removed.
         let mut seen = HashSet::new();
@@ -115,7 +115,7 @@ impl GlyphCollector {
             .find_map(|mark| mark.actual_text.as_mut())
             .map(std::mem::take);
         let text = match actual_text.or_else(|| glyph.as_unicode().map(bf_string_to_text)) {
-            Some(text) => expand_ligatures(&text),
+            Some(text) => bidi::to_visual_glyph(expand_ligatures(&text)),
             None => {
                 self.counts.unmapped += 1;
                 char::REPLACEMENT_CHARACTER.to_string()
@@ -132,20 +132,12 @@ impl GlyphCollector {
         {
             return;
         }
+        if self.drawn.add_or_is_copy(&text, &position) {
+            return;
+        }
         let after_space = std::mem::take(&mut self.after_space);
-        let GlyphPosition { left, right, baseline, size, angle, .. } = position;
-        let glyph = Glyph {
-            text,
-            left,
-            right,
-            baseline,
-            size,
-            angle,
-            bold,
-            invisible,
-            artifact,
-            after_space,
-        };
+        let looks = GlyphLooks { bold, invisible, artifact };
+        let glyph = Glyph { text, position, looks, after_space };
         let rest = match self.runs.last_mut() {
             Some(run) => run.push(glyph),
             None => Some(glyph),
@@ -180,47 +172,6 @@ fn expand_ligatures(text: &str) -> String {
         }
     }
     expanded
-}
-
-/// The position of a glyph, in coordinates along the direction of its line.
-struct GlyphPosition {
-    origin: Point,
-    left: f64,
-    right: f64,
-    baseline: f64,
-    size: f64,
-    angle: i16,
-}
-
-impl GlyphPosition {
-    fn new(glyph: &font::Glyph<'_>, transform: Affine, vertical: bool) -> Self {
-        let advance = match glyph {
-            font::Glyph::Outline(glyph) => glyph.advance_width(),
-            font::Glyph::Type3(glyph) => glyph.advance_width(),
-        };
-        let [a, b, c, d, ..] = transform.as_coeffs();
-        let size = UNITS_PER_EM * c.hypot(d);
-        let origin = transform * Point::ZERO;
-        // A line of vertical writing runs along the other axis.
-        let (x, y, length) = if vertical {
-            (-c, -d, size)
-        } else {
-            (a, b, f64::from(advance.unwrap_or(500.0)) * a.hypot(b))
-        };
-        let angle = y.atan2(x);
-        let (sin, cos) = angle.sin_cos();
-        let left = origin.x * cos + origin.y * sin;
-        #[expect(clippy::cast_possible_truncation, reason = "no angle has more than 360 degrees")]
-        let angle = angle.to_degrees().round() as i16;
-        Self {
-            origin,
-            left,
-            right: left + length.abs(),
-            baseline: origin.y * cos - origin.x * sin,
-            size,
-            angle,
-        }
-    }
 }
 
 /// Returns whether the font of a glyph declares itself bold.

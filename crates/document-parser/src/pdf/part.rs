@@ -104,7 +104,7 @@ impl FlowMetrics {
             // In a paragraph the first line is indented; in a list item all lines except the first
             // are.
             && !(is_indented && (list_marker(&first.text()).is_none() || !std::ptr::eq(first, above)) && above.left() - self.left < 0.8 * size)
-            && (below.left() - first.left() >= -0.8 * size || std::ptr::eq(first, above))
+            && (below.left() - above.left() >= -0.8 * size || std::ptr::eq(first, above))
     }
 }
 

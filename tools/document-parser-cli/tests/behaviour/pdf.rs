@@ -210,3 +210,96 @@ async fn too_many_pages_are_refused() {
         "`a.pdf` cannot be read: it has 12 pages, and at most 10 are read; split it"
     );
 }
+
+#[tokio::test]
+async fn a_first_line_that_is_indented_begins_its_paragraph() {
+    let content = [
+        line(
+            "F",
+            10,
+            75,
+            700,
+            "This paragraph begins with an indent as in a book, and goes on to a",
+        ),
+        line(
+            "F",
+            10,
+            60,
+            688,
+            "second line that ends with a long word broken by the typesetter, hyphen-",
+        ),
+        line(
+            "F",
+            10,
+            60,
+            676,
+            "ation, and then there is a third line, none of which is a paragraph of its",
+        ),
+        line("F", 10, 60, 664, "own."),
+        line(
+            "F",
+            10,
+            75,
+            652,
+            "The next paragraph begins with an indent too, and it has two lines, or",
+        ),
+        line("F", 10, 60, 640, "so."),
+    ];
+    assert_eq!(
+        markdown_of(&PdfWriter::with_pages(&[content.concat()]).bytes(), "a.pdf").await,
+        "This paragraph begins with an indent as in a book, and goes on to a second line that ends with a long word broken by the typesetter, hyphenation, and then there is a third line, none of which is a paragraph of its own.\n\n\
+        The next paragraph begins with an indent too, and it has two lines, or so.\n"
+    );
+}
+
+#[tokio::test]
+async fn glyphs_that_are_drawn_twice_are_read_once() {
+    let twice: String = "ballooning"
+        .char_indices()
+        .map(|(at, char)| {
+            let x = 60 + 7 * u32::try_from(at).unwrap();
+            line("F", 10, x, 700, &char.to_string())
+                + &format!("BT /F 10 Tf {x}.4 700 Td ({char}) Tj ET\n")
+        })
+        .collect();
+    let shadow = line("F", 10, 60, 650, "a shadow") + "BT /F 10 Tf 60.5 649.5 Td (a shadow) Tj ET";
+    assert_eq!(
+        markdown_of(&PdfWriter::with_pages(&[twice + &shadow]).bytes(), "a.pdf")
+            .await
+            .replace(' ', ""),
+        "ballooning\n\nashadow\n"
+    );
+}
+
+#[tokio::test]
+async fn short_columns_of_text_are_no_table() {
+    let content = lines(60, 700, &["The committee reviewed the annual", "report and"])
+        + &lines(320, 700, &["approved the budget for the", "coming fiscal year."]);
+    assert_eq!(
+        markdown_of(&PdfWriter::with_pages(&[content]).bytes(), "a.pdf").await,
+        "The committee reviewed the annual report and approved the budget for the coming fiscal year.\n"
+    );
+}
+
+#[tokio::test]
+async fn a_table_beside_text_is_not_woven_into_it() {
+    let row = |y: u32, a: &str, b: &str| line("F", 8, 400, y, a) + &line("F", 8, 480, y, b);
+    let content = lines(60, 700, &LEFT)
+        + &row(694, "Bolt", "5")
+        + &row(679, "Nut", "7")
+        + &row(664, "Pin", "9");
+    let text = markdown_of(&PdfWriter::with_pages(&[content]).bytes(), "a.pdf").await;
+    assert!(text.contains(&LEFT.join(" ").replace("exam- ple", "example")), "{text}");
+    assert!(text.contains("| Nut | 7 |"), "{text}");
+}
+
+#[tokio::test]
+async fn right_to_left_text_is_in_the_order_of_reading() {
+    // Shalom olam (2024), letter by letter as they are seen; codes stand for letters by the map.
+    let map = "/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <ff> endcodespacerange 7 beginbfchar <41> <05e9> <42> <05dc> <43> <05d5> <44> <05dd> <45> <05e2> <32> <0032> <34> <0034> endbfchar endcmap end";
+    let mut pdf =
+        PdfWriter::with_pages(&["BT /F 10 Tf 60 700 Td (24 DBCE DCBA) Tj ET\n".to_owned()]);
+    let to_unicode = pdf.add(&format!("<< /Length {} >>\nstream\n{map}\nendstream", map.len()));
+    pdf.replace(3, &format!("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding /ToUnicode {to_unicode} 0 R >>"));
+    assert_eq!(markdown_of(&pdf.bytes(), "a.pdf").await, "שלום עולם 24\n");
+}
