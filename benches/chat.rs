@@ -28,7 +28,7 @@ fn call(body: &Value) -> Call {
         model: CLAUDE.into(),
         body: serde_json::from_value::<Body>(body.clone()).expect("a chat"),
         user: None,
-        chat: ChatRef::default(),
+        chat: ChatRef::default().into(),
         hints: Hints::default(),
         host: ScriptedHost::new().host(),
     }

@@ -1,7 +1,7 @@
 //! The route of a call: a pipe, and the model in it.
 
-use crate::{meter::MeasuredCall, slot::Slot};
-use pipe_sdk::{CallContext, Demand, DemandKind, ModelKind, ModelResolution, Serves};
+use crate::slot::Slot;
+use pipe_sdk::{Demand, DemandKind, ModelKind, ModelResolution, Serves};
 use std::sync::Arc;
 
 /// The pipe and model of a call.
@@ -12,6 +12,8 @@ pub struct CallRoute {
     pub requested_model: String,
     /// The id within the pipe by which the model is listed. Limits and usage always use this one.
     pub model: String,
+    /// The full id by which the model is listed, as in `pipe.model`.
+    pub full_id: String,
     /// The kind of model, if the pipe knows it.
     pub kind: Option<ModelKind>,
 }
@@ -33,13 +35,9 @@ impl CallRoute {
                 (requested_model.clone(), None)
             }
         };
-        Self { slot, requested_model, model, kind }
-    }
-
-    /// Returns the full id by which the model is listed.
-    pub fn full_id(&self) -> String {
-        let pipe = self.slot.id();
-        if self.model == pipe { pipe.to_owned() } else { format!("{pipe}.{}", self.model) }
+        let pipe = slot.id();
+        let full_id = if model == pipe { model.clone() } else { format!("{pipe}.{model}") };
+        Self { slot, requested_model, model, full_id, kind }
     }
 
     /// Adjusts the demand to the model: a chat with an image model counts as an image request.
@@ -52,27 +50,12 @@ impl CallRoute {
         }
     }
 
-    /// Returns the call for the meter.
-    pub fn measured_call(
-        &self,
-        kind: ModelKind,
-        context: CallContext,
-        prompt_tokens: u64,
-    ) -> MeasuredCall {
-        let is_listed_by = |serves: Serves| match serves {
-            Serves::Model(_) => true,
-            Serves::Manifold(models) => models.iter().any(|listed| listed.id == self.model),
-            Serves::Filter { .. } => false,
-        };
-        let is_listed = self.slot.serves().is_some_and(is_listed_by);
-        let listed = is_listed.then(|| self.model.clone());
-        MeasuredCall {
-            pipe: self.slot.id(),
-            model: self.full_id(),
-            listed,
-            kind,
-            context,
-            prompt_tokens,
+    /// Returns whether the pipe lists the model.
+    pub fn is_listed(&self) -> bool {
+        match self.slot.serves() {
+            Some(Serves::Model(_)) => true,
+            Some(Serves::Manifold(models)) => models.iter().any(|model| model.id == self.model),
+            Some(Serves::Filter { .. }) | None => false,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod log;
 pub mod meter;
 pub mod metrics;
+mod model_call;
 pub mod model_references;
 mod panics;
 pub mod pipes;

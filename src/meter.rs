@@ -1,7 +1,8 @@
 //! Measures every model call: its duration, tokens, cost and caller.
 
 use crate::{
-    metrics::{CallOutcome, Metrics, ModelLabels},
+    call_route::CallRoute,
+    metrics::{CallMetrics, CallOutcome, Metrics},
     prices::Prices,
     traces::{Span, Traces},
     usage_queue::{UsageEvent, UsageQueue},
@@ -26,22 +27,6 @@ pub struct Meter {
     traces: Arc<Traces>,
 }
 
-/// A model call that is to be measured.
-pub struct MeasuredCall {
-    /// The pipe that answers.
-    pub pipe: &'static str,
-    /// The full id of the requested model.
-    pub model: String,
-    /// The same `local_id` its pipe, if the pipe lists it.
-    pub listed: Option<String>,
-    /// The kind of call.
-    pub kind: ModelKind,
-    /// The context of the call, with the user.
-    pub context: CallContext,
-    /// The estimated number of prompt tokens, for calls that end before they report usage.
-    pub prompt_tokens: u64,
-}
-
 impl Meter {
     /// Returns a meter with these prices.
     pub fn new(
@@ -63,20 +48,33 @@ impl Meter {
         self.prices.load().price(pipe, model).map(|price| price.cost(usage))
     }
 
-    /// Starts a measurement. Calls that the model makes of others use
-    /// [`Measurement::child_context`].
-    pub fn start(&self, measured: MeasuredCall) -> Measurement {
-        self.metrics.add_in_flight(measured.pipe, 1);
-        let labels = ModelLabels::new(measured.kind, measured.pipe, measured.listed.as_deref());
-        let span = self.start_span(&measured, &labels);
-        let child_context = measured.context.child(&measured.model).with_trace(span.context());
+    /// Starts the measurement of a call in this context. Calls that the model makes of others use
+    /// [`Measurement::child_context`]. `prompt_tokens` is the estimate for calls that end before
+    /// they report usage.
+    pub fn start(
+        &self,
+        route: &CallRoute,
+        kind: ModelKind,
+        context: CallContext,
+        prompt_tokens: u64,
+    ) -> Measurement {
+        let pipe = route.slot.id();
+        let listed = route.is_listed().then_some(&*route.model);
+        let metrics = self.metrics.model(kind, pipe, listed);
+        metrics.add_in_flight(1);
+        let span = self.start_span(route, &metrics, &context);
+        let child_context = context.child(&route.full_id).with_trace(span.context());
         Measurement {
             meter: self.clone(),
-            labels,
+            pipe,
+            model: route.full_id.clone(),
+            kind,
+            context,
+            prompt_tokens,
+            metrics,
             span,
             child_context,
             response_model: None,
-            measured,
             started: Instant::now(),
             time_to_first_chunk: None,
             written_bytes: 0,
@@ -86,12 +84,14 @@ impl Meter {
     }
 
     /// Starts a span with the names of OpenTelemetry's conventions for generative AI.
-    fn start_span(&self, measured: &MeasuredCall, labels: &ModelLabels) -> Span {
-        let name = format!("{} {}", labels.operation(), measured.model);
-        let mut span = self.traces.start_span(name, SpanKind::Client, measured.context.trace);
-        span.set_attribute("gen_ai.operation.name", labels.operation());
-        span.set_attribute("gen_ai.provider.name", measured.pipe);
-        span.set_attribute("gen_ai.request.model", measured.model.clone());
+    fn start_span(&self, route: &CallRoute, metrics: &CallMetrics, context: &CallContext) -> Span {
+        let name = || format!("{} {}", metrics.operation(), route.full_id);
+        let mut span = self.traces.start_span(name, SpanKind::Client, context.trace);
+        if span.is_recording() {
+            span.set_attribute("gen_ai.operation.name", metrics.operation());
+            span.set_attribute("gen_ai.provider.name", route.slot.id());
+            span.set_attribute("gen_ai.request.model", route.full_id.clone());
+        }
         span
     }
 }
@@ -107,8 +107,13 @@ fn saturating_i64(tokens: u64) -> i64 {
 /// The measurement of one call. It is recorded when this is dropped.
 pub struct Measurement {
     meter: Meter,
-    measured: MeasuredCall,
-    labels: ModelLabels,
+    pipe: &'static str,
+    /// The full id of the requested model.
+    model: String,
+    kind: ModelKind,
+    context: CallContext,
+    prompt_tokens: u64,
+    metrics: Arc<CallMetrics>,
     span: Span,
     /// The context for calls that the model makes of others.
     pub child_context: CallContext,
@@ -170,6 +175,9 @@ impl Measurement {
     }
 
     fn record_span(&mut self) {
+        if !self.span.is_recording() {
+            return;
+        }
         let usage = self.usage();
         let span = &mut self.span;
         if let Some(model) = &self.response_model {
@@ -199,7 +207,7 @@ impl Measurement {
     /// prompt is billed even if the client disconnects.
     fn usage(&self) -> Option<Usage> {
         let estimate = || Usage {
-            prompt_tokens: self.measured.prompt_tokens,
+            prompt_tokens: self.prompt_tokens,
             completion_tokens: estimate_tokens(self.written_bytes),
             ..Usage::default()
         };
@@ -212,32 +220,28 @@ impl Measurement {
 impl Drop for Measurement {
     fn drop(&mut self) {
         self.record_span();
-        let Self { meter, measured, labels, child_context, .. } = self;
         let elapsed = self.started.elapsed();
-        meter.metrics.add_in_flight(measured.pipe, -1);
-        meter.metrics.observe_call(labels, self.end, self.time_to_first_chunk, elapsed);
-        let was_counted = child_context.is_counted();
-        measured.context.mark_counted();
+        self.metrics.add_in_flight(-1);
+        self.metrics.observe_call(self.end, self.time_to_first_chunk, elapsed);
+        let was_counted = self.child_context.is_counted();
+        self.context.mark_counted();
         if was_counted {
             return;
         }
         let usage = self.usage();
-        let model =
-            self.response_model.take().unwrap_or_else(|| std::mem::take(&mut self.measured.model));
+        let model = self.response_model.take().unwrap_or_else(|| std::mem::take(&mut self.model));
         let local_id = model.split_once('.').map_or(model.as_str(), |(_, local_id)| local_id);
-        let (meter, measured, labels) = (&self.meter, &self.measured, &self.labels);
-        let price = meter.prices.load().price(measured.pipe, local_id);
-        let cost = usage.and_then(|usage| price.map(|price| price.cost(&usage)));
+        let cost = usage.and_then(|usage| self.meter.cost(self.pipe, local_id, &usage));
         if let Some(usage) = &usage {
             let generation_time =
                 elapsed.saturating_sub(self.time_to_first_chunk.unwrap_or(elapsed));
-            meter.metrics.observe_usage(labels, usage, generation_time, cost);
+            self.metrics.observe_usage(usage, generation_time, cost);
         }
-        meter.usage_queue.push(UsageEvent {
-            pipe: measured.pipe,
+        self.meter.usage_queue.push(UsageEvent {
+            pipe: self.pipe,
             model,
-            kind: measured.kind,
-            context: measured.context.clone(),
+            kind: self.kind,
+            context: self.context.clone(),
             usage: usage.unwrap_or_default(),
             cost,
             end: self.end,

@@ -1,12 +1,14 @@
 //! The registry of pipes: it resolves model ids to pipes, and lets pipes call other pipes.
 
-use crate::{call_route::CallRoute, meter::Meter, prices::Prices, slot::Slot};
+use crate::{
+    call_route::CallRoute, meter::Meter, model_call::ModelCall, prices::Prices, slot::Slot,
+};
 use arc_swap::ArcSwap;
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    AdmissionRequest, Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host,
-    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution,
-    PipeError, RerankCall, Reranked, Result, Serves, Usage, library::Library,
+    Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host, HostBackend,
+    ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution, PipeError, RerankCall,
+    Reranked, Result, Serves, Usage, library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -63,13 +65,10 @@ impl Registry {
     /// WebUI keeps it in the paths of filter calls (`docs/reference/open-webui.md`, "Ids and
     /// paths").
     pub fn resolve(&self, id: &str) -> Option<(Arc<dyn Slot>, String)> {
-        let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
-        let (start, slot, model) = starts
-            .filter_map(|start| Some((start, id.get(start..)?)))
-            .find_map(|(start, id)| {
-                let (pipe, model) = id.split_once('.').unwrap_or((id, id));
-                self.slot(pipe).map(|slot| (start, slot, model.to_owned()))
-            })?;
+        let (start, slot, model) = suffixes(id).find_map(|(start, id)| {
+            let (pipe, model) = id.split_once('.').unwrap_or((id, id));
+            self.slot(pipe).map(|slot| (start, slot, model.to_owned()))
+        })?;
         // In `moa-a.b.c`, what stands before a pipe's name is no connection's prefix.
         (start == 0 || !self.is_derived(id)).then_some((slot, model))
     }
@@ -170,42 +169,18 @@ impl Registry {
         self.slots.load().iter().find_map(|slot| Some((slot.id(), slot.library()?)))
     }
 
-    /// Returns whether a model with this id exists.
-    pub fn has_model(&self, id: &str) -> bool {
-        let is_known = |known: Option<(_, ModelResolution)>| {
-            known.is_some_and(|(_, known)| !matches!(known, ModelResolution::Unavailable(_)))
-        };
-        self.resolve(id).is_some() || self.lookup_model(id).is_ok_and(is_known)
+    /// Returns the meter.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
-    /// Asks the filters to admit a call, or returns the error of the filter that refuses it. A
-    /// request asks once for each of its models.
-    async fn check_admission(&self, route: &CallRoute, demand: Demand, host: &Host) -> Result<()> {
-        let (model, demand) = (route.full_id(), route.adjust_demand(demand));
-        let context = host.context().clone();
-        let admission = Arc::clone(&context.admission);
-        if admission.has_passed(&model, demand.kind) {
-            return Ok(());
-        }
-        let slots = self.slots();
-        let filters = slots.iter().filter_map(|slot| match slot.serves()? {
-            Serves::Filter { pipelines, priority } => Some((priority, pipelines, slot)),
-            Serves::Model(_) | Serves::Manifold(_) => None,
-        });
-        let mut filters: Vec<_> = filters
-            .filter(|(_, pipelines, _)| pipelines == &["*"] || pipelines.contains(&model))
-            .collect();
-        filters.sort_by_key(|(priority, ..)| *priority);
-        let Demand { prompt_tokens, completion_tokens, .. } = demand;
-        let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
-        let cost = self.meter.cost(route.slot.id(), &route.model, &usage);
-        let (chat, host) = (host.chat().clone(), host.clone());
-        let asked = AdmissionRequest { model: model.clone(), demand, cost, chat, context, host };
-        for (.., slot) in filters {
-            slot.admit(asked.clone()).await?;
-        }
-        admission.set_passed(&model, demand.kind);
-        Ok(())
+    /// Returns the filters for this model, in the order in which they run.
+    pub fn filters_for(&self, model: &str) -> Vec<Arc<dyn Slot>> {
+        let slots = self.slots.load();
+        let filters = slots.iter().filter_map(|slot| Some((slot.filter()?, slot)));
+        let mut filters: Vec<_> = filters.filter(|(scope, _)| scope.includes(model)).collect();
+        filters.sort_by_key(|(scope, _)| scope.priority);
+        filters.into_iter().map(|(_, slot)| Arc::clone(slot)).collect()
     }
 
     /// Waits until every pipe has listed its models, but at most `limit`.
@@ -213,6 +188,24 @@ impl Registry {
         let all = join_all(self.slots().iter().map(|slot| slot.wait_until_ready()));
         // What is not known by then is listed the next time.
         _ = timeout(limit, all).await;
+    }
+}
+
+/// Returns the whole id and what follows each of its dots, with the places where they start.
+fn suffixes(id: &str) -> impl Iterator<Item = (usize, &str)> {
+    let starts = [0].into_iter().chain(id.match_indices('.').map(|(dot, _)| dot + 1));
+    starts.filter_map(move |start| Some((start, id.get(start..)?)))
+}
+
+/// Returns whether this pipe lists a chat model with this full id.
+fn lists_chat_model(slot: &dyn Slot, id: &str) -> bool {
+    let Some(rest) = id.strip_prefix(slot.id()) else { return false };
+    match slot.serves() {
+        Some(Serves::Model(model)) => rest.is_empty() && model.kind.answers_chats(),
+        Some(Serves::Manifold(models)) => rest.strip_prefix('.').is_some_and(|id| {
+            models.iter().any(|model| model.id == id && model.kind.answers_chats())
+        }),
+        Some(Serves::Filter { .. }) | None => false,
     }
 }
 
@@ -252,64 +245,38 @@ pub fn list_models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
 
 impl HostBackend for Registry {
     fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move {
-            let route = self.route(&model).await?;
-            self.check_admission(&route, demand, &host).await
-        })
+        Box::pin(async move { ModelCall::admit(self, &model, demand, host).await.map(drop) })
     }
 
     fn pipe(&self, mut call: Call, context: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
         Box::pin(async move {
             self.take_over(&mut call.body);
-            call.model.clone_from(&call.body.model);
-            let route = self.route(&call.model).await?;
             let demand = Demand::chat(&call.body);
-            self.check_admission(&route, demand, &call.host).await?;
-            let measured = route.measured_call(ModelKind::Chat, context, demand.prompt_tokens);
-            let measurement = self.meter.start(measured);
-            call.host = call.host.with_context(measurement.child_context.clone());
-            call.model = route.requested_model;
-            measurement.wrap_result(route.slot.pipe(call).await)
+            let host = call.host.clone().with_context(context);
+            let model_call = ModelCall::admit(self, &call.body.model, demand, host).await?;
+            model_call.answer(call).await
         })
     }
 
-    fn count_tokens(&self, mut call: Call) -> BoxFuture<'_, Result<u64>> {
+    fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>> {
         Box::pin(async move {
-            let route = self.route(&call.model).await?;
-            self.check_admission(&route, Demand::token_count(), &call.host).await?;
-            call.host = call.host.clone().with_context(call.host.context().child(&route.full_id()));
-            call.model = route.requested_model;
-            route.slot.count_tokens(call).await
+            let demand = Demand::token_count();
+            let model_call = ModelCall::admit(self, &call.model, demand, call.host.clone()).await?;
+            model_call.count_tokens(call).await
         })
     }
 
-    fn embed(&self, mut call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>> {
+    fn embed(&self, call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>> {
         Box::pin(async move {
-            let route = self.route(&call.model).await?;
             let demand = Demand::embedding(&call);
-            self.check_admission(&route, demand, &host).await?;
-            let measured =
-                route.measured_call(ModelKind::Embed, host.context().clone(), demand.prompt_tokens);
-            let measurement = self.meter.start(measured);
-            (call.model, call.trace) = (route.requested_model, measurement.child_context.trace);
-            measurement.record_response(route.slot.embed(call).await, |answer| answer.prompt_tokens)
+            ModelCall::admit(self, &call.model, demand, host).await?.embed(call).await
         })
     }
 
-    fn rerank(&self, mut call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>> {
+    fn rerank(&self, call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>> {
         Box::pin(async move {
-            let route = self.route(&call.model).await?;
             let demand = Demand::rerank(&call);
-            self.check_admission(&route, demand, &host).await?;
-            let measured = route.measured_call(
-                ModelKind::Rerank,
-                host.context().clone(),
-                demand.prompt_tokens,
-            );
-            let measurement = self.meter.start(measured);
-            (call.model, call.trace) = (route.requested_model, measurement.child_context.trace);
-            measurement
-                .record_response(route.slot.rerank(call).await, |answer| answer.prompt_tokens)
+            ModelCall::admit(self, &call.model, demand, host).await?.rerank(call).await
         })
     }
 
@@ -321,22 +288,14 @@ impl HostBackend for Registry {
         context: CallContext,
     ) -> ChunkStream {
         let Ok(Some(route)) = self.route_if_known(model) else { return chunks };
-        let measured =
-            route.measured_call(ModelKind::Chat, context, Demand::chat(body).prompt_tokens);
-        self.meter.start(measured).wrap_stream(chunks)
+        let prompt_tokens = Demand::chat(body).prompt_tokens;
+        self.meter.start(&route, ModelKind::Chat, context, prompt_tokens).wrap_stream(chunks)
     }
 
-    fn images(&self, mut call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>> {
+    fn images(&self, call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>> {
         Box::pin(async move {
-            let route = self.route(&call.model).await?;
             let demand = Demand::image(&call);
-            self.check_admission(&route, demand, &host).await?;
-            let measured =
-                route.measured_call(ModelKind::Image, host.context().clone(), demand.prompt_tokens);
-            let measurement = self.meter.start(measured);
-            call.host = Some(host.with_context(measurement.child_context.clone()));
-            call.model = route.requested_model;
-            measurement.record_response(route.slot.images(call).await, |_| 0)
+            ModelCall::admit(self, &call.model, demand, host).await?.images(call).await
         })
     }
 
@@ -356,6 +315,11 @@ impl HostBackend for Registry {
             models.filter(|(_, model)| model.kind == ModelKind::Embed).collect();
         models.sort_by_key(|(_, model)| model.metadata.reads.iter().any(|kind| *kind != "text"));
         models.into_iter().map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
+    fn lists_model(&self, id: &str) -> bool {
+        let slots = self.slots.load();
+        suffixes(id).any(|(_, id)| slots.iter().any(|slot| lists_chat_model(slot.as_ref(), id)))
     }
 
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {

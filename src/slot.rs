@@ -65,6 +65,30 @@ const fn is_wire_id(id: &str) -> bool {
     !bytes.is_empty()
 }
 
+/// The models whose requests a filter sees, and its place among the filters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterScope {
+    /// Full model ids, or exactly `["*"]` for all.
+    pub pipelines: Vec<String>,
+    /// Filters run in ascending order.
+    pub priority: i64,
+}
+
+impl FilterScope {
+    /// Returns the scope of a filter; `None` for what is no filter.
+    pub fn from_serves(serves: Serves) -> Option<Self> {
+        match serves {
+            Serves::Filter { pipelines, priority } => Some(Self { pipelines, priority }),
+            Serves::Model(_) | Serves::Manifold(_) => None,
+        }
+    }
+
+    /// Returns whether the filter sees requests to this model.
+    pub fn includes(&self, model: &str) -> bool {
+        self.pipelines == ["*"] || self.pipelines.iter().any(|listed| listed == model)
+    }
+}
+
 /// A pipe as the registry holds it: [`Pipe`] without its concrete type.
 pub trait Slot: Send + Sync {
     /// [`Pipe::ID`].
@@ -90,6 +114,10 @@ pub trait Slot: Send + Sync {
     fn apply_replicated_valves(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// Returns what the running pipe serves; `None` if it could not start.
     fn serves(&self) -> Option<Serves>;
+    /// Returns the scope of the pipe if it is a filter that runs. Every request asks for it.
+    fn filter(&self) -> Option<Arc<FilterScope>> {
+        self.serves().and_then(FilterScope::from_serves).map(Arc::new)
+    }
     /// [`Pipe::knows`].
     fn resolve_model(&self, id: &str) -> Option<ModelResolution>;
     /// [`Pipe::take_over`], of the pipe that runs.

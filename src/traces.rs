@@ -62,13 +62,18 @@ impl Traces {
         Self(Some((provider, tracer)))
     }
 
-    /// Starts a span with this name and parent.
-    pub fn start_span(&self, name: String, kind: SpanKind, parent: Option<TraceContext>) -> Span {
+    /// Starts a span with this name and parent. The name is made only if spans are exported.
+    pub fn start_span(
+        &self,
+        name: impl FnOnce() -> String,
+        kind: SpanKind,
+        parent: Option<TraceContext>,
+    ) -> Span {
         let Some((_, tracer)) = &self.0 else { return Span { span: None, context: parent } };
         let parent_context = parent.map_or_else(Context::new, |parent| {
             Context::new().with_remote_span_context(to_span_context(parent))
         });
-        let span = SpanBuilder::from_name(name)
+        let span = SpanBuilder::from_name(name())
             .with_kind(kind)
             .start_with_context(tracer, &parent_context);
         let context = span.span_context();
@@ -108,6 +113,11 @@ impl Span {
     /// Returns the trace context for calls within this span.
     pub fn context(&self) -> Option<TraceContext> {
         self.context
+    }
+
+    /// Returns whether the span is exported. Otherwise attributes need not be made.
+    pub fn is_recording(&self) -> bool {
+        self.span.is_some()
     }
 
     /// Sets an attribute.

@@ -2,7 +2,7 @@
 //! without delaying the response.
 
 use crate::{metrics::CallOutcome, registry::Registry};
-use pipe_sdk::{CallContext, ChatRef, Host, ModelKind, Serves, Side, Task, Usage, UsageReport};
+use pipe_sdk::{CallContext, ChatRef, Host, ModelKind, Side, Task, Usage, UsageReport};
 use std::{
     sync::{
         Arc,
@@ -58,12 +58,12 @@ pub struct UsageWorker {
     dropped: Arc<AtomicU64>,
 }
 
-/// `UsageQueue` that nobody keeps yet, and what is written into them meanwhile.
+/// Returns a queue and its worker, which is not spawned yet.
 pub fn channel() -> (UsageQueue, UsageWorker) {
     let (commands, receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
-    let usage_queue = UsageQueue { commands, dropped: Arc::default() };
-    let receiver = UsageWorker { commands: receiver, dropped: Arc::clone(&usage_queue.dropped) };
-    (usage_queue, receiver)
+    let queue = UsageQueue { commands, dropped: Arc::default() };
+    let worker = UsageWorker { commands: receiver, dropped: Arc::clone(&queue.dropped) };
+    (queue, worker)
 }
 
 impl UsageQueue {
@@ -84,7 +84,7 @@ impl UsageQueue {
         let (answer, answered) = oneshot::channel();
         let flushed = async {
             if self.commands.send(QueueCommand::Flush(answer)).await.is_ok() {
-                // An error means that nobody keeps the books any more.
+                // An error means that the worker has ended.
                 _ = answered.await;
             }
         };
@@ -129,26 +129,30 @@ async fn notify_filters(mut commands: mpsc::Receiver<QueueCommand>, registry: Ar
 }
 
 async fn record_in_filters(registry: &Arc<Registry>, event: UsageEvent) {
+    let slots = registry.slots();
+    let filters: Vec<_> = slots.iter().filter(|slot| slot.filter().is_some()).collect();
+    if filters.is_empty() {
+        return;
+    }
     let UsageEvent { model, kind, context, usage, cost, .. } = event;
     let host = Host::new(registry.clone(), context.clone(), ChatRef::default());
     let report = UsageReport { model, kind, usage, cost, context, host };
-    for slot in registry.slots().iter() {
-        if matches!(slot.serves(), Some(Serves::Filter { .. })) {
-            slot.record_usage(report.clone()).await;
-        }
+    for slot in filters {
+        slot.record_usage(report.clone()).await;
     }
 }
 
 fn usage_row(event: &UsageEvent) -> UsageRow {
     let UsageEvent { pipe, model, kind, context, usage, cost, end } = event;
     let user = context.user.as_ref();
-    let shown = |user: &pipe_sdk::User| user.name.clone().or_else(|| user.email.clone());
+    let display_name =
+        |user: &Arc<pipe_sdk::User>| user.name.clone().or_else(|| user.email.clone());
     UsageRow {
         at: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| saturating_i64(since.as_millis())),
         user: user.map(|user| user.id.clone()),
-        name: user.and_then(shown),
+        name: user.and_then(display_name),
         key: context.key.as_deref().map(str::to_owned),
         via: context.via.as_deref().filter(|via| via != model).map(str::to_owned),
         model: model.clone(),

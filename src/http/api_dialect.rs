@@ -8,9 +8,10 @@ use super::{
     sse_body::{self, FrameWriter},
     tool_choice,
 };
+use crate::model_call::ModelCall;
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
-use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, Host, PipeError, Side};
+use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, PipeError, Side};
 use serde_json::Value;
 
 /// The response format of one API.
@@ -55,7 +56,7 @@ impl RequestContext {
         mut bodies: Vec<Body>,
         dialect: F,
     ) -> Result<HttpResponse, Error> {
-        let mut hosts = Vec::with_capacity(bodies.len());
+        let mut calls = Vec::with_capacity(bodies.len());
         let mut requested_model = None;
         for body in &mut bodies {
             tool_choice::check_tool_choice(body)?;
@@ -63,23 +64,24 @@ impl RequestContext {
             self.state.registry.take_over(body);
             requested_model = requested_model.or((body.model != model).then_some(model));
             let demand = Demand::chat(body);
-            hosts.push(self.admit_chat(body, demand).await?);
+            calls.push(self.admit_chat(body, demand).await?);
         }
         let Self { state, record, .. } = &self;
-        let Some(first) = bodies.first() else {
-            return Err(PipeError::bad_request("nothing is asked").into());
+        let (Some(first), Some(first_call)) = (bodies.first(), calls.first()) else {
+            return Err(PipeError::bad_request("the request holds no chat").into());
         };
         let model = requested_model.as_ref().unwrap_or(&first.model);
         let (mut head, streamed) = (ResponseHead::new(F::ID, model), first.stream);
         head.notes = dialect.notes();
-        head.prompt_tokens = Demand::chat(first).prompt_tokens;
+        head.prompt_tokens = first_call.demand().prompt_tokens;
         let answer = async {
-            let begin = async |(host, body): (Host, Body)| {
-                let chunks = host.pipe(body).await?;
+            let begin = async |(model_call, body): (ModelCall<'_>, Body)| {
+                let call = model_call.start_call(body)?;
+                let chunks = model_call.answer(call).await?;
                 let chunks = if dialect.has_choices() { chunks } else { join_choices(chunks) };
                 wait_for_first_chunk(chunks).await
             };
-            let started = try_join_all(hosts.into_iter().zip(bodies).map(begin)).await?;
+            let started = try_join_all(calls.into_iter().zip(bodies).map(begin)).await?;
             let mut answers = Vec::with_capacity(started.len());
             for StartedAnswer { answerer, side, chunks } in started {
                 head.answerer = head.answerer.or(answerer);

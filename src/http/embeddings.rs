@@ -122,8 +122,8 @@ pub async fn embed(
     let input = input::texts(input).await?;
     let truncate = truncate.map(Truncate::from);
     let call = EmbedCall { purpose, dimensions, truncate, ..EmbedCall::new(&model, input) };
-    let host = unary::admit_model(&context, user, &model, Demand::embedding(&call)).await?;
-    let Embeddings { vectors, prompt_tokens } = context.or_shutdown(host.embed(call)).await?;
+    let model_call = unary::admit_model(&context, user, &model, Demand::embedding(&call)).await?;
+    let Embeddings { vectors, prompt_tokens } = context.or_shutdown(model_call.embed(call)).await?;
     let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
     let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };

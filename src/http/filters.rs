@@ -66,7 +66,8 @@ fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall
         task: body.metadata("task").filter(|task| identity::is_task(task)).map(str::to_owned),
     };
     // What a filter asks of models is part of a chat that is counted for itself.
-    let context = CallContext::new(user.clone(), None, chat.task.as_deref()).child(filter);
+    let context = CallContext::new(user, None, chat.task.as_deref()).child(filter);
+    let user = context.user.clone();
     FilterCall { body, user, host: Host::new(state.registry.clone(), context, chat) }
 }
 

@@ -84,8 +84,8 @@ pub async fn generate(
     check(&prompt, &rest)?;
     let options = ImageOptions::from_fields(&rest)?;
     let call = ImageCall { options, ..ImageCall::new(&model, prompt) };
-    let host = unary::admit_model(&context, user, &model, Demand::image(&call)).await?;
-    let Images { images } = context.or_shutdown(host.images(call)).await?;
+    let model_call = unary::admit_model(&context, user, &model, Demand::image(&call)).await?;
+    let Images { images } = context.or_shutdown(model_call.images(call)).await?;
     let delivery = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
     let data = images.into_iter().map(|image| delivery.of(image)).collect();

@@ -84,8 +84,9 @@ pub async fn count_tokens(
     tool_choice::check_tool_choice(&body)
         .map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;
     let counted = async {
-        let host = context.admit_chat(&mut body, Demand::token_count()).await?;
-        context.or_shutdown(host.count_tokens(body)).await
+        let model_call = context.admit_chat(&mut body, Demand::token_count()).await?;
+        let call = model_call.start_call(body)?;
+        context.or_shutdown(model_call.count_tokens(call)).await
     };
     let tokens = counted.await.map_err(|error| error.renamed(|field| places.of(field)))?;
     Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))

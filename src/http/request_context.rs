@@ -1,7 +1,7 @@
 //! The context of a request to a model: the host, the user, and the admission of calls.
 
 use super::{Error, State, answer, auth::KeyName, identity, models, request_log::RequestLog};
-use crate::drain::DrainStage;
+use crate::{drain::DrainStage, model_call::ModelCall};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
 };
@@ -49,9 +49,13 @@ impl RequestContext {
         self.request.extensions().get::<KeyName>().map(|KeyName(name)| Arc::clone(name))
     }
 
-    /// Admits a chat and returns its host, unless the host is stopping or a filter refuses it. User
+    /// Admits a chat and returns its call, unless the host is stopping or a filter refuses it. User
     /// information is removed from the body.
-    pub async fn admit_chat(&self, body: &mut Body, demand: Demand) -> Result<Host, Error> {
+    pub async fn admit_chat(
+        &self,
+        body: &mut Body,
+        demand: Demand,
+    ) -> Result<ModelCall<'_>, Error> {
         let (user, mut chat) = identity::take(body, self.headers());
         chat.task = chat.task.filter(|task| self.is_trusted_task(task));
         let hints = self.hints(take_long_context_suffix(&mut body.model));
@@ -65,7 +69,7 @@ impl RequestContext {
         user: Option<User>,
         model: &str,
         demand: Demand,
-    ) -> Result<Host, Error> {
+    ) -> Result<ModelCall<'_>, Error> {
         let (context, hints) = (self.context(user, None), self.hints(false));
         self.check_admission(context, ChatRef::default(), hints, model, demand).await
     }
@@ -79,17 +83,18 @@ impl RequestContext {
         hints: Hints,
         model: &str,
         demand: Demand,
-    ) -> Result<Host, Error> {
+    ) -> Result<ModelCall<'_>, Error> {
         if self.state.drain.stage() > DrainStage::Serving {
             return Err(answer::shutting_down_error().into());
         }
-        self.log_model(model);
-        let host = Host::new(self.state.registry.clone(), context, chat);
-        let host = host.with_hints(hints);
-        // An id that leads nowhere is told of as such.
-        self.or_shutdown(self.state.registry.route(model)).await?;
-        self.or_shutdown(host.admit(model, demand)).await.map_err(Error::in_reason)?;
-        Ok(host)
+        let registry = &self.state.registry;
+        let host = Host::new(Arc::clone(registry) as _, context, chat).with_hints(hints);
+        // An unknown model is an error of its own, with similar names.
+        let call = ModelCall::resolve(registry, model, demand, host);
+        let call = self.or_shutdown(call).await?;
+        self.record.outcome().model = Some(model.into());
+        self.or_shutdown(call.check_admission()).await.map_err(Error::in_reason)?;
+        Ok(call)
     }
 
     /// Returns the hints of the headers, with the long context if the model's name asks for it.
@@ -119,13 +124,6 @@ impl RequestContext {
         };
         let peer = self.request.peer_addr().map(|address| address.ip());
         context.with_trace(self.record.trace()).with_peer(peer)
-    }
-
-    /// Records the requested model in the log, if it exists.
-    fn log_model(&self, model: &str) {
-        if self.state.registry.has_model(model) {
-            self.record.outcome().model = Some(model.into());
-        }
     }
 
     /// Waits for the response, unless the host stops first.

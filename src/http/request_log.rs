@@ -134,6 +134,9 @@ impl RequestLog {
     }
 
     fn record_span(&self, mut span: Span, outcome: &Outcome, status: u16) {
+        if !span.is_recording() {
+            return;
+        }
         if let Some(route) = outcome.route {
             span.rename(format!("{} {route}", self.method));
             span.set_attribute("http.route", route);
@@ -165,7 +168,7 @@ fn span(request: &ServiceRequest, traces: &Traces) -> Span {
     let header = request.headers().get(TraceContext::HEADER);
     let caller = header.and_then(|header| TraceContext::parse(header.to_str().ok()?));
     let method = known_method(request.method());
-    let mut span = traces.start_span(method.to_owned(), SpanKind::Server, caller);
+    let mut span = traces.start_span(|| method.to_owned(), SpanKind::Server, caller);
     span.set_attribute("http.request.method", method);
     span
 }

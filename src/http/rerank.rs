@@ -84,8 +84,8 @@ pub async fn rerank(
     check(&query, &documents)?;
     let top_n = top_n.map(NonZeroUsize::get);
     let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
-    let host = unary::admit_model(&context, user, &model, Demand::rerank(&call)).await?;
-    let Reranked { ranks, prompt_tokens } = context.or_shutdown(host.rerank(call)).await?;
+    let model_call = unary::admit_model(&context, user, &model, Demand::rerank(&call)).await?;
+    let Reranked { ranks, prompt_tokens } = context.or_shutdown(model_call.rerank(call)).await?;
     let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let shown = return_documents.unwrap_or_default();
     let document = |index: usize| documents.get(index).filter(|_| shown).cloned();

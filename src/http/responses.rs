@@ -64,8 +64,9 @@ pub async fn input_tokens(
 ) -> Result<HttpResponse, Error> {
     let Asked { mut chat, fields, .. } = body.0.read()?;
     let counted = async {
-        let host = context.admit_chat(&mut chat, Demand::token_count()).await?;
-        context.or_shutdown(host.count_tokens(chat)).await
+        let model_call = context.admit_chat(&mut chat, Demand::token_count()).await?;
+        let call = model_call.start_call(chat)?;
+        context.or_shutdown(model_call.count_tokens(call)).await
     };
     let tokens = counted.await.map_err(|error| error.renamed(|field| fields.own(field)))?;
     let counted = json!({"object": "response.input_tokens", "input_tokens": tokens});

@@ -1,7 +1,8 @@
 //! Common parts of responses that are neither chats nor streams.
 
 use super::{Error, identity, request_context::RequestContext, request_log::RequestLog};
-use pipe_sdk::{Demand, Host, PipeError};
+use crate::model_call::ModelCall;
+use pipe_sdk::{Demand, PipeError};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,12 +14,12 @@ pub struct Usage {
 }
 
 /// Admits a request for this model by the user, whom the body may name.
-pub async fn admit_model(
-    context: &RequestContext,
+pub async fn admit_model<'a>(
+    context: &'a RequestContext,
     user: Option<Value>,
     model: &str,
     demand: Demand,
-) -> Result<Host, Error> {
+) -> Result<ModelCall<'a>, Error> {
     if model.is_empty() {
         return Err(PipeError::bad_field("model", "model: name a model").into());
     }

@@ -1,7 +1,7 @@
 //! The slot of a pipe: it swaps the pipe when its valves change, and passes calls to the running
 //! pipe.
 
-use super::{ConfigSources, Slot, effective_valves::EffectiveValves};
+use super::{ConfigSources, FilterScope, Slot, effective_valves::EffectiveValves};
 use crate::{
     model_references::ModelReference,
     registry::Registry,
@@ -37,6 +37,16 @@ pub(super) struct PipeState<P> {
     pub(super) settings: EffectiveValves,
     /// The running pipe, or the reason why it does not run.
     pub(super) pipe: Result<Arc<P>, String>,
+    /// The scope of the running pipe, if it is a filter. Only new valves change it.
+    filter: Option<Arc<FilterScope>>,
+}
+
+impl<P: Pipe> PipeState<P> {
+    pub(super) fn new(settings: EffectiveValves, pipe: Result<Arc<P>, String>) -> Self {
+        let serves = pipe.as_ref().ok().map(|pipe| pipe.serves());
+        let filter = serves.and_then(FilterScope::from_serves).map(Arc::new);
+        Self { settings, pipe, filter }
+    }
 }
 
 impl<P: Pipe> PipeSlot<P> {
@@ -66,7 +76,7 @@ impl<P: Pipe> PipeSlot<P> {
         if let Err(trouble) = &pipe {
             tracing::error!(pipe.id = P::ID, "`{}` did not start: {trouble}.", P::ID);
         }
-        let state = ArcSwap::from_pointee(PipeState { settings, pipe });
+        let state = ArcSwap::from_pointee(PipeState::new(settings, pipe));
         Arc::new(Self { sources, spec, valve_store, state, update_lock: Arc::default() })
     }
 
@@ -164,6 +174,10 @@ impl<P: Pipe> Slot for PipeSlot<P> {
 
     fn serves(&self) -> Option<Serves> {
         self.running_pipe().ok().map(|pipe| pipe.serves())
+    }
+
+    fn filter(&self) -> Option<Arc<FilterScope>> {
+        self.state.load().filter.clone()
     }
 
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {

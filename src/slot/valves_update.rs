@@ -51,7 +51,7 @@ impl<P: Pipe> PipeSlot<P> {
         let finish = async move {
             let saved = settings.saved.clone();
             settings.version = slot.valve_store.save(P::ID, saved, settings.version).await?;
-            slot.state.store(Arc::new(PipeState { settings, pipe: Ok(pipe) }));
+            slot.state.store(Arc::new(PipeState::new(settings, Ok(pipe))));
             drop(guard);
             Ok(())
         };
@@ -68,7 +68,7 @@ impl<P: Pipe> PipeSlot<P> {
         let settings = EffectiveValves::new(&self.spec, layers, found);
         let settings = settings.resolve_paths(&self.spec, &self.sources, None).await?;
         let pipe = self.build_next(&self.state.load(), &settings).await?;
-        self.state.store(Arc::new(PipeState { settings, pipe: Ok(pipe) }));
+        self.state.store(Arc::new(PipeState::new(settings, Ok(pipe))));
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl<P: Pipe> PipeSlot<P> {
                 state.pipe.clone()
             }
         };
-        self.state.store(Arc::new(PipeState { settings, pipe }));
+        self.state.store(Arc::new(PipeState::new(settings, pipe)));
         tracing::info!(pipe.id = P::ID, valves = changed, "Followed the valves of `{}`.", P::ID);
         Ok(())
     }

@@ -146,8 +146,8 @@ impl Pipe for Typed {
             "who" => format!(
                 "{}|{}|{}",
                 user.id,
-                chat.chat_id.unwrap_or_default(),
-                chat.task.unwrap_or_default()
+                chat.chat_id.clone().unwrap_or_default(),
+                chat.task.clone().unwrap_or_default()
             ),
             "rest" => call.body.rest.keys().cloned().collect::<Vec<_>>().join(","),
             "valves" => format!("{prefix}|{key}|{timeout}"),
@@ -330,7 +330,7 @@ impl Pipe for Polite {
         if body.messages().iter().any(|message| message["content"] == "rude") {
             let message = format!(
                 "No, {}: ask\r\npolitely",
-                user.and_then(|user| user.name).unwrap_or_default()
+                user.and_then(|user| user.name.clone()).unwrap_or_default()
             );
             return Err(PipeError::Refused {
                 status: 429,

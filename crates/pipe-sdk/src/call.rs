@@ -1,84 +1,88 @@
-//! One chat on its way through a pipe, and who it belongs to.
+//! A chat on its way through a pipe, with its user, its chat and its hints.
 
 use crate::{Body, Host};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// One chat to be answered.
+/// A chat to be answered.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The model's id within the pipe: `gpt-x` for `openai_proxy.gpt-x`; the pipe's own id for a pipe with one model.
+    /// The model's id within the pipe: `gpt-x` for `openai_proxy.gpt-x`. For a pipe with one model
+    /// it is the pipe's own id.
     pub model: String,
-    /// What is asked.
+    /// The request. Its `stream` is what the client asked for: a pipe may answer a chat that is not
+    /// streamed from one response of its upstream, with a few large chunks.
     pub body: Body,
-    /// Who asks, if it is known.
-    pub user: Option<User>,
-    /// Which chat it is.
-    pub chat: ChatRef,
-    /// What was wished beside the body.
+    /// The user, if known.
+    pub user: Option<Arc<User>>,
+    /// The chat that the call belongs to.
+    pub chat: Arc<ChatRef>,
+    /// The hints beside the body.
     pub hints: Hints,
-    /// The way to other models.
+    /// The handle for calls to other models.
     pub host: Host,
 }
 
-/// The person who chats, as Open WebUI tells it (`docs/reference/open-webui.md`, "User headers" and "What a chat carries"). Whoever holds the host's key is trusted to say it.
+/// A user, as Open WebUI describes it (`docs/reference/open-webui.md`, "User headers" and "What a
+/// chat carries"). Callers with the host's own key are trusted to name the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct User {
-    /// Open WebUI's id.
+    /// The id in Open WebUI.
     pub id: String,
-    /// Shown to others; any text.
+    /// The display name; any text.
     pub name: Option<String>,
-    /// May be missing.
+    /// The e-mail address, if there is one.
     pub email: Option<String>,
-    /// `admin`, `user` or `pending`.
+    /// The role: `admin`, `user` or `pending`.
     pub role: Option<String>,
 }
 
-/// Which chat, message and session a call belongs to; what Open WebUI did not tell is `None`.
+/// The chat, message and session of a call; `None` where Open WebUI did not send it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChatRef {
-    /// The chat. `local:…` for temporary chats, `channel:…` for channels.
+    /// The id of the chat: `local:…` for temporary chats, `channel:…` for channels.
     pub chat_id: Option<String>,
-    /// The message that is being answered.
+    /// The id of the message that is being answered.
     pub message_id: Option<String>,
-    /// The browser's session.
+    /// The session of the browser.
     pub session_id: Option<String>,
-    /// `title_generation`, `tags_generation`, … when a background task of Open WebUI asks (`docs/reference/open-webui.md`, "Background tasks").
+    /// The background task of Open WebUI that the call is for: `title_generation`,
+    /// `tags_generation`, … (`docs/reference/open-webui.md`, "Background tasks").
     pub task: Option<String>,
 }
 
-/// Wishes that stand beside the body of a chat, by lower-case names: `x-pipewright-…` and what providers' own clients send, as in
-/// `x-amzn-bedrock-guardrailidentifier`. A clone is cheap.
+/// Options beside the body of a request, by lower-case names: `x-pipewright-…`, and headers of the
+/// providers' own clients, as in `x-amzn-bedrock-guardrailidentifier`. A clone is cheap.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints(Arc<BTreeMap<String, String>>);
 
 impl Hints {
-    /// How long a context the model is to have: `1m` for a million tokens, where it has a choice.
+    /// The length of the model's context: `1m` for a million tokens, where the model has a choice.
     pub const CONTEXT: &str = "x-pipewright-context";
 
-    /// The same with this wish too.
+    /// Returns the same hints and this one.
     #[must_use]
-    pub fn with(&self, name: &str, wish: &str) -> Self {
-        let mut wishes = BTreeMap::clone(&self.0);
-        wishes.insert(name.into(), wish.into());
-        Self(Arc::new(wishes))
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut hints = BTreeMap::clone(&self.0);
+        hints.insert(name.into(), value.into());
+        Self(Arc::new(hints))
     }
 
-    /// What this wish says, if it was made.
+    /// Returns the value of this hint.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Hints {
-    fn from(wishes: [(&str, &str); N]) -> Self {
-        wishes.into_iter().map(|(name, wish)| (name.into(), wish.into())).collect()
+    fn from(hints: [(&str, &str); N]) -> Self {
+        hints.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
     }
 }
 
 impl FromIterator<(String, String)> for Hints {
-    fn from_iter<T: IntoIterator<Item = (String, String)>>(wishes: T) -> Self {
-        Self(Arc::new(wishes.into_iter().collect()))
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(hints: T) -> Self {
+        Self(Arc::new(hints.into_iter().collect()))
     }
 }

@@ -15,7 +15,7 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub struct CallContext {
     /// Who asks, if it is known.
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
     /// The name of the API key that opened the door; `None` for the host's own key.
     pub key: Option<Arc<str>>,
     /// The address that the request came from, where the host knows it.
@@ -67,7 +67,7 @@ impl Side {
 impl CallContext {
     /// The beginning of a context, at the door.
     pub fn new(user: Option<User>, key: Option<Arc<str>>, task: Option<&str>) -> Self {
-        Self { user, key, task: task.map(Arc::from), ..Self::default() }
+        Self { user: user.map(Arc::new), key, task: task.map(Arc::from), ..Self::default() }
     }
 
     /// The beginning of a context of what the host does of its own accord: nobody has asked for it, so no filter is asked.

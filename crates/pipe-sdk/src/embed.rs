@@ -3,6 +3,7 @@
 use crate::{CallerId, Hints, TraceContext, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Texts to be turned into vectors.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct EmbedCall {
     /// What becomes of a text that is longer than the model reads. `None`: the pipe decides.
     pub truncate: Option<Truncate>,
     /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
     /// The same as a number, for what must tell callers apart. The host fills it in.
     pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.

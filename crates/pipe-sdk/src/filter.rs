@@ -3,6 +3,7 @@
 use crate::{CallContext, ChatRef, Demand, Host, ModelKind, Usage, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The JSON object that Open WebUI hands to an inlet or outlet (`docs/reference/open-webui.md`, "Inlet and outlet bodies").
 ///
@@ -40,7 +41,7 @@ pub struct FilterCall {
     /// The chat.
     pub body: FilterBody,
     /// Who chats, if it is known.
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
     /// The way to models, and to what is counted.
     pub host: Host,
 }
@@ -55,7 +56,7 @@ pub struct AdmissionRequest {
     /// What that may cost in millionths of a US dollar, where the price is known.
     pub cost: Option<u64>,
     /// Which chat it is.
-    pub chat: ChatRef,
+    pub chat: Arc<ChatRef>,
     /// Who asks. It says what was let pass already, and through which model the request has come.
     pub context: CallContext,
     /// The way to what is counted.

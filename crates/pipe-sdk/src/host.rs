@@ -1,64 +1,74 @@
-//! The way from a pipe to the other models of its host.
+//! The handle by which a pipe calls the other models of its host.
 
 use crate::{
-    Body, Call, CallContext, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints, ImageCall,
-    Images, Ledger, PipeError, RerankCall, Reranked, Result, Side, Usage,
+    Body, Call, CallContext, CallerId, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints,
+    ImageCall, Images, Ledger, PipeError, RerankCall, Reranked, Result, Side, Usage, User,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
 
-/// What a pipe calls the host by. A clone is cheap.
+/// A handle to the host, for calls to other models. A clone is cheap.
 ///
-/// The user, the chat and the wishes travel along, so that limits, costs and access count for the person who asked. A chat may go through
-/// [`MAX_HOPS`](Self::MAX_HOPS) pipes behind the first, then it ends in [`PipeError::Circle`].
+/// It carries the user, the chat and the hints of the request, so that limits, costs and access
+/// count for the person who asked. A chat may pass through [`MAX_HOPS`](Self::MAX_HOPS) pipes
+/// behind the first; one more is refused with [`PipeError::Circle`].
 #[derive(Clone)]
 pub struct Host {
     backend: Arc<dyn HostBackend>,
     hops: u8,
     context: CallContext,
-    chat: ChatRef,
+    chat: Arc<ChatRef>,
     hints: Hints,
 }
 
 impl Host {
-    /// How many pipes may stand behind the first.
+    /// The largest number of pipes behind the first.
     pub const MAX_HOPS: u8 = 4;
 
-    /// A way in for who is at the start of this context, and for this chat.
-    pub fn new(backend: Arc<dyn HostBackend>, context: CallContext, chat: ChatRef) -> Self {
-        Self { backend, hops: 0, context, chat, hints: Hints::default() }
+    /// Returns a handle for the first call of this context and chat.
+    pub fn new(
+        backend: Arc<dyn HostBackend>,
+        context: CallContext,
+        chat: impl Into<Arc<ChatRef>>,
+    ) -> Self {
+        Self { backend, hops: 0, context, chat: chat.into(), hints: Hints::default() }
     }
 
-    /// The same with these wishes.
+    /// Returns the same handle with these hints.
     #[must_use]
     pub fn with_hints(self, hints: Hints) -> Self {
         Self { hints, ..self }
     }
 
-    /// The same on this side of a router; what it costs is told apart by it.
+    /// Returns the same handle for calls on this side of a router; usage is recorded per side.
     #[must_use]
     pub fn on_side(&self, side: Side) -> Self {
         Self { context: CallContext { side: Some(side), ..self.context.clone() }, ..self.clone() }
     }
 
-    /// The same for what is asked behind this context.
+    /// Returns the same handle for calls in this context.
     #[must_use]
     pub fn with_context(self, context: CallContext) -> Self {
         Self { context, ..self }
     }
 
-    /// Who is behind what goes this way.
+    /// Returns the context: the user, the API key, and the models on the way.
     pub fn context(&self) -> &CallContext {
         &self.context
     }
 
-    /// Which chat it is.
-    pub fn chat(&self) -> &ChatRef {
+    /// Returns the chat that the calls belong to.
+    pub fn chat(&self) -> &Arc<ChatRef> {
         &self.chat
     }
 
-    /// Asks filters whether this may be asked of this model, which the calls below do by themselves. A pipe does so before another of its
-    /// own models answers in place of the one that was asked.
+    /// Returns the user, the caller and the hints, as calls that are no chats carry them.
+    pub fn caller(&self) -> (Option<Arc<User>>, CallerId, Hints) {
+        (self.context.user.clone(), self.context.caller(), self.hints.clone())
+    }
+
+    /// Asks the filters to admit a call to this model, as every call below does by itself. A pipe
+    /// asks before another of its own models answers in place of the requested one.
     pub async fn admit(&self, model: &str, demand: Demand) -> Result<()> {
         if self.context.admission.has_passed(model, demand.kind) {
             return Ok(());
@@ -68,68 +78,80 @@ impl Host {
 
     /// Answers a chat through the model named in its body.
     pub async fn pipe(&self, body: Body) -> Result<ChunkStream> {
-        self.backend.pipe(self.call(body)?, self.context.clone()).await
+        self.backend.pipe(self.start_call(body)?, self.context.clone()).await
     }
 
-    /// How many tokens a chat would be read as by the model named in its body.
+    /// Returns the number of tokens that the model named in the body would read.
     pub async fn count_tokens(&self, body: Body) -> Result<u64> {
-        self.backend.count_tokens(self.call(body)?).await
+        self.backend.count_tokens(self.start_call(body)?).await
     }
 
-    fn call(&self, body: Body) -> Result<Call> {
+    /// Returns the call of this chat, one hop further.
+    ///
+    /// # Errors
+    /// [`PipeError::Circle`] after too many hops.
+    pub fn start_call(&self, body: Body) -> Result<Call> {
         if self.hops > Self::MAX_HOPS {
             return Err(PipeError::Circle(Self::MAX_HOPS));
         }
         let host = Self { hops: self.hops + 1, ..self.clone() };
-        let Self { context, chat, hints, .. } = self.clone();
-        Ok(Call { model: body.model.clone(), body, user: context.user, chat, hints, host })
+        let Self { context, chat, hints, .. } = self;
+        Ok(Call {
+            model: body.model.clone(),
+            body,
+            user: context.user.clone(),
+            chat: Arc::clone(chat),
+            hints: hints.clone(),
+            host,
+        })
     }
 
-    /// Turns texts into vectors through the model named in the call.
+    /// Embeds texts through the model named in the call.
     pub async fn embed(&self, call: EmbedCall) -> Result<Embeddings> {
-        let (user, caller, hints) =
-            (self.context.user.clone(), self.context.caller(), self.hints.clone());
-        self.backend.embed(EmbedCall { user, caller, hints, ..call }, self.clone()).await
+        self.backend.embed(call, self.clone()).await
     }
 
-    /// Puts documents in order through the model named in the call.
+    /// Ranks documents through the model named in the call.
     pub async fn rerank(&self, call: RerankCall) -> Result<Reranked> {
-        let (user, caller, hints) =
-            (self.context.user.clone(), self.context.caller(), self.hints.clone());
-        self.backend.rerank(RerankCall { user, caller, hints, ..call }, self.clone()).await
+        self.backend.rerank(call, self.clone()).await
     }
 
-    /// The same answer to this chat, counted as this model's, for a pipe that has one from an upstream of its own beside what it asks of
-    /// other models.
+    /// Generates images through the model named in the call.
+    pub async fn images(&self, call: ImageCall) -> Result<Images> {
+        self.backend.images(call, self.clone()).await
+    }
+
+    /// Measures an answer as this model's and returns it. For pipes that call an upstream of their
+    /// own beside other models of the host.
     pub fn meter(&self, model: &str, body: &Body, chunks: ChunkStream) -> ChunkStream {
         self.backend.meter(model, body, chunks, self.context.clone())
     }
 
-    /// Returns what this usage of a model costs, in millionths of a US dollar; `None` where the price is not known.
+    /// Returns the cost of this usage of a model in millionths of a US dollar; `None` if the price
+    /// is unknown.
     pub fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
         self.backend.cost(model, usage)
     }
 
-    /// What is counted, and what people have spent.
+    /// Returns the ledger of rate limits and spending.
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         self.backend.ledger()
     }
 
-    /// Makes pictures through the model named in the call.
-    pub async fn images(&self, call: ImageCall) -> Result<Images> {
-        let (user, caller, hints) =
-            (self.context.user.clone(), self.context.caller(), self.hints.clone());
-        self.backend.images(ImageCall { user, caller, hints, ..call }, self.clone()).await
-    }
-
-    /// The chat models that the host serves now.
+    /// Returns the chat models that the host serves now.
     pub fn models(&self) -> Vec<ModelCard> {
         self.backend.models()
     }
 
-    /// Lists the embedding models that the host serves now. Those that read nothing but text come first.
+    /// Returns the embedding models that the host serves now. Those that read only text come first.
     pub fn embedding_models(&self) -> Vec<ModelCard> {
         self.backend.embedding_models()
+    }
+
+    /// Returns whether the host lists a chat model with this id, as in `pipe.model`. The prefix of
+    /// a connection of Open WebUI before it is ignored.
+    pub fn lists_model(&self, id: &str) -> bool {
+        self.backend.lists_model(id)
     }
 }
 
@@ -144,30 +166,31 @@ impl fmt::Debug for Host {
 pub struct ModelCard {
     /// The full id, as in `pipe.model`.
     pub id: String,
-    /// What people read.
+    /// The display name.
     pub name: String,
 }
 
-/// What stands behind a [`Host`]: the registry, or a script in a pipe's tests.
+/// The implementation behind a [`Host`]: the registry, or a script in the tests of a pipe.
 ///
-/// Calls carry full model ids here.
+/// Calls carry full model ids here. The backend fills in the caller's fields of calls that are no
+/// chats.
 pub trait HostBackend: Send + Sync {
-    /// Lets pass what is asked of this model, or says which filter does not, and why.
+    /// Asks the filters to admit a call to this model.
     fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>>;
 
-    /// Answers one chat, for who is behind it.
+    /// Answers a chat in this context.
     fn pipe(&self, call: Call, context: CallContext) -> BoxFuture<'_, Result<ChunkStream>>;
 
     /// Counts the tokens of a chat.
     fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>>;
 
-    /// Turns texts into vectors.
+    /// Embeds texts.
     fn embed(&self, call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>>;
 
-    /// Puts documents in order.
+    /// Ranks documents.
     fn rerank(&self, call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>>;
 
-    /// Counts what this answer to this chat costs as this model's.
+    /// Measures an answer to this chat as this model's.
     fn meter(
         &self,
         model: &str,
@@ -176,18 +199,26 @@ pub trait HostBackend: Send + Sync {
         context: CallContext,
     ) -> ChunkStream;
 
-    /// Makes pictures.
+    /// Generates images.
     fn images(&self, call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>>;
 
-    /// The chat models that are served now.
+    /// Returns the chat models that are served now.
     fn models(&self) -> Vec<ModelCard>;
 
-    /// Lists the embedding models that are served now. Those that read nothing but text come first.
+    /// Returns the embedding models that are served now. Those that read only text come first.
     fn embedding_models(&self) -> Vec<ModelCard>;
 
-    /// Returns what this usage of a model costs, in millionths of a US dollar, where the price is known.
+    /// Returns whether a chat model with this id is listed, after any prefix of a connection.
+    fn lists_model(&self, id: &str) -> bool {
+        let is_suffix = |card: &ModelCard| {
+            id.strip_suffix(&*card.id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        self.models().iter().any(is_suffix)
+    }
+
+    /// Returns the cost of this usage in millionths of a US dollar, if the price is known.
     fn cost(&self, model: &str, usage: &Usage) -> Option<u64>;
 
-    /// What is counted, and what people have spent.
+    /// Returns the ledger of rate limits and spending.
     fn ledger(&self) -> Arc<dyn Ledger>;
 }

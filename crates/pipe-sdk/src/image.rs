@@ -6,6 +6,7 @@ pub use options::{ImageOptions, ImageQuality, ImageSize};
 
 use crate::{CallerId, Hints, Host, User};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Pictures to be made.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct ImageCall {
     /// The picture to begin from, for models that can.
     pub source: Option<Image>,
     /// Who asks, if it is known. [`Host::images`](crate::Host::images) fills it in.
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
     /// The same as a number, for what must tell callers apart. The host fills it in.
     pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.

@@ -1,6 +1,7 @@
 //! A question and documents in; which of them answer it best, out.
 
 use crate::{CallerId, Hints, TraceContext, User};
+use std::sync::Arc;
 
 /// Documents to be put in order by how well they answer a question.
 #[derive(Clone, Debug)]
@@ -14,7 +15,7 @@ pub struct RerankCall {
     /// How many of the best are wanted. `None`: all.
     pub top_n: Option<usize>,
     /// Who asks, if it is known. [`Host::rerank`](crate::Host::rerank) fills it in.
-    pub user: Option<User>,
+    pub user: Option<Arc<User>>,
     /// The same as a number, for what must tell callers apart. The host fills it in.
     pub caller: CallerId,
     /// What the request wishes of the pipe, beside its body. The host fills it in.

@@ -105,7 +105,7 @@ mod tests {
     fn call(body: Body, task: Option<&str>) -> Call {
         let chat = pipe_sdk::ChatRef { task: task.map(Into::into), ..Default::default() };
         let (model, host) = ("hybrid-smart".into(), ScriptedHost::new().host());
-        Call { model, body, user: None, chat, hints: Default::default(), host }
+        Call { model, body, user: None, chat: chat.into(), hints: Default::default(), host }
     }
 
     #[test]

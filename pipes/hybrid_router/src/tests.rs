@@ -151,7 +151,14 @@ impl Sides {
         let chat = ChatRef { task: task.map(Into::into), ..ChatRef::default() };
         let context = CallContext::new(Some(user.clone()), None, task);
         let host = self.host.host_of(context);
-        Call { model: model.into(), body, user: Some(user), chat, hints: Hints::default(), host }
+        Call {
+            model: model.into(),
+            body,
+            user: Some(user.into()),
+            chat: chat.into(),
+            hints: Hints::default(),
+            host,
+        }
     }
 
     /// What `hybrid-smart` says to a question.

@@ -128,7 +128,8 @@ impl Pipe for Optimizer {
             return call.host.pipe(call.body).await;
         }
         let is_private = plan.approaches().contains(&Approach::Privacy);
-        let veil = is_private.then(|| Veil::over(&mut call.body, self.detector(&call.user)));
+        let veil =
+            is_private.then(|| Veil::over(&mut call.body, self.detector(call.user.as_deref())));
         let question = Question::new(call.body.messages.clone());
         let (sender, progress) = mpsc::channel(PROGRESS);
         let engine = Engine::new(
@@ -209,7 +210,7 @@ impl Optimizer {
     }
 
     /// Finds personal data, and who asks.
-    fn detector(&self, user: &Option<pipe_sdk::User>) -> Detector {
+    fn detector(&self, user: Option<&pipe_sdk::User>) -> Detector {
         let own = user.iter().flat_map(|user| [user.name.clone(), user.email.clone()]).flatten();
         Detector::new(split_list(&self.valves.private_words).map(str::to_owned).chain(own))
     }

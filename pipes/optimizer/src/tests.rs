@@ -171,7 +171,7 @@ impl Lab {
         let call = Call {
             model: model.into(),
             body,
-            user: self.user,
+            user: self.user.map(std::sync::Arc::new),
             chat: Default::default(),
             hints: self.hints,
             host: scripted,

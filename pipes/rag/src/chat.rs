@@ -25,7 +25,8 @@ impl Rag {
         };
         if !question.is_last {
             // During tool calls, the user has seen the sources already.
-            let found = self.find_sources(&question, &body.messages, user.as_ref(), &host).await?;
+            let found =
+                self.find_sources(&question, &body.messages, user.as_deref(), &host).await?;
             self.add_sources(&mut body, &question, &found.sources);
             return host.pipe(body).await;
         }
@@ -39,10 +40,10 @@ impl Rag {
         self: Arc<Self>,
         mut body: Body,
         question: Question,
-        user: Option<User>,
+        user: Option<Arc<User>>,
         host: Host,
     ) -> Result<ChunkStream> {
-        let found = self.find_sources(&question, &body.messages, user.as_ref(), &host).await?;
+        let found = self.find_sources(&question, &body.messages, user.as_deref(), &host).await?;
         self.add_sources(&mut body, &question, &found.sources);
         let status = Chunk::Event(Event::status(&found.status_text(), true));
         let sources = found.sources.iter().map(Source::to_event);

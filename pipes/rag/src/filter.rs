@@ -13,7 +13,7 @@ impl Rag {
     pub(crate) async fn enrich(&self, call: FilterCall) -> Result<FilterBody> {
         let FilterCall { mut body, user, host } = call;
         let Some((question, messages)) = find_question(&body) else { return Ok(body) };
-        let found = match self.find_sources(&question, &messages, user.as_ref(), &host).await {
+        let found = match self.find_sources(&question, &messages, user.as_deref(), &host).await {
             Ok(found) if found.sources.is_empty() => return Ok(body),
             Ok(found) => found,
             Err(error) => {

@@ -78,7 +78,7 @@ impl Rig {
             model: GENERATOR.into(),
             body: Body::new("rag.cloud.big", messages),
             user: None,
-            chat: ChatRef::default(),
+            chat: ChatRef::default().into(),
             hints: Hints::default(),
             host: self.scripted.host(),
         }

@@ -43,7 +43,7 @@ impl Pipe for RateLimit {
     async fn inlet(&self, call: FilterCall) -> Result<FilterBody> {
         let FilterCall { body, host, .. } = call;
         if let Some(model) = body.model()
-            && !serves_model(&host, body.base_model().unwrap_or(model))
+            && !host.lists_model(body.base_model().unwrap_or(model))
         {
             // Another server answers, so tokens and cost are unknown here.
             let (kind, nothing) = (DemandKind::Chat, 0);
@@ -94,14 +94,6 @@ impl Pipe for RateLimit {
 /// Returns the models that limits by model match: the called one, and the requested one.
 fn models<'a>(model: &'a str, context: &'a CallContext) -> Vec<&'a str> {
     [Some(model), context.via.as_deref()].into_iter().flatten().collect()
-}
-
-/// Returns true if this host serves the model, so that [`RateLimit::admit`] counts the chat.
-fn serves_model(host: &Host, model: &str) -> bool {
-    let is = |id: &str| {
-        model.strip_suffix(id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
-    host.models().iter().any(|card| is(&card.id))
 }
 
 /// The number of background tasks per allowed request, where tasks do not count as requests.

@@ -60,7 +60,7 @@ pub struct Caller<'a> {
 impl<'a> Caller<'a> {
     /// Returns the caller of this context.
     pub fn new(context: &'a CallContext) -> Self {
-        let person = context.user.as_ref();
+        let person = context.user.as_deref();
         let user = person.map(|user| user.id.as_str()).filter(|id| !id.is_empty());
         Self { user, person, key: context.key.as_deref() }
     }

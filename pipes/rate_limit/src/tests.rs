@@ -24,7 +24,7 @@ async fn asks(
     model: &str,
 ) -> Result<()> {
     let host = scripted.host_of(context.clone());
-    let (demand, cost, chat) = (chat_of(0, 0), None, ChatRef::default());
+    let (demand, cost, chat) = (chat_of(0, 0), None, Arc::new(ChatRef::default()));
     // Each is a request of its own.
     let mut context = context.clone();
     context.admission = Arc::default();
@@ -125,7 +125,8 @@ async fn background_tasks_pass_unless_they_are_to_count() {
             RateLimitValves { requests_per_day: Some(1), count_tasks, ..Default::default() };
         let (filter, host) = (filter(valves).await, ScriptedHost::new());
         let user = context("ann", "user").user;
-        let task = CallContext::new(user, None, Some("title_generation"));
+        let task =
+            CallContext::new(user.map(|user| User::clone(&user)), None, Some("title_generation"));
         asks(&filter, &host, &task, "m").await.unwrap();
         assert_eq!(asks(&filter, &host, &task, "m").await.is_err(), count_tasks);
     }

@@ -28,8 +28,8 @@ impl OnBehalfOf {
             return Err(Error::new(StatusCode::FORBIDDEN, message).param(Some("everything".into())));
         }
         let user = identity::parse_user(self.user, context.headers());
-        let host = context.admit(user, library, Demand::search()).await?;
-        let user = host.context().user.as_ref();
+        let host = context.admit(user, library, Demand::search()).await?.into_host();
+        let user = host.context().user.as_deref();
         let reader = if self.everything { Reader::Admin } else { Reader::from_user(user) };
         Ok((reader, host))
     }

@@ -53,7 +53,7 @@ pub async fn run(approach: &str, model: Model, trials: usize, seed: u64) -> anyh
             model: name.clone(),
             body: Body::new(name, vec![Message::new(Role::User, "What is six times seven?")]),
             user: None,
-            chat: pipe_sdk::ChatRef::default(),
+            chat: pipe_sdk::ChatRef::default().into(),
             hints: Hints::default(),
             host: host.host(),
         };

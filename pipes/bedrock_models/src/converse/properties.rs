@@ -190,7 +190,7 @@ fn call(chat: &Value) -> Call {
         model: "m".into(),
         body: serde_json::from_str::<Body>(&chat.to_string()).unwrap(),
         user: None,
-        chat: ChatRef::default(),
+        chat: ChatRef::default().into(),
         hints: Hints::default(),
         host: ScriptedHost::new().host(),
     }

@@ -112,7 +112,7 @@ pub fn call(model: &str, body: &Value) -> Call {
         model: model.into(),
         body,
         user: None,
-        chat: ChatRef::default(),
+        chat: ChatRef::default().into(),
         hints: Hints::default(),
         host,
     }

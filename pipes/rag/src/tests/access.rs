@@ -13,7 +13,7 @@ fn only(users: &[&str], roles: &[&str]) -> Audience {
 }
 
 async fn seen(rig: &Rig, user: Option<User>) -> Vec<String> {
-    let call = Call { user, ..rig.asks("what is the salary?") };
+    let call = Call { user: user.map(std::sync::Arc::new), ..rig.asks("what is the salary?") };
     let chunks = rig.answer_of(call).await;
     let ids = events(&chunks, "source");
     let mut ids: Vec<_> =

@@ -103,7 +103,7 @@ async fn background_tasks_and_chats_with_sources_go_on_as_they_are() {
     let task = Some("title_generation".to_owned());
     let call = rig.asks("parents leave?");
     let chunks = rig
-        .answer_of(pipe_sdk::Call { chat: ChatRef { task, ..ChatRef::default() }, ..call })
+        .answer_of(pipe_sdk::Call { chat: ChatRef { task, ..ChatRef::default() }.into(), ..call })
         .await;
     assert!(events(&chunks, "status").is_empty());
     assert_eq!(rig.prompt(), "parents leave?");

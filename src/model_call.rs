@@ -1,0 +1,147 @@
+//! A call to a model. Its route is resolved once and its demand is computed once; limits, usage and
+//! logs read both from here.
+
+use crate::{call_route::CallRoute, meter::Measurement, registry::Registry};
+use pipe_sdk::{
+    AdmissionRequest, Body, Call, ChunkStream, Demand, EmbedCall, Embeddings, Host, ImageCall,
+    Images, ModelKind, RerankCall, Reranked, Result, Usage,
+};
+use std::sync::Arc;
+
+/// A call to a model: its route, its demand, and the host handle with the user.
+pub struct ModelCall<'a> {
+    registry: &'a Registry,
+    route: CallRoute,
+    /// The demand, adjusted to the kind of the model.
+    demand: Demand,
+    host: Host,
+}
+
+impl<'a> ModelCall<'a> {
+    /// Resolves the model and returns the call.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous model id.
+    pub async fn resolve(
+        registry: &'a Registry,
+        model: &str,
+        demand: Demand,
+        host: Host,
+    ) -> Result<Self> {
+        let route = registry.route(model).await?;
+        let demand = route.adjust_demand(demand);
+        Ok(Self { registry, route, demand, host })
+    }
+
+    /// Resolves the model, and asks the filters to admit the call.
+    ///
+    /// # Errors
+    /// An unknown or ambiguous model id, and the refusal of a filter.
+    pub async fn admit(
+        registry: &'a Registry,
+        model: &str,
+        demand: Demand,
+        host: Host,
+    ) -> Result<Self> {
+        let call = Self::resolve(registry, model, demand, host).await?;
+        call.check_admission().await?;
+        Ok(call)
+    }
+
+    /// Asks the filters to admit the call. A request asks once for each of its models.
+    ///
+    /// # Errors
+    /// The refusal of a filter.
+    pub async fn check_admission(&self) -> Result<()> {
+        let Self { registry, route, demand, host } = self;
+        let (model, admission) = (&route.full_id, &host.context().admission);
+        if admission.has_passed(model, demand.kind) {
+            return Ok(());
+        }
+        let filters = registry.filters_for(model);
+        if !filters.is_empty() {
+            let Demand { prompt_tokens, completion_tokens, .. } = *demand;
+            let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };
+            let request = AdmissionRequest {
+                model: model.clone(),
+                demand: *demand,
+                cost: registry.meter().cost(route.slot.id(), &route.model, &usage),
+                chat: Arc::clone(host.chat()),
+                context: host.context().clone(),
+                host: host.clone(),
+            };
+            for slot in filters {
+                slot.admit(request.clone()).await?;
+            }
+        }
+        admission.set_passed(model, demand.kind);
+        Ok(())
+    }
+
+    /// Returns the demand.
+    pub fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
+    /// Returns the host handle, for what belongs to the call but goes to no model.
+    pub fn into_host(self) -> Host {
+        self.host
+    }
+
+    /// Returns the call of this chat, for [`answer`](Self::answer) and
+    /// [`count_tokens`](Self::count_tokens).
+    ///
+    /// # Errors
+    /// Too many pipes on the way.
+    pub fn start_call(&self, body: Body) -> Result<Call> {
+        self.host.start_call(body)
+    }
+
+    /// Answers this chat.
+    pub async fn answer(self, mut call: Call) -> Result<ChunkStream> {
+        let measurement = self.start_measurement(ModelKind::Chat);
+        call.host = call.host.with_context(measurement.child_context.clone());
+        call.model = self.route.requested_model;
+        measurement.wrap_result(self.route.slot.pipe(call).await)
+    }
+
+    /// Counts the tokens of this chat.
+    pub async fn count_tokens(self, mut call: Call) -> Result<u64> {
+        let context = call.host.context().child(&self.route.full_id);
+        call.host = call.host.with_context(context);
+        call.model = self.route.requested_model;
+        self.route.slot.count_tokens(call).await
+    }
+
+    /// Embeds texts.
+    pub async fn embed(self, mut call: EmbedCall) -> Result<Embeddings> {
+        (call.user, call.caller, call.hints) = self.host.caller();
+        let measurement = self.start_measurement(ModelKind::Embed);
+        (call.model, call.trace) = (self.route.requested_model, measurement.child_context.trace);
+        let result = self.route.slot.embed(call).await;
+        measurement.record_response(result, |answer| answer.prompt_tokens)
+    }
+
+    /// Ranks documents.
+    pub async fn rerank(self, mut call: RerankCall) -> Result<Reranked> {
+        (call.user, call.caller, call.hints) = self.host.caller();
+        let measurement = self.start_measurement(ModelKind::Rerank);
+        (call.model, call.trace) = (self.route.requested_model, measurement.child_context.trace);
+        let result = self.route.slot.rerank(call).await;
+        measurement.record_response(result, |answer| answer.prompt_tokens)
+    }
+
+    /// Generates images.
+    pub async fn images(self, mut call: ImageCall) -> Result<Images> {
+        (call.user, call.caller, call.hints) = self.host.caller();
+        let measurement = self.start_measurement(ModelKind::Image);
+        call.host = Some(self.host.with_context(measurement.child_context.clone()));
+        call.model = self.route.requested_model;
+        measurement.record_response(self.route.slot.images(call).await, |_| 0)
+    }
+
+    fn start_measurement(&self, kind: ModelKind) -> Measurement {
+        let context = self.host.context().clone();
+        self.registry.meter().start(&self.route, kind, context, self.demand.prompt_tokens)
+    }
+}
