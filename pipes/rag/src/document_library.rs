@@ -230,6 +230,19 @@ impl DocumentLibrary {
             .or_else(|| is_cut.then(|| self.valves.chunk_size_problem(chunk_tokens)))
     }
 
+    /// Lets the embedding model follow what is available.
+    async fn refresh_embeddings(&self, host: &Host) {
+        let all = match self.index().await {
+            Ok(index) => index.list_collections(&Viewer::Operator).await.map_err(to_pipe_error),
+            Err(error) => Err(error),
+        };
+        // Without the index nothing is embedded, so the choice can wait.
+        if let Ok(all) = all {
+            let all: Vec<_> = all.iter().collect();
+            self.searcher.embeddings.refresh(host, &all).await;
+        }
+    }
+
     fn mark_pending(&self, name: &str) {
         if let Some(pending) = self.jobs().pending.as_mut() {
             pending.insert(name.to_owned());
@@ -437,7 +450,7 @@ impl Library for DocumentLibrary {
     fn run_background_jobs(&self, host: Host) -> BoxFuture<'_, ()> {
         async move {
             let _running = self.running.lock().await;
-            self.searcher.embeddings.refresh(&host).await;
+            self.refresh_embeddings(&host).await;
             if let Some(watched) = &self.watched {
                 watched.sync(self).await;
             }

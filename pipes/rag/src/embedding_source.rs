@@ -7,7 +7,7 @@ pub(crate) use query_cache::QueryCache;
 use crate::valves::{AUTO, LOCAL, RagValves};
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{EmbedCall, EmbedInput, Host};
-use retrieval::{Embedder, EmbeddingPurpose, InferenceError, MiniLm};
+use retrieval::{Collection, Embedder, EmbeddingPurpose, InferenceError, MiniLm};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -74,8 +74,9 @@ impl EmbeddingSource {
         choice == self.choice && folder == self.folder && valves.model_threads == self.threads
     }
 
-    /// Uses a local model that was fetched meanwhile, or else an embedding model of the host, if the valves leave the choice.
-    pub(crate) async fn refresh(&self, host: &Host) {
+    /// Uses a local model that was fetched meanwhile, or else an embedding model of the host, if the valves leave the choice: one by which
+    /// collections are embedded already, so that nothing is embedded again, or else the first.
+    pub(crate) async fn refresh(&self, host: &Host, collections: &[&Collection]) {
         if matches!(self.state(), State::Local(_)) || self.load_local().await {
             return;
         }
@@ -89,12 +90,14 @@ impl EmbeddingSource {
             State::Host(id) => models.is_empty() || models.contains(id),
             State::Local(_) | State::Missing(_) => false,
         };
-        let next = match (keeps(&self.state()), models.first()) {
-            (true, _) => return,
-            (false, Some(first)) => State::Host(first.clone()),
-            (false, None) => State::Missing(NONE_AVAILABLE),
-        };
-        self.set_state(next);
+        if keeps(&self.state()) {
+            return;
+        }
+        let stored = collections.iter().filter_map(|collection| collection.model.as_ref());
+        let stored: Vec<&str> = stored.map(|model| model.id.as_str()).collect();
+        let used = models.iter().find(|id| stored.contains(&id.as_str()));
+        let next = used.or(models.first()).cloned();
+        self.set_state(next.map_or(State::Missing(NONE_AVAILABLE), State::Host));
     }
 
     /// Loads the local model if the valves want it and its files are there; returns true if it is loaded.

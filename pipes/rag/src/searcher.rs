@@ -77,7 +77,7 @@ impl Searcher {
         host: &Host,
     ) -> Option<SourceEmbedder> {
         if self.embeddings.missing_reason().is_some() {
-            self.embeddings.refresh(host).await;
+            self.embeddings.refresh(host, collections).await;
         }
         let current = self.embeddings.embedder(host, &self.query_cache)?;
         let mut models = collections.iter().filter_map(|collection| collection.model.as_ref());

@@ -82,6 +82,22 @@ async fn without_a_model_documents_are_found_by_words_and_their_state_says_so() 
 }
 
 #[tokio::test]
+async fn a_model_that_has_embedded_documents_is_chosen_before_others() {
+    let mut rig = rig().await;
+    rig.scripted = rig.scripted.embeds("cloud.m", vectors([1.0, 0.0]));
+    rig.put(vec![upload("a", "Elephants.")]).await;
+    rig.library().run_background_jobs(rig.scripted.host()).await;
+    for other in ["cloud.a", "cloud.b", "cloud.x", "cloud.y", "cloud.z"] {
+        rig.scripted = rig.scripted.embeds(other, vectors([0.0, 1.0]));
+    }
+    let rag = Rag::on_startup((*rig.rag.valves).clone()).await.unwrap();
+    let rig = Rig { rag: Arc::new(rag), ..rig };
+    rig.library().run_background_jobs(rig.scripted.host()).await;
+    let collection = rig.library().collections().await.unwrap().pop().unwrap();
+    assert_eq!(collection.model.as_deref(), Some("cloud.m"));
+}
+
+#[tokio::test]
 async fn the_old_vectors_serve_until_another_model_has_embedded_everything() {
     let mut rig = rig_with(|valves| valves.embedding_model = "cloud.old".into()).await;
     rig.scripted = rig.scripted.embeds("cloud.old", vectors([1.0, 0.0]));
