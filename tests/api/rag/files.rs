@@ -133,3 +133,24 @@ async fn sources_name_the_page_of_a_pdf() {
     host.signal("-TERM");
     host.ended().await;
 }
+
+#[actix_web::test]
+async fn every_chunk_of_a_table_has_its_header() {
+    let emulator = Emulator::start(Default::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let host = Process::start(&emulator, folder.path(), &[]);
+    let rows: String = (0..200).map(|row| format!("bolt {row};{row},50;steel\n")).collect();
+    let table = format!("Item;Price;Material\n{rows}").into_bytes();
+    let form = Form::new().part("file", Part::bytes(table).file_name("stock.csv"));
+    let url = format!("{}/rag/documents/documents", host.url);
+    let put = host.client.post(url).bearer_auth(KEY).multipart(form).send().await.unwrap();
+    assert_eq!(put.status(), 200, "{}", put.text().await.unwrap());
+    let found: Value =
+        host.post("/rag/documents/search", &json!({"query": "177"})).await.json().await.unwrap();
+    let chunk = &found["chunks"][0];
+    assert!(chunk["text"].as_str().unwrap().contains("| bolt 177 | 177,50 | steel |"), "{chunk}");
+    let header = "| Item | Price | Material |\n| --- | --- | --- |";
+    assert!(chunk["heading"].as_str().unwrap().ends_with(header), "{chunk}");
+    host.signal("-TERM");
+    host.ended().await;
+}
