@@ -206,7 +206,7 @@ async fn what_is_printed_at_the_start_is_waited_for_by_nobody() {
     let health = format!("http://127.0.0.1:{port}/health");
     while client.get(&health).send().await.is_err() {}
     let log = || fs::read_to_string(folder.path().join("log")).unwrap();
-    while !log().contains("Nobody reads what is printed") {
+    while !log().contains("Standard output cannot be written") {
         tokio::task::yield_now().await;
     }
     child.kill().unwrap();
