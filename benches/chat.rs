@@ -9,8 +9,8 @@ use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bedrock_models::{
     BedrockValves, ReasoningOutput,
-    converse::{Asked, Inputs, Reading, Target, request},
-    stream::{Events, Frames},
+    request::{ChatInput, Inputs, ResponseOptions, Target, prepare_chat},
+    response::{EventHandler, EventStreamDecoder},
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use pipe_sdk::{Body, Call, ChatRef, Hints, testing::ScriptedHost};
@@ -61,7 +61,7 @@ fn picture() -> Value {
 fn requests(c: &mut Criterion) {
     let valves = BedrockValves::default();
     let base = CLAUDE.trim_start_matches("us.");
-    let target = Target::of(CLAUDE, base, Inputs::default(), &[], &valves);
+    let target = Target::of(CLAUDE, base, Inputs::default(), &valves);
     let question = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}]});
     let mut group = c.benchmark_group("body to Converse");
     for (name, body) in [("question", question), ("agent", agent()), ("1 MiB picture", picture())] {
@@ -71,9 +71,9 @@ fn requests(c: &mut Criterion) {
             b.iter(|| serde_json::from_str::<Body>(black_box(&json)).expect("a chat"));
         });
         let call = call(&body);
-        let asked = Asked { call: &call, target: &target, valves: &valves };
+        let input = ChatInput { call: &call, target: &target, valves: &valves };
         group.bench_function(format!("{name}: write"), |b| {
-            b.iter(|| request(black_box(&asked)).expect("a request"));
+            b.iter(|| prepare_chat(black_box(&input)).expect("a request"));
         });
     }
     group.finish();
@@ -111,14 +111,18 @@ fn answers(c: &mut Criterion) {
     group.throughput(Throughput::Elements(TOKENS as u64));
     group.bench_function("1000 tokens", |b| {
         b.iter_batched(
-            || (Frames::default(), Events::new(Reading::default(), ReasoningOutput::default())),
-            |(mut frames, mut events)| {
+            || {
+                let handler =
+                    EventHandler::new(ResponseOptions::default(), ReasoningOutput::default());
+                (EventStreamDecoder::default(), handler)
+            },
+            |(mut decoder, mut handler)| {
                 let mut writer = OpenAiSseWriter::new(&head, true);
                 for piece in bytes.chunks(4096) {
-                    frames.push(piece);
-                    while let Ok(Some(frame)) = frames.next() {
-                        events.tell(&frame).expect("an event");
-                        while let Some(chunk) = events.take() {
+                    decoder.push(piece);
+                    while let Ok(Some(frame)) = decoder.next_frame() {
+                        handler.handle_frame(&frame).expect("an event");
+                        while let Some(chunk) = handler.next_chunk() {
                             writer.chunk(&chunk);
                         }
                     }

@@ -1,6 +1,6 @@
 //! The parsers, and what must hold of each whatever it is fed.
 
-use bedrock_runtime::Frames;
+use bedrock_runtime::EventStreamDecoder;
 use document_parser::{DocumentParser, FileError, Limits, ParseError};
 use serde::de::IgnoredAny;
 use std::{cell::OnceCell, time::Duration};
@@ -146,11 +146,11 @@ fn pieces(input: &[u8]) -> Vec<&[u8]> {
 /// However the bytes are cut, the frames are the same, and so is the error.
 fn check_event_stream(input: &[u8]) -> Result<(), String> {
     let read = |pieces: &[&[u8]]| {
-        let (mut frames, mut read) = (Frames::default(), Vec::new());
+        let (mut decoder, mut read) = (EventStreamDecoder::default(), Vec::new());
         for piece in pieces {
-            frames.push(piece);
+            decoder.push(piece);
             loop {
-                match frames.next() {
+                match decoder.next_frame() {
                     Ok(Some(frame)) => read.push(format!("{frame:?}")),
                     Ok(None) => break,
                     Err(error) => {

@@ -7,7 +7,7 @@ use url::Url;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoints {
     /// This one, whatever the region: private endpoints, tests.
-    At(String),
+    Fixed(String),
     /// AWS's own.
     Public {
         /// Only with cryptography after FIPS 140.
@@ -34,45 +34,45 @@ const PARTITIONS: &[(&str, &str, &str)] = &[
 impl Endpoints {
     /// What the environment and the profile files say, in AWS's order: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, the profile's `services`,
     /// `AWS_ENDPOINT_URL`, the profile's `endpoint_url`; else AWS's own.
-    pub fn of(config: &SdkConfig) -> Self {
-        let ours = || {
+    pub fn from_config(config: &SdkConfig) -> Self {
+        let specific = || {
             let key = ServiceConfigKey::builder()
                 .service_id("Bedrock Runtime")
                 .env("AWS_ENDPOINT_URL")
                 .profile("endpoint_url");
             config.service_config()?.load_config(key.build().ok()?)
         };
-        let everyones = || config.endpoint_url().map(String::from);
+        let global = || config.endpoint_url().map(String::from);
         // What a program sets goes before everything that it is merely surrounded by.
         let is_set = config.get_origin("endpoint_url").is_client_config();
-        let url = if is_set { everyones() } else { ours().or_else(everyones) };
+        let url = if is_set { global() } else { specific().or_else(global) };
         url.map_or_else(
             || Self::Public {
                 fips: config.use_fips().unwrap_or_default(),
                 dual_stack: config.use_dual_stack().unwrap_or_default(),
             },
-            Self::At,
+            Self::Fixed,
         )
     }
 
     /// `None` if it is no address.
-    pub(crate) fn of_region(&self, region: &str) -> Option<Url> {
+    pub(crate) fn for_region(&self, region: &str) -> Option<Url> {
         match self {
-            Self::At(url) => Url::parse(url).ok(),
+            Self::Fixed(url) => Url::parse(url).ok(),
             Self::Public { fips, dual_stack } => {
-                Url::parse(&public(region, *fips, *dual_stack)).ok()
+                Url::parse(&public_endpoint(region, *fips, *dual_stack)).ok()
             }
         }
         .filter(|url| url.has_host() && !url.cannot_be_a_base())
     }
 }
 
-fn public(region: &str, fips: bool, dual_stack: bool) -> String {
+fn public_endpoint(region: &str, fips: bool, dual_stack: bool) -> String {
     let service = if fips { "bedrock-runtime-fips" } else { "bedrock-runtime" };
-    let of = |prefix: &str| region.starts_with(prefix);
+    let is_in = |prefix: &str| region.starts_with(prefix);
     let (plain, dual) = PARTITIONS
         .iter()
-        .find_map(|(prefix, plain, dual)| of(prefix).then_some((*plain, *dual)))
+        .find_map(|(prefix, plain, dual)| is_in(prefix).then_some((*plain, *dual)))
         .unwrap_or_default();
     let suffix = if dual_stack { dual } else { plain };
     format!("https://{service}.{region}.{suffix}")
@@ -84,7 +84,7 @@ mod tests {
     use aws_sdk_bedrock::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
     use aws_types::{origin::Origin, service_config::LoadServiceConfig};
 
-    async fn says_the_sdk(region: &str, fips: bool, dual_stack: bool) -> String {
+    async fn sdk_endpoint(region: &str, fips: bool, dual_stack: bool) -> String {
         let params = Params::builder().region(region).use_fips(fips).use_dual_stack(dual_stack);
         let resolver = DefaultResolver::new();
         let endpoint =
@@ -110,17 +110,17 @@ mod tests {
             "xx-new-1",
         ] {
             for (fips, dual_stack) in [(false, false), (true, false), (false, true), (true, true)] {
-                let ours = public(region, fips, dual_stack);
-                assert_eq!(ours, says_the_sdk(region, fips, dual_stack).await);
+                let specific = public_endpoint(region, fips, dual_stack);
+                assert_eq!(specific, sdk_endpoint(region, fips, dual_stack).await);
             }
         }
     }
 
     /// An environment that says this of our service alone.
     #[derive(Debug)]
-    struct Ours(Option<&'static str>);
+    struct ServiceConfig(Option<&'static str>);
 
-    impl LoadServiceConfig for Ours {
+    impl LoadServiceConfig for ServiceConfig {
         fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
             assert_eq!(
                 (key.service_id(), key.env(), key.profile()),
@@ -132,32 +132,33 @@ mod tests {
 
     #[test]
     fn the_particular_goes_before_the_general() {
-        for (set, ours, everyones, endpoint) in [
-            (true, Some("http://ours"), Some("http://set"), Some("http://set")),
-            (false, Some("http://ours"), Some("http://all"), Some("http://ours")),
+        for (set, specific, global, endpoint) in [
+            (true, Some("http://specific"), Some("http://set"), Some("http://set")),
+            (false, Some("http://specific"), Some("http://all"), Some("http://specific")),
             (false, None, Some("http://all"), Some("http://all")),
             (false, None, None, None),
         ] {
-            let mut config = SdkConfig::builder().service_config(Ours(ours)).use_fips(true);
-            config.set_endpoint_url(everyones.map(String::from));
+            let mut config =
+                SdkConfig::builder().service_config(ServiceConfig(specific)).use_fips(true);
+            config.set_endpoint_url(global.map(String::from));
             if set {
                 config.insert_origin("endpoint_url", Origin::shared_config());
             }
             let expected = endpoint
                 .map_or(Endpoints::Public { fips: true, dual_stack: false }, |url| {
-                    Endpoints::At(url.into())
+                    Endpoints::Fixed(url.into())
                 });
-            assert_eq!(Endpoints::of(&config.build()), expected);
+            assert_eq!(Endpoints::from_config(&config.build()), expected);
         }
     }
 
     #[test]
     fn a_set_endpoint_stands_for_all_regions() {
         let config = SdkConfig::builder().endpoint_url("http://localhost:4000/bedrock").build();
-        let endpoints = Endpoints::of(&config);
+        let endpoints = Endpoints::from_config(&config);
         for region in ["us-east-1", "cn-north-1"] {
             assert_eq!(
-                endpoints.of_region(region).unwrap().as_str(),
+                endpoints.for_region(region).unwrap().as_str(),
                 "http://localhost:4000/bedrock"
             );
         }
@@ -166,9 +167,9 @@ mod tests {
     #[test]
     fn what_is_no_address_leads_nowhere() {
         for text in ["", "bedrock", "mailto:a@b", "/model"] {
-            assert_eq!(Endpoints::At(text.into()).of_region("us-east-1"), None, "{text}");
+            assert_eq!(Endpoints::Fixed(text.into()).for_region("us-east-1"), None, "{text}");
         }
         let public = Endpoints::Public { fips: false, dual_stack: false };
-        assert_eq!(public.of_region("us east 1"), None);
+        assert_eq!(public.for_region("us east 1"), None);
     }
 }

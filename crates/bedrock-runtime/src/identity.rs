@@ -22,43 +22,43 @@ use tokio::time::{Instant, timeout};
 
 /// Who we are to AWS. Its clones share what was fetched.
 #[derive(Clone, Debug)]
-pub struct Identity(Arc<Cache>);
+pub struct Identity(Arc<CredentialsCache>);
 
 #[derive(Debug)]
-struct Cache {
-    source: Source,
-    held: Mutex<Held>,
+struct CredentialsCache {
+    source: CredentialsSource,
+    cached: Mutex<CachedCredentials>,
     /// Held by whoever asks the source.
-    asking: tokio::sync::Mutex<()>,
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
-enum Source {
+enum CredentialsSource {
     Credentials(SharedCredentialsProvider),
     Token(SharedTokenProvider),
-    Nothing,
+    None,
 }
 
 #[derive(Debug, Default)]
-struct Held {
-    key: Option<Arc<Key>>,
+struct CachedCredentials {
+    key: Option<Arc<AuthKey>>,
     /// The last one that AWS refused.
-    refused: Option<Arc<Key>>,
+    refused: Option<Arc<AuthKey>>,
     /// Until then a key that is still valid is good enough, although it is about to expire.
-    quiet_until: Option<Instant>,
-    /// How often the source was asked.
-    asked: u64,
-    /// Why the source had nothing when it was asked last.
-    failure: Option<SendError>,
+    next_refresh: Option<Instant>,
+    /// How often the source was fetches.
+    fetches: u64,
+    /// Why the source had nothing when it was fetches last.
+    error: Option<SendError>,
 }
 
 /// What proves that a request is ours.
 #[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) proof: AuthMaterial,
+pub(crate) struct AuthKey {
+    pub(crate) auth: AuthMaterial,
     secret: Secret,
-    fetched: SystemTime,
-    expires: Option<SystemTime>,
+    fetched_at: SystemTime,
+    expires_at: Option<SystemTime>,
 }
 
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub(crate) enum AuthMaterial {
     /// A header, as it is.
     Bearer(HeaderValue),
     /// What SigV4 signs with.
-    Signature(SmithyIdentity),
+    SigV4(SmithyIdentity),
 }
 
 #[derive(Debug)]
@@ -75,25 +75,25 @@ enum Secret {
     Token(Token),
 }
 
-/// How long before the end a new key is asked for. Whoever hands out temporary keys has the next ones some minutes earlier.
-const MARGIN: Duration = Duration::from_secs(60);
+/// How long before the end a new key is fetches for. Whoever hands out temporary keys has the next ones some minutes earlier.
+const REFRESH_MARGIN: Duration = Duration::from_secs(60);
 
 /// How long a key without an end is kept; as in the SDK, so that changed files are seen.
-const LIFETIME: Duration = Duration::from_secs(15 * 60);
+const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// How often a source is asked that cannot give anything newer yet.
-const QUIET: Duration = Duration::from_secs(5);
+/// How often a source is fetches that cannot give anything newer yet.
+const REFRESH_BACKOFF: Duration = Duration::from_secs(5);
 
 /// How long a source may take: a role needs two requests, and each connects.
-const PATIENCE: Duration = Duration::from_secs(20);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Identity {
     /// Whoever the SDK would be by this configuration: the bearer of `AWS_BEARER_TOKEN_BEDROCK` or of a token that is preferred to
     /// signatures, else who has the credentials.
-    pub fn of(config: &SdkConfig) -> Self {
+    pub fn from_config(config: &SdkConfig) -> Self {
         let is_set = config.get_origin("auth_scheme_preference").is_client_config();
-        if let Some(token) = bearer_of_environment(config).filter(|_| !is_set) {
-            return Self::bearer(SharedTokenProvider::new(Token::new(token, None)));
+        if let Some(token) = bearer_from_environment(config).filter(|_| !is_set) {
+            return Self::from_tokens(SharedTokenProvider::new(Token::new(token, None)));
         }
         let signature = AuthSchemeId::new("sigv4");
         let preferred = config.auth_scheme_preference().cloned().and_then(|schemes| {
@@ -103,95 +103,96 @@ impl Identity {
         });
         let is_bearer = preferred == Some(HTTP_BEARER_AUTH_SCHEME_ID);
         match (config.token_provider(), config.credentials_provider()) {
-            (Some(token), _) if is_bearer => Self::bearer(token),
-            (_, Some(credentials)) => Self::signing(credentials),
-            (Some(token), None) => Self::bearer(token),
-            (None, None) => Self::from(Source::Nothing),
+            (Some(token), _) if is_bearer => Self::from_tokens(token),
+            (_, Some(credentials)) => Self::from_credentials(credentials),
+            (Some(token), None) => Self::from_tokens(token),
+            (None, None) => Self::from(CredentialsSource::None),
         }
     }
 
     /// Whoever bears these tokens.
-    pub fn bearer(tokens: SharedTokenProvider) -> Self {
-        Self::from(Source::Token(tokens))
+    pub fn from_tokens(tokens: SharedTokenProvider) -> Self {
+        Self::from(CredentialsSource::Token(tokens))
     }
 
     /// Whoever has these credentials.
-    pub fn signing(credentials: SharedCredentialsProvider) -> Self {
-        Self::from(Source::Credentials(credentials))
+    pub fn from_credentials(credentials: SharedCredentialsProvider) -> Self {
+        Self::from(CredentialsSource::Credentials(credentials))
     }
 
     /// The key for the next request.
-    pub(crate) async fn key(&self) -> Result<Arc<Key>, SendError> {
+    pub(crate) async fn auth_key(&self) -> Result<Arc<AuthKey>, SendError> {
         let Self(cache) = self;
-        let (valid, asked) = {
-            let held = cache.held();
-            match held.valid() {
-                Some(key) if held.is_fresh(&key) => return Ok(key),
-                valid => (valid, held.asked),
+        let (valid, fetches) = {
+            let cached = cache.lock();
+            match cached.valid() {
+                Some(key) if cached.is_fresh(&key) => return Ok(key),
+                valid => (valid, cached.fetches),
             }
         };
-        let _asking = match valid {
+        let _fetching = match valid {
             // Whoever comes first asks for the next key; the others need not wait for it.
-            Some(key) => match cache.asking.try_lock() {
-                Ok(asking) => asking,
+            Some(key) => match cache.fetching.try_lock() {
+                Ok(fetching) => fetching,
                 Err(_) => return Ok(key),
             },
-            None => cache.asking.lock().await,
+            None => cache.fetching.lock().await,
         };
-        // Somebody else has asked meanwhile. What they were told goes for all who waited.
+        // Somebody else has fetches meanwhile. What they were told goes for all who waited.
         {
-            let held = cache.held();
-            if held.asked != asked {
-                return held
-                    .valid()
-                    .ok_or_else(|| held.failure.clone().unwrap_or(SendError::LostCredentials));
+            let cached = cache.lock();
+            if cached.fetches != fetches {
+                return cached.valid().ok_or_else(|| {
+                    cached.error.clone().unwrap_or(SendError::CredentialsUnavailable)
+                });
             }
         }
-        cache.ask().await
+        cache.fetch().await
     }
 
     /// Takes this key out of use. Others that came after it stay.
-    pub(crate) fn forget(&self, key: &Arc<Key>) {
-        let mut held = self.0.held();
-        if held.key.take_if(|held| Arc::ptr_eq(held, key)).is_some() {
-            held.refused = Some(Arc::clone(key));
+    pub(crate) fn invalidate(&self, key: &Arc<AuthKey>) {
+        let mut cached = self.0.lock();
+        if cached.key.take_if(|cached| Arc::ptr_eq(cached, key)).is_some() {
+            cached.refused = Some(Arc::clone(key));
         }
     }
 
     /// Whether the key is now another than the last one that AWS refused.
-    pub(crate) async fn is_renewed(&self) -> bool {
-        let Some(refused) = self.0.held().refused.clone() else { return false };
-        self.key().await.is_ok_and(|key| !key.secret.is(&refused.secret))
+    pub(crate) async fn has_new_credentials(&self) -> bool {
+        let Some(refused) = self.0.lock().refused.clone() else { return false };
+        self.auth_key().await.is_ok_and(|key| !key.secret.is_same(&refused.secret))
     }
 }
 
-impl Cache {
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+impl CredentialsCache {
+    fn lock(&self) -> MutexGuard<'_, CachedCredentials> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask(&self) -> Result<Arc<Key>, SendError> {
-        let answer =
-            timeout(PATIENCE, self.source.ask()).await.unwrap_or(Err(SendError::LostCredentials));
-        let mut held = self.held();
-        held.asked += 1;
-        held.quiet_until = Some(Instant::now() + QUIET);
+    async fn fetch(&self) -> Result<Arc<AuthKey>, SendError> {
+        let answer = timeout(FETCH_TIMEOUT, self.source.fetch())
+            .await
+            .unwrap_or(Err(SendError::CredentialsUnavailable));
+        let mut cached = self.lock();
+        cached.fetches += 1;
+        cached.next_refresh = Some(Instant::now() + REFRESH_BACKOFF);
         match answer {
             Ok(key) => {
                 let key = Arc::new(key);
-                held.key = Some(Arc::clone(&key));
+                cached.key = Some(Arc::clone(&key));
                 Ok(key)
             }
-            Err(failure) => {
-                held.failure = Some(failure.clone());
-                held.valid().ok_or(failure)
+            Err(error) => {
+                cached.error = Some(error.clone());
+                cached.valid().ok_or(error)
             }
         }
     }
 }
 
-impl Source {
-    async fn ask(&self) -> Result<Key, SendError> {
+impl CredentialsSource {
+    async fn fetch(&self) -> Result<AuthKey, SendError> {
         let secret = match self {
             Self::Credentials(provider) => provider
                 .provide_credentials()
@@ -203,41 +204,41 @@ impl Source {
                 .await
                 .map(Secret::Token)
                 .map_err(|error| SendError::from(&error))?,
-            Self::Nothing => return Err(SendError::NoCredentials),
+            Self::None => return Err(SendError::NoCredentials),
         };
-        Key::new(secret)
+        AuthKey::new(secret)
     }
 }
 
-impl Held {
+impl CachedCredentials {
     /// The key, unless it has expired.
-    fn valid(&self) -> Option<Arc<Key>> {
-        self.key.clone().filter(|key| key.expires.is_none_or(|end| SystemTime::now() < end))
+    fn valid(&self) -> Option<Arc<AuthKey>> {
+        self.key.clone().filter(|key| key.expires_at.is_none_or(|end| SystemTime::now() < end))
     }
 
-    fn is_fresh(&self, key: &Key) -> bool {
-        let end = key.expires.map_or(key.fetched + LIFETIME, |end| end - MARGIN);
-        SystemTime::now() < end || self.quiet_until.is_some_and(|until| Instant::now() < until)
+    fn is_fresh(&self, key: &AuthKey) -> bool {
+        let end = key.expires_at.map_or(key.fetched_at + MAX_AGE, |end| end - REFRESH_MARGIN);
+        SystemTime::now() < end || self.next_refresh.is_some_and(|until| Instant::now() < until)
     }
 }
 
-impl Key {
+impl AuthKey {
     fn new(secret: Secret) -> Result<Self, SendError> {
-        let (proof, expires) = match &secret {
+        let (auth, expires_at) = match &secret {
             Secret::Credentials(credentials) => {
-                (AuthMaterial::Signature(credentials.clone().into()), credentials.expiry())
+                (AuthMaterial::SigV4(credentials.clone().into()), credentials.expiry())
             }
             Secret::Token(token) => {
-                (AuthMaterial::Bearer(bearer(token.token())?), token.expiration())
+                (AuthMaterial::Bearer(bearer_header(token.token())?), token.expiration())
             }
         };
-        Ok(Self { proof, secret, fetched: SystemTime::now(), expires })
+        Ok(Self { auth, secret, fetched_at: SystemTime::now(), expires_at })
     }
 }
 
 impl Secret {
     /// Whether AWS cannot tell it from the other.
-    fn is(&self, other: &Self) -> bool {
+    fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Credentials(one), Self::Credentials(other)) => {
                 one.access_key_id() == other.access_key_id()
@@ -250,25 +251,25 @@ impl Secret {
     }
 }
 
-impl From<Source> for Identity {
-    fn from(source: Source) -> Self {
-        Self(Arc::new(Cache {
+impl From<CredentialsSource> for Identity {
+    fn from(source: CredentialsSource) -> Self {
+        Self(Arc::new(CredentialsCache {
             source,
-            held: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            cached: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
         }))
     }
 }
 
-fn bearer_of_environment(config: &SdkConfig) -> Option<String> {
+fn bearer_from_environment(config: &SdkConfig) -> Option<String> {
     // Without a name for profiles: they hold no bearer keys.
     let key = ServiceConfigKey::builder().service_id("bedrock").env("AWS_BEARER_TOKEN").profile("");
     config.service_config()?.load_config(key.build().ok()?)
 }
 
-fn bearer(token: &str) -> Result<HeaderValue, SendError> {
+fn bearer_header(token: &str) -> Result<HeaderValue, SendError> {
     let mut header = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| SendError::LostCredentials)?;
+        .map_err(|_| SendError::CredentialsUnavailable)?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -289,12 +290,12 @@ mod tests {
         }
     }
 
-    async fn proof(identity: Identity) -> &'static str {
-        match identity.key().await.map(|key| format!("{:?}", key.secret)) {
+    async fn auth(identity: Identity) -> &'static str {
+        match identity.auth_key().await.map(|key| format!("{:?}", key.secret)) {
             Ok(secret) if secret.starts_with("Token") => "bearer",
             Ok(_) => "signature",
-            Err(failure) => {
-                assert_eq!(failure, SendError::NoCredentials);
+            Err(error) => {
+                assert_eq!(error, SendError::NoCredentials);
                 "nothing"
             }
         }
@@ -329,7 +330,7 @@ mod tests {
                 let keys = Credentials::new("id", "secret", None, None, "test");
                 config.set_credentials_provider(Some(SharedCredentialsProvider::new(keys)));
             }
-            let who = proof(Identity::of(&config.build())).await;
+            let who = auth(Identity::from_config(&config.build())).await;
             assert_eq!(who, expected, "{environment:?} {is_set} {token} {credentials}");
         }
     }
@@ -337,6 +338,9 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_no_header_can_hold_is_lost() {
         let token = SharedTokenProvider::new(Token::new("two\nlines", None));
-        assert_eq!(Identity::bearer(token).key().await.unwrap_err(), SendError::LostCredentials);
+        assert_eq!(
+            Identity::from_tokens(token).auth_key().await.unwrap_err(),
+            SendError::CredentialsUnavailable
+        );
     }
 }

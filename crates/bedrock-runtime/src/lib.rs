@@ -6,21 +6,21 @@
 //! What is deliberately absent: [`Runtime::send`] makes one attempt, because only the caller knows how long it is worth waiting and
 //! what else could answer. And nothing here reads what a body says, but for errors.
 
-mod complaint;
 mod endpoint;
-mod failure;
-mod frames;
+mod event_stream;
 mod identity;
 mod request;
 mod response;
+mod send_error;
+mod service_error;
 
-pub use complaint::ServiceError;
 pub use endpoint::Endpoints;
-pub use failure::SendError;
-pub use frames::{DecodeError, Frame, Frames, Kind};
+pub use event_stream::{DecodeError, EventStreamDecoder, Frame, MessageType};
 pub use identity::Identity;
 pub use request::{Attempt, Operation, Request};
 pub use response::{Body, BodyError, Response};
+pub use send_error::SendError;
+pub use service_error::ServiceError;
 
 use http_client::HttpClient;
 use std::time::SystemTime;
@@ -43,25 +43,25 @@ impl Runtime {
     ///
     /// Credentials that AWS refuses are forgotten, so the next request asks for new ones.
     pub async fn send(&self, request: Request<'_>) -> Result<Response, SendError> {
-        let key = self.identity.key().await?;
-        let endpoint = self.endpoints.of_region(request.region).ok_or(SendError::Unreachable)?;
-        let request = request.signed(&endpoint, &key, SystemTime::now())?;
+        let key = self.identity.auth_key().await?;
+        let endpoint = self.endpoints.for_region(request.region).ok_or(SendError::Unreachable)?;
+        let request = request.into_http(&endpoint, &key, SystemTime::now())?;
         let response = self.http_client.execute(request).await;
-        let response = Response::from(response.map_err(|error| SendError::of_connection(&error))?);
+        let response = Response::from(response.map_err(|error| SendError::from(&error))?);
         if response.is_success() {
             return Ok(response);
         }
-        let complaint = ServiceError::read(response).await;
-        if complaint.is_about_credentials() {
-            self.identity.forget(&key);
+        let error = ServiceError::from_response(response).await;
+        if error.is_credentials_error() {
+            self.identity.invalidate(&key);
         }
-        Err(SendError::Said(complaint))
+        Err(SendError::Service(error))
     }
 
     /// Whether there are other credentials than those that AWS refused, so that the same request may now be taken.
     ///
     /// They are asked for once, however many requests were refused.
-    pub async fn has_other_credentials(&self) -> bool {
-        self.identity.is_renewed().await
+    pub async fn has_new_credentials(&self) -> bool {
+        self.identity.has_new_credentials().await
     }
 }

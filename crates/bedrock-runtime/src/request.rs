@@ -2,7 +2,7 @@
 
 use crate::{
     SendError,
-    identity::{AuthMaterial, Key},
+    identity::{AuthKey, AuthMaterial},
 };
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign},
@@ -74,31 +74,32 @@ const INVOCATION: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
 
 impl Request<'_> {
     /// The request as it goes to this endpoint, proven by this key.
-    pub(crate) fn signed(
+    pub(crate) fn into_http(
         self,
         endpoint: &Url,
-        key: &Key,
+        key: &AuthKey,
         now: SystemTime,
     ) -> Result<reqwest::Request, SendError> {
         let mut url = endpoint.clone();
         url.set_path(&format!("{}{}", endpoint.path().trim_end_matches('/'), self.operation));
         let mut headers = self.headers;
         headers.entry(CONTENT_TYPE).or_insert(JSON);
-        match &key.proof {
+        match &key.auth {
             AuthMaterial::Bearer(token) => {
                 headers.insert(AUTHORIZATION, token.clone());
             }
-            AuthMaterial::Signature(identity) => {
-                let signature = signature(&headers, &url, &self.body, self.region, identity, now);
-                for header in signature.ok_or(SendError::LostCredentials)?.into_parts().0 {
-                    let mut value = text(header.value())?;
+            AuthMaterial::SigV4(identity) => {
+                let signature =
+                    signing_headers(&headers, &url, &self.body, self.region, identity, now);
+                for header in signature.ok_or(SendError::CredentialsUnavailable)?.into_parts().0 {
+                    let mut value = header_value(header.value())?;
                     value.set_sensitive(header.sensitive());
                     headers.insert(header.name(), value);
                 }
             }
         }
-        headers.insert(INVOCATION, text(Uuid::new_v4())?);
-        headers.insert(ATTEMPT, text(self.attempt)?);
+        headers.insert(INVOCATION, header_value(Uuid::new_v4())?);
+        headers.insert(ATTEMPT, header_value(self.attempt)?);
         let mut request = reqwest::Request::new(Method::POST, url);
         *request.headers_mut() = headers;
         *request.body_mut() = Some(self.body.into());
@@ -107,7 +108,7 @@ impl Request<'_> {
 }
 
 /// The headers that sign these ones and the body. It fails only for credentials that cannot be right.
-fn signature(
+fn signing_headers(
     headers: &HeaderMap,
     url: &Url,
     body: &[u8],
@@ -130,8 +131,8 @@ fn signature(
     sign(request, &params.ok()?.into()).ok().map(|output| output.into_parts().0)
 }
 
-fn text(value: impl fmt::Display) -> Result<HeaderValue, SendError> {
-    HeaderValue::try_from(value.to_string()).map_err(|_| SendError::LostCredentials)
+fn header_value(value: impl fmt::Display) -> Result<HeaderValue, SendError> {
+    HeaderValue::try_from(value.to_string()).map_err(|_| SendError::CredentialsUnavailable)
 }
 
 impl fmt::Display for Operation<'_> {

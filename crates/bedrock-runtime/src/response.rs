@@ -25,7 +25,7 @@ pub struct Body(reqwest::Body);
 pub enum BodyError {
     /// The connection broke.
     #[error("the connection was cut")]
-    Cut,
+    ConnectionClosed,
     /// There are more than were wanted.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
@@ -70,7 +70,7 @@ impl From<reqwest::Response> for Response {
 
 impl Body {
     /// All bytes, unless there are more than so many.
-    pub async fn whole(mut self, limit: usize) -> Result<Bytes, BodyError> {
+    pub async fn read_up_to(mut self, limit: usize) -> Result<Bytes, BodyError> {
         let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
         let mut whole = BytesMut::from(first);
         while whole.len() <= limit {
@@ -91,7 +91,7 @@ impl Stream for Body {
         loop {
             let frame = match ready!(Pin::new(&mut body.0).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                Some(Err(_)) => return Poll::Ready(Some(Err(BodyError::Cut))),
+                Some(Err(_)) => return Poll::Ready(Some(Err(BodyError::ConnectionClosed))),
                 None => return Poll::Ready(None),
             };
             // Trailers say nothing here.

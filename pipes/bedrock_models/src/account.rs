@@ -1,6 +1,10 @@
 //! Who we are to AWS, and over which connections: the same in all regions.
 
-use crate::{chain::Chain, trusted::sends_astray, valves::BedrockValves};
+pub mod endpoint_trust;
+
+mod credentials_chain;
+
+use crate::valves::BedrockValves;
 use aws_config::{
     AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig,
     profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
@@ -20,6 +24,8 @@ use aws_smithy_runtime_api::client::{
     identity::http::Token,
 };
 use bedrock_runtime::{Endpoints, Identity, Runtime};
+use credentials_chain::CredentialsChain;
+use endpoint_trust::leaks_credentials;
 use http_client::{HttpClient, HttpVersion};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -38,19 +44,23 @@ impl Account {
     pub fn new(valves: &BedrockValves) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
-        Self::over(http, HttpClient::new(patience(valves), HttpVersion::Http1Only), valves)
-    }
-
-    /// The account of new valves, over the open connections of this one.
-    pub fn turned(&self, valves: &BedrockValves) -> Self {
-        Self::over(
-            self.http.clone(),
-            self.http_client.with_connect_timeout(patience(valves)),
+        Self::from_parts(
+            http,
+            HttpClient::new(connect_timeout(valves), HttpVersion::Http1Only),
             valves,
         )
     }
 
-    fn over(http: SharedHttpClient, http_client: HttpClient, valves: &BedrockValves) -> Self {
+    /// The account of new valves, over the open connections of this one.
+    pub fn with_valves(&self, valves: &BedrockValves) -> Self {
+        Self::from_parts(
+            self.http.clone(),
+            self.http_client.with_connect_timeout(connect_timeout(valves)),
+            valves,
+        )
+    }
+
+    fn from_parts(http: SharedHttpClient, http_client: HttpClient, valves: &BedrockValves) -> Self {
         let (config, runtime) = Default::default();
         Self { http, http_client, valves: valves.clone(), config, runtime }
     }
@@ -78,12 +88,12 @@ impl Account {
     /// What tells this account from others, secrets among it: for a fingerprint only.
     pub fn identity(&self) -> Vec<String> {
         let valves = &self.valves;
-        let text = |text: &Option<String>| filled(text).unwrap_or_default().to_owned();
+        let text = |text: &Option<String>| non_empty(text).unwrap_or_default().to_owned();
         let key = valves.bedrock_api_key.expose().unwrap_or_default().to_owned();
         let own = [key, text(&valves.aws_access_key_id), text(&valves.aws_profile)];
         // Only where the valves name nobody, the environment says who asks.
         let is_named = own.iter().any(|text| !text.is_empty());
-        let variables = ENVIRONMENT.iter().filter(|_| !is_named);
+        let variables = IDENTITY_VARIABLES.iter().filter(|_| !is_named);
         let environment = variables.map(|name| std::env::var(name).unwrap_or_default());
         let [role, external_id, endpoint] =
             [&valves.aws_role_arn, &valves.aws_role_external_id, &valves.endpoint_url].map(text);
@@ -94,7 +104,7 @@ impl Account {
     pub async fn config(&self, region: &str) -> SdkConfig {
         let shared = self.config.get_or_init(|| self.load()).await;
         let mut config = shared.to_builder().region(Region::new(region.to_owned()));
-        if let Some(url) = filled(&self.valves.endpoint_url) {
+        if let Some(url) = non_empty(&self.valves.endpoint_url) {
             config.set_endpoint_url(Some(url.into()));
         }
         config.build()
@@ -104,11 +114,11 @@ impl Account {
     pub async fn runtime(&self) -> Runtime {
         let make = async || {
             let config = self.config.get_or_init(|| self.load()).await;
-            let endpoints = match filled(&self.valves.endpoint_url) {
-                Some(url) => Endpoints::At(url.into()),
-                None => Endpoints::of(config),
+            let endpoints = match non_empty(&self.valves.endpoint_url) {
+                Some(url) => Endpoints::Fixed(url.into()),
+                None => Endpoints::from_config(config),
             };
-            Runtime::new(self.http_client.clone(), endpoints, Identity::of(config))
+            Runtime::new(self.http_client.clone(), endpoints, Identity::from_config(config))
         };
         self.runtime.get_or_init(make).await.clone()
     }
@@ -116,23 +126,23 @@ impl Account {
     async fn load(&self) -> SdkConfig {
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http.clone())
-            .region(self.home())
+            .region(self.home_region())
             .timeout_config(
-                TimeoutConfig::builder().connect_timeout(patience(&self.valves)).build(),
+                TimeoutConfig::builder().connect_timeout(connect_timeout(&self.valves)).build(),
             );
         let loader = match AppName::new("pipewright") {
             Ok(name) => loader.app_name(name),
             Err(_) => loader,
         };
-        let config = self.identified(loader).await.load().await;
-        match filled(&self.valves.aws_role_arn) {
-            Some(role) => self.assuming(role, config).await,
+        let config = self.with_credentials(loader).await.load().await;
+        match non_empty(&self.valves.aws_role_arn) {
+            Some(role) => self.assume_role(role, config).await,
             None => config,
         }
     }
 
     /// Adds the credentials: the most particular valve that is set, else AWS's own chain.
-    async fn identified(&self, loader: ConfigLoader) -> ConfigLoader {
+    async fn with_credentials(&self, loader: ConfigLoader) -> ConfigLoader {
         let valves = &self.valves;
         if let Some(key) = valves.bedrock_api_key.expose() {
             return loader
@@ -143,18 +153,19 @@ impl Account {
         let signed =
             |loader: ConfigLoader| loader.auth_scheme_preference([AuthSchemeId::new("sigv4")]);
         if let (Some(id), Some(secret)) =
-            (filled(&valves.aws_access_key_id), valves.aws_secret_access_key.expose())
+            (non_empty(&valves.aws_access_key_id), valves.aws_secret_access_key.expose())
         {
             let token = valves.aws_session_token.expose().map(String::from);
             return signed(loader)
                 .credentials_provider(Credentials::new(id, secret, token, None, "valves"));
         }
-        if sends_astray(valves) {
-            let nothing = SharedCredentialsProvider::new(Nobody);
+        if leaks_credentials(valves) {
+            let nothing = SharedCredentialsProvider::new(NoCredentialsProvider);
             return signed(loader).credentials_provider(nothing);
         }
-        if let Some(name) = filled(&valves.aws_profile) {
-            let profile = ProfileFileCredentialsProvider::builder().configure(&self.surroundings());
+        if let Some(name) = non_empty(&valves.aws_profile) {
+            let profile =
+                ProfileFileCredentialsProvider::builder().configure(&self.provider_config());
             return signed(loader)
                 .profile_name(name)
                 .credentials_provider(profile.profile_name(name).build());
@@ -162,16 +173,18 @@ impl Account {
         // An empty variable is a key to the SDK, and AWS refuses it.
         let blank =
             std::env::var("AWS_BEARER_TOKEN_BEDROCK").is_ok_and(|key| key.trim().is_empty());
-        let is_signed = blank || filled(&valves.aws_role_arn).is_some();
+        let is_signed = blank || non_empty(&valves.aws_role_arn).is_some();
         let loader = if is_signed { signed(loader) } else { loader };
-        loader.credentials_provider(Chain::new(&self.surroundings(), self.home()).await)
+        loader.credentials_provider(
+            CredentialsChain::new(&self.provider_config(), self.home_region()).await,
+        )
     }
 
-    async fn assuming(&self, role: &str, config: SdkConfig) -> SdkConfig {
-        let session = filled(&self.valves.aws_role_session_name).unwrap_or("pipewright");
+    async fn assume_role(&self, role: &str, config: SdkConfig) -> SdkConfig {
+        let session = non_empty(&self.valves.aws_role_session_name).unwrap_or("pipewright");
         let mut assumed =
             AssumeRoleProvider::builder(role).session_name(session).configure(&config);
-        if let Some(id) = filled(&self.valves.aws_role_external_id) {
+        if let Some(id) = non_empty(&self.valves.aws_role_external_id) {
             assumed = assumed.external_id(id);
         }
         let provider = SharedCredentialsProvider::new(assumed.build().await);
@@ -179,20 +192,20 @@ impl Account {
     }
 
     /// What a provider of credentials needs to know.
-    fn surroundings(&self) -> ProviderConfig {
+    fn provider_config(&self) -> ProviderConfig {
         ProviderConfig::without_region()
-            .with_region(Some(self.home()))
+            .with_region(Some(self.home_region()))
             .with_http_client(self.http.clone())
     }
 
     /// The first region. Saying it keeps the SDK from asking EC2 where it runs.
-    fn home(&self) -> Region {
+    fn home_region(&self) -> Region {
         Region::new(self.valves.regions.first().cloned().unwrap_or_default())
     }
 }
 
 /// Variables that say who asks AWS, and where.
-const ENVIRONMENT: [&str; 6] = [
+const IDENTITY_VARIABLES: [&str; 6] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_PROFILE",
     "AWS_ROLE_ARN",
@@ -203,9 +216,9 @@ const ENVIRONMENT: [&str; 6] = [
 
 /// Has no credentials, where those of the machine must not go.
 #[derive(Debug)]
-struct Nobody;
+struct NoCredentialsProvider;
 
-impl ProvideCredentials for Nobody {
+impl ProvideCredentials for NoCredentialsProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -214,11 +227,11 @@ impl ProvideCredentials for Nobody {
     }
 }
 
-fn filled(text: &Option<String>) -> Option<&str> {
+fn non_empty(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
 /// How long connecting may take.
-fn patience(valves: &BedrockValves) -> Duration {
+fn connect_timeout(valves: &BedrockValves) -> Duration {
     Duration::from_secs(valves.connect_timeout_seconds)
 }

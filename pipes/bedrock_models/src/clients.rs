@@ -25,19 +25,23 @@ impl Clients {
     /// The clients of these valves' regions, for this account.
     pub fn new(account: Arc<Account>, valves: &BedrockValves) -> Self {
         let upstreams = Arc::new(Upstreams::new(valves.limits()));
-        Self::over(account, upstreams, valves)
+        Self::from_parts(account, upstreams, valves)
     }
 
     /// The clients of new valves for the same account. How its models fare is kept, unless that is now measured otherwise.
-    pub fn turned(&self, valves: &BedrockValves) -> Self {
+    pub fn with_valves(&self, valves: &BedrockValves) -> Self {
         let account = Arc::clone(&self.account);
-        if self.upstreams.has(&valves.limits()) {
-            return Self::over(account, Arc::clone(&self.upstreams), valves);
+        if self.upstreams.has_limits(&valves.limits()) {
+            return Self::from_parts(account, Arc::clone(&self.upstreams), valves);
         }
         Self::new(account, valves)
     }
 
-    fn over(account: Arc<Account>, upstreams: Arc<Upstreams>, valves: &BedrockValves) -> Self {
+    fn from_parts(
+        account: Arc<Account>,
+        upstreams: Arc<Upstreams>,
+        valves: &BedrockValves,
+    ) -> Self {
         let region =
             |name: &String| Region { name: name.as_str().into(), control: OnceCell::new() };
         Self {
@@ -60,8 +64,8 @@ impl Clients {
     }
 
     /// The control plane of the region at this place: lists.
-    pub async fn control(&self, place: usize) -> &control::Client {
-        let region = &self.regions[place];
+    pub async fn control(&self, index: usize) -> &control::Client {
+        let region = &self.regions[index];
         let make = async || {
             let config = control::config::Builder::from(&self.account.config(&region.name).await);
             let retries = RetryConfig::standard()

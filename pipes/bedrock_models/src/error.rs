@@ -1,14 +1,17 @@
 //! What AWS says went wrong, in the words of the contract (`docs/reference/bedrock.md`, "Errors").
 
+mod bedrock_error;
+
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-pub use bedrock_runtime::{SendError, ServiceError};
+pub use bedrock_error::BedrockError;
+use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
 
 /// What words of a validation error mean that the conversation is too long.
-const TOO_LONG: &[&[&str]] = &[
+const CONTEXT_LENGTH_PHRASES: &[&[&str]] = &[
     &["input is too long"],
     &["prompt is too long"],
     &["too many total text bytes"],
@@ -25,30 +28,32 @@ const TOO_LONG: &[&[&str]] = &[
     &["too many input tokens"],
 ];
 
-const SOON: Duration = Duration::from_secs(5);
-const AFTER_LOADING: Duration = Duration::from_secs(20);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+const RETRY_AFTER_LOADING: Duration = Duration::from_secs(20);
 
 /// Why the SDK's call has no answer.
-pub fn of_sdk<E>(error: &SdkError<E, HttpResponse>) -> SendError
+pub fn from_sdk_error<E>(error: &SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    if let Some(failure) = lost_identity(error) {
-        return failure;
+    if let Some(error) = credentials_error(error) {
+        return error;
     }
     match error {
         SdkError::TimeoutError(_) => SendError::Timeout,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => SendError::Timeout,
-        SdkError::ServiceError(service) => SendError::Said(said(service.err(), service.raw())),
+        SdkError::DispatchFailure(error) if error.is_timeout() => SendError::Timeout,
+        SdkError::ServiceError(service) => {
+            SendError::Service(to_service_error(service.err(), service.raw()))
+        }
         SdkError::ResponseError(response) => {
-            SendError::Said(ServiceError::in_stream("", "", response.raw().status().as_u16()))
+            SendError::Service(ServiceError::new("", "", response.raw().status().as_u16()))
         }
         _ => SendError::Unreachable,
     }
 }
 
 /// The SDK reports missing credentials as a failed dispatch; the reason is among its sources.
-fn lost_identity(error: &(dyn Error + 'static)) -> Option<SendError> {
+fn credentials_error(error: &(dyn Error + 'static)) -> Option<SendError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         match error.downcast_ref::<CredentialsError>() {
@@ -59,38 +64,40 @@ fn lost_identity(error: &(dyn Error + 'static)) -> Option<SendError> {
     None
 }
 
-fn said(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> ServiceError {
+fn to_service_error(error: &impl ProvideErrorMetadata, response: &HttpResponse) -> ServiceError {
     let status = response.status().as_u16();
     let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
-    ServiceError::in_stream(code, message, status)
+    ServiceError::new(code, message, status)
 }
 
 /// The error of a chat with this model in this region.
-pub fn of_chat(failure: SendError, model: &str, region: &str) -> PipeError {
-    match failure {
+pub fn to_pipe_error(error: SendError, model: &str, region: &str) -> PipeError {
+    match error {
         SendError::NoCredentials => PipeError::Credentials(NO_CREDENTIALS.into()),
-        SendError::LostCredentials => PipeError::Credentials(LOST_CREDENTIALS.into()),
+        SendError::CredentialsUnavailable => PipeError::Credentials(CREDENTIALS_UNAVAILABLE.into()),
         SendError::Timeout => {
             PipeError::Timeout(format!("Amazon Bedrock in {region} did not answer in time"))
         }
         SendError::Unreachable => {
             PipeError::Upstream(format!("Amazon Bedrock in {region} cannot be reached"))
         }
-        SendError::Said(complaint) => of_complaint(&complaint, model, region),
+        SendError::Service(service_error) => {
+            service_error_to_pipe_error(&service_error, model, region)
+        }
     }
 }
 
-/// Whether another model, or the same one elsewhere, might answer where this failure came from (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
-pub fn is_another_s_turn(failure: &SendError) -> bool {
-    match failure {
-        SendError::NoCredentials | SendError::LostCredentials => false,
+/// Whether another model, or the same one elsewhere, might answer where this error came from (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
+pub fn should_fall_back(error: &SendError) -> bool {
+    match error {
+        SendError::NoCredentials | SendError::CredentialsUnavailable => false,
         SendError::Timeout | SendError::Unreachable => true,
-        SendError::Said(complaint) if complaint.is_about_credentials() => false,
-        SendError::Said(complaint) => match complaint.code.as_str() {
-            "ValidationException" => is_unreachable_so(complaint),
-            "ModelErrorException" | "ModelStreamErrorException" => !is_model_s_refusal(complaint),
+        SendError::Service(service_error) if service_error.is_credentials_error() => false,
+        SendError::Service(service_error) => match service_error.code.as_str() {
+            "ValidationException" => needs_other_id(service_error),
+            "ModelErrorException" | "ModelStreamErrorException" => !is_model_refusal(service_error),
             "ServiceQuotaExceededException" => true,
-            _ => match complaint.status {
+            _ => match service_error.status {
                 401 | 403 | 404 | 408 | 424 | 429 => true,
                 400..=499 => false,
                 _ => true,
@@ -100,14 +107,15 @@ pub fn is_another_s_turn(failure: &SendError) -> bool {
 }
 
 /// Whether the model is there, but not under this id or not in this region.
-fn is_unreachable_so(complaint: &ServiceError) -> bool {
-    complaint.says("on-demand throughput isn") || complaint.says("model identifier is invalid")
+fn needs_other_id(service_error: &ServiceError) -> bool {
+    service_error.message_contains("on-demand throughput isn")
+        || service_error.message_contains("model identifier is invalid")
 }
 
 /// Whether the model's own server says that the request is at fault.
-pub fn is_model_s_refusal(complaint: &ServiceError) -> bool {
+pub fn is_model_refusal(service_error: &ServiceError) -> bool {
     let passing = [408, 424, 429];
-    let status = complaint.original_status.filter(|status| !passing.contains(status));
+    let status = service_error.original_status.filter(|status| !passing.contains(status));
     status.is_some_and(|status| (400..=499).contains(&status))
 }
 
@@ -116,57 +124,70 @@ pub const NO_CREDENTIALS: &str = "no AWS credentials found: set AWS_ACCESS_KEY_I
      Bedrock API key, in the environment or as valves of this pipe";
 
 /// What to do when the source of the credentials fails.
-pub const LOST_CREDENTIALS: &str = "the AWS credentials could not be loaded: check the profile, the role or the SSO session that \
+pub const CREDENTIALS_UNAVAILABLE: &str = "the AWS credentials could not be loaded: check the profile, the role or the SSO session that \
      they come from";
 
 /// The error of a chat, out of AWS's own words.
-pub fn of_complaint(complaint: &ServiceError, model: &str, region: &str) -> PipeError {
-    if complaint.is_about_credentials() {
-        let code = &complaint.code;
+pub fn service_error_to_pipe_error(
+    service_error: &ServiceError,
+    model: &str,
+    region: &str,
+) -> PipeError {
+    if service_error.is_credentials_error() {
+        let code = &service_error.code;
         return PipeError::Credentials(format!(
             "AWS does not accept the credentials ({code}): renew them, or check the clock of this machine"
         ));
     }
-    let status = complaint.original_status.unwrap_or(complaint.status);
-    match (complaint.code.as_str(), status) {
-        ("ValidationException", _) => of_validation(complaint, model),
+    let status = service_error.original_status.unwrap_or(service_error.status);
+    match (service_error.code.as_str(), status) {
+        ("ValidationException", _) => validation_error(service_error, model),
         ("AccessDeniedException", _) | ("", 401 | 403) => PipeError::Denied(format!(
             "this AWS account may not use `{model}` in {region}: allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream, and request access to \
              the model in the Bedrock console ({})",
-            quoted(complaint)
+            message_for_client(service_error)
         )),
-        ("ResourceNotFoundException", _) if !complaint.message.is_empty() => {
-            PipeError::ModelGone { model: model.into(), reason: quoted(complaint) }
+        ("ResourceNotFoundException", _) if !service_error.message.is_empty() => {
+            PipeError::ModelGone { model: model.into(), reason: message_for_client(service_error) }
         }
         ("ResourceNotFoundException", _) | ("", 404) => PipeError::ModelNotFound(model.into()),
         ("ThrottlingException" | "ServiceQuotaExceededException", _) | ("", 429) => {
-            throttled(complaint, model)
+            throttling_error(service_error, model)
         }
         ("ModelNotReadyException", _) => PipeError::NotReady {
-            message: format!("`{model}` is being loaded by Amazon Bedrock: {}", quoted(complaint)),
-            retry_after: complaint.retry_after.unwrap_or(AFTER_LOADING),
+            message: format!(
+                "`{model}` is being loaded by Amazon Bedrock: {}",
+                message_for_client(service_error)
+            ),
+            retry_after: service_error.retry_after.unwrap_or(RETRY_AFTER_LOADING),
         },
-        ("ModelTimeoutException", _) | ("", 408) => {
-            PipeError::Timeout(format!("`{model}` took too long to answer: {}", quoted(complaint)))
-        }
+        ("ModelTimeoutException", _) | ("", 408) => PipeError::Timeout(format!(
+            "`{model}` took too long to answer: {}",
+            message_for_client(service_error)
+        )),
         ("ServiceUnavailableException", _) => PipeError::Unavailable {
-            message: format!("Amazon Bedrock in {region} is not available: {}", quoted(complaint)),
-            retry_after: complaint.retry_after.or(Some(SOON)),
+            message: format!(
+                "Amazon Bedrock in {region} is not available: {}",
+                message_for_client(service_error)
+            ),
+            retry_after: service_error.retry_after.or(Some(RETRY_AFTER)),
         },
-        ("ConflictException", _) => PipeError::Conflict(quoted(complaint)),
+        ("ConflictException", _) => PipeError::Conflict(message_for_client(service_error)),
         ("ModelErrorException" | "ModelStreamErrorException", 400..=499) if status != 424 => {
-            of_model(complaint, status, model)
+            model_error(service_error, status, model)
         }
-        (_, 400..=499) if status != 424 => refused(complaint, status),
-        _ => {
-            PipeError::Upstream(format!("Amazon Bedrock in {region} failed: {}", quoted(complaint)))
-        }
+        (_, 400..=499) if status != 424 => rejected(service_error, status),
+        _ => PipeError::Upstream(format!(
+            "Amazon Bedrock in {region} failed: {}",
+            message_for_client(service_error)
+        )),
     }
 }
 
 /// What the service, or what stands before it, will not take.
-fn refused(complaint: &ServiceError, status: u16) -> PipeError {
-    let message = format!("Amazon Bedrock refuses the request: {}", quoted(complaint));
+fn rejected(service_error: &ServiceError, status: u16) -> PipeError {
+    let message =
+        format!("Amazon Bedrock refuses the request: {}", message_for_client(service_error));
     match status {
         413 => PipeError::Refused { status, message, retry_after: None },
         _ => PipeError::bad_request(message),
@@ -174,76 +195,83 @@ fn refused(complaint: &ServiceError, status: u16) -> PipeError {
 }
 
 /// What the model's own server says keeps its status.
-fn of_model(complaint: &ServiceError, status: u16, model: &str) -> PipeError {
-    let message = format!("`{model}` refuses the request: {}", quoted(complaint));
+fn model_error(service_error: &ServiceError, status: u16, model: &str) -> PipeError {
+    let message = format!("`{model}` refuses the request: {}", message_for_client(service_error));
     match status {
-        400 => PipeError::BadRequest { message, param: None, code: length_code(complaint) },
-        429 => throttled(complaint, model),
-        _ => PipeError::Refused { status, message, retry_after: complaint.retry_after },
+        400 => {
+            PipeError::BadRequest { message, param: None, code: context_length_code(service_error) }
+        }
+        429 => throttling_error(service_error, model),
+        _ => PipeError::Refused { status, message, retry_after: service_error.retry_after },
     }
 }
 
-fn of_validation(complaint: &ServiceError, model: &str) -> PipeError {
-    if complaint.says("model identifier is invalid") {
+fn validation_error(service_error: &ServiceError, model: &str) -> PipeError {
+    if service_error.message_contains("model identifier is invalid") {
         return PipeError::ModelNotFound(model.into());
     }
-    if complaint.says("on-demand throughput isn") {
+    if service_error.message_contains("on-demand throughput isn") {
         return PipeError::bad_request(format!(
             "`{model}` can only be reached through an inference profile: pick its entry with a prefix such as `us.` or `global.` ({})",
-            quoted(complaint)
+            message_for_client(service_error)
         ));
     }
-    if complaint.says("content filters") {
-        let reason = quoted(complaint);
+    if service_error.message_contains("content filters") {
+        let reason = message_for_client(service_error);
         return PipeError::against_policy(format!("`{model}` refuses the request: {reason}"));
     }
     PipeError::BadRequest {
-        message: format!("Amazon Bedrock refuses the request: {}", quoted(complaint)),
+        message: format!(
+            "Amazon Bedrock refuses the request: {}",
+            message_for_client(service_error)
+        ),
         param: None,
-        code: length_code(complaint),
+        code: context_length_code(service_error),
     }
 }
 
 /// OpenAI's word for a prompt that is too long, if the service says that it is.
-fn length_code(complaint: &ServiceError) -> Option<&'static str> {
-    let said = complaint.message.replace('`', "").to_ascii_lowercase();
-    let too_long = TOO_LONG.iter().any(|words| words.iter().all(|word| said.contains(word)));
+fn context_length_code(service_error: &ServiceError) -> Option<&'static str> {
+    let message = service_error.message.replace('`', "").to_ascii_lowercase();
+    let too_long =
+        CONTEXT_LENGTH_PHRASES.iter().any(|words| words.iter().all(|word| message.contains(word)));
     too_long.then_some("context_length_exceeded")
 }
 
-fn throttled(complaint: &ServiceError, model: &str) -> PipeError {
+fn throttling_error(service_error: &ServiceError, model: &str) -> PipeError {
     // Waiting a few seconds does not help against a limit for the day, or against a quota.
-    let lasts = complaint.says("per day") || complaint.code == "ServiceQuotaExceededException";
-    let soon = (!lasts).then_some(SOON);
+    let is_long_term = service_error.message_contains("per day")
+        || service_error.code == "ServiceQuotaExceededException";
+    let default = (!is_long_term).then_some(RETRY_AFTER);
     PipeError::Throttled {
-        message: format!("Amazon Bedrock limits `{model}`: {}", quoted(complaint)),
-        retry_after: complaint.retry_after.or(soon),
+        message: format!("Amazon Bedrock limits `{model}`: {}", message_for_client(service_error)),
+        retry_after: service_error.retry_after.or(default),
     }
 }
 
-fn quoted(complaint: &ServiceError) -> String {
-    match (complaint.message.trim(), complaint.code.as_str()) {
-        ("", "") => format!("it answered with status {}", complaint.status),
+fn message_for_client(service_error: &ServiceError) -> String {
+    match (service_error.message.trim(), service_error.code.as_str()) {
+        ("", "") => format!("it answered with status {}", service_error.status),
         ("", code) => format!("it answered with {code}"),
-        (message, _) => without_values(&without_arns(message)).chars().take(600).collect(),
+        (message, _) => redact_values(&redact_arns(message)).chars().take(600).collect(),
     }
 }
 
 /// What was wrong is quoted by AWS between these; it is the chat's own words, which have no place in a log.
-fn without_values(message: &str) -> String {
-    let (mut told, mut rest) = (String::new(), message);
+fn redact_values(message: &str) -> String {
+    let (mut redacted, mut rest) = (String::new(), message);
     while let Some((before, quoted)) = rest.split_once("Value '")
         && let Some((_, after)) = quoted.split_once("' at '")
     {
-        told.push_str(before);
-        told.push_str("A value at '");
+        redacted.push_str(before);
+        redacted.push_str("A value at '");
         rest = after;
     }
-    told + rest
+    redacted + rest
 }
 
 /// ARNs hold the number of the account and the names of its roles, which are not for everyone who chats.
-fn without_arns(message: &str) -> String {
+fn redact_arns(message: &str) -> String {
     let word = |word: &str| if word.contains("arn:aws") { "(an ARN)" } else { word }.to_owned();
     message.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
@@ -252,9 +280,9 @@ fn without_arns(message: &str) -> String {
 mod tests {
     use super::*;
 
-    fn told(code: &str, message: &str, status: u16) -> String {
-        let complaint = ServiceError::in_stream(code, message, status);
-        let error = of_complaint(&complaint, "m", "us-east-1");
+    fn kind_of(code: &str, message: &str, status: u16) -> String {
+        let service_error = ServiceError::new(code, message, status);
+        let error = service_error_to_pipe_error(&service_error, "m", "us-east-1");
         let kind = format!("{error:?}");
         kind.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
     }
@@ -284,21 +312,21 @@ mod tests {
             ("", 400, "BadRequest"),
             ("", 413, "Refused"),
         ] {
-            assert_eq!(told(code, "words", status), kind, "{code} {status}");
+            assert_eq!(kind_of(code, "words", status), kind, "{code} {status}");
         }
     }
 
     #[test]
     fn a_model_that_aws_does_not_know_is_not_found() {
         let words = "The provided model identifier is invalid.";
-        assert_eq!(told("ValidationException", words, 400), "ModelNotFound");
+        assert_eq!(kind_of("ValidationException", words, 400), "ModelNotFound");
     }
 
     #[test]
     fn a_conversation_that_is_too_long_has_its_own_code() {
-        let complaint =
-            ServiceError::in_stream("ValidationException", "Input is too long for it", 400);
-        let error = of_complaint(&complaint, "m", "r");
+        let service_error =
+            ServiceError::new("ValidationException", "Input is too long for it", 400);
+        let error = service_error_to_pipe_error(&service_error, "m", "r");
         assert!(matches!(
             error,
             PipeError::BadRequest { code: Some("context_length_exceeded"), .. }
@@ -308,8 +336,9 @@ mod tests {
     #[test]
     fn a_limit_for_the_day_says_no_time_to_come_back() {
         for (words, soon) in [("Too many tokens per day", false), ("Too many requests", true)] {
-            let complaint = ServiceError::in_stream("ThrottlingException", words, 429);
-            let PipeError::Throttled { retry_after, .. } = of_complaint(&complaint, "m", "r")
+            let service_error = ServiceError::new("ThrottlingException", words, 429);
+            let PipeError::Throttled { retry_after, .. } =
+                service_error_to_pipe_error(&service_error, "m", "r")
             else {
                 panic!("not throttled")
             };
@@ -318,14 +347,14 @@ mod tests {
     }
 
     #[test]
-    fn no_arn_is_told() {
+    fn arns_are_redacted() {
         let words = "User: arn:aws:sts::123456789012:assumed-role/x is not authorized";
-        assert_eq!(without_arns(words), "User: (an ARN) is not authorized");
+        assert_eq!(redact_arns(words), "User: (an ARN) is not authorized");
     }
 
     #[test]
-    fn no_value_is_quoted() {
+    fn no_value_is_message_for_client() {
         let words = "1 error: Value '[a, ' at b]' at 'x.y' failed; Value 'z' at 'w' too";
-        assert_eq!(without_values(words), "1 error: A value at 'x.y' failed; A value at 'w' too");
+        assert_eq!(redact_values(words), "1 error: A value at 'x.y' failed; A value at 'w' too");
     }
 }

@@ -1,17 +1,16 @@
 //! What families of models can and cannot take.
 //!
 //! AWS does not tell it, so it is written down as data (`table`), by the beginning of a model's base id. What the table does not know, a
-//! model teaches by what it refuses (`lesson`).
+//! model teaches by what it refuses (`quirk`).
 
-mod lesson;
-mod size;
+mod quirk;
 mod table;
+mod token_limits;
 
-use crate::image::paints;
-pub use lesson::{Lesson, Lessons, is_said_in};
 use pipe_sdk::ModelKind;
-pub use size::Size;
-use table::{APART, FAMILIES, UNKNOWN};
+pub use quirk::{ModelQuirks, Quirk, is_quoted_in};
+use table::{FAMILIES, SEPARATE_TOOL_TURNS, UNKNOWN};
+pub use token_limits::TokenLimits;
 
 /// What one family takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,55 +20,55 @@ pub struct Family {
     /// Where `top_k` goes.
     pub top_k: TopK,
     /// Whether it takes texts that end the answer.
-    pub stop: bool,
+    pub stop_sequences: bool,
     /// Whether those may be blank.
-    pub blank_stops: bool,
+    pub blank_stop_sequences: bool,
     /// The fewest tokens that an answer may be limited to.
-    pub least_tokens: u32,
+    pub min_tokens: u32,
     /// The most tokens that an answer may be limited to. What asks for more is cut.
-    pub most_tokens: u32,
+    pub max_tokens_limit: u32,
     /// Whether answers come step by step.
-    pub streams: bool,
+    pub streaming: bool,
     /// Whether it takes tools, and how.
-    pub tools: Tools,
+    pub tools: ToolSupport,
     /// Whether a certain tool, or any, may be demanded.
     pub tool_choice: bool,
     /// Whether a tool's arguments can be bound to its schema to the letter.
     pub strict: bool,
     /// Whether it can be told to call one tool at a time.
-    pub one_call: bool,
+    pub single_tool_call: bool,
     /// Whether pictures may stand in the result of a tool.
-    pub seeing_results: bool,
+    pub images_in_results: bool,
     /// Whether it takes a system prompt. Without, it goes before the first question.
-    pub system: bool,
+    pub system_prompt: bool,
     /// Whether it takes instructions amid the conversation.
-    pub system_turns: bool,
+    pub system_messages: bool,
     /// Whether the conversation may end with words of the assistant, to be continued.
     pub prefill: bool,
     /// How it is asked to think.
-    pub thinking: Thinking,
+    pub reasoning: ReasoningControl,
     /// Whether its own signed reasoning comes back to it.
-    pub signed: bool,
+    pub signed_reasoning: bool,
     /// Whether it is bound to a JSON schema, and to which.
-    pub schema: Schema,
+    pub json_schema: JsonSchemaSupport,
     /// What of a request it keeps for the next one.
-    pub cache: Cache,
+    pub cache: CacheSupport,
     /// Whether it is known to take files.
     pub documents: bool,
     /// Whether the schema of a tool may be a choice between several.
-    pub either_schema: bool,
+    pub schema_unions: bool,
     /// Which schemas its tools may have.
     pub tool_schema: ToolSchema,
     /// Whether the name of a tool may hold a hyphen.
-    pub hyphens: bool,
+    pub hyphenated_tool_names: bool,
     /// How many bytes of pictures and files a chat may hold in all.
-    pub most_media: usize,
+    pub max_media_bytes: usize,
     /// Whether words may stand beside a call of a tool, or beside its result.
     pub mixed_turns: bool,
     /// Whether calls come as text at times, in the model's own notation.
-    pub calls_as_text: bool,
+    pub textual_tool_calls: bool,
     /// Whether it searches the web by itself.
-    pub grounding: bool,
+    pub web_grounding: bool,
 }
 
 /// Which of `temperature` and `topP` a family takes.
@@ -78,7 +77,7 @@ pub enum Samplers {
     /// Both in one request.
     Both,
     /// Both, but none while it thinks.
-    Unthinking,
+    NotWhileReasoning,
     /// One of them; then it is the temperature.
     One,
     /// None.
@@ -89,7 +88,7 @@ pub enum Samplers {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopK {
     /// It is not taken.
-    No,
+    Unsupported,
     /// Into the field of this name.
     Field(&'static str),
     /// Into Nova's own `inferenceConfig`.
@@ -98,13 +97,13 @@ pub enum TopK {
 
 /// How a family takes tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tools {
+pub enum ToolSupport {
     /// Not at all.
-    No,
+    Unsupported,
     /// Only when the answer is not streamed.
-    Unstreamed,
+    NotStreamed,
     /// Always.
-    Yes,
+    Supported,
 }
 
 /// Which schemas a family's tools may have.
@@ -120,9 +119,9 @@ pub enum ToolSchema {
 
 /// How a family is asked to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thinking {
+pub enum ReasoningControl {
     /// It cannot be asked.
-    No,
+    Unsupported,
     /// Claude, within a number of tokens.
     Budget,
     /// Claude, as it sees fit.
@@ -142,31 +141,43 @@ pub enum Thinking {
 
 /// Which JSON schemas a family can be bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schema {
+pub enum JsonSchemaSupport {
     /// None.
-    No,
+    Unsupported,
     /// Those without limits on numbers, texts and lists.
-    Plain,
+    WithoutLimits,
     /// Any.
     Any,
 }
 
 /// What of a request a family keeps for the next one, if it is told where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cache {
+pub enum CacheSupport {
     /// Nothing.
-    No,
+    Unsupported,
     /// The system prompt and the conversation.
-    Talk,
+    Messages,
     /// The tools too.
-    All,
+    WithTools,
     /// The tools too, and all of it for an hour if that is wished.
-    Hour,
+    OneHour,
 }
 
 /// Words in the base ids of models that do none of what we can ask for.
-const MUTE: &[&str] = &["stability.", "canvas", "nova-reel", "sonic", "-image", "twelvelabs."];
+const UNSUPPORTED: &[&str] =
+    &["stability.", "canvas", "nova-reel", "sonic", "-image", "twelvelabs."];
 
+/// Prefixes of the base ids of models that make images from text.
+pub const IMAGE_MODELS: &[&str] = &[
+    "amazon.nova-canvas",
+    "amazon.titan-image-generator",
+    "stability.sd3",
+    "stability.stable-image-core",
+    "stability.stable-image-ultra",
+];
+
+/// Prefixes of ids that name the geography of a cross-region inference profile
+/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html>).
 const GEOGRAPHIES: &[&str] =
     &["us-gov.", "us.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "in.", "global."];
 
@@ -175,27 +186,29 @@ impl Family {
     pub fn of(base: &str) -> Self {
         let row = FAMILIES.iter().find(|(beginning, _)| base.starts_with(beginning));
         let family = row.map_or(UNKNOWN, |(_, family)| *family);
-        let is_apart = APART.iter().any(|beginning| base.starts_with(beginning));
-        let most_tokens = Size::of(base).max_output_tokens.unwrap_or(family.most_tokens);
-        Self { most_tokens, mixed_turns: family.mixed_turns && !is_apart, ..family }
+        let separates_tools =
+            SEPARATE_TOOL_TURNS.iter().any(|beginning| base.starts_with(beginning));
+        let max_tokens_limit =
+            TokenLimits::of(base).max_output_tokens.unwrap_or(family.max_tokens_limit);
+        Self { max_tokens_limit, mixed_turns: family.mixed_turns && !separates_tools, ..family }
     }
 
     /// The fields of a chat that do something, in the words of OpenAI's API and of `OpenRouter`'s.
     pub fn parameters(&self) -> Vec<&'static str> {
         let samples = self.samplers != Samplers::None;
-        let thinks = self.thinking != Thinking::No;
+        let thinks = self.reasoning != ReasoningControl::Unsupported;
         let fields = [
             ("max_tokens", true),
             ("temperature", samples),
             ("top_p", samples),
-            ("top_k", samples && self.top_k != TopK::No),
-            ("stop", self.stop),
-            ("tools", self.tools != Tools::No),
+            ("top_k", samples && self.top_k != TopK::Unsupported),
+            ("stop", self.stop_sequences),
+            ("tools", self.tools != ToolSupport::Unsupported),
             ("tool_choice", self.tool_choice),
-            ("parallel_tool_calls", self.one_call),
+            ("parallel_tool_calls", self.single_tool_call),
             // Where a model cannot be bound to a schema, it is asked, or a tool stands in.
             ("response_format", true),
-            ("structured_outputs", self.schema != Schema::No),
+            ("structured_outputs", self.json_schema != JsonSchemaSupport::Unsupported),
             ("reasoning", thinks),
             ("include_reasoning", thinks),
             ("reasoning_effort", thinks),
@@ -205,18 +218,23 @@ impl Family {
 }
 
 /// What the model with this base id does, as far as its name tells; `None` if it is nothing that we can ask for.
-pub fn kind(base: &str) -> Option<ModelKind> {
+pub fn model_kind(base: &str) -> Option<ModelKind> {
     if base.contains("embed") {
         Some(ModelKind::Embed)
     } else if base.contains("rerank") {
         Some(ModelKind::Rerank)
-    } else if paints(base) {
+    } else if makes_images(base) {
         Some(ModelKind::Image)
-    } else if MUTE.iter().any(|word| base.contains(word)) {
+    } else if UNSUPPORTED.iter().any(|word| base.contains(word)) {
         None
     } else {
         Some(ModelKind::Chat)
     }
+}
+
+/// Returns whether the model with this base id makes images from text.
+pub fn makes_images(base: &str) -> bool {
+    IMAGE_MODELS.iter().any(|prefix| base.starts_with(prefix))
 }
 
 /// The model's own id, out of an ARN or the id of a cross-region profile.
@@ -276,7 +294,7 @@ mod tests {
             ("amazon.nova-pro-v1:0", Some(ModelKind::Chat)),
             ("cohere.command-r-v1:0", Some(ModelKind::Chat)),
         ] {
-            assert_eq!(kind(base), does, "{base}");
+            assert_eq!(model_kind(base), does, "{base}");
         }
     }
 }

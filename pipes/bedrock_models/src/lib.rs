@@ -1,37 +1,37 @@
-//! Every chat model of Amazon Bedrock, in one manifold, and those for pictures, embeddings and reranking beside them.
+//! Every model of Amazon Bedrock in one manifold: chats, images, embeddings and reranking.
 //!
-//! The models of several regions are listed in the background (`catalogue`); a chat becomes a Converse request that is written by us
-//! (`converse`), and its answer an event stream that is read by us (`stream`). Models that do not chat are asked in their own words
-//! (`invoke`). What lies between is the crate `bedrock-runtime`'s. The AWS
-//! SDK lists, and knows where credentials come from.
+//! The modules, from the bottom up; each uses only those before it:
 //!
-//! [`converse`] and [`stream`] are the two halves that every token goes through; they are public for the benchmark that watches them.
+//! | module | content |
+//! |---|---|
+//! | `valves` | the settings |
+//! | [`family`] | what each model family accepts |
+//! | [`request`] | OpenAI's chat becomes the body of a Converse request |
+//! | [`response`] | the response of Converse or `ConverseStream` becomes chunks |
+//! | `account`, `clients` | credentials and connections |
+//! | `catalog` | the models of all regions, listed in the background |
+//! | `resolution` | which model an id means, and which others may answer in its place |
+//! | `sending` | retries, circuit breakers, fallback |
+//! | `operations` | chats, counting, embeddings, images, reranking |
 //!
-//! What is deliberately absent: no task answers a chat, so dropping the stream is the cancel; and nothing asks AWS before it has to,
-//! so the host starts at once, with or without credentials.
+//! Requests and answers do not go through the AWS SDK but through the crate `bedrock-runtime`; the SDK lists models
+//! and finds credentials. [`request`] and [`response`] are public for the benchmark that watches them.
+//!
+//! No task answers a chat, so dropping the stream cancels it. Nothing calls AWS before it has to, so the host starts
+//! at once, with or without credentials.
 
 mod account;
-mod aliases;
-mod attempts;
-mod catalogue;
-mod chain;
-mod chat;
+mod catalog;
 mod clients;
-pub mod converse;
-mod count;
-mod embed;
 mod error;
-mod fallback;
 pub mod family;
-mod forced;
-mod image;
-mod invoke;
-mod links;
-mod meaning;
-mod names;
-mod rerank;
-pub mod stream;
-mod trusted;
+mod location;
+mod model_id;
+mod operations;
+pub mod request;
+mod resolution;
+pub mod response;
+mod sending;
 mod upstreams;
 mod valves;
 
@@ -40,37 +40,40 @@ pub use valves::{
     LateInstructions, PromptCaching, ReasoningOutput,
 };
 
-use account::Account;
-use attempts::Means;
-use catalogue::{Catalogue, Entry, Listing, Search};
+use account::{
+    Account,
+    endpoint_trust::{ENDPOINT_RULE, leaks_credentials},
+};
+use catalog::{Listing, Lookup, ModelCatalog, ModelEntry};
 use clients::Clients;
-use family::Lessons;
-use forced::ForcedFailure;
-use links::Links;
-use meaning::{Meaning, meaning};
+use family::ModelQuirks;
+use operations::{chat, count_tokens, embed, image, remote_media::RemoteMedia, rerank};
 use pipe_sdk::{
     Call, CallerId, ChunkStream, Demand, DemandKind, EmbedCall, Embeddings, Hints, ImageCall,
     Images, ModelKind, ModelResolution, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
     Serves, StateFolder, UpstreamState, ValveError,
 };
+use resolution::{ResolvedModel, find_candidates, resolve_model};
+use sending::{CallDeps, ForcedFailure};
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
 use tokio::time::timeout;
 
-/// What the id of a model ends with when its quicker kind is meant.
-const OPTIMIZED: &str = ":latency-optimized";
+/// The suffix of a model id that asks for Bedrock's latency-optimized inference
+/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html>).
+const LATENCY_SUFFIX: &str = ":latency-optimized";
 
 /// The manifold of Bedrock's models.
 pub struct BedrockModels {
     valves: BedrockValves,
     clients: Arc<Clients>,
-    catalogue: Catalogue,
-    lessons: Arc<Lessons>,
-    links: Links,
+    catalog: ModelCatalog,
+    quirks: Arc<ModelQuirks>,
+    remote_media: RemoteMedia,
 }
 
 impl Pipe for BedrockModels {
-    const ID: &'static str = names::PIPE;
+    const ID: &'static str = model_id::PIPE_ID;
     const NAME: &'static str = "Amazon Bedrock";
     type Valves = BedrockValves;
 
@@ -79,61 +82,63 @@ impl Pipe for BedrockModels {
     }
 
     async fn on_startup_in(folder: StateFolder, valves: BedrockValves) -> Result<Self> {
-        if trusted::sends_astray(&valves) {
-            tracing::error!("No credentials are used: `endpoint_url` {}.", trusted::RULE);
+        if leaks_credentials(&valves) {
+            tracing::error!("No credentials are used: `endpoint_url` {ENDPOINT_RULE}.");
         }
         let clients = Arc::new(Clients::new(Arc::new(Account::new(&valves)), &valves));
-        let catalogue = Catalogue::start(Arc::clone(&clients), &valves, folder).await;
-        Self::of(valves, clients, catalogue, Arc::default())
+        let catalog = ModelCatalog::start(Arc::clone(&clients), &valves, folder).await;
+        Self::new(valves, clients, catalog, Arc::default())
     }
 
-    /// Keeps the open connections and what models have taught, and of the same account the credentials, the model list and how its models
-    /// fare too.
+    /// Keeps the open connections and the quirks, and for the same account also the credentials, the model list and
+    /// the circuit breakers.
     async fn on_valves_updated(&self, valves: BedrockValves) -> Result<Self> {
         let account = self.clients.account();
-        let lessons = Arc::clone(&self.lessons);
-        // What was so before does not keep other valves from being turned.
-        if trusted::sends_astray(&valves) && !account.matches(&valves) {
-            return Err(PipeError::BadValves(vec![ValveError::new("endpoint_url", trusted::RULE)]));
+        let quirks = Arc::clone(&self.quirks);
+        // A fault that was there before does not keep an admin from changing other valves.
+        if leaks_credentials(&valves) && !account.matches(&valves) {
+            return Err(PipeError::BadValves(vec![ValveError::new("endpoint_url", ENDPOINT_RULE)]));
         }
         if !account.matches(&valves) {
-            let clients = Arc::new(Clients::new(Arc::new(account.turned(&valves)), &valves));
-            let catalogue = self.catalogue.of_another(Arc::clone(&clients), &valves);
-            catalogue.check_names(&self.valves).await?;
-            return Self::of(valves, clients, catalogue, lessons);
+            let clients = Arc::new(Clients::new(Arc::new(account.with_valves(&valves)), &valves));
+            let catalog = self.catalog.for_account(Arc::clone(&clients), &valves);
+            catalog.check_names(&self.valves).await?;
+            return Self::new(valves, clients, catalog, quirks);
         }
-        let clients = Arc::new(self.clients.turned(&valves));
-        let catalogue = self.catalogue.turned(Arc::clone(&clients), &valves);
-        catalogue.check_names(&self.valves).await?;
-        Self::of(valves, clients, catalogue, lessons)
+        let clients = Arc::new(self.clients.with_valves(&valves));
+        let catalog = self.catalog.with_valves(Arc::clone(&clients), &valves);
+        catalog.check_names(&self.valves).await?;
+        Self::new(valves, clients, catalog, quirks)
     }
 
     fn serves(&self) -> Serves {
-        Serves::Manifold(self.catalogue.listing().models())
+        Serves::Manifold(self.catalog.listing().models())
     }
 
-    /// Beside the ids in the list: ARNs, regions named, other names, and the ids of models that only profiles lead to.
+    /// Resolves ids that are not in the list too: ARNs, ids with a region, other names, and models that only a
+    /// profile leads to.
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
-        let (name, _) = optimized(id);
-        let listing = self.catalogue.listing();
-        let Meaning { entry, is_sure, .. } = match meaning(&name, None, &listing, &self.valves) {
-            Ok(meaning) => meaning,
-            Err(PipeError::ModelGone { reason, .. }) => {
-                return Some(ModelResolution::Denied(reason));
-            }
-            Err(PipeError::ModelNotFound(_)) => return None,
-            // Without a list nobody can tell, but an id that Bedrock would never give is another's.
-            Err(error) => {
-                let is_ours = name.contains('.') || is_own_name(&name);
-                let is_renamed = listing.aliases.renamed(&name) != *name
-                    || listing.aliases.caught(&name).is_some()
-                    || self.valves.default_model.is_some();
-                return (is_ours || is_renamed)
-                    .then(|| ModelResolution::Unavailable(error.to_string()));
-            }
-        };
-        let model = entry.model(self.valves.builtin_tools);
-        Some(if is_sure {
+        let (name, _) = split_latency_suffix(id);
+        let listing = self.catalog.listing();
+        let ResolvedModel { entry, is_exact, .. } =
+            match resolve_model(&name, None, &listing, &self.valves) {
+                Ok(model) => model,
+                Err(PipeError::ModelGone { reason, .. }) => {
+                    return Some(ModelResolution::Denied(reason));
+                }
+                Err(PipeError::ModelNotFound(_)) => return None,
+                // Without a list nobody can tell, but an id that Bedrock would never use is another pipe's.
+                Err(error) => {
+                    let is_bedrock_id = name.contains('.') || is_account_id(&name);
+                    let is_renamed = listing.aliases.resolve(&name) != *name
+                        || listing.aliases.match_pattern(&name).is_some()
+                        || self.valves.default_model.is_some();
+                    return (is_bedrock_id || is_renamed)
+                        .then(|| ModelResolution::Unavailable(error.to_string()));
+                }
+            };
+        let model = entry.to_model(self.valves.builtin_tools);
+        Some(if is_exact {
             ModelResolution::Available(model)
         } else {
             ModelResolution::Fallback(model)
@@ -141,17 +146,17 @@ impl Pipe for BedrockModels {
     }
 
     async fn wait_until_ready(&self) {
-        self.catalogue.wait_until_ready().await;
+        self.catalog.wait_until_ready().await;
     }
 
     fn health_problem(&self) -> Option<String> {
-        let astray = || format!("endpoint_url: {}", trusted::RULE);
-        let astray = trusted::sends_astray(&self.valves).then(astray);
-        astray.or_else(|| self.catalogue.listing().health_problem())
+        let problem = || format!("endpoint_url: {ENDPOINT_RULE}");
+        let problem = leaks_credentials(&self.valves).then(problem);
+        problem.or_else(|| self.catalog.listing().health_problem())
     }
 
     fn learned_quirks(&self) -> Vec<QuirkState> {
-        self.lessons.states()
+        self.quirks.states()
     }
 
     fn upstream_states(&self) -> Vec<UpstreamState> {
@@ -159,133 +164,147 @@ impl Pipe for BedrockModels {
     }
 
     async fn pipe(self: Arc<Self>, mut call: Call) -> Result<ChunkStream> {
-        take_out(&mut call);
-        let entries =
-            self.entries(&call.model, ModelKind::Chat, call.host.context().caller()).await?;
-        self.links.resolve(&mut call.body).await?;
-        if entries.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
+        apply_latency_suffix(&mut call);
+        let caller = call.host.context().caller();
+        let candidates = self.candidates(&call.model, ModelKind::Chat, caller).await?;
+        self.remote_media.fetch_all(&mut call.body).await?;
+        let deps = self.deps(&call.hints, caller);
+        if candidates.first().is_some_and(|entry| entry.kind == ModelKind::Image) {
             let demand = Demand { kind: DemandKind::Image, ..Demand::chat(&call.body) };
-            let means = self.means(&call.hints, call.host.context().caller());
-            return image::chat(&call, &entries, means.admitting(&call.host, demand)).await;
+            return image::chat(&call, &candidates, deps.with_admission(&call.host, demand)).await;
         }
-        let means = self.means(&call.hints, call.host.context().caller());
-        chat::chat(&call, &entries, means.admitting(&call.host, Demand::chat(&call.body))).await
+        let deps = deps.with_admission(&call.host, Demand::chat(&call.body));
+        chat::chat(&call, &candidates, deps).await
     }
 
     async fn count_tokens(self: Arc<Self>, mut call: Call) -> Result<u64> {
-        take_out(&mut call);
-        let entries =
-            self.entries(&call.model, ModelKind::Chat, call.host.context().caller()).await?;
-        let asked = entries.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
-        if asked.kind != ModelKind::Chat {
+        apply_latency_suffix(&mut call);
+        let caller = call.host.context().caller();
+        let candidates = self.candidates(&call.model, ModelKind::Chat, caller).await?;
+        let entry =
+            candidates.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
+        if entry.kind != ModelKind::Chat {
             return Err(PipeError::uncounted(&call.model));
         }
-        self.links.resolve(&mut call.body).await?;
-        count::count(&call, asked, self.means(&call.hints, call.host.context().caller())).await
+        self.remote_media.fetch_all(&mut call.body).await?;
+        count_tokens::count_tokens(&call, entry, self.deps(&call.hints, caller)).await
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
-        let entries = self.entries(&call.model, ModelKind::Embed, call.caller).await?;
-        embed::embed(&call, &entries, self.means(&call.hints, call.caller)).await
+        let candidates = self.candidates(&call.model, ModelKind::Embed, call.caller).await?;
+        embed::embed(&call, &candidates, self.deps(&call.hints, call.caller)).await
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
-        let entries = self.entries(&call.model, ModelKind::Rerank, call.caller).await?;
-        rerank::rerank(&call, &entries, self.means(&call.hints, call.caller)).await
+        let candidates = self.candidates(&call.model, ModelKind::Rerank, call.caller).await?;
+        rerank::rerank(&call, &candidates, self.deps(&call.hints, call.caller)).await
     }
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {
-        let entries = self.entries(&call.model, ModelKind::Image, call.caller).await?;
-        let mut means = self.means(&call.hints, call.caller);
+        let candidates = self.candidates(&call.model, ModelKind::Image, call.caller).await?;
+        let mut deps = self.deps(&call.hints, call.caller);
         if let Some(host) = &call.host {
-            means = means.admitting(host, Demand::image(&call));
+            deps = deps.with_admission(host, Demand::image(&call));
         }
-        image::images(&call, &entries, means).await
+        image::images(&call, &candidates, deps).await
     }
 }
 
 impl BedrockModels {
-    fn of(
+    fn new(
         valves: BedrockValves,
         clients: Arc<Clients>,
-        catalogue: Catalogue,
-        lessons: Arc<Lessons>,
+        catalog: ModelCatalog,
+        quirks: Arc<ModelQuirks>,
     ) -> Result<Self> {
-        let links = Links::new(&valves)?;
-        Ok(Self { valves, clients, catalogue, lessons, links })
+        let remote_media = RemoteMedia::new(&valves)?;
+        Ok(Self { valves, clients, catalog, quirks, remote_media })
     }
 
-    /// What every call needs beside itself.
-    fn means<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> Means<'a> {
-        let Self { clients, lessons, valves, .. } = self;
-        let forced = ForcedFailure::of(hints);
-        Means { clients, lessons, valves, forced, admission: None, caller, anyway: false }
+    fn deps<'a>(&'a self, hints: &'a Hints, caller: CallerId) -> CallDeps<'a> {
+        CallDeps {
+            clients: &self.clients,
+            quirks: &self.quirks,
+            valves: &self.valves,
+            forced_failure: ForcedFailure::from_hints(hints),
+            admission: None,
+            caller,
+            ignores_breaker: false,
+        }
     }
 
-    /// The model of this id, which must do what this kind does, and after it those that may answer in its place.
-    async fn entries(&self, model: &str, kind: ModelKind, caller: CallerId) -> Result<Vec<Entry>> {
-        let mut listing = self.catalogue.listing();
+    /// Returns the model of this id, which must support this kind of request, and after it those that may answer in
+    /// its place.
+    async fn candidates(
+        &self,
+        model: &str,
+        kind: ModelKind,
+        caller: CallerId,
+    ) -> Result<Vec<Arc<ModelEntry>>> {
+        let mut listing = self.catalog.listing();
         if !is_certain(model, &listing) {
-            // At the start the list may still be on its way. When the wait is over, what is known has to do.
-            _ = timeout(self.valves.list_timeout(), self.catalogue.wait_until_ready()).await;
-            listing = self.catalogue.listing();
+            // At the start the list may still be on its way. After the wait, what is known has to do.
+            _ = timeout(self.valves.list_timeout(), self.catalog.wait_until_ready()).await;
+            listing = self.catalog.listing();
         }
-        let Meaning { entry, is_pinned, .. } = meaning(model, Some(kind), &listing, &self.valves)?;
-        if !entry.does(kind) {
-            return Err(misplaced(model, entry.kind, kind));
+        let resolved = resolve_model(model, Some(kind), &listing, &self.valves)?;
+        let ResolvedModel { entry, is_region_pinned, .. } = resolved;
+        if !entry.supports(kind) {
+            return Err(wrong_kind_error(model, entry.kind, kind));
         }
-        if is_pinned {
-            return Ok(vec![entry.clone()]);
+        if is_region_pinned {
+            return Ok(vec![Arc::clone(entry)]);
         }
-        Ok(fallback::candidates(entry, &listing, &self.lessons, caller, &self.valves))
+        Ok(find_candidates(entry, &listing, &self.quirks, caller, &self.valves))
     }
 }
 
-/// Whether an id is made as those are of what an account has of its own, or is an ARN.
-fn is_own_name(id: &str) -> bool {
-    const BEGINNINGS: [&str; 7] =
+/// Returns whether an id has the form of those of an account's own models, or is an ARN.
+fn is_account_id(id: &str) -> bool {
+    const PREFIXES: [&str; 7] =
         ["arn:", "app/", "imported/", "provisioned/", "custom/", "marketplace/", "router/"];
-    BEGINNINGS.iter().any(|beginning| id.starts_with(beginning))
+    PREFIXES.iter().any(|prefix| id.starts_with(prefix))
 }
 
-/// Whether the list knows for certain who is meant.
+/// Returns whether the list knows for certain which model an id means.
 fn is_certain(model: &str, listing: &Listing) -> bool {
-    match listing.find(&listing.aliases.renamed(model)) {
-        Search::Found(entry) => !listing.is_preliminary(entry),
-        Search::Pinned(_) | Search::Missing(_) => true,
-        Search::Denied(_) | Search::Unknown => false,
+    match listing.look_up(&listing.aliases.resolve(model)) {
+        Lookup::Found(entry) => !listing.is_preliminary(entry),
+        Lookup::Pinned(_) | Lookup::Incomplete(_) => true,
+        Lookup::Denied(_) | Lookup::Unknown => false,
     }
 }
 
-/// The error of asking a model for something that it does not do.
-fn misplaced(model: &str, is: ModelKind, wanted: ModelKind) -> PipeError {
-    let does = |kind| match kind {
+/// Creates the error of a request for something that the model does not do.
+fn wrong_kind_error(model: &str, actual: ModelKind, wanted: ModelKind) -> PipeError {
+    let describe = |kind| match kind {
         ModelKind::Chat => "answers chats",
         ModelKind::Embed => "turns texts into vectors",
         ModelKind::Rerank => "puts documents in order",
         ModelKind::Image => "makes pictures",
     };
-    let (does, wanted) = (does(is), does(wanted));
-    PipeError::bad_field("model", format!("`{model}` {does}: name a model that {wanted}"))
+    let (actual, wanted) = (describe(actual), describe(wanted));
+    PipeError::bad_field("model", format!("`{model}` {actual}: name a model that {wanted}"))
 }
 
-/// Takes out of the model's id what is no part of it.
-fn take_out(call: &mut Call) {
-    let (model, is_optimized) = optimized(&call.model);
+/// Moves the latency suffix of the model id into the body.
+fn apply_latency_suffix(call: &mut Call) {
+    let (model, is_optimized) = split_latency_suffix(&call.model);
     if is_optimized {
         call.model = model.into_owned();
         call.body.rest.insert("performanceConfig".into(), json!({"latency": "optimized"}));
     }
 }
 
-/// The id without what asks for the quicker kind of a model, and whether that was there.
-fn optimized(model: &str) -> (Cow<'_, str>, bool) {
-    if let Some(model) = model.strip_suffix(OPTIMIZED) {
+/// Returns the id without the latency suffix, and whether it was there. The suffix may stand before `@region`.
+fn split_latency_suffix(model: &str) -> (Cow<'_, str>, bool) {
+    if let Some(model) = model.strip_suffix(LATENCY_SUFFIX) {
         return (model.into(), true);
     }
-    let ahead =
-        model.split_once('@').and_then(|(id, region)| Some((id.strip_suffix(OPTIMIZED)?, region)));
-    match ahead {
+    let in_region = model
+        .split_once('@')
+        .and_then(|(id, region)| Some((id.strip_suffix(LATENCY_SUFFIX)?, region)));
+    match in_region {
         Some((id, region)) => (format!("{id}@{region}").into(), true),
         None => (model.into(), false),
     }

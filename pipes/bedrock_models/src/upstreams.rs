@@ -1,6 +1,6 @@
 //! How each model in each region fares: what keeps calls of it calm.
 
-use crate::stream::Source;
+use crate::location::ModelLocation;
 use pipe_sdk::UpstreamState;
 use resilience::{Limits, Upstream};
 use std::{
@@ -11,51 +11,51 @@ use std::{
 /// The models that have been asked. Each is an upstream of its own, so that one that is throttled or ill costs the others nothing.
 pub struct Upstreams {
     limits: Limits,
-    known: RwLock<ModelResolution>,
+    by_region: RwLock<RegionUpstreams>,
 }
 
 /// By their ids, within their regions.
-type ModelResolution = HashMap<Arc<str>, HashMap<String, Arc<Upstream>>>;
+type RegionUpstreams = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Upstream>>>;
 
 /// How many are kept of a region. More than an account has.
-const MOST: usize = 1024;
+const MAX_MODELS: usize = 1024;
 
 impl Upstreams {
     /// None yet. Those that come have these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, known: RwLock::default() }
+        Self { limits, by_region: RwLock::default() }
     }
 
     /// The upstream that this is.
-    pub fn of(&self, Source { model, region }: &Source) -> Arc<Upstream> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+    pub fn get(&self, ModelLocation { model, region }: &ModelLocation) -> Arc<Upstream> {
+        let known = self.by_region.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(region).and_then(|models| models.get(model)) {
             return Arc::clone(upstream);
         }
         drop(known);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.by_region.write().unwrap_or_else(PoisonError::into_inner);
         let models = known.entry(Arc::clone(region)).or_default();
-        if models.len() >= MOST {
+        if models.len() >= MAX_MODELS {
             models.retain(|_, upstream| Arc::strong_count(upstream) > 1);
         }
-        let made = || Arc::new(Upstream::new(name(model, region), self.limits.clone()));
-        Arc::clone(models.entry(model.clone()).or_insert_with(made))
+        let create = || Arc::new(Upstream::new(metric_name(model, region), self.limits.clone()));
+        Arc::clone(models.entry(Arc::clone(model)).or_insert_with(create))
     }
 
     /// Whether these are its limits.
-    pub fn has(&self, limits: &Limits) -> bool {
+    pub fn has_limits(&self, limits: &Limits) -> bool {
         self.limits == *limits
     }
 
     /// How they fare now.
     pub fn states(&self) -> Vec<UpstreamState> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.by_region.read().unwrap_or_else(PoisonError::into_inner);
         known.values().flat_map(HashMap::values).map(|upstream| upstream.state()).collect()
     }
 }
 
 /// What metrics call it. An ARN holds the number of the account, which is not for everyone who reads them.
-fn name(model: &str, region: &str) -> String {
+fn metric_name(model: &str, region: &str) -> String {
     let model = if model.starts_with("arn:") {
         model.rsplit(':').next().unwrap_or_default()
     } else {
@@ -68,25 +68,25 @@ fn name(model: &str, region: &str) -> String {
 mod tests {
     use super::*;
 
-    fn source(model: &str) -> Source {
-        Source { model: model.into(), region: "us-east-1".into() }
+    fn source(model: &str) -> ModelLocation {
+        ModelLocation { model: model.into(), region: "us-east-1".into() }
     }
 
     #[test]
     fn no_more_are_kept_than_fit_but_those_that_are_asked() {
         let upstreams = Upstreams::new(Limits::default());
-        let asked = upstreams.of(&source("asked"));
-        for number in 0..MOST {
-            upstreams.of(&source(&number.to_string()));
+        let asked = upstreams.get(&source("asked"));
+        for number in 0..MAX_MODELS {
+            upstreams.get(&source(&number.to_string()));
         }
         assert_eq!(upstreams.states().len(), 2);
-        assert!(Arc::ptr_eq(&asked, &upstreams.of(&source("asked"))));
+        assert!(Arc::ptr_eq(&asked, &upstreams.get(&source("asked"))));
     }
 
     #[test]
     fn an_account_s_number_is_in_no_name() {
         let arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc";
-        assert_eq!(name(arn, "us-east-1"), "us-east-1/application-inference-profile/abc");
-        assert_eq!(name("a.b-v1:0", "us-east-1"), "us-east-1/a.b-v1:0");
+        assert_eq!(metric_name(arn, "us-east-1"), "us-east-1/application-inference-profile/abc");
+        assert_eq!(metric_name("a.b-v1:0", "us-east-1"), "us-east-1/a.b-v1:0");
     }
 }

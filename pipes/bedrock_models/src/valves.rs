@@ -1,8 +1,9 @@
 //! What an admin can turn, and which combinations cannot be so.
 
+mod aliases;
 mod choices;
 
-use crate::{aliases::Aliases, converse::is_guardrail, trusted::is_link_local};
+pub use aliases::Aliases;
 pub use choices::{
     BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers, LateInstructions,
     PromptCaching, ReasoningOutput,
@@ -13,7 +14,7 @@ use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
-use url::Url;
+use url::{Host, Url};
 
 /// The settings of the Bedrock pipe.
 ///
@@ -53,7 +54,7 @@ pub struct BedrockValves {
     #[schemars(title = "Prompt routers")]
     pub prompt_routers: bool,
 
-    /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end. It means a model by its id, its ARN
+    /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end. It deps a model by its id, its ARN
     /// or the model behind it, so `anthropic.*` is every Claude and `us.*` every US profile. None: all.
     #[schemars(title = "Allowed models")]
     pub allow: Option<String>,
@@ -72,7 +73,7 @@ pub struct BedrockValves {
     #[schemars(title = "Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
-    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`, and means a model by its id, its ARN or
+    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`, and deps a model by its id, its ARN or
     /// the model behind it, so `anthropic.*` is every Claude by whatever profile it is called. Before the chain come
     /// the model's other regions and the profile of the same geography.
     #[schemars(title = "Fallbacks")]
@@ -224,6 +225,12 @@ pub struct BedrockValves {
     #[schemars(title = "Longest silence in an answer in seconds", range(min = 1, max = 3600))]
     pub idle_timeout_seconds: u64,
 
+    /// From how many tokens on an answer is streamed from Bedrock although the client wants it in one piece. Bedrock is silent until a whole
+    /// answer is there, so a long one could outlast *Longest wait for an answer*. It counts what limits the answer (`max_tokens`, and the
+    /// budget of reasoning); without a limit, answers of chats with reasoning are streamed, others are not. 0: always streamed. Example: `8192`.
+    #[schemars(title = "Stream answers above so many tokens", range(min = 0, max = 1_000_000))]
+    pub stream_above_max_tokens: u32,
+
     /// How often a chat is tried when AWS is busy or failing, the first time included. A begun answer is never tried again.
     #[schemars(title = "Attempts", range(min = 1, max = 10))]
     pub max_attempts: u32,
@@ -235,7 +242,7 @@ pub struct BedrockValves {
     /// How many calls must have ended within 30 seconds until a model of a region that fails is not asked for a while: when 90 % of them have
     /// failed, or 50 % because it said that it is not available, for three callers or more; 0: never. No caller counts for more than a third,
     /// and all attempts of a chat are one call. Being throttled is no failure. Where no connection can be made, two calls are enough. Example: `20`.
-    #[schemars(title = "Calls until a model rests", range(min = 0, max = 1000))]
+    #[schemars(title = "ToolCallFilter until a model rests", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
     /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long as it keeps failing.
@@ -312,6 +319,7 @@ impl Default for BedrockValves {
             connect_timeout_seconds: connect.as_secs(),
             first_event_timeout_seconds: 300,
             idle_timeout_seconds: idle.as_secs(),
+            stream_above_max_tokens: 8192,
             max_attempts: attempts,
             retry_percent,
             breaker_failures: failures,
@@ -351,63 +359,57 @@ impl BedrockValves {
 
 impl Valves for BedrockValves {
     fn validate(&self) -> Vec<ValveError> {
-        let mut faults = Vec::new();
-        let mut fault = |valve: &str, rule: &str| faults.push(ValveError::new(valve, rule));
+        let mut errors = Vec::new();
+        let mut add = |valve: &str, rule: &str| errors.push(ValveError::new(valve, rule));
         if let Some(rule) = regions_rule(&self.regions) {
-            fault("regions", rule);
+            add("regions", rule);
         }
         for (valve, names) in [("allow", &self.allow), ("deny", &self.deny)] {
             if split_list(names).any(|name| name.contains(char::is_whitespace)) {
-                fault(
+                add(
                     valve,
                     "must be names of models with commas between them, as in us.*, amazon.nova-*",
                 );
             }
         }
-        if let Some(rule) = Aliases::fault(&self.aliases) {
-            fault("aliases", &rule);
+        if let Some(rule) = Aliases::validate(&self.aliases) {
+            add("aliases", &rule);
         }
-        let (id, secret) = (set(&self.aws_access_key_id), self.aws_secret_access_key.is_set());
+        let (id, secret) = (is_set(&self.aws_access_key_id), self.aws_secret_access_key.is_set());
         if id && !secret {
-            fault("aws_secret_access_key", "must be set together with aws_access_key_id");
+            add("aws_secret_access_key", "must be set together with aws_access_key_id");
         }
         if secret && !id {
-            fault("aws_access_key_id", "must be set together with aws_secret_access_key");
+            add("aws_access_key_id", "must be set together with aws_secret_access_key");
         }
         if self.aws_session_token.is_set() && !(id && secret) {
-            fault("aws_session_token", "needs aws_access_key_id and aws_secret_access_key");
+            add("aws_session_token", "needs aws_access_key_id and aws_secret_access_key");
         }
-        if id && set(&self.aws_profile) {
-            fault("aws_profile", "must be empty while aws_access_key_id is set");
+        if id && is_set(&self.aws_profile) {
+            add("aws_profile", "must be empty while aws_access_key_id is set");
         }
         if split_list(&self.image_hosts)
             .any(|host| host != "*" && host.parse::<HostPattern>().is_err())
         {
-            fault(
-                "image_hosts",
-                "must be names of hosts, as in example.com or *.example.org, or *",
-            );
+            add("image_hosts", "must be names of hosts, as in example.com or *.example.org, or *");
         }
-        if !split_list(&self.fallbacks).all(is_chain) {
-            fault(
-                "fallbacks",
-                "must be chains of models, as in `model > next > next, model > next`",
-            );
+        if !split_list(&self.fallbacks).all(is_fallback_chain) {
+            add("fallbacks", "must be chains of models, as in `model > next > next, model > next`");
         }
-        if self.guardrail_id.as_deref().is_some_and(|id| !is_guardrail(id)) {
-            fault("guardrail_id", "must be an id of small letters and digits, or an ARN");
+        if self.guardrail_id.as_deref().is_some_and(|id| !is_guardrail_id(id)) {
+            add("guardrail_id", "must be an id of small letters and digits, or an ARN");
         }
-        if set(&self.guardrail_id) && !is_version(&self.guardrail_version) {
-            fault("guardrail_version", "must be DRAFT or a number");
+        if is_set(&self.guardrail_id) && !is_guardrail_version(&self.guardrail_version) {
+            add("guardrail_version", "must be DRAFT or a number");
         }
         let role = self.aws_role_arn.as_deref().unwrap_or_default();
         if !role.is_empty() && !role.starts_with("arn:") {
-            fault("aws_role_arn", "must be an ARN, as in arn:aws:iam::123456789012:role/chat");
+            add("aws_role_arn", "must be an ARN, as in arn:aws:iam::123456789012:role/chat");
         }
         if let Some(rule) = self.endpoint_url.as_deref().and_then(endpoint_rule) {
-            fault("endpoint_url", rule);
+            add("endpoint_url", rule);
         }
-        faults
+        errors
     }
 }
 
@@ -429,17 +431,23 @@ fn regions_rule(regions: &[String]) -> Option<&'static str> {
     }
 }
 
-fn is_chain(chain: &str) -> bool {
+fn is_fallback_chain(chain: &str) -> bool {
     let links = chain.split('>').map(str::trim);
     links.clone().count() > 1 && links.clone().all(|link| !link.is_empty())
 }
 
+/// Returns whether this is the id of a guardrail, `[a-z0-9]+`, or an ARN.
+pub fn is_guardrail_id(id: &str) -> bool {
+    let is_bare = id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    is_bare || id.starts_with("arn:") && !id.contains(char::is_whitespace)
+}
+
 /// Whether this is a guardrail's version.
-pub fn is_version(version: &str) -> bool {
+pub fn is_guardrail_version(version: &str) -> bool {
     version == "DRAFT" || version.parse::<u32>().is_ok_and(|version| version > 0)
 }
 
-fn set(text: &Option<String>) -> bool {
+fn is_set(text: &Option<String>) -> bool {
     text.as_deref().is_some_and(|text| !text.is_empty())
 }
 
@@ -459,45 +467,62 @@ fn endpoint_rule(url: &str) -> Option<&'static str> {
         .then_some("must not be a link-local address: clouds keep their secrets there")
 }
 
+/// Returns whether this is an address at which clouds tell any program on a machine what only its owner should know.
+fn is_link_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_link_local(),
+        Some(Host::Ipv6(address)) => {
+            address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
+                || address.is_unicast_link_local()
+                || address.segments()[..3] == [0xfd00, 0xec2, 0]
+        }
+        Some(Host::Domain(name)) => name.trim_end_matches('.') == "metadata.google.internal",
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn faulty(turn: impl FnOnce(&mut BedrockValves)) -> Vec<String> {
+    fn invalid_valves(change: impl FnOnce(&mut BedrockValves)) -> Vec<String> {
         let mut valves = BedrockValves::default();
-        turn(&mut valves);
-        valves.validate().into_iter().map(|fault| fault.valve).collect()
+        change(&mut valves);
+        valves.validate().into_iter().map(|error| error.valve).collect()
     }
 
     #[test]
-    fn the_defaults_have_no_fault() {
-        assert_eq!(faulty(|_| {}), Vec::<String>::new());
+    fn the_defaults_are_valid() {
+        assert_eq!(invalid_valves(|_| {}), Vec::<String>::new());
     }
 
     #[test]
     fn a_key_needs_its_secret_and_a_secret_its_key() {
         assert_eq!(
-            faulty(|v| v.aws_access_key_id = Some("AKID".into())),
+            invalid_valves(|v| v.aws_access_key_id = Some("AKID".into())),
             ["aws_secret_access_key"]
         );
-        assert_eq!(faulty(|v| v.aws_secret_access_key = "s".into()), ["aws_access_key_id"]);
-        assert_eq!(faulty(|v| v.aws_session_token = "s".into()), ["aws_session_token"]);
+        assert_eq!(invalid_valves(|v| v.aws_secret_access_key = "s".into()), ["aws_access_key_id"]);
+        assert_eq!(invalid_valves(|v| v.aws_session_token = "s".into()), ["aws_session_token"]);
     }
 
     #[test]
     fn regions_are_names_at_least_one_and_none_twice() {
         for regions in [vec![], vec![""], vec!["US"], vec!["a/b"], vec!["us-east-1", "us-east-1"]] {
             let regions: Vec<String> = regions.into_iter().map(String::from).collect();
-            assert_eq!(faulty(|v| v.regions = regions.clone()), ["regions"], "{regions:?}");
+            assert_eq!(invalid_valves(|v| v.regions = regions.clone()), ["regions"], "{regions:?}");
         }
     }
 
     #[test]
     fn addresses_and_arns_are_checked_and_empty_texts_are_nothing() {
-        assert_eq!(faulty(|v| v.endpoint_url = Some("localhost:80".into())), ["endpoint_url"]);
-        assert_eq!(faulty(|v| v.aws_role_arn = Some("chat".into())), ["aws_role_arn"]);
         assert_eq!(
-            faulty(|v| {
+            invalid_valves(|v| v.endpoint_url = Some("localhost:80".into())),
+            ["endpoint_url"]
+        );
+        assert_eq!(invalid_valves(|v| v.aws_role_arn = Some("chat".into())), ["aws_role_arn"]);
+        assert_eq!(
+            invalid_valves(|v| {
                 v.endpoint_url = Some(String::new());
                 v.aws_role_arn = Some(String::new());
                 v.aws_access_key_id = Some(String::new());

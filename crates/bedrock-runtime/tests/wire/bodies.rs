@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use bedrock_emulator::{ANY, ExchangeOutcome, InjectedFault, ModelAnswer, Script};
-use bedrock_runtime::{BodyError, Frames, Operation};
+use bedrock_runtime::{BodyError, EventStreamDecoder, Operation};
 use futures_util::StreamExt;
 
 fn answer() -> ModelAnswer {
@@ -22,10 +22,10 @@ async fn events_can_be_read_as_they_come() {
     let bedrock = bedrock();
     bedrock.script(ANY, Script::answer(answer()));
     let mut body = runtime(&bedrock).send(hello()).await.unwrap().into_body();
-    let (mut frames, mut names) = (Frames::default(), Vec::new());
+    let (mut decoder, mut names) = (EventStreamDecoder::default(), Vec::new());
     while let Some(bytes) = body.next().await {
-        frames.push(&bytes.unwrap());
-        while let Some(frame) = frames.next().unwrap() {
+        decoder.push(&bytes.unwrap());
+        while let Some(frame) = decoder.next_frame().unwrap() {
             names.push(frame.name.to_owned());
         }
     }
@@ -49,7 +49,7 @@ async fn a_cut_connection_is_no_end() {
     let bedrock = bedrock();
     bedrock.script(ANY, Script::answer(answer()).fail_after(2, InjectedFault::Reset));
     let body = runtime(&bedrock).send(hello()).await.unwrap().into_body();
-    assert_eq!(body.whole(1 << 20).await, Err(BodyError::Cut));
+    assert_eq!(body.read_up_to(1 << 20).await, Err(BodyError::ConnectionClosed));
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_whole_answer_is_no_longer_than_is_wanted() {
     let converse = async |limit| {
         bedrock.script(ANY, Script::answer(answer()));
         let response = runtime.send(request(Operation::Converse(LITE), HELLO)).await.unwrap();
-        response.into_body().whole(limit).await
+        response.into_body().read_up_to(limit).await
     };
     let whole = converse(1 << 20).await.unwrap();
     assert!(String::from_utf8_lossy(&whole).contains("onetwothree"));

@@ -11,7 +11,7 @@ use std::time::Duration;
 async fn a_bearer_key_goes_as_it_is() {
     let bedrock = bedrock();
     let tokens = SharedTokenProvider::new(Token::new(DEMO_BEARER_TOKEN, None));
-    runtime_as(&bedrock, Identity::bearer(tokens)).send(hello()).await.unwrap();
+    runtime_as(&bedrock, Identity::from_tokens(tokens)).send(hello()).await.unwrap();
     let asked = bedrock.requests().pop().unwrap();
     assert_eq!(asked.auth, AuthKind::Bearer);
     assert!(!asked.headers.contains_key("x-amz-date"));
@@ -33,11 +33,10 @@ async fn what_is_refused_at_once_is_asked_for_anew_once() {
     let bedrock = bedrock();
     let source = Counting::new(|before| Ok(keys(if before == 0 { "revoked" } else { DEMO_KEY.1 })));
     let runtime = runtime_as(&bedrock, source.identity());
-    for complaint in join_all((0..8).map(|_| runtime.send(hello()))).await.into_iter().map(refused)
-    {
-        assert!(complaint.is_about_credentials());
+    for error in join_all((0..8).map(|_| runtime.send(hello()))).await.into_iter().map(refused) {
+        assert!(error.is_credentials_error());
     }
-    let others = join_all((0..8).map(|_| runtime.has_other_credentials())).await;
+    let others = join_all((0..8).map(|_| runtime.has_new_credentials())).await;
     assert_eq!(others, [true; 8]);
     assert!(join_all((0..8).map(|_| runtime.send(hello()))).await.iter().all(Result::is_ok));
     assert_eq!(source.asked(), 2);
@@ -47,10 +46,10 @@ async fn what_is_refused_at_once_is_asked_for_anew_once() {
 async fn the_same_credentials_again_are_no_others() {
     let bedrock = bedrock();
     let runtime = runtime(&bedrock);
-    assert!(!runtime.has_other_credentials().await);
+    assert!(!runtime.has_new_credentials().await);
     bedrock.expire_credentials(true);
     assert_eq!(refused(runtime.send(hello()).await).code, "ExpiredTokenException");
-    assert!(!runtime.has_other_credentials().await);
+    assert!(!runtime.has_new_credentials().await);
     bedrock.expire_credentials(false);
     runtime.send(hello()).await.unwrap();
 }
@@ -95,7 +94,9 @@ async fn all_who_wait_are_told_why_there_are_none() {
     let runtime = runtime_as(&bedrock, source.identity());
     let (answers, ()) =
         tokio::join!(join_all((0..8).map(|_| runtime.send(hello()))), source.open());
-    assert!(answers.into_iter().all(|answer| answer.unwrap_err() == SendError::LostCredentials));
+    assert!(
+        answers.into_iter().all(|answer| answer.unwrap_err() == SendError::CredentialsUnavailable)
+    );
     assert_eq!(source.asked(), 1);
     assert!(bedrock.requests().is_empty());
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod bodies;
-mod complaints;
 mod credentials;
 mod requests;
+mod service_errors;
 mod support;

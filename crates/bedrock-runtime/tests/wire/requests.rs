@@ -88,7 +88,7 @@ async fn connections_are_used_again() {
     let bedrock = bedrock();
     let runtime = runtime(&bedrock);
     for _ in 0..5 {
-        runtime.clone().send(hello()).await.unwrap().into_body().whole(1 << 20).await.unwrap();
+        runtime.clone().send(hello()).await.unwrap().into_body().read_up_to(1 << 20).await.unwrap();
         refused(runtime.send(request(Operation::Converse(LITE), "{}")).await);
     }
     assert_eq!(bedrock.connection_counts().accepted, 1);

@@ -33,7 +33,7 @@ pub fn keys(secret: &str) -> Credentials {
 }
 
 pub fn demo_keys() -> Identity {
-    Identity::signing(SharedCredentialsProvider::new(keys(DEMO_KEY.1)))
+    Identity::from_credentials(SharedCredentialsProvider::new(keys(DEMO_KEY.1)))
 }
 
 pub fn runtime_as(bedrock: &Emulator, identity: Identity) -> Runtime {
@@ -42,7 +42,7 @@ pub fn runtime_as(bedrock: &Emulator, identity: Identity) -> Runtime {
 
 pub fn runtime_at(endpoint: String, identity: Identity) -> Runtime {
     let http_client = HttpClient::new(Duration::from_secs(5), HttpVersion::Http1Only);
-    Runtime::new(http_client, Endpoints::At(endpoint), identity)
+    Runtime::new(http_client, Endpoints::Fixed(endpoint), identity)
 }
 
 pub fn runtime(bedrock: &Emulator) -> Runtime {
@@ -70,7 +70,7 @@ pub fn hello() -> Request<'static> {
 /// What AWS said to a request that it refused.
 pub fn refused(result: Result<Response, SendError>) -> ServiceError {
     match result {
-        Err(SendError::Said(complaint)) => complaint,
+        Err(SendError::Service(error)) => error,
         other => panic!("{other:?}"),
     }
 }
@@ -104,7 +104,7 @@ impl Counting {
 
     pub fn identity(self: &Arc<Self>) -> Identity {
         let provider: Arc<dyn ProvideCredentials> = Arc::clone(self) as _;
-        Identity::signing(SharedCredentialsProvider::from(provider))
+        Identity::from_credentials(SharedCredentialsProvider::from(provider))
     }
 
     async fn ask(&self) -> provider::Result {

@@ -104,8 +104,11 @@ pub fn ids(pipe: &BedrockModels) -> Vec<String> {
     models(pipe).into_iter().map(|model| model.id).collect()
 }
 
+/// Creates a chat, whose client wants a stream unless the body says otherwise.
 pub fn call(model: &str, body: &Value) -> Call {
+    let is_streamed = body.get("stream").is_none_or(|stream| *stream == true);
     let mut body: Body = serde_json::from_str(&body.to_string()).unwrap();
+    body.stream = is_streamed;
     body.model = model.into();
     let host = ScriptedHost::new().host();
     Call {

@@ -1,0 +1,117 @@
+//! Why a request has no answer.
+
+use crate::ServiceError;
+use aws_credential_types::provider::error::{CredentialsError, TokenError};
+use http_client::ConnectionError;
+use std::time::Duration;
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SendError {
+    /// No credentials were found anywhere.
+    #[error("no AWS credentials were found")]
+    NoCredentials,
+    /// There are credentials, but they could not be fetched: a role, a profile, an SSO session.
+    #[error("the AWS credentials could not be loaded")]
+    CredentialsUnavailable,
+    /// AWS did not answer in time.
+    #[error("AWS did not answer in time")]
+    Timeout,
+    /// No connection to AWS, or it broke before the answer began.
+    #[error("AWS cannot be reached")]
+    Unreachable,
+    /// AWS said it.
+    #[error(transparent)]
+    Service(ServiceError),
+}
+
+impl SendError {
+    /// Whether the same request may succeed in a moment (`docs/reference/bedrock.md`, "Errors").
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::NoCredentials | Self::CredentialsUnavailable => false,
+            Self::Timeout | Self::Unreachable => true,
+            Self::Service(error) => error.is_retryable(),
+        }
+    }
+
+    /// Whether it is who we are that AWS refuses, rather than what we ask.
+    pub fn is_credentials_error(&self) -> bool {
+        match self {
+            Self::NoCredentials | Self::CredentialsUnavailable => true,
+            Self::Timeout | Self::Unreachable => false,
+            Self::Service(error) => error.is_credentials_error(),
+        }
+    }
+
+    /// When AWS says that it is worth to try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Service(error) => error.retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl From<&ConnectionError> for SendError {
+    fn from(error: &ConnectionError) -> Self {
+        if error.is_timeout() { Self::Timeout } else { Self::Unreachable }
+    }
+}
+
+impl From<&CredentialsError> for SendError {
+    fn from(error: &CredentialsError) -> Self {
+        match error {
+            CredentialsError::CredentialsNotLoaded(_) | CredentialsError::ProviderTimedOut(_) => {
+                Self::NoCredentials
+            }
+            _ => Self::CredentialsUnavailable,
+        }
+    }
+}
+
+impl From<&TokenError> for SendError {
+    fn from(error: &TokenError) -> Self {
+        match error {
+            TokenError::TokenNotLoaded(_) | TokenError::ProviderTimedOut(_) => Self::NoCredentials,
+            _ => Self::CredentialsUnavailable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_worth_a_retry() {
+        let said = |code: &str, message: &str, status| {
+            SendError::Service(ServiceError::new(code, message, status))
+        };
+        for (error, worth) in [
+            (said("ThrottlingException", "Too many requests", 429), true),
+            (said("ThrottlingException", "Too many tokens per day", 429), false),
+            (said("", "", 429), true),
+            (said("ModelNotReadyException", "", 429), true),
+            (said("InternalServerException", "", 500), true),
+            (said("ServiceUnavailableException", "", 503), true),
+            (said("", "", 502), true),
+            (said("SomethingNewException", "", 500), true),
+            (said("SomethingNewException", "", 418), false),
+            (said("ValidationException", "", 400), false),
+            (said("AccessDeniedException", "", 403), false),
+            (said("ExpiredTokenException", "", 403), false),
+            (said("ResourceNotFoundException", "", 404), false),
+            (said("ModelTimeoutException", "", 408), false),
+            (said("ModelErrorException", "", 424), false),
+            (said("ServiceQuotaExceededException", "", 400), false),
+            (said("", "", 301), false),
+            (SendError::Unreachable, true),
+            (SendError::Timeout, true),
+            (SendError::NoCredentials, false),
+            (SendError::CredentialsUnavailable, false),
+        ] {
+            assert_eq!(error.is_retryable(), worth, "{error:?}");
+        }
+    }
+}

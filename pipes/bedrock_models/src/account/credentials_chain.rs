@@ -1,0 +1,81 @@
+//! AWS's own chain of credentials: environment, profile, SSO, web identity, ECS, and EC2's metadata service at last.
+
+use aws_config::{
+    Region,
+    default_provider::credentials::DefaultCredentialsChain,
+    imds::{self, client::error::ImdsError},
+    provider_config::ProviderConfig,
+};
+use aws_credential_types::{
+    Credentials,
+    provider::{self, ProvideCredentials, error::CredentialsError, future},
+};
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// The chain, which does not keep people waiting for what is not there.
+///
+/// The metadata service is asked on every machine, and on most there is none. Where it answers, it does so within milliseconds.
+#[derive(Debug)]
+pub struct CredentialsChain {
+    chain: DefaultCredentialsChain,
+    last_failure: Mutex<Option<Instant>>,
+}
+
+/// How long the metadata service is waited for.
+const METADATA_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// How long it holds that there are no credentials: the lists of all regions ask at once, and the SDK would let them wait in a row.
+const FAILURE_LIFETIME: Duration = Duration::from_secs(2);
+
+impl CredentialsChain {
+    /// The chain in these config.
+    pub async fn new(config: &ProviderConfig, region: Region) -> Self {
+        let metadata = imds::Client::builder()
+            .configure(config)
+            .connect_timeout(METADATA_TIMEOUT)
+            .read_timeout(METADATA_TIMEOUT)
+            .max_attempts(1);
+        let chain = DefaultCredentialsChain::builder()
+            .region(region)
+            .configure(config.clone())
+            .imds_client(metadata.build());
+        Self { chain: chain.build().await, last_failure: Mutex::new(None) }
+    }
+
+    async fn load(&self) -> provider::Result {
+        let last_failure = *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_failure.is_some_and(|since| since.elapsed() < FAILURE_LIFETIME) {
+            return Err(CredentialsError::not_loaded_no_source());
+        }
+        let error = match self.chain.provide_credentials().await {
+            Err(error) if has_no_source(&error) => error,
+            credentials => return credentials,
+        };
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Err(CredentialsError::not_loaded(error))
+    }
+}
+
+/// The metadata service comes last, so when it is what fails, there was nothing anywhere else.
+fn has_no_source(error: &CredentialsError) -> bool {
+    matches!(error, CredentialsError::CredentialsNotLoaded(_))
+        || error.source().is_some_and(|cause| cause.is::<ImdsError>())
+}
+
+impl ProvideCredentials for CredentialsChain {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.load())
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.chain.fallback_on_interrupt()
+    }
+}

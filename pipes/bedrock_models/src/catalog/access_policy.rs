@@ -1,0 +1,47 @@
+//! Which models an admin lets people use. A model that is not allowed is neither listed nor called, by whatever name.
+
+use super::model_entry::ModelEntry;
+use crate::{model_id::strip_pipe_id, valves::BedrockValves};
+use pipe_sdk::{matches_glob, split_list};
+
+/// The valves *Allowed models* and *Denied models*.
+#[derive(Debug)]
+pub struct AccessPolicy {
+    /// Names and patterns; an empty list allows all models.
+    allowed: Vec<String>,
+    denied: Vec<String>,
+}
+
+const DENIED: &str = "the valve Denied models keeps it from being used";
+const NOT_ALLOWED: &str = "the valve Allowed models does not name it";
+
+impl AccessPolicy {
+    /// Creates the policy of these valves.
+    pub fn from_valves(valves: &BedrockValves) -> Self {
+        let names = |text| split_list(text).map(strip_pipe_id).map(String::from).collect();
+        Self { allowed: names(&valves.allow), denied: names(&valves.deny) }
+    }
+
+    /// Returns whether only the named models are allowed.
+    pub fn has_allow_list(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+
+    /// Returns why a model must not be used, if so. A name in the valves matches the model's id, its ARN and the
+    /// foundation model behind it.
+    pub fn denial_reason(&self, entry: &ModelEntry) -> Option<&'static str> {
+        let is_named = |name: &String| entry.matches_name(name);
+        if self.denied.iter().any(is_named) {
+            Some(DENIED)
+        } else if self.has_allow_list() && !self.allowed.iter().any(is_named) {
+            Some(NOT_ALLOWED)
+        } else {
+            None
+        }
+    }
+
+    /// Returns why an id that is in no list must not be used, if so.
+    pub fn denial_reason_of_id(&self, id: &str) -> Option<&'static str> {
+        self.denied.iter().any(|name| matches_glob(name, id)).then_some(DENIED)
+    }
+}

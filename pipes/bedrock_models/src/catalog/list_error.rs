@@ -1,0 +1,113 @@
+//! Why a region's models cannot be listed, in words for whoever reads the model list.
+
+use crate::error::{CREDENTIALS_UNAVAILABLE, NO_CREDENTIALS};
+use bedrock_runtime::{SendError, ServiceError};
+use pipe_sdk::PipeError;
+use std::time::Duration;
+
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a list call failed, and what to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListError {
+    /// A code for programs: AWS's, or one of ours.
+    pub code: String,
+    /// A message for people, without a full stop.
+    pub message: String,
+    kind: ListErrorKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ListErrorKind {
+    Credentials,
+    AccessDenied,
+    Upstream,
+    /// The first answer has not arrived yet.
+    Loading,
+}
+
+impl ListError {
+    /// Creates the error of a list that has not arrived yet.
+    pub fn loading() -> Self {
+        let message = "AWS has not said yet which models there are: reload in a moment".into();
+        Self { code: "Loading".into(), message, kind: ListErrorKind::Loading }
+    }
+
+    /// Creates the error of a call of this IAM action.
+    pub fn new(error: SendError, action: &str) -> Self {
+        let (kind, code, message) = match error {
+            SendError::NoCredentials => {
+                (ListErrorKind::Credentials, "NoCredentials".into(), NO_CREDENTIALS.into())
+            }
+            SendError::CredentialsUnavailable => (
+                ListErrorKind::Credentials,
+                "CredentialsUnavailable".into(),
+                CREDENTIALS_UNAVAILABLE.into(),
+            ),
+            SendError::Timeout => {
+                (ListErrorKind::Upstream, "Timeout".into(), "AWS did not answer in time".into())
+            }
+            SendError::Unreachable => (
+                ListErrorKind::Upstream,
+                "Unreachable".into(),
+                "AWS cannot be reached: check the network and the region's name".into(),
+            ),
+            SendError::Service(error) => classify(&error, action),
+        };
+        Self { code, message, kind }
+    }
+
+    /// Returns whether the cause may pass without anyone's doing.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, ListErrorKind::Upstream | ListErrorKind::Loading)
+    }
+
+    /// Returns the error of a request for a model that may be in the missing list.
+    pub fn to_lookup_error(&self, region: Option<&str>) -> PipeError {
+        match self.to_pipe_error(region) {
+            PipeError::Upstream(message) => {
+                PipeError::Unavailable { message, retry_after: Some(RETRY_AFTER) }
+            }
+            error => error,
+        }
+    }
+
+    /// Returns the error of a chat with the entry that stands for the missing list.
+    pub fn to_pipe_error(&self, region: Option<&str>) -> PipeError {
+        let region = region.map_or_else(String::new, |region| format!(" in {region}"));
+        let message = format!("Amazon Bedrock's models{region} cannot be listed: {}", self.message);
+        match self.kind {
+            ListErrorKind::Credentials => PipeError::Credentials(message),
+            ListErrorKind::AccessDenied => PipeError::Denied(message),
+            ListErrorKind::Upstream => PipeError::Upstream(message),
+            ListErrorKind::Loading => {
+                PipeError::Unavailable { message, retry_after: Some(RETRY_AFTER) }
+            }
+        }
+    }
+}
+
+fn classify(error: &ServiceError, action: &str) -> (ListErrorKind, String, String) {
+    let code = match error.code.as_str() {
+        "" => format!("status {}", error.status),
+        code => code.into(),
+    };
+    if error.is_credentials_error() {
+        let message = format!(
+            "AWS does not accept the credentials ({code}): renew them, or check the clock of this machine"
+        );
+        return (ListErrorKind::Credentials, code, message);
+    }
+    match (error.code.as_str(), error.status) {
+        ("AccessDeniedException", _) | (_, 401 | 403) => {
+            (ListErrorKind::AccessDenied, code, format!("access denied: allow {action}"))
+        }
+        ("ThrottlingException", _) | (_, 429) => {
+            (ListErrorKind::Upstream, code, "AWS is too busy; it is asked again soon".into())
+        }
+        _ => {
+            let message = format!("AWS answered with {code}");
+            (ListErrorKind::Upstream, code, message)
+        }
+    }
+}

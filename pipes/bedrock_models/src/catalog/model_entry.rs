@@ -1,0 +1,207 @@
+//! One model of one region, as AWS lists it.
+
+use super::model_route::ModelRoute;
+use crate::{
+    family::{Family, Quirk, TokenLimits, ToolSupport, model_kind},
+    location::ModelLocation,
+    request::{Inputs, Target},
+    valves::{BedrockValves, BuiltinTools},
+};
+use aws_sdk_bedrock::types::{FoundationModelSummary, ModelModality};
+use pipe_sdk::{Model, ModelKind, ModelMetadata, matches_glob};
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, sync::Arc};
+
+/// A model that can be called.
+#[derive(Clone, Debug)]
+pub struct ModelEntry {
+    /// The id by which clients call it.
+    pub id: Arc<str>,
+    /// The id that Bedrock gets: the same, or the ARN that the id stands for.
+    pub model_id: String,
+    /// The display name.
+    pub name: String,
+    /// The id of the foundation model; several entries can lead to one model.
+    pub base: String,
+    /// The region.
+    pub region: Arc<str>,
+    /// What it does.
+    pub kind: ModelKind,
+    /// What it accepts beside text, as far as AWS says.
+    pub inputs: Inputs,
+    /// How requests to it are written, by its family and the valves.
+    target: Target,
+}
+
+/// A foundation model as AWS lists it, whether it can be called by its own id or only through a
+/// profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FoundationModel {
+    /// Its id.
+    pub id: String,
+    /// The display name.
+    pub name: String,
+    /// What it accepts beside text.
+    pub inputs: Inputs,
+    /// What it does, if this pipe supports it.
+    pub kind: Option<ModelKind>,
+    /// Whether it supports `ConverseStream`.
+    pub streams: bool,
+    /// Whether it can be called by its own id.
+    pub on_demand: bool,
+    /// The lifecycle status: `ACTIVE`, `LEGACY`, or a new word.
+    pub status: String,
+}
+
+impl FoundationModel {
+    /// Reads a summary of `ListFoundationModels`. Enums are compared as words, because AWS sends some
+    /// that its own SDK does not know.
+    pub fn from_summary(summary: &FoundationModelSummary) -> Self {
+        let contains =
+            |modalities: &[ModelModality], word| modalities.iter().any(|m| m.as_str() == word);
+        let accepts = |word| contains(summary.input_modalities(), word);
+        let inference = summary.inference_types_supported();
+        let status = summary.model_lifecycle().map(|lifecycle| lifecycle.status().as_str());
+        Self {
+            id: summary.model_id().into(),
+            name: summary.model_name().unwrap_or(summary.model_id()).into(),
+            inputs: Inputs {
+                image: Some(accepts("IMAGE")),
+                video: Some(accepts("VIDEO")),
+                audio: Some(accepts("SPEECH") || accepts("AUDIO")),
+            },
+            kind: kind_of(summary.model_id(), |word| contains(summary.output_modalities(), word)),
+            streams: summary.response_streaming_supported() != Some(false),
+            on_demand: inference.iter().any(|kind| kind.as_str() == "ON_DEMAND"),
+            status: status.unwrap_or_default().into(),
+        }
+    }
+
+    /// Returns whether these valves want it listed.
+    pub fn is_wanted(&self, valves: &BedrockValves) -> bool {
+        self.kind.is_some()
+            && (self.status == "ACTIVE" || valves.legacy_models && self.status == "LEGACY")
+    }
+
+    /// Returns the route to it by its own id.
+    pub fn to_route(&self) -> ModelRoute {
+        let Self { id, name, .. } = self;
+        let [model_id, base] = [id, id].map(String::from);
+        ModelRoute { id: id.clone(), model_id, name: name.clone(), base, is_own: false }
+    }
+}
+
+/// Returns the kind of a model with these output modalities. Embeddings are a modality of their own;
+/// text can be chats or relevance scores, which only the id tells apart.
+fn kind_of(id: &str, outputs: impl Fn(&'static str) -> bool) -> Option<ModelKind> {
+    if outputs("EMBEDDING") {
+        return Some(ModelKind::Embed);
+    }
+    model_kind(id).filter(|kind| match kind {
+        ModelKind::Chat => outputs("TEXT"),
+        ModelKind::Image => outputs("IMAGE"),
+        ModelKind::Embed | ModelKind::Rerank => true,
+    })
+}
+
+impl ModelEntry {
+    /// Creates the entry of a route in a region. `foundation` is the model behind it, if AWS lists
+    /// that; otherwise the base id has to do. Returns `None` if the pipe does not support the model.
+    pub fn from_route(
+        route: ModelRoute,
+        region: &Arc<str>,
+        foundation: Option<&FoundationModel>,
+        valves: &BedrockValves,
+    ) -> Option<Self> {
+        let ModelRoute { id, model_id, name, base, .. } = route;
+        let kind = foundation.map_or_else(|| model_kind(&base), |model| model.kind)?;
+        let inputs = foundation.map_or_else(Inputs::default, |model| model.inputs);
+        let mut target = Target::of(&id, &base, inputs, valves);
+        target.family.streaming &= foundation.is_none_or(|model| model.streams);
+        let region = Arc::clone(region);
+        Some(Self { id: id.into(), model_id, name, base, region, kind, inputs, target })
+    }
+
+    /// Returns the same entry under the id and the trailing part of its ARN, for names that are not
+    /// unique.
+    pub fn with_unique_id(mut self) -> Self {
+        let suffix = self.model_id.rsplit(['/', ':']).next().unwrap_or_default();
+        let id = format!("{}-{suffix}", self.id);
+        self.target.id.clone_from(&id);
+        Self { id: id.into(), ..self }
+    }
+
+    /// Returns how requests to it are written, with what it has been found not to accept.
+    pub fn target(&self, quirks: &[Quirk]) -> Cow<'_, Target> {
+        match quirks {
+            [] => Cow::Borrowed(&self.target),
+            quirks => Cow::Owned(self.target.with_quirks(quirks)),
+        }
+    }
+
+    /// Returns its id and region.
+    pub fn location(&self) -> ModelLocation {
+        ModelLocation { model: Arc::clone(&self.id), region: Arc::clone(&self.region) }
+    }
+
+    /// Returns whether it can be used for this kind of request. Image models also answer chats.
+    pub fn supports(&self, kind: ModelKind) -> bool {
+        self.kind == kind || kind == ModelKind::Chat && self.kind.answers_chats()
+    }
+
+    /// Returns whether a name means this model by its id, its ARN or the foundation model behind it.
+    /// The name may contain `*` and end with `@region`.
+    pub fn matches_name(&self, name: &str) -> bool {
+        let (pattern, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
+        region.is_none_or(|region| *self.region == *region)
+            && [&*self.id, &self.model_id, &self.base]
+                .into_iter()
+                .any(|id| matches_glob(pattern, id))
+    }
+
+    /// Returns the model as clients list it.
+    pub fn to_model(&self, builtin_tools: BuiltinTools) -> Model {
+        let model = Model::new(&*self.id, &self.name)
+            .with_description(format!("{} - {}", self.name, self.region))
+            .with_kind(self.kind)
+            .with_metadata(self.metadata());
+        let model = match self.kind {
+            ModelKind::Chat => {
+                let tools = match builtin_tools {
+                    BuiltinTools::Always => true,
+                    BuiltinTools::Never => false,
+                    BuiltinTools::WhenSupported => {
+                        Family::of(&self.base).tools != ToolSupport::Unsupported
+                    }
+                };
+                model.with_capability("usage", true).with_capability("builtin_tools", tools)
+            }
+            // The model would paint whatever text Open WebUI adds to a chat.
+            ModelKind::Image => model.with_capability("builtin_tools", false),
+            ModelKind::Embed | ModelKind::Rerank => return model,
+        };
+        match self.inputs.image {
+            Some(vision) => model.with_capability("vision", vision),
+            None => model,
+        }
+    }
+
+    fn metadata(&self) -> ModelMetadata {
+        let TokenLimits { context_length, max_output_tokens } = TokenLimits::of(&self.base);
+        let family = Family::of(&self.base);
+        let is_chat = self.kind == ModelKind::Chat;
+        let inputs = [
+            ("text", true),
+            ("image", self.kind.answers_chats() && self.inputs.image == Some(true)),
+            ("file", is_chat && family.documents),
+            ("audio", is_chat && self.inputs.audio == Some(true)),
+            ("video", is_chat && self.inputs.video == Some(true)),
+        ];
+        ModelMetadata {
+            reads: inputs.into_iter().filter_map(|(input, read)| read.then_some(input)).collect(),
+            context_length,
+            max_output_tokens: max_output_tokens.filter(|_| is_chat),
+            parameters: if is_chat { family.parameters() } else { Vec::new() },
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Ways to a model other than its own id: profiles, and what an account has for itself.
+
+use crate::{family::base_id, valves::BedrockValves};
+use aws_sdk_bedrock::types::{
+    CustomModelDeploymentSummary, ImportedModelSummary, InferenceProfileSummary,
+    InferenceProfileType, MarketplaceModelEndpointSummary, PromptRouterSummary,
+    ProvisionedModelSummary,
+};
+use serde::{Deserialize, Serialize};
+
+/// One of AWS's lists of such ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteList {
+    /// Inference profiles, AWS's own and those of applications.
+    Profiles,
+    /// Weights that the account has brought along.
+    Imported,
+    /// Throughput bought for a model.
+    Provisioned,
+    /// Customised models, deployed on demand.
+    Deployed,
+    /// Endpoints of Amazon Bedrock Marketplace.
+    Marketplace,
+    /// Routers, which choose between models by the prompt.
+    Routers,
+}
+
+/// A way to a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRoute {
+    /// The id that people read and call it by.
+    pub id: String,
+    /// What Bedrock is asked for: the same id, or the ARN that the id stands for.
+    pub model_id: String,
+    /// What people read.
+    pub name: String,
+    /// The id of the model behind it, or a word for what is known of it.
+    pub base: String,
+    /// Whether the account has set it up for itself, beside the profiles: then the model's end is nobody's business.
+    pub is_own: bool,
+}
+
+impl RouteList {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 6] = [
+        Self::Profiles,
+        Self::Imported,
+        Self::Provisioned,
+        Self::Deployed,
+        Self::Marketplace,
+        Self::Routers,
+    ];
+
+    /// Whether these valves want it. Each costs a call.
+    pub fn is_wanted(self, valves: &BedrockValves) -> bool {
+        match self {
+            Self::Profiles => valves.inference_profiles,
+            Self::Imported => valves.imported_models,
+            Self::Provisioned => valves.provisioned_models,
+            Self::Deployed => valves.deployed_models,
+            Self::Marketplace => valves.marketplace_models,
+            Self::Routers => valves.prompt_routers,
+        }
+    }
+
+    /// What an account must be allowed to do to list it.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Profiles => "bedrock:ListInferenceProfiles",
+            Self::Imported => "bedrock:ListImportedModels",
+            Self::Provisioned => "bedrock:ListProvisionedModelThroughputs",
+            Self::Deployed => "bedrock:ListCustomModelDeployments",
+            Self::Marketplace => "bedrock:ListMarketplaceModelEndpoints",
+            Self::Routers => "bedrock:ListPromptRouters",
+        }
+    }
+}
+
+impl ModelRoute {
+    /// `None` if the profile is not active.
+    pub fn from_inference_profile(summary: &InferenceProfileSummary) -> Option<Self> {
+        if summary.status().as_str() != "ACTIVE" {
+            return None;
+        }
+        let (id, name) = (summary.inference_profile_id(), summary.inference_profile_name());
+        let behind = summary.models().iter().find_map(|model| model.model_arn());
+        let base = base_id(behind.unwrap_or(id));
+        Some(match summary.r#type() {
+            InferenceProfileType::Application => Self {
+                is_own: false,
+                ..Self::owned("app", name, summary.inference_profile_arn(), base.into())
+            },
+            _ => Self {
+                id: id.into(),
+                model_id: id.into(),
+                name: name.into(),
+                base: base.into(),
+                is_own: false,
+            },
+        })
+    }
+
+    /// `None` if the model takes no conversations, but only raw prompts.
+    pub fn from_imported_model(summary: &ImportedModelSummary) -> Option<Self> {
+        // What an architecture takes through Converse is not known, so it has no family.
+        let architecture = summary.model_architecture().unwrap_or("model");
+        let base = format!("imported.{architecture}");
+        (summary.instruct_supported() != Some(false))
+            .then(|| Self::owned("imported", summary.model_name(), summary.model_arn(), base))
+    }
+
+    /// `None` if the throughput is not there yet, or no more.
+    pub fn from_provisioned_model(summary: &ProvisionedModelSummary) -> Option<Self> {
+        let (name, arn) = (summary.provisioned_model_name(), summary.provisioned_model_arn());
+        let base = base_id(summary.foundation_model_arn());
+        (summary.status().as_str() == "InService")
+            .then(|| Self::owned("provisioned", name, arn, base.into()))
+    }
+
+    /// `None` if the deployment is not there yet, or no more.
+    pub fn from_custom_deployment(summary: &CustomModelDeploymentSummary) -> Option<Self> {
+        let (name, arn) =
+            (summary.custom_model_deployment_name(), summary.custom_model_deployment_arn());
+        (summary.status().as_str() == "Active")
+            .then(|| Self::owned("custom", name, arn, base_id(summary.model_arn()).into()))
+    }
+
+    /// `None` if Bedrock cannot use the endpoint.
+    pub fn from_marketplace_endpoint(summary: &MarketplaceModelEndpointSummary) -> Option<Self> {
+        let arn = summary.endpoint_arn();
+        let (_, name) = arn.rsplit_once('/')?;
+        // As in `…:hub-content/SageMakerPublicHub/Model/<name>/<version>`.
+        let (_, model) =
+            summary.model_source_identifier().split_once("/Model/").unwrap_or_default();
+        let base = format!("marketplace.{}", model.split('/').next().unwrap_or_default());
+        (summary.status()?.as_str() == "REGISTERED")
+            .then(|| Self::owned("marketplace", name, arn, base))
+    }
+
+    /// `None` if the router cannot be called. It takes what the model takes that it falls back on.
+    pub fn from_prompt_router(summary: &PromptRouterSummary) -> Option<Self> {
+        let models = summary.fallback_model().into_iter().chain(summary.models());
+        let base = models.filter_map(|model| model.model_arn()).map(base_id).next()?;
+        let (name, arn) = (summary.prompt_router_name(), summary.prompt_router_arn());
+        (summary.status().as_str() == "AVAILABLE")
+            .then(|| Self::owned("router", name, arn, base.into()))
+    }
+
+    /// Something of the account's own, which has a name beside its ARN.
+    fn owned(kind: &str, name: &str, arn: &str, base: String) -> Self {
+        let id = format!("{kind}/{}", name.replace(|c: char| !is_url_safe(c), "-"));
+        Self { id, model_id: arn.into(), name: name.into(), base, is_own: true }
+    }
+}
+
+/// Whether a character can stand in a path and in a list of ids as it is.
+fn is_url_safe(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
+}

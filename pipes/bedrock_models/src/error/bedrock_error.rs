@@ -1,0 +1,205 @@
+//! Why there is no answer, or no more of it.
+
+use super::{is_model_refusal, should_fall_back, to_pipe_error};
+use crate::location::ModelLocation;
+use bedrock_runtime::{SendError, ServiceError};
+use pipe_sdk::PipeError;
+use resilience::{CallError, FailureKind, IdleElapsed, Suspect, Verdict};
+use std::time::Duration;
+
+/// Why there is no answer, or no more of it.
+#[derive(Debug)]
+pub enum BedrockError {
+    /// The model has failed again and again, and is not asked for so long.
+    CircuitOpen {
+        /// For so long.
+        wait: Duration,
+        /// How it has failed the last time.
+        cause: FailureKind,
+    },
+    /// As many requests are under way as may be.
+    ConcurrencyLimit,
+    /// No answer has begun within this time.
+    FirstByteTimeout(Duration),
+    /// The request has failed, or the service has while it answered.
+    Send(SendError),
+    /// The connection was cut.
+    ConnectionClosed,
+    /// Nothing has come for too long.
+    IdleTimeout,
+    /// Something cannot be read.
+    Protocol(String),
+    /// The model has ended without saying anything, for this reason.
+    EmptyAnswer(String),
+}
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl BedrockError {
+    /// What AWS says it is about, if it says something.
+    pub fn service_error(&self) -> Option<&ServiceError> {
+        match self {
+            Self::Send(SendError::Service(service_error)) => Some(service_error),
+            _ => None,
+        }
+    }
+
+    /// Whether another model, or the same one elsewhere, might answer.
+    pub fn should_fall_back(&self) -> bool {
+        match self {
+            Self::Send(error) => should_fall_back(error),
+            _ => true,
+        }
+    }
+
+    /// Whether the model was not asked, because it has failed again and again.
+    pub fn is_circuit_open(&self) -> bool {
+        matches!(self, Self::CircuitOpen { .. })
+    }
+
+    /// The error of a chat with this model.
+    pub fn into_pipe_error(self, ModelLocation { model, region }: &ModelLocation) -> PipeError {
+        match self {
+            Self::CircuitOpen { wait, cause } => PipeError::Unavailable {
+                message: format!(
+                    "`{model}` in {region} has failed again and again (the last time, {}): try again in {} s",
+                    cause.cause(),
+                    wait.as_secs_f64().ceil()
+                ),
+                retry_after: Some(wait),
+            },
+            Self::ConcurrencyLimit => PipeError::Unavailable {
+                message: format!(
+                    "`{model}` in {region} has as many requests under way as it may have: try again in a moment"
+                ),
+                retry_after: Some(RETRY_AFTER),
+            },
+            Self::FirstByteTimeout(limit) => PipeError::Timeout(format!(
+                "`{model}` in {region} did not begin to answer within {} s",
+                limit.as_secs()
+            )),
+            Self::Send(error) => to_pipe_error(error, model, region),
+            Self::ConnectionClosed => PipeError::Upstream(format!(
+                "the answer of `{model}` from Amazon Bedrock in {region} ended early: the connection was cut"
+            )),
+            Self::IdleTimeout => PipeError::Timeout(format!(
+                "`{model}` in {region} has fallen silent in the middle of its answer"
+            )),
+            Self::Protocol(what) => PipeError::Upstream(format!(
+                "the answer of `{model}` from Amazon Bedrock in {region} cannot be read: {what}"
+            )),
+            Self::EmptyAnswer(reason) => PipeError::Upstream(format!(
+                "`{model}` in {region} has given no answer that can be used ({reason}): try again"
+            )),
+        }
+    }
+}
+
+impl resilience::Classify for BedrockError {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::CircuitOpen { .. } | Self::ConcurrencyLimit | Self::EmptyAnswer(_) => {
+                Verdict::fine()
+            }
+            Self::FirstByteTimeout(_) => Verdict::failed(FailureKind::Timeout),
+            Self::Send(error) => Verdict {
+                kind: failure_kind(error),
+                again: error.is_retryable(),
+                retry_after: error.retry_after(),
+                suspect: suspect(error),
+            },
+            Self::ConnectionClosed => Verdict::failed(FailureKind::Cut),
+            Self::IdleTimeout => Verdict::failed(FailureKind::IdleTimeout),
+            Self::Protocol(_) => Verdict::failed(FailureKind::Protocol),
+        }
+    }
+}
+
+/// How the model has failed; `None` if it is the request that is at fault, or who we are.
+fn failure_kind(error: &SendError) -> Option<FailureKind> {
+    match error {
+        SendError::NoCredentials | SendError::CredentialsUnavailable => None,
+        SendError::Timeout | SendError::Unreachable => Some(FailureKind::Connect),
+        SendError::Service(service_error) => match service_error.code.as_str() {
+            // One that is being loaded answers too, and says when to come back.
+            "ThrottlingException" | "ServiceQuotaExceededException" | "ModelNotReadyException" => {
+                Some(FailureKind::Throttled)
+            }
+            "ModelTimeoutException" => Some(FailureKind::Timeout),
+            "ModelErrorException" | "ModelStreamErrorException" => {
+                (!is_model_refusal(service_error)).then_some(FailureKind::Server)
+            }
+            "ServiceUnavailableException" | "InternalServerException" => Some(FailureKind::Server),
+            _ => match service_error.status {
+                408 | 504 => Some(FailureKind::Timeout),
+                429 => Some(FailureKind::Throttled),
+                500..=599 => Some(FailureKind::Server),
+                _ => None,
+            },
+        },
+    }
+}
+
+/// Whose fault it is, where that is clearer than from its kind alone: the model's own errors may be the prompt's.
+fn suspect(error: &SendError) -> Option<Suspect> {
+    let SendError::Service(service_error) = error else { return None };
+    match (service_error.code.as_str(), service_error.status) {
+        ("ModelErrorException" | "ModelStreamErrorException", _) => Some(Suspect::Request),
+        ("ServiceUnavailableException", _) | ("", 502 | 503) => Some(Suspect::Upstream),
+        (_, 424) => Some(Suspect::Request),
+        _ => None,
+    }
+}
+
+impl From<SendError> for BedrockError {
+    fn from(error: SendError) -> Self {
+        Self::Send(error)
+    }
+}
+
+impl From<IdleElapsed> for BedrockError {
+    fn from(_: IdleElapsed) -> Self {
+        Self::IdleTimeout
+    }
+}
+
+impl From<CallError<Self>> for BedrockError {
+    fn from(unanswered: CallError<Self>) -> Self {
+        match unanswered {
+            CallError::Resting { wait, cause } => Self::CircuitOpen { wait, cause },
+            CallError::Full => Self::ConcurrencyLimit,
+            CallError::Failed(trouble) => trouble,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resilience::Classify as _;
+
+    #[test]
+    fn only_what_the_model_did_is_held_against_it() {
+        for (code, status, kind) in [
+            ("ValidationException", 400, None),
+            ("AccessDeniedException", 403, None),
+            ("ExpiredTokenException", 403, None),
+            ("ResourceNotFoundException", 404, None),
+            ("ThrottlingException", 429, Some(FailureKind::Throttled)),
+            ("ServiceQuotaExceededException", 400, Some(FailureKind::Throttled)),
+            ("ModelNotReadyException", 503, Some(FailureKind::Throttled)),
+            ("ModelTimeoutException", 408, Some(FailureKind::Timeout)),
+            ("ModelErrorException", 424, Some(FailureKind::Server)),
+            ("InternalServerException", 500, Some(FailureKind::Server)),
+            ("SomethingNewException", 503, Some(FailureKind::Server)),
+            ("", 429, Some(FailureKind::Throttled)),
+            ("", 502, Some(FailureKind::Server)),
+            ("", 301, None),
+        ] {
+            let service_error = ServiceError::new(code, "words", status);
+            let trouble = BedrockError::Send(SendError::Service(service_error));
+            assert_eq!(trouble.verdict().kind, kind, "{code} {status}");
+        }
+        assert_eq!(BedrockError::from(SendError::NoCredentials).verdict(), Verdict::fine());
+    }
+}

@@ -1,0 +1,12 @@
+//! A model in a region: the unit that is asked, that fails, and whose circuit breaker opens.
+
+use std::sync::Arc;
+
+/// The id of a model and the region that serves it. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelLocation {
+    /// The model's id.
+    pub model: Arc<str>,
+    /// The AWS region.
+    pub region: Arc<str>,
+}

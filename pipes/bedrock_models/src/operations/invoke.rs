@@ -1,0 +1,50 @@
+//! One request in a model's own words, answered in one piece.
+
+use crate::{
+    catalog::ModelEntry,
+    error::BedrockError,
+    sending::{self, CallDeps, CandidateError, InvokeRequest},
+};
+use bedrock_runtime::{Operation, Response};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+/// An answer, and what AWS counted.
+pub struct ModelResponse<T> {
+    /// What the model says.
+    pub answer: T,
+    /// How many tokens it read; `None` if AWS does not tell.
+    pub tokens: Option<u64>,
+}
+
+/// Where AWS tells how many tokens it read.
+const INPUT_TOKENS_HEADER: &str = "x-amzn-bedrock-input-token-count";
+
+/// Five pictures of the largest size, which do not pack well, stand in this.
+const MAX_RESPONSE_BYTES: usize = 96 << 20;
+
+/// Asks this model.
+pub async fn invoke<T: DeserializeOwned>(
+    body: Bytes,
+    entry: &ModelEntry,
+    deps: CallDeps<'_>,
+) -> Result<ModelResponse<T>, CandidateError> {
+    let location = &entry.location();
+    let request = InvokeRequest { location, operation: Operation::Invoke(&entry.model_id), body };
+    let answer = sending::send(request, deps, read).await;
+    let (response, in_flight) =
+        answer.map_err(|error| CandidateError::from_call(error, location))?;
+    in_flight.settle(None);
+    Ok(response)
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<ModelResponse<T>, BedrockError> {
+    let tokens = response.header(INPUT_TOKENS_HEADER).and_then(|count| count.parse().ok());
+    let json = response
+        .into_body()
+        .read_up_to(MAX_RESPONSE_BYTES)
+        .await
+        .map_err(|_| BedrockError::ConnectionClosed)?;
+    let unreadable = |_| BedrockError::Protocol("its JSON is not what this model answers".into());
+    Ok(ModelResponse { answer: serde_json::from_slice(&json).map_err(unreadable)?, tokens })
+}

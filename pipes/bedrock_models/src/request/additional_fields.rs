@@ -1,0 +1,125 @@
+//! What the model's own API has and Converse has not: it goes beside the rest as it is (`docs/reference/bedrock.md`, "Model families").
+
+use super::{
+    ChatInput, extra_fields::ExtraFields, inference, reasoning::Reasoning, tools::AnthropicTools,
+};
+use crate::{family::Quirk, valves::BedrockValves};
+use pipe_sdk::{Call, Hints, Result};
+use serde_json::{Map, Value, json};
+
+/// Where Claude tells how many tokens it has thought with.
+pub const THINKING_TOKENS_PATH: &str = "/usage/output_tokens_details";
+
+/// What of the model's own answer is wanted beside Converse's.
+pub fn response_paths(counted: bool) -> Vec<&'static str> {
+    counted.then_some(THINKING_TOKENS_PATH).into_iter().collect()
+}
+
+/// The model's own fields for this chat. `single_tool_call` is there if the model is to call one tool at a time; it tells whether Converse's own
+/// field says already which.
+pub fn request_fields(
+    input: &ChatInput<'_>,
+    reasoning: Reasoning,
+    single_tool_call: Option<bool>,
+    anthropic: &AnthropicTools,
+) -> Result<Map<String, Value>> {
+    let (family, extras) = (&input.target.family, ExtraFields::of(&input.call.body));
+    let mut fields = Map::new();
+    inference::top_k(extras, family, &reasoning, &mut fields)?;
+    fields.extend(reasoning.fields);
+    let mut betas = betas(input, extras);
+    for beta in anthropic.betas.iter().map(|beta| Value::from(*beta)) {
+        if !betas.contains(&beta) {
+            betas.push(beta);
+        }
+    }
+    if !anthropic.tools.is_empty() {
+        fields.insert("tools".into(), anthropic.tools.clone().into());
+    }
+    if let Some(choice) = &anthropic.choice {
+        fields.insert("tool_choice".into(), choice.clone());
+    }
+    if input.target.is_claude() && !betas.is_empty() {
+        fields.insert(BETA_FIELD.into(), betas.into());
+    }
+    match single_tool_call {
+        None => {}
+        _ if anthropic.choice.is_some() => {
+            fields["tool_choice"]["disable_parallel_tool_use"] = true.into();
+        }
+        // Two places that say which tool are refused.
+        Some(true) => {
+            fields.insert("tool_choice".into(), json!({"disable_parallel_tool_use": true}));
+        }
+        Some(false) => {
+            let choice = json!({"type": "auto", "disable_parallel_tool_use": true});
+            fields.insert("tool_choice".into(), choice);
+        }
+    }
+    for name in CLIENT_FIELDS {
+        for (key, value) in extras.object(name)?.into_iter().flatten() {
+            let value = if key == BETA_FIELD {
+                allowed_betas(value, input.valves).into()
+            } else {
+                value.clone()
+            };
+            fields.insert(key.clone(), value);
+        }
+    }
+    fields.retain(|name, _| !input.target.rejected_fields.contains(name));
+    Ok(fields)
+}
+
+/// Where a client puts fields of the model's own.
+const CLIENT_FIELDS: [&str; 2] =
+    ["additionalModelRequestFields", "additional_model_request_fields"];
+
+/// Where Claude reads which betas it is to have.
+const BETA_FIELD: &str = "anthropic_beta";
+
+/// Whether a quirk is about a field that the client itself has given.
+pub fn is_client_field(call: &Call, quirk: &Quirk) -> bool {
+    let Quirk::Field(field) = quirk else { return false };
+    let extras = ExtraFields::of(&call.body);
+    CLIENT_FIELDS.iter().filter_map(|name| extras.get(name)).any(|given| given.get(field).is_some())
+}
+
+/// Of these betas, those that the valve allows.
+fn allowed_betas(betas: &Value, valves: &BedrockValves) -> Vec<Value> {
+    let known = |beta: &&Value| beta.as_str().is_some_and(|beta| is_allowed(beta, valves));
+    betas.as_array().into_iter().flatten().filter(known).cloned().collect()
+}
+
+fn is_allowed(beta: &str, valves: &BedrockValves) -> bool {
+    valves.anthropic_betas.iter().any(|known| known == beta)
+}
+
+/// The beta that gives Claude a context of a million tokens.
+const LONG_CONTEXT: &str = "context-1m-2025-08-07";
+
+/// Whether that beta is for this model.
+fn has_long_context(input: &ChatInput<'_>) -> bool {
+    let id = input.target.id.as_str();
+    input.target.is_claude() && ["sonnet-4", "opus-4-6"].iter().any(|name| id.contains(name))
+}
+
+/// The betas that the request names and the valve allows.
+fn betas(input: &ChatInput<'_>, extras: ExtraFields<'_>) -> Vec<Value> {
+    let given = match extras.get(BETA_FIELD) {
+        Some(Value::Array(betas)) => betas.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(betas)) => betas.split(',').collect(),
+        _ => Vec::new(),
+    };
+    let long = input.call.hints.get(Hints::CONTEXT) == Some("1m") && has_long_context(input);
+    let given: Vec<_> = given.into_iter().chain(long.then_some(LONG_CONTEXT)).collect();
+    let header = input.call.hints.get("anthropic-beta").unwrap_or_default().split(',');
+    let mut betas: Vec<&str> = Vec::new();
+    for beta in
+        given.into_iter().chain(header).map(str::trim).filter(|beta| is_allowed(beta, input.valves))
+    {
+        if !betas.contains(&beta) {
+            betas.push(beta);
+        }
+    }
+    betas.into_iter().map(Value::from).collect()
+}

@@ -1,0 +1,134 @@
+//! Tool names and tool use ids that fit Bedrock's patterns, and the way back to those that the client gave
+//! (`docs/reference/bedrock.md`, "Converse request").
+
+use crate::family::Family;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+
+/// The longest name of a tool, and the longest id of a tool call.
+const MAX_LENGTH: usize = 64;
+
+/// The names of a chat's tools that Bedrock does not accept, by the names that are sent instead.
+///
+/// `server.tools/search` is sent as `server_tools_search_1a2b3c4d`, with a checksum that keeps
+/// it apart from `server/tools.search`.
+#[derive(Clone, Debug, Default)]
+pub struct ToolNames {
+    originals: HashMap<String, String>,
+    replaces_hyphens: bool,
+}
+
+impl ToolNames {
+    /// Creates the map for a model of this family.
+    pub fn for_family(family: &Family) -> Self {
+        Self { originals: HashMap::new(), replaces_hyphens: !family.hyphenated_tool_names }
+    }
+
+    /// Returns the name to send for a tool. The same name always gives the same result.
+    pub fn to_bedrock<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
+        let allows_hyphens = !self.replaces_hyphens;
+        let sanitized = sanitize(name, |byte| byte == b'_' || byte == b'-' && allows_hyphens);
+        if let Cow::Owned(sent) = &sanitized {
+            self.originals.insert(sent.clone(), name.to_owned());
+        }
+        sanitized
+    }
+
+    /// Returns the client's name for a tool name that Bedrock sends.
+    pub fn to_client(&self, name: String) -> String {
+        self.originals.get(&name).cloned().unwrap_or(name)
+    }
+}
+
+/// The ids of the tool calls in one conversation, each of them unique.
+#[derive(Debug, Default)]
+pub struct ToolUseIds {
+    taken: HashSet<String>,
+    occurrences: HashMap<String, usize>,
+}
+
+impl ToolUseIds {
+    /// Returns the id to send for a tool call. Some models count their calls from zero in each
+    /// turn, so clients send the same id several times.
+    pub fn make_unique(&mut self, id: &str) -> String {
+        let sanitized = sanitize(id, |byte| matches!(byte, b'_' | b'-' | b'.' | b':')).into_owned();
+        let occurrences = self.occurrences.entry(sanitized.clone()).or_default();
+        loop {
+            *occurrences += 1;
+            let unique = match *occurrences {
+                1 => sanitized.clone(),
+                number => with_suffix(&sanitized, &number.to_string()),
+            };
+            if self.taken.insert(unique.clone()) {
+                return unique;
+            }
+        }
+    }
+}
+
+/// Returns a name that Bedrock accepts, for a name that is not mapped back.
+pub fn sanitize_name(name: &str) -> String {
+    sanitize(name, |byte| matches!(byte, b'_' | b'-')).into_owned()
+}
+
+/// Returns the text itself if it fits, else its accepted characters and a checksum.
+fn sanitize(text: &str, is_mark: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || is_mark(byte);
+    if !text.is_empty() && text.len() <= MAX_LENGTH && text.bytes().all(fits) {
+        return Cow::Borrowed(text);
+    }
+    let replaced = |c: char| match u8::try_from(c) {
+        Ok(byte) if fits(byte) => c,
+        _ => '_',
+    };
+    let ascii: String = text.chars().map(replaced).collect();
+    Cow::Owned(with_suffix(&ascii, &format!("{:08x}", crc32fast::hash(text.as_bytes()))))
+}
+
+/// Appends a suffix to an ASCII text, which is shortened where the two are too long.
+fn with_suffix(text: &str, suffix: &str) -> String {
+    let shortened: String = text.chars().take(MAX_LENGTH - 1 - suffix.len()).collect();
+    format!("{shortened}_{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn accepted_names_are_not_changed() {
+        let mut names = ToolNames::default();
+        assert!(matches!(names.to_bedrock("get_weather-2"), Cow::Borrowed("get_weather-2")));
+    }
+
+    #[test]
+    fn a_long_dotted_name_is_mapped_back() {
+        let name = "server.tools.".repeat(8);
+        let mut names = ToolNames::default();
+        let sent = names.to_bedrock(&name).into_owned();
+        assert_eq!(sent.len(), 64);
+        assert_eq!(names.to_client(sent), name);
+    }
+
+    #[test]
+    fn repeated_ids_become_unique() {
+        let mut ids = ToolUseIds::default();
+        let sent: Vec<_> = ["call_0", "call_0", "call_0", ""].map(|id| ids.make_unique(id)).into();
+        assert_eq!(sent, ["call_0", "call_0_2", "call_0_3", "_00000000"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_and_any_id_become_valid(text in any::<String>()) {
+            let name = ToolNames::default().to_bedrock(&text).into_owned();
+            prop_assert!((1..=64).contains(&name.len()));
+            prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
+            let id = ToolUseIds::default().make_unique(&text);
+            prop_assert!((1..=64).contains(&id.len()));
+            prop_assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b)));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What of an answer is buffer, and how: reasoning as the valve says, JSON without the fence around it.
+
+use crate::valves::ReasoningOutput;
+use pipe_sdk::Chunk;
+use std::{collections::VecDeque, mem};
+
+/// The chunks that are told, in order.
+#[derive(Debug)]
+pub struct ChunkBuffer {
+    chunks: VecDeque<Chunk>,
+    reasoning: ReasoningOutput,
+    /// Whether a `<think>` waits for its end.
+    has_open_think_tag: bool,
+    fence: Option<CodeFenceStripper>,
+    has_output: bool,
+}
+
+/// JSON that may stand in a fence.
+#[derive(Debug)]
+struct CodeFenceStripper {
+    state: FenceState,
+    /// What may yet turn out to be a part of the fence.
+    held: String,
+}
+
+#[derive(Debug, PartialEq)]
+enum FenceState {
+    /// Nothing but blanks and the beginnings of a fence have come.
+    Undecided,
+    /// There is a fence, and what comes is within.
+    Inside,
+    /// There is none.
+    Absent,
+}
+
+impl ChunkBuffer {
+    /// Nothing yet.
+    pub fn new(reasoning: ReasoningOutput, strips_fence: bool) -> Self {
+        let fence = strips_fence
+            .then(|| CodeFenceStripper { state: FenceState::Undecided, held: String::new() });
+        Self {
+            chunks: VecDeque::new(),
+            reasoning,
+            has_open_think_tag: false,
+            fence,
+            has_output: false,
+        }
+    }
+
+    /// The next chunk.
+    pub fn pop(&mut self) -> Option<Chunk> {
+        self.chunks.pop_front()
+    }
+
+    /// How many chunks wait to be taken.
+    pub fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
+    /// Whether there is an answer, be it text or a call.
+    pub fn has_output(&self) -> bool {
+        self.has_output
+    }
+
+    /// Text of the answer.
+    pub fn push_text(&mut self, text: String) {
+        let text = match &mut self.fence {
+            Some(fence) => fence.filter(&text),
+            None => text,
+        };
+        if !text.is_empty() {
+            self.push_content(text);
+        }
+    }
+
+    /// What the model thinks.
+    pub fn push_reasoning(&mut self, text: String) {
+        if text.is_empty() {
+            return;
+        }
+        match self.reasoning {
+            ReasoningOutput::ReasoningContent => self.push(Chunk::Reasoning(text)),
+            ReasoningOutput::ThinkTags if self.has_open_think_tag => {
+                self.push(Chunk::Content(text));
+            }
+            ReasoningOutput::ThinkTags => {
+                self.has_open_think_tag = true;
+                self.push(Chunk::Content(format!("<think>\n{text}")));
+            }
+            ReasoningOutput::Hidden => {}
+        }
+    }
+
+    /// Any other chunk.
+    pub fn push_chunk(&mut self, chunk: Chunk) {
+        // What is hidden cannot come back either.
+        let is_hidden = self.reasoning == ReasoningOutput::Hidden;
+        if is_hidden && matches!(chunk, Chunk::ReasoningDetail(_)) {
+            return;
+        }
+        self.has_output |= matches!(chunk, Chunk::ToolCall(_));
+        if matches!(chunk, Chunk::ToolCall(_) | Chunk::Finish(_) | Chunk::Citation(_)) {
+            let rest = self.fence.as_mut().map(CodeFenceStripper::finish).unwrap_or_default();
+            if !rest.is_empty() {
+                self.push_content(rest);
+            }
+            self.close_think_tag();
+        }
+        self.push(chunk);
+    }
+
+    fn push_content(&mut self, text: String) {
+        self.close_think_tag();
+        self.has_output = true;
+        self.push(Chunk::Content(text));
+    }
+
+    fn close_think_tag(&mut self) {
+        if mem::take(&mut self.has_open_think_tag) {
+            self.push(Chunk::Content("\n</think>\n\n".into()));
+        }
+    }
+
+    fn push(&mut self, chunk: Chunk) {
+        self.chunks.push_back(chunk);
+    }
+}
+
+impl CodeFenceStripper {
+    /// What of this text is certainly no fence.
+    fn filter(&mut self, text: &str) -> String {
+        if self.state == FenceState::Absent {
+            return text.to_owned();
+        }
+        self.held.push_str(text);
+        if self.state == FenceState::Undecided {
+            let trimmed = self.held.trim_start();
+            if !trimmed.starts_with("```") {
+                if "```".starts_with(trimmed) {
+                    return String::new();
+                }
+                self.state = FenceState::Absent;
+                return mem::take(&mut self.held);
+            }
+            self.state = FenceState::Inside;
+        }
+        // Whether all of the answer stands in the fence is known when it ends.
+        String::new()
+    }
+
+    /// What is left when no more comes: what stands in the fence, if that is all, or else what was said.
+    fn finish(&mut self) -> String {
+        let held = mem::take(&mut self.held);
+        if self.state != FenceState::Inside {
+            return held;
+        }
+        self.state = FenceState::Absent;
+        let whole = held.trim();
+        let within = whole.split_once('\n').map_or("", |(_language, within)| within).trim_end();
+        match within.strip_suffix("```") {
+            Some(json) if !json.contains("\n```") => json.trim_end().to_owned(),
+            None if !within.contains("\n```") => within.to_owned(),
+            _ => held,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pipe_sdk::FinishReason;
+
+    fn content(buffer: &mut ChunkBuffer) -> String {
+        buffer.push_chunk(Chunk::Finish(FinishReason::Stop));
+        let chunks = std::iter::from_fn(|| buffer.pop());
+        chunks
+            .filter_map(|chunk| if let Chunk::Content(text) = chunk { Some(text) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn a_fence_is_taken_away_in_whatever_pieces_it_comes() {
+        for (text, expected) in [
+            ("```json\n{\"a\": \"```\"}\n```\n", "{\"a\": \"```\"}"),
+            ("{\"a\": 1}", "{\"a\": 1}"),
+            (" \n```\n{}\n```", "{}"),
+            ("``", "``"),
+            ("```json\n{}\n```\nThere.", "```json\n{}\n```\nThere."),
+            ("```json\n{}", "{}"),
+        ] {
+            for size in 1..=text.len() {
+                let mut buffer = ChunkBuffer::new(ReasoningOutput::default(), true);
+                for piece in text.as_bytes().chunks(size) {
+                    buffer.push_text(String::from_utf8(piece.to_vec()).unwrap());
+                }
+                assert_eq!(content(&mut buffer), expected, "{text} by {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn reasoning_between_tags_ends_before_the_answer() {
+        let mut buffer = ChunkBuffer::new(ReasoningOutput::ThinkTags, false);
+        buffer.push_reasoning("a".into());
+        buffer.push_reasoning("b".into());
+        buffer.push_text("c".into());
+        assert_eq!(content(&mut buffer), "<think>\nab\n</think>\n\nc");
+    }
+}

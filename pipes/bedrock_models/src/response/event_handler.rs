@@ -1,0 +1,630 @@
+//! What the events of an answer mean (`docs/reference/bedrock.md`, "Converse response" and "Stop reasons" and "Event stream").
+
+use super::{
+    chunk_buffer::ChunkBuffer,
+    text_tool_calls::{TextToolCalls, parse_tool_calls},
+    wire::{
+        BlockDelta, BlockStart, BlockStop, Citation as WireCitation, Exception, MessageStop,
+        Metadata, ReasoningDelta, ToolStart,
+    },
+};
+use crate::{
+    error::BedrockError,
+    request::{AnswerShape, CLAUDE_REASONING_FORMAT, ResponseOptions, ToolCallFilter},
+    valves::ReasoningOutput,
+};
+use aws_smithy_types::base64;
+use bedrock_runtime::{Frame, MessageType, SendError, ServiceError};
+use pipe_sdk::{
+    Chunk, Citation, FinishReason, ReasoningDetail, ReasoningKind, ToolCallDelta, Usage,
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::mem;
+
+/// Reads one answer's events in their order.
+#[derive(Debug)]
+pub struct EventHandler {
+    options: ResponseOptions,
+    buffer: ChunkBuffer,
+    blocks: Vec<Block>,
+    /// How many tool calls have been told.
+    tool_calls: usize,
+    /// How many blocks of reasoning have ended.
+    reasoning_blocks: usize,
+    /// What was said before it was clear whether the answer comes as a tool's arguments.
+    held: String,
+    has_tool_answer: bool,
+    /// What may be a call that is written as text.
+    text_tool_calls: TextToolCalls,
+    thinking_tokens: Option<u64>,
+    is_stopped: bool,
+}
+
+/// A block under way that is no plain text.
+#[derive(Debug)]
+struct Block {
+    /// Bedrock's number of the block. Numbers may have gaps, and blocks may be interleaved.
+    number: u64,
+    kind: BlockKind,
+}
+
+#[derive(Debug)]
+enum BlockKind {
+    /// A tool call, and whether no argument has come yet.
+    Call { index: usize, is_empty: bool },
+    /// The answer itself, as the arguments of a tool, and whether none has come yet.
+    Answer { is_empty: bool },
+    /// Words, and the proof that they are unchanged.
+    Reasoning { text: String, signature: String },
+    /// What is not shown.
+    Redacted(Vec<u8>),
+}
+
+/// Why an event cannot be told.
+#[derive(Debug, PartialEq)]
+pub enum EventError {
+    /// It is a failure of the service.
+    Service(ServiceError),
+    /// Its payload is not what the service's model says. The event's name.
+    Payload(String),
+    /// The model has ended without saying anything, for this reason.
+    EmptyAnswer(String),
+}
+
+impl EventHandler {
+    /// The events of an answer that is read so; reasoning is shown as the valve says.
+    pub fn new(options: ResponseOptions, reasoning: ReasoningOutput) -> Self {
+        let strips_fence = options.answer_shape == AnswerShape::Unfenced;
+        Self {
+            options,
+            buffer: ChunkBuffer::new(reasoning, strips_fence),
+            blocks: Vec::new(),
+            tool_calls: 0,
+            reasoning_blocks: 0,
+            held: String::new(),
+            has_tool_answer: false,
+            text_tool_calls: TextToolCalls::default(),
+            thinking_tokens: None,
+            is_stopped: false,
+        }
+    }
+
+    /// Whether the model has ended its message.
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    /// How many chunks wait to be taken.
+    pub fn buffered_len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The next chunk of what was told.
+    pub fn next_chunk(&mut self) -> Option<Chunk> {
+        self.buffer.pop()
+    }
+
+    /// Takes in what this frame adds to the answer. Events that are not known add nothing.
+    pub fn handle_frame(&mut self, frame: &Frame<'_>) -> Result<(), EventError> {
+        match frame.message_type {
+            MessageType::Event => self.handle_event(frame),
+            MessageType::Exception => Err(EventError::Service(to_service_error(frame))),
+            MessageType::Error => {
+                Err(EventError::Service(ServiceError::new(frame.name, frame.error_message, 500)))
+            }
+        }
+    }
+
+    fn handle_event(&mut self, frame: &Frame<'_>) -> Result<(), EventError> {
+        match frame.name {
+            "contentBlockDelta" => self.handle_delta(payload(frame)?),
+            "contentBlockStart" => {
+                let BlockStart { content_block_index, start } = payload(frame)?;
+                if let Some(ToolStart { tool_use_id, name }) = start.tool_use {
+                    self.start_tool_call(content_block_index, tool_use_id, name);
+                }
+            }
+            "contentBlockStop" => self.end_block(payload::<BlockStop>(frame)?.content_block_index),
+            "messageStart" => self.start_message(),
+            "messageStop" => self.stop_message(payload(frame)?)?,
+            // The answer is whole already: what stands beside it cannot undo it.
+            "metadata" => match payload(frame) {
+                Ok(metadata) => self.handle_metadata(metadata),
+                Err(error) if !self.is_stopped => return Err(error),
+                Err(_) => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The message begins.
+    pub fn start_message(&mut self) {
+        self.buffer.push_chunk(Chunk::Role);
+    }
+
+    fn handle_delta(&mut self, delta: BlockDelta) {
+        let BlockDelta { content_block_index: number, delta } = delta;
+        if let Some(text) = delta.text {
+            self.add_text(text);
+        } else if let Some(tool) = delta.tool_use {
+            self.add_arguments(number, tool.input);
+        } else if let Some(reasoning) = delta.reasoning_content {
+            self.handle_reasoning(number, reasoning);
+        } else if let Some(citation) = delta.citation {
+            self.add_citation(*citation);
+        }
+    }
+
+    /// More of the answer's text.
+    pub fn add_text(&mut self, text: String) {
+        if matches!(self.options.answer_shape, AnswerShape::Tool(_)) && !self.has_tool_answer {
+            self.held.push_str(&text);
+        } else if !self.has_tool_answer && !self.options.text_tools.is_empty() {
+            let text = self.text_tool_calls.filter(&text);
+            self.buffer.push_text(text);
+        } else if !self.has_tool_answer {
+            self.buffer.push_text(text);
+        }
+    }
+
+    /// Where what was just said comes from.
+    pub fn add_citation(&mut self, citation: WireCitation) {
+        let url =
+            citation.location.as_ref().and_then(|l| l["web"]["url"].as_str()).map(String::from);
+        let texts: String =
+            citation.source_content.into_iter().flatten().map(|source| source.text).collect();
+        self.buffer.push_chunk(Chunk::Citation(Citation {
+            url: url.or(citation.source).unwrap_or_default(),
+            title: citation.title.unwrap_or_default(),
+            cited_text: non_empty(texts),
+            location: citation.location,
+        }));
+    }
+
+    /// A tool is called.
+    pub fn start_tool_call(&mut self, number: u64, id: String, name: String) {
+        if matches!(self.options.answer_shape, AnswerShape::Tool(answer) if answer == name) {
+            if self.has_tool_answer || self.tool_calls > 0 {
+                // One answer is enough, and none is wanted where the client's own tools are called.
+                return;
+            }
+            self.has_tool_answer = true;
+            self.held.clear();
+            self.blocks.push(Block { number, kind: BlockKind::Answer { is_empty: true } });
+            return;
+        }
+        let is_forwarded = match self.options.tool_calls {
+            ToolCallFilter::All => true,
+            ToolCallFilter::First => self.tool_calls == 0,
+            ToolCallFilter::None => false,
+        };
+        if !is_forwarded {
+            return;
+        }
+        self.flush_held();
+        let index = self.tool_calls;
+        self.tool_calls += 1;
+        self.blocks.push(Block { number, kind: BlockKind::Call { index, is_empty: true } });
+        self.buffer.push_chunk(Chunk::ToolCall(ToolCallDelta {
+            index,
+            id: Some(id),
+            name: Some(self.options.tool_names.to_client(name)),
+            arguments: String::new(),
+        }));
+    }
+
+    /// More of a call's arguments.
+    pub fn add_arguments(&mut self, number: u64, arguments: String) {
+        let Some(arguments) = non_empty(arguments) else { return };
+        match self.block(number) {
+            Some(BlockKind::Answer { is_empty }) => {
+                *is_empty = false;
+                self.buffer.push_text(arguments);
+            }
+            Some(BlockKind::Call { index, is_empty }) => {
+                *is_empty = false;
+                let delta = ToolCallDelta { index: *index, arguments, ..ToolCallDelta::default() };
+                self.buffer.push_chunk(Chunk::ToolCall(delta));
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_reasoning(&mut self, number: u64, reasoning: ReasoningDelta) {
+        let ReasoningDelta { text, signature, redacted_content } = reasoning;
+        if let Some(data) = redacted_content {
+            self.add_redacted(number, &data);
+        }
+        if text.is_some() || signature.is_some() {
+            self.add_reasoning(number, text.unwrap_or_default(), &signature.unwrap_or_default());
+        }
+    }
+
+    /// More of what the model thinks in a block, and of the block's proof.
+    pub fn add_reasoning(&mut self, number: u64, words: String, proof: &str) {
+        if self.block(number).is_none() {
+            let kind = BlockKind::Reasoning { text: String::new(), signature: String::new() };
+            self.blocks.push(Block { number, kind });
+        }
+        if let Some(BlockKind::Reasoning { text, signature }) = self.block(number) {
+            signature.push_str(proof);
+            text.push_str(&words);
+        }
+        self.buffer.push_reasoning(words);
+    }
+
+    /// More of what the model thinks and does not show.
+    pub fn add_redacted(&mut self, number: u64, more: &str) {
+        // Each piece is base64 of its own.
+        let Ok(more) = base64::decode(more) else { return };
+        match self.block(number) {
+            Some(BlockKind::Redacted(data)) => data.extend(more),
+            Some(_) => {}
+            None => self.blocks.push(Block { number, kind: BlockKind::Redacted(more) }),
+        }
+    }
+
+    /// A block ends.
+    pub fn end_block(&mut self, number: u64) {
+        let Some(place) = self.blocks.iter().position(|block| block.number == number) else {
+            return;
+        };
+        match self.blocks.swap_remove(place).kind {
+            BlockKind::Call { index, is_empty: true } => {
+                // Clients parse what they get.
+                let arguments = "{}".into();
+                let delta = ToolCallDelta { index, arguments, ..ToolCallDelta::default() };
+                self.buffer.push_chunk(Chunk::ToolCall(delta));
+            }
+            BlockKind::Answer { is_empty: true } => self.buffer.push_text("{}".into()),
+            BlockKind::Call { .. } | BlockKind::Answer { .. } => {}
+            BlockKind::Reasoning { text, signature } if !signature.is_empty() => {
+                self.push_reasoning_detail(ReasoningKind::Text {
+                    text,
+                    signature: Some(signature),
+                });
+            }
+            BlockKind::Reasoning { .. } => {}
+            BlockKind::Redacted(data) => {
+                self.push_reasoning_detail(ReasoningKind::Encrypted { data: base64::encode(data) });
+            }
+        }
+    }
+
+    fn push_reasoning_detail(&mut self, kind: ReasoningKind) {
+        let index = self.reasoning_blocks;
+        self.reasoning_blocks += 1;
+        let format = self.options.signed_reasoning.then(|| CLAUDE_REASONING_FORMAT.into());
+        self.buffer.push_chunk(Chunk::ReasoningDetail(ReasoningDetail { kind, format, index }));
+    }
+
+    /// The message ends.
+    pub fn stop_message(&mut self, stop: MessageStop) -> Result<(), EventError> {
+        // Whoever leaves out the end of a block still deps it.
+        let open: Vec<_> = self.blocks.iter().map(|block| block.number).collect();
+        open.into_iter().for_each(|number| self.end_block(number));
+        let MessageStop { stop_reason, additional_model_response_fields: own } = stop;
+        if stop_reason == "malformed_tool_use" {
+            self.recover_tool_calls()?;
+        }
+        self.flush_held();
+        self.is_stopped = true;
+        self.thinking_tokens = own.as_ref().and_then(thinking_tokens);
+        let finish = match stop_reason.as_str() {
+            "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+            "guardrail_intervened" | "content_filtered" | "refusal" => FinishReason::ContentFilter,
+            // Some families end with `end_turn` although they call tools.
+            "tool_use" | "end_turn" | "malformed_tool_use" if self.tool_calls > 0 => {
+                FinishReason::ToolCalls
+            }
+            "malformed_model_output" | "malformed_tool_use" if !self.buffer.has_output() => {
+                return Err(EventError::EmptyAnswer(stop_reason));
+            }
+            _ => FinishReason::Stop,
+        };
+        if !KNOWN_STOP_REASONS.contains(&stop_reason.as_str()) {
+            self.buffer.push_chunk(Chunk::Fact("x_bedrock_stop_reason", stop_reason.into()));
+        }
+        if let Some(limit) = self.options.reduced_max_tokens {
+            self.buffer.push_chunk(Chunk::Fact("x_bedrock_max_tokens", limit.into()));
+        }
+        self.buffer.push_chunk(Chunk::Finish(finish));
+        Ok(())
+    }
+
+    /// Tells the calls that were written as text, for an answer that has ended because of them.
+    fn recover_tool_calls(&mut self) -> Result<(), EventError> {
+        let is_call = self.text_tool_calls.is_call();
+        let text =
+            if is_call { self.text_tool_calls.take_held() } else { mem::take(&mut self.held) };
+        if text.is_empty() {
+            return Ok(());
+        }
+        let calls = parse_tool_calls(&text, &self.options.text_tools);
+        let looks_like_one = is_call || text.trim_start().starts_with(['{', '[', '<']);
+        if calls.is_empty() && !looks_like_one {
+            self.held = text;
+            return Ok(());
+        }
+        if calls.is_empty() {
+            return Err(EventError::EmptyAnswer("malformed_tool_use".into()));
+        }
+        for (number, (name, arguments)) in (u64::MAX / 2..).zip(calls) {
+            let id = format!("call_{:08x}_{}", crc32fast::hash(text.as_bytes()), self.tool_calls);
+            self.start_tool_call(number, id, name);
+            self.add_arguments(number, Value::Object(arguments).to_string());
+            self.end_block(number);
+        }
+        Ok(())
+    }
+
+    /// What was held back, because it was not clear whether the answer would come in another way.
+    fn flush_held(&mut self) {
+        let held = mem::take(&mut self.held) + &self.text_tool_calls.take_held();
+        if !held.is_empty() {
+            self.buffer.push_text(held);
+        }
+    }
+
+    /// What stands beside the message.
+    pub fn handle_metadata(&mut self, metadata: Metadata) {
+        let Metadata { usage, trace, service_tier } = metadata;
+        if let Some(guardrail) = trace.and_then(|trace| trace.guardrail) {
+            self.buffer.push_chunk(Chunk::Fact("bedrock_guardrail", guardrail));
+        }
+        if let Some(tier) = service_tier {
+            self.buffer.push_chunk(Chunk::Fact("service_tier", tier.r#type.into()));
+        }
+        if let Some(tokens) = usage {
+            let usage = Usage { reasoning_tokens: self.thinking_tokens, ..tokens.into() };
+            self.buffer.push_chunk(Chunk::Usage(usage));
+        }
+    }
+
+    fn block(&mut self, number: u64) -> Option<&mut BlockKind> {
+        let block = self.blocks.iter_mut().find(|block| block.number == number)?;
+        Some(&mut block.kind)
+    }
+}
+
+/// The ends whose finish reason tells all. OpenAI's word for `stop_sequence` is that for `end_turn`, Anthropic's is not.
+const KNOWN_STOP_REASONS: &[&str] = &[
+    "end_turn",
+    "tool_use",
+    "max_tokens",
+    "model_context_window_exceeded",
+    "guardrail_intervened",
+    "content_filtered",
+];
+
+/// How many tokens Claude has thought with, out of the part of its own answer that was asked for.
+fn thinking_tokens(own: &Value) -> Option<u64> {
+    let details = own.pointer(crate::request::THINKING_TOKENS_PATH)?;
+    details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())
+}
+
+fn payload<'a, T: Deserialize<'a>>(frame: &Frame<'a>) -> Result<T, EventError> {
+    serde_json::from_slice(frame.payload).map_err(|_| EventError::Payload(frame.name.to_owned()))
+}
+
+fn to_service_error(frame: &Frame<'_>) -> ServiceError {
+    let said: Exception = serde_json::from_slice(frame.payload).unwrap_or_default();
+    ServiceError::new(frame.name, &said.message, said.original_status_code)
+}
+
+fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+impl From<EventError> for BedrockError {
+    fn from(error: EventError) -> Self {
+        match error {
+            EventError::Service(error) => Self::Send(SendError::Service(error)),
+            EventError::Payload(event) => Self::Protocol(format!("an unreadable `{event}`")),
+            EventError::EmptyAnswer(reason) => Self::EmptyAnswer(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn events() -> EventHandler {
+        EventHandler::new(ResponseOptions::default(), ReasoningOutput::default())
+    }
+
+    fn with_options(options: ResponseOptions) -> EventHandler {
+        EventHandler::new(options, ReasoningOutput::default())
+    }
+
+    fn tell(
+        events: &mut EventHandler,
+        name: &str,
+        payload: &Value,
+    ) -> Result<Vec<Chunk>, EventError> {
+        let payload = payload.to_string();
+        events.handle_frame(&Frame {
+            message_type: MessageType::Event,
+            name,
+            error_message: "",
+            payload: payload.as_bytes(),
+        })?;
+        Ok(std::iter::from_fn(|| events.next_chunk()).collect())
+    }
+
+    fn finish(events: &mut EventHandler, reason: &str) -> Vec<Chunk> {
+        tell(events, "messageStop", &json!({"stopReason": reason})).unwrap()
+    }
+
+    fn call(events: &mut EventHandler, number: u64, name: &str) -> Vec<Chunk> {
+        let start = json!({"start": {"toolUse": {"toolUseId": "i", "name": name}}, "contentBlockIndex": number});
+        tell(events, "contentBlockStart", &start).unwrap()
+    }
+
+    fn delta(events: &mut EventHandler, number: u64, delta: &Value) -> Vec<Chunk> {
+        let delta = json!({"delta": delta, "contentBlockIndex": number});
+        tell(events, "contentBlockDelta", &delta).unwrap()
+    }
+
+    #[test]
+    fn each_stop_reason_has_its_finish_reason() {
+        use FinishReason::*;
+        for (reason, finished) in [
+            ("end_turn", Stop),
+            ("tool_use", Stop),
+            ("max_tokens", Length),
+            ("model_context_window_exceeded", Length),
+            ("guardrail_intervened", ContentFilter),
+            ("content_filtered", ContentFilter),
+        ] {
+            let mut events = events();
+            assert_eq!(finish(&mut events, reason), [Chunk::Finish(finished)], "{reason}");
+            assert!(events.is_stopped());
+        }
+        for reason in ["pause_turn", "stop_sequence"] {
+            let fact = Chunk::Fact("x_bedrock_stop_reason", reason.into());
+            assert_eq!(finish(&mut events(), reason), [fact, Chunk::Finish(Stop)]);
+        }
+    }
+
+    #[test]
+    fn a_malformed_answer_is_an_error_if_there_is_nothing_else() {
+        let stop = json!({"stopReason": "malformed_tool_use"});
+        let error = tell(&mut events(), "messageStop", &stop);
+        assert_eq!(error, Err(EventError::EmptyAnswer("malformed_tool_use".into())));
+        let mut events = events();
+        delta(&mut events, 0, &json!({"text": "a"}));
+        assert_eq!(finish(&mut events, "malformed_tool_use").len(), 2);
+    }
+
+    #[test]
+    fn an_answer_with_calls_ends_for_them_unless_it_was_cut() {
+        for (reason, finished) in [
+            ("tool_use", FinishReason::ToolCalls),
+            ("end_turn", FinishReason::ToolCalls),
+            ("max_tokens", FinishReason::Length),
+        ] {
+            let mut events = events();
+            call(&mut events, 3, "n");
+            assert_eq!(finish(&mut events, reason).last(), Some(&Chunk::Finish(finished)));
+        }
+    }
+
+    #[test]
+    fn calls_that_were_forbidden_are_not_told() {
+        let mut events = with_options(ResponseOptions {
+            tool_calls: ToolCallFilter::None,
+            ..ResponseOptions::default()
+        });
+        assert_eq!(call(&mut events, 0, "n"), []);
+        assert_eq!(delta(&mut events, 0, &json!({"toolUse": {"input": "{}"}})), []);
+        assert_eq!(finish(&mut events, "tool_use"), [Chunk::Finish(FinishReason::Stop)]);
+    }
+
+    #[test]
+    fn of_several_calls_only_the_first_is_told_where_one_was_asked_for() {
+        let mut events = with_options(ResponseOptions {
+            tool_calls: ToolCallFilter::First,
+            ..ResponseOptions::default()
+        });
+        assert_eq!(call(&mut events, 0, "a").len(), 1);
+        assert_eq!(call(&mut events, 1, "b"), []);
+        assert_eq!(delta(&mut events, 1, &json!({"toolUse": {"input": "{}"}})), []);
+    }
+
+    #[test]
+    fn an_answer_that_is_a_tool_s_arguments_is_told_as_text() {
+        let answer_shape = AnswerShape::Tool("json_tool_call");
+        let mut events =
+            with_options(ResponseOptions { answer_shape, ..ResponseOptions::default() });
+        assert_eq!(delta(&mut events, 0, &json!({"text": "Here you are:"})), []);
+        assert_eq!(call(&mut events, 1, "json_tool_call"), []);
+        let told = delta(&mut events, 1, &json!({"toolUse": {"input": "{\"a\":1}"}}));
+        assert_eq!(told, [Chunk::Content("{\"a\":1}".into())]);
+        assert_eq!(finish(&mut events, "tool_use"), [Chunk::Finish(FinishReason::Stop)]);
+
+        let mut plain =
+            with_options(ResponseOptions { answer_shape, ..ResponseOptions::default() });
+        delta(&mut plain, 0, &json!({"text": "No."}));
+        assert_eq!(finish(&mut plain, "end_turn")[0], Chunk::Content("No.".into()));
+    }
+
+    #[test]
+    fn signed_and_hidden_reasoning_ends_in_a_block_that_can_come_back() {
+        let mut events =
+            with_options(ResponseOptions { signed_reasoning: true, ..ResponseOptions::default() });
+        let said = delta(&mut events, 0, &json!({"reasoningContent": {"text": "hm"}}));
+        assert_eq!(said, [Chunk::Reasoning("hm".into())]);
+        assert_eq!(delta(&mut events, 0, &json!({"reasoningContent": {"signature": "s"}})), []);
+        assert_eq!(
+            delta(&mut events, 1, &json!({"reasoningContent": {"redactedContent": "eA=="}})),
+            []
+        );
+        let mut blocks =
+            tell(&mut events, "contentBlockStop", &json!({"contentBlockIndex": 0})).unwrap();
+        blocks.extend(finish(&mut events, "end_turn"));
+        let detail = |index, kind| {
+            Chunk::ReasoningDetail(ReasoningDetail {
+                kind,
+                format: Some(CLAUDE_REASONING_FORMAT.into()),
+                index,
+            })
+        };
+        let (text, signature) = ("hm".into(), Some("s".into()));
+        assert_eq!(
+            blocks,
+            [
+                detail(0, ReasoningKind::Text { text, signature }),
+                detail(1, ReasoningKind::Encrypted { data: "eA==".into() }),
+                Chunk::Finish(FinishReason::Stop),
+            ]
+        );
+    }
+
+    #[test]
+    fn thinking_is_counted_where_claude_tells() {
+        let mut events = events();
+        let own = json!({"usage": {"output_tokens_details": {"thinking_tokens": 7}}});
+        let stop = json!({"stopReason": "end_turn", "additionalModelResponseFields": own});
+        tell(&mut events, "messageStop", &stop).unwrap();
+        let metadata = json!({"usage": {"inputTokens": 10, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 5, "outputTokens": 9}, "serviceTier": {"type": "flex"}});
+        let told = tell(&mut events, "metadata", &metadata).unwrap();
+        assert_eq!(told[0], Chunk::Fact("service_tier", "flex".into()));
+        let Chunk::Usage(usage) = &told[1] else { panic!("{told:?}") };
+        assert_eq!((usage.prompt_tokens, usage.completion_tokens), (115, 9));
+        assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (Some(100), Some(7)));
+    }
+
+    #[test]
+    fn what_is_not_known_adds_nothing() {
+        for (name, payload) in [
+            ("somethingNew", json!({"a": 1})),
+            ("contentBlockStart", json!({"start": {}, "contentBlockIndex": 0})),
+            ("contentBlockStart", json!({"start": {"image": {"format": "png"}}})),
+            ("contentBlockDelta", json!({"delta": {"somethingNew": {}}, "contentBlockIndex": 0})),
+            ("contentBlockDelta", json!({"delta": {"text": ""}, "p": "abc"})),
+            (
+                "contentBlockDelta",
+                json!({"delta": {"toolUse": {"input": "{"}}, "contentBlockIndex": 9}),
+            ),
+            ("metadata", json!({"metrics": {"latencyMs": 1}})),
+        ] {
+            assert_eq!(tell(&mut events(), name, &payload), Ok(vec![]), "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_payload_that_is_no_json_is_said_by_its_event() {
+        let frame = Frame {
+            message_type: MessageType::Event,
+            name: "metadata",
+            error_message: "",
+            payload: b"{",
+        };
+        assert_eq!(events().handle_frame(&frame), Err(EventError::Payload("metadata".into())));
+    }
+}
