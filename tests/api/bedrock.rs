@@ -64,7 +64,7 @@ impl Rig {
         self.host.post("/chat/completions", &body).await
     }
 
-    /// What Bedrock got for a chat that it took at the first try.
+    /// Returns what Bedrock got for a chat that it took at the first try.
     async fn sent(&self, model: &str, body: Value) -> Value {
         let before = chats(&self.bedrock).len();
         let answered = self.ask(model, body).await;
@@ -74,7 +74,7 @@ impl Rig {
         sent[0].json.clone()
     }
 
-    /// The field for which a chat was refused before Bedrock was asked.
+    /// Returns the field for which a chat was refused before Bedrock was asked.
     async fn refused(&self, model: &str, body: Value) -> String {
         let before = chats(&self.bedrock).len();
         let answered = self.ask(model, body).await;
@@ -84,7 +84,7 @@ impl Rig {
         param.unwrap_or_else(|| panic!("no field is named: {}", answered.text)).to_owned()
     }
 
-    /// The chunks of a streamed answer.
+    /// Returns the chunks of a streamed answer.
     async fn chunks(&self, model: &str, mut body: Value) -> Vec<Value> {
         body["stream"] = true.into();
         let answered = self.ask(model, body).await;
@@ -103,7 +103,7 @@ fn text_of(chunks: &[Value]) -> String {
     chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
 }
 
-/// The last reason to end that these chunks give.
+/// Returns the last reason to end that these chunks give.
 fn finish_of(chunks: &[Value]) -> Option<&str> {
     chunks.iter().rev().find_map(|chunk| chunk["choices"][0]["finish_reason"].as_str())
 }
@@ -116,12 +116,13 @@ fn chats(bedrock: &Emulator) -> Vec<RecordedRequest> {
     bedrock.requests().into_iter().filter(is_chat).collect()
 }
 
-/// What Bedrock refuses for its form of all that it was asked, with the model and the body.
+/// Returns what Bedrock refuses for its form of all that it was asked, with the model and the body.
 fn refusals(bedrock: &Emulator) -> Vec<String> {
     chats(bedrock).iter().filter_map(|chat| refusal(bedrock, chat)).collect()
 }
 
-/// Why Bedrock refuses this for its form, if it does. A refusal that is put right by itself shows here too.
+/// Returns why Bedrock refuses this for its form, if it does. A refusal that is put right by itself
+/// shows here too.
 fn refusal(bedrock: &Emulator, chat: &RecordedRequest) -> Option<String> {
     let target = chat.target.as_deref().unwrap();
     let model = bedrock.catalogue().resolve_model(&chat.region, target).unwrap();
@@ -133,18 +134,18 @@ fn refusal(bedrock: &Emulator, chat: &RecordedRequest) -> Option<String> {
     Some(format!("{target}: {fault:?} {}", chat.json))
 }
 
-/// Whether this is the id of a Claude of one of these names, as in `opus-4-1`.
+/// Returns whether this is the id of a Claude of one of these names, as in `opus-4-1`.
 fn is_claude(id: &str, names: &[&str]) -> bool {
     let name = id.strip_prefix("anthropic.claude-");
     name.is_some_and(|name| names.iter().any(|beginning| name.starts_with(beginning)))
 }
 
-/// A chat of these messages.
+/// Returns a chat of these messages.
 fn conversation(messages: Value) -> Value {
     json!({"messages": messages})
 }
 
-/// A chat of one question, with these fields beside it.
+/// Returns a chat of one question, with these fields beside it.
 fn asking(fields: Value) -> Value {
     let mut body = json!({"messages": [{"role": "user", "content": "Hello"}]});
     for (name, value) in fields.as_object().unwrap() {
@@ -153,7 +154,7 @@ fn asking(fields: Value) -> Value {
     body
 }
 
-/// A chat of one message with these parts.
+/// Returns a chat of one message with these parts.
 fn showing(parts: Value) -> Value {
     conversation(json!([{"role": "user", "content": parts}]))
 }
@@ -200,7 +201,7 @@ pub fn emulator() -> Emulator {
     Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
-/// The bodies of all chats that Bedrock got.
+/// Returns the bodies of all chats that Bedrock got.
 pub fn sent(emulator: &Emulator) -> Vec<Value> {
     let chats = emulator
         .requests()

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const LLAMA: &str = "us.meta.llama3-3-70b-instruct-v1:0";
 
-/// A chat with the tools that the answers below call.
+/// Returns a chat with the tools that the answers below call.
 fn with_tools(model: &str) -> Value {
     hello(model, &json!({"tools": [tool("weather"), tool("time")]}))
 }
@@ -298,7 +298,7 @@ async fn the_tier_and_what_a_guardrail_found_stand_beside_the_answer() {
     assert_eq!(names.len(), 3, "nothing else comes through: {names:?}");
 }
 
-/// A Bedrock with a model that only answers in one piece.
+/// Returns a Bedrock with a model that only answers in one piece.
 async fn with_a_model_that_does_not_stream() -> Rig {
     let models = json!({"models": [
         {"id": "acme.steady-v1", "name": "Steady", "provider": "Acme", "regions": ["us-east-1"], "inference": ["ON_DEMAND"], "streaming": false, "can": "TCYVPKRAJ"},
@@ -307,7 +307,7 @@ async fn with_a_model_that_does_not_stream() -> Rig {
     rig_of(Catalogue::from_json(&models.to_string()).unwrap(), json!({})).await
 }
 
-/// How models were called since then.
+/// Returns how models were called since then.
 fn operations(rig: &Rig, since: usize) -> Vec<Operation> {
     rig.asked()[since..].iter().map(|asked| asked.operation.unwrap()).collect()
 }
@@ -407,7 +407,8 @@ async fn a_source_is_of_the_text_before_it() {
 #[actix_web::test]
 async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
     let rig = rig(json!({"idle_timeout_seconds": 1})).await;
-    // The message is a start, two pieces, the end of the block, its own end, and the usage after it.
+    // The message is a start, two pieces, the end of the block, its own end, and the usage after
+    // it.
     for events in [5, 6] {
         let silent = Script::answer(ModelAnswer::with_text(["Hel", "lo"]))
             .fail_after(events, InjectedFault::Hang);

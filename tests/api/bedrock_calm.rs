@@ -1,4 +1,5 @@
-//! A model of Bedrock's that fails again and again is left in peace, and what is asked of it at once has an end.
+//! A model of Bedrock's that fails again and again is left in peace, and what is asked of it at
+//! once has an end.
 
 use crate::rig::{LITE, MICRO, Rig, Told, asked_so, hello, listed, lonely, rig, tool};
 use bedrock_emulator::{ANY, BedrockException, InjectedFault, ModelAnswer, Script};
@@ -20,12 +21,12 @@ async fn crowd(rig: &Rig, chats: usize) -> Vec<u16> {
     statuses
 }
 
-/// A chat of this person.
+/// Returns a chat of this person.
 fn of_user(user: &str, model: &str) -> Value {
     hello(model, &json!({"user": {"id": user}}))
 }
 
-/// The same chat, so many times in a row, and the status that came out of each.
+/// Returns the same chat, so many times in a row, and the status that came out of each.
 async fn storm(rig: &Rig, chats: usize) -> Vec<u16> {
     let mut statuses = Vec::new();
     for _ in 0..chats {

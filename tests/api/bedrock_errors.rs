@@ -1,4 +1,5 @@
-//! What a client reads when Bedrock refuses, fails or falls silent (`docs/reference/bedrock.md`, "Errors").
+//! What a client reads when Bedrock refuses, fails or falls silent (`docs/reference/bedrock.md`,
+//! "Errors").
 
 use crate::{
     process::{MODEL, Process},
@@ -19,7 +20,7 @@ const OURS: &str = "server_error";
 const THEIRS: &str = "api_error";
 const LIMITED: &str = "rate_limit_error";
 
-/// The status, the type and the code of this error.
+/// Returns the status, the type and the code of this error.
 fn kind(refused: &Answered) -> (u16, String, Value) {
     let error = &refused.json["error"];
     assert!(error.is_object(), "{}", refused.text);
@@ -31,14 +32,14 @@ fn of(status: u16, kind: &str, code: Option<&str>) -> (u16, String, Value) {
     (status, kind.into(), json!(code))
 }
 
-/// Where a model is asked on, however often it fails.
+/// Returns where a model is asked on, however often it fails.
 async fn patient(mut valves: Value) -> Rig {
     valves["breaker_failures"] = 0.into();
     valves["retry_percent"] = 100.into();
     lonely(valves).await
 }
 
-/// The error of a chat that meets this script every time, and how often it was sent.
+/// Returns the error of a chat that meets this script every time, and how often it was sent.
 async fn refused(rig: &Rig, script: Script, streamed: bool) -> (Answered, usize) {
     rig.bedrock.clear_scripts();
     rig.bedrock.script(ANY, script.always());
@@ -163,7 +164,7 @@ async fn a_model_that_is_being_loaded_is_a_server_error() {
     assert_eq!(kind(&refused), of(503, OURS, None));
 }
 
-/// The status that a failure of the model's own server, which had this one, comes out with.
+/// Returns the status that a failure of the model's own server, which had this one, comes out with.
 async fn status_of(rig: &Rig, original: u16) -> u16 {
     refused(rig, Script::fault(BedrockException::model_error(original, "words")), true)
         .await
@@ -277,7 +278,7 @@ async fn a_bedrock_that_does_not_begin_is_given_up_in_time() {
     }
 }
 
-/// What may befall an answer, and the error that it is.
+/// Returns what may befall an answer, and the error that it is.
 fn failures_within() -> Vec<(InjectedFault, (u16, String, Value))> {
     let exception = |fault| InjectedFault::Exception(fault);
     let named = |name: &str| exception(BedrockException::from_name(name, "words"));
@@ -430,7 +431,8 @@ const NOBODY: [(&str, &str); 3] = [
     ("AWS_CONFIG_FILE", "/dev/null"),
 ];
 
-/// A host whose keys come from a program that gives good ones but for these times, counted from 1.
+/// Returns a host whose keys come from a program that gives good ones but for these times, counted
+/// from 1.
 fn with_keys_of_a_program(emulator: &Emulator, folder: &Path, revoked: &str) -> Process {
     let (script, config) = (folder.join("keys"), folder.join("config"));
     let (id, secret) = DEMO_KEY;
@@ -476,7 +478,7 @@ async fn so_they_are_for_vectors() {
     assert_eq!((answer.status, attempts(&emulator)), (200, vec![1, 2]), "{}", answer.text);
 }
 
-/// What a chat with this model gets of a host that is nobody to AWS.
+/// Returns what a chat with this model gets of a host that is nobody to AWS.
 async fn refused_as_nobody(model: &str) -> Answered {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(EmulatorOptions::default()).unwrap();

@@ -1,4 +1,5 @@
-//! Who answers in place of a model that cannot, what clients read of it, and what models teach by their refusals (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
+//! Who answers in place of a model that cannot, what clients read of it, and what models teach by
+//! their refusals (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
 
 use crate::{
     bedrock,
@@ -26,7 +27,7 @@ fn plain(model: &str) -> Value {
     hello(model, &json!({}))
 }
 
-/// The model that a plain answer says it is from, and the one that it says has stood in.
+/// Returns the model that a plain answer says it is from, and the one that it says has stood in.
 fn answerer(answered: &Answered) -> (&str, Option<&str>) {
     assert_eq!(answered.status, 200, "{}", answered.text);
     (answered.header(ANSWERER), answered.json["selected_model_id"].as_str())
@@ -350,7 +351,7 @@ async fn a_stand_in_gets_the_chat_in_its_own_form() {
 /// Nobody has a table for this model.
 const UNHEARD_OF: &str = "acme.unheard-of-v1";
 
-/// A host with a model that is not known, and with all others.
+/// Returns a host with a model that is not known, and with all others.
 async fn newcomer(valves: Value) -> Rig {
     let mut catalogue = Catalogue::default();
     let model = json!({"models": [{"id": UNHEARD_OF, "name": "New", "provider": "Acme", "regions": [EAST], "inference": ["ON_DEMAND"], "can": "TCYVPKRAJ"}], "profiles": []});

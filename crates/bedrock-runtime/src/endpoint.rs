@@ -17,7 +17,8 @@ pub enum Endpoints {
     },
 }
 
-/// What the names of a partition's regions begin with, and what its hosts end with: plain, and with dual stack.
+/// What the names of a partition's regions begin with, and what its hosts end with: plain, and with
+/// dual stack.
 ///
 /// From AWS's partitions.json 1.1, as the SDK has it. Where nothing fits, the partition `aws` does.
 const PARTITIONS: &[(&str, &str, &str)] = &[
@@ -32,8 +33,9 @@ const PARTITIONS: &[(&str, &str, &str)] = &[
 ];
 
 impl Endpoints {
-    /// What the environment and the profile files say, in AWS's order: `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, the profile's `services`,
-    /// `AWS_ENDPOINT_URL`, the profile's `endpoint_url`; else AWS's own.
+    /// Returns what the environment and the profile files say, in AWS's order:
+    /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, the profile's `services`, `AWS_ENDPOINT_URL`, the
+    /// profile's `endpoint_url`; else AWS's own.
     pub fn from_config(config: &SdkConfig) -> Self {
         let specific = || {
             let key = ServiceConfigKey::builder()

@@ -1,7 +1,8 @@
 //! Reads the decoder of an event stream out of bytes that arrive in any pieces.
 //!
-//! The SDK has a decoder too, but it makes a map of headers and a typed event for each token, drops the names of exceptions, and ends
-//! the stream at a kind of event that it does not know (`docs/reference/bedrock.md`, "Event stream"). This one allocates nothing for a frame.
+//! The SDK has a decoder too, but it makes a map of headers and a typed event for each token, drops
+//! the names of exceptions, and ends the stream at a kind of event that it does not know
+//! (`docs/reference/bedrock.md`, "Event stream"). This one allocates nothing for a frame.
 
 use std::fmt;
 
@@ -66,7 +67,7 @@ impl EventStreamDecoder {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next whole frame, if it is there.
+    /// Returns the next whole frame, if it is there.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
         let waiting = &self.bytes[self.consumed..];
         let Some(prelude) = waiting.first_chunk::<PRELUDE>() else { return Ok(None) };
@@ -82,7 +83,7 @@ impl EventStreamDecoder {
     }
 }
 
-/// The length of the whole frame and of its headers.
+/// Returns the length of the whole frame and of its headers.
 fn decode_prelude(prelude: &[u8; PRELUDE]) -> Result<(usize, usize), DecodeError> {
     let (lengths, checksum) = prelude.split_at(8);
     if crc32fast::hash(lengths) != u32_be(checksum) {
@@ -110,7 +111,7 @@ fn decode_frame<'a>(headers: &'a [u8], payload: &'a [u8]) -> Result<Frame<'a>, D
     Ok(frame)
 }
 
-/// The first header's name and value, and what comes after it.
+/// Returns the first header's name and value, and what comes after it.
 fn split_header(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (&length, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(length))?;

@@ -75,7 +75,8 @@ enum Secret {
     Token(Token),
 }
 
-/// How long before the end a new key is fetches for. Whoever hands out temporary keys has the next ones some minutes earlier.
+/// How long before the end a new key is fetches for. Whoever hands out temporary keys has the next
+/// ones some minutes earlier.
 const REFRESH_MARGIN: Duration = Duration::from_secs(60);
 
 /// How long a key without an end is kept; as in the SDK, so that changed files are seen.
@@ -88,8 +89,8 @@ const REFRESH_BACKOFF: Duration = Duration::from_secs(5);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Identity {
-    /// Whoever the SDK would be by this configuration: the bearer of `AWS_BEARER_TOKEN_BEDROCK` or of a token that is preferred to
-    /// signatures, else who has the credentials.
+    /// Whoever the SDK would be by this configuration: the bearer of `AWS_BEARER_TOKEN_BEDROCK` or
+    /// of a token that is preferred to signatures, else who has the credentials.
     pub fn from_config(config: &SdkConfig) -> Self {
         let is_set = config.get_origin("auth_scheme_preference").is_client_config();
         if let Some(token) = bearer_from_environment(config).filter(|_| !is_set) {
@@ -120,7 +121,7 @@ impl Identity {
         Self::from(CredentialsSource::Credentials(credentials))
     }
 
-    /// The key for the next request.
+    /// Returns the key for the next request.
     pub(crate) async fn auth_key(&self) -> Result<Arc<AuthKey>, SendError> {
         let Self(cache) = self;
         let (valid, fetches) = {
@@ -158,7 +159,7 @@ impl Identity {
         }
     }
 
-    /// Whether the key is now another than the last one that AWS refused.
+    /// Returns whether the key is now another than the last one that AWS refused.
     pub(crate) async fn has_new_credentials(&self) -> bool {
         let Some(refused) = self.0.lock().refused.clone() else { return false };
         self.auth_key().await.is_ok_and(|key| !key.secret.is_same(&refused.secret))
@@ -211,7 +212,7 @@ impl CredentialsSource {
 }
 
 impl CachedCredentials {
-    /// The key, unless it has expired.
+    /// Returns the key, unless it has expired.
     fn valid(&self) -> Option<Arc<AuthKey>> {
         self.key.clone().filter(|key| key.expires_at.is_none_or(|end| SystemTime::now() < end))
     }
@@ -237,7 +238,7 @@ impl AuthKey {
 }
 
 impl Secret {
-    /// Whether AWS cannot tell it from the other.
+    /// Returns whether AWS cannot tell it from the other.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Credentials(one), Self::Credentials(other)) => {

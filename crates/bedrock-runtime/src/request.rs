@@ -1,4 +1,5 @@
-//! A request as it leaves: its path, its headers, and who it is from (`docs/reference/bedrock.md`, "Endpoints and operations" and "Signing").
+//! A request as it leaves: its path, its headers, and who it is from (`docs/reference/bedrock.md`,
+//! "Endpoints and operations" and "Signing").
 
 use crate::{
     SendError,
@@ -73,7 +74,7 @@ const ATTEMPT: HeaderName = HeaderName::from_static("amz-sdk-request");
 const INVOCATION: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
 
 impl Request<'_> {
-    /// The request as it goes to this endpoint, proven by this key.
+    /// Returns the request as it goes to this endpoint, proven by this key.
     pub(crate) fn into_http(
         self,
         endpoint: &Url,
@@ -107,7 +108,8 @@ impl Request<'_> {
     }
 }
 
-/// The headers that sign these ones and the body. It fails only for credentials that cannot be right.
+/// Returns the headers that sign these ones and the body. It fails only for credentials that cannot
+/// be right.
 fn signing_headers(
     headers: &HeaderMap,
     url: &Url,
@@ -136,7 +138,7 @@ fn header_value(value: impl fmt::Display) -> Result<HeaderValue, SendError> {
 }
 
 impl fmt::Display for Operation<'_> {
-    /// The path.
+    /// Returns the path.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let segment = |text| utf8_percent_encode(text, SEGMENT);
         match *self {

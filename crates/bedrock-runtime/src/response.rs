@@ -16,7 +16,8 @@ pub struct Response {
     body: Body,
 }
 
-/// An answer's bytes as they come. Dropping them before they end closes the connection, which is the cancel.
+/// An answer's bytes as they come. Dropping them before they end closes the connection, which is
+/// the cancel.
 #[derive(Debug)]
 pub struct Body(reqwest::Body);
 
@@ -32,22 +33,22 @@ pub enum BodyError {
 }
 
 impl Response {
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.head.status.as_u16()
     }
 
-    /// What AWS calls this answer; its support asks for it.
+    /// Returns what AWS calls this answer; its support asks for it.
     pub fn request_id(&self) -> Option<&str> {
         self.header("x-amzn-requestid")
     }
 
-    /// The value of this header, if it is text.
+    /// Returns the value of this header, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// The bytes that follow.
+    /// Returns the bytes that follow.
     pub fn into_body(self) -> Body {
         self.body
     }

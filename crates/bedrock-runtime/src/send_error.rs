@@ -26,7 +26,8 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether the same request may succeed in a moment (`docs/reference/bedrock.md`, "Errors").
+    /// Returns whether the same request may succeed in a moment (`docs/reference/bedrock.md`,
+    /// "Errors").
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::NoCredentials | Self::CredentialsUnavailable => false,
@@ -35,7 +36,7 @@ impl SendError {
         }
     }
 
-    /// Whether it is who we are that AWS refuses, rather than what we ask.
+    /// Returns whether it is who we are that AWS refuses, rather than what we ask.
     pub fn is_credentials_error(&self) -> bool {
         match self {
             Self::NoCredentials | Self::CredentialsUnavailable => true,

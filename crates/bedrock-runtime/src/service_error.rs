@@ -15,7 +15,8 @@ use tokio::time::timeout;
 pub struct ServiceError {
     /// As in `ThrottlingException`; empty if AWS named none.
     pub code: String,
-    /// For people; empty if AWS, or what stands before it, sent something else than an error of AWS's.
+    /// For people; empty if AWS, or what stands before it, sent something else than an error of
+    /// AWS's.
     pub message: String,
     /// The status of the response.
     pub status: u16,
@@ -45,7 +46,7 @@ const MAX_BODY_BYTES: usize = 64 << 10;
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl ServiceError {
-    /// What this response says.
+    /// Returns what this response says.
     pub(crate) async fn from_response(response: Response) -> Self {
         let without_body = Self {
             code: normalize_code(response.header("x-amzn-errortype").unwrap_or_default()),
@@ -60,7 +61,7 @@ impl ServiceError {
             .map_or(without_body.clone(), |body| without_body.with_body(&body))
     }
 
-    /// An exception within a stream; there, names begin with a small letter.
+    /// Returns an exception within a stream; there, names begin with a small letter.
     pub fn new(name: &str, message: &str, status: u16) -> Self {
         Self { code: normalize_code(name), message: message.into(), status, ..Self::default() }
     }
@@ -76,12 +77,12 @@ impl ServiceError {
         self
     }
 
-    /// Whether these words are in the message, in any case. They must be small themselves.
+    /// Returns whether these words are in the message, in any case. They must be small themselves.
     pub fn message_contains(&self, words: &str) -> bool {
         self.message.to_ascii_lowercase().contains(words)
     }
 
-    /// Whether it is who we are that AWS refuses, rather than what we ask.
+    /// Returns whether it is who we are that AWS refuses, rather than what we ask.
     pub fn is_credentials_error(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -121,7 +122,7 @@ impl fmt::Display for ServiceError {
 
 impl std::error::Error for ServiceError {}
 
-/// The code without its namespace, beginning with a capital.
+/// Returns the code without its namespace, beginning with a capital.
 fn normalize_code(code: &str) -> String {
     let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
     let code = code.split_once(':').map_or(code, |(code, _)| code);

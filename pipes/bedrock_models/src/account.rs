@@ -40,7 +40,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account of these valves. Nothing is read or asked yet.
+    /// Returns the account of these valves. Nothing is read or asked yet.
     pub fn new(valves: &BedrockValves) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
@@ -51,7 +51,7 @@ impl Account {
         )
     }
 
-    /// The account of new valves, over the open connections of this one.
+    /// Returns the account of new valves, over the open connections of this one.
     pub fn with_valves(&self, valves: &BedrockValves) -> Self {
         Self::from_parts(
             self.http.clone(),
@@ -65,7 +65,8 @@ impl Account {
         Self { http, http_client, valves: valves.clone(), config, runtime }
     }
 
-    /// Whether these valves describe the same account, so that its credentials are still good.
+    /// Returns whether these valves describe the same account, so that its credentials are still
+    /// good.
     pub fn matches(&self, valves: &BedrockValves) -> bool {
         let texts = |v: &BedrockValves| {
             [
@@ -85,7 +86,7 @@ impl Account {
         texts(&self.valves) == texts(valves)
     }
 
-    /// What tells this account from others, secrets among it: for a fingerprint only.
+    /// Returns what tells this account from others, secrets among it: for a fingerprint only.
     pub fn identity(&self) -> Vec<String> {
         let valves = &self.valves;
         let text = |text: &Option<String>| non_empty(text).unwrap_or_default().to_owned();
@@ -100,7 +101,8 @@ impl Account {
         own.into_iter().chain([role, external_id, endpoint]).chain(environment).collect()
     }
 
-    /// The SDK's settings for one region. The first call reads the environment and the profile files; none asks the network.
+    /// Returns the SDK's settings for one region. The first call reads the environment and the
+    /// profile files; none asks the network.
     pub async fn config(&self, region: &str) -> SdkConfig {
         let shared = self.config.get_or_init(|| self.load()).await;
         let mut config = shared.to_builder().region(Region::new(region.to_owned()));
@@ -110,7 +112,7 @@ impl Account {
         config.build()
     }
 
-    /// The runtime of all regions.
+    /// Returns the runtime of all regions.
     pub async fn runtime(&self) -> Runtime {
         let make = async || {
             let config = self.config.get_or_init(|| self.load()).await;
@@ -191,14 +193,14 @@ impl Account {
         config.into_builder().credentials_provider(provider).build()
     }
 
-    /// What a provider of credentials needs to know.
+    /// Returns what a provider of credentials needs to know.
     fn provider_config(&self) -> ProviderConfig {
         ProviderConfig::without_region()
             .with_region(Some(self.home_region()))
             .with_http_client(self.http.clone())
     }
 
-    /// The first region. Saying it keeps the SDK from asking EC2 where it runs.
+    /// Returns the first region. Saying it keeps the SDK from asking EC2 where it runs.
     fn home_region(&self) -> Region {
         Region::new(self.valves.regions.first().cloned().unwrap_or_default())
     }
@@ -231,7 +233,7 @@ fn non_empty(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-/// How long connecting may take.
+/// Returns how long connecting may take.
 fn connect_timeout(valves: &BedrockValves) -> Duration {
     Duration::from_secs(valves.connect_timeout_seconds)
 }

@@ -1,4 +1,5 @@
-//! The models of all regions: listed in the background and served at once, from an older list if need be.
+//! The models of all regions: listed in the background and served at once, from an older list if
+//! need be.
 
 mod access_policy;
 mod fallback_chains;
@@ -53,15 +54,16 @@ struct Shared {
     last_listed: watch::Sender<Option<Instant>>,
 }
 
-/// The age at which a list with gaps is refreshed: people are at work on what its entries say is missing.
+/// The age at which a list with gaps is refreshed: people are at work on what its entries say is
+/// missing.
 const MAX_AGE_WITH_ERRORS: Duration = Duration::from_secs(30);
 
 /// How long saving valves waits for a new list that has the model that they name.
 const NAME_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl ModelCatalog {
-    /// Creates the catalog of the valves' regions and begins to list them. Until AWS has answered, it
-    /// has the lists that were saved in this folder.
+    /// Creates the catalog of the valves' regions and begins to list them. Until AWS has answered,
+    /// it has the lists that were saved in this folder.
     pub async fn start(clients: Arc<Clients>, valves: &BedrockValves, folder: StateFolder) -> Self {
         let file = ListFile::new(folder, clients.account().identity());
         let saved = file.load().await;
@@ -154,8 +156,8 @@ impl ModelCatalog {
         _ = listed.wait_for(Option::is_some).await;
     }
 
-    /// Refuses model names that an admin has entered since the valves `before` and that no model has.
-    /// While lists are missing, all names are accepted.
+    /// Refuses model names that an admin has entered since the valves `before` and that no model
+    /// has. While lists are missing, all names are accepted.
     pub async fn check_names(&self, before: &BedrockValves) -> Result<()> {
         let valves = &self.shared.valves;
         let are_known = self.listing().unknown_names().is_some_and(<[_]>::is_empty);

@@ -22,13 +22,14 @@ struct Region {
 }
 
 impl Clients {
-    /// The clients of these valves' regions, for this account.
+    /// Returns the clients of these valves' regions, for this account.
     pub fn new(account: Arc<Account>, valves: &BedrockValves) -> Self {
         let upstreams = Arc::new(Upstreams::new(valves.limits()));
         Self::from_parts(account, upstreams, valves)
     }
 
-    /// The clients of new valves for the same account. How its models fare is kept, unless that is now measured otherwise.
+    /// Returns the clients of new valves for the same account. How its models fare is kept, unless
+    /// that is now measured otherwise.
     pub fn with_valves(&self, valves: &BedrockValves) -> Self {
         let account = Arc::clone(&self.account);
         if self.upstreams.has_limits(&valves.limits()) {
@@ -53,17 +54,17 @@ impl Clients {
         }
     }
 
-    /// Who these clients are to AWS.
+    /// Returns who these clients are to AWS.
     pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
-    /// The regions, the preferred first.
+    /// Returns the regions, the preferred first.
     pub fn regions(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
         self.regions.iter().map(|region| &region.name)
     }
 
-    /// The control plane of the region at this place: lists.
+    /// Returns the control plane of the region at this place: lists.
     pub async fn control(&self, index: usize) -> &control::Client {
         let region = &self.regions[index];
         let make = async || {
@@ -77,12 +78,12 @@ impl Clients {
         region.control.get_or_init(make).await
     }
 
-    /// The runtime: answers.
+    /// Returns the runtime: answers.
     pub async fn runtime(&self) -> &Runtime {
         self.runtime.get_or_init(|| self.account.runtime()).await
     }
 
-    /// How each model fares.
+    /// Returns how each model fares.
     pub fn upstreams(&self) -> &Upstreams {
         &self.upstreams
     }

@@ -31,7 +31,7 @@ const CONTEXT_LENGTH_PHRASES: &[&[&str]] = &[
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY_AFTER_LOADING: Duration = Duration::from_secs(20);
 
-/// Why the SDK's call has no answer.
+/// Returns why the SDK's call has no answer.
 pub fn from_sdk_error<E>(error: &SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -52,7 +52,8 @@ where
     }
 }
 
-/// The SDK reports missing credentials as a failed dispatch; the reason is among its sources.
+/// Returns the SDK reports missing credentials as a failed dispatch; the reason is among its
+/// sources.
 fn credentials_error(error: &(dyn Error + 'static)) -> Option<SendError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -70,7 +71,7 @@ fn to_service_error(error: &impl ProvideErrorMetadata, response: &HttpResponse) 
     ServiceError::new(code, message, status)
 }
 
-/// The error of a chat with this model in this region.
+/// Returns the error of a chat with this model in this region.
 pub fn to_pipe_error(error: SendError, model: &str, region: &str) -> PipeError {
     match error {
         SendError::NoCredentials => PipeError::Credentials(NO_CREDENTIALS.into()),
@@ -87,7 +88,8 @@ pub fn to_pipe_error(error: SendError, model: &str, region: &str) -> PipeError {
     }
 }
 
-/// Whether another model, or the same one elsewhere, might answer where this error came from (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
+/// Returns whether another model, or the same one elsewhere, might answer where this error came
+/// from (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
 pub fn should_fall_back(error: &SendError) -> bool {
     match error {
         SendError::NoCredentials | SendError::CredentialsUnavailable => false,
@@ -106,13 +108,13 @@ pub fn should_fall_back(error: &SendError) -> bool {
     }
 }
 
-/// Whether the model is there, but not under this id or not in this region.
+/// Returns whether the model is there, but not under this id or not in this region.
 fn needs_other_id(service_error: &ServiceError) -> bool {
     service_error.message_contains("on-demand throughput isn")
         || service_error.message_contains("model identifier is invalid")
 }
 
-/// Whether the model's own server says that the request is at fault.
+/// Returns whether the model's own server says that the request is at fault.
 pub fn is_model_refusal(service_error: &ServiceError) -> bool {
     let passing = [408, 424, 429];
     let status = service_error.original_status.filter(|status| !passing.contains(status));
@@ -127,7 +129,7 @@ pub const NO_CREDENTIALS: &str = "no AWS credentials found: set AWS_ACCESS_KEY_I
 pub const CREDENTIALS_UNAVAILABLE: &str = "the AWS credentials could not be loaded: check the profile, the role or the SSO session that \
      they come from";
 
-/// The error of a chat, out of AWS's own words.
+/// Returns the error of a chat, out of AWS's own words.
 pub fn service_error_to_pipe_error(
     service_error: &ServiceError,
     model: &str,
@@ -184,7 +186,7 @@ pub fn service_error_to_pipe_error(
     }
 }
 
-/// What the service, or what stands before it, will not take.
+/// Returns what the service, or what stands before it, will not take.
 fn rejected(service_error: &ServiceError, status: u16) -> PipeError {
     let message =
         format!("Amazon Bedrock refuses the request: {}", message_for_client(service_error));
@@ -194,7 +196,7 @@ fn rejected(service_error: &ServiceError, status: u16) -> PipeError {
     }
 }
 
-/// What the model's own server says keeps its status.
+/// Returns what the model's own server says keeps its status.
 fn model_error(service_error: &ServiceError, status: u16, model: &str) -> PipeError {
     let message = format!("`{model}` refuses the request: {}", message_for_client(service_error));
     match status {
@@ -257,7 +259,8 @@ fn message_for_client(service_error: &ServiceError) -> String {
     }
 }
 
-/// What was wrong is quoted by AWS between these; it is the chat's own words, which have no place in a log.
+/// Returns what was wrong is quoted by AWS between these; it is the chat's own words, which have no
+/// place in a log.
 fn redact_values(message: &str) -> String {
     let (mut redacted, mut rest) = (String::new(), message);
     while let Some((before, quoted)) = rest.split_once("Value '")
@@ -270,7 +273,8 @@ fn redact_values(message: &str) -> String {
     redacted + rest
 }
 
-/// ARNs hold the number of the account and the names of its roles, which are not for everyone who chats.
+/// ARNs hold the number of the account and the names of its roles, which are not for everyone who
+/// chats.
 fn redact_arns(message: &str) -> String {
     let word = |word: &str| if word.contains("arn:aws") { "(an ARN)" } else { word }.to_owned();
     message.split(' ').map(word).collect::<Vec<_>>().join(" ")

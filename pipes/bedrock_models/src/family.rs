@@ -1,7 +1,7 @@
 //! What families of models can and cannot take.
 //!
-//! AWS does not tell it, so it is written down as data (`table`), by the beginning of a model's base id. What the table does not know, a
-//! model teaches by what it refuses (`quirk`).
+//! AWS does not tell it, so it is written down as data (`table`), by the beginning of a model's
+//! base id. What the table does not know, a model teaches by what it refuses (`quirk`).
 
 mod quirk;
 mod table;
@@ -182,7 +182,7 @@ const GEOGRAPHIES: &[&str] =
     &["us-gov.", "us.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "in.", "global."];
 
 impl Family {
-    /// The family of the model with this base id.
+    /// Returns the family of the model with this base id.
     pub fn of(base: &str) -> Self {
         let row = FAMILIES.iter().find(|(beginning, _)| base.starts_with(beginning));
         let family = row.map_or(UNKNOWN, |(_, family)| *family);
@@ -193,7 +193,8 @@ impl Family {
         Self { max_tokens_limit, mixed_turns: family.mixed_turns && !separates_tools, ..family }
     }
 
-    /// The fields of a chat that do something, in the words of OpenAI's API and of `OpenRouter`'s.
+    /// Returns the fields of a chat that do something, in the words of OpenAI's API and of
+    /// `OpenRouter`'s.
     pub fn parameters(&self) -> Vec<&'static str> {
         let samples = self.samplers != Samplers::None;
         let thinks = self.reasoning != ReasoningControl::Unsupported;
@@ -217,7 +218,8 @@ impl Family {
     }
 }
 
-/// What the model with this base id does, as far as its name tells; `None` if it is nothing that we can ask for.
+/// Returns what the model with this base id does, as far as its name tells; `None` if it is nothing
+/// that we can ask for.
 pub fn model_kind(base: &str) -> Option<ModelKind> {
     if base.contains("embed") {
         Some(ModelKind::Embed)
@@ -237,7 +239,7 @@ pub fn makes_images(base: &str) -> bool {
     IMAGE_MODELS.iter().any(|prefix| base.starts_with(prefix))
 }
 
-/// The model's own id, out of an ARN or the id of a cross-region profile.
+/// Returns the model's own id, out of an ARN or the id of a cross-region profile.
 pub fn base_id(id: &str) -> &str {
     // As in `…:custom-model/<base>/<id>`.
     let id = id

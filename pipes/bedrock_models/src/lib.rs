@@ -14,11 +14,12 @@
 //! | `sending` | retries, circuit breakers, fallback |
 //! | `operations` | chats, counting, embeddings, images, reranking |
 //!
-//! Requests and answers do not go through the AWS SDK but through the crate `bedrock-runtime`; the SDK lists models
-//! and finds credentials. [`request`] and [`response`] are public for the benchmark that watches them.
+//! Requests and answers do not go through the AWS SDK but through the crate `bedrock-runtime`; the
+//! SDK lists models and finds credentials. [`request`] and [`response`] are public for the
+//! benchmark that watches them.
 //!
-//! No task answers a chat, so dropping the stream cancels it. Nothing calls AWS before it has to, so the host starts
-//! at once, with or without credentials.
+//! No task answers a chat, so dropping the stream cancels it. Nothing calls AWS before it has to,
+//! so the host starts at once, with or without credentials.
 
 mod account;
 mod catalog;
@@ -90,8 +91,8 @@ impl Pipe for BedrockModels {
         Self::new(valves, clients, catalog, Arc::default())
     }
 
-    /// Keeps the open connections and the quirks, and for the same account also the credentials, the model list and
-    /// the circuit breakers.
+    /// Keeps the open connections and the quirks, and for the same account also the credentials,
+    /// the model list and the circuit breakers.
     async fn on_valves_updated(&self, valves: BedrockValves) -> Result<Self> {
         let account = self.clients.account();
         let quirks = Arc::clone(&self.quirks);
@@ -115,8 +116,8 @@ impl Pipe for BedrockModels {
         Serves::Manifold(self.catalog.listing().models())
     }
 
-    /// Resolves ids that are not in the list too: ARNs, ids with a region, other names, and models that only a
-    /// profile leads to.
+    /// Resolves ids that are not in the list too: ARNs, ids with a region, other names, and models
+    /// that only a profile leads to.
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         let (name, _) = split_latency_suffix(id);
         let listing = self.catalog.listing();
@@ -127,7 +128,8 @@ impl Pipe for BedrockModels {
                     return Some(ModelResolution::Denied(reason));
                 }
                 Err(PipeError::ModelNotFound(_)) => return None,
-                // Without a list nobody can tell, but an id that Bedrock would never use is another pipe's.
+                // Without a list nobody can tell, but an id that Bedrock would never use is another
+                // pipe's.
                 Err(error) => {
                     let is_bedrock_id = name.contains('.') || is_account_id(&name);
                     let is_renamed = listing.aliases.resolve(&name) != *name
@@ -233,8 +235,8 @@ impl BedrockModels {
         }
     }
 
-    /// Returns the model of this id, which must support this kind of request, and after it those that may answer in
-    /// its place.
+    /// Returns the model of this id, which must support this kind of request, and after it those
+    /// that may answer in its place.
     async fn candidates(
         &self,
         model: &str,
@@ -243,7 +245,8 @@ impl BedrockModels {
     ) -> Result<Vec<Arc<ModelEntry>>> {
         let mut listing = self.catalog.listing();
         if !is_certain(model, &listing) {
-            // At the start the list may still be on its way. After the wait, what is known has to do.
+            // At the start the list may still be on its way. After the wait, what is known has to
+            // do.
             _ = timeout(self.valves.list_timeout(), self.catalog.wait_until_ready()).await;
             listing = self.catalog.listing();
         }
@@ -296,7 +299,8 @@ fn apply_latency_suffix(call: &mut Call) {
     }
 }
 
-/// Returns the id without the latency suffix, and whether it was there. The suffix may stand before `@region`.
+/// Returns the id without the latency suffix, and whether it was there. The suffix may stand before
+/// `@region`.
 fn split_latency_suffix(model: &str) -> (Cow<'_, str>, bool) {
     if let Some(model) = model.strip_suffix(LATENCY_SUFFIX) {
         return (model.into(), true);

@@ -1,8 +1,8 @@
 //! The request to Bedrock: OpenAI's chat becomes the body of a Converse request.
 //!
-//! The body is not written by the AWS SDK, because the SDK's JSON type loses the order of keys: a tool's schema would
-//! look different to the model each time, and no prompt cache would ever hit (`docs/reference/bedrock.md`, "Key
-//! order"). The same chat gives the same bytes.
+//! The body is not written by the AWS SDK, because the SDK's JSON type loses the order of keys: a
+//! tool's schema would look different to the model each time, and no prompt cache would ever hit
+//! (`docs/reference/bedrock.md`, "Key order"). The same chat gives the same bytes.
 
 mod additional_fields;
 mod answer_format;
@@ -215,8 +215,8 @@ fn without_conflicts(mut family: Family, reasoning: &Reasoning) -> Family {
     family
 }
 
-/// Applies the client's `response_format` in the way that the family supports, and returns the setting for Converse,
-/// how the answer is unwrapped, and the instructions for the model.
+/// Applies the client's `response_format` in the way that the family supports, and returns the
+/// setting for Converse, how the answer is unwrapped, and the instructions for the model.
 fn apply_answer_format<'a>(
     input: &ChatInput<'a>,
     family: &Family,
@@ -237,8 +237,8 @@ fn apply_answer_format<'a>(
     })
 }
 
-/// Returns whether the response should be streamed: the client wants a stream, or Bedrock would be silent for too long
-/// before a whole answer is there.
+/// Returns whether the response should be streamed: the client wants a stream, or Bedrock would be
+/// silent for too long before a whole answer is there.
 fn needs_stream(
     input: &ChatInput<'_>,
     inference: Option<&Inference<'_>>,

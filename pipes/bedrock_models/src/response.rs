@@ -23,7 +23,8 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// The chunks of a response of `ConverseStream`. It reads the connection itself, and dropping it closes the connection.
+/// The chunks of a response of `ConverseStream`. It reads the connection itself, and dropping it
+/// closes the connection.
 pub struct ResponseStream {
     /// `None` when the response has ended.
     body: Option<Body>,
@@ -33,8 +34,9 @@ pub struct ResponseStream {
     idle_timer: Option<IdleTimer>,
 }
 
-/// How long to wait for the second chunk. A model that fails within this time after the first, which mostly says only
-/// that the message starts, has failed as a whole, and another one can answer.
+/// How long to wait for the second chunk. A model that fails within this time after the first,
+/// which mostly says only that the message starts, has failed as a whole, and another one can
+/// answer.
 const FIRST_TOKEN_GRACE: Duration = Duration::from_millis(500);
 
 impl ResponseStream {
@@ -44,7 +46,8 @@ impl ResponseStream {
         Self { body: Some(body), decoder, handler, idle_timer: None }
     }
 
-    /// Waits until the answer has begun. From then on it may be silent for `idle_timeout` at a time.
+    /// Waits until the answer has begun. From then on it may be silent for `idle_timeout` at a
+    /// time.
     ///
     /// An error before the first chunk is the error of the whole answer.
     pub async fn wait_until_started(
@@ -60,7 +63,8 @@ impl ResponseStream {
         Ok(self)
     }
 
-    /// Ready with `true` when more than `count` chunks are buffered, or with `false` when no more will come.
+    /// Ready with `true` when more than `count` chunks are buffered, or with `false` when no more
+    /// will come.
     fn poll_buffered(
         &mut self,
         count: usize,
@@ -86,8 +90,9 @@ impl ResponseStream {
                 self.decoder.push(&bytes);
                 Poll::Ready(Ok(true))
             }
-            // A body that ends is complete only if the message has ended; to HTTP a cut one looks the same. Once the
-            // message has ended, a broken connection costs no more than the usage.
+            // A body that ends is complete only if the message has ended; to HTTP a cut one looks
+            // the same. Once the message has ended, a broken connection costs no more than the
+            // usage.
             Poll::Ready(Some(Err(_)) | None) => {
                 self.body = None;
                 let is_complete = self.handler.is_stopped();

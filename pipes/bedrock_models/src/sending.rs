@@ -31,7 +31,8 @@ pub struct CallDeps<'a> {
     pub admission: Option<(&'a Host, Demand)>,
     /// Who calls.
     pub caller: CallerId,
-    /// Whether a model is called although its circuit breaker is open, because those of all candidates are.
+    /// Whether a model is called although its circuit breaker is open, because those of all
+    /// candidates are.
     pub ignores_breaker: bool,
 }
 
@@ -58,7 +59,8 @@ pub struct InvokeRequest<'a> {
     pub body: Bytes,
 }
 
-/// Sends a request until it is accepted or cannot be, and returns what `read` makes of the response.
+/// Sends a request until it is accepted or cannot be, and returns what `read` makes of the
+/// response.
 ///
 /// The call is in flight as long as its [`InFlightCall`] exists.
 pub async fn send<T, F>(

@@ -8,7 +8,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// The models that have been asked. Each is an upstream of its own, so that one that is throttled or ill costs the others nothing.
+/// The models that have been asked. Each is an upstream of its own, so that one that is throttled
+/// or ill costs the others nothing.
 pub struct Upstreams {
     limits: Limits,
     by_region: RwLock<RegionUpstreams>,
@@ -26,7 +27,7 @@ impl Upstreams {
         Self { limits, by_region: RwLock::default() }
     }
 
-    /// The upstream that this is.
+    /// Returns the upstream that this is.
     pub fn get(&self, ModelLocation { model, region }: &ModelLocation) -> Arc<Upstream> {
         let known = self.by_region.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(region).and_then(|models| models.get(model)) {
@@ -42,19 +43,20 @@ impl Upstreams {
         Arc::clone(models.entry(Arc::clone(model)).or_insert_with(create))
     }
 
-    /// Whether these are its limits.
+    /// Returns whether these are its limits.
     pub fn has_limits(&self, limits: &Limits) -> bool {
         self.limits == *limits
     }
 
-    /// How they fare now.
+    /// Returns how they fare now.
     pub fn states(&self) -> Vec<UpstreamState> {
         let known = self.by_region.read().unwrap_or_else(PoisonError::into_inner);
         known.values().flat_map(HashMap::values).map(|upstream| upstream.state()).collect()
     }
 }
 
-/// What metrics call it. An ARN holds the number of the account, which is not for everyone who reads them.
+/// Returns what metrics call it. An ARN holds the number of the account, which is not for everyone
+/// who reads them.
 fn metric_name(model: &str, region: &str) -> String {
     let model = if model.starts_with("arn:") {
         model.rsplit(':').next().unwrap_or_default()

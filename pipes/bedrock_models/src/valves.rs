@@ -18,15 +18,18 @@ use url::{Host, Url};
 
 /// The settings of the Bedrock pipe.
 ///
-/// Without any of the credential valves, AWS's own default chain is asked: environment, profile, SSO, web identity, ECS, IMDS.
+/// Without any of the credential valves, AWS's own default chain is asked: environment, profile,
+/// SSO, web identity, ECS, IMDS.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BedrockValves {
-    /// AWS regions whose models are listed, comma-separated. Where two regions have the same model, the first one serves it.
+    /// AWS regions whose models are listed, comma-separated. Where two regions have the same model,
+    /// the first one serves it.
     #[schemars(title = "Regions")]
     pub regions: Vec<String>,
 
-    /// Lists cross-region and application inference profiles too. Most newer models can only be reached through one.
+    /// Lists cross-region and application inference profiles too. Most newer models can only be
+    /// reached through one.
     #[schemars(title = "Inference profiles")]
     pub inference_profiles: bool,
 
@@ -54,28 +57,32 @@ pub struct BedrockValves {
     #[schemars(title = "Prompt routers")]
     pub prompt_routers: bool,
 
-    /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end. It deps a model by its id, its ARN
-    /// or the model behind it, so `anthropic.*` is every Claude and `us.*` every US profile. None: all.
+    /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end.
+    /// It deps a model by its id, its ARN or the model behind it, so `anthropic.*` is every Claude
+    /// and `us.*` every US profile. None: all.
     #[schemars(title = "Allowed models")]
     pub allow: Option<String>,
 
-    /// The models that may not be used, by whatever name, written as the allowed ones. It goes before those. None: none.
+    /// The models that may not be used, by whatever name, written as the allowed ones. It goes
+    /// before those. None: none.
     #[schemars(title = "Denied models")]
     pub deny: Option<String>,
 
-    /// Other names for models, as in `gpt-4o=us.amazon.nova-pro-v1:0, gpt-*=us.amazon.nova-lite-v1:0`. A plain name goes before all ids; one
-    /// with `*` catches ids that no model has.
+    /// Other names for models, as in `gpt-4o=us.amazon.nova-pro-v1:0,
+    /// gpt-*=us.amazon.nova-lite-v1:0`. A plain name goes before all ids; one with `*` catches ids
+    /// that no model has.
     #[schemars(title = "Other names")]
     pub aliases: Option<String>,
 
-    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost prompt tokens, and a model that
-    /// takes no tools refuses such chats.
+    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost
+    /// prompt tokens, and a model that takes no tools refuses such chats.
     #[schemars(title = "Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
-    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A name may hold `*`, and deps a model by its id, its ARN or
-    /// the model behind it, so `anthropic.*` is every Claude by whatever profile it is called. Before the chain come
-    /// the model's other regions and the profile of the same geography.
+    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A
+    /// name may hold `*`, and deps a model by its id, its ARN or the model behind it, so
+    /// `anthropic.*` is every Claude by whatever profile it is called. Before the chain come the
+    /// model's other regions and the profile of the same geography.
     #[schemars(title = "Fallbacks")]
     pub fallbacks: Option<String>,
 
@@ -83,8 +90,8 @@ pub struct BedrockValves {
     #[schemars(title = "Fall back to other regions")]
     pub fallback_regions: bool,
 
-    /// Whether a model that cannot answer is asked through the cross-region profile of its own geography (`us.`, `eu.`, …). It never
-    /// leaves the geography, so `global.` is not among them.
+    /// Whether a model that cannot answer is asked through the cross-region profile of its own
+    /// geography (`us.`, `eu.`, …). It never leaves the geography, so `global.` is not among them.
     #[schemars(title = "Fall back to the geography's profile")]
     pub fallback_profiles: bool,
 
@@ -92,23 +99,26 @@ pub struct BedrockValves {
     #[schemars(title = "Model for unknown ids")]
     pub default_model: Option<String>,
 
-    /// What Bedrock keeps of a chat for its next turn, where the model can: off, the system prompt and the tools, or (auto) the
-    /// conversation too. Keeping costs a quarter more once, and reading what was kept a tenth.
+    /// What Bedrock keeps of a chat for its next turn, where the model can: off, the system prompt
+    /// and the tools, or (auto) the conversation too. Keeping costs a quarter more once, and
+    /// reading what was kept a tenth.
     #[schemars(title = "Prompt caching")]
     pub prompt_caching: PromptCaching,
 
-    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between think tags in the answer, or not at all. What
-    /// is hidden cannot be sent back, so Claude does not think on while it calls tools.
+    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between
+    /// think tags in the answer, or not at all. What is hidden cannot be sent back, so Claude does
+    /// not think on while it calls tools.
     #[schemars(title = "Reasoning")]
     pub reasoning: ReasoningOutput,
 
-    /// How a streamed chat with a model that makes pictures is answered: with files beside the text (`delta.images`, which Open WebUI
-    /// keeps as files), or with Markdown in it, for clients that know no such files.
+    /// How a streamed chat with a model that makes pictures is answered: with files beside the text
+    /// (`delta.images`, which Open WebUI keeps as files), or with Markdown in it, for clients that
+    /// know no such files.
     #[schemars(title = "Pictures in answers")]
     pub image_answers: ImageAnswers,
 
-    /// Where instructions go that come in the middle of a chat, into the user's turn there, into a turn of their own where the
-    /// model takes such (Claude from Opus 4.8 on), or to the front.
+    /// Where instructions go that come in the middle of a chat, into the user's turn there, into a
+    /// turn of their own where the model takes such (Claude from Opus 4.8 on), or to the front.
     #[schemars(title = "Late instructions")]
     pub late_instructions: LateInstructions,
 
@@ -116,12 +126,14 @@ pub struct BedrockValves {
     #[schemars(title = "Anthropic betas")]
     pub anthropic_betas: Vec<String>,
 
-    /// Whether files go to models too of which it is not known that they read them. Text files reach every model, as text if need be.
+    /// Whether files go to models too of which it is not known that they read them. Text files
+    /// reach every model, as text if need be.
     #[schemars(title = "Files for every model")]
     pub files_everywhere: bool,
 
-    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com, *.example.org`; `*`, as it is at first, for
-    /// all public hosts. Private addresses are never asked. None: links are refused.
+    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com,
+    /// *.example.org`; `*`, as it is at first, for all public hosts. Private addresses are never
+    /// asked. None: links are refused.
     #[schemars(title = "Links to images and files")]
     pub image_hosts: Option<String>,
 
@@ -129,12 +141,14 @@ pub struct BedrockValves {
     #[schemars(title = "Leave out tools that are not taken")]
     pub drop_tools: bool,
 
-    /// Buckets in S3, or beginnings of places in them, that chats may name, comma-separated, as in `my-bucket, other/public/`; `*` for all that
-    /// the host's role can read. AWS reads them with the rights of this account, for whoever asks. None: chats may name no places.
+    /// Buckets in S3, or beginnings of places in them, that chats may name, comma-separated, as in
+    /// `my-bucket, other/public/`; `*` for all that the host's role can read. AWS reads them with
+    /// the rights of this account, for whoever asks. None: chats may name no places.
     #[schemars(title = "S3 locations")]
     pub s3_locations: Option<String>,
 
-    /// Refuses fields that Bedrock has nothing for, as `seed` and `logit_bias`. Otherwise they are ignored.
+    /// Refuses fields that Bedrock has nothing for, as `seed` and `logit_bias`. Otherwise they are
+    /// ignored.
     #[schemars(title = "Refuse ignored fields")]
     pub refuse_ignored: bool,
 
@@ -158,11 +172,13 @@ pub struct BedrockValves {
     #[schemars(title = "Guardrail while streaming")]
     pub guardrail_streaming: GuardrailStreaming,
 
-    /// Whether requests may name another guardrail in place of this one. Without one here, they always may.
+    /// Whether requests may name another guardrail in place of this one. Without one here, they
+    /// always may.
     #[schemars(title = "Guardrail by request")]
     pub guardrail_choice: bool,
 
-    /// What vectors are for when a request does not say: texts to be found, a text to find others by, classes, or clusters.
+    /// What vectors are for when a request does not say: texts to be found, a text to find others
+    /// by, classes, or clusters.
     #[schemars(title = "Purpose of embeddings")]
     pub embedding_input_type: EmbedInput,
 
@@ -182,7 +198,8 @@ pub struct BedrockValves {
     #[schemars(title = "AWS profile")]
     pub aws_profile: Option<String>,
 
-    /// The ARN of a role to assume with the credentials above, as in `arn:aws:iam::123456789012:role/chat`.
+    /// The ARN of a role to assume with the credentials above, as in
+    /// `arn:aws:iam::123456789012:role/chat`.
     #[schemars(title = "AWS role to assume")]
     pub aws_role_arn: Option<String>,
 
@@ -198,14 +215,15 @@ pub struct BedrockValves {
     #[schemars(title = "Bedrock API key", extend("x-origin" = "endpoint_url"))]
     pub bedrock_api_key: Secret,
 
-    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all regions. Credentials of the machine (environment,
-    /// profiles, roles) go only to hosts of Bedrock and to hosts that the environment names (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`); for any other host
-    /// enter keys with it. None: AWS's own.
+    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all
+    /// regions. Credentials of the machine (environment, profiles, roles) go only to hosts of
+    /// Bedrock and to hosts that the environment names (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`); for
+    /// any other host enter keys with it. None: AWS's own.
     #[schemars(title = "Endpoint URL")]
     pub endpoint_url: Option<String>,
 
-    /// How old the list of models may be before it is asked for again, in seconds. People never wait for it: the old list is shown
-    /// until the new one is there.
+    /// How old the list of models may be before it is asked for again, in seconds. People never
+    /// wait for it: the old list is shown until the new one is there.
     #[schemars(title = "Model list: seconds until refresh", range(min = 10, max = 86400))]
     pub model_list_seconds: u64,
 
@@ -221,17 +239,21 @@ pub struct BedrockValves {
     #[schemars(title = "Longest wait for an answer in seconds", range(min = 1, max = 3600))]
     pub first_event_timeout_seconds: u64,
 
-    /// How long a begun answer may stay silent, in seconds. Models that think can be silent for a while.
+    /// How long a begun answer may stay silent, in seconds. Models that think can be silent for a
+    /// while.
     #[schemars(title = "Longest silence in an answer in seconds", range(min = 1, max = 3600))]
     pub idle_timeout_seconds: u64,
 
-    /// From how many tokens on an answer is streamed from Bedrock although the client wants it in one piece. Bedrock is silent until a whole
-    /// answer is there, so a long one could outlast *Longest wait for an answer*. It counts what limits the answer (`max_tokens`, and the
-    /// budget of reasoning); without a limit, answers of chats with reasoning are streamed, others are not. 0: always streamed. Example: `8192`.
+    /// From how many tokens on an answer is streamed from Bedrock although the client wants it in
+    /// one piece. Bedrock is silent until a whole answer is there, so a long one could outlast
+    /// *Longest wait for an answer*. It counts what limits the answer (`max_tokens`, and the budget
+    /// of reasoning); without a limit, answers of chats with reasoning are streamed, others are
+    /// not. 0: always streamed. Example: `8192`.
     #[schemars(title = "Stream answers above so many tokens", range(min = 0, max = 1_000_000))]
     pub stream_above_max_tokens: u32,
 
-    /// How often a chat is tried when AWS is busy or failing, the first time included. A begun answer is never tried again.
+    /// How often a chat is tried when AWS is busy or failing, the first time included. A begun
+    /// answer is never tried again.
     #[schemars(title = "Attempts", range(min = 1, max = 10))]
     pub max_attempts: u32,
 
@@ -239,13 +261,16 @@ pub struct BedrockValves {
     #[schemars(title = "Retries in a hundred chats", range(min = 0, max = 100))]
     pub retry_percent: u32,
 
-    /// How many calls must have ended within 30 seconds until a model of a region that fails is not asked for a while: when 90 % of them have
-    /// failed, or 50 % because it said that it is not available, for three callers or more; 0: never. No caller counts for more than a third,
-    /// and all attempts of a chat are one call. Being throttled is no failure. Where no connection can be made, two calls are enough. Example: `20`.
+    /// How many calls must have ended within 30 seconds until a model of a region that fails is not
+    /// asked for a while: when 90 % of them have failed, or 50 % because it said that it is not
+    /// available, for three callers or more; 0: never. No caller counts for more than a third, and
+    /// all attempts of a chat are one call. Being throttled is no failure. Where no connection can
+    /// be made, two calls are enough. Example: `20`.
     #[schemars(title = "ToolCallFilter until a model rests", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
-    /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long as it keeps failing.
+    /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long
+    /// as it keeps failing.
     #[schemars(title = "Rest after failures in seconds", range(min = 1, max = 120))]
     pub breaker_seconds: u64,
 
@@ -254,7 +279,8 @@ pub struct BedrockValves {
     pub max_concurrent: usize,
 }
 
-/// The betas of Claude that Converse is known to take (`docs/reference/bedrock.md`, "Model families").
+/// The betas of Claude that Converse is known to take (`docs/reference/bedrock.md`, "Model
+/// families").
 const BETAS: &[&str] = &[
     "computer-use-2025-01-24",
     "computer-use-2025-11-24",
@@ -330,12 +356,12 @@ impl Default for BedrockValves {
 }
 
 impl BedrockValves {
-    /// How long one region may take to list its models.
+    /// Returns how long one region may take to list its models.
     pub fn list_timeout(&self) -> Duration {
         Duration::from_secs(self.model_list_timeout_seconds)
     }
 
-    /// How long and how often a model is asked.
+    /// Returns how long and how often a model is asked.
     pub fn limits(&self) -> Limits {
         Limits {
             connect: Duration::from_secs(self.connect_timeout_seconds),
@@ -350,7 +376,7 @@ impl BedrockValves {
         }
     }
 
-    /// The guardrail over every chat and its version.
+    /// Returns the guardrail over every chat and its version.
     pub fn guardrail(&self) -> Option<(&str, &str)> {
         let id = self.guardrail_id.as_deref().filter(|id| !id.is_empty())?;
         Some((id, &self.guardrail_version))
@@ -442,7 +468,7 @@ pub fn is_guardrail_id(id: &str) -> bool {
     is_bare || id.starts_with("arn:") && !id.contains(char::is_whitespace)
 }
 
-/// Whether this is a guardrail's version.
+/// Returns whether this is a guardrail's version.
 pub fn is_guardrail_version(version: &str) -> bool {
     version == "DRAFT" || version.parse::<u32>().is_ok_and(|version| version > 0)
 }
@@ -451,7 +477,7 @@ fn is_set(text: &Option<String>) -> bool {
     text.as_deref().is_some_and(|text| !text.is_empty())
 }
 
-/// The rule that an endpoint breaks, if it does; an empty text is none.
+/// Returns the rule that an endpoint breaks, if it does; an empty text is none.
 fn endpoint_rule(url: &str) -> Option<&'static str> {
     if url.is_empty() {
         return None;
@@ -467,7 +493,8 @@ fn endpoint_rule(url: &str) -> Option<&'static str> {
         .then_some("must not be a link-local address: clouds keep their secrets there")
 }
 
-/// Returns whether this is an address at which clouds tell any program on a machine what only its owner should know.
+/// Returns whether this is an address at which clouds tell any program on a machine what only its
+/// owner should know.
 fn is_link_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_link_local(),

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// The text of each block that a cache point stands behind, in the order in which the model reads them.
+/// Returns the text of each block that a cache point stands behind, in the order in which the model
+/// reads them.
 fn marked(sent: &Value) -> Vec<String> {
     let tools = sent["toolConfig"]["tools"].as_array().into_iter().flatten();
     let turns = sent["messages"].as_array().unwrap().iter();
@@ -18,7 +19,7 @@ fn marked(sent: &Value) -> Vec<String> {
     pairs.map(|pair| told(pair[0])).collect()
 }
 
-/// How long each cache point holds.
+/// Returns how long each cache point holds.
 fn lives(sent: &Value) -> Vec<Value> {
     let text = sent.to_string();
     let points = text.split(r#""cachePoint":"#).skip(1);
@@ -35,12 +36,12 @@ fn hour() -> Value {
     json!({"type": "ephemeral", "ttl": "1h"})
 }
 
-/// A text with this mark.
+/// Returns a text with this mark.
 fn text(words: &str, mark: Value) -> Value {
     json!({"type": "text", "text": words, "cache_control": mark})
 }
 
-/// A chat of several turns with a system prompt and a tool.
+/// Returns a chat of several turns with a system prompt and a tool.
 fn talk() -> Value {
     json!({
         "messages": [
@@ -207,7 +208,7 @@ async fn an_hour_is_kept_where_the_family_can_and_only_before_what_is_kept_short
     }
 }
 
-/// The bytes of what a model reads of a body, without the cache points.
+/// Returns the bytes of what a model reads of a body, without the cache points.
 fn read(sent: &Value) -> String {
     let mut sent = sent.clone();
     let unmarked = |blocks: &mut Value| {

@@ -1,4 +1,5 @@
-//! Every chat model there is: what is asked of it is taken, or refused with its field before it is asked.
+//! Every chat model there is: what is asked of it is taken, or refused with its field before it is
+//! asked.
 
 use super::*;
 

@@ -6,7 +6,7 @@ fn schema() -> Value {
     json!({"type": "object", "properties": {"city": {"type": "string", "minLength": 1}, "where": {"type": "object", "properties": {"x": {"type": "integer"}}}}, "required": ["city"]})
 }
 
-/// A chat whose answer is to follow this schema.
+/// Returns a chat whose answer is to follow this schema.
 fn shaped(schema: Value) -> Value {
     asking(
         json!({"response_format": {"type": "json_schema", "json_schema": {"name": "my place", "description": "A place.", "strict": true, "schema": schema}}}),
@@ -17,7 +17,7 @@ fn any_json() -> Value {
     asking(json!({"response_format": {"type": "json_object"}}))
 }
 
-/// The way in which a family is brought to a schema.
+/// Returns the way in which a family is brought to a schema.
 fn way(sent: &Value) -> &'static str {
     let format = &sent["outputConfig"]["textFormat"];
     let choice = &sent["toolConfig"]["toolChoice"]["tool"]["name"];

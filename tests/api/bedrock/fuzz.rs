@@ -1,4 +1,5 @@
-//! Whatever a client sends, it is answered or told why not, and Bedrock gets nothing that is out of form.
+//! Whatever a client sends, it is answered or told why not, and Bedrock gets nothing that is out of
+//! form.
 
 use super::*;
 use proptest::{
@@ -7,7 +8,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-/// What may stand where something else is meant.
+/// Returns what may stand where something else is meant.
 fn odd() -> impl Strategy<Value = Value> {
     select(vec![
         json!(null),
@@ -39,12 +40,12 @@ fn word() -> BoxedStrategy<Value> {
     of(["Hi", "", " ", "a\n", "ä🦀", "c0", "c1"].map(Value::from).into())
 }
 
-/// An object with these members, of which a few are missing.
+/// Returns an object with these members, of which a few are missing.
 fn object(members: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Value> {
     members_of(0.98, members)
 }
 
-/// An object with some of these members.
+/// Returns an object with some of these members.
 fn members_of(
     share: f64,
     members: Vec<(&'static str, BoxedStrategy<Value>)>,

@@ -10,7 +10,7 @@ fn png(label: &str) -> Value {
     picture(&format!("data:{label};base64,{PNG}"))
 }
 
-/// A file of this name with this label.
+/// Returns a file of this name with this label.
 fn file(name: &str, label: &str, base64: &str) -> Value {
     json!({"type": "file", "file": {"filename": name, "file_data": format!("data:{label};base64,{base64}")}})
 }
@@ -19,7 +19,7 @@ const PDF: &str = "JVBERi0xLjcK";
 const HELLO: &str = "aGVsbG8=";
 const MP4: &str = "AAAAGGZ0eXBtcDQy";
 
-/// The blocks of the first turn, without cache points.
+/// Returns the blocks of the first turn, without cache points.
 fn blocks(sent: &Value) -> Vec<Value> {
     let blocks = sent["messages"][0]["content"].as_array().unwrap().iter();
     blocks.filter(|block| block.get("cachePoint").is_none()).cloned().collect()

@@ -1,4 +1,5 @@
-//! How the model is to write: limits, samplers, what ends an answer, and fields that Bedrock has nothing for.
+//! How the model is to write: limits, samplers, what ends an answer, and fields that Bedrock has
+//! nothing for.
 
 use super::*;
 

@@ -1,4 +1,5 @@
-//! Tool schemas as generators write them: every family takes them, and the model reads what they mean.
+//! Tool schemas as generators write them: every family takes them, and the model reads what they
+//! mean.
 
 use super::*;
 use proptest::{
@@ -102,7 +103,7 @@ fn offering(schemas: impl IntoIterator<Item = Value>) -> Value {
     asking(json!({"tools": tools.collect::<Vec<_>>()}))
 }
 
-/// What Bedrock got as the only tool.
+/// Returns what Bedrock got as the only tool.
 async fn spec(rig: &Rig, model: &str, schema: &Value) -> Value {
     let sent = rig.sent(model, offering([schema.clone()])).await;
     sent["toolConfig"]["tools"][0]["toolSpec"].clone()
@@ -374,7 +375,7 @@ async fn names_of_files_in_any_script_reach_the_model() {
     assert!(!content.contains("is: plain.pdf"), "{content}");
 }
 
-/// A schema of a few keywords, right or wrong.
+/// Returns a schema of a few keywords, right or wrong.
 fn schema() -> BoxedStrategy<Value> {
     let odd = || {
         select(vec![

@@ -5,7 +5,7 @@ use reqwest::Method;
 
 const BODY: &str = "guardrailConfig";
 
-/// A guardrail of the body's own.
+/// Returns a guardrail of the body's own.
 fn guarded(id: &str) -> Value {
     asking(
         json!({BODY: {"guardrailIdentifier": id, "guardrailVersion": "2", "trace": "enabled", "streamProcessingMode": "async"}}),
@@ -13,7 +13,7 @@ fn guarded(id: &str) -> Value {
 }
 
 impl Rig {
-    /// What Bedrock got for a chat with these headers.
+    /// Returns what Bedrock got for a chat with these headers.
     async fn sent_with(&self, headers: &[(&str, &str)], mut body: Value) -> Value {
         body["model"] = MODEL.into();
         let request = self.host.request(Method::POST, "/chat/completions").json(&body);

@@ -244,7 +244,7 @@ async fn words_that_are_no_effort_are_refused() {
     }
 }
 
-/// A question that Claude thinks about with a tool at hand.
+/// Returns a question that Claude thinks about with a tool at hand.
 fn pondered(messages: &[Value]) -> Value {
     json!({"messages": messages, "tools": [tool("weather")], "reasoning_effort": "low"})
 }

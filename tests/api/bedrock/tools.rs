@@ -8,14 +8,14 @@ fn specs(sent: &Value) -> Vec<&Value> {
     tools.iter().filter_map(|tool| tool.get("toolSpec")).collect()
 }
 
-/// A chat with tools by these names, and these fields beside them.
+/// Returns a chat with tools by these names, and these fields beside them.
 fn offering(names: &[&str], fields: Value) -> Value {
     let mut body = asking(fields);
     body["tools"] = names.iter().map(|name| tool(name)).collect();
     body
 }
 
-/// A chat in which `weather` has been called and has answered.
+/// Returns a chat in which `weather` has been called and has answered.
 fn history() -> Value {
     conversation(json!([
         {"role": "user", "content": "Weather?"},

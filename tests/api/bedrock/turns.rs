@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What stands in these turns, without cache points, and whose they are.
+/// Returns what stands in these turns, without cache points, and whose they are.
 fn turns(body: &Value) -> Value {
     let mut turns = body["messages"].clone();
     for turn in turns.as_array_mut().unwrap() {

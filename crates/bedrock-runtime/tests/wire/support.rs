@@ -49,7 +49,7 @@ pub fn runtime(bedrock: &Emulator) -> Runtime {
     runtime_as(bedrock, demo_keys())
 }
 
-/// A request with this body, which is none of Bedrock's business if it is refused anyway.
+/// Returns a request with this body, which is none of Bedrock's business if it is refused anyway.
 pub fn request<'a>(operation: Operation<'a>, body: &'static str) -> Request<'a> {
     Request {
         region: "us-east-1",
@@ -67,7 +67,7 @@ pub fn hello() -> Request<'static> {
     request(Operation::ConverseStream(LITE), HELLO)
 }
 
-/// What AWS said to a request that it refused.
+/// Returns what AWS said to a request that it refused.
 pub fn refused(result: Result<Response, SendError>) -> ServiceError {
     match result {
         Err(SendError::Service(error)) => error,
@@ -125,7 +125,7 @@ impl ProvideCredentials for Counting {
     }
 }
 
-/// The right keys, for so many seconds.
+/// Returns the right keys, for so many seconds.
 pub fn for_seconds(seconds: u64) -> Credentials {
     let end = SystemTime::now() + Duration::from_secs(seconds);
     Credentials::new(DEMO_KEY.0, DEMO_KEY.1, None, Some(end), "test")

@@ -1,4 +1,5 @@
-//! AWS's own chain of credentials: environment, profile, SSO, web identity, ECS, and EC2's metadata service at last.
+//! AWS's own chain of credentials: environment, profile, SSO, web identity, ECS, and EC2's metadata
+//! service at last.
 
 use aws_config::{
     Region,
@@ -19,7 +20,8 @@ use tokio::time::Instant;
 
 /// The chain, which does not keep people waiting for what is not there.
 ///
-/// The metadata service is asked on every machine, and on most there is none. Where it answers, it does so within milliseconds.
+/// The metadata service is asked on every machine, and on most there is none. Where it answers, it
+/// does so within milliseconds.
 #[derive(Debug)]
 pub struct CredentialsChain {
     chain: DefaultCredentialsChain,
@@ -29,11 +31,12 @@ pub struct CredentialsChain {
 /// How long the metadata service is waited for.
 const METADATA_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// How long it holds that there are no credentials: the lists of all regions ask at once, and the SDK would let them wait in a row.
+/// How long it holds that there are no credentials: the lists of all regions ask at once, and the
+/// SDK would let them wait in a row.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(2);
 
 impl CredentialsChain {
-    /// The chain in these config.
+    /// Returns the chain in these config.
     pub async fn new(config: &ProviderConfig, region: Region) -> Self {
         let metadata = imds::Client::builder()
             .configure(config)
@@ -61,7 +64,8 @@ impl CredentialsChain {
     }
 }
 
-/// The metadata service comes last, so when it is what fails, there was nothing anywhere else.
+/// Returns the metadata service comes last, so when it is what fails, there was nothing anywhere
+/// else.
 fn has_no_source(error: &CredentialsError) -> bool {
     matches!(error, CredentialsError::CredentialsNotLoaded(_))
         || error.source().is_some_and(|cause| cause.is::<ImdsError>())

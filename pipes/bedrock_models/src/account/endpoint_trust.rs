@@ -1,8 +1,9 @@
 //! To which hosts the credentials of the machine may go.
 //!
-//! Whoever turns valves and whoever runs the machine are two people. Credentials that the machine has (the environment, profiles, roles of an
-//! instance) go to Bedrock's own hosts and to those that the environment names; to any other host go only credentials that were entered in
-//! the valves.
+//! Whoever turns valves and whoever runs the machine are two people. Credentials that the machine
+//! has (the environment, profiles, roles of an instance) go to Bedrock's own hosts and to those
+//! that the environment names; to any other host go only credentials that were entered in the
+//! valves.
 
 use crate::valves::BedrockValves;
 use url::{Host, Url};
@@ -18,7 +19,8 @@ const TRUSTED_VARIABLES: [&str; 4] = [
 /// The same, in a file.
 const TRUSTED_FILE_VARIABLE: &str = "BEDROCK_MODELS_ENDPOINT_URL_FILE";
 
-/// How AWS's host names end, in all partitions, plain and with dual stack (partitions.json of the AWS SDKs).
+/// How AWS's host names end, in all partitions, plain and with dual stack (partitions.json of the
+/// AWS SDKs).
 const AWS_SUFFIXES: [&str; 14] = [
     "amazonaws.com",
     "amazonaws.com.cn",
@@ -36,13 +38,14 @@ const AWS_SUFFIXES: [&str; 14] = [
     "api.cloud-aws.adc-e.uk",
 ];
 
-/// The services whose hosts are meant. Other hosts of AWS are its customers': an API Gateway, a load balancer, a machine.
+/// The services whose hosts are meant. Other hosts of AWS are its customers': an API Gateway, a
+/// load balancer, a machine.
 const SERVICES: [&str; 4] = ["bedrock", "bedrock-runtime", "bedrock-fips", "bedrock-runtime-fips"];
 
 /// The rule that the endpoint breaks, if it does.
 pub const ENDPOINT_RULE: &str = "must be a host of Amazon Bedrock (https), or one that AWS_ENDPOINT_URL_BEDROCK_RUNTIME names in the host's environment, unless credentials are entered with it: set aws_access_key_id and aws_secret_access_key, or bedrock_api_key";
 
-/// Whether the credentials of these valves would go to a host that nobody trusts with them.
+/// Returns whether the credentials of these valves would go to a host that nobody trusts with them.
 pub fn leaks_credentials(valves: &BedrockValves) -> bool {
     let Some(url) = valves.endpoint_url.as_deref().filter(|url| !url.is_empty()) else {
         return false;
@@ -57,7 +60,7 @@ fn is_trusted(url: &str) -> bool {
     is_bedrock_host(&url) || trusted_urls().any(|trusted| trusted.origin() == url.origin())
 }
 
-/// The addresses that the environment names.
+/// Returns the addresses that the environment names.
 fn trusted_urls() -> impl Iterator<Item = Url> {
     let variables = TRUSTED_VARIABLES.iter().filter_map(|name| std::env::var(name).ok());
     let file =
@@ -65,8 +68,8 @@ fn trusted_urls() -> impl Iterator<Item = Url> {
     variables.chain(file).filter_map(|url| Url::parse(url.trim()).ok())
 }
 
-/// Whether this is a host of Bedrock's: `bedrock-runtime.us-east-1.amazonaws.com`, or an interface endpoint of a VPC,
-/// `vpce-0123-abcd.bedrock-runtime.us-east-1.vpce.amazonaws.com`.
+/// Returns whether this is a host of Bedrock's: `bedrock-runtime.us-east-1.amazonaws.com`, or an
+/// interface endpoint of a VPC, `vpce-0123-abcd.bedrock-runtime.us-east-1.vpce.amazonaws.com`.
 fn is_bedrock_host(url: &Url) -> bool {
     let Some(Host::Domain(host)) = url.host() else { return false };
     if url.scheme() != "https" || url.port().is_some() {
@@ -88,7 +91,8 @@ fn is_bedrock_host(url: &Url) -> bool {
     })
 }
 
-/// Whether this is the name of a region, as in `us-gov-west-1`; `s3` is none, and what is before it is a customer's bucket.
+/// Returns whether this is the name of a region, as in `us-gov-west-1`; `s3` is none, and what is
+/// before it is a customer's bucket.
 fn is_region(label: &str) -> bool {
     let parts: Vec<&str> = label.split('-').collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());

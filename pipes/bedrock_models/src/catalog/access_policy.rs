@@ -1,4 +1,5 @@
-//! Which models an admin lets people use. A model that is not allowed is neither listed nor called, by whatever name.
+//! Which models an admin lets people use. A model that is not allowed is neither listed nor called,
+//! by whatever name.
 
 use super::model_entry::ModelEntry;
 use crate::{model_id::strip_pipe_id, valves::BedrockValves};
@@ -27,8 +28,8 @@ impl AccessPolicy {
         !self.allowed.is_empty()
     }
 
-    /// Returns why a model must not be used, if so. A name in the valves matches the model's id, its ARN and the
-    /// foundation model behind it.
+    /// Returns why a model must not be used, if so. A name in the valves matches the model's id,
+    /// its ARN and the foundation model behind it.
     pub fn denial_reason(&self, entry: &ModelEntry) -> Option<&'static str> {
         let is_named = |name: &String| entry.matches_name(name);
         if self.denied.iter().any(is_named) {

@@ -1,8 +1,8 @@
 //! Geographies: the areas within which cross-region inference keeps data
 //! (<https://docs.aws.amazon.com/bedrock/latest/userguide/geographic-cross-region-inference.html>).
 
-/// Returns the geography of a region: a country or the European Union, or the region itself where no
-/// geography is known. For example, `us-east-1` is in `us`, and `eu-west-2` (London) is its own.
+/// Returns the geography of a region: a country or the European Union, or the region itself where
+/// no geography is known. For example, `us-east-1` is in `us`, and `eu-west-2` (London) is its own.
 pub fn geography(region: &str) -> &str {
     match region {
         "ap-northeast-1" | "ap-northeast-3" => "jp",

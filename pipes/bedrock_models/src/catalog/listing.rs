@@ -1,4 +1,5 @@
-//! The models of all regions as one list: where two regions have the same model, the first region serves it.
+//! The models of all regions as one list: where two regions have the same model, the first region
+//! serves it.
 
 use super::{
     access_policy::AccessPolicy,
@@ -167,14 +168,15 @@ impl Listing {
         self.unknown_names.as_deref()
     }
 
-    /// Returns whether a region of higher priority has not answered yet, and may have the model too.
+    /// Returns whether a region of higher priority has not answered yet, and may have the model
+    /// too.
     pub fn is_preliminary(&self, entry: &ModelEntry) -> bool {
         let before = self.regions.iter().take_while(|(region, _)| *region != entry.region);
         before.into_iter().any(|(_, has_answered)| !has_answered)
     }
 
-    /// Returns why a model may exist that is not listed: there is no list at all, or a region has not
-    /// been listed since the start.
+    /// Returns why a model may exist that is not listed: there is no list at all, or a region has
+    /// not been listed since the start.
     pub fn uncertainty(&self) -> Option<PipeError> {
         let gap = self.gaps.first().filter(|_| self.is_empty());
         gap.or(self.uncertainty.as_ref()).map(ListingGap::to_lookup_error)
@@ -236,8 +238,8 @@ impl Listing {
         }
     }
 
-    /// Returns why the valves deny the model of this id, whether it is listed under the id or stands
-    /// behind a listed profile.
+    /// Returns why the valves deny the model of this id, whether it is listed under the id or
+    /// stands behind a listed profile.
     pub fn denial_reason(&self, id: &str) -> Option<&'static str> {
         self.denied.get(id).copied()
     }

@@ -1,5 +1,5 @@
-//! Entries of the model list that stand for models that could not be listed: their names say why, and a chat with
-//! one explains it at length.
+//! Entries of the model list that stand for models that could not be listed: their names say why,
+//! and a chat with one explains it at length.
 
 use super::{list_error::ListError, region_models::RegionModels};
 use pipe_sdk::{Model, PipeError};
@@ -15,7 +15,8 @@ pub struct ListingGap {
     error: ListError,
 }
 
-/// Returns one entry for each region with missing models, or a single one if there is no chat model at all.
+/// Returns one entry for each region with missing models, or a single one if there is no chat model
+/// at all.
 pub fn find_gaps(regions: &[RegionModels], has_no_chat_model: bool) -> Vec<ListingGap> {
     let gaps: Vec<_> = regions.iter().filter_map(|region| Some((region, region.gap()?))).collect();
     let are_alike = gaps.iter().all(|(_, error)| error.message == gaps[0].1.message);

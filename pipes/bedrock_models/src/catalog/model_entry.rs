@@ -54,8 +54,8 @@ pub struct FoundationModel {
 }
 
 impl FoundationModel {
-    /// Reads a summary of `ListFoundationModels`. Enums are compared as words, because AWS sends some
-    /// that its own SDK does not know.
+    /// Reads a summary of `ListFoundationModels`. Enums are compared as words, because AWS sends
+    /// some that its own SDK does not know.
     pub fn from_summary(summary: &FoundationModelSummary) -> Self {
         let contains =
             |modalities: &[ModelModality], word| modalities.iter().any(|m| m.as_str() == word);
@@ -91,8 +91,8 @@ impl FoundationModel {
     }
 }
 
-/// Returns the kind of a model with these output modalities. Embeddings are a modality of their own;
-/// text can be chats or relevance scores, which only the id tells apart.
+/// Returns the kind of a model with these output modalities. Embeddings are a modality of their
+/// own; text can be chats or relevance scores, which only the id tells apart.
 fn kind_of(id: &str, outputs: impl Fn(&'static str) -> bool) -> Option<ModelKind> {
     if outputs("EMBEDDING") {
         return Some(ModelKind::Embed);
@@ -106,7 +106,8 @@ fn kind_of(id: &str, outputs: impl Fn(&'static str) -> bool) -> Option<ModelKind
 
 impl ModelEntry {
     /// Creates the entry of a route in a region. `foundation` is the model behind it, if AWS lists
-    /// that; otherwise the base id has to do. Returns `None` if the pipe does not support the model.
+    /// that; otherwise the base id has to do. Returns `None` if the pipe does not support the
+    /// model.
     pub fn from_route(
         route: ModelRoute,
         region: &Arc<str>,
@@ -149,8 +150,8 @@ impl ModelEntry {
         self.kind == kind || kind == ModelKind::Chat && self.kind.answers_chats()
     }
 
-    /// Returns whether a name means this model by its id, its ARN or the foundation model behind it.
-    /// The name may contain `*` and end with `@region`.
+    /// Returns whether a name means this model by its id, its ARN or the foundation model behind
+    /// it. The name may contain `*` and end with `@region`.
     pub fn matches_name(&self, name: &str) -> bool {
         let (pattern, region) = name.split_once('@').map_or((name, None), |(n, r)| (n, Some(r)));
         region.is_none_or(|region| *self.region == *region)

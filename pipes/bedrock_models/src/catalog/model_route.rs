@@ -37,7 +37,8 @@ pub struct ModelRoute {
     pub name: String,
     /// The id of the model behind it, or a word for what is known of it.
     pub base: String,
-    /// Whether the account has set it up for itself, beside the profiles: then the model's end is nobody's business.
+    /// Whether the account has set it up for itself, beside the profiles: then the model's end is
+    /// nobody's business.
     pub is_own: bool,
 }
 
@@ -52,7 +53,7 @@ impl RouteList {
         Self::Routers,
     ];
 
-    /// Whether these valves want it. Each costs a call.
+    /// Returns whether these valves want it. Each costs a call.
     pub fn is_wanted(self, valves: &BedrockValves) -> bool {
         match self {
             Self::Profiles => valves.inference_profiles,
@@ -64,7 +65,7 @@ impl RouteList {
         }
     }
 
-    /// What an account must be allowed to do to list it.
+    /// Returns what an account must be allowed to do to list it.
     pub fn action(self) -> &'static str {
         match self {
             Self::Profiles => "bedrock:ListInferenceProfiles",
@@ -154,7 +155,7 @@ impl ModelRoute {
     }
 }
 
-/// Whether a character can stand in a path and in a list of ids as it is.
+/// Returns whether a character can stand in a path and in a list of ids as it is.
 fn is_url_safe(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')
 }

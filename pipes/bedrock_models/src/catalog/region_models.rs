@@ -91,8 +91,8 @@ impl RegionModels {
         is_saved.then(|| describe_age(self.listed_at))
     }
 
-    /// Returns why a model may exist that is not listed: a list has not arrived since the start, and
-    /// is expected soon.
+    /// Returns why a model may exist that is not listed: a list has not arrived since the start,
+    /// and is expected soon.
     pub fn uncertainty(&self) -> Option<ListError> {
         let routes = self.routes.values().find_map(CachedList::uncertainty);
         self.foundations.uncertainty().or(routes)
@@ -134,8 +134,8 @@ impl RegionModels {
         without_repeats(self.foundations.error.as_ref().into_iter().chain(routes))
     }
 
-    /// Returns the error that clients have to see: models are missing, because there is no older list
-    /// either.
+    /// Returns the error that clients have to see: models are missing, because there is no older
+    /// list either.
     pub fn gap(&self) -> Option<&ListError> {
         self.foundations.gap().or_else(|| self.routes.values().find_map(CachedList::gap))
     }

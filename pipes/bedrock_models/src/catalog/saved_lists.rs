@@ -1,6 +1,8 @@
-//! The lists as they are kept on disk, so that a host that starts without AWS has the models that it had before.
+//! The lists as they are kept on disk, so that a host that starts without AWS has the models that
+//! it had before.
 //!
-//! They hold names and no secrets. They are used for the account and the endpoint that they were made with, and for no other.
+//! They hold names and no secrets. They are used for the account and the endpoint that they were
+//! made with, and for no other.
 
 use super::{
     model_entry::FoundationModel,
@@ -52,12 +54,12 @@ const NAME: &str = "model-lists.json";
 const FORMAT_VERSION: u32 = 1;
 
 impl ListFile {
-    /// The file of this account in this folder.
+    /// Returns the file of this account in this folder.
     pub fn new(folder: StateFolder, account: Vec<String>) -> Self {
         Self { folder, account, last_saved: Mutex::default() }
     }
 
-    /// The same folder's file for another account.
+    /// Returns the same folder's file for another account.
     pub fn for_account(&self, account: Vec<String>) -> Self {
         Self::new(self.folder.clone(), account)
     }

@@ -1,4 +1,5 @@
-//! Names in valves that no model has: slips of an admin that nobody would notice until it is too late.
+//! Names in valves that no model has: slips of an admin that nobody would notice until it is too
+//! late.
 
 use super::listing::{Listing, Lookup};
 use crate::{model_id::strip_pipe_id, valves::BedrockValves};
@@ -22,8 +23,8 @@ pub enum ModelNameValve {
 pub struct UnknownModelName {
     valve: ModelNameValve,
     message: String,
-    /// Whether the valve is refused for it. A pattern may be for future models, and a denied model may be allowed
-    /// again.
+    /// Whether the valve is refused for it. A pattern may be for future models, and a denied model
+    /// may be allowed again.
     is_error: bool,
 }
 

@@ -36,7 +36,7 @@ pub enum BedrockError {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl BedrockError {
-    /// What AWS says it is about, if it says something.
+    /// Returns what AWS says it is about, if it says something.
     pub fn service_error(&self) -> Option<&ServiceError> {
         match self {
             Self::Send(SendError::Service(service_error)) => Some(service_error),
@@ -44,7 +44,7 @@ impl BedrockError {
         }
     }
 
-    /// Whether another model, or the same one elsewhere, might answer.
+    /// Returns whether another model, or the same one elsewhere, might answer.
     pub fn should_fall_back(&self) -> bool {
         match self {
             Self::Send(error) => should_fall_back(error),
@@ -52,12 +52,12 @@ impl BedrockError {
         }
     }
 
-    /// Whether the model was not asked, because it has failed again and again.
+    /// Returns whether the model was not asked, because it has failed again and again.
     pub fn is_circuit_open(&self) -> bool {
         matches!(self, Self::CircuitOpen { .. })
     }
 
-    /// The error of a chat with this model.
+    /// Returns the error of a chat with this model.
     pub fn into_pipe_error(self, ModelLocation { model, region }: &ModelLocation) -> PipeError {
         match self {
             Self::CircuitOpen { wait, cause } => PipeError::Unavailable {
@@ -115,7 +115,7 @@ impl resilience::Classify for BedrockError {
     }
 }
 
-/// How the model has failed; `None` if it is the request that is at fault, or who we are.
+/// Returns how the model has failed; `None` if it is the request that is at fault, or who we are.
 fn failure_kind(error: &SendError) -> Option<FailureKind> {
     match error {
         SendError::NoCredentials | SendError::CredentialsUnavailable => None,
@@ -140,7 +140,8 @@ fn failure_kind(error: &SendError) -> Option<FailureKind> {
     }
 }
 
-/// Whose fault it is, where that is clearer than from its kind alone: the model's own errors may be the prompt's.
+/// Whose fault it is, where that is clearer than from its kind alone: the model's own errors may be
+/// the prompt's.
 fn suspect(error: &SendError) -> Option<Suspect> {
     let SendError::Service(service_error) = error else { return None };
     match (service_error.code.as_str(), service_error.status) {

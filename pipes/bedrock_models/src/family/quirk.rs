@@ -1,4 +1,5 @@
-//! What a model teaches by what it refuses: the request is sent again without it, and never with it from then on.
+//! What a model teaches by what it refuses: the request is sent again without it, and never with it
+//! from then on.
 
 use super::{
     CacheSupport, Family, JsonSchemaSupport, ReasoningControl, Samplers, ToolSchema, ToolSupport,
@@ -57,7 +58,8 @@ pub enum Quirk {
     BaseId,
 }
 
-/// Words of refusals, all in small letters, and what they teach. The first row all of whose words are there counts.
+/// Words of refusals, all in small letters, and what they teach. The first row all of whose words
+/// are there counts.
 ///
 /// Most are quoted in `docs/reference/bedrock.md`, "Errors" and "Converse request".
 const PHRASES: &[(&[&str], Quirk)] = &[
@@ -100,8 +102,8 @@ const PHRASES: &[(&[&str], Quirk)] = &[
 ];
 
 impl Quirk {
-    /// What the words of a refusal teach, if anything, and the words themselves. What is quoted teaches nothing, and the words must stand in
-    /// one sentence.
+    /// Returns what the words of a refusal teach, if anything, and the words themselves. What is
+    /// quoted teaches nothing, and the words must stand in one sentence.
     pub fn from_message(message: &str) -> Option<(Self, String)> {
         let bare = without_quotes(message);
         let normalized = normalize(&bare);
@@ -113,7 +115,7 @@ impl Quirk {
         row.or_else(|| sentences().find_map(max_tokens_quirk)).or_else(|| extraneous_field(&bare))
     }
 
-    /// Whether it is about this conversation only.
+    /// Returns whether it is about this conversation only.
     pub fn is_request_specific(&self) -> bool {
         matches!(self, Self::ForeignReasoning | Self::ThisSchema | Self::ThisToolSchema)
     }
@@ -149,8 +151,9 @@ impl Quirk {
     }
 }
 
-/// The limit in a sentence about an answer that may become too long, as in `exceeds the model limit of 4096` or
-/// `max_tokens: 200000 > 64000, which is the maximum`, and the words up to it. What is said of the whole context is another matter.
+/// Returns the limit in a sentence about an answer that may become too long, as in `exceeds the
+/// model limit of 4096` or `max_tokens: 200000 > 64000, which is the maximum`, and the words up to
+/// it. What is said of the whole context is another matter.
 fn max_tokens_quirk(sentence: &str) -> Option<(Quirk, String)> {
     const NAMES: [&str; 4] = ["max_tokens", "maxtokens", "max_output_tokens", "maximum tokens"];
     const BEFORE: [&str; 9] = [
@@ -180,7 +183,7 @@ fn max_tokens_quirk(sentence: &str) -> Option<(Quirk, String)> {
     })
 }
 
-/// The field in ``extraneous key [x] is not permitted``.
+/// Returns the field in ``extraneous key [x] is not permitted``.
 fn extraneous_field(message: &str) -> Option<(Quirk, String)> {
     let (_, rest) = message.split_once("extraneous key [")?;
     let (name, after) = rest.split_once(']')?;
@@ -193,7 +196,7 @@ fn normalize(text: &str) -> String {
     text.to_lowercase().replace('\u{2019}', "'")
 }
 
-/// Whether the chat itself holds these words of a refusal, which may then be a quote.
+/// Returns whether the chat itself holds these words of a refusal, which may then be a quote.
 pub fn is_quoted_in(body: &Body, span: &str) -> bool {
     let bare = |text: &str| normalize(text).replace(['`', '"', '\''], "");
     let span = bare(span);
@@ -201,7 +204,7 @@ pub fn is_quoted_in(body: &Body, span: &str) -> bool {
     body.messages.iter().any(|message| says(&message.text()))
 }
 
-/// The part of a sentence that holds these words, if all of them stand in it.
+/// Returns the part of a sentence that holds these words, if all of them stand in it.
 fn span_of_words<'a>(sentence: &'a str, words: &[&str]) -> Option<&'a str> {
     let (mut start, mut end) = (sentence.len(), 0);
     for word in words {
@@ -213,7 +216,7 @@ fn span_of_words<'a>(sentence: &'a str, words: &[&str]) -> Option<&'a str> {
 }
 
 impl Family {
-    /// The same family after these quirks.
+    /// Returns the same family after these quirks.
     #[must_use]
     pub fn with_quirks(mut self, quirks: &[Quirk]) -> Self {
         quirks.iter().for_each(|quirk| quirk.apply_to(&mut self));

@@ -104,12 +104,15 @@ const CLAUDE_ALWAYS_REASONING: Family =
 const CLAUDE_WITHOUT_TOOL_CHOICE: Family = Family { tool_choice: false, ..CLAUDE_ALWAYS_REASONING };
 
 /// How the ids of families begin that take no words in one turn with a call or a result
-/// (<https://github.com/pydantic/pydantic-ai/pull/6098>, <https://github.com/langchain-ai/langchain-aws/pull/1118>).
+/// (<https://github.com/pydantic/pydantic-ai/pull/6098>,
+/// <https://github.com/langchain-ai/langchain-aws/pull/1118>).
 pub(super) const SEPARATE_TOOL_TURNS: &[&str] = &["meta.llama", "mistral."];
 
-/// GPT-6 and GLM-5.3 are said to cache too, but not at cache points: AWS documents those for Claude and Nova.
+/// GPT-6 and GLM-5.3 are said to cache too, but not at cache points: AWS documents those for Claude
+/// and Nova.
 ///
-/// The first row that fits counts, so longer beginnings stand before shorter ones that they begin with.
+/// The first row that fits counts, so longer beginnings stand before shorter ones that they begin
+/// with.
 pub(super) const FAMILIES: &[(&str, Family)] = &[
     ("ai21.j2", WITHOUT_SYSTEM_PROMPT),
     ("ai21.jamba-instruct", WITHOUT_TOOLS),

@@ -1,6 +1,7 @@
 //! How much models read and write, a row each.
 //!
-//! AWS tells it in no list. The figures are those of its model cards and price lists, as the map of models in the package `litellm` 1.109.1 gathers them.
+//! AWS tells it in no list. The figures are those of its model cards and price lists, as the map of
+//! models in the package `litellm` 1.109.1 gathers them.
 
 /// How many tokens a model takes; `None` where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub struct TokenLimits {
 /// What stands for a figure that is not known.
 const UNKNOWN: u32 = 0;
 
-/// How a model's base id begins, what it reads, and what it writes. The first row that fits counts, so longer beginnings stand
-/// before shorter ones that they begin with.
+/// How a model's base id begins, what it reads, and what it writes. The first row that fits counts,
+/// so longer beginnings stand before shorter ones that they begin with.
 const TOKEN_LIMITS: &[(&str, u32, u32)] = &[
     ("ai21.j2", 8_191, 8_191),
     ("ai21.jamba-1-5", 256_000, 4_096),
@@ -109,7 +110,8 @@ const TOKEN_LIMITS: &[(&str, u32, u32)] = &[
 ];
 
 impl TokenLimits {
-    /// The size of the model with this base id. Some say in it how much they read, as in `…-v1:0:48k`.
+    /// Returns the size of the model with this base id. Some say in it how much they read, as in
+    /// `…-v1:0:48k`.
     pub fn of(base: &str) -> Self {
         let row = TOKEN_LIMITS.iter().find(|(beginning, ..)| base.starts_with(beginning));
         let known = |figure: u32| Some(figure).filter(|figure| *figure != UNKNOWN);
@@ -122,7 +124,7 @@ impl TokenLimits {
     }
 }
 
-/// What an id says of how much the model reads.
+/// Returns what an id says of how much the model reads.
 fn context_length_in_id(base: &str) -> Option<u32> {
     let (_, ending) = base.rsplit_once(':')?;
     ending.strip_suffix('k')?.parse::<u32>().ok()?.checked_mul(1000)

@@ -47,8 +47,8 @@ pub async fn chat(
     })
 }
 
-/// Asks one model. A request that is rejected for its form is sent again without what was rejected, at most
-/// [`MAX_NEW_QUIRKS`] times.
+/// Asks one model. A request that is rejected for its form is sent again without what was rejected,
+/// at most [`MAX_NEW_QUIRKS`] times.
 async fn ask(
     call: &Call,
     entry: &ModelEntry,
@@ -71,7 +71,8 @@ async fn ask(
         else {
             return Err(CandidateError::from_call(error, &entry.location()));
         };
-        // Words of the chat itself may only be quoted: then this chat is sent without the field, and nothing is learned.
+        // Words of the chat itself may only be quoted: then this chat is sent without the field,
+        // and nothing is learned.
         let is_quoted = is_quoted_in(&call.body, &phrase);
         if quirk == Quirk::BaseId && !is_quoted {
             deps.quirks.learn(&entry.id, &quirk, deps.caller);

@@ -1,4 +1,5 @@
-//! How many tokens a chat would be read as, by Bedrock's own count (`docs/reference/bedrock.md`, "Endpoints and operations").
+//! How many tokens a chat would be read as, by Bedrock's own count (`docs/reference/bedrock.md`,
+//! "Endpoints and operations").
 
 use crate::{
     catalog::ModelEntry,
@@ -23,8 +24,8 @@ struct CountTokensResponse {
 
 /// Counts the tokens of this chat for this model.
 ///
-/// Only foundation models can count, so the one behind a profile is asked. Other models count differently, so there is
-/// no fallback.
+/// Only foundation models can count, so the one behind a profile is asked. Other models count
+/// differently, so there is no fallback.
 pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -> Result<u64> {
     if deps.forced_failure.applies_to(entry, 0) {
         return Err(CandidateError::forced(entry).error);

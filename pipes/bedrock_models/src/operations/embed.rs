@@ -1,4 +1,5 @@
-//! Texts become vectors: what each family wants is data (`table`), what is sent and read are `request` and `answer`.
+//! Texts become vectors: what each family wants is data (`table`), what is sent and read are
+//! `request` and `answer`.
 
 mod answer;
 mod request;
@@ -44,8 +45,8 @@ enum RequestFormat {
     Nova,
 }
 
-/// How many characters a text for a Titan may have, whose tokens are counted only when it has no more
-/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html>).
+/// How many characters a text for a Titan may have, whose tokens are counted only when it has no
+/// more (<https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html>).
 const MAX_TITAN_CHARACTERS: usize = 50_000;
 
 /// How often one text is cut.
@@ -54,7 +55,8 @@ const MAX_CUTS: usize = 4;
 /// How many requests of one call are under way at once.
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 
-/// Turns the texts into vectors. Each part of them goes to the first of these models that can; they must be the same model everywhere.
+/// Turns the texts into vectors. Each part of them goes to the first of these models that can; they
+/// must be the same model everywhere.
 pub async fn embed(
     call: &EmbedCall,
     candidates: &[Arc<ModelEntry>],
@@ -72,7 +74,7 @@ pub async fn embed(
     Ok(Embeddings { vectors, prompt_tokens })
 }
 
-/// The vectors of texts that fit into one request.
+/// Returns the vectors of texts that fit into one request.
 async fn embed_part(
     texts: &[String],
     family: EmbeddingFamily,
@@ -133,7 +135,8 @@ fn truncate_texts(texts: &mut Cow<'_, [String]>, most: usize, truncate: Truncate
     true
 }
 
-/// How many tokens the model reads, and how many there were, in the words of a refusal for that.
+/// Returns how many tokens the model reads, and how many there were, in the words of a refusal for
+/// that.
 fn parse_token_overflow(error: &PipeError) -> Option<(u64, u64)> {
     let PipeError::BadRequest { message, .. } = error else { return None };
     let after = |words: &str| {

@@ -1,4 +1,5 @@
-//! Words become pictures: each family is asked in its own words (`docs/reference/bedrock.md`, "Embeddings, reranking, images"), as often as it takes for all that were wished.
+//! Words become pictures: each family is asked in its own words (`docs/reference/bedrock.md`,
+//! "Embeddings, reranking, images"), as often as it takes for all that were wished.
 
 mod amazon;
 mod answer;
@@ -29,7 +30,8 @@ enum ImageFamily {
 /// How many requests of one call are under way at once.
 const MAX_CONCURRENT_REQUESTS: usize = 4;
 
-/// The models by how their ids begin. Others by the same makers mend pictures, which nobody can ask for here.
+/// The models by how their ids begin. Others by the same makers mend pictures, which nobody can ask
+/// for here.
 const FAMILIES: &[(&str, ImageFamily)] = &[
     ("amazon.nova-canvas", ImageFamily::Amazon(amazon::NOVA_CANVAS)),
     ("amazon.titan-image-generator", ImageFamily::Amazon(amazon::TITAN)),
@@ -47,7 +49,7 @@ pub async fn images(
     make_images(call, candidates, deps).await.map(|(_, images)| images)
 }
 
-/// Who has made the pictures, and the pictures.
+/// Returns who has made the pictures, and the pictures.
 async fn make_images<'a>(
     call: &ImageCall,
     candidates: &'a [Arc<ModelEntry>],
@@ -76,7 +78,7 @@ async fn ask(
     Ok(Images { images })
 }
 
-/// What comes of one request.
+/// Returns what comes of one request.
 async fn send_one(
     body: Bytes,
     entry: &ModelEntry,
@@ -86,7 +88,7 @@ async fn send_one(
     Ok(answer)
 }
 
-/// The bodies that together ask for all that is wished.
+/// Returns the bodies that together ask for all that is wished.
 fn requests(call: &ImageCall, entry: &ModelEntry) -> Result<Vec<Bytes>> {
     let bodies = match ImageFamily::of(&entry.base) {
         Some(ImageFamily::Amazon(model)) => vec![model.request(call, &entry.id)?],
@@ -107,7 +109,7 @@ impl ImageFamily {
     }
 }
 
-/// The error of a model that has made nothing.
+/// Returns the error of a model that has made nothing.
 fn no_image_error(model: &str, refusal: Option<&String>) -> PipeError {
     match refusal {
         Some(reason) => {
@@ -120,7 +122,7 @@ fn no_image_error(model: &str, refusal: Option<&String>) -> PipeError {
     }
 }
 
-/// The error of a wish that a model cannot fulfil.
+/// Returns the error of a wish that a model cannot fulfil.
 fn unsupported_field(field: &str, model: &str, can: impl std::fmt::Display) -> PipeError {
     PipeError::bad_field(field, format!("{field}: `{model}` {can}"))
 }
@@ -141,7 +143,8 @@ fn check_prompt(call: &ImageCall, model: &str, longest_prompt: usize) -> Result<
     Ok(())
 }
 
-/// OpenAI's own words for styles, which its clients send unasked. They mean nothing to the models here.
+/// OpenAI's own words for styles, which its clients send unasked. They mean nothing to the models
+/// here.
 fn is_openai_style(style: &str) -> bool {
     matches!(style, "vivid" | "natural")
 }

@@ -1,4 +1,5 @@
-//! Pictures and files behind links: fetched by the one guarded client, if an admin allows their hosts, and put into the chat as data.
+//! Pictures and files behind links: fetched by the one guarded client, if an admin allows their
+//! hosts, and put into the chat as data.
 
 use crate::valves::BedrockValves;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -19,7 +20,7 @@ const MAX_CONCURRENT_FETCHES: usize = 4;
 type PartUrl = (usize, usize, String);
 
 impl RemoteMedia {
-    /// The links that these valves allow.
+    /// Returns the links that these valves allow.
     pub fn new(valves: &BedrockValves) -> Result<Self> {
         let mut allowed = split_list(&valves.image_hosts).peekable();
         if allowed.peek().is_none() {
@@ -83,7 +84,8 @@ fn find_links(body: &mut Body) -> Vec<PartUrl> {
     links
 }
 
-/// Where a part says where it is, in each of the shapes in which clients send pictures and files.
+/// Returns where a part says where it is, in each of the shapes in which clients send pictures and
+/// files.
 fn url_of(part: &mut Part) -> Option<&mut String> {
     let rest = match part {
         Part::Text { .. } => return None,

@@ -1,4 +1,5 @@
-//! What the model's own API has and Converse has not: it goes beside the rest as it is (`docs/reference/bedrock.md`, "Model families").
+//! What the model's own API has and Converse has not: it goes beside the rest as it is
+//! (`docs/reference/bedrock.md`, "Model families").
 
 use super::{
     ChatInput, extra_fields::ExtraFields, inference, reasoning::Reasoning, tools::AnthropicTools,
@@ -10,13 +11,13 @@ use serde_json::{Map, Value, json};
 /// Where Claude tells how many tokens it has thought with.
 pub const THINKING_TOKENS_PATH: &str = "/usage/output_tokens_details";
 
-/// What of the model's own answer is wanted beside Converse's.
+/// Returns what of the model's own answer is wanted beside Converse's.
 pub fn response_paths(counted: bool) -> Vec<&'static str> {
     counted.then_some(THINKING_TOKENS_PATH).into_iter().collect()
 }
 
-/// The model's own fields for this chat. `single_tool_call` is there if the model is to call one tool at a time; it tells whether Converse's own
-/// field says already which.
+/// Returns the model's own fields for this chat. `single_tool_call` is there if the model is to
+/// call one tool at a time; it tells whether Converse's own field says already which.
 pub fn request_fields(
     input: &ChatInput<'_>,
     reasoning: Reasoning,
@@ -77,7 +78,7 @@ const CLIENT_FIELDS: [&str; 2] =
 /// Where Claude reads which betas it is to have.
 const BETA_FIELD: &str = "anthropic_beta";
 
-/// Whether a quirk is about a field that the client itself has given.
+/// Returns whether a quirk is about a field that the client itself has given.
 pub fn is_client_field(call: &Call, quirk: &Quirk) -> bool {
     let Quirk::Field(field) = quirk else { return false };
     let extras = ExtraFields::of(&call.body);
@@ -97,13 +98,13 @@ fn is_allowed(beta: &str, valves: &BedrockValves) -> bool {
 /// The beta that gives Claude a context of a million tokens.
 const LONG_CONTEXT: &str = "context-1m-2025-08-07";
 
-/// Whether that beta is for this model.
+/// Returns whether that beta is for this model.
 fn has_long_context(input: &ChatInput<'_>) -> bool {
     let id = input.target.id.as_str();
     input.target.is_claude() && ["sonnet-4", "opus-4-6"].iter().any(|name| id.contains(name))
 }
 
-/// The betas that the request names and the valve allows.
+/// Returns the betas that the request names and the valve allows.
 fn betas(input: &ChatInput<'_>, extras: ExtraFields<'_>) -> Vec<Value> {
     let given = match extras.get(BETA_FIELD) {
         Some(Value::Array(betas)) => betas.iter().filter_map(Value::as_str).collect(),

@@ -1,4 +1,5 @@
-//! The shape of the answer: JSON, by whichever way the family can be brought to it (`docs/reference/bedrock.md`, "Converse request").
+//! The shape of the answer: JSON, by whichever way the family can be brought to it
+//! (`docs/reference/bedrock.md`, "Converse request").
 
 use super::{
     body::{InputSchema, JsonSchema, OutputConfig, Structure, TextFormat, ToolSpec},
@@ -33,7 +34,8 @@ const JSON_INSTRUCTIONS: &str = "Answer with one valid JSON object and nothing e
 const SCHEMA_INSTRUCTIONS: &str = "Answer with valid JSON that follows this JSON Schema, and nothing else: no words before or after it, no code fence.";
 
 impl<'a> AnswerFormat<'a> {
-    /// The shape that this chat wants of a model of this family. `thinking` models cannot be made to call a tool.
+    /// Returns the shape that this chat wants of a model of this family. `thinking` models cannot
+    /// be made to call a tool.
     pub fn new(body: &'a Body, family: &Family, is_reasoning: bool) -> Result<Self> {
         let field = "response_format";
         let Some(format) = ExtraFields::of(body).object(field)? else { return Ok(Self::Any) };
@@ -107,7 +109,7 @@ impl<'a> AnswerFormat<'a> {
     }
 }
 
-/// Whether this is the schema of an object, or of an object or nothing.
+/// Returns whether this is the schema of an object, or of an object or nothing.
 fn is_of_object(schema: &Map<String, Value>) -> bool {
     match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
@@ -116,7 +118,7 @@ fn is_of_object(schema: &Map<String, Value>) -> bool {
     }
 }
 
-/// Whether every object of the schema can be told to have no members but its own.
+/// Returns whether every object of the schema can be told to have no members but its own.
 fn is_closable(schema: &Map<String, Value>) -> bool {
     let is_open = schema.get("additionalProperties").is_some_and(|more| *more != false);
     let keywords = ["properties", "$ref", "anyOf", "allOf", "oneOf"];
@@ -135,7 +137,7 @@ fn is_closable(schema: &Map<String, Value>) -> bool {
         })
 }
 
-/// The schema with every object closed; `plain` leaves out what Claude does not know.
+/// Returns the schema with every object closed; `plain` leaves out what Claude does not know.
 fn close_objects(schema: &Map<String, Value>, plain: bool) -> Value {
     let mut members = Map::new();
     for (key, value) in schema {
@@ -164,12 +166,12 @@ fn close_inner(value: &Value, plain: bool) -> Value {
     value.as_object().map_or_else(|| value.clone(), |schema| close_objects(schema, plain))
 }
 
-/// Whether the members of this keyword have names of the client's own.
+/// Returns whether the members of this keyword have names of the client's own.
 fn has_named_members(key: &str) -> bool {
     matches!(key, "properties" | "$defs" | "definitions" | "patternProperties")
 }
 
-/// Whether this keyword holds data rather than schemas.
+/// Returns whether this keyword holds data rather than schemas.
 fn is_data(key: &str) -> bool {
     matches!(key, "enum" | "const" | "default" | "examples" | "required" | "type")
 }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// The same base64 as Bedrock takes it: the standard alphabet, padded, on one line. `None` if it is no base64 at all.
+/// Returns the same base64 as Bedrock takes it: the standard alphabet, padded, on one line. `None`
+/// if it is no base64 at all.
 pub fn normalize(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim();
     if is_normalized(text.as_bytes()) {
@@ -20,11 +21,12 @@ pub fn normalize(text: &str) -> Option<Cow<'_, str>> {
     is_normalized(normalized.as_bytes()).then_some(Cow::Owned(normalized))
 }
 
-/// Whether this is base64 with its padding, in the standard alphabet.
+/// Returns whether this is base64 with its padding, in the standard alphabet.
 fn is_normalized(text: &[u8]) -> bool {
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     let letters = &text[..text.len() - padding];
-    // Not `all`: a picture has millions of letters, and looking at each without stopping is quicker.
+    // Not `all`: a picture has millions of letters, and looking at each without stopping is
+    // quicker.
     let is_invalid = |is_invalid: bool, letter: &u8| is_invalid | NOT_BASE64[usize::from(*letter)];
     text.len().is_multiple_of(4)
         && padding <= 2
@@ -44,12 +46,12 @@ const NOT_BASE64: [bool; 256] = {
     is_invalid
 };
 
-/// How many bytes tidy base64 stands for.
+/// Returns how many bytes tidy base64 stands for.
 pub fn decoded_len(base64: &str) -> usize {
     base64.trim_end_matches('=').len() * 3 / 4
 }
 
-/// The first bytes that tidy base64 stands for, so many at most.
+/// Returns the first bytes that tidy base64 stands for, so many at most.
 pub fn decode_prefix(base64: &str, limit: usize) -> Vec<u8> {
     let letters = base64.trim_end_matches('=').as_bytes();
     let letters = &letters[..letters.len().min(limit.div_ceil(3).saturating_mul(4))];

@@ -1,10 +1,11 @@
-//! The order of turns: who speaks first, who speaks last, and nobody twice in a row (`docs/reference/bedrock.md`, "Turns").
+//! The order of turns: who speaks first, who speaks last, and nobody twice in a row
+//! (`docs/reference/bedrock.md`, "Turns").
 
 use super::body::{Block, ConverseMessage, ConverseRole};
 use crate::family::Family;
 use std::borrow::Cow;
 
-/// The same turns with no two in a row by one side, and instructions only before an answer.
+/// Returns the same turns with no two in a row by one side, and instructions only before an answer.
 pub fn merge_adjacent(turns: Vec<ConverseMessage<'_>>) -> Vec<ConverseMessage<'_>> {
     let mut merged: Vec<ConverseMessage<'_>> = Vec::with_capacity(turns.len());
     for turn in turns {
@@ -47,12 +48,13 @@ pub fn frame_instructions(block: Block<'_>) -> Block<'_> {
     }
 }
 
-/// Whether a block says something by itself.
+/// Returns whether a block says something by itself.
 pub fn has_content(block: &Block<'_>) -> bool {
     !matches!(block, Block::CachePoint(_))
 }
 
-/// A conversation that ends with the assistant's words is to be continued; families that cannot are asked to.
+/// A conversation that ends with the assistant's words is to be continued; families that cannot are
+/// asked to.
 pub fn fix_last_turn(turns: &mut Vec<ConverseMessage<'_>>, family: &Family) {
     let Some(ConverseMessage { role: ConverseRole::Assistant, content }) = turns.last_mut() else {
         return;
@@ -71,7 +73,8 @@ pub fn fix_last_turn(turns: &mut Vec<ConverseMessage<'_>>, family: &Family) {
     }
 }
 
-/// The same turns with calls and results alone in theirs, for families that take no words beside them.
+/// Returns the same turns with calls and results alone in theirs, for families that take no words
+/// beside them.
 ///
 /// The other side's turn between the two says next to nothing.
 pub fn separate_tool_turns(turns: Vec<ConverseMessage<'_>>) -> Vec<ConverseMessage<'_>> {
@@ -117,7 +120,7 @@ pub fn add_text_beside_documents(turn: &mut ConverseMessage<'_>) {
     }
 }
 
-/// A turn of the user's with this text.
+/// Returns a turn of the user's with this text.
 pub fn user_message(text: &'static str) -> ConverseMessage<'static> {
     ConverseMessage { role: ConverseRole::User, content: vec![Block::Text(text.into())] }
 }

@@ -1,4 +1,5 @@
-//! The body of a Converse request, as far as we fill it (`docs/reference/bedrock.md`, "Converse request"). What has a text borrows it.
+//! The body of a Converse request, as far as we fill it (`docs/reference/bedrock.md`, "Converse
+//! request"). What has a text borrows it.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value, value::RawValue};
@@ -6,7 +7,8 @@ use std::borrow::Cow;
 
 /// The whole body.
 ///
-/// What a model sees first stands first, so that the bytes of two turns of one conversation begin alike.
+/// What a model sees first stands first, so that the bytes of two turns of one conversation begin
+/// alike.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConverseBody<'a> {
@@ -28,7 +30,7 @@ pub struct ConverseBody<'a> {
 }
 
 impl ConverseBody<'_> {
-    /// What of it is counted: what the model reads.
+    /// Returns what of it is counted: what the model reads.
     pub fn without_generation_settings(self) -> Self {
         Self {
             inference_config: None,
@@ -221,7 +223,7 @@ pub struct CachePoint {
 }
 
 impl CachePoint {
-    /// A point of the usual five minutes, or of an hour.
+    /// Returns a point of the usual five minutes, or of an hour.
     pub fn new(hour: bool) -> Self {
         Self { r#type: "default", ttl: hour.then_some("1h") }
     }

@@ -1,7 +1,9 @@
-//! Where Bedrock is to keep the request for the next turn (`docs/reference/bedrock.md`, "Converse request" and "Model families").
+//! Where Bedrock is to keep the request for the next turn (`docs/reference/bedrock.md`, "Converse
+//! request" and "Model families").
 //!
-//! Points are set by the client, or else at the ends of the tools, of the system prompt and of the user's last two turns: what was a prefix
-//! in one turn of a conversation is one in the next, byte for byte.
+//! Points are set by the client, or else at the ends of the tools, of the system prompt and of the
+//! user's last two turns: what was a prefix in one turn of a conversation is one in the next, byte
+//! for byte.
 
 use super::{
     body::{Block, CachePoint, ConverseMessage, ConverseRole, Tool, ToolConfig},
@@ -25,7 +27,8 @@ pub struct CachePolicy {
 }
 
 impl CachePolicy {
-    /// The wish of this chat: what it says itself, or else the valve. A background task is asked once, so nothing of it is kept.
+    /// Returns the wish of this chat: what it says itself, or else the valve. A background task is
+    /// asked once, so nothing of it is kept.
     pub fn new(body: &Body, valve: PromptCaching, is_task: bool) -> Self {
         let own = ExtraFields::of(body).get("prompt_caching");
         let setting = |part: &str| own.and_then(|own| own.get(part)).and_then(Value::as_bool);
@@ -79,7 +82,8 @@ fn add_points(
     }
 }
 
-/// Takes away the points that would be refused: before anything, after reasoning, too many, too long.
+/// Takes away the points that would be refused: before anything, after reasoning, too many, too
+/// long.
 fn remove_invalid_points<'a>(
     tools: &mut Vec<Tool<'_>>,
     system: &mut Vec<Block<'a>>,
@@ -133,7 +137,8 @@ fn remove_invalid_points<'a>(
     drop_oldest_points(kept.max(MAX_POINTS) - MAX_POINTS, tools, system, turns);
 }
 
-/// Takes away so many points, the oldest of the conversation first: the later ones hold what they hold.
+/// Takes away so many points, the oldest of the conversation first: the later ones hold what they
+/// hold.
 fn drop_oldest_points<'a>(
     mut excess: usize,
     tools: &mut Vec<Tool<'_>>,

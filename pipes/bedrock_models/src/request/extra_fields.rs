@@ -5,28 +5,29 @@ use serde_json::{Map, Value};
 
 /// The fields beside those that every chat has.
 ///
-/// Clients of the gateways that people come from put some of them into a literal `extra_body`; there they count as much.
+/// Clients of the gateways that people come from put some of them into a literal `extra_body`;
+/// there they count as much.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtraFields<'a>(&'a Map<String, Value>);
 
 impl<'a> ExtraFields<'a> {
-    /// The extras of this chat.
+    /// Returns the extras of this chat.
     pub fn of(body: &'a Body) -> Self {
         Self(&body.rest)
     }
 
-    /// The field of this name; `null` is as good as missing.
+    /// Returns the field of this name; `null` is as good as missing.
     pub fn get(self, name: &str) -> Option<&'a Value> {
         let within = || self.0.get("extra_body")?.get(name);
         self.0.get(name).filter(|value| !value.is_null()).or_else(within).filter(|v| !v.is_null())
     }
 
-    /// The first of these names that is there.
+    /// Returns the first of these names that is there.
     pub fn first(self, names: &[&str]) -> Option<&'a Value> {
         names.iter().find_map(|name| self.get(name))
     }
 
-    /// The object of this name.
+    /// Returns the object of this name.
     pub fn object(self, name: &str) -> Result<Option<&'a Map<String, Value>>> {
         match self.get(name) {
             None => Ok(None),
@@ -35,7 +36,7 @@ impl<'a> ExtraFields<'a> {
         }
     }
 
-    /// The whole number of this name; Open WebUI sends some as text.
+    /// Returns the whole number of this name; Open WebUI sends some as text.
     pub fn whole(self, name: &str) -> Result<Option<u64>> {
         let number = match self.get(name) {
             None => return Ok(None),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// How many texts may end an answer.
 const MAX_STOP_SEQUENCES: usize = 2500;
 
-/// The settings of this chat; `None` if it has none.
+/// Returns the settings of this chat; `None` if it has none.
 pub fn config<'a>(
     body: &'a Body,
     family: &Family,
@@ -37,7 +37,8 @@ pub fn config<'a>(
     Ok((inference != Inference::default()).then_some(inference))
 }
 
-/// The limit that is asked for in place of the client's, if the model does not write as much.
+/// Returns the limit that is asked for in place of the client's, if the model does not write as
+/// much.
 pub fn reduced_max_tokens(body: &Body, family: &Family) -> Option<u32> {
     let is_over =
         body.max_answer_tokens().is_some_and(|most| most > u64::from(family.max_tokens_limit));
@@ -70,7 +71,8 @@ fn max_answer_tokens(body: &Body, family: &Family, reasoning: &Reasoning) -> Res
         if body.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
     match reasoning.max_answer_tokens(body.max_answer_tokens()) {
         Some(0) => Err(PipeError::bad_field(field, format!("{field} must be at least 1"))),
-        // A client that asks for more than the model writes deps "no limit". Bedrock counts in 31 bits.
+        // A client that asks for more than the model writes deps "no limit". Bedrock counts in 31
+        // bits.
         most => Ok(most.map(|most| {
             u32::try_from(most)
                 .unwrap_or(u32::MAX)

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Where the data of a picture begins, in Markdown.
 const DATA_URL: &str = "](data:image/";
 
-/// The same text, in which each picture that it holds as data is a word or two.
+/// Returns the same text, in which each picture that it holds as data is a word or two.
 pub fn without_inline_images(text: &str) -> Cow<'_, str> {
     if !text.contains(DATA_URL) {
         return Cow::Borrowed(text);

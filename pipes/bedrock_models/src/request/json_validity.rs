@@ -6,7 +6,7 @@ use serde::{
 };
 use std::fmt;
 
-/// Whether every text and number of it can be read, and it is not nested beyond measure.
+/// Returns whether every text and number of it can be read, and it is not nested beyond measure.
 pub fn is_valid_json(json: &str) -> bool {
     depth(json) <= MAX_DEPTH && serde_json::from_str::<IgnoredValue>(json).is_ok()
 }
@@ -14,7 +14,7 @@ pub fn is_valid_json(json: &str) -> bool {
 /// How deep it may be nested: with what stands around it, still within what readers of JSON take.
 const MAX_DEPTH: usize = 100;
 
-/// How deep this JSON is nested.
+/// Returns how deep this JSON is nested.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {

@@ -1,7 +1,7 @@
 //! Pictures, files, films and sounds, in every shape in which clients send them.
 //!
-//! What is in base64 goes to Bedrock as it came. What a thing is is read from its first bytes: labels are often wrong, and Bedrock refuses
-//! what is labelled wrongly.
+//! What is in base64 goes to Bedrock as it came. What a thing is is read from its first bytes:
+//! labels are often wrong, and Bedrock refuses what is labelled wrongly.
 
 use super::{
     Target, base64,
@@ -14,7 +14,8 @@ use super::{
 use serde_json::{Map, Value};
 use std::{borrow::Cow, collections::HashSet};
 
-/// What Bedrock takes in one request, and how large (`docs/reference/bedrock.md`, "Converse request").
+/// What Bedrock takes in one request, and how large (`docs/reference/bedrock.md`, "Converse
+/// request").
 const MAX_IMAGES: usize = 20;
 const MAX_IMAGE_BYTES: usize = 3_932_160;
 const MAX_SIDE_PIXELS: u32 = 8000;
@@ -71,7 +72,7 @@ enum FileData<'a> {
 }
 
 impl MediaBudget {
-    /// The picture in this URL.
+    /// Returns the picture in this URL.
     pub fn image<'a>(
         &mut self,
         url: &'a str,
@@ -98,7 +99,7 @@ impl MediaBudget {
         Ok(Block::Image(Media { format, source }))
     }
 
-    /// The file in this part of the type `file` or `input_file`.
+    /// Returns the file in this part of the type `file` or `input_file`.
     pub fn file<'a>(
         &mut self,
         part: &'a Map<String, Value>,
@@ -115,7 +116,7 @@ impl MediaBudget {
         self.add_file(FilePart { name, data: FileData::Url(url, label), context, cited }, target)
     }
 
-    /// The file in this part of the type `document`, as Anthropic's clients send it.
+    /// Returns the file in this part of the type `document`, as Anthropic's clients send it.
     pub fn document<'a>(
         &mut self,
         part: &'a Map<String, Value>,
@@ -128,7 +129,7 @@ impl MediaBudget {
         self.add_file(FilePart { name, data, context: text("context"), cited }, target)
     }
 
-    /// The picture in this part of the type `image`, as Anthropic's clients send it.
+    /// Returns the picture in this part of the type `image`, as Anthropic's clients send it.
     pub fn anthropic_image<'a>(
         &mut self,
         part: &'a Map<String, Value>,
@@ -140,7 +141,7 @@ impl MediaBudget {
         }
     }
 
-    /// The film in this URL.
+    /// Returns the film in this URL.
     pub fn video<'a>(&self, url: &'a str, target: &Target) -> Result<Block<'a>, PartError> {
         if target.inputs.video == Some(false) {
             return Err(target.unsupported("videos"));
@@ -155,7 +156,7 @@ impl MediaBudget {
         Ok(Block::Video(media))
     }
 
-    /// The sound in this base64 of this format.
+    /// Returns the sound in this base64 of this format.
     pub fn audio<'a>(
         &self,
         data: &'a str,
@@ -181,7 +182,7 @@ impl MediaBudget {
         Err(format!("model `{id}` takes {most} MB of images and files in all").into())
     }
 
-    /// What is to be said of the names of the files since the last time.
+    /// Returns what is to be said of the names of the files since the last time.
     pub fn take_name_notes<'a>(&mut self) -> impl Iterator<Item = Block<'a>> {
         std::mem::take(&mut self.name_notes).into_iter().map(|words| Block::Text(words.into()))
     }
@@ -246,7 +247,7 @@ impl MediaBudget {
         self.add_document(format, MediaSource::Bytes(base64), file, target)
     }
 
-    /// A file that Bedrock has to read.
+    /// Returns a file that Bedrock has to read.
     fn add_document<'a>(
         &mut self,
         format: &'static str,
@@ -281,7 +282,7 @@ impl MediaBudget {
         })
     }
 
-    /// The name as Bedrock takes it, not given to another file of the chat.
+    /// Returns the name as Bedrock takes it, not given to another file of the chat.
     fn unique_name(&mut self, given: &str) -> String {
         let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '(' | ')' | '[' | ']' | '-');
         let spaced: String = given.chars().map(|c| if kept(c) { c } else { ' ' }).collect();
@@ -304,7 +305,7 @@ impl MediaBudget {
     }
 }
 
-/// The base64 of the picture in this data URL.
+/// Returns the base64 of the picture in this data URL.
 pub fn image_from_data_url(url: &str) -> Result<String, PartError> {
     let url = url.trim();
     if !url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
@@ -319,7 +320,7 @@ const NO_DATA: &str = "send the picture as a data URL, as in data:image/png;base
 const NO_IMAGE: &str = "the image must be a PNG, JPEG, GIF or WebP";
 const NO_DOCUMENT: &str = "the file must be a PDF, CSV, DOC, DOCX, XLS, XLSX, HTML, TXT or Markdown, and its `filename` should say which";
 
-/// A file in words, for a model that takes none.
+/// Returns a file in words, for a model that takes none.
 fn as_text<'a>(name: Option<&str>, text: &str) -> Block<'a> {
     let name = name.unwrap_or("document");
     Block::Text(format!("<file name=\"{name}\">\n{text}\n</file>").into())
@@ -329,7 +330,7 @@ fn has_citations(citations: Option<&Value>) -> bool {
     citations.is_some_and(|citations| citations["enabled"] == true || *citations == true)
 }
 
-/// What Anthropic's `source` holds.
+/// Returns what Anthropic's `source` holds.
 fn anthropic_source(part: &Map<String, Value>) -> Result<FileData<'_>, PartError> {
     let source = part.get("source").and_then(Value::as_object).ok_or("the part has no `source`")?;
     let text = |name: &str| source.get(name).and_then(Value::as_str);
@@ -341,7 +342,7 @@ fn anthropic_source(part: &Map<String, Value>) -> Result<FileData<'_>, PartError
     .ok_or_else(|| "the `source` has no `data`".into())
 }
 
-/// Where the content is that this URL, or this plain base64 of this kind, stands for.
+/// Returns where the content is that this URL, or this plain base64 of this kind, stands for.
 fn locate<'a>(
     url: &'a str,
     label: Option<&'a str>,
@@ -365,7 +366,7 @@ fn locate<'a>(
     }
 }
 
-/// What this data URL holds: its label, and its base64.
+/// Returns what this data URL holds: its label, and its base64.
 fn parse_data_url(url: &str) -> Result<(&str, Cow<'_, str>), PartError> {
     let (head, base64) = url.split_once(',').ok_or("the data URL has no data")?;
     let given = head.get(5..).unwrap_or_default();
@@ -382,7 +383,7 @@ fn normalize(base64: &str) -> Result<Cow<'_, str>, PartError> {
     base64::normalize(base64).ok_or_else(|| "its data is not valid base64".into())
 }
 
-/// A film or a sound, by its label.
+/// Returns a film or a sound, by its label.
 fn media<'a>(
     url: &'a str,
     label: Option<&'a str>,
@@ -399,7 +400,7 @@ fn media<'a>(
     Ok(Media { format: format.ok_or(error)?, source })
 }
 
-/// The kind of a picture that Bedrock takes.
+/// Returns the kind of a picture that Bedrock takes.
 fn check_image(base64: &str) -> Result<&'static str, PartError> {
     let format =
         formats::image_format(&base64::decode_prefix(base64, MAGIC_BYTES)).ok_or(NO_IMAGE)?;

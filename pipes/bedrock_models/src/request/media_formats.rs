@@ -1,4 +1,5 @@
-//! The formats of media that Bedrock takes (`docs/reference/bedrock.md`, "Converse request"), and how to tell one from its first bytes, its label or its name.
+//! The formats of media that Bedrock takes (`docs/reference/bedrock.md`, "Converse request"), and
+//! how to tell one from its first bytes, its label or its name.
 
 /// Formats by the endings of file names and the subtypes of media types.
 pub type Formats = &'static [(&'static str, &'static str)];
@@ -78,12 +79,12 @@ fn lookup(word: &str, formats: Formats) -> Option<&'static str> {
     known.map(|(_, format)| *format)
 }
 
-/// The format that the ending of a name says.
+/// Returns the format that the ending of a name says.
 pub fn by_extension(name: &str, formats: Formats) -> Option<&'static str> {
     lookup(name.rsplit_once('.')?.1, formats)
 }
 
-/// The format that a media type, or its last part alone, says.
+/// Returns the format that a media type, or its last part alone, says.
 pub fn by_media_type(label: &str, formats: Formats) -> Option<&'static str> {
     let kind = label.split(';').next().unwrap_or_default().trim();
     let of = match kind.split_once('/') {
@@ -96,12 +97,12 @@ pub fn by_media_type(label: &str, formats: Formats) -> Option<&'static str> {
     lookup(of, formats)
 }
 
-/// Whether a file of this format can be read as it is.
+/// Returns whether a file of this format can be read as it is.
 pub fn is_text(format: &str) -> bool {
     matches!(format, "txt" | "md" | "csv" | "html")
 }
 
-/// The kind of a picture, by its first bytes.
+/// Returns the kind of a picture, by its first bytes.
 pub fn image_format(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x89, b'P', b'N', b'G', ..] => Some("png"),
@@ -112,7 +113,7 @@ pub fn image_format(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The kind of a file: what its bytes show, or else what its name and its label say.
+/// Returns the kind of a file: what its bytes show, or else what its name and its label say.
 pub fn document_format(head: &[u8], label: &str, name: Option<&str>) -> Option<&'static str> {
     let declared = name
         .and_then(|name| by_extension(name, DOCUMENTS))

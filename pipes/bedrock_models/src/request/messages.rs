@@ -1,7 +1,9 @@
-//! The conversation as Bedrock takes it: turns that alternate, and a result for every call (`docs/reference/bedrock.md`, "Turns").
+//! The conversation as Bedrock takes it: turns that alternate, and a result for every call
+//! (`docs/reference/bedrock.md`, "Turns").
 //!
-//! What clients send is looser: several messages in a row by the same side, blank texts, calls without results and results without calls,
-//! ids that come again. Here it is put right, always in the same way, so that the same conversation gives the same bytes.
+//! What clients send is looser: several messages in a row by the same side, blank texts, calls
+//! without results and results without calls, ids that come again. Here it is put right, always in
+//! the same way, so that the same conversation gives the same bytes.
 
 use super::{
     Target,
@@ -46,7 +48,8 @@ struct OpenMessage<'a> {
     calls: Vec<Block<'a>>,
 }
 
-/// A call of the last assistant's turn. The user's turn after it begins with the result of each, in order.
+/// A call of the last assistant's turn. The user's turn after it begins with the result of each, in
+/// order.
 struct PendingToolCall<'a> {
     /// The id that the client gave it.
     given: &'a str,
@@ -101,7 +104,8 @@ impl<'a> MessageBuilder<'a> {
         Ok(turns)
     }
 
-    /// Whether the conversation ends amid calls of tools whose first has lost the signed reasoning that it began with.
+    /// Returns whether the conversation ends amid calls of tools whose first has lost the signed
+    /// reasoning that it began with.
     pub fn is_unsigned_tool_loop(&self) -> bool {
         let mut turns = self.done.iter().rev();
         let mut first = None;
@@ -113,7 +117,7 @@ impl<'a> MessageBuilder<'a> {
         first.is_some_and(|turn| !matches!(turn.content.first(), Some(Block::ReasoningContent(_))))
     }
 
-    /// The system prompt and the turns, with a first and a last turn that the family takes.
+    /// Returns the system prompt and the turns, with a first and a last turn that the family takes.
     pub fn finish(self, family: &Family) -> (Vec<Block<'a>>, Vec<ConverseMessage<'a>>) {
         let Self { mut system, done: mut turns, .. } = self;
         system.retain(|block| has_content(block) || !turns.is_empty());
@@ -133,13 +137,15 @@ impl<'a> MessageBuilder<'a> {
 
     /// Instructions amid the conversation.
     ///
-    /// Most families take none there, so they go to the user's side, in a frame that tells them apart.
+    /// Most families take none there, so they go to the user's side, in a frame that tells them
+    /// apart.
     fn add_late_instructions(&mut self, blocks: Vec<Block<'a>>, next: Option<Role>) {
         if self.target.late_instructions == LateInstructions::Hoist {
             self.system.extend(blocks);
             return;
         }
-        // What the service says of turns of this kind is little: they are made only where every reading of it allows them.
+        // What the service says of turns of this kind is little: they are made only where every
+        // reading of it allows them.
         let own_turn = self.target.late_instructions == LateInstructions::OwnTurn
             && self.target.family.system_messages;
         let between = matches!(&self.open, Some(open) if open.speaker == ConverseRole::User)
@@ -205,7 +211,8 @@ impl<'a> MessageBuilder<'a> {
         if !self.called.contains(&fitted) {
             self.called.push(fitted.clone());
         }
-        // Before the id is awaited: an open turn of the user's would take it for one that it has to answer.
+        // Before the id is awaited: an open turn of the user's would take it for one that it has to
+        // answer.
         self.turn_to(ConverseRole::Assistant);
         let id = self.ids.make_unique(given);
         let (result, point) = (None, None);
@@ -291,7 +298,8 @@ impl<'a> MessageBuilder<'a> {
                 reasoning.collect::<Vec<_>>().into_iter().chain(said).chain(calls).collect()
             }
             ConverseRole::User | ConverseRole::System => {
-                // Nothing may stand between results, so one point after them stands for all of theirs.
+                // Nothing may stand between results, so one point after them stands for all of
+                // theirs.
                 let point = self.pending_calls.iter_mut().rev().find_map(|call| call.point.take());
                 let results = self.pending_calls.drain(..).map(PendingToolCall::into_result);
                 results.chain(point).chain(said).collect()
@@ -315,7 +323,8 @@ fn is_media(block: &Block<'_>) -> bool {
     matches!(block, Block::Image(_) | Block::Document(_) | Block::Video(_))
 }
 
-/// The arguments of a call: a model's own words, so they may be no object, or several, or cut in the middle of a character.
+/// Returns the arguments of a call: a model's own words, so they may be no object, or several, or
+/// cut in the middle of a character.
 fn parse_arguments(arguments: &str) -> Json<'_> {
     let first = serde_json::Deserializer::from_str(arguments).into_iter::<&RawValue>().next();
     if let Some(Ok(json)) =
@@ -335,7 +344,8 @@ fn parse_arguments(arguments: &str) -> Json<'_> {
     Json::Empty
 }
 
-/// A call in words, for a family that goes on with another's conversation and cannot call tools.
+/// Returns a call in words, for a family that goes on with another's conversation and cannot call
+/// tools.
 fn describe_call<'a>(name: &str, arguments: &str) -> Block<'a> {
     Block::Text(format!("I called the tool `{name}` with {arguments}").into())
 }

@@ -20,7 +20,7 @@ pub struct MessageBlocks<'a> {
     pending_point: Option<CachePoint>,
 }
 
-/// What this message, which stands at this place, says. Blank texts are left out.
+/// Returns what this message, which stands at this place, says. Blank texts are left out.
 pub fn read_message<'a>(
     message: &'a Message,
     place: usize,
@@ -138,7 +138,7 @@ fn read_other_part<'a>(
     })
 }
 
-/// What is blocks in words. An assistant may have put pictures among them.
+/// Returns what is blocks in words. An assistant may have put pictures among them.
 fn text_of_role(words: &str, role: Role) -> Option<Block<'_>> {
     if role != Role::Assistant {
         return text(words);
@@ -150,7 +150,8 @@ fn text(words: &str) -> Option<Block<'_>> {
     (!words.trim().is_empty()).then_some(Block::Text(words.into()))
 }
 
-/// Bedrock takes pictures and files from the user only; what the assistant showed goes into the user's next turn.
+/// Bedrock takes pictures and files from the user only; what the assistant showed goes into the
+/// user's next turn.
 fn check_media_role(role: Role) -> Result<(), PartError> {
     match role {
         Role::System | Role::Developer => Err("instructions are taken as text only".into()),
@@ -158,13 +159,14 @@ fn check_media_role(role: Role) -> Result<(), PartError> {
     }
 }
 
-/// The cache point that a client has asked for, as Anthropic's `cache_control`.
+/// Returns the cache point that a client has asked for, as Anthropic's `cache_control`.
 pub fn cache_point(rest: &Map<String, Value>) -> Option<CachePoint> {
     let control = rest.get("cache_control").filter(|control| control.is_object())?;
     Some(CachePoint::new(control["ttl"] == "1h"))
 }
 
-/// The reasoning that a client sends back: in Open WebUI's shape, or in that of other gateways.
+/// Returns the reasoning that a client sends back: in Open WebUI's shape, or in that of other
+/// gateways.
 fn replayed_reasoning(message: &Message) -> Vec<Block<'_>> {
     let list = |name: &str| message.rest.get(name).and_then(Value::as_array);
     let details = list("reasoning_details").into_iter().flatten().filter_map(openrouter_reasoning);
@@ -176,7 +178,7 @@ fn replayed_reasoning(message: &Message) -> Vec<Block<'_>> {
     blocks.filter_map(|block| anthropic_reasoning(block.as_object()?)).collect()
 }
 
-/// What another family has signed says nothing to this one.
+/// Returns what another family has signed says nothing to this one.
 fn openrouter_reasoning(detail: &Value) -> Option<Block<'_>> {
     if detail["format"].as_str().is_some_and(|format| format != CLAUDE_REASONING_FORMAT) {
         return None;

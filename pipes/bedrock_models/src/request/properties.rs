@@ -118,7 +118,7 @@ fn tools() -> impl Strategy<Value = Vec<Value>> {
     prop::collection::vec(prop_oneof![4 => tool, 1 => flat], 0..7)
 }
 
-/// The fields beside the conversation and the tools.
+/// Returns the fields beside the conversation and the tools.
 fn settings() -> impl Strategy<Value = Value> {
     let number = || prop_oneof![Just(Value::Null), (0.0..2.0f64).prop_map(Value::from)];
     let stop = prop::collection::vec(text(), 0..3);

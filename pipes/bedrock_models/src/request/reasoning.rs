@@ -1,4 +1,5 @@
-//! How much the model is to think, each family in its own way (`docs/reference/bedrock.md`, "Model families").
+//! How much the model is to think, each family in its own way (`docs/reference/bedrock.md`, "Model
+//! families").
 
 use super::extra_fields::ExtraFields;
 use crate::family::{Family, ReasoningControl};
@@ -10,7 +11,8 @@ use serde_json::{Map, Value, json};
 pub struct Reasoning {
     /// The model's own fields.
     pub fields: Map<String, Value>,
-    /// Whether Claude or Nova thinks. Then no answer may be begun for it; Claude takes no samplers and no demand for a tool either.
+    /// Whether Claude or Nova thinks. Then no answer may be begun for it; Claude takes no samplers
+    /// and no demand for a tool either.
     pub is_on: bool,
     /// Whether the model thinks in a way that leaves no room for samplers.
     pub excludes_sampling: bool,
@@ -50,8 +52,8 @@ const MIN_BUDGET: u64 = 1024;
 const ANSWER_TOKENS: u64 = 4096;
 
 impl Reasoning {
-    /// How this chat is thought about by a model of this family. `is_unsigned_tool_loop` says that it ends amid calls of tools whose beginning has
-    /// lost its reasoning.
+    /// Returns how this chat is thought about by a model of this family. `is_unsigned_tool_loop`
+    /// says that it ends amid calls of tools whose beginning has lost its reasoning.
     pub fn new(body: &Body, family: &Family, is_unsigned_tool_loop: bool) -> Result<Self> {
         let extras = ExtraFields::of(body);
         let Some(request) = parse(extras)? else { return Ok(Self::default()) };
@@ -154,7 +156,7 @@ impl Reasoning {
         );
     }
 
-    /// The most tokens of an answer that is thought about.
+    /// Returns the most tokens of an answer that is thought about.
     pub fn max_answer_tokens(&self, asked: Option<u64>) -> Option<u64> {
         asked.or(self.budget.map(|budget| budget + ANSWER_TOKENS))
     }
@@ -211,7 +213,7 @@ impl Effort {
         }
     }
 
-    /// The word for a Claude that thinks as it sees fit.
+    /// Returns the word for a Claude that thinks as it sees fit.
     fn adaptive_word(self, xhigh: bool) -> &'static str {
         match self {
             Self::None | Self::Minimal | Self::Low => "low",
@@ -223,7 +225,7 @@ impl Effort {
     }
 }
 
-/// What the client wants, in whichever of the fields it says so.
+/// Returns what the client wants, in whichever of the fields it says so.
 fn parse(extras: ExtraFields<'_>) -> Result<Option<ReasoningRequest>> {
     if let Some(thinking) = extras.first(&["thinking", "reasoning_config"]) {
         return parse_thinking(thinking, extras);

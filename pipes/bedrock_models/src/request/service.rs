@@ -9,7 +9,7 @@ use crate::valves::{BedrockValves, GuardrailTrace, is_guardrail_id, is_guardrail
 use pipe_sdk::{Call, PipeError, Result};
 use serde_json::{Map, Value};
 
-/// What this chat asks of the service.
+/// Returns what this chat asks of the service.
 pub fn settings<'a>(asked: &ChatInput<'a>, is_streamed: bool) -> Result<ServiceSettings<'a>> {
     let extras = ExtraFields::of(&asked.call.body);
     Ok(ServiceSettings {
@@ -20,7 +20,7 @@ pub fn settings<'a>(asked: &ChatInput<'a>, is_streamed: bool) -> Result<ServiceS
     })
 }
 
-/// The guardrail of the valves, or the one that the request names if it may.
+/// Returns the guardrail of the valves, or the one that the request names if it may.
 fn guardrail<'a>(
     asked: &ChatInput<'a>,
     extras: ExtraFields<'a>,
@@ -163,7 +163,7 @@ fn metadata(call: &Call, valves: &BedrockValves) -> Map<String, Value> {
     pairs.map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
-/// The text with a mark in place of each character that AWS does not take.
+/// Returns the text with a mark in place of each character that AWS does not take.
 fn sanitize(text: &str) -> String {
     let fit =
         |c: char| if c.is_ascii() && is_accepted(c.encode_utf8(&mut [0; 4])) { c } else { '_' };

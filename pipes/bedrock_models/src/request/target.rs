@@ -40,7 +40,7 @@ pub struct Inputs {
 }
 
 impl Target {
-    /// A model of this family, of which nothing else is known.
+    /// Returns a model of this family, of which nothing else is known.
     pub fn new(id: impl Into<String>, family: Family) -> Self {
         Self {
             id: id.into(),
@@ -81,12 +81,12 @@ impl Target {
         }
     }
 
-    /// Whether it is one of Anthropic's.
+    /// Returns whether it is one of Anthropic's.
     pub fn is_claude(&self) -> bool {
         self.is_claude
     }
 
-    /// Whether chats may name this place, as in `s3://bucket/key`.
+    /// Returns whether chats may name this place, as in `s3://bucket/key`.
     pub fn allows_s3(&self, uri: &str) -> bool {
         let place = uri.strip_prefix("s3://").unwrap_or(uri);
         let fits = |allowed: &String| {
@@ -98,7 +98,7 @@ impl Target {
         self.s3_locations.iter().any(fits)
     }
 
-    /// Why it cannot be asked this.
+    /// Returns why it cannot be asked this.
     pub fn unsupported(&self, what: &str) -> Cow<'static, str> {
         format!("model `{}` takes no {what}: leave them out, or pick one that does", self.id).into()
     }

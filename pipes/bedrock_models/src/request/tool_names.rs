@@ -1,5 +1,5 @@
-//! Tool names and tool use ids that fit Bedrock's patterns, and the way back to those that the client gave
-//! (`docs/reference/bedrock.md`, "Converse request").
+//! Tool names and tool use ids that fit Bedrock's patterns, and the way back to those that the
+//! client gave (`docs/reference/bedrock.md`, "Converse request").
 
 use crate::family::Family;
 use std::{

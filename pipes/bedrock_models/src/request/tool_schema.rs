@@ -1,4 +1,5 @@
-//! The schema of a tool's arguments: as it came, as far as the model's family takes it so; else as close as the family takes.
+//! The schema of a tool's arguments: as it came, as far as the model's family takes it so; else as
+//! close as the family takes.
 
 mod keywords;
 mod plain;
@@ -52,8 +53,9 @@ pub struct Parameters<'a> {
     pub note: String,
 }
 
-/// Bedrock demands that a schema says `"type": "object"`; clients leave it out where there are no parameters. Where the schema says which
-/// dialect it is in, that is left out. What is else in form, and taken by the family, goes out byte for byte: prompt caches live of it.
+/// Bedrock demands that a schema says `"type": "object"`; clients leave it out where there are no
+/// parameters. Where the schema says which dialect it is in, that is left out. What is else in
+/// form, and taken by the family, goes out byte for byte: prompt caches live of it.
 pub fn from_raw<'a>(
     given: Option<&'a RawValue>,
     family: &Family,
@@ -80,7 +82,7 @@ pub fn from_raw<'a>(
     Ok(without_note(Json::WithType(members)))
 }
 
-/// The same of a schema that has been read already.
+/// Returns the same of a schema that has been read already.
 pub fn from_value<'a>(
     given: Option<&Value>,
     family: &Family,
@@ -97,7 +99,7 @@ pub fn from_value<'a>(
     }
 }
 
-/// The schema of an object, as far as this family takes it.
+/// Returns the schema of an object, as far as this family takes it.
 pub fn rewrite_object<'a>(schema: &Map<String, Value>, family: &Family) -> Parameters<'a> {
     rewrite(schema, family).unwrap_or_else(|| without_note(Json::Value(with_type(schema.clone()))))
 }
@@ -132,7 +134,7 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
     Ok(rewrite(schema, family).map_or(Adapted::Unchanged, Adapted::Rewritten))
 }
 
-/// Whether a root may be an object: it says so, among others if need be, or says nothing.
+/// Returns whether a root may be an object: it says so, among others if need be, or says nothing.
 fn is_of_object(schema: &Map<String, Value>) -> bool {
     let is_object = |word: &Value| word.as_str().and_then(type_named) == Some("object");
     match schema.get("type") {
@@ -143,7 +145,7 @@ fn is_of_object(schema: &Map<String, Value>) -> bool {
     }
 }
 
-/// The schema written anew, if this family does not take it as it is.
+/// Returns the schema written anew, if this family does not take it as it is.
 fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameters<'a>> {
     let inside = match family.tool_schema {
         ToolSchema::Any => None,
@@ -180,7 +182,7 @@ fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameter
     Some(without_note(Json::Value(self::with_type(typed))))
 }
 
-/// The schema with a type, and without the name of its dialect.
+/// Returns the schema with a type, and without the name of its dialect.
 fn with_type(mut schema: Map<String, Value>) -> Value {
     schema.shift_remove("$schema");
     if schema.get("type").is_none_or(Value::is_null) {

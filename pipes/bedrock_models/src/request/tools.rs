@@ -57,7 +57,7 @@ impl AnthropicTools {
     }
 }
 
-/// The beta that a tool of Anthropic's needs at Bedrock; `None` for other tools
+/// Returns the beta that a tool of Anthropic's needs at Bedrock; `None` for other tools
 /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html>).
 fn beta_of(kind: &str) -> Option<Option<&'static str>> {
     let (name, version) = kind.rsplit_once('_')?;
@@ -85,7 +85,7 @@ pub enum ToolChoiceMode<'a> {
 }
 
 impl<'a> ToolSet<'a> {
-    /// The tools that this chat brings. `drops` leaves them out where the model takes none.
+    /// Returns the tools that this chat brings. `drops` leaves them out where the model takes none.
     pub fn from_body(body: &'a Body, target: &Target, drops_tools: bool) -> Result<Self> {
         let mut names = ToolNames::for_family(&target.family);
         let mut tools = Vec::new();
@@ -118,7 +118,7 @@ impl<'a> ToolSet<'a> {
         self.tools.push(Tool::ToolSpec(spec));
     }
 
-    /// What Bedrock is to know of tools, for a conversation that has already called these.
+    /// Returns what Bedrock is to know of tools, for a conversation that has already called these.
     ///
     /// A conversation with calls must bring their tools, even where the client has left them out.
     pub fn take_config(
@@ -135,7 +135,8 @@ impl<'a> ToolSet<'a> {
             let unknown = called.iter().filter(|name| !self.anthropic.has(name));
             tools.extend(unknown.map(|name| placeholder_tool(name.clone())));
             if tools.is_empty() {
-                // Converse wants tools beside calls, and does not count those among the model's own fields.
+                // Converse wants tools beside calls, and does not count those among the model's own
+                // fields.
                 tools.push(placeholder_tool("no_tool".into()));
             }
         }
@@ -152,12 +153,12 @@ impl<'a> ToolSet<'a> {
         Some(ToolConfig { tools, tool_choice })
     }
 
-    /// Whether one of the client's tools is called so.
+    /// Returns whether one of the client's tools is called so.
     pub fn has(&self, name: &str) -> bool {
         self.tools.iter().any(|tool| has_name(tool, name))
     }
 
-    /// How its tools are called at Bedrock.
+    /// Returns how its tools are called at Bedrock.
     pub fn names_of_specs(&self) -> Vec<String> {
         let specs = self.tools.iter().filter_map(|tool| match tool {
             Tool::ToolSpec(spec) => Some(spec.name.clone().into_owned()),
@@ -241,7 +242,7 @@ fn add_legacy_functions<'a>(
     Ok(())
 }
 
-/// A tool whose parts stand in other places than OpenAI's.
+/// Returns a tool whose parts stand in other places than OpenAI's.
 fn anthropic_or_responses_tool<'a>(
     tool: &'a Map<String, Value>,
     field: impl Fn(&str) -> String,
@@ -284,7 +285,7 @@ fn chat_tool<'a>(
     })
 }
 
-/// What a tool says of itself, and what its schema could not say.
+/// Returns what a tool says of itself, and what its schema could not say.
 pub fn describe(description: Option<&str>, note: String) -> Option<Cow<'_, str>> {
     let description = description.filter(|text| !text.trim().is_empty());
     match (description, note.trim()) {
@@ -299,7 +300,7 @@ pub fn describe(description: Option<&str>, note: String) -> Option<Cow<'_, str>>
     }
 }
 
-/// A tool that the client has left out, of which only the name is known.
+/// Returns a tool that the client has left out, of which only the name is known.
 fn placeholder_tool(name: Cow<'_, str>) -> Tool<'_> {
     let input_schema = InputSchema { json: Json::EmptySchema };
     Tool::ToolSpec(ToolSpec { name, description: None, input_schema, strict: None })
@@ -379,7 +380,8 @@ fn parse_mode<'a>(word: &str) -> Option<ToolChoiceMode<'a>> {
     }
 }
 
-/// Leaves only the tools that are allowed. Their list stands in an object of its own, or beside the type.
+/// Leaves only the tools that are allowed. Their list stands in an object of its own, or beside the
+/// type.
 fn apply_allowed_tools<'a>(
     within: &'a Value,
     mode_beside: Option<&'a Value>,

@@ -1,4 +1,5 @@
-//! The models that may answer a request, in their order (`docs/reference/bedrock.md`, "Choosing a model").
+//! The models that may answer a request, in their order (`docs/reference/bedrock.md`, "Choosing a
+//! model").
 
 use crate::{
     catalog::{Listing, ModelEntry, geography, profile_prefix},
@@ -10,9 +11,10 @@ use std::sync::Arc;
 
 /// Returns the requested model, and after it those that may answer in its place.
 ///
-/// First come the model's other regions, then the profile of its own geography, then the chains of the valve
-/// *Fallbacks*. Only the chains may leave the geography: an admin has asked for it. They are only for chats and
-/// images, because vectors of another model cannot be compared with those of the first.
+/// First come the model's other regions, then the profile of its own geography, then the chains of
+/// the valve *Fallbacks*. Only the chains may leave the geography: an admin has asked for it. They
+/// are only for chats and images, because vectors of another model cannot be compared with those of
+/// the first.
 pub fn find_candidates(
     requested: &Arc<ModelEntry>,
     listing: &Listing,
@@ -63,7 +65,8 @@ fn chained<'a>(
     entries.filter(|entry| entry.kind == requested.kind)
 }
 
-/// Returns whether an admin's name for a model means this one: an alias, an ARN, or the id of a profile that leads to it.
+/// Returns whether an admin's name for a model means this one: an alias, an ARN, or the id of a
+/// profile that leads to it.
 fn is_other_name(name: &str, requested: &ModelEntry, listing: &Listing) -> bool {
     listing.look_up_valve_name(name).is_some_and(|(entry, is_region_pinned)| {
         let is_in_region = !is_region_pinned || entry.region == requested.region;

@@ -1,4 +1,5 @@
-//! What of an answer is buffer, and how: reasoning as the valve says, JSON without the fence around it.
+//! What of an answer is buffer, and how: reasoning as the valve says, JSON without the fence around
+//! it.
 
 use crate::valves::ReasoningOutput;
 use pipe_sdk::Chunk;
@@ -47,17 +48,17 @@ impl ChunkBuffer {
         }
     }
 
-    /// The next chunk.
+    /// Returns the next chunk.
     pub fn pop(&mut self) -> Option<Chunk> {
         self.chunks.pop_front()
     }
 
-    /// How many chunks wait to be taken.
+    /// Returns how many chunks wait to be taken.
     pub fn len(&self) -> usize {
         self.chunks.len()
     }
 
-    /// Whether there is an answer, be it text or a call.
+    /// Returns whether there is an answer, be it text or a call.
     pub fn has_output(&self) -> bool {
         self.has_output
     }
@@ -127,7 +128,7 @@ impl ChunkBuffer {
 }
 
 impl CodeFenceStripper {
-    /// What of this text is certainly no fence.
+    /// Returns what of this text is certainly no fence.
     fn filter(&mut self, text: &str) -> String {
         if self.state == FenceState::Absent {
             return text.to_owned();
@@ -148,7 +149,8 @@ impl CodeFenceStripper {
         String::new()
     }
 
-    /// What is left when no more comes: what stands in the fence, if that is all, or else what was said.
+    /// Returns what is left when no more comes: what stands in the fence, if that is all, or else
+    /// what was said.
     fn finish(&mut self) -> String {
         let held = mem::take(&mut self.held);
         if self.state != FenceState::Inside {

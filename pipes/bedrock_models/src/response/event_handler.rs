@@ -1,4 +1,5 @@
-//! What the events of an answer mean (`docs/reference/bedrock.md`, "Converse response" and "Stop reasons" and "Event stream").
+//! What the events of an answer mean (`docs/reference/bedrock.md`, "Converse response" and "Stop
+//! reasons" and "Event stream").
 
 use super::{
     chunk_buffer::ChunkBuffer,
@@ -73,7 +74,7 @@ pub enum EventError {
 }
 
 impl EventHandler {
-    /// The events of an answer that is read so; reasoning is shown as the valve says.
+    /// Returns the events of an answer that is read so; reasoning is shown as the valve says.
     pub fn new(options: ResponseOptions, reasoning: ReasoningOutput) -> Self {
         let strips_fence = options.answer_shape == AnswerShape::Unfenced;
         Self {
@@ -90,17 +91,17 @@ impl EventHandler {
         }
     }
 
-    /// Whether the model has ended its message.
+    /// Returns whether the model has ended its message.
     pub fn is_stopped(&self) -> bool {
         self.is_stopped
     }
 
-    /// How many chunks wait to be taken.
+    /// Returns how many chunks wait to be taken.
     pub fn buffered_len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// The next chunk of what was told.
+    /// Returns the next chunk of what was told.
     pub fn next_chunk(&mut self) -> Option<Chunk> {
         self.buffer.pop()
     }
@@ -389,7 +390,8 @@ impl EventHandler {
     }
 }
 
-/// The ends whose finish reason tells all. OpenAI's word for `stop_sequence` is that for `end_turn`, Anthropic's is not.
+/// The ends whose finish reason tells all. OpenAI's word for `stop_sequence` is that for
+/// `end_turn`, Anthropic's is not.
 const KNOWN_STOP_REASONS: &[&str] = &[
     "end_turn",
     "tool_use",
@@ -399,7 +401,8 @@ const KNOWN_STOP_REASONS: &[&str] = &[
     "content_filtered",
 ];
 
-/// How many tokens Claude has thought with, out of the part of its own answer that was asked for.
+/// Returns how many tokens Claude has thought with, out of the part of its own answer that was
+/// asked for.
 fn thinking_tokens(own: &Value) -> Option<u64> {
     let details = own.pointer(crate::request::THINKING_TOKENS_PATH)?;
     details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())

@@ -31,7 +31,7 @@ pub struct TextToolCalls {
 }
 
 impl TextToolCalls {
-    /// What of this text, and of what came before it, can be told already.
+    /// Returns what of this text, and of what came before it, can be told already.
     pub fn filter(&mut self, text: &str) -> String {
         self.held.push_str(text);
         if !self.is_call {
@@ -48,19 +48,19 @@ impl TextToolCalls {
         String::new()
     }
 
-    /// What is still held back.
+    /// Returns what is still held back.
     pub fn take_held(&mut self) -> String {
         self.is_call = false;
         mem::take(&mut self.held)
     }
 
-    /// Whether what is held back looks like a call.
+    /// Returns whether what is held back looks like a call.
     pub fn is_call(&self) -> bool {
         self.is_call
     }
 }
 
-/// How many bytes at the end of a text may be the start of a beginning.
+/// Returns how many bytes at the end of a text may be the start of a beginning.
 fn partial_prefix_len(text: &str) -> usize {
     let longest = PREFIXES.iter().map(|prefix| prefix.len()).max().unwrap_or_default();
     let starts = |length: &usize| {
@@ -70,14 +70,15 @@ fn partial_prefix_len(text: &str) -> usize {
     (1..longest).rev().find(starts).unwrap_or_default()
 }
 
-/// The calls in this text of tools of these names, each with its arguments; none, if it is not clear what is called.
+/// Returns the calls in this text of tools of these names, each with its arguments; none, if it is
+/// not clear what is called.
 pub fn parse_tool_calls(text: &str, tools: &[String]) -> Vec<(String, Map<String, Value>)> {
     let calls = if text.contains("<__function=") { parse_tagged(text) } else { parse_json(text) };
     let known = |(name, _): &(String, _)| tools.contains(name);
     if calls.iter().all(known) { calls } else { Vec::new() }
 }
 
-/// The calls in Nova's own notation. What is cut off at the end of it stands for itself.
+/// Returns the calls in Nova's own notation. What is cut off at the end of it stands for itself.
 fn parse_tagged(text: &str) -> Vec<(String, Map<String, Value>)> {
     let mut calls = Vec::new();
     for call in text.split("<__function=").skip(1) {
@@ -100,7 +101,7 @@ fn strip_quotes(name: &str) -> String {
     name.trim().trim_matches('"').to_owned()
 }
 
-/// The calls in JSON, of which one or a list may stand in a text.
+/// Returns the calls in JSON, of which one or a list may stand in a text.
 fn parse_json(text: &str) -> Vec<(String, Map<String, Value>)> {
     let Some(start) = text.find(['{', '[']) else { return Vec::new() };
     let json = text.get(start..).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What Bedrock sends, as far as it is read (`docs/reference/bedrock.md`, "Converse response" and "Event stream").
+//! What Bedrock sends, as far as it is read (`docs/reference/bedrock.md`, "Converse response" and
+//! "Event stream").
 
 use pipe_sdk::Usage;
 use serde::Deserialize;
@@ -141,7 +142,8 @@ impl From<TokenUsage> for Usage {
     fn from(tokens: TokenUsage) -> Self {
         let (read, write) = (tokens.cache_read_input_tokens, tokens.cache_write_input_tokens);
         Self {
-            // Bedrock counts what is read from and written to a cache apart from the rest of the prompt.
+            // Bedrock counts what is read from and written to a cache apart from the rest of the
+            // prompt.
             prompt_tokens: tokens.input_tokens + read.unwrap_or(0) + write.unwrap_or(0),
             completion_tokens: tokens.output_tokens,
             cached_tokens: read,

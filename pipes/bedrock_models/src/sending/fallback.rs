@@ -67,10 +67,10 @@ impl FailureCause {
 
 /// Returns the answer of the first candidate that has one, and the candidate.
 ///
-/// If none has, the error is that of the first, which was requested. But if the first was only busy or unreachable and
-/// another one has said what is wrong with the request, that is the error: to try again later would not help. If the
-/// circuit breakers of all candidates are open, the first is called all the same, so never are all regions closed at
-/// once.
+/// If none has, the error is that of the first, which was requested. But if the first was only busy
+/// or unreachable and another one has said what is wrong with the request, that is the error: to
+/// try again later would not help. If the circuit breakers of all candidates are open, the first is
+/// called all the same, so never are all regions closed at once.
 pub async fn try_candidates<'a, T, F>(
     candidates: &'a [Arc<ModelEntry>],
     deps: CallDeps<'a>,

@@ -3,8 +3,8 @@
 use crate::catalog::ModelEntry;
 use pipe_sdk::Hints;
 
-/// The failures that the header `x-pipewright-fail` asks for: `first`, or names of models, which may contain `*`,
-/// separated by commas. These models are treated as if they were throttled.
+/// The failures that the header `x-pipewright-fail` asks for: `first`, or names of models, which
+/// may contain `*`, separated by commas. These models are treated as if they were throttled.
 #[derive(Clone, Copy, Default)]
 pub struct ForcedFailure<'a>(Option<&'a str>);
 

@@ -1,4 +1,5 @@
-//! Other names for models, as an admin gives them: `gpt-4o=us.amazon.nova-pro-v1:0, gpt-*=us.amazon.nova-lite-v1:0`.
+//! Other names for models, as an admin gives them: `gpt-4o=us.amazon.nova-pro-v1:0,
+//! gpt-*=us.amazon.nova-lite-v1:0`.
 
 use crate::model_id::strip_pipe_id;
 use pipe_sdk::{matches_glob, split_list};
@@ -16,12 +17,13 @@ struct Alias {
 }
 
 impl Aliases {
-    /// What the valve says. What cannot be so is left out: the valve has been refused for it.
+    /// Returns what the valve says. What cannot be so is left out: the valve has been refused for
+    /// it.
     pub fn parse(valve: &Option<String>) -> Self {
         Self(split_list(valve).filter_map(Alias::parse).collect())
     }
 
-    /// Why the valve cannot be so, if it cannot.
+    /// Returns why the valve cannot be so, if it cannot.
     pub fn validate(valve: &Option<String>) -> Option<String> {
         if let Some(entry) = split_list(valve).find(|entry| Alias::parse(entry).is_none()) {
             return Some(format!(
@@ -38,7 +40,8 @@ impl Aliases {
         circular.map(|alias| format!("`{}` must not lead in a circle", alias.name))
     }
 
-    /// What this id stands for by name, to the end; itself if it is no alias. An alias in a region is its target in that region.
+    /// Returns what this id stands for by name, to the end; itself if it is no alias. An alias in a
+    /// region is its target in that region.
     pub fn resolve<'a>(&'a self, id: &'a str) -> Cow<'a, str> {
         let whole = self.follow(id);
         if whole == id
@@ -63,7 +66,7 @@ impl Aliases {
         id
     }
 
-    /// What stands for ids like this one, for an id that nobody has.
+    /// Returns what stands for ids like this one, for an id that nobody has.
     pub fn match_pattern(&self, id: &str) -> Option<Cow<'_, str>> {
         let regional = id.rsplit_once('@');
         let mut targets =

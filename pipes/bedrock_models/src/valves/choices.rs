@@ -80,7 +80,7 @@ pub enum GuardrailTrace {
 }
 
 impl GuardrailTrace {
-    /// The word on the wire.
+    /// Returns the word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
@@ -102,7 +102,7 @@ pub enum GuardrailStreaming {
 }
 
 impl GuardrailStreaming {
-    /// The word on the wire.
+    /// Returns the word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sync => "sync",

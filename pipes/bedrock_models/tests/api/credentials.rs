@@ -59,7 +59,8 @@ async fn a_profile_that_is_not_there_is_said() {
     assert!(bedrock.requests().is_empty());
 }
 
-/// Runs one of the tests below in a process of its own, because the environment belongs to the whole process.
+/// Runs one of the tests below in a process of its own, because the environment belongs to the
+/// whole process.
 fn elsewhere(test: &str, variables: &[(&str, &str)]) {
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])

@@ -13,7 +13,7 @@ fn answer() -> ModelAnswer {
     ModelAnswer::with_text(["one", "two", "three"])
 }
 
-/// The chunks until the first error, and the error.
+/// Returns the chunks until the first error, and the error.
 async fn broken(rig: &Rig) -> (Vec<Chunk>, (String, String)) {
     let mut stream = rig.stream(HAIKU, hello()).await.unwrap();
     let mut chunks = Vec::new();

@@ -10,7 +10,7 @@ const EAST: &str = "us-east-1";
 const WEST: &str = "us-west-2";
 const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 
-/// A pipe whose models have nobody to answer in their place.
+/// Returns a pipe whose models have nobody to answer in their place.
 pub async fn lonely() -> Rig {
     lonely_with(|_| {}).await
 }
@@ -24,7 +24,7 @@ pub async fn lonely_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
     .await
 }
 
-/// Where the chat was sent, in order: the region and the id.
+/// Returns where the chat was sent, in order: the region and the id.
 fn ways(rig: &Rig) -> Vec<(String, String)> {
     let way =
         |asked: bedrock_emulator::RecordedRequest| (asked.region, asked.target.unwrap_or_default());

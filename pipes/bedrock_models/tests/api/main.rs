@@ -1,4 +1,5 @@
-//! The pipe from outside: through its trait, against a Bedrock on loopback that checks every request.
+//! The pipe from outside: through its trait, against a Bedrock on loopback that checks every
+//! request.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 
 mod answers;

@@ -25,7 +25,7 @@ pub fn bedrock() -> Emulator {
     Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
-/// The usual valves, pointed at this Bedrock.
+/// Returns the usual valves, pointed at this Bedrock.
 pub fn valves(bedrock: &Emulator) -> BedrockValves {
     let (id, secret) = DEMO_KEY;
     BedrockValves {
@@ -77,20 +77,20 @@ impl Rig {
         self.ask(call(model, &body)).await?.fold().await
     }
 
-    /// What was asked of models so far.
+    /// Returns what was asked of models so far.
     pub fn asked(&self) -> Vec<RecordedRequest> {
         let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
         let is_chat = |request: &RecordedRequest| chats.contains(&request.operation);
         self.bedrock.requests().into_iter().filter(is_chat).collect()
     }
 
-    /// The body of the last thing asked of a model.
+    /// Returns the body of the last thing asked of a model.
     pub fn last_body(&self) -> Value {
         self.asked().pop().unwrap().json
     }
 }
 
-/// The models that are listed, because they chat.
+/// Returns the models that are listed, because they chat.
 pub fn models(pipe: &BedrockModels) -> Vec<Model> {
     match pipe.serves() {
         Serves::Manifold(models) => {
@@ -121,12 +121,12 @@ pub fn call(model: &str, body: &Value) -> Call {
     }
 }
 
-/// A chat of one question.
+/// Returns a chat of one question.
 pub fn hello() -> Value {
     json!({"messages": [{"role": "user", "content": "Hello"}]})
 }
 
-/// The kind of an error and its words.
+/// Returns the kind of an error and its words.
 pub fn told<T: std::fmt::Debug>(result: Result<T>) -> (String, String) {
     let error = result.unwrap_err();
     let kind = format!("{error:?}");
@@ -144,7 +144,7 @@ pub async fn until(so: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap();
 }
 
-/// The catalogue in this JSON.
+/// Returns the catalogue in this JSON.
 pub fn catalogue(json: &Value) -> Catalogue {
     Catalogue::from_json(&json.to_string()).unwrap()
 }

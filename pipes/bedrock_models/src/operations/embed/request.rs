@@ -5,7 +5,8 @@ use bytes::Bytes;
 use pipe_sdk::{EmbedCall, EmbedInput, PipeError, Result, Truncate};
 use serde_json::{Value, json};
 
-/// The body that asks this family for the vectors of these texts; there is one, where the family takes no more.
+/// Returns the body that asks this family for the vectors of these texts; there is one, where the
+/// family takes no more.
 pub fn to_body(
     texts: &[String],
     family: EmbeddingFamily,

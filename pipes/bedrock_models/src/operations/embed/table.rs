@@ -1,4 +1,5 @@
-//! The families of embedding models, a row each (`docs/reference/bedrock.md`, "Embeddings, reranking, images").
+//! The families of embedding models, a row each (`docs/reference/bedrock.md`, "Embeddings,
+//! reranking, images").
 
 use super::{EmbeddingFamily, RequestFormat};
 
@@ -15,7 +16,8 @@ const COHERE: EmbeddingFamily = EmbeddingFamily {
     truncates: true,
 };
 
-/// The first row that fits counts, so longer beginnings stand before shorter ones that they begin with.
+/// The first row that fits counts, so longer beginnings stand before shorter ones that they begin
+/// with.
 pub(super) const FAMILIES: &[(&str, EmbeddingFamily)] = &[
     (
         "amazon.nova-2-multimodal-embeddings",

@@ -74,7 +74,7 @@ const MAX_IMAGES: u32 = 5;
 const MAX_SEED: u64 = 2_147_483_646;
 
 impl Model {
-    /// The body that asks for these pictures.
+    /// Returns the body that asks for these pictures.
     pub fn request(self, call: &ImageCall, id: &str) -> Result<Value> {
         check_prompt(call, id, self.max_prompt_chars)?;
         let ImageCall { prompt, options, source, .. } = call;
@@ -139,7 +139,8 @@ impl Model {
         if seed > MAX_SEED {
             return Err(unsupported_field("seed", id, format_args!("takes {MAX_SEED} at most")));
         }
-        // Left to themselves, these models begin at the same number each time, and so make the same picture again.
+        // Left to themselves, these models begin at the same number each time, and so make the same
+        // picture again.
         let mut config = json!({"numberOfImages": n, "width": width, "height": height, "quality": quality, "seed": seed});
         if let Some(scale) = options.cfg_scale {
             if !(1.1..=10.0).contains(&scale) {

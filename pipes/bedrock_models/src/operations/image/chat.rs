@@ -11,7 +11,8 @@ use pipe_sdk::{
 };
 use std::sync::Arc;
 
-/// How Open WebUI's background prompts begin, which ask for titles, tags and the like (`docs/reference/open-webui.md`, "Background tasks").
+/// How Open WebUI's background prompts begin, which ask for titles, tags and the like
+/// (`docs/reference/open-webui.md`, "Background tasks").
 const TASK_PREFIX: &str = "### Task:";
 
 /// How much of the prompt stands by the picture.
@@ -36,7 +37,7 @@ pub async fn chat(
     Ok(ChunkStream::from_chunks(chunks))
 }
 
-/// The pictures that this chat asks for.
+/// Returns the pictures that this chat asks for.
 fn image_call(call: &Call) -> Result<ImageCall> {
     let mut messages = call.body.messages.iter().enumerate().rev();
     let prompt_message = messages.find(|(_, message)| message.role == Role::User);
@@ -56,7 +57,7 @@ fn image_call(call: &Call) -> Result<ImageCall> {
     Ok(ImageCall { options, source, ..ImageCall::new(&call.model, prompt) })
 }
 
-/// The picture to begin from: the last one of this message, which stands at this place.
+/// Returns the picture to begin from: the last one of this message, which stands at this place.
 fn source(message: &Message, place: usize) -> Result<Option<Image>> {
     let Some(Content::Parts(parts)) = &message.content else { return Ok(None) };
     let url = |(at, part): (usize, &'_ Part)| match part {
@@ -69,7 +70,7 @@ fn source(message: &Message, place: usize) -> Result<Option<Image>> {
     Ok(Some(Image::from_base64(base64)))
 }
 
-/// The beginning of the prompt on one line.
+/// Returns the beginning of the prompt on one line.
 fn caption(prompt: &str) -> String {
     let line = prompt.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut caption: String = line.chars().take(MAX_CAPTION_CHARS).collect();

@@ -28,7 +28,7 @@ const RATIOS: &[(u32, u32)] =
     &[(1, 1), (16, 9), (21, 9), (2, 3), (3, 2), (4, 5), (5, 4), (9, 16), (9, 21)];
 
 impl Model {
-    /// The bodies that ask for these pictures, one each.
+    /// Returns the bodies that ask for these pictures, one each.
     pub fn requests(self, call: &ImageCall, id: &str) -> Result<Vec<Value>> {
         check_prompt(call, id, MAX_PROMPT_CHARS)?;
         let body = self.request(call, id)?;
@@ -91,7 +91,7 @@ fn check_options(options: &ImageOptions, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// The shape that is nearest to this size.
+/// Returns the shape that is nearest to this size.
 fn ratio(ImageSize { width, height }: ImageSize) -> String {
     let shape = |width: u32, height: u32| (f64::from(width) / f64::from(height)).ln();
     let wished = shape(width, height);

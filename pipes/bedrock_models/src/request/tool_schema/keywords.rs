@@ -15,7 +15,7 @@ pub enum Holds {
     Data,
 }
 
-/// What stands under this keyword.
+/// Returns what stands under this keyword.
 pub fn holds(keyword: &str) -> Holds {
     match keyword {
         "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
@@ -37,7 +37,8 @@ pub fn holds(keyword: &str) -> Holds {
     }
 }
 
-/// The type that a word deps, which may be written as in another language; `None` if it is none.
+/// Returns the type that a word deps, which may be written as in another language; `None` if it is
+/// none.
 pub fn type_named(word: &str) -> Option<&'static str> {
     Some(match word.trim().to_ascii_lowercase().as_str() {
         "object" | "dict" | "dictionary" | "map" | "struct" | "record" => "object",
@@ -51,7 +52,7 @@ pub fn type_named(word: &str) -> Option<&'static str> {
     })
 }
 
-/// The type of this value. A whole number is an integer.
+/// Returns the type of this value. A whole number is an integer.
 pub fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -64,7 +65,7 @@ pub fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// The type that the keywords of a schema without one speak of.
+/// Returns the type that the keywords of a schema without one speak of.
 pub fn implied_type(schema: &Map<String, Value>) -> Option<&'static str> {
     let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.contains_key(*keyword));
     if has(&["properties", "additionalProperties", "patternProperties", "propertyNames"])
@@ -82,7 +83,7 @@ pub fn implied_type(schema: &Map<String, Value>) -> Option<&'static str> {
     has(&limits).then_some("number")
 }
 
-/// The schema behind this `$ref`, if it is one within this document.
+/// Returns the schema behind this `$ref`, if it is one within this document.
 pub fn referenced<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     let pointer = reference.strip_prefix('#')?;
     let decoded = percent_decoded(pointer);

@@ -32,7 +32,8 @@ pub struct Plain {
 /// How deep objects and lists may stand in one another.
 const DEEPEST: usize = 10;
 
-/// How large a schema may become, in bytes, more or less: references can multiply what they refer to.
+/// How large a schema may become, in bytes, more or less: references can multiply what they refer
+/// to.
 const LARGEST: usize = 192 << 10;
 
 /// How many references may stand within one another.
@@ -87,7 +88,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// The schema at this depth. What its keywords cannot say stands at the end of its description.
+    /// Returns the schema at this depth. What its keywords cannot say stands at the end of its
+    /// description.
     fn node(&mut self, schema: &Value, depth: usize, is_root: bool) -> Map<String, Value> {
         let outside = self.context.len();
         let mut flat = self.flattened(schema, outside, outside);
@@ -158,9 +160,10 @@ impl Walk<'_> {
         out
     }
 
-    /// The schema with what it refers to, and with all of which it must be, in its place.
+    /// Returns the schema with what it refers to, and with all of which it must be, in its place.
     ///
-    /// `outside` is how much of the trail leads to this node, `before` how much to this branch of it.
+    /// `outside` is how much of the trail leads to this node, `before` how much to this branch of
+    /// it.
     fn flattened(&mut self, schema: &Value, outside: usize, before: usize) -> Map<String, Value> {
         let Value::Object(schema) = schema else {
             let kind = schema.as_str().and_then(type_named);
@@ -199,7 +202,8 @@ impl Walk<'_> {
         flat
     }
 
-    /// Takes a choice into the schema, as far as it can be said in it. What is left are branches that stand for themselves.
+    /// Takes a choice into the schema, as far as it can be said in it. What is left are branches
+    /// that stand for themselves.
     #[expect(
         clippy::too_many_arguments,
         reason = "a choice touches all that is known of its schema"
@@ -264,7 +268,8 @@ impl Walk<'_> {
             let kind = branch.get("type").and_then(Value::as_str).and_then(type_named);
             kind.or_else(|| implied_type(branch)) == Some("object")
         };
-        // At a root nothing but an object can stand, and a branch may tell no more than what is required.
+        // At a root nothing but an object can stand, and a branch may tell no more than what is
+        // required.
         let objects = branches.iter().all(is_object)
             || is_root
             || flat.contains_key("properties") && branches.iter().all(|b| !b.contains_key("type"));
@@ -453,7 +458,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A schema in a few words.
+    /// Returns a schema in a few words.
     fn words(&self, schema: &Map<String, Value>, depth: usize) -> String {
         if depth > 3 {
             return "any value".into();
@@ -503,17 +508,17 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a keyword only says something about its schema.
+/// Returns whether a keyword only says something about its schema.
 fn is_said(keyword: &str) -> bool {
     matches!(keyword, "title" | "description" | "default" | "discriminator" | "$comment")
 }
 
-/// What a root is called is told where it says nothing else; titles below are names again.
+/// Returns what a root is called is told where it says nothing else; titles below are names again.
 fn title(flat: &Map<String, Value>, is_root: bool) -> Option<&str> {
     flat.get("title").and_then(Value::as_str).filter(|title| !is_root && title.contains(' '))
 }
 
-/// The type of a schema, by its word or by its keywords. What else it may be is told.
+/// Returns the type of a schema, by its word or by its keywords. What else it may be is told.
 fn kind(
     flat: &Map<String, Value>,
     nullable: &mut bool,
@@ -545,7 +550,7 @@ fn kind(
     }
 }
 
-/// The values that a schema lists. That it may be null is no value.
+/// Returns the values that a schema lists. That it may be null is no value.
 fn values(flat: &mut Map<String, Value>, nullable: &mut bool) -> Option<Vec<Value>> {
     let values = values_of(flat)?;
     *nullable |= values.iter().any(Value::is_null);
@@ -561,7 +566,7 @@ fn values_of(schema: &Map<String, Value>) -> Option<Vec<Value>> {
     }
 }
 
-/// A value and what it is said to mean.
+/// Returns a value and what it is said to mean.
 fn told_value(branch: &Map<String, Value>) -> Option<String> {
     let meaning =
         ["description", "title"].into_iter().find_map(|name| branch.get(name)?.as_str())?;
@@ -648,7 +653,7 @@ fn unite(flat: &mut Map<String, Value>, branches: Vec<Map<String, Value>>) {
     }
 }
 
-/// The branches of a choice by the names of what they hold, and by what tells them apart.
+/// Returns the branches of a choice by the names of what they hold, and by what tells them apart.
 fn shapes(branches: &[Map<String, Value>]) -> String {
     let shape = |branch: &Map<String, Value>| {
         let properties = branch.get("properties").and_then(Value::as_object);
@@ -682,7 +687,7 @@ fn tell(flat: &Map<String, Value>, keyword: &str, words: &str, notes: &mut Vec<S
     notes.push(cut(&format!("{words}: {value}."), LONGEST_WORDS));
 }
 
-/// A schema as JSON, as far as a few words go.
+/// Returns a schema as JSON, as far as a few words go.
 fn compact(schema: &Map<String, Value>) -> String {
     cut(&Value::Object(schema.clone()).to_string(), LONGEST_WORDS)
 }

@@ -1,4 +1,5 @@
-//! Makes a schema one of JSON Schema 2020-12, where a client's generator has written something else.
+//! Makes a schema one of JSON Schema 2020-12, where a client's generator has written something
+//! else.
 //!
 //! Services that check schemas do it by that draft; Claude's does
 //! (<https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/implement-tool-use>).
@@ -17,7 +18,7 @@ pub fn repair(schema: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// The references of this document that lead nowhere.
+/// Returns the references of this document that lead nowhere.
 fn dangling(schema: &Map<String, Value>) -> Vec<String> {
     let mut references = Vec::new();
     collect(schema, &mut references);
@@ -97,7 +98,7 @@ fn within(schema: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// The type is one of seven words, or several of them.
+/// Returns the type is one of seven words, or several of them.
 fn typed(schema: &mut Map<String, Value>) -> bool {
     let known = |word: &Value| word.as_str().and_then(type_named);
     let fitted = match schema.get("type") {
@@ -168,7 +169,7 @@ fn limited(schema: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// The items of a tuple stand under `prefixItems`, and what comes after them under `items`.
+/// Returns the items of a tuple stand under `prefixItems`, and what comes after them under `items`.
 fn tupled(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     if let Some(Value::Array(_)) = schema.get("items") {
@@ -238,7 +239,7 @@ fn required(schema: &mut Map<String, Value>) -> bool {
     true
 }
 
-/// What stands under one keyword.
+/// Returns what stands under one keyword.
 fn member(schema: &mut Map<String, Value>, name: &str) -> bool {
     let Some(value) = schema.get_mut(name) else { return false };
     match holds(name) {
@@ -322,7 +323,8 @@ fn one(schema: &mut Value) -> bool {
 /// The keywords by which a schema is a choice between several.
 pub const CHOICES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 
-/// The schema of one object that may be any of those that were to choose from; its description says what the choice was.
+/// Returns the schema of one object that may be any of those that were to choose from; its
+/// description says what the choice was.
 pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
     let root = Value::Object(schema.clone());
     for keyword in CHOICES {
@@ -364,7 +366,8 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
     schema
 }
 
-/// Lets a property be what another branch says too. What tells branches apart becomes a choice of values.
+/// Lets a property be what another branch says too. What tells branches apart becomes a choice of
+/// values.
 fn either(known: &mut Value, other: &Value) {
     if known == other {
         return;
