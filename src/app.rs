@@ -8,8 +8,9 @@ use crate::{
     meter::Meter,
     metrics::Metrics,
     prices::Prices,
+    python::PythonPipelines,
     registry::Registry,
-    settings::{IGNORED_VARIABLES, Settings},
+    settings::{IGNORED_VARIABLES, PythonMode, Settings},
     slot::{ConfigSources, Registration},
     store_ledger::StoreLedger,
     traces::Traces,
@@ -66,7 +67,9 @@ impl App {
     ) -> anyhow::Result<Self> {
         // First, so that a SIGHUP while the host starts does not end it.
         let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
-        warn_about_ignored_variables(&sources);
+        if settings.python.mode == PythonMode::Off {
+            warn_about_ignored_variables(&sources);
+        }
         // What replicas share is in the database; a folder that holds it all is one host's.
         let claim = match settings.store_settings(&sources.folder).database_url {
             None => Some(DirectoryLock::acquire(&sources.folder).await?),
@@ -207,11 +210,13 @@ async fn build_state(
     let meter = Meter::new(Arc::clone(&metrics), prices, usage_queue.clone(), Arc::clone(&traces));
     let ledger = Arc::new(StoreLedger::new(Arc::clone(&store)));
     let registry = Arc::new(Registry::new(slots, meter, ledger));
+    let python = PythonPipelines::start(settings, &sources, &valve_store, &registry).await?;
     let replication_task = replication.map(|replication| replication.spawn(&registry));
     let state = State {
         background_jobs: BackgroundJobs::spawn(&registry),
         usage_worker: usage_worker.spawn(Arc::clone(&store), Arc::clone(&registry)),
         registry,
+        python,
         keys,
         callers: Callers::new(settings),
         bodies: Bodies::new(settings.max_bodies_mib.saturating_mul(1 << 20)),
@@ -287,7 +292,7 @@ fn warn_about_ignored_variables(sources: &ConfigSources) {
         .copied()
         .collect();
     if !set.is_empty() {
-        tracing::warn!("{} are ignored: Python pipelines cannot run here.", set.join(", "));
+        tracing::warn!("{} are ignored: PYTHON_PIPELINES is off.", set.join(", "));
     }
 }
 

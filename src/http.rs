@@ -53,8 +53,8 @@ pub use sse_body::FrameWriter;
 pub use user_jwt::UserJwtVerifier;
 
 use crate::{
-    background_jobs::BackgroundJobs, drain::Drain, metrics::Metrics, registry::Registry,
-    traces::Traces, usage_queue::UsageQueue,
+    background_jobs::BackgroundJobs, drain::Drain, metrics::Metrics, python::PythonPipelines,
+    registry::Registry, traces::Traces, usage_queue::UsageQueue,
 };
 use actix_web::{
     http::Method,
@@ -72,6 +72,8 @@ use store::Store;
 pub struct State {
     /// The pipes.
     pub registry: Arc<Registry>,
+    /// The Python pipelines, if they are on.
+    pub python: Option<PythonPipelines>,
     /// The API keys.
     pub keys: Keys,
     /// The rules for callers: host names, proxies, and the limit on wrong keys.

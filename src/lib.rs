@@ -17,6 +17,7 @@ pub mod model_references;
 mod panics;
 pub mod pipes;
 pub mod prices;
+pub mod python;
 pub mod registry;
 pub mod regular_file;
 pub mod settings;

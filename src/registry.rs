@@ -39,11 +39,11 @@ impl Registry {
         self.slots.load().iter().find(|slot| slot.id() == id).cloned()
     }
 
-    /// Registers a pipe, in the place of the one with the id `replaced`, or else as the last one.
-    pub fn register(&self, slot: &Arc<dyn Slot>, replaced: Option<&str>) {
+    /// Registers a pipe, in the place of another one or else as the last one.
+    pub fn register(&self, slot: &Arc<dyn Slot>, replaced: Option<&Arc<dyn Slot>>) {
         self.slots.rcu(|slots| {
             let mut slots = Vec::clone(slots);
-            match slots.iter_mut().find(|one| Some(one.id()) == replaced) {
+            match slots.iter_mut().find(|one| replaced.is_some_and(|old| is_same(one, old))) {
                 Some(place) => *place = Arc::clone(slot),
                 None => slots.push(Arc::clone(slot)),
             }
@@ -51,10 +51,10 @@ impl Registry {
         });
     }
 
-    /// Removes the pipe with this id. Its answers under way go on.
-    pub fn unregister(&self, id: &str) {
+    /// Removes a pipe. Its answers under way go on.
+    pub fn unregister(&self, slot: &Arc<dyn Slot>) {
         self.slots.rcu(|slots| {
-            let others = slots.iter().filter(|slot| slot.id() != id);
+            let others = slots.iter().filter(|one| !is_same(one, slot));
             others.cloned().collect::<Vec<_>>()
         });
     }
@@ -207,6 +207,10 @@ fn lists_chat_model(slot: &dyn Slot, id: &str) -> bool {
         }),
         Some(Serves::Filter { .. }) | None => false,
     }
+}
+
+fn is_same(one: &Arc<dyn Slot>, other: &Arc<dyn Slot>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }
 
 /// The longest time that a chat waits for the lists of models.

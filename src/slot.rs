@@ -10,6 +10,7 @@ mod pipe_slot;
 mod valves_update;
 
 pub use config_sources::ConfigSources;
+pub(crate) use effective_valves::EffectiveValves;
 pub use paths::{PathKind, PathRoots};
 
 use crate::{
@@ -133,7 +134,7 @@ pub trait Slot: Send + Sync {
     /// [`Pipe::discovered`].
     fn wait_until_ready(&self) -> BoxFuture<'static, ()>;
     /// [`Pipe::pipe`].
-    fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>>;
+    fn pipe(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<ChunkStream>>;
     /// [`Pipe::count_tokens`].
     fn count_tokens(&self, call: Call) -> BoxFuture<'static, Result<u64>>;
     /// [`Pipe::embed`].
@@ -143,9 +144,9 @@ pub trait Slot: Send + Sync {
     /// [`Pipe::images`].
     fn images(&self, call: ImageCall) -> BoxFuture<'static, Result<Images>>;
     /// [`Pipe::inlet`].
-    fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
+    fn inlet(self: Arc<Self>, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::outlet`].
-    fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
+    fn outlet(self: Arc<Self>, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>>;
     /// [`Pipe::admit`].
     fn admit(&self, asked: AdmissionRequest) -> BoxFuture<'static, Result<()>>;
     /// [`Pipe::record_usage`].

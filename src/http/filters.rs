@@ -34,7 +34,8 @@ pub async fn inlet(
     request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
     let slot = slot(&state, &id)?;
-    let body = slot.inlet(call(&state, slot.id(), request)).await;
+    let call = call(&state, slot.id(), request);
+    let body = Arc::clone(&slot).inlet(call).await;
     let mut body = body.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent
@@ -51,7 +52,8 @@ pub async fn outlet(
     request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
     let slot = slot(&state, &id)?;
-    let body = slot.outlet(call(&state, slot.id(), request)).await;
+    let call = call(&state, slot.id(), request);
+    let body = slot.outlet(call).await;
     Ok(HttpResponse::Ok().json(body.map_err(|error| Error::from(error).in_reason())?))
 }
 

@@ -1,15 +1,26 @@
-//! The admin routes of Open WebUI's Pipelines protocol. Pipes are compiled in, so they cannot be
-//! added or deleted.
+//! The admin routes of Open WebUI's Pipelines protocol. Pipes that are compiled in cannot be added
+//! or deleted; Python files can, where Python pipelines are on.
 
 use super::{
-    BodyLimit, Error, State,
+    BodyLimit, Error, Received, State,
     json::{Json, JsonBody},
     shape::Shape,
 };
-use actix_web::{HttpResponse, http::StatusCode, web};
-use pipe_sdk::Serves;
+use crate::python::{MAX_FILE_BYTES, PythonPipelines};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap},
+    },
+    web,
+};
+use futures_util::stream;
+use multer::Multipart;
+use pipe_sdk::{PipeError, Serves};
 use serde::Deserialize;
 use serde_json::json;
+use std::io;
 
 /// `GET /pipelines`.
 pub async fn list(state: web::Data<State>) -> HttpResponse {
@@ -18,7 +29,12 @@ pub async fn list(state: web::Data<State>) -> HttpResponse {
         .iter()
         .map(|slot| {
             let kind = slot.serves().as_ref().map_or("pipe", Serves::kind);
-            json!({"id": slot.id(), "name": slot.name(), "type": kind, "valves": true})
+            let mut entry =
+                json!({"id": slot.id(), "name": slot.name(), "type": kind, "valves": true});
+            if let Some(problem) = slot.health_problem() {
+                entry["problem"] = problem.into();
+            }
+            entry
         })
         .collect();
     HttpResponse::Ok().json(json!({"data": data}))
@@ -34,20 +50,85 @@ pub async fn learned_quirks(
     Ok(HttpResponse::Ok().json(json!({"data": slot.learned_quirks()})))
 }
 
-const NO_PYTHON: &str = "Python pipelines cannot run here: pipewright's pipes are compiled in. Run the file on a Python Pipelines \
+const NO_PYTHON: &str = "Python pipelines are off here: set PYTHON_PIPELINES=on to run them, run the file on a Python Pipelines \
                          server and add that as a connection of its own, or write the pipe in Rust";
 
-/// `POST /pipelines/add`. Nothing is fetched.
-pub async fn add() -> Result<HttpResponse, Error> {
-    Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
+/// Returns the Python pipelines, or the error of a host without them.
+fn python(state: &State) -> Result<&PythonPipelines, Error> {
+    state.python.as_ref().ok_or_else(|| Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
 }
 
-/// `POST /pipelines/upload`. The file is read away, so that the client gets to see the answer, and
-/// nothing is kept of it.
-pub async fn upload(state: web::Data<State>, payload: web::Payload) -> Result<HttpResponse, Error> {
-    let limit = BodyLimit { bytes: 1 << 20, pieces: None };
-    state.bodies.read(payload.into_inner(), None, limit).await?;
-    Err(Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
+/// Returns the response of a file that runs now.
+fn added(id: &str, detail: &str) -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": true, "id": id, "detail": detail}))
+}
+
+/// The body of `POST /pipelines/add`.
+#[derive(Deserialize)]
+pub struct Add {
+    url: String,
+}
+
+impl JsonBody for Add {
+    const LIMIT: usize = 64 << 10;
+    const SHAPE: &'static Shape = &Shape::Object(&[("url", &Shape::Text)], &[("", "url")]);
+}
+
+/// `POST /pipelines/add`: downloads a Python file, and answers when it runs.
+pub async fn add(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Error> {
+    let python = python(&state)?;
+    let Json(Add { url }) = Json::from_request(&request, &mut payload.into_inner()).await?;
+    let id = log_refusal(python.install_from_url(&url).await)?;
+    Ok(added(id, "Pipeline added successfully"))
+}
+
+/// `POST /pipelines/upload`: takes a Python file from a form, and answers when it runs.
+pub async fn upload(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Error> {
+    let limit = BodyLimit { bytes: MAX_FILE_BYTES + (64 << 10), pieces: None };
+    // It is read even if it is refused, so that the client gets to see the response.
+    let Received { bytes, share: _share } =
+        state.bodies.read(payload.into_inner(), None, limit).await?;
+    let python = python(&state)?;
+    let (file_name, content) = read_form(request.headers(), bytes.into()).await?;
+    let id = log_refusal(python.install(&file_name, content).await)?;
+    Ok(added(id, &format!("Pipeline uploaded successfully to {file_name}")))
+}
+
+/// Returns the name and content of the field `file`.
+async fn read_form(headers: &HeaderMap, body: web::Bytes) -> Result<(String, Vec<u8>), Error> {
+    let missing = || {
+        let message =
+            "file: send a Python file as the field `file` of a `multipart/form-data` form";
+        Error::from(PipeError::bad_field("file", message))
+    };
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let boundary =
+        multer::parse_boundary(content_type.unwrap_or_default()).map_err(|_| missing())?;
+    let mut form = Multipart::new(stream::iter([Ok::<_, io::Error>(body)]), boundary);
+    while let Some(field) = form.next_field().await.map_err(|_| missing())? {
+        if field.name() == Some("file") {
+            let file_name = field.file_name().unwrap_or_default().to_owned();
+            let content = field.bytes().await.map_err(|_| missing())?;
+            return Ok((file_name, content.to_vec()));
+        }
+    }
+    Err(missing())
+}
+
+/// Logs why a file was refused: Open WebUI shows an admin no reason.
+fn log_refusal<T>(result: Result<T, PipeError>) -> Result<T, Error> {
+    result.map_err(|error| {
+        tracing::warn!("A Python pipeline was refused: {error}.");
+        Error::from(error).in_reason()
+    })
 }
 
 /// The body of `DELETE /pipelines/delete`.
@@ -64,6 +145,13 @@ impl JsonBody for Delete {
 /// `DELETE /pipelines/delete`.
 pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpResponse, Error> {
     let Json(Delete { id }) = body;
+    if let Some(python) = &state.python
+        && !python.is_compiled(&id)
+    {
+        log_refusal(python.delete(&id).await)?;
+        let detail = format!("Pipeline {id} deleted successfully");
+        return Ok(HttpResponse::Ok().json(json!({"status": true, "detail": detail})));
+    }
     match state.registry.slot(&id) {
         Some(_) => Err(Error::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -73,9 +161,12 @@ pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpR
     }
 }
 
-/// `POST /pipelines/reload`: reads `valves.toml` and what was saved again. A pipe whose files
-/// cannot be so stays as it is.
+/// `POST /pipelines/reload`: reads `valves.toml`, what was saved, and Python files that have changed
+/// again. A pipe whose files cannot be so stays as it is.
 pub async fn reload(state: web::Data<State>) -> Result<HttpResponse, Error> {
+    if let Some(python) = &state.python {
+        python.rescan().await?;
+    }
     state.registry.reload().await?;
     Ok(HttpResponse::Ok().json(json!({"message": "Pipelines reloaded successfully."})))
 }

@@ -12,7 +12,7 @@ use store::Version;
 
 /// The valves of one moment, and where they came from.
 #[derive(Clone, Default)]
-pub(super) struct EffectiveValves {
+pub(crate) struct EffectiveValves {
     pub layers: ValveLayers,
     pub saved: Values,
     /// The version of the saved valves.
@@ -99,11 +99,14 @@ impl EffectiveValves {
         Ok(settings)
     }
 
+    /// Returns an error if a layer holds a value that breaks its valve's rule.
+    pub fn check(&self) -> Result<()> {
+        if self.faults.is_empty() { Ok(()) } else { Err(PipeError::BadValves(self.faults.clone())) }
+    }
+
     /// Converts the valves into the pipe's own struct.
     pub fn deserialize<V: Valves>(&self) -> Result<V> {
-        if !self.faults.is_empty() {
-            return Err(PipeError::BadValves(self.faults.clone()));
-        }
+        self.check()?;
         // The layers were read by the struct's own schema; a type that says one thing and reads
         // another is a defect of the pipe.
         let mut values = self.values.clone();

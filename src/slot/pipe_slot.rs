@@ -219,7 +219,7 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         })
     }
 
-    fn pipe(&self, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
+    fn pipe(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<ChunkStream>> {
         self.call_running(|pipe| pipe.pipe(call))
     }
 
@@ -239,11 +239,11 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         self.call_running(|pipe| pipe.images(call))
     }
 
-    fn inlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+    fn inlet(self: Arc<Self>, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
         self.call_running(|pipe| async move { pipe.inlet(call).await })
     }
 
-    fn outlet(&self, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
+    fn outlet(self: Arc<Self>, call: FilterCall) -> BoxFuture<'static, Result<FilterBody>> {
         self.call_running(|pipe| async move { pipe.outlet(call).await })
     }
 

@@ -28,7 +28,8 @@ fn format_property(property: &ValveProperty) -> String {
         | ValveKind::Integer
         | ValveKind::Number
         | ValveKind::Boolean
-        | ValveKind::List => String::new(),
+        | ValveKind::List
+        | ValveKind::Json => String::new(),
     };
     let name = &property.name;
     match &property.default {

@@ -4,7 +4,7 @@
 //! figment merges the layers and keeps the provenance of every value, so that we can say why a
 //! valve is as it is, and which environment variable pins it.
 
-use super::{Values, ValvesSpec, parsed_value::ParsedValue};
+use super::{Values, ValveKind, ValveProperty, ValvesSpec, parsed_value::ParsedValue};
 use crate::regular_file;
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -185,7 +185,7 @@ impl ValveLayers {
         }
         faults.extend(self.read_faults.iter().cloned());
         let (values, sources) =
-            spec.properties().map(|property| extract_value(&figment, &property.name)).unzip();
+            spec.properties().map(|property| extract_value(&figment, property)).unzip();
         (values, sources, faults)
     }
 }
@@ -206,8 +206,25 @@ fn read_table(file: &Path, pipe: &str) -> Result<Values, ValveError> {
     Ok(tables.get(pipe).and_then(Value::as_object).cloned().unwrap_or_default())
 }
 
-fn extract_value(figment: &Figment, name: &str) -> ((String, Value), (String, ValveSource)) {
-    let value = figment.extract_inner(name).unwrap_or_default();
+/// Returns JSON as text: figment would merge the objects of two layers, where the later one is
+/// meant to replace the other.
+fn to_layer_value(property: &ValveProperty, value: Value) -> Value {
+    match (&property.kind, &value) {
+        (ValveKind::Json, Value::Object(_) | Value::Array(_)) => value.to_string().into(),
+        _ => value,
+    }
+}
+
+fn extract_value(
+    figment: &Figment,
+    property: &ValveProperty,
+) -> ((String, Value), (String, ValveSource)) {
+    let name = &property.name;
+    let value: Value = figment.extract_inner(name).unwrap_or_default();
+    let value = match (&property.kind, value) {
+        (ValveKind::Json, Value::String(text)) => serde_json::from_str(&text).unwrap_or_default(),
+        (_, value) => value,
+    };
     let source = figment
         .find_metadata(name)
         .map_or(ValveSource::BuiltIn, |metadata| ValveSource::parse(&metadata.name));
@@ -226,14 +243,14 @@ impl Layer {
                 continue;
             };
             if self.source == ValveSource::BuiltIn {
-                values.insert(name.clone(), value.clone());
+                values.insert(name.clone(), to_layer_value(property, value.clone()));
                 continue;
             }
             match property.parse_value(value.clone()) {
                 Ok(ParsedValue::Value(value)) => {
                     // What a lower layer says wrongly is no matter any more.
                     faults.retain(|fault| fault.valve != *name);
-                    values.insert(name.clone(), value);
+                    values.insert(name.clone(), to_layer_value(property, value));
                 }
                 Ok(ParsedValue::Reset) => {}
                 Err(rule) => {

@@ -32,9 +32,12 @@ impl ValveProperty {
             ValveKind::Boolean => parse_boolean(&value),
             ValveKind::Choice(choices) => parse_choice(&value, choices),
             ValveKind::List => self.parse_list(value),
+            ValveKind::Json => self.parse_json(value),
         }?;
         // "None" of a list that is not empty by itself comes as an empty one.
-        let is_none = value.as_array().is_some_and(Vec::is_empty) && value != self.default;
+        let is_none = self.kind == ValveKind::List
+            && value.as_array().is_some_and(Vec::is_empty)
+            && value != self.default;
         Ok(if is_none { ParsedValue::Reset } else { ParsedValue::Value(value) })
     }
 
@@ -65,6 +68,18 @@ impl ValveProperty {
             .map_err(|range| format!("must be {range}"))
     }
 
+    /// Parses JSON, which the form sends as text.
+    fn parse_json(&self, value: Value) -> Result<Value, String> {
+        let value = match value {
+            Value::String(text) => serde_json::from_str(&text)
+                .map_err(|_| "must be JSON, for example {\"key\": \"value\"}")?,
+            other => other,
+        };
+        let name = self.json_type.as_deref().unwrap_or_default();
+        let rule = || format!("must be JSON of the type {name}");
+        is_of_type(&value, name).then_some(value).ok_or_else(rule)
+    }
+
     fn parse_list(&self, value: Value) -> Result<Value, String> {
         let items: Vec<String> = match value {
             Value::Array(items) => items.into_iter().map(scalar_to_text).collect::<Option<_>>(),
@@ -79,6 +94,15 @@ impl ValveProperty {
             }
             _ => Ok(items.into()),
         }
+    }
+}
+
+/// Returns whether a JSON value is of this type of JSON Schema.
+fn is_of_type(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        _ => true,
     }
 }
 

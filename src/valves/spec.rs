@@ -30,8 +30,10 @@ pub struct ValveProperty {
     pub nullable: bool,
     /// The default.
     pub default: Value,
-    /// For a secret that is sent to an address: the valve that holds the address.
-    pub origin: Option<String>,
+    /// For a secret that is sent to an address: the valves that may hold the address.
+    pub origins: Vec<String>,
+    /// The type of JSON that it takes, if it is neither a text, a number nor a list of texts.
+    pub json_type: Option<String>,
     /// Whether such a secret is not sent anywhere while there is no address.
     pub is_unbound: bool,
     /// Whether it is the URL of a database with its credentials.
@@ -61,6 +63,8 @@ pub enum ValveKind {
     Choice(Vec<Value>),
     /// Any number of texts.
     List,
+    /// Any JSON, which the form shows as text.
+    Json,
 }
 
 impl ValvesSpec {
@@ -77,6 +81,11 @@ impl ValvesSpec {
             ValveProperty::new(name, &schema, default)
         };
         Self { properties: properties.into_iter().map(property).collect() }
+    }
+
+    /// Returns the specification of these valves, which need not be a struct's.
+    pub fn from_properties(properties: Vec<ValveProperty>) -> Self {
+        Self { properties }
     }
 
     /// Returns the valves in order.
@@ -141,6 +150,7 @@ impl ValvesSpec {
                 (ValveKind::Secret, Value::String(secret)) if !secret.is_empty() => {
                     Secret::MASK.into()
                 }
+                (ValveKind::Json, Value::Object(_) | Value::Array(_)) => value.to_string().into(),
                 (_, Value::String(text)) if text.is_empty() => Value::Null,
                 _ => value,
             };
@@ -151,7 +161,8 @@ impl ValvesSpec {
 }
 
 impl ValveProperty {
-    fn new(name: String, schema: &Value, default: Value) -> Self {
+    /// Returns the valve with this JSON schema, which refers to no other schema.
+    pub fn new(name: String, schema: &Value, default: Value) -> Self {
         let (plain, nullable) = without_null(schema);
         let choices = enum_choices(plain);
         let secret = plain.get("writeOnly").and_then(Value::as_bool).unwrap_or_default();
@@ -160,11 +171,18 @@ impl ValveProperty {
             (Some("integer"), _) => ValveKind::Integer,
             (Some("number"), _) => ValveKind::Number,
             (Some("boolean"), _) => ValveKind::Boolean,
-            (Some("array"), _) => ValveKind::List,
+            (Some("array"), _) if has_plain_items(plain) => ValveKind::List,
+            (Some("array" | "object"), _) => ValveKind::Json,
             _ if secret => ValveKind::Secret,
             _ => ValveKind::Text,
         };
-        let origin = schema.get("x-origin").and_then(Value::as_str).map(str::to_owned);
+        let origins = match schema.get("x-origin") {
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(name)) => vec![name.as_str()],
+            _ => Vec::new(),
+        };
+        let origins = origins.into_iter().map(str::to_owned).collect();
+        let json_type = plain_type(plain).filter(|_| kind == ValveKind::Json).map(str::to_owned);
         let form = form_property(&name, schema, plain, &kind, &default);
         let path_kind = schema.get("x-place").and_then(Value::as_str).and_then(PathKind::parse);
         let is = |keyword: &str| schema.get(keyword).and_then(Value::as_bool).unwrap_or_default();
@@ -176,7 +194,8 @@ impl ValveProperty {
             kind,
             nullable,
             default,
-            origin,
+            origins,
+            json_type,
             is_unbound,
             is_database,
             names_models,
@@ -211,6 +230,13 @@ fn plain_type(schema: &Value) -> Option<&str> {
         Value::Array(types) => types.iter().filter_map(Value::as_str).find(|name| *name != "null"),
         other => other.as_str(),
     }
+}
+
+/// Returns whether the items of an array are texts, numbers or booleans, which the form can join
+/// with commas.
+fn has_plain_items(schema: &Value) -> bool {
+    !matches!(plain_type(&schema["items"]), Some("object" | "array"))
+        && schema["items"].get("anyOf").is_none()
 }
 
 /// Returns the choices of an enum. Variants with a doc comment are in `oneOf` as a `const`, those
@@ -251,7 +277,8 @@ fn form_property(
         | ValveKind::Secret
         | ValveKind::Integer
         | ValveKind::Number
-        | ValveKind::Boolean => {}
+        | ValveKind::Boolean
+        | ValveKind::Json => {}
     }
     for keyword in
         ["minimum", "maximum", "minLength", "maxLength", "minItems", "writeOnly", "input"]
@@ -282,7 +309,7 @@ fn plain_help(description: &str) -> String {
 
 fn type_name(kind: &ValveKind, plain: &Value) -> &'static str {
     match kind {
-        ValveKind::Text | ValveKind::Secret => "string",
+        ValveKind::Text | ValveKind::Secret | ValveKind::Json => "string",
         ValveKind::Integer => "integer",
         ValveKind::Number => "number",
         ValveKind::Boolean => "boolean",

@@ -100,25 +100,34 @@ impl ValvesUpdate<'_> {
         entered_secrets: &HashSet<String>,
     ) -> Vec<ValveError> {
         let is_unbound = |property: &&ValveProperty| {
-            let Some(address) = &property.origin else { return false };
-            let name = &property.name;
-            let is_sent = next.get(name).is_some_and(|value| !value.is_null());
-            let (before, after) = (origin(self.values.get(address)), origin(next.get(address)));
-            // A key that was entered before there was an address has not been for another one. One
-            // of the operator's has.
-            let is_first = property.is_unbound
-                && before.is_none()
-                && self.sources.get(name) == Some(&ValveSource::Saved);
-            is_sent && !entered_secrets.contains(name) && !is_first && before != after
+            let is_sent = next.get(&property.name).is_some_and(|value| !value.is_null());
+            is_sent && !entered_secrets.contains(&property.name)
         };
         let fault = |property: &ValveProperty| {
-            let address = property.origin.as_deref().unwrap_or_default();
-            ValveError::new(
-                &property.name,
-                format!("must be entered again, because `{address}` moves to another host"),
-            )
+            let address = self.find_moved_address(property, next)?;
+            let rule = format!("must be entered again, because `{address}` moves to another host");
+            Some(ValveError::new(&property.name, rule))
         };
-        self.spec.properties().filter(is_unbound).map(fault).collect()
+        self.spec.properties().filter(is_unbound).filter_map(fault).collect()
+    }
+
+    /// Returns the valve whose address, to which this secret is sent, moves to another host.
+    fn find_moved_address<'a>(
+        &self,
+        secret: &'a ValveProperty,
+        next: &Values,
+    ) -> Option<&'a String> {
+        let is_moved = |address: &&String| {
+            let (before, after) = (self.values.get(*address), next.get(*address));
+            let (before, after) = (origin(before), origin(after));
+            // A key that was entered before there was an address has not been for another one. One
+            // of the operator's has.
+            let is_first = secret.is_unbound
+                && before.is_none()
+                && self.sources.get(&secret.name) == Some(&ValveSource::Saved);
+            !is_first && before != after
+        };
+        secret.origins.iter().find(is_moved)
     }
 }
 
@@ -136,7 +145,20 @@ fn parse_new_secret(value: &Value) -> Result<bool, String> {
     }
 }
 
-/// Returns scheme, host and port; `None` if there is no address.
-fn origin(address: Option<&Value>) -> Option<Origin> {
-    Url::parse(address?.as_str()?).ok().map(|url| url.origin())
+/// The place that an address leads to.
+#[derive(PartialEq)]
+enum Destination {
+    /// Scheme, host and port of a URL.
+    Origin(Origin),
+    /// A host that was entered without a scheme, as in `db.example.com:5432`.
+    Host(String),
+}
+
+/// Returns the place that an address leads to; `None` if there is no address.
+fn origin(address: Option<&Value>) -> Option<Destination> {
+    let text = address?.as_str().filter(|text| !text.is_empty())?;
+    Some(match Url::parse(text) {
+        Ok(url) if url.origin().is_tuple() => Destination::Origin(url.origin()),
+        _ => Destination::Host(text.to_owned()),
+    })
 }

@@ -37,6 +37,7 @@ mod optimizer;
 mod pipes;
 mod poison;
 mod process;
+mod python;
 mod rag;
 mod references;
 mod reload;

@@ -74,6 +74,11 @@ impl Builder {
         self
     }
 
+    /// Where its data will be.
+    pub fn data_folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// With this switch of the command line.
     pub fn switch(mut self, name: &str) -> Self {
         self.flags.push(name.into());

@@ -1,0 +1,196 @@
+//! Virtual environments: one for each set of requirements, made once.
+
+use crate::{
+    error::WorkerError,
+    interpreter::Interpreter,
+    output::{OutputSink, pump_lines},
+    process::{CONFINE, ProcessGroup, ProcessLimits},
+    requirements::Requirements,
+};
+use pipe_sdk::Task;
+use rustix::process::Pid;
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{process::Command, sync::Semaphore, time::timeout};
+
+/// The longest time that an environment may take to be made.
+const INSTALL_LIMIT: Duration = Duration::from_secs(1800);
+
+/// The file that stands in an environment that is complete.
+const COMPLETE: &str = ".complete";
+
+/// The program that installs packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PackageInstaller {
+    /// `pip` of the interpreter.
+    #[default]
+    Pip,
+    /// `uv` at this path.
+    Uv(PathBuf),
+}
+
+/// Runs a program after `confine.py` has limited what it may reach.
+const CONFINED_EXEC: &str = "
+import json
+confine(json.loads(sys.argv[1]))
+os.execv(sys.argv[2], sys.argv[2:])
+";
+
+/// The environments in a folder.
+pub struct EnvironmentCache {
+    folder: PathBuf,
+    installer: PackageInstaller,
+    /// Variables for the installer alone, such as proxies and the address of an index.
+    variables: BTreeMap<String, String>,
+    readable: Vec<PathBuf>,
+    /// Environments are made one after the other: files with the same requirements share one.
+    turn: Semaphore,
+}
+
+impl EnvironmentCache {
+    /// Returns the environments in this folder.
+    pub fn new(
+        folder: PathBuf,
+        installer: PackageInstaller,
+        variables: BTreeMap<String, String>,
+        readable: Vec<PathBuf>,
+    ) -> Self {
+        Self { folder, installer, variables, readable, turn: Semaphore::new(1) }
+    }
+
+    /// Returns the Python of the environment with these requirements, which is made if it is not
+    /// there. What the installer prints goes to `progress`.
+    ///
+    /// # Errors
+    /// When the packages cannot be installed.
+    pub async fn prepare(
+        &self,
+        interpreter: &Interpreter,
+        requirements: &Requirements,
+        progress: &OutputSink,
+    ) -> Result<PathBuf, WorkerError> {
+        if requirements.is_empty() {
+            return Ok(interpreter.path.clone());
+        }
+        let folder = self.folder.join(requirements.digest(&interpreter.version));
+        let python = folder.join("bin/python");
+        let _turn = self.turn.acquire().await.map_err(|error| failed(&error.to_string()))?;
+        if folder.join(COMPLETE).exists() {
+            return Ok(python);
+        }
+        let install = self.install(interpreter, requirements, &folder, progress);
+        let installed = timeout(INSTALL_LIMIT, install).await;
+        installed.map_err(|_| failed("it took longer than half an hour"))??;
+        fs::write(folder.join(COMPLETE), b"").map_err(|error| failed(&error.to_string()))?;
+        Ok(python)
+    }
+
+    async fn install(
+        &self,
+        interpreter: &Interpreter,
+        requirements: &Requirements,
+        folder: &Path,
+        progress: &OutputSink,
+    ) -> Result<(), WorkerError> {
+        // What is there is of an attempt that was broken off.
+        remove_folder(folder).map_err(|error| failed(&error.to_string()))?;
+        fs::create_dir_all(folder.join("tmp")).map_err(|error| failed(&error.to_string()))?;
+        let python = folder.join("bin/python");
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let venv = ["-I", "-m", "venv", "--system-site-packages"].map(str::to_owned);
+        let venv = [text(&interpreter.path)].into_iter().chain(venv).chain([text(folder)]);
+        self.run(interpreter, folder, venv.collect(), progress).await?;
+        let install = match &self.installer {
+            PackageInstaller::Pip => {
+                let options = ["-I", "-m", "pip", "install", "--no-input", "--no-cache-dir"];
+                let more = ["--disable-pip-version-check", "--progress-bar=off"];
+                let all = options.into_iter().chain(more).map(str::to_owned);
+                [text(&python)].into_iter().chain(all).collect::<Vec<_>>()
+            }
+            PackageInstaller::Uv(uv) => {
+                let options = ["pip", "install", "--no-cache", "--python"].map(str::to_owned);
+                [text(uv)].into_iter().chain(options).chain([text(&python)]).collect()
+            }
+        };
+        let install = install.into_iter().chain(requirements.arguments()).collect();
+        self.run(interpreter, folder, install, progress).await
+    }
+
+    /// Runs a program that may write nowhere but in the folder of the environment.
+    async fn run(
+        &self,
+        interpreter: &Interpreter,
+        folder: &Path,
+        arguments: Vec<String>,
+        progress: &OutputSink,
+    ) -> Result<(), WorkerError> {
+        let program = arguments.first().map(PathBuf::from);
+        let mut readable = self.readable.clone();
+        readable.extend(program.as_deref().and_then(Path::parent).map(Path::to_owned));
+        let limits = ProcessLimits { memory_bytes: 0, ..ProcessLimits::default() };
+        let confinement = json!({
+            "memory_bytes": limits.memory_bytes, "open_files": limits.open_files,
+            "processes": limits.processes, "readable": readable, "writable": [folder],
+        });
+        let mut command = Command::new(&interpreter.path);
+        command
+            .args(["-I", "-c", &(CONFINE.to_owned() + CONFINED_EXEC), &confinement.to_string()])
+            .args(&arguments)
+            .env_clear()
+            .envs(&self.variables)
+            .env("HOME", folder)
+            .env("TMPDIR", folder.join("tmp"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let _group = group.map(ProcessGroup::new);
+        let last_line = Arc::new(Mutex::new(String::new()));
+        let output = keep_last_line(progress, &last_line);
+        let stdout = child.stdout.take().map(|out| Task::spawn(pump_lines(out, output.clone())));
+        let errors = child.stderr.take();
+        if let Some(errors) = errors {
+            pump_lines(errors, output).await;
+        }
+        let status = child.wait().await.map_err(|error| failed(&error.to_string()))?;
+        drop(stdout);
+        if status.success() {
+            return Ok(());
+        }
+        let last_line = last_line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Err(failed(if last_line.is_empty() { "the installer has failed" } else { &last_line }))
+    }
+}
+
+fn keep_last_line(progress: &OutputSink, last: &Arc<Mutex<String>>) -> OutputSink {
+    let (progress, last) = (progress.clone(), Arc::clone(last));
+    Arc::new(move |line| {
+        // The reason stands in lines that say so; others that follow are advice.
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if line.to_lowercase().contains("error") || last.is_empty() {
+            line.clone_into(&mut last);
+        }
+        progress(line);
+    })
+}
+
+fn failed(why: &str) -> WorkerError {
+    WorkerError::Install(why.to_owned())
+}
+
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,83 @@
+//! The Python that runs the files.
+
+use crate::error::WorkerError;
+use serde::Deserialize;
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{process::Command, time::timeout};
+
+/// A Python that can run the runner.
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    /// The program itself, not a script that starts it.
+    pub path: PathBuf,
+    /// The version, as in `3.11.7`.
+    pub version: String,
+}
+
+/// The oldest version that can run the runner.
+const MIN_VERSION: (u32, u32) = (3, 9);
+
+/// The longest time that the interpreter may take to tell about itself.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
+
+const PROBE: &str = "\
+import importlib.util, json, sys
+def is_missing(name):
+    try:
+        return importlib.util.find_spec(name) is None
+    except ImportError:
+        return True
+print(json.dumps({'path': sys.executable, 'version': list(sys.version_info[:3]),
+                  'missing': [name for name in sys.argv[1:] if is_missing(name)]}))
+";
+
+#[derive(Deserialize)]
+struct Probe {
+    path: PathBuf,
+    version: (u32, u32, u32),
+    missing: Vec<String>,
+}
+
+impl Interpreter {
+    /// Finds the interpreter at this path, or the one of this name in `PATH`.
+    ///
+    /// # Errors
+    /// When there is none, or it is too old.
+    pub async fn find(program: &Path) -> Result<Self, WorkerError> {
+        let Probe { path, version: (major, minor, patch), .. } = probe(program, &[]).await?;
+        let version = format!("{major}.{minor}.{patch}");
+        if (major, minor) < MIN_VERSION {
+            let program = program.display();
+            return Err(WorkerError::NoInterpreter(format!("{program} is Python {version}")));
+        }
+        Ok(Self { path, version })
+    }
+
+    /// Returns those of these modules that cannot be imported.
+    ///
+    /// # Errors
+    /// When the interpreter cannot be asked.
+    pub async fn missing_modules(&self, modules: &[&str]) -> Result<Vec<String>, WorkerError> {
+        if modules.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(probe(&self.path, modules).await?.missing)
+    }
+}
+
+async fn probe(program: &Path, modules: &[&str]) -> Result<Probe, WorkerError> {
+    let failed = |why: String| WorkerError::NoInterpreter(format!("{}: {why}", program.display()));
+    let mut command = Command::new(program);
+    command.args(["-I", "-c", PROBE]).args(modules).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PROBE_LIMIT, command.output()).await;
+    let output = output.map_err(|_| failed("it does not answer".into()))?;
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        return Err(failed(output.status.to_string()));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))
+}

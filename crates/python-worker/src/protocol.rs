@@ -1,0 +1,145 @@
+//! The frames between the host and the runner.
+//!
+//! The host sends `call` frames with an id, and grants credit: the runner may send so many items of
+//! a call before the host grants more. The runner answers each call with any number of `item`
+//! frames and one `end` or `error`. While a call is answered, the runner may ask a `question`
+//! about models of the host, which `reply` frames answer.
+
+use pipe_sdk::ValveError;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+
+/// The number of items that a worker may send ahead of a call's reader.
+pub const CREDIT: usize = 32;
+
+/// A frame to the runner.
+#[derive(Debug, Serialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum HostFrame<'a> {
+    /// Starts a call.
+    Call { id: u64, method: &'a str, arguments: &'a RawValue, credit: usize },
+    /// Lets a call send so many more items.
+    Credit { id: u64, count: usize },
+    /// Ends a call that nobody waits for.
+    Cancel { id: u64 },
+    /// Asks for a sign of life.
+    Ping { id: u64 },
+    /// Answers a question: with an item, an error, or, if both are missing, with its end.
+    Reply {
+        question: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        item: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+}
+
+/// A frame of the runner. Which fields it has tells what it is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WorkerFrame {
+    /// The call that the frame is about.
+    pub id: Option<u64>,
+    /// An item of the call.
+    pub item: Option<Item>,
+    /// The end of the call, with its result.
+    #[serde(deserialize_with = "present")]
+    pub end: Option<Value>,
+    /// The end of the call, with an error.
+    pub error: Option<ErrorFrame>,
+    /// Whether the call could not be ended although it was cancelled.
+    pub stuck: bool,
+    /// The sign of life.
+    pub pong: Option<u64>,
+    /// The first frame of a process.
+    pub ready: Option<Ready>,
+    /// The id of a question of the call.
+    pub question: Option<u64>,
+    /// What the question asks for.
+    pub method: Option<String>,
+    /// The arguments of the question.
+    pub body: Option<Value>,
+}
+
+/// Keeps `null` apart from a field that is missing.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// What a process says of itself when it has started.
+#[derive(Debug, Default, Deserialize)]
+pub struct Ready {
+    /// Whether the kernel limits the files that it can reach.
+    pub is_confined: bool,
+    /// The version of Python.
+    pub python: String,
+}
+
+/// An item of a call: what a pipe has returned or yielded.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// Text.
+    Text(String),
+    /// A dictionary, or the fields of a pydantic model.
+    Object(Value),
+}
+
+/// An error of a call.
+#[derive(Debug, Deserialize)]
+pub struct ErrorFrame {
+    /// The text of the exception.
+    pub message: String,
+    /// The name of the exception's class.
+    #[serde(default, rename = "type")]
+    pub class: String,
+    /// The valves that were rejected.
+    pub valves: Option<Vec<Violation>>,
+}
+
+/// A valve that was rejected.
+#[derive(Debug, Deserialize)]
+pub struct Violation {
+    valve: String,
+    rule: String,
+}
+
+impl From<Violation> for ValveError {
+    fn from(violation: Violation) -> Self {
+        Self::new(violation.valve, violation.rule)
+    }
+}
+
+/// What a pipeline says of itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Description {
+    /// `Pipeline.id`.
+    pub id: Option<String>,
+    /// `Pipeline.name`.
+    pub name: Option<String>,
+    /// `Pipeline.type`: `manifold`, `filter`, or anything else for one model.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// The functions that it has, of `pipe`, `inlet` and `outlet`.
+    pub methods: Vec<String>,
+    /// The JSON schema of its valves.
+    pub schema: Value,
+    /// The values of its valves.
+    pub valves: Map<String, Value>,
+    /// The valve `pipelines` of a filter.
+    pub pipelines: Value,
+    /// The valve `priority` of a filter.
+    pub priority: Value,
+    /// The models of a manifold.
+    pub models: Vec<ListedModel>,
+}
+
+/// A model of a manifold.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ListedModel {
+    /// The id within the manifold.
+    pub id: String,
+    /// The name.
+    pub name: String,
+}

@@ -1,0 +1,98 @@
+"""Confines the process that runs a Python pipeline, before any of the pipeline's code is read.
+
+Limits of memory, open files and processes (setrlimit), an end with its parent and no new
+privileges (prctl), and the files that can be reached (Landlock, see
+https://docs.kernel.org/userspace-api/landlock.html). Only the standard library is used.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE, SYS_LANDLOCK_RESTRICT_SELF = 444, 445, 446
+LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_RULE_PATH_BENEATH = 1, 1
+EXECUTE, READ_FILE, READ_DIR = 1 << 0, 1 << 2, 1 << 3
+# The file system rights of the first three versions of Landlock's ABI.
+RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
+# Rights that a rule for a single file may have: execute, write, read and truncate.
+FILE_RIGHTS = EXECUTE | 1 << 1 | READ_FILE | 1 << 14
+SYSTEM_FOLDERS = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/nix", "/run", "/proc", "/sys"]
+
+
+class PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = [("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32)]
+
+
+def confine(settings):
+    """Applies `settings`; returns whether the reachable files could be limited too."""
+    set_limits(settings)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if sys.platform != "linux":
+        return False
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    return limit_files(libc, settings["readable"], settings["writable"])
+
+
+def set_limits(settings):
+    limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, settings["open_files"])]
+    if settings["memory_bytes"] and hasattr(resource, "RLIMIT_DATA"):
+        limits.append((resource.RLIMIT_DATA, settings["memory_bytes"]))
+    # The kernel counts the threads of all processes of the user, and does not count for root.
+    limits.append((resource.RLIMIT_NPROC, count_threads_of_user() + settings["processes"]))
+    for kind, wanted in limits:
+        _, most = resource.getrlimit(kind)
+        value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(kind, (value, value))
+
+
+def count_threads_of_user():
+    count, user = 0, os.getuid()
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        try:
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == user:
+                count += len(os.listdir(f"/proc/{name}/task"))
+        except OSError:
+            # The process has ended meanwhile, or is not ours to look at.
+            continue
+    return count
+
+
+def limit_files(libc, readable, writable):
+    abi = libc.syscall(SYS_LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION)
+    if abi < 1:
+        return False
+    rights = RIGHTS_BY_ABI[min(abi, 3)]
+    handled = ctypes.c_uint64(rights)
+    ruleset = libc.syscall(
+        SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(handled), ctypes.sizeof(handled), 0
+    )
+    if ruleset < 0:
+        return False
+    interpreter = [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]
+    for path in SYSTEM_FOLDERS + interpreter + sys.path + readable:
+        allow(libc, ruleset, path, (EXECUTE | READ_FILE | READ_DIR) & rights)
+    for path in ["/dev"] + writable:
+        allow(libc, ruleset, path, rights)
+    limited = libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0
+    os.close(ruleset)
+    return limited
+
+
+def allow(libc, ruleset, path, rights):
+    try:
+        parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        # A folder that is not there needs no rule.
+        return
+    if not os.path.isdir(path):
+        rights &= FILE_RIGHTS
+    rule = PathBeneath(rights, parent)
+    libc.syscall(
+        SYS_LANDLOCK_ADD_RULE, ruleset, LANDLOCK_RULE_PATH_BENEATH, ctypes.byref(rule), 0
+    )
+    os.close(parent)

@@ -1,0 +1,453 @@
+//! A worker: a process that has loaded a file and answers calls.
+
+use crate::{
+    error::WorkerError,
+    frame::{read_frame, write_frame},
+    process::{Process, ProcessGroup, ProcessSettings, describe_exit, helper_modules},
+    protocol::{CREDIT, Description, HostFrame, Item, WorkerFrame},
+};
+use futures_util::{Stream, future::BoxFuture};
+use pipe_sdk::Task;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json, value::to_raw_value};
+use std::{
+    collections::{HashMap, VecDeque},
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    process::Child,
+    sync::{Notify, mpsc, watch},
+    time::{sleep, timeout},
+};
+
+/// The time between two signs of life that are asked for, and the longest time without one.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The number of items that are read before the worker may send as many more.
+const CREDIT_STEP: usize = CREDIT / 2;
+
+/// A process that has loaded a file. Dropping it kills the process and all that it started.
+pub struct Worker {
+    shared: Arc<Shared>,
+    /// Whether the kernel limits the files that the process can reach.
+    pub is_confined: bool,
+    _tasks: Vec<Task>,
+}
+
+struct Shared {
+    calls: Mutex<HashMap<u64, CallEntry>>,
+    next_id: AtomicU64,
+    outbox: Outbox,
+    pongs: AtomicU64,
+    /// Why the process ended, or must not be given further calls.
+    retired: watch::Sender<Option<Retirement>>,
+    exited: watch::Sender<Option<String>>,
+}
+
+/// Why a worker takes no further calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Retirement {
+    Exited,
+    Stuck,
+}
+
+struct CallEntry {
+    events: mpsc::Sender<CallEvent>,
+    questions: Option<Arc<dyn QuestionHandler>>,
+    question_tasks: Vec<Task>,
+}
+
+enum CallEvent {
+    Item(Item),
+    End(Value),
+    Error(WorkerError),
+}
+
+/// A question of a file about models of the host.
+#[derive(Debug)]
+pub struct Question {
+    /// What is asked for: `chat` or `models`.
+    pub method: String,
+    /// The arguments.
+    pub body: Value,
+}
+
+/// Answers the questions of a call.
+pub trait QuestionHandler: Send + Sync {
+    /// Answers a question item by item.
+    fn answer(
+        &self,
+        question: Question,
+        replies: ReplySender,
+    ) -> BoxFuture<'static, Result<(), String>>;
+}
+
+/// Sends the items of a reply.
+#[derive(Clone)]
+pub struct ReplySender {
+    shared: Arc<Shared>,
+    question: u64,
+}
+
+impl ReplySender {
+    /// Sends an item, and waits while many frames have not been taken by the process.
+    pub async fn send(&self, item: Value) {
+        self.shared.outbox.wait_for_room().await;
+        self.send_frame(Some(item), None);
+    }
+
+    fn send_frame(&self, item: Option<Value>, error: Option<String>) {
+        self.shared.outbox.push(&HostFrame::Reply { question: self.question, item, error });
+    }
+}
+
+/// Frames on their way to the process. There are no more of them than calls, their items and their
+/// questions give rise to.
+#[derive(Default)]
+struct Outbox {
+    frames: Mutex<VecDeque<Vec<u8>>>,
+    added: Notify,
+    taken: Notify,
+}
+
+/// The number of frames from which on replies wait.
+const MAX_WAITING_FRAMES: usize = 256;
+
+impl Outbox {
+    fn push(&self, frame: &HostFrame<'_>) {
+        match serde_json::to_vec(frame) {
+            Ok(frame) => {
+                self.frames.lock().unwrap_or_else(PoisonError::into_inner).push_back(frame);
+                self.added.notify_one();
+            }
+            Err(error) => tracing::error!(%error, "A frame for a Python worker cannot be written."),
+        }
+    }
+
+    fn pop(&self) -> Option<Vec<u8>> {
+        let frame = self.frames.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        self.taken.notify_waiters();
+        frame
+    }
+
+    async fn wait_for_room(&self) {
+        loop {
+            let taken = self.taken.notified();
+            let waiting = self.frames.lock().unwrap_or_else(PoisonError::into_inner).len();
+            if waiting < MAX_WAITING_FRAMES {
+                return;
+            }
+            taken.await;
+        }
+    }
+}
+
+impl Worker {
+    /// Starts a process and loads the file in it.
+    ///
+    /// # Errors
+    /// When the process cannot be started, or the file cannot be loaded in time.
+    pub async fn start(
+        settings: &ProcessSettings,
+        module: &str,
+        path: &Path,
+        threads: usize,
+        limit: Duration,
+    ) -> Result<(Self, Description), WorkerError> {
+        let worker = Self::from_process(settings.spawn().await?);
+        let arguments = json!({
+            "module": module, "path": path, "helpers": helper_modules(), "threads": threads,
+        });
+        let description = worker.request("load", arguments, limit).await?;
+        Ok((worker, description))
+    }
+
+    fn from_process(process: Process) -> Self {
+        let Process { child, group, socket, ready, output_tasks } = process;
+        let (reader, writer) = socket.into_split();
+        let shared = Arc::new(Shared {
+            calls: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            outbox: Outbox::default(),
+            pongs: AtomicU64::new(0),
+            retired: watch::Sender::new(None),
+            exited: watch::Sender::new(None),
+        });
+        let supervise = Arc::clone(&shared).supervise(child, group, reader, writer);
+        let mut tasks = Vec::from(output_tasks);
+        tasks.push(Task::spawn(supervise));
+        Self { shared, is_confined: ready.is_confined, _tasks: tasks }
+    }
+
+    /// Calls a method that has no items, and returns its result.
+    ///
+    /// # Errors
+    /// The exception that the file raised, or that it did not answer in time.
+    pub async fn request<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        arguments: impl Serialize,
+        limit: Duration,
+    ) -> Result<T, WorkerError> {
+        let mut call = self.call(method, &arguments, None)?;
+        let result = timeout(limit, call.wait_for_end()).await;
+        let result = result.map_err(|_| WorkerError::Timeout(limit))??;
+        serde_json::from_value(result).map_err(|error| WorkerError::Protocol(error.to_string()))
+    }
+
+    /// Starts a call, and returns the stream of its items.
+    ///
+    /// # Errors
+    /// When the arguments cannot be written as JSON.
+    pub fn call(
+        &self,
+        method: &str,
+        arguments: &impl Serialize,
+        questions: Option<Arc<dyn QuestionHandler>>,
+    ) -> Result<CallStream, WorkerError> {
+        let unwritable = |error: serde_json::Error| WorkerError::Protocol(error.to_string());
+        let arguments = &to_raw_value(arguments).map_err(unwritable)?;
+        let id = self.shared.next_id.fetch_add(1, Relaxed);
+        // One more than the credit, for the end.
+        let (sender, events) = mpsc::channel(CREDIT + 1);
+        let entry = CallEntry { events: sender, questions, question_tasks: Vec::new() };
+        self.shared.calls().insert(id, entry);
+        if self.shared.exited.borrow().is_some() {
+            // The supervisor has gone and would not end the call.
+            self.shared.calls().remove(&id);
+        } else {
+            self.shared.outbox.push(&HostFrame::Call { id, method, arguments, credit: CREDIT });
+        }
+        Ok(CallStream { shared: Arc::clone(&self.shared), id, events, taken: 0, is_done: false })
+    }
+
+    /// Returns the number of calls that have not ended.
+    pub fn calls_in_flight(&self) -> usize {
+        self.shared.calls().len()
+    }
+
+    /// Waits until the worker must not be given further calls: its process has ended, or a call of
+    /// it cannot be ended.
+    pub async fn wait_until_retired(&self) {
+        let mut retired = self.shared.retired.subscribe();
+        // The sender lives as long as the worker.
+        _ = retired.wait_for(Option::is_some).await;
+    }
+
+    /// Returns how the process has ended, if it has.
+    pub fn exit(&self) -> Option<String> {
+        self.shared.exited.borrow().clone()
+    }
+}
+
+impl Shared {
+    fn calls(&self) -> MutexGuard<'_, HashMap<u64, CallEntry>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves frames until the process ends or breaks the protocol; then ends all calls.
+    async fn supervise(
+        self: Arc<Self>,
+        mut child: Child,
+        group: ProcessGroup,
+        reader: OwnedReadHalf,
+        writer: OwnedWriteHalf,
+    ) {
+        let how = tokio::select! {
+            status = child.wait() => describe_exit(status),
+            problem = self.read_frames(reader) => match problem {
+                // Its last frame may come before the process is seen to end.
+                None => describe_exit(child.wait().await),
+                Some(problem) => problem,
+            },
+            () = self.write_frames(writer) => describe_exit(child.wait().await),
+            () = self.watch_signs_of_life() => {
+                format!("killed: no sign of life for {} s", SILENCE_LIMIT.as_secs())
+            }
+        };
+        drop(group);
+        self.exited.send_replace(Some(how));
+        self.retired.send_replace(Some(Retirement::Exited));
+        self.calls().clear();
+    }
+
+    async fn read_frames(self: &Arc<Self>, mut reader: OwnedReadHalf) -> Option<String> {
+        loop {
+            let frame = match read_frame(&mut reader).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return None,
+                Err(error) => return Some(format!("killed: {error}")),
+            };
+            match serde_json::from_slice(&frame) {
+                Ok(frame) => self.dispatch(frame),
+                Err(error) => return Some(format!("killed: a frame cannot be read: {error}")),
+            }
+        }
+    }
+
+    async fn write_frames(&self, mut writer: OwnedWriteHalf) {
+        loop {
+            while let Some(frame) = self.outbox.pop() {
+                if write_frame(&mut writer, &frame).await.is_err() {
+                    return;
+                }
+            }
+            self.outbox.added.notified().await;
+        }
+    }
+
+    async fn watch_signs_of_life(&self) {
+        let mut unanswered = Duration::ZERO;
+        for id in 1.. {
+            let before = self.pongs.load(Relaxed);
+            self.outbox.push(&HostFrame::Ping { id });
+            sleep(PING_INTERVAL).await;
+            let is_alive = self.pongs.load(Relaxed) > before;
+            unanswered = if is_alive { Duration::ZERO } else { unanswered + PING_INTERVAL };
+            if unanswered >= SILENCE_LIMIT {
+                return;
+            }
+        }
+    }
+
+    fn dispatch(self: &Arc<Self>, frame: WorkerFrame) {
+        if frame.pong.is_some() {
+            self.pongs.fetch_add(1, Relaxed);
+            return;
+        }
+        if frame.stuck {
+            self.retired.send_if_modified(|retired| retired.replace(Retirement::Stuck).is_none());
+        }
+        let Some(id) = frame.id else { return };
+        if let Some(question) = frame.question {
+            let question_body = frame.body.unwrap_or_default();
+            let method = frame.method.unwrap_or_default();
+            self.answer(id, question, Question { method, body: question_body });
+        }
+        let event = match (frame.item, frame.end, frame.error) {
+            (Some(item), ..) => CallEvent::Item(item),
+            (_, Some(result), _) => CallEvent::End(result),
+            (.., Some(error)) => CallEvent::Error(match error.valves {
+                Some(valves) => WorkerError::Valves(valves.into_iter().map(Into::into).collect()),
+                None => WorkerError::Exception { message: error.message, class: error.class },
+            }),
+            (None, None, None) => return,
+        };
+        let is_last = !matches!(event, CallEvent::Item(_));
+        let mut calls = self.calls();
+        let sender = match is_last {
+            true => calls.remove(&id).map(|entry| entry.events),
+            false => calls.get(&id).map(|entry| entry.events.clone()),
+        };
+        drop(calls);
+        // A call that nobody waits for has no receiver; one that sends without credit loses items.
+        if let Some(sender) = sender
+            && let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(event)
+        {
+            self.calls().remove(&id);
+            self.outbox.push(&HostFrame::Cancel { id });
+        }
+    }
+
+    fn answer(self: &Arc<Self>, id: u64, question: u64, asked: Question) {
+        let replies = ReplySender { shared: Arc::clone(self), question };
+        let mut calls = self.calls();
+        let entry = calls.get_mut(&id);
+        let handler = entry.as_ref().and_then(|entry| entry.questions.clone());
+        let (Some(entry), Some(handler)) = (entry, handler) else {
+            drop(calls);
+            replies.send_frame(None, Some("this call cannot ask models of the host".into()));
+            return;
+        };
+        entry.question_tasks.retain(|task| !task.is_finished());
+        entry.question_tasks.push(Task::spawn(async move {
+            let result = handler.answer(asked, replies.clone()).await;
+            replies.send_frame(None, result.err());
+        }));
+    }
+}
+
+/// The items of a call. Dropping it cancels the call.
+pub struct CallStream {
+    shared: Arc<Shared>,
+    id: u64,
+    events: mpsc::Receiver<CallEvent>,
+    taken: usize,
+    is_done: bool,
+}
+
+impl CallStream {
+    /// Waits for the end of the call, and returns its result. Its items are dropped.
+    ///
+    /// # Errors
+    /// The error of the call.
+    pub async fn wait_for_end(&mut self) -> Result<Value, WorkerError> {
+        loop {
+            match std::future::poll_fn(|cx| self.poll_event(cx)).await {
+                CallEvent::Item(_) => {}
+                CallEvent::End(result) => return Ok(result),
+                CallEvent::Error(error) => return Err(error),
+            }
+        }
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<CallEvent> {
+        let event = ready!(self.events.poll_recv(cx));
+        let event = event.unwrap_or_else(|| {
+            let exit = self.shared.exited.borrow().clone();
+            CallEvent::Error(match exit {
+                Some(how) => WorkerError::Exited(how),
+                None => WorkerError::Protocol("more items came than were asked for".into()),
+            })
+        });
+        match event {
+            CallEvent::Item(_) => {
+                self.taken += 1;
+                if self.taken == CREDIT_STEP {
+                    let frame = HostFrame::Credit { id: self.id, count: self.taken };
+                    self.shared.outbox.push(&frame);
+                    self.taken = 0;
+                }
+            }
+            CallEvent::End(_) | CallEvent::Error(_) => self.is_done = true,
+        }
+        Poll::Ready(event)
+    }
+}
+
+impl Stream for CallStream {
+    type Item = Result<Item, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_done {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(match ready!(self.poll_event(cx)) {
+            CallEvent::Item(item) => Some(Ok(item)),
+            CallEvent::End(_) => None,
+            CallEvent::Error(error) => Some(Err(error)),
+        })
+    }
+}
+
+impl Drop for CallStream {
+    fn drop(&mut self) {
+        if self.is_done || self.shared.exited.borrow().is_some() {
+            return;
+        }
+        self.shared.outbox.push(&HostFrame::Cancel { id: self.id });
+        // What the call has asked of other models is cancelled too.
+        if let Some(entry) = self.shared.calls().get_mut(&self.id) {
+            (entry.questions, entry.question_tasks) = (None, Vec::new());
+        }
+    }
+}

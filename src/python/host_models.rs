@@ -1,0 +1,44 @@
+//! The models of the host, as Python files ask them through the module `pipewright`.
+
+use futures_util::{StreamExt, future::BoxFuture};
+use pipe_sdk::{Body, Chunk, Host};
+use python_worker::{Question, QuestionHandler, ReplySender};
+use serde_json::Value;
+
+/// Asks models on behalf of whoever waits for the call.
+pub struct HostModels(pub Host);
+
+impl QuestionHandler for HostModels {
+    fn answer(
+        &self,
+        question: Question,
+        replies: ReplySender,
+    ) -> BoxFuture<'static, Result<(), String>> {
+        let host = self.0.clone();
+        Box::pin(async move {
+            match question.method.as_str() {
+                "chat" => answer_chat(&host, question.body, &replies).await,
+                "models" => {
+                    for model in host.models() {
+                        replies.send(model.id.into()).await;
+                    }
+                    Ok(())
+                }
+                other => Err(format!("pipewright has no function `{other}`")),
+            }
+        })
+    }
+}
+
+/// Sends the text of an answer piece by piece.
+async fn answer_chat(host: &Host, body: Value, replies: &ReplySender) -> Result<(), String> {
+    let body: Body = serde_json::from_value(body)
+        .map_err(|error| format!("the body is no chat completion request: {error}"))?;
+    let mut chunks = host.pipe(body).await.map_err(|error| error.to_string())?;
+    while let Some(chunk) = chunks.next().await {
+        if let Chunk::Content(text) = chunk.map_err(|error| error.to_string())? {
+            replies.send(text.into()).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Files that come and go: upload, link, delete, changes on disk.
+
+use super::{has_python, python_builder, python_host, wait_for, wait_until_loaded};
+use crate::support::{Answered, TestHost};
+use reqwest::{Method, multipart};
+use serde_json::json;
+use std::fs;
+
+fn says(text: &str) -> String {
+    format!(
+        "class Pipeline:\n    def pipe(self, user_message, model_id, messages, body):\n        return {text:?}\n"
+    )
+}
+
+async fn upload(host: &TestHost, name: &str, text: &str) -> Answered {
+    let part = multipart::Part::text(text.to_owned()).file_name(name.to_owned());
+    let form = multipart::Form::new().part("file", part);
+    let request = host.request(Method::POST, "/pipelines/upload").multipart(form);
+    Answered::of(request.send().await.unwrap()).await
+}
+
+async fn delete(host: &TestHost, id: &str) -> Answered {
+    let request = host.request(Method::DELETE, "/pipelines/delete").json(&json!({"id": id}));
+    Answered::of(request.send().await.unwrap()).await
+}
+
+#[actix_web::test]
+async fn an_uploaded_file_answers_until_it_is_deleted() {
+    let Some(host) = python_host(&[]).await else { return };
+    let uploaded = upload(&host, "fresh.py", &says("one")).await;
+    assert_eq!(
+        (uploaded.status, &uploaded.json["id"]),
+        (200, &json!("fresh")),
+        "{}",
+        uploaded.text
+    );
+    assert_eq!(host.text_of("fresh", "hi").await, "one");
+    assert_eq!(upload(&host, "fresh.py", &says("two")).await.status, 200);
+    assert_eq!(host.text_of("fresh", "hi").await, "two");
+    assert_eq!(delete(&host, "fresh").await.status, 200);
+    assert_eq!(host.chat("fresh", "hi").await.status, 404);
+    assert!(!host.folder.path().join("fresh.py").exists());
+    assert_eq!(delete(&host, "fresh").await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_file_that_cannot_be_loaded_is_never_a_success_and_tells_why() {
+    let Some(host) = python_host(&[]).await else { return };
+    for (name, text, words) in [
+        ("syntax.py", "class Pipeline(:\n", "invalid syntax"),
+        ("import.py", "import no_such_module_anywhere\n", "no_such_module_anywhere"),
+        ("empty.py", "x = 1\n", "no class `Pipeline`"),
+        (
+            "raises.py",
+            "class Pipeline:\n    def __init__(self):\n        raise ValueError('no luck')\n",
+            "no luck",
+        ),
+        (
+            "starts.py",
+            "class Pipeline:\n    async def on_startup(self):\n        raise ValueError('not today')\n",
+            "not today",
+        ),
+    ] {
+        let refused = upload(&host, name, text).await;
+        assert!(refused.refused(422).contains(words), "{name}: {}", refused.text);
+        let entry = wait_until_loaded(&host, name.trim_end_matches(".py")).await;
+        assert!(entry["problem"].as_str().unwrap().contains(words), "{entry}");
+    }
+    let ready = host.get("/health/ready").await.json;
+    assert!(ready["degraded"].as_array().unwrap().contains(&json!("syntax")), "{ready}");
+}
+
+#[actix_web::test]
+async fn a_new_version_that_cannot_be_loaded_leaves_the_old_one_as_it_was() {
+    let Some(host) = python_host(&[("kept.py", &says("one"))]).await else { return };
+    upload(&host, "kept.py", "class Pipeline(:\n").await.refused(422);
+    assert_eq!(host.text_of("kept", "hi").await, "one");
+    assert_eq!(fs::read_to_string(host.folder.path().join("kept.py")).unwrap(), says("one"));
+}
+
+#[actix_web::test]
+async fn names_and_links_that_lead_elsewhere_are_refused() {
+    let Some(host) = python_host(&[]).await else { return };
+    for name in ["x.txt", "..%2Fx.py", "a b.py", "script.py", "python.py"] {
+        upload(&host, name, &says("x")).await.refused(422);
+    }
+    let trap = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    trap.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/x.py", trap.local_addr().unwrap());
+    assert!(host.post("/pipelines/add", &json!({"url": url})).await.status >= 400);
+    assert!(trap.accept().is_err(), "somebody called");
+    assert_eq!(delete(&host, "script").await.status, 501);
+    assert!(upload(&host, "large.py", &"#".repeat((1 << 20) + (1 << 17))).await.status >= 400);
+}
+
+#[actix_web::test]
+async fn with_files_only_nobody_adds_or_deletes_by_the_api() {
+    if !has_python(&["asyncio"]) {
+        return;
+    }
+    let host = python_builder("files", &[("mine.py", &says("one"))]).start().await;
+    wait_until_loaded(&host, "mine").await;
+    upload(&host, "other.py", &says("x")).await.refused(403);
+    assert!(delete(&host, "mine").await.status >= 400);
+    assert_eq!(host.text_of("mine", "hi").await, "one");
+}
+
+#[actix_web::test]
+async fn a_file_that_changes_on_disk_is_loaded_again_and_no_other() {
+    let counts = "import os\nclass Pipeline:\n    def pipe(self, **arguments):\n        return str(os.getpid())\n";
+    let files = [("changes.py", &*says("one")), ("stays.py", counts)];
+    let Some(host) = python_host(&files).await else { return };
+    let process = host.text_of("stays", "hi").await;
+    fs::write(host.folder.path().join("changes.py"), says("another")).unwrap();
+    assert_eq!(host.post("/pipelines/reload", &json!({})).await.status, 200);
+    while host.text_of("changes", "hi").await != "another" {}
+    assert_eq!(host.text_of("stays", "hi").await, process);
+    fs::write(host.folder.path().join("changes.py"), "class Pipeline(:\n").unwrap();
+    wait_for(&host, |pipes| {
+        let entry = pipes.iter().find(|entry| entry["id"] == "changes")?;
+        entry["problem"].as_str()?.contains("not used").then(|| entry.clone())
+    })
+    .await;
+    assert_eq!(host.text_of("changes", "hi").await, "another");
+    fs::remove_file(host.folder.path().join("changes.py")).unwrap();
+    wait_for(&host, |pipes| {
+        pipes.iter().all(|entry| entry["id"] != "changes").then_some(json!(null))
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn requirements_that_are_no_packages_are_refused() {
+    let Some(host) = python_host(&[]).await else { return };
+    let text =
+        format!("\"\"\"\nrequirements: --index-url=http://example.com\n\"\"\"\n{}", says("x"));
+    let refused = upload(&host, "wants.py", &text).await;
+    assert!(refused.refused(422).contains("not the name of a package"), "{}", refused.text);
+}

@@ -1,0 +1,155 @@
+//! Files that crash, hang, flood and leak: each costs its own request.
+
+use super::{python_host, wait_until_loaded};
+use crate::support::{TestHost, chat};
+use futures_util::{StreamExt, future::join_all};
+use reqwest::Method;
+use std::time::{Duration, Instant};
+
+const FAULTS: &str = r#"
+import os, sys, time
+
+
+class Pipeline:
+    def __init__(self):
+        self.type = "manifold"
+        self.name = ""
+        names = "fine exits segfaults loops prints leaks closes waits awaits".split()
+        self.pipelines = [{"id": name, "name": name} for name in names]
+
+    def pipe(self, user_message, model_id, messages, body):
+        return getattr(self, model_id)()
+
+    def fine(self):
+        return "fine"
+
+    def exits(self):
+        os._exit(3)
+
+    def segfaults(self):
+        os.kill(os.getpid(), 11)
+        time.sleep(60)
+
+    def loops(self):
+        yield "looping"
+        while True:
+            pass
+
+    def prints(self):
+        for _ in range(20_000):
+            print("x" * 5_000)
+        return "printed"
+
+    def leaks(self):
+        kept = []
+        while True:
+            kept.append(bytearray(64 << 20))
+
+    def closes(self):
+        try:
+            while True:
+                yield "."
+                time.sleep(0.05)
+        finally:
+            with open("closed", "w") as file:
+                file.write("yes")
+
+    def waits(self):
+        yield "waiting"
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        yield " over"
+
+    async def awaits(self):
+        import asyncio
+        yield "waiting"
+        while not os.path.exists("go"):
+            await asyncio.sleep(0.05)
+        yield " over"
+"#;
+
+async fn faults_host() -> Option<TestHost> {
+    python_host(&[("faults.py", FAULTS)]).await
+}
+
+/// Reads a streamed answer until its first words have come.
+async fn begin(host: &TestHost, model: &str) -> reqwest::Response {
+    let mut body = chat(model, "hi");
+    body["stream"] = true.into();
+    let request = host.request(Method::POST, "/chat/completions").json(&body);
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    response.chunk().await.unwrap().unwrap();
+    response
+}
+
+#[actix_web::test]
+async fn a_crash_costs_one_request() {
+    let Some(host) = faults_host().await else { return };
+    for model in ["faults.exits", "faults.segfaults"] {
+        let crashed = host.chat(model, "hi").await;
+        assert!(crashed.refused(502).contains("has ended"), "{}", crashed.text);
+        assert_eq!(host.text_of("faults.fine", "hi").await, "fine", "after {model}");
+    }
+}
+
+#[actix_web::test]
+async fn a_leak_ends_at_the_limit_of_memory() {
+    let Some(host) = faults_host().await else { return };
+    let turned = host.turn("faults", &serde_json::json!({"pipewright_memory_mib": 512})).await;
+    assert_eq!(turned.status, 200, "{}", turned.text);
+    wait_until_loaded(&host, "faults").await;
+    let leaked = host.chat("faults.leaks", "hi").await;
+    assert!(leaked.status >= 500, "{}", leaked.text);
+    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+}
+
+#[actix_web::test]
+async fn a_flood_of_lines_is_cut_and_the_answer_comes() {
+    let Some(host) = faults_host().await else { return };
+    assert_eq!(host.text_of("faults.prints", "hi").await, "printed");
+}
+
+#[actix_web::test]
+async fn a_client_that_leaves_closes_the_generator() {
+    let Some(host) = faults_host().await else { return };
+    let response = begin(&host, "faults.closes").await;
+    let left = Instant::now();
+    drop(response);
+    let closed = host.folder.path().join("python/work/faults/closed");
+    while !closed.exists() {
+        assert!(left.elapsed() < Duration::from_secs(30), "the generator is still open");
+        host.get("/health").await;
+    }
+}
+
+#[actix_web::test]
+async fn a_loop_that_nobody_waits_for_is_interrupted() {
+    let Some(host) = faults_host().await else { return };
+    drop(begin(&host, "faults.loops").await);
+    let in_flight = async || {
+        let metrics = host.get("/metrics").await.text;
+        let lines: Vec<_> = metrics.lines().filter(|line| line.contains("in_flight")).collect();
+        let line = lines.into_iter().find(|line| line.contains("faults"));
+        line.is_some_and(|line| !line.ends_with(" 0"))
+    };
+    while in_flight().await {}
+    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+}
+
+#[actix_web::test]
+async fn two_hundred_streams_wait_at_once_and_others_are_answered() {
+    let Some(host) = faults_host().await else { return };
+    for model in ["faults.waits", "faults.awaits"] {
+        let go = host.folder.path().join("python/work/faults/go");
+        let waiting = join_all((0..200).map(|_| begin(&host, model))).await;
+        assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+        std::fs::write(&go, "").unwrap();
+        for response in waiting {
+            let rest: Vec<_> = response.bytes_stream().collect().await;
+            let rest: Vec<u8> = rest.into_iter().flat_map(|piece| piece.unwrap()).collect();
+            assert!(String::from_utf8_lossy(&rest).contains(" over"), "{model}");
+        }
+        std::fs::remove_file(&go).unwrap();
+    }
+}

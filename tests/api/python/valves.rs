@@ -1,0 +1,153 @@
+//! Valves of files: pydantic's schema by the rules of the form.
+
+use super::python_host;
+use serde_json::{Value, json};
+use std::fs;
+
+const VALVES: &str = r#"
+import os
+from enum import Enum
+from typing import Dict, List, Literal, Optional
+from pydantic import BaseModel, Field
+
+
+class Colour(Enum):
+    red = "red"
+    green = "green"
+
+
+class Pipeline:
+    class Valves(BaseModel):
+        OPENAI_API_BASE_URL: str = "https://api.example.com/v1"
+        OPENAI_API_KEY: str = ""
+        count: int = Field(default=3, ge=1, le=10)
+        share: float = 0.5
+        loud: bool = False
+        level: Literal["low", "high"] = "low"
+        colour: Colour = Colour.red
+        names: List[str] = ["a"]
+        most: Optional[int] = None
+        headers: Dict[str, str] = {"a": "b"}
+
+    def __init__(self):
+        self.valves = self.Valves(OPENAI_API_KEY=os.getenv("OPENAI_API_KEY", "sk-default"))
+        self.updates = 0
+
+    async def on_valves_updated(self):
+        if self.valves.names == ["refuse"]:
+            raise ValueError("this name is taken")
+        self.updates += 1
+
+    def pipe(self, user_message, model_id, messages, body):
+        values = self.valves.model_dump(mode="json") if hasattr(self.valves, "model_dump") else self.valves.dict()
+        return f"{self.updates} {sorted(values.items())}"
+"#;
+
+#[actix_web::test]
+async fn the_form_is_plain_and_secrets_are_masked() {
+    let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
+    let spec = host.get("/turned/valves/spec").await.json;
+    let property = |name: &str| spec["properties"][name].clone();
+    assert_eq!(property("count")["maximum"], 10);
+    assert_eq!(property("colour")["enum"], json!(["red", "green"]));
+    assert_eq!(property("OPENAI_API_KEY")["format"], "password");
+    assert_eq!(property("headers")["type"], "string");
+    assert!(property("pipewright_threads")["description"].as_str().unwrap().contains("Calls"));
+    let values = host.valves("turned").await;
+    assert_eq!(values["OPENAI_API_KEY"], "**********");
+    assert_eq!(values["headers"], r#"{"a":"b"}"#);
+    assert_eq!((&values["colour"], &values["names"]), (&json!("red"), &json!(["a"])));
+}
+
+#[actix_web::test]
+async fn what_the_form_sends_reaches_the_file_and_is_saved_where_the_reference_server_has_it() {
+    let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
+    let mut form = host.valves("turned").await;
+    form["count"] = "7".into();
+    form["names"] = json!(["x", "y"]);
+    form["colour"] = "green".into();
+    form["headers"] = r#"{"c": "d"}"#.into();
+    form["OPENAI_API_KEY"] = "sk-entered".into();
+    assert_eq!(host.turn("turned", &form).await.status, 200);
+    let seen = host.text_of("turned", "hi").await;
+    for part in ["1 [", "('count', 7)", "['x', 'y']", "'green'", "{'c': 'd'}", "'sk-entered'"] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    let saved = fs::read_to_string(host.folder.path().join("turned/valves.json")).unwrap();
+    let saved: Value = serde_json::from_str(&saved).unwrap();
+    assert_eq!((&saved["count"], &saved["headers"]), (&json!(7), &json!({"c": "d"})));
+    assert_eq!(host.valves("turned").await["OPENAI_API_KEY"], "**********");
+}
+
+#[actix_web::test]
+async fn refused_valves_change_nothing() {
+    let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
+    let before = host.text_of("turned", "hi").await;
+    for (name, bad, words) in [
+        ("count", json!("11"), "between 1 and 10"),
+        ("colour", json!("blue"), "one of red, green"),
+        ("headers", json!("{"), "JSON"),
+        ("headers", json!({"a": {"b": 1}}), "headers.a"),
+        ("names", json!(["refuse"]), "this name is taken"),
+        ("OPENAI_API_BASE_URL", json!("https://elsewhere.example.com"), "must be entered again"),
+    ] {
+        let refused = host.turn("turned", &json!({name: bad})).await;
+        assert!(refused.status >= 400, "{name}");
+        assert!(refused.text.contains(words), "{name}: {}", refused.text);
+    }
+    assert_eq!(host.text_of("turned", "hi").await, before);
+    assert!(!host.folder.path().join("turned/valves.json").exists());
+}
+
+#[actix_web::test]
+async fn saved_valves_of_the_reference_server_are_read() {
+    if !super::has_python(&["pydantic"]) {
+        return;
+    }
+    let builder = super::python_builder("on", &[("turned.py", VALVES)]);
+    let folder = builder.data_folder().join("turned");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("valves.json"), r#"{"count": 9, "headers": {"e": "f"}, "gone": 1}"#)
+        .unwrap();
+    let host = builder.variable("TURNED_SHARE", "0.75").start().await;
+    super::wait_until_loaded(&host, "turned").await;
+    let seen = host.text_of("turned", "hi").await;
+    for part in ["('count', 9)", "{'e': 'f'}", "('share', 0.75)"] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+}
+
+#[actix_web::test]
+async fn a_filter_names_its_models_by_its_valves() {
+    let filter = r#"
+from typing import List
+from pydantic import BaseModel
+
+
+class Pipeline:
+    class Valves(BaseModel):
+        pipelines: List[str] = []
+        priority: int = 0
+
+    def __init__(self):
+        self.type = "filter"
+        self.name = "Filter"
+        self.valves = self.Valves(pipelines=["*"], priority=3)
+"#;
+    let Some(host) = python_host(&[("some_filter.py", filter)]).await else { return };
+    let filter = async || {
+        let models = host
+            .request(reqwest::Method::GET, "/models")
+            .header("user-agent", "Python/3.11 aiohttp/3.14.5");
+        let models = crate::support::Answered::of(models.send().await.unwrap()).await.json;
+        let all = models["data"].as_array().unwrap().clone();
+        all.into_iter().find(|entry| entry["id"] == "some_filter").unwrap()["pipeline"].clone()
+    };
+    assert_eq!(filter().await["pipelines"], json!(["*"]));
+    let turned = host.turn("some_filter", &json!({"pipelines": ["m"], "priority": "5"})).await;
+    assert_eq!(turned.status, 200, "{}", turned.text);
+    assert_eq!(
+        (&filter().await["pipelines"], &filter().await["priority"]),
+        (&json!(["m"]), &json!(5))
+    );
+}
