@@ -4,6 +4,7 @@
 use crate::{
     background_jobs::BackgroundJobs,
     drain::{Drain, DrainStage},
+    embedding_cache::EmbeddingCache,
     http::{self, Bodies, Callers, Keys, State, UserJwtVerifier, unix_seconds},
     meter::Meter,
     metrics::Metrics,
@@ -12,6 +13,7 @@ use crate::{
     registry::Registry,
     settings::{IGNORED_VARIABLES, PythonMode, Settings},
     slot::{ConfigSources, Registration},
+    store_conversations::StoreConversations,
     store_ledger::StoreLedger,
     traces::Traces,
     usage_queue,
@@ -209,7 +211,12 @@ async fn build_state(
     let traces = Arc::new(Traces::start(&sources.environment, metrics.lost_spans()));
     let meter = Meter::new(Arc::clone(&metrics), prices, usage_queue.clone(), Arc::clone(&traces));
     let ledger = Arc::new(StoreLedger::new(Arc::clone(&store)));
-    let registry = Arc::new(Registry::new(slots, meter, ledger));
+    let embedding_cache = EmbeddingCache::new(
+        settings.embedding_cache_mib.saturating_mul(1 << 20),
+        metrics.embedding_cache(),
+    );
+    let conversations = Arc::new(StoreConversations::new(Arc::clone(&store)));
+    let registry = Arc::new(Registry::new(slots, meter, ledger, conversations, embedding_cache));
     let python = PythonPipelines::start(settings, &sources, &valve_store, &registry).await?;
     let replication_task = replication.map(|replication| replication.spawn(&registry));
     let state = State {

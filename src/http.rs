@@ -11,6 +11,7 @@ mod chat;
 mod choices;
 mod client_tools;
 mod completions;
+mod conversations;
 mod cors;
 mod embeddings;
 mod error;
@@ -204,6 +205,10 @@ pub const ROUTES: &[Route] = &[
     models(Method::POST, "/responses", || web::post().to(responses::create)),
     models(Method::POST, "/responses/input_tokens", || web::post().to(responses::input_tokens)),
     models(Method::POST, "/responses/compact", || web::post().to(responses::compact)),
+    models(Method::GET, "/conversations", || web::get().to(conversations::list)),
+    models(Method::DELETE, "/conversations", || web::delete().to(conversations::delete_of_user)),
+    models(Method::GET, "/conversations/{id:.+}", || web::get().to(conversations::show)),
+    models(Method::DELETE, "/conversations/{id:.+}", || web::delete().to(conversations::delete)),
     models(Method::POST, "/embeddings", || web::post().to(embeddings::embed)),
     models(Method::POST, "/images/generations", || web::post().to(images::generate)),
     models(Method::POST, "/rerank", || web::post().to(rerank::rerank)),

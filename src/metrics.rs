@@ -63,6 +63,52 @@ pub struct Metrics {
     unwritten_usage: Gauge,
     lost_spans: Counter,
     dropped_log_lines: Counter,
+    embedding_cache: EmbeddingCacheMetrics,
+}
+
+/// The metrics of the embedding cache.
+#[derive(Clone)]
+pub struct EmbeddingCacheMetrics {
+    hits: Counter,
+    misses: Counter,
+    bytes: Gauge,
+}
+
+impl EmbeddingCacheMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let counter = |registry: &mut Registry, name, help| {
+            register(registry, name, help, Counter::default())
+        };
+        Self {
+            hits: counter(
+                registry,
+                "pipewright_embedding_cache_hits",
+                "Texts whose vector was in the embedding cache",
+            ),
+            misses: counter(
+                registry,
+                "pipewright_embedding_cache_misses",
+                "Texts that were sent to an embedding model",
+            ),
+            bytes: register(
+                registry,
+                "pipewright_embedding_cache_size_bytes",
+                "Memory that the embedding cache takes",
+                Gauge::default(),
+            ),
+        }
+    }
+
+    /// Counts the texts of a call that were in the cache, and those that were not.
+    pub fn count(&self, hits: usize, misses: usize) {
+        self.hits.inc_by(hits as u64);
+        self.misses.inc_by(misses as u64);
+    }
+
+    /// Sets the memory that the cache takes.
+    pub fn set_bytes(&self, bytes: usize) {
+        self.bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
 }
 
 /// Registers a metric and returns it.
@@ -125,6 +171,7 @@ impl Default for Metrics {
                 "Log lines that were dropped because they could not be written in time",
                 Counter::default(),
             ),
+            embedding_cache: EmbeddingCacheMetrics::register(all),
             registry,
         }
     }
@@ -175,6 +222,11 @@ impl Metrics {
     /// Sets how many log lines were dropped since the process started.
     pub fn set_dropped_log_lines(&self, lines: u64) {
         self.dropped_log_lines.inner().fetch_max(lines, Ordering::Relaxed);
+    }
+
+    /// Returns the metrics of the embedding cache.
+    pub fn embedding_cache(&self) -> EmbeddingCacheMetrics {
+        self.embedding_cache.clone()
     }
 
     /// Returns the counter of spans that could not be exported.

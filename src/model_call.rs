@@ -1,7 +1,9 @@
 //! A call to a model. Its route is resolved once and its demand is computed once; limits, usage and
 //! logs read both from here.
 
-use crate::{call_route::CallRoute, meter::Measurement, registry::Registry};
+use crate::{
+    call_route::CallRoute, embedding_cache::EmbeddingModel, meter::Measurement, registry::Registry,
+};
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, Demand, EmbedCall, Embeddings, Host, ImageCall,
     Images, ModelKind, RerankCall, Reranked, Result, Usage,
@@ -118,7 +120,10 @@ impl<'a> ModelCall<'a> {
         (call.user, call.caller, call.hints) = self.host.caller();
         let measurement = self.start_measurement(ModelKind::Embed);
         (call.model, call.trace) = (self.route.requested_model, measurement.child_context.trace);
-        let result = self.route.slot.embed(call).await;
+        let (slot, id) = (&self.route.slot, call.model.clone());
+        let model = EmbeddingModel { pipe: slot.id(), model: &id, generation: slot.generation() };
+        let cache = self.registry.embedding_cache();
+        let result = cache.embed(model, call, |call| slot.embed(call)).await;
         measurement.record_response(result, |answer| answer.prompt_tokens)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::slot::Registration;
 use bedrock_models::BedrockModels;
+use conversation::ConversationPipe;
 use hybrid_router::HybridRouter;
 use openai_proxy::OpenAiProxy;
 use optimizer::Optimizer;
@@ -11,6 +12,7 @@ use rate_limit::RateLimit;
 /// Every pipe, in the order in which `/models` lists them.
 pub const PIPES: &[Registration] = &[
     Registration::for_pipe::<BedrockModels>(),
+    Registration::for_pipe::<ConversationPipe>(),
     Registration::for_pipe::<HybridRouter>(),
     Registration::for_pipe::<OpenAiProxy>(),
     Registration::for_pipe::<Optimizer>(),

@@ -1,14 +1,15 @@
 //! The registry of pipes: it resolves model ids to pipes, and lets pipes call other pipes.
 
 use crate::{
-    call_route::CallRoute, meter::Meter, model_call::ModelCall, prices::Prices, slot::Slot,
+    call_route::CallRoute, embedding_cache::EmbeddingCache, meter::Meter, model_call::ModelCall,
+    prices::Prices, slot::Slot,
 };
 use arc_swap::ArcSwap;
 use futures_util::future::{BoxFuture, join_all};
 use pipe_sdk::{
-    Body, Call, CallContext, ChunkStream, Demand, EmbedCall, Embeddings, Host, HostBackend,
-    ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution, PipeError, RerankCall,
-    Reranked, Result, Serves, Usage, library::Library,
+    Body, Call, CallContext, ChunkStream, Conversations, Demand, EmbedCall, Embeddings, Host,
+    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution,
+    PipeError, RerankCall, Reranked, Result, Serves, Usage, library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -21,12 +22,26 @@ pub struct Registry {
     slots: ArcSwap<Vec<Arc<dyn Slot>>>,
     meter: Meter,
     ledger: Arc<dyn Ledger>,
+    conversations: Arc<dyn Conversations>,
+    embedding_cache: EmbeddingCache,
 }
 
 impl Registry {
     /// Returns a registry of these pipes.
-    pub fn new(slots: Vec<Arc<dyn Slot>>, meter: Meter, ledger: Arc<dyn Ledger>) -> Self {
-        Self { slots: ArcSwap::from_pointee(slots), meter, ledger }
+    pub fn new(
+        slots: Vec<Arc<dyn Slot>>,
+        meter: Meter,
+        ledger: Arc<dyn Ledger>,
+        conversations: Arc<dyn Conversations>,
+        embedding_cache: EmbeddingCache,
+    ) -> Self {
+        let slots = ArcSwap::from_pointee(slots);
+        Self { slots, meter, ledger, conversations, embedding_cache }
+    }
+
+    /// Returns the cache of embeddings.
+    pub fn embedding_cache(&self) -> &EmbeddingCache {
+        &self.embedding_cache
     }
 
     /// Returns all pipes.
@@ -129,6 +144,11 @@ impl Registry {
             }
             _ => Ok(Some((Arc::clone(slot), known))),
         }
+    }
+
+    /// Returns whether this model stores responses of the Responses API.
+    pub fn stores_responses(&self, id: &str) -> bool {
+        self.resolve(id).is_some_and(|(slot, _)| slot.stores_responses())
     }
 
     /// Lets pipes take over a chat by what stands beside the model's name.
@@ -333,5 +353,9 @@ impl HostBackend for Registry {
 
     fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::clone(&self.ledger)
+    }
+
+    fn conversations(&self) -> Arc<dyn Conversations> {
+        Arc::clone(&self.conversations)
     }
 }

@@ -198,6 +198,10 @@ pub struct Settings {
     /// the default needs up to 768 MiB.
     #[arg(long, env = "MAX_BODIES_MIB", default_value_t = 192, value_name = "MIB")]
     pub max_bodies_mib: usize,
+    /// The memory for embeddings of texts that may be embedded again, in MiB. A text that is found
+    /// there is not sent to its model, and costs nothing. 0 disables the cache.
+    #[arg(long, env = "EMBEDDING_CACHE_MIB", default_value_t = 64, value_name = "MIB")]
+    pub embedding_cache_mib: usize,
     /// The port for local Lambda invocations, as in AWS's base images: `POST
     /// /2015-03-31/functions/function/invocations`. It is not needed on Lambda itself.
     #[arg(long, env = "INVOKE_PORT")]

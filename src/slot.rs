@@ -123,12 +123,16 @@ pub trait Slot: Send + Sync {
     fn resolve_model(&self, id: &str) -> Option<ModelResolution>;
     /// [`Pipe::take_over`], of the pipe that runs.
     fn take_over(&self, body: &mut Body);
+    /// Returns the number of the current valves: another one whenever the pipe was replaced.
+    fn generation(&self) -> u64;
     /// Returns the reason why the pipe does not run, or not well.
     fn health_problem(&self) -> Option<String>;
     /// [`Pipe::learned_quirks`], of the pipe that runs.
     fn learned_quirks(&self) -> Vec<QuirkState>;
     /// [`Pipe::upstreams`], of the pipe that runs.
     fn upstream_states(&self) -> Vec<UpstreamState>;
+    /// [`Pipe::stores_responses`], of the running pipe.
+    fn stores_responses(&self) -> bool;
     /// [`Pipe::library`], of the pipe that runs.
     fn library(&self) -> Option<Arc<dyn Library>>;
     /// [`Pipe::discovered`].

@@ -27,6 +27,11 @@ pub trait ApiDialect {
         false
     }
 
+    /// Returns the id of the response if it was chosen before the chat; `None` for any.
+    fn response_id(&self) -> Option<String> {
+        None
+    }
+
     /// Returns notes for the client about ignored parts of the request.
     fn notes(&self) -> Vec<String> {
         Vec::new()
@@ -72,6 +77,7 @@ impl RequestContext {
         };
         let model = requested_model.as_ref().unwrap_or(&first.model);
         let (mut head, streamed) = (ResponseHead::new(F::ID, model), first.stream);
+        head.id = dialect.response_id().unwrap_or(head.id);
         head.notes = dialect.notes();
         head.prompt_tokens = first_call.demand().prompt_tokens;
         let answer = async {

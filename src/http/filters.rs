@@ -66,6 +66,7 @@ fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall
         message_id: body.metadata("message_id").map(str::to_owned),
         session_id: body.metadata("session_id").map(str::to_owned),
         task: body.metadata("task").filter(|task| identity::is_task(task)).map(str::to_owned),
+        response: None,
     };
     // What a filter asks of models is part of a chat that is counted for itself.
     let context = CallContext::new(user, None, chat.task.as_deref()).child(filter);

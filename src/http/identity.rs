@@ -40,7 +40,7 @@ pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
         CHAT_KEYS.map(|key| text(body.rest.shift_remove(key)));
     let chat_id = chat_id.or_else(|| header(headers, "x-openwebui-chat-id"));
     let message_id = message_id.or_else(|| header(headers, "x-openwebui-message-id"));
-    (user, ChatRef { chat_id, message_id, session_id, task })
+    (user, ChatRef { chat_id, message_id, session_id, task, response: None })
 }
 
 /// Who asks, from what a body says of the user, or from the headers.

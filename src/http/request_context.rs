@@ -5,7 +5,7 @@ use crate::{drain::DrainStage, model_call::ModelCall};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
 };
-use pipe_sdk::{Body, CallContext, ChatRef, Demand, Hints, Host, PipeError, User};
+use pipe_sdk::{Body, CallContext, ChatRef, Demand, Hints, Host, PipeError, ResponseRef, User};
 use std::{
     future::{Ready, ready},
     sync::Arc,
@@ -20,6 +20,8 @@ pub struct RequestContext {
     request: HttpRequest,
     /// The signed user, if only Open WebUI's signature is trusted.
     signed: Option<Option<User>>,
+    /// The response of the Responses API that is stored.
+    response: Option<ResponseRef>,
 }
 
 impl FromRequest for RequestContext {
@@ -33,7 +35,13 @@ impl FromRequest for RequestContext {
         ready(state.and_then(|state: web::Data<State>| {
             let signed =
                 state.user_jwt_verifier.as_ref().map(|verifier| verifier.user(request.headers()));
-            Ok(Self { signed: signed.transpose()?, record: record?.into_inner(), request, state })
+            Ok(Self {
+                signed: signed.transpose()?,
+                record: record?.into_inner(),
+                request,
+                response: None,
+                state,
+            })
         }))
     }
 }
@@ -49,6 +57,16 @@ impl RequestContext {
         self.request.extensions().get::<KeyName>().map(|KeyName(name)| Arc::clone(name))
     }
 
+    /// Returns the user of a request without a body: the API key, or the user that the headers name.
+    pub fn user(&self) -> Option<Arc<User>> {
+        self.context(identity::parse_user(None, self.headers()), None).user
+    }
+
+    /// Returns the same context for a response that is stored, or continues a stored one.
+    pub fn with_response(self, response: Option<ResponseRef>) -> Self {
+        Self { response, ..self }
+    }
+
     /// Admits a chat and returns its call, unless the host is stopping or a filter refuses it. User
     /// information is removed from the body.
     pub async fn admit_chat(
@@ -57,6 +75,7 @@ impl RequestContext {
         demand: Demand,
     ) -> Result<ModelCall<'_>, Error> {
         let (user, mut chat) = identity::take(body, self.headers());
+        chat.response.clone_from(&self.response);
         chat.task = chat.task.filter(|task| self.is_trusted_task(task));
         let hints = self.hints(take_long_context_suffix(&mut body.model));
         let context = self.context(user, chat.task.as_deref());

@@ -1,5 +1,5 @@
-//! OpenAI's Responses API: another face of the same chats. Nothing is stored, so every request
-//! brings its whole conversation.
+//! OpenAI's Responses API: another face of the same chats. Responses are stored only by models that
+//! keep conversations; for all others, every request brings its whole conversation.
 
 mod answer;
 mod events;
@@ -35,6 +35,10 @@ impl JsonBody for Request {
 impl ApiDialect for Wishes {
     const ID: &'static str = "resp_";
     type Writer = Events;
+
+    fn response_id(&self) -> Option<String> {
+        self.response.as_ref()?.id.clone()
+    }
 
     fn notes(&self) -> Vec<String> {
         self.tools.notes.clone()
@@ -81,7 +85,10 @@ pub async fn compact(context: RequestContext, body: Json<Request>) -> Result<Htt
 
 /// `POST /responses`.
 pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
-    let Asked { chat, wishes, fields } = body.0.read()?;
+    let stores_responses = context.state.registry.stores_responses(body.0.model());
+    let request = if stores_responses { body.0.storing(Wishes::ID)? } else { body.0 };
+    let Asked { chat, wishes, fields } = request.read()?;
+    let context = context.with_response(wishes.response.clone());
     // Codex makes its conversation shorter if the response fails, but not if the request is
     // refused.
     let is_codex = context

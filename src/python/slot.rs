@@ -408,6 +408,15 @@ impl Slot for PythonSlot {
         }
     }
 
+    /// A file's process does not embed, so that nothing of it is cached.
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    fn stores_responses(&self) -> bool {
+        false
+    }
+
     fn take_over(&self, _body: &mut Body) {}
 
     fn health_problem(&self) -> Option<String> {

@@ -15,7 +15,14 @@ use pipe_sdk::{
     Serves, StateFolder, UpstreamState, UsageReport, library::Library,
 };
 use serde_json::Value;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{sync::Mutex, time::timeout};
 
 /// The longest time that a pipe may take to start. A pipe that takes longer is started again when
@@ -39,13 +46,15 @@ pub(super) struct PipeState<P> {
     pub(super) pipe: Result<Arc<P>, String>,
     /// The scope of the running pipe, if it is a filter. Only new valves change it.
     filter: Option<Arc<FilterScope>>,
+    generation: u64,
 }
 
 impl<P: Pipe> PipeState<P> {
     pub(super) fn new(settings: EffectiveValves, pipe: Result<Arc<P>, String>) -> Self {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(0);
         let serves = pipe.as_ref().ok().map(|pipe| pipe.serves());
         let filter = serves.and_then(FilterScope::from_serves).map(Arc::new);
-        Self { settings, pipe, filter }
+        Self { settings, pipe, filter, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -190,6 +199,10 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         }
     }
 
+    fn generation(&self) -> u64 {
+        self.state.load().generation
+    }
+
     fn health_problem(&self) -> Option<String> {
         let state = self.state.load();
         match &state.pipe {
@@ -204,6 +217,10 @@ impl<P: Pipe> Slot for PipeSlot<P> {
 
     fn upstream_states(&self) -> Vec<UpstreamState> {
         self.running_pipe().map(|pipe| pipe.upstream_states()).unwrap_or_default()
+    }
+
+    fn stores_responses(&self) -> bool {
+        self.running_pipe().is_ok_and(|pipe| pipe.stores_responses())
     }
 
     fn library(&self) -> Option<Arc<dyn Library>> {

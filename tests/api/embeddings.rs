@@ -1,7 +1,7 @@
 //! Texts become vectors, with Bedrock behind.
 
 use crate::{
-    rig::{LITE, PIPE, Rig, listed, lonely, rig},
+    rig::{LITE, PIPE, Rig, listed, rig_without_cache as rig, without_fallbacks},
     support::Answered,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -17,6 +17,11 @@ const COHERE: &str = "cohere.embed-english-v3";
 const COHERE_4: &str = "us.cohere.embed-v4:0";
 const NOVA: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const MULTIMODAL: &str = "amazon.titan-embed-image-v1";
+
+/// Where nobody answers in place of the model that is asked.
+async fn lonely(valves: Value) -> Rig {
+    rig(without_fallbacks(valves)).await
+}
 
 /// What this model makes of this input, with these fields beside it.
 async fn embed(rig: &Rig, model: &str, mut body: Value) -> Answered {

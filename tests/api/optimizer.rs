@@ -1,7 +1,7 @@
 //! Approaches through the whole host: by name, by field and by tag, from every API, streamed and
 //! whole.
 
-mod upstream;
+pub mod upstream;
 
 use crate::{
     openai_proxy::server::{Act, Server, delta, event, head},

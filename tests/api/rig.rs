@@ -2,7 +2,7 @@
 
 use crate::{
     bedrock,
-    support::{Answered, TestHost, chat},
+    support::{Answered, Builder, TestHost, chat},
 };
 use bedrock_emulator::{
     ANY, Catalogue, Emulator, EmulatorOptions, ModelAnswer, Operation, RecordedRequest, Script,
@@ -28,21 +28,36 @@ pub async fn rig(valves: Value) -> Rig {
 }
 
 /// Where nobody answers in place of the model that is asked.
-pub async fn lonely(mut valves: Value) -> Rig {
+pub async fn lonely(valves: Value) -> Rig {
+    rig(without_fallbacks(valves)).await
+}
+
+/// The same valves, under which nobody answers in place of the model that is asked.
+pub fn without_fallbacks(mut valves: Value) -> Value {
     valves["fallback_regions"] = false.into();
     valves["fallback_profiles"] = false.into();
-    rig(valves).await
+    valves
+}
+
+/// Where every text is sent to its model, known or not.
+pub async fn rig_without_cache(valves: Value) -> Rig {
+    let builder = Builder::new().flag("--embedding-cache-mib", "0");
+    rig_over(builder, Catalogue::default(), valves).await
 }
 
 /// With these models in place of the usual ones.
-pub async fn rig_of(catalogue: Catalogue, mut valves: Value) -> Rig {
+pub async fn rig_of(catalogue: Catalogue, valves: Value) -> Rig {
+    rig_over(Builder::new(), catalogue, valves).await
+}
+
+async fn rig_over(builder: Builder, catalogue: Catalogue, mut valves: Value) -> Rig {
     if valves["prompt_caching"].is_null() {
         // The same chat costs the same, however often it is asked.
         valves["prompt_caching"] = "off".into();
     }
     let bedrock =
         Emulator::start(EmulatorOptions { catalogue, ..EmulatorOptions::default() }).unwrap();
-    let host = bedrock::host(&bedrock).await;
+    let host = bedrock::host_of(builder, &bedrock, &[]).await;
     let turned = host.turn(PIPE, &valves).await;
     assert_eq!(turned.status, 200, "{}", turned.text);
     // Until all regions are listed, whichever came first has the models.

@@ -50,6 +50,19 @@ pub struct ChatRef {
     /// The background task of Open WebUI that the call is for: `title_generation`,
     /// `tags_generation`, … (`docs/reference/open-webui.md`, "Background tasks").
     pub task: Option<String>,
+    /// The response of the Responses API that the client wants to be stored.
+    pub response: Option<ResponseRef>,
+}
+
+/// A response of the Responses API that is to be stored, or continues a stored one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResponseRef {
+    /// The id of the response; `None` if it is not to be stored.
+    pub id: Option<String>,
+    /// The id of the stored response that the request continues.
+    pub previous_id: Option<String>,
+    /// Whether the first message holds the request's `instructions`, which hold for it alone.
+    pub has_instructions: bool,
 }
 
 /// Options beside the body of a request, by lower-case names: `x-pipewright-…`, and headers of the

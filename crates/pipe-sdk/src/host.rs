@@ -1,8 +1,9 @@
 //! The handle by which a pipe calls the other models of its host.
 
 use crate::{
-    Body, Call, CallContext, CallerId, ChatRef, ChunkStream, Demand, EmbedCall, Embeddings, Hints,
-    ImageCall, Images, Ledger, PipeError, RerankCall, Reranked, Result, Side, Usage, User,
+    Body, Call, CallContext, CallerId, ChatRef, ChunkStream, Conversations, Demand, EmbedCall,
+    Embeddings, Hints, ImageCall, Images, Ledger, PipeError, RerankCall, Reranked, Result, Side,
+    Usage, User,
 };
 use futures_util::future::BoxFuture;
 use std::{fmt, sync::Arc};
@@ -138,6 +139,11 @@ impl Host {
         self.backend.ledger()
     }
 
+    /// Returns the store of conversations.
+    pub fn conversations(&self) -> Arc<dyn Conversations> {
+        self.backend.conversations()
+    }
+
     /// Returns the chat models that the host serves now.
     pub fn models(&self) -> Vec<ModelCard> {
         self.backend.models()
@@ -221,4 +227,7 @@ pub trait HostBackend: Send + Sync {
 
     /// Returns the ledger of rate limits and spending.
     fn ledger(&self) -> Arc<dyn Ledger>;
+
+    /// Returns the store of conversations.
+    fn conversations(&self) -> Arc<dyn Conversations>;
 }

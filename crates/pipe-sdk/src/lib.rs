@@ -57,6 +57,7 @@ mod body;
 mod call;
 mod call_context;
 mod chunk;
+mod conversation;
 mod demand;
 mod embed;
 mod error;
@@ -83,11 +84,14 @@ pub use admission::Admission;
 pub use body::{
     Body, Content, FunctionCall, FunctionTool, Message, Part, Role, StreamOptions, Tool, ToolCall,
 };
-pub use call::{Call, ChatRef, Hints, User};
+pub use call::{Call, ChatRef, Hints, ResponseRef, User};
 pub use call_context::{CallContext, CallerId, Side};
 pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
     ToolCallDelta, Usage,
+};
+pub use conversation::{
+    Conversation, ConversationKey, ConversationVersion, Conversations, SaveOptions, Summary,
 };
 pub use demand::{Demand, DemandKind};
 pub use embed::{EmbedCall, EmbedInput, Embeddings, Truncate};

@@ -93,6 +93,12 @@ pub trait Pipe: Send + Sync + Sized + 'static {
         None
     }
 
+    /// Returns whether its models store responses of the Responses API and continue them. Then a
+    /// call's [`ChatRef::response`](crate::ChatRef::response) names them.
+    fn stores_responses(&self) -> bool {
+        false
+    }
+
     /// What its models have taught by what they refused; for admins.
     fn learned_quirks(&self) -> Vec<QuirkState> {
         Vec::new()

@@ -12,12 +12,13 @@
 //! # }
 //! ```
 
+mod conversations;
 mod ledger;
 
 use crate::{
-    Body, Call, CallContext, ChatRef, Chunk, ChunkStream, Demand, EmbedCall, Embeddings, Host,
-    HostBackend, ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall, Reranked, Result,
-    Usage, User,
+    Body, Call, CallContext, ChatRef, Chunk, ChunkStream, Conversations, Demand, EmbedCall,
+    Embeddings, Host, HostBackend, ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall,
+    Reranked, Result, Usage, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -37,6 +38,7 @@ pub struct ScriptedHost {
     images: HashMap<String, Images>,
     calls: Arc<Mutex<Vec<Call>>>,
     ledger: Arc<ledger::Memory>,
+    conversations: Arc<conversations::Memory>,
 }
 
 impl ScriptedHost {
@@ -158,6 +160,10 @@ impl HostBackend for ScriptedHost {
 
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.ledger.clone()
+    }
+
+    fn conversations(&self) -> Arc<dyn Conversations> {
+        self.conversations.clone()
     }
 }
 

@@ -1,10 +1,12 @@
-//! The database of pipewright, which stores usage, limits and saved valves.
+//! The database of pipewright, which stores usage, limits, conversations and saved valves.
 //!
 //! A [`Store`] is backed by SQLite in the data folder, or by a PostgreSQL that replicas share. [`Usage`] is written in the background and
 //! queried for reports; [`Limits`] are exact over sliding windows. Other crates open connections to the same PostgreSQL by an [`Address`] and
 //! a [`Connection`].
 
+mod cipher;
 mod clock;
+mod conversations;
 mod directory_lock;
 mod error;
 mod limits;
@@ -15,6 +17,9 @@ mod store;
 pub mod testing;
 mod usage;
 
+pub use conversations::{
+    ConversationEntry, ConversationName, ConversationSave, ConversationVersion, Conversations,
+};
 pub use directory_lock::DirectoryLock;
 pub use error::{Result, StoreError};
 pub use limits::{

@@ -1,11 +1,11 @@
 //! The PostgreSQL engine, which several replicas share.
 //!
-//! It holds four connections under any load: one for queries that requests wait for, one for writes, one for reports, and one that listens for
-//! notifications. Queries are pipelined on each of them. No query needs a transaction of more than one statement, so a connection pooler may
+//! It holds five connections under any load: one for queries that requests wait for, one for writes, one for reports, one for conversations,
+//! and one that listens for notifications. Queries are pipelined on each of them. No query needs a transaction of more than one statement, so a connection pooler may
 //! stand in between.
 
 mod address;
-mod cipher;
+mod conversations;
 mod limits;
 mod migrations;
 mod shared_connection;
@@ -58,6 +58,7 @@ struct Inner {
     requests: SharedConnection,
     writing: SharedConnection,
     reports: SharedConnection,
+    conversations: SharedConnection,
     migrated: OnceCell<()>,
 }
 
@@ -73,6 +74,7 @@ impl Postgres {
             requests: SharedConnection::new("SET synchronous_commit = off"),
             writing: SharedConnection::new(""),
             reports: SharedConnection::new("SET default_transaction_read_only = on"),
+            conversations: SharedConnection::new(""),
             migrated: OnceCell::new(),
         }));
         match database.connect().await {
@@ -99,7 +101,8 @@ impl Postgres {
     fn track_failure<T>(&self, connection: &SharedConnection, result: Result<T>) -> Result<T> {
         match &result {
             Ok(_) => {
-                for connection in [&self.0.requests, &self.0.writing, &self.0.reports] {
+                let Inner { requests, writing, reports, conversations, .. } = &*self.0;
+                for connection in [requests, writing, reports, conversations] {
                     connection.set_last_failure(None);
                 }
             }

@@ -1,9 +1,12 @@
 //! The embedded engine: one SQLite file in the data folder, written by one thread.
 
+mod conversations;
 mod file;
 mod limits;
 mod migrations;
 mod usage;
+
+pub(crate) use conversations::SqliteConversations;
 
 use crate::{Result, StoreError, clock::Clock, usage::Sql};
 use file::DatabaseLocation;

@@ -1,11 +1,12 @@
-//! The store: one database for usage, limits and saved valves.
+//! The store: one database for usage, limits, conversations and saved valves.
 
 use crate::{
     Result,
     clock::unix_millis,
+    conversations::{self, ConversationEngine, Conversations},
     limits::{LimitStore, Limits, OutagePolicy},
     postgres::{Postgres, SavedValves},
-    sqlite::Sqlite,
+    sqlite::{Sqlite, SqliteConversations},
     usage::{DAY, Ledger, Usage},
 };
 use std::{
@@ -23,7 +24,7 @@ const CLEANUP_INTERVAL: Duration = Duration::from_secs(600);
 pub struct StoreSettings {
     /// The URL of a PostgreSQL, `postgres://…`; without it, a SQLite file in the data folder is used.
     pub database_url: Option<String>,
-    /// The key that encrypts saved valves in PostgreSQL; without it they are stored in clear text, including secrets.
+    /// The key that encrypts conversations, and saved valves in PostgreSQL; without it they are stored in clear text, including secrets.
     pub secret_key: Option<String>,
     /// The data folder.
     pub folder: PathBuf,
@@ -33,10 +34,11 @@ pub struct StoreSettings {
     pub outage_policy: OutagePolicy,
 }
 
-/// One database for usage, limits and saved valves.
+/// One database for usage, limits, conversations and saved valves.
 pub struct Store {
     usage: Arc<Usage>,
     limits: Arc<Limits>,
+    conversations: Arc<Conversations>,
     engine: Engine,
     saved_valves: Option<SavedValves>,
     /// The cleanup task; it ends with the store.
@@ -62,38 +64,35 @@ impl Store {
         let Some(url) = &settings.database_url else {
             let sqlite = Sqlite::open(&settings.folder).await?;
             let (ledger, limit_store) = (Arc::new(sqlite.clone()), Arc::new(sqlite.clone()));
-            return Ok(Self::with_engine(
-                Engine::Sqlite(sqlite),
-                ledger,
-                limit_store,
-                None,
-                settings,
-            ));
+            let conversations = Arc::new(SqliteConversations::new(sqlite.clone()));
+            let engine = Engine::Sqlite(sqlite);
+            return Self::with_engine(engine, ledger, limit_store, conversations, None, settings);
         };
         let postgres = Postgres::open(url, settings.outage_policy).await?;
         let valves = SavedValves::new(postgres.clone(), settings.secret_key.as_deref())?;
         let (ledger, limit_store) = (Arc::new(postgres.clone()), Arc::new(postgres.clone()));
-        Ok(Self::with_engine(
-            Engine::Postgres(postgres),
-            ledger,
-            limit_store,
-            Some(valves),
-            settings,
-        ))
+        let conversations = Arc::new(postgres.clone());
+        let (engine, valves) = (Engine::Postgres(postgres), Some(valves));
+        Self::with_engine(engine, ledger, limit_store, conversations, valves, settings)
     }
 
     fn with_engine(
         engine: Engine,
         ledger: Arc<dyn Ledger>,
         limit_store: Arc<dyn LimitStore>,
+        conversations: Arc<dyn ConversationEngine>,
         saved_valves: Option<SavedValves>,
         settings: &StoreSettings,
-    ) -> Self {
+    ) -> Result<Self> {
+        let conversations = Conversations::new(conversations, settings.secret_key.as_deref())?;
+        let conversations = Arc::new(conversations);
         let usage = Arc::new(Usage::new(ledger));
         let limits = Arc::new(Limits::new(limit_store, settings.outage_policy));
         let mut tasks = JoinSet::new();
         tasks.spawn(run_cleanup(Arc::clone(&usage), Arc::clone(&limits), settings.usage_days));
-        Self { usage, limits, engine, saved_valves, _cleanup: Mutex::new(tasks) }
+        tasks.spawn(conversations::run_cleanup(Arc::clone(&conversations)));
+        let _cleanup = Mutex::new(tasks);
+        Ok(Self { usage, limits, conversations, engine, saved_valves, _cleanup })
     }
 
     /// Returns the saved valves, if replicas share them.
@@ -104,6 +103,11 @@ impl Store {
     /// Returns the usage of all answers.
     pub fn usage(&self) -> &Usage {
         &self.usage
+    }
+
+    /// Returns the store of conversations.
+    pub fn conversations(&self) -> &Conversations {
+        &self.conversations
     }
 
     /// Returns the limits.

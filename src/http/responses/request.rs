@@ -6,7 +6,7 @@ use super::{
     tools::{FlatTool, Offer},
 };
 use crate::http::client_tools::ClientTools;
-use pipe_sdk::{Body, Message, PipeError, Result, Role};
+use pipe_sdk::{Body, Message, PipeError, ResponseRef, Result, Role};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -31,6 +31,9 @@ pub struct Request {
     /// Whether the answer is the object of a compaction and no response.
     #[serde(skip)]
     compacts: bool,
+    /// The response that is stored, or continues a stored one.
+    #[serde(skip)]
+    response: Option<ResponseRef>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -58,6 +61,8 @@ pub struct Wishes {
     pub compacts: bool,
     /// Whether the answer is the object of a compaction and no response.
     pub is_compaction: bool,
+    /// The response that is stored, or continues a stored one.
+    pub response: Option<ResponseRef>,
 }
 
 /// What names something that was stored.
@@ -100,12 +105,40 @@ impl Request {
         self
     }
 
+    /// Returns the id of the model.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Returns the request to a model that stores responses, under an id that begins with `prefix`.
+    /// A `conversation` becomes the `conversation_id` of a chat, and its responses are not stored
+    /// one by one.
+    pub fn storing(mut self, prefix: &str) -> Result<Self> {
+        let is_stored = self.rest.get("store").is_none_or(|store| *store != false);
+        let previous_id = text_field(&mut self.rest, "previous_response_id")?;
+        if let Some(Value::Object(conversation)) = self.rest.get_mut("conversation") {
+            let id = conversation.shift_remove("id").unwrap_or_default();
+            self.rest.insert("conversation".into(), id);
+        }
+        if let Some(id) = text_field(&mut self.rest, "conversation")? {
+            if previous_id.is_some() {
+                return Err(fault("conversation", "cannot stand beside `previous_response_id`"));
+            }
+            self.rest.insert("conversation_id".into(), id.into());
+            return Ok(self);
+        }
+        let id = is_stored.then(|| format!("{prefix}{}", uuid::Uuid::new_v4().simple()));
+        let has_instructions = self.instructions.as_ref().is_some_and(|text| !text.is_empty());
+        self.response = Some(ResponseRef { id, previous_id, has_instructions });
+        Ok(self)
+    }
+
     /// The chat that it stands for. What would need something stored is refused.
     pub fn read(self) -> Result<Asked> {
         self.check()?;
         let echo = self.echo()?;
         let encrypted = self.include.iter().flatten().any(|i| i == "reasoning.encrypted_content");
-        let Self { model, input, instructions, tools, tool_choice, mut rest, .. } = self;
+        let Self { model, input, instructions, tools, tool_choice, response, mut rest, .. } = self;
         for name in STORED.iter().chain(&IDLE) {
             rest.shift_remove(*name);
         }
@@ -156,6 +189,7 @@ impl Request {
             tools: Arc::new(offer.client),
             compacts,
             is_compaction: self.compacts,
+            response,
         };
         Ok(Asked { chat, wishes, fields: Fields { messages: fields, tools: offer.fields } })
     }
@@ -189,10 +223,12 @@ impl Request {
         repeat("max_output_tokens", self.max_output_tokens.into());
         repeat("metadata", rest("metadata").unwrap_or_else(|| json!({})));
         repeat("parallel_tool_calls", rest("parallel_tool_calls").unwrap_or(true.into()));
-        repeat("previous_response_id", Value::Null);
+        let response = self.response.as_ref();
+        let previous_id = response.and_then(|response| response.previous_id.clone());
+        repeat("previous_response_id", previous_id.into());
         repeat("reasoning", self.reasoning.clone().map_or_else(|| json!({}), Value::Object));
         repeat("service_tier", rest("service_tier").unwrap_or_else(|| "auto".into()));
-        repeat("store", false.into());
+        repeat("store", response.is_some_and(|response| response.id.is_some()).into());
         repeat("temperature", self.temperature.into());
         let format = text("format").filter(|format| !format.is_null()).unwrap_or_else(plain);
         repeat("text", json!({"format": format, "verbosity": text("verbosity")}));
@@ -208,6 +244,15 @@ impl Request {
         repeat("top_p", self.top_p.into());
         repeat("truncation", "disabled".into());
         Ok(echo)
+    }
+}
+
+/// Takes a text out of the fields.
+fn text_field(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>> {
+    match fields.shift_remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(fault(name, "must be a text")),
     }
 }
 

@@ -3,11 +3,12 @@
 use super::{Connection, address::Address, to_store_error};
 use crate::{Result, StoreError};
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/postgres/0001_usage.sql"),
     include_str!("../../migrations/postgres/0002_limits.sql"),
     include_str!("../../migrations/postgres/0003_saved_valves.sql"),
     include_str!("../../migrations/postgres/0004_reservations.sql"),
+    include_str!("../../migrations/postgres/0005_conversations.sql"),
 ];
 
 /// Serializes the migrations of hosts that start together.

@@ -1,7 +1,7 @@
 //! Saved valves in PostgreSQL, so that a change on one replica takes effect on all.
 
-use super::{ADMIN_TIMEOUT, Parameter, Postgres, cipher::Cipher, to_store_error, watch};
-use crate::{Result, StoreError};
+use super::{ADMIN_TIMEOUT, Parameter, Postgres, to_store_error, watch};
+use crate::{Result, StoreError, cipher::Cipher};
 use futures_util::stream::BoxStream;
 use serde_json::{Map, Value};
 use tokio_postgres::{Row, types::Type};
@@ -11,6 +11,9 @@ const SAVE_FIRST: &str = "INSERT INTO pipewright.saved_valves (pipe, content, se
      ON CONFLICT DO NOTHING RETURNING version";
 const SAVE: &str = "UPDATE pipewright.saved_valves SET content = $2, sealed = $3, saved = now(), \
      version = nextval('pipewright.saved_valves_version') WHERE pipe = $1 AND version = $4 RETURNING version";
+
+/// The purpose of the key that encrypts saved valves.
+const PURPOSE: &str = "pipewright saved valves";
 
 /// The version of a pipe's saved valves. No two saves have the same.
 pub type Version = i64;
@@ -35,7 +38,8 @@ pub enum SaveError {
 
 impl SavedValves {
     pub(crate) fn new(database: Postgres, secret_key: Option<&str>) -> Result<Self> {
-        Ok(Self { database, cipher: secret_key.map(Cipher::from_secret).transpose()? })
+        let cipher = secret_key.map(|secret| Cipher::from_secret(secret, PURPOSE)).transpose()?;
+        Ok(Self { database, cipher })
     }
 
     /// Returns the saved valves of a pipe, with their version.
@@ -55,7 +59,12 @@ impl SavedValves {
     fn read(&self, pipe: &str, content: String, is_sealed: bool) -> Result<Map<String, Value>> {
         let content = match (is_sealed, &self.cipher) {
             (false, _) => content,
-            (true, Some(cipher)) => cipher.decrypt(pipe, &content)?,
+            (true, Some(cipher)) => cipher.decrypt(pipe, &content).ok_or_else(|| {
+                let why = format!(
+                    "the saved valves of `{pipe}` were sealed with another PIPEWRIGHT_SECRET_KEY"
+                );
+                StoreError::Refused(why)
+            })?,
             (true, None) => {
                 let why = format!(
                     "the saved valves of `{pipe}` are sealed: set the PIPEWRIGHT_SECRET_KEY that they were sealed with"

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The time that a statement waits for another process that locks the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The location of a database.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub(super) fn open(location: &DatabaseLocation) -> Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT).map_err(to_store_error)?;
     // A power failure may lose the last transactions, but does not corrupt the file.
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216;")
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216; PRAGMA secure_delete = ON;")
         .map_err(to_store_error)?;
     connection.set_prepared_statement_cache_capacity(64);
     migrations::run(&mut connection)?;

@@ -4,10 +4,11 @@ use super::to_store_error;
 use crate::{Result, StoreError};
 use rusqlite::{Connection, TransactionBehavior};
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/sqlite/0001_usage.sql"),
     include_str!("../../migrations/sqlite/0002_limits.sql"),
     include_str!("../../migrations/sqlite/0003_reservations.sql"),
+    include_str!("../../migrations/sqlite/0004_conversations.sql"),
 ];
 
 /// Runs the missing migrations, each in its own transaction.
