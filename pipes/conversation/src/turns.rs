@@ -97,7 +97,7 @@ pub(crate) fn limit_attachments(turns: &mut [Turn], keep: usize) {
 /// Makes turns fit into so many bytes of JSON: the oldest lose their images and files, and then
 /// leave. Returns whether anything is left.
 pub(crate) fn shrink(turns: &mut Vec<Turn>, max_bytes: usize) -> bool {
-    let mut sizes: Vec<usize> = turns.iter().map(|turn| json_bytes(turn)).collect();
+    let mut sizes: Vec<usize> = turns.iter().map(json_bytes).collect();
     let mut total: usize = sizes.iter().sum();
     for (turn, size) in turns.iter_mut().zip(&mut sizes) {
         if total <= max_bytes {
