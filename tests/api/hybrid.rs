@@ -74,6 +74,20 @@ async fn a_local_server_answers_and_gets_what_is_meant_for_it() {
 }
 
 #[actix_web::test]
+async fn a_plain_chat_is_streamed_where_either_side_may_answer() {
+    let server = LocalServer::start(Form::OpenAi);
+    let host = hybrid(&server.url, CLOUD, json!({})).await;
+    for (model, streams_upstream) in [(SMART, true), (LOCAL, false)] {
+        assert_eq!(host.chat(model, "hi").await.status, 200);
+        let (_, asked) = server.chats().pop().unwrap();
+        assert_eq!(asked["stream"], json!(streams_upstream), "{model}");
+    }
+    let alone = hybrid(&server.url, CLOUD, json!({"cloud_fallback": false})).await;
+    assert_eq!(alone.chat(SMART, "hi").await.status, 200);
+    assert_eq!(server.chats().pop().unwrap().1["stream"], json!(false));
+}
+
+#[actix_web::test]
 async fn where_the_local_server_is_dead_or_out_of_order_the_cloud_answers() {
     let broken = LocalServer::start(Form::Broken);
     for local in [

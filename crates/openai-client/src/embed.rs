@@ -1,6 +1,6 @@
-//! Texts become vectors.
+//! Embeddings of texts.
 
-use crate::{Server, Trouble};
+use crate::{OpenAiError, Server};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{EmbedCall, Embeddings};
@@ -8,14 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 #[derive(Deserialize)]
-struct Answer {
-    data: Vec<Item>,
+struct EmbeddingsResponse {
+    data: Vec<EmbeddingItem>,
     #[serde(default)]
     usage: Value,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct EmbeddingItem {
     index: Option<usize>,
     embedding: Vector,
 }
@@ -27,63 +27,67 @@ enum Vector {
     Base64(String),
 }
 
-/// How many texts go into a request, and how many requests of one call are under way at once.
-const AT_ONCE: usize = 256;
-const REQUESTS: usize = 4;
+/// The texts of a request, and the concurrent requests of a call.
+const BATCH_SIZE: usize = 256;
+const MAX_CONCURRENT_BATCHES: usize = 4;
 
-const UNREAD: Trouble = Trouble::Garbled("its vectors are none");
+const INVALID_VECTORS: OpenAiError = OpenAiError::InvalidResponse("its vectors are none");
 
 impl Server {
-    /// Turns texts into vectors by the server's model of this name.
-    pub async fn embed(&self, model: &str, call: &EmbedCall) -> Result<Embeddings, Trouble> {
-        let parts = call.input.chunks(AT_ONCE);
-        let parts: Vec<_> = parts.map(|texts| self.part(model, texts, call)).collect();
-        let parts: Vec<Embeddings> = stream::iter(parts).buffered(REQUESTS).try_collect().await?;
+    /// Returns the embeddings that a model of the server makes of these texts.
+    pub async fn embed(&self, model: &str, call: &EmbedCall) -> Result<Embeddings, OpenAiError> {
+        let parts = call.input.chunks(BATCH_SIZE);
+        let parts: Vec<_> = parts.map(|texts| self.embed_batch(model, texts, call)).collect();
+        let parts: Vec<Embeddings> =
+            stream::iter(parts).buffered(MAX_CONCURRENT_BATCHES).try_collect().await?;
         let prompt_tokens = parts.iter().map(|part| part.prompt_tokens).sum();
         let vectors = parts.into_iter().flat_map(|part| part.vectors).collect();
         Ok(Embeddings { vectors, prompt_tokens })
     }
 
-    async fn part(
+    async fn embed_batch(
         &self,
         model: &str,
         texts: &[String],
         call: &EmbedCall,
-    ) -> Result<Embeddings, Trouble> {
+    ) -> Result<Embeddings, OpenAiError> {
         let mut body = json!({"model": model, "input": texts, "encoding_format": "float"});
         if let Some(dimensions) = call.dimensions {
             body["dimensions"] = dimensions.into();
         }
         let json = self
-            .whole("embeddings", body.to_string().into_bytes(), call.caller, call.trace)
+            .post_json("embeddings", body.to_string().into_bytes(), call.caller, call.trace)
             .await?;
-        let Answer { data, usage } = serde_json::from_slice(&json).map_err(|_| UNREAD)?;
+        let EmbeddingsResponse { data, usage } =
+            serde_json::from_slice(&json).map_err(|_| INVALID_VECTORS)?;
         if data.len() != texts.len() {
-            return Err(Trouble::Garbled("it has another number of vectors than there were texts"));
+            return Err(OpenAiError::InvalidResponse(
+                "it has another number of vectors than there were texts",
+            ));
         }
         let tokens = usage["prompt_tokens"].as_u64().or_else(|| usage["total_tokens"].as_u64());
         let prompt_tokens = tokens.unwrap_or_default().min(1 << 40);
-        Ok(Embeddings { vectors: in_order(data)?, prompt_tokens })
+        Ok(Embeddings { vectors: sort_by_index(data)?, prompt_tokens })
     }
 }
 
-/// The vectors by their numbers; without them they are in order already.
-fn in_order(mut items: Vec<Item>) -> Result<Vec<Vec<f32>>, Trouble> {
+/// Returns the vectors in the order of their indexes; without indexes they are in order already.
+fn sort_by_index(mut items: Vec<EmbeddingItem>) -> Result<Vec<Vec<f32>>, OpenAiError> {
     if items.iter().all(|item| item.index.is_some()) {
         items.sort_by_key(|item| item.index);
     }
-    items.into_iter().map(|item| item.embedding.numbers()).collect()
+    items.into_iter().map(|item| item.embedding.into_numbers()).collect()
 }
 
 impl Vector {
-    fn numbers(self) -> Result<Vec<f32>, Trouble> {
+    fn into_numbers(self) -> Result<Vec<f32>, OpenAiError> {
         match self {
             Self::Numbers(numbers) => Ok(numbers),
             Self::Base64(text) => {
-                let bytes = BASE64_STANDARD.decode(text).map_err(|_| UNREAD)?;
+                let bytes = BASE64_STANDARD.decode(text).map_err(|_| INVALID_VECTORS)?;
                 let (numbers, rest) = bytes.as_chunks();
                 let numbers = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
-                if rest.is_empty() { Ok(numbers) } else { Err(UNREAD) }
+                if rest.is_empty() { Ok(numbers) } else { Err(INVALID_VECTORS) }
             }
         }
     }

@@ -1,23 +1,23 @@
-//! The reader of server-sent events, for `fuzz/` alone.
+//! The decoder of server-sent events, for `fuzz/` alone.
 
-use crate::sse::Events;
+use crate::sse::SseDecoder;
 
 /// Returns the events in these pieces, each as its name and its data, and at the end `None` if a line
 /// or an event was too long.
 pub fn events(pieces: &[&[u8]]) -> Vec<Option<(String, String)>> {
-    let (mut events, mut read) = (Events::default(), Vec::new());
+    let (mut decoder, mut events) = (SseDecoder::default(), Vec::new());
     for piece in pieces {
-        events.push(piece);
+        decoder.push(piece);
         loop {
-            match events.next() {
-                Ok(Some(event)) => read.push(Some((event.name, event.data))),
+            match decoder.next() {
+                Ok(Some(event)) => events.push(Some((event.name, event.data.into_owned()))),
                 Ok(None) => break,
                 Err(_) => {
-                    read.push(None);
-                    return read;
+                    events.push(None);
+                    return events;
                 }
             }
         }
     }
-    read
+    events
 }

@@ -1,15 +1,15 @@
-//! The plainest servers: a chat goes to `/generate`, and what is generated comes back in one piece.
+//! Chats with servers that have a bare `/generate` route and answer in one piece.
 
-use crate::{Complaint, Server, Trouble, told::Told};
+use crate::{ApiError, OpenAiError, Server, answer_decoder::AnswerDecoder};
 use pipe_sdk::{Body, CallContext, Chunk, FinishReason, Message};
 use serde_json::{Value, json};
 
-/// What is sent where a chat does not say it.
-const TEMPERATURE: f64 = 0.7;
-const MOST_TOKENS: u64 = 1000;
+/// The parameters of a chat that sets none.
+const DEFAULT_TEMPERATURE: f64 = 0.7;
+const DEFAULT_MAX_TOKENS: u64 = 1000;
 
-/// Where such servers put the text.
-const TEXTS: [&str; 7] = [
+/// The places of the text in the responses of such servers, as JSON pointers (RFC 6901).
+const TEXT_POINTERS: [&str; 7] = [
     "/response",
     "/text",
     "/generated_text",
@@ -20,51 +20,51 @@ const TEXTS: [&str; 7] = [
 ];
 
 impl Server {
-    /// Answers this chat by `generate`, without a stream. A model is named only if one is given: mostly there is but one.
+    /// Sends a chat to `/generate`. Most such servers have one model, so its name is optional.
     pub async fn generate(
         &self,
         model: Option<&str>,
         body: &Body,
         context: &CallContext,
-    ) -> Result<Vec<Chunk>, Trouble> {
-        let said = |message: &Message| json!({"role": message.role, "content": message.text()});
-        let mut asked = json!({
-            "messages": body.messages.iter().map(said).collect::<Vec<_>>(),
-            "temperature": body.temperature.unwrap_or(TEMPERATURE),
-            "max_tokens": body.max_answer_tokens().unwrap_or(MOST_TOKENS),
+    ) -> Result<Vec<Chunk>, OpenAiError> {
+        let to_json = |message: &Message| json!({"role": message.role, "content": message.text()});
+        let mut request = json!({
+            "messages": body.messages.iter().map(to_json).collect::<Vec<_>>(),
+            "temperature": body.temperature.unwrap_or(DEFAULT_TEMPERATURE),
+            "max_tokens": body.max_answer_tokens().unwrap_or(DEFAULT_MAX_TOKENS),
         });
         if let Some(model) = model {
-            asked["model"] = model.into();
+            request["model"] = model.into();
         }
         if !body.stop.is_empty() {
-            asked["stop"] = json!(body.stop);
+            request["stop"] = json!(body.stop);
         }
         let json = self
-            .whole("generate", asked.to_string().into_bytes(), context.caller(), context.trace)
+            .post_json(
+                "generate",
+                request.to_string().into_bytes(),
+                context.caller(),
+                context.trace,
+            )
             .await?;
-        read(&json)
+        parse_response(&json)
     }
 }
 
-/// What is said there: a chat completion, a text under one of its usual names, or nothing but the text.
-fn read(json: &[u8]) -> Result<Vec<Chunk>, Trouble> {
-    let said: Value =
+/// Parses a response: a chat completion, an object with a text, or the bare text.
+fn parse_response(json: &[u8]) -> Result<Vec<Chunk>, OpenAiError> {
+    let value: Value =
         serde_json::from_slice(json).unwrap_or_else(|_| String::from_utf8_lossy(json).into());
-    let said = said.as_array().and_then(|list| list.first()).unwrap_or(&said);
-    if !said["choices"].is_null() {
-        return completion(said);
+    let value = value.as_array().and_then(|list| list.first()).unwrap_or(&value);
+    if !value["choices"].is_null() {
+        return AnswerDecoder::decode_whole(&value.to_string());
     }
-    let text = TEXTS.iter().find_map(|place| said.pointer(place)?.as_str());
-    if let Some(text) = text.or_else(|| said.as_str()) {
+    let text = TEXT_POINTERS.iter().find_map(|pointer| value.pointer(pointer)?.as_str());
+    if let Some(text) = text.or_else(|| value.as_str()) {
         return Ok(vec![Chunk::Content(text.into()), Chunk::Finish(FinishReason::Stop)]);
     }
-    Err(Complaint::of(said).map_or(Trouble::Garbled("it holds no text"), Trouble::Said))
-}
-
-fn completion(said: &Value) -> Result<Vec<Chunk>, Trouble> {
-    let mut told = Told::default();
-    told.whole(said.to_string().as_bytes())?;
-    Ok(std::iter::from_fn(|| told.take()).collect())
+    let no_text = OpenAiError::InvalidResponse("it holds no text");
+    Err(ApiError::from_json(value).map_or(no_text, OpenAiError::Api))
 }
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn text(json: &str) -> Option<String> {
-        let chunks = read(json.as_bytes()).ok()?;
+        let chunks = parse_response(json.as_bytes()).ok()?;
         assert_eq!(chunks.last(), Some(&Chunk::Finish(FinishReason::Stop)));
         chunks.into_iter().find_map(|chunk| match chunk {
             Chunk::Content(text) => Some(text),
@@ -99,10 +99,14 @@ mod tests {
     #[test]
     fn what_holds_no_text_is_an_error() {
         assert!(
-            matches!(read(br#"{"error": "no model"}"#), Err(Trouble::Said(said)) if said.message == "no model")
+            matches!(parse_response(br#"{"error": "no model"}"#), Err(OpenAiError::Api(said)) if said.message == "no model")
         );
         for json in ["{}", "7", "null", "[]"] {
-            assert_eq!(read(json.as_bytes()), Err(Trouble::Garbled("it holds no text")), "{json}");
+            assert_eq!(
+                parse_response(json.as_bytes()),
+                Err(OpenAiError::InvalidResponse("it holds no text")),
+                "{json}"
+            );
         }
     }
 }

@@ -1,18 +1,21 @@
 //! A chat as it leaves: OpenAI's fields and the user's own, and nothing that only Open WebUI sends.
 
-use crate::{address::Whose, lesson::Lessons};
+use crate::{
+    base_url::Vendor,
+    quirks::{Quirks, REASONING_FIELDS},
+};
 use pipe_sdk::{Body, Content, FunctionTool, Message, Part, PipeError, Role, Tool, ToolCall};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-/// A chat, written for one server.
+/// A chat, serialize_chat for one server.
 #[derive(Serialize)]
-struct Chat<'a> {
+struct ChatRequest<'a> {
     model: &'a str,
-    messages: Vec<Said<'a>>,
+    messages: Vec<RequestMessage<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    stream_options: Option<Options>,
+    stream_options: Option<StreamOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,45 +27,45 @@ struct Chat<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stop: &'a [String],
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Offered<'a>>,
+    tools: Vec<RequestTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<&'a Value>,
     #[serde(flatten)]
-    rest: Rest<'a>,
+    rest: ExtraFields<'a>,
 }
 
 #[derive(Serialize)]
-struct Options {
+struct StreamOptions {
     include_usage: bool,
 }
 
 /// The user's own parameters.
-struct Rest<'a>(Vec<(&'a String, &'a Value)>);
+struct ExtraFields<'a>(Vec<(&'a String, &'a Value)>);
 
 /// A message, with the fields that servers know.
 #[derive(Serialize)]
-struct Said<'a> {
+struct RequestMessage<'a> {
     role: Role,
-    content: Words<'a>,
+    content: RequestContent<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<Called<'a>>,
+    tool_calls: Vec<RequestToolCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
     #[serde(flatten)]
-    rest: Rest<'a>,
+    rest: ExtraFields<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Words<'a> {
+enum RequestContent<'a> {
     Text(&'a str),
-    Parts(Vec<Piece<'a>>),
+    Parts(Vec<RequestPart<'a>>),
     None,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Piece<'a> {
+enum RequestPart<'a> {
     Text {
         r#type: &'static str,
         text: &'a str,
@@ -82,7 +85,7 @@ struct Image<'a> {
 }
 
 #[derive(Serialize)]
-struct Called<'a> {
+struct RequestToolCall<'a> {
     id: &'a str,
     r#type: &'static str,
     function: Function<'a>,
@@ -95,17 +98,17 @@ struct Function<'a> {
 }
 
 #[derive(Serialize)]
-struct Offered<'a> {
+struct RequestTool<'a> {
     r#type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     function: Option<&'a FunctionTool>,
     #[serde(flatten)]
-    rest: Rest<'a>,
+    rest: ExtraFields<'a>,
 }
 
 /// What Open WebUI, or this host, puts into the body of a chat for itself (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and what is answered here: the number of
 /// answers, their probabilities, who asks.
-const OURS: &[&str] = &[
+const HOST_FIELDS: &[&str] = &[
     "automation_id",
     "background_tasks",
     "chat",
@@ -152,47 +155,59 @@ const OURS: &[&str] = &[
 ];
 
 /// Fields of messages that servers know beside the usual ones.
-const OF_MESSAGES: &[&str] = &["name", "function_call", "prefix", "partial"];
+const MESSAGE_FIELDS: &[&str] = &["name", "function_call", "prefix", "partial"];
 
-/// Those that some know and some refuse.
-pub(crate) const THOUGHTS: &[&str] = &["reasoning_content", "reasoning", "reasoning_details"];
+/// How an answer is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// As server-sent events.
+    Stream,
+    /// As one JSON object.
+    Whole,
+}
 
 /// This chat for the server's model of this name, as JSON.
-pub(crate) fn written(
+pub(crate) fn serialize_chat(
     body: &Body,
     model: &str,
-    whose: Whose,
-    lessons: Lessons,
+    vendor: Vendor,
+    quirks: Quirks,
+    delivery: Delivery,
 ) -> Result<Vec<u8>, PipeError> {
-    let with_thoughts = !whose.is_strict() && !lessons.no_reasoning;
+    let with_reasoning = !vendor.is_strict() && !quirks.no_reasoning;
     let tokens = body.max_answer_tokens();
-    let is_new = lessons.tokens_name(model).is_new();
+    let is_new = quirks.token_limit_field(model).is_max_completion_tokens();
     let has_tools = !body.tools.is_empty();
-    let chat = Chat {
+    let chat = ChatRequest {
         model,
-        messages: body.messages.iter().map(|said| Said::of(said, whose, with_thoughts)).collect(),
-        stream: true,
-        stream_options: (!lessons.no_usage).then_some(Options { include_usage: true }),
+        messages: body
+            .messages
+            .iter()
+            .map(|said| RequestMessage::of(said, vendor, with_reasoning))
+            .collect(),
+        stream: delivery == Delivery::Stream,
+        stream_options: (delivery == Delivery::Stream && !quirks.no_stream_options)
+            .then_some(StreamOptions { include_usage: true }),
         temperature: body.temperature,
         top_p: body.top_p,
         max_tokens: tokens.filter(|_| !is_new),
         max_completion_tokens: tokens.filter(|_| is_new),
         stop: &body.stop,
-        tools: body.tools.iter().map(|tool| Offered::of(tool, whose)).collect(),
+        tools: body.tools.iter().map(|tool| RequestTool::of(tool, vendor)).collect(),
         tool_choice: body.tool_choice.as_ref().filter(|choice| has_tools && !choice.is_null()),
-        rest: Rest::of_chat(&body.rest, whose, has_tools),
+        rest: ExtraFields::of_chat(&body.rest, vendor, has_tools),
     };
     serde_json::to_vec(&chat).map_err(PipeError::internal)
 }
 
-impl<'a> Rest<'a> {
-    fn of_chat(rest: &'a Map<String, Value>, whose: Whose, has_tools: bool) -> Self {
+impl<'a> ExtraFields<'a> {
+    fn of_chat(rest: &'a Map<String, Value>, vendor: Vendor, has_tools: bool) -> Self {
         let is_sent = |name: &str| match name {
             // Both are refused without tools.
             "parallel_tool_calls" => has_tools,
             // Anthropic's word, which its clients have brought here.
-            "thinking" => !whose.is_strict(),
-            name => !OURS.contains(&name),
+            "thinking" => !vendor.is_strict(),
+            name => !HOST_FIELDS.contains(&name),
         };
         let sent = rest.iter().filter(|(name, value)| is_sent(name) && !value.is_null());
         Self(sent.collect())
@@ -204,7 +219,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-impl Serialize for Rest<'_> {
+impl Serialize for ExtraFields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in &self.0 {
@@ -214,36 +229,36 @@ impl Serialize for Rest<'_> {
     }
 }
 
-impl<'a> Said<'a> {
-    fn of(said: &'a Message, whose: Whose, with_thoughts: bool) -> Self {
-        let thoughts = if with_thoughts { THOUGHTS } else { &[] };
+impl<'a> RequestMessage<'a> {
+    fn of(said: &'a Message, vendor: Vendor, with_reasoning: bool) -> Self {
+        let reasoning = if with_reasoning { REASONING_FIELDS } else { &[] };
         let calls = !said.tool_calls.is_empty() || said.rest.contains_key("function_call");
         Self {
             // Only OpenAI's own models tell the two apart; templates of others refuse the newer word.
             role: match said.role {
-                Role::Developer if !whose.is_strict() => Role::System,
+                Role::Developer if !vendor.is_strict() => Role::System,
                 role => role,
             },
             content: match &said.content {
-                Some(Content::Text(text)) => Words::Text(text),
-                Some(Content::Parts(parts)) => {
-                    Words::Parts(parts.iter().map(|part| Piece::of(part, whose)).collect())
-                }
-                None if calls => Words::None,
-                None => Words::Text(""),
+                Some(Content::Text(text)) => RequestContent::Text(text),
+                Some(Content::Parts(parts)) => RequestContent::Parts(
+                    parts.iter().map(|part| RequestPart::of(part, vendor)).collect(),
+                ),
+                None if calls => RequestContent::None,
+                None => RequestContent::Text(""),
             },
-            tool_calls: said.tool_calls.iter().map(Called::of).collect(),
+            tool_calls: said.tool_calls.iter().map(RequestToolCall::of).collect(),
             tool_call_id: said.tool_call_id.as_deref(),
-            rest: Rest::only(&said.rest, &[OF_MESSAGES, thoughts]),
+            rest: ExtraFields::only(&said.rest, &[MESSAGE_FIELDS, reasoning]),
         }
     }
 }
 
-impl<'a> Piece<'a> {
-    fn of(part: &'a Part, whose: Whose) -> Self {
+impl<'a> RequestPart<'a> {
+    fn of(part: &'a Part, vendor: Vendor) -> Self {
         match part {
             Part::Text { text, rest } => {
-                let cache_control = rest.get("cache_control").filter(|_| !whose.is_strict());
+                let cache_control = rest.get("cache_control").filter(|_| !vendor.is_strict());
                 Self::Text { r#type: "text", text, cache_control }
             }
             Part::ImageUrl { image_url: url, .. } => {
@@ -254,7 +269,7 @@ impl<'a> Piece<'a> {
     }
 }
 
-impl<'a> Called<'a> {
+impl<'a> RequestToolCall<'a> {
     fn of(call: &'a ToolCall) -> Self {
         let arguments = match call.function.arguments.trim() {
             "" => "{}",
@@ -265,13 +280,13 @@ impl<'a> Called<'a> {
     }
 }
 
-impl<'a> Offered<'a> {
-    fn of(tool: &'a Tool, whose: Whose) -> Self {
+impl<'a> RequestTool<'a> {
+    fn of(tool: &'a Tool, vendor: Vendor) -> Self {
         let rest = match &tool.function {
-            // A tool of the server's own, whose fields only it knows.
-            None => Rest(tool.rest.iter().collect()),
-            Some(_) if whose.is_strict() => Rest(Vec::new()),
-            Some(_) => Rest::only(&tool.rest, &[&["cache_control"]]),
+            // A tool of the server's own, vendor fields only it knows.
+            None => ExtraFields(tool.rest.iter().collect()),
+            Some(_) if vendor.is_strict() => ExtraFields(Vec::new()),
+            Some(_) => ExtraFields::only(&tool.rest, &[&["cache_control"]]),
         };
         // What brings a function is one here, whatever it is to other services.
         let kind = if tool.function.is_some() { "function" } else { &tool.kind };
@@ -285,16 +300,19 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn sent_to(whose: Whose, model: &str, body: Value) -> Value {
+    fn sent_to(vendor: Vendor, model: &str, body: Value) -> Value {
         let body: Body = serde_json::from_value(body).unwrap();
-        serde_json::from_slice(&written(&body, model, whose, Lessons::default()).unwrap()).unwrap()
+        serde_json::from_slice(
+            &serialize_chat(&body, model, vendor, Quirks::default(), Delivery::Stream).unwrap(),
+        )
+        .unwrap()
     }
 
     /// What is sent of a chat with these fields, without what is always there.
     fn sent(fields: Value) -> Value {
         let mut body = json!({"model": "m", "messages": []});
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        let mut sent = sent_to(Whose::Others, "m", body);
+        let mut sent = sent_to(Vendor::Other, "m", body);
         for name in ["model", "messages", "stream", "stream_options"] {
             sent.as_object_mut().unwrap().remove(name).unwrap();
         }
@@ -302,16 +320,21 @@ mod tests {
     }
 
     /// What is sent of a message.
-    fn message(whose: Whose, message: Value) -> Value {
-        sent_to(whose, "m", json!({"model": "m", "messages": [message]}))["messages"][0].clone()
+    fn message(vendor: Vendor, message: Value) -> Value {
+        sent_to(vendor, "m", json!({"model": "m", "messages": [message]}))["messages"][0].clone()
     }
 
     #[test]
-    fn a_chat_is_always_streamed_and_its_cost_asked_for() {
-        let plain = json!({"model": "x.m", "messages": [{"role": "user", "content": "hi"}], "stream": false});
+    fn a_streamed_chat_asks_for_its_usage_and_a_whole_one_has_it_anyway() {
+        let plain = json!({"model": "x.m", "messages": [{"role": "user", "content": "hi"}]});
+        let streamed = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true, "stream_options": {"include_usage": true}});
+        assert_eq!(sent_to(Vendor::OpenAi, "m", plain.clone()), streamed);
+        let body: Body = serde_json::from_value(plain).unwrap();
+        let (vendor, quirks) = (Vendor::OpenAi, Quirks::default());
+        let whole = serialize_chat(&body, "m", vendor, quirks, Delivery::Whole).unwrap();
         assert_eq!(
-            sent_to(Whose::OpenAi, "m", plain),
-            json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true, "stream_options": {"include_usage": true}})
+            serde_json::from_slice::<Value>(&whole).unwrap(),
+            json!({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": false})
         );
     }
 
@@ -319,7 +342,7 @@ mod tests {
     fn the_user_s_own_parameters_go_out_and_open_webui_s_do_not() {
         let own = json!({"temperature": 0.5, "seed": 7, "top_k": 40, "reasoning_effort": "low", "response_format": {"type": "json_object"}, "chat_template_kwargs": {"enable_thinking": false}, "stop": ["END"]});
         let mut all = own.clone();
-        for name in OURS {
+        for name in HOST_FIELDS {
             all[name] = json!({"x": 1});
         }
         all["frequency_penalty"] = Value::Null;
@@ -348,7 +371,7 @@ mod tests {
             ("olmo", "max_tokens", "max_tokens"),
         ] {
             let body =
-                sent_to(Whose::Others, model, json!({"model": "m", "messages": [], name: 7}));
+                sent_to(Vendor::Other, model, json!({"model": "m", "messages": [], name: 7}));
             assert_eq!(body[sent], 7, "{model}: {body}");
         }
     }
@@ -357,11 +380,11 @@ mod tests {
     fn messages_hold_only_what_servers_know() {
         let all = json!({"role": "assistant", "content": "a", "name": "n", "id": "1", "timestamp": 2, "files": [], "sources": [], "info": {}, "output": [], "thinking_blocks": [], "reasoning_content": "hm"});
         assert_eq!(
-            message(Whose::OpenAi, all.clone()),
+            message(Vendor::OpenAi, all.clone()),
             json!({"role": "assistant", "content": "a", "name": "n"})
         );
         assert_eq!(
-            message(Whose::Others, all),
+            message(Vendor::Other, all),
             json!({"role": "assistant", "content": "a", "name": "n", "reasoning_content": "hm"})
         );
     }
@@ -386,9 +409,9 @@ mod tests {
                 json!({"role": "developer", "content": "a"}),
             ),
         ] {
-            assert_eq!(message(Whose::Azure, from), to);
+            assert_eq!(message(Vendor::Azure, from), to);
         }
         let developer = json!({"role": "developer", "content": "a"});
-        assert_eq!(message(Whose::Others, developer)["role"], "system");
+        assert_eq!(message(Vendor::Other, developer)["role"], "system");
     }
 }

@@ -1,6 +1,7 @@
-//! Documents are put in order: in the shape of Cohere and Jina, or in that of TEI for servers that ask for it.
+//! Reranking of documents, in the format of Cohere and Jina, or in that of TEI for servers that ask
+//! for it (<https://huggingface.github.io/text-embeddings-inference/>).
 
-use crate::{Server, Trouble};
+use crate::{OpenAiError, Server};
 use pipe_sdk::{Rank, RerankCall, Reranked};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -8,68 +9,86 @@ use std::sync::atomic::Ordering::Relaxed;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Answer {
+enum RerankResponse {
     Object {
         #[serde(alias = "data")]
-        results: Vec<Place>,
+        results: Vec<RankedDocument>,
         #[serde(default)]
         usage: Value,
     },
-    List(Vec<Place>),
+    List(Vec<RankedDocument>),
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct RankedDocument {
     index: usize,
     #[serde(alias = "score")]
     relevance_score: f64,
 }
 
 impl Server {
-    /// Puts documents in order by the server's model of this name.
-    pub async fn rerank(&self, model: &str, call: &RerankCall) -> Result<Reranked, Trouble> {
+    /// Ranks documents with a model of the server.
+    pub async fn rerank(&self, model: &str, call: &RerankCall) -> Result<Reranked, OpenAiError> {
         let most = call.top_n.unwrap_or(call.documents.len()).min(call.documents.len());
         let RerankCall { query, documents, .. } = call;
-        let documents_so =
+        let cohere_request =
             json!({"model": model, "query": query, "documents": documents, "top_n": most});
-        let texts_so = json!({"query": query, "texts": documents});
-        let answered = match self.ranks_texts.load(Relaxed) {
+        let tei_request = json!({"query": query, "texts": documents});
+        let response = match self.uses_tei_format.load(Relaxed) {
             true => {
-                self.whole("rerank", texts_so.to_string().into_bytes(), call.caller, call.trace)
-                    .await
+                self.post_json(
+                    "rerank",
+                    tei_request.to_string().into_bytes(),
+                    call.caller,
+                    call.trace,
+                )
+                .await
             }
             false => {
-                self.whole("rerank", documents_so.to_string().into_bytes(), call.caller, call.trace)
-                    .await
+                self.post_json(
+                    "rerank",
+                    cohere_request.to_string().into_bytes(),
+                    call.caller,
+                    call.trace,
+                )
+                .await
             }
         };
-        let json = match answered {
-            Err(Trouble::Said(said)) if matches!(said.status, 400 | 422) && said.says("texts") => {
+        let json = match response {
+            Err(OpenAiError::Api(said))
+                if matches!(said.status, 400 | 422) && said.message_contains("texts") =>
+            {
                 let json = self
-                    .whole("rerank", texts_so.to_string().into_bytes(), call.caller, call.trace)
+                    .post_json(
+                        "rerank",
+                        tei_request.to_string().into_bytes(),
+                        call.caller,
+                        call.trace,
+                    )
                     .await?;
-                self.ranks_texts.store(true, Relaxed);
+                self.uses_tei_format.store(true, Relaxed);
                 json
             }
-            answered => answered?,
+            response => response?,
         };
-        read(&json, documents.len(), most)
+        parse_response(&json, documents.len(), most)
     }
 }
 
-fn read(json: &[u8], documents: usize, most: usize) -> Result<Reranked, Trouble> {
-    let unread = |_| Trouble::Garbled("its order is none");
+fn parse_response(json: &[u8], documents: usize, most: usize) -> Result<Reranked, OpenAiError> {
+    let unread = |_| OpenAiError::InvalidResponse("its order is none");
     let (places, usage) = match serde_json::from_slice(json).map_err(unread)? {
-        Answer::Object { results, usage } => (results, usage),
-        Answer::List(results) => (results, Value::Null),
+        RerankResponse::Object { results, usage } => (results, usage),
+        RerankResponse::List(results) => (results, Value::Null),
     };
     if places.iter().any(|place| place.index >= documents || !place.relevance_score.is_finite()) {
-        return Err(Trouble::Garbled("it has ranked documents that were not sent"));
+        return Err(OpenAiError::InvalidResponse("it has ranked documents that were not sent"));
     }
     // Some tell the model's own number, which has no bounds.
     let is_raw = places.iter().any(|place| !(0.0..=1.0).contains(&place.relevance_score));
     let score = |raw: f64| if is_raw { 1.0 / (1.0 + (-raw).exp()) } else { raw };
-    let rank = |place: Place| Rank { index: place.index, score: score(place.relevance_score) };
+    let rank =
+        |place: RankedDocument| Rank { index: place.index, score: score(place.relevance_score) };
     let mut ranks: Vec<_> = places.into_iter().map(rank).collect();
     ranks.sort_by(|one, other| other.score.total_cmp(&one.score));
     ranks.truncate(most);
@@ -82,7 +101,7 @@ mod tests {
     use super::*;
 
     fn order(answer: &Value) -> Vec<(usize, f64)> {
-        let reranked = read(answer.to_string().as_bytes(), 3, 2).unwrap();
+        let reranked = parse_response(answer.to_string().as_bytes(), 3, 2).unwrap();
         reranked.ranks.iter().map(|rank| (rank.index, rank.score)).collect()
     }
 
@@ -102,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_no_order_is_an_error() {
         for answer in [json!({}), json!([7]), json!([{"index": 3, "score": 0.5}]), json!("x")] {
-            assert!(read(answer.to_string().as_bytes(), 3, 3).is_err(), "{answer}");
+            assert!(parse_response(answer.to_string().as_bytes(), 3, 3).is_err(), "{answer}");
         }
     }
 }

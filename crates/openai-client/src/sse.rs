@@ -1,136 +1,164 @@
-//! Server-sent events, out of bytes that arrive in any pieces.
+//! A decoder of server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>).
 //!
-//! Every line end counts (LF, CR, CRLF, across pieces too), a byte order mark at the front does not, nor do comments and fields other than
-//! `data` and `event`. What is not UTF-8 is replaced. No line and no event is longer than [`LONGEST`].
+//! It takes bytes in pieces of any size. It accepts LF, CR and CRLF as line ends, skips a byte order
+//! mark at the start, and ignores comments and all fields other than `data` and `event`. Invalid
+//! UTF-8 is replaced. No line and no event is longer than [`MAX_EVENT_BYTES`].
 
-use memchr::memchr2;
-use std::borrow::Cow;
+use memchr::{memchr, memchr2};
+use std::{borrow::Cow, ops::Range};
 
-/// The bytes that have arrived, and how far they are read.
+/// The bytes that have arrived, and how far they are decoded.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub(crate) struct SseDecoder {
     bytes: Vec<u8>,
-    /// Up to here all lines are read.
+    /// The end of the last decoded line.
     read: usize,
-    /// Up to here no line ends.
+    /// The end of the bytes that hold no further line end.
     searched: usize,
-    /// The last line ended with a CR, so that an LF that follows belongs to it.
-    after_cr: bool,
-    begun: bool,
+    /// Whether the last line ended with a CR, so that an LF that follows belongs to it.
+    is_after_cr: bool,
+    has_started: bool,
     name: String,
-    data: Option<String>,
+    data: Option<EventData>,
 }
 
-/// One event.
+/// The data of an event that is not complete yet.
+#[derive(Debug)]
+enum EventData {
+    /// One line, as a range of the bytes: nearly every event has one line, and is not copied.
+    Line(Range<usize>),
+    /// Several lines, or a line whose bytes are gone.
+    Text(String),
+}
+
+/// A complete event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// Its name; mostly empty.
+pub(crate) struct SseEvent<'a> {
+    /// The name; mostly empty.
     pub name: String,
-    /// Its lines of data, joined.
-    pub data: String,
+    /// The data lines, joined with line feeds.
+    pub data: Cow<'a, str>,
 }
 
-/// A line or an event is longer than any that makes sense.
+/// The error of a line or an event that is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub(crate) struct TooLongError;
 
-/// Pictures come in one line, as base64.
-pub(crate) const LONGEST: usize = 4 << 20;
+/// The most bytes of an event. Images come in one line, as base64.
+pub(crate) const MAX_EVENT_BYTES: usize = 4 << 20;
 
-const BOM: &[u8] = b"\xEF\xBB\xBF";
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-impl Events {
-    /// Adds bytes as they come.
+impl SseDecoder {
+    /// Appends bytes.
     pub fn push(&mut self, bytes: &[u8]) {
+        if let Some(EventData::Line(line)) = &self.data {
+            let text = String::from_utf8_lossy(&self.bytes[line.clone()]).into_owned();
+            self.data = Some(EventData::Text(text));
+        }
         self.bytes.drain(..self.read);
         self.searched -= self.read;
         self.read = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next whole event, if it is there.
-    pub fn next(&mut self) -> Result<Option<Event>, TooLong> {
-        while self.skip_what_is_no_line() {
+    /// Returns the next complete event.
+    pub fn next(&mut self) -> Result<Option<SseEvent<'_>>, TooLongError> {
+        while self.skip_line_start() {
             let Some(end) = memchr2(b'\n', b'\r', &self.bytes[self.searched..]) else {
                 self.searched = self.bytes.len();
-                let is_too_long = self.bytes.len() - self.read > LONGEST;
-                return if is_too_long { Err(TooLong) } else { Ok(None) };
+                let is_too_long = self.bytes.len() - self.read > MAX_EVENT_BYTES;
+                return if is_too_long { Err(TooLongError) } else { Ok(None) };
             };
-            let (start, end) = (self.read, self.searched + end);
-            self.after_cr = self.bytes[end] == b'\r';
-            (self.read, self.searched) = (end + 1, end + 1);
-            if let Some(event) = self.line(start, end)? {
-                return Ok(Some(event));
+            let line = self.read..self.searched + end;
+            self.is_after_cr = self.bytes[line.end] == b'\r';
+            (self.read, self.searched) = (line.end + 1, line.end + 1);
+            let is_blank = line.is_empty();
+            self.decode_line(line)?;
+            if is_blank && self.data.is_some() {
+                return Ok(self.take_event());
+            }
+            if is_blank {
+                self.name.clear();
             }
         }
         Ok(None)
     }
 
-    /// The last event, if the bytes have ended without the empty line that ends events.
-    pub fn last(&mut self) -> Result<Option<Event>, TooLong> {
-        let (start, end) = (self.read, self.bytes.len());
-        (self.read, self.searched) = (end, end);
-        if start < end {
-            self.line(start, end)?;
-        }
-        Ok(self.dispatch())
+    /// Returns the last event, if the bytes have ended without the blank line that ends an event.
+    pub fn last(&mut self) -> Result<Option<SseEvent<'_>>, TooLongError> {
+        let line = self.read..self.bytes.len();
+        (self.read, self.searched) = (line.end, line.end);
+        self.decode_line(line)?;
+        Ok(self.take_event())
     }
 
-    /// Passes over a byte order mark at the front, and over the LF of a CRLF. `false` if more bytes must come before that is known.
-    fn skip_what_is_no_line(&mut self) -> bool {
+    /// Skips a byte order mark at the start, and the LF of a CRLF. Returns `false` if that needs
+    /// more bytes.
+    fn skip_line_start(&mut self) -> bool {
         let waiting = &self.bytes[self.read..];
         if waiting.is_empty() {
             return false;
         }
-        if !self.begun {
-            if waiting.len() < BOM.len() && BOM.starts_with(waiting) {
+        if !self.has_started {
+            if waiting.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(waiting) {
                 return false;
             }
-            self.begun = true;
-            if waiting.starts_with(BOM) {
-                self.read += BOM.len();
+            self.has_started = true;
+            if waiting.starts_with(BYTE_ORDER_MARK) {
+                self.read += BYTE_ORDER_MARK.len();
                 self.searched = self.read;
             }
-        } else if self.after_cr && waiting[0] == b'\n' {
+        } else if self.is_after_cr && waiting[0] == b'\n' {
             self.read += 1;
             self.searched = self.searched.max(self.read);
         }
-        self.after_cr = false;
+        self.is_after_cr = false;
         true
     }
 
-    /// Reads the line between these places; an empty one ends the event.
-    fn line(&mut self, start: usize, end: usize) -> Result<Option<Event>, TooLong> {
-        let line = &self.bytes[start..end];
-        if line.len() > LONGEST {
-            return Err(TooLong);
+    fn decode_line(&mut self, line: Range<usize>) -> Result<(), TooLongError> {
+        let bytes = &self.bytes[line.clone()];
+        if bytes.len() > MAX_EVENT_BYTES {
+            return Err(TooLongError);
         }
-        if line.is_empty() {
-            return Ok(self.dispatch());
-        }
-        let (field, value) = match memchr::memchr(b':', line) {
-            Some(colon) => (&line[..colon], &line[colon + 1..]),
-            None => (line, &[][..]),
-        };
-        let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
-        match field {
-            b"data" => self.data = Some(joined(self.data.take(), value)?),
-            b"event" => self.name = value.into_owned(),
+        let colon = memchr(b':', bytes).unwrap_or(bytes.len());
+        let has_space = bytes.get(colon + 1) == Some(&b' ');
+        let value = (line.start + colon + 1 + usize::from(has_space)).min(line.end)..line.end;
+        match &bytes[..colon] {
+            b"data" => self.data = Some(self.append_data(value)?),
+            b"event" => self.name = String::from_utf8_lossy(&self.bytes[value]).into_owned(),
             _ => {}
         }
-        Ok(None)
+        Ok(())
     }
 
-    fn dispatch(&mut self) -> Option<Event> {
+    /// Returns the data with one line more.
+    fn append_data(&mut self, line: Range<usize>) -> Result<EventData, TooLongError> {
+        let mut text = match self.data.take() {
+            None => return Ok(EventData::Line(line)),
+            Some(EventData::Line(first)) => {
+                String::from_utf8_lossy(&self.bytes[first]).into_owned()
+            }
+            Some(EventData::Text(text)) => text,
+        };
+        if text.len() + line.len() > MAX_EVENT_BYTES {
+            return Err(TooLongError);
+        }
+        text.push('\n');
+        text.push_str(&String::from_utf8_lossy(&self.bytes[line]));
+        Ok(EventData::Text(text))
+    }
+
+    fn take_event(&mut self) -> Option<SseEvent<'_>> {
         let name = std::mem::take(&mut self.name);
-        self.data.take().map(|data| Event { name, data })
+        let data = match self.data.take()? {
+            EventData::Line(line) => String::from_utf8_lossy(&self.bytes[line]),
+            EventData::Text(text) => Cow::Owned(text),
+        };
+        Some(SseEvent { name, data })
     }
-}
-
-/// The data so far, and one line more.
-fn joined(data: Option<String>, line: Cow<'_, str>) -> Result<String, TooLong> {
-    let Some(data) = data else { return Ok(line.into_owned()) };
-    if data.len() + line.len() > LONGEST { Err(TooLong) } else { Ok(data + "\n" + &line) }
 }
 
 #[cfg(test)]
@@ -138,26 +166,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All events of these pieces.
-    fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Event>, TooLong> {
-        let (mut events, mut told) = (Events::default(), Vec::new());
+    /// Returns all events of these pieces, each as its name and its data.
+    fn decode<'a>(
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Vec<(String, String)>, TooLongError> {
+        let (mut decoder, mut events) = (SseDecoder::default(), Vec::new());
+        let owned = |event: SseEvent<'_>| (event.name, event.data.into_owned());
         for piece in pieces {
-            events.push(piece);
-            while let Some(event) = events.next()? {
-                told.push(event);
+            decoder.push(piece);
+            while let Some(event) = decoder.next()? {
+                events.push(owned(event));
             }
         }
-        told.extend(events.last()?);
-        Ok(told)
+        events.extend(decoder.last()?.map(owned));
+        Ok(events)
     }
 
     fn data(bytes: &[u8]) -> Vec<String> {
-        read([bytes]).unwrap().into_iter().map(|event| event.data).collect()
+        decode([bytes]).unwrap().into_iter().map(|(_, data)| data).collect()
     }
 
     #[test]
-    fn lines_of_all_kinds_are_read() {
-        for (bytes, told) in [
+    fn lines_of_all_kinds_are_decoded() {
+        for (bytes, expected) in [
             (&b"data: a\n\ndata: b\n\n"[..], &["a", "b"][..]),
             (b"data: a\r\n\r\ndata: b\r\n\r\n", &["a", "b"]),
             (b"data: a\r\rdata: b\r\r", &["a", "b"]),
@@ -175,15 +206,23 @@ mod tests {
             (b"data: \xFFa\n\n", &["\u{fffd}a"]),
             (b"data: a\0b\n\n", &["a\0b"]),
         ] {
-            assert_eq!(data(bytes), told, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(data(bytes), expected, "{}", String::from_utf8_lossy(bytes));
         }
     }
 
     #[test]
     fn an_event_may_have_a_name_that_the_next_one_has_not() {
-        let events = read([&b"event: error\ndata: a\n\ndata: b\n\n"[..]]).unwrap();
-        let names: Vec<_> = events.iter().map(|event| event.name.as_str()).collect();
+        let events = decode([&b"event: error\ndata: a\n\ndata: b\n\n"[..]]).unwrap();
+        let names: Vec<_> = events.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["error", ""]);
+    }
+
+    #[test]
+    fn an_event_of_one_line_is_not_copied() {
+        let mut decoder = SseDecoder::default();
+        decoder.push(b"data: a\n\n");
+        let event = decoder.next().unwrap().unwrap();
+        assert!(matches!(event.data, Cow::Borrowed("a")), "{event:?}");
     }
 
     #[test]
@@ -191,20 +230,21 @@ mod tests {
         let piece = [b'a'; 64 << 10];
         for line in [&b"data: "[..], b": ", b""] {
             let pieces = [line].into_iter().chain(std::iter::repeat_n(&piece[..], 100));
-            assert_eq!(read(pieces), Err(TooLong));
+            assert_eq!(decode(pieces), Err(TooLongError));
         }
-        let lines = std::iter::repeat_n(&b"data: aaaaaaaaaaaaaaaaaaaaaaaaa\n"[..], LONGEST / 20);
-        assert_eq!(read(lines), Err(TooLong));
+        let lines =
+            std::iter::repeat_n(&b"data: aaaaaaaaaaaaaaaaaaaaaaaaa\n"[..], MAX_EVENT_BYTES / 20);
+        assert_eq!(decode(lines), Err(TooLongError));
     }
 
     #[test]
-    fn comments_without_end_are_no_event_and_take_no_room() {
-        let mut events = Events::default();
+    fn comments_without_end_are_no_event_and_take_no_memory() {
+        let mut decoder = SseDecoder::default();
         for _ in 0..100_000 {
-            events.push(b": still thinking\n\n");
-            assert_eq!(events.next(), Ok(None));
+            decoder.push(b": still thinking\n\n");
+            assert_eq!(decoder.next(), Ok(None));
         }
-        assert!(events.bytes.capacity() < 1024);
+        assert!(decoder.bytes.capacity() < 1024);
     }
 
     proptest! {
@@ -214,20 +254,21 @@ mod tests {
             parts in proptest::collection::vec(
                 proptest::sample::select(vec![
                     &b"data: {\"a\": \"\xF0\x9F\xA6\x80\xE2\x82\xAC\"}"[..],
-                    b"\n", b"\r", b"\r\n", b"\n\n", b"\xEF\xBB\xBF", b":", b"data:", b"event: x", b"\xFF\xFE", b" ", b"\0",
+                    b"\n", b"\r", b"\r\n", b"\n\n", b"\xEF\xBB\xBF", b":", b"data:", b"event: x",
+                    b"\xFF\xFE", b" ", b"\0",
                 ]),
                 0..40,
             ),
             cuts in proptest::collection::vec(0..400usize, 0..40),
         ) {
             let bytes = parts.concat();
-            let whole = read([&bytes[..]]).unwrap();
+            let whole = decode([&bytes[..]]).unwrap();
             let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
             let pieces = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]);
-            prop_assert_eq!(&read(pieces).unwrap(), &whole);
-            prop_assert_eq!(&read(bytes.chunks(1)).unwrap(), &whole);
+            prop_assert_eq!(&decode(pieces).unwrap(), &whole);
+            prop_assert_eq!(&decode(bytes.chunks(1)).unwrap(), &whole);
         }
     }
 }

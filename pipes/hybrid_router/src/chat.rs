@@ -1,12 +1,13 @@
-//! One chat: the first side, the other one where that fails, or both in a race.
+//! The answer to a chat: by one backend, by the first that answers, or by the winner of a race.
 
 use crate::{
     HybridRouter,
-    failure::Failure,
-    needs::is_task,
-    party::Party,
-    plan::{Bar, Plan},
-    spoken::Spoken,
+    backend::Backend,
+    backend_error::BackendError,
+    cloud_budget::CloudBudget,
+    local_limits::is_background_task,
+    route_plan::{CloudDenied, RoutePlan},
+    started_answer::StartedAnswer,
 };
 use futures_util::future::{Either, select};
 use pipe_sdk::{Call, Chunk, ChunkStream, Event, Result, Side};
@@ -17,145 +18,167 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// Who has spoken first, and why it was not the local side if it was not.
-struct Won<'a> {
-    party: &'a Party,
-    spoken: Spoken,
-    why: Option<&'static str>,
+/// A chat, and the budget that its user has for the cloud.
+struct Request<'a> {
+    call: &'a Call,
+    budget: Option<CloudBudget>,
 }
 
-const UNWELL: &str = "the local model did not answer";
-const SLOW: &str = "the local model is slow";
+/// The backend that answers, and why it is not the local one.
+struct RaceWinner<'a> {
+    backend: &'a Backend,
+    answer: StartedAnswer,
+    reason: Option<&'static str>,
+}
+
+type Outcome<'a> = Result<RaceWinner<'a>, BackendError>;
+
+const LOCAL_FAILED: &str = "the local model did not answer";
+const LOCAL_SLOW: &str = "the local model is slow";
 
 impl HybridRouter {
-    /// Answers this chat by this side, whatever comes of it.
-    pub(crate) async fn alone(&self, call: &Call, party: &Arc<Party>) -> Result<ChunkStream> {
-        let won = self.only(call, party, None).await;
-        Ok(self.told(won.map_err(|failure| failure.error)?, false))
+    /// Answers a chat by this backend and no other.
+    pub(crate) async fn answer_by(
+        &self,
+        call: &Call,
+        backend: &Arc<Backend>,
+    ) -> Result<ChunkStream> {
+        let request = Request { call, budget: None };
+        let winner = self.ask(&request, backend, None).await.map_err(|error| error.error)?;
+        Ok(winner.into_chunks(false))
     }
 
-    /// Answers this chat by the side that is right for it.
-    pub(crate) async fn smart(&self, call: &Call) -> Result<ChunkStream> {
+    /// Answers a chat by the backend that the plan chooses.
+    pub(crate) async fn answer_smart(&self, mut call: Call) -> Result<ChunkStream> {
         let now = SystemTime::now();
-        let bar = Bar::of(call, &self.valves, now).await;
-        let plan = Plan::of(call, &self.valves, now, bar)?;
+        let budget = CloudBudget::new(self.valves.cloud_budget_per_day, &call, now);
+        let denied = CloudDenied::check(&call, &self.valves, budget.as_ref()).await;
+        let plan = RoutePlan::new(&call, &self.valves, now, denied)?;
+        // Which of two backends answers is decided by the first token, so there has to be one.
+        call.body.stream |= matches!(plan, RoutePlan::First(..));
+        let request = Request { call: &call, budget };
         let (local, cloud) = (&self.local, self.cloud.as_ref());
-        let won = match (plan, cloud) {
-            (Plan::Only(Side::Cloud, why), Some(cloud)) => self.only(call, cloud, why).await,
-            (Plan::First(Side::Cloud, why), Some(cloud)) => {
-                self.in_turn(call, [cloud, local], why).await
+        let outcome = match (plan, cloud) {
+            (RoutePlan::Only(Side::Cloud, reason), Some(cloud)) => {
+                self.ask(&request, cloud, reason).await
             }
-            (Plan::First(Side::Local, _), Some(cloud)) => self.local_first(call, cloud).await,
-            // The plan knows whether there is a cloud.
-            (Plan::Only(..) | Plan::First(..), _) => self.only(call, local, None).await,
+            (RoutePlan::First(Side::Cloud, reason), Some(cloud)) => {
+                self.ask_in_order(&request, [cloud, local], reason).await
+            }
+            (RoutePlan::First(Side::Local, _), Some(cloud)) => {
+                self.ask_local_first(&request, cloud).await
+            }
+            // Only a plan with a cloud backend names it.
+            (RoutePlan::Only(..) | RoutePlan::First(..), _) => {
+                self.ask(&request, local, None).await
+            }
         };
-        Ok(self.told(won.map_err(|failure| failure.error)?, self.valves.show_side))
+        let winner = outcome.map_err(|error| error.error)?;
+        Ok(winner.into_chunks(self.valves.show_side))
     }
 
-    async fn only<'a>(
+    async fn ask<'a>(
         &self,
-        call: &Call,
-        party: &'a Arc<Party>,
-        why: Option<&'static str>,
-    ) -> Result<Won<'a>, Failure> {
-        let asked = party.ask(call).await;
-        self.look_after_local(call);
-        asked.map(|spoken| Won { party, spoken, why })
+        request: &Request<'_>,
+        backend: &'a Arc<Backend>,
+        reason: Option<&'static str>,
+    ) -> Outcome<'a> {
+        let answer = backend.ask(request.call, request.budget.as_ref()).await;
+        self.probe_local_if_failing(request.call);
+        answer.map(|answer| RaceWinner { backend, answer, reason })
     }
 
-    /// The local side first, unless it is known to be ill; it is then no more than the last resort.
-    async fn local_first<'a>(
+    /// Asks the local backend first, unless it is known to fail; then it is the last resort.
+    async fn ask_local_first<'a>(
         &'a self,
-        call: &Call,
-        cloud: &'a Arc<Party>,
-    ) -> Result<Won<'a>, Failure> {
-        if !self.local.is_well() {
-            self.look_after_local(call);
-            return self.in_turn(call, [cloud, &self.local], Some(UNWELL)).await;
+        request: &Request<'_>,
+        cloud: &'a Arc<Backend>,
+    ) -> Outcome<'a> {
+        if !self.local.is_healthy() {
+            self.probe_local_if_failing(request.call);
+            let order = [cloud, &self.local];
+            return self.ask_in_order(request, order, Some(LOCAL_FAILED)).await;
         }
-        match self.valves.hedge_after_ms.filter(|_| !is_task(call)) {
-            Some(after) => self.race(call, cloud, Duration::from_millis(after)).await,
-            None => self.in_turn(call, [&self.local, cloud], None).await,
+        match self.valves.hedge_after_ms.filter(|_| !is_background_task(request.call)) {
+            Some(after) => self.race(request, cloud, Duration::from_millis(after)).await,
+            None => self.ask_in_order(request, [&self.local, cloud], None).await,
         }
     }
 
-    /// One after the other.
-    async fn in_turn<'a>(
+    /// Asks one backend, and the other one if it fails.
+    async fn ask_in_order<'a>(
         &self,
-        call: &Call,
-        [first, second]: [&'a Arc<Party>; 2],
-        why: Option<&'static str>,
-    ) -> Result<Won<'a>, Failure> {
-        let failure = match self.only(call, first, why).await {
-            Ok(won) => return Ok(won),
-            Err(failure) => failure,
+        request: &Request<'_>,
+        [first, second]: [&'a Arc<Backend>; 2],
+        reason: Option<&'static str>,
+    ) -> Outcome<'a> {
+        let error = match self.ask(request, first, reason).await {
+            Ok(winner) => return Ok(winner),
+            Err(error) => error,
         };
-        passed_on(first, second, &failure);
-        let won = self.only(call, second, why_second(second)).await;
-        won.map_err(|last| the_clouds(first, failure, last))
+        log_fallback(first, second, &error);
+        let reason = (second.side == Side::Cloud).then_some(LOCAL_FAILED);
+        let outcome = self.ask(request, second, reason).await;
+        // Of two errors, the cloud's is shown: it can do more.
+        outcome.map_err(|last| if first.side == Side::Cloud { error } else { last })
     }
 
-    /// The local side, and after a while the cloud beside it. Who speaks first answers, and the other one is let go.
+    /// Asks the local backend, and after a while the cloud beside it. The first token decides, and
+    /// the losing request is cancelled.
     async fn race<'a>(
         &'a self,
-        call: &Call,
-        cloud: &'a Arc<Party>,
+        request: &Request<'_>,
+        cloud: &'a Arc<Backend>,
         after: Duration,
-    ) -> Result<Won<'a>, Failure> {
-        let mut local = pin!(self.only(call, &self.local, None));
+    ) -> Outcome<'a> {
+        let mut local = pin!(self.ask(request, &self.local, None));
         match timeout(after, &mut local).await {
-            Ok(Ok(won)) => return Ok(won),
-            Ok(Err(failure)) => {
-                passed_on(&self.local, cloud, &failure);
-                return self.only(call, cloud, Some(UNWELL)).await;
+            Ok(Ok(winner)) => return Ok(winner),
+            Ok(Err(error)) => {
+                log_fallback(&self.local, cloud, &error);
+                return self.ask(request, cloud, Some(LOCAL_FAILED)).await;
             }
             Err(_) => {}
         }
-        let cloud = pin!(self.only(call, cloud, Some(SLOW)));
+        let cloud = pin!(self.ask(request, cloud, Some(LOCAL_SLOW)));
         match select(local, cloud).await {
-            Either::Left((Ok(won), _)) => Ok(won),
-            Either::Right((Ok(won), _)) => {
-                // Whether it was slow or is dead is not known, and the next chat should not wait to learn it.
-                self.recovery.look_after(&self.local, &call.host);
-                Ok(won)
+            Either::Left((Ok(winner), _)) => Ok(winner),
+            Either::Right((Ok(winner), _)) => {
+                // A probe finds out whether it was slow or is down, so that no chat has to wait.
+                self.health_probe.spawn(&self.local, &request.call.host);
+                Ok(winner)
             }
             Either::Left((Err(_), cloud)) => cloud.await,
-            Either::Right((Err(failure), local)) => local.await.map_err(|_| failure),
+            Either::Right((Err(error), local)) => local.await.map_err(|_| error),
         }
     }
 
-    fn look_after_local(&self, call: &Call) {
-        if self.local.is_resting() {
-            self.recovery.look_after(&self.local, &call.host);
+    fn probe_local_if_failing(&self, call: &Call) {
+        if self.local.is_failing() {
+            self.health_probe.spawn(&self.local, &call.host);
         }
     }
+}
 
-    /// The answer, with who gives it.
-    fn told(&self, won: Won<'_>, is_shown: bool) -> ChunkStream {
-        let Won { party, spoken, why } = won;
-        let model = spoken.model.clone().unwrap_or_else(|| party.id().into());
-        let line = match (party.side, why) {
+impl RaceWinner<'_> {
+    /// Returns the answer, with the model and the side that give it, and with a status line if the
+    /// valves ask for one.
+    fn into_chunks(self, has_status_line: bool) -> ChunkStream {
+        let Self { backend, answer, reason } = self;
+        let model = answer.model.clone().unwrap_or_else(|| backend.id().into());
+        let line = match (backend.side, reason) {
             (Side::Local, _) => "Answered locally".to_owned(),
             (Side::Cloud, None) => format!("Answered in the cloud by {model}"),
-            (Side::Cloud, Some(why)) => format!("Answered in the cloud by {model}: {why}"),
+            (Side::Cloud, Some(reason)) => format!("Answered in the cloud by {model}: {reason}"),
         };
-        let shown = is_shown.then(|| Chunk::Event(Event::status(&line, true)));
-        let head = [Chunk::Model(model), Chunk::Side(party.side)].into_iter().chain(shown);
-        spoken.after(head.collect())
+        let status = has_status_line.then(|| Chunk::Event(Event::status(&line, true)));
+        let head = [Chunk::Model(model), Chunk::Side(backend.side)].into_iter().chain(status);
+        answer.into_chunks(head.collect())
     }
 }
 
-fn why_second(party: &Party) -> Option<&'static str> {
-    (party.side == Side::Cloud).then_some(UNWELL)
-}
-
-/// Of two errors, the cloud's: it is the side that can do more.
-fn the_clouds(first: &Party, failure: Failure, last: Failure) -> Failure {
-    if first.side == Side::Cloud { failure } else { last }
-}
-
-fn passed_on(from: &Party, to: &Party, failure: &Failure) {
-    let (from, to, error) = (from.id(), to.id(), &failure.error);
+fn log_fallback(from: &Backend, to: &Backend, error: &BackendError) {
+    let (from, to, error) = (from.id(), to.id(), &error.error);
     let kind = error.kind();
     tracing::warn!(model = from, "`{from}` does not answer, so `{to}` is asked: {kind}.");
     // An upstream may quote the prompt.

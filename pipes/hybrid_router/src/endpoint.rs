@@ -1,9 +1,13 @@
-//! A local server at an address that was typed in.
+//! A local server at a URL.
 
-use crate::{LOCAL_ID, failure::Failure, spoken::Spoken, valves::HybridValves};
-use futures_util::TryStreamExt;
+use crate::{
+    LOCAL_ID,
+    backend_error::BackendError,
+    started_answer::StartedAnswer,
+    valves::{HybridValves, ServerApi},
+};
 use http_client::{HttpClient, HttpVersion};
-use openai_client::{Address, Credentials, Server, Trouble};
+use openai_client::{Credentials, OpenAiError, Server};
 use pipe_sdk::{Body, ChunkStream, Host, ModelKind};
 use resilience::{Limits, Upstream};
 use std::{
@@ -12,235 +16,188 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// A local server, and the ways in which it may want to be asked.
+/// A local server, with the APIs that it may have.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
-    forms: Vec<Form>,
-    /// The place of the form in which it has answered.
-    known: OnceLock<usize>,
-    /// What it calls its model.
+    apis: Vec<Api>,
+    /// The index of the API that has answered.
+    known_api: OnceLock<usize>,
+    /// The name of its model, if the valves give it.
     model: Option<String>,
-    /// The same, if it is to be found out.
-    listed: Mutex<Option<String>>,
+    /// The name of the first model that it lists.
+    listed_model: Mutex<Option<String>>,
 }
 
 #[derive(Debug)]
-enum Form {
-    /// OpenAI's API.
-    Chats(Server),
-    /// A bare `/generate`, which answers in one piece.
-    Generates(Server),
+enum Api {
+    OpenAi(Server),
+    Generate(Server),
 }
 
-/// How a whole answer's address ends.
-const GENERATE: &str = "/generate";
+/// The error of one API of the server.
+struct ApiError {
+    error: BackendError,
+    /// Whether the server may have the other API.
+    is_not_found: bool,
+}
 
-/// How long a whole answer may take at least.
-const WHOLE: Duration = Duration::from_secs(120);
+/// The least time that an answer in one piece has.
+const MIN_GENERATE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a server may take to list its models when it is tried.
-const LONGEST_LIST: Duration = Duration::from_secs(5);
+/// The time that the model list of a health probe has.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a server is asked for that lists no models: mostly it has but one, whatever it is called.
+/// The model name for a server that lists none: mostly it has one, whatever its name.
 const ANY_MODEL: &str = "default";
 
-/// Whether this is an address, as against the id of a model of this host.
-pub(crate) fn is_address(text: &str) -> bool {
-    text.contains("://")
-}
-
-/// What is wrong with the local side as the valves have it.
-pub(crate) fn fault(valves: &HybridValves) -> Option<&'static str> {
-    const RULE: &str = "must be an http:// or https:// URL, or the id of a model of this host";
-    let text = valves.local_endpoint.trim();
-    if is_address(text) {
-        return bases(text).err();
-    }
-    let (pipe, _) = text.split_once('.').unwrap_or((text, ""));
-    let is_pipe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    let is_id = pipe.bytes().all(is_pipe) && !pipe.bytes().all(|byte| byte.is_ascii_digit());
-    (!is_id || text.contains(char::is_whitespace)).then_some(RULE)
-}
-
-/// The bases of the forms that this address may mean: whether it is that of `/generate`, and where.
-fn bases(text: &str) -> Result<Vec<(bool, Address)>, &'static str> {
-    let text = text.trim().trim_end_matches('/');
-    if let Some(base) = text.strip_suffix(GENERATE) {
-        return Ok(vec![(true, base.parse()?)]);
-    }
-    let has_path = text.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
-    if has_path {
-        return Ok(vec![(false, text.parse()?)]);
-    }
-    Ok(vec![(false, format!("{text}/v1").parse()?), (true, text.parse()?)])
-}
-
 impl Endpoint {
-    /// The server of these valves. Nothing is asked yet.
-    pub fn new(valves: &HybridValves) -> Result<Self, &'static str> {
+    /// Creates the client of a server with these APIs. Nothing is sent yet.
+    pub fn new(apis: Vec<ServerApi>, valves: &HybridValves) -> Self {
         let http_client = HttpClient::new(Limits::default().connect, HttpVersion::Http2Preferred);
         let credentials =
             Credentials { key: valves.local_api_key.clone(), ..Credentials::default() };
-        let forms = bases(&valves.local_endpoint)?.into_iter().map(|(is_whole, address)| {
-            // The side that it is on keeps its health.
-            let limits = Limits { failures: 0, ..valves.local_limits() };
-            let first_byte =
-                if is_whole { limits.first_byte.max(WHOLE) } else { limits.first_byte };
-            let calm = Arc::new(Upstream::new(LOCAL_ID, Limits { first_byte, ..limits }));
-            let server = Server::new(address, &credentials, http_client.clone(), calm);
-            if is_whole { Form::Generates(server) } else { Form::Chats(server) }
+        // The backend has a breaker of its own.
+        let limits = Limits { failures: 0, ..valves.local_limits() };
+        let server = |base_url, limits| {
+            let upstream = Arc::new(Upstream::new(LOCAL_ID, limits));
+            Server::new(base_url, &credentials, http_client.clone(), upstream)
+        };
+        let apis = apis.into_iter().map(|api| match api {
+            ServerApi::OpenAi(base_url) => Api::OpenAi(server(base_url, limits.clone())),
+            ServerApi::Generate(base_url) => {
+                let first_byte = limits.first_byte.max(MIN_GENERATE_TIMEOUT);
+                Api::Generate(server(base_url, Limits { first_byte, ..limits.clone() }))
+            }
         });
-        let (known, listed) = Default::default();
-        Ok(Self { forms: forms.collect(), known, model: valves.local_model.clone(), listed })
+        Self {
+            apis: apis.collect(),
+            known_api: OnceLock::new(),
+            model: valves.local_model.clone(),
+            listed_model: Mutex::default(),
+        }
     }
 
-    /// The answer to this chat, when its first token is there.
-    pub async fn spoken(&self, host: &Host, body: &Body) -> Result<Spoken, Failure> {
-        let known = self.known.get().map_or(0..self.forms.len(), |place| *place..place + 1);
-        let mut first = None;
-        for place in known.clone() {
-            match self.spoken_so(&self.forms[place], host, body).await {
-                Ok(spoken) => {
-                    // Whoever was quicker has found out the same.
-                    _ = self.known.set(place);
-                    return Ok(spoken);
+    /// Sends a chat, and returns the answer once it has its first token.
+    pub async fn start_answer(
+        &self,
+        host: &Host,
+        body: &Body,
+    ) -> Result<StartedAnswer, BackendError> {
+        let known = self.known_api.get().map_or(0..self.apis.len(), |index| *index..index + 1);
+        let mut first_error = None;
+        for index in known {
+            match self.start_answer_by(&self.apis[index], host, body).await {
+                Ok(answer) => {
+                    // A concurrent chat has found the same.
+                    _ = self.known_api.set(index);
+                    return Ok(answer);
                 }
-                Err((failure, no_such_path)) => {
-                    first.get_or_insert(failure);
-                    if !no_such_path {
+                Err(ApiError { error, is_not_found }) => {
+                    first_error.get_or_insert(error);
+                    if !is_not_found {
                         break;
                     }
                 }
             }
         }
-        Err(first.unwrap_or_else(|| Failure::mute(LOCAL_ID)))
+        Err(first_error.unwrap_or_else(|| BackendError::empty_answer(LOCAL_ID)))
     }
 
-    /// The same in this form; an error tells whether there is no such path.
-    async fn spoken_so(
+    async fn start_answer_by(
         &self,
-        form: &Form,
+        api: &Api,
         host: &Host,
         body: &Body,
-    ) -> Result<Spoken, (Failure, bool)> {
-        let limit = form.server().calm().limits().first_byte;
-        let spoken = async {
-            let chunks = self.chunks(form, host, body).await.map_err(|trouble| {
-                let is_missing = self.is_missing(&trouble);
-                (Failure::of_server(trouble, LOCAL_ID), is_missing)
+    ) -> Result<StartedAnswer, ApiError> {
+        let limits = api.server().upstream().limits();
+        // Without a stream, the first token comes with the last one.
+        let limit =
+            if body.stream { limits.first_byte } else { limits.first_byte.max(limits.idle) };
+        let answer = async {
+            let chunks = self.send(api, host, body).await.map_err(|error| {
+                let is_not_found = self.check_not_found(&error);
+                ApiError { error: BackendError::from_server(error, LOCAL_ID), is_not_found }
             })?;
             let chunks = host.meter(LOCAL_ID, body, chunks);
-            Spoken::of(LOCAL_ID, chunks).await.map_err(|failure| (failure, false))
+            let answer = StartedAnswer::wait_for_output(LOCAL_ID, chunks).await;
+            answer.map_err(|error| ApiError { error, is_not_found: false })
         };
-        let late = |_| (Failure::late(LOCAL_ID, limit.as_secs()), false);
-        timeout(limit, spoken).await.map_err(late)?
+        let error = |_| BackendError::first_token_timeout(LOCAL_ID, limit);
+        let timed_out = |elapsed| ApiError { error: error(elapsed), is_not_found: false };
+        timeout(limit, answer).await.map_err(timed_out)?
     }
 
-    async fn chunks(&self, form: &Form, host: &Host, body: &Body) -> Result<ChunkStream, Trouble> {
+    async fn send(&self, api: &Api, host: &Host, body: &Body) -> Result<ChunkStream, OpenAiError> {
         let context = host.context();
-        match form {
-            Form::Chats(server) => {
-                let name = self.name(server).await?;
-                let chunks = Box::pin(server.chat(&name, body, context)).await?;
-                Ok(ChunkStream::new(chunks.map_err(|trouble| trouble.error(LOCAL_ID))))
+        match api {
+            Api::OpenAi(server) => {
+                let name = self.model_name(server).await?;
+                let answer = Box::pin(server.chat(&name, body, context)).await?;
+                Ok(answer.into_chunks(LOCAL_ID.into()))
             }
-            Form::Generates(server) => {
+            Api::Generate(server) => {
                 let chunks = server.generate(self.model.as_deref(), body, context).await?;
                 Ok(ChunkStream::from_chunks(chunks))
             }
         }
     }
 
-    /// What the server calls its model.
-    async fn name(&self, server: &Server) -> Result<String, Trouble> {
-        if let Some(name) = self.model.clone().or_else(|| self.listed().clone()) {
+    /// Returns the name that the server has for its model.
+    async fn model_name(&self, server: &Server) -> Result<String, OpenAiError> {
+        if let Some(name) = self.model.clone().or_else(|| self.listed_model().clone()) {
             return Ok(name);
         }
-        match server.models(server.calm().limits().first_byte).await {
+        match server.models(server.upstream().limits().first_byte).await {
             Ok(list) => {
-                let name = list.into_iter().find(|model| model.kind == ModelKind::Chat);
-                let name = name.map_or_else(|| ANY_MODEL.into(), |model| model.id);
-                *self.listed() = Some(name.clone());
+                let first = list.into_iter().find(|model| model.kind == ModelKind::Chat);
+                let name = first.map_or_else(|| ANY_MODEL.into(), |model| model.id);
+                *self.listed_model() = Some(name.clone());
                 Ok(name)
             }
-            Err(Trouble::Said(_) | Trouble::Garbled(_) | Trouble::Page) => Ok(ANY_MODEL.into()),
-            Err(trouble) => Err(trouble),
+            Err(error) if has_response(&error) => Ok(ANY_MODEL.into()),
+            Err(error) => Err(error),
         }
     }
 
-    /// Whether the server answers at all, by its list of models.
-    pub async fn is_there(&self) -> Result<(), Failure> {
-        let mut first = None;
-        for form in &self.forms {
-            match form.server().models(LONGEST_LIST).await {
-                // A server that lists nothing says so, and that is an answer too.
-                Ok(_) | Err(Trouble::Said(_) | Trouble::Garbled(_) | Trouble::Page) => {
-                    return Ok(());
-                }
-                Err(trouble) => _ = first.get_or_insert(trouble),
+    /// Asks the server for its models, to find out whether it answers at all.
+    pub async fn probe(&self) -> Result<(), BackendError> {
+        let mut first_error = None;
+        for api in &self.apis {
+            match api.server().models(PROBE_TIMEOUT).await {
+                Ok(_) => return Ok(()),
+                // Also a server that lists nothing answers.
+                Err(error) if has_response(&error) => return Ok(()),
+                Err(error) => _ = first_error.get_or_insert(error),
             }
         }
-        first.map_or(Ok(()), |trouble| Err(Failure::of_server(trouble, LOCAL_ID)))
+        first_error.map_or(Ok(()), |error| Err(BackendError::from_server(error, LOCAL_ID)))
     }
 
-    /// Whether what was asked for is not there. A model may have been replaced by another one then, so the name is looked up anew.
-    fn is_missing(&self, trouble: &Trouble) -> bool {
-        let is_missing =
-            matches!(trouble, Trouble::Said(said) if matches!(said.status, 404 | 405 | 501));
-        if is_missing {
-            *self.listed() = None;
+    /// Returns whether the route or the model does not exist. The name of the model is looked up
+    /// again then: another one may have replaced it.
+    fn check_not_found(&self, error: &OpenAiError) -> bool {
+        let is_not_found =
+            matches!(error, OpenAiError::Api(error) if matches!(error.status, 404 | 405 | 501));
+        if is_not_found {
+            *self.listed_model() = None;
         }
-        is_missing
+        is_not_found
     }
 
-    fn listed(&self) -> MutexGuard<'_, Option<String>> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn listed_model(&self) -> MutexGuard<'_, Option<String>> {
+        self.listed_model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Form {
+impl Api {
     fn server(&self) -> &Server {
         match self {
-            Self::Chats(server) | Self::Generates(server) => server,
+            Self::OpenAi(server) | Self::Generate(server) => server,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_means_one_form_or_both() {
-        for (text, forms) in [
-            ("http://localhost:5000", vec![false, true]),
-            ("http://localhost:5000/", vec![false, true]),
-            ("http://localhost:11434/v1", vec![false]),
-            ("https://gpu.example/api/v1/chat/completions", vec![false]),
-            ("http://localhost:5000/generate", vec![true]),
-            ("http://localhost:5000/api/generate/", vec![true]),
-        ] {
-            let found: Vec<_> = bases(text).unwrap().into_iter().map(|(whole, _)| whole).collect();
-            assert_eq!(found, forms, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_neither_an_address_nor_an_id_is_refused() {
-        for (text, is_fine) in [
-            ("http://localhost:5000", true),
-            ("openai_proxy.llama3.2", true),
-            ("bedrock_models.amazon.nova-lite-v1:0", true),
-            ("relay", true),
-            ("localhost:5000", false),
-            ("127.0.0.1:5000", false),
-            ("ftp://localhost", false),
-            ("http://169.254.169.254/v1", false),
-            ("a model", false),
-            ("", false),
-        ] {
-            let valves = HybridValves { local_endpoint: text.into(), ..HybridValves::default() };
-            assert_eq!(fault(&valves).is_none(), is_fine, "{text}");
-        }
-    }
+/// Returns whether the server has sent a response, if not the one that was asked for.
+fn has_response(error: &OpenAiError) -> bool {
+    matches!(error, OpenAiError::Api(_) | OpenAiError::InvalidResponse(_) | OpenAiError::HtmlPage)
 }

@@ -1,48 +1,52 @@
-//! One model out of two: a local one that is asked first, and one in the cloud for what it cannot do.
+//! A router between two backends: a local model that is asked first, and a model in the cloud for what
+//! the local one cannot do.
 //!
-//! What a chat needs and what the valves say make a plan (`needs`, `plan`); each side is a `Party` that is asked, by model id through the
-//! host or at an address (`endpoint`), and whose health is remembered. The answer is whose first token comes (`spoken`): until then the other
-//! side may still answer, after it nobody does.
+//! The valves and the needs of a chat make a [`RoutePlan`](route_plan::RoutePlan). A `Backend` is a
+//! model of this host or a server at a URL ([`Endpoint`](endpoint::Endpoint)), and has a circuit
+//! breaker. The first backend to send a token answers ([`StartedAnswer`](started_answer::StartedAnswer)):
+//! until then the other one may still answer, after it no other one does.
 //!
-//! What is deliberately absent: no answer is begun anew once a token is out, nobody waits for a side that has failed to be tried
-//! (`recovery` does that beside all chats), and nothing of a cloud's own: it is the model of another pipe.
+//! Deliberately absent: an answer is never started again after its first token; no chat waits to find
+//! out whether a failing backend works again (`health_probe` does that beside all chats); and there
+//! is no client of a cloud: the cloud is the model of another pipe.
 
+mod backend;
+mod backend_error;
 mod chat;
+mod cloud_budget;
 mod endpoint;
-mod failure;
-mod hours;
-mod needs;
-mod party;
-mod plan;
-mod recovery;
-mod spoken;
+mod health_probe;
+mod local_limits;
+mod route_plan;
+mod started_answer;
 #[cfg(test)]
 mod tests;
 mod valves;
 
 pub use valves::HybridValves;
 
-use party::Party;
+use backend::Backend;
+use health_probe::HealthProbe;
 use pipe_sdk::{Body, Call, ChunkStream, Model, Pipe, PipeError, Result, Serves, UpstreamState};
-use recovery::Recovery;
 use std::sync::Arc;
 
-/// The pipe's id.
+/// The id of the pipe.
 const PIPE: &str = "hybrid_router";
 
 const SMART: &str = "hybrid-smart";
 const LOCAL: &str = "hybrid-local";
 const CLOUD: &str = "hybrid-cloud";
 
-/// What a local server at an address is known by.
+/// The full id under which a local server answers.
 const LOCAL_ID: &str = "hybrid_router.hybrid-local";
 
 /// The router.
 pub struct HybridRouter {
     valves: HybridValves,
-    local: Arc<Party>,
-    cloud: Option<Arc<Party>>,
-    recovery: Recovery,
+    local: Arc<Backend>,
+    cloud: Option<Arc<Backend>>,
+    health_probe: HealthProbe,
+    models: Arc<[Model]>,
 }
 
 impl Pipe for HybridRouter {
@@ -51,63 +55,45 @@ impl Pipe for HybridRouter {
     type Valves = HybridValves;
 
     async fn on_startup(valves: HybridValves) -> Result<Self> {
-        let local = Arc::new(Party::local(&valves)?);
-        Ok(Self::of(valves, local))
+        let local = Arc::new(Backend::local(&valves)?);
+        Ok(Self::new(valves, local))
     }
 
-    /// Keeps what is known of the local side, if that stays the same.
+    /// Keeps the health of the local backend, if its valves stay the same.
     async fn on_valves_updated(&self, valves: HybridValves) -> Result<Self> {
-        let is_same = self.valves.has_local_side_of(&valves);
+        let is_same = self.valves.has_same_local_backend(&valves);
         let local =
-            if is_same { Arc::clone(&self.local) } else { Arc::new(Party::local(&valves)?) };
-        Ok(Self::of(valves, local))
+            if is_same { Arc::clone(&self.local) } else { Arc::new(Backend::local(&valves)?) };
+        Ok(Self::new(valves, local))
     }
 
     async fn on_shutdown(&self) {
-        self.recovery.end();
+        self.health_probe.stop();
     }
 
-    /// Nothing before anybody has set it up, so that no dead entries stand in the picker.
     fn serves(&self) -> Serves {
-        let HybridValves { local_images, local_tools, .. } = self.valves;
-        let has_cloud = self.cloud.is_some();
-        let models = [
-            Model::new(SMART, "Smart router")
-                .with_description("Answers locally, and in the cloud what the local model cannot")
-                .with_capability("vision", local_images || has_cloud)
-                .with_capability("builtin_tools", local_tools),
-            Model::new(LOCAL, "Local only")
-                .with_description("Never leaves the house")
-                .with_capability("vision", local_images)
-                .with_capability("builtin_tools", local_tools),
-            Model::new(CLOUD, "Cloud only").with_description("The model behind the smart router"),
-        ];
-        let is_there = |model: &Model| self.valves.is_set_up() && (has_cloud || model.id != CLOUD);
-        Serves::manifold(models.into_iter().filter(is_there).collect::<Vec<_>>())
+        Serves::Manifold(Arc::clone(&self.models))
     }
 
     fn health_problem(&self) -> Option<String> {
-        self.local.is_resting().then(|| "the local side does not answer".into())
+        self.local.is_failing().then(|| "the local side does not answer".into())
     }
 
     fn upstream_states(&self) -> Vec<UpstreamState> {
-        [Some(&self.local), self.cloud.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|one| one.state())
-            .collect()
+        let backends = [Some(&self.local), self.cloud.as_ref()].into_iter().flatten();
+        backends.map(|backend| backend.state()).collect()
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
         match call.model.as_str() {
-            SMART => self.smart(&call).await,
-            LOCAL => self.alone(&call, &self.local).await,
-            CLOUD => self.alone(&call, self.cloud()?).await,
+            SMART => self.answer_smart(call).await,
+            LOCAL => self.answer_by(&call, &self.local).await,
+            CLOUD => self.answer_by(&call, self.cloud()?).await,
             other => Err(PipeError::ModelNotFound(format!("{PIPE}.{other}"))),
         }
     }
 
-    /// As the model counts that is asked first; a server at an address does not count.
+    /// Counts as the model that is asked first does; a server at a URL cannot count.
     async fn count_tokens(self: Arc<Self>, call: Call) -> Result<u64> {
         let local = self.local.model();
         let cloud = self.cloud.as_ref().and_then(|cloud| cloud.model());
@@ -123,15 +109,35 @@ impl Pipe for HybridRouter {
 }
 
 impl HybridRouter {
-    fn of(valves: HybridValves, local: Arc<Party>) -> Self {
-        let cloud = Party::cloud(&valves).map(Arc::new);
-        Self { valves, local, cloud, recovery: Recovery::default() }
+    fn new(valves: HybridValves, local: Arc<Backend>) -> Self {
+        let cloud = Backend::cloud(&valves).map(Arc::new);
+        let models = models(&valves, cloud.is_some()).into();
+        Self { valves, local, cloud, health_probe: HealthProbe::default(), models }
     }
 
-    fn cloud(&self) -> Result<&Arc<Party>> {
+    fn cloud(&self) -> Result<&Arc<Backend>> {
         self.cloud.as_ref().ok_or_else(|| PipeError::Unavailable {
             message: "no cloud model is set: an admin can name one in `cloud_model`".into(),
             retry_after: None,
         })
     }
+}
+
+/// Returns the models to list; none before the router is set up, so that the model picker has no
+/// dead entries.
+fn models(valves: &HybridValves, has_cloud: bool) -> Vec<Model> {
+    let HybridValves { local_images, local_tools, .. } = *valves;
+    let models = [
+        Model::new(SMART, "Smart router")
+            .with_description("Answers locally, and in the cloud what the local model cannot")
+            .with_capability("vision", local_images || has_cloud)
+            .with_capability("builtin_tools", local_tools),
+        Model::new(LOCAL, "Local only")
+            .with_description("Never leaves the house")
+            .with_capability("vision", local_images)
+            .with_capability("builtin_tools", local_tools),
+        Model::new(CLOUD, "Cloud only").with_description("The model behind the smart router"),
+    ];
+    let is_listed = |model: &Model| valves.is_set_up() && (has_cloud || model.id != CLOUD);
+    models.into_iter().filter(is_listed).collect()
 }

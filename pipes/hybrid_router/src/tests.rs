@@ -1,4 +1,4 @@
-//! The router alone, between two scripted sides.
+//! The router pinned, between two scripted sides.
 
 mod fallback;
 mod health;
@@ -186,7 +186,8 @@ impl Sides {
 }
 
 fn hello() -> Body {
-    Body::new("hybrid_router.hybrid-smart", vec![Message::new(Role::User, "hi")])
+    let messages = vec![Message::new(Role::User, "hi")];
+    Body { stream: true, ..Body::new("hybrid_router.hybrid-smart", messages) }
 }
 
 /// What came of a chat.

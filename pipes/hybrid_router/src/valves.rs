@@ -1,13 +1,19 @@
-//! What an admin can turn, and which combinations cannot be so.
+//! The valves of the router.
 
-use crate::{PIPE, endpoint, hours::Hours};
+mod daily_hours;
+mod local_endpoint;
+
+pub(crate) use local_endpoint::{LocalEndpoint, ServerApi};
+
+use crate::PIPE;
+use daily_hours::DailyHours;
 use pipe_sdk::{Secret, ValveError, Valves};
 use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The two sides, and which of them is asked when.
+/// The two backends, and which of them is asked when.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HybridValves {
@@ -97,7 +103,7 @@ pub struct HybridValves {
     pub local_roles: Option<String>,
 
     /// When chats go to the cloud first: times of UTC, as in `08:00-18:00, 22-6`.
-    #[schemars(title = "Hours for the cloud, in UTC")]
+    #[schemars(title = "DailyHours for the cloud, in UTC")]
     pub cloud_hours: Option<String>,
 
     /// What each person may have spent since midnight UTC, in US dollars by the host's table of prices, before `hybrid-smart` asks the
@@ -110,7 +116,7 @@ pub struct HybridValves {
     pub show_side: bool,
 }
 
-/// Where the guide's local server is, which nobody may have.
+/// The default of the local endpoint, where few have a server.
 const USUAL_ENDPOINT: &str = "http://localhost:5000";
 
 impl Default for HybridValves {
@@ -144,13 +150,13 @@ impl Default for HybridValves {
 }
 
 impl HybridValves {
-    /// Whether anybody has set the router up.
+    /// Returns whether an admin has set the router up.
     pub(crate) fn is_set_up(&self) -> bool {
         self.cloud_model.is_some() || self.local_endpoint != USUAL_ENDPOINT
     }
 
-    /// Whether others have the same local side, kept in the same way.
-    pub(crate) fn has_local_side_of(&self, others: &Self) -> bool {
+    /// Returns whether other valves configure the same local backend.
+    pub(crate) fn has_same_local_backend(&self, others: &Self) -> bool {
         let side = |valves: &Self| {
             let key = valves.local_api_key.expose().map(str::to_owned);
             let (endpoint, model) = (valves.local_endpoint.clone(), valves.local_model.clone());
@@ -159,12 +165,12 @@ impl HybridValves {
         side(self) == side(others)
     }
 
-    /// How long and how often the local side is asked.
+    /// Returns the limits of calls to the local backend.
     pub(crate) fn local_limits(&self) -> Limits {
         Limits {
             first_byte: Duration::from_secs(self.local_timeout_seconds),
             idle: Duration::from_secs(self.local_idle_seconds),
-            // Whoever waits is better served by the other side.
+            // The other backend is a better choice than a retry.
             attempts: 1,
             failures: self.breaker_failures,
             is_probed: true,
@@ -174,8 +180,8 @@ impl HybridValves {
         }
     }
 
-    /// When chats go to the cloud first.
-    pub(crate) fn hours(&self) -> Result<Hours, &'static str> {
+    /// Returns the hours in which the cloud is asked first.
+    pub(crate) fn cloud_hours(&self) -> Result<DailyHours, &'static str> {
         self.cloud_hours.as_deref().unwrap_or_default().parse()
     }
 }
@@ -186,10 +192,10 @@ impl Valves for HybridValves {
             |id: &str| id == PIPE || id.split_once('.').is_some_and(|(pipe, _)| pipe == PIPE);
         let own = "must be a model of another pipe";
         let rules = [
-            ("local_endpoint", endpoint::fault(self)),
+            ("local_endpoint", self.local_endpoint.parse::<LocalEndpoint>().err()),
             ("local_endpoint", is_own(&self.local_endpoint).then_some(own)),
             ("cloud_model", self.cloud_model.as_deref().is_some_and(is_own).then_some(own)),
-            ("cloud_hours", self.hours().err()),
+            ("cloud_hours", self.cloud_hours().err()),
         ];
         let broken =
             rules.into_iter().filter_map(|(valve, rule)| Some(ValveError::new(valve, rule?)));

@@ -1,115 +1,99 @@
-//! One chat: who may answer it, and the first who does.
+//! The answer to a chat, by the model that was asked or by the fallback model.
 
 use crate::{
     PIPE,
-    catalogue::{Entry, Listing},
-    quota::Quota,
-    upstreams::{Connected, Upstreams},
-    ways::Ways,
+    catalog::{ModelEntry, ModelList},
+    rate_limit::check_rate_limit,
+    upstreams::{ConnectedUpstream, Upstreams},
+    valves::UpstreamConfigs,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
-use openai_client::{Complaint, Trouble};
-use pipe_sdk::{Call, Chunk, ChunkStream, Demand, ModelKind, PipeError, Result, matches_glob};
+use openai_client::{ApiError, OpenAiError};
+use pipe_sdk::{Call, ChunkStream, Demand, ModelKind, PipeError, Result, matches_glob};
 use std::time::Duration;
 
-/// What a person counts as who is not known.
-const ANYBODY: &str = "";
+/// The `Retry-After` of a failure that the request asked for.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-const SOON: Duration = Duration::from_secs(5);
-
-/// Answers this chat by the first of these models that can.
+/// Returns the answer of the first candidate that gives one.
 pub(crate) async fn chat(
     call: &Call,
-    entries: &[Entry],
+    candidates: &[ModelEntry],
     upstreams: &Upstreams,
 ) -> Result<ChunkStream> {
+    // Where all fail, the error is that of the model that was asked for.
     let mut first_error = None;
-    for (place, entry) in entries.iter().enumerate() {
-        let Connected { server, quota, .. } = &upstreams.connected()[entry.way];
+    for (index, entry) in candidates.iter().enumerate() {
+        let ConnectedUpstream { server, config } = &upstreams.connected()[entry.upstream];
         let id = format!("{PIPE}.{}", entry.id);
         if let Err(error) = call.host.admit(&id, Demand::chat(&call.body)).await {
-            // Another one may have room.
+            // The limits of the next candidate may have room.
             first_error.get_or_insert(error);
             continue;
         }
-        if call.chat.task.is_none() {
-            within(quota, call)?;
-        }
-        let answered = match forced(call, entry, place) {
-            Some(trouble) => Err(trouble),
+        check_rate_limit(config, call).await?;
+        let answer = match requested_failure(call, entry, index) {
+            Some(error) => Err(error),
             None => server.chat(&entry.name, &call.body, call.host.context()).await,
         };
-        let trouble = match answered {
-            Ok(chunks) => return Ok(told(id, chunks)),
-            Err(trouble) => trouble,
+        let error = match answer {
+            Ok(answer) => return Ok(answer.into_chunks(id)),
+            Err(error) => error,
         };
-        let passes_on = trouble.passes_on();
-        let error = trouble.error(&id);
-        if let Some(next) = entries.get(place + 1).filter(|_| passes_on) {
-            let next = &next.id;
-            let kind = error.kind();
-            tracing::warn!(model = id, "`{id}` does not answer, so `{next}` is asked: {kind}.");
-            // An upstream may quote the prompt.
-            tracing::debug!(model = id, %error, "Why `{id}` does not answer.");
+        let should_fall_back = error.should_fall_back();
+        let error = error.into_pipe_error(&id);
+        if let Some(next) = candidates.get(index + 1).filter(|_| should_fall_back) {
+            log_fallback(&id, &next.id, &error);
         }
-        // What the first one says is the error if none can: it is the one that was asked.
         first_error.get_or_insert(error);
-        if !passes_on {
+        if !should_fall_back {
             break;
         }
     }
-    Err(first_error.unwrap_or_else(|| PipeError::internal("nobody was there to be asked")))
+    Err(first_error.unwrap_or_else(|| PipeError::internal("a chat had no candidate")))
 }
 
-/// The failure that the request asks for, so that fallbacks can be tried: by the header `x-pipewright-fail`, which says `first`, or names with
-/// `*`, separated by commas.
-fn forced(call: &Call, entry: &Entry, place: usize) -> Option<Trouble> {
-    let wish = call.hints.get("x-pipewright-fail")?.trim();
-    let is_meant = match wish {
-        "first" | "1" | "true" => place == 0,
+fn log_fallback(id: &str, next: &str, error: &PipeError) {
+    let kind = error.kind();
+    tracing::warn!(model = id, "`{id}` does not answer, so `{next}` is asked: {kind}.");
+    // An upstream may quote the prompt.
+    tracing::debug!(model = id, %error, "Why `{id}` does not answer.");
+}
+
+/// Returns the failure that the header `x-pipewright-fail` asks for, so that fallbacks can be
+/// tried: `first` fails the model that was asked for, and names with `*`, separated by commas, fail
+/// the models that match.
+fn requested_failure(call: &Call, entry: &ModelEntry, index: usize) -> Option<OpenAiError> {
+    let header = call.hints.get("x-pipewright-fail")?.trim();
+    let fails = match header {
+        "first" | "1" | "true" => index == 0,
         names => names.split(',').any(|name| matches_glob(name.trim(), &entry.id)),
     };
-    let complaint = Complaint {
+    let error = ApiError {
         status: 429,
         message: "the request asked for this failure, by x-pipewright-fail".into(),
-        retry_after: Some(SOON),
-        ..Complaint::default()
+        retry_after: Some(RETRY_AFTER),
+        ..ApiError::default()
     };
-    is_meant.then_some(Trouble::Said(complaint))
+    fails.then_some(OpenAiError::Api(error))
 }
 
-fn told(id: String, chunks: openai_client::Chunks) -> ChunkStream {
-    let model = Chunk::Model(id.clone());
-    let chunks = chunks.map_err(move |trouble| trouble.error(&id));
-    ChunkStream::new(stream::iter([Ok(model)]).chain(chunks))
-}
-
-fn within(quota: &Quota, call: &Call) -> Result<()> {
-    let who = call.user.as_ref().map_or(ANYBODY, |user| &user.id);
-    quota.ask(who).map_err(|wait| PipeError::Throttled {
-        message: format!(
-            "only {} questions a minute may be asked: try again in {} s, or have an admin raise the valve `rate_limit` of `{PIPE}` (0: no limit)",
-            quota.most(),
-            wait.as_secs_f64().ceil()
-        ),
-        retry_after: Some(wait),
-    })
-}
-
-/// The model that was asked and after it the one that may answer in its place.
-pub(crate) fn candidates(model: &str, listing: &Listing, ways: &Ways) -> Result<Vec<Entry>> {
-    let guessed = || listing.guess(model, ways, ModelKind::Chat);
-    let asked = listing.entry(model).cloned();
-    if asked.is_none()
-        && let Some(error) = listing.gap(model, ways)
+/// Returns the model that was asked for, and after it the fallback model.
+pub(crate) fn candidates(
+    model: &str,
+    list: &ModelList,
+    configs: &UpstreamConfigs,
+) -> Result<Vec<ModelEntry>> {
+    let listed = list.entry(model).cloned();
+    if listed.is_none()
+        && let Some(error) = list.gap_error(model, configs)
     {
         return Err(error);
     }
-    let asked = asked.or_else(guessed);
-    let place = asked.as_ref().map(|entry| entry.way).or(ways.named(model).map(|(way, _)| way));
-    let fallback = place.and_then(|place| fallback(place, listing, ways));
-    let is_other = |entry: &&Entry| asked.as_ref() != Some(*entry);
-    let fallback = fallback.filter(is_other).cloned();
+    let asked = listed.or_else(|| list.guess(model, configs, ModelKind::Chat));
+    let upstream = asked.as_ref().map(|entry| entry.upstream);
+    let upstream = upstream.or_else(|| configs.find(model).map(|(upstream, _)| upstream));
+    let fallback = upstream.and_then(|upstream| fallback(upstream, list, configs));
+    let fallback = fallback.filter(|entry| asked.as_ref() != Some(*entry)).cloned();
     let candidates: Vec<_> = asked.into_iter().chain(fallback).collect();
     if candidates.is_empty() {
         return Err(PipeError::ModelNotFound(format!("{PIPE}.{model}")));
@@ -117,10 +101,15 @@ pub(crate) fn candidates(model: &str, listing: &Listing, ways: &Ways) -> Result<
     Ok(candidates)
 }
 
-/// The model that answers in place of those of this upstream: one of its own or any other, as far as it is listed.
-fn fallback<'a>(place: usize, listing: &'a Listing, ways: &Ways) -> Option<&'a Entry> {
-    let way = &ways.0[place];
-    let id = way.fallback.as_deref()?;
-    let entry = listing.entry(&way.id(id)).or_else(|| listing.entry(id));
+/// Returns the fallback model of this upstream, which may be one of its own or any other, if it is
+/// listed.
+fn fallback<'a>(
+    upstream: usize,
+    list: &'a ModelList,
+    configs: &UpstreamConfigs,
+) -> Option<&'a ModelEntry> {
+    let config = &configs.0[upstream];
+    let id = config.fallback.as_deref()?;
+    let entry = list.entry(&config.model_id(id)).or_else(|| list.entry(id));
     entry.filter(|entry| entry.kind == ModelKind::Chat)
 }

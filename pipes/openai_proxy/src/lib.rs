@@ -1,39 +1,39 @@
-//! The models of any number of OpenAI-compatible upstreams, in one manifold.
+//! A manifold of the models of any number of OpenAI-compatible upstreams.
 //!
-//! The valves name the upstreams (`ways`), which are listed in the background (`catalogue`). How an upstream is asked, and what of its answer
-//! goes on, is the crate `openai-upstream`'s; what keeps it calm is the crate `upstream`'s.
+//! The valves name the upstreams ([`ProxyValves`]); `catalog` lists their models in the background,
+//! and `chat` picks the model that answers. The crate `openai-client` asks a server, and the crate
+//! `resilience` adds time-outs, retries and a circuit breaker.
 //!
-//! What is deliberately absent: no answer is passed through, no task answers a chat, and nothing at all is listed until an upstream is set up.
+//! Deliberately absent: fields of answers that are not known are not passed on, and nothing is
+//! listed before an upstream is set up.
 
-mod catalogue;
+mod catalog;
 mod chat;
-mod keys;
-mod quota;
+mod rate_limit;
 mod upstreams;
 mod valves;
-mod ways;
 
 pub use valves::ProxyValves;
 
-use catalogue::{Catalogue, Entry, ListFile, Listing};
+use catalog::{KnownModels, ModelCatalog, ModelEntry, ModelList, SavedListsFile};
 use pipe_sdk::{
     BreakerState, Call, ChunkStream, EmbedCall, Embeddings, ModelKind, ModelResolution, Pipe,
     PipeError, QuirkState, RerankCall, Reranked, Result, Serves, StateFolder, UpstreamState,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
-use upstreams::{Connected, Upstreams};
+use upstreams::{ConnectedUpstream, Upstreams};
 
-/// The pipe's id.
+/// The id of the pipe.
 const PIPE: &str = "openai_proxy";
 
-/// How long a chat may wait for the first list. After that, what is known has to do.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that a chat waits for the first model list.
+const FIRST_LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The manifold of all upstreams' models.
+/// The manifold of the models of all upstreams.
 pub struct OpenAiProxy {
     upstreams: Arc<Upstreams>,
-    catalogue: Catalogue,
+    catalog: ModelCatalog,
 }
 
 impl Pipe for OpenAiProxy {
@@ -46,110 +46,113 @@ impl Pipe for OpenAiProxy {
     }
 
     async fn on_startup_in(folder: StateFolder, valves: ProxyValves) -> Result<Self> {
-        let file = ListFile::new(folder);
+        let file = SavedListsFile::new(folder);
         let saved = file.load().await;
         let upstreams = Upstreams::new(&valves, None)?;
-        Ok(Self::built(&valves, upstreams, file, catalogue::ModelResolution::Saved(&saved)))
+        Ok(Self::build(&valves, upstreams, file, KnownModels::Saved(&saved)))
     }
 
-    /// Keeps the open connections, and of upstreams that stay what is known of them.
+    /// Keeps open connections, and the models and the breaker state of upstreams that stay.
     async fn on_valves_updated(&self, valves: ProxyValves) -> Result<Self> {
         let upstreams = Upstreams::new(&valves, Some(&*self.upstreams))?;
-        let known = catalogue::ModelResolution::Running(&self.catalogue);
-        Ok(Self::built(&valves, upstreams, self.catalogue.file(), known))
+        let known = KnownModels::Running(&self.catalog);
+        Ok(Self::build(&valves, upstreams, self.catalog.file(), known))
     }
 
     fn serves(&self) -> Serves {
-        Serves::Manifold(self.catalogue.listing().models())
+        Serves::Manifold(self.catalog.list().models())
     }
 
-    /// An id that is not listed may belong to an upstream that cannot be asked what it has.
+    /// Also resolves ids that may belong to an upstream that could not be listed.
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
-        let listing = self.catalogue.listing();
-        let listed = listing.models().iter().find(|model| model.id == id).cloned();
-        let untold =
-            || listing.silence(id, self.catalogue.ways()).map(ModelResolution::Unavailable);
-        listed.map(ModelResolution::Available).or_else(untold)
+        let list = self.catalog.list();
+        let listed = list.models().iter().find(|model| model.id == id).cloned();
+        let uncertain =
+            || list.uncertainty(id, self.catalog.configs()).map(ModelResolution::Unavailable);
+        listed.map(ModelResolution::Available).or_else(uncertain)
     }
 
     async fn wait_until_ready(&self) {
-        self.catalogue.wait_until_ready().await;
+        self.catalog.wait_until_ready().await;
     }
 
     fn health_problem(&self) -> Option<String> {
-        let resting =
-            self.upstream_states().into_iter().filter(|one| one.breaker == BreakerState::Open);
-        let resting = resting.map(|one| format!("{}: failing again and again", one.name));
-        let listing = self.catalogue.listing().health_problem().map(String::from);
-        let troubles: Vec<_> = listing.into_iter().chain(resting).collect();
-        (!troubles.is_empty()).then(|| troubles.join("; "))
+        let states = self.upstream_states().into_iter();
+        let failing = states.filter(|state| state.breaker == BreakerState::Open);
+        let failing = failing.map(|state| format!("{}: failing again and again", state.name));
+        let listing = self.catalog.list().health_problem().map(String::from);
+        let problems: Vec<_> = listing.into_iter().chain(failing).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
     }
 
     fn learned_quirks(&self) -> Vec<QuirkState> {
-        let lessons = self.upstreams.connected().iter().flat_map(|one| {
-            let named = |state: QuirkState| QuirkState { model: one.way.id(&state.model), ..state };
-            one.server.learned_quirks().into_iter().map(named)
+        let quirks = self.upstreams.connected().iter().flat_map(|upstream| {
+            let states = upstream.server.learned_quirks().into_iter();
+            states
+                .map(|state| QuirkState { model: upstream.config.model_id(&state.model), ..state })
         });
-        lessons.collect()
+        quirks.collect()
     }
 
     fn upstream_states(&self) -> Vec<UpstreamState> {
-        self.upstreams.connected().iter().map(|one| one.server.calm().state()).collect()
+        let connected = self.upstreams.connected().iter();
+        connected.map(|upstream| upstream.server.upstream().state()).collect()
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
-        let listing = self.listing(&call.model).await;
-        let entries = chat::candidates(&call.model, &listing, self.catalogue.ways())?;
-        chat::chat(&call, &entries, &self.upstreams).await
+        let list = self.list_with(&call.model).await;
+        let candidates = chat::candidates(&call.model, &list, self.catalog.configs())?;
+        chat::chat(&call, &candidates, &self.upstreams).await
     }
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
-        let (entry, connected) = self.found(&call.model, ModelKind::Embed).await?;
-        let embedded = connected.server.embed(&entry.name, &call).await;
-        embedded.map_err(|trouble| trouble.error(&format!("{PIPE}.{}", entry.id)))
+        let (entry, upstream) = self.find(&call.model, ModelKind::Embed).await?;
+        let embeddings = upstream.server.embed(&entry.name, &call).await;
+        embeddings.map_err(|error| error.into_pipe_error(&format!("{PIPE}.{}", entry.id)))
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
-        let (entry, connected) = self.found(&call.model, ModelKind::Rerank).await?;
-        let reranked = connected.server.rerank(&entry.name, &call).await;
-        reranked.map_err(|trouble| trouble.error(&format!("{PIPE}.{}", entry.id)))
+        let (entry, upstream) = self.find(&call.model, ModelKind::Rerank).await?;
+        let reranked = upstream.server.rerank(&entry.name, &call).await;
+        reranked.map_err(|error| error.into_pipe_error(&format!("{PIPE}.{}", entry.id)))
     }
 }
 
 impl OpenAiProxy {
-    fn built(
+    fn build(
         valves: &ProxyValves,
         upstreams: Upstreams,
-        file: ListFile,
-        known: catalogue::ModelResolution<'_>,
+        file: SavedListsFile,
+        known: KnownModels<'_>,
     ) -> Self {
         let upstreams = Arc::new(upstreams);
-        let age = Duration::from_secs(valves.model_list_seconds);
+        let max_age = Duration::from_secs(valves.model_list_seconds);
         let tools = valves.builtin_tools;
-        let catalogue = Catalogue::new(Arc::clone(&upstreams), age, tools, file, known);
-        Self { upstreams, catalogue }
+        let catalog = ModelCatalog::new(Arc::clone(&upstreams), max_age, tools, file, known);
+        Self { upstreams, catalog }
     }
 
-    /// The list in which this model is looked up. At the start it may still be on its way.
-    async fn listing(&self, model: &str) -> Arc<Listing> {
-        let listing = self.catalogue.listing();
-        if listing.entry(model).is_some() {
-            return listing;
+    /// Returns the model list. If this model is missing, the first refresh is waited for.
+    async fn list_with(&self, model: &str) -> Arc<ModelList> {
+        let list = self.catalog.list();
+        if list.entry(model).is_some() {
+            return list;
         }
-        _ = timeout(PATIENCE, self.catalogue.wait_until_ready()).await;
-        self.catalogue.listing()
+        _ = timeout(FIRST_LIST_TIMEOUT, self.catalog.wait_until_ready()).await;
+        self.catalog.list()
     }
 
-    /// The model of this id that does no chats. Nobody answers in its place: the vectors of another would mean nothing beside its own. What
-    /// it does is not always told by its name, so it is asked for what it is called for.
-    async fn found(&self, model: &str, kind: ModelKind) -> Result<(Entry, &Connected)> {
-        let (listing, ways) = (self.listing(model).await, self.catalogue.ways());
-        if let Some(error) = listing.gap(model, ways) {
+    /// Returns the embedding or reranking model with this id. There is no fallback: the vectors of
+    /// another model mean nothing beside its own. The kind of a model is not always known from its
+    /// name, so it is taken for what it is asked for.
+    async fn find(&self, model: &str, kind: ModelKind) -> Result<(ModelEntry, &ConnectedUpstream)> {
+        let (list, configs) = (self.list_with(model).await, self.catalog.configs());
+        if let Some(error) = list.gap_error(model, configs) {
             return Err(error);
         }
-        let entry = listing.entry(model).cloned().or_else(|| listing.guess(model, ways, kind));
+        let entry = list.entry(model).cloned().or_else(|| list.guess(model, configs, kind));
         let entry = entry.ok_or_else(|| PipeError::ModelNotFound(format!("{PIPE}.{model}")))?;
-        let connected = &self.upstreams.connected()[entry.way];
-        Ok((entry, connected))
+        let upstream = &self.upstreams.connected()[entry.upstream];
+        Ok((entry, upstream))
     }
 }

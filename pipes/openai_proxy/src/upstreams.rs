@@ -1,76 +1,71 @@
-//! The upstreams as they are talked to.
+//! The clients of the configured upstreams.
 
-use crate::{
-    quota::Quota,
-    valves::ProxyValves,
-    ways::{Way, Ways},
-};
+use crate::valves::{ProxyValves, UpstreamConfig, UpstreamConfigs};
 use http_client::{HttpClient, HttpVersion};
 use openai_client::Server;
 use pipe_sdk::{PipeError, Result};
 use resilience::Upstream;
 use std::sync::Arc;
 
-/// All upstreams, in their order.
+/// The clients of all configured upstreams, in the order of the configuration.
 pub(crate) struct Upstreams {
-    ways: Ways,
-    connected: Vec<Connected>,
+    configs: UpstreamConfigs,
+    connected: Vec<ConnectedUpstream>,
     http_client: HttpClient,
 }
 
-/// One upstream, and how it is talked to.
-pub(crate) struct Connected {
-    pub way: Way,
+/// An upstream with its client.
+pub(crate) struct ConnectedUpstream {
+    pub config: UpstreamConfig,
     pub server: Server,
-    pub quota: Arc<Quota>,
 }
 
 impl Upstreams {
-    /// Those of these valves. What is known of the calm of others, and what people have asked of them, is kept where they are the same.
-    pub fn new(valves: &ProxyValves, before: Option<&Self>) -> Result<Self> {
-        let ways = Ways::of(valves).map_err(PipeError::BadValves)?;
-        let connect = valves.connect_timeout();
-        let http_client = match before {
-            Some(before) => before.http_client.with_connect_timeout(connect),
-            None => HttpClient::new(connect, HttpVersion::Http2Preferred),
+    /// Creates the clients that these valves configure. Connections are kept, and the breaker state
+    /// of upstreams whose address and limits stay the same.
+    pub fn new(valves: &ProxyValves, previous: Option<&Self>) -> Result<Self> {
+        let configs = UpstreamConfigs::from_valves(valves).map_err(PipeError::BadValves)?;
+        let connect_timeout = valves.connect_timeout();
+        let http_client = match previous {
+            Some(previous) => previous.http_client.with_connect_timeout(connect_timeout),
+            None => HttpClient::new(connect_timeout, HttpVersion::Http2Preferred),
         };
-        let connected = ways.0.iter().map(|way| {
-            let limits = valves.limits(way.timeout);
-            let known = before.and_then(|before| before.same(way));
-            let calm =
-                known.map(|known| known.server.calm()).filter(|calm| *calm.limits() == limits);
-            let calm = calm.cloned().unwrap_or_else(|| Arc::new(Upstream::new(way.name(), limits)));
-            let quota = known.map(|known| &known.quota);
-            let quota = quota.filter(|quota| quota.most() == way.rate_limit as usize).cloned();
-            let quota = quota.unwrap_or_else(|| Arc::new(Quota::new(way.rate_limit)));
-            let server =
-                Server::new(way.address.clone(), &way.credentials, http_client.clone(), calm);
-            Connected { way: way.clone(), server, quota }
+        let connected = configs.0.iter().map(|config| {
+            let limits = valves.limits(config.timeout);
+            let known = previous.and_then(|previous| previous.find_same(config));
+            let known = known.map(|known| known.server.upstream());
+            let upstream = known.filter(|upstream| *upstream.limits() == limits).cloned();
+            let upstream =
+                upstream.unwrap_or_else(|| Arc::new(Upstream::new(config.name(), limits)));
+            let (base_url, http_client) = (config.base_url.clone(), http_client.clone());
+            let server = Server::new(base_url, &config.credentials, http_client, upstream)
+                .with_stream_above_max_tokens(valves.stream_above_max_tokens);
+            ConnectedUpstream { config: config.clone(), server }
         });
-        Ok(Self { connected: connected.collect(), ways, http_client })
+        Ok(Self { connected: connected.collect(), configs, http_client })
     }
 
-    pub fn ways(&self) -> &Ways {
-        &self.ways
+    pub fn configs(&self) -> &UpstreamConfigs {
+        &self.configs
     }
 
-    pub fn connected(&self) -> &[Connected] {
+    pub fn connected(&self) -> &[ConnectedUpstream] {
         &self.connected
     }
 
-    /// The upstream of this name, if it is at the same address.
-    fn same(&self, way: &Way) -> Option<&Connected> {
-        let is_same =
-            |one: &&Connected| one.way.prefix == way.prefix && one.way.address == way.address;
-        self.connected.iter().find(is_same)
+    /// Returns the upstream with the same name at the same address.
+    fn find_same(&self, config: &UpstreamConfig) -> Option<&ConnectedUpstream> {
+        self.connected.iter().find(|known| {
+            known.config.prefix == config.prefix && known.config.base_url == config.base_url
+        })
     }
 }
 
-impl Connected {
-    /// Whether both are listed alike: the same place, asked by the same key.
-    pub fn lists_as(&self, other: &Self) -> bool {
-        let (own, others) = (&self.way, &other.way);
-        let keys = [own, others].map(|way| way.credentials.key.expose());
-        own.address == others.address && keys[0] == keys[1]
+impl ConnectedUpstream {
+    /// Returns whether both list the same models: they have the same address and key.
+    pub fn lists_same_models(&self, other: &Self) -> bool {
+        let [own_key, other_key] =
+            [&self.config, &other.config].map(|config| config.credentials.key.expose());
+        self.config.base_url == other.config.base_url && own_key == other_key
     }
 }

@@ -1,98 +1,112 @@
-//! What an admin can turn, and which combinations cannot be so.
+//! The valves of the proxy.
 
-use crate::ways::Ways;
+mod text;
+mod upstream_config;
+mod upstream_keys;
+
+pub(crate) use upstream_config::{UpstreamConfig, UpstreamConfigs};
+
+use openai_client::DEFAULT_STREAM_ABOVE_MAX_TOKENS;
 use pipe_sdk::{Secret, ValveError, Valves};
 use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The settings of the proxy: one upstream in fields of its own, further ones as lines of a text.
+/// The valves of the proxy: one upstream in fields of its own, further ones as items of a text.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProxyValves {
-    /// Where the upstream's API is, as in `https://api.openai.com/v1` or `http://127.0.0.1:11434/v1`. None: nothing is listed.
+    /// The base URL of the upstream's API. Without it, no models are listed. Examples: `https://api.openai.com/v1`,
+    /// `http://127.0.0.1:11434/v1`.
     #[schemars(title = "API base URL")]
     pub api_base: Option<String>,
 
-    /// The upstream's API key. Servers of one's own mostly need none.
+    /// The API key of the upstream. Many servers in the own network need none.
     #[schemars(title = "API key", extend("x-origin" = "api_base", "x-unbound" = true))]
     pub api_key: Secret,
 
-    /// How long the upstream may take until its answer begins, in seconds, retries included.
+    /// The time until an answer must begin, in seconds, retries included.
     #[schemars(title = "Timeout in seconds", range(min = 5, max = 120))]
     pub timeout: u64,
 
-    /// The organisation that OpenAI is to bill.
+    /// The id of the OpenAI organization that is billed, as in `org-…`.
     #[schemars(title = "Organisation")]
     pub organization: Option<String>,
 
-    /// How many questions a minute each person may ask an upstream. Titles, tags and the like that Open WebUI asks for do not count; what
-    /// tools give back does. 0: no limit. A limit holds for coding agents too, which ask many questions a minute.
+    /// The requests that each user may send to an upstream in a minute. Background tasks of Open WebUI, such as titles and tags, do not
+    /// count; results of tools do. 0: no limit. Coding agents send many requests a minute, and the limit holds for them, too.
     #[schemars(title = "Requests per minute", range(min = 0, max = 100_000))]
     pub rate_limit: u32,
 
-    /// The model that answers for ids that are not listed, and in place of one that fails before it has said anything. It answers only
-    /// where an upstream lists it. None: nobody stands in.
+    /// The model that answers for ids that are not listed, and in place of a model that fails before its answer has begun. An upstream
+    /// must list it. Empty: no fallback.
     #[schemars(title = "Fallback model")]
     pub fallback_model: Option<String>,
 
-    /// Which of the upstream's models are listed, comma-separated, as in `gpt-*, o3`; `*` stands for anything. Names without one are listed
-    /// even if the upstream does not list them. None: all.
+    /// The models of the upstream that are listed, comma-separated, with `*` for any text. A name without `*` is listed even if the
+    /// upstream does not list it. Empty: all. Example: `gpt-*, o3`.
     #[schemars(title = "Models")]
     pub models: Option<String>,
 
-    /// What stands before the names of the upstream's models, with a slash between.
+    /// The prefix of the ids of the upstream's models, followed by a slash. Example: `openai` makes `openai/gpt-4o`.
     #[schemars(title = "Name prefix")]
     pub name_prefix: Option<String>,
 
-    /// Further upstreams, comma-separated: a name, its base URL, and settings if need be, as in
-    /// `groq https://api.groq.com/openai/v1 models=llama*|qwen* rate_limit=60, ollama http://127.0.0.1:11434/v1`. The name stands before the names of
-    /// its models. Settings are models, timeout, organization, `rate_limit` and `fallback_model`; the others are those of this form.
+    /// Further upstreams, comma-separated: a name, a base URL, and settings if need be. The name is the prefix of the ids of its
+    /// models. Settings are models, timeout, organization, `rate_limit` and `fallback_model`; all others are those of this form. Example:
+    /// `groq https://api.groq.com/openai/v1 models=llama*|qwen* rate_limit=60, ollama http://127.0.0.1:11434/v1`.
     #[schemars(title = "More upstreams")]
     pub more_upstreams: Option<String>,
 
-    /// The keys of further upstreams, each with the host that it is for, comma-separated, as in `api.groq.com=gsk_…,
-    /// http://127.0.0.1:8000=…`. A key goes to its host and to no other. Two accounts of one host: `name@host=key`.
+    /// The API keys of further upstreams, comma-separated, each with the host that it is sent to and no other. Two accounts at one
+    /// host: `name@host=key`. Example: `api.groq.com=gsk_…, http://127.0.0.1:8000=…`.
     #[schemars(title = "Keys of more upstreams")]
     pub more_api_keys: Secret,
 
-    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost prompt tokens, more than small models hold.
+    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost prompt tokens, more than small models
+    /// hold.
     #[schemars(title = "Built-in tools of Open WebUI")]
     pub builtin_tools: bool,
 
-    /// How old a list of models may be before it is asked for again, in seconds. People never wait for it: the old list is shown until
-    /// the new one is there.
+    /// The age at which the list of models is refreshed, in seconds. Nobody waits for that: the old list is served until the new one is
+    /// there.
     #[schemars(title = "Model list: seconds until refresh", range(min = 10, max = 86400))]
     pub model_list_seconds: u64,
 
-    /// How long connecting to an upstream may take, in seconds.
+    /// The time that connecting to an upstream may take, in seconds.
     #[schemars(title = "Longest connect in seconds", range(min = 1, max = 60))]
     pub connect_timeout_seconds: u64,
 
-    /// How long a begun answer may stay silent, in seconds. Models that think can be silent for a while.
+    /// The time that a begun answer may be silent, in seconds. Models that think can be silent for a while.
     #[schemars(title = "Longest silence in an answer in seconds", range(min = 1, max = 3600))]
     pub idle_timeout_seconds: u64,
 
-    /// How often a chat is tried when an upstream is busy or failing, the first time included. A begun answer is never tried again.
+    /// The attempts of a chat when an upstream is busy or failing, the first one included. A begun answer is never tried again.
     #[schemars(title = "Attempts", range(min = 1, max = 10))]
     pub max_attempts: u32,
 
-    /// How many retries there may be to a hundred chats, in the long run.
+    /// The retries to a hundred chats, in the long run.
     #[schemars(title = "Retries in a hundred chats", range(min = 0, max = 100))]
     pub retry_percent: u32,
 
-    /// How many calls must have ended within 30 seconds until an upstream that fails is not asked for a while: when 90 % of them have
+    /// The calls that must have ended within 30 seconds until a failing upstream is not asked for a while: when 90 % of them have
     /// failed, or 50 % because it said that it is not available, for three callers or more; 0: never. No caller counts for more than a third,
     /// and all attempts of a chat are one call. Where no connection can be made, two calls are enough. Example: `20`.
     #[schemars(title = "Calls until an upstream rests", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
-    /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long as it keeps failing.
+    /// The time that a failing upstream is not asked at first, in seconds. It doubles, up to two minutes, as long as the upstream fails.
     #[schemars(title = "Rest after failures in seconds", range(min = 1, max = 120))]
     pub breaker_seconds: u64,
 
-    /// How many chats an upstream may have under way. Further ones are refused at once.
+    /// The `max_tokens` above which a chat without streaming is streamed from the upstream all the same, so that a long answer is
+    /// not one long silence. Other chats without streaming are asked for in one piece, which costs a fraction of the CPU time; such an
+    /// answer may take as long as a begun one may be silent. 0: every chat is streamed from the upstream. Example: `8192`.
+    #[schemars(title = "Stream above max_tokens", range(min = 0, max = 10_000_000))]
+    pub stream_above_max_tokens: u32,
+
+    /// The chats that an upstream may have under way. Further ones are refused at once.
     #[schemars(title = "Chats at once", range(min = 1, max = 10_000))]
     pub max_concurrent: usize,
 }
@@ -120,13 +134,14 @@ impl Default for ProxyValves {
             retry_percent,
             breaker_failures: failures,
             breaker_seconds: rest.as_secs(),
+            stream_above_max_tokens: DEFAULT_STREAM_ABOVE_MAX_TOKENS,
             max_concurrent: at_once,
         }
     }
 }
 
 impl ProxyValves {
-    /// How long and how often an upstream is asked whose answers must begin within this time.
+    /// Returns the limits of calls to an upstream whose answers must start within this time.
     pub(crate) fn limits(&self, first_byte: Duration) -> Limits {
         Limits {
             connect: self.connect_timeout(),
@@ -141,7 +156,7 @@ impl ProxyValves {
         }
     }
 
-    /// How long connecting may take.
+    /// Returns the time that connecting may take.
     pub(crate) fn connect_timeout(&self) -> Duration {
         Duration::from_secs(self.connect_timeout_seconds)
     }
@@ -149,6 +164,6 @@ impl ProxyValves {
 
 impl Valves for ProxyValves {
     fn validate(&self) -> Vec<ValveError> {
-        Ways::of(self).err().unwrap_or_default()
+        UpstreamConfigs::from_valves(self).err().unwrap_or_default()
     }
 }

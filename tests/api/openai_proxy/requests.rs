@@ -43,7 +43,8 @@ async fn what_only_open_webui_sends_stays_here() {
     for name in sent.as_object().unwrap().keys() {
         assert!(KNOWN.contains(&name.as_str()), "{name} is not OpenAI's");
     }
-    assert_eq!(sent.as_object().unwrap().len(), KNOWN.len(), "{sent}");
+    // A chat in one piece has its usage without asking for it.
+    assert_eq!(sent.as_object().unwrap().len(), KNOWN.len() - 1, "{sent}");
     assert!(!sent.to_string().contains("canary"), "{sent}");
     assert_eq!(
         (&sent["model"], &sent["max_tokens"], &sent["top_p"]),
@@ -125,7 +126,8 @@ async fn a_server_that_refuses_what_we_have_added_is_asked_without_it_from_then_
     rig.server.script(refusal("stream_options: Extra inputs are not permitted"));
     rig.server.script(refusal("Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."));
     for _ in 0..2 {
-        assert_eq!(rig.post(&hello(&json!({"max_tokens": 7}))).await.status, 200);
+        let chat = hello(&json!({"max_tokens": 7, "stream": true}));
+        assert_eq!(rig.post(&chat).await.status, 200);
     }
     let asked = rig.server.asked();
     assert_eq!(asked.len(), 4);
@@ -229,22 +231,76 @@ async fn texts_become_vectors() {
     assert_eq!(asked.iter().filter(|asked| asked.line == "POST /v1/rerank").count(), 4);
 }
 
+/// A whole completion that says this.
+fn whole(text: &str) -> Value {
+    let message = json!({"role": "assistant", "content": text});
+    json!({"id": "x", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}})
+}
+
 #[actix_web::test]
-async fn a_chat_is_streamed_from_the_upstream_whether_the_client_streams_or_not() {
-    let rig = rig(json!({})).await;
-    let chunks = [
-        delta(json!({"content": "a"})),
-        end("stop"),
-        json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}),
-    ];
-    rig.server.script(stream(&chunks));
-    let plain = rig.plain().await;
-    assert_eq!(plain.json["usage"]["total_tokens"], 4, "{}", plain.text);
-    let body = &rig.server.asked()[0].body;
-    assert_eq!(
-        (&body["stream"], &body["stream_options"]),
-        (&json!(true), &json!({"include_usage": true}))
-    );
+async fn a_plain_chat_is_asked_for_in_one_piece_and_a_streamed_or_long_one_as_a_stream() {
+    let usage = json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}});
+    let chunks = [delta(json!({"content": "a"})), end("stop"), usage];
+    for (valves, chat, streams_upstream) in [
+        (json!({}), json!({}), false),
+        (json!({}), json!({"max_tokens": 8192}), false),
+        (json!({}), json!({"max_tokens": 8193}), true),
+        (json!({}), json!({"stream": true, "stream_options": {"include_usage": true}}), true),
+        (json!({"stream_above_max_tokens": 0}), json!({}), true),
+        (json!({"stream_above_max_tokens": 7}), json!({"max_completion_tokens": 8}), true),
+    ] {
+        let rig = rig(valves.clone()).await;
+        // The content type decides how an answer is read, not what was asked for.
+        for script in [stream(&chunks), json_of("200 OK", "", &whole("a"))] {
+            rig.server.script(script);
+            let told = crate::rig::Told::of(&rig.post(&hello(&chat)).await);
+            assert_eq!(told.content, "a", "{valves} {chat}");
+            assert_eq!(told.finish.as_deref(), Some("stop"), "{valves} {chat}");
+            assert_eq!(told.beside["usage"]["total_tokens"], 4, "{valves} {chat}");
+        }
+        for asked in rig.server.asked() {
+            let options = asked.body.get("stream_options").cloned();
+            let expected = streams_upstream.then(|| json!({"include_usage": true}));
+            assert_eq!(
+                (&asked.body["stream"], options),
+                (&json!(streams_upstream), expected),
+                "{valves} {chat}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_model_whose_whole_answers_take_too_long_is_streamed_from_then_on() {
+    let rig = rig(json!({"timeout": 5, "idle_timeout_seconds": 5})).await;
+    rig.server.script(vec![super::server::Act::Hold]);
+    rig.plain().await.refused(504);
+    assert_eq!(rig.plain().await.status, 200);
+    let streams: Vec<_> =
+        rig.server.asked().iter().map(|asked| asked.body["stream"].clone()).collect();
+    assert_eq!(streams, [false, true]);
+}
+
+#[actix_web::test]
+async fn an_error_or_a_break_in_a_whole_answer_is_the_error_of_the_chat() {
+    let rig = rig(json!({"breaker_failures": 0, "max_attempts": 1})).await;
+    let cut = answer_cut_short(&whole("half").to_string());
+    for (script, status) in [
+        (json_of("200 OK", "", &json!({"error": {"message": "slow down", "code": 429}})), 429),
+        (json_of("200 OK", "", &json!({"choices": []})), 502),
+        (cut, 502),
+    ] {
+        rig.server.script(script);
+        rig.plain().await.refused(status);
+    }
+}
+
+/// An answer whose connection is closed in the middle.
+fn answer_cut_short(body: &str) -> Vec<super::server::Act> {
+    let (length, half) = (body.len(), &body[..body.len() / 2]);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let bytes = format!("{head}content-length: {length}\r\n\r\n{half}");
+    vec![super::server::Act::Send(bytes.into_bytes()), super::server::Act::Close]
 }
 
 #[actix_web::test]

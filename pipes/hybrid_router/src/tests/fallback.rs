@@ -66,6 +66,10 @@ async fn without_the_fallback_a_local_failure_is_the_answer() {
     let told = sides.ask(&router).await;
     let error = told.failed().to_string();
     assert_eq!(error, "`home.small` did not begin to answer within 20 s");
+    // An answer in one piece may take as long as a begun one may be silent.
+    let plain = Body { stream: false, ..hello() };
+    let told = sides.ask_with(&router, LOCAL, plain, User::default(), None).await;
+    assert_eq!(told.failed().to_string(), "`home.small` did not begin to answer within 120 s");
     sides.let_local(Does::Answers);
     sides.ask(&router).await.matches(HOME);
     assert!(!sides.asked().contains(&SKY));

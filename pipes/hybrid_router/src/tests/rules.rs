@@ -145,6 +145,27 @@ async fn whose_budget_is_used_up_stays_local() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn chats_at_once_cannot_all_pass_a_budget_before_the_first_is_counted() {
+    // Each answer may cost 0.2 cents: a token costs a millionth of a dollar here.
+    let valves = HybridValves {
+        cloud_budget_per_day: Some(0.003),
+        cloud_roles: Some("user".into()),
+        ..valves()
+    };
+    let sides = Sides::new(Does::Answers, Does::Answers);
+    let router = router(valves).await;
+    let mut under_way = Vec::new();
+    for _ in 0..64 {
+        let call = sides.call(SMART, hello(), person("user"), None);
+        // The host holds the context until the cost of the answer is counted.
+        let context = call.host.context().clone();
+        under_way.push((context, Arc::clone(&router).pipe(call).await.unwrap()));
+    }
+    assert_eq!(sides.asked().iter().filter(|side| **side == SKY).count(), 2);
+    assert_eq!(under_way.len(), 64, "the local model answers the others");
+}
+
+#[tokio::test(start_paused = true)]
 async fn local_roles_never_reach_the_cloud() {
     let valves = HybridValves {
         local_roles: Some("user".into()),
@@ -187,6 +208,6 @@ async fn nothing_is_listed_before_it_is_set_up() {
     };
     assert!(listed(HybridValves::default()).await.is_empty());
     assert_eq!(listed(valves()).await, ["hybrid-smart", "hybrid-local", "hybrid-cloud"]);
-    let alone = HybridValves { cloud_model: None, ..valves() };
-    assert_eq!(listed(alone).await, ["hybrid-smart", "hybrid-local"]);
+    let pinned = HybridValves { cloud_model: None, ..valves() };
+    assert_eq!(listed(pinned).await, ["hybrid-smart", "hybrid-local"]);
 }

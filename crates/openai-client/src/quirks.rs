@@ -1,0 +1,205 @@
+//! Quirks of models, learned from what they refuse: OpenAI's API has many dialects, and most servers
+//! do not say which one they speak.
+
+use crate::ApiError;
+use pipe_sdk::{Body, without_quotes};
+
+/// The quirks of a model that are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quirks {
+    /// The model refuses `stream_options`.
+    pub no_stream_options: bool,
+    /// The model refuses its reasoning in later turns.
+    pub no_reasoning: bool,
+    /// Answers in one piece take longer than they may.
+    pub slow_whole_answers: bool,
+    /// The name of the token limit, if it is not the usual one.
+    token_limit: Option<TokenLimitField>,
+}
+
+/// The field that limits the tokens of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenLimitField {
+    /// `max_tokens`.
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+/// One quirk of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quirk {
+    /// The model refuses `stream_options`.
+    NoStreamOptions,
+    /// The model refuses its reasoning in later turns.
+    NoReasoning,
+    /// The model refuses this name of the token limit.
+    OtherTokenLimitThan(TokenLimitField),
+    /// Answers in one piece take longer than they may, so they are streamed.
+    SlowWholeAnswers,
+}
+
+impl Quirks {
+    /// Joins these quirks.
+    pub fn from_list(quirks: &[Quirk]) -> Self {
+        quirks.iter().fold(Self::default(), |quirks, quirk| quirks.with(*quirk))
+    }
+
+    /// Adds a quirk.
+    #[must_use]
+    pub fn with(self, quirk: Quirk) -> Self {
+        match quirk {
+            Quirk::NoStreamOptions => Self { no_stream_options: true, ..self },
+            Quirk::NoReasoning => Self { no_reasoning: true, ..self },
+            Quirk::OtherTokenLimitThan(name) => Self { token_limit: Some(name.other()), ..self },
+            Quirk::SlowWholeAnswers => Self { slow_whole_answers: true, ..self },
+        }
+    }
+
+    /// Returns the quirk that a refusal of this chat shows. Text that the refusal quotes is ignored: it
+    /// may be the prompt.
+    pub fn detect_in(self, api_error: &ApiError, model: &str, body: &Body) -> Option<Quirk> {
+        if !matches!(api_error.status, 400 | 422) {
+            return None;
+        }
+        let message = without_quotes(&api_error.message).to_ascii_lowercase();
+        let param = api_error.param.as_deref().unwrap_or_default();
+        let refuses = |name: &str| {
+            let is_param = param == name || param.starts_with(&format!("{name}."));
+            is_param || message.trim_start().starts_with(name) || refuses_field(&message, name)
+        };
+        if !self.no_stream_options && refuses("stream_options") {
+            return Some(Quirk::NoStreamOptions);
+        }
+        if !self.no_reasoning
+            && has_reasoning(body)
+            && (REASONING_FIELDS.iter().any(|name| refuses(name)) || param.contains("reasoning"))
+        {
+            return Some(Quirk::NoReasoning);
+        }
+        let name = self.token_limit_field(model);
+        let is_new = self.token_limit.is_none() && body.max_answer_tokens().is_some();
+        (is_new && refuses_field(&message, name.as_str()))
+            .then_some(Quirk::OtherTokenLimitThan(name))
+    }
+
+    /// Returns the field that limits the tokens of this model.
+    pub fn token_limit_field(self, model: &str) -> TokenLimitField {
+        if let Some(name) = self.token_limit {
+            return name;
+        }
+        if uses_max_completion_tokens(model) {
+            TokenLimitField::MaxCompletionTokens
+        } else {
+            TokenLimitField::MaxTokens
+        }
+    }
+}
+
+/// The fields of a message that hold reasoning.
+pub(crate) const REASONING_FIELDS: &[&str] =
+    &["reasoning_content", "reasoning", "reasoning_details"];
+
+/// Phrases of messages that a field is not accepted.
+const REFUSAL_PHRASES: [&str; 8] = [
+    "not supported",
+    "unsupported",
+    "extra",
+    "unknown",
+    "unrecognized",
+    "not permitted",
+    "unexpected",
+    "not allowed",
+];
+
+/// Returns whether one sentence of a message names a field and says that it is not accepted.
+fn refuses_field(message: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let names = |sentence: &str| sentence.split(|c| !is_word(c)).any(|word| word == name);
+    let is_unknown = |sentence: &str| REFUSAL_PHRASES.iter().any(|words| sentence.contains(words));
+    message
+        .split(['\n', ';'])
+        .flat_map(|line| line.split(". "))
+        .any(|sentence| names(sentence) && is_unknown(sentence))
+}
+
+impl TokenLimitField {
+    pub fn is_max_completion_tokens(self) -> bool {
+        self == Self::MaxCompletionTokens
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::MaxTokens => Self::MaxCompletionTokens,
+            Self::MaxCompletionTokens => Self::MaxTokens,
+        }
+    }
+}
+
+/// Returns whether this is a model of OpenAI's that accepts only `max_completion_tokens`: the `o`
+/// series, and GPT from version 5 on.
+fn uses_max_completion_tokens(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or_default();
+    let digit = |rest: &str| rest.bytes().next().filter(u8::is_ascii_digit);
+    let is_o = name.strip_prefix('o').and_then(digit).is_some();
+    let version = name.strip_prefix("gpt-").and_then(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u32>().ok()
+    });
+    is_o || version.is_some_and(|version| (5..100).contains(&version))
+}
+
+fn has_reasoning(body: &Body) -> bool {
+    let has = |name: &&str| body.messages.iter().any(|message| message.rest.contains_key(*name));
+    REASONING_FIELDS.iter().any(has)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn learned(quirks: Quirks, status: u16, message: &str) -> Option<Quirks> {
+        let body = json!({"model": "m", "messages": [{"role": "assistant", "reasoning_content": "hm"}], "max_tokens": 7});
+        let body: Body = serde_json::from_value(body).unwrap();
+        let api_error = ApiError { status, message: message.into(), ..ApiError::default() };
+        quirks.detect_in(&api_error, "m", &body).map(|quirk| quirks.with(quirk))
+    }
+
+    #[test]
+    fn a_refusal_of_what_we_have_added_is_a_lesson_once() {
+        let none = Quirks::default();
+        let (no_stream_options, no_reasoning) =
+            (Quirks { no_stream_options: true, ..none }, Quirks { no_reasoning: true, ..none });
+        let new = Quirks { token_limit: Some(TokenLimitField::MaxCompletionTokens), ..none };
+        for (message, quirks) in [
+            ("stream_options: Extra inputs are not permitted", no_stream_options),
+            ("property 'reasoning_content' is unsupported", no_reasoning),
+            (
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                new,
+            ),
+        ] {
+            assert_eq!(learned(none, 400, message), Some(quirks));
+            assert_eq!(learned(quirks, 400, message), None, "{message}");
+            assert_eq!(learned(none, 500, message), None);
+        }
+        assert_eq!(learned(none, 400, "max_tokens must be at most 4096"), None);
+        assert_eq!(learned(none, 400, "temperature is not supported"), None);
+        for quoted in [
+            "messages.0.content: unexpected value 'is stream_options not supported?'",
+            "cannot read \"reasoning_content is unsupported\"",
+            "messages.0: “max_tokens is not supported” is no text",
+            "my_stream_options: Extra inputs are not permitted",
+        ] {
+            assert_eq!(learned(none, 400, quoted), None, "{quoted}");
+        }
+    }
+}
