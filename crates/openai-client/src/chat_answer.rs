@@ -22,7 +22,7 @@ use tokio::time::timeout;
 #[derive(Debug)]
 pub enum ChatAnswer {
     /// A streamed answer, whose first chunks are there.
-    Stream(TrackedStream<AnswerStream>),
+    Stream(Box<TrackedStream<AnswerStream>>),
     /// An answer that came in one piece.
     Whole(Vec<Chunk>),
 }
@@ -70,7 +70,7 @@ const FIRST_TOKEN_GRACE: Duration = Duration::from_millis(500);
 impl ChatAnswer {
     pub(crate) fn new(answer: StartedAnswer, call: InFlightCall) -> Self {
         match answer {
-            StartedAnswer::Stream(stream) => Self::Stream(call.watch(*stream)),
+            StartedAnswer::Stream(stream) => Self::Stream(Box::new(call.watch(*stream))),
             StartedAnswer::Whole(chunks) => {
                 call.settle(None);
                 Self::Whole(chunks)

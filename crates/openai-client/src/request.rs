@@ -1,4 +1,5 @@
-//! A chat as it leaves: OpenAI's fields and the user's own, and nothing that only Open WebUI sends.
+//! The body of a chat completion request: OpenAI's fields and the user's own parameters, without
+//! fields that only Open WebUI knows.
 
 use crate::{
     base_url::Vendor,
@@ -8,7 +9,7 @@ use pipe_sdk::{Body, Content, FunctionTool, Message, Part, PipeError, Role, Tool
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 
-/// A chat, serialize_chat for one server.
+/// The body of a chat completion request.
 #[derive(Serialize)]
 struct ChatRequest<'a> {
     model: &'a str,
@@ -39,10 +40,10 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-/// The user's own parameters.
+/// Further fields, in their order.
 struct ExtraFields<'a>(Vec<(&'a String, &'a Value)>);
 
-/// A message, with the fields that servers know.
+/// A message, with the fields that servers accept.
 #[derive(Serialize)]
 struct RequestMessage<'a> {
     role: Role,
@@ -106,8 +107,9 @@ struct RequestTool<'a> {
     rest: ExtraFields<'a>,
 }
 
-/// What Open WebUI, or this host, puts into the body of a chat for itself (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and what is answered here: the number of
-/// answers, their probabilities, who asks.
+/// The fields that Open WebUI or this host puts into the body of a chat for itself
+/// (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and those that the host answers: the
+/// number of choices, their probabilities, and the user.
 const HOST_FIELDS: &[&str] = &[
     "automation_id",
     "background_tasks",
@@ -154,7 +156,7 @@ const HOST_FIELDS: &[&str] = &[
     "variables",
 ];
 
-/// Fields of messages that servers know beside the usual ones.
+/// Further fields of messages that servers accept.
 const MESSAGE_FIELDS: &[&str] = &["name", "function_call", "prefix", "partial"];
 
 /// How an answer is delivered.
@@ -166,7 +168,7 @@ pub(crate) enum Delivery {
     Whole,
 }
 
-/// This chat for the server's model of this name, as JSON.
+/// Writes a chat for a model of a server, as JSON.
 pub(crate) fn serialize_chat(
     body: &Body,
     model: &str,
@@ -203,9 +205,9 @@ pub(crate) fn serialize_chat(
 impl<'a> ExtraFields<'a> {
     fn of_chat(rest: &'a Map<String, Value>, vendor: Vendor, has_tools: bool) -> Self {
         let is_sent = |name: &str| match name {
-            // Both are refused without tools.
+            // It is refused without tools.
             "parallel_tool_calls" => has_tools,
-            // Anthropic's word, which its clients have brought here.
+            // A field of Anthropic's API.
             "thinking" => !vendor.is_strict(),
             name => !HOST_FIELDS.contains(&name),
         };
@@ -234,7 +236,7 @@ impl<'a> RequestMessage<'a> {
         let reasoning = if with_reasoning { REASONING_FIELDS } else { &[] };
         let calls = !said.tool_calls.is_empty() || said.rest.contains_key("function_call");
         Self {
-            // Only OpenAI's own models tell the two apart; templates of others refuse the newer word.
+            // Chat templates of other vendors refuse `developer`.
             role: match said.role {
                 Role::Developer if !vendor.is_strict() => Role::System,
                 role => role,
@@ -283,12 +285,12 @@ impl<'a> RequestToolCall<'a> {
 impl<'a> RequestTool<'a> {
     fn of(tool: &'a Tool, vendor: Vendor) -> Self {
         let rest = match &tool.function {
-            // A tool of the server's own, vendor fields only it knows.
+            // A hosted tool of the server, whose fields only the server knows.
             None => ExtraFields(tool.rest.iter().collect()),
             Some(_) if vendor.is_strict() => ExtraFields(Vec::new()),
             Some(_) => ExtraFields::only(&tool.rest, &[&["cache_control"]]),
         };
-        // What brings a function is one here, whatever it is to other services.
+        // A tool with a function is one here, whatever it is to other services.
         let kind = if tool.function.is_some() { "function" } else { &tool.kind };
         Self { r#type: kind, function: tool.function.as_ref(), rest }
     }
