@@ -52,7 +52,7 @@ where
     }
 }
 
-/// Returns the SDK reports missing credentials as a failed dispatch; the reason is among its
+/// The SDK reports missing credentials as a failed dispatch; the reason is among its
 /// sources.
 fn credentials_error(error: &(dyn Error + 'static)) -> Option<SendError> {
     let mut cause = Some(error);
@@ -196,7 +196,7 @@ fn rejected(service_error: &ServiceError, status: u16) -> PipeError {
     }
 }
 
-/// Returns what the model's own server says keeps its status.
+/// Keeps the status that the model's own server gives.
 fn model_error(service_error: &ServiceError, status: u16, model: &str) -> PipeError {
     let message = format!("`{model}` refuses the request: {}", message_for_client(service_error));
     match status {
@@ -259,7 +259,7 @@ fn message_for_client(service_error: &ServiceError) -> String {
     }
 }
 
-/// Returns what was wrong is quoted by AWS between these; it is the chat's own words, which have no
+/// AWS quotes the faulty text between these; it is the chat's own words, which have no
 /// place in a log.
 fn redact_values(message: &str) -> String {
     let (mut redacted, mut rest) = (String::new(), message);

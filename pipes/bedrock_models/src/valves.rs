@@ -58,7 +58,7 @@ pub struct BedrockValves {
     pub prompt_routers: bool,
 
     /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end.
-    /// It deps a model by its id, its ARN or the model behind it, so `anthropic.*` is every Claude
+    /// It means a model by its id, its ARN or the model behind it, so `anthropic.*` is every Claude
     /// and `us.*` every US profile. None: all.
     #[schemars(title = "Allowed models")]
     pub allow: Option<String>,
@@ -80,7 +80,7 @@ pub struct BedrockValves {
     pub builtin_tools: BuiltinTools,
 
     /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A
-    /// name may hold `*`, and deps a model by its id, its ARN or the model behind it, so
+    /// name may hold `*`, and means a model by its id, its ARN or the model behind it, so
     /// `anthropic.*` is every Claude by whatever profile it is called. Before the chain come the
     /// model's other regions and the profile of the same geography.
     #[schemars(title = "Fallbacks")]
@@ -248,7 +248,7 @@ pub struct BedrockValves {
     /// one piece. Bedrock is silent until a whole answer is there, so a long one could outlast
     /// *Longest wait for an answer*. It counts what limits the answer (`max_tokens`, and the budget
     /// of reasoning); without a limit, answers of chats with reasoning are streamed, others are
-    /// not. 0: always streamed. Example: `8192`.
+    /// not. 0: every answer is streamed from Bedrock. Example: `8192`.
     #[schemars(title = "Stream answers above so many tokens", range(min = 0, max = 1_000_000))]
     pub stream_above_max_tokens: u32,
 
@@ -345,7 +345,7 @@ impl Default for BedrockValves {
             connect_timeout_seconds: connect.as_secs(),
             first_event_timeout_seconds: 300,
             idle_timeout_seconds: idle.as_secs(),
-            stream_above_max_tokens: 8192,
+            stream_above_max_tokens: 0,
             max_attempts: attempts,
             retry_percent,
             breaker_failures: failures,

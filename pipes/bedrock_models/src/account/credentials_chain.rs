@@ -36,7 +36,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_millis(400);
 const FAILURE_LIFETIME: Duration = Duration::from_secs(2);
 
 impl CredentialsChain {
-    /// Returns the chain in these config.
+    /// Returns the chain in this configuration.
     pub async fn new(config: &ProviderConfig, region: Region) -> Self {
         let metadata = imds::Client::builder()
             .configure(config)
@@ -64,7 +64,7 @@ impl CredentialsChain {
     }
 }
 
-/// Returns the metadata service comes last, so when it is what fails, there was nothing anywhere
+/// The metadata service comes last, so when it is what fails, there was nothing anywhere
 /// else.
 fn has_no_source(error: &CredentialsError) -> bool {
     matches!(error, CredentialsError::CredentialsNotLoaded(_))

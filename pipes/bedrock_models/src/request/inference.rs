@@ -71,7 +71,7 @@ fn max_answer_tokens(body: &Body, family: &Family, reasoning: &Reasoning) -> Res
         if body.max_completion_tokens.is_some() { "max_completion_tokens" } else { "max_tokens" };
     match reasoning.max_answer_tokens(body.max_answer_tokens()) {
         Some(0) => Err(PipeError::bad_field(field, format!("{field} must be at least 1"))),
-        // A client that asks for more than the model writes deps "no limit". Bedrock counts in 31
+        // A client that asks for more than the model writes means "no limit". Bedrock counts in 31
         // bits.
         most => Ok(most.map(|most| {
             u32::try_from(most)

@@ -20,7 +20,7 @@ pub struct MessageBlocks<'a> {
     pending_point: Option<CachePoint>,
 }
 
-/// Returns what this message, which stands at this place, says. Blank texts are left out.
+/// Returns the blocks of the message at this place. Blank texts are left out.
 pub fn read_message<'a>(
     message: &'a Message,
     place: usize,
@@ -138,7 +138,7 @@ fn read_other_part<'a>(
     })
 }
 
-/// Returns what is blocks in words. An assistant may have put pictures among them.
+/// Returns blocks in words. An assistant may have put pictures among them.
 fn text_of_role(words: &str, role: Role) -> Option<Block<'_>> {
     if role != Role::Assistant {
         return text(words);
@@ -178,7 +178,7 @@ fn replayed_reasoning(message: &Message) -> Vec<Block<'_>> {
     blocks.filter_map(|block| anthropic_reasoning(block.as_object()?)).collect()
 }
 
-/// Returns what another family has signed says nothing to this one.
+/// Reasoning that another family has signed means nothing to this one.
 fn openrouter_reasoning(detail: &Value) -> Option<Block<'_>> {
     if detail["format"].as_str().is_some_and(|format| format != CLAUDE_REASONING_FORMAT) {
         return None;

@@ -1,4 +1,4 @@
-//! What of an answer is buffer, and how: reasoning as the valve says, JSON without the fence around
+//! Buffers the parts of an answer: reasoning as the valve says, JSON without the fence around
 //! it.
 
 use crate::valves::ReasoningOutput;

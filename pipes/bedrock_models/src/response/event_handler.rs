@@ -303,7 +303,7 @@ impl EventHandler {
 
     /// The message ends.
     pub fn stop_message(&mut self, stop: MessageStop) -> Result<(), EventError> {
-        // Whoever leaves out the end of a block still deps it.
+        // Whoever leaves out the end of a block still means it.
         let open: Vec<_> = self.blocks.iter().map(|block| block.number).collect();
         open.into_iter().for_each(|number| self.end_block(number));
         let MessageStop { stop_reason, additional_model_response_fields: own } = stop;

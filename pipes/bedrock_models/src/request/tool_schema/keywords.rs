@@ -37,7 +37,7 @@ pub fn holds(keyword: &str) -> Holds {
     }
 }
 
-/// Returns the type that a word deps, which may be written as in another language; `None` if it is
+/// Returns the type that a word means, which may be written as in another language; `None` if it is
 /// none.
 pub fn type_named(word: &str) -> Option<&'static str> {
     Some(match word.trim().to_ascii_lowercase().as_str() {

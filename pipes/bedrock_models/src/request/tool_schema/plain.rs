@@ -513,7 +513,7 @@ fn is_said(keyword: &str) -> bool {
     matches!(keyword, "title" | "description" | "default" | "discriminator" | "$comment")
 }
 
-/// Returns what a root is called is told where it says nothing else; titles below are names again.
+/// Keeps the title of a root where it says nothing else; titles below it are names again.
 fn title(flat: &Map<String, Value>, is_root: bool) -> Option<&str> {
     flat.get("title").and_then(Value::as_str).filter(|title| !is_root && title.contains(' '))
 }

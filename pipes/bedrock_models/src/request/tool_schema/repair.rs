@@ -98,7 +98,7 @@ fn within(schema: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// Returns the type is one of seven words, or several of them.
+/// Repairs the type, which is one of seven words, or several of them.
 fn typed(schema: &mut Map<String, Value>) -> bool {
     let known = |word: &Value| word.as_str().and_then(type_named);
     let fitted = match schema.get("type") {
@@ -169,7 +169,7 @@ fn limited(schema: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// Returns the items of a tuple stand under `prefixItems`, and what comes after them under `items`.
+/// Repairs tuples, whose items stand under `prefixItems`, and what comes after them under `items`.
 fn tupled(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     if let Some(Value::Array(_)) = schema.get("items") {
