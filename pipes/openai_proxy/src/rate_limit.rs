@@ -15,7 +15,7 @@ pub(crate) async fn check_rate_limit(config: &UpstreamConfig, call: &Call) -> Re
         return Ok(());
     }
     let charge = Charge {
-        key: ledger_key(config, call.user.as_ref()),
+        key: ledger_key(config, call.user.as_deref()),
         window: Window::Sliding(WINDOW),
         max: u64::from(config.rate_limit),
         amount: 1,
