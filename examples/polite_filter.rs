@@ -4,7 +4,7 @@
 
 use clap::Parser;
 use pipe_sdk::{FilterBody, FilterCall, Pipe, PipeError, Result, Serves, Valves};
-use pipewright::{app::App, settings::Cli, slot::Registration, valves::Pins};
+use pipewright::{app::App, cli::Cli, slot::Registration, valves::Pins};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

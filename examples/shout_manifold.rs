@@ -7,7 +7,7 @@
 use clap::Parser;
 use futures_util::StreamExt;
 use pipe_sdk::{Call, Chunk, ChunkStream, Model, Pipe, PipeError, Result, Serves, Valves};
-use pipewright::{app::App, pipes::PIPES, settings::Cli, slot::Registration, valves::Pins};
+use pipewright::{app::App, cli::Cli, pipes::PIPES, slot::Registration, valves::Pins};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

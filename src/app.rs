@@ -11,7 +11,7 @@ use crate::{
     prices::Prices,
     python::PythonPipelines,
     registry::Registry,
-    settings::{IGNORED_VARIABLES, PythonMode, Settings},
+    settings::{IGNORED_VARIABLES, PythonMode, Settings, find_problems},
     slot::{ConfigSources, Registration},
     store_conversations::StoreConversations,
     store_ledger::StoreLedger,
@@ -71,6 +71,9 @@ impl App {
         let hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
         if settings.python.mode == PythonMode::Off {
             warn_about_ignored_variables(&sources);
+        }
+        for problem in find_problems(&sources, pipes) {
+            tracing::warn!("A setting has no effect. {problem}.");
         }
         // What replicas share is in the database; a folder that holds it all is one host's.
         let claim = match settings.store_settings(&sources.folder).database_url {

@@ -1,12 +1,13 @@
-//! pipewright: the Open WebUI Pipelines host.
+//! pipewright: an OpenAI-compatible model server and Open WebUI Pipelines host.
 //!
 //! [`app::App`] is the host; [`http`] holds its API, [`registry`] and [`slot`] its pipes,
-//! [`valves`] the settings that admins change. The crate `pipe_sdk` is the contract with pipes;
+//! [`valves`] the settings that admins change, [`settings`] and [`cli`] those of the operator. The crate `pipe_sdk` is the contract with pipes;
 //! [`pipes::PIPES`] lists them.
 
 pub mod app;
 pub mod background_jobs;
 mod call_route;
+pub mod cli;
 pub mod drain;
 mod embedding_cache;
 pub mod http;
@@ -15,6 +16,7 @@ pub mod meter;
 pub mod metrics;
 mod model_call;
 pub mod model_references;
+mod nearest_word;
 mod panics;
 pub mod pipes;
 pub mod prices;

@@ -5,7 +5,10 @@
 //! nobody takes them (a pipe that is not read, a full disk), they are dropped and counted. Every
 //! field of every line is cut and freed of control characters, whoever logs it.
 
-use crate::panics;
+use crate::{
+    panics,
+    settings::{LogFormat, LogLevel},
+};
 use serde_json::{Map, Value};
 use std::{
     fmt::{self, Write as _},
@@ -44,32 +47,47 @@ static QUEUE: OnceLock<LineQueue> = OnceLock::new();
 /// Lines that were dropped because the queue was full, or could not be written.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Starts logging at this level, in the words of Python's logging; `RUST_LOG` wins.
-pub fn init(level: &str) {
-    let level = match level.to_uppercase().as_str() {
-        "NOTSET" | "TRACE" => LevelFilter::TRACE,
-        "DEBUG" => LevelFilter::DEBUG,
-        "WARN" | "WARNING" => LevelFilter::WARN,
-        "ERROR" | "CRITICAL" | "FATAL" => LevelFilter::ERROR,
-        "OFF" => LevelFilter::OFF,
-        _ => LevelFilter::INFO,
+/// Starts logging at this level and in this format; `RUST_LOG` sets levels per module.
+pub fn init(level: LogLevel, format: LogFormat) {
+    let level = match level {
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warning => LevelFilter::WARN,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Off => LevelFilter::OFF,
     };
     let default = format!(
-        "{level},aws_config={0},aws_credential_types={0},aws_smithy_runtime={0}",
-        level.min(LevelFilter::ERROR)
+        "{level},actix_server={1},aws_config={0},aws_credential_types={0},aws_smithy_runtime={0}",
+        level.min(LevelFilter::ERROR),
+        level.min(LevelFilter::WARN)
     );
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let directives = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|text| !text.is_empty());
+    let parsed = directives.map(EnvFilter::try_new);
+    let is_invalid = matches!(parsed, Some(Err(_)));
+    let filter = parsed.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(default));
     // At DEBUG these crates log the headers of requests, and with them the key.
     let filter = ["lambda_http=info", "lambda_runtime=info", "lambda_web_adapter=info"]
         .into_iter()
         .filter_map(|directive| directive.parse().ok())
         .fold(filter, EnvFilter::add_directive);
-    let format = if io::stderr().is_terminal() { LineFormat::Text } else { LineFormat::Json };
+    let is_terminal = io::stderr().is_terminal();
+    let format = match format {
+        LogFormat::Auto if is_terminal => LineFormat::ColouredText,
+        LogFormat::Text if is_terminal => LineFormat::ColouredText,
+        LogFormat::Text => LineFormat::Text,
+        LogFormat::Auto | LogFormat::Json => LineFormat::Json,
+    };
     match LineQueue::start() {
         Ok(queue) => {
             if QUEUE.set(queue).is_ok() {
                 tracing_subscriber::registry().with(filter).with(LineLayer { format }).init();
                 panics::install_panic_hook();
+                if is_invalid {
+                    tracing::warn!(
+                        "RUST_LOG is ignored: its value is not a list of `module=level`."
+                    );
+                }
             }
         }
         Err(error) => {
@@ -177,8 +195,10 @@ fn write_all_blocking(to: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
 enum LineFormat {
     /// One JSON object a line.
     Json,
-    /// For people, in colour.
+    /// For people.
     Text,
+    /// For people, in colour.
+    ColouredText,
 }
 
 /// A layer that formats every event as a line and queues it.
@@ -212,7 +232,7 @@ impl LineFormat {
                 line.insert("target".into(), target.into());
                 format!("{}\n", Value::Object(line))
             }
-            Self::Text => {
+            Self::Text | Self::ColouredText => {
                 let colour = match level {
                     Level::ERROR => 31,
                     Level::WARN => 33,
@@ -222,12 +242,16 @@ impl LineFormat {
                 };
                 let mut fields = fields.0;
                 let message = fields.shift_remove("message").unwrap_or_default();
-                let mut line = format!(
-                    "\u{1b}[2m{time}\u{1b}[0m \u{1b}[{colour}m{level:>5}\u{1b}[0m \u{1b}[2m{target}:\u{1b}[0m {}",
-                    message.as_str().unwrap_or_default()
-                );
+                let style = |code: u8, text: &str| match self {
+                    Self::ColouredText => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+                    Self::Text | Self::Json => text.to_owned(),
+                };
+                let (time, target) = (style(2, &time), style(2, &format!("{target}:")));
+                let level = style(colour, &format!("{level:>5}"));
+                let message = message.as_str().unwrap_or_default();
+                let mut line = format!("{time} {level} {target} {message}");
                 for (name, value) in fields {
-                    _ = write!(line, " \u{1b}[3m{name}\u{1b}[0m={value}");
+                    _ = write!(line, " {}={value}", style(3, &name));
                 }
                 line.push('\n');
                 line

@@ -1,30 +1,31 @@
 //! The command line program.
 
 use actix_web::rt;
-use clap::Parser;
+use console::KeySource;
 use pipewright::{
     app::App,
+    cli::{self, Cli, ParsedCli, SettingSource},
     log,
     pipes::PIPES,
-    settings::{Cli, Command, ModelsCommand, RagCommand, Settings},
+    settings::{DEFAULT_KEY, Settings},
 };
-use std::{process::ExitCode, time::Duration};
+use std::{env, io, process::ExitCode, time::Duration};
 
-mod client;
+mod commands;
 mod console;
 mod demo;
 mod dotenv;
-mod health_check;
-mod ingest;
 mod lambda;
-mod model_download;
-mod progress_bar;
 
 /// The longest time that the program waits for the last log lines.
 const LOG_FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let code = run().unwrap_or_else(|error| {
+        if is_broken_pipe(&error) {
+            // Whoever read the output has read enough, as in `pipewright valves | head -3`.
+            return ExitCode::SUCCESS;
+        }
         console::print_error(&error);
         ExitCode::FAILURE
     });
@@ -32,34 +33,53 @@ fn main() -> ExitCode {
     code
 }
 
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().map(io::Error::kind)
+    };
+    error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
+}
+
 fn run() -> anyhow::Result<ExitCode> {
     // Started by itself, to read one file and nothing else.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == rag::PARSE) {
+    if env::args_os().nth(1).is_some_and(|argument| argument == rag::PARSE) {
         return Ok(rag::parse());
     }
-    dotenv::load()?;
-    let Cli { command, settings } = Cli::parse();
-    match command {
-        Some(Command::Valves { example: true }) => console::print_example(),
-        Some(Command::Valves { example: false }) => {
-            rt::System::new().block_on(console::print_valves(&settings))
+    let loaded = dotenv::load();
+    let mut parsed = match cli::parse(env::args_os()) {
+        Ok(parsed) => parsed,
+        // `--version` and `--help` do not depend on settings.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            loaded?;
+            error.exit()
         }
-        Some(Command::Health) => {
-            return Ok(health_check::check_health(settings.host(), settings.port));
-        }
-        Some(Command::Rag(RagCommand::Ingest(args))) => {
-            return rt::System::new().block_on(ingest::ingest(&settings, &args));
-        }
-        Some(Command::Models(ModelsCommand::Fetch { from })) => rt::System::new()
-            .block_on(model_download::fetch(&settings.pipelines_dir, from.as_deref())),
-        None => serve(&settings),
-    }?;
+    };
+    let loaded = loaded?;
+    if let Some(command) = parsed.cli.command.take() {
+        return commands::run(command, &parsed);
+    }
+    let key_source = find_key_source(&parsed, &loaded);
+    let Cli { settings, .. } = parsed.cli;
+    settings.check()?;
+    serve(&settings, key_source)?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn find_key_source(parsed: &ParsedCli, loaded: &dotenv::LoadedVariables) -> KeySource {
+    let setting = parsed.settings.iter().find(|setting| setting.flag == "api-key");
+    match setting.map(|setting| setting.source) {
+        _ if parsed.cli.settings.api_key == DEFAULT_KEY => KeySource::Default,
+        Some(SettingSource::Variable) if !loaded.contains("PIPELINES_API_KEY") => {
+            KeySource::Variable
+        }
+        _ => KeySource::Elsewhere,
+    }
+}
+
 #[actix_web::main]
-async fn serve(settings: &Settings) -> anyhow::Result<()> {
-    log::init(&settings.log_level);
+async fn serve(settings: &Settings, key_source: KeySource) -> anyhow::Result<()> {
+    log::init(settings.log_level, settings.log_format);
     let demo = if settings.demo { Some(demo::DemoEmulator::start(settings)?) } else { None };
     let pins = demo.as_ref().map(demo::DemoEmulator::pins).unwrap_or_default();
     if lambda_adapter::is_lambda_function() {
@@ -70,7 +90,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let app = App::build(settings, settings.config_sources(pins), PIPES).await?;
     let invocations = settings.invoke_port.map(|port| lambda::listen(&app, settings.host(), port));
     let invocations = invocations.transpose()?.map(|server| (server.handle(), rt::spawn(server)));
-    console::print_welcome(app.address(), settings)?;
+    console::print_welcome(app.address(), settings, key_source)?;
     let ended = app.run_until_stopped().await;
     if let Some((handle, server)) = invocations {
         handle.stop(true).await;

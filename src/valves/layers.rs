@@ -33,6 +33,8 @@ struct Layer {
 pub enum ValveSource {
     /// The default of the pipe's struct.
     BuiltIn,
+    /// A variable of another program that sets the default, as in `default from AWS_REGION`.
+    DefaultVariable(String),
     /// The operator's file.
     File,
     /// The admin page.
@@ -42,6 +44,9 @@ pub enum ValveSource {
     Pinned(String),
 }
 
+/// The beginning of the name of a [`ValveSource::DefaultVariable`].
+const DEFAULT_FROM: &str = "default from ";
+
 impl ValveSource {
     /// Returns the name of the source for people.
     pub fn name(&self) -> &str {
@@ -49,16 +54,19 @@ impl ValveSource {
             Self::BuiltIn => "default",
             Self::File => "valves.toml",
             Self::Saved => "saved in the UI",
-            Self::Pinned(name) => name,
+            Self::DefaultVariable(name) | Self::Pinned(name) => name,
         }
     }
 
     fn parse(name: &str) -> Self {
         let known = [Self::BuiltIn, Self::File, Self::Saved];
-        known
-            .into_iter()
-            .find(|source| source.name() == name)
-            .unwrap_or_else(|| Self::Pinned(name.into()))
+        known.into_iter().find(|source| source.name() == name).unwrap_or_else(|| {
+            if name.starts_with(DEFAULT_FROM) {
+                Self::DefaultVariable(name.into())
+            } else {
+                Self::Pinned(name.into())
+            }
+        })
     }
 }
 
@@ -139,6 +147,27 @@ impl Pins {
 }
 
 impl ValveLayers {
+    /// Inserts a layer of defaults from variables of other programs, above the pipe's own defaults.
+    #[must_use]
+    pub fn with_default_variables(
+        mut self,
+        spec: &ValvesSpec,
+        get: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        for property in spec.properties() {
+            let set = property.default_variables.iter().find_map(|name| {
+                let value = get(name).filter(|value| !value.trim().is_empty())?;
+                Some((name, value))
+            });
+            if let Some((name, value)) = set {
+                let values = Values::from_iter([(property.name.clone(), value.into())]);
+                let source = ValveSource::DefaultVariable(format!("{DEFAULT_FROM}{name}"));
+                self.layers.insert(1, Layer { source, values });
+            }
+        }
+        self
+    }
+
     /// Returns the layer of the pipe's own defaults.
     pub fn built_in(spec: &ValvesSpec) -> Self {
         let layer = Layer { source: ValveSource::BuiltIn, values: spec.defaults() };

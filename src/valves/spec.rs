@@ -38,6 +38,8 @@ pub struct ValveProperty {
     pub is_unbound: bool,
     /// Whether it is the URL of a database with its credentials.
     pub is_database: bool,
+    /// The variables of other programs that set its default, the first before the others.
+    pub default_variables: Vec<String>,
     /// Whether it names models of this host.
     pub names_models: bool,
     /// The purpose of the path, if it is one. It is relative to the data folder.
@@ -188,6 +190,10 @@ impl ValveProperty {
         let is = |keyword: &str| schema.get(keyword).and_then(Value::as_bool).unwrap_or_default();
         let (is_unbound, is_database) = (is("x-unbound"), is("x-database"));
         let names_models = is("x-models");
+        let default_variables = schema.get("x-default-variables").and_then(Value::as_array);
+        let default_variables = default_variables.into_iter().flatten();
+        let default_variables =
+            default_variables.filter_map(|name| Some(name.as_str()?.to_owned())).collect();
         let nullable = nullable || secret;
         Self {
             name,
@@ -198,6 +204,7 @@ impl ValveProperty {
             json_type,
             is_unbound,
             is_database,
+            default_variables,
             names_models,
             path_kind,
             form,

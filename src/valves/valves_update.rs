@@ -75,7 +75,10 @@ impl ValvesUpdate<'_> {
         // A saved value that could not be read is not in force; what is posted in its place is new
         // even if it looks the same.
         let is_unreadable = saved.contains_key(name)
-            && matches!(self.sources.get(name), Some(ValveSource::BuiltIn | ValveSource::File));
+            && matches!(
+                self.sources.get(name),
+                Some(ValveSource::BuiltIn | ValveSource::DefaultVariable(_) | ValveSource::File)
+            );
         if !(changed || is_unreadable) {
             return Ok(());
         }

@@ -49,6 +49,7 @@ mod rerank;
 mod responses;
 mod rig;
 mod saved_lists;
+mod shell;
 mod support;
 mod traces;
 mod trust;

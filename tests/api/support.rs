@@ -4,7 +4,8 @@ use crate::pipes::PIPES;
 use clap::Parser;
 use pipewright::{
     app::App,
-    settings::{Cli, Settings},
+    cli::Cli,
+    settings::Settings,
     slot::{ConfigSources, Registration},
     valves::Pins,
 };

@@ -24,6 +24,7 @@
 mod account;
 mod catalog;
 mod clients;
+mod diagnosis;
 mod error;
 pub mod family;
 mod location;
@@ -36,6 +37,7 @@ mod sending;
 mod upstreams;
 mod valves;
 
+pub use diagnosis::{Diagnosis, diagnose};
 pub use valves::{
     BedrockValves, BuiltinTools, GuardrailStreaming, GuardrailTrace, ImageAnswers,
     LateInstructions, PromptCaching, ReasoningOutput,

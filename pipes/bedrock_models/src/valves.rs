@@ -25,7 +25,10 @@ use url::{Host, Url};
 pub struct BedrockValves {
     /// AWS regions whose models are listed, comma-separated. Where two regions have the same model,
     /// the first one serves it.
-    #[schemars(title = "Regions")]
+    #[schemars(
+        title = "Regions",
+        extend("x-default-variables" = ["AWS_REGION", "AWS_DEFAULT_REGION"])
+    )]
     pub regions: Vec<String>,
 
     /// Lists cross-region and application inference profiles too. Most newer models can only be

@@ -1,24 +1,24 @@
 //! `pipewright rag ingest`: the files of a folder go to a running host, one after the other, with a
 //! bar that shows how far it is.
 
-use crate::{client::build_client, progress_bar::ProgressBar};
+use super::{progress_bar::ProgressBar, server::ServerClient};
 use actix_web::web::Bytes;
 use anyhow::{Context, bail};
-use pipewright::settings::{IngestArgs, Settings};
+use pipewright::cli::IngestArgs;
 use reqwest::{
-    Client, StatusCode, Url,
+    Method, StatusCode,
     multipart::{Form, Part},
 };
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::ExitCode,
     time::Duration,
 };
 use tokio::time::sleep;
+use url::form_urlencoded::Serializer;
 
 /// The number of attempts to upload a file while the server is busy.
 const MAX_ATTEMPTS: u32 = 6;
@@ -27,10 +27,9 @@ const MAX_ATTEMPTS: u32 = 6;
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// The server that the files are uploaded to.
-struct IngestTarget {
-    client: Client,
-    url: String,
-    key: String,
+struct IngestTarget<'a> {
+    server: &'a ServerClient,
+    path: String,
 }
 
 /// A document of the server whose file was uploaded before.
@@ -48,8 +47,9 @@ enum IngestOutcome {
 }
 
 /// Uploads every file. The exit code is 0 if all were accepted.
-pub async fn ingest(settings: &Settings, args: &IngestArgs) -> anyhow::Result<ExitCode> {
-    let target = IngestTarget::new(settings, args)?;
+pub async fn ingest(server: &ServerClient, args: &IngestArgs) -> anyhow::Result<ExitCode> {
+    let path = format!("/rag/{}/documents", args.collection);
+    let target = IngestTarget { server, path };
     let listing = rag::list_files(&args.folder)
         .with_context(|| format!("`{}` cannot be read", args.folder.display()))?;
     let known = target.list_known_files().await?;
@@ -76,27 +76,16 @@ pub async fn ingest(settings: &Settings, args: &IngestArgs) -> anyhow::Result<Ex
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-impl IngestTarget {
-    fn new(settings: &Settings, args: &IngestArgs) -> anyhow::Result<Self> {
-        let local_url = || {
-            let host = settings.host();
-            let host = if host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { host };
-            format!("http://{}", SocketAddr::new(host, settings.port))
-        };
-        let base = args.url.clone().unwrap_or_else(local_url);
-        let url = format!("{}/rag/{}/documents", base.trim_end_matches('/'), args.collection);
-        Ok(Self { client: build_client()?, url, key: settings.api_key.clone() })
-    }
-
+impl IngestTarget<'_> {
     /// Lists the digests of the files that the server has read before.
     async fn list_known_files(&self) -> anyhow::Result<BTreeMap<String, KnownFile>> {
         let mut known = BTreeMap::new();
         let mut after = Some(String::new());
         while let Some(last) = after.take() {
-            let url = Url::parse_with_params(&self.url, [("after", last)])
-                .with_context(|| format!("`{}` is no URL", self.url))?;
-            let request = self.client.get(url).bearer_auth(&self.key);
-            let answer = request.send().await.with_context(|| self.unreachable())?;
+            let query = Serializer::new(String::new()).append_pair("after", &last).finish();
+            let request = self.server.request(Method::GET, &format!("{}?{query}", self.path));
+            let answer = request.send().await;
+            let answer = answer.map_err(|error| self.server.describe_send_error(&error))?;
             if !answer.status().is_success() {
                 // The collection may not exist yet; any other problem shows with the first upload.
                 break;
@@ -165,8 +154,9 @@ impl IngestTarget {
             let length = bytes.len() as u64;
             let part = Part::stream_with_length(bytes.clone(), length).file_name(name.clone());
             let form = Form::new().text("id", id.to_owned()).part("file", part);
-            let request = self.client.post(&self.url).bearer_auth(&self.key).multipart(form);
-            let answer = request.send().await.with_context(|| self.unreachable())?;
+            let request = self.server.request(Method::POST, &self.path).multipart(form);
+            let answer = request.send().await;
+            let answer = answer.map_err(|error| self.server.describe_send_error(&error))?;
             let status = answer.status();
             let is_busy =
                 matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
@@ -179,9 +169,5 @@ impl IngestTarget {
             let seconds = seconds.and_then(|wait| wait.parse().ok()).unwrap_or(2);
             sleep(Duration::from_secs(seconds).min(MAX_RETRY_DELAY)).await;
         }
-    }
-
-    fn unreachable(&self) -> String {
-        format!("no host answers at {}: start it, or name it with --url", self.url)
     }
 }

@@ -1,6 +1,6 @@
 //! `pipewright models fetch`: downloads the local embedding model and verifies its SHA-256.
 
-use crate::{client::build_client, progress_bar::ProgressBar};
+use super::{progress_bar::ProgressBar, server::build_client};
 use anyhow::{Context, ensure};
 use futures_util::StreamExt;
 use rag::RagValves;

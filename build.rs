@@ -1,0 +1,37 @@
+//! Tells the program which commit it is built from, for `pipewright --version` and the metric
+//! `pipewright_build_info`.
+
+#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
+
+use std::{env, process::Command};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=PIPEWRIGHT_COMMIT");
+    let build = describe_build();
+    println!("cargo::rustc-env=PIPEWRIGHT_BUILD={build}");
+}
+
+/// Returns the commit and its date, as `1a2b3c4 2026-01-31`.
+///
+/// An image is built without `.git` and gives it as `PIPEWRIGHT_COMMIT`. Only release builds ask
+/// git: a development build would be compiled again after each commit.
+fn describe_build() -> String {
+    if let Some(commit) = env::var("PIPEWRIGHT_COMMIT").ok().filter(|text| !text.is_empty()) {
+        return commit;
+    }
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        if let Some(head) = ask_git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+            println!("cargo::rerun-if-changed={head}");
+        }
+        let show = ["show", "--no-patch", "--abbrev=12", "--format=%h %cs", "HEAD"];
+        return ask_git(&show).unwrap_or_else(|| "unknown commit".into());
+    }
+    "development build".into()
+}
+
+fn ask_git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}

@@ -1,0 +1,123 @@
+//! Checks of the credentials and of each region, for `pipewright check`.
+
+use crate::{account::Account, error::NO_CREDENTIALS, valves::BedrockValves};
+use aws_credential_types::{
+    Credentials,
+    credential_feature::AwsCredentialFeature,
+    provider::{ProvideCredentials, error::CredentialsError},
+};
+use aws_sdk_bedrock::{Client, error::ProvideErrorMetadata};
+use futures_util::future::join_all;
+use std::error::Error;
+use tokio::time::timeout;
+
+/// The result of the checks.
+#[derive(Debug)]
+pub struct Diagnosis {
+    /// The source of the credentials, or the reason why there are none.
+    pub credentials: Result<String, String>,
+    /// The number of foundation models that each region lists, or the reason why it lists none.
+    pub regions: Vec<(String, Result<usize, String>)>,
+}
+
+/// Loads the credentials that these valves lead to, and asks each region for its models.
+pub async fn diagnose(valves: &BedrockValves) -> Diagnosis {
+    let account = Account::new(valves);
+    let limit = valves.list_timeout();
+    let credentials = timeout(limit, find_credentials(&account, valves)).await;
+    let credentials = credentials
+        .unwrap_or_else(|_| Err("the source of the credentials does not answer in time".into()));
+    let list = async |region: &String| {
+        let listed = timeout(limit, list_models(&account, region)).await;
+        let listed = listed.unwrap_or_else(|_| Err("AWS does not answer in time".into()));
+        (region.clone(), listed)
+    };
+    let regions = join_all(valves.regions.iter().map(list)).await;
+    Diagnosis { credentials, regions }
+}
+
+async fn find_credentials(account: &Account, valves: &BedrockValves) -> Result<String, String> {
+    if valves.bedrock_api_key.expose().is_some() {
+        return Ok("Bedrock API key from the valve `bedrock_api_key`".into());
+    }
+    let home = valves.regions.first().map_or("", String::as_str);
+    let config = account.config(home).await;
+    let bearer = std::env::var("AWS_BEARER_TOKEN_BEDROCK").is_ok_and(|key| !key.trim().is_empty());
+    let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
+    let has_valves = [&valves.aws_access_key_id, &valves.aws_profile, &valves.aws_role_arn];
+    if bearer && !has_valves.into_iter().any(is_set) {
+        return Ok("Bedrock API key from AWS_BEARER_TOKEN_BEDROCK".into());
+    }
+    let provider = config.credentials_provider().ok_or(NO_CREDENTIALS)?;
+    match provider.provide_credentials().await {
+        Ok(credentials) => Ok(describe_credentials(&credentials, valves)),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(NO_CREDENTIALS.into()),
+        Err(error) => Err(describe_error(&error)),
+    }
+}
+
+/// Names the source, and the access key by its last characters.
+fn describe_credentials(credentials: &Credentials, valves: &BedrockValves) -> String {
+    use AwsCredentialFeature as Feature;
+    let features = credentials.get_property::<Vec<Feature>>();
+    let source = match features.and_then(|features| features.last()) {
+        _ if valves.aws_role_arn.as_deref().is_some_and(|role| !role.is_empty()) => {
+            "the role of the valve `aws_role_arn`"
+        }
+        _ if valves.aws_access_key_id.as_deref().is_some_and(|id| !id.is_empty()) => {
+            "the valves `aws_access_key_id` and `aws_secret_access_key`"
+        }
+        Some(Feature::CredentialsEnvVars) => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        Some(Feature::CredentialsEnvVarsStsWebIdToken | Feature::CredentialsStsAssumeRoleWebId) => {
+            "the web identity of AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE"
+        }
+        Some(Feature::CredentialsProfileSso | Feature::CredentialsSso) => "an SSO session",
+        Some(Feature::CredentialsProfileProcess | Feature::CredentialsProcess) => {
+            "the `credential_process` of a profile"
+        }
+        Some(Feature::CredentialsHttp) => "the container's task role",
+        Some(Feature::CredentialsImds) => "the instance's role (EC2 metadata service)",
+        Some(Feature::CredentialsStsAssumeRole) => "a role that a profile assumes",
+        _ => "a profile of the AWS files",
+    };
+    let id = credentials.access_key_id();
+    let end: String = id.chars().skip(id.chars().count().saturating_sub(4)).collect();
+    format!("access key …{end} from {source}")
+}
+
+async fn list_models(account: &Account, region: &str) -> Result<usize, String> {
+    let client = Client::new(&account.config(region).await);
+    let listed = client.list_foundation_models().send().await;
+    listed.map(|listed| listed.model_summaries().len()).map_err(|error| {
+        match (error.code(), error.message()) {
+            (Some(code), Some(message)) => format!("AWS answers {code}: {message}"),
+            (Some(code), None) => format!("AWS answers {code}"),
+            _ => describe_error(&error),
+        }
+    })
+}
+
+/// Returns the causes of an error in a row, each once, and the way out where it is known.
+fn describe_error(error: &(dyn Error + 'static)) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !causes.iter().any(|one| one.contains(&words)) {
+            causes.push(words);
+        }
+        next = cause.source();
+    }
+    let causes = causes.join(": ");
+    let lower = causes.to_lowercase();
+    let way_out = if lower.contains("sso") {
+        " (run `aws sso login`)"
+    } else if lower.contains("profile") && lower.contains("not") {
+        " (name a profile of ~/.aws/config or ~/.aws/credentials in AWS_PROFILE or the valve `aws_profile`)"
+    } else if lower.contains("dns") || lower.contains("lookup") {
+        " (check the region's name and the network)"
+    } else {
+        ""
+    };
+    format!("{causes}{way_out}")
+}

@@ -1,0 +1,133 @@
+//! Parsing: empty variables count as unset, and an error that a variable causes names it.
+
+use super::Cli;
+use clap::{
+    Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
+};
+use std::ffi::OsString;
+
+/// A parsed command line, with the source of each setting.
+pub struct ParsedCli {
+    /// The command and the settings.
+    pub cli: Cli,
+    /// The settings as they are shown.
+    pub settings: Vec<ShownSetting>,
+}
+
+/// The place where a setting is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingSource {
+    /// A flag of the command line.
+    Flag,
+    /// An environment variable.
+    Variable,
+    /// Nowhere.
+    Default,
+}
+
+/// One setting as `pipewright config` prints it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownSetting {
+    /// The flag, without its dashes.
+    pub flag: String,
+    /// The environment variable.
+    pub variable: String,
+    /// The value; a secret is masked.
+    pub value: Option<String>,
+    /// The place where it is set.
+    pub source: SettingSource,
+}
+
+/// The text that stands for a secret.
+const MASK: &str = "********";
+
+/// Parses these arguments, of which the first is the name of the program, and the environment.
+///
+/// # Errors
+/// The arguments or variables that are invalid, or the help text that was asked for.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ParsedCli, Error> {
+    let mut command = without_empty_variables(Cli::command());
+    let matches = command
+        .try_get_matches_from_mut(arguments)
+        .map_err(|error| with_variable(error, &command))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    if cli.url.is_some() && cli.command.is_none() {
+        let words = "`--url` (PIPEWRIGHT_URL) names a running server for a command such as `chat`; \
+                     without a command it means nothing";
+        return Err(command.error(ErrorKind::ArgumentConflict, words));
+    }
+    let settings = list_settings(&command, &matches);
+    Ok(ParsedCli { cli, settings })
+}
+
+/// Makes arguments forget the variables that are set to nothing.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty =
+        |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(None::<&'static str>) } else { arg })
+        .mut_subcommands(without_empty_variables)
+}
+
+/// Adds the name of the variable to an error about a value that comes from one.
+fn with_variable(error: Error, command: &Command) -> Error {
+    let context = (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue));
+    let (Some(ContextValue::String(arg)), Some(ContextValue::String(value))) = context else {
+        return error;
+    };
+    let args =
+        command.get_arguments().chain(command.get_subcommands().flat_map(Command::get_arguments));
+    let variable = args
+        .filter(|candidate| candidate.to_string() == *arg)
+        .filter_map(|candidate| candidate.get_env()?.to_str())
+        .find(|name| std::env::var(name).is_ok_and(|set| set == *value));
+    let Some(variable) = variable else { return error };
+    let text = error.to_string();
+    let text = text.trim_start_matches("error: ").trim_end();
+    let text = format!("{text}\n\nThe value comes from the environment variable {variable}.");
+    Error::raw(error.kind(), format!("{text}\n"))
+}
+
+/// Returns the settings with their values and sources, in the order of the help text.
+pub fn list_settings(command: &Command, matches: &ArgMatches) -> Vec<ShownSetting> {
+    let is_setting = |arg: &&Arg| arg.get_long().is_some() && arg.get_id() != "url";
+    let args = command.get_arguments().filter(is_setting);
+    args.filter_map(|arg| {
+        let id = arg.get_id().as_str();
+        let source = match matches.value_source(id) {
+            Some(ValueSource::CommandLine) => SettingSource::Flag,
+            Some(ValueSource::EnvVariable) => SettingSource::Variable,
+            _ => SettingSource::Default,
+        };
+        let raw = matches.try_get_raw(id).ok()?;
+        let values = raw.into_iter().flatten().map(|value| value.to_string_lossy());
+        let value = values.collect::<Vec<_>>().join(",");
+        let is_secret = arg.is_hide_env_values_set() && source != SettingSource::Default;
+        let value = if is_secret { MASK.to_owned() } else { value };
+        Some(ShownSetting {
+            flag: arg.get_long()?.to_owned(),
+            variable: arg.get_env().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),
+            value: Some(value).filter(|value| !value.is_empty()),
+            source,
+        })
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_listed_with_their_sources_and_without_secrets() {
+        let args = ["pipewright", "--port", "7", "--api-key", "hidden", "config"];
+        let ParsedCli { settings, .. } = parse(args.map(OsString::from)).unwrap();
+        let find = |flag: &str| settings.iter().find(|one| one.flag == flag).unwrap();
+        assert_eq!(find("port").value.as_deref(), Some("7"));
+        assert_eq!(find("port").source, SettingSource::Flag);
+        assert_eq!(find("api-key").value.as_deref(), Some(MASK));
+        assert_eq!(find("usage-days").source, SettingSource::Default);
+    }
+}

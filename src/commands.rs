@@ -1,0 +1,69 @@
+//! The commands of the program, one file each.
+
+mod chat;
+mod check;
+mod completions;
+mod config;
+mod health;
+mod ingest;
+mod man;
+mod model_download;
+mod models;
+mod progress_bar;
+mod server;
+mod valves;
+
+use actix_web::rt;
+use pipewright::cli::{Command, ModelsCommand, ParsedCli, RagCommand};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// Runs a command.
+///
+/// # Errors
+/// A sentence for the person at the terminal.
+pub fn run(command: Command, parsed: &ParsedCli) -> anyhow::Result<ExitCode> {
+    let (settings, url) = (&parsed.cli.settings, parsed.cli.url.as_deref());
+    let system = rt::System::new();
+    match command {
+        Command::Check(args) => return system.block_on(check::check(settings, url, &args)),
+        Command::Chat(args) => {
+            system.block_on(chat::chat(&server::ServerClient::new(url, settings)?, &args))
+        }
+        Command::Models(ModelsCommand::List) => {
+            system.block_on(models::list(&server::ServerClient::new(url, settings)?))
+        }
+        Command::Models(ModelsCommand::Fetch { from }) => {
+            system.block_on(model_download::fetch(&settings.pipelines_dir, from.as_deref()))
+        }
+        Command::Config => config::print_config(&parsed.settings),
+        Command::Valves { example: true } => valves::print_example(),
+        Command::Valves { example: false } => match url {
+            None => system.block_on(valves::print_valves(settings)),
+            Some(_) => {
+                let server = server::ServerClient::new(url, settings)?;
+                system.block_on(valves::print_server_valves(&server))
+            }
+        },
+        Command::Health => {
+            return system
+                .block_on(health::check_health(&server::ServerClient::new(url, settings)?));
+        }
+        Command::Rag(RagCommand::Ingest(args)) => {
+            let server = server::ServerClient::new(url, settings)?;
+            return system.block_on(ingest::ingest(&server, &args));
+        }
+        Command::Completions { shell } => completions::print_completions(shell),
+        Command::Man => man::print_manual(),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes all of a text to standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
