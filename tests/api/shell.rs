@@ -168,7 +168,7 @@ fn completions_and_the_manual_are_printed_and_a_closed_pipe_is_silent() {
         assert!(script.contains("port") && script.contains("completions"), "{name}");
     }
     let manual = stdout(&shell.run(&["man"]));
-    assert!(manual.contains(".TH pipewright 1") && manual.contains("PIPELINES_API_KEY"));
+    assert!(manual.contains(".TH pipewright 1") && manual.contains("api\\-key"));
     let mut child =
         shell.command(&["valves"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
