@@ -28,6 +28,7 @@ mod house;
 mod hybrid;
 mod images;
 mod lambda;
+mod layout;
 mod limits;
 mod log;
 mod messages;
