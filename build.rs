@@ -1,8 +1,6 @@
 //! Tells the program which commit it is built from, for `pipewright --version` and the metric
 //! `pipewright_build_info`.
 
-#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
-
 use std::{env, process::Command};
 
 fn main() {
