@@ -277,7 +277,7 @@ impl PythonSlot {
         self.settings.store(Arc::new(next));
         match worker {
             Some(worker) => {
-                self.describe(&worker).await.map_err(|error| self.worker_error(error))?
+                self.describe(&worker).await.map_err(|error| self.worker_error(error))?;
             }
             None => _ = self.load_file().await?,
         }

@@ -5,7 +5,7 @@ use crate::support::Answered;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-fn inlet(messages: Value) -> Value {
+fn inlet(messages: &Value) -> Value {
     json!({"user": {"id": "anna"}, "body": {
         "model": "elsewhere.model", "messages": messages, "stream": true, "kept": 1,
         "metadata": {"chat_id": "chat"},
@@ -32,7 +32,7 @@ async fn a_filter_cuts_the_history_to_its_window() {
         message("user", "e"),
     ]);
     for _ in 0..2 {
-        let filtered = rig.host.post("/conversation/filter/inlet", &inlet(history.clone())).await;
+        let filtered = rig.host.post("/conversation/filter/inlet", &inlet(&history)).await;
         assert_eq!(filtered.status, 200, "{}", filtered.text);
         assert_eq!(filtered.json["kept"], 1);
         let texts = super::seen(&filtered.json);
@@ -57,7 +57,7 @@ async fn a_filter_cuts_the_history_to_its_window() {
 #[actix_web::test]
 async fn background_tasks_pass_as_they_are() {
     let rig = rig(json!({"filter": true})).await;
-    let mut task = inlet(json!([message("user", "### Task:\nWrite a title")]));
+    let mut task = inlet(&json!([message("user", "### Task:\nWrite a title")]));
     task["body"]["metadata"]["task"] = "title_generation".into();
     let filtered = rig.host.post("/conversation/filter/inlet", &task).await;
     assert_eq!(filtered.json["messages"], task["body"]["messages"]);

@@ -55,7 +55,7 @@ async fn the_history_that_a_client_sends_wins() {
     let rig = rig(json!({"persona": null})).await;
     // As Open WebUI does it: the id of the chat, and all messages of the branch that is shown.
     let webui = async |texts: &[&str]| {
-        let role = |at: usize| if at % 2 == 0 { "user" } else { "assistant" };
+        let role = |at: usize| if at.is_multiple_of(2) { "user" } else { "assistant" };
         let messages = texts.iter().enumerate().map(|(at, text)| message(role(at), text));
         let more = json!({"user": {"id": "anna"}, "chat_id": "chat"});
         rig.ask(messages.collect(), more).await;

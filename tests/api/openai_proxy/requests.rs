@@ -297,7 +297,8 @@ async fn an_error_or_a_break_in_a_whole_answer_is_the_error_of_the_chat() {
 
 /// An answer whose connection is closed in the middle.
 fn answer_cut_short(body: &str) -> Vec<super::server::Act> {
-    let (length, half) = (body.len(), &body[..body.len() / 2]);
+    let length = body.len();
+    let half: String = body.chars().take(length / 2).collect();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     let bytes = format!("{head}content-length: {length}\r\n\r\n{half}");
     vec![super::server::Act::Send(bytes.into_bytes()), super::server::Act::Close]
