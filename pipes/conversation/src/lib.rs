@@ -16,8 +16,6 @@ mod prompt;
 mod recorder;
 mod request;
 mod summary;
-#[cfg(test)]
-mod tests;
 mod turns;
 mod valves;
 

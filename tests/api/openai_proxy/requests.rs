@@ -207,6 +207,8 @@ async fn texts_become_vectors() {
         [json!({"data": []}), json!({"data": [{"embedding": "!"}, {"embedding": "!"}]}), json!({})]
     {
         rig.server.script(json_of("200 OK", "", &odd));
+        // Texts of its own: the vectors of those above are cached.
+        let body = json!({"model": body["model"], "input": [odd.to_string(), "c"]});
         host.post("/embeddings", &body).await.refused(502);
     }
 

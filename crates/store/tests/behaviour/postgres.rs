@@ -237,7 +237,7 @@ async fn many_hosts_that_start_at_once_make_the_tables_once() {
     for store in &stores {
         assert_eq!(store.health_problem(), None);
     }
-    assert_eq!(fixture.number("SELECT version FROM pipewright.schema_version").await, 4);
+    assert_eq!(fixture.number("SELECT version FROM pipewright.schema_version").await, 5);
 }
 
 #[tokio::test]
@@ -246,7 +246,7 @@ async fn a_database_of_a_newer_program_is_refused() {
     drop(fixture.open().await);
     fixture.sql("UPDATE pipewright.schema_version SET version = 4711").await;
     let Err(refused) = Store::open(&fixture.settings()).await else { panic!("it was opened") };
-    assert_eq!(refused, StoreError::NewerSchema { found: 4711, known: 4 });
+    assert_eq!(refused, StoreError::NewerSchema { found: 4711, known: 5 });
     assert!(refused.to_string().contains("start the newer program"), "{refused}");
 }
 
