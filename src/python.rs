@@ -1,6 +1,6 @@
 //! Python pipelines of Open WebUI, which run beside the pipes that are compiled in.
 //!
-//! Each `.py` file of the data folder has a [`FileTask`] that runs it in a process of its own
+//! Each `.py` file of the data folder has a `FileTask` that runs it in a process of its own
 //! (`crates/python-worker`), and a slot in the registry. [`PythonPipelines`] starts the tasks,
 //! watches the folder, and takes files that the admin page uploads, installs or deletes. See
 //! `docs/python-pipelines.md`.

@@ -119,7 +119,7 @@ pub trait Slot: Send + Sync {
     fn filter(&self) -> Option<Arc<FilterScope>> {
         self.serves().and_then(FilterScope::from_serves).map(Arc::new)
     }
-    /// [`Pipe::knows`].
+    /// [`Pipe::resolve_model`].
     fn resolve_model(&self, id: &str) -> Option<ModelResolution>;
     /// [`Pipe::take_over`], of the pipe that runs.
     fn take_over(&self, body: &mut Body);
@@ -129,13 +129,13 @@ pub trait Slot: Send + Sync {
     fn health_problem(&self) -> Option<String>;
     /// [`Pipe::learned_quirks`], of the pipe that runs.
     fn learned_quirks(&self) -> Vec<QuirkState>;
-    /// [`Pipe::upstreams`], of the pipe that runs.
+    /// [`Pipe::upstream_states`], of the pipe that runs.
     fn upstream_states(&self) -> Vec<UpstreamState>;
     /// [`Pipe::stores_responses`], of the running pipe.
     fn stores_responses(&self) -> bool;
     /// [`Pipe::library`], of the pipe that runs.
     fn library(&self) -> Option<Arc<dyn Library>>;
-    /// [`Pipe::discovered`].
+    /// [`Pipe::wait_until_ready`].
     fn wait_until_ready(&self) -> BoxFuture<'static, ()>;
     /// [`Pipe::pipe`].
     fn pipe(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<ChunkStream>>;
