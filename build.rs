@@ -1,5 +1,7 @@
-//! Tells the program which commit it is built from, for `pipewright --version` and the metric
-//! `pipewright_build_info`.
+//! Tells the program which commit it is built from, for `pipewright --version`.
+//!
+//! Cargo also gives the variable to programs that `cargo run` and `cargo test` start, so it has no
+//! `PIPEWRIGHT_` before it: the program would take it for a setting.
 
 use std::{env, process::Command};
 
@@ -7,7 +9,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PIPEWRIGHT_COMMIT");
     let build = describe_build();
-    println!("cargo::rustc-env=PIPEWRIGHT_BUILD={build}");
+    println!("cargo::rustc-env=BUILD_DESCRIPTION={build}");
 }
 
 /// Returns the commit and its date, as `1a2b3c4 2026-01-31`.

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// The text of `--version`: the version, and the commit and its date if the build knows them.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PIPEWRIGHT_BUILD"), ")");
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_DESCRIPTION"), ")");
 
 /// An OpenAI-compatible model server and Open WebUI Pipelines host, with Amazon Bedrock on board.
 ///
