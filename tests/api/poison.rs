@@ -163,7 +163,7 @@ async fn a_refusal_teaches_only_whom_it_met_until_two_have_met_it() {
         async || rig.host.get("/pipelines/bedrock_models/lessons").await.json["data"].clone();
     assert_eq!(
         (&lessons().await[0]["quirk"], &lessons().await[0]["for_all"]),
-        (&json!("StopSequences"), &json!(false))
+        (&json!("Stop"), &json!(false))
     );
     refuse();
     assert_eq!(ask("bob").await, (6, false));

@@ -3,6 +3,7 @@
 
 use crate::ApiError;
 use pipe_sdk::{Body, without_quotes};
+use std::fmt;
 
 /// The quirks of a model that are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,19 @@ pub(crate) enum Quirk {
     OtherTokenLimitThan(TokenLimitField),
     /// Answers in one piece take longer than they may, so they are streamed.
     SlowWholeAnswers,
+}
+
+impl fmt::Display for Quirk {
+    /// Writes the name that admins read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoStreamOptions => "Usage",
+            Self::NoReasoning => "Reasoning",
+            Self::OtherTokenLimitThan(TokenLimitField::MaxTokens) => "LimitNamed(Old)",
+            Self::OtherTokenLimitThan(TokenLimitField::MaxCompletionTokens) => "LimitNamed(New)",
+            Self::SlowWholeAnswers => "SlowWholeAnswers",
+        })
+    }
 }
 
 impl Quirks {

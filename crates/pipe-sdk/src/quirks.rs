@@ -8,13 +8,14 @@ use crate::CallerId;
 use serde::Serialize;
 use std::{
     collections::HashMap,
-    fmt::Debug,
+    fmt::Display,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
 
-/// What has been learned of each model since the start.
+/// What has been learned of each model since the start. The `Display` of a quirk is its name for
+/// admins (`GET /pipelines/{id}/lessons`), which stays when the type is renamed.
 #[derive(Debug)]
 pub struct LearnedQuirks<Q>(Mutex<HashMap<String, Vec<Learned<Q>>>>);
 
@@ -56,7 +57,7 @@ impl<Q> Default for LearnedQuirks<Q> {
     }
 }
 
-impl<Q: Clone + PartialEq + Debug> LearnedQuirks<Q> {
+impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
     /// Returns what is known of this model for this caller.
     pub fn of(&self, model: &str, caller: CallerId) -> Vec<Q> {
         let now = Instant::now();
@@ -81,7 +82,7 @@ impl<Q: Clone + PartialEq + Debug> LearnedQuirks<Q> {
             learned.at = now;
             if learned.callers.len() < TEACHERS && !learned.callers.contains(&caller) {
                 learned.callers.push(caller);
-                tracing::info!(model, "`{model}` has taught for all: no {quirk:?}.");
+                tracing::info!(model, "`{model}` has taught for all: no {quirk}.");
             }
             return;
         }
@@ -92,7 +93,7 @@ impl<Q: Clone + PartialEq + Debug> LearnedQuirks<Q> {
             };
             known.remove(place);
         }
-        tracing::info!(model, "`{model}` has taught one caller: no {quirk:?}.");
+        tracing::info!(model, "`{model}` has taught one caller: no {quirk}.");
         known.push(Learned { quirk: quirk.clone(), callers: vec![caller], at: now });
     }
 
@@ -104,7 +105,7 @@ impl<Q: Clone + PartialEq + Debug> LearnedQuirks<Q> {
             models.iter().flat_map(|(model, known)| known.iter().map(move |one| (model, one)));
         let state = |(model, learned): (&String, &Learned<Q>)| QuirkState {
             model: model.clone(),
-            quirk: format!("{:?}", learned.quirk),
+            quirk: learned.quirk.to_string(),
             for_all: learned.is_for_all(),
             expires_in_seconds: (learned.at + LIFETIME - now).as_secs(),
         };

@@ -6,6 +6,7 @@ use super::{
     TopK,
 };
 use pipe_sdk::{Body, LearnedQuirks, without_quotes};
+use std::fmt;
 
 /// One thing that a model does not take, against what the table says of its family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,17 @@ const PHRASES: &[(&[&str], Quirk)] = &[
     (&["top_p", "deprecated"], Quirk::Samplers),
     (&["topp", "support"], Quirk::Samplers),
 ];
+
+impl fmt::Display for Quirk {
+    /// Writes the name that admins read (`docs/bedrock.md`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StopSequences => f.write_str("Stop"),
+            Self::MaxTokens(limit) => write!(f, "MostTokens({limit})"),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
 
 impl Quirk {
     /// Returns what the words of a refusal teach, if anything, and the words themselves. What is
