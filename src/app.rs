@@ -76,7 +76,7 @@ impl App {
             tracing::warn!("A setting has no effect. {problem}.");
         }
         // What replicas share is in the database; a folder that holds it all is one host's.
-        let claim = match settings.store_settings(&sources.folder).database_url {
+        let directory_lock = match settings.store_settings(&sources.folder).database_url {
             None => Some(DirectoryLock::acquire(&sources.folder).await?),
             Some(_) => None,
         };
@@ -100,7 +100,7 @@ impl App {
             drain_limit: settings.drain_limit(),
             hangup,
             prices_file: settings.prices_file.clone(),
-            _directory_lock: claim,
+            _directory_lock: directory_lock,
             _following: replication_task,
         })
     }

@@ -108,7 +108,7 @@ pub struct EmulatorOptions {
     pub pace: Duration,
     /// A real model that answers instead of the demo.
     pub relay: Option<Relay>,
-    /// Whether requests are kept for [`Emulator::requests`]. Memory grows with each of them.
+    /// `true` if requests are kept for [`Emulator::requests`]. Memory grows with each of them.
     pub records_requests: bool,
 }
 

@@ -46,9 +46,9 @@ struct CachedCredentials {
     refused: Option<Arc<AuthKey>>,
     /// Until then a key that is still valid is good enough, although it is about to expire.
     next_refresh: Option<Instant>,
-    /// How often the source was fetches.
+    /// The number of fetches from the source.
     fetches: u64,
-    /// Why the source had nothing when it was fetches last.
+    /// The error of the last fetch.
     error: Option<SendError>,
 }
 
@@ -75,17 +75,17 @@ enum Secret {
     Token(Token),
 }
 
-/// How long before the end a new key is fetches for. Whoever hands out temporary keys has the next
-/// ones some minutes earlier.
+/// The time before its expiry at which a key is replaced. Services that issue temporary keys have the
+/// next one some minutes earlier.
 const REFRESH_MARGIN: Duration = Duration::from_secs(60);
 
-/// How long a key without an end is kept; as in the SDK, so that changed files are seen.
+/// The lifetime of a key without an expiry; as in the SDK, so that changed files are read.
 const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
-/// How often a source is fetches that cannot give anything newer yet.
+/// The pause between two fetches from a source that has no newer key yet.
 const REFRESH_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How long a source may take: a role needs two requests, and each connects.
+/// The time-out of a fetch: a role needs two requests, and each connects.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Identity {
@@ -139,7 +139,7 @@ impl Identity {
             },
             None => cache.fetching.lock().await,
         };
-        // Somebody else has fetches meanwhile. What they were told goes for all who waited.
+        // Another call has fetched meanwhile. Its result is that of all that waited.
         {
             let cached = cache.lock();
             if cached.fetches != fetches {

@@ -21,13 +21,13 @@ pub struct Response {
 #[derive(Debug)]
 pub struct Body(reqwest::Body);
 
-/// Why there are no more bytes.
+/// The error that ends the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// The connection broke.
     #[error("the connection was cut")]
     ConnectionClosed,
-    /// There are more than were wanted.
+    /// The body is larger than the limit.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
 }
@@ -38,7 +38,7 @@ impl Response {
         self.head.status.as_u16()
     }
 
-    /// Returns what AWS calls this answer; its support asks for it.
+    /// Returns the request id, for AWS's support.
     pub fn request_id(&self) -> Option<&str> {
         self.header("x-amzn-requestid")
     }
@@ -70,7 +70,7 @@ impl From<reqwest::Response> for Response {
 }
 
 impl Body {
-    /// All bytes, unless there are more than so many.
+    /// Returns all bytes, unless they are more than the limit.
     pub async fn read_up_to(mut self, limit: usize) -> Result<Bytes, BodyError> {
         let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
         let mut whole = BytesMut::from(first);

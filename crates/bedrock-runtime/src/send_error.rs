@@ -1,11 +1,11 @@
-//! Why a request has no answer.
+//! The errors of a request that got no answer.
 
 use crate::ServiceError;
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use http_client::ConnectionError;
 use std::time::Duration;
 
-/// Why a request has no answer.
+/// The error of a request that got no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SendError {
     /// No credentials were found anywhere.
@@ -20,7 +20,7 @@ pub enum SendError {
     /// No connection to AWS, or it broke before the answer began.
     #[error("AWS cannot be reached")]
     Unreachable,
-    /// AWS said it.
+    /// An error that AWS sent.
     #[error(transparent)]
     Service(ServiceError),
 }
@@ -36,7 +36,7 @@ impl SendError {
         }
     }
 
-    /// Returns whether it is who we are that AWS refuses, rather than what we ask.
+    /// Returns whether AWS refuses the credentials rather than the request.
     pub fn is_credentials_error(&self) -> bool {
         match self {
             Self::NoCredentials | Self::CredentialsUnavailable => true,
@@ -45,7 +45,7 @@ impl SendError {
         }
     }
 
-    /// When AWS says that it is worth to try again.
+    /// Returns the wait that AWS asks for.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Service(error) => error.retry_after,

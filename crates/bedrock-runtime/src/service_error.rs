@@ -20,11 +20,11 @@ pub struct ServiceError {
     pub message: String,
     /// The status of the response.
     pub status: u16,
-    /// What the model's own server answered, if it is that which failed.
+    /// The status of the model's own server, if that is what failed.
     pub original_status: Option<u16>,
-    /// When it is worth to try again.
+    /// The wait before a retry that AWS asks for.
     pub retry_after: Option<Duration>,
-    /// What AWS's support asks for.
+    /// The request id, for AWS's support.
     pub request_id: Option<String>,
 }
 
@@ -42,11 +42,11 @@ struct ErrorBody {
 /// AWS says less than one KiB; only a page of somebody else's can be long.
 const MAX_BODY_BYTES: usize = 64 << 10;
 
-/// How long the body may take, once the headers are there.
+/// The time-out of the body, once the headers are there.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl ServiceError {
-    /// Returns what this response says.
+    /// Reads the error from a response.
     pub(crate) async fn from_response(response: Response) -> Self {
         let without_body = Self {
             code: normalize_code(response.header("x-amzn-errortype").unwrap_or_default()),
@@ -82,7 +82,7 @@ impl ServiceError {
         self.message.to_ascii_lowercase().contains(words)
     }
 
-    /// Returns whether it is who we are that AWS refuses, rather than what we ask.
+    /// Returns whether AWS refuses the credentials rather than the request.
     pub fn is_credentials_error(&self) -> bool {
         matches!(
             self.code.as_str(),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 pub struct MessageBlocks<'a> {
     /// What the model has thought, in a form that it takes back.
     pub reasoning: Vec<Block<'a>>,
-    /// What is blocks, with the cache points that the client has set.
+    /// The content blocks, with the cache points that the client has set.
     pub blocks: Vec<Block<'a>>,
     /// A cache point that nothing stands before yet.
     pending_point: Option<CachePoint>,
