@@ -1,7 +1,8 @@
 //! CSV: its records as the rows of one table.
 
 use crate::{
-    builder::DocumentBuilder, document::BlockContent, error::ParseError, parse::DocumentInfo,
+    builder::DocumentBuilder, document::BlockContent, document_info::DocumentInfo,
+    error::ParseError,
 };
 use csv::ReaderBuilder;
 

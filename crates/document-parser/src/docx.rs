@@ -11,10 +11,10 @@ mod styles;
 
 use crate::{
     builder::DocumentBuilder,
+    document_info::DocumentInfo,
     error::ParseError,
     limits::Limits,
     package::{Package, Relationships},
-    parse::DocumentInfo,
     xml::XmlEvent,
 };
 use body::BodyParser;

@@ -6,10 +6,9 @@ pub(crate) mod msg;
 
 use crate::{
     builder::DocumentBuilder,
+    document_info::{DocumentInfo, FileContext},
     error::ParseError,
-    html, parse,
-    parse::{DocumentInfo, FileContext},
-    plain_text, rtf,
+    html, plain_text, rtf,
 };
 use std::borrow::Cow;
 
@@ -100,7 +99,8 @@ impl Attachment<'_> {
         let parsed = match content {
             AttachmentContent::Email(email) => email.write(&inner, builder),
             AttachmentContent::File(bytes) => {
-                parse::parse_bytes(bytes.into_owned(), &name, &inner, builder).map(|(_, info)| info)
+                (context.parse_attachment)(bytes.into_owned(), &name, &inner, builder)
+                    .map(|(_, info)| info)
             }
         };
         builder.page = page;

@@ -3,11 +3,11 @@
 
 use crate::{
     builder::DocumentBuilder,
+    document_info::DocumentInfo,
     error::ParseError,
     html,
     limits::Limits,
     package::{Package, resolve_target},
-    parse::DocumentInfo,
     xml::{XmlEvent, attribute},
 };
 use percent_encoding::percent_decode_str;

@@ -2,9 +2,9 @@
 
 use crate::{
     builder::DocumentBuilder,
+    document_info::DocumentInfo,
     error::ParseError,
     html,
-    parse::DocumentInfo,
     xml::{self, XmlEvent, attribute},
 };
 

@@ -5,7 +5,7 @@ mod parser;
 mod table;
 mod tag;
 
-use crate::{builder::DocumentBuilder, error::ParseError, parse::DocumentInfo};
+use crate::{builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 use html5ever::{
     tendril::StrTendril,

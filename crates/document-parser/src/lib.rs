@@ -72,6 +72,7 @@
 mod builder;
 mod csv_table;
 mod document;
+mod document_info;
 mod docx;
 mod email;
 mod encoding;
@@ -79,6 +80,7 @@ mod epub;
 mod error;
 mod feed;
 mod format;
+mod format_detection;
 mod html;
 mod limits;
 mod markdown;

@@ -3,9 +3,9 @@
 use crate::{
     builder::DocumentBuilder,
     document::{BlockContent, ListItem},
+    document_info::DocumentInfo,
     error::ParseError,
     html,
-    parse::DocumentInfo,
 };
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 

@@ -2,8 +2,8 @@
 //! <https://nbformat.readthedocs.io/en/latest/format_description.html>
 
 use crate::{
-    builder::DocumentBuilder, document::BlockContent, error::ParseError, markdown,
-    parse::DocumentInfo,
+    builder::DocumentBuilder, document::BlockContent, document_info::DocumentInfo,
+    error::ParseError, markdown,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;

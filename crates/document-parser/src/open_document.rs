@@ -4,8 +4,8 @@
 mod content;
 
 use crate::{
-    builder::DocumentBuilder, error::ParseError, limits::Limits, package::Package,
-    parse::DocumentInfo, xml::XmlEvent,
+    builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError, limits::Limits,
+    package::Package, xml::XmlEvent,
 };
 use content::ContentParser;
 use std::collections::HashSet;

@@ -4,39 +4,18 @@ use crate::{
     builder::DocumentBuilder,
     csv_table,
     document::Document,
+    document_info::{DocumentInfo, FileContext},
     docx,
     email::{eml, msg},
     encoding, epub,
     error::ParseError,
     feed,
-    format::{self, FileFormat},
-    html,
+    format::FileFormat,
+    format_detection, html,
     limits::Limits,
     markdown, notebook, open_document, pdf, plain_text, presentation, rtf, spreadsheet, xml_text,
 };
 use encoding_rs::Encoding;
-
-/// The metadata that the parser of a format returns beside the blocks.
-pub(crate) struct DocumentInfo {
-    pub title: Option<String>,
-    pub pages: Option<u32>,
-    pub warnings: Vec<String>,
-}
-
-impl DocumentInfo {
-    /// Creates the metadata of a file without pages.
-    pub fn with_title(title: Option<String>) -> Self {
-        Self { title, pages: None, warnings: Vec::new() }
-    }
-}
-
-/// The limits of a file, and its depth within others.
-#[derive(Clone, Copy)]
-pub(crate) struct FileContext<'a> {
-    pub limits: &'a Limits,
-    /// The number of e-mails around the file.
-    pub depth: usize,
-}
 
 /// Detects the format of a file and parses it.
 pub(crate) fn parse_file(
@@ -45,7 +24,7 @@ pub(crate) fn parse_file(
     limits: &Limits,
 ) -> Result<Document, ParseError> {
     let mut builder = DocumentBuilder::new(limits.text_bytes);
-    let context = FileContext { limits, depth: 0 };
+    let context = FileContext { limits, depth: 0, parse_attachment: parse_bytes };
     let (format, info) = parse_bytes(bytes, name, &context, &mut builder)?;
     if builder.blocks.is_empty() {
         return Err(ParseError::NoText);
@@ -64,14 +43,14 @@ pub(crate) fn parse_file(
 }
 
 /// Detects the format of a file, and adds its blocks to the document.
-pub(crate) fn parse_bytes(
+fn parse_bytes(
     bytes: Vec<u8>,
     name: &str,
     context: &FileContext<'_>,
     builder: &mut DocumentBuilder,
 ) -> Result<(FileFormat, DocumentInfo), ParseError> {
     let limits = context.limits;
-    let format = format::detect(&bytes, name, limits)?;
+    let format = format_detection::detect(&bytes, name, limits)?;
     let text = |declared: Option<&'static Encoding>| {
         encoding::remove_control_chars(encoding::decode(&bytes, declared))
     };

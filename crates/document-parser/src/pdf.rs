@@ -11,7 +11,9 @@ mod page;
 mod part;
 mod run;
 
-use crate::{builder::DocumentBuilder, error::ParseError, limits::Limits, parse::DocumentInfo};
+use crate::{
+    builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError, limits::Limits,
+};
 use hayro_interpret::{
     InterpreterCache,
     hayro_syntax::{DecryptionError, LoadPdfError, Pdf},

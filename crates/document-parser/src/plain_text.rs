@@ -1,6 +1,6 @@
 //! Plain text: blank lines separate paragraphs.
 
-use crate::{builder::DocumentBuilder, error::ParseError, parse::DocumentInfo};
+use crate::{builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError};
 
 /// Parses plain text.
 pub(crate) fn parse(text: &str, builder: &mut DocumentBuilder) -> Result<DocumentInfo, ParseError> {

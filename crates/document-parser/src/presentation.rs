@@ -3,8 +3,8 @@
 mod slide;
 
 use crate::{
-    builder::DocumentBuilder, error::ParseError, limits::Limits, package::Package,
-    parse::DocumentInfo, xml::XmlEvent,
+    builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError, limits::Limits,
+    package::Package, xml::XmlEvent,
 };
 use slide::SlideParser;
 

@@ -5,7 +5,7 @@ mod charset;
 mod lexer;
 mod parser;
 
-use crate::{builder::DocumentBuilder, error::ParseError, parse::DocumentInfo};
+use crate::{builder::DocumentBuilder, document_info::DocumentInfo, error::ParseError};
 use lexer::Lexer;
 use parser::RtfParser;
 

@@ -1,8 +1,8 @@
 //! Spreadsheets: the cells of every sheet as tables, under the name of the sheet.
 
 use crate::{
-    builder::DocumentBuilder, document::BlockContent, error::ParseError, format::FileFormat,
-    parse::DocumentInfo,
+    builder::DocumentBuilder, document::BlockContent, document_info::DocumentInfo,
+    error::ParseError, format::FileFormat,
 };
 use calamine::{
     Data, DataType as _, ExcelDateTime, Ods, Reader, SheetType, Xls, Xlsb, Xlsx,

@@ -2,8 +2,8 @@
 
 use crate::{
     builder::DocumentBuilder,
+    document_info::DocumentInfo,
     error::ParseError,
-    parse::DocumentInfo,
     xml::{self, XmlEvent},
 };
 use quick_xml::events::BytesStart;

@@ -3,8 +3,8 @@
 use super::{Attachment, AttachmentContent, Body, Email};
 use crate::{
     builder::DocumentBuilder,
+    document_info::{DocumentInfo, FileContext},
     error::ParseError,
-    parse::{DocumentInfo, FileContext},
 };
 use mail_parser::{Addr, Address, Message, MessageParser, MimeHeaders as _, PartType};
 use std::borrow::Cow;

@@ -4,9 +4,9 @@
 use super::{Attachment, AttachmentContent, Body, Email, compressed_rtf};
 use crate::{
     builder::DocumentBuilder,
+    document_info::{DocumentInfo, FileContext},
     encoding,
     error::ParseError,
-    parse::{DocumentInfo, FileContext},
 };
 use cfb::CompoundFile;
 use std::{
