@@ -55,7 +55,7 @@ pub use user_jwt::UserJwtVerifier;
 
 use crate::{
     background_jobs::BackgroundJobs, drain::Drain, metrics::Metrics, python::PythonPipelines,
-    registry::Registry, traces::Traces, usage_queue::UsageQueue,
+    registry::Registry, traces::Traces, usage_queue::UsageQueue, valve_saves::ValveSaves,
 };
 use actix_web::{
     http::Method,
@@ -99,6 +99,8 @@ pub struct State {
     pub usage_worker: Task,
     /// The background jobs of the document library.
     pub background_jobs: BackgroundJobs,
+    /// The saves of valves since the start.
+    pub valve_saves: ValveSaves,
     /// The stage of the shutdown.
     pub drain: Drain,
     /// The start of the host, in seconds since 1970: the `created` of its models.

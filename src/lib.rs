@@ -29,5 +29,6 @@ mod store_conversations;
 pub mod store_ledger;
 pub mod traces;
 pub mod usage_queue;
+pub mod valve_saves;
 pub mod valves;
 mod valves_replication;

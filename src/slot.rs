@@ -16,7 +16,7 @@ pub use paths::{PathKind, PathRoots};
 use crate::{
     model_references::ModelReference,
     registry::Registry,
-    valves::{Values, ValveStore, ValvesSpec},
+    valves::{ValveStore, Values, ValvesForm, ValvesSpec},
 };
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
@@ -25,7 +25,6 @@ use pipe_sdk::{
     UpstreamState, UsageReport, library::Library,
 };
 use pipe_slot::PipeSlot;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Starts a pipe with the valves from these sources and this store.
@@ -96,8 +95,12 @@ pub trait Slot: Send + Sync {
     fn id(&self) -> &'static str;
     /// [`Pipe::NAME`].
     fn name(&self) -> &str;
-    /// Returns the specification of the valves for Open WebUI's form.
-    fn spec(&self) -> Value;
+    /// [`Pipe::PROVIDER`].
+    fn provider(&self) -> &'static str {
+        self.id()
+    }
+    /// Returns the form of the valves.
+    fn form(&self) -> ValvesForm;
     /// Returns the current values of the valves, with secrets masked.
     fn valves(&self) -> Values;
     /// Applies posted valves: checks them, builds the next pipe, saves, and swaps. On an error

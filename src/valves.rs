@@ -5,6 +5,7 @@
 //! type; [`crate::slot`] joins the two.
 
 mod example;
+mod form;
 mod layers;
 mod parsed_value;
 mod spec;
@@ -13,6 +14,7 @@ mod valves_file;
 mod valves_update;
 
 pub use example::format_example;
+pub use form::{FormValues, SHOW_ADVANCED, ValvesForm};
 pub use layers::{Pins, ValveLayers, ValveSource, ValveSources};
 pub use spec::{ValveKind, ValveProperty, ValvesSpec};
 pub use valve_store::{FileValveStore, LoadedValves, ValveStore, migrate_file};

@@ -22,9 +22,11 @@ use serde::Deserialize;
 use serde_json::json;
 use std::io;
 
-/// `GET /pipelines`.
+/// `GET /pipelines`: the pipe whose valves were saved last comes first, because Open WebUI's page
+/// returns to the first one after a save.
 pub async fn list(state: web::Data<State>) -> HttpResponse {
-    let slots = state.registry.slots();
+    let mut slots = state.registry.slots().to_vec();
+    slots.sort_by_key(|slot| state.valve_saves.rank(slot.id()));
     let data: Vec<_> = slots
         .iter()
         .map(|slot| {

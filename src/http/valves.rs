@@ -7,7 +7,7 @@ use super::{
     shape::{OBJECT, Shape},
 };
 use crate::{slot::Slot, valves::Values};
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use std::sync::Arc;
 
 impl JsonBody for Values {
@@ -20,9 +20,18 @@ pub async fn values(state: web::Data<State>, id: web::Path<String>) -> Result<Ht
     Ok(HttpResponse::Ok().json(slot(&state, &id)?.valves()))
 }
 
-/// `GET /{id}/valves/spec`.
-pub async fn spec(state: web::Data<State>, id: web::Path<String>) -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::Ok().json(slot(&state, &id)?.spec()))
+/// `GET /{id}/valves/spec`. With `?advanced=true` it has all valves, even if the short form is set.
+pub async fn spec(
+    state: web::Data<State>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Error> {
+    let mut form = slot(&state, &id)?.form();
+    state.valve_saves.annotate(&id, &mut form);
+    let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let is_whole = query.any(|(name, value)| name == "advanced" && value == "true");
+    let schema = if is_whole { form.into_whole() } else { form.into_short() };
+    Ok(HttpResponse::Ok().json(schema))
 }
 
 /// `POST /{id}/valves/update`.
@@ -33,10 +42,10 @@ pub async fn update(
 ) -> Result<HttpResponse, Error> {
     let slot = slot(&state, &id)?;
     let turned = slot.update_valves(posted.0, Arc::clone(&state.registry)).await;
+    state.valve_saves.record(&id, turned.as_ref().err());
     if let Err(error) = &turned {
         // Open WebUI shows an admin no more than "Pipeline not found"
-        // (`docs/reference/open-webui.md`, "Errors of filters and admin calls"). The reason stands
-        // in its log and in ours.
+        // (`docs/reference/open-webui.md`, "Errors of filters and admin calls").
         tracing::warn!(pipe.id = %id, "Refused to turn valves of `{id}`: {error}.");
     }
     Ok(HttpResponse::Ok().json(turned.map_err(|error| Error::from(error).in_reason())?))

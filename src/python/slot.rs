@@ -9,7 +9,7 @@ use crate::{
     model_references::ModelReference,
     registry::Registry,
     slot::{ConfigSources, EffectiveValves, Slot},
-    valves::{LoadedValves, ParsedUpdate, Values, ValveStore, ValvesSpec, ValvesUpdate},
+    valves::{LoadedValves, ParsedUpdate, ValveStore, Values, ValvesForm, ValvesSpec, ValvesUpdate},
 };
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
@@ -365,8 +365,8 @@ impl Slot for PythonSlot {
         &self.name
     }
 
-    fn spec(&self) -> Value {
-        self.spec.to_form(&self.settings.load().sources)
+    fn form(&self) -> ValvesForm {
+        self.settings.load().form(&self.spec)
     }
 
     fn valves(&self) -> Values {

@@ -5,7 +5,9 @@ use super::{
     config_sources::ConfigSources,
     paths::{PathKind, find_database_url_violation},
 };
-use crate::valves::{LoadedValves, Values, ValveLayers, ValveSource, ValveSources, ValvesSpec};
+use crate::valves::{
+    FormValues, LoadedValves, ValveLayers, ValveSource, ValveSources, Values, ValvesForm, ValvesSpec,
+};
 use pipe_sdk::{PipeError, Result, ValveError, Valves};
 use serde_json::Value;
 use store::Version;
@@ -97,6 +99,19 @@ impl EffectiveValves {
             }
         }
         Ok(settings)
+    }
+
+    /// Returns the form of these valves.
+    pub fn form(&self, spec: &ValvesSpec) -> ValvesForm {
+        let (defaults, default_sources, _) = self.layers.merge(spec, &Values::new());
+        let values = FormValues {
+            values: &self.values,
+            sources: &self.sources,
+            defaults: &defaults,
+            default_sources: &default_sources,
+            faults: &self.faults,
+        };
+        ValvesForm::new(spec, &values)
     }
 
     /// Returns an error if a layer holds a value that breaks its valve's rule.

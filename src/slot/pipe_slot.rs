@@ -5,7 +5,7 @@ use super::{ConfigSources, FilterScope, Slot, effective_valves::EffectiveValves}
 use crate::{
     model_references::ModelReference,
     registry::Registry,
-    valves::{LoadedValves, Values, ValveSource, ValveStore, ValvesSpec},
+    valves::{LoadedValves, ValveSource, ValveStore, Values, ValvesForm, ValvesSpec},
 };
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -14,7 +14,6 @@ use pipe_sdk::{
     ImageCall, Images, ModelResolution, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
     Serves, StateFolder, UpstreamState, UsageReport, library::Library,
 };
-use serde_json::Value;
 use std::{
     panic::AssertUnwindSafe,
     sync::{
@@ -152,8 +151,12 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         P::NAME
     }
 
-    fn spec(&self) -> Value {
-        self.spec.to_form(&self.state.load().settings.sources)
+    fn provider(&self) -> &'static str {
+        P::PROVIDER
+    }
+
+    fn form(&self) -> ValvesForm {
+        self.state.load().settings.form(&self.spec)
     }
 
     fn valves(&self) -> Values {

@@ -4,7 +4,7 @@
 //! a `$ref` or `anyOf` (`docs/reference/open-webui.md`, "Valves form"). So every property is made
 //! plain here, once, and the reading of values goes by the same properties.
 
-use super::{Values, ValveSource, ValveSources};
+use super::{Values, form};
 use crate::{
     model_references::{ModelReference, parse_references},
     slot::PathKind,
@@ -40,6 +40,8 @@ pub struct ValveProperty {
     pub is_database: bool,
     /// The variables of other programs that set its default, the first before the others.
     pub default_variables: Vec<String>,
+    /// Whether short forms have it, too.
+    pub is_everyday: bool,
     /// Whether it names models of this host.
     pub names_models: bool,
     /// The purpose of the path, if it is one. It is relative to the data folder.
@@ -82,7 +84,11 @@ impl ValvesSpec {
             let default = defaults.get(&name).cloned().unwrap_or_default();
             ValveProperty::new(name, &schema, default)
         };
-        Self { properties: properties.into_iter().map(property).collect() }
+        let mut properties: Vec<_> = properties.into_iter().map(property).collect();
+        if properties.iter().any(|property| property.is_everyday) {
+            properties.insert(0, form::show_advanced());
+        }
+        Self { properties }
     }
 
     /// Returns the specification of these valves, which need not be a struct's.
@@ -118,23 +124,7 @@ impl ValvesSpec {
             .collect()
     }
 
-    /// Returns the response of `/valves/spec`. The description of a pinned valve says so, because
-    /// the form does not prevent edits.
-    pub fn to_form(&self, sources: &ValveSources) -> Value {
-        let mut form = self.to_json();
-        for (name, source) in sources {
-            if let (ValveSource::Pinned(pin), Some(property)) =
-                (source, form["properties"].get_mut(name))
-            {
-                let help = property["description"].as_str().unwrap_or_default();
-                property["description"] =
-                    format!("{help} Set by {pin}: it cannot be changed here.").into();
-            }
-        }
-        form
-    }
-
-    /// Returns the specification as JSON, without pins.
+    /// Returns the specification as JSON, without what depends on values.
     pub fn to_json(&self) -> Value {
         let properties: Map<_, _> = self
             .properties()
@@ -205,6 +195,7 @@ impl ValveProperty {
             is_unbound,
             is_database,
             default_variables,
+            is_everyday: is("x-everyday"),
             names_models,
             path_kind,
             form,

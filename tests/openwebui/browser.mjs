@@ -66,7 +66,7 @@ async function signUpUnlessThereIsTheAdmin() {
 async function model(pattern, such = () => true) {
   const all = (await get('/api/models?refresh=true')).data;
   const alone = (one) => all.filter((other) => other.name.includes(one.name)).length === 1;
-  const fit = all.filter((one) => one.id.startsWith(`${PIPE}.`) && alone(one) && such(one));
+  const fit = all.filter((one) => one.id.startsWith(`${PIPE}.`) && alone(one) && such(one) && !one.info?.meta?.hidden);
   expect(fit.length, 'no such model is listed');
   return fit.find((one) => pattern.test(one.id)) ?? fit[0];
 }
@@ -181,6 +181,22 @@ async function the_pipelines_tab_shows_the_pipe_and_its_valves() {
   await page.setViewportSize(usual);
 }
 
+const ADVANCED = 'Show advanced settings';
+
+async function advanced_valves_are_shown_once_they_are_switched_on() {
+  const short = Object.keys((await pipeValves()).spec);
+  let form = await openPipelinesTab();
+  await row(form, ADVANCED).getByRole('switch').click();
+  await form.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Valves updated successfully').waitFor({ timeout: 10000 });
+  const { spec } = await pipeValves();
+  expect(Object.keys(spec).length > short.length + 10, `${short.length} valves, then ${Object.keys(spec).length}`);
+  form = await openPipelinesTab();
+  const last = Object.values(spec).at(-1).title;
+  await row(form, last).waitFor({ timeout: 5000 }).catch(() => expect(false, `${last} is not in the form`));
+  await screenshot('advanced');
+}
+
 const isSecret = (property) => property.format === 'password' || property.writeOnly === true;
 
 /** Valves to edit: one of each kind that the form draws differently. */
@@ -194,7 +210,7 @@ function oneOfEachKind(spec) {
   return {
     text: env('VALVE_TEXT', find((p) => p.type === 'string' && !p.enum && !isSecret(p))),
     number: env('VALVE_NUMBER', find((p) => ['integer', 'number'].includes(p.type) && !p.enum)),
-    boolean: env('VALVE_BOOLEAN', find((p) => p.type === 'boolean')),
+    boolean: env('VALVE_BOOLEAN', find((p) => p.type === 'boolean' && p.title !== ADVANCED)),
     choice: env('VALVE_CHOICE', find((p) => p.enum)),
   };
 }
@@ -260,6 +276,10 @@ async function a_refused_valve_says_so_and_is_not_saved() {
   await row(form, spec[number].title).locator('input').scrollIntoViewIfNeeded();
   await screenshot('valve-refused');
   expect((await pipeValves()).values[number] === values[number], `${number} was saved`);
+  const again = row(await openPipelinesTab(), spec[number].title);
+  await again.getByText(/NOT SAVED \d\d:\d\d UTC: must be between/).waitFor({ timeout: 5000 });
+  await again.scrollIntoViewIfNeeded();
+  await screenshot('valve-refused-reason');
 }
 
 async function a_model_is_picked_and_its_answer_streams_into_the_page() {
@@ -443,6 +463,7 @@ async function the_usage_page_draws_what_was_answered() {
 const CHECKS = [
   the_admin_logs_in,
   the_pipelines_tab_shows_the_pipe_and_its_valves,
+  advanced_valves_are_shown_once_they_are_switched_on,
   valves_edited_in_the_form_are_saved_and_shown_again,
   a_refused_valve_says_so_and_is_not_saved,
   a_model_is_picked_and_its_answer_streams_into_the_page,

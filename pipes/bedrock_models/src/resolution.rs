@@ -18,12 +18,12 @@ pub struct ResolvedModel<'a> {
     pub entry: &'a Arc<ModelEntry>,
     /// Whether the id names a region, so that no other model may answer.
     pub is_region_pinned: bool,
-    /// Whether the id is the model's. Otherwise a pattern of *Other names* or *Model for unknown
+    /// Whether the id is the model's. Otherwise a pattern of *Model aliases* or *Model for unknown
     /// ids* led to it.
     pub is_exact: bool,
 }
 
-/// Resolves an id. *Model for unknown ids* is taken only if it supports this kind of request;
+/// Resolves an id. *Default model* is taken only if it supports this kind of request;
 /// without a kind, for any.
 pub fn resolve_model<'a>(
     id: &str,

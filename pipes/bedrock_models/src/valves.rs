@@ -26,242 +26,249 @@ pub struct BedrockValves {
     /// AWS regions whose models are listed, comma-separated. Where two regions have the same model,
     /// the first one serves it.
     #[schemars(
-        title = "Regions",
-        extend("x-default-variables" = ["AWS_REGION", "AWS_DEFAULT_REGION"])
+        title = "AWS · Regions",
+        extend("x-everyday" = true, "x-default-variables" = ["AWS_REGION", "AWS_DEFAULT_REGION"])
     )]
     pub regions: Vec<String>,
 
-    /// Lists cross-region and application inference profiles too. Most newer models can only be
-    /// reached through one.
-    #[schemars(title = "Inference profiles")]
-    pub inference_profiles: bool,
-
-    /// Lists models that AWS calls legacy too. They answer, but AWS has announced their end.
-    #[schemars(title = "Legacy models")]
-    pub legacy_models: bool,
-
-    /// Lists the models whose weights the account has imported too, as `imported/<name>`.
-    #[schemars(title = "Imported models")]
-    pub imported_models: bool,
-
-    /// Lists the throughput that the account has bought too, as `provisioned/<name>`.
-    #[schemars(title = "Provisioned throughput")]
-    pub provisioned_models: bool,
-
-    /// Lists the customised models that the account has deployed too, as `custom/<name>`.
-    #[schemars(title = "Custom model deployments")]
-    pub deployed_models: bool,
-
-    /// Lists the account's endpoints of Amazon Bedrock Marketplace too, as `marketplace/<name>`.
-    #[schemars(title = "Marketplace endpoints")]
-    pub marketplace_models: bool,
-
-    /// Lists prompt routers too, AWS's own and the account's, as `router/<name>`.
-    #[schemars(title = "Prompt routers")]
-    pub prompt_routers: bool,
-
-    /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end.
-    /// It means a model by its id, its ARN or the model behind it, so `anthropic.*` is every Claude
-    /// and `us.*` every US profile. None: all.
-    #[schemars(title = "Allowed models")]
-    pub allow: Option<String>,
-
-    /// The models that may not be used, by whatever name, written as the allowed ones. It goes
-    /// before those. None: none.
-    #[schemars(title = "Denied models")]
-    pub deny: Option<String>,
-
-    /// Other names for models, as in `gpt-4o=us.amazon.nova-pro-v1:0,
-    /// gpt-*=us.amazon.nova-lite-v1:0`. A plain name goes before all ids; one with `*` catches ids
-    /// that no model has.
-    #[schemars(title = "Other names")]
-    pub aliases: Option<String>,
-
-    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost
-    /// prompt tokens, and a model that takes no tools refuses such chats.
-    #[schemars(title = "Built-in tools of Open WebUI")]
-    pub builtin_tools: BuiltinTools,
-
-    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A
-    /// name may hold `*`, and means a model by its id, its ARN or the model behind it, so
-    /// `anthropic.*` is every Claude by whatever profile it is called. Before the chain come the
-    /// model's other regions and the profile of the same geography.
-    #[schemars(title = "Fallbacks")]
-    pub fallbacks: Option<String>,
-
-    /// Whether a model that cannot answer is asked in the other regions of the same geography.
-    #[schemars(title = "Fall back to other regions")]
-    pub fallback_regions: bool,
-
-    /// Whether a model that cannot answer is asked through the cross-region profile of its own
-    /// geography (`us.`, `eu.`, …). It never leaves the geography, so `global.` is not among them.
-    #[schemars(title = "Fall back to the geography's profile")]
-    pub fallback_profiles: bool,
-
-    /// The model that answers for ids that are not known. None: such chats are refused.
-    #[schemars(title = "Model for unknown ids")]
-    pub default_model: Option<String>,
-
-    /// What Bedrock keeps of a chat for its next turn, where the model can: off, the system prompt
-    /// and the tools, or (auto) the conversation too. Keeping costs a quarter more once, and
-    /// reading what was kept a tenth.
-    #[schemars(title = "Prompt caching")]
-    pub prompt_caching: PromptCaching,
-
-    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between
-    /// think tags in the answer, or not at all. What is hidden cannot be sent back, so Claude does
-    /// not think on while it calls tools.
-    #[schemars(title = "Reasoning")]
-    pub reasoning: ReasoningOutput,
-
-    /// How a streamed chat with a model that makes pictures is answered: with files beside the text
-    /// (`delta.images`, which Open WebUI keeps as files), or with Markdown in it, for clients that
-    /// know no such files.
-    #[schemars(title = "Pictures in answers")]
-    pub image_answers: ImageAnswers,
-
-    /// Where instructions go that come in the middle of a chat, into the user's turn there, into a
-    /// turn of their own where the model takes such (Claude from Opus 4.8 on), or to the front.
-    #[schemars(title = "Late instructions")]
-    pub late_instructions: LateInstructions,
-
-    /// Beta features of Claude that requests may ask for.
-    #[schemars(title = "Anthropic betas")]
-    pub anthropic_betas: Vec<String>,
-
-    /// Whether files go to models too of which it is not known that they read them. Text files
-    /// reach every model, as text if need be.
-    #[schemars(title = "Files for every model")]
-    pub files_everywhere: bool,
-
-    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com,
-    /// *.example.org`; `*`, as it is at first, for all public hosts. Private addresses are never
-    /// asked. None: links are refused.
-    #[schemars(title = "Links to images and files")]
-    pub image_hosts: Option<String>,
-
-    /// Leaves tools out of chats with models that take none. Otherwise such chats are refused.
-    #[schemars(title = "Leave out tools that are not taken")]
-    pub drop_tools: bool,
-
-    /// Buckets in S3, or beginnings of places in them, that chats may name, comma-separated, as in
-    /// `my-bucket, other/public/`; `*` for all that the host's role can read. AWS reads them with
-    /// the rights of this account, for whoever asks. None: chats may name no places.
-    #[schemars(title = "S3 locations")]
-    pub s3_locations: Option<String>,
-
-    /// Refuses fields that Bedrock has nothing for, as `seed` and `logit_bias`. Otherwise they are
-    /// ignored.
-    #[schemars(title = "Refuse ignored fields")]
-    pub refuse_ignored: bool,
-
-    /// Tells AWS's logs who asks: the user's id, e-mail address and role.
-    #[schemars(title = "User in request metadata")]
-    pub user_in_metadata: bool,
-
-    /// The id or ARN of a guardrail that watches over every chat.
-    #[schemars(title = "Guardrail")]
-    pub guardrail_id: Option<String>,
-
-    /// The version of the guardrail: a number, or DRAFT.
-    #[schemars(title = "Guardrail version")]
-    pub guardrail_version: String,
-
-    /// Whether the guardrail tells what it found.
-    #[schemars(title = "Guardrail trace")]
-    pub guardrail_trace: GuardrailTrace,
-
-    /// Whether a streamed answer waits for the guardrail (sync) or runs ahead of it (async).
-    #[schemars(title = "Guardrail while streaming")]
-    pub guardrail_streaming: GuardrailStreaming,
-
-    /// Whether requests may name another guardrail in place of this one. Without one here, they
-    /// always may.
-    #[schemars(title = "Guardrail by request")]
-    pub guardrail_choice: bool,
-
-    /// What vectors are for when a request does not say: texts to be found, a text to find others
-    /// by, classes, or clusters.
-    #[schemars(title = "Purpose of embeddings")]
-    pub embedding_input_type: EmbedInput,
-
     /// The access key id of an AWS user. None: the default chain of AWS decides.
-    #[schemars(title = "AWS access key id")]
+    #[schemars(title = "AWS · Access key id", extend("x-everyday" = true))]
     pub aws_access_key_id: Option<String>,
 
     /// The secret that belongs to the access key id.
-    #[schemars(title = "AWS secret access key", extend("x-origin" = "endpoint_url"))]
+    #[schemars(title = "AWS · Secret access key", extend("x-everyday" = true, "x-origin" = "endpoint_url"))]
     pub aws_secret_access_key: Secret,
 
     /// The session token, for temporary keys only.
-    #[schemars(title = "AWS session token", extend("x-origin" = "endpoint_url"))]
+    #[schemars(title = "AWS · Session token", extend("x-origin" = "endpoint_url"))]
     pub aws_session_token: Secret,
 
+    /// An API key of Bedrock (bearer token). It goes before all other credentials.
+    #[schemars(title = "AWS · Bedrock API key", extend("x-everyday" = true, "x-origin" = "endpoint_url"))]
+    pub bedrock_api_key: Secret,
+
     /// The name of a profile in the AWS config files of this machine, in place of keys.
-    #[schemars(title = "AWS profile")]
+    #[schemars(title = "AWS · Profile", extend("x-everyday" = true))]
     pub aws_profile: Option<String>,
 
     /// The ARN of a role to assume with the credentials above, as in
     /// `arn:aws:iam::123456789012:role/chat`.
-    #[schemars(title = "AWS role to assume")]
+    #[schemars(title = "AWS · Role to assume", extend("x-everyday" = true))]
     pub aws_role_arn: Option<String>,
 
     /// The external id that the role asks for.
-    #[schemars(title = "External id of the role")]
+    #[schemars(title = "AWS · External id of the role")]
     pub aws_role_external_id: Option<String>,
 
     /// What the assumed session is called in the logs of AWS.
-    #[schemars(title = "Session name of the role")]
+    #[schemars(title = "AWS · Session name of the role")]
     pub aws_role_session_name: Option<String>,
-
-    /// An API key of Bedrock (bearer token). It goes before all other credentials.
-    #[schemars(title = "Bedrock API key", extend("x-origin" = "endpoint_url"))]
-    pub bedrock_api_key: Secret,
 
     /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all
     /// regions. Credentials of the machine (environment, profiles, roles) go only to hosts of
     /// Bedrock and to hosts that the environment names (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`); for
     /// any other host enter keys with it. None: AWS's own.
-    #[schemars(title = "Endpoint URL")]
+    #[schemars(title = "AWS · Endpoint URL")]
     pub endpoint_url: Option<String>,
 
-    /// How old the list of models may be before it is asked for again, in seconds. People never
-    /// wait for it: the old list is shown until the new one is there.
-    #[schemars(title = "Model list: seconds until refresh", range(min = 10, max = 86400))]
+    /// Lists cross-region and application inference profiles too. Most newer models can only be
+    /// reached through one.
+    #[schemars(title = "Models · Inference profiles", extend("x-everyday" = true))]
+    pub inference_profiles: bool,
+
+    /// Offers every way to a model in the picker: its own id and all inference profiles. Off: the
+    /// picker has the best one, which is the profile of the region's own geography if there is one.
+    /// The others can be called by their ids.
+    #[schemars(title = "Models · List all profiles")]
+    pub list_all_routes: bool,
+
+    /// The models that may be used, comma-separated; a name may hold `*`, and `@region` at its end.
+    /// It means a model by its id, its ARN or the model behind it, so `anthropic.*` is every Claude
+    /// and `us.*` every US profile. None: all.
+    #[schemars(title = "Models · Allowed models", extend("x-everyday" = true))]
+    pub allow: Option<String>,
+
+    /// The models that may not be used, by whatever name, written as the allowed ones. It goes
+    /// before those. None: none.
+    #[schemars(title = "Models · Denied models", extend("x-everyday" = true))]
+    pub deny: Option<String>,
+
+    /// Other names for models, as in `gpt-4o=us.amazon.nova-pro-v1:0,
+    /// gpt-*=us.amazon.nova-lite-v1:0`. A plain name goes before all ids; one with `*` catches ids
+    /// that no model has.
+    #[schemars(title = "Models · Model aliases", extend("x-everyday" = true))]
+    pub aliases: Option<String>,
+
+    /// The model that answers for ids that are not known. None: such chats are refused.
+    #[schemars(title = "Models · Default model")]
+    pub default_model: Option<String>,
+
+    /// Lists models that AWS calls legacy too. They answer, but AWS has announced their end.
+    #[schemars(title = "Models · Legacy models")]
+    pub legacy_models: bool,
+
+    /// Lists the models whose weights the account has imported too, as `imported/<name>`.
+    #[schemars(title = "Models · Imported models")]
+    pub imported_models: bool,
+
+    /// Lists the throughput that the account has bought too, as `provisioned/<name>`.
+    #[schemars(title = "Models · Provisioned throughput")]
+    pub provisioned_models: bool,
+
+    /// Lists the customised models that the account has deployed too, as `custom/<name>`.
+    #[schemars(title = "Models · Custom model deployments")]
+    pub deployed_models: bool,
+
+    /// Lists the account's endpoints of Amazon Bedrock Marketplace too, as `marketplace/<name>`.
+    #[schemars(title = "Models · Marketplace endpoints")]
+    pub marketplace_models: bool,
+
+    /// Lists prompt routers too, AWS's own and the account's, as `router/<name>`.
+    #[schemars(title = "Models · Prompt routers")]
+    pub prompt_routers: bool,
+
+    /// The age at which the list of models is refreshed, in seconds. Nobody waits for that: the old
+    /// list is shown until the new one is there.
+    #[schemars(title = "Models · List refresh (s)", range(min = 10, max = 86400))]
     pub model_list_seconds: u64,
 
-    /// How long one region may take to list its models, in seconds.
-    #[schemars(title = "Model list: longest wait in seconds", range(min = 1, max = 60))]
+    /// The time that one region may take to list its models, in seconds.
+    #[schemars(title = "Models · List timeout (s)", range(min = 1, max = 60))]
     pub model_list_timeout_seconds: u64,
 
-    /// How long connecting to AWS may take, in seconds.
-    #[schemars(title = "Longest connect in seconds", range(min = 1, max = 60))]
+    /// Models that answer when another cannot, as chains: `model > next > next, model > next`. A
+    /// name may hold `*`, and means a model by its id, its ARN or the model behind it, so
+    /// `anthropic.*` is every Claude by whatever profile it is called. Before the chain come the
+    /// model's other regions and the profile of the same geography.
+    #[schemars(title = "Fallback · Fallbacks", extend("x-everyday" = true))]
+    pub fallbacks: Option<String>,
+
+    /// Whether a model that cannot answer is asked in the other regions of the same geography.
+    #[schemars(title = "Fallback · Other regions")]
+    pub fallback_regions: bool,
+
+    /// Whether a model that cannot answer is asked through the cross-region profile of its own
+    /// geography (`us.`, `eu.`, …). It never leaves the geography, so `global.` is not among them.
+    #[schemars(title = "Fallback · Cross-region profile")]
+    pub fallback_profiles: bool,
+
+    /// What Bedrock keeps of a chat for its next turn, where the model can: off, the system prompt
+    /// and the tools, or (auto) the conversation too. Keeping costs a quarter more once, and
+    /// reading what was kept a tenth.
+    #[schemars(title = "Chats · Prompt caching", extend("x-everyday" = true))]
+    pub prompt_caching: PromptCaching,
+
+    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between
+    /// think tags in the answer, or not at all. What is hidden cannot be sent back, so Claude does
+    /// not think on while it calls tools.
+    #[schemars(title = "Chats · Reasoning", extend("x-everyday" = true))]
+    pub reasoning: ReasoningOutput,
+
+    /// Where instructions go that come in the middle of a chat, into the user's turn there, into a
+    /// turn of their own where the model takes such (Claude from Opus 4.8 on), or to the front.
+    #[schemars(title = "Chats · System messages mid-chat")]
+    pub late_instructions: LateInstructions,
+
+    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost
+    /// prompt tokens, and a model that takes no tools refuses such chats.
+    #[schemars(title = "Chats · Built-in tools of Open WebUI")]
+    pub builtin_tools: BuiltinTools,
+
+    /// Beta features of Claude that requests may ask for.
+    #[schemars(title = "Chats · Anthropic betas")]
+    pub anthropic_betas: Vec<String>,
+
+    /// Leaves tools out of chats with models that take none. Otherwise such chats are refused.
+    #[schemars(title = "Chats · Drop unsupported tools")]
+    pub drop_tools: bool,
+
+    /// Refuses fields that Bedrock has nothing for, as `seed` and `logit_bias`. Otherwise they are
+    /// ignored.
+    #[schemars(title = "Chats · Refuse ignored fields")]
+    pub refuse_ignored: bool,
+
+    /// Tells AWS's logs who asks: the user's id, e-mail address and role.
+    #[schemars(title = "Chats · User in request metadata")]
+    pub user_in_metadata: bool,
+
+    /// The id or ARN of a guardrail that checks every chat. None: no guardrail. Example:
+    /// `gr4kx9example`.
+    #[schemars(title = "Guardrail · Id or ARN", extend("x-everyday" = true))]
+    pub guardrail_id: Option<String>,
+
+    /// The version of the guardrail: a number, or DRAFT.
+    #[schemars(title = "Guardrail · Version", extend("x-everyday" = true))]
+    pub guardrail_version: String,
+
+    /// Whether the guardrail tells what it found.
+    #[schemars(title = "Guardrail · Trace")]
+    pub guardrail_trace: GuardrailTrace,
+
+    /// Whether a streamed answer waits for the guardrail (sync) or runs ahead of it (async).
+    #[schemars(title = "Guardrail · While streaming")]
+    pub guardrail_streaming: GuardrailStreaming,
+
+    /// Whether requests may name another guardrail in place of this one. Without one here, they
+    /// always may.
+    #[schemars(title = "Guardrail · Named by requests")]
+    pub guardrail_choice: bool,
+
+    /// How a streamed chat with a model that makes pictures is answered: with files beside the text
+    /// (`delta.images`, which Open WebUI keeps as files), or with Markdown in it, for clients that
+    /// know no such files.
+    #[schemars(title = "Files · Images in answers")]
+    pub image_answers: ImageAnswers,
+
+    /// Whether files go to models too of which it is not known that they read them. Text files
+    /// reach every model, as text if need be.
+    #[schemars(title = "Files · Files for every model")]
+    pub files_everywhere: bool,
+
+    /// Hosts whose images and files may be fetched when a chat links to them, as in `example.com,
+    /// *.example.org`; `*`, as it is at first, for all public hosts. Private addresses are never
+    /// asked. None: links are refused.
+    #[schemars(title = "Files · Links to images and files")]
+    pub image_hosts: Option<String>,
+
+    /// Buckets of S3, or prefixes in them, that chats may name, comma-separated, as in `my-bucket,
+    /// other/public/`; `*` for all that the host's role can read. AWS reads them with the rights of
+    /// this account, for whoever asks. None: chats may name no S3 locations.
+    #[schemars(title = "Files · S3 locations")]
+    pub s3_locations: Option<String>,
+
+    /// What vectors are for when a request does not say: texts to be found, a text to find others
+    /// by, classes, or clusters.
+    #[schemars(title = "Embeddings · Input type")]
+    pub embedding_input_type: EmbedInput,
+
+    /// The time that connecting to AWS may take, in seconds.
+    #[schemars(title = "Timeouts · Connect timeout (s)", range(min = 1, max = 60))]
     pub connect_timeout_seconds: u64,
 
-    /// How long a model may take until its answer begins, in seconds, retries included.
-    #[schemars(title = "Longest wait for an answer in seconds", range(min = 1, max = 3600))]
+    /// The time until an answer must begin, in seconds, retries included.
+    #[schemars(title = "Timeouts · First-token timeout (s)", range(min = 1, max = 3600))]
     pub first_event_timeout_seconds: u64,
 
-    /// How long a begun answer may stay silent, in seconds. Models that think can be silent for a
+    /// The time that a begun answer may be silent, in seconds. Models that think can be silent for a
     /// while.
-    #[schemars(title = "Longest silence in an answer in seconds", range(min = 1, max = 3600))]
+    #[schemars(title = "Timeouts · Idle timeout (s)", range(min = 1, max = 3600))]
     pub idle_timeout_seconds: u64,
 
     /// From how many tokens on an answer is streamed from Bedrock although the client wants it in
     /// one piece. Bedrock is silent until a whole answer is there, so a long one could outlast
-    /// *Longest wait for an answer*. It counts what limits the answer (`max_tokens`, and the budget
+    /// *First-token timeout*. It counts what limits the answer (`max_tokens`, and the budget
     /// of reasoning); without a limit, answers of chats with reasoning are streamed, others are
     /// not. 0: every answer is streamed from Bedrock. Example: `8192`.
-    #[schemars(title = "Stream answers above so many tokens", range(min = 0, max = 1_000_000))]
+    #[schemars(title = "Timeouts · Stream above max_tokens", range(min = 0, max = 1_000_000))]
     pub stream_above_max_tokens: u32,
 
     /// How often a chat is tried when AWS is busy or failing, the first time included. A begun
     /// answer is never tried again.
-    #[schemars(title = "Attempts", range(min = 1, max = 10))]
+    #[schemars(title = "Retries · Attempts", range(min = 1, max = 10))]
     pub max_attempts: u32,
 
-    /// How many retries there may be to a hundred chats with a model, in the long run.
-    #[schemars(title = "Retries in a hundred chats", range(min = 0, max = 100))]
+    /// The retries to a hundred chats with a model, in the long run.
+    #[schemars(title = "Retries · Retry budget (%)", range(min = 0, max = 100))]
     pub retry_percent: u32,
 
     /// How many calls must have ended within 30 seconds until a model of a region that fails is not
@@ -269,16 +276,16 @@ pub struct BedrockValves {
     /// available, for three callers or more; 0: never. No caller counts for more than a third, and
     /// all attempts of a chat are one call. Being throttled is no failure. Where no connection can
     /// be made, two calls are enough. Example: `20`.
-    #[schemars(title = "ToolCallFilter until a model rests", range(min = 0, max = 1000))]
+    #[schemars(title = "Retries · Circuit breaker: failures", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
-    /// How long it is left in peace at first, in seconds. That doubles, up to two minutes, as long
-    /// as it keeps failing.
-    #[schemars(title = "Rest after failures in seconds", range(min = 1, max = 120))]
+    /// The time that a failing model is not asked at first, in seconds. It doubles, up to two
+    /// minutes, as long as the model fails.
+    #[schemars(title = "Retries · Circuit breaker: pause (s)", range(min = 1, max = 120))]
     pub breaker_seconds: u64,
 
-    /// How many requests a model of a region may have under way. Further ones are refused at once.
-    #[schemars(title = "Requests at once", range(min = 1, max = 10_000))]
+    /// The requests that a model of a region may have under way. Further ones are refused at once.
+    #[schemars(title = "Retries · Max concurrent requests", range(min = 1, max = 10_000))]
     pub max_concurrent: usize,
 }
 
@@ -303,6 +310,7 @@ impl Default for BedrockValves {
         Self {
             regions: vec!["us-east-1".into(), "us-west-2".into()],
             inference_profiles: true,
+            list_all_routes: false,
             legacy_models: false,
             imported_models: false,
             provisioned_models: false,

@@ -12,68 +12,68 @@ use std::time::Duration;
 pub struct ConversationValves {
     /// The models that can be used with memory: comma-separated ids of this host. Each gets a model
     /// of its own here, `conversation.` and its id. None: there are no models here.
-    #[schemars(title = "Models", extend("x-models" = true))]
+    #[schemars(title = "Models · Models with memory", extend("x-everyday" = true, "x-models" = true))]
     pub models: Option<String>,
 
     /// The persona of the assistant: a text of several words that the model gets as instructions,
     /// or the name of a persona in the table below. None: no persona. Example: `You are a patient
     /// teacher.`
-    #[schemars(title = "Persona")]
+    #[schemars(title = "Persona · Persona", extend("x-everyday" = true))]
     pub persona: Option<String>,
 
     /// Personas by name, as a JSON object. `helpful_assistant` is always there. Example: `{"pirate":
     /// "You are a pirate.", "teacher": "You are a patient teacher."}`
-    #[schemars(title = "Table of personas")]
+    #[schemars(title = "Persona · Table of personas", extend("x-everyday" = true))]
     pub personas: Option<String>,
 
     /// The number of earlier turns that the model gets with a new one. A turn is a message of the
     /// user with all that follows it: answers, tool calls, results.
-    #[schemars(title = "Memory window in turns", range(min = 1, max = 200))]
+    #[schemars(title = "Memory · Window (turns)", extend("x-everyday" = true), range(min = 1, max = 200))]
     pub memory_window: usize,
 
     /// The model that summarizes the turns before the window: the id of a model of this host. It is
     /// called once for each turn that leaves the window. None: those turns are forgotten.
-    #[schemars(title = "Model for summaries", extend("x-models" = true))]
+    #[schemars(title = "Memory · Model for summaries", extend("x-everyday" = true, "x-models" = true))]
     pub summary_model: Option<String>,
 
     /// The largest length of a summary, in tokens.
-    #[schemars(title = "Length of a summary in tokens", range(min = 50, max = 4000))]
+    #[schemars(title = "Memory · Length of a summary (tokens)", range(min = 50, max = 4000))]
     pub summary_tokens: u64,
 
     /// The number of images and files of earlier turns that the model gets again. Older ones become
     /// the text `[Image]` or `[Attachment]`. Those of the new turn are always sent.
-    #[schemars(title = "Images and files of earlier turns", range(min = 0, max = 100))]
+    #[schemars(title = "Memory · Images and files of earlier turns", range(min = 0, max = 100))]
     pub max_images: usize,
 
     /// The number of days after which a conversation is deleted if nothing is added to it.
-    #[schemars(title = "Days until a conversation expires", range(min = 1, max = 3650))]
+    #[schemars(title = "Storage · Days until a conversation expires", extend("x-everyday" = true), range(min = 1, max = 3650))]
     pub ttl_days: u32,
 
     /// The largest number of conversations of one user. A new one beyond it deletes the oldest.
-    #[schemars(title = "Conversations per user", range(min = 1, max = 100_000))]
+    #[schemars(title = "Storage · Conversations per user", range(min = 1, max = 100_000))]
     pub max_conversations: u32,
 
     /// The largest size of a stored conversation, in KiB. Beyond it, images and files are left out,
     /// and then the oldest turns.
-    #[schemars(title = "Size of a conversation in KiB", range(min = 16, max = 4096))]
+    #[schemars(title = "Storage · Size of a conversation (KiB)", range(min = 16, max = 4096))]
     pub max_kib: usize,
 
     /// Store responses of the Responses API unless the request says `"store": false`, and continue
     /// them by `previous_response_id`.
-    #[schemars(title = "Store responses of the Responses API")]
+    #[schemars(title = "Storage · Store responses of the Responses API", extend("x-everyday" = true))]
     pub store_responses: bool,
 
     /// Apply persona, window and summary to chats of other models in Open WebUI, in place of
     /// offering models here.
-    #[schemars(title = "Be a filter")]
+    #[schemars(title = "Filter · Be a filter", extend("x-everyday" = true))]
     pub filter: bool,
 
     /// As a filter: the models, by the ids that Open WebUI lists them by; `*` alone for all.
-    #[schemars(title = "Filter: models")]
+    #[schemars(title = "Filter · Models")]
     pub pipelines: Vec<String>,
 
     /// As a filter: filters with smaller numbers run first.
-    #[schemars(title = "Filter: priority")]
+    #[schemars(title = "Filter · Priority")]
     pub priority: i64,
 }
 

@@ -16,123 +16,123 @@ use serde::{Deserialize, Serialize};
 pub struct OptimizerValves {
     /// Lets requests name an approach, as in `moa-<model>` or `"optillm_approach": "moa"`.
     /// Off: such requests are refused.
-    #[schemars(title = "Enabled")]
+    #[schemars(title = "Approaches · Enabled", extend("x-everyday" = true))]
     pub enabled: bool,
 
     /// The approach of requests that say `auto`, as in `auto-<model>`. Other requests are never
     /// changed. Example: `bon`.
-    #[schemars(title = "Approach for `auto`")]
+    #[schemars(title = "Approaches · Approach for auto", extend("x-everyday" = true))]
     pub default_approach: String,
-
-    /// The model for names that hold none, as in `moa` alone: the id of a model of this host.
-    /// Example: `bedrock_models.us.amazon.nova-pro-v1:0`.
-    #[schemars(title = "Default model", extend("x-models" = true))]
-    pub default_model: Option<String>,
-
-    /// The models of the picker, comma-separated: an approach and the id of a model of this host.
-    /// Other names can be called, too. Example: `moa-bedrock_models.us.amazon.nova-pro-v1:0,
-    /// bon-openai_proxy.llama3`.
-    #[schemars(title = "Listed models")]
-    pub listed_models: Option<String>,
-
-    /// The models that write the first answers of `moa` and `mars`, comma-separated ids of this
-    /// host. None: the model that was asked.
-    #[schemars(title = "Proposers", extend("x-models" = true))]
-    pub proposer_models: Option<String>,
-
-    /// The model that rates, compares and criticises answers; the id of a model of this host. None:
-    /// the model that was asked. A cheaper one saves much.
-    #[schemars(title = "Judge", extend("x-models" = true))]
-    pub judge_model: Option<String>,
-
-    /// The model that checks solutions in `pvg`, `mars` and `rstar`; the id of a model of this
-    /// host. None: the model that was asked.
-    #[schemars(title = "Verifier", extend("x-models" = true))]
-    pub verifier_model: Option<String>,
-
-    /// The model that plans, summarises and sorts; the id of a model of this host. None: the model
-    /// that was asked.
-    #[schemars(title = "Planner", extend("x-models" = true))]
-    pub planner_model: Option<String>,
-
-    /// The number of answers that are sampled. None: the usual number of the approach (bon 3, moa
-    /// 3,
-    /// `self_consistency` 5, `majority_voting` 8). Requests may ask for fewer or more, up to the
-    /// next valve.
-    #[schemars(title = "Samples", range(min = 1, max = 64))]
-    pub samples: Option<usize>,
-
-    /// The most answers that a request may have sampled.
-    #[schemars(title = "Most samples", range(min = 1, max = 64))]
-    pub max_samples: usize,
-
-    /// The most calls that one request may make. When they are spent, the best answer so far is
-    /// given.
-    #[schemars(title = "Most calls a request", range(min = 1, max = 1000))]
-    pub max_calls: u32,
-
-    /// The most tokens that all calls of a request may read and write together. None: no limit.
-    /// When
-    /// they are spent, the best answer so far is given.
-    #[schemars(title = "Most tokens a request", range(min = 1))]
-    pub max_tokens: Option<u64>,
-
-    /// The most that all calls of a request may cost, in US dollars by the host's table of prices.
-    /// None: no limit. When it is spent, the best answer so far is given.
-    #[schemars(title = "Most dollars a request", range(min = 0.0))]
-    pub max_cost: Option<f64>,
-
-    /// The most calls of a request that run at once.
-    #[schemars(title = "Calls at once", range(min = 1, max = 64))]
-    pub max_concurrent: usize,
-
-    /// The time until the last stage must begin to answer, in seconds. After it the best
-    /// answer so far is given.
-    #[schemars(title = "Deadline in seconds", range(min = 1, max = 3600))]
-    pub deadline_seconds: u64,
-
-    /// The time-out of one call, in seconds. The last one, which is streamed, has no time-out
-    /// once it has begun.
-    #[schemars(title = "Deadline of a call in seconds", range(min = 1, max = 3600))]
-    pub call_seconds: u64,
-
-    /// For questions of about as many tokens or more, the first of several like calls goes ahead,
-    /// and the
-    /// others follow on its first token, so that they find the question in the provider's cache. 0:
-    /// never.
-    #[schemars(title = "Let the first call fill the cache above tokens")]
-    pub cache_above_tokens: u64,
 
     /// Rules for who may use which approaches, of the form `role=approaches`, `key:name=approaches`
     /// or
     /// `user:id=approaches`, separated by semicolons, where approaches are separated by commas and
     /// `*` means all. Whoever no rule fits may use what stands behind `*=`, or all without it.
     /// Example: `*=re2,bon; admin=*; key:ci=moa`.
-    #[schemars(title = "Who may use what")]
+    #[schemars(title = "Approaches · Who may use what", extend("x-everyday" = true))]
     pub access: Option<String>,
 
     /// Lets `<optillm_approach>bon</optillm_approach>` in a system or user message choose the
     /// approach. Whatever people paste can then do so, too.
-    #[schemars(title = "Tags in messages")]
+    #[schemars(title = "Approaches · Tags in messages")]
     pub message_tags: bool,
 
+    /// The models of the picker, comma-separated: an approach and the id of a model of this host.
+    /// Other names can be called, too. Example: `moa-bedrock_models.us.amazon.nova-pro-v1:0,
+    /// bon-openai_proxy.llama3`.
+    #[schemars(title = "Models · Listed models", extend("x-everyday" = true))]
+    pub listed_models: Option<String>,
+
+    /// The model for names that hold none, as in `moa` alone: the id of a model of this host.
+    /// Example: `bedrock_models.us.amazon.nova-pro-v1:0`.
+    #[schemars(title = "Models · Default model", extend("x-everyday" = true, "x-models" = true))]
+    pub default_model: Option<String>,
+
+    /// The models that write the first answers of `moa` and `mars`, comma-separated ids of this
+    /// host. None: the model that was asked.
+    #[schemars(title = "Models · Proposers", extend("x-models" = true))]
+    pub proposer_models: Option<String>,
+
+    /// The model that rates, compares and criticises answers; the id of a model of this host. None:
+    /// the model that was asked. A cheaper one saves much.
+    #[schemars(title = "Models · Judge", extend("x-models" = true))]
+    pub judge_model: Option<String>,
+
+    /// The model that checks solutions in `pvg`, `mars` and `rstar`; the id of a model of this
+    /// host. None: the model that was asked.
+    #[schemars(title = "Models · Verifier", extend("x-models" = true))]
+    pub verifier_model: Option<String>,
+
+    /// The model that plans, summarises and sorts; the id of a model of this host. None: the model
+    /// that was asked.
+    #[schemars(title = "Models · Planner", extend("x-models" = true))]
+    pub planner_model: Option<String>,
+
+    /// The number of answers that are sampled. None: the usual number of the approach (bon 3, moa
+    /// 3,
+    /// `self_consistency` 5, `majority_voting` 8). Requests may ask for fewer or more, up to the
+    /// next valve.
+    #[schemars(title = "Limits · Samples", range(min = 1, max = 64))]
+    pub samples: Option<usize>,
+
+    /// The most answers that a request may have sampled.
+    #[schemars(title = "Limits · Max samples", range(min = 1, max = 64))]
+    pub max_samples: usize,
+
+    /// The most calls that one request may make. When they are spent, the best answer so far is
+    /// given.
+    #[schemars(title = "Limits · Max calls a request", extend("x-everyday" = true), range(min = 1, max = 1000))]
+    pub max_calls: u32,
+
+    /// The most tokens that all calls of a request may read and write together. None: no limit.
+    /// When
+    /// they are spent, the best answer so far is given.
+    #[schemars(title = "Limits · Max tokens a request", extend("x-everyday" = true), range(min = 1))]
+    pub max_tokens: Option<u64>,
+
+    /// The most that all calls of a request may cost, in US dollars by the host's table of prices.
+    /// None: no limit. When it is spent, the best answer so far is given.
+    #[schemars(title = "Limits · Max cost a request ($)", extend("x-everyday" = true), range(min = 0.0))]
+    pub max_cost: Option<f64>,
+
+    /// The most calls of a request that run at once.
+    #[schemars(title = "Limits · Max concurrent calls", range(min = 1, max = 64))]
+    pub max_concurrent: usize,
+
+    /// The time until the last stage must begin to answer, in seconds. After it the best
+    /// answer so far is given.
+    #[schemars(title = "Timeouts · Deadline (s)", extend("x-everyday" = true), range(min = 1, max = 3600))]
+    pub deadline_seconds: u64,
+
+    /// The time-out of one call, in seconds. The last one, which is streamed, has no time-out
+    /// once it has begun.
+    #[schemars(title = "Timeouts · Deadline of a call (s)", range(min = 1, max = 3600))]
+    pub call_seconds: u64,
+
+    /// For questions of about as many tokens or more, the first of several like calls goes ahead,
+    /// and the
+    /// others follow on its first token, so that they find the question in the provider's cache. 0:
+    /// never.
+    #[schemars(title = "Answers · Fill the cache first above tokens")]
+    pub cache_above_tokens: u64,
+
     /// Shows progress while people wait, as reasoning and as a status line.
-    #[schemars(title = "Show progress")]
+    #[schemars(title = "Answers · Show progress", extend("x-everyday" = true))]
     pub show_progress: bool,
 
     /// Lets `cot_reflection` answer with all that the model wrote, thoughts included. Off:
     /// thoughts are told as reasoning.
-    #[schemars(title = "Return full response")]
+    #[schemars(title = "Answers · Return full response")]
     pub return_full_response: bool,
 
     /// Further words that `privacy` hides, comma-separated: names of people, customers, projects.
     /// Example: `Jane Doe, Project Heron`.
-    #[schemars(title = "Words that privacy hides")]
+    #[schemars(title = "Privacy · Words to hide")]
     pub private_words: Option<String>,
 
     /// Hosts whose pages `readurls` may read, comma-separated. `*` for all public hosts; none: no
     /// page is read. Example: `example.com, *.example.org`.
-    #[schemars(title = "Hosts for readurls")]
+    #[schemars(title = "Privacy · Hosts for readurls")]
     pub readurls_hosts: Option<String>,
 }
 

@@ -21,100 +21,100 @@ const LOCAL_MAX_TOKENS: usize = 200;
 pub struct RagValves {
     /// The models that write the answers, comma-separated, by the ids that this host lists them by. Each gets a model of its own here,
     /// `rag.` and its id. None: there are no models here.
-    #[schemars(title = "Generators", extend("x-models" = true))]
+    #[schemars(title = "Models · Answering models", extend("x-everyday" = true, "x-models" = true))]
     pub generators: Option<String>,
 
     /// The model that turns texts into vectors, for search by meaning: any embedding model of this host by its id; `local` for the one in this
     /// process, which `pipewright models fetch` downloads; or `auto` for the local one if it is there, else the first of this host. After a change
     /// all documents are embedded again in the background. Without a model, documents are found by words alone.
-    #[schemars(title = "Embedding model", extend("x-models" = true))]
+    #[schemars(title = "Models · Embedding model", extend("x-everyday" = true, "x-models" = true))]
     pub embedding_model: String,
 
-    /// The most tokens that a chunk of a document has, in collections that set no size of their own. 128 to 240 find best; for the local model it
-    /// is never more than 200. After a change documents are cut again in the background.
-    #[schemars(title = "Chunk size in tokens", range(min = 32, max = 2048))]
-    pub chunk_size: usize,
-
-    /// How many chunks are found for a question.
-    #[schemars(title = "Chunks for an answer", range(min = 1, max = 50))]
-    pub top_k: usize,
-
-    /// Search by words and by meaning. Otherwise by meaning alone.
-    #[schemars(title = "Hybrid search")]
-    pub hybrid_search: bool,
-
-    /// How much the meaning weighs in a hybrid search; the words have the rest.
-    #[schemars(title = "Weight of the meaning", range(min = 0.0, max = 1.0))]
-    pub meaning_weight: f32,
-
     /// The model that puts what was found in a better order, by its id. None: it stays as it was found.
-    #[schemars(title = "Reranker", extend("x-models" = true))]
+    #[schemars(title = "Models · Reranker", extend("x-everyday" = true, "x-models" = true))]
     pub reranker: Option<String>,
 
-    /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
-    /// words alone have no such score, and stay. 0: with the local model, chunks below .2 that lack most of the question's words are left out.
-    #[schemars(title = "Minimum score", range(min = 0.0, max = 1.0))]
-    pub min_score: f32,
+    /// The model that rewrites a question that follows others, as in "and in winter?", so that it stands alone. None: it is searched together with
+    /// the two questions before it.
+    #[schemars(title = "Models · Model for follow-up questions", extend("x-models" = true))]
+    pub rewrite_model: Option<String>,
 
-    /// How many tokens around each found chunk the model gets to read, the chunk included.
-    #[schemars(title = "Window around a chunk in tokens", range(min = 32, max = 8000))]
-    pub window_tokens: usize,
+    /// The folder of the local embedding model. It counts from the data folder, and must lie in its folder `models` or in another one that the
+    /// operator names (`MODEL_ROOTS`).
+    #[schemars(title = "Models · Folder of the local model", extend("x-place" = "models"))]
+    pub model_folder: String,
+
+    /// How many threads the local embedding model may keep busy.
+    #[schemars(title = "Models · Threads of the local model", range(min = 1, max = 64))]
+    pub model_threads: usize,
 
     /// Which collections chats are answered from, comma-separated; with roles, for those roles alone, as in
     /// `handbook, salaries=admin|hr`. Further limits stand in the collections and documents themselves. The first one takes in the watched folder.
-    #[schemars(title = "Collections")]
+    #[schemars(title = "Documents · Collections", extend("x-everyday" = true))]
     pub collections: Vec<String>,
 
     /// A folder whose files are taken into the first collection, and follow it: new ones, changed ones, deleted ones, as in `watched/handbook`.
     /// It counts from the data folder, and must lie in its folder `watched` or in another one that the operator names (`WATCHED_ROOTS`). Links
     /// and hidden files are left out. None: no folder is watched.
-    #[schemars(title = "Watched folder", extend("x-place" = "watched"))]
+    #[schemars(title = "Documents · Watched folder", extend("x-everyday" = true, "x-place" = "watched"))]
     pub watched_folder: Option<String>,
 
     /// Who may see what the watched folder brings in: roles of Open WebUI, comma-separated, as in `admin, user`, or `everyone`. The audience of
     /// the collection holds too. None: admins alone; documents that are there already keep the audience that they have.
-    #[schemars(title = "Audience of the watched folder")]
+    #[schemars(title = "Documents · Audience of the watched folder", extend("x-everyday" = true))]
     pub watched_audience: Option<String>,
 
-    /// The model that rewrites a question that follows others, as in "and in winter?", so that it stands alone. None: it is searched together with
-    /// the two questions before it.
-    #[schemars(title = "Model for follow-up questions", extend("x-models" = true))]
-    pub rewrite_model: Option<String>,
-
-    /// What the model is asked, with `{{sources}}` and `{{question}}` in their places. None: a text that asks for an answer from the sources alone, with
-    /// their numbers.
-    #[schemars(title = "Prompt template")]
-    pub prompt_template: Option<String>,
-
-    /// Put what is found before the chats of other models, in place of having models here.
-    #[schemars(title = "Be a filter")]
-    pub filter: bool,
-
-    /// As a filter: for which models, by the ids that Open WebUI lists them by; `*` alone for all.
-    #[schemars(title = "Filter: models")]
-    pub pipelines: Vec<String>,
-
-    /// As a filter: smaller ones run first.
-    #[schemars(title = "Filter: priority")]
-    pub priority: i64,
+    /// The most tokens that a chunk of a document has, in collections that set no size of their own. 128 to 240 find best; for the local model it
+    /// is never more than 200. After a change documents are cut again in the background.
+    #[schemars(title = "Documents · Chunk size (tokens)", range(min = 32, max = 2048))]
+    pub chunk_size: usize,
 
     /// The file that holds documents, words and vectors, as in `rag/index.db`. It counts from the data folder, and must lie in its folder `rag` or
     /// in another one that the operator names (`INDEX_ROOTS`). Its name ends in .db, .sqlite or .sqlite3.
-    #[schemars(title = "Index file", extend("x-place" = "index"))]
+    #[schemars(title = "Documents · Index file", extend("x-place" = "index"))]
     pub index_file: String,
 
     /// A PostgreSQL with pgvector that holds them in place of the file, as in `postgres://user:password@host/database`; several hosts may share it.
-    #[schemars(title = "Index database", extend("x-database" = true))]
+    #[schemars(title = "Documents · Index database", extend("x-database" = true))]
     pub index_url: Secret,
 
-    /// The folder of the local embedding model. It counts from the data folder, and must lie in its folder `models` or in another one that the
-    /// operator names (`MODEL_ROOTS`).
-    #[schemars(title = "Folder of the local model", extend("x-place" = "models"))]
-    pub model_folder: String,
+    /// How many chunks are found for a question.
+    #[schemars(title = "Search · Chunks for an answer", extend("x-everyday" = true), range(min = 1, max = 50))]
+    pub top_k: usize,
 
-    /// How many threads the local embedding model may keep busy.
-    #[schemars(title = "Threads of the local model", range(min = 1, max = 64))]
-    pub model_threads: usize,
+    /// Search by words and by meaning. Otherwise by meaning alone.
+    #[schemars(title = "Search · Hybrid search", extend("x-everyday" = true))]
+    pub hybrid_search: bool,
+
+    /// How much the meaning weighs in a hybrid search; the words have the rest.
+    #[schemars(title = "Search · Vector weight", range(min = 0.0, max = 1.0))]
+    pub meaning_weight: f32,
+
+    /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
+    /// words alone have no such score, and stay. 0: with the local model, chunks below .2 that lack most of the question's words are left out.
+    #[schemars(title = "Search · Minimum score", range(min = 0.0, max = 1.0))]
+    pub min_score: f32,
+
+    /// How many tokens around each found chunk the model gets to read, the chunk included.
+    #[schemars(title = "Search · Window around a chunk (tokens)", range(min = 32, max = 8000))]
+    pub window_tokens: usize,
+
+    /// What the model is asked, with `{{sources}}` and `{{question}}` in their places. None: a text that asks for an answer from the sources alone, with
+    /// their numbers.
+    #[schemars(title = "Search · Prompt template")]
+    pub prompt_template: Option<String>,
+
+    /// Put what is found before the chats of other models, in place of having models here.
+    #[schemars(title = "Filter · Be a filter", extend("x-everyday" = true))]
+    pub filter: bool,
+
+    /// As a filter: for which models, by the ids that Open WebUI lists them by; `*` alone for all.
+    #[schemars(title = "Filter · Models")]
+    pub pipelines: Vec<String>,
+
+    /// As a filter: smaller ones run first.
+    #[schemars(title = "Filter · Priority")]
+    pub priority: i64,
 }
 
 impl Default for RagValves {

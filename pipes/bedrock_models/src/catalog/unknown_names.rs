@@ -8,11 +8,11 @@ use pipe_sdk::ValveError;
 /// A valve that names models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ModelNameValve {
-    /// *Other names*.
+    /// *Model aliases*.
     Aliases,
     /// *Allowed models*.
     Allowed,
-    /// *Model for unknown ids*.
+    /// *Default model*.
     Default,
     /// *Fallbacks*.
     Fallbacks,
