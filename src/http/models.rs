@@ -3,14 +3,17 @@
 
 use super::{
     Error, State,
-    messages::{self, VERSION},
+    identity, messages::{self, VERSION},
     open_webui,
 };
 use crate::{registry, slot::Slot};
 use actix_web::{HttpRequest, HttpResponse, web};
-use pipe_sdk::{Model, ModelKind, ModelMetadata, ModelResolution, PipeError, Serves};
+use pipe_sdk::{
+    Model, ModelKind, ModelMetadata, ModelResolution, PICKER_WIDTH, PickerAudience, PipeError, Serves,
+    fill_name, shorten_name,
+};
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How long a list may wait for models that are not known yet. Open WebUI gives up after ten
 /// seconds, people after one.
@@ -29,25 +32,36 @@ const KINDS: [(ModelKind, &str); 4] = [
 pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
-    let all = KINDS.map(|(kind, _)| kind);
     if request.headers().contains_key(VERSION) {
-        let page = messages::models::page(&entries(&state, &all).await, request.query_string())?;
+        let all = entries(&state, |_| true).await;
+        let page = messages::models::page(&all, request.query_string())?;
         return Ok(HttpResponse::Ok().json(page));
     }
     let entries = match wish.as_deref() {
-        None if open_webui::asks(request.headers()) => for_open_webui(&state).await,
-        None | Some("all") => entries(&state, &all).await,
-        Some(word) => entries(&state, &[kind(word)?]).await,
+        None if open_webui::asks(request.headers()) => for_open_webui(&state, &request).await?,
+        None | Some("all") => entries(&state, |_| true).await,
+        Some(word) => {
+            let kind = kind(word)?;
+            entries(&state, |model| model.kind == kind).await
+        }
     };
     Ok(HttpResponse::Ok().json(json!({"object": "list", "data": entries, "pipelines": true})))
 }
 
-/// What answers chats, and the filters, which Open WebUI knows from models.
-async fn for_open_webui(state: &State) -> Vec<Value> {
-    let mut wanted = KINDS.map(|(kind, _)| kind).to_vec();
-    wanted.retain(|kind| kind.answers_chats());
-    let entries = entries(state, &wanted).await;
-    entries.into_iter().chain(filters(state)).collect()
+/// What answers chats, and the filters, which Open WebUI knows from models. People of whom it says
+/// that they are no admins do not see what is for admins.
+async fn for_open_webui(state: &State, request: &HttpRequest) -> Result<Vec<Value>, Error> {
+    let user = match &state.user_jwt_verifier {
+        Some(verifier) => verifier.user(request.headers())?,
+        None => identity::parse_user(None, request.headers()),
+    };
+    let role = user.and_then(|user| user.role);
+    let is_admin = role.is_none_or(|role| role == "admin");
+    let is_wanted = |model: &Model| {
+        model.kind.answers_chats() && (is_admin || model.audience != PickerAudience::Admins)
+    };
+    let entries = entries(state, is_wanted).await;
+    Ok(entries.into_iter().chain(filters(state)).collect())
 }
 
 fn kind(word: &str) -> Result<ModelKind, PipeError> {
@@ -129,7 +143,7 @@ fn steps_between(one: &str, other: &str) -> usize {
 }
 
 async fn found(state: &State, id: String) -> Result<Value, PipeError> {
-    let entries = entries(state, &KINDS.map(|(kind, _)| kind)).await;
+    let entries = entries(state, |_| true).await;
     if let Some(entry) = entries.into_iter().find(|entry| entry["id"] == id.as_str()) {
         return Ok(entry);
     }
@@ -150,7 +164,8 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
         ModelResolution::Unavailable(reason) => return Err(registry::lookup_error(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
-    Ok(entry(&id, &model, &pipeline(kind, &model), state.started))
+    let name = picker_name(&model, &model_names(state));
+    Ok(entry(&id, &name, &model, &pipeline(kind, &model), state.started))
 }
 
 fn filters(state: &State) -> Vec<Value> {
@@ -161,21 +176,47 @@ fn filters(state: &State) -> Vec<Value> {
         let pipeline =
             json!({"type": "filter", "pipelines": pipelines, "priority": priority, "valves": true});
         let model = Model::new(slot.id(), slot.name());
-        Some(entry(slot.id(), &model, &pipeline, state.started))
+        Some(entry(slot.id(), slot.name(), &model, &pipeline, state.started))
     };
     state.registry.slots().iter().filter_map(entry).collect()
 }
 
-async fn entries(state: &State, wanted: &[ModelKind]) -> Vec<Value> {
+/// The names of all models by their full ids, without those that hold names of others.
+fn model_names(state: &State) -> HashMap<String, String> {
+    let slots = state.registry.slots();
+    let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
+    let models = served.flat_map(|(pipe, serves)| registry::list_models(pipe, &serves));
+    let plain = models.filter(|(_, model)| model.name_templates.is_empty());
+    plain.map(|(id, model)| (id, model.name)).collect()
+}
+
+/// The name of a model: the first of its templates that is short enough, or its own.
+fn picker_name(model: &Model, names: &HashMap<String, String>) -> String {
+    // A name within another one goes without the geography at its end, as in `(US)`.
+    let name_of = |id: &str| {
+        let name = names.get(id)?;
+        Some(name.split_once(" (").map_or(name.as_str(), |(name, _)| name).to_owned())
+    };
+    let filled: Vec<_> =
+        model.name_templates.iter().map(|template| fill_name(template, name_of)).collect();
+    let fits = |name: &&String| name.chars().count() <= PICKER_WIDTH;
+    let best = filled.iter().find(fits).cloned();
+    best.or_else(|| filled.last().map(|name| shorten_name(name)))
+        .unwrap_or_else(|| model.name.clone())
+}
+
+async fn entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
     state.registry.wait_for_discovery(DEADLINE).await;
+    let names = model_names(state);
     let mut entries = Vec::new();
     for slot in state.registry.slots().iter() {
         let Some(serves) = slot.serves() else { continue };
         let models = registry::list_models(slot.id(), &serves);
-        let models = models.iter().filter(|(_, model)| wanted.contains(&model.kind));
+        let models = models.iter().filter(|(_, model)| is_wanted(model));
         entries.extend(
             models.map(|(id, model)| {
-                entry(id, model, &pipeline(serves.kind(), model), state.started)
+                let name = picker_name(model, &names);
+                entry(id, &name, model, &pipeline(serves.kind(), model), state.started)
             }),
         );
     }
@@ -194,13 +235,20 @@ fn pipeline(kind: &str, model: &Model) -> Value {
     }
 }
 
-fn entry(id: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
+fn entry(id: &str, name: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
     let mut entry = json!({
-        "id": id, "name": model.name, "object": "model", "created": created, "owned_by": "pipewright", "pipeline": pipeline,
+        "id": id, "name": name, "object": "model", "created": created, "owned_by": "pipewright", "pipeline": pipeline,
     });
     if let Some(description) = &model.description {
         entry["description"] = description.as_str().into();
         entry["info"]["meta"]["description"] = description.as_str().into();
+    }
+    if !model.tags.is_empty() {
+        let tag = |name: &String| json!({"name": name});
+        entry["tags"] = model.tags.iter().map(tag).collect();
+    }
+    if model.audience == PickerAudience::Nobody {
+        entry["info"]["meta"]["hidden"] = true.into();
     }
     if !model.capabilities.is_empty() {
         entry["info"]["meta"]["capabilities"] = model.capabilities.clone().into();

@@ -140,7 +140,9 @@ async fn a_list_that_may_not_be_read_leaves_the_others_alone() {
     let more: Vec<_> = after.iter().filter(|id| !before.contains(id)).collect();
     assert_eq!(more, ["custom/legal-nova", "error-us-east-1", "error-us-west-2"]);
     let trouble = one(&rig, &listed("error-us-east-1")).await.json;
-    assert_eq!(trouble["name"], "us-east-1: access denied: allow bedrock:ListImportedModels");
+    assert_eq!(trouble["name"], "⚠ Bedrock us-east-1");
+    let words = trouble["description"].as_str().unwrap();
+    assert!(words.contains("access denied: allow bedrock:ListImportedModels"), "{words}");
     assert_eq!(rig.host.get("/health/ready").await.json["degraded"], json!([PIPE]));
     assert_eq!(asked(&rig, &listed(LITE)).await, (EAST.into(), LITE.into()));
 }

@@ -86,6 +86,21 @@ impl BaseUrl {
         url
     }
 
+    /// Returns whether the server is on this machine or in the own network, as far as its address
+    /// tells: a private address, a name without dots, or one of `.local` and `.internal`.
+    pub fn is_local(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),
+            Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unique_local(),
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                let ends = |end: &str| name.ends_with(end);
+                !name.contains('.') || [".local", ".internal", ".localhost"].into_iter().any(ends)
+            }
+            None => false,
+        }
+    }
+
     /// Returns the host, which errors must not show.
     pub(crate) fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()

@@ -67,6 +67,7 @@ mod host;
 mod image;
 mod ledger;
 pub mod library;
+mod picker;
 mod pipe;
 mod quirks;
 mod rerank;
@@ -103,6 +104,7 @@ pub use image::{
     Image, ImageCall, ImageFormat, ImageOptions, ImageQuality, ImageSize, Images, Picture,
 };
 pub use ledger::{Booking, Charge, Exceeded, Ledger, Window};
+pub use picker::{PICKER_WIDTH, PickerAudience, describe_context, fill_name, shorten_name};
 pub use pipe::{Model, ModelKind, ModelMetadata, ModelResolution, Pipe, Serves};
 pub use quirks::{LearnedQuirks, QuirkState, without_quotes};
 pub use rerank::{Rank, RerankCall, Reranked};

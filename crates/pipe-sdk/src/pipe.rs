@@ -2,7 +2,7 @@
 
 use crate::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, PipeError, QuirkState, RerankCall, Reranked, Result, StateFolder,
+    ImageCall, Images, PickerAudience, PipeError, QuirkState, RerankCall, Reranked, Result, StateFolder,
     UpstreamState, UsageReport, Valves, library::Library,
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ pub trait Pipe: Send + Sync + Sized + 'static {
 
     /// What people read in Open WebUI's list of pipelines.
     const NAME: &'static str = Self::ID;
+
+    /// The provider in metrics and traces, by the name that OpenTelemetry's conventions for generative AI have for it, as in `aws.bedrock`.
+    const PROVIDER: &'static str = Self::ID;
 
     /// What an admin can turn.
     type Valves: Valves;
@@ -158,6 +161,7 @@ pub trait Pipe: Send + Sync + Sized + 'static {
 }
 
 /// What a pipe serves: one model, many, or a filter around others' chats.
+#[expect(clippy::large_enum_variant, reason = "there is one a pipe")]
 #[derive(Clone, Debug)]
 pub enum Serves {
     /// One model, whose id is the pipe's own.
@@ -209,8 +213,15 @@ pub enum ModelResolution {
 pub struct Model {
     /// The id within the pipe; it may hold `.`, `:` and `/`.
     pub id: String,
-    /// What people read in the picker.
+    /// What people read in the picker, which shows 24 characters.
     pub name: String,
+    /// Names that hold names of other models, as in `Documents · {rag/llama3}`, where an id of this host stands in braces. The first that is short
+    /// enough takes the place of the name.
+    pub name_templates: Vec<String>,
+    /// Words that people filter the picker by, such as the vendor.
+    pub tags: Vec<String>,
+    /// Who finds it in pickers.
+    pub audience: PickerAudience,
     /// What it does.
     pub kind: ModelKind,
     /// A line about the model.
@@ -260,8 +271,37 @@ impl Model {
     /// A chat model with this id and name, and nothing said about what it can do.
     pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
         let (id, name, kind) = (id.into(), name.into(), ModelKind::Chat);
-        let (capabilities, metadata) = Default::default();
-        Self { id, name, kind, description: None, capabilities, metadata }
+        Self {
+            id,
+            name,
+            name_templates: Vec::new(),
+            tags: Vec::new(),
+            audience: PickerAudience::default(),
+            kind,
+            description: None,
+            capabilities: Map::new(),
+            metadata: ModelMetadata::default(),
+        }
+    }
+
+    /// The same with names that hold names of other models, the best first.
+    #[must_use]
+    pub fn with_name_templates(mut self, templates: impl IntoIterator<Item = String>) -> Self {
+        self.name_templates = templates.into_iter().collect();
+        self
+    }
+
+    /// The same with one more tag.
+    #[must_use]
+    pub fn with_tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// The same for these people in pickers.
+    #[must_use]
+    pub fn with_audience(self, audience: PickerAudience) -> Self {
+        Self { audience, ..self }
     }
 
     /// The same as a model that does this.

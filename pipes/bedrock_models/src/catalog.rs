@@ -2,6 +2,7 @@
 //! need be.
 
 mod access_policy;
+mod display_name;
 mod fallback_chains;
 mod geography;
 mod list_calls;
@@ -10,6 +11,7 @@ mod listing;
 mod listing_gap;
 mod model_entry;
 mod model_route;
+mod picker;
 mod region_models;
 mod saved_lists;
 mod unknown_names;

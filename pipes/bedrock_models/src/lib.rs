@@ -78,6 +78,7 @@ pub struct BedrockModels {
 impl Pipe for BedrockModels {
     const ID: &'static str = model_id::PIPE_ID;
     const NAME: &'static str = "Amazon Bedrock";
+    const PROVIDER: &'static str = "aws.bedrock";
     type Valves = BedrockValves;
 
     async fn on_startup(valves: BedrockValves) -> Result<Self> {

@@ -70,7 +70,9 @@ impl Pipe for ConversationPipe {
         }
         let model = |id: &str| {
             Model::new(id, format!("{id} with memory"))
+                .with_name_templates([format!("Memory · {{{id}}}"), format!("Mem · {{{id}}}")])
                 .with_description("Remembers the conversation on the server.")
+                .with_capability("usage", true)
         };
         let ids: BTreeSet<_> = split_list(models).collect();
         Serves::manifold(ids.into_iter().map(model).collect::<Vec<_>>())

@@ -24,6 +24,7 @@ mod tests;
 mod valves;
 
 pub use valves::HybridValves;
+use valves::LocalEndpoint;
 
 use backend::Backend;
 use health_probe::HealthProbe;
@@ -117,7 +118,7 @@ impl HybridRouter {
 
     fn cloud(&self) -> Result<&Arc<Backend>> {
         self.cloud.as_ref().ok_or_else(|| PipeError::Unavailable {
-            message: "no cloud model is set: an admin can name one in `cloud_model`".into(),
+            message: "no cloud model is set: ask an admin to set *Cloud · Model*".into(),
             retry_after: None,
         })
     }
@@ -127,16 +128,31 @@ impl HybridRouter {
 /// dead entries.
 fn models(valves: &HybridValves, has_cloud: bool) -> Vec<Model> {
     let HybridValves { local_images, local_tools, .. } = *valves;
+    let local = match (&valves.local_model, valves.local_endpoint.parse()) {
+        (_, Ok(LocalEndpoint::Model(id))) => format!("{{{id}}}"),
+        (Some(name), _) => format!("{{{name}}}"),
+        (None, _) => "local".to_owned(),
+    };
+    let cloud = format!("{{{}}}", valves.cloud_model.as_deref().unwrap_or_default());
     let models = [
         Model::new(SMART, "Smart router")
-            .with_description("Answers locally, and in the cloud what the local model cannot")
+            .with_name_templates(has_cloud.then(|| format!("Smart: {local} → {cloud}")))
+            .with_description("Answers locally, and in the cloud what the local model cannot answer.")
+            .with_tag("local")
+            .with_capability("usage", true)
             .with_capability("vision", local_images || has_cloud)
             .with_capability("builtin_tools", local_tools),
         Model::new(LOCAL, "Local only")
-            .with_description("Never leaves the house")
+            .with_name_templates([format!("Local: {local}")])
+            .with_description("Answers locally; nothing is sent to the cloud.")
+            .with_tag("local")
+            .with_capability("usage", true)
             .with_capability("vision", local_images)
             .with_capability("builtin_tools", local_tools),
-        Model::new(CLOUD, "Cloud only").with_description("The model behind the smart router"),
+        Model::new(CLOUD, "Cloud only")
+            .with_name_templates([format!("Cloud: {cloud}")])
+            .with_description("Answers in the cloud, by the model behind the smart router.")
+            .with_capability("usage", true),
     ];
     let is_listed = |model: &Model| valves.is_set_up() && (has_cloud || model.id != CLOUD);
     models.into_iter().filter(is_listed).collect()

@@ -230,9 +230,12 @@ fn model(name: &str, auto: Approach) -> Model {
     };
     let titles: Vec<_> = plan.approaches().iter().map(|approach| approach.title()).collect();
     let title = titles.join(if matches!(plan, Plan::Parallel(_)) { " | " } else { " & " });
+    let word = plan.approaches().iter().map(|approach| approach.name()).collect::<Vec<_>>().join("+");
     let base = model.split_once('.').map_or(model.as_str(), |(_, bare)| bare);
-    let description = format!("Spends several calls of `{model}` on a better answer");
-    Model::new(name, format!("{title}: {base}")).with_description(description)
+    Model::new(name, format!("{title}: {base}"))
+        .with_name_templates([format!("{title}: {{{model}}}"), format!("{word}: {{{model}}}")])
+        .with_description(format!("Spends several calls of `{model}` on a better answer."))
+        .with_capability("usage", true)
 }
 
 fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {

@@ -92,8 +92,11 @@ impl Pipe for Rag {
         }
         let model = |id: &str| {
             Model::new(id, format!("{id} with documents"))
-                .with_description("Answers from documents, and shows where from.")
+                .with_name_templates([format!("Documents · {{{id}}}"), format!("Docs · {{{id}}}")])
+                .with_description("Answers from your documents, and shows where from.")
+                .with_tag("documents")
                 .with_capability("citations", true)
+                .with_capability("usage", true)
         };
         let generators: BTreeSet<&str> = split_list(generators).collect();
         Serves::manifold(generators.into_iter().map(model).collect::<Vec<_>>())

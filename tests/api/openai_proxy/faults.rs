@@ -30,7 +30,7 @@ async fn f01_an_upstream_that_refuses_connections_is_tried_again_named_by_its_mo
     // Each of three attempts; to the breaker they are one.
     for _ in 0..2 {
         let refused = host.chat(MODEL, "hi").await;
-        assert_eq!(refused.refused(502), "the upstream of `openai_proxy.m` cannot be reached");
+        assert_eq!(refused.refused(502), "The upstream of `openai_proxy.m` cannot be reached");
         assert!(!refused.text.contains("127.0.0.1"), "{}", refused.text);
     }
     let resting = host.chat(MODEL, "hi").await;

@@ -129,7 +129,7 @@ async fn models_are_listed_with_what_their_server_tells() {
     let model = host.get("/models/openai_proxy.a%2Fb").await.json;
     assert_eq!(
         (&model["name"], &model["description"]),
-        (&json!("A B"), &json!("8192 tokens of context"))
+        (&json!("A B"), &json!("8k context · local"))
     );
     let capabilities = &model["info"]["meta"]["capabilities"];
     assert_eq!(

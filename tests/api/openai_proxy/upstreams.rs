@@ -60,7 +60,9 @@ async fn an_upstream_that_is_down_takes_no_other_with_it() {
     let list = rig.host.get("/models").await.json;
     let names: Vec<_> =
         list["data"].as_array().unwrap().iter().map(|model| model["name"].clone()).collect();
-    assert_eq!(names, ["m", "down: the upstream cannot be reached"]);
+    assert_eq!(names, ["m", "⚠ down"]);
+    let told = list["data"][1]["description"].as_str().unwrap();
+    assert!(told.contains("the upstream cannot be reached"), "{told}");
     assert_eq!(rig.plain().await.status, 200);
     assert!(
         rig.host

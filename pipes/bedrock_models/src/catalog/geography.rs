@@ -36,9 +36,71 @@ pub fn profile_prefix(geography: &str) -> Option<&'static str> {
     }
 }
 
+/// The regions of AWS (<https://docs.aws.amazon.com/general/latest/gr/bedrock.html>, and those that
+/// have no Bedrock yet). A new region is none of them, so that this is for advice only.
+const REGIONS: [&str; 37] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Returns what is odd about the name of a region that nobody knows, and the name that was probably
+/// meant.
+pub fn doubt_region(region: &str) -> Option<String> {
+    if REGIONS.contains(&region) {
+        return None;
+    }
+    let distance = |known: &&str| strsim::damerau_levenshtein(known, region);
+    let nearest = REGIONS.into_iter().min_by_key(distance).filter(|known| distance(known) <= 3);
+    let advice = nearest.map_or_else(String::new, |known| format!(" (did you mean `{known}`?)"));
+    Some(format!("`{region}` is no AWS region that is known here{advice}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_region_is_told_from_one_that_exists() {
+        assert_eq!(doubt_region("eu-west-1"), None);
+        let told = doubt_region("us-esat-1").unwrap();
+        assert_eq!(told, "`us-esat-1` is no AWS region that is known here (did you mean `us-east-1`?)");
+        assert_eq!(doubt_region("moon").unwrap(), "`moon` is no AWS region that is known here");
+    }
 
     #[test]
     fn a_geography_is_never_wider_than_its_profile() {

@@ -25,16 +25,16 @@ const PAGE_SIZE: i32 = 1000;
 pub async fn list_region(clients: &Clients, index: usize, valves: &BedrockValves) -> ListResults {
     let client = clients.control(index).await;
     let limit = valves.list_timeout();
+    let region = clients.regions().nth(index).map_or("", |region| region);
     let wanted = RouteList::ALL.into_iter().filter(|list| list.is_wanted(valves));
     let routes = wanted.map(|list| async move {
-        (list, with_timeout(limit, list.action(), list_routes(client, list)).await)
+        (list, with_timeout(limit, (list.action(), region), list_routes(client, list)).await)
     });
     let (foundations, routes) = tokio::join!(
-        with_timeout(limit, "bedrock:ListFoundationModels", list_foundations(client)),
+        with_timeout(limit, ("bedrock:ListFoundationModels", region), list_foundations(client)),
         join_all(routes),
     );
     let results = ListResults { foundations, routes };
-    let region = clients.regions().nth(index).map_or("", |region| region);
     for ListError { code, message, .. } in results.errors() {
         tracing::warn!(
             aws.region = region,
@@ -47,11 +47,11 @@ pub async fn list_region(clients: &Clients, index: usize, valves: &BedrockValves
 
 async fn with_timeout<T>(
     limit: Duration,
-    action: &'static str,
+    (action, region): (&str, &str),
     list: impl Future<Output = Result<T, SendError>>,
 ) -> Result<T, ListError> {
     let list = timeout(limit, list).await.unwrap_or(Err(SendError::Timeout));
-    list.map_err(|error| ListError::new(error, action))
+    list.map_err(|error| ListError::new(error, action, region))
 }
 
 async fn list_foundations(client: &Client) -> Result<Vec<FoundationModel>, SendError> {

@@ -1,6 +1,7 @@
 //! Why a region's models cannot be listed, in words for whoever reads the model list.
 
-use crate::error::{CREDENTIALS_UNAVAILABLE, NO_CREDENTIALS};
+use super::geography::doubt_region;
+use crate::error::{missing_credentials, unavailable_credentials};
 use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::time::Duration;
@@ -33,25 +34,26 @@ impl ListError {
         Self { code: "Loading".into(), message, kind: ListErrorKind::Loading }
     }
 
-    /// Creates the error of a call of this IAM action.
-    pub fn new(error: SendError, action: &str) -> Self {
+    /// Creates the error of a call of this IAM action in this region.
+    pub fn new(error: SendError, action: &str, region: &str) -> Self {
         let (kind, code, message) = match error {
             SendError::NoCredentials => {
-                (ListErrorKind::Credentials, "NoCredentials".into(), NO_CREDENTIALS.into())
+                (ListErrorKind::Credentials, "NoCredentials".into(), missing_credentials().into())
             }
-            SendError::CredentialsUnavailable => (
+            SendError::CredentialsUnavailable(fault) => (
                 ListErrorKind::Credentials,
                 "CredentialsUnavailable".into(),
-                CREDENTIALS_UNAVAILABLE.into(),
+                unavailable_credentials(fault),
             ),
             SendError::Timeout => {
                 (ListErrorKind::Upstream, "Timeout".into(), "AWS did not answer in time".into())
             }
-            SendError::Unreachable => (
-                ListErrorKind::Upstream,
-                "Unreachable".into(),
-                "AWS cannot be reached: check the network and the region's name".into(),
-            ),
+            SendError::Unreachable => {
+                let words = "AWS cannot be reached: check the network and the region's name";
+                let doubt = doubt_region(region).map(|doubt| format!("{doubt}, and "));
+                let message = doubt.unwrap_or_default() + words;
+                (ListErrorKind::Upstream, "Unreachable".into(), message)
+            }
             SendError::Service(error) => classify(&error, action),
         };
         Self { code, message, kind }
@@ -72,10 +74,15 @@ impl ListError {
         }
     }
 
+    /// Returns the sentence that tells of the missing list, without a full stop.
+    pub fn describe(&self, region: Option<&str>) -> String {
+        let region = region.map_or_else(String::new, |region| format!(" in {region}"));
+        format!("Amazon Bedrock's models{region} cannot be listed: {}", self.message)
+    }
+
     /// Returns the error of a chat with the entry that stands for the missing list.
     pub fn to_pipe_error(&self, region: Option<&str>) -> PipeError {
-        let region = region.map_or_else(String::new, |region| format!(" in {region}"));
-        let message = format!("Amazon Bedrock's models{region} cannot be listed: {}", self.message);
+        let message = self.describe(region);
         match self.kind {
             ListErrorKind::Credentials => PipeError::Credentials(message),
             ListErrorKind::AccessDenied => PipeError::Denied(message),

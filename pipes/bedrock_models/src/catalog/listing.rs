@@ -7,6 +7,7 @@ use super::{
     geography::{geography, profile_prefix},
     list_error::ListError,
     listing_gap::{ListingGap, find_gaps},
+    picker::picker_models,
     model_entry::{FoundationModel, ModelEntry},
     region_models::RegionModels,
     unknown_names::{UnknownModelName, find_unknown_names},
@@ -91,16 +92,16 @@ impl Listing {
         };
         let foundations = Foundations::new(regions);
         let entries = regions.iter().flat_map(|region| entries_of(region, &foundations, valves));
-        let models = entries.filter_map(|entry| listing.add(entry, valves)).collect();
-        listing.finish(models, regions, valves);
+        entries.for_each(|entry| listing.add(entry));
+        listing.finish(regions, valves);
         listing
     }
 
-    /// Adds a model, and returns it as clients list it if its id is new.
-    fn add(&mut self, entry: ModelEntry, valves: &BedrockValves) -> Option<Model> {
+    /// Adds a model.
+    fn add(&mut self, entry: ModelEntry) {
         if let Some(reason) = self.policy.denial_reason(&entry) {
             self.deny(&entry, reason);
-            return None;
+            return;
         }
         // Names within an account need not be unique, not even within a region.
         let is_taken = self
@@ -113,12 +114,9 @@ impl Listing {
             self.arns.insert(entry.model_id.clone(), place);
         }
         match self.entries.entry(Arc::clone(&entry.id)) {
-            hash_map::Entry::Vacant(vacant) => {
-                Some(vacant.insert(entry).to_model(valves.builtin_tools))
-            }
+            hash_map::Entry::Vacant(vacant) => _ = vacant.insert(entry),
             hash_map::Entry::Occupied(occupied) => {
                 self.other_regions.entry(Arc::clone(occupied.key())).or_default().push(entry);
-                None
             }
         }
     }
@@ -129,7 +127,8 @@ impl Listing {
         self.denied.extend(names.map(|name| (name, reason)));
     }
 
-    fn finish(&mut self, mut models: Vec<Model>, regions: &[RegionModels], valves: &BedrockValves) {
+    fn finish(&mut self, regions: &[RegionModels], valves: &BedrockValves) {
+        let mut models = picker_models(self.entries.values(), valves);
         let has_no_chat_model = models.iter().all(|model| !model.kind.answers_chats());
         self.gaps = find_gaps(regions, has_no_chat_model);
         models.extend(self.gaps.iter().map(ListingGap::to_model));

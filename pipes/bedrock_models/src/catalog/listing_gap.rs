@@ -1,8 +1,8 @@
-//! Entries of the model list that stand for models that could not be listed: their names say why,
-//! and a chat with one explains it at length.
+//! Entries of the model list that stand for models that could not be listed: their descriptions say
+//! why, and a chat with one explains it at length. Where roles are known, only admins see them.
 
 use super::{list_error::ListError, region_models::RegionModels};
-use pipe_sdk::{Model, PipeError};
+use pipe_sdk::{Model, PickerAudience, PipeError};
 use std::sync::Arc;
 
 /// An entry for models that could not be listed.
@@ -24,10 +24,10 @@ pub fn find_gaps(regions: &[RegionModels], has_no_chat_model: bool) -> Vec<Listi
     match gaps.first() {
         // Open WebUI would take an empty list for a connection without models.
         None if has_no_chat_model && !regions.iter().all(RegionModels::is_listed) => {
-            vec![ListingGap::in_all_regions("loading", ListError::loading())]
+            vec![ListingGap::in_all_regions("loading", "Bedrock is loading", ListError::loading())]
         }
         Some((_, error)) if have_all_failed && are_alike => {
-            vec![ListingGap::in_all_regions("error", (*error).clone())]
+            vec![ListingGap::in_all_regions("error", "⚠ Amazon Bedrock", (*error).clone())]
         }
         _ => {
             let gap =
@@ -38,16 +38,15 @@ pub fn find_gaps(regions: &[RegionModels], has_no_chat_model: bool) -> Vec<Listi
 }
 
 impl ListingGap {
-    fn in_all_regions(id: &str, error: ListError) -> Self {
-        let name = format!("Amazon Bedrock: {}", error.message);
-        Self { id: id.into(), name, region: None, error }
+    fn in_all_regions(id: &str, name: &str, error: ListError) -> Self {
+        Self { id: id.into(), name: name.into(), region: None, error }
     }
 
     /// Creates the entry for a region.
     pub fn in_region(region: &Arc<str>, error: &ListError) -> Self {
         Self {
             id: format!("error-{region}"),
-            name: format!("{region}: {}", error.message),
+            name: format!("⚠ Bedrock {region}"),
             region: Some(Arc::clone(region)),
             error: error.clone(),
         }
@@ -66,7 +65,8 @@ impl ListingGap {
     /// Returns the entry as clients list it.
     pub fn to_model(&self) -> Model {
         Model::new(&self.id, &self.name)
-            .with_description("Chat with this entry to read what to do.")
+            .with_description(self.error.describe(self.region.as_deref()) + ".")
+            .with_audience(PickerAudience::Admins)
             .with_capability("builtin_tools", false)
     }
 }

@@ -1,6 +1,6 @@
 //! One model of one region, as AWS lists it.
 
-use super::model_route::ModelRoute;
+use super::{display_name::display_name, model_route::ModelRoute};
 use crate::{
     family::{Family, Quirk, TokenLimits, ToolSupport, model_kind},
     location::ModelLocation,
@@ -8,7 +8,7 @@ use crate::{
     valves::{BedrockValves, BuiltinTools},
 };
 use aws_sdk_bedrock::types::{FoundationModelSummary, ModelModality};
-use pipe_sdk::{Model, ModelKind, ModelMetadata, matches_glob};
+use pipe_sdk::{Model, ModelKind, ModelMetadata, describe_context, matches_glob, shorten_name};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
 
@@ -19,8 +19,10 @@ pub struct ModelEntry {
     pub id: Arc<str>,
     /// The id that Bedrock gets: the same, or the ARN that the id stands for.
     pub model_id: String,
-    /// The display name.
-    pub name: String,
+    /// The name for the picker.
+    pub name: Arc<str>,
+    /// The vendor, as AWS writes it.
+    pub provider: String,
     /// The id of the foundation model; several entries can lead to one model.
     pub base: String,
     /// The region.
@@ -39,8 +41,11 @@ pub struct ModelEntry {
 pub struct FoundationModel {
     /// Its id.
     pub id: String,
-    /// The display name.
+    /// The name that AWS gives it.
     pub name: String,
+    /// The vendor.
+    #[serde(default)]
+    pub provider: String,
     /// What it accepts beside text.
     pub inputs: Inputs,
     /// What it does, if this pipe supports it.
@@ -65,6 +70,7 @@ impl FoundationModel {
         Self {
             id: summary.model_id().into(),
             name: summary.model_name().unwrap_or(summary.model_id()).into(),
+            provider: summary.provider_name().unwrap_or_default().into(),
             inputs: Inputs {
                 image: Some(accepts("IMAGE")),
                 video: Some(accepts("VIDEO")),
@@ -120,7 +126,15 @@ impl ModelEntry {
         let mut target = Target::of(&id, &base, inputs, valves);
         target.family.streaming &= foundation.is_none_or(|model| model.streams);
         let region = Arc::clone(region);
-        Some(Self { id: id.into(), model_id, name, base, region, kind, inputs, target })
+        let provider = foundation.map_or_else(String::new, |model| model.provider.clone());
+        let is_system = id.ends_with(&*base);
+        let name = match foundation {
+            _ if !is_system => shorten_name(&name),
+            Some(model) => display_name(&model.name, &provider, &id),
+            None => display_name(&name, &provider, &id),
+        };
+        let (id, name) = (id.into(), name.into());
+        Some(Self { id, model_id, name, provider, base, region, kind, inputs, target })
     }
 
     /// Returns the same entry under the id and the trailing part of its ARN, for names that are not
@@ -140,9 +154,15 @@ impl ModelEntry {
         }
     }
 
+    /// Returns whether AWS offers this route to everyone: the model's own id, or a profile of AWS.
+    pub fn is_system_route(&self) -> bool {
+        self.id.ends_with(&*self.base)
+    }
+
     /// Returns its id and region.
     pub fn location(&self) -> ModelLocation {
-        ModelLocation { model: Arc::clone(&self.id), region: Arc::clone(&self.region) }
+        let (model, region) = (Arc::clone(&self.id), Arc::clone(&self.region));
+        ModelLocation { model, name: Arc::clone(&self.name), region }
     }
 
     /// Returns whether it can be used for this kind of request. Image models also answer chats.
@@ -162,10 +182,20 @@ impl ModelEntry {
 
     /// Returns the model as clients list it.
     pub fn to_model(&self, builtin_tools: BuiltinTools) -> Model {
-        let model = Model::new(&*self.id, &self.name)
-            .with_description(format!("{} - {}", self.name, self.region))
+        let metadata = self.metadata();
+        let reads = |what| metadata.reads.contains(&what);
+        let tags = [
+            (&*self.provider, !self.provider.is_empty()),
+            ("pictures", reads("image")),
+            ("documents", reads("file")),
+            ("draws", self.kind == ModelKind::Image),
+        ];
+        let model = Model::new(&*self.id, &*self.name)
+            .with_description(self.description(&metadata))
             .with_kind(self.kind)
-            .with_metadata(self.metadata());
+            .with_metadata(metadata.clone());
+        let tags = tags.into_iter().filter(|(_, is_set)| *is_set);
+        let model = tags.fold(model, |model, (tag, _)| model.with_tag(tag));
         let model = match self.kind {
             ModelKind::Chat => {
                 let tools = match builtin_tools {
@@ -185,6 +215,20 @@ impl ModelEntry {
             Some(vision) => model.with_capability("vision", vision),
             None => model,
         }
+    }
+
+    /// Returns a line such as `200k context · sees pictures · us-east-1`.
+    fn description(&self, metadata: &ModelMetadata) -> String {
+        let reads = |what| metadata.reads.contains(&what);
+        let context = metadata.context_length.map(|tokens| describe_context(tokens.into()));
+        let words = [
+            (self.kind == ModelKind::Image).then(|| "makes pictures".to_owned()),
+            context.filter(|_| self.kind == ModelKind::Chat),
+            reads("image").then(|| "sees pictures".to_owned()),
+            reads("file").then(|| "reads documents".to_owned()),
+            Some(self.region.to_string()),
+        ];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 
     fn metadata(&self) -> ModelMetadata {

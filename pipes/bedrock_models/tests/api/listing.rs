@@ -5,9 +5,9 @@ use bedrock_emulator::{
     ANY, BedrockException, Emulator, EmulatorOptions, Operation, RecordedRequest, Script,
 };
 use bedrock_models::BuiltinTools;
-use pipe_sdk::Pipe;
+use pipe_sdk::{Pipe, PickerAudience};
 use serde_json::json;
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
 
 #[tokio::test]
@@ -15,9 +15,10 @@ async fn both_regions_are_listed_and_the_first_wins() {
     let rig = rig().await;
     let models = models(&rig.pipe);
     let named = |id: &str| models.iter().find(|model| model.id == id).unwrap();
-    assert_eq!(named(HAIKU).description.as_deref(), Some("Claude 3 Haiku - us-east-1"));
+    let told = "200k context · sees pictures · reads documents · us-east-1";
+    assert_eq!(named(HAIKU).description.as_deref(), Some(told));
     let west = "qwen.qwen3-coder-480b-a35b-v1:0";
-    assert!(named(west).description.as_deref().unwrap().ends_with(" - us-west-2"));
+    assert!(named(west).description.as_deref().unwrap().ends_with(" · us-west-2"));
     let mut ids = ids(&rig.pipe);
     ids.sort();
     ids.dedup();
@@ -53,13 +54,33 @@ async fn profiles_are_listed_with_names_and_what_the_model_behind_can_do() {
     let models = models(&rig.pipe);
     let global =
         models.iter().find(|model| model.id == "global.anthropic.claude-opus-4-8").unwrap();
-    assert_eq!(global.name, "Global Anthropic Claude Opus 4.8");
+    assert_eq!(global.name, "Claude Opus 4.8 (Global)");
     assert_eq!(global.capabilities["vision"], true);
     let own = models.iter().find(|model| model.name == "support-desk").unwrap();
     assert_eq!(own.id, "app/support-desk");
     let west = models.iter().find(|model| model.name == "research team").unwrap();
     assert_eq!(west.id, "app/research-team");
-    assert_eq!(west.description.as_deref(), Some("research team - us-west-2"));
+    assert_eq!(west.description.as_deref(), Some("300k context · sees pictures · reads documents · us-west-2"));
+}
+
+#[tokio::test]
+async fn pickers_show_each_model_once_the_newest_of_a_family_first() {
+    for (all, hidden) in [(false, true), (true, false)] {
+        let rig = rig_with(|valves| valves.list_all_routes = all).await;
+        let models = models(&rig.pipe);
+        let audience = |id: &str| models.iter().find(|model| model.id == id).unwrap().audience;
+        assert_eq!(audience("us.amazon.nova-micro-v1:0"), PickerAudience::Everyone);
+        let plain = if hidden { PickerAudience::Nobody } else { PickerAudience::Everyone };
+        assert_eq!(audience(MICRO), plain);
+        let shown = models.iter().filter(|model| model.audience != PickerAudience::Nobody);
+        let names: Vec<_> = shown.map(|model| model.name.as_str()).collect();
+        let distinct: HashSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{names:?}");
+        assert!(names.iter().all(|name| name.chars().count() <= 24), "{names:?}");
+        let place = |name: &str| names.iter().position(|other| *other == name).unwrap();
+        assert!(place("Claude Sonnet 5 (US)") < place("Claude Sonnet 4.5 (US)"), "{names:?}");
+        assert!(rig.answer(MICRO, hello()).await.is_ok(), "hidden, and still called");
+    }
 }
 
 #[tokio::test]
@@ -100,7 +121,8 @@ async fn a_failing_region_is_said_in_the_list_and_explained_in_the_chat() {
     let errors: Vec<_> = models.iter().filter(|model| model.id.starts_with("error")).collect();
     assert_eq!(errors.len(), 1);
     assert_eq!(errors[0].id, "error-us-west-2");
-    assert_eq!(errors[0].name, "us-west-2: access denied: allow bedrock:ListFoundationModels");
+    assert_eq!(errors[0].name, "⚠ Bedrock us-west-2");
+    assert_eq!(errors[0].audience, PickerAudience::Admins);
     assert!(models.iter().any(|model| model.id == HAIKU));
     let denied = |list: &str| format!("us-west-2: access denied: allow bedrock:{list}");
     let both = ["ListFoundationModels", "ListInferenceProfiles"].map(denied);

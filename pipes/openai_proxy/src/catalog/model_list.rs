@@ -6,7 +6,7 @@ use crate::{
     valves::{UpstreamConfig, UpstreamConfigs},
 };
 use openai_client::ModelListEntry;
-use pipe_sdk::{Model, ModelKind, PipeError};
+use pipe_sdk::{Model, ModelKind, PickerAudience, PipeError, describe_context, shorten_name};
 use std::{collections::HashMap, sync::Arc};
 
 /// The models of all upstreams, as clients list them and as chats look them up.
@@ -147,20 +147,36 @@ fn gap_model_id(config: &UpstreamConfig) -> String {
 }
 
 fn gap_model(config: &UpstreamConfig, gap: ListingGap) -> Model {
-    Model::new(gap_model_id(config), format!("{}: {}", config.name(), gap.message()))
-        .with_description("Chat with this entry to read what to do.")
+    Model::new(gap_model_id(config), shorten_name(&format!("⚠ {}", config.name())))
+        .with_description(gap.to_pipe_error(config).to_string() + ".")
+        .with_audience(PickerAudience::Admins)
         .with_capability("builtin_tools", false)
 }
 
 fn to_model(config: &UpstreamConfig, listed: &ModelListEntry, builtin_tools: bool) -> Model {
-    let name = config.model_id(listed.name.as_deref().unwrap_or(&listed.id));
+    let name = shorten_name(&config.model_id(listed.name.as_deref().unwrap_or(&listed.id)));
     let tools = builtin_tools && listed.tools.unwrap_or(true);
     let mut model = Model::new(config.model_id(&listed.id), name).with_kind(listed.kind);
-    if let Some(context) = listed.context {
-        model = model.with_description(format!("{context} tokens of context"));
+    let is_local = config.base_url.is_local();
+    let words = [
+        listed.context.map(describe_context),
+        listed.vision.filter(|sees| *sees).map(|_| "sees pictures".to_owned()),
+        is_local.then(|| "local".to_owned()),
+    ];
+    let words: Vec<_> = words.into_iter().flatten().collect();
+    if !words.is_empty() {
+        model = model.with_description(words.join(" · "));
+    }
+    if is_local {
+        model = model.with_tag("local");
+    } else if let Some(prefix) = &config.prefix {
+        model = model.with_tag(prefix);
     }
     if let Some(vision) = listed.vision {
         model = model.with_capability("vision", vision);
+        if vision {
+            model = model.with_tag("pictures");
+        }
     }
     model.with_capability("builtin_tools", tools).with_capability("usage", true)
 }

@@ -1,0 +1,87 @@
+//! Names of models as pickers show them.
+
+/// The characters of a name that Open WebUI's picker shows.
+pub const PICKER_WIDTH: usize = 24;
+
+/// Who finds a model in pickers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PickerAudience {
+    /// Everyone.
+    #[default]
+    Everyone,
+    /// Admins; and everyone else whose role is not known.
+    Admins,
+    /// Nobody. The model can be called by its id.
+    Nobody,
+}
+
+/// Shortens a name to [`PICKER_WIDTH`] characters. It keeps the beginning and the end, because
+/// versions stand at the end: `llama-3.3-70b-versatile-preview` becomes `llama-3.3-70b-v…-preview`.
+pub fn shorten_name(name: &str) -> String {
+    let length = name.chars().count();
+    if length <= PICKER_WIDTH {
+        return name.to_owned();
+    }
+    let end = PICKER_WIDTH / 3;
+    let start = PICKER_WIDTH - end - 1;
+    let before: String = name.chars().take(start).collect();
+    let after: String = name.chars().skip(length - end).collect();
+    format!("{}…{}", before.trim_end(), after.trim_start())
+}
+
+/// Describes how much a model reads, as in `200k context`.
+pub fn describe_context(tokens: u64) -> String {
+    match tokens {
+        1_000_000.. => format!("{}M context", tokens / 1_000_000),
+        1_000.. => format!("{}k context", tokens / 1_000),
+        _ => format!("{tokens} tokens of context"),
+    }
+}
+
+/// Fills a template with the names of the models whose ids stand in braces.
+///
+/// For example, `Smart: {ollama/llama3} → {bedrock_models.amazon.nova-pro-v1:0}` becomes `Smart:
+/// llama3 → Nova Pro`. Where `name_of` knows no name, the last part of the id has to do.
+pub fn fill_name(template: &str, name_of: impl Fn(&str) -> Option<String>) -> String {
+    let (mut name, mut rest) = (String::new(), template);
+    while let Some((before, (id, after))) =
+        rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+    {
+        let known = name_of(id).unwrap_or_else(|| last_part(id).to_owned());
+        name = name + before + &known;
+        rest = after;
+    }
+    name + rest
+}
+
+/// Returns what tells a model from others in its id: `nova-lite-v1` of
+/// `bedrock_models.us.amazon.nova-lite-v1:0`.
+fn last_part(id: &str) -> &str {
+    let id = id.rsplit('/').next().unwrap_or(id);
+    let id = id.split_once(':').map_or(id, |(id, _)| id);
+    let is_word = |part: &str| part.starts_with(|char: char| char.is_alphabetic());
+    let mut start = id.match_indices('.').filter(|(dot, _)| is_word(id.get(dot + 1..).unwrap_or("")));
+    start.next_back().and_then(|(dot, _)| id.get(dot + 1..)).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_their_beginning_and_end() {
+        assert_eq!(shorten_name("Claude Sonnet 4.5 (US)"), "Claude Sonnet 4.5 (US)");
+        let short = shorten_name("llama-3.3-70b-versatile-preview");
+        assert_eq!(short, "llama-3.3-70b-v…-preview");
+        assert_eq!(short.chars().count(), PICKER_WIDTH);
+    }
+
+    #[test]
+    fn templates_take_names_and_ids() {
+        let name_of = |id: &str| (id == "a.b").then(|| "Nova Pro".to_owned());
+        assert_eq!(fill_name("Smart: {x/llama3} → {a.b}", name_of), "Smart: llama3 → Nova Pro");
+        assert_eq!(fill_name("Documents · {p.us.amazon.nova-lite-v1:0}", |_| None), "Documents · nova-lite-v1");
+        assert_eq!(fill_name("{openai_proxy.llama3.2:3b}", |_| None), "llama3.2");
+        assert_eq!(fill_name("a { b", |_| None), "a { b");
+    }
+}
