@@ -47,7 +47,7 @@ impl HttpError {
             400..=499 => "invalid_request_error",
             _ => "server_error",
         };
-        let message = message.into();
+        let message = capitalize(message.into());
         Self {
             status,
             message,
@@ -77,6 +77,13 @@ impl HttpError {
     /// The same with the field that is at fault.
     #[must_use]
     pub fn param(mut self, param: Option<String>) -> Self {
+        // A field at the beginning is a name, and keeps its letters.
+        if let (Some(field), Some(start)) = (&param, self.message.get(..1)) {
+            let plain = start.to_ascii_lowercase() + self.message.get(1..).unwrap_or_default();
+            if plain.starts_with(field.as_str()) {
+                self.message = plain;
+            }
+        }
         self.param = param;
         self
     }
@@ -220,6 +227,17 @@ impl From<PipeError> for HttpError {
             PipeError::Internal(cause) => Self::internal(cause.as_ref()),
             _ => Self::panicked(),
         }
+    }
+}
+
+/// The message with a capital at its beginning, unless it begins with a field, a name in quotes, or
+/// anything else that is no plain word.
+fn capitalize(message: String) -> String {
+    let word = message.split(' ').next().unwrap_or_default();
+    let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    match message.split_at_checked(1) {
+        Some((first, rest)) if is_word => first.to_ascii_uppercase() + rest,
+        _ => message,
     }
 }
 

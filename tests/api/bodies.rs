@@ -125,7 +125,7 @@ async fn bodies_share_a_budget_and_give_it_back() {
     while host.post("/chat/completions", &large("typed")).await.status != 200 {}
     // One that never has room.
     let refused = host.post("/chat/completions", &chat("typed", &"x".repeat(7 << 20))).await;
-    assert_eq!(refused.refused(413), "the body may have 6144 KiB at most");
+    assert_eq!(refused.refused(413), "The body may have 6144 KiB at most");
 }
 
 /// The status of what is answered to this head and these pieces of a body.

@@ -35,7 +35,7 @@ async fn the_request_after_the_last_is_refused_with_the_seconds_to_wait() {
         assert_eq!(ask(&rig, "ann").await.status, 200);
     }
     let refused = ask(&rig, "ann").await;
-    assert!(refused.refused(429).starts_with("the limit of 2 requests a minute is reached"));
+    assert!(refused.refused(429).starts_with("The limit of 2 requests a minute is reached"));
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((55..=60).contains(&wait), "{wait}");
     assert_eq!(ask(&rig, "bob").await.status, 200);
@@ -230,7 +230,7 @@ async fn a_task_is_spared_the_window_of_requests_and_no_other() {
     let turned = json!({"tokens_per_day": null, "budget_per_day": 0.000_001});
     assert_eq!(rig.host.turn("rate_limit", &turned).await.status, 200);
     let refused = rig.post(&title).await;
-    assert!(refused.refused(429).starts_with("the budget of $0.000001 a day is used up"));
+    assert!(refused.refused(429).starts_with("The budget of $0.000001 a day is used up"));
 }
 
 #[actix_web::test]
@@ -369,7 +369,7 @@ async fn budgets_of_everybody_of_a_model_and_of_nobody_mean_what_they_say() {
     assert_eq!(ask(&rig, "ann").await.status, 200);
     rig.host.get("/usage").await;
     assert!(
-        ask(&rig, "bob").await.refused(429).contains("the budget of $0.000001 a day is used up")
+        ask(&rig, "bob").await.refused(429).contains("The budget of $0.000001 a day is used up")
     );
     rig.post(&hello(LITE, &json!({}))).await.refused(429);
 

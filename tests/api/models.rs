@@ -32,7 +32,7 @@ async fn each_model_is_found_by_its_id_with_dots_colons_and_slashes() {
         }
     }
     let unknown = host.get("/models/script.nothing").await;
-    assert!(unknown.refused(404).starts_with("model `script.nothing` was not found: "));
+    assert!(unknown.refused(404).starts_with("Model `script.nothing` was not found: "));
     assert_eq!(unknown.json["error"]["code"], "model_not_found");
 }
 
@@ -113,7 +113,7 @@ async fn anthropics_clients_read_the_list_in_their_own_shape() {
     for (path, status, words) in [
         ("/v1/models?limit=0", 400, "limit: must be a whole number from 1 to 1000"),
         ("/v1/models?after_id=x", 400, "after_id: there is no such model"),
-        ("/v1/models/script.nothing", 404, "model `script.nothing` was not found"),
+        ("/v1/models/script.nothing", 404, "Model `script.nothing` was not found"),
     ] {
         let refused = get(path).await;
         assert_eq!(refused.status, status, "{path}");

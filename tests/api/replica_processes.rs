@@ -121,7 +121,7 @@ async fn a_limit_of_ten_is_ten_over_both() {
     let passed = answers.iter().filter(|answered| answered.status == 200).count();
     assert_eq!(passed, 10);
     for refused in answers.iter().filter(|answered| answered.status != 200) {
-        assert!(refused.refused(429).starts_with("the limit of 10 requests a minute is reached"));
+        assert!(refused.refused(429).starts_with("The limit of 10 requests a minute is reached"));
         assert!(refused.header("retry-after").parse::<u64>().unwrap() <= 60);
     }
     // Somebody else's ten are their own, and one after the other they are ten too.

@@ -1,6 +1,6 @@
 //! Who we are to AWS, kept until shortly before it expires.
 
-use crate::SendError;
+use crate::{CredentialsFault, SendError};
 use aws_credential_types::{
     Credentials, Token,
     provider::{
@@ -75,6 +75,9 @@ enum Secret {
     Token(Token),
 }
 
+/// The error of a source that does not tell why.
+const UNKNOWN_FAULT: SendError = SendError::CredentialsUnavailable(CredentialsFault::Unknown);
+
 /// The time before its expiry at which a key is replaced. Services that issue temporary keys have the
 /// next one some minutes earlier.
 const REFRESH_MARGIN: Duration = Duration::from_secs(60);
@@ -144,7 +147,7 @@ impl Identity {
             let cached = cache.lock();
             if cached.fetches != fetches {
                 return cached.valid().ok_or_else(|| {
-                    cached.error.clone().unwrap_or(SendError::CredentialsUnavailable)
+                    cached.error.clone().unwrap_or(UNKNOWN_FAULT)
                 });
             }
         }
@@ -174,7 +177,7 @@ impl CredentialsCache {
     async fn fetch(&self) -> Result<Arc<AuthKey>, SendError> {
         let answer = timeout(FETCH_TIMEOUT, self.source.fetch())
             .await
-            .unwrap_or(Err(SendError::CredentialsUnavailable));
+            .unwrap_or(Err(UNKNOWN_FAULT));
         let mut cached = self.lock();
         cached.fetches += 1;
         cached.next_refresh = Some(Instant::now() + REFRESH_BACKOFF);
@@ -270,7 +273,7 @@ fn bearer_from_environment(config: &SdkConfig) -> Option<String> {
 
 fn bearer_header(token: &str) -> Result<HeaderValue, SendError> {
     let mut header = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| SendError::CredentialsUnavailable)?;
+        .map_err(|_| UNKNOWN_FAULT)?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -341,7 +344,7 @@ mod tests {
         let token = SharedTokenProvider::new(Token::new("two\nlines", None));
         assert_eq!(
             Identity::from_tokens(token).auth_key().await.unwrap_err(),
-            SendError::CredentialsUnavailable
+            UNKNOWN_FAULT
         );
     }
 }

@@ -8,6 +8,7 @@
 //! how long it is worth waiting and what else could answer. And nothing here reads what a body
 //! says, but for errors.
 
+mod credentials_fault;
 mod endpoint;
 mod event_stream;
 mod identity;
@@ -16,6 +17,7 @@ mod response;
 mod send_error;
 mod service_error;
 
+pub use credentials_fault::CredentialsFault;
 pub use endpoint::Endpoints;
 pub use event_stream::{DecodeError, EventStreamDecoder, Frame, MessageType};
 pub use identity::Identity;

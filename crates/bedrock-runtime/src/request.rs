@@ -2,7 +2,7 @@
 //! "Endpoints and operations" and "Signing").
 
 use crate::{
-    SendError,
+    CredentialsFault, SendError,
     identity::{AuthKey, AuthMaterial},
 };
 use aws_sigv4::{
@@ -19,6 +19,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{fmt, time::SystemTime};
 use url::Url;
 use uuid::Uuid;
+
+/// The error of credentials that no header can hold.
+const UNSIGNABLE: SendError = SendError::CredentialsUnavailable(CredentialsFault::Unknown);
 
 /// One request.
 #[derive(Clone, Debug)]
@@ -92,7 +95,7 @@ impl Request<'_> {
             AuthMaterial::SigV4(identity) => {
                 let signature =
                     signing_headers(&headers, &url, &self.body, self.region, identity, now);
-                for header in signature.ok_or(SendError::CredentialsUnavailable)?.into_parts().0 {
+                for header in signature.ok_or(UNSIGNABLE)?.into_parts().0 {
                     let mut value = header_value(header.value())?;
                     value.set_sensitive(header.sensitive());
                     headers.insert(header.name(), value);
@@ -134,7 +137,7 @@ fn signing_headers(
 }
 
 fn header_value(value: impl fmt::Display) -> Result<HeaderValue, SendError> {
-    HeaderValue::try_from(value.to_string()).map_err(|_| SendError::CredentialsUnavailable)
+    HeaderValue::try_from(value.to_string()).map_err(|_| UNSIGNABLE)
 }
 
 impl fmt::Display for Operation<'_> {

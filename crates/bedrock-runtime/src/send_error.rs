@@ -1,6 +1,6 @@
 //! The errors of a request that got no answer.
 
-use crate::ServiceError;
+use crate::{CredentialsFault, ServiceError};
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use http_client::ConnectionError;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub enum SendError {
     NoCredentials,
     /// There are credentials, but they could not be fetched: a role, a profile, an SSO session.
     #[error("the AWS credentials could not be loaded")]
-    CredentialsUnavailable,
+    CredentialsUnavailable(CredentialsFault),
     /// AWS did not answer in time.
     #[error("AWS did not answer in time")]
     Timeout,
@@ -30,7 +30,7 @@ impl SendError {
     /// "Errors").
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NoCredentials | Self::CredentialsUnavailable => false,
+            Self::NoCredentials | Self::CredentialsUnavailable(_) => false,
             Self::Timeout | Self::Unreachable => true,
             Self::Service(error) => error.is_retryable(),
         }
@@ -39,7 +39,7 @@ impl SendError {
     /// Returns whether AWS refuses the credentials rather than the request.
     pub fn is_credentials_error(&self) -> bool {
         match self {
-            Self::NoCredentials | Self::CredentialsUnavailable => true,
+            Self::NoCredentials | Self::CredentialsUnavailable(_) => true,
             Self::Timeout | Self::Unreachable => false,
             Self::Service(error) => error.is_credentials_error(),
         }
@@ -63,10 +63,15 @@ impl From<&ConnectionError> for SendError {
 impl From<&CredentialsError> for SendError {
     fn from(error: &CredentialsError) -> Self {
         match error {
+            CredentialsError::CredentialsNotLoaded(_)
+                if CredentialsFault::is_undefined_profile(error) =>
+            {
+                Self::CredentialsUnavailable(CredentialsFault::UndefinedProfile)
+            }
             CredentialsError::CredentialsNotLoaded(_) | CredentialsError::ProviderTimedOut(_) => {
                 Self::NoCredentials
             }
-            _ => Self::CredentialsUnavailable,
+            _ => Self::CredentialsUnavailable(CredentialsFault::from_error(error)),
         }
     }
 }
@@ -75,7 +80,7 @@ impl From<&TokenError> for SendError {
     fn from(error: &TokenError) -> Self {
         match error {
             TokenError::TokenNotLoaded(_) | TokenError::ProviderTimedOut(_) => Self::NoCredentials,
-            _ => Self::CredentialsUnavailable,
+            _ => Self::CredentialsUnavailable(CredentialsFault::from_error(error)),
         }
     }
 }
@@ -110,7 +115,7 @@ mod tests {
             (SendError::Unreachable, true),
             (SendError::Timeout, true),
             (SendError::NoCredentials, false),
-            (SendError::CredentialsUnavailable, false),
+            (SendError::CredentialsUnavailable(CredentialsFault::Unknown), false),
         ] {
             assert_eq!(error.is_retryable(), worth, "{error:?}");
         }

@@ -1,6 +1,6 @@
 //! Checks of the credentials and of each region, for `pipewright check`.
 
-use crate::{account::Account, error::NO_CREDENTIALS, valves::BedrockValves};
+use crate::{account::Account, error::missing_credentials, valves::BedrockValves};
 use aws_credential_types::{
     Credentials,
     credential_feature::AwsCredentialFeature,
@@ -48,34 +48,12 @@ async fn find_credentials(account: &Account, valves: &BedrockValves) -> Result<S
     if bearer && !has_valves.into_iter().any(is_set) {
         return Ok("Bedrock API key from AWS_BEARER_TOKEN_BEDROCK".into());
     }
-    let provider = config.credentials_provider().ok_or(NO_CREDENTIALS)?;
+    let provider = config.credentials_provider().ok_or_else(|| missing_credentials().to_owned())?;
     match provider.provide_credentials().await {
         Ok(credentials) => Ok(describe_credentials(&credentials, valves)),
-        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(explain_missing_credentials()),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(missing_credentials().into()),
         Err(error) => Err(describe_error(&error)),
     }
-}
-
-/// Names the variable that was meant to lead to credentials and does not, if there is one.
-fn explain_missing_credentials() -> String {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if set("AWS_ACCESS_KEY_ID").is_some() && set("AWS_SECRET_ACCESS_KEY").is_none() {
-        return "AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not: set both".into();
-    }
-    if let Some(profile) = set("AWS_PROFILE") {
-        return format!(
-            "AWS_PROFILE names the profile `{profile}`, which is not defined in ~/.aws/config or \
-             ~/.aws/credentials, or has no credentials there"
-        );
-    }
-    if let Some(file) = set("AWS_WEB_IDENTITY_TOKEN_FILE")
-        && set("AWS_ROLE_ARN").is_none()
-    {
-        return format!(
-            "AWS_WEB_IDENTITY_TOKEN_FILE names `{file}`, but AWS_ROLE_ARN is not set: set both"
-        );
-    }
-    NO_CREDENTIALS.into()
 }
 
 /// Names the source, and the access key by its last characters.

@@ -1,11 +1,14 @@
 //! What AWS says went wrong, in the words of the contract (`docs/reference/bedrock.md`, "Errors").
 
 mod bedrock_error;
+mod credentials;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 pub use bedrock_error::BedrockError;
+pub use credentials::{missing_credentials, unavailable_credentials};
+use crate::location::ModelLocation;
 use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
@@ -71,11 +74,14 @@ fn to_service_error(error: &impl ProvideErrorMetadata, response: &HttpResponse) 
     ServiceError::new(code, message, status)
 }
 
-/// Returns the error of a chat with this model in this region.
-pub fn to_pipe_error(error: SendError, model: &str, region: &str) -> PipeError {
+/// Returns the error of a chat with this model in this region. People read its name.
+pub fn to_pipe_error(error: SendError, location: &ModelLocation) -> PipeError {
+    let region = &location.region;
     match error {
-        SendError::NoCredentials => PipeError::Credentials(NO_CREDENTIALS.into()),
-        SendError::CredentialsUnavailable => PipeError::Credentials(CREDENTIALS_UNAVAILABLE.into()),
+        SendError::NoCredentials => PipeError::Credentials(missing_credentials().into()),
+        SendError::CredentialsUnavailable(fault) => {
+            PipeError::Credentials(unavailable_credentials(fault))
+        }
         SendError::Timeout => {
             PipeError::Timeout(format!("Amazon Bedrock in {region} did not answer in time"))
         }
@@ -83,7 +89,7 @@ pub fn to_pipe_error(error: SendError, model: &str, region: &str) -> PipeError {
             PipeError::Upstream(format!("Amazon Bedrock in {region} cannot be reached"))
         }
         SendError::Service(service_error) => {
-            service_error_to_pipe_error(&service_error, model, region)
+            service_error_to_pipe_error(&service_error, location)
         }
     }
 }
@@ -92,7 +98,7 @@ pub fn to_pipe_error(error: SendError, model: &str, region: &str) -> PipeError {
 /// from (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
 pub fn should_fall_back(error: &SendError) -> bool {
     match error {
-        SendError::NoCredentials | SendError::CredentialsUnavailable => false,
+        SendError::NoCredentials | SendError::CredentialsUnavailable(_) => false,
         SendError::Timeout | SendError::Unreachable => true,
         SendError::Service(service_error) if service_error.is_credentials_error() => false,
         SendError::Service(service_error) => match service_error.code.as_str() {
@@ -121,20 +127,12 @@ pub fn is_model_refusal(service_error: &ServiceError) -> bool {
     status.is_some_and(|status| (400..=499).contains(&status))
 }
 
-/// What to do when there are no credentials.
-pub const NO_CREDENTIALS: &str = "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role or a \
-     Bedrock API key, in the environment or as valves of this pipe";
-
-/// What to do when the source of the credentials fails.
-pub const CREDENTIALS_UNAVAILABLE: &str = "the AWS credentials could not be loaded: check the profile, the role or the SSO session that \
-     they come from";
-
 /// Returns the error of a chat, out of AWS's own words.
 pub fn service_error_to_pipe_error(
     service_error: &ServiceError,
-    model: &str,
-    region: &str,
+    location: &ModelLocation,
 ) -> PipeError {
+    let ModelLocation { model, name, region } = location;
     if service_error.is_credentials_error() {
         let code = &service_error.code;
         return PipeError::Credentials(format!(
@@ -143,28 +141,28 @@ pub fn service_error_to_pipe_error(
     }
     let status = service_error.original_status.unwrap_or(service_error.status);
     match (service_error.code.as_str(), status) {
-        ("ValidationException", _) => validation_error(service_error, model),
+        ("ValidationException", _) => validation_error(service_error, location),
         ("AccessDeniedException", _) | ("", 401 | 403) => PipeError::Denied(format!(
-            "this AWS account may not use `{model}` in {region}: allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream, and request access to \
+            "this AWS account may not use {name} in {region}: allow bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream, and request access to \
              the model in the Bedrock console ({})",
             message_for_client(service_error)
         )),
         ("ResourceNotFoundException", _) if !service_error.message.is_empty() => {
-            PipeError::ModelGone { model: model.into(), reason: message_for_client(service_error) }
+            PipeError::ModelGone { model: model.to_string(), reason: message_for_client(service_error) }
         }
-        ("ResourceNotFoundException", _) | ("", 404) => PipeError::ModelNotFound(model.into()),
+        ("ResourceNotFoundException", _) | ("", 404) => PipeError::ModelNotFound(model.to_string()),
         ("ThrottlingException" | "ServiceQuotaExceededException", _) | ("", 429) => {
-            throttling_error(service_error, model)
+            throttling_error(service_error, name)
         }
         ("ModelNotReadyException", _) => PipeError::NotReady {
             message: format!(
-                "`{model}` is being loaded by Amazon Bedrock: {}",
+                "{name} is being loaded by Amazon Bedrock: {}",
                 message_for_client(service_error)
             ),
             retry_after: service_error.retry_after.unwrap_or(RETRY_AFTER_LOADING),
         },
         ("ModelTimeoutException", _) | ("", 408) => PipeError::Timeout(format!(
-            "`{model}` took too long to answer: {}",
+            "{name} took too long to answer: {}",
             message_for_client(service_error)
         )),
         ("ServiceUnavailableException", _) => PipeError::Unavailable {
@@ -176,7 +174,7 @@ pub fn service_error_to_pipe_error(
         },
         ("ConflictException", _) => PipeError::Conflict(message_for_client(service_error)),
         ("ModelErrorException" | "ModelStreamErrorException", 400..=499) if status != 424 => {
-            model_error(service_error, status, model)
+            model_error(service_error, status, name)
         }
         (_, 400..=499) if status != 424 => rejected(service_error, status),
         _ => PipeError::Upstream(format!(
@@ -197,30 +195,31 @@ fn rejected(service_error: &ServiceError, status: u16) -> PipeError {
 }
 
 /// Keeps the status that the model's own server gives.
-fn model_error(service_error: &ServiceError, status: u16, model: &str) -> PipeError {
-    let message = format!("`{model}` refuses the request: {}", message_for_client(service_error));
+fn model_error(service_error: &ServiceError, status: u16, name: &str) -> PipeError {
+    let message = format!("{name} refuses the request: {}", message_for_client(service_error));
     match status {
         400 => {
             PipeError::BadRequest { message, param: None, code: context_length_code(service_error) }
         }
-        429 => throttling_error(service_error, model),
+        429 => throttling_error(service_error, name),
         _ => PipeError::Refused { status, message, retry_after: service_error.retry_after },
     }
 }
 
-fn validation_error(service_error: &ServiceError, model: &str) -> PipeError {
+fn validation_error(service_error: &ServiceError, location: &ModelLocation) -> PipeError {
+    let ModelLocation { model, name, .. } = location;
     if service_error.message_contains("model identifier is invalid") {
-        return PipeError::ModelNotFound(model.into());
+        return PipeError::ModelNotFound(model.to_string());
     }
     if service_error.message_contains("on-demand throughput isn") {
         return PipeError::bad_request(format!(
-            "`{model}` can only be reached through an inference profile: pick its entry with a prefix such as `us.` or `global.` ({})",
+            "{name} can only be reached through an inference profile: pick its entry with a prefix such as `us.` or `global.` ({})",
             message_for_client(service_error)
         ));
     }
     if service_error.message_contains("content filters") {
         let reason = message_for_client(service_error);
-        return PipeError::against_policy(format!("`{model}` refuses the request: {reason}"));
+        return PipeError::against_policy(format!("{name} refuses the request: {reason}"));
     }
     PipeError::BadRequest {
         message: format!(
@@ -240,13 +239,13 @@ fn context_length_code(service_error: &ServiceError) -> Option<&'static str> {
     too_long.then_some("context_length_exceeded")
 }
 
-fn throttling_error(service_error: &ServiceError, model: &str) -> PipeError {
+fn throttling_error(service_error: &ServiceError, name: &str) -> PipeError {
     // Waiting a few seconds does not help against a limit for the day, or against a quota.
     let is_long_term = service_error.message_contains("per day")
         || service_error.code == "ServiceQuotaExceededException";
     let default = (!is_long_term).then_some(RETRY_AFTER);
     PipeError::Throttled {
-        message: format!("Amazon Bedrock limits `{model}`: {}", message_for_client(service_error)),
+        message: format!("Amazon Bedrock limits {name}: {}", message_for_client(service_error)),
         retry_after: service_error.retry_after.or(default),
     }
 }
@@ -284,9 +283,13 @@ fn redact_arns(message: &str) -> String {
 mod tests {
     use super::*;
 
+    fn location() -> ModelLocation {
+        ModelLocation { model: "m".into(), name: "M".into(), region: "us-east-1".into() }
+    }
+
     fn kind_of(code: &str, message: &str, status: u16) -> String {
         let service_error = ServiceError::new(code, message, status);
-        let error = service_error_to_pipe_error(&service_error, "m", "us-east-1");
+        let error = service_error_to_pipe_error(&service_error, &location());
         let kind = format!("{error:?}");
         kind.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned()
     }
@@ -330,7 +333,7 @@ mod tests {
     fn a_conversation_that_is_too_long_has_its_own_code() {
         let service_error =
             ServiceError::new("ValidationException", "Input is too long for it", 400);
-        let error = service_error_to_pipe_error(&service_error, "m", "r");
+        let error = service_error_to_pipe_error(&service_error, &location());
         assert!(matches!(
             error,
             PipeError::BadRequest { code: Some("context_length_exceeded"), .. }
@@ -342,7 +345,7 @@ mod tests {
         for (words, soon) in [("Too many tokens per day", false), ("Too many requests", true)] {
             let service_error = ServiceError::new("ThrottlingException", words, 429);
             let PipeError::Throttled { retry_after, .. } =
-                service_error_to_pipe_error(&service_error, "m", "r")
+                service_error_to_pipe_error(&service_error, &location())
             else {
                 panic!("not throttled")
             };

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-/// The id of a model and the region that serves it. Cheap to clone.
+/// The id and the name of a model, and the region that serves it. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelLocation {
     /// The model's id.
     pub model: Arc<str>,
+    /// What people call it, as in `Nova Lite (US)`.
+    pub name: Arc<str>,
     /// The AWS region.
     pub region: Arc<str>,
 }

@@ -28,7 +28,7 @@ impl Upstreams {
     }
 
     /// Returns the upstream that this is.
-    pub fn get(&self, ModelLocation { model, region }: &ModelLocation) -> Arc<Upstream> {
+    pub fn get(&self, ModelLocation { model, region, .. }: &ModelLocation) -> Arc<Upstream> {
         let known = self.by_region.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(upstream) = known.get(region).and_then(|models| models.get(model)) {
             return Arc::clone(upstream);
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn source(model: &str) -> ModelLocation {
-        ModelLocation { model: model.into(), region: "us-east-1".into() }
+        ModelLocation { model: model.into(), name: model.into(), region: "us-east-1".into() }
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn has_role(call: &Call, roles: Option<&str>) -> bool {
 
 fn no_fallback(missing: MissingCapability) -> PipeError {
     PipeError::bad_request(format!(
-        "{}, and `cloud_fallback` is off: pick another model, or have an admin turn it on",
+        "{}, and the cloud does not answer in its place: pick another model, or ask an admin to turn on *Cloud · Answer when local fails*",
         missing.reason()
     ))
 }
@@ -106,7 +106,7 @@ impl CloudDenied {
         let reason = missing.reason();
         match self {
             Self::NoModel => PipeError::bad_request(format!(
-                "{reason}, and `cloud_model` names nobody who does: pick another model, or have an admin set it"
+                "{reason}, and no cloud model is set: pick another model, or ask an admin to set *Cloud · Model*"
             )),
             Self::LocalRole => PipeError::Denied(format!(
                 "{reason}, and your role may not use the cloud here: pick another model"

@@ -129,7 +129,7 @@ async fn a_generator_that_is_not_there_is_told_by_its_own_name() {
     host.turn("rag", &json!({"generators": "nosuch.model"})).await;
     let refused = host.post("/chat/completions", &chat("rag.nosuch.model", "hi")).await;
     assert!(
-        refused.refused(404).contains("model `nosuch.model` was not found"),
+        refused.refused(404).contains("Model `nosuch.model` was not found"),
         "{}",
         refused.text
     );

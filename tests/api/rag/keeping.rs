@@ -61,7 +61,7 @@ async fn a_document_goes_by_its_id_whatever_stands_in_it() {
     let gone = ask(&host, Method::DELETE, "/rag/documents/documents/a%2Fb%20c/search", None).await;
     assert_eq!(gone.status, 204, "{}", gone.text);
     let again = ask(&host, Method::DELETE, "/rag/documents/documents/a/b%20c/search", None).await;
-    assert_eq!(again.refused(404), "there is no document `a/b c/search`");
+    assert_eq!(again.refused(404), "There is no document `a/b c/search`");
     assert_eq!(listed(&host).await.len(), 2);
 }
 
@@ -103,7 +103,7 @@ async fn collections_are_made_changed_and_forgotten() {
     assert_eq!(collections.as_array().unwrap().len(), 1);
     assert_eq!(ask(&host, Method::DELETE, "/rag/handbuch", None).await.status, 204);
     let gone = host.get("/rag/handbuch/documents").await;
-    assert_eq!(gone.refused(404), "there is no collection `handbuch`");
+    assert_eq!(gone.refused(404), "There is no collection `handbuch`");
 }
 
 #[actix_web::test]

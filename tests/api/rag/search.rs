@@ -34,7 +34,7 @@ async fn without_an_embedding_model_words_find_and_it_is_said() {
 async fn a_collection_that_is_not_there_is_named() {
     let host = filled().await;
     let refused = host.post("/rag/other/search", &json!({"query": "a"})).await;
-    assert_eq!(refused.refused(404), "there is no collection `other`");
+    assert_eq!(refused.refused(404), "There is no collection `other`");
 }
 
 #[actix_web::test]

@@ -95,7 +95,9 @@ async fn all_who_wait_are_told_why_there_are_none() {
     let (answers, ()) =
         tokio::join!(join_all((0..8).map(|_| runtime.send(hello()))), source.open());
     assert!(
-        answers.into_iter().all(|answer| answer.unwrap_err() == SendError::CredentialsUnavailable)
+        answers
+            .into_iter()
+            .all(|answer| matches!(answer.unwrap_err(), SendError::CredentialsUnavailable(_)))
     );
     assert_eq!(source.asked(), 1);
     assert!(bedrock.requests().is_empty());

@@ -58,11 +58,12 @@ impl BedrockError {
     }
 
     /// Returns the error of a chat with this model.
-    pub fn into_pipe_error(self, ModelLocation { model, region }: &ModelLocation) -> PipeError {
+    pub fn into_pipe_error(self, location: &ModelLocation) -> PipeError {
+        let ModelLocation { name, region, .. } = location;
         match self {
             Self::CircuitOpen { wait, cause } => PipeError::Unavailable {
                 message: format!(
-                    "`{model}` in {region} has failed again and again (the last time, {}): try again in {} s",
+                    "{name} in {region} has failed again and again (the last time, {}): try again in {} s",
                     cause.cause(),
                     wait.as_secs_f64().ceil()
                 ),
@@ -70,26 +71,26 @@ impl BedrockError {
             },
             Self::ConcurrencyLimit => PipeError::Unavailable {
                 message: format!(
-                    "`{model}` in {region} has as many requests under way as it may have: try again in a moment"
+                    "{name} in {region} has as many requests under way as it may have: try again in a moment"
                 ),
                 retry_after: Some(RETRY_AFTER),
             },
             Self::FirstByteTimeout(limit) => PipeError::Timeout(format!(
-                "`{model}` in {region} did not begin to answer within {} s",
+                "{name} in {region} did not begin to answer within {} s",
                 limit.as_secs()
             )),
-            Self::Send(error) => to_pipe_error(error, model, region),
+            Self::Send(error) => to_pipe_error(error, location),
             Self::ConnectionClosed => PipeError::Upstream(format!(
-                "the answer of `{model}` from Amazon Bedrock in {region} ended early: the connection was cut"
+                "The answer of {name} from Amazon Bedrock in {region} ended early: the connection was cut"
             )),
             Self::IdleTimeout => PipeError::Timeout(format!(
-                "`{model}` in {region} has fallen silent in the middle of its answer"
+                "{name} in {region} has fallen silent in the middle of its answer"
             )),
             Self::Protocol(what) => PipeError::Upstream(format!(
-                "the answer of `{model}` from Amazon Bedrock in {region} cannot be read: {what}"
+                "The answer of {name} from Amazon Bedrock in {region} cannot be read: {what}"
             )),
             Self::EmptyAnswer(reason) => PipeError::Upstream(format!(
-                "`{model}` in {region} has given no answer that can be used ({reason}): try again"
+                "{name} in {region} has given no answer that can be used ({reason}): try again"
             )),
         }
     }
@@ -118,7 +119,7 @@ impl resilience::Classify for BedrockError {
 /// Returns how the model has failed; `None` if it is the request that is at fault, or who we are.
 fn failure_kind(error: &SendError) -> Option<FailureKind> {
     match error {
-        SendError::NoCredentials | SendError::CredentialsUnavailable => None,
+        SendError::NoCredentials | SendError::CredentialsUnavailable(_) => None,
         SendError::Timeout | SendError::Unreachable => Some(FailureKind::Connect),
         SendError::Service(service_error) => match service_error.code.as_str() {
             // One that is being loaded answers too, and says when to come back.

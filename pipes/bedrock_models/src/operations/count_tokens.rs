@@ -11,7 +11,6 @@ use crate::{
 use bedrock_runtime::{Operation, Response, SendError};
 use pipe_sdk::{Call, PipeError, Result};
 use serde::Deserialize;
-use std::sync::Arc;
 
 /// An answer is one number.
 const MAX_RESPONSE_BYTES: usize = 64 << 10;
@@ -30,14 +29,14 @@ pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -
     if deps.forced_failure.applies_to(entry, 0) {
         return Err(CandidateError::forced(entry).error);
     }
-    let ModelEntry { base, region, .. } = entry;
+    let base = &entry.base;
     let target = entry.target(&deps.quirks.of(&entry.id, deps.caller));
     let body = prepare_count_tokens(&ChatInput { call, target: &target, valves: deps.valves })?;
-    let location = &ModelLocation { model: base.as_str().into(), region: Arc::clone(region) };
+    let location = &ModelLocation { model: base.as_str().into(), ..entry.location() };
     let request = InvokeRequest { location, operation: Operation::CountTokens(base), body };
     let counted = sending::send(request, deps, read).await;
     let (tokens, in_flight) = counted.map_err(|error| match error {
-        BedrockError::Send(error) => count_error(error, entry),
+        BedrockError::Send(error) => count_error(error, entry, location),
         error => error.into_pipe_error(location),
     })?;
     in_flight.settle(None);
@@ -55,7 +54,8 @@ async fn read(response: Response) -> Result<u64, BedrockError> {
     Ok(input_tokens)
 }
 
-fn count_error(error: SendError, ModelEntry { id, base, region, .. }: &ModelEntry) -> PipeError {
+fn count_error(error: SendError, entry: &ModelEntry, location: &ModelLocation) -> PipeError {
+    let ModelEntry { id, name, region, .. } = entry;
     match error {
         SendError::Service(service_error)
             if service_error.message_contains("doesn't support counting tokens") =>
@@ -64,9 +64,9 @@ fn count_error(error: SendError, ModelEntry { id, base, region, .. }: &ModelEntr
         }
         SendError::Service(service_error) if service_error.code == "AccessDeniedException" => {
             PipeError::Denied(format!(
-                "this AWS account may not count tokens with `{base}` in {region}: allow bedrock:CountTokens"
+                "this AWS account may not count tokens with {name} in {region}: allow bedrock:CountTokens"
             ))
         }
-        error => to_pipe_error(error, base, region),
+        error => to_pipe_error(error, location),
     }
 }

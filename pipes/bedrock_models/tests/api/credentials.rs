@@ -26,7 +26,9 @@ async fn keys_that_aws_does_not_know_are_said_once_for_all_regions() {
     let models = models(&rig.pipe);
     assert_eq!(models.len(), 1);
     assert_eq!(models[0].id, "error");
-    assert!(models[0].name.contains("does not accept the credentials"), "{}", models[0].name);
+    assert_eq!(models[0].name, "⚠ Amazon Bedrock");
+    let told_why = models[0].description.as_deref().unwrap();
+    assert!(told_why.contains("does not accept the credentials"), "{told_why}");
     let (kind, words) = told(rig.stream("error", hello()).await);
     assert_eq!(kind, "Credentials", "{words}");
     assert!(!words.contains("wrong"));
@@ -56,7 +58,42 @@ async fn a_profile_that_is_not_there_is_said() {
     pipe.wait_until_ready().await;
     let (kind, words) = told(pipe.pipe(call("error", &hello())).await);
     assert_eq!(kind, "Credentials", "{words}");
+    assert!(words.contains("names is not defined in ~/.aws/config"), "{words}");
+    assert!(!words.contains("nobody-has"), "{words}");
     assert!(bedrock.requests().is_empty());
+}
+
+#[test]
+fn the_cause_of_credentials_that_do_not_load_is_told_in_the_chat() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    let session = "[default]\nsso_session = x\nsso_account_id = 1\nsso_role_name = r\nregion = us-east-1\n\
+                   [sso-session x]\nsso_region = us-east-1\nsso_start_url = https://x.example\n";
+    fs::write(&config, session).unwrap();
+    let config = config.display().to_string();
+    let missing = folder.path().join("none").display().to_string();
+    let role = ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x");
+    for (variables, words) in [
+        (vec![("AWS_ACCESS_KEY_ID", "x")], "AWS_SECRET_ACCESS_KEY is not: set both"),
+        (vec![("AWS_PROFILE", "secret-name")], "is not defined in ~/.aws/config"),
+        (vec![("AWS_WEB_IDENTITY_TOKEN_FILE", &*missing), role], "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        (vec![("AWS_CONFIG_FILE", &*config), ("HOME", "/nowhere")], "run `aws sso login`"),
+    ] {
+        let mut variables = variables;
+        variables.push(("EXPECTED_WORDS", words));
+        elsewhere("credentials::told_cause", &variables);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs an environment of its own"]
+async fn told_cause() {
+    let pipe = started(BedrockValves::default()).await;
+    pipe.wait_until_ready().await;
+    let (kind, words) = told(pipe.pipe(call("error", &hello())).await);
+    assert_eq!(kind, "Credentials", "{words}");
+    assert!(words.contains(&env::var("EXPECTED_WORDS").unwrap()), "{words}");
+    assert!(!words.contains("secret-name") && !words.contains("123456789012"), "{words}");
 }
 
 /// Runs one of the tests below in a process of its own, because the environment belongs to the
@@ -98,11 +135,8 @@ async fn without_credentials() {
     tokio::time::timeout(Duration::from_millis(900), pipe.wait_until_ready()).await.unwrap();
     let models = models(&pipe);
     assert_eq!(models.len(), 1);
-    assert!(
-        models[0].name.starts_with("Amazon Bedrock: no AWS credentials found"),
-        "{}",
-        models[0].name
-    );
+    let told_why = models[0].description.as_deref().unwrap();
+    assert!(told_why.contains("cannot be listed: no AWS credentials found"), "{told_why}");
     assert_eq!(told(pipe.pipe(call("error", &hello())).await).0, "Credentials");
     assert!(bedrock.requests().is_empty());
 }

@@ -46,13 +46,13 @@ async fn where_nobody_can_do_it_the_error_says_what_and_why() {
             HybridValves { cloud_model: None, ..valves() },
             &sides,
             "user",
-            "`cloud_model` names nobody who does",
+            "no cloud model is set",
         ),
         (
             HybridValves { cloud_fallback: false, ..valves() },
             &sides,
             "user",
-            "`cloud_fallback` is off",
+            "the cloud does not answer in its place",
         ),
         (
             HybridValves { local_roles: Some("user".into()), ..valves() },
