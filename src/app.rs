@@ -17,6 +17,7 @@ use crate::{
     store_ledger::StoreLedger,
     traces::Traces,
     usage_queue,
+    valve_saves::ValveSaves,
     valves::{FileValveStore, ValveStore},
     valves_replication::ValvesReplication,
 };
@@ -196,9 +197,13 @@ async fn build_state(
     let keys = Keys::new(&settings.api_key, settings.api_keys.as_deref())?;
     let prices = Prices::load(settings.prices_file.as_deref())?;
     let store = Arc::new(Store::open(&settings.store_settings(&sources.folder)).await?);
-    let mut replication = ValvesReplication::for_store(&store, &sources.folder, pipes);
+    let files = || -> anyhow::Result<_> {
+        let cipher = settings.valves_cipher()?;
+        Ok(FileValveStore { folder: sources.folder.clone(), cipher })
+    };
+    let mut replication = ValvesReplication::for_store(&store, files()?, pipes);
     let valve_store: Arc<dyn ValveStore> = match &mut replication {
-        None => Arc::new(FileValveStore(sources.folder.clone())),
+        None => Arc::new(files()?),
         Some(replication) => {
             // What is away now is caught up with later.
             if store.health_problem().is_none() {
@@ -242,6 +247,7 @@ async fn build_state(
         store,
         usage_queue,
         drain: Drain::default(),
+        valve_saves: ValveSaves::default(),
         started: unix_seconds(),
     };
     Ok((state, replication_task))

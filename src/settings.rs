@@ -24,7 +24,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use store::{OutagePolicy, StoreSettings};
+use store::{Cipher, OutagePolicy, StoreSettings};
 
 /// The default API key of Open WebUI's Pipelines server. It is public, so it grants access only on
 /// loopback.
@@ -126,8 +126,8 @@ pub struct Settings {
     /// saved valves. Without it, they are stored in the data folder.
     #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// The key that encrypts the saved valves in PostgreSQL: at least 32 random characters, the
-    /// same on every replica.
+    /// The key that encrypts saved valves and conversations, in files and in PostgreSQL: at least 32
+    /// random characters, the same on every replica.
     #[arg(
         long,
         env = "PIPEWRIGHT_SECRET_KEY",
@@ -362,6 +362,15 @@ impl Settings {
                 OutagePolicy::Open
             },
         }
+    }
+
+    /// Returns the cipher of saved valves, if the operator has set a key.
+    ///
+    /// # Errors
+    /// When the key is too short.
+    pub fn valves_cipher(&self) -> anyhow::Result<Option<Cipher>> {
+        let secret = self.secret_key.as_deref().filter(|secret| !secret.is_empty());
+        Ok(secret.map(Cipher::for_valves).transpose()?)
     }
 
     /// Returns the places that the pipes' valves are read from.

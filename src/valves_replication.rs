@@ -7,7 +7,7 @@ use crate::{
 };
 use futures_util::StreamExt;
 use pipe_sdk::Task;
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 use store::{SavedValves, Store, WatchEvent};
 
 /// The saved valves in the shared database, and the files that held them before.
@@ -19,11 +19,12 @@ pub struct ValvesReplication {
 }
 
 impl ValvesReplication {
-    /// Returns the replication for this store, if it is a shared database.
-    pub fn for_store(store: &Store, folder: &Path, pipes: &[Registration]) -> Option<Self> {
+    /// Returns the replication for this store, if it is a shared database; `files` held the valves
+    /// before.
+    pub fn for_store(store: &Store, files: FileValveStore, pipes: &[Registration]) -> Option<Self> {
         Some(Self {
             valves: store.saved_valves()?.clone(),
-            files: FileValveStore(folder.to_owned()),
+            files,
             pipes: pipes.iter().map(|pipe| pipe.id).collect(),
             has_migrated: false,
         })

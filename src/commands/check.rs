@@ -22,7 +22,7 @@ use std::{
     process::ExitCode,
     time::{Duration, SystemTime},
 };
-use store::Store;
+use store::{Cipher, Store};
 
 /// The longest time that a probe of a server may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);
@@ -74,7 +74,8 @@ pub async fn check(
     if let Some(database) = database {
         report.add("database", database)?;
     }
-    if let Some(valves) = check_valves(&sources, &mut report)? {
+    let cipher = settings.valves_cipher()?;
+    if let Some(valves) = check_valves(&sources, cipher.as_ref(), &mut report)? {
         check_bedrock(&valves, &mut report).await?;
     }
     if let Some(model) = &args.invoke {
@@ -126,12 +127,13 @@ async fn check_database(settings: &Settings) -> Option<Result<String, String>> {
 /// Reports invalid valves, and returns those of Bedrock.
 fn check_valves(
     sources: &ConfigSources,
+    cipher: Option<&Cipher>,
     report: &mut Report,
 ) -> anyhow::Result<Option<BedrockValves>> {
     let mut bedrock = None;
     for pipe in PIPES {
         let spec = (pipe.spec)();
-        let saved = ValvesFile::new(&sources.folder, pipe.id).load_if_readable();
+        let saved = ValvesFile::new(&sources.folder, pipe.id, cipher).load_if_readable();
         let (values, _, faults): (Values, _, _) =
             sources.layers(pipe.id, &spec).merge(&spec, &saved);
         for fault in &faults {

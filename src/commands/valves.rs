@@ -19,11 +19,14 @@ pub async fn print_valves(settings: &Settings) -> anyhow::Result<()> {
         None => None,
     };
     let database = database.as_ref().and_then(Store::saved_valves);
+    let cipher = settings.valves_cipher()?;
     let mut out = String::new();
     for pipe in PIPES {
         let spec = (pipe.spec)();
         let found = match database {
-            None => ValvesFile::new(&sources.folder, pipe.id).load_if_readable(),
+            None => {
+                ValvesFile::new(&sources.folder, pipe.id, cipher.as_ref()).load_if_readable()
+            }
             Some(database) => {
                 database.load(pipe.id).await?.map(|(values, _)| values).unwrap_or_default()
             }

@@ -4,7 +4,7 @@ use super::{Values, ValvesFile};
 use futures_util::future::BoxFuture;
 use pipe_sdk::{PipeError, Result};
 use std::{io, path::PathBuf, time::Duration};
-use store::{SaveError, SavedValves, StoreError, Version};
+use store::{Cipher, SaveError, SavedValves, StoreError, Version};
 use tokio::task::spawn_blocking;
 
 /// A store of saved valves.
@@ -32,11 +32,22 @@ pub struct LoadedValves {
 }
 
 /// A store in files of the data folder, which only this host writes.
-pub struct FileValveStore(pub PathBuf);
+pub struct FileValveStore {
+    /// The data folder.
+    pub folder: PathBuf,
+    /// What encrypts the files, if the operator has set a key.
+    pub cipher: Option<Cipher>,
+}
+
+impl FileValveStore {
+    fn file(&self, pipe: &str) -> ValvesFile {
+        ValvesFile::new(&self.folder, pipe, self.cipher.as_ref())
+    }
+}
 
 impl ValveStore for FileValveStore {
     fn load(&self, pipe: &'static str) -> BoxFuture<'_, Result<LoadedValves>> {
-        let saved = ValvesFile::new(&self.0, pipe);
+        let saved = self.file(pipe);
         Box::pin(
             async move { spawn_blocking(move || saved.load()).await.map_err(PipeError::internal) },
         )
@@ -48,7 +59,7 @@ impl ValveStore for FileValveStore {
         values: Values,
         _over: Option<Version>,
     ) -> BoxFuture<'_, Result<Option<Version>>> {
-        let saved = ValvesFile::new(&self.0, pipe);
+        let saved = self.file(pipe);
         Box::pin(async move {
             let saved = spawn_blocking(move || saved.save(&values)).await;
             saved.map_err(PipeError::internal)?.map_err(|error| file_save_error(&error))?;
@@ -64,6 +75,7 @@ fn file_save_error(error: &io::Error) -> PipeError {
     insufficient_storage_error(match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
         io::ErrorKind::ReadOnlyFilesystem => "the data folder is read-only",
+        io::ErrorKind::InvalidInput => "they are encrypted with another PIPEWRIGHT_SECRET_KEY",
         io::ErrorKind::PermissionDenied => "the host may not write to its data folder",
         _ => "the data folder cannot be written to",
     })
@@ -137,7 +149,7 @@ pub async fn migrate_file(
     if SavedValves::load(database, pipe).await.map_err(|error| read_error(&error))?.is_some() {
         return Ok(());
     }
-    let values = ValvesFile::new(&files.0, pipe).load_if_readable();
+    let values = files.file(pipe).load_if_readable();
     if values.is_empty() {
         return Ok(());
     }

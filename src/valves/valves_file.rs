@@ -2,27 +2,36 @@
 //!
 //! It stands where the reference server has it, `<folder>/<pipe>/valves.json`, so that an existing
 //! volume keeps working. A copy of what was last saved stands beside it as `valves.json.bak`; never
-//! of what was before that, so that a secret that was cleared is gone.
+//! of what was before that, so that a secret that was cleared is gone. With the operator's key both
+//! are encrypted: `{"sealed": "…"}`.
 
 use super::{Values, valve_store::LoadedValves};
 use crate::regular_file;
+use serde_json::{Value, json};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+use store::Cipher;
+
+/// The one field of an encrypted file.
+const SEALED: &str = "sealed";
 
 /// The file of saved valves of one pipe.
 #[derive(Clone, Debug)]
 pub struct ValvesFile {
     folder: PathBuf,
+    /// The pipe, without which the file cannot be decrypted.
+    pipe: String,
+    cipher: Option<Cipher>,
 }
 
 impl ValvesFile {
-    /// Returns the file of this pipe's valves in the data folder.
-    pub fn new(data_folder: &Path, pipe: &str) -> Self {
-        Self { folder: data_folder.join(pipe) }
+    /// Returns the file of this pipe's valves in the data folder. With a cipher it is encrypted.
+    pub fn new(data_folder: &Path, pipe: &str, cipher: Option<&Cipher>) -> Self {
+        Self { folder: data_folder.join(pipe), pipe: pipe.to_owned(), cipher: cipher.cloned() }
     }
 
     fn path(&self) -> PathBuf {
@@ -35,7 +44,7 @@ impl ValvesFile {
 
     /// Loads the saved valves. A corrupt file is renamed, and the backup is used in its place.
     pub fn load(&self) -> LoadedValves {
-        match read_values(&self.path()) {
+        match self.read_values(&self.path()) {
             Ok(values) => {
                 LoadedValves { values: values.unwrap_or_default(), ..LoadedValves::default() }
             }
@@ -52,7 +61,7 @@ impl ValvesFile {
                     Ok(()) => format!("it was moved to {}", aside.display()),
                     Err(error) => format!("it could not be moved aside ({error})"),
                 };
-                let last_good = read_values(&self.backup_path()).ok().flatten();
+                let last_good = self.read_values(&self.backup_path()).ok().flatten();
                 let restored = last_good.as_ref().is_some_and(|values| self.save(values).is_ok());
                 let instead = if restored {
                     "its copy stands in its place"
@@ -74,7 +83,33 @@ impl ValvesFile {
 
     /// Loads the saved valves if they can be read. It changes nothing.
     pub fn load_if_readable(&self) -> Values {
-        read_values(&self.path()).ok().flatten().unwrap_or_default()
+        self.read_values(&self.path()).ok().flatten().unwrap_or_default()
+    }
+
+    fn read_values(&self, path: &Path) -> io::Result<Option<Values>> {
+        let mut values: Values = match regular_file::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let sealed = match values.get_mut(SEALED) {
+            Some(Value::String(sealed)) => std::mem::take(sealed),
+            _ => return Ok(Some(values)),
+        };
+        let refuse = |reason| Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        let Some(cipher) = &self.cipher else {
+            return refuse("it is encrypted: set the PIPEWRIGHT_SECRET_KEY that it was saved with");
+        };
+        match cipher.decrypt(&self.pipe, &sealed) {
+            Some(text) => Ok(Some(serde_json::from_str(&text)?)),
+            None => refuse("it was encrypted with another PIPEWRIGHT_SECRET_KEY"),
+        }
+    }
+
+    fn encode(&self, values: &Values) -> io::Result<Vec<u8>> {
+        let Some(cipher) = &self.cipher else { return Ok(serde_json::to_vec_pretty(values)?) };
+        let sealed = cipher.encrypt(&self.pipe, &serde_json::to_string(values)?);
+        Ok(serde_json::to_vec(&json!({SEALED: sealed.map_err(io::Error::other)?}))?)
     }
 
     /// Saves the valves. On an error the file is unchanged.
@@ -83,7 +118,13 @@ impl ValvesFile {
     /// the folder is synced: whenever the machine stops, the file is the old one or the new one.
     pub fn save(&self, values: &Values) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let content = serde_json::to_vec_pretty(values)?;
+        // What another key has encrypted would be lost.
+        if let Err(error) = self.read_values(&self.path())
+            && error.kind() == io::ErrorKind::InvalidInput
+        {
+            return Err(error);
+        }
+        let content = self.encode(values)?;
         self.replace_file(&self.path(), &content)?;
         if let Err(error) = self.replace_file(&self.backup_path(), &content) {
             // The valves are saved; a copy of others is worse than none.
@@ -111,14 +152,6 @@ fn is_corrupt(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
-fn read_values(path: &Path) -> io::Result<Option<Values>> {
-    match regular_file::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(true).mode(0o600);
@@ -140,19 +173,19 @@ mod tests {
     #[test]
     fn what_was_saved_is_found_again_and_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let saved = ValvesFile::new(folder.path(), "echo");
+        let saved = ValvesFile::new(folder.path(), "echo", None);
         assert_eq!(saved.load(), LoadedValves::default());
         saved.save(&values("a")).unwrap();
         saved.save(&values("b")).unwrap();
         assert_eq!(saved.load().values, values("b"));
-        assert_eq!(read_values(&saved.backup_path()).unwrap(), Some(values("b")));
+        assert_eq!(saved.read_values(&saved.backup_path()).unwrap(), Some(values("b")));
         assert_eq!(fs::metadata(saved.path()).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
     fn a_corrupt_file_is_moved_aside_and_the_last_good_one_serves() {
         let folder = tempfile::tempdir().unwrap();
-        let saved = ValvesFile::new(folder.path(), "echo");
+        let saved = ValvesFile::new(folder.path(), "echo", None);
         saved.save(&values("a")).unwrap();
         saved.save(&values("b")).unwrap();
         for corrupt in ["", "{", "[]", "null", "\u{0}"] {
@@ -169,9 +202,32 @@ mod tests {
     }
 
     #[test]
+    fn a_key_encrypts_both_files_and_no_other_key_reads_or_replaces_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let plain = ValvesFile::new(folder.path(), "echo", None);
+        plain.save(&values("in clear")).unwrap();
+        let cipher = |text: &str| Cipher::for_valves(&text.repeat(32)).unwrap();
+        let with = |cipher: &Cipher| ValvesFile::new(folder.path(), "echo", Some(cipher));
+        let saved = with(&cipher("k"));
+        assert_eq!(saved.load().values, values("in clear"), "saved before there was a key");
+        saved.save(&values("canary")).unwrap();
+        for path in [saved.path(), saved.backup_path()] {
+            assert!(!fs::read_to_string(path).unwrap().contains("canary"));
+        }
+        assert_eq!(saved.load(), LoadedValves { values: values("canary"), ..Default::default() });
+        for (other, words) in [(plain, "set the PIPEWRIGHT"), (with(&cipher("x")), "with another")] {
+            let found = other.load();
+            assert_eq!(found.values, Values::new());
+            assert!(found.trouble.unwrap().contains(words));
+            other.save(&values("lost")).unwrap_err();
+        }
+        assert_eq!(saved.load().values, values("canary"));
+    }
+
+    #[test]
     fn a_save_that_fails_leaves_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let saved = ValvesFile::new(folder.path(), "echo");
+        let saved = ValvesFile::new(folder.path(), "echo", None);
         saved.save(&values("a")).unwrap();
         // A folder in the draft's place makes the write fail, for root too.
         fs::create_dir(saved.path().with_extension("draft")).unwrap();

@@ -14,7 +14,7 @@ const MIN_SECRET_BYTES: usize = 32;
 
 /// A key that encrypts texts for one purpose.
 #[derive(Clone)]
-pub(crate) struct Cipher(LessSafeKey);
+pub struct Cipher(LessSafeKey);
 
 impl fmt::Debug for Cipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,12 +22,23 @@ impl fmt::Debug for Cipher {
     }
 }
 
+/// The purpose of the key that encrypts saved valves.
+const VALVES: &str = "pipewright saved valves";
+
 impl Cipher {
+    /// Derives the key that encrypts saved valves.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if the secret is too short.
+    pub fn for_valves(secret: &str) -> Result<Self> {
+        Self::from_secret(secret, VALVES)
+    }
+
     /// Derives the key for this purpose. The secret must be random, so it is not stretched.
     ///
     /// # Errors
     /// [`StoreError::Refused`] if the secret is too short.
-    pub fn from_secret(secret: &str, purpose: &str) -> Result<Self> {
+    pub(crate) fn from_secret(secret: &str, purpose: &str) -> Result<Self> {
         let too_short = || {
             StoreError::Refused("PIPEWRIGHT_SECRET_KEY must have 32 characters at least, random ones: `openssl rand -base64 32` makes them".into())
         };

@@ -17,6 +17,7 @@ mod store;
 pub mod testing;
 mod usage;
 
+pub use cipher::Cipher;
 pub use conversations::{
     ConversationEntry, ConversationName, ConversationSave, ConversationVersion, Conversations,
 };

@@ -12,9 +12,6 @@ const SAVE_FIRST: &str = "INSERT INTO pipewright.saved_valves (pipe, content, se
 const SAVE: &str = "UPDATE pipewright.saved_valves SET content = $2, sealed = $3, saved = now(), \
      version = nextval('pipewright.saved_valves_version') WHERE pipe = $1 AND version = $4 RETURNING version";
 
-/// The purpose of the key that encrypts saved valves.
-const PURPOSE: &str = "pipewright saved valves";
-
 /// The version of a pipe's saved valves. No two saves have the same.
 pub type Version = i64;
 
@@ -38,7 +35,7 @@ pub enum SaveError {
 
 impl SavedValves {
     pub(crate) fn new(database: Postgres, secret_key: Option<&str>) -> Result<Self> {
-        let cipher = secret_key.map(|secret| Cipher::from_secret(secret, PURPOSE)).transpose()?;
+        let cipher = secret_key.map(Cipher::for_valves).transpose()?;
         Ok(Self { database, cipher })
     }
 
