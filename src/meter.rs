@@ -2,7 +2,7 @@
 
 use crate::{
     call_route::CallRoute,
-    metrics::{CallMetrics, CallOutcome, Metrics},
+    metrics::{CallMetrics, CallOutcome, Metrics, PipeName},
     prices::Prices,
     traces::{Span, Traces},
     usage_queue::{UsageEvent, UsageQueue},
@@ -60,7 +60,8 @@ impl Meter {
     ) -> Measurement {
         let pipe = route.slot.id();
         let listed = route.is_listed().then_some(&*route.model);
-        let metrics = self.metrics.model(kind, pipe, listed);
+        let name = PipeName { id: pipe, provider: route.slot.provider() };
+        let metrics = self.metrics.model(kind, name, listed);
         metrics.add_in_flight(1);
         let span = self.start_span(route, &metrics, &context);
         let child_context = context.child(&route.full_id).with_trace(span.context());
@@ -89,7 +90,7 @@ impl Meter {
         let mut span = self.traces.start_span(name, SpanKind::Client, context.trace);
         if span.is_recording() {
             span.set_attribute("gen_ai.operation.name", metrics.operation());
-            span.set_attribute("gen_ai.provider.name", route.slot.id());
+            span.set_attribute("gen_ai.provider.name", route.slot.provider());
             span.set_attribute("gen_ai.request.model", route.full_id.clone());
         }
         span

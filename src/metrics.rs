@@ -5,9 +5,10 @@
 //! that a client made up.
 
 mod models;
+mod process;
 mod upstreams;
 
-pub use models::{CallMetrics, CallOutcome};
+pub use models::{CallMetrics, CallOutcome, PipeName};
 
 use models::ModelMetrics;
 use pipe_sdk::{ModelKind, UpstreamState};
@@ -28,7 +29,7 @@ use std::{
     fmt,
     hash::Hash,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,6 +65,7 @@ pub struct Metrics {
     lost_spans: Counter,
     dropped_log_lines: Counter,
     embedding_cache: EmbeddingCacheMetrics,
+    started: SystemTime,
 }
 
 /// The metrics of the embedding cache.
@@ -172,6 +174,7 @@ impl Default for Metrics {
                 Counter::default(),
             ),
             embedding_cache: EmbeddingCacheMetrics::register(all),
+            started: SystemTime::now(),
             registry,
         }
     }
@@ -198,7 +201,7 @@ impl Metrics {
     pub fn model(
         &self,
         kind: ModelKind,
-        pipe: &'static str,
+        pipe: PipeName,
         listed: Option<&str>,
     ) -> Arc<CallMetrics> {
         self.models.model(kind, pipe, listed)
@@ -234,7 +237,7 @@ impl Metrics {
         self.lost_spans.clone()
     }
 
-    /// Encodes all metrics, with those of the pipes' upstreams, in OpenMetrics text format.
+    /// Encodes all metrics, with those of the pipes' upstreams and of the process, in OpenMetrics text format.
     ///
     /// # Errors
     /// Never in practice: writing into a text cannot fail.
@@ -245,6 +248,7 @@ impl Metrics {
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         encode_registry(&mut text, &upstreams::build_registry(upstreams))?;
+        encode_registry(&mut text, &process::build_registry(self.started))?;
         encode_eof(&mut text)?;
         Ok(text)
     }

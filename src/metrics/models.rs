@@ -73,7 +73,16 @@ impl MetricConstructor<Histogram> for TokensHistogram {
 }
 
 /// An operation and a pipe.
-type Group = (&'static str, &'static str);
+type Group = (&'static str, PipeName);
+
+/// A pipe, and what its provider is called in the conventions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PipeName {
+    /// The id of the pipe.
+    pub id: &'static str,
+    /// The provider, as in `aws.bedrock`.
+    pub provider: &'static str,
+}
 
 /// The metrics of all model calls.
 pub(super) struct ModelMetrics {
@@ -150,7 +159,7 @@ impl ModelMetrics {
     pub(super) fn model(
         &self,
         kind: ModelKind,
-        pipe: &'static str,
+        pipe: PipeName,
         listed: Option<&str>,
     ) -> Arc<CallMetrics> {
         let (group, model) = ((operation_name(kind), pipe), listed.unwrap_or("other"));
@@ -169,6 +178,7 @@ impl ModelMetrics {
 /// The metrics of one model. Each is looked up among its family once; it exists from its first
 /// observation on.
 pub struct CallMetrics {
+    pipe: &'static str,
     labels: ModelLabels,
     families: Arc<Families>,
     completed: OnceLock<Histogram>,
@@ -184,10 +194,11 @@ impl CallMetrics {
     fn new((operation, pipe): Group, model: &str, families: Arc<Families>) -> Self {
         let labels = ModelLabels {
             gen_ai_operation_name: operation,
-            gen_ai_provider_name: pipe,
+            gen_ai_provider_name: pipe.provider,
             gen_ai_request_model: model.into(),
         };
         Self {
+            pipe: pipe.id,
             labels,
             families,
             completed: OnceLock::new(),
@@ -207,7 +218,7 @@ impl CallMetrics {
 
     /// Changes the number of running calls of the pipe by `change`.
     pub fn add_in_flight(&self, change: i64) {
-        let labels = InFlightLabels { pipe: self.labels.gen_ai_provider_name };
+        let labels = InFlightLabels { pipe: self.pipe };
         let gauge = || self.families.in_flight.get_or_create_owned(&labels);
         self.in_flight.get_or_init(gauge).inc_by(change);
     }
@@ -228,7 +239,7 @@ impl CallMetrics {
                 return self.completed.get_or_init(|| self.durations("")).clone();
             }
             CallOutcome::Failed(kind) => {
-                let pipe = self.labels.gen_ai_provider_name;
+                let pipe = self.pipe;
                 self.families.errors.get_or_create(&ErrorLabels { pipe, kind }).inc();
                 kind
             }

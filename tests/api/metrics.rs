@@ -17,7 +17,7 @@ async fn an_answer_is_measured_in_tokens_and_seconds() {
     let metrics = rig.host.get("/metrics").await;
     assert!(metrics.header("content-type").starts_with("application/openmetrics-text"));
     let model = format!(
-        "gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"bedrock_models\",gen_ai_request_model=\"{LITE}\""
+        "gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"aws.bedrock\",gen_ai_request_model=\"{LITE}\""
     );
     for line in [
         format!("gen_ai_server_request_duration_seconds_count{{{model},error_type=\"\"}} 1"),
@@ -28,6 +28,11 @@ async fn an_answer_is_measured_in_tokens_and_seconds() {
         "pipelines_in_flight{pipe=\"bedrock_models\"} 0".into(),
         "pipewright_pipe_up{pipe=\"bedrock_models\"} 1".into(),
         "pipelines_default_api_key 0".into(),
+        "pipewright_build_info{version=".into(),
+        "process_cpu_seconds_total ".into(),
+        "process_resident_memory_bytes ".into(),
+        "process_open_fds ".into(),
+        "process_start_time_seconds ".into(),
     ] {
         assert!(metrics.text.contains(&line), "{line} is missing from\n{}", metrics.text);
     }
