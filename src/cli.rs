@@ -65,6 +65,15 @@ pub enum Command {
     /// Manage the documents for retrieval-augmented generation (RAG).
     #[command(subcommand)]
     Rag(RagCommand),
+    /// Turn the settings of another server into valves and variables. It prints what becomes of them
+    /// with secrets masked, and what has no counterpart.
+    Import(ImportArgs),
+    /// Begin a new pipe in this checkout of pipewright: a crate with a test, and its lines in
+    /// `Cargo.toml` and `src/pipes.rs`.
+    NewPipe {
+        /// The id of the pipe: small letters, digits and `_`, for example `my_pipe`.
+        name: String,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -94,6 +103,37 @@ pub struct ChatArgs {
     /// The system prompt.
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Where the settings come from.
+    #[command(subcommand)]
+    pub source: ImportSource,
+    /// Write `valves.toml` and `.env` with the secrets into this folder, which must have neither.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub write: Option<PathBuf>,
+}
+
+/// The servers whose settings can be imported.
+#[derive(Debug, Subcommand)]
+pub enum ImportSource {
+    /// The environment of bedrock-access-gateway.
+    AccessGateway {
+        /// A file of lines `NAME=value`. Without it, the environment of this command.
+        file: Option<PathBuf>,
+    },
+    /// A `config.yaml` of LiteLLM's proxy.
+    Litellm {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The valves that Open WebUI's Pipelines server has saved.
+    Pipelines {
+        /// Its folder of pipelines (`PIPELINES_DIR`).
+        folder: PathBuf,
+    },
 }
 
 /// The commands for documents.

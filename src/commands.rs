@@ -5,10 +5,12 @@ mod check;
 mod completions;
 mod config;
 mod health;
+mod import;
 mod ingest;
 mod man;
 mod model_download;
 mod models;
+mod new_pipe;
 mod progress_bar;
 mod server;
 mod valves;
@@ -55,6 +57,8 @@ pub fn run(command: Command, parsed: &ParsedCli) -> anyhow::Result<ExitCode> {
             let server = server::ServerClient::new(url, settings)?;
             return system.block_on(ingest::ingest(&server, &args));
         }
+        Command::Import(args) => import::import(&args.source, args.write.as_deref()),
+        Command::NewPipe { name } => new_pipe::create(&name, &std::env::current_dir()?),
         Command::Completions { shell } => completions::print_completions(shell),
         Command::Man => man::print_manual(),
     }?;

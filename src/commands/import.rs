@@ -1,0 +1,178 @@
+//! `pipewright import`: settings of other servers become valves and variables.
+
+mod access_gateway;
+mod litellm;
+mod pipelines;
+mod upstreams;
+
+use super::print;
+use anyhow::{Context, bail, ensure};
+use pipewright::{cli::ImportSource, regular_file};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::OpenOptions,
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// What became of the settings of another server.
+#[derive(Debug, Default)]
+struct Imported {
+    /// Valves by pipe and name, for `valves.toml`.
+    valves: BTreeMap<&'static str, BTreeMap<&'static str, Value>>,
+    /// Variables, for `.env`.
+    variables: BTreeMap<String, String>,
+    /// Names of models there and here.
+    models: BTreeMap<String, String>,
+    /// What has no counterpart, and what to do instead.
+    notes: Vec<String>,
+}
+
+/// The text that stands for a secret on the screen.
+const MASK: &str = "********";
+
+/// The valves that hold secrets.
+const SECRET_VALVES: [&str; 6] = [
+    "aws_secret_access_key",
+    "aws_session_token",
+    "bedrock_api_key",
+    "api_key",
+    "more_api_keys",
+    "aws_access_key_id",
+];
+
+/// Prints what becomes of the settings, or writes it into files of this folder.
+pub fn import(source: &ImportSource, folder: Option<&Path>) -> anyhow::Result<()> {
+    let imported = match source {
+        ImportSource::AccessGateway { file } => {
+            access_gateway::import(&read_variables(file.as_deref())?)
+        }
+        ImportSource::Litellm { file } => litellm::import(&read(file)?, env)?,
+        ImportSource::Pipelines { folder } => pipelines::import(folder)?,
+    };
+    match folder {
+        None => print(&imported.describe(true)),
+        Some(folder) => {
+            write_new(&folder.join("valves.toml"), &imported.valves_file(false))?;
+            write_new(&folder.join(".env"), &imported.variables_file(false))?;
+            let place = folder.display();
+            print(&format!(
+                "Wrote {place}/valves.toml and {place}/.env.\n\n{}",
+                imported.describe_rest()
+            ))
+        }
+    }
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    regular_file::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Returns the variables of a file of lines `NAME=value`, or of the environment.
+fn read_variables(file: Option<&Path>) -> anyhow::Result<BTreeMap<String, String>> {
+    let Some(file) = file else {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        return Ok(std::env::vars_os().filter_map(text).collect());
+    };
+    let mut variables = BTreeMap::new();
+    for (number, line) in read(file)?.lines().enumerate() {
+        let line = line.trim().trim_start_matches("export ").trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            bail!("{}:{}: must be a line NAME=value", file.display(), number + 1);
+        };
+        let value = value.trim();
+        let quoted = ['"', '\''].into_iter().find_map(|quote| {
+            value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote))
+        });
+        variables.insert(name.trim().to_owned(), quoted.unwrap_or(value).to_owned());
+    }
+    Ok(variables)
+}
+
+/// Writes a file that only its owner can read. A file that is there is not replaced.
+fn write_new(path: &PathBuf, text: &str) -> anyhow::Result<()> {
+    ensure!(!path.exists(), "{} is there already: name another folder", path.display());
+    let context = || format!("cannot write {}", path.display());
+    let mut file = OpenOptions::new();
+    let mut file =
+        file.write(true).create_new(true).mode(0o600).open(path).with_context(context)?;
+    file.write_all(text.as_bytes()).with_context(context)
+}
+
+impl Imported {
+    fn set(&mut self, pipe: &'static str, valve: &'static str, value: impl Into<Value>) {
+        self.valves.entry(pipe).or_default().insert(valve, value.into());
+    }
+
+    fn note(&mut self, words: impl Into<String>) {
+        self.notes.push(words.into());
+    }
+
+    /// Returns everything as one text.
+    fn describe(&self, is_masked: bool) -> String {
+        let mut text = format!(
+            "# valves.toml\n{}\n# .env\n{}\n",
+            self.valves_file(is_masked),
+            self.variables_file(is_masked)
+        );
+        if is_masked && text.contains(MASK) {
+            text += "# Secrets are masked: `--write FOLDER` writes the files with them.\n\n";
+        }
+        text + &self.describe_rest()
+    }
+
+    fn valves_file(&self, is_masked: bool) -> String {
+        let mut text = String::new();
+        for (pipe, valves) in &self.valves {
+            _ = writeln!(text, "[{pipe}]");
+            for (valve, value) in valves {
+                let is_secret = is_masked && SECRET_VALVES.contains(valve);
+                let value = if is_secret { MASK.into() } else { value.clone() };
+                _ = writeln!(text, "{valve} = {value}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn variables_file(&self, is_masked: bool) -> String {
+        let is_secret = |name: &str| is_masked && (name.contains("KEY") || name.contains("TOKEN"));
+        let line = |(name, value): (&String, &String)| {
+            let value = if is_secret(name) { MASK } else { value };
+            format!("{name}={value}\n")
+        };
+        self.variables.iter().map(line).collect()
+    }
+
+    /// Returns the names of models and what has no counterpart, as comments.
+    fn describe_rest(&self) -> String {
+        let mut text = String::new();
+        if !self.models.is_empty() {
+            text += "# Models: their names there, and their ids here\n";
+            for (there, here) in &self.models {
+                _ = writeln!(text, "#   {there} -> {here}");
+            }
+            text.push('\n');
+        }
+        if self.notes.is_empty() {
+            return text + "# Everything has a counterpart.\n";
+        }
+        text += "# Without a counterpart, or to be done by hand\n";
+        for note in &self.notes {
+            _ = writeln!(text, "#   {note}");
+        }
+        text
+    }
+}

@@ -1,0 +1,76 @@
+//! Servers with OpenAI's API, as entries of the pipe `openai_proxy`.
+
+use super::Imported;
+use std::collections::BTreeMap;
+use url::Url;
+
+const PIPE: &str = "openai_proxy";
+
+/// The servers that were found, by name.
+#[derive(Debug, Default)]
+pub struct Upstreams(BTreeMap<String, Upstream>);
+
+#[derive(Debug, Default)]
+struct Upstream {
+    address: String,
+    key: Option<String>,
+    models: Vec<String>,
+}
+
+impl Upstreams {
+    /// Adds a server, or finds the one with this address and key, and returns its name.
+    pub fn add(&mut self, wanted: &str, address: &str, key: Option<String>) -> String {
+        let address = address.trim_end_matches('/').to_owned();
+        let is_same = |upstream: &Upstream| upstream.address == address && upstream.key == key;
+        if let Some((name, _)) = self.0.iter().find(|(_, upstream)| is_same(upstream)) {
+            return name.clone();
+        }
+        let wanted = wanted.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+        let mut name = wanted.clone();
+        for number in 2.. {
+            if !self.0.contains_key(&name) {
+                break;
+            }
+            name = format!("{wanted}{number}");
+        }
+        self.0.insert(name.clone(), Upstream { address, key, models: Vec::new() });
+        name
+    }
+
+    /// Lists a model of this server, and no others than those that are listed so.
+    pub fn list_model(&mut self, name: &str, model: &str) {
+        if let Some(upstream) = self.0.get_mut(name)
+            && !upstream.models.iter().any(|known| known == model)
+        {
+            upstream.models.push(model.to_owned());
+        }
+    }
+
+    /// Writes the valves of the servers. Items are separated by commas and words by spaces, so what
+    /// holds such has to be entered by hand.
+    pub fn write(self, imported: &mut Imported) {
+        let (mut lines, mut keys) = (Vec::new(), Vec::new());
+        for (name, Upstream { address, key, models }) in self.0 {
+            let mut line = format!("{name} {address}");
+            if !models.is_empty() {
+                line += &format!(" models={}", models.join("|"));
+            }
+            if line.contains(',') {
+                imported.note(format!("server `{name}`: a comma in its address or a model's name"));
+                continue;
+            }
+            lines.push(line);
+            let Some(key) = key else { continue };
+            match Url::parse(&address).map(|url| url.origin().ascii_serialization()) {
+                Ok(origin) => keys.push(format!("{name}@{origin}={key}")),
+                Err(_) => imported.note(format!("server `{name}`: its address is no URL")),
+            }
+        }
+        if !lines.is_empty() {
+            imported.set(PIPE, "more_upstreams", lines.join(", "));
+        }
+        if !keys.is_empty() {
+            imported.set(PIPE, "more_api_keys", keys.join(", "));
+        }
+    }
+}
