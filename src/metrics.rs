@@ -198,12 +198,7 @@ impl Metrics {
     }
 
     /// Returns the metrics of this model of this pipe. A model that is not listed is `other`.
-    pub fn model(
-        &self,
-        kind: ModelKind,
-        pipe: PipeName,
-        listed: Option<&str>,
-    ) -> Arc<CallMetrics> {
+    pub fn model(&self, kind: ModelKind, pipe: PipeName, listed: Option<&str>) -> Arc<CallMetrics> {
         self.models.model(kind, pipe, listed)
     }
 

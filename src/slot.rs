@@ -16,7 +16,7 @@ pub use paths::{PathKind, PathRoots};
 use crate::{
     model_references::ModelReference,
     registry::Registry,
-    valves::{ValveStore, Values, ValvesForm, ValvesSpec},
+    valves::{Values, ValveStore, ValvesForm, ValvesSpec},
 };
 use futures_util::future::BoxFuture;
 use pipe_sdk::{

@@ -24,9 +24,7 @@ pub async fn print_valves(settings: &Settings) -> anyhow::Result<()> {
     for pipe in PIPES {
         let spec = (pipe.spec)();
         let found = match database {
-            None => {
-                ValvesFile::new(&sources.folder, pipe.id, cipher.as_ref()).load_if_readable()
-            }
+            None => ValvesFile::new(&sources.folder, pipe.id, cipher.as_ref()).load_if_readable(),
             Some(database) => {
                 database.load(pipe.id).await?.map(|(values, _)| values).unwrap_or_default()
             }

@@ -2,15 +2,15 @@
 //! clients of OpenAI's API and of `OpenRouter`'s.
 
 use super::{
-    Error, State,
-    identity, messages::{self, VERSION},
+    Error, State, identity,
+    messages::{self, VERSION},
     open_webui,
 };
 use crate::{registry, slot::Slot};
 use actix_web::{HttpRequest, HttpResponse, web};
 use pipe_sdk::{
-    Model, ModelKind, ModelMetadata, ModelResolution, PICKER_WIDTH, PickerAudience, PipeError, Serves,
-    fill_name, shorten_name,
+    Model, ModelKind, ModelMetadata, ModelResolution, PICKER_WIDTH, PickerAudience, PipeError,
+    Serves, fill_name, shorten_name,
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -213,12 +213,10 @@ async fn entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value
         let Some(serves) = slot.serves() else { continue };
         let models = registry::list_models(slot.id(), &serves);
         let models = models.iter().filter(|(_, model)| is_wanted(model));
-        entries.extend(
-            models.map(|(id, model)| {
-                let name = picker_name(model, &names);
-                entry(id, &name, model, &pipeline(serves.kind(), model), state.started)
-            }),
-        );
+        entries.extend(models.map(|(id, model)| {
+            let name = picker_name(model, &names);
+            entry(id, &name, model, &pipeline(serves.kind(), model), state.started)
+        }));
     }
     entries
 }

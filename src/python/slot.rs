@@ -9,7 +9,9 @@ use crate::{
     model_references::ModelReference,
     registry::Registry,
     slot::{ConfigSources, EffectiveValves, Slot},
-    valves::{LoadedValves, ParsedUpdate, ValveStore, Values, ValvesForm, ValvesSpec, ValvesUpdate},
+    valves::{
+        LoadedValves, ParsedUpdate, Values, ValveStore, ValvesForm, ValvesSpec, ValvesUpdate,
+    },
 };
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;

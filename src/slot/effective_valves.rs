@@ -6,7 +6,8 @@ use super::{
     paths::{PathKind, find_database_url_violation},
 };
 use crate::valves::{
-    FormValues, LoadedValves, ValveLayers, ValveSource, ValveSources, Values, ValvesForm, ValvesSpec,
+    FormValues, LoadedValves, Values, ValveLayers, ValveSource, ValveSources, ValvesForm,
+    ValvesSpec,
 };
 use pipe_sdk::{PipeError, Result, ValveError, Valves};
 use serde_json::Value;

@@ -5,7 +5,7 @@ use super::{ConfigSources, FilterScope, Slot, effective_valves::EffectiveValves}
 use crate::{
     model_references::ModelReference,
     registry::Registry,
-    valves::{LoadedValves, ValveSource, ValveStore, Values, ValvesForm, ValvesSpec},
+    valves::{LoadedValves, Values, ValveSource, ValveStore, ValvesForm, ValvesSpec},
 };
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};

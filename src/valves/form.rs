@@ -1,7 +1,7 @@
 //! The form of a pipe's valves, as Open WebUI's page draws it: texts with defaults, and the valves
 //! that a short form leaves out.
 
-use super::{ValveKind, ValveProperty, ValveSource, ValveSources, Values, ValvesSpec};
+use super::{Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec};
 use pipe_sdk::ValveError;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

@@ -215,7 +215,8 @@ mod tests {
             assert!(!fs::read_to_string(path).unwrap().contains("canary"));
         }
         assert_eq!(saved.load(), LoadedValves { values: values("canary"), ..Default::default() });
-        for (other, words) in [(plain, "set the PIPEWRIGHT"), (with(&cipher("x")), "with another")] {
+        for (other, words) in [(plain, "set the PIPEWRIGHT"), (with(&cipher("x")), "with another")]
+        {
             let found = other.load();
             assert_eq!(found.values, Values::new());
             assert!(found.trouble.unwrap().contains(words));

@@ -67,9 +67,18 @@ fn files_are_written_for_their_owner_alone_and_never_over_others() {
 fn valves_of_the_reference_server_are_known_by_their_names() {
     let folder = tempfile::tempdir().unwrap();
     for (pipeline, valves) in [
-        ("claude", r#"{"AWS_ACCESS_KEY": "AKIA", "AWS_SECRET_KEY": "canary", "AWS_REGION_NAME": "us-west-2"}"#),
-        ("openai_manifold", r#"{"OPENAI_API_BASE_URL": "https://api.openai.com/v1", "OPENAI_API_KEY": "canary"}"#),
-        ("limits", r#"{"pipelines": ["*"], "priority": 0, "requests_per_minute": 10, "sliding_window_limit": 20}"#),
+        (
+            "claude",
+            r#"{"AWS_ACCESS_KEY": "AKIA", "AWS_SECRET_KEY": "canary", "AWS_REGION_NAME": "us-west-2"}"#,
+        ),
+        (
+            "openai_manifold",
+            r#"{"OPENAI_API_BASE_URL": "https://api.openai.com/v1", "OPENAI_API_KEY": "canary"}"#,
+        ),
+        (
+            "limits",
+            r#"{"pipelines": ["*"], "priority": 0, "requests_per_minute": 10, "sliding_window_limit": 20}"#,
+        ),
         ("mine", r#"{"WEATHER": "x"}"#),
     ] {
         fs::create_dir(folder.path().join(pipeline)).unwrap();

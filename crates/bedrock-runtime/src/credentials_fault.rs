@@ -72,7 +72,10 @@ mod tests {
     fn the_words_of_the_sdk_are_understood() {
         for (words, fault) in [
             ("profile `x` was not defined: could not find", CredentialsFault::UndefinedProfile),
-            ("profile `x` did not contain credential information", CredentialsFault::IncompleteProfile),
+            (
+                "profile `x` did not contain credential information",
+                CredentialsFault::IncompleteProfile,
+            ),
             ("the SSO token has expired and cannot be refreshed", CredentialsFault::SsoSession),
             ("something new", CredentialsFault::Unknown),
         ] {

@@ -146,9 +146,7 @@ impl Identity {
         {
             let cached = cache.lock();
             if cached.fetches != fetches {
-                return cached.valid().ok_or_else(|| {
-                    cached.error.clone().unwrap_or(UNKNOWN_FAULT)
-                });
+                return cached.valid().ok_or_else(|| cached.error.clone().unwrap_or(UNKNOWN_FAULT));
             }
         }
         cache.fetch().await
@@ -175,9 +173,8 @@ impl CredentialsCache {
     }
 
     async fn fetch(&self) -> Result<Arc<AuthKey>, SendError> {
-        let answer = timeout(FETCH_TIMEOUT, self.source.fetch())
-            .await
-            .unwrap_or(Err(UNKNOWN_FAULT));
+        let answer =
+            timeout(FETCH_TIMEOUT, self.source.fetch()).await.unwrap_or(Err(UNKNOWN_FAULT));
         let mut cached = self.lock();
         cached.fetches += 1;
         cached.next_refresh = Some(Instant::now() + REFRESH_BACKOFF);
@@ -272,8 +269,8 @@ fn bearer_from_environment(config: &SdkConfig) -> Option<String> {
 }
 
 fn bearer_header(token: &str) -> Result<HeaderValue, SendError> {
-    let mut header = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-        .map_err(|_| UNKNOWN_FAULT)?;
+    let mut header =
+        HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| UNKNOWN_FAULT)?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -342,9 +339,6 @@ mod tests {
     #[tokio::test]
     async fn a_token_that_no_header_can_hold_is_lost() {
         let token = SharedTokenProvider::new(Token::new("two\nlines", None));
-        assert_eq!(
-            Identity::from_tokens(token).auth_key().await.unwrap_err(),
-            UNKNOWN_FAULT
-        );
+        assert_eq!(Identity::from_tokens(token).auth_key().await.unwrap_err(), UNKNOWN_FAULT);
     }
 }

@@ -60,7 +60,8 @@ fn last_part(id: &str) -> &str {
     let id = id.rsplit('/').next().unwrap_or(id);
     let id = id.split_once(':').map_or(id, |(id, _)| id);
     let is_word = |part: &str| part.starts_with(|char: char| char.is_alphabetic());
-    let mut start = id.match_indices('.').filter(|(dot, _)| is_word(id.get(dot + 1..).unwrap_or("")));
+    let mut start =
+        id.match_indices('.').filter(|(dot, _)| is_word(id.get(dot + 1..).unwrap_or("")));
     start.next_back().and_then(|(dot, _)| id.get(dot + 1..)).unwrap_or(id)
 }
 
@@ -80,7 +81,10 @@ mod tests {
     fn templates_take_names_and_ids() {
         let name_of = |id: &str| (id == "a.b").then(|| "Nova Pro".to_owned());
         assert_eq!(fill_name("Smart: {x/llama3} → {a.b}", name_of), "Smart: llama3 → Nova Pro");
-        assert_eq!(fill_name("Documents · {p.us.amazon.nova-lite-v1:0}", |_| None), "Documents · nova-lite-v1");
+        assert_eq!(
+            fill_name("Documents · {p.us.amazon.nova-lite-v1:0}", |_| None),
+            "Documents · nova-lite-v1"
+        );
         assert_eq!(fill_name("{openai_proxy.llama3.2:3b}", |_| None), "llama3.2");
         assert_eq!(fill_name("a { b", |_| None), "a { b");
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, PickerAudience, PipeError, QuirkState, RerankCall, Reranked, Result, StateFolder,
-    UpstreamState, UsageReport, Valves, library::Library,
+    ImageCall, Images, PickerAudience, PipeError, QuirkState, RerankCall, Reranked, Result,
+    StateFolder, UpstreamState, UsageReport, Valves, library::Library,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

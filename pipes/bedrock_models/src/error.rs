@@ -3,13 +3,13 @@
 mod bedrock_error;
 mod credentials;
 
+use crate::location::ModelLocation;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 pub use bedrock_error::BedrockError;
-pub use credentials::{missing_credentials, unavailable_credentials};
-use crate::location::ModelLocation;
 use bedrock_runtime::{SendError, ServiceError};
+pub use credentials::{missing_credentials, unavailable_credentials};
 use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
 
@@ -88,9 +88,7 @@ pub fn to_pipe_error(error: SendError, location: &ModelLocation) -> PipeError {
         SendError::Unreachable => {
             PipeError::Upstream(format!("Amazon Bedrock in {region} cannot be reached"))
         }
-        SendError::Service(service_error) => {
-            service_error_to_pipe_error(&service_error, location)
-        }
+        SendError::Service(service_error) => service_error_to_pipe_error(&service_error, location),
     }
 }
 
@@ -148,7 +146,10 @@ pub fn service_error_to_pipe_error(
             message_for_client(service_error)
         )),
         ("ResourceNotFoundException", _) if !service_error.message.is_empty() => {
-            PipeError::ModelGone { model: model.to_string(), reason: message_for_client(service_error) }
+            PipeError::ModelGone {
+                model: model.to_string(),
+                reason: message_for_client(service_error),
+            }
         }
         ("ResourceNotFoundException", _) | ("", 404) => PipeError::ModelNotFound(model.to_string()),
         ("ThrottlingException" | "ServiceQuotaExceededException", _) | ("", 429) => {

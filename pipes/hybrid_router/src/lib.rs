@@ -137,7 +137,9 @@ fn models(valves: &HybridValves, has_cloud: bool) -> Vec<Model> {
     let models = [
         Model::new(SMART, "Smart router")
             .with_name_templates(has_cloud.then(|| format!("Smart: {local} → {cloud}")))
-            .with_description("Answers locally, and in the cloud what the local model cannot answer.")
+            .with_description(
+                "Answers locally, and in the cloud what the local model cannot answer.",
+            )
             .with_tag("local")
             .with_capability("usage", true)
             .with_capability("vision", local_images || has_cloud)

@@ -230,7 +230,8 @@ fn model(name: &str, auto: Approach) -> Model {
     };
     let titles: Vec<_> = plan.approaches().iter().map(|approach| approach.title()).collect();
     let title = titles.join(if matches!(plan, Plan::Parallel(_)) { " | " } else { " & " });
-    let word = plan.approaches().iter().map(|approach| approach.name()).collect::<Vec<_>>().join("+");
+    let word =
+        plan.approaches().iter().map(|approach| approach.name()).collect::<Vec<_>>().join("+");
     let base = model.split_once('.').map_or(model.as_str(), |(_, bare)| bare);
     Model::new(name, format!("{title}: {base}"))
         .with_name_templates([format!("{title}: {{{model}}}"), format!("{word}: {{{model}}}")])

@@ -92,7 +92,8 @@ fn import_setting<F: Fn(&str) -> Option<String>>(
             imported.set(BEDROCK, "first_event_timeout_seconds", seconds.clamp(1.0, 3600.0) as u64);
             imported.set(PROXY, "timeout", seconds.clamp(5.0, 120.0) as u64);
             if !(5.0..=120.0).contains(&seconds) {
-                imported.note(format!("{section}.{name}: openai_proxy.timeout is 5 to 120 seconds"));
+                imported
+                    .note(format!("{section}.{name}: openai_proxy.timeout is 5 to 120 seconds"));
             }
         }
         ("drop_params", _) => {
@@ -103,7 +104,8 @@ fn import_setting<F: Fn(&str) -> Option<String>>(
         // They are read together.
         ("max_budget" | "budget_duration", _) => {}
         ("default_internal_user_params", _) => {
-            let (budget, duration) = (value["max_budget"].as_f64(), value["budget_duration"].as_str());
+            let (budget, duration) =
+                (value["max_budget"].as_f64(), value["budget_duration"].as_str());
             let valve = match duration.map(period) {
                 Some(Some("day")) => Some("budget_per_day"),
                 Some(Some(_)) => Some("budget_per_month"),
@@ -193,11 +195,7 @@ fn import_fallbacks(
     }
 }
 
-fn import_aliases(
-    imported: &mut Imported,
-    models: &BTreeMap<String, Vec<String>>,
-    value: &Value,
-) {
+fn import_aliases(imported: &mut Imported, models: &BTreeMap<String, Vec<String>>, value: &Value) {
     for (alias, model) in value.as_object().into_iter().flatten() {
         let model = model.as_str().or_else(|| model["model"].as_str()).unwrap_or_default();
         let ids = models.get(model).map_or(&[][..], Vec::as_slice);

@@ -48,8 +48,9 @@ pub fn import(folder: &Path) -> anyhow::Result<Imported> {
             continue;
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let valves: Map<String, Value> = serde_json::from_str(&read(&file)?)
-            .map_err(|error| anyhow::anyhow!("{}:{} is no JSON object", file.display(), error.line()))?;
+        let valves: Map<String, Value> = serde_json::from_str(&read(&file)?).map_err(|error| {
+            anyhow::anyhow!("{}:{} is no JSON object", file.display(), error.line())
+        })?;
         import_pipeline(&name, &valves, &mut imported, &mut upstreams);
     }
     upstreams.write(&mut imported);

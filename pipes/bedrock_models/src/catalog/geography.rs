@@ -98,7 +98,10 @@ mod tests {
     fn a_misspelt_region_is_told_from_one_that_exists() {
         assert_eq!(doubt_region("eu-west-1"), None);
         let told = doubt_region("us-esat-1").unwrap();
-        assert_eq!(told, "`us-esat-1` is no AWS region that is known here (did you mean `us-east-1`?)");
+        assert_eq!(
+            told,
+            "`us-esat-1` is no AWS region that is known here (did you mean `us-east-1`?)"
+        );
         assert_eq!(doubt_region("moon").unwrap(), "`moon` is no AWS region that is known here");
     }
 

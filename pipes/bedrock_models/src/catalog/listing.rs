@@ -7,8 +7,8 @@ use super::{
     geography::{geography, profile_prefix},
     list_error::ListError,
     listing_gap::{ListingGap, find_gaps},
-    picker::picker_models,
     model_entry::{FoundationModel, ModelEntry},
+    picker::picker_models,
     region_models::RegionModels,
     unknown_names::{UnknownModelName, find_unknown_names},
 };

@@ -5,7 +5,7 @@ use bedrock_emulator::{
     ANY, BedrockException, Emulator, EmulatorOptions, Operation, RecordedRequest, Script,
 };
 use bedrock_models::BuiltinTools;
-use pipe_sdk::{Pipe, PickerAudience};
+use pipe_sdk::{PickerAudience, Pipe};
 use serde_json::json;
 use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
@@ -60,7 +60,10 @@ async fn profiles_are_listed_with_names_and_what_the_model_behind_can_do() {
     assert_eq!(own.id, "app/support-desk");
     let west = models.iter().find(|model| model.name == "research team").unwrap();
     assert_eq!(west.id, "app/research-team");
-    assert_eq!(west.description.as_deref(), Some("300k context · sees pictures · reads documents · us-west-2"));
+    assert_eq!(
+        west.description.as_deref(),
+        Some("300k context · sees pictures · reads documents · us-west-2")
+    );
 }
 
 #[tokio::test]

@@ -42,12 +42,7 @@ async fn where_nobody_can_do_it_the_error_says_what_and_why() {
     spent.host.spend("ann", 2_000_000);
     let sides = Sides::new(Does::Answers, Does::Answers);
     for (valves, sides, role, why) in [
-        (
-            HybridValves { cloud_model: None, ..valves() },
-            &sides,
-            "user",
-            "no cloud model is set",
-        ),
+        (HybridValves { cloud_model: None, ..valves() }, &sides, "user", "no cloud model is set"),
         (
             HybridValves { cloud_fallback: false, ..valves() },
             &sides,

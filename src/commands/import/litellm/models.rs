@@ -67,8 +67,7 @@ pub fn import_models<F: Fn(&str) -> Option<String>>(
         names.entry(name.to_owned()).or_default().push(id);
         for parameter in parameters.as_object().into_iter().flatten().map(|(name, _)| name) {
             let is_read = READ.contains(&parameter.as_str())
-                || provider == "bedrock"
-                    && CREDENTIALS.iter().any(|(there, _)| there == parameter);
+                || provider == "bedrock" && CREDENTIALS.iter().any(|(there, _)| there == parameter);
             if !is_read {
                 imported.note(format!(
                     "model `{name}`: {parameter} has no counterpart for a single model"
