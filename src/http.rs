@@ -20,7 +20,6 @@ mod health;
 mod identity;
 mod images;
 mod json;
-mod json_limits;
 mod messages;
 mod metrics;
 mod models;

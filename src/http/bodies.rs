@@ -1,9 +1,10 @@
 //! Reads bodies of requests: within a budget of memory over all requests, in time, and large ones
 //! are parsed off the workers.
 
-use super::{Error, json_limits::JsonLimits};
+use super::Error;
 use actix_web::{ResponseError, http::StatusCode, web::Bytes};
 use futures_util::{Stream, StreamExt};
+use json_limits::{JsonLimits, JsonLimitsError};
 use std::{
     sync::{
         Arc,
@@ -131,7 +132,7 @@ impl Bodies {
             }
             clock.count(chunk.len());
             let pieces = match &mut structure {
-                Some(structure) => structure.read(&chunk)?,
+                Some(structure) => structure.read(&chunk).map_err(structure_error)?,
                 None => 0,
             };
             share.grow(chunk.len() + pieces * CHARGED)?;
@@ -159,6 +160,14 @@ impl Bodies {
         let worked = tokio::task::spawn_blocking(work).await;
         worked.unwrap_or_else(|_| Err(Error::panicked()))
     }
+}
+
+fn structure_error(error: JsonLimitsError) -> Error {
+    let status = match error {
+        JsonLimitsError::TooDeep => StatusCode::BAD_REQUEST,
+        JsonLimitsError::TooManyPieces(_) => StatusCode::PAYLOAD_TOO_LARGE,
+    };
+    Error::new(status, format!("the body is {error}"))
 }
 
 /// Reads the rest of a body that was refused, for a while: a client that is not read to its end

@@ -1,14 +1,24 @@
-//! Counts what a JSON body is made of while it comes in, so that one of too many pieces is refused
-//! before anything is built of it.
-
-use super::Error;
-use actix_web::http::StatusCode;
+//! Counts what JSON is made of while it comes in, so that one of too many pieces is refused before
+//! anything is built of it.
 
 /// The deepest nesting. serde's readers refuse less where they build something; elsewhere JSON is
 /// passed on as it came.
 const DEEPEST: usize = 512;
 
-/// The number and depth of a body's tokens so far. It does not validate JSON.
+/// JSON that is made of too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonLimitsError {
+    /// It is nested deeper than 512 levels.
+    #[error("nested too deep: {DEEPEST} levels are the most")]
+    TooDeep,
+    /// It has more pieces than this.
+    #[error(
+        "made of too many pieces: at most {0} of `{{`, `[`, `,` and `:` may stand outside of texts"
+    )]
+    TooManyPieces(usize),
+}
+
+/// The number and depth of the tokens so far. It does not validate JSON.
 #[derive(Debug)]
 pub struct JsonLimits {
     pieces: usize,
@@ -36,7 +46,7 @@ impl JsonLimits {
     ///
     /// # Errors
     /// When there are too many of them, or they are nested too deep.
-    pub fn read(&mut self, chunk: &[u8]) -> Result<usize, Error> {
+    pub fn read(&mut self, chunk: &[u8]) -> Result<usize, JsonLimitsError> {
         let before = self.pieces;
         let mut rest = chunk;
         while let Some(at) = self.next(rest) {
@@ -65,7 +75,7 @@ impl JsonLimits {
         }
     }
 
-    fn count(&mut self, byte: u8) -> Result<(), Error> {
+    fn count(&mut self, byte: u8) -> Result<(), JsonLimitsError> {
         match byte {
             b'{' | b'[' => self.depth += 1,
             b'}' | b']' => {
@@ -76,15 +86,10 @@ impl JsonLimits {
         }
         self.pieces += 1;
         if self.depth > DEEPEST {
-            let message = format!("the body is nested too deep: {DEEPEST} levels are the most");
-            return Err(Error::new(StatusCode::BAD_REQUEST, message));
+            return Err(JsonLimitsError::TooDeep);
         }
         if self.pieces > self.most {
-            let message = format!(
-                "the body is made of too many pieces: at most {} of `{{`, `[`, `,` and `:` may stand outside of texts",
-                self.most
-            );
-            return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+            return Err(JsonLimitsError::TooManyPieces(self.most));
         }
         Ok(())
     }
@@ -93,7 +98,6 @@ impl JsonLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::ResponseError;
 
     fn counted(json: &str, size: usize) -> usize {
         let mut structure = JsonLimits::up_to(1000);
@@ -117,12 +121,10 @@ mod tests {
 
     #[test]
     fn too_many_pieces_and_too_deep_a_nesting_are_refused_where_they_stand() {
-        let refused = |json: &str| {
-            let error = JsonLimits::up_to(1000).read(json.as_bytes()).err().unwrap();
-            (error.status_code().as_u16(), error.to_string())
-        };
-        assert_eq!(refused(&format!("[{}", "1,".repeat(1000))).0, 413);
-        assert!(refused(&"[".repeat(600)).1.contains("512 levels"));
+        let refused = |json: &str| JsonLimits::up_to(1000).read(json.as_bytes()).err().unwrap();
+        let many = refused(&format!("[{}", "1,".repeat(1000)));
+        assert_eq!(many, JsonLimitsError::TooManyPieces(1000));
+        assert!(refused(&"[".repeat(600)).to_string().contains("512 levels"));
         assert_eq!(counted(&"[".repeat(512), 7), 512);
         assert_eq!(counted(&"[]".repeat(999), 7), 999);
     }
