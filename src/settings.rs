@@ -246,7 +246,7 @@ pub struct PythonSettings {
     /// The URLs of Python pipelines that are downloaded at startup, separated by semicolons.
     #[arg(
         id = "pipelines_urls",
-        long,
+        long = "pipelines-urls",
         env = "PIPELINES_URLS",
         value_name = "URL;…",
         value_delimiter = ';'
@@ -255,7 +255,7 @@ pub struct PythonSettings {
     /// A `requirements.txt` whose packages are installed for all Python pipelines.
     #[arg(
         id = "pipelines_requirements_path",
-        long,
+        long = "pipelines-requirements-path",
         env = "PIPELINES_REQUIREMENTS_PATH",
         value_name = "FILE"
     )]

@@ -32,10 +32,16 @@ pub fn intern(name: &str) -> Option<&'static str> {
     Some(name)
 }
 
-/// Returns whether this can be the id of a pipe: letters, digits, `_` and `-`.
-pub fn is_valid_id(id: &str) -> bool {
+/// Returns whether a file can have this name: letters, digits, `_` and `-`.
+fn is_valid_name(name: &str) -> bool {
     let is_valid = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
-    !id.is_empty() && id.len() <= MAX_NAME_BYTES && id.chars().all(is_valid)
+    !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(is_valid)
+}
+
+/// Returns whether a file can give its pipe this id: words of letters, digits, `_` and `-`, with
+/// spaces between them.
+pub fn is_valid_id(id: &str) -> bool {
+    id.len() <= MAX_NAME_BYTES && id.split(' ').all(is_valid_name)
 }
 
 /// Returns the name of a file without `.py`.
@@ -44,7 +50,7 @@ pub fn is_valid_id(id: &str) -> bool {
 /// When it is no Python file, or its name cannot be the id of a pipe.
 pub fn parse_file_name(file_name: &str, compiled: &[&str]) -> Result<&'static str, String> {
     let stem = file_name.strip_suffix(".py").ok_or("the file's name must end in `.py`")?;
-    if !is_valid_id(stem) {
+    if !is_valid_name(stem) {
         return Err(format!(
             "the file's name must have letters, digits, `_` and `-` only, and at most {MAX_NAME_BYTES} of them"
         ));
@@ -87,6 +93,13 @@ mod tests {
             parse_file_name(bad, &["rag"]).unwrap_err();
         }
         assert_eq!(parse_file_name("my_pipe-2.py", &["rag"]), Ok("my_pipe-2"));
+    }
+
+    #[test]
+    fn ids_may_have_several_words() {
+        for (id, is_valid) in [("my pipe", true), ("", false), (" pipe", false), ("a.b", false)] {
+            assert_eq!(is_valid_id(id), is_valid, "{id}");
+        }
     }
 
     #[test]

@@ -294,7 +294,7 @@ impl FileTask {
             class: "ValueError".into(),
         };
         if !is_valid_id(id) {
-            return Err(refuse("use letters, digits, `_` and `-` only"));
+            return Err(refuse("use words of letters, digits, `_` and `-`"));
         }
         let is_own = self.current_slot().is_some_and(|slot| slot.id() == id);
         let same = self.registry.slots().iter().filter(|slot| slot.id() == id).count();

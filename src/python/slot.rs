@@ -169,8 +169,7 @@ impl PythonSlot {
 
     /// Asks the file again what it serves.
     pub async fn describe(&self, worker: &Worker) -> Result<(), WorkerError> {
-        let description = worker.request("describe", json!({}), HOOK_LIMIT).await?;
-        self.description.store(Arc::new(description));
+        self.description.store(Arc::new(worker.describe(HOOK_LIMIT).await?));
         Ok(())
     }
 

@@ -122,7 +122,7 @@ impl Pins {
     ) -> Vec<ValveError> {
         let mut read_faults = Vec::new();
         for property in spec.properties() {
-            let name = format!("{pipe}_{}", property.name).to_uppercase().replace('-', "_");
+            let name = format!("{pipe}_{}", property.name).to_uppercase().replace(['-', ' '], "_");
             let file_name = format!("{name}_FILE");
             let value = match (get(&name), get(&file_name)) {
                 (Some(value), _) => Some((name, value)),

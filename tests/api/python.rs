@@ -21,7 +21,7 @@ static MODULES: LazyLock<Vec<&str>> = LazyLock::new(|| {
         let tried = Command::new("python3").args(["-I", "-c", &program]).output();
         tried.is_ok_and(|output| output.status.success())
     };
-    ["asyncio", "pydantic", "requests"].into_iter().filter(has).collect()
+    ["asyncio", "ensurepip", "pydantic", "requests"].into_iter().filter(has).collect()
 });
 
 /// Returns whether the machine's Python has these modules; says what is missing.
@@ -32,6 +32,25 @@ fn has_python(modules: &[&str]) -> bool {
         eprintln!("Skipped: this machine's python3 (3.9 or later) has no {missing:?}.");
     }
     missing.is_empty()
+}
+
+/// Returns the version of the kernel's Landlock, 0 where it has none.
+fn landlock_version() -> i32 {
+    // `landlock_create_ruleset` tells its version.
+    let program =
+        "import ctypes, sys; sys.exit(max(0, ctypes.CDLL(None).syscall(444, None, 0, 1)))";
+    let asked = Command::new("python3").args(["-I", "-c", program]).status();
+    asked.ok().and_then(|status| status.code()).unwrap_or_default()
+}
+
+/// Returns whether the kernel limits the files that a process can reach.
+#[expect(clippy::print_stderr, reason = "whoever tests is to see what was not tested")]
+fn has_landlock() -> bool {
+    let has = landlock_version() > 0;
+    if !has {
+        eprintln!("Skipped in part: this kernel has no Landlock.");
+    }
+    has
 }
 
 /// A host that runs these files.

@@ -107,7 +107,7 @@ impl EnvironmentCache {
         let venv = ["-I", "-m", "venv", "--system-site-packages"].map(str::to_owned);
         let venv = [text(&interpreter.path)].into_iter().chain(venv).chain([text(folder)]);
         self.run(interpreter, folder, venv.collect(), progress).await?;
-        let install = match &self.installer {
+        let install = match &self.usable_installer(interpreter, folder, progress).await {
             PackageInstaller::Pip => {
                 let options = ["-I", "-m", "pip", "install", "--no-input", "--no-cache-dir"];
                 let more = ["--disable-pip-version-check", "--progress-bar=off"];
@@ -121,6 +121,26 @@ impl EnvironmentCache {
         };
         let install = install.into_iter().chain(requirements.arguments()).collect();
         self.run(interpreter, folder, install, progress).await
+    }
+
+    /// Returns the installer; `pip` where `uv` cannot be run within the limits of [`Self::run`], as
+    /// a script that starts one in a folder of its own.
+    async fn usable_installer(
+        &self,
+        interpreter: &Interpreter,
+        folder: &Path,
+        progress: &OutputSink,
+    ) -> PackageInstaller {
+        let PackageInstaller::Uv(uv) = &self.installer else { return PackageInstaller::Pip };
+        let version = vec![uv.to_string_lossy().into_owned(), "--version".to_owned()];
+        match self.run(interpreter, folder, version, progress).await {
+            Ok(()) => self.installer.clone(),
+            Err(_) => {
+                // Why it cannot has been told to `progress`.
+                tracing::warn!("`{}` cannot be run: pip installs the packages.", uv.display());
+                PackageInstaller::Pip
+            }
+        }
     }
 
     /// Runs a program that may write nowhere but in the folder of the environment.

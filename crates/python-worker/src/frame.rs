@@ -1,10 +1,37 @@
 //! Frames: a length in four bytes, big-endian, and so many bytes.
 
+use crate::protocol::WorkerFrame;
+use json_limits::JsonLimits;
 use std::io;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    task::spawn_blocking,
+};
 
 /// The largest frame that a worker may send, in bytes.
 pub const MAX_FRAME_BYTES: usize = 128 << 20;
+
+/// The most pieces of JSON in a frame, as in a client's chat.
+const MAX_PIECES: usize = 500_000;
+
+/// Larger frames than this are parsed off the threads that serve requests.
+const LONG_FRAME: usize = 128 << 10;
+
+/// Parses a frame of a worker.
+pub async fn parse_frame(frame: Vec<u8>) -> io::Result<WorkerFrame> {
+    let is_long = frame.len() > LONG_FRAME;
+    let parse = move || {
+        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+        let counted = JsonLimits::up_to(MAX_PIECES).read(&frame);
+        counted.map_err(|error| invalid(format!("a frame is {error}")))?;
+        serde_json::from_slice(&frame)
+            .map_err(|error| invalid(format!("a frame cannot be read: {error}")))
+    };
+    if is_long {
+        return spawn_blocking(parse).await.map_err(io::Error::other)?;
+    }
+    parse()
+}
 
 /// Reads the next frame; `None` if the other end has closed the connection.
 pub async fn read_frame(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
@@ -47,6 +74,13 @@ mod tests {
         assert_eq!(read_frame(&mut reader).await.unwrap().unwrap(), b"{}");
         assert_eq!(read_frame(&mut reader).await.unwrap().unwrap(), b"");
         assert_eq!(read_frame(&mut reader).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_frame_of_too_many_pieces_is_an_error() {
+        let frame = format!(r#"{{"item": {{"object": [{}0]}}}}"#, "0,".repeat(MAX_PIECES));
+        let error = parse_frame(frame.into_bytes()).await.unwrap_err();
+        assert!(error.to_string().contains("too many pieces"), "{error}");
     }
 
     #[tokio::test]

@@ -35,6 +35,8 @@ pub struct ItemDecoder {
     usage: Option<Usage>,
     /// Whether lines of an event stream have come.
     is_event_stream: bool,
+    /// Whether a choice has said something.
+    has_spoken: bool,
 }
 
 impl ItemDecoder {
@@ -46,7 +48,7 @@ impl ItemDecoder {
         match item {
             Item::Text(text) if text.starts_with("data:") => self.decode_lines(&text),
             Item::Text(text) if self.is_event_stream && is_other_field(&text) => Ok(Vec::new()),
-            Item::Text(text) => Ok(vec![Chunk::Content(text)]),
+            Item::Text(text) | Item::Rest(text) => Ok(vec![Chunk::Content(text)]),
             Item::Object(object) => self.decode_object(&object, true),
         }
     }
@@ -83,10 +85,7 @@ impl ItemDecoder {
             chunks.push(Chunk::Event(event));
         }
         let choice = &object["choices"][0];
-        let said = if choice["delta"].is_object() { &choice["delta"] } else { &choice["message"] };
-        if said.is_object() {
-            chunks.extend(parse_message(said));
-        }
+        chunks.extend(self.parse_choice(choice));
         if let Some(finish) = choice["finish_reason"].as_str() {
             self.finish = Some(parse_finish(finish));
         }
@@ -94,6 +93,17 @@ impl ItemDecoder {
             tracing::debug!("A dictionary without `choices`, `event` or `error` was left out.");
         }
         Ok(chunks)
+    }
+
+    /// Returns what a choice says. Some services send an empty delta with a whole message, others
+    /// beside each delta the message so far.
+    fn parse_choice(&mut self, choice: &Value) -> Vec<Chunk> {
+        let mut chunks = parse_message(&choice["delta"]);
+        if chunks.is_empty() && (choice["delta"].is_null() || !self.has_spoken) {
+            chunks = parse_message(&choice["message"]);
+        }
+        self.has_spoken |= !chunks.is_empty();
+        chunks
     }
 }
 
@@ -215,6 +225,22 @@ mod tests {
         let mut decoder = ItemDecoder::default();
         for (item, chunks) in cases {
             assert_eq!(decoder.decode(item.clone()).unwrap(), chunks, "{item:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_beside_its_delta_is_read_once() {
+        let choice = |delta: &str, message: &str| {
+            let choice = json!({"delta": {"content": delta}, "message": {"content": message}});
+            Item::Object(json!({"choices": [choice]}))
+        };
+        let whole = [choice("", "ab")];
+        let stream = [choice("a", "a"), choice("b", "ab"), choice("", "ab")];
+        for (items, chunks) in [(&whole[..], vec!["ab"]), (&stream, vec!["a", "b"])] {
+            let mut decoder = ItemDecoder::default();
+            let decoded = items.iter().flat_map(|item| decoder.decode(item.clone()).unwrap());
+            let chunks: Vec<_> = chunks.into_iter().map(content).collect();
+            assert_eq!(decoded.collect::<Vec<_>>(), chunks);
         }
     }
 

@@ -1,16 +1,31 @@
 //! The frames between the host and the runner.
 //!
-//! The host sends `call` frames with an id, and grants credit: the runner may send so many items of
-//! a call before the host grants more. The runner answers each call with any number of `item`
+//! The host sends `call` frames with an id, and grants credit: an item costs one, and one more for
+//! each [`CREDIT_BYTES`]. As long as a call has credit, the runner may send an item of it. The runner answers each call with any number of `item`
 //! frames and one `end` or `error`. While a call is answered, the runner may ask a `question`
 //! about models of the host, which `reply` frames answer.
 
+use crate::error::WorkerError;
 use pipe_sdk::ValveError;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-/// The number of items that a worker may send ahead of a call's reader.
+/// The credit of a call: what a worker may send ahead of its reader.
 pub const CREDIT: usize = 32;
+
+/// The bytes of an item that cost one credit.
+pub const CREDIT_BYTES: usize = 16 << 10;
+
+/// The largest frame of an item, in bytes.
+pub const MAX_ITEM_BYTES: usize = 16 << 20;
+
+/// The longest message of an error that is kept, in bytes.
+const MAX_MESSAGE_BYTES: usize = 16 << 10;
+
+/// Returns the credit that a frame of this many bytes costs.
+pub fn credit_of(bytes: usize) -> usize {
+    1 + bytes / CREDIT_BYTES
+}
 
 /// A frame to the runner.
 #[derive(Debug, Serialize)]
@@ -66,6 +81,16 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
     Value::deserialize(deserializer).map(Some)
 }
 
+/// Cuts a text that is longer than a message should be.
+fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let mut text = String::deserialize(deserializer)?;
+    if text.len() > MAX_MESSAGE_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
+        text.push('…');
+    }
+    Ok(text)
+}
+
 /// What a process says of itself when it has started.
 #[derive(Debug, Default, Deserialize)]
 pub struct Ready {
@@ -81,6 +106,8 @@ pub struct Ready {
 pub enum Item {
     /// Text.
     Text(String),
+    /// The continuation of a text that is longer than one item.
+    Rest(String),
     /// A dictionary, or the fields of a pydantic model.
     Object(Value),
 }
@@ -89,6 +116,7 @@ pub enum Item {
 #[derive(Debug, Deserialize)]
 pub struct ErrorFrame {
     /// The text of the exception.
+    #[serde(deserialize_with = "short")]
     pub message: String,
     /// The name of the exception's class.
     #[serde(default, rename = "type")]
@@ -133,6 +161,25 @@ pub struct Description {
     pub priority: Value,
     /// The models of a manifold.
     pub models: Vec<ListedModel>,
+}
+
+/// The most models and valves of a file, as in `runner.py`, which tells the file so.
+const MAX_MODELS: usize = 10_000;
+const MAX_VALVES: usize = 2_000;
+
+impl Description {
+    /// Checks that there are not too many models and valves.
+    ///
+    /// # Errors
+    /// When there are.
+    pub fn check_size(self) -> Result<Self, WorkerError> {
+        let valves = self.schema["properties"].as_object().map_or(0, Map::len);
+        if self.models.len() > MAX_MODELS || valves.max(self.valves.len()) > MAX_VALVES {
+            let message = format!("{} models and {valves} valves", self.models.len());
+            return Err(WorkerError::Protocol(message));
+        }
+        Ok(self)
+    }
 }
 
 /// A model of a manifold.

@@ -1,39 +1,42 @@
 //! A worker: a process that has loaded a file and answers calls.
 
+mod call_stream;
+mod outbox;
+mod question;
+
+pub use call_stream::CallStream;
+pub use question::{Question, QuestionHandler, ReplySender};
+
 use crate::{
     error::WorkerError,
-    frame::{read_frame, write_frame},
+    frame::{parse_frame, read_frame, write_frame},
     process::{Process, ProcessGroup, ProcessSettings, describe_exit, helper_modules},
-    protocol::{CREDIT, Description, HostFrame, Item, WorkerFrame},
+    protocol::{CREDIT, Description, HostFrame, MAX_ITEM_BYTES, WorkerFrame},
 };
-use futures_util::{Stream, future::BoxFuture};
+use call_stream::{CallEvent, Unread};
+use outbox::Outbox;
 use pipe_sdk::Task;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{json, value::to_raw_value};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     path::Path,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     process::Child,
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 
 /// The time between two signs of life that are asked for, and the longest time without one.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const SILENCE_LIMIT: Duration = Duration::from_secs(60);
-
-/// The number of items that are read before the worker may send as many more.
-const CREDIT_STEP: usize = CREDIT / 2;
 
 /// A process that has loaded a file. Dropping it kills the process and all that it started.
 pub struct Worker {
@@ -48,6 +51,8 @@ struct Shared {
     next_id: AtomicU64,
     outbox: Outbox,
     pongs: AtomicU64,
+    /// The bytes of items that nobody has read yet.
+    unread: Arc<AtomicUsize>,
     /// Why the process ended, or must not be given further calls.
     retired: watch::Sender<Option<Retirement>>,
     exited: watch::Sender<Option<String>>,
@@ -66,91 +71,6 @@ struct CallEntry {
     question_tasks: Vec<Task>,
 }
 
-enum CallEvent {
-    Item(Item),
-    End(Value),
-    Error(WorkerError),
-}
-
-/// A question of a file about models of the host.
-#[derive(Debug)]
-pub struct Question {
-    /// What is asked for: `chat` or `models`.
-    pub method: String,
-    /// The arguments.
-    pub body: Value,
-}
-
-/// Answers the questions of a call.
-pub trait QuestionHandler: Send + Sync {
-    /// Answers a question item by item.
-    fn answer(
-        &self,
-        question: Question,
-        replies: ReplySender,
-    ) -> BoxFuture<'static, Result<(), String>>;
-}
-
-/// Sends the items of a reply.
-#[derive(Clone)]
-pub struct ReplySender {
-    shared: Arc<Shared>,
-    question: u64,
-}
-
-impl ReplySender {
-    /// Sends an item, and waits while many frames have not been taken by the process.
-    pub async fn send(&self, item: Value) {
-        self.shared.outbox.wait_for_room().await;
-        self.send_frame(Some(item), None);
-    }
-
-    fn send_frame(&self, item: Option<Value>, error: Option<String>) {
-        self.shared.outbox.push(&HostFrame::Reply { question: self.question, item, error });
-    }
-}
-
-/// Frames on their way to the process. There are no more of them than calls, their items and their
-/// questions give rise to.
-#[derive(Default)]
-struct Outbox {
-    frames: Mutex<VecDeque<Vec<u8>>>,
-    added: Notify,
-    taken: Notify,
-}
-
-/// The number of frames from which on replies wait.
-const MAX_WAITING_FRAMES: usize = 256;
-
-impl Outbox {
-    fn push(&self, frame: &HostFrame<'_>) {
-        match serde_json::to_vec(frame) {
-            Ok(frame) => {
-                self.frames.lock().unwrap_or_else(PoisonError::into_inner).push_back(frame);
-                self.added.notify_one();
-            }
-            Err(error) => tracing::error!(%error, "A frame for a Python worker cannot be written."),
-        }
-    }
-
-    fn pop(&self) -> Option<Vec<u8>> {
-        let frame = self.frames.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        self.taken.notify_waiters();
-        frame
-    }
-
-    async fn wait_for_room(&self) {
-        loop {
-            let taken = self.taken.notified();
-            let waiting = self.frames.lock().unwrap_or_else(PoisonError::into_inner).len();
-            if waiting < MAX_WAITING_FRAMES {
-                return;
-            }
-            taken.await;
-        }
-    }
-}
-
 impl Worker {
     /// Starts a process and loads the file in it.
     ///
@@ -167,8 +87,17 @@ impl Worker {
         let arguments = json!({
             "module": module, "path": path, "helpers": helper_modules(), "threads": threads,
         });
-        let description = worker.request("load", arguments, limit).await?;
-        Ok((worker, description))
+        let description: Description = worker.request("load", arguments, limit).await?;
+        Ok((worker, description.check_size()?))
+    }
+
+    /// Asks the file what it serves.
+    ///
+    /// # Errors
+    /// The exception that the file raised, or that it did not answer in time.
+    pub async fn describe(&self, limit: Duration) -> Result<Description, WorkerError> {
+        let description: Description = self.request("describe", json!({}), limit).await?;
+        description.check_size()
     }
 
     fn from_process(process: Process) -> Self {
@@ -179,6 +108,7 @@ impl Worker {
             next_id: AtomicU64::new(1),
             outbox: Outbox::default(),
             pongs: AtomicU64::new(0),
+            unread: Arc::default(),
             retired: watch::Sender::new(None),
             exited: watch::Sender::new(None),
         });
@@ -287,9 +217,13 @@ impl Shared {
                 Ok(None) => return None,
                 Err(error) => return Some(format!("killed: {error}")),
             };
-            match serde_json::from_slice(&frame) {
-                Ok(frame) => self.dispatch(frame),
-                Err(error) => return Some(format!("killed: a frame cannot be read: {error}")),
+            let length = frame.len();
+            match parse_frame(frame).await {
+                Ok(frame) if frame.item.is_some() && length > MAX_ITEM_BYTES => {
+                    return Some(format!("killed: an item of {length} bytes"));
+                }
+                Ok(frame) => self.dispatch(frame, length),
+                Err(error) => return Some(format!("killed: {error}")),
             }
         }
     }
@@ -319,7 +253,7 @@ impl Shared {
         }
     }
 
-    fn dispatch(self: &Arc<Self>, frame: WorkerFrame) {
+    fn dispatch(self: &Arc<Self>, frame: WorkerFrame, length: usize) {
         if frame.pong.is_some() {
             self.pongs.fetch_add(1, Relaxed);
             return;
@@ -334,7 +268,10 @@ impl Shared {
             self.answer(id, question, Question { method, body: question_body });
         }
         let event = match (frame.item, frame.end, frame.error) {
-            (Some(item), ..) => CallEvent::Item(item),
+            (Some(item), ..) => match Unread::count(&self.unread, length) {
+                Some(unread) => CallEvent::Item(item, unread),
+                None => return self.cut(id),
+            },
             (_, Some(result), _) => CallEvent::End(result),
             (.., Some(error)) => CallEvent::Error(match error.valves {
                 Some(valves) => WorkerError::Valves(valves.into_iter().map(Into::into).collect()),
@@ -342,7 +279,7 @@ impl Shared {
             }),
             (None, None, None) => return,
         };
-        let is_last = !matches!(event, CallEvent::Item(_));
+        let is_last = !matches!(event, CallEvent::Item(..));
         let mut calls = self.calls();
         let sender = match is_last {
             true => calls.remove(&id).map(|entry| entry.events),
@@ -353,9 +290,14 @@ impl Shared {
         if let Some(sender) = sender
             && let Err(mpsc::error::TrySendError::Full(_)) = sender.try_send(event)
         {
-            self.calls().remove(&id);
-            self.outbox.push(&HostFrame::Cancel { id });
+            self.cut(id);
         }
+    }
+
+    /// Ends a call of which too much has come.
+    fn cut(&self, id: u64) {
+        self.calls().remove(&id);
+        self.outbox.push(&HostFrame::Cancel { id });
     }
 
     fn answer(self: &Arc<Self>, id: u64, question: u64, asked: Question) {
@@ -373,81 +315,5 @@ impl Shared {
             let result = handler.answer(asked, replies.clone()).await;
             replies.send_frame(None, result.err());
         }));
-    }
-}
-
-/// The items of a call. Dropping it cancels the call.
-pub struct CallStream {
-    shared: Arc<Shared>,
-    id: u64,
-    events: mpsc::Receiver<CallEvent>,
-    taken: usize,
-    is_done: bool,
-}
-
-impl CallStream {
-    /// Waits for the end of the call, and returns its result. Its items are dropped.
-    ///
-    /// # Errors
-    /// The error of the call.
-    pub async fn wait_for_end(&mut self) -> Result<Value, WorkerError> {
-        loop {
-            match std::future::poll_fn(|cx| self.poll_event(cx)).await {
-                CallEvent::Item(_) => {}
-                CallEvent::End(result) => return Ok(result),
-                CallEvent::Error(error) => return Err(error),
-            }
-        }
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<CallEvent> {
-        let event = ready!(self.events.poll_recv(cx));
-        let event = event.unwrap_or_else(|| {
-            let exit = self.shared.exited.borrow().clone();
-            CallEvent::Error(match exit {
-                Some(how) => WorkerError::Exited(how),
-                None => WorkerError::Protocol("more items came than were asked for".into()),
-            })
-        });
-        match event {
-            CallEvent::Item(_) => {
-                self.taken += 1;
-                if self.taken == CREDIT_STEP {
-                    let frame = HostFrame::Credit { id: self.id, count: self.taken };
-                    self.shared.outbox.push(&frame);
-                    self.taken = 0;
-                }
-            }
-            CallEvent::End(_) | CallEvent::Error(_) => self.is_done = true,
-        }
-        Poll::Ready(event)
-    }
-}
-
-impl Stream for CallStream {
-    type Item = Result<Item, WorkerError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_done {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(match ready!(self.poll_event(cx)) {
-            CallEvent::Item(item) => Some(Ok(item)),
-            CallEvent::End(_) => None,
-            CallEvent::Error(error) => Some(Err(error)),
-        })
-    }
-}
-
-impl Drop for CallStream {
-    fn drop(&mut self) {
-        if self.is_done || self.shared.exited.borrow().is_some() {
-            return;
-        }
-        self.shared.outbox.push(&HostFrame::Cancel { id: self.id });
-        // What the call has asked of other models is cancelled too.
-        if let Some(entry) = self.shared.calls().get_mut(&self.id) {
-            (entry.questions, entry.question_tasks) = (None, Vec::new());
-        }
     }
 }

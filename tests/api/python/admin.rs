@@ -1,10 +1,10 @@
 //! Files that come and go: upload, link, delete, changes on disk.
 
-use super::{has_python, python_builder, python_host, wait_for, wait_until_loaded};
+use super::{has_landlock, has_python, python_builder, python_host, wait_for, wait_until_loaded};
 use crate::support::{Answered, TestHost};
 use reqwest::{Method, multipart};
 use serde_json::json;
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 fn says(text: &str) -> String {
     format!(
@@ -127,6 +127,51 @@ async fn a_file_that_changes_on_disk_is_loaded_again_and_no_other() {
         pipes.iter().all(|entry| entry["id"] != "changes").then_some(json!(null))
     })
     .await;
+}
+
+/// Writes a wheel with the module `greeting`.
+const WHEEL: &str = r#"
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+    wheel.writestr("greeting.py", "WORD = 'installed'")
+    info = "greeting-1.0.dist-info/"
+    wheel.writestr(info + "METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
+    wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(info + "RECORD", "")
+"#;
+
+#[actix_web::test]
+async fn packages_are_installed_even_if_uv_cannot_run_within_the_limits() {
+    if !has_python(&["ensurepip"]) || !has_landlock() {
+        return;
+    }
+    let wheels = tempfile::tempdir().unwrap();
+    let wheel = wheels.path().join("greeting-1.0-py3-none-any.whl");
+    let made = Command::new("python3").args(["-I", "-c", WHEEL]).arg(&wheel).status().unwrap();
+    assert!(made.success());
+    let listed = wheels.path().join("requirements.txt");
+    fs::write(&listed, wheel.to_str().unwrap()).unwrap();
+    // It starts a program that only the host can reach.
+    let (programs, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let real = elsewhere.path().join("uv");
+    for (path, script) in [
+        (&real, "#!/bin/sh\nexit 0\n".to_owned()),
+        (&programs.path().join("uv"), format!("#!/bin/sh\nexec {} \"$@\"\n", real.display())),
+    ] {
+        fs::write(path, script).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let greets = "import greeting\nclass Pipeline:\n    def pipe(self, **arguments):\n        return greeting.WORD\n";
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    let host = python_builder("on", &[("greets.py", greets)])
+        .flag("--pipelines-requirements-path", listed.to_str().unwrap())
+        .flag("--python-readable", wheels.path().to_str().unwrap())
+        .variable("PIP_NO_INDEX", "1")
+        .variable("PATH", &path)
+        .start()
+        .await;
+    wait_until_loaded(&host, "greets").await;
+    assert_eq!(host.text_of("greets", "hi").await, "installed");
 }
 
 #[actix_web::test]

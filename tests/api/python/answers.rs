@@ -11,7 +11,7 @@ class Pipeline:
     def __init__(self):
         self.type = "manifold"
         self.name = "Forms: "
-        names = "text generator iterator bytes lines numbers coroutine agen whole event nothing raises late".split()
+        names = "text generator iterator bytes lines numbers coroutine agen whole both long event nothing raises late".split()
         self.pipelines = [{"id": name, "name": name.title()} for name in names]
 
     def pipe(self, user_message, model_id, messages, body):
@@ -55,6 +55,13 @@ class Pipeline:
             "usage": {"prompt_tokens": 3, "completion_tokens": 4},
         }
 
+    def both(self, message):
+        said = {"message": {"role": "assistant", "content": f"both: {message}"}, "finish_reason": "stop"}
+        return {"choices": [{**said, "delta": {"role": "assistant", "content": ""}}]}
+
+    def long(self, message):
+        return message * 500_000
+
     def event(self, message):
         yield {"event": {"type": "status", "data": {"description": "Working", "done": False}}}
         yield "event: " + message
@@ -83,6 +90,7 @@ async fn every_form_of_answer_is_read_streamed_or_not() {
         ("coroutine", "coroutine: hi"),
         ("agen", "agen: hi"),
         ("whole", "whole: hi"),
+        ("both", "both: hi"),
         ("event", "event: hi"),
         ("nothing", ""),
     ];
@@ -93,6 +101,40 @@ async fn every_form_of_answer_is_read_streamed_or_not() {
             assert_eq!(host.text_of(&model, "hi").await, expected, "{form}");
         }
     }
+}
+
+#[actix_web::test]
+async fn a_long_text_comes_in_pieces() {
+    let Some(host) = python_host(&[("forms.py", FORMS)]).await else { return };
+    let frames = host.stream("forms.long", "ü🦀").await;
+    assert!(frames.iter().all(|frame| frame.len() < 100_000));
+    let text = streamed_text(&host, "forms.long", "ü🦀").await;
+    assert_eq!(text.len(), "ü🦀".len() * 500_000);
+    assert!(text.replace("ü🦀", "").is_empty());
+}
+
+#[actix_web::test]
+async fn a_pipe_may_raise_pydantics_errors_and_have_an_id_of_two_words() {
+    let file = r#"
+from pydantic import BaseModel
+
+
+class Pipeline:
+    class Valves(BaseModel):
+        count: int = 1
+
+    def __init__(self):
+        self.id = "two words"
+        self.valves = self.Valves()
+
+    def pipe(self, user_message, model_id, messages, body):
+        return f"{model_id}: {self.Valves(count=user_message).count}"
+"#;
+    let Some(host) = python_host_with(&[("strict.py", file)], &["two words"]).await else { return };
+    assert_eq!(host.text_of("two words", "7").await, "two words: 7");
+    assert!(host.chat("two words", "seven").await.refused(500).contains("valid integer"));
+    assert_eq!(host.valves("two%20words").await["count"], 1);
+    assert_eq!(host.turn("two%20words", &json!({"count": "2"})).await.status, 200);
 }
 
 #[actix_web::test]

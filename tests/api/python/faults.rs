@@ -14,7 +14,7 @@ class Pipeline:
     def __init__(self):
         self.type = "manifold"
         self.name = ""
-        names = "fine exits segfaults loops prints leaks closes waits awaits".split()
+        names = "fine exits segfaults loops prints leaks closes waits awaits large forges mutes swells".split()
         self.pipelines = [{"id": name, "name": name} for name in names]
 
     def pipe(self, user_message, model_id, messages, body):
@@ -54,6 +54,30 @@ class Pipeline:
             with open("closed", "w") as file:
                 file.write("yes")
 
+    def mutes(self):
+        os.close(2)
+        raise ValueError("no traceback")
+
+    def swells(self):
+        self.pipelines = [{"id": str(place), "name": "x"} for place in range(10_001)]
+        return "swollen"
+
+    def large(self):
+        yield {"choices": [{"delta": {"content": "x" * (17 << 20)}}]}
+
+    def forges(self):
+        import stat
+        frame = b'{"id": 0, "item": {"object": [' + b"[]," * 500_000 + b"0]}}"
+        for descriptor in range(3, 64):
+            try:
+                is_socket = stat.S_ISSOCK(os.fstat(descriptor).st_mode)
+                if is_socket and os.write(descriptor, len(frame).to_bytes(4, "big")) == 4:
+                    while frame:
+                        frame = frame[os.write(descriptor, frame):]
+            except OSError:
+                pass
+        time.sleep(600)
+
     def waits(self):
         yield "waiting"
         while not os.path.exists("go"):
@@ -91,6 +115,26 @@ async fn a_crash_costs_one_request() {
         assert!(crashed.refused(502).contains("has ended"), "{}", crashed.text);
         assert_eq!(host.text_of("faults.fine", "hi").await, "fine", "after {model}");
     }
+}
+
+#[actix_web::test]
+async fn what_is_too_large_for_the_host_costs_one_request() {
+    let Some(host) = faults_host().await else { return };
+    let large = host.chat("faults.large", "hi").await;
+    assert!(large.refused(500).contains("16777216 are allowed"), "{}", large.text);
+    let forged = host.chat("faults.forges", "hi").await;
+    assert!(forged.refused(502).contains("too many pieces"), "{}", forged.text);
+    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+    assert_eq!(host.text_of("faults.swells", "hi").await, "swollen");
+    assert_eq!(host.post("/pipelines/reload", &serde_json::json!({})).await.status, 200);
+    assert_eq!(host.text_of("faults.fine", "hi").await, "fine", "the list from before stays");
+}
+
+#[actix_web::test]
+async fn a_file_without_standard_error_is_answered_for() {
+    let Some(host) = faults_host().await else { return };
+    assert_eq!(host.chat("faults.mutes", "hi").await.refused(500), "no traceback");
+    assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
 }
 
 #[actix_web::test]

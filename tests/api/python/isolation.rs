@@ -1,6 +1,6 @@
 //! What a file can see and reach of its host.
 
-use super::{has_python, python_builder, wait_until_loaded};
+use super::{has_landlock, has_python, landlock_version, python_builder, wait_until_loaded};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -24,21 +24,17 @@ class Pipeline:
                 written = "written"
         except OSError as error:
             written = f"refused: {error.errno}"
+        try:
+            os.kill(os.getppid(), 0)
+            signalled = "signalled"
+        except OSError as error:
+            signalled = f"refused: {error.errno}"
         return json.dumps({
+            "signalled": signalled,
             "environment": dict(os.environ), "read": [read(path) for path in paths],
             "written": written, "group": os.getpgid(0) == os.getpid(), "input": os.read(0, 1).decode(),
         })
 "#;
-
-#[expect(clippy::print_stderr, reason = "whoever tests is to see what was not tested")]
-fn has_landlock() -> bool {
-    let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    let has = modules.contains("landlock");
-    if !has {
-        eprintln!("Skipped in part: this kernel does not say that it has Landlock.");
-    }
-    has
-}
 
 #[actix_web::test]
 async fn a_file_sees_no_variables_and_no_files_of_its_host() {
@@ -67,6 +63,9 @@ async fn a_file_sees_no_variables_and_no_files_of_its_host() {
             assert!(read.starts_with("refused"), "{}: {read}", paths[place]);
         }
         assert!(seen["written"].as_str().unwrap().starts_with("refused"), "{seen}");
+    }
+    if landlock_version() >= 6 {
+        assert!(seen["signalled"].as_str().unwrap().starts_with("refused"), "{seen}");
     }
 }
 

@@ -80,6 +80,26 @@ async fn what_the_form_sends_reaches_the_file_and_is_saved_where_the_reference_s
 }
 
 #[actix_web::test]
+async fn a_file_of_too_many_valves_is_refused() {
+    if !super::has_python(&["pydantic"]) {
+        return;
+    }
+    let file = r#"
+from pydantic import create_model
+
+Valves = create_model("Valves", **{f"v{place}": (int, 0) for place in range(2_001)})
+
+
+class Pipeline:
+    def __init__(self):
+        self.valves = Valves()
+"#;
+    let host = super::python_builder("on", &[("many.py", file)]).start().await;
+    let entry = super::wait_until_loaded(&host, "many").await;
+    assert!(entry["problem"].as_str().unwrap().contains("2001 valves"), "{entry}");
+}
+
+#[actix_web::test]
 async fn refused_valves_change_nothing() {
     let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
     let before = host.text_of("turned", "hi").await;

@@ -1,7 +1,7 @@
 """Confines the process that runs a Python pipeline, before any of the pipeline's code is read.
 
-Limits of memory, open files and processes (setrlimit), an end with its parent and no new
-privileges (prctl), and the files that can be reached (Landlock, see
+Limits of memory, open files and processes (setrlimit), an end with its parent, no new privileges
+and no capabilities (prctl, capset), and the files that can be reached (Landlock, see
 https://docs.kernel.org/userspace-api/landlock.html). Only the standard library is used.
 """
 
@@ -11,15 +11,26 @@ import resource
 import signal
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 24, 38
+CAPABILITY_VERSION_3 = 0x20080522
 SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE, SYS_LANDLOCK_RESTRICT_SELF = 444, 445, 446
 LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_RULE_PATH_BENEATH = 1, 1
 EXECUTE, READ_FILE, READ_DIR = 1 << 0, 1 << 2, 1 << 3
 # The file system rights of the first three versions of Landlock's ABI.
 RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
+# Signals and abstract sockets stay among the process and its children, from version 6 on.
+SCOPED_ABI, SCOPE_ABSTRACT_UNIX_SOCKET, SCOPE_SIGNAL = 6, 1 << 0, 1 << 1
 # Rights that a rule for a single file may have: execute, write, read and truncate.
 FILE_RIGHTS = EXECUTE | 1 << 1 | READ_FILE | 1 << 14
 SYSTEM_FOLDERS = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/nix", "/run", "/proc", "/sys"]
+
+
+class RulesetAttributes(ctypes.Structure):
+    _fields_ = [
+        ("handled_access_fs", ctypes.c_uint64),
+        ("handled_access_net", ctypes.c_uint64),
+        ("scoped", ctypes.c_uint64),
+    ]
 
 
 class PathBeneath(ctypes.Structure):
@@ -35,6 +46,7 @@ def confine(settings):
         return False
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    drop_capabilities(libc)
     return limit_files(libc, settings["readable"], settings["writable"])
 
 
@@ -62,15 +74,29 @@ def count_threads_of_user():
     return count
 
 
+def drop_capabilities(libc):
+    """Takes root's privileges from the process and from the programs that it runs.
+
+    With CAP_PERFMON, Linux 6.15 and later show it the environment of any process, Landlock or not.
+    """
+    for capability in range(64):
+        # The kernel refuses numbers that it does not know, and all of them if there is nothing to drop.
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    none = (ctypes.c_uint32 * 6)()
+    libc.capset(header, none)
+
+
 def limit_files(libc, readable, writable):
     abi = libc.syscall(SYS_LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION)
     if abi < 1:
         return False
     rights = RIGHTS_BY_ABI[min(abi, 3)]
-    handled = ctypes.c_uint64(rights)
-    ruleset = libc.syscall(
-        SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(handled), ctypes.sizeof(handled), 0
-    )
+    scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL if abi >= SCOPED_ABI else 0
+    attributes = RulesetAttributes(rights, 0, scoped)
+    # Versions before know the first field only.
+    size = ctypes.sizeof(attributes) if scoped else ctypes.sizeof(ctypes.c_uint64)
+    ruleset = libc.syscall(SYS_LANDLOCK_CREATE_RULESET, ctypes.byref(attributes), size, 0)
     if ruleset < 0:
         return False
     interpreter = [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]

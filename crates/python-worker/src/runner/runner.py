@@ -31,6 +31,11 @@ STACK_BYTES = 1 << 20
 # So long the generator of a client that has left may take for its next step before its thread is
 # interrupted; then so long until it is interrupted again, and so often.
 STEP_SECONDS, INTERRUPT_SECONDS, INTERRUPT_ATTEMPTS = 0.25, 2, 5
+# The bounds of `protocol.rs` and `frame.rs`: what the host takes of a file.
+CREDIT_BYTES, MAX_ITEM_BYTES, MAX_FRAME_BYTES = 16 << 10, 16 << 20, 128 << 20
+MAX_MODELS, MAX_VALVES = 10_000, 2_000
+# A longer text is sent in several items.
+PIECE_CHARACTERS = 16 << 10
 
 CURRENT_CALL = contextvars.ContextVar("pipewright_call", default=None)
 
@@ -62,9 +67,18 @@ class Channel:
         return bytes(received)
 
     def write(self, frame):
+        self.send(self.encode(frame, MAX_FRAME_BYTES))
+
+    @staticmethod
+    def encode(frame, most):
         # Half a character (a lone surrogate) cannot be sent in UTF-8.
         text = json.dumps(frame, default=to_plain, ensure_ascii=False, allow_nan=False)
         body = text.encode("utf-8", "replace")
+        if len(body) > most:
+            raise ValueError(f"the file has answered {len(body)} bytes at once, where {most} are allowed")
+        return body
+
+    def send(self, body):
         with self.write_lock:
             self.connection.sendall(struct.pack(">I", len(body)) + body)
 
@@ -72,12 +86,12 @@ class Channel:
 class Call:
     """A call of the host that has not ended yet.
 
-    The host grants `credit`: so many items may be sent before it has taken some of them.
+    The host grants `credit`: while there is some, an item may be sent before others are taken.
     """
 
     def __init__(self, channel, loop, frame):
         self.channel, self.loop = channel, loop
-        self.id, self.credit = frame["id"], frame.get("credit", 0)
+        self.id, self.method, self.credit = frame["id"], frame["method"], frame.get("credit", 0)
         self.changed = threading.Condition()
         self.waiter = None
         self.is_cancelled, self.is_done = False, threading.Event()
@@ -97,20 +111,25 @@ class Call:
         if self.is_cancelled:
             raise ClientDisconnected
 
-    def take_credit(self):
+    def take_credit(self, size):
         with self.changed:
             while self.credit <= 0 and not self.is_cancelled:
                 self.changed.wait()
             self.check_cancelled()
-            self.credit -= 1
+            self.credit -= 1 + size // CREDIT_BYTES
+
+    def encode(self, item):
+        return self.channel.encode({"id": self.id, "item": item}, MAX_ITEM_BYTES)
 
     def emit(self, item):
-        """Sends an item from a thread; waits while the host has granted no credit."""
-        self.take_credit()
-        self.channel.write({"id": self.id, "item": item})
+        """Sends an item from a thread; waits while there is no credit."""
+        body = self.encode(item)
+        self.take_credit(len(body))
+        self.channel.send(body)
 
     async def emit_async(self, item):
         """Sends an item from the event loop; other calls go on while it waits."""
+        body = self.encode(item)
         self.waiter = self.waiter or asyncio.Event()
         while not self.is_cancelled:
             self.waiter.clear()
@@ -118,8 +137,8 @@ class Call:
                 if self.credit > 0:
                     break
             await self.waiter.wait()
-        self.take_credit()
-        self.channel.write({"id": self.id, "item": item})
+        self.take_credit(len(body))
+        self.channel.send(body)
 
     def finish(self, frame):
         self.is_done.set()
@@ -214,16 +233,20 @@ class ItemEncoder:
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def encode(self, value):
-        """Returns the item of a value, or `None` for a value that says nothing."""
+        """Yields the items of a value: none if it says nothing, several for a long text."""
         if value is None:
-            return None
+            return
         model = dump_model(value)
         if model is not None or isinstance(value, dict):
-            return {"object": value if model is None else model}
+            yield {"object": value if model is None else model}
+            return
         if isinstance(value, (bytes, bytearray)):
             value = self.decoder.decode(bytes(value))
         text = value if isinstance(value, str) else str(value)
-        return {"text": text} if text else None
+        # A line of an event stream is read as a whole.
+        step = max(len(text), 1) if text.startswith("data:") else PIECE_CHARACTERS
+        for start in range(0, len(text), step):
+            yield {"rest" if start else "text": text[start : start + step]}
 
 
 class HelperModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -279,6 +302,9 @@ class Pipeline:
             schema = kind.schema()
         else:
             return {"schema": {}, "valves": {}, "pipelines": None, "priority": None}
+        count = len(schema.get("properties", ()))
+        if count > MAX_VALVES:
+            raise ValueError(f"the file has {count} valves, where {MAX_VALVES} are allowed")
         values = self.dump_valves()
         pipelines, priority = values.get("pipelines"), values.get("priority")
         return {"schema": schema, "valves": values, "pipelines": pipelines, "priority": priority}
@@ -297,8 +323,11 @@ class Pipeline:
         models = getattr(self.pipeline, "pipelines", None)
         if callable(models):
             models = await call_beside(models)
+        models = list(models or [])
+        if len(models) > MAX_MODELS:
+            raise ValueError(f"`pipelines` has {len(models)} models, where {MAX_MODELS} are allowed")
         entry = lambda model: {"id": str(model["id"]), "name": str(model.get("name", model["id"]))}
-        return [entry(dump_model(model) or model) for model in models or []]
+        return [entry(dump_model(model) or model) for model in models]
 
     async def set_valves(self, values, notifies):
         """Sets the valves and notifies the pipeline. On an error it keeps those from before."""
@@ -534,23 +563,24 @@ def emit_result(call, result):
 
 
 def emit_item(call, encoder, value):
-    item = encoder.encode(value)
-    if item is not None:
+    for item in encoder.encode(value):
         call.emit(item)
+
+
+async def emit_item_async(call, encoder, value):
+    for item in encoder.encode(value):
+        await call.emit_async(item)
 
 
 async def emit_result_async(call, result):
     if not hasattr(result, "__aiter__"):
         if is_whole(result):
-            item = ItemEncoder().encode(result)
-            return await call.emit_async(item) if item is not None else None
+            return await emit_item_async(call, ItemEncoder(), result)
         return await call_beside(lambda: call.run_in_thread(lambda: emit_result(call, result)))
     encoder = ItemEncoder()
     try:
         async for value in result:
-            item = encoder.encode(value)
-            if item is not None:
-                await call.emit_async(item)
+            await emit_item_async(call, encoder, value)
     finally:
         if hasattr(result, "aclose"):
             await result.aclose()
@@ -560,10 +590,14 @@ def describe_error(error, call):
     """Returns the frame of an error, and writes its traceback to the log."""
     if isinstance(error, (ClientDisconnected, asyncio.CancelledError)) and call.is_cancelled:
         return {"end": None}
-    violations = describe_violations(error)
+    violations = describe_violations(error) if call.method in ("load", "valves") else None
     if violations is not None:
         return {"error": {"message": "the valves were rejected", "valves": violations}}
-    traceback.print_exception(type(error), error, error.__traceback__)
+    try:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    except Exception:
+        # The file has closed its standard error: it does without a traceback in the log.
+        pass
     text = str(error)
     return {"error": {"message": text or type(error).__name__, "type": type(error).__name__}}
 
