@@ -80,7 +80,7 @@ def drop_capabilities(libc):
     With CAP_PERFMON, Linux 6.15 and later show it the environment of any process, Landlock or not.
     """
     for capability in range(64):
-        # The kernel refuses numbers that it does not know, and all of them if there is nothing to drop.
+        # The kernel refuses numbers that it does not know, and all if there is nothing to drop.
         libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     none = (ctypes.c_uint32 * 6)()

@@ -75,7 +75,7 @@ class Channel:
         text = json.dumps(frame, default=to_plain, ensure_ascii=False, allow_nan=False)
         body = text.encode("utf-8", "replace")
         if len(body) > most:
-            raise ValueError(f"the file has answered {len(body)} bytes at once, where {most} are allowed")
+            raise ValueError(f"{len(body)} bytes were sent at once, where {most} are allowed")
         return body
 
     def send(self, body):
