@@ -160,9 +160,9 @@ impl Worker {
         Ok(CallStream { shared: Arc::clone(&self.shared), id, events, taken: 0, is_done: false })
     }
 
-    /// Returns the number of calls that have not ended.
+    /// Returns the number of calls that somebody waits for.
     pub fn calls_in_flight(&self) -> usize {
-        self.shared.calls().len()
+        self.shared.calls().values().filter(|call| !call.events.is_closed()).count()
     }
 
     /// Waits until the worker must not be given further calls: its process has ended, or a call of

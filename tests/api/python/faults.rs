@@ -14,7 +14,7 @@ class Pipeline:
     def __init__(self):
         self.type = "manifold"
         self.name = ""
-        names = "fine exits segfaults loops prints leaks closes waits awaits large forges mutes swells".split()
+        names = "fine exits segfaults loops prints leaks closes waits awaits large forges mutes swells sleeps process".split()
         self.pipelines = [{"id": name, "name": name} for name in names]
 
     def pipe(self, user_message, model_id, messages, body):
@@ -61,6 +61,13 @@ class Pipeline:
     def swells(self):
         self.pipelines = [{"id": str(place), "name": "x"} for place in range(10_001)]
         return "swollen"
+
+    def sleeps(self):
+        yield str(os.getpid())
+        time.sleep(3600)
+
+    def process(self):
+        return str(os.getpid())
 
     def large(self):
         yield {"choices": [{"delta": {"content": "x" * (17 << 20)}}]}
@@ -179,6 +186,19 @@ async fn a_loop_that_nobody_waits_for_is_interrupted() {
     };
     while in_flight().await {}
     assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
+}
+
+#[actix_web::test]
+async fn a_process_whose_only_call_cannot_be_ended_is_replaced() {
+    let Some(host) = faults_host().await else { return };
+    let process = host.text_of("faults.process", "hi").await;
+    drop(begin(&host, "faults.sleeps").await);
+    while host.text_of("faults.process", "hi").await == process {}
+    let left = Instant::now();
+    while std::path::Path::new("/proc").join(&process).exists() {
+        assert!(left.elapsed() < Duration::from_secs(30), "{process} is still there");
+        host.get("/health").await;
+    }
 }
 
 #[actix_web::test]
