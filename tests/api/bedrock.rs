@@ -203,11 +203,7 @@ pub fn emulator() -> Emulator {
 
 /// Returns the bodies of all chats that Bedrock got.
 pub fn sent(emulator: &Emulator) -> Vec<Value> {
-    let chats = emulator
-        .requests()
-        .into_iter()
-        .filter(|request| request.operation == Some(Operation::ConverseStream));
-    chats.map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
+    chats(emulator).into_iter().map(|request| request.json).collect()
 }
 
 /// Waits for the chat of this number, from 0, and gives its place among all requests.
@@ -215,7 +211,8 @@ async fn nth_chat(emulator: &Emulator, n: usize) -> usize {
     let mut seen = 0;
     loop {
         let requests = emulator.wait_for_requests(seen + 1).await;
-        let is_chat = |place: &usize| requests[*place].operation == Some(Operation::ConverseStream);
+        let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
+        let is_chat = |place: &usize| chats.contains(&requests[*place].operation);
         if let Some(place) = (0..requests.len()).filter(is_chat).nth(n) {
             return place;
         }

@@ -48,15 +48,21 @@ async fn all_blocks_of_text_are_told_and_nothing_but_calls_has_no_content() {
 
 #[actix_web::test]
 async fn an_answer_that_was_cut_keeps_its_calls() {
-    let rig = rig(json!({})).await;
+    let rig = rig(json!({"stream_above_max_tokens": 0})).await;
     let answer = ModelAnswer::with_text(["so"])
         .tool("t1", "time", ["{}"])
         .tool("t2", "weather", [r#"{"ci"#])
         .stop("max_tokens");
-    let told = rig.told(answer, with_tools(LITE)).await;
+    let told = rig.told(answer.clone(), with_tools(LITE)).await;
     assert_eq!(told.content, "so");
     assert_eq!(told.calls, [call("t1", "time", "{}"), call("t2", "weather", r#"{"ci"#)]);
     assert_eq!(told.finish.as_deref(), Some("length"));
+    // In one piece, the input is JSON and cannot be cut: Bedrock sends an empty one.
+    let rig = self::rig(json!({})).await;
+    rig.bedrock.script(ANY, Script::answer(answer));
+    let whole = Told::of(&rig.post(&with_tools(LITE)).await);
+    assert_eq!(whole.calls, [call("t1", "time", "{}"), call("t2", "weather", "{}")]);
+    assert_eq!((whole.content, whole.finish), (told.content, told.finish));
 }
 
 #[actix_web::test]
@@ -299,12 +305,12 @@ async fn the_tier_and_what_a_guardrail_found_stand_beside_the_answer() {
 }
 
 /// Returns a Bedrock with a model that only answers in one piece.
-async fn with_a_model_that_does_not_stream() -> Rig {
+async fn with_a_model_that_does_not_stream(valves: Value) -> Rig {
     let models = json!({"models": [
         {"id": "acme.steady-v1", "name": "Steady", "provider": "Acme", "regions": ["us-east-1"], "inference": ["ON_DEMAND"], "streaming": false, "can": "TCYVPKRAJ"},
         {"id": "acme.brook-v1", "name": "Brook", "provider": "Acme", "regions": ["us-east-1"], "inference": ["ON_DEMAND"], "can": "TCYVPKRAJ"},
     ], "profiles": []});
-    rig_of(Catalogue::from_json(&models.to_string()).unwrap(), json!({})).await
+    rig_of(Catalogue::from_json(&models.to_string()).unwrap(), valves).await
 }
 
 /// Returns how models were called since then.
@@ -314,7 +320,7 @@ fn operations(rig: &Rig, since: usize) -> Vec<Operation> {
 
 #[actix_web::test]
 async fn a_model_that_does_not_stream_is_streamed_out_of_one_piece() {
-    let rig = with_a_model_that_does_not_stream().await;
+    let rig = with_a_model_that_does_not_stream(json!({})).await;
     let answer = || {
         ModelAnswer::new()
             .reasoning(["a", "b"], "signed")
@@ -327,11 +333,33 @@ async fn a_model_that_does_not_stream_is_streamed_out_of_one_piece() {
             .metadata("serviceTier", json!({"type": "priority"}))
     };
     let streaming = rig.told(answer(), with_tools("acme.brook-v1")).await;
-    assert_eq!(operations(&rig, 0), [Operation::ConverseStream; 2]);
+    assert_eq!(operations(&rig, 0), [Operation::ConverseStream, Operation::Converse]);
     let steady = rig.told(answer(), with_tools("acme.steady-v1")).await;
     assert_eq!(operations(&rig, 2), [Operation::Converse; 2], "one call each");
     assert_eq!(steady, streaming);
     assert_eq!(steady.content, "cde");
+    let rig = with_a_model_that_does_not_stream(json!({"stream_above_max_tokens": 0})).await;
+    assert_eq!(rig.told(answer(), with_tools("acme.brook-v1")).await, streaming);
+    assert_eq!(operations(&rig, 0), [Operation::ConverseStream; 2]);
+}
+
+#[actix_web::test]
+async fn a_plain_chat_is_streamed_from_bedrock_only_if_it_may_be_long() {
+    let rig = rig(json!({"stream_above_max_tokens": 100})).await;
+    for (model, limits, operation) in [
+        (LITE, json!({}), Operation::Converse),
+        (LITE, json!({"max_tokens": 100}), Operation::Converse),
+        (LITE, json!({"max_tokens": 101}), Operation::ConverseStream),
+        (LITE, json!({"max_completion_tokens": 101}), Operation::ConverseStream),
+        (THINKER, json!({}), Operation::Converse),
+        (THINKER, json!({"reasoning_effort": "low"}), Operation::ConverseStream),
+    ] {
+        rig.bedrock.script(ANY, Script::answer(ModelAnswer::with_text(["a", "b"])));
+        let before = rig.asked().len();
+        let told = Told::of(&rig.post(&hello(model, &limits)).await);
+        assert_eq!(told.content, "ab");
+        assert_eq!(operations(&rig, before), [operation], "{model} {limits}");
+    }
 }
 
 #[actix_web::test]
@@ -343,7 +371,8 @@ async fn tools_on_a_model_that_cannot_stream_them_are_asked_for_in_one_piece() {
     assert_eq!(operations(&rig, 0), [Operation::Converse; 2]);
     assert_eq!(told, rig.told(answer(), with_tools(MICRO)).await);
     rig.told(ModelAnswer::with_text(["a"]), hello(LLAMA, &json!({}))).await;
-    assert_eq!(operations(&rig, 4), [Operation::ConverseStream; 2], "without tools it streams");
+    let streams = [Operation::ConverseStream, Operation::Converse];
+    assert_eq!(operations(&rig, 4), streams, "without tools it streams");
 }
 
 #[actix_web::test]
@@ -380,9 +409,12 @@ async fn redacted_reasoning_that_comes_in_pieces_is_one_whole() {
     let more =
         json!({"delta": {"reasoningContent": {"redactedContent": "eQ=="}}, "contentBlockIndex": 0});
     let script = Script::answer(ModelAnswer::new().redacted(b"x").text(["c"]));
-    rig.bedrock.script(ANY, script.insert(2, StreamEvent::new("contentBlockDelta", more)));
-    let told = Told::of(&rig.post(&hello(THINKER, &json!({}))).await);
-    assert_eq!(told.reasoning_details[0]["data"], "eHk=", "the bytes x and y");
+    let script = script.insert(2, StreamEvent::new("contentBlockDelta", more));
+    rig.bedrock.script(ANY, script.times(2));
+    for streamed in [true, false] {
+        let told = Told::of(&rig.post(&asked_so(hello(THINKER, &json!({})), streamed)).await);
+        assert_eq!(told.reasoning_details[0]["data"], "eHk=", "the bytes x and y");
+    }
 }
 
 #[actix_web::test]
@@ -406,7 +438,7 @@ async fn a_source_is_of_the_text_before_it() {
 
 #[actix_web::test]
 async fn a_connection_that_stays_open_and_silent_after_the_end_is_no_error() {
-    let rig = rig(json!({"idle_timeout_seconds": 1})).await;
+    let rig = rig(json!({"idle_timeout_seconds": 1, "stream_above_max_tokens": 0})).await;
     // The message is a start, two pieces, the end of the block, its own end, and the usage after
     // it.
     for events in [5, 6] {

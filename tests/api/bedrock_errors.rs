@@ -39,6 +39,16 @@ async fn patient(mut valves: Value) -> Rig {
     lonely(valves).await
 }
 
+/// The valves under which plain chats are streamed from Bedrock, and those under which they are
+/// asked for in one piece.
+fn both_ways(valves: &Value) -> [(Value, Operation); 2] {
+    [(0, Operation::ConverseStream), (8192, Operation::Converse)].map(|(limit, operation)| {
+        let mut valves = valves.clone();
+        valves["stream_above_max_tokens"] = limit.into();
+        (valves, operation)
+    })
+}
+
 /// Returns the error of a chat that meets this script every time, and how often it was sent.
 async fn refused(rig: &Rig, script: Script, streamed: bool) -> (Answered, usize) {
     rig.bedrock.clear_scripts();
@@ -271,11 +281,35 @@ async fn a_bedrock_that_cannot_be_reached_is_a_bad_gateway() {
 #[actix_web::test]
 async fn a_bedrock_that_does_not_begin_is_given_up_in_time() {
     let rig = patient(json!({"first_event_timeout_seconds": 1})).await;
-    let unbegun = Script::answer(ModelAnswer::with_text(["a"])).fail_after(0, InjectedFault::Hang);
-    for script in [Script::hang(), unbegun] {
+    let unbegun = || Script::answer(ModelAnswer::with_text(["a"])).fail_after(0, InjectedFault::Hang);
+    for script in [Script::hang(), unbegun()] {
         let (refused, attempts) = refused(&rig, script, true).await;
         assert_eq!((kind(&refused), attempts), (of(504, "timeout", None), 1));
     }
+    let valves = json!({"first_event_timeout_seconds": 1, "idle_timeout_seconds": 1});
+    for (valves, operation) in both_ways(&valves) {
+        for script in [Script::hang(), unbegun()] {
+            let rig = patient(valves.clone()).await;
+            let (refused, attempts) = refused(&rig, script, false).await;
+            assert_eq!((kind(&refused), attempts), (of(504, "timeout", None), 1));
+            assert_eq!(rig.asked().pop().unwrap().operation, Some(operation));
+            // What has not come in one piece in time is asked for as a stream the next time.
+            rig.bedrock.clear_scripts();
+            assert_eq!(rig.post(&hello(LITE, &json!({}))).await.status, 200);
+            assert_eq!(rig.asked().pop().unwrap().operation, Some(Operation::ConverseStream));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_whole_answer_may_take_as_long_as_a_begun_one_may_be_silent() {
+    let rig = patient(json!({"first_event_timeout_seconds": 1, "idle_timeout_seconds": 60})).await;
+    let slow = Script::answer(ModelAnswer::with_text(["a"])).delay(Duration::from_millis(1500));
+    rig.bedrock.script(ANY, slow.always());
+    assert_eq!(rig.host.text_of(&listed(LITE), "hi").await, "a");
+    assert_eq!(rig.asked()[0].operation, Some(Operation::Converse));
+    let streamed = rig.post(&asked_so(hello(LITE, &json!({})), true)).await;
+    assert_eq!(kind(&streamed), of(504, "timeout", None));
 }
 
 /// Returns what may befall an answer, and the error that it is.
@@ -306,20 +340,16 @@ fn failures_within() -> Vec<(InjectedFault, (u16, String, Value))> {
 
 #[actix_web::test]
 async fn what_fails_before_a_word_is_said_is_the_status_of_the_whole() {
-    let rig = patient(json!({"max_attempts": 1})).await;
-    for (mishap, expected) in failures_within() {
-        for events in [0, 1] {
-            for streamed in [true, false] {
+    for (valves, operation) in both_ways(&json!({"max_attempts": 1})) {
+        let rig = patient(valves).await;
+        for (mishap, expected) in failures_within() {
+            for (events, streamed) in [(0, true), (0, false), (1, true), (1, false)] {
                 let script = Script::answer(ModelAnswer::with_text(["a"]))
                     .fail_after(events, mishap.clone());
                 let (refused, attempts) = refused(&rig, script, streamed).await;
                 let told = (kind(&refused), attempts);
-                assert_eq!(
-                    told,
-                    (expected.clone(), 1),
-                    "{mishap:?} after {events}: {}",
-                    refused.text
-                );
+                let context = format!("{mishap:?} after {events}, {operation:?}: {}", refused.text);
+                assert_eq!(told, (expected.clone(), 1), "{context}");
             }
         }
     }
@@ -350,13 +380,16 @@ async fn what_fails_after_a_word_is_an_error_frame_and_no_end_is_made_up() {
 
 #[actix_web::test]
 async fn a_plain_answer_that_breaks_off_is_an_error_as_a_whole() {
-    let rig = patient(json!({"max_attempts": 1})).await;
-    for (mishap, expected) in failures_within() {
-        let script =
-            Script::answer(ModelAnswer::with_text(["one", "two"])).fail_after(2, mishap.clone());
-        let (refused, attempts) = refused(&rig, script, false).await;
-        assert_eq!((kind(&refused), attempts), (expected, 1), "{mishap:?}: {}", refused.text);
-        assert!(!refused.text.contains("one"), "{}", refused.text);
+    for (valves, operation) in both_ways(&json!({"max_attempts": 1})) {
+        let rig = patient(valves).await;
+        for (mishap, expected) in failures_within() {
+            let script = Script::answer(ModelAnswer::with_text(["one", "two"]))
+                .fail_after(2, mishap.clone());
+            let (refused, attempts) = refused(&rig, script, false).await;
+            assert_eq!((kind(&refused), attempts), (expected, 1), "{mishap:?}: {}", refused.text);
+            assert!(!refused.text.contains("one"), "{}", refused.text);
+            assert_eq!(rig.asked().pop().unwrap().operation, Some(operation));
+        }
     }
 }
 
@@ -532,25 +565,28 @@ async fn an_answer_that_falls_silent_is_given_up_with_an_error_frame() {
     let chunks = chunks(&rig.post(&asked_so(hello(LITE, &json!({})), true)).await);
     assert_eq!(chunks.last().unwrap()["error"]["type"], "timeout");
     assert!(chunks.iter().all(|chunk| chunk["choices"][0]["finish_reason"].is_null()));
+    let rig = patient(json!({"idle_timeout_seconds": 1, "stream_above_max_tokens": 0})).await;
     let (refused, attempts) = refused(&rig, silent(), false).await;
     assert_eq!((kind(&refused), attempts), (of(504, "timeout", None), 1));
 }
 
 #[actix_web::test]
 async fn a_client_that_leaves_a_plain_chat_closes_bedrock_s_connection_within_a_second() {
-    let rig = patient(json!({})).await;
     let begun =
         Script::answer(ModelAnswer::with_text(["half", "more"])).fail_after(2, InjectedFault::Hang);
-    for script in [Script::hang(), begun] {
-        rig.bedrock.script(ANY, script);
-        let place = rig.bedrock.requests().len();
-        let body = hello(LITE, &json!({}));
-        let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
-        let client = actix_web::rt::spawn(request.send());
-        let asked = rig.bedrock.wait_for_requests(place + 1).await;
-        assert_eq!(asked[place].operation, Some(Operation::ConverseStream));
-        client.abort();
-        let closed = timeout(Duration::from_secs(1), rig.bedrock.wait_for_outcome(place)).await;
-        assert_eq!(closed.expect("the upstream still runs"), ExchangeOutcome::Aborted);
+    for (valves, operation) in both_ways(&json!({})) {
+        let rig = patient(valves).await;
+        for script in [Script::hang(), begun.clone()] {
+            rig.bedrock.script(ANY, script);
+            let place = rig.bedrock.requests().len();
+            let body = hello(LITE, &json!({}));
+            let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
+            let client = actix_web::rt::spawn(request.send());
+            let asked = rig.bedrock.wait_for_requests(place + 1).await;
+            assert_eq!(asked[place].operation, Some(operation));
+            client.abort();
+            let closed = timeout(Duration::from_secs(1), rig.bedrock.wait_for_outcome(place)).await;
+            assert_eq!(closed.expect("the upstream still runs"), ExchangeOutcome::Aborted);
+        }
     }
 }

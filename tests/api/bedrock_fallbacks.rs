@@ -127,7 +127,9 @@ async fn what_breaks_before_the_first_event_is_answered_elsewhere() {
 
 #[actix_web::test]
 async fn after_the_first_word_nobody_else_is_asked() {
-    let rig = rig(json!({"fallbacks": format!("{LITE} > {MICRO}")})).await;
+    let valves =
+        json!({"fallbacks": format!("{LITE} > {MICRO}"), "stream_above_max_tokens": 0});
+    let rig = rig(valves).await;
     let busy = InjectedFault::Exception(BedrockException::throttling("Too many"));
     for mishap in [busy, InjectedFault::Close, InjectedFault::Reset] {
         for streamed in [true, false] {
@@ -141,6 +143,18 @@ async fn after_the_first_word_nobody_else_is_asked() {
                 assert!(matches!(told.status, 429 | 502), "{}", told.text);
             }
         }
+    }
+}
+
+#[actix_web::test]
+async fn an_answer_in_one_piece_that_breaks_off_is_answered_elsewhere() {
+    let valves = json!({"max_attempts": 1, "fallbacks": format!("{LITE} > {MICRO}")});
+    let rig = lonely(valves).await;
+    for mishap in [InjectedFault::Close, InjectedFault::Reset, InjectedFault::TruncatedFrame] {
+        rig.bedrock.script(LITE, says("half").fail_after(2, mishap.clone()));
+        rig.bedrock.script(MICRO, says("whole"));
+        let told = rig.post(&plain(LITE)).await;
+        assert_eq!(told.json["choices"][0]["message"]["content"], "whole", "{mishap:?}");
     }
 }
 

@@ -21,7 +21,11 @@ pub(crate) fn encode_frames(events: AnswerStream, script: Script) -> Frames {
     yield_between(valid.take(after).chain(last_frames(fault)).boxed())
 }
 
-fn with_inserted(events: AnswerStream, inserted: Vec<(usize, StreamEvent)>) -> AnswerStream {
+/// Returns the events with the script's own among them.
+pub(crate) fn with_inserted(
+    events: AnswerStream,
+    inserted: Vec<(usize, StreamEvent)>,
+) -> AnswerStream {
     let numbered = events.enumerate().flat_map(move |(at, event)| {
         let before =
             inserted.iter().filter(|(after, _)| *after == at).map(|(_, extra)| Ok(extra.clone()));

@@ -5,7 +5,7 @@ use crate::playback::Frames;
 use crate::request_log::Exchange;
 use crate::socket::ResetSwitch;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use http::response::Builder;
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -26,8 +26,22 @@ pub(crate) enum EmulatorResponse {
     Frames(Frames),
     Exception(BedrockException),
     Html(u16),
-    /// No response: the connection is reset.
+    /// A JSON response that does not arrive as it was.
+    Damaged {
+        body: Value,
+        damage: Damage,
+    },
+}
+
+/// The damage to a JSON response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// The connection is reset after half of the body.
     Reset,
+    /// The connection is closed after half of the body.
+    Truncated,
+    /// The body is not JSON.
+    Malformed,
 }
 
 impl From<Value> for EmulatorResponse {
@@ -57,9 +71,8 @@ impl EmulatorResponse {
             Self::Html(status) => {
                 full_response(response.status(status), "text/html", html_page(status), exchange)
             }
-            Self::Reset => {
-                reset_switch.set();
-                return Err(io::ErrorKind::ConnectionReset.into());
+            Self::Damaged { body, damage } => {
+                damaged_response(response, body.to_string(), damage, exchange, reset_switch)
             }
         };
         response.map_err(io::Error::other)
@@ -93,6 +106,38 @@ fn full_response(
         Ok(Frame::data(Bytes::from(body)))
     };
     response.body(StreamBody::new(stream::once(handed_over)).boxed_unsync())
+}
+
+fn damaged_response(
+    response: Builder,
+    mut body: String,
+    damage: Damage,
+    exchange: Exchange,
+    reset_switch: ResetSwitch,
+) -> http::Result<Response<Body>> {
+    let length = body.len();
+    body.truncate(body.floor_char_boundary(length / 2));
+    if damage == Damage::Malformed {
+        return full_response(response, "application/json", body, exchange);
+    }
+    let rest = async move {
+        let _aborted = exchange;
+        if damage == Damage::Reset {
+            reset_switch.set();
+        }
+        Err(io::ErrorKind::ConnectionReset.into())
+    };
+    let frames = stream::iter([Ok(Frame::data(Bytes::from(body)))]).chain(flushed(rest));
+    let response = response.header("content-type", "application/json");
+    response.header("content-length", length).body(StreamBody::new(frames).boxed_unsync())
+}
+
+// Yields first, so that what was sent before leaves the connection.
+fn flushed<T>(last: impl Future<Output = T>) -> impl Stream<Item = T> {
+    stream::once(async {
+        tokio::task::yield_now().await;
+        last.await
+    })
 }
 
 fn streamed_response(

@@ -5,7 +5,7 @@ use crate::event::{AnswerStream, StreamEvent, fold};
 use crate::exception::BedrockException;
 use crate::operation::Operation;
 use crate::received_request::ReceivedRequest;
-use crate::response::EmulatorResponse;
+use crate::response::{Damage, EmulatorResponse};
 use crate::script::{self, InjectedFault, Script};
 use crate::state::{EmulatorState, apply_script, locked};
 use crate::{demo, invoke, playback, tokens, validate};
@@ -73,29 +73,29 @@ async fn events(
     Ok(answer.stream(script.pace.unwrap_or(state.pace)))
 }
 
-// `Converse` does not stream, so a fault anywhere in the answer fails the whole response.
+// `Converse` does not stream, so a fault anywhere in the answer fails the whole response. The
+// events before the fault are taken first, so that the response takes as long as in a stream.
 async fn aggregate(
     events: AnswerStream,
     script: Script,
 ) -> Result<EmulatorResponse, BedrockException> {
-    match script.fault {
-        None => fold(events).await.map(EmulatorResponse::from),
-        Some((_, InjectedFault::Hang)) => pending().await,
-        Some((_, InjectedFault::Exception(fault))) => Err(fault),
-        Some((_, InjectedFault::Error { code, message })) => {
-            Err(BedrockException::from_name(&code, message))
+    let events = playback::with_inserted(events, script.inserted);
+    let Some((after, fault)) = script.fault else {
+        return fold(events).await.map(EmulatorResponse::from);
+    };
+    let body = fold(events.take(after).boxed()).await?;
+    let damage = match fault {
+        InjectedFault::Hang => return pending().await,
+        InjectedFault::Exception(fault) => return Err(fault),
+        InjectedFault::Error { code, message } => {
+            return Err(BedrockException::from_name(&code, message));
         }
-        Some((after, InjectedFault::Close)) => {
-            fold(events.take(after).boxed()).await.map(EmulatorResponse::from)
-        }
-        Some((
-            _,
-            InjectedFault::Reset
-            | InjectedFault::TruncatedFrame
-            | InjectedFault::BadMessageCrc
-            | InjectedFault::BadPreludeCrc,
-        )) => Ok(EmulatorResponse::Reset),
-    }
+        InjectedFault::Close => return Ok(body.into()),
+        InjectedFault::Reset => Damage::Reset,
+        InjectedFault::TruncatedFrame => Damage::Truncated,
+        InjectedFault::BadMessageCrc | InjectedFault::BadPreludeCrc => Damage::Malformed,
+    };
+    Ok(EmulatorResponse::Damaged { body, damage })
 }
 
 async fn invoke(

@@ -141,7 +141,8 @@ impl Script {
     }
 
     /// Injects a fault after this many events. `Converse` has no events, so its whole response
-    /// fails.
+    /// fails: with the exception, without the end of the message, cut in half, or as something that
+    /// is not JSON where a frame would have a wrong checksum.
     #[must_use]
     pub fn fail_after(self, events: usize, fault: InjectedFault) -> Self {
         Self { fault: Some((events, fault)), ..self }

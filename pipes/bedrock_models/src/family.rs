@@ -29,6 +29,8 @@ pub struct Family {
     pub max_tokens_limit: u32,
     /// Whether answers come step by step.
     pub streaming: bool,
+    /// Whether whole answers have taken too long, so that each one is streamed.
+    pub slow_whole_answers: bool,
     /// Whether it takes tools, and how.
     pub tools: ToolSupport,
     /// Whether a certain tool, or any, may be demanded.

@@ -166,7 +166,8 @@ fn assemble<'a>(input: &ChatInput<'a>) -> Result<RequestParts<'a>> {
     let inference_config = inference::config(body, &family, &reasoning)?;
     let is_streamed = family.streaming
         && (tool_config.is_none() || family.tools != ToolSupport::NotStreamed)
-        && needs_stream(input, inference_config.as_ref(), &reasoning);
+        && (family.slow_whole_answers
+            || needs_stream(input, inference_config.as_ref(), &reasoning));
     let extras = ExtraFields::of(body);
     let wants_one = extras.get("parallel_tool_calls").is_some_and(|parallel| *parallel == false);
     let is_chosen = tool_config.as_ref().is_some_and(|config| config.tool_choice.is_some());

@@ -15,6 +15,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use pipe_sdk::{CallerId, Demand, Host, PipeError};
 use resilience::{InFlightCall, Limits};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 /// What every call of a model needs beside the request itself.
 #[derive(Clone, Copy)]
@@ -73,16 +75,28 @@ where
 {
     let runtime = deps.clients.runtime().await;
     let upstream = deps.clients.upstreams().get(request.location);
-    let Limits { first_byte, attempts: max, .. } = *upstream.limits();
+    let max = upstream.limits().attempts;
+    let time_limit = answer_time_limit(request.operation, upstream.limits());
+    let deadline = Instant::now() + time_limit;
     let attempt = async |attempt: resilience::Attempt| {
         let number = runtime::Attempt { number: attempt.number, max };
-        let answer = attempt.in_time(request.send_once(runtime, number, &read)).await;
-        answer.unwrap_or(Err(BedrockError::FirstByteTimeout(first_byte)))
+        let answer = timeout_at(deadline, request.send_once(runtime, number, &read)).await;
+        answer.unwrap_or(Err(BedrockError::FirstByteTimeout(time_limit)))
     };
     Ok(match deps.ignores_breaker {
         true => upstream.call_anyway(deps.caller, attempt).await?,
         false => upstream.call(deps.caller, attempt).await?,
     })
+}
+
+/// Returns the time until an answer must have begun, retries included. Nothing of a whole answer
+/// comes before all of it is written, so it may also be silent for as long as a streamed one between
+/// two events.
+fn answer_time_limit(operation: Operation<'_>, limits: &Limits) -> Duration {
+    match operation {
+        Operation::Converse(_) => limits.first_byte.max(limits.idle),
+        _ => limits.first_byte,
+    }
 }
 
 impl InvokeRequest<'_> {

@@ -356,7 +356,7 @@ impl Default for BedrockValves {
             connect_timeout_seconds: connect.as_secs(),
             first_event_timeout_seconds: 300,
             idle_timeout_seconds: idle.as_secs(),
-            stream_above_max_tokens: 0,
+            stream_above_max_tokens: 8192,
             max_attempts: attempts,
             retry_percent,
             breaker_failures: failures,

@@ -23,22 +23,35 @@ impl Rig {
         assert_eq!(answered.status, 200, "{}", answered.text);
         chats(&self.bedrock).pop().unwrap().json
     }
+
+    /// Returns the guardrail of a streamed chat with these headers. A plain one has the same, but
+    /// for the mode of streams.
+    async fn guardrail(&self, headers: &[(&str, &str)], mut body: Value) -> Value {
+        let plain = self.sent_with(headers, body.clone()).await;
+        body["stream"] = true.into();
+        let streamed = self.sent_with(headers, body).await;
+        assert_eq!(plain[BODY], without_mode(streamed[BODY].clone()));
+        streamed[BODY].clone()
+    }
+}
+
+fn without_mode(mut guardrail: Value) -> Value {
+    guardrail.as_object_mut().map(|members| members.remove("streamProcessingMode"));
+    guardrail
 }
 
 #[actix_web::test]
 async fn the_guardrail_of_the_valves_watches_over_every_chat() {
     let rig = rig_with(&[("guardrail_id", "gr1"), ("guardrail_version", "3")]).await;
     let usual = json!({"guardrailIdentifier": "gr1", "guardrailVersion": "3", "streamProcessingMode": "sync"});
-    assert_eq!(rig.sent(NOVA, asking(json!({}))).await[BODY], usual);
+    assert_eq!(rig.guardrail(&[], asking(json!({}))).await, usual);
     let headers = [("X-Amzn-Bedrock-GuardrailIdentifier", "gr2")];
-    assert_eq!(
-        rig.sent_with(&headers, asking(json!({}))).await[BODY],
-        usual,
-        "no request may name another"
-    );
-    assert_eq!(rig.sent(NOVA, guarded("gr2")).await[BODY], usual);
+    let guardrail = rig.guardrail(&headers, asking(json!({}))).await;
+    assert_eq!(guardrail, usual, "no request may name another");
+    assert_eq!(rig.guardrail(&[], guarded("gr2")).await, usual);
     let whole = json!({"guardrailIdentifier": "gr1", "guardrailVersion": "3"});
-    let sent = rig.sent(LLAMA, asking(json!({"tools": [tool("a")]}))).await;
+    let tools = json!({"tools": [tool("a")], "stream": true});
+    let sent = rig.sent(LLAMA, asking(tools)).await;
     assert_eq!(sent[BODY], whole, "what is not streamed has no mode for that");
 }
 
@@ -51,7 +64,7 @@ async fn the_valves_say_how_the_guardrail_works() {
     ];
     let rig = rig_with(&valves).await;
     assert_eq!(
-        rig.sent(NOVA, asking(json!({}))).await[BODY],
+        rig.guardrail(&[], asking(json!({}))).await,
         json!({"guardrailIdentifier": "gr1", "guardrailVersion": "DRAFT", "trace": "enabled_full", "streamProcessingMode": "async"})
     );
 }
@@ -60,7 +73,7 @@ async fn the_valves_say_how_the_guardrail_works() {
 async fn a_request_names_its_guardrail_in_the_body_or_in_headers() {
     let rig = rig().await;
     assert_eq!(rig.sent(NOVA, asking(json!({}))).await[BODY], Value::Null);
-    assert_eq!(rig.sent(NOVA, guarded("gr2")).await[BODY], guarded("gr2")[BODY]);
+    assert_eq!(rig.guardrail(&[], guarded("gr2")).await, guarded("gr2")[BODY]);
     let headers = [
         ("X-Amzn-Bedrock-GuardrailIdentifier", "gr3"),
         ("X-Amzn-Bedrock-GuardrailVersion", "7"),
@@ -71,7 +84,7 @@ async fn a_request_names_its_guardrail_in_the_body_or_in_headers() {
         json!({"guardrailIdentifier": "gr3", "guardrailVersion": "7", "trace": "enabled"})
     );
     assert_eq!(
-        rig.sent_with(&headers, guarded("gr2")).await[BODY],
+        rig.guardrail(&headers, guarded("gr2")).await,
         guarded("gr2")[BODY],
         "the body wins"
     );

@@ -21,6 +21,8 @@ pub enum Quirk {
     StopSequences,
     /// To be called step by step.
     Streaming,
+    /// To be asked for an answer in one piece: it took longer than such an answer may.
+    SlowWholeAnswers,
     /// Tools while it is called step by step.
     StreamedTools,
     /// That a tool is demanded.
@@ -142,6 +144,7 @@ impl Quirk {
             Self::Documents => family.documents = false,
             Self::StopSequences => family.stop_sequences = false,
             Self::Streaming => family.streaming = false,
+            Self::SlowWholeAnswers => family.slow_whole_answers = true,
             Self::StreamedTools => family.tools = ToolSupport::NotStreamed,
             Self::ToolChoice => family.tool_choice = false,
             Self::Strict => family.strict = false,

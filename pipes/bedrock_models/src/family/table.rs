@@ -14,6 +14,7 @@ pub(super) const UNKNOWN: Family = Family {
     min_tokens: 1,
     max_tokens_limit: i32::MAX as u32,
     streaming: true,
+    slow_whole_answers: false,
     tools: ToolSupport::Supported,
     tool_choice: false,
     strict: false,

@@ -63,6 +63,9 @@ async fn ask(
             Ok(answer) => break answer,
             Err(error) => error,
         };
+        if !sent.0 && matches!(error, BedrockError::FirstByteTimeout(_)) {
+            deps.quirks.learn(&entry.id, &Quirk::SlowWholeAnswers, deps.caller);
+        }
         let quirk = error.service_error().and_then(find_quirk);
         // A field that the client itself has added is for the client to remove.
         let quirk = quirk.filter(|(quirk, _)| !request::is_client_field(call, quirk));

@@ -56,14 +56,15 @@ fn guardrail<'a>(
         return Err(field_error("guardrailVersion", "must be DRAFT or a number"));
     }
     let trace = requested.trace.map(str::to_ascii_lowercase);
-    let mode = requested.mode.filter(|_| is_streamed);
+    let mode = requested
+        .mode
+        .map(|mode| one_of(mode, MODES, "guardrailConfig.streamProcessingMode"))
+        .transpose()?;
     Ok(Some(GuardrailConfig {
         guardrail_identifier,
         guardrail_version,
         trace: trace.map(|trace| one_of(&trace, TRACES, "guardrailConfig.trace")).transpose()?,
-        stream_processing_mode: mode
-            .map(|mode| one_of(mode, MODES, "guardrailConfig.streamProcessingMode"))
-            .transpose()?,
+        stream_processing_mode: mode.filter(|_| is_streamed),
     }))
 }
 
