@@ -6,8 +6,11 @@ use super::{
     unix_seconds,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use pipe_sdk::{Answer, Picture, PipeError, ReasoningDetail, Side, Usage};
-use serde_json::{Value, json};
+use pipe_sdk::{
+    Answer, FinishReason, Picture, PipeError, ReasoningDetail, Side, ToolCall, Usage,
+};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// What every answer says of itself.
@@ -86,74 +89,134 @@ impl ResponseHead {
     }
 }
 
-/// A whole answer as one object.
-pub fn plain(head: &ResponseHead, mut answer: Answer) -> Result<Value, PipeError> {
-    let ResponseHead { id, created, model, .. } = head;
-    let sources = std::mem::take(&mut answer.events);
-    let sources = sources.into_iter().filter(|event| event.kind == "source");
-    let sources: Vec<_> = sources.map(|event| event.data).collect();
-    let (usage, facts) = (answer.usage, std::mem::take(&mut answer.facts));
-    let earlier = std::mem::take(&mut answer.earlier);
-    let choices = earlier.into_iter().chain([answer]).enumerate();
-    let choices: Vec<_> = choices.map(choice).collect::<Result<_, _>>()?;
-    let mut body = json!({"id": id, "object": "chat.completion", "created": created, "model": model, "choices": choices});
-    if !sources.is_empty() {
-        body["sources"] = sources.into();
-    }
-    if let Some(usage) = usage {
-        body["usage"] = usage_object(&usage);
-    }
-    if let Some(substitute) = head.substitute() {
-        body["selected_model_id"] = substitute.into();
-    }
-    for (name, fact) in facts {
-        body[name] = fact;
-    }
-    Ok(body)
+/// A whole answer as OpenAI's `chat.completion`. It is serialized as it is: no tree of JSON values
+/// is built of it first.
+#[derive(Serialize)]
+pub struct Completion {
+    id: String,
+    object: &'static str,
+    created: u64,
+    model: String,
+    choices: Vec<Choice>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selected_model_id: Option<String>,
+    #[serde(flatten)]
+    facts: Map<String, Value>,
 }
 
 /// One of the completion's choices.
-fn choice((index, answer): (usize, Answer)) -> Result<Value, PipeError> {
-    let finish = answer.finish.ok_or_else(ended_early)?;
-    let called = !answer.tool_calls.is_empty();
-    let words = answer.pictures.iter().map(|picture| picture.words.as_str());
-    let content = answer.content + &words.collect::<String>();
-    let content = if content.is_empty() && called { Value::Null } else { content.into() };
-    let mut message = json!({"role": "assistant", "content": content});
-    if !answer.reasoning.is_empty() {
-        message["reasoning_content"] = answer.reasoning.into();
-    }
-    let details = &answer.reasoning_details;
-    if !details.is_empty() {
-        let blocks = details.iter().map(ReasoningDetail::thinking_block);
-        message["thinking_blocks"] = blocks.collect();
-        message["reasoning_details"] = json!(details);
-    }
-    if !answer.pictures.is_empty() {
-        message["images"] = answer.pictures.iter().map(image).collect();
-    }
-    if !answer.citations.is_empty() {
-        let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
-        message["annotations"] = annotations.collect();
-    }
-    if called {
-        message["tool_calls"] = json!(answer.tool_calls);
-    }
-    Ok(json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish}))
+#[derive(Serialize)]
+struct Choice {
+    index: usize,
+    message: Message,
+    logprobs: Option<Value>,
+    finish_reason: FinishReason,
 }
 
-/// Tells the calls of a message in the shapes that their tools have for the client.
-pub fn in_clients_words(message: &mut Value, tools: &ClientTools) {
-    let Some(Value::Array(calls)) = message.get_mut("tool_calls") else { return };
-    for call in calls {
-        let function = call["function"].take();
-        let known = function["name"].as_str().and_then(|name| tools.get(name));
+#[derive(Serialize)]
+struct Message {
+    role: &'static str,
+    content: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reasoning_content: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    thinking_blocks: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<ReasoningDetail>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<MessageCall>,
+}
+
+/// A call in the shape that its tool has for the client.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum MessageCall {
+    Function(ToolCall),
+    Custom(Value),
+}
+
+impl Completion {
+    /// The completion of this answer under this head, for a client that knows tools as these.
+    ///
+    /// # Errors
+    /// When the answer ended early.
+    pub fn new(
+        head: &ResponseHead,
+        mut answer: Answer,
+        tools: &ClientTools,
+    ) -> Result<Self, PipeError> {
+        let sources = std::mem::take(&mut answer.events);
+        let sources = sources.into_iter().filter(|event| event.kind == "source");
+        let sources = sources.map(|event| event.data).collect();
+        let (usage, facts) = (answer.usage, std::mem::take(&mut answer.facts));
+        let earlier = std::mem::take(&mut answer.earlier);
+        let choices = earlier.into_iter().chain([answer]).enumerate();
+        let choices = choices.map(|(index, answer)| Choice::new(index, answer, tools));
+        Ok(Self {
+            id: head.id.clone(),
+            object: "chat.completion",
+            created: head.created,
+            model: head.model.clone(),
+            choices: choices.collect::<Result<_, _>>()?,
+            sources,
+            usage: usage.as_ref().map(usage_object),
+            selected_model_id: head.substitute().map(str::to_owned),
+            facts,
+        })
+    }
+
+    /// Adds the choice of another answer to the same request.
+    ///
+    /// # Errors
+    /// When the answer ended early.
+    pub fn add_choice(&mut self, answer: Answer, tools: &ClientTools) -> Result<(), PipeError> {
+        self.choices.push(Choice::new(self.choices.len(), answer, tools)?);
+        Ok(())
+    }
+}
+
+impl Choice {
+    fn new(index: usize, answer: Answer, tools: &ClientTools) -> Result<Self, PipeError> {
+        let finish_reason = answer.finish.ok_or_else(ended_early)?;
+        let words = answer.pictures.iter().map(|picture| picture.words.as_str());
+        let mut content = answer.content;
+        content.extend(words);
+        let is_silent = content.is_empty() && !answer.tool_calls.is_empty();
+        let details = answer.reasoning_details;
+        let annotations = answer.citations.iter().map(|(end, source)| source.annotation(0, *end));
+        let calls = answer.tool_calls.into_iter();
+        let message = Message {
+            role: "assistant",
+            content: Some(content).filter(|_| !is_silent),
+            reasoning_content: answer.reasoning,
+            thinking_blocks: details.iter().map(ReasoningDetail::thinking_block).collect(),
+            reasoning_details: details,
+            images: answer.pictures.iter().map(image).collect(),
+            annotations: annotations.collect(),
+            tool_calls: calls.map(|call| MessageCall::new(call, tools)).collect(),
+        };
+        Ok(Self { index, message, logprobs: None, finish_reason })
+    }
+}
+
+impl MessageCall {
+    fn new(call: ToolCall, tools: &ClientTools) -> Self {
+        let known = tools.get(&call.function.name);
         match known.filter(|tool| tool.kind == ToolKind::Custom) {
             Some(tool) => {
-                let input = input_of(function["arguments"].as_str().unwrap_or_default());
-                *call = json!({"id": call["id"], "type": "custom", "custom": {"name": tool.name, "input": input}});
+                let input = input_of(&call.function.arguments);
+                let custom = json!({"name": tool.name, "input": input});
+                Self::Custom(json!({"id": call.id, "type": "custom", "custom": custom}))
             }
-            None => call["function"] = function,
+            None => Self::Function(call),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::model_call::ModelCall;
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use pipe_sdk::{Answer, Body, Chunk, ChunkStream, Demand, PipeError, Side};
-use serde_json::Value;
+use serde::Serialize;
 
 /// The response format of one API.
 pub trait ApiDialect {
@@ -20,6 +20,8 @@ pub trait ApiDialect {
     const ID: &'static str;
     /// The writer of a streamed response.
     type Writer: FrameWriter;
+    /// The object of a complete response.
+    type Whole: Serialize;
 
     /// Returns whether an answer may have several choices. Where it may not, they stand one below
     /// the other.
@@ -42,7 +44,7 @@ pub trait ApiDialect {
 
     /// Returns complete answers as one object. Several answers exist only if the client asked for
     /// them; the first one's usage is the sum.
-    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError>;
+    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Self::Whole, PipeError>;
 }
 
 impl RequestContext {

@@ -4,7 +4,7 @@
 //! open the models only, and whoever holds one is known by its name.
 
 use super::{
-    Access, Error, ROUTES, State,
+    Access, Error, State,
     bad_keys::BadKeys,
     caller::{HostNames, Proxies},
     request_log::RequestLog,
@@ -90,12 +90,10 @@ impl Callers {
 
     /// The refusal of a bad key, or of one more than there may be. A good one is never refused: who
     /// is behind the same proxy may be somebody else.
-    fn refuse(&self, error: Error, caller: &Caller, record: Option<&RequestLog>) -> Error {
+    fn refuse(&self, error: Error, caller: &Caller, record: &RequestLog) -> Error {
         let from = caller.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
         let consequence = self.bad_keys.count(from, Instant::now());
-        if let Some(record) = record {
-            record.outcome().is_logged = consequence.is_logged;
-        }
+        record.outcome().is_logged = consequence.is_logged;
         if consequence.is_first {
             tracing::warn!(
                 client.address = %from,
@@ -220,33 +218,25 @@ pub async fn authorize(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let access = access(request.path());
-    let Some(state) = request.app_data::<web::Data<State>>() else {
+    let record = request.extensions().get::<Arc<RequestLog>>().cloned();
+    let (Some(state), Some(record)) = (request.app_data::<web::Data<State>>(), record) else {
         return Err(Error::panicked().into());
     };
+    let access = record.access();
     let is_open =
         access == Access::Open || (state.open_metrics && unprefixed(request.path()) == "/metrics");
     if !is_open {
         let caller = state.callers.of(&request);
         let checked = state.keys.check(request.headers(), &caller, access);
-        let name = checked.map_err(|error| {
-            let record = request.extensions().get::<Arc<RequestLog>>().cloned();
-            match error.status_code() {
-                StatusCode::UNAUTHORIZED => state.callers.refuse(error, &caller, record.as_deref()),
-                _ => error,
-            }
+        let name = checked.map_err(|error| match error.status_code() {
+            StatusCode::UNAUTHORIZED => state.callers.refuse(error, &caller, &record),
+            _ => error,
         })?;
         if let Some(name) = name {
             request.extensions_mut().insert(name);
         }
     }
     next.call(request).await
-}
-
-/// What opens this path.
-pub fn access(path: &str) -> Access {
-    let path = unprefixed(path);
-    ROUTES.iter().find(|route| route.leads(path)).map_or(Access::Admin, |route| route.access)
 }
 
 /// The keys that were sent: OpenAI's clients send a bearer, Anthropic's a header of their own, and

@@ -4,7 +4,7 @@ mod normalise;
 
 use super::{
     Error,
-    answer::{self, ResponseHead},
+    answer::{self, Completion, ResponseHead},
     api_dialect::ApiDialect,
     client_tools::ClientTools,
     json::{Json, JsonBody},
@@ -44,6 +44,7 @@ const MOST_CHOICES: usize = 8;
 impl ApiDialect for Completions {
     const ID: &'static str = "chatcmpl-";
     type Writer = Several;
+    type Whole = Completion;
 
     /// Open WebUI reads every chunk as the first choice's.
     fn has_choices(&self) -> bool {
@@ -63,25 +64,14 @@ impl ApiDialect for Completions {
         Several { writers: (0..self.n).map(writer).collect() }
     }
 
-    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
-        let mut whole: Option<Value> = None;
-        for (index, answer) in answers.into_iter().enumerate() {
-            let mut object = answer::plain(head, answer)?;
-            for choice in object["choices"].as_array_mut().into_iter().flatten() {
-                answer::in_clients_words(&mut choice["message"], &self.tools);
-            }
-            match &mut whole {
-                None => whole = Some(object),
-                Some(whole) => {
-                    let mut choice = object["choices"][0].take();
-                    choice["index"] = index.into();
-                    if let Value::Array(choices) = &mut whole["choices"] {
-                        choices.push(choice);
-                    }
-                }
-            }
+    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Completion, PipeError> {
+        let mut answers = answers.into_iter();
+        let first = answers.next().ok_or_else(answer::ended_early)?;
+        let mut completion = Completion::new(head, first, &self.tools)?;
+        for answer in answers {
+            completion.add_choice(answer, &self.tools)?;
         }
-        whole.ok_or_else(answer::ended_early)
+        Ok(completion)
     }
 }
 

@@ -113,6 +113,7 @@ fn messages(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
 impl ApiDialect for Texts {
     const ID: &'static str = "cmpl-";
     type Writer = TextWriter;
+    type Whole = Value;
 
     fn writer(&self, head: &ResponseHead) -> TextWriter {
         let ResponseHead { id, created, model, .. } = head;

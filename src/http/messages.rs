@@ -50,6 +50,7 @@ struct Messages {
 impl ApiDialect for Messages {
     const ID: &'static str = "msg_";
     type Writer = Events;
+    type Whole = Value;
 
     fn notes(&self) -> Vec<String> {
         self.notes.clone()

@@ -1,7 +1,7 @@
 //! What is kept of a request: its id, its place among those under way, and one log line when its
 //! answer has ended.
 
-use super::{Access, Error, ROUTES, State, auth, messages, unprefixed};
+use super::{Access, Error, Route, State, messages, routes_at};
 use crate::{
     drain::InFlightRequest,
     metrics::Metrics,
@@ -38,6 +38,8 @@ const PATH_LIMIT: usize = 256;
 pub struct RequestLog {
     id: String,
     method: &'static str,
+    /// The first route of the path, if it has any.
+    route: Option<&'static Route>,
     /// The beginning of the path: what is longer leads nowhere.
     path: String,
     /// Whether an Anthropic client asks, which reads errors in words of its own.
@@ -76,12 +78,14 @@ impl RequestLog {
     /// The record of a request that has just come.
     pub fn new(request: &ServiceRequest) -> Self {
         let state = request.app_data::<web::Data<State>>();
-        let is_probe = auth::access(request.path()) == Access::Open;
+        let route = routes_at(request.path()).next();
+        let is_probe = route.is_some_and(|route| route.access == Access::Open);
         let watching = state.filter(|_| !is_probe);
         let span = watching.map(|state| span(request, &state.traces));
         Self {
             id: request_id(request.headers()),
             method: known_method(request.method()),
+            route,
             path: truncate_path(request.path()),
             is_anthropics: messages::is_theirs(request.path(), request.headers()),
             started: Instant::now(),
@@ -91,6 +95,11 @@ impl RequestLog {
             trace: span.as_ref().and_then(Span::context),
             span: span.map(Mutex::new),
         }
+    }
+
+    /// What opens the path: what is not in the table of routes needs the host's own key.
+    pub fn access(&self) -> Access {
+        self.route.map_or(Access::Admin, |route| route.access)
     }
 
     /// Since the request came.
@@ -127,8 +136,7 @@ impl RequestLog {
         self: Arc<Self>,
         mut response: ServiceResponse<B>,
     ) -> ServiceResponse<BoxBody> {
-        let pattern = response.request().match_pattern();
-        self.outcome().route = pattern.and_then(|pattern| route(&pattern));
+        self.outcome().route = self.route.map(|route| route.path);
         self.set_headers(response.status().as_u16(), response.headers_mut());
         response.map_body(|_, body| LoggedBody { body: Box::pin(body), record: self }.boxed())
     }
@@ -213,12 +221,6 @@ impl Drop for RequestLog {
             "Answered.",
         );
     }
-}
-
-/// The pattern as it stands in the table of routes.
-fn route(pattern: &str) -> Option<&'static str> {
-    let path = unprefixed(pattern);
-    ROUTES.iter().map(|route| route.path).find(|route| *route == path)
 }
 
 /// Returns the method, or OpenTelemetry's `_OTHER` for one that no route has: clients make such

@@ -35,6 +35,7 @@ impl JsonBody for Request {
 impl ApiDialect for Wishes {
     const ID: &'static str = "resp_";
     type Writer = Events;
+    type Whole = Value;
 
     fn response_id(&self) -> Option<String> {
         self.response.as_ref()?.id.clone()
