@@ -9,7 +9,7 @@ use crate::{
     panics,
     settings::{LogFormat, LogLevel},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{
     fmt::{self, Write as _},
     io::{self, IsTerminal, Write},
@@ -40,6 +40,12 @@ use tracing_subscriber::{
 const MAX_FIELD_BYTES: usize = 1024;
 /// The maximum size of the queued lines, in bytes.
 const MAX_QUEUED_BYTES: usize = 1 << 20;
+/// The size of most lines, in bytes: the line of a request has some 400.
+const TYPICAL_LINE_BYTES: usize = 512;
+/// The pause after each write, in which further lines gather.
+const WRITE_PAUSE: Duration = Duration::from_millis(1);
+/// The size of lines that are written at once, in bytes, if so many wait.
+const MAX_WRITE_BYTES: usize = 64 << 10;
 /// The maximum number of queued lines.
 const MAX_QUEUED_LINES: usize = 8 << 10;
 
@@ -146,24 +152,22 @@ impl LineQueue {
     }
 }
 
-/// Writes lines as they come, for as long as the process lives.
+/// Writes lines as they come, for as long as the process lives. Lines that wait leave together.
 fn write_lines(waiting: &Receiver<LogItem>) {
     let mut reported = 0;
     while let Ok(item) = waiting.recv() {
-        let line = match item {
-            LogItem::Line(line) => line,
-            LogItem::Flush(written) => {
-                // Whoever waited may have given up.
-                _ = written.send(());
-                continue;
-            }
-        };
-        let is_written = write_all_blocking(&mut io::stderr(), line.as_bytes()).is_ok();
-        let left = QUEUED_BYTES.fetch_sub(line.len(), Ordering::Relaxed);
+        let batch = LineBatch::collect(item, waiting);
+        let is_written = write_all_blocking(&mut io::stderr(), batch.text.as_bytes()).is_ok();
+        let left = QUEUED_BYTES.fetch_sub(batch.text.len(), Ordering::Relaxed);
+        // Whoever waited may have given up.
+        batch.flushes.iter().for_each(|written| _ = written.send(()));
         if !is_written {
-            DROPPED.fetch_add(1, Ordering::Relaxed);
+            DROPPED.fetch_add(batch.lines, Ordering::Relaxed);
             continue;
         }
+        // Whoever logs wakes this thread only while it waits for a line. Under load that is once in
+        // this time, and not for each line.
+        thread::sleep(WRITE_PAUSE);
         let dropped = dropped_lines();
         // It is reported when there is room again, as a line like any other.
         if dropped > reported && left < MAX_QUEUED_BYTES / 2 {
@@ -171,6 +175,35 @@ fn write_lines(waiting: &Receiver<LogItem>) {
             tracing::warn!(lines, "Log lines were dropped: they were not taken in time.");
             reported = dropped;
         }
+    }
+}
+
+/// The lines that are written at once.
+#[derive(Default)]
+struct LineBatch {
+    text: String,
+    lines: u64,
+    /// Those who wait until the lines are written.
+    flushes: Vec<Sender<()>>,
+}
+
+impl LineBatch {
+    /// Takes this item and those that wait behind it, up to [`MAX_WRITE_BYTES`].
+    fn collect(first: LogItem, waiting: &Receiver<LogItem>) -> Self {
+        let mut batch = Self::default();
+        let mut next = Some(first);
+        while let Some(item) = next {
+            match item {
+                LogItem::Line(line) => {
+                    batch.lines += 1;
+                    batch.text.push_str(&line);
+                }
+                LogItem::Flush(written) => batch.flushes.push(written),
+            }
+            let has_room = batch.text.len() < MAX_WRITE_BYTES;
+            next = has_room.then(|| waiting.try_recv().ok()).flatten();
+        }
+        batch
     }
 }
 
@@ -225,12 +258,17 @@ impl LineFormat {
         _ = SystemTime.format_time(&mut Writer::new(&mut time));
         match self {
             Self::Json => {
-                let mut line = Map::new();
-                line.insert("timestamp".into(), time.into());
-                line.insert("level".into(), level.as_str().into());
-                line.extend(fields.0);
-                line.insert("target".into(), target.into());
-                format!("{}\n", Value::Object(line))
+                let mut line = String::with_capacity(TYPICAL_LINE_BYTES);
+                let start = [("timestamp", time.into()), ("level", level.as_str().into())];
+                let fields = start.into_iter().chain(fields.0);
+                let mut separator = '{';
+                for (name, value) in fields.chain([("target", target.into())]) {
+                    // A text can always be written to.
+                    _ = write!(line, "{separator}\"{name}\":{value}");
+                    separator = ',';
+                }
+                line.push_str("}\n");
+                line
             }
             Self::Text | Self::ColouredText => {
                 let colour = match level {
@@ -240,8 +278,9 @@ impl LineFormat {
                     Level::DEBUG => 34,
                     Level::TRACE => 35,
                 };
-                let mut fields = fields.0;
-                let message = fields.shift_remove("message").unwrap_or_default();
+                let (mut messages, fields): (Vec<_>, Vec<_>) =
+                    fields.0.into_iter().partition(|(name, _)| *name == "message");
+                let message = messages.pop().map(|(_, message)| message).unwrap_or_default();
                 let style = |code: u8, text: &str| match self {
                     Self::ColouredText => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
                     Self::Text | Self::Json => text.to_owned(),
@@ -251,7 +290,7 @@ impl LineFormat {
                 let message = message.as_str().unwrap_or_default();
                 let mut line = format!("{time} {level} {target} {message}");
                 for (name, value) in fields {
-                    _ = write!(line, " {}={value}", style(3, &name));
+                    _ = write!(line, " {}={value}", style(3, name));
                 }
                 line.push('\n');
                 line
@@ -262,12 +301,12 @@ impl LineFormat {
 
 /// The fields of one event, each cut and without control characters.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name();
-        self.0.insert(name.strip_prefix("r#").unwrap_or(name).to_owned(), value.into());
+        self.0.push((name.strip_prefix("r#").unwrap_or(name), value.into()));
     }
 }
 
@@ -364,6 +403,33 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn lines_that_wait_leave_together_up_to_a_size() {
+        let (to_writer, waiting) = channel();
+        let (flushed, _) = channel();
+        let line = "x".repeat(MAX_WRITE_BYTES / 2);
+        let items = [&line, "second\n", &line, "next\n"].map(|text| LogItem::Line(text.into()));
+        to_writer.send(LogItem::Flush(flushed)).unwrap();
+        items.into_iter().for_each(|item| to_writer.send(item).unwrap());
+        let batch = LineBatch::collect(LogItem::Line("first\n".into()), &waiting);
+        assert_eq!((batch.lines, batch.flushes.len()), (4, 1));
+        assert_eq!(batch.text, format!("first\n{line}second\n{line}"));
+        let rest = LineBatch::collect(waiting.recv().unwrap(), &waiting);
+        assert_eq!(rest.text, "next\n");
+    }
+
+    #[test]
+    fn a_line_is_one_json_object() {
+        let fields = Fields(vec![("message", "a \"b\"".into()), ("status", 200.into())]);
+        let line = LineFormat::Json.format_line(Level::INFO, "host", fields);
+        let mut line: Value = serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
+        assert!(line["timestamp"].take().as_str().is_some_and(|time| time.ends_with('Z')));
+        let expected = serde_json::json!({
+            "timestamp": null, "level": "INFO", "message": "a \"b\"", "status": 200, "target": "host",
+        });
+        assert_eq!(line, expected);
     }
 
     #[test]
