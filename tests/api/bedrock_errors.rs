@@ -281,7 +281,8 @@ async fn a_bedrock_that_cannot_be_reached_is_a_bad_gateway() {
 #[actix_web::test]
 async fn a_bedrock_that_does_not_begin_is_given_up_in_time() {
     let rig = patient(json!({"first_event_timeout_seconds": 1})).await;
-    let unbegun = || Script::answer(ModelAnswer::with_text(["a"])).fail_after(0, InjectedFault::Hang);
+    let unbegun =
+        || Script::answer(ModelAnswer::with_text(["a"])).fail_after(0, InjectedFault::Hang);
     for script in [Script::hang(), unbegun()] {
         let (refused, attempts) = refused(&rig, script, true).await;
         assert_eq!((kind(&refused), attempts), (of(504, "timeout", None), 1));

@@ -127,8 +127,7 @@ async fn what_breaks_before_the_first_event_is_answered_elsewhere() {
 
 #[actix_web::test]
 async fn after_the_first_word_nobody_else_is_asked() {
-    let valves =
-        json!({"fallbacks": format!("{LITE} > {MICRO}"), "stream_above_max_tokens": 0});
+    let valves = json!({"fallbacks": format!("{LITE} > {MICRO}"), "stream_above_max_tokens": 0});
     let rig = rig(valves).await;
     let busy = InjectedFault::Exception(BedrockException::throttling("Too many"));
     for mishap in [busy, InjectedFault::Close, InjectedFault::Reset] {
