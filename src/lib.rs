@@ -1,8 +1,8 @@
 //! pipewright: an OpenAI-compatible model server and Open WebUI Pipelines host.
 //!
 //! [`app::App`] is the host; [`http`] holds its API, [`registry`] and [`slot`] its pipes,
-//! [`valves`] the settings that admins change, [`settings`] and [`cli`] those of the operator. The crate `pipe_sdk` is the contract with pipes;
-//! [`pipes::PIPES`] lists them.
+//! [`valves`] the settings that admins change, [`settings`] and [`cli`] those of the operator. The
+//! crate `pipe_sdk` is the contract with pipes; [`pipes::PIPES`] lists them.
 
 pub mod app;
 pub mod background_jobs;
@@ -10,6 +10,7 @@ mod call_route;
 pub mod cli;
 pub mod drain;
 mod embedding_cache;
+mod host_backend;
 pub mod http;
 pub mod log;
 pub mod meter;
@@ -29,6 +30,7 @@ mod store_conversations;
 pub mod store_ledger;
 pub mod traces;
 pub mod usage_queue;
+mod usage_worker;
 pub mod valve_saves;
 pub mod valves;
 mod valves_replication;

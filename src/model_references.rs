@@ -1,39 +1,25 @@
 //! Checks of model names in valves, so that an admin learns of a wrong name before a chat fails.
 
-use crate::{registry::Registry, slot::Slot};
-use futures_util::FutureExt;
+use crate::{
+    registry::Registry,
+    slot::Slot,
+    valves::{CheckReferences, ModelReference},
+};
+use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{ModelResolution, Serves, ValveError};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-
-/// A model that a valve names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ModelReference {
-    /// The valve.
-    pub valve: String,
-    /// The model id that it names.
-    pub model: String,
-}
-
-/// Words that valves accept in place of a model id.
-const NON_MODEL_WORDS: [&str; 2] = ["auto", "local"];
 
 /// The longest time that an update of valves waits for the lists of models.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The largest number of names of one valve that are checked.
-const MAX_REFERENCES: usize = 100;
-
-/// Returns the models that the text of a valve names. An address is none.
-pub fn parse_references(valve: &str, text: &str) -> Vec<ModelReference> {
-    let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty() && !id.contains("://"));
-    let ids = ids.filter(|id| !NON_MODEL_WORDS.contains(id)).take(MAX_REFERENCES);
-    ids.map(|id| ModelReference { valve: valve.into(), model: id.into() }).collect()
+impl CheckReferences for Registry {
+    fn check_references(&self, references: Vec<ModelReference>) -> BoxFuture<'_, Vec<ValveError>> {
+        Box::pin(self.find_missing(references))
+    }
 }
 
 impl Registry {
-    /// Returns an error for each name that no model has. Names that cannot be looked up now are
-    /// accepted.
-    pub async fn check_references(&self, references: Vec<ModelReference>) -> Vec<ValveError> {
+    async fn find_missing(&self, references: Vec<ModelReference>) -> Vec<ValveError> {
         let is_missing =
             |reference: &ModelReference| self.missing_reason(&reference.model).is_some();
         if !references.iter().any(is_missing) {

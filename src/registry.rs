@@ -1,15 +1,14 @@
 //! The registry of pipes: it resolves model ids to pipes, and lets pipes call other pipes.
 
 use crate::{
-    call_route::CallRoute, embedding_cache::EmbeddingCache, meter::Meter, model_call::ModelCall,
-    prices::Prices, slot::Slot,
+    call_route::CallRoute, embedding_cache::EmbeddingCache, meter::Meter, prices::Prices,
+    slot::Slot,
 };
 use arc_swap::ArcSwap;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::join_all;
 use pipe_sdk::{
-    Body, Call, CallContext, ChunkStream, Conversations, Demand, EmbedCall, Embeddings, Host,
-    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution,
-    PipeError, RerankCall, Reranked, Result, Serves, Usage, library::Library,
+    Body, Conversations, Ledger, Model, ModelResolution, PipeError, Result, Serves,
+    library::Library,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -109,7 +108,7 @@ impl Registry {
     }
 
     /// Returns the pipe and model for this id, without waiting for model lists.
-    fn route_if_known(&self, id: &str) -> Result<Option<CallRoute>> {
+    pub fn route_if_known(&self, id: &str) -> Result<Option<CallRoute>> {
         if let Some((slot, model)) = self.resolve(id) {
             let known = slot.resolve_model(&model);
             return Ok(Some(CallRoute::new(slot, model, known)));
@@ -189,6 +188,23 @@ impl Registry {
         self.slots.load().iter().find_map(|slot| Some((slot.id(), slot.library()?)))
     }
 
+    /// Returns the counters of limits.
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::clone(&self.ledger)
+    }
+
+    /// Returns the store of conversations.
+    pub fn conversations(&self) -> Arc<dyn Conversations> {
+        Arc::clone(&self.conversations)
+    }
+
+    /// Returns whether a pipe lists a chat model with this id, with or without a connection's
+    /// prefix.
+    pub fn lists_chat_model(&self, id: &str) -> bool {
+        let slots = self.slots.load();
+        suffixes(id).any(|(_, id)| slots.iter().any(|slot| lists_chat_model(slot.as_ref(), id)))
+    }
+
     /// Returns the meter.
     pub fn meter(&self) -> &Meter {
         &self.meter
@@ -264,98 +280,5 @@ pub fn list_models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
             models.iter().map(|model| (format!("{pipe}.{}", model.id), model.clone())).collect()
         }
         Serves::Filter { .. } => Vec::new(),
-    }
-}
-
-impl HostBackend for Registry {
-    fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>> {
-        Box::pin(async move { ModelCall::admit(self, &model, demand, host).await.map(drop) })
-    }
-
-    fn pipe(&self, mut call: Call, context: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
-        Box::pin(async move {
-            self.take_over(&mut call.body);
-            let demand = Demand::chat(&call.body);
-            let host = call.host.clone().with_context(context);
-            let model_call = ModelCall::admit(self, &call.body.model, demand, host).await?;
-            model_call.answer(call).await
-        })
-    }
-
-    fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>> {
-        Box::pin(async move {
-            let demand = Demand::token_count();
-            let model_call = ModelCall::admit(self, &call.model, demand, call.host.clone()).await?;
-            model_call.count_tokens(call).await
-        })
-    }
-
-    fn embed(&self, call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>> {
-        Box::pin(async move {
-            let demand = Demand::embedding(&call);
-            ModelCall::admit(self, &call.model, demand, host).await?.embed(call).await
-        })
-    }
-
-    fn rerank(&self, call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>> {
-        Box::pin(async move {
-            let demand = Demand::rerank(&call);
-            ModelCall::admit(self, &call.model, demand, host).await?.rerank(call).await
-        })
-    }
-
-    fn meter(
-        &self,
-        model: &str,
-        body: &Body,
-        chunks: ChunkStream,
-        context: CallContext,
-    ) -> ChunkStream {
-        let Ok(Some(route)) = self.route_if_known(model) else { return chunks };
-        let prompt_tokens = Demand::chat(body).prompt_tokens;
-        self.meter.start(&route, ModelKind::Chat, context, prompt_tokens).wrap_stream(chunks)
-    }
-
-    fn images(&self, call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>> {
-        Box::pin(async move {
-            let demand = Demand::image(&call);
-            ModelCall::admit(self, &call.model, demand, host).await?.images(call).await
-        })
-    }
-
-    fn models(&self) -> Vec<ModelCard> {
-        let slots = self.slots();
-        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
-        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
-        let chats = models.filter(|(_, model)| model.kind.answers_chats());
-        chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
-    }
-
-    fn embedding_models(&self) -> Vec<ModelCard> {
-        let slots = self.slots();
-        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
-        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
-        let mut models: Vec<_> =
-            models.filter(|(_, model)| model.kind == ModelKind::Embed).collect();
-        models.sort_by_key(|(_, model)| model.metadata.reads.iter().any(|kind| *kind != "text"));
-        models.into_iter().map(|(id, model)| ModelCard { id, name: model.name }).collect()
-    }
-
-    fn lists_model(&self, id: &str) -> bool {
-        let slots = self.slots.load();
-        suffixes(id).any(|(_, id)| slots.iter().any(|slot| lists_chat_model(slot.as_ref(), id)))
-    }
-
-    fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
-        let route = self.route_if_known(model).ok()??;
-        self.meter.cost(route.slot.id(), &route.model, usage)
-    }
-
-    fn ledger(&self) -> Arc<dyn Ledger> {
-        Arc::clone(&self.ledger)
-    }
-
-    fn conversations(&self) -> Arc<dyn Conversations> {
-        Arc::clone(&self.conversations)
     }
 }

@@ -9,6 +9,7 @@ pub use problems::{SettingProblem, find_problems};
 
 use crate::{
     http::{HostNames, Origins, Proxies},
+    pipes::PIPES,
     slot::{ConfigSources, PathRoots},
     valves::Pins,
 };
@@ -399,6 +400,7 @@ impl Settings {
             watched: absolute(&self.watched_roots),
             index: absolute(&self.index_roots),
             models: absolute(&self.model_roots),
+            pipe_folders: PIPES.iter().map(|pipe| pipe.id).collect(),
         }
     }
 }

@@ -11,13 +11,9 @@ mod valves_update;
 
 pub use config_sources::ConfigSources;
 pub(crate) use effective_valves::EffectiveValves;
-pub use paths::{PathKind, PathRoots};
+pub use paths::PathRoots;
 
-use crate::{
-    model_references::ModelReference,
-    registry::Registry,
-    valves::{Values, ValveStore, ValvesForm, ValvesSpec},
-};
+use crate::valves::{CheckReferences, ModelReference, Values, ValveStore, ValvesForm, ValvesSpec};
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
@@ -108,7 +104,7 @@ pub trait Slot: Send + Sync {
     fn update_valves(
         self: Arc<Self>,
         posted: Values,
-        registry: Arc<Registry>,
+        models: Arc<dyn CheckReferences>,
     ) -> BoxFuture<'static, Result<Values>>;
     /// Returns the models that valves name, except in valves that have their default.
     fn references(&self) -> Vec<ModelReference>;

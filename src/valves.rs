@@ -7,7 +7,9 @@
 mod example;
 mod form;
 mod layers;
+mod model_reference;
 mod parsed_value;
+mod path_kind;
 mod spec;
 mod valve_store;
 mod valves_file;
@@ -16,6 +18,8 @@ mod valves_update;
 pub use example::format_example;
 pub use form::{FormValues, SHOW_ADVANCED, ValvesForm};
 pub use layers::{Pins, ValveLayers, ValveSource, ValveSources};
+pub use model_reference::{CheckReferences, ModelReference};
+pub use path_kind::PathKind;
 pub use spec::{ValveKind, ValveProperty, ValvesSpec};
 pub use valve_store::{FileValveStore, LoadedValves, ValveStore, migrate_file};
 pub use valves_file::ValvesFile;

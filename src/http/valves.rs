@@ -41,7 +41,7 @@ pub async fn update(
     posted: Json<Values>,
 ) -> Result<HttpResponse, Error> {
     let slot = slot(&state, &id)?;
-    let turned = slot.update_valves(posted.0, Arc::clone(&state.registry)).await;
+    let turned = slot.update_valves(posted.0, state.registry.clone()).await;
     state.valve_saves.record(&id, turned.as_ref().err());
     if let Err(error) = &turned {
         // Open WebUI shows an admin no more than "Pipeline not found"

@@ -6,11 +6,10 @@ use super::{
     host_models::HostModels,
 };
 use crate::{
-    model_references::ModelReference,
-    registry::Registry,
     slot::{ConfigSources, EffectiveValves, Slot},
     valves::{
-        LoadedValves, ParsedUpdate, Values, ValveStore, ValvesForm, ValvesSpec, ValvesUpdate,
+        CheckReferences, LoadedValves, ModelReference, ParsedUpdate, Values, ValveStore,
+        ValvesForm, ValvesSpec, ValvesUpdate,
     },
 };
 use arc_swap::ArcSwap;
@@ -377,7 +376,7 @@ impl Slot for PythonSlot {
     fn update_valves(
         self: Arc<Self>,
         posted: Values,
-        _registry: Arc<Registry>,
+        _models: Arc<dyn CheckReferences>,
     ) -> BoxFuture<'static, Result<Values>> {
         Box::pin(self.apply_update(posted))
     }

@@ -1,12 +1,9 @@
 //! The current valves and their sources. Only this module converts valves from JSON into a pipe's
 //! own struct.
 
-use super::{
-    config_sources::ConfigSources,
-    paths::{PathKind, find_database_url_violation},
-};
+use super::{config_sources::ConfigSources, paths::find_database_url_violation};
 use crate::valves::{
-    FormValues, LoadedValves, Values, ValveLayers, ValveSource, ValveSources, ValvesForm,
+    FormValues, LoadedValves, PathKind, Values, ValveLayers, ValveSource, ValveSources, ValvesForm,
     ValvesSpec,
 };
 use pipe_sdk::{PipeError, Result, ValveError, Valves};

@@ -5,6 +5,7 @@
 //! names. A path that the operator sets, in `valves.toml` or the environment, is bound less: it
 //! only keeps out of the kernel's folders and of the host's own files.
 
+use crate::valves::PathKind;
 use std::{
     borrow::Cow,
     fs, io,
@@ -22,39 +23,8 @@ pub struct PathRoots {
     pub index: Vec<PathBuf>,
     /// Folders in which local models may be.
     pub models: Vec<PathBuf>,
-}
-
-/// The purpose of a path in a valve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathKind {
-    /// A watched folder.
-    Watched,
-    /// An index file.
-    Index,
-    /// A folder with a local model.
-    Models,
-}
-
-impl PathKind {
-    /// Parses the value of `x-place` in a valve's schema.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "watched" => Some(Self::Watched),
-            "index" => Some(Self::Index),
-            "models" => Some(Self::Models),
-            _ => None,
-        }
-    }
-
-    /// Returns the default folder within the data folder, and the environment variable that
-    /// overrides it.
-    fn defaults(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Watched => ("watched", "WATCHED_ROOTS"),
-            Self::Index => ("rag", "INDEX_ROOTS"),
-            Self::Models => ("models", "MODEL_ROOTS"),
-        }
-    }
+    /// The names of folders within the data folder that belong to pipes.
+    pub pipe_folders: Vec<&'static str>,
 }
 
 /// Folders of the kernel: what they hold are no files, and some of it are secrets.
@@ -97,7 +67,7 @@ impl PathRoots {
         if KERNEL_FOLDERS.iter().any(|folder| is_overlapping(&path, Path::new(folder))) {
             return Err("must not lie in /proc, /sys or /dev, nor hold them".into());
         }
-        if kind == PathKind::Watched && is_host_folder(&path, &data) {
+        if kind == PathKind::Watched && self.is_host_folder(&path, &data) {
             return Err("must not be a folder with the host's own files".into());
         }
         if is_operators {
@@ -123,24 +93,24 @@ impl PathRoots {
         }
         Ok(path)
     }
+
+    /// Returns whether a folder is, contains, or is part of the host's own files: everything in the
+    /// data folder except folders that are made for documents.
+    fn is_host_folder(&self, path: &Path, data: &Path) -> bool {
+        if data.starts_with(path) {
+            return true;
+        }
+        let Ok(within) = path.strip_prefix(data) else { return false };
+        let first = within.components().next();
+        let Some(Component::Normal(first)) = first else { return true };
+        let is_pipe = |pipe: &&str| first == *pipe;
+        self.pipe_folders.iter().any(is_pipe) || first == PathKind::Models.defaults().0
+    }
 }
 
 /// Returns whether one of the paths contains the other.
 fn is_overlapping(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
-}
-
-/// Returns whether a folder is, contains, or is part of the host's own files: everything in the
-/// data folder except folders that are made for documents.
-fn is_host_folder(path: &Path, data: &Path) -> bool {
-    if data.starts_with(path) {
-        return true;
-    }
-    let Ok(within) = path.strip_prefix(data) else { return false };
-    let first = within.components().next();
-    let Some(Component::Normal(first)) = first else { return true };
-    let is_pipe = |pipe: &crate::slot::Registration| first == pipe.id;
-    crate::pipes::PIPES.iter().any(is_pipe) || first == PathKind::Models.defaults().0
 }
 
 /// Resolves all links of a path; what does not exist yet is appended as it is.
@@ -246,7 +216,11 @@ mod tests {
     fn a_root_of_everything_still_keeps_the_host_s_own_files_and_the_kernel_s_out() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().canonicalize().unwrap();
-        let roots = PathRoots { watched: vec!["/".into()], ..PathRoots::default() };
+        let roots = PathRoots {
+            watched: vec!["/".into()],
+            pipe_folders: vec!["rag", "bedrock_models"],
+            ..PathRoots::default()
+        };
         let is_allowed = |text: &str, is_operators| {
             roots.resolve(PathKind::Watched, &data, text, is_operators).is_ok()
         };

@@ -2,10 +2,9 @@
 //! pipe.
 
 use super::{ConfigSources, FilterScope, Slot, effective_valves::EffectiveValves};
-use crate::{
-    model_references::ModelReference,
-    registry::Registry,
-    valves::{LoadedValves, Values, ValveSource, ValveStore, ValvesForm, ValvesSpec},
+use crate::valves::{
+    CheckReferences, LoadedValves, ModelReference, Values, ValveSource, ValveStore, ValvesForm,
+    ValvesSpec,
 };
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -166,9 +165,9 @@ impl<P: Pipe> Slot for PipeSlot<P> {
     fn update_valves(
         self: Arc<Self>,
         posted: Values,
-        registry: Arc<Registry>,
+        models: Arc<dyn CheckReferences>,
     ) -> BoxFuture<'static, Result<Values>> {
-        Box::pin(self.apply_update(posted, registry))
+        Box::pin(self.apply_update(posted, models))
     }
 
     fn references(&self) -> Vec<ModelReference> {

@@ -5,10 +5,7 @@ use super::{
     effective_valves::EffectiveValves,
     pipe_slot::{PipeSlot, PipeState, warn_if_unreadable},
 };
-use crate::{
-    registry::Registry,
-    valves::{LoadedValves, ParsedUpdate, Values, ValvesUpdate},
-};
+use crate::valves::{CheckReferences, LoadedValves, ParsedUpdate, Values, ValvesUpdate};
 use pipe_sdk::{Pipe, PipeError, Result};
 use serde_json::Value;
 use std::sync::Arc;
@@ -18,7 +15,7 @@ impl<P: Pipe> PipeSlot<P> {
     pub(super) async fn apply_update(
         self: Arc<Self>,
         posted: Values,
-        registry: Arc<Registry>,
+        models: Arc<dyn CheckReferences>,
     ) -> Result<Values> {
         let guard = Arc::clone(&self.update_lock).lock_owned().await;
         let state = self.state.load_full();
@@ -40,7 +37,7 @@ impl<P: Pipe> PipeSlot<P> {
         // The form posts all valves: what was there before keeps no other valve from being turned.
         let is_changed = |valve: &str| values.get(valve) != settings.values.get(valve);
         let references = self.spec.references(&settings.values, is_changed);
-        let missing = registry.check_references(references).await;
+        let missing = models.check_references(references).await;
         if !missing.is_empty() {
             return Err(PipeError::BadValves(missing));
         }

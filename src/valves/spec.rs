@@ -4,11 +4,7 @@
 //! a `$ref` or `anyOf` (`docs/reference/open-webui.md`, "Valves form"). So every property is made
 //! plain here, once, and the reading of values goes by the same properties.
 
-use super::{Values, form};
-use crate::{
-    model_references::{ModelReference, parse_references},
-    slot::PathKind,
-};
+use super::{ModelReference, PathKind, Values, form, model_reference::parse_references};
 use pipe_sdk::{Secret, Valves};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};

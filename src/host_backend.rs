@@ -1,0 +1,106 @@
+//! The host as pipes see it: calls to models of other pipes go through the registry, with
+//! admission, usage and limits of their own.
+
+use crate::{
+    model_call::ModelCall,
+    registry::{Registry, list_models},
+};
+use futures_util::future::BoxFuture;
+use pipe_sdk::{
+    Body, Call, CallContext, ChunkStream, Conversations, Demand, EmbedCall, Embeddings, Host,
+    HostBackend, ImageCall, Images, Ledger, ModelCard, ModelKind, RerankCall, Reranked, Result,
+    Usage,
+};
+use std::sync::Arc;
+
+impl HostBackend for Registry {
+    fn admit(&self, model: String, demand: Demand, host: Host) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { ModelCall::admit(self, &model, demand, host).await.map(drop) })
+    }
+
+    fn pipe(&self, mut call: Call, context: CallContext) -> BoxFuture<'_, Result<ChunkStream>> {
+        Box::pin(async move {
+            self.take_over(&mut call.body);
+            let demand = Demand::chat(&call.body);
+            let host = call.host.clone().with_context(context);
+            let model_call = ModelCall::admit(self, &call.body.model, demand, host).await?;
+            model_call.answer(call).await
+        })
+    }
+
+    fn count_tokens(&self, call: Call) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move {
+            let demand = Demand::token_count();
+            let model_call = ModelCall::admit(self, &call.model, demand, call.host.clone()).await?;
+            model_call.count_tokens(call).await
+        })
+    }
+
+    fn embed(&self, call: EmbedCall, host: Host) -> BoxFuture<'_, Result<Embeddings>> {
+        Box::pin(async move {
+            let demand = Demand::embedding(&call);
+            ModelCall::admit(self, &call.model, demand, host).await?.embed(call).await
+        })
+    }
+
+    fn rerank(&self, call: RerankCall, host: Host) -> BoxFuture<'_, Result<Reranked>> {
+        Box::pin(async move {
+            let demand = Demand::rerank(&call);
+            ModelCall::admit(self, &call.model, demand, host).await?.rerank(call).await
+        })
+    }
+
+    fn meter(
+        &self,
+        model: &str,
+        body: &Body,
+        chunks: ChunkStream,
+        context: CallContext,
+    ) -> ChunkStream {
+        let Ok(Some(route)) = self.route_if_known(model) else { return chunks };
+        let prompt_tokens = Demand::chat(body).prompt_tokens;
+        Self::meter(self).start(&route, ModelKind::Chat, context, prompt_tokens).wrap_stream(chunks)
+    }
+
+    fn images(&self, call: ImageCall, host: Host) -> BoxFuture<'_, Result<Images>> {
+        Box::pin(async move {
+            let demand = Demand::image(&call);
+            ModelCall::admit(self, &call.model, demand, host).await?.images(call).await
+        })
+    }
+
+    fn models(&self) -> Vec<ModelCard> {
+        let slots = self.slots();
+        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
+        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
+        let chats = models.filter(|(_, model)| model.kind.answers_chats());
+        chats.map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
+    fn embedding_models(&self) -> Vec<ModelCard> {
+        let slots = self.slots();
+        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
+        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
+        let mut models: Vec<_> =
+            models.filter(|(_, model)| model.kind == ModelKind::Embed).collect();
+        models.sort_by_key(|(_, model)| model.metadata.reads.iter().any(|kind| *kind != "text"));
+        models.into_iter().map(|(id, model)| ModelCard { id, name: model.name }).collect()
+    }
+
+    fn lists_model(&self, id: &str) -> bool {
+        self.lists_chat_model(id)
+    }
+
+    fn cost(&self, model: &str, usage: &Usage) -> Option<u64> {
+        let route = self.route_if_known(model).ok()??;
+        Self::meter(self).cost(route.slot.id(), &route.model, usage)
+    }
+
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        Self::ledger(self)
+    }
+
+    fn conversations(&self) -> Arc<dyn Conversations> {
+        Self::conversations(self)
+    }
+}
