@@ -56,7 +56,7 @@ class Pipeline:
 
     def mutes(self):
         os.close(2)
-        raise ValueError("no traceback")
+        raise ValueError("No traceback")
 
     def swells(self):
         self.pipelines = [{"id": str(place), "name": "x"} for place in range(10_001)]
@@ -140,7 +140,7 @@ async fn what_is_too_large_for_the_host_costs_one_request() {
 #[actix_web::test]
 async fn a_file_without_standard_error_is_answered_for() {
     let Some(host) = faults_host().await else { return };
-    assert_eq!(host.chat("faults.mutes", "hi").await.refused(500), "no traceback");
+    assert_eq!(host.chat("faults.mutes", "hi").await.refused(500), "No traceback");
     assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
 }
 

@@ -35,7 +35,7 @@ class Pipeline:
 
     async def on_valves_updated(self):
         if self.valves.names == ["refuse"]:
-            raise ValueError("this name is taken")
+            raise ValueError("This name is taken")
         self.updates += 1
 
     def pipe(self, user_message, model_id, messages, body):
@@ -108,7 +108,7 @@ async fn refused_valves_change_nothing() {
         ("colour", json!("blue"), "one of red, green"),
         ("headers", json!("{"), "JSON"),
         ("headers", json!({"a": {"b": 1}}), "headers.a"),
-        ("names", json!(["refuse"]), "this name is taken"),
+        ("names", json!(["refuse"]), "This name is taken"),
         ("OPENAI_API_BASE_URL", json!("https://elsewhere.example.com"), "must be entered again"),
     ] {
         let refused = host.turn("turned", &json!({name: bad})).await;
