@@ -1,6 +1,6 @@
 //! Who we are to AWS, kept until shortly before it expires.
 
-use crate::{CredentialsFault, SendError};
+use crate::{CredentialsFault, SendError, signing::Signer};
 use aws_credential_types::{
     Credentials, Token,
     provider::{
@@ -8,10 +8,7 @@ use aws_credential_types::{
         token::{ProvideToken, SharedTokenProvider},
     },
 };
-use aws_smithy_runtime_api::client::{
-    auth::{AuthSchemeId, http::HTTP_BEARER_AUTH_SCHEME_ID},
-    identity::Identity as SmithyIdentity,
-};
+use aws_smithy_runtime_api::client::auth::{AuthSchemeId, http::HTTP_BEARER_AUTH_SCHEME_ID};
 use aws_types::{SdkConfig, service_config::ServiceConfigKey};
 use http::HeaderValue;
 use std::{
@@ -66,7 +63,7 @@ pub(crate) enum AuthMaterial {
     /// A header, as it is.
     Bearer(HeaderValue),
     /// What SigV4 signs with.
-    SigV4(SmithyIdentity),
+    SigV4(Signer),
 }
 
 #[derive(Debug)]
@@ -227,7 +224,9 @@ impl AuthKey {
     fn new(secret: Secret) -> Result<Self, SendError> {
         let (auth, expires_at) = match &secret {
             Secret::Credentials(credentials) => {
-                (AuthMaterial::SigV4(credentials.clone().into()), credentials.expiry())
+                let signer = Signer::new(credentials.clone());
+                let signer = signer.map_err(|_| UNKNOWN_FAULT)?;
+                (AuthMaterial::SigV4(signer), credentials.expiry())
             }
             Secret::Token(token) => {
                 (AuthMaterial::Bearer(bearer_header(token.token())?), token.expiration())

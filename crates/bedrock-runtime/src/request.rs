@@ -5,11 +5,6 @@ use crate::{
     CredentialsFault, SendError,
     identity::{AuthKey, AuthMaterial},
 };
-use aws_sigv4::{
-    http_request::{SignableBody, SignableRequest, SigningInstructions, SigningSettings, sign},
-    sign::v4::SigningParams,
-};
-use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method,
@@ -92,14 +87,9 @@ impl Request<'_> {
             AuthMaterial::Bearer(token) => {
                 headers.insert(AUTHORIZATION, token.clone());
             }
-            AuthMaterial::SigV4(identity) => {
-                let signature =
-                    signing_headers(&headers, &url, &self.body, self.region, identity, now);
-                for header in signature.ok_or(UNSIGNABLE)?.into_parts().0 {
-                    let mut value = header_value(header.value())?;
-                    value.set_sensitive(header.sensitive());
-                    headers.insert(header.name(), value);
-                }
+            AuthMaterial::SigV4(signer) => {
+                let signed = signer.sign(&mut headers, &url, &self.body, self.region, now);
+                signed.map_err(|_| UNSIGNABLE)?;
             }
         }
         headers.insert(INVOCATION, header_value(Uuid::new_v4())?);
@@ -109,31 +99,6 @@ impl Request<'_> {
         *request.body_mut() = Some(self.body.into());
         Ok(request)
     }
-}
-
-/// Returns the headers that sign these ones and the body. It fails only for credentials that cannot
-/// be right.
-fn signing_headers(
-    headers: &HeaderMap,
-    url: &Url,
-    body: &[u8],
-    region: &str,
-    identity: &Identity,
-    now: SystemTime,
-) -> Option<SigningInstructions> {
-    // The service's name is the same in both of Bedrock's APIs.
-    let params = SigningParams::builder()
-        .identity(identity)
-        .region(region)
-        .name("bedrock")
-        .time(now)
-        .settings(SigningSettings::default())
-        .build();
-    let signed =
-        headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let body = SignableBody::Bytes(body);
-    let request = SignableRequest::new("POST", url.as_str(), signed, body).ok()?;
-    sign(request, &params.ok()?.into()).ok().map(|output| output.into_parts().0)
 }
 
 fn header_value(value: impl fmt::Display) -> Result<HeaderValue, SendError> {
