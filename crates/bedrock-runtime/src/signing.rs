@@ -96,7 +96,11 @@ impl Signer {
         }
         keys.retain(|key| key.date == date);
         let key = derive_key(self.credentials.secret_access_key(), date, region);
-        keys.push(SigningKey { date: date.to_owned(), region: region.to_owned(), key: key.clone() });
+        keys.push(SigningKey {
+            date: date.to_owned(),
+            region: region.to_owned(),
+            key: key.clone(),
+        });
         key
     }
 }
@@ -230,7 +234,8 @@ mod tests {
         let credentials = Credentials::new("AKID", "secret", None, None, "test");
         let signer = Signer::new(credentials.clone()).unwrap();
         let url = Url::parse("https://bedrock.example/model/m/converse").unwrap();
-        for (day, region) in [(0, "us-east-1"), (0, "us-west-2"), (0, "us-east-1"), (1, "us-east-1")]
+        for (day, region) in
+            [(0, "us-east-1"), (0, "us-west-2"), (0, "us-east-1"), (1, "us-east-1")]
         {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400);
             let expected =
