@@ -61,8 +61,8 @@ impl App {
     /// Starts the pipes and listens. A pipe that cannot start does not stop the host.
     ///
     /// # Errors
-    /// When the address cannot be listened on, the data folder is another host's, or a setting of
-    /// the database cannot be so.
+    /// Returns an error if the address cannot be listened on, another host uses the data folder, or
+    /// a setting of the database is wrong.
     pub async fn build(
         settings: &Settings,
         sources: ConfigSources,
@@ -125,7 +125,7 @@ impl App {
     /// at once.
     ///
     /// # Errors
-    /// When signals cannot be listened for, or the server fails.
+    /// Returns an error if signals cannot be listened for, or the server fails.
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
         let Self { mut server, state, drain_limit, mut hangup, prices_file, .. } = self;
         let mut signals = StopSignals::listen()?;

@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::{sync::Notify, time::timeout};
 
-/// How long it wait when nobody wakes it.
+/// The pause between two rounds of jobs when nothing wakes them.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The background task of the host's document library. It ends when this is dropped.

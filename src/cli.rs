@@ -65,8 +65,8 @@ pub enum Command {
     /// Manage the documents for retrieval-augmented generation (RAG).
     #[command(subcommand)]
     Rag(RagCommand),
-    /// Turn the settings of another server into valves and variables. It prints what becomes of them
-    /// with secrets masked, and what has no counterpart.
+    /// Turn the settings of another server into valves and variables. It prints what becomes of
+    /// them with secrets masked, and what has no counterpart.
     Import(ImportArgs),
     /// Begin a new pipe in this checkout of pipewright: a crate with a test, and its lines in
     /// `Cargo.toml` and `src/pipes.rs`.

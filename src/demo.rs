@@ -21,8 +21,8 @@ impl DemoEmulator {
         Emulator::start(options).map(Self).context("the Bedrock emulator cannot listen")
     }
 
-    /// Returns the valves that connect the Bedrock pipe to the emulator, and let a model of it answer
-    /// from documents.
+    /// Returns the valves that connect the Bedrock pipe to the emulator, and let a model of it
+    /// answer from documents.
     pub fn pins(&self) -> Pins {
         let (id, secret) = DEMO_KEY;
         [

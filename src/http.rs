@@ -84,7 +84,7 @@ pub struct State {
     pub user_jwt_verifier: Option<UserJwtVerifier>,
     /// The origins of web pages that may call the model routes.
     pub origins: Origins,
-    /// Whether `/metrics` is read without a key.
+    /// `true` if `/metrics` is read without a key.
     pub open_metrics: bool,
     /// The metrics.
     pub metrics: Arc<Metrics>,
@@ -109,7 +109,7 @@ pub struct State {
 /// Reads the body of a chat, for `fuzz/` alone.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Returns an error that names the field at fault.
 #[doc(hidden)]
 pub fn parse_chat(body: &[u8]) -> Result<pipe_sdk::Body, Error> {
     json::parse(&mut body.to_vec())
@@ -120,7 +120,7 @@ pub fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// What opens a route.
+/// The key that a route requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Nothing has to be sent.
@@ -137,7 +137,7 @@ pub struct Route {
     pub method: Method,
     /// The path, without `/v1`.
     pub path: &'static str,
-    /// What opens it.
+    /// The key that it requires.
     pub access: Access,
     handler: fn() -> actix_web::Route,
 }
@@ -155,14 +155,14 @@ const fn admin(method: Method, path: &'static str, handler: fn() -> actix_web::R
 }
 
 impl Route {
-    /// Whether a path without prefix is this route's.
+    /// Returns whether a path without prefix belongs to this route.
     pub fn leads(&self, path: &str) -> bool {
         leads(self.path, path)
     }
 }
 
-/// Whether this path fits a pattern: `{id:.+}` is any text, `{collection:[^/]+}` one without
-/// slashes.
+/// Returns whether this path matches a pattern: `{id:.+}` is any text, `{collection:[^/]+}` one
+/// without slashes.
 fn leads(pattern: &str, path: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('{') else { return pattern == path };
     let (Some((name, after)), Some(path)) = (rest.split_once('}'), path.strip_prefix(before))
@@ -243,7 +243,7 @@ fn unprefixed(path: &str) -> &str {
     PREFIXES.iter().find_map(within).unwrap_or(path)
 }
 
-/// The routes that this path leads to: all of those that stand where the first of them does.
+/// Returns the routes of this path: all of those that share the pattern of the first match.
 fn routes_at(path: &str) -> impl Iterator<Item = &'static Route> {
     let first = ROUTES.iter().find(|route| route.leads(unprefixed(path)));
     let path = first.map(|route| route.path);

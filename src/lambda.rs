@@ -30,7 +30,7 @@ pub fn loopback_settings(settings: &Settings) -> Settings {
 /// Handles Lambda's events until Lambda stops the function.
 ///
 /// # Errors
-/// When Lambda's runtime API cannot be reached, or the host fails.
+/// Returns an error if Lambda's runtime API cannot be reached, or the host fails.
 pub async fn run(app: App) -> anyhow::Result<()> {
     let function = build_function(&app);
     tokio::select! {
@@ -51,7 +51,7 @@ async fn run_function(function: LambdaFunction) -> anyhow::Result<()> {
 /// Listens for invocations on this port, as AWS's base images do outside Lambda.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// Returns an error if the address cannot be listened on.
 pub fn listen(app: &App, host: IpAddr, port: u16) -> anyhow::Result<Server> {
     let (function, bodies) = (Data::new(build_function(app)), Data::new(app.bodies().clone()));
     let service = move || {

@@ -113,7 +113,7 @@ pub fn flush(limit: Duration) {
     }
 }
 
-/// Returns how many lines were dropped since the process started.
+/// Returns the number of lines that were dropped since the process started.
 pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }

@@ -232,7 +232,8 @@ impl Metrics {
         self.lost_spans.clone()
     }
 
-    /// Encodes all metrics, with those of the pipes' upstreams and of the process, in OpenMetrics text format.
+    /// Encodes all metrics, with those of the pipes' upstreams and of the process, in OpenMetrics
+    /// text format.
     ///
     /// # Errors
     /// Never in practice: writing into a text cannot fail.

@@ -6,8 +6,8 @@ use pipe_sdk::Usage;
 use serde::Deserialize;
 use std::{collections::HashMap, path::Path};
 
-/// What a model costs, in US dollars per million tokens. As a token has so many millionths of a
-/// dollar, tokens times price is millionths too.
+/// The price of a model, in US dollars per million tokens. A token costs that number of millionths
+/// of a dollar, so tokens times price is millionths of a dollar too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -48,7 +48,7 @@ impl Prices {
     /// Loads the built-in prices, and those of the operator's file on top of them.
     ///
     /// # Errors
-    /// When the file cannot be read, or is no table of prices.
+    /// Returns an error if the file cannot be read, or is no table of prices.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let mut prices: Self =
             toml::from_str(include_str!("prices.toml")).context("the list prices")?;

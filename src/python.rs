@@ -52,7 +52,7 @@ impl PythonPipelines {
     /// Starts the files of the data folder, if the settings say so.
     ///
     /// # Errors
-    /// When a setting is wrong.
+    /// Returns an error if a setting is wrong.
     pub async fn start(
         settings: &Settings,
         sources: &ConfigSources,
@@ -91,7 +91,7 @@ impl PythonPipelines {
     /// Saves a file and loads it; returns the id of its pipe.
     ///
     /// # Errors
-    /// When it is no usable Python pipeline.
+    /// Returns an error if it is no usable Python pipeline.
     pub async fn install(&self, file_name: &str, content: Vec<u8>) -> Result<&'static str> {
         self.check_writable()?;
         let stem = parse_file_name(file_name, &self.compiled).map_err(file_error)?;
@@ -109,7 +109,7 @@ impl PythonPipelines {
     /// Downloads a file and loads it; returns the id of its pipe.
     ///
     /// # Errors
-    /// When it cannot be downloaded, or is no usable Python pipeline.
+    /// Returns an error if it cannot be downloaded, or is no usable Python pipeline.
     pub async fn install_from_url(&self, url: &str) -> Result<&'static str> {
         self.check_writable()?;
         let (file_name, content) = download(url).await?;
@@ -119,7 +119,7 @@ impl PythonPipelines {
     /// Deletes the file of a pipe.
     ///
     /// # Errors
-    /// When there is no such file.
+    /// Returns an error if there is no such file.
     pub async fn delete(&self, id: &str) -> Result<()> {
         self.check_writable()?;
         let id = id.to_owned();
@@ -129,7 +129,7 @@ impl PythonPipelines {
     /// Loads files that have changed or do not run.
     ///
     /// # Errors
-    /// When the host is stopping.
+    /// Returns an error if the host is stopping.
     pub async fn rescan(&self) -> Result<()> {
         self.request(Request::Rescan).await
     }

@@ -121,8 +121,8 @@ impl Registry {
 
     /// Returns the pipe that knows this id without a pipe's prefix, and its statement about the id.
     ///
-    /// Who has a model goes before those who would stand in. Two who have it are an error: nobody
-    /// could tell who answers.
+    /// A pipe that has the model wins over pipes with a fallback for it. If several pipes have it,
+    /// the lookup is an error, because the choice would be arbitrary.
     pub fn lookup_model(&self, id: &str) -> Result<Option<(Arc<dyn Slot>, ModelResolution)>> {
         let slots = self.slots();
         let all = slots.iter().filter_map(|slot| Some((slot, slot.resolve_model(id)?)));

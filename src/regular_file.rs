@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Opens a file, or refuses at once if it is a folder, a FIFO or a device. Links are followed.
 ///
 /// # Errors
-/// When the file cannot be opened, or is none.
+/// Returns an error if the file cannot be opened, or is not a regular file.
 pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Without it, opening a FIFO waits until somebody opens its other end. Files do not mind.
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
@@ -29,7 +29,8 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
 /// Reads a file whole.
 ///
 /// # Errors
-/// When it cannot be read, is not a regular file, or is larger than such files are.
+/// Returns an error if the file cannot be read, is not a regular file, or is larger than such files
+/// may be.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular(path, OpenOptions::new().read(true))?

@@ -34,8 +34,8 @@ pub const DEFAULT_KEY: &str = "0p3n-w3bu!";
 /// The settings of the server.
 #[derive(Clone, Debug, Args)]
 pub struct Settings {
-    /// The IP address or host name to listen on. Without it, all addresses; or loopback only, if the
-    /// API key is the public default.
+    /// The IP address or host name to listen on. Without it, all addresses; or loopback only, if
+    /// the API key is the public default.
     #[arg(long, env = "HOST", global = true, value_parser = parse_host)]
     pub host: Option<IpAddr>,
     /// The port to listen on. 0 chooses a free port.
@@ -127,8 +127,8 @@ pub struct Settings {
     /// saved valves. Without it, they are stored in the data folder.
     #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// The key that encrypts saved valves and conversations, in files and in PostgreSQL: at least 32
-    /// random characters, the same on every replica.
+    /// The key that encrypts saved valves and conversations, in files and in PostgreSQL: at least
+    /// 32 random characters, the same on every replica.
     #[arg(
         long,
         env = "PIPEWRIGHT_SECRET_KEY",
@@ -266,7 +266,7 @@ pub struct PythonSettings {
     pub resets_folder: bool,
 }
 
-/// Which Python pipelines run.
+/// The Python pipelines that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PythonMode {
     /// None.
@@ -294,10 +294,10 @@ pub enum LogLevel {
     Debug,
     /// One line for each request.
     Info,
-    /// What an operator should know.
+    /// A warning: the operator should know.
     #[value(alias = "WARN")]
     Warning,
-    /// What an operator should mend.
+    /// An error: the operator should mend it.
     #[value(aliases = ["CRITICAL", "FATAL"])]
     Error,
     /// Nothing.

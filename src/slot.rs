@@ -112,7 +112,7 @@ pub trait Slot: Send + Sync {
     fn reload(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
     /// Reloads the saved valves, and builds the next pipe if they have changed.
     fn apply_replicated_valves(self: Arc<Self>) -> BoxFuture<'static, Result<()>>;
-    /// Returns what the running pipe serves; `None` if it could not start.
+    /// Returns the models of the running pipe; `None` if it could not start.
     fn serves(&self) -> Option<Serves>;
     /// Returns the scope of the pipe if it is a filter that runs. Every request asks for it.
     fn filter(&self) -> Option<Arc<FilterScope>> {

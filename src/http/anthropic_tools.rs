@@ -8,7 +8,7 @@
 use pipe_sdk::{FunctionTool, Tool};
 use serde_json::{Map, Value, json, value::to_raw_value};
 
-/// What the `type` of an Anthropic tool means.
+/// A tool that Anthropic has defined, by its `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Defined {
     /// A shell.
@@ -21,7 +21,7 @@ pub enum Defined {
     Memory,
 }
 
-/// The beginnings of the types of tools that run at Anthropic's.
+/// The prefixes of the types of tools that run only at Anthropic's.
 const SERVERS: [&str; 7] = [
     "web_search_",
     "web_fetch_",
@@ -32,13 +32,13 @@ const SERVERS: [&str; 7] = [
     "advisor_",
 ];
 
-/// Whether tools of this type run at Anthropic's only.
+/// Returns whether tools of this type run only at Anthropic's.
 pub fn is_server_tool(kind: &str) -> bool {
     SERVERS.iter().any(|beginning| kind.starts_with(beginning))
 }
 
 impl Defined {
-    /// The tool of this `type`, as in `bash_20250124`.
+    /// Returns the tool of this `type`, as in `bash_20250124`; `None` for all others.
     pub fn of(kind: &str) -> Option<Self> {
         let (name, version) = kind.rsplit_once('_')?;
         let is_date = version.len() == 8 && version.bytes().all(|byte| byte.is_ascii_digit());
@@ -61,7 +61,7 @@ impl Defined {
         }
     }
 
-    /// The tool of this type with these fields of its definition.
+    /// Returns the tool of this type with these fields of its definition.
     pub fn tool(self, kind: String, mut fields: Map<String, Value>) -> Tool {
         fields.shift_remove("type");
         let name = fields.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
@@ -112,7 +112,7 @@ impl Defined {
                 json!(["command", "path"]),
             ),
             Self::Computer => (
-                "Uses a screen, a mouse and a keyboard. Charge a screenshot to see what an action has done.",
+                "Uses a screen, a mouse and a keyboard. Take a screenshot to see what an action has done.",
                 json!({
                     "action": {"type": "string", "enum": [
                         "screenshot", "left_click", "right_click", "middle_click", "double_click", "triple_click",

@@ -1,4 +1,4 @@
-//! Counts bad keys by where they come from, in a table that does not grow.
+//! Counts bad keys by address, in a table of fixed size.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -7,15 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long bad keys of an address are counted together.
+/// The length of the window in which bad keys of an address are counted.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// How many addresses are counted at once: so many sets of so many places each.
+/// The number of sets of addresses, and the number of addresses in each.
 const SETS: usize = 1024;
 const PLACES: usize = 4;
 
-/// More than so many bad keys in a window, from wherever they come, and single ones are not logged
-/// any more.
+/// The number of bad keys in a window, from all addresses, above which single ones are not logged.
 const LOGGED: u32 = 300;
 
 /// The bad keys of the last minute, by address.
@@ -30,7 +29,7 @@ struct Counts {
     all: Count,
 }
 
-/// How often something was seen since when.
+/// The bad keys of one address since a time.
 #[derive(Clone, Copy, Default)]
 struct Count {
     of: Option<IpAddr>,
@@ -38,26 +37,26 @@ struct Count {
     seen: u32,
 }
 
-/// What becomes of a request with a bad key.
+/// The treatment of a request with a bad key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consequence {
-    /// After which time the next one is looked at, if too many came from there.
+    /// The time after which the next one is checked, if too many came from the address.
     pub retry_after: Option<Duration>,
-    /// Whether it is the first one that is too many.
+    /// `true` if it is the first one too many.
     pub is_first: bool,
-    /// Whether it is logged: of a flood, single requests are not.
+    /// `true` if it is logged: of a flood, single requests are not.
     pub is_logged: bool,
 }
 
 impl BadKeys {
-    /// Takes so many from an address in a minute.
+    /// Allows this number of bad keys from an address in a minute.
     pub fn up_to(most: u32) -> Self {
         let by_address = vec![[Count::default(); PLACES]; SETS].into_boxed_slice();
         let counts = Mutex::new(Counts { by_address, all: Count::default() });
         Self { most, hasher: RandomState::new(), counts }
     }
 
-    /// Counts one from this address.
+    /// Records a bad key from this address.
     pub fn count(&self, from: IpAddr, now: Instant) -> Consequence {
         let from = network(from);
         let set = self.hasher.hash_one(from) as usize % SETS;
@@ -105,7 +104,7 @@ impl Count {
     }
 }
 
-/// Who has one address of IPv6 has the 2^64 of its network.
+/// Returns the network of an address: an owner of one IPv6 address has the 2^64 of its network.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

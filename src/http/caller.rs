@@ -71,8 +71,8 @@ impl FromStr for HostNames {
 }
 
 impl HostNames {
-    /// Whether the `Host` of a request is an address, `localhost`, or one of these names. A web
-    /// page whose name was made to lead here (DNS rebinding) sends its own.
+    /// Returns whether the `Host` of a request is an address, `localhost`, or one of these names. A
+    /// web page whose name was made to lead here (DNS rebinding) sends its own.
     pub fn has(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let Some(host) = host.map(|host| host.trim().to_ascii_lowercase()) else { return false };

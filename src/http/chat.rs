@@ -1,4 +1,4 @@
-//! Chats in OpenAI's shape.
+//! OpenAI's chat completions.
 
 mod normalise;
 
@@ -27,18 +27,17 @@ impl JsonBody for Body {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// The shape of OpenAI's chat completions; `with_usage` if a streamed answer is to tell what it
-/// cost.
+/// The dialect of OpenAI's chat completions; `with_usage` if a streamed answer ends with its usage.
 struct Completions {
     with_usage: bool,
     for_open_webui: bool,
-    /// How many answers are given.
+    /// The number of answers.
     n: usize,
-    /// What the tools are to the client.
+    /// The tools as the client knows them.
     tools: Arc<ClientTools>,
 }
 
-/// The most answers to one request.
+/// The largest number of answers to one request.
 const MOST_CHOICES: usize = 8;
 
 impl ApiDialect for Completions {
@@ -89,13 +88,13 @@ pub async fn complete(context: RequestContext, body: Json<Body>) -> Result<HttpR
     answer.map_err(|error| error.renamed(|field| before.field(field)))
 }
 
-/// The number that a field holds, or spells.
+/// Returns the number that a field holds, or spells.
 pub fn number(value: Option<&Value>) -> Option<f64> {
     let value = value?;
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// How many answers are asked for.
+/// Returns the number of answers that the request asks for.
 pub fn choices(n: Option<&Value>) -> Result<usize, Error> {
     let Some(n) = n.filter(|n| !n.is_null() && **n != "") else { return Ok(1) };
     let wanted = number(Some(n)).unwrap_or_default();

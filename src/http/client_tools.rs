@@ -19,10 +19,10 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-/// The longest name of a function that OpenAI and Bedrock take.
+/// The largest number of characters in a function's name, at OpenAI and Bedrock.
 const LONGEST_NAME: usize = 64;
 
-/// How a client knows a tool that the model knows as a function.
+/// A tool as the client knows it; the model knows it as a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTool {
     /// Its kind.
@@ -33,7 +33,7 @@ pub struct ClientTool {
     pub name: String,
 }
 
-/// What a tool is to the client.
+/// The kind of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolKind {
     /// A function with arguments in JSON.
@@ -50,12 +50,12 @@ pub enum ToolKind {
 pub struct ClientTools {
     tools: BTreeMap<String, ClientTool>,
     names: HashSet<String>,
-    /// What of the request is left out, for the client.
+    /// Notes for the client about ignored parts of the request.
     pub notes: Vec<String>,
 }
 
 impl ClientTools {
-    /// Adds a tool, and returns the name of its function.
+    /// Adds a tool and returns the name of its function.
     pub fn add(&mut self, tool: ClientTool) -> String {
         let wanted = match &tool.namespace {
             Some(namespace) => flattened(namespace, &tool.name),
@@ -79,12 +79,12 @@ impl ClientTools {
         name
     }
 
-    /// The tool whose function is called so, if it is not a plain function.
+    /// Returns the tool whose function has this name; `None` for a plain function.
     pub fn get(&self, function: &str) -> Option<&ClientTool> {
         self.tools.get(function)
     }
 
-    /// The name of the function that stands for this tool.
+    /// Returns the name of the function that stands for this tool.
     pub fn function_of(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> String {
         let is_it = |tool: &&ClientTool| {
             tool.kind == kind && tool.name == name && tool.namespace.as_deref() == namespace
@@ -96,13 +96,13 @@ impl ClientTools {
         })
     }
 
-    /// The function that stands for a built-in tool of this kind, if the request has one.
+    /// Returns the function that stands for this built-in tool, if the request has one.
     pub fn builtin(&self, wanted: Builtin) -> Option<&str> {
         let is_it = |tool: &ClientTool| tool.kind == ToolKind::Builtin(wanted);
         self.tools.iter().find(|(_, tool)| is_it(tool)).map(|(name, _)| name.as_str())
     }
 
-    /// Notes that something is left out.
+    /// Adds a note for the client, once.
     pub fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -110,13 +110,13 @@ impl ClientTools {
     }
 }
 
-/// The name of a tool of a group: both names joined, as clients of MCP servers do it.
+/// Returns the name of a tool in a namespace: both names joined, as clients of MCP servers do it.
 fn flattened(namespace: &str, name: &str) -> String {
     let joint = if namespace.ends_with("__") { "" } else { "__" };
     fitted(&format!("{namespace}{joint}{name}"))
 }
 
-/// The name within the limit of its length; what is cut is told apart by a hash.
+/// Returns the name within the limit of its length; names that are cut differ by a hash.
 fn fitted(name: &str) -> String {
     if name.chars().count() <= LONGEST_NAME {
         return name.to_owned();
@@ -127,7 +127,8 @@ fn fitted(name: &str) -> String {
     format!("{kept}_{:08x}", hasher.finish() as u32)
 }
 
-/// The function that stands for a custom tool: it takes one text, whose grammar is told in words.
+/// Returns the function that stands for a custom tool: it takes one text, whose grammar the
+/// description explains.
 pub fn custom_function(
     name: String,
     description: Option<&str>,
@@ -162,7 +163,7 @@ pub fn custom_function(
     }
 }
 
-/// The arguments of the function that stands for a custom tool, for this text.
+/// Returns the arguments of the function that stands for a custom tool, for this text.
 pub fn custom_arguments(input: &str) -> String {
     json!({"input": input}).to_string()
 }

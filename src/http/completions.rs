@@ -18,7 +18,7 @@ use pipe_sdk::{Answer, Body, Chunk, FinishReason, Message, PipeError, Role};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The most texts that one request may ask for.
+/// The largest number of texts that one request may ask for.
 const MOST: usize = 32;
 
 /// A request. Fields that chats have under the same name stay in `rest`.
@@ -40,9 +40,9 @@ impl JsonBody for Request {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// How the texts are to look.
+/// The dialect of OpenAI's completions.
 struct Texts {
-    /// What stands before each of them.
+    /// The text before each completion: the prompt, if it is echoed.
     echoes: Vec<String>,
     with_usage: bool,
 }
@@ -99,7 +99,7 @@ fn prompts(prompt: Value) -> Result<Vec<String>, PipeError> {
     }
 }
 
-/// The chat that a prompt stands for.
+/// Returns the chat that stands for a prompt.
 fn messages(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     let Some(suffix) = suffix.filter(|suffix| !suffix.is_empty()) else {
         return vec![Message::new(Role::User, prompt)];
@@ -160,7 +160,7 @@ fn choice(index: usize, text: &str, finish: Option<FinishReason>) -> Value {
 pub struct TextWriter {
     buffer: BytesMut,
     head: Value,
-    /// What is still to be written before each text.
+    /// The text that is still to be written before each completion.
     echoes: Vec<Option<String>>,
     finished: Vec<bool>,
     with_usage: bool,

@@ -1,7 +1,7 @@
-//! Which web pages may read answers: none, unless an operator allows their origins, and never those
-//! of the routes for admins.
+//! Cross-origin resource sharing (<https://fetch.spec.whatwg.org/#http-cors-protocol>): no web page
+//! may read answers unless an operator allows its origin, and none those of the routes for admins.
 //!
-//! What is allowed is allowed without credentials: a page must hold the key, as any client.
+//! Access is allowed without credentials: a page must hold the key, as any client.
 
 use super::{Access, Route, State, routes_at};
 use actix_web::{
@@ -18,19 +18,19 @@ use actix_web::{
 use std::{collections::BTreeSet, str::FromStr};
 use url::Url;
 
-/// The origins of the web pages that may ask for models and chats.
+/// The origins of the web pages that may use models and chats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {
     /// Every page.
     All,
-    /// The pages of these; of none, if there are none.
+    /// The pages of these origins; no page, if there are none.
     Some(BTreeSet<String>),
 }
 
-/// How long a browser may remember what it was told before a request, in seconds.
+/// The time for which a browser may cache the response to a preflight request, in seconds.
 const REMEMBERED: &str = "600";
 
-/// What a page may read beside the body.
+/// The headers that a page may read.
 const EXPOSED: &str =
     "request-id, retry-after, x-pipewright-model, x-pipewright-side, x-request-id";
 
@@ -47,7 +47,7 @@ impl FromStr for Origins {
     }
 }
 
-/// The origin as browsers write it.
+/// Returns the origin as browsers write it.
 fn origin(text: &str) -> Result<String, String> {
     let misfit = || {
         format!(
@@ -66,12 +66,13 @@ fn origin(text: &str) -> Result<String, String> {
 }
 
 impl Origins {
-    /// Whether no page may ask.
+    /// Returns whether no page has access.
     fn is_none(&self) -> bool {
         matches!(self, Self::Some(origins) if origins.is_empty())
     }
 
-    /// What pages of this origin are told.
+    /// Returns the value of `Access-Control-Allow-Origin` for pages of this origin; `None` if they
+    /// have no access.
     fn granted(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         let origin = origin?;
         match self {
@@ -83,8 +84,8 @@ impl Origins {
     }
 }
 
-/// Tells browsers which pages may read an answer, and answers their question whether they may ask
-/// at all.
+/// Adds the headers that tell browsers which pages may read a response, and answers preflight
+/// requests.
 pub async fn cross_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -114,7 +115,7 @@ pub async fn cross_origin(
     }
 }
 
-/// The routes for pages among those that this path leads to.
+/// Returns the routes at this path that pages may use.
 fn shared(path: &str) -> Vec<&'static Route> {
     routes_at(path).filter(|route| route.access == Access::Models).collect()
 }

@@ -22,7 +22,7 @@ use pipe_sdk::{Demand, EmbedCall, EmbedInput, Embeddings, PipeError, Truncate};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What is to be embedded.
+/// The body of a request for embeddings.
 #[derive(Deserialize)]
 pub struct EmbeddingsBody {
     model: String,
@@ -36,7 +36,7 @@ pub struct EmbeddingsBody {
     user: Option<Value>,
 }
 
-/// What becomes of texts that are too long: a word, as Cohere says it, or whether they are cut at
+/// The handling of texts that are too long: a word, as Cohere has it, or whether they are cut at
 /// all.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "truncate must be NONE, START, END, true or false")]
@@ -55,7 +55,7 @@ impl From<Cut> for Truncate {
     }
 }
 
-/// How the numbers of a vector are written.
+/// The encoding of a vector's numbers.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Format {
@@ -104,7 +104,7 @@ impl JsonBody for EmbeddingsBody {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// Says what the vectors are for, to clients whose bodies cannot.
+/// The header that names the purpose of the vectors, for clients whose bodies cannot.
 const PURPOSE: &str = "x-pipewright-input-type";
 
 /// `POST /embeddings`.

@@ -36,7 +36,7 @@ pub struct HttpError {
 }
 
 impl HttpError {
-    /// An error of this status, with OpenAI's word for such errors.
+    /// Returns an error of this status, with OpenAI's word for such errors.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let kind = match status.as_u16() {
             401 => "authentication_error",
@@ -60,21 +60,21 @@ impl HttpError {
         }
     }
 
-    /// The same with OpenAI's word for programs.
+    /// Returns the same error with OpenAI's code for programs.
     #[must_use]
     pub fn code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
         self
     }
 
-    /// The same with this after its message.
+    /// Returns the same error with this text after its message.
     #[must_use]
     pub fn adding(mut self, words: &str) -> Self {
         self.message = format!("{}: {words}", self.message);
         self
     }
 
-    /// The same with the field that is at fault.
+    /// Returns the same error with the field at fault.
     #[must_use]
     pub fn param(mut self, param: Option<String>) -> Self {
         // A field at the beginning is a name, and keeps its letters.
@@ -88,24 +88,24 @@ impl HttpError {
         self
     }
 
-    /// The field that is at fault.
+    /// Returns the field at fault.
     pub fn field(&self) -> Option<&str> {
         self.param.as_deref()
     }
 
-    /// Whether the request is longer than its model can read.
+    /// Returns whether the request is longer than its model can read.
     pub fn is_too_long(&self) -> bool {
         self.code == Some("context_length_exceeded")
     }
 
-    /// The same with its message in the reason phrase.
+    /// Returns the same error with its message in the reason phrase too.
     #[must_use]
     pub fn in_reason(mut self) -> Self {
         self.in_reason = true;
         self
     }
 
-    /// The same for a client that knows the field at fault by another name.
+    /// Returns the same error with the name that the client has for the field at fault.
     #[must_use]
     pub fn renamed(mut self, name: impl FnOnce(&str) -> Option<String>) -> Self {
         let Some(known) = self.param.take() else { return self };
@@ -114,14 +114,14 @@ impl HttpError {
         self.param(Some(name))
     }
 
-    /// The same with the time after which it may be tried again.
+    /// Returns the same error with the time after which the client may try again.
     #[must_use]
     pub fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
     }
 
-    /// A panic was caught. The log has it; the client gets no more than this.
+    /// Returns the error of a caught panic. The log has it; the client gets no more than this.
     pub fn panicked() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -129,12 +129,12 @@ impl HttpError {
         )
     }
 
-    /// A path that is not served.
+    /// Answers requests to unknown paths.
     pub fn no_such_route() -> Ready<Result<HttpResponse, Self>> {
         ready(Err(Self::new(StatusCode::NOT_FOUND, "Not Found")))
     }
 
-    /// A path that is served, but not by this method.
+    /// Answers requests to known paths by other methods.
     #[expect(clippy::needless_pass_by_value, reason = "a handler is handed what it takes")]
     pub fn wrong_method(request: HttpRequest) -> Ready<Result<HttpResponse, Self>> {
         let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
@@ -142,7 +142,7 @@ impl HttpError {
         ready(Err(Self { allow: Some(allow), ..error }))
     }
 
-    /// The `error` object of OpenAI's clients.
+    /// Returns the `error` object of OpenAI's clients.
     pub fn object(&self) -> Value {
         json!({"message": self.message, "type": self.kind, "param": self.param, "code": self.code})
     }
@@ -165,7 +165,7 @@ impl ResponseError for HttpError {
 }
 
 impl HttpError {
-    /// The answer without its body.
+    /// Returns the response without its body.
     pub fn bare(&self) -> HttpResponseBuilder {
         let mut response = HttpResponseBuilder::new(self.status);
         if self.in_reason {
@@ -230,8 +230,8 @@ impl From<PipeError> for HttpError {
     }
 }
 
-/// The message with a capital at its beginning, unless it begins with a field, a name in quotes, or
-/// anything else that is no plain word.
+/// Returns the message with a capital at its beginning, unless it begins with a field, a name in
+/// quotes, or anything else that is no plain word.
 fn capitalize(message: String) -> String {
     let word = message.split(' ').next().unwrap_or_default();
     let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -241,8 +241,8 @@ fn capitalize(message: String) -> String {
     }
 }
 
-/// The message with the field that it is about: not every client shows more of an error than its
-/// message.
+/// Returns the message with the field that it is about: not every client shows more of an error
+/// than its message.
 fn naming(field: Option<&str>, message: String) -> String {
     match field {
         Some(field) if !message.contains(field) => format!("{field}: {message}"),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What Open WebUI sends.
+/// The body of a request to a filter.
 #[derive(Deserialize)]
 pub struct FilterRequest {
     #[serde(default)]
@@ -57,7 +57,8 @@ pub async fn outlet(
     Ok(HttpResponse::Ok().json(body.map_err(|error| Error::from(error).in_reason())?))
 }
 
-/// What Open WebUI's server says: the host's own key came with it.
+/// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with
+/// the host's own key.
 fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall {
     let Json(FilterRequest { user, body }) = request;
     let user = identity::user(user);

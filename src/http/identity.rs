@@ -1,4 +1,4 @@
-//! Who asks, and in which chat: from Open WebUI's headers, or from what the body says
+//! Finds the user and the chat of a request, in Open WebUI's headers or in the body
 //! (`docs/reference/open-webui.md`, "User headers" and "What a chat carries").
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// (`docs/reference/open-webui.md`, "What a chat carries").
 const CHAT_KEYS: [&str; 4] = ["chat_id", "message_id", "session_id", "task"];
 
-/// The background tasks of Open WebUI (contract §5).
+/// The background tasks of Open WebUI (`docs/reference/open-webui.md`, "What a chat carries").
 const TASKS: [&str; 11] = [
     "title_generation",
     "tags_generation",
@@ -24,16 +24,15 @@ const TASKS: [&str; 11] = [
     "memory_review",
 ];
 
-/// Whether Open WebUI has a background task of this name.
+/// Returns whether Open WebUI has a background task of this name.
 pub fn is_task(name: &str) -> bool {
     TASKS.contains(&name)
 }
 
-/// How the names of headers begin that are meant for pipes.
+/// The prefixes of headers that hold hints for pipes.
 const WISHES: [&str; 3] = ["x-pipewright-", "x-amzn-bedrock-", "anthropic-beta"];
 
-/// The user and the chat of this call. What the body said of them is taken out of it: no upstream
-/// should see it.
+/// Removes the user and the chat from the body and returns them: no upstream should see them.
 pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
     let user = parse_user(body.rest.shift_remove("user"), headers);
     let [chat_id, message_id, session_id, task] =
@@ -43,13 +42,13 @@ pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
     (user, ChatRef { chat_id, message_id, session_id, task, response: None })
 }
 
-/// Who asks, from what a body says of the user, or from the headers.
+/// Returns the user that a field of the body names, or else the one of the headers.
 pub fn parse_user(said: Option<Value>, headers: &HeaderMap) -> Option<User> {
     said.and_then(user).or_else(|| forwarded(headers))
 }
 
-/// Copies what the chat call will not be told from the metadata, which Open WebUI's server writes,
-/// into the body. A task that the person who chats has put there is taken out.
+/// Copies the keys of the chat from the metadata, which Open WebUI's server writes, into the body,
+/// because the chat call has no metadata. Removes a task that the person who chats has put there.
 pub fn keep(body: &mut Map<String, Value>) {
     body.shift_remove("task");
     let Some(Value::Object(metadata)) = body.get("metadata") else { return };
@@ -61,7 +60,7 @@ pub fn keep(body: &mut Map<String, Value>) {
     }
 }
 
-/// Open WebUI's object, or OpenAI's plain text.
+/// Returns the user of Open WebUI's object, or of OpenAI's plain text.
 pub fn user(value: Value) -> Option<User> {
     match value {
         Value::String(id) if !id.is_empty() => Some(User { id, ..User::default() }),
@@ -70,7 +69,7 @@ pub fn user(value: Value) -> Option<User> {
     }
 }
 
-/// What the headers wish of the pipe that answers.
+/// Returns the hints for the pipe in the headers.
 pub fn hints(headers: &HeaderMap) -> Hints {
     let wishes = |name: &str| WISHES.iter().any(|beginning| name.starts_with(beginning));
     let hint = |(name, value): (&HeaderName, &HeaderValue)| {
@@ -85,7 +84,7 @@ fn forwarded(headers: &HeaderMap) -> Option<User> {
     Some(User { id: of("id")?, name: of("name"), email: of("email"), role: of("role") })
 }
 
-/// A header's text; Open WebUI percent-encodes what is not ASCII.
+/// Returns a header's text; Open WebUI percent-encodes characters outside ASCII.
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     let decoded = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();

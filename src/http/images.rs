@@ -1,4 +1,4 @@
-//! Pictures: words in, files out, in OpenAI's shape.
+//! Image generation, in OpenAI's shape.
 
 use super::{
     Error,
@@ -16,7 +16,7 @@ use pipe_sdk::{Demand, Image, ImageCall, ImageFormat, ImageOptions, Images, Pipe
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What is to be seen, and how.
+/// The body of a request for images.
 #[derive(Deserialize)]
 pub struct ImagesBody {
     #[serde(default)]
@@ -30,7 +30,7 @@ pub struct ImagesBody {
     rest: Map<String, Value>,
 }
 
-/// How a picture is handed over.
+/// The form in which an image is returned.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Delivery {

@@ -1,7 +1,8 @@
-//! Anthropic's Messages: the same chats as everywhere, asked and answered in its shape.
+//! Anthropic's Messages API (<https://docs.claude.com/en/api/messages>): a request becomes a chat,
+//! and its answer a message.
 //!
-//! `request` and `turns` make its request a [`Body`](pipe_sdk::Body), `answer` and `events` show
-//! what comes back, `error` what went wrong.
+//! `request` and `turns` turn a request into a [`Body`](pipe_sdk::Body), `answer` and `events`
+//! write the answer, `error` the errors.
 
 mod answer;
 mod content;
@@ -32,8 +33,8 @@ use serde_json::{Value, json};
 /// The header that Anthropic's clients send with every request.
 pub const VERSION: &str = "anthropic-version";
 
-/// Whether what is said at this path is said to Anthropic's clients. They list models where
-/// OpenAI's do.
+/// Returns whether Anthropic's clients use this path. They list models at the same path as
+/// OpenAI's.
 pub fn is_theirs(path: &str, headers: &HeaderMap) -> bool {
     let path = unprefixed(path);
     let is = |own: &str| {
@@ -42,7 +43,7 @@ pub fn is_theirs(path: &str, headers: &HeaderMap) -> bool {
     is("/messages") || is("/models") && headers.contains_key(VERSION)
 }
 
-/// The shape of the Messages API, and what of the request is left out.
+/// The dialect of the Messages API, with notes about ignored parts of the request.
 struct Messages {
     notes: Vec<String>,
 }

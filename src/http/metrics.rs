@@ -1,10 +1,10 @@
-//! What is measured, for Prometheus.
+//! The metrics, for Prometheus.
 
 use super::{Error, State};
 use actix_web::{HttpResponse, web};
 use pipe_sdk::PipeError;
 
-/// What OpenMetrics' text format is called.
+/// The content type of OpenMetrics' text format.
 const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`.

@@ -15,11 +15,11 @@ use pipe_sdk::{
 use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-/// How long a list may wait for models that are not known yet. Open WebUI gives up after ten
+/// The time that a list waits for models that are not known yet. Open WebUI gives up after ten
 /// seconds, people after one.
 const DEADLINE: Duration = Duration::from_millis(800);
 
-/// What models do, in one word each.
+/// The kinds of models, each with its word in queries.
 const KINDS: [(ModelKind, &str); 4] = [
     (ModelKind::Chat, "chat"),
     (ModelKind::Image, "image"),
@@ -27,8 +27,8 @@ const KINDS: [(ModelKind, &str); 4] = [
     (ModelKind::Rerank, "rerank"),
 ];
 
-/// `GET /models`. Open WebUI would offer whatever is listed for chats, so it is shown no more than
-/// what answers them.
+/// `GET /models`. Open WebUI would offer every listed model for chats, so it gets only those that
+/// answer chats.
 pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
@@ -48,8 +48,7 @@ pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpR
     Ok(HttpResponse::Ok().json(json!({"object": "list", "data": entries, "pipelines": true})))
 }
 
-/// What answers chats, and the filters, which Open WebUI knows from models. People of whom it says
-/// that they are no admins do not see what is for admins.
+/// Returns the models that answer chats, and the filters, which Open WebUI knows from this list.
 async fn for_open_webui(state: &State, request: &HttpRequest) -> Result<Vec<Value>, Error> {
     let user = match &state.user_jwt_verifier {
         Some(verifier) => verifier.user(request.headers())?,
@@ -70,7 +69,7 @@ fn kind(word: &str) -> Result<ModelKind, PipeError> {
     named.ok_or_else(|| PipeError::bad_field("type", format!("type: must be `all`, {words}")))
 }
 
-/// `GET /models/{id}`. It knows every id that can be called, listed or not.
+/// `GET /models/{id}`. Finds every id that can be called, listed or not.
 pub async fn one(
     state: web::Data<State>,
     id: web::Path<String>,
@@ -82,8 +81,7 @@ pub async fn one(
     Ok(HttpResponse::Ok().json(if is_anthropics { messages::models::model(&entry) } else { entry }))
 }
 
-/// The error as it goes out. A model that was not found is told with where the ids are listed, and
-/// the nearest of them.
+/// Returns the error for the client. If a model was not found, it names similar ids.
 pub fn with_nearest(state: &State, error: PipeError) -> Error {
     let PipeError::ModelNotFound(id) = &error else { return error.into() };
     let nearest = nearest(state, id);
@@ -94,13 +92,13 @@ pub fn with_nearest(state: &State, error: PipeError) -> Error {
     })
 }
 
-/// How many ids are named that are like one that was not found.
+/// The largest number of similar ids that an error names.
 const NAMED: usize = 3;
 
-/// The longest ids that are compared.
+/// The length of the longest ids that are compared, in bytes.
 const LONGEST: usize = 128;
 
-/// The ids that are most like this one.
+/// Returns the ids that are most similar to this one.
 fn nearest(state: &State, id: &str) -> Vec<String> {
     if id.len() > LONGEST {
         return Vec::new();
@@ -121,8 +119,7 @@ fn nearest(state: &State, id: &str) -> Vec<String> {
     ids.into_iter().take(NAMED).map(|(_, id)| format!("`{id}`")).collect()
 }
 
-/// How many characters must be changed, added or left out to make one text the other (Levenshtein's
-/// distance).
+/// Returns the Levenshtein distance: the number of characters to change, add or leave out.
 fn steps_between(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -221,7 +218,7 @@ async fn entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value
     entries
 }
 
-/// What Open WebUI reads of a model's pipe.
+/// Returns the description of a model's pipe for Open WebUI.
 fn pipeline(kind: &str, model: &Model) -> Value {
     match model.kind {
         ModelKind::Chat | ModelKind::Image => json!({"type": kind, "valves": true}),
@@ -255,7 +252,7 @@ fn entry(id: &str, name: &str, model: &Model, pipeline: &Value, created: u64) ->
     entry
 }
 
-/// Adds what is known of the model, in the words of `OpenRouter`'s list.
+/// Adds the model's metadata, in the words of `OpenRouter`'s list.
 fn tell(entry: &mut Value, model: &Model) {
     let ModelMetadata { reads, context_length, max_output_tokens, parameters } = &model.metadata;
     if !reads.is_empty() {

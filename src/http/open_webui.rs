@@ -1,8 +1,8 @@
-//! Whether Open WebUI asks, or a client of an API.
+//! Tells requests of Open WebUI from those of API clients.
 
 use actix_web::http::header::{self, HeaderMap};
 
-/// Whether a request for the model list may be Open WebUI's own.
+/// Returns whether a request for the model list may be Open WebUI's own.
 ///
 /// Its server asks with Python's aiohttp and says so, whoever is logged in; with forwarded users it
 /// adds their headers (`docs/reference/open-webui.md`, "Calls" and "User headers"). Where people

@@ -3,10 +3,10 @@
 
 use actix_web::{HttpResponse, http::header};
 
-/// What a page may do: run its own script, and ask its own host.
+/// The content security policy: a page may run its own script, and send requests to its own host.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:";
 
-/// This page.
+/// Returns this page.
 pub fn page(html: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")

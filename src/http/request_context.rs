@@ -57,7 +57,8 @@ impl RequestContext {
         self.request.extensions().get::<KeyName>().map(|KeyName(name)| Arc::clone(name))
     }
 
-    /// Returns the user of a request without a body: the API key, or the user that the headers name.
+    /// Returns the user of a request without a body: the API key, or the user that the headers
+    /// name.
     pub fn user(&self) -> Option<Arc<User>> {
         self.context(identity::parse_user(None, self.headers()), None).user
     }

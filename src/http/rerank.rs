@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::num::NonZeroUsize;
 
-/// What is to be put in order.
+/// The body of a request for reranking.
 #[derive(Deserialize)]
 pub struct RerankBody {
     model: String,

@@ -1,5 +1,6 @@
-//! OpenAI's Responses API: another face of the same chats. Responses are stored only by models that
-//! keep conversations; for all others, every request brings its whole conversation.
+//! OpenAI's Responses API (<https://platform.openai.com/docs/api-reference/responses>): a request
+//! becomes a chat, its chunks become events. Responses are stored only by models that keep
+//! conversations; for all others, every request brings its whole conversation.
 
 mod answer;
 mod events;

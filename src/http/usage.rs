@@ -1,4 +1,4 @@
-//! What answers cost: as JSON, as CSV, and as a page that draws it.
+//! The usage report: as JSON, as CSV, and as a page with charts.
 
 use super::{Error, State, unix_seconds};
 use actix_web::{
@@ -16,10 +16,10 @@ mod day;
 
 use day::Day;
 
-/// How many days are reported when the query does not say.
+/// The number of days in a report without `from`.
 const DAYS: i64 = 30;
 
-/// How long a report waits for the last answers to be written down.
+/// The time that a report waits until recent usage is written.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// `GET /usage/`.
@@ -53,7 +53,7 @@ pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<Htt
         .json(json!({"from": from.to_string(), "to": to.to_string(), "rows": rows})))
 }
 
-/// What a query asks for.
+/// The parameters of a report.
 struct Wish {
     query: UsageQuery,
     is_csv: bool,
@@ -109,7 +109,7 @@ fn day(name: &str, value: &str) -> Result<Day, Error> {
     Day::from_str(value).map_err(|()| misfit(name, "must be a day, as in `2026-01-31`"))
 }
 
-/// What has rows of its own.
+/// Parses `by`: the fields by which rows are grouped.
 fn by(value: &str) -> Result<(bool, Vec<UsageField>), Error> {
     let (mut by_day, mut by) = (false, Vec::new());
     for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
@@ -133,7 +133,7 @@ fn field(word: &str) -> Option<UsageField> {
     UsageField::ALL.into_iter().find(|field| word_of(*field) == word)
 }
 
-/// The word for a field, in queries and in reports.
+/// Returns the name of a field, in queries and reports.
 fn word_of(field: UsageField) -> &'static str {
     match field {
         UsageField::User => "user",
@@ -146,7 +146,7 @@ fn word_of(field: UsageField) -> &'static str {
     }
 }
 
-/// A row with its day as people write it.
+/// Returns a row with its day as a date and its cost in US dollars.
 fn shown(row: &ReportRow) -> serde_json::Value {
     let mut shown = json!(row);
     if let Some(day) = row.day {

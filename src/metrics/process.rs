@@ -22,7 +22,7 @@ struct BuildLabels {
 /// The ticks of CPU time in a second: `USER_HZ` of `man 7 time`, which Linux has fixed.
 const TICKS: f64 = 100.0;
 
-/// The metrics of this moment. What the system does not tell is left out.
+/// Returns the metrics of this moment. What the system does not tell is left out.
 pub fn build_registry(started: SystemTime) -> Registry {
     let mut registry = Registry::default();
     let all = &mut registry;

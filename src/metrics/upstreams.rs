@@ -1,4 +1,4 @@
-//! How the services fare that pipes call, read when somebody asks.
+//! The state of upstream services, read at each scrape.
 
 use super::register;
 use pipe_sdk::{BreakerState, UpstreamState};
@@ -31,7 +31,7 @@ struct BreakerLabels {
 const BREAKER_STATES: [BreakerState; 3] =
     [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
 
-/// The upstreams of these pipes, as metrics of this moment.
+/// Returns the upstreams of these pipes, as metrics of this moment.
 pub fn build_registry(upstreams: Vec<(&'static str, UpstreamState)>) -> Registry {
     let mut registry = Registry::default();
     let all = &mut registry;

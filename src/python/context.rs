@@ -1,4 +1,4 @@
-//! What all Python files of a host share.
+//! The state that all Python files of a host share.
 
 use super::form::{MEMORY, host_valve};
 use crate::{
@@ -23,10 +23,10 @@ use std::{
 };
 use tokio::{sync::OnceCell, task::spawn_blocking};
 
-/// Where programs are looked for by the processes of files.
+/// The `PATH` of the processes of files.
 const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// What all Python files of a host share.
+/// The state that all Python files of a host share.
 pub struct PythonContext {
     /// The data folder, as an absolute path.
     pub folder: PathBuf,
@@ -70,7 +70,7 @@ impl PythonContext {
     /// Returns the context for these settings.
     ///
     /// # Errors
-    /// When a path is wrong.
+    /// Returns an error if a path is wrong.
     pub fn new(
         settings: &Settings,
         sources: &ConfigSources,

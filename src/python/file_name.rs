@@ -47,7 +47,7 @@ pub fn is_valid_id(id: &str) -> bool {
 /// Returns the name of a file without `.py`.
 ///
 /// # Errors
-/// When it is no Python file, or its name cannot be the id of a pipe.
+/// Returns an error if it is no Python file, or its name cannot be the id of a pipe.
 pub fn parse_file_name(file_name: &str, compiled: &[&str]) -> Result<&'static str, String> {
     let stem = file_name.strip_suffix(".py").ok_or("the file's name must end in `.py`")?;
     if !is_valid_name(stem) {

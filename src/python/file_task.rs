@@ -37,13 +37,13 @@ const RETIREMENT_CHECK: Duration = Duration::from_millis(200);
 
 /// The task of a file.
 pub struct FileTask {
-    /// What all files share.
+    /// The state that all files share.
     pub context: Arc<PythonContext>,
     /// The pipes, among which the file's slot is.
     pub registry: Arc<Registry>,
     /// The name of the file without `.py`.
     pub stem: &'static str,
-    /// The wishes to this task.
+    /// The commands to this task.
     pub commands: mpsc::Receiver<FileCommand>,
     /// The other end of `commands`, for the slots.
     pub sender: mpsc::Sender<FileCommand>,
@@ -55,7 +55,7 @@ pub struct FileTask {
     pub loaded: Option<String>,
 }
 
-/// What a file's process is started from.
+/// The parameters of a file's process.
 struct Launch {
     text: String,
     python: PathBuf,

@@ -38,7 +38,7 @@ const SECRET_WORDS: [&str; 12] = [
 const ADDRESS_WORDS: [&str; 10] =
     ["url", "uri", "host", "hostname", "endpoint", "base", "server", "address", "domain", "proxy"];
 
-/// How deep references in a schema are followed.
+/// The depth to which references in a schema are followed.
 const MAX_DEPTH: usize = 8;
 
 /// Returns the specification of the valves of a file.

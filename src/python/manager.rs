@@ -25,7 +25,7 @@ use tokio::{
 /// The time between two looks into the folder.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The number of wishes to a file that may wait.
+/// The largest number of waiting commands to a file.
 const MAX_COMMANDS: usize = 16;
 
 /// The most files that are run.
@@ -46,7 +46,7 @@ pub struct Manager {
     context: Arc<PythonContext>,
     registry: Arc<Registry>,
     files: BTreeMap<&'static str, FileHandle>,
-    /// What was seen of the files in the folder.
+    /// The stamps of the files at the last scan.
     seen: BTreeMap<String, Stamp>,
 }
 
@@ -56,7 +56,7 @@ struct FileHandle {
     _task: Task,
 }
 
-/// What changes with a file's content: the time of its last change, and its size.
+/// The stamp of a file's content: the time of its last change, and its size.
 type Stamp = (Option<SystemTime>, u64);
 
 impl Manager {

@@ -54,7 +54,7 @@ pub enum FileCommand {
     Load {
         /// The new content of the file, if it is to be written.
         content: Option<Vec<u8>>,
-        /// Whether it is loaded although it runs and has not changed.
+        /// `true` to load it although it runs and has not changed.
         is_forced: bool,
         /// Receives the id of the pipe.
         reply: oneshot::Sender<Result<&'static str>>,
@@ -153,7 +153,7 @@ impl PythonSlot {
     /// Prepares a process for calls: sets its valves, starts the pipeline and asks what it serves.
     ///
     /// # Errors
-    /// When valves are wrong or the file's own functions fail.
+    /// Returns an error if valves are wrong or the file's own functions fail.
     pub async fn start_up(&self, worker: &Worker) -> Result<(), WorkerError> {
         let settings = self.settings.load_full();
         if let Err(PipeError::BadValves(violations)) = settings.check() {
@@ -335,7 +335,7 @@ pub async fn run_shutdown_hook(id: &'static str, worker: Arc<Worker>, redactor: 
     }
 }
 
-/// Returns what a file serves that describes itself so.
+/// Returns the models of a file with this description.
 fn describe_serves(id: &str, description: &Description) -> Serves {
     let name = description.name.clone().unwrap_or_else(|| id.to_owned());
     match description.kind.as_deref() {
@@ -408,7 +408,7 @@ impl Slot for PythonSlot {
         }
     }
 
-    /// A file's process does not embed, so that nothing of it is cached.
+    /// Returns 0: a file's process does not embed, so nothing of it is cached.
     fn generation(&self) -> u64 {
         0
     }

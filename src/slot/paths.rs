@@ -30,7 +30,7 @@ pub struct PathRoots {
 /// Folders of the kernel: what they hold are no files, and some of it are secrets.
 const KERNEL_FOLDERS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// How the names of indexes end, so that no other file is taken for one.
+/// The extensions of index files, so that no other file is taken for one.
 const INDEX_EXTENSIONS: [&str; 3] = ["db", "sqlite", "sqlite3"];
 
 impl PathRoots {

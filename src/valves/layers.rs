@@ -174,8 +174,8 @@ impl ValveLayers {
         Self { layers: vec![layer], read_faults: Vec::new() }
     }
 
-    /// The layers that do not change while the host runs: the file (if there is one) and the pins;
-    /// `unread` is what of the pins could not be read.
+    /// Returns the layers that do not change while the host runs: the file (if there is one) and
+    /// the pins; `unread` is what of the pins could not be read.
     pub fn load(
         pipe: &str,
         spec: &ValvesSpec,

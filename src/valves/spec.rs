@@ -22,7 +22,7 @@ pub struct ValveProperty {
     pub name: String,
     /// The kind of values.
     pub kind: ValveKind,
-    /// Whether it may have no value.
+    /// `true` if it may be `null`.
     pub nullable: bool,
     /// The default.
     pub default: Value,
@@ -30,15 +30,15 @@ pub struct ValveProperty {
     pub origins: Vec<String>,
     /// The type of JSON that it takes, if it is neither a text, a number nor a list of texts.
     pub json_type: Option<String>,
-    /// Whether such a secret is not sent anywhere while there is no address.
+    /// `true` if such a secret is not sent anywhere while there is no address.
     pub is_unbound: bool,
-    /// Whether it is the URL of a database with its credentials.
+    /// `true` if it is the URL of a database with its credentials.
     pub is_database: bool,
     /// The variables of other programs that set its default, the first before the others.
     pub default_variables: Vec<String>,
     /// Whether short forms have it, too.
     pub is_everyday: bool,
-    /// Whether it names models of this host.
+    /// `true` if it names models of this host.
     pub names_models: bool,
     /// The purpose of the path, if it is one. It is relative to the data folder.
     pub path_kind: Option<PathKind>,

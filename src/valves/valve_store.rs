@@ -140,7 +140,7 @@ fn unavailable_error(message: String) -> PipeError {
 /// Copies the saved valves of a pipe from its file into a database that has none of it.
 ///
 /// # Errors
-/// When the database cannot be asked, or does not take them.
+/// Returns an error if the database is unavailable or refuses the values.
 pub async fn migrate_file(
     pipe: &'static str,
     files: &FileValveStore,

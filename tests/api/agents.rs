@@ -1,4 +1,5 @@
-//! What coding agents send: Codex by the Responses API, Claude Code by Messages, Cursor and older clients by chats and completions.
+//! What coding agents send: Codex by the Responses API, Claude Code by Messages, Cursor and older
+//! clients by chats and completions.
 
 use crate::{
     bedrock::{emulator, host, sent},

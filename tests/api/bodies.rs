@@ -1,4 +1,5 @@
-//! Bodies of requests: how much of them is held, how long they are waited for, and what they may be made of.
+//! Bodies of requests: how much of them is held, how long they are waited for, and what they may be
+//! made of.
 
 use crate::support::{Answered, Builder, KEY, TestHost, chat, host};
 use pipewright::pipes::PIPES;

@@ -449,7 +449,8 @@ async fn names_that_no_model_has_are_refused_when_they_are_entered() {
         number.refused(422).contains("allow: leaves none") && number.text.contains("must be names")
     );
     assert_eq!(rig.host.valves(PIPE).await["fallbacks"], format!("{LITE} > {MICRO}"));
-    // What is denied may be allowed again, and what loses its model otherwise is for the admin to see in time.
+    // What is denied may be allowed again, and what loses its model otherwise is for the admin to
+    // see in time.
     for valves in [
         json!({"deny": MICRO}),
         json!({"inference_profiles": false, "default_model": MICRO}),
@@ -571,7 +572,8 @@ async fn a_model_tells_what_is_known_of_it() {
     assert!(!opus["supported_parameters"].as_array().unwrap().contains(&json!("temperature")));
     let titan = one(&rig, TITAN).await.json;
     assert_eq!(titan["architecture"]["output_modalities"], json!(["embeddings"]));
-    // Were it to slip into Open WebUI's list, it would be kept out of the picker, and filter nothing.
+    // Were it to slip into Open WebUI's list, it would be kept out of the picker, and filter
+    // nothing.
     assert_eq!(
         titan["pipeline"],
         json!({"type": "filter", "pipelines": [], "priority": 0, "valves": true})

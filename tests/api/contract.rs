@@ -1,7 +1,9 @@
-//! Recorded exchanges of Open WebUI, replayed: every request is accepted, and every answer has what Open WebUI reads.
+//! Recorded exchanges of Open WebUI, replayed: every request is accepted, and every answer has what
+//! Open WebUI reads.
 //!
-//! The recordings are the project's own, in `tests/recordings`: one JSON object a line with the request as Open WebUI sent it. They were made with
-//! pipes named `echo`, `typed_valves`, `recorder_filter` and `fake`; here each call goes to the pipe of the same kind.
+//! The recordings are the project's own, in `tests/recordings`: one JSON object a line with the
+//! request as Open WebUI sent it. They were made with pipes named `echo`, `typed_valves`,
+//! `recorder_filter` and `fake`; here each call goes to the pipe of the same kind.
 
 use crate::support::{Answered, TestHost, host};
 use reqwest::Method;
@@ -58,7 +60,8 @@ async fn replay(host: &TestHost, request: &Value) -> Answered {
     Answered::of(replayed.send().await.unwrap()).await
 }
 
-/// What Open WebUI reads of an answer to this path (`docs/reference/open-webui.md`, "Calls" and "Inlet and outlet bodies" and "Streamed answers").
+/// What Open WebUI reads of an answer to this path (`docs/reference/open-webui.md`, "Calls" and
+/// "Inlet and outlet bodies" and "Streamed answers").
 fn has_what_is_read(path: &str, request: &Value, answer: &Answered) -> bool {
     let json = &answer.json;
     match path.trim_start_matches("/v1") {

@@ -194,7 +194,8 @@ async fn a_side_that_loses_the_race_is_let_go() {
         hybrid("script.hangs", CLOUD, json!({"hedge_after_ms": 1, "local_timeout_seconds": 1}))
             .await;
     is_answered(&host, SMART, "cloud", CLOUD, SAID_THERE).await;
-    // What looks after the frozen side afterwards gives up in a second, and the side is known to be frozen then.
+    // What looks after the frozen side afterwards gives up in a second, and the side is known to be
+    // frozen then.
     let mut open = OPEN.subscribe();
     open.wait_for(|open| *open == before).await.unwrap();
 }

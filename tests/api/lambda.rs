@@ -1,4 +1,5 @@
-//! The binary as a Lambda function, with Lambda's runtime API behind it, and what takes invocations where there is no Lambda.
+//! The binary as a Lambda function, with Lambda's runtime API behind it, and what takes invocations
+//! where there is no Lambda.
 
 use crate::{
     process::{KEY, MODEL},

@@ -1,4 +1,5 @@
-//! Anthropic's Messages through the whole host: what its clients send and read, and what the model gets.
+//! Anthropic's Messages through the whole host: what its clients send and read, and what the model
+//! gets.
 
 use crate::{
     bedrock::{emulator, host, sent},

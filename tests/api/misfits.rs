@@ -12,7 +12,8 @@ fn with(mut body: Value, fields: &Value) -> Value {
     body
 }
 
-/// Posts this, which must be refused with a message that begins with the field and then says the rule.
+/// Posts this, which must be refused with a message that begins with the field and then says the
+/// rule.
 async fn refused(host: &TestHost, path: &str, body: &Value, field: &str, rule: &str) -> Answered {
     let answered = host.post(path, body).await;
     assert_eq!(answered.status, 400, "{body}: {}", answered.text);

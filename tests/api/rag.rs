@@ -1,4 +1,5 @@
-//! Answers from documents, through the front door: what is put in is found, cited, and shown to those who may see it.
+//! Answers from documents, through the front door: what is put in is found, cited, and shown to
+//! those who may see it.
 
 mod access;
 mod chats;

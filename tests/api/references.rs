@@ -1,4 +1,5 @@
-//! Valves that name models of other pipes: what no model has is refused when it is entered, and reported when it is lost later.
+//! Valves that name models of other pipes: what no model has is refused when it is entered, and
+//! reported when it is lost later.
 
 use crate::{
     pipes::{Script, Typed},

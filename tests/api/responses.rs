@@ -1,4 +1,5 @@
-//! OpenAI's Responses API: what becomes of a request at Bedrock, and how the answer looks, whole and in events.
+//! OpenAI's Responses API: what becomes of a request at Bedrock, and how the answer looks, whole
+//! and in events.
 
 mod answer;
 mod reasoning;

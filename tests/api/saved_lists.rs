@@ -1,4 +1,5 @@
-//! A host that starts while AWS or an upstream is away: it has the models that it had before, and else says why it has none.
+//! A host that starts while AWS or an upstream is away: it has the models that it had before, and
+//! else says why it has none.
 
 use crate::{
     bedrock,

@@ -1,4 +1,5 @@
-//! What comes over raw sockets: slow, torn, forged and too many. The numbers are the rows of `docs/trust.md`.
+//! What comes over raw sockets: slow, torn, forged and too many. The numbers are the rows of
+//! `docs/trust.md`.
 
 use crate::{
     process::{KEY, MODEL, Process},

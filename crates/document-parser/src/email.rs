@@ -39,7 +39,7 @@ enum Body<'a> {
 struct Attachment<'a> {
     name: String,
     content: AttachmentContent<'a>,
-    /// Whether the text shows it, as it does with logos.
+    /// `true` if the text shows it, as it does with logos.
     is_inline: bool,
 }
 

@@ -1,5 +1,6 @@
 //! Parses PDF, Office, `OpenDocument`, e-book, e-mail, HTML and text files into [headings,
-//! paragraphs, lists, tables and code](BlockContent), in reading order, with page numbers for PDF and slides.
+//! paragraphs, lists, tables and code](BlockContent), in reading order, with page numbers for PDF
+//! and slides.
 //!
 //! Files are untrusted and their parsers are large, so a process of its own parses each file. The
 //! process has limits on memory, time, pages and text ([`Limits`]) and does not get the host's
@@ -43,23 +44,34 @@
 //! The format is detected by the content first, then by the file name. These parts of a file are
 //! read:
 //!
-//! | format | read | not read |
-//! |---|---|---|
-//! | text | everything, in the encoding that is detected from its bytes (UTF-8, UTF-16, UTF-32, or what [chardetng](https://docs.rs/chardetng) finds); paragraphs end at blank lines | |
-//! | Markdown | [CommonMark](https://commonmark.org) with tables, footnotes, task lists and front matter; HTML blocks as HTML | addresses of links |
-//! | HTML | visible text; headings, lists, tables, `pre`; alternative texts | navigation, scripts, form fields, drawings; elements that their own tag hides (style sheets are not read) |
-//! | PDF | text in reading order, with columns, tables and headings by their looks, bookmarks and tags; text from text recognition over scans | pictures, form fields, comments, attached files; repetitions of page headers and footers |
-//! | DOCX | headings, lists with their numbers, tables, text boxes, letters of formulas, notes after their first reference ; page headers before the body and footers after it, each once | comments, deleted and hidden text, embedded files |
-//! | XLSX, XLSB, XLS, ODS | the values of all cells, dates as in ISO 8601; every sheet as tables under its name | formulas, charts, comments |
-//! | PPTX, ODP | every slide under its number and title: texts, lists, tables, diagrams, notes | charts, comments |
-//! | ODT | as DOCX | numbers of lists, comments, deleted text |
-//! | EPUB | the chapters in reading order, as HTML | books with copy protection |
-//! | RTF | headings by outline level, lists, tables, footnotes | page headers and footers, embedded files |
-//! | EML, MSG | subject, sender, recipients, date, text, attachments in any of these formats | attachments in other formats; each is named in a warning |
-//! | CSV | all records as one table; commas, semicolons, tabs or bars separate | |
-//! | Jupyter notebooks | texts, code, printed texts | pictures |
-//! | RSS, Atom | every entry under its title | |
-//! | other XML | texts of elements, with the element's name where they are no sentences | comments, attributes of elements with text |
+//! - **Text**: everything, in the encoding that is detected from its bytes (UTF-8, UTF-16, UTF-32,
+//!   or what [chardetng](https://docs.rs/chardetng) finds); paragraphs end at blank lines.
+//! - **Markdown**: [CommonMark](https://commonmark.org) with tables, footnotes, task lists and
+//!   front matter; HTML blocks as HTML. Not read: addresses of links.
+//! - **HTML**: visible text; headings, lists, tables, `pre`; alternative texts. Not read:
+//!   navigation, scripts, form fields, drawings; elements that their own tag hides (style sheets
+//!   are not read).
+//! - **PDF**: text in reading order, with columns, tables and headings by their looks, bookmarks
+//!   and tags; text from text recognition over scans. Not read: pictures, form fields, comments,
+//!   attached files; repetitions of page headers and footers.
+//! - **DOCX**: headings, lists with their numbers, tables, text boxes, letters of formulas, notes
+//!   after their first reference; page headers before the body and footers after it, each once. Not
+//!   read: comments, deleted and hidden text, embedded files.
+//! - **XLSX, XLSB, XLS, ODS**: the values of all cells, dates as in ISO 8601; every sheet as tables
+//!   under its name. Not read: formulas, charts, comments.
+//! - **PPTX, ODP**: every slide under its number and title: texts, lists, tables, diagrams, notes.
+//!   Not read: charts, comments.
+//! - **ODT**: as DOCX. Not read: numbers of lists, comments, deleted text.
+//! - **EPUB**: the chapters in reading order, as HTML. Not read: books with copy protection.
+//! - **RTF**: headings by outline level, lists, tables, footnotes. Not read: page headers and
+//!   footers, embedded files.
+//! - **EML, MSG**: subject, sender, recipients, date, text, attachments in any of these formats.
+//!   Not read: attachments in other formats; each is named in a warning.
+//! - **CSV**: all records as one table; commas, semicolons, tabs or bars separate.
+//! - **Jupyter notebooks**: texts, code, printed texts. Not read: pictures.
+//! - **RSS, Atom**: every entry under its title.
+//! - **Other XML**: texts of elements, with the element's name where they are no sentences. Not
+//!   read: comments, attributes of elements with text.
 //!
 //! In PDF, lines whose cells stand in columns with wide gaps become a table. Borders are not
 //! evaluated, cells without a gap between them are merged, and a cell that spans columns goes to

@@ -52,7 +52,7 @@ struct Cell {
 
 #[derive(Deserialize)]
 struct Output {
-    /// What the code printed.
+    /// The output of the code.
     #[serde(default)]
     text: Lines,
     /// The value of the last expression, by media type. Pictures are in it too.

@@ -14,7 +14,7 @@ pub struct FetchPolicy {
     /// Private networks whose hosts are reached like public ones, such as an intranet. Metadata
     /// services of clouds stay blocked. Default: none.
     pub allowed_networks: Vec<IpNet>,
-    /// Whether `http://` links are fetched. Default: no.
+    /// `true` to fetch `http://` links. Default: `false`.
     pub allows_plain_http: bool,
     /// The ports that links may name. Default: 80 and 443, because other ports would let a user
     /// probe foreign servers from this host.

@@ -80,7 +80,7 @@ impl LambdaFunction {
     /// Handles Lambda's events, one after the other, until Lambda stops the function.
     ///
     /// # Errors
-    /// When Lambda's runtime API cannot be reached.
+    /// Returns an error if Lambda's runtime API cannot be reached.
     pub async fn run(self) -> Result<(), Error> {
         match self.mode {
             LambdaInvokeMode::Buffered => lambda_http::run(self).await,
@@ -93,7 +93,7 @@ impl LambdaFunction {
     /// Handles one event, and returns the response as JSON, as in the invoke mode `buffered`.
     ///
     /// # Errors
-    /// When the event is not valid JSON, or the server cannot be reached.
+    /// Returns an error if the event is not valid JSON, or the server cannot be reached.
     pub async fn invoke(&self, event: &[u8]) -> Result<Value, Error> {
         let event: Value = serde_json::from_slice(event)?;
         // The adapter does not check the base64: Lambda always sends it valid.

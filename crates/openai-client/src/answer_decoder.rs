@@ -20,7 +20,7 @@ pub(crate) struct AnswerDecoder {
     has_started: bool,
     tool_calls: ToolCallAssembler,
     reasoning_blocks: ReasoningAssembler,
-    /// Whether the reasoning comes as a text of its own.
+    /// `true` if the reasoning arrives as a text of its own.
     has_reasoning_text: bool,
     finish: Option<FinishReason>,
     /// The last usage; some servers send a growing one with each chunk.
@@ -45,7 +45,7 @@ impl AnswerDecoder {
         Ok(decoder.chunks.into())
     }
 
-    /// Returns how many chunks wait to be taken.
+    /// Returns the number of buffered chunks.
     pub fn len(&self) -> usize {
         self.chunks.len()
     }

@@ -34,7 +34,7 @@ pub struct AnswerStream {
     body: Option<ResponseBody>,
     events: SseDecoder,
     decoder: AnswerDecoder,
-    /// How many bytes have been read.
+    /// The number of bytes read so far.
     size: usize,
     secrets: Arc<[String]>,
 }

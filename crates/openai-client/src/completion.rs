@@ -1,5 +1,5 @@
-//! The fields of a chat completion that are read. Others go no further, because Open WebUI would act
-//! on some of them.
+//! The fields of a chat completion that are read. Others go no further, because Open WebUI would
+//! act on some of them.
 //!
 //! Fields whose form differs between servers are [`RawValue`]s: they cost nothing until they are
 //! looked at, and one of an unexpected kind does not make the others unreadable.

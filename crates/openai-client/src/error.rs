@@ -13,14 +13,14 @@ pub enum OpenAiError {
     CircuitOpen {
         /// The time until the server is tried again.
         wait: Duration,
-        /// How the server failed the last time.
+        /// The kind of the server's last failure.
         cause: FailureKind,
     },
     /// The concurrency limit is reached.
     ConcurrencyLimit,
     /// No connection was established.
     Unreachable {
-        /// Whether connecting timed out; otherwise it was refused.
+        /// `true` if connecting timed out; otherwise it was refused.
         timed_out: bool,
     },
     /// No answer started in time, or none in one piece came in time.

@@ -2,8 +2,8 @@
 
 use crate::sse::SseDecoder;
 
-/// Returns the events in these pieces, each as its name and its data, and at the end `None` if a line
-/// or an event was too long.
+/// Returns the events in these pieces, each as its name and its data, and at the end `None` if a
+/// line or an event was too long.
 pub fn events(pieces: &[&[u8]]) -> Vec<Option<(String, String)>> {
     let (mut decoder, mut events) = (SseDecoder::default(), Vec::new());
     for piece in pieces {

@@ -3,9 +3,9 @@
 //!
 //! A [`Server`] has a [`BaseUrl`], [`Credentials`] and a [`resilience::Upstream`], which adds
 //! time-outs, retries and a circuit breaker. A chat is written field by field (`request`), and its
-//! answer is decoded field by field (`sse`, `completion`, `answer_decoder`). An [`OpenAiError`] knows
-//! the error that a client gets ([`OpenAiError::into_pipe_error`]), whether another model might
-//! answer ([`OpenAiError::should_fall_back`]), and whether the server is at fault.
+//! answer is decoded field by field (`sse`, `completion`, `answer_decoder`). An [`OpenAiError`]
+//! knows the error that a client gets ([`OpenAiError::into_pipe_error`]), whether another model
+//! might answer ([`OpenAiError::should_fall_back`]), and whether the server is at fault.
 //!
 //! ```no_run
 //! # async fn example() -> pipe_sdk::Result<()> {

@@ -13,13 +13,13 @@ pub struct ModelListEntry {
     pub id: String,
     /// The name for people, if there is one.
     pub name: Option<String>,
-    /// What the model does.
+    /// The kind of the model.
     pub kind: ModelKind,
     /// The size of its context in tokens, if it is known.
     pub context: Option<u64>,
-    /// Whether it takes images, if that is known.
+    /// `true` if it takes images; `None` if that is not known.
     pub vision: Option<bool>,
-    /// Whether it calls tools, if that is known.
+    /// `true` if it calls tools; `None` if that is not known.
     pub tools: Option<bool>,
 }
 
@@ -115,8 +115,8 @@ impl ModelListEntry {
     }
 }
 
-/// Returns what a model does, by its name and by the kind that the server declares; `None` if it is
-/// nothing that can be called.
+/// Returns the kind of a model, by its name and by the kind that the server declares; `None` if it
+/// cannot be called here.
 fn kind(id: &str, declared: &str, vendor: Vendor) -> Option<ModelKind> {
     let holds = |words: &[&str]| words.iter().any(|word| id.contains(word));
     match declared {

@@ -1,5 +1,5 @@
-//! Quirks of models, learned from what they refuse: OpenAI's API has many dialects, and most servers
-//! do not say which one they speak.
+//! Quirks of models, learned from what they refuse: OpenAI's API has many dialects, and most
+//! servers do not say which one they speak.
 
 use crate::ApiError;
 use pipe_sdk::{Body, without_quotes};
@@ -70,8 +70,8 @@ impl Quirks {
         }
     }
 
-    /// Returns the quirk that a refusal of this chat shows. Text that the refusal quotes is ignored: it
-    /// may be the prompt.
+    /// Returns the quirk that a refusal of this chat shows. Text that the refusal quotes is
+    /// ignored: it may be the prompt.
     pub fn detect_in(self, api_error: &ApiError, model: &str, body: &Body) -> Option<Quirk> {
         if !matches!(api_error.status, 400 | 422) {
             return None;

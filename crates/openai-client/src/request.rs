@@ -108,8 +108,8 @@ struct RequestTool<'a> {
 }
 
 /// The fields that Open WebUI or this host puts into the body of a chat for itself
-/// (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and those that the host answers: the
-/// number of choices, their probabilities, and the user.
+/// (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and those that the host answers:
+/// the number of choices, their probabilities, and the user.
 const HOST_FIELDS: &[&str] = &[
     "automation_id",
     "background_tasks",
@@ -159,7 +159,7 @@ const HOST_FIELDS: &[&str] = &[
 /// Further fields of messages that servers accept.
 const MESSAGE_FIELDS: &[&str] = &["name", "function_call", "prefix", "partial"];
 
-/// How an answer is delivered.
+/// The form in which an answer is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// As server-sent events.

@@ -1,5 +1,5 @@
-//! Host names that resolve slowly, to nothing, or to another address than before, and Azure's hosts:
-//! what only a scripted resolver can show.
+//! Host names that resolve slowly, to nothing, or to another address than before, and Azure's
+//! hosts: what only a scripted resolver can show.
 
 use crate::{BaseUrl, Credentials, OpenAiError, Server};
 use futures_util::future::pending;

@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-/// The bytes of a response, with a limit of the silence between them. Dropping them before their end
-/// closes the connection, which cancels the answer.
+/// The bytes of a response, with a limit of the silence between them. Dropping them before their
+/// end closes the connection, which cancels the answer.
 #[derive(Debug)]
 pub(crate) struct ResponseBody(IdleTimeout<DataFrames>);
 

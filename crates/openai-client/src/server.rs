@@ -35,7 +35,7 @@ pub struct Server {
     secrets: Arc<[String]>,
     /// The quirks of its models, by their names.
     quirks: LearnedQuirks<Quirk>,
-    /// Whether it has asked for documents in TEI's format.
+    /// `true` if it has asked for documents in TEI's format.
     pub(crate) uses_tei_format: AtomicBool,
 }
 
@@ -120,8 +120,8 @@ impl Server {
     /// A request that is refused for a quirk of the model is sent again without what was refused.
     ///
     /// # Errors
-    /// When the answer has not started, or has not come in one piece. Later errors are items of the
-    /// stream.
+    /// Returns an error if the answer has not started, or has not arrived complete. Later errors
+    /// are items of the stream.
     pub async fn chat(
         &self,
         model: &str,
@@ -153,7 +153,7 @@ impl Server {
         }
     }
 
-    /// Returns how the answer to this chat is asked for.
+    /// Returns the form in which the answer to this chat is requested.
     fn delivery(&self, body: &Body, quirks: Quirks) -> Delivery {
         let max_tokens = body.max_answer_tokens().unwrap_or_default();
         let threshold = self.stream_above_max_tokens;
@@ -250,7 +250,8 @@ impl Server {
         request
     }
 
-    /// Sends a request, and returns the head of a successful response before the attempt's deadline.
+    /// Sends a request, and returns the head of a successful response before the attempt's
+    /// deadline.
     async fn send(
         &self,
         attempt: Attempt,

@@ -1,9 +1,9 @@
 //! A decoder of server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>).
 //!
-//! It takes bytes in pieces of any size. It accepts LF, CR and CRLF as line ends, skips a byte order
-//! mark at the start, and ignores comments and all fields other than `data` and `event`. Invalid
-//! UTF-8 is replaced. No line and no event is longer than [`MAX_EVENT_BYTES`].
+//! It takes bytes in pieces of any size. It accepts LF, CR and CRLF as line ends, skips a byte
+//! order mark at the start, and ignores comments and all fields other than `data` and `event`.
+//! Invalid UTF-8 is replaced. No line and no event is longer than [`MAX_EVENT_BYTES`].
 
 use memchr::{memchr, memchr2};
 use std::{borrow::Cow, ops::Range};
@@ -16,7 +16,7 @@ pub(crate) struct SseDecoder {
     read: usize,
     /// The end of the bytes that hold no further line end.
     searched: usize,
-    /// Whether the last line ended with a CR, so that an LF that follows belongs to it.
+    /// `true` if the last line ended with a CR, so that an LF that follows belongs to it.
     is_after_cr: bool,
     has_started: bool,
     name: String,

@@ -1,4 +1,5 @@
-//! What one request has taken from limits, for itself and for all that pipes ask of other models on its way.
+//! The limits from which one request has taken, for itself and for all calls that pipes make on its
+//! behalf.
 
 use crate::{Charge, DemandKind, Exceeded, Ledger, Result};
 use std::{
@@ -7,10 +8,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What one request has taken from limits, for itself and for all that pipes ask of other models on its way.
+/// The limits from which one request has taken, for itself and for all calls that pipes make on its
+/// behalf.
 ///
-/// It lives as long as anybody works for the request, until what that cost has been booked. When it is dropped, what it has reserved
-/// is released.
+/// It lives as long as anything works for the request, until its usage is booked. When it is
+/// dropped, its reservation is released.
 #[derive(Default)]
 pub struct Admission {
     is_exempt: bool,
@@ -19,37 +21,38 @@ pub struct Admission {
 
 #[derive(Default)]
 struct State {
-    /// The models that filters have let pass, and for what.
+    /// The models that filters have admitted, with the kind of request.
     passed: Vec<(String, DemandKind)>,
-    /// How much of each key was taken or reserved.
+    /// The amount of each key that was taken or reserved.
     taken: HashMap<String, u64>,
     reservation: Option<(String, Arc<dyn Ledger>)>,
 }
 
 impl Admission {
-    /// For what the host does of its own accord: no filter is asked.
+    /// Returns an admission for work of the host's own, which passes no filter.
     pub(crate) fn exempt() -> Self {
         Self { is_exempt: true, state: Mutex::default() }
     }
 
-    /// Whether this is what the host does of its own accord.
+    /// Returns whether this is work of the host's own.
     pub fn is_exempt(&self) -> bool {
         self.is_exempt
     }
 
-    /// Whether filters have let this model pass already.
+    /// Returns whether filters have admitted this model already.
     pub fn has_passed(&self, model: &str, kind: DemandKind) -> bool {
         self.is_exempt
             || self.state().passed.iter().any(|(passed, k)| passed == model && *k == kind)
     }
 
-    /// Keeps that filters have let this model pass.
+    /// Records that filters have admitted this model.
     pub fn set_passed(&self, model: &str, kind: DemandKind) {
         self.state().passed.push((model.into(), kind));
     }
 
-    /// Takes all of this, or nothing: the answer is then the take that has too little left. What the request has taken of a key already is
-    /// not taken again, and of what it has reserved only what is missing.
+    /// Takes all charges, or none: then it returns the one that exceeds its window. What the
+    /// request has taken of a key already is not taken again, and of a reservation only what is
+    /// missing.
     pub async fn take(
         &self,
         ledger: Arc<dyn Ledger>,
@@ -72,7 +75,7 @@ impl Admission {
         Ok(None)
     }
 
-    /// What is still to be taken, and where each of it stands among all.
+    /// Returns the charges that are still to be taken, with the place of each among all.
     fn missing(&self, charges: Vec<Charge>) -> (Vec<usize>, Vec<Charge>) {
         let state = self.state();
         let missing = charges.into_iter().enumerate().filter_map(|(place, take)| {
@@ -83,7 +86,8 @@ impl Admission {
         missing.unzip()
     }
 
-    /// Who reserves this. It is kept before anything is reserved, so that a client that leaves meanwhile leaves nothing behind.
+    /// Returns the holder of the reservation. It is stored before anything is reserved, so that a
+    /// client that disconnects meanwhile leaves nothing reserved.
     fn holder(&self, charges: &[Charge], ledger: &Arc<dyn Ledger>) -> String {
         if charges.iter().all(|take| take.reserved == 0) {
             return String::new();

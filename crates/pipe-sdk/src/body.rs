@@ -1,7 +1,9 @@
-//! What a chat asks: OpenAI's chat completion request, as lenient as its clients need it.
+//! OpenAI's chat completion request (<https://platform.openai.com/docs/api-reference/chat/create>),
+//! as lenient as its clients need it.
 //!
-//! Fields that the host and its pipes read are typed; everything else stays in `rest`, in its order. Tool schemas are kept as the text
-//! they came in, because their key order is part of what a model sees and of what upstreams cache (`docs/reference/bedrock.md`, "Key order").
+//! Fields that the host and its pipes read are typed; everything else stays in `rest`, in its
+//! order. Tool schemas are kept as the text they came in, because their key order is part of what a
+//! model sees and of what upstreams cache (`docs/reference/bedrock.md`, "Key order").
 
 mod lenient;
 
@@ -16,10 +18,10 @@ pub struct Body {
     pub model: String,
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
-    /// Whether the caller wants chunks. Pipes always stream; only the host reads it.
+    /// `true` if the caller wants chunks. Pipes always stream; only the host reads it.
     #[serde(deserialize_with = "lenient::or_default")]
     pub stream: bool,
-    /// What to send beside the chunks.
+    /// The options of a streamed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
     /// 0–2 for OpenAI's models; others have narrower ranges.
@@ -37,7 +39,7 @@ pub struct Body {
     /// Texts that end the answer; one or several.
     #[serde(deserialize_with = "lenient::texts", skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
-    /// What the model may call.
+    /// The tools that the model may call.
     #[serde(deserialize_with = "lenient::or_default", skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
     /// `"none"`, `"auto"`, `"required"`, or an object that names a tool.
@@ -49,23 +51,23 @@ pub struct Body {
 }
 
 impl Body {
-    /// A chat of these messages with this model, and nothing else set.
+    /// Returns a chat of these messages with this model, and nothing else set.
     pub fn new(model: impl Into<String>, messages: Vec<Message>) -> Self {
         Self { model: model.into(), messages, ..Self::default() }
     }
 
-    /// The most tokens wanted, by either of its names.
+    /// Returns the largest number of tokens of the answer, by either of its names.
     pub fn max_answer_tokens(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
     }
 
-    /// The text of the last user message.
+    /// Returns the text of the last user message.
     pub fn last_user_text(&self) -> Option<String> {
         self.messages.iter().rev().find(|message| message.role == Role::User).map(Message::text)
     }
 }
 
-/// What to send beside the chunks.
+/// The options of a streamed answer.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StreamOptions {
@@ -77,19 +79,19 @@ pub struct StreamOptions {
 /// One message of a conversation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
-    /// Who says it.
+    /// The role of its author.
     pub role: Role,
-    /// What is said; missing in an assistant's turn that only calls tools.
+    /// The content; missing in an assistant's turn that only calls tools.
     #[serde(default)]
     pub content: Option<Content>,
-    /// What the assistant called.
+    /// The calls of the assistant.
     #[serde(
         default,
         deserialize_with = "lenient::or_default",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub tool_calls: Vec<ToolCall>,
-    /// Which call a tool's message answers.
+    /// The id of the call that a tool's message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
     /// Everything else, in its order.
@@ -98,7 +100,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message of plain text.
+    /// Returns a message of plain text.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         Self {
             role,
@@ -109,7 +111,7 @@ impl Message {
         }
     }
 
-    /// All its text, without images and other parts.
+    /// Returns all its text, without images and other parts.
     pub fn text(&self) -> String {
         match &self.content {
             None => String::new(),
@@ -119,7 +121,7 @@ impl Message {
     }
 }
 
-/// Who says a message.
+/// The role of a message's author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -137,7 +139,7 @@ pub enum Role {
     Function,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Content {
@@ -161,7 +163,7 @@ pub enum Part {
     },
     /// A picture.
     ImageUrl {
-        /// Where it is: mostly a `data:` URL that holds it.
+        /// Its URL: mostly a `data:` URL that holds it.
         image_url: String,
         /// Everything else, in its order.
         #[serde(flatten)]
@@ -173,12 +175,12 @@ pub enum Part {
 }
 
 impl Part {
-    /// A part of plain text.
+    /// Returns a part of plain text.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into(), rest: Map::new() }
     }
 
-    /// Its text, if it is one.
+    /// Returns its text, if it is one.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text { text, .. } => Some(text),
@@ -196,7 +198,7 @@ pub struct ToolCall {
     /// `function`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What was called.
+    /// The function that was called.
     pub function: FunctionCall,
 }
 
@@ -216,8 +218,9 @@ pub struct FunctionCall {
 
 /// Something that the model may call.
 ///
-/// A tool of another kind than `function` may bring a function too: a service that knows the kind takes the tool by its `kind` and
-/// `rest`, all others take the function. Anthropic's `bash_20250124` comes so.
+/// A tool of another kind than `function` may bring a function too: a service that knows the kind
+/// takes the tool by its `kind` and `rest`, all others take the function. Anthropic's
+/// `bash_20250124` comes so.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tool {
     /// `function`; other kinds belong to other services.
@@ -236,13 +239,13 @@ pub struct Tool {
 pub struct FunctionTool {
     /// Its name.
     pub name: String,
-    /// What it does, for the model.
+    /// Its description, for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The JSON Schema of its arguments, in the very text in which it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Box<RawValue>>,
-    /// Whether arguments must follow the schema to the letter.
+    /// `true` if arguments must match the schema exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
 }

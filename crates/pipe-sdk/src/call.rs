@@ -61,7 +61,7 @@ pub struct ResponseRef {
     pub id: Option<String>,
     /// The id of the stored response that the request continues.
     pub previous_id: Option<String>,
-    /// Whether the first message holds the request's `instructions`, which hold for it alone.
+    /// `true` if the first message holds the request's `instructions`, which apply to it alone.
     pub has_instructions: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Who is behind a call, and through which pipes it has come.
+//! The context of a call: its user, its key, and the pipes that it has passed through.
 
 use crate::{Admission, TraceContext, User};
 use std::{
@@ -10,35 +10,37 @@ use std::{
     },
 };
 
-/// Who is behind a call, and through which pipes it has come. It travels from model to model, so that limits, costs and access count for
-/// the person who asked. A clone is cheap, and is the same context.
+/// The context of a call: its user, its key, and the pipes that it has passed through. It is passed
+/// from model to model, so that limits, costs and access count for the person who started the chat.
+/// A clone is cheap, and is the same context.
 #[derive(Clone, Debug, Default)]
 pub struct CallContext {
-    /// Who asks, if it is known.
+    /// The user, if known.
     pub user: Option<Arc<User>>,
     /// The name of the API key that opened the door; `None` for the host's own key.
     pub key: Option<Arc<str>>,
     /// The address that the request came from, where the host knows it.
     pub peer: Option<IpAddr>,
-    /// The background task that asks, as Open WebUI's server or the host itself says it.
+    /// The background task, as named by Open WebUI's server or the host itself.
     pub task: Option<Arc<str>>,
     /// The model that was asked for at the door, where a pipe now asks another.
     pub via: Option<Arc<str>>,
     /// The side of a router that the call is on.
     pub side: Option<Side>,
-    /// Where the call stands in a trace, for what is sent on in its name.
+    /// The call's place in a trace, for requests that are sent on its behalf.
     pub trace: Option<TraceContext>,
-    /// What the request has taken from limits.
+    /// The limits from which the request has taken.
     pub admission: Arc<Admission>,
     pub(crate) counted: Arc<AtomicBool>,
 }
 
-/// Who makes a call, as a number that tells callers apart and says nothing else of them. The default stands for the host itself.
+/// A number that tells callers apart and reveals nothing else about them. The default is the host
+/// itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerId(u64);
 
 impl CallerId {
-    /// The number of whoever this names. It is another one after each start of the host.
+    /// Returns the number of the caller with this name. It differs after each start of the host.
     pub fn from_name(name: &impl Hash) -> Self {
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self(KEYS.hash_one(name))
@@ -55,7 +57,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// The word for it.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
@@ -65,43 +67,44 @@ impl Side {
 }
 
 impl CallContext {
-    /// The beginning of a context, at the door.
+    /// Returns the context of a new request.
     pub fn new(user: Option<User>, key: Option<Arc<str>>, task: Option<&str>) -> Self {
         Self { user: user.map(Arc::new), key, task: task.map(Arc::from), ..Self::default() }
     }
 
-    /// The beginning of a context of what the host does of its own accord: nobody has asked for it, so no filter is asked.
+    /// Returns the context of work of the host's own: no user started it, so it passes no filter.
     pub fn for_host(task: Option<&str>) -> Self {
         let admission = Arc::new(Admission::exempt());
         Self { task: task.map(Arc::from), admission, ..Self::default() }
     }
 
-    /// The context of what the pipe behind this model asks of others.
+    /// Returns the context of the calls that the pipe behind this model makes.
     #[must_use]
     pub fn child(&self, model: &str) -> Self {
         let via = self.via.clone().or_else(|| Some(model.into()));
         Self { via, counted: Arc::default(), ..self.clone() }
     }
 
-    /// Returns the same context for a further call, for which limits of tokens and dollars are asked anew.
+    /// Returns the same context for a further call, for which limits of tokens and dollars are
+    /// asked anew.
     #[must_use]
     pub fn with_new_admission(&self) -> Self {
         Self { admission: Arc::default(), ..self.clone() }
     }
 
-    /// The same context from this place in a trace.
+    /// Returns the same context at this place in a trace.
     #[must_use]
     pub fn with_trace(self, trace: Option<TraceContext>) -> Self {
         Self { trace, ..self }
     }
 
-    /// The same for a request that came from this address.
+    /// Returns the same context for a request that came from this address.
     #[must_use]
     pub fn with_peer(self, peer: Option<IpAddr>) -> Self {
         Self { peer, ..self }
     }
 
-    /// Who makes the call: the user; without one the key, and without that the address.
+    /// Returns the caller: the user; without one the key, and without that the address.
     pub fn caller(&self) -> CallerId {
         let user = self.user.as_ref().map(|user| user.id.as_str()).filter(|id| !id.is_empty());
         match (user, &self.key, self.peer) {
@@ -117,13 +120,14 @@ impl CallContext {
         self.counted.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has.
+    /// Returns whether it is counted already.
     pub fn is_counted(&self) -> bool {
         self.counted.load(Ordering::Relaxed)
     }
 }
 
-/// The network that stands for an address: of IPv6, a subscriber mostly has 64 bits of addresses.
+/// Returns the network that stands for an address: of IPv6, a subscriber mostly has 64 bits of
+/// addresses.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

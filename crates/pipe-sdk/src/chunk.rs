@@ -20,46 +20,53 @@ use std::{
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Chunk {
-    /// Who answers, by its full id, as in `pipe.model`. If it comes at all, it comes first. Where it is another model than the one that
-    /// was asked, people are told.
+    /// The full id of the model that answers, as in `pipe.model`. If it comes at all, it comes
+    /// first. If it is not the requested model, people are told.
     Model(String),
-    /// The side of a router that answers. If it comes at all, it comes before anything is said.
+    /// The side of a router that answers. If it comes at all, it comes before any output.
     Side(Side),
-    /// The model has begun, and has said nothing yet.
+    /// The model has begun, without output yet.
     Role,
     /// Text.
     Content(String),
-    /// What the model thinks, in words.
+    /// A piece of the model's reasoning, as text.
     Reasoning(String),
-    /// A whole block of reasoning, as it has to come back in the next turn; its words have been said already.
+    /// A whole block of reasoning, as it has to come back in the next turn; its words have been
+    /// said already.
     ReasoningDetail(ReasoningDetail),
     /// A tool call, or a further piece of one.
     ToolCall(ToolCallDelta),
-    /// A picture. Where a client takes pictures beside the text, they go there; elsewhere they are Markdown in it.
+    /// A picture. Where a client takes pictures beside the text, they go there; elsewhere they are
+    /// Markdown in it.
     Picture(Picture),
-    /// Where something that was just said comes from.
+    /// The source of the text before it.
     Citation(Citation),
-    /// One answer has ended, and a further one to the same chat begins: another of a completion's `choices`.
+    /// One answer has ended, and a further one to the same chat begins: another of a completion's
+    /// `choices`.
     NextChoice {
-        /// Why the answer before it has ended.
+        /// The finish reason of the answer before it.
         finish: FinishReason,
-        /// What the next one is called where answers stand one below the other.
+        /// The title of the next one, where answers stand one below the other.
         title: String,
     },
-    /// Why the answer ends. Once.
+    /// The finish reason. Once.
     Finish(FinishReason),
-    /// What the answer cost, in tokens. Once: Open WebUI adds up every usage it sees (`docs/reference/open-webui.md`, "Streamed answers").
+    /// The usage, in tokens. Once: Open WebUI adds up every usage it sees
+    /// (`docs/reference/open-webui.md`, "Streamed answers").
     Usage(Usage),
-    /// A fact about the answer that stands beside its choices, as `service_tier` does: its name and what it is.
+    /// A fact about the answer that stands beside its choices, as `service_tier` does: its name and
+    /// what it is.
     Fact(&'static str, Value),
-    /// Something for Open WebUI beside the text. Only a pipe itself makes these; they are never taken from an upstream.
+    /// Something for Open WebUI beside the text. Only a pipe itself makes these; they are never
+    /// taken from an upstream.
     Event(Event),
 }
 
-/// A piece of a tool call: the first one carries the id and the name, all carry text of the arguments.
+/// A piece of a tool call: the first one carries the id and the name, all carry text of the
+/// arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ToolCallDelta {
-    /// Which call of the answer: 0, 1, 2, … without gaps.
+    /// The index of the call in the answer: 0, 1, 2, … without gaps.
     pub index: usize,
     /// Joins the call and its result; on the first piece only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +78,7 @@ pub struct ToolCallDelta {
     pub arguments: String,
 }
 
-/// Why an answer ends, in OpenAI's words.
+/// The reason why an answer ends, in OpenAI's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
@@ -86,7 +93,7 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
-    /// The word on the wire.
+    /// Returns the word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -97,23 +104,23 @@ impl FinishReason {
     }
 }
 
-/// What an answer cost, in tokens.
+/// The usage of an answer, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// All that was read, the cached part included.
     pub prompt_tokens: u64,
     /// All that was written, reasoning included.
     pub completion_tokens: u64,
-    /// What of the prompt came from a cache.
+    /// The tokens of the prompt that were read from a cache.
     pub cached_tokens: Option<u64>,
-    /// What of the prompt was put into a cache.
+    /// The tokens of the prompt that were written to a cache.
     pub cache_creation_tokens: Option<u64>,
-    /// What of the completion was reasoning, where the upstream tells.
+    /// The tokens of reasoning in the completion, if the upstream reports them.
     pub reasoning_tokens: Option<u64>,
 }
 
 impl Usage {
-    /// Adds what another answer cost.
+    /// Adds the usage of another answer.
     pub fn add(&mut self, other: &Self) {
         let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
             (None, None) => None,
@@ -138,12 +145,12 @@ pub struct Event {
     /// `status`, `source`, `notification`, …
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// What the kind asks for.
+    /// The data of this kind of event.
     pub data: Value,
 }
 
 impl Event {
-    /// A line over the answer that says what is being done.
+    /// Returns an event that shows a status line above the answer.
     pub fn status(description: &str, done: bool) -> Self {
         Self {
             kind: "status",
@@ -156,7 +163,7 @@ impl Event {
 pub struct ChunkStream(Pin<Box<dyn Stream<Item = Result<Chunk>> + Send>>);
 
 impl ChunkStream {
-    /// The chunks of this stream. After an `Err` nothing more is read.
+    /// Returns the chunks of this stream. After an `Err` nothing more is read.
     pub fn new(chunks: impl Stream<Item = Result<Chunk>> + Send + 'static) -> Self {
         Self(Box::pin(chunks))
     }

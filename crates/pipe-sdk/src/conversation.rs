@@ -67,7 +67,7 @@ impl ConversationKey {
     }
 }
 
-/// What is kept of a conversation.
+/// The stored part of a conversation.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Conversation {

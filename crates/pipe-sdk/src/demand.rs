@@ -1,23 +1,24 @@
-//! What a request asks for, as far as it can be told before it is answered.
+//! The demand of a request: what it asks of a model, as far as it is known before the answer.
 
 use crate::{Body, Content, EmbedCall, ImageCall, Message, ModelKind, Part, RerankCall};
 use serde_json::Value;
 
-/// What a request asks for, as far as it can be told before it is answered.
+/// The demand of a request: what it asks of a model, as far as it is known before the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// What is asked for.
+    /// The kind of a demand.
     pub kind: DemandKind,
-    /// How many: texts to be embedded, pictures to be made, and 1 of everything else.
+    /// The number of texts to embed or images to make; 1 for everything else.
     pub amount: u64,
     /// About how many tokens are read.
     pub prompt_tokens: u64,
-    /// About how many tokens are written: as many as the request allows, but no more than [`MAX_ANSWER_TOKENS`](Self::MAX_ANSWER_TOKENS), or
+    /// About how many tokens are written: as many as the request allows, but no more than
+    /// [`MAX_ANSWER_TOKENS`](Self::MAX_ANSWER_TOKENS), or
     /// [`DEFAULT_ANSWER_TOKENS`](Self::DEFAULT_ANSWER_TOKENS) where it sets no limit.
     pub completion_tokens: u64,
 }
 
-/// What is asked for.
+/// The kind of a demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DemandKind {
     /// An answer to a chat.
@@ -30,7 +31,7 @@ pub enum DemandKind {
     Image,
     /// Passages of documents.
     Search,
-    /// How many tokens a chat has.
+    /// The count of a chat's tokens.
     TokenCount,
 }
 
@@ -41,10 +42,11 @@ impl Demand {
     /// As many tokens are expected of an answer whose request sets no limit.
     pub const DEFAULT_ANSWER_TOKENS: u64 = 2048;
 
-    /// No more tokens are expected of an answer, whatever its request allows: what it reserves is kept from others.
+    /// No more tokens are expected of an answer, whatever its request allows: what it reserves is
+    /// kept from others.
     pub const MAX_ANSWER_TOKENS: u64 = 32_768;
 
-    /// An answer to this chat.
+    /// Returns the demand of this chat.
     pub fn chat(body: &Body) -> Self {
         Self {
             kind: DemandKind::Chat,
@@ -57,31 +59,31 @@ impl Demand {
         }
     }
 
-    /// The tokens of a chat, counted.
+    /// Returns the demand of a count of a chat's tokens.
     pub fn token_count() -> Self {
         Self::one(DemandKind::TokenCount)
     }
 
-    /// A search among documents.
+    /// Returns the demand of a search among documents.
     pub fn search() -> Self {
         Self::one(DemandKind::Search)
     }
 
-    /// The vectors of this call.
+    /// Returns the demand of this call for vectors.
     pub fn embedding(call: &EmbedCall) -> Self {
         let letters: usize = call.input.iter().map(String::len).sum();
         let amount = call.input.len() as u64;
         Self { amount, prompt_tokens: tokens_in(letters), ..Self::one(DemandKind::Embedding) }
     }
 
-    /// The order of this call's documents. The question is read beside each of them.
+    /// Returns the demand of this call for a ranking. The question is read beside each document.
     pub fn rerank(call: &RerankCall) -> Self {
         let documents: usize = call.documents.iter().map(String::len).sum();
         let letters = documents + call.query.len() * call.documents.len();
         Self { prompt_tokens: tokens_in(letters), ..Self::one(DemandKind::Rerank) }
     }
 
-    /// The pictures of this call.
+    /// Returns the demand of this call for images.
     pub fn image(call: &ImageCall) -> Self {
         Self { amount: u64::from(call.options.count()), ..Self::one(DemandKind::Image) }
     }
@@ -102,7 +104,8 @@ impl From<ModelKind> for DemandKind {
     }
 }
 
-/// About how many tokens a chat is read as: a quarter of its letters, its tools' among them, and a thousand for each picture or file.
+/// About how many tokens a chat is read as: a quarter of its letters, its tools' among them, and a
+/// thousand for each picture or file.
 fn prompt_tokens(body: &Body) -> u64 {
     let (mut letters, mut pictures) = (0, 0);
     for message in &body.messages {
@@ -136,7 +139,7 @@ fn weigh(message: &Message, letters: &mut usize, pictures: &mut u64) {
     }
 }
 
-/// How many letters the texts in this have.
+/// Returns the number of characters of the texts in this value.
 fn size(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),

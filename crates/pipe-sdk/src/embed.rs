@@ -12,24 +12,24 @@ pub struct EmbedCall {
     pub model: String,
     /// The texts, in the order in which their vectors are wanted.
     pub input: Vec<String>,
-    /// What the vectors are for; models that make a difference obey it. `None`: the pipe decides.
+    /// The purpose of the vectors, for models that distinguish it. `None`: the pipe decides.
     pub purpose: Option<EmbedInput>,
-    /// How long each vector is to be, where the model leaves a choice.
+    /// The length of each vector, where the model has several.
     pub dimensions: Option<u32>,
-    /// What becomes of a text that is longer than the model reads. `None`: the pipe decides.
+    /// The handling of a text that is longer than the model reads. `None`: the pipe decides.
     pub truncate: Option<Truncate>,
-    /// Who asks, if it is known. [`Host::embed`](crate::Host::embed) fills it in.
+    /// The user, if known. [`Host::embed`](crate::Host::embed) sets it.
     pub user: Option<Arc<User>>,
     /// The same as a number, for what must tell callers apart. The host fills it in.
     pub caller: CallerId,
-    /// What the request wishes of the pipe, beside its body. The host fills it in.
+    /// The hints for the pipe, beside the body. The host sets them.
     pub hints: Hints,
-    /// Where the call stands in a trace. The host fills it in.
+    /// The call's place in a trace. The host sets it.
     pub trace: Option<TraceContext>,
 }
 
 impl EmbedCall {
-    /// These texts for the model of this id, with nothing else wished.
+    /// Returns a call of this model with these texts and no options.
     pub fn new(model: impl Into<String>, input: Vec<String>) -> Self {
         Self {
             model: model.into(),
@@ -60,7 +60,7 @@ pub enum EmbedInput {
     Clustering,
 }
 
-/// What becomes of a text that is longer than the model reads.
+/// The handling of a text that is longer than the model reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Truncate {
@@ -80,6 +80,6 @@ pub enum Truncate {
 pub struct Embeddings {
     /// One vector a text, in the order of the call.
     pub vectors: Vec<Vec<f32>>,
-    /// How many tokens the texts had.
+    /// The number of tokens of the texts.
     pub prompt_tokens: u64,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in a pipe, in words that a pipe can know.
+//! The errors of pipes, in terms that a pipe can know.
 
 use crate::ValveError;
 use std::{error::Error, time::Duration};
@@ -6,10 +6,10 @@ use std::{error::Error, time::Duration};
 /// A result whose error is a [`PipeError`].
 pub type Result<T, E = PipeError> = std::result::Result<T, E>;
 
-/// What went wrong, said to the person who chats or who turns valves.
+/// An error of a pipe, for the person who chats or turns valves.
 ///
-/// The host turns each into a status (in brackets) and a body; the pipe never does. Texts name the thing and the way out, and
-/// hold no secret, no address of an upstream, and nothing of the chat.
+/// The host turns each into a status (in brackets) and a body; the pipe never does. Texts name the
+/// thing and the way out, and hold no secret, no address of an upstream, and nothing of the chat.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipeError {
@@ -29,7 +29,7 @@ pub enum PipeError {
     /// The request cannot be so. \[400\]
     #[error("{message}")]
     BadRequest {
-        /// What is wrong and what to send instead.
+        /// The fault, and what to send instead.
         message: String,
         /// The field, as in `messages[2].content[1]`.
         param: Option<String>,
@@ -48,7 +48,7 @@ pub enum PipeError {
         status: u16,
         /// Why, for the person who chats.
         message: String,
-        /// When it is worth to try again.
+        /// The time after which a retry makes sense.
         retry_after: Option<Duration>,
     },
 
@@ -63,13 +63,14 @@ pub enum PipeError {
     /// Too many requests or tokens. \[429\]
     #[error("{message}")]
     Throttled {
-        /// Which limit, if known.
+        /// The limit, if known.
         message: String,
-        /// When it is worth to try again.
+        /// The time after which a retry makes sense.
         retry_after: Option<Duration>,
     },
 
-    /// The upstream refuses the host's own credentials, or there are none. The caller's key is fine. \[500\]
+    /// The upstream refuses the host's own credentials, or there are none. The caller's key is
+    /// fine. \[500\]
     #[error("{0}")]
     Credentials(String),
 
@@ -80,18 +81,18 @@ pub enum PipeError {
     /// The model is being loaded, and will be there soon. \[503\]
     #[error("{message}")]
     NotReady {
-        /// Which one.
+        /// The limit.
         message: String,
-        /// When it is worth to try again.
+        /// The time after which a retry makes sense.
         retry_after: Duration,
     },
 
     /// Not now: starting, loading, overloaded or draining. \[503\]
     #[error("{message}")]
     Unavailable {
-        /// What is not ready.
+        /// The part that is not ready.
         message: String,
-        /// When it is worth to try again.
+        /// The time after which a retry makes sense.
         retry_after: Option<Duration>,
     },
 
@@ -109,8 +110,8 @@ pub enum PipeError {
 }
 
 impl PipeError {
-    /// Returns what went wrong in a word for programs, for metrics and log lines. It quotes nobody,
-    /// while the message of an error may quote an upstream, and that a prompt.
+    /// Returns the kind of error as one word, for metrics and log lines. It quotes no one, while
+    /// the message of an error may quote an upstream, and that a prompt.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ModelNotFound(_) | Self::ModelGone { .. } => "model_not_found",
@@ -128,29 +129,30 @@ impl PipeError {
         }
     }
 
-    /// A bad request that names no single field.
+    /// Returns a bad request that names no single field.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::BadRequest { message: message.into(), param: None, code: None }
     }
 
-    /// A bad request whose fault is in this field, as in `messages[2].content[1]`.
+    /// Returns a bad request whose fault is in this field, as in `messages[2].content[1]`.
     pub fn bad_field(param: impl Into<String>, message: impl Into<String>) -> Self {
         Self::BadRequest { message: message.into(), param: Some(param.into()), code: None }
     }
 
-    /// A model that cannot tell how many tokens a chat is.
+    /// Returns the error of a model that does not count tokens.
     pub fn uncounted(model: &str) -> Self {
         let message = format!("model `{model}` does not count tokens: pick one that does");
         Self::BadRequest { message, param: Some("model".into()), code: Some("not_supported") }
     }
 
-    /// A request that the model's own filters, or the provider's, have refused for what it is about.
+    /// Returns the error of a request that the model's own filters, or the provider's, refuse
+    /// because of its content.
     pub fn against_policy(message: impl Into<String>) -> Self {
         let code = Some("content_policy_violation");
         Self::BadRequest { message: message.into(), param: None, code }
     }
 
-    /// A defect with its cause.
+    /// Returns an internal error with its cause.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
     }

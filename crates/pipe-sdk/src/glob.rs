@@ -1,6 +1,6 @@
 //! Names with stars.
 
-/// Whether a text is like this pattern, in which `*` stands for anything.
+/// Returns whether a text matches this pattern, in which `*` matches any text.
 pub fn matches_glob(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let (middles, tail) =
@@ -8,7 +8,8 @@ pub fn matches_glob(pattern: &str, text: &str) -> bool {
     let Some(text) = text.strip_prefix(head).and_then(|text| text.strip_suffix(tail)) else {
         return false;
     };
-    // Each piece is looked for behind the one before: taking the first place leaves the most to the others.
+    // Each piece is looked for behind the one before: taking the first place leaves the most to the
+    // others.
     let find = |text: &'_ str, piece: &str| text.find(piece).map(|at| at + piece.len());
     let mut text = text;
     for piece in middles.split('*') {

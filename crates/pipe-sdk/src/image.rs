@@ -13,17 +13,17 @@ use std::sync::Arc;
 pub struct ImageCall {
     /// The model's id within the pipe.
     pub model: String,
-    /// What is to be seen.
+    /// The description of the image.
     pub prompt: String,
     /// How.
     pub options: ImageOptions,
     /// The picture to begin from, for models that can.
     pub source: Option<Image>,
-    /// Who asks, if it is known. [`Host::images`](crate::Host::images) fills it in.
+    /// The user, if known. [`Host::images`](crate::Host::images) sets it.
     pub user: Option<Arc<User>>,
     /// The same as a number, for what must tell callers apart. The host fills it in.
     pub caller: CallerId,
-    /// What the request wishes of the pipe, beside its body. The host fills it in.
+    /// The hints for the pipe, beside the body. The host sets them.
     pub hints: Hints,
     /// The way to other models. The host fills it in.
     pub host: Option<Host>,
@@ -56,7 +56,7 @@ pub struct Images {
 /// A picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// What kind of file it is.
+    /// The file format.
     pub format: ImageFormat,
     /// The file, in base64.
     pub base64: String,
@@ -76,7 +76,7 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// The word for it in media types and in OpenAI's `output_format`.
+    /// Returns the word for it in media types and in OpenAI's `output_format`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -87,7 +87,8 @@ impl ImageFormat {
 }
 
 impl Image {
-    /// The picture in this base64. What it is shows in its first letters; what shows nothing is taken for a PNG.
+    /// Returns the image in this base64. Its first bytes show the format; PNG is assumed if they
+    /// show none.
     pub fn from_base64(base64: String) -> Self {
         let format = match base64.as_bytes() {
             [b'/', b'9', b'j', b'/', ..] => ImageFormat::Jpeg,
@@ -97,12 +98,12 @@ impl Image {
         Self { format, base64 }
     }
 
-    /// The picture as a URL that holds it.
+    /// Returns the picture as a URL that holds it.
     pub fn data_url(&self) -> String {
         format!("data:image/{};base64,{}", self.format.as_str(), self.base64)
     }
 
-    /// The picture in an answer, with these words for those who do not see it.
+    /// Returns the picture in an answer, with these words for those who do not see it.
     pub fn with_alt_text(&self, words: &str) -> Picture {
         Picture { url: self.data_url(), words: words.into() }
     }
@@ -111,19 +112,19 @@ impl Image {
 /// A picture in an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Where it is: a `data:` URL that holds it, or a link.
+    /// Its URL: a `data:` URL that holds it, or a link.
     pub url: String,
-    /// What is to be seen in it, for those who do not see it; may be empty.
+    /// The alternative text, for those who do not see it; may be empty.
     pub words: String,
 }
 
 impl Picture {
-    /// The picture behind this URL, of which nothing is said.
+    /// Returns the image behind this URL, without an alternative text.
     pub fn from_url(url: &str) -> Self {
         Self { url: url.into(), words: String::new() }
     }
 
-    /// The picture as Markdown.
+    /// Returns the picture as Markdown.
     pub fn markdown(&self) -> String {
         let plain = |c: char| if matches!(c, '[' | ']' | '\\' | '\n' | '\r') { ' ' } else { c };
         let words: String = self.words.chars().map(plain).collect();

@@ -1,81 +1,87 @@
-//! What outlives a pipe and is shared by all hosts on one database: windows that count, and what people have spent.
+//! State that outlives a pipe and is shared by all hosts on one database: limits in windows of
+//! time, and spending.
 
 use crate::Result;
 use futures_util::future::BoxFuture;
 use std::time::{Duration, SystemTime};
 
-/// Counts in windows of time, and knows what has been spent.
+/// Counts in windows of time, and knows the spending.
 ///
-/// Filters take by [`Admission::take`](crate::Admission::take), which takes nothing twice and releases what was reserved.
+/// Filters call [`Admission::take`](crate::Admission::take), which takes nothing twice and releases
+/// reservations.
 pub trait Ledger: Send + Sync {
-    /// Takes from all of these windows, and reserves for this holder what they say; or none of it: the answer is the first that has too
-    /// little left. What others have reserved counts as taken.
+    /// Takes from all of these windows and reserves for this holder, or does neither and returns
+    /// the first window that has too little left. Reservations of others count as taken.
     fn take(&self, charges: Vec<Charge>, holder: String)
     -> BoxFuture<'_, Result<Option<Exceeded>>>;
 
-    /// Books what could not be known beforehand, as the tokens of an answer. It is never refused.
+    /// Books what was not known beforehand, as the tokens of an answer. It never fails for lack of
+    /// room.
     fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>>;
 
-    /// Forgets what this holder has reserved, soon. What nobody releases, because a host has crashed, expires.
+    /// Releases the reservations of this holder, soon. Those that a crashed host never releases
+    /// expire.
     fn release(&self, holder: String);
 
-    /// What this person has spent since then, in millionths of a US dollar; quickest from a midnight of UTC.
+    /// Returns the spending of this user since then, in millionths of a US dollar; fastest from a
+    /// midnight in UTC.
     fn spent(&self, user: String, since: SystemTime) -> BoxFuture<'_, Result<u64>>;
 }
 
-/// So much, from a window that holds no more than that.
+/// An amount that is taken from a window, and the window's capacity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// Names the window: who is counted, and what.
     pub key: String,
     /// The time that the window looks at.
     pub window: Window,
-    /// How much it holds.
+    /// The capacity of the window.
     pub max: u64,
-    /// How much is taken; with 0, a window that is full already refuses.
+    /// The amount that is taken; with 0, a window that is full refuses all the same.
     pub amount: u64,
-    /// How much is reserved for what will be booked when it is known.
+    /// The amount that is reserved for a later booking.
     pub reserved: u64,
 }
 
 /// The time that a window looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Window {
-    /// So far back from now.
+    /// The time up to now, of this length.
     Sliding(Duration),
-    /// A period of the calendar in which millionths of a US dollar are spent. Each period has a key of its own.
+    /// A period of the calendar in which millionths of a US dollar are spent. Each period has a key
+    /// of its own.
     Spending {
-        /// When the period began.
+        /// The start of the period.
         since: SystemTime,
-        /// When it ends.
+        /// The end of the period.
         until: SystemTime,
-        /// Whose spending counts, an empty text being those of whom nothing is known; `None` for everybody's.
+        /// The user whose spending counts, an empty text for unknown users; `None` for all.
         user: Option<String>,
         /// The models whose answers count, with `*` for anything; `None` for all.
         models: Option<String>,
     },
 }
 
-/// What is booked without being asked for, because it has happened.
+/// An amount that is booked unconditionally, because it has been used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Booking {
-    /// The key of the takes that look at it.
+    /// The key of the window.
     pub key: String,
-    /// How much.
+    /// The amount.
     pub amount: u64,
-    /// Whether those takes look at a [`Window::Spending`].
+    /// `true` if the charges with this key count a [`Window::Spending`].
     pub is_spending: bool,
 }
 
 /// A window that has too little left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
-    /// Which of the takes.
+    /// The index of the charge.
     pub index: usize,
-    /// How much is in it.
+    /// The amount in it.
     pub used: u64,
-    /// How much others have reserved.
+    /// The amount that others have reserved.
     pub held: u64,
-    /// When enough will have left it; `None` when even an empty one would not hold it.
+    /// The time until enough has left it; `None` if even an empty window would be too small.
     pub retry_after: Option<Duration>,
 }

@@ -1,7 +1,8 @@
 //! The contract between the host and its pipes: what a pipe author needs, and nothing of HTTP.
 //!
-//! A **pipe** answers or filters chats. It is a type that implements [`Pipe`]; its settings, the **valves**, are a second type
-//! that implements [`Valves`]. The host starts it, shows its valves in Open WebUI, hands it chats and streams what it answers.
+//! A **pipe** answers or filters chats. It is a type that implements [`Pipe`]; its settings, the
+//! **valves**, are a second type that implements [`Valves`]. The host starts it, shows its valves
+//! in Open WebUI, hands it chats and streams what it answers.
 //!
 //! ```
 //! use pipe_sdk::{Call, Chunk, ChunkStream, FinishReason, ValveError, Model, Pipe, Result, Serves, Valves};
@@ -45,12 +46,13 @@
 //! Three rules hold for every pipe:
 //!
 //! * **It knows no HTTP.** What went wrong is said with [`PipeError`]; the host decides the status.
-//! * **It always streams**, and dropping its [`ChunkStream`] is the cancel: whatever answers a chat lives inside the stream.
-//!   The host folds the chunks for callers that did not ask for a stream.
+//! * **It always streams**, and dropping its [`ChunkStream`] is the cancel: whatever answers a chat
+//!   lives inside the stream. The host folds the chunks for callers that did not ask for a stream.
 //! * **It knows no other pipe.** It answers through another model by [`Call::host`], by model id.
 //!
-//! A running pipe never changes. When its valves are turned, the host builds the next one with [`Pipe::on_valves_updated`] and
-//! swaps it in whole; answers under way keep the pipe that they began with.
+//! A running pipe never changes. When its valves are turned, the host builds the next one with
+//! [`Pipe::on_valves_updated`] and swaps it in whole; answers under way keep the pipe that they
+//! began with.
 
 mod admission;
 mod body;

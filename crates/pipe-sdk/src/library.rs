@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
-/// The documents that a pipe answers from. A pipe offers them by [`Pipe::library`](crate::Pipe::library); the host serves them to the admin.
+/// The documents that a pipe answers from. A pipe offers them by
+/// [`Pipe::library`](crate::Pipe::library); the host serves them to the admin.
 pub trait Library: Send + Sync {
     /// Lists all collections, ordered by name.
     fn collections(&self) -> BoxFuture<'_, Result<Vec<Collection>>>;
@@ -22,15 +23,16 @@ pub trait Library: Send + Sync {
     /// Deletes a collection with its documents.
     fn delete(&self, name: String) -> BoxFuture<'_, Result<()>>;
 
-    /// Stores documents; each replaces the one of its id. Creates the collection if it does not exist. A document that cannot be read or stored
-    /// fails alone.
+    /// Stores documents; each replaces the one of its id. Creates the collection if it does not
+    /// exist. A document that cannot be read or stored fails alone.
     fn put(
         &self,
         collection: String,
         documents: Vec<Upload>,
     ) -> BoxFuture<'_, Result<Vec<IngestResult>>>;
 
-    /// Lists up to `limit` documents of a collection, ordered by id, after this one ("" for the first page).
+    /// Lists up to `limit` documents of a collection, ordered by id, after this one ("" for the
+    /// first page).
     fn documents(
         &self,
         collection: String,
@@ -44,8 +46,8 @@ pub trait Library: Send + Sync {
     /// Searches a collection; `host` provides the models.
     fn search(&self, search: Search, host: Host) -> BoxFuture<'_, Result<SearchResults>>;
 
-    /// Runs the background jobs: follows watched folders, and embeds texts. It ends when nothing is left to do; the host calls it every few
-    /// seconds, and after documents were stored.
+    /// Runs the background jobs: follows watched folders, and embeds texts. It ends when nothing is
+    /// left to do; the host calls it every few seconds, and after documents were stored.
     fn run_background_jobs(&self, host: Host) -> BoxFuture<'_, ()>;
 }
 
@@ -72,7 +74,8 @@ pub struct Collection {
 pub struct CollectionUpdate {
     /// The language of the texts, as in `english`; it cannot be changed later.
     pub language: Option<String>,
-    /// The maximum tokens of a chunk. After a change, stored documents are cut again in the background.
+    /// The maximum tokens of a chunk. After a change, stored documents are cut again in the
+    /// background.
     pub chunk_tokens: Option<usize>,
     /// The users who may see it.
     pub audience: Option<Audience>,
@@ -183,9 +186,9 @@ pub struct DocumentSummary {
     pub id: String,
     /// The title.
     pub title: String,
-    /// Where it can be read.
+    /// The address of the original.
     pub url: Option<String>,
-    /// Who may see it.
+    /// The users who may see it.
     pub audience: Audience,
     /// Arbitrary metadata.
     pub metadata: Map<String, Value>,

@@ -1,8 +1,8 @@
-//! What models teach by what they refuse: fields to be left out of later requests.
+//! Quirks that are learned from models' refusals: fields to leave out of later requests.
 //!
-//! A refusal may quote the prompt that it is about, so its words are read without what stands in quotation marks
-//! ([`without_quotes`]), and what one caller's refusal teaches holds for that caller alone: only what two callers have been taught holds
-//! for all ([`LearnedQuirks`]). It is forgotten after a day, and learned anew if it is still so.
+//! A refusal may quote the prompt, so text in quotation marks is ignored ([`without_quotes`]), and
+//! a quirk applies only to the caller whose request was refused, until a second caller has met it
+//! too ([`LearnedQuirks`]). It expires after a day, and is learned again if it persists.
 
 use crate::CallerId;
 use serde::Serialize;
@@ -14,40 +14,40 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What has been learned of each model since the start. The `Display` of a quirk is its name for
-/// admins (`GET /pipelines/{id}/lessons`), which stays when the type is renamed.
+/// The quirks of each model since the start. The `Display` of a quirk is its name for admins (`GET
+/// /pipelines/{id}/lessons`), which stays when the type is renamed.
 #[derive(Debug)]
 pub struct LearnedQuirks<Q>(Mutex<HashMap<String, Vec<Learned<Q>>>>);
 
 #[derive(Debug)]
 struct Learned<Q> {
     quirk: Q,
-    /// Who was taught it; of more than two, the first two.
+    /// The callers that met it; of more than two, the first two.
     callers: Vec<CallerId>,
-    /// When it was taught the last time.
+    /// The time at which it was last met.
     at: Instant,
 }
 
-/// One thing that has been learned, as admins read it.
+/// One learned quirk, for admins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QuirkState {
     /// The model.
     pub model: String,
-    /// What it does not take.
+    /// The quirk's name.
     pub quirk: String,
-    /// Whether it holds for all callers, or only for the one that was taught it.
+    /// `true` if it applies to all callers, `false` if only to the one that met it.
     pub for_all: bool,
-    /// In how many seconds it is forgotten.
+    /// The seconds until it expires.
     pub expires_in_seconds: u64,
 }
 
-/// How many callers must have been taught a quirk until it holds for all.
+/// The number of callers that must meet a quirk until it applies to all.
 const TEACHERS: usize = 2;
 
-/// How long a quirk is known.
+/// The time until a quirk expires.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many quirks are kept of a model, of how many models.
+/// The largest number of quirks of a model, and of models.
 const MOST: usize = 32;
 const MOST_MODELS: usize = 1000;
 
@@ -58,7 +58,7 @@ impl<Q> Default for LearnedQuirks<Q> {
 }
 
 impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
-    /// Returns what is known of this model for this caller.
+    /// Returns the quirks of this model that apply to this caller.
     pub fn of(&self, model: &str, caller: CallerId) -> Vec<Q> {
         let now = Instant::now();
         let known = self.lock();
@@ -69,7 +69,7 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
         known.filter(holds).map(|learned| learned.quirk.clone()).collect()
     }
 
-    /// Remembers that this model has taught this caller a quirk.
+    /// Records a quirk of this model that this caller's request has met.
     pub fn learn(&self, model: &str, quirk: &Q, caller: CallerId) {
         let now = Instant::now();
         let mut models = self.lock();
@@ -97,7 +97,7 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
         known.push(Learned { quirk: quirk.clone(), callers: vec![caller], at: now });
     }
 
-    /// Returns all that is known, by model.
+    /// Returns all quirks, by model.
     pub fn states(&self) -> Vec<QuirkState> {
         let now = Instant::now();
         let models = self.lock();
@@ -129,8 +129,8 @@ impl<Q> Learned<Q> {
     }
 }
 
-/// Returns this text without what stands in quotation marks, except for names of fields, as in `` `temperature` ``. What is quoted and does
-/// not end is left out too.
+/// Returns this text without what stands in quotation marks, except for names of fields, as in ``
+/// `temperature` ``. What is quoted and does not end is left out too.
 pub fn without_quotes(text: &str) -> String {
     let (mut kept, mut rest) = (String::new(), text);
     while let Some((place, open)) = rest.char_indices().find(|(_, c)| closing(*c).is_some()) {
@@ -153,7 +153,7 @@ pub fn without_quotes(text: &str) -> String {
     kept + rest
 }
 
-/// Where a quote that was opened so ends.
+/// Returns the end of a quote that begins with this mark.
 fn end_of_quote(quoted: &str, open: char) -> Option<usize> {
     let close = closing(open)?;
     let mut is_escaped = false;

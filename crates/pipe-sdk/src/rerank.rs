@@ -12,20 +12,20 @@ pub struct RerankCall {
     pub query: String,
     /// The documents.
     pub documents: Vec<String>,
-    /// How many of the best are wanted. `None`: all.
+    /// The number of documents to return. `None`: all.
     pub top_n: Option<usize>,
-    /// Who asks, if it is known. [`Host::rerank`](crate::Host::rerank) fills it in.
+    /// The user, if known. [`Host::rerank`](crate::Host::rerank) sets it.
     pub user: Option<Arc<User>>,
     /// The same as a number, for what must tell callers apart. The host fills it in.
     pub caller: CallerId,
-    /// What the request wishes of the pipe, beside its body. The host fills it in.
+    /// The hints for the pipe, beside the body. The host sets them.
     pub hints: Hints,
-    /// Where the call stands in a trace. The host fills it in.
+    /// The call's place in a trace. The host sets it.
     pub trace: Option<TraceContext>,
 }
 
 impl RerankCall {
-    /// All of these documents, for the model of this id.
+    /// Returns a call of this model that ranks all of these documents.
     pub fn new(model: impl Into<String>, query: impl Into<String>, documents: Vec<String>) -> Self {
         let (model, query) = (model.into(), query.into());
         Self {
@@ -46,7 +46,7 @@ impl RerankCall {
 pub struct Reranked {
     /// The best first.
     pub ranks: Vec<Rank>,
-    /// How many tokens the question and the documents had; 0 where the model does not tell.
+    /// The tokens of the question and the documents; 0 if the model does not report them.
     pub prompt_tokens: u64,
 }
 
@@ -55,6 +55,6 @@ pub struct Reranked {
 pub struct Rank {
     /// Its place in the call.
     pub index: usize,
-    /// How well it answers, from 0 to 1.
+    /// The relevance, from 0 to 1.
     pub score: f64,
 }

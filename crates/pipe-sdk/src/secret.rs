@@ -7,22 +7,23 @@ use std::{borrow::Cow, fmt};
 
 /// A secret valve: a key, a token, a password; set or unset.
 ///
-/// It is masked wherever it is written: [`Debug`], JSON, logs. Its memory is wiped when it is dropped. A secret that is sent
-/// to an address which is itself a valve says so with `#[schemars(extend("x-origin" = "api_base"))]`; the host then refuses to keep
-/// the secret when that valve moves to another origin.
+/// It is masked wherever it is written: [`Debug`], JSON, logs. Its memory is wiped when it is
+/// dropped. A secret that is sent to an address which is itself a valve says so with
+/// `#[schemars(extend("x-origin" = "api_base"))]`; the host then refuses to keep the secret when
+/// that valve moves to another origin.
 #[derive(Clone, Default)]
 pub struct Secret(Option<SecretString>);
 
 impl Secret {
-    /// What stands for a set secret on every way out, and what means "keep" on the way in.
+    /// The text that replaces a set secret in every output; as an input it means "keep".
     pub const MASK: &'static str = "**********";
 
-    /// The value, for the one place that uses it; `None` when unset.
+    /// Returns the value, for the one place that uses it; `None` when unset.
     pub fn expose(&self) -> Option<&str> {
         self.0.as_ref().map(ExposeSecret::expose_secret)
     }
 
-    /// Whether there is a value.
+    /// Returns whether there is a value.
     pub fn is_set(&self) -> bool {
         self.0.is_some()
     }

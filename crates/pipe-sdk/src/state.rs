@@ -1,4 +1,5 @@
-//! Files that a pipe keeps from one start of the host to the next, and what it may know again by them.
+//! Files that a pipe keeps from one start of the host to the next, and what it may know again by
+//! them.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -11,9 +12,11 @@ use std::{
 };
 use tokio::task::spawn_blocking;
 
-/// The folder of a pipe within the data folder. The default is none: nothing is found and nothing is saved.
+/// The folder of a pipe within the data folder. The default is none: nothing is found and nothing
+/// is saved.
 ///
-/// It is for what can be lost, such as lists that are asked for again. With several replicas, each has its own.
+/// It is for what can be lost, such as lists that are asked for again. With several replicas, each
+/// has its own.
 #[derive(Clone, Debug, Default)]
 pub struct StateFolder(Option<Arc<Folder>>);
 
@@ -24,23 +27,25 @@ struct Folder {
     writing: Mutex<()>,
 }
 
-/// A number that stands for texts which may be secret, and by which they can be known again. It is another one with each salt.
+/// A number that stands for texts which may be secret, and by which they can be known again. It is
+/// another one with each salt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     salt: String,
     digest: String,
 }
 
-/// How large a file may be.
+/// The largest size of a file, in bytes.
 const LARGEST: u64 = 16 << 20;
 
 impl StateFolder {
-    /// The folder at this path, which is made when something is saved.
+    /// Returns the folder at this path, which is made when something is saved.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(Some(Arc::new(Folder { path: path.into(), writing: Mutex::default() })))
     }
 
-    /// Returns what was saved under this name. What cannot be read is told of in the log, and is as if it were not there.
+    /// Returns the state that was saved under this name. If it cannot be read, the log says so and
+    /// it counts as missing.
     pub async fn load<T: DeserializeOwned + Send + 'static>(
         &self,
         name: &'static str,
@@ -61,7 +66,8 @@ impl StateFolder {
         })
     }
 
-    /// Saves this under this name, in place of what was there: a crash leaves the one or the other. Its owner alone may read it.
+    /// Saves this under this name, in place of what was there: a crash leaves the one or the other.
+    /// Its owner alone may read it.
     pub async fn save<T: Serialize>(&self, name: &'static str, state: &T) {
         let Some(folder) = self.0.clone() else { return };
         let saved = match serde_json::to_vec(state) {
@@ -93,7 +99,8 @@ impl Folder {
         }
         let written = write(&draft, bytes).and_then(|()| fs::rename(&draft, &path));
         if written.is_err() {
-            // The draft is of no use; if it cannot be removed either, the first error is the one to tell.
+            // The draft is of no use; if it cannot be removed either, the first error is the one to
+            // tell.
             _ = fs::remove_file(&draft);
         }
         written?;
@@ -132,7 +139,7 @@ impl Fingerprint {
         Self { salt, digest }
     }
 
-    /// Whether it is of these texts.
+    /// Returns whether it was made from these texts.
     pub fn matches(&self, texts: &[&str]) -> bool {
         digest(&self.salt, texts) == self.digest
     }

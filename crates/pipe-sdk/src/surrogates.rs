@@ -1,11 +1,12 @@
 //! Half characters: JSON that JavaScript and Python write and Rust cannot read.
 //!
-//! Open WebUI's texts may hold lone surrogates as escapes, `"\ud83d"` (`docs/reference/open-webui.md`, "Lone surrogates"). They are no characters, so each becomes
-//! the replacement character, in place: the escapes are equally long.
+//! Open WebUI's texts may hold lone surrogates as escapes, `"\ud83d"`
+//! (`docs/reference/open-webui.md`, "Lone surrogates"). They are no characters, so each becomes the
+//! replacement character, in place: the escapes are equally long.
 
 use memchr::memchr;
 
-/// The same JSON with every lone surrogate replaced; `None` when there is none.
+/// Returns the same JSON with every lone surrogate replaced; `None` when there is none.
 pub fn without_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
     find_lone_surrogate(json, 0)?;
     let mut repaired = json.to_vec();
@@ -22,7 +23,8 @@ pub fn replace_lone_surrogates(json: &mut [u8]) {
     }
 }
 
-/// Returns where the first lone surrogate at or after this place stands; an escape may not begin before it.
+/// Returns the position of the first lone surrogate at or after this place; an escape may not begin
+/// before it.
 fn find_lone_surrogate(json: &[u8], mut at: usize) -> Option<usize> {
     while let Some(backslash) = json.get(at..).and_then(|rest| memchr(b'\\', rest)) {
         let start = at + backslash;
@@ -36,7 +38,7 @@ fn find_lone_surrogate(json: &[u8], mut at: usize) -> Option<usize> {
     None
 }
 
-/// The UTF-16 unit of the escape `\uXXXX` at this place.
+/// Returns the UTF-16 unit of the escape `\uXXXX` at this place.
 fn unit(json: &[u8], at: usize) -> Option<u16> {
     let digits = json.get(at..at + 6)?.strip_prefix(br"\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

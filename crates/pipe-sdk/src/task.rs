@@ -5,7 +5,8 @@ use tokio::task::AbortHandle;
 
 /// Runs a future beside its owner, and ends it when the owner is dropped.
 ///
-/// For what outlives a call but not the pipe, such as refreshing a model list. Never for an answer: that lives in its stream.
+/// For what outlives a call but not the pipe, such as refreshing a model list. Never for an answer:
+/// that lives in its stream.
 #[derive(Debug)]
 pub struct Task(AbortHandle);
 
@@ -19,7 +20,7 @@ impl Task {
         Self(tokio::spawn(future).abort_handle())
     }
 
-    /// Whether it has ended by itself.
+    /// Returns whether it has ended by itself.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }

@@ -26,10 +26,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What a model does when it is asked.
+/// The scripted behaviour of a model.
 type Behaviour = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<ChunkStream>> + Send + Sync>;
 
-/// Says what the models of a host answer, and keeps what they were asked.
+/// A host whose models answer by a script, and that records their calls.
 #[derive(Clone, Default)]
 pub struct ScriptedHost {
     models: HashMap<String, Behaviour>,
@@ -42,19 +42,19 @@ pub struct ScriptedHost {
 }
 
 impl ScriptedHost {
-    /// A host without models.
+    /// Returns a host without models.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with a model that always answers these chunks.
+    /// Adds a model that always answers these chunks.
     #[must_use]
     pub fn answers(self, model: &str, chunks: impl IntoIterator<Item = Chunk>) -> Self {
         let chunks: Vec<_> = chunks.into_iter().collect();
         self.behaves(model, move |_| ready(Ok(ChunkStream::from_chunks(chunks.clone()))))
     }
 
-    /// The same with a model that does this whenever it is asked.
+    /// Adds a model with this behaviour.
     #[must_use]
     pub fn behaves<F: Future<Output = Result<ChunkStream>> + Send + 'static>(
         mut self,
@@ -65,33 +65,33 @@ impl ScriptedHost {
         self
     }
 
-    /// The same with a model that makes these vectors of whatever texts.
+    /// Adds a model that returns these vectors for all texts.
     #[must_use]
     pub fn embeds(mut self, model: &str, embeddings: Embeddings) -> Self {
         self.embeddings.insert(model.into(), embeddings);
         self
     }
 
-    /// The same with a model that puts whatever documents in this order.
+    /// Adds a model that returns this ranking for all documents.
     #[must_use]
     pub fn ranks(mut self, model: &str, reranked: Reranked) -> Self {
         self.rankings.insert(model.into(), reranked);
         self
     }
 
-    /// The same with a model that makes these pictures of whatever words.
+    /// Adds a model that returns these images for all descriptions.
     #[must_use]
     pub fn paints(mut self, model: &str, images: Images) -> Self {
         self.images.insert(model.into(), images);
         self
     }
 
-    /// The handle for a [`Call`].
+    /// Returns the handle for a [`Call`].
     pub fn host(&self) -> Host {
         self.host_of(CallContext::new(Some(User::default()), None, None))
     }
 
-    /// The handle for what is asked behind this context.
+    /// Returns the handle for calls within this context.
     pub fn host_of(&self, context: CallContext) -> Host {
         Host::new(Arc::new(self.clone()), context, ChatRef::default())
     }
@@ -101,7 +101,7 @@ impl ScriptedHost {
         self.ledger.spend(user, cost);
     }
 
-    /// What was asked, in order.
+    /// Returns the calls that were made, in order.
     pub fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -153,7 +153,7 @@ impl HostBackend for ScriptedHost {
         self.models.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
     }
 
-    /// A token costs a millionth of a dollar.
+    /// Returns a millionth of a dollar for each token.
     fn cost(&self, _: &str, usage: &Usage) -> Option<u64> {
         Some(usage.total_tokens())
     }

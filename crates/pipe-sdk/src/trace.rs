@@ -1,13 +1,14 @@
-//! Where a call stands in a trace that spans services.
+//! The place of a call in a distributed trace.
 
-/// Where a call stands in a trace that spans services: W3C Trace Context's `traceparent`.
+/// The place of a call in a distributed trace: `traceparent` of W3C Trace Context
+/// (<https://www.w3.org/TR/trace-context/>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// The trace; never 0.
     pub trace: u128,
     /// The span that calls; never 0.
     pub span: u64,
-    /// Whether the caller keeps the trace.
+    /// `true` if the caller records the trace.
     pub sampled: bool,
 }
 
@@ -15,7 +16,7 @@ impl TraceContext {
     /// The header that carries it.
     pub const HEADER: &str = "traceparent";
 
-    /// What this header says; `None` for one that is not as the standard has it.
+    /// Parses this header; `None` if it is malformed.
     pub fn parse(header: &str) -> Option<Self> {
         let mut fields = header.split('-');
         let version = hex(fields.next()?, 2)?;
@@ -28,14 +29,14 @@ impl TraceContext {
         fits.then_some(Self { trace, span, sampled: flags & 1 == 1 })
     }
 
-    /// The header's value.
+    /// Returns the header's value.
     pub fn header(&self) -> String {
         let Self { trace, span, sampled } = self;
         format!("00-{trace:032x}-{span:016x}-{:02x}", u8::from(*sampled))
     }
 }
 
-/// A number of so many small hexadecimal digits.
+/// Parses a number of this many lower-case hexadecimal digits.
 fn hex(digits: &str, length: usize) -> Option<u128> {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     let fits = digits.len() == length && digits.bytes().all(is_digit);

@@ -1,29 +1,29 @@
-//! How the services fare that a pipe calls, for metrics.
+//! The state of the services that a pipe calls, for metrics.
 
 use std::collections::BTreeMap;
 
-/// How one upstream of a pipe fares now.
+/// The state of one upstream of a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamState {
-    /// What people call it; never its address.
+    /// Its name for people; never its address.
     pub name: String,
-    /// Whether calls go through.
+    /// The state of its circuit breaker.
     pub breaker: BreakerState,
-    /// How many calls are under way.
+    /// The number of calls in flight.
     pub in_flight: usize,
-    /// How many calls have gone out so far.
+    /// The number of calls since the start.
     pub calls: u64,
-    /// How often one of them was tried again.
+    /// The number of retries.
     pub retries: u64,
-    /// How many were refused because too many were under way.
+    /// The number of calls that the concurrency limit refused.
     pub shed: u64,
-    /// How many were refused because the upstream was failing.
+    /// The number of calls that the circuit breaker refused.
     pub refused: u64,
-    /// How often it has failed, by the way in which it did.
+    /// The number of failures, by kind.
     pub failures: BTreeMap<&'static str, u64>,
 }
 
-/// Whether calls of an upstream go through.
+/// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BreakerState {
     /// They do.
@@ -35,7 +35,7 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
-    /// The word for it in metrics.
+    /// Returns the word for it in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Closed => "closed",

@@ -1,4 +1,4 @@
-//! What an admin can turn.
+//! The settings of a pipe that an admin can change.
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,7 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub trait Valves:
     Serialize + DeserializeOwned + JsonSchema + Default + Send + Sync + 'static
 {
-    /// What cannot be so although every single valve is within its bounds. Pure: no waiting, no asking around.
+    /// Returns the faults of combinations, when every single valve is within its bounds. Pure: it
+    /// neither waits nor asks anything.
     fn validate(&self) -> Vec<ValveError> {
         Vec::new()
     }
@@ -36,7 +37,7 @@ pub struct ValveError {
 }
 
 impl ValveError {
-    /// A fault of this valve.
+    /// Returns an error of this valve.
     pub fn new(valve: impl Into<String>, rule: impl Into<String>) -> Self {
         Self { valve: valve.into(), rule: rule.into() }
     }
@@ -49,7 +50,8 @@ impl ValveError {
     }
 }
 
-/// The items of a valve that holds several, between commas. Open WebUI's form cannot save an empty list, but no text.
+/// Returns the items of a valve that holds several, separated by commas. Open WebUI's form cannot
+/// save an empty list, but it can save an empty text.
 pub fn split_list(text: &Option<String>) -> impl Iterator<Item = &str> {
     let items = text.as_deref().unwrap_or_default().split(',');
     items.map(str::trim).filter(|item| !item.is_empty())

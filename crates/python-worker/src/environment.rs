@@ -69,7 +69,7 @@ impl EnvironmentCache {
     /// there. What the installer prints goes to `progress`.
     ///
     /// # Errors
-    /// When the packages cannot be installed.
+    /// Returns an error if the packages cannot be installed.
     pub async fn prepare(
         &self,
         interpreter: &Interpreter,

@@ -40,7 +40,7 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
-    /// Returns the error for whoever chats with this pipeline.
+    /// Returns the error for the person who chats with this pipeline.
     pub fn into_pipe_error(self, pipe: &str) -> PipeError {
         let message = format!("the Python pipeline `{pipe}` has failed: {self}");
         match self {

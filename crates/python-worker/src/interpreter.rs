@@ -46,7 +46,7 @@ impl Interpreter {
     /// Finds the interpreter at this path, or the one of this name in `PATH`.
     ///
     /// # Errors
-    /// When there is none, or it is too old.
+    /// Returns an error if there is none, or it is too old.
     pub async fn find(program: &Path) -> Result<Self, WorkerError> {
         let Probe { path, version: (major, minor, patch), .. } = probe(program, &[]).await?;
         let version = format!("{major}.{minor}.{patch}");
@@ -60,7 +60,7 @@ impl Interpreter {
     /// Returns those of these modules that cannot be imported.
     ///
     /// # Errors
-    /// When the interpreter cannot be asked.
+    /// Returns an error if the interpreter does not answer.
     pub async fn missing_modules(&self, modules: &[&str]) -> Result<Vec<String>, WorkerError> {
         if modules.is_empty() {
             return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! What a pipe yields becomes chunks.
+//! Decodes the items of a Python pipe into chunks.
 //!
 //! A pipe yields text, whole chunks of OpenAI's API as dictionaries or models, or the lines of an
 //! event stream as they came from an upstream (`data: {…}`). Only fields that are named here reach
@@ -33,7 +33,7 @@ const EVENT_KINDS: [&str; 14] = [
 pub struct ItemDecoder {
     finish: Option<FinishReason>,
     usage: Option<Usage>,
-    /// Whether lines of an event stream have come.
+    /// `true` if lines of an event stream have arrived.
     is_event_stream: bool,
     /// Whether a choice has said something.
     has_spoken: bool,
@@ -43,7 +43,7 @@ impl ItemDecoder {
     /// Returns the chunks of an item.
     ///
     /// # Errors
-    /// The error that the item tells of.
+    /// The error in the item.
     pub fn decode(&mut self, item: Item) -> Result<Vec<Chunk>> {
         match item {
             Item::Text(text) if text.starts_with("data:") => self.decode_lines(&text),

@@ -1,4 +1,4 @@
-//! What a file prints, line by line, on its way to the log.
+//! Passes the output of a file to the log, line by line.
 
 use pipe_sdk::Secret;
 use std::{
@@ -73,7 +73,7 @@ impl LineBuffer {
         whole
     }
 
-    /// Returns what has come of a line, if it says something.
+    /// Returns the unfinished line, unless it is blank.
     fn finish(&mut self) -> Option<String> {
         let line = std::mem::take(&mut self.0);
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();

@@ -58,7 +58,7 @@ pub struct UserId {
     pub group: u32,
 }
 
-/// What a process may use.
+/// The resource limits of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessLimits {
     /// The largest size of its data, in bytes; 0 for no limit.
@@ -75,7 +75,7 @@ impl Default for ProcessLimits {
     }
 }
 
-/// How a process is started.
+/// The settings from which a process is started.
 #[derive(Clone)]
 pub struct ProcessSettings {
     /// The Python that runs it.
@@ -198,7 +198,7 @@ fn exited(how: &str) -> WorkerError {
     WorkerError::Exited(how.to_owned())
 }
 
-/// Returns how a process has ended, as in `exit status: 1`.
+/// Describes the exit of a process, as in `exit status: 1`.
 pub fn describe_exit(status: io::Result<ExitStatus>) -> String {
     status.map_or_else(|error| error.to_string(), |status| status.to_string())
 }

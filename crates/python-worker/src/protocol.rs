@@ -1,9 +1,10 @@
 //! The frames between the host and the runner.
 //!
 //! The host sends `call` frames with an id, and grants credit: an item costs one, and one more for
-//! each [`CREDIT_BYTES`]. As long as a call has credit, the runner may send an item of it. The runner answers each call with any number of `item`
-//! frames and one `end` or `error`. While a call is answered, the runner may ask a `question`
-//! about models of the host, which `reply` frames answer.
+//! each [`CREDIT_BYTES`]. As long as a call has credit, the runner may send an item of it. The
+//! runner answers each call with any number of `item` frames and one `end` or `error`. While a call
+//! is answered, the runner may ask a `question` about models of the host, which `reply` frames
+//! answer.
 
 use crate::error::WorkerError;
 use pipe_sdk::ValveError;
@@ -33,9 +34,9 @@ pub fn credit_of(bytes: usize) -> usize {
 pub enum HostFrame<'a> {
     /// Starts a call.
     Call { id: u64, method: &'a str, arguments: &'a RawValue, credit: usize },
-    /// Lets a call send so many more items.
+    /// Lets a call send this number of further items.
     Credit { id: u64, count: usize },
-    /// Ends a call that nobody waits for.
+    /// Ends a call without a receiver.
     Cancel { id: u64 },
     /// Asks for a sign of life.
     Ping { id: u64 },
@@ -49,7 +50,7 @@ pub enum HostFrame<'a> {
     },
 }
 
-/// A frame of the runner. Which fields it has tells what it is.
+/// A frame of the runner. Its fields tell its type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct WorkerFrame {
@@ -62,7 +63,7 @@ pub struct WorkerFrame {
     pub end: Option<Value>,
     /// The end of the call, with an error.
     pub error: Option<ErrorFrame>,
-    /// Whether the call could not be ended although it was cancelled.
+    /// `true` if the call could not be ended although it was cancelled.
     pub stuck: bool,
     /// The sign of life.
     pub pong: Option<u64>,
@@ -70,7 +71,7 @@ pub struct WorkerFrame {
     pub ready: Option<Ready>,
     /// The id of a question of the call.
     pub question: Option<u64>,
-    /// What the question asks for.
+    /// The parameters of the question.
     pub method: Option<String>,
     /// The arguments of the question.
     pub body: Option<Value>,
@@ -91,10 +92,10 @@ fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
     Ok(text)
 }
 
-/// What a process says of itself when it has started.
+/// The first message of a process after its start.
 #[derive(Debug, Default, Deserialize)]
 pub struct Ready {
-    /// Whether the kernel limits the files that it can reach.
+    /// `true` if the kernel limits the files that it can reach.
     pub is_confined: bool,
     /// The version of Python.
     pub python: String,
@@ -138,7 +139,7 @@ impl From<Violation> for ValveError {
     }
 }
 
-/// What a pipeline says of itself.
+/// The description of a pipeline by itself.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Description {

@@ -1,4 +1,4 @@
-//! What can be read of a file without running it.
+//! The properties of a file that can be read without running it.
 
 use crate::{
     packages::{BUNDLED_PACKAGES, HELPER_IMPORTS, PACKAGE_ALIASES, STANDARD_MODULES},
@@ -51,7 +51,7 @@ impl PipelineSource {
     /// Returns the requirements of the front matter.
     ///
     /// # Errors
-    /// When one of them is no requirement.
+    /// Returns an error if one of them is no requirement.
     pub fn requirements(&self) -> Result<Requirements, String> {
         let front_matter = self.front_matter();
         let listed = front_matter.get("requirements").map_or("", String::as_str).split(',');

@@ -41,7 +41,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 /// A process that has loaded a file. Dropping it kills the process and all that it started.
 pub struct Worker {
     shared: Arc<Shared>,
-    /// Whether the kernel limits the files that the process can reach.
+    /// `true` if the kernel limits the files that the process can reach.
     pub is_confined: bool,
     _tasks: Vec<Task>,
 }
@@ -53,12 +53,12 @@ struct Shared {
     pongs: AtomicU64,
     /// The bytes of items that nobody has read yet.
     unread: Arc<AtomicUsize>,
-    /// Why the process ended, or must not be given further calls.
+    /// The reason why the process ended, or must not be given further calls.
     retired: watch::Sender<Option<Retirement>>,
     exited: watch::Sender<Option<String>>,
 }
 
-/// Why a worker takes no further calls.
+/// The reason why a worker takes no further calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Retirement {
     Exited,
@@ -75,7 +75,7 @@ impl Worker {
     /// Starts a process and loads the file in it.
     ///
     /// # Errors
-    /// When the process cannot be started, or the file cannot be loaded in time.
+    /// Returns an error if the process cannot be started, or the file cannot be loaded in time.
     pub async fn start(
         settings: &ProcessSettings,
         module: &str,
@@ -137,7 +137,7 @@ impl Worker {
     /// Starts a call, and returns the stream of its items.
     ///
     /// # Errors
-    /// When the arguments cannot be written as JSON.
+    /// Returns an error if the arguments cannot be written as JSON.
     pub fn call(
         &self,
         method: &str,
@@ -173,7 +173,7 @@ impl Worker {
         _ = retired.wait_for(Option::is_some).await;
     }
 
-    /// Returns how the process has ended, if it has.
+    /// Returns the exit of the process, if it has ended.
     pub fn exit(&self) -> Option<String> {
         self.shared.exited.borrow().clone()
     }

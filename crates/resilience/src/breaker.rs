@@ -1,18 +1,17 @@
-//! A circuit breaker: it refuses calls of an upstream that fails for everyone, and lets one through
-//! now and then to try it.
+//! A circuit breaker: it refuses calls of an upstream that fails for everyone, and now and then
+//! lets one through as a probe.
 //!
 //! One caller must never be able to lock out the others: a prompt that makes a model fail says
-//! nothing of the model. So a breaker opens by the share of failed calls in a sliding window, of
-//! which no caller fills more than its part, and only when several callers have seen failures. What
-//! fails before any request is sent (a refused connection) needs no such care, and opens it at
-//! once.
+//! nothing about the model. So a breaker opens by the share of failed calls in a sliding window, of
+//! which each caller fills only a part, and only when several callers have seen failures. Failures
+//! before any request is sent (a refused connection) need no such care, and open it at once.
 
 use crate::{FailureKind, Limits, Suspect, Verdict, window::Window};
 use pipe_sdk::{BreakerState, CallerId};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Closed, open, or open with one call under way that tries.
+/// A circuit breaker: closed, open, or open with one probe in flight.
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     phase: Phase,
@@ -20,17 +19,17 @@ pub(crate) struct CircuitBreaker {
     /// earlier generation is ignored.
     generation: u64,
     window: Window,
-    /// The number of calls in a row that found no connection.
+    /// The number of consecutive calls without a connection.
     unconnected: u32,
-    /// The number of calls in a row that failed, whoever made them.
+    /// The number of consecutive failed calls, by any caller.
     in_a_row: u32,
-    /// The time of the last good answer.
+    /// The time of the last success.
     answered: Option<Instant>,
     /// The kind of the last failure.
     cause: FailureKind,
-    /// The callers that saw the failures that opened it. The probe must come from somebody else.
+    /// The callers that saw the failures that opened it. The probe must come from another one.
     witnesses: Vec<CallerId>,
-    /// The number of probes in a row that failed in a way that may have been their own fault.
+    /// The number of consecutive probes whose failure may have been their own fault.
     doubtful_tries: u32,
     rules: Rules,
 }
@@ -49,28 +48,28 @@ struct Rules {
 enum Phase {
     /// All calls go through.
     Closed,
-    /// None does until then.
+    /// No call goes through until then.
     Open { until: Instant, rest: Rest },
-    /// One does, and tries.
+    /// One call goes through, as a probe.
     Probing { rest: Rest },
 }
 
-/// The time for which an open breaker refuses.
+/// The time for which the breaker stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rest {
-    /// This time.
+    /// The duration of this period.
     now: Duration,
-    /// Next time, if the call that tries fails.
+    /// The duration of the next period, if the probe fails.
     next: Duration,
 }
 
-/// One call that was let through.
+/// A call that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket {
     generation: u64,
     caller: CallerId,
     began: Instant,
-    /// It went through though the breaker was open, and does not try for the others.
+    /// `true` if it was admitted although the breaker was open, and is no probe.
     is_extra: bool,
 }
 
@@ -81,7 +80,7 @@ pub(crate) struct Refused {
     pub cause: FailureKind,
 }
 
-/// The wait that callers are told while a probe is under way.
+/// The wait that callers are given while a probe is in flight.
 const WHILE_PROBING: Duration = Duration::from_secs(1);
 
 /// The wait before the owner probes a suspected upstream.
@@ -90,16 +89,17 @@ const UNDER_SUSPICION: Duration = Duration::from_millis(100);
 /// A good answer within this time before a failure shows that the upstream is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
-/// The number of failed connections that opens it.
+/// The number of consecutive connection failures that opens it.
 const UNCONNECTED: u32 = 2;
 
-/// The share of calls that must have failed, in percent: of failures that the upstream itself owns
-/// up to, and of failures of any kind. Whoever holds the host's key may invent names, and a prompt
-/// may make any model fail; as long as a tenth of the calls is answered, it is better to ask.
+/// The share of calls that must have failed to open it, in percent: of failures that the upstream
+/// itself reports, and of failures of any kind. The holder of the host's key may invent callers,
+/// and a prompt may make any model fail; as long as a tenth of the calls succeeds, it is better to
+/// try.
 const OWNED_PERCENT: usize = 50;
 const ANY_PERCENT: usize = 90;
 
-/// After so many tries that may have failed by their own fault, the upstream rests again.
+/// The number of failed probes, possibly by their own fault, after which the breaker opens again.
 const DOUBTFUL_TRIES: u32 = 3;
 
 /// The minimum number of calls in the window, where the owner probes by itself.
@@ -109,7 +109,7 @@ const FEWEST_PROBED: u32 = 20;
 const MOST_WITNESSES: usize = 64;
 
 impl CircuitBreaker {
-    /// A closed one.
+    /// Returns a closed breaker.
     pub fn new(limits: &Limits) -> Self {
         let failures = limits.failures;
         let volume = if limits.is_probed { failures.max(FEWEST_PROBED) } else { failures } as usize;
@@ -134,15 +134,15 @@ impl CircuitBreaker {
         }
     }
 
-    /// Lets a call of this caller through, or says how long to wait, and why.
+    /// Admits a call of this caller, or returns the wait and the last failure.
     pub fn admit(&mut self, caller: CallerId, now: Instant) -> Result<Ticket, Refused> {
         let refused = |wait| Refused { wait, cause: self.cause };
         match self.phase {
             Phase::Closed => {}
             Phase::Open { until, .. } if now < until => return Err(refused(until - now)),
             Phase::Open { until, rest } => {
-                // Where nobody else comes, whoever saw the failures tries after twice the time. The
-                // host itself is above suspicion.
+                // If no other caller comes, one that saw the failures may probe after twice the
+                // time. The host itself may always probe.
                 let (anybody, is_host) = (until + rest.now, caller == CallerId::default());
                 if now < anybody && !is_host && self.witnesses.contains(&caller) {
                     return Err(refused(anybody - now));
@@ -155,7 +155,8 @@ impl CircuitBreaker {
         Ok(self.ticket(caller, now))
     }
 
-    /// Lets a call through that has nowhere else to go, unless there is no connection to be had.
+    /// Admits a call without an alternative even if the breaker is open, unless the upstream cannot
+    /// be connected to.
     pub fn admit_anyway(&mut self, caller: CallerId, now: Instant) -> Result<Ticket, Refused> {
         self.admit(caller, now).or_else(|refused| match refused.cause {
             FailureKind::Connect => Err(refused),
@@ -163,12 +164,12 @@ impl CircuitBreaker {
         })
     }
 
-    /// Returns `true` if a further attempt of a failed call would be let through.
+    /// Returns whether a further attempt of a failed call would be admitted.
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed)
     }
 
-    /// The answer has begun. That is enough to close an open breaker, and too little to forget
+    /// Records that an answer has begun. That closes an open breaker, but does not clear the
     /// failures.
     pub fn began(&mut self, ticket: Ticket) {
         if ticket.generation == self.generation && !self.is_closed() {
@@ -176,7 +177,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// The upstream did as it should.
+    /// Records a success.
     pub fn succeeded(&mut self, ticket: Ticket, now: Instant) {
         if ticket.generation != self.generation {
             return;
@@ -188,7 +189,7 @@ impl CircuitBreaker {
         self.window.push(now, ticket.caller, None);
     }
 
-    /// The upstream has failed.
+    /// Records a failure.
     pub fn failed(&mut self, ticket: Ticket, verdict: Verdict, now: Instant) {
         let Some(kind) = verdict.kind else { return };
         if ticket.generation != self.generation || self.rules.failures == 0 {
@@ -226,7 +227,8 @@ impl CircuitBreaker {
         }
     }
 
-    /// The caller has left before it was known. If it was the one that tried, the next one may.
+    /// Records that a caller left before the outcome was known. If it was the probe, the next call
+    /// may probe.
     pub fn abandoned(&mut self, ticket: Ticket, now: Instant) {
         if let Phase::Probing { rest } = self.phase
             && ticket.generation == self.generation
@@ -246,7 +248,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// For how long it opens after this failure, if it does.
+    /// Returns the period for which it opens after this failure; `None` if it stays closed.
     fn opens(&mut self, ticket: Ticket, suspect: Suspect, now: Instant) -> Option<Rest> {
         let Rules { failures, callers, is_probed, first_rest, .. } = self.rules;
         let first = self.rest(first_rest);
@@ -270,7 +272,7 @@ impl CircuitBreaker {
             .then_some(first)
     }
 
-    /// Returns `true` if others were answered well since this call began, or a moment before.
+    /// Returns whether other calls succeeded since this call began, or shortly before.
     fn is_alive(&self, ticket: Ticket, now: Instant) -> bool {
         self.answered.is_some_and(|at| at >= ticket.began || now - at <= SIGN_OF_LIFE)
     }

@@ -1,7 +1,7 @@
 //! Limits the retries of all calls to an upstream together.
 
-/// A bucket that each call fills a little and each retry empties a lot, so that retries never make
-/// a storm worse.
+/// A token bucket that each call fills a little and each retry empties a lot, so that retries never
+/// make an overload worse.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
     /// In hundredths of a retry.
@@ -11,16 +11,16 @@ pub(crate) struct RetryBudget {
 
 const RETRY: u32 = 100;
 
-/// So many retries may come in a row out of a quiet time.
+/// The capacity: ten retries in a row after a quiet time.
 const FULL: u32 = 10 * RETRY;
 
 impl RetryBudget {
-    /// A full one, filled again with so many retries by each hundred calls.
+    /// Returns a full budget, to which a hundred calls add this number of retries.
     pub fn new(percent: u32) -> Self {
         Self { left: FULL, percent }
     }
 
-    /// A call begins.
+    /// Adds the share of one call.
     pub fn deposit(&mut self) {
         self.left = self.left.saturating_add(self.percent).min(FULL);
     }

@@ -1,4 +1,4 @@
-//! One call: it is tried until it succeeds or that is hopeless.
+//! Runs one call: attempts until one succeeds or further ones are useless.
 
 use crate::{
     Classify, FailureKind, InFlightCall, Limits, Upstream, Verdict,
@@ -21,21 +21,21 @@ pub struct Attempt {
     deadline: Instant,
 }
 
-/// No answer began in time.
+/// The error when no answer began in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstByteElapsed;
 
 /// An error of a call that got no answer.
 #[derive(Debug, PartialEq)]
 pub enum CallError<E> {
-    /// The upstream is not asked for a while, because it has failed again and again.
+    /// The circuit breaker is open, because the upstream has failed repeatedly.
     Resting {
-        /// For so long.
+        /// The time until the next call may be admitted.
         wait: Duration,
         /// The kind of the last failure.
         cause: FailureKind,
     },
-    /// As many calls are under way as may be.
+    /// The concurrency limit is reached.
     Full,
     /// The last attempt has failed.
     Failed(E),
@@ -49,11 +49,11 @@ impl Attempt {
 }
 
 impl Upstream {
-    /// Tries until an attempt succeeds, or until that is hopeless.
+    /// Runs attempts until one succeeds, or until further ones are useless.
     ///
-    /// An attempt may be tried again, so it must not have given anything to whoever asks. The
-    /// answer is under way as long as its [`InFlightCall`] is there. To the breaker all attempts
-    /// are one call.
+    /// An attempt may be repeated, so it must not have passed anything on to the client. The answer
+    /// is in flight as long as its [`InFlightCall`] exists. The circuit breaker counts all attempts
+    /// as one call.
     pub async fn call<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
         caller: CallerId,
@@ -62,8 +62,8 @@ impl Upstream {
         self.call_admitted(|breaker, now| breaker.admit(caller, now), attempt).await
     }
 
-    /// The same for a call that has nowhere else to go: an upstream that has failed again and again
-    /// is asked all the same, unless it cannot be reached.
+    /// Runs a call without an alternative: it is sent although the circuit breaker is open, unless
+    /// the upstream cannot be connected to.
     pub async fn call_anyway<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
         caller: CallerId,
@@ -101,7 +101,7 @@ impl Upstream {
             };
             self.count_failure(verdict.kind);
             sleep(pause).await;
-            // Others may have found out in the meantime.
+            // Other calls may have opened the breaker in the meantime.
             if !self.breaker().is_closed() {
                 return Err(CallError::Failed(error));
             }
@@ -117,7 +117,7 @@ impl Upstream {
         place
     }
 
-    /// Returns the pause before the next attempt; `None` if there is none.
+    /// Returns the delay before the next attempt; `None` if there is none.
     fn pause(&self, verdict: Verdict, number: u32, deadline: Instant) -> Option<Duration> {
         let limits = self.limits();
         let wish = verdict.retry_after.unwrap_or_default();
@@ -126,13 +126,13 @@ impl Upstream {
         }
         let pause = longest_pause(limits, number).mul_f64(fastrand::f64()).max(wish);
         let is_in_time = Instant::now() + pause < deadline;
-        // Paid last: what will not be tried costs nothing.
+        // Withdrawn last: an attempt that is not made costs nothing.
         (is_in_time && self.breaker().is_closed() && self.budget().withdraw()).then_some(pause)
     }
 }
 
-/// The pause after this attempt is anything up to this, so that many who failed together do not
-/// come back together.
+/// Returns the upper bound of the delay after this attempt. The delay is random, so that many calls
+/// that failed together are not repeated together.
 fn longest_pause(limits: &Limits, attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
     limits.first_pause.saturating_mul(1 << doublings).min(limits.longest_pause)

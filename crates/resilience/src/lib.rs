@@ -1,11 +1,11 @@
-//! The calm around any call of an upstream: time that ends, retries that are paid for, a breaker,
-//! and room for so many at once.
+//! Resilience for calls of upstream services: time-outs, retries with a budget, a circuit breaker
+//! and a concurrency limit.
 //!
 //! An [`Upstream`] is one service at one address. [`Upstream::call`] runs attempts until one
-//! succeeds or that is hopeless; what the attempts do, and by which client, is the caller's. It
-//! says with [`Classify`] what an error means for the upstream. Who calls is told by a
-//! [`CallerId`](pipe_sdk::CallerId), so that one caller's failures do not close the upstream to the
-//! others.
+//! succeeds or further ones are useless; the caller decides what an attempt does, and by which
+//! client. Errors implement [`Classify`], which tells what they mean for the upstream. The caller's
+//! [`CallerId`](pipe_sdk::CallerId) makes sure that one caller's failures do not close the upstream
+//! to the others.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -41,8 +41,8 @@
 //! ```
 //!
 //! Not part of this crate: an HTTP client, texts for people, tasks. A call that is dropped frees
-//! its permit and says
-//! nothing about the upstream; an answer under way holds its place in a [`InFlightCall`].
+//! its permit and counts neither as success nor as failure; an answer in progress holds its permit
+//! in an [`InFlightCall`].
 
 mod breaker;
 mod budget;
@@ -68,7 +68,7 @@ use std::sync::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-/// One service at one address, and how it has fared.
+/// One service at one address, with the state of its circuit breaker and its budgets.
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
@@ -90,7 +90,7 @@ struct Counts {
 }
 
 impl Upstream {
-    /// An upstream of which nothing bad is known yet.
+    /// Returns an upstream with a closed circuit breaker.
     pub fn new(name: impl Into<Arc<str>>, limits: Limits) -> Self {
         Self {
             name: name.into(),

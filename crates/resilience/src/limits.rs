@@ -13,29 +13,27 @@ pub struct Limits {
     pub idle: Duration,
     /// The maximum number of attempts of a call, the first one included.
     pub attempts: u32,
-    /// The first pause between two attempts is anything up to this, and later ones up to twice the
-    /// one before.
+    /// The upper bound of the delay before the first retry. It doubles with each further one.
     pub first_pause: Duration,
-    /// No pause is longer, unless the upstream asks for it.
+    /// The upper bound of all delays, unless the upstream asks for a longer one.
     pub longest_pause: Duration,
     /// The longest wait that an upstream may ask for. After a longer one the call is not retried.
     pub longest_wish: Duration,
     /// The number of retries for a hundred calls, in the long run.
     pub retry_percent: u32,
-    /// The upstream is refused when so many calls have ended within [`window`](Self::window) and
-    /// most of them have failed; 0: never.
+    /// The circuit breaker opens when this number of calls have ended within
+    /// [`window`](Self::window) and most of them have failed; 0: never.
     pub failures: u32,
-    /// So many callers must have seen failures, where there may be so many.
+    /// The number of callers that must have seen failures, if there are that many.
     pub callers: usize,
-    /// The time whose calls count.
+    /// The length of the sliding window.
     pub window: Duration,
-    /// `true` if its owner probes it while it is refused. Then [`failures`](Self::failures) calls
-    /// that fail in a row are
-    /// enough to refuse it, until it has been tried a moment later.
+    /// `true` if its owner probes it while the breaker is open. Then [`failures`](Self::failures)
+    /// consecutive failures are enough to open it, until a probe a moment later.
     pub is_probed: bool,
-    /// For so long, at first. Then one call may try whether it is well again.
+    /// The time for which the breaker first stays open. Then one call may probe.
     pub rest: Duration,
-    /// It doubles with each such try that fails, up to this.
+    /// The upper bound of that time, which doubles with each probe that fails.
     pub longest_rest: Duration,
     /// The concurrency limit. There is no queue: calls beyond it are refused at once.
     pub at_once: usize,

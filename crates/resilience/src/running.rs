@@ -1,4 +1,4 @@
-//! An answer under way: its place, and what becomes known of the upstream when it ends.
+//! An answer in flight: its concurrency permit, and its outcome for the circuit breaker.
 
 use crate::{Classify, FailureKind, Upstream, Verdict, breaker::Ticket};
 use futures_util::Stream;
@@ -9,17 +9,17 @@ use std::{
 };
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-/// One of the places of an upstream.
+/// One permit of an upstream's concurrency limit.
 pub(crate) type ConcurrencyPermit = OwnedSemaphorePermit;
 
-/// An answer under way. Dropping it frees its place, and says nothing about the upstream.
+/// An answer in flight. Dropping it frees its permit, and counts neither as success nor as failure.
 #[derive(Debug)]
 pub struct InFlightCall {
     guard: CallGuard,
     _place: ConcurrencyPermit,
 }
 
-/// One call. Dropped before it is settled, it was given up.
+/// One call. If it is dropped before it is complete, it was cancelled.
 #[derive(Debug)]
 pub(crate) struct CallGuard {
     upstream: Arc<Upstream>,
@@ -34,12 +34,12 @@ impl InFlightCall {
         Self { guard, _place: place }
     }
 
-    /// The answer has ended: well, or so.
+    /// Records the end of the answer: a success, or this failure.
     pub fn settle(self, failure: Option<FailureKind>) {
         self.guard.settle(failure.map_or_else(Verdict::fine, Verdict::failed));
     }
 
-    /// The same stream, which holds the place and is settled when it ends.
+    /// Wraps the answer's stream, which holds the permit and is complete at its end.
     pub fn watch<S>(self, answer: S) -> TrackedStream<S> {
         TrackedStream { answer, running: Some(self) }
     }
@@ -50,7 +50,7 @@ impl CallGuard {
         Self { upstream, ticket: Some(ticket) }
     }
 
-    /// It is known how the upstream fared.
+    /// Records the outcome of the call.
     pub fn settle(mut self, verdict: Verdict) {
         let Some(ticket) = self.ticket.take() else { return };
         self.upstream.count_failure(verdict.kind);
@@ -70,7 +70,7 @@ impl Drop for CallGuard {
     }
 }
 
-/// A stream that is settled when it ends: well at its end, ill at its first error.
+/// A stream that records its outcome: a success at its end, a failure at its first error.
 #[derive(Debug)]
 pub struct TrackedStream<S> {
     answer: S,

@@ -1,4 +1,4 @@
-//! Measures how long a stream has sent nothing.
+//! Times out streams that are silent for too long.
 
 use futures_util::Stream;
 use std::{
@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A timer that runs out when a stream has sent nothing for too long.
+/// A timer that elapses when a stream has been silent for too long.
 #[derive(Debug)]
 pub struct IdleTimer {
     longest: Duration,
@@ -16,7 +16,7 @@ pub struct IdleTimer {
     alarm: Pin<Box<Sleep>>,
 }
 
-/// Nothing has come for too long.
+/// The error of a stream that was silent for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdleElapsed;
 
@@ -28,19 +28,19 @@ pub struct IdleTimeout<S> {
 }
 
 impl IdleTimer {
-    /// It begins now, and may last so long.
+    /// Starts a timer of this length.
     pub fn new(longest: Duration) -> Self {
         let heard = Instant::now();
         Self { longest, heard, alarm: Box::pin(sleep_until(heard + longest)) }
     }
 
-    /// Something has come.
+    /// Restarts the timer, when an item has arrived.
     pub fn end(&mut self) {
         self.heard = Instant::now();
     }
 
-    /// Ready when the silence is too long. The alarm is set anew only when it rings, not with each
-    /// piece: that would cost more than reading it.
+    /// Is ready when the time has elapsed. The sleep is reset only when it fires, not with each
+    /// item: that would cost more than reading the item.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<IdleElapsed> {
         loop {
             ready!(self.alarm.as_mut().poll(cx));
@@ -54,7 +54,7 @@ impl IdleTimer {
 }
 
 impl<S> IdleTimeout<S> {
-    /// The same stream, which may be silent for so long at a time.
+    /// Wraps a stream, which may be silent for this time.
     pub fn new(stream: S, longest: Duration) -> Self {
         Self { stream, silence: IdleTimer::new(longest) }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// An error that knows what it says of the upstream.
+/// An error that classifies itself.
 pub trait Classify {
     /// Classifies the error.
     fn verdict(&self) -> Verdict;
@@ -25,11 +25,11 @@ pub struct Verdict {
 /// everybody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suspect {
-    /// The upstream's: it says itself that it is not available, or it cannot be reached.
+    /// The upstream: it reports that it is not available, or it cannot be reached.
     Upstream,
-    /// The upstream's, or the request's.
+    /// The upstream or the request.
     Either,
-    /// Just as likely the request's: it took too long, or its answer broke off. It says nothing of
+    /// Just as likely the request: it took too long, or its answer broke off. It says nothing about
     /// the upstream until other callers see the same.
     Request,
 }
@@ -43,12 +43,12 @@ pub enum FailureKind {
     Timeout,
     /// The connection broke before an answer began.
     Broken,
-    /// It had too much to do for us. That is no failure to the breaker: it answers, and says when
-    /// to come back.
+    /// It is overloaded or limits our rate. That is no failure to the circuit breaker: it answers,
+    /// and says when to retry.
     Throttled,
-    /// It said that it failed.
+    /// It reported a failure.
     Server,
-    /// It spoke another protocol than its own.
+    /// It broke the protocol.
     Protocol,
     /// An answer broke off.
     Cut,
@@ -69,7 +69,7 @@ impl FailureKind {
         Self::IdleTimeout,
     ];
 
-    /// The word for it in metrics.
+    /// Returns its name in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -108,29 +108,29 @@ impl FailureKind {
 }
 
 impl Verdict {
-    /// The request was at fault.
+    /// Returns the verdict for an upstream that worked: any fault was the request's.
     pub fn fine() -> Self {
         Self { kind: None, again: false, retry_after: None, suspect: None }
     }
 
-    /// The upstream has failed so.
+    /// Returns the verdict for a failure of this kind.
     pub fn failed(kind: FailureKind) -> Self {
         Self { kind: Some(kind), ..Self::fine() }
     }
 
-    /// The same, and the request may succeed in a moment.
+    /// Returns the same verdict for a request that may succeed in a moment.
     #[must_use]
     pub fn again(self) -> Self {
         Self { again: true, ..self }
     }
 
-    /// The same, and the upstream says when.
+    /// Returns the same verdict with the wait that the upstream asks for.
     #[must_use]
     pub fn after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..self }
     }
 
-    /// The same, but the failure is this one's fault.
+    /// Returns the same verdict with another suspected cause.
     #[must_use]
     pub fn suspecting(self, suspect: Suspect) -> Self {
         Self { suspect: Some(suspect), ..self }

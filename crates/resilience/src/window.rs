@@ -5,8 +5,7 @@ use pipe_sdk::CallerId;
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
-/// The outcomes of the calls of the last seconds. Of each caller only its share is kept, the
-/// newest.
+/// The outcomes of recent calls. Of each caller only its share is kept, the newest.
 #[derive(Debug)]
 pub(crate) struct Window {
     calls: VecDeque<Outcome>,
@@ -27,9 +26,9 @@ struct Outcome {
 pub(crate) struct Sum {
     pub calls: usize,
     pub failed: usize,
-    /// Failures that the upstream owns up to.
+    /// Failures that the upstream itself reports.
     pub owned: usize,
-    /// Failures that are not just as likely a request's own.
+    /// Failures that are not just as likely the request's fault.
     pub clear: usize,
     /// The number of callers that have seen a failure.
     pub callers: usize,
@@ -39,18 +38,19 @@ pub(crate) struct Sum {
 const MOST: usize = 512;
 
 impl Window {
-    /// An empty one, which says something when it holds so many calls, of at least so many callers.
+    /// Returns an empty window, which is meaningful when it holds this number of calls, of at least
+    /// this number of callers.
     pub fn new(length: Duration, volume: usize, callers: usize) -> Self {
         let volume = volume.min(MOST);
         Self { calls: VecDeque::new(), length, volume, part: volume.div_ceil(callers.max(1)) }
     }
 
-    /// Returns the number of calls with a meaningful outcome.
+    /// Returns the number of calls from which the totals are meaningful.
     pub fn volume(&self) -> usize {
         self.volume
     }
 
-    /// Adds how a call has ended.
+    /// Adds the outcome of a call.
     pub fn push(&mut self, at: Instant, caller: CallerId, failure: Option<Suspect>) {
         self.forget_before(at);
         let mut own = self.calls.iter().enumerate().filter(|(_, call)| call.caller == caller);

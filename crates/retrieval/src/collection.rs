@@ -13,8 +13,8 @@ pub struct CollectionSettings {
     pub chunk_tokens: usize,
     /// The users who may see the collection. A document can restrict access further.
     pub audience: IndexAudience,
-    /// The chunk size follows the one that [`Index::follow_chunk_size`](crate::Index::follow_chunk_size)
-    /// is called with.
+    /// The chunk size follows the one that
+    /// [`Index::follow_chunk_size`](crate::Index::follow_chunk_size) is called with.
     #[serde(default)]
     pub follows_default: bool,
     /// The chunk size has changed, and stored documents wait to be split anew.

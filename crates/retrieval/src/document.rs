@@ -62,12 +62,12 @@ pub struct IndexedDocument {
     pub chunks: usize,
     /// The time of storing, in seconds since 1970.
     pub stored_at: i64,
-    /// Whether and how searches find the document.
+    /// The state in which searches find the document.
     #[serde(flatten)]
     pub state: DocumentState,
 }
 
-/// Whether and how searches find a document.
+/// The state in which searches find a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DocumentState {

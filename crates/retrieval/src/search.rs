@@ -81,8 +81,8 @@ pub struct SearchResults {
     pub words_only: Option<String>,
     /// The reason why the reranker's order was not applied.
     pub not_reranked: Option<String>,
-    /// The number of the query's words that keyword search uses, without stop words; the greatest of
-    /// the collections' languages.
+    /// The number of the query's words that keyword search uses, without stop words; the greatest
+    /// of the collections' languages.
     pub query_words: usize,
 }
 

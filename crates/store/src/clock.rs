@@ -10,8 +10,9 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Creates a clock that starts now, but not before `last`, the latest stored time. If the system time was set back between two runs,
-    /// stored hits would otherwise lie in the future and never expire.
+    /// Creates a clock that starts now, but not before `last`, the latest stored time. If the
+    /// system time was set back between two runs, stored hits would otherwise lie in the future and
+    /// never expire.
     pub fn not_before(last: i64) -> Self {
         Self { base: unix_millis().max(last), started: Instant::now() }
     }

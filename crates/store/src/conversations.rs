@@ -75,7 +75,7 @@ pub struct ConversationEntry {
     pub expires: i64,
 }
 
-/// What an engine saves.
+/// A record that an engine saves.
 pub(crate) struct Record {
     pub entry: ConversationEntry,
     pub content: String,
@@ -127,7 +127,8 @@ impl Conversations {
     /// Returns a conversation and its content, unless there is none or it has expired.
     ///
     /// # Errors
-    /// When the database cannot be asked, or the content was encrypted with another key.
+    /// Returns an error if the database is unavailable, or the content was encrypted with another
+    /// key.
     pub async fn load(
         &self,
         name: ConversationName,
@@ -153,7 +154,7 @@ impl Conversations {
     /// Saves a conversation. Returns `None` if another version than the expected one is stored.
     ///
     /// # Errors
-    /// When the database does not take it.
+    /// Returns an error if the database does not store it.
     pub async fn save(&self, save: ConversationSave) -> Result<Option<ConversationVersion>> {
         let ConversationSave { name, content, turns, expected, time_to_live, max_conversations } =
             save;
@@ -189,7 +190,7 @@ impl Conversations {
     /// Returns up to `limit` conversations of this owner, or of all, by owner and id.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// Returns an error if the database is unavailable.
     pub async fn list(
         &self,
         owner: Option<String>,
@@ -203,7 +204,7 @@ impl Conversations {
     /// the database can. Returns their number.
     ///
     /// # Errors
-    /// When the database does not do it.
+    /// Returns an error if the database fails.
     pub async fn delete(&self, owner: Option<String>, id: Option<String>) -> Result<u64> {
         let deleted = self.engine.delete(owner, id).await?;
         for _ in 0..MAX_ERASE_ATTEMPTS {

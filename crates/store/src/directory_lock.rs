@@ -12,14 +12,16 @@ use tokio::time::{Instant, sleep};
 /// The time to wait for a host that is just ending.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An exclusive lock on a data folder. It is released when this is dropped, or when the process ends in any way.
+/// An exclusive lock on a data folder. It is released when this is dropped, or when the process
+/// ends in any way.
 #[derive(Debug)]
 pub struct DirectoryLock {
     _file: Option<File>,
 }
 
 impl DirectoryLock {
-    /// Locks a folder, and creates it if it does not exist. A folder that cannot be written to needs no lock.
+    /// Locks a folder, and creates it if it does not exist. A folder that cannot be written to
+    /// needs no lock.
     ///
     /// # Errors
     /// [`StoreError::DirectoryInUse`] if another host holds the lock.

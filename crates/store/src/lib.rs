@@ -1,8 +1,9 @@
 //! The database of pipewright, which stores usage, limits, conversations and saved valves.
 //!
-//! A [`Store`] is backed by SQLite in the data folder, or by a PostgreSQL that replicas share. [`Usage`] is written in the background and
-//! queried for reports; [`Limits`] are exact over sliding windows. Other crates open connections to the same PostgreSQL by an [`Address`] and
-//! a [`Connection`].
+//! A [`Store`] is backed by SQLite in the data folder, or by a PostgreSQL that replicas share.
+//! [`Usage`] is written in the background and queried for reports; [`Limits`] are exact over
+//! sliding windows. Other crates open connections to the same PostgreSQL by an [`Address`] and a
+//! [`Connection`].
 
 mod cipher;
 mod clock;

@@ -12,16 +12,19 @@ use std::{
     time::Duration,
 };
 
-/// A charge against one limit: adds `amount` to `key`, if at most `max` are used in the `window` then.
+/// A charge against one limit: adds `amount` to `key`, if at most `max` are used in the `window`
+/// then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// The limited resource, as in `user:4711:requests`. All windows over one key count the same hits.
+    /// The limited resource, as in `user:4711:requests`. All windows over one key count the same
+    /// hits.
     pub key: String,
     /// The time window.
     pub window: Window,
     /// The maximum amount in the window.
     pub max: u64,
-    /// The amount to add now. 0 only checks that the limit is not reached, for amounts that are [booked](Limits::book) once they are known.
+    /// The amount to add now. 0 only checks that the limit is not reached, for amounts that are
+    /// [booked](Limits::book) once they are known.
     pub amount: u64,
     /// The amount to reserve until the real amount is known.
     pub reserved: u64,
@@ -70,7 +73,8 @@ pub struct Booking {
 /// The result of an admitted request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admitted {
-    /// The used amount of each charge, this request included; empty if the database was unavailable and the outage policy is open.
+    /// The used amount of each charge, this request included; empty if the database was unavailable
+    /// and the outage policy is open.
     pub used: Vec<u64>,
 }
 
@@ -86,8 +90,8 @@ pub struct Exceeded {
     pub held: u64,
     /// The maximum amount.
     pub max: u64,
-    /// The time until enough has expired, or [`RESERVATION_RETRY_AFTER`] if only reservations exceed the limit; `None` if the charge exceeds
-    /// the limit even in an empty window.
+    /// The time until enough has expired, or [`RESERVATION_RETRY_AFTER`] if only reservations
+    /// exceed the limit; `None` if the charge exceeds the limit even in an empty window.
     pub retry_after: Option<Duration>,
 }
 
@@ -112,10 +116,12 @@ pub enum OutagePolicy {
     Closed,
 }
 
-/// The time after which a reservation expires that is not released, for example because its host crashed.
+/// The time after which a reservation expires that is not released, for example because its host
+/// crashed.
 pub(crate) const RESERVATION_TTL: Duration = Duration::from_secs(15 * 60);
 
-/// The time to wait if only reservations exceed a limit. The remaining time of running requests is unknown.
+/// The time to wait if only reservations exceed a limit. The remaining time of running requests is
+/// unknown.
 pub const RESERVATION_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A database that stores the hits and reservations of limits.
@@ -130,7 +136,7 @@ pub(crate) trait LimitStore: Send + Sync {
     fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>>;
     /// Deletes the reservations of these holders.
     fn release(&self, holders: Vec<String>) -> BoxFuture<'_, Result<()>>;
-    /// What is in the window.
+    /// The amount in the window.
     fn used(&self, key: String, window: Duration) -> BoxFuture<'_, Result<u64>>;
     /// Forgets what no window looks at any more.
     fn delete_expired(&self) -> BoxFuture<'_, Result<()>>;
@@ -138,7 +144,8 @@ pub(crate) trait LimitStore: Send + Sync {
 
 /// Exact limits over sliding windows, shared by all who share the database.
 ///
-/// A hit counts from the moment that it is taken until the window's length later, to the millisecond.
+/// A hit counts from the moment that it is taken until the window's length later, to the
+/// millisecond.
 pub struct Limits {
     limit_store: Arc<dyn LimitStore>,
     outage_policy: OutagePolicy,
@@ -158,17 +165,19 @@ impl Limits {
 
     /// Takes all of this or nothing.
     ///
-    /// Takes of one key are windows over the same hits: the key is booked once, with the largest amount.
+    /// Takes of one key are windows over the same hits: the key is booked once, with the largest
+    /// amount.
     ///
     /// # Errors
-    /// [`Refusal::Exceeded`] when one of them has no room; [`Refusal::Unknown`] when the database cannot be asked and limits are
-    /// [closed](OutagePolicy::Closed) then.
+    /// [`Refusal::Exceeded`] when one of them has no room; [`Refusal::Unknown`] when the database
+    /// cannot be asked and limits are [closed](OutagePolicy::Closed) then.
     pub async fn admit(&self, charges: &[Charge]) -> Result<Admitted, Refusal> {
         self.reserve(charges, "").await
     }
 
-    /// Admits a request and reserves its amounts for this holder until they are [released](Self::release). Reservations of other holders count
-    /// as used; those of the holder itself do not.
+    /// Admits a request and reserves its amounts for this holder until they are
+    /// [released](Self::release). Reservations of other holders count as used; those of the holder
+    /// itself do not.
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
@@ -231,15 +240,17 @@ impl Limits {
         self.limit_store.release(holders).await
     }
 
-    /// Returns the amount of a key in this window. Hits are stored for as long as the longest window over the key.
+    /// Returns the amount of a key in this window. Hits are stored for as long as the longest
+    /// window over the key.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// Returns an error if the database is unavailable.
     pub async fn used(&self, key: &str, window: Duration) -> Result<u64> {
         self.limit_store.used(normalize_key(key), window).await
     }
 
-    /// Returns the number of requests that were admitted without a check, because the database was unavailable.
+    /// Returns the number of requests that were admitted without a check, because the database was
+    /// unavailable.
     pub fn unchecked_admissions(&self) -> u64 {
         self.unchecked.load(Ordering::Relaxed)
     }
@@ -259,7 +270,8 @@ impl Limits {
         }
     }
 
-    /// Returns the default value if the outage policy is open, and logs the first error of an outage.
+    /// Returns the default value if the outage policy is open, and logs the first error of an
+    /// outage.
     fn handle_outage<T: Default>(&self, error: StoreError) -> Result<T> {
         let is_first = !self.is_unavailable.swap(true, Ordering::Relaxed);
         match self.outage_policy {
@@ -293,7 +305,8 @@ fn clamp_amount(amount: u64) -> u64 {
     amount.min(1_000_000_000_000)
 }
 
-/// Returns the key, or its hash if it is too long for an index or contains a NUL, which PostgreSQL cannot store.
+/// Returns the key, or its hash if it is too long for an index or contains a NUL, which PostgreSQL
+/// cannot store.
 fn normalize_key(key: &str) -> String {
     if key.len() <= 256 && !key.contains('\0') {
         return key.to_owned();

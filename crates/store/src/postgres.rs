@@ -1,8 +1,9 @@
 //! The PostgreSQL engine, which several replicas share.
 //!
-//! It holds five connections under any load: one for queries that requests wait for, one for writes, one for reports, one for conversations,
-//! and one that listens for notifications. Queries are pipelined on each of them. No query needs a transaction of more than one statement, so a connection pooler may
-//! stand in between.
+//! It holds five connections under any load: one for queries that requests wait for, one for
+//! writes, one for reports, one for conversations, and one that listens for notifications. Queries
+//! are pipelined on each of them. No query needs a transaction of more than one statement, so a
+//! connection pooler may stand in between.
 
 mod address;
 mod conversations;
@@ -40,10 +41,12 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// The time limit of queries that nobody waits for.
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(30);
-/// The time after a failure during which queries fail at once, so that requests do not queue up for a database that is unavailable.
+/// The time after a failure during which queries fail at once, so that requests do not queue up for
+/// a database that is unavailable.
 const FAILURE_BACKOFF: Duration = Duration::from_millis(500);
 
-/// Prefixes of the error codes that an operator must correct: credentials (28), the database's name (3D), and privileges (42501).
+/// Prefixes of the error codes that an operator must correct: credentials (28), the database's name
+/// (3D), and privileges (42501).
 const DENIED_SQLSTATES: [&str; 3] = ["28", "3D", "42501"];
 
 /// A query parameter with its type.
@@ -63,7 +66,8 @@ struct Inner {
 }
 
 impl Postgres {
-    /// Connects to the database at this URL. It need not be available yet, unless the outage policy is [closed](OutagePolicy::Closed).
+    /// Connects to the database at this URL. It need not be available yet, unless the outage policy
+    /// is [closed](OutagePolicy::Closed).
     ///
     /// # Errors
     /// If the URL is invalid, the database refuses the login, or its schema is of a newer version.
@@ -96,8 +100,9 @@ impl Postgres {
         failure.map(|failure| failure.error.to_string())
     }
 
-    /// Records whether a query on this connection failed. A failure delays queries of this connection only; a success shows that the database
-    /// is available, and clears the failures of all.
+    /// Records whether a query on this connection failed. A failure delays queries of this
+    /// connection only; a success shows that the database is available, and clears the failures of
+    /// all.
     fn track_failure<T>(&self, connection: &SharedConnection, result: Result<T>) -> Result<T> {
         match &result {
             Ok(_) => {
@@ -117,7 +122,8 @@ impl Postgres {
         result
     }
 
-    /// Connects and migrates the schema. The connection has a shorter time limit than the migration.
+    /// Connects and migrates the schema. The connection has a shorter time limit than the
+    /// migration.
     async fn connect(&self) -> Result<()> {
         let connection = self.0.requests.get(&self.0.address);
         let connected = with_timeout(CONNECT_TIMEOUT, connection).await;
@@ -191,7 +197,8 @@ fn to_store_error(error: tokio_postgres::Error) -> StoreError {
     match database_error.code() {
         &SqlState::DISK_FULL => StoreError::DiskFull,
         &SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly,
-        // Classes 22 (data exception) and 23 (constraint violation): the same statement fails again.
+        // Classes 22 (data exception) and 23 (constraint violation): the same statement fails
+        // again.
         code if code.code().starts_with("22") || code.code().starts_with("23") => {
             StoreError::Refused(reason)
         }

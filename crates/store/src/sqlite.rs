@@ -42,7 +42,8 @@ struct Database {
 }
 
 impl Sqlite {
-    /// Opens the database of this data folder. A corrupt file is moved aside; if no file can be created, the database is in memory.
+    /// Opens the database of this data folder. A corrupt file is moved aside; if no file can be
+    /// created, the database is in memory.
     ///
     /// # Errors
     /// If the schema is of a newer version.

@@ -22,13 +22,16 @@ const CLEANUP_INTERVAL: Duration = Duration::from_secs(600);
 /// The settings of a store.
 #[derive(Clone, Default)]
 pub struct StoreSettings {
-    /// The URL of a PostgreSQL, `postgres://…`; without it, a SQLite file in the data folder is used.
+    /// The URL of a PostgreSQL, `postgres://…`; without it, a SQLite file in the data folder is
+    /// used.
     pub database_url: Option<String>,
-    /// The key that encrypts conversations, and saved valves in PostgreSQL; without it they are stored in clear text, including secrets.
+    /// The key that encrypts conversations, and saved valves in PostgreSQL; without it they are
+    /// stored in clear text, including secrets.
     pub secret_key: Option<String>,
     /// The data folder.
     pub folder: PathBuf,
-    /// The days for which single answers are stored; sums by day are never deleted. 0 stores answers for ever too.
+    /// The days for which single answers are stored; sums by day are never deleted. 0 stores
+    /// answers for ever too.
     pub usage_days: u32,
     /// The behaviour of limits and budgets while the database is unavailable.
     pub outage_policy: OutagePolicy,
@@ -53,13 +56,15 @@ enum Engine {
 impl Store {
     /// Opens the database and migrates its schema.
     ///
-    /// A corrupt file is moved aside, and an in-memory database replaces a folder that cannot be written to; see
-    /// [`health_problem`](Self::health_problem).
+    /// A corrupt file is moved aside, and an in-memory database replaces a folder that cannot be
+    /// written to; see [`health_problem`](Self::health_problem).
     ///
-    /// A PostgreSQL may become available later, unless the outage policy is [closed](OutagePolicy::Closed).
+    /// A PostgreSQL may become available later, unless the outage policy is
+    /// [closed](OutagePolicy::Closed).
     ///
     /// # Errors
-    /// If a setting is invalid, the database refuses the login, or its schema is of a newer version.
+    /// If a setting is invalid, the database refuses the login, or its schema is of a newer
+    /// version.
     pub async fn open(settings: &StoreSettings) -> Result<Self> {
         let Some(url) = &settings.database_url else {
             let sqlite = Sqlite::open(&settings.folder).await?;
@@ -115,8 +120,8 @@ impl Store {
         &self.limits
     }
 
-    /// Returns the micro-dollars that a user has spent since this time, for a budget check; `None` if the database is unavailable and the
-    /// outage policy is open.
+    /// Returns the micro-dollars that a user has spent since this time, for a budget check; `None`
+    /// if the database is unavailable and the outage policy is open.
     ///
     /// # Errors
     /// If the database is unavailable and the outage policy is [closed](OutagePolicy::Closed).

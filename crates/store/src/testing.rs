@@ -23,7 +23,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Returns the server of this process; `None` if it cannot be started, with the reason on standard error.
+    /// Returns the server of this process; `None` if it cannot be started, with the reason on
+    /// standard error.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Server>> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(&[])).as_ref()

@@ -70,7 +70,8 @@ impl Usage {
         Self { ledger, commands, counters, _writer: Mutex::new(tasks) }
     }
 
-    /// Queues a row without waiting. If the queue is full, the row is dropped and [counted](Self::dropped).
+    /// Queues a row without waiting. If the queue is full, the row is dropped and
+    /// [counted](Self::dropped).
     pub fn record(&self, row: UsageRow) {
         if self.commands.try_send(Command::Row(Box::new(row))).is_err()
             && self.counters.dropped.fetch_add(1, Ordering::Relaxed) == 0
@@ -89,7 +90,8 @@ impl Usage {
         self.counters.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until all rows recorded so far are written, at most `limit`; returns false if they are not.
+    /// Waits until all rows recorded so far are written, at most `limit`; returns false if they are
+    /// not.
     pub async fn flush(&self, limit: Duration) -> bool {
         let (answer, answered) = oneshot::channel();
         let flushed = async {
@@ -101,15 +103,16 @@ impl Usage {
     /// Runs a report over the written rows.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// Returns an error if the database is unavailable.
     pub async fn report(&self, query: UsageQuery) -> Result<Vec<ReportRow>> {
         self.ledger.report(query).await
     }
 
-    /// Returns the micro-dollars that a user has spent since this time, in milliseconds since 1970. Fastest from a midnight in UTC.
+    /// Returns the micro-dollars that a user has spent since this time, in milliseconds since 1970.
+    /// Fastest from a midnight in UTC.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// Returns an error if the database is unavailable.
     pub async fn spent(&self, user: &str, since: i64) -> Result<i64> {
         self.ledger.spent(user, since).await
     }

@@ -1,4 +1,4 @@
-//! Who we are to AWS, and over which connections: the same in all regions.
+//! The account: credentials and connections for AWS, shared by all regions.
 
 pub mod endpoint_trust;
 
@@ -86,7 +86,8 @@ impl Account {
         texts(&self.valves) == texts(valves)
     }
 
-    /// Returns what tells this account from others, secrets among it: for a fingerprint only.
+    /// Returns the texts that identify this account, with secrets among them: for a fingerprint
+    /// only.
     pub fn identity(&self) -> Vec<String> {
         let valves = &self.valves;
         let text = |text: &Option<String>| non_empty(text).unwrap_or_default().to_owned();
@@ -193,7 +194,7 @@ impl Account {
         config.into_builder().credentials_provider(provider).build()
     }
 
-    /// Returns what a provider of credentials needs to know.
+    /// Returns the configuration of credential providers.
     fn provider_config(&self) -> ProviderConfig {
         ProviderConfig::without_region()
             .with_region(Some(self.home_region()))
@@ -233,7 +234,7 @@ fn non_empty(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-/// Returns how long connecting may take.
+/// Returns the time-out of connecting.
 fn connect_timeout(valves: &BedrockValves) -> Duration {
     Duration::from_secs(valves.connect_timeout_seconds)
 }

@@ -52,7 +52,7 @@ struct Shared {
     regions: Mutex<Vec<RegionModels>>,
     listing: ArcSwap<Listing>,
     file: ListFile,
-    /// When all regions had last answered.
+    /// The time at which all regions had last answered.
     last_listed: watch::Sender<Option<Instant>>,
 }
 
@@ -60,7 +60,7 @@ struct Shared {
 /// missing.
 const MAX_AGE_WITH_ERRORS: Duration = Duration::from_secs(30);
 
-/// How long saving valves waits for a new list that has the model that they name.
+/// The time that saving valves waits for a new list with the models that they name.
 const NAME_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl ModelCatalog {

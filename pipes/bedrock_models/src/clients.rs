@@ -54,7 +54,7 @@ impl Clients {
         }
     }
 
-    /// Returns who these clients are to AWS.
+    /// Returns the account of these clients.
     pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
@@ -83,7 +83,7 @@ impl Clients {
         self.runtime.get_or_init(|| self.account.runtime()).await
     }
 
-    /// Returns how each model fares.
+    /// Returns the upstreams, one for each model and region.
     pub fn upstreams(&self) -> &Upstreams {
         &self.upstreams
     }

@@ -1,4 +1,4 @@
-//! What AWS says went wrong, in the words of the contract (`docs/reference/bedrock.md`, "Errors").
+//! Translates AWS's errors into those of the contract (`docs/reference/bedrock.md`, "Errors").
 
 mod bedrock_error;
 mod credentials;
@@ -13,7 +13,7 @@ pub use credentials::{missing_credentials, unavailable_credentials};
 use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
 
-/// What words of a validation error mean that the conversation is too long.
+/// The phrases of validation errors for a conversation that is too long.
 const CONTEXT_LENGTH_PHRASES: &[&[&str]] = &[
     &["input is too long"],
     &["prompt is too long"],
@@ -55,8 +55,8 @@ where
     }
 }
 
-/// The SDK reports missing credentials as a failed dispatch; the reason is among its
-/// sources.
+/// Finds missing credentials among the sources of an error: the SDK reports them as a failed
+/// dispatch.
 fn credentials_error(error: &(dyn Error + 'static)) -> Option<SendError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -118,7 +118,7 @@ fn needs_other_id(service_error: &ServiceError) -> bool {
         || service_error.message_contains("model identifier is invalid")
 }
 
-/// Returns whether the model's own server says that the request is at fault.
+/// Returns whether the model's own server blames the request.
 pub fn is_model_refusal(service_error: &ServiceError) -> bool {
     let passing = [408, 424, 429];
     let status = service_error.original_status.filter(|status| !passing.contains(status));
@@ -185,7 +185,7 @@ pub fn service_error_to_pipe_error(
     }
 }
 
-/// Returns what the service, or what stands before it, will not take.
+/// Returns the error of a request that the service, or a gateway before it, rejects.
 fn rejected(service_error: &ServiceError, status: u16) -> PipeError {
     let message =
         format!("Amazon Bedrock refuses the request: {}", message_for_client(service_error));
@@ -232,7 +232,7 @@ fn validation_error(service_error: &ServiceError, location: &ModelLocation) -> P
     }
 }
 
-/// OpenAI's word for a prompt that is too long, if the service says that it is.
+/// Returns OpenAI's code for a prompt that is too long, if the service says that it is.
 fn context_length_code(service_error: &ServiceError) -> Option<&'static str> {
     let message = service_error.message.replace('`', "").to_ascii_lowercase();
     let too_long =

@@ -1,4 +1,4 @@
-//! What families of models can and cannot take.
+//! The capabilities of model families.
 //!
 //! AWS does not tell it, so it is written down as data (`table`), by the beginning of a model's
 //! base id. What the table does not know, a model teaches by what it refuses (`quirk`).
@@ -12,68 +12,68 @@ pub use quirk::{ModelQuirks, Quirk, is_quoted_in};
 use table::{FAMILIES, SEPARATE_TOOL_TURNS, UNKNOWN};
 pub use token_limits::TokenLimits;
 
-/// What one family takes.
+/// The capabilities of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family {
-    /// Which of `temperature` and `topP`.
+    /// The supported ones of `temperature` and `topP`.
     pub samplers: Samplers,
-    /// Where `top_k` goes.
+    /// The place of `top_k`.
     pub top_k: TopK,
-    /// Whether it takes texts that end the answer.
+    /// `true` if it takes stop sequences.
     pub stop_sequences: bool,
-    /// Whether those may be blank.
+    /// `true` if stop sequences may be blank.
     pub blank_stop_sequences: bool,
     /// The fewest tokens that an answer may be limited to.
     pub min_tokens: u32,
     /// The most tokens that an answer may be limited to. What asks for more is cut.
     pub max_tokens_limit: u32,
-    /// Whether answers come step by step.
+    /// `true` if answers can be streamed.
     pub streaming: bool,
     /// Whether whole answers have taken too long, so that each one is streamed.
     pub slow_whole_answers: bool,
-    /// Whether it takes tools, and how.
+    /// The support of tools.
     pub tools: ToolSupport,
-    /// Whether a certain tool, or any, may be demanded.
+    /// `true` if a call of one tool, or of any, can be required.
     pub tool_choice: bool,
-    /// Whether a tool's arguments can be bound to its schema to the letter.
+    /// `true` if a tool's arguments can be bound to its schema exactly.
     pub strict: bool,
-    /// Whether it can be told to call one tool at a time.
+    /// `true` if it can be limited to one tool call at a time.
     pub single_tool_call: bool,
-    /// Whether pictures may stand in the result of a tool.
+    /// `true` if the result of a tool may hold images.
     pub images_in_results: bool,
-    /// Whether it takes a system prompt. Without, it goes before the first question.
+    /// `true` if it takes a system prompt. Otherwise the prompt is put before the first question.
     pub system_prompt: bool,
-    /// Whether it takes instructions amid the conversation.
+    /// `true` if it takes system messages within the conversation.
     pub system_messages: bool,
-    /// Whether the conversation may end with words of the assistant, to be continued.
+    /// `true` if the conversation may end with a message of the assistant, to be continued.
     pub prefill: bool,
-    /// How it is asked to think.
+    /// The control of reasoning.
     pub reasoning: ReasoningControl,
-    /// Whether its own signed reasoning comes back to it.
+    /// `true` if its own signed reasoning is sent back to it.
     pub signed_reasoning: bool,
-    /// Whether it is bound to a JSON schema, and to which.
+    /// The JSON schemas that it can be bound to.
     pub json_schema: JsonSchemaSupport,
-    /// What of a request it keeps for the next one.
+    /// The parts of a request that it caches.
     pub cache: CacheSupport,
-    /// Whether it is known to take files.
+    /// `true` if it is known to take files.
     pub documents: bool,
-    /// Whether the schema of a tool may be a choice between several.
+    /// `true` if the schema of a tool may be a union.
     pub schema_unions: bool,
-    /// Which schemas its tools may have.
+    /// The schemas that its tools may have.
     pub tool_schema: ToolSchema,
-    /// Whether the name of a tool may hold a hyphen.
+    /// `true` if the name of a tool may hold a hyphen.
     pub hyphenated_tool_names: bool,
-    /// How many bytes of pictures and files a chat may hold in all.
+    /// The largest size of a chat's images and files together, in bytes.
     pub max_media_bytes: usize,
-    /// Whether words may stand beside a call of a tool, or beside its result.
+    /// `true` if a turn may hold text beside a tool call or a tool result.
     pub mixed_turns: bool,
-    /// Whether calls come as text at times, in the model's own notation.
+    /// `true` if tool calls may arrive as text, in the model's own notation.
     pub textual_tool_calls: bool,
-    /// Whether it searches the web by itself.
+    /// `true` if it can search the web by itself.
     pub web_grounding: bool,
 }
 
-/// Which of `temperature` and `topP` a family takes.
+/// The samplers that a family takes, of `temperature` and `topP`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Samplers {
     /// Both in one request.
@@ -86,7 +86,7 @@ pub enum Samplers {
     None,
 }
 
-/// Where `top_k` goes among the model's own fields.
+/// The place of `top_k` among the model's own fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopK {
     /// It is not taken.
@@ -97,7 +97,7 @@ pub enum TopK {
     Nova,
 }
 
-/// How a family takes tools.
+/// The support of tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolSupport {
     /// Not at all.
@@ -108,7 +108,7 @@ pub enum ToolSupport {
     Supported,
 }
 
-/// Which schemas a family's tools may have.
+/// The schemas that a family's tools may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ToolSchema {
     /// Any schema of an object.
@@ -119,7 +119,7 @@ pub enum ToolSchema {
     Plain,
 }
 
-/// How a family is asked to think.
+/// The control of a family's reasoning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasoningControl {
     /// It cannot be asked.
@@ -128,9 +128,9 @@ pub enum ReasoningControl {
     Budget,
     /// Claude, as it sees fit.
     Adaptive {
-        /// Whether it always thinks: it cannot be told not to.
+        /// `true` if its reasoning cannot be turned off.
         always: bool,
-        /// Whether it knows the effort `xhigh`.
+        /// `true` if it knows the effort `xhigh`.
         xhigh: bool,
     },
     /// Nova's `reasoningConfig`.
@@ -141,7 +141,7 @@ pub enum ReasoningControl {
     Object(&'static str),
 }
 
-/// Which JSON schemas a family can be bound to.
+/// The JSON schemas that a family can be bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonSchemaSupport {
     /// None.
@@ -152,7 +152,7 @@ pub enum JsonSchemaSupport {
     Any,
 }
 
-/// What of a request a family keeps for the next one, if it is told where.
+/// The parts of a request that a family caches at cache points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheSupport {
     /// Nothing.
@@ -220,8 +220,8 @@ impl Family {
     }
 }
 
-/// Returns what the model with this base id does, as far as its name tells; `None` if it is nothing
-/// that we can ask for.
+/// Returns the kind of the model with this base id, as far as its name tells; `None` if this pipe
+/// cannot call it.
 pub fn model_kind(base: &str) -> Option<ModelKind> {
     if base.contains("embed") {
         Some(ModelKind::Embed)

@@ -64,22 +64,22 @@ pub struct ChatInput<'a> {
 pub struct Request {
     /// The JSON text.
     pub body: Bytes,
-    /// Whether it is for `ConverseStream` rather than `Converse`.
+    /// `true` if it is for `ConverseStream` rather than `Converse`.
     pub is_streamed: bool,
-    /// How the response is read.
+    /// The options for reading the response.
     pub response_options: ResponseOptions,
 }
 
-/// What of a request decides how its response is read.
+/// The properties of a request that decide how its response is read.
 #[derive(Clone, Debug, Default)]
 pub struct ResponseOptions {
     /// The names under which the client's tools were sent.
     pub tool_names: ToolNames,
-    /// Which tool calls reach the client.
+    /// The tool calls that reach the client.
     pub tool_calls: ToolCallFilter,
-    /// How an answer in JSON is unwrapped.
+    /// The wrapping of an answer in JSON.
     pub answer_shape: AnswerShape,
-    /// Whether reasoning is signed, and the client sends it back.
+    /// `true` if reasoning is signed, and the client sends it back.
     pub signed_reasoning: bool,
     /// The tools that the model may call as text, in its own notation.
     pub text_tools: Vec<String>,
@@ -87,7 +87,7 @@ pub struct ResponseOptions {
     pub reduced_max_tokens: Option<u32>,
 }
 
-/// Which tool calls reach the client.
+/// The tool calls that reach the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ToolCallFilter {
     /// All.
@@ -99,7 +99,7 @@ pub enum ToolCallFilter {
     None,
 }
 
-/// How an answer in JSON is unwrapped.
+/// The wrapping of an answer in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerShape {
     /// The answer is forwarded as it is.

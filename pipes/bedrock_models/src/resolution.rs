@@ -1,4 +1,4 @@
-//! Which model an id means: a listed model, another name for one, or the model for unknown ids.
+//! Resolves a model id: a listed model, another name for one, or the model for unknown ids.
 
 mod candidates;
 
@@ -16,9 +16,9 @@ use std::sync::Arc;
 pub struct ResolvedModel<'a> {
     /// The model.
     pub entry: &'a Arc<ModelEntry>,
-    /// Whether the id names a region, so that no other model may answer.
+    /// `true` if the id names a region, so that no other model may answer.
     pub is_region_pinned: bool,
-    /// Whether the id is the model's. Otherwise a pattern of *Model aliases* or *Model for unknown
+    /// `true` if the id is the model's. Otherwise a pattern of *Other names* or *Model for unknown
     /// ids* led to it.
     pub is_exact: bool,
 }

@@ -34,9 +34,9 @@ pub struct ResponseStream {
     idle_timer: Option<IdleTimer>,
 }
 
-/// How long to wait for the second chunk. A model that fails within this time after the first,
-/// which mostly says only that the message starts, has failed as a whole, and another one can
-/// answer.
+/// The time to wait for the second chunk. A model that fails within this time after the first
+/// chunk, which mostly marks only the start of the message, counts as failed, so that another one
+/// can answer.
 const FIRST_TOKEN_GRACE: Duration = Duration::from_millis(500);
 
 impl ResponseStream {

@@ -18,23 +18,23 @@ use resilience::{InFlightCall, Limits};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// What every call of a model needs beside the request itself.
+/// The dependencies of every call of a model, beside the request itself.
 #[derive(Clone, Copy)]
 pub struct CallDeps<'a> {
     /// The connections to AWS.
     pub clients: &'a Clients,
-    /// What models have been found not to accept.
+    /// The quirks that were learned of models.
     pub quirks: &'a ModelQuirks,
     /// The settings of the pipe.
     pub valves: &'a BedrockValves,
-    /// Which models fail because the request asks for it.
+    /// The models that the request asks to fail.
     pub forced_failure: ForcedFailure<'a>,
     /// The filters that admit models, and for what; `None` where only the requested model answers.
     pub admission: Option<(&'a Host, Demand)>,
-    /// Who calls.
+    /// The caller.
     pub caller: CallerId,
-    /// Whether a model is called although its circuit breaker is open, because those of all
-    /// candidates are.
+    /// `true` to call a model although its circuit breaker is open, because those of all candidates
+    /// are.
     pub ignores_breaker: bool,
 }
 
@@ -90,8 +90,8 @@ where
 }
 
 /// Returns the time until an answer must have begun, retries included. Nothing of a whole answer
-/// comes before all of it is written, so it may also be silent for as long as a streamed one between
-/// two events.
+/// comes before all of it is written, so it may also be silent for as long as a streamed one
+/// between two events.
 fn answer_time_limit(operation: Operation<'_>, limits: &Limits) -> Duration {
     match operation {
         Operation::Converse(_) => limits.first_byte.max(limits.idle),

@@ -1,4 +1,5 @@
-//! How each model in each region fares: what keeps calls of it calm.
+//! The resilience of calls to each model in each region: retries, circuit breaker and concurrency
+//! limit.
 
 use crate::location::ModelLocation;
 use pipe_sdk::UpstreamState;
@@ -18,7 +19,7 @@ pub struct Upstreams {
 /// By their ids, within their regions.
 type RegionUpstreams = HashMap<Arc<str>, HashMap<Arc<str>, Arc<Upstream>>>;
 
-/// How many are kept of a region. More than an account has.
+/// The largest number of models of a region. More than an account has.
 const MAX_MODELS: usize = 1024;
 
 impl Upstreams {
@@ -48,15 +49,15 @@ impl Upstreams {
         self.limits == *limits
     }
 
-    /// Returns how they fare now.
+    /// Returns their states, for metrics.
     pub fn states(&self) -> Vec<UpstreamState> {
         let known = self.by_region.read().unwrap_or_else(PoisonError::into_inner);
         known.values().flat_map(HashMap::values).map(|upstream| upstream.state()).collect()
     }
 }
 
-/// Returns what metrics call it. An ARN holds the number of the account, which is not for everyone
-/// who reads them.
+/// Returns the name in metrics. An ARN holds the number of the account, which not everyone who
+/// reads metrics may see.
 fn metric_name(model: &str, region: &str) -> String {
     let model = if model.starts_with("arn:") {
         model.rsplit(':').next().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What an admin can turn, and which combinations cannot be so.
+//! The valves of the pipe, and their validation.
 
 mod aliases;
 mod choices;

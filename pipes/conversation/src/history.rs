@@ -25,8 +25,8 @@ pub(crate) fn merge(stored: Option<Conversation>, request: &Request) -> Conversa
     merged
 }
 
-/// Returns how many of the client's messages are stored already, if they continue what is stored;
-/// `None` if they are a history of their own.
+/// Returns the number of the client's messages that are stored already, if they continue the stored
+/// history; `None` if they are a history of their own.
 ///
 /// A client that sends the results of tools may send the message with the calls before them.
 fn overlap(stored: &Conversation, messages: &[Message]) -> Option<usize> {

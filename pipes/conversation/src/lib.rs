@@ -45,7 +45,7 @@ pub struct ConversationPipe {
 struct History {
     conversation: Conversation,
     version: Option<ConversationVersion>,
-    /// What summaries have cost.
+    /// The usage of summaries.
     usage: Option<Usage>,
 }
 

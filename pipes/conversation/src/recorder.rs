@@ -14,7 +14,7 @@ use pipe_sdk::{
 use serde_json::json;
 use std::{collections::VecDeque, sync::Arc};
 
-/// How often a save is tried when others save the same conversation meanwhile.
+/// The largest number of attempts to save, when others save the same conversation meanwhile.
 const MAX_ATTEMPTS: usize = 8;
 
 /// The number of turns before the window that are kept until a summary covers them.
@@ -27,8 +27,8 @@ pub(crate) struct Recorder {
     pub key: ConversationKey,
     /// The conversation with the new turn, without its answer.
     pub conversation: Conversation,
-    /// What the client sent, if the conversation is continued; `None` if its history replaces what
-    /// is stored.
+    /// The messages of the client, if the conversation is continued; `None` if its history replaces
+    /// the stored one.
     pub new_messages: Option<Vec<Message>>,
     /// The version that was loaded.
     pub version: Option<ConversationVersion>,
@@ -61,7 +61,8 @@ impl Recorder {
             }
             let current = store.load(key.clone()).await.map_err(|error| unsaved(&error))?;
             match (current, &new_messages) {
-                // It was deleted while the answer was under way, and the user expects it to be gone.
+                // It was deleted while the answer was under way, and the user expects it to be
+                // gone.
                 (None, _) if was_stored => return Ok(()),
                 (None, _) => version = None,
                 (Some((_, current)), None) => version = Some(current),
@@ -111,9 +112,9 @@ struct Recording {
     chunks: ChunkStream,
     answer: Answer,
     recorder: Option<Recorder>,
-    /// What calls beside the answer cost; `None` when it has been reported.
+    /// The usage of calls beside the answer; `None` when it has been reported.
     extra_usage: Option<Usage>,
-    /// The model that was asked, which the client need not be told of.
+    /// The requested model, of which the client need not be told.
     model: String,
     pending: VecDeque<Chunk>,
 }

@@ -16,7 +16,7 @@ const HEADER: &str = "x-pipewright-conversation-id";
 /// (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), which nobody expects to be stored.
 const TEMPORARY: &str = "local:";
 
-/// How a client uses a conversation.
+/// The way in which a client uses a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// It sends its whole history with each request and keeps no conversation here.

@@ -44,7 +44,7 @@ pub(crate) fn digest(before: &str, turns: &[Turn]) -> String {
     })
 }
 
-/// Adds what makes a message another one: its role, its text, its images and its tool calls.
+/// Adds the parts of a message that identify it: its role, its text, its images and its tool calls.
 fn add_message(hash: &mut Sha256, message: &Message) {
     add_to_digest(hash, &format!("{:?}", message.role));
     add_to_digest(hash, message.text().trim());
@@ -94,8 +94,8 @@ pub(crate) fn limit_attachments(turns: &mut [Turn], keep: usize) {
     }
 }
 
-/// Makes turns fit into so many bytes of JSON: the oldest lose their images and files, and then
-/// leave. Returns whether anything is left.
+/// Shrinks turns to this number of bytes of JSON: the oldest lose their images and files, and then
+/// are dropped. Returns whether any turn is left.
 pub(crate) fn shrink(turns: &mut Vec<Turn>, max_bytes: usize) -> bool {
     let mut sizes: Vec<usize> = turns.iter().map(json_bytes).collect();
     let mut total: usize = sizes.iter().sum();

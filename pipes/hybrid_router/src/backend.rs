@@ -26,8 +26,8 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) struct Backend {
     pub side: Side,
     target: Target,
-    /// Whether the time until the first token is limited here; the pipe of a cloud model has its own
-    /// limit.
+    /// `true` if the time until the first token is limited here; the pipe of a cloud model has its
+    /// own limit.
     has_first_token_timeout: bool,
     upstream: Arc<Upstream>,
     tracks_cost: bool,
@@ -114,8 +114,8 @@ impl Backend {
         self.upstream.state()
     }
 
-    /// Sends a chat, and returns the answer once it has its first token. The chat is sent even if the
-    /// breaker is open: whether to ask is the caller's decision.
+    /// Sends a chat, and returns the answer once it has its first token. The chat is sent even if
+    /// the breaker is open: whether to ask is the caller's decision.
     pub async fn ask(
         &self,
         call: &Call,

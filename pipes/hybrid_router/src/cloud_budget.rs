@@ -34,7 +34,7 @@ impl CloudBudget {
     /// pass before the first one is counted.
     ///
     /// # Errors
-    /// When the budget is used up or reserved.
+    /// Returns an error if the budget is used up or reserved.
     pub async fn reserve(&self, call: &Call, model: &str, demand: &Demand) -> Result<()> {
         let usage = Usage {
             prompt_tokens: demand.prompt_tokens,
@@ -82,7 +82,7 @@ impl CloudBudget {
     }
 }
 
-/// Returns when this day of UTC began.
+/// Returns the start of this day in UTC.
 fn midnight(now: SystemTime) -> SystemTime {
     let days = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / DAY.as_secs();
     UNIX_EPOCH + Duration::from_secs(days * DAY.as_secs())

@@ -37,7 +37,7 @@ enum Api {
 /// The error of one API of the server.
 struct ApiError {
     error: BackendError,
-    /// Whether the server may have the other API.
+    /// `true` if the server may have the other API.
     is_not_found: bool,
 }
 

@@ -4,8 +4,8 @@ use crate::backend::Backend;
 use pipe_sdk::{CallContext, Hints, Host, Task};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The task that probes the local backend. At most one runs; it ends when the backend is healthy, or
-/// with the pipe.
+/// The task that probes the local backend. At most one runs; it ends when the backend is healthy,
+/// or with the pipe.
 #[derive(Debug, Default)]
 pub(crate) struct HealthProbe(Mutex<Option<Task>>);
 

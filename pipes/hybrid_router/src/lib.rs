@@ -1,14 +1,14 @@
-//! A router between two backends: a local model that is asked first, and a model in the cloud for what
-//! the local one cannot do.
+//! A router between two backends: a local model that is asked first, and a model in the cloud for
+//! what the local one cannot do.
 //!
 //! The valves and the needs of a chat make a `RoutePlan`. A `Backend` is a
 //! model of this host or a server at a URL (`Endpoint`), and has a circuit
 //! breaker. The first backend to send a token answers (`StartedAnswer`):
 //! until then the other one may still answer, after it no other one does.
 //!
-//! Deliberately absent: an answer is never started again after its first token; no chat waits to find
-//! out whether a failing backend works again (`health_probe` does that beside all chats); and there
-//! is no client of a cloud: the cloud is the model of another pipe.
+//! Deliberately absent: an answer is never started again after its first token; no chat waits to
+//! find out whether a failing backend works again (`health_probe` does that beside all chats); and
+//! there is no client of a cloud: the cloud is the model of another pipe.
 
 mod backend;
 mod backend_error;

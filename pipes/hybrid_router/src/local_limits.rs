@@ -1,9 +1,9 @@
-//! What the local model cannot do, and the background tasks that any model can.
+//! The limits of the local model, and the background tasks that every model can do.
 
 use crate::valves::HybridValves;
 use pipe_sdk::{Body, Call, Content, Demand, Message, Role};
 
-/// What a chat needs and the local model cannot do.
+/// A capability that a chat needs and the local model lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MissingCapability {
     /// Images, audio or files.
@@ -15,7 +15,7 @@ pub(crate) enum MissingCapability {
 }
 
 impl MissingCapability {
-    /// Returns what the local model lacks for this chat, as far as the valves say.
+    /// Returns the capability that the local model lacks for this chat, by the valves.
     pub fn of(body: &Body, valves: &HybridValves) -> Option<Self> {
         if !valves.local_images && body.messages.iter().any(has_media) {
             return Some(Self::Media);

@@ -8,7 +8,7 @@ use crate::{
 use pipe_sdk::{Call, Demand, PipeError, Result, Side};
 use std::time::SystemTime;
 
-/// Which backends may answer a chat, with the reason if the cloud is asked before the local one.
+/// The backends that may answer a chat, with the reason if the cloud is asked before the local one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RoutePlan {
     /// Only this backend.
@@ -17,7 +17,7 @@ pub(crate) enum RoutePlan {
     First(Side, Option<&'static str>),
 }
 
-/// Why the cloud may not answer a chat.
+/// The reason why the cloud may not answer a chat.
 #[derive(Debug)]
 pub(crate) enum CloudDenied {
     /// No cloud model is set.
@@ -32,7 +32,7 @@ impl RoutePlan {
     /// Returns the plan for this chat at this time.
     ///
     /// # Errors
-    /// When no backend can answer the chat.
+    /// Returns an error if no backend can answer the chat.
     pub fn new(
         call: &Call,
         valves: &HybridValves,

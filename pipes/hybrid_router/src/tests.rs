@@ -36,18 +36,18 @@ async fn router(valves: HybridValves) -> Arc<HybridRouter> {
     Arc::new(HybridRouter::on_startup(valves).await.unwrap())
 }
 
-/// What a side does.
+/// The behaviour of a backend.
 #[derive(Clone)]
 enum Does {
-    /// Says its own name.
+    /// Answers with its own name.
     Answers,
-    /// The same, after so many milliseconds.
+    /// Answers after this number of milliseconds.
     AnswersAfter(u64),
-    /// Says these chunks, and then this error if there is one.
+    /// Sends these chunks, and then this error if there is one.
     Says(Vec<Chunk>, Option<fn() -> PipeError>),
-    /// Is refused at once.
+    /// Fails at once.
     Fails(fn() -> PipeError),
-    /// Says no word, for ever.
+    /// Never sends a chunk.
     Hangs,
 }
 
@@ -63,14 +63,14 @@ fn words(model: &str) -> Vec<Chunk> {
     vec![Chunk::Role, text(model), Chunk::Finish(FinishReason::Stop)]
 }
 
-/// Two sides, the doing of each changeable, and how many of their answers are open.
+/// A local and a cloud backend with scripted behaviour, and the number of their open answers.
 struct Sides {
     host: ScriptedHost,
     local: Arc<Mutex<Does>>,
     open: [Arc<AtomicUsize>; 2],
 }
 
-/// Counts as open until it is dropped.
+/// Counts as an open answer until it is dropped.
 struct Open(Arc<AtomicUsize>);
 
 impl Drop for Open {
@@ -129,12 +129,12 @@ impl Sides {
         *self.local.lock().unwrap() = does;
     }
 
-    /// How many answers of the local side and of the cloud are open.
+    /// Returns the number of open answers of the local backend and of the cloud.
     fn open(&self) -> [usize; 2] {
         self.open.each_ref().map(|open| open.load(Ordering::SeqCst))
     }
 
-    /// Who was asked for chats, in order; what finds out whether the local side is well is left out.
+    /// Returns the models that were called for chats, in order, without health probes.
     fn asked(&self) -> Vec<&'static str> {
         let calls = self.host.calls();
         let chats =
@@ -142,7 +142,7 @@ impl Sides {
         chats.map(|call| if call.model == HOME { HOME } else { SKY }).collect()
     }
 
-    /// How often it was looked whether the local side is well.
+    /// Returns the number of health probes of the local backend.
     fn looked(&self) -> usize {
         self.host.calls().len() - self.asked().len()
     }
@@ -161,7 +161,7 @@ impl Sides {
         }
     }
 
-    /// What `hybrid-smart` says to a question.
+    /// Asks `hybrid-smart` a question.
     async fn ask(&self, router: &Arc<HybridRouter>) -> Told {
         self.ask_with(router, SMART, hello(), User::default(), None).await
     }
@@ -190,7 +190,7 @@ fn hello() -> Body {
     Body { stream: true, ..Body::new("hybrid_router.hybrid-smart", messages) }
 }
 
-/// What came of a chat.
+/// The outcome of a chat.
 #[derive(Debug, Default)]
 struct Told {
     model: Option<String>,
@@ -221,7 +221,7 @@ impl Told {
         told
     }
 
-    /// That exactly this side has answered, whole and once.
+    /// Asserts that exactly this model has answered, whole and once.
     #[track_caller]
     fn matches(&self, model: &str) {
         let side = if model == HOME { Side::Local } else { Side::Cloud };

@@ -1,4 +1,5 @@
-//! The model lists of all upstreams: refreshed in the background and served at once, stale if need be.
+//! The model lists of all upstreams: refreshed in the background and served at once, stale if need
+//! be.
 
 mod listing_gap;
 mod model_list;
@@ -37,7 +38,7 @@ struct Shared {
     models: Mutex<Vec<UpstreamModels>>,
     list: ArcSwap<ModelList>,
     file: SavedListsFile,
-    /// When the last refresh of all upstreams ended.
+    /// The time at which the last refresh of all upstreams ended.
     refreshed_at: watch::Sender<Option<Instant>>,
 }
 
@@ -57,8 +58,8 @@ const MAX_AGE_OF_INCOMPLETE_LIST: Duration = Duration::from_secs(15);
 const LISTING_TIMEOUT: Duration = Duration::from_secs(8);
 
 impl ModelCatalog {
-    /// Creates a catalog of these upstreams and starts its first refresh. Until that ends, it serves
-    /// the models that are already known of upstreams with the same address and key.
+    /// Creates a catalog of these upstreams and starts its first refresh. Until that ends, it
+    /// serves the models that are already known of upstreams with the same address and key.
     pub fn new(
         upstreams: Arc<Upstreams>,
         max_age: Duration,

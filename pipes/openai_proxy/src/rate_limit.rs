@@ -8,8 +8,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts a chat against the limit of its user at this upstream, or refuses it.
 ///
-/// Background tasks of Open WebUI do not count. The counts are those of the host's ledger, which all
-/// replicas on one database share.
+/// Background tasks of Open WebUI do not count. The counts are those of the host's ledger, which
+/// all replicas on one database share.
 pub(crate) async fn check_rate_limit(config: &UpstreamConfig, call: &Call) -> Result<()> {
     if config.rate_limit == 0 || call.chat.task.is_some() {
         return Ok(());

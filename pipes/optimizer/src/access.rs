@@ -23,20 +23,20 @@ enum Subject {
 }
 
 impl Access {
-    /// Reads the rules.
+    /// Parses the rules.
     ///
     /// # Errors
-    /// In words for a form, when a rule is none.
+    /// Returns a message for a form if a rule is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         let rules = text.split(';').map(str::trim).filter(|rule| !rule.is_empty());
         rules.map(rule).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Refuses what the caller may not use. The rules of a key, a user and a role that fit are
-    /// taken together; without one, that for everyone.
+    /// Refuses approaches that the caller may not use. The rules of a key, a user and a role that
+    /// match are combined; without one, the rule for everyone applies.
     ///
     /// # Errors
-    /// [`PipeError::Denied`], with what may be used.
+    /// Returns [`PipeError::Denied`], with the approaches that may be used.
     pub fn check(&self, context: &CallContext, approach: Approach) -> Result<()> {
         let subjects = [
             context.key.as_deref().map(|key| Subject::Key(key.into())),

@@ -88,7 +88,7 @@ impl Approach {
         Self::Compact,
     ];
 
-    /// The name in models and bodies.
+    /// Returns the name in models and bodies.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -158,7 +158,7 @@ impl Approach {
     }
 }
 
-/// The meaning of a word that stands before a model's name.
+/// A word before a model's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     /// An approach.
@@ -198,7 +198,7 @@ const UNAVAILABLE: [(&str, &str); 12] = [
 const NO_CODE: &str = "code of models is not executed here, as there is no sandbox for it: `z3` has constraints solved without running code";
 const LOGITS: &str = "it needs the probabilities of all tokens, which no API sends: `self_consistency` samples and votes";
 
-/// Returns the meaning of this word, in capitals or not.
+/// Parses a word before a model's name, in capitals or not.
 pub fn word(text: &str) -> Option<Word> {
     let text = text.to_ascii_lowercase();
     if text == "auto" {

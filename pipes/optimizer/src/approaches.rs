@@ -73,12 +73,12 @@ pub(crate) fn run<'a>(
     }
 }
 
-/// The texts of these replies.
+/// Returns the texts of these replies.
 fn texts(replies: &[Reply]) -> Vec<String> {
     replies.iter().map(Reply::text).collect()
 }
 
-/// These texts as numbered candidates between fences.
+/// Returns these texts as numbered candidates between fences.
 fn candidates(question: &Question, texts: &[String]) -> String {
     let fenced = texts
         .iter()

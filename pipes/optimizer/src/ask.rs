@@ -1,4 +1,4 @@
-//! One call to a model, and its reply.
+//! A request to a model, and its reply.
 
 use pipe_sdk::{Answer, Chunk, FinishReason, Message, ToolCallDelta};
 use std::sync::Arc;
@@ -33,14 +33,14 @@ impl Role {
 /// The layout of a streamed answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// It goes on as it is.
+    /// The text is passed on unchanged.
     #[default]
     Plain,
-    /// The text in `<output>` is the answer, the text before it was thought.
+    /// The text in `<output>` is the answer, the text before it is reasoning.
     Sections,
 }
 
-/// One call to a model.
+/// A request to a model.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {
     pub role: Role,
@@ -61,7 +61,7 @@ pub(crate) struct Ask {
 const SHORT: u64 = 2048;
 
 impl Ask {
-    /// A call whose reply may be the answer.
+    /// Returns a request whose reply may be the answer.
     pub fn answer(messages: Arc<[Message]>) -> Self {
         Self {
             role: Role::Solver,
@@ -74,12 +74,12 @@ impl Ask {
         }
     }
 
-    /// A call for a step on the way.
+    /// Returns a request for an intermediate step.
     pub fn step(role: Role, messages: Arc<[Message]>) -> Self {
         Self { role, is_answer: false, ..Self::answer(messages) }
     }
 
-    /// A call for a short reply that a program reads.
+    /// Returns a request for a short reply that a program reads.
     pub fn short(role: Role, messages: Arc<[Message]>) -> Self {
         Self { max_tokens: Some(SHORT), temperature: Some(0.1), ..Self::step(role, messages) }
     }
@@ -98,8 +98,8 @@ impl Ask {
 pub(crate) struct Reply(pub Answer);
 
 impl Reply {
-    /// Returns the text without thoughts that stand in it as `<think>`; for a reply that calls
-    /// tools, the calls.
+    /// Returns the text without the reasoning that stands in it as `<think>`; for a reply that
+    /// calls tools, the calls.
     pub fn text(&self) -> String {
         let text = without_thoughts(&self.0.content);
         if !text.is_empty() || self.0.tool_calls.is_empty() {
@@ -111,7 +111,7 @@ impl Reply {
         format!("Calls tools: {}", calls.collect::<Vec<_>>().join("; "))
     }
 
-    /// A reply of text alone.
+    /// Returns a reply of text alone.
     pub fn from_text(text: String) -> Self {
         Self(Answer { content: text, finish: Some(FinishReason::Stop), ..Answer::default() })
     }
@@ -125,7 +125,7 @@ impl Reply {
         self.0.finish == Some(FinishReason::Length)
     }
 
-    /// The chunks of the reply, without what it cost and why it ended.
+    /// Returns the chunks of the reply, without usage and finish reason.
     pub fn chunks(self) -> Vec<Chunk> {
         let Answer {
             content, reasoning, reasoning_details, tool_calls, pictures, citations, ..
@@ -149,8 +149,8 @@ impl Reply {
     }
 }
 
-/// Returns a text without what stands between `<think>` and `</think>`; without the end, all that
-/// follows is thought.
+/// Returns a text without the parts between `<think>` and `</think>`; without an end, all that
+/// follows is reasoning.
 pub(crate) fn without_thoughts(text: &str) -> String {
     let mut rest = text;
     let mut said = String::new();

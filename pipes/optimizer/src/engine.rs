@@ -83,7 +83,7 @@ impl Engine {
         }
     }
 
-    /// Until when the last stage must have begun.
+    /// Returns the time by which the last stage must have begun.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -123,7 +123,7 @@ impl Engine {
         named.filter(|id| !id.is_empty()).unwrap_or_else(|| self.base.model.clone())
     }
 
-    /// The way to models for the call of this number. Limits of tokens and dollars are asked anew
+    /// Returns the host for the call of this number. Limits of tokens and dollars are checked anew
     /// for every call.
     fn way(&self, number: usize) -> Host {
         let context = self.host.context();
@@ -161,7 +161,7 @@ impl Engine {
         body
     }
 
-    /// Takes from what a request may spend, and keeps a record of the call.
+    /// Takes a call from the request's budget and opens its record.
     fn open(&self, ask: &Ask, model: &str, depth: usize) -> Result<OpenCall<'_>> {
         let mut log = self.log();
         let spent = log.spent();
@@ -190,7 +190,7 @@ impl Engine {
         Ok(OpenCall { engine: self, model: model.to_owned(), number, is_done: false })
     }
 
-    /// Asks a model, and waits for all of its reply. `begun` hears of its first token.
+    /// Calls a model and waits for its complete reply. `begun` is set at its first token.
     async fn ask(
         &self,
         ask: &Ask,
@@ -238,7 +238,7 @@ impl Engine {
         self.at_once.acquire().await.map_err(PipeError::internal)
     }
 
-    /// Asks a model, and returns its answer when it has begun, to be streamed.
+    /// Calls a model and returns its answer as a stream, when its first token has arrived.
     async fn begin(self: &Arc<Self>, ask: &Ask, depth: usize) -> Result<ChunkStream> {
         let model = self.model(ask.role);
         let number = {
@@ -277,7 +277,7 @@ impl Engine {
     }
 }
 
-/// Returns `true` if a reader gets something by this chunk, or the end.
+/// Returns whether this chunk is output for a reader, or the end.
 fn speaks(chunk: &Chunk) -> bool {
     match chunk {
         Chunk::Content(text) | Chunk::Reasoning(text) => !text.is_empty(),
@@ -288,8 +288,8 @@ fn speaks(chunk: &Chunk) -> bool {
     }
 }
 
-/// A call under way. Dropped before its end, it has cost about what was read and written until
-/// then.
+/// An open call. If it is dropped before its end, its usage is estimated from what was read and
+/// written until then.
 struct OpenCall<'a> {
     engine: &'a Engine,
     model: String,
@@ -307,7 +307,7 @@ impl OpenCall<'_> {
         close(self.engine, self.number, &self.model, true);
     }
 
-    /// Leaves the record open for whoever has the number.
+    /// Leaves the record open for the holder of the number.
     fn keep_open(mut self) -> usize {
         self.is_done = true;
         self.number
@@ -359,8 +359,7 @@ fn close(engine: &Engine, number: usize, model: &str, is_whole: bool) {
     }
 }
 
-/// A line of calls, each of which waits for the one before it. Its depth is how many there have
-/// been.
+/// A sequence of calls, each of which waits for the one before it. Its depth is their number.
 #[derive(Clone)]
 pub(crate) struct Branch {
     pub engine: Arc<Engine>,
@@ -372,13 +371,13 @@ impl Branch {
         Self { engine, depth: Arc::default() }
     }
 
-    /// A line of its own that begins here.
+    /// Returns a sequence of its own that begins here.
     pub fn fork(&self) -> Self {
         let depth = self.depth.load(Ordering::Relaxed);
         Self { engine: Arc::clone(&self.engine), depth: Arc::new(depth.into()) }
     }
 
-    /// Goes on when these lines have ended.
+    /// Continues after the deepest of these forks.
     pub fn join(&self, forks: &[Self]) {
         let deepest = forks.iter().map(|fork| fork.depth.load(Ordering::Relaxed)).max();
         self.depth.fetch_max(deepest.unwrap_or_default(), Ordering::Relaxed);
@@ -394,7 +393,7 @@ impl Branch {
         self.engine.tell(line);
     }
 
-    /// Asks a model, and waits for all of its reply.
+    /// Calls a model and waits for its complete reply.
     pub async fn ask(&self, ask: Ask) -> Result<Reply> {
         let reply = self.engine.ask(&ask, self.next(), None).await?;
         if ask.is_answer {
@@ -403,28 +402,28 @@ impl Branch {
         Ok(reply)
     }
 
-    /// Asks a model for the answer that is streamed to the person.
+    /// Calls a model for the answer that is streamed to the person.
     pub async fn begin(&self, ask: &Ask) -> Result<ChunkStream> {
         self.engine.begin(ask, self.next()).await
     }
 
-    /// Keeps this as the best answer so far, for when time or money end.
+    /// Stores this as the best answer so far, in case time or budget run out.
     pub fn keep(&self, reply: &Reply) {
         self.engine.log().best = Some(reply.clone());
     }
 
-    /// Asks several models at once; those who fail are left out. Once most have replied, the others
-    /// have as long again.
+    /// Calls several models at once; calls that fail are left out. Once most have replied, the
+    /// others get the same time again.
     ///
     /// # Errors
-    /// When nobody has replied: the error of the first of them.
+    /// Returns the first error if no model has replied.
     pub async fn ask_all(&self, asks: Vec<Ask>, noun: &str) -> Result<Vec<Reply>> {
         let replies = self.ask_until(asks, noun, |_| false).await?;
         Ok(replies.into_iter().map(|(_, reply)| reply).collect())
     }
 
-    /// The same; each reply comes with the number of its call, and when `is_enough` says so of
-    /// those that are there, the others are let go.
+    /// Calls several models as [`ask_all`](Self::ask_all) does. Each reply comes with the number of
+    /// its call; when `is_enough` accepts the replies so far, the other calls are cancelled.
     pub async fn ask_until(
         &self,
         asks: Vec<Ask>,
@@ -495,9 +494,8 @@ impl Branch {
         Ok(replies)
     }
 
-    /// Returns `true` if the first of these calls goes ahead, so that the others find the question
-    /// in a
-    /// cache.
+    /// Returns whether the first of these calls runs ahead, so that the others find the question in
+    /// the provider's cache.
     fn leads(&self, asks: &[Ask]) -> bool {
         let above = self.engine.valves.cache_above_tokens;
         let tokens = |ask: &Ask| {
@@ -508,7 +506,7 @@ impl Branch {
     }
 }
 
-/// Returns `true` if another call like it would fail in the same way.
+/// Returns whether another call like it would fail in the same way.
 fn is_permanent(error: &PipeError) -> bool {
     matches!(
         error,

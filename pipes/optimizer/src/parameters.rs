@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The field that names an approach.
 pub(crate) const APPROACH: &str = "optillm_approach";
 
-/// The header by which a client says how long it waits, in seconds.
+/// The header in which a client names its time limit, in seconds.
 const DEADLINE: &str = "x-pipewright-deadline";
 
 /// The parameters of one request.
@@ -47,7 +47,7 @@ pub(crate) struct Parameters {
     pub deadline: Option<Duration>,
 }
 
-/// Fields that `OptiLLM` reads and that do nothing here.
+/// The fields that `OptiLLM` reads and that have no effect here.
 const IGNORED: [&str; 9] = [
     "comparison_temperature",
     "comparison_mode",
@@ -64,7 +64,7 @@ impl Parameters {
     /// Takes the fields out of the body.
     ///
     /// # Errors
-    /// When a field has a wrong type or value, by its name.
+    /// Returns an error if a field has a wrong type or value, by its name.
     pub fn take(body: &mut Body, hints: &Hints, valves: &OptimizerValves) -> Result<Self> {
         let rest = &mut body.rest;
         rest.shift_remove(APPROACH);

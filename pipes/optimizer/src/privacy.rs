@@ -1,8 +1,8 @@
-//! Hides personal data from models: placeholders go out, what they stand for comes back into the
-//! answer, also when a stream cuts them in two.
+//! Replaces personal data by placeholders in requests to models, and restores them in the answer,
+//! also when a stream splits a placeholder.
 //!
-//! The veil lies over every call of a request, so it stands around all approaches, wherever it was
-//! named among them.
+//! It applies to every call of a request, so it covers all approaches, wherever it was named among
+//! them.
 
 mod detector;
 
@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Hides and shows, for one request.
+/// Replaces and restores personal data, for one request.
 #[derive(Clone)]
 pub(crate) struct Veil(Arc<Inner>);
 
@@ -31,21 +31,22 @@ struct Inner {
 #[derive(Default)]
 struct ModelResolution {
     placeholders: HashMap<String, String>,
-    /// Placeholders and what they stand for.
+    /// Placeholders and the texts that they replace.
     originals: Vec<(String, String)>,
     counts: HashMap<&'static str, usize>,
     /// The texts of the chat that look like placeholders.
     taken: Vec<String>,
 }
 
-/// Fields that say who asks.
+/// The fields that identify the user.
 const PERSONAL: [&str; 4] = ["metadata", "user", "safety_identifier", "prompt_cache_key"];
 
 impl Veil {
-    /// A veil over this chat.
+    /// Returns a pseudonymizer for this chat, and removes the fields that identify the user from
+    /// it.
     ///
     /// # Errors
-    /// When the chat holds content that cannot be searched for personal data.
+    /// Returns an error if the chat holds content that cannot be searched for personal data.
     pub fn over(body: &mut Body, detector: Detector) -> Result<Self> {
         for (message, turn) in body.messages.iter().enumerate() {
             let Some(Content::Parts(parts)) = &turn.content else { continue };
@@ -97,7 +98,7 @@ impl Veil {
         }
     }
 
-    /// These messages with placeholders.
+    /// Returns these messages with placeholders.
     pub fn hide_messages(&self, messages: &[Message]) -> Vec<Message> {
         let mut messages = messages.to_vec();
         for message in &mut messages {
@@ -120,7 +121,8 @@ impl Veil {
         messages
     }
 
-    /// The text with what its placeholders stand for; `in_json` if it stands within texts of JSON.
+    /// Returns the text with its placeholders replaced; `in_json` if they stand within strings of
+    /// JSON.
     fn show(&self, text: &str, in_json: bool) -> String {
         let known = self.known();
         if known.originals.is_empty() || !text.contains('<') {
@@ -136,7 +138,7 @@ impl Veil {
         shown
     }
 
-    /// Puts into a reply what its placeholders stand for.
+    /// Restores the placeholders in a reply.
     pub fn show_reply(&self, answer: &mut Answer) {
         answer.content = self.show(&answer.content, false);
         answer.reasoning = self.show(&answer.reasoning, false);
@@ -147,7 +149,7 @@ impl Veil {
         }
     }
 
-    /// Puts into a streamed answer what its placeholders stand for.
+    /// Restores the placeholders in a streamed answer.
     pub fn show_stream(&self, chunks: ChunkStream) -> ChunkStream {
         let mut held = Held { veil: self.clone(), tails: Vec::new() };
         let shown = chunks.flat_map(move |chunk| {
@@ -192,7 +194,7 @@ impl ModelResolution {
     }
 }
 
-/// A text as it stands within quotation marks of JSON.
+/// Returns a text escaped for a JSON string.
 fn escaped(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()

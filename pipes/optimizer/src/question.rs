@@ -1,21 +1,22 @@
-//! The question as it travels from stage to stage: the conversation as it came, the material found
-//! for it, and a draft of the answer.
+//! The question of a request: the conversation as it came, and the draft of an answer by earlier
+//! stages.
 
 use pipe_sdk::{Content, Message, Part, Role};
 use std::sync::Arc;
 
-/// The question as it travels from stage to stage.
+/// The question of a request: the conversation as it came, and the draft of an answer by earlier
+/// stages.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     messages: Arc<[Message]>,
     /// The draft of an answer by earlier stages.
     draft: Option<String>,
-    /// Marks the ends of texts of others in prompts; nobody can guess it.
+    /// The mark at the ends of fenced texts in prompts, which nobody can guess.
     nonce: Arc<str>,
 }
 
 impl Question {
-    /// A question that is this conversation.
+    /// Returns the question of this conversation.
     pub fn new(messages: Vec<Message>) -> Self {
         let nonce = format!("{:016x}", fastrand::u64(..));
         Self { messages: messages.into(), draft: None, nonce: nonce.into() }
@@ -31,13 +32,13 @@ impl Question {
         Self { messages: messages.into(), ..self.clone() }
     }
 
-    /// The conversation as it came.
+    /// Returns the conversation as it came.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// The conversation for a model that is to answer it: as it came, with the draft of an earlier
-    /// stage if there is one.
+    /// Returns the conversation for a model that answers it: as it came, with the draft of an
+    /// earlier stage if there is one.
     pub fn conversation(&self) -> Arc<[Message]> {
         match &self.draft {
             None => Arc::clone(&self.messages),
@@ -48,7 +49,7 @@ impl Question {
         }
     }
 
-    /// The conversation with more text in the last turn of the person.
+    /// Returns the conversation with more text in the last turn of the person.
     pub fn with_text(&self, text: &str) -> Arc<[Message]> {
         let mut messages = self.messages.to_vec();
         match messages.last_mut() {
@@ -58,7 +59,8 @@ impl Question {
         messages.into()
     }
 
-    /// The same, with the draft of an earlier stage before the text.
+    /// Returns the conversation with the draft of an earlier stage and more text in the last turn
+    /// of the person.
     pub fn continued(&self, text: &str) -> Arc<[Message]> {
         match &self.draft {
             None => self.with_text(text),
@@ -71,7 +73,7 @@ impl Question {
         }
     }
 
-    /// The conversation under further instructions.
+    /// Returns the conversation with further instructions.
     pub fn instructed(&self, instructions: &str) -> Arc<[Message]> {
         let mut messages = self.conversation().to_vec();
         match messages.first_mut() {
@@ -83,13 +85,13 @@ impl Question {
         messages.into()
     }
 
-    /// The last thing that the person said.
+    /// Returns the text of the person's last turn.
     pub fn text(&self) -> String {
         let mut turns = self.messages.iter().rev();
         turns.find(|message| message.role == Role::User).map(Message::text).unwrap_or_default()
     }
 
-    /// The conversation as one text between fences, for models that judge.
+    /// Returns the conversation as one fenced text, for models that judge.
     pub fn material(&self) -> String {
         let turns = self.messages.iter().filter(|message| !message.text().is_empty());
         let turns: Vec<_> = turns.collect();
@@ -108,14 +110,14 @@ impl Question {
         self.fence("conversation", &turns.collect::<Vec<_>>().join("\n\n"))
     }
 
-    /// A text of somebody else's between lines that it cannot hold.
+    /// Returns a text between marked lines that it cannot contain.
     pub fn fence(&self, label: &str, text: &str) -> String {
         let nonce = &self.nonce;
         format!("<<<{label} {nonce}>>>\n{text}\n<<<end of {label} {nonce}>>>")
     }
 
-    /// A task for a model that does not answer the person: instructions, and material with the
-    /// pictures of the last turn.
+    /// Returns the messages of a task for a model that does not answer the person: instructions,
+    /// and material with the images of the last turn.
     pub fn task(&self, instructions: &str, material: &str) -> Arc<[Message]> {
         let mut user = Message::new(Role::User, material);
         let last = self.messages.iter().rev().find(|message| message.role == Role::User);

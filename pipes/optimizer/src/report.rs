@@ -96,7 +96,7 @@ impl Log {
         }
     }
 
-    /// Ends a call, and returns what it cost.
+    /// Ends a call and returns its usage.
     pub fn close(&mut self, number: usize, is_whole: bool) -> Option<Usage> {
         let call = self.calls.get_mut(number)?;
         call.ended = Some(Instant::now());

@@ -1,5 +1,5 @@
-//! One request: its stages one after the other or side by side, then its answer, with what all of
-//! it has cost.
+//! Runs one request: its stages one after the other or side by side, then its answer, with the
+//! usage of all calls.
 
 use crate::{
     approach::Approach,
@@ -27,11 +27,11 @@ use tokio::{
 /// error ends the stream.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// The answer, when the last stage has begun.
+/// The state of the answer when the last stage has begun.
 enum Last {
     /// It is being written.
     Streamed(ChunkStream, Shape),
-    /// There are one or several whole ones, each with the name of its approach.
+    /// One or several complete replies, each with the name of its approach.
     Whole(Vec<(&'static str, Reply)>),
 }
 
@@ -76,7 +76,7 @@ async fn graph(engine: Arc<Engine>, question: Question, plan: Plan) -> Result<La
     })
 }
 
-/// One stage after the other. Each gets the question, and what the one before it made of it.
+/// Runs one stage after the other. Each gets the question, and the result of the stage before it.
 async fn sequence(
     branch: &Branch,
     mut question: Question,
@@ -95,7 +95,7 @@ async fn sequence(
     Ok(outcome)
 }
 
-/// The whole reply of a stage.
+/// Returns the complete reply of a stage.
 async fn reply(branch: &Branch, outcome: Outcome) -> Result<Reply> {
     let ask = match outcome {
         Outcome::Reply(reply) => return Ok(reply),
@@ -109,7 +109,7 @@ async fn reply(branch: &Branch, outcome: Outcome) -> Result<Reply> {
     Ok(reply)
 }
 
-/// All approaches at once, each with an answer of its own. Those that fail are left out.
+/// Runs all approaches at once, each with an answer of its own. Those that fail are left out.
 async fn parallel(branch: &Branch, question: &Question, approaches: &[Approach]) -> Result<Last> {
     let forks: Vec<_> = approaches.iter().map(|_| branch.fork()).collect();
     let runs = approaches.iter().zip(&forks).map(|(approach, fork)| async move {
@@ -134,7 +134,7 @@ async fn parallel(branch: &Branch, question: &Question, approaches: &[Approach])
     }
 }
 
-/// A request under way. Dropping it ends all of its calls.
+/// The stream of a request. Dropping it cancels all of its calls.
 struct Run {
     engine: Arc<Engine>,
     name: String,
@@ -150,7 +150,7 @@ enum State {
 }
 
 impl Run {
-    /// Works until a model has begun to reply, or all is done.
+    /// Polls the work until a model has begun to reply, or all is done.
     fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let State::Working(work) = &mut self.state else { return Poll::Ready(Ok(())) };
         match work.as_mut().poll(cx) {
@@ -164,7 +164,7 @@ impl Run {
         }
     }
 
-    /// The chunks of the answer, after what was still to be told.
+    /// Returns the chunks of the answer, after the rest of the progress.
     fn answering(&mut self, last: Result<Last>) -> Result<ChunkStream> {
         let mut head = Vec::new();
         while let Ok(chunk) = self.progress.try_recv() {
@@ -249,7 +249,7 @@ fn whole(replies: Vec<(&'static str, Reply)>) -> Vec<Chunk> {
     chunks
 }
 
-/// A streamed text with its thoughts told apart from its answer.
+/// Splits a streamed text into reasoning and answer.
 fn told_apart(chunks: ChunkStream) -> ChunkStream {
     let mut sections = Sections::default();
     let apart = chunks.flat_map(move |chunk| {

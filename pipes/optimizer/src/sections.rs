@@ -1,23 +1,23 @@
-//! Tells thoughts from the answer in a text of sections, as it comes:
+//! Splits a text of sections into reasoning and answer, while it arrives:
 //! `<thinking>…</thinking><output>…</output>`.
 
 use pipe_sdk::{Answer, Chunk, FinishReason};
 
-/// Reads sections piece by piece.
+/// Parses sections piece by piece.
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
     state: State,
-    /// The text that is held back, because it may be the beginning of a tag.
+    /// The text that is held back because it may be the beginning of a tag.
     held: String,
     /// `true` once the answer has begun.
     has_said: bool,
-    /// All that was told as thoughts, for a text that never comes to its answer.
+    /// The reasoning so far, for a text that never comes to its answer.
     thoughts: String,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
 enum State {
-    /// Nothing has shown yet whether there are sections.
+    /// It is not known yet whether there are sections.
     #[default]
     Unknown,
     Thoughts,
@@ -36,7 +36,7 @@ const TAGS: [&str; 6] = ["<thinking>", "</thinking>", "<reflection>", "</reflect
 const PREFACE: usize = 200;
 
 impl Sections {
-    /// The chunks of the next piece.
+    /// Takes the next piece and returns its chunks.
     pub fn more(&mut self, text: &str) -> Vec<Chunk> {
         self.held += text;
         if self.state == State::Unknown {
@@ -82,7 +82,7 @@ impl Sections {
         chunks
     }
 
-    /// The chunks that were still held, when the text ends for this reason.
+    /// Returns the chunks that were held back, when the text ends for this reason.
     pub fn end(&mut self, reason: FinishReason) -> Vec<Chunk> {
         let mut chunks = Vec::new();
         let held = std::mem::take(&mut self.held);
@@ -138,7 +138,7 @@ fn without_tags(text: &str) -> String {
     TAGS.iter().fold(text.to_owned(), |text, tag| text.replace(tag, ""))
 }
 
-/// An answer with its sections told apart.
+/// Returns an answer with its sections split into reasoning and content.
 pub(crate) fn apart(mut answer: Answer) -> Answer {
     let text = std::mem::take(&mut answer.content);
     let mut sections = Sections::default();

@@ -7,9 +7,9 @@ use pipe_sdk::{PipeError, Result};
 /// The meaning of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// How.
+    /// The approaches.
     pub plan: Plan,
-    /// The model that is asked; empty if the name holds none.
+    /// The model; empty if the name holds none.
     pub model: String,
 }
 
@@ -23,14 +23,14 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// All approaches, in order.
+    /// Returns all approaches, in order.
     pub fn approaches(&self) -> &[Approach] {
         match self {
             Self::Sequence(all) | Self::Parallel(all) => all,
         }
     }
 
-    /// As it stands in a name.
+    /// Returns the plan as it is written in a name.
     pub fn name(&self) -> String {
         let names: Vec<_> = self.approaches().iter().map(|approach| approach.name()).collect();
         names.join(if matches!(self, Self::Sequence(_)) { "&" } else { "|" })
@@ -40,18 +40,18 @@ impl Plan {
 /// The maximum number of approaches that one request may name.
 const MOST: usize = 6;
 
-/// Returns whether a name begins like one that asks for an approach, rightly or not.
+/// Returns whether a name begins like one that names an approach, valid or not.
 pub fn is_selection(id: &str) -> bool {
     let piece = id.split_once('-').map_or(id, |(piece, _)| piece);
     let mut parts = piece.split(['&', '|']).map(word);
     parts.any(|part| part.is_some()) && !id.starts_with('-')
 }
 
-/// Reads a name. `has` says whether the host has a model of a name, which goes before every other
-/// reading; `auto` is what `auto` stands for.
+/// Parses a name. `has` returns whether the host has a model of a name, which takes precedence over
+/// every other reading; `auto` is the approach of the word `auto`.
 ///
 /// # Errors
-/// Whatever is not as it should be, before anything is asked.
+/// Returns an error for an invalid name, before any call.
 pub fn select(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> Result<Selection> {
     let plain =
         |model: &str| Selection { plan: Plan::Sequence(vec![Approach::None]), model: model.into() };
@@ -74,10 +74,10 @@ pub fn select(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> Result<Se
     Ok(Selection { plan, model: model.into() })
 }
 
-/// Reads `moa`, `bon&moa` or `bon|moa`.
+/// Parses `moa`, `bon&moa` or `bon|moa`.
 ///
 /// # Errors
-/// When a name is unknown, unavailable, or in a place where it cannot stand.
+/// Returns an error if a name is unknown, unavailable, or not allowed in its place.
 pub fn plan(text: &str, auto: Approach) -> Result<Plan> {
     let text = text.trim();
     if text.contains('&') && text.contains('|') {

@@ -5,7 +5,7 @@ use pipe_sdk::{Content, Message, Part, Role};
 const OPEN: &str = "<optillm_approach>";
 const CLOSE: &str = "</optillm_approach>";
 
-/// Takes all tags out of what operators and people say, and returns what the last one names.
+/// Removes all tags from the turns of operators and people, and returns the name in the last one.
 pub(crate) fn take(messages: &mut [Message]) -> Option<String> {
     let mut named = None;
     for message in messages {

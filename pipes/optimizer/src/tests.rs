@@ -19,10 +19,10 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// How long a scripted model takes until its first word.
+/// The time until a scripted model's first token.
 const DELAY: Duration = Duration::from_millis(200);
 
-/// What a scripted model replies.
+/// The behaviour of a scripted model.
 #[derive(Clone, Debug)]
 enum Line {
     Says(String),
@@ -39,39 +39,39 @@ fn says(text: impl Into<String>) -> Line {
     Line::Says(text.into())
 }
 
-/// What came of a request.
+/// The outcome of a request.
 struct Done {
     answer: Answer,
     took: Duration,
     calls: Vec<Call>,
-    /// How many calls were under way at once at most.
+    /// The largest number of concurrent calls.
     at_once: usize,
 }
 
 impl Done {
-    /// The calls whose prompt holds this.
+    /// Returns the calls whose prompt holds this.
     fn with(&self, part: &str) -> Vec<&Call> {
         self.calls.iter().filter(|call| prompt(call).contains(part)).collect()
     }
 
-    /// How many calls waited for each other, as each takes as long.
+    /// Returns the length of the longest chain of calls, as each takes the same time.
     fn depth(&self) -> u128 {
         self.took.as_millis() / DELAY.as_millis()
     }
 }
 
-/// All that a model is told.
+/// Returns the texts of all messages to a model.
 fn prompt(call: &Call) -> String {
     let texts = call.body.messages.iter().map(Message::text);
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// Valves of which these are set.
+/// Returns valves with these values.
 fn valves(set: Value) -> OptimizerValves {
     serde_json::from_value(set).unwrap()
 }
 
-/// A request of one question.
+/// Returns the body of a request with one question.
 fn question(text: &str) -> Value {
     json!({"model": "", "messages": [{"role": "user", "content": text}], "x_optimizer": true})
 }
@@ -196,7 +196,7 @@ impl Lab {
         })
     }
 
-    /// The calls that were made although the request was refused.
+    /// Returns the error of a request, and the number of calls that were made all the same.
     async fn refused(self, model: &str) -> (String, usize) {
         let (answer, host, _) = self.begin(model, |_, _| says("no")).await;
         let error = match answer {

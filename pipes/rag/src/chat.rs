@@ -1,4 +1,5 @@
-//! Answers a chat: searches for its question, puts the sources before the generator, and streams the answer with them.
+//! Answers a chat: searches for its question, puts the sources before the generator, and streams
+//! the answer with them.
 
 use crate::{
     Rag,
@@ -113,7 +114,8 @@ impl Rag {
     }
 }
 
-/// Returns the question of a chat that documents may answer; none for background tasks, and for chats that have sources already.
+/// Returns the question of a chat that documents may answer; none for background tasks, and for
+/// chats that have sources already.
 fn find_question(body: &Body, task: Option<&str>) -> Option<Question> {
     let question = Question::from_messages(&body.messages)?;
     let texts = body.messages.iter().filter(|message| message.role != Role::Assistant);

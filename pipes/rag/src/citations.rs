@@ -1,4 +1,5 @@
-//! Finds the sources that an answer cites by their numbers, as in `[1]` or `[2, 3]`, while it is streamed.
+//! Finds the sources that an answer cites by their numbers, as in `[1]` or `[2, 3]`, while it is
+//! streamed.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,8 @@ pub(crate) struct CitationScanner {
 }
 
 impl CitationScanner {
-    /// Scans the next text of the answer, and returns the numbers up to `sources` that it cites for the first time.
+    /// Scans the next text of the answer, and returns the numbers up to `sources` that it cites for
+    /// the first time.
     pub(crate) fn scan(&mut self, text: &str, sources: usize) -> Vec<usize> {
         let mut found = Vec::new();
         for char in text.chars() {

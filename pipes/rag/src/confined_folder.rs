@@ -1,7 +1,8 @@
-//! A folder that is read without ever leaving it: no link is followed, neither in its own path nor within it.
+//! A folder that is read without ever leaving it: no link is followed, neither in its own path nor
+//! within it.
 //!
-//! Every step is an `openat` with `O_NOFOLLOW` from the folder before it, so that a link that takes a folder's place between a check and
-//! the opening leads to an error and not to another file.
+//! Every step is an `openat` with `O_NOFOLLOW` from the folder before it, so that a link that takes
+//! a folder's place between a check and the opening leads to an error and not to another file.
 
 use crate::file_fingerprint::FileStamp;
 use rustix::{
@@ -29,7 +30,8 @@ pub struct FolderListing {
 }
 
 impl FolderListing {
-    /// Returns true if this path, or a folder above it, could not be read, so that the file may exist.
+    /// Returns true if this path, or a folder above it, could not be read, so that the file may
+    /// exist.
     pub(crate) fn is_unreadable(&self, path: &str) -> bool {
         self.unreadable.keys().any(|unreadable| {
             let rest = path.strip_prefix(unreadable.as_str());
@@ -41,8 +43,8 @@ impl FolderListing {
 /// The maximum number of files in a folder.
 const MAX_FILES: usize = 100_000;
 
-/// Filesystems that hold the kernel's own data instead of documents, by their magic numbers (statfs(2)): proc, sysfs, debugfs, tracefs, cgroup, cgroup2,
-/// securityfs, devpts, bpf.
+/// Filesystems that hold the kernel's own data instead of documents, by their magic numbers
+/// (statfs(2)): proc, sysfs, debugfs, tracefs, cgroup, cgroup2, securityfs, devpts, bpf.
 const KERNEL_FILESYSTEMS: [u64; 9] = [
     0x9fa0,
     0x6265_6572,
@@ -73,8 +75,9 @@ impl ConfinedFolder {
         Self(at).open_subfolder("")
     }
 
-    /// Lists the files of the folder and of the folders in it. Hidden files are left out, and so are links, which may lead elsewhere, and what
-    /// is no file, such as a pipe. A folder within that cannot be read is reported, and does not stop the listing.
+    /// Lists the files of the folder and of the folders in it. Hidden files are left out, and so
+    /// are links, which may lead elsewhere, and what is no file, such as a pipe. A folder within
+    /// that cannot be read is reported, and does not stop the listing.
     pub(crate) fn list_files(&self) -> io::Result<FolderListing> {
         let mut listing = FolderListing::default();
         let mut folders = vec![String::new()];

@@ -24,7 +24,8 @@ pub(crate) fn to_outcome(outcome: PutOutcome) -> Outcome {
     }
 }
 
-/// Converts a listed document. `has_vectors` says whether its collection is searched by the vectors that it has.
+/// Converts a listed document. `has_vectors` says whether its collection is searched by the vectors
+/// that it has.
 pub(crate) fn to_summary(document: IndexedDocument, has_vectors: bool) -> DocumentSummary {
     let IndexedDocument { id, title, url, audience, metadata, chunks, stored_at, state } = document;
     let state = match state {

@@ -70,8 +70,8 @@ impl DocumentLibrary {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads and stores one document, and creates the collection if it does not exist. A document that cannot be read or stored fails alone; an
-    /// error is one of the index.
+    /// Reads and stores one document, and creates the collection if it does not exist. A document
+    /// that cannot be read or stored fails alone; an error is one of the index.
     pub(crate) async fn ingest(&self, name: &str, mut upload: Upload) -> Result<IngestResult> {
         let id = upload.id.clone();
         if let Content::File { bytes, .. } = &upload.content
@@ -94,7 +94,8 @@ impl DocumentLibrary {
         Ok(IngestResult { id, outcome })
     }
 
-    /// Returns true if the document of this file is stored already, with the same title, address, audience and metadata.
+    /// Returns true if the document of this file is stored already, with the same title, address,
+    /// audience and metadata.
     async fn is_unchanged(
         &self,
         name: &str,
@@ -119,7 +120,8 @@ impl DocumentLibrary {
             && upload.audience == from_index_audience(stored.audience))
     }
 
-    /// Stores a document. Keyword search finds it at once; it is embedded later. One that the index refuses is recorded as failed.
+    /// Stores a document. Keyword search finds it at once; it is embedded later. One that the index
+    /// refuses is recorded as failed.
     async fn store(&self, name: &str, document: Document) -> Result<Outcome> {
         self.ensure_collection(name).await?;
         let Document { id, title, url, audience, metadata, .. } = &document;
@@ -193,7 +195,8 @@ impl DocumentLibrary {
         self.valves.default_chunk_tokens(self.searcher.embeddings.is_local())
     }
 
-    /// Returns the audience of collections that do not set one: the roles that the valves name for it.
+    /// Returns the audience of collections that do not set one: the roles that the valves name for
+    /// it.
     fn default_audience(&self, name: &str) -> Audience {
         match self.scope.roles(name) {
             None => Audience::Everyone,
@@ -214,7 +217,8 @@ impl DocumentLibrary {
         }
     }
 
-    /// Returns the reason why a collection is not up to date, or is not searched by all that it could be.
+    /// Returns the reason why a collection is not up to date, or is not searched by all that it
+    /// could be.
     fn find_problem(&self, name: &str, chunk_tokens: usize) -> Option<String> {
         let embeddings = &self.searcher.embeddings;
         let watched = self.watched.as_ref().filter(|_| name == self.scope.first());
@@ -258,7 +262,8 @@ impl DocumentLibrary {
         Ok(all.map_err(to_pipe_error)?.into_iter().map(|collection| collection.name).collect())
     }
 
-    /// Embeds new chunks, and cuts collections whose chunk size has changed. What fails is tried again in the next pass.
+    /// Embeds new chunks, and cuts collections whose chunk size has changed. What fails is tried
+    /// again in the next pass.
     async fn update_collections(&self, host: &Host) -> Result<()> {
         let Searcher { embeddings, query_cache, .. } = &self.searcher;
         let embedder = embeddings.embedder(host, query_cache);
@@ -283,7 +288,8 @@ impl DocumentLibrary {
         Ok(())
     }
 
-    /// Embeds a collection, then cuts it anew if its chunk size has changed. Meanwhile searches use what was there before.
+    /// Embeds a collection, then cuts it anew if its chunk size has changed. Meanwhile searches use
+    /// what was there before.
     async fn update_collection(
         &self,
         name: &str,

@@ -22,7 +22,8 @@ const LOCAL_MISSING: &str = "the local embedding model is not there: run `pipewr
 const NONE_AVAILABLE: &str =
     "there is no embedding model: run `pipewright models fetch`, or connect a service that has one";
 
-/// The embedding model of the valves. It follows what becomes available: a fetched local model, and the models of the host.
+/// The embedding model of the valves. It follows what becomes available: a fetched local model, and
+/// the models of the host.
 pub(crate) struct EmbeddingSource {
     choice: Choice,
     folder: PathBuf,
@@ -50,7 +51,8 @@ enum State {
 }
 
 impl EmbeddingSource {
-    /// Creates the source of these valves, and loads the local model if they want it and it is there.
+    /// Creates the source of these valves, and loads the local model if they want it and it is
+    /// there.
     pub(crate) async fn new(valves: &RagValves) -> Self {
         let (choice, state) = match valves.embedding_model.as_str() {
             AUTO => (Choice::Auto, State::Missing(NONE_AVAILABLE)),
@@ -74,8 +76,9 @@ impl EmbeddingSource {
         choice == self.choice && folder == self.folder && valves.model_threads == self.threads
     }
 
-    /// Uses a local model that was fetched meanwhile, or else an embedding model of the host, if the valves leave the choice: one by which
-    /// collections are embedded already, so that nothing is embedded again, or else the first.
+    /// Uses a local model that was fetched meanwhile, or else an embedding model of the host, if
+    /// the valves leave the choice: one by which collections are embedded already, so that nothing
+    /// is embedded again, or else the first.
     pub(crate) async fn refresh(&self, host: &Host, collections: &[&Collection]) {
         if matches!(self.state(), State::Local(_)) || self.load_local().await {
             return;
@@ -85,7 +88,8 @@ impl EmbeddingSource {
         }
         let models: Vec<String> =
             host.embedding_models().into_iter().map(|model| model.id).collect();
-        // The list of a pipe may be empty for a while; another model would mean to embed everything again.
+        // The list of a pipe may be empty for a while; another model would mean to embed everything
+        // again.
         let keeps = |state: &State| match state {
             State::Host(id) => models.is_empty() || models.contains(id),
             State::Local(_) | State::Missing(_) => false,
@@ -100,7 +104,8 @@ impl EmbeddingSource {
         self.set_state(next.map_or(State::Missing(NONE_AVAILABLE), State::Host));
     }
 
-    /// Loads the local model if the valves want it and its files are there; returns true if it is loaded.
+    /// Loads the local model if the valves want it and its files are there; returns true if it is
+    /// loaded.
     async fn load_local(&self) -> bool {
         if matches!(self.choice, Choice::Host(_)) {
             return false;
@@ -137,7 +142,8 @@ impl EmbeddingSource {
         }
     }
 
-    /// Returns the problem of a model that the valves name. Without such a name, keyword search alone is no problem.
+    /// Returns the problem of a model that the valves name. Without such a name, keyword search
+    /// alone is no problem.
     pub(crate) fn health_problem(&self) -> Option<&'static str> {
         self.missing_reason().filter(|_| self.choice != Choice::Auto)
     }
@@ -157,7 +163,8 @@ impl EmbeddingSource {
         Some(SourceEmbedder { model, cache: Arc::clone(cache) })
     }
 
-    /// Returns the embedder of another model of the host, by which a collection is searched until all of it is embedded by the model in use.
+    /// Returns the embedder of another model of the host, by which a collection is searched until
+    /// all of it is embedded by the model in use.
     pub(crate) fn embedder_of(
         &self,
         id: &str,
@@ -202,8 +209,9 @@ impl Embedder for SourceEmbedder {
 }
 
 impl SourceEmbedder {
-    /// Returns the cosine below which a chunk has nothing to do with the question. It is known of the local model: on English collections,
-    /// leaving out all below it costs less than 1 % of the relevant chunks.
+    /// Returns the cosine below which a chunk has nothing to do with the question. It is known of
+    /// the local model: on English collections, leaving out all below it costs less than 1 % of the
+    /// relevant chunks.
     pub(crate) fn cosine_floor(&self) -> Option<f32> {
         match self.model {
             Model::Local(_) => Some(0.2),

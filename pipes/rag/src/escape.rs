@@ -1,6 +1,7 @@
 //! Escaping of single characters in texts.
 
-/// Replaces the characters for which the rule returns a replacement. The rule gets each character with the text after it.
+/// Replaces the characters for which the rule returns a replacement. The rule gets each character
+/// with the text after it.
 pub(crate) fn escape_chars(
     text: &str,
     rule: impl Fn(char, &str) -> Option<&'static str>,

@@ -19,7 +19,8 @@ enum IndexLocation {
 }
 
 impl IndexHandle {
-    /// Opens the index that these valves name. An unavailable database is tried again with each use.
+    /// Opens the index that these valves name. An unavailable database is tried again with each
+    /// use.
     pub(crate) async fn open(valves: &RagValves) -> Result<Self> {
         let handle = Self { location: IndexLocation::new(valves), index: OnceCell::new() };
         match handle.get().await {

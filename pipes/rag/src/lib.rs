@@ -1,8 +1,9 @@
-//! Answers chats from documents: finds the passages that help, puts them before a model as numbered sources, and shows where an answer comes
-//! from.
+//! Answers chats from documents: finds the passages that help, puts them before a model as numbered
+//! sources, and shows where an answer comes from.
 //!
-//! The pipe is a manifold: each generator of the valves gets a model, `rag.` and its id. Or it is a filter, which puts the sources into chats
-//! with any model. The documents are stored in an index of the crate `retrieval`; [`library`](Pipe::library) manages them.
+//! The pipe is a manifold: each generator of the valves gets a model, `rag.` and its id. Or it is a
+//! filter, which puts the sources into chats with any model. The documents are stored in an index
+//! of the crate `retrieval`; [`library`](Pipe::library) manages them.
 
 mod chat;
 mod citations;
@@ -42,7 +43,8 @@ use scope::CollectionScope;
 use searcher::Searcher;
 use std::{collections::BTreeSet, sync::Arc};
 
-/// The argument with which the program starts itself again to read one file. Its `main` then only calls [`parse`].
+/// The argument with which the program starts itself again to read one file. Its `main` then only
+/// calls [`parse`].
 pub const PARSE: &str = document_parser::worker::ARGUMENT;
 
 /// The metadata of a document that holds the digest of its file, as `{"sha256": "…"}`.
@@ -102,7 +104,8 @@ impl Pipe for Rag {
         Serves::manifold(generators.into_iter().map(model).collect::<Vec<_>>())
     }
 
-    /// Returns `None`: without the prefix `rag.`, the ids are those of the generators, which other pipes serve.
+    /// Returns `None`: without the prefix `rag.`, the ids are those of the generators, which other
+    /// pipes serve.
     fn resolve_model(&self, _id: &str) -> Option<ModelResolution> {
         None
     }
@@ -136,7 +139,8 @@ impl Rag {
         Self::new(valves, searcher, is_first)
     }
 
-    /// Builds the pipe; `is_first` says that its watched folder is the one that the process started with.
+    /// Builds the pipe; `is_first` says that its watched folder is the one that the process started
+    /// with.
     fn new(valves: RagValves, searcher: Searcher, is_first: bool) -> Result<Self> {
         let error = |valve: &str, rule| PipeError::BadValves(vec![ValveError::new(valve, rule)]);
         let scope = CollectionScope::parse(&valves.collections)

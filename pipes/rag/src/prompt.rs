@@ -1,4 +1,5 @@
-//! The prompt for the generator: the numbered sources, which cannot be mistaken for anything else, then the question.
+//! The prompt for the generator: the numbered sources, which cannot be mistaken for anything else,
+//! then the question.
 
 use crate::{escape::escape_chars, sources::Source};
 use std::fmt::Write as _;
@@ -70,7 +71,8 @@ impl PromptTemplate {
         Self::split(WITHOUT_SOURCES)
     }
 
-    /// Splits a text at its placeholders. This happens once, so that placeholders in sources and questions have no effect.
+    /// Splits a text at its placeholders. This happens once, so that placeholders in sources and
+    /// questions have no effect.
     fn split(text: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -133,8 +135,9 @@ fn escape_tags(text: &str) -> String {
     })
 }
 
-/// Returns true if the text after a bracket can be read as the name of such a tag, after slashes and invisible characters. Letters of other
-/// scripts count as any letter, because they may look like it.
+/// Returns true if the text after a bracket can be read as the name of such a tag, after slashes
+/// and invisible characters. Letters of other scripts count as any letter, because they may look
+/// like it.
 fn is_tag_name(rest: &str) -> bool {
     let looks_like = |(char, wanted): (char, char)| {
         char.to_ascii_lowercase() == wanted || (!char.is_ascii() && char.is_alphanumeric())

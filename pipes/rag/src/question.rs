@@ -53,7 +53,8 @@ impl Question {
         !self.previous.is_empty()
     }
 
-    /// Returns the text to search by: a follow-up such as "and in winter?" is searched together with the questions before it.
+    /// Returns the text to search by: a follow-up such as "and in winter?" is searched together
+    /// with the questions before it.
     pub(crate) fn search_text(&self) -> String {
         let text = truncate_query(&self.text);
         let skipped = self.previous.len().saturating_sub(PREVIOUS_TURNS);
@@ -73,7 +74,8 @@ impl Question {
             && SMALL_TALK.contains(&first.as_str())
     }
 
-    /// Lets a model rewrite the question so that it stands alone. If the model fails, this is the [search text](Self::search_text).
+    /// Lets a model rewrite the question so that it stands alone. If the model fails, this is the
+    /// [search text](Self::search_text).
     pub(crate) async fn rewrite(&self, messages: &[Message], model: &str, host: &Host) -> String {
         let prompt = Message::new(Role::User, self.rewrite_prompt(messages));
         let body = Body::new(model, vec![prompt]);
@@ -160,7 +162,8 @@ fn truncate_query(text: &str) -> String {
     text.chars().take(MAX_SEARCH_CHARS).collect()
 }
 
-/// Returns true for a background task of Open WebUI. Without a task name, its prompts tell (`docs/reference/open-webui.md`, "Background tasks").
+/// Returns true for a background task of Open WebUI. Without a task name, its prompts tell
+/// (`docs/reference/open-webui.md`, "Background tasks").
 pub(crate) fn is_task(name: Option<&str>, body: &Body) -> bool {
     let looks_like_one = || match body.messages.as_slice() {
         [message] => body.tools.is_empty() && message.text().trim_start().starts_with("### Task:"),
@@ -169,8 +172,9 @@ pub(crate) fn is_task(name: Option<&str>, body: &Body) -> bool {
     name.is_some() || looks_like_one()
 }
 
-/// Returns true if Open WebUI has put sources into one of the texts, as it does for attached files and knowledge. It begins a line for each
-/// with `<source id="1" name="file">`; the name may be missing
+/// Returns true if Open WebUI has put sources into one of the texts, as it does for attached files
+/// and knowledge. It begins a line for each with `<source id="1" name="file">`; the name may be
+/// missing
 /// (<https://github.com/open-webui/open-webui/blob/main/backend/open_webui/utils/middleware.py>).
 pub(crate) fn has_injected_sources(texts: impl IntoIterator<Item = String>) -> bool {
     texts.into_iter().any(|text| {

@@ -16,7 +16,8 @@ struct Entry {
 }
 
 impl CollectionScope {
-    /// Parses entries such as `handbook` and `salaries=admin|hr`; an error is the rule that they break.
+    /// Parses entries such as `handbook` and `salaries=admin|hr`; an error is the rule that they
+    /// break.
     pub(crate) fn parse(texts: &[String]) -> Result<Self, String> {
         let entries: Result<Vec<_>, _> = texts.iter().map(|text| parse_entry(text)).collect();
         let entries = entries?;
@@ -58,7 +59,8 @@ impl CollectionScope {
         }
     }
 
-    /// Returns the roles of a collection; `None` if everyone may see it, or the valves do not name it.
+    /// Returns the roles of a collection; `None` if everyone may see it, or the valves do not name
+    /// it.
     pub(crate) fn roles(&self, name: &str) -> Option<&BTreeSet<String>> {
         let entry = self.0.iter().find(|entry| entry.name == name)?;
         Some(&entry.roles).filter(|roles| !roles.is_empty())

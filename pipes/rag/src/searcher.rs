@@ -1,4 +1,5 @@
-//! Searches the index for a question: chooses the kind of search, reranks, and drops hits that are too weak.
+//! Searches the index for a question: chooses the kind of search, reranks, and drops hits that are
+//! too weak.
 
 use crate::{
     embedding_source::{EmbeddingSource, QueryCache, SourceEmbedder},
@@ -13,7 +14,8 @@ use retrieval::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// The maximum number of hits that are reranked. Rerankers do worse with more (<https://arxiv.org/abs/2411.11767>).
+/// The maximum number of hits that are reranked. Rerankers do worse with more
+/// (<https://arxiv.org/abs/2411.11767>).
 const MAX_RERANKED: usize = 40;
 
 /// The time limit of a reranker. After it, the order stays as it was.
@@ -37,7 +39,8 @@ pub(crate) struct SearchRequest<'a> {
 }
 
 impl Searcher {
-    /// Returns the best chunks, at most `top_k`. Collections that do not exist or that the viewer may not see are skipped.
+    /// Returns the best chunks, at most `top_k`. Collections that do not exist or that the viewer
+    /// may not see are skipped.
     pub(crate) async fn search(
         &self,
         request: SearchRequest<'_>,
@@ -70,7 +73,8 @@ impl Searcher {
         Ok(results)
     }
 
-    /// Returns the embedder of the model in use, or of the collections' own model until all of them are embedded by the one in use.
+    /// Returns the embedder of the model in use, or of the collections' own model until all of them
+    /// are embedded by the one in use.
     async fn choose_embedder(
         &self,
         collections: &[&Collection],
@@ -129,15 +133,15 @@ fn build_query(request: &SearchRequest<'_>, has_embedder: bool) -> SearchQuery {
     SearchQuery { limit, mode, fusion, ..SearchQuery::new(*query, (*viewer).clone()) }
 }
 
-/// Returns true if a hit has at least the minimum score of the valves, or no score that is comparable. A minimum of 0 drops none: a cosine may
-/// be negative.
+/// Returns true if a hit has at least the minimum score of the valves, or no score that is
+/// comparable. A minimum of 0 drops none: a cosine may be negative.
 fn is_above_minimum(hit: &SearchHit, minimum: f32) -> bool {
     let score = hit.scores.rerank.or(hit.scores.cosine);
     minimum <= 0.0 || score.is_none_or(|score| score >= minimum)
 }
 
-/// Returns true unless the cosine says that a hit is unrelated to the question. A hit with most of the question's words stays: an embedding
-/// model knows little about names and numbers.
+/// Returns true unless the cosine says that a hit is unrelated to the question. A hit with most of
+/// the question's words stays: an embedding model knows little about names and numbers.
 fn is_related(hit: &SearchHit, floor: Option<f32>, query_words: usize) -> bool {
     let is_far = hit.scores.cosine.zip(floor).is_some_and(|(cosine, floor)| cosine < floor);
     !is_far || hit.scores.rerank.is_some() || hit.matched_words.len() * 2 > query_words

@@ -20,7 +20,8 @@ pub(crate) struct Source {
 pub(crate) struct Passage {
     pub heading: String,
     pub text: String,
-    /// The score of its best chunk, by a reranker or by the cosine; `None` after a keyword search, whose scores are not comparable.
+    /// The score of its best chunk, by a reranker or by the cosine; `None` after a keyword search,
+    /// whose scores are not comparable.
     pub relevance: Option<f32>,
     /// The position of its first chunk in the document, from 0.
     pub position: i64,
@@ -86,7 +87,8 @@ impl Source {
         self.url.as_deref().filter(is_web)
     }
 
-    /// Returns the event by which Open WebUI shows the source below the answer (`docs/reference/open-webui.md`, "Events").
+    /// Returns the event by which Open WebUI shows the source below the answer
+    /// (`docs/reference/open-webui.md`, "Events").
     pub(crate) fn to_event(&self) -> Chunk {
         let id = self.id();
         let title = disarm(&self.title);
@@ -142,7 +144,8 @@ impl Source {
 /// Tags by which a browser loads or runs something even without attributes.
 const LOADING_TAGS: [&str; 4] = ["script", "style", "svg", "template"];
 
-/// Escapes whatever would load a resource when the text is displayed as Markdown, as Open WebUI does.
+/// Escapes whatever would load a resource when the text is displayed as Markdown, as Open WebUI
+/// does.
 fn disarm(text: &str) -> String {
     escape_chars(text, |char, rest| match char {
         '!' if rest.starts_with('[') => Some("!\\"),

@@ -95,7 +95,7 @@ impl Rig {
         rag.pipe(call).await.unwrap().try_collect().await.unwrap()
     }
 
-    /// What the generator was asked last.
+    /// Returns the last prompt of the generator.
     fn prompt(&self) -> String {
         self.scripted.calls().last().unwrap().body.last_user_text().unwrap()
     }

@@ -27,7 +27,8 @@ const MAX_FILE_BYTES: u64 = 100_000_000;
 /// The number of documents in one page of a listing.
 const PAGE_SIZE: usize = 1000;
 
-/// The time for which a folder must stay empty before its documents are removed. A network share that is not mounted looks empty.
+/// The time for which a folder must stay empty before its documents are removed. A network share
+/// that is not mounted looks empty.
 const EMPTY_GRACE: Duration = Duration::from_secs(600);
 
 /// After this many failures of the index in a row, the rest waits for the next pass.
@@ -43,7 +44,8 @@ pub(crate) struct WatchedFolder {
     audience: Option<Audience>,
     /// The value of the mark: a digest of the path.
     source: String,
-    /// True if the process started with this folder. Documents whose mark names no folder belong to it.
+    /// True if the process started with this folder. Documents whose mark names no folder belong to
+    /// it.
     pub(crate) is_first: bool,
     state: Mutex<FolderState>,
 }
@@ -105,7 +107,8 @@ impl WatchedFolder {
         state.problem = problem;
     }
 
-    /// Stores new and changed files, removes the documents of deleted ones, and returns a problem if there is one.
+    /// Stores new and changed files, removes the documents of deleted ones, and returns a problem
+    /// if there is one.
     async fn sync_files(
         &self,
         listing: &FolderListing,
@@ -135,7 +138,8 @@ impl WatchedFolder {
         self.remove_deleted(listing, &known, library).await
     }
 
-    /// Returns true if neither size nor time of a file has changed, nor the audience that it should have.
+    /// Returns true if neither size nor time of a file has changed, nor the audience that it should
+    /// have.
     fn is_unchanged(&self, known: Option<&KnownFile>, stamp: FileStamp) -> bool {
         let Some(KnownFile { fingerprint: Some(fingerprint), audience }) = known else {
             return false;
@@ -320,12 +324,13 @@ async fn for_each_document(
     }
 }
 
-/// The audience of a folder's files if the valves set none.
+/// Returns the audience of a folder's files if the valves set none.
 fn admins_only() -> Audience {
     Audience::Only { users: BTreeSet::new(), roles: BTreeSet::from(["admin".to_owned()]) }
 }
 
-/// Lists the files of a folder, by their paths within it. Hidden files, links and what is no file are left out.
+/// Lists the files of a folder, by their paths within it. Hidden files, links and what is no file
+/// are left out.
 ///
 /// # Errors
 ///

@@ -1,9 +1,11 @@
 //! A filter that limits the requests, tokens and dollars of each user, key and model.
 //!
-//! A request to a model of this host is counted when it arrives, from any client, and again for each model that a pipe calls for it. Chats
-//! with models of other connections are counted in the inlet. Windows slide: a request counts until a minute, an hour or a day after its
-//! arrival. Tokens and dollars are reserved by an estimate when a request arrives, and counted when its answer has ended, so the answer that
-//! reaches the limit is still given. Budgets reset at midnight or at the begin of the month, in UTC.
+//! A request to a model of this host is counted when it arrives, from any client, and again for
+//! each model that a pipe calls for it. Chats with models of other connections are counted in the
+//! inlet. Windows slide: a request counts until a minute, an hour or a day after its arrival.
+//! Tokens and dollars are reserved by an estimate when a request arrives, and counted when its
+//! answer has ended, so the answer that reaches the limit is still given. Budgets reset at midnight
+//! or at the begin of the month, in UTC.
 
 mod quota;
 mod rules;
@@ -99,7 +101,8 @@ fn models<'a>(model: &'a str, context: &'a CallContext) -> Vec<&'a str> {
 /// The number of background tasks per allowed request, where tasks do not count as requests.
 const TASKS_PER_REQUEST: u64 = 10;
 
-/// A quota that all users share is reserved by at least this many concurrent requests, so that a single one cannot reserve all of it.
+/// A quota that all users share is reserved by at least this many concurrent requests, so that a
+/// single one cannot reserve all of it.
 const MIN_SHARES: u64 = 10;
 
 /// A request to be counted.
@@ -148,8 +151,9 @@ impl RateLimit {
     fn build_charge(&self, rule: &Rule, request: &Request<'_>, is_task: bool) -> Option<Charge> {
         let Rule { key, quota, scope } = rule;
         let Request { caller, demand, cost, is_first, now } = *request;
-        // The call of a pipe belongs to a request that was counted before. But limits by model apply to each call, and if only some models
-        // are limited, the request may not have been counted.
+        // The call of a pipe belongs to a request that was counted before. But limits by model
+        // apply to each call, and if only some models are limited, the request may not have been
+        // counted.
         let is_counted = !is_first
             && !matches!(scope, CountingScope::UserAndModel(_))
             && self.valves.pipelines == ["*"];

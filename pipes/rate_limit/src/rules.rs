@@ -95,7 +95,8 @@ impl<'a> Caller<'a> {
 impl Rules {
     /// Returns the rules that apply to a request of this caller to these models.
     ///
-    /// An exception for a user takes precedence over one for a key, that over one for a role, and that over the default.
+    /// An exception for a user takes precedence over one for a key, that over one for a role, and
+    /// that over the default.
     pub fn matching(&self, caller: &Caller<'_>, models: &[&str]) -> Vec<Rule> {
         let matching = || self.exceptions.iter().filter(|(scope, _)| caller.matches(scope, models));
         let personal = |rank: fn(&LimitScope) -> bool| matching().find(|(scope, _)| rank(scope));
@@ -134,7 +135,8 @@ impl Rules {
     }
 }
 
-/// Returns the key of a window. Each unit and period has its own, so that changing one valve does not reset the counts of others.
+/// Returns the key of a window. Each unit and period has its own, so that changing one valve does
+/// not reset the counts of others.
 fn window_key(name: &str, quota: &Quota) -> String {
     format!("limit {name} {:?}/{:?}", quota.unit, quota.period)
 }

@@ -1,5 +1,5 @@
-//! Chats whose clients put Anthropic's shapes into OpenAI's, or tools of other kinds: made chats
-//! that every pipe understands.
+//! Normalises chats whose clients put Anthropic's shapes into OpenAI's, or send tools of other
+//! kinds: the result is a chat that every pipe understands.
 
 use crate::http::{
     anthropic_tools::{Defined, is_server_tool},
@@ -9,19 +9,21 @@ use crate::http::{
 use pipe_sdk::{Body, Content, FunctionCall, FunctionTool, Message, Part, Role, Tool, ToolCall};
 use serde_json::{Map, Value, json, value::to_raw_value};
 
-/// What a chat was before.
+/// The original places of a chat's parts, for errors that name a field.
 #[derive(Default)]
 pub struct Before {
-    /// What its tools are to the client.
+    /// The tools as the client knows them.
     pub tools: ClientTools,
-    /// The place that each message had.
+    /// The original place of each message.
     messages: Vec<usize>,
-    /// The place that each tool had, and the field of its schema where that stood beside its name.
+    /// The original place of each tool, and the field of its schema where that stood beside its
+    /// name.
     offered: Vec<(usize, Option<&'static str>)>,
 }
 
 impl Before {
-    /// Where this field of the chat, as in `messages[3].content`, stood.
+    /// Returns the path that this field of the chat, as in `messages[3].content`, had in the
+    /// request.
     pub fn field(&self, field: &str) -> Option<String> {
         if let Some((place, rest)) = within(field, "messages[") {
             return Some(format!("messages[{}]{rest}", self.messages.get(place)?));
@@ -36,13 +38,13 @@ impl Before {
     }
 }
 
-/// The number in the brackets of this list, and what comes after them.
+/// Returns the number in the brackets of this list, and what comes after them.
 fn within<'a>(field: &'a str, list: &str) -> Option<(usize, &'a str)> {
     let (place, rest) = field.strip_prefix(list)?.split_once(']')?;
     Some((place.parse().ok()?, rest))
 }
 
-/// Makes this chat one that every pipe understands.
+/// Turns this chat into one that every pipe understands.
 pub fn normalise(body: &mut Body) -> Before {
     let mut before = Before::default();
     tools(body, &mut before);
@@ -62,7 +64,7 @@ pub fn normalise(body: &mut Body) -> Before {
     before
 }
 
-/// Instructions that stand beside the messages, unless they stand among them too.
+/// Returns the instructions that stand beside the messages, unless they stand among them too.
 fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
     let text = text_of_part(system).filter(|text| !text.trim().is_empty())?;
     let is_there = |message: &Message| {
@@ -127,7 +129,7 @@ fn offered(tool: Tool, known: &mut ClientTools) -> Option<Tool> {
     Some(Tool { kind: "function".into(), function: Some(function), rest })
 }
 
-/// What must be called, in OpenAI's words.
+/// Writes `tool_choice` in OpenAI's words.
 fn choice(body: &mut Body, tools: &ClientTools) {
     let Some(Value::Object(choice)) = &body.tool_choice else { return };
     if choice.is_empty() {
@@ -156,7 +158,7 @@ fn choice(body: &mut Body, tools: &ClientTools) {
     }
 }
 
-/// Adds this message; results within it become messages of tools before it.
+/// Adds this message; results of tools within it become messages of their own before it.
 fn split(mut message: Message, messages: &mut Vec<Message>) {
     let Some(Content::Parts(parts)) = &mut message.content else {
         messages.push(message);
@@ -239,7 +241,7 @@ fn result(mut fields: Map<String, Value>) -> Message {
     }
 }
 
-/// A part of a result, with its picture as OpenAI has it.
+/// Returns a part of a tool's result, with its image in OpenAI's shape.
 fn shown(part: Part) -> Part {
     match part {
         Part::Other(fields) if fields.get("type").is_some_and(|kind| kind == "image") => {
@@ -252,7 +254,7 @@ fn shown(part: Part) -> Part {
     }
 }
 
-/// The address of a picture in Anthropic's shape, as a link or a data URL.
+/// Returns the URL of an image in Anthropic's shape: a link or a data URL.
 fn picture(fields: &Map<String, Value>) -> Option<String> {
     let source = fields.get("source")?;
     let text = |name: &str| source.get(name).and_then(Value::as_str);

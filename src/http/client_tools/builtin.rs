@@ -19,7 +19,7 @@ pub enum Builtin {
 }
 
 impl Builtin {
-    /// The tool of this `type`.
+    /// Returns the tool of this `type`.
     pub fn of(kind: &str) -> Option<Self> {
         Some(match kind {
             "local_shell" => Self::LocalShell,
@@ -33,12 +33,12 @@ impl Builtin {
         })
     }
 
-    /// The tool whose calls are items of this `type`.
+    /// Returns the tool whose calls are items of this `type`.
     pub fn of_call(item: &str) -> Option<Self> {
         Self::of(item.strip_suffix("_call")?)
     }
 
-    /// The tool whose results are items of this `type`.
+    /// Returns the tool whose results are items of this `type`.
     pub fn of_result(item: &str) -> Option<Self> {
         match item {
             "tool_search_output" => Some(Self::ToolSearch),
@@ -46,7 +46,7 @@ impl Builtin {
         }
     }
 
-    /// The name of its function.
+    /// Returns the name of its function.
     pub fn name(self) -> &'static str {
         match self {
             Self::LocalShell => "local_shell",
@@ -57,7 +57,7 @@ impl Builtin {
         }
     }
 
-    /// The beginning of its items' ids.
+    /// Returns the beginning of its items' ids.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::LocalShell => "lsh",
@@ -68,7 +68,7 @@ impl Builtin {
         }
     }
 
-    /// The function that stands for it, under this name.
+    /// Returns the function that stands for it, under this name.
     pub fn function(self, name: String, fields: &Map<String, Value>) -> FunctionTool {
         let own = |field: &str| fields.get(field).filter(|value| !value.is_null()).cloned();
         let (mut description, mut schema) = self.schema();
@@ -148,7 +148,7 @@ impl Builtin {
         (description.into(), schema)
     }
 
-    /// The fields of the item for a call with these arguments.
+    /// Returns the fields of the item for a call with these arguments.
     pub fn call_fields(self, arguments: &str) -> Map<String, Value> {
         let arguments: Value = serde_json::from_str(arguments).unwrap_or_default();
         let field = |name: &str| arguments.get(name).cloned().unwrap_or_default();
@@ -197,7 +197,7 @@ impl Builtin {
         }
     }
 
-    /// The arguments of the function for a call that a client has sent back.
+    /// Returns the arguments of the function for a call that a client has sent back.
     pub fn arguments(self, item: &Map<String, Value>) -> String {
         let field = |name: &str| item.get(name).cloned().unwrap_or_default();
         let arguments = match self {

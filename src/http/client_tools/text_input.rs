@@ -1,12 +1,12 @@
-//! The text of a custom tool's call, taken out of the arguments of its function while they come.
+//! Decodes the text of a custom tool's call from the arguments of its function while they arrive.
 
 use serde_json::Value;
 
-/// Reads the text of `{"input": "…"}` piece by piece.
+/// Decodes the text of `{"input": "…"}` piece by piece.
 #[derive(Clone, Debug, Default)]
 pub struct TextInput {
     arguments: String,
-    /// How far the arguments are read.
+    /// The number of bytes that are decoded.
     at: usize,
     state: State,
     text: String,
@@ -24,7 +24,7 @@ enum State {
 }
 
 impl TextInput {
-    /// Takes a further piece of the arguments, and returns what it adds to the text.
+    /// Takes a further piece of the arguments and returns what it adds to the text.
     pub fn push(&mut self, piece: &str) -> String {
         self.arguments.push_str(piece);
         if self.state == State::Before {
@@ -43,7 +43,8 @@ impl TextInput {
         added
     }
 
-    /// The whole text, when no more arguments come, and what of it was not returned yet.
+    /// Returns the whole text, when no more arguments come, and the end of it that was not returned
+    /// yet.
     pub fn finish(&mut self) -> (String, String) {
         let whole = whole_input(&self.arguments).unwrap_or_else(|| match self.state {
             // The arguments were cut short.
@@ -75,14 +76,14 @@ impl TextInput {
     }
 }
 
-/// The text of a custom tool's call with these arguments, whole or cut short.
+/// Returns the text of a custom tool's call with these arguments, whole or cut short.
 pub fn input_of(arguments: &str) -> String {
     let mut input = TextInput::default();
     input.push(arguments);
     input.finish().0
 }
 
-/// The text, if these are the whole arguments.
+/// Returns the text, if these are the whole arguments.
 ///
 /// Models write them in other ways too: the text alone, or under another name.
 fn whole_input(arguments: &str) -> Option<String> {
@@ -101,8 +102,8 @@ fn whole_input(arguments: &str) -> Option<String> {
     }
 }
 
-/// The characters of a JSON text as far as they are whole, how many bytes they took, and whether
-/// the text ends there.
+/// Returns the characters of a JSON text as far as they are whole, the number of their bytes, and
+/// whether the text ends there.
 fn decoded(json: &str) -> (String, usize, bool) {
     let mut text = String::new();
     let mut at = 0;
@@ -128,8 +129,8 @@ fn decoded(json: &str) -> (String, usize, bool) {
     }
 }
 
-/// The character of the escape at the beginning, and how many bytes it takes; `None` if it is not
-/// whole yet.
+/// Returns the character of the escape at the beginning, and the number of its bytes; `None` if it
+/// is not whole yet.
 fn escape(json: &str) -> Option<(char, usize)> {
     let char = match json.as_bytes().get(1)? {
         b'n' => '\n',

@@ -1,22 +1,21 @@
-//! What is to be embedded, in any of the four shapes that OpenAI has for it.
+//! Parses `input`, which has four shapes in OpenAI's API.
 
 use actix_web::web;
 use pipe_sdk::{PipeError, Result};
 use serde_json::Value;
 use tiktoken_rs::cl100k_base_singleton;
 
-/// How many texts a request may hold, as with OpenAI.
+/// The largest number of texts in a request, as at OpenAI.
 const MOST: usize = 2048;
 
-/// One text, as it was sent.
+/// One text, as the client sent it.
 enum Sent {
     Text(String),
-    /// The tokens of OpenAI's newer embedding models. Clients that count them for themselves send
-    /// them.
+    /// The tokens of OpenAI's newer embedding models, from clients that count them.
     Tokens(Vec<u32>),
 }
 
-/// The texts of this input: a text, tokens, or a list of one of them.
+/// Returns the texts of this input: a text, tokens, or a list of one of them.
 pub async fn texts(input: Value) -> Result<Vec<String>> {
     let sent = sent(input)?;
     if !sent.iter().any(|sent| matches!(sent, Sent::Tokens(_))) {

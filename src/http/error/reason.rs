@@ -9,13 +9,13 @@ use std::{
 /// The longest phrase, in characters; what is longer is cut.
 const MAX_CHARS: usize = 200;
 
-/// How many phrases are kept. actix takes only phrases that live for ever, so their number has to
-/// end somewhere: after these, a new phrase gives way to the status's own.
+/// The largest number of phrases. actix takes only phrases with a static lifetime, so their number
+/// is bounded: beyond it the status's own phrase is used.
 const MAX_PHRASES: usize = 4096;
 
 static PHRASES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
 
-/// The message as one line that a status line can hold.
+/// Returns the message as one line that a status line can hold.
 pub(super) fn phrase(message: &str, status: StatusCode) -> &'static str {
     let line: String =
         message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();

@@ -1,13 +1,14 @@
-//! A whole answer as Anthropic's message, and the words that it shares with a streamed one.
+//! Writes a complete answer as Anthropic's message, and the parts that streamed messages share with
+//! it.
 
 use crate::http::answer::{ResponseHead, ended_early};
 use pipe_sdk::{Answer, Citation, FinishReason, PipeError, ReasoningKind, ToolCall, Usage};
 use serde_json::{Value, json};
 
-/// The fact by which a pipe says why its model has stopped, in the model's own word.
+/// The fact in which a pipe names the stop reason in the model's own word.
 pub const OWN_REASON: &str = "x_bedrock_stop_reason";
 
-/// A whole answer as one object.
+/// Returns a complete answer as one object.
 pub fn message(head: &ResponseHead, answer: &Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
     let own = answer.facts.get(OWN_REASON).and_then(Value::as_str);
@@ -18,9 +19,9 @@ pub fn message(head: &ResponseHead, answer: &Answer) -> Result<Value, PipeError>
     Ok(message)
 }
 
-/// A message that has said nothing yet.
+/// Returns a message without content.
 ///
-/// What it costs is not known yet: the tokens of the prompt are an estimate until the end.
+/// The usage is not known yet: the tokens of the prompt are an estimate until the end.
 pub fn begun(ResponseHead { id, model, prompt_tokens, .. }: &ResponseHead) -> Value {
     let usage = usage(&Usage { prompt_tokens: *prompt_tokens, ..Usage::default() });
     json!({
@@ -61,14 +62,16 @@ fn thinking(text: &str, signature: Option<&str>) -> Value {
     json!({"type": "thinking", "thinking": text, "signature": signature.unwrap_or_default()})
 }
 
-/// The arguments are a model's own words: what is no object is none.
+/// Returns a `tool_use` block. The arguments are a model's own words: if they are no object, the
+/// input is empty.
 fn call(ToolCall { id, function, .. }: &ToolCall) -> Value {
     let input = serde_json::from_str(&function.arguments).ok().filter(Value::is_object);
     let input = input.unwrap_or_else(|| json!({}));
     json!({"type": "tool_use", "id": id, "name": function.name, "input": input})
 }
 
-/// Why the answer ends; the model's own word counts where ours says less.
+/// Returns Anthropic's word for the reason why the answer ends; the model's own word is more
+/// precise for stop sequences.
 pub fn stop_reason(finish: FinishReason, own: Option<&str>) -> &'static str {
     match finish {
         FinishReason::Stop if own == Some("stop_sequence") => "stop_sequence",
@@ -79,7 +82,7 @@ pub fn stop_reason(finish: FinishReason, own: Option<&str>) -> &'static str {
     }
 }
 
-/// Anthropic counts what came from a cache or went into one apart.
+/// Returns the usage. Anthropic counts tokens that were read from a cache or written to it apart.
 pub fn usage(usage: &Usage) -> Value {
     let (read, written) =
         (usage.cached_tokens.unwrap_or(0), usage.cache_creation_tokens.unwrap_or(0));
@@ -95,8 +98,8 @@ pub fn usage(usage: &Usage) -> Value {
     told
 }
 
-/// A source: a page, or a place in a document of the chat. The words for such places are Bedrock's,
-/// the only ones that come.
+/// Returns a citation of a page, or of a place in a document of the chat. Such places are described
+/// in Bedrock's words, the only ones that occur.
 pub fn citation(citation: &Citation) -> Value {
     let Citation { url, title, cited_text, location } = citation;
     let place = |name: &str| location.as_ref().and_then(|location| location.get(name));

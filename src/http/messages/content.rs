@@ -1,4 +1,4 @@
-//! What a turn says: plain text, or blocks.
+//! The content of a turn: plain text, or blocks.
 
 use crate::http::part_text::text_of_part;
 use serde::{
@@ -17,12 +17,12 @@ pub enum Content {
     Text(String),
     /// Blocks, in order.
     Blocks(Vec<Block>),
-    /// An object, as tools of the server have it.
+    /// An object, as results of Anthropic's server tools have it.
     Object(Value),
 }
 
 impl Content {
-    /// Whether it says nothing.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -38,10 +38,10 @@ impl Default for Content {
     }
 }
 
-/// One block, with the fields of every type.
+/// One block, with the fields of all types.
 ///
-/// A derived reader of tagged variants would lose the text in which a tool's input came, and the
-/// place of what is wrong.
+/// Derived deserialization of tagged variants would lose the text of a tool's input, and the path
+/// of an error.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Block {
@@ -50,13 +50,13 @@ pub struct Block {
     pub kind: String,
     /// Of a text.
     pub text: Option<String>,
-    /// Of an image or a document: where it is.
+    /// Of an image or a document: its source.
     pub source: Option<Value>,
     /// Of a document.
     pub title: Option<String>,
-    /// Of a document: what the model is to know of it.
+    /// Of a document: what the model should know about it.
     pub context: Option<String>,
-    /// Of a document: whether to cite it. Of a text: what it has cited.
+    /// Of a document: whether citations are enabled. Of a text: its citations.
     pub citations: Option<Value>,
     /// Of a call.
     pub id: Option<String>,
@@ -66,7 +66,7 @@ pub struct Block {
     pub input: Option<Box<RawValue>>,
     /// Of a result: the call that it answers.
     pub tool_use_id: Option<String>,
-    /// Of a result: what came of the call.
+    /// Of a result: the output of the tool.
     pub content: Option<Content>,
     /// Of a result: whether the tool has failed.
     pub is_error: Option<bool>,
@@ -76,15 +76,15 @@ pub struct Block {
     pub signature: Option<String>,
     /// Of a thought that is not shown.
     pub data: Option<String>,
-    /// Whether the request is to be kept up to here.
+    /// The mark up to which the prompt is cached.
     pub cache_control: Option<Value>,
-    /// What only blocks of other types have.
+    /// The fields that only blocks of other types have.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
 
 impl Block {
-    /// What a block of an unknown type says, in words.
+    /// Returns the text of a block of an unknown type.
     pub fn words(mut self) -> Option<String> {
         let content = match self.content.take() {
             Some(Content::Text(text)) => Some(text),
@@ -107,7 +107,7 @@ impl Block {
     }
 }
 
-/// Read by hand for the same reasons.
+/// Written by hand for the same reasons.
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;

@@ -1,18 +1,18 @@
-//! What went wrong, in the shape that Anthropic's clients read. The status is the same as
-//! everywhere.
+//! Errors in the shape of Anthropic's API (<https://docs.claude.com/en/api/errors>). The status is
+//! the same as in the other APIs.
 
 use crate::http::Error;
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde_json::{Value, json};
 
-/// The answer to a request that went wrong.
+/// Returns the response to a request that failed.
 pub fn refusal(error: &Error, request_id: &str) -> HttpResponse {
     let mut body = object(error);
     body["request_id"] = request_id.into();
     error.bare().json(body)
 }
 
-/// The error itself.
+/// Returns the error object.
 pub fn object(error: &Error) -> Value {
     let kind = kind(error.status_code());
     let message =
@@ -20,8 +20,8 @@ pub fn object(error: &Error) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message}})
 }
 
-/// Anthropic's words for a prompt that is too long: its clients make it shorter when they read
-/// them.
+/// Returns Anthropic's message for a prompt that is too long: its clients shorten the prompt when
+/// they read it.
 fn too_long(message: &str) -> String {
     match sizes(message) {
         Some((tokens, most)) => format!("prompt is too long: {tokens} tokens > {most} maximum"),
@@ -29,7 +29,7 @@ fn too_long(message: &str) -> String {
     }
 }
 
-/// How long the prompt is and how long it may be, where a message tells both.
+/// Returns the tokens of the prompt and their limit, if a message names both.
 fn sizes(message: &str) -> Option<(u64, u64)> {
     // A greater-than sign stands between a sum and the limit.
     if let Some((sum, most)) = message.rsplit_once('>') {
@@ -42,8 +42,8 @@ fn sizes(message: &str) -> Option<(u64, u64)> {
     (first != second).then(|| (first.max(second), first.min(second)))
 }
 
-/// The numbers in a text that may count the tokens of a long prompt. Some have commas between
-/// thousands.
+/// Returns the numbers in a text that may count the tokens of a long prompt. Some have commas
+/// between thousands.
 fn numbers(text: &str) -> Vec<u64> {
     let is_within = |c: char| c.is_ascii_digit() || c == ',' || c == '_';
     let words =
@@ -56,7 +56,7 @@ fn numbers(text: &str) -> Vec<u64> {
     words.filter_map(number).filter(|number| *number >= 100).collect()
 }
 
-/// Anthropic's word for errors of this status.
+/// Returns Anthropic's type of errors with this status.
 fn kind(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",

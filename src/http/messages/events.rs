@@ -1,4 +1,6 @@
-//! A streamed answer as Anthropic's events: blocks that open, grow and close, one after the other.
+//! Writes a streamed answer as Anthropic's events
+//! (<https://docs.claude.com/en/docs/build-with-claude/streaming>): blocks that start, grow and
+//! stop, one after the other.
 
 use super::{
     answer::{OWN_REASON, begun, citation, stop_reason, usage},
@@ -13,22 +15,22 @@ use serde_json::{Value, json};
 /// Writes the events of one answer.
 pub struct Events {
     buffer: BytesMut,
-    /// The message that has said nothing yet, until it is written.
+    /// The message without content, until it is written.
     begun: Option<Value>,
     open: Option<Block>,
-    /// How many blocks have been opened.
+    /// The number of blocks that were started.
     blocks: usize,
-    /// How many calls have been.
+    /// The number of calls that were started.
     calls: usize,
-    /// Pieces of calls that came while another was being told.
+    /// Pieces of calls that arrived while another call was open.
     held: Vec<ToolCallDelta>,
-    /// Why the answer ends, in the model's own word.
+    /// The stop reason in the model's own word.
     own_reason: Option<String>,
     stop_reason: Option<&'static str>,
     usage: Usage,
 }
 
-/// The block that is being told.
+/// The block that is open.
 enum Block {
     Text,
     Thinking,
@@ -37,7 +39,7 @@ enum Block {
 }
 
 impl Events {
-    /// A writer for the answer under this head.
+    /// Returns a writer for the answer under this head.
     pub fn new(head: &ResponseHead) -> Self {
         Self {
             buffer: BytesMut::new(),
@@ -100,7 +102,7 @@ impl FrameWriter for Events {
         self.event("ping", &json!({"type": "ping"}));
     }
 
-    /// The usage comes after the reason why the answer ends, so both wait for the end.
+    /// Writes the end: the usage arrives after the finish reason, so both wait for it.
     fn done(&mut self) {
         let delta = json!({"stop_reason": self.stop_reason, "stop_sequence": null});
         let usage = usage(&self.usage);
@@ -128,7 +130,7 @@ impl Events {
         }
     }
 
-    /// The whole of what was thought: its words have mostly been told, its proof has not.
+    /// Writes the rest of a thought: its text has mostly been written, its signature has not.
     fn thought(&mut self, kind: &ReasoningKind) {
         match kind {
             ReasoningKind::Text { text, signature } => {
@@ -151,8 +153,8 @@ impl Events {
         self.close();
     }
 
-    /// Calls may come piece by piece in turns, but blocks may not: what comes amid another call
-    /// waits for its end.
+    /// Writes a piece of a call. Pieces of several calls may alternate, but blocks may not: a piece
+    /// that arrives amid another call waits for its end.
     fn call(&mut self, piece: &ToolCallDelta) {
         if let Some(Block::Call(open, arguments)) = &mut self.open {
             if *open == piece.index {
@@ -199,7 +201,7 @@ impl Events {
         self.event("content_block_start", &start);
     }
 
-    /// Ends the block that is open, and tells what had to wait for that.
+    /// Stops the open block, and writes the calls that waited for that.
     fn close(&mut self) {
         self.end();
         let mut held = std::mem::take(&mut self.held);
@@ -221,7 +223,7 @@ impl Events {
         self.event("content_block_stop", &json!({"type": "content_block_stop", "index": index}));
     }
 
-    /// More text of the open block; every token goes this way.
+    /// Writes more text of the open block; every token passes here.
     fn delta(&mut self, kind: &str, field: &str, text: &str) {
         self.open_delta();
         self.buffer.extend_from_slice(b"{\"type\":\"");
@@ -261,7 +263,7 @@ impl Events {
     }
 }
 
-/// Whether these arguments are all of a call's.
+/// Returns whether these arguments are complete.
 fn is_whole(arguments: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(arguments).is_ok()
 }

@@ -1,9 +1,9 @@
-//! The model list, as Anthropic's clients read it: in pages, if they want it so.
+//! The model list in the shape of Anthropic's API, in pages.
 
 use pipe_sdk::{PipeError, Result};
 use serde_json::{Value, json};
 
-/// The page of these entries of the list that this query asks for; all of them, if it does not say.
+/// Returns the page of these entries that this query asks for; all of them, without parameters.
 pub fn page(entries: &[Value], query: &str) -> Result<Value> {
     let query: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
     let said = |name: &str| query.iter().find(|(field, _)| field == name).map(|(_, said)| &**said);
@@ -30,10 +30,10 @@ pub fn page(entries: &[Value], query: &str) -> Result<Value> {
     }))
 }
 
-/// When a model was released that nobody knows the age of, by Anthropic's own rule.
+/// The release date of a model whose age is unknown, by Anthropic's own rule.
 const UNKNOWN: &str = "1970-01-01T00:00:00Z";
 
-/// One model, of its entry in the list.
+/// Returns one model, from its entry in the list.
 pub fn model(entry: &Value) -> Value {
     json!({
         "type": "model",

@@ -1,22 +1,22 @@
-//! The names under which a request knows the fields of the chat that was made of it.
+//! Maps the fields of a chat to those of the request that it was made of.
 
-/// The fields of all parts, message by message: turns are cut into messages, so their numbers
+/// The paths of all parts, message by message: turns are split into messages, so their numbers
 /// differ.
 #[derive(Default)]
 pub struct Places {
     parts: Vec<Vec<String>>,
-    /// The place of each tool of the chat in the request, where some are left out.
+    /// The place in the request of each tool of the chat: some are left out.
     pub tools: Vec<usize>,
 }
 
 impl Places {
-    /// Adds the next message, whose parts stood in these fields.
+    /// Adds the paths of the next message's parts.
     pub fn push(&mut self, fields: Vec<String>) {
         self.parts.push(fields);
     }
 
-    /// Where this field of the chat, as in `messages[2].content[1]`, stood, if it has another name
-    /// there.
+    /// Returns the path in the request of this field of the chat, as in `messages[2].content[1]`;
+    /// `None` if it is the same.
     pub fn of(&self, field: &str) -> Option<String> {
         if field.starts_with("messages[") {
             return self.part(field).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! What Anthropic's clients ask, and the same as every pipe understands it.
+//! The request of the Messages API, and its conversion into a chat.
 
 use super::{content::Content, places::Places, turns::Conversation};
 use crate::http::{
@@ -11,7 +11,7 @@ use pipe_sdk::{Body, FunctionTool, PipeError, Tool};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
-/// One request. Fields that are not known are passed over.
+/// The body of a request. Unknown fields are ignored.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Request {
@@ -39,17 +39,17 @@ pub struct Request {
 /// One turn of the conversation.
 #[derive(Deserialize)]
 pub struct Turn {
-    /// Whose it is.
+    /// The role of its author.
     pub role: Speaker,
-    /// What is said.
+    /// Its content.
     pub content: Content,
 }
 
-/// Whose a turn is.
+/// The role of a turn's author.
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Speaker {
-    /// The person, and the tools.
+    /// The person, and results of tools.
     User,
     /// The model.
     Assistant,
@@ -67,18 +67,18 @@ struct Offered {
     input_schema: Option<Box<RawValue>>,
     strict: Option<bool>,
     cache_control: Option<Value>,
-    /// What only tools of other types have.
+    /// The fields that only tools of other types have.
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-/// What a request comes to.
+/// A request as a chat.
 pub struct Asked {
-    /// The chat that it stands for.
+    /// The chat.
     pub body: Body,
-    /// Where the chat's parts stood.
+    /// The paths of the chat's parts in the request.
     pub places: Places,
-    /// What is left out.
+    /// Notes about ignored parts of the request.
     pub notes: Vec<String>,
 }
 
@@ -123,13 +123,14 @@ impl JsonBody for Request {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// A fault of this field, which the message names too: in this API it has no place of its own.
+/// Returns a fault of this field, which the message names too: in this API it has no place of its
+/// own.
 pub fn fault(field: &str, rule: &str) -> PipeError {
     PipeError::bad_field(field, format!("{field}: {rule}"))
 }
 
 impl Request {
-    /// Whether the answer is limited, as this API demands it.
+    /// Returns an error unless the request limits the answer's tokens, as this API demands.
     pub fn limited(&self) -> Result<(), PipeError> {
         match self.max_tokens {
             Some(1..) => Ok(()),
@@ -138,7 +139,7 @@ impl Request {
         }
     }
 
-    /// The same chat as every pipe understands it, and where its parts stood.
+    /// Returns the request as a chat that every pipe understands.
     pub fn into_body(mut self) -> Result<Asked, PipeError> {
         if self.model.is_empty() {
             return Err(fault("model", "name a model, as `GET /models` lists them"));
@@ -175,7 +176,8 @@ impl Request {
         Ok(Asked { body, places, notes })
     }
 
-    /// What OpenAI's chats have beside their usual fields, in its words where it has some.
+    /// Returns the fields that chats have beside their usual ones, in OpenAI's words where it has
+    /// some.
     fn rest(&mut self) -> Map<String, Value> {
         let output = self.output_config.take().unwrap_or_default();
         let format = output.format.or(self.output_format.take());
@@ -211,7 +213,7 @@ fn conversation(system: Option<Content>, turns: Vec<Turn>) -> Result<Conversatio
     Ok(conversation)
 }
 
-/// The fields that are there.
+/// Returns the fields that have a value.
 pub fn there<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
     let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     fields.collect()
@@ -225,7 +227,7 @@ impl Format {
 }
 
 impl Offered {
-    /// The same tool of a chat; `None` for one that runs only at Anthropic's.
+    /// Returns the tool of a chat; `None` for one that runs only at Anthropic's.
     fn told(self, place: usize, notes: &mut Vec<String>) -> Result<Option<Tool>, PipeError> {
         let Self { kind, name, description, input_schema: parameters, strict, .. } = self;
         if let Some(kind) = kind.filter(|kind| kind != "custom" && kind != "function") {

@@ -1,4 +1,4 @@
-//! Where an image or a document is, and whether it is what its block says.
+//! Checks and converts the sources of images and documents.
 
 use super::{
     content::{Block, Content},
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const PICTURES: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
-/// The source of the image in this field, as a link or as a data URL of what is here.
+/// Returns the source of the image in this field, as a link or a data URL.
 pub fn image_url(source: &Value, field: &str) -> Result<String, PipeError> {
     let text = |name: &str| source[name].as_str().unwrap_or_default();
     match text("type") {
@@ -25,7 +25,7 @@ pub fn image_url(source: &Value, field: &str) -> Result<String, PipeError> {
     }
 }
 
-/// The source of the document in this field, as it came.
+/// Returns the checked source of the document in this field.
 pub fn document(source: Value, field: &str) -> Result<Value, PipeError> {
     let text = |name: &str| source[name].as_str().unwrap_or_default();
     match text("type") {
@@ -50,7 +50,7 @@ pub fn document(source: Value, field: &str) -> Result<Value, PipeError> {
     Ok(source)
 }
 
-/// The text of what stands in this field, as a document's source.
+/// Returns the text of this field's content as a document's source.
 pub fn said(content: Content, field: &str) -> Result<Value, PipeError> {
     let texts = match content {
         Content::Text(text) => vec![text],

@@ -1,5 +1,5 @@
-//! Turns of blocks as messages: results become messages of tools, calls and thoughts stand beside
-//! what is said.
+//! Converts turns of blocks into messages: results become messages of tools; calls and thoughts
+//! become fields of the message.
 
 use super::{
     content::{Block, Content},
@@ -10,31 +10,31 @@ use super::{
 use pipe_sdk::{self as sdk, FunctionCall, Message, Part, PipeError, Role, ToolCall};
 use serde_json::{Map, Value, json, value::RawValue};
 
-/// A conversation as messages, and where their parts stood.
+/// A conversation as messages.
 #[derive(Default)]
 pub struct Conversation {
     /// The messages.
     pub messages: Vec<Message>,
-    /// Where their parts stood.
+    /// The paths of their parts in the request.
     pub places: Places,
 }
 
-/// What the blocks of one turn say.
+/// The content of one turn.
 #[derive(Default)]
 struct Said {
     parts: Vec<Part>,
-    /// Where the parts stood.
+    /// The paths of the parts.
     fields: Vec<String>,
     calls: Vec<ToolCall>,
     thoughts: Vec<Value>,
-    /// Messages of tools, and where their parts stood.
+    /// Messages of tools, with the paths of their parts.
     results: Vec<(Message, Vec<String>)>,
-    /// Where a call is marked for the cache, its message is: a call has no place for it.
+    /// The cache mark of a call: the chat's message has it, because a call has no field for it.
     mark: Option<Value>,
 }
 
 impl Conversation {
-    /// Adds instructions that stand in this field.
+    /// Adds the instructions of this field.
     pub fn instruct(&mut self, content: Content, field: &str) -> Result<(), PipeError> {
         let blocks = match content {
             Content::Text(text) => {
@@ -74,7 +74,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Adds what this turn, whose content stands in this field, says.
+    /// Adds this turn, whose content is the field at this path.
     pub fn add(&mut self, turn: Turn, field: &str) -> Result<(), PipeError> {
         let role = match turn.role {
             Speaker::User => Role::User,
@@ -118,11 +118,11 @@ fn fields_of(field: &str, blocks: usize) -> impl Iterator<Item = String> {
     (0..blocks).map(move |place| format!("{field}[{place}]"))
 }
 
-/// How the line begins by which Claude Code says to Anthropic who pays. Bedrock refuses it, and it
-/// differs in every request, so that no cache of the prompt would be found again.
+/// The prefix of the line in which Claude Code tells Anthropic who pays. Bedrock refuses it, and it
+/// differs in every request, so that no cached prompt would be found again.
 const ATTRIBUTION: &str = "x-anthropic-billing-header";
 
-/// These instructions without the line of attribution that they may begin with.
+/// Returns these instructions without the attribution line.
 fn without_attribution(text: String) -> String {
     if !text.starts_with(ATTRIBUTION) {
         return text;
@@ -166,7 +166,7 @@ impl Said {
     }
 }
 
-/// What came of a call. That it has failed is said by `is_error` in the message.
+/// Returns the message of a tool's result. `is_error` in it tells that the tool failed.
 fn result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError> {
     let id = block.tool_use_id.unwrap_or_default();
     let failed = block.is_error.filter(|failed| *failed).map(Value::from);
@@ -191,7 +191,7 @@ fn result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError
     Ok((Message { tool_call_id: Some(id), rest, ..said }, fields))
 }
 
-/// The same part of a chat; `None` for a block of an unknown type that says nothing.
+/// Returns the block as a part of a chat; `None` for a block of an unknown type without text.
 fn part(block: Block, field: &str) -> Result<Option<Part>, PipeError> {
     match block.kind.as_str() {
         "text" => Ok(Some(text(block))),

@@ -170,8 +170,8 @@ fn parse_audience(text: &str) -> Result<Audience, PipeError> {
     })
 }
 
-/// Parses a form. Every part with a file name is a file; `id`, `title` and `url` before it apply to it,
-/// `audience` to it and all that follow.
+/// Parses a form. Every part with a file name is a file; `id`, `title` and `url` before it apply to
+/// it, `audience` to it and all that follow.
 async fn parse_files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload>, Error> {
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());

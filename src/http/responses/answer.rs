@@ -14,26 +14,26 @@ use pipe_sdk::{Answer, FinishReason, PipeError, Usage};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The response object of one answer, at any time.
+/// The response object of one answer, complete or in progress.
 #[derive(Debug)]
 pub struct Response {
-    /// What it says from the beginning to the end.
+    /// The fields that never change.
     fields: Map<String, Value>,
     encrypted: bool,
-    /// What the tools are to the client.
+    /// The tools as the client knows them.
     pub tools: Arc<ClientTools>,
-    /// Whether it is a summary in place of the conversation.
+    /// `true` if it is a summary that replaces the conversation.
     pub compacts: bool,
-    /// What the model has thought, said and called.
+    /// The output items: reasoning, messages and calls.
     pub items: Vec<Item>,
-    /// Why it has ended.
+    /// The reason why it ended.
     pub finish: Option<FinishReason>,
-    /// What it cost.
+    /// Its usage.
     pub usage: Option<Usage>,
 }
 
 impl Response {
-    /// The response under this head, as it was wished.
+    /// Returns a response with this head and these options.
     pub fn new(head: &ResponseHead, wishes: &Wishes) -> Self {
         let ResponseHead { id, created, model, .. } = head;
         let mut fields = Map::new();
@@ -50,12 +50,12 @@ impl Response {
         Self { fields, encrypted, tools, compacts, items, finish: None, usage: None }
     }
 
-    /// Adds a fact that stands beside the items.
+    /// Adds a field beside the items.
     pub fn fact(&mut self, name: &str, fact: Value) {
         self.fields.insert(name.into(), fact);
     }
 
-    /// The object of a whole answer.
+    /// Returns the object of a complete answer.
     pub fn whole(mut self, mut answer: Answer) -> Result<Value, PipeError> {
         let finish = answer.finish.ok_or_else(ended_early)?;
         (self.finish, self.usage) = (Some(finish), answer.usage);
@@ -70,7 +70,7 @@ impl Response {
         Ok(self.object(None))
     }
 
-    /// How it ends, or that it is still under way.
+    /// Returns the status in OpenAI's words.
     pub fn status(&self) -> &'static str {
         match self.finish {
             None => "in_progress",
@@ -79,12 +79,12 @@ impl Response {
         }
     }
 
-    /// The item at this place, as it goes out.
+    /// Returns the object of the item at this place.
     pub fn item(&self, place: usize) -> Value {
         self.items[place].object(self.encrypted)
     }
 
-    /// The object as it is now, or as it ends with this error.
+    /// Returns the object as it is now, or as it ends with this error.
     pub fn object(&self, error: Option<&Error>) -> Value {
         let mut object = self.fields.clone();
         let mut say = |name: &str, value: Value| _ = object.insert(name.into(), value);
@@ -98,7 +98,7 @@ impl Response {
     }
 }
 
-/// OpenAI's word for an answer that fails, and why it does.
+/// Returns the `error` field of a failed response.
 fn failure(error: &Error) -> Value {
     let code = match error.status_code().as_u16() {
         _ if error.is_too_long() => "context_length_exceeded",

@@ -1,7 +1,9 @@
-//! How one chunk looks on the wire: items that are opened, filled and closed.
+//! Writes a streamed answer as the events of OpenAI's Responses API
+//! (<https://platform.openai.com/docs/api-reference/responses-streaming>): items are added, filled
+//! and done.
 //!
-//! At any time the model either thinks or speaks; calls may be told in turns, so they stay open
-//! until the answer ends.
+//! At any time the model either thinks or speaks; pieces of several calls may alternate, so calls
+//! stay open until the answer ends.
 
 use super::{
     answer::Response,
@@ -21,14 +23,14 @@ use serde_json::{Value, json};
 pub struct Events {
     wire: Wire,
     response: Response,
-    /// The place of the reasoning or of the message that is being told.
+    /// The place of the reasoning or the message that is open.
     open: Option<usize>,
-    /// The place of each call.
+    /// The places of the calls.
     calls: Vec<usize>,
 }
 
 impl Events {
-    /// A writer for this response, which has begun.
+    /// Returns a writer for this response, and writes that it has begun.
     pub fn new(response: Response) -> Self {
         let mut wire = Wire::default();
         let begun = json!({"response": response.object(None)});
@@ -161,7 +163,7 @@ impl Events {
         }
     }
 
-    /// Adds to the summary that stands in place of the conversation; it is told when it is whole.
+    /// Adds to the summary that replaces the conversation; it is written when it is complete.
     fn summarise(&mut self, text: &str) {
         let place = match self.open {
             Some(place) => place,
@@ -183,13 +185,13 @@ impl Events {
         open.into_iter().for_each(|place| self.end(place));
     }
 
-    /// The place of the reasoning that is being told.
+    /// Returns the place of the open reasoning, which is begun if there is none.
     fn reasoning(&mut self) -> usize {
         let is_thinking = |item: &Item| matches!(item.kind, Kind::Reasoning(..));
         self.told(is_thinking).unwrap_or_else(|| self.begin(Kind::Reasoning(String::new(), vec![])))
     }
 
-    /// The place of the message that is being told.
+    /// Returns the place of the open message, which is begun if there is none.
     fn message(&mut self) -> usize {
         let is_speaking = |item: &Item| matches!(item.kind, Kind::Message(..));
         self.told(is_speaking).unwrap_or_else(|| {
@@ -218,7 +220,7 @@ impl Events {
         }
     }
 
-    /// Adds an item that is told when it is whole.
+    /// Adds an item without writing it; it is written when it is complete.
     fn hold(&mut self, kind: Kind) -> usize {
         let place = self.response.items.len();
         self.response.items.push(Item::new(kind));
@@ -238,7 +240,7 @@ impl Events {
         place
     }
 
-    /// Tells that nothing more comes to the item at this place, whose status says why.
+    /// Writes that the item at this place is done; its status says why.
     fn end(&mut self, place: usize) {
         let Item { id, kind, .. } = &mut self.response.items[place];
         match kind {
@@ -278,13 +280,13 @@ impl Events {
         self.wire.event("response.output_item.done", &done);
     }
 
-    /// Tells that an item begins that was held back until now.
+    /// Writes that an item was added that was held back until now.
     fn tell_held(&mut self, place: usize) {
         let added = json!({"output_index": place, "item": self.response.item(place)});
         self.wire.event("response.output_item.added", &added);
     }
 
-    /// The fields of an event about a message's one part.
+    /// Returns the fields of an event about a message's one part.
     fn part(&self, place: usize, part: &Value) -> Value {
         let id = &self.response.items[place].id;
         json!({"item_id": id, "output_index": place, "content_index": 0, "part": part})

@@ -1,6 +1,6 @@
-//! The names under which a request knows the fields of the chat that was made of it.
+//! Maps the fields of a chat to those of the request that it was made of.
 
-/// Where the parts of a chat stood in the request.
+/// The paths in the request of a chat's messages and tools.
 pub struct Fields {
     /// The field of each message's content, as in `input[3].output`.
     pub messages: Vec<String>,
@@ -9,7 +9,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// The name of this field of the chat in the request, if it has another one there.
+    /// Returns the path in the request of this field of the chat; `None` if it is the same.
     pub fn own(&self, field: &str) -> Option<String> {
         if let Some((place, rest)) = within(field, "messages[") {
             let rest = rest.strip_prefix(".content").unwrap_or(rest);
@@ -35,7 +35,7 @@ impl Fields {
     }
 }
 
-/// The number in these brackets, and what comes after them.
+/// Returns the number in these brackets, and what comes after them.
 fn within<'a>(field: &'a str, list: &str) -> Option<(usize, &'a str)> {
     let (place, rest) = field.strip_prefix(list)?.split_once(']')?;
     Some((place.parse().ok()?, rest))

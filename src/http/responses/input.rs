@@ -1,8 +1,8 @@
-//! The items that a conversation is made of, and the messages that they stand for.
+//! Converts the items of `input` into messages.
 //!
-//! What the assistant thought, said and called comes as an item each; a chat has them in one
-//! message. Items of types that only OpenAI hosts, and those that are not known, are told as text
-//! where they say something, and dropped where they do not: none of them stops a conversation.
+//! The reasoning, messages and calls of the assistant are an item each; a chat has them in one
+//! message. Items of unknown types, and of those that only OpenAI hosts, become text if they hold
+//! some, and are dropped if not: none of them stops a conversation.
 
 use super::{
     item,
@@ -17,19 +17,19 @@ use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// A message, and the field that its content comes from.
+/// The path of a message's content in the request, and the message.
 type Told = (String, Message);
 
-/// What an input comes to.
+/// An input as messages.
 #[derive(Default)]
 pub struct Conversation {
     /// Its messages.
     pub messages: Vec<Told>,
-    /// Whether it ends with the wish for a summary in its place, as Codex makes it.
+    /// `true` if it ends with the request for a summary in its place, as Codex makes it.
     pub compacts: bool,
 }
 
-/// The conversation that this input stands for. Tools that it brings are added to the offer.
+/// Returns the conversation of this input. Tools that it brings are added to `offer`.
 pub fn conversation(input: Value, offer: &mut Offer) -> Result<Conversation> {
     let items = match input {
         Value::String(text) if !text.is_empty() => {
@@ -62,7 +62,7 @@ pub fn conversation(input: Value, offer: &mut Offer) -> Result<Conversation> {
     Ok(told)
 }
 
-/// One item, and where it stands.
+/// One item, and its path.
 struct Item {
     field: String,
     fields: Map<String, Value>,
@@ -165,7 +165,7 @@ impl Item {
             || self.fields.get("execution").is_none_or(|place| place == "client")
     }
 
-    /// The id that joins a call and its result; older clients send the item's own.
+    /// Returns the id that joins a call and its result; older clients send the item's own.
     fn call_id(&self) -> String {
         let text = |name: &str| self.fields.get(name).and_then(Value::as_str);
         text("call_id").or_else(|| text("id")).unwrap_or_default().to_owned()
@@ -188,7 +188,7 @@ impl Item {
         told.push((format!("{}.{place}", self.field), message));
     }
 
-    /// A call that an MCP server has answered at OpenAI's: call and result in one.
+    /// Adds a call that an MCP server has answered at OpenAI's: call and result are one item.
     fn mcp_call(&self, told: &mut Vec<Told>) {
         let text = |name: &str| self.fields.get(name).and_then(Value::as_str);
         let Some(name) = text("name") else { return };
@@ -220,7 +220,7 @@ impl Item {
         Ok(())
     }
 
-    /// Tells what an item of an unknown type says, if it says something.
+    /// Adds the text of an item of an unknown type, if it has some.
     fn tell_unknown(&self, told: &mut Vec<Told>) {
         let role = self.fields.get("role").and_then(|role| Role::deserialize(role).ok());
         let is_ours = self.kind().ends_with("_call");
@@ -238,14 +238,14 @@ impl Item {
         }
     }
 
-    /// What an item of an unknown type says, in words.
+    /// Returns the text of an item of an unknown type.
     fn words(&self) -> Option<String> {
         let told = TELLING.iter().filter_map(|name| text_of_part(self.fields.get(*name)?));
         let words: Vec<_> = told.collect();
         (!words.is_empty()).then(|| format!("[{}] {}", self.kind(), words.join("\n")))
     }
 
-    /// The assistant's message that is being put together.
+    /// Returns the assistant's message at the end, which is added if there is none.
     fn assistant<'a>(&self, told: &'a mut Vec<Told>) -> &'a mut Message {
         if told.last().is_none_or(|(_, last)| last.role != Role::Assistant) {
             told.push((format!("{}.content", self.field), of(Role::Assistant)));
@@ -269,7 +269,7 @@ impl Item {
         }
     }
 
-    /// What came of a call: a text, parts, or an object, which is told as its JSON.
+    /// Takes the output of a call: a text, parts, or an object, which becomes its JSON.
     fn output(&mut self, name: &str) -> Result<Content> {
         match self.fields.get_mut(name) {
             None | Some(Value::Null) => Ok(Content::Text(String::new())),
@@ -309,10 +309,10 @@ impl Item {
     }
 }
 
-/// What stands before a summary that is told in place of a conversation.
+/// The text before a summary that replaces a conversation.
 const SUMMARY_FRAME: &str = "The conversation until here, in short:\n\n";
 
-/// The fields by which items of unknown types say something.
+/// The fields in which items of unknown types hold text.
 const TELLING: [&str; 14] = [
     "text",
     "content",
@@ -330,7 +330,7 @@ const TELLING: [&str; 14] = [
     "reason",
 ];
 
-/// The names of a tool, and of those of a namespace.
+/// Returns the name of a tool; for a namespace, the names of its tools.
 fn names_of(tool: &Value) -> Option<String> {
     let name = tool["name"].as_str()?;
     let within = tool["tools"].as_array();
@@ -343,7 +343,7 @@ fn is_shell_output(part: &Value) -> bool {
     part.get("stdout").is_some() || part.get("stderr").is_some()
 }
 
-/// What one command of a shell has written, and how it ended.
+/// Returns the output of one shell command, and its exit status.
 fn shell_output(output: &Value) -> String {
     let text = |name: &str| output[name].as_str().unwrap_or_default();
     let end = &output["outcome"];
@@ -354,7 +354,7 @@ fn shell_output(output: &Value) -> String {
     format!("{}{}[{end}]", text("stdout"), text("stderr"))
 }
 
-/// An empty message of this role.
+/// Returns an empty message of this role.
 fn of(role: Role) -> Message {
     Message { content: None, ..Message::new(role, "") }
 }
@@ -380,7 +380,7 @@ fn replay(message: &mut Message, details: Vec<Value>) {
     }
 }
 
-/// The same part of a chat; `None` for one of an unknown type that says nothing.
+/// Returns the part as a part of a chat; `None` for one of an unknown type without text.
 fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
     let Value::Object(mut rest) = value else { return Err(("", "must be an object")) };
     let kind = match rest.shift_remove("type") {

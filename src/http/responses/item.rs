@@ -1,29 +1,29 @@
-//! The items that an answer is made of.
+//! The output items of an answer.
 
 use crate::http::client_tools::{ClientTool, ClientTools, TextInput, ToolKind, input_of};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use pipe_sdk::{Answer, Citation, FinishReason, ReasoningDetail};
 use serde_json::{Value, json};
 
-/// One item of an answer.
+/// One output item of an answer.
 #[derive(Debug)]
 pub struct Item {
     /// Unique to the item.
     pub id: String,
-    /// What it holds.
+    /// Its content.
     pub kind: Kind,
-    /// How far it is.
+    /// Its status, in OpenAI's words.
     pub status: &'static str,
 }
 
-/// What an item holds.
+/// The content of an item.
 #[derive(Debug)]
 pub enum Kind {
-    /// What the model thinks: in words, and block by block as it has to come back.
+    /// Reasoning: its text, and the blocks that have to come back unchanged.
     Reasoning(String, Vec<ReasoningDetail>),
-    /// What the model says, and where it comes from.
+    /// A message: its text and its annotations.
     Message(String, Vec<Value>),
-    /// What the model wants called.
+    /// A call of a tool.
     Call {
         /// Joins the call and its result.
         call_id: String,
@@ -31,17 +31,17 @@ pub enum Kind {
         name: String,
         /// The arguments' JSON text.
         arguments: String,
-        /// What the tool is to the client, if it is no plain function.
+        /// The tool as the client knows it; `None` for a plain function.
         tool: Option<ClientTool>,
-        /// The text of a custom tool's call, as far as it has come.
+        /// The text of a custom tool's call, as far as it has arrived.
         input: TextInput,
     },
-    /// A summary in place of the conversation.
+    /// A summary that replaces the conversation.
     Compaction(String),
 }
 
 impl Item {
-    /// An item that has just begun.
+    /// Returns an item that has just begun.
     pub fn new(kind: Kind) -> Self {
         let prefix = match kind {
             Kind::Reasoning(..) => "rs",
@@ -57,7 +57,7 @@ impl Item {
         Self { id, kind, status: "in_progress" }
     }
 
-    /// The items of a whole answer to a client that has these tools.
+    /// Returns the items of a complete answer to a client with these tools.
     pub fn all_of(answer: Answer, tools: &ClientTools) -> Vec<Self> {
         let Answer { content, reasoning, reasoning_details, citations, tool_calls, .. } = answer;
         let thought = !reasoning.is_empty() || !reasoning_details.is_empty();
@@ -79,7 +79,7 @@ impl Item {
         kinds.map(Self::new).collect()
     }
 
-    /// The item as it goes out; `encrypted` if reasoning comes in a form that can be sent back.
+    /// Returns the item's object; `encrypted` if reasoning has a form that can be sent back.
     pub fn object(&self, encrypted: bool) -> Value {
         let Self { id, kind, status } = self;
         match kind {
@@ -107,7 +107,7 @@ impl Item {
     }
 }
 
-/// A call in the shape that its tool has for the client.
+/// Returns a call in the shape that its tool has for the client.
 fn called(mut call: Value, name: &str, arguments: &str, tool: Option<&ClientTool>) -> Value {
     let kind = tool.map_or(ToolKind::Function, |tool| tool.kind);
     if let ToolKind::Builtin(builtin) = kind {
@@ -130,12 +130,14 @@ fn called(mut call: Value, name: &str, arguments: &str, tool: Option<&ClientTool
     call
 }
 
-/// Whether the items of this tool's calls are known only when their arguments are whole.
+/// Returns whether the items of this tool's calls are written only when their arguments are
+/// complete.
 pub fn comes_whole(tool: Option<&ClientTool>) -> bool {
     tool.is_some_and(|tool| matches!(tool.kind, ToolKind::Builtin(_)))
 }
 
-/// Ends these items for this reason: where an answer was cut short, the last one is not whole.
+/// Sets the status of these items at the end of the answer: if it was cut short, the last one is
+/// incomplete.
 pub fn end(items: &mut [Item], reason: FinishReason) {
     let is_cut = matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
     let last = items.len();
@@ -144,41 +146,41 @@ pub fn end(items: &mut [Item], reason: FinishReason) {
     }
 }
 
-/// The one part of reasoning.
+/// Returns the one part of a summary of reasoning.
 pub fn summary(text: &str) -> Value {
     json!({"type": "summary_text", "text": text})
 }
 
-/// The one part of a message.
+/// Returns the one part of a message.
 pub fn said(text: &str, annotations: &[Value]) -> Value {
     json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []})
 }
 
-/// The source of a text of this many characters.
+/// Returns the citation of a text with this number of characters.
 pub fn annotation(citation: &Citation, end: usize) -> Value {
     let mut annotation = citation.annotation(0, end)["url_citation"].take();
     annotation["type"] = "url_citation".into();
     annotation
 }
 
-/// Reasoning as a client keeps it, without having to know what it holds.
+/// Encodes reasoning, for a client that stores it without knowing its content.
 fn sealed(details: &[ReasoningDetail]) -> String {
     BASE64_STANDARD.encode(json!(details).to_string())
 }
 
-/// A summary as a client keeps it.
+/// Encodes a summary, for a client that stores it.
 fn sealed_summary(summary: &str) -> String {
     BASE64_STANDARD.encode(json!({"summary": summary}).to_string())
 }
 
-/// The summary that was sealed here. What others have sealed says nothing.
+/// Decodes a summary; `None` if it was encoded elsewhere.
 pub fn opened_summary(sealed: &str) -> Option<String> {
     let json = BASE64_STANDARD.decode(sealed).ok()?;
     let sealed: Value = serde_json::from_slice(&json).ok()?;
     sealed["summary"].as_str().map(str::to_owned)
 }
 
-/// The reasoning that was sealed here. What others have sealed says nothing.
+/// Decodes reasoning; `None` if it was encoded elsewhere.
 pub fn opened(sealed: &str) -> Option<Vec<Value>> {
     let json = BASE64_STANDARD.decode(sealed).ok()?;
     let details: Vec<ReasoningDetail> = serde_json::from_slice(&json).ok()?;

@@ -1,4 +1,4 @@
-//! What a request of the Responses API asks, and the chat that it stands for.
+//! The request of the Responses API, and its conversion into a chat.
 
 use super::{
     fields::Fields,
@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// A request. Fields that chats have under the same name, or that only a pipe knows, stay in
-/// `rest`.
+/// The body of a request. Fields that chats have under the same name, or that only a pipe knows,
+/// stay in `rest`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub struct Request {
@@ -28,52 +28,52 @@ pub struct Request {
     text: Option<Map<String, Value>>,
     reasoning: Option<Map<String, Value>>,
     include: Option<Vec<String>>,
-    /// Whether the answer is the object of a compaction and no response.
+    /// `true` if the response is a compaction object.
     #[serde(skip)]
     compacts: bool,
-    /// The response that is stored, or continues a stored one.
+    /// The response that is stored, or that continues a stored one.
     #[serde(skip)]
     response: Option<ResponseRef>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-/// What a request comes to.
+/// A request as a chat.
 pub struct Asked {
-    /// The chat that it stands for.
+    /// The chat.
     pub chat: Body,
-    /// How the answer is to look.
+    /// The options that shape the response.
     pub wishes: Wishes,
-    /// How its sender knows the chat's fields.
+    /// The paths of the chat's fields in the request.
     pub fields: Fields,
 }
 
-/// How the answer is to look.
+/// The options that shape the response.
 #[derive(Clone)]
 pub struct Wishes {
-    /// What the answer repeats of the request.
+    /// The fields that the response repeats.
     pub echo: Map<String, Value>,
-    /// Whether reasoning comes in a form that can be sent back.
+    /// `true` if reasoning has a form that can be sent back.
     pub encrypted: bool,
-    /// What the tools are to the client.
+    /// The tools as the client knows them.
     pub tools: Arc<ClientTools>,
-    /// Whether the answer is a summary in place of the conversation.
+    /// `true` if the answer is a summary that replaces the conversation.
     pub compacts: bool,
-    /// Whether the answer is the object of a compaction and no response.
+    /// `true` if the response is a compaction object.
     pub is_compaction: bool,
-    /// The response that is stored, or continues a stored one.
+    /// The response that is stored, or that continues a stored one.
     pub response: Option<ResponseRef>,
 }
 
-/// What names something that was stored.
+/// The fields that name something stored.
 const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
-/// What a model is asked that is to put a summary in place of the conversation.
+/// The instruction that asks a model for a summary that replaces the conversation.
 const SUMMARISE: &str = "Write a summary of this conversation that will stand in its place, for yourself: what the user wants, in their \
 own words where they matter; what was decided and why; what was done, with the names of files, commands and their outcome; what is left \
 to do, and what comes next. Write the summary alone.";
 
-/// What changes nothing here, and what only chats have.
+/// The fields without effect here, and those that only chats have.
 const IDLE: [&str; 12] = [
     "background",
     "client_metadata",
@@ -90,7 +90,7 @@ const IDLE: [&str; 12] = [
 ];
 
 impl Request {
-    /// The request for a summary that stands in place of the conversation.
+    /// Returns the request for a summary that replaces the conversation.
     pub fn compacting(mut self) -> Self {
         if let Value::String(text) = &self.input {
             self.input = json!([{"role": "user", "content": text}]);
@@ -133,7 +133,7 @@ impl Request {
         Ok(self)
     }
 
-    /// The chat that it stands for. What would need something stored is refused.
+    /// Returns the request as a chat. References to something stored are refused.
     pub fn read(self) -> Result<Asked> {
         self.check()?;
         let echo = self.echo()?;
@@ -211,7 +211,7 @@ impl Request {
         Ok(())
     }
 
-    /// What OpenAI's own client wants to find in every answer.
+    /// Returns the fields that OpenAI's own client expects in every response.
     fn echo(&self) -> Result<Map<String, Value>> {
         let mut echo = Map::new();
         let mut repeat = |name: &str, value: Value| _ = echo.insert(name.into(), value);
@@ -247,7 +247,7 @@ impl Request {
     }
 }
 
-/// Takes a text out of the fields.
+/// Removes a text from the fields.
 fn text_field(fields: &mut Map<String, Value>, name: &str) -> Result<Option<String>> {
     match fields.shift_remove(name) {
         None | Some(Value::Null) => Ok(None),
@@ -256,7 +256,7 @@ fn text_field(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Stri
     }
 }
 
-/// A chat has the schema's parts within an object of their own.
+/// Returns the `response_format` of a chat, which has the schema's parts in an object of their own.
 fn response_format(format: Value) -> Result<Option<Value>> {
     let Value::Object(mut fields) = format else { return Ok(None) };
     match fields.shift_remove("type").as_ref().and_then(Value::as_str) {

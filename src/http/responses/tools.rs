@@ -1,4 +1,4 @@
-//! What the model may call, and what it must.
+//! Converts tools and `tool_choice` of the Responses API.
 
 use super::request::fault;
 use crate::http::client_tools::{Builtin, ClientTool, ClientTools, ToolKind, custom_function};
@@ -6,7 +6,7 @@ use pipe_sdk::{FunctionTool, Result, Tool};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
-/// A tool whose parts stand beside its type.
+/// A tool whose fields stand beside its type.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct FlatTool {
     #[serde(default = "function", rename = "type")]
@@ -27,21 +27,21 @@ fn function() -> String {
     "function".into()
 }
 
-/// The tools of a chat, where each stood in the request, and what each is to the client.
+/// The tools of a chat, with their paths in the request.
 #[derive(Default)]
 pub struct Offer {
     /// The tools.
     pub tools: Vec<Tool>,
-    /// The field of each.
+    /// The path of each in the request.
     pub fields: Vec<String>,
-    /// What they are to the client.
+    /// The tools as the client knows them.
     pub client: ClientTools,
-    /// The `type`s of tools that are left out.
+    /// The types of tools that are left out.
     pub left_out: Vec<String>,
 }
 
 impl Offer {
-    /// Adds the tool that stands in this field.
+    /// Adds the tool at this path.
     pub fn add(&mut self, tool: FlatTool, field: String) -> Result<()> {
         self.add_to(tool, field, None)
     }
@@ -130,7 +130,7 @@ impl Offer {
     }
 }
 
-/// Whether a built-in tool is run by the client: some may also run in a container of OpenAI's.
+/// Returns whether the client runs a built-in tool: some may also run in a container of OpenAI's.
 fn runs_at_the_client(builtin: Builtin, fields: &Map<String, Value>) -> bool {
     match builtin {
         Builtin::ToolSearch => fields.get("execution").is_some_and(|place| place == "client"),
@@ -143,7 +143,7 @@ fn runs_at_the_client(builtin: Builtin, fields: &Map<String, Value>) -> bool {
 }
 
 impl Offer {
-    /// What must be called. A chat names its tools within an object of their own.
+    /// Returns the `tool_choice` of a chat, which names tools in an object of their own.
     pub fn choice(&self, choice: Value) -> Result<Value> {
         let Value::Object(fields) = &choice else { return Ok(choice) };
         let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
@@ -194,7 +194,7 @@ impl Offer {
         self.left_out.iter().any(|left_out| left_out == kind)
     }
 
-    /// The function that stands for the tool that is named so.
+    /// Returns the choice of the function that stands for this tool.
     fn named(&self, tool: &Value) -> Option<Value> {
         let text = |name: &str| tool.get(name).and_then(Value::as_str);
         let name = match text("type")? {

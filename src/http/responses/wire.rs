@@ -1,12 +1,12 @@
-//! Events on the wire: each with its name, and a number that counts them.
+//! Writes server-sent events, each with its name and a sequence number.
 
 use actix_web::web::{BufMut, BytesMut};
 use serde::Serialize;
 
-/// Where events are written.
+/// The buffer of written events.
 #[derive(Debug, Default)]
 pub struct Wire {
-    /// What is written and not taken.
+    /// The bytes that are written and not sent.
     pub buffer: BytesMut,
     written: u64,
 }
@@ -18,21 +18,21 @@ pub struct Delta<'a> {
     pub item_id: &'a str,
     /// Its place in the answer.
     pub output_index: usize,
-    /// Which part of a message.
+    /// The index of the part of a message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_index: Option<u8>,
-    /// Which part of reasoning.
+    /// The index of the part of a summary of reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary_index: Option<u8>,
     /// The piece.
     pub delta: &'a str,
-    /// A message has them, if only to say that there are none.
+    /// Messages have them, though always empty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<[u8; 0]>,
 }
 
 impl<'a> Delta<'a> {
-    /// A piece of this item at this place.
+    /// Returns a piece of the text of the item at this place.
     pub fn of(item_id: &'a str, output_index: usize, delta: &'a str) -> Self {
         let (content_index, summary_index, logprobs) = (None, None, None);
         Self { item_id, output_index, content_index, summary_index, delta, logprobs }

@@ -4,7 +4,7 @@ use super::{Day, word_of};
 use pipe_sdk::{PipeError, Result};
 use store::{ReportRow, UsageField};
 
-/// The columns of every report, after those that it is told apart by.
+/// The columns of sums, after those of the grouping.
 const SUMS: [&str; 9] = [
     "requests",
     "errors",
@@ -17,7 +17,7 @@ const SUMS: [&str; 9] = [
     "cost_usd",
 ];
 
-/// The rows under a line of names.
+/// Returns the rows under a header line.
 pub fn text(by_day: bool, by: &[UsageField], rows: &[ReportRow]) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let head = by_day.then_some("day").into_iter().chain(by.iter().map(|field| word_of(*field)));
@@ -57,7 +57,7 @@ fn value(row: &ReportRow, field: UsageField) -> &str {
     value.as_deref().unwrap_or_default()
 }
 
-/// The text so that no spreadsheet takes it for a formula: ids are whatever clients say.
+/// Escapes a text so that no spreadsheet takes it for a formula: ids are whatever clients send.
 fn harmless(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula { format!("'{text}") } else { text.to_owned() }

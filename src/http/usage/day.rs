@@ -1,30 +1,30 @@
-//! Days of UTC, as people write them.
+//! Days in UTC.
 
 use std::{fmt, str::FromStr};
 use time::{Date, Duration, OffsetDateTime, UtcOffset, format_description::well_known::Iso8601};
 
-/// A day of UTC.
+/// A day in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Day(Date);
 
 impl Day {
-    /// The day of this moment, in ms since 1970.
+    /// Returns the day of this time, in ms since 1970.
     pub fn of(at: i64) -> Self {
         let at = OffsetDateTime::from_unix_timestamp(at.div_euclid(1000));
         Self(at.unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(UtcOffset::UTC).date())
     }
 
-    /// So many days earlier.
+    /// Returns the day that is this number of days earlier.
     pub fn earlier(self, days: i64) -> Self {
         Self(self.0.saturating_sub(Duration::days(days)))
     }
 
-    /// When it begins, in ms since 1970.
+    /// Returns its start, in ms since 1970.
     pub fn start(self) -> i64 {
         self.0.midnight().assume_utc().unix_timestamp() * 1000
     }
 
-    /// When the next one begins.
+    /// Returns the start of the next day, in ms since 1970.
     pub fn end(self) -> i64 {
         self.start() + 24 * 3600 * 1000
     }

@@ -74,7 +74,8 @@ async fn f02_a_black_hole_costs_no_more_than_the_time_to_connect_for_each_attemp
 
 #[actix_web::test]
 async fn f03_an_upstream_that_takes_a_chat_and_never_answers_is_given_up_in_time() {
-    // A streamed answer must begin in time; one in one piece may take as long as a begun one may be silent.
+    // A streamed answer must begin in time; one in one piece may take as long as a begun one may be
+    // silent.
     for (valves, streamed) in [
         (json!({"timeout": 5}), true),
         (json!({"timeout": 5, "idle_timeout_seconds": 2}), false),

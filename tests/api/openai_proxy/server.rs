@@ -45,7 +45,8 @@ pub struct Asked {
     pub body: Value,
 }
 
-/// A running server. Its scripts are played in the order in which chats come; without one, it says `pong`.
+/// A running server. Its scripts are played in the order in which chats come; without one, it says
+/// `pong`.
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,

@@ -1,4 +1,5 @@
-//! Several upstreams: whose models are whose, who answers in place of whom, and how much each person may ask.
+//! Several upstreams: whose models are whose, who answers in place of whom, and how much each
+//! person may ask.
 
 use super::{
     MODEL, PIPES, hello, host, rig,

@@ -1,4 +1,5 @@
-//! Files that are read by a process of their own, and what comes in from a folder: with the binary itself.
+//! Files that are read by a process of their own, and what comes in from a folder: with the binary
+//! itself.
 
 use crate::process::{KEY, MODEL, Process};
 use bedrock_emulator::Emulator;

@@ -5,7 +5,8 @@ use crate::support::{Builder, TestHost};
 use serde_json::{Value, json};
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-/// The documents, once there are this many; those of a watched folder come in the background, and an upload wakes what brings them.
+/// The documents, once there are this many; those of a watched folder come in the background, and
+/// an upload wakes what brings them.
 async fn documents(host: &TestHost, many: usize) -> Vec<Value> {
     loop {
         let listed = host.get("/rag/documents/documents").await;

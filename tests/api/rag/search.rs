@@ -43,7 +43,8 @@ async fn a_search_of_very_many_words_is_refused_or_cut_and_holds_nobody_up() {
     let words: Vec<String> = (0..120_000).map(|number| format!("w{number}")).collect();
     let refused = host.post("/rag/documents/search", &json!({"query": words.join(" ")})).await;
     assert_eq!(refused.refused(400), "query: must have at most 4000 characters");
-    // As many words as a question may have, and a chat of as many as it may have: the first ones are looked for.
+    // As many words as a question may have, and a chat of as many as it may have: the first ones
+    // are looked for.
     let query = format!("garage {}", words[..500].join(" "));
     let found = host.post("/rag/documents/search", &json!({"query": query})).await;
     assert_eq!(found.json["chunks"][0]["document"], "parking.md", "{}", found.text);

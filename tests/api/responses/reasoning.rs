@@ -5,7 +5,8 @@ use crate::bedrock::{emulator, host, sent};
 use bedrock_emulator::{ANY, Emulator, ModelAnswer, Script};
 use serde_json::{Value, json};
 
-/// Asks with reasoning, and sends what came back with the result of the call; what Bedrock gets of it.
+/// Asks with reasoning, and sends what came back with the result of the call; what Bedrock gets of
+/// it.
 async fn replayed(emulator: &Emulator, include: Value) -> Value {
     let host = host(emulator).await;
     let answer = ModelAnswer::new().reasoning(["hm"], "signed").redacted(b"hidden").tool(

@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     catalogue: Option<PathBuf>,
 
-    /// How long the demo takes for a word, in milliseconds
+    /// The time for a word of the demo, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 20)]
     pace: u64,
 

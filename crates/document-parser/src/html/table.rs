@@ -9,9 +9,9 @@ const MAX_SPAN: usize = 100;
 #[derive(Default)]
 pub(super) struct TableBuilder {
     pub rows: Vec<Vec<String>>,
-    /// Whether a cell is open.
+    /// `true` if a cell is open.
     pub is_in_cell: bool,
-    /// Whether the table only arranges the page, because its cells have headings or tables.
+    /// `true` if the table only arranges the page, because its cells have headings or tables.
     pub is_layout: bool,
     row: Vec<String>,
     /// For each column the cell of an earlier row that spans into it: the rows left, and its text.

@@ -19,7 +19,7 @@ pub(super) struct ContentParser<'a> {
     /// The open paragraphs. There can be several, because a paragraph can contain a text box.
     paragraphs: Vec<Paragraph>,
     list_depth: usize,
-    /// Whether the next paragraph begins an item.
+    /// `true` if the next paragraph begins an item.
     begins_item: bool,
     tables: Vec<Vec<Vec<String>>>,
     /// The texts of text boxes in the current paragraph, which follow it.
@@ -31,7 +31,7 @@ pub(super) struct ContentParser<'a> {
     is_note_mark: bool,
     skipped_depth: usize,
     slides: u32,
-    /// Whether the heading of the current slide is still to be written.
+    /// `true` if the heading of the current slide is still to be written.
     needs_slide_heading: bool,
     is_title_frame: bool,
     is_in_slide_notes: bool,

@@ -14,8 +14,8 @@ enum Direction {
     Neutral,
 }
 
-/// Returns the text of one glyph for a line in visual order: letters in place of Arabic presentation
-/// forms, and those of a ligature from left to right.
+/// Returns the text of one glyph for a line in visual order: letters in place of Arabic
+/// presentation forms, and those of a ligature from left to right.
 pub(super) fn to_visual_glyph(text: String) -> String {
     if !has_right_to_left(&text) {
         return text;

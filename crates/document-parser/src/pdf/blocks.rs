@@ -52,7 +52,7 @@ pub(super) fn build(
 /// A part with its position.
 struct PlacedPart {
     page: u32,
-    /// Whether the part is the first of its column or page.
+    /// `true` if the part is the first of its column or page.
     is_first: bool,
     part: PagePart,
 }

@@ -18,7 +18,7 @@ pub(super) struct Glyph {
     pub text: String,
     pub position: GlyphPosition,
     pub looks: GlyphLooks,
-    /// Whether a space was drawn before the glyph.
+    /// `true` if a space was drawn before the glyph.
     pub after_space: bool,
 }
 
@@ -26,9 +26,9 @@ pub(super) struct Glyph {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct GlyphLooks {
     pub bold: bool,
-    /// Whether the text is drawn invisibly, as by text recognition over pictures or to hide it.
+    /// `true` if the text is drawn invisibly, as by text recognition over pictures or to hide it.
     pub invisible: bool,
-    /// Whether the file marks the text as an artifact of the page, such as a header.
+    /// `true` if the file marks the text as an artifact of the page, such as a header.
     pub artifact: bool,
 }
 

@@ -34,7 +34,7 @@ struct Group {
     destination: Destination,
     encoding: &'static Encoding,
     is_hidden: bool,
-    /// Whether the text is only the RTF form of HTML, in mails that Outlook converted.
+    /// `true` if the text is only the RTF form of HTML, in mails that Outlook converted.
     is_html_twin: bool,
     /// The number of bytes that stand for a `\u` character in programs without Unicode.
     fallback_bytes: usize,

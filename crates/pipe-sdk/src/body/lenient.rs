@@ -8,14 +8,14 @@ use serde::{
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The value, or its default for `null`.
+/// Reads a value; `null` is its default.
 pub(super) fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The kind, which is a function for `null`.
+/// Reads the kind of a tool; `null` is a function.
 pub(super) fn or_function<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(super::function))
 }
@@ -27,7 +27,7 @@ enum Number {
     Text(String),
 }
 
-/// A number, or text that spells one; `null` is nothing.
+/// Reads a number, or a text that spells one; `null` is `None`.
 pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     let expected = || D::Error::custom("must be a number");
     match Option::<Number>::deserialize(deserializer).map_err(|_| expected())? {
@@ -40,7 +40,7 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     }
 }
 
-/// A whole number that is not negative, or text that spells one; `7.0` will do.
+/// Reads a whole number that is not negative, or a text that spells one; `7.0` is accepted.
 pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let expected = "must be a whole number, 0 or more";
     match number(deserializer).map_err(|_| D::Error::custom(expected))? {
@@ -68,7 +68,8 @@ pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     }
 }
 
-/// A call as clients send it: of a function, or of a custom tool, whose text becomes the argument `input` of a function.
+/// A call as clients send it: of a function, or of a custom tool, whose text becomes the argument
+/// `input` of a function.
 #[derive(Deserialize)]
 pub(super) struct Call {
     #[serde(default)]
@@ -136,7 +137,8 @@ impl<'de> Visitor<'de> for ContentVisitor {
     }
 }
 
-/// Read by hand: a derived reader of tagged variants would copy the megabytes of a picture once more.
+/// Read by hand: a derived reader of tagged variants would copy the megabytes of a picture once
+/// more.
 impl<'de> Deserialize<'de> for Part {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut rest = Map::deserialize(deserializer)?;
@@ -171,7 +173,8 @@ impl<'de> Deserialize<'de> for Part {
     }
 }
 
-/// Gives back the memory of a map that holds nothing any more: a body may have a hundred thousand parts.
+/// Gives back the memory of a map that holds nothing any more: a body may have a hundred thousand
+/// parts.
 fn trimmed(rest: Map<String, Value>) -> Map<String, Value> {
     if rest.is_empty() { Map::new() } else { rest }
 }

@@ -1,23 +1,24 @@
-//! What an answer holds beside its words: reasoning that has to come back, and sources.
+//! Parts of an answer beside its text: reasoning that has to come back, and citations.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// One block of reasoning, in the shape of the `reasoning_details` that Open WebUI sends back while tools are called.
+/// One block of reasoning, in the shape of the `reasoning_details` that Open WebUI sends back while
+/// tools are called.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasoningDetail {
-    /// What it holds.
+    /// Its content.
     #[serde(flatten)]
     pub kind: ReasoningKind,
-    /// Whose it is, as in `anthropic-claude-v1`: another family cannot read it.
+    /// Its format, as in `anthropic-claude-v1`: another model family cannot read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// Which block of the answer: 0, 1, 2, …
+    /// The index of the block in the answer: 0, 1, 2, …
     #[serde(default)]
     pub index: usize,
 }
 
-/// What a block of reasoning holds.
+/// The content of a block of reasoning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 pub enum ReasoningKind {
@@ -31,7 +32,7 @@ pub enum ReasoningKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
-    /// What the provider does not show.
+    /// Reasoning that the provider does not show.
     #[serde(rename = "reasoning.encrypted")]
     Encrypted {
         /// The provider's own cipher, in base64.
@@ -40,7 +41,8 @@ pub enum ReasoningKind {
 }
 
 impl ReasoningDetail {
-    /// The same block in Anthropic's shape, as clients of other gateways send it back in `thinking_blocks`.
+    /// Returns the same block in Anthropic's shape, as clients of other gateways send it back in
+    /// `thinking_blocks`.
     pub fn thinking_block(&self) -> Value {
         match &self.kind {
             ReasoningKind::Text { text, signature } => {
@@ -51,16 +53,16 @@ impl ReasoningDetail {
     }
 }
 
-/// Where something that was said comes from.
+/// The source of a passage of the answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Citation {
     /// The page; empty for a document that came with the chat.
     pub url: String,
-    /// What people read.
+    /// Its title, for people.
     pub title: String,
     /// The words in the source.
     pub cited_text: Option<String>,
-    /// Where in the source, in the provider's own words.
+    /// The place in the source, in the provider's own words.
     pub location: Option<Value>,
 }
 

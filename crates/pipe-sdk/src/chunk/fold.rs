@@ -10,29 +10,29 @@ use serde_json::{Map, Value};
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// Who answered, by its full id, if the pipe told.
+    /// The full id of the model that answered, if the pipe named it.
     pub model: Option<String>,
     /// All its text.
     pub content: String,
-    /// What the model thought, in words.
+    /// The reasoning, as text.
     pub reasoning: String,
     /// The same block by block, as it has to come back.
     pub reasoning_details: Vec<ReasoningDetail>,
-    /// What the model wants called, in order.
+    /// The calls of tools, in order.
     pub tool_calls: Vec<ToolCall>,
     /// The pictures, in order.
     pub pictures: Vec<Picture>,
-    /// Where what was said comes from, each with the number of characters that had been said by then.
+    /// The citations, each with the number of characters before it.
     pub citations: Vec<(usize, Citation)>,
     /// The answers before this one, if the chat has several.
     pub earlier: Vec<Answer>,
-    /// Why it ended; `None` if the stream ended without a word.
+    /// The finish reason; `None` if the stream ended without one.
     pub finish: Option<FinishReason>,
-    /// What it cost.
+    /// The usage.
     pub usage: Option<Usage>,
     /// Facts that stand beside the choices.
     pub facts: Map<String, Value>,
-    /// What was said beside the text.
+    /// The events beside the text.
     pub events: Vec<Event>,
 }
 
@@ -48,7 +48,8 @@ impl ChunkStream {
 }
 
 impl Answer {
-    /// All its text, and the pictures as Markdown, for clients that take none beside the text.
+    /// Returns all its text, and the pictures as Markdown, for clients that take none beside the
+    /// text.
     pub fn text_with_images(&self) -> String {
         let pictures = self.pictures.iter().map(Picture::markdown);
         self.content.clone() + &pictures.collect::<String>()

@@ -1,31 +1,31 @@
-//! How pictures are to be made, in OpenAI's words and in those that models have beside them.
+//! Options of image generation, in OpenAI's words and those of other models.
 
 use super::ImageFormat;
 use crate::{PipeError, Result};
 use serde_json::{Map, Value};
 
-/// How pictures are to be made. What is not wished is left to the model.
+/// Options of image generation. The model decides about those that are `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageOptions {
-    /// How many; one, if nothing is said.
+    /// The number of images; one without it.
     pub n: Option<u32>,
-    /// How large; `auto` is nothing wished.
+    /// The size; `None` for `auto`.
     pub size: Option<ImageSize>,
-    /// How well.
+    /// The quality.
     pub quality: Option<ImageQuality>,
     /// In which style, in the client's own word.
     pub style: Option<String>,
-    /// Whether what is behind the picture is to be seen through it.
+    /// `true` for a transparent background.
     pub transparent: bool,
     /// As which kind of file.
     pub format: Option<ImageFormat>,
-    /// What is not to be seen.
+    /// The description of what the image must not show.
     pub negative_prompt: Option<String>,
-    /// Where chance begins: the same number gives the same picture.
+    /// The seed of randomness: the same seed gives the same image.
     pub seed: Option<u64>,
-    /// How closely the model keeps to the words.
+    /// The weight of the description (classifier-free guidance scale).
     pub cfg_scale: Option<f64>,
-    /// How far the picture may go from the one that it begins from: 0 not at all, 1 as far as it likes.
+    /// The distance from the initial image: 0 for none, 1 for any.
     pub strength: Option<f64>,
 }
 
@@ -38,7 +38,7 @@ pub struct ImageSize {
     pub height: u32,
 }
 
-/// How well a picture is made.
+/// The quality of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageQuality {
     /// `standard`, `low` and `medium`.
@@ -51,7 +51,8 @@ pub enum ImageQuality {
 const MOST: u32 = 10;
 
 impl ImageOptions {
-    /// The wishes among the fields of a request's body. Those that mean nothing to pictures are passed over.
+    /// Returns the options among the fields of a request's body. Fields that have no meaning for
+    /// images are ignored.
     pub fn from_fields(fields: &Map<String, Value>) -> Result<Self> {
         let fields = Fields(fields);
         Ok(Self {
@@ -70,7 +71,7 @@ impl ImageOptions {
         })
     }
 
-    /// How many pictures are wished.
+    /// Returns the number of images.
     pub fn count(&self) -> u32 {
         self.n.unwrap_or(1)
     }
@@ -83,7 +84,7 @@ const BACKGROUNDS: &str = "`auto`, `opaque` or `transparent`";
 struct Fields<'a>(&'a Map<String, Value>);
 
 impl Fields<'_> {
-    /// What stands under the first of these names that is there.
+    /// Returns the value of the first of these names that is present.
     fn read<T>(
         &self,
         names: &[&'static str],

@@ -9,7 +9,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// What was taken and spent.
+/// An in-memory ledger.
 #[derive(Default)]
 pub struct Memory {
     hits: Mutex<HashMap<String, Vec<(Instant, u64)>>>,
@@ -30,14 +30,15 @@ impl Memory {
         locked(&self.hits).entry(key.into()).or_default().push((Instant::now(), amount));
     }
 
-    /// What others than this holder have reserved.
+    /// Returns the amount that other holders have reserved.
     fn held(&self, key: &str, holder: &str) -> u64 {
         let held = locked(&self.held);
         let others = held.iter().filter(|(k, by, _)| k == key && by != holder);
         others.map(|(.., amount)| amount).sum()
     }
 
-    /// Whether this take finds too little left. What it needs leaves in the order in which it came.
+    /// Returns why this charge is refused, if too little is left. Amounts leave the window in the
+    /// order in which they came.
     fn refuses(&self, index: usize, take: &Charge, holder: &str) -> Option<Exceeded> {
         let held = self.held(&take.key, holder);
         // With nothing to take, there must at least be room for one.

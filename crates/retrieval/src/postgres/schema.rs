@@ -25,7 +25,7 @@ const CREATE_SCHEMA: &str = "DO $$ BEGIN
         INSERT INTO pipewright_index.version VALUES (0);
     END IF; END $$";
 
-/// Adds what version 2 has and version 1 has not.
+/// Upgrades version 1 to version 2.
 const ADD_PAGES: &str = "ALTER TABLE chunk ADD COLUMN page BIGINT";
 
 /// Creates the tables of a new database, brings those of version 1 up to date, and refuses a

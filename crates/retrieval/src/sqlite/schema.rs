@@ -120,7 +120,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Adds what version 2 has and version 1 has not.
+/// Upgrades version 1 to version 2.
 const ADD_PAGES: &str = "ALTER TABLE chunk ADD COLUMN page INTEGER";
 
 /// Creates the tables of a new file, brings those of version 1 up to date, and refuses a file of

@@ -40,7 +40,8 @@ pub(super) enum CertificateCheck {
 pub(super) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
-    /// Creates a connector. `roots` is a file of authorities; without it, or with `system`, those of the machine are used.
+    /// Creates a connector. `roots` is a file of authorities; without it, or with `system`, those
+    /// of the machine are used.
     pub fn new(check: CertificateCheck, roots: Option<&str>) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let chain = match check {

@@ -11,7 +11,8 @@ use tokio_postgres::types::Type;
 
 const SCHEMA: &str = "pipewright.";
 
-/// Writes a batch in one statement, and therefore in one transaction. A batch that was written before is skipped.
+/// Writes a batch in one statement, and therefore in one transaction. A batch that was written
+/// before is skipped.
 const WRITE: &str = "
     WITH new AS (
         INSERT INTO pipewright.usage_batch (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id

@@ -12,7 +12,8 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 
-/// The interval of polling beside the notifications, because some connection poolers do not pass them on.
+/// The interval of polling beside the notifications, because some connection poolers do not pass
+/// them on.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(250);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
@@ -22,11 +23,13 @@ const VERSIONS: &str = "SELECT pipe, version FROM pipewright.saved_valves";
 /// A change of saved valves, or of the connection to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// The database is available, for the first time or again. An event follows for each pipe whose valves changed meanwhile.
+    /// The database is available, for the first time or again. An event follows for each pipe whose
+    /// valves changed meanwhile.
     Connected,
     /// The database is not available.
     Disconnected(StoreError),
-    /// The valves of this pipe were saved or deleted. Valves that exist at the beginning count as saved.
+    /// The valves of this pipe were saved or deleted. Valves that exist at the beginning count as
+    /// saved.
     Changed(String),
 }
 

@@ -42,7 +42,7 @@ const DELETE_EXPIRED: &str = "DELETE FROM conversation WHERE (owner, id) IN \
 /// Conversations in SQLite.
 pub(crate) struct SqliteConversations {
     database: Sqlite,
-    /// Whether the write-ahead log may hold what was deleted.
+    /// `true` if the write-ahead log may hold deleted data.
     must_erase: AtomicBool,
 }
 

@@ -1,7 +1,7 @@
 //! Limits in SQLite, one transaction per call.
 //!
-//! A window stores the sum of its hits and its begin. A query subtracts the hits that have expired since, so a window of a day costs no more
-//! than one of a second.
+//! A window stores the sum of its hits and its begin. A query subtracts the hits that have expired
+//! since, so a window of a day costs no more than one of a second.
 
 use super::{Database, Sqlite};
 use crate::{
@@ -149,7 +149,8 @@ fn spent_in_period(
     Ok(to_unsigned(used))
 }
 
-/// Adds to a period that was queried before. Others are summed from the usage when they are first queried.
+/// Adds to a period that was queried before. Others are summed from the usage when they are first
+/// queried.
 fn add_spending(transaction: &Transaction<'_>, key: &str, amount: u64) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("UPDATE limit_spending SET used = used + ?2 WHERE key = ?1")?
@@ -311,9 +312,11 @@ fn sum(connection: &Connection, key: &str, after: i64, until: i64) -> rusqlite::
         .query_row(params![key, after, until], |row| row.get(0))
 }
 
-/// Deletes windows that were not queried for twice their length, and hits that no window needs; returns the number of rows.
+/// Deletes windows that were not queried for twice their length, and hits that no window needs;
+/// returns the number of rows.
 ///
-/// Hits of a key without windows stay for a day, because a long answer may be booked after its window was deleted.
+/// Hits of a key without windows stay for a day, because a long answer may be booked after its
+/// window was deleted.
 fn delete_expired(database: &mut Database) -> rusqlite::Result<usize> {
     let (now, transaction) = begin(database)?;
     let windows = transaction

@@ -11,7 +11,8 @@ use serde::Serialize;
 pub struct UsageQuery {
     /// The begin, in milliseconds since 1970.
     pub from: i64,
-    /// The exclusive end. Whole days (in UTC) are stored for ever, parts of days as long as single answers are.
+    /// The exclusive end. Whole days (in UTC) are stored for ever, parts of days as long as single
+    /// answers are.
     pub to: i64,
     /// Groups by day.
     pub by_day: bool,
@@ -128,8 +129,8 @@ pub(crate) enum Parameter {
 }
 
 impl Sql {
-    /// Adds a parameter, and returns its placeholder `$n`. Placeholders must first occur in the order of their numbers, because SQLite counts
-    /// them so.
+    /// Adds a parameter, and returns its placeholder `$n`. Placeholders must first occur in the
+    /// order of their numbers, because SQLite counts them so.
     fn number(&mut self, value: i64) -> String {
         self.parameter(Parameter::Number(value))
     }
@@ -154,9 +155,11 @@ const SUMS: [&str; 10] = [
 ];
 
 impl UsageQuery {
-    /// Returns the SQL: whole days come from the daily table, parts of the first and last day from single answers.
+    /// Returns the SQL: whole days come from the daily table, parts of the first and last day from
+    /// single answers.
     ///
-    /// `schema` is the prefix of table names. Columns: day, the seven fields, the user's name, and the sums.
+    /// `schema` is the prefix of table names. Columns: day, the seven fields, the user's name, and
+    /// the sums.
     pub(crate) fn sql(&self, schema: &str) -> Sql {
         let mut sql = Sql::default();
         let (first, end) = (first_full_day(self.from), self.to.div_euclid(DAY));

@@ -116,7 +116,8 @@ impl UsageStatus {
     }
 }
 
-/// A row as it is stored: texts are never null, short enough for an index, and free of NUL, which PostgreSQL cannot store.
+/// A row as it is stored: texts are never null, short enough for an index, and free of NUL, which
+/// PostgreSQL cannot store.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StoredRow {
     pub at: i64,
@@ -167,7 +168,8 @@ fn clamp_count(number: i64) -> i64 {
     number.clamp(0, 1_000_000_000_000)
 }
 
-/// Removes NULs from a text and truncates it to this many bytes, because index entries have a size limit.
+/// Removes NULs from a text and truncates it to this many bytes, because index entries have a size
+/// limit.
 pub(crate) fn truncate_text(mut text: String, bytes: usize) -> String {
     if text.contains('\0') {
         text.retain(|char| char != '\0');

@@ -14,7 +14,8 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 
-/// The time during which rows are collected into one batch. A crash loses at most the rows of this time.
+/// The time during which rows are collected into one batch. A crash loses at most the rows of this
+/// time.
 const BATCH_INTERVAL: Duration = Duration::from_millis(300);
 /// The maximum number of rows of a batch. Limits would wait longer for a larger one.
 const MAX_BATCH_ROWS: usize = 256;

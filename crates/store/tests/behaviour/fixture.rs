@@ -44,7 +44,8 @@ impl Fixture {
     pub async fn pass(&self, time: Duration) {
         let (schema, ms) = (self.schema(), time.as_millis());
         if ms > 0 {
-            // A key and its moment are one: what moves must not meet what has not yet moved, and nobody may sweep in between.
+            // A key and its moment are one: what moves must not meet what has not yet moved, and
+            // nobody may sweep in between.
             self.sql(&format!(
                 "BEGIN; UPDATE {schema}limit_hit SET at = -at; UPDATE {schema}limit_hit SET at = -at - {ms}; \
                  UPDATE {schema}limit_window SET tail = tail - {ms}, asked = asked - {ms}; \

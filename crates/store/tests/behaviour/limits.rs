@@ -295,7 +295,8 @@ struct Naive {
     hits: Vec<(u8, u64, u64)>,
 }
 
-/// In minutes. Differences of less than a minute are those of the test's own running time, so no window ends on a full five minutes.
+/// In minutes. Differences of less than a minute are those of the test's own running time, so no
+/// window ends on a full five minutes.
 const WINDOWS: [u64; 3] = [31, 181, 1441];
 
 impl Naive {

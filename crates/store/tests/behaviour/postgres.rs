@@ -1,4 +1,5 @@
-//! What PostgreSQL alone does: it is shared, it goes away and comes back, and it keeps saved valves.
+//! What PostgreSQL alone does: it is shared, it goes away and comes back, and it keeps saved
+//! valves.
 
 use crate::fixture::Fixture;
 use futures_util::{StreamExt, stream::BoxStream};
@@ -362,7 +363,8 @@ async fn sealed_valves_are_read_with_their_key_alone() {
     assert!(refused.to_string().contains("32 characters"), "{refused}");
 }
 
-/// A server with a certificate for `localhost` of an authority of its own; and that authority's file.
+/// A server with a certificate for `localhost` of an authority of its own; and that authority's
+/// file.
 fn with_certificate(folder: &std::path::Path) -> Option<(Server, String)> {
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new([]).unwrap();

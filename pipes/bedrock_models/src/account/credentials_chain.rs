@@ -28,11 +28,11 @@ pub struct CredentialsChain {
     last_failure: Mutex<Option<Instant>>,
 }
 
-/// How long the metadata service is waited for.
+/// The time-out of the metadata service.
 const METADATA_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// How long it holds that there are no credentials: the lists of all regions ask at once, and the
-/// SDK would let them wait in a row.
+/// The time for which a missing source of credentials is remembered: the lists of all regions ask
+/// at once, and the SDK would make them wait one after the other.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(2);
 
 impl CredentialsChain {
@@ -64,8 +64,8 @@ impl CredentialsChain {
     }
 }
 
-/// The metadata service comes last, so when it is what fails, there was nothing anywhere
-/// else.
+/// Returns whether the chain found no source at all. The metadata service comes last, so if it is
+/// the one that fails, there was nothing anywhere else.
 fn has_no_source(error: &CredentialsError) -> bool {
     matches!(error, CredentialsError::CredentialsNotLoaded(_))
         || error.source().is_some_and(|cause| cause.is::<ImdsError>())

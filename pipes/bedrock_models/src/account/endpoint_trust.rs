@@ -19,8 +19,8 @@ const TRUSTED_VARIABLES: [&str; 4] = [
 /// The same, in a file.
 const TRUSTED_FILE_VARIABLE: &str = "BEDROCK_MODELS_ENDPOINT_URL_FILE";
 
-/// How AWS's host names end, in all partitions, plain and with dual stack (partitions.json of the
-/// AWS SDKs).
+/// The suffixes of AWS's host names in all partitions, with and without dual stack (partitions.json
+/// of the AWS SDKs).
 const AWS_SUFFIXES: [&str; 14] = [
     "amazonaws.com",
     "amazonaws.com.cn",
@@ -45,7 +45,7 @@ const SERVICES: [&str; 4] = ["bedrock", "bedrock-runtime", "bedrock-fips", "bedr
 /// The rule that the endpoint breaks, if it does.
 pub const ENDPOINT_RULE: &str = "must be a host of Amazon Bedrock (https), or one that AWS_ENDPOINT_URL_BEDROCK_RUNTIME names in the host's environment, unless credentials are entered with it: set aws_access_key_id and aws_secret_access_key, or bedrock_api_key";
 
-/// Returns whether the credentials of these valves would go to a host that nobody trusts with them.
+/// Returns whether the machine's credentials would be sent to an untrusted host with these valves.
 pub fn leaks_credentials(valves: &BedrockValves) -> bool {
     let Some(url) = valves.endpoint_url.as_deref().filter(|url| !url.is_empty()) else {
         return false;

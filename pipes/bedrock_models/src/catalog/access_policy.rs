@@ -1,5 +1,5 @@
-//! Which models an admin lets people use. A model that is not allowed is neither listed nor called,
-//! by whatever name.
+//! The models that an admin allows. A model that is not allowed is neither listed nor called, by
+//! any name.
 
 use super::model_entry::ModelEntry;
 use crate::{model_id::strip_pipe_id, valves::BedrockValves};

@@ -1,4 +1,4 @@
-//! Why a region's models cannot be listed, in words for whoever reads the model list.
+//! Explains why a region's models cannot be listed, for readers of the model list.
 
 use super::geography::doubt_region;
 use crate::error::{missing_credentials, unavailable_credentials};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Why a list call failed, and what to do.
+/// The reason why a list call failed, and the remedy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListError {
     /// A code for programs: AWS's, or one of ours.

@@ -31,18 +31,18 @@ pub struct Listing {
     other_regions: HashMap<Arc<str>, Vec<Arc<ModelEntry>>>,
     /// The ids and regions of models that have an ARN.
     arns: HashMap<String, (Arc<str>, Arc<str>)>,
-    /// Why models must not be used, by all of their names.
+    /// The reasons why models must not be used, by all of their names.
     denied: HashMap<String, &'static str>,
     /// The other names that the valves give to models.
     pub aliases: Aliases,
-    /// Which models the valves allow.
+    /// The models that the valves allow.
     pub policy: AccessPolicy,
     /// The models that the valve *Fallbacks* names.
     pub fallback_chains: FallbackChains,
     /// The prefixes of the profiles through which models may be called that have no other route.
     profile_prefixes: Vec<&'static str>,
     gaps: Vec<ListingGap>,
-    /// Why a model may exist that is not listed.
+    /// The reason why unlisted models may exist.
     uncertainty: Option<ListingGap>,
     list_errors: Option<String>,
     /// Names in valves that no model has; `None` until all regions are listed.
@@ -51,7 +51,7 @@ pub struct Listing {
     regions: Vec<(Arc<str>, bool)>,
 }
 
-/// What an id stands for in the list.
+/// The meaning of an id in the list.
 #[derive(Debug)]
 pub enum Lookup<'a> {
     /// A model.
@@ -140,7 +140,7 @@ impl Listing {
         }
     }
 
-    /// Returns what clients list.
+    /// Returns the models for clients' lists.
     pub fn models(&self) -> Arc<[Model]> {
         Arc::clone(&self.models)
     }

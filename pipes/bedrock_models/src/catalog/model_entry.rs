@@ -27,11 +27,11 @@ pub struct ModelEntry {
     pub base: String,
     /// The region.
     pub region: Arc<str>,
-    /// What it does.
+    /// Its kind.
     pub kind: ModelKind,
-    /// What it accepts beside text, as far as AWS says.
+    /// The inputs that it accepts beside text, as far as AWS reports them.
     pub inputs: Inputs,
-    /// How requests to it are written, by its family and the valves.
+    /// The rules for requests to it, by its family and the valves.
     target: Target,
 }
 
@@ -46,13 +46,13 @@ pub struct FoundationModel {
     /// The vendor.
     #[serde(default)]
     pub provider: String,
-    /// What it accepts beside text.
+    /// The inputs that it accepts beside text.
     pub inputs: Inputs,
-    /// What it does, if this pipe supports it.
+    /// Its kind, if this pipe supports it.
     pub kind: Option<ModelKind>,
-    /// Whether it supports `ConverseStream`.
+    /// `true` if it supports `ConverseStream`.
     pub streams: bool,
-    /// Whether it can be called by its own id.
+    /// `true` if it can be called by its own id.
     pub on_demand: bool,
     /// The lifecycle status: `ACTIVE`, `LEGACY`, or a new word.
     pub status: String,
@@ -146,7 +146,7 @@ impl ModelEntry {
         Self { id: id.into(), ..self }
     }
 
-    /// Returns how requests to it are written, with what it has been found not to accept.
+    /// Returns the rules for requests to it, with the quirks that were learned.
     pub fn target(&self, quirks: &[Quirk]) -> Cow<'_, Target> {
         match quirks {
             [] => Cow::Borrowed(&self.target),

@@ -31,14 +31,14 @@ pub enum RouteList {
 pub struct ModelRoute {
     /// The id that people read and call it by.
     pub id: String,
-    /// What Bedrock is asked for: the same id, or the ARN that the id stands for.
+    /// The model id of requests to Bedrock: the same id, or the ARN that it stands for.
     pub model_id: String,
-    /// What people read.
+    /// The name for people.
     pub name: String,
     /// The id of the model behind it, or a word for what is known of it.
     pub base: String,
-    /// Whether the account has set it up for itself, beside the profiles: then the model's end is
-    /// nobody's business.
+    /// `true` if the account has set it up itself, unlike inference profiles: then the model's end
+    /// of life is not checked.
     pub is_own: bool,
 }
 
@@ -65,7 +65,7 @@ impl RouteList {
         }
     }
 
-    /// Returns what an account must be allowed to do to list it.
+    /// Returns the IAM action that lists it.
     pub fn action(self) -> &'static str {
         match self {
             Self::Profiles => "bedrock:ListInferenceProfiles",

@@ -1,4 +1,4 @@
-//! What is known of the models of one region: the last good answer of each list.
+//! The models of one region: the last good answer of each list.
 
 use super::{
     list_error::ListError,
@@ -18,7 +18,7 @@ pub struct RegionModels {
     pub foundations: CachedList<FoundationModel>,
     /// The routes to models that the valves ask for.
     pub routes: BTreeMap<RouteList, CachedList<ModelRoute>>,
-    /// When its foundation models were listed, in seconds since 1970, rounded to the hour.
+    /// The time of the list of foundation models, in seconds since 1970, rounded to the hour.
     listed_at: u64,
 }
 
@@ -27,9 +27,9 @@ pub struct RegionModels {
 pub struct CachedList<T> {
     /// The items; `None` before the first good answer.
     pub items: Option<Arc<[T]>>,
-    /// Why the newest answer is missing.
+    /// The error of the newest attempt.
     pub error: Option<ListError>,
-    /// Whether the items were saved before the start.
+    /// `true` if the items were saved before the start.
     is_saved: bool,
 }
 
@@ -73,7 +73,7 @@ impl RegionModels {
             .with_valves(valves)
     }
 
-    /// Returns what is to be saved, if its foundation models have ever been listed.
+    /// Returns the state to save, if its foundation models have ever been listed.
     pub fn to_saved(&self) -> Option<SavedRegion> {
         let lists = self.routes.iter();
         let routes = lists.filter_map(|(kind, list)| Some((*kind, list.items.as_ref()?.to_vec())));

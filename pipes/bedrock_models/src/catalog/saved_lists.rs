@@ -16,22 +16,22 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Where the lists of an account are kept.
+/// The file that stores the lists of an account.
 #[derive(Debug)]
 pub struct ListFile {
     folder: StateFolder,
-    /// What tells the account from others.
+    /// The texts that identify the account.
     account: Vec<String>,
-    /// What was saved last.
+    /// The content that was saved last.
     last_saved: Mutex<Vec<SavedRegion>>,
 }
 
-/// What is kept of one region.
+/// The stored lists of one region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedRegion {
     /// Its name.
     pub region: String,
-    /// When its models were listed, in seconds since 1970, by the hour.
+    /// The time at which its models were listed, in seconds since 1970, by the hour.
     pub listed_at: u64,
     /// Its foundation models.
     pub foundations: Vec<FoundationModel>,
@@ -43,7 +43,7 @@ pub struct SavedRegion {
 /// The file.
 #[derive(Serialize, Deserialize)]
 struct SavedLists {
-    /// Which form the file has; others are not read.
+    /// The format of the file; others are ignored.
     #[serde(rename = "form")]
     version: u32,
     account: Fingerprint,
@@ -103,7 +103,7 @@ pub fn this_hour() -> u64 {
     now - now % HOUR
 }
 
-/// Returns how long ago this was, in words.
+/// Describes the age of a list, as in `3 hours ago`.
 pub fn describe_age(listed_at: u64) -> String {
     let age = Duration::from_secs(this_hour().saturating_sub(listed_at));
     match age.as_secs() / HOUR {

@@ -23,8 +23,8 @@ pub enum ModelNameValve {
 pub struct UnknownModelName {
     valve: ModelNameValve,
     message: String,
-    /// Whether the valve is refused for it. A pattern may be for future models, and a denied model
-    /// may be allowed again.
+    /// `true` if the valve is refused for it. A pattern may be for future models, and a denied
+    /// model may be allowed again.
     is_error: bool,
 }
 

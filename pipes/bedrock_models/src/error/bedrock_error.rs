@@ -1,4 +1,4 @@
-//! Why there is no answer, or no more of it.
+//! The error of a call, or of a stream that broke off.
 
 use super::{is_model_refusal, should_fall_back, to_pipe_error};
 use crate::location::ModelLocation;
@@ -7,14 +7,14 @@ use pipe_sdk::PipeError;
 use resilience::{CallError, FailureKind, IdleElapsed, Suspect, Verdict};
 use std::time::Duration;
 
-/// Why there is no answer, or no more of it.
+/// The error of a call, or of a stream that broke off.
 #[derive(Debug)]
 pub enum BedrockError {
     /// The model has failed again and again, and is not asked for so long.
     CircuitOpen {
         /// For so long.
         wait: Duration,
-        /// How it has failed the last time.
+        /// The kind of the last failure.
         cause: FailureKind,
     },
     /// As many requests are under way as may be.
@@ -36,7 +36,7 @@ pub enum BedrockError {
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl BedrockError {
-    /// Returns what AWS says it is about, if it says something.
+    /// Returns the error of the service, if it has sent one.
     pub fn service_error(&self) -> Option<&ServiceError> {
         match self {
             Self::Send(SendError::Service(service_error)) => Some(service_error),
@@ -116,7 +116,7 @@ impl resilience::Classify for BedrockError {
     }
 }
 
-/// Returns how the model has failed; `None` if it is the request that is at fault, or who we are.
+/// Returns the kind of the model's failure; `None` if the request or the credentials are at fault.
 fn failure_kind(error: &SendError) -> Option<FailureKind> {
     match error {
         SendError::NoCredentials | SendError::CredentialsUnavailable(_) => None,
@@ -141,8 +141,8 @@ fn failure_kind(error: &SendError) -> Option<FailureKind> {
     }
 }
 
-/// Whose fault it is, where that is clearer than from its kind alone: the model's own errors may be
-/// the prompt's.
+/// Returns the part at fault, if that is clearer than from the kind alone: the model's own errors
+/// may be caused by the prompt.
 fn suspect(error: &SendError) -> Option<Suspect> {
     let SendError::Service(service_error) = error else { return None };
     match (service_error.code.as_str(), service_error.status) {

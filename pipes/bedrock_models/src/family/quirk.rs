@@ -1,5 +1,5 @@
-//! What a model teaches by what it refuses: the request is sent again without it, and never with it
-//! from then on.
+//! A quirk of a model, learned from a rejected request: the request is sent again without the
+//! field, and later requests leave it out.
 
 use super::{
     CacheSupport, Family, JsonSchemaSupport, ReasoningControl, Samplers, ToolSchema, ToolSupport,
@@ -8,7 +8,7 @@ use super::{
 use pipe_sdk::{Body, LearnedQuirks, without_quotes};
 use std::fmt;
 
-/// One thing that a model does not take, against what the table says of its family.
+/// A field or form that a model rejects although its family's row allows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Quirk {
     /// `temperature` beside `topP`.
@@ -116,8 +116,8 @@ impl fmt::Display for Quirk {
 }
 
 impl Quirk {
-    /// Returns what the words of a refusal teach, if anything, and the words themselves. What is
-    /// quoted teaches nothing, and the words must stand in one sentence.
+    /// Returns the quirk that a rejection names, and the phrase that names it. Quoted text is
+    /// ignored, and the phrase must stand in one sentence.
     pub fn from_message(message: &str) -> Option<(Self, String)> {
         let bare = without_quotes(message);
         let normalized = normalize(&bare);
@@ -239,7 +239,7 @@ impl Family {
     }
 }
 
-/// What has been learned of each model since the start.
+/// The quirks that were learned of each model since the start.
 pub type ModelQuirks = LearnedQuirks<Quirk>;
 
 #[cfg(test)]

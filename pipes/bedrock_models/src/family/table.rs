@@ -91,7 +91,7 @@ const CLAUDE_4_6: Family = Family {
     reasoning: ReasoningControl::Adaptive { always: false, xhigh: false },
     ..CLAUDE_4_5
 };
-/// What stands here of the newest is taken for true of those to come too.
+/// These capabilities are assumed for later models too.
 const CLAUDE_4_7: Family = Family {
     samplers: Samplers::None,
     strict: false,
@@ -104,7 +104,7 @@ const CLAUDE_ALWAYS_REASONING: Family =
     Family { reasoning: ReasoningControl::Adaptive { always: true, xhigh: true }, ..CLAUDE_5 };
 const CLAUDE_WITHOUT_TOOL_CHOICE: Family = Family { tool_choice: false, ..CLAUDE_ALWAYS_REASONING };
 
-/// How the ids of families begin that take no words in one turn with a call or a result
+/// The prefixes of families whose turns must not mix text with a call or a result
 /// (<https://github.com/pydantic/pydantic-ai/pull/6098>,
 /// <https://github.com/langchain-ai/langchain-aws/pull/1118>).
 pub(super) const SEPARATE_TOOL_TURNS: &[&str] = &["meta.llama", "mistral."];

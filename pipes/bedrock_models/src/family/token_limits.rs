@@ -1,9 +1,9 @@
-//! How much models read and write, a row each.
+//! The token limits of models, a row each.
 //!
 //! AWS tells it in no list. The figures are those of its model cards and price lists, as the map of
 //! models in the package `litellm` 1.109.1 gathers them.
 
-/// How many tokens a model takes; `None` where it is not known.
+/// The token limits of a model; `None` if unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenLimits {
     /// The most that it reads.
@@ -12,11 +12,11 @@ pub struct TokenLimits {
     pub max_output_tokens: Option<u32>,
 }
 
-/// What stands for a figure that is not known.
+/// The placeholder of an unknown limit.
 const UNKNOWN: u32 = 0;
 
-/// How a model's base id begins, what it reads, and what it writes. The first row that fits counts,
-/// so longer beginnings stand before shorter ones that they begin with.
+/// The prefix of a base id, the input limit and the output limit. The first row that matches
+/// counts, so longer prefixes stand before shorter ones.
 const TOKEN_LIMITS: &[(&str, u32, u32)] = &[
     ("ai21.j2", 8_191, 8_191),
     ("ai21.jamba-1-5", 256_000, 4_096),
@@ -124,7 +124,7 @@ impl TokenLimits {
     }
 }
 
-/// Returns what an id says of how much the model reads.
+/// Returns the context length that an id names.
 fn context_length_in_id(base: &str) -> Option<u32> {
     let (_, ending) = base.rsplit_once(':')?;
     ending.strip_suffix('k')?.parse::<u32>().ok()?.checked_mul(1000)

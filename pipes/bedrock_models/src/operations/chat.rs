@@ -16,7 +16,7 @@ use pipe_sdk::{Call, Chunk, ChunkStream, Result};
 use resilience::TrackedStream;
 use std::{sync::Arc, time::Duration};
 
-/// How many quirks one chat may discover, each by a request that is rejected.
+/// The largest number of quirks that one chat may discover, each by a rejected request.
 const MAX_NEW_QUIRKS: usize = 4;
 
 /// The answer of a model.

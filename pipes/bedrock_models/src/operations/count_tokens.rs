@@ -1,5 +1,5 @@
-//! How many tokens a chat would be read as, by Bedrock's own count (`docs/reference/bedrock.md`,
-//! "Endpoints and operations").
+//! Counts the tokens of a chat, by Bedrock's own count (`docs/reference/bedrock.md`, "Endpoints and
+//! operations").
 
 use crate::{
     catalog::ModelEntry,

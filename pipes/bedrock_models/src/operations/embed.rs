@@ -17,16 +17,16 @@ use request::to_body;
 use std::{borrow::Cow, sync::Arc};
 use table::FAMILIES;
 
-/// What one family takes.
+/// The capabilities of one family of embedding models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct EmbeddingFamily {
     /// The words that it is asked in.
     format: RequestFormat,
-    /// How long vectors can be. Where there is one length only, the family is not told.
+    /// The possible lengths of vectors. If there is only one, requests do not name it.
     sizes: &'static [u32],
-    /// How many texts a request may hold.
+    /// The largest number of texts in a request.
     max_texts: usize,
-    /// Whether it cuts texts itself that are too long.
+    /// `true` if it truncates long texts itself.
     truncates: bool,
 }
 
@@ -45,14 +45,14 @@ enum RequestFormat {
     Nova,
 }
 
-/// How many characters a text for a Titan may have, whose tokens are counted only when it has no
-/// more (<https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html>).
+/// The largest number of characters in a text for Titan, which counts tokens only in shorter ones
+/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html>).
 const MAX_TITAN_CHARACTERS: usize = 50_000;
 
-/// How often one text is cut.
+/// The largest number of times that one text is truncated.
 const MAX_CUTS: usize = 4;
 
-/// How many requests of one call are under way at once.
+/// The largest number of concurrent requests of one call.
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 
 /// Turns the texts into vectors. Each part of them goes to the first of these models that can; they
@@ -120,7 +120,8 @@ async fn embed_part(
     Ok(Embeddings { vectors, prompt_tokens: counted.or(tokens).unwrap_or_default() })
 }
 
-/// Cuts what is longer than so many characters, where that is wished; whether anything was.
+/// Truncates texts to this number of characters, if truncation is requested. Returns whether any
+/// text changed.
 fn truncate_texts(texts: &mut Cow<'_, [String]>, most: usize, truncate: Truncate) -> bool {
     if truncate == Truncate::None || texts.iter().all(|text| text.chars().count() <= most) {
         return false;
@@ -135,8 +136,7 @@ fn truncate_texts(texts: &mut Cow<'_, [String]>, most: usize, truncate: Truncate
     true
 }
 
-/// Returns how many tokens the model reads, and how many there were, in the words of a refusal for
-/// that.
+/// Returns the model's token limit and the number of tokens, parsed from a rejection.
 fn parse_token_overflow(error: &PipeError) -> Option<(u64, u64)> {
     let PipeError::BadRequest { message, .. } = error else { return None };
     let after = |words: &str| {

@@ -27,7 +27,7 @@ enum ImageFamily {
     Stability(stability::Model),
 }
 
-/// How many requests of one call are under way at once.
+/// The largest number of concurrent requests of one call.
 const MAX_CONCURRENT_REQUESTS: usize = 4;
 
 /// The models by how their ids begin. Others by the same makers mend pictures, which nobody can ask
@@ -49,7 +49,7 @@ pub async fn images(
     make_images(call, candidates, deps).await.map(|(_, images)| images)
 }
 
-/// Returns who has made the pictures, and the pictures.
+/// Returns the images, and the model that has made them.
 async fn make_images<'a>(
     call: &ImageCall,
     candidates: &'a [Arc<ModelEntry>],
@@ -78,7 +78,7 @@ async fn ask(
     Ok(Images { images })
 }
 
-/// Returns what comes of one request.
+/// Sends one request and returns its answer.
 async fn send_one(
     body: Bytes,
     entry: &ModelEntry,
@@ -122,7 +122,7 @@ fn no_image_error(model: &str, refusal: Option<&String>) -> PipeError {
     }
 }
 
-/// Returns the error of a wish that a model cannot fulfil.
+/// Returns the error of an option that a model does not support.
 fn unsupported_field(field: &str, model: &str, can: impl std::fmt::Display) -> PipeError {
     PipeError::bad_field(field, format!("{field}: `{model}` {can}"))
 }

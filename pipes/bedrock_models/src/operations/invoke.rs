@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 
 /// An answer, and what AWS counted.
 pub struct ModelResponse<T> {
-    /// What the model says.
+    /// The answer of the model.
     pub answer: T,
-    /// How many tokens it read; `None` if AWS does not tell.
+    /// The tokens of the input; `None` if AWS does not report them.
     pub tokens: Option<u64>,
 }
 
-/// Where AWS tells how many tokens it read.
+/// The header in which AWS reports the tokens of the input.
 const INPUT_TOKENS_HEADER: &str = "x-amzn-bedrock-input-token-count";
 
 /// Five pictures of the largest size, which do not pack well, stand in this.

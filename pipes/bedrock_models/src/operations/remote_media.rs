@@ -10,10 +10,10 @@ use serde_json::Value;
 /// The way to pictures and files behind links; `None` if no host is allowed.
 pub struct RemoteMedia(Option<Fetcher>);
 
-/// How many links a chat may hold.
+/// The largest number of links in a chat.
 const MAX_LINKS: usize = 20;
 
-/// How many links of one chat are fetched at once.
+/// The largest number of concurrent fetches of one chat.
 const MAX_CONCURRENT_FETCHES: usize = 4;
 
 /// A picture or a file in the chat: its message, its part, its link.
@@ -35,7 +35,7 @@ impl RemoteMedia {
         Ok(Self(Some(Fetcher::new(FetchPolicy { allowed_hosts: hosts, ..FetchPolicy::default() }))))
     }
 
-    /// Puts what is behind the links of this chat in their place.
+    /// Replaces the links of this chat by the files behind them.
     pub async fn fetch_all(&self, body: &mut Body) -> Result<()> {
         let Some(fetcher) = &self.0 else { return Ok(()) };
         let links = find_links(body);
@@ -84,8 +84,7 @@ fn find_links(body: &mut Body) -> Vec<PartUrl> {
     links
 }
 
-/// Returns where a part says where it is, in each of the shapes in which clients send pictures and
-/// files.
+/// Returns the URL of a part, in each of the shapes in which clients send images and files.
 fn url_of(part: &mut Part) -> Option<&mut String> {
     let rest = match part {
         Part::Text { .. } => return None,

@@ -23,7 +23,7 @@ struct RankedDocument {
     relevance_score: f64,
 }
 
-/// How many documents a call may hold.
+/// The largest number of documents in a call.
 const MAX_DOCUMENTS: usize = 1000;
 
 /// Puts the documents in order by the first of these models that can.

@@ -1,5 +1,5 @@
-//! What the model's own API has and Converse has not: it goes beside the rest as it is
-//! (`docs/reference/bedrock.md`, "Model families").
+//! The fields of the model's own API that Converse does not have: they are sent as
+//! `additionalModelRequestFields` (`docs/reference/bedrock.md`, "Model families").
 
 use super::{
     ChatInput, extra_fields::ExtraFields, inference, reasoning::Reasoning, tools::AnthropicTools,
@@ -8,10 +8,10 @@ use crate::{family::Quirk, valves::BedrockValves};
 use pipe_sdk::{Call, Hints, Result};
 use serde_json::{Map, Value, json};
 
-/// Where Claude tells how many tokens it has thought with.
+/// The path at which Claude reports the tokens of its reasoning.
 pub const THINKING_TOKENS_PATH: &str = "/usage/output_tokens_details";
 
-/// Returns what of the model's own answer is wanted beside Converse's.
+/// Returns the paths of fields of the model's own answer that are requested beside Converse's.
 pub fn response_paths(counted: bool) -> Vec<&'static str> {
     counted.then_some(THINKING_TOKENS_PATH).into_iter().collect()
 }
@@ -71,11 +71,11 @@ pub fn request_fields(
     Ok(fields)
 }
 
-/// Where a client puts fields of the model's own.
+/// The fields in which clients send fields of the model's own.
 const CLIENT_FIELDS: [&str; 2] =
     ["additionalModelRequestFields", "additional_model_request_fields"];
 
-/// Where Claude reads which betas it is to have.
+/// The field that names Claude's betas.
 const BETA_FIELD: &str = "anthropic_beta";
 
 /// Returns whether a quirk is about a field that the client itself has given.

@@ -13,7 +13,7 @@ use pipe_sdk::{Body, PipeError, Result};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// How the answer is brought into its shape.
+/// The means by which the answer gets its format.
 #[derive(Debug)]
 pub enum AnswerFormat<'a> {
     /// It has none.
@@ -176,7 +176,8 @@ fn is_data(key: &str) -> bool {
     matches!(key, "enum" | "const" | "default" | "examples" | "required" | "type")
 }
 
-/// What structured answers of Claude do not know (`docs/reference/bedrock.md`, "Model families").
+/// The keywords that Claude's structured outputs do not support (`docs/reference/bedrock.md`,
+/// "Model families").
 const UNSUPPORTED_KEYWORDS: &[&str] = &[
     "$schema",
     "exclusiveMaximum",

@@ -34,7 +34,7 @@ fn is_normalized(text: &[u8]) -> bool {
         && !letters.iter().fold(false, is_invalid)
 }
 
-/// Which bytes are no letters of base64.
+/// `true` for bytes that are not in base64's alphabet.
 const NOT_BASE64: [bool; 256] = {
     let mut is_invalid = [true; 256];
     let mut byte = 0;
@@ -46,12 +46,12 @@ const NOT_BASE64: [bool; 256] = {
     is_invalid
 };
 
-/// Returns how many bytes tidy base64 stands for.
+/// Returns the number of bytes that normalised base64 encodes.
 pub fn decoded_len(base64: &str) -> usize {
     base64.trim_end_matches('=').len() * 3 / 4
 }
 
-/// Returns the first bytes that tidy base64 stands for, so many at most.
+/// Decodes the first bytes of normalised base64, at most this number.
 pub fn decode_prefix(base64: &str, limit: usize) -> Vec<u8> {
     let letters = base64.trim_end_matches('=').as_bytes();
     let letters = &letters[..letters.len().min(limit.div_ceil(3).saturating_mul(4))];

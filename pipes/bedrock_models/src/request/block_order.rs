@@ -40,7 +40,7 @@ fn append<'a>(turns: &mut Vec<ConverseMessage<'a>>, role: ConverseRole, content:
     }
 }
 
-/// Instructions on the user's side, told apart from what the user says.
+/// Frames instructions on the user's side, so that they differ from the user's own text.
 pub fn frame_instructions(block: Block<'_>) -> Block<'_> {
     match block {
         Block::Text(text) => Block::Text(format!("<system>\n{text}\n</system>").into()),
@@ -48,13 +48,13 @@ pub fn frame_instructions(block: Block<'_>) -> Block<'_> {
     }
 }
 
-/// Returns whether a block says something by itself.
+/// Returns whether a block has content of its own.
 pub fn has_content(block: &Block<'_>) -> bool {
     !matches!(block, Block::CachePoint(_))
 }
 
-/// A conversation that ends with the assistant's words is to be continued; families that cannot are
-/// asked to.
+/// Asks the model to continue if the conversation ends with the assistant's message and its family
+/// takes no prefill.
 pub fn fix_last_turn(turns: &mut Vec<ConverseMessage<'_>>, family: &Family) {
     let Some(ConverseMessage { role: ConverseRole::Assistant, content }) = turns.last_mut() else {
         return;
@@ -112,7 +112,7 @@ fn assistant_message(text: &'static str) -> ConverseMessage<'static> {
     ConverseMessage { role: ConverseRole::Assistant, content: vec![Block::Text(text.into())] }
 }
 
-/// A file needs words beside it.
+/// Adds a text beside files, which Bedrock requires.
 pub fn add_text_beside_documents(turn: &mut ConverseMessage<'_>) {
     let has = |kind: fn(&Block<'_>) -> bool| turn.content.iter().any(kind);
     if has(|block| matches!(block, Block::Document(_))) && !has(|b| matches!(b, Block::Text(_))) {

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 /// The whole body.
 ///
-/// What a model sees first stands first, so that the bytes of two turns of one conversation begin
-/// alike.
+/// Parts that the model reads first are written first, so that the bytes of two turns of one
+/// conversation share a prefix.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConverseBody<'a> {
@@ -30,7 +30,7 @@ pub struct ConverseBody<'a> {
 }
 
 impl ConverseBody<'_> {
-    /// Returns what of it is counted: what the model reads.
+    /// Returns the part that is counted: the model's input.
     pub fn without_generation_settings(self) -> Self {
         Self {
             inference_config: None,
@@ -48,13 +48,13 @@ pub struct CountTokensBody<'a> {
     pub input: CountTokensInput<'a>,
 }
 
-/// What is to be counted.
+/// The input of a count.
 #[derive(Debug, Serialize)]
 pub struct CountTokensInput<'a> {
     pub converse: ConverseBody<'a>,
 }
 
-/// What is asked of Bedrock itself rather than of the model.
+/// The settings for Bedrock itself rather than the model.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceSettings<'a> {
@@ -68,7 +68,7 @@ pub struct ServiceSettings<'a> {
     pub service_tier: Option<ServiceTier<'a>>,
 }
 
-/// Which guardrail watches over the chat.
+/// The guardrail of the chat.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardrailConfig<'a> {
@@ -81,13 +81,13 @@ pub struct GuardrailConfig<'a> {
     pub stream_processing_mode: Option<&'a str>,
 }
 
-/// How fast the answer is to be.
+/// The latency of the answer.
 #[derive(Debug, Serialize)]
 pub struct PerformanceConfig<'a> {
     pub latency: &'a str,
 }
 
-/// How urgent it is.
+/// The service tier.
 #[derive(Debug, Serialize)]
 pub struct ServiceTier<'a> {
     pub r#type: &'a str,
@@ -130,7 +130,7 @@ pub struct ConverseMessage<'a> {
     pub content: Vec<Block<'a>>,
 }
 
-/// Whose turn it is.
+/// The role of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConverseRole {
@@ -162,7 +162,7 @@ pub struct Media<'a> {
     pub source: MediaSource<'a>,
 }
 
-/// Where something is.
+/// The source of an image or a file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MediaSource<'a> {
@@ -186,7 +186,7 @@ pub struct Document<'a> {
     pub citations: Option<Citations>,
 }
 
-/// Whether the answer is to say where it has things from.
+/// The switch for citations.
 #[derive(Debug, Serialize)]
 pub struct Citations {
     pub enabled: bool,
@@ -204,13 +204,13 @@ pub struct GuardedText<'a> {
     pub text: Cow<'a, str>,
 }
 
-/// What the model has thought.
+/// A block of reasoning.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ReasoningBlock<'a> {
     /// Words and the proof that they are unchanged.
     ReasoningText { text: &'a str, signature: &'a str },
-    /// What is not shown.
+    /// Encrypted reasoning.
     RedactedContent(&'a str),
 }
 
@@ -238,7 +238,7 @@ pub struct ToolUse<'a> {
     pub input: Json<'a>,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolResult<'a> {
@@ -248,7 +248,7 @@ pub struct ToolResult<'a> {
     pub status: Option<&'static str>,
 }
 
-/// How the model is to write.
+/// The inference parameters.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inference<'a> {
@@ -262,7 +262,7 @@ pub struct Inference<'a> {
     pub stop_sequences: Vec<&'a str>,
 }
 
-/// What the model may call.
+/// The tools that the model may call.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolConfig<'a> {
@@ -302,7 +302,7 @@ pub struct InputSchema<'a> {
     pub json: Json<'a>,
 }
 
-/// What must be called.
+/// The tool that must be called.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ToolChoice<'a> {

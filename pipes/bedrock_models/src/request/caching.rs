@@ -1,5 +1,5 @@
-//! Where Bedrock is to keep the request for the next turn (`docs/reference/bedrock.md`, "Converse
-//! request" and "Model families").
+//! Places cache points in the request (`docs/reference/bedrock.md`, "Converse request" and "Model
+//! families").
 //!
 //! Points are set by the client, or else at the ends of the tools, of the system prompt and of the
 //! user's last two turns: what was a prefix in one turn of a conversation is one in the next, byte
@@ -19,7 +19,7 @@ use serde_json::Value;
 /// More points are refused.
 const MAX_POINTS: usize = 4;
 
-/// Which points are set if the client sets none.
+/// The cache points that are set if the client sets none.
 #[derive(Clone, Copy, Debug)]
 pub struct CachePolicy {
     system: bool,
@@ -137,8 +137,8 @@ fn remove_invalid_points<'a>(
     drop_oldest_points(kept.max(MAX_POINTS) - MAX_POINTS, tools, system, turns);
 }
 
-/// Takes away so many points, the oldest of the conversation first: the later ones hold what they
-/// hold.
+/// Removes this number of points, the oldest of the conversation first: later ones include what
+/// earlier ones cover.
 fn drop_oldest_points<'a>(
     mut excess: usize,
     tools: &mut Vec<Tool<'_>>,

@@ -1,11 +1,11 @@
-//! How the model is to write, within what Converse and the model's family take.
+//! Builds the inference parameters, within the bounds of Converse and the model's family.
 
 use super::{body::Inference, extra_fields::ExtraFields, reasoning::Reasoning};
 use crate::family::{Family, Samplers, TopK};
 use pipe_sdk::{Body, PipeError, Result};
 use serde_json::{Map, Value, json};
 
-/// How many texts may end an answer.
+/// The largest number of stop sequences.
 const MAX_STOP_SEQUENCES: usize = 2500;
 
 /// Returns the settings of this chat; `None` if it has none.

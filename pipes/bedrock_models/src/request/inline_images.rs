@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Where the data of a picture begins, in Markdown.
+/// The beginning of an image's data in Markdown.
 const DATA_URL: &str = "](data:image/";
 
 /// Returns the same text, in which each picture that it holds as data is a word or two.

@@ -1,4 +1,4 @@
-//! Whether JSON that is passed on as it came is such that Bedrock can read it.
+//! Checks that JSON which is passed on unchanged can be read by Bedrock.
 
 use serde::{
     Deserialize, Deserializer,
@@ -11,10 +11,10 @@ pub fn is_valid_json(json: &str) -> bool {
     depth(json) <= MAX_DEPTH && serde_json::from_str::<IgnoredValue>(json).is_ok()
 }
 
-/// How deep it may be nested: with what stands around it, still within what readers of JSON take.
+/// The largest depth of nesting: with the JSON around it, still within the limits of parsers.
 const MAX_DEPTH: usize = 100;
 
-/// Returns how deep this JSON is nested.
+/// Returns the depth of nesting of this JSON.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {

@@ -1,7 +1,7 @@
 //! Pictures, files, films and sounds, in every shape in which clients send them.
 //!
-//! What is in base64 goes to Bedrock as it came. What a thing is is read from its first bytes:
-//! labels are often wrong, and Bedrock refuses what is labelled wrongly.
+//! Base64 is sent to Bedrock unchanged. The type of a file is detected from its first bytes: media
+//! types are often wrong, and Bedrock refuses files with a wrong one.
 
 use super::{
     Target, base64,
@@ -14,24 +14,23 @@ use super::{
 use serde_json::{Map, Value};
 use std::{borrow::Cow, collections::HashSet};
 
-/// What Bedrock takes in one request, and how large (`docs/reference/bedrock.md`, "Converse
-/// request").
+/// The limits of one request to Bedrock (`docs/reference/bedrock.md`, "Converse request").
 const MAX_IMAGES: usize = 20;
 const MAX_IMAGE_BYTES: usize = 3_932_160;
 const MAX_SIDE_PIXELS: u32 = 8000;
 const MAX_DOCUMENTS: usize = 5;
 const MAX_DOCUMENT_BYTES: usize = 4_718_592;
 
-/// How much of a file's name is told, in characters.
+/// The largest number of characters of a file's name.
 const MAX_NAME_CHARS: usize = 200;
 
-/// How many bytes show what a thing is.
+/// The number of first bytes by which a type is detected.
 const MAGIC_BYTES: usize = 32;
 
-/// How much of a picture is looked at for its size.
+/// The number of first bytes in which an image's size is looked for.
 const IMAGE_HEADER_BYTES: usize = 64 << 10;
 
-/// What is wrong with a part, for the person who sent it.
+/// The fault of a part, for the person who sent it.
 pub type PartError = Cow<'static, str>;
 
 /// The media of one request, counted.
@@ -41,11 +40,11 @@ pub struct MediaBudget {
     documents: usize,
     bytes: usize,
     names: HashSet<String>,
-    /// What files are really called whose names Bedrock does not take, in words for the model.
+    /// The original names of files whose names Bedrock does not take, in words for the model.
     name_notes: Vec<String>,
 }
 
-/// Where the content of a part is.
+/// The location of a part's content.
 enum Location<'a> {
     /// Here. What it is labelled as, and its base64.
     Inline(&'a str, Cow<'a, str>),
@@ -62,7 +61,7 @@ struct FilePart<'a> {
     cited: bool,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Copy)]
 enum FileData<'a> {
     /// A URL, or plain base64 with its label.

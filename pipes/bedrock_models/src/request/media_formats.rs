@@ -79,12 +79,12 @@ fn lookup(word: &str, formats: Formats) -> Option<&'static str> {
     known.map(|(_, format)| *format)
 }
 
-/// Returns the format that the ending of a name says.
+/// Returns the format of a file extension.
 pub fn by_extension(name: &str, formats: Formats) -> Option<&'static str> {
     lookup(name.rsplit_once('.')?.1, formats)
 }
 
-/// Returns the format that a media type, or its last part alone, says.
+/// Returns the format of a media type, or of its last part alone.
 pub fn by_media_type(label: &str, formats: Formats) -> Option<&'static str> {
     let kind = label.split(';').next().unwrap_or_default().trim();
     let of = match kind.split_once('/') {
@@ -123,7 +123,7 @@ pub fn document_format(head: &[u8], label: &str, name: Option<&str>) -> Option<&
         [b'P', b'K', 3, 4, ..] => declared.filter(|format| matches!(*format, "docx" | "xlsx")),
         [0xD0, 0xCF, 0x11, 0xE0, ..] => declared.filter(|format| matches!(*format, "doc" | "xls")),
         _ => declared.filter(|format| is_text(format)).or_else(|| {
-            // ModelLocation code, JSON and the like are text under many names.
+            // Program code, JSON and the like are text under many names.
             let texts =
                 !head.contains(&0) && (label.starts_with("text/") || label.contains("json"));
             let bare = label.is_empty() || label.starts_with("application/octet-stream");

@@ -1,9 +1,9 @@
 //! The conversation as Bedrock takes it: turns that alternate, and a result for every call
 //! (`docs/reference/bedrock.md`, "Turns").
 //!
-//! What clients send is looser: several messages in a row by the same side, blank texts, calls
-//! without results and results without calls, ids that come again. Here it is put right, always in
-//! the same way, so that the same conversation gives the same bytes.
+//! Clients send looser conversations: several messages in a row by the same side, blank texts,
+//! calls without results and results without calls, ids that occur twice. They are normalised,
+//! always in the same way, so that the same conversation gives the same bytes.
 
 use super::{
     Target,
@@ -35,7 +35,7 @@ pub struct MessageBuilder<'a> {
     done: Vec<ConverseMessage<'a>>,
     open: Option<OpenMessage<'a>>,
     pending_calls: Vec<PendingToolCall<'a>>,
-    /// What the assistant has shown. It is for the user's next turn.
+    /// Images of the assistant, which are sent in the user's next turn.
     assistant_media: Vec<Block<'a>>,
     ids: ToolUseIds,
 }
@@ -58,7 +58,7 @@ struct PendingToolCall<'a> {
     /// The tool's name, by which older clients answer.
     name: &'a str,
     result: Option<Vec<Block<'a>>>,
-    /// Whether its tool says that it has failed.
+    /// `true` if its tool reports a failure.
     failed: bool,
     point: Option<Block<'a>>,
 }
@@ -167,7 +167,7 @@ impl<'a> MessageBuilder<'a> {
         }
     }
 
-    /// The assistant's turn: what it thought, what it said, what it called.
+    /// Adds a message of the assistant: reasoning, text and calls.
     fn add_assistant_message(
         &mut self,
         message: &'a Message,
@@ -228,7 +228,8 @@ impl<'a> MessageBuilder<'a> {
         self.turn_to(ConverseRole::Assistant).calls.push(Block::ToolUse(call));
     }
 
-    /// The first result of a call counts. One that answers no call is told as text.
+    /// Adds the result of a call. Of several results the first counts; one without a call becomes
+    /// text.
     fn add_tool_result(&mut self, message: &'a Message, mut blocks: Vec<Block<'a>>) {
         let given = message.tool_call_id.as_deref().unwrap_or_default();
         let name = message.rest.get("name").and_then(Value::as_str).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What one message says, block by block.
+//! Converts the parts of one message into blocks.
 
 use super::{
     Target,
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 /// The blocks of one message.
 #[derive(Debug, Default)]
 pub struct MessageBlocks<'a> {
-    /// What the model has thought, in a form that it takes back.
+    /// Reasoning in a form that the model takes back.
     pub reasoning: Vec<Block<'a>>,
     /// The content blocks, with the cache points that the client has set.
     pub blocks: Vec<Block<'a>>,

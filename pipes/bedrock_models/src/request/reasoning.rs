@@ -1,28 +1,28 @@
-//! How much the model is to think, each family in its own way (`docs/reference/bedrock.md`, "Model
-//! families").
+//! Controls how much the model reasons, in each family's own way (`docs/reference/bedrock.md`,
+//! "Model families").
 
 use super::extra_fields::ExtraFields;
 use crate::family::{Family, ReasoningControl};
 use pipe_sdk::{Body, PipeError, Result};
 use serde_json::{Map, Value, json};
 
-/// What thinking asks of the rest of the request.
+/// The effects of reasoning on the rest of the request.
 #[derive(Debug, Default)]
 pub struct Reasoning {
     /// The model's own fields.
     pub fields: Map<String, Value>,
-    /// Whether Claude or Nova thinks. Then no answer may be begun for it; Claude takes no samplers
-    /// and no demand for a tool either.
+    /// `true` if Claude or Nova reasons. Then the answer must not be prefilled; Claude takes no
+    /// samplers and no required tool either.
     pub is_on: bool,
-    /// Whether the model thinks in a way that leaves no room for samplers.
+    /// `true` if the reasoning excludes samplers.
     pub excludes_sampling: bool,
-    /// Whether neither samplers nor a limit of tokens may be named: Nova at its highest effort.
+    /// `true` if neither samplers nor a limit of tokens may be sent: Nova at its highest effort.
     pub is_unlimited: bool,
     /// The tokens that thinking takes away from the answer.
     pub budget: Option<u64>,
 }
 
-/// How much, in the words of OpenAI and of Claude.
+/// The effort, in the words of OpenAI and of Claude.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Effort {
     None,
@@ -34,10 +34,10 @@ enum Effort {
     Max,
 }
 
-/// What the client wants.
+/// The client's request for reasoning.
 #[derive(Clone, Copy)]
 enum ReasoningRequest {
-    /// As much as this word says.
+    /// An effort by its name.
     Effort(Effort),
     /// So many tokens.
     Budget(u64),
@@ -48,12 +48,13 @@ enum ReasoningRequest {
 /// The fewest tokens that Claude thinks with.
 const MIN_BUDGET: u64 = 1024;
 
-/// What a budget leaves to the answer if the client does not limit it.
+/// The tokens beyond the budget that are left to the answer if the client does not limit it.
 const ANSWER_TOKENS: u64 = 4096;
 
 impl Reasoning {
-    /// Returns how this chat is thought about by a model of this family. `is_unsigned_tool_loop`
-    /// says that it ends amid calls of tools whose beginning has lost its reasoning.
+    /// Returns the reasoning settings of this chat for a model of this family.
+    /// `is_unsigned_tool_loop` is `true` if it ends amid tool calls whose beginning has lost its
+    /// reasoning.
     pub fn new(body: &Body, family: &Family, is_unsigned_tool_loop: bool) -> Result<Self> {
         let extras = ExtraFields::of(body);
         let Some(request) = parse(extras)? else { return Ok(Self::default()) };
@@ -225,7 +226,7 @@ impl Effort {
     }
 }
 
-/// Returns what the client wants, in whichever of the fields it says so.
+/// Parses the client's request for reasoning, in each of the fields that clients use.
 fn parse(extras: ExtraFields<'_>) -> Result<Option<ReasoningRequest>> {
     if let Some(thinking) = extras.first(&["thinking", "reasoning_config"]) {
         return parse_thinking(thinking, extras);

@@ -1,4 +1,4 @@
-//! What is asked of Bedrock itself: guardrails, speed, urgency, and notes for the bill.
+//! Builds the settings for Bedrock itself: guardrail, latency, service tier and request metadata.
 
 use super::{
     ChatInput,
@@ -9,7 +9,7 @@ use crate::valves::{BedrockValves, GuardrailTrace, is_guardrail_id, is_guardrail
 use pipe_sdk::{Call, PipeError, Result};
 use serde_json::{Map, Value};
 
-/// Returns what this chat asks of the service.
+/// Returns the service settings of this chat.
 pub fn settings<'a>(asked: &ChatInput<'a>, is_streamed: bool) -> Result<ServiceSettings<'a>> {
     let extras = ExtraFields::of(&asked.call.body);
     Ok(ServiceSettings {
@@ -135,7 +135,8 @@ fn one_of(word: &str, words: &[&'static str], field: &str) -> Result<&'static st
     })
 }
 
-/// OpenAI's `metadata`, and who asks if the valve says so. What AWS would refuse is left out.
+/// Returns OpenAI's `metadata`, and the user if the valve says so. Values that AWS would refuse are
+/// left out.
 fn metadata(call: &Call, valves: &BedrockValves) -> Map<String, Value> {
     let extras = ExtraFields::of(&call.body);
     let given = extras.first(&["requestMetadata", "metadata"]).and_then(Value::as_object);

@@ -8,27 +8,27 @@ use pipe_sdk::split_list;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What of a model decides how it is asked.
+/// The properties of a model that decide how requests to it are written.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The id to call it by.
     pub id: String,
-    /// What its family takes, and it itself.
+    /// The capabilities of its family, and its own.
     pub family: Family,
-    /// What it takes beside text.
+    /// The inputs that it takes beside text.
     pub inputs: Inputs,
     /// The fields of its own that it has refused.
     pub rejected_fields: Vec<String>,
-    /// Where instructions amid the conversation go.
+    /// The place of system messages within the conversation.
     pub late_instructions: LateInstructions,
-    /// Whether files go to it although it is not known that it takes them.
+    /// `true` to send files although it is not known to take them.
     pub tries_documents: bool,
     /// The places in S3 that chats may name.
     s3_locations: Vec<String>,
     is_claude: bool,
 }
 
-/// What a model takes beside text, where AWS tells.
+/// The inputs that a model takes beside text, where AWS reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Pictures.

@@ -1,5 +1,5 @@
-//! The schema of a tool's arguments: as it came, as far as the model's family takes it so; else as
-//! close as the family takes.
+//! Adapts the schema of a tool's arguments to the model's family: unchanged if the family takes it,
+//! else as close as possible.
 
 mod keywords;
 mod plain;
@@ -17,7 +17,7 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use std::{borrow::Cow, fmt};
 
-/// The members of a JSON object, in their order, each as it came.
+/// The members of a JSON object in their order, each in its original bytes.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -44,18 +44,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 const RULE: &str = "the parameters of a tool must be a JSON Schema of the type `object`";
 
-/// The schema of a tool's arguments, and what of it has to be told in words.
+/// The adapted schema of a tool's arguments, with a note in words.
 #[derive(Debug)]
 pub struct Parameters<'a> {
     /// The schema.
     pub json: Json<'a>,
-    /// What the tool's description has to say beside. Mostly nothing.
+    /// A note for the tool's description. Mostly empty.
     pub note: String,
 }
 
-/// Bedrock demands that a schema says `"type": "object"`; clients leave it out where there are no
-/// parameters. Where the schema says which dialect it is in, that is left out. What is else in
-/// form, and taken by the family, goes out byte for byte: prompt caches live of it.
+/// Adapts a schema in JSON. Bedrock requires `"type": "object"`; clients leave it out if there are
+/// no parameters. `$schema` is dropped. Apart from that, a valid schema that the family takes is
+/// sent byte for byte, because prompt caches depend on it.
 pub fn from_raw<'a>(
     given: Option<&'a RawValue>,
     family: &Family,
@@ -82,7 +82,7 @@ pub fn from_raw<'a>(
     Ok(without_note(Json::WithType(members)))
 }
 
-/// Returns the same of a schema that has been read already.
+/// Adapts a schema that is parsed already.
 pub fn from_value<'a>(
     given: Option<&Value>,
     family: &Family,
@@ -99,7 +99,7 @@ pub fn from_value<'a>(
     }
 }
 
-/// Returns the schema of an object, as far as this family takes it.
+/// Returns the schema of an object, adapted to this family.
 pub fn rewrite_object<'a>(schema: &Map<String, Value>, family: &Family) -> Parameters<'a> {
     rewrite(schema, family).unwrap_or_else(|| without_note(Json::Value(with_type(schema.clone()))))
 }
@@ -108,13 +108,13 @@ fn without_note(json: Json<'_>) -> Parameters<'_> {
     Parameters { json, note: String::new() }
 }
 
-/// What becomes of a schema.
+/// The result of adapting a schema.
 enum Adapted<'a> {
-    /// It says nothing.
+    /// It is empty.
     Empty,
-    /// It is taken as it is, but for its `type` and its `$schema`.
+    /// It is unchanged, but for its `type` and its `$schema`.
     Unchanged,
-    /// It has to be written anew.
+    /// It was rewritten.
     Rewritten(Parameters<'a>),
 }
 
@@ -134,7 +134,7 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
     Ok(rewrite(schema, family).map_or(Adapted::Unchanged, Adapted::Rewritten))
 }
 
-/// Returns whether a root may be an object: it says so, among others if need be, or says nothing.
+/// Returns whether a root may be an object: its type is or includes `object`, or is missing.
 fn is_of_object(schema: &Map<String, Value>) -> bool {
     let is_object = |word: &Value| word.as_str().and_then(type_named) == Some("object");
     match schema.get("type") {
@@ -145,7 +145,7 @@ fn is_of_object(schema: &Map<String, Value>) -> bool {
     }
 }
 
-/// Returns the schema written anew, if this family does not take it as it is.
+/// Returns the rewritten schema, if this family does not take it unchanged.
 fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameters<'a>> {
     let inside = match family.tool_schema {
         ToolSchema::Any => None,

@@ -1,4 +1,4 @@
-//! What the model may call, and what it must.
+//! Converts tools and the choice of tools.
 
 use super::{
     Target,
@@ -16,9 +16,9 @@ use std::{borrow::Cow, collections::HashSet};
 /// The tools of one chat.
 #[derive(Debug)]
 pub struct ToolSet<'a> {
-    /// How they are called at Bedrock.
+    /// Their names at Bedrock.
     pub names: ToolNames,
-    /// What must be called.
+    /// The choice of tools.
     pub choice: ToolChoiceMode<'a>,
     tools: Vec<Tool<'a>>,
     /// Those that Claude knows by their definitions, which stand among the model's own fields.
@@ -32,7 +32,7 @@ pub struct AnthropicTools {
     pub tools: Vec<Value>,
     /// The betas that they need.
     pub betas: Vec<&'static str>,
-    /// What of them must be called, as Anthropic's API has it.
+    /// The choice among them, as Anthropic's API has it.
     pub choice: Option<Value>,
 }
 
@@ -57,8 +57,8 @@ impl AnthropicTools {
     }
 }
 
-/// Returns the beta that a tool of Anthropic's needs at Bedrock; `None` for other tools
-/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-tool-use.html>).
+/// Returns the beta that a tool of Anthropic's needs at Bedrock, if any; `None` for other tools
+/// (`docs/reference/bedrock.md`, "Model families").
 fn beta_of(kind: &str) -> Option<Option<&'static str>> {
     let (name, version) = kind.rsplit_once('_')?;
     Some(match (name, version) {
@@ -71,12 +71,12 @@ fn beta_of(kind: &str) -> Option<Option<&'static str>> {
     })
 }
 
-/// What must be called.
+/// The choice of tools.
 #[derive(Debug, PartialEq)]
 pub enum ToolChoiceMode<'a> {
     /// The model decides.
     Auto,
-    /// Nothing: it was said, or there are no tools.
+    /// None, because it was named already, or because there are no tools.
     Forbidden,
     /// Some tool.
     Any,
@@ -118,7 +118,7 @@ impl<'a> ToolSet<'a> {
         self.tools.push(Tool::ToolSpec(spec));
     }
 
-    /// Returns what Bedrock is to know of tools, for a conversation that has already called these.
+    /// Returns the tool configuration for a conversation that has already called these tools.
     ///
     /// A conversation with calls must bring their tools, even where the client has left them out.
     pub fn take_config(
@@ -158,7 +158,7 @@ impl<'a> ToolSet<'a> {
         self.tools.iter().any(|tool| has_name(tool, name))
     }
 
-    /// Returns how its tools are called at Bedrock.
+    /// Returns the names of its tools at Bedrock.
     pub fn names_of_specs(&self) -> Vec<String> {
         let specs = self.tools.iter().filter_map(|tool| match tool {
             Tool::ToolSpec(spec) => Some(spec.name.clone().into_owned()),
@@ -218,7 +218,7 @@ fn add_tools<'a>(
     Ok(())
 }
 
-/// The `functions` of older clients.
+/// Adds the `functions` of older clients.
 fn add_legacy_functions<'a>(
     body: &'a Body,
     target: &Target,
@@ -285,7 +285,7 @@ fn chat_tool<'a>(
     })
 }
 
-/// Returns what a tool says of itself, and what its schema could not say.
+/// Returns the description of a tool with the note about its schema.
 pub fn describe(description: Option<&str>, note: String) -> Option<Cow<'_, str>> {
     let description = description.filter(|text| !text.trim().is_empty());
     match (description, note.trim()) {

@@ -5,12 +5,12 @@ use crate::valves::ReasoningOutput;
 use pipe_sdk::Chunk;
 use std::{collections::VecDeque, mem};
 
-/// The chunks that are told, in order.
+/// The buffered chunks, in order.
 #[derive(Debug)]
 pub struct ChunkBuffer {
     chunks: VecDeque<Chunk>,
     reasoning: ReasoningOutput,
-    /// Whether a `<think>` waits for its end.
+    /// `true` if a `<think>` waits for its end.
     has_open_think_tag: bool,
     fence: Option<CodeFenceStripper>,
     has_output: bool,
@@ -20,7 +20,7 @@ pub struct ChunkBuffer {
 #[derive(Debug)]
 struct CodeFenceStripper {
     state: FenceState,
-    /// What may yet turn out to be a part of the fence.
+    /// Text that may turn out to be a part of the fence.
     held: String,
 }
 
@@ -53,7 +53,7 @@ impl ChunkBuffer {
         self.chunks.pop_front()
     }
 
-    /// Returns how many chunks wait to be taken.
+    /// Returns the number of buffered chunks.
     pub fn len(&self) -> usize {
         self.chunks.len()
     }
@@ -74,7 +74,7 @@ impl ChunkBuffer {
         }
     }
 
-    /// What the model thinks.
+    /// Adds a piece of reasoning.
     pub fn push_reasoning(&mut self, text: String) {
         if text.is_empty() {
             return;
@@ -128,7 +128,7 @@ impl ChunkBuffer {
 }
 
 impl CodeFenceStripper {
-    /// Returns what of this text is certainly no fence.
+    /// Returns the part of the text that certainly is not the fence.
     fn filter(&mut self, text: &str) -> String {
         if self.state == FenceState::Absent {
             return text.to_owned();
@@ -149,8 +149,8 @@ impl CodeFenceStripper {
         String::new()
     }
 
-    /// Returns what is left when no more comes: what stands in the fence, if that is all, or else
-    /// what was said.
+    /// Returns the rest at the end: the content of the fence, if there is nothing else, or the text
+    /// as it came.
     fn finish(&mut self) -> String {
         let held = mem::take(&mut self.held);
         if self.state != FenceState::Inside {

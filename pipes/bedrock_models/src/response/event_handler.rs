@@ -1,5 +1,5 @@
-//! What the events of an answer mean (`docs/reference/bedrock.md`, "Converse response" and "Stop
-//! reasons" and "Event stream").
+//! Turns the events of a response into chunks (`docs/reference/bedrock.md`, "Converse response",
+//! "Stop reasons" and "Event stream").
 
 use super::{
     chunk_buffer::ChunkBuffer,
@@ -29,14 +29,14 @@ pub struct EventHandler {
     options: ResponseOptions,
     buffer: ChunkBuffer,
     blocks: Vec<Block>,
-    /// How many tool calls have been told.
+    /// The number of tool calls that were sent.
     tool_calls: usize,
-    /// How many blocks of reasoning have ended.
+    /// The number of blocks of reasoning that have ended.
     reasoning_blocks: usize,
-    /// What was said before it was clear whether the answer comes as a tool's arguments.
+    /// Text that arrived before it was clear whether the answer comes as a tool's arguments.
     held: String,
     has_tool_answer: bool,
-    /// What may be a call that is written as text.
+    /// Text that may be a tool call.
     text_tool_calls: TextToolCalls,
     thinking_tokens: Option<u64>,
     is_stopped: bool,
@@ -58,11 +58,11 @@ enum BlockKind {
     Answer { is_empty: bool },
     /// Words, and the proof that they are unchanged.
     Reasoning { text: String, signature: String },
-    /// What is not shown.
+    /// Encrypted reasoning.
     Redacted(Vec<u8>),
 }
 
-/// Why an event cannot be told.
+/// The error of an event.
 #[derive(Debug, PartialEq)]
 pub enum EventError {
     /// It is a failure of the service.
@@ -74,7 +74,8 @@ pub enum EventError {
 }
 
 impl EventHandler {
-    /// Returns the events of an answer that is read so; reasoning is shown as the valve says.
+    /// Returns a handler for the events of an answer with these options; reasoning is shown as the
+    /// valve says.
     pub fn new(options: ResponseOptions, reasoning: ReasoningOutput) -> Self {
         let strips_fence = options.answer_shape == AnswerShape::Unfenced;
         Self {
@@ -96,17 +97,17 @@ impl EventHandler {
         self.is_stopped
     }
 
-    /// Returns how many chunks wait to be taken.
+    /// Returns the number of buffered chunks.
     pub fn buffered_len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Returns the next chunk of what was told.
+    /// Returns the next buffered chunk.
     pub fn next_chunk(&mut self) -> Option<Chunk> {
         self.buffer.pop()
     }
 
-    /// Takes in what this frame adds to the answer. Events that are not known add nothing.
+    /// Handles a frame. Unknown events are ignored.
     pub fn handle_frame(&mut self, frame: &Frame<'_>) -> Result<(), EventError> {
         match frame.message_type {
             MessageType::Event => self.handle_event(frame),
@@ -140,7 +141,7 @@ impl EventHandler {
         Ok(())
     }
 
-    /// The message begins.
+    /// Handles the start of the message.
     pub fn start_message(&mut self) {
         self.buffer.push_chunk(Chunk::Role);
     }
@@ -170,7 +171,7 @@ impl EventHandler {
         }
     }
 
-    /// Where what was just said comes from.
+    /// Adds a citation of the text before it.
     pub fn add_citation(&mut self, citation: WireCitation) {
         let url =
             citation.location.as_ref().and_then(|l| l["web"]["url"].as_str()).map(String::from);
@@ -184,7 +185,7 @@ impl EventHandler {
         }));
     }
 
-    /// A tool is called.
+    /// Handles the start of a tool call.
     pub fn start_tool_call(&mut self, number: u64, id: String, name: String) {
         if matches!(self.options.answer_shape, AnswerShape::Tool(answer) if answer == name) {
             if self.has_tool_answer || self.tool_calls > 0 {
@@ -267,7 +268,7 @@ impl EventHandler {
         }
     }
 
-    /// A block ends.
+    /// Handles the end of a block.
     pub fn end_block(&mut self, number: u64) {
         let Some(place) = self.blocks.iter().position(|block| block.number == number) else {
             return;
@@ -301,7 +302,7 @@ impl EventHandler {
         self.buffer.push_chunk(Chunk::ReasoningDetail(ReasoningDetail { kind, format, index }));
     }
 
-    /// The message ends.
+    /// Handles the end of the message.
     pub fn stop_message(&mut self, stop: MessageStop) -> Result<(), EventError> {
         // Whoever leaves out the end of a block still means it.
         let open: Vec<_> = self.blocks.iter().map(|block| block.number).collect();
@@ -361,7 +362,7 @@ impl EventHandler {
         Ok(())
     }
 
-    /// What was held back, because it was not clear whether the answer would come in another way.
+    /// Sends the text that was held back because the answer might have come in another way.
     fn flush_held(&mut self) {
         let held = mem::take(&mut self.held) + &self.text_tool_calls.take_held();
         if !held.is_empty() {
@@ -369,7 +370,7 @@ impl EventHandler {
         }
     }
 
-    /// What stands beside the message.
+    /// Handles the metadata of the message.
     pub fn handle_metadata(&mut self, metadata: Metadata) {
         let Metadata { usage, trace, service_tier } = metadata;
         if let Some(guardrail) = trace.and_then(|trace| trace.guardrail) {
@@ -390,7 +391,7 @@ impl EventHandler {
     }
 }
 
-/// The ends whose finish reason tells all. OpenAI's word for `stop_sequence` is that for
+/// The stop reasons whose finish reason is precise. OpenAI's word for `stop_sequence` is that for
 /// `end_turn`, Anthropic's is not.
 const KNOWN_STOP_REASONS: &[&str] = &[
     "end_turn",
@@ -401,8 +402,7 @@ const KNOWN_STOP_REASONS: &[&str] = &[
     "content_filtered",
 ];
 
-/// Returns how many tokens Claude has thought with, out of the part of its own answer that was
-/// asked for.
+/// Returns the tokens of Claude's reasoning, from the requested part of its own answer.
 fn thinking_tokens(own: &Value) -> Option<u64> {
     let details = own.pointer(crate::request::THINKING_TOKENS_PATH)?;
     details["thinking_tokens"].as_u64().or_else(|| details["reasoning_tokens"].as_u64())

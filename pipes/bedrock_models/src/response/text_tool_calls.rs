@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 use std::mem;
 
-/// How a call begins that is written as text.
+/// The beginnings of calls that are written as text.
 const PREFIXES: &[&str] = &[
     "<tools>",
     "<tool_call>",
@@ -19,19 +19,19 @@ const PREFIXES: &[&str] = &[
     "[{\"tool",
 ];
 
-/// How much of such text is held back. A call of more is told as the text that it is.
+/// The largest size of such text that is held back. A longer call is passed on as text.
 const MAX_HELD_BYTES: usize = 4 << 20;
 
 /// Holds back what may turn out to be a call.
 #[derive(Debug, Default)]
 pub struct TextToolCalls {
-    /// What waits for its end, or for enough to be told from other text.
+    /// Text that waits for its end, or until it can be told from other text.
     held: String,
     is_call: bool,
 }
 
 impl TextToolCalls {
-    /// Returns what of this text, and of what came before it, can be told already.
+    /// Returns the part of this text, and of the text before it, that certainly is no call.
     pub fn filter(&mut self, text: &str) -> String {
         self.held.push_str(text);
         if !self.is_call {
@@ -48,7 +48,7 @@ impl TextToolCalls {
         String::new()
     }
 
-    /// Returns what is still held back.
+    /// Returns the text that is still held back.
     pub fn take_held(&mut self) -> String {
         self.is_call = false;
         mem::take(&mut self.held)
@@ -60,7 +60,7 @@ impl TextToolCalls {
     }
 }
 
-/// Returns how many bytes at the end of a text may be the start of a beginning.
+/// Returns the number of bytes at the end of a text that may be the beginning of a call.
 fn partial_prefix_len(text: &str) -> usize {
     let longest = PREFIXES.iter().map(|prefix| prefix.len()).max().unwrap_or_default();
     let starts = |length: &usize| {

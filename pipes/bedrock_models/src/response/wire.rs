@@ -1,5 +1,5 @@
-//! What Bedrock sends, as far as it is read (`docs/reference/bedrock.md`, "Converse response" and
-//! "Event stream").
+//! The parts of Bedrock's responses that are read (`docs/reference/bedrock.md`, "Converse response"
+//! and "Event stream").
 
 use pipe_sdk::Usage;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub struct BlockDelta {
     pub delta: Delta,
 }
 
-/// What a piece adds: one of these.
+/// The content of a delta: one of these.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delta {
@@ -40,7 +40,7 @@ pub struct ReasoningDelta {
     pub redacted_content: Option<String>,
 }
 
-/// Where something comes from, as Bedrock tells it.
+/// A citation, as Bedrock sends it.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Citation {
@@ -67,7 +67,7 @@ pub struct BlockStart {
     pub start: BlockStartContent,
 }
 
-/// What it will hold; nothing, if that is plain.
+/// Its content; empty for text.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BlockStartContent {
@@ -90,7 +90,7 @@ pub struct BlockStop {
     pub content_block_index: u64,
 }
 
-/// How a message ends.
+/// The end of a message.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageStop {
@@ -98,7 +98,7 @@ pub struct MessageStop {
     pub additional_model_response_fields: Option<Value>,
 }
 
-/// What stands beside a message.
+/// The metadata of a message.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
@@ -107,19 +107,19 @@ pub struct Metadata {
     pub service_tier: Option<ServiceTier>,
 }
 
-/// What was watched.
+/// The trace of a guardrail.
 #[derive(Deserialize)]
 pub struct Trace {
     pub guardrail: Option<Value>,
 }
 
-/// How urgent it was.
+/// The service tier.
 #[derive(Deserialize)]
 pub struct ServiceTier {
     pub r#type: String,
 }
 
-/// What it cost, in tokens.
+/// The usage, in tokens.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TokenUsage {

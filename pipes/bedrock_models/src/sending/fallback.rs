@@ -6,15 +6,15 @@ use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::{PipeError, Result};
 use std::sync::Arc;
 
-/// Why a candidate has not answered.
+/// The error of a candidate.
 pub struct CandidateError {
     /// The error for the client, if no other candidate answers.
     pub error: PipeError,
-    /// What the error says about the other candidates.
+    /// The meaning of the error for other candidates.
     pub cause: FailureCause,
 }
 
-/// What the error of a candidate says about the others.
+/// The meaning of a candidate's error for other candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureCause {
     /// The candidate was not called, because its circuit breaker is open.
@@ -128,7 +128,7 @@ fn log_fallback(entry: &ModelEntry, next: &ModelEntry, error: &PipeError) {
     tracing::debug!(aws.model = &**id, %error, "Why `{id}` does not answer.");
 }
 
-/// Returns whether an error says no more than that the model is busy or unreachable.
+/// Returns whether an error only means that the model is busy or unreachable.
 fn is_transient(error: &PipeError) -> bool {
     matches!(
         error,

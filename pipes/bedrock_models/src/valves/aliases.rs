@@ -17,8 +17,7 @@ struct Alias {
 }
 
 impl Aliases {
-    /// Returns what the valve says. What cannot be so is left out: the valve has been refused for
-    /// it.
+    /// Parses the valve. Invalid items are left out: the form has refused them already.
     pub fn parse(valve: &Option<String>) -> Self {
         Self(split_list(valve).filter_map(Alias::parse).collect())
     }
@@ -40,7 +39,7 @@ impl Aliases {
         circular.map(|alias| format!("`{}` must not lead in a circle", alias.name))
     }
 
-    /// Returns what this id stands for by name, to the end; itself if it is no alias. An alias in a
+    /// Resolves an alias to its final target; other ids are returned unchanged. An alias in a
     /// region is its target in that region.
     pub fn resolve<'a>(&'a self, id: &'a str) -> Cow<'a, str> {
         let whole = self.follow(id);
@@ -66,7 +65,7 @@ impl Aliases {
         id
     }
 
-    /// Returns what stands for ids like this one, for an id that nobody has.
+    /// Returns the target of a pattern that matches this unknown id.
     pub fn match_pattern(&self, id: &str) -> Option<Cow<'_, str>> {
         let regional = id.rsplit_once('@');
         let mut targets =
@@ -81,7 +80,7 @@ impl Aliases {
         targets.next().filter(|target| *target != id)
     }
 
-    /// Every name and what it leads to.
+    /// Returns every name with its target.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|Alias { name, target }| (name.as_str(), target.as_str()))
     }
@@ -101,7 +100,7 @@ impl Aliases {
     }
 }
 
-/// This target in this region, whichever it names itself.
+/// Returns this target in this region, whichever region it names itself.
 fn in_region(target: &str, region: &str) -> String {
     let bare = target.rsplit_once('@').map_or(target, |(bare, _)| bare);
     format!("{bare}@{region}")

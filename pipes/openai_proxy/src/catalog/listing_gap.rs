@@ -1,11 +1,11 @@
-//! Why the models of an upstream cannot be listed.
+//! The reason why the models of an upstream cannot be listed.
 
 use crate::valves::UpstreamConfig;
 use openai_client::OpenAiError;
 use pipe_sdk::PipeError;
 use std::time::Duration;
 
-/// Why the models of an upstream cannot be listed.
+/// The reason why the models of an upstream cannot be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListingGap {
     /// The upstream needs a key, and none is set.

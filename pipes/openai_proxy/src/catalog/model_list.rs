@@ -71,7 +71,7 @@ impl ModelList {
         Arc::clone(&self.models)
     }
 
-    /// Returns which upstreams could not be listed lately, and why.
+    /// Names the upstreams that could not be listed lately, and the reasons.
     pub fn health_problem(&self) -> Option<&str> {
         self.health_problem.as_deref()
     }
@@ -82,8 +82,8 @@ impl ModelList {
         self.entries.get(id).or_else(|| self.entries.get(bare()?))
     }
 
-    /// Returns the error for an id that nobody can answer: that of an entry that only explains a
-    /// gap, or of an upstream without a valid key.
+    /// Returns the error for an id that no upstream can answer: that of an entry that only explains
+    /// a gap, or of an upstream without a valid key.
     pub fn gap_error(&self, id: &str, configs: &UpstreamConfigs) -> Option<PipeError> {
         let explained = configs.0.iter().position(|config| gap_model_id(config) == id);
         let without_key = || {

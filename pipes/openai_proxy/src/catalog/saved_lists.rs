@@ -82,7 +82,7 @@ impl SavedModelList {
     }
 }
 
-/// Returns what tells an upstream from others, its key included.
+/// Returns the texts that identify an upstream, its key included.
 fn identity(config: &UpstreamConfig) -> [String; 3] {
     let key = config.credentials.key.expose().unwrap_or_default().to_owned();
     let organization = config.credentials.organization.clone().unwrap_or_default();

@@ -9,9 +9,9 @@ use openai_client::{ModelListEntry, OpenAiError};
 pub(crate) struct UpstreamModels {
     /// The last list that the upstream sent.
     listed: Option<Vec<ModelListEntry>>,
-    /// Why there is no list, or no newer one; `None` also before the first answer.
+    /// The reason why there is no list, or no newer one; `None` also before the first answer.
     gap: Option<ListingGap>,
-    /// Whether the list was saved before the start.
+    /// `true` if the list was saved before the start.
     is_saved: bool,
 }
 

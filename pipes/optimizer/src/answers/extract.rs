@@ -3,7 +3,7 @@
 use super::value::Value;
 use crate::ask::without_thoughts;
 
-/// The markers that stand before a final answer.
+/// The markers before a final answer.
 const MARKERS: [&str; 8] = [
     "final answer is",
     "final answer",
@@ -15,7 +15,7 @@ const MARKERS: [&str; 8] = [
     "####",
 ];
 
-/// The longest line that is taken for an answer as a whole.
+/// The longest line that is taken for an answer as a whole, in characters.
 const LONGEST_LINE: usize = 80;
 
 /// Returns the final answer of a text, if it has one that can be compared.
@@ -42,7 +42,7 @@ pub(crate) fn extract(text: &str) -> Option<Value> {
     from_line(last)
 }
 
-/// The content of the last `\boxed{…}`.
+/// Returns the content of the last `\boxed{…}`.
 fn boxed(text: &str) -> Option<String> {
     let (_, rest) = text.rsplit_once("\\boxed{")?;
     let mut depth = 1;
@@ -81,7 +81,7 @@ fn marked(text: &str) -> Option<String> {
     Some(sentence(line).to_owned())
 }
 
-/// The first sentence of a line. A point within a number or a name ends none.
+/// Returns the first sentence of a line. A point within a number or a name ends none.
 fn sentence(line: &str) -> &str {
     let end = line.find(". ").filter(|end| {
         // `B. Paris` is one answer.
@@ -116,7 +116,7 @@ fn from_line(line: &str) -> Option<Value> {
     whole.filter(|_| line.split_whitespace().count() <= 6)
 }
 
-/// The content of the last fenced block of code.
+/// Returns the content of the last fenced block of code.
 pub(crate) fn code_block(text: &str) -> Option<&str> {
     let mut blocks = text.split("```");
     // Every second piece stands within fences.
@@ -133,7 +133,7 @@ pub(crate) fn code_block(text: &str) -> Option<&str> {
     Some(if is_name { rest } else { block }.trim_end())
 }
 
-/// Code without comments of whole lines and with single spaces.
+/// Returns code without comments of whole lines and with single spaces.
 fn normal_code(code: &str) -> String {
     let lines = code.lines().map(str::trim);
     let said =
@@ -148,8 +148,8 @@ pub(crate) fn same_code(one: &str, other: &str) -> bool {
     code(one) == code(other)
 }
 
-/// The mark between 0 and 10 that a judge gives: `Score: 7`, `8/10`, `**Rating: 7**`, `85/100`,
-/// `9`.
+/// Returns the mark between 0 and 10 that a judge gives: `Score: 7`, `8/10`, `**Rating: 7**`,
+/// `85/100`, `9`.
 pub(crate) fn score(reply: &str) -> Option<f64> {
     let text = without_thoughts(reply);
     let lower = text.to_ascii_lowercase();
@@ -164,7 +164,7 @@ pub(crate) fn score(reply: &str) -> Option<f64> {
         .or_else(|| first_mark(text.lines().rev().find(|line| !line.trim().is_empty())?))
 }
 
-/// The first number, as a share of ten.
+/// Returns the first number, as a share of ten.
 fn first_mark(text: &str) -> Option<f64> {
     let start = text.find(|c: char| c.is_ascii_digit())?;
     if text.get(..start)?.ends_with('-') {

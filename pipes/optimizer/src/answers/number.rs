@@ -36,7 +36,7 @@ impl Number {
     }
 }
 
-/// Reads a text that is a number and nothing else, but for its currency and unit.
+/// Parses a text that is a number and nothing else, but for its currency and unit.
 pub(crate) fn parse(text: &str) -> Option<Number> {
     let text = text.trim();
     let text = text.strip_prefix(['$', '€', '£', '≈', '~']).unwrap_or(text).trim();
@@ -46,7 +46,7 @@ pub(crate) fn parse(text: &str) -> Option<Number> {
     Some(Number { value, decimals, unit })
 }
 
-/// The number at the beginning, its decimals, and what follows it.
+/// Returns the number at the beginning, its decimals, and the rest.
 fn leading(text: &str) -> Option<(f64, Option<u32>, &str)> {
     let (sign, text) = match text.strip_prefix(['-', '−', '–']) {
         Some(rest) => (-1.0, rest.trim_start()),

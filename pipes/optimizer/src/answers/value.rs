@@ -1,4 +1,4 @@
-//! A final answer in a form in which it can be compared.
+//! Final answers in a comparable form.
 
 use super::number::{self, Number};
 use serde_json::Value as Json;
@@ -18,7 +18,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// Reads a text that is an answer and nothing else.
+    /// Parses a text that is an answer and nothing else.
     pub fn of(text: &str) -> Option<Self> {
         let text = bare(text);
         if text.is_empty() {
@@ -84,7 +84,7 @@ fn sorted(json: &Json) -> Json {
     }
 }
 
-/// A text without marks of emphasis, mathematics and quotation around it.
+/// Returns a text without marks of emphasis, mathematics and quotation around it.
 fn bare(text: &str) -> String {
     let mut text = text.trim();
     loop {
@@ -113,7 +113,7 @@ fn bare(text: &str) -> String {
     }
 }
 
-/// `B`, `(B)`, `B.`, `Option B`, `B) Paris`.
+/// Parses the letter of an option: `B`, `(B)`, `B.`, `Option B`, `B) Paris`.
 fn option(text: &str) -> Option<char> {
     let lower = text.to_ascii_lowercase();
     let named = ["option ", "choice ", "answer "].iter().find(|word| lower.starts_with(*word));
@@ -140,7 +140,7 @@ fn option(text: &str) -> Option<char> {
     ends.then(|| letter.to_ascii_uppercase())
 }
 
-/// A formula without what does not change its meaning.
+/// Returns a formula without the parts that do not change its meaning.
 fn latex(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_owned();

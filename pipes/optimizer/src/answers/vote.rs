@@ -1,4 +1,4 @@
-//! Counts which answers are the same.
+//! Counts equal answers.
 
 use super::{extract::extract, value::Value};
 use std::collections::HashSet;
@@ -18,7 +18,7 @@ struct Group {
 }
 
 impl Tally {
-    /// The votes of these texts.
+    /// Returns the votes of these texts.
     pub fn of<S: AsRef<str>>(texts: &[S]) -> Self {
         let mut tally = Self::default();
         for (number, text) in texts.iter().enumerate() {
@@ -27,7 +27,7 @@ impl Tally {
         tally
     }
 
-    /// Counts the vote of a text, and returns whether it has one.
+    /// Counts the vote of a text and returns whether it has one.
     pub fn add(&mut self, number: usize, text: &str, weight: f64) -> bool {
         let Some(value) = extract(text) else { return false };
         let group = self.groups.iter_mut().find(|group| group.value.is_same(&value));
@@ -41,7 +41,8 @@ impl Tally {
         true
     }
 
-    /// The texts with the answer that most agree on, the first of equals first.
+    /// Returns the texts with the most frequent answer, the first one if several are equally
+    /// frequent.
     pub fn winners(&self) -> &[usize] {
         let best = self.groups.iter().map(|group| group.weight).fold(0.0, f64::max);
         let first = self.groups.iter().find(|group| group.weight >= best);
@@ -68,7 +69,7 @@ impl Tally {
     }
 }
 
-/// The text that is most like the others by its words, for texts that cannot vote.
+/// Returns the text that is most similar to the others by its words, for texts that cannot vote.
 pub(crate) fn most_central<S: AsRef<str>>(texts: &[S]) -> Option<usize> {
     let words = |text: &S| -> HashSet<String> {
         let text = text.as_ref().to_lowercase();

@@ -36,7 +36,7 @@ pub(super) async fn moa(branch: &Branch, question: &Question) -> Result<Outcome>
     Ok(Outcome::Ask(combined(question, &texts, critique.as_deref()).at(0.3)))
 }
 
-/// The call that makes one answer of several.
+/// Returns the request that makes one answer of several.
 fn combined(question: &Question, texts: &[String], critique: Option<&str>) -> Ask {
     let critique = critique.map(|critique| format!("\n\n{}", question.fence("critique", critique)));
     let text = format!(
@@ -122,7 +122,7 @@ struct Verdict {
     findings: String,
 }
 
-/// Two checks of each solution, all at once; a solution is accepted if nobody rejects it.
+/// Checks each solution twice, all at once; a solution is accepted if no check rejects it.
 async fn verified(branch: &Branch, question: &Question, solutions: &[Reply]) -> Vec<Verdict> {
     branch.tell("Verifying");
     let asks = solutions.iter().flat_map(|solution| {

@@ -65,7 +65,8 @@ pub(super) async fn plansearch(branch: &Branch, question: &Question) -> Result<O
     Ok(Outcome::Reply(sampling::best_rated(branch, question, solutions).await))
 }
 
-/// The items of a list, one a line. Headings and other lines count only where there are no items.
+/// Returns the items of a list, one a line. Headings and other lines count only if there are no
+/// items.
 fn listed(text: &str) -> Vec<String> {
     let item = |line: &str| {
         let line = line.trim();
@@ -162,7 +163,7 @@ pub(super) async fn leap(branch: &Branch, question: &Question) -> Result<Outcome
     Ok(Outcome::Ask(Ask::answer(question.continued(&text))))
 }
 
-/// The examples in a reply; none if it holds no array of them.
+/// Returns the examples in a reply; none if it holds no array of them.
 fn examples(reply: &str) -> Vec<Example> {
     let array = reply.find('[').zip(reply.rfind(']')).and_then(|(from, to)| reply.get(from..=to));
     let all: Vec<Example> =
@@ -193,7 +194,7 @@ pub(super) async fn cepo(branch: &Branch, question: &Question) -> Result<Outcome
     Ok(Outcome::Reply(sampling::best_rated(branch, question, sampling::whole(replies)).await))
 }
 
-/// One answer: plans and their executions, a review of them, and the answer itself.
+/// Returns one answer: plans are made and executed, the results reviewed, and the answer written.
 async fn completion(branch: &Branch, question: &Question) -> Result<Reply> {
     let parameters = &branch.engine.parameters;
     let (mut executions, mut tried) = (Vec::new(), 0);
@@ -233,7 +234,7 @@ async fn completion(branch: &Branch, question: &Question) -> Result<Reply> {
     branch.ask(answer.at(0.0)).await
 }
 
-/// A plan and its execution.
+/// Makes a plan and executes it.
 async fn execution(branch: &Branch, question: &Question) -> Result<String> {
     let plan = branch.ask(Ask::step(Role::Planner, question.continued(PLAN)).at(0.55)).await?;
     if plan.is_truncated() {
@@ -266,9 +267,10 @@ const MODULES: &str = "Ways of reasoning:
 - Weigh reasons for and against.
 - Ask which knowledge is missing, and what it would change.";
 
-/// A structure of reasoning for the task (*Self-Discover*, <https://arxiv.org/abs/2402.03620>),
-/// then samples that are trusted if enough of them agree, and the most certain answer otherwise
-/// (*Gemini*, <https://arxiv.org/abs/2312.11805>).
+/// Makes a structure of reasoning for the task (*Self-Discover*,
+/// <https://arxiv.org/abs/2402.03620>), then takes samples, which are trusted if enough of them
+/// agree; otherwise the most certain answer is returned (*Gemini*,
+/// <https://arxiv.org/abs/2312.11805>).
 pub(super) async fn deepthink(branch: &Branch, question: &Question) -> Result<Outcome> {
     let parameters = &branch.engine.parameters;
     let structure =
@@ -298,7 +300,7 @@ pub(super) async fn deepthink(branch: &Branch, question: &Question) -> Result<Ou
     }
 }
 
-/// The structure, in three steps; none if one of them fails.
+/// Makes a structure of reasoning in three steps; `None` if one of them fails.
 async fn discovered(branch: &Branch, question: &Question) -> Option<String> {
     let steps = [
         (

@@ -31,7 +31,7 @@ pub(super) fn count(branch: &Branch, usual: usize) -> usize {
     branch.engine.parameters.samples.unwrap_or(usual).min(branch.engine.valves.max_samples)
 }
 
-/// The replies that are not cut off, or all of them if they all are.
+/// Returns the replies that are not cut off, or all of them if they all are.
 pub(super) fn whole(replies: Vec<Reply>) -> Vec<Reply> {
     if replies.iter().all(Reply::is_truncated) {
         return replies;
@@ -51,8 +51,8 @@ pub(super) async fn bon(branch: &Branch, question: &Question) -> Result<Outcome>
     Ok(Outcome::Reply(best))
 }
 
-/// The reply with the best mark; what others agree with goes first of equals. A mark that cannot be
-/// had is none.
+/// Returns the reply with the best mark; of equal ones, the one that more others agree with. An
+/// unreadable mark is ignored.
 pub(super) async fn best_rated(branch: &Branch, question: &Question, replies: Vec<Reply>) -> Reply {
     let texts = texts(&replies);
     let tally = Tally::of(&texts);
@@ -74,7 +74,7 @@ pub(super) async fn best_rated(branch: &Branch, question: &Question, replies: Ve
     chosen
 }
 
-/// The mark of each text, asked all at once.
+/// Returns the mark of each text, asked all at once.
 async fn marks(
     branch: &Branch,
     question: &Question,
@@ -93,7 +93,7 @@ pub(super) struct Review {
     pub reasons: String,
 }
 
-/// A review of each text, asked all at once; without one, a text stands as it is.
+/// Returns a review of each text, asked all at once; `None` for a text without one.
 pub(super) async fn reviews(
     branch: &Branch,
     question: &Question,
@@ -132,8 +132,8 @@ pub(super) async fn vote(branch: &Branch, question: &Question, usual: usize) -> 
     Ok(Outcome::Reply(elected(branch, replies)))
 }
 
-/// The reply that a vote elects: among those with the winning answer the one that is most like the
-/// others.
+/// Returns the winner of a vote: among the replies with the winning answer the one that is most
+/// similar to the others.
 pub(super) fn elected(branch: &Branch, replies: Vec<Reply>) -> Reply {
     let texts = texts(&replies);
     let tally = Tally::of(&texts);
@@ -182,7 +182,7 @@ pub(super) async fn genselect(branch: &Branch, question: &Question) -> Result<Ou
     Ok(Outcome::Reply(chosen))
 }
 
-/// The number of the text that a judge prefers, if it names one.
+/// Returns the number of the text that a judge prefers, if it names one.
 pub(super) async fn selected(
     branch: &Branch,
     question: &Question,

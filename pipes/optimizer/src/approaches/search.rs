@@ -68,7 +68,7 @@ pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome
     Ok(Outcome::Reply(tree.swap_remove(best).reply))
 }
 
-/// Rates these answers and hangs them into the tree.
+/// Rates these answers and adds them to the tree.
 async fn grow(
     branch: &Branch,
     question: &Question,
@@ -95,7 +95,7 @@ async fn grow(
     }
 }
 
-/// The node whose upper confidence bound is the highest.
+/// Returns the node with the highest upper confidence bound.
 fn best_bound(tree: &[Node], open: impl Iterator<Item = usize>, exploration: f64) -> Option<usize> {
     let all: f64 = tree.iter().map(|node| node.visits).sum();
     let bound = |number: usize| {
@@ -210,7 +210,7 @@ pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcom
     Ok(Outcome::Ask(Ask::answer(question.with_text(&text)).at(0.2)))
 }
 
-/// One line of reasoning, step by step, until its answer is there.
+/// Reasons step by step until an answer is there.
 async fn rollout(branch: &Branch, question: &Question, number: usize) -> Result<Vec<String>> {
     let depth = branch.engine.parameters.rstar_depth;
     let mut steps: Vec<String> = Vec::new();

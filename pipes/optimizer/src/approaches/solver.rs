@@ -50,7 +50,7 @@ const WRITE: &str = "Decide whether a solver for constraints (SMT: integers, rea
                      part of it. If so, reply with one fenced block of SMT-LIB 2 that declares and asserts all that is known, and that ends with \
                      (check-sat) and (get-value (…)) or (get-model). Use maximize and minimize for optima. If not, reply with the one word NONE.";
 
-/// The solver's result for the question, then the answer.
+/// Solves the question's constraints, and lets the model answer with the result.
 pub(super) async fn z3(branch: &Branch, question: &Question) -> Result<Outcome> {
     branch.tell("Writing constraints");
     let plain = || Outcome::Ask(Ask::answer(question.conversation()));
@@ -94,7 +94,7 @@ pub(super) async fn z3(branch: &Branch, question: &Question) -> Result<Outcome> 
     Ok(plain())
 }
 
-/// The first block of SMT-LIB in a reply.
+/// Returns the first block of SMT-LIB in a reply.
 fn block(reply: &str) -> Option<&str> {
     let (_, rest) = reply.split_once("```")?;
     let (block, _) = rest.split_once("```")?;
@@ -103,7 +103,7 @@ fn block(reply: &str) -> Option<&str> {
     script.contains('(').then_some(script.trim())
 }
 
-/// Commands that neither read nor write files.
+/// The commands that neither read nor write files.
 const COMMANDS: [&str; 26] = [
     "set-logic",
     "set-info",
@@ -142,7 +142,7 @@ const OPTIONS: [&str; 5] = [
     ":print-success",
 ];
 
-/// Returns the commands of a script one a line, or what is wrong with it.
+/// Returns the commands of a script one a line, or its fault.
 fn checked(script: &str) -> Result<String, String> {
     if script.len() > MOST {
         return Err(format!("the script is longer than {MOST} bytes"));
@@ -170,7 +170,7 @@ fn checked(script: &str) -> Result<String, String> {
     Ok(commands.join("\n") + "\n")
 }
 
-/// The top-level lists of a script, without comments.
+/// Returns the top-level lists of a script, without comments.
 fn commands_of(script: &str) -> Result<Vec<String>, String> {
     #[derive(PartialEq)]
     enum Within {
@@ -219,7 +219,7 @@ fn commands_of(script: &str) -> Result<Vec<String>, String> {
     Ok(commands)
 }
 
-/// The solver's result, or what it complained of.
+/// Returns the solver's result, or its error.
 async fn solve(script: &str) -> Result<String, String> {
     let script = checked(script)?;
     let program = Z3.as_ref().ok_or("there is no solver")?;

@@ -14,7 +14,7 @@ pub(crate) struct Detector {
 type Found = (Range<usize>, &'static str);
 
 impl Detector {
-    /// A detector of data by their form, and of these words.
+    /// Returns a detector of data by their form, and of these words.
     pub fn new(words: impl IntoIterator<Item = String>) -> Self {
         let words = words.into_iter().map(|word| word.trim().to_lowercase());
         let words = words.filter(|word| word.chars().count() > 1);
@@ -41,7 +41,7 @@ impl Detector {
         found
     }
 
-    /// The words that were named, in capitals or not.
+    /// Returns the places of the named words, in capitals or not.
     fn named(&self, text: &str) -> Vec<Found> {
         if self.words.is_empty() {
             return Vec::new();
@@ -73,7 +73,7 @@ impl Detector {
     }
 }
 
-/// Returns the kind of a word without spaces.
+/// Finds personal data in words without spaces.
 fn tokens(text: &str, found: &mut Vec<Found>) {
     let is_end = |c: char| c.is_whitespace() || ",;()[]{}<>\"'`|=".contains(c);
     let mut from = 0;
@@ -146,7 +146,7 @@ fn is_mail(token: &str) -> bool {
         && host.split('.').all(is_part)
 }
 
-/// Returns the kind of digits with spaces and marks between them.
+/// Finds personal data among digits with spaces and marks between them.
 fn numbers(text: &str, found: &mut Vec<Found>) {
     let bytes = text.as_bytes();
     let is_word =
@@ -212,7 +212,7 @@ fn number(text: &str) -> Option<&'static str> {
     (is_long && (has_marks || is_plain)).then_some("PHONE")
 }
 
-/// The check of the last digit of cards.
+/// Returns whether the last digit of a card number is right (Luhn's algorithm).
 fn has_luhn(digits: &[u32]) -> bool {
     let sum: u32 = digits
         .iter()
@@ -227,7 +227,7 @@ fn has_luhn(digits: &[u32]) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// The end of an international bank account number that begins here.
+/// Returns the end of an international bank account number that begins here.
 fn account(bytes: &[u8], from: usize) -> Option<usize> {
     let head = bytes.get(from..from + 4)?;
     let is_head = head[0].is_ascii_uppercase()
@@ -253,7 +253,7 @@ fn account(bytes: &[u8], from: usize) -> Option<usize> {
     best
 }
 
-/// The check of ISO 13616: the remainder by 97 is 1.
+/// Returns whether the check digits of ISO 13616 are right: the remainder by 97 is 1.
 fn has_remainder(letters: &[u8]) -> bool {
     let (head, tail) = letters.split_at(4);
     let remainder = tail.iter().chain(head).fold(0u32, |remainder, letter| {

@@ -7,7 +7,8 @@ use std::{
 
 const MAX_QUERIES: usize = 256;
 
-/// The vectors of the last questions. A question often occurs again, at the latest with each tool call.
+/// The vectors of the last questions. A question often occurs again, at the latest with each tool
+/// call.
 #[derive(Default)]
 pub(crate) struct QueryCache(Mutex<VecDeque<Entry>>);
 

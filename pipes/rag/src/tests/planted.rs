@@ -1,4 +1,5 @@
-//! Documents that try to give orders: whatever they hold, the generator gets it as data between its own tags, and nothing of it goes elsewhere.
+//! Documents that try to give orders: whatever they hold, the generator gets it as data between its
+//! own tags, and nothing of it goes elsewhere.
 
 use super::{events, rig, upload};
 use pipe_sdk::library::Upload;
@@ -33,7 +34,8 @@ async fn planted_instructions_stay_between_the_tags_of_their_source() {
         assert!(before.contains("payroll notes"));
         assert!(after.ends_with("Question: what do the payroll notes say?"), "{prompt}");
         assert_eq!(after.matches("payroll notes").count(), 1, "{prompt}");
-        // Nobody but the generator was asked anything, and people see an event of the pipe's own kinds only.
+        // Nobody but the generator was asked anything, and people see an event of the pipe's own
+        // kinds only.
         assert_eq!(rig.scripted.calls().len(), 1);
         let (sources, statuses) = (events(&chunks, "source"), events(&chunks, "status"));
         assert_eq!((sources.len(), statuses.len()), (1, 2));

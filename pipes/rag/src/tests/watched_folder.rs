@@ -99,7 +99,8 @@ async fn documents_of_an_earlier_release_keep_their_audience_in_the_folder_that_
     };
     let open = |ids: [(&str, bool); 3]| ids.map(|(id, open)| (id.to_owned(), open)).to_vec();
     assert_eq!(audiences(&rig).await, open([("a.md", true), ("b.md", false), ("own", true)]));
-    // Another folder, turned to later, inherits nothing, not even of documents whose mark names no folder.
+    // Another folder, turned to later, inherits nothing, not even of documents whose mark names no
+    // folder.
     rig.put(vec![legacy]).await;
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("a.md"), "# Alpha\nThree.").unwrap();

@@ -1,4 +1,4 @@
-//! What comes back for texts, in any family's answer.
+//! Parses the answers of all families of embedding models.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub struct Answer {
     /// The vectors.
     pub vectors: Vec<Vec<f32>>,
-    /// How many tokens the texts had, if the model tells.
+    /// The tokens of the texts, if the model reports them.
     pub tokens: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ enum WireAnswer {
 #[serde(untagged)]
 enum Many {
     Plain(Vec<Vec<f32>>),
-    /// Cohere's, where several kinds of numbers can be had.
+    /// Cohere's, if several kinds of numbers are available.
     ByType {
         float: Vec<Vec<f32>>,
     },

@@ -12,7 +12,7 @@ pub struct Model {
     styles: &'static [&'static str],
 }
 
-/// Which sizes are allowed.
+/// The allowed sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sizes {
     /// Any within limits.
@@ -69,7 +69,7 @@ const TITAN_SIZES: &[(u32, u32)] = &[
     (1173, 640),
 ];
 
-/// How many pictures a request may ask for.
+/// The largest number of images of a request.
 const MAX_IMAGES: u32 = 5;
 const MAX_SEED: u64 = 2_147_483_646;
 

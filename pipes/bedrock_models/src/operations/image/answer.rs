@@ -1,4 +1,4 @@
-//! What comes back for answer, in either family's own.
+//! Parses the answers of both families of image models.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub struct Answer {
     /// The pictures, in base64.
     pub images: Vec<String>,
-    /// Why there are fewer than were asked for.
+    /// The reason why images are missing.
     pub refusal: Option<String>,
 }
 

@@ -11,11 +11,11 @@ use pipe_sdk::{
 };
 use std::sync::Arc;
 
-/// How Open WebUI's background prompts begin, which ask for titles, tags and the like
+/// The prefix of Open WebUI's background prompts, which ask for titles, tags and the like
 /// (`docs/reference/open-webui.md`, "Background tasks").
 const TASK_PREFIX: &str = "### Task:";
 
-/// How much of the prompt stands by the picture.
+/// The largest number of the prompt's characters in the caption of an image.
 const MAX_CAPTION_CHARS: usize = 120;
 
 /// Answers this chat with pictures, by the first of these models that can.

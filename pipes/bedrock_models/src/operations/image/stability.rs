@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// One of Stability's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Model {
-    /// Whether it can begin from a picture.
+    /// `true` if it takes an initial image.
     takes_pictures: bool,
 }
 
@@ -20,7 +20,7 @@ pub const FROM_PICTURES: Model = Model { takes_pictures: true };
 const MAX_PROMPT_CHARS: usize = 10_000;
 const MAX_SEED: u64 = 4_294_967_294;
 
-/// How far a picture goes from the one that it begins from, if nothing is said.
+/// The default distance from the initial image.
 const STRENGTH: f64 = 0.7;
 
 /// The shapes that there are, width and height.

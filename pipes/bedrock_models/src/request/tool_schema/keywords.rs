@@ -1,8 +1,8 @@
-//! What the keywords of JSON Schema hold, and the names of its types.
+//! The values of JSON Schema's keywords, and the names of its types.
 
 use serde_json::{Map, Value};
 
-/// What stands under a keyword.
+/// The value of a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// Schemas by names of the client's own.
@@ -15,7 +15,7 @@ pub enum Holds {
     Data,
 }
 
-/// Returns what stands under this keyword.
+/// Returns the kind of this keyword's value.
 pub fn holds(keyword: &str) -> Holds {
     match keyword {
         "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
@@ -37,8 +37,7 @@ pub fn holds(keyword: &str) -> Holds {
     }
 }
 
-/// Returns the type that a word means, which may be written as in another language; `None` if it is
-/// none.
+/// Returns the type of this name, which may be that of another language; `None` if it is none.
 pub fn type_named(word: &str) -> Option<&'static str> {
     Some(match word.trim().to_ascii_lowercase().as_str() {
         "object" | "dict" | "dictionary" | "map" | "struct" | "record" => "object",
@@ -65,7 +64,7 @@ pub fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// Returns the type that the keywords of a schema without one speak of.
+/// Returns the type that the keywords of a schema without `type` imply.
 pub fn implied_type(schema: &Map<String, Value>) -> Option<&'static str> {
     let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.contains_key(*keyword));
     if has(&["properties", "additionalProperties", "patternProperties", "propertyNames"])

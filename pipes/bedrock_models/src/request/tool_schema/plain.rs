@@ -1,4 +1,4 @@
-//! The schema in the few keywords that a family takes; what they cannot say is told in words.
+//! Rewrites a schema in the few keywords that a family takes; the rest becomes a note in words.
 //!
 //! Nova refuses a tool whose schema has more than `type`, `properties` and `required` at its root
 //! (<https://docs.aws.amazon.com/nova/latest/userguide/tool-use-definition.html>), which is every
@@ -11,7 +11,7 @@ use super::{
 };
 use serde_json::{Map, Value, json};
 
-/// Which keywords stand below the root.
+/// The keywords that are kept below the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inside {
     /// `type`, `description`, `enum` of texts, `properties`, `required` and `items`.
@@ -25,24 +25,23 @@ pub enum Inside {
 pub struct Plain {
     /// It has `type`, `properties` and `required` at its root.
     pub schema: Value,
-    /// What its root says beside, for the description of the tool.
+    /// A note about the root, for the description of the tool.
     pub note: String,
 }
 
-/// How deep objects and lists may stand in one another.
+/// The largest depth of nested objects and lists.
 const DEEPEST: usize = 10;
 
-/// How large a schema may become, in bytes, more or less: references can multiply what they refer
-/// to.
+/// The approximate largest size of a schema, in bytes: references can multiply their targets.
 const LARGEST: usize = 192 << 10;
 
-/// How many references may stand within one another.
+/// The largest number of nested references.
 const LONGEST_TRAIL: usize = 64;
 
-/// How long the words for one keyword may be, in characters.
+/// The largest number of characters that describe one keyword.
 const LONGEST_WORDS: usize = 240;
 
-/// How long the note on a root may be, in characters.
+/// The largest number of characters in the note about a root.
 const LONGEST_NOTE: usize = 4000;
 
 /// The keywords that say a limit, and stand below the root where most do.
@@ -61,7 +60,7 @@ const LIMITS: &[&str] = &[
     "default",
 ];
 
-/// This schema of an object in few keywords.
+/// Returns this schema of an object in the allowed keywords.
 pub fn plain(schema: &Map<String, Value>, inside: Inside) -> Plain {
     let root = Value::Object(schema.clone());
     let mut walk = Walk { root: &root, inside, left: LARGEST, context: Vec::new() };
@@ -81,15 +80,15 @@ pub fn plain(schema: &Map<String, Value>, inside: Inside) -> Plain {
 struct Walk<'a> {
     root: &'a Value,
     inside: Inside,
-    /// How many bytes may still be written.
+    /// The number of bytes that may still be written.
     left: usize,
     /// The references that lead here.
     context: Vec<String>,
 }
 
 impl Walk<'_> {
-    /// Returns the schema at this depth. What its keywords cannot say stands at the end of its
-    /// description.
+    /// Returns the schema at this depth. Facts that its keywords cannot express stand at the end of
+    /// its description.
     fn node(&mut self, schema: &Value, depth: usize, is_root: bool) -> Map<String, Value> {
         let outside = self.context.len();
         let mut flat = self.flattened(schema, outside, outside);
@@ -160,10 +159,10 @@ impl Walk<'_> {
         out
     }
 
-    /// Returns the schema with what it refers to, and with all of which it must be, in its place.
+    /// Returns the schema with references and `allOf` resolved.
     ///
-    /// `outside` is how much of the trail leads to this node, `before` how much to this branch of
-    /// it.
+    /// `outside` is the number of references that lead to this node, `before` the number that leads
+    /// to this branch of it.
     fn flattened(&mut self, schema: &Value, outside: usize, before: usize) -> Map<String, Value> {
         let Value::Object(schema) = schema else {
             let kind = schema.as_str().and_then(type_named);
@@ -202,8 +201,8 @@ impl Walk<'_> {
         flat
     }
 
-    /// Takes a choice into the schema, as far as it can be said in it. What is left are branches
-    /// that stand for themselves.
+    /// Merges a choice into the schema, as far as its keywords can express it. Returns the branches
+    /// that are left.
     #[expect(
         clippy::too_many_arguments,
         reason = "a choice touches all that is known of its schema"
@@ -334,7 +333,7 @@ impl Walk<'_> {
         }
         for (keyword, words) in [
             ("patternProperties", "Keys by pattern"),
-            ("propertyNames", "ToolNames of keys"),
+            ("propertyNames", "Names of keys"),
             ("minProperties", "Fewest keys"),
             ("maxProperties", "Most keys"),
             ("dependentRequired", "Keys that need others"),
@@ -383,7 +382,7 @@ impl Walk<'_> {
         tell(flat, "contains", "Contains", notes);
     }
 
-    /// Writes a choice of values: as `enum` where that is taken, else in words.
+    /// Writes a choice of values: as `enum` where that is allowed, else in words.
     fn enumerated(
         &self,
         values: Vec<Value>,
@@ -407,7 +406,7 @@ impl Walk<'_> {
         notes.push(cut(&words, 4 * LONGEST_WORDS));
     }
 
-    /// Writes the limits where they are taken, else in words.
+    /// Writes the limits where they are allowed, else in words.
     fn limited(
         &self,
         flat: &Map<String, Value>,
@@ -458,7 +457,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Returns a schema in a few words.
+    /// Describes a schema in a few words.
     fn words(&self, schema: &Map<String, Value>, depth: usize) -> String {
         if depth > 3 {
             return "any value".into();
@@ -508,17 +507,17 @@ impl Walk<'_> {
     }
 }
 
-/// Returns whether a keyword only says something about its schema.
+/// Returns whether a keyword is an annotation.
 fn is_said(keyword: &str) -> bool {
     matches!(keyword, "title" | "description" | "default" | "discriminator" | "$comment")
 }
 
-/// Keeps the title of a root where it says nothing else; titles below it are names again.
+/// Returns a title that says more than the name; the title of a root is dropped.
 fn title(flat: &Map<String, Value>, is_root: bool) -> Option<&str> {
     flat.get("title").and_then(Value::as_str).filter(|title| !is_root && title.contains(' '))
 }
 
-/// Returns the type of a schema, by its word or by its keywords. What else it may be is told.
+/// Returns the type of a schema, by its word or by its keywords. Further types become a note.
 fn kind(
     flat: &Map<String, Value>,
     nullable: &mut bool,
@@ -550,7 +549,7 @@ fn kind(
     }
 }
 
-/// Returns the values that a schema lists. That it may be null is no value.
+/// Returns the values that a schema lists, without `null`.
 fn values(flat: &mut Map<String, Value>, nullable: &mut bool) -> Option<Vec<Value>> {
     let values = values_of(flat)?;
     *nullable |= values.iter().any(Value::is_null);
@@ -566,7 +565,7 @@ fn values_of(schema: &Map<String, Value>) -> Option<Vec<Value>> {
     }
 }
 
-/// Returns a value and what it is said to mean.
+/// Returns a value and its description.
 fn told_value(branch: &Map<String, Value>) -> Option<String> {
     let meaning =
         ["description", "title"].into_iter().find_map(|name| branch.get(name)?.as_str())?;
@@ -582,7 +581,7 @@ fn kind_of_values(values: &[Value], kind: Option<&'static str>) -> Option<&'stat
     if values.iter().all(Value::is_number) { Some("number") } else { Some("string") }
 }
 
-/// Adds what a schema must be too. What it says itself goes before.
+/// Merges a second schema into this one, whose own keywords win.
 fn merge(flat: &mut Map<String, Value>, more: Map<String, Value>) {
     for (name, value) in more {
         match (name.as_str(), flat.get_mut(&name), value) {
@@ -615,7 +614,7 @@ fn merge(flat: &mut Map<String, Value>, more: Map<String, Value>) {
     }
 }
 
-/// Makes one object of several, of which it may be any.
+/// Merges several object schemas, of which any may match, into one.
 fn unite(flat: &mut Map<String, Value>, branches: Vec<Map<String, Value>>) {
     let mut properties = match flat.shift_remove("properties") {
         Some(Value::Object(properties)) => properties,

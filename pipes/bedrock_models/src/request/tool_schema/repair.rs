@@ -1,13 +1,12 @@
-//! Makes a schema one of JSON Schema 2020-12, where a client's generator has written something
-//! else.
+//! Turns schemas of clients' generators into valid JSON Schema 2020-12.
 //!
-//! Services that check schemas do it by that draft; Claude's does
+//! Services validate schemas against that draft; Claude's does
 //! (<https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/implement-tool-use>).
 
 use super::keywords::{Holds, holds, referenced, type_named, type_of};
 use serde_json::{Map, Value, json};
 
-/// Repairs what is out of form in this schema; whether there was anything.
+/// Repairs this schema. Returns whether it changed.
 pub fn repair(schema: &mut Map<String, Value>) -> bool {
     let before = dangling(schema);
     let mut changed = !before.is_empty();
@@ -54,7 +53,7 @@ fn for_each_inside(schema: &Map<String, Value>, each: &mut dyn FnMut(&Map<String
     }
 }
 
-/// Says in words what the dangling reference was called.
+/// Replaces a dangling reference by a description with its name.
 fn loosen(schema: &mut Map<String, Value>, reference: &str) {
     if schema.get("$ref").is_some_and(|own| own == reference) {
         schema.shift_remove("$ref");
@@ -80,7 +79,7 @@ fn loosen(schema: &mut Map<String, Value>, reference: &str) {
     }
 }
 
-/// Adds to what a schema says of itself.
+/// Appends to the description of a schema.
 pub fn describe(schema: &mut Map<String, Value>, words: &str) {
     let said = schema.get("description").and_then(Value::as_str).unwrap_or_default().trim();
     if !words.is_empty() && !said.contains(words) {
@@ -127,7 +126,7 @@ fn typed(schema: &mut Map<String, Value>) -> bool {
     true
 }
 
-/// Limits are numbers; draft 4 and `OpenAPI` 3.0 say by a boolean that one is exclusive.
+/// Repairs limits, which are numbers; draft 4 and `OpenAPI` 3.0 mark exclusive ones by a boolean.
 fn limited(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
@@ -169,7 +168,7 @@ fn limited(schema: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// Repairs tuples, whose items stand under `prefixItems`, and what comes after them under `items`.
+/// Repairs tuples, whose items belong under `prefixItems`, and the items after them under `items`.
 fn tupled(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     if let Some(Value::Array(_)) = schema.get("items") {
@@ -189,7 +188,7 @@ fn tupled(schema: &mut Map<String, Value>) -> bool {
     changed
 }
 
-/// `required` lists names. Draft 3 says it of each property by a boolean.
+/// Repairs `required`, which lists names. Draft 3 marks each property by a boolean.
 fn required(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     let mut said = Vec::new();
@@ -239,7 +238,7 @@ fn required(schema: &mut Map<String, Value>) -> bool {
     true
 }
 
-/// Returns what stands under one keyword.
+/// Repairs the value of one keyword.
 fn member(schema: &mut Map<String, Value>, name: &str) -> bool {
     let Some(value) = schema.get_mut(name) else { return false };
     match holds(name) {
@@ -304,7 +303,7 @@ fn data(schema: &mut Map<String, Value>, name: &str) -> bool {
     !is_fit && schema.shift_remove(name).is_some()
 }
 
-/// One schema. Some write the name of a type alone.
+/// Repairs a subschema. Some clients write the name of a type alone.
 fn one(schema: &mut Value) -> bool {
     match schema {
         Value::Object(inner) => within(inner),
@@ -320,11 +319,10 @@ fn one(schema: &mut Value) -> bool {
     }
 }
 
-/// The keywords by which a schema is a choice between several.
+/// The keywords of choices between schemas.
 pub const CHOICES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 
-/// Returns the schema of one object that may be any of those that were to choose from; its
-/// description says what the choice was.
+/// Merges the branches of choices into one object schema, whose description names the choice.
 pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
     let root = Value::Object(schema.clone());
     for keyword in CHOICES {
@@ -366,8 +364,8 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
     schema
 }
 
-/// Lets a property be what another branch says too. What tells branches apart becomes a choice of
-/// values.
+/// Lets a property also match another branch's schema. Values that tell branches apart become a
+/// choice of values.
 fn either(known: &mut Value, other: &Value) {
     if known == other {
         return;
@@ -399,5 +397,5 @@ fn either(known: &mut Value, other: &Value) {
     }
 }
 
-/// How a pattern looks around, and how any such thing begins.
+/// The look-around assertions of patterns.
 pub const LOOKAROUNDS: [&str; 4] = ["(?=", "(?!", "(?<=", "(?<!"];
