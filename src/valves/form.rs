@@ -65,7 +65,7 @@ impl ValvesForm {
             let text = &mut schema["properties"][name]["description"];
             let help = text.as_str().unwrap_or_default();
             *text = format!("{help} {end}").trim_start().into();
-            let is_advanced = is_short && !property.is_everyday;
+            let is_advanced = is_short && !property.is_everyday && name != SHOW_ADVANCED;
             let has_fault = values.faults.iter().any(|fault| fault.valve == *name);
             if is_advanced && source != Some(&ValveSource::Saved) && !has_fault {
                 hidden.insert(name.clone());
