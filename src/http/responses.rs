@@ -1,6 +1,8 @@
 //! OpenAI's Responses API (<https://platform.openai.com/docs/api-reference/responses>): a request
-//! becomes a chat, its chunks become events. Responses are stored only by models that keep
-//! conversations; for all others, every request brings its whole conversation.
+//! becomes a chat, its chunks become events.
+//!
+//! Responses are stored only by models that keep conversations; for all others, every request
+//! brings its whole conversation.
 
 mod answer;
 mod events;
