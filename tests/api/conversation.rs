@@ -3,6 +3,7 @@
 
 mod durability;
 mod filter;
+mod load;
 mod requests;
 mod responses;
 mod routes;

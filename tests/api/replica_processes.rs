@@ -218,3 +218,41 @@ async fn a_wrong_password_keeps_a_host_from_starting_in_one_sentence() {
     assert!(said.contains("look at DATABASE_URL: password authentication failed"), "{said}");
     assert!(said.lines().count() == 1 && !said.contains("canary"), "{said}");
 }
+
+#[actix_web::test]
+async fn replicas_take_turns_in_one_conversation_and_one_is_killed() {
+    let Some(url) = database().await else { return };
+    let bedrock = bedrock();
+    let there = Replica::start(&bedrock, &url).await;
+    let models = json!({"models": MODEL});
+    assert_eq!(there.turn("conversation", &models).await.status, 200);
+    let mut folder = tempfile::tempdir().unwrap();
+    for turn in 0..6 {
+        let here = Replica::over(folder, &bedrock, &url).await;
+        let text = format!("question {turn}");
+        let body = json!({
+            "model": format!("conversation.{MODEL}"), "conversation_id": "c", "user": {"id": "ann"},
+            "stream": turn % 4 < 2, "messages": [{"role": "user", "content": text}],
+        });
+        let replica = if turn % 2 == 0 { &here } else { &there };
+        let answered = Answered::of(replica.process.post("/chat/completions", &body).await).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        // At once after the answer.
+        here.process.signal("-KILL");
+        here.process.ended().await;
+        folder = here.folder;
+        let shown = there.get("/conversations/c?user=ann").await;
+        let messages = shown.json["messages"].as_array().unwrap();
+        let questions: Vec<_> = messages.iter().filter(|one| one["role"] == "user").collect();
+        assert_eq!(questions.len(), turn + 1, "{}", shown.text);
+        assert_eq!(messages.len(), 2 * (turn + 1), "each with its answer: {}", shown.text);
+        assert_eq!(questions[turn]["content"], text);
+    }
+    let has_all = |body: &[u8]| {
+        let body = String::from_utf8_lossy(body);
+        (0..6).all(|turn| body.contains(&format!("question {turn}")))
+    };
+    let requests = bedrock.requests();
+    let last = requests.iter().filter(|request| has_all(&request.body)).count();
+    assert_eq!(last, 1, "the sixth turn is sent with the five before it");
+}

@@ -5,7 +5,6 @@ use crate::{
     optimizer::upstream::{Line, Upstream, says},
     support::{Answered, Builder},
 };
-use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -93,34 +92,6 @@ async fn temporary_chats_and_background_tasks_leave_nothing() {
     assert_eq!(rig.seen(), ["user: ### Task:\nWrite a title"], "no persona");
     let listed = rig.host.get("/conversations").await;
     assert_eq!(listed.json["data"], json!([]), "{}", listed.text);
-}
-
-/// Users whose conversations have the same ids, all at once.
-#[actix_web::test]
-async fn no_word_of_one_user_reaches_another() {
-    const USERS: usize = 20;
-    const TURNS: usize = 10;
-    let rig = rig(json!({"memory_window": 2, "persona": null})).await;
-    let talk = async |user: usize| {
-        for turn in 0..TURNS {
-            rig.say(&format!("user {user}"), "same", &format!("u{user} t{turn}.")).await;
-        }
-    };
-    join_all((0..USERS).map(talk)).await;
-    let asked = rig.upstream.asked();
-    assert_eq!(asked.len(), USERS * TURNS);
-    for body in asked {
-        let questions: Vec<_> = super::seen(&body)
-            .into_iter()
-            .filter_map(|line| line.strip_prefix("user: ").map(str::to_owned))
-            .collect();
-        let last = questions.last().unwrap();
-        let (user, turn) = last.trim_end_matches('.').split_once(" t").unwrap();
-        let turn: usize = turn.parse().unwrap();
-        let expected: Vec<_> =
-            (turn.max(2) - 2..=turn).map(|turn| format!("{user} t{turn}.")).collect();
-        assert_eq!(questions, expected);
-    }
 }
 
 #[actix_web::test]

@@ -55,6 +55,15 @@ impl Fixture {
         }
     }
 
+    /// Makes all conversations so much older.
+    pub async fn age_conversations(&self, time: Duration) {
+        let (schema, ms) = (self.schema(), time.as_millis());
+        self.sql(&format!(
+            "UPDATE {schema}conversation SET created = created - {ms}, updated = updated - {ms}, expires = expires - {ms}"
+        ))
+        .await;
+    }
+
     /// What stands before the names of tables.
     pub fn schema(&self) -> &'static str {
         if self.url.is_some() { "pipewright." } else { "" }
