@@ -53,7 +53,7 @@ impl CallRoute {
     /// Returns whether the pipe lists the model.
     pub fn is_listed(&self) -> bool {
         match self.slot.serves() {
-            Some(Serves::Model(_)) => true,
+            Some(Serves::Model(_)) => self.model == self.slot.id(),
             Some(Serves::Manifold(models)) => models.iter().any(|model| model.id == self.model),
             Some(Serves::Filter { .. }) | None => false,
         }

@@ -153,8 +153,13 @@ impl Registry {
     /// Lets pipes take over a chat by what stands beside the model's name.
     pub fn take_over(&self, body: &mut Body) {
         for slot in self.slots().iter() {
-            slot.take_over(body);
+            slot.take_over(body, self);
         }
+    }
+
+    /// Returns whether a pipe takes over chats with images for the model with this full id.
+    pub fn describes_images_for(&self, id: &str) -> bool {
+        self.slots.load().iter().any(|slot| slot.describes_images_for(id))
     }
 
     /// Reads the valves of all pipes again. A pipe whose files cannot be used stays as it is, and

@@ -17,8 +17,8 @@ use crate::valves::{CheckReferences, ModelReference, Values, ValveStore, ValvesF
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, ModelResolution, Pipe, QuirkState, RerankCall, Reranked, Result, Serves,
-    UpstreamState, UsageReport, library::Library,
+    HostBackend, ImageCall, Images, ModelResolution, Pipe, QuirkState, RerankCall, Reranked,
+    Result, Serves, UpstreamState, UsageReport, library::Library,
 };
 use pipe_slot::PipeSlot;
 use std::sync::Arc;
@@ -121,7 +121,9 @@ pub trait Slot: Send + Sync {
     /// [`Pipe::resolve_model`].
     fn resolve_model(&self, id: &str) -> Option<ModelResolution>;
     /// [`Pipe::take_over`], of the pipe that runs.
-    fn take_over(&self, body: &mut Body);
+    fn take_over(&self, body: &mut Body, host: &dyn HostBackend);
+    /// [`Pipe::describes_images_for`], of the pipe that runs.
+    fn describes_images_for(&self, model: &str) -> bool;
     /// Returns the number of the current valves: another one whenever the pipe was replaced.
     fn generation(&self) -> u64;
     /// Returns the reason why the pipe does not run, or not well.

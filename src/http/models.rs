@@ -6,7 +6,10 @@ use super::{
     messages::{self, VERSION},
     open_webui,
 };
-use crate::{registry, slot::Slot};
+use crate::{
+    registry::{self, Registry},
+    slot::Slot,
+};
 use actix_web::{HttpRequest, HttpResponse, web};
 use pipe_sdk::{
     Model, ModelKind, ModelMetadata, ModelResolution, PICKER_WIDTH, PickerAudience, PipeError,
@@ -208,14 +211,30 @@ async fn entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value
     let mut entries = Vec::new();
     for slot in state.registry.slots().iter() {
         let Some(serves) = slot.serves() else { continue };
-        let models = registry::list_models(slot.id(), &serves);
-        let models = models.iter().filter(|(_, model)| is_wanted(model));
-        entries.extend(models.map(|(id, model)| {
-            let name = picker_name(model, &names);
-            entry(id, &name, model, &pipeline(serves.kind(), model), state.started)
+        let models = registry::list_models(slot.id(), &serves).into_iter();
+        let models = models.filter(|(_, model)| is_wanted(model));
+        entries.extend(models.map(|(id, mut model)| {
+            add_image_input(&state.registry, &id, &mut model);
+            let name = picker_name(&model, &names);
+            entry(&id, &name, &model, &pipeline(serves.kind(), &model), state.started)
         }));
     }
     entries
+}
+
+/// Adds images to the input of a chat model if a pipe describes them for it: Open WebUI's page lets
+/// nobody attach images for models that do not take them.
+fn add_image_input(registry: &Registry, id: &str, model: &mut Model) {
+    if model.kind != ModelKind::Chat || !registry.describes_images_for(id) {
+        return;
+    }
+    if let Some(vision) = model.capabilities.get_mut("vision") {
+        *vision = true.into();
+    }
+    let reads = &mut model.metadata.reads;
+    if !reads.is_empty() && !reads.contains(&"image") {
+        reads.push("image");
+    }
 }
 
 /// Returns the description of a model's pipe for Open WebUI.

@@ -16,8 +16,8 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall, Host,
-    ImageCall, Images, Model, ModelResolution, PipeError, QuirkState, RerankCall, Reranked, Result,
-    Serves, UpstreamState, UsageReport, library::Library,
+    HostBackend, ImageCall, Images, Model, ModelResolution, PipeError, QuirkState, RerankCall,
+    Reranked, Result, Serves, UpstreamState, UsageReport, library::Library,
 };
 use python_worker::{Description, Redactor, Worker, WorkerError};
 use resilience::{Limits, Upstream};
@@ -417,7 +417,11 @@ impl Slot for PythonSlot {
         false
     }
 
-    fn take_over(&self, _body: &mut Body) {}
+    fn take_over(&self, _body: &mut Body, _host: &dyn HostBackend) {}
+
+    fn describes_images_for(&self, _model: &str) -> bool {
+        false
+    }
 
     fn health_problem(&self) -> Option<String> {
         let problem = match self.worker_state() {

@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, ModelResolution, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
-    Serves, StateFolder, UpstreamState, UsageReport, library::Library,
+    HostBackend, ImageCall, Images, ModelResolution, Pipe, PipeError, QuirkState, RerankCall,
+    Reranked, Result, Serves, StateFolder, UpstreamState, UsageReport, library::Library,
 };
 use std::{
     panic::AssertUnwindSafe,
@@ -195,10 +195,14 @@ impl<P: Pipe> Slot for PipeSlot<P> {
         self.running_pipe().ok()?.resolve_model(id)
     }
 
-    fn take_over(&self, body: &mut Body) {
+    fn take_over(&self, body: &mut Body, host: &dyn HostBackend) {
         if let Ok(pipe) = self.running_pipe() {
-            pipe.take_over(body);
+            pipe.take_over(body, host);
         }
+    }
+
+    fn describes_images_for(&self, model: &str) -> bool {
+        self.running_pipe().is_ok_and(|pipe| pipe.describes_images_for(model))
     }
 
     fn generation(&self) -> u64 {

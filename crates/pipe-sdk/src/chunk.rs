@@ -7,7 +7,7 @@ pub use detail::{Citation, ReasoningDetail, ReasoningKind};
 pub use fold::Answer;
 
 use crate::{Picture, Result, Side};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
@@ -171,6 +171,25 @@ impl ChunkStream {
     /// Chunks that are all there already.
     pub fn from_chunks(chunks: impl IntoIterator<Item = Chunk, IntoIter: Send + 'static>) -> Self {
         Self::new(stream::iter(chunks.into_iter().map(Ok)))
+    }
+
+    /// Returns the same answer with the usage of other calls added to its own.
+    #[must_use]
+    pub fn with_added_usage(self, added: Option<Usage>) -> Self {
+        let Some(added) = added else { return self };
+        Self::new(stream::unfold((self, Some(added)), |(mut chunks, mut added)| async move {
+            let chunk = match chunks.next().await {
+                Some(Ok(Chunk::Usage(mut usage))) => {
+                    if let Some(added) = added.take() {
+                        usage.add(&added);
+                    }
+                    Ok(Chunk::Usage(usage))
+                }
+                Some(other) => other,
+                None => Ok(Chunk::Usage(added.take()?)),
+            };
+            Some((chunk, (chunks, added)))
+        }))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use crate::{
     Body, Call, CallContext, CallerId, ChatRef, ChunkStream, Conversations, Demand, EmbedCall,
-    Embeddings, Hints, ImageCall, Images, Ledger, PipeError, RerankCall, Reranked, Result, Side,
-    Usage, User,
+    Embeddings, Hints, ImageCall, Images, Ledger, Model, PipeError, RerankCall, Reranked, Result,
+    Side, Usage, User,
 };
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 use std::{fmt, sync::Arc};
 
 /// A handle to the host, for calls to other models. A clone is cheap.
@@ -56,6 +57,11 @@ impl Host {
     /// Returns the context: the user, the API key, and the models on the way.
     pub fn context(&self) -> &CallContext {
         &self.context
+    }
+
+    /// Returns the implementation behind the handle, for methods that pipes are called with.
+    pub fn backend(&self) -> &dyn HostBackend {
+        &*self.backend
     }
 
     /// Returns the chat that the calls belong to.
@@ -154,6 +160,11 @@ impl Host {
         self.backend.embedding_models()
     }
 
+    /// Returns the model that this id names, with what is known of it.
+    pub fn find_model(&self, id: &str) -> Option<ModelCard> {
+        self.backend.find_model(id)
+    }
+
     /// Returns whether the host lists a chat model with this id, as in `pipe.model`. The prefix of
     /// a connection of Open WebUI before it is ignored.
     pub fn lists_model(&self, id: &str) -> bool {
@@ -174,6 +185,27 @@ pub struct ModelCard {
     pub id: String,
     /// The display name.
     pub name: String,
+    /// What it reads, as in [`ModelMetadata::reads`](crate::ModelMetadata::reads); empty if that is
+    /// unknown.
+    pub reads: Vec<&'static str>,
+    /// Whether it takes images, if that is known.
+    pub vision: Option<bool>,
+}
+
+impl ModelCard {
+    /// Returns the card of a model with this full id.
+    pub fn new(id: impl Into<String>, model: Model) -> Self {
+        let Model { name, capabilities, metadata, .. } = model;
+        let reads = metadata.reads;
+        let vision = capabilities.get("vision").and_then(Value::as_bool);
+        let vision = vision.or_else(|| (!reads.is_empty()).then(|| reads.contains(&"image")));
+        Self { id: id.into(), name, reads, vision }
+    }
+
+    /// Returns whether the model reads this kind of input, as in `file`; `None` if that is unknown.
+    pub fn can_read(&self, kind: &str) -> Option<bool> {
+        (!self.reads.is_empty()).then(|| self.reads.contains(&kind))
+    }
 }
 
 /// The implementation behind a [`Host`]: the registry, or a script in the tests of a pipe.
@@ -213,6 +245,9 @@ pub trait HostBackend: Send + Sync {
 
     /// Returns the embedding models that are served now. Those that read only text come first.
     fn embedding_models(&self) -> Vec<ModelCard>;
+
+    /// Returns the model that this id names, listed or not, with what is known of it.
+    fn find_model(&self, id: &str) -> Option<ModelCard>;
 
     /// Returns whether a chat model with this id is listed, after any prefix of a connection.
     fn lists_model(&self, id: &str) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
-    ImageCall, Images, PickerAudience, PipeError, QuirkState, RerankCall, Reranked, Result,
-    StateFolder, UpstreamState, UsageReport, Valves, library::Library,
+    HostBackend, ImageCall, Images, PickerAudience, PipeError, QuirkState, RerankCall, Reranked,
+    Result, StateFolder, UpstreamState, UsageReport, Valves, library::Library,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -83,9 +83,16 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     /// Takes over a chat that names another pipe's model, by writing an id of its own into
     /// [`Body::model`].
     ///
-    /// For options beside the model's name, as in `"optillm_approach": "moa"`. The host asks every
-    /// pipe, before limits and access are checked, so this must be cheap and must not wait.
-    fn take_over(&self, _body: &mut Body) {}
+    /// For options beside the model's name, as in `"optillm_approach": "moa"`, and for chats that
+    /// the model cannot answer by itself. The host asks every pipe, before limits and access are
+    /// checked, so this must be cheap and must not wait.
+    fn take_over(&self, _body: &mut Body, _host: &dyn HostBackend) {}
+
+    /// Returns whether it takes over chats with images for this model, which reads none itself.
+    /// Then the model is listed as one that takes them.
+    fn describes_images_for(&self, _model: &str) -> bool {
+        false
+    }
 
     /// Ends when [`serves`](Self::serves) is complete for the first time.
     ///
@@ -220,6 +227,16 @@ pub enum ModelResolution {
     Denied(String),
     /// It may have a model of this id, but cannot tell now, for this reason.
     Unavailable(String),
+}
+
+impl ModelResolution {
+    /// Returns the model that would answer.
+    pub fn into_model(self) -> Option<Model> {
+        match self {
+            Self::Available(model) | Self::Derived(model) | Self::Fallback(model) => Some(model),
+            Self::Denied(_) | Self::Unavailable(_) => None,
+        }
+    }
 }
 
 /// One model as Open WebUI lists it, or as it would if it chatted.

@@ -17,8 +17,8 @@ mod ledger;
 
 use crate::{
     Body, Call, CallContext, ChatRef, Chunk, ChunkStream, Conversations, Demand, EmbedCall,
-    Embeddings, Host, HostBackend, ImageCall, Images, Ledger, ModelCard, PipeError, RerankCall,
-    Reranked, Result, Usage, User,
+    Embeddings, Host, HostBackend, ImageCall, Images, Ledger, Model, ModelCard, PipeError,
+    RerankCall, Reranked, Result, Usage, User,
 };
 use futures_util::future::{BoxFuture, ready};
 use std::{
@@ -36,6 +36,7 @@ pub struct ScriptedHost {
     embeddings: HashMap<String, Embeddings>,
     rankings: HashMap<String, Reranked>,
     images: HashMap<String, Images>,
+    inputs: HashMap<String, Vec<&'static str>>,
     calls: Arc<Mutex<Vec<Call>>>,
     ledger: Arc<ledger::Memory>,
     conversations: Arc<conversations::Memory>,
@@ -62,6 +63,13 @@ impl ScriptedHost {
         behaviour: impl Fn(Call) -> F + Send + Sync + 'static,
     ) -> Self {
         self.models.insert(model.into(), Arc::new(move |call| Box::pin(behaviour(call))));
+        self
+    }
+
+    /// Adds the kinds of input that a model reads.
+    #[must_use]
+    pub fn reads(mut self, model: &str, kinds: &[&'static str]) -> Self {
+        self.inputs.insert(model.into(), kinds.to_vec());
         self
     }
 
@@ -99,6 +107,12 @@ impl ScriptedHost {
     /// From now on this person has spent so much more, in millionths of a US dollar.
     pub fn spend(&self, user: &str, cost: u64) {
         self.ledger.spend(user, cost);
+    }
+
+    fn card(&self, id: &str) -> ModelCard {
+        let mut model = Model::new(id, id);
+        model.metadata.reads = self.inputs.get(id).cloned().unwrap_or_default();
+        ModelCard::new(id, model)
     }
 
     /// Returns the calls that were made, in order.
@@ -145,12 +159,15 @@ impl HostBackend for ScriptedHost {
     }
 
     fn embedding_models(&self) -> Vec<ModelCard> {
-        let card = |id: &String| ModelCard { id: id.clone(), name: id.clone() };
-        self.embeddings.keys().map(card).collect()
+        self.embeddings.keys().map(|id| self.card(id)).collect()
     }
 
     fn models(&self) -> Vec<ModelCard> {
-        self.models.keys().map(|id| ModelCard { id: id.clone(), name: id.clone() }).collect()
+        self.models.keys().map(|id| self.card(id)).collect()
+    }
+
+    fn find_model(&self, id: &str) -> Option<ModelCard> {
+        self.models.contains_key(id).then(|| self.card(id))
     }
 
     /// Returns a millionth of a dollar for each token.

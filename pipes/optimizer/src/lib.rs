@@ -37,8 +37,8 @@ use engine::Engine;
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
 use parameters::{APPROACH, Parameters};
 use pipe_sdk::{
-    Body, Call, ChunkStream, Model, ModelResolution, Pipe, PipeError, Result, Role, Serves,
-    split_list,
+    Body, Call, ChunkStream, HostBackend, Model, ModelResolution, Pipe, PipeError, Result, Role,
+    Serves, split_list,
 };
 use privacy::{Detector, Veil};
 use question::Question;
@@ -88,7 +88,7 @@ impl Pipe for Optimizer {
         selection::is_selection(id).then(|| ModelResolution::Derived(model(id, self.valves.auto())))
     }
 
-    fn take_over(&self, body: &mut Body) {
+    fn take_over(&self, body: &mut Body, _host: &dyn HostBackend) {
         if self.valves.message_tags
             && let Some(approach) = tags::take(&mut body.messages)
             && !body.rest.contains_key(APPROACH)

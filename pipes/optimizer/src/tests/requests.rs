@@ -152,6 +152,7 @@ async fn background_tasks_cost_one_call_and_stay_private() {
 #[tokio::test]
 async fn a_chat_is_taken_over_by_its_field_alone() {
     let pipe = Optimizer::on_startup(OptimizerValves::default()).await.unwrap();
+    let host = ScriptedHost::new();
     for (model, field, taken, stays) in [
         ("x.m", json!("moa"), "optimizer.moa-x.m", false),
         ("x.m", json!(" bon|moa "), "optimizer.bon|moa-x.m", false),
@@ -164,14 +165,14 @@ async fn a_chat_is_taken_over_by_its_field_alone() {
     ] {
         let mut body = Body::new(model, vec![]);
         body.rest.insert("optillm_approach".into(), field.clone());
-        pipe.take_over(&mut body);
+        pipe.take_over(&mut body, &host);
         assert_eq!(
             (body.model.as_str(), body.rest.contains_key("optillm_approach")),
             (taken, stays),
             "{field}"
         );
         let before = body.model.clone();
-        pipe.take_over(&mut body);
+        pipe.take_over(&mut body, &host);
         assert_eq!(body.model, before, "it is taken over once");
     }
 }
