@@ -57,7 +57,7 @@ def short(value, limit=300):
 class OpenWebUI:
     async def __aenter__(self):
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE * 2))
-        self.token = None
+        self.token = self.user = None
         self.events = []
         self.socket = None
         return self
@@ -93,10 +93,12 @@ class OpenWebUI:
                                   auth={'token': self.token})
         await self.socket.emit('user-join', {'auth': {'token': self.token}})
 
-    async def send(self, model, text, chat=None, tasks=(), files=(), params=None):
-        """Posts what the chat page posts when a message is sent."""
-        asked, answered = str(uuid.uuid4()), str(uuid.uuid4())
-        parent = chat.answered if chat else None
+    async def send(self, model, text, chat=None, tasks=(), files=(), params=None, edits=None, regenerates=None):
+        """Posts what the chat page posts when a message is sent: after a turn, or in the place of one."""
+        replaced = edits or regenerates
+        asked, answered = regenerates.asked if regenerates else str(uuid.uuid4()), str(uuid.uuid4())
+        parent = replaced.parent if replaced else chat.answered if chat else None
+        chat = chat or replaced
         body = {
             'stream': True, 'model': model, 'params': params or {}, 'tool_ids': [], 'tool_servers': [],
             'messages': [{'role': 'user', 'content': text}],
@@ -110,7 +112,7 @@ class OpenWebUI:
         mark = len(self.events)
         status, answer = await self.call('POST', '/api/chat/completions', body)
         expect(status == 200 and answer.get('chat_id'), f'Open WebUI refused the message itself: {status} {short(answer)}')
-        return Chat(self, answer['chat_id'], answered, mark)
+        return Chat(self, answer['chat_id'], asked, parent, answered, mark)
 
     async def finished(self, *message, **more):
         chat = await self.send(*message, **more)
@@ -121,8 +123,8 @@ class OpenWebUI:
 class Chat:
     """One turn of a chat: the answer under way, and what was stored of it."""
 
-    def __init__(self, owui, id, answered, mark):
-        self.owui, self.id, self.answered, self.mark = owui, id, answered, mark
+    def __init__(self, owui, id, asked, parent, answered, mark):
+        self.owui, self.id, self.asked, self.parent, self.answered, self.mark = owui, id, asked, parent, answered, mark
 
     def events(self, kind=None):
         mine = [e['data'] for e in self.owui.events[self.mark:] if e.get('chat_id') == self.id and e.get('data')]
@@ -221,7 +223,7 @@ async def the_first_user_signs_up_as_admin(owui):
     if status != 200:
         status, user = await owui.call('POST', '/api/v1/auths/signin', {'email': EMAIL, 'password': PASSWORD})
     expect(status == 200 and user.get('role') == 'admin', f'{status} {short(user)}')
-    owui.token = user['token']
+    owui.token, owui.user = user['token'], user['id']
 
 
 async def the_connection_is_verified_with_the_right_key(owui):
@@ -622,6 +624,68 @@ async def an_image_for_a_model_that_sees_not_is_refused_with_a_reason(owui):
     expect('image' in reason_of(message), f'stored error: {message.get("error")}, text: {short(text_of(message))}')
 
 
+async def turned(owui, pipe, **changes):
+    """Turns valves as the page does; answers what undoes it."""
+    spec, before = await valves_of(owui, pipe)
+    status, answer = await save(owui, pipe, spec, {**before, **changes})
+    expect(status == 200 and 'detail' not in answer, f'{pipe}: {status} {short(answer)}')
+    return {name: before[name] for name in changes}
+
+
+async def an_image_for_a_model_that_sees_not_is_described_to_it(owui):
+    model = await a_model_that_sees_not(owui)
+    undo = await turned(owui, 'multimodal', image_model=await a_model_that_sees(owui), describe_images_for=model)
+    try:
+        listed = next(m for m in await owui.models() if m['id'] == model)
+        expect(can(listed, 'vision'), 'the page would let nobody attach an image')
+        # The demo's models quote the question: here with the description in it.
+        chat = await owui.finished(model, 'What is this?', files=[{'type': 'image', 'url': PNG}])
+        message = await chat.message()
+        expect(not message.get('error'), f'error: {message.get("error")}')
+        expect('Image 1, as another model' in text_of(message), f'stored: {short(text_of(message))}')
+        expect([s['description'] for s in message.get('statusHistory') or []][-1:] == ['The images are described'],
+               f'statuses: {short(message.get("statusHistory"))}')
+        turn = await owui.finished(model, f'Is it a {MARKER}?', chat=chat)
+        message = await turn.message()
+        expect(not message.get('error') and MARKER in text_of(message), f'{message.get("error")} {short(text_of(message))}')
+    finally:
+        await turned(owui, 'multimodal', **undo)
+
+
+async def remembered(owui, chat):
+    """The user's messages that the host keeps of a chat."""
+    url, headers = f'{SERVER}/conversations/{chat.id}?user={owui.user}', {'Authorization': f'Bearer {KEY}'}
+    async with owui.http.get(url, headers=headers) as answer:
+        kept = await answer.json()
+    expect(answer.status == 200, f'{url}: {answer.status} {short(kept)}')
+    return [m['content'] for m in kept['messages'] if m['role'] == 'user']
+
+
+async def edits_regenerated_answers_and_branches_replace_what_is_remembered(owui):
+    base = await a_model(owui)
+    undo = await turned(owui, 'conversation', models=base)
+    try:
+        await owui.models()
+        model = f'conversation.{base}'
+        first_turn = await owui.finished(model, 'One.')
+        second = await owui.finished(model, 'Two.', chat=first_turn)
+        expect(await remembered(owui, second) == ['One.', 'Two.'], f'{await remembered(owui, second)}')
+        again = await owui.finished(model, 'Two.', regenerates=second)
+        expect(await remembered(owui, again) == ['One.', 'Two.'], f'regenerated: {await remembered(owui, again)}')
+        edited = await owui.finished(model, 'Three.', edits=second)
+        expect(await remembered(owui, edited) == ['One.', 'Three.'], f'edited: {await remembered(owui, edited)}')
+        branch = await owui.finished(model, 'Four.', chat=again)
+        expect(await remembered(owui, branch) == ['One.', 'Two.', 'Four.'], f'branch: {await remembered(owui, branch)}')
+        tabs = await asyncio.gather(owui.finished(model, 'Left.', chat=edited), owui.finished(model, 'Right.', chat=branch))
+        for tab in tabs:
+            message = await tab.message()
+            expect(not message.get('error') and message.get('done') is True, f'error: {message.get("error")}')
+        kept = await remembered(owui, branch)
+        expect(kept in (['One.', 'Three.', 'Left.'], ['One.', 'Two.', 'Four.', 'Right.']), f'two tabs: {kept}')
+    finally:
+        await turned(owui, 'conversation', **undo)
+
+
 async def after_a_refusal_the_chat_goes_on(owui):
     model = await a_model(owui)
     turn = await owui.finished(model, 'hi', params={'max_tokens': 0})
@@ -690,6 +754,8 @@ CHECKS = [
     a_refused_chat_shows_its_reason,
     an_image_behind_a_link_is_refused_with_a_reason,
     an_image_for_a_model_that_sees_not_is_refused_with_a_reason,
+    an_image_for_a_model_that_sees_not_is_described_to_it,
+    edits_regenerated_answers_and_branches_replace_what_is_remembered,
     after_a_refusal_the_chat_goes_on,
     stop_ends_the_answer,
     the_log_of_the_server_holds_neither_questions_nor_secrets,
