@@ -4,6 +4,7 @@ use crate::slot::Registration;
 use bedrock_models::BedrockModels;
 use conversation::ConversationPipe;
 use hybrid_router::HybridRouter;
+use multimodal::Multimodal;
 use openai_proxy::OpenAiProxy;
 use optimizer::Optimizer;
 use rag::Rag;
@@ -14,6 +15,7 @@ pub const PIPES: &[Registration] = &[
     Registration::for_pipe::<BedrockModels>(),
     Registration::for_pipe::<ConversationPipe>(),
     Registration::for_pipe::<HybridRouter>(),
+    Registration::for_pipe::<Multimodal>(),
     Registration::for_pipe::<OpenAiProxy>(),
     Registration::for_pipe::<Optimizer>(),
     Registration::for_pipe::<Rag>(),

@@ -36,6 +36,7 @@ mod messages;
 mod metrics;
 mod misfits;
 mod models;
+mod multimodal;
 mod new_pipe;
 mod openai_proxy;
 mod optimizer;

@@ -57,6 +57,7 @@ struct Shared {
     models: Mutex<Vec<Act>>,
     scripts: Mutex<VecDeque<Vec<Act>>>,
     always: Mutex<Option<Vec<Act>>>,
+    by_model: Mutex<HashMap<String, Vec<Act>>>,
     asked: watch::Sender<Vec<Asked>>,
     /// How many connections the other side has left while an answer was under way.
     left: watch::Sender<usize>,
@@ -137,6 +138,7 @@ impl Server {
             models: Mutex::new(listing(models)),
             scripts: Mutex::default(),
             always: Mutex::default(),
+            by_model: Mutex::default(),
             asked: watch::Sender::default(),
             left: watch::Sender::default(),
             taken: watch::Sender::default(),
@@ -165,6 +167,17 @@ impl Server {
     /// How it answers all chats without a script.
     pub fn always(&self, acts: Vec<Act>) {
         *self.shared.always.lock().unwrap() = Some(acts);
+    }
+
+    /// How this model answers chats without a script.
+    pub fn always_by(&self, model: &str, acts: Vec<Act>) {
+        self.shared.by_model.lock().unwrap().insert(model.into(), acts);
+    }
+
+    /// The bodies of the chats that this model was asked.
+    pub fn asked_of(&self, model: &str) -> Vec<Value> {
+        let bodies = self.asked().into_iter().map(|asked| asked.body);
+        bodies.filter(|body| body["model"] == model).collect()
     }
 
     /// How it answers when its models are asked for.
@@ -241,8 +254,10 @@ impl Shared {
             return self.models.lock().unwrap().clone();
         }
         let next = self.scripts.lock().unwrap().pop_front();
+        let model = asked.body["model"].as_str().unwrap_or_default();
+        let by_model = || self.by_model.lock().unwrap().get(model).cloned();
         let always = || self.always.lock().unwrap().clone();
-        next.or_else(always).unwrap_or_else(|| saying("pong"))
+        next.or_else(by_model).or_else(always).unwrap_or_else(|| saying("pong"))
     }
 
     /// `false` if the connection is over.
