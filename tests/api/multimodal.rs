@@ -106,12 +106,12 @@ fn question(images: &[Value]) -> Value {
     json!({"role": "user", "content": parts})
 }
 
-fn chat(model: &str, message: Value) -> Value {
+fn chat(model: &str, message: &Value) -> Value {
     json!({"model": model, "messages": [message]})
 }
 
 fn three_images() -> Value {
-    chat("multimodal", question(&[image(1), image(2), image(3)]))
+    chat("multimodal", &question(&[image(1), image(2), image(3)]))
 }
 
 fn content(answered: &Answered) -> &str {

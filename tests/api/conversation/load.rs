@@ -18,7 +18,8 @@ async fn say(rig: &Rig, user: usize, turn: usize, histories: &mut [Vec<Value>; C
     let history = &mut histories[chat];
     history.push(message("user", &format!("u{user} c{chat} t{turn}.")));
     let (id, field) = (format!("chat {chat}"), ["conversation_id", "chat_id"][user % 2]);
-    let messages = if user % 2 == 0 { &history[history.len() - 1..] } else { &history[..] };
+    let messages =
+        if user.is_multiple_of(2) { &history[history.len() - 1..] } else { &history[..] };
     let mut more = json!({"user": {"id": format!("user {user}")}});
     more[field] = id.into();
     let answer = content(&rig.ask(json!(messages), more).await);

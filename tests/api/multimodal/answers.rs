@@ -157,7 +157,7 @@ async fn json_needs_one_model_that_answers() {
 async fn a_chat_of_one_kind_is_answered_by_its_model_alone() {
     let rig = rig(json!({})).await;
     assert_eq!(rig.host.text_of("multimodal", "hi").await, "from text");
-    let only = chat("multimodal", json!({"role": "user", "content": [image(1)]}));
+    let only = chat("multimodal", &json!({"role": "user", "content": [image(1)]}));
     assert_eq!(content(&rig.post(&only).await), "from vision");
     assert_eq!(rig.server.asked().len(), 2);
 }
@@ -166,7 +166,7 @@ async fn a_chat_of_one_kind_is_answered_by_its_model_alone() {
 async fn images_beside_the_message_are_read_as_ollama_sends_them() {
     let rig = rig(json!({})).await;
     let message = json!({"role": "user", "content": "Which?", "images": [png(1, 8), png(2, 8)]});
-    let answered = rig.post(&chat("multimodal", message)).await;
+    let answered = rig.post(&chat("multimodal", &message)).await;
     assert_eq!(content(&answered), "TEXT:\nfrom text\n\nIMAGES:\nfrom vision");
     let vision = rig.server.asked_of("vision");
     let urls: Vec<_> = parts(&vision[0], "image_url")
@@ -181,7 +181,7 @@ async fn images_beside_the_message_are_read_as_ollama_sends_them() {
 async fn files_go_to_their_model_and_images_in_groups() {
     let rig = rig(json!({"file_model": "openai_proxy.fusion", "max_images_per_call": 2})).await;
     let file = json!({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}});
-    let body = chat("multimodal", question(&[image(1), image(2), image(3), file]));
+    let body = chat("multimodal", &question(&[image(1), image(2), image(3), file]));
     let answered = rig.post(&body).await;
     let expected = "TEXT:\nfrom text\n\nIMAGES:\nfrom vision\n\nfrom vision\n\nFILES:\nfrom fusion";
     assert_eq!(content(&answered), expected);
@@ -198,7 +198,7 @@ async fn files_go_to_their_model_and_images_in_groups() {
 async fn a_large_image_is_shrunk() {
     let rig = rig(json!({"max_image_side": 64})).await;
     let large = super::image_at(&format!("data:image/png;base64,{}", png(1, 1000)));
-    assert_eq!(rig.post(&chat("multimodal", question(&[large]))).await.status, 200);
+    assert_eq!(rig.post(&chat("multimodal", &question(&[large]))).await.status, 200);
     let vision = rig.server.asked_of("vision");
     let url = parts(&vision[0], "image_url")[0]["image_url"]["url"].as_str().unwrap().to_owned();
     let base64 = url.strip_prefix("data:image/jpeg;base64,").unwrap();
@@ -232,7 +232,7 @@ async fn limits_count_each_call() {
         let rig = &rig;
         async move {
             let images: Vec<_> = (0..count).map(|shade| image(shade as u8)).collect();
-            let mut body = chat("multimodal", question(&images));
+            let mut body = chat("multimodal", &question(&images));
             body["user"] = json!({"id": "ann"});
             rig.post(&body).await
         }

@@ -18,7 +18,7 @@ fn shown(rig: &Rig) -> String {
 #[actix_web::test]
 async fn a_model_without_eyes_gets_descriptions_that_are_kept() {
     let rig = describing("openai_proxy.*").await;
-    let body = chat(MODEL, question(&[image(1), image(2), image(1)]));
+    let body = chat(MODEL, &question(&[image(1), image(2), image(1)]));
     let answered = rig.post(&body).await;
     assert_eq!(content(&answered), "from text");
     assert_eq!(answered.json["model"], MODEL);
@@ -58,14 +58,14 @@ async fn every_api_and_every_name_of_the_model_is_served() {
 async fn other_models_and_other_chats_stay_as_they_are() {
     let rig = describing("openai_proxy.*, !*.fusion").await;
     for model in ["openai_proxy.vision", "openai_proxy.fusion"] {
-        let answered = rig.post(&chat(model, question(&[image(1)]))).await;
+        let answered = rig.post(&chat(model, &question(&[image(1)]))).await;
         assert_eq!(answered.status, 200, "{}", answered.text);
     }
     assert!(rig.server.asked_of("fusion")[0].to_string().contains("base64"));
     assert!(rig.server.asked_of("vision")[0].to_string().contains("base64"));
     assert_eq!(rig.host.text_of(MODEL, "hi").await, "from text");
     assert_eq!(rig.server.asked().len(), 3, "nothing was described");
-    let hidden = rig.post(&chat("multimodal.openai_proxy.fusion", question(&[]))).await;
+    let hidden = rig.post(&chat("multimodal.openai_proxy.fusion", &question(&[]))).await;
     hidden.refused(404);
 }
 
@@ -73,7 +73,7 @@ async fn other_models_and_other_chats_stay_as_they_are() {
 async fn an_image_that_cannot_be_described_is_said_so() {
     let rig = describing(MODEL).await;
     rig.server.always_by("vision", fails());
-    let mut body = chat(MODEL, question(&[image(1)]));
+    let mut body = chat(MODEL, &question(&[image(1)]));
     body["stream"] = true.into();
     let request = rig.host.request(Method::POST, "/chat/completions").json(&body);
     let request = request.header("user-agent", "Python/3.11 aiohttp/3.12");
@@ -127,7 +127,7 @@ async fn as_a_filter_it_describes_images_for_other_connections() {
     let sent = inlet("seeing");
     let filtered = rig.host.post("/multimodal/filter/inlet", &sent).await;
     assert_eq!(filtered.json["messages"], sent["body"]["messages"]);
-    rig.post(&chat("multimodal", question(&[]))).await.refused(404);
+    rig.post(&chat("multimodal", &question(&[]))).await.refused(404);
 }
 
 #[actix_web::test]

@@ -22,7 +22,7 @@ async fn bad_images_are_refused_by_their_field() {
         ("", "PNG, JPEG, GIF or WebP"),
     ] {
         for model in ["multimodal", "openai_proxy.text"] {
-            let body = chat(model, question(&[image(1), image_at(url)]));
+            let body = chat(model, &question(&[image(1), image_at(url)]));
             let refused = rig.post(&body).await;
             assert!(refused.refused(400).contains(word), "{}", refused.text);
             assert_eq!(
@@ -40,7 +40,7 @@ async fn a_thousand_images_are_too_many_and_old_ones_are_left_out() {
     let rig = rig(json!({"max_images": 3})).await;
     let thousand: Vec<_> = (0..1000).map(|shade| image(shade as u8)).collect();
     let started = Instant::now();
-    let refused = rig.post(&chat("multimodal", question(&thousand))).await;
+    let refused = rig.post(&chat("multimodal", &question(&thousand))).await;
     assert!(refused.refused(400).contains("3 images at most"), "{}", refused.text);
     assert_eq!(refused.json["error"]["param"], "messages[0].content[4]");
     assert!(started.elapsed() < Duration::from_secs(5));
@@ -69,7 +69,7 @@ async fn images_of_odd_shapes_are_refused() {
         (Value::Null, 200),
     ] {
         let message = json!({"role": "user", "content": "hi", "images": images});
-        let answered = rig.post(&chat("multimodal", message)).await;
+        let answered = rig.post(&chat("multimodal", &message)).await;
         assert_eq!(answered.status, status, "{}", answered.text);
     }
 }
