@@ -8,8 +8,8 @@ use crate::{
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     Body, Call, CallContext, ChunkStream, Conversations, Demand, EmbedCall, Embeddings, Host,
-    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution, RerankCall, Reranked, Result,
-    Usage,
+    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution,
+    RerankCall, Reranked, Result, Usage,
 };
 use std::sync::Arc;
 
