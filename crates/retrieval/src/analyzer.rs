@@ -11,19 +11,87 @@ use unicode_normalization::char::is_combining_mark;
 /// bound.
 const MAX_TERM_CHARS: usize = 64;
 
-/// Splits texts of one language into terms.
+/// Splits texts into terms, all in one language, or each in its own.
 ///
 /// An identifier is also indexed by its parts, so `readTimeout`, `read_timeout` and "reading
 /// timeouts" share terms. Scripts that write no space between words are split into pairs of
 /// characters.
 pub struct Analyzer {
+    language: Language,
+    /// The rules of the languages in use, each created once.
+    rules: Mutex<HashMap<Language, Arc<LanguageRules>>>,
+}
+
+impl Analyzer {
+    /// Creates the analyzer of a language, or the one that [detects](Language::Auto) it.
+    pub fn new(language: Language) -> Self {
+        Self { language, rules: Mutex::default() }
+    }
+
+    /// Returns the terms of a chunk in the order of its words, each as often as it occurs. Where the
+    /// language is detected, a term that says which one follows.
+    pub fn terms(&self, text: &str) -> Vec<String> {
+        if self.language != Language::Auto {
+            return self.rules(self.language).terms(text, None);
+        }
+        let language = Language::detect(text);
+        let mut terms = self.rules(language).terms(text, None);
+        if !terms.is_empty() {
+            terms.push(language_term(language));
+        }
+        terms
+    }
+
+    /// Returns the terms by which a question finds chunks in these languages. A stop word of the
+    /// question's own language is none in any.
+    pub fn query_terms(&self, text: &str, languages: &[Language]) -> Vec<String> {
+        let own = Language::detect_among(text, languages).map(|language| self.rules(language));
+        let own = own.filter(|_| languages.len() > 1);
+        let mut all: Vec<String> = Vec::new();
+        for language in languages {
+            let terms = self.rules(*language).terms(text, own.as_deref());
+            let mut seen: HashMap<&str, usize> = HashMap::new();
+            for term in &all {
+                *seen.entry(term).or_default() += 1;
+            }
+            // A term counts as often as in the language in which it is most frequent.
+            let mut added = Vec::new();
+            for term in &terms {
+                match seen.get_mut(term.as_str()) {
+                    Some(count) if *count > 0 => *count -= 1,
+                    _ => added.push(term.clone()),
+                }
+            }
+            all.extend(added);
+        }
+        all
+    }
+
+    /// Returns the language in which a chunk was analyzed.
+    pub fn language_of(&self, text: &str) -> Language {
+        if self.language == Language::Auto { Language::detect(text) } else { self.language }
+    }
+
+    fn rules(&self, language: Language) -> Arc<LanguageRules> {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(rules.entry(language).or_insert_with(|| Arc::new(LanguageRules::new(language))))
+    }
+}
+
+/// Returns the term of all chunks that were found to be in a language. No text has it, because a
+/// control character is part of no word.
+pub(crate) fn language_term(language: Language) -> String {
+    format!("\u{1}{}", language.name())
+}
+
+/// The stemmer and the stop words of a language.
+struct LanguageRules {
     stemmer: Option<Stemmer>,
     stop_words: HashSet<String>,
 }
 
-impl Analyzer {
-    /// Creates the analyzer of a language.
-    pub fn new(language: Language) -> Self {
+impl LanguageRules {
+    fn new(language: Language) -> Self {
         let rules = language.analysis_rules();
         let stop_list = rules.and_then(|(code, _)| stop_words::lookup(code)).unwrap_or_default();
         // "don't" is two words here.
@@ -32,17 +100,18 @@ impl Analyzer {
         Self { stemmer: rules.map(|(_, algorithm)| Stemmer::create(algorithm)), stop_words }
     }
 
-    /// Returns the terms of a text in the order of its words, each as often as it occurs.
-    pub fn terms(&self, text: &str) -> Vec<String> {
+    /// Returns the terms of a text without stop words: its own, or those of `stop`.
+    fn terms(&self, text: &str, stop: Option<&Self>) -> Vec<String> {
+        let stop_words = &stop.unwrap_or(self).stop_words;
         let text: String = text.nfkc().collect();
         let mut terms = Vec::new();
         for word in split_words(&text) {
-            self.push_word_terms(word, &mut terms);
+            self.push_word_terms(word, stop_words, &mut terms);
         }
         terms
     }
 
-    fn push_word_terms(&self, word: &str, terms: &mut Vec<String>) {
+    fn push_word_terms(&self, word: &str, stop_words: &HashSet<String>, terms: &mut Vec<String>) {
         if word.chars().any(is_unspaced) {
             terms.extend(bigrams(word));
             return;
@@ -53,14 +122,14 @@ impl Analyzer {
             parts
                 .into_iter()
                 .filter(|part| part.chars().nth(1).is_some())
-                .for_each(|part| self.push_stem(part, terms));
+                .for_each(|part| self.push_stem(part, stop_words, terms));
         }
-        self.push_stem(word, terms);
+        self.push_stem(word, stop_words, terms);
     }
 
-    fn push_stem(&self, word: &str, terms: &mut Vec<String>) {
+    fn push_stem(&self, word: &str, stop_words: &HashSet<String>, terms: &mut Vec<String>) {
         let word: String = word.to_lowercase().chars().take(MAX_TERM_CHARS).collect();
-        if self.stop_words.contains(&word) {
+        if stop_words.contains(&word) {
             return;
         }
         terms.push(match &self.stemmer {
@@ -168,6 +237,19 @@ mod tests {
         ] {
             assert_eq!(english.terms(text), terms, "{text}");
         }
+    }
+
+    #[test]
+    fn each_text_is_read_in_its_own_language_and_a_question_in_all_of_them() {
+        let analyzer = Analyzer::new(Language::Auto);
+        let german = "Die Häuser stehen am Ende der Straße, und niemand wohnt dort.";
+        let terms = analyzer.terms(german);
+        assert!(terms.contains(&"haus".to_owned()), "{terms:?}");
+        assert_eq!(terms.last(), Some(&language_term(Language::German)));
+        let languages = [Language::English, Language::German];
+        let terms = analyzer.query_terms("Wem gehören die Häuser?", &languages);
+        assert_eq!(terms, ["wem", "gehören", "häuser", "gehor", "haus"]);
+        assert_eq!(analyzer.query_terms("the houses, the house", &languages), ["hous", "hous"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! The languages for which stemming and stop words are available.
+//! The languages for which stemming and stop words are available, and their detection.
 
 use rust_stemmers::Algorithm;
 use serde::{Deserialize, Serialize};
+use whatlang::{Detector, Lang, Script};
 
 /// The language of a collection's texts. It decides on stemming and stop words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -9,9 +10,11 @@ use serde::{Deserialize, Serialize};
 #[expect(missing_docs, reason = "the names say it all")]
 pub enum Language {
     Arabic,
+    /// The language of each chunk is detected; questions are read in all that were found.
+    #[default]
+    Auto,
     Danish,
     Dutch,
-    #[default]
     English,
     Finnish,
     French,
@@ -46,7 +49,7 @@ impl Language {
             Self::Hungarian => ("hu", Algorithm::Hungarian),
             Self::Italian => ("it", Algorithm::Italian),
             Self::Norwegian => ("no", Algorithm::Norwegian),
-            Self::Other => return None,
+            Self::Auto | Self::Other => return None,
             Self::Portuguese => ("pt", Algorithm::Portuguese),
             Self::Romanian => ("ro", Algorithm::Romanian),
             Self::Russian => ("ru", Algorithm::Russian),
@@ -55,5 +58,124 @@ impl Language {
             Self::Tamil => ("ta", Algorithm::Tamil),
             Self::Turkish => ("tr", Algorithm::Turkish),
         })
+    }
+
+    /// Returns every language that can be detected.
+    pub(crate) fn all_detected() -> impl Iterator<Item = Self> {
+        DETECTED.iter().map(|(language, _)| *language).chain([Self::Other])
+    }
+
+    /// Returns the name of the language in settings.
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+
+    /// Detects the language of a text. A text that is too short to tell counts as English if it is
+    /// in Latin letters, and as the most common language of its script otherwise.
+    pub(crate) fn detect(text: &str) -> Self {
+        let text = truncate(text);
+        match whatlang::detect(text) {
+            Some(info) if info.is_reliable() => Self::from_detected(info.lang()),
+            Some(info) => Self::of_script(info.script()),
+            None => whatlang::detect_script(text).map_or(Self::Other, Self::of_script),
+        }
+    }
+
+    /// Returns the language of a text that is in one of these languages.
+    pub(crate) fn detect_among(text: &str, languages: &[Self]) -> Option<Self> {
+        let candidates: Vec<Lang> = DETECTED
+            .iter()
+            .filter(|(language, _)| languages.contains(language))
+            .map(|(_, detected)| *detected)
+            .collect();
+        let found = match candidates.as_slice() {
+            [] | [_] => candidates.first().copied(),
+            _ => Detector::with_allowlist(candidates).detect_lang(truncate(text)),
+        };
+        found.map(Self::from_detected)
+    }
+
+    fn from_detected(detected: Lang) -> Self {
+        DETECTED
+            .iter()
+            .find(|(_, other)| *other == detected)
+            .map_or(Self::Other, |(language, _)| *language)
+    }
+
+    fn of_script(script: Script) -> Self {
+        match script {
+            Script::Latin => Self::English,
+            Script::Cyrillic => Self::Russian,
+            Script::Arabic => Self::Arabic,
+            Script::Greek => Self::Greek,
+            Script::Tamil => Self::Tamil,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The languages that have stemming and stop words, as the detector names them.
+const DETECTED: [(Language, Lang); 18] = [
+    (Language::Arabic, Lang::Ara),
+    (Language::Danish, Lang::Dan),
+    (Language::Dutch, Lang::Nld),
+    (Language::English, Lang::Eng),
+    (Language::Finnish, Lang::Fin),
+    (Language::French, Lang::Fra),
+    (Language::German, Lang::Deu),
+    (Language::Greek, Lang::Ell),
+    (Language::Hungarian, Lang::Hun),
+    (Language::Italian, Lang::Ita),
+    (Language::Norwegian, Lang::Nob),
+    (Language::Portuguese, Lang::Por),
+    (Language::Romanian, Lang::Ron),
+    (Language::Russian, Lang::Rus),
+    (Language::Spanish, Lang::Spa),
+    (Language::Swedish, Lang::Swe),
+    (Language::Tamil, Lang::Tam),
+    (Language::Turkish, Lang::Tur),
+];
+
+/// The characters from which a language is detected.
+const MAX_DETECTION_CHARS: usize = 1000;
+
+fn truncate(text: &str) -> &str {
+    let end = text.char_indices().nth(MAX_DETECTION_CHARS).map_or(text.len(), |(at, _)| at);
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_tells_its_language_or_else_its_script() {
+        for (language, text) in [
+            (Language::English, "The house stands at the end of the road, where nobody goes."),
+            (Language::German, "Das Haus steht am Ende der Straße, wohin niemand mehr geht."),
+            (Language::Russian, "Дом стоит в конце дороги, куда уже никто не ходит."),
+            (Language::Arabic, "يقع البيت في نهاية الطريق حيث لا يذهب أحد."),
+            (Language::Other, "房子在路的尽头，没有人去那里。"),
+            (Language::English, "MAX_RETRIES = 3"),
+            (Language::Other, "12:30"),
+        ] {
+            assert_eq!(Language::detect(text), language, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_text_is_in_one_of_the_languages_that_are_there() {
+        let languages = [Language::German, Language::English, Language::Other];
+        let detect = |text| Language::detect_among(text, &languages);
+        assert_eq!(detect("Wie lange dauert der Urlaub?"), Some(Language::German));
+        assert_eq!(detect("how long is the leave"), Some(Language::English));
+        assert_eq!(Language::detect_among("what", &[Language::Other]), None);
+    }
+
+    #[test]
+    fn names_are_those_of_the_settings() {
+        for language in Language::all_detected() {
+            assert_eq!(serde_json::to_value(language).unwrap(), language.name());
+        }
     }
 }

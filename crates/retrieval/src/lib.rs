@@ -55,14 +55,15 @@
 //! keyword search finds it at once, and [`embed`](Index::embed_collection) the collection in the
 //! background. [`DocumentState`] shows the progress; a crash costs one batch.
 //!
-//! [`Reranker`] and [`SearchResults::rerank`] order hits by a model; [`MiniLm`] is an embedder in
-//! this process, without network.
+//! [`Reranker`] and [`SearchResults::rerank`] order hits by a model; [`LocalModel`] is an embedder
+//! in this process, without network.
 
 mod analyzer;
 mod audience;
 mod chunk;
 mod collection;
 mod document;
+mod e5;
 mod embedder;
 mod embedding;
 mod error;
@@ -70,6 +71,7 @@ mod fusion;
 mod index;
 mod integrity;
 mod language;
+mod local_model;
 mod minilm;
 mod passage;
 mod postgres;
@@ -91,7 +93,7 @@ pub use error::{IndexError, Result};
 pub use fusion::{Fusion, Scores};
 pub use index::Index;
 pub use language::Language;
-pub use minilm::MiniLm;
+pub use local_model::LocalModel;
 pub use passage::Passage;
 pub use prepare::check_document_id;
 pub use rerank::Reranker;

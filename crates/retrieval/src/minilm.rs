@@ -1,10 +1,9 @@
-//! An embedding model in this process, without network: all-MiniLM-L6-v2 in int8, run by `rten`.
+//! The embedding model all-MiniLM-L6-v2 in int8, run by `rten`.
 
 mod wordpiece;
 
-use crate::embedder::{Embedder, EmbeddingPurpose, InferenceError};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use crate::embedder::{EmbeddingPurpose, InferenceError};
+use crate::local_model::{TextEncoder, file_error};
 use rten::{Model, ModelOptions, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
@@ -20,15 +19,9 @@ const MAX_PIECES: usize = 256;
 const PIECES_PER_BATCH: usize = 512;
 
 /// The model all-MiniLM-L6-v2 with int8 weights: 384 dimensions, English.
-#[derive(Clone)]
 pub struct MiniLm {
-    loaded: Arc<LoadedModel>,
-}
-
-struct LoadedModel {
     model: Model,
     tokenizer: WordPieceTokenizer,
-    threads: Arc<ThreadPool>,
 }
 
 impl MiniLm {
@@ -37,8 +30,8 @@ impl MiniLm {
         ["model.onnx", "vocab.txt"].iter().all(|file| folder.join(file).is_file())
     }
 
-    /// Reads `model.onnx` and `vocab.txt` from a folder; the model uses this many threads.
-    pub fn open(folder: &Path, threads: usize) -> Result<Self, InferenceError> {
+    /// Reads `model.onnx` and `vocab.txt` from a folder.
+    pub fn open(folder: &Path) -> Result<Self, InferenceError> {
         let vocabulary = folder.join("vocab.txt");
         let text = std::fs::read_to_string(&vocabulary)
             .map_err(|error| file_error(&vocabulary, &error))?;
@@ -49,46 +42,26 @@ impl MiniLm {
             .prepack_weights(true)
             .load_file(&path)
             .map_err(|error| file_error(&path, &error))?;
-        Ok(Self {
-            loaded: Arc::new(LoadedModel {
-                model,
-                tokenizer,
-                threads: Arc::new(ThreadPool::with_num_threads(threads)),
-            }),
-        })
+        Ok(Self { model, tokenizer })
     }
 }
 
-fn file_error(path: &Path, why: &dyn std::fmt::Display) -> InferenceError {
-    InferenceError(format!("the embedding model cannot be read from `{}`: {why}", path.display()))
-}
-
-impl Embedder for MiniLm {
-    fn model(&self) -> &'static str {
+impl TextEncoder for MiniLm {
+    fn id(&self) -> &'static str {
         "all-MiniLM-L6-v2-int8"
     }
 
-    fn embed(
-        &self,
-        texts: Vec<String>,
-        _: EmbeddingPurpose,
-    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
-        let loaded = Arc::clone(&self.loaded);
-        async move {
-            let vectors = tokio::task::spawn_blocking(move || loaded.embed_texts(&texts)).await;
-            vectors.unwrap_or_else(|_| {
-                Err(InferenceError(
-                    "the embedding model stopped in the middle of its work".to_owned(),
-                ))
-            })
-        }
-        .boxed()
+    fn cosine_floor(&self) -> f32 {
+        0.2
     }
-}
 
-impl LoadedModel {
     /// Embeds texts. Texts of similar length share a batch, which keeps padding short.
-    fn embed_texts(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, InferenceError> {
+    fn encode(
+        &self,
+        texts: &[String],
+        _: EmbeddingPurpose,
+        threads: &Arc<ThreadPool>,
+    ) -> Result<Vec<Vec<f32>>, InferenceError> {
         let pieces: Vec<Vec<i32>> =
             texts.iter().map(|text| self.tokenizer.encode(text, MAX_PIECES)).collect();
         let mut order: Vec<usize> = (0..texts.len()).collect();
@@ -97,19 +70,22 @@ impl LoadedModel {
         let mut rest = order.as_slice();
         while let Some(longest) = rest.first().map(|at| pieces[*at].len()) {
             let (batch, after) = rest.split_at((PIECES_PER_BATCH / longest).clamp(1, rest.len()));
-            for (at, vector) in batch.iter().zip(self.run_batch(batch, &pieces, longest)?) {
+            for (at, vector) in batch.iter().zip(self.run_batch(batch, &pieces, longest, threads)?) {
                 vectors[*at] = vector;
             }
             rest = after;
         }
         Ok(vectors)
     }
+}
 
+impl MiniLm {
     fn run_batch(
         &self,
         batch: &[usize],
         pieces: &[Vec<i32>],
         longest: usize,
+        threads: &Arc<ThreadPool>,
     ) -> Result<Vec<Vec<f32>>, InferenceError> {
         let mut ids = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
         let mut mask = NdTensor::<i32, 2>::zeros([batch.len(), longest]);
@@ -125,7 +101,7 @@ impl LoadedModel {
         let inputs = inputs
             .into_iter()
             .map(|(name, tensor)| Ok((self.model.node_id(name)?, ValueOrView::from(tensor))));
-        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
+        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(threads)));
         let run_error =
             |error: rten::RunError| InferenceError(format!("the embedding model failed: {error}"));
         let inputs = inputs.collect::<Result<Vec<_>, _>>().map_err(run_error)?;

@@ -259,6 +259,15 @@ impl StorageEngine for PostgresEngine {
         in_transaction!(read self, transaction => read::list_documents(transaction, collection, &viewer, &after, limit))
     }
 
+    fn find_terms(
+        &self,
+        collection: i64,
+        viewer: Viewer,
+        terms: Vec<String>,
+    ) -> EngineFuture<'_, Vec<String>> {
+        in_transaction!(read self, transaction => search::find_terms(transaction, collection, &viewer, &terms))
+    }
+
     fn search(&self, request: SearchRequest) -> EngineFuture<'_, Vec<ChunkHit>> {
         in_transaction!(read self, transaction => search::search(transaction, &request))
     }

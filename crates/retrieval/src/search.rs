@@ -1,6 +1,6 @@
 //! Searches collections of the index.
 
-use crate::analyzer::Analyzer;
+use crate::analyzer::{Analyzer, language_term};
 use crate::audience::Viewer;
 use crate::chunk::searchable_text;
 use crate::collection::Collection;
@@ -159,20 +159,25 @@ impl Index {
             }
         };
         let mode = query.mode;
-        let analyzers: Vec<_> = collections
-            .iter()
-            .map(|one| (one.id, self.analyzers.get(one.settings.language)))
-            .collect();
+        let mut analyzers = Vec::with_capacity(collections.len());
+        for collection in &collections {
+            let languages = self.find_languages(collection, &query.viewer).await?;
+            let analyzer = self.analyzers.get(collection.settings.language);
+            analyzers.push((collection.id, analyzer, languages));
+        }
         // Analyzing a long text takes processor time, so it runs on the blocking pool.
         let query_text = text.clone();
         let analysed = tokio::task::spawn_blocking(move || {
-            let terms = |analyzer: &Analyzer| match mode {
+            let terms = |analyzer: &Analyzer, languages: &[Language]| match mode {
                 SearchMode::Vector => Vec::new(),
                 SearchMode::Hybrid | SearchMode::Keyword => {
-                    first_terms(analyzer.terms(&query_text))
+                    first_terms(analyzer.query_terms(&query_text, languages))
                 }
             };
-            analyzers.iter().map(|(id, analyzer)| (*id, terms(analyzer))).collect()
+            let terms = |(id, analyzer, languages): &(i64, Arc<Analyzer>, Vec<Language>)| {
+                (*id, terms(analyzer, languages))
+            };
+            analyzers.iter().map(terms).collect()
         });
         let collection_terms: Vec<(i64, Vec<String>)> =
             analysed.await.map_err(IndexError::storage)?;
@@ -189,21 +194,21 @@ impl Index {
         let timeout_error = |_| IndexError::Timeout(SEARCH_TIMEOUT.as_secs());
         let found =
             timeout(SEARCH_TIMEOUT, self.engine.search(request)).await.map_err(timeout_error)??;
-        let languages: HashMap<i64, (String, Language, Arc<Analyzer>)> = collections
+        let names: HashMap<i64, (String, Arc<Analyzer>)> = collections
             .iter()
-            .map(|one| {
-                let language = one.settings.language;
-                (one.id, (one.name.clone(), language, self.analyzers.get(language)))
-            })
+            .map(|one| (one.id, (one.name.clone(), self.analyzers.get(one.settings.language))))
             .collect();
         let hits = tokio::task::spawn_blocking(move || {
             let mut words: HashMap<Language, QueryWords> = HashMap::new();
             let hits = found.into_iter().filter_map(|found| {
-                let (name, language, analyzer) = languages.get(&found.collection)?;
+                let (name, analyzer) = names.get(&found.collection)?;
+                let searchable = searchable_text(&found.chunk.heading, &found.chunk.text);
+                let language = analyzer.language_of(&searchable);
                 let words = words
-                    .entry(*language)
-                    .or_insert_with(|| QueryWords::new(&text, Arc::clone(analyzer)));
-                Some(build_hit(found, name, words))
+                    .entry(language)
+                    .or_insert_with(|| QueryWords::new(&text, Arc::clone(analyzer), language));
+                let matched_words = words.find_in(&searchable);
+                Some(build_hit(found, name, matched_words))
             });
             let hits: Vec<SearchHit> = hits.collect();
             (hits, words.values().map(QueryWords::significant).max().unwrap_or_default())
@@ -212,6 +217,25 @@ impl Index {
         let words_only =
             words_only.or_else(|| used_vectors.then(|| missing_vectors_note(&hits)).flatten());
         Ok(SearchResults { hits, words_only, not_reranked: None, query_words })
+    }
+}
+
+impl Index {
+    /// Returns the languages of a collection's chunks, as far as the viewer may see them.
+    async fn find_languages(
+        &self,
+        collection: &Collection,
+        viewer: &Viewer,
+    ) -> Result<Vec<Language>> {
+        let language = collection.settings.language;
+        if language != Language::Auto {
+            return Ok(vec![language]);
+        }
+        let terms = Language::all_detected().map(language_term).collect();
+        let found = self.engine.find_terms(collection.id, viewer.clone(), terms).await?;
+        Ok(Language::all_detected()
+            .filter(|language| found.contains(&language_term(*language)))
+            .collect())
     }
 }
 
@@ -259,7 +283,7 @@ fn missing_vectors_note(hits: &[SearchHit]) -> Option<String> {
     ))
 }
 
-fn build_hit(hit: ChunkHit, collection: &str, words: &QueryWords) -> SearchHit {
+fn build_hit(hit: ChunkHit, collection: &str, matched_words: Vec<String>) -> SearchHit {
     SearchHit {
         collection: collection.to_owned(),
         chunk: hit.chunk_id,
@@ -269,7 +293,7 @@ fn build_hit(hit: ChunkHit, collection: &str, words: &QueryWords) -> SearchHit {
         url: hit.url,
         metadata: hit.metadata,
         position: hit.chunk.position,
-        matched_words: words.find_in(&searchable_text(&hit.chunk.heading, &hit.chunk.text)),
+        matched_words,
         heading: hit.chunk.heading,
         text: hit.chunk.text,
         tokens: hit.chunk.tokens,
@@ -278,23 +302,24 @@ fn build_hit(hit: ChunkHit, collection: &str, words: &QueryWords) -> SearchHit {
     }
 }
 
-/// The words of a query, each with its terms.
+/// The words of a query, each with its terms in a language.
 struct QueryWords {
     analyzer: Arc<Analyzer>,
+    language: Language,
     words: Vec<(String, Vec<String>)>,
 }
 
 impl QueryWords {
-    fn new(query: &str, analyzer: Arc<Analyzer>) -> Self {
+    fn new(query: &str, analyzer: Arc<Analyzer>, language: Language) -> Self {
         let mut words: Vec<(String, Vec<String>)> = Vec::new();
         let mut seen = HashSet::new();
         for word in query.split_whitespace() {
             let word = word.trim_matches(|char: char| !char.is_alphanumeric());
             if words.len() < MAX_QUERY_TERMS && seen.insert(word) {
-                words.push((word.to_owned(), analyzer.terms(word)));
+                words.push((word.to_owned(), analyzer.query_terms(word, &[language])));
             }
         }
-        Self { analyzer, words }
+        Self { analyzer, language, words }
     }
 
     /// Returns the number of words that have terms.
@@ -304,7 +329,8 @@ impl QueryWords {
 
     /// Returns the words whose terms occur in the text.
     fn find_in(&self, text: &str) -> Vec<String> {
-        let text_terms: HashSet<String> = self.analyzer.terms(text).into_iter().collect();
+        let terms = self.analyzer.query_terms(text, &[self.language]);
+        let text_terms: HashSet<String> = terms.into_iter().collect();
         let matching = self
             .words
             .iter()

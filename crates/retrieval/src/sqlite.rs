@@ -229,6 +229,15 @@ impl StorageEngine for SqliteEngine {
         })
     }
 
+    fn find_terms(
+        &self,
+        collection: i64,
+        viewer: Viewer,
+        terms: Vec<String>,
+    ) -> EngineFuture<'_, Vec<String>> {
+        self.read(move |transaction, _| search::find_terms(transaction, collection, &viewer, terms))
+    }
+
     fn search(&self, request: SearchRequest) -> EngineFuture<'_, Vec<ChunkHit>> {
         self.run_blocking(move |state| {
             // The cache may be of a later commit than the transaction; the next transaction is at

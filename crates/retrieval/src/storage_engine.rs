@@ -97,6 +97,14 @@ pub(crate) trait StorageEngine: Send + Sync {
         limit: usize,
     ) -> EngineFuture<'_, Vec<IndexedDocument>>;
 
+    /// Returns those of these terms that occur in chunks which the viewer may see.
+    fn find_terms(
+        &self,
+        collection: i64,
+        viewer: Viewer,
+        terms: Vec<String>,
+    ) -> EngineFuture<'_, Vec<String>>;
+
     /// Searches collections.
     fn search(&self, request: SearchRequest) -> EngineFuture<'_, Vec<ChunkHit>>;
 

@@ -473,8 +473,7 @@ impl Library for DocumentLibrary {
 fn parse_language(name: Option<&str>) -> Result<Language> {
     let Some(name) = name else { return Ok(Language::default()) };
     serde_json::from_value(name.to_lowercase().into()).map_err(|_| {
-        let message =
-            "language: must be one whose words are known, as in `english` or `german`, or `other`";
+        let message = "language: must be `auto`, `other`, or one of those in docs/rag.md, as in `english` or `german`";
         PipeError::bad_field("language", message)
     })
 }

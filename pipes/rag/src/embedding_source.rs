@@ -7,7 +7,7 @@ pub(crate) use query_cache::QueryCache;
 use crate::valves::{AUTO, LOCAL, RagValves};
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{EmbedCall, EmbedInput, Host};
-use retrieval::{Collection, Embedder, EmbeddingPurpose, InferenceError, MiniLm};
+use retrieval::{Collection, Embedder, EmbeddingPurpose, InferenceError, LocalModel};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -43,7 +43,7 @@ enum Choice {
 /// The model in use.
 #[derive(Clone)]
 enum State {
-    Local(MiniLm),
+    Local(LocalModel),
     /// A model of the host, by its id.
     Host(String),
     /// None, with the reason.
@@ -111,7 +111,7 @@ impl EmbeddingSource {
             return false;
         }
         let (folder, threads) = (self.folder.clone(), self.threads);
-        let load = move || MiniLm::is_in(&folder).then(|| MiniLm::open(&folder, threads));
+        let load = move || LocalModel::find_in(&folder).map(|found| LocalModel::open(&found, threads));
         match tokio::task::spawn_blocking(load).await {
             Ok(Some(Ok(model))) => {
                 tracing::info!("The local embedding model is loaded.");
@@ -185,7 +185,7 @@ pub(crate) struct SourceEmbedder {
 
 enum Model {
     Host(Box<Host>, String),
-    Local(MiniLm),
+    Local(LocalModel),
 }
 
 impl Embedder for SourceEmbedder {
@@ -209,12 +209,11 @@ impl Embedder for SourceEmbedder {
 }
 
 impl SourceEmbedder {
-    /// Returns the cosine below which a chunk has nothing to do with the question. It is known of
-    /// the local model: on English collections, leaving out all below it costs less than 1 % of the
-    /// relevant chunks.
+    /// Returns the cosine below which a chunk has nothing to do with the question, which is known of
+    /// the local models.
     pub(crate) fn cosine_floor(&self) -> Option<f32> {
-        match self.model {
-            Model::Local(_) => Some(0.2),
+        match &self.model {
+            Model::Local(model) => Some(model.cosine_floor()),
             Model::Host(..) => None,
         }
     }

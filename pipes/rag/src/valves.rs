@@ -39,8 +39,8 @@ pub struct RagValves {
     #[schemars(title = "Models · Model for follow-up questions", extend("x-models" = true))]
     pub rewrite_model: Option<String>,
 
-    /// The folder of the local embedding model. It counts from the data folder, and must lie in its folder `models` or in another one that the
-    /// operator names (`MODEL_ROOTS`).
+    /// The folder of the local embedding model, or the folder that has `multilingual-e5-small` or `all-MiniLM-L6-v2-int8` in it, of which the first
+    /// is preferred. It counts from the data folder, and must lie in its folder `models` or in another one that the operator names (`MODEL_ROOTS`).
     #[schemars(title = "Models · Folder of the local model", extend("x-place" = "models"))]
     pub model_folder: String,
 
@@ -139,7 +139,7 @@ impl Default for RagValves {
             priority: 0,
             index_file: "rag/index.db".into(),
             index_url: Secret::default(),
-            model_folder: "models/all-MiniLM-L6-v2-int8".into(),
+            model_folder: "models".into(),
             model_threads: 1,
         }
     }

@@ -10,8 +10,12 @@ use crate::rerank::RerankerService;
 use anyhow::Result;
 use retrieval::{
     CollectionSettings, Embedder, EmbeddingPurpose, Index, Language, SearchMode, SearchQuery,
-    SearchResults, Viewer,
+    SearchHit, SearchResults, Viewer,
 };
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -33,7 +37,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = CollectionSettings::default().chunk_tokens)]
     chunk_tokens: usize,
     /// The language of the collections
-    #[arg(long, default_value = "english", value_parser = language::parse)]
+    #[arg(long, default_value = "auto", value_parser = language::parse)]
     language: Language,
     /// The number of threads for the embedding model
     #[arg(long, default_value_t = 1)]
@@ -41,6 +45,9 @@ pub struct Arguments {
     /// The address of a PostgreSQL to measure as well, and to compare with the file
     #[arg(long)]
     database: Option<String>,
+    /// A file to which the scores of each question's candidates are added, one question a line
+    #[arg(long)]
+    candidates: Option<PathBuf>,
     #[command(flatten)]
     reranker: RerankerService,
 }
@@ -154,7 +161,7 @@ async fn measure(
     ingest_documents(judged, index, arguments, embedder).await?;
     let mut all = Vec::new();
     for method in methods {
-        let means = evaluate(judged, index, *method, embedder, &arguments.reranker).await?;
+        let means = evaluate(judged, index, *method, embedder, arguments).await?;
         let (documents, questions) = (judged.documents.len(), judged.queries.len());
         let name = format!("{}{engine}", judged.name);
         print_row(&name, &documents.to_string(), &questions.to_string(), method.name(), means);
@@ -195,9 +202,13 @@ async fn evaluate(
     index: &Index,
     method: RankingMethod,
     embedder: Option<&dyn Embedder>,
-    reranker: &RerankerService,
+    arguments: &Arguments,
 ) -> Result<MetricMeans> {
     let mut sums = MetricSums::default();
+    let candidates = arguments.candidates.as_ref();
+    let candidates = candidates.filter(|_| method == RankingMethod::Search(SearchMode::Hybrid));
+    let mut candidates =
+        candidates.map(|path| File::options().create(true).append(true).open(path)).transpose()?;
     let embedder = embedder.filter(|_| method.search_mode() != SearchMode::Keyword);
     for judged_query in &judged.queries {
         let query = SearchQuery {
@@ -212,11 +223,15 @@ async fn evaluate(
         index.search(&[COLLECTION], &query, embedder).await?;
         let mut latency = start.elapsed();
         // Several chunks may belong to one document, and the metrics are over ten documents.
-        let deep_query = SearchQuery { limit: query.depth, ..query };
+        let deep_query = SearchQuery { limit: 2 * query.depth, ..query };
         let mut results = index.search(&[COLLECTION], &deep_query, embedder).await?;
+        if let Some(file) = &mut candidates {
+            let relevant = &judged.judgements[&judged_query.id];
+            writeln!(file, "{}", describe_candidates(&judged.name, relevant, &results))?;
+        }
         if method == RankingMethod::Reranked {
             let start = Instant::now();
-            results = rerank(results, &judged_query.text, reranker).await?;
+            results = rerank(results, &judged_query.text, &arguments.reranker).await?;
             latency += start.elapsed();
         }
         let mut ranking: Vec<String> = Vec::new();
@@ -228,6 +243,21 @@ async fn evaluate(
         sums.add(&ranking, &judged.judgements[&judged_query.id], latency);
     }
     Ok(sums.means())
+}
+
+/// Returns the scores of a question's candidates, and which documents are relevant.
+fn describe_candidates(
+    collection: &str,
+    relevant: &HashMap<String, f64>,
+    results: &SearchResults,
+) -> Value {
+    let hit = |hit: &SearchHit| json!([hit.document, hit.chunk, hit.scores.bm25, hit.scores.cosine, hit.scores.bm25_rank, hit.scores.cosine_rank, hit.matched_words.len()]);
+    json!({
+        "collection": collection,
+        "relevant": relevant,
+        "words": results.query_words,
+        "hits": results.hits.iter().map(hit).collect::<Vec<_>>(),
+    })
 }
 
 async fn rerank(

@@ -7,7 +7,7 @@ use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use retrieval::{
-    CollectionSettings, Document, Embedder, EmbeddingPurpose, InferenceError, Language, MiniLm,
+    CollectionSettings, Document, Embedder, EmbeddingPurpose, InferenceError, Language, LocalModel,
     PutOutcome, Viewer,
 };
 use std::num::NonZeroUsize;
@@ -33,7 +33,7 @@ pub struct Arguments {
     #[arg(long, default_value = "32")]
     batch: NonZeroUsize,
     /// The language of a collection that is created
-    #[arg(long, default_value = "english", value_parser = language::parse)]
+    #[arg(long, default_value = "auto", value_parser = language::parse)]
     language: Language,
 }
 
@@ -51,7 +51,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         found => drop(found?),
     }
     let model =
-        arguments.model.map(|folder| MiniLm::open(&folder, arguments.threads)).transpose()?;
+        arguments.model.map(|folder| LocalModel::open(&folder, arguments.threads)).transpose()?;
     let timed = model.map(|model| TimedEmbedder { model, elapsed: Mutex::default() });
     let documents: Vec<Document> = judged_collection::read_json_lines(&arguments.documents)?;
     let start = Instant::now();
@@ -95,7 +95,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
 
 /// An embedder that measures the time of the model.
 struct TimedEmbedder {
-    model: MiniLm,
+    model: LocalModel,
     elapsed: Mutex<Duration>,
 }
 

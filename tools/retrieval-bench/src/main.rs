@@ -3,6 +3,7 @@
 
 mod cached_embedder;
 mod check;
+mod embed;
 mod eval;
 mod index_location;
 mod ingest;
@@ -28,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Measures ranking quality on judged collections
     Eval(eval::Arguments),
+    /// Embeds the lines of standard input, and prints a vector for each
+    Embed(embed::Arguments),
     /// Measures latency and memory with many chunks
     Scale(scale::Arguments),
     /// Stores documents in a collection
@@ -42,6 +45,7 @@ enum Command {
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Eval(arguments) => eval::run(arguments).await,
+        Command::Embed(arguments) => embed::run(arguments).await,
         Command::Scale(arguments) => scale::run(arguments).await,
         Command::Ingest(arguments) => ingest::run(arguments).await,
         Command::Search(arguments) => search::run(arguments).await,

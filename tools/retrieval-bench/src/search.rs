@@ -2,7 +2,7 @@
 
 use crate::index_location;
 use anyhow::Result;
-use retrieval::{Embedder, MiniLm, SearchQuery, Viewer};
+use retrieval::{Embedder, LocalModel, SearchQuery, Viewer};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments) -> Result<()> {
     let index = index_location::open_existing(&arguments.index).await?;
-    let model = arguments.model.map(|folder| MiniLm::open(&folder, 1)).transpose()?;
+    let model = arguments.model.map(|folder| LocalModel::open(&folder, 1)).transpose()?;
     let query = SearchQuery {
         limit: arguments.limit,
         ..SearchQuery::new(arguments.question, Viewer::Operator)

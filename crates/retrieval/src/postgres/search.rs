@@ -3,6 +3,7 @@
 use super::collections::{self, find_vector_table, to_bigint, vector_table_name};
 use super::read::{chunk_from_row, vector_from_row};
 use super::{Parameter, Transaction};
+use crate::audience::Viewer;
 use crate::error::{IndexError, Result};
 use crate::fusion::Scores;
 use crate::posting::{Bm25Scores, CorpusStats, PostingLists, top_k};
@@ -45,6 +46,23 @@ pub(super) async fn search(
         request.limit,
     );
     load_hits(transaction, &ranked).await
+}
+
+/// Returns those of these terms that occur in chunks which the viewer may see.
+pub(super) async fn find_terms(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    viewer: &Viewer,
+    terms: &[String],
+) -> Result<Vec<String>> {
+    let audiences = collections::find_audiences(transaction, viewer).await?;
+    let sql = "SELECT given.term FROM unnest($2) WITH ORDINALITY AS given (term, place)
+               WHERE EXISTS (SELECT 1 FROM posting p WHERE p.collection = $1 AND p.term = given.term AND p.audience = ANY ($3))
+               ORDER BY given.place";
+    let parameters: [Parameter<'_>; 3] =
+        [(&collection, Type::INT8), (&terms, Type::TEXT_ARRAY), (&audiences, Type::INT8_ARRAY)];
+    let rows = transaction.query_typed(sql, &parameters).await?;
+    Ok(rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?)
 }
 
 /// Scores chunks by BM25. Reads only the posting rows of the viewer's audiences.

@@ -3,6 +3,7 @@
 use super::collections;
 use super::read::{chunk_from_row, parse_json, vector_from_row};
 use super::vector_cache::{self, VectorCaches};
+use crate::audience::Viewer;
 use crate::error::Result;
 use crate::fusion::Scores;
 use crate::posting::{Bm25Scores, CorpusStats, PostingLists, top_k};
@@ -59,6 +60,29 @@ pub(super) fn search(
         .map(|(chunk, scores)| load_hits(transaction, chunk, scores))
         .collect::<Result<_>>()
         .map(Some)
+}
+
+/// Returns those of these terms that occur in chunks which the viewer may see.
+pub(super) fn find_terms(
+    transaction: &Transaction<'_>,
+    collection: i64,
+    viewer: &Viewer,
+    terms: Vec<String>,
+) -> Result<Vec<String>> {
+    let audiences = collections::find_audiences(transaction, viewer)?;
+    let mut statement = transaction.prepare_cached(
+        "SELECT 1 FROM posting WHERE collection = ? AND term = ? AND audience = ? LIMIT 1",
+    )?;
+    let mut found = Vec::new();
+    for term in terms {
+        for audience in &audiences {
+            if statement.exists((collection, &term, audience))? {
+                found.push(term);
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Scores chunks by BM25. Reads only the posting rows of the viewer's audiences.

@@ -15,6 +15,7 @@ on_every_engine!(
     headings_are_searched_with_the_text_under_them,
     of_a_title_without_end_the_beginning_is_kept,
     each_collection_is_searched_in_its_own_language,
+    each_text_is_searched_in_its_own_language,
     collections_are_searched_together,
     either_leg_can_be_asked_alone,
     ranks_can_be_fused_instead_of_scores,
@@ -156,6 +157,33 @@ async fn each_collection_is_searched_in_its_own_language(index: Index) {
     index.put_documents("de", vec![document("haus", "Die Häuser am Markt")], None).await.unwrap();
     assert_eq!(document_ids(&search(&index, "de", "das Haus", None).await), ["haus"]);
     assert!(search(&index, "de", "die", None).await.hits.is_empty());
+}
+
+async fn each_text_is_searched_in_its_own_language(index: Index) {
+    let german = "Die alten Häuser stehen am Ende der Straße, und niemand wohnt mehr dort.";
+    let russian = "Старые дома стоят в конце улицы, и там больше никто не живёт.";
+    let english = "The old houses stand at the end of the road, and nobody lives there any more.";
+    let chinese = "旧房子在路的尽头，没有人住在那里。";
+    let documents = vec![
+        document("de", german),
+        document("ru", russian),
+        document("en", english),
+        document("zh", chinese),
+    ];
+    create_with(&index, "docs", documents, None).await;
+    for (text, found) in [
+        ("Wem gehört das Haus?", "de"),
+        ("кому принадлежит дом", "ru"),
+        ("who owns a house", "en"),
+        ("房子是谁的", "zh"),
+    ] {
+        let answer = search(&index, "docs", text, None).await;
+        assert_eq!(document_ids(&answer), [found], "{text}");
+        assert_eq!(answer.hits[0].matched_words.len(), 1, "{text}");
+    }
+    index.remove_documents("docs", vec!["de".to_owned()]).await.unwrap();
+    assert_eq!(index.find_inconsistencies().await.unwrap(), Vec::<String>::new());
+    assert_eq!(document_ids(&search(&index, "docs", "Haus", None).await), Vec::<&str>::new());
 }
 
 async fn collections_are_searched_together(index: Index) {

@@ -1,0 +1,94 @@
+//! An embedding model in this process, without network.
+
+use crate::e5::{self, MultilingualE5};
+use crate::embedder::{Embedder, EmbeddingPurpose, InferenceError};
+use crate::minilm::MiniLm;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rten::ThreadPool;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A model that runs in this process: multilingual-e5-small or all-MiniLM-L6-v2.
+#[derive(Clone)]
+pub struct LocalModel {
+    encoder: Arc<dyn TextEncoder>,
+    threads: Arc<ThreadPool>,
+}
+
+/// What differs from model to model.
+pub(crate) trait TextEncoder: Send + Sync {
+    /// Returns the id of the model and its weights.
+    fn id(&self) -> &'static str;
+
+    /// Returns the cosine below which a text has nothing to do with a question.
+    fn cosine_floor(&self) -> f32;
+
+    /// Embeds texts in these threads.
+    fn encode(
+        &self,
+        texts: &[String],
+        purpose: EmbeddingPurpose,
+        threads: &Arc<ThreadPool>,
+    ) -> Result<Vec<Vec<f32>>, InferenceError>;
+}
+
+/// The subfolders of a folder of models that are looked into, the best model first.
+const SUBFOLDERS: [&str; 2] = ["multilingual-e5-small", "all-MiniLM-L6-v2-int8"];
+
+impl LocalModel {
+    /// Returns the folder that has the files of a model: this one, or one of its subfolders
+    /// `multilingual-e5-small` and `all-MiniLM-L6-v2-int8`.
+    pub fn find_in(folder: &Path) -> Option<PathBuf> {
+        let subfolders = SUBFOLDERS.iter().map(|name| folder.join(name));
+        [folder.to_owned()].into_iter().chain(subfolders).find(|folder| {
+            folder.join(e5::FILE).is_file() || MiniLm::is_in(folder)
+        })
+    }
+
+    /// Reads the model in a folder: `e5-small-q4.bin`, or else `model.onnx` and `vocab.txt`. It uses
+    /// this many threads.
+    pub fn open(folder: &Path, threads: usize) -> Result<Self, InferenceError> {
+        let encoder: Arc<dyn TextEncoder> = if folder.join(e5::FILE).is_file() {
+            Arc::new(MultilingualE5::open(folder)?)
+        } else {
+            Arc::new(MiniLm::open(folder)?)
+        };
+        Ok(Self { encoder, threads: Arc::new(ThreadPool::with_num_threads(threads)) })
+    }
+
+    /// Returns the cosine below which a chunk has nothing to do with a question: leaving out all
+    /// below it costs less than 1 % of the relevant chunks (`docs/retrieval.md`).
+    pub fn cosine_floor(&self) -> f32 {
+        self.encoder.cosine_floor()
+    }
+}
+
+/// Returns the error of a file of a model.
+pub(crate) fn file_error(path: &Path, why: &dyn Display) -> InferenceError {
+    InferenceError(format!("the embedding model cannot be read from `{}`: {why}", path.display()))
+}
+
+impl Embedder for LocalModel {
+    fn model(&self) -> &str {
+        self.encoder.id()
+    }
+
+    fn embed(
+        &self,
+        texts: Vec<String>,
+        purpose: EmbeddingPurpose,
+    ) -> BoxFuture<'_, Result<Vec<Vec<f32>>, InferenceError>> {
+        let Self { encoder, threads } = self.clone();
+        async move {
+            let run = move || encoder.encode(&texts, purpose, &threads);
+            tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| {
+                Err(InferenceError(
+                    "the embedding model stopped in the middle of its work".to_owned(),
+                ))
+            })
+        }
+        .boxed()
+    }
+}
