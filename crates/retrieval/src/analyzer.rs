@@ -67,11 +67,6 @@ impl Analyzer {
         all
     }
 
-    /// Returns the language in which a chunk was analyzed.
-    pub fn language_of(&self, text: &str) -> Language {
-        if self.language == Language::Auto { Language::detect(text) } else { self.language }
-    }
-
     fn rules(&self, language: Language) -> Arc<LanguageRules> {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(rules.entry(language).or_insert_with(|| Arc::new(LanguageRules::new(language))))

@@ -44,9 +44,13 @@ impl TextEncoder for MultilingualE5 {
         "multilingual-e5-small-q4"
     }
 
-    /// The model gives hardly any pair of texts a cosine below .7.
     fn cosine_floor(&self) -> f32 {
-        0.75
+        0.8
+    }
+
+    /// Texts that have nothing in common have cosines between .7 and .75.
+    fn least_cosine(&self) -> f32 {
+        0.7
     }
 
     /// Embeds texts. The model was trained with a word before each text that says what it is for.
@@ -61,7 +65,8 @@ impl TextEncoder for MultilingualE5 {
             EmbeddingPurpose::Query => "query: ",
         };
         let max = self.encoder.max_pieces();
-        let pieces = texts.iter().map(|text| self.tokenizer.encode(&format!("{prefix}{text}"), max));
+        let pieces =
+            texts.iter().map(|text| self.tokenizer.encode(&format!("{prefix}{text}"), max));
         let pieces: Vec<Vec<u32>> = pieces.collect();
         let mut vectors = Vec::with_capacity(texts.len());
         let mut rest = pieces.as_slice();
@@ -69,9 +74,11 @@ impl TextEncoder for MultilingualE5 {
             let (batch, after) = rest.split_at(batch_length(rest));
             let batch: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
             let means = threads.run(|| self.encoder.encode(&batch));
-            vectors.extend(means.map_err(|error| {
-                InferenceError(format!("the embedding model failed: {error}"))
-            })?);
+            vectors.extend(
+                means.map_err(|error| {
+                    InferenceError(format!("the embedding model failed: {error}"))
+                })?,
+            );
             rest = after;
         }
         Ok(vectors)

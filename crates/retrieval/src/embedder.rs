@@ -8,6 +8,12 @@ pub trait Embedder: Send + Sync {
     /// whenever the vectors do.
     fn model(&self) -> &str;
 
+    /// Returns the cosine that counts as 0 when the rankings of keyword and vector search are fused.
+    /// Some models give every pair of texts a high cosine; only what is above this tells them apart.
+    fn least_cosine(&self) -> f32 {
+        -1.0
+    }
+
     /// Embeds texts: one vector for each text, in their order, all of one length. They need not be
     /// normalized.
     fn embed(

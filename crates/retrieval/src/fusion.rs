@@ -47,11 +47,17 @@ pub struct Scores {
 const DOCUMENT_SCORE_WEIGHT: f32 = 0.75;
 
 impl Fusion {
-    /// Sets the totals of the candidates; `documents` holds the document of each.
-    pub(crate) fn set_totals(self, candidates: &mut [Scores], documents: &[i64]) {
+    /// Sets the totals of the candidates; `documents` holds the document of each, and `least_cosine`
+    /// is [that](crate::Embedder::least_cosine) of the model.
+    pub(crate) fn set_totals(
+        self,
+        candidates: &mut [Scores],
+        documents: &[i64],
+        least_cosine: f32,
+    ) {
         match self {
             Self::Weighted { vector_weight } => {
-                apply_weighted(candidates, documents, vector_weight);
+                apply_weighted(candidates, documents, vector_weight, least_cosine);
             }
             Self::ReciprocalRank { k } => {
                 let has_cosines = candidates.iter().any(|scores| scores.cosine.is_some());
@@ -67,8 +73,8 @@ impl Fusion {
     }
 }
 
-fn apply_weighted(candidates: &mut [Scores], documents: &[i64], weight: f32) {
-    let max = MaxScores::new(candidates);
+fn apply_weighted(candidates: &mut [Scores], documents: &[i64], weight: f32, least_cosine: f32) {
+    let max = ScoreRange::new(candidates, least_cosine);
     // Without any vector to compare, the keyword score decides alone.
     let weight = if max.cosine.is_some() { weight } else { 0.0 };
     let mut by_document: HashMap<i64, (NormalizedScores, usize)> = HashMap::new();
@@ -88,27 +94,33 @@ fn apply_weighted(candidates: &mut [Scores], documents: &[i64], weight: f32) {
     }
 }
 
-/// The greatest scores of all candidates.
-struct MaxScores {
+/// The greatest scores of all candidates, and the cosine that counts as 0.
+struct ScoreRange {
     bm25: f32,
     cosine: Option<f32>,
+    least_cosine: f32,
 }
 
-impl MaxScores {
-    fn new(all: &[Scores]) -> Self {
+impl ScoreRange {
+    fn new(all: &[Scores], least_cosine: f32) -> Self {
         Self {
             bm25: all.iter().map(|scores| scores.bm25).fold(0.0, f32::max),
             cosine: all.iter().filter_map(|scores| scores.cosine).reduce(f32::max),
+            least_cosine,
         }
     }
 
-    /// Divides the scores of a candidate by the greatest ones. A chunk without a vector gets a
-    /// cosine in proportion to its keyword score.
+    /// Scales the scores of a candidate so that the greatest ones are 1. A chunk without a vector
+    /// gets a cosine in proportion to its keyword score.
     fn normalize(&self, scores: &Scores) -> NormalizedScores {
         let bm25 = if self.bm25 > 0.0 { scores.bm25 / self.bm25 } else { 0.0 };
-        let max_cosine = self.cosine.unwrap_or_default();
-        let cosine = scores.cosine.unwrap_or(max_cosine.min(bm25 * max_cosine.max(0.0)));
-        NormalizedScores { bm25, cosine: (cosine + 1.0) / (max_cosine + 1.0) }
+        let (least, most) = (self.least_cosine, self.cosine.unwrap_or_default());
+        let unrelated = least.max(0.0);
+        let guess = || most.min(unrelated + bm25 * (most - unrelated).max(0.0));
+        let cosine = scores.cosine.unwrap_or_else(guess);
+        // If all are below the least, the best is still better than the others.
+        let range = (most - least).max(f32::EPSILON);
+        NormalizedScores { bm25, cosine: 1.0 - ((most - cosine) / range).min(1.0) }
     }
 }
 
@@ -152,7 +164,7 @@ mod tests {
         };
         let mut scores: Vec<Scores> = chunks.iter().map(scored).collect();
         let documents: Vec<i64> = chunks.iter().map(|(document, _, _)| *document).collect();
-        Fusion::Weighted { vector_weight: 0.5 }.set_totals(&mut scores, &documents);
+        Fusion::Weighted { vector_weight: 0.5 }.set_totals(&mut scores, &documents, -1.0);
         scores.into_iter().map(|scores| scores.total).collect()
     }
 
@@ -174,6 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_cosine_is_above_the_least_of_the_model_counts() {
+        let scores_of = |bm25, cosine| Scores { bm25, cosine: Some(cosine), ..Scores::default() };
+        let mut scores = [scores_of(4.0, 0.8), scores_of(1.0, 0.9), scores_of(0.0, 0.6)];
+        let fusion = Fusion::Weighted { vector_weight: 0.5 };
+        fusion.set_totals(&mut scores, &[1, 2, 3], 0.7);
+        let expected = [0.5 + 0.25, 0.125 + 0.5, 0.0];
+        for (scores, expected) in scores.iter().zip(expected) {
+            assert!((scores.total - expected).abs() < 1e-5, "{} {expected}", scores.total);
+        }
+    }
+
+    #[test]
     fn what_waits_for_its_vector_has_the_rank_of_its_words_twice() {
         let scores_of = |bm25_rank, cosine, cosine_rank| Scores {
             bm25_rank,
@@ -186,7 +210,7 @@ mod tests {
             scores_of(None, Some(0.5), Some(1)),
             scores_of(Some(2), Some(0.1), None),
         ];
-        Fusion::ReciprocalRank { k: 1.0 }.set_totals(&mut scores, &[1, 2, 3]);
+        Fusion::ReciprocalRank { k: 1.0 }.set_totals(&mut scores, &[1, 2, 3], -1.0);
         assert_eq!(scores.map(|scores| scores.total), [1.0, 0.5, 1.0 / 3.0]);
     }
 }

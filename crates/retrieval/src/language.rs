@@ -75,7 +75,7 @@ impl Language {
     pub(crate) fn detect(text: &str) -> Self {
         let text = truncate(text);
         match whatlang::detect(text) {
-            Some(info) if info.is_reliable() => Self::from_detected(info.lang()),
+            Some(info) if info.confidence() > MIN_CONFIDENCE => Self::from_detected(info.lang()),
             Some(info) => Self::of_script(info.script()),
             None => whatlang::detect_script(text).map_or(Self::Other, Self::of_script),
         }
@@ -136,8 +136,12 @@ const DETECTED: [(Language, Lang); 18] = [
     (Language::Turkish, Lang::Tur),
 ];
 
+/// A language that is less certain than this is not believed. A wrong one does little harm, because
+/// questions are read in all languages of a collection.
+const MIN_CONFIDENCE: f64 = 0.5;
+
 /// The characters from which a language is detected.
-const MAX_DETECTION_CHARS: usize = 1000;
+const MAX_DETECTION_CHARS: usize = 500;
 
 fn truncate(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_DETECTION_CHARS).map_or(text.len(), |(at, _)| at);

@@ -25,6 +25,11 @@ pub(crate) trait TextEncoder: Send + Sync {
     /// Returns the cosine below which a text has nothing to do with a question.
     fn cosine_floor(&self) -> f32;
 
+    /// Returns the cosine that counts as 0 in the fusion.
+    fn least_cosine(&self) -> f32 {
+        -1.0
+    }
+
     /// Embeds texts in these threads.
     fn encode(
         &self,
@@ -42,9 +47,10 @@ impl LocalModel {
     /// `multilingual-e5-small` and `all-MiniLM-L6-v2-int8`.
     pub fn find_in(folder: &Path) -> Option<PathBuf> {
         let subfolders = SUBFOLDERS.iter().map(|name| folder.join(name));
-        [folder.to_owned()].into_iter().chain(subfolders).find(|folder| {
-            folder.join(e5::FILE).is_file() || MiniLm::is_in(folder)
-        })
+        [folder.to_owned()]
+            .into_iter()
+            .chain(subfolders)
+            .find(|folder| folder.join(e5::FILE).is_file() || MiniLm::is_in(folder))
     }
 
     /// Reads the model in a folder: `e5-small-q4.bin`, or else `model.onnx` and `vocab.txt`. It uses
@@ -70,9 +76,20 @@ pub(crate) fn file_error(path: &Path, why: &dyn Display) -> InferenceError {
     InferenceError(format!("the embedding model cannot be read from `{}`: {why}", path.display()))
 }
 
+/// Gives a vector the length 1.
+pub(crate) fn normalize(vector: &mut [f32]) {
+    let length =
+        vector.iter().map(|number| number * number).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    vector.iter_mut().for_each(|number| *number /= length);
+}
+
 impl Embedder for LocalModel {
     fn model(&self) -> &str {
         self.encoder.id()
+    }
+
+    fn least_cosine(&self) -> f32 {
+        self.encoder.least_cosine()
     }
 
     fn embed(

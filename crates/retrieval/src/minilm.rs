@@ -3,7 +3,7 @@
 mod wordpiece;
 
 use crate::embedder::{EmbeddingPurpose, InferenceError};
-use crate::local_model::{TextEncoder, file_error};
+use crate::local_model::{TextEncoder, file_error, normalize};
 use rten::{Model, ModelOptions, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
@@ -70,7 +70,8 @@ impl TextEncoder for MiniLm {
         let mut rest = order.as_slice();
         while let Some(longest) = rest.first().map(|at| pieces[*at].len()) {
             let (batch, after) = rest.split_at((PIECES_PER_BATCH / longest).clamp(1, rest.len()));
-            for (at, vector) in batch.iter().zip(self.run_batch(batch, &pieces, longest, threads)?) {
+            for (at, vector) in batch.iter().zip(self.run_batch(batch, &pieces, longest, threads)?)
+            {
                 vectors[*at] = vector;
             }
             rest = after;
@@ -126,8 +127,6 @@ fn mean_pool(states: NdTensorView<'_, f32, 2>, pieces: usize) -> Vec<f32> {
             *total += state;
         }
     }
-    let length =
-        sum.iter().map(|number| number * number).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-    sum.iter_mut().for_each(|number| *number /= length);
+    normalize(&mut sum);
     sum
 }

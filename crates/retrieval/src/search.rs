@@ -139,6 +139,7 @@ impl Index {
         }
         let embedder = embedder.filter(|_| query.mode != SearchMode::Keyword);
         let (embedder, words_only) = select_embedder(&collections, embedder, query.mode);
+        let least_cosine = embedder.map_or(-1.0, Embedder::least_cosine);
         let (vector, words_only) = match embedder {
             None => (None, words_only),
             Some(embedder) => {
@@ -159,25 +160,23 @@ impl Index {
             }
         };
         let mode = query.mode;
-        let mut analyzers = Vec::with_capacity(collections.len());
+        let mut readers = HashMap::new();
         for collection in &collections {
             let languages = self.find_languages(collection, &query.viewer).await?;
             let analyzer = self.analyzers.get(collection.settings.language);
-            analyzers.push((collection.id, analyzer, languages));
+            let name = collection.name.clone();
+            readers.insert(collection.id, CollectionReader { name, analyzer, languages });
         }
+        let readers = Arc::new(readers);
         // Analyzing a long text takes processor time, so it runs on the blocking pool.
         let query_text = text.clone();
+        let query_readers = Arc::clone(&readers);
         let analysed = tokio::task::spawn_blocking(move || {
-            let terms = |analyzer: &Analyzer, languages: &[Language]| match mode {
-                SearchMode::Vector => Vec::new(),
-                SearchMode::Hybrid | SearchMode::Keyword => {
-                    first_terms(analyzer.query_terms(&query_text, languages))
-                }
+            let terms = |(id, reader): (&i64, &CollectionReader)| match mode {
+                SearchMode::Vector => (*id, Vec::new()),
+                SearchMode::Hybrid | SearchMode::Keyword => (*id, reader.query_terms(&query_text)),
             };
-            let terms = |(id, analyzer, languages): &(i64, Arc<Analyzer>, Vec<Language>)| {
-                (*id, terms(analyzer, languages))
-            };
-            analyzers.iter().map(terms).collect()
+            query_readers.iter().map(terms).collect()
         });
         let collection_terms: Vec<(i64, Vec<String>)> =
             analysed.await.map_err(IndexError::storage)?;
@@ -188,27 +187,24 @@ impl Index {
             depth: query.depth.clamp(1, MAX_DEPTH),
             limit: query.limit,
             fusion: query.fusion,
+            least_cosine,
             deadline: Instant::now() + SEARCH_TIMEOUT,
         };
         let used_vectors = request.vector.is_some();
         let timeout_error = |_| IndexError::Timeout(SEARCH_TIMEOUT.as_secs());
         let found =
             timeout(SEARCH_TIMEOUT, self.engine.search(request)).await.map_err(timeout_error)??;
-        let names: HashMap<i64, (String, Arc<Analyzer>)> = collections
-            .iter()
-            .map(|one| (one.id, (one.name.clone(), self.analyzers.get(one.settings.language))))
-            .collect();
         let hits = tokio::task::spawn_blocking(move || {
             let mut words: HashMap<Language, QueryWords> = HashMap::new();
             let hits = found.into_iter().filter_map(|found| {
-                let (name, analyzer) = names.get(&found.collection)?;
+                let reader = readers.get(&found.collection)?;
                 let searchable = searchable_text(&found.chunk.heading, &found.chunk.text);
-                let language = analyzer.language_of(&searchable);
-                let words = words
-                    .entry(language)
-                    .or_insert_with(|| QueryWords::new(&text, Arc::clone(analyzer), language));
+                let language = reader.language_of(&searchable);
+                let words = words.entry(language).or_insert_with(|| {
+                    QueryWords::new(&text, Arc::clone(&reader.analyzer), language)
+                });
                 let matched_words = words.find_in(&searchable);
-                Some(build_hit(found, name, matched_words))
+                Some(build_hit(found, &reader.name, matched_words))
             });
             let hits: Vec<SearchHit> = hits.collect();
             (hits, words.values().map(QueryWords::significant).max().unwrap_or_default())
@@ -217,6 +213,28 @@ impl Index {
         let words_only =
             words_only.or_else(|| used_vectors.then(|| missing_vectors_note(&hits)).flatten());
         Ok(SearchResults { hits, words_only, not_reranked: None, query_words })
+    }
+}
+
+/// What is needed to read the texts of a collection.
+struct CollectionReader {
+    name: String,
+    analyzer: Arc<Analyzer>,
+    /// The languages of the chunks that the viewer may see.
+    languages: Vec<Language>,
+}
+
+impl CollectionReader {
+    fn query_terms(&self, query: &str) -> Vec<String> {
+        first_terms(self.analyzer.query_terms(query, &self.languages))
+    }
+
+    /// Returns the language of a chunk.
+    fn language_of(&self, text: &str) -> Language {
+        match self.languages.as_slice() {
+            [language] => *language,
+            languages => Language::detect_among(text, languages).unwrap_or(Language::Other),
+        }
     }
 }
 

@@ -199,6 +199,8 @@ pub(crate) struct SearchRequest {
     /// The maximum number of hits.
     pub(crate) limit: usize,
     pub(crate) fusion: Fusion,
+    /// The cosine of the vector's model that counts as 0 in the fusion.
+    pub(crate) least_cosine: f32,
     /// The time after which the search is cancelled.
     pub(crate) deadline: Instant,
 }
@@ -253,14 +255,13 @@ pub(crate) fn merge_candidates(by_keyword: &[(i64, f32)], by_vector: &[(i64, f32
     chunks
 }
 
-/// Fuses the candidates of both searches, and returns the `limit` best, the best first.
+/// Fuses the candidates of both searches, and returns the best within the limit, the best first.
 pub(crate) fn rank_candidates(
     by_keyword: &[(i64, f32)],
     by_vector: &[(i64, f32)],
     document_of: impl Fn(i64) -> i64,
     scores_of: impl Fn(i64) -> (f32, Option<f32>),
-    fusion: Fusion,
-    limit: usize,
+    request: &SearchRequest,
 ) -> Vec<(i64, Scores)> {
     let rank_in = |leg: &[(i64, f32)]| -> HashMap<i64, u32> {
         leg.iter().map(|(chunk, _)| *chunk).zip(1..).collect()
@@ -275,9 +276,9 @@ pub(crate) fn rank_candidates(
         Scores { bm25, cosine, bm25_rank, cosine_rank, ..Scores::default() }
     });
     let mut scores: Vec<Scores> = scores.collect();
-    fusion.set_totals(&mut scores, &documents);
+    request.fusion.set_totals(&mut scores, &documents, request.least_cosine);
     let mut ranked: Vec<(i64, Scores)> = chunks.into_iter().zip(scores).collect();
     ranked.sort_by(|left, right| right.1.total.total_cmp(&left.1.total).then(left.0.cmp(&right.0)));
-    ranked.truncate(limit);
+    ranked.truncate(request.limit);
     ranked
 }

@@ -111,7 +111,8 @@ impl EmbeddingSource {
             return false;
         }
         let (folder, threads) = (self.folder.clone(), self.threads);
-        let load = move || LocalModel::find_in(&folder).map(|found| LocalModel::open(&found, threads));
+        let load =
+            move || LocalModel::find_in(&folder).map(|found| LocalModel::open(&found, threads));
         match tokio::task::spawn_blocking(load).await {
             Ok(Some(Ok(model))) => {
                 tracing::info!("The local embedding model is loaded.");
@@ -193,6 +194,13 @@ impl Embedder for SourceEmbedder {
         match &self.model {
             Model::Host(_, id) => id,
             Model::Local(model) => model.model(),
+        }
+    }
+
+    fn least_cosine(&self) -> f32 {
+        match &self.model {
+            Model::Host(..) => -1.0,
+            Model::Local(model) => model.least_cosine(),
         }
     }
 

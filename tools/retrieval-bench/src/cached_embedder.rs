@@ -67,6 +67,10 @@ impl Embedder for CachedEmbedder {
         self.model.model()
     }
 
+    fn least_cosine(&self) -> f32 {
+        self.model.least_cosine()
+    }
+
     fn embed(
         &self,
         texts: Vec<String>,

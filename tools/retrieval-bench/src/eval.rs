@@ -9,8 +9,8 @@ use crate::model;
 use crate::rerank::RerankerService;
 use anyhow::Result;
 use retrieval::{
-    CollectionSettings, Embedder, EmbeddingPurpose, Index, Language, SearchMode, SearchQuery,
-    SearchHit, SearchResults, Viewer,
+    CollectionSettings, Embedder, EmbeddingPurpose, Index, Language, SearchHit, SearchMode,
+    SearchQuery, SearchResults, Viewer,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -251,7 +251,17 @@ fn describe_candidates(
     relevant: &HashMap<String, f64>,
     results: &SearchResults,
 ) -> Value {
-    let hit = |hit: &SearchHit| json!([hit.document, hit.chunk, hit.scores.bm25, hit.scores.cosine, hit.scores.bm25_rank, hit.scores.cosine_rank, hit.matched_words.len()]);
+    let hit = |hit: &SearchHit| {
+        json!([
+            hit.document,
+            hit.chunk,
+            hit.scores.bm25,
+            hit.scores.cosine,
+            hit.scores.bm25_rank,
+            hit.scores.cosine_rank,
+            hit.matched_words.len()
+        ])
+    };
     json!({
         "collection": collection,
         "relevant": relevant,

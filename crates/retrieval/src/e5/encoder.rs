@@ -4,6 +4,7 @@
 //! computed in `f32`.
 
 use super::model_file::{BLOCK_WEIGHTS, Block, ModelFile, ModelSizes, split_block};
+use crate::local_model::normalize;
 use rten_gemm::{
     BiasVector, BlockQuantizedMatrix, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions,
 };
@@ -69,7 +70,7 @@ impl Encoder {
         self.sizes.positions
     }
 
-    /// Returns the mean of the hidden states of each text.
+    /// Returns the normalized mean of the hidden states of each text.
     pub fn encode(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>, GemmError> {
         let hidden = self.sizes.hidden;
         let mut ranges: Vec<Range<usize>> = Vec::with_capacity(texts.len());
@@ -137,7 +138,8 @@ impl Encoder {
                     states.slice((range.clone(), columns.clone())).to_tensor()
                 };
                 let mixed = attend_head(gemm, &part(&query), &part(&key), &part(&value))?;
-                let rows = attended[range.start * hidden..range.end * hidden].chunks_exact_mut(hidden);
+                let rows =
+                    attended[range.start * hidden..range.end * hidden].chunks_exact_mut(hidden);
                 for (row, mixed) in rows.zip(mixed.chunks_exact(width)) {
                     row[columns.clone()].copy_from_slice(mixed);
                 }
@@ -225,8 +227,10 @@ impl Linear {
         let rows = inputs.len() / columns;
         let unfit = |_| GemmError::BlockQuantizedInputNotSupported;
         let weights = BlockQuantizedMatrix::new(
-            Contiguous::new(self.weights.view()).ok_or(GemmError::BlockQuantizedInputNotSupported)?,
-            Contiguous::new(self.scales.view()).ok_or(GemmError::BlockQuantizedInputNotSupported)?,
+            Contiguous::new(self.weights.view())
+                .ok_or(GemmError::BlockQuantizedInputNotSupported)?,
+            Contiguous::new(self.scales.view())
+                .ok_or(GemmError::BlockQuantizedInputNotSupported)?,
             4,
         )
         .map_err(unfit)?;
@@ -273,13 +277,12 @@ fn add(states: &mut [f32], others: &[f32]) {
     states.iter_mut().zip(others).for_each(|(state, other)| *state += other);
 }
 
-/// Returns the mean of these rows.
-#[expect(clippy::cast_precision_loss, reason = "a small number")]
+/// Returns the normalized mean of these rows.
 fn mean_row(states: &[f32], width: usize, rows: Range<usize>) -> Vec<f32> {
-    let mut mean = vec![0.0; width];
+    let mut sum = vec![0.0; width];
     for row in states[rows.start * width..rows.end * width].chunks_exact(width) {
-        add(&mut mean, row);
+        add(&mut sum, row);
     }
-    mean.iter_mut().for_each(|number| *number /= rows.len() as f32);
-    mean
+    normalize(&mut sum);
+    sum
 }

@@ -114,8 +114,7 @@ fn read_sizes(reader: &mut Reader<'_>) -> Option<ModelSizes> {
 
 fn read_tokenizer(reader: &mut Reader<'_>) -> Option<UnigramTokenizer> {
     let count = reader.size()?;
-    let (begin, end, _, unknown) =
-        (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
+    let (begin, end, _, unknown) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
     let text_bytes = reader.long()?;
     let offsets = reader.numbers(count + 1, u32::from_le_bytes)?;
     let scores = reader.numbers(count, f32::from_le_bytes)?;

@@ -37,14 +37,7 @@ pub(super) async fn search(
     }
     let document_of = |chunk| documents.get(&chunk).copied().unwrap_or(chunk);
     let scores_of = |chunk| (bm25.score(chunk), cosines.get(&chunk).map(|(cosine, _)| *cosine));
-    let ranked = rank_candidates(
-        &by_keyword,
-        &by_vector,
-        document_of,
-        scores_of,
-        request.fusion,
-        request.limit,
-    );
+    let ranked = rank_candidates(&by_keyword, &by_vector, document_of, scores_of, request);
     load_hits(transaction, &ranked).await
 }
 

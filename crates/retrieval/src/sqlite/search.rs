@@ -47,14 +47,7 @@ pub(super) fn search(
     }
     let document_of = |chunk| documents.get(&chunk).copied().unwrap_or(chunk);
     let scores_of = |chunk| (bm25.score(chunk), cosines.get(&chunk).copied());
-    let ranked = rank_candidates(
-        &by_keyword,
-        &by_vector,
-        document_of,
-        scores_of,
-        request.fusion,
-        request.limit,
-    );
+    let ranked = rank_candidates(&by_keyword, &by_vector, document_of, scores_of, request);
     ranked
         .into_iter()
         .map(|(chunk, scores)| load_hits(transaction, chunk, scores))

@@ -160,9 +160,12 @@ async fn each_collection_is_searched_in_its_own_language(index: Index) {
 }
 
 async fn each_text_is_searched_in_its_own_language(index: Index) {
-    let german = "Die alten Häuser stehen am Ende der Straße, und niemand wohnt mehr dort.";
-    let russian = "Старые дома стоят в конце улицы, и там больше никто не живёт.";
-    let english = "The old houses stand at the end of the road, and nobody lives there any more.";
+    let german = "Die alten Häuser stehen am Ende der Straße, und niemand wohnt mehr dort. \
+                  Vor hundert Jahren wurden sie für die Arbeiter der Ziegelei gebaut.";
+    let russian = "Старые дома стоят в конце улицы, и там больше никто не живёт. \
+                   Сто лет назад их построили для рабочих кирпичного завода.";
+    let english = "The old houses stand at the end of the road, and nobody lives there any more. \
+                   They were built a hundred years ago for the workers of the brickyard.";
     let chinese = "旧房子在路的尽头，没有人住在那里。";
     let documents = vec![
         document("de", german),
@@ -173,7 +176,7 @@ async fn each_text_is_searched_in_its_own_language(index: Index) {
     create_with(&index, "docs", documents, None).await;
     for (text, found) in [
         ("Wem gehört das Haus?", "de"),
-        ("кому принадлежит дом", "ru"),
+        ("кому принадлежал дом", "ru"),
         ("who owns a house", "en"),
         ("房子是谁的", "zh"),
     ] {
