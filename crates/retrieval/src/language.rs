@@ -145,7 +145,7 @@ const MAX_DETECTION_CHARS: usize = 500;
 
 fn truncate(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_DETECTION_CHARS).map_or(text.len(), |(at, _)| at);
-    &text[..end]
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The tokenizer of XLM-RoBERTa models: SentencePiece's unigram model
-//! (<https://arxiv.org/abs/1804.10959>).
+//! The unigram tokenizer of XLM-RoBERTa models (<https://arxiv.org/abs/1804.10959>).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -8,7 +7,8 @@ use unicode_normalization::UnicodeNormalization;
 /// The character that stands for the space before a word.
 const WORD_START: char = '\u{2581}';
 
-/// An unknown character costs this much more than the least likely piece, as in SentencePiece.
+/// An unknown character costs this much more than the least likely piece
+/// (<https://github.com/google/sentencepiece>).
 const UNKNOWN_PENALTY: f32 = 10.0;
 
 /// More characters than this for each wanted piece are not read: pieces have 16 at most.
@@ -107,10 +107,10 @@ impl UnigramTokenizer {
                     best[end] = (score + piece_score, id, start);
                 }
             };
-            let rest = &text[start..];
+            let rest = text.get(start..).unwrap_or_default();
             let lengths = rest.char_indices().map(|(at, char)| at + char.len_utf8());
             for length in lengths.take_while(|length| *length <= self.longest_bytes) {
-                if let Some(id) = self.find_piece(&rest[..length]) {
+                if let Some(id) = rest.get(..length).and_then(|piece| self.find_piece(piece)) {
                     offer(start + length, self.scores[id as usize], id);
                 }
             }
@@ -146,7 +146,7 @@ impl UnigramTokenizer {
 
     fn piece(&self, id: usize) -> &str {
         let start = id.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start as usize..self.ends[id] as usize]
+        self.text.get(start as usize..self.ends[id] as usize).unwrap_or_default()
     }
 }
 
