@@ -91,7 +91,7 @@ pub struct RagValves {
     pub meaning_weight: f32,
 
     /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
-    /// words alone have no such score, and stay. 0: with the local model, chunks below .2 that lack most of the question's words are left out.
+    /// words alone have no such score, and stay. 0: with a local model, chunks that it sees no relation to and that lack most of the question's words are left out.
     #[schemars(title = "Search · Minimum score", range(min = 0.0, max = 1.0))]
     pub min_score: f32,
 
