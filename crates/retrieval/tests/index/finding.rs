@@ -173,7 +173,9 @@ async fn each_text_is_searched_in_its_own_language(index: Index) {
         document("en", english),
         document("zh", chinese),
     ];
-    create_with(&index, "docs", documents, None).await;
+    let settings = CollectionSettings { language: Language::Auto, ..CollectionSettings::default() };
+    index.create_collection("docs", settings).await.unwrap();
+    index.put_documents("docs", documents, None).await.unwrap();
     for (text, found) in [
         ("Wem gehört das Haus?", "de"),
         ("кому принадлежал дом", "ru"),
