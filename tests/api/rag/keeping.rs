@@ -94,7 +94,7 @@ async fn collections_are_made_changed_and_forgotten() {
     );
     assert_eq!(
         host.post("/rag", &wish).await.refused(409),
-        "there is a collection `handbuch` already"
+        "There is a collection `handbuch` already"
     );
     let change = json!({"audience": "everyone"});
     let changed = ask(&host, Method::PATCH, "/rag/handbuch", Some(&change)).await;

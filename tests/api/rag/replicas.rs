@@ -27,6 +27,6 @@ async fn a_database_that_cannot_be_reached_is_told_of_and_asked_again() {
     let url = "postgres://nobody@127.0.0.1:1/nothing";
     let host = host_with(Builder::new().variable("RAG_INDEX_URL", url)).await;
     let refused = host.get("/rag").await;
-    assert!(refused.refused(503).contains("the documents cannot be asked now"), "{}", refused.text);
+    assert!(refused.refused(503).contains("The documents cannot be asked now"), "{}", refused.text);
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["rag"]));
 }
