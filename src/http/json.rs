@@ -178,10 +178,10 @@ mod tests {
             ("[]", "body: must be an object"),
             (r#" ["m", []]"#, "body: must be an object"),
             (r#"{"messages": [{"role": 5}]}"#, "messages[0].role: must be a text"),
-            ("{", "the body is not valid JSON (line 1, column 1)"),
+            ("{", "The body is not valid JSON (line 1, column 1)"),
             (
                 r#"{"model": "m", "messages": []}]"#,
-                "the body is not valid JSON (line 1, column 31)",
+                "The body is not valid JSON (line 1, column 31)",
             ),
         ] {
             assert_eq!(error(sent), said);

@@ -259,7 +259,7 @@ mod tests {
         drain.advance(crate::drain::DrainStage::Aborting);
         let last = next(&mut body).await.unwrap();
         assert!(
-            last.contains("the host was stopped") && last.ends_with("data: [DONE]\n\n"),
+            last.contains("The host was stopped") && last.ends_with("data: [DONE]\n\n"),
             "{last}"
         );
         assert_eq!(next(&mut body).await, None);

@@ -371,7 +371,7 @@ async fn only_what_is_allowed_is_there() {
         assert!(words.contains("Allowed models"), "{words}");
     }
     let said = missing(&rig, "gpt-4o").await;
-    assert!(said.starts_with("model `gpt-4o` was not found: `GET /v1/models`"), "{said}");
+    assert!(said.starts_with("Model `gpt-4o` was not found: `GET /v1/models`"), "{said}");
     // The ids of models stay good that lead to allowed profiles.
     let near = self::rig(json!({"allow": "us.*"})).await;
     assert_eq!(asked(&near, SONNET).await, (EAST.into(), format!("us.{SONNET}")));

@@ -55,7 +55,7 @@ async fn an_answer_that_does_not_end_in_time_ends_with_a_word() {
     let text = answer.text().await.unwrap();
     assert!(
         text.contains("half")
-            && text.contains("the host was stopped")
+            && text.contains("The host was stopped")
             && text.ends_with("data: [DONE]\n\n"),
         "{text}"
     );
@@ -72,7 +72,7 @@ async fn a_second_signal_ends_everything_at_once() {
     until_draining(&host).await;
     host.signal("-TERM");
     let text = answer.text().await.unwrap();
-    assert!(text.contains("the host was stopped") && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert!(text.contains("The host was stopped") && text.ends_with("data: [DONE]\n\n"), "{text}");
     assert_eq!(host.ended().await.code(), Some(0));
 }
 

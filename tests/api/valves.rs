@@ -185,6 +185,7 @@ async fn layers_win_in_order_and_the_environment_pins() {
     assert_eq!(host.turn("typed", &json!({"timeout": null})).await.json["timeout"], 11);
     let pinned = host.turn("typed", &json!({"level": "low"})).await;
     assert_eq!(pinned.refused(422), "level: is pinned by TYPED_LEVEL: change it there");
+    assert_eq!(host.turn("typed", &json!({})).await.status, 200);
     let spec = host.get("/typed/valves/spec").await.json;
     assert_eq!(
         spec["properties"]["level"]["description"],

@@ -51,7 +51,12 @@ async fn find_credentials(account: &Account, valves: &BedrockValves) -> Result<S
     let provider = config.credentials_provider().ok_or_else(|| missing_credentials().to_owned())?;
     match provider.provide_credentials().await {
         Ok(credentials) => Ok(describe_credentials(&credentials, valves)),
-        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(missing_credentials().into()),
+        Err(CredentialsError::CredentialsNotLoaded(_)) => {
+            // The operator reads this, so the profile may be named.
+            let profile = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+            let named = profile.map_or_else(String::new, |name| format!(" (AWS_PROFILE={name})"));
+            Err(format!("{}{named}", missing_credentials()))
+        }
         Err(error) => Err(describe_error(&error)),
     }
 }
