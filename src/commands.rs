@@ -15,6 +15,7 @@ mod progress_bar;
 mod server;
 mod valves;
 
+use crate::dotenv::LoadedVariables;
 use actix_web::rt;
 use pipewright::cli::{Command, ModelsCommand, ParsedCli, RagCommand};
 use std::{
@@ -26,7 +27,11 @@ use std::{
 ///
 /// # Errors
 /// A sentence for the person at the terminal.
-pub fn run(command: Command, parsed: &ParsedCli) -> anyhow::Result<ExitCode> {
+pub fn run(
+    command: Command,
+    parsed: &ParsedCli,
+    loaded: &LoadedVariables,
+) -> anyhow::Result<ExitCode> {
     let (settings, url) = (&parsed.cli.settings, parsed.cli.url.as_deref());
     let system = rt::System::new();
     match command {
@@ -40,7 +45,7 @@ pub fn run(command: Command, parsed: &ParsedCli) -> anyhow::Result<ExitCode> {
         Command::Models(ModelsCommand::Fetch { model, from }) => {
             system.block_on(model_download::fetch(&settings.pipelines_dir, model, from.as_deref()))
         }
-        Command::Config => config::print_config(&parsed.settings),
+        Command::Config => config::print_config(&parsed.settings, loaded),
         Command::Valves { example: true } => valves::print_example(),
         Command::Valves { example: false } => match url {
             None => system.block_on(valves::print_valves(settings)),

@@ -58,6 +58,11 @@ impl Drain {
         InFlightRequest(Arc::clone(&self.in_flight))
     }
 
+    /// Returns the number of running requests.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.count.load(Ordering::Relaxed)
+    }
+
     /// Waits until no request runs.
     pub async fn wait_until_idle(&self) {
         loop {

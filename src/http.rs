@@ -1,5 +1,6 @@
 //! The HTTP API: one file for each resource, and the table of routes.
 
+mod admin;
 mod answer;
 mod anthropic_tools;
 mod api_dialect;
@@ -25,6 +26,7 @@ mod metrics;
 mod models;
 mod open_webui;
 mod openai_writer;
+mod openapi;
 mod page;
 mod part_text;
 mod pipelines_admin;
@@ -53,8 +55,9 @@ pub use sse_body::FrameWriter;
 pub use user_jwt::UserJwtVerifier;
 
 use crate::{
-    background_jobs::BackgroundJobs, drain::Drain, metrics::Metrics, python::PythonPipelines,
-    registry::Registry, traces::Traces, usage_queue::UsageQueue, valve_saves::ValveSaves,
+    background_jobs::BackgroundJobs, drain::Drain, failed_requests::FailedRequests,
+    metrics::Metrics, python::PythonPipelines, registry::Registry, traces::Traces,
+    usage_queue::UsageQueue, valve_saves::ValveSaves,
 };
 use actix_web::{
     http::Method,
@@ -88,6 +91,8 @@ pub struct State {
     pub open_metrics: bool,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// The last requests that failed.
+    pub failed_requests: Arc<FailedRequests>,
     /// The traces.
     pub traces: Arc<Traces>,
     /// The store.
@@ -179,21 +184,29 @@ fn leads(pattern: &str, path: &str) -> bool {
 /// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is
 /// not its action.
 pub const ROUTES: &[Route] = &[
-    open(Method::GET, "/", || web::get().to(health::root)),
+    open(Method::GET, "/", || web::get().to(page::start)),
+    open(Method::GET, "/openapi.json", || web::get().to(openapi::show)),
+    open(Method::GET, "/docs", || web::get().to(page::docs)),
     open(Method::GET, "/health", || web::get().to(health::live)),
     open(Method::GET, "/healthz", || web::get().to(health::live)),
     open(Method::GET, "/health/live", || web::get().to(health::live)),
     open(Method::GET, "/readyz", || web::get().to(health::ready)),
     open(Method::GET, "/health/ready", || web::get().to(health::ready)),
-    open(Method::GET, "/usage/", || web::get().to(usage::page)),
+    open(Method::GET, "/admin/", || web::get().to(page::admin)),
+    admin(Method::GET, "/admin", || web::get().to(admin::overview)),
+    admin(Method::GET, "/admin/pipes/{id}", || web::get().to(admin::pipe)),
+    open(Method::GET, "/usage/", || web::get().to(page::usage)),
     admin(Method::GET, "/usage", || web::get().to(usage::report)),
     admin(Method::GET, "/metrics", || web::get().to(metrics::text)),
-    open(Method::GET, "/rag/", || web::get().to(rag::page)),
+    open(Method::GET, "/rag/", || web::get().to(page::documents)),
     admin(Method::GET, "/rag", || web::get().to(rag::collections)),
     admin(Method::POST, "/rag", || web::post().to(rag::create)),
     models(Method::POST, "/rag/{collection:[^/]+}/search", || web::post().to(rag::search)),
     admin(Method::GET, "/rag/{collection:[^/]+}/documents", || web::get().to(rag::documents)),
     admin(Method::POST, "/rag/{collection:[^/]+}/documents", || web::post().to(rag::put)),
+    admin(Method::DELETE, "/rag/{collection:[^/]+}/documents", || {
+        web::delete().to(rag::remove_many)
+    }),
     admin(Method::DELETE, "/rag/{collection:[^/]+}/documents/{document:.+}", || {
         web::delete().to(rag::remove)
     }),

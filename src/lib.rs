@@ -10,6 +10,7 @@ mod call_route;
 pub mod cli;
 pub mod drain;
 mod embedding_cache;
+pub mod failed_requests;
 mod host_backend;
 pub mod http;
 pub mod log;

@@ -57,7 +57,7 @@ fn run() -> anyhow::Result<ExitCode> {
     };
     let loaded = loaded?;
     if let Some(command) = parsed.cli.command.take() {
-        return commands::run(command, &parsed);
+        return commands::run(command, &parsed, &loaded);
     }
     let key_source = find_key_source(&parsed, &loaded);
     let Cli { settings, .. } = parsed.cli;

@@ -13,7 +13,9 @@ pub use config_sources::ConfigSources;
 pub(crate) use effective_valves::EffectiveValves;
 pub use paths::PathRoots;
 
-use crate::valves::{CheckReferences, ModelReference, Values, ValveStore, ValvesForm, ValvesSpec};
+use crate::valves::{
+    CheckReferences, ModelReference, ValveDescription, Values, ValveStore, ValvesForm, ValvesSpec,
+};
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, EmbedCall, Embeddings, FilterBody, FilterCall,
@@ -99,6 +101,8 @@ pub trait Slot: Send + Sync {
     fn form(&self) -> ValvesForm;
     /// Returns the current values of the valves, with secrets masked.
     fn valves(&self) -> Values;
+    /// Returns all valves with their values and sources, for the admin page.
+    fn describe_valves(&self) -> Vec<ValveDescription>;
     /// Applies posted valves: checks them, builds the next pipe, saves, and swaps. On an error
     /// nothing changes.
     fn update_valves(

@@ -12,7 +12,7 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
 };
-use pipe_sdk::PipeError;
+use pipe_sdk::{PipeError, ValveError};
 use serde_json::{Value, json};
 use std::{
     error::Error,
@@ -33,6 +33,10 @@ pub struct HttpError {
     /// The methods that the path takes.
     allow: Option<Box<str>>,
     in_reason: bool,
+    /// The valves that cannot be as they were posted.
+    valves: Vec<ValveError>,
+    /// Whether the message may quote an upstream or a pipe, and that a chat.
+    may_quote: bool,
 }
 
 impl HttpError {
@@ -57,6 +61,8 @@ impl HttpError {
             retry_after: None,
             allow: None,
             in_reason: false,
+            valves: Vec::new(),
+            may_quote: false,
         }
     }
 
@@ -96,6 +102,16 @@ impl HttpError {
     /// Returns whether the request is longer than its model can read.
     pub fn is_too_long(&self) -> bool {
         self.code == Some("context_length_exceeded")
+    }
+
+    /// Returns the message, or what is known of the error without words that may quote a chat.
+    pub fn message_without_quotes(&self) -> String {
+        match (&self.param, self.may_quote) {
+            (_, false) => self.message.clone(),
+            (Some(field), true) => format!("The field `{field}` was refused."),
+            (None, true) if self.status.is_server_error() => "The upstream failed.".into(),
+            (None, true) => "The model or a filter refused the request.".into(),
+        }
     }
 
     /// Returns the same error with its message in the reason phrase too.
@@ -160,7 +176,12 @@ impl ResponseError for HttpError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.bare().json(json!({"detail": self.message, "error": self.object()}))
+        let mut body = json!({"detail": self.message, "error": self.object()});
+        if !self.valves.is_empty() {
+            let entry = |error: &ValveError| json!({"field": error.valve, "message": error.rule});
+            body["errors"] = self.valves.iter().map(entry).collect();
+        }
+        self.bare().json(body)
     }
 }
 
@@ -186,6 +207,16 @@ impl HttpError {
 
 impl From<PipeError> for HttpError {
     fn from(error: PipeError) -> Self {
+        let may_quote = matches!(
+            error,
+            PipeError::BadRequest { .. } | PipeError::Refused { .. } | PipeError::Upstream(_)
+        );
+        Self { may_quote, ..Self::from_pipe_error(error) }
+    }
+}
+
+impl HttpError {
+    fn from_pipe_error(error: PipeError) -> Self {
         let message = error.to_string();
         match error {
             PipeError::ModelNotFound(_) | PipeError::ModelGone { .. } => {
@@ -196,8 +227,9 @@ impl From<PipeError> for HttpError {
                 Self { code, ..Self::new(StatusCode::BAD_REQUEST, message).param(param) }
             }
             PipeError::BadValves(faults) => {
-                let valve = faults.into_iter().next().map(|fault| fault.valve);
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, message).param(valve)
+                let valve = faults.first().map(|fault| fault.valve.clone());
+                let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, message).param(valve);
+                Self { valves: faults, ..error }
             }
             PipeError::Refused { status, retry_after, .. } => {
                 let status =

@@ -5,11 +5,6 @@ use crate::drain::DrainStage;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 
-/// `GET /` and `/v1`: that there is a Pipelines server.
-pub async fn root() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": true}))
-}
-
 /// `GET /health/live`: that the process serves.
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": true}))

@@ -15,6 +15,7 @@ mod source;
 mod turns;
 
 pub use error::refusal;
+pub use request::Request;
 
 use super::{
     Error,
@@ -27,7 +28,7 @@ use super::{
 use actix_web::{HttpResponse, http::header::HeaderMap};
 use events::Events;
 use pipe_sdk::{Answer, Demand, PipeError};
-use request::{Asked, Request};
+use request::Asked;
 use serde_json::{Value, json};
 
 /// The header that Anthropic's clients send with every request.

@@ -41,11 +41,6 @@ fn library_with_pipe(state: &State) -> Result<(&'static str, Arc<dyn Library>), 
     })
 }
 
-/// `GET /rag/`.
-pub async fn page() -> HttpResponse {
-    super::page::page(include_str!("rag/page.html"))
-}
-
 /// `GET /rag`.
 pub async fn collections(state: web::Data<State>) -> Result<HttpResponse, Error> {
     let collections = library(&state)?.collections().await?;
@@ -138,6 +133,33 @@ pub async fn remove(
         0 => Err(Error::new(StatusCode::NOT_FOUND, format!("there is no document `{id}`"))),
         _ => Ok(HttpResponse::NoContent().finish()),
     }
+}
+
+/// The body that removes documents.
+#[derive(Deserialize)]
+pub struct Removal {
+    ids: Vec<String>,
+}
+
+impl JsonBody for Removal {
+    const LIMIT: usize = 4 << 20;
+    const SHAPE: &'static Shape = &shape::rag::REMOVAL;
+    const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
+}
+
+/// `DELETE /rag/{collection}/documents`: removes the named documents; those that are not there are
+/// passed over.
+pub async fn remove_many(
+    state: web::Data<State>,
+    collection: Path<String>,
+    Json(Removal { ids }): Json<Removal>,
+) -> Result<HttpResponse, Error> {
+    if ids.len() > MAX_LISTED {
+        let message = format!("ids: may hold {MAX_LISTED} ids at most");
+        return Err(PipeError::bad_field("ids", message).into());
+    }
+    let removed = library(&state)?.remove(collection.into_inner(), ids).await?;
+    Ok(HttpResponse::Ok().json(json!({"removed": removed})))
 }
 
 /// The body of a search.

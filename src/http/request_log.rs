@@ -1,9 +1,10 @@
 //! What is kept of a request: its id, its place among those under way, and one log line when its
 //! answer has ended.
 
-use super::{Access, Error, Route, State, messages, routes_at};
+use super::{Access, Error, Route, State, auth, auth::KeyName, messages, routes_at};
 use crate::{
     drain::InFlightRequest,
+    failed_requests::{FailedRequest, FailedRequests},
     metrics::Metrics,
     traces::{Span, Traces},
 };
@@ -49,6 +50,7 @@ pub struct RequestLog {
     /// `None` for a probe, which nobody waits for and nobody wants to read of.
     in_flight: Option<InFlightRequest>,
     metrics: Option<Arc<Metrics>>,
+    failed_requests: Option<Arc<FailedRequests>>,
     /// `None` for a probe.
     span: Option<Mutex<Span>>,
     trace: Option<TraceContext>,
@@ -70,6 +72,10 @@ pub struct Outcome {
     pub usage: Option<Usage>,
     /// What went wrong, before or after the answer had begun, in a word for programs.
     error: Option<&'static str>,
+    /// The name of the key that opened the route.
+    key: Option<Arc<str>>,
+    /// Why the request was refused, without words that may quote a chat.
+    refusal: Option<String>,
     /// Whether a line is logged of it; of a flood of bad keys, none is.
     pub is_logged: bool,
 }
@@ -92,6 +98,7 @@ impl RequestLog {
             outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
             in_flight: watching.map(|state| state.drain.track_request()),
             metrics: state.map(|state| Arc::clone(&state.metrics)),
+            failed_requests: state.map(|state| Arc::clone(&state.failed_requests)),
             trace: span.as_ref().and_then(Span::context),
             span: span.map(Mutex::new),
         }
@@ -122,6 +129,34 @@ impl RequestLog {
     pub fn fail(&self, kind: &'static str, error: &dyn fmt::Display) {
         self.outcome().error = Some(kind);
         tracing::debug!(request.id = self.id, error = %error, "A request failed.");
+    }
+
+    /// Keeps why the request was refused, for the admin page.
+    fn record_refusal(&self, error: &actix_web::Error) {
+        let refusal = error.as_error::<Error>().map(Error::message_without_quotes);
+        self.outcome().refusal = refusal;
+    }
+
+    fn list_if_failed(&self, outcome: &Outcome, status: u16) {
+        let is_failed = status >= 400 && status != 499 || outcome.error.is_some();
+        let Some(failed_requests) = self.failed_requests.as_ref().filter(|_| is_failed) else {
+            return;
+        };
+        let broke_off = || Some(format!("The answer broke off: {}.", outcome.error?));
+        failed_requests.record(FailedRequest {
+            status,
+            method: self.method,
+            path: self.path.clone(),
+            model: outcome.model.clone(),
+            key: outcome.key.clone(),
+            reason: outcome
+                .refusal
+                .clone()
+                .or_else(broke_off)
+                .unwrap_or_else(|| format!("HTTP status {status}.")),
+            request_id: self.id.clone(),
+            ..FailedRequest::default()
+        });
     }
 
     /// This error in the words of the API that the path belongs to, if those are not the host's
@@ -203,6 +238,7 @@ impl Drop for RequestLog {
         if !outcome.is_logged {
             return;
         }
+        self.list_if_failed(&outcome, status);
         let usage = outcome.usage.unwrap_or_default();
         let trace = self.trace.map(|context| format!("{:032x}", context.trace));
         tracing::info!(
@@ -257,6 +293,11 @@ pub async fn log_request(
     let answered = AssertUnwindSafe(next.call(request)).catch_unwind().await;
     match answered.unwrap_or_else(|_| Err(Error::panicked().into())) {
         Ok(response) => {
+            if let Some(error) = response.response().error() {
+                let key = response.request().extensions().get::<KeyName>().map(|key| key.0.clone());
+                record.outcome().key = key;
+                record.record_refusal(error);
+            }
             match response.response().error().and_then(|error| record.in_api_dialect(error)) {
                 Some(in_api_dialect) => {
                     Ok(record.wrap_body(response.into_response(in_api_dialect)))
@@ -265,6 +306,7 @@ pub async fn log_request(
             }
         }
         Err(error) => {
+            record.record_refusal(&error);
             let mut response =
                 record.in_api_dialect(&error).unwrap_or_else(|| error.error_response());
             record.set_headers(response.status().as_u16(), response.headers_mut());

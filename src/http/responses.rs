@@ -26,7 +26,8 @@ use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
 use events::Events;
 use pipe_sdk::{Answer, Body, Demand, PipeError};
-use request::{Asked, Request, Wishes};
+pub use request::Request;
+use request::{Asked, Wishes};
 use serde_json::{Value, json};
 
 impl JsonBody for Request {

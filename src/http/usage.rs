@@ -6,9 +6,9 @@ use actix_web::{
     http::{StatusCode, header},
     web,
 };
-use pipe_sdk::PipeError;
+use pipe_sdk::{ModelResolution, PipeError};
 use serde_json::json;
-use std::{str::FromStr, time::Duration};
+use std::{collections::HashMap, str::FromStr, time::Duration};
 use store::{ReportRow, UsageField, UsageQuery};
 
 mod csv;
@@ -21,11 +21,6 @@ const DAYS: i64 = 30;
 
 /// The time that a report waits until recent usage is written.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// `GET /usage/`.
-pub async fn page() -> HttpResponse {
-    super::page::page(include_str!("usage/page.html"))
-}
 
 /// `GET /usage?from=2026-01-01&to=2026-01-31&by=day,model&user=…&format=csv`.
 pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
@@ -46,11 +41,28 @@ pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<Htt
         return Ok(HttpResponse::Ok()
             .content_type("text/csv; charset=utf-8")
             .insert_header((header::CONTENT_DISPOSITION, name))
-            .body(csv::text(by_day, &by, &rows)?));
+            .body(csv::text(by_day, &by, &rows, &model_names(&state, &rows))?));
     }
-    let rows: Vec<_> = rows.iter().map(shown).collect();
+    let names = model_names(&state, &rows);
+    let rows: Vec<_> = rows.iter().map(|row| shown(row, &names)).collect();
     Ok(HttpResponse::Ok()
         .json(json!({"from": from.to_string(), "to": to.to_string(), "rows": rows})))
+}
+
+/// Returns the names of the models in these rows, by id, of those that the host still has.
+fn model_names(state: &State, rows: &[ReportRow]) -> HashMap<String, String> {
+    let mut names = HashMap::new();
+    for id in rows.iter().filter_map(|row| row.model.as_ref()) {
+        if let Some(name) = (!names.contains_key(id)).then(|| model_name(state, id)).flatten() {
+            names.insert(id.clone(), name);
+        }
+    }
+    names
+}
+
+fn model_name(state: &State, id: &str) -> Option<String> {
+    let (slot, model) = state.registry.resolve(id)?;
+    slot.resolve_model(&model)?.into_model().map(|model| model.name)
 }
 
 /// The parameters of a report.
@@ -146,11 +158,14 @@ fn word_of(field: UsageField) -> &'static str {
     }
 }
 
-/// Returns a row with its day as a date and its cost in US dollars.
-fn shown(row: &ReportRow) -> serde_json::Value {
+/// Returns a row with its day as a date, the name of its model, and its cost in US dollars.
+fn shown(row: &ReportRow, model_names: &HashMap<String, String>) -> serde_json::Value {
     let mut shown = json!(row);
     if let Some(day) = row.day {
         shown["day"] = Day::of(day).to_string().into();
+    }
+    if let Some(name) = row.model.as_ref().and_then(|id| model_names.get(id)) {
+        shown["model_name"] = name.as_str().into();
     }
     if let Some(shown) = shown.as_object_mut() {
         shown.shift_remove("cost");

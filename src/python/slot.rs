@@ -8,8 +8,8 @@ use super::{
 use crate::{
     slot::{ConfigSources, EffectiveValves, Slot},
     valves::{
-        CheckReferences, LoadedValves, ModelReference, ParsedUpdate, Values, ValveStore,
-        ValvesForm, ValvesSpec, ValvesUpdate,
+        CheckReferences, LoadedValves, ModelReference, ParsedUpdate, ValveDescription, Values,
+        ValveStore, ValvesForm, ValvesSpec, ValvesUpdate,
     },
 };
 use arc_swap::ArcSwap;
@@ -371,6 +371,11 @@ impl Slot for PythonSlot {
 
     fn valves(&self) -> Values {
         self.spec.mask_values(&self.settings.load().values)
+    }
+
+    fn describe_valves(&self) -> Vec<ValveDescription> {
+        let settings = self.settings.load();
+        self.spec.describe(&settings.values, &settings.sources)
     }
 
     fn update_valves(

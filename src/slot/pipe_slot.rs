@@ -3,8 +3,8 @@
 
 use super::{ConfigSources, FilterScope, Slot, effective_valves::EffectiveValves};
 use crate::valves::{
-    CheckReferences, LoadedValves, ModelReference, Values, ValveSource, ValveStore, ValvesForm,
-    ValvesSpec,
+    CheckReferences, LoadedValves, ModelReference, ValveDescription, Values, ValveSource, ValveStore,
+    ValvesForm, ValvesSpec,
 };
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
@@ -160,6 +160,11 @@ impl<P: Pipe> Slot for PipeSlot<P> {
 
     fn valves(&self) -> Values {
         self.spec.mask_values(&self.state.load().settings.values)
+    }
+
+    fn describe_valves(&self) -> Vec<ValveDescription> {
+        let state = self.state.load();
+        self.spec.describe(&state.settings.values, &state.settings.sources)
     }
 
     fn update_valves(

@@ -48,6 +48,26 @@ pub enum ValveSource {
 const DEFAULT_FROM: &str = "default from ";
 
 impl ValveSource {
+    /// Returns the kind of source, in a word for programs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BuiltIn => "default",
+            Self::DefaultVariable(_) => "default_variable",
+            Self::File => "file",
+            Self::Saved => "saved",
+            Self::Pinned(_) => "pinned",
+        }
+    }
+
+    /// Returns the variable or flag that set the value.
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::DefaultVariable(name) => Some(name.strip_prefix(DEFAULT_FROM).unwrap_or(name)),
+            Self::Pinned(name) => Some(name),
+            Self::BuiltIn | Self::File | Self::Saved => None,
+        }
+    }
+
     /// Returns the name of the source for people.
     pub fn name(&self) -> &str {
         match self {

@@ -131,11 +131,11 @@ fn settings_are_printed_with_their_sources_and_secrets_are_masked() {
     assert!(output.status.success() && !text.contains("canary"), "{text}{}", stderr(&output));
     for (setting, source) in [
         ("PORT=4711", "--port"),
-        ("USAGE_DAYS=7", "environment"),
+        ("USAGE_DAYS=7", ".env"),
         ("METRICS_OPEN=1", "environment"),
         ("WORKERS=0", "default"),
         ("HOST=localhost", "environment"),
-        ("PIPELINES_API_KEY=********", "environment"),
+        ("PIPELINES_API_KEY=********", ".env"),
         ("DATABASE_URL=********", "environment"),
     ] {
         let line = text.lines().find(|line| line.starts_with(&format!("{setting} ")));

@@ -379,20 +379,20 @@ async function documents_are_uploaded_on_their_page_and_a_question_shows_why_eac
   await serverCall('/rag/valves/update', { generators: id, ...(byMeaning && { embedding_model: byMeaning }) });
   await page.goto(`${SERVER}/rag/`);
   await page.locator('#key').fill(KEY);
-  await page.getByRole('button', { name: 'Show' }).click();
+  await page.getByRole('button', { name: 'Open' }).click();
   await page.getByText('There is no collection yet').waitFor();
   const file = (name, text) => ({ name, mimeType: 'text/markdown', buffer: Buffer.from(text) });
   await page.locator('#files').setInputFiles([file('birds.md', GUIDE), file('flights.md', FLIGHT), file('empty.md', '')]);
-  await page.locator('td.ready', { hasText: 'ready' }).nth(1).waitFor();
-  await page.locator('td.failed', { hasText: 'it' }).waitFor();
-  if (byMeaning) await page.locator('#about', { hasText: 'by the meaning' }).waitFor();
-  expect((await page.locator('#message').innerText()).includes('empty.md'), 'the page does not say which file failed');
+  await page.locator('.badge.good', { hasText: 'ready' }).nth(1).waitFor();
+  await page.locator('.badge.bad', { hasText: 'failed' }).waitFor();
+  if (byMeaning) await page.locator('#about', { hasText: 'by meaning' }).waitFor();
+  expect((await page.locator('#uploaded li').innerText()).includes('empty.md'), 'the page does not say which file failed');
   await page.locator('#query').fill('What do pelicans dive for?');
   await page.getByRole('button', { name: 'Search' }).click();
   const first = page.locator('article').first();
   await first.waitFor();
   const text = await first.innerText();
-  for (const wanted of ['menhaden', 'words (BM25)', 'number 1 by its words', 'birds.md', ...(byMeaning ? ['number 1 by its meaning'] : [])]) {
+  for (const wanted of ['menhaden', 'Words (BM25)', 'number 1 by its words', 'birds.md', ...(byMeaning ? ['number 1 by its meaning'] : [])]) {
     expect(text.includes(wanted), `"${wanted}" is not in: ${text}`);
   }
   expect((await first.locator('mark').allInnerTexts()).some((word) => /pelican/i.test(word)), 'no word is marked');
@@ -402,6 +402,7 @@ async function documents_are_uploaded_on_their_page_and_a_question_shows_why_eac
   await page.setViewportSize(usual);
   const gone = page.locator('tr', { hasText: 'empty.md' });
   await gone.getByRole('button', { name: 'Delete' }).click();
+  await page.locator('dialog').getByRole('button', { name: 'Delete' }).click();
   await gone.waitFor({ state: 'detached' });
 }
 
@@ -435,13 +436,13 @@ async function the_usage_page_draws_what_was_answered() {
   const shown = page.locator('#report');
   expect(!(await shown.isVisible()), 'there is a report before a key');
   await page.fill('#key', `not ${KEY}`);
-  await page.click('#form button:not([type])');
-  await page.locator('#message.trouble').waitFor();
+  await page.getByRole('button', { name: 'Open' }).click();
+  await page.getByText('This key does not open the host').waitFor();
   expect(!(await shown.isVisible()), 'there is a report by a wrong key');
   await page.fill('#key', KEY);
-  await page.click('#form button:not([type])');
+  await page.getByRole('button', { name: 'Open' }).click();
   await shown.waitFor();
-  const answers = Number((await page.locator('.card', { hasText: 'answers' }).locator('b').innerText()).replaceAll(',', ''));
+  const answers = Number((await page.locator('.card', { has: page.getByText('answers', { exact: true }) }).locator('b').innerText()).replaceAll(',', ''));
   expect(answers > 0 && (await page.locator('#plot rect').count()) > 0, `${answers} answers, and no bar`);
   expect((await page.locator('#table').innerText()).includes(`${PIPE}.`), 'no model is named');
   await page.selectOption('#by', 'user');

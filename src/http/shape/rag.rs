@@ -33,6 +33,9 @@ pub static DOCUMENT: Shape = Object(
 pub static DOCUMENTS: Shape =
     Object(&[("documents", &List("documents", &DOCUMENT))], &[("", "documents")]);
 
+/// The documents to be removed.
+pub static REMOVAL: Shape = Object(&[("ids", &List("texts", &Text))], &[("", "ids")]);
+
 /// What is looked for, and for whom.
 pub static SEARCH: Shape = Object(
     &[("query", &Text), ("top_k", &Whole(1.0, 100.0)), ("user", &USER), ("everything", &Flag)],

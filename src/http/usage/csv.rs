@@ -2,6 +2,7 @@
 
 use super::{Day, word_of};
 use pipe_sdk::{PipeError, Result};
+use std::collections::HashMap;
 use store::{ReportRow, UsageField};
 
 /// The columns of sums, after those of the grouping.
@@ -17,14 +18,27 @@ const SUMS: [&str; 9] = [
     "cost_usd",
 ];
 
-/// Returns the rows under a header line.
-pub fn text(by_day: bool, by: &[UsageField], rows: &[ReportRow]) -> Result<Vec<u8>> {
+/// The name of a user whom nobody has named.
+const UNKNOWN: &str = "unknown";
+
+/// Returns the rows under a line of column names. Users and models have a column with their name
+/// after that of their id.
+pub fn text(
+    by_day: bool,
+    by: &[UsageField],
+    rows: &[ReportRow],
+    model_names: &HashMap<String, String>,
+) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
-    let head = by_day.then_some("day").into_iter().chain(by.iter().map(|field| word_of(*field)));
+    let head =
+        by_day.then_some("day").into_iter().chain(by.iter().flat_map(|field| columns(*field)));
     table.write_record(head.chain(SUMS)).map_err(PipeError::internal)?;
     for row in rows {
         let day = row.day.filter(|_| by_day).map(|day| Day::of(day).to_string());
-        let names = by.iter().map(|field| harmless(value(row, *field)));
+        let names = by.iter().flat_map(|field| {
+            let name = name(row, *field, model_names);
+            [Some(value(row, *field)), name].into_iter().flatten().map(harmless)
+        });
         let tokens = row.tokens;
         let sums = [
             row.requests,
@@ -42,6 +56,40 @@ pub fn text(by_day: bool, by: &[UsageField], rows: &[ReportRow]) -> Result<Vec<u
         table.write_record(cells).map_err(PipeError::internal)?;
     }
     table.into_inner().map_err(|error| PipeError::internal(error.to_string()))
+}
+
+/// Returns the columns of a field.
+fn columns(field: UsageField) -> impl Iterator<Item = &'static str> {
+    let name = match field {
+        UsageField::User => Some("user_name"),
+        UsageField::Model => Some("model_name"),
+        UsageField::Key
+        | UsageField::Pipe
+        | UsageField::Side
+        | UsageField::Task
+        | UsageField::Kind => None,
+    };
+    [Some(word_of(field)), name].into_iter().flatten()
+}
+
+/// Returns the name of the row's user or model, if the field has a column for names.
+fn name<'a>(
+    row: &'a ReportRow,
+    field: UsageField,
+    model_names: &'a HashMap<String, String>,
+) -> Option<&'a str> {
+    match field {
+        UsageField::User => Some(row.name.as_deref().or(row.user.as_deref()).unwrap_or(UNKNOWN)),
+        UsageField::Model => {
+            let id = row.model.as_deref().unwrap_or_default();
+            Some(model_names.get(id).map_or(id, String::as_str))
+        }
+        UsageField::Key
+        | UsageField::Pipe
+        | UsageField::Side
+        | UsageField::Task
+        | UsageField::Kind => None,
+    }
 }
 
 fn value(row: &ReportRow, field: UsageField) -> &str {
@@ -74,10 +122,13 @@ mod tests {
             cost: 1_500_000,
             ..ReportRow::default()
         };
-        let table = String::from_utf8(text(false, &[UsageField::User], &[row]).unwrap()).unwrap();
+        let table =
+            String::from_utf8(text(false, &[UsageField::User], &[row], &HashMap::new()).unwrap())
+                .unwrap();
         let lines: Vec<_> = table.lines().collect();
-        assert!(lines[0].starts_with("user,requests,"), "{table}");
-        assert!(lines[1].starts_with("\"'=HYPERLINK(\"\"x\"\")\",0,"), "{table}");
+        assert!(lines[0].starts_with("user,user_name,requests,"), "{table}");
+        let harmless = "\"'=HYPERLINK(\"\"x\"\")\"";
+        assert!(lines[1].starts_with(&format!("{harmless},{harmless},0,")), "{table}");
         assert!(lines[1].ends_with(",1.500000"), "{table}");
     }
 }

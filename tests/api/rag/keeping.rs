@@ -148,11 +148,14 @@ async fn a_list_goes_on_where_it_ended() {
 }
 
 #[actix_web::test]
-async fn the_page_needs_no_key_and_nothing_from_elsewhere() {
-    let host = host().await;
-    let page = host.bare(Method::GET, "/rag/").send().await.unwrap();
-    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    assert!(policy.starts_with("default-src 'none'") && !policy.contains("http"), "{policy}");
-    let text = page.text().await.unwrap();
-    assert!(text.contains("Try a question") && !text.contains("src=\"http"));
+async fn many_documents_are_removed_at_once() {
+    let host = filled().await;
+    let path = "/rag/documents/documents";
+    let removed =
+        ask(&host, Method::DELETE, path, Some(&json!({"ids": ["leave.md", "nothing.md"]}))).await;
+    assert_eq!((removed.status, &removed.json), (200, &json!({"removed": 1})));
+    let left = host.get(path).await.json;
+    assert_eq!(left["documents"].as_array().unwrap().len(), 1, "{left}");
+    let wrong = ask(&host, Method::DELETE, path, Some(&json!({"ids": "leave.md"}))).await;
+    assert_eq!(wrong.refused(400), "ids: must be a list of texts");
 }

@@ -1,0 +1,89 @@
+//! The description of valves for the admin page: each with its value, its source and its rules.
+
+use super::{Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The section of valves whose title names none.
+const GENERAL: &str = "General";
+
+/// What parts the section of a title from its name, as in `AWS · Region`.
+const SECTION_END: &str = " · ";
+
+/// A valve with its value and source. A secret has no value here.
+#[derive(Debug, Serialize)]
+pub struct ValveDescription {
+    name: String,
+    section: String,
+    title: String,
+    description: String,
+    kind: &'static str,
+    value: Value,
+    default: Value,
+    /// The kind of source: `default`, `default_variable`, `file`, `saved` or `pinned`.
+    source: &'static str,
+    /// The variable or flag that set it.
+    source_name: Option<String>,
+    /// Whether it has a value, of secrets too.
+    is_set: bool,
+    is_nullable: bool,
+    choices: Vec<Value>,
+    minimum: Option<f64>,
+    maximum: Option<f64>,
+}
+
+impl ValvesSpec {
+    /// Returns the description of all valves, in the order of the form.
+    pub fn describe(&self, values: &Values, sources: &ValveSources) -> Vec<ValveDescription> {
+        let masked = self.mask_values(values);
+        let describe = |property: &ValveProperty| {
+            let source = sources.get(&property.name).unwrap_or(&ValveSource::BuiltIn);
+            let value = masked.get(&property.name).cloned().unwrap_or_default();
+            property.describe(value, source)
+        };
+        self.properties().map(describe).collect()
+    }
+}
+
+impl ValveProperty {
+    fn describe(&self, value: Value, source: &ValveSource) -> ValveDescription {
+        let text = |key: &str| self.form.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (section, title) =
+            text("title").split_once(SECTION_END).unwrap_or((GENERAL, text("title")));
+        let is_secret = self.kind == ValveKind::Secret;
+        ValveDescription {
+            name: self.name.clone(),
+            section: section.to_owned(),
+            title: title.to_owned(),
+            description: text("description").to_owned(),
+            kind: self.kind.name(),
+            is_set: !value.is_null(),
+            value: if is_secret { Value::Null } else { value },
+            default: if is_secret { Value::Null } else { self.default.clone() },
+            source: source.kind(),
+            source_name: source.variable().map(str::to_owned),
+            is_nullable: self.nullable,
+            choices: match &self.kind {
+                ValveKind::Choice(choices) => choices.clone(),
+                _ => Vec::new(),
+            },
+            minimum: self.bound("minimum"),
+            maximum: self.bound("maximum"),
+        }
+    }
+}
+
+impl ValveKind {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Secret => "secret",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Choice(_) => "choice",
+            Self::List => "list",
+            Self::Json => "json",
+        }
+    }
+}
