@@ -7,7 +7,7 @@
 # With podman: podman build --format docker . (HEALTHCHECK is no part of OCI's format).
 ARG MODEL=multilingual
 
-FROM rust:1.95-slim-bookworm AS chef
+FROM docker.io/library/rust:1.95-slim-bookworm AS chef
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN cargo install cargo-chef --locked --version 0.1.73
 WORKDIR /src
@@ -25,17 +25,17 @@ ARG COMMIT=""
 RUN --network=none PIPEWRIGHT_COMMIT="$COMMIT" cargo build --release --locked --offline --bin pipewright && mkdir /data
 
 # The embedding model that runs in the process (docs/rag.md), in a stage that changes with nothing but its script.
-FROM python:3.13-slim-bookworm AS model-multilingual
+FROM docker.io/library/python:3.13-slim-bookworm AS model-multilingual
 ARG MODEL_URL=""
 COPY deploy/fetch_model.py .
 RUN python3 fetch_model.py multilingual-e5-small /models/multilingual-e5-small "$MODEL_URL"
 
-FROM python:3.13-slim-bookworm AS model-minilm
+FROM docker.io/library/python:3.13-slim-bookworm AS model-minilm
 ARG MODEL_URL=""
 COPY deploy/fetch_model.py .
 RUN python3 fetch_model.py all-MiniLM-L6-v2-int8 /models/all-MiniLM-L6-v2-int8 "$MODEL_URL"
 
-FROM python:3.13-slim-bookworm AS model-none
+FROM docker.io/library/python:3.13-slim-bookworm AS model-none
 RUN mkdir /models
 
 FROM model-${MODEL} AS model

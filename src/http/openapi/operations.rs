@@ -134,6 +134,9 @@ const USER: (&str, &str, &str) = (
     "The user whose conversations they are; only the host's own key may name another one.",
 );
 
+/// The shapes of documents in JSON: one, or several.
+const UPLOADS: &[&Shape] = &[&rag::DOCUMENT, &rag::DOCUMENTS];
+
 /// All operations.
 pub const OPERATIONS: &[Operation] = &[
     on("GET", "/", "Host", "Says that there is a Pipelines server; the start page for browsers.", &[Success {
@@ -191,7 +194,7 @@ pub const OPERATIONS: &[Operation] = &[
         .errors(&[400, 404, 503]),
     on("POST", "/rag/{collection:[^/]+}/documents", "Documents", "Stores documents, and creates the collection if need be.", ok!("Ingested"))
         .query(&[("wait", r#"{"type": "boolean"}"#, "Answers when searches by meaning find them too.")])
-        .body(Body::JsonOrForm { shapes: &[&rag::DOCUMENT, &rag::DOCUMENTS], form: &["id", "title", "url", "audience"] })
+        .body(Body::JsonOrForm { shapes: UPLOADS, form: &["id", "title", "url", "audience"] })
         .errors(&[404, 409, 422, 503])
         .error_schema(422, "IngestedOrError"),
     on("DELETE", "/rag/{collection:[^/]+}/documents", "Documents", "Removes several documents.", ok!("Removed"))

@@ -95,8 +95,8 @@ function control(valve) {
     return { node, read: () => node.value || undefined };
   }
   if (kind === 'list') {
-    const node = element('textarea', { ...common, rows: Math.min(8, Math.max(2, (value || []).length + 1)), placeholder: 'one a line' }, asText(value));
-    return { node, read: () => node.value.split('\n').map(line => line.trim()).filter(Boolean) };
+    const node = element('textarea', { ...common, rows: Math.min(8, Math.max(2, (value || []).length + 1)), placeholder: 'one a line, or with commas between' }, asText(value));
+    return { node, read: () => node.value.split(/[\n,]/).map(item => item.trim()).filter(Boolean) };
   }
   const long = kind === 'json' || asText(value).length > 60 || asText(value).includes('\n');
   const node = long ? element('textarea', { ...common, rows: 3 }, asText(value)) : element('input', { ...common, type: 'text', value: asText(value), placeholder: 'not set', autocomplete: 'off', spellcheck: 'false' });
