@@ -67,7 +67,10 @@ fn format_welcome(
     writeln!(out, "Add it to Open WebUI: Admin Panel > Settings > Connections > OpenAI API > +")?;
     writeln!(out, "  URL  {url}/v1")?;
     writeln!(out, "  Key  {shown}")?;
-    writeln!(out, "Pages: {url}/ leads to all of them: admin/, rag/ (documents), usage/ (costs), docs (API)")?;
+    writeln!(
+        out,
+        "Pages: {url}/ leads to all of them: admin/, rag/ (documents), usage/ (costs), docs (API)"
+    )?;
     writeln!(out, "Try it:")?;
     writeln!(out, "  {ask}curl -s {url}/v1/models -H \"Authorization: Bearer {key}\"")?;
     if settings.demo {

@@ -95,7 +95,7 @@ pub async fn start(request: HttpRequest) -> HttpResponse {
 }
 
 /// Returns whether a browser asks, which names HTML first, and not a client that takes anything.
-fn accepts_html(headers: &HeaderMap) -> bool {
+pub fn accepts_html(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html"))
 }

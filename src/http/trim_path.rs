@@ -1,11 +1,12 @@
-//! Path normalisation: `HEAD` is handled as `GET` without its body, and a trailing slash is
-//! ignored.
+//! Path normalisation: `HEAD` is handled as `GET` without its body, a trailing slash is ignored, and
+//! a browser that leaves away the slash of a page is sent to the page.
 
-use super::{PREFIXES, ROUTES, unprefixed};
+use super::{Access, PREFIXES, ROUTES, page, unprefixed};
 use actix_web::{
+    HttpResponse,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::{Method, Uri, uri::PathAndQuery},
+    http::{Method, Uri, header, uri::PathAndQuery},
     middleware::Next,
 };
 
@@ -14,6 +15,11 @@ pub async fn trim_path(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if let Some(page) = page_of(&request) {
+        let moved =
+            HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, page)).finish();
+        return Ok(request.into_response(moved).map_into_left_body());
+    }
     if let Some(uri) = without_slash(request.uri()) {
         request.match_info_mut().get_mut().update(&uri);
         request.head_mut().uri = uri;
@@ -22,7 +28,19 @@ pub async fn trim_path(
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
-    next.call(request).await
+    next.call(request).await.map(ServiceResponse::map_into_right_body)
+}
+
+/// Returns where a browser finds the page that it asks for without its slash, as in `admin/`.
+fn page_of(request: &ServiceRequest) -> Option<String> {
+    let is_browser = request.method() == Method::GET
+        && page::accepts_html(request.headers())
+        && !request.headers().contains_key(header::AUTHORIZATION);
+    let (_, name) = request.path().rsplit_once('/').filter(|_| is_browser)?;
+    let path = format!("{}/", request.path());
+    let mut pages = ROUTES.iter().filter(|route| route.access == Access::Open);
+    let is_page = !name.is_empty() && pages.any(|route| route.path == unprefixed(&path));
+    is_page.then(|| format!("{name}/"))
 }
 
 /// Returns the URI without its trailing slash, if no route has that slash.

@@ -209,7 +209,7 @@ fn known_variables() -> BTreeSet<String> {
     let settings = settings.map(|name| name.to_string_lossy().into_owned());
     let valves = PIPES.iter().flat_map(|pipe| {
         let names: Vec<_> = (pipe.spec)().properties().map(|one| one.name.clone()).collect();
-        names.into_iter().map(|name| format!("{}_{name}", pipe.id).to_uppercase())
+        names.into_iter().map(move |name| format!("{}_{name}", pipe.id).to_uppercase())
     });
     settings.chain(valves).collect()
 }

@@ -71,7 +71,8 @@ async fn what_models_answer_is_as_it_is_described() {
         let answer = rig.host.get(&format!("/bedrock_models/{path}")).await;
         check(&api, "get", &format!("/{{id}}/{path}"), &answer);
     }
-    let refused = rig.host.turn("bedrock_models", &json!({"regions": "not a region"})).await;
+    let refused =
+        rig.host.turn("bedrock_models", &json!({"connect_timeout_seconds": "many"})).await;
     assert_eq!(refused.status, 422, "{}", refused.text);
     check(&api, "post", "/{id}/valves/update", &refused);
 }

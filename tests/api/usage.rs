@@ -97,9 +97,9 @@ async fn a_report_comes_as_a_table_too() {
     assert!(lines[1].contains(",ann,ANN,1,0,"), "{}", table.text);
     let table = rig.host.get("/usage?by=model&format=csv").await;
     let row = table.text.lines().nth(1).unwrap().to_owned();
-    assert!(row.starts_with(&format!("{},Nova Lite", listed(LITE))), "{row}");
+    assert!(row.starts_with(&format!("{},", listed(LITE))) && row.contains("Nova Lite"), "{row}");
     let row = &rows(&rig.host, "by=model").await[0];
-    assert!(row["model_name"].as_str().unwrap().starts_with("Nova Lite"), "{row}");
+    assert!(row["model_name"].as_str().unwrap().contains("Nova Lite"), "{row}");
 }
 
 #[actix_web::test]

@@ -2,6 +2,9 @@
 const DEEPEST = 5;
 let api = null;
 
+/** Text with code between backticks. */
+const prose = text => text.split('`').map((piece, number) => number % 2 ? element('code', {}, piece) : piece);
+
 const resolved = schema => schema?.$ref ? resolved(api.components.schemas[schema.$ref.split('/').at(-1)]) : schema || {};
 
 /** The type of a schema in words. */
@@ -24,7 +27,7 @@ function fields(schema, depth = 0) {
   if (own.anyOf) return own.anyOf.flatMap(one => fields(one, depth));
   if (!own.properties) return [];
   const entry = ([name, value]) => element('li', {}, element('code', {}, name), ' ', element('span', { class: 'small dim' }, typeOf(value), (own.required || []).includes(name) ? ', needed' : ''),
-    resolved(value).description ? element('div', { class: 'small' }, resolved(value).description) : '', fields(value, depth + 1));
+    resolved(value).description ? element('div', { class: 'small' }, prose(resolved(value).description)) : '', fields(value, depth + 1));
   return [element('ul', { class: 'schema' }, Object.entries(own.properties).map(entry))];
 }
 
@@ -33,13 +36,13 @@ function content(contents = {}) {
 }
 
 function details(operation) {
-  const parameters = operation.parameters.length ? [element('h4', {}, 'Parameters'), table(['Name', 'In', 'Type', { name: 'Meaning', class: 'text' }],
-    operation.parameters.map(one => [element('code', {}, one.name), one.in + (one.required ? ', needed' : ''), typeOf(one.schema), one.description || '']))] : [];
-  const body = operation.requestBody ? [element('h4', {}, 'Body'), ...content(operation.requestBody.content)] : [];
-  const answers = [element('h4', {}, 'Responses'), ...Object.entries(operation.responses).map(([status, response]) =>
-    status < '300' ? element('div', {}, element('p', {}, element('b', {}, status), ' ', response.description), content(response.content))
-      : element('p', { class: 'small' }, element('b', {}, status), ' ', response.description))];
-  return element('div', {}, element('p', { class: 'small dim' }, operation.security.length ? 'Needs an API key, as `Authorization: Bearer …` or `x-api-key`.' : 'Needs no key.'), parameters, body, answers);
+  const parameters = operation.parameters.length ? [element('h3', {}, 'Parameters'), table(['Name', 'In', 'Type', { name: 'Meaning', class: 'text' }],
+    operation.parameters.map(one => [element('code', {}, one.name), one.in + (one.required ? ', needed' : ''), typeOf(one.schema), prose(one.description || '')]))] : [];
+  const body = operation.requestBody ? [element('h3', {}, 'Body'), ...content(operation.requestBody.content)] : [];
+  const answers = [element('h3', {}, 'Responses'), ...Object.entries(operation.responses).map(([status, response]) =>
+    status < '300' ? element('div', {}, element('p', {}, element('b', {}, status), ' ', prose(response.description)), content(response.content))
+      : element('p', { class: 'small' }, element('b', {}, status), ' ', prose(response.description)))];
+  return element('div', {}, element('p', { class: 'small dim' }, operation.security.length ? prose('Needs an API key, as `Authorization: Bearer …` or `x-api-key`.') : 'Needs no key.'), parameters, body, answers);
 }
 
 function draw() {
@@ -63,6 +66,6 @@ function draw() {
 at('find').addEventListener('input', () => api && draw());
 attempt(at('message'), async () => {
   api = await (await request('GET', 'openapi.json', undefined, '')).json();
-  at('about').textContent = `${api.info.title} ${api.info.version}. ${api.info.description}`;
+  at('about').replaceChildren(`${api.info.title} ${api.info.version}. `, ...prose(api.info.description));
   draw();
 });
