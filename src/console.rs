@@ -69,7 +69,7 @@ fn format_welcome(
     writeln!(out, "  Key  {shown}")?;
     writeln!(
         out,
-        "Pages: {url}/ leads to all of them: admin/, rag/ (documents), usage/ (costs), docs (API)"
+        "Pages: {url}/ (start), {url}/admin/, {url}/rag/ (documents), {url}/usage/ (costs)"
     )?;
     writeln!(out, "Try it:")?;
     writeln!(out, "  {ask}curl -s {url}/v1/models -H \"Authorization: Bearer {key}\"")?;

@@ -134,15 +134,11 @@ fn responses(route: &Route, operation: &Operation) -> Value {
         Access::Admin => &[401, 403, 429],
     };
     let by_body: &[u16] = if operation.body.is_some() { &[400, 408, 413, 415, 429] } else { &[] };
-    let error = match () {
-        () if route.path.starts_with("/messages") => "AnthropicError",
-        () => "Error",
-    };
+    let is_anthropics = route.path.starts_with("/messages");
+    let usual = if is_anthropics { "AnthropicError" } else { "Error" };
     for status in by_access.iter().chain(by_body).chain(operation.errors) {
-        let error = match (operation.error_schema, status) {
-            (Some((own, schema)), status) if own == *status => schema,
-            _ => error,
-        };
+        let own = operation.error_schema.filter(|(own, _)| own == status);
+        let error = own.map_or(usual, |(_, schema)| schema);
         responses.entry(status.to_string()).or_insert_with(|| {
             let content = json!({"application/json": {"schema": reference(error)}});
             json!({"description": describe_status(*status), "content": content})

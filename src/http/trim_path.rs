@@ -13,7 +13,7 @@ use actix_web::{
 /// Normalises the request for all later handlers.
 pub async fn trim_path(
     mut request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if let Some(page) = page_of(&request) {
         let moved =

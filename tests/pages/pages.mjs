@@ -181,7 +181,7 @@ async function valves_are_turned_refused_beside_their_field_and_taken_back() {
   expect((await page.evaluate(() => document.activeElement.id)) === 'valve-api_base', 'the refused valve has no focus');
   await page.locator('#valve-api_base').fill('http://127.0.0.1:9/v1');
   await page.getByRole('button', { name: 'Save 2 changes' }).click();
-  await page.getByText('Saved ').waitFor();
+  await page.locator('#saved', { hasText: 'Saved ' }).waitFor();
   expect((await page.locator('#valve-api_key').inputValue()) === '' && !(await page.content()).includes('hunter2'), 'the secret is in the page');
   const row = page.locator('[data-valve=api_key]');
   await row.getByText('Saved in the admin page').waitFor();
