@@ -1,6 +1,8 @@
 //! The description of valves for the admin page: each with its value, its source and its rules.
 
-use super::{Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec};
+use super::{
+    Values, ValveKind, ValveProperty, ValveSource, ValveSources, ValvesSpec, form::SHOW_ADVANCED,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -41,7 +43,9 @@ impl ValvesSpec {
             let value = masked.get(&property.name).cloned().unwrap_or_default();
             property.describe(value, source)
         };
-        self.properties().map(describe).collect()
+        // It shortens Open WebUI's form only.
+        let shown = self.properties().filter(|property| property.name != SHOW_ADVANCED);
+        shown.map(describe).collect()
     }
 }
 
