@@ -84,8 +84,18 @@ fn find_examples(name: &str, text: &str, found: &mut Vec<Example>) {
 }
 
 /// What the shell is told to run in the documents.
-const PROGRAMS: [&str; 9] =
-    ["aws", "cargo", "claude", "curl", "docker", "pipewright", "printf", "python3", "taskset"];
+const PROGRAMS: [&str; 10] = [
+    ".ci/test",
+    "aws",
+    "cargo",
+    "claude",
+    "curl",
+    "docker",
+    "pipewright",
+    "printf",
+    "python3",
+    "taskset",
+];
 
 impl Example {
     fn kind(&self) -> Kind {
@@ -229,7 +239,8 @@ fn variables_in_documents_are_read_by_the_program() {
 /// The words of a command up to a redirection, without variables before it.
 fn words(command: &str) -> Vec<String> {
     let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned());
-    let words = words.take_while(|word| !word.starts_with('>') && word != "&&" && word != "|");
+    let words =
+        words.take_while(|word| !word.starts_with(['>', '#']) && word != "&&" && word != "|");
     words
         .skip_while(|word| word.split_once('=').is_some_and(|(name, _)| is_variable(name)))
         .collect()
@@ -264,7 +275,7 @@ fn commands_in_documents_name_programs_packages_files_and_flags_that_exist() {
                 "pipewright" => check_arguments(place, &words[1..]),
                 "cargo" if package.is_none() => check_arguments(place, after.unwrap_or_default()),
                 "python3" => assert!(root().join(&words[1]).is_file(), "{place}: {}", words[1]),
-                "docker" | "aws" | "taskset" | "cargo" | "claude" | "curl" => {}
+                ".ci/test" | "docker" | "aws" | "taskset" | "cargo" | "claude" | "curl" => {}
                 program => panic!("{place}: what is `{program}`?"),
             }
         }

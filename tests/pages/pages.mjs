@@ -74,7 +74,7 @@ async function newPage(options = {}) {
   await page?.context().close();
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light', ...options });
   page = await context.newPage();
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(30000);
   page.on('pageerror', error => problems.push(`${page.url()}: ${error.message}`));
   page.on('console', message => { if (message.type() === 'error' && /Content Security Policy|Refused/.test(message.text())) problems.push(`${page.url()}: ${message.text()}`); });
 }

@@ -234,7 +234,9 @@ pub const OPERATIONS: &[Operation] = &[
     on("DELETE", "/pipelines/delete", "Pipelines", "Deletes a Python pipeline.", ok!("PipelineDeleted")).json::<Delete>("PipelineToDelete").errors(&[404, 422, 501]),
     on("GET", "/pipelines/{id}/lessons", "Pipelines", "Returns what a pipe has learned of its models.", ok!("LearnedQuirks")).errors(&[404]),
     on("POST", "/pipelines/reload", "Pipelines", "Reads files and saved valves again.", ok!("PipelinesReloaded")).errors(&[422, 500, 503]),
-    on("GET", "/{id:.+}/valves/spec", "Pipelines", "Returns the form of a pipe's valves.", ok!("ValvesSpec")).errors(&[404]),
+    on("GET", "/{id:.+}/valves/spec", "Pipelines", "Returns the form of a pipe's valves.", ok!("ValvesSpec"))
+        .query(&[("advanced", r#"{"type": "boolean"}"#, "All valves, even if the short form is set.")])
+        .errors(&[404]),
     on("GET", "/{id:.+}/valves", "Pipelines", "Returns the values of a pipe's valves.", ok!("Valves")).errors(&[404]),
     on("POST", "/{id:.+}/valves/update", "Pipelines", "Sets valves of a pipe; those that are not named stay.", ok!("Valves"))
         .json::<Values>("ValvesUpdate")
