@@ -14,7 +14,7 @@ pub(crate) use effective_valves::EffectiveValves;
 pub use paths::PathRoots;
 
 use crate::valves::{
-    CheckReferences, ModelReference, ValveDescription, Values, ValveStore, ValvesForm, ValvesSpec,
+    CheckReferences, ModelReference, Values, ValveDescription, ValveStore, ValvesForm, ValvesSpec,
 };
 use futures_util::future::BoxFuture;
 use pipe_sdk::{

@@ -30,13 +30,19 @@ pub struct HttpError {
     code: Option<&'static str>,
     param: Option<String>,
     retry_after: Option<Duration>,
-    /// The methods that the path takes.
-    allow: Option<Box<str>>,
     in_reason: bool,
-    /// The valves that cannot be as they were posted.
-    valves: Vec<ValveError>,
+    details: Option<Box<ErrorDetails>>,
     /// Whether the message may quote an upstream or a pipe, and that a chat.
     may_quote: bool,
+}
+
+/// Details that few errors have; they stand apart to keep the others small.
+#[derive(Debug)]
+struct ErrorDetails {
+    /// The methods that the path takes.
+    allow: Option<Box<str>>,
+    /// The valves that cannot be as they were posted.
+    valves: Vec<ValveError>,
 }
 
 impl HttpError {
@@ -59,9 +65,8 @@ impl HttpError {
             code: None,
             param: None,
             retry_after: None,
-            allow: None,
             in_reason: false,
-            valves: Vec::new(),
+            details: None,
             may_quote: false,
         }
     }
@@ -155,7 +160,8 @@ impl HttpError {
     pub fn wrong_method(request: HttpRequest) -> Ready<Result<HttpResponse, Self>> {
         let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
         let allow = super::methods(request.path()).into();
-        ready(Err(Self { allow: Some(allow), ..error }))
+        let details = ErrorDetails { allow: Some(allow), valves: Vec::new() };
+        ready(Err(Self { details: Some(Box::new(details)), ..error }))
     }
 
     /// Returns the `error` object of OpenAI's clients.
@@ -177,9 +183,11 @@ impl ResponseError for HttpError {
 
     fn error_response(&self) -> HttpResponse {
         let mut body = json!({"detail": self.message, "error": self.object()});
-        if !self.valves.is_empty() {
+        if let Some(valves) = self.details.as_ref().map(|details| &details.valves)
+            && !valves.is_empty()
+        {
             let entry = |error: &ValveError| json!({"field": error.valve, "message": error.rule});
-            body["errors"] = self.valves.iter().map(entry).collect();
+            body["errors"] = valves.iter().map(entry).collect();
         }
         self.bare().json(body)
     }
@@ -195,7 +203,7 @@ impl HttpError {
         if let Some(wait) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, wait.as_secs_f64().ceil() as u64));
         }
-        if let Some(methods) = &self.allow {
+        if let Some(methods) = self.details.as_ref().and_then(|details| details.allow.as_ref()) {
             response.insert_header((header::ALLOW, &**methods));
         }
         if self.status == StatusCode::UNAUTHORIZED {
@@ -229,7 +237,10 @@ impl HttpError {
             PipeError::BadValves(faults) => {
                 let valve = faults.first().map(|fault| fault.valve.clone());
                 let error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, message).param(valve);
-                Self { valves: faults, ..error }
+                Self {
+                    details: Some(Box::new(ErrorDetails { valves: faults, allow: None })),
+                    ..error
+                }
             }
             PipeError::Refused { status, retry_after, .. } => {
                 let status =

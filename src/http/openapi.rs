@@ -30,7 +30,7 @@ pub async fn show() -> HttpResponse {
         .body(DOCUMENT.as_str())
 }
 
-/// Returns the OpenAPI document (<https://spec.openapis.org/oas/v3.1.0>).
+/// Returns the `OpenAPI` document (<https://spec.openapis.org/oas/v3.1.0>).
 fn document() -> Value {
     let mut schemas: Map<String, Value> = serde_json::from_str(SCHEMAS).unwrap_or_default();
     let mut paths = Map::new();
@@ -67,7 +67,7 @@ fn find(route: &Route) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|one| one.method == route.method.as_str() && one.path == route.path)
 }
 
-/// Returns the path as OpenAPI writes it, with its parameters: `{id:.+}` becomes `{id}`.
+/// Returns the path as `OpenAPI` writes it, with its parameters: `{id:.+}` becomes `{id}`.
 fn path_parameters(pattern: &str) -> (String, Vec<Value>) {
     let (mut path, mut parameters) = (String::new(), Vec::new());
     for (at, piece) in pattern.split('{').enumerate() {

@@ -1,7 +1,7 @@
 //! What is kept of a request: its id, its place among those under way, and one log line when its
 //! answer has ended.
 
-use super::{Access, Error, Route, State, auth, auth::KeyName, messages, routes_at};
+use super::{Access, Error, Route, State, auth::KeyName, messages, routes_at};
 use crate::{
     drain::InFlightRequest,
     failed_requests::{FailedRequest, FailedRequests},

@@ -6,7 +6,7 @@ use actix_web::{
     http::{StatusCode, header},
     web,
 };
-use pipe_sdk::{ModelResolution, PipeError};
+use pipe_sdk::PipeError;
 use serde_json::json;
 use std::{collections::HashMap, str::FromStr, time::Duration};
 use store::{ReportRow, UsageField, UsageQuery};

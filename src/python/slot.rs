@@ -8,7 +8,7 @@ use super::{
 use crate::{
     slot::{ConfigSources, EffectiveValves, Slot},
     valves::{
-        CheckReferences, LoadedValves, ModelReference, ParsedUpdate, ValveDescription, Values,
+        CheckReferences, LoadedValves, ModelReference, ParsedUpdate, Values, ValveDescription,
         ValveStore, ValvesForm, ValvesSpec, ValvesUpdate,
     },
 };

@@ -3,8 +3,8 @@
 
 use super::{ConfigSources, FilterScope, Slot, effective_valves::EffectiveValves};
 use crate::valves::{
-    CheckReferences, LoadedValves, ModelReference, ValveDescription, Values, ValveSource, ValveStore,
-    ValvesForm, ValvesSpec,
+    CheckReferences, LoadedValves, ModelReference, Values, ValveDescription, ValveSource,
+    ValveStore, ValvesForm, ValvesSpec,
 };
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};

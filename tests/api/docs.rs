@@ -201,9 +201,10 @@ async fn a_host_starts_with_the_toml_in_documents() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "tells why it is skipped")]
 fn python_in_documents_is_python() {
     if Command::new("python3").arg("--version").output().is_err() {
-        return println!("skipped: there is no python3");
+        return eprintln!("Skipped: there is no python3");
     }
     for Example { place, text, .. } in of_kind(&Kind::Python) {
         let compile = "import sys; compile(sys.argv[1], 'example', 'exec')";
@@ -283,9 +284,10 @@ fn commands_in_documents_name_programs_packages_files_and_flags_that_exist() {
 }
 
 #[actix_web::test]
+#[expect(clippy::print_stderr, reason = "tells why it is skipped")]
 async fn curl_in_documents_is_answered() {
     if Command::new("curl").arg("--version").output().is_err() {
-        return println!("skipped: there is no curl");
+        return eprintln!("Skipped: there is no curl");
     }
     let server = Server::start(&["gpt-5"]).await;
     let valves = format!(
