@@ -119,6 +119,7 @@ impl<'a> ModelCall<'a> {
     pub async fn embed(self, mut call: EmbedCall) -> Result<Embeddings> {
         (call.user, call.caller, call.hints) = self.host.caller();
         let measurement = self.start_measurement(ModelKind::Embed);
+        call.host = Some(self.host.with_context(measurement.child_context.clone()));
         (call.model, call.trace) = (self.route.requested_model, measurement.child_context.trace);
         let (slot, id) = (&self.route.slot, call.model.clone());
         let model = EmbeddingModel { pipe: slot.id(), model: &id, generation: slot.generation() };
@@ -131,6 +132,7 @@ impl<'a> ModelCall<'a> {
     pub async fn rerank(self, mut call: RerankCall) -> Result<Reranked> {
         (call.user, call.caller, call.hints) = self.host.caller();
         let measurement = self.start_measurement(ModelKind::Rerank);
+        call.host = Some(self.host.with_context(measurement.child_context.clone()));
         (call.model, call.trace) = (self.route.requested_model, measurement.child_context.trace);
         let result = self.route.slot.rerank(call).await;
         measurement.record_response(result, |answer| answer.prompt_tokens)

@@ -52,7 +52,43 @@ impl Process {
         folder: &Path,
         arguments: &[&str],
     ) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pipewright"))
+        let program = Command::new(env!("CARGO_BIN_EXE_pipewright"));
+        Self::start_program(program, log, variables, emulator, folder, arguments)
+    }
+
+    /// Starts the host where these lines are its `/etc/hosts`; `None` where this machine lets nobody
+    /// mount files of their own.
+    pub fn start_with_hosts(
+        hosts: &str,
+        variables: &[(&str, &str)],
+        emulator: &Emulator,
+        folder: &Path,
+    ) -> Option<Self> {
+        let file = folder.join("hosts");
+        fs::write(&file, hosts).unwrap();
+        let mounted = |and_then: &str| {
+            let mut program = Command::new("unshare");
+            let script = format!("mount --bind \"$0\" /etc/hosts && {and_then}");
+            program.args(["--map-root-user", "--mount", "sh", "-c", &script]).arg(&file);
+            program
+        };
+        mounted("true").status().is_ok_and(|status| status.success()).then(|| {
+            let mut program = mounted("exec \"$@\"");
+            program.arg(env!("CARGO_BIN_EXE_pipewright"));
+            let log = File::create(folder.join("log")).unwrap();
+            Self::start_program(program, log.into(), variables, emulator, folder, &[])
+        })
+    }
+
+    fn start_program(
+        mut program: Command,
+        log: Stdio,
+        variables: &[(&str, &str)],
+        emulator: &Emulator,
+        folder: &Path,
+        arguments: &[&str],
+    ) -> Self {
+        let mut child = program
             .args(["--host", "127.0.0.1", "--port", "0", "--workers", "1"])
             .args(arguments)
             .current_dir(folder)

@@ -94,3 +94,56 @@ async fn an_endpoint_that_was_saved_before_gets_no_credentials_and_keeps_no_valv
     let ready: Value = ready.send().await.unwrap().json().await.unwrap();
     assert!(!ready["degraded"].as_array().unwrap().contains(&json!("bedrock_models")), "{ready}");
 }
+
+#[actix_web::test]
+async fn names_that_lead_to_metadata_services_are_not_connected_to() {
+    let bedrock = emulator();
+    let port = bedrock.endpoint().rsplit(':').next().unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = "127.0.0.1 localhost loopback.example mixed.example\n\
+                 169.254.169.254 plain.example mixed.example\n\
+                 fd00:ec2::254 six.example\nfe80::1 local.example\n\
+                 ::ffff:169.254.170.2 mapped.example\n";
+    let nothing_pins = [("BEDROCK_MODELS_ENDPOINT_URL", "")];
+    let started = Process::start_with_hosts(hosts, &nothing_pins, &bedrock, folder.path());
+    let Some(host) = started else {
+        eprintln!("skipped: `unshare --map-root-user --mount` is not allowed here");
+        return;
+    };
+    let ask = async |model: &str| {
+        let chat = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
+        Answered::of(host.post("/chat/completions", &chat).await).await
+    };
+    let turn = async |pipe: &str, valves: Value| {
+        let path = format!("/{pipe}/valves/update");
+        let turned = Answered::of(host.post(&path, &valves).await).await;
+        assert_eq!(turned.status, 200, "{}", turned.text);
+    };
+    let point_at = async |name: &str| {
+        let url = format!("http://{name}:{port}");
+        turn("bedrock_models", json!({"endpoint_url": url, "bedrock_api_key": DEMO_BEARER_TOKEN}))
+            .await;
+        turn("openai_proxy", json!({"api_base": url, "api_key": "k", "models": "m"})).await;
+        turn("hybrid_router", json!({"local_endpoint": url, "local_model": "m"})).await;
+    };
+    for name in ["plain.example", "six.example", "local.example", "mapped.example"] {
+        point_at(name).await;
+        for model in [MODEL, "openai_proxy.m", "hybrid_router.hybrid-local"] {
+            let refused = ask(model).await;
+            assert!(refused.status >= 500, "{name}: {}", refused.text);
+            assert!(refused.text.contains("link-local address"), "{name}: {}", refused.text);
+        }
+        assert!(bedrock.requests().is_empty(), "{name}");
+    }
+    // Loopback and private addresses are what the valves are for.
+    for name in ["loopback.example", "mixed.example"] {
+        point_at(name).await;
+        let answered = ask(MODEL).await;
+        assert_eq!(answered.status, 200, "{name}: {}", answered.text);
+        // The emulator has no such API, but it is asked.
+        for model in ["openai_proxy.m", "hybrid_router.hybrid-local"] {
+            let refused = ask(model).await;
+            assert!(!refused.text.contains("link-local address"), "{name}: {}", refused.text);
+        }
+    }
+}

@@ -20,6 +20,9 @@ pub enum SendError {
     /// No connection to AWS, or it broke before the answer began.
     #[error("AWS cannot be reached")]
     Unreachable,
+    /// The endpoint's host is at a link-local address, which is not connected to.
+    #[error("the endpoint is at a link-local address")]
+    MetadataAddress,
     /// An error that AWS sent.
     #[error(transparent)]
     Service(ServiceError),
@@ -30,7 +33,7 @@ impl SendError {
     /// "Errors").
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NoCredentials | Self::CredentialsUnavailable(_) => false,
+            Self::NoCredentials | Self::CredentialsUnavailable(_) | Self::MetadataAddress => false,
             Self::Timeout | Self::Unreachable => true,
             Self::Service(error) => error.is_retryable(),
         }
@@ -40,7 +43,7 @@ impl SendError {
     pub fn is_credentials_error(&self) -> bool {
         match self {
             Self::NoCredentials | Self::CredentialsUnavailable(_) => true,
-            Self::Timeout | Self::Unreachable => false,
+            Self::Timeout | Self::Unreachable | Self::MetadataAddress => false,
             Self::Service(error) => error.is_credentials_error(),
         }
     }
@@ -56,7 +59,11 @@ impl SendError {
 
 impl From<&ConnectionError> for SendError {
     fn from(error: &ConnectionError) -> Self {
-        if error.is_timeout() { Self::Timeout } else { Self::Unreachable }
+        match (error.is_metadata_address(), error.is_timeout()) {
+            (true, _) => Self::MetadataAddress,
+            (false, true) => Self::Timeout,
+            (false, false) => Self::Unreachable,
+        }
     }
 }
 
@@ -114,6 +121,7 @@ mod tests {
             (said("", "", 301), false),
             (SendError::Unreachable, true),
             (SendError::Timeout, true),
+            (SendError::MetadataAddress, false),
             (SendError::NoCredentials, false),
             (SendError::CredentialsUnavailable(CredentialsFault::Unknown), false),
         ] {

@@ -1,27 +1,18 @@
 //! The check of the IP addresses that a link may lead to.
 
+use http_client::{extract_embedded_v4, is_metadata_address};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks that no policy can allow: this host, metadata services of clouds, multicast, and
+/// Networks that no policy can allow, beside metadata services of clouds: this host, multicast, and
 /// tunnels that hide their end.
-const BLOCKED_V4: [Ipv4Net; 7] = [
-    v4([0, 0, 0, 0], 8),
-    v4([100, 100, 100, 200], 32),
-    v4([168, 63, 129, 16], 32),
-    v4([169, 254, 0, 0], 16),
-    v4([192, 0, 0, 192], 32),
-    v4([224, 0, 0, 0], 4),
-    v4([240, 0, 0, 0], 4),
-];
-const BLOCKED_V6: [Ipv6Net; 8] = [
+const BLOCKED_V4: [Ipv4Net; 3] =
+    [v4([0, 0, 0, 0], 8), v4([224, 0, 0, 0], 4), v4([240, 0, 0, 0], 4)];
+const BLOCKED_V6: [Ipv6Net; 5] = [
     v6([0, 0, 0, 0, 0, 0, 0, 0], 128),
     v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
     v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32),
     v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16),
-    v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32),
-    v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128),
-    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
     v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
 ];
 
@@ -50,9 +41,6 @@ const PRIVATE_V6: [Ipv6Net; 3] = [
     v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
 ];
 
-/// The prefix of IPv6 addresses that embed an IPv4 address, for NAT64 (RFC 6052).
-const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
-
 /// Returns whether a link may lead to this address: a public one, or one in an allowed network.
 pub(crate) fn is_allowed(address: IpAddr, allowed_networks: &[IpNet]) -> bool {
     let address = extract_embedded_v4(address);
@@ -60,22 +48,12 @@ pub(crate) fn is_allowed(address: IpAddr, allowed_networks: &[IpNet]) -> bool {
         && (is_public(address) || allowed_networks.iter().any(|network| network.contains(&address)))
 }
 
-/// Returns the IPv4 address that an IPv6 address embeds, else the address itself.
-fn extract_embedded_v4(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(wrapped) if NAT64.contains(&wrapped) => {
-            let [.., a, b, c, d] = wrapped.octets();
-            IpAddr::from([a, b, c, d])
-        }
-        address => address,
-    }
-}
-
 fn is_blocked(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => BLOCKED_V4.iter().any(|network| network.contains(&address)),
-        IpAddr::V6(address) => BLOCKED_V6.iter().any(|network| network.contains(&address)),
-    }
+    is_metadata_address(address)
+        || match address {
+            IpAddr::V4(address) => BLOCKED_V4.iter().any(|network| network.contains(&address)),
+            IpAddr::V6(address) => BLOCKED_V6.iter().any(|network| network.contains(&address)),
+        }
 }
 
 fn is_public(address: IpAddr) -> bool {

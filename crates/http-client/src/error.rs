@@ -1,5 +1,6 @@
 //! The error of a request without a response.
 
+use crate::MetadataAddressError;
 use std::{error::Error, io};
 
 /// The error of a request that a server sent no response to.
@@ -7,6 +8,7 @@ use std::{error::Error, io};
 pub struct ConnectionError {
     is_connect: bool,
     is_timeout: bool,
+    is_metadata_address: bool,
 }
 
 impl ConnectionError {
@@ -19,17 +21,37 @@ impl ConnectionError {
     pub fn is_timeout(&self) -> bool {
         self.is_timeout
     }
+
+    /// Returns whether the host has no other address than that of a cloud's metadata service, which
+    /// is not connected to.
+    pub fn is_metadata_address(&self) -> bool {
+        self.is_metadata_address
+    }
 }
 
 impl From<reqwest::Error> for ConnectionError {
     fn from(error: reqwest::Error) -> Self {
-        Self { is_connect: error.is_connect(), is_timeout: error.is_timeout() }
+        Self {
+            is_connect: error.is_connect(),
+            is_timeout: error.is_timeout(),
+            is_metadata_address: MetadataAddressError::is_cause_of(&error),
+        }
     }
 }
 
 impl From<hyper_util::client::legacy::Error> for ConnectionError {
     fn from(error: hyper_util::client::legacy::Error) -> Self {
-        Self { is_connect: error.is_connect(), is_timeout: has_timeout_cause(&error) }
+        Self {
+            is_connect: error.is_connect(),
+            is_timeout: has_timeout_cause(&error),
+            is_metadata_address: MetadataAddressError::is_cause_of(&error),
+        }
+    }
+}
+
+impl From<MetadataAddressError> for ConnectionError {
+    fn from(_: MetadataAddressError) -> Self {
+        Self { is_connect: true, is_timeout: false, is_metadata_address: true }
     }
 }
 

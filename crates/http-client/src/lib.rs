@@ -1,14 +1,21 @@
 //! An HTTP client with a connection pool, and the TLS settings that all clients share.
 
 mod error;
+mod metadata_address;
 mod plain_http;
+mod resolver;
 mod tls;
 
 pub use error::ConnectionError;
+pub use metadata_address::{
+    MetadataAddressError, extract_embedded_v4, is_metadata_address, is_metadata_host,
+};
+pub use resolver::look_up;
 pub use tls::{root_certificates, tls_config};
 
 use plain_http::PlainHttpClient;
 use reqwest::{Client, ClientBuilder, Request, Response, redirect::Policy};
+use resolver::CheckedResolver;
 use std::{
     env,
     sync::{Arc, OnceLock},
@@ -20,6 +27,8 @@ use std::{
 /// It follows `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, and trusts the certificates in
 /// `SSL_CERT_FILE`. It has no read time-out, because only the caller knows how long an answer may
 /// take. It follows no redirects, so that an API key reaches no other server than it was meant for.
+/// It connects to no link-local address and to no metadata service of a cloud, whatever a host's name
+/// resolves to; behind a proxy, the proxy resolves names.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     connect_timeout: Duration,
@@ -67,6 +76,10 @@ impl HttpClient {
     /// # Errors
     /// When there is no response.
     pub async fn execute(&self, request: Request) -> Result<Response, ConnectionError> {
+        // Only names are resolved.
+        if is_metadata_host(request.url().host()) {
+            return Err(MetadataAddressError.into());
+        }
         let plain_http = self.plain_http.get_or_init(|| {
             let is_proxied = PROXY_VARIABLES
                 .iter()
@@ -79,14 +92,13 @@ impl HttpClient {
         }
     }
 
-    /// Returns reqwest's client, for requests that reqwest should build.
     #[expect(
         clippy::expect_used,
         reason = "fails only for settings that are not in the tree, and these are constants"
     )]
-    pub fn reqwest(&self) -> &Client {
+    fn reqwest(&self) -> &Client {
         self.client.get_or_init(|| {
-            client_builder(self.connect_timeout, self.version)
+            client_builder(self.connect_timeout, self.version, CheckedResolver::default())
                 .build()
                 .expect("a client of constant settings")
         })
@@ -102,17 +114,22 @@ impl HttpClient {
         resolver: impl reqwest::dns::Resolve + 'static,
     ) -> Self {
         let version = HttpVersion::Http2Preferred;
-        let builder =
-            client_builder(connect_timeout, version).no_proxy().dns_resolver(Arc::new(resolver));
+        let resolver = CheckedResolver::new(resolver);
+        let builder = client_builder(connect_timeout, version, resolver).no_proxy();
         let client = builder.build().expect("a client of constant settings");
         let plain_http = Arc::new(None.into());
         Self { connect_timeout, version, client: Arc::new(client.into()), plain_http }
     }
 }
 
-fn client_builder(connect_timeout: Duration, version: HttpVersion) -> ClientBuilder {
+fn client_builder(
+    connect_timeout: Duration,
+    version: HttpVersion,
+    resolver: CheckedResolver,
+) -> ClientBuilder {
     let mut tls = tls_config(root_certificates());
     let builder = Client::builder()
+        .dns_resolver(Arc::new(resolver))
         .tcp_nodelay(true)
         .connect_timeout(connect_timeout)
         .pool_idle_timeout(POOL_IDLE_TIMEOUT)

@@ -4,7 +4,7 @@
 //! fill a large buffer. reqwest has no setting for its size. Over TLS reqwest reads one record at a
 //! time, which is small enough.
 
-use crate::{ConnectionError, POOL_IDLE_TIMEOUT};
+use crate::{ConnectionError, POOL_IDLE_TIMEOUT, resolver::CheckedResolver};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -20,11 +20,11 @@ const MAX_READ_BUFFER: usize = 16 << 10;
 
 /// A client for plain HTTP without a proxy.
 #[derive(Clone, Debug)]
-pub struct PlainHttpClient(Client<HttpConnector, Body>);
+pub struct PlainHttpClient(Client<HttpConnector<CheckedResolver>, Body>);
 
 impl PlainHttpClient {
     pub fn new(connect_timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
+        let mut connector = HttpConnector::new_with_resolver(CheckedResolver::default());
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(connect_timeout));
         let client = Client::builder(TokioExecutor::new())

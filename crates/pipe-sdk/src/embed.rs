@@ -1,6 +1,6 @@
 //! Texts in, vectors out.
 
-use crate::{CallerId, Hints, TraceContext, User};
+use crate::{CallerId, Hints, Host, TraceContext, User};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub struct EmbedCall {
     pub hints: Hints,
     /// The call's place in a trace. The host sets it.
     pub trace: Option<TraceContext>,
+    /// The way to other models. The host fills it in.
+    pub host: Option<Host>,
 }
 
 impl EmbedCall {
@@ -41,6 +43,7 @@ impl EmbedCall {
             caller: CallerId::default(),
             hints: Hints::default(),
             trace: None,
+            host: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A question and documents in; which of them answer it best, out.
 
-use crate::{CallerId, Hints, TraceContext, User};
+use crate::{CallerId, Hints, Host, TraceContext, User};
 use std::sync::Arc;
 
 /// Documents to be put in order by how well they answer a question.
@@ -22,6 +22,8 @@ pub struct RerankCall {
     pub hints: Hints,
     /// The call's place in a trace. The host sets it.
     pub trace: Option<TraceContext>,
+    /// The way to other models. The host fills it in.
+    pub host: Option<Host>,
 }
 
 impl RerankCall {
@@ -37,6 +39,7 @@ impl RerankCall {
             caller: CallerId::default(),
             hints: Hints::default(),
             trace: None,
+            host: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod endpoint_trust;
 
+mod checked_dns;
 mod credentials_chain;
 
 use crate::valves::BedrockValves;
@@ -24,6 +25,7 @@ use aws_smithy_runtime_api::client::{
     identity::http::Token,
 };
 use bedrock_runtime::{Endpoints, Identity, Runtime};
+use checked_dns::CheckedDns;
 use credentials_chain::CredentialsChain;
 use endpoint_trust::leaks_credentials;
 use http_client::{HttpClient, HttpVersion};
@@ -43,7 +45,8 @@ impl Account {
     /// Returns the account of these valves. Nothing is read or asked yet.
     pub fn new(valves: &BedrockValves) -> Self {
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-        let http = aws_smithy_http_client::Builder::new().tls_provider(ring).build_https();
+        let http = aws_smithy_http_client::Builder::new().tls_provider(ring);
+        let http = http.build_with_resolver(CheckedDns);
         Self::from_parts(
             http,
             HttpClient::new(connect_timeout(valves), HttpVersion::Http1Only),

@@ -10,6 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 pub use bedrock_error::BedrockError;
 use bedrock_runtime::{SendError, ServiceError};
 pub use credentials::{missing_credentials, unavailable_credentials};
+use http_client::MetadataAddressError;
 use pipe_sdk::PipeError;
 use std::{error::Error, time::Duration};
 
@@ -41,6 +42,9 @@ where
 {
     if let Some(error) = credentials_error(error) {
         return error;
+    }
+    if MetadataAddressError::is_cause_of(error) {
+        return SendError::MetadataAddress;
     }
     match error {
         SdkError::TimeoutError(_) => SendError::Timeout,
@@ -88,6 +92,7 @@ pub fn to_pipe_error(error: SendError, location: &ModelLocation) -> PipeError {
         SendError::Unreachable => {
             PipeError::Upstream(format!("Amazon Bedrock in {region} cannot be reached"))
         }
+        SendError::MetadataAddress => PipeError::Upstream(METADATA_ADDRESS.into()),
         SendError::Service(service_error) => service_error_to_pipe_error(&service_error, location),
     }
 }
@@ -96,7 +101,9 @@ pub fn to_pipe_error(error: SendError, location: &ModelLocation) -> PipeError {
 /// from (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
 pub fn should_fall_back(error: &SendError) -> bool {
     match error {
-        SendError::NoCredentials | SendError::CredentialsUnavailable(_) => false,
+        SendError::NoCredentials
+        | SendError::CredentialsUnavailable(_)
+        | SendError::MetadataAddress => false,
         SendError::Timeout | SendError::Unreachable => true,
         SendError::Service(service_error) if service_error.is_credentials_error() => false,
         SendError::Service(service_error) => match service_error.code.as_str() {
@@ -124,6 +131,10 @@ pub fn is_model_refusal(service_error: &ServiceError) -> bool {
     let status = service_error.original_status.filter(|status| !passing.contains(status));
     status.is_some_and(|status| (400..=499).contains(&status))
 }
+
+/// What to do when the endpoint's name resolves to an address that is not connected to.
+pub const METADATA_ADDRESS: &str = "the host of `endpoint_url` has a link-local address, which is not connected to because clouds \
+     keep their secrets there: enter another endpoint in the valves of this pipe";
 
 /// Returns the error of a chat, out of AWS's own words.
 pub fn service_error_to_pipe_error(

@@ -197,12 +197,20 @@ impl Pipe for BedrockModels {
 
     async fn embed(self: Arc<Self>, call: EmbedCall) -> Result<Embeddings> {
         let candidates = self.candidates(&call.model, ModelKind::Embed, call.caller).await?;
-        embed::embed(&call, &candidates, self.deps(&call.hints, call.caller)).await
+        let mut deps = self.deps(&call.hints, call.caller);
+        if let Some(host) = &call.host {
+            deps = deps.with_admission(host, Demand::embedding(&call));
+        }
+        embed::embed(&call, &candidates, deps).await
     }
 
     async fn rerank(self: Arc<Self>, call: RerankCall) -> Result<Reranked> {
         let candidates = self.candidates(&call.model, ModelKind::Rerank, call.caller).await?;
-        rerank::rerank(&call, &candidates, self.deps(&call.hints, call.caller)).await
+        let mut deps = self.deps(&call.hints, call.caller);
+        if let Some(host) = &call.host {
+            deps = deps.with_admission(host, Demand::rerank(&call));
+        }
+        rerank::rerank(&call, &candidates, deps).await
     }
 
     async fn images(self: Arc<Self>, call: ImageCall) -> Result<Images> {

@@ -9,12 +9,13 @@ pub use choices::{
     PromptCaching, ReasoningOutput,
 };
 use guarded_fetch::HostPattern;
+use http_client::is_metadata_host;
 use pipe_sdk::{EmbedInput, Secret, ValveError, Valves, split_list};
 use resilience::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, time::Duration};
-use url::{Host, Url};
+use url::Url;
 
 /// The settings of the Bedrock pipe.
 ///
@@ -500,23 +501,8 @@ fn endpoint_rule(url: &str) -> Option<&'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Some("must hold no name or password: keys have fields of their own");
     }
-    is_link_local(&url)
+    is_metadata_host(url.host())
         .then_some("must not be a link-local address: clouds keep their secrets there")
-}
-
-/// Returns whether this is an address at which clouds tell any program on a machine what only its
-/// owner should know.
-fn is_link_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_link_local(),
-        Some(Host::Ipv6(address)) => {
-            address.to_ipv4_mapped().is_some_and(|address| address.is_link_local())
-                || address.is_unicast_link_local()
-                || address.segments()[..3] == [0xfd00, 0xec2, 0]
-        }
-        Some(Host::Domain(name)) => name.trim_end_matches('.') == "metadata.google.internal",
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Explains why a region's models cannot be listed, for readers of the model list.
 
 use super::geography::doubt_region;
-use crate::error::{missing_credentials, unavailable_credentials};
+use crate::error::{METADATA_ADDRESS, missing_credentials, unavailable_credentials};
 use bedrock_runtime::{SendError, ServiceError};
 use pipe_sdk::PipeError;
 use std::time::Duration;
@@ -53,6 +53,9 @@ impl ListError {
                 let doubt = doubt_region(region).map(|doubt| format!("{doubt}, and "));
                 let message = doubt.unwrap_or_default() + words;
                 (ListErrorKind::Upstream, "Unreachable".into(), message)
+            }
+            SendError::MetadataAddress => {
+                (ListErrorKind::Upstream, "LinkLocalAddress".into(), METADATA_ADDRESS.into())
             }
             SendError::Service(error) => classify(&error, action),
         };

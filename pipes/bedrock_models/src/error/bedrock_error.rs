@@ -119,7 +119,9 @@ impl resilience::Classify for BedrockError {
 /// Returns the kind of the model's failure; `None` if the request or the credentials are at fault.
 fn failure_kind(error: &SendError) -> Option<FailureKind> {
     match error {
-        SendError::NoCredentials | SendError::CredentialsUnavailable(_) => None,
+        SendError::NoCredentials
+        | SendError::CredentialsUnavailable(_)
+        | SendError::MetadataAddress => None,
         SendError::Timeout | SendError::Unreachable => Some(FailureKind::Connect),
         SendError::Service(service_error) => match service_error.code.as_str() {
             // One that is being loaded answers too, and says when to come back.
