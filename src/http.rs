@@ -28,7 +28,6 @@ mod open_webui;
 mod openai_writer;
 mod openapi;
 mod page;
-mod part_text;
 mod pipelines_admin;
 mod rag;
 mod request_context;

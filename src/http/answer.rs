@@ -6,7 +6,7 @@ use super::{
     unix_seconds,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use pipe_sdk::{Answer, FinishReason, Picture, PipeError, ReasoningDetail, Side, ToolCall, Usage};
+use pipe_sdk::{Answer, FinishReason, Picture, PipeError, ReasoningDetail, Side, TokenLogprob, ToolCall, Usage};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -106,6 +106,11 @@ pub struct Completion {
     facts: Map<String, Value>,
 }
 
+/// Returns the log probabilities of a choice.
+pub fn logprobs_object(tokens: &[TokenLogprob]) -> Value {
+    json!({"content": tokens, "refusal": null})
+}
+
 /// One of the completion's choices.
 #[derive(Serialize)]
 struct Choice {
@@ -184,6 +189,8 @@ impl Completion {
 impl Choice {
     fn new(index: usize, answer: Answer, tools: &ClientTools) -> Result<Self, PipeError> {
         let finish_reason = answer.finish.ok_or_else(ended_early)?;
+        let has_logprobs = !answer.logprobs.is_empty();
+        let logprobs = has_logprobs.then(|| logprobs_object(&answer.logprobs));
         let words = answer.pictures.iter().map(|picture| picture.words.as_str());
         let mut content = answer.content;
         content.extend(words);
@@ -201,7 +208,7 @@ impl Choice {
             annotations: annotations.collect(),
             tool_calls: calls.map(|call| MessageCall::new(call, tools)).collect(),
         };
-        Ok(Self { index, message, logprobs: None, finish_reason })
+        Ok(Self { index, message, logprobs, finish_reason })
     }
 }
 

@@ -120,6 +120,12 @@ impl FrameWriter for OpenAiSseWriter {
                 self.shown += 1;
                 self.json_delta(&json!({"content": picture.words, "images": [image]}));
             }
+            Chunk::Logprobs(tokens) => {
+                self.open();
+                self.buffer.extend_from_slice(br#"{},"logprobs":"#);
+                self.json(&answer::logprobs_object(tokens));
+                self.buffer.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
+            }
             Chunk::Reasoning(text) => self.text(br#"{"reasoning_content":"#, text),
             Chunk::ReasoningDetail(detail) => {
                 // OpenAI's own client joins what comes in pieces by its index.

@@ -1,6 +1,8 @@
 //! What coding agents send: Codex by the Responses API, Claude Code by Messages, Cursor and older
 //! clients by chats and completions.
 
+mod schemas;
+
 use crate::{
     bedrock::{emulator, host, sent},
     support::{self, TestHost},

@@ -1,5 +1,6 @@
 //! OpenAI-compatible upstreams through the whole host, good ones, bad ones and hostile ones.
 
+mod agents;
 mod answers;
 mod faults;
 mod hostile;

@@ -42,6 +42,8 @@ play() { # STEPS
 serve() { # BINARY
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     mkdir -p "$work/pipelines"
+    # A run without valves of its own has an empty file.
+    touch "$work/valves.toml"
     (cd "$work" && HOST=127.0.0.1 PORT=$port PIPELINES_API_KEY=$KEY PIPELINES_DIR=$work/pipelines VALVES_FILE=$work/valves.toml \
         DRAIN_SECONDS=1 exec "$1" --demo --demo-relay "http://127.0.0.1:$(cat "$work/model")/v1" --demo-relay-model played >log 2>&1) &
     pids="$pids $!"

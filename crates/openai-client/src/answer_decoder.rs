@@ -9,7 +9,8 @@ use crate::{
     sse::SseEvent,
     tool_calls::{TooManyCallsError, ToolCallAssembler},
 };
-use pipe_sdk::{Chunk, Citation, FinishReason, Picture, Usage};
+use pipe_sdk::{Chunk, Citation, FinishReason, Picture, TokenLogprob, Usage};
+use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use std::collections::VecDeque;
 
@@ -111,6 +112,9 @@ impl AnswerDecoder {
         if let Some(delta) = choice.delta.or(choice.message) {
             self.apply_delta(&delta)?;
         }
+        if let Some(logprobs) = choice.logprobs {
+            self.apply_logprobs(&to_value(Some(logprobs)));
+        }
         if let Some(reason) = to_text(choice.finish_reason) {
             self.finish = Some(parse_finish_reason(&reason)?);
         }
@@ -143,6 +147,15 @@ impl AnswerDecoder {
             self.tool_calls.add_function_call(&to_value(Some(call)), &mut emit)?;
         }
         Ok(())
+    }
+
+    fn apply_logprobs(&mut self, logprobs: &Value) {
+        let tokens = logprobs["content"].as_array().into_iter().flatten();
+        let tokens: Vec<_> =
+            tokens.filter_map(|token| TokenLogprob::deserialize(token).ok()).collect();
+        if !tokens.is_empty() {
+            self.chunks.push_back(Chunk::Logprobs(tokens));
+        }
     }
 
     fn apply_reasoning(&mut self, delta: &Delta<'_>) {

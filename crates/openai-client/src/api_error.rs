@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use resilience::{FailureKind, Suspect, Verdict};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
 
 /// An error that a server sent, in place of an answer or within one.
@@ -177,10 +177,26 @@ fn find_message(error: &Value) -> String {
         Value::Object(object) => {
             let names = ["message", "detail", "msg", "error", "error_message"];
             let texts = names.iter().filter_map(|name| object.get(*name)).map(find_message);
-            texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+            let text = texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+            match find_location(object) {
+                Some(location) if !text.contains(&location) => format!("{location}: {text}"),
+                _ => text,
+            }
         }
         _ => String::new(),
     }
+}
+
+/// Returns the field that an error of FastAPI's is about, as in `"loc": ["body", "top_k"]`.
+fn find_location(error: &Map<String, Value>) -> Option<String> {
+    let steps = error.get("loc")?.as_array()?.iter();
+    let steps = steps.filter(|step| *step != "body").filter_map(|step| match step {
+        Value::String(name) => Some(name.clone()),
+        Value::Number(place) => Some(place.to_string()),
+        _ => None,
+    });
+    let location = steps.collect::<Vec<_>>().join(".");
+    (!location.is_empty()).then_some(location)
 }
 
 /// Returns the wait that the headers ask for, in seconds, in milliseconds, or until a date

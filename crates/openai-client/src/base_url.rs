@@ -1,7 +1,8 @@
 //! The base URL of a server's API, and what it tells about the vendor.
 
-use std::{net::IpAddr, str::FromStr};
-use url::{Host, Url};
+use http_client::is_metadata_host;
+use std::str::FromStr;
+use url::Url;
 
 /// The base URL of a server's API, as in `https://api.openai.com/v1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl FromStr for BaseUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("must hold no name or password: the key has a field of its own");
         }
-        if is_link_local(&url) {
+        if is_metadata_host(url.host()) {
             return Err("must not be a link-local address: clouds keep their secrets there");
         }
         let path = url.path().trim_end_matches('/');
@@ -134,21 +135,6 @@ fn complete_azure(url: &mut Url) {
     }
 }
 
-/// Returns whether the host is a link-local address: clouds have their metadata services there.
-fn is_link_local(url: &Url) -> bool {
-    let address = match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical(),
-        _ => return false,
-    };
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => {
-            address.is_unicast_link_local() || address.segments()[..3] == [0xfd00, 0xec2, 0]
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +176,7 @@ mod tests {
             "http://[::ffff:169.254.169.254]/",
             "http://[fe80::1]/",
             "http://[fd00:ec2::254]/",
+            "http://metadata.google.internal/",
         ] {
             assert!(base.parse::<BaseUrl>().is_err(), "{base}");
         }

@@ -17,10 +17,21 @@ use std::{
     time::Duration,
 };
 use tokio::time::timeout;
+use tool_schema::{SentTools, restore_calls};
 
 /// The answer to a chat. Dropping it cancels the chat.
 #[derive(Debug)]
-pub enum ChatAnswer {
+pub struct ChatAnswer {
+    chunks: AnswerChunks,
+    /// How the tools were sent.
+    tools: SentTools,
+    /// The types of tools that the server does not have.
+    left_out: Vec<String>,
+}
+
+/// The chunks of an answer.
+#[derive(Debug)]
+enum AnswerChunks {
     /// A streamed answer, whose first chunks are there.
     Stream(Box<TrackedStream<AnswerStream>>),
     /// An answer that came in one piece.
@@ -57,6 +68,9 @@ enum Format {
     Html,
 }
 
+/// The name under which an answer says which tools the server does not have.
+const LEFT_OUT_TOOLS_FACT: &str = "x_left_out_tools";
+
 /// The most bytes of an answer in one piece.
 const MAX_JSON_BYTES: usize = 32 << 20;
 
@@ -68,26 +82,38 @@ const MAX_STREAM_BYTES: usize = 256 << 20;
 const FIRST_TOKEN_GRACE: Duration = Duration::from_millis(500);
 
 impl ChatAnswer {
-    pub(crate) fn new(answer: StartedAnswer, call: InFlightCall) -> Self {
-        match answer {
-            StartedAnswer::Stream(stream) => Self::Stream(Box::new(call.watch(*stream))),
+    pub(crate) fn new(
+        answer: StartedAnswer,
+        call: InFlightCall,
+        tools: SentTools,
+        left_out: Vec<String>,
+    ) -> Self {
+        let chunks = match answer {
+            StartedAnswer::Stream(stream) => AnswerChunks::Stream(Box::new(call.watch(*stream))),
             StartedAnswer::Whole(chunks) => {
                 call.settle(None);
-                Self::Whole(chunks)
+                AnswerChunks::Whole(chunks)
             }
-        }
+        };
+        Self { chunks, tools, left_out }
     }
 
     /// Returns the answer as the chunks of this model, which comes first.
     pub fn into_chunks(self, model: String) -> ChunkStream {
         let first = Chunk::Model(model.clone());
-        match self {
-            Self::Whole(chunks) => ChunkStream::from_chunks(iter::once(first).chain(chunks)),
-            Self::Stream(answer) => {
-                let chunks = answer.map_err(move |error| error.into_pipe_error(&model));
-                ChunkStream::new(stream::iter([Ok(first)]).chain(chunks))
+        let left_out = (!self.left_out.is_empty())
+            .then(|| Chunk::Fact(LEFT_OUT_TOOLS_FACT, self.left_out.into()));
+        let chunks = match self.chunks {
+            AnswerChunks::Whole(chunks) => {
+                ChunkStream::from_chunks(iter::once(first).chain(chunks).chain(left_out))
             }
-        }
+            AnswerChunks::Stream(answer) => {
+                let chunks = answer.map_err(move |error| error.into_pipe_error(&model));
+                let chunks = stream::iter([Ok(first)]).chain(chunks);
+                ChunkStream::new(chunks.chain(stream::iter(left_out.map(Ok))))
+            }
+        };
+        restore_calls(chunks, self.tools)
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Choice<'a> {
     pub message: Option<Delta<'a>>,
     #[serde(borrow)]
     pub finish_reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub logprobs: Option<&'a RawValue>,
 }
 
 /// A message, or a piece of one.

@@ -23,10 +23,14 @@ pub enum OpenAiError {
         /// `true` if connecting timed out; otherwise it was refused.
         timed_out: bool,
     },
+    /// The server's host is at a link-local address, which is not connected to.
+    MetadataAddress,
     /// No answer started in time, or none in one piece came in time.
     FirstByteTimeout,
     /// The connection broke before an answer started.
     ConnectionLost,
+    /// A tool must be called, and the server has no tools of these types, the only ones of the chat.
+    MissingTools(String),
     /// The server answered with an error.
     Api(ApiError),
     /// The server answered with a web page.
@@ -67,12 +71,22 @@ impl OpenAiError {
             Self::Unreachable { timed_out: false } => {
                 PipeError::Upstream(format!("the upstream of `{model}` cannot be reached"))
             }
+            Self::MetadataAddress => PipeError::Upstream(format!(
+                "the upstream of `{model}` has a link-local address, which is not connected to because clouds keep their secrets there: enter another \
+                 address in the valves"
+            )),
             Self::FirstByteTimeout => PipeError::Timeout(format!(
                 "the upstream of `{model}` did not begin to answer in time"
             )),
             Self::ConnectionLost => PipeError::Upstream(format!(
                 "the upstream of `{model}` broke the connection off before it answered"
             )),
+            Self::MissingTools(kinds) => PipeError::bad_field(
+                "tool_choice",
+                format!(
+                    "tool_choice: the upstream of `{model}` has no tools of these types: {kinds}"
+                ),
+            ),
             Self::Api(api_error) => to_pipe_error(&api_error, model),
             Self::HtmlPage => PipeError::Upstream(format!(
                 "the upstream of `{model}` answered with a web page: check that its address is that of its API, mostly with `/v1` at the end"
@@ -122,6 +136,9 @@ impl OpenAiError {
 
     /// Returns the error of a request without a response.
     pub(crate) fn from_connection(error: &ConnectionError) -> Self {
+        if error.is_metadata_address() {
+            return Self::MetadataAddress;
+        }
         match (error.is_connect(), error.is_timeout()) {
             (true, timed_out) => Self::Unreachable { timed_out },
             (false, true) => Self::FirstByteTimeout,
@@ -171,8 +188,11 @@ fn to_pipe_error(api_error: &ApiError, model: &str) -> PipeError {
 impl resilience::Classify for OpenAiError {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::CircuitOpen { .. } | Self::ConcurrencyLimit => Verdict::fine(),
+            Self::CircuitOpen { .. } | Self::ConcurrencyLimit | Self::MissingTools(_) => {
+                Verdict::fine()
+            }
             Self::Unreachable { .. } => Verdict::failed(FailureKind::Connect).again(),
+            Self::MetadataAddress => Verdict::failed(FailureKind::Connect),
             Self::FirstByteTimeout => Verdict::failed(FailureKind::Timeout),
             Self::ConnectionLost => Verdict::failed(FailureKind::Broken).again(),
             Self::Api(api_error) => api_error.verdict(),

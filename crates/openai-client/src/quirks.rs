@@ -1,8 +1,10 @@
 //! Quirks of models, learned from what they refuse: OpenAI's API has many dialects, and most
 //! servers do not say which one they speak.
 
+mod token_limits;
+
 use crate::ApiError;
-use pipe_sdk::{Body, without_quotes};
+use pipe_sdk::{Body, Content, Part, Tool, find_remaining_tokens, without_quotes};
 use std::fmt;
 
 /// The quirks of a model that are known.
@@ -14,6 +16,16 @@ pub(crate) struct Quirks {
     pub no_reasoning: bool,
     /// Answers in one piece take longer than they may.
     pub slow_whole_answers: bool,
+    /// The model accepts no files.
+    pub no_files: bool,
+    /// The server has no tools of its own, or not those that were asked for.
+    pub no_hosted_tools: bool,
+    /// The model accepts only the plainest schemas of tools.
+    pub plain_schemas: bool,
+    /// The fields of [`OPTIONAL_FIELDS`] that the model refuses, a bit each.
+    refused_fields: u32,
+    /// The most tokens of an answer.
+    max_tokens: Option<u64>,
     /// The name of the token limit, if it is not the usual one.
     token_limit: Option<TokenLimitField>,
 }
@@ -38,12 +50,35 @@ pub(crate) enum Quirk {
     OtherTokenLimitThan(TokenLimitField),
     /// Answers in one piece take longer than they may, so they are streamed.
     SlowWholeAnswers,
+    /// The model accepts no files.
+    NoFiles,
+    /// The server does not have the tools of its own that were asked for.
+    NoHostedTools,
+    /// The model accepts only the plainest schemas of tools.
+    PlainSchemas,
+    /// The model refuses this one of [`OPTIONAL_FIELDS`].
+    RefusedField(usize),
+    /// An answer has no more tokens than these.
+    MaxTokens(u64),
+    /// The answer to this chat has no more tokens than these: that is what its input leaves of the
+    /// context.
+    RemainingTokens(u64),
 }
 
 impl fmt::Display for Quirk {
     /// Writes the name that admins read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoFiles => "NoFiles",
+            Self::NoHostedTools => "NoHostedTools",
+            Self::PlainSchemas => "PlainSchemas",
+            Self::RefusedField(place) => {
+                let name = OPTIONAL_FIELDS.get(*place).copied().unwrap_or_default();
+                return write!(f, "Field({name})");
+            }
+            Self::MaxTokens(limit) | Self::RemainingTokens(limit) => {
+                return write!(f, "MostTokens({limit})");
+            }
             Self::NoStreamOptions => "Usage",
             Self::NoReasoning => "Reasoning",
             Self::OtherTokenLimitThan(TokenLimitField::MaxTokens) => "LimitNamed(Old)",
@@ -67,6 +102,16 @@ impl Quirks {
             Quirk::NoReasoning => Self { no_reasoning: true, ..self },
             Quirk::OtherTokenLimitThan(name) => Self { token_limit: Some(name.other()), ..self },
             Quirk::SlowWholeAnswers => Self { slow_whole_answers: true, ..self },
+            Quirk::NoFiles => Self { no_files: true, ..self },
+            Quirk::NoHostedTools => Self { no_hosted_tools: true, ..self },
+            Quirk::PlainSchemas => Self { plain_schemas: true, ..self },
+            Quirk::RefusedField(place) => {
+                Self { refused_fields: self.refused_fields | 1 << place, ..self }
+            }
+            Quirk::MaxTokens(limit) | Quirk::RemainingTokens(limit) => {
+                let limit = self.max_tokens.map_or(limit, |known| known.min(limit));
+                Self { max_tokens: Some(limit), ..self }
+            }
         }
     }
 
@@ -91,10 +136,67 @@ impl Quirks {
         {
             return Some(Quirk::NoReasoning);
         }
+        let mut optional = OPTIONAL_FIELDS.iter().enumerate();
+        let refused = optional.find(|(place, name)| {
+            self.accepts_field_at(*place) && body.rest.contains_key(**name) && refuses(name)
+        });
+        if let Some((place, _)) = refused {
+            return Some(Quirk::RefusedField(place));
+        }
+        if let Some(quirk) = self.detect_token_limit(api_error, &message, body) {
+            return Some(quirk);
+        }
+        if let Some(quirk) = self.detect_content(&message, param, body) {
+            return Some(quirk);
+        }
         let name = self.token_limit_field(model);
         let is_new = self.token_limit.is_none() && body.max_answer_tokens().is_some();
         (is_new && refuses_field(&message, name.as_str()))
             .then_some(Quirk::OtherTokenLimitThan(name))
+    }
+
+    /// Returns whether the model accepts the field with this name, as far as is known.
+    pub fn accepts_field(self, name: &str) -> bool {
+        let place = OPTIONAL_FIELDS.iter().position(|optional| *optional == name);
+        place.is_none_or(|place| self.accepts_field_at(place))
+    }
+
+    fn accepts_field_at(self, place: usize) -> bool {
+        self.refused_fields & 1 << place == 0
+    }
+
+    /// Returns the limit that a refusal of the token limit names, if the chat asks for more.
+    fn detect_token_limit(self, api_error: &ApiError, message: &str, body: &Body) -> Option<Quirk> {
+        let asked = self.limit_tokens(body.max_answer_tokens())?;
+        let is_less = |limit: &u64| (1..asked).contains(limit);
+        if api_error.is_context_length() {
+            let remaining = find_remaining_tokens(message).filter(is_less);
+            return remaining.map(Quirk::RemainingTokens);
+        }
+        token_limits::find_max_tokens(message).filter(is_less).map(Quirk::MaxTokens)
+    }
+
+    /// Returns what a refusal says about the tools or the files of a chat.
+    fn detect_content(self, message: &str, param: &str, body: &Body) -> Option<Quirk> {
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        let is_hosted = |tool: &Tool| tool.function.is_none();
+        let names_tools = param.starts_with("tools") || says(&["tool"]);
+        if !self.no_hosted_tools && names_tools && body.tools.iter().any(is_hosted) {
+            return Some(Quirk::NoHostedTools);
+        }
+        let names_schemas = param.contains("parameters")
+            || says(&["schema", "grammar", "parameters"]) && says(&["function", "tool", "schema"]);
+        if !self.plain_schemas && names_schemas && !body.tools.is_empty() {
+            return Some(Quirk::PlainSchemas);
+        }
+        let names_parts =
+            param.contains("content") || says(&["file", "content", "part", "document"]);
+        (!self.no_files && names_parts && has_files(body)).then_some(Quirk::NoFiles)
+    }
+
+    /// Returns the most tokens to ask for.
+    pub fn limit_tokens(self, asked: Option<u64>) -> Option<u64> {
+        asked.map(|asked| self.max_tokens.map_or(asked, |limit| asked.min(limit)))
     }
 
     /// Returns the field that limits the tokens of this model.
@@ -107,6 +209,31 @@ impl Quirks {
         } else {
             TokenLimitField::MaxTokens
         }
+    }
+}
+
+/// Fields without which an answer is still one to the chat: what the clients of other APIs send
+/// becomes such fields, and servers of other vendors refuse some.
+const OPTIONAL_FIELDS: [&str; 13] = [
+    "thinking",
+    "reasoning_effort",
+    "reasoning",
+    "enable_thinking",
+    "verbosity",
+    "service_tier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "parallel_tool_calls",
+    "top_k",
+    "logprobs",
+    "top_logprobs",
+    "safety_identifier",
+];
+
+impl Quirk {
+    /// Returns whether it is about one chat only.
+    pub fn is_request_specific(self) -> bool {
+        matches!(self, Self::RemainingTokens(_))
     }
 }
 
@@ -175,6 +302,20 @@ fn has_reasoning(body: &Body) -> bool {
     REASONING_FIELDS.iter().any(has)
 }
 
+fn has_files(body: &Body) -> bool {
+    let is_file = |part: &Part| match part {
+        Part::Other(fields) => fields
+            .get("type")
+            .and_then(serde_json::Value::as_str)
+            .is_some_and(|kind| matches!(kind, "file" | "input_file" | "document")),
+        Part::Text { .. } | Part::ImageUrl { .. } => false,
+    };
+    body.messages.iter().any(|message| match &message.content {
+        Some(Content::Parts(parts)) => parts.iter().any(is_file),
+        _ => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +346,6 @@ mod tests {
             assert_eq!(learned(quirks, 400, message), None, "{message}");
             assert_eq!(learned(none, 500, message), None);
         }
-        assert_eq!(learned(none, 400, "max_tokens must be at most 4096"), None);
         assert_eq!(learned(none, 400, "temperature is not supported"), None);
         for quoted in [
             "messages.0.content: unexpected value 'is stream_options not supported?'",

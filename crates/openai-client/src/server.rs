@@ -6,7 +6,7 @@ use crate::{
     chat_answer::StartedAnswer,
     model_list::parse_model_list,
     quirks::{Quirk, Quirks},
-    request::{Delivery, serialize_chat},
+    request::{Delivery, SerializedChat, serialize_chat},
     response_body::ResponseBody,
 };
 use bytes::Bytes;
@@ -62,7 +62,7 @@ const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
 /// The most quirks that one chat learns: each costs another request.
-const MAX_QUIRKS_PER_CHAT: usize = 3;
+const MAX_QUIRKS_PER_CHAT: usize = 5;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const SSE_OR_JSON: HeaderValue = HeaderValue::from_static("text/event-stream, application/json");
@@ -136,7 +136,11 @@ impl Server {
             let error = match self.chat_with_quirks(model, body, quirks, delivery, context).await {
                 Ok(answer) => {
                     // A quirk that did not help was perhaps none.
-                    learned.iter().for_each(|quirk| self.quirks.learn(model, quirk, caller));
+                    for quirk in
+                        learned.iter().filter(|quirk: &&Quirk| !quirk.is_request_specific())
+                    {
+                        self.quirks.learn(model, quirk, caller);
+                    }
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -173,8 +177,8 @@ impl Server {
         delivery: Delivery,
         context: &CallContext,
     ) -> Result<ChatAnswer, OpenAiError> {
-        let json = serialize_chat(body, model, self.base_url.vendor(), quirks, delivery)
-            .map_err(|_| OpenAiError::InvalidResponse("its request cannot be written"))?;
+        let SerializedChat { json, tools, left_out } =
+            serialize_chat(body, model, self.base_url.vendor(), quirks, delivery)?;
         let json = Bytes::from(json);
         let deadline = Instant::now() + whole_answer_timeout(self.upstream.limits());
         let attempt = async |attempt: Attempt| {
@@ -194,7 +198,7 @@ impl Server {
             }
         };
         let (answer, call) = self.upstream.call(context.caller(), attempt).await?;
-        Ok(ChatAnswer::new(answer, call))
+        Ok(ChatAnswer::new(answer, call, tools, left_out))
     }
 
     /// Posts this JSON, and returns the response in one piece.

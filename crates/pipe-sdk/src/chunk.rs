@@ -2,9 +2,11 @@
 
 mod detail;
 mod fold;
+mod token_logprob;
 
 pub use detail::{Citation, ReasoningDetail, ReasoningKind};
 pub use fold::Answer;
+pub use token_logprob::{TokenLogprob, TopLogprob};
 
 use crate::{Picture, Result, Side};
 use futures_util::{Stream, StreamExt, stream};
@@ -29,7 +31,9 @@ pub enum Chunk {
     Role,
     /// Text.
     Content(String),
-    /// A piece of the model's reasoning, as text.
+    /// The log probabilities of the text that was just said.
+    Logprobs(Vec<TokenLogprob>),
+    /// What the model thinks, in words.
     Reasoning(String),
     /// A whole block of reasoning, as it has to come back in the next turn; its words have been
     /// said already.

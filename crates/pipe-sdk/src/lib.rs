@@ -69,9 +69,11 @@ mod host;
 mod image;
 mod ledger;
 pub mod library;
+mod part_text;
 mod picker;
 mod pipe;
 mod quirks;
+mod remaining_tokens;
 mod rerank;
 mod secret;
 mod state;
@@ -91,7 +93,7 @@ pub use call::{Call, ChatRef, Hints, ResponseRef, User};
 pub use call_context::{CallContext, CallerId, Side};
 pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
-    ToolCallDelta, Usage,
+    TokenLogprob, ToolCallDelta, TopLogprob, Usage,
 };
 pub use conversation::{
     Conversation, ConversationKey, ConversationVersion, Conversations, SaveOptions, Summary,
@@ -106,9 +108,11 @@ pub use image::{
     Image, ImageCall, ImageFormat, ImageOptions, ImageQuality, ImageSize, Images, Picture,
 };
 pub use ledger::{Booking, Charge, Exceeded, Ledger, Window};
+pub use part_text::text_of_part;
 pub use picker::{PICKER_WIDTH, PickerAudience, describe_context, fill_name, shorten_name};
 pub use pipe::{Model, ModelKind, ModelMetadata, ModelResolution, Pipe, Serves};
 pub use quirks::{LearnedQuirks, QuirkState, without_quotes};
+pub use remaining_tokens::{find_remaining_tokens, number_after};
 pub use rerank::{Rank, RerankCall, Reranked};
 pub use secret::Secret;
 pub use state::{Fingerprint, StateFolder};

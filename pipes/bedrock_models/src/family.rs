@@ -59,7 +59,11 @@ pub struct Family {
     pub documents: bool,
     /// `true` if the schema of a tool may be a union.
     pub schema_unions: bool,
-    /// The schemas that its tools may have.
+    /// Whether properties of a tool's arguments may have any name; else only letters, digits, `_`,
+    /// `.` and `-`, at most 64
+    /// (<https://github.com/anthropics/claude-code/issues/1534>).
+    pub any_property_names: bool,
+    /// Which schemas its tools may have.
     pub tool_schema: ToolSchema,
     /// `true` if the name of a tool may hold a hyphen.
     pub hyphenated_tool_names: bool,

@@ -17,21 +17,19 @@ mod json_validity;
 mod media;
 mod media_formats;
 mod messages;
+mod parameters;
 mod parts;
 #[cfg(test)]
 mod properties;
 mod reasoning;
 mod service;
 mod target;
-mod tool_names;
-mod tool_schema;
 mod tools;
 
 pub use additional_fields::{THINKING_TOKENS_PATH, is_client_field};
 pub use media::image_from_data_url;
 pub use parts::CLAUDE_REASONING_FORMAT;
 pub use target::{Inputs, Target};
-pub use tool_names::ToolNames;
 
 use crate::{
     family::{Family, ToolSupport},
@@ -46,6 +44,7 @@ use pipe_sdk::{Call, PipeError, Result};
 use reasoning::Reasoning;
 use serde::Serialize;
 use std::borrow::Cow;
+use tool_schema::SentTools;
 use tools::{ToolChoiceMode, ToolSet};
 
 /// A chat, the model that it is for, and the settings of the pipe.
@@ -74,8 +73,8 @@ pub struct Request {
 #[derive(Clone, Debug, Default)]
 pub struct ResponseOptions {
     /// The names under which the client's tools were sent.
-    pub tool_names: ToolNames,
-    /// The tool calls that reach the client.
+    pub tool_names: SentTools,
+    /// Which tool calls reach the client.
     pub tool_calls: ToolCallFilter,
     /// The wrapping of an answer in JSON.
     pub answer_shape: AnswerShape,

@@ -4,9 +4,10 @@
 use crate::http::{
     anthropic_tools::{Defined, is_server_tool},
     client_tools::{ClientTool, ClientTools, ToolKind, custom_function},
-    part_text::text_of_part,
 };
-use pipe_sdk::{Body, Content, FunctionCall, FunctionTool, Message, Part, Role, Tool, ToolCall};
+use pipe_sdk::{
+    Body, Content, FunctionCall, FunctionTool, Message, Part, Role, Tool, ToolCall, text_of_part,
+};
 use serde_json::{Map, Value, json, value::to_raw_value};
 
 /// The original places of a chat's parts, for errors that name a field.

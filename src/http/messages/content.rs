@@ -1,6 +1,6 @@
 //! The content of a turn: plain text, or blocks.
 
-use crate::http::part_text::text_of_part;
+use pipe_sdk::text_of_part;
 use serde::{
     Deserialize, Deserializer,
     de::{

@@ -9,11 +9,8 @@ use super::{
     request::fault,
     tools::{FlatTool, Offer},
 };
-use crate::http::{
-    client_tools::{Builtin, ToolKind, custom_arguments},
-    part_text::text_of_part,
-};
-use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall};
+use crate::http::client_tools::{Builtin, ToolKind, custom_arguments};
+use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall, text_of_part};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

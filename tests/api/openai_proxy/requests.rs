@@ -92,7 +92,7 @@ async fn conversations_with_tools_and_pictures_go_out_as_openai_has_them() {
         {"role": "assistant", "content": null, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}}]},
         {"role": "tool", "tool_call_id": "c", "content": "7"},
     ]);
-    let schema = r#"{"z":1.0,"a":{"type":"string"}}"#;
+    let schema = r#"{"z":1.0,"type":"object","properties":{"b":{},"a":{"type":"string"}}}"#;
     let tool = json!({"type": "function", "function": {"name": "f", "parameters": serde_json::from_str::<Value>(schema).unwrap()}});
     let sent = rig.sent(&hello(&json!({"messages": messages, "tools": [tool]}))).await;
     assert_eq!(sent["messages"], messages);

@@ -142,11 +142,21 @@ fn check_nova_schema(at: usize, spec: &Value, schema: &Value) -> Result<(), Bedr
     Ok(())
 }
 
-/// Checks the root of a schema for keywords that Claude does not support.
+/// Checks the root of a schema for keywords and names of properties that Claude does not support
+/// (<https://github.com/anthropics/claude-code/issues/1534>).
 fn check_claude_schema(at: usize, schema: &Value) -> Result<(), BedrockException> {
     if ["anyOf", "oneOf", "allOf"].iter().any(|keyword| schema.get(keyword).is_some()) {
         return Err(model_error(format!(
             "tools.{at}.custom.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level"
+        )));
+    }
+    let is_accepted = |name: &String| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        (1..=64).contains(&name.len()) && name.bytes().all(fits)
+    };
+    if !schema["properties"].as_object().is_none_or(|all| all.keys().all(is_accepted)) {
+        return Err(model_error(format!(
+            "tools.{at}.custom.input_schema.properties: Property keys should match pattern '^[a-zA-Z0-9_.-]{{1,64}}$'"
         )));
     }
     Ok(())

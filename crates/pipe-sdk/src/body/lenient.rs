@@ -159,6 +159,8 @@ impl<'de> Deserialize<'de> for Part {
                 rest.shift_remove("type");
                 let mut image = rest.shift_remove("image_url");
                 if let Some(Value::Object(object)) = &mut image {
+                    let detail = object.shift_remove("detail").filter(|detail| !detail.is_null());
+                    rest.extend(detail.map(|detail| ("detail".to_owned(), detail)));
                     image = object.shift_remove("url");
                 }
                 match image {

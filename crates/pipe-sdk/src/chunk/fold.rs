@@ -1,7 +1,8 @@
 //! Many chunks made one answer, for callers that did not ask for a stream.
 
 use super::{
-    Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ToolCallDelta, Usage,
+    Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, TokenLogprob,
+    ToolCallDelta, Usage,
 };
 use crate::{FunctionCall, Picture, Result, ToolCall};
 use futures_util::TryStreamExt;
@@ -18,7 +19,9 @@ pub struct Answer {
     pub reasoning: String,
     /// The same block by block, as it has to come back.
     pub reasoning_details: Vec<ReasoningDetail>,
-    /// The calls of tools, in order.
+    /// The log probabilities of its text, if the upstream tells them.
+    pub logprobs: Vec<TokenLogprob>,
+    /// What the model wants called, in order.
     pub tool_calls: Vec<ToolCall>,
     /// The pictures, in order.
     pub pictures: Vec<Picture>,
@@ -61,6 +64,7 @@ impl Answer {
             Chunk::Model(id) => self.model = Some(id),
             Chunk::Role | Chunk::Side(_) => {}
             Chunk::Content(text) => self.content += &text,
+            Chunk::Logprobs(tokens) => self.logprobs.extend(tokens),
             Chunk::Reasoning(text) => self.reasoning += &text,
             Chunk::ReasoningDetail(detail) => self.reasoning_details.push(detail),
             Chunk::Picture(picture) => self.pictures.push(picture),

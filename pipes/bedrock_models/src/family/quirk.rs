@@ -5,7 +5,7 @@ use super::{
     CacheSupport, Family, JsonSchemaSupport, ReasoningControl, Samplers, ToolSchema, ToolSupport,
     TopK,
 };
-use pipe_sdk::{Body, LearnedQuirks, without_quotes};
+use pipe_sdk::{Body, LearnedQuirks, find_remaining_tokens, without_quotes};
 use std::fmt;
 
 /// A field or form that a model rejects although its family's row allows it.
@@ -41,6 +41,8 @@ pub enum Quirk {
     MixedTurns,
     /// More tokens in an answer than these.
     MaxTokens(u32),
+    /// More tokens in the answer to this chat than these, which its input leaves of the context.
+    RemainingTokens(u32),
     /// A begun answer.
     Prefill,
     /// Cache points.
@@ -109,7 +111,9 @@ impl fmt::Display for Quirk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::StopSequences => f.write_str("Stop"),
-            Self::MaxTokens(limit) => write!(f, "MostTokens({limit})"),
+            Self::MaxTokens(limit) | Self::RemainingTokens(limit) => {
+                write!(f, "MostTokens({limit})")
+            }
             other => write!(f, "{other:?}"),
         }
     }
@@ -126,12 +130,20 @@ impl Quirk {
             let span = sentences().find_map(|sentence| span_of_words(sentence, words))?;
             Some((quirk.clone(), span.to_owned()))
         });
-        row.or_else(|| sentences().find_map(max_tokens_quirk)).or_else(|| extraneous_field(&bare))
+        row.or_else(|| remaining_tokens_quirk(message))
+            .or_else(|| sentences().find_map(max_tokens_quirk))
+            .or_else(|| extraneous_field(&bare))
     }
 
     /// Returns whether it is about this conversation only.
     pub fn is_request_specific(&self) -> bool {
-        matches!(self, Self::ForeignReasoning | Self::ThisSchema | Self::ThisToolSchema)
+        matches!(
+            self,
+            Self::ForeignReasoning
+                | Self::ThisSchema
+                | Self::ThisToolSchema
+                | Self::RemainingTokens(_)
+        )
     }
 
     fn apply_to(&self, family: &mut Family) {
@@ -152,7 +164,9 @@ impl Quirk {
             Self::System => family.system_prompt = false,
             Self::SystemTurns => family.system_messages = false,
             Self::MixedTurns => family.mixed_turns = false,
-            Self::MaxTokens(most) => family.max_tokens_limit = family.max_tokens_limit.min(*most),
+            Self::MaxTokens(most) | Self::RemainingTokens(most) => {
+                family.max_tokens_limit = family.max_tokens_limit.min(*most);
+            }
             Self::Prefill => family.prefill = false,
             Self::CachePoints => family.cache = CacheSupport::Unsupported,
             Self::Schema | Self::ThisSchema => family.json_schema = JsonSchemaSupport::Unsupported,
@@ -164,6 +178,15 @@ impl Quirk {
             Self::Field(_) | Self::BaseId => {}
         }
     }
+}
+
+/// Returns how many tokens the input leaves for the answer, if there are any, and the words that say
+/// so.
+fn remaining_tokens_quirk(message: &str) -> Option<(Quirk, String)> {
+    let bare = normalize(message).replace('`', "");
+    let remaining = find_remaining_tokens(&bare).filter(|remaining| *remaining > 0)?;
+    let remaining = u32::try_from(remaining).ok()?;
+    Some((Quirk::RemainingTokens(remaining), bare))
 }
 
 /// Returns the limit in a sentence about an answer that may become too long, as in `exceeds the
@@ -267,6 +290,11 @@ mod tests {
                 "Invocation of model ID x with on-demand throughput isn\u{2019}t supported.",
                 Some(Quirk::BaseId),
             ),
+            (
+                "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or `max_tokens` and try again",
+                Some(Quirk::RemainingTokens(10_000)),
+            ),
+            ("input length and `max_tokens` exceed context limit: 210000 + 20000 > 200000", None),
             ("Input is too long for requested model.", None),
             ("Value 'stop sequences are not supported' at 'messages.1' failed to satisfy it", None),
             ("messages.1: got \"temperature is not supported\" for a text", None),

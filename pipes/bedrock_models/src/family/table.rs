@@ -29,6 +29,7 @@ pub(super) const UNKNOWN: Family = Family {
     cache: CacheSupport::Unsupported,
     documents: false,
     schema_unions: true,
+    any_property_names: true,
     tool_schema: ToolSchema::Any,
     hyphenated_tool_names: true,
     max_media_bytes: usize::MAX,
@@ -69,6 +70,7 @@ const CLAUDE_2: Family = Family { blank_stop_sequences: false, prefill: true, ..
 const CLAUDE_3: Family = Family {
     blank_stop_sequences: false,
     schema_unions: false,
+    any_property_names: false,
     top_k: TopK::Field("top_k"),
     strict: true,
     images_in_results: true,

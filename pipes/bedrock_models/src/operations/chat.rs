@@ -15,15 +15,23 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use pipe_sdk::{Call, Chunk, ChunkStream, Result};
 use resilience::TrackedStream;
 use std::{sync::Arc, time::Duration};
+use tool_schema::{SentTools, restore_calls};
 
 /// The largest number of quirks that one chat may discover, each by a rejected request.
 const MAX_NEW_QUIRKS: usize = 4;
 
 /// The answer of a model.
-enum Answer {
-    /// The response of `ConverseStream`, which has begun.
+struct Answer {
+    chunks: AnswerChunks,
+    /// How the tools were sent.
+    tools: SentTools,
+}
+
+/// The chunks of an answer.
+enum AnswerChunks {
+    /// Those of `ConverseStream`'s response, which has begun.
     Stream(Box<TrackedStream<ResponseStream>>),
-    /// The chunks of a response of `Converse`.
+    /// Those of a response of `Converse`.
     Whole(Vec<Chunk>),
 }
 
@@ -37,14 +45,15 @@ pub async fn chat(
         try_candidates(candidates, deps, |entry, deps| Box::pin(ask(call, entry, deps))).await;
     let (entry, answer) = answer?;
     let model = Chunk::Model(with_pipe_id(&entry.id));
-    Ok(match answer {
-        Answer::Whole(chunks) => ChunkStream::from_chunks([model].into_iter().chain(chunks)),
-        Answer::Stream(chunks) => {
+    let chunks = match answer.chunks {
+        AnswerChunks::Whole(chunks) => ChunkStream::from_chunks([model].into_iter().chain(chunks)),
+        AnswerChunks::Stream(chunks) => {
             let location = entry.location();
             let chunks = chunks.map_err(move |error| error.into_pipe_error(&location));
             ChunkStream::new(stream::iter([Ok(model)]).chain(chunks))
         }
-    })
+    };
+    Ok(restore_calls(chunks, answer.tools))
 }
 
 /// Asks one model. A request that is rejected for its form is sent again without what was rejected,
@@ -118,6 +127,7 @@ async fn send(
     deps: CallDeps<'_>,
 ) -> Result<Answer, BedrockError> {
     let Request { body, is_streamed, response_options } = request;
+    let tools = response_options.tool_names.clone();
     let location = &entry.location();
     let handler = || EventHandler::new(response_options.clone(), deps.valves.reasoning);
     if !is_streamed {
@@ -126,7 +136,7 @@ async fn send(
         let request = InvokeRequest { location, operation, body };
         let (chunks, in_flight) = sending::send(request, deps, read).await?;
         in_flight.settle(None);
-        return Ok(Answer::Whole(chunks));
+        return Ok(Answer { chunks: AnswerChunks::Whole(chunks), tools });
     }
     let operation = Operation::ConverseStream(&entry.model_id);
     let idle_timeout = Duration::from_secs(deps.valves.idle_timeout_seconds);
@@ -136,5 +146,6 @@ async fn send(
     };
     let request = InvokeRequest { location, operation, body };
     let (chunks, in_flight) = sending::send(request, deps, read).await?;
-    Ok(Answer::Stream(Box::new(in_flight.watch(chunks))))
+    let chunks = AnswerChunks::Stream(Box::new(in_flight.watch(chunks)));
+    Ok(Answer { chunks, tools })
 }

@@ -4,14 +4,14 @@
 use super::{
     body::{InputSchema, JsonSchema, OutputConfig, Structure, TextFormat, ToolSpec},
     extra_fields::ExtraFields,
-    tool_names::sanitize_name,
-    tool_schema::{self, Parameters},
+    parameters::{self, Parameters},
     tools::describe,
 };
 use crate::family::{Family, JsonSchemaSupport, ToolSupport};
 use pipe_sdk::{Body, PipeError, Result};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use tool_schema::sanitize_name;
 
 /// The means by which the answer gets its format.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl<'a> AnswerFormat<'a> {
             && !is_reasoning
             && is_object
         {
-            let Parameters { json, note } = tool_schema::rewrite_object(schema, family);
+            let Parameters { json, note, .. } = parameters::rewrite_object(schema, family);
             let description =
                 description.unwrap_or("Gives the answer in the shape that was asked for.");
             return Self::Tool(ToolSpec {

@@ -11,8 +11,8 @@ pub fn is_valid_json(json: &str) -> bool {
     depth(json) <= MAX_DEPTH && serde_json::from_str::<IgnoredValue>(json).is_ok()
 }
 
-/// The largest depth of nesting: with the JSON around it, still within the limits of parsers.
-const MAX_DEPTH: usize = 100;
+/// How deep it may be nested: with what stands around it, still within what readers of JSON take.
+pub const MAX_DEPTH: usize = 100;
 
 /// Returns the depth of nesting of this JSON.
 fn depth(json: &str) -> usize {

@@ -15,7 +15,6 @@ use super::{
     json_validity::is_valid_json,
     media::MediaBudget,
     parts::{MessageBlocks, read_message},
-    tool_names::{ToolNames, ToolUseIds},
 };
 use crate::{
     family::{Family, ToolSupport},
@@ -24,6 +23,7 @@ use crate::{
 use pipe_sdk::{Body, Message, Result, Role, without_lone_surrogates};
 use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
+use tool_schema::{SentTools, ToolUseIds};
 
 /// A conversation under way.
 pub struct MessageBuilder<'a> {
@@ -65,7 +65,7 @@ struct PendingToolCall<'a> {
 
 impl<'a> MessageBuilder<'a> {
     /// Reads the whole conversation.
-    pub fn from_body(body: &'a Body, target: &'a Target, names: &mut ToolNames) -> Result<Self> {
+    pub fn from_body(body: &'a Body, target: &'a Target, names: &mut SentTools) -> Result<Self> {
         let mut turns = Self {
             system: Vec::new(),
             called: Vec::new(),
@@ -172,7 +172,7 @@ impl<'a> MessageBuilder<'a> {
         &mut self,
         message: &'a Message,
         blocks: MessageBlocks<'a>,
-        names: &mut ToolNames,
+        names: &mut SentTools,
     ) {
         let MessageBlocks { reasoning, blocks, .. } = blocks;
         let (words, shown): (Vec<_>, Vec<_>) = blocks
@@ -201,13 +201,13 @@ impl<'a> MessageBuilder<'a> {
         given: &'a str,
         name: &'a str,
         arguments: &'a str,
-        names: &mut ToolNames,
+        names: &mut SentTools,
     ) {
         if self.target.family.tools == ToolSupport::Unsupported {
             self.add_blocks(ConverseRole::Assistant, vec![describe_call(name, arguments)]);
             return;
         }
-        let fitted = names.to_bedrock(name);
+        let fitted = names.to_service(name);
         if !self.called.contains(&fitted) {
             self.called.push(fitted.clone());
         }
@@ -224,7 +224,11 @@ impl<'a> MessageBuilder<'a> {
             failed: false,
             point,
         });
-        let call = ToolUse { tool_use_id: id, name: fitted, input: parse_arguments(arguments) };
+        let input = match names.arguments_to_service(name, arguments) {
+            Some(changed) => to_object(&changed),
+            None => parse_arguments(arguments),
+        };
+        let call = ToolUse { tool_use_id: id, name: fitted, input };
         self.turn_to(ConverseRole::Assistant).calls.push(Block::ToolUse(call));
     }
 
@@ -343,6 +347,12 @@ fn parse_arguments(arguments: &str) -> Json<'_> {
         tracing::warn!("The arguments of a call in a chat are no JSON object: they are left out.");
     }
     Json::Empty
+}
+
+/// Returns arguments that were changed in form; a model's own words may still be no object.
+fn to_object<'a>(arguments: &str) -> Json<'a> {
+    let object = serde_json::from_str(arguments).ok().filter(Value::is_object);
+    object.map_or(Json::Empty, Json::Value)
 }
 
 /// Returns a call in words, for a family that goes on with another's conversation and cannot call

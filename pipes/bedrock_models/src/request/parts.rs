@@ -6,7 +6,7 @@ use super::{
     inline_images::without_inline_images,
     media::{MediaBudget, PartError},
 };
-use pipe_sdk::{Content, Message, Part, PipeError, Result, Role};
+use pipe_sdk::{Content, Message, Part, PipeError, Result, Role, text_of_part};
 use serde_json::{Map, Value};
 
 /// The blocks of one message.
@@ -92,8 +92,7 @@ fn read_other_part<'a>(
 ) -> Result<Option<Block<'a>>, PartError> {
     let word = |name: &str| part.get(name).and_then(Value::as_str);
     let kind = word("type").ok_or("a part needs a type, as in `text` or `image_url`")?;
-    if !matches!(kind, "input_text" | "output_text" | "refusal" | "thinking" | "redacted_thinking")
-    {
+    if MEDIA_TYPES.contains(&kind) {
         check_media_role(role)?;
     }
     Ok(match kind {
@@ -129,14 +128,25 @@ fn read_other_part<'a>(
             let data = data.ok_or("the audio has no `input_audio.data`")?;
             Some(budget.audio(data, audio["format"].as_str(), target)?)
         }
-        kind => {
-            return Err(format!(
-                "parts of type `{kind}` are not taken: send text, images, files, audio or video"
-            )
-            .into());
-        }
+        // One unknown part must not stop a conversation.
+        kind => text_of_part(&Value::Object(part.clone()))
+            .map(|words| Block::Text(format!("[{kind}] {words}").into())),
     })
 }
+
+/// The types of parts that hold media.
+const MEDIA_TYPES: [&str; 10] = [
+    "input_image",
+    "image",
+    "file",
+    "input_file",
+    "document",
+    "video_url",
+    "input_video",
+    "video",
+    "input_audio",
+    "audio_url",
+];
 
 /// Returns blocks in words. An assistant may have put pictures among them.
 fn text_of_role(words: &str, role: Role) -> Option<Block<'_>> {

@@ -4,21 +4,21 @@ use super::{
     Target,
     body::{InputSchema, Json, Tool, ToolChoice, ToolConfig, ToolSpec},
     extra_fields::ExtraFields,
+    parameters::{self, Parameters},
     parts::cache_point,
-    tool_names::ToolNames,
-    tool_schema::{self, Parameters},
 };
 use crate::family::ToolSupport;
 use pipe_sdk::{Body, FunctionTool, PipeError, Result};
 use serde_json::{Map, Value, json};
 use std::{borrow::Cow, collections::HashSet};
+use tool_schema::SentTools;
 
 /// The tools of one chat.
 #[derive(Debug)]
 pub struct ToolSet<'a> {
-    /// Their names at Bedrock.
-    pub names: ToolNames,
-    /// The choice of tools.
+    /// How they and their arguments are sent to Bedrock.
+    pub names: SentTools,
+    /// What must be called.
     pub choice: ToolChoiceMode<'a>,
     tools: Vec<Tool<'a>>,
     /// Those that Claude knows by their definitions, which stand among the model's own fields.
@@ -87,7 +87,10 @@ pub enum ToolChoiceMode<'a> {
 impl<'a> ToolSet<'a> {
     /// Returns the tools that this chat brings. `drops` leaves them out where the model takes none.
     pub fn from_body(body: &'a Body, target: &Target, drops_tools: bool) -> Result<Self> {
-        let mut names = ToolNames::for_family(&target.family);
+        let mut names = match target.family.hyphenated_tool_names {
+            true => SentTools::default(),
+            false => SentTools::without_hyphens(),
+        };
         let mut tools = Vec::new();
         if target.family.web_grounding && ExtraFields::of(body).get("web_search_options").is_some()
         {
@@ -178,7 +181,7 @@ const WEB_GROUNDING_TOOL: &str = "nova_grounding";
 fn add_tools<'a>(
     body: &'a Body,
     target: &Target,
-    names: &mut ToolNames,
+    names: &mut SentTools,
     tools: &mut Vec<Tool<'a>>,
     anthropic: &mut AnthropicTools,
 ) -> Result<()> {
@@ -222,7 +225,7 @@ fn add_tools<'a>(
 fn add_legacy_functions<'a>(
     body: &'a Body,
     target: &Target,
-    names: &mut ToolNames,
+    names: &mut SentTools,
     tools: &mut Vec<Tool<'a>>,
 ) -> Result<()> {
     let Some(functions) = ExtraFields::of(body).get("functions").and_then(Value::as_array) else {
@@ -247,17 +250,18 @@ fn anthropic_or_responses_tool<'a>(
     tool: &'a Map<String, Value>,
     field: impl Fn(&str) -> String,
     target: &Target,
-    names: &mut ToolNames,
+    names: &mut SentTools,
 ) -> Result<ToolSpec<'a>> {
     let text = |name: &str| tool.get(name)?.as_str().filter(|text| !text.trim().is_empty());
     let name =
         text("name").ok_or_else(|| PipeError::bad_field(field("name"), "a tool needs a name"))?;
     let place = if tool.contains_key("input_schema") { "input_schema" } else { "parameters" };
-    let Parameters { json, note } = tool_schema::from_value(tool.get(place), &target.family)
+    let Parameters { json, note, shape } = parameters::from_value(tool.get(place), &target.family)
         .map_err(|message| PipeError::bad_field(field(place), message))?;
+    names.add_shape(name, shape);
     let strict = tool.get("strict").and_then(Value::as_bool);
     Ok(ToolSpec {
-        name: names.to_bedrock(name),
+        name: names.to_service(name),
         description: describe(text("description"), note),
         input_schema: InputSchema { json },
         strict: strict.filter(|strict| *strict && target.family.strict),
@@ -268,17 +272,18 @@ fn chat_tool<'a>(
     function: &'a FunctionTool,
     place: usize,
     target: &Target,
-    names: &mut ToolNames,
+    names: &mut SentTools,
 ) -> Result<ToolSpec<'a>> {
     let field = |field: &str| format!("tools[{place}].function.{field}");
     if function.name.is_empty() {
         return Err(PipeError::bad_field(field("name"), "a tool needs a name"));
     }
-    let Parameters { json, note } =
-        tool_schema::from_raw(function.parameters.as_deref(), &target.family)
+    let Parameters { json, note, shape } =
+        parameters::from_raw(function.parameters.as_deref(), &target.family)
             .map_err(|message| PipeError::bad_field(field("parameters"), message))?;
+    names.add_shape(&function.name, shape);
     Ok(ToolSpec {
-        name: names.to_bedrock(&function.name),
+        name: names.to_service(&function.name),
         description: describe(function.description.as_deref(), note),
         input_schema: InputSchema { json },
         strict: function.strict.filter(|strict| *strict && target.family.strict),
@@ -309,7 +314,7 @@ fn placeholder_tool(name: Cow<'_, str>) -> Tool<'_> {
 fn read_choice<'a>(
     body: &'a Body,
     tools: &mut Vec<Tool<'a>>,
-    names: &mut ToolNames,
+    names: &mut SentTools,
     anthropic: &mut AnthropicTools,
 ) -> Result<ToolChoiceMode<'a>> {
     if tools.is_empty() && anthropic.tools.is_empty() {
@@ -330,7 +335,7 @@ fn read_choice<'a>(
 fn parse_choice<'a>(
     body: &'a Body,
     tools: &mut Vec<Tool<'a>>,
-    names: &mut ToolNames,
+    names: &mut SentTools,
     anthropic: &AnthropicTools,
 ) -> Result<ToolChoiceMode<'a>> {
     let given = body.tool_choice.as_ref().or_else(|| ExtraFields::of(body).get("function_call"));
@@ -358,7 +363,7 @@ fn parse_choice<'a>(
             let Some(name) = function.or_else(|| choice.get("name")).and_then(Value::as_str) else {
                 return parse_mode(kind).ok_or_else(rule);
             };
-            let name = names.to_bedrock(name);
+            let name = names.to_service(name);
             if anthropic.has(&name) || tools.iter().any(|tool| has_name(tool, &name)) {
                 return Ok(ToolChoiceMode::Named(name));
             }
@@ -387,7 +392,7 @@ fn apply_allowed_tools<'a>(
     mode_beside: Option<&'a Value>,
     tools_beside: Option<&'a Value>,
     tools: &mut Vec<Tool<'a>>,
-    names: &mut ToolNames,
+    names: &mut SentTools,
 ) -> Result<ToolChoiceMode<'a>> {
     let field = "tool_choice.allowed_tools";
     let error = |rule: &str| PipeError::bad_field(field, format!("{field}: {rule}"));
@@ -396,7 +401,7 @@ fn apply_allowed_tools<'a>(
     let name =
         |tool: &'a Value| tool["function"]["name"].as_str().or_else(|| tool["name"].as_str());
     let allowed: HashSet<_> =
-        list.iter().filter_map(name).map(|name| names.to_bedrock(name).into_owned()).collect();
+        list.iter().filter_map(name).map(|name| names.to_service(name).into_owned()).collect();
     tools.retain(|tool| match tool {
         Tool::ToolSpec(spec) => allowed.contains(spec.name.as_ref()),
         Tool::System { .. } | Tool::CachePoint(_) => true,

@@ -14,6 +14,8 @@ pub(crate) enum ListingGap {
     BadKey,
     /// There is no connection, or no answer.
     Unreachable,
+    /// The upstream is at a link-local address, which is not connected to.
+    MetadataAddress,
     /// The server at the address is not an OpenAI-compatible API.
     NotAnApi,
     /// The upstream has no route that lists models.
@@ -35,6 +37,7 @@ impl ListingGap {
             }
             OpenAiError::Api(error) if (300..400).contains(&error.status) => Self::NotAnApi,
             OpenAiError::HtmlPage | OpenAiError::InvalidResponse(_) => Self::NotAnApi,
+            OpenAiError::MetadataAddress => Self::MetadataAddress,
             OpenAiError::Unreachable { .. }
             | OpenAiError::FirstByteTimeout
             | OpenAiError::ConnectionLost => Self::Unreachable,
@@ -53,6 +56,9 @@ impl ListingGap {
             Self::NoKey => "API key required",
             Self::BadKey => "the API key is not accepted",
             Self::Unreachable => "the upstream cannot be reached",
+            Self::MetadataAddress => {
+                "the upstream has a link-local address, which is not connected to because clouds keep their secrets there"
+            }
             Self::NotAnApi => "what answers at its address is no OpenAI-compatible API",
             Self::NoList => "the upstream does not list its models: name them in the valves",
             Self::Failing => "the upstream failed to list its models",
@@ -72,6 +78,9 @@ impl ListingGap {
             )),
             Self::Unreachable | Self::NotAnApi | Self::Failing => PipeError::Upstream(format!(
                 "{message}: check the base URL in the valves of the OpenAI proxy, and whether the upstream runs"
+            )),
+            Self::MetadataAddress => PipeError::Upstream(format!(
+                "{message}: enter another in the valves of the OpenAI proxy"
             )),
             Self::NoList => PipeError::bad_field("model", message),
             Self::Loading => PipeError::Unavailable { message, retry_after: Some(RETRY_AFTER) },

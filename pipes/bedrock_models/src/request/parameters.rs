@@ -1,21 +1,21 @@
 //! Adapts the schema of a tool's arguments to the model's family: unchanged if the family takes it,
 //! else as close as possible.
 
-mod keywords;
-mod plain;
-mod repair;
-
-use super::{body::Json, json_validity::is_valid_json};
+use super::{
+    body::Json,
+    json_validity::{MAX_DEPTH, is_valid_json},
+};
 use crate::family::{Family, ToolSchema};
-use keywords::type_named;
-use plain::{Inside, Plain, plain};
-use repair::{CHOICES, merge_choices, repair};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
 use std::{borrow::Cow, fmt};
+use tool_schema::{
+    ArgumentShape, CHOICES, Inside, Plain, is_of_object, limit_nesting, merge_choices, plain,
+    repair,
+};
 
 /// The members of a JSON object in their order, each in its original bytes.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -43,6 +43,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 }
 
 const RULE: &str = "the parameters of a tool must be a JSON Schema of the type `object`";
+const JSON_RULE: &str =
+    "the parameters of a tool must be JSON without half characters or endless numbers";
 
 /// The adapted schema of a tool's arguments, with a note in words.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Parameters<'a> {
     pub json: Json<'a>,
     /// A note for the tool's description. Mostly empty.
     pub note: String,
+    /// How arguments differ from those that the client knows.
+    pub shape: ArgumentShape,
 }
 
 /// Adapts a schema in JSON. Bedrock requires `"type": "object"`; clients leave it out if there are
@@ -63,10 +67,12 @@ pub fn from_raw<'a>(
     let Some(schema) = given.filter(|given| given.get() != "null") else {
         return Ok(without_note(Json::EmptySchema));
     };
+    if let Cow::Owned(limited) = limit_nesting(schema.get(), MAX_DEPTH) {
+        let read: Value = serde_json::from_str(&limited).map_err(|_| JSON_RULE)?;
+        return from_value(Some(&read), family);
+    }
     if !is_valid_json(schema.get()) {
-        return Err(
-            "the parameters of a tool must be JSON without half characters or endless numbers, nested 100 deep at most",
-        );
+        return Err(JSON_RULE);
     }
     let read: Value = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
     let made = match adapt(&read, family)? {
@@ -105,7 +111,7 @@ pub fn rewrite_object<'a>(schema: &Map<String, Value>, family: &Family) -> Param
 }
 
 fn without_note(json: Json<'_>) -> Parameters<'_> {
-    Parameters { json, note: String::new() }
+    Parameters { json, note: String::new(), shape: ArgumentShape::default() }
 }
 
 /// The result of adapting a schema.
@@ -119,30 +125,33 @@ enum Adapted<'a> {
 }
 
 fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str> {
-    let schema = match given {
-        Value::Object(schema) => schema,
+    let mut schema = match given {
+        Value::Object(schema) => Cow::Borrowed(schema),
         // As JSON Schema writes "anything".
         Value::Bool(true) => return Ok(Adapted::Empty),
+        // As PHP writes an object without members.
+        Value::Array(members) if members.is_empty() => return Ok(Adapted::Empty),
         _ => return Err(RULE),
     };
     if schema.is_empty() {
         return Ok(Adapted::Empty);
     }
-    if !is_of_object(schema) {
-        return Err(RULE);
+    let mut shape = ArgumentShape::default();
+    if !is_of_object(&schema) {
+        shape.wrap(schema.to_mut());
     }
-    Ok(rewrite(schema, family).map_or(Adapted::Unchanged, Adapted::Rewritten))
-}
-
-/// Returns whether a root may be an object: its type is or includes `object`, or is missing.
-fn is_of_object(schema: &Map<String, Value>) -> bool {
-    let is_object = |word: &Value| word.as_str().and_then(type_named) == Some("object");
-    match schema.get("type") {
-        None | Some(Value::Null) => true,
-        Some(Value::String(word)) if word.trim().is_empty() => true,
-        Some(Value::Array(words)) => words.iter().any(is_object),
-        Some(word) => is_object(word) || schema.get("properties").is_some_and(Value::is_object),
+    let mut parameters = rewrite(&schema, family);
+    let has_odd_names = !family.any_property_names && ArgumentShape::has_odd_names(&schema);
+    if parameters.is_none() && (has_odd_names || !shape.is_unchanged()) {
+        parameters = Some(without_note(Json::Value(with_type(schema.into_owned()))));
     }
+    let Some(mut parameters) = parameters else { return Ok(Adapted::Unchanged) };
+    if !family.any_property_names
+        && let Json::Value(Value::Object(schema)) = &mut parameters.json
+    {
+        shape.rename_properties(schema);
+    }
+    Ok(Adapted::Rewritten(Parameters { shape, ..parameters }))
 }
 
 /// Returns the rewritten schema, if this family does not take it unchanged.
@@ -159,7 +168,8 @@ fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameter
     changed |= repair(&mut repaired);
     if let Some(inside) = inside {
         let Plain { schema, note } = plain(&repaired, inside);
-        return Some(Parameters { json: Json::Value(schema), note });
+        let shape = ArgumentShape::default();
+        return Some(Parameters { json: Json::Value(schema), note, shape });
     }
     let is_choice = CHOICES.iter().any(|keyword| repaired.contains_key(*keyword));
     if is_choice && !family.schema_unions {
@@ -220,11 +230,26 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_of_something_else_is_refused() {
-        for given in [r#""text""#, "[]", r#"{"type":"array"}"#, r#"{"type":["string","null"]}"#] {
+    fn what_is_no_schema_is_refused_and_a_schema_of_something_else_wrapped() {
+        for given in [r#""text""#, "[1]", "7"] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
             assert!(from_raw(Some(&raw), &Family::of("x")).is_err(), "{given}");
         }
+        for given in [r#"{"type":"array"}"#, r#"{"type":["string","null"]}"#] {
+            let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
+            let Parameters { json, shape, .. } = from_raw(Some(&raw), &Family::of("x")).unwrap();
+            let sent = serde_json::to_value(&json).unwrap();
+            assert_eq!(sent["properties"]["value"], serde_json::from_str::<Value>(given).unwrap());
+            assert_eq!(shape.to_client(r#"{"value":[1]}"#), "[1]");
+        }
+    }
+
+    #[test]
+    fn a_schema_is_cut_where_it_is_nested_too_deep() {
+        let deep = r#"{"type":"object","properties":{"a":"#.repeat(90) + "{}" + &"}}".repeat(90);
+        let raw: Box<RawValue> = serde_json::from_str(&deep).unwrap();
+        let schema = from_raw(Some(&raw), &Family::of("x")).unwrap();
+        assert!(serde_json::to_string(&schema.json).unwrap().len() < deep.len());
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Tool names and tool use ids that fit Bedrock's patterns, and the way back to those that the
-//! client gave (`docs/reference/bedrock.md`, "Converse request").
+//! Names of tools and ids of calls that fit the patterns of services, and the way back to those that
+//! the client gave. OpenAI and Bedrock accept 64 letters, digits, `_` and `-`
+//! (`docs/reference/bedrock.md`, "Converse request";
+//! <https://platform.openai.com/docs/api-reference/chat/create>).
 
-use crate::family::Family;
+use crate::ArgumentShape;
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
@@ -10,24 +12,32 @@ use std::{
 /// The longest name of a tool, and the longest id of a tool call.
 const MAX_LENGTH: usize = 64;
 
-/// The names of a chat's tools that Bedrock does not accept, by the names that are sent instead.
+/// The tools of a chat that a service does not accept as they come, and what is sent instead.
 ///
 /// `server.tools/search` is sent as `server_tools_search_1a2b3c4d`, with a checksum that keeps
 /// it apart from `server/tools.search`.
 #[derive(Clone, Debug, Default)]
-pub struct ToolNames {
+pub struct SentTools {
+    /// The client's names, by those that are sent instead.
     originals: HashMap<String, String>,
+    /// The shapes of arguments that are sent in another form, by the client's name of the tool.
+    shapes: HashMap<String, ArgumentShape>,
     replaces_hyphens: bool,
 }
 
-impl ToolNames {
-    /// Creates the map for a model of this family.
-    pub fn for_family(family: &Family) -> Self {
-        Self { originals: HashMap::new(), replaces_hyphens: !family.hyphenated_tool_names }
+impl SentTools {
+    /// Creates the map for a model whose tools have no hyphens in their names.
+    pub fn without_hyphens() -> Self {
+        Self { replaces_hyphens: true, ..Self::default() }
+    }
+
+    /// Returns whether all tools are sent as they came.
+    pub fn are_unchanged(&self) -> bool {
+        self.originals.is_empty() && self.shapes.is_empty()
     }
 
     /// Returns the name to send for a tool. The same name always gives the same result.
-    pub fn to_bedrock<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
+    pub fn to_service<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
         let allows_hyphens = !self.replaces_hyphens;
         let sanitized = sanitize(name, |byte| byte == b'_' || byte == b'-' && allows_hyphens);
         if let Cow::Owned(sent) = &sanitized {
@@ -36,9 +46,27 @@ impl ToolNames {
         sanitized
     }
 
-    /// Returns the client's name for a tool name that Bedrock sends.
+    /// Returns the client's name for a tool name that the service sends.
     pub fn to_client(&self, name: String) -> String {
         self.originals.get(&name).cloned().unwrap_or(name)
+    }
+
+    /// Keeps the shape of the arguments of the client's tool with this name.
+    pub fn add_shape(&mut self, name: &str, shape: ArgumentShape) {
+        if !shape.is_unchanged() {
+            self.shapes.insert(name.to_owned(), shape);
+        }
+    }
+
+    /// Returns the arguments that the service expects for a call of the client's tool with this
+    /// name; `None` if they are sent as they are.
+    pub fn arguments_to_service(&self, name: &str, arguments: &str) -> Option<String> {
+        self.shapes.get(name).map(|shape| shape.to_service(arguments))
+    }
+
+    /// Returns the shape of the arguments of the client's tool with this name, if it was changed.
+    pub(crate) fn shape(&self, name: &str) -> Option<&ArgumentShape> {
+        self.shapes.get(name)
     }
 }
 
@@ -68,9 +96,18 @@ impl ToolUseIds {
     }
 }
 
-/// Returns a name that Bedrock accepts, for a name that is not mapped back.
+/// Returns a name that services accept, for a name that is not mapped back.
 pub fn sanitize_name(name: &str) -> String {
     sanitize(name, |byte| matches!(byte, b'_' | b'-')).into_owned()
+}
+
+/// Returns an id that fits into this many characters: the id itself, or its beginning and a checksum.
+pub fn shorten_id(id: &str, max_length: usize) -> Cow<'_, str> {
+    if id.len() <= max_length {
+        return Cow::Borrowed(id);
+    }
+    let letters = id.chars().filter(|c| c.is_ascii_graphic()).take(max_length.saturating_sub(9));
+    Cow::Owned(format!("{}_{:08x}", letters.collect::<String>(), crc32fast::hash(id.as_bytes())))
 }
 
 /// Returns the text itself if it fits, else its accepted characters and a checksum.
@@ -100,17 +137,26 @@ mod tests {
 
     #[test]
     fn accepted_names_are_not_changed() {
-        let mut names = ToolNames::default();
-        assert!(matches!(names.to_bedrock("get_weather-2"), Cow::Borrowed("get_weather-2")));
+        let mut names = SentTools::default();
+        assert!(matches!(names.to_service("get_weather-2"), Cow::Borrowed("get_weather-2")));
     }
 
     #[test]
     fn a_long_dotted_name_is_mapped_back() {
         let name = "server.tools.".repeat(8);
-        let mut names = ToolNames::default();
-        let sent = names.to_bedrock(&name).into_owned();
+        let mut names = SentTools::default();
+        let sent = names.to_service(&name).into_owned();
         assert_eq!(sent.len(), 64);
         assert_eq!(names.to_client(sent), name);
+    }
+
+    #[test]
+    fn a_long_id_is_always_shortened_to_the_same() {
+        assert_eq!(shorten_id("call_1", 40), "call_1");
+        let (one, other) = ("x".repeat(80) + "1", "x".repeat(80) + "2");
+        assert_eq!(shorten_id(&one, 40).len(), 40);
+        assert_eq!(shorten_id(&one, 40), shorten_id(&one, 40));
+        assert_ne!(shorten_id(&one, 40), shorten_id(&other, 40));
     }
 
     #[test]
@@ -123,7 +169,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_name_and_any_id_become_valid(text in any::<String>()) {
-            let name = ToolNames::default().to_bedrock(&text).into_owned();
+            let name = SentTools::default().to_service(&text).into_owned();
             prop_assert!((1..=64).contains(&name.len()));
             prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
             let id = ToolUseIds::default().make_unique(&text);

@@ -5,7 +5,7 @@
 //! schema that Pydantic and Zod write. References are replaced by what they refer to, choices are
 //! united, and every other keyword becomes a sentence of the description.
 
-use super::{
+use crate::{
     keywords::{implied_type, referenced, type_named, type_of},
     repair::{LOOKAROUNDS, describe},
 };

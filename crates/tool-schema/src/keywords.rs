@@ -51,6 +51,17 @@ pub fn type_named(word: &str) -> Option<&'static str> {
     })
 }
 
+/// Returns whether a root may be an object: it says so, among others if need be, or says nothing.
+pub fn is_of_object(schema: &Map<String, Value>) -> bool {
+    let is_object = |word: &Value| word.as_str().and_then(type_named) == Some("object");
+    match schema.get("type") {
+        None | Some(Value::Null) => true,
+        Some(Value::String(word)) if word.trim().is_empty() => true,
+        Some(Value::Array(words)) => words.iter().any(is_object),
+        Some(word) => is_object(word) || schema.get("properties").is_some_and(Value::is_object),
+    }
+}
+
 /// Returns the type of this value. A whole number is an integer.
 pub fn type_of(value: &Value) -> &'static str {
     match value {

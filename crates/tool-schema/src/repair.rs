@@ -3,7 +3,7 @@
 //! Services validate schemas against that draft; Claude's does
 //! (<https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/implement-tool-use>).
 
-use super::keywords::{Holds, holds, referenced, type_named, type_of};
+use crate::keywords::{Holds, holds, referenced, type_named, type_of};
 use serde_json::{Map, Value, json};
 
 /// Repairs this schema. Returns whether it changed.

@@ -1,0 +1,239 @@
+//! The tools of a chat as OpenAI-compatible servers accept them.
+
+use super::{ExtraFields, Vendor};
+use crate::quirks::Quirks;
+use pipe_sdk::{Body, FunctionTool, Tool};
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
+use std::{borrow::Cow, collections::HashSet};
+use tool_schema::{
+    ArgumentShape, CHOICES, Inside, Plain, SentTools, fill_items, is_of_object, limit_nesting,
+    merge_choices, plain, repair,
+};
+
+/// The tools of a chat.
+#[derive(Default)]
+pub(super) struct RequestTools<'a> {
+    pub tools: Vec<RequestTool<'a>>,
+    /// How they were sent.
+    pub sent: SentTools,
+    /// The types of those that the server does not have.
+    pub left_out: Vec<String>,
+}
+
+/// A tool.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum RequestTool<'a> {
+    Function {
+        r#type: &'static str,
+        function: RequestFunction<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<&'a Value>,
+    },
+    /// A tool of the server's own, whose fields only the server knows.
+    Hosted {
+        r#type: &'a str,
+        #[serde(flatten)]
+        fields: ExtraFields<'a>,
+    },
+}
+
+#[derive(Serialize)]
+pub(super) struct RequestFunction<'a> {
+    name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<Cow<'a, str>>,
+    parameters: Parameters<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+}
+
+/// The schema of a function's arguments.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Parameters<'a> {
+    /// As it came.
+    Raw(&'a RawValue),
+    Value(Value),
+}
+
+/// The deepest nesting of a schema.
+const MAX_DEPTH: usize = 100;
+
+impl<'a> RequestTools<'a> {
+    /// Returns the tools of this chat. What a server with these quirks does not have is left out.
+    pub fn from_body(body: &'a Body, vendor: Vendor, quirks: Quirks) -> Self {
+        let mut made = Self::default();
+        let mut names = HashSet::new();
+        for tool in &body.tools {
+            let Some(function) = &tool.function else {
+                made.add_hosted(tool, vendor.is_strict() || quirks.no_hosted_tools);
+                continue;
+            };
+            // The first one of a name is meant.
+            if names.insert(function.name.as_str()) {
+                let cache_control = tool.rest.get("cache_control").filter(|_| !vendor.is_strict());
+                let function = made.function(function, quirks);
+                made.tools.push(RequestTool::Function {
+                    r#type: "function",
+                    function,
+                    cache_control,
+                });
+            }
+        }
+        made
+    }
+
+    fn add_hosted(&mut self, tool: &'a Tool, is_left_out: bool) {
+        if is_left_out {
+            self.left_out.push(tool.kind.clone());
+        } else {
+            let fields = ExtraFields(tool.rest.iter().collect());
+            self.tools.push(RequestTool::Hosted { r#type: &tool.kind, fields });
+        }
+    }
+
+    fn function(&mut self, function: &'a FunctionTool, quirks: Quirks) -> RequestFunction<'a> {
+        let FunctionTool { name, description, parameters, strict } = function;
+        let mut shape = ArgumentShape::default();
+        let (parameters, note) = fit(parameters.as_deref(), quirks, &mut shape);
+        self.sent.add_shape(name, shape);
+        let description = description.as_deref().filter(|text| !text.trim().is_empty());
+        let description = match (description, note.trim()) {
+            (None, "") => None,
+            (Some(text), "") => Some(Cow::Borrowed(text)),
+            (text, note) => {
+                Some(format!("{} {note}", text.unwrap_or_default()).trim().to_owned().into())
+            }
+        };
+        RequestFunction {
+            name: self.sent.to_service(name),
+            description,
+            parameters,
+            strict: *strict,
+        }
+    }
+
+    /// Returns what must be called, under the names that are sent.
+    pub fn choice(&mut self, body: &'a Body) -> Option<Cow<'a, Value>> {
+        let choice = body.tool_choice.as_ref().filter(|choice| !choice.is_null())?;
+        if self.tools.is_empty() {
+            return None;
+        }
+        if choice == "any" {
+            return Some(Cow::Owned("required".into()));
+        }
+        let Some(name) = choice["function"]["name"].as_str() else {
+            return Some(Cow::Borrowed(choice));
+        };
+        Some(match self.sent.to_service(name) {
+            Cow::Borrowed(_) => Cow::Borrowed(choice),
+            Cow::Owned(name) => Cow::Owned(json!({"type": "function", "function": {"name": name}})),
+        })
+    }
+
+    /// Returns whether the chat demands a call, and all its tools were left out.
+    pub fn lacks_demanded_tool(&self, body: &Body) -> bool {
+        let demands =
+            |choice: &Value| choice == "required" || choice == "any" || choice.is_object();
+        self.tools.is_empty()
+            && !self.left_out.is_empty()
+            && body.tool_choice.as_ref().is_some_and(demands)
+    }
+}
+
+/// Returns the schema in a form that servers accept, and what it cannot say. One that is accepted
+/// stays as it came, because upstreams cache by its text.
+fn fit<'a>(
+    given: Option<&'a RawValue>,
+    quirks: Quirks,
+    shape: &mut ArgumentShape,
+) -> (Parameters<'a>, String) {
+    let empty = || Parameters::Value(json!({"type": "object", "properties": {}}));
+    let Some(given) = given else { return (empty(), String::new()) };
+    let limited = limit_nesting(given.get(), MAX_DEPTH);
+    let mut schema = match serde_json::from_str(&limited) {
+        Ok(Value::Object(schema)) if !schema.is_empty() => schema,
+        Ok(Value::Object(_) | Value::Bool(true) | Value::Null) => return (empty(), String::new()),
+        // As PHP writes an object without members.
+        Ok(Value::Array(members)) if members.is_empty() => return (empty(), String::new()),
+        // The server says what is wrong.
+        Ok(_) | Err(_) => return (Parameters::Raw(given), String::new()),
+    };
+    let mut changed = matches!(limited, Cow::Owned(_)) | adapt(&mut schema, shape);
+    if quirks.plain_schemas {
+        let Plain { schema, note } = plain(&schema, Inside::Few);
+        return (Parameters::Value(schema), note);
+    }
+    changed |= fill_items(&mut schema);
+    let parameters =
+        if changed { Parameters::Value(schema.into()) } else { Parameters::Raw(given) };
+    (parameters, String::new())
+}
+
+/// Makes a schema one of JSON Schema whose root is an object; whether that changed it.
+fn adapt(schema: &mut Map<String, Value>, shape: &mut ArgumentShape) -> bool {
+    if !is_of_object(schema) {
+        shape.wrap(schema);
+    }
+    let mut changed = !shape.is_unchanged();
+    if schema.get("type").is_none_or(|kind| kind != "object") {
+        // In its place, if it has one.
+        schema.insert("type".into(), "object".into());
+        changed = true;
+    }
+    changed |= repair(schema);
+    if CHOICES.iter().any(|keyword| schema.contains_key(*keyword)) {
+        *schema = merge_choices(std::mem::take(schema));
+        changed = true;
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fitted(schema: &Value) -> (Value, ArgumentShape) {
+        let raw: Box<RawValue> = serde_json::from_str(&schema.to_string()).unwrap();
+        let mut shape = ArgumentShape::default();
+        let (parameters, _) = fit(Some(&raw), Quirks::default(), &mut shape);
+        (serde_json::to_value(&parameters).unwrap(), shape)
+    }
+
+    #[test]
+    fn schemas_of_the_wild_become_objects_that_openai_accepts() {
+        let empty = json!({"type": "object", "properties": {}});
+        for (given, sent) in [
+            (json!({}), empty.clone()),
+            (json!([]), empty.clone()),
+            (json!(true), empty.clone()),
+            (
+                json!({"properties": [], "required": null, "type": "OBJECT"}),
+                json!({"properties": {}, "type": "object"}),
+            ),
+            (
+                json!({"type": ["object", "null"], "properties": {"a": {"type": "array"}}}),
+                json!({"type": "object", "properties": {"a": {"type": "array", "items": {}}}}),
+            ),
+        ] {
+            assert_eq!(fitted(&given).0, sent, "{given}");
+        }
+        let choice = json!({"anyOf": [{"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"b": {}}}]});
+        let (sent, _) = fitted(&choice);
+        assert_eq!(sent["type"], "object");
+        assert!(sent.get("anyOf").is_none() && sent["properties"]["b"].is_object(), "{sent}");
+        let (sent, shape) = fitted(&json!({"type": "array", "items": {"type": "string"}}));
+        assert_eq!(sent["properties"]["value"]["type"], "array");
+        assert_eq!(shape.to_client(r#"{"value":["a"]}"#), r#"["a"]"#);
+    }
+
+    #[test]
+    fn a_schema_that_is_accepted_keeps_its_text() {
+        let text = r#"{ "type":"object", "properties":{"z":{"type":"number","minimum":1.0}} }"#;
+        let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+        let (parameters, _) = fit(Some(&raw), Quirks::default(), &mut ArgumentShape::default());
+        assert!(matches!(parameters, Parameters::Raw(raw) if raw.get() == text));
+    }
+}

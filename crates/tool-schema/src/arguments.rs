@@ -1,0 +1,177 @@
+//! Arguments of tools whose schema was changed in form: wrapped into an object, or with properties
+//! of other names.
+
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+
+/// How the arguments of a tool differ from those that the client knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArgumentShape {
+    /// Whether the client's arguments are no object, and stand in the property [`WRAPPED`].
+    is_wrapped: bool,
+    /// The client's names of properties, by the names that are sent instead.
+    originals: HashMap<String, String>,
+}
+
+/// The property that holds arguments that are no object.
+const WRAPPED: &str = "value";
+
+/// The longest name of a property.
+const MAX_NAME_LENGTH: usize = 64;
+
+impl ArgumentShape {
+    /// Returns whether arguments are sent as the client knows them.
+    pub fn is_unchanged(&self) -> bool {
+        !self.is_wrapped && self.originals.is_empty()
+    }
+
+    /// Wraps a schema whose root is no object.
+    pub fn wrap(&mut self, schema: &mut Map<String, Value>) {
+        let mut inner = std::mem::take(schema);
+        // References point into the root.
+        for name in ["$schema", "$defs", "definitions"] {
+            schema.extend(inner.shift_remove(name).map(|value| (name.to_owned(), value)));
+        }
+        schema.insert("type".into(), "object".into());
+        schema.insert("properties".into(), json!({WRAPPED: inner}));
+        schema.insert("required".into(), json!([WRAPPED]));
+        self.is_wrapped = true;
+    }
+
+    /// Returns whether a property of this schema has a name that [`Self::rename_properties`] renames.
+    pub fn has_odd_names(schema: &Map<String, Value>) -> bool {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        properties.is_some_and(|properties| !properties.keys().all(|name| is_accepted(name)))
+    }
+
+    /// Renames the properties whose names have other characters than letters, digits, `_`, `.` and
+    /// `-`, or more than 64 of them; whether there were any. Claude refuses a tool for one such name.
+    pub fn rename_properties(&mut self, schema: &mut Map<String, Value>) -> bool {
+        if !Self::has_odd_names(schema) {
+            return false;
+        }
+        let Some(Value::Object(properties)) = schema.get_mut("properties") else { return false };
+        let mut sent: HashMap<String, String> = HashMap::new();
+        let mut renamed = Map::new();
+        for (name, mut property) in std::mem::take(properties) {
+            if is_accepted(&name) {
+                renamed.insert(name, property);
+                continue;
+            }
+            if let Value::Object(property) = &mut property {
+                crate::repair::describe(property, &format!("The parameter `{name}`."));
+            }
+            let replacement = replacement_of(&name);
+            sent.insert(name.clone(), replacement.clone());
+            self.originals.insert(replacement.clone(), name);
+            renamed.insert(replacement, property);
+        }
+        *properties = renamed;
+        for name in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(replacement) = name.as_str().and_then(|name| sent.get(name)) {
+                *name = replacement.as_str().into();
+            }
+        }
+        true
+    }
+
+    /// Returns the arguments that the service expects, for those of the client.
+    pub fn to_service(&self, arguments: &str) -> String {
+        self.rewrite(arguments, |value| match value {
+            value if self.is_wrapped => json!({WRAPPED: value}),
+            Value::Object(fields) => {
+                let sent = |name: String| {
+                    let known = self.originals.iter().find(|(_, original)| **original == name);
+                    known.map_or(name, |(sent, _)| sent.clone())
+                };
+                fields.into_iter().map(|(name, value)| (sent(name), value)).collect()
+            }
+            value => value,
+        })
+    }
+
+    /// Returns the client's arguments, for those that the service has sent. What is no JSON stays as
+    /// it is.
+    pub fn to_client(&self, arguments: &str) -> String {
+        self.rewrite(arguments, |value| match value {
+            Value::Object(mut fields) if self.is_wrapped => match fields.shift_remove(WRAPPED) {
+                Some(value) => value,
+                // The model has left out what wraps the arguments.
+                None => fields.into(),
+            },
+            Value::Object(fields) => {
+                let original = |name: String| self.originals.get(&name).cloned().unwrap_or(name);
+                fields.into_iter().map(|(name, value)| (original(name), value)).collect()
+            }
+            value => value,
+        })
+    }
+
+    fn rewrite(&self, arguments: &str, to_other: impl FnOnce(Value) -> Value) -> String {
+        if self.is_unchanged() {
+            return arguments.to_owned();
+        }
+        let parsed = serde_json::from_str(arguments);
+        parsed.map_or_else(|_| arguments.to_owned(), |value| to_other(value).to_string())
+    }
+}
+
+fn is_accepted(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(fits)
+}
+
+/// Returns a name that is accepted, with a checksum that keeps it apart from similar ones.
+fn replacement_of(name: &str) -> String {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || "_.-".contains(*c);
+    let letters: String = name.chars().filter(fits).take(MAX_NAME_LENGTH - 9).collect();
+    format!("{letters}_{:08x}", crc32fast::hash(name.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        let Value::Object(fields) = value else { panic!("an object") };
+        fields
+    }
+
+    #[test]
+    fn a_list_is_wrapped_and_its_references_still_lead_somewhere() {
+        let mut schema = object(
+            json!({"type": "array", "items": {"$ref": "#/$defs/a"}, "$defs": {"a": {"type": "string"}}}),
+        );
+        let mut shape = ArgumentShape::default();
+        shape.wrap(&mut schema);
+        assert_eq!(
+            Value::from(schema),
+            json!({
+                "$defs": {"a": {"type": "string"}}, "type": "object",
+                "properties": {"value": {"type": "array", "items": {"$ref": "#/$defs/a"}}},
+                "required": ["value"],
+            })
+        );
+        assert_eq!(shape.to_client(r#"{"value":["x"]}"#), r#"["x"]"#);
+        assert_eq!(shape.to_client(r#"["x"]"#), r#"["x"]"#);
+        assert_eq!(shape.to_service(r#"["x"]"#), r#"{"value":["x"]}"#);
+        assert_eq!(shape.to_client("[cut"), "[cut");
+    }
+
+    #[test]
+    fn odd_names_of_properties_are_renamed_and_come_back() {
+        let mut schema = object(json!({
+            "type": "object", "required": ["$filter", "plain.name-1"],
+            "properties": {"$filter": {"type": "string"}, "plain.name-1": {}, "größe": {}, "filter": {}},
+        }));
+        let mut shape = ArgumentShape::default();
+        assert!(shape.rename_properties(&mut schema));
+        let names: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
+        assert!(names.iter().all(|name| is_accepted(name)), "{names:?}");
+        assert_eq!(schema["required"], json!([names[0], "plain.name-1"]));
+        let sent = shape.to_service(r#"{"$filter":"a","größe":1,"filter":2}"#);
+        assert!(!sent.contains('$') && sent.contains(r#""filter":2"#), "{sent}");
+        assert_eq!(shape.to_client(&sent), r#"{"$filter":"a","größe":1,"filter":2}"#);
+        assert!(!ArgumentShape::default().rename_properties(&mut schema));
+    }
+}
