@@ -5,6 +5,7 @@ use crate::http::client_tools::{Builtin, ClientTool, ClientTools, ToolKind, cust
 use pipe_sdk::{FunctionTool, Result, Tool};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
+use tool_schema::limit_nesting;
 
 /// A tool whose fields stand beside its type.
 #[derive(Clone, Serialize, Deserialize)]
@@ -22,6 +23,18 @@ pub struct FlatTool {
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
+
+impl FlatTool {
+    /// Returns the tool as JSON; `None` if its schema, which was kept as it came, holds a number that
+    /// is too large. What of the schema is nested deeper than JSON is read is left out.
+    pub fn to_json(&self) -> Option<Value> {
+        let json = serde_json::to_string(self).ok()?;
+        serde_json::from_str(&limit_nesting(&json, MAX_ECHO_DEPTH)).ok()
+    }
+}
+
+/// The deepest nesting of a tool that an answer repeats.
+const MAX_ECHO_DEPTH: usize = 100;
 
 fn function() -> String {
     "function".into()

@@ -83,14 +83,21 @@ async fn a_schema_that_is_nested_very_deep_is_cut_and_empty_ones_of_php_are_take
         (CLAUDE, "/v1/messages", format!(r#"{{"name":"f","input_schema":{deep}}}"#)),
         (
             CLAUDE,
+            "/v1/responses",
+            format!(r#"{{"type":"function","name":"f","parameters":{deep}}}"#),
+        ),
+        (
+            CLAUDE,
             "/chat/completions",
             r#"{"type":"function","function":{"name":"f","parameters":[]}}"#.into(),
         ),
     ] {
         emulator.script(ANY, Script::answer(ModelAnswer::with_text(["ok"])));
-        let body = format!(
-            r#"{{"model":"{model}","max_tokens":99,"messages":[{{"role":"user","content":"hi"}}],"tools":[{tool}]}}"#
-        );
+        let said = match path {
+            "/v1/responses" => r#""input":"hi""#,
+            _ => r#""max_tokens":99,"messages":[{"role":"user","content":"hi"}]"#,
+        };
+        let body = format!(r#"{{"model":"{model}",{said},"tools":[{tool}]}}"#);
         let request = host.request(reqwest::Method::POST, path);
         let request = request.header("content-type", "application/json").body(body);
         let answered = support::Answered::of(request.send().await.unwrap()).await;
