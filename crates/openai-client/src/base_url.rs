@@ -2,7 +2,7 @@
 
 use http_client::is_metadata_host;
 use std::str::FromStr;
-use url::Url;
+use url::{Host, Url};
 
 /// The base URL of a server's API, as in `https://api.openai.com/v1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
