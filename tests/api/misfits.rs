@@ -541,7 +541,7 @@ fn schema(depth: usize) -> String {
 }
 
 #[actix_web::test]
-async fn a_schema_that_is_nested_too_deep_is_refused_by_its_field() {
+async fn a_schema_that_is_nested_too_deep_is_cut() {
     let emulator = crate::bedrock::emulator();
     let host = crate::bedrock::host(&emulator).await;
     let claude = "bedrock_models.us.anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -549,32 +549,24 @@ async fn a_schema_that_is_nested_too_deep_is_refused_by_its_field() {
         (
             "/chat/completions",
             r#""messages": [{"role": "user", "content": "hi"}], "tools": [{"type": "function", "function": {"name": "f", "parameters": SCHEMA}}]"#,
-            "tools[0].function.parameters",
         ),
         (
             "/responses",
             r#""input": "hi", "tools": [{"type": "function", "name": "f", "parameters": SCHEMA}]"#,
-            "tools[0].parameters",
         ),
         (
             "/messages",
             r#""max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "tools": [{"name": "f", "input_schema": SCHEMA}]"#,
-            "tools[0].input_schema",
         ),
     ];
-    for (path, fields, field) in faces {
+    for (path, fields) in faces {
         for depth in [101, 113, 126] {
             let fields = fields.replace("SCHEMA", &schema(depth));
             let request =
                 host.request(Method::POST, path).header("content-type", "application/json");
             let request = request.body(format!(r#"{{"model": "{claude}", {fields}}}"#));
             let answered = Answered::of(request.send().await.unwrap()).await;
-            assert_eq!(answered.status, 400, "{path} {depth}: {}", answered.text);
-            let message = answered.json["error"]["message"].as_str().unwrap();
-            assert!(
-                message.starts_with(field) && message.contains("deep"),
-                "{path} {depth}: {message}"
-            );
+            assert_eq!(answered.status, 200, "{path} {depth}: {}", answered.text);
         }
     }
 }

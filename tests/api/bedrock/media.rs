@@ -182,7 +182,6 @@ async fn files_that_bedrock_would_refuse_are_refused_with_their_place() {
         json!({"type": "file", "file": {"file_id": "file-123"}}),
         json!({"type": "file", "file": {}}),
         json!({"type": "document"}),
-        json!({"type": "nonsense"}),
     ] {
         let field = rig.refused(HAIKU_3, showing(json!([part]))).await;
         assert_eq!(field, "messages[0].content[0]");
