@@ -6,7 +6,9 @@ use super::{
     unix_seconds,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use pipe_sdk::{Answer, FinishReason, Picture, PipeError, ReasoningDetail, Side, TokenLogprob, ToolCall, Usage};
+use pipe_sdk::{
+    Answer, FinishReason, Picture, PipeError, ReasoningDetail, Side, TokenLogprob, ToolCall, Usage,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;

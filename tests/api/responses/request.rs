@@ -158,16 +158,12 @@ async fn what_cannot_be_served_is_refused_by_field() {
 #[actix_web::test]
 async fn a_schema_that_no_reader_takes_is_refused_by_its_place() {
     let host = support::host().await;
-    for hostile in ["1e400".to_owned(), "[".repeat(200) + &"]".repeat(200)] {
-        let body = format!(
-            r#"{{"model": "m", "input": "x", "tools": [{{"type": "function", "name": "f", "parameters": {{"x": {hostile}}}}}]}}"#
-        );
-        let request = host.request(Method::POST, "/responses");
-        let request = request.header("content-type", "application/json").body(body);
-        let answered = Answered::of(request.send().await.unwrap()).await;
-        assert_eq!(answered.json["error"]["param"], "tools[0].parameters", "{}", answered.text);
-        answered.refused(400);
-    }
+    let request = host.request(Method::POST, "/responses");
+    let body = r#"{"model": "m", "input": "x", "tools": [{"type": "function", "name": "f", "parameters": {"x": 1e400}}]}"#;
+    let request = request.header("content-type", "application/json").body(body);
+    let answered = Answered::of(request.send().await.unwrap()).await;
+    assert_eq!(answered.json["error"]["param"], "tools[0].parameters", "{}", answered.text);
+    answered.refused(400);
 }
 
 #[actix_web::test]
