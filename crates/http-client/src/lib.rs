@@ -77,7 +77,7 @@ impl HttpClient {
     /// When there is no response.
     pub async fn execute(&self, request: Request) -> Result<Response, ConnectionError> {
         // Only names are resolved.
-        if is_metadata_host(request.url().host()) {
+        if is_metadata_host(request.url()) {
             return Err(MetadataAddressError.into());
         }
         let plain_http = self.plain_http.get_or_init(|| {

@@ -6,7 +6,7 @@ use std::{
     fmt::{self, Display, Formatter},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
-use url::Host;
+use url::{Host, Url};
 
 /// Link-local networks, and the metadata services outside of them: Azure's, Alibaba's, Oracle's,
 /// AWS's and Google's by IPv6. The last two rows embed an IPv4 address of the first one (RFC 3056,
@@ -63,9 +63,9 @@ pub fn is_metadata_address(address: IpAddr) -> bool {
     METADATA_NETWORKS.iter().any(|network| network.contains(&address))
 }
 
-/// Returns whether the host of a URL is such an address, or a name that stands for one.
-pub fn is_metadata_host(host: Option<Host<&str>>) -> bool {
-    match host {
+/// Returns whether the host of this URL is such an address, or a name that stands for one.
+pub fn is_metadata_host(url: &Url) -> bool {
+    match url.host() {
         Some(Host::Ipv4(address)) => is_metadata_address(address.into()),
         Some(Host::Ipv6(address)) => is_metadata_address(address.into()),
         Some(Host::Domain(name)) => {
@@ -136,9 +136,9 @@ mod tests {
         for (host, expected) in
             [("Metadata.Google.Internal.", true), ("google.internal", false), ("localhost", false)]
         {
-            assert_eq!(is_metadata_host(Some(Host::Domain(host))), expected, "{host}");
+            let url = Url::parse(&format!("http://{host}/")).unwrap();
+            assert_eq!(is_metadata_host(&url), expected, "{host}");
         }
-        assert!(!is_metadata_host(None));
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl FromStr for BaseUrl {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("must hold no name or password: the key has a field of its own");
         }
-        if is_metadata_host(url.host()) {
+        if is_metadata_host(&url) {
             return Err("must not be a link-local address: clouds keep their secrets there");
         }
         let path = url.path().trim_end_matches('/');

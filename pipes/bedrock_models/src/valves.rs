@@ -501,7 +501,7 @@ fn endpoint_rule(url: &str) -> Option<&'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Some("must hold no name or password: keys have fields of their own");
     }
-    is_metadata_host(url.host())
+    is_metadata_host(&url)
         .then_some("must not be a link-local address: clouds keep their secrets there")
 }
 
