@@ -13,9 +13,8 @@ const MAX_TOKENS_PHRASES: [&str; 7] = [
     "maximum of ",
 ];
 
-/// Returns the most tokens of an answer that a refusal of `max_tokens` names, as in "max_tokens is
-/// too large: 100000. This model supports at most 4096 completion tokens". `message` is in lower
-/// case.
+/// Returns the most tokens of an answer that a refusal of `max_tokens` names, as in "This model
+/// supports at most 4096 completion tokens". `message` is in lower case.
 pub(super) fn find_max_tokens(message: &str) -> Option<u64> {
     let is_named = ["max_tokens", "max_completion_tokens", "completion tokens", "max_new_tokens"]
         .iter()

@@ -119,7 +119,7 @@ impl<'a> RequestPart<'a> {
         let text = |name: &str| file.get(name).and_then(Value::as_str);
         let name = text("filename").or_else(|| text("name"));
         match text("file_data") {
-            Some(data) => Self::from_data(Data::parse(data, name), name, quirks),
+            Some(data) => Self::from_data(&Data::parse(data, name), name, quirks),
             None => match text("file_url") {
                 Some(url) => Self::from_text(format!("[file] {url}")),
                 // A file that the server itself keeps.
@@ -137,7 +137,7 @@ impl<'a> RequestPart<'a> {
         match text("type") {
             Some("base64") => {
                 let (media_type, base64) = (text("media_type")?.into(), text("data")?);
-                Some(Self::from_data(Data { media_type, base64 }, title, quirks))
+                Some(Self::from_data(&Data { media_type, base64 }, title, quirks))
             }
             Some("text") => {
                 let words = [context, text("data")].into_iter().flatten().collect::<Vec<_>>();
@@ -148,7 +148,7 @@ impl<'a> RequestPart<'a> {
         }
     }
 
-    fn from_data(data: Data<'a>, name: Option<&'a str>, quirks: Quirks) -> Self {
+    fn from_data(data: &Data<'a>, name: Option<&'a str>, quirks: Quirks) -> Self {
         if data.is_text(name)
             && let Ok(bytes) = BASE64_STANDARD.decode(data.base64.trim())
         {
