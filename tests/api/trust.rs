@@ -96,6 +96,7 @@ async fn an_endpoint_that_was_saved_before_gets_no_credentials_and_keeps_no_valv
 }
 
 #[actix_web::test]
+#[expect(clippy::print_stderr, reason = "whoever tests is to see what was not tested")]
 async fn names_that_lead_to_metadata_services_are_not_connected_to() {
     let bedrock = emulator();
     let port = bedrock.endpoint().rsplit(':').next().unwrap().to_owned();

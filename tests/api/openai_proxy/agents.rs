@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
 /// A refusal in OpenAI's words.
-fn refusal(message: &str, param: Value) -> Vec<super::server::Act> {
+fn refusal(message: &str, param: Option<&str>) -> Vec<super::server::Act> {
     let error =
         json!({"message": message, "type": "invalid_request_error", "param": param, "code": null});
     json_of("400 Bad Request", "", &json!({"error": error}))
@@ -70,7 +70,7 @@ async fn a_server_that_takes_no_files_is_asked_without_them_from_then_on() {
     let body = hello(
         &json!({"messages": [{"role": "user", "content": [file, text, {"type": "hologram", "words": "shimmering"}]}]}),
     );
-    rig.server.script(refusal("Unknown part type: file", Value::Null));
+    rig.server.script(refusal("Unknown part type: file", None));
     for _ in 0..2 {
         assert_eq!(rig.post(&body).await.status, 200);
     }
@@ -150,7 +150,7 @@ async fn tools_of_the_server_s_own_are_left_out_where_it_has_none_unless_one_is_
     let body = hello(&json!({"tools": [hosted.clone(), crate::rig::tool("f")]}));
     assert_eq!(rig.sent(&body).await["tools"][0], hosted);
     let words = "Invalid value: 'web_search'. Supported values are: 'function' and 'custom'.";
-    rig.server.script(refusal(words, "tools[0].type".into()));
+    rig.server.script(refusal(words, Some("tools[0].type")));
     for _ in 0..2 {
         let answered = rig.post(&body).await;
         assert_eq!(answered.json["x_left_out_tools"], json!(["web_search"]), "{}", answered.text);
@@ -170,7 +170,7 @@ async fn a_server_that_refuses_a_schema_gets_a_plainer_one() {
     let body = hello(
         &json!({"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}),
     );
-    rig.server.script(refusal("JSON schema conversion failed: Unrecognized schema", Value::Null));
+    rig.server.script(refusal("JSON schema conversion failed: Unrecognized schema", None));
     assert_eq!(rig.post(&body).await.status, 200);
     let asked = rig.server.asked();
     assert_eq!(asked[0].body["tools"][0]["function"]["parameters"], schema);
@@ -190,14 +190,14 @@ async fn an_answer_is_asked_for_within_the_limits_that_a_server_names() {
         asked[before..].iter().map(|asked| asked.body["max_tokens"].clone()).collect::<Vec<_>>()
     };
     // What this input leaves is about this chat only.
-    rig.server.script(refusal("This model's maximum context length is 8192 tokens. However, you requested 14000 tokens (6000 in the messages, 8000 in the completion). Please reduce the length of the messages or completion.", "messages".into()));
+    rig.server.script(refusal("This model's maximum context length is 8192 tokens. However, you requested 14000 tokens (6000 in the messages, 8000 in the completion). Please reduce the length of the messages or completion.", Some("messages")));
     assert_eq!(asks(8000).await, [json!(8000), json!(2192)]);
     assert_eq!(asks(8000).await, [json!(8000)]);
-    rig.server.script(refusal("max_tokens is too large: 8000. This model supports at most 4096 completion tokens, whereas you provided 8000.", "max_tokens".into()));
+    rig.server.script(refusal("max_tokens is too large: 8000. This model supports at most 4096 completion tokens, whereas you provided 8000.", Some("max_tokens")));
     assert_eq!(asks(8000).await, [json!(8000), json!(4096)]);
     assert_eq!(asks(8000).await, [json!(4096)]);
     // An input that leaves nothing is an error of its own.
-    rig.server.script(refusal("This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.", "messages".into()));
+    rig.server.script(refusal("This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.", Some("messages")));
     let refused = rig.post(&hello(&json!({"max_tokens": 5}))).await;
     assert_eq!(refused.json["error"]["code"], "context_length_exceeded", "{}", refused.text);
 }
