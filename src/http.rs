@@ -16,6 +16,7 @@ mod conversations;
 mod cors;
 mod embeddings;
 mod error;
+mod field_error;
 mod filters;
 mod health;
 mod identity;
@@ -47,8 +48,8 @@ pub use answer::ResponseHead;
 pub use auth::Callers;
 pub use auth::Keys;
 pub use bodies::{Bodies, BodyLimit, Received};
-pub use caller::{HostNames, Proxies};
-pub use cors::Origins;
+pub use caller::{HostNames, TrustedProxies};
+pub use cors::AllowedOrigins;
 pub use openai_writer::OpenAiSseWriter;
 pub use sse_body::FrameWriter;
 pub use user_jwt::UserJwtVerifier;
@@ -85,7 +86,7 @@ pub struct State {
     /// The verifier of Open WebUI's signed users, if a secret is set.
     pub user_jwt_verifier: Option<UserJwtVerifier>,
     /// The origins of web pages that may call the model routes.
-    pub origins: Origins,
+    pub origins: AllowedOrigins,
     /// `true` if `/metrics` is read without a key.
     pub open_metrics: bool,
     /// The metrics.
@@ -210,7 +211,7 @@ pub const ROUTES: &[Route] = &[
         web::delete().to(rag::remove)
     }),
     models(Method::GET, "/models", || web::get().to(models::list)),
-    models(Method::GET, "/models/{id:.+}", || web::get().to(models::one)),
+    models(Method::GET, "/models/{id:.+}", || web::get().to(models::show)),
     models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
     models(Method::POST, "/completions", || web::post().to(completions::complete)),
     models(Method::POST, "/messages", || web::post().to(messages::create)),

@@ -8,7 +8,7 @@ pub use data_folder::check_data_folder;
 pub use problems::{SettingProblem, find_problems};
 
 use crate::{
-    http::{HostNames, Origins, Proxies},
+    http::{AllowedOrigins, HostNames, TrustedProxies},
     pipes::PIPES,
     slot::{ConfigSources, PathRoots},
     valves::Pins,
@@ -65,7 +65,7 @@ pub struct Settings {
     /// The proxies whose `X-Forwarded-For` header is trusted: IP addresses and networks, separated
     /// by commas, for example `10.0.0.0/8,192.0.2.7`.
     #[arg(long, env = "TRUSTED_PROXIES", default_value = "", hide_default_value = true)]
-    pub trusted_proxies: Proxies,
+    pub trusted_proxies: TrustedProxies,
     /// The number of requests with a missing or wrong key that one address may send per minute.
     /// Further requests with a wrong key get status 429. Requests with a valid key are never
     /// limited by this.
@@ -75,7 +75,7 @@ pub struct Settings {
     /// commas, for example `https://chat.example.com`, or `*` for all. Without it, no web page may.
     /// Admin routes are never open to web pages.
     #[arg(long, env = "ALLOWED_ORIGINS", default_value = "", hide_default_value = true)]
-    pub allowed_origins: Origins,
+    pub allowed_origins: AllowedOrigins,
     /// The secret with which Open WebUI signs the user's identity, the same as
     /// `FORWARD_USER_INFO_HEADER_JWT_SECRET` in Open WebUI. If it is set, user information without
     /// a valid signature is ignored.

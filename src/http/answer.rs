@@ -2,7 +2,7 @@
 
 use super::{
     Error,
-    client_tools::{ClientTools, ToolKind, input_of},
+    client_tools::{ClientTools, ToolKind, parse_input},
     unix_seconds,
 };
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -219,7 +219,7 @@ impl MessageCall {
         let known = tools.get(&call.function.name);
         match known.filter(|tool| tool.kind == ToolKind::Custom) {
             Some(tool) => {
-                let input = input_of(&call.function.arguments);
+                let input = parse_input(&call.function.arguments);
                 let custom = json!({"name": tool.name, "input": input});
                 Self::Custom(json!({"id": call.id, "type": "custom", "custom": custom}))
             }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 
 /// A tool that Anthropic has defined, by its `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Defined {
+pub enum AnthropicTool {
     /// A shell.
     Bash,
     /// An editor of files.
@@ -22,7 +22,7 @@ pub enum Defined {
 }
 
 /// The prefixes of the types of tools that run only at Anthropic's.
-const SERVERS: [&str; 7] = [
+const SERVER_TOOL_PREFIXES: [&str; 7] = [
     "web_search_",
     "web_fetch_",
     "code_execution_",
@@ -34,12 +34,12 @@ const SERVERS: [&str; 7] = [
 
 /// Returns whether tools of this type run only at Anthropic's.
 pub fn is_server_tool(kind: &str) -> bool {
-    SERVERS.iter().any(|beginning| kind.starts_with(beginning))
+    SERVER_TOOL_PREFIXES.iter().any(|beginning| kind.starts_with(beginning))
 }
 
-impl Defined {
+impl AnthropicTool {
     /// Returns the tool of this `type`, as in `bash_20250124`; `None` for all others.
-    pub fn of(kind: &str) -> Option<Self> {
+    pub fn from_type(kind: &str) -> Option<Self> {
         let (name, version) = kind.rsplit_once('_')?;
         let is_date = version.len() == 8 && version.bytes().all(|byte| byte.is_ascii_digit());
         match name {
@@ -62,7 +62,7 @@ impl Defined {
     }
 
     /// Returns the tool of this type with these fields of its definition.
-    pub fn tool(self, kind: String, mut fields: Map<String, Value>) -> Tool {
+    pub fn into_tool(self, kind: String, mut fields: Map<String, Value>) -> Tool {
         fields.shift_remove("type");
         let name = fields.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
         let name = name.unwrap_or(self.name()).to_owned();

@@ -44,7 +44,11 @@ pub trait ApiDialect {
 
     /// Returns complete answers as one object. Several answers exist only if the client asked for
     /// them; the first one's usage is the sum.
-    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Self::Whole, PipeError>;
+    fn response_object(
+        &self,
+        head: &ResponseHead,
+        answers: Vec<Answer>,
+    ) -> Result<Self::Whole, PipeError>;
 }
 
 impl RequestContext {
@@ -113,7 +117,7 @@ impl RequestContext {
                 first.usage = usage;
             }
             record.outcome().usage = usage;
-            Ok(head.response().json(dialect.plain(&head, answers)?))
+            Ok(head.response().json(dialect.response_object(&head, answers)?))
         };
         self.or_shutdown(answer).await
     }

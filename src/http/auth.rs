@@ -6,7 +6,7 @@
 use super::{
     Access, Error, State,
     bad_keys::BadKeys,
-    caller::{HostNames, Proxies},
+    caller::{HostNames, TrustedProxies},
     request_log::RequestLog,
     unprefixed,
 };
@@ -47,7 +47,7 @@ pub struct Callers {
     /// Whether the key that everybody knows opens anything: the operator said so, or nobody comes
     /// but from this machine.
     opens_by_default: bool,
-    proxies: Proxies,
+    proxies: TrustedProxies,
     names: HostNames,
     bad_keys: BadKeys,
 }
@@ -68,7 +68,7 @@ impl Callers {
             opens_by_default: settings.allow_default_key || settings.host().is_loopback(),
             proxies: settings.trusted_proxies.clone(),
             names: settings.host_names.clone(),
-            bad_keys: BadKeys::up_to(settings.bad_keys_per_minute),
+            bad_keys: BadKeys::with_limit(settings.bad_keys_per_minute),
         }
     }
 
@@ -83,7 +83,7 @@ impl Callers {
         let peer = peer.filter(|_| !headers.contains_key(lambda_adapter::CONTEXT_HEADER));
         Caller {
             address: peer.map(|peer| self.proxies.client(peer, headers)),
-            knows_name: self.names.has(headers),
+            knows_name: self.names.allows(headers),
             opens_by_default: self.opens_by_default,
         }
     }
@@ -92,15 +92,15 @@ impl Callers {
     /// is behind the same proxy may be somebody else.
     fn refuse(&self, error: Error, caller: &Caller, record: &RequestLog) -> Error {
         let from = caller.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        let consequence = self.bad_keys.count(from, Instant::now());
-        record.outcome().is_logged = consequence.is_logged;
-        if consequence.is_first {
+        let verdict = self.bad_keys.record(from, Instant::now());
+        record.outcome().is_logged = verdict.is_logged;
+        if verdict.is_first {
             tracing::warn!(
                 client.address = %from,
                 "Too many bad keys come from {from}: for a minute they get 429, and are not logged one by one."
             );
         }
-        let Some(wait) = consequence.retry_after else { return error };
+        let Some(wait) = verdict.retry_after else { return error };
         let message = "Too many requests with a missing or wrong API key came from this address: correct the key";
         let error = Error::new(StatusCode::TOO_MANY_REQUESTS, message).code("rate_limit_exceeded");
         error.retry_after(Some(wait))

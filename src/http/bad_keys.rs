@@ -11,35 +11,35 @@ use std::{
 const WINDOW: Duration = Duration::from_mins(1);
 
 /// The number of sets of addresses, and the number of addresses in each.
-const SETS: usize = 1024;
-const PLACES: usize = 4;
+const SET_COUNT: usize = 1024;
+const SET_SIZE: usize = 4;
 
 /// The number of bad keys in a window, from all addresses, above which single ones are not logged.
-const LOGGED: u32 = 300;
+const MAX_LOGGED: u32 = 300;
 
 /// The bad keys of the last minute, by address.
 pub struct BadKeys {
-    most: u32,
+    limit: u32,
     hasher: RandomState,
-    counts: Mutex<Counts>,
+    counts: Mutex<KeyCounts>,
 }
 
-struct Counts {
-    by_address: Box<[[Count; PLACES]]>,
-    all: Count,
+struct KeyCounts {
+    by_address: Box<[[KeyCount; SET_SIZE]]>,
+    all: KeyCount,
 }
 
 /// The bad keys of one address since a time.
 #[derive(Clone, Copy, Default)]
-struct Count {
-    of: Option<IpAddr>,
+struct KeyCount {
+    address: Option<IpAddr>,
     since: Option<Instant>,
     seen: u32,
 }
 
 /// The treatment of a request with a bad key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Consequence {
+pub struct BadKeyVerdict {
     /// The time after which the next one is checked, if too many came from the address.
     pub retry_after: Option<Duration>,
     /// `true` if it is the first one too many.
@@ -50,48 +50,48 @@ pub struct Consequence {
 
 impl BadKeys {
     /// Allows this number of bad keys from an address in a minute.
-    pub fn up_to(most: u32) -> Self {
-        let by_address = vec![[Count::default(); PLACES]; SETS].into_boxed_slice();
-        let counts = Mutex::new(Counts { by_address, all: Count::default() });
-        Self { most, hasher: RandomState::new(), counts }
+    pub fn with_limit(limit: u32) -> Self {
+        let by_address = vec![[KeyCount::default(); SET_SIZE]; SET_COUNT].into_boxed_slice();
+        let counts = Mutex::new(KeyCounts { by_address, all: KeyCount::default() });
+        Self { limit, hasher: RandomState::new(), counts }
     }
 
     /// Records a bad key from this address.
-    pub fn count(&self, from: IpAddr, now: Instant) -> Consequence {
+    pub fn record(&self, from: IpAddr, now: Instant) -> BadKeyVerdict {
         let from = network(from);
-        let set = self.hasher.hash_one(from) as usize % SETS;
+        let set = self.hasher.hash_one(from) as usize % SET_COUNT;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counts { by_address, all } = &mut *counts;
-        let flood = all.add(now) > LOGGED;
+        let KeyCounts { by_address, all } = &mut *counts;
+        let is_flood = all.add(now) > MAX_LOGGED;
         let Some(places) = by_address.get_mut(set) else {
-            return Consequence { retry_after: None, is_first: false, is_logged: !flood };
+            return BadKeyVerdict { retry_after: None, is_first: false, is_logged: !is_flood };
         };
-        let at = places.iter().position(|count| count.of == Some(from));
+        let at = places.iter().position(|count| count.address == Some(from));
         // A stranger takes the place of whom there is the least to say of.
-        let least = || places.iter().enumerate().min_by_key(|(_, count)| count.seen_at(now));
+        let least = || places.iter().enumerate().min_by_key(|(_, count)| count.count_at(now));
         let at = at.or_else(|| least().map(|(at, _)| at)).unwrap_or_default();
         let count = &mut places[at];
-        if count.of != Some(from) {
-            *count = Count { of: Some(from), ..Count::default() };
+        if count.address != Some(from) {
+            *count = KeyCount { address: Some(from), ..KeyCount::default() };
         }
         let seen = count.add(now);
-        let is_too_many = seen > self.most;
-        Consequence {
-            retry_after: is_too_many.then(|| count.left(now)),
-            is_first: is_too_many && seen == self.most + 1 && !flood,
-            is_logged: !is_too_many && !flood,
+        let is_too_many = seen > self.limit;
+        BadKeyVerdict {
+            retry_after: is_too_many.then(|| count.remaining_time(now)),
+            is_first: is_too_many && seen == self.limit + 1 && !is_flood,
+            is_logged: !is_too_many && !is_flood,
         }
     }
 }
 
-impl Count {
-    fn seen_at(&self, now: Instant) -> u32 {
+impl KeyCount {
+    fn count_at(&self, now: Instant) -> u32 {
         let is_over = self.since.is_none_or(|since| now.duration_since(since) >= WINDOW);
         if is_over { 0 } else { self.seen }
     }
 
     fn add(&mut self, now: Instant) -> u32 {
-        let seen = self.seen_at(now);
+        let seen = self.count_at(now);
         if seen == 0 {
             self.since = Some(now);
         }
@@ -99,7 +99,7 @@ impl Count {
         self.seen
     }
 
-    fn left(&self, now: Instant) -> Duration {
+    fn remaining_time(&self, now: Instant) -> Duration {
         self.since.map_or(WINDOW, |since| WINDOW.saturating_sub(now.duration_since(since)))
     }
 }
@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn an_address_is_refused_after_so_many_until_the_minute_is_over() {
-        let (keys, now) = (BadKeys::up_to(3), Instant::now());
+        let (keys, now) = (BadKeys::with_limit(3), Instant::now());
         let count = |from: &str, after: u64| {
-            keys.count(from.parse().unwrap(), now + Duration::from_secs(after))
+            keys.record(from.parse().unwrap(), now + Duration::from_secs(after))
         };
         for after in [0, 10, 20] {
             assert_eq!(count("192.0.2.1", after).retry_after, None);
@@ -141,18 +141,18 @@ mod tests {
 
     #[test]
     fn a_flood_from_everywhere_takes_no_more_memory_and_is_not_logged() {
-        let (keys, now) = (BadKeys::up_to(3), Instant::now());
+        let (keys, now) = (BadKeys::with_limit(3), Instant::now());
         let logged = (0..1_000_000)
-            .filter(|number| keys.count(Ipv4Addr::from_bits(*number).into(), now).is_logged);
-        assert_eq!(logged.count(), LOGGED as usize);
+            .filter(|number| keys.record(Ipv4Addr::from_bits(*number).into(), now).is_logged);
+        assert_eq!(logged.count(), MAX_LOGGED as usize);
         // One that goes on and on keeps its place among them.
         let stubborn: IpAddr = Ipv4Addr::new(203, 0, 113, 1).into();
         for number in 0..100_000 {
-            keys.count(Ipv4Addr::from_bits(number).into(), now);
+            keys.record(Ipv4Addr::from_bits(number).into(), now);
             if number % 100 == 0 {
-                keys.count(stubborn, now);
+                keys.record(stubborn, now);
             }
         }
-        assert!(keys.count(stubborn, now).retry_after.is_some());
+        assert!(keys.record(stubborn, now).retry_after.is_some());
     }
 }

@@ -13,9 +13,9 @@ const FORWARDED: &str = "x-forwarded-for";
 
 /// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Clone, Debug, Default)]
-pub struct Proxies(Vec<IpNet>);
+pub struct TrustedProxies(Vec<IpNet>);
 
-impl FromStr for Proxies {
+impl FromStr for TrustedProxies {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -23,11 +23,11 @@ impl FromStr for Proxies {
             let network = entry.parse().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
             network.with_context(|| format!("`{entry}` is no address or network, as 10.0.0.0/8 is"))
         };
-        entries(text).map(network).collect::<Result<_, _>>().map(Self)
+        list_entries(text).map(network).collect::<Result<_, _>>().map(Self)
     }
 }
 
-impl Proxies {
+impl TrustedProxies {
     /// Returns whom the peer speaks for: the last address in `X-Forwarded-For` that is no proxy, if
     /// the peer is one.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -37,14 +37,14 @@ impl Proxies {
         let mut named = lines.iter().rev().flat_map(|line| line.rsplit(','));
         while self.0.iter().any(|network| network.contains(&client)) {
             // What is no address was not written by a proxy.
-            let Some(next) = named.next().and_then(address) else { break };
+            let Some(next) = named.next().and_then(parse_address) else { break };
             client = next.to_canonical();
         }
         client
     }
 }
 
-fn address(text: &str) -> Option<IpAddr> {
+fn parse_address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     text.parse().ok().or_else(with_port)
@@ -66,14 +66,14 @@ impl FromStr for HostNames {
             );
             Ok(entry.to_ascii_lowercase())
         };
-        entries(text).map(name).collect::<Result<_, _>>().map(Self)
+        list_entries(text).map(name).collect::<Result<_, _>>().map(Self)
     }
 }
 
 impl HostNames {
     /// Returns whether the `Host` of a request is an address, `localhost`, or one of these names. A
     /// web page whose name was made to lead here (DNS rebinding) sends its own.
-    pub fn has(&self, headers: &HeaderMap) -> bool {
+    pub fn allows(&self, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let Some(host) = host.map(|host| host.trim().to_ascii_lowercase()) else { return false };
         let bare = host.strip_prefix('[').and_then(|host| host.split_once(']'));
@@ -89,7 +89,7 @@ impl HostNames {
     }
 }
 
-fn entries(text: &str) -> impl Iterator<Item = &str> {
+fn list_entries(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn client(peer: &str, forwarded: &[&str]) -> String {
-        let proxies: Proxies = "10.0.0.0/8, 192.0.2.7, fd00::/8".parse().unwrap();
+        let proxies: TrustedProxies = "10.0.0.0/8, 192.0.2.7, fd00::/8".parse().unwrap();
         let request = TestRequest::default();
         let request = forwarded
             .iter()
@@ -125,7 +125,10 @@ mod tests {
         ] {
             assert_eq!(client(peer, forwarded), is, "{peer} {forwarded:?}");
         }
-        assert!("10.0.0.0/33".parse::<Proxies>().is_err() && "proxy".parse::<Proxies>().is_err());
+        assert!(
+            "10.0.0.0/33".parse::<TrustedProxies>().is_err()
+                && "proxy".parse::<TrustedProxies>().is_err()
+        );
     }
 
     #[test]
@@ -133,7 +136,7 @@ mod tests {
         let names: HostNames = "pipewright, Models.example.com".parse().unwrap();
         let is_known = |host: &str| {
             let request = TestRequest::default().insert_header((header::HOST, host));
-            names.has(request.to_http_request().headers())
+            names.allows(request.to_http_request().headers())
         };
         for known in [
             "localhost",

@@ -28,7 +28,7 @@ impl JsonBody for Body {
 }
 
 /// The dialect of OpenAI's chat completions; `with_usage` if a streamed answer ends with its usage.
-struct Completions {
+struct ChatDialect {
     with_usage: bool,
     for_open_webui: bool,
     /// The number of answers.
@@ -38,11 +38,11 @@ struct Completions {
 }
 
 /// The largest number of answers to one request.
-const MOST_CHOICES: usize = 8;
+const MAX_CHOICES: usize = 8;
 
-impl ApiDialect for Completions {
+impl ApiDialect for ChatDialect {
     const ID: &'static str = "chatcmpl-";
-    type Writer = Several;
+    type Writer = ChoicesWriter;
     type Whole = Completion;
 
     /// Open WebUI reads every chunk as the first choice's.
@@ -54,16 +54,20 @@ impl ApiDialect for Completions {
         self.tools.notes.clone()
     }
 
-    fn writer(&self, head: &ResponseHead) -> Several {
+    fn writer(&self, head: &ResponseHead) -> ChoicesWriter {
         let writer = |choice: usize| {
             let writer =
                 OpenAiSseWriter::new(head, self.with_usage).for_open_webui(self.for_open_webui);
             writer.of_choice(choice).knowing(Arc::clone(&self.tools))
         };
-        Several { writers: (0..self.n).map(writer).collect() }
+        ChoicesWriter { writers: (0..self.n).map(writer).collect() }
     }
 
-    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Completion, PipeError> {
+    fn response_object(
+        &self,
+        head: &ResponseHead,
+        answers: Vec<Answer>,
+    ) -> Result<Completion, PipeError> {
         let mut answers = answers.into_iter();
         let first = answers.next().ok_or_else(answer::ended_early)?;
         let mut completion = Completion::new(head, first, &self.tools)?;
@@ -77,39 +81,39 @@ impl ApiDialect for Completions {
 /// `POST /chat/completions`.
 pub async fn complete(context: RequestContext, body: Json<Body>) -> Result<HttpResponse, Error> {
     let Json(mut body) = body;
-    check(&body)?;
-    let n = choices(body.rest.shift_remove("n").as_ref())?;
-    let before = normalise(&mut body);
+    check_body(&body)?;
+    let n = parse_n(body.rest.shift_remove("n").as_ref())?;
+    let normalised = normalise(&mut body);
     let with_usage = body.stream_options.unwrap_or_default().include_usage;
-    let for_open_webui = open_webui::asks(context.headers());
-    let tools = Arc::new(before.tools.clone());
-    let face = Completions { with_usage, for_open_webui, n, tools };
-    let answer = context.answer_all(vec![body; n], face).await;
-    answer.map_err(|error| error.renamed(|field| before.field(field)))
+    let for_open_webui = open_webui::is_open_webui(context.headers());
+    let tools = Arc::new(normalised.tools.clone());
+    let dialect = ChatDialect { with_usage, for_open_webui, n, tools };
+    let answer = context.answer_all(vec![body; n], dialect).await;
+    answer.map_err(|error| error.renamed(|field| normalised.original_field(field)))
 }
 
 /// Returns the number that a field holds, or spells.
-pub fn number(value: Option<&Value>) -> Option<f64> {
+pub fn parse_number(value: Option<&Value>) -> Option<f64> {
     let value = value?;
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// Returns the number of answers that the request asks for.
-pub fn choices(n: Option<&Value>) -> Result<usize, Error> {
+pub fn parse_n(n: Option<&Value>) -> Result<usize, Error> {
     let Some(n) = n.filter(|n| !n.is_null() && **n != "") else { return Ok(1) };
-    let wanted = number(Some(n)).unwrap_or_default();
-    (1..=MOST_CHOICES).find(|most| *most as f64 == wanted).ok_or_else(|| {
-        let rule = format!("n: must be a whole number from 1 to {MOST_CHOICES}");
+    let wanted = parse_number(Some(n)).unwrap_or_default();
+    (1..=MAX_CHOICES).find(|most| *most as f64 == wanted).ok_or_else(|| {
+        let rule = format!("n: must be a whole number from 1 to {MAX_CHOICES}");
         PipeError::bad_field("n", rule).into()
     })
 }
 
 /// Writes the frames of one answer, or of several.
-pub struct Several {
+pub struct ChoicesWriter {
     writers: Vec<OpenAiSseWriter>,
 }
 
-impl FrameWriter for Several {
+impl FrameWriter for ChoicesWriter {
     fn buffer(&mut self) -> &mut BytesMut {
         self.writers[0].buffer()
     }
@@ -144,7 +148,7 @@ impl FrameWriter for Several {
     }
 }
 
-fn check(body: &Body) -> Result<(), Error> {
+fn check_body(body: &Body) -> Result<(), Error> {
     let missing = |field: &str, what: &str| {
         Error::from(PipeError::bad_field(field, format!("{field}: {what}")))
     };

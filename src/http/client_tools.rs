@@ -9,8 +9,8 @@
 mod builtin;
 mod text_input;
 
-pub use builtin::Builtin;
-pub use text_input::{TextInput, input_of};
+pub use builtin::BuiltinTool;
+pub use text_input::{TextInput, parse_input};
 
 use pipe_sdk::FunctionTool;
 use serde_json::{Value, json, value::to_raw_value};
@@ -20,7 +20,7 @@ use std::{
 };
 
 /// The largest number of characters in a function's name, at OpenAI and Bedrock.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_CHARS: usize = 64;
 
 /// A tool as the client knows it; the model knows it as a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum ToolKind {
     /// A tool that takes one text.
     Custom,
     /// A tool with a schema of OpenAI's.
-    Builtin(Builtin),
+    Builtin(BuiltinTool),
 }
 
 /// The tools of one request that are not plain functions, by the names under which the model knows
@@ -58,7 +58,7 @@ impl ClientTools {
     /// Adds a tool and returns the name of its function.
     pub fn add(&mut self, tool: ClientTool) -> String {
         let wanted = match &tool.namespace {
-            Some(namespace) => flattened(namespace, &tool.name),
+            Some(namespace) => namespaced_name(namespace, &tool.name),
             None => tool.name.clone(),
         };
         let is_plain = tool.kind == ToolKind::Function && tool.namespace.is_none();
@@ -72,7 +72,7 @@ impl ClientTools {
         let mut name = wanted.clone();
         let mut count = 2;
         while !self.names.insert(name.clone()) {
-            name = fitted(&format!("{wanted}_{count}"));
+            name = truncate_name(&format!("{wanted}_{count}"));
             count += 1;
         }
         self.tools.insert(name.clone(), tool);
@@ -85,25 +85,25 @@ impl ClientTools {
     }
 
     /// Returns the name of the function that stands for this tool.
-    pub fn function_of(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> String {
+    pub fn function_name(&self, kind: ToolKind, namespace: Option<&str>, name: &str) -> String {
         let is_it = |tool: &&ClientTool| {
             tool.kind == kind && tool.name == name && tool.namespace.as_deref() == namespace
         };
         let known = self.tools.iter().find(|(_, tool)| is_it(tool)).map(|(name, _)| name.clone());
         known.unwrap_or_else(|| match namespace {
-            Some(namespace) => flattened(namespace, name),
+            Some(namespace) => namespaced_name(namespace, name),
             None => name.to_owned(),
         })
     }
 
     /// Returns the function that stands for this built-in tool, if the request has one.
-    pub fn builtin(&self, wanted: Builtin) -> Option<&str> {
+    pub fn builtin_function(&self, wanted: BuiltinTool) -> Option<&str> {
         let is_it = |tool: &ClientTool| tool.kind == ToolKind::Builtin(wanted);
         self.tools.iter().find(|(_, tool)| is_it(tool)).map(|(name, _)| name.as_str())
     }
 
     /// Adds a note for the client, once.
-    pub fn note(&mut self, note: String) {
+    pub fn add_note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
@@ -111,19 +111,19 @@ impl ClientTools {
 }
 
 /// Returns the name of a tool in a namespace: both names joined, as clients of MCP servers do it.
-fn flattened(namespace: &str, name: &str) -> String {
+fn namespaced_name(namespace: &str, name: &str) -> String {
     let joint = if namespace.ends_with("__") { "" } else { "__" };
-    fitted(&format!("{namespace}{joint}{name}"))
+    truncate_name(&format!("{namespace}{joint}{name}"))
 }
 
 /// Returns the name within the limit of its length; names that are cut differ by a hash.
-fn fitted(name: &str) -> String {
-    if name.chars().count() <= LONGEST_NAME {
+fn truncate_name(name: &str) -> String {
+    if name.chars().count() <= MAX_NAME_CHARS {
         return name.to_owned();
     }
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
-    let kept: String = name.chars().take(LONGEST_NAME - 9).collect();
+    let kept: String = name.chars().take(MAX_NAME_CHARS - 9).collect();
     format!("{kept}_{:08x}", hasher.finish() as u32)
 }
 

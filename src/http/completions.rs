@@ -4,6 +4,7 @@ use super::{
     Error,
     answer::{ResponseHead, ended_early, usage_object},
     api_dialect::ApiDialect,
+    field_error::field_error,
     json::{Json, JsonBody},
     request_context::RequestContext,
     shape::{Shape, chat::COMPLETION},
@@ -19,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// The largest number of texts that one request may ask for.
-const MOST: usize = 32;
+const MAX_TEXTS: usize = 32;
 
 /// A request. Fields that chats have under the same name stay in `rest`.
 #[derive(Default, Deserialize)]
@@ -41,7 +42,7 @@ impl JsonBody for Request {
 }
 
 /// The dialect of OpenAI's completions.
-struct Texts {
+struct CompletionDialect {
     /// The text before each completion: the prompt, if it is echoed.
     echoes: Vec<String>,
     with_usage: bool,
@@ -50,48 +51,47 @@ struct Texts {
 /// `POST /completions`.
 pub async fn complete(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(Request { prompt, suffix, echo, n, best_of, chat }) = body;
-    let fault = |field: &str, rule: &str| PipeError::bad_field(field, format!("{field}: {rule}"));
-    let n = super::chat::choices(n.as_ref())?;
-    if super::chat::number(best_of.as_ref()).is_some_and(|best| best != 1.0) {
-        return Err(fault(
+    let n = super::chat::parse_n(n.as_ref())?;
+    if super::chat::parse_number(best_of.as_ref()).is_some_and(|best| best != 1.0) {
+        return Err(field_error(
             "best_of",
             "one text is written for each that is answered: leave it out",
         )
         .into());
     }
-    let prompts = prompts(prompt)?;
-    if prompts.len() * n > MOST {
-        let rule = format!("asks for more than {MOST} texts at once: send fewer prompts");
-        return Err(fault("prompt", &rule).into());
+    let prompts = parse_prompts(prompt)?;
+    if prompts.len() * n > MAX_TEXTS {
+        let rule = format!("asks for more than {MAX_TEXTS} texts at once: send fewer prompts");
+        return Err(field_error("prompt", &rule).into());
     }
     let chat: Body = serde_json::from_value(chat.into()).map_err(|error| {
         Error::from(PipeError::bad_request(format!("the body cannot be read: {error}")))
     })?;
     if chat.model.is_empty() {
-        return Err(fault("model", "name a model, as `GET /models` lists them").into());
+        return Err(field_error("model", "name a model, as `GET /models` lists them").into());
     }
     let mut bodies = Vec::new();
     let mut echoes = Vec::new();
     for prompt in prompts {
-        let messages = messages(&prompt, suffix.as_deref());
+        let messages = chat_messages(&prompt, suffix.as_deref());
         for _ in 0..n {
             bodies.push(Body { messages: messages.clone(), ..chat.clone() });
             echoes.push(if echo == Some(true) { prompt.clone() } else { String::new() });
         }
     }
     let with_usage = chat.stream_options.unwrap_or_default().include_usage;
-    let answer = context.answer_all(bodies, Texts { echoes, with_usage }).await;
+    let answer = context.answer_all(bodies, CompletionDialect { echoes, with_usage }).await;
     answer.map_err(|error| {
         error.renamed(|field| field.starts_with("messages[").then(|| "prompt".to_owned()))
     })
 }
 
-fn prompts(prompt: Value) -> Result<Vec<String>, PipeError> {
+fn parse_prompts(prompt: Value) -> Result<Vec<String>, PipeError> {
     let rule = "prompt: must be a text or a list of texts; tokens cannot be read here";
-    let fault = || PipeError::bad_field("prompt", rule);
+    let error = || PipeError::bad_field("prompt", rule);
     let text = |value: Value| match value {
         Value::String(text) if !text.is_empty() => Ok(text),
-        _ => Err(fault()),
+        _ => Err(error()),
     };
     match prompt {
         Value::Array(prompts) if !prompts.is_empty() => prompts.into_iter().map(text).collect(),
@@ -100,7 +100,7 @@ fn prompts(prompt: Value) -> Result<Vec<String>, PipeError> {
 }
 
 /// Returns the chat that stands for a prompt.
-fn messages(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
+fn chat_messages(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     let Some(suffix) = suffix.filter(|suffix| !suffix.is_empty()) else {
         return vec![Message::new(Role::User, prompt)];
     };
@@ -110,7 +110,7 @@ fn messages(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     vec![Message::new(Role::System, rule), Message::new(Role::User, asked)]
 }
 
-impl ApiDialect for Texts {
+impl ApiDialect for CompletionDialect {
     const ID: &'static str = "cmpl-";
     type Writer = TextWriter;
     type Whole = Value;
@@ -128,14 +128,18 @@ impl ApiDialect for Texts {
         }
     }
 
-    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
+    fn response_object(
+        &self,
+        head: &ResponseHead,
+        answers: Vec<Answer>,
+    ) -> Result<Value, PipeError> {
         let ResponseHead { id, created, model, .. } = head;
         let usage = answers.first().and_then(|answer| answer.usage);
         let mut choices = Vec::new();
         for (index, (answer, echo)) in answers.into_iter().zip(&self.echoes).enumerate() {
             let finish = answer.finish.ok_or_else(ended_early)?;
             let text = format!("{echo}{}", answer.text_with_images());
-            choices.push(choice(index, &text, Some(finish)));
+            choices.push(choice_object(index, &text, Some(finish)));
         }
         let mut body = json!({
             "id": id, "object": "text_completion", "created": created, "model": model, "choices": choices,
@@ -147,7 +151,7 @@ impl ApiDialect for Texts {
     }
 }
 
-fn choice(index: usize, text: &str, finish: Option<FinishReason>) -> Value {
+fn choice_object(index: usize, text: &str, finish: Option<FinishReason>) -> Value {
     // Nothing is called here.
     let finish = finish.map(|finish| match finish {
         FinishReason::ToolCalls => FinishReason::Stop,
@@ -167,14 +171,14 @@ pub struct TextWriter {
 }
 
 impl TextWriter {
-    fn tell(&mut self, index: usize, text: &str, finish: Option<FinishReason>) {
+    fn write_choice(&mut self, index: usize, text: &str, finish: Option<FinishReason>) {
         let echo = self.echoes.get_mut(index).and_then(Option::take).unwrap_or_default();
         let mut event = self.head.clone();
-        event["choices"] = json!([choice(index, &(echo + text), finish)]);
-        self.event(&event);
+        event["choices"] = json!([choice_object(index, &(echo + text), finish)]);
+        self.write_event(&event);
     }
 
-    fn event(&mut self, event: &Value) {
+    fn write_event(&mut self, event: &Value) {
         self.buffer.extend_from_slice(b"data: ");
         // Writing into memory cannot fail.
         _ = serde_json::to_writer((&mut self.buffer).writer(), event);
@@ -193,19 +197,19 @@ impl FrameWriter for TextWriter {
 
     fn chunk_of(&mut self, choice: usize, chunk: &Chunk) {
         match chunk {
-            Chunk::Content(text) if !text.is_empty() => self.tell(choice, text, None),
-            Chunk::Picture(picture) => self.tell(choice, &picture.markdown(), None),
+            Chunk::Content(text) if !text.is_empty() => self.write_choice(choice, text, None),
+            Chunk::Picture(picture) => self.write_choice(choice, &picture.markdown(), None),
             Chunk::Finish(reason) => {
                 if let Some(finished) = self.finished.get_mut(choice) {
                     *finished = true;
                 }
-                self.tell(choice, "", Some(*reason));
+                self.write_choice(choice, "", Some(*reason));
             }
             Chunk::Usage(usage) if self.with_usage => {
                 let mut event = self.head.clone();
                 event["choices"] = json!([]);
                 event["usage"] = usage_object(usage);
-                self.event(&event);
+                self.write_event(&event);
             }
             _ => {}
         }
@@ -224,7 +228,7 @@ impl FrameWriter for TextWriter {
     }
 
     fn error(&mut self, error: &Error) {
-        self.event(&json!({"error": error.object()}));
+        self.write_event(&json!({"error": error.object()}));
         self.done();
     }
 }

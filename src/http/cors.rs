@@ -20,7 +20,7 @@ use url::Url;
 
 /// The origins of the web pages that may use models and chats.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origins {
+pub enum AllowedOrigins {
     /// Every page.
     All,
     /// The pages of these origins; no page, if there are none.
@@ -28,13 +28,13 @@ pub enum Origins {
 }
 
 /// The time for which a browser may cache the response to a preflight request, in seconds.
-const REMEMBERED: &str = "600";
+const MAX_AGE_SECONDS: &str = "600";
 
 /// The headers that a page may read.
-const EXPOSED: &str =
+const EXPOSED_HEADERS: &str =
     "request-id, retry-after, x-pipewright-model, x-pipewright-side, x-request-id";
 
-impl FromStr for Origins {
+impl FromStr for AllowedOrigins {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -43,37 +43,37 @@ impl FromStr for Origins {
         if origins == ["*"] {
             return Ok(Self::All);
         }
-        origins.into_iter().map(origin).collect::<Result<_, _>>().map(Self::Some)
+        origins.into_iter().map(parse_origin).collect::<Result<_, _>>().map(Self::Some)
     }
 }
 
 /// Returns the origin as browsers write it.
-fn origin(text: &str) -> Result<String, String> {
-    let misfit = || {
+fn parse_origin(text: &str) -> Result<String, String> {
+    let error = || {
         format!(
             "`{text}` must be `*` alone or an origin, as in https://chat.example.com or http://localhost:8080"
         )
     };
-    let url = Url::parse(text).map_err(|_| misfit())?;
+    let url = Url::parse(text).map_err(|_| error())?;
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     let is_nobody = url.username().is_empty() && url.password().is_none();
     let origin = url.origin();
     if origin.is_tuple() && is_bare && is_nobody {
         Ok(origin.ascii_serialization())
     } else {
-        Err(misfit())
+        Err(error())
     }
 }
 
-impl Origins {
+impl AllowedOrigins {
     /// Returns whether no page has access.
-    fn is_none(&self) -> bool {
+    fn allows_none(&self) -> bool {
         matches!(self, Self::Some(origins) if origins.is_empty())
     }
 
     /// Returns the value of `Access-Control-Allow-Origin` for pages of this origin; `None` if they
     /// have no access.
-    fn granted(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
+    fn allow_origin(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         let origin = origin?;
         match self {
             Self::All => Some(HeaderValue::from_static("*")),
@@ -93,30 +93,30 @@ pub async fn cross_origin(
     let Some(state) = request.app_data::<web::Data<State>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     };
-    let shared = if state.origins.is_none() { Vec::new() } else { shared(request.path()) };
+    let shared = if state.origins.allows_none() { Vec::new() } else { cors_routes(request.path()) };
     if shared.is_empty() {
         return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     }
-    let granted = state.origins.granted(request.headers().get(header::ORIGIN));
+    let granted = state.origins.allow_origin(request.headers().get(header::ORIGIN));
     if let Some(origin) = granted.as_ref().filter(|_| is_preflight(&request)) {
-        let answer = preflight(request.headers(), &shared, origin);
+        let answer = preflight_response(request.headers(), &shared, origin);
         return Ok(request.into_response(answer));
     }
     match next.call(request).await {
         Ok(mut response) => {
-            expose(response.headers_mut(), granted);
+            add_cors_headers(response.headers_mut(), granted);
             Ok(response.map_into_boxed_body())
         }
         Err(error) => {
             let mut response = error.error_response();
-            expose(response.headers_mut(), granted);
+            add_cors_headers(response.headers_mut(), granted);
             Err(actix_web::error::InternalError::from_response(error, response).into())
         }
     }
 }
 
 /// Returns the routes at this path that pages may use.
-fn shared(path: &str) -> Vec<&'static Route> {
+fn cors_routes(path: &str) -> Vec<&'static Route> {
     routes_at(path).filter(|route| route.access == Access::Models).collect()
 }
 
@@ -125,29 +125,34 @@ fn is_preflight(request: &ServiceRequest) -> bool {
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-fn preflight(asked: &HeaderMap, routes: &[&Route], origin: &HeaderValue) -> HttpResponse {
+fn preflight_response(
+    headers: &HeaderMap,
+    routes: &[&Route],
+    origin: &HeaderValue,
+) -> HttpResponse {
     let methods: Vec<_> = routes.iter().map(|route| route.method.as_str()).collect();
     let mut answer = HttpResponse::NoContent();
     answer
         .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()))
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods.join(", ")))
-        .insert_header((header::ACCESS_CONTROL_MAX_AGE, REMEMBERED))
+        .insert_header((header::ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS))
         .insert_header((
             header::VARY,
             "origin, access-control-request-method, access-control-request-headers",
         ));
     // SDKs have headers of their own by the dozen, and `*` would not stand for the key's.
-    if let Some(headers) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+    if let Some(headers) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         answer.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, headers.clone()));
     }
     answer.finish()
 }
 
-fn expose(headers: &mut HeaderMap, granted: Option<HeaderValue>) {
+fn add_cors_headers(headers: &mut HeaderMap, granted: Option<HeaderValue>) {
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     let Some(origin) = granted else { return };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    headers
+        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
 }
 
 #[cfg(test)]
@@ -156,17 +161,17 @@ mod tests {
 
     #[test]
     fn origins_are_read_as_browsers_write_them() {
-        let read = |text: &str| text.parse::<Origins>();
-        assert_eq!(read(" * "), Ok(Origins::All));
-        assert!(read("").unwrap().is_none());
+        let read = |text: &str| text.parse::<AllowedOrigins>();
+        assert_eq!(read(" * "), Ok(AllowedOrigins::All));
+        assert!(read("").unwrap().allows_none());
         let some = |origins: &[&str]| {
-            Ok(Origins::Some(origins.iter().map(|origin| String::from(*origin)).collect()))
+            Ok(AllowedOrigins::Some(origins.iter().map(|origin| String::from(*origin)).collect()))
         };
         assert_eq!(
             read("https://Chat.Example.com/, http://localhost:8080"),
             some(&["https://chat.example.com", "http://localhost:8080"])
         );
-        for misfit in [
+        for error in [
             "chat.example.com",
             "https://a.b/c",
             "*, https://a.b",
@@ -174,7 +179,7 @@ mod tests {
             "https://u@a.b",
             "file:///a",
         ] {
-            assert!(read(misfit).unwrap_err().contains("must be"), "{misfit}");
+            assert!(read(error).unwrap_err().contains("must be"), "{error}");
         }
     }
 
@@ -193,7 +198,7 @@ mod tests {
             ("/health", false),
             ("/nothing", false),
         ] {
-            assert_eq!(!shared(path).is_empty(), is_shared, "{path}");
+            assert_eq!(!cors_routes(path).is_empty(), is_shared, "{path}");
         }
     }
 }

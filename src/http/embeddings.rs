@@ -30,9 +30,9 @@ pub struct EmbeddingsBody {
     input: Value,
     dimensions: Option<u32>,
     #[serde(default)]
-    encoding_format: Option<Format>,
+    encoding_format: Option<EncodingFormat>,
     input_type: Option<EmbedInput>,
-    truncate: Option<Cut>,
+    truncate: Option<Truncation>,
     user: Option<Value>,
 }
 
@@ -40,17 +40,17 @@ pub struct EmbeddingsBody {
 /// all.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "truncate must be NONE, START, END, true or false")]
-enum Cut {
+enum Truncation {
     Word(Truncate),
     Flag(bool),
 }
 
-impl From<Cut> for Truncate {
-    fn from(cut: Cut) -> Self {
+impl From<Truncation> for Truncate {
+    fn from(cut: Truncation) -> Self {
         match cut {
-            Cut::Word(truncate) => truncate,
-            Cut::Flag(true) => Self::End,
-            Cut::Flag(false) => Self::None,
+            Truncation::Word(truncate) => truncate,
+            Truncation::Flag(true) => Self::End,
+            Truncation::Flag(false) => Self::None,
         }
     }
 }
@@ -58,30 +58,30 @@ impl From<Cut> for Truncate {
 /// The encoding of a vector's numbers.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Format {
+enum EncodingFormat {
     #[default]
     Float,
     Base64,
 }
 
 #[derive(Serialize)]
-struct List {
+struct EmbeddingList {
     object: &'static str,
-    data: Vec<Item>,
+    data: Vec<EmbeddingObject>,
     model: String,
     usage: unary::Usage,
 }
 
 #[derive(Serialize)]
-struct Item {
+struct EmbeddingObject {
     object: &'static str,
     index: usize,
-    embedding: Vector,
+    embedding: EncodedVector,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Vector {
+enum EncodedVector {
     Float(Vec<f32>),
     Base64(String),
 }
@@ -105,7 +105,7 @@ impl JsonBody for EmbeddingsBody {
 }
 
 /// The header that names the purpose of the vectors, for clients whose bodies cannot.
-const PURPOSE: &str = "x-pipewright-input-type";
+const INPUT_TYPE_HEADER: &str = "x-pipewright-input-type";
 
 /// `POST /embeddings`.
 pub async fn embed(
@@ -117,36 +117,40 @@ pub async fn embed(
         body;
     let purpose = match input_type {
         Some(purpose) => Some(purpose),
-        None => purpose_in(context.headers())?,
+        None => input_type_header(context.headers())?,
     };
-    let input = input::texts(input).await?;
+    let input = input::parse_texts(input).await?;
     let truncate = truncate.map(Truncate::from);
     let call = EmbedCall { purpose, dimensions, truncate, ..EmbedCall::new(&model, input) };
     let model_call = unary::admit_model(&context, user, &model, Demand::embedding(&call)).await?;
     let Embeddings { vectors, prompt_tokens } = context.or_shutdown(model_call.embed(call)).await?;
     let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let format = encoding_format.unwrap_or_default();
-    let item = |(index, vector)| Item { object: "embedding", index, embedding: format.of(vector) };
+    let item = |(index, vector)| EmbeddingObject {
+        object: "embedding",
+        index,
+        embedding: format.encode(vector),
+    };
     let data = vectors.into_iter().enumerate().map(item).collect();
-    Ok(HttpResponse::Ok().json(List { object: "list", data, model, usage }))
+    Ok(HttpResponse::Ok().json(EmbeddingList { object: "list", data, model, usage }))
 }
 
-fn purpose_in(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {
-    let Some(purpose) = headers.get(PURPOSE) else { return Ok(None) };
+fn input_type_header(headers: &HeaderMap) -> Result<Option<EmbedInput>, PipeError> {
+    let Some(purpose) = headers.get(INPUT_TYPE_HEADER) else { return Ok(None) };
     let purpose = purpose.to_str().unwrap_or_default().trim().to_ascii_lowercase();
     serde_json::from_value(purpose.into()).map(Some).map_err(|_| {
         let kinds = "`search_document`, `search_query`, `classification` or `clustering`";
-        PipeError::bad_field(PURPOSE, format!("{PURPOSE}: must be {kinds}"))
+        PipeError::bad_field(INPUT_TYPE_HEADER, format!("{INPUT_TYPE_HEADER}: must be {kinds}"))
     })
 }
 
-impl Format {
-    fn of(self, vector: Vec<f32>) -> Vector {
+impl EncodingFormat {
+    fn encode(self, vector: Vec<f32>) -> EncodedVector {
         match self {
-            Self::Float => Vector::Float(vector),
+            Self::Float => EncodedVector::Float(vector),
             Self::Base64 => {
                 let bytes: Vec<u8> = vector.into_iter().flat_map(f32::to_le_bytes).collect();
-                Vector::Base64(BASE64_STANDARD.encode(bytes))
+                EncodedVector::Base64(BASE64_STANDARD.encode(bytes))
             }
         }
     }

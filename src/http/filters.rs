@@ -33,14 +33,14 @@ pub async fn inlet(
     id: web::Path<String>,
     request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
-    let slot = slot(&state, &id)?;
-    let call = call(&state, slot.id(), request);
+    let slot = find_slot(&state, &id)?;
+    let call = filter_call(&state, slot.id(), request);
     let body = Arc::clone(&slot).inlet(call).await;
     let mut body = body.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent
         // fields that it may refuse.
-        identity::keep(&mut body.0);
+        identity::copy_chat_keys(&mut body.0);
     }
     Ok(HttpResponse::Ok().json(body))
 }
@@ -51,17 +51,17 @@ pub async fn outlet(
     id: web::Path<String>,
     request: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
-    let slot = slot(&state, &id)?;
-    let call = call(&state, slot.id(), request);
+    let slot = find_slot(&state, &id)?;
+    let call = filter_call(&state, slot.id(), request);
     let body = slot.outlet(call).await;
     Ok(HttpResponse::Ok().json(body.map_err(|error| Error::from(error).in_reason())?))
 }
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with
 /// the host's own key.
-fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall {
+fn filter_call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall {
     let Json(FilterRequest { user, body }) = request;
-    let user = identity::user(user);
+    let user = identity::parse_user_field(user);
     let chat = ChatRef {
         chat_id: body.metadata("chat_id").map(str::to_owned),
         message_id: body.metadata("message_id").map(str::to_owned),
@@ -75,7 +75,7 @@ fn call(state: &State, filter: &str, request: Json<FilterRequest>) -> FilterCall
     FilterCall { body, user, host: Host::new(state.registry.clone(), context, chat) }
 }
 
-fn slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
+fn find_slot(state: &State, id: &str) -> Result<Arc<dyn Slot>, Error> {
     let unknown = || Error::new(StatusCode::NOT_FOUND, format!("Filter {id} not found"));
     state.registry.resolve(id).map(|(slot, _)| slot).ok_or_else(unknown)
 }

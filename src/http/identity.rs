@@ -30,26 +30,26 @@ pub fn is_task(name: &str) -> bool {
 }
 
 /// The prefixes of headers that hold hints for pipes.
-const WISHES: [&str; 3] = ["x-pipewright-", "x-amzn-bedrock-", "anthropic-beta"];
+const HINT_PREFIXES: [&str; 3] = ["x-pipewright-", "x-amzn-bedrock-", "anthropic-beta"];
 
 /// Removes the user and the chat from the body and returns them: no upstream should see them.
-pub fn take(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
+pub fn take_identity(body: &mut Body, headers: &HeaderMap) -> (Option<User>, ChatRef) {
     let user = parse_user(body.rest.shift_remove("user"), headers);
     let [chat_id, message_id, session_id, task] =
         CHAT_KEYS.map(|key| text(body.rest.shift_remove(key)));
-    let chat_id = chat_id.or_else(|| header(headers, "x-openwebui-chat-id"));
-    let message_id = message_id.or_else(|| header(headers, "x-openwebui-message-id"));
+    let chat_id = chat_id.or_else(|| decoded_header(headers, "x-openwebui-chat-id"));
+    let message_id = message_id.or_else(|| decoded_header(headers, "x-openwebui-message-id"));
     (user, ChatRef { chat_id, message_id, session_id, task, response: None })
 }
 
 /// Returns the user that a field of the body names, or else the one of the headers.
-pub fn parse_user(said: Option<Value>, headers: &HeaderMap) -> Option<User> {
-    said.and_then(user).or_else(|| forwarded(headers))
+pub fn parse_user(field: Option<Value>, headers: &HeaderMap) -> Option<User> {
+    field.and_then(parse_user_field).or_else(|| forwarded_user(headers))
 }
 
 /// Copies the keys of the chat from the metadata, which Open WebUI's server writes, into the body,
 /// because the chat call has no metadata. Removes a task that the person who chats has put there.
-pub fn keep(body: &mut Map<String, Value>) {
+pub fn copy_chat_keys(body: &mut Map<String, Value>) {
     body.shift_remove("task");
     let Some(Value::Object(metadata)) = body.get("metadata") else { return };
     let known = CHAT_KEYS.map(|key| (key, text(metadata.get(key).cloned())));
@@ -61,7 +61,7 @@ pub fn keep(body: &mut Map<String, Value>) {
 }
 
 /// Returns the user of Open WebUI's object, or of OpenAI's plain text.
-pub fn user(value: Value) -> Option<User> {
+pub fn parse_user_field(value: Value) -> Option<User> {
     match value {
         Value::String(id) if !id.is_empty() => Some(User { id, ..User::default() }),
         Value::Object(_) => serde_json::from_value(value).ok(),
@@ -71,21 +71,21 @@ pub fn user(value: Value) -> Option<User> {
 
 /// Returns the hints for the pipe in the headers.
 pub fn hints(headers: &HeaderMap) -> Hints {
-    let wishes = |name: &str| WISHES.iter().any(|beginning| name.starts_with(beginning));
+    let is_hint = |name: &str| HINT_PREFIXES.iter().any(|beginning| name.starts_with(beginning));
     let hint = |(name, value): (&HeaderName, &HeaderValue)| {
         // What is no text stays, so that it can be refused.
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    headers.iter().filter(|(name, _)| wishes(name.as_str())).map(hint).collect()
+    headers.iter().filter(|(name, _)| is_hint(name.as_str())).map(hint).collect()
 }
 
-fn forwarded(headers: &HeaderMap) -> Option<User> {
-    let of = |name: &str| header(headers, &format!("x-openwebui-user-{name}"));
-    Some(User { id: of("id")?, name: of("name"), email: of("email"), role: of("role") })
+fn forwarded_user(headers: &HeaderMap) -> Option<User> {
+    let field = |name: &str| decoded_header(headers, &format!("x-openwebui-user-{name}"));
+    Some(User { id: field("id")?, name: field("name"), email: field("email"), role: field("role") })
 }
 
 /// Returns a header's text; Open WebUI percent-encodes characters outside ASCII.
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+fn decoded_header(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     let decoded = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
     Some(decoded).filter(|text| !text.is_empty())

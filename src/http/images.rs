@@ -24,7 +24,7 @@ pub struct ImagesBody {
     #[serde(default)]
     prompt: String,
     #[serde(default)]
-    response_format: Option<Delivery>,
+    response_format: Option<ImageResponseFormat>,
     user: Option<Value>,
     #[serde(flatten)]
     rest: Map<String, Value>,
@@ -33,7 +33,7 @@ pub struct ImagesBody {
 /// The form in which an image is returned.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Delivery {
+enum ImageResponseFormat {
     /// As base64. OpenAI's newer models know nothing else.
     #[default]
     B64Json,
@@ -42,16 +42,16 @@ enum Delivery {
 }
 
 #[derive(Serialize)]
-struct List {
+struct ImageList {
     created: u64,
-    data: Vec<Item>,
+    data: Vec<ImageObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_format: Option<ImageFormat>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Item {
+enum ImageObject {
     B64Json(String),
     Url(String),
 }
@@ -88,8 +88,8 @@ pub async fn generate(
     let Images { images } = context.or_shutdown(model_call.images(call)).await?;
     let delivery = response_format.unwrap_or_default();
     let output_format = images.first().map(|image| image.format);
-    let data = images.into_iter().map(|image| delivery.of(image)).collect();
-    Ok(HttpResponse::Ok().json(List { created: unix_seconds(), data, output_format }))
+    let data = images.into_iter().map(|image| delivery.encode(image)).collect();
+    Ok(HttpResponse::Ok().json(ImageList { created: unix_seconds(), data, output_format }))
 }
 
 fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {
@@ -103,11 +103,11 @@ fn check(prompt: &str, rest: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-impl Delivery {
-    fn of(self, image: Image) -> Item {
+impl ImageResponseFormat {
+    fn encode(self, image: Image) -> ImageObject {
         match self {
-            Self::B64Json => Item::B64Json(image.base64),
-            Self::Url => Item::Url(image.data_url()),
+            Self::B64Json => ImageObject::B64Json(image.base64),
+            Self::Url => ImageObject::Url(image.data_url()),
         }
     }
 }

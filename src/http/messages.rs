@@ -8,8 +8,8 @@ mod answer;
 mod content;
 mod error;
 mod events;
+mod field_paths;
 pub mod models;
-mod places;
 mod request;
 mod source;
 mod turns;
@@ -26,55 +26,59 @@ use super::{
     tool_choice, unprefixed,
 };
 use actix_web::{HttpResponse, http::header::HeaderMap};
-use events::Events;
+use events::EventWriter;
 use pipe_sdk::{Answer, Demand, PipeError};
 use request::Asked;
 use serde_json::{Value, json};
 
 /// The header that Anthropic's clients send with every request.
-pub const VERSION: &str = "anthropic-version";
+pub const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// Returns whether Anthropic's clients use this path. They list models at the same path as
 /// OpenAI's.
-pub fn is_theirs(path: &str, headers: &HeaderMap) -> bool {
+pub fn is_anthropic_request(path: &str, headers: &HeaderMap) -> bool {
     let path = unprefixed(path);
     let is = |own: &str| {
         path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    is("/messages") || is("/models") && headers.contains_key(VERSION)
+    is("/messages") || is("/models") && headers.contains_key(ANTHROPIC_VERSION)
 }
 
 /// The dialect of the Messages API, with notes about ignored parts of the request.
-struct Messages {
+struct MessagesDialect {
     notes: Vec<String>,
 }
 
-impl ApiDialect for Messages {
+impl ApiDialect for MessagesDialect {
     const ID: &'static str = "msg_";
-    type Writer = Events;
+    type Writer = EventWriter;
     type Whole = Value;
 
     fn notes(&self) -> Vec<String> {
         self.notes.clone()
     }
 
-    fn writer(&self, head: &ResponseHead) -> Events {
-        Events::new(head)
+    fn writer(&self, head: &ResponseHead) -> EventWriter {
+        EventWriter::new(head)
     }
 
-    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
+    fn response_object(
+        &self,
+        head: &ResponseHead,
+        answers: Vec<Answer>,
+    ) -> Result<Value, PipeError> {
         let answer = answers.into_iter().next().ok_or_else(ended_early)?;
-        answer::message(head, &answer)
+        answer::message_object(head, &answer)
     }
 }
 
 /// `POST /messages`.
 pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
-    let Json(asked) = body;
-    asked.limited()?;
-    let Asked { body, places, notes } = asked.into_body()?;
-    let answer = context.answer(body, Messages { notes }).await;
-    answer.map_err(|error| error.renamed(|field| places.of(field)))
+    let Json(request) = body;
+    request.check_max_tokens()?;
+    let ConvertedRequest { body, field_paths, notes } = request.into_chat()?;
+    let answer = context.answer(body, MessagesDialect { notes }).await;
+    answer.map_err(|error| error.renamed(|field| field_paths.original_field(field)))
 }
 
 /// `POST /messages/count_tokens`.
@@ -82,15 +86,16 @@ pub async fn count_tokens(
     context: RequestContext,
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
-    let Json(asked) = body;
-    let Asked { mut body, places, .. } = asked.into_body()?;
+    let Json(request) = body;
+    let ConvertedRequest { mut body, field_paths, .. } = request.into_chat()?;
     tool_choice::check_tool_choice(&body)
-        .map_err(|error| Error::from(error).renamed(|field| places.of(field)))?;
+        .map_err(|error| Error::from(error).renamed(|field| field_paths.original_field(field)))?;
     let counted = async {
         let model_call = context.admit_chat(&mut body, Demand::token_count()).await?;
         let call = model_call.start_call(body)?;
         context.or_shutdown(model_call.count_tokens(call)).await
     };
-    let tokens = counted.await.map_err(|error| error.renamed(|field| places.of(field)))?;
+    let tokens =
+        counted.await.map_err(|error| error.renamed(|field| field_paths.original_field(field)))?;
     Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))
 }

@@ -3,7 +3,7 @@
 
 use super::{
     Error, State, identity,
-    messages::{self, VERSION},
+    messages::{self, ANTHROPIC_VERSION},
     open_webui,
 };
 use crate::{
@@ -35,17 +35,19 @@ const KINDS: [(ModelKind, &str); 4] = [
 pub async fn list(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let wish = query.find(|(field, _)| field == "type").map(|(_, wish)| wish);
-    if request.headers().contains_key(VERSION) {
-        let all = entries(&state, |_| true).await;
-        let page = messages::models::page(&all, request.query_string())?;
+    if request.headers().contains_key(ANTHROPIC_VERSION) {
+        let all = list_entries(&state, |_| true).await;
+        let page = messages::models::list_page(&all, request.query_string())?;
         return Ok(HttpResponse::Ok().json(page));
     }
     let entries = match wish.as_deref() {
-        None if open_webui::asks(request.headers()) => for_open_webui(&state, &request).await?,
-        None | Some("all") => entries(&state, |_| true).await,
+        None if open_webui::is_open_webui(request.headers()) => {
+            for_open_webui(&state, &request).await?
+        }
+        None | Some("all") => list_entries(&state, |_| true).await,
         Some(word) => {
-            let kind = kind(word)?;
-            entries(&state, |model| model.kind == kind).await
+            let kind = parse_kind(word)?;
+            list_entries(&state, |model| model.kind == kind).await
         }
     };
     Ok(HttpResponse::Ok().json(json!({"object": "list", "data": entries, "pipelines": true})))
@@ -62,48 +64,52 @@ async fn for_open_webui(state: &State, request: &HttpRequest) -> Result<Vec<Valu
     let is_wanted = |model: &Model| {
         model.kind.answers_chats() && (is_admin || model.audience != PickerAudience::Admins)
     };
-    let entries = entries(state, is_wanted).await;
-    Ok(entries.into_iter().chain(filters(state)).collect())
+    let entries = list_entries(state, is_wanted).await;
+    Ok(entries.into_iter().chain(filter_entries(state)).collect())
 }
 
-fn kind(word: &str) -> Result<ModelKind, PipeError> {
+fn parse_kind(word: &str) -> Result<ModelKind, PipeError> {
     let named = KINDS.iter().find(|(_, kind)| *kind == word).map(|(kind, _)| *kind);
     let words = KINDS.map(|(_, word)| format!("`{word}`")).join(", ");
     named.ok_or_else(|| PipeError::bad_field("type", format!("type: must be `all`, {words}")))
 }
 
 /// `GET /models/{id}`. Finds every id that can be called, listed or not.
-pub async fn one(
+pub async fn show(
     state: web::Data<State>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Error> {
-    let found = found(&state, id.into_inner()).await;
-    let entry = found.map_err(|error| with_nearest(&state, error))?;
-    let is_anthropics = request.headers().contains_key(VERSION);
-    Ok(HttpResponse::Ok().json(if is_anthropics { messages::models::model(&entry) } else { entry }))
+    let found = find_entry(&state, id.into_inner()).await;
+    let entry = found.map_err(|error| with_similar_ids(&state, error))?;
+    let is_anthropics = request.headers().contains_key(ANTHROPIC_VERSION);
+    Ok(HttpResponse::Ok().json(if is_anthropics {
+        messages::models::model_object(&entry)
+    } else {
+        entry
+    }))
 }
 
 /// Returns the error for the client. If a model was not found, it names similar ids.
-pub fn with_nearest(state: &State, error: PipeError) -> Error {
+pub fn with_similar_ids(state: &State, error: PipeError) -> Error {
     let PipeError::ModelNotFound(id) = &error else { return error.into() };
-    let nearest = nearest(state, id);
-    Error::from(error).adding(&if nearest.is_empty() {
+    let ids = similar_ids(state, id);
+    Error::from(error).adding(&if ids.is_empty() {
         "`GET /v1/models` lists the ids".to_owned()
     } else {
-        format!("`GET /v1/models` lists the ids; the nearest are {}", nearest.join(", "))
+        format!("`GET /v1/models` lists the ids; the nearest are {}", ids.join(", "))
     })
 }
 
 /// The largest number of similar ids that an error names.
-const NAMED: usize = 3;
+const MAX_SUGGESTIONS: usize = 3;
 
 /// The length of the longest ids that are compared, in bytes.
-const LONGEST: usize = 128;
+const MAX_COMPARED_BYTES: usize = 128;
 
 /// Returns the ids that are most similar to this one.
-fn nearest(state: &State, id: &str) -> Vec<String> {
-    if id.len() > LONGEST {
+fn similar_ids(state: &State, id: &str) -> Vec<String> {
+    if id.len() > MAX_COMPARED_BYTES {
         return Vec::new();
     }
     let wanted = id.to_ascii_lowercase();
@@ -111,19 +117,19 @@ fn nearest(state: &State, id: &str) -> Vec<String> {
     let ids = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
     let ids = ids.flat_map(|(pipe, serves)| registry::list_models(pipe, &serves));
     let mut ids: Vec<_> = ids
-        .filter(|(id, _)| id.len() <= LONGEST)
+        .filter(|(id, _)| id.len() <= MAX_COMPARED_BYTES)
         .map(|(full, model)| {
             let names = [full.to_ascii_lowercase(), model.id.to_ascii_lowercase()];
-            let steps = names.iter().map(|name| steps_between(name, &wanted)).min();
-            (steps.unwrap_or(usize::MAX), full)
+            let distance = names.iter().map(|name| edit_distance(name, &wanted)).min();
+            (distance.unwrap_or(usize::MAX), full)
         })
         .collect();
     ids.sort();
-    ids.into_iter().take(NAMED).map(|(_, id)| format!("`{id}`")).collect()
+    ids.into_iter().take(MAX_SUGGESTIONS).map(|(_, id)| format!("`{id}`")).collect()
 }
 
 /// Returns the Levenshtein distance: the number of characters to change, add or leave out.
-fn steps_between(one: &str, other: &str) -> usize {
+fn edit_distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, char) in one.chars().enumerate() {
@@ -142,8 +148,8 @@ fn steps_between(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-async fn found(state: &State, id: String) -> Result<Value, PipeError> {
-    let entries = entries(state, |_| true).await;
+async fn find_entry(state: &State, id: String) -> Result<Value, PipeError> {
+    let entries = list_entries(state, |_| true).await;
     if let Some(entry) = entries.into_iter().find(|entry| entry["id"] == id.as_str()) {
         return Ok(entry);
     }
@@ -165,10 +171,10 @@ async fn found(state: &State, id: String) -> Result<Value, PipeError> {
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
     let name = picker_name(&model, &model_names(state));
-    Ok(entry(&id, &name, &model, &pipeline(kind, &model), state.started))
+    Ok(entry_object(&id, &name, &model, &pipeline_object(kind, &model), state.started))
 }
 
-fn filters(state: &State) -> Vec<Value> {
+fn filter_entries(state: &State) -> Vec<Value> {
     let entry = |slot: &Arc<dyn Slot>| {
         let Serves::Filter { pipelines, priority } = slot.serves()? else { return None };
         // One entry without `pipelines` or `priority` would break every chat of every connection
@@ -176,7 +182,7 @@ fn filters(state: &State) -> Vec<Value> {
         let pipeline =
             json!({"type": "filter", "pipelines": pipelines, "priority": priority, "valves": true});
         let model = Model::new(slot.id(), slot.name());
-        Some(entry(slot.id(), slot.name(), &model, &pipeline, state.started))
+        Some(entry_object(slot.id(), slot.name(), &model, &pipeline, state.started))
     };
     state.registry.slots().iter().filter_map(entry).collect()
 }
@@ -205,7 +211,7 @@ fn picker_name(model: &Model, names: &HashMap<String, String>) -> String {
         .unwrap_or_else(|| model.name.clone())
 }
 
-async fn entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
+async fn list_entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
     state.registry.wait_for_discovery(DEADLINE).await;
     let names = model_names(state);
     let mut entries = Vec::new();
@@ -216,7 +222,7 @@ async fn entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value
         entries.extend(models.map(|(id, mut model)| {
             add_image_input(&state.registry, &id, &mut model);
             let name = picker_name(&model, &names);
-            entry(&id, &name, &model, &pipeline(serves.kind(), &model), state.started)
+            entry_object(&id, &name, &model, &pipeline_object(serves.kind(), &model), state.started)
         }));
     }
     entries
@@ -238,7 +244,7 @@ fn add_image_input(registry: &Registry, id: &str, model: &mut Model) {
 }
 
 /// Returns the description of a model's pipe for Open WebUI.
-fn pipeline(kind: &str, model: &Model) -> Value {
+fn pipeline_object(kind: &str, model: &Model) -> Value {
     match model.kind {
         ModelKind::Chat | ModelKind::Image => json!({"type": kind, "valves": true}),
         // Should Open WebUI come by it after all: it keeps filters out of its picker, and one for
@@ -249,7 +255,7 @@ fn pipeline(kind: &str, model: &Model) -> Value {
     }
 }
 
-fn entry(id: &str, name: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
+fn entry_object(id: &str, name: &str, model: &Model, pipeline: &Value, created: u64) -> Value {
     let mut entry = json!({
         "id": id, "name": name, "object": "model", "created": created, "owned_by": "pipewright", "pipeline": pipeline,
     });
@@ -267,12 +273,12 @@ fn entry(id: &str, name: &str, model: &Model, pipeline: &Value, created: u64) ->
     if !model.capabilities.is_empty() {
         entry["info"]["meta"]["capabilities"] = model.capabilities.clone().into();
     }
-    tell(&mut entry, model);
+    add_metadata(&mut entry, model);
     entry
 }
 
 /// Adds the model's metadata, in the words of `OpenRouter`'s list.
-fn tell(entry: &mut Value, model: &Model) {
+fn add_metadata(entry: &mut Value, model: &Model) {
     let ModelMetadata { reads, context_length, max_output_tokens, parameters } = &model.metadata;
     if !reads.is_empty() {
         let makes = match model.kind {

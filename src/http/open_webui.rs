@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderMap};
 /// Its server asks with Python's aiohttp and says so, whoever is logged in; with forwarded users it
 /// adds their headers (`docs/reference/open-webui.md`, "Calls" and "User headers"). Where people
 /// have added a connection of their own, their browser asks.
-pub fn asks(headers: &HeaderMap) -> bool {
+pub fn is_open_webui(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).map(|agent| agent.as_bytes().to_ascii_lowercase());
     let agent = agent.unwrap_or_default();
     let says = |word: &[u8]| agent.windows(word.len()).any(|piece| piece == word);

@@ -3,7 +3,7 @@
 mod reader;
 mod upload;
 
-pub use upload::put;
+pub use upload::upload_documents;
 
 use super::{
     Error, State,

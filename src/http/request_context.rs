@@ -75,7 +75,7 @@ impl RequestContext {
         body: &mut Body,
         demand: Demand,
     ) -> Result<ModelCall<'_>, Error> {
-        let (user, mut chat) = identity::take(body, self.headers());
+        let (user, mut chat) = identity::take_identity(body, self.headers());
         chat.response.clone_from(&self.response);
         chat.task = chat.task.filter(|task| self.is_trusted_task(task));
         let hints = self.hints(take_long_context_suffix(&mut body.model));
@@ -161,7 +161,7 @@ impl RequestContext {
     /// error names similar ones.
     pub fn failed(&self, error: PipeError) -> Error {
         self.record.fail(error.kind(), &error);
-        models::with_nearest(&self.state, error)
+        models::with_similar_ids(&self.state, error)
     }
 }
 

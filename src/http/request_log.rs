@@ -93,7 +93,7 @@ impl RequestLog {
             method: known_method(request.method()),
             route,
             path: truncate_path(request.path()),
-            is_anthropics: messages::is_theirs(request.path(), request.headers()),
+            is_anthropics: messages::is_anthropic_request(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
             in_flight: watching.map(|state| state.drain.track_request()),
@@ -163,7 +163,7 @@ impl RequestLog {
     /// own.
     fn in_api_dialect(&self, error: &actix_web::Error) -> Option<HttpResponse> {
         let error = error.as_error::<Error>().filter(|_| self.is_anthropics)?;
-        Some(messages::refusal(error, &self.id))
+        Some(messages::error_response(error, &self.id))
     }
 
     /// The same answer, which holds the record until it has been sent.

@@ -2,13 +2,14 @@
 
 use super::{
     Error,
+    field_error::field_error,
     json::{Json, JsonBody},
     request_context::RequestContext,
     shape::{COUNTABLE, Shape, USER},
     unary,
 };
 use actix_web::{HttpResponse, http::StatusCode};
-use pipe_sdk::{Demand, PipeError, RerankCall, Reranked, Result};
+use pipe_sdk::{Demand, RerankCall, Reranked, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::num::NonZeroUsize;
@@ -18,7 +19,7 @@ use std::num::NonZeroUsize;
 pub struct RerankBody {
     model: String,
     query: String,
-    documents: Vec<Document>,
+    documents: Vec<RerankDocument>,
     top_n: Option<NonZeroUsize>,
     return_documents: Option<bool>,
     user: Option<Value>,
@@ -26,29 +27,29 @@ pub struct RerankBody {
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a text or an object with a `text`")]
-enum Document {
+enum RerankDocument {
     Plain(String),
     Object { text: String },
 }
 
 #[derive(Serialize)]
-struct List {
+struct RerankResponse {
     id: String,
     model: String,
-    results: Vec<Item>,
+    results: Vec<RankedDocument>,
     usage: unary::Usage,
 }
 
 #[derive(Serialize)]
-struct Item {
+struct RankedDocument {
     index: usize,
     relevance_score: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    document: Option<Text>,
+    document: Option<DocumentText>,
 }
 
 #[derive(Serialize)]
-struct Text {
+struct DocumentText {
     text: String,
 }
 
@@ -80,8 +81,8 @@ pub async fn rerank(
     body: Json<RerankBody>,
 ) -> Result<HttpResponse, Error> {
     let Json(RerankBody { model, query, documents, top_n, return_documents, user }) = body;
-    let documents: Vec<_> = documents.into_iter().map(Document::text).collect();
-    check(&query, &documents)?;
+    let documents: Vec<_> = documents.into_iter().map(RerankDocument::text).collect();
+    check_input(&query, &documents)?;
     let top_n = top_n.map(NonZeroUsize::get);
     let call = RerankCall { top_n, ..RerankCall::new(&model, query, documents.clone()) };
     let model_call = unary::admit_model(&context, user, &model, Demand::rerank(&call)).await?;
@@ -89,32 +90,30 @@ pub async fn rerank(
     let usage = unary::record_prompt_tokens(&context.record, prompt_tokens);
     let shown = return_documents.unwrap_or_default();
     let document = |index: usize| documents.get(index).filter(|_| shown).cloned();
-    let item = |rank: pipe_sdk::Rank| Item {
+    let item = |rank: pipe_sdk::Rank| RankedDocument {
         index: rank.index,
         relevance_score: rank.score,
-        document: document(rank.index).map(|text| Text { text }),
+        document: document(rank.index).map(|text| DocumentText { text }),
     };
     let results = ranks.into_iter().map(item).collect();
     let id = format!("rerank-{}", uuid::Uuid::new_v4().simple());
-    Ok(HttpResponse::Ok().json(List { id, model, results, usage }))
+    Ok(HttpResponse::Ok().json(RerankResponse { id, model, results, usage }))
 }
 
-fn check(query: &str, documents: &[String]) -> Result<()> {
-    let misfit =
-        |field: String, rule| Err(PipeError::bad_field(&field, format!("{field}: {rule}")));
+fn check_input(query: &str, documents: &[String]) -> Result<()> {
     if query.is_empty() {
-        return misfit("query".into(), "must not be empty");
+        return Err(field_error("query", "must not be empty"));
     }
     if documents.is_empty() {
-        return misfit("documents".into(), "send at least one document");
+        return Err(field_error("documents", "send at least one document"));
     }
     match documents.iter().position(String::is_empty) {
-        Some(place) => misfit(format!("documents[{place}]"), "must not be empty"),
+        Some(place) => Err(field_error(&format!("documents[{place}]"), "must not be empty")),
         None => Ok(()),
     }
 }
 
-impl Document {
+impl RerankDocument {
     fn text(self) -> String {
         match self {
             Self::Plain(text) | Self::Object { text } => text,

@@ -1,17 +1,15 @@
 //! OpenAI's Responses API (<https://platform.openai.com/docs/api-reference/responses>): a request
-//! becomes a chat, its chunks become events.
-//!
-//! Responses are stored only by models that keep conversations; for all others, every request
-//! brings its whole conversation.
+//! becomes a chat, its chunks become events. Responses are stored only by models that keep
+//! conversations; for all others, every request brings its whole conversation.
 
 mod answer;
+mod event_buffer;
 mod events;
-mod fields;
+mod field_paths;
 mod input;
 mod item;
 mod request;
 mod tools;
-mod wire;
 
 use super::{
     Error,
@@ -24,7 +22,7 @@ use super::{
 };
 use actix_web::{HttpResponse, http::StatusCode};
 use answer::Response;
-use events::Events;
+use events::EventWriter;
 use pipe_sdk::{Answer, Body, Demand, PipeError};
 pub use request::Request;
 use request::{Asked, Wishes};
@@ -36,9 +34,9 @@ impl JsonBody for Request {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-impl ApiDialect for Wishes {
+impl ApiDialect for ResponseOptions {
     const ID: &'static str = "resp_";
-    type Writer = Events;
+    type Writer = EventWriter;
     type Whole = Value;
 
     fn response_id(&self) -> Option<String> {
@@ -49,13 +47,17 @@ impl ApiDialect for Wishes {
         self.tools.notes.clone()
     }
 
-    fn writer(&self, head: &ResponseHead) -> Events {
-        Events::new(Response::new(head, self))
+    fn writer(&self, head: &ResponseHead) -> EventWriter {
+        EventWriter::new(Response::new(head, self))
     }
 
-    fn plain(&self, head: &ResponseHead, answers: Vec<Answer>) -> Result<Value, PipeError> {
+    fn response_object(
+        &self,
+        head: &ResponseHead,
+        answers: Vec<Answer>,
+    ) -> Result<Value, PipeError> {
         let answer = answers.into_iter().next().ok_or_else(ended_early)?;
-        let response = Response::new(head, self).whole(answer)?;
+        let response = Response::new(head, self).complete_object(answer)?;
         if !self.is_compaction {
             return Ok(response);
         }
@@ -71,41 +73,48 @@ pub async fn input_tokens(
     context: RequestContext,
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
-    let Asked { mut chat, fields, .. } = body.0.read()?;
+    let ConvertedRequest { mut chat, field_paths, .. } = body.0.into_chat()?;
     let counted = async {
         let model_call = context.admit_chat(&mut chat, Demand::token_count()).await?;
         let call = model_call.start_call(chat)?;
         context.or_shutdown(model_call.count_tokens(call)).await
     };
-    let tokens = counted.await.map_err(|error| error.renamed(|field| fields.own(field)))?;
+    let tokens =
+        counted.await.map_err(|error| error.renamed(|field| field_paths.original_field(field)))?;
     let counted = json!({"object": "response.input_tokens", "input_tokens": tokens});
     Ok(HttpResponse::Ok().json(counted))
 }
 
 /// `POST /responses/compact`: a summary that stands in place of the conversation.
 pub async fn compact(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
-    let Asked { chat, wishes, fields } = body.0.compacting().read()?;
-    context.answer(chat, wishes).await.map_err(|error| error.renamed(|field| fields.own(field)))
+    let ConvertedRequest { chat, options, field_paths } = body.0.for_compaction().into_chat()?;
+    context
+        .answer(chat, options)
+        .await
+        .map_err(|error| error.renamed(|field| field_paths.original_field(field)))
 }
 
 /// `POST /responses`.
 pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let stores_responses = context.state.registry.stores_responses(body.0.model());
-    let request = if stores_responses { body.0.storing(Wishes::ID)? } else { body.0 };
-    let Asked { chat, wishes, fields } = request.read()?;
-    let context = context.with_response(wishes.response.clone());
+    let request = if stores_responses { body.0.with_storage(ResponseOptions::ID)? } else { body.0 };
+    let ConvertedRequest { chat, options, field_paths } = request.into_chat()?;
+    let context = context.with_response(options.response.clone());
     // Codex makes its conversation shorter if the response fails, but not if the request is
     // refused.
     let is_codex = context
         .headers()
         .get("originator")
         .is_some_and(|name| name.as_bytes().to_ascii_lowercase().starts_with(b"codex"));
-    let head = ResponseHead::new(Wishes::ID, &chat.model);
-    let failing = (chat.stream && is_codex).then(|| wishes.clone());
-    let answered = context.answer(chat, wishes).await;
-    match (answered.map_err(|error| error.renamed(|field| fields.own(field))), failing) {
-        (Err(error), Some(wishes)) if error.is_too_long() => {
-            let mut events = wishes.writer(&head);
+    let head = ResponseHead::new(ResponseOptions::ID, &chat.model);
+    let failing = (chat.stream && is_codex).then(|| options.clone());
+    let answered = context.answer(chat, options).await;
+    match (
+        answered.map_err(|error| error.renamed(|field| field_paths.original_field(field))),
+        failing,
+    ) {
+        (Err(error), Some(options)) if error.is_too_long() => {
+            let mut events = options.writer(&head);
             events.error(&error);
             Ok(head.response().content_type("text/event-stream").body(events.take()))
         }

@@ -1,6 +1,7 @@
 //! Checks of a chat's `tool_choice`.
 
-use pipe_sdk::{Body, PipeError, Result, Tool};
+use super::field_error::field_error;
+use pipe_sdk::{Body, Result, Tool};
 use serde_json::{Map, Value};
 
 const RULE: &str = "must be `none`, `auto`, `required`, or an object that names a tool";
@@ -13,7 +14,7 @@ pub fn check_tool_choice(body: &Body) -> Result<()> {
         None => Ok(()),
         Some((field, Value::String(mode))) => check_mode(body, field, mode),
         Some((field, Value::Object(choice))) => check_object(body, field, choice),
-        Some((field, _)) => Err(fault(field, RULE)),
+        Some((field, _)) => Err(field_error(field, RULE)),
     }
 }
 
@@ -21,8 +22,8 @@ fn check_mode(body: &Body, field: &str, mode: &str) -> Result<()> {
     match mode {
         "none" | "auto" => Ok(()),
         "required" | "any" if has_tools(body) => Ok(()),
-        "required" | "any" => Err(fault(field, "there are no `tools` that could be called")),
-        _ => Err(fault(field, RULE)),
+        "required" | "any" => Err(field_error(field, "there are no `tools` that could be called")),
+        _ => Err(field_error(field, RULE)),
     }
 }
 
@@ -33,15 +34,15 @@ fn check_object(body: &Body, field: &str, choice: &Map<String, Value>) -> Result
         None => (format!("{field}.name"), choice.get("name")),
     };
     if let Some(name) = name.and_then(Value::as_str) {
-        let is_there = offered(body).any(|offered| offered == name);
+        let is_there = tool_names(body).any(|offered| offered == name);
         let rule = "names a tool that is not in `tools`";
-        return if is_there { Ok(()) } else { Err(fault(&place, rule)) };
+        return if is_there { Ok(()) } else { Err(field_error(&place, rule)) };
     }
     match choice.get("type").and_then(Value::as_str) {
         Some("allowed_tools") => check_mode(body, field, "required"),
-        Some("function" | "tool") => Err(fault(&place, "name the tool")),
+        Some("function" | "tool") => Err(field_error(&place, "name the tool")),
         Some(mode) => check_mode(body, field, mode),
-        None => Err(fault(field, RULE)),
+        None => Err(field_error(field, RULE)),
     }
 }
 
@@ -51,17 +52,13 @@ fn has_tools(body: &Body) -> bool {
 }
 
 /// Returns the names of all tools, in any of the fields that clients use.
-fn offered(body: &Body) -> impl Iterator<Item = &str> {
+fn tool_names(body: &Body) -> impl Iterator<Item = &str> {
     let older = body.rest.get("functions").and_then(Value::as_array).into_iter().flatten();
     let older = older.filter_map(|function| function.get("name")?.as_str());
-    body.tools.iter().filter_map(name).chain(older)
+    body.tools.iter().filter_map(tool_name).chain(older)
 }
 
-fn name(tool: &Tool) -> Option<&str> {
+fn tool_name(tool: &Tool) -> Option<&str> {
     let within = tool.function.as_ref().map(|function| function.name.as_str());
     within.or_else(|| tool.rest.get("name")?.as_str())
-}
-
-fn fault(field: &str, rule: &str) -> PipeError {
-    PipeError::bad_field(field, format!("{field}: {rule}"))
 }

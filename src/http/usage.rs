@@ -17,19 +17,19 @@ mod day;
 use day::Day;
 
 /// The number of days in a report without `from`.
-const DAYS: i64 = 30;
+const DEFAULT_DAYS: i64 = 30;
 
 /// The time that a report waits until recent usage is written.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `GET /usage?from=2026-01-01&to=2026-01-31&by=day,model&user=…&format=csv`.
 pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let Wish { query, is_csv } = wish(request.query_string())?;
+    let ReportRequest { query, is_csv } = parse_query(request.query_string())?;
     let (by_day, by) = (query.by_day, query.by.clone());
-    let (from, to) = (Day::of(query.from), Day::of(query.to - 1));
+    let (from, to) = (Day::from_unix_ms(query.from), Day::from_unix_ms(query.to - 1));
     // What has just been answered is part of it.
-    state.usage_queue.flush(PATIENCE).await;
-    state.store.usage().flush(PATIENCE).await;
+    state.usage_queue.flush(FLUSH_TIMEOUT).await;
+    state.store.usage().flush(FLUSH_TIMEOUT).await;
     let rows = state.store.usage().report(query).await.map_err(|error| {
         tracing::warn!(%error, "The usage could not be reported.");
         let message =
@@ -66,38 +66,39 @@ fn model_name(state: &State, id: &str) -> Option<String> {
 }
 
 /// The parameters of a report.
-struct Wish {
+struct ReportRequest {
     query: UsageQuery,
     is_csv: bool,
 }
 
-fn wish(query: &str) -> Result<Wish, Error> {
-    let today = Day::of(i64::try_from(unix_seconds()).unwrap_or_default() * 1000);
+fn parse_query(query: &str) -> Result<ReportRequest, Error> {
+    let today = Day::from_unix_ms(i64::try_from(unix_seconds()).unwrap_or_default() * 1000);
     let (mut from, mut to) = (None, today);
-    let mut wish = Wish {
+    let mut request = ReportRequest {
         query: UsageQuery { by_day: true, by: vec![UsageField::Model], ..UsageQuery::default() },
         is_csv: false,
     };
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
-            "from" => from = Some(day("from", &value)?),
-            "to" => to = day("to", &value)?,
-            "by" => (wish.query.by_day, wish.query.by) = by(&value)?,
+            "from" => from = Some(parse_day("from", &value)?),
+            "to" => to = parse_day("to", &value)?,
+            "by" => (request.query.by_day, request.query.by) = parse_grouping(&value)?,
             "limit" => {
-                wish.query.limit =
-                    Some(value.parse().map_err(|_| misfit("limit", "must be a whole number"))?);
+                request.query.limit = Some(
+                    value.parse().map_err(|_| query_error("limit", "must be a whole number"))?,
+                );
             }
             "format" => {
-                wish.is_csv = match value.as_ref() {
+                request.is_csv = match value.as_ref() {
                     "csv" => true,
                     "json" => false,
-                    _ => return Err(misfit("format", "must be `json` or `csv`")),
+                    _ => return Err(query_error("format", "must be `json` or `csv`")),
                 }
             }
-            name => match field(name) {
-                Some(field) => wish.query.filters.push((field, value.into_owned())),
+            name => match parse_field(name) {
+                Some(field) => request.query.filters.push((field, value.into_owned())),
                 None => {
-                    return Err(misfit(
+                    return Err(query_error(
                         name,
                         "is not known here: send `from`, `to`, `by`, `limit`, `format`, or what to look at, as in `user=…`",
                     ));
@@ -105,33 +106,33 @@ fn wish(query: &str) -> Result<Wish, Error> {
             },
         }
     }
-    let from = from.unwrap_or_else(|| to.earlier(DAYS - 1));
+    let from = from.unwrap_or_else(|| to.minus_days(DEFAULT_DAYS - 1));
     if from.start() > to.start() {
-        return Err(misfit("from", "must not be after `to`"));
+        return Err(query_error("from", "must not be after `to`"));
     }
-    (wish.query.from, wish.query.to) = (from.start(), to.end());
-    Ok(wish)
+    (request.query.from, request.query.to) = (from.start(), to.end());
+    Ok(request)
 }
 
-fn misfit(field: &str, rule: &str) -> Error {
+fn query_error(field: &str, rule: &str) -> Error {
     Error::new(StatusCode::BAD_REQUEST, format!("{field}: {rule}")).param(Some(field.to_owned()))
 }
 
-fn day(name: &str, value: &str) -> Result<Day, Error> {
-    Day::from_str(value).map_err(|()| misfit(name, "must be a day, as in `2026-01-31`"))
+fn parse_day(name: &str, value: &str) -> Result<Day, Error> {
+    Day::from_str(value).map_err(|()| query_error(name, "must be a day, as in `2026-01-31`"))
 }
 
 /// Parses `by`: the fields by which rows are grouped.
-fn by(value: &str) -> Result<(bool, Vec<UsageField>), Error> {
+fn parse_grouping(value: &str) -> Result<(bool, Vec<UsageField>), Error> {
     let (mut by_day, mut by) = (false, Vec::new());
     for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        match (word, field(word)) {
+        match (word, parse_field(word)) {
             ("day", _) => by_day = true,
             (_, Some(field)) if !by.contains(&field) => by.push(field),
             (_, Some(_)) => {}
             (_, None) => {
-                let all: Vec<_> = UsageField::ALL.into_iter().map(word_of).collect();
-                return Err(misfit(
+                let all: Vec<_> = UsageField::ALL.into_iter().map(field_name).collect();
+                return Err(query_error(
                     "by",
                     &format!("must be made of `day`, `{}`", all.join("`, `")),
                 ));
@@ -141,12 +142,12 @@ fn by(value: &str) -> Result<(bool, Vec<UsageField>), Error> {
     Ok((by_day, by))
 }
 
-fn field(word: &str) -> Option<UsageField> {
-    UsageField::ALL.into_iter().find(|field| word_of(*field) == word)
+fn parse_field(word: &str) -> Option<UsageField> {
+    UsageField::ALL.into_iter().find(|field| field_name(*field) == word)
 }
 
 /// Returns the name of a field, in queries and reports.
-fn word_of(field: UsageField) -> &'static str {
+fn field_name(field: UsageField) -> &'static str {
     match field {
         UsageField::User => "user",
         UsageField::Key => "key",
@@ -162,7 +163,7 @@ fn word_of(field: UsageField) -> &'static str {
 fn shown(row: &ReportRow, model_names: &HashMap<String, String>) -> serde_json::Value {
     let mut shown = json!(row);
     if let Some(day) = row.day {
-        shown["day"] = Day::of(day).to_string().into();
+        object["day"] = Day::from_unix_ms(day).to_string().into();
     }
     if let Some(name) = row.model.as_ref().and_then(|id| model_names.get(id)) {
         shown["model_name"] = name.as_str().into();
@@ -171,5 +172,5 @@ fn shown(row: &ReportRow, model_names: &HashMap<String, String>) -> serde_json::
         shown.shift_remove("cost");
         shown.insert("cost_usd".into(), (row.cost as f64 / 1e6).into());
     }
-    shown
+    object
 }

@@ -27,12 +27,12 @@ impl Classify for CallFailure {
     fn verdict(&self) -> Verdict {
         match self.0 {
             // The file has answered; a breaker for it would close the file to everybody.
-            WorkerError::Exception { .. } | WorkerError::Valves(_) => Verdict::fine(),
-            WorkerError::Exited(_) => Verdict::failed(FailureKind::Broken),
-            WorkerError::Protocol(_) => Verdict::failed(FailureKind::Protocol),
-            WorkerError::Timeout(_) => Verdict::failed(FailureKind::Timeout),
+            WorkerError::Exception { .. } | WorkerError::Valves(_) => Verdict::success(),
+            WorkerError::Exited(_) => Verdict::failure(FailureKind::ConnectionLost),
+            WorkerError::Protocol(_) => Verdict::failure(FailureKind::Protocol),
+            WorkerError::Timeout(_) => Verdict::failure(FailureKind::Timeout),
             WorkerError::NoInterpreter(_) | WorkerError::Install(_) | WorkerError::Spawn(_) => {
-                Verdict::failed(FailureKind::Connect)
+                Verdict::failure(FailureKind::Connect)
             }
         }
     }
@@ -49,19 +49,19 @@ pub async fn answer(slot: Arc<PythonSlot>, call: Call) -> Result<ChunkStream> {
     let begin = async |attempt: Attempt| {
         let items = worker.call("pipe", &arguments, Some(models.clone()));
         let mut items = items.map_err(CallFailure)?;
-        let first = attempt.in_time(items.next()).await;
+        let first = attempt.with_deadline(items.next()).await;
         let late = |FirstByteElapsed| CallFailure(WorkerError::Timeout(first_byte));
         let first = first.map_err(late)?.transpose().map_err(CallFailure)?;
         Ok((first, items))
     };
     let begun = Box::pin(upstream.call(caller, begin)).await;
-    let ((first, items), running) = begun.map_err(|error| slot.call_error(error))?;
+    let ((first, items), in_flight) = begun.map_err(|error| slot.call_error(error))?;
     let answer = PythonAnswer {
         pending: VecDeque::new(),
         first,
         items,
         decoder: ItemDecoder::default(),
-        running: Some(running),
+        in_flight: Some(in_flight),
         is_done: false,
         slot,
         _worker: worker,
@@ -100,7 +100,7 @@ struct PythonAnswer {
     first: Option<Item>,
     items: CallStream,
     decoder: ItemDecoder,
-    running: Option<InFlightCall>,
+    in_flight: Option<InFlightCall>,
     is_done: bool,
     slot: Arc<PythonSlot>,
     _worker: Arc<Worker>,
@@ -125,7 +125,7 @@ impl PythonAnswer {
                 },
                 Ok(None) => {
                     self.pending.extend(self.decoder.finish());
-                    self.settle(None);
+                    self.complete(None);
                 }
                 Err(error) => {
                     let failure = CallFailure(error);
@@ -146,10 +146,10 @@ impl PythonAnswer {
         item.map_err(|_| WorkerError::Timeout(idle))?.transpose()
     }
 
-    fn settle(&mut self, failure: Option<FailureKind>) {
+    fn complete(&mut self, failure: Option<FailureKind>) {
         self.is_done = true;
-        if let Some(running) = self.running.take() {
-            running.settle(failure);
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.complete(failure);
         }
     }
 
@@ -158,7 +158,7 @@ impl PythonAnswer {
         kind: Option<FailureKind>,
         error: PipeError,
     ) -> Option<(Result<Chunk>, Self)> {
-        self.settle(kind);
+        self.complete(kind);
         Some((Err(error), self))
     }
 }
@@ -169,11 +169,11 @@ impl PythonSlot {
         let id = self.static_id();
         match error {
             CallError::Failed(CallFailure(error)) => self.worker_error(error),
-            CallError::Full => PipeError::Throttled {
+            CallError::ConcurrencyLimit => PipeError::Throttled {
                 message: format!("`{id}` answers as many calls as its valve allows: try again"),
                 retry_after: None,
             },
-            CallError::Resting { wait, cause } => PipeError::Unavailable {
+            CallError::CircuitOpen { wait, cause } => PipeError::Unavailable {
                 message: format!("`{id}` has failed again and again: {}", cause.cause()),
                 retry_after: Some(wait),
             },

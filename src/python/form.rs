@@ -180,20 +180,20 @@ fn find_definition(root: &Value, reference: &str) -> Option<Value> {
 }
 
 /// Returns the schema of a valve that is not null.
-fn plain(property: &Value) -> &Value {
+fn non_null_schema(property: &Value) -> &Value {
     let any = property["anyOf"].as_array().into_iter().flatten();
     any.into_iter().find(|one| one["type"] != "null").unwrap_or(property)
 }
 
 fn is_text(property: &Value) -> bool {
-    let plain = plain(property);
-    plain["enum"].is_null() && plain["type"].as_str().unwrap_or("string") == "string"
+    let schema = non_null_schema(property);
+    schema["enum"].is_null() && schema["type"].as_str().unwrap_or("string") == "string"
 }
 
 /// Returns whether a valve holds a secret: it says so, or its name does.
 fn is_secret(name: &str, property: &Value) -> bool {
-    let plain = plain(property);
-    let says_so = [property, plain].iter().any(|schema| {
+    let schema = non_null_schema(property);
+    let says_so = [property, schema].iter().any(|schema| {
         schema["writeOnly"] == true
             || schema["format"] == "password"
             || schema["input"]["type"] == "password"

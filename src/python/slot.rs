@@ -109,7 +109,7 @@ impl PythonSlot {
             first_byte: limit,
             idle: limit,
             attempts: 1,
-            at_once: threads,
+            max_concurrent: threads,
             ..Limits::default()
         };
         Self {

@@ -153,3 +153,26 @@ fn every_error_that_troubleshooting_quotes_is_one_of_the_program() {
         assert!(code.contains(text.trim_end()), "no error says `{text}`");
     }
 }
+
+/// The paths from the root that a document names in backticks.
+fn named_paths(text: &str) -> impl Iterator<Item = &str> {
+    let folders =
+        ["src/", "crates/", "pipes/", "tools/", "tests/", "docs/", "examples/", "deploy/"];
+    let is_path = move |word: &&str| {
+        folders.iter().any(|folder| word.starts_with(folder)) && !word.contains(['<', '*', ' '])
+    };
+    text.split('`').skip(1).step_by(2).filter(is_path)
+}
+
+#[test]
+fn every_file_that_the_maps_name_exists() {
+    let mut count = 0;
+    for map in ["README.md", "CONTRIBUTING.md", "docs/architecture.md"] {
+        let text = fs::read_to_string(root().join(map)).unwrap();
+        for path in named_paths(&text) {
+            assert!(root().join(path).exists(), "{map}: there is no {path}");
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count}");
+}

@@ -111,17 +111,21 @@ impl ApiError {
     pub(crate) fn verdict(&self) -> Verdict {
         match self.status {
             429 if self.is_quota() => {
-                Verdict::failed(FailureKind::Throttled).after(self.retry_after)
+                Verdict::failure(FailureKind::Throttled).with_retry_after(self.retry_after)
             }
-            429 => Verdict::failed(FailureKind::Throttled).again().after(self.retry_after),
-            408 | 500 | 504 => Verdict::failed(FailureKind::Server).again().after(self.retry_after),
-            502 | 503 | 529 => Verdict::failed(FailureKind::Server)
-                .again()
-                .after(self.retry_after)
-                .suspecting(Suspect::Upstream),
-            0 | 500..=599 => Verdict::failed(FailureKind::Server),
-            300..=399 => Verdict::failed(FailureKind::Protocol),
-            _ => Verdict::fine(),
+            429 => Verdict::failure(FailureKind::Throttled)
+                .retryable()
+                .with_retry_after(self.retry_after),
+            408 | 500 | 504 => {
+                Verdict::failure(FailureKind::Server).retryable().with_retry_after(self.retry_after)
+            }
+            502 | 503 | 529 => Verdict::failure(FailureKind::Server)
+                .retryable()
+                .with_retry_after(self.retry_after)
+                .with_suspect(Suspect::Upstream),
+            0 | 500..=599 => Verdict::failure(FailureKind::Server),
+            300..=399 => Verdict::failure(FailureKind::Protocol),
+            _ => Verdict::success(),
         }
     }
 }

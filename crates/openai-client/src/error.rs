@@ -196,9 +196,9 @@ impl resilience::Classify for OpenAiError {
             Self::FirstByteTimeout => Verdict::failed(FailureKind::Timeout),
             Self::ConnectionLost => Verdict::failed(FailureKind::Broken).again(),
             Self::Api(api_error) => api_error.verdict(),
-            Self::HtmlPage | Self::InvalidResponse(_) => Verdict::failed(FailureKind::Protocol),
-            Self::Interrupted | Self::Incomplete => Verdict::failed(FailureKind::Cut),
-            Self::IdleTimeout => Verdict::failed(FailureKind::IdleTimeout),
+            Self::HtmlPage | Self::InvalidResponse(_) => Verdict::failure(FailureKind::Protocol),
+            Self::Interrupted | Self::Incomplete => Verdict::failure(FailureKind::Truncated),
+            Self::IdleTimeout => Verdict::failure(FailureKind::IdleTimeout),
         }
     }
 }
@@ -218,8 +218,8 @@ impl From<IdleElapsed> for OpenAiError {
 impl From<CallError<Self>> for OpenAiError {
     fn from(unanswered: CallError<Self>) -> Self {
         match unanswered {
-            CallError::Resting { wait, cause } => Self::CircuitOpen { wait, cause },
-            CallError::Full => Self::ConcurrencyLimit,
+            CallError::CircuitOpen { wait, cause } => Self::CircuitOpen { wait, cause },
+            CallError::ConcurrencyLimit => Self::ConcurrencyLimit,
             CallError::Failed(error) => error,
         }
     }
@@ -278,8 +278,8 @@ mod tests {
 
     #[test]
     fn a_quota_that_is_used_up_is_not_asked_for_again() {
-        assert!(said(429, "", "slow down").verdict().again);
-        assert!(!said(429, "insufficient_quota", "check your plan").verdict().again);
+        assert!(said(429, "", "slow down").verdict().is_retryable);
+        assert!(!said(429, "insufficient_quota", "check your plan").verdict().is_retryable);
     }
 
     #[test]

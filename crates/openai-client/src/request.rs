@@ -171,7 +171,7 @@ impl<'a> ExtraFields<'a> {
         Self(sent.collect())
     }
 
-    fn only(rest: &'a Map<String, Value>, names: &[&[&str]]) -> Self {
+    fn select(rest: &'a Map<String, Value>, names: &[&[&str]]) -> Self {
         let is_named = |name: &str| names.iter().any(|names| names.contains(&name));
         Self(rest.iter().filter(|(name, value)| is_named(name) && !value.is_null()).collect())
     }

@@ -129,7 +129,7 @@ impl Server {
         context: &CallContext,
     ) -> Result<ChatAnswer, OpenAiError> {
         let caller = context.caller();
-        let mut quirks = Quirks::from_list(&self.quirks.of(model, caller));
+        let mut quirks = Quirks::from_list(&self.quirks.for_caller(model, caller));
         let mut learned = Vec::new();
         loop {
             let delivery = self.delivery(body, quirks);
@@ -216,7 +216,7 @@ impl Server {
             self.read_body(response, MAX_RESPONSE_BYTES).await
         };
         let (answer, call) = self.upstream.call(caller, attempt).await?;
-        call.settle(None);
+        call.complete(None);
         Ok(answer)
     }
 
@@ -261,7 +261,7 @@ impl Server {
         attempt: Attempt,
         request: reqwest::Request,
     ) -> Result<reqwest::Response, OpenAiError> {
-        attempt.in_time(self.execute(request)).await?
+        attempt.with_deadline(self.execute(request)).await?
     }
 
     /// Sends a request, and returns the head of a successful response.

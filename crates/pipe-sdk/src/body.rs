@@ -19,28 +19,46 @@ pub struct Body {
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
     /// `true` if the caller wants chunks. Pipes always stream; only the host reads it.
-    #[serde(deserialize_with = "lenient::or_default")]
+    #[serde(deserialize_with = "lenient::deserialize_or_default")]
     pub stream: bool,
     /// The options of a streamed answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
     /// 0–2 for OpenAI's models; others have narrower ranges.
-    #[serde(deserialize_with = "lenient::number", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::deserialize_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub temperature: Option<f64>,
     /// 0–1.
-    #[serde(deserialize_with = "lenient::number", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::deserialize_number",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub top_p: Option<f64>,
     /// The older name of `max_completion_tokens`.
-    #[serde(deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::deserialize_u64",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_tokens: Option<u64>,
     /// The most tokens that the answer may have.
-    #[serde(deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::deserialize_u64",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_completion_tokens: Option<u64>,
     /// Texts that end the answer; one or several.
-    #[serde(deserialize_with = "lenient::texts", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        deserialize_with = "lenient::deserialize_texts",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub stop: Vec<String>,
     /// The tools that the model may call.
-    #[serde(deserialize_with = "lenient::or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        deserialize_with = "lenient::deserialize_or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub tools: Vec<Tool>,
     /// `"none"`, `"auto"`, `"required"`, or an object that names a tool.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +79,16 @@ impl Body {
         self.max_completion_tokens.or(self.max_tokens)
     }
 
+    /// Returns whether the chat is one of Open WebUI's background prompts, such as the one that asks
+    /// for a title, by its form alone: a call may name its task too
+    /// (`docs/reference/open-webui.md`, "Background tasks").
+    pub fn is_task_prompt(&self) -> bool {
+        let [message] = self.messages.as_slice() else { return false };
+        message.role == Role::User
+            && self.tools.is_empty()
+            && message.text().trim_start().starts_with("### Task:")
+    }
+
     /// Returns the text of the last user message.
     pub fn last_user_text(&self) -> Option<String> {
         self.messages.iter().rev().find(|message| message.role == Role::User).map(Message::text)
@@ -72,7 +100,7 @@ impl Body {
 #[serde(default)]
 pub struct StreamOptions {
     /// A last chunk with the usage.
-    #[serde(deserialize_with = "lenient::or_default")]
+    #[serde(deserialize_with = "lenient::deserialize_or_default")]
     pub include_usage: bool,
 }
 
@@ -87,7 +115,7 @@ pub struct Message {
     /// The calls of the assistant.
     #[serde(
         default,
-        deserialize_with = "lenient::or_default",
+        deserialize_with = "lenient::deserialize_or_default",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub tool_calls: Vec<ToolCall>,
@@ -224,7 +252,11 @@ pub struct FunctionCall {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tool {
     /// `function`; other kinds belong to other services.
-    #[serde(default = "function", deserialize_with = "lenient::or_function", rename = "type")]
+    #[serde(
+        default = "function",
+        deserialize_with = "lenient::deserialize_tool_kind",
+        rename = "type"
+    )]
     pub kind: String,
     /// The function, for tools of that kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]

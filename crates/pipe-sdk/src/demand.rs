@@ -36,7 +36,7 @@ pub enum DemandKind {
 }
 
 /// About as many tokens as a picture or a page of a file is read as.
-const PICTURE: u64 = 1000;
+const TOKENS_PER_IMAGE: u64 = 1000;
 
 impl Demand {
     /// As many tokens are expected of an answer whose request sets no limit.
@@ -61,34 +61,34 @@ impl Demand {
 
     /// Returns the demand of a count of a chat's tokens.
     pub fn token_count() -> Self {
-        Self::one(DemandKind::TokenCount)
+        Self::single(DemandKind::TokenCount)
     }
 
     /// Returns the demand of a search among documents.
     pub fn search() -> Self {
-        Self::one(DemandKind::Search)
+        Self::single(DemandKind::Search)
     }
 
     /// Returns the demand of this call for vectors.
     pub fn embedding(call: &EmbedCall) -> Self {
         let letters: usize = call.input.iter().map(String::len).sum();
         let amount = call.input.len() as u64;
-        Self { amount, prompt_tokens: tokens_in(letters), ..Self::one(DemandKind::Embedding) }
+        Self { amount, prompt_tokens: tokens_in(letters), ..Self::single(DemandKind::Embedding) }
     }
 
     /// Returns the demand of this call for a ranking. The question is read beside each document.
     pub fn rerank(call: &RerankCall) -> Self {
         let documents: usize = call.documents.iter().map(String::len).sum();
         let letters = documents + call.query.len() * call.documents.len();
-        Self { prompt_tokens: tokens_in(letters), ..Self::one(DemandKind::Rerank) }
+        Self { prompt_tokens: tokens_in(letters), ..Self::single(DemandKind::Rerank) }
     }
 
     /// Returns the demand of this call for images.
     pub fn image(call: &ImageCall) -> Self {
-        Self { amount: u64::from(call.options.count()), ..Self::one(DemandKind::Image) }
+        Self { amount: u64::from(call.options.count()), ..Self::single(DemandKind::Image) }
     }
 
-    fn one(kind: DemandKind) -> Self {
+    fn single(kind: DemandKind) -> Self {
         Self { kind, amount: 1, prompt_tokens: 0, completion_tokens: 0 }
     }
 }
@@ -109,7 +109,7 @@ impl From<ModelKind> for DemandKind {
 fn prompt_tokens(body: &Body) -> u64 {
     let (mut letters, mut pictures) = (0, 0);
     for message in &body.messages {
-        weigh(message, &mut letters, &mut pictures);
+        add_message_size(message, &mut letters, &mut pictures);
     }
     for function in body.tools.iter().filter_map(|tool| tool.function.as_ref()) {
         letters += function.name.len() + function.description.as_deref().map_or(0, str::len);
@@ -118,7 +118,7 @@ fn prompt_tokens(body: &Body) -> u64 {
     tokens_in(letters).saturating_add(pictures)
 }
 
-fn weigh(message: &Message, letters: &mut usize, pictures: &mut u64) {
+fn add_message_size(message: &Message, letters: &mut usize, pictures: &mut u64) {
     *letters += message.tool_calls.iter().map(|call| call.function.arguments.len()).sum::<usize>();
     match &message.content {
         None => {}
@@ -127,11 +127,11 @@ fn weigh(message: &Message, letters: &mut usize, pictures: &mut u64) {
             for part in parts {
                 match part {
                     Part::Text { text, .. } => *letters += text.len(),
-                    Part::ImageUrl { .. } => *pictures += PICTURE,
+                    Part::ImageUrl { .. } => *pictures += TOKENS_PER_IMAGE,
                     // A page of a file is some forty kB of base64.
                     Part::Other(part) => {
-                        let size: usize = part.values().map(size).sum();
-                        *pictures += PICTURE.max(size as u64 / 40);
+                        let size: usize = part.values().map(count_characters).sum();
+                        *pictures += TOKENS_PER_IMAGE.max(size as u64 / 40);
                     }
                 }
             }
@@ -140,11 +140,11 @@ fn weigh(message: &Message, letters: &mut usize, pictures: &mut u64) {
 }
 
 /// Returns the number of characters of the texts in this value.
-fn size(value: &Value) -> usize {
+fn count_characters(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(size).sum(),
-        Value::Object(fields) => fields.values().map(size).sum(),
+        Value::Array(items) => items.iter().map(count_characters).sum(),
+        Value::Object(fields) => fields.values().map(count_characters).sum(),
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }

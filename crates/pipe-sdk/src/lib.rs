@@ -5,7 +5,9 @@
 //! in Open WebUI, hands it chats and streams what it answers.
 //!
 //! ```
-//! use pipe_sdk::{Call, Chunk, ChunkStream, FinishReason, ValveError, Model, Pipe, Result, Serves, Valves};
+//! use pipe_sdk::{
+//!     Call, Chunk, ChunkStream, FinishReason, Model, Pipe, Result, Serves, ValveError, Valves,
+//! };
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
 //! use std::sync::Arc;
@@ -37,7 +39,8 @@
 //!         Serves::Model(Model::new(Self::ID, "Echo"))
 //!     }
 //!     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {
-//!         let text = format!("{}{}", self.0.prefix, call.body.last_user_text().unwrap_or_default());
+//!         let question = call.body.last_user_text().unwrap_or_default();
+//!         let text = format!("{}{question}", self.0.prefix);
 //!         Ok(ChunkStream::from_chunks([Chunk::Content(text), Chunk::Finish(FinishReason::Stop)]))
 //!     }
 //! }

@@ -25,7 +25,7 @@ pub trait Library: Send + Sync {
 
     /// Stores documents; each replaces the one of its id. Creates the collection if it does not
     /// exist. A document that cannot be read or stored fails alone.
-    fn put(
+    fn put_documents(
         &self,
         collection: String,
         documents: Vec<Upload>,

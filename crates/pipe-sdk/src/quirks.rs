@@ -17,10 +17,10 @@ use tokio::time::Instant;
 /// The quirks of each model since the start. The `Display` of a quirk is its name for admins (`GET
 /// /pipelines/{id}/lessons`), which stays when the type is renamed.
 #[derive(Debug)]
-pub struct LearnedQuirks<Q>(Mutex<HashMap<String, Vec<Learned<Q>>>>);
+pub struct LearnedQuirks<Q>(Mutex<HashMap<String, Vec<LearnedQuirk<Q>>>>);
 
 #[derive(Debug)]
-struct Learned<Q> {
+struct LearnedQuirk<Q> {
     quirk: Q,
     /// The callers that met it; of more than two, the first two.
     callers: Vec<CallerId>,
@@ -42,14 +42,14 @@ pub struct QuirkState {
 }
 
 /// The number of callers that must meet a quirk until it applies to all.
-const TEACHERS: usize = 2;
+const MIN_CALLERS: usize = 2;
 
 /// The time until a quirk expires.
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The largest number of quirks of a model, and of models.
-const MOST: usize = 32;
-const MOST_MODELS: usize = 1000;
+const MAX_QUIRKS: usize = 32;
+const MAX_MODELS: usize = 1000;
 
 impl<Q> Default for LearnedQuirks<Q> {
     fn default() -> Self {
@@ -59,11 +59,11 @@ impl<Q> Default for LearnedQuirks<Q> {
 
 impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
     /// Returns the quirks of this model that apply to this caller.
-    pub fn of(&self, model: &str, caller: CallerId) -> Vec<Q> {
+    pub fn for_caller(&self, model: &str, caller: CallerId) -> Vec<Q> {
         let now = Instant::now();
         let known = self.lock();
         let known = known.get(model).into_iter().flatten();
-        let holds = |learned: &&Learned<Q>| {
+        let holds = |learned: &&LearnedQuirk<Q>| {
             learned.is_fresh(now) && (learned.is_for_all() || learned.callers.contains(&caller))
         };
         known.filter(holds).map(|learned| learned.quirk.clone()).collect()
@@ -73,28 +73,28 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
     pub fn learn(&self, model: &str, quirk: &Q, caller: CallerId) {
         let now = Instant::now();
         let mut models = self.lock();
-        if models.len() >= MOST_MODELS && !models.contains_key(model) {
+        if models.len() >= MAX_MODELS && !models.contains_key(model) {
             return;
         }
         let known = models.entry(model.to_owned()).or_default();
         known.retain(|learned| learned.is_fresh(now));
         if let Some(learned) = known.iter_mut().find(|learned| learned.quirk == *quirk) {
             learned.at = now;
-            if learned.callers.len() < TEACHERS && !learned.callers.contains(&caller) {
+            if learned.callers.len() < MIN_CALLERS && !learned.callers.contains(&caller) {
                 learned.callers.push(caller);
                 tracing::info!(model, "`{model}` has taught for all: no {quirk}.");
             }
             return;
         }
         // One caller alone must not fill the list with what holds for nobody else.
-        if known.len() >= MOST {
+        if known.len() >= MAX_QUIRKS {
             let Some(place) = known.iter().position(|learned| !learned.is_for_all()) else {
                 return;
             };
             known.remove(place);
         }
         tracing::info!(model, "`{model}` has taught one caller: no {quirk}.");
-        known.push(Learned { quirk: quirk.clone(), callers: vec![caller], at: now });
+        known.push(LearnedQuirk { quirk: quirk.clone(), callers: vec![caller], at: now });
     }
 
     /// Returns all quirks, by model.
@@ -103,7 +103,7 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
         let models = self.lock();
         let all =
             models.iter().flat_map(|(model, known)| known.iter().map(move |one| (model, one)));
-        let state = |(model, learned): (&String, &Learned<Q>)| QuirkState {
+        let state = |(model, learned): (&String, &LearnedQuirk<Q>)| QuirkState {
             model: model.clone(),
             quirk: learned.quirk.to_string(),
             for_all: learned.is_for_all(),
@@ -114,14 +114,14 @@ impl<Q: Clone + PartialEq + Display> LearnedQuirks<Q> {
         states
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Learned<Q>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<LearnedQuirk<Q>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<Q> Learned<Q> {
+impl<Q> LearnedQuirk<Q> {
     fn is_for_all(&self) -> bool {
-        self.callers.len() >= TEACHERS
+        self.callers.len() >= MIN_CALLERS
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
@@ -133,7 +133,7 @@ impl<Q> Learned<Q> {
 /// `temperature` ``. What is quoted and does not end is left out too.
 pub fn without_quotes(text: &str) -> String {
     let (mut kept, mut rest) = (String::new(), text);
-    while let Some((place, open)) = rest.char_indices().find(|(_, c)| closing(*c).is_some()) {
+    while let Some((place, open)) = rest.char_indices().find(|(_, c)| closing_quote(*c).is_some()) {
         let (before, quoted) = rest.split_at(place);
         kept.push_str(before);
         let quoted = quoted.get(open.len_utf8()..).unwrap_or_default();
@@ -143,7 +143,7 @@ pub fn without_quotes(text: &str) -> String {
             rest = quoted;
             continue;
         }
-        let Some(end) = end_of_quote(quoted, open) else { return kept };
+        let Some(end) = find_quote_end(quoted, open) else { return kept };
         let (name, after) = quoted.split_at(end);
         if is_field_name(name) {
             kept.push_str(name);
@@ -154,8 +154,8 @@ pub fn without_quotes(text: &str) -> String {
 }
 
 /// Returns the end of a quote that begins with this mark.
-fn end_of_quote(quoted: &str, open: char) -> Option<usize> {
-    let close = closing(open)?;
+fn find_quote_end(quoted: &str, open: char) -> Option<usize> {
+    let close = closing_quote(open)?;
     let mut is_escaped = false;
     let mut chars = quoted.char_indices().peekable();
     while let Some((place, c)) = chars.next() {
@@ -168,7 +168,7 @@ fn end_of_quote(quoted: &str, open: char) -> Option<usize> {
     None
 }
 
-fn closing(open: char) -> Option<char> {
+fn closing_quote(open: char) -> Option<char> {
     match open {
         '\'' | '"' | '`' => Some(open),
         '“' => Some('”'),
@@ -211,15 +211,18 @@ mod tests {
         let quirks = LearnedQuirks::<&str>::default();
         for _ in 0..3 {
             quirks.learn("m", &"stop", caller(1));
-            assert_eq!(quirks.of("m", caller(1)), ["stop"]);
-            assert!(quirks.of("m", caller(2)).is_empty() && quirks.of("n", caller(1)).is_empty());
+            assert_eq!(quirks.for_caller("m", caller(1)), ["stop"]);
+            assert!(
+                quirks.for_caller("m", caller(2)).is_empty()
+                    && quirks.for_caller("n", caller(1)).is_empty()
+            );
         }
         quirks.learn("m", &"stop", caller(2));
-        assert_eq!(quirks.of("m", caller(3)), ["stop"]);
+        assert_eq!(quirks.for_caller("m", caller(3)), ["stop"]);
         let [state] = &quirks.states()[..] else { panic!("one is known") };
         assert_eq!((state.for_all, state.expires_in_seconds), (true, 86400));
         tokio::time::advance(LIFETIME).await;
-        assert!(quirks.of("m", caller(1)).is_empty() && quirks.states().is_empty());
+        assert!(quirks.for_caller("m", caller(1)).is_empty() && quirks.states().is_empty());
     }
 
     #[test]
@@ -228,9 +231,9 @@ mod tests {
         quirks.learn("m", &0, caller(1));
         quirks.learn("m", &0, caller(2));
         (1..1000).for_each(|number| quirks.learn("m", &number, caller(3)));
-        assert_eq!(quirks.of("m", caller(9)), [0]);
-        assert_eq!(quirks.states().len(), MOST);
+        assert_eq!(quirks.for_caller("m", caller(9)), [0]);
+        assert_eq!(quirks.states().len(), MAX_QUIRKS);
         (0..2000).for_each(|number| quirks.learn(&number.to_string(), &0, caller(1)));
-        assert!(quirks.states().len() < MOST + MOST_MODELS);
+        assert!(quirks.states().len() < MAX_QUIRKS + MAX_MODELS);
     }
 }

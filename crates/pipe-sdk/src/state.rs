@@ -36,7 +36,7 @@ pub struct Fingerprint {
 }
 
 /// The largest size of a file, in bytes.
-const LARGEST: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 impl StateFolder {
     /// Returns the folder at this path, which is made when something is saved.
@@ -71,7 +71,7 @@ impl StateFolder {
     pub async fn save<T: Serialize>(&self, name: &'static str, state: &T) {
         let Some(folder) = self.0.clone() else { return };
         let saved = match serde_json::to_vec(state) {
-            Ok(bytes) if bytes.len() as u64 > LARGEST => {
+            Ok(bytes) if bytes.len() as u64 > MAX_BYTES => {
                 Err(io::Error::from(io::ErrorKind::FileTooLarge))
             }
             Ok(bytes) => spawn_blocking(move || folder.replace(name, &bytes))
@@ -118,8 +118,8 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Err(error) => return Err(error),
     }
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(io::Error::from(io::ErrorKind::FileTooLarge));
     }
     Ok(Some(bytes))
@@ -184,7 +184,7 @@ mod tests {
             fs::write(&path, bad).unwrap();
             assert_eq!(folder.load::<Vec<u8>>("list.json").await, None, "{bad}");
         }
-        File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        File::create(&path).unwrap().set_len(MAX_BYTES + 1).unwrap();
         assert_eq!(folder.load::<Vec<u8>>("list.json").await, None);
         fs::remove_file(&path).unwrap();
         symlink("/dev/zero", &path).unwrap();

@@ -38,8 +38,8 @@ pub struct ScriptedHost {
     images: HashMap<String, Images>,
     inputs: HashMap<String, Vec<&'static str>>,
     calls: Arc<Mutex<Vec<Call>>>,
-    ledger: Arc<ledger::Memory>,
-    conversations: Arc<conversations::Memory>,
+    ledger: Arc<ledger::InMemoryLedger>,
+    conversations: Arc<conversations::InMemoryConversations>,
 }
 
 impl ScriptedHost {

@@ -5,13 +5,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// A pipe's settings: a flat struct with a default for every field.
 ///
-/// Open WebUI's form is a row of text inputs, one a field, so the types that a valve may have are few: `String`, integers, floats,
-/// `bool`, unit enums, [`Secret`](crate::Secret), `Vec<String>`, and `Option` of those. Doc comments become help texts,
-/// `#[schemars(title = "…")]` the label, `#[schemars(range(min = 5, max = 120))]`, and `length` the bounds that the host checks. A text that may be
-/// missing is an `Option<String>`: the form cannot save an empty text.
+/// Open WebUI's form is a row of text inputs, one a field, so the types that a valve may have are
+/// few: `String`, integers, floats, `bool`, unit enums, [`Secret`](crate::Secret), `Vec<String>`,
+/// and `Option` of those. Doc comments become help texts, `#[schemars(title = "…")]` the label,
+/// `#[schemars(range(min = 5, max = 120))]`, and `length` the bounds that the host checks. A text
+/// that may be missing is an `Option<String>`: the form cannot save an empty text.
 ///
-/// A valve that names a place on disk says so with `#[schemars(extend("x-place" = "watched"))]`, or `"index"`, or `"models"`: the pipe then gets a whole
-/// path without links, which lies in a folder that the operator allows for that, and what an admin enters counts from the data folder.
+/// A valve that names a place on disk says so with `#[schemars(extend("x-place" = "watched"))]`, or
+/// `"index"`, or `"models"`: the pipe then gets a whole path without links, which lies in a folder
+/// that the operator allows for that, and what an admin enters counts from the data folder.
 ///
 /// Titles begin with a group, as in `AWS · Regions`. A form with valves marked `#[schemars(extend("x-everyday" = true))]` is a long one: the host adds
 /// a switch *Show advanced settings* to it, and shows no others until it is on, except those that were changed.

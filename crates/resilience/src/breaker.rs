@@ -14,58 +14,58 @@ use tokio::time::Instant;
 /// A circuit breaker: closed, open, or open with one probe in flight.
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
-    phase: Phase,
+    phase: BreakerPhase,
     /// The number of changes between closed and open so far. The result of a call that began in an
     /// earlier generation is ignored.
     generation: u64,
     window: Window,
     /// The number of consecutive calls without a connection.
-    unconnected: u32,
+    connect_failures: u32,
     /// The number of consecutive failed calls, by any caller.
-    in_a_row: u32,
+    consecutive_failures: u32,
     /// The time of the last success.
-    answered: Option<Instant>,
+    last_success: Option<Instant>,
     /// The kind of the last failure.
-    cause: FailureKind,
+    last_failure: FailureKind,
     /// The callers that saw the failures that opened it. The probe must come from another one.
     witnesses: Vec<CallerId>,
     /// The number of consecutive probes whose failure may have been their own fault.
-    doubtful_tries: u32,
-    rules: Rules,
+    doubtful_probes: u32,
+    rules: BreakerRules,
 }
 
 /// The conditions under which it opens, and for how long.
 #[derive(Debug)]
-struct Rules {
+struct BreakerRules {
     failures: u32,
     callers: usize,
     is_probed: bool,
-    first_rest: Duration,
-    longest_rest: Duration,
+    open_duration: Duration,
+    max_open_duration: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum BreakerPhase {
     /// All calls go through.
     Closed,
     /// No call goes through until then.
-    Open { until: Instant, rest: Rest },
+    Open { until: Instant, period: OpenPeriod },
     /// One call goes through, as a probe.
-    Probing { rest: Rest },
+    Probing { period: OpenPeriod },
 }
 
 /// The time for which the breaker stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Rest {
+struct OpenPeriod {
     /// The duration of this period.
-    now: Duration,
+    duration: Duration,
     /// The duration of the next period, if the probe fails.
     next: Duration,
 }
 
 /// A call that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
+pub(crate) struct CallTicket {
     generation: u64,
     caller: CallerId,
     began: Instant,
@@ -75,225 +75,239 @@ pub(crate) struct Ticket {
 
 /// The refusal of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct BreakerRefusal {
     pub wait: Duration,
-    pub cause: FailureKind,
+    pub last_failure: FailureKind,
 }
 
 /// The wait that callers are given while a probe is in flight.
-const WHILE_PROBING: Duration = Duration::from_secs(1);
+const PROBE_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The wait before the owner probes a suspected upstream.
-const UNDER_SUSPICION: Duration = Duration::from_millis(100);
+const SUSPECTED_OPEN_DURATION: Duration = Duration::from_millis(100);
 
 /// A good answer within this time before a failure shows that the upstream is alive.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+const ALIVE_WINDOW: Duration = Duration::from_secs(10);
 
 /// The number of consecutive connection failures that opens it.
-const UNCONNECTED: u32 = 2;
+const MAX_CONNECT_FAILURES: u32 = 2;
 
 /// The share of calls that must have failed to open it, in percent: of failures that the upstream
 /// itself reports, and of failures of any kind. The holder of the host's key may invent callers,
 /// and a prompt may make any model fail; as long as a tenth of the calls succeeds, it is better to
 /// try.
-const OWNED_PERCENT: usize = 50;
-const ANY_PERCENT: usize = 90;
+const MIN_OWNED_FAILURE_PERCENT: usize = 50;
+const MIN_FAILURE_PERCENT: usize = 90;
 
 /// The number of failed probes, possibly by their own fault, after which the breaker opens again.
-const DOUBTFUL_TRIES: u32 = 3;
+const MAX_DOUBTFUL_PROBES: u32 = 3;
 
 /// The minimum number of calls in the window, where the owner probes by itself.
-const FEWEST_PROBED: u32 = 20;
+const MIN_PROBED_CALLS: u32 = 20;
 
 /// The maximum number of witnesses that are kept.
-const MOST_WITNESSES: usize = 64;
+const MAX_WITNESSES: usize = 64;
 
 impl CircuitBreaker {
     /// Returns a closed breaker.
     pub fn new(limits: &Limits) -> Self {
         let failures = limits.failures;
-        let volume = if limits.is_probed { failures.max(FEWEST_PROBED) } else { failures } as usize;
+        let volume =
+            if limits.is_probed { failures.max(MIN_PROBED_CALLS) } else { failures } as usize;
         let callers = limits.callers.min(volume);
         Self {
-            phase: Phase::Closed,
+            phase: BreakerPhase::Closed,
             generation: 0,
             window: Window::new(limits.window, volume, callers),
-            unconnected: 0,
-            in_a_row: 0,
-            answered: None,
-            cause: FailureKind::Server,
+            connect_failures: 0,
+            consecutive_failures: 0,
+            last_success: None,
+            last_failure: FailureKind::Server,
             witnesses: Vec::new(),
-            doubtful_tries: 0,
-            rules: Rules {
+            doubtful_probes: 0,
+            rules: BreakerRules {
                 failures,
                 callers,
                 is_probed: limits.is_probed,
-                first_rest: limits.rest,
-                longest_rest: limits.longest_rest,
+                open_duration: limits.open_duration,
+                max_open_duration: limits.max_open_duration,
             },
         }
     }
 
     /// Admits a call of this caller, or returns the wait and the last failure.
-    pub fn admit(&mut self, caller: CallerId, now: Instant) -> Result<Ticket, Refused> {
-        let refused = |wait| Refused { wait, cause: self.cause };
+    pub fn admit(&mut self, caller: CallerId, now: Instant) -> Result<CallTicket, BreakerRefusal> {
+        let refused = |wait| BreakerRefusal { wait, last_failure: self.last_failure };
         match self.phase {
-            Phase::Closed => {}
-            Phase::Open { until, .. } if now < until => return Err(refused(until - now)),
-            Phase::Open { until, rest } => {
+            BreakerPhase::Closed => {}
+            BreakerPhase::Open { until, .. } if now < until => return Err(refused(until - now)),
+            BreakerPhase::Open { until, period } => {
                 // If no other caller comes, one that saw the failures may probe after twice the
                 // time. The host itself may always probe.
-                let (anybody, is_host) = (until + rest.now, caller == CallerId::default());
+                let (anybody, is_host) = (until + period.duration, caller == CallerId::default());
                 if now < anybody && !is_host && self.witnesses.contains(&caller) {
                     return Err(refused(anybody - now));
                 }
-                self.phase = Phase::Probing { rest };
+                self.phase = BreakerPhase::Probing { period };
                 self.generation += 1;
             }
-            Phase::Probing { .. } => return Err(refused(WHILE_PROBING)),
+            BreakerPhase::Probing { .. } => return Err(refused(PROBE_RETRY_AFTER)),
         }
         Ok(self.ticket(caller, now))
     }
 
     /// Admits a call without an alternative even if the breaker is open, unless the upstream cannot
     /// be connected to.
-    pub fn admit_anyway(&mut self, caller: CallerId, now: Instant) -> Result<Ticket, Refused> {
-        self.admit(caller, now).or_else(|refused| match refused.cause {
+    pub fn admit_ignoring_state(
+        &mut self,
+        caller: CallerId,
+        now: Instant,
+    ) -> Result<CallTicket, BreakerRefusal> {
+        self.admit(caller, now).or_else(|refused| match refused.last_failure {
             FailureKind::Connect => Err(refused),
-            _ => Ok(Ticket { is_extra: true, ..self.ticket(caller, now) }),
+            _ => Ok(CallTicket { is_extra: true, ..self.ticket(caller, now) }),
         })
     }
 
     /// Returns whether a further attempt of a failed call would be admitted.
     pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed)
+        matches!(self.phase, BreakerPhase::Closed)
     }
 
     /// Records that an answer has begun. That closes an open breaker, but does not clear the
     /// failures.
-    pub fn began(&mut self, ticket: Ticket) {
+    pub fn record_start(&mut self, ticket: CallTicket) {
         if ticket.generation == self.generation && !self.is_closed() {
             self.close();
         }
     }
 
     /// Records a success.
-    pub fn succeeded(&mut self, ticket: Ticket, now: Instant) {
+    pub fn record_success(&mut self, ticket: CallTicket, now: Instant) {
         if ticket.generation != self.generation {
             return;
         }
         if !self.is_closed() {
             self.close();
         }
-        (self.unconnected, self.in_a_row, self.answered) = (0, 0, Some(now));
+        (self.connect_failures, self.consecutive_failures, self.last_success) = (0, 0, Some(now));
         self.window.push(now, ticket.caller, None);
     }
 
     /// Records a failure.
-    pub fn failed(&mut self, ticket: Ticket, verdict: Verdict, now: Instant) {
+    pub fn record_failure(&mut self, ticket: CallTicket, verdict: Verdict, now: Instant) {
         let Some(kind) = verdict.kind else { return };
         if ticket.generation != self.generation || self.rules.failures == 0 {
             return;
         }
         match self.phase {
-            Phase::Closed => {
-                self.cause = kind;
+            BreakerPhase::Closed => {
+                self.last_failure = kind;
                 self.window.push(now, ticket.caller, Some(verdict.suspect()));
-                self.in_a_row = self.in_a_row.saturating_add(1);
-                let is_unconnected = kind == FailureKind::Connect;
-                self.unconnected =
-                    if is_unconnected { self.unconnected.saturating_add(1) } else { 0 };
-                if let Some(rest) = self.opens(ticket, verdict.suspect(), now) {
-                    self.witnesses = self.window.witnesses(MOST_WITNESSES);
-                    self.open(now, rest);
+                self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+                let is_connect_failure = kind == FailureKind::Connect;
+                self.connect_failures =
+                    if is_connect_failure { self.connect_failures.saturating_add(1) } else { 0 };
+                if let Some(period) = self.open_period_after(ticket, verdict.suspect(), now) {
+                    self.witnesses = self.window.witnesses(MAX_WITNESSES);
+                    self.open(now, period);
                 }
             }
-            Phase::Probing { rest } if !ticket.is_extra => {
-                self.cause = kind;
-                if self.witnesses.len() < MOST_WITNESSES {
+            BreakerPhase::Probing { period } if !ticket.is_extra => {
+                self.last_failure = kind;
+                if self.witnesses.len() < MAX_WITNESSES {
                     self.witnesses.push(ticket.caller);
                 }
-                self.doubtful_tries += 1;
+                self.doubtful_probes += 1;
                 let is_sure = verdict.suspect() == Suspect::Upstream || self.rules.is_probed;
-                if is_sure || self.doubtful_tries >= DOUBTFUL_TRIES {
-                    self.open(now, self.rest(rest.next));
+                if is_sure || self.doubtful_probes >= MAX_DOUBTFUL_PROBES {
+                    self.open(now, self.open_period(period.next));
                 } else {
                     // Somebody else may try at once: it may have been this request's own fault.
-                    self.phase = Phase::Open { until: now, rest };
+                    self.phase = BreakerPhase::Open { until: now, period };
                 }
             }
             // A call that went through anyway has found what is known.
-            Phase::Probing { .. } | Phase::Open { .. } => {}
+            BreakerPhase::Probing { .. } | BreakerPhase::Open { .. } => {}
         }
     }
 
     /// Records that a caller left before the outcome was known. If it was the probe, the next call
     /// may probe.
-    pub fn abandoned(&mut self, ticket: Ticket, now: Instant) {
-        if let Phase::Probing { rest } = self.phase
+    pub fn record_cancellation(&mut self, ticket: CallTicket, now: Instant) {
+        if let BreakerPhase::Probing { period } = self.phase
             && ticket.generation == self.generation
             && !ticket.is_extra
         {
             // A caller that leaves as soon as it may try must not keep the others waiting.
-            self.phase = Phase::Open { until: now, rest: Rest { now: Duration::ZERO, ..rest } };
+            self.phase = BreakerPhase::Open {
+                until: now,
+                period: OpenPeriod { duration: Duration::ZERO, ..period },
+            };
         }
     }
 
     /// Returns the state for metrics.
     pub fn state(&self, now: Instant) -> BreakerState {
         match self.phase {
-            Phase::Closed => BreakerState::Closed,
-            Phase::Open { until, .. } if now < until => BreakerState::Open,
-            Phase::Open { .. } | Phase::Probing { .. } => BreakerState::HalfOpen,
+            BreakerPhase::Closed => BreakerState::Closed,
+            BreakerPhase::Open { until, .. } if now < until => BreakerState::Open,
+            BreakerPhase::Open { .. } | BreakerPhase::Probing { .. } => BreakerState::HalfOpen,
         }
     }
 
     /// Returns the period for which it opens after this failure; `None` if it stays closed.
-    fn opens(&mut self, ticket: Ticket, suspect: Suspect, now: Instant) -> Option<Rest> {
-        let Rules { failures, callers, is_probed, first_rest, .. } = self.rules;
-        let first = self.rest(first_rest);
-        if self.unconnected >= UNCONNECTED.min(failures) {
+    fn open_period_after(
+        &mut self,
+        ticket: CallTicket,
+        suspect: Suspect,
+        now: Instant,
+    ) -> Option<OpenPeriod> {
+        let BreakerRules { failures, callers, is_probed, open_duration, .. } = self.rules;
+        let first = self.open_period(open_duration);
+        if self.connect_failures >= MAX_CONNECT_FAILURES.min(failures) {
             return Some(first);
         }
-        if is_probed && self.in_a_row >= failures && !self.is_alive(ticket, now) {
+        if is_probed && self.consecutive_failures >= failures && !self.is_alive(ticket, now) {
             return Some(match suspect {
                 Suspect::Upstream => first,
                 // It may have been the request's fault. Whoever probes will know in a moment.
                 Suspect::Either | Suspect::Request => {
-                    Rest { now: UNDER_SUSPICION, next: first_rest }
+                    OpenPeriod { duration: SUSPECTED_OPEN_DURATION, next: open_duration }
                 }
             });
         }
-        let seen = self.window.sum(now);
+        let seen = self.window.totals(now);
         let needed = if seen.clear == 0 { callers.max(2) } else { callers };
         let share = |failed: usize, percent: usize| failed * 100 >= seen.calls * percent;
-        let is_failing = share(seen.owned, OWNED_PERCENT) || share(seen.failed, ANY_PERCENT);
-        (seen.calls >= self.window.volume() && seen.callers >= needed && is_failing)
+        let is_failing =
+            share(seen.owned, MIN_OWNED_FAILURE_PERCENT) || share(seen.failed, MIN_FAILURE_PERCENT);
+        (seen.calls >= self.window.min_calls() && seen.callers >= needed && is_failing)
             .then_some(first)
     }
 
     /// Returns whether other calls succeeded since this call began, or shortly before.
-    fn is_alive(&self, ticket: Ticket, now: Instant) -> bool {
-        self.answered.is_some_and(|at| at >= ticket.began || now - at <= SIGN_OF_LIFE)
+    fn is_alive(&self, ticket: CallTicket, now: Instant) -> bool {
+        self.last_success.is_some_and(|at| at >= ticket.began || now - at <= ALIVE_WINDOW)
     }
 
-    fn ticket(&self, caller: CallerId, began: Instant) -> Ticket {
-        Ticket { generation: self.generation, caller, began, is_extra: false }
+    fn ticket(&self, caller: CallerId, began: Instant) -> CallTicket {
+        CallTicket { generation: self.generation, caller, began, is_extra: false }
     }
 
-    fn rest(&self, now: Duration) -> Rest {
-        Rest { now, next: now.saturating_mul(2).min(self.rules.longest_rest) }
+    fn open_period(&self, now: Duration) -> OpenPeriod {
+        OpenPeriod { duration: now, next: now.saturating_mul(2).min(self.rules.max_open_duration) }
     }
 
-    fn open(&mut self, now: Instant, rest: Rest) {
-        self.phase = Phase::Open { until: now + rest.now, rest };
+    fn open(&mut self, now: Instant, period: OpenPeriod) {
+        self.phase = BreakerPhase::Open { until: now + period.duration, period };
         self.generation += 1;
         self.window.clear();
-        (self.unconnected, self.in_a_row, self.doubtful_tries) = (0, 0, 0);
+        (self.connect_failures, self.consecutive_failures, self.doubtful_probes) = (0, 0, 0);
     }
 
     fn close(&mut self) {
-        self.phase = Phase::Closed;
+        self.phase = BreakerPhase::Closed;
         self.witnesses.clear();
     }
 }
@@ -312,11 +326,11 @@ mod tests {
     }
 
     fn unavailable() -> Verdict {
-        Verdict::failed(FailureKind::Server).suspecting(Suspect::Upstream)
+        Verdict::failure(FailureKind::Server).with_suspect(Suspect::Upstream)
     }
 
     fn late() -> Verdict {
-        Verdict::failed(FailureKind::Timeout)
+        Verdict::failure(FailureKind::Timeout)
     }
 
     /// So many calls, by so many callers in turn, end so.
@@ -324,7 +338,7 @@ mod tests {
         let now = Instant::now();
         for number in 0..calls {
             let Ok(ticket) = breaker.admit(caller(number % callers), now) else { return };
-            breaker.failed(ticket, verdict, now);
+            breaker.record_failure(ticket, verdict, now);
         }
     }
 
@@ -332,7 +346,7 @@ mod tests {
         let now = Instant::now();
         for number in 0..calls {
             let ticket = breaker.admit(caller(1000 + number % callers), now).unwrap();
-            breaker.succeeded(ticket, now);
+            breaker.record_success(ticket, now);
         }
     }
 
@@ -345,7 +359,7 @@ mod tests {
         for (calls, callers, opens) in
             [(19, 3, false), (20, 3, true), (1000, 2, false), (20, 20, true)]
         {
-            for verdict in [unavailable(), late(), Verdict::failed(FailureKind::Server)] {
+            for verdict in [unavailable(), late(), Verdict::failure(FailureKind::Server)] {
                 let mut breaker = breaker();
                 fail(&mut breaker, verdict, calls, callers);
                 assert_eq!(is_open(&breaker), opens, "{calls} {callers} {verdict:?}");
@@ -360,7 +374,7 @@ mod tests {
         fail(&mut breaker, unavailable(), 10_000, 1);
         for number in 1..3 {
             let ticket = breaker.admit(caller(number), Instant::now()).unwrap();
-            breaker.failed(ticket, unavailable(), Instant::now());
+            breaker.record_failure(ticket, unavailable(), Instant::now());
         }
         fail(&mut breaker, unavailable(), 10_000, 1);
         assert!(!is_open(&breaker));
@@ -373,8 +387,8 @@ mod tests {
             (unavailable(), 30, false),
             (late(), 2, true),
             (late(), 3, false),
-            (Verdict::failed(FailureKind::Server), 2, true),
-            (Verdict::failed(FailureKind::Server), 3, false),
+            (Verdict::failure(FailureKind::Server), 2, true),
+            (Verdict::failure(FailureKind::Server), 3, false),
         ] {
             let mut breaker = breaker();
             succeed(&mut breaker, good, 30);
@@ -396,14 +410,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_second_call_that_finds_no_connection_opens_it_whoever_makes_it() {
         let mut breaker = breaker();
-        let refused = Verdict::failed(FailureKind::Connect);
+        let refused = Verdict::failure(FailureKind::Connect);
         fail(&mut breaker, refused, 1, 1);
         succeed(&mut breaker, 1, 1);
         fail(&mut breaker, refused, 1, 1);
         assert!(!is_open(&breaker));
         fail(&mut breaker, refused, 1, 1);
         let refused = breaker.admit(caller(9), Instant::now()).unwrap_err();
-        assert_eq!(refused, Refused { wait: Duration::from_secs(10), cause: FailureKind::Connect });
+        assert_eq!(
+            refused,
+            BreakerRefusal { wait: Duration::from_secs(10), last_failure: FailureKind::Connect }
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -411,18 +428,18 @@ mod tests {
      {
         let (mut breaker, mut now) = (breaker(), Instant::now());
         fail(&mut breaker, unavailable(), 20, 3);
-        for (number, rest) in [10, 20, 40, 80, 120, 120].into_iter().enumerate() {
-            let (rest, other) = (Duration::from_secs(rest), caller(100 + number as u64));
-            assert_eq!(breaker.admit(other, now).unwrap_err().wait, rest);
-            now += rest;
+        for (number, period) in [10, 20, 40, 80, 120, 120].into_iter().enumerate() {
+            let (period, other) = (Duration::from_secs(period), caller(100 + number as u64));
+            assert_eq!(breaker.admit(other, now).unwrap_err().wait, period);
+            now += period;
             assert_eq!(
                 breaker.admit(caller(0), now).unwrap_err().wait,
-                rest,
+                period,
                 "not who saw it fail"
             );
             let probe = breaker.admit(other, now).unwrap();
-            assert_eq!(breaker.admit(caller(99), now).unwrap_err().wait, WHILE_PROBING);
-            breaker.failed(probe, unavailable(), now);
+            assert_eq!(breaker.admit(caller(99), now).unwrap_err().wait, PROBE_RETRY_AFTER);
+            breaker.record_failure(probe, unavailable(), now);
         }
         now += Duration::from_secs(240);
         breaker.admit(caller(0), now).expect("where nobody else comes, the same may try");
@@ -435,7 +452,7 @@ mod tests {
         now += Duration::from_secs(10);
         for number in 10..13 {
             let probe = breaker.admit(caller(number), now).unwrap();
-            breaker.failed(probe, late(), now);
+            breaker.record_failure(probe, late(), now);
             breaker.admit(caller(number), now).unwrap_err();
         }
         assert_eq!(breaker.admit(caller(20), now).unwrap_err().wait, Duration::from_secs(20));
@@ -447,10 +464,10 @@ mod tests {
         fail(&mut breaker, unavailable(), 20, 3);
         now += Duration::from_secs(10);
         let probe = breaker.admit(caller(9), now).unwrap();
-        breaker.began(probe);
+        breaker.record_start(probe);
         assert!(!is_open(&breaker));
         fail(&mut breaker, unavailable(), 19, 3);
-        breaker.failed(probe, unavailable(), now);
+        breaker.record_failure(probe, unavailable(), now);
         let wait = breaker.admit(caller(9), now).unwrap_err().wait;
         assert_eq!(wait, Duration::from_secs(10), "its rest is the first again");
     }
@@ -461,8 +478,8 @@ mod tests {
         for number in 0..21 {
             let ticket = breaker.admit(caller(number % 3), now);
             let Ok(ticket) = ticket else { break };
-            breaker.began(ticket);
-            breaker.failed(ticket, Verdict::failed(FailureKind::Cut), now);
+            breaker.record_start(ticket);
+            breaker.record_failure(ticket, Verdict::failure(FailureKind::Truncated), now);
         }
         assert!(is_open(&breaker));
     }
@@ -473,7 +490,7 @@ mod tests {
         fail(&mut breaker, unavailable(), 20, 3);
         now += Duration::from_secs(10);
         let probe = breaker.admit(caller(9), now).unwrap();
-        breaker.abandoned(probe, now);
+        breaker.record_cancellation(probe, now);
         assert_eq!(breaker.state(now), BreakerState::HalfOpen);
         breaker.admit(caller(9), now).unwrap();
     }
@@ -482,20 +499,22 @@ mod tests {
     async fn a_call_that_has_nowhere_else_to_go_passes_and_closes_it_by_its_answer() {
         let (mut breaker, now) = (breaker(), Instant::now());
         fail(&mut breaker, unavailable(), 20, 3);
-        let in_vain = breaker.admit_anyway(caller(0), now).unwrap();
-        breaker.failed(in_vain, unavailable(), now);
+        let in_vain = breaker.admit_ignoring_state(caller(0), now).unwrap();
+        breaker.record_failure(in_vain, unavailable(), now);
         assert!(is_open(&breaker));
-        let answered = breaker.admit_anyway(caller(0), now).unwrap();
-        breaker.began(answered);
+        let extra = breaker.admit_ignoring_state(caller(0), now).unwrap();
+        breaker.record_start(extra);
         assert!(!is_open(&breaker));
-        fail(&mut breaker, Verdict::failed(FailureKind::Connect), 2, 1);
-        breaker.admit_anyway(caller(0), now).expect_err("nobody is there");
+        fail(&mut breaker, Verdict::failure(FailureKind::Connect), 2, 1);
+        breaker.admit_ignoring_state(caller(0), now).expect_err("nobody is there");
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_its_owner_probes_one_failure_is_enough_unless_others_are_answered() {
         let limits = Limits { failures: 1, is_probed: true, ..Limits::default() };
-        for (verdict, wait) in [(late(), UNDER_SUSPICION), (unavailable(), limits.rest)] {
+        for (verdict, wait) in
+            [(late(), SUSPECTED_OPEN_DURATION), (unavailable(), limits.open_duration)]
+        {
             let mut breaker = CircuitBreaker::new(&limits);
             fail(&mut breaker, verdict, 1, 1);
             assert_eq!(breaker.admit(caller(5), Instant::now()).unwrap_err().wait, wait);
@@ -511,7 +530,7 @@ mod tests {
     #[test]
     fn without_a_number_of_failures_it_never_opens() {
         let mut breaker = CircuitBreaker::new(&Limits { failures: 0, ..Limits::default() });
-        fail(&mut breaker, Verdict::failed(FailureKind::Connect), 1000, 1);
+        fail(&mut breaker, Verdict::failure(FailureKind::Connect), 1000, 1);
         fail(&mut breaker, unavailable(), 1000, 100);
         assert!(!is_open(&breaker));
     }
@@ -546,16 +565,16 @@ mod tests {
         fn it_holds_in_any_order(steps in steps()) {
             let limits = Limits { failures: 6, ..Limits::default() };
             let (mut breaker, mut now) = (CircuitBreaker::new(&limits), Instant::now());
-            let mut under_way: Vec<Ticket> = Vec::new();
+            let mut under_way: Vec<CallTicket> = Vec::new();
             for step in steps {
                 let before = breaker.state(now);
                 let mut take = |place: usize| (place < under_way.len()).then(|| under_way.swap_remove(place));
                 match step {
                     Step::Wait(seconds) => now += Duration::from_secs(seconds),
                     Step::Admit(number, anyway) => {
-                        let probing = matches!(breaker.phase, Phase::Probing { .. });
+                        let probing = matches!(breaker.phase, BreakerPhase::Probing { .. });
                         let admitted = if anyway {
-                            breaker.admit_anyway(caller(number), now)
+                            breaker.admit_ignoring_state(caller(number), now)
                         } else {
                             breaker.admit(caller(number), now)
                         };
@@ -566,26 +585,26 @@ mod tests {
                             }
                             Err(refused) => {
                                 prop_assert!(before != BreakerState::Closed && !anyway);
-                                prop_assert!(refused.wait <= limits.longest_rest * 2);
+                                prop_assert!(refused.wait <= limits.max_open_duration * 2);
                             }
                         }
                     }
-                    Step::Begin(place) => if let Some(ticket) = under_way.get(place) { breaker.began(*ticket) },
-                    Step::Succeed(place) => if let Some(ticket) = take(place) { breaker.succeeded(ticket, now) },
+                    Step::Begin(place) => if let Some(ticket) = under_way.get(place) { breaker.record_start(*ticket) },
+                    Step::Succeed(place) => if let Some(ticket) = take(place) { breaker.record_success(ticket, now) },
                     Step::Fail(place, own) => if let Some(ticket) = take(place) {
-                        breaker.failed(ticket, if own { late() } else { unavailable() }, now);
+                        breaker.record_failure(ticket, if own { late() } else { unavailable() }, now);
                     },
-                    Step::Leave(place) => if let Some(ticket) = take(place) { breaker.abandoned(ticket, now) },
+                    Step::Leave(place) => if let Some(ticket) = take(place) { breaker.record_cancellation(ticket, now) },
                 }
-                if matches!(breaker.phase, Phase::Probing { .. }) {
-                    let tries = |ticket: &&Ticket| ticket.generation == breaker.generation && !ticket.is_extra;
+                if matches!(breaker.phase, BreakerPhase::Probing { .. }) {
+                    let tries = |ticket: &&CallTicket| ticket.generation == breaker.generation && !ticket.is_extra;
                     prop_assert_eq!(under_way.iter().filter(tries).count(), 1);
                 }
             }
             for ticket in under_way {
-                breaker.abandoned(ticket, now);
+                breaker.record_cancellation(ticket, now);
             }
-            now += limits.longest_rest * 2;
+            now += limits.max_open_duration * 2;
             prop_assert!(breaker.admit(caller(0), now).is_ok());
         }
     }

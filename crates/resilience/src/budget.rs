@@ -9,25 +9,25 @@ pub(crate) struct RetryBudget {
     percent: u32,
 }
 
-const RETRY: u32 = 100;
+const RETRY_COST: u32 = 100;
 
 /// The capacity: ten retries in a row after a quiet time.
-const FULL: u32 = 10 * RETRY;
+const CAPACITY: u32 = 10 * RETRY_COST;
 
 impl RetryBudget {
     /// Returns a full budget, to which a hundred calls add this number of retries.
     pub fn new(percent: u32) -> Self {
-        Self { left: FULL, percent }
+        Self { left: CAPACITY, percent }
     }
 
     /// Adds the share of one call.
     pub fn deposit(&mut self) {
-        self.left = self.left.saturating_add(self.percent).min(FULL);
+        self.left = self.left.saturating_add(self.percent).min(CAPACITY);
     }
 
     /// Takes the price of one retry; returns `false` if there is too little left.
     pub fn withdraw(&mut self) -> bool {
-        let rest = self.left.checked_sub(RETRY);
+        let rest = self.left.checked_sub(RETRY_COST);
         self.left = rest.unwrap_or(self.left);
         rest.is_some()
     }
@@ -46,7 +46,7 @@ mod tests {
             retries += (0..3).filter(|_| budget.withdraw()).count();
         }
         // The first call finds the bucket full.
-        assert_eq!(retries, 9_999 / 10 + (FULL / RETRY) as usize);
+        assert_eq!(retries, 9_999 / 10 + (CAPACITY / RETRY_COST) as usize);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use crate::{
     Classify, FailureKind, InFlightCall, Limits, Upstream, Verdict,
-    breaker::{CircuitBreaker, Refused, Ticket},
-    running::{CallGuard, ConcurrencyPermit},
+    breaker::{BreakerRefusal, CallTicket, CircuitBreaker},
+    in_flight_call::{CallGuard, ConcurrencyPermit},
 };
 use pipe_sdk::CallerId;
 use std::{
@@ -29,21 +29,24 @@ pub struct FirstByteElapsed;
 #[derive(Debug, PartialEq)]
 pub enum CallError<E> {
     /// The circuit breaker is open, because the upstream has failed repeatedly.
-    Resting {
+    CircuitOpen {
         /// The time until the next call may be admitted.
         wait: Duration,
         /// The kind of the last failure.
         cause: FailureKind,
     },
     /// The concurrency limit is reached.
-    Full,
+    ConcurrencyLimit,
     /// The last attempt has failed.
     Failed(E),
 }
 
 impl Attempt {
     /// Returns the output of the future, unless the deadline passes first.
-    pub async fn in_time<T>(&self, begins: impl Future<Output = T>) -> Result<T, FirstByteElapsed> {
+    pub async fn with_deadline<T>(
+        &self,
+        begins: impl Future<Output = T>,
+    ) -> Result<T, FirstByteElapsed> {
         timeout_at(self.deadline, begins).await.map_err(|_| FirstByteElapsed)
     }
 }
@@ -64,24 +67,24 @@ impl Upstream {
 
     /// Runs a call without an alternative: it is sent although the circuit breaker is open, unless
     /// the upstream cannot be connected to.
-    pub async fn call_anyway<T, E: Classify, F: Future<Output = Result<T, E>>>(
+    pub async fn call_ignoring_breaker<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
         caller: CallerId,
         attempt: impl FnMut(Attempt) -> F,
     ) -> Result<(T, InFlightCall), CallError<E>> {
-        self.call_admitted(|breaker, now| breaker.admit_anyway(caller, now), attempt).await
+        self.call_admitted(|breaker, now| breaker.admit_ignoring_state(caller, now), attempt).await
     }
 
     async fn call_admitted<T, E: Classify, F: Future<Output = Result<T, E>>>(
         self: &Arc<Self>,
-        admit: impl FnOnce(&mut CircuitBreaker, Instant) -> Result<Ticket, Refused>,
+        admit: impl FnOnce(&mut CircuitBreaker, Instant) -> Result<CallTicket, BreakerRefusal>,
         mut attempt: impl FnMut(Attempt) -> F,
     ) -> Result<(T, InFlightCall), CallError<E>> {
-        let place = self.place().ok_or(CallError::Full)?;
+        let permit = self.acquire_permit().ok_or(CallError::ConcurrencyLimit)?;
         let admitted = admit(&mut self.breaker(), Instant::now());
-        let ticket = admitted.map_err(|Refused { wait, cause }| {
+        let ticket = admitted.map_err(|BreakerRefusal { wait, last_failure }| {
             self.counts.refused.fetch_add(1, Relaxed);
-            CallError::Resting { wait, cause }
+            CallError::CircuitOpen { wait, cause: last_failure }
         })?;
         let guard = CallGuard::new(Arc::clone(self), ticket);
         self.counts.calls.fetch_add(1, Relaxed);
@@ -91,16 +94,16 @@ impl Upstream {
         loop {
             self.counts.attempts.fetch_add(1, Relaxed);
             let error = match attempt(Attempt { number, deadline }).await {
-                Ok(answer) => return Ok((answer, InFlightCall::began(guard, place))),
+                Ok(answer) => return Ok((answer, InFlightCall::start(guard, permit))),
                 Err(error) => error,
             };
             let verdict = error.verdict();
-            let Some(pause) = self.pause(verdict, number, deadline) else {
-                guard.settle(verdict);
+            let Some(delay) = self.retry_delay(verdict, number, deadline) else {
+                guard.complete(verdict);
                 return Err(CallError::Failed(error));
             };
             self.count_failure(verdict.kind);
-            sleep(pause).await;
+            sleep(delay).await;
             // Other calls may have opened the breaker in the meantime.
             if !self.breaker().is_closed() {
                 return Err(CallError::Failed(error));
@@ -109,31 +112,32 @@ impl Upstream {
         }
     }
 
-    fn place(&self) -> Option<ConcurrencyPermit> {
-        let place = Arc::clone(&self.room).try_acquire_owned().ok();
-        if place.is_none() {
+    fn acquire_permit(&self) -> Option<ConcurrencyPermit> {
+        let permit = Arc::clone(&self.concurrency_permits).try_acquire_owned().ok();
+        if permit.is_none() {
             self.counts.shed.fetch_add(1, Relaxed);
         }
-        place
+        permit
     }
 
     /// Returns the delay before the next attempt; `None` if there is none.
-    fn pause(&self, verdict: Verdict, number: u32, deadline: Instant) -> Option<Duration> {
+    fn retry_delay(&self, verdict: Verdict, number: u32, deadline: Instant) -> Option<Duration> {
         let limits = self.limits();
-        let wish = verdict.retry_after.unwrap_or_default();
-        if !verdict.again || number >= limits.attempts || wish > limits.longest_wish {
+        let requested = verdict.retry_after.unwrap_or_default();
+        if !verdict.is_retryable || number >= limits.attempts || requested > limits.max_retry_after
+        {
             return None;
         }
-        let pause = longest_pause(limits, number).mul_f64(fastrand::f64()).max(wish);
-        let is_in_time = Instant::now() + pause < deadline;
+        let delay = max_backoff(limits, number).mul_f64(fastrand::f64()).max(requested);
+        let is_in_time = Instant::now() + delay < deadline;
         // Withdrawn last: an attempt that is not made costs nothing.
-        (is_in_time && self.breaker().is_closed() && self.budget().withdraw()).then_some(pause)
+        (is_in_time && self.breaker().is_closed() && self.budget().withdraw()).then_some(delay)
     }
 }
 
 /// Returns the upper bound of the delay after this attempt. The delay is random, so that many calls
 /// that failed together are not repeated together.
-fn longest_pause(limits: &Limits, attempt: u32) -> Duration {
+fn max_backoff(limits: &Limits, attempt: u32) -> Duration {
     let doublings = attempt.saturating_sub(1).min(16);
-    limits.first_pause.saturating_mul(1 << doublings).min(limits.longest_pause)
+    limits.base_delay.saturating_mul(1 << doublings).min(limits.max_delay)
 }

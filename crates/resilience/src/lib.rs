@@ -10,19 +10,19 @@
 //! ```
 //! # use std::sync::Arc;
 //! # use pipe_sdk::CallerId;
-//! # use resilience::{FailureKind, FirstByteElapsed, Limits, Classify, CallError, Upstream, Verdict};
+//! # use resilience::{Classify, FailureKind, FirstByteElapsed, Limits, Upstream, Verdict};
 //! # #[derive(Debug, PartialEq)]
-//! enum Failure { Busy, FirstByteElapsed }
+//! enum DemoError { Busy, FirstByteElapsed }
 //!
-//! impl Classify for Failure {
+//! impl Classify for DemoError {
 //!     fn verdict(&self) -> Verdict {
 //!         match self {
-//!             Self::Busy => Verdict::failed(FailureKind::Server).again(),
-//!             Self::FirstByteElapsed => Verdict::failed(FailureKind::Timeout),
+//!             Self::Busy => Verdict::failure(FailureKind::Server).retryable(),
+//!             Self::FirstByteElapsed => Verdict::failure(FailureKind::Timeout),
 //!         }
 //!     }
 //! }
-//! impl From<FirstByteElapsed> for Failure {
+//! impl From<FirstByteElapsed> for DemoError {
 //!     fn from(_: FirstByteElapsed) -> Self { Self::FirstByteElapsed }
 //! }
 //!
@@ -30,12 +30,12 @@
 //! # async fn main() {
 //! let upstream = Arc::new(Upstream::new("example", Limits::default()));
 //! let answered = upstream.call(CallerId::default(), async |attempt| {
-//!     attempt.in_time(async {
-//!         if attempt.number == 1 { Err(Failure::Busy) } else { Ok("hello") }
+//!     attempt.with_deadline(async {
+//!         if attempt.number == 1 { Err(DemoError::Busy) } else { Ok("hello") }
 //!     }).await?
 //! }).await;
-//! let (answer, running) = answered.unwrap();
-//! running.settle(None);
+//! let (answer, call) = answered.unwrap();
+//! call.complete(None);
 //! assert_eq!((answer, upstream.state().retries), ("hello", 1));
 //! # }
 //! ```
@@ -47,16 +47,16 @@
 mod breaker;
 mod budget;
 mod call;
+mod idle_timeout;
+mod in_flight_call;
 mod limits;
-mod running;
-mod silence;
 mod verdict;
 mod window;
 
 pub use call::{Attempt, CallError, FirstByteElapsed};
+pub use idle_timeout::{IdleElapsed, IdleTimeout, IdleTimer};
+pub use in_flight_call::{InFlightCall, TrackedStream};
 pub use limits::Limits;
-pub use running::{InFlightCall, TrackedStream};
-pub use silence::{IdleElapsed, IdleTimeout, IdleTimer};
 pub use verdict::{Classify, FailureKind, Suspect, Verdict};
 
 use breaker::CircuitBreaker;
@@ -75,7 +75,7 @@ pub struct Upstream {
     limits: Limits,
     breaker: Mutex<CircuitBreaker>,
     budget: Mutex<RetryBudget>,
-    room: Arc<Semaphore>,
+    concurrency_permits: Arc<Semaphore>,
     counts: Counts,
 }
 
@@ -96,7 +96,7 @@ impl Upstream {
             name: name.into(),
             breaker: Mutex::new(CircuitBreaker::new(&limits)),
             budget: Mutex::new(RetryBudget::new(limits.retry_percent)),
-            room: Arc::new(Semaphore::new(limits.at_once)),
+            concurrency_permits: Arc::new(Semaphore::new(limits.max_concurrent)),
             counts: Counts::default(),
             limits,
         }
@@ -120,7 +120,7 @@ impl Upstream {
         UpstreamState {
             name: self.name.to_string(),
             breaker: self.breaker().state(Instant::now()),
-            in_flight: self.limits.at_once - self.room.available_permits(),
+            in_flight: self.limits.max_concurrent - self.concurrency_permits.available_permits(),
             calls,
             retries: attempts.saturating_sub(calls),
             shed: shed.load(Relaxed),

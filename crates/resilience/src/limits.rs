@@ -14,11 +14,11 @@ pub struct Limits {
     /// The maximum number of attempts of a call, the first one included.
     pub attempts: u32,
     /// The upper bound of the delay before the first retry. It doubles with each further one.
-    pub first_pause: Duration,
+    pub base_delay: Duration,
     /// The upper bound of all delays, unless the upstream asks for a longer one.
-    pub longest_pause: Duration,
+    pub max_delay: Duration,
     /// The longest wait that an upstream may ask for. After a longer one the call is not retried.
-    pub longest_wish: Duration,
+    pub max_retry_after: Duration,
     /// The number of retries for a hundred calls, in the long run.
     pub retry_percent: u32,
     /// The circuit breaker opens when this number of calls have ended within
@@ -32,11 +32,11 @@ pub struct Limits {
     /// consecutive failures are enough to open it, until a probe a moment later.
     pub is_probed: bool,
     /// The time for which the breaker first stays open. Then one call may probe.
-    pub rest: Duration,
+    pub open_duration: Duration,
     /// The upper bound of that time, which doubles with each probe that fails.
-    pub longest_rest: Duration,
+    pub max_open_duration: Duration,
     /// The concurrency limit. There is no queue: calls beyond it are refused at once.
-    pub at_once: usize,
+    pub max_concurrent: usize,
 }
 
 impl Default for Limits {
@@ -46,19 +46,19 @@ impl Default for Limits {
             first_byte: Duration::from_secs(60),
             idle: Duration::from_secs(120),
             attempts: 3,
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(5),
-            longest_wish: Duration::from_secs(10),
+            base_delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(5),
+            max_retry_after: Duration::from_secs(10),
             retry_percent: 10,
             failures: 20,
             callers: 3,
             window: Duration::from_secs(30),
             is_probed: false,
-            rest: Duration::from_secs(10),
-            longest_rest: Duration::from_secs(120),
+            open_duration: Duration::from_secs(10),
+            max_open_duration: Duration::from_secs(120),
             // A waiting call costs some kilobytes here; it is the upstream that has a limit, and
             // most say so by themselves.
-            at_once: 2048,
+            max_concurrent: 2048,
         }
     }
 }

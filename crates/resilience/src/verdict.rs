@@ -14,7 +14,7 @@ pub struct Verdict {
     /// The kind of failure; `None` if the upstream worked, and the request was at fault.
     pub kind: Option<FailureKind>,
     /// `true` if the same request may succeed in a moment.
-    pub again: bool,
+    pub is_retryable: bool,
     /// The wait that the upstream asks for, as in `Retry-After`.
     pub retry_after: Option<Duration>,
     /// The suspected cause of a failure, where it is not the usual one of its kind.
@@ -42,7 +42,7 @@ pub enum FailureKind {
     /// No answer began in time.
     Timeout,
     /// The connection broke before an answer began.
-    Broken,
+    ConnectionLost,
     /// It is overloaded or limits our rate. That is no failure to the circuit breaker: it answers,
     /// and says when to retry.
     Throttled,
@@ -51,7 +51,7 @@ pub enum FailureKind {
     /// It broke the protocol.
     Protocol,
     /// An answer broke off.
-    Cut,
+    Truncated,
     /// An answer fell silent.
     IdleTimeout,
 }
@@ -61,11 +61,11 @@ impl FailureKind {
     pub const ALL: [Self; 8] = [
         Self::Connect,
         Self::Timeout,
-        Self::Broken,
+        Self::ConnectionLost,
         Self::Throttled,
         Self::Server,
         Self::Protocol,
-        Self::Cut,
+        Self::Truncated,
         Self::IdleTimeout,
     ];
 
@@ -74,11 +74,11 @@ impl FailureKind {
         match self {
             Self::Connect => "connect",
             Self::Timeout => "timeout",
-            Self::Broken => "broken",
+            Self::ConnectionLost => "broken",
             Self::Throttled => "throttled",
             Self::Server => "server",
             Self::Protocol => "protocol",
-            Self::Cut => "cut",
+            Self::Truncated => "cut",
             Self::IdleTimeout => "idle",
         }
     }
@@ -88,11 +88,11 @@ impl FailureKind {
         match self {
             Self::Connect => "it could not be reached",
             Self::Timeout => "it did not answer in time",
-            Self::Broken => "it broke the connection off before it answered",
+            Self::ConnectionLost => "it broke the connection off before it answered",
             Self::Throttled => "it had too much to do",
             Self::Server => "it said that it has failed",
             Self::Protocol => "its answer could not be read",
-            Self::Cut => "its answer broke off",
+            Self::Truncated => "its answer broke off",
             Self::IdleTimeout => "its answer fell silent",
         }
     }
@@ -101,38 +101,40 @@ impl FailureKind {
     fn suspect(self) -> Suspect {
         match self {
             Self::Connect => Suspect::Upstream,
-            Self::Server | Self::Protocol | Self::Broken | Self::Throttled => Suspect::Either,
-            Self::Timeout | Self::Cut | Self::IdleTimeout => Suspect::Request,
+            Self::Server | Self::Protocol | Self::ConnectionLost | Self::Throttled => {
+                Suspect::Either
+            }
+            Self::Timeout | Self::Truncated | Self::IdleTimeout => Suspect::Request,
         }
     }
 }
 
 impl Verdict {
     /// Returns the verdict for an upstream that worked: any fault was the request's.
-    pub fn fine() -> Self {
-        Self { kind: None, again: false, retry_after: None, suspect: None }
+    pub fn success() -> Self {
+        Self { kind: None, is_retryable: false, retry_after: None, suspect: None }
     }
 
     /// Returns the verdict for a failure of this kind.
-    pub fn failed(kind: FailureKind) -> Self {
-        Self { kind: Some(kind), ..Self::fine() }
+    pub fn failure(kind: FailureKind) -> Self {
+        Self { kind: Some(kind), ..Self::success() }
     }
 
     /// Returns the same verdict for a request that may succeed in a moment.
     #[must_use]
-    pub fn again(self) -> Self {
-        Self { again: true, ..self }
+    pub fn retryable(self) -> Self {
+        Self { is_retryable: true, ..self }
     }
 
     /// Returns the same verdict with the wait that the upstream asks for.
     #[must_use]
-    pub fn after(self, retry_after: Option<Duration>) -> Self {
+    pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..self }
     }
 
     /// Returns the same verdict with another suspected cause.
     #[must_use]
-    pub fn suspecting(self, suspect: Suspect) -> Self {
+    pub fn with_suspect(self, suspect: Suspect) -> Self {
         Self { suspect: Some(suspect), ..self }
     }
 

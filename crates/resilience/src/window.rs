@@ -8,14 +8,14 @@ use tokio::time::Instant;
 /// The outcomes of recent calls. Of each caller only its share is kept, the newest.
 #[derive(Debug)]
 pub(crate) struct Window {
-    calls: VecDeque<Outcome>,
+    calls: VecDeque<CallOutcome>,
     length: Duration,
     volume: usize,
-    part: usize,
+    max_per_caller: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Outcome {
+struct CallOutcome {
     at: Instant,
     caller: CallerId,
     failure: Option<Suspect>,
@@ -23,7 +23,7 @@ struct Outcome {
 
 /// The totals of a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
+pub(crate) struct WindowTotals {
     pub calls: usize,
     pub failed: usize,
     /// Failures that the upstream itself reports.
@@ -35,49 +35,54 @@ pub(crate) struct Sum {
 }
 
 /// The maximum number of calls that are kept.
-const MOST: usize = 512;
+const MAX_CALLS: usize = 512;
 
 impl Window {
     /// Returns an empty window, which is meaningful when it holds this number of calls, of at least
     /// this number of callers.
     pub fn new(length: Duration, volume: usize, callers: usize) -> Self {
-        let volume = volume.min(MOST);
-        Self { calls: VecDeque::new(), length, volume, part: volume.div_ceil(callers.max(1)) }
+        let volume = volume.min(MAX_CALLS);
+        Self {
+            calls: VecDeque::new(),
+            length,
+            volume,
+            max_per_caller: volume.div_ceil(callers.max(1)),
+        }
     }
 
     /// Returns the number of calls from which the totals are meaningful.
-    pub fn volume(&self) -> usize {
+    pub fn min_calls(&self) -> usize {
         self.volume
     }
 
     /// Adds the outcome of a call.
     pub fn push(&mut self, at: Instant, caller: CallerId, failure: Option<Suspect>) {
-        self.forget_before(at);
+        self.expire_before(at);
         let mut own = self.calls.iter().enumerate().filter(|(_, call)| call.caller == caller);
         let oldest = own.next().map(|(place, _)| place);
         if let Some(place) = oldest
-            && own.count() + 1 >= self.part
+            && own.count() + 1 >= self.max_per_caller
         {
             self.calls.remove(place);
         }
-        if self.calls.len() >= MOST {
+        if self.calls.len() >= MAX_CALLS {
             self.calls.pop_front();
         }
-        self.calls.push_back(Outcome { at, caller, failure });
+        self.calls.push_back(CallOutcome { at, caller, failure });
     }
 
     /// Returns the current totals.
-    pub fn sum(&mut self, now: Instant) -> Sum {
-        self.forget_before(now);
+    pub fn totals(&mut self, now: Instant) -> WindowTotals {
+        self.expire_before(now);
         let count = |is: fn(Suspect) -> bool| {
             self.calls.iter().filter(|call| call.failure.is_some_and(is)).count()
         };
-        Sum {
+        WindowTotals {
             calls: self.calls.len(),
             failed: count(|_| true),
             owned: count(|suspect| suspect == Suspect::Upstream),
             clear: count(|suspect| suspect != Suspect::Request),
-            callers: self.witnesses(MOST).len(),
+            callers: self.witnesses(MAX_CALLS).len(),
         }
     }
 
@@ -96,7 +101,7 @@ impl Window {
         self.calls.clear();
     }
 
-    fn forget_before(&mut self, now: Instant) {
+    fn expire_before(&mut self, now: Instant) {
         while self.calls.front().is_some_and(|call| now.duration_since(call.at) > self.length) {
             self.calls.pop_front();
         }

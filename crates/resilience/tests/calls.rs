@@ -26,8 +26,8 @@ impl Classify for Failure {
     fn verdict(&self) -> Verdict {
         match self {
             Self::Of(verdict) => *verdict,
-            Self::FirstByteElapsed => Verdict::failed(FailureKind::Timeout),
-            Self::IdleElapsed => Verdict::failed(FailureKind::IdleTimeout),
+            Self::FirstByteElapsed => Verdict::failure(FailureKind::Timeout),
+            Self::IdleElapsed => Verdict::failure(FailureKind::IdleTimeout),
         }
     }
 }
@@ -49,7 +49,7 @@ fn upstream(limits: Limits) -> Arc<Upstream> {
 }
 
 fn busy() -> Verdict {
-    Verdict::failed(FailureKind::Server).again()
+    Verdict::failure(FailureKind::Server).retryable()
 }
 
 type Answered = Result<(u32, InFlightCall), CallError<Failure>>;
@@ -77,7 +77,7 @@ async fn fails_for(caller: u64, upstream: &Arc<Upstream>, verdict: Verdict) -> C
 }
 
 fn resting(seconds: u64) -> CallError<Failure> {
-    CallError::Resting { wait: Duration::from_secs(seconds), cause: FailureKind::Server }
+    CallError::CircuitOpen { wait: Duration::from_secs(seconds), cause: FailureKind::Server }
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +92,7 @@ async fn what_may_pass_is_tried_three_times_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn what_will_not_change_is_not_tried_again() {
     let upstream = upstream(Limits::default());
-    for verdict in [Verdict::fine(), Verdict::failed(FailureKind::Protocol)] {
+    for verdict in [Verdict::success(), Verdict::failure(FailureKind::Protocol)] {
         fails(&upstream, verdict).await;
     }
     assert_eq!(upstream.state().retries, 0);
@@ -118,7 +118,9 @@ async fn pauses_grow_up_to_the_longest_and_are_never_alike() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_the_upstream_asks_for_is_kept_up_to_ten_seconds() {
     let throttled = |wish| {
-        Verdict::failed(FailureKind::Throttled).again().after(Some(Duration::from_secs(wish)))
+        Verdict::failure(FailureKind::Throttled)
+            .retryable()
+            .with_retry_after(Some(Duration::from_secs(wish)))
     };
     let upstream = upstream(Limits::default());
     let begun = Instant::now();
@@ -132,7 +134,9 @@ async fn a_wait_that_the_upstream_asks_for_is_kept_up_to_ten_seconds() {
 async fn nothing_is_tried_when_the_time_for_the_first_byte_is_over() {
     let limits = Limits { first_byte: Duration::from_secs(8), ..Limits::default() };
     let upstream = upstream(limits);
-    let wish = Verdict::failed(FailureKind::Throttled).again().after(Some(Duration::from_secs(9)));
+    let wish = Verdict::failure(FailureKind::Throttled)
+        .retryable()
+        .with_retry_after(Some(Duration::from_secs(9)));
     fails(&upstream, wish).await;
     let begun = Instant::now();
     let late = upstream
@@ -140,7 +144,7 @@ async fn nothing_is_tried_when_the_time_for_the_first_byte_is_over() {
             if attempt.number == 1 {
                 return Err(Failure::Of(busy()));
             }
-            attempt.in_time(pending::<()>()).await?;
+            attempt.with_deadline(pending::<()>()).await?;
             Ok(())
         })
         .await;
@@ -154,8 +158,8 @@ async fn a_storm_costs_no_more_than_a_tenth() {
     let upstream = upstream(Limits::default());
     for _ in 0..500 {
         fails(&upstream, busy()).await;
-        let (_, running) = call(&upstream, &[]).await.unwrap();
-        running.settle(None);
+        let (_, in_flight_call) = call(&upstream, &[]).await.unwrap();
+        in_flight_call.complete(None);
     }
     let state = upstream.state();
     assert_eq!((state.calls, state.breaker), (1000, BreakerState::Closed));
@@ -192,14 +196,14 @@ async fn a_call_that_has_nowhere_else_to_go_is_made_all_the_same() {
     }
     assert_eq!(fails_for(9, &upstream, busy()).await, resting(10));
     let attempt = async |_| Ok::<_, Failure>(());
-    upstream.call_anyway(CallerId::default(), attempt).await.map(drop).unwrap();
+    upstream.call_ignoring_breaker(CallerId::default(), attempt).await.map(drop).unwrap();
     assert_eq!(upstream.state().breaker, BreakerState::Closed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn requests_at_fault_and_throttling_never_open_the_breaker() {
     let upstream = upstream(Limits::default());
-    for verdict in [Verdict::fine(), Verdict::failed(FailureKind::Throttled)] {
+    for verdict in [Verdict::success(), Verdict::failure(FailureKind::Throttled)] {
         for _ in 0..100 {
             fails(&upstream, verdict).await;
         }
@@ -209,12 +213,12 @@ async fn requests_at_fault_and_throttling_never_open_the_breaker() {
 
 #[tokio::test(start_paused = true)]
 async fn there_is_room_for_so_many_and_further_ones_are_refused_at_once() {
-    let upstream = upstream(Limits { at_once: 2, ..Limits::default() });
+    let upstream = upstream(Limits { max_concurrent: 2, ..Limits::default() });
     let mut under_way = Vec::new();
     for _ in 0..2 {
         under_way.push(call(&upstream, &[]).await.unwrap());
     }
-    assert_eq!(call(&upstream, &[]).await.map(drop).unwrap_err(), CallError::Full);
+    assert_eq!(call(&upstream, &[]).await.map(drop).unwrap_err(), CallError::ConcurrencyLimit);
     assert_eq!((upstream.state().in_flight, upstream.state().shed), (2, 1));
     under_way.pop();
     call(&upstream, &[]).await.unwrap();
@@ -241,7 +245,7 @@ async fn call_of(upstream: &Arc<Upstream>) -> InFlightCall {
 #[tokio::test(start_paused = true)]
 async fn an_answer_holds_its_place_until_it_ends_and_its_error_counts() {
     let upstream = upstream(Limits::default());
-    let pieces = [Ok("a"), Err(Failure::Of(Verdict::failed(FailureKind::Cut)))];
+    let pieces = [Ok("a"), Err(Failure::Of(Verdict::failure(FailureKind::Truncated)))];
     let mut answer = call_of(&upstream).await.watch(stream::iter(pieces));
     assert_eq!(answer.next().await, Some(Ok("a")));
     assert_eq!(upstream.state().in_flight, 1);
@@ -272,17 +276,18 @@ async fn each_piece_ends_the_silence() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_run_beside_each_other_never_outgrow_the_room() {
-    let upstream = upstream(Limits { at_once: 8, ..Limits::default() });
+    let upstream = upstream(Limits { max_concurrent: 8, ..Limits::default() });
     let (most, weak): (Cell<usize>, Weak<_>) = (Cell::new(0), Arc::downgrade(&upstream));
     let calls = stream::iter(0..500u64).map(async |n| {
         tokio::time::sleep(Duration::from_millis(n % 37)).await;
-        let Ok(running) = upstream.call(CallerId::default(), async |_| Ok::<_, Failure>(())).await
+        let Ok(in_flight_call) =
+            upstream.call(CallerId::default(), async |_| Ok::<_, Failure>(())).await
         else {
             return;
         };
         most.set(most.get().max(weak.upgrade().unwrap().state().in_flight));
         tokio::time::sleep(Duration::from_millis(n % 11)).await;
-        running.1.settle(None);
+        in_flight_call.1.complete(None);
     });
     calls.for_each_concurrent(None, |call| call).await;
     assert_eq!((most.get(), upstream.state().in_flight), (8, 0));

@@ -14,7 +14,9 @@
 //! # let file = folder.path().join("index.db");
 //! // One file holds the index. (`Index::connect` takes the address of a PostgreSQL instead.)
 //! let index = Index::open(file).await?;
-//! index.create_collection("handbook", CollectionSettings { chunk_tokens: 160, audience: IndexAudience::role("staff"), ..CollectionSettings::default() }).await?;
+//! let audience = IndexAudience::role("staff");
+//! let settings = CollectionSettings { chunk_tokens: 160, audience, ..Default::default() };
+//! index.create_collection("handbook", settings).await?;
 //!
 //! // Without an embedder, only keyword search finds the document; `words_only` says so. With one,
 //! // its model becomes the collection's. Vectors of another model are refused until
@@ -35,8 +37,10 @@
 //! // A hit carries the chunk, its heading, its document and its scores; a passage is a hit with
 //! // the text around it.
 //! let anna = Viewer::User { id: "anna".into(), roles: vec!["staff".into()] };
-//! let answer = index.search(&["handbook"], &SearchQuery::new("sharing weeks", anna.clone()), embedder).await?;
-//! assert_eq!((answer.hits[0].document.as_str(), answer.hits[0].heading.as_str()), ("leave.md", "Leave"));
+//! let query = SearchQuery::new("sharing weeks", anna.clone());
+//! let answer = index.search(&["handbook"], &query, embedder).await?;
+//! let hit = &answer.hits[0];
+//! assert_eq!((hit.document.as_str(), hit.heading.as_str()), ("leave.md", "Leave"));
 //! assert!(answer.hits[0].scores.bm25 > 0.0 && answer.words_only.is_some());
 //! let passages = index.build_passages(&answer.hits, 500).await?;
 //! assert!(passages[0].text.starts_with("# Parents"));

@@ -8,101 +8,104 @@ use serde_json::{Map, Value, json};
 
 /// Repairs this schema. Returns whether it changed.
 pub fn repair(schema: &mut Map<String, Value>) -> bool {
-    let before = dangling(schema);
+    let before = find_dangling_references(schema);
     let mut changed = !before.is_empty();
     for reference in before {
-        loosen(schema, &reference);
+        replace_dangling_reference(schema, &reference);
     }
-    changed |= within(schema);
+    changed |= repair_schema(schema);
     changed
 }
 
 /// Returns the references of this document that lead nowhere.
-fn dangling(schema: &Map<String, Value>) -> Vec<String> {
+fn find_dangling_references(schema: &Map<String, Value>) -> Vec<String> {
     let mut references = Vec::new();
-    collect(schema, &mut references);
+    collect_references(schema, &mut references);
     if references.is_empty() {
         return references;
     }
     let root = Value::Object(schema.clone());
-    references.retain(|reference| referenced(&root, reference).is_none());
+    references.retain(|reference| resolve_reference(&root, reference).is_none());
     references
 }
 
-fn collect(schema: &Map<String, Value>, references: &mut Vec<String>) {
+fn collect_references(schema: &Map<String, Value>, references: &mut Vec<String>) {
     if let Some(Value::String(reference)) = schema.get("$ref")
         && !references.contains(reference)
     {
         references.push(reference.clone());
     }
-    for_each_inside(schema, &mut |inner| collect(inner, references));
+    for_each_subschema(schema, &mut |inner| collect_references(inner, references));
 }
 
-fn for_each_inside(schema: &Map<String, Value>, each: &mut dyn FnMut(&Map<String, Value>)) {
+fn for_each_subschema(schema: &Map<String, Value>, each: &mut dyn FnMut(&Map<String, Value>)) {
     for (keyword, value) in schema {
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(named)) => {
+        match (keyword_kind(keyword), value) {
+            (KeywordKind::NamedSchemas, Value::Object(named)) => {
                 named.values().filter_map(Value::as_object).for_each(&mut *each);
             }
-            (Holds::List | Holds::One, Value::Array(list)) => {
+            (KeywordKind::SchemaList | KeywordKind::Schema, Value::Array(list)) => {
                 list.iter().filter_map(Value::as_object).for_each(&mut *each);
             }
-            (Holds::One, Value::Object(one)) => each(one),
+            (KeywordKind::Schema, Value::Object(one)) => each(one),
             _ => {}
         }
     }
 }
 
 /// Replaces a dangling reference by a description with its name.
-fn loosen(schema: &mut Map<String, Value>, reference: &str) {
+fn replace_dangling_reference(schema: &mut Map<String, Value>, reference: &str) {
     if schema.get("$ref").is_some_and(|own| own == reference) {
         schema.shift_remove("$ref");
         let name = reference.rsplit('/').next().unwrap_or(reference);
-        describe(schema, &format!("A `{name}`, whose schema is not given."));
+        append_description(schema, &format!("A `{name}`, whose schema is not given."));
     }
     for (keyword, value) in schema.iter_mut() {
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(named)) => {
+        match (keyword_kind(keyword), value) {
+            (KeywordKind::NamedSchemas, Value::Object(named)) => {
                 named
                     .values_mut()
                     .filter_map(Value::as_object_mut)
-                    .for_each(|inner| loosen(inner, reference));
+                    .for_each(|inner| replace_dangling_reference(inner, reference));
             }
-            (Holds::List | Holds::One, Value::Array(list)) => {
+            (KeywordKind::SchemaList | KeywordKind::Schema, Value::Array(list)) => {
                 list.iter_mut()
                     .filter_map(Value::as_object_mut)
-                    .for_each(|inner| loosen(inner, reference));
+                    .for_each(|inner| replace_dangling_reference(inner, reference));
             }
-            (Holds::One, Value::Object(one)) => loosen(one, reference),
+            (KeywordKind::Schema, Value::Object(one)) => replace_dangling_reference(one, reference),
             _ => {}
         }
     }
 }
 
 /// Appends to the description of a schema.
-pub fn describe(schema: &mut Map<String, Value>, words: &str) {
-    let said = schema.get("description").and_then(Value::as_str).unwrap_or_default().trim();
-    if !words.is_empty() && !said.contains(words) {
-        let said = if said.is_empty() { words.to_owned() } else { format!("{said} {words}") };
-        schema.insert("description".into(), said.into());
+pub fn append_description(schema: &mut Map<String, Value>, words: &str) {
+    let own = schema.get("description").and_then(Value::as_str).unwrap_or_default().trim();
+    if !words.is_empty() && !own.contains(words) {
+        let own = if own.is_empty() { words.to_owned() } else { format!("{own} {words}") };
+        schema.insert("description".into(), own.into());
     }
 }
 
-fn within(schema: &mut Map<String, Value>) -> bool {
-    let mut changed = typed(schema) | limited(schema) | tupled(schema) | required(schema);
+fn repair_schema(schema: &mut Map<String, Value>) -> bool {
+    let mut changed = repair_type(schema)
+        | repair_limits(schema)
+        | repair_tuple(schema)
+        | repair_required(schema);
     let names: Vec<_> = schema.keys().cloned().collect();
     for name in names {
-        changed |= member(schema, &name);
+        changed |= repair_keyword(schema, &name);
     }
     changed
 }
 
 /// Repairs the type, which is one of seven words, or several of them.
-fn typed(schema: &mut Map<String, Value>) -> bool {
-    let known = |word: &Value| word.as_str().and_then(type_named);
+fn repair_type(schema: &mut Map<String, Value>) -> bool {
+    let known = |word: &Value| word.as_str().and_then(parse_type_name);
     let fitted = match schema.get("type") {
         None => return false,
-        Some(Value::String(word)) => match type_named(word) {
+        Some(Value::String(word)) => match parse_type_name(word) {
             Some(kind) if kind == word => return false,
             kind => kind.map(Value::from),
         },
@@ -127,7 +130,7 @@ fn typed(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs limits, which are numbers; draft 4 and `OpenAPI` 3.0 mark exclusive ones by a boolean.
-fn limited(schema: &mut Map<String, Value>) -> bool {
+fn repair_limits(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         let Some(exclusive) = schema.get(flag).and_then(Value::as_bool) else { continue };
@@ -137,13 +140,13 @@ fn limited(schema: &mut Map<String, Value>) -> bool {
             schema.insert(flag.into(), bound);
         }
     }
-    const NUMBERS: [&str; 5] =
+    const NUMBER_KEYWORDS: [&str; 5] =
         ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
-    const COUNTS: [&str; 6] =
+    const COUNT_KEYWORDS: [&str; 6] =
         ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"];
-    for name in NUMBERS.into_iter().chain(COUNTS) {
+    for name in NUMBER_KEYWORDS.into_iter().chain(COUNT_KEYWORDS) {
         let Some(value) = schema.get(name) else { continue };
-        let is_count = COUNTS.contains(&name);
+        let is_count = COUNT_KEYWORDS.contains(&name);
         let is_fit = match value {
             Value::Number(number) if is_count => {
                 number.as_f64().is_some_and(|count| count >= 0.0 && count.fract() == 0.0)
@@ -157,8 +160,8 @@ fn limited(schema: &mut Map<String, Value>) -> bool {
             continue;
         }
         changed = true;
-        let told = value.as_str().and_then(|text| text.trim().parse::<u64>().ok());
-        match told {
+        let number = value.as_str().and_then(|text| text.trim().parse::<u64>().ok());
+        match number {
             Some(number) if number > 0 || name != "multipleOf" => {
                 schema.insert(name.into(), number.into());
             }
@@ -169,7 +172,7 @@ fn limited(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs tuples, whose items belong under `prefixItems`, and the items after them under `items`.
-fn tupled(schema: &mut Map<String, Value>) -> bool {
+fn repair_tuple(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     if let Some(Value::Array(_)) = schema.get("items") {
         let tuple = schema.shift_remove("items").unwrap_or_default();
@@ -189,15 +192,15 @@ fn tupled(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs `required`, which lists names. Draft 3 marks each property by a boolean.
-fn required(schema: &mut Map<String, Value>) -> bool {
+fn repair_required(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
-    let mut said = Vec::new();
+    let mut own = Vec::new();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for (name, property) in properties.iter_mut() {
             let Some(property) = property.as_object_mut() else { continue };
             if let Some(Value::Bool(is_required)) = property.get("required") {
                 if *is_required {
-                    said.push(Value::from(name.as_str()));
+                    own.push(Value::from(name.as_str()));
                 }
                 property.shift_remove("required");
                 changed = true;
@@ -212,7 +215,7 @@ fn required(schema: &mut Map<String, Value>) -> bool {
             names.iter().enumerate().all(is_new)
         })
     };
-    if said.is_empty() && schema.get("required").is_none_or(is_list) {
+    if own.is_empty() && schema.get("required").is_none_or(is_list) {
         return changed;
     }
     let given = schema.shift_remove("required");
@@ -227,7 +230,7 @@ fn required(schema: &mut Map<String, Value>) -> bool {
         _ => Vec::new(),
     };
     let mut names: Vec<Value> = Vec::new();
-    for name in given.into_iter().chain(said) {
+    for name in given.into_iter().chain(own) {
         if name.is_string() && !names.contains(&name) {
             names.push(name);
         }
@@ -239,14 +242,14 @@ fn required(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs the value of one keyword.
-fn member(schema: &mut Map<String, Value>, name: &str) -> bool {
+fn repair_keyword(schema: &mut Map<String, Value>, name: &str) -> bool {
     let Some(value) = schema.get_mut(name) else { return false };
-    match holds(name) {
-        Holds::Named => match value {
+    match keyword_kind(name) {
+        KeywordKind::NamedSchemas => match value {
             Value::Object(named) => {
                 let mut changed = false;
                 for (_, inner) in named.iter_mut() {
-                    changed |= one(inner);
+                    changed |= repair_subschema(inner);
                 }
                 changed
             }
@@ -256,32 +259,32 @@ fn member(schema: &mut Map<String, Value>, name: &str) -> bool {
             }
             _ => schema.shift_remove(name).is_some(),
         },
-        Holds::List => match value {
+        KeywordKind::SchemaList => match value {
             Value::Array(list) if !list.is_empty() => {
                 let mut changed = false;
                 for inner in list.iter_mut() {
-                    changed |= one(inner);
+                    changed |= repair_subschema(inner);
                 }
                 changed
             }
             Value::Object(_) if name != "prefixItems" => {
                 let alone = value.take();
                 *value = json!([alone]);
-                member(schema, name);
+                repair_keyword(schema, name);
                 true
             }
             _ => schema.shift_remove(name).is_some(),
         },
-        Holds::One => match value {
+        KeywordKind::Schema => match value {
             Value::Bool(_) => false,
-            Value::Object(inner) => within(inner),
+            Value::Object(inner) => repair_schema(inner),
             _ => schema.shift_remove(name).is_some(),
         },
-        Holds::Data => data(schema, name),
+        KeywordKind::Data => repair_data(schema, name),
     }
 }
 
-fn data(schema: &mut Map<String, Value>, name: &str) -> bool {
+fn repair_data(schema: &mut Map<String, Value>, name: &str) -> bool {
     let Some(value) = schema.get_mut(name) else { return false };
     let is_fit = match name {
         "title" | "description" | "$comment" | "pattern" | "format" | "$id" | "$ref"
@@ -304,12 +307,12 @@ fn data(schema: &mut Map<String, Value>, name: &str) -> bool {
 }
 
 /// Repairs a subschema. Some clients write the name of a type alone.
-fn one(schema: &mut Value) -> bool {
+fn repair_subschema(schema: &mut Value) -> bool {
     match schema {
-        Value::Object(inner) => within(inner),
+        Value::Object(inner) => repair_schema(inner),
         Value::Bool(_) => false,
         Value::String(word) => {
-            *schema = type_named(word).map_or_else(|| json!({}), |kind| json!({"type": kind}));
+            *schema = parse_type_name(word).map_or_else(|| json!({}), |kind| json!({"type": kind}));
             true
         }
         Value::Null | Value::Number(_) | Value::Array(_) => {
@@ -320,12 +323,12 @@ fn one(schema: &mut Value) -> bool {
 }
 
 /// The keywords of choices between schemas.
-pub const CHOICES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
+pub const CHOICE_KEYWORDS: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 
 /// Merges the branches of choices into one object schema, whose description names the choice.
 pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
     let root = Value::Object(schema.clone());
-    for keyword in CHOICES {
+    for keyword in CHOICE_KEYWORDS {
         let Some(choice) = schema.shift_remove(keyword) else { continue };
         let mut properties = match schema.shift_remove("properties") {
             Some(Value::Object(properties)) => properties,
@@ -336,12 +339,12 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
             _ => Vec::new(),
         };
         for branch in choice.as_array().into_iter().flatten() {
-            let behind = branch["$ref"].as_str().and_then(|name| referenced(&root, name));
+            let behind = branch["$ref"].as_str().and_then(|name| resolve_reference(&root, name));
             let branch = behind.unwrap_or(branch);
             for (name, property) in branch["properties"].as_object().into_iter().flatten() {
                 match properties.get_mut(name) {
                     None => _ = properties.insert(name.clone(), property.clone()),
-                    Some(known) => either(known, property),
+                    Some(known) => merge_property(known, property),
                 }
             }
             // What one of them demands, all demand only if all must be.
@@ -357,16 +360,16 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
         if !names.is_empty() {
             schema.insert("required".into(), names.into());
         }
-        let said = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        let said = format!("{said} {keyword}: {choice}").trim().to_owned();
-        schema.insert("description".into(), said.into());
+        let own = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let own = format!("{own} {keyword}: {choice}").trim().to_owned();
+        schema.insert("description".into(), own.into());
     }
     schema
 }
 
 /// Lets a property also match another branch's schema. Values that tell branches apart become a
 /// choice of values.
-fn either(known: &mut Value, other: &Value) {
+fn merge_property(known: &mut Value, other: &Value) {
     if known == other {
         return;
     }
@@ -381,7 +384,7 @@ fn either(known: &mut Value, other: &Value) {
                 all.push(value);
             }
         }
-        let kinds: Vec<_> = all.iter().map(type_of).collect();
+        let kinds: Vec<_> = all.iter().map(value_type).collect();
         let mut merged = Map::new();
         if let Some(kind) = kinds.first().filter(|kind| kinds.iter().all(|other| other == *kind)) {
             merged.insert("type".into(), (*kind).into());

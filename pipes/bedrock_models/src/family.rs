@@ -118,9 +118,9 @@ pub enum ToolSchema {
     /// Any schema of an object.
     Any,
     /// At the root `type`, `properties` and `required` alone.
-    PlainRoot,
+    SimpleRoot,
     /// The same, and below it hardly more.
-    Plain,
+    Simple,
 }
 
 /// The control of a family's reasoning.
@@ -189,13 +189,13 @@ const GEOGRAPHIES: &[&str] =
 
 impl Family {
     /// Returns the family of the model with this base id.
-    pub fn of(base: &str) -> Self {
+    pub fn from_model_id(base: &str) -> Self {
         let row = FAMILIES.iter().find(|(beginning, _)| base.starts_with(beginning));
         let family = row.map_or(UNKNOWN, |(_, family)| *family);
         let separates_tools =
             SEPARATE_TOOL_TURNS.iter().any(|beginning| base.starts_with(beginning));
         let max_tokens_limit =
-            TokenLimits::of(base).max_output_tokens.unwrap_or(family.max_tokens_limit);
+            TokenLimits::for_model(base).max_output_tokens.unwrap_or(family.max_tokens_limit);
         Self { max_tokens_limit, mixed_turns: family.mixed_turns && !separates_tools, ..family }
     }
 
@@ -286,7 +286,7 @@ mod tests {
             ("anthropic.claude-opus-4-7", Samplers::None),
             ("anthropic.claude-opus-9-of-the-future", Samplers::None),
         ] {
-            assert_eq!(Family::of(base).samplers, samplers, "{base}");
+            assert_eq!(Family::from_model_id(base).samplers, samplers, "{base}");
         }
     }
 

@@ -167,7 +167,7 @@ fn assemble<'a>(input: &ChatInput<'a>) -> Result<RequestParts<'a>> {
         && (tool_config.is_none() || family.tools != ToolSupport::NotStreamed)
         && (family.slow_whole_answers
             || needs_stream(input, inference_config.as_ref(), &reasoning));
-    let extras = ExtraFields::of(body);
+    let extras = ExtraFields::from_body(body);
     let wants_one = extras.get("parallel_tool_calls").is_some_and(|parallel| *parallel == false);
     let is_chosen = tool_config.as_ref().is_some_and(|config| config.tool_choice.is_some());
     let limits_to_one = wants_one && family.single_tool_call && tool_config.is_some();
@@ -260,7 +260,7 @@ const IGNORED_FIELDS: &[&str] =
 
 /// Refuses the fields that would be ignored, if the valves say so.
 fn refuse_ignored_fields(input: &ChatInput<'_>) -> Result<()> {
-    let extras = ExtraFields::of(&input.call.body);
+    let extras = ExtraFields::from_body(&input.call.body);
     let field = IGNORED_FIELDS.iter().find(|field| extras.get(field).is_some());
     match field.filter(|_| input.valves.refuse_ignored) {
         None => Ok(()),

@@ -86,7 +86,7 @@ impl ResponseStream {
         let Some(body) = &mut self.body else { return Poll::Ready(Ok(false)) };
         match Pin::new(body).poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
-                self.idle_timer.iter_mut().for_each(IdleTimer::end);
+                self.idle_timer.iter_mut().for_each(IdleTimer::reset);
                 self.decoder.push(&bytes);
                 Poll::Ready(Ok(true))
             }
@@ -104,7 +104,7 @@ impl ResponseStream {
             }
             Poll::Pending => match &mut self.idle_timer {
                 Some(idle_timer) => {
-                    let elapsed = ready!(idle_timer.poll(cx));
+                    let elapsed = ready!(idle_timer.poll_elapsed(cx));
                     let is_complete = self.handler.is_stopped();
                     // The same holds for a connection that stays open and silent.
                     self.body = self.body.take().filter(|_| !is_complete);

@@ -84,7 +84,7 @@ where
         answer.unwrap_or(Err(BedrockError::FirstByteTimeout(time_limit)))
     };
     Ok(match deps.ignores_breaker {
-        true => upstream.call_anyway(deps.caller, attempt).await?,
+        true => upstream.call_ignoring_breaker(deps.caller, attempt).await?,
         false => upstream.call(deps.caller, attempt).await?,
     })
 }

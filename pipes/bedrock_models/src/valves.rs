@@ -306,8 +306,16 @@ const BETAS: &[&str] = &[
 
 impl Default for BedrockValves {
     fn default() -> Self {
-        let Limits { connect, idle, attempts, retry_percent, failures, rest, at_once, .. } =
-            Limits::default();
+        let Limits {
+            connect,
+            idle,
+            attempts,
+            retry_percent,
+            failures,
+            open_duration,
+            max_concurrent,
+            ..
+        } = Limits::default();
         Self {
             regions: vec!["us-east-1".into(), "us-west-2".into()],
             inference_profiles: true,
@@ -361,8 +369,8 @@ impl Default for BedrockValves {
             max_attempts: attempts,
             retry_percent,
             breaker_failures: failures,
-            breaker_seconds: rest.as_secs(),
-            max_concurrent: at_once,
+            breaker_seconds: open_duration.as_secs(),
+            max_concurrent,
         }
     }
 }
@@ -382,8 +390,8 @@ impl BedrockValves {
             attempts: self.max_attempts,
             retry_percent: self.retry_percent,
             failures: self.breaker_failures,
-            rest: Duration::from_secs(self.breaker_seconds),
-            at_once: self.max_concurrent,
+            open_duration: Duration::from_secs(self.breaker_seconds),
+            max_concurrent: self.max_concurrent,
             ..Limits::default()
         }
     }

@@ -256,11 +256,5 @@ fn previous_response_not_found(id: &str) -> PipeError {
 /// Returns whether the call is a background task of Open WebUI, such as a title. If the task was
 /// not named, its prompt tells (`docs/reference/open-webui.md`, "Background tasks").
 fn is_task(call: &Call) -> bool {
-    let looks_like_task = || match call.body.messages.as_slice() {
-        [message] => {
-            call.body.tools.is_empty() && message.text().trim_start().starts_with("### Task:")
-        }
-        _ => false,
-    };
-    call.chat.task.is_some() || looks_like_task()
+    call.chat.task.is_some() || call.body.is_task_prompt()
 }

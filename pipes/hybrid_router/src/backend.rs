@@ -70,7 +70,8 @@ impl Backend {
     /// breaker, so this one is never open.
     pub fn cloud(valves: &HybridValves) -> Option<Self> {
         let target = Target::Model(valves.cloud_model.as_ref()?.trim().into());
-        let limits = Limits { attempts: 1, failures: 0, at_once: UNLIMITED, ..Limits::default() };
+        let limits =
+            Limits { attempts: 1, failures: 0, max_concurrent: UNLIMITED, ..Limits::default() };
         Some(Self::new(Side::Cloud, target, limits, valves))
     }
 
@@ -153,9 +154,9 @@ impl Backend {
                 Body { max_tokens: Some(1), stream: true, ..Body::new(self.id(), vec![message]) };
             let send = |_| Box::pin(self.probe(host, &body));
             match self.upstream.call(CallerId::default(), send).await {
-                Ok((_, in_flight)) => return in_flight.settle(None),
-                Err(CallError::Resting { wait, .. }) => sleep(wait).await,
-                Err(CallError::Full) => sleep(PROBE_INTERVAL).await,
+                Ok((_, in_flight)) => return in_flight.complete(None),
+                Err(CallError::CircuitOpen { wait, .. }) => sleep(wait).await,
+                Err(CallError::ConcurrencyLimit) => sleep(PROBE_INTERVAL).await,
                 Err(CallError::Failed(error)) => match error.verdict().kind {
                     Some(_) => sleep(PROBE_INTERVAL).await,
                     // It answers, if only to refuse the request.

@@ -23,18 +23,21 @@ impl BackendError {
     pub fn first_token_timeout(model: &str, limit: Duration) -> Self {
         let seconds = limit.as_secs();
         let error = format!("`{model}` did not begin to answer within {seconds} s");
-        Self { error: PipeError::Timeout(error), verdict: Verdict::failed(FailureKind::Timeout) }
+        Self { error: PipeError::Timeout(error), verdict: Verdict::failure(FailureKind::Timeout) }
     }
 
     /// Returns the error of an answer that ended without output.
     pub fn empty_answer(model: &str) -> Self {
         let error = format!("`{model}` ended its answer before it had begun");
-        Self { error: PipeError::Upstream(error), verdict: Verdict::failed(FailureKind::Broken) }
+        Self {
+            error: PipeError::Upstream(error),
+            verdict: Verdict::failure(FailureKind::ConnectionLost),
+        }
     }
 
     /// Returns the error of a limit of the user, which says nothing about the backend.
     pub fn not_admitted(error: PipeError) -> Self {
-        Self { error, verdict: Verdict::fine() }
+        Self { error, verdict: Verdict::success() }
     }
 
     /// Returns the error of a pipe that panicked.
@@ -48,15 +51,15 @@ impl BackendError {
             format!("`{model}` has as many chats under way as it may have: try again in a moment");
         Self {
             error: PipeError::Unavailable { message, retry_after: None },
-            verdict: Verdict::fine(),
+            verdict: Verdict::success(),
         }
     }
 
     /// Returns the error of a call; `None` if the open circuit breaker refused it.
     pub fn from_call(error: CallError<Self>, model: &str) -> Option<Self> {
         match error {
-            CallError::Resting { .. } => None,
-            CallError::Full => Some(Self::concurrency_limit(model)),
+            CallError::CircuitOpen { .. } => None,
+            CallError::ConcurrencyLimit => Some(Self::concurrency_limit(model)),
             CallError::Failed(error) => Some(error),
         }
     }
@@ -65,15 +68,17 @@ impl BackendError {
 impl From<PipeError> for BackendError {
     fn from(error: PipeError) -> Self {
         let verdict = match &error {
-            PipeError::Throttled { .. } => Verdict::failed(FailureKind::Throttled),
-            PipeError::Timeout(_) => Verdict::failed(FailureKind::Timeout),
+            PipeError::Throttled { .. } => Verdict::failure(FailureKind::Throttled),
+            PipeError::Timeout(_) => Verdict::failure(FailureKind::Timeout),
             PipeError::Unavailable { .. } | PipeError::NotReady { .. } => {
-                Verdict::failed(FailureKind::Server).suspecting(Suspect::Upstream)
+                Verdict::failure(FailureKind::Server).with_suspect(Suspect::Upstream)
             }
-            PipeError::Upstream(_) | PipeError::Internal(_) => Verdict::failed(FailureKind::Server),
-            PipeError::Refused { status: 500.., .. } => Verdict::failed(FailureKind::Server),
+            PipeError::Upstream(_) | PipeError::Internal(_) => {
+                Verdict::failure(FailureKind::Server)
+            }
+            PipeError::Refused { status: 500.., .. } => Verdict::failure(FailureKind::Server),
             // The request or a valve is at fault, and the backend is healthy.
-            _ => Verdict::fine(),
+            _ => Verdict::success(),
         };
         Self { error, verdict }
     }
@@ -82,6 +87,6 @@ impl From<PipeError> for BackendError {
 impl Classify for BackendError {
     fn verdict(&self) -> Verdict {
         // The other backend is a better choice than a retry.
-        Verdict { again: false, ..self.verdict }
+        Verdict { is_retryable: false, ..self.verdict }
     }
 }

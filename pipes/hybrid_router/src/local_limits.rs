@@ -1,7 +1,7 @@
 //! The limits of the local model, and the background tasks that every model can do.
 
 use crate::valves::HybridValves;
-use pipe_sdk::{Body, Call, Content, Demand, Message, Role};
+use pipe_sdk::{Body, Call, Content, Demand, Message};
 
 /// A capability that a chat needs and the local model lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,16 +60,12 @@ const TASKS: [&str; 7] = [
     "emoji_generation",
 ];
 
-/// The start of Open WebUI's own prompts for these tasks.
-const TASK_PROMPT: &str = "### Task:";
-
 /// Returns whether the chat is such a background task: by its name, or without one by its prompt.
 pub(crate) fn is_background_task(call: &Call) -> bool {
     if let Some(task) = &call.chat.task {
         return TASKS.contains(&task.as_str());
     }
-    let [only] = &call.body.messages[..] else { return false };
-    only.role == Role::User && call.body.tools.is_empty() && only.text().starts_with(TASK_PROMPT)
+    call.body.is_task_prompt()
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl StartedAnswer {
 
     /// Counts the answer as a call under way until it ends.
     pub fn with_call(self, call: InFlightCall) -> Self {
-        let rest = call.watch(self.rest.map_err(BackendError::from));
+        let rest = call.track(self.rest.map_err(BackendError::from));
         let rest = ChunkStream::new(rest.map_err(|error| error.error));
         Self { rest, ..self }
     }

@@ -20,14 +20,14 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-const HOME: &str = "home.small";
-const SKY: &str = "sky.big";
+const LOCAL_MODEL: &str = "home.small";
+const CLOUD_MODEL: &str = "sky.big";
 
 /// Valves with both sides set.
 fn valves() -> HybridValves {
     HybridValves {
-        local_endpoint: HOME.into(),
-        cloud_model: Some(SKY.into()),
+        local_endpoint: LOCAL_MODEL.into(),
+        cloud_model: Some(CLOUD_MODEL.into()),
         ..HybridValves::default()
     }
 }
@@ -38,17 +38,17 @@ async fn router(valves: HybridValves) -> Arc<HybridRouter> {
 
 /// The behaviour of a backend.
 #[derive(Clone)]
-enum Does {
+enum Behaviour {
     /// Answers with its own name.
-    Answers,
+    Answer,
     /// Answers after this number of milliseconds.
-    AnswersAfter(u64),
+    AnswerAfter(u64),
     /// Sends these chunks, and then this error if there is one.
-    Says(Vec<Chunk>, Option<fn() -> PipeError>),
+    Chunks(Vec<Chunk>, Option<fn() -> PipeError>),
     /// Fails at once.
-    Fails(fn() -> PipeError),
+    Fail(fn() -> PipeError),
     /// Never sends a chunk.
-    Hangs,
+    Hang,
 }
 
 fn broken() -> PipeError {
@@ -59,92 +59,98 @@ fn text(text: &str) -> Chunk {
     Chunk::Content(text.into())
 }
 
-fn words(model: &str) -> Vec<Chunk> {
+fn answer_chunks(model: &str) -> Vec<Chunk> {
     vec![Chunk::Role, text(model), Chunk::Finish(FinishReason::Stop)]
 }
 
 /// A local and a cloud backend with scripted behaviour, and the number of their open answers.
-struct Sides {
+struct ScriptedBackends {
     host: ScriptedHost,
-    local: Arc<Mutex<Does>>,
+    local: Arc<Mutex<Behaviour>>,
     open: [Arc<AtomicUsize>; 2],
 }
 
 /// Counts as an open answer until it is dropped.
-struct Open(Arc<AtomicUsize>);
+struct OpenAnswer(Arc<AtomicUsize>);
 
-impl Drop for Open {
+impl Drop for OpenAnswer {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-async fn act(does: Does, model: &'static str, open: Open) -> Result<ChunkStream> {
-    let chunks = match does {
-        Does::Answers => words(model),
-        Does::AnswersAfter(ms) => {
+async fn run_behaviour(
+    behaviour: Behaviour,
+    model: &'static str,
+    open: OpenAnswer,
+) -> Result<ChunkStream> {
+    let chunks = match behaviour {
+        Behaviour::Answer => answer_chunks(model),
+        Behaviour::AnswerAfter(ms) => {
             sleep(Duration::from_millis(ms)).await;
-            words(model)
+            answer_chunks(model)
         }
-        Does::Says(chunks, last) => {
+        Behaviour::Chunks(chunks, last) => {
             let last = last.map(|error| Err(error()));
             let all = chunks.into_iter().map(Ok).chain(last);
-            return Ok(held(open, stream::iter(all.collect::<Vec<_>>())));
+            return Ok(hold_open(open, stream::iter(all.collect::<Vec<_>>())));
         }
-        Does::Fails(error) => return Err(error()),
-        Does::Hangs => return Ok(held(open, stream::pending())),
+        Behaviour::Fail(error) => return Err(error()),
+        Behaviour::Hang => return Ok(hold_open(open, stream::pending())),
     };
-    Ok(held(open, stream::iter(chunks.into_iter().map(Ok).collect::<Vec<_>>())))
+    Ok(hold_open(open, stream::iter(chunks.into_iter().map(Ok).collect::<Vec<_>>())))
 }
 
-fn held(
-    open: Open,
+fn hold_open(
+    open: OpenAnswer,
     chunks: impl futures_util::Stream<Item = Result<Chunk>> + Send + 'static,
 ) -> ChunkStream {
     ChunkStream::new(chunks.inspect(move |_| _ = &open))
 }
 
-impl Sides {
-    fn new(local: Does, cloud: Does) -> Self {
+impl ScriptedBackends {
+    fn new(local: Behaviour, cloud: Behaviour) -> Self {
         let local = Arc::new(Mutex::new(local));
         let cloud = Arc::new(Mutex::new(cloud));
         let open: [Arc<AtomicUsize>; 2] = Default::default();
         let side = |host: ScriptedHost,
                     model: &'static str,
-                    does: &Arc<Mutex<Does>>,
+                    behaviour: &Arc<Mutex<Behaviour>>,
                     open: &Arc<AtomicUsize>| {
-            let (does, open) = (Arc::clone(does), Arc::clone(open));
+            let (behaviour, open) = (Arc::clone(behaviour), Arc::clone(open));
             host.behaves(model, move |_| {
-                let does: Does = does.lock().unwrap().clone();
+                let behaviour: Behaviour = behaviour.lock().unwrap().clone();
                 open.fetch_add(1, Ordering::SeqCst);
-                act(does, model, Open(Arc::clone(&open)))
+                run_behaviour(behaviour, model, OpenAnswer(Arc::clone(&open)))
             })
         };
-        let host = side(ScriptedHost::new(), HOME, &local, &open[0]);
-        let host = side(host, SKY, &cloud, &open[1]);
+        let host = side(ScriptedHost::new(), LOCAL_MODEL, &local, &open[0]);
+        let host = side(host, CLOUD_MODEL, &cloud, &open[1]);
         Self { host, local, open }
     }
 
-    fn let_local(&self, does: Does) {
-        *self.local.lock().unwrap() = does;
+    fn set_local(&self, behaviour: Behaviour) {
+        *self.local.lock().unwrap() = behaviour;
     }
 
     /// Returns the number of open answers of the local backend and of the cloud.
-    fn open(&self) -> [usize; 2] {
+    fn open_answers(&self) -> [usize; 2] {
         self.open.each_ref().map(|open| open.load(Ordering::SeqCst))
     }
 
     /// Returns the models that were called for chats, in order, without health probes.
-    fn asked(&self) -> Vec<&'static str> {
+    fn called_models(&self) -> Vec<&'static str> {
         let calls = self.host.calls();
         let chats =
             calls.iter().filter(|call| call.host.context().task.as_deref() != Some("health_check"));
-        chats.map(|call| if call.model == HOME { HOME } else { SKY }).collect()
+        chats
+            .map(|call| if call.model == LOCAL_MODEL { LOCAL_MODEL } else { CLOUD_MODEL })
+            .collect()
     }
 
     /// Returns the number of health probes of the local backend.
-    fn looked(&self) -> usize {
-        self.host.calls().len() - self.asked().len()
+    fn probe_count(&self) -> usize {
+        self.host.calls().len() - self.called_models().len()
     }
 
     fn call(&self, model: &str, body: Body, user: User, task: Option<&str>) -> Call {
@@ -162,7 +168,7 @@ impl Sides {
     }
 
     /// Asks `hybrid-smart` a question.
-    async fn ask(&self, router: &Arc<HybridRouter>) -> Told {
+    async fn ask(&self, router: &Arc<HybridRouter>) -> ChatOutcome {
         self.ask_with(router, SMART, hello(), User::default(), None).await
     }
 
@@ -173,15 +179,15 @@ impl Sides {
         body: Body,
         user: User,
         task: Option<&str>,
-    ) -> Told {
+    ) -> ChatOutcome {
         let begun = Instant::now();
         let call = self.call(model, body, user, task);
-        let mut told = match Arc::clone(router).pipe(call).await {
-            Ok(chunks) => Told::of(chunks).await,
-            Err(error) => Told { error: Some(error), ..Told::default() },
+        let mut outcome = match Arc::clone(router).pipe(call).await {
+            Ok(chunks) => ChatOutcome::collect(chunks).await,
+            Err(error) => ChatOutcome { error: Some(error), ..ChatOutcome::default() },
         };
-        told.took = begun.elapsed();
-        told
+        outcome.took = begun.elapsed();
+        outcome
     }
 }
 
@@ -192,7 +198,7 @@ fn hello() -> Body {
 
 /// The outcome of a chat.
 #[derive(Debug, Default)]
-struct Told {
+struct ChatOutcome {
     model: Option<String>,
     side: Option<Side>,
     text: String,
@@ -202,29 +208,29 @@ struct Told {
     took: Duration,
 }
 
-impl Told {
-    async fn of(mut chunks: ChunkStream) -> Self {
-        let mut told = Self::default();
+impl ChatOutcome {
+    async fn collect(mut chunks: ChunkStream) -> Self {
+        let mut outcome = Self::default();
         while let Some(chunk) = chunks.next().await {
             match chunk {
-                Ok(Chunk::Model(id)) => assert_eq!(told.model.replace(id), None),
-                Ok(Chunk::Side(side)) => assert_eq!(told.side.replace(side), None),
-                Ok(Chunk::Content(text)) => told.text += &text,
-                Ok(Chunk::Finish(_)) => told.finishes += 1,
+                Ok(Chunk::Model(id)) => assert_eq!(outcome.model.replace(id), None),
+                Ok(Chunk::Side(side)) => assert_eq!(outcome.side.replace(side), None),
+                Ok(Chunk::Content(text)) => outcome.text += &text,
+                Ok(Chunk::Finish(_)) => outcome.finishes += 1,
                 Ok(Chunk::Event(event)) => {
-                    told.lines.push(event.data["description"].as_str().unwrap().into());
+                    outcome.lines.push(event.data["description"].as_str().unwrap().into());
                 }
                 Ok(_) => {}
-                Err(error) => told.error = Some(error),
+                Err(error) => outcome.error = Some(error),
             }
         }
-        told
+        outcome
     }
 
     /// Asserts that exactly this model has answered, whole and once.
     #[track_caller]
-    fn matches(&self, model: &str) {
-        let side = if model == HOME { Side::Local } else { Side::Cloud };
+    fn assert_answered_by(&self, model: &str) {
+        let side = if model == LOCAL_MODEL { Side::Local } else { Side::Cloud };
         assert!(self.error.is_none(), "{self:?}");
         assert_eq!(self.model.as_deref(), Some(model), "{self:?}");
         assert_eq!(
@@ -235,7 +241,7 @@ impl Told {
     }
 
     #[track_caller]
-    fn failed(&self) -> &PipeError {
+    fn expect_error(&self) -> &PipeError {
         assert!(self.text.is_empty() && self.finishes == 0, "{self:?}");
         self.error.as_ref().unwrap()
     }

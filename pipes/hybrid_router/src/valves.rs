@@ -121,7 +121,7 @@ const USUAL_ENDPOINT: &str = "http://localhost:5000";
 
 impl Default for HybridValves {
     fn default() -> Self {
-        let Limits { idle, rest, at_once, .. } = Limits::default();
+        let Limits { idle, open_duration, max_concurrent, .. } = Limits::default();
         Self {
             local_endpoint: USUAL_ENDPOINT.into(),
             local_model: None,
@@ -131,9 +131,9 @@ impl Default for HybridValves {
             cost_tracking: false,
             local_timeout_seconds: 20,
             local_idle_seconds: idle.as_secs(),
-            local_at_once: at_once,
+            local_at_once: max_concurrent,
             breaker_failures: 1,
-            breaker_seconds: rest.as_secs(),
+            breaker_seconds: open_duration.as_secs(),
             hedge_after_ms: None,
             local_images: false,
             local_tools: false,
@@ -174,8 +174,8 @@ impl HybridValves {
             attempts: 1,
             failures: self.breaker_failures,
             is_probed: true,
-            rest: Duration::from_secs(self.breaker_seconds),
-            at_once: self.local_at_once,
+            open_duration: Duration::from_secs(self.breaker_seconds),
+            max_concurrent: self.local_at_once,
             ..Limits::default()
         }
     }

@@ -69,7 +69,7 @@ impl ModelCatalog {
     ) -> Self {
         let connected = upstreams.connected().iter();
         let models: Vec<_> =
-            connected.map(|upstream| known.of(upstream).unwrap_or_default()).collect();
+            connected.map(|upstream| known.models_of(upstream).unwrap_or_default()).collect();
         let list = ModelList::new(upstreams.configs(), &models, builtin_tools);
         let refreshed_at = models.is_empty().then(Instant::now);
         let shared = Shared {
@@ -136,7 +136,7 @@ impl ModelCatalog {
 
 impl KnownModels<'_> {
     /// Returns the models that are known of this upstream.
-    fn of(self, upstream: &ConnectedUpstream) -> Option<UpstreamModels> {
+    fn models_of(self, upstream: &ConnectedUpstream) -> Option<UpstreamModels> {
         match self {
             Self::Running(catalog) => catalog.models_of(upstream),
             Self::Saved(lists) => {

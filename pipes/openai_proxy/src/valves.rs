@@ -113,8 +113,16 @@ pub struct ProxyValves {
 
 impl Default for ProxyValves {
     fn default() -> Self {
-        let Limits { connect, idle, attempts, retry_percent, failures, rest, at_once, .. } =
-            Limits::default();
+        let Limits {
+            connect,
+            idle,
+            attempts,
+            retry_percent,
+            failures,
+            open_duration,
+            max_concurrent,
+            ..
+        } = Limits::default();
         Self {
             api_base: None,
             api_key: Secret::default(),
@@ -133,9 +141,9 @@ impl Default for ProxyValves {
             max_attempts: attempts,
             retry_percent,
             breaker_failures: failures,
-            breaker_seconds: rest.as_secs(),
+            breaker_seconds: open_duration.as_secs(),
             stream_above_max_tokens: DEFAULT_STREAM_ABOVE_MAX_TOKENS,
-            max_concurrent: at_once,
+            max_concurrent,
         }
     }
 }
@@ -150,8 +158,8 @@ impl ProxyValves {
             attempts: self.max_attempts,
             retry_percent: self.retry_percent,
             failures: self.breaker_failures,
-            rest: Duration::from_secs(self.breaker_seconds),
-            at_once: self.max_concurrent,
+            open_duration: Duration::from_secs(self.breaker_seconds),
+            max_concurrent: self.max_concurrent,
             ..Limits::default()
         }
     }

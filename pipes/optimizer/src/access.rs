@@ -1,14 +1,14 @@
 //! Decides who may use which approaches.
 
-use crate::approach::{Approach, Word, word};
+use crate::approach::{Approach, ApproachWord, parse_word};
 use pipe_sdk::{CallContext, PipeError, Result};
 
 /// Rules of the form `admin=*; *=re2,bon; key:ci=moa; user:42=`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Access(Vec<Rule>);
+pub(crate) struct AccessRules(Vec<AccessRule>);
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct AccessRule {
     subject: Subject,
     /// `None`: all of them.
     approaches: Option<Vec<Approach>>,
@@ -22,14 +22,14 @@ enum Subject {
     User(String),
 }
 
-impl Access {
+impl AccessRules {
     /// Parses the rules.
     ///
     /// # Errors
     /// Returns a message for a form if a rule is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         let rules = text.split(';').map(str::trim).filter(|rule| !rule.is_empty());
-        rules.map(rule).collect::<Result<_, _>>().map(Self)
+        rules.map(parse_rule).collect::<Result<_, _>>().map(Self)
     }
 
     /// Refuses approaches that the caller may not use. The rules of a key, a user and a role that
@@ -43,12 +43,12 @@ impl Access {
             context.user.as_ref().map(|user| Subject::User(user.id.clone())),
             context.user.as_ref().and_then(|user| user.role.clone()).map(Subject::Role),
         ];
-        let fits = |rule: &&Rule| subjects.iter().flatten().any(|one| *one == rule.subject);
+        let fits = |rule: &&AccessRule| subjects.iter().flatten().any(|one| *one == rule.subject);
         let mut rules: Vec<_> = self.0.iter().filter(fits).collect();
         if rules.is_empty() {
             rules = self.0.iter().filter(|rule| rule.subject == Subject::Everyone).collect();
         }
-        let allows = |rule: &&Rule| {
+        let allows = |rule: &&AccessRule| {
             rule.approaches.as_ref().is_none_or(|approaches| approaches.contains(&approach))
         };
         if rules.is_empty() || approach == Approach::None || rules.iter().any(allows) {
@@ -65,7 +65,7 @@ impl Access {
     }
 }
 
-fn rule(text: &str) -> Result<Rule, String> {
+fn parse_rule(text: &str) -> Result<AccessRule, String> {
     let (subject, approaches) = text
         .split_once('=')
         .ok_or_else(|| format!("`{text}` must be of the form role=approaches"))?;
@@ -83,13 +83,16 @@ fn rule(text: &str) -> Result<Rule, String> {
     let names: Vec<_> =
         approaches.split([',', ' ']).map(str::trim).filter(|name| !name.is_empty()).collect();
     if names == ["*"] {
-        return Ok(Rule { subject, approaches: None });
+        return Ok(AccessRule { subject, approaches: None });
     }
-    let approach = |name: &&str| match word(name) {
-        Some(Word::Approach(approach)) => Ok(approach),
+    let approach = |name: &&str| match parse_word(name) {
+        Some(ApproachWord::Approach(approach)) => Ok(approach),
         _ => Err(format!("there is no approach `{name}`")),
     };
-    Ok(Rule { subject, approaches: Some(names.iter().map(approach).collect::<Result<_, _>>()?) })
+    Ok(AccessRule {
+        subject,
+        approaches: Some(names.iter().map(approach).collect::<Result<_, _>>()?),
+    })
 }
 
 #[cfg(test)]
@@ -101,7 +104,7 @@ mod tests {
         let user =
             role.map(|role| User { id: "7".into(), role: Some(role.into()), ..User::default() });
         let context = CallContext::new(user, key.map(Into::into), None);
-        Access::parse(rules).unwrap().check(&context, approach).is_ok()
+        AccessRules::parse(rules).unwrap().check(&context, approach).is_ok()
     }
 
     #[test]
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn a_rule_that_is_none_is_told() {
         for rules in ["admin", "=moa", "group:x=moa", "*=nonsense", "*=coc"] {
-            assert!(Access::parse(rules).is_err(), "{rules}");
+            assert!(AccessRules::parse(rules).is_err(), "{rules}");
         }
     }
 }

@@ -5,5 +5,5 @@ mod number;
 mod value;
 mod vote;
 
-pub(crate) use extract::{code_block, extract, same_code, score};
-pub(crate) use vote::{Tally, most_central};
+pub(crate) use extract::{code_block, extract_answer, is_same_code, parse_score};
+pub(crate) use vote::{VoteTally, find_most_central};

@@ -160,7 +160,7 @@ impl Approach {
 
 /// A word before a model's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum ApproachWord {
     /// An approach.
     Approach(Approach),
     /// The approach that an admin has set for requests that name none.
@@ -199,18 +199,18 @@ const NO_CODE: &str = "code of models is not executed here, as there is no sandb
 const LOGITS: &str = "it needs the probabilities of all tokens, which no API sends: `self_consistency` samples and votes";
 
 /// Parses a word before a model's name, in capitals or not.
-pub fn word(text: &str) -> Option<Word> {
+pub fn parse_word(text: &str) -> Option<ApproachWord> {
     let text = text.to_ascii_lowercase();
     if text == "auto" {
-        return Some(Word::Auto);
+        return Some(ApproachWord::Auto);
     }
     // What OptiLLM's proxy does is the host's own work.
     if text == "proxy" {
-        return Some(Word::Approach(Approach::None));
+        return Some(ApproachWord::Approach(Approach::None));
     }
     let known = Approach::ALL.into_iter().find(|approach| approach.name() == text);
-    known.map(Word::Approach).or_else(|| {
+    known.map(ApproachWord::Approach).or_else(|| {
         let named = UNAVAILABLE.iter().find(|(name, _)| *name == text);
-        named.map(|(_, reason)| Word::Unavailable(reason))
+        named.map(|(_, reason)| ApproachWord::Unavailable(reason))
     })
 }

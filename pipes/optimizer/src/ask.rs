@@ -32,7 +32,7 @@ impl Role {
 
 /// The layout of a streamed answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum ReplyShape {
     /// The text is passed on unchanged.
     #[default]
     Plain,
@@ -42,7 +42,7 @@ pub(crate) enum Shape {
 
 /// A request to a model.
 #[derive(Clone, Debug)]
-pub(crate) struct Ask {
+pub(crate) struct ModelRequest {
     pub role: Role,
     pub messages: Arc<[Message]>,
     /// The temperature. The client's own wins over it in calls for the answer.
@@ -54,15 +54,15 @@ pub(crate) struct Ask {
     pub is_answer: bool,
     /// The reasoning effort.
     pub effort: Option<&'static str>,
-    pub shape: Shape,
+    pub shape: ReplyShape,
 }
 
 /// The maximum number of tokens of a reply that only a program reads.
-const SHORT: u64 = 2048;
+const MAX_SHORT_REPLY_TOKENS: u64 = 2048;
 
-impl Ask {
+impl ModelRequest {
     /// Returns a request whose reply may be the answer.
-    pub fn answer(messages: Arc<[Message]>) -> Self {
+    pub fn for_answer(messages: Arc<[Message]>) -> Self {
         Self {
             role: Role::Solver,
             messages,
@@ -70,25 +70,29 @@ impl Ask {
             max_tokens: None,
             is_answer: true,
             effort: None,
-            shape: Shape::Plain,
+            shape: ReplyShape::Plain,
         }
     }
 
     /// Returns a request for an intermediate step.
-    pub fn step(role: Role, messages: Arc<[Message]>) -> Self {
-        Self { role, is_answer: false, ..Self::answer(messages) }
+    pub fn for_step(role: Role, messages: Arc<[Message]>) -> Self {
+        Self { role, is_answer: false, ..Self::for_answer(messages) }
     }
 
     /// Returns a request for a short reply that a program reads.
-    pub fn short(role: Role, messages: Arc<[Message]>) -> Self {
-        Self { max_tokens: Some(SHORT), temperature: Some(0.1), ..Self::step(role, messages) }
+    pub fn for_short_reply(role: Role, messages: Arc<[Message]>) -> Self {
+        Self {
+            max_tokens: Some(MAX_SHORT_REPLY_TOKENS),
+            temperature: Some(0.1),
+            ..Self::for_step(role, messages)
+        }
     }
 
-    pub fn by(self, role: Role) -> Self {
+    pub fn with_role(self, role: Role) -> Self {
         Self { role, ..self }
     }
 
-    pub fn at(self, temperature: f64) -> Self {
+    pub fn with_temperature(self, temperature: f64) -> Self {
         Self { temperature: Some(temperature), ..self }
     }
 }
@@ -101,7 +105,7 @@ impl Reply {
     /// Returns the text without the reasoning that stands in it as `<think>`; for a reply that
     /// calls tools, the calls.
     pub fn text(&self) -> String {
-        let text = without_thoughts(&self.0.content);
+        let text = strip_reasoning(&self.0.content);
         if !text.is_empty() || self.0.tool_calls.is_empty() {
             return text;
         }
@@ -126,7 +130,7 @@ impl Reply {
     }
 
     /// Returns the chunks of the reply, without usage and finish reason.
-    pub fn chunks(self) -> Vec<Chunk> {
+    pub fn into_chunks(self) -> Vec<Chunk> {
         let Answer {
             content, reasoning, reasoning_details, tool_calls, pictures, citations, ..
         } = self.0;
@@ -151,13 +155,13 @@ impl Reply {
 
 /// Returns a text without the parts between `<think>` and `</think>`; without an end, all that
 /// follows is reasoning.
-pub(crate) fn without_thoughts(text: &str) -> String {
+pub(crate) fn strip_reasoning(text: &str) -> String {
     let mut rest = text;
-    let mut said = String::new();
+    let mut kept = String::new();
     while let Some((before, after)) = rest.split_once("<think>") {
-        said += before;
+        kept += before;
         rest = after.split_once("</think>").map_or("", |(_, after)| after);
     }
-    said += rest;
-    said.trim().to_owned()
+    kept += rest;
+    kept.trim().to_owned()
 }

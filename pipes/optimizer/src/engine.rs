@@ -2,10 +2,10 @@
 //! all of them end when the request is dropped.
 
 use crate::{
-    ask::{Ask, Reply, Role},
+    ask::{ModelRequest, Reply, Role},
     parameters::Parameters,
-    privacy::Veil,
-    report::{CallRecord, Log},
+    privacy::Pseudonymizer,
+    report::{CallLog, CallRecord},
     valves::OptimizerValves,
 };
 use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
@@ -34,23 +34,23 @@ pub(crate) struct Engine {
     /// `true` if the conversation holds tool calls, so that a model must be given the tools to
     /// read it.
     has_tool_turns: bool,
-    at_once: Semaphore,
+    permits: Semaphore,
     deadline: Instant,
     progress: mpsc::Sender<Chunk>,
-    log: Mutex<Log>,
-    veil: Option<Veil>,
+    log: Mutex<CallLog>,
+    pseudonymizer: Option<Pseudonymizer>,
     /// The client that reads the pages behind links, if any may be read.
     pub fetcher: Option<Arc<Fetcher>>,
 }
 
 /// The maximum size of conversations that are copied for calls at one time, in bytes.
-const MOST_COPIED: usize = 64 << 20;
+const MAX_COPIED_BYTES: usize = 64 << 20;
 
 /// The maximum size of a reply, in bytes.
-const MOST_REPLIED: usize = 4 << 20;
+const MAX_REPLY_BYTES: usize = 4 << 20;
 
 /// The shortest time for which calls that are slower than most are waited for.
-const GRACE: Duration = Duration::from_secs(5);
+const MIN_STRAGGLER_WAIT: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub fn new(
@@ -59,12 +59,12 @@ impl Engine {
         parameters: Parameters,
         mut base: Body,
         progress: mpsc::Sender<Chunk>,
-        veil: Option<Veil>,
+        pseudonymizer: Option<Pseudonymizer>,
         fetcher: Option<Arc<Fetcher>>,
     ) -> Self {
         let has_tool_turns = base.messages.iter().any(|message| !message.tool_calls.is_empty());
         let size = serde_json::to_vec(&base.messages).map_or(0, |bytes| bytes.len()).max(1);
-        let at_once = valves.max_concurrent.min((MOST_COPIED / size).max(1));
+        let permits = valves.max_concurrent.min((MAX_COPIED_BYTES / size).max(1));
         base.messages.clear();
         let usual = Duration::from_secs(valves.deadline_seconds);
         let limit = parameters.deadline.map_or(usual, |wished| wished.min(usual));
@@ -74,11 +74,11 @@ impl Engine {
             parameters,
             base,
             has_tool_turns,
-            at_once: Semaphore::new(at_once),
+            permits: Semaphore::new(permits),
             deadline: Instant::now() + limit,
             progress,
             log: Mutex::default(),
-            veil,
+            pseudonymizer,
             fetcher,
         }
     }
@@ -88,12 +88,12 @@ impl Engine {
         self.deadline
     }
 
-    pub fn log(&self) -> MutexGuard<'_, Log> {
+    pub fn log(&self) -> MutexGuard<'_, CallLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells people what is being done.
-    pub fn tell(&self, line: &str) {
+    /// Shows people a line about the progress.
+    pub fn report_progress(&self, line: &str) {
         if !self.valves.show_progress {
             return;
         }
@@ -107,7 +107,7 @@ impl Engine {
         self.base.rest.get("response_format").filter(|format| !format.is_null())
     }
 
-    fn model(&self, role: Role) -> String {
+    fn model_for(&self, role: Role) -> String {
         let one = |valve: &Option<String>| valve.as_deref().map(str::trim).map(str::to_owned);
         let valves = &self.valves;
         let named = match role {
@@ -125,7 +125,7 @@ impl Engine {
 
     /// Returns the host for the call of this number. Limits of tokens and dollars are checked anew
     /// for every call.
-    fn way(&self, number: usize) -> Host {
+    fn host_for_call(&self, number: usize) -> Host {
         let context = self.host.context();
         if number == 0 || context.admission.is_exempt() {
             return self.host.clone();
@@ -133,9 +133,9 @@ impl Engine {
         self.host.clone().with_context(context.with_new_admission())
     }
 
-    fn body(&self, ask: &Ask, model: &str) -> Body {
-        let messages = match &self.veil {
-            Some(veil) => veil.hide_messages(&ask.messages),
+    fn build_body(&self, ask: &ModelRequest, model: &str) -> Body {
+        let messages = match &self.pseudonymizer {
+            Some(pseudonymizer) => pseudonymizer.pseudonymize_messages(&ask.messages),
             None => ask.messages.to_vec(),
         };
         let mut body = if ask.is_answer {
@@ -162,9 +162,9 @@ impl Engine {
     }
 
     /// Takes a call from the request's budget and opens its record.
-    fn open(&self, ask: &Ask, model: &str, depth: usize) -> Result<OpenCall<'_>> {
+    fn open_call(&self, ask: &ModelRequest, model: &str, depth: usize) -> Result<OpenCall<'_>> {
         let mut log = self.log();
-        let spent = log.spent();
+        let spent = log.total_usage();
         let valves = &self.valves;
         let micros = valves.max_cost.map(|dollars| (dollars * 1e6) as u64);
         let over = if log.calls.len() >= valves.max_calls as usize {
@@ -178,7 +178,7 @@ impl Engine {
         };
         if let Some(what) = over {
             let note = format!("the request has spent all the {what} that it may spend");
-            log.note(&note);
+            log.add_note(&note);
             let message = format!(
                 "{note}: ask for fewer samples, name another approach, or have an admin raise the limit"
             );
@@ -193,25 +193,26 @@ impl Engine {
     /// Calls a model and waits for its complete reply. `begun` is set at its first token.
     async fn ask(
         &self,
-        ask: &Ask,
+        ask: &ModelRequest,
         depth: usize,
         begun: Option<&watch::Sender<bool>>,
     ) -> Result<Reply> {
-        let _permit = self.permit().await?;
-        let model = self.model(ask.role);
-        let mut call = self.open(ask, &model, depth)?;
+        let _permit = self.acquire_permit().await?;
+        let model = self.model_for(ask.role);
+        let mut call = self.open_call(ask, &model, depth)?;
         let limit = Instant::now() + Duration::from_secs(self.valves.call_seconds);
         let limit = limit.min(self.deadline);
         let reply = timeout_at(limit, async {
-            let mut chunks = self.way(call.number).pipe(self.body(ask, &model)).await?;
+            let mut chunks =
+                self.host_for_call(call.number).pipe(self.build_body(ask, &model)).await?;
             let mut reply = Reply::default();
             while let Some(chunk) = chunks.try_next().await? {
-                if let Some(begun) = begun.filter(|_| speaks(&chunk)) {
+                if let Some(begun) = begun.filter(|_| is_output(&chunk)) {
                     begun.send_replace(true);
                 }
                 call.observe(&chunk);
                 reply.0.add(chunk);
-                if reply.0.content.len() + reply.0.reasoning.len() > MOST_REPLIED {
+                if reply.0.content.len() + reply.0.reasoning.len() > MAX_REPLY_BYTES {
                     return Err(PipeError::Upstream("a reply of the model has no end".into()));
                 }
             }
@@ -224,30 +225,34 @@ impl Engine {
             return Err(PipeError::Upstream(format!("an answer of model `{model}` ended early")));
         }
         if reply.is_empty() {
-            call.close();
+            call.complete();
             return Err(PipeError::Upstream(format!("model `{model}` answered nothing")));
         }
-        if let Some(veil) = &self.veil {
-            veil.show_reply(&mut reply.0);
+        if let Some(pseudonymizer) = &self.pseudonymizer {
+            pseudonymizer.restore_reply(&mut reply.0);
         }
-        call.close();
+        call.complete();
         Ok(reply)
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
-        self.at_once.acquire().await.map_err(PipeError::internal)
+    async fn acquire_permit(&self) -> Result<SemaphorePermit<'_>> {
+        self.permits.acquire().await.map_err(PipeError::internal)
     }
 
     /// Calls a model and returns its answer as a stream, when its first token has arrived.
-    async fn begin(self: &Arc<Self>, ask: &Ask, depth: usize) -> Result<ChunkStream> {
-        let model = self.model(ask.role);
+    async fn start_answer(
+        self: &Arc<Self>,
+        ask: &ModelRequest,
+        depth: usize,
+    ) -> Result<ChunkStream> {
+        let model = self.model_for(ask.role);
         let number = {
-            let call = self.open(ask, &model, depth)?;
-            call.keep_open()
+            let call = self.open_call(ask, &model, depth)?;
+            call.leave_open()
         };
         let mut call =
             FinalCall { engine: Arc::clone(self), model: model.clone(), number, is_done: false };
-        let mut chunks = self.way(number).pipe(self.body(ask, &model)).await?;
+        let mut chunks = self.host_for_call(number).pipe(self.build_body(ask, &model)).await?;
         let mut held = Vec::new();
         loop {
             let Some(chunk) = chunks.try_next().await? else {
@@ -255,30 +260,30 @@ impl Engine {
                     "an answer of model `{model}` ended early"
                 )));
             };
-            let speaks = speaks(&chunk);
+            let is_output = is_output(&chunk);
             held.push(chunk);
-            if speaks {
+            if is_output {
                 break;
             }
         }
         let all = stream::iter(held.into_iter().map(Ok)).chain(chunks);
         let watched = all.filter_map(move |chunk| {
-            let kept = match &chunk {
+            let passes_on = match &chunk {
                 Ok(chunk) => call.observe(chunk),
                 Err(_) => true,
             };
-            std::future::ready(kept.then_some(chunk))
+            std::future::ready(passes_on.then_some(chunk))
         });
         let watched = ChunkStream::new(watched);
-        Ok(match &self.veil {
-            Some(veil) => veil.show_stream(watched),
+        Ok(match &self.pseudonymizer {
+            Some(pseudonymizer) => pseudonymizer.restore_stream(watched),
             None => watched,
         })
     }
 }
 
 /// Returns whether this chunk is output for a reader, or the end.
-fn speaks(chunk: &Chunk) -> bool {
+fn is_output(chunk: &Chunk) -> bool {
     match chunk {
         Chunk::Content(text) | Chunk::Reasoning(text) => !text.is_empty(),
         Chunk::ReasoningDetail(_) | Chunk::ToolCall(_) | Chunk::Picture(_) | Chunk::Finish(_) => {
@@ -302,13 +307,13 @@ impl OpenCall<'_> {
         self.engine.log().observe(self.number, chunk);
     }
 
-    fn close(&mut self) {
+    fn complete(&mut self) {
         self.is_done = true;
-        close(self.engine, self.number, &self.model, true);
+        close_call(self.engine, self.number, &self.model, true);
     }
 
     /// Leaves the record open for the holder of the number.
-    fn keep_open(mut self) -> usize {
+    fn leave_open(mut self) -> usize {
         self.is_done = true;
         self.number
     }
@@ -317,7 +322,7 @@ impl OpenCall<'_> {
 impl Drop for OpenCall<'_> {
     fn drop(&mut self) {
         if !self.is_done {
-            close(self.engine, self.number, &self.model, false);
+            close_call(self.engine, self.number, &self.model, false);
         }
     }
 }
@@ -342,12 +347,12 @@ impl Drop for FinalCall {
     fn drop(&mut self) {
         if !self.is_done {
             self.is_done = true;
-            close(&self.engine, self.number, &self.model, true);
+            close_call(&self.engine, self.number, &self.model, true);
         }
     }
 }
 
-fn close(engine: &Engine, number: usize, model: &str, is_whole: bool) {
+fn close_call(engine: &Engine, number: usize, model: &str, is_whole: bool) {
     let usage = engine.log().close(number, is_whole);
     if let Some(usage) = usage {
         let cost = engine.host.cost(model, &usage);
@@ -383,32 +388,32 @@ impl Branch {
         self.depth.fetch_max(deepest.unwrap_or_default(), Ordering::Relaxed);
     }
 
-    fn next(&self) -> usize {
+    fn next_depth(&self) -> usize {
         self.depth.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Tells people what is being done.
-    pub fn tell(&self, line: &str) {
-        self.engine.log().stage(line);
-        self.engine.tell(line);
+    /// Records that a stage begins, and shows people its name.
+    pub fn begin_stage(&self, line: &str) {
+        self.engine.log().add_stage(line);
+        self.engine.report_progress(line);
     }
 
     /// Calls a model and waits for its complete reply.
-    pub async fn ask(&self, ask: Ask) -> Result<Reply> {
-        let reply = self.engine.ask(&ask, self.next(), None).await?;
+    pub async fn ask(&self, ask: ModelRequest) -> Result<Reply> {
+        let reply = self.engine.ask(&ask, self.next_depth(), None).await?;
         if ask.is_answer {
-            self.engine.log().keep_first(&reply);
+            self.engine.log().set_first_best(&reply);
         }
         Ok(reply)
     }
 
     /// Calls a model for the answer that is streamed to the person.
-    pub async fn begin(&self, ask: &Ask) -> Result<ChunkStream> {
-        self.engine.begin(ask, self.next()).await
+    pub async fn start_answer(&self, ask: &ModelRequest) -> Result<ChunkStream> {
+        self.engine.start_answer(ask, self.next_depth()).await
     }
 
     /// Stores this as the best answer so far, in case time or budget run out.
-    pub fn keep(&self, reply: &Reply) {
+    pub fn set_best(&self, reply: &Reply) {
         self.engine.log().best = Some(reply.clone());
     }
 
@@ -417,7 +422,7 @@ impl Branch {
     ///
     /// # Errors
     /// Returns the first error if no model has replied.
-    pub async fn ask_all(&self, asks: Vec<Ask>, noun: &str) -> Result<Vec<Reply>> {
+    pub async fn ask_all(&self, asks: Vec<ModelRequest>, noun: &str) -> Result<Vec<Reply>> {
         let replies = self.ask_until(asks, noun, |_| false).await?;
         Ok(replies.into_iter().map(|(_, reply)| reply).collect())
     }
@@ -426,16 +431,16 @@ impl Branch {
     /// its call; when `is_enough` accepts the replies so far, the other calls are cancelled.
     pub async fn ask_until(
         &self,
-        asks: Vec<Ask>,
+        asks: Vec<ModelRequest>,
         noun: &str,
         mut is_enough: impl FnMut(&[(usize, Reply)]) -> bool,
     ) -> Result<Vec<(usize, Reply)>> {
-        let depth = self.next();
+        let depth = self.next_depth();
         let (count, started) = (asks.len(), Instant::now());
         let quorum = (2 * count).div_ceil(3);
         let is_alike = asks.iter().all(|ask| ask.role == Role::Solver);
-        let leads = self.leads(&asks);
-        let (begun, _) = watch::channel(!leads);
+        let warms_cache = self.warms_cache(&asks);
+        let (begun, _) = watch::channel(!warms_cache);
         let begun = &begun;
         let mut calls: FuturesUnordered<BoxFuture<'_, (usize, bool, Result<Reply>)>> = asks
             .into_iter()
@@ -461,22 +466,24 @@ impl Branch {
             match reply {
                 Ok(reply) => {
                     if is_answer {
-                        self.engine.log().keep_first(&reply);
+                        self.engine.log().set_first_best(&reply);
                     }
                     replies.push((number, reply));
                     replies.sort_by_key(|(number, _)| *number);
                     if count > 1 {
-                        self.engine.tell(&format!("{} of {count} {noun}", replies.len()));
+                        self.engine
+                            .report_progress(&format!("{} of {count} {noun}", replies.len()));
                     }
                     if is_enough(&replies) {
                         break;
                     }
                     if replies.len() == quorum {
-                        until = until.min(Instant::now() + started.elapsed().max(GRACE));
+                        until =
+                            until.min(Instant::now() + started.elapsed().max(MIN_STRAGGLER_WAIT));
                     }
                 }
                 Err(error) => {
-                    self.engine.log().note(&format!("a call failed: {error}"));
+                    self.engine.log().add_note(&format!("a call failed: {error}"));
                     let is_final = is_alike && replies.is_empty() && is_permanent(&error);
                     if failure.is_none() || is_permanent(&error) {
                         failure = Some(error);
@@ -496,9 +503,9 @@ impl Branch {
 
     /// Returns whether the first of these calls runs ahead, so that the others find the question in
     /// the provider's cache.
-    fn leads(&self, asks: &[Ask]) -> bool {
+    fn warms_cache(&self, asks: &[ModelRequest]) -> bool {
         let above = self.engine.valves.cache_above_tokens;
-        let tokens = |ask: &Ask| {
+        let tokens = |ask: &ModelRequest| {
             let letters: usize = ask.messages.iter().map(|message| message.text().len()).sum();
             letters as u64 / 4
         };
@@ -520,6 +527,6 @@ fn is_permanent(error: &PipeError) -> bool {
 }
 
 /// Returns the usage of all calls.
-pub(crate) fn usage(engine: &Engine) -> Usage {
-    engine.log().spent()
+pub(crate) fn total_usage(engine: &Engine) -> Usage {
+    engine.log().total_usage()
 }

@@ -31,16 +31,16 @@ mod valves;
 
 pub use valves::OptimizerValves;
 
-use access::Access;
+use access::AccessRules;
 use approach::Approach;
 use engine::Engine;
 use guarded_fetch::{AllowedHosts, FetchPolicy, Fetcher, HostPattern};
-use parameters::{APPROACH, Parameters};
+use parameters::{APPROACH_FIELD, Parameters};
 use pipe_sdk::{
-    Body, Call, ChunkStream, HostBackend, Model, ModelResolution, Pipe, PipeError, Result, Role,
-    Serves, split_list,
+    Body, Call, ChunkStream, HostBackend, Model, ModelResolution, Pipe, PipeError, Result, Serves,
+    split_list,
 };
-use privacy::{Detector, Veil};
+use privacy::{Detector, Pseudonymizer};
 use question::Question;
 use selection::{Plan, Selection};
 use serde_json::Value;
@@ -54,12 +54,12 @@ const PIPE: &str = "optimizer";
 const PROGRESS: usize = 64;
 
 /// The maximum size of a page of `readurls`, in bytes.
-const MOST_OF_PAGE: usize = 2 << 20;
+const MAX_PAGE_BYTES: usize = 2 << 20;
 
 /// The pipe of all approaches.
 pub struct Optimizer {
     valves: Arc<OptimizerValves>,
-    access: Access,
+    access: AccessRules,
     models: Arc<[Model]>,
     fetcher: Option<Arc<Fetcher>>,
 }
@@ -71,7 +71,7 @@ impl Pipe for Optimizer {
 
     async fn on_startup(valves: OptimizerValves) -> Result<Self> {
         let text = valves.access.as_deref().unwrap_or_default();
-        let access = Access::parse(text).map_err(PipeError::internal)?;
+        let access = AccessRules::parse(text).map_err(PipeError::internal)?;
         let names = split_list(&valves.listed_models).filter(|_| valves.enabled);
         let models: Vec<_> = names.map(|name| model(name, valves.auto())).collect();
         let fetcher = fetcher(&valves)?.map(Arc::new);
@@ -90,12 +90,12 @@ impl Pipe for Optimizer {
 
     fn take_over(&self, body: &mut Body, _host: &dyn HostBackend) {
         if self.valves.message_tags
-            && let Some(approach) = tags::take(&mut body.messages)
-            && !body.rest.contains_key(APPROACH)
+            && let Some(approach) = tags::take_approach(&mut body.messages)
+            && !body.rest.contains_key(APPROACH_FIELD)
         {
-            body.rest.insert(APPROACH.into(), approach.into());
+            body.rest.insert(APPROACH_FIELD.into(), approach.into());
         }
-        let wish = match body.rest.get(APPROACH) {
+        let wish = match body.rest.get(APPROACH_FIELD) {
             None => return,
             Some(Value::Null) => None,
             Some(Value::String(name)) => Some(name.trim()),
@@ -104,14 +104,14 @@ impl Pipe for Optimizer {
         };
         let own = format!("{PIPE}.");
         match wish {
-            None | Some("") => _ = body.rest.shift_remove(APPROACH),
+            None | Some("") => _ = body.rest.shift_remove(APPROACH_FIELD),
             Some(name) if name.eq_ignore_ascii_case("none") => {
-                _ = body.rest.shift_remove(APPROACH);
+                _ = body.rest.shift_remove(APPROACH_FIELD);
             }
-            Some(name) if selection::plan(name, self.valves.auto()).is_ok() => {
+            Some(name) if selection::parse_plan(name, self.valves.auto()).is_ok() => {
                 let model = body.model.strip_prefix(&own).unwrap_or(&body.model);
                 body.model = format!("{own}{name}-{model}");
-                body.rest.shift_remove(APPROACH);
+                body.rest.shift_remove(APPROACH_FIELD);
             }
             Some(_) if body.model.starts_with(&own) => {}
             Some(_) => body.model = format!("{own}{}", body.model),
@@ -128,8 +128,8 @@ impl Pipe for Optimizer {
             return call.host.pipe(call.body).await;
         }
         let is_private = plan.approaches().contains(&Approach::Privacy);
-        let veil =
-            is_private.then(|| Veil::over(&mut call.body, self.detector(call.user.as_deref())));
+        let pseudonymizer = is_private
+            .then(|| Pseudonymizer::new(&mut call.body, self.detector(call.user.as_deref())));
         let question = Question::new(call.body.messages.clone());
         let (sender, progress) = mpsc::channel(PROGRESS);
         let engine = Engine::new(
@@ -138,7 +138,7 @@ impl Pipe for Optimizer {
             parameters,
             call.body,
             sender,
-            veil.transpose()?,
+            pseudonymizer.transpose()?,
             self.fetcher.clone(),
         );
         run::answer(Arc::new(engine), question, plan, model, progress).await
@@ -163,21 +163,21 @@ impl Optimizer {
                 pipe != PIPE && (card.id == name || bare == name)
             })
         };
-        let named = match call.body.rest.get(APPROACH) {
+        let named = match call.body.rest.get(APPROACH_FIELD) {
             None | Some(Value::Null) => None,
             Some(Value::String(name)) => Some(name),
             Some(_) => {
-                let rule = format!("{APPROACH}: must be a text, as in \"moa\"");
-                return Err(PipeError::bad_field(APPROACH, rule));
+                let rule = format!("{APPROACH_FIELD}: must be a text, as in \"moa\"");
+                return Err(PipeError::bad_field(APPROACH_FIELD, rule));
             }
         };
         if let Some(name) = named {
             // A name that is right has become part of the model's.
-            selection::plan(name, auto)?;
+            selection::parse_plan(name, auto)?;
         }
         let id = call.model.as_str();
         let selected = if selection::is_selection(id) || has(id) {
-            selection::select(id, auto, has)?
+            selection::parse_selection(id, auto, has)?
         } else {
             Selection { plan: Plan::Sequence(vec![auto]), model: id.into() }
         };
@@ -203,7 +203,7 @@ impl Optimizer {
                 return Err(PipeError::bad_field("model", rule));
             }
             if *approach == Approach::ReadUrls && self.fetcher.is_none() {
-                return Err(approaches::no_hosts());
+                return Err(approaches::no_hosts_error());
             }
         }
         Ok(())
@@ -218,14 +218,14 @@ impl Optimizer {
 
 /// Returns whether a reply comes down to this answer, however both are written.
 pub fn is_same_answer(reply: &str, answer: &str) -> bool {
-    answers::extract(reply)
-        .zip(answers::extract(answer))
+    answers::extract_answer(reply)
+        .zip(answers::extract_answer(answer))
         .is_some_and(|(reply, answer)| reply.is_same(&answer))
 }
 
 /// A model as the picker shows it.
 fn model(name: &str, auto: Approach) -> Model {
-    let Ok(Selection { plan, model }) = selection::select(name, auto, |_| false) else {
+    let Ok(Selection { plan, model }) = selection::parse_selection(name, auto, |_| false) else {
         return Model::new(name, name);
     };
     let titles: Vec<_> = plan.approaches().iter().map(|approach| approach.title()).collect();
@@ -252,24 +252,16 @@ fn fetcher(valves: &OptimizerValves) -> Result<Option<Fetcher>> {
     };
     let policy = FetchPolicy {
         allowed_hosts,
-        max_bytes: MOST_OF_PAGE,
+        max_bytes: MAX_PAGE_BYTES,
         total_timeout: Duration::from_secs(10),
         ..FetchPolicy::default()
     };
     Ok(Some(Fetcher::new(policy)))
 }
 
-/// Returns whether a background task of Open WebUI asks, as for a title. Where nobody has said so,
-/// its prompt tells.
+/// Returns whether the call is a background task of Open WebUI, such as a title.
 fn is_task(call: &Call) -> bool {
-    let looks_like_one = || match call.body.messages.as_slice() {
-        [only] => {
-            let text = only.text();
-            only.role == Role::User && call.body.tools.is_empty() && text.starts_with("### Task:")
-        }
-        _ => false,
-    };
-    call.chat.task.is_some() || looks_like_one()
+    call.chat.task.is_some() || call.body.is_task_prompt()
 }
 
 /// Returns the part of a plan that a background task uses: a title is not worth several calls, but

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// The field that names an approach.
-pub(crate) const APPROACH: &str = "optillm_approach";
+pub(crate) const APPROACH_FIELD: &str = "optillm_approach";
 
 /// The header in which a client names its time limit, in seconds.
-const DEADLINE: &str = "x-pipewright-deadline";
+const DEADLINE_HEADER: &str = "x-pipewright-deadline";
 
 /// The parameters of one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,7 +67,7 @@ impl Parameters {
     /// Returns an error if a field has a wrong type or value, by its name.
     pub fn take(body: &mut Body, hints: &Hints, valves: &OptimizerValves) -> Result<Self> {
         let rest = &mut body.rest;
-        rest.shift_remove(APPROACH);
+        rest.shift_remove(APPROACH_FIELD);
         for name in IGNORED {
             rest.shift_remove(name);
         }
@@ -92,7 +92,7 @@ impl Parameters {
             "bestofn_n",
             "k",
         ] {
-            if let Some(count) = whole(rest, name, 1, most)? {
+            if let Some(count) = take_integer(rest, name, 1, most)? {
                 samples.get_or_insert(count);
             }
         }
@@ -104,47 +104,51 @@ impl Parameters {
             }
         };
         let mut mars = mars;
-        if let Some(agents) = whole(&mut mars, "num_agents", 1, most)? {
+        if let Some(agents) = take_integer(&mut mars, "num_agents", 1, most)? {
             samples.get_or_insert(agents);
         }
-        let window = whole(rest, "compact_context_window", 1, 100_000_000)?.unwrap_or(128_000);
-        let threshold = number(rest, "compact_threshold", 0.0, 1.0)?.unwrap_or(0.75);
-        let plans = whole(rest, "cepo_planning_n", 1, most)?.unwrap_or(3);
-        let deadline = hints.get(DEADLINE).map(seconds).transpose()?;
-        let wished = number(rest, "optillm_deadline_seconds", 0.1, 3600.0)?;
+        let window =
+            take_integer(rest, "compact_context_window", 1, 100_000_000)?.unwrap_or(128_000);
+        let threshold = take_number(rest, "compact_threshold", 0.0, 1.0)?.unwrap_or(0.75);
+        let plans = take_integer(rest, "cepo_planning_n", 1, most)?.unwrap_or(3);
+        let deadline = hints.get(DEADLINE_HEADER).map(parse_seconds).transpose()?;
+        let wished = take_number(rest, "optillm_deadline_seconds", 0.1, 3600.0)?;
         Ok(Self {
             samples: samples.or(valves.samples),
-            simulations: whole(rest, "mcts_simulations", 0, most)?.unwrap_or(5),
-            exploration: number(rest, "mcts_exploration", 0.0, 10.0)?.unwrap_or(0.5),
-            tree_depth: whole(rest, "mcts_depth", 1, 8)?.unwrap_or(3),
-            rstar_depth: whole(rest, "rstar_max_depth", 1, 8)?.unwrap_or(3),
-            confidence: number(rest, "confidence_threshold", 0.0, 1.0)?.unwrap_or(0.7),
-            iterations: whole(&mut mars, "max_iterations", 0, 5)?.unwrap_or(1),
+            simulations: take_integer(rest, "mcts_simulations", 0, most)?.unwrap_or(5),
+            exploration: take_number(rest, "mcts_exploration", 0.0, 10.0)?.unwrap_or(0.5),
+            tree_depth: take_integer(rest, "mcts_depth", 1, 8)?.unwrap_or(3),
+            rstar_depth: take_integer(rest, "rstar_max_depth", 1, 8)?.unwrap_or(3),
+            confidence: take_number(rest, "confidence_threshold", 0.0, 1.0)?.unwrap_or(0.7),
+            iterations: take_integer(&mut mars, "max_iterations", 0, 5)?.unwrap_or(1),
             plans,
-            plans_tried: whole(rest, "cepo_planning_m", 1, 2 * most)?
+            plans_tried: take_integer(rest, "cepo_planning_m", 1, 2 * most)?
                 .unwrap_or(2 * plans)
                 .max(plans),
-            keep_recent: whole(rest, "compact_keep_recent", 1, 1000)?.unwrap_or(4),
+            keep_recent: take_integer(rest, "compact_keep_recent", 1, 1000)?.unwrap_or(4),
             compact_above: (window as f64 * threshold) as u64,
-            self_discover: flag(rest, "enable_self_discover")?.unwrap_or(true),
-            report: flag(rest, "x_optimizer")?.unwrap_or(false),
-            full_response: flag(rest, "return_full_response")?
+            self_discover: take_flag(rest, "enable_self_discover")?.unwrap_or(true),
+            report: take_flag(rest, "x_optimizer")?.unwrap_or(false),
+            full_response: take_flag(rest, "return_full_response")?
                 .unwrap_or(valves.return_full_response),
             deadline: deadline.or(wished.map(Duration::from_secs_f64)),
         })
     }
 }
 
-fn seconds(text: &str) -> Result<Duration> {
+fn parse_seconds(text: &str) -> Result<Duration> {
     let seconds: Option<f64> = text.trim().parse().ok();
     let seconds = seconds.filter(|seconds| (0.1..=3600.0).contains(seconds));
     let rule = || {
-        PipeError::bad_field(DEADLINE, format!("{DEADLINE}: must be seconds, between 0.1 and 3600"))
+        PipeError::bad_field(
+            DEADLINE_HEADER,
+            format!("{DEADLINE_HEADER}: must be seconds, between 0.1 and 3600"),
+        )
     };
     seconds.map(Duration::from_secs_f64).ok_or_else(rule)
 }
 
-fn whole(
+fn take_integer(
     rest: &mut Map<String, Value>,
     name: &str,
     least: usize,
@@ -166,7 +170,12 @@ fn whole(
     }
 }
 
-fn number(rest: &mut Map<String, Value>, name: &str, least: f64, most: f64) -> Result<Option<f64>> {
+fn take_number(
+    rest: &mut Map<String, Value>,
+    name: &str,
+    least: f64,
+    most: f64,
+) -> Result<Option<f64>> {
     let rule = || {
         PipeError::bad_field(name, format!("{name}: must be a number between {least} and {most}"))
     };
@@ -180,7 +189,7 @@ fn number(rest: &mut Map<String, Value>, name: &str, least: f64, most: f64) -> R
     }
 }
 
-fn flag(rest: &mut Map<String, Value>, name: &str) -> Result<Option<bool>> {
+fn take_flag(rest: &mut Map<String, Value>, name: &str) -> Result<Option<bool>> {
     match rest.shift_remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(flag)) => Ok(Some(flag)),

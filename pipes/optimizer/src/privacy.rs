@@ -20,16 +20,16 @@ use std::{
 
 /// Replaces and restores personal data, for one request.
 #[derive(Clone)]
-pub(crate) struct Veil(Arc<Inner>);
+pub(crate) struct Pseudonymizer(Arc<Inner>);
 
 struct Inner {
     detector: Detector,
-    known: Mutex<ModelResolution>,
+    pseudonyms: Mutex<Pseudonyms>,
 }
 
 /// The placeholders and the words that they stand for.
 #[derive(Default)]
-struct ModelResolution {
+struct Pseudonyms {
     placeholders: HashMap<String, String>,
     /// Placeholders and the texts that they replace.
     originals: Vec<(String, String)>,
@@ -39,15 +39,15 @@ struct ModelResolution {
 }
 
 /// The fields that identify the user.
-const PERSONAL: [&str; 4] = ["metadata", "user", "safety_identifier", "prompt_cache_key"];
+const IDENTITY_FIELDS: [&str; 4] = ["metadata", "user", "safety_identifier", "prompt_cache_key"];
 
-impl Veil {
+impl Pseudonymizer {
     /// Returns a pseudonymizer for this chat, and removes the fields that identify the user from
     /// it.
     ///
     /// # Errors
     /// Returns an error if the chat holds content that cannot be searched for personal data.
-    pub fn over(body: &mut Body, detector: Detector) -> Result<Self> {
+    pub fn new(body: &mut Body, detector: Detector) -> Result<Self> {
         for (message, turn) in body.messages.iter().enumerate() {
             let Some(Content::Parts(parts)) = &turn.content else { continue };
             if let Some(part) = parts.iter().position(|part| part.text().is_none()) {
@@ -58,80 +58,82 @@ impl Veil {
                 return Err(PipeError::bad_field(field, rule));
             }
         }
-        for name in PERSONAL {
+        for name in IDENTITY_FIELDS {
             body.rest.shift_remove(name);
         }
-        let mut known = ModelResolution::default();
+        let mut pseudonyms = Pseudonyms::default();
         for message in &body.messages {
             let text = message.text();
             let marks = text.split('<').skip(1).filter_map(|rest| Some(rest.split_once('>')?.0));
-            known.taken.extend(marks.filter(|mark| mark.len() < 24).map(str::to_owned));
+            pseudonyms.taken.extend(marks.filter(|mark| mark.len() < 24).map(str::to_owned));
         }
-        Ok(Self(Arc::new(Inner { detector, known: Mutex::new(known) })))
+        Ok(Self(Arc::new(Inner { detector, pseudonyms: Mutex::new(pseudonyms) })))
     }
 
-    fn known(&self) -> MutexGuard<'_, ModelResolution> {
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pseudonyms(&self) -> MutexGuard<'_, Pseudonyms> {
+        self.0.pseudonyms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hide(&self, text: &str) -> String {
+    fn pseudonymize(&self, text: &str) -> String {
         let found = self.0.detector.find(text);
         if found.is_empty() {
             return text.to_owned();
         }
-        let mut known = self.known();
+        let mut pseudonyms = self.pseudonyms();
         let (mut hidden, mut from) = (String::with_capacity(text.len()), 0);
         for (range, kind) in found {
             hidden += text.get(from..range.start).unwrap_or_default();
-            hidden += &known.placeholder(text.get(range.clone()).unwrap_or_default(), kind);
+            hidden += &pseudonyms.placeholder(text.get(range.clone()).unwrap_or_default(), kind);
             from = range.end;
         }
         hidden + text.get(from..).unwrap_or_default()
     }
 
-    fn hide_value(&self, value: &mut Value) {
+    fn pseudonymize_value(&self, value: &mut Value) {
         match value {
-            Value::String(text) => *text = self.hide(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide_value(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|field| self.hide_value(field)),
+            Value::String(text) => *text = self.pseudonymize(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.pseudonymize_value(item)),
+            Value::Object(fields) => {
+                fields.values_mut().for_each(|field| self.pseudonymize_value(field))
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
 
     /// Returns these messages with placeholders.
-    pub fn hide_messages(&self, messages: &[Message]) -> Vec<Message> {
+    pub fn pseudonymize_messages(&self, messages: &[Message]) -> Vec<Message> {
         let mut messages = messages.to_vec();
         for message in &mut messages {
             match &mut message.content {
-                Some(Content::Text(text)) => *text = self.hide(text),
+                Some(Content::Text(text)) => *text = self.pseudonymize(text),
                 Some(Content::Parts(parts)) => {
                     for part in parts {
                         if let Part::Text { text, .. } = part {
-                            *text = self.hide(text);
+                            *text = self.pseudonymize(text);
                         }
                     }
                 }
                 None => {}
             }
             for call in &mut message.tool_calls {
-                call.function.arguments = self.hide(&call.function.arguments);
+                call.function.arguments = self.pseudonymize(&call.function.arguments);
             }
-            message.rest.values_mut().for_each(|value| self.hide_value(value));
+            message.rest.values_mut().for_each(|value| self.pseudonymize_value(value));
         }
         messages
     }
 
     /// Returns the text with its placeholders replaced; `in_json` if they stand within strings of
     /// JSON.
-    fn show(&self, text: &str, in_json: bool) -> String {
-        let known = self.known();
-        if known.originals.is_empty() || !text.contains('<') {
+    fn restore(&self, text: &str, in_json: bool) -> String {
+        let pseudonyms = self.pseudonyms();
+        if pseudonyms.originals.is_empty() || !text.contains('<') {
             return text.to_owned();
         }
         let mut shown = text.to_owned();
-        for (placeholder, original) in &known.originals {
+        for (placeholder, original) in &pseudonyms.originals {
             if shown.contains(placeholder) {
-                let original = if in_json { escaped(original) } else { original.clone() };
+                let original = if in_json { escape_json(original) } else { original.clone() };
                 shown = shown.replace(placeholder, &original);
             }
         }
@@ -139,22 +141,22 @@ impl Veil {
     }
 
     /// Restores the placeholders in a reply.
-    pub fn show_reply(&self, answer: &mut Answer) {
-        answer.content = self.show(&answer.content, false);
-        answer.reasoning = self.show(&answer.reasoning, false);
+    pub fn restore_reply(&self, answer: &mut Answer) {
+        answer.content = self.restore(&answer.content, false);
+        answer.reasoning = self.restore(&answer.reasoning, false);
         // Signed blocks cannot be changed, and their words have been told.
         answer.reasoning_details.clear();
         for call in &mut answer.tool_calls {
-            call.function.arguments = self.show(&call.function.arguments, true);
+            call.function.arguments = self.restore(&call.function.arguments, true);
         }
     }
 
     /// Restores the placeholders in a streamed answer.
-    pub fn show_stream(&self, chunks: ChunkStream) -> ChunkStream {
-        let mut held = Held { veil: self.clone(), tails: Vec::new() };
+    pub fn restore_stream(&self, chunks: ChunkStream) -> ChunkStream {
+        let mut buffer = PlaceholderBuffer { pseudonymizer: self.clone(), tails: Vec::new() };
         let shown = chunks.flat_map(move |chunk| {
             let chunks = match chunk {
-                Ok(chunk) => held.shown(chunk).into_iter().map(Ok).collect(),
+                Ok(chunk) => buffer.process_chunk(chunk).into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
             };
             futures_util::stream::iter(chunks)
@@ -163,18 +165,18 @@ impl Veil {
     }
 
     /// Returns the length of the end of a text that may be the beginning of a placeholder.
-    fn open_end(&self, text: &str) -> usize {
+    fn partial_placeholder_len(&self, text: &str) -> usize {
         let Some(at) = text.rfind('<') else { return 0 };
         let tail = text.get(at..).unwrap_or_default();
-        let known = self.known();
-        let is_open = known.originals.iter().any(|(placeholder, _)| {
+        let pseudonyms = self.pseudonyms();
+        let is_open = pseudonyms.originals.iter().any(|(placeholder, _)| {
             placeholder.len() > tail.len() && placeholder.starts_with(tail)
         });
         if is_open { tail.len() } else { 0 }
     }
 }
 
-impl ModelResolution {
+impl Pseudonyms {
     fn placeholder(&mut self, original: &str, kind: &'static str) -> String {
         if let Some(placeholder) = self.placeholders.get(original) {
             return placeholder.clone();
@@ -195,69 +197,70 @@ impl ModelResolution {
 }
 
 /// Returns a text escaped for a JSON string.
-fn escaped(text: &str) -> String {
+fn escape_json(text: &str) -> String {
     let quoted = Value::from(text).to_string();
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
 /// The kind of a text of an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum TextKind {
     Content,
     Reasoning,
     Call(usize),
 }
 
 /// The ends of texts that may be the beginnings of placeholders.
-struct Held {
-    veil: Veil,
-    tails: Vec<(Place, String)>,
+struct PlaceholderBuffer {
+    pseudonymizer: Pseudonymizer,
+    tails: Vec<(TextKind, String)>,
 }
 
-impl Held {
-    fn shown(&mut self, chunk: Chunk) -> Vec<Chunk> {
+impl PlaceholderBuffer {
+    fn process_chunk(&mut self, chunk: Chunk) -> Vec<Chunk> {
         match chunk {
-            Chunk::Content(text) => self.more(Place::Content, &text),
-            Chunk::Reasoning(text) => self.more(Place::Reasoning, &text),
+            Chunk::Content(text) => self.push_text(TextKind::Content, &text),
+            Chunk::Reasoning(text) => self.push_text(TextKind::Reasoning, &text),
             Chunk::ToolCall(delta) => {
                 let ToolCallDelta { index, id, name, arguments } = delta;
                 let begins = id.is_some() || name.is_some();
                 let head = ToolCallDelta { index, id, name, arguments: String::new() };
                 let mut chunks = if begins { vec![Chunk::ToolCall(head)] } else { Vec::new() };
-                chunks.extend(self.more(Place::Call(index), &arguments));
+                chunks.extend(self.push_text(TextKind::Call(index), &arguments));
                 chunks
             }
             Chunk::ReasoningDetail(_) => Vec::new(),
             Chunk::Finish(reason) => {
                 let tails = std::mem::take(&mut self.tails);
-                let tails = tails.into_iter().map(|(place, tail)| piece(place, tail));
+                let tails = tails.into_iter().map(|(kind, tail)| text_chunk(kind, tail));
                 tails.chain([Chunk::Finish(reason)]).collect()
             }
             other => vec![other],
         }
     }
 
-    fn more(&mut self, place: Place, text: &str) -> Vec<Chunk> {
-        let at = self.tails.iter().position(|(held, _)| *held == place);
+    fn push_text(&mut self, kind: TextKind, text: &str) -> Vec<Chunk> {
+        let at = self.tails.iter().position(|(held, _)| *held == kind);
         let tail = at.map(|at| self.tails.swap_remove(at).1).unwrap_or_default();
         let text = tail + text;
-        let (said, open) =
-            text.split_at_checked(text.len() - self.veil.open_end(&text)).unwrap_or((&text, ""));
+        let (said, open) = text
+            .split_at_checked(text.len() - self.pseudonymizer.partial_placeholder_len(&text))
+            .unwrap_or((&text, ""));
         if !open.is_empty() {
-            self.tails.push((place, open.to_owned()));
+            self.tails.push((kind, open.to_owned()));
         }
         if said.is_empty() {
             return Vec::new();
         }
-        vec![piece(place, self.veil.show(said, matches!(place, Place::Call(_))))]
+        vec![text_chunk(kind, self.pseudonymizer.restore(said, matches!(kind, TextKind::Call(_))))]
     }
 }
 
-fn piece(place: Place, text: String) -> Chunk {
-    match place {
-        Place::Content => Chunk::Content(text),
-        Place::Reasoning => Chunk::Reasoning(text),
-        Place::Call(index) => {
+fn text_chunk(kind: TextKind, text: String) -> Chunk {
+    match kind {
+        TextKind::Content => Chunk::Content(text),
+        TextKind::Reasoning => Chunk::Reasoning(text),
+        TextKind::Call(index) => {
             Chunk::ToolCall(ToolCallDelta { index, arguments: text, ..ToolCallDelta::default() })
         }
     }
@@ -269,24 +272,25 @@ mod tests {
     use futures_util::TryStreamExt;
     use pipe_sdk::{FinishReason, Role};
 
-    fn veil(text: &str) -> (Veil, String) {
+    fn pseudonymizer(text: &str) -> (Pseudonymizer, String) {
         let mut body = Body::new("m", vec![Message::new(Role::User, text)]);
-        let veil = Veil::over(&mut body, Detector::new(["Jane Doe".to_owned()])).unwrap();
-        let hidden = veil.hide_messages(&body.messages)[0].text();
-        (veil, hidden)
+        let pseudonymizer =
+            Pseudonymizer::new(&mut body, Detector::new(["Jane Doe".to_owned()])).unwrap();
+        let hidden = pseudonymizer.pseudonymize_messages(&body.messages)[0].text();
+        (pseudonymizer, hidden)
     }
 
     #[test]
     fn what_goes_out_comes_back() {
         let text = "I am Jane Doe, jane@example.com or jane@example.com. <EMAIL_1> is mine.";
-        let (veil, hidden) = veil(text);
+        let (pseudonymizer, hidden) = pseudonymizer(text);
         assert_eq!(hidden, "I am <WORD_1>, <EMAIL_2> or <EMAIL_2>. <EMAIL_1> is mine.");
-        assert_eq!(veil.show(&hidden, false), text);
+        assert_eq!(pseudonymizer.restore(&hidden, false), text);
     }
 
     #[tokio::test]
     async fn placeholders_that_a_stream_cuts_are_shown_whole() {
-        let (veil, hidden) = veil("Mail jane@example.com about 1 < 2");
+        let (pseudonymizer, hidden) = pseudonymizer("Mail jane@example.com about 1 < 2");
         for size in 1..hidden.len() {
             let pieces = hidden.as_bytes().chunks(size);
             let pieces =
@@ -294,8 +298,11 @@ mod tests {
             let chunks =
                 pieces.chain([Chunk::Content("<EMA".into()), Chunk::Finish(FinishReason::Stop)]);
             let chunks: Vec<_> = chunks.collect();
-            let shown: Vec<_> =
-                veil.show_stream(ChunkStream::from_chunks(chunks)).try_collect().await.unwrap();
+            let shown: Vec<_> = pseudonymizer
+                .restore_stream(ChunkStream::from_chunks(chunks))
+                .try_collect()
+                .await
+                .unwrap();
             let mut answer = Answer::default();
             shown.into_iter().for_each(|chunk| answer.add(chunk));
             assert_eq!(answer.content, "Mail jane@example.com about 1 < 2<EMA");
@@ -308,7 +315,7 @@ mod tests {
         let image = Part::ImageUrl { image_url: "data:x".into(), rest: Default::default() };
         message.content = Some(Content::Parts(vec![Part::from_text("hi"), image]));
         let mut body = Body::new("m", vec![message]);
-        let refused = Veil::over(&mut body, Detector::new([])).err().unwrap();
+        let refused = Pseudonymizer::new(&mut body, Detector::new([])).err().unwrap();
         assert!(refused.to_string().contains("messages[0].content[1]"));
     }
 }

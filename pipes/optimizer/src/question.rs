@@ -53,7 +53,7 @@ impl Question {
     pub fn with_text(&self, text: &str) -> Arc<[Message]> {
         let mut messages = self.messages.to_vec();
         match messages.last_mut() {
-            Some(last) if last.role == Role::User => append(last, text),
+            Some(last) if last.role == Role::User => append_text(last, text),
             _ => messages.push(Message::new(Role::User, text)),
         }
         messages.into()
@@ -61,7 +61,7 @@ impl Question {
 
     /// Returns the conversation with the draft of an earlier stage and more text in the last turn
     /// of the person.
-    pub fn continued(&self, text: &str) -> Arc<[Message]> {
+    pub fn with_draft_and_text(&self, text: &str) -> Arc<[Message]> {
         match &self.draft {
             None => self.with_text(text),
             Some(draft) => {
@@ -74,11 +74,11 @@ impl Question {
     }
 
     /// Returns the conversation with further instructions.
-    pub fn instructed(&self, instructions: &str) -> Arc<[Message]> {
+    pub fn with_instructions(&self, instructions: &str) -> Arc<[Message]> {
         let mut messages = self.conversation().to_vec();
         match messages.first_mut() {
             Some(first) if matches!(first.role, Role::System | Role::Developer) => {
-                append(first, instructions);
+                append_text(first, instructions);
             }
             _ => messages.insert(0, Message::new(Role::System, instructions)),
         }
@@ -92,7 +92,7 @@ impl Question {
     }
 
     /// Returns the conversation as one fenced text, for models that judge.
-    pub fn material(&self) -> String {
+    pub fn fenced_conversation(&self) -> String {
         let turns = self.messages.iter().filter(|message| !message.text().is_empty());
         let turns: Vec<_> = turns.collect();
         if let [turn] = turns.as_slice() {
@@ -118,7 +118,7 @@ impl Question {
 
     /// Returns the messages of a task for a model that does not answer the person: instructions,
     /// and material with the images of the last turn.
-    pub fn task(&self, instructions: &str, material: &str) -> Arc<[Message]> {
+    pub fn task_messages(&self, instructions: &str, material: &str) -> Arc<[Message]> {
         let mut user = Message::new(Role::User, material);
         let last = self.messages.iter().rev().find(|message| message.role == Role::User);
         if let Some(Message { content: Some(Content::Parts(parts)), .. }) = last {
@@ -134,7 +134,7 @@ impl Question {
 }
 
 /// Adds text to a message.
-pub(crate) fn append(message: &mut Message, text: &str) {
+pub(crate) fn append_text(message: &mut Message, text: &str) {
     match &mut message.content {
         Some(Content::Text(all)) if all.is_empty() => text.clone_into(all),
         Some(Content::Text(all)) => *all = format!("{all}\n\n{text}"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// The record of one request.
-pub(crate) struct Log {
+pub(crate) struct CallLog {
     pub calls: Vec<CallRecord>,
     /// In millionths of a dollar.
     pub cost: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Log {
     started: Instant,
 }
 
-impl Default for Log {
+impl Default for CallLog {
     fn default() -> Self {
         Self {
             calls: Vec::new(),
@@ -45,12 +45,12 @@ pub(crate) struct CallRecord {
     usage: Option<Usage>,
     /// The numbers of bytes of the prompt and the reply, for calls that end before they report
     /// usage.
-    asked: usize,
-    replied: usize,
+    prompt_bytes: usize,
+    reply_bytes: usize,
 }
 
 impl CallRecord {
-    pub fn new(role: Role, model: &str, depth: usize, asked: usize) -> Self {
+    pub fn new(role: Role, model: &str, depth: usize, prompt_bytes: usize) -> Self {
         Self {
             role,
             model: model.into(),
@@ -60,18 +60,18 @@ impl CallRecord {
             is_whole: false,
             has_begun: false,
             usage: None,
-            asked,
-            replied: 0,
+            prompt_bytes,
+            reply_bytes: 0,
         }
     }
 
     /// Returns the usage: the model's own, or an estimate if the call was left before it reported
     /// any.
-    fn cost(&self) -> Option<Usage> {
+    fn usage(&self) -> Option<Usage> {
         let tokens = |bytes: usize| bytes.div_ceil(4) as u64;
         let guess = || Usage {
-            prompt_tokens: tokens(self.asked),
-            completion_tokens: tokens(self.replied),
+            prompt_tokens: tokens(self.prompt_bytes),
+            completion_tokens: tokens(self.reply_bytes),
             ..Usage::default()
         };
         self.usage.or_else(|| self.has_begun.then(guess))
@@ -79,9 +79,9 @@ impl CallRecord {
 }
 
 /// The maximum number of notes in a report.
-const MOST_NOTES: usize = 20;
+const MAX_NOTES: usize = 20;
 
-impl Log {
+impl CallLog {
     pub fn observe(&mut self, number: usize, chunk: &Chunk) {
         let Some(call) = self.calls.get_mut(number) else { return };
         match chunk {
@@ -90,7 +90,7 @@ impl Log {
             chunk => {
                 call.has_begun = true;
                 if let Chunk::Content(text) | Chunk::Reasoning(text) = chunk {
-                    call.replied += text.len();
+                    call.reply_bytes += text.len();
                 }
             }
         }
@@ -101,7 +101,7 @@ impl Log {
         let call = self.calls.get_mut(number)?;
         call.ended = Some(Instant::now());
         call.is_whole = is_whole;
-        call.cost()
+        call.usage()
     }
 
     /// Returns `true` if a model has begun to reply.
@@ -110,28 +110,28 @@ impl Log {
     }
 
     /// Returns the usage of all calls so far.
-    pub fn spent(&self) -> Usage {
+    pub fn total_usage(&self) -> Usage {
         let mut all = Usage::default();
         for call in &self.calls {
-            if let Some(usage) = call.cost() {
+            if let Some(usage) = call.usage() {
                 all.add(&usage);
             }
         }
         all
     }
 
-    pub fn keep_first(&mut self, reply: &Reply) {
+    pub fn set_first_best(&mut self, reply: &Reply) {
         if self.best.as_ref().is_none_or(Reply::is_truncated) {
             self.best = Some(reply.clone());
         }
     }
 
-    pub fn stage(&mut self, name: &str) {
+    pub fn add_stage(&mut self, name: &str) {
         self.stages.push((name.into(), Instant::now()));
     }
 
-    pub fn note(&mut self, note: &str) {
-        if self.notes.len() < MOST_NOTES && !self.notes.iter().any(|known| known == note) {
+    pub fn add_note(&mut self, note: &str) {
+        if self.notes.len() < MAX_NOTES && !self.notes.iter().any(|known| known == note) {
             self.notes.push(note.into());
         }
     }
@@ -152,13 +152,13 @@ impl Log {
                 "ms": millis(call.started, call.ended.unwrap_or(now)),
                 "ok": call.is_whole,
             });
-            if let Some(usage) = call.cost() {
+            if let Some(usage) = call.usage() {
                 record["prompt_tokens"] = usage.prompt_tokens.into();
                 record["completion_tokens"] = usage.completion_tokens.into();
             }
             record
         });
-        let usage = self.spent();
+        let usage = self.total_usage();
         let mut report = json!({
             "approach": approach, "model": model, "calls": self.calls.len(),
             "depth": self.calls.iter().map(|call| call.depth).max().unwrap_or_default(),

@@ -4,10 +4,10 @@
 use crate::{
     approach::Approach,
     approaches::{self, Outcome},
-    ask::{Ask, Reply, Shape},
-    engine::{Branch, Engine, usage},
+    ask::{ModelRequest, Reply, ReplyShape},
+    engine::{Branch, Engine, total_usage},
     question::Question,
-    sections::{Sections, apart},
+    sections::{SectionParser, split_sections},
     selection::Plan,
 };
 use futures_util::{Stream, StreamExt, future::BoxFuture, future::join_all, stream};
@@ -25,12 +25,12 @@ use tokio::{
 
 /// The time in which an error becomes the status of the answer. After it progress is shown, and an
 /// error ends the stream.
-const PATIENCE: Duration = Duration::from_millis(800);
+const ERROR_STATUS_WINDOW: Duration = Duration::from_millis(800);
 
 /// The state of the answer when the last stage has begun.
-enum Last {
+enum FinalStage {
     /// It is being written.
-    Streamed(ChunkStream, Shape),
+    Streamed(ChunkStream, ReplyShape),
     /// One or several complete replies, each with the name of its approach.
     Whole(Vec<(&'static str, Reply)>),
 }
@@ -44,40 +44,49 @@ pub(crate) async fn answer(
     progress: mpsc::Receiver<Chunk>,
 ) -> Result<ChunkStream> {
     let name = plan.name();
-    let graph = graph(Arc::clone(&engine), question, plan);
-    let mut run = Run { engine, name, model, state: State::Working(Box::pin(graph)), progress };
+    let run_plan = run_plan(Arc::clone(&engine), question, plan);
+    let mut run = OptimizerStream {
+        engine,
+        name,
+        model,
+        state: State::Working(Box::pin(run_plan)),
+        progress,
+    };
     // Until a model has begun to reply, an error is the status of the answer.
-    let begun = timeout(PATIENCE, std::future::poll_fn(|cx| run.poll_begun(cx))).await;
+    let begun = timeout(ERROR_STATUS_WINDOW, std::future::poll_fn(|cx| run.poll_started(cx))).await;
     if let Ok(begun) = begun {
         begun?;
     }
     Ok(ChunkStream::new(run))
 }
 
-async fn graph(engine: Arc<Engine>, question: Question, plan: Plan) -> Result<Last> {
+async fn run_plan(engine: Arc<Engine>, question: Question, plan: Plan) -> Result<FinalStage> {
     let deadline = engine.deadline();
     let branch = Branch::new(engine);
     let work = async {
         match plan {
-            Plan::Sequence(approaches) => match sequence(&branch, question, &approaches).await? {
-                Outcome::Ask(ask) => Ok(Last::Streamed(branch.begin(&ask).await?, ask.shape)),
-                Outcome::Reply(reply) => Ok(Last::Whole(vec![("", reply)])),
+            Plan::Sequence(approaches) => match run_sequence(&branch, question, &approaches).await?
+            {
+                Outcome::Request(ask) => {
+                    Ok(FinalStage::Streamed(branch.start_answer(&ask).await?, ask.shape))
+                }
+                Outcome::Reply(reply) => Ok(FinalStage::Whole(vec![("", reply)])),
                 Outcome::Question(question) => {
-                    let ask = Ask::answer(question.conversation());
-                    Ok(Last::Streamed(branch.begin(&ask).await?, ask.shape))
+                    let ask = ModelRequest::for_answer(question.conversation());
+                    Ok(FinalStage::Streamed(branch.start_answer(&ask).await?, ask.shape))
                 }
             },
-            Plan::Parallel(approaches) => parallel(&branch, &question, &approaches).await,
+            Plan::Parallel(approaches) => run_parallel(&branch, &question, &approaches).await,
         }
     };
     timeout_at(deadline, work).await.unwrap_or_else(|_| {
-        branch.engine.log().note("the deadline has passed");
+        branch.engine.log().add_note("the deadline has passed");
         Err(PipeError::Timeout("no answer was found in time".into()))
     })
 }
 
 /// Runs one stage after the other. Each gets the question, and the result of the stage before it.
-async fn sequence(
+async fn run_sequence(
     branch: &Branch,
     mut question: Question,
     approaches: &[Approach],
@@ -87,7 +96,7 @@ async fn sequence(
         if number > 0 {
             question = match outcome {
                 Outcome::Question(question) => question,
-                other => question.with_draft(reply(branch, other).await?.text()),
+                other => question.with_draft(resolve_reply(branch, other).await?.text()),
             };
         }
         outcome = approaches::run(*approach, branch, &question).await?;
@@ -96,25 +105,29 @@ async fn sequence(
 }
 
 /// Returns the complete reply of a stage.
-async fn reply(branch: &Branch, outcome: Outcome) -> Result<Reply> {
+async fn resolve_reply(branch: &Branch, outcome: Outcome) -> Result<Reply> {
     let ask = match outcome {
         Outcome::Reply(reply) => return Ok(reply),
-        Outcome::Ask(ask) => ask,
-        Outcome::Question(question) => Ask::answer(question.conversation()),
+        Outcome::Request(ask) => ask,
+        Outcome::Question(question) => ModelRequest::for_answer(question.conversation()),
     };
     let shape = ask.shape;
     let reply = branch.ask(ask).await?;
-    let reply = if shape == Shape::Sections { Reply(apart(reply.0)) } else { reply };
-    branch.keep(&reply);
+    let reply = if shape == ReplyShape::Sections { Reply(split_sections(reply.0)) } else { reply };
+    branch.set_best(&reply);
     Ok(reply)
 }
 
 /// Runs all approaches at once, each with an answer of its own. Those that fail are left out.
-async fn parallel(branch: &Branch, question: &Question, approaches: &[Approach]) -> Result<Last> {
+async fn run_parallel(
+    branch: &Branch,
+    question: &Question,
+    approaches: &[Approach],
+) -> Result<FinalStage> {
     let forks: Vec<_> = approaches.iter().map(|_| branch.fork()).collect();
     let runs = approaches.iter().zip(&forks).map(|(approach, fork)| async move {
         let outcome = approaches::run(*approach, fork, question).await?;
-        reply(fork, outcome).await
+        resolve_reply(fork, outcome).await
     });
     let replies = join_all(runs).await;
     branch.join(&forks);
@@ -123,19 +136,19 @@ async fn parallel(branch: &Branch, question: &Question, approaches: &[Approach])
         match reply {
             Ok(reply) => answers.push((approach.name(), reply)),
             Err(error) => {
-                branch.engine.log().note(&format!("`{}` failed: {error}", approach.name()));
+                branch.engine.log().add_note(&format!("`{}` failed: {error}", approach.name()));
                 failure.get_or_insert(error);
             }
         }
     }
     match failure {
         Some(error) if answers.is_empty() => Err(error),
-        _ => Ok(Last::Whole(answers)),
+        _ => Ok(FinalStage::Whole(answers)),
     }
 }
 
 /// The stream of a request. Dropping it cancels all of its calls.
-struct Run {
+struct OptimizerStream {
     engine: Arc<Engine>,
     name: String,
     model: String,
@@ -144,14 +157,14 @@ struct Run {
 }
 
 enum State {
-    Working(BoxFuture<'static, Result<Last>>),
-    Ready(Option<Result<Last>>),
+    Working(BoxFuture<'static, Result<FinalStage>>),
+    Ready(Option<Result<FinalStage>>),
     Answering(ChunkStream),
 }
 
-impl Run {
+impl OptimizerStream {
     /// Polls the work until a model has begun to reply, or all is done.
-    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let State::Working(work) = &mut self.state else { return Poll::Ready(Ok(())) };
         match work.as_mut().poll(cx) {
             Poll::Ready(Err(error)) if self.engine.log().best.is_none() => Poll::Ready(Err(error)),
@@ -165,7 +178,7 @@ impl Run {
     }
 
     /// Returns the chunks of the answer, after the rest of the progress.
-    fn answering(&mut self, last: Result<Last>) -> Result<ChunkStream> {
+    fn build_answer(&mut self, last: Result<FinalStage>) -> Result<ChunkStream> {
         let mut head = Vec::new();
         while let Ok(chunk) = self.progress.try_recv() {
             head.push(chunk);
@@ -177,8 +190,10 @@ impl Run {
             Err(error) => match best() {
                 None => return Err(error),
                 Some(reply) => {
-                    self.engine.log().note(&format!("the best answer so far is given: {error}"));
-                    (Last::Whole(vec![("", reply)]), true)
+                    self.engine
+                        .log()
+                        .add_note(&format!("the best answer so far is given: {error}"));
+                    (FinalStage::Whole(vec![("", reply)]), true)
                 }
             },
         };
@@ -193,16 +208,16 @@ impl Run {
             head.push(Chunk::Event(Event::status(&line, true)));
         }
         let chunks = match last {
-            Last::Streamed(chunks, Shape::Plain) => chunks,
-            Last::Streamed(chunks, Shape::Sections) => told_apart(chunks),
-            Last::Whole(replies) => ChunkStream::from_chunks(whole(replies)),
+            FinalStage::Streamed(chunks, ReplyShape::Plain) => chunks,
+            FinalStage::Streamed(chunks, ReplyShape::Sections) => split_section_stream(chunks),
+            FinalStage::Whole(replies) => ChunkStream::from_chunks(replies_to_chunks(replies)),
         };
         let (engine, name, model) =
             (Arc::clone(&self.engine), self.name.clone(), self.model.clone());
         let tail = stream::once(async move {
             let report = engine.parameters.report.then(|| engine.log().report(&name, &model));
             let report = report.map(|report| Ok(Chunk::Fact("x_optimizer", report)));
-            let usage = Ok(Chunk::Usage(usage(&engine)));
+            let usage = Ok(Chunk::Usage(total_usage(&engine)));
             stream::iter(report.into_iter().chain([usage]))
         });
         let head = stream::iter(head.into_iter().map(Ok));
@@ -210,7 +225,7 @@ impl Run {
     }
 }
 
-impl Stream for Run {
+impl Stream for OptimizerStream {
     type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk>>> {
@@ -223,7 +238,7 @@ impl Stream for Run {
                 },
                 State::Ready(last) => {
                     let Some(last) = last.take() else { return Poll::Ready(None) };
-                    match self.answering(last) {
+                    match self.build_answer(last) {
                         Ok(chunks) => self.state = State::Answering(chunks),
                         Err(error) => return Poll::Ready(Some(Err(error))),
                     }
@@ -235,7 +250,7 @@ impl Stream for Run {
 }
 
 /// Whole answers as chunks, one choice after the other.
-fn whole(replies: Vec<(&'static str, Reply)>) -> Vec<Chunk> {
+fn replies_to_chunks(replies: Vec<(&'static str, Reply)>) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut before: Option<FinishReason> = None;
     for (title, reply) in replies {
@@ -243,25 +258,25 @@ fn whole(replies: Vec<(&'static str, Reply)>) -> Vec<Chunk> {
             chunks.push(Chunk::NextChoice { finish, title: title.into() });
         }
         before = reply.0.finish.or(Some(FinishReason::Stop));
-        chunks.extend(reply.chunks());
+        chunks.extend(reply.into_chunks());
     }
     chunks.extend(before.map(Chunk::Finish));
     chunks
 }
 
 /// Splits a streamed text into reasoning and answer.
-fn told_apart(chunks: ChunkStream) -> ChunkStream {
-    let mut sections = Sections::default();
-    let apart = chunks.flat_map(move |chunk| {
+fn split_section_stream(chunks: ChunkStream) -> ChunkStream {
+    let mut sections = SectionParser::default();
+    let split_sections = chunks.flat_map(move |chunk| {
         let chunks: Vec<_> = match chunk {
-            Ok(Chunk::Content(text)) => sections.more(&text).into_iter().map(Ok).collect(),
+            Ok(Chunk::Content(text)) => sections.push(&text).into_iter().map(Ok).collect(),
             Ok(Chunk::Finish(reason)) => {
-                let rest = sections.end(reason);
+                let rest = sections.finish(reason);
                 rest.into_iter().chain([Chunk::Finish(reason)]).map(Ok).collect()
             }
             other => vec![other],
         };
         stream::iter(chunks)
     });
-    ChunkStream::new(apart)
+    ChunkStream::new(split_sections)
 }

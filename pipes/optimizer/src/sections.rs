@@ -5,12 +5,12 @@ use pipe_sdk::{Answer, Chunk, FinishReason};
 
 /// Parses sections piece by piece.
 #[derive(Debug, Default)]
-pub(crate) struct Sections {
+pub(crate) struct SectionParser {
     state: State,
     /// The text that is held back because it may be the beginning of a tag.
-    held: String,
+    pending: String,
     /// `true` once the answer has begun.
-    has_said: bool,
+    has_content: bool,
     /// The reasoning so far, for a text that never comes to its answer.
     thoughts: String,
 }
@@ -33,17 +33,19 @@ const CLOSE: &str = "</output>";
 const TAGS: [&str; 6] = ["<thinking>", "</thinking>", "<reflection>", "</reflection>", OPEN, CLOSE];
 
 /// The longest text before the first section.
-const PREFACE: usize = 200;
+const MAX_PREFACE_BYTES: usize = 200;
 
-impl Sections {
+impl SectionParser {
     /// Takes the next piece and returns its chunks.
-    pub fn more(&mut self, text: &str) -> Vec<Chunk> {
-        self.held += text;
+    pub fn push(&mut self, text: &str) -> Vec<Chunk> {
+        self.pending += text;
         if self.state == State::Unknown {
-            let has_tag = TAGS.iter().any(|tag| self.held.contains(tag));
+            let has_tag = TAGS.iter().any(|tag| self.pending.contains(tag));
             if has_tag {
                 self.state = State::Thoughts;
-            } else if self.held.len() > PREFACE && !self.held.trim_start().starts_with('<') {
+            } else if self.pending.len() > MAX_PREFACE_BYTES
+                && !self.pending.trim_start().starts_with('<')
+            {
                 self.state = State::Plain;
             } else {
                 return Vec::new();
@@ -51,46 +53,46 @@ impl Sections {
         }
         let mut chunks = Vec::new();
         if self.state == State::Thoughts
-            && let Some((before, after)) = self.held.split_once(OPEN)
+            && let Some((before, after)) = self.pending.split_once(OPEN)
         {
             let (before, after) = (before.to_owned(), after.trim_start().to_owned());
-            self.think(&before, &mut chunks);
-            (self.state, self.held) = (State::Output, after);
+            self.push_reasoning(&before, &mut chunks);
+            (self.state, self.pending) = (State::Output, after);
         }
         if self.state == State::Output
-            && let Some((before, _)) = self.held.split_once(CLOSE)
+            && let Some((before, _)) = self.pending.split_once(CLOSE)
         {
             let before = before.trim_end();
-            let before = if self.has_said { before } else { before.trim_start() }.to_owned();
-            say(before, &mut chunks);
-            (self.state, self.held) = (State::Done, String::new());
+            let before = if self.has_content { before } else { before.trim_start() }.to_owned();
+            push_content(before, &mut chunks);
+            (self.state, self.pending) = (State::Done, String::new());
         }
-        let ready = self.held.len() - self.open_end();
-        let (ready, rest) = self.held.split_at_checked(ready).unwrap_or((&self.held, ""));
+        let ready = self.pending.len() - self.partial_tag_len();
+        let (ready, rest) = self.pending.split_at_checked(ready).unwrap_or((&self.pending, ""));
         let (ready, rest) = (ready.to_owned(), rest.to_owned());
         match self.state {
-            State::Thoughts => self.think(&ready, &mut chunks),
-            State::Output if !self.has_said => {
+            State::Thoughts => self.push_reasoning(&ready, &mut chunks),
+            State::Output if !self.has_content => {
                 let ready = ready.trim_start().to_owned();
-                self.has_said = !ready.is_empty();
-                say(ready, &mut chunks);
+                self.has_content = !ready.is_empty();
+                push_content(ready, &mut chunks);
             }
-            State::Output | State::Plain => say(ready, &mut chunks),
+            State::Output | State::Plain => push_content(ready, &mut chunks),
             State::Done | State::Unknown => {}
         }
-        self.held = rest;
+        self.pending = rest;
         chunks
     }
 
     /// Returns the chunks that were held back, when the text ends for this reason.
-    pub fn end(&mut self, reason: FinishReason) -> Vec<Chunk> {
+    pub fn finish(&mut self, reason: FinishReason) -> Vec<Chunk> {
         let mut chunks = Vec::new();
-        let held = std::mem::take(&mut self.held);
+        let pending = std::mem::take(&mut self.pending);
         match self.state {
-            State::Unknown | State::Plain | State::Output => say(held, &mut chunks),
+            State::Unknown | State::Plain | State::Output => push_content(pending, &mut chunks),
             State::Done => {}
             State::Thoughts => {
-                self.think(&held, &mut chunks);
+                self.push_reasoning(&pending, &mut chunks);
                 // What was cut off while it was thought is no answer; what forgot its tags is one.
                 if reason != FinishReason::Length {
                     let all = std::mem::take(&mut self.thoughts);
@@ -99,51 +101,51 @@ impl Sections {
                         .map(|(_, rest)| rest.to_owned())
                         .filter(|rest| !rest.trim().is_empty())
                         .unwrap_or(all);
-                    say(without_tags(&all).trim().to_owned(), &mut chunks);
+                    push_content(strip_tags(&all).trim().to_owned(), &mut chunks);
                 }
             }
         }
         chunks
     }
 
-    fn think(&mut self, text: &str, chunks: &mut Vec<Chunk>) {
+    fn push_reasoning(&mut self, text: &str, chunks: &mut Vec<Chunk>) {
         self.thoughts += text;
-        let shown = without_tags(text);
+        let shown = strip_tags(text);
         if !shown.is_empty() {
             chunks.push(Chunk::Reasoning(shown));
         }
     }
 
     /// Returns the length of the end that may be the beginning of a tag, or spaces before one.
-    fn open_end(&self) -> usize {
-        let held = &self.held;
-        let at = held.rfind('<').filter(|at| {
-            let tail = held.get(*at..).unwrap_or_default();
+    fn partial_tag_len(&self) -> usize {
+        let pending = &self.pending;
+        let at = pending.rfind('<').filter(|at| {
+            let tail = pending.get(*at..).unwrap_or_default();
             TAGS.iter().any(|tag| tag.len() > tail.len() && tag.starts_with(tail))
         });
-        let end = at.unwrap_or(held.len());
-        let before = held.get(..end).unwrap_or_default();
+        let end = at.unwrap_or(pending.len());
+        let before = pending.get(..end).unwrap_or_default();
         let spaces = if self.state == State::Output { end - before.trim_end().len() } else { 0 };
-        held.len() - end + spaces
+        pending.len() - end + spaces
     }
 }
 
-fn say(text: String, chunks: &mut Vec<Chunk>) {
+fn push_content(text: String, chunks: &mut Vec<Chunk>) {
     if !text.is_empty() {
         chunks.push(Chunk::Content(text));
     }
 }
 
-fn without_tags(text: &str) -> String {
+fn strip_tags(text: &str) -> String {
     TAGS.iter().fold(text.to_owned(), |text, tag| text.replace(tag, ""))
 }
 
 /// Returns an answer with its sections split into reasoning and content.
-pub(crate) fn apart(mut answer: Answer) -> Answer {
+pub(crate) fn split_sections(mut answer: Answer) -> Answer {
     let text = std::mem::take(&mut answer.content);
-    let mut sections = Sections::default();
-    let mut chunks = sections.more(&text);
-    chunks.extend(sections.end(answer.finish.unwrap_or(FinishReason::Stop)));
+    let mut sections = SectionParser::default();
+    let mut chunks = sections.push(&text);
+    chunks.extend(sections.finish(answer.finish.unwrap_or(FinishReason::Stop)));
     chunks.into_iter().for_each(|chunk| answer.add(chunk));
     answer
 }
@@ -153,13 +155,13 @@ mod tests {
     use super::*;
 
     fn read(text: &str, size: usize, reason: FinishReason) -> (String, String) {
-        let (mut sections, mut answer) = (Sections::default(), Answer::default());
+        let (mut sections, mut answer) = (SectionParser::default(), Answer::default());
         let letters: Vec<char> = text.chars().collect();
         for piece in letters.chunks(size) {
             let piece: String = piece.iter().collect();
-            sections.more(&piece).into_iter().for_each(|chunk| answer.add(chunk));
+            sections.push(&piece).into_iter().for_each(|chunk| answer.add(chunk));
         }
-        sections.end(reason).into_iter().for_each(|chunk| answer.add(chunk));
+        sections.finish(reason).into_iter().for_each(|chunk| answer.add(chunk));
         (answer.reasoning, answer.content)
     }
 

@@ -1,7 +1,7 @@
 //! Reads the approach in a name: `moa-gpt-4o`, `bon&moa-gpt-4o` one after the other,
 //! `bon|moa-gpt-4o` side by side.
 
-use crate::approach::{Approach, Word, word};
+use crate::approach::{Approach, ApproachWord, parse_word};
 use pipe_sdk::{PipeError, Result};
 
 /// The meaning of a name.
@@ -38,12 +38,12 @@ impl Plan {
 }
 
 /// The maximum number of approaches that one request may name.
-const MOST: usize = 6;
+const MAX_APPROACHES: usize = 6;
 
 /// Returns whether a name begins like one that names an approach, valid or not.
 pub fn is_selection(id: &str) -> bool {
     let piece = id.split_once('-').map_or(id, |(piece, _)| piece);
-    let mut parts = piece.split(['&', '|']).map(word);
+    let mut parts = piece.split(['&', '|']).map(parse_word);
     parts.any(|part| part.is_some()) && !id.starts_with('-')
 }
 
@@ -52,14 +52,14 @@ pub fn is_selection(id: &str) -> bool {
 ///
 /// # Errors
 /// Returns an error for an invalid name, before any call.
-pub fn select(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> Result<Selection> {
+pub fn parse_selection(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> Result<Selection> {
     let plain =
         |model: &str| Selection { plan: Plan::Sequence(vec![Approach::None]), model: model.into() };
     let (piece, model) = id.split_once('-').unwrap_or((id, ""));
     if !is_selection(id) || has(id) {
         return Ok(plain(id));
     }
-    let plan = plan(piece, auto)?;
+    let plan = parse_plan(piece, auto)?;
     if plan == Plan::Sequence(vec![Approach::None]) {
         // What stands behind `none` is a model's name, whatever it looks like.
         return Ok(plain(model));
@@ -69,7 +69,7 @@ pub fn select(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> Result<Se
         let message = format!(
             "`{id}` names two approaches: write `{piece}&{next}-{rest}` for one after the other, or `{piece}|{next}-{rest}` for both"
         );
-        return Err(bad(message));
+        return Err(approach_error(message));
     }
     Ok(Selection { plan, model: model.into() })
 }
@@ -78,24 +78,26 @@ pub fn select(id: &str, auto: Approach, has: impl Fn(&str) -> bool) -> Result<Se
 ///
 /// # Errors
 /// Returns an error if a name is unknown, unavailable, or not allowed in its place.
-pub fn plan(text: &str, auto: Approach) -> Result<Plan> {
+pub fn parse_plan(text: &str, auto: Approach) -> Result<Plan> {
     let text = text.trim();
     if text.contains('&') && text.contains('|') {
-        return Err(bad(format!("`{text}`: `&` and `|` cannot stand together")));
+        return Err(approach_error(format!("`{text}`: `&` and `|` cannot stand together")));
     }
     let is_parallel = text.contains('|');
     let parts: Vec<_> = text.split(['&', '|']).map(str::trim).collect();
-    if parts.len() > MOST {
-        return Err(bad(format!("at most {MOST} approaches can be named at once")));
+    if parts.len() > MAX_APPROACHES {
+        return Err(approach_error(format!(
+            "at most {MAX_APPROACHES} approaches can be named at once"
+        )));
     }
     let approaches: Vec<_> =
-        parts.iter().map(|part| approach(text, part, auto)).collect::<Result<_>>()?;
+        parts.iter().map(|part| parse_approach(text, part, auto)).collect::<Result<_>>()?;
     let is_several = approaches.len() > 1;
     if is_several && approaches.contains(&Approach::None) {
-        return Err(bad(format!("`{text}`: `none` cannot stand with others")));
+        return Err(approach_error(format!("`{text}`: `none` cannot stand with others")));
     }
     if is_several && approaches.contains(&Approach::Router) {
-        return Err(bad(format!(
+        return Err(approach_error(format!(
             "`{text}`: `router` chooses by itself, and cannot stand with others"
         )));
     }
@@ -103,30 +105,30 @@ pub fn plan(text: &str, auto: Approach) -> Result<Plan> {
         let name = one.name();
         let message =
             format!("`{text}`: `{name}` gives no answer of its own: put it before another by `&`");
-        return Err(bad(message));
+        return Err(approach_error(message));
     }
     Ok(if is_parallel { Plan::Parallel(approaches) } else { Plan::Sequence(approaches) })
 }
 
-fn approach(text: &str, part: &str, auto: Approach) -> Result<Approach> {
-    match word(part) {
-        Some(Word::Approach(approach)) => Ok(approach),
-        Some(Word::Auto) => Ok(auto),
-        Some(Word::Unavailable(reason)) => {
-            Err(bad(format!("the approach `{part}` is not available: {reason}")))
+fn parse_approach(text: &str, part: &str, auto: Approach) -> Result<Approach> {
+    match parse_word(part) {
+        Some(ApproachWord::Approach(approach)) => Ok(approach),
+        Some(ApproachWord::Auto) => Ok(auto),
+        Some(ApproachWord::Unavailable(reason)) => {
+            Err(approach_error(format!("the approach `{part}` is not available: {reason}")))
         }
-        None if part.is_empty() => {
-            Err(bad(format!("`{text}`: an approach is missing before or behind `&` or `|`")))
-        }
+        None if part.is_empty() => Err(approach_error(format!(
+            "`{text}`: an approach is missing before or behind `&` or `|`"
+        ))),
         None => {
             let known: Vec<_> = Approach::ALL.iter().map(|approach| approach.name()).collect();
             let known = known.join(", ");
-            Err(bad(format!("there is no approach `{part}`: name one of {known}")))
+            Err(approach_error(format!("there is no approach `{part}`: name one of {known}")))
         }
     }
 }
 
-fn bad(message: String) -> PipeError {
+fn approach_error(message: String) -> PipeError {
     PipeError::BadRequest { message, param: Some("model".into()), code: Some("invalid_approach") }
 }
 
@@ -136,7 +138,7 @@ mod tests {
 
     fn read(id: &str) -> Result<(String, String), String> {
         let has = |id: &str| ["leap-7b", "moa-real", "a&moa-real"].contains(&id);
-        let selected = select(id, Approach::None, has);
+        let selected = parse_selection(id, Approach::None, has);
         selected.map(|s| (s.plan.name(), s.model)).map_err(|error| error.to_string())
     }
 
@@ -200,7 +202,7 @@ mod tests {
                      longcepo majority_voting mcp router coc memory privacy readurls executecode json genselect web_search \
                      deep_research proxy compact auto autothink cot_decoding entropy_decoding thinkdeeper deepconf";
         for name in names.split_whitespace() {
-            assert!(word(name).is_some(), "{name}");
+            assert!(parse_word(name).is_some(), "{name}");
         }
     }
 

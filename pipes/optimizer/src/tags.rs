@@ -6,7 +6,7 @@ const OPEN: &str = "<optillm_approach>";
 const CLOSE: &str = "</optillm_approach>";
 
 /// Removes all tags from the turns of operators and people, and returns the name in the last one.
-pub(crate) fn take(messages: &mut [Message]) -> Option<String> {
+pub(crate) fn take_approach(messages: &mut [Message]) -> Option<String> {
     let mut named = None;
     for message in messages {
         if !matches!(message.role, Role::System | Role::Developer | Role::User) {
@@ -50,9 +50,9 @@ mod tests {
             Message::new(Role::User, "<optillm_approach> </optillm_approach> Hello"),
             Message::new(Role::Assistant, "<optillm_approach>bon</optillm_approach>"),
         ];
-        assert_eq!(take(&mut messages), Some("moa".into()));
+        assert_eq!(take_approach(&mut messages), Some("moa".into()));
         assert_eq!(messages[0].text(), "Be kind.");
         assert_eq!(messages[1].text(), "Hello");
-        assert_eq!(take(&mut messages), None);
+        assert_eq!(take_approach(&mut messages), None);
     }
 }

@@ -24,33 +24,33 @@ const DELAY: Duration = Duration::from_millis(200);
 
 /// The behaviour of a scripted model.
 #[derive(Clone, Debug)]
-enum Line {
-    Says(String),
+enum Script {
+    Reply(String),
     /// Cut off at the limit of tokens.
-    Cut(String),
-    Fails,
-    Refuses,
+    Truncated(String),
+    Fail,
+    Refuse,
     /// Never.
-    Hangs,
+    Hang,
     Late(Duration, String),
 }
 
-fn says(text: impl Into<String>) -> Line {
-    Line::Says(text.into())
+fn reply(text: impl Into<String>) -> Script {
+    Script::Reply(text.into())
 }
 
 /// The outcome of a request.
-struct Done {
+struct Outcome {
     answer: Answer,
     took: Duration,
     calls: Vec<Call>,
     /// The largest number of concurrent calls.
-    at_once: usize,
+    max_concurrent: usize,
 }
 
-impl Done {
+impl Outcome {
     /// Returns the calls whose prompt holds this.
-    fn with(&self, part: &str) -> Vec<&Call> {
+    fn calls_with(&self, part: &str) -> Vec<&Call> {
         self.calls.iter().filter(|call| prompt(call).contains(part)).collect()
     }
 
@@ -76,15 +76,15 @@ fn question(text: &str) -> Value {
     json!({"model": "", "messages": [{"role": "user", "content": text}], "x_optimizer": true})
 }
 
-struct Lab {
+struct TestRequest {
     valves: OptimizerValves,
     body: Value,
     hints: Hints,
     user: Option<User>,
 }
 
-fn lab(text: &str) -> Lab {
-    Lab {
+fn request(text: &str) -> TestRequest {
+    TestRequest {
         valves: OptimizerValves::default(),
         body: question(text),
         hints: Hints::default(),
@@ -92,7 +92,7 @@ fn lab(text: &str) -> Lab {
     }
 }
 
-impl Lab {
+impl TestRequest {
     fn valves(self, set: Value) -> Self {
         Self { valves: valves(set), ..self }
     }
@@ -113,7 +113,7 @@ impl Lab {
     async fn begin(
         self,
         model: &str,
-        script: impl Fn(&str, usize) -> Line + Send + Sync + 'static,
+        script: impl Fn(&str, usize) -> Script + Send + Sync + 'static,
     ) -> (Result<ChunkStream>, ScriptedHost, Arc<AtomicUsize>) {
         let most = Arc::new(AtomicUsize::default());
         let counted = Arc::clone(&most);
@@ -129,19 +129,19 @@ impl Lab {
                     *running
                 };
                 counted.fetch_max(now, Ordering::Relaxed);
-                let _guard = Running(running);
+                let _guard = RunningGuard(running);
                 let (text, finish) = match line {
-                    Line::Hangs => std::future::pending().await,
-                    Line::Late(time, text) => {
+                    Script::Hang => std::future::pending().await,
+                    Script::Late(time, text) => {
                         sleep(time).await;
                         (text, FinishReason::Stop)
                     }
                     line => {
                         sleep(DELAY).await;
                         match line {
-                            Line::Says(text) => (text, FinishReason::Stop),
-                            Line::Cut(text) => (text, FinishReason::Length),
-                            Line::Refuses => {
+                            Script::Reply(text) => (text, FinishReason::Stop),
+                            Script::Truncated(text) => (text, FinishReason::Length),
+                            Script::Refuse => {
                                 return Err(PipeError::bad_request("the model refuses"));
                             }
                             _ => return Err(PipeError::Upstream("the model fails".into())),
@@ -182,23 +182,23 @@ impl Lab {
     async fn ask(
         self,
         model: &str,
-        script: impl Fn(&str, usize) -> Line + Send + Sync + 'static,
-    ) -> Result<Done> {
+        script: impl Fn(&str, usize) -> Script + Send + Sync + 'static,
+    ) -> Result<Outcome> {
         let started = Instant::now();
         let (chunks, host, most) = self.begin(model, script).await;
         let answer = chunks?.fold().await;
         let took = started.elapsed();
-        Ok(Done {
+        Ok(Outcome {
             answer: answer?,
             took,
             calls: host.calls(),
-            at_once: most.load(Ordering::Relaxed),
+            max_concurrent: most.load(Ordering::Relaxed),
         })
     }
 
     /// Returns the error of a request, and the number of calls that were made all the same.
     async fn refused(self, model: &str) -> (String, usize) {
-        let (answer, host, _) = self.begin(model, |_, _| says("no")).await;
+        let (answer, host, _) = self.begin(model, |_, _| reply("no")).await;
         let error = match answer {
             Err(error) => error,
             Ok(chunks) => chunks.fold().await.unwrap_err(),
@@ -207,32 +207,32 @@ impl Lab {
     }
 }
 
-struct Running(Arc<Mutex<usize>>);
+struct RunningGuard(Arc<Mutex<usize>>);
 
-impl Drop for Running {
+impl Drop for RunningGuard {
     fn drop(&mut self) {
         *self.0.lock().unwrap() -= 1;
     }
 }
 
 /// Replies to judges in the form that they ask for, and other answers to each of the others.
-fn usual(prompt: &str, number: usize) -> Line {
+fn usual_script(prompt: &str, number: usize) -> Script {
     if prompt.contains("Score: <a number") {
-        return says(format!("Fine.\nScore: {}", number % 7));
+        return reply(format!("Fine.\nScore: {}", number % 7));
     }
     if prompt.contains("Best: <the number") {
-        return says("Best: 1");
+        return reply("Best: 1");
     }
     if prompt.contains("Verdict: <CORRECT") {
-        return says("Verdict: CORRECT");
+        return reply("Verdict: CORRECT");
     }
     if prompt.contains("Reply with a JSON") {
-        return says(
+        return reply(
             r#"[{"question": "2+2?", "answer": "4"}, {"question": "3+3?", "answer": "6"}]"#,
         );
     }
     if prompt.contains("one fenced block") || prompt.contains("rogram") {
-        return says(format!("Here:\n```python\nprint({number})\n```"));
+        return reply(format!("Here:\n```python\nprint({number})\n```"));
     }
-    says(format!("The answer is {}.", 1000 + number))
+    reply(format!("The answer is {}.", 1000 + number))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     PIPE,
-    access::Access,
+    access::AccessRules,
     approach::Approach,
     selection::{self, Plan},
 };
@@ -169,7 +169,7 @@ impl Default for OptimizerValves {
 impl OptimizerValves {
     /// The approach that `auto` stands for.
     pub(crate) fn auto(&self) -> Approach {
-        match selection::plan(&self.default_approach, Approach::None) {
+        match selection::parse_plan(&self.default_approach, Approach::None) {
             Ok(Plan::Sequence(approaches)) => approaches.first().copied().unwrap_or(Approach::None),
             Ok(Plan::Parallel(_)) | Err(_) => Approach::None,
         }
@@ -180,13 +180,13 @@ impl Valves for OptimizerValves {
     fn validate(&self) -> Vec<ValveError> {
         let mut faults = Vec::new();
         let mut fault = |valve: &str, rule: String| faults.push(ValveError::new(valve, rule));
-        match selection::plan(&self.default_approach, Approach::None) {
+        match selection::parse_plan(&self.default_approach, Approach::None) {
             Ok(Plan::Sequence(approaches)) if approaches.len() == 1 => {}
             Ok(_) => fault("default_approach", "must be one approach".into()),
             Err(error) => fault("default_approach", format!("must be an approach: {error}")),
         }
         for name in split_list(&self.listed_models) {
-            let selected = selection::select(name, self.auto(), |_| false);
+            let selected = selection::parse_selection(name, self.auto(), |_| false);
             match selected {
                 Ok(selected) if selected.model.is_empty() => {
                     fault("listed_models", format!("`{name}` holds no model"));
@@ -198,7 +198,7 @@ impl Valves for OptimizerValves {
                 Err(error) => fault("listed_models", error.to_string()),
             }
         }
-        if let Err(rule) = Access::parse(self.access.as_deref().unwrap_or_default()) {
+        if let Err(rule) = AccessRules::parse(self.access.as_deref().unwrap_or_default()) {
             fault("access", rule);
         }
         let models = [

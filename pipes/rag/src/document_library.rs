@@ -78,7 +78,7 @@ impl DocumentLibrary {
             && FileFingerprint::from_metadata(&upload.metadata).is_none()
         {
             let fingerprint = FileFingerprint::new(Some(file_digest(bytes)), None);
-            if self.is_unchanged(name, &upload, &fingerprint).await? {
+            if self.matches_stored(name, &upload, &fingerprint).await? {
                 return Ok(IngestResult { id, outcome: Outcome::Unchanged });
             }
             fingerprint.insert_into(&mut upload.metadata);
@@ -96,7 +96,7 @@ impl DocumentLibrary {
 
     /// Returns true if the document of this file is stored already, with the same title, address,
     /// audience and metadata.
-    async fn is_unchanged(
+    async fn matches_stored(
         &self,
         name: &str,
         upload: &Upload,
@@ -375,7 +375,7 @@ impl Library for DocumentLibrary {
             .boxed()
     }
 
-    fn put(
+    fn put_documents(
         &self,
         collection: String,
         uploads: Vec<Upload>,

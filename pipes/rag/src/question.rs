@@ -165,11 +165,7 @@ fn truncate_query(text: &str) -> String {
 /// Returns true for a background task of Open WebUI. Without a task name, its prompts tell
 /// (`docs/reference/open-webui.md`, "Background tasks").
 pub(crate) fn is_task(name: Option<&str>, body: &Body) -> bool {
-    let looks_like_one = || match body.messages.as_slice() {
-        [message] => body.tools.is_empty() && message.text().trim_start().starts_with("### Task:"),
-        _ => false,
-    };
-    name.is_some() || looks_like_one()
+    name.is_some() || body.is_task_prompt()
 }
 
 /// Returns true if Open WebUI has put sources into one of the texts, as it does for attached files

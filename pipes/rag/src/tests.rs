@@ -68,8 +68,8 @@ impl Rig {
         self.rag.library().unwrap()
     }
 
-    async fn put(&self, uploads: Vec<Upload>) -> Vec<IngestResult> {
-        self.library().put("documents".into(), uploads).await.unwrap()
+    async fn put_documents(&self, uploads: Vec<Upload>) -> Vec<IngestResult> {
+        self.library().put_documents("documents".into(), uploads).await.unwrap()
     }
 
     /// A chat of these messages, by nobody in particular.

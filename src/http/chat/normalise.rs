@@ -2,7 +2,7 @@
 //! kinds: the result is a chat that every pipe understands.
 
 use crate::http::{
-    anthropic_tools::{Defined, is_server_tool},
+    anthropic_tools::{AnthropicTool, is_server_tool},
     client_tools::{ClientTool, ClientTools, ToolKind, custom_function},
 };
 use pipe_sdk::{
@@ -12,30 +12,30 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 
 /// The original places of a chat's parts, for errors that name a field.
 #[derive(Default)]
-pub struct Before {
+pub struct Normalisation {
     /// The tools as the client knows them.
     pub tools: ClientTools,
     /// The original place of each message.
     messages: Vec<usize>,
     /// The original place of each tool, and the field of its schema where that stood beside its
     /// name.
-    offered: Vec<(usize, Option<&'static str>)>,
+    tool_origins: Vec<(usize, Option<&'static str>)>,
 }
 
-impl Before {
+impl Normalisation {
     /// Returns the path that this field of the chat, as in `messages[3].content`, had in the
     /// request.
-    pub fn field(&self, field: &str) -> Option<String> {
+    pub fn original_field(&self, field: &str) -> Option<String> {
         if let Some((place, rest)) = within(field, "messages[") {
             return Some(format!("messages[{}]{rest}", self.messages.get(place)?));
         }
         let (place, rest) = within(field, "tools[")?;
-        let (before, schema) = self.offered.get(place)?;
+        let (origin, schema) = self.tool_origins.get(place)?;
         let rest = match (schema, rest.strip_prefix(".function")) {
             (Some(schema), Some(rest)) => rest.replacen(".parameters", &format!(".{schema}"), 1),
             _ => rest.to_owned(),
         };
-        Some(format!("tools[{before}]{rest}"))
+        Some(format!("tools[{origin}]{rest}"))
     }
 }
 
@@ -46,23 +46,23 @@ fn within<'a>(field: &'a str, list: &str) -> Option<(usize, &'a str)> {
 }
 
 /// Turns this chat into one that every pipe understands.
-pub fn normalise(body: &mut Body) -> Before {
-    let mut before = Before::default();
-    tools(body, &mut before);
-    choice(body, &before.tools);
+pub fn normalise(body: &mut Body) -> Normalisation {
+    let mut normalised = Normalisation::default();
+    convert_tools(body, &mut normalised);
+    convert_tool_choice(body, &normalised.tools);
     let mut messages = Vec::with_capacity(body.messages.len());
     for (place, message) in std::mem::take(&mut body.messages).into_iter().enumerate() {
-        split(message, &mut messages);
-        before.messages.resize(messages.len(), place);
+        split_message(message, &mut messages);
+        normalised.messages.resize(messages.len(), place);
     }
     body.messages = messages;
     if let Some(system) = body.rest.shift_remove("system")
         && let Some(system) = instructions(&system, &body.messages)
     {
         body.messages.insert(0, system);
-        before.messages.insert(0, 0);
+        normalised.messages.insert(0, 0);
     }
-    before
+    normalised
 }
 
 /// Returns the instructions that stand beside the messages, unless they stand among them too.
@@ -74,30 +74,30 @@ fn instructions(system: &Value, messages: &[Message]) -> Option<Message> {
     (!messages.iter().any(is_there)).then(|| Message::new(Role::System, text))
 }
 
-fn tools(body: &mut Body, before: &mut Before) {
+fn convert_tools(body: &mut Body, normalised: &mut Normalisation) {
     for (place, tool) in std::mem::take(&mut body.tools).into_iter().enumerate() {
         let beside = tool.function.is_none();
         let schema = ["input_schema", "parameters"].into_iter();
         let schema = schema.filter(|_| beside).find(|name| tool.rest.contains_key(*name));
-        if let Some(tool) = offered(tool, &mut before.tools) {
+        if let Some(tool) = convert_tool(tool, &mut normalised.tools) {
             body.tools.push(tool);
-            before.offered.push((place, schema));
+            normalised.tool_origins.push((place, schema));
         }
     }
 }
 
-fn offered(tool: Tool, known: &mut ClientTools) -> Option<Tool> {
+fn convert_tool(tool: Tool, tools: &mut ClientTools) -> Option<Tool> {
     if let Some(function) = &tool.function {
         let name = function.name.clone();
-        known.add(ClientTool { kind: ToolKind::Function, namespace: None, name });
+        tools.add(ClientTool { kind: ToolKind::Function, namespace: None, name });
         return Some(tool);
     }
     let Tool { kind, mut rest, .. } = tool;
-    if let Some(defined) = Defined::of(&kind) {
-        return Some(defined.tool(kind, rest));
+    if let Some(known) = AnthropicTool::from_type(&kind) {
+        return Some(known.into_tool(kind, rest));
     }
     if is_server_tool(&kind) && !rest.contains_key("input_schema") {
-        known.note(format!("left out a tool of type {kind}: it runs only at Anthropic's"));
+        tools.add_note(format!("left out a tool of type {kind}: it runs only at Anthropic's"));
         return None;
     }
     let has_schema = ["input_schema", "parameters"].iter().any(|name| rest.contains_key(*name));
@@ -110,7 +110,7 @@ fn offered(tool: Tool, known: &mut ClientTools) -> Option<Tool> {
         let Some(name) = text(&fields, "name").filter(|name| !name.is_empty()) else {
             return Some(Tool { kind, function: None, rest });
         };
-        let name = known.add(ClientTool { kind: ToolKind::Custom, namespace: None, name });
+        let name = tools.add(ClientTool { kind: ToolKind::Custom, namespace: None, name });
         let description = text(&fields, "description");
         let function = custom_function(name, description.as_deref(), fields.get("format"));
         return Some(Tool { kind: "function".into(), function: Some(function), rest: Map::new() });
@@ -131,7 +131,7 @@ fn offered(tool: Tool, known: &mut ClientTools) -> Option<Tool> {
 }
 
 /// Writes `tool_choice` in OpenAI's words.
-fn choice(body: &mut Body, tools: &ClientTools) {
+fn convert_tool_choice(body: &mut Body, tools: &ClientTools) {
     let Some(Value::Object(choice)) = &body.tool_choice else { return };
     if choice.is_empty() {
         body.tool_choice = None;
@@ -149,7 +149,7 @@ fn choice(body: &mut Body, tools: &ClientTools) {
         ("custom", name) => {
             let within = text(choice.get("custom").and_then(|custom| custom.get("name")));
             let Some(name) = within.or(name) else { return };
-            named(&tools.function_of(ToolKind::Custom, None, &name))
+            named(&tools.function_name(ToolKind::Custom, None, &name))
         }
         _ => return,
     };
@@ -160,7 +160,7 @@ fn choice(body: &mut Body, tools: &ClientTools) {
 }
 
 /// Adds this message; results of tools within it become messages of their own before it.
-fn split(mut message: Message, messages: &mut Vec<Message>) {
+fn split_message(mut message: Message, messages: &mut Vec<Message>) {
     let Some(Content::Parts(parts)) = &mut message.content else {
         messages.push(message);
         return;
@@ -175,9 +175,9 @@ fn split(mut message: Message, messages: &mut Vec<Message>) {
         };
         let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         match (kind.as_str(), message.role) {
-            ("tool_use", Role::Assistant) => message.tool_calls.extend(call(&fields)),
+            ("tool_use", Role::Assistant) => message.tool_calls.extend(tool_call(&fields)),
             ("tool_result", Role::User | Role::Tool) => {
-                messages.push(result(fields));
+                messages.push(tool_result(fields));
                 has_results = true;
             }
             ("thinking" | "redacted_thinking", Role::Assistant) => {
@@ -186,7 +186,7 @@ fn split(mut message: Message, messages: &mut Vec<Message>) {
                     thoughts.push(fields.into());
                 }
             }
-            ("image", _) => match picture(&fields) {
+            ("image", _) => match image_url(&fields) {
                 Some(image_url) => {
                     fields.retain(|name, _| name == "cache_control");
                     kept.push(Part::ImageUrl { image_url, rest: fields });
@@ -207,7 +207,7 @@ fn split(mut message: Message, messages: &mut Vec<Message>) {
     messages.push(message);
 }
 
-fn call(fields: &Map<String, Value>) -> Option<ToolCall> {
+fn tool_call(fields: &Map<String, Value>) -> Option<ToolCall> {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
     let arguments = match fields.get("input") {
         None | Some(Value::Null) => "{}".into(),
@@ -218,17 +218,17 @@ fn call(fields: &Map<String, Value>) -> Option<ToolCall> {
     Some(ToolCall { id: text("id").unwrap_or_default(), kind: "function".into(), function })
 }
 
-fn result(mut fields: Map<String, Value>) -> Message {
+fn tool_result(mut fields: Map<String, Value>) -> Message {
     let id = fields.get("tool_use_id").and_then(Value::as_str).map(str::to_owned);
     let content = match fields.shift_remove("content") {
         None | Some(Value::Null) => Content::Text(String::new()),
         Some(content) => {
-            let told = content.to_string();
-            serde_json::from_value(content).unwrap_or(Content::Text(told))
+            let json = content.to_string();
+            serde_json::from_value(content).unwrap_or(Content::Text(json))
         }
     };
     let content = match content {
-        Content::Parts(parts) => Content::Parts(parts.into_iter().map(shown).collect()),
+        Content::Parts(parts) => Content::Parts(parts.into_iter().map(convert_image).collect()),
         text @ Content::Text(_) => text,
     };
     fields.retain(|name, value| {
@@ -243,10 +243,10 @@ fn result(mut fields: Map<String, Value>) -> Message {
 }
 
 /// Returns a part of a tool's result, with its image in OpenAI's shape.
-fn shown(part: Part) -> Part {
+fn convert_image(part: Part) -> Part {
     match part {
         Part::Other(fields) if fields.get("type").is_some_and(|kind| kind == "image") => {
-            match picture(&fields) {
+            match image_url(&fields) {
                 Some(image_url) => Part::ImageUrl { image_url, rest: Map::new() },
                 None => Part::Other(fields),
             }
@@ -256,7 +256,7 @@ fn shown(part: Part) -> Part {
 }
 
 /// Returns the URL of an image in Anthropic's shape: a link or a data URL.
-fn picture(fields: &Map<String, Value>) -> Option<String> {
+fn image_url(fields: &Map<String, Value>) -> Option<String> {
     let source = fields.get("source")?;
     let text = |name: &str| source.get(name).and_then(Value::as_str);
     match text("type")? {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 
 /// A tool whose schema OpenAI has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Builtin {
+pub enum BuiltinTool {
     /// Runs one command, as a list of words.
     LocalShell,
     /// Runs several commands, each a line.
@@ -18,9 +18,9 @@ pub enum Builtin {
     ToolSearch,
 }
 
-impl Builtin {
+impl BuiltinTool {
     /// Returns the tool of this `type`.
-    pub fn of(kind: &str) -> Option<Self> {
+    pub fn from_type(kind: &str) -> Option<Self> {
         Some(match kind {
             "local_shell" => Self::LocalShell,
             "shell" => Self::Shell,
@@ -34,15 +34,15 @@ impl Builtin {
     }
 
     /// Returns the tool whose calls are items of this `type`.
-    pub fn of_call(item: &str) -> Option<Self> {
-        Self::of(item.strip_suffix("_call")?)
+    pub fn from_call_type(item: &str) -> Option<Self> {
+        Self::from_type(item.strip_suffix("_call")?)
     }
 
     /// Returns the tool whose results are items of this `type`.
-    pub fn of_result(item: &str) -> Option<Self> {
+    pub fn from_result_type(item: &str) -> Option<Self> {
         match item {
             "tool_search_output" => Some(Self::ToolSearch),
-            item => Self::of_call(item.strip_suffix("_output")?),
+            item => Self::from_call_type(item.strip_suffix("_output")?),
         }
     }
 
@@ -58,7 +58,7 @@ impl Builtin {
     }
 
     /// Returns the beginning of its items' ids.
-    pub fn prefix(self) -> &'static str {
+    pub fn id_prefix(self) -> &'static str {
         match self {
             Self::LocalShell => "lsh",
             Self::Shell => "sh",

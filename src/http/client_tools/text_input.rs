@@ -28,13 +28,13 @@ impl TextInput {
     pub fn push(&mut self, piece: &str) -> String {
         self.arguments.push_str(piece);
         if self.state == State::Before {
-            self.begin();
+            self.find_start();
         }
         if self.state != State::Within {
             return String::new();
         }
         let rest = self.arguments.get(self.at..).unwrap_or_default();
-        let (added, read, ended) = decoded(rest);
+        let (added, read, ended) = decode_text(rest);
         self.at += read;
         if ended {
             self.state = State::Done;
@@ -46,7 +46,7 @@ impl TextInput {
     /// Returns the whole text, when no more arguments come, and the end of it that was not returned
     /// yet.
     pub fn finish(&mut self) -> (String, String) {
-        let whole = whole_input(&self.arguments).unwrap_or_else(|| match self.state {
+        let whole = complete_input(&self.arguments).unwrap_or_else(|| match self.state {
             // The arguments were cut short.
             State::Within => self.text.clone(),
             _ => self.arguments.clone(),
@@ -57,7 +57,7 @@ impl TextInput {
     }
 
     /// Finds the beginning of the text, as soon as it is there.
-    fn begin(&mut self) {
+    fn find_start(&mut self) {
         let mut rest = self.arguments.as_str();
         for token in ["{", "\"input\"", ":", "\""] {
             rest = rest.trim_start();
@@ -77,7 +77,7 @@ impl TextInput {
 }
 
 /// Returns the text of a custom tool's call with these arguments, whole or cut short.
-pub fn input_of(arguments: &str) -> String {
+pub fn parse_input(arguments: &str) -> String {
     let mut input = TextInput::default();
     input.push(arguments);
     input.finish().0
@@ -86,7 +86,7 @@ pub fn input_of(arguments: &str) -> String {
 /// Returns the text, if these are the whole arguments.
 ///
 /// Models write them in other ways too: the text alone, or under another name.
-fn whole_input(arguments: &str) -> Option<String> {
+fn complete_input(arguments: &str) -> Option<String> {
     match serde_json::from_str(arguments).ok()? {
         Value::String(text) => Some(text),
         Value::Object(mut fields) => match fields.swap_remove("input") {
@@ -104,7 +104,7 @@ fn whole_input(arguments: &str) -> Option<String> {
 
 /// Returns the characters of a JSON text as far as they are whole, the number of their bytes, and
 /// whether the text ends there.
-fn decoded(json: &str) -> (String, usize, bool) {
+fn decode_text(json: &str) -> (String, usize, bool) {
     let mut text = String::new();
     let mut at = 0;
     loop {
@@ -119,7 +119,7 @@ fn decoded(json: &str) -> (String, usize, bool) {
         if rest.starts_with('"') {
             return (text, at + 1, true);
         }
-        match escape(rest) {
+        match decode_escape(rest) {
             Some((char, read)) => {
                 text.push(char);
                 at += read;
@@ -131,14 +131,14 @@ fn decoded(json: &str) -> (String, usize, bool) {
 
 /// Returns the character of the escape at the beginning, and the number of its bytes; `None` if it
 /// is not whole yet.
-fn escape(json: &str) -> Option<(char, usize)> {
+fn decode_escape(json: &str) -> Option<(char, usize)> {
     let char = match json.as_bytes().get(1)? {
         b'n' => '\n',
         b't' => '\t',
         b'r' => '\r',
         b'b' => '\u{8}',
         b'f' => '\u{c}',
-        b'u' => return unicode(json),
+        b'u' => return decode_unicode_escape(json),
         _ => {
             let char = json.chars().nth(1)?;
             return Some((char, 1 + char.len_utf8()));
@@ -147,7 +147,7 @@ fn escape(json: &str) -> Option<(char, usize)> {
     Some((char, 2))
 }
 
-fn unicode(json: &str) -> Option<(char, usize)> {
+fn decode_unicode_escape(json: &str) -> Option<(char, usize)> {
     let unit = |at: usize| u32::from_str_radix(json.get(at..at + 4)?, 16).ok();
     if json.len() < 6 {
         return None;

@@ -6,65 +6,65 @@ use pipe_sdk::{Answer, Citation, FinishReason, PipeError, ReasoningKind, ToolCal
 use serde_json::{Value, json};
 
 /// The fact in which a pipe names the stop reason in the model's own word.
-pub const OWN_REASON: &str = "x_bedrock_stop_reason";
+pub const STOP_REASON_FACT: &str = "x_bedrock_stop_reason";
 
 /// Returns a complete answer as one object.
-pub fn message(head: &ResponseHead, answer: &Answer) -> Result<Value, PipeError> {
+pub fn message_object(head: &ResponseHead, answer: &Answer) -> Result<Value, PipeError> {
     let finish = answer.finish.ok_or_else(ended_early)?;
-    let own = answer.facts.get(OWN_REASON).and_then(Value::as_str);
-    let mut message = begun(head);
-    message["content"] = content(answer).into();
+    let own = answer.facts.get(STOP_REASON_FACT).and_then(Value::as_str);
+    let mut message = empty_message(head);
+    message["content"] = content_blocks(answer).into();
     message["stop_reason"] = stop_reason(finish, own).into();
-    message["usage"] = usage(&answer.usage.unwrap_or_default());
+    message["usage"] = usage_object(&answer.usage.unwrap_or_default());
     Ok(message)
 }
 
 /// Returns a message without content.
 ///
 /// The usage is not known yet: the tokens of the prompt are an estimate until the end.
-pub fn begun(ResponseHead { id, model, prompt_tokens, .. }: &ResponseHead) -> Value {
-    let usage = usage(&Usage { prompt_tokens: *prompt_tokens, ..Usage::default() });
+pub fn empty_message(ResponseHead { id, model, prompt_tokens, .. }: &ResponseHead) -> Value {
+    let usage = usage_object(&Usage { prompt_tokens: *prompt_tokens, ..Usage::default() });
     json!({
         "id": id, "type": "message", "role": "assistant", "model": model, "content": [],
         "stop_reason": null, "stop_sequence": null, "usage": usage,
     })
 }
 
-fn content(answer: &Answer) -> Vec<Value> {
+fn content_blocks(answer: &Answer) -> Vec<Value> {
     let mut blocks = Vec::new();
     let is_text = |kind: &ReasoningKind| matches!(kind, ReasoningKind::Text { .. });
-    let told = answer.reasoning_details.iter().any(|detail| is_text(&detail.kind));
-    if !told && !answer.reasoning.is_empty() {
-        blocks.push(thinking(&answer.reasoning, None));
+    let has_text = answer.reasoning_details.iter().any(|detail| is_text(&detail.kind));
+    if !has_text && !answer.reasoning.is_empty() {
+        blocks.push(thinking_block(&answer.reasoning, None));
     }
-    blocks.extend(answer.reasoning_details.iter().map(|detail| thought(&detail.kind)));
+    blocks.extend(answer.reasoning_details.iter().map(|detail| reasoning_block(&detail.kind)));
     let text = answer.text_with_images();
     if !text.is_empty() || !answer.citations.is_empty() {
         let mut text = json!({"type": "text", "text": text});
         if !answer.citations.is_empty() {
             text["citations"] =
-                answer.citations.iter().map(|(_, source)| citation(source)).collect();
+                answer.citations.iter().map(|(_, source)| citation_object(source)).collect();
         }
         blocks.push(text);
     }
-    blocks.extend(answer.tool_calls.iter().map(call));
+    blocks.extend(answer.tool_calls.iter().map(tool_use_block));
     blocks
 }
 
-fn thought(kind: &ReasoningKind) -> Value {
+fn reasoning_block(kind: &ReasoningKind) -> Value {
     match kind {
-        ReasoningKind::Text { text, signature } => thinking(text, signature.as_deref()),
+        ReasoningKind::Text { text, signature } => thinking_block(text, signature.as_deref()),
         ReasoningKind::Encrypted { data } => json!({"type": "redacted_thinking", "data": data}),
     }
 }
 
-fn thinking(text: &str, signature: Option<&str>) -> Value {
+fn thinking_block(text: &str, signature: Option<&str>) -> Value {
     json!({"type": "thinking", "thinking": text, "signature": signature.unwrap_or_default()})
 }
 
 /// Returns a `tool_use` block. The arguments are a model's own words: if they are no object, the
 /// input is empty.
-fn call(ToolCall { id, function, .. }: &ToolCall) -> Value {
+fn tool_use_block(ToolCall { id, function, .. }: &ToolCall) -> Value {
     let input = serde_json::from_str(&function.arguments).ok().filter(Value::is_object);
     let input = input.unwrap_or_else(|| json!({}));
     json!({"type": "tool_use", "id": id, "name": function.name, "input": input})
@@ -83,24 +83,24 @@ pub fn stop_reason(finish: FinishReason, own: Option<&str>) -> &'static str {
 }
 
 /// Returns the usage. Anthropic counts tokens that were read from a cache or written to it apart.
-pub fn usage(usage: &Usage) -> Value {
+pub fn usage_object(usage: &Usage) -> Value {
     let (read, written) =
         (usage.cached_tokens.unwrap_or(0), usage.cache_creation_tokens.unwrap_or(0));
-    let mut told = json!({
+    let mut object = json!({
         "input_tokens": usage.prompt_tokens.saturating_sub(read + written),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
         "output_tokens": usage.completion_tokens,
     });
     if let Some(tokens) = usage.reasoning_tokens {
-        told["output_tokens_details"] = json!({"thinking_tokens": tokens});
+        object["output_tokens_details"] = json!({"thinking_tokens": tokens});
     }
-    told
+    object
 }
 
 /// Returns a citation of a page, or of a place in a document of the chat. Such places are described
 /// in Bedrock's words, the only ones that occur.
-pub fn citation(citation: &Citation) -> Value {
+pub fn citation_object(citation: &Citation) -> Value {
     let Citation { url, title, cited_text, location } = citation;
     let place = |name: &str| location.as_ref().and_then(|location| location.get(name));
     let (kind, unit, at) = if let Some(at) = place("documentPage") {
@@ -116,11 +116,11 @@ pub fn citation(citation: &Citation) -> Value {
         ("char_location", "char_index", place("documentChar").unwrap_or(&Value::Null))
     };
     let number = |name: &str| at[name].as_u64().unwrap_or(0);
-    let mut told = json!({
+    let mut object = json!({
         "type": kind, "cited_text": cited_text.as_deref().unwrap_or_default(),
         "document_index": number("documentIndex"), "document_title": title,
     });
-    told[format!("start_{unit}")] = number("start").into();
-    told[format!("end_{unit}")] = number("end").into();
-    told
+    object[format!("start_{unit}")] = number("start").into();
+    object[format!("end_{unit}")] = number("end").into();
+    object
 }

@@ -6,45 +6,45 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde_json::{Value, json};
 
 /// Returns the response to a request that failed.
-pub fn refusal(error: &Error, request_id: &str) -> HttpResponse {
-    let mut body = object(error);
+pub fn error_response(error: &Error, request_id: &str) -> HttpResponse {
+    let mut body = error_object(error);
     body["request_id"] = request_id.into();
     error.bare().json(body)
 }
 
 /// Returns the error object.
-pub fn object(error: &Error) -> Value {
-    let kind = kind(error.status_code());
+pub fn error_object(error: &Error) -> Value {
+    let kind = error_type(error.status_code());
     let message =
-        if error.is_too_long() { too_long(&error.to_string()) } else { error.to_string() };
+        if error.is_too_long() { prompt_too_long(&error.to_string()) } else { error.to_string() };
     json!({"type": "error", "error": {"type": kind, "message": message}})
 }
 
 /// Returns Anthropic's message for a prompt that is too long: its clients shorten the prompt when
 /// they read it.
-fn too_long(message: &str) -> String {
-    match sizes(message) {
+fn prompt_too_long(message: &str) -> String {
+    match prompt_sizes(message) {
         Some((tokens, most)) => format!("prompt is too long: {tokens} tokens > {most} maximum"),
         None => format!("prompt is too long: {message}"),
     }
 }
 
 /// Returns the tokens of the prompt and their limit, if a message names both.
-fn sizes(message: &str) -> Option<(u64, u64)> {
+fn prompt_sizes(message: &str) -> Option<(u64, u64)> {
     // A greater-than sign stands between a sum and the limit.
     if let Some((sum, most)) = message.rsplit_once('>') {
         let sum = sum.rsplit_once(':').map_or(sum, |(_, sum)| sum);
-        let tokens = numbers(sum).into_iter().sum();
-        return numbers(most).first().map(|most| (tokens, *most)).filter(|(n, most)| n > most);
+        let tokens = token_counts(sum).into_iter().sum();
+        return token_counts(most).first().map(|most| (tokens, *most)).filter(|(n, most)| n > most);
     }
-    let found = numbers(message);
+    let found = token_counts(message);
     let [first, second, ..] = found[..] else { return None };
     (first != second).then(|| (first.max(second), first.min(second)))
 }
 
 /// Returns the numbers in a text that may count the tokens of a long prompt. Some have commas
 /// between thousands.
-fn numbers(text: &str) -> Vec<u64> {
+fn token_counts(text: &str) -> Vec<u64> {
     let is_within = |c: char| c.is_ascii_digit() || c == ',' || c == '_';
     let words =
         text.split(|c: char| !(is_within(c) || c.is_alphanumeric() || c == '.' || c == '-'));
@@ -57,7 +57,7 @@ fn numbers(text: &str) -> Vec<u64> {
 }
 
 /// Returns Anthropic's type of errors with this status.
-fn kind(status: StatusCode) -> &'static str {
+fn error_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",
         402 => "billing_error",
@@ -94,7 +94,7 @@ mod tests {
             ),
             ("`nova-lite-v1:0` refuses: Number of input tokens exceeds maximum length", None),
         ] {
-            assert_eq!(sizes(message), said, "{message}");
+            assert_eq!(prompt_sizes(message), said, "{message}");
         }
     }
 }

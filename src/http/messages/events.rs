@@ -3,7 +3,7 @@
 //! stop, one after the other.
 
 use super::{
-    answer::{OWN_REASON, begun, citation, stop_reason, usage},
+    answer::{STOP_REASON_FACT, citation_object, empty_message, stop_reason, usage_object},
     error,
 };
 use crate::http::{Error, answer::ResponseHead, sse_body::FrameWriter};
@@ -13,17 +13,17 @@ use serde::{Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 /// Writes the events of one answer.
-pub struct Events {
+pub struct EventWriter {
     buffer: BytesMut,
     /// The message without content, until it is written.
     begun: Option<Value>,
-    open: Option<Block>,
+    open: Option<OpenBlock>,
     /// The number of blocks that were started.
     blocks: usize,
     /// The number of calls that were started.
     calls: usize,
     /// Pieces of calls that arrived while another call was open.
-    held: Vec<ToolCallDelta>,
+    waiting_calls: Vec<ToolCallDelta>,
     /// The stop reason in the model's own word.
     own_reason: Option<String>,
     stop_reason: Option<&'static str>,
@@ -31,23 +31,23 @@ pub struct Events {
 }
 
 /// The block that is open.
-enum Block {
+enum OpenBlock {
     Text,
     Thinking,
     /// The call of this number, and its arguments so far.
     Call(usize, String),
 }
 
-impl Events {
+impl EventWriter {
     /// Returns a writer for the answer under this head.
     pub fn new(head: &ResponseHead) -> Self {
         Self {
             buffer: BytesMut::new(),
-            begun: Some(begun(head)),
+            begun: Some(empty_message(head)),
             open: None,
             blocks: 0,
             calls: 0,
-            held: Vec::new(),
+            waiting_calls: Vec::new(),
             own_reason: None,
             stop_reason: None,
             usage: Usage::default(),
@@ -55,38 +55,43 @@ impl Events {
     }
 }
 
-impl FrameWriter for Events {
+impl FrameWriter for EventWriter {
     fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
     fn chunk(&mut self, chunk: &Chunk) {
         if let Some(message) = self.begun.take() {
-            self.event("message_start", &json!({"type": "message_start", "message": message}));
+            self.write_event(
+                "message_start",
+                &json!({"type": "message_start", "message": message}),
+            );
         }
         match chunk {
             Chunk::Content(text) if !text.is_empty() => {
-                self.tell_text();
-                self.delta("text_delta", "text", text);
+                self.open_text();
+                self.write_text_delta("text_delta", "text", text);
             }
             Chunk::Picture(picture) => {
-                self.tell_text();
-                self.delta("text_delta", "text", &picture.markdown());
+                self.open_text();
+                self.write_text_delta("text_delta", "text", &picture.markdown());
             }
             Chunk::Reasoning(text) if !text.is_empty() => {
-                self.think();
-                self.delta("thinking_delta", "thinking", text);
+                self.open_thinking();
+                self.write_text_delta("thinking_delta", "thinking", text);
             }
-            Chunk::ReasoningDetail(detail) => self.thought(&detail.kind),
+            Chunk::ReasoningDetail(detail) => self.write_reasoning_detail(&detail.kind),
             Chunk::Citation(source) => {
-                self.tell_text();
-                let delta = json!({"type": "citations_delta", "citation": citation(source)});
-                self.json_delta(&delta);
+                self.open_text();
+                let delta = json!({"type": "citations_delta", "citation": citation_object(source)});
+                self.write_delta(&delta);
             }
-            Chunk::ToolCall(piece) => self.call(piece),
-            Chunk::Fact(OWN_REASON, word) => self.own_reason = word.as_str().map(String::from),
+            Chunk::ToolCall(piece) => self.write_call(piece),
+            Chunk::Fact(STOP_REASON_FACT, word) => {
+                self.own_reason = word.as_str().map(String::from)
+            }
             Chunk::Finish(finish) => {
-                self.close();
+                self.close_block();
                 self.stop_reason = Some(stop_reason(*finish, self.own_reason.as_deref()));
             }
             Chunk::Usage(usage) => self.usage = *usage,
@@ -99,78 +104,78 @@ impl FrameWriter for Events {
     }
 
     fn write_keepalive(&mut self) {
-        self.event("ping", &json!({"type": "ping"}));
+        self.write_event("ping", &json!({"type": "ping"}));
     }
 
     /// Writes the end: the usage arrives after the finish reason, so both wait for it.
     fn done(&mut self) {
         let delta = json!({"stop_reason": self.stop_reason, "stop_sequence": null});
-        let usage = usage(&self.usage);
+        let usage = usage_object(&self.usage);
         let end = json!({"type": "message_delta", "delta": delta, "usage": usage});
-        self.event("message_delta", &end);
-        self.event("message_stop", &json!({"type": "message_stop"}));
+        self.write_event("message_delta", &end);
+        self.write_event("message_stop", &json!({"type": "message_stop"}));
     }
 
     fn error(&mut self, error: &Error) {
-        self.event("error", &error::object(error));
+        self.write_event("error", &error::error_object(error));
     }
 }
 
-impl Events {
-    fn tell_text(&mut self) {
-        if !matches!(self.open, Some(Block::Text)) {
-            self.open(Block::Text, &json!({"type": "text", "text": ""}));
+impl EventWriter {
+    fn open_text(&mut self) {
+        if !matches!(self.open, Some(OpenBlock::Text)) {
+            self.open_block(OpenBlock::Text, &json!({"type": "text", "text": ""}));
         }
     }
 
-    fn think(&mut self) {
-        if !matches!(self.open, Some(Block::Thinking)) {
+    fn open_thinking(&mut self) {
+        if !matches!(self.open, Some(OpenBlock::Thinking)) {
             let block = json!({"type": "thinking", "thinking": "", "signature": ""});
-            self.open(Block::Thinking, &block);
+            self.open_block(OpenBlock::Thinking, &block);
         }
     }
 
     /// Writes the rest of a thought: its text has mostly been written, its signature has not.
-    fn thought(&mut self, kind: &ReasoningKind) {
+    fn write_reasoning_detail(&mut self, kind: &ReasoningKind) {
         match kind {
             ReasoningKind::Text { text, signature } => {
-                if !matches!(self.open, Some(Block::Thinking)) {
-                    self.think();
+                if !matches!(self.open, Some(OpenBlock::Thinking)) {
+                    self.open_thinking();
                     if !text.is_empty() {
-                        self.delta("thinking_delta", "thinking", text);
+                        self.write_text_delta("thinking_delta", "thinking", text);
                     }
                 }
                 if let Some(signature) = signature {
-                    self.delta("signature_delta", "signature", signature);
+                    self.write_text_delta("signature_delta", "signature", signature);
                 }
             }
             ReasoningKind::Encrypted { data } => {
-                self.start(&json!({"type": "redacted_thinking", "data": data}));
-                self.stop();
+                self.start_block(&json!({"type": "redacted_thinking", "data": data}));
+                self.stop_block();
                 return;
             }
         }
-        self.close();
+        self.close_block();
     }
 
     /// Writes a piece of a call. Pieces of several calls may alternate, but blocks may not: a piece
     /// that arrives amid another call waits for its end.
-    fn call(&mut self, piece: &ToolCallDelta) {
-        if let Some(Block::Call(open, arguments)) = &mut self.open {
+    fn write_call(&mut self, piece: &ToolCallDelta) {
+        if let Some(OpenBlock::Call(open, arguments)) = &mut self.open {
             if *open == piece.index {
                 arguments.push_str(&piece.arguments);
-                self.arguments(&piece.arguments);
+                self.write_arguments(&piece.arguments);
                 return;
             }
-            if !self.held.is_empty() || !is_whole(arguments) {
-                self.held.push(piece.clone());
+            if !self.waiting_calls.is_empty() || !is_whole(arguments) {
+                self.waiting_calls.push(piece.clone());
                 return;
             }
         }
-        self.next_call(piece);
+        self.start_call(piece);
     }
 
-    fn next_call(&mut self, piece: &ToolCallDelta) {
+    fn start_call(&mut self, piece: &ToolCallDelta) {
         let ToolCallDelta { index, id, name, arguments } = piece;
         if *index < self.calls {
             // The rest of a call that was whole without it.
@@ -178,86 +183,89 @@ impl Events {
         }
         self.calls = index + 1;
         let block = json!({"type": "tool_use", "id": id.as_deref().unwrap_or_default(), "name": name.as_deref().unwrap_or_default(), "input": {}});
-        self.open(Block::Call(*index, arguments.clone()), &block);
-        self.arguments(arguments);
+        self.open_block(OpenBlock::Call(*index, arguments.clone()), &block);
+        self.write_arguments(arguments);
     }
 
-    fn arguments(&mut self, json: &str) {
+    fn write_arguments(&mut self, json: &str) {
         if !json.is_empty() {
-            self.delta("input_json_delta", "partial_json", json);
+            self.write_text_delta("input_json_delta", "partial_json", json);
         }
     }
 
-    fn open(&mut self, block: Block, start: &Value) {
-        self.start(start);
+    fn open_block(&mut self, block: OpenBlock, start: &Value) {
+        self.start_block(start);
         self.open = Some(block);
     }
 
-    fn start(&mut self, block: &Value) {
-        self.close();
+    fn start_block(&mut self, block: &Value) {
+        self.close_block();
         let index = self.blocks;
         self.blocks += 1;
         let start = json!({"type": "content_block_start", "index": index, "content_block": block});
-        self.event("content_block_start", &start);
+        self.write_event("content_block_start", &start);
     }
 
     /// Stops the open block, and writes the calls that waited for that.
-    fn close(&mut self) {
-        self.end();
-        let mut held = std::mem::take(&mut self.held);
-        held.sort_by_key(|piece| piece.index);
-        for pieces in held.chunk_by(|one, next| one.index == next.index) {
-            pieces.iter().for_each(|piece| self.call(piece));
-            self.end();
+    fn close_block(&mut self) {
+        self.end_block();
+        let mut waiting_calls = std::mem::take(&mut self.waiting_calls);
+        waiting_calls.sort_by_key(|piece| piece.index);
+        for pieces in waiting_calls.chunk_by(|one, next| one.index == next.index) {
+            pieces.iter().for_each(|piece| self.write_call(piece));
+            self.end_block();
         }
     }
 
-    fn end(&mut self) {
+    fn end_block(&mut self) {
         if self.open.take().is_some() {
-            self.stop();
+            self.stop_block();
         }
     }
 
-    fn stop(&mut self) {
+    fn stop_block(&mut self) {
         let index = self.blocks.saturating_sub(1);
-        self.event("content_block_stop", &json!({"type": "content_block_stop", "index": index}));
+        self.write_event(
+            "content_block_stop",
+            &json!({"type": "content_block_stop", "index": index}),
+        );
     }
 
     /// Writes more text of the open block; every token passes here.
-    fn delta(&mut self, kind: &str, field: &str, text: &str) {
-        self.open_delta();
+    fn write_text_delta(&mut self, kind: &str, field: &str, text: &str) {
+        self.begin_delta();
         self.buffer.extend_from_slice(b"{\"type\":\"");
         self.buffer.extend_from_slice(kind.as_bytes());
         self.buffer.extend_from_slice(b"\",\"");
         self.buffer.extend_from_slice(field.as_bytes());
         self.buffer.extend_from_slice(b"\":");
-        self.json(text);
+        self.write_json(text);
         self.buffer.extend_from_slice(b"}}\n\n");
     }
 
-    fn json_delta(&mut self, delta: &Value) {
-        self.open_delta();
-        self.json(delta);
+    fn write_delta(&mut self, delta: &Value) {
+        self.begin_delta();
+        self.write_json(delta);
         self.buffer.extend_from_slice(b"}\n\n");
     }
 
-    fn open_delta(&mut self) {
+    fn begin_delta(&mut self) {
         self.buffer.extend_from_slice(
             b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":",
         );
-        self.json(&self.blocks.saturating_sub(1));
+        self.write_json(&self.blocks.saturating_sub(1));
         self.buffer.extend_from_slice(b",\"delta\":");
     }
 
-    fn event(&mut self, name: &str, data: &Value) {
+    fn write_event(&mut self, name: &str, data: &Value) {
         self.buffer.extend_from_slice(b"event: ");
         self.buffer.extend_from_slice(name.as_bytes());
         self.buffer.extend_from_slice(b"\ndata: ");
-        self.json(data);
+        self.write_json(data);
         self.buffer.extend_from_slice(b"\n\n");
     }
 
-    fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
+    fn write_json<T: Serialize + ?Sized>(&mut self, value: &T) {
         // Writing texts and numbers into memory cannot fail.
         _ = serde_json::to_writer((&mut self.buffer).writer(), value);
     }
@@ -274,7 +282,7 @@ mod tests {
     use pipe_sdk::FinishReason;
 
     fn events(chunks: &[Chunk]) -> Vec<String> {
-        let mut events = Events::new(&ResponseHead::new("msg_", "m"));
+        let mut events = EventWriter::new(&ResponseHead::new("msg_", "m"));
         chunks.iter().for_each(|chunk| events.chunk(chunk));
         events.done();
         let written = String::from_utf8(events.take().to_vec()).unwrap();
@@ -357,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_silent_wire_carries_a_ping() {
-        let mut events = Events::new(&ResponseHead::new("msg_", "m"));
+        let mut events = EventWriter::new(&ResponseHead::new("msg_", "m"));
         events.write_keepalive();
         assert_eq!(events.take(), "event: ping\ndata: {\"type\":\"ping\"}\n\n");
     }

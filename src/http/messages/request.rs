@@ -1,8 +1,9 @@
 //! The request of the Messages API, and its conversion into a chat.
 
-use super::{content::Content, places::Places, turns::Conversation};
+use super::{content::Content, field_paths::FieldPaths, turns::Conversation};
 use crate::http::{
-    anthropic_tools::{Defined, is_server_tool},
+    anthropic_tools::{AnthropicTool, is_server_tool},
+    field_error::field_error,
     json::JsonBody,
     shape::{Shape, messages},
 };
@@ -19,8 +20,8 @@ pub struct Request {
     max_tokens: Option<u64>,
     system: Option<Content>,
     messages: Vec<Turn>,
-    tools: Option<Vec<Offered>>,
-    tool_choice: Option<Choice>,
+    tools: Option<Vec<ToolDefinition>>,
+    tool_choice: Option<ToolChoice>,
     stop_sequences: Option<Vec<String>>,
     temperature: Option<f64>,
     top_p: Option<f64>,
@@ -29,10 +30,10 @@ pub struct Request {
     metadata: Option<Metadata>,
     service_tier: Option<String>,
     cache_control: Option<Value>,
-    output_config: Option<Output>,
+    output_config: Option<OutputConfig>,
     mcp_servers: Option<Vec<Value>>,
     /// The older place of `output_config.format`.
-    output_format: Option<Format>,
+    output_format: Option<OutputFormat>,
     stream: Option<bool>,
 }
 
@@ -40,7 +41,7 @@ pub struct Request {
 #[derive(Deserialize)]
 pub struct Turn {
     /// The role of its author.
-    pub role: Speaker,
+    pub role: TurnRole,
     /// Its content.
     pub content: Content,
 }
@@ -48,7 +49,7 @@ pub struct Turn {
 /// The role of a turn's author.
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Speaker {
+pub enum TurnRole {
     /// The person, and results of tools.
     User,
     /// The model.
@@ -58,7 +59,7 @@ pub enum Speaker {
 }
 
 #[derive(Deserialize)]
-struct Offered {
+struct ToolDefinition {
     #[serde(rename = "type")]
     kind: Option<String>,
     #[serde(default)]
@@ -73,19 +74,19 @@ struct Offered {
 }
 
 /// A request as a chat.
-pub struct Asked {
+pub struct ConvertedRequest {
     /// The chat.
     pub body: Body,
     /// The paths of the chat's parts in the request.
-    pub places: Places,
+    pub field_paths: FieldPaths,
     /// Notes about ignored parts of the request.
     pub notes: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct ToolChoice {
     #[serde(default, rename = "type")]
-    kind: ChoiceKind,
+    kind: ToolChoiceKind,
     name: Option<String>,
     #[serde(default)]
     disable_parallel_tool_use: Option<bool>,
@@ -93,7 +94,7 @@ struct Choice {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ChoiceKind {
+enum ToolChoiceKind {
     #[default]
     Auto,
     Any,
@@ -107,13 +108,13 @@ struct Metadata {
 }
 
 #[derive(Default, Deserialize)]
-struct Output {
+struct OutputConfig {
     effort: Option<Value>,
-    format: Option<Format>,
+    format: Option<OutputFormat>,
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct OutputFormat {
     schema: Option<Value>,
 }
 
@@ -123,42 +124,37 @@ impl JsonBody for Request {
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-/// Returns a fault of this field, which the message names too: in this API it has no place of its
-/// own.
-pub fn fault(field: &str, rule: &str) -> PipeError {
-    PipeError::bad_field(field, format!("{field}: {rule}"))
-}
-
 impl Request {
     /// Returns an error unless the request limits the answer's tokens, as this API demands.
-    pub fn limited(&self) -> Result<(), PipeError> {
+    pub fn check_max_tokens(&self) -> Result<(), PipeError> {
         match self.max_tokens {
             Some(1..) => Ok(()),
-            Some(0) => Err(fault("max_tokens", "must be at least 1")),
-            None => Err(fault("max_tokens", "say how many tokens the answer may have")),
+            Some(0) => Err(field_error("max_tokens", "must be at least 1")),
+            None => Err(field_error("max_tokens", "say how many tokens the answer may have")),
         }
     }
 
     /// Returns the request as a chat that every pipe understands.
-    pub fn into_body(mut self) -> Result<Asked, PipeError> {
+    pub fn into_chat(mut self) -> Result<ConvertedRequest, PipeError> {
         if self.model.is_empty() {
-            return Err(fault("model", "name a model, as `GET /models` lists them"));
+            return Err(field_error("model", "name a model, as `GET /models` lists them"));
         }
         let mut notes = Vec::new();
         if self.mcp_servers.as_ref().is_some_and(|servers| !servers.is_empty()) {
             notes.push("left out mcp_servers: they are asked only at Anthropic's".to_owned());
         }
-        let rest = self.rest();
-        let Conversation { mut messages, mut places } = conversation(self.system, self.messages)?;
+        let rest = self.extra_fields();
+        let Conversation { mut messages, mut field_paths } =
+            conversation(self.system, self.messages)?;
         // It is about the last block of the request.
         if let (Some(mark), Some(last)) = (self.cache_control, messages.last_mut()) {
             last.rest.entry("cache_control").or_insert(mark);
         }
         let mut tools = Vec::new();
         for (place, tool) in self.tools.into_iter().flatten().enumerate() {
-            if let Some(tool) = tool.told(place, &mut notes)? {
+            if let Some(tool) = tool.into_tool(place, &mut notes)? {
                 tools.push(tool);
-                places.tools.push(place);
+                field_paths.tools.push(place);
             }
         }
         let body = Body {
@@ -169,16 +165,16 @@ impl Request {
             max_tokens: self.max_tokens,
             stop: self.stop_sequences.unwrap_or_default(),
             tools,
-            tool_choice: self.tool_choice.map(Choice::told).transpose()?,
+            tool_choice: self.tool_choice.map(ToolChoice::into_openai).transpose()?,
             rest,
             ..Body::new(self.model, Vec::new())
         };
-        Ok(Asked { body, places, notes })
+        Ok(ConvertedRequest { body, field_paths, notes })
     }
 
     /// Returns the fields that chats have beside their usual ones, in OpenAI's words where it has
     /// some.
-    fn rest(&mut self) -> Map<String, Value> {
+    fn extra_fields(&mut self) -> Map<String, Value> {
         let output = self.output_config.take().unwrap_or_default();
         let format = output.format.or(self.output_format.take());
         let one_call = self.tool_choice.as_ref().and_then(|tool| tool.disable_parallel_tool_use);
@@ -187,11 +183,11 @@ impl Request {
             "standard_only" => "default".into(),
             _ => tier,
         });
-        there([
+        present_fields([
             ("top_k", self.top_k.map(Value::from)),
             ("thinking", self.thinking.take()),
             ("reasoning_effort", output.effort),
-            ("response_format", format.and_then(Format::told)),
+            ("response_format", format.and_then(OutputFormat::into_response_format)),
             ("service_tier", tier.map(Value::from)),
             ("user", user.map(Value::from)),
             ("parallel_tool_calls", one_call.map(|one| Value::from(!one))),
@@ -201,43 +197,43 @@ impl Request {
 
 fn conversation(system: Option<Content>, turns: Vec<Turn>) -> Result<Conversation, PipeError> {
     if turns.is_empty() {
-        return Err(fault("messages", "send at least one message"));
+        return Err(field_error("messages", "send at least one message"));
     }
     let mut conversation = Conversation::default();
     if let Some(system) = system {
-        conversation.instruct(system, "system")?;
+        conversation.add_instructions(system, "system")?;
     }
     for (place, turn) in turns.into_iter().enumerate() {
-        conversation.add(turn, &format!("messages[{place}].content"))?;
+        conversation.add_turn(turn, &format!("messages[{place}].content"))?;
     }
     Ok(conversation)
 }
 
 /// Returns the fields that have a value.
-pub fn there<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+pub fn present_fields<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
     let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     fields.collect()
 }
 
-impl Format {
-    fn told(self) -> Option<Value> {
+impl OutputFormat {
+    fn into_response_format(self) -> Option<Value> {
         let schema = json!({"name": "answer", "schema": self.schema?, "strict": true});
         Some(json!({"type": "json_schema", "json_schema": schema}))
     }
 }
 
-impl Offered {
+impl ToolDefinition {
     /// Returns the tool of a chat; `None` for one that runs only at Anthropic's.
-    fn told(self, place: usize, notes: &mut Vec<String>) -> Result<Option<Tool>, PipeError> {
+    fn into_tool(self, place: usize, notes: &mut Vec<String>) -> Result<Option<Tool>, PipeError> {
         let Self { kind, name, description, input_schema: parameters, strict, .. } = self;
         if let Some(kind) = kind.filter(|kind| kind != "custom" && kind != "function") {
-            if let Some(defined) = Defined::of(&kind) {
+            if let Some(known) = AnthropicTool::from_type(&kind) {
                 let mut fields = self.rest;
                 fields.insert("name".into(), name.into());
                 if let Some(mark) = self.cache_control {
                     fields.insert("cache_control".into(), mark);
                 }
-                return Ok(Some(defined.tool(kind, fields)));
+                return Ok(Some(known.into_tool(kind, fields)));
             }
             if is_server_tool(&kind) || parameters.is_none() || name.is_empty() {
                 let note = format!("left out a tool of type {kind}: it runs only at Anthropic's");
@@ -248,28 +244,30 @@ impl Offered {
             }
         }
         if name.is_empty() {
-            return Err(fault(&format!("tools[{place}].name"), "is missing"));
+            return Err(field_error(&format!("tools[{place}].name"), "is missing"));
         }
         if parameters.is_none() {
             let rule = "is missing: send the JSON Schema of the tool's input";
-            return Err(fault(&format!("tools[{place}].input_schema"), rule));
+            return Err(field_error(&format!("tools[{place}].input_schema"), rule));
         }
         let function = Some(FunctionTool { name, description, parameters, strict });
-        let rest = there([("cache_control", self.cache_control)]);
+        let rest = present_fields([("cache_control", self.cache_control)]);
         Ok(Some(Tool { kind: "function".into(), function, rest }))
     }
 }
 
-impl Choice {
-    fn told(self) -> Result<Value, PipeError> {
+impl ToolChoice {
+    fn into_openai(self) -> Result<Value, PipeError> {
         Ok(match (self.kind, self.name) {
-            (ChoiceKind::Auto, _) => "auto".into(),
-            (ChoiceKind::Any, _) => "required".into(),
-            (ChoiceKind::None, _) => "none".into(),
-            (ChoiceKind::Tool, Some(name)) => {
+            (ToolChoiceKind::Auto, _) => "auto".into(),
+            (ToolChoiceKind::Any, _) => "required".into(),
+            (ToolChoiceKind::None, _) => "none".into(),
+            (ToolChoiceKind::Tool, Some(name)) => {
                 json!({"type": "function", "function": {"name": name}})
             }
-            (ChoiceKind::Tool, None) => return Err(fault("tool_choice.name", "name the tool")),
+            (ToolChoiceKind::Tool, None) => {
+                return Err(field_error("tool_choice.name", "name the tool"));
+            }
         })
     }
 }

@@ -3,10 +3,11 @@
 
 use super::{
     content::{Block, Content},
-    places::Places,
-    request::{Speaker, Turn, fault, there},
+    field_paths::FieldPaths,
+    request::{Turn, TurnRole, present_fields},
     source,
 };
+use crate::http::field_error::field_error;
 use pipe_sdk::{self as sdk, FunctionCall, Message, Part, PipeError, Role, ToolCall};
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -16,12 +17,12 @@ pub struct Conversation {
     /// The messages.
     pub messages: Vec<Message>,
     /// The paths of their parts in the request.
-    pub places: Places,
+    pub field_paths: FieldPaths,
 }
 
 /// The content of one turn.
 #[derive(Default)]
-struct Said {
+struct TurnContent {
     parts: Vec<Part>,
     /// The paths of the parts.
     fields: Vec<String>,
@@ -35,32 +36,34 @@ struct Said {
 
 impl Conversation {
     /// Adds the instructions of this field.
-    pub fn instruct(&mut self, content: Content, field: &str) -> Result<(), PipeError> {
+    pub fn add_instructions(&mut self, content: Content, field: &str) -> Result<(), PipeError> {
         let blocks = match content {
             Content::Text(text) => {
-                let text = without_attribution(text);
+                let text = strip_attribution(text);
                 if !text.is_empty() {
                     self.push(Message::new(Role::System, text), Vec::new());
                 }
                 return Ok(());
             }
             Content::Blocks(blocks) => blocks,
-            Content::Object(_) => return Err(fault(field, "must be a text or a list of blocks")),
+            Content::Object(_) => {
+                return Err(field_error(field, "must be a text or a list of blocks"));
+            }
         };
         let (mut parts, mut kept) = (Vec::new(), Vec::new());
-        for (block, field) in blocks.into_iter().zip(fields_of(field, usize::MAX)) {
+        for (block, field) in blocks.into_iter().zip(block_fields(field, usize::MAX)) {
             let mut part = match block.kind.as_str() {
-                "text" => text(block),
+                "text" => text_part(block),
                 _ => {
-                    return Err(fault(
+                    return Err(field_error(
                         &format!("{field}.type"),
                         "instructions are taken as text only",
                     ));
                 }
             };
             if let Part::Text { text, .. } = &mut part {
-                let is_attributed = text.starts_with(ATTRIBUTION);
-                *text = without_attribution(std::mem::take(text));
+                let is_attributed = text.starts_with(ATTRIBUTION_HEADER);
+                *text = strip_attribution(std::mem::take(text));
                 if is_attributed && text.is_empty() {
                     continue;
                 }
@@ -69,20 +72,20 @@ impl Conversation {
             kept.push(field);
         }
         if !parts.is_empty() {
-            self.push(of_parts(Role::System, parts), kept);
+            self.push(message_of_parts(Role::System, parts), kept);
         }
         Ok(())
     }
 
     /// Adds this turn, whose content is the field at this path.
-    pub fn add(&mut self, turn: Turn, field: &str) -> Result<(), PipeError> {
+    pub fn add_turn(&mut self, turn: Turn, field: &str) -> Result<(), PipeError> {
         let role = match turn.role {
-            Speaker::User => Role::User,
-            Speaker::Assistant => Role::Assistant,
-            Speaker::System => return self.instruct(turn.content, field),
+            TurnRole::User => Role::User,
+            TurnRole::Assistant => Role::Assistant,
+            TurnRole::System => return self.add_instructions(turn.content, field),
         };
-        if turn.role == Speaker::User && turn.content.is_empty() {
-            return Err(fault(field, "there is nothing in it"));
+        if turn.role == TurnRole::User && turn.content.is_empty() {
+            return Err(field_error(field, "there is nothing in it"));
         }
         let blocks = match turn.content {
             Content::Text(text) => {
@@ -90,63 +93,65 @@ impl Conversation {
                 return Ok(());
             }
             Content::Blocks(blocks) => blocks,
-            Content::Object(_) => return Err(fault(field, "must be a text or a list of blocks")),
+            Content::Object(_) => {
+                return Err(field_error(field, "must be a text or a list of blocks"));
+            }
         };
-        let (mut said, fields) = (Said::default(), fields_of(field, blocks.len()));
+        let (mut content, fields) = (TurnContent::default(), block_fields(field, blocks.len()));
         for (block, field) in blocks.into_iter().zip(fields) {
-            said.add(block, turn.role, field)?;
+            content.add_block(block, turn.role, field)?;
         }
-        let Said { parts, fields, calls, thoughts, results, mark } = said;
+        let TurnContent { parts, fields, calls, thoughts, results, mark } = content;
         let answers_only = !results.is_empty() && parts.is_empty();
         // Results come first, as every API of chats wants them.
         results.into_iter().for_each(|(message, fields)| self.push(message, fields));
         if !answers_only {
             let thoughts = (!thoughts.is_empty()).then(|| thoughts.into());
-            let rest = there([("thinking_blocks", thoughts), ("cache_control", mark)]);
-            self.push(Message { tool_calls: calls, rest, ..of_parts(role, parts) }, fields);
+            let rest = present_fields([("thinking_blocks", thoughts), ("cache_control", mark)]);
+            self.push(Message { tool_calls: calls, rest, ..message_of_parts(role, parts) }, fields);
         }
         Ok(())
     }
 
     fn push(&mut self, message: Message, fields: Vec<String>) {
         self.messages.push(message);
-        self.places.push(fields);
+        self.field_paths.push(fields);
     }
 }
 
-fn fields_of(field: &str, blocks: usize) -> impl Iterator<Item = String> {
+fn block_fields(field: &str, blocks: usize) -> impl Iterator<Item = String> {
     (0..blocks).map(move |place| format!("{field}[{place}]"))
 }
 
 /// The prefix of the line in which Claude Code tells Anthropic who pays. Bedrock refuses it, and it
 /// differs in every request, so that no cached prompt would be found again.
-const ATTRIBUTION: &str = "x-anthropic-billing-header";
+const ATTRIBUTION_HEADER: &str = "x-anthropic-billing-header";
 
 /// Returns these instructions without the attribution line.
-fn without_attribution(text: String) -> String {
-    if !text.starts_with(ATTRIBUTION) {
+fn strip_attribution(text: String) -> String {
+    if !text.starts_with(ATTRIBUTION_HEADER) {
         return text;
     }
     text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.trim_start().to_owned())
 }
 
-impl Said {
-    fn add(&mut self, block: Block, speaker: Speaker, field: String) -> Result<(), PipeError> {
-        match (block.kind.as_str(), speaker) {
-            ("tool_result", Speaker::User) => self.results.push(result(block, &field)?),
-            ("tool_use", Speaker::Assistant) => self.call(block),
-            ("thinking", Speaker::Assistant) => {
+impl TurnContent {
+    fn add_block(&mut self, block: Block, role: TurnRole, field: String) -> Result<(), PipeError> {
+        match (block.kind.as_str(), role) {
+            ("tool_result", TurnRole::User) => self.results.push(tool_result(block, &field)?),
+            ("tool_use", TurnRole::Assistant) => self.add_call(block),
+            ("thinking", TurnRole::Assistant) => {
                 let Block { thinking, signature, .. } = block;
                 let thought =
                     json!({"type": "thinking", "thinking": thinking, "signature": signature});
                 self.thoughts.push(thought);
             }
-            ("redacted_thinking", Speaker::Assistant) => {
+            ("redacted_thinking", TurnRole::Assistant) => {
                 self.thoughts.push(json!({"type": "redacted_thinking", "data": block.data}));
             }
             ("thinking" | "redacted_thinking", _) => {}
             _ => {
-                if let Some(part) = part(block, &field)? {
+                if let Some(part) = chat_part(block, &field)? {
                     self.parts.push(part);
                     self.fields.push(field);
                 }
@@ -155,7 +160,7 @@ impl Said {
         Ok(())
     }
 
-    fn call(&mut self, block: Block) {
+    fn add_call(&mut self, block: Block) {
         let Block { id, name, input, cache_control, .. } = block;
         // The request's shape has seen to it that they are there.
         let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
@@ -167,7 +172,7 @@ impl Said {
 }
 
 /// Returns the message of a tool's result. `is_error` in it tells that the tool failed.
-fn result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError> {
+fn tool_result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError> {
     let id = block.tool_use_id.unwrap_or_default();
     let failed = block.is_error.filter(|failed| *failed).map(Value::from);
     let mut fields = Vec::new();
@@ -177,32 +182,33 @@ fn result(block: Block, field: &str) -> Result<(Message, Vec<String>), PipeError
         Some(Content::Blocks(blocks)) => {
             let mut parts = Vec::new();
             let within = format!("{field}.content");
-            for (block, field) in blocks.into_iter().zip(fields_of(&within, usize::MAX)) {
-                if let Some(part) = part(block, &field)? {
+            for (block, field) in blocks.into_iter().zip(block_fields(&within, usize::MAX)) {
+                if let Some(part) = chat_part(block, &field)? {
                     parts.push(part);
                     fields.push(field);
                 }
             }
-            of_parts(Role::Tool, parts)
+            message_of_parts(Role::Tool, parts)
         }
         Some(Content::Object(object)) => Message::new(Role::Tool, object.to_string()),
     };
-    let rest = there([("is_error", failed), ("cache_control", block.cache_control)]);
+    let rest = present_fields([("is_error", failed), ("cache_control", block.cache_control)]);
     Ok((Message { tool_call_id: Some(id), rest, ..said }, fields))
 }
 
 /// Returns the block as a part of a chat; `None` for a block of an unknown type without text.
-fn part(block: Block, field: &str) -> Result<Option<Part>, PipeError> {
+fn chat_part(block: Block, field: &str) -> Result<Option<Part>, PipeError> {
     match block.kind.as_str() {
-        "text" => Ok(Some(text(block))),
+        "text" => Ok(Some(text_part(block))),
         "image" => {
             let image_url = source::image_url(&block.source.unwrap_or_default(), field)?;
-            Ok(Some(Part::ImageUrl { image_url, rest: marked(block.cache_control) }))
+            Ok(Some(Part::ImageUrl { image_url, rest: cache_control_field(block.cache_control) }))
         }
         "search_result" => {
             let Block { source, title, content, citations, cache_control, .. } = block;
-            let said = source::said(content.unwrap_or_default(), &format!("{field}.content"))?;
-            Ok(Some(Part::Other(there([
+            let said =
+                source::text_source(content.unwrap_or_default(), &format!("{field}.content"))?;
+            Ok(Some(Part::Other(present_fields([
                 ("type", Some("document".into())),
                 ("source", Some(said)),
                 ("title", title.map(Value::from)),
@@ -214,39 +220,42 @@ fn part(block: Block, field: &str) -> Result<Option<Part>, PipeError> {
         "document" => {
             let Block { source, title, context, citations, cache_control, .. } = block;
             if citations.as_ref().is_some_and(|citations| !citations.is_object()) {
-                return Err(fault(&format!("{field}.citations"), "must be an object"));
+                return Err(field_error(&format!("{field}.citations"), "must be an object"));
             }
             let text = |text: Option<String>| text.map(Value::from);
-            Ok(Some(Part::Other(there([
+            Ok(Some(Part::Other(present_fields([
                 ("type", Some("document".into())),
-                ("source", Some(source::document(source.unwrap_or_default(), field)?)),
+                ("source", Some(source::document_source(source.unwrap_or_default(), field)?)),
                 ("title", text(title)),
                 ("context", text(context)),
                 ("citations", citations),
                 ("cache_control", cache_control),
             ]))))
         }
-        kind @ ("tool_use" | "tool_result") => Err(fault(
+        kind @ ("tool_use" | "tool_result") => Err(field_error(
             &format!("{field}.type"),
             &format!("blocks of type `{kind}` are not taken here"),
         )),
         // What only Anthropic's servers do, and what comes after this was written.
         _ => {
-            let rest = marked(block.cache_control.clone());
+            let rest = cache_control_field(block.cache_control.clone());
             Ok(block.words().map(|text| Part::Text { text, rest }))
         }
     }
 }
 
-fn text(block: Block) -> Part {
-    Part::Text { text: block.text.unwrap_or_default(), rest: marked(block.cache_control) }
+fn text_part(block: Block) -> Part {
+    Part::Text {
+        text: block.text.unwrap_or_default(),
+        rest: cache_control_field(block.cache_control),
+    }
 }
 
-fn marked(cache_control: Option<Value>) -> Map<String, Value> {
-    there([("cache_control", cache_control)])
+fn cache_control_field(cache_control: Option<Value>) -> Map<String, Value> {
+    present_fields([("cache_control", cache_control)])
 }
 
-fn of_parts(role: Role, parts: Vec<Part>) -> Message {
+fn message_of_parts(role: Role, parts: Vec<Part>) -> Message {
     let content = (!parts.is_empty()).then_some(sdk::Content::Parts(parts));
     Message { content, ..Message::new(role, "") }
 }

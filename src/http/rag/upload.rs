@@ -38,7 +38,7 @@ const SLICE_BYTES: usize = 256 << 10;
 /// A document in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct TextDocument {
     id: String,
     text: String,
     title: Option<String>,
@@ -52,25 +52,25 @@ struct Text {
 /// Several documents in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Texts {
-    documents: Vec<Text>,
+struct TextDocuments {
+    documents: Vec<TextDocument>,
 }
 
 /// A body of which only the field is parsed that tells several documents from one.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Probe {
+struct DocumentsProbe {
     documents: Option<IgnoredAny>,
 }
 
-impl JsonBody for Text {
+impl JsonBody for TextDocument {
     const LIMIT: usize = MAX_BYTES;
     const PIECES: usize = MAX_PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENT;
     const MISFIT: StatusCode = StatusCode::BAD_REQUEST;
 }
 
-impl JsonBody for Texts {
+impl JsonBody for TextDocuments {
     const LIMIT: usize = MAX_BYTES;
     const PIECES: usize = MAX_PIECES;
     const SHAPE: &'static Shape = &rag::DOCUMENTS;
@@ -86,7 +86,7 @@ struct FileFields {
 }
 
 /// `POST /rag/{collection}/documents`, with `?wait=true` until the meaning finds them too.
-pub async fn put(
+pub async fn upload_documents(
     state: web::Data<State>,
     collection: web::Path<String>,
     request: HttpRequest,
@@ -118,7 +118,7 @@ pub async fn put(
     if uploads.is_empty() {
         return Err(PipeError::bad_field("file", "file: send at least one document").into());
     }
-    let results = library.put(collection.into_inner(), uploads).await?;
+    let results = library.put_documents(collection.into_inner(), uploads).await?;
     state.background_jobs.wake();
     if waits {
         library.run_background_jobs(background_host(&state)).await;
@@ -134,19 +134,19 @@ fn background_host(state: &State) -> Host {
 }
 
 fn parse_texts(body: &mut [u8]) -> Result<Vec<Upload>, Error> {
-    let texts = match serde_json::from_slice::<Probe>(body).unwrap_or_default().documents {
-        Some(_) => json::parse::<Texts>(body)?.documents,
-        None => vec![json::parse::<Text>(body)?],
+    let texts = match serde_json::from_slice::<DocumentsProbe>(body).unwrap_or_default().documents {
+        Some(_) => json::parse::<TextDocuments>(body)?.documents,
+        None => vec![json::parse::<TextDocument>(body)?],
     };
     let own = |key: &&String| key.starts_with("pipewright.");
     if let Some(key) = texts.iter().flat_map(|text| text.metadata.keys()).find(own) {
         let message = format!("metadata.{key}: names that begin so are the host's own");
         return Err(PipeError::bad_field("metadata", message).into());
     }
-    Ok(texts.into_iter().map(Text::into_upload).collect())
+    Ok(texts.into_iter().map(TextDocument::into_upload).collect())
 }
 
-impl Text {
+impl TextDocument {
     fn into_upload(self) -> Upload {
         let Self { id, text, title, url, audience, metadata } = self;
         Upload { id, title, url, audience, metadata, content: Content::Text(text) }
@@ -176,7 +176,7 @@ async fn parse_files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload
     let broken = |_| PipeError::bad_request("the form is broken: send `multipart/form-data`");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let boundary = multer::parse_boundary(kind.unwrap_or_default()).map_err(broken)?;
-    let mut form = Multipart::new(slices(body), boundary);
+    let mut form = Multipart::new(yielding_slices(body), boundary);
     let (mut uploads, mut fields_of_file, mut audience_of_files) =
         (Vec::new(), FileFields::default(), Audience::Everyone);
     // A field that no file follows would be lost, and an audience with it.
@@ -224,7 +224,7 @@ async fn parse_files(headers: &HeaderMap, body: web::Bytes) -> Result<Vec<Upload
 }
 
 /// Returns the body in slices, between which other tasks have their turn.
-fn slices(
+fn yielding_slices(
     body: web::Bytes,
 ) -> impl Stream<Item = Result<web::Bytes, std::convert::Infallible>> + Send {
     stream::unfold(body, |mut body| async {

@@ -1,8 +1,8 @@
 //! The response object.
 
 use super::{
-    item::{self, Item, Kind},
-    request::Wishes,
+    item::{self, OutputItem, OutputItemKind},
+    request::ResponseOptions,
 };
 use crate::http::{
     Error,
@@ -25,7 +25,7 @@ pub struct Response {
     /// `true` if it is a summary that replaces the conversation.
     pub compacts: bool,
     /// The output items: reasoning, messages and calls.
-    pub items: Vec<Item>,
+    pub items: Vec<OutputItem>,
     /// The reason why it ended.
     pub finish: Option<FinishReason>,
     /// Its usage.
@@ -34,39 +34,39 @@ pub struct Response {
 
 impl Response {
     /// Returns a response with this head and these options.
-    pub fn new(head: &ResponseHead, wishes: &Wishes) -> Self {
+    pub fn new(head: &ResponseHead, options: &ResponseOptions) -> Self {
         let ResponseHead { id, created, model, .. } = head;
         let mut fields = Map::new();
         fields.insert("id".into(), id.as_str().into());
         fields.insert("object".into(), "response".into());
         fields.insert("created_at".into(), (*created).into());
         fields.insert("model".into(), model.as_str().into());
-        fields.extend(wishes.echo.clone());
+        fields.extend(options.echo.clone());
         if let Some(substitute) = head.substitute() {
             fields.insert("selected_model_id".into(), substitute.into());
         }
-        let Wishes { encrypted, compacts, ref tools, .. } = *wishes;
+        let ResponseOptions { encrypted, compacts, ref tools, .. } = *options;
         let (items, tools) = (Vec::new(), Arc::clone(tools));
         Self { fields, encrypted, tools, compacts, items, finish: None, usage: None }
     }
 
     /// Adds a field beside the items.
-    pub fn fact(&mut self, name: &str, fact: Value) {
+    pub fn add_fact(&mut self, name: &str, fact: Value) {
         self.fields.insert(name.into(), fact);
     }
 
     /// Returns the object of a complete answer.
-    pub fn whole(mut self, mut answer: Answer) -> Result<Value, PipeError> {
+    pub fn complete_object(mut self, mut answer: Answer) -> Result<Value, PipeError> {
         let finish = answer.finish.ok_or_else(ended_early)?;
         (self.finish, self.usage) = (Some(finish), answer.usage);
         self.fields.append(&mut answer.facts);
         answer.content = answer.text_with_images();
         self.items = if self.compacts {
-            vec![Item::new(Kind::Compaction(answer.content))]
+            vec![OutputItem::new(OutputItemKind::Compaction(answer.content))]
         } else {
-            Item::all_of(answer, &self.tools)
+            OutputItem::from_answer(answer, &self.tools)
         };
-        item::end(&mut self.items, finish);
+        item::set_final_status(&mut self.items, finish);
         Ok(self.object(None))
     }
 
@@ -80,26 +80,26 @@ impl Response {
     }
 
     /// Returns the object of the item at this place.
-    pub fn item(&self, place: usize) -> Value {
+    pub fn item_object(&self, place: usize) -> Value {
         self.items[place].object(self.encrypted)
     }
 
     /// Returns the object as it is now, or as it ends with this error.
     pub fn object(&self, error: Option<&Error>) -> Value {
         let mut object = self.fields.clone();
-        let mut say = |name: &str, value: Value| _ = object.insert(name.into(), value);
+        let mut insert = |name: &str, value: Value| _ = object.insert(name.into(), value);
         let status = if error.is_some() { "failed" } else { self.status() };
-        say("status", status.into());
-        say("error", error.map_or(Value::Null, failure));
-        say("incomplete_details", self.finish.and_then(cut_short).into());
-        say("output", self.items.iter().map(|item| item.object(self.encrypted)).collect());
-        say("usage", self.usage.as_ref().map_or(Value::Null, cost));
+        insert("status", status.into());
+        insert("error", error.map_or(Value::Null, error_object));
+        insert("incomplete_details", self.finish.and_then(incomplete_details).into());
+        insert("output", self.items.iter().map(|item| item.object(self.encrypted)).collect());
+        insert("usage", self.usage.as_ref().map_or(Value::Null, usage_object));
         object.into()
     }
 }
 
 /// Returns the `error` field of a failed response.
-fn failure(error: &Error) -> Value {
+fn error_object(error: &Error) -> Value {
     let code = match error.status_code().as_u16() {
         _ if error.is_too_long() => "context_length_exceeded",
         429 => "rate_limit_exceeded",
@@ -109,7 +109,7 @@ fn failure(error: &Error) -> Value {
     json!({"code": code, "message": error.to_string()})
 }
 
-fn cut_short(finish: FinishReason) -> Option<Value> {
+fn incomplete_details(finish: FinishReason) -> Option<Value> {
     let reason = match finish {
         FinishReason::Stop | FinishReason::ToolCalls => return None,
         FinishReason::Length => "max_output_tokens",
@@ -118,7 +118,7 @@ fn cut_short(finish: FinishReason) -> Option<Value> {
     Some(json!({"reason": reason}))
 }
 
-fn cost(usage: &Usage) -> Value {
+fn usage_object(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {

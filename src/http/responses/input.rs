@@ -6,8 +6,7 @@
 
 use super::{
     item,
-    request::fault,
-    tools::{FlatTool, Offer},
+    tools::{ConvertedTools, FlatTool},
 };
 use crate::http::client_tools::{Builtin, ToolKind, custom_arguments};
 use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall, text_of_part};
@@ -15,150 +14,156 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// The path of a message's content in the request, and the message.
-type Told = (String, Message);
+type PlacedMessage = (String, Message);
 
 /// An input as messages.
 #[derive(Default)]
 pub struct Conversation {
     /// Its messages.
-    pub messages: Vec<Told>,
+    pub messages: Vec<PlacedMessage>,
     /// `true` if it ends with the request for a summary in its place, as Codex makes it.
     pub compacts: bool,
 }
 
 /// Returns the conversation of this input. Tools that it brings are added to `offer`.
-pub fn conversation(input: Value, offer: &mut Offer) -> Result<Conversation> {
+pub fn read_input(input: Value, offer: &mut ConvertedTools) -> Result<Conversation> {
     let items = match input {
         Value::String(text) if !text.is_empty() => {
             let messages = vec![("input".into(), Message::new(Role::User, text))];
             return Ok(Conversation { messages, compacts: false });
         }
         Value::Array(items) if !items.is_empty() => items,
-        _ => return Err(fault("input", "must be a text or a list of items")),
+        _ => return Err(field_error("input", "must be a text or a list of items")),
     };
     let mut read = Vec::with_capacity(items.len());
     for (place, item) in items.into_iter().enumerate() {
         let field = format!("input[{place}]");
         let Value::Object(fields) = item else {
-            return Err(fault(&field, "must be an item"));
+            return Err(field_error(&field, "must be an item"));
         };
-        let mut item = Item { field, fields };
+        let mut item = InputItem { field, fields };
         // All tools are known before the first call is read.
-        item.offer(offer)?;
+        item.take_tools(offer)?;
         read.push(item);
     }
-    let mut told = Conversation::default();
+    let mut conversation = Conversation::default();
     for item in read {
-        item.tell(offer, &mut told)?;
+        item.add_to(offer, &mut conversation)?;
     }
     // Reasoning that led to nothing is no message.
-    told.messages.retain(|(_, message)| {
+    conversation.messages.retain(|(_, message)| {
         let is_silent = message.content.is_none() && message.tool_calls.is_empty();
         message.role != Role::Assistant || !is_silent
     });
-    Ok(told)
+    Ok(conversation)
 }
 
 /// One item, and its path.
-struct Item {
+struct InputItem {
     field: String,
     fields: Map<String, Value>,
 }
 
-impl Item {
+impl InputItem {
     fn kind(&self) -> &str {
         self.fields.get("type").and_then(Value::as_str).unwrap_or("message")
     }
 
     /// Takes the tools out of an item that brings some.
-    fn offer(&mut self, offer: &mut Offer) -> Result<()> {
+    fn take_tools(&mut self, offer: &mut ConvertedTools) -> Result<()> {
         if !matches!(self.kind(), "additional_tools" | "tool_search_output") {
             return Ok(());
         }
         let Some(Value::Array(tools)) = self.fields.get("tools") else { return Ok(()) };
         for (place, tool) in tools.iter().enumerate() {
             let field = format!("{}.tools[{place}]", self.field);
-            let tool = FlatTool::deserialize(tool).map_err(|_| fault(&field, "must be a tool"))?;
-            offer.add(tool, field)?;
+            let tool =
+                FlatTool::deserialize(tool).map_err(|_| field_error(&field, "must be a tool"))?;
+            offer.add_tool(tool, field)?;
         }
         Ok(())
     }
 
-    fn tell(mut self, offer: &Offer, told: &mut Conversation) -> Result<()> {
+    fn add_to(mut self, offer: &ConvertedTools, conversation: &mut Conversation) -> Result<()> {
         let kind = self.kind().to_owned();
-        let messages = &mut told.messages;
+        let messages = &mut conversation.messages;
         match kind.as_str() {
             "message" => {
-                let (role, content) = (self.role()?, self.content("content")?);
+                let (role, content) = (self.parse_role()?, self.take_content("content")?);
                 if role == Role::Assistant {
-                    say(self.assistant(messages), content);
+                    append_content(self.assistant_message(messages), content);
                 } else {
-                    let message = Message { content: Some(content), ..of(role) };
+                    let message = Message { content: Some(content), ..empty_message(role) };
                     messages.push((format!("{}.content", self.field), message));
                 }
             }
             "function_call" => {
-                let (id, name) = (self.text("call_id")?, self.text("name")?);
-                let arguments = self.text("arguments")?;
-                let name = self.function(offer, ToolKind::Function, &name);
-                self.call(messages, id, name, arguments);
+                let (id, name) = (self.take_text("call_id")?, self.take_text("name")?);
+                let arguments = self.take_text("arguments")?;
+                let name = self.function_name(offer, ToolKind::Function, &name);
+                self.add_call(messages, id, name, arguments);
             }
             "custom_tool_call" => {
-                let (id, name) = (self.text("call_id")?, self.text("name")?);
-                let name = self.function(offer, ToolKind::Custom, &name);
+                let (id, name) = (self.take_text("call_id")?, self.take_text("name")?);
+                let name = self.function_name(offer, ToolKind::Custom, &name);
                 let input = self.fields.get("input").and_then(Value::as_str).unwrap_or_default();
                 let arguments = custom_arguments(input);
-                self.call(messages, id, name, arguments);
+                self.add_call(messages, id, name, arguments);
             }
             "function_call_output" | "custom_tool_call_output" => {
-                let id = self.text("call_id")?;
-                let output = self.output("output")?;
-                self.result(messages, id, "output", output);
+                let id = self.take_text("call_id")?;
+                let output = self.take_output("output")?;
+                self.add_result(messages, id, "output", output);
             }
             "reasoning" => {
                 if self.fields.get("summary").is_some_and(|s| !s.is_array() && !s.is_null()) {
                     let field = format!("{}.summary", self.field);
-                    return Err(fault(&field, "must be a list of parts"));
+                    return Err(field_error(&field, "must be a list of parts"));
                 }
                 let sealed = self.fields.get("encrypted_content").and_then(Value::as_str);
-                if let Some(details) = sealed.and_then(item::opened) {
-                    replay(self.assistant(messages), details);
+                if let Some(details) = sealed.and_then(item::decode_reasoning) {
+                    append_reasoning(self.assistant_message(messages), details);
                 }
             }
             "compaction" | "compaction_summary" | "context_compaction" => {
                 let sealed = self.fields.get("encrypted_content").and_then(Value::as_str);
-                let words = match sealed.and_then(item::opened_summary) {
+                let words = match sealed.and_then(item::decode_summary) {
                     Some(summary) => Some(format!("{SUMMARY_FRAME}{summary}")),
-                    None => self.words(),
+                    None => self.unknown_text(),
                 };
-                self.note(messages, Role::User, words);
+                self.add_text(messages, Role::User, words);
             }
-            "compaction_trigger" => told.compacts = true,
+            "compaction_trigger" => conversation.compacts = true,
             "item_reference" => {
-                return Err(fault(&self.field, "nothing is stored here: send the item itself"));
+                return Err(field_error(
+                    &self.field,
+                    "nothing is stored here: send the item itself",
+                ));
             }
-            "mcp_call" => self.mcp_call(messages),
+            "mcp_call" => self.add_mcp_call(messages),
             "additional_tools" | "mcp_list_tools" | "configuration_update" | "ghost_snapshot" => {}
             kind => {
-                if let Some(builtin) = Builtin::of_result(kind) {
-                    return self.builtin_result(messages, builtin);
+                if let Some(builtin) = BuiltinTool::from_result_type(kind) {
+                    return self.add_builtin_result(messages, builtin);
                 }
-                match Builtin::of_call(kind).filter(|builtin| self.is_client_call(*builtin)) {
+                match BuiltinTool::from_call_type(kind)
+                    .filter(|builtin| self.is_client_call(*builtin))
+                {
                     Some(builtin) => {
                         let id = self.call_id();
-                        let name = offer.client.builtin(builtin).unwrap_or(builtin.name());
+                        let name = offer.client.builtin_function(builtin).unwrap_or(builtin.name());
                         let arguments = builtin.arguments(&self.fields);
-                        self.call(messages, id, name.to_owned(), arguments);
+                        self.add_call(messages, id, name.to_owned(), arguments);
                     }
-                    None => self.tell_unknown(messages),
+                    None => self.add_unknown(messages),
                 }
             }
         }
         Ok(())
     }
 
-    fn is_client_call(&self, builtin: Builtin) -> bool {
-        builtin != Builtin::ToolSearch
+    fn is_client_call(&self, builtin: BuiltinTool) -> bool {
+        builtin != BuiltinTool::ToolSearch
             || self.fields.get("execution").is_none_or(|place| place == "client")
     }
 
@@ -168,106 +173,125 @@ impl Item {
         text("call_id").or_else(|| text("id")).unwrap_or_default().to_owned()
     }
 
-    fn function(&self, offer: &Offer, kind: ToolKind, name: &str) -> String {
+    fn function_name(&self, offer: &ConvertedTools, kind: ToolKind, name: &str) -> String {
         let namespace = self.fields.get("namespace").and_then(Value::as_str);
-        offer.client.function_of(kind, namespace.filter(|name| !name.is_empty()), name)
+        offer.client.function_name(kind, namespace.filter(|name| !name.is_empty()), name)
     }
 
-    fn call(&self, told: &mut Vec<Told>, id: String, name: String, arguments: String) {
+    fn add_call(
+        &self,
+        messages: &mut Vec<PlacedMessage>,
+        id: String,
+        name: String,
+        arguments: String,
+    ) {
         let function = FunctionCall { name, arguments };
         let call = ToolCall { id, kind: "function".into(), function };
-        self.assistant(told).tool_calls.push(call);
+        self.assistant_message(messages).tool_calls.push(call);
     }
 
-    fn result(&self, told: &mut Vec<Told>, id: String, place: &str, output: Content) {
-        let message = Message { content: Some(output), ..of(Role::Tool) };
+    fn add_result(
+        &self,
+        messages: &mut Vec<PlacedMessage>,
+        id: String,
+        place: &str,
+        output: Content,
+    ) {
+        let message = Message { content: Some(output), ..empty_message(Role::Tool) };
         let message = Message { tool_call_id: Some(id), ..message };
-        told.push((format!("{}.{place}", self.field), message));
+        messages.push((format!("{}.{place}", self.field), message));
     }
 
     /// Adds a call that an MCP server has answered at OpenAI's: call and result are one item.
-    fn mcp_call(&self, told: &mut Vec<Told>) {
+    fn add_mcp_call(&self, messages: &mut Vec<PlacedMessage>) {
         let text = |name: &str| self.fields.get(name).and_then(Value::as_str);
         let Some(name) = text("name") else { return };
         let id = self.call_id();
         let arguments = text("arguments").unwrap_or("{}").to_owned();
-        self.call(told, id.clone(), name.to_owned(), arguments);
+        self.add_call(messages, id.clone(), name.to_owned(), arguments);
         let output = text("output").or_else(|| text("error")).unwrap_or("(empty)");
-        self.result(told, id, "output", Content::Text(output.to_owned()));
+        self.add_result(messages, id, "output", Content::Text(output.to_owned()));
     }
 
-    fn builtin_result(&mut self, told: &mut Vec<Told>, builtin: Builtin) -> Result<()> {
+    fn add_builtin_result(
+        &mut self,
+        messages: &mut Vec<PlacedMessage>,
+        builtin: BuiltinTool,
+    ) -> Result<()> {
         let id = self.call_id();
-        if id.is_empty() && builtin == Builtin::ToolSearch {
+        if id.is_empty() && builtin == BuiltinTool::ToolSearch {
             // A search that ran at OpenAI's: its tools are offered already.
             return Ok(());
         }
         if id.is_empty() {
-            return Err(fault(&format!("{}.call_id", self.field), "must be a text"));
+            return Err(field_error(&format!("{}.call_id", self.field), "must be a text"));
         }
         let output = match builtin {
-            Builtin::ToolSearch => {
+            BuiltinTool::ToolSearch => {
                 let tools = self.fields.get("tools").and_then(Value::as_array);
-                let names: Vec<_> = tools.into_iter().flatten().filter_map(names_of).collect();
+                let names: Vec<_> = tools.into_iter().flatten().filter_map(tool_names).collect();
                 Content::Text(format!("Found these tools: {}", names.join(", ")))
             }
-            _ => self.output("output")?,
+            _ => self.take_output("output")?,
         };
-        self.result(told, id, "output", output);
+        self.add_result(messages, id, "output", output);
         Ok(())
     }
 
     /// Adds the text of an item of an unknown type, if it has some.
-    fn tell_unknown(&self, told: &mut Vec<Told>) {
+    fn add_unknown(&self, messages: &mut Vec<PlacedMessage>) {
         let role = self.fields.get("role").and_then(|role| Role::deserialize(role).ok());
         let is_ours = self.kind().ends_with("_call");
         let role = role.unwrap_or(if is_ours { Role::Assistant } else { Role::User });
         let role = if matches!(role, Role::Tool | Role::Function) { Role::User } else { role };
-        self.note(told, role, self.words());
+        self.add_text(messages, role, self.unknown_text());
     }
 
-    fn note(&self, told: &mut Vec<Told>, role: Role, words: Option<String>) {
+    fn add_text(&self, messages: &mut Vec<PlacedMessage>, role: Role, words: Option<String>) {
         let Some(words) = words else { return };
         if role == Role::Assistant {
-            say(self.assistant(told), Content::Parts(vec![Part::from_text(words)]));
+            append_content(
+                self.assistant_message(messages),
+                Content::Parts(vec![Part::from_text(words)]),
+            );
         } else {
-            told.push((self.field.clone(), Message::new(role, words)));
+            messages.push((self.field.clone(), Message::new(role, words)));
         }
     }
 
     /// Returns the text of an item of an unknown type.
-    fn words(&self) -> Option<String> {
-        let told = TELLING.iter().filter_map(|name| text_of_part(self.fields.get(*name)?));
-        let words: Vec<_> = told.collect();
+    fn unknown_text(&self) -> Option<String> {
+        let texts = TEXT_FIELDS.iter().filter_map(|name| text_of_part(self.fields.get(*name)?));
+        let words: Vec<_> = texts.collect();
         (!words.is_empty()).then(|| format!("[{}] {}", self.kind(), words.join("\n")))
     }
 
     /// Returns the assistant's message at the end, which is added if there is none.
-    fn assistant<'a>(&self, told: &'a mut Vec<Told>) -> &'a mut Message {
-        if told.last().is_none_or(|(_, last)| last.role != Role::Assistant) {
-            told.push((format!("{}.content", self.field), of(Role::Assistant)));
+    fn assistant_message<'a>(&self, messages: &'a mut Vec<PlacedMessage>) -> &'a mut Message {
+        if messages.last().is_none_or(|(_, last)| last.role != Role::Assistant) {
+            messages.push((format!("{}.content", self.field), empty_message(Role::Assistant)));
         }
-        let last = told.len() - 1;
-        &mut told[last].1
+        let last = messages.len() - 1;
+        &mut messages[last].1
     }
 
-    fn role(&self) -> Result<Role> {
+    fn parse_role(&self) -> Result<Role> {
         let role = self.fields.get("role").and_then(|role| Role::deserialize(role).ok());
         role.filter(|role| !matches!(role, Role::Tool | Role::Function)).ok_or_else(|| {
             let field = format!("{}.role", self.field);
-            fault(&field, "must be user, assistant, system or developer")
+            field_error(&field, "must be user, assistant, system or developer")
         })
     }
 
-    fn text(&mut self, name: &str) -> Result<String> {
+    fn take_text(&mut self, name: &str) -> Result<String> {
         match self.fields.get_mut(name).map(Value::take) {
             Some(Value::String(text)) => Ok(text),
-            _ => Err(fault(&format!("{}.{name}", self.field), "must be a text")),
+            _ => Err(field_error(&format!("{}.{name}", self.field), "must be a text")),
         }
     }
 
     /// Takes the output of a call: a text, parts, or an object, which becomes its JSON.
-    fn output(&mut self, name: &str) -> Result<Content> {
+    fn take_output(&mut self, name: &str) -> Result<Content> {
         match self.fields.get_mut(name) {
             None | Some(Value::Null) => Ok(Content::Text(String::new())),
             Some(Value::Object(fields)) => {
@@ -275,7 +299,8 @@ impl Item {
                 if matches!(kind, "computer_screenshot" | "input_image") {
                     let image = Value::Object(std::mem::take(fields));
                     let field = format!("{}.{name}", self.field);
-                    let part = part(image).map_err(|(at, rule)| fault(&(field + at), rule))?;
+                    let part =
+                        chat_part(image).map_err(|(at, rule)| field_error(&(field + at), rule))?;
                     return Ok(Content::Parts(part.into_iter().collect()));
                 }
                 Ok(Content::Text(json!(fields).to_string()))
@@ -284,24 +309,24 @@ impl Item {
                 let outputs: Vec<_> = parts.iter().map(shell_output).collect();
                 Ok(Content::Text(outputs.join("\n")))
             }
-            _ => self.content(name),
+            _ => self.take_content(name),
         }
     }
 
-    fn content(&mut self, name: &str) -> Result<Content> {
+    fn take_content(&mut self, name: &str) -> Result<Content> {
         let field = format!("{}.{name}", self.field);
         match self.fields.get_mut(name).map(Value::take) {
             Some(Value::String(text)) => Ok(Content::Text(text)),
             Some(Value::Array(parts)) => {
                 let read = |(place, value): (usize, Value)| {
-                    part(value)
-                        .map_err(|(at, rule)| fault(&format!("{field}[{place}]{at}"), rule))
+                    chat_part(value)
+                        .map_err(|(at, rule)| field_error(&format!("{field}[{place}]{at}"), rule))
                         .transpose()
                 };
                 let parts = parts.into_iter().enumerate().filter_map(read);
                 parts.collect::<Result<_>>().map(Content::Parts)
             }
-            _ => Err(fault(&field, "must be a text or a list of parts")),
+            _ => Err(field_error(&field, "must be a text or a list of parts")),
         }
     }
 }
@@ -310,7 +335,7 @@ impl Item {
 const SUMMARY_FRAME: &str = "The conversation until here, in short:\n\n";
 
 /// The fields in which items of unknown types hold text.
-const TELLING: [&str; 14] = [
+const TEXT_FIELDS: [&str; 14] = [
     "text",
     "content",
     "summary",
@@ -328,7 +353,7 @@ const TELLING: [&str; 14] = [
 ];
 
 /// Returns the name of a tool; for a namespace, the names of its tools.
-fn names_of(tool: &Value) -> Option<String> {
+fn tool_names(tool: &Value) -> Option<String> {
     let name = tool["name"].as_str()?;
     let within = tool["tools"].as_array();
     let within: Vec<_> =
@@ -352,11 +377,11 @@ fn shell_output(output: &Value) -> String {
 }
 
 /// Returns an empty message of this role.
-fn of(role: Role) -> Message {
+fn empty_message(role: Role) -> Message {
     Message { content: None, ..Message::new(role, "") }
 }
 
-fn say(message: &mut Message, content: Content) {
+fn append_content(message: &mut Message, content: Content) {
     message.content = Some(match message.content.take() {
         None => content,
         Some(before) => Content::Parts(parts(before).chain(parts(content)).collect()),
@@ -370,7 +395,7 @@ fn parts(content: Content) -> impl Iterator<Item = Part> {
     }
 }
 
-fn replay(message: &mut Message, details: Vec<Value>) {
+fn append_reasoning(message: &mut Message, details: Vec<Value>) {
     let before = message.rest.entry("reasoning_details").or_insert_with(|| json!([]));
     if let Value::Array(before) = before {
         before.extend(details);
@@ -378,7 +403,7 @@ fn replay(message: &mut Message, details: Vec<Value>) {
 }
 
 /// Returns the part as a part of a chat; `None` for one of an unknown type without text.
-fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
+fn chat_part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
     let Value::Object(mut rest) = value else { return Err(("", "must be an object")) };
     let kind = match rest.shift_remove("type") {
         Some(Value::String(kind)) => kind,
@@ -411,11 +436,12 @@ fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
         "input_file" if rest.get("file_id").is_some_and(Value::is_string) => {
             Err(("", "files are not kept here: send the file itself, as a data URL in file_data"))
         }
-        "input_file" => {
-            Ok(Some(Part::Other(Map::from_iter([of_type("file"), ("file".into(), rest.into())]))))
-        }
+        "input_file" => Ok(Some(Part::Other(Map::from_iter([
+            type_field("file"),
+            ("file".into(), rest.into()),
+        ])))),
         "refusal" | "input_audio" | "file" => {
-            let (name, kind) = of_type(&kind);
+            let (name, kind) = type_field(&kind);
             rest.shift_insert(0, name, kind);
             Ok(Some(Part::Other(rest)))
         }
@@ -426,6 +452,6 @@ fn part(value: Value) -> Result<Option<Part>, (&'static str, &'static str)> {
     }
 }
 
-fn of_type(kind: &str) -> (String, Value) {
+fn type_field(kind: &str) -> (String, Value) {
     ("type".into(), kind.into())
 }

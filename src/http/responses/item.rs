@@ -1,24 +1,24 @@
 //! The output items of an answer.
 
-use crate::http::client_tools::{ClientTool, ClientTools, TextInput, ToolKind, input_of};
+use crate::http::client_tools::{ClientTool, ClientTools, TextInput, ToolKind, parse_input};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use pipe_sdk::{Answer, Citation, FinishReason, ReasoningDetail};
 use serde_json::{Value, json};
 
 /// One output item of an answer.
 #[derive(Debug)]
-pub struct Item {
+pub struct OutputItem {
     /// Unique to the item.
     pub id: String,
     /// Its content.
-    pub kind: Kind,
+    pub kind: OutputItemKind,
     /// Its status, in OpenAI's words.
     pub status: &'static str,
 }
 
 /// The content of an item.
 #[derive(Debug)]
-pub enum Kind {
+pub enum OutputItemKind {
     /// Reasoning: its text, and the blocks that have to come back unchanged.
     Reasoning(String, Vec<ReasoningDetail>),
     /// A message: its text and its annotations.
@@ -40,31 +40,31 @@ pub enum Kind {
     Compaction(String),
 }
 
-impl Item {
+impl OutputItem {
     /// Returns an item that has just begun.
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: OutputItemKind) -> Self {
         let prefix = match kind {
-            Kind::Reasoning(..) => "rs",
-            Kind::Message(..) => "msg",
-            Kind::Call { ref tool, .. } => match tool.as_ref().map(|tool| tool.kind) {
+            OutputItemKind::Reasoning(..) => "rs",
+            OutputItemKind::Message(..) => "msg",
+            OutputItemKind::Call { ref tool, .. } => match tool.as_ref().map(|tool| tool.kind) {
                 None | Some(ToolKind::Function) => "fc",
                 Some(ToolKind::Custom) => "ctc",
-                Some(ToolKind::Builtin(builtin)) => builtin.prefix(),
+                Some(ToolKind::Builtin(builtin)) => builtin.id_prefix(),
             },
-            Kind::Compaction(_) => "cmp",
+            OutputItemKind::Compaction(_) => "cmp",
         };
         let id = format!("{prefix}_{}", uuid::Uuid::new_v4().simple());
         Self { id, kind, status: "in_progress" }
     }
 
     /// Returns the items of a complete answer to a client with these tools.
-    pub fn all_of(answer: Answer, tools: &ClientTools) -> Vec<Self> {
+    pub fn from_answer(answer: Answer, tools: &ClientTools) -> Vec<Self> {
         let Answer { content, reasoning, reasoning_details, citations, tool_calls, .. } = answer;
         let thought = !reasoning.is_empty() || !reasoning_details.is_empty();
         let said = !content.is_empty() || !citations.is_empty();
         let annotations =
-            citations.iter().map(|(end, citation)| annotation(citation, *end)).collect();
-        let calls = tool_calls.into_iter().map(|call| Kind::Call {
+            citations.iter().map(|(end, citation)| url_citation(citation, *end)).collect();
+        let calls = tool_calls.into_iter().map(|call| OutputItemKind::Call {
             call_id: call.id,
             tool: tools.get(&call.function.name).cloned(),
             name: call.function.name,
@@ -72,9 +72,9 @@ impl Item {
             input: TextInput::default(),
         });
         let kinds = thought
-            .then_some(Kind::Reasoning(reasoning, reasoning_details))
+            .then_some(OutputItemKind::Reasoning(reasoning, reasoning_details))
             .into_iter()
-            .chain(said.then_some(Kind::Message(content, annotations)))
+            .chain(said.then_some(OutputItemKind::Message(content, annotations)))
             .chain(calls);
         kinds.map(Self::new).collect()
     }
@@ -83,32 +83,32 @@ impl Item {
     pub fn object(&self, encrypted: bool) -> Value {
         let Self { id, kind, status } = self;
         match kind {
-            Kind::Reasoning(text, details) => {
+            OutputItemKind::Reasoning(text, details) => {
                 let summary: Vec<_> =
-                    (!text.is_empty()).then(|| summary(text)).into_iter().collect();
+                    (!text.is_empty()).then(|| summary_part(text)).into_iter().collect();
                 let mut item = json!({"id": id, "type": "reasoning", "summary": summary});
                 if encrypted && !details.is_empty() {
-                    item["encrypted_content"] = sealed(details).into();
+                    item["encrypted_content"] = encode_reasoning(details).into();
                 }
                 item
             }
-            Kind::Message(text, annotations) => {
-                let content = said(text, annotations);
+            OutputItemKind::Message(text, annotations) => {
+                let content = text_part(text, annotations);
                 json!({"id": id, "type": "message", "status": status, "role": "assistant", "content": [content]})
             }
-            Kind::Call { call_id, name, arguments, tool, .. } => {
+            OutputItemKind::Call { call_id, name, arguments, tool, .. } => {
                 let call = json!({"id": id, "type": "function_call", "status": status, "call_id": call_id});
-                called(call, name, arguments, tool.as_ref())
+                call_object(call, name, arguments, tool.as_ref())
             }
-            Kind::Compaction(summary) => {
-                json!({"id": id, "type": "compaction", "encrypted_content": sealed_summary(summary)})
+            OutputItemKind::Compaction(summary) => {
+                json!({"id": id, "type": "compaction", "encrypted_content": encode_summary(summary)})
             }
         }
     }
 }
 
 /// Returns a call in the shape that its tool has for the client.
-fn called(mut call: Value, name: &str, arguments: &str, tool: Option<&ClientTool>) -> Value {
+fn call_object(mut call: Value, name: &str, arguments: &str, tool: Option<&ClientTool>) -> Value {
     let kind = tool.map_or(ToolKind::Function, |tool| tool.kind);
     if let ToolKind::Builtin(builtin) = kind {
         call["type"] = format!("{}_call", builtin.name()).into();
@@ -123,7 +123,7 @@ fn called(mut call: Value, name: &str, arguments: &str, tool: Option<&ClientTool
     }
     if kind == ToolKind::Custom {
         call["type"] = "custom_tool_call".into();
-        call["input"] = input_of(arguments).into();
+        call["input"] = parse_input(arguments).into();
     } else {
         call["arguments"] = arguments.into();
     }
@@ -132,13 +132,13 @@ fn called(mut call: Value, name: &str, arguments: &str, tool: Option<&ClientTool
 
 /// Returns whether the items of this tool's calls are written only when their arguments are
 /// complete.
-pub fn comes_whole(tool: Option<&ClientTool>) -> bool {
+pub fn is_written_whole(tool: Option<&ClientTool>) -> bool {
     tool.is_some_and(|tool| matches!(tool.kind, ToolKind::Builtin(_)))
 }
 
 /// Sets the status of these items at the end of the answer: if it was cut short, the last one is
 /// incomplete.
-pub fn end(items: &mut [Item], reason: FinishReason) {
+pub fn set_final_status(items: &mut [OutputItem], reason: FinishReason) {
     let is_cut = matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
     let last = items.len();
     for (place, item) in items.iter_mut().enumerate() {
@@ -147,41 +147,41 @@ pub fn end(items: &mut [Item], reason: FinishReason) {
 }
 
 /// Returns the one part of a summary of reasoning.
-pub fn summary(text: &str) -> Value {
+pub fn summary_part(text: &str) -> Value {
     json!({"type": "summary_text", "text": text})
 }
 
 /// Returns the one part of a message.
-pub fn said(text: &str, annotations: &[Value]) -> Value {
+pub fn text_part(text: &str, annotations: &[Value]) -> Value {
     json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": []})
 }
 
 /// Returns the citation of a text with this number of characters.
-pub fn annotation(citation: &Citation, end: usize) -> Value {
+pub fn url_citation(citation: &Citation, end: usize) -> Value {
     let mut annotation = citation.annotation(0, end)["url_citation"].take();
     annotation["type"] = "url_citation".into();
     annotation
 }
 
 /// Encodes reasoning, for a client that stores it without knowing its content.
-fn sealed(details: &[ReasoningDetail]) -> String {
+fn encode_reasoning(details: &[ReasoningDetail]) -> String {
     BASE64_STANDARD.encode(json!(details).to_string())
 }
 
 /// Encodes a summary, for a client that stores it.
-fn sealed_summary(summary: &str) -> String {
+fn encode_summary(summary: &str) -> String {
     BASE64_STANDARD.encode(json!({"summary": summary}).to_string())
 }
 
 /// Decodes a summary; `None` if it was encoded elsewhere.
-pub fn opened_summary(sealed: &str) -> Option<String> {
+pub fn decode_summary(sealed: &str) -> Option<String> {
     let json = BASE64_STANDARD.decode(sealed).ok()?;
     let sealed: Value = serde_json::from_slice(&json).ok()?;
     sealed["summary"].as_str().map(str::to_owned)
 }
 
 /// Decodes reasoning; `None` if it was encoded elsewhere.
-pub fn opened(sealed: &str) -> Option<Vec<Value>> {
+pub fn decode_reasoning(sealed: &str) -> Option<Vec<Value>> {
     let json = BASE64_STANDARD.decode(sealed).ok()?;
     let details: Vec<ReasoningDetail> = serde_json::from_slice(&json).ok()?;
     details.iter().map(|detail| serde_json::to_value(detail).ok()).collect()

@@ -1,12 +1,12 @@
 //! The request of the Responses API, and its conversion into a chat.
 
 use super::{
-    fields::Fields,
+    field_paths::FieldPaths,
     input::{self, Conversation},
-    tools::{FlatTool, Offer},
+    tools::{ConvertedTools, FlatTool},
 };
-use crate::http::client_tools::ClientTools;
-use pipe_sdk::{Body, Message, PipeError, ResponseRef, Result, Role};
+use crate::http::{client_tools::ClientTools, field_error::field_error};
+use pipe_sdk::{Body, Message, ResponseRef, Result, Role};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -39,18 +39,18 @@ pub struct Request {
 }
 
 /// A request as a chat.
-pub struct Asked {
+pub struct ConvertedRequest {
     /// The chat.
     pub chat: Body,
     /// The options that shape the response.
-    pub wishes: Wishes,
+    pub options: ResponseOptions,
     /// The paths of the chat's fields in the request.
-    pub fields: Fields,
+    pub field_paths: FieldPaths,
 }
 
 /// The options that shape the response.
 #[derive(Clone)]
-pub struct Wishes {
+pub struct ResponseOptions {
     /// The fields that the response repeats.
     pub echo: Map<String, Value>,
     /// `true` if reasoning has a form that can be sent back.
@@ -66,15 +66,15 @@ pub struct Wishes {
 }
 
 /// The fields that name something stored.
-const STORED: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+const STORED_STATE_FIELDS: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
 /// The instruction that asks a model for a summary that replaces the conversation.
-const SUMMARISE: &str = "Write a summary of this conversation that will stand in its place, for yourself: what the user wants, in their \
+const SUMMARY_PROMPT: &str = "Write a summary of this conversation that will stand in its place, for yourself: what the user wants, in their \
 own words where they matter; what was decided and why; what was done, with the names of files, commands and their outcome; what is left \
 to do, and what comes next. Write the summary alone.";
 
 /// The fields without effect here, and those that only chats have.
-const IDLE: [&str; 12] = [
+const IGNORED_FIELDS: [&str; 12] = [
     "background",
     "client_metadata",
     "context_management",
@@ -91,7 +91,7 @@ const IDLE: [&str; 12] = [
 
 impl Request {
     /// Returns the request for a summary that replaces the conversation.
-    pub fn compacting(mut self) -> Self {
+    pub fn for_compaction(mut self) -> Self {
         if let Value::String(text) = &self.input {
             self.input = json!([{"role": "user", "content": text}]);
         }
@@ -113,7 +113,7 @@ impl Request {
     /// Returns the request to a model that stores responses, under an id that begins with `prefix`.
     /// A `conversation` becomes the `conversation_id` of a chat, and its responses are not stored
     /// one by one.
-    pub fn storing(mut self, prefix: &str) -> Result<Self> {
+    pub fn with_storage(mut self, prefix: &str) -> Result<Self> {
         let is_stored = self.rest.get("store").is_none_or(|store| *store != false);
         let previous_id = text_field(&mut self.rest, "previous_response_id")?;
         if let Some(Value::Object(conversation)) = self.rest.get_mut("conversation") {
@@ -122,7 +122,10 @@ impl Request {
         }
         if let Some(id) = text_field(&mut self.rest, "conversation")? {
             if previous_id.is_some() {
-                return Err(fault("conversation", "cannot stand beside `previous_response_id`"));
+                return Err(field_error(
+                    "conversation",
+                    "cannot stand beside `previous_response_id`",
+                ));
             }
             self.rest.insert("conversation_id".into(), id.into());
             return Ok(self);
@@ -134,12 +137,12 @@ impl Request {
     }
 
     /// Returns the request as a chat. References to something stored are refused.
-    pub fn read(self) -> Result<Asked> {
+    pub fn into_chat(self) -> Result<ConvertedRequest> {
         self.check()?;
-        let echo = self.echo()?;
+        let echo = self.echoed_fields()?;
         let encrypted = self.include.iter().flatten().any(|i| i == "reasoning.encrypted_content");
         let Self { model, input, instructions, tools, tool_choice, response, mut rest, .. } = self;
-        for name in STORED.iter().chain(&IDLE) {
+        for name in STORED_STATE_FIELDS.iter().chain(&IGNORED_FIELDS) {
             rest.shift_remove(*name);
         }
         if let Some(id) = rest.shift_remove("safety_identifier") {
@@ -155,20 +158,20 @@ impl Request {
         let instructions = instructions.filter(|text| !text.is_empty());
         let leading =
             instructions.map(|text| ("instructions".into(), Message::new(Role::System, text)));
-        let mut offer = Offer::default();
+        let mut offer = ConvertedTools::default();
         for (place, tool) in tools.unwrap_or_default().into_iter().enumerate() {
-            offer.add(tool, format!("tools[{place}]"))?;
+            offer.add_tool(tool, format!("tools[{place}]"))?;
         }
-        let Conversation { messages, compacts } = input::conversation(input, &mut offer)?;
+        let Conversation { messages, compacts } = input::read_input(input, &mut offer)?;
         let (mut fields, mut messages): (Vec<_>, Vec<_>) =
             leading.into_iter().chain(messages).unzip();
         if compacts {
-            messages.push(Message::new(Role::User, SUMMARISE));
+            messages.push(Message::new(Role::User, SUMMARY_PROMPT));
             fields.push("input".into());
         }
         let tool_choice = match tool_choice {
             _ if compacts => Some("none".into()),
-            Some(choice) => Some(offer.choice(choice)?),
+            Some(choice) => Some(offer.convert_choice(choice)?),
             None => None,
         };
         let chat = Body {
@@ -183,7 +186,7 @@ impl Request {
             rest,
             ..Body::default()
         };
-        let wishes = Wishes {
+        let options = ResponseOptions {
             echo,
             encrypted,
             tools: Arc::new(offer.client),
@@ -191,28 +194,32 @@ impl Request {
             is_compaction: self.compacts,
             response,
         };
-        Ok(Asked { chat, wishes, fields: Fields { messages: fields, tools: offer.fields } })
+        Ok(ConvertedRequest {
+            chat,
+            options,
+            field_paths: FieldPaths { messages: fields, tools: offer.fields },
+        })
     }
 
     fn check(&self) -> Result<()> {
         if self.model.is_empty() {
-            return Err(fault("model", "name a model, as `GET /models` lists them"));
+            return Err(field_error("model", "name a model, as `GET /models` lists them"));
         }
         let given = |name: &&&str| self.rest.get(**name).is_some_and(|value| !value.is_null());
-        if let Some(name) = STORED.iter().find(given) {
-            return Err(fault(
+        if let Some(name) = STORED_STATE_FIELDS.iter().find(given) {
+            return Err(field_error(
                 name,
                 "nothing is stored here: send the whole conversation as input",
             ));
         }
         if self.rest.get("background").is_some_and(|background| *background == true) {
-            return Err(fault("background", "nothing is stored here: wait for the answer"));
+            return Err(field_error("background", "nothing is stored here: wait for the answer"));
         }
         Ok(())
     }
 
     /// Returns the fields that OpenAI's own client expects in every response.
-    fn echo(&self) -> Result<Map<String, Value>> {
+    fn echoed_fields(&self) -> Result<Map<String, Value>> {
         let mut echo = Map::new();
         let mut repeat = |name: &str, value: Value| _ = echo.insert(name.into(), value);
         let rest = |name: &str| self.rest.get(name).filter(|value| !value.is_null()).cloned();
@@ -250,7 +257,7 @@ fn text_field(fields: &mut Map<String, Value>, name: &str) -> Result<Option<Stri
     match fields.shift_remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(fault(name, "must be a text")),
+        Some(_) => Err(field_error(name, "must be a text")),
     }
 }
 
@@ -261,11 +268,6 @@ fn response_format(format: Value) -> Result<Option<Value>> {
         Some("text") => Ok(None),
         Some("json_object") => Ok(Some(json!({"type": "json_object"}))),
         Some("json_schema") => Ok(Some(json!({"type": "json_schema", "json_schema": fields}))),
-        _ => Err(fault("text.format.type", "must be text, json_object or json_schema")),
+        _ => Err(field_error("text.format.type", "must be text, json_object or json_schema")),
     }
-}
-
-/// A request whose fault is in this field.
-pub fn fault(field: &str, rule: &str) -> PipeError {
-    PipeError::bad_field(field, format!("{field}: {rule}"))
 }

@@ -1,7 +1,9 @@
 //! Converts tools and `tool_choice` of the Responses API.
 
-use super::request::fault;
-use crate::http::client_tools::{Builtin, ClientTool, ClientTools, ToolKind, custom_function};
+use crate::http::{
+    client_tools::{BuiltinTool, ClientTool, ClientTools, ToolKind, custom_function},
+    field_error::field_error,
+};
 use pipe_sdk::{FunctionTool, Result, Tool};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
@@ -42,7 +44,7 @@ fn function() -> String {
 
 /// The tools of a chat, with their paths in the request.
 #[derive(Default)]
-pub struct Offer {
+pub struct ConvertedTools {
     /// The tools.
     pub tools: Vec<Tool>,
     /// The path of each in the request.
@@ -53,9 +55,9 @@ pub struct Offer {
     pub left_out: Vec<String>,
 }
 
-impl Offer {
+impl ConvertedTools {
     /// Adds the tool at this path.
-    pub fn add(&mut self, tool: FlatTool, field: String) -> Result<()> {
+    pub fn add_tool(&mut self, tool: FlatTool, field: String) -> Result<()> {
         self.add_to(tool, field, None)
     }
 
@@ -67,53 +69,61 @@ impl Offer {
         };
         match tool.kind.as_str() {
             "function" | "custom" if tool.name.is_empty() => {
-                Err(fault(&format!("{field}.name"), "a tool needs a name"))
+                Err(field_error(&format!("{field}.name"), "a tool needs a name"))
             }
             "function" => {
                 let name = self.client.add(named(ToolKind::Function, &tool.name));
                 let FlatTool { description, parameters, strict, mut rest, .. } = tool;
                 rest.shift_remove("defer_loading");
-                self.push(FunctionTool { name, description, parameters, strict }, rest, field);
+                self.push_function(
+                    FunctionTool { name, description, parameters, strict },
+                    rest,
+                    field,
+                );
                 Ok(())
             }
             "custom" => {
                 let name = self.client.add(named(ToolKind::Custom, &tool.name));
                 let format = tool.rest.get("format");
                 let function = custom_function(name, tool.description.as_deref(), format);
-                self.push(function, Map::new(), field);
+                self.push_function(function, Map::new(), field);
                 Ok(())
             }
-            "namespace" => self.add_group(tool, &field),
+            "namespace" => self.add_namespace(tool, &field),
             kind => {
-                match Builtin::of(kind).filter(|builtin| runs_at_the_client(*builtin, &tool.rest)) {
+                match BuiltinTool::from_type(kind)
+                    .filter(|builtin| is_client_side(*builtin, &tool.rest))
+                {
                     Some(builtin) => self.add_builtin(builtin, tool, field),
-                    None => self.leave_out(kind),
+                    None => self.note_left_out(kind),
                 }
                 Ok(())
             }
         }
     }
 
-    fn add_group(&mut self, tool: FlatTool, field: &str) -> Result<()> {
+    fn add_namespace(&mut self, tool: FlatTool, field: &str) -> Result<()> {
         let FlatTool { name, mut rest, .. } = tool;
         let tools = match rest.shift_remove("tools") {
             Some(Value::Array(tools)) => tools,
             None | Some(Value::Null) => Vec::new(),
-            Some(_) => return Err(fault(&format!("{field}.tools"), "must be a list of tools")),
+            Some(_) => {
+                return Err(field_error(&format!("{field}.tools"), "must be a list of tools"));
+            }
         };
         for (place, tool) in tools.into_iter().enumerate() {
             let field = format!("{field}.tools[{place}]");
             let tool: FlatTool =
-                serde_json::from_value(tool).map_err(|_| fault(&field, "must be a tool"))?;
+                serde_json::from_value(tool).map_err(|_| field_error(&field, "must be a tool"))?;
             if tool.kind == "namespace" {
-                return Err(fault(&format!("{field}.type"), "a namespace holds no other"));
+                return Err(field_error(&format!("{field}.type"), "a namespace holds no other"));
             }
             self.add_to(tool, field, Some(&name).filter(|name| !name.is_empty()).map(|n| &**n))?;
         }
         Ok(())
     }
 
-    fn add_builtin(&mut self, builtin: Builtin, tool: FlatTool, field: String) {
+    fn add_builtin(&mut self, builtin: BuiltinTool, tool: FlatTool, field: String) {
         let kind = ToolKind::Builtin(builtin);
         let name = builtin.name().to_owned();
         let name = self.client.add(ClientTool { kind, namespace: None, name });
@@ -124,10 +134,10 @@ impl Offer {
         if let Some(schema) = parameters.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
             rest.insert("parameters".into(), schema);
         }
-        self.push(builtin.function(name, &rest), Map::new(), field);
+        self.push_function(builtin.function(name, &rest), Map::new(), field);
     }
 
-    fn push(&mut self, function: FunctionTool, rest: Map<String, Value>, field: String) {
+    fn push_function(&mut self, function: FunctionTool, rest: Map<String, Value>, field: String) {
         // A tool may come again, as a search finds it twice.
         let is_there =
             |tool: &Tool| tool.function.as_ref().is_some_and(|f| f.name == function.name);
@@ -137,39 +147,39 @@ impl Offer {
         }
     }
 
-    fn leave_out(&mut self, kind: &str) {
-        self.client.note(format!("left out a tool of type {kind}: it runs only at OpenAI's"));
+    fn note_left_out(&mut self, kind: &str) {
+        self.client.add_note(format!("left out a tool of type {kind}: it runs only at OpenAI's"));
         self.left_out.push(kind.to_owned());
     }
 }
 
 /// Returns whether the client runs a built-in tool: some may also run in a container of OpenAI's.
-fn runs_at_the_client(builtin: Builtin, fields: &Map<String, Value>) -> bool {
+fn is_client_side(builtin: BuiltinTool, fields: &Map<String, Value>) -> bool {
     match builtin {
-        Builtin::ToolSearch => fields.get("execution").is_some_and(|place| place == "client"),
-        Builtin::Shell => {
+        BuiltinTool::ToolSearch => fields.get("execution").is_some_and(|place| place == "client"),
+        BuiltinTool::Shell => {
             let place = fields.get("environment").and_then(|place| place.get("type"));
             place.is_none_or(|place| place == "local")
         }
-        Builtin::LocalShell | Builtin::ApplyPatch | Builtin::Computer => true,
+        BuiltinTool::LocalShell | BuiltinTool::ApplyPatch | BuiltinTool::Computer => true,
     }
 }
 
-impl Offer {
+impl ConvertedTools {
     /// Returns the `tool_choice` of a chat, which names tools in an object of their own.
-    pub fn choice(&self, choice: Value) -> Result<Value> {
+    pub fn convert_choice(&self, choice: Value) -> Result<Value> {
         let Value::Object(fields) = &choice else { return Ok(choice) };
         let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
         match kind {
-            "function" | "custom" => {
-                self.named(&choice).ok_or_else(|| fault("tool_choice.name", "name the function"))
-            }
-            "allowed_tools" => self.allowed(fields),
+            "function" | "custom" => self
+                .convert_named_tool(&choice)
+                .ok_or_else(|| field_error("tool_choice.name", "name the function")),
+            "allowed_tools" => self.convert_allowed_tools(fields),
             "none" | "auto" | "required" | "any" if fields.len() == 1 => Ok(kind.into()),
             "" if fields.is_empty() => Ok("auto".into()),
-            kind => match self.named(&choice) {
+            kind => match self.convert_named_tool(&choice) {
                 Some(named) => Ok(named),
-                None if kind.is_empty() || !self.is_left_out(kind) => Err(fault(
+                None if kind.is_empty() || !self.is_left_out(kind) => Err(field_error(
                     "tool_choice",
                     "must be none, auto, required, or an object that names a tool of the request by its type and name",
                 )),
@@ -177,19 +187,19 @@ impl Offer {
                     let rule = format!(
                         "demands a tool of type `{kind}`, which runs only at OpenAI's: choose another one, or auto"
                     );
-                    Err(fault("tool_choice", &rule))
+                    Err(field_error("tool_choice", &rule))
                 }
             },
         }
     }
 
-    fn allowed(&self, fields: &Map<String, Value>) -> Result<Value> {
-        let unnamed = || fault("tool_choice.tools", "name the tools by type and name");
+    fn convert_allowed_tools(&self, fields: &Map<String, Value>) -> Result<Value> {
+        let unnamed = || field_error("tool_choice.tools", "name the tools by type and name");
         let tools = fields.get("tools").and_then(Value::as_array).ok_or_else(unnamed)?;
         let mode = fields.get("mode").and_then(Value::as_str).unwrap_or("auto");
         let mut named = Vec::new();
         for tool in tools {
-            match self.named(tool) {
+            match self.convert_named_tool(tool) {
                 Some(tool) => named.push(tool),
                 None if tool["type"].as_str().is_some_and(|kind| self.is_left_out(kind)) => {}
                 None => return Err(unnamed()),
@@ -208,14 +218,16 @@ impl Offer {
     }
 
     /// Returns the choice of the function that stands for this tool.
-    fn named(&self, tool: &Value) -> Option<Value> {
+    fn convert_named_tool(&self, tool: &Value) -> Option<Value> {
         let text = |name: &str| tool.get(name).and_then(Value::as_str);
         let name = match text("type")? {
             "function" => {
-                self.client.function_of(ToolKind::Function, text("namespace"), text("name")?)
+                self.client.function_name(ToolKind::Function, text("namespace"), text("name")?)
             }
-            "custom" => self.client.function_of(ToolKind::Custom, text("namespace"), text("name")?),
-            kind => self.client.builtin(Builtin::of(kind)?)?.to_owned(),
+            "custom" => {
+                self.client.function_name(ToolKind::Custom, text("namespace"), text("name")?)
+            }
+            kind => self.client.builtin_function(BuiltinTool::from_type(kind)?)?.to_owned(),
         };
         Some(json!({"type": "function", "function": {"name": name}}))
     }

@@ -1,12 +1,12 @@
 //! A report as a table for spreadsheets.
 
-use super::{Day, word_of};
+use super::{Day, field_name};
 use pipe_sdk::{PipeError, Result};
 use std::collections::HashMap;
 use store::{ReportRow, UsageField};
 
 /// The columns of sums, after those of the grouping.
-const SUMS: [&str; 9] = [
+const SUM_COLUMNS: [&str; 9] = [
     "requests",
     "errors",
     "cancelled",
@@ -106,7 +106,7 @@ fn value(row: &ReportRow, field: UsageField) -> &str {
 }
 
 /// Escapes a text so that no spreadsheet takes it for a formula: ids are whatever clients send.
-fn harmless(text: &str) -> String {
+fn escape_formula(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula { format!("'{text}") } else { text.to_owned() }
 }

@@ -9,13 +9,13 @@ pub struct Day(Date);
 
 impl Day {
     /// Returns the day of this time, in ms since 1970.
-    pub fn of(at: i64) -> Self {
+    pub fn from_unix_ms(at: i64) -> Self {
         let at = OffsetDateTime::from_unix_timestamp(at.div_euclid(1000));
         Self(at.unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(UtcOffset::UTC).date())
     }
 
     /// Returns the day that is this number of days earlier.
-    pub fn earlier(self, days: i64) -> Self {
+    pub fn minus_days(self, days: i64) -> Self {
         Self(self.0.saturating_sub(Duration::days(days)))
     }
 
@@ -54,7 +54,10 @@ mod tests {
         for text in ["1970-01-01", "2026-02-28", "2028-02-29"] {
             let day: Day = text.parse().unwrap();
             assert_eq!(day.to_string(), text);
-            assert_eq!((Day::of(day.start()), Day::of(day.end() - 1)), (day, day));
+            assert_eq!(
+                (Day::from_unix_ms(day.start()), Day::from_unix_ms(day.end() - 1)),
+                (day, day)
+            );
         }
         for text in ["", "2026-02-30", "yesterday", "2026-1-1"] {
             assert!(text.parse::<Day>().is_err(), "{text}");
@@ -64,6 +67,6 @@ mod tests {
     #[test]
     fn earlier_days_cross_months() {
         let day: Day = "2026-03-01".parse().unwrap();
-        assert_eq!(day.earlier(1).to_string(), "2026-02-28");
+        assert_eq!(day.minus_days(1).to_string(), "2026-02-28");
     }
 }

@@ -9,14 +9,16 @@ use serde_json::{Map, Value};
 use std::fmt;
 
 /// Reads a value; `null` is its default.
-pub(super) fn or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+pub(super) fn deserialize_or_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads the kind of a tool; `null` is a function.
-pub(super) fn or_function<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn deserialize_tool_kind<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_else(super::function))
 }
 
@@ -28,7 +30,9 @@ enum Number {
 }
 
 /// Reads a number, or a text that spells one; `null` is `None`.
-pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+pub(super) fn deserialize_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
     let expected = || D::Error::custom("must be a number");
     match Option::<Number>::deserialize(deserializer).map_err(|_| expected())? {
         None => Ok(None),
@@ -41,9 +45,11 @@ pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
 }
 
 /// Reads a whole number that is not negative, or a text that spells one; `7.0` is accepted.
-pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(super) fn deserialize_u64<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
     let expected = "must be a whole number, 0 or more";
-    match number(deserializer).map_err(|_| D::Error::custom(expected))? {
+    match deserialize_number(deserializer).map_err(|_| D::Error::custom(expected))? {
         None => Ok(None),
         Some(number) if number >= 0.0 && number.fract() == 0.0 && number < 2f64.powi(53) => {
             Ok(Some(number as u64))
@@ -53,7 +59,9 @@ pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 }
 
 /// Several texts, or one.
-pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn deserialize_texts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Texts {
@@ -148,9 +156,9 @@ impl<'de> Deserialize<'de> for Part {
             None | Some("text") => {
                 rest.shift_remove("type");
                 match rest.shift_remove("text") {
-                    Some(Value::String(text)) => Ok(Self::Text { text, rest: trimmed(rest) }),
+                    Some(Value::String(text)) => Ok(Self::Text { text, rest: trim_value(rest) }),
                     None | Some(Value::Null) => {
-                        Ok(Self::Text { text: String::new(), rest: trimmed(rest) })
+                        Ok(Self::Text { text: String::new(), rest: trim_value(rest) })
                     }
                     Some(_) => Err(D::Error::custom("text must be a text")),
                 }
@@ -165,7 +173,7 @@ impl<'de> Deserialize<'de> for Part {
                 }
                 match image {
                     Some(Value::String(image_url)) => {
-                        Ok(Self::ImageUrl { image_url, rest: trimmed(rest) })
+                        Ok(Self::ImageUrl { image_url, rest: trim_value(rest) })
                     }
                     _ => Err(D::Error::custom("image_url must be an object with a url")),
                 }
@@ -177,6 +185,6 @@ impl<'de> Deserialize<'de> for Part {
 
 /// Gives back the memory of a map that holds nothing any more: a body may have a hundred thousand
 /// parts.
-fn trimmed(rest: Map<String, Value>) -> Map<String, Value> {
+fn trim_value(rest: Map<String, Value>) -> Map<String, Value> {
     if rest.is_empty() { Map::new() } else { rest }
 }

@@ -48,7 +48,7 @@ pub enum ImageQuality {
 }
 
 /// More pictures than OpenAI gives at once are a mistake.
-const MOST: u32 = 10;
+const MAX_IMAGES: u32 = 10;
 
 impl ImageOptions {
     /// Returns the options among the fields of a request's body. Fields that have no meaning for
@@ -65,7 +65,7 @@ impl ImageOptions {
             negative_prompt: fields
                 .read(&["negative_prompt", "negativeText"], "a text", text)?
                 .filter(|words| !words.trim().is_empty()),
-            seed: fields.read(&["seed"], "a whole number, 0 or more", whole)?,
+            seed: fields.read(&["seed"], "a whole number, 0 or more", whole_number)?,
             cfg_scale: fields.read(&["cfg_scale", "cfgScale"], "a number", number)?,
             strength: fields.read(&["strength"], "a number from 0 to 1", share)?,
         })
@@ -111,13 +111,13 @@ fn number(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-fn whole(value: &Value) -> Option<u64> {
+fn whole_number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 fn count(value: &Value) -> Option<u32> {
     let number = number(value).filter(|number| number.fract() == 0.0)?;
-    (1..=MOST).find(|count| f64::from(*count) == number)
+    (1..=MAX_IMAGES).find(|count| f64::from(*count) == number)
 }
 
 fn share(value: &Value) -> Option<f64> {

@@ -11,11 +11,11 @@ use std::{
 
 /// Conversations in memory. They do not expire, and there may be any number of them.
 #[derive(Default)]
-pub struct Memory {
+pub struct InMemoryConversations {
     stored: Mutex<HashMap<ConversationKey, (Conversation, ConversationVersion)>>,
 }
 
-impl Conversations for Memory {
+impl Conversations for InMemoryConversations {
     fn load(
         &self,
         key: ConversationKey,

@@ -11,42 +11,42 @@ use tokio::time::Instant;
 
 /// An in-memory ledger.
 #[derive(Default)]
-pub struct Memory {
+pub struct InMemoryLedger {
     hits: Mutex<HashMap<String, Vec<(Instant, u64)>>>,
     spent: Mutex<HashMap<String, u64>>,
     held: Mutex<Vec<(String, String, u64)>>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Memory {
+impl InMemoryLedger {
     pub fn spend(&self, user: &str, cost: u64) {
-        *locked(&self.spent).entry(user.into()).or_default() += cost;
+        *lock(&self.spent).entry(user.into()).or_default() += cost;
     }
 
     fn hit(&self, key: &str, amount: u64) {
-        locked(&self.hits).entry(key.into()).or_default().push((Instant::now(), amount));
+        lock(&self.hits).entry(key.into()).or_default().push((Instant::now(), amount));
     }
 
     /// Returns the amount that other holders have reserved.
-    fn held(&self, key: &str, holder: &str) -> u64 {
-        let held = locked(&self.held);
+    fn reserved_by_others(&self, key: &str, holder: &str) -> u64 {
+        let held = lock(&self.held);
         let others = held.iter().filter(|(k, by, _)| k == key && by != holder);
         others.map(|(.., amount)| amount).sum()
     }
 
     /// Returns why this charge is refused, if too little is left. Amounts leave the window in the
     /// order in which they came.
-    fn refuses(&self, index: usize, take: &Charge, holder: &str) -> Option<Exceeded> {
-        let held = self.held(&take.key, holder);
+    fn find_exceeded(&self, index: usize, take: &Charge, holder: &str) -> Option<Exceeded> {
+        let held = self.reserved_by_others(&take.key, holder);
         // With nothing to take, there must at least be room for one.
         let amount = take.amount.max(1);
         let window = match &take.window {
             Window::Sliding(window) => *window,
             Window::Spending { user, until, .. } => {
-                let spent = locked(&self.spent);
+                let spent = lock(&self.spent);
                 let of = |(who, _): &(&String, &u64)| user.as_ref().is_none_or(|user| user == *who);
                 let used = spent.iter().filter(of).map(|(_, spent)| spent).sum::<u64>();
                 let wait = until.duration_since(SystemTime::now()).ok();
@@ -54,7 +54,7 @@ impl Memory {
                 return (used + held + amount > take.max).then_some(full);
             }
         };
-        let hits = locked(&self.hits);
+        let hits = lock(&self.hits);
         let within = hits.get(&take.key).into_iter().flatten();
         let within: Vec<_> = within.filter(|(at, _)| at.elapsed() < window).collect();
         let used: u64 = within.iter().map(|(_, amount)| amount).sum();
@@ -76,18 +76,18 @@ impl Memory {
     }
 }
 
-impl Ledger for Memory {
+impl Ledger for InMemoryLedger {
     fn take(
         &self,
         charges: Vec<Charge>,
         holder: String,
     ) -> BoxFuture<'_, Result<Option<Exceeded>>> {
         let mut all = charges.iter().enumerate();
-        let refused = all.find_map(|(index, take)| self.refuses(index, take, &holder));
+        let refused = all.find_map(|(index, take)| self.find_exceeded(index, take, &holder));
         if refused.is_none() {
             for Charge { key, amount, reserved, .. } in charges {
                 self.hit(&key, amount);
-                locked(&self.held).push((key, holder.clone(), reserved));
+                lock(&self.held).push((key, holder.clone(), reserved));
             }
         }
         Box::pin(ready(Ok(refused)))
@@ -102,10 +102,10 @@ impl Ledger for Memory {
     }
 
     fn release(&self, holder: String) {
-        locked(&self.held).retain(|(_, by, _)| *by != holder);
+        lock(&self.held).retain(|(_, by, _)| *by != holder);
     }
 
     fn spent(&self, user: String, _: SystemTime) -> BoxFuture<'_, Result<u64>> {
-        Box::pin(ready(Ok(locked(&self.spent).get(&user).copied().unwrap_or_default())))
+        Box::pin(ready(Ok(lock(&self.spent).get(&user).copied().unwrap_or_default())))
     }
 }

@@ -123,7 +123,7 @@ impl ModelEntry {
         let ModelRoute { id, model_id, name, base, .. } = route;
         let kind = foundation.map_or_else(|| model_kind(&base), |model| model.kind)?;
         let inputs = foundation.map_or_else(Inputs::default, |model| model.inputs);
-        let mut target = Target::of(&id, &base, inputs, valves);
+        let mut target = Target::for_model(&id, &base, inputs, valves);
         target.family.streaming &= foundation.is_none_or(|model| model.streams);
         let region = Arc::clone(region);
         let provider = foundation.map_or_else(String::new, |model| model.provider.clone());
@@ -202,7 +202,7 @@ impl ModelEntry {
                     BuiltinTools::Always => true,
                     BuiltinTools::Never => false,
                     BuiltinTools::WhenSupported => {
-                        Family::of(&self.base).tools != ToolSupport::Unsupported
+                        Family::from_model_id(&self.base).tools != ToolSupport::Unsupported
                     }
                 };
                 model.with_capability("usage", true).with_capability("builtin_tools", tools)
@@ -232,8 +232,8 @@ impl ModelEntry {
     }
 
     fn metadata(&self) -> ModelMetadata {
-        let TokenLimits { context_length, max_output_tokens } = TokenLimits::of(&self.base);
-        let family = Family::of(&self.base);
+        let TokenLimits { context_length, max_output_tokens } = TokenLimits::for_model(&self.base);
+        let family = Family::from_model_id(&self.base);
         let is_chat = self.kind == ModelKind::Chat;
         let inputs = [
             ("text", true),

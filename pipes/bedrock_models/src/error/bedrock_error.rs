@@ -100,18 +100,18 @@ impl resilience::Classify for BedrockError {
     fn verdict(&self) -> Verdict {
         match self {
             Self::CircuitOpen { .. } | Self::ConcurrencyLimit | Self::EmptyAnswer(_) => {
-                Verdict::fine()
+                Verdict::success()
             }
-            Self::FirstByteTimeout(_) => Verdict::failed(FailureKind::Timeout),
+            Self::FirstByteTimeout(_) => Verdict::failure(FailureKind::Timeout),
             Self::Send(error) => Verdict {
                 kind: failure_kind(error),
-                again: error.is_retryable(),
+                is_retryable: error.is_retryable(),
                 retry_after: error.retry_after(),
                 suspect: suspect(error),
             },
-            Self::ConnectionClosed => Verdict::failed(FailureKind::Cut),
-            Self::IdleTimeout => Verdict::failed(FailureKind::IdleTimeout),
-            Self::Protocol(_) => Verdict::failed(FailureKind::Protocol),
+            Self::ConnectionClosed => Verdict::failure(FailureKind::Truncated),
+            Self::IdleTimeout => Verdict::failure(FailureKind::IdleTimeout),
+            Self::Protocol(_) => Verdict::failure(FailureKind::Protocol),
         }
     }
 }
@@ -170,8 +170,8 @@ impl From<IdleElapsed> for BedrockError {
 impl From<CallError<Self>> for BedrockError {
     fn from(unanswered: CallError<Self>) -> Self {
         match unanswered {
-            CallError::Resting { wait, cause } => Self::CircuitOpen { wait, cause },
-            CallError::Full => Self::ConcurrencyLimit,
+            CallError::CircuitOpen { wait, cause } => Self::CircuitOpen { wait, cause },
+            CallError::ConcurrencyLimit => Self::ConcurrencyLimit,
             CallError::Failed(trouble) => trouble,
         }
     }
@@ -204,6 +204,6 @@ mod tests {
             let trouble = BedrockError::Send(SendError::Service(service_error));
             assert_eq!(trouble.verdict().kind, kind, "{code} {status}");
         }
-        assert_eq!(BedrockError::from(SendError::NoCredentials).verdict(), Verdict::fine());
+        assert_eq!(BedrockError::from(SendError::NoCredentials).verdict(), Verdict::success());
     }
 }

@@ -160,7 +160,7 @@ impl Quirk {
             Self::StreamedTools => family.tools = ToolSupport::NotStreamed,
             Self::ToolChoice => family.tool_choice = false,
             Self::Strict => family.strict = false,
-            Self::ToolSchema | Self::ThisToolSchema => family.tool_schema = ToolSchema::Plain,
+            Self::ToolSchema | Self::ThisToolSchema => family.tool_schema = ToolSchema::Simple,
             Self::System => family.system_prompt = false,
             Self::SystemTurns => family.system_messages = false,
             Self::MixedTurns => family.mixed_turns = false,
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn lessons_change_what_a_family_takes() {
-        let family = Family::of("anthropic.claude-3-haiku-20240307-v1:0");
+        let family = Family::from_model_id("anthropic.claude-3-haiku-20240307-v1:0");
         let taught = family.with_quirks(&[Quirk::TwoSamplers, Quirk::StreamedTools]);
         assert_eq!((taught.samplers, taught.tools), (Samplers::One, ToolSupport::NotStreamed));
     }

@@ -47,7 +47,7 @@ const NOVA: Family = Family {
     images_in_results: true,
     cache: CacheSupport::Messages,
     documents: true,
-    tool_schema: ToolSchema::Plain,
+    tool_schema: ToolSchema::Simple,
     // It produces no valid call of a tool with one (https://github.com/SEMOSS/Semoss/pull/2892).
     hyphenated_tool_names: false,
     textual_tool_calls: true,
@@ -125,7 +125,7 @@ pub(super) const FAMILIES: &[(&str, Family)] = &[
         Family {
             reasoning: ReasoningControl::Nova,
             web_grounding: true,
-            tool_schema: ToolSchema::PlainRoot,
+            tool_schema: ToolSchema::SimpleRoot,
             ..NOVA
         },
     ),

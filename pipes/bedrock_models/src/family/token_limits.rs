@@ -112,7 +112,7 @@ const TOKEN_LIMITS: &[(&str, u32, u32)] = &[
 impl TokenLimits {
     /// Returns the size of the model with this base id. Some say in it how much they read, as in
     /// `…-v1:0:48k`.
-    pub fn of(base: &str) -> Self {
+    pub fn for_model(base: &str) -> Self {
         let row = TOKEN_LIMITS.iter().find(|(beginning, ..)| base.starts_with(beginning));
         let known = |figure: u32| Some(figure).filter(|figure| *figure != UNKNOWN);
         let limits = row.map(|(_, reads, writes)| Self {
@@ -151,7 +151,7 @@ mod tests {
             ("acme.unheard-of-v1:0", None, None),
         ] {
             let limits = TokenLimits { context_length: reads, max_output_tokens: writes };
-            assert_eq!(TokenLimits::of(base), limits, "{base}");
+            assert_eq!(TokenLimits::for_model(base), limits, "{base}");
         }
     }
 }

@@ -63,7 +63,7 @@ async fn ask(
     entry: &ModelEntry,
     deps: CallDeps<'_>,
 ) -> Result<Answer, CandidateError> {
-    let known = deps.quirks.of(&entry.id, deps.caller);
+    let known = deps.quirks.for_caller(&entry.id, deps.caller);
     let (mut quirks, mut learned) = (known.clone(), Vec::new());
     let mut request = prepare(call, entry, &quirks, deps.valves)?;
     let answer = loop {

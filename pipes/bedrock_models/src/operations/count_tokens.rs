@@ -30,7 +30,7 @@ pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -
         return Err(CandidateError::forced(entry).error);
     }
     let base = &entry.base;
-    let target = entry.target(&deps.quirks.of(&entry.id, deps.caller));
+    let target = entry.target(&deps.quirks.for_caller(&entry.id, deps.caller));
     let body = prepare_count_tokens(&ChatInput { call, target: &target, valves: deps.valves })?;
     let location = &ModelLocation { model: base.as_str().into(), ..entry.location() };
     let request = InvokeRequest { location, operation: Operation::CountTokens(base), body };
@@ -39,7 +39,7 @@ pub async fn count_tokens(call: &Call, entry: &ModelEntry, deps: CallDeps<'_>) -
         BedrockError::Send(error) => count_error(error, entry, location),
         error => error.into_pipe_error(location),
     })?;
-    in_flight.settle(None);
+    in_flight.complete(None);
     Ok(tokens)
 }
 

@@ -90,7 +90,7 @@ async fn send_one(
 
 /// Returns the bodies that together ask for all that is wished.
 fn requests(call: &ImageCall, entry: &ModelEntry) -> Result<Vec<Bytes>> {
-    let bodies = match ImageFamily::of(&entry.base) {
+    let bodies = match ImageFamily::from_model_id(&entry.base) {
         Some(ImageFamily::Amazon(model)) => vec![model.request(call, &entry.id)?],
         Some(ImageFamily::Stability(model)) => model.requests(call, &entry.id)?,
         None => {
@@ -103,7 +103,7 @@ fn requests(call: &ImageCall, entry: &ModelEntry) -> Result<Vec<Bytes>> {
 }
 
 impl ImageFamily {
-    fn of(base: &str) -> Option<Self> {
+    fn from_model_id(base: &str) -> Option<Self> {
         let row = FAMILIES.iter().find(|(beginning, _)| base.starts_with(beginning));
         row.map(|(_, family)| *family)
     }
@@ -167,7 +167,7 @@ mod tests {
             ("stability.stable-conservative-upscale-v1:0", false),
             ("amazon.nova-reel-v1:0", false),
         ] {
-            assert_eq!(ImageFamily::of(base).is_some(), is_known, "{base}");
+            assert_eq!(ImageFamily::from_model_id(base).is_some(), is_known, "{base}");
         }
     }
 }

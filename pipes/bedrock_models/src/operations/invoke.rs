@@ -34,7 +34,7 @@ pub async fn invoke<T: DeserializeOwned>(
     let answer = sending::send(request, deps, read).await;
     let (response, in_flight) =
         answer.map_err(|error| CandidateError::from_call(error, location))?;
-    in_flight.settle(None);
+    in_flight.complete(None);
     Ok(response)
 }
 

@@ -24,7 +24,7 @@ pub fn request_fields(
     single_tool_call: Option<bool>,
     anthropic: &AnthropicTools,
 ) -> Result<Map<String, Value>> {
-    let (family, extras) = (&input.target.family, ExtraFields::of(&input.call.body));
+    let (family, extras) = (&input.target.family, ExtraFields::from_body(&input.call.body));
     let mut fields = Map::new();
     inference::top_k(extras, family, &reasoning, &mut fields)?;
     fields.extend(reasoning.fields);
@@ -81,7 +81,7 @@ const BETA_FIELD: &str = "anthropic_beta";
 /// Returns whether a quirk is about a field that the client itself has given.
 pub fn is_client_field(call: &Call, quirk: &Quirk) -> bool {
     let Quirk::Field(field) = quirk else { return false };
-    let extras = ExtraFields::of(&call.body);
+    let extras = ExtraFields::from_body(&call.body);
     CLIENT_FIELDS.iter().filter_map(|name| extras.get(name)).any(|given| given.get(field).is_some())
 }
 

@@ -38,7 +38,9 @@ impl<'a> AnswerFormat<'a> {
     /// be made to call a tool.
     pub fn new(body: &'a Body, family: &Family, is_reasoning: bool) -> Result<Self> {
         let field = "response_format";
-        let Some(format) = ExtraFields::of(body).object(field)? else { return Ok(Self::Any) };
+        let Some(format) = ExtraFields::from_body(body).object(field)? else {
+            return Ok(Self::Any);
+        };
         match format.get("type").and_then(Value::as_str) {
             Some("text") => Ok(Self::Any),
             Some("json_object") => Ok(Self::Instructions(JSON_INSTRUCTIONS.into())),
@@ -202,7 +204,7 @@ mod tests {
 
     fn format(model: &str, schema: &Value) -> String {
         let body: Body = serde_json::from_value(json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a b", "schema": schema}}})).unwrap();
-        match AnswerFormat::new(&body, &Family::of(model), false).unwrap() {
+        match AnswerFormat::new(&body, &Family::from_model_id(model), false).unwrap() {
             AnswerFormat::Native(config) => config.text_format.structure.json_schema.schema,
             AnswerFormat::Tool(_) => "tool".into(),
             AnswerFormat::Instructions(_) => "told".into(),

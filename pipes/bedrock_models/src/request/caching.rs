@@ -30,7 +30,7 @@ impl CachePolicy {
     /// Returns the wish of this chat: what it says itself, or else the valve. A background task is
     /// asked once, so nothing of it is kept.
     pub fn new(body: &Body, valve: PromptCaching, is_task: bool) -> Self {
-        let own = ExtraFields::of(body).get("prompt_caching");
+        let own = ExtraFields::from_body(body).get("prompt_caching");
         let setting = |part: &str| own.and_then(|own| own.get(part)).and_then(Value::as_bool);
         let (system, messages) = match valve {
             PromptCaching::Off => (false, false),

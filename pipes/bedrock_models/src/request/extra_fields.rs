@@ -12,7 +12,7 @@ pub struct ExtraFields<'a>(&'a Map<String, Value>);
 
 impl<'a> ExtraFields<'a> {
     /// Returns the extras of this chat.
-    pub fn of(body: &'a Body) -> Self {
+    pub fn from_body(body: &'a Body) -> Self {
         Self(&body.rest)
     }
 
@@ -23,7 +23,7 @@ impl<'a> ExtraFields<'a> {
     }
 
     /// Returns the first of these names that is there.
-    pub fn first(self, names: &[&str]) -> Option<&'a Value> {
+    pub fn first_of(self, names: &[&str]) -> Option<&'a Value> {
         names.iter().find_map(|name| self.get(name))
     }
 
@@ -37,7 +37,7 @@ impl<'a> ExtraFields<'a> {
     }
 
     /// Returns the whole number of this name; Open WebUI sends some as text.
-    pub fn whole(self, name: &str) -> Result<Option<u64>> {
+    pub fn whole_number(self, name: &str) -> Result<Option<u64>> {
         let number = match self.get(name) {
             None => return Ok(None),
             Some(Value::String(text)) if text.trim().is_empty() => return Ok(None),

@@ -52,7 +52,7 @@ pub fn top_k(
     reasoning: &Reasoning,
     fields: &mut Map<String, Value>,
 ) -> Result<()> {
-    let Some(top_k) = extras.whole("top_k")? else { return Ok(()) };
+    let Some(top_k) = extras.whole_number("top_k")? else { return Ok(()) };
     let sampled = family.samplers != Samplers::None
         && !(reasoning.is_on && family.signed_reasoning)
         && !reasoning.is_unlimited;
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn written(body: &Body, model: &str) -> String {
-        let (family, reasoning) = (Family::of(model), Reasoning::default());
+        let (family, reasoning) = (Family::from_model_id(model), Reasoning::default());
         serde_json::to_string(&config(body, &family, &reasoning).unwrap()).unwrap()
     }
 
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn no_tokens_at_all_are_refused_and_too_many_are_the_most() {
         let none = Body { max_tokens: Some(0), ..Body::default() };
-        let error = config(&none, &Family::of("x"), &Reasoning::default()).unwrap_err();
+        let error = config(&none, &Family::from_model_id("x"), &Reasoning::default()).unwrap_err();
         assert!(matches!(error, PipeError::BadRequest { param: Some(p), .. } if p == "max_tokens"));
         let many = Body { max_completion_tokens: Some(1 << 40), ..Body::default() };
         assert_eq!(written(&many, "x"), r#"{"maxTokens":2147483647}"#);

@@ -425,7 +425,7 @@ mod tests {
     const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
     fn target(base: &str) -> Target {
-        Target::new("m", Family::of(base))
+        Target::new("m", Family::from_model_id(base))
     }
 
     fn image(url: &str) -> Result<Value, PartError> {

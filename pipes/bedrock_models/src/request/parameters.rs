@@ -11,6 +11,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
+use simple_schema::{AllowedKeywords, SimpleSchema, simplify};
 use std::{borrow::Cow, fmt};
 use tool_schema::{
     ArgumentShape, CHOICES, Inside, Plain, is_of_object, limit_nesting, merge_choices, plain,
@@ -18,27 +19,30 @@ use tool_schema::{
 };
 
 /// The members of a JSON object in their order, each in its original bytes.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct JsonMembers<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for JsonMembers<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Members<'de>;
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = JsonMembers<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<JsonMembers<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
                     members.push((Cow::Owned(member.0), member.1));
                 }
-                Ok(Members(members))
+                Ok(JsonMembers(members))
             }
         }
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
@@ -76,14 +80,14 @@ pub fn from_raw<'a>(
     }
     let read: Value = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
     let made = match adapt(&read, family)? {
-        Adapted::Empty => return Ok(without_note(Json::EmptySchema)),
-        Adapted::Rewritten(made) => return Ok(made),
-        Adapted::Unchanged => read,
+        AdaptedSchema::Empty => return Ok(without_note(Json::EmptySchema)),
+        AdaptedSchema::Rewritten(made) => return Ok(made),
+        AdaptedSchema::Unchanged => read,
     };
     if made.get("type").is_some_and(Value::is_string) && made.get("$schema").is_none() {
         return Ok(without_note(Json::Raw(schema)));
     }
-    let Members(mut members) = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
+    let JsonMembers(mut members) = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
     members.retain(|(name, _)| name != "$schema" && name != "type");
     Ok(without_note(Json::WithType(members)))
 }
@@ -97,11 +101,11 @@ pub fn from_value<'a>(
         return Ok(without_note(Json::EmptySchema));
     };
     match (adapt(read, family)?, read) {
-        (Adapted::Rewritten(made), _) => Ok(made),
-        (Adapted::Unchanged, Value::Object(schema)) => {
+        (AdaptedSchema::Rewritten(made), _) => Ok(made),
+        (AdaptedSchema::Unchanged, Value::Object(schema)) => {
             Ok(without_note(Json::Value(with_type(schema.clone()))))
         }
-        (Adapted::Unchanged | Adapted::Empty, _) => Ok(without_note(Json::EmptySchema)),
+        (AdaptedSchema::Unchanged | AdaptedSchema::Empty, _) => Ok(without_note(Json::EmptySchema)),
     }
 }
 
@@ -115,7 +119,7 @@ fn without_note(json: Json<'_>) -> Parameters<'_> {
 }
 
 /// The result of adapting a schema.
-enum Adapted<'a> {
+enum AdaptedSchema<'a> {
     /// It is empty.
     Empty,
     /// It is unchanged, but for its `type` and its `$schema`.
@@ -134,7 +138,7 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
         _ => return Err(RULE),
     };
     if schema.is_empty() {
-        return Ok(Adapted::Empty);
+        return Ok(AdaptedSchema::Empty);
     }
     let mut shape = ArgumentShape::default();
     if !is_of_object(&schema) {
@@ -156,10 +160,10 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
 
 /// Returns the rewritten schema, if this family does not take it unchanged.
 fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameters<'a>> {
-    let inside = match family.tool_schema {
+    let allowed = match family.tool_schema {
         ToolSchema::Any => None,
-        ToolSchema::PlainRoot => Some(Inside::Most),
-        ToolSchema::Plain => Some(Inside::Few),
+        ToolSchema::SimpleRoot => Some(AllowedKeywords::Common),
+        ToolSchema::Simple => Some(AllowedKeywords::Basic),
     };
     let mut repaired = schema.clone();
     let is_object = |kind: &Value| kind.is_null() || kind == "object";
@@ -171,7 +175,7 @@ fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameter
         let shape = ArgumentShape::default();
         return Some(Parameters { json: Json::Value(schema), note, shape });
     }
-    let is_choice = CHOICES.iter().any(|keyword| repaired.contains_key(*keyword));
+    let is_choice = CHOICE_KEYWORDS.iter().any(|keyword| repaired.contains_key(*keyword));
     if is_choice && !family.schema_unions {
         if !schema.contains_key("type") {
             repaired.insert("type".into(), "object".into());
@@ -224,7 +228,7 @@ mod tests {
             ),
         ] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-            let schema = from_raw(Some(&raw), &Family::of("x")).unwrap();
+            let schema = from_raw(Some(&raw), &Family::from_model_id("x")).unwrap();
             assert_eq!(serde_json::to_string(&schema.json).unwrap(), sent);
         }
     }
@@ -233,7 +237,7 @@ mod tests {
     fn what_is_no_schema_is_refused_and_a_schema_of_something_else_wrapped() {
         for given in [r#""text""#, "[1]", "7"] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-            assert!(from_raw(Some(&raw), &Family::of("x")).is_err(), "{given}");
+            assert!(from_raw(Some(&raw), &Family::from_model_id("x")).is_err(), "{given}");
         }
         for given in [r#"{"type":"array"}"#, r#"{"type":["string","null"]}"#] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
@@ -257,7 +261,7 @@ mod tests {
         let given =
             r#"{"description":"d","anyOf":[{"properties":{"a":{}}},{"properties":{"b":{}}}]}"#;
         let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-        let schema = from_raw(Some(&raw), &Family::of("anthropic.claude-3")).unwrap();
+        let schema = from_raw(Some(&raw), &Family::from_model_id("anthropic.claude-3")).unwrap();
         assert_eq!(
             serde_json::to_string(&schema.json).unwrap(),
             r#"{"description":"d anyOf: [{\"properties\":{\"a\":{}}},{\"properties\":{\"b\":{}}}]","type":"object","properties":{"a":{},"b":{}}}"#
@@ -268,7 +272,7 @@ mod tests {
     fn constraints_that_a_family_does_not_take_are_told_in_words() {
         let given = r#"{"type":"object","properties":{"a":{"type":"string","pattern":"^(?!a)"},"b":{"pattern":"^b"}}}"#;
         let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-        let schema = from_raw(Some(&raw), &Family::of("amazon.nova-lite-v1:0")).unwrap();
+        let schema = from_raw(Some(&raw), &Family::from_model_id("amazon.nova-lite-v1:0")).unwrap();
         assert_eq!(
             serde_json::to_string(&schema.json).unwrap(),
             r#"{"type":"object","properties":{"a":{"type":"string","description":"Pattern: ^(?!a)."},"b":{"type":"string","description":"Pattern: ^b."}}}"#

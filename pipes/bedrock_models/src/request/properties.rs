@@ -62,7 +62,7 @@ fn content() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn seen() -> impl Strategy<Value = Value> {
+fn visible_part() -> impl Strategy<Value = Value> {
     prop_oneof![2 => content(), 1 => prop::collection::vec(part(), 0..4).prop_map(Value::from)]
 }
 
@@ -88,9 +88,9 @@ fn message() -> impl Strategy<Value = Value> {
     let system = prop_oneof![Just("system"), Just("developer")];
     Union::new_weighted(vec![
         (2, (system, content(), marks()).prop_map(|(role, c, mark)| json!({"role": role, "content": c, "cache_control": mark})).boxed()),
-        (4, (seen(), marks()).prop_map(|(c, mark)| json!({"role": "user", "content": c, "cache_control": mark})).boxed()),
-        (4, (seen(), calls, thoughts(), marks()).prop_map(|(c, calls, thoughts, mark)| json!({"role": "assistant", "content": c, "tool_calls": calls, "reasoning_details": thoughts, "cache_control": mark})).boxed()),
-        (4, (id(), seen(), marks()).prop_map(|(id, c, mark)| json!({"role": "tool", "tool_call_id": id, "content": c, "cache_control": mark})).boxed()),
+        (4, (visible_part(), marks()).prop_map(|(c, mark)| json!({"role": "user", "content": c, "cache_control": mark})).boxed()),
+        (4, (visible_part(), calls, thoughts(), marks()).prop_map(|(c, calls, thoughts, mark)| json!({"role": "assistant", "content": c, "tool_calls": calls, "reasoning_details": thoughts, "cache_control": mark})).boxed()),
+        (4, (id(), visible_part(), marks()).prop_map(|(id, c, mark)| json!({"role": "tool", "tool_call_id": id, "content": c, "cache_control": mark})).boxed()),
         (1, (name(), content()).prop_map(|(name, c)| json!({"role": "function", "name": name, "content": c})).boxed()),
         (1, (name(), arguments()).prop_map(|(name, a)| json!({"role": "assistant", "content": null, "function_call": {"name": name, "arguments": a}})).boxed()),
     ])
@@ -200,7 +200,7 @@ fn call(chat: &Value) -> Call {
 fn target(model: &FoundationModel, valves: &BedrockValves) -> Target {
     let reads = |kind: &str| Some(model.input.iter().any(|input| input == kind));
     let inputs = Inputs { image: reads("IMAGE"), video: reads("VIDEO"), audio: reads("SPEECH") };
-    let mut target = Target::of(&model.id, &model.id, inputs, valves);
+    let mut target = Target::for_model(&model.id, &model.id, inputs, valves);
     target.family.streaming &= model.streaming;
     target
 }

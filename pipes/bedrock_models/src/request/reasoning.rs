@@ -56,7 +56,7 @@ impl Reasoning {
     /// `is_unsigned_tool_loop` is `true` if it ends amid tool calls whose beginning has lost its
     /// reasoning.
     pub fn new(body: &Body, family: &Family, is_unsigned_tool_loop: bool) -> Result<Self> {
-        let extras = ExtraFields::of(body);
+        let extras = ExtraFields::from_body(body);
         let Some(request) = parse(extras)? else { return Ok(Self::default()) };
         let mut reasoning = Self::default();
         match family.reasoning {
@@ -228,7 +228,7 @@ impl Effort {
 
 /// Parses the client's request for reasoning, in each of the fields that clients use.
 fn parse(extras: ExtraFields<'_>) -> Result<Option<ReasoningRequest>> {
-    if let Some(thinking) = extras.first(&["thinking", "reasoning_config"]) {
+    if let Some(thinking) = extras.first_of(&["thinking", "reasoning_config"]) {
         return parse_thinking(thinking, extras);
     }
     let effort = extras.get("reasoning_effort");
@@ -303,7 +303,7 @@ mod tests {
 
     fn fields(model: &str, chat: &Value) -> Value {
         let body: Body = serde_json::from_value(chat.clone()).unwrap();
-        Reasoning::new(&body, &Family::of(model), false).unwrap().fields.into()
+        Reasoning::new(&body, &Family::from_model_id(model), false).unwrap().fields.into()
     }
 
     #[test]
@@ -358,14 +358,15 @@ mod tests {
         let body = Body { max_tokens: Some(500), ..Body::default() };
         let mut asked = body;
         asked.rest.insert("thinking".into(), json!({"type": "enabled", "budget_tokens": 2000}));
-        Reasoning::new(&asked, &Family::of(model), false).unwrap_err();
+        Reasoning::new(&asked, &Family::from_model_id(model), false).unwrap_err();
     }
 
     #[test]
     fn words_that_are_none_are_refused() {
         for chat in [json!({"reasoning_effort": "hard"}), json!({"thinking": {"type": "maybe"}})] {
             let body: Body = serde_json::from_value(chat).unwrap();
-            Reasoning::new(&body, &Family::of("anthropic.claude-opus-5"), false).unwrap_err();
+            Reasoning::new(&body, &Family::from_model_id("anthropic.claude-opus-5"), false)
+                .unwrap_err();
         }
     }
 }

@@ -10,11 +10,11 @@ use pipe_sdk::{Call, PipeError, Result};
 use serde_json::{Map, Value};
 
 /// Returns the service settings of this chat.
-pub fn settings<'a>(asked: &ChatInput<'a>, is_streamed: bool) -> Result<ServiceSettings<'a>> {
-    let extras = ExtraFields::of(&asked.call.body);
+pub fn settings<'a>(input: &ChatInput<'a>, is_streamed: bool) -> Result<ServiceSettings<'a>> {
+    let extras = ExtraFields::from_body(&input.call.body);
     Ok(ServiceSettings {
-        guardrail_config: guardrail(asked, extras, is_streamed)?,
-        request_metadata: metadata(asked.call, asked.valves),
+        guardrail_config: guardrail(input, extras, is_streamed)?,
+        request_metadata: metadata(input.call, input.valves),
         performance_config: latency(extras)?.map(|latency| PerformanceConfig { latency }),
         service_tier: tier(extras)?.map(|r#type| ServiceTier { r#type }),
     })
@@ -22,11 +22,11 @@ pub fn settings<'a>(asked: &ChatInput<'a>, is_streamed: bool) -> Result<ServiceS
 
 /// Returns the guardrail of the valves, or the one that the request names if it may.
 fn guardrail<'a>(
-    asked: &ChatInput<'a>,
+    input: &ChatInput<'a>,
     extras: ExtraFields<'a>,
     is_streamed: bool,
 ) -> Result<Option<GuardrailConfig<'a>>> {
-    let ChatInput { call, valves, .. } = asked;
+    let ChatInput { call, valves, .. } = input;
     let default =
         valves.guardrail().map(|(guardrail_identifier, guardrail_version)| GuardrailConfig {
             guardrail_identifier,
@@ -38,7 +38,7 @@ fn guardrail<'a>(
     if default.is_some() && !valves.guardrail_choice {
         return Ok(default);
     }
-    let requested = RequestedGuardrail::of(call, extras)?;
+    let requested = RequestedGuardrail::from_call(call, extras)?;
     let Some(guardrail_identifier) = requested.identifier else {
         // A requested that names no guardrail cannot be granted, unless there is one already.
         return match requested.version.filter(|_| default.is_none()) {
@@ -58,12 +58,14 @@ fn guardrail<'a>(
     let trace = requested.trace.map(str::to_ascii_lowercase);
     let mode = requested
         .mode
-        .map(|mode| one_of(mode, MODES, "guardrailConfig.streamProcessingMode"))
+        .map(|mode| parse_choice(mode, MODES, "guardrailConfig.streamProcessingMode"))
         .transpose()?;
     Ok(Some(GuardrailConfig {
         guardrail_identifier,
         guardrail_version,
-        trace: trace.map(|trace| one_of(&trace, TRACES, "guardrailConfig.trace")).transpose()?,
+        trace: trace
+            .map(|trace| parse_choice(&trace, TRACES, "guardrailConfig.trace"))
+            .transpose()?,
         stream_processing_mode: mode.filter(|_| is_streamed),
     }))
 }
@@ -77,7 +79,7 @@ struct RequestedGuardrail<'a> {
 }
 
 impl<'a> RequestedGuardrail<'a> {
-    fn of(call: &'a Call, extras: ExtraFields<'a>) -> Result<Self> {
+    fn from_call(call: &'a Call, extras: ExtraFields<'a>) -> Result<Self> {
         let config = extras.object("guardrailConfig")?.or(extras.object("guardrail_config")?);
         let is_set = |text: &&str| !text.trim().is_empty();
         let setting =
@@ -114,22 +116,22 @@ fn latency(extras: ExtraFields<'_>) -> Result<Option<&'static str>> {
     let config = extras.object("performanceConfig")?.or(extras.object("performance_config")?);
     let latency = config.and_then(|config| config.get("latency")).filter(|word| !word.is_null());
     let latency = latency.map(|word| word.as_str().unwrap_or("not a word"));
-    latency.map(|word| one_of(word, LATENCIES, "performanceConfig.latency")).transpose()
+    latency.map(|word| parse_choice(word, LATENCIES, "performanceConfig.latency")).transpose()
 }
 
 /// OpenAI's `auto` leaves it to the account.
 fn tier(extras: ExtraFields<'_>) -> Result<Option<&'static str>> {
-    let tier = match extras.first(&["service_tier", "serviceTier"]) {
+    let tier = match extras.first_of(&["service_tier", "serviceTier"]) {
         None => None,
         Some(Value::String(word)) => Some(word.as_str()),
         Some(Value::Object(tier)) => tier.get("type").and_then(Value::as_str),
         Some(_) => Some("not a word"),
     };
     let tier = tier.filter(|tier| !matches!(*tier, "auto" | ""));
-    tier.map(|word| one_of(word, TIERS, "service_tier")).transpose()
+    tier.map(|word| parse_choice(word, TIERS, "service_tier")).transpose()
 }
 
-fn one_of(word: &str, words: &[&'static str], field: &str) -> Result<&'static str> {
+fn parse_choice(word: &str, words: &[&'static str], field: &str) -> Result<&'static str> {
     words.iter().find(|known| **known == word).copied().ok_or_else(|| {
         PipeError::bad_field(field, format!("{field} must be one of {}", words.join(", ")))
     })
@@ -138,8 +140,8 @@ fn one_of(word: &str, words: &[&'static str], field: &str) -> Result<&'static st
 /// Returns OpenAI's `metadata`, and the user if the valve says so. Values that AWS would refuse are
 /// left out.
 fn metadata(call: &Call, valves: &BedrockValves) -> Map<String, Value> {
-    let extras = ExtraFields::of(&call.body);
-    let given = extras.first(&["requestMetadata", "metadata"]).and_then(Value::as_object);
+    let extras = ExtraFields::from_body(&call.body);
+    let given = extras.first_of(&["requestMetadata", "metadata"]).and_then(Value::as_object);
     // Open WebUI's own metadata is another thing under the same name; it holds more than texts.
     let is_flat = |value: &Value| !value.is_object() && !value.is_array();
     let given = given.filter(|given| given.values().all(is_flat));

@@ -55,14 +55,14 @@ impl Target {
     }
 
     /// Creates the target for the model of this base id, under these valves.
-    pub fn of(id: &str, base: &str, inputs: Inputs, valves: &BedrockValves) -> Self {
+    pub fn for_model(id: &str, base: &str, inputs: Inputs, valves: &BedrockValves) -> Self {
         Self {
             inputs,
             late_instructions: valves.late_instructions,
             tries_documents: valves.files_everywhere,
             s3_locations: split_list(&valves.s3_locations).map(String::from).collect(),
             is_claude: base.starts_with("anthropic."),
-            ..Self::new(id, Family::of(base))
+            ..Self::new(id, Family::from_model_id(base))
         }
     }
 
@@ -112,7 +112,7 @@ mod tests {
     fn places_in_s3_are_those_that_are_allowed() {
         let allowing = |s3: &str| Target {
             s3_locations: vec![s3.into()],
-            ..Target::new("m", Family::of("x"))
+            ..Target::new("m", Family::from_model_id("x"))
         };
         for (allowed, uri, taken) in [
             ("*", "s3://any/thing", true),

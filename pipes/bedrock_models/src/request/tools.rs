@@ -92,7 +92,8 @@ impl<'a> ToolSet<'a> {
             false => SentTools::without_hyphens(),
         };
         let mut tools = Vec::new();
-        if target.family.web_grounding && ExtraFields::of(body).get("web_search_options").is_some()
+        if target.family.web_grounding
+            && ExtraFields::from_body(body).get("web_search_options").is_some()
         {
             tools.push(Tool::System { name: WEB_GROUNDING_TOOL });
         }
@@ -228,7 +229,8 @@ fn add_legacy_functions<'a>(
     names: &mut SentTools,
     tools: &mut Vec<Tool<'a>>,
 ) -> Result<()> {
-    let Some(functions) = ExtraFields::of(body).get("functions").and_then(Value::as_array) else {
+    let Some(functions) = ExtraFields::from_body(body).get("functions").and_then(Value::as_array)
+    else {
         return Ok(());
     };
     let mut seen = HashSet::new();
@@ -338,7 +340,8 @@ fn parse_choice<'a>(
     names: &mut SentTools,
     anthropic: &AnthropicTools,
 ) -> Result<ToolChoiceMode<'a>> {
-    let given = body.tool_choice.as_ref().or_else(|| ExtraFields::of(body).get("function_call"));
+    let given =
+        body.tool_choice.as_ref().or_else(|| ExtraFields::from_body(body).get("function_call"));
     let rule = || {
         PipeError::bad_field(
             "tool_choice",

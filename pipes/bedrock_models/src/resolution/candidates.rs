@@ -44,7 +44,7 @@ pub fn find_candidates(
     }
     // A model that has answered that it needs a profile's id is not asked again by its own.
     let has_own_id =
-        |entry: &&Arc<ModelEntry>| !quirks.of(&entry.id, caller).contains(&Quirk::BaseId);
+        |entry: &&Arc<ModelEntry>| !quirks.for_caller(&entry.id, caller).contains(&Quirk::BaseId);
     if distinct.len() > 1 && distinct.iter().any(has_own_id) {
         distinct.retain(has_own_id);
     }

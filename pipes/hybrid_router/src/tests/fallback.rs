@@ -6,9 +6,10 @@ use serde_json::json;
 
 #[tokio::test(start_paused = true)]
 async fn the_local_side_answers_and_the_cloud_hears_nothing() {
-    let (router, sides) = (router(valves()).await, Sides::new(Does::Answers, Does::Answers));
-    sides.ask(&router).await.matches(HOME);
-    assert_eq!(sides.asked(), [HOME]);
+    let (router, sides) =
+        (router(valves()).await, ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer));
+    sides.ask(&router).await.assert_answered_by(LOCAL_MODEL);
+    assert_eq!(sides.called_models(), [LOCAL_MODEL]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -22,22 +23,23 @@ async fn whatever_fails_before_the_first_token_the_cloud_answers() {
         ]
     };
     for local in [
-        Does::Fails(broken),
-        Does::Fails(|| PipeError::Timeout("late".into())),
-        Does::Fails(|| PipeError::Throttled { message: "slow down".into(), retry_after: None }),
-        Does::Fails(|| PipeError::Unavailable { message: "loading".into(), retry_after: None }),
-        Does::Fails(|| PipeError::ModelNotFound(HOME.into())),
-        Does::Fails(|| PipeError::Credentials("the key".into())),
-        Does::Fails(|| PipeError::bad_request("the chat is too long")),
-        Does::Says(vec![], Some(broken)),
-        Does::Says(beside(), Some(broken)),
-        Does::Says(beside(), None),
-        Does::Hangs,
+        Behaviour::Fail(broken),
+        Behaviour::Fail(|| PipeError::Timeout("late".into())),
+        Behaviour::Fail(|| PipeError::Throttled { message: "slow down".into(), retry_after: None }),
+        Behaviour::Fail(|| PipeError::Unavailable { message: "loading".into(), retry_after: None }),
+        Behaviour::Fail(|| PipeError::ModelNotFound(LOCAL_MODEL.into())),
+        Behaviour::Fail(|| PipeError::Credentials("the key".into())),
+        Behaviour::Fail(|| PipeError::bad_request("the chat is too long")),
+        Behaviour::Chunks(vec![], Some(broken)),
+        Behaviour::Chunks(beside(), Some(broken)),
+        Behaviour::Chunks(beside(), None),
+        Behaviour::Hang,
     ] {
-        let (router, sides) = (router(valves()).await, Sides::new(local, Does::Answers));
-        sides.ask(&router).await.matches(SKY);
-        assert_eq!(sides.asked(), [HOME, SKY]);
-        assert_eq!(sides.open(), [0, 0], "who is not heard is let go");
+        let (router, sides) =
+            (router(valves()).await, ScriptedBackends::new(local, Behaviour::Answer));
+        sides.ask(&router).await.assert_answered_by(CLOUD_MODEL);
+        assert_eq!(sides.called_models(), [LOCAL_MODEL, CLOUD_MODEL]);
+        assert_eq!(sides.open_answers(), [0, 0], "who is not heard is let go");
     }
 }
 
@@ -50,87 +52,101 @@ async fn once_a_token_is_out_nobody_else_answers() {
         Chunk::ToolCall(call),
         Chunk::Picture(Picture::from_url("data:x")),
     ] {
-        let local = Does::Says(vec![Chunk::Role, first], Some(broken));
-        let (router, sides) = (router(valves()).await, Sides::new(local, Does::Answers));
-        let told = sides.ask(&router).await;
-        assert_eq!((told.side, told.finishes), (Some(Side::Local), 0));
-        assert!(matches!(told.error, Some(PipeError::Upstream(_))), "{told:?}");
-        assert_eq!(sides.asked(), [HOME]);
+        let local = Behaviour::Chunks(vec![Chunk::Role, first], Some(broken));
+        let (router, sides) =
+            (router(valves()).await, ScriptedBackends::new(local, Behaviour::Answer));
+        let outcome = sides.ask(&router).await;
+        assert_eq!((outcome.side, outcome.finishes), (Some(Side::Local), 0));
+        assert!(matches!(outcome.error, Some(PipeError::Upstream(_))), "{outcome:?}");
+        assert_eq!(sides.called_models(), [LOCAL_MODEL]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_the_fallback_a_local_failure_is_the_answer() {
     let valves = HybridValves { cloud_fallback: false, ..valves() };
-    let (router, sides) = (router(valves).await, Sides::new(Does::Hangs, Does::Answers));
-    let told = sides.ask(&router).await;
-    let error = told.failed().to_string();
+    let (router, sides) =
+        (router(valves).await, ScriptedBackends::new(Behaviour::Hang, Behaviour::Answer));
+    let outcome = sides.ask(&router).await;
+    let error = outcome.expect_error().to_string();
     assert_eq!(error, "`home.small` did not begin to answer within 20 s");
     // An answer in one piece may take as long as a begun one may be silent.
     let plain = Body { stream: false, ..hello() };
-    let told = sides.ask_with(&router, LOCAL, plain, User::default(), None).await;
-    assert_eq!(told.failed().to_string(), "`home.small` did not begin to answer within 120 s");
-    sides.let_local(Does::Answers);
-    sides.ask(&router).await.matches(HOME);
-    assert!(!sides.asked().contains(&SKY));
+    let outcome = sides.ask_with(&router, LOCAL, plain, User::default(), None).await;
+    assert_eq!(
+        outcome.expect_error().to_string(),
+        "`home.small` did not begin to answer within 120 s"
+    );
+    sides.set_local(Behaviour::Answer);
+    sides.ask(&router).await.assert_answered_by(LOCAL_MODEL);
+    assert!(!sides.called_models().contains(&CLOUD_MODEL));
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_side_alone_is_asked_by_its_name() {
-    for (model, side) in [(LOCAL, HOME), (crate::CLOUD, SKY)] {
-        let (router, sides) = (router(valves()).await, Sides::new(Does::Answers, Does::Answers));
+    for (model, side) in [(LOCAL, LOCAL_MODEL), (crate::CLOUD, CLOUD_MODEL)] {
+        let (router, sides) =
+            (router(valves()).await, ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer));
         let ask = || sides.ask_with(&router, model, hello(), User::default(), None);
-        ask().await.matches(side);
-        assert_eq!(sides.asked(), [side]);
+        ask().await.assert_answered_by(side);
+        assert_eq!(sides.called_models(), [side]);
     }
-    let sides = Sides::new(Does::Fails(broken), Does::Fails(broken));
+    let sides = ScriptedBackends::new(Behaviour::Fail(broken), Behaviour::Fail(broken));
     for model in [LOCAL, crate::CLOUD] {
         let router = router(valves()).await;
-        sides.ask_with(&router, model, hello(), User::default(), None).await.failed();
+        sides.ask_with(&router, model, hello(), User::default(), None).await.expect_error();
     }
-    assert_eq!(sides.asked(), [HOME, SKY]);
+    assert_eq!(sides.called_models(), [LOCAL_MODEL, CLOUD_MODEL]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_two_errors_people_read_the_clouds() {
     let too_fast = || PipeError::Throttled { message: "slow down".into(), retry_after: None };
-    let (router, sides) =
-        (router(valves()).await, Sides::new(Does::Fails(broken), Does::Fails(too_fast)));
+    let (router, sides) = (
+        router(valves()).await,
+        ScriptedBackends::new(Behaviour::Fail(broken), Behaviour::Fail(too_fast)),
+    );
     // The second time the local side is known to be ill, and is the last resort.
-    for asked in [&[HOME, SKY][..], &[HOME, SKY, SKY, HOME]] {
-        assert!(matches!(sides.ask(&router).await.failed(), PipeError::Throttled { .. }));
-        assert_eq!(sides.asked(), asked);
+    for asked in
+        [&[LOCAL_MODEL, CLOUD_MODEL][..], &[LOCAL_MODEL, CLOUD_MODEL, CLOUD_MODEL, LOCAL_MODEL]]
+    {
+        assert!(matches!(sides.ask(&router).await.expect_error(), PipeError::Throttled { .. }));
+        assert_eq!(sides.called_models(), asked);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn when_the_cloud_fails_too_a_local_side_that_was_ill_is_the_last_resort() {
-    let (router, sides) =
-        (router(valves()).await, Sides::new(Does::Fails(broken), Does::Fails(broken)));
-    sides.ask(&router).await.failed();
-    sides.let_local(Does::Answers);
-    sides.ask(&router).await.matches(HOME);
+    let (router, sides) = (
+        router(valves()).await,
+        ScriptedBackends::new(Behaviour::Fail(broken), Behaviour::Fail(broken)),
+    );
+    sides.ask(&router).await.expect_error();
+    sides.set_local(Behaviour::Answer);
+    sides.ask(&router).await.assert_answered_by(LOCAL_MODEL);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_local_side_with_enough_to_do_leaves_the_rest_to_the_cloud() {
     let valves = HybridValves { local_at_once: 1, ..valves() };
-    let (router, sides) = (router(valves).await, Sides::new(Does::Answers, Does::Answers));
+    let (router, sides) =
+        (router(valves).await, ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer));
     let call = || sides.call(SMART, hello(), User::default(), None);
     let first = Arc::clone(&router).pipe(call()).await.unwrap();
-    sides.ask(&router).await.matches(SKY);
-    Told::of(first).await.matches(HOME);
-    sides.ask(&router).await.matches(HOME);
+    sides.ask(&router).await.assert_answered_by(CLOUD_MODEL);
+    ChatOutcome::collect(first).await.assert_answered_by(LOCAL_MODEL);
+    sides.ask(&router).await.assert_answered_by(LOCAL_MODEL);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_leaves_frees_the_side_that_was_asked() {
-    let (router, sides) = (router(valves()).await, Sides::new(Does::Hangs, Does::Answers));
+    let (router, sides) =
+        (router(valves()).await, ScriptedBackends::new(Behaviour::Hang, Behaviour::Answer));
     let mut chat = Box::pin(sides.ask(&router));
     assert!(chat.as_mut().now_or_never().is_none());
-    assert_eq!(sides.open(), [1, 0]);
+    assert_eq!(sides.open_answers(), [1, 0]);
     drop(chat);
-    assert_eq!(sides.open(), [0, 0]);
+    assert_eq!(sides.open_answers(), [0, 0]);
     assert!(router.health_problem().is_none(), "who leaves says nothing of the side's health");
 }
 
@@ -138,32 +154,41 @@ async fn whoever_leaves_frees_the_side_that_was_asked() {
 async fn sides_are_told_apart_in_the_books_if_that_is_wished() {
     for cost_tracking in [false, true] {
         let valves = HybridValves { cost_tracking, ..valves() };
-        let (router, sides) =
-            (router(valves).await, Sides::new(Does::Fails(broken), Does::Answers));
-        sides.ask(&router).await.matches(SKY);
-        let told: Vec<_> = sides.host.calls().iter().map(|call| call.host.context().side).collect();
+        let (router, sides) = (
+            router(valves).await,
+            ScriptedBackends::new(Behaviour::Fail(broken), Behaviour::Answer),
+        );
+        sides.ask(&router).await.assert_answered_by(CLOUD_MODEL);
+        let outcome: Vec<_> =
+            sides.host.calls().iter().map(|call| call.host.context().side).collect();
         let expected =
             [Some(Side::Local), Some(Side::Cloud)].map(|side| side.filter(|_| cost_tracking));
-        assert_eq!(told[..2], expected);
+        assert_eq!(outcome[..2], expected);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_line_says_who_answers_and_why_if_that_is_wished() {
     let valves = HybridValves { show_side: true, ..valves() };
-    let (router, sides) = (router(valves).await, Sides::new(Does::Answers, Does::Answers));
+    let (router, sides) =
+        (router(valves).await, ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer));
     assert_eq!(sides.ask(&router).await.lines, ["Answered locally"]);
-    sides.let_local(Does::Fails(broken));
+    sides.set_local(Behaviour::Fail(broken));
     let line = "Answered in the cloud by sky.big: the local model did not answer";
     assert_eq!(sides.ask(&router).await.lines, [line]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_answers_behind_a_side_is_told_by_its_own_name() {
-    let chunks =
-        [vec![Chunk::Model("sky.bigger".into()), Chunk::Side(Side::Local)], words(SKY)].concat();
-    let (router, sides) =
-        (router(valves()).await, Sides::new(Does::Fails(broken), Does::Says(chunks, None)));
-    let told = sides.ask(&router).await;
-    assert_eq!((told.model.as_deref(), told.side), (Some("sky.bigger"), Some(Side::Cloud)));
+    let chunks = [
+        vec![Chunk::Model("sky.bigger".into()), Chunk::Side(Side::Local)],
+        answer_chunks(CLOUD_MODEL),
+    ]
+    .concat();
+    let (router, sides) = (
+        router(valves()).await,
+        ScriptedBackends::new(Behaviour::Fail(broken), Behaviour::Chunks(chunks, None)),
+    );
+    let outcome = sides.ask(&router).await;
+    assert_eq!((outcome.model.as_deref(), outcome.side), (Some("sky.bigger"), Some(Side::Cloud)));
 }

@@ -20,7 +20,12 @@ fn person(role: &str) -> User {
 }
 
 /// Who answers this chat of this person.
-async fn answered(valves: &HybridValves, sides: &Sides, body: Body, role: &str) -> Told {
+async fn answered(
+    valves: &HybridValves,
+    sides: &ScriptedBackends,
+    body: Body,
+    role: &str,
+) -> ChatOutcome {
     sides.ask_with(&router(valves.clone()).await, SMART, body, person(role), None).await
 }
 
@@ -30,17 +35,17 @@ async fn what_the_local_model_cannot_do_goes_to_the_cloud_at_once() {
     let long = json!({"messages": [{"role": "user", "content": "long ".repeat(1000)}]});
     let valves = HybridValves { local_context_tokens: Some(1000), ..valves() };
     for body in [pictured(), body(&tool), body(&long)] {
-        let sides = Sides::new(Does::Answers, Does::Answers);
-        answered(&valves, &sides, body, "user").await.matches(SKY);
-        assert_eq!(sides.asked(), [SKY]);
+        let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
+        answered(&valves, &sides, body, "user").await.assert_answered_by(CLOUD_MODEL);
+        assert_eq!(sides.called_models(), [CLOUD_MODEL]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_nobody_can_do_it_the_error_says_what_and_why() {
-    let spent = Sides::new(Does::Answers, Does::Answers);
+    let spent = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
     spent.host.spend("ann", 2_000_000);
-    let sides = Sides::new(Does::Answers, Does::Answers);
+    let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
     for (valves, sides, role, why) in [
         (HybridValves { cloud_model: None, ..valves() }, &sides, "user", "no cloud model is set"),
         (
@@ -62,8 +67,8 @@ async fn where_nobody_can_do_it_the_error_says_what_and_why() {
             "your budget of $1.5 a day for the cloud is used up",
         ),
     ] {
-        let told = answered(&valves, sides, pictured(), role).await;
-        let error = told.failed().to_string();
+        let outcome = answered(&valves, sides, pictured(), role).await;
+        let error = outcome.expect_error().to_string();
         assert!(
             error.starts_with(
                 "the chat holds pictures or files, which the local model does not take, and "
@@ -72,7 +77,7 @@ async fn where_nobody_can_do_it_the_error_says_what_and_why() {
         );
         assert!(error.contains(why), "{error}");
     }
-    assert!(sides.asked().is_empty() && spent.asked().is_empty());
+    assert!(sides.called_models().is_empty() && spent.called_models().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,19 +90,19 @@ async fn chats_that_are_long_or_of_some_roles_or_hours_are_for_the_cloud_and_loc
         (HybridValves { cloud_hours: Some("0-24".into()), ..valves() }, hello()),
     ];
     for (valves, body) in wishes {
-        let sides = Sides::new(Does::Answers, Does::Answers);
-        answered(&valves, &sides, body.clone(), "admin").await.matches(SKY);
-        assert_eq!(sides.asked(), [SKY]);
-        let sides = Sides::new(Does::Answers, Does::Fails(broken));
-        answered(&valves, &sides, body, "admin").await.matches(HOME);
+        let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
+        answered(&valves, &sides, body.clone(), "admin").await.assert_answered_by(CLOUD_MODEL);
+        assert_eq!(sides.called_models(), [CLOUD_MODEL]);
+        let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Fail(broken));
+        answered(&valves, &sides, body, "admin").await.assert_answered_by(LOCAL_MODEL);
     }
-    let sides = Sides::new(Does::Answers, Does::Answers);
+    let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
     let valves = HybridValves {
         cloud_above_prompt_tokens: Some(1000),
         cloud_roles: Some("admin".into()),
         ..valves()
     };
-    answered(&valves, &sides, hello(), "user").await.matches(HOME);
+    answered(&valves, &sides, hello(), "user").await.assert_answered_by(LOCAL_MODEL);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,19 +112,22 @@ async fn background_tasks_stay_local_whatever_the_rules_say() {
         &json!({"messages": [{"role": "user", "content": "### Task:\nGenerate 1-3 broad tags"}]}),
     );
     for (body, task, side) in [
-        (hello(), Some("title_generation"), HOME),
-        (hello(), Some("moa_response_generation"), SKY),
-        (template, None, HOME),
-        (hello(), None, SKY),
+        (hello(), Some("title_generation"), LOCAL_MODEL),
+        (hello(), Some("moa_response_generation"), CLOUD_MODEL),
+        (template, None, LOCAL_MODEL),
+        (hello(), None, CLOUD_MODEL),
     ] {
-        let sides = Sides::new(Does::Answers, Does::Answers);
+        let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
         let router = router(valves.clone()).await;
-        sides.ask_with(&router, SMART, body, person("user"), task).await.matches(side);
+        sides.ask_with(&router, SMART, body, person("user"), task).await.assert_answered_by(side);
     }
-    let sides = Sides::new(Does::Fails(broken), Does::Answers);
+    let sides = ScriptedBackends::new(Behaviour::Fail(broken), Behaviour::Answer);
     let router = router(valves).await;
     let task = Some("tags_generation");
-    sides.ask_with(&router, SMART, hello(), person("user"), task).await.matches(SKY);
+    sides
+        .ask_with(&router, SMART, hello(), person("user"), task)
+        .await
+        .assert_answered_by(CLOUD_MODEL);
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,14 +137,14 @@ async fn whose_budget_is_used_up_stays_local() {
         cloud_roles: Some("user".into()),
         ..valves()
     };
-    let sides = Sides::new(Does::Answers, Does::Answers);
+    let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
     sides.host.spend("ann", 999_999);
-    answered(&valves, &sides, hello(), "user").await.matches(SKY);
+    answered(&valves, &sides, hello(), "user").await.assert_answered_by(CLOUD_MODEL);
     sides.host.spend("ann", 1);
-    answered(&valves, &sides, hello(), "user").await.matches(HOME);
-    sides.let_local(Does::Fails(broken));
-    answered(&valves, &sides, hello(), "user").await.failed();
-    assert_eq!(sides.asked(), [SKY, HOME, HOME]);
+    answered(&valves, &sides, hello(), "user").await.assert_answered_by(LOCAL_MODEL);
+    sides.set_local(Behaviour::Fail(broken));
+    answered(&valves, &sides, hello(), "user").await.expect_error();
+    assert_eq!(sides.called_models(), [CLOUD_MODEL, LOCAL_MODEL, LOCAL_MODEL]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +155,7 @@ async fn chats_at_once_cannot_all_pass_a_budget_before_the_first_is_counted() {
         cloud_roles: Some("user".into()),
         ..valves()
     };
-    let sides = Sides::new(Does::Answers, Does::Answers);
+    let sides = ScriptedBackends::new(Behaviour::Answer, Behaviour::Answer);
     let router = router(valves).await;
     let mut under_way = Vec::new();
     for _ in 0..64 {
@@ -156,7 +164,7 @@ async fn chats_at_once_cannot_all_pass_a_budget_before_the_first_is_counted() {
         let context = call.host.context().clone();
         under_way.push((context, Arc::clone(&router).pipe(call).await.unwrap()));
     }
-    assert_eq!(sides.asked().iter().filter(|side| **side == SKY).count(), 2);
+    assert_eq!(sides.called_models().iter().filter(|side| **side == CLOUD_MODEL).count(), 2);
     assert_eq!(under_way.len(), 64, "the local model answers the others");
 }
 
@@ -167,9 +175,9 @@ async fn local_roles_never_reach_the_cloud() {
         cloud_hours: Some("0-24".into()),
         ..valves()
     };
-    let sides = Sides::new(Does::Fails(broken), Does::Answers);
-    answered(&valves, &sides, hello(), "user").await.failed();
-    assert_eq!(sides.asked(), [HOME]);
+    let sides = ScriptedBackends::new(Behaviour::Fail(broken), Behaviour::Answer);
+    answered(&valves, &sides, hello(), "user").await.expect_error();
+    assert_eq!(sides.called_models(), [LOCAL_MODEL]);
 }
 
 #[test]

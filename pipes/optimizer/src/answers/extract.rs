@@ -1,7 +1,7 @@
 //! Finds the final answer in a text, a mark in a judge's reply, and code in an answer.
 
-use super::value::Value;
-use crate::ask::without_thoughts;
+use super::value::AnswerValue;
+use crate::ask::strip_reasoning;
 
 /// The markers before a final answer.
 const MARKERS: [&str; 8] = [
@@ -16,34 +16,34 @@ const MARKERS: [&str; 8] = [
 ];
 
 /// The longest line that is taken for an answer as a whole, in characters.
-const LONGEST_LINE: usize = 80;
+const MAX_LINE_CHARS: usize = 80;
 
 /// Returns the final answer of a text, if it has one that can be compared.
-pub(crate) fn extract(text: &str) -> Option<Value> {
-    let text = without_thoughts(text);
+pub(crate) fn extract_answer(text: &str) -> Option<AnswerValue> {
+    let text = strip_reasoning(text);
     let text = text.trim();
-    if let Some(inner) = boxed(text) {
-        return Value::of(&inner);
+    if let Some(inner) = find_boxed(text) {
+        return AnswerValue::parse(&inner);
     }
-    if let Some(value) = json(text) {
+    if let Some(value) = parse_json_answer(text) {
         return Some(value);
     }
-    if let Some(answer) = marked(text)
-        && let Some(value) = Value::of(&answer)
+    if let Some(answer) = find_marked(text)
+        && let Some(value) = AnswerValue::parse(&answer)
     {
         return Some(value);
     }
     if text.ends_with("```")
         && let Some(code) = code_block(text)
     {
-        return Some(Value::Code(normal_code(code)));
+        return Some(AnswerValue::Code(normalize_code(code)));
     }
     let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    from_line(last)
+    parse_line(last)
 }
 
 /// Returns the content of the last `\boxed{…}`.
-fn boxed(text: &str) -> Option<String> {
+fn find_boxed(text: &str) -> Option<String> {
     let (_, rest) = text.rsplit_once("\\boxed{")?;
     let mut depth = 1;
     let mut inner = String::new();
@@ -61,28 +61,28 @@ fn boxed(text: &str) -> Option<String> {
     None
 }
 
-fn json(text: &str) -> Option<Value> {
+fn parse_json_answer(text: &str) -> Option<AnswerValue> {
     let fenced = text.strip_prefix("```json").or_else(|| text.strip_prefix("```"));
     let text = fenced.and_then(|text| text.strip_suffix("```")).unwrap_or(text).trim();
     if !text.starts_with(['{', '[']) {
         return None;
     }
-    serde_json::from_str(text).ok().map(|json| Value::json(&json))
+    serde_json::from_str(text).ok().map(|json| AnswerValue::from_json(&json))
 }
 
 /// Returns the text behind the last marker: the rest of its line or sentence, or the next line.
-fn marked(text: &str) -> Option<String> {
+fn find_marked(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let places = MARKERS.iter().filter_map(|marker| Some(lower.rfind(marker)? + marker.len()));
     let rest = text.get(places.max()?..)?;
     let rest = rest.trim_start_matches(|c: char| c.is_whitespace() || ":*_=>".contains(c));
     let line = rest.lines().next().unwrap_or_default().trim();
     let line = line.strip_prefix("is ").unwrap_or(line);
-    Some(sentence(line).to_owned())
+    Some(first_sentence(line).to_owned())
 }
 
 /// Returns the first sentence of a line. A point within a number or a name ends none.
-fn sentence(line: &str) -> &str {
+fn first_sentence(line: &str) -> &str {
     let end = line.find(". ").filter(|end| {
         // `B. Paris` is one answer.
         *end > 1
@@ -90,14 +90,15 @@ fn sentence(line: &str) -> &str {
     end.and_then(|end| line.get(..end)).unwrap_or(line)
 }
 
-fn from_line(line: &str) -> Option<Value> {
+fn parse_line(line: &str) -> Option<AnswerValue> {
     let line = line.trim_start_matches(['#', '>', '-', ' ']).trim();
-    let whole = (line.chars().count() <= LONGEST_LINE).then(|| Value::of(line)).flatten();
-    if let Some(value @ (Value::Number(_) | Value::Choice(_))) = whole {
+    let whole =
+        (line.chars().count() <= MAX_LINE_CHARS).then(|| AnswerValue::parse(line)).flatten();
+    if let Some(value @ (AnswerValue::Number(_) | AnswerValue::Choice(_))) = whole {
         return Some(value);
     }
     if let Some((_, right)) = line.rsplit_once('=')
-        && let Some(value @ Value::Number(_)) = Value::of(right)
+        && let Some(value @ AnswerValue::Number(_)) = AnswerValue::parse(right)
     {
         return Some(value);
     }
@@ -109,7 +110,7 @@ fn from_line(line: &str) -> Option<Value> {
         .filter(|word| word.contains(|c: char| c.is_ascii_digit()))
         .collect();
     if let [only] = numbers.as_slice()
-        && let Some(value @ Value::Number(_)) = Value::of(only)
+        && let Some(value @ AnswerValue::Number(_)) = AnswerValue::parse(only)
     {
         return Some(value);
     }
@@ -134,7 +135,7 @@ pub(crate) fn code_block(text: &str) -> Option<&str> {
 }
 
 /// Returns code without comments of whole lines and with single spaces.
-fn normal_code(code: &str) -> String {
+fn normalize_code(code: &str) -> String {
     let lines = code.lines().map(str::trim);
     let said =
         lines.filter(|line| !line.is_empty() && !line.starts_with("//") && !line.starts_with("# "));
@@ -143,29 +144,29 @@ fn normal_code(code: &str) -> String {
 }
 
 /// Returns `true` if two answers hold the same code, but for spaces and comments.
-pub(crate) fn same_code(one: &str, other: &str) -> bool {
-    let code = |text: &str| normal_code(code_block(text).unwrap_or(text));
+pub(crate) fn is_same_code(one: &str, other: &str) -> bool {
+    let code = |text: &str| normalize_code(code_block(text).unwrap_or(text));
     code(one) == code(other)
 }
 
 /// Returns the mark between 0 and 10 that a judge gives: `Score: 7`, `8/10`, `**Rating: 7**`,
 /// `85/100`, `9`.
-pub(crate) fn score(reply: &str) -> Option<f64> {
-    let text = without_thoughts(reply);
+pub(crate) fn parse_score(reply: &str) -> Option<f64> {
+    let text = strip_reasoning(reply);
     let lower = text.to_ascii_lowercase();
     let places =
         ["score", "rating"].iter().filter_map(|word| Some(lower.rfind(word)? + word.len()));
-    if let Some(mark) = places.max().and_then(|place| lower.get(place..)).and_then(first_mark) {
+    if let Some(mark) = places.max().and_then(|place| lower.get(place..)).and_then(parse_mark) {
         return Some(mark);
     }
     let slashed = text.split_whitespace().find(|word| word.contains("/10"));
     slashed
-        .and_then(first_mark)
-        .or_else(|| first_mark(text.lines().rev().find(|line| !line.trim().is_empty())?))
+        .and_then(parse_mark)
+        .or_else(|| parse_mark(text.lines().rev().find(|line| !line.trim().is_empty())?))
 }
 
 /// Returns the first number, as a share of ten.
-fn first_mark(text: &str) -> Option<f64> {
+fn parse_mark(text: &str) -> Option<f64> {
     let start = text.find(|c: char| c.is_ascii_digit())?;
     if text.get(..start)?.ends_with('-') {
         return None;
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     fn same(one: &str, other: &str) -> bool {
-        match (extract(one), extract(other)) {
+        match (extract_answer(one), extract_answer(other)) {
             (Some(one), Some(other)) => one.is_same(&other),
             _ => false,
         }
@@ -215,7 +216,7 @@ mod tests {
             "#### 42",
         ];
         for text in of_42 {
-            assert!(same(text, "42"), "{text}: {:?}", extract(text));
+            assert!(same(text, "42"), "{text}: {:?}", extract_answer(text));
         }
         for (one, other) in [
             ("The answer is (B).", "**B**"),
@@ -226,7 +227,12 @@ mod tests {
             ("Here:\n```python\n# sum\nprint(1)\n```", "Code:\n```\nprint(1)\n```"),
             ("The answer is $\\left(1, 2\\right)$", "the answer is $(1,\\,2)$"),
         ] {
-            assert!(same(one, other), "{one} / {other}: {:?} {:?}", extract(one), extract(other));
+            assert!(
+                same(one, other),
+                "{one} / {other}: {:?} {:?}",
+                extract_answer(one),
+                extract_answer(other)
+            );
         }
     }
 
@@ -242,21 +248,26 @@ mod tests {
             ("## Step 1\nDo it.\nThe answer is 5", "## Step 1\nDo it.\nThe answer is 6"),
             ("The answer is 3 and 5", "The answer is 3"),
         ] {
-            assert!(!same(one, other), "{one} / {other}: {:?} {:?}", extract(one), extract(other));
+            assert!(
+                !same(one, other),
+                "{one} / {other}: {:?} {:?}",
+                extract_answer(one),
+                extract_answer(other)
+            );
         }
     }
 
     #[test]
     fn prose_has_no_answer_that_can_be_compared() {
         let prose = "Rust is a language for systems that many people like for its safety and speed, as it has no garbage collector.";
-        assert_eq!(extract(prose), None);
+        assert_eq!(extract_answer(prose), None);
         assert_eq!(
-            extract(
+            extract_answer(
                 "A triangle is a shape with three corners and with three sides, which everybody knows."
             ),
             None
         );
-        assert_eq!(extract(""), None);
+        assert_eq!(extract_answer(""), None);
     }
 
     #[test]
@@ -272,20 +283,20 @@ mod tests {
             ("A good answer with 2 examples, 8/10 from me.", 8.0),
             ("<think>score: 1</think>Score: 10", 10.0),
         ] {
-            assert_eq!(score(reply), Some(mark), "{reply}");
+            assert_eq!(parse_score(reply), Some(mark), "{reply}");
         }
         for reply in ["", "good", "Score: -3", "Score: 400"] {
-            assert_eq!(score(reply), None, "{reply}");
+            assert_eq!(parse_score(reply), None, "{reply}");
         }
     }
 
     proptest::proptest! {
         #[test]
         fn any_text_is_read_without_a_panic(text in "\\PC{0,200}") {
-            if let Some(value) = extract(&text) {
+            if let Some(value) = extract_answer(&text) {
                 proptest::prop_assert!(value.is_same(&value));
             }
-            _ = score(&text);
+            _ = parse_score(&text);
             _ = code_block(&text);
         }
     }

@@ -41,37 +41,37 @@ pub(crate) fn parse(text: &str) -> Option<Number> {
     let text = text.trim();
     let text = text.strip_prefix(['$', '€', '£', '≈', '~']).unwrap_or(text).trim();
     let text = text.strip_prefix("\\$").unwrap_or(text).trim();
-    let (value, decimals, rest) = leading(text)?;
-    let unit = unit(rest)?;
+    let (value, decimals, rest) = parse_leading(text)?;
+    let unit = parse_unit(rest)?;
     Some(Number { value, decimals, unit })
 }
 
 /// Returns the number at the beginning, its decimals, and the rest.
-fn leading(text: &str) -> Option<(f64, Option<u32>, &str)> {
+fn parse_leading(text: &str) -> Option<(f64, Option<u32>, &str)> {
     let (sign, text) = match text.strip_prefix(['-', '−', '–']) {
         Some(rest) => (-1.0, rest.trim_start()),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
     };
-    if let Some((value, rest)) = latex_fraction(text) {
+    if let Some((value, rest)) = parse_latex_fraction(text) {
         return Some((sign * value, None, rest));
     }
-    let (value, decimals, rest) = decimal(text)?;
+    let (value, decimals, rest) = parse_decimal(text)?;
     let trimmed = rest.trim_start();
     // A mixed number: `1 1/2`, `1\frac{1}{2}`.
     if decimals == Some(0) {
-        if let Some((part, rest)) = latex_fraction(trimmed) {
+        if let Some((part, rest)) = parse_latex_fraction(trimmed) {
             return Some((sign * (value + part), None, rest));
         }
-        if let Some((above, Some(0), after)) = decimal(trimmed)
+        if let Some((above, Some(0), after)) = parse_decimal(trimmed)
             && let Some(after) = after.trim_start().strip_prefix('/')
-            && let Some((below, _, rest)) = decimal(after.trim_start())
+            && let Some((below, _, rest)) = parse_decimal(after.trim_start())
             && below != 0.0
         {
             return Some((sign * (value + above / below), None, rest));
         }
     }
     if let Some(after) = trimmed.strip_prefix(['/', '÷'])
-        && let Some((below, _, rest)) = decimal(after.trim_start())
+        && let Some((below, _, rest)) = parse_decimal(after.trim_start())
         && below != 0.0
     {
         return Some((sign * value / below, None, rest));
@@ -97,13 +97,13 @@ fn leading(text: &str) -> Option<(f64, Option<u32>, &str)> {
 }
 
 /// `\frac{3}{4}`, `\dfrac34` is not read.
-fn latex_fraction(text: &str) -> Option<(f64, &str)> {
+fn parse_latex_fraction(text: &str) -> Option<(f64, &str)> {
     let names = ["\\frac", "\\dfrac", "\\tfrac"];
     let rest = names.iter().find_map(|name| text.strip_prefix(name))?;
     let (above, rest) = rest.strip_prefix('{')?.split_once('}')?;
     let (below, rest) = rest.strip_prefix('{')?.split_once('}')?;
     let number = |text: &str| {
-        let (value, _, rest) = leading(text.trim())?;
+        let (value, _, rest) = parse_leading(text.trim())?;
         rest.trim().is_empty().then_some(value)
     };
     let below = number(below).filter(|below| *below != 0.0)?;
@@ -111,7 +111,7 @@ fn latex_fraction(text: &str) -> Option<(f64, &str)> {
 }
 
 /// Digits with commas between thousands, a point, an exponent.
-fn decimal(text: &str) -> Option<(f64, Option<u32>, &str)> {
+fn parse_decimal(text: &str) -> Option<(f64, Option<u32>, &str)> {
     let bytes = text.as_bytes();
     let (mut at, mut digits, mut decimals, mut has_point) = (0, String::new(), 0, false);
     while let Some(byte) = bytes.get(at) {
@@ -158,7 +158,7 @@ fn is_thousands(bytes: &[u8], at: usize) -> bool {
 
 /// Returns the unit of a number: nothing, or a few words without digits. `None`: the text is no
 /// unit.
-fn unit(rest: &str) -> Option<Option<String>> {
+fn parse_unit(rest: &str) -> Option<Option<String>> {
     let rest = rest.trim().trim_end_matches(['.', '!']).trim();
     let rest = rest.strip_prefix("\\%").map_or(rest, |_| "%");
     if rest.is_empty() {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 /// A final answer.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum AnswerValue {
     Number(Number),
     /// One of several options, by its letter.
     Choice(char),
@@ -17,14 +17,14 @@ pub(crate) enum Value {
     Text(String),
 }
 
-impl Value {
+impl AnswerValue {
     /// Parses a text that is an answer and nothing else.
-    pub fn of(text: &str) -> Option<Self> {
-        let text = bare(text);
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = strip_markup(text);
         if text.is_empty() {
             return None;
         }
-        if let Some(letter) = option(&text) {
+        if let Some(letter) = parse_option(&text) {
             return Some(Self::Choice(letter));
         }
         if let Some(number) = number::parse(&text) {
@@ -33,33 +33,33 @@ impl Value {
         // `x = 5` says no more than `5`.
         if let Some((left, right)) = text.rsplit_once('=')
             && left.trim().chars().count() <= 12
-            && let Some(number) = number::parse(&bare(right))
+            && let Some(number) = number::parse(&strip_markup(right))
         {
             return Some(Self::Number(number));
         }
         if text.starts_with(['{', '['])
             && let Ok(json) = serde_json::from_str(&text)
         {
-            return Some(Self::json(&json));
+            return Some(Self::from_json(&json));
         }
-        let text = latex(&text).to_lowercase();
+        let text = normalize_latex(&text).to_lowercase();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let text =
             if text.contains(' ') && text.contains(',') { text.replace(", ", ",") } else { text };
         (!text.is_empty()).then_some(Self::Text(text))
     }
 
-    pub fn json(json: &Json) -> Self {
+    pub fn from_json(json: &Json) -> Self {
         if let Json::Object(object) = json
             && let Some(answer) =
                 ["final_answer", "answer", "result"].iter().find_map(|name| object.get(*name))
         {
             let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
-            if let Some(value) = Self::of(&text) {
+            if let Some(value) = Self::parse(&text) {
                 return value;
             }
         }
-        Self::Json(sorted(json).to_string())
+        Self::Json(sort_fields(json).to_string())
     }
 
     /// Returns `true` if both answers are the same.
@@ -71,21 +71,21 @@ impl Value {
     }
 }
 
-fn sorted(json: &Json) -> Json {
+fn sort_fields(json: &Json) -> Json {
     match json {
         Json::Object(object) => {
             let mut fields: Vec<_> = object.iter().collect();
             fields.sort_by_key(|(name, _)| *name);
-            fields.into_iter().map(|(name, value)| (name.clone(), sorted(value))).collect()
+            fields.into_iter().map(|(name, value)| (name.clone(), sort_fields(value))).collect()
         }
-        Json::Array(items) => items.iter().map(sorted).collect(),
+        Json::Array(items) => items.iter().map(sort_fields).collect(),
         Json::Number(number) => number.as_f64().map_or_else(|| json.clone(), Json::from),
         other => other.clone(),
     }
 }
 
 /// Returns a text without marks of emphasis, mathematics and quotation around it.
-fn bare(text: &str) -> String {
+fn strip_markup(text: &str) -> String {
     let mut text = text.trim();
     loop {
         let before = text;
@@ -114,7 +114,7 @@ fn bare(text: &str) -> String {
 }
 
 /// Parses the letter of an option: `B`, `(B)`, `B.`, `Option B`, `B) Paris`.
-fn option(text: &str) -> Option<char> {
+fn parse_option(text: &str) -> Option<char> {
     let lower = text.to_ascii_lowercase();
     let named = ["option ", "choice ", "answer "].iter().find(|word| lower.starts_with(*word));
     let text = named.map_or(text, |word| text.get(word.len()..).unwrap_or_default()).trim();
@@ -141,7 +141,7 @@ fn option(text: &str) -> Option<char> {
 }
 
 /// Returns a formula without the parts that do not change its meaning.
-fn latex(text: &str) -> String {
+fn normalize_latex(text: &str) -> String {
     if !text.contains('\\') {
         return text.to_owned();
     }

@@ -1,42 +1,42 @@
 //! Counts equal answers.
 
-use super::{extract::extract, value::Value};
+use super::{extract::extract_answer, value::AnswerValue};
 use std::collections::HashSet;
 
 /// Votes for final answers. Texts without one that can be compared have no vote.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally {
-    groups: Vec<Group>,
+pub(crate) struct VoteTally {
+    groups: Vec<VoteGroup>,
 }
 
 #[derive(Clone, Debug)]
-struct Group {
-    value: Value,
+struct VoteGroup {
+    value: AnswerValue,
     /// The numbers of the texts.
     members: Vec<usize>,
     weight: f64,
 }
 
-impl Tally {
+impl VoteTally {
     /// Returns the votes of these texts.
-    pub fn of<S: AsRef<str>>(texts: &[S]) -> Self {
+    pub fn from_texts<S: AsRef<str>>(texts: &[S]) -> Self {
         let mut tally = Self::default();
         for (number, text) in texts.iter().enumerate() {
-            tally.add(number, text.as_ref(), 1.0);
+            tally.add_vote(number, text.as_ref(), 1.0);
         }
         tally
     }
 
     /// Counts the vote of a text and returns whether it has one.
-    pub fn add(&mut self, number: usize, text: &str, weight: f64) -> bool {
-        let Some(value) = extract(text) else { return false };
+    pub fn add_vote(&mut self, number: usize, text: &str, weight: f64) -> bool {
+        let Some(value) = extract_answer(text) else { return false };
         let group = self.groups.iter_mut().find(|group| group.value.is_same(&value));
         match group {
             Some(group) => {
                 group.members.push(number);
                 group.weight += weight;
             }
-            None => self.groups.push(Group { value, members: vec![number], weight }),
+            None => self.groups.push(VoteGroup { value, members: vec![number], weight }),
         }
         true
     }
@@ -50,7 +50,7 @@ impl Tally {
     }
 
     /// Returns the size of the largest group of texts that agree.
-    pub fn largest(&self) -> usize {
+    pub fn winner_count(&self) -> usize {
         self.winners().len()
     }
 
@@ -70,7 +70,7 @@ impl Tally {
 }
 
 /// Returns the text that is most similar to the others by its words, for texts that cannot vote.
-pub(crate) fn most_central<S: AsRef<str>>(texts: &[S]) -> Option<usize> {
+pub(crate) fn find_most_central<S: AsRef<str>>(texts: &[S]) -> Option<usize> {
     let words = |text: &S| -> HashSet<String> {
         let text = text.as_ref().to_lowercase();
         text.split(|c: char| !c.is_alphanumeric())
@@ -107,7 +107,7 @@ mod tests {
             "The answer is 42.",
             "The answer is 42.",
         ];
-        assert_eq!(Tally::of(&texts).winners(), [1, 2, 3, 4]);
+        assert_eq!(VoteTally::from_texts(&texts).winners(), [1, 2, 3, 4]);
     }
 
     #[test]
@@ -119,27 +119,27 @@ mod tests {
             "Let x be the product. Then x is seven times six.\n**Answer: 42.0**",
             "84/2 is what is asked for.\nSo it comes to 42 in the end.",
         ];
-        assert_eq!(Tally::of(&texts).winners(), [1, 2, 3, 4]);
+        assert_eq!(VoteTally::from_texts(&texts).winners(), [1, 2, 3, 4]);
     }
 
     #[test]
     fn a_half_is_a_half_and_a_one() {
         let texts = ["Answer: 7/7", "Answer: 0.5", "Answer: 1/2", "Answer: 0.50"];
-        assert_eq!(Tally::of(&texts).winners(), [1, 2, 3]);
+        assert_eq!(VoteTally::from_texts(&texts).winners(), [1, 2, 3]);
     }
 
     #[test]
     fn a_lead_is_decided_when_nobody_can_catch_up() {
-        let tally = Tally::of(&["Answer: 1", "Answer: 1", "Answer: 1", "Answer: 2"]);
+        let tally = VoteTally::from_texts(&["Answer: 1", "Answer: 1", "Answer: 1", "Answer: 2"]);
         assert!(tally.is_decided(1));
         assert!(!tally.is_decided(2));
-        assert!(!Tally::default().is_decided(0));
+        assert!(!VoteTally::default().is_decided(0));
     }
 
     #[test]
     fn prose_is_chosen_by_what_most_of_it_says() {
         let texts =
             ["bananas are blue and square", "the sky is blue by day", "the sky is blue in the day"];
-        assert_ne!(most_central(&texts), Some(0));
+        assert_ne!(find_most_central(&texts), Some(0));
     }
 }

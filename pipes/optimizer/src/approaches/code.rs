@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use crate::{
-    answers::{code_block, same_code},
-    ask::{Ask, Role},
+    answers::{code_block, is_same_code},
+    ask::{ModelRequest, Role},
     engine::Branch,
     question::Question,
 };
@@ -12,31 +12,42 @@ use pipe_sdk::Result;
 /// Code that survives the way through its description is returned; otherwise both versions are made
 /// one.
 pub(super) async fn rto(branch: &Branch, question: &Question) -> Result<Outcome> {
-    branch.tell("Writing code");
-    let first = branch.ask(Ask::answer(question.conversation()).at(0.1)).await?;
+    branch.begin_stage("Writing code");
+    let first =
+        branch.ask(ModelRequest::for_answer(question.conversation()).with_temperature(0.1)).await?;
     let text = first.text();
     // What is no program cannot go round.
     let Some(code) = code_block(&text) else { return Ok(Outcome::Reply(first)) };
-    branch.tell("Describing it");
+    branch.begin_stage("Describing it");
     let describe = "Write an instruction from which somebody who does not know this code could write it again: what it does, its inputs and outputs, its \
                     names, its language, and how it treats special cases. Write no code.";
     let material = question.fence("code", code);
-    let described = branch.ask(Ask::short(Role::Planner, question.task(describe, &material))).await;
+    let described = branch
+        .ask(ModelRequest::for_short_reply(
+            Role::Planner,
+            question.task_messages(describe, &material),
+        ))
+        .await;
     let Ok(description) = described else { return Ok(Outcome::Reply(first)) };
-    branch.tell("Writing it again");
+    branch.begin_stage("Writing it again");
     let again = "Write the code that is described below, in one fenced block.";
     let material = question.fence("description", &description.text());
-    let second = branch.ask(Ask::step(Role::Solver, question.task(again, &material)).at(0.1)).await;
+    let second = branch
+        .ask(
+            ModelRequest::for_step(Role::Solver, question.task_messages(again, &material))
+                .with_temperature(0.1),
+        )
+        .await;
     let Ok(second) = second else { return Ok(Outcome::Reply(first)) };
-    if same_code(&text, &second.text()) {
+    if is_same_code(&text, &second.text()) {
         return Ok(Outcome::Reply(first));
     }
-    branch.tell("Making one of both");
+    branch.begin_stage("Making one of both");
     let text = format!(
         "Two versions of the code stand below; the second was written from a description of the first. Where they differ, one of them is probably \
          wrong. Give the answer with the best code that you can make of both.\n\n{}\n\n{}",
         question.fence("version 1", code),
         question.fence("version 2", code_block(&second.text()).unwrap_or_default())
     );
-    Ok(Outcome::Ask(Ask::answer(question.with_text(&text)).at(0.1)))
+    Ok(Outcome::Request(ModelRequest::for_answer(question.with_text(&text)).with_temperature(0.1)))
 }

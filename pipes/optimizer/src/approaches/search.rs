@@ -3,8 +3,8 @@
 
 use super::{Outcome, sampling};
 use crate::{
-    answers::{Tally, extract},
-    ask::{Ask, Reply, Role},
+    answers::{VoteTally, extract_answer},
+    ask::{ModelRequest, Reply, Role},
     engine::Branch,
     question::Question,
 };
@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use pipe_sdk::{PipeError, Result};
 
 /// An answer in the tree.
-struct Node {
+struct SearchNode {
     parent: Option<usize>,
     depth: usize,
     reply: Reply,
@@ -24,25 +24,30 @@ struct Node {
 }
 
 /// The number of answers that a tree begins with, and of those improved at once.
-const WIDTH: usize = 3;
+const INITIAL_ANSWERS: usize = 3;
 
 /// A mark that makes further work needless.
-const EXCELLENT: f64 = 9.5;
+const EXCELLENT_MARK: f64 = 9.5;
 
 /// Tree search over answers to the question: each is rated, and the most promising ones are
 /// improved. The answer is the one with the best mark.
 pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome> {
     let parameters = &branch.engine.parameters;
-    let replies = sampling::sample(branch, question, WIDTH).await?;
+    let replies = sampling::sample(branch, question, INITIAL_ANSWERS).await?;
     let mut tree = Vec::new();
-    grow(branch, question, &mut tree, replies.into_iter().map(|reply| (None, reply)).collect())
-        .await;
+    expand_tree(
+        branch,
+        question,
+        &mut tree,
+        replies.into_iter().map(|reply| (None, reply)).collect(),
+    )
+    .await;
     let mut remaining = parameters.simulations;
-    while remaining > 0 && !tree.iter().any(|node| node.mark >= EXCELLENT) {
+    while remaining > 0 && !tree.iter().any(|node| node.mark >= EXCELLENT_MARK) {
         let mut chosen = Vec::new();
-        for _ in 0..remaining.min(WIDTH) {
+        for _ in 0..remaining.min(INITIAL_ANSWERS) {
             let open = (0..tree.len()).filter(|number| tree[*number].depth < parameters.tree_depth);
-            let Some(number) = best_bound(&tree, open, parameters.exploration) else { break };
+            let Some(number) = select_node(&tree, open, parameters.exploration) else { break };
             // Until its mark is there, it counts as a visit that brought nothing, so that the
             // others are tried, too.
             tree[number].visits += 1.0;
@@ -52,8 +57,8 @@ pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome
             break;
         }
         remaining -= chosen.len();
-        branch.tell("Improving answers");
-        let asks = chosen.iter().map(|number| improvement(question, &tree[*number]));
+        branch.begin_stage("Improving answers");
+        let asks = chosen.iter().map(|number| improvement_request(question, &tree[*number]));
         let improved = branch.ask_until(asks.collect(), "improvements", |_| false).await;
         for number in &chosen {
             tree[*number].visits -= 1.0;
@@ -61,7 +66,7 @@ pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome
         let Ok(improved) = improved else { break };
         let improved = improved.into_iter().filter(|(_, reply)| !reply.is_truncated());
         let improved = improved.map(|(at, reply)| (chosen.get(at).copied(), reply)).collect();
-        grow(branch, question, &mut tree, improved).await;
+        expand_tree(branch, question, &mut tree, improved).await;
     }
     let best = (1..tree.len())
         .fold(0, |best, number| if tree[number].mark > tree[best].mark { number } else { best });
@@ -69,23 +74,31 @@ pub(super) async fn mcts(branch: &Branch, question: &Question) -> Result<Outcome
 }
 
 /// Rates these answers and adds them to the tree.
-async fn grow(
+async fn expand_tree(
     branch: &Branch,
     question: &Question,
-    tree: &mut Vec<Node>,
+    tree: &mut Vec<SearchNode>,
     replies: Vec<(Option<usize>, Reply)>,
 ) {
-    branch.tell("Judging");
+    branch.begin_stage("Judging");
     let texts: Vec<_> = replies.iter().map(|(_, reply)| reply.text()).collect();
-    let reviews = sampling::reviews(branch, question, &texts, Role::Judge).await;
+    let reviews = sampling::review_answers(branch, question, &texts, Role::Judge).await;
     for ((parent, reply), review) in replies.into_iter().zip(reviews) {
         let (mark, reasons) =
             review.map_or((0.0, String::new()), |review| (review.mark, review.reasons));
         let depth = parent.map_or(0, |parent| tree[parent].depth + 1);
         if tree.iter().all(|node| node.mark < mark) {
-            branch.keep(&reply);
+            branch.set_best(&reply);
         }
-        tree.push(Node { parent, depth, reply, mark, reasons, visits: 1.0, total: mark / 10.0 });
+        tree.push(SearchNode {
+            parent,
+            depth,
+            reply,
+            mark,
+            reasons,
+            visits: 1.0,
+            total: mark / 10.0,
+        });
         let mut above = parent;
         while let Some(number) = above {
             tree[number].visits += 1.0;
@@ -96,7 +109,11 @@ async fn grow(
 }
 
 /// Returns the node with the highest upper confidence bound.
-fn best_bound(tree: &[Node], open: impl Iterator<Item = usize>, exploration: f64) -> Option<usize> {
+fn select_node(
+    tree: &[SearchNode],
+    open: impl Iterator<Item = usize>,
+    exploration: f64,
+) -> Option<usize> {
     let all: f64 = tree.iter().map(|node| node.visits).sum();
     let bound = |number: usize| {
         let node = &tree[number];
@@ -109,7 +126,7 @@ fn best_bound(tree: &[Node], open: impl Iterator<Item = usize>, exploration: f64
     .map(|(number, _)| number)
 }
 
-fn improvement(question: &Question, node: &Node) -> Ask {
+fn improvement_request(question: &Question, node: &SearchNode) -> ModelRequest {
     let review = match node.reasons.as_str() {
         "" => String::new(),
         reasons => format!("\n\n{}", question.fence("review", reasons)),
@@ -120,11 +137,11 @@ fn improvement(question: &Question, node: &Node) -> Ask {
         if review.is_empty() { "" } else { " with a review, which may be wrong" },
         question.fence("attempt", &node.reply.text()),
     );
-    Ask::answer(question.with_text(&text)).at(0.8)
+    ModelRequest::for_answer(question.with_text(&text)).with_temperature(0.8)
 }
 
 /// The next step of a line of reasoning.
-const ACTIONS: [&str; 5] = [
+const ACTION_PROMPTS: [&str; 5] = [
     "Do the next single step of a solution, and nothing more.",
     "Do all the remaining steps of a solution.",
     "Ask the one sub-question whose answer helps most now, and answer it.",
@@ -132,17 +149,18 @@ const ACTIONS: [&str; 5] = [
     "Say the problem again in your own words, with all its conditions as a list. Then do the first step.",
 ];
 
-const FINISH: &str =
+const FINISH_PROMPT: &str =
     "If that answers the problem, end with one line of the form\nFinal answer: <the answer>";
 
 /// Several lines of reasoning side by side, each answer checked by whether another completion of
 /// its first half comes to the same; *Mutual Reasoning Makes Smaller LLMs Stronger
 /// Problem-Solvers*, <https://arxiv.org/abs/2408.06195>.
 pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcome> {
-    let count = sampling::count(branch, 5);
-    branch.tell(&format!("{count} lines of reasoning"));
+    let count = sampling::sample_count(branch, 5);
+    branch.begin_stage(&format!("{count} lines of reasoning"));
     let forks: Vec<_> = (0..count).map(|_| branch.fork()).collect();
-    let lines = forks.iter().enumerate().map(|(number, fork)| rollout(fork, question, number));
+    let lines =
+        forks.iter().enumerate().map(|(number, fork)| reason_in_steps(fork, question, number));
     let lines = join_all(lines).await;
     branch.join(&forks);
     let mut failure = None;
@@ -155,15 +173,15 @@ pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcom
         return Err(failure.unwrap_or_else(nobody));
     }
     let joined: Vec<_> = lines.iter().map(|steps| steps.join("\n\n")).collect();
-    let mut tally = Tally::of(&joined);
+    let mut tally = VoteTally::from_texts(&joined);
     // One line of each answer is completed anew.
     let mut checked: Vec<usize> = Vec::new();
     for (number, text) in joined.iter().enumerate() {
-        let Some(value) = extract(text) else { continue };
+        let Some(value) = extract_answer(text) else { continue };
         let is_known = |other: &usize| {
             joined
                 .get(*other)
-                .and_then(|text| extract(text))
+                .and_then(|text| extract_answer(text))
                 .is_some_and(|other| other.is_same(&value))
         };
         if checked.len() < 4 && !checked.iter().any(is_known) {
@@ -171,7 +189,7 @@ pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcom
         }
     }
     if checked.len() > 1 {
-        branch.tell("Checking answers");
+        branch.begin_stage("Checking answers");
         let asks = checked.iter().filter_map(|number| {
             let steps = lines.get(*number)?;
             let half = steps.get(..steps.len().div_ceil(2))?.join("\n\n");
@@ -181,18 +199,18 @@ pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcom
                 "The first part of a solution stands below. Complete it, and end with one line of the form\nFinal answer: <the answer>\n\n{}",
                 question.fence("part", &half)
             );
-            Some(Ask::step(Role::Verifier, question.with_text(&text)).at(0.2))
+            Some(ModelRequest::for_step(Role::Verifier, question.with_text(&text)).with_temperature(0.2))
         });
         let completions = branch.ask_until(asks.collect(), "checks", |_| false).await;
         for (at, completion) in completions.unwrap_or_default() {
             let Some(number) = checked.get(at) else { continue };
-            let same = extract(&completion.text())
-                .zip(joined.get(*number).and_then(|text| extract(text)))
+            let same = extract_answer(&completion.text())
+                .zip(joined.get(*number).and_then(|text| extract_answer(text)))
                 .is_some_and(|(one, other)| one.is_same(&other));
             if same && let Some(text) = joined.get(*number) {
                 // Each line that agrees with a confirmed answer counts twice.
                 for _ in 0..tally.support(*number) {
-                    tally.add(joined.len() + at, text, 1.0);
+                    tally.add_vote(joined.len() + at, text, 1.0);
                 }
             }
         }
@@ -200,32 +218,44 @@ pub(super) async fn rstar(branch: &Branch, question: &Question) -> Result<Outcom
     let chosen = tally.winners().iter().find(|number| **number < joined.len());
     let chosen = chosen.and_then(|number| joined.get(*number)).or(joined.first());
     let chosen = chosen.cloned().unwrap_or_default();
-    branch.keep(&Reply::from_text(chosen.clone()));
-    branch.tell("Writing the answer");
+    branch.set_best(&Reply::from_text(chosen.clone()));
+    branch.begin_stage("Writing the answer");
     let text = format!(
         "A solution to this stands below; several others came to the same. Give the answer with as much of the solution as the person needs, as \
          if it were your own.\n\n{}",
         question.fence("solution", &chosen)
     );
-    Ok(Outcome::Ask(Ask::answer(question.with_text(&text)).at(0.2)))
+    Ok(Outcome::Request(ModelRequest::for_answer(question.with_text(&text)).with_temperature(0.2)))
 }
 
 /// Reasons step by step until an answer is there.
-async fn rollout(branch: &Branch, question: &Question, number: usize) -> Result<Vec<String>> {
+async fn reason_in_steps(
+    branch: &Branch,
+    question: &Question,
+    number: usize,
+) -> Result<Vec<String>> {
     let depth = branch.engine.parameters.rstar_depth;
     let mut steps: Vec<String> = Vec::new();
     for at in 0..depth {
         // Each line begins in another way; the last step has to finish.
-        let action =
-            if at + 1 == depth { ACTIONS[1] } else { ACTIONS[(number + at * 2) % ACTIONS.len()] };
+        let action = if at + 1 == depth {
+            ACTION_PROMPTS[1]
+        } else {
+            ACTION_PROMPTS[(number + at * 2) % ACTION_PROMPTS.len()]
+        };
         let text = match steps.as_slice() {
-            [] => format!("{action}\n{FINISH}"),
+            [] => format!("{action}\n{FINISH_PROMPT}"),
             steps => {
                 let so_far = question.fence("solution so far", &steps.join("\n\n"));
-                format!("{so_far}\n\n{action} Do not repeat what stands there.\n{FINISH}")
+                format!("{so_far}\n\n{action} Do not repeat what stands there.\n{FINISH_PROMPT}")
             }
         };
-        let reply = branch.ask(Ask::step(Role::Solver, question.continued(&text)).at(0.8)).await?;
+        let reply = branch
+            .ask(
+                ModelRequest::for_step(Role::Solver, question.with_draft_and_text(&text))
+                    .with_temperature(0.8),
+            )
+            .await?;
         let step = reply.text();
         let is_done = step.to_ascii_lowercase().contains("final answer");
         steps.push(step);
@@ -245,8 +275,8 @@ fn first_half(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn node(mark: f64, visits: f64) -> Node {
-        Node {
+    fn node(mark: f64, visits: f64) -> SearchNode {
+        SearchNode {
             parent: None,
             depth: 0,
             reply: Reply::default(),
@@ -260,9 +290,9 @@ mod tests {
     #[test]
     fn the_better_answer_is_improved_first_and_the_untried_one_next() {
         let mut tree = vec![node(2.0, 1.0), node(9.0, 1.0), node(5.0, 1.0)];
-        assert_eq!(best_bound(&tree, 0..3, 0.5), Some(1));
+        assert_eq!(select_node(&tree, 0..3, 0.5), Some(1));
         tree[1].visits += 3.0;
-        assert_eq!(best_bound(&tree, 0..3, 0.5), Some(2));
-        assert_eq!(best_bound(&tree, 0..0, 0.5), None);
+        assert_eq!(select_node(&tree, 0..3, 0.5), Some(2));
+        assert_eq!(select_node(&tree, 0..0, 0.5), None);
     }
 }

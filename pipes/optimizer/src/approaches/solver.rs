@@ -7,7 +7,7 @@
 
 use super::Outcome;
 use crate::{
-    ask::{Ask, Role},
+    ask::{ModelRequest, Role},
     engine::Branch,
     question::Question,
 };
@@ -27,65 +27,77 @@ static Z3: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
 });
 
 /// The number of solvers that run at once, for all requests.
-static AT_ONCE: Semaphore = Semaphore::const_new(4);
+static PERMITS: Semaphore = Semaphore::const_new(4);
 
 /// The time-out of a solver, in seconds.
-const SECONDS: u64 = 10;
+const TIMEOUT_SECONDS: u64 = 10;
 
 /// The memory limit of a solver, in MB.
-const MEMORY: u32 = 512;
+const MEMORY_MIB: u32 = 512;
 
 /// The maximum size of its script and of its output, in bytes.
-const MOST: usize = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 
 /// The number of times that a script is repaired.
-const REPAIRS: usize = 2;
+const MAX_REPAIRS: usize = 2;
 
 /// Returns `true` if the machine has a solver.
 pub(crate) fn is_available() -> bool {
     Z3.is_some()
 }
 
-const WRITE: &str = "Decide whether a solver for constraints (SMT: integers, reals, booleans, bit vectors, arrays, optimisation) can settle this question or a \
+const SCRIPT_PROMPT: &str = "Decide whether a solver for constraints (SMT: integers, reals, booleans, bit vectors, arrays, optimisation) can settle this question or a \
                      part of it. If so, reply with one fenced block of SMT-LIB 2 that declares and asserts all that is known, and that ends with \
                      (check-sat) and (get-value (…)) or (get-model). Use maximize and minimize for optima. If not, reply with the one word NONE.";
 
 /// Solves the question's constraints, and lets the model answer with the result.
 pub(super) async fn z3(branch: &Branch, question: &Question) -> Result<Outcome> {
-    branch.tell("Writing constraints");
-    let plain = || Outcome::Ask(Ask::answer(question.conversation()));
-    let write =
-        Ask { max_tokens: Some(4096), ..Ask::short(Role::Planner, question.continued(WRITE)) };
+    branch.begin_stage("Writing constraints");
+    let plain = || Outcome::Request(ModelRequest::for_answer(question.conversation()));
+    let write = ModelRequest {
+        max_tokens: Some(4096),
+        ..ModelRequest::for_short_reply(Role::Planner, question.with_draft_and_text(SCRIPT_PROMPT))
+    };
     let Ok(first) = branch.ask(write).await else { return Ok(plain()) };
-    let Some(mut script) = block(&first.text()).map(str::to_owned) else { return Ok(plain()) };
-    for attempt in 0..=REPAIRS {
-        branch.tell("Solving");
+    let Some(mut script) = extract_script(&first.text()).map(str::to_owned) else {
+        return Ok(plain());
+    };
+    for attempt in 0..=MAX_REPAIRS {
+        branch.begin_stage("Solving");
         let fault = match solve(&script).await {
             Ok(result) => {
-                branch.tell("Writing the answer");
+                branch.begin_stage("Writing the answer");
                 let text = format!(
                     "A solver was asked about this. Its script and its result stand below. Give the answer for the person, who has seen neither; say \
                      so if the result leaves the question open.\n\n{}\n\n{}",
                     question.fence("script", &script),
                     question.fence("result", &result)
                 );
-                return Ok(Outcome::Ask(Ask::answer(question.with_text(&text)).at(0.1)));
+                return Ok(Outcome::Request(
+                    ModelRequest::for_answer(question.with_text(&text)).with_temperature(0.1),
+                ));
             }
             Err(fault) => fault,
         };
-        branch.engine.log().note(&format!("the solver refused a script: {fault}"));
-        if attempt == REPAIRS {
+        branch.engine.log().add_note(&format!("the solver refused a script: {fault}"));
+        if attempt == MAX_REPAIRS {
             break;
         }
-        branch.tell("Mending constraints");
+        branch.begin_stage("Mending constraints");
         let text = format!(
-            "{WRITE}\n\nThis script did not work:\n{}\nThe solver said:\n{}",
+            "{SCRIPT_PROMPT}\n\nThis script did not work:\n{}\nThe solver said:\n{}",
             question.fence("script", &script),
             question.fence("error", &fault)
         );
-        let mend =
-            Ask { max_tokens: Some(4096), ..Ask::short(Role::Planner, question.with_text(&text)) };
-        match branch.ask(mend).await.ok().and_then(|reply| block(&reply.text()).map(str::to_owned))
+        let mend = ModelRequest {
+            max_tokens: Some(4096),
+            ..ModelRequest::for_short_reply(Role::Planner, question.with_text(&text))
+        };
+        match branch
+            .ask(mend)
+            .await
+            .ok()
+            .and_then(|reply| extract_script(&reply.text()).map(str::to_owned))
         {
             Some(mended) => script = mended,
             None => break,
@@ -95,7 +107,7 @@ pub(super) async fn z3(branch: &Branch, question: &Question) -> Result<Outcome> 
 }
 
 /// Returns the first block of SMT-LIB in a reply.
-fn block(reply: &str) -> Option<&str> {
+fn extract_script(reply: &str) -> Option<&str> {
     let (_, rest) = reply.split_once("```")?;
     let (block, _) = rest.split_once("```")?;
     let (first, rest) = block.split_once('\n')?;
@@ -104,7 +116,7 @@ fn block(reply: &str) -> Option<&str> {
 }
 
 /// The commands that neither read nor write files.
-const COMMANDS: [&str; 26] = [
+const ALLOWED_COMMANDS: [&str; 26] = [
     "set-logic",
     "set-info",
     "declare-const",
@@ -134,7 +146,7 @@ const COMMANDS: [&str; 26] = [
 ];
 
 /// Options that change nothing but what the solver tells.
-const OPTIONS: [&str; 5] = [
+const ALLOWED_OPTIONS: [&str; 5] = [
     ":produce-models",
     ":produce-unsat-cores",
     ":produce-assignments",
@@ -143,12 +155,12 @@ const OPTIONS: [&str; 5] = [
 ];
 
 /// Returns the commands of a script one a line, or its fault.
-fn checked(script: &str) -> Result<String, String> {
-    if script.len() > MOST {
-        return Err(format!("the script is longer than {MOST} bytes"));
+fn check_script(script: &str) -> Result<String, String> {
+    if script.len() > MAX_BYTES {
+        return Err(format!("the script is longer than {MAX_BYTES} bytes"));
     }
     let mut commands = Vec::new();
-    for command in commands_of(script)? {
+    for command in split_commands(script)? {
         let inner =
             command.get(1..command.len().saturating_sub(1)).unwrap_or_default().trim_start();
         let end =
@@ -157,10 +169,10 @@ fn checked(script: &str) -> Result<String, String> {
         let option = rest.split_whitespace().next().unwrap_or_default();
         match name {
             "exit" => break,
-            "set-option" if OPTIONS.contains(&option) => commands.push(command),
+            "set-option" if ALLOWED_OPTIONS.contains(&option) => commands.push(command),
             // Whatever else it sets, the solver does without.
             "set-option" => {}
-            name if COMMANDS.contains(&name) => commands.push(command),
+            name if ALLOWED_COMMANDS.contains(&name) => commands.push(command),
             name => return Err(format!("the command `{name}` is not allowed")),
         }
     }
@@ -171,34 +183,34 @@ fn checked(script: &str) -> Result<String, String> {
 }
 
 /// Returns the top-level lists of a script, without comments.
-fn commands_of(script: &str) -> Result<Vec<String>, String> {
+fn split_commands(script: &str) -> Result<Vec<String>, String> {
     #[derive(PartialEq)]
-    enum Within {
+    enum LexerState {
         Code,
         Comment,
         Text,
         Symbol,
     }
     let (mut commands, mut command, mut depth, mut within) =
-        (Vec::new(), String::new(), 0usize, Within::Code);
+        (Vec::new(), String::new(), 0usize, LexerState::Code);
     for c in script.chars() {
         match (&within, c) {
-            (Within::Comment, '\n') => {
-                within = Within::Code;
+            (LexerState::Comment, '\n') => {
+                within = LexerState::Code;
                 command.push('\n');
                 continue;
             }
-            (Within::Comment, _) => continue,
-            (Within::Code, ';') => {
-                within = Within::Comment;
+            (LexerState::Comment, _) => continue,
+            (LexerState::Code, ';') => {
+                within = LexerState::Comment;
                 continue;
             }
-            (Within::Code, '"') => within = Within::Text,
-            (Within::Text, '"') | (Within::Symbol, '|') => within = Within::Code,
-            (Within::Code, '|') => within = Within::Symbol,
-            (Within::Code, '(') => depth += 1,
-            (Within::Code, ')') if depth == 0 => return Err("a `)` too many".into()),
-            (Within::Code, ')') => {
+            (LexerState::Code, '"') => within = LexerState::Text,
+            (LexerState::Text, '"') | (LexerState::Symbol, '|') => within = LexerState::Code,
+            (LexerState::Code, '|') => within = LexerState::Symbol,
+            (LexerState::Code, '(') => depth += 1,
+            (LexerState::Code, ')') if depth == 0 => return Err("a `)` too many".into()),
+            (LexerState::Code, ')') => {
                 depth -= 1;
                 command.push(')');
                 if depth == 0 {
@@ -206,14 +218,14 @@ fn commands_of(script: &str) -> Result<Vec<String>, String> {
                 }
                 continue;
             }
-            (Within::Code, c) if depth == 0 && !c.is_whitespace() => {
+            (LexerState::Code, c) if depth == 0 && !c.is_whitespace() => {
                 return Err(format!("`{c}` stands outside of every command"));
             }
             _ => {}
         }
         command.push(c);
     }
-    if depth > 0 || within == Within::Text || within == Within::Symbol {
+    if depth > 0 || within == LexerState::Text || within == LexerState::Symbol {
         return Err("the script is not complete".into());
     }
     Ok(commands)
@@ -221,13 +233,13 @@ fn commands_of(script: &str) -> Result<Vec<String>, String> {
 
 /// Returns the solver's result, or its error.
 async fn solve(script: &str) -> Result<String, String> {
-    let script = checked(script)?;
+    let script = check_script(script)?;
     let program = Z3.as_ref().ok_or("there is no solver")?;
-    let _place = AT_ONCE.acquire().await.map_err(|_| "there is no solver")?;
+    let _permit = PERMITS.acquire().await.map_err(|_| "there is no solver")?;
     let mut child = Command::new(program)
         .args(["-in", "-smt2"])
-        .arg(format!("-T:{SECONDS}"))
-        .arg(format!("-memory:{MEMORY}"))
+        .arg(format!("-T:{TIMEOUT_SECONDS}"))
+        .arg(format!("-memory:{MEMORY_MIB}"))
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -247,12 +259,12 @@ async fn solve(script: &str) -> Result<String, String> {
             drop(stdin);
         };
         let mut output = Vec::new();
-        let mut limited = stdout.take(MOST as u64);
+        let mut limited = stdout.take(MAX_BYTES as u64);
         let read = limited.read_to_end(&mut output);
         let ((), read) = tokio::join!(write, read);
         read.map(|_| output)
     };
-    let output = timeout(Duration::from_secs(SECONDS + 2), talk).await;
+    let output = timeout(Duration::from_secs(TIMEOUT_SECONDS + 2), talk).await;
     let output = output.map_err(|_| "the solver took too long")?;
     let output = output.map_err(|_| "the solver could not be read")?;
     let text = String::from_utf8_lossy(&output).trim().to_owned();
@@ -286,20 +298,20 @@ mod tests {
             "(check-sat",
             "(check-sat) \"",
         ] {
-            assert!(checked(script).is_err(), "{script}");
+            assert!(check_script(script).is_err(), "{script}");
         }
         let quiet =
-            checked("(set-option :regular-output-channel \"/tmp/x\")\n(check-sat)").unwrap();
+            check_script("(set-option :regular-output-channel \"/tmp/x\")\n(check-sat)").unwrap();
         assert_eq!(quiet, "(check-sat)\n");
-        let kept = checked("; a comment (with a list\n(declare-const |a (b| Int)\n(echo \"(exit) ; no\")(check-sat)(exit)(include \"x\")").unwrap();
+        let kept = check_script("; a comment (with a list\n(declare-const |a (b| Int)\n(echo \"(exit) ; no\")(check-sat)(exit)(include \"x\")").unwrap();
         assert_eq!(kept, "(declare-const |a (b| Int)\n(echo \"(exit) ; no\")\n(check-sat)\n");
     }
 
     #[test]
     fn a_script_is_found_in_its_block() {
-        assert_eq!(block("Yes:\n```smt2\n(check-sat)\n```"), Some("(check-sat)"));
-        assert_eq!(block("```\n(check-sat)\n```"), Some("(check-sat)"));
-        assert_eq!(block("NONE"), None);
+        assert_eq!(extract_script("Yes:\n```smt2\n(check-sat)\n```"), Some("(check-sat)"));
+        assert_eq!(extract_script("```\n(check-sat)\n```"), Some("(check-sat)"));
+        assert_eq!(extract_script("NONE"), None);
     }
 
     #[tokio::test]
@@ -319,9 +331,9 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_script_is_checked_without_a_panic(script in "[()a-z;|\" \\n:-]{0,80}") {
-            if let Ok(kept) = checked(&script) {
+            if let Ok(kept) = check_script(&script) {
                 // What was let through once is let through again.
-                proptest::prop_assert!(checked(&kept).is_ok());
+                proptest::prop_assert!(check_script(&kept).is_ok());
             }
         }
     }

@@ -11,7 +11,7 @@ pub(crate) struct Detector {
 }
 
 /// A personal datum that was found, and its kind.
-type Found = (Range<usize>, &'static str);
+type Detection = (Range<usize>, &'static str);
 
 impl Detector {
     /// Returns a detector of data by their form, and of these words.
@@ -25,10 +25,10 @@ impl Detector {
     }
 
     /// Returns the personal data of this text, in order and without overlaps.
-    pub fn find(&self, text: &str) -> Vec<Found> {
-        let mut found = self.named(text);
-        tokens(text, &mut found);
-        numbers(text, &mut found);
+    pub fn find(&self, text: &str) -> Vec<Detection> {
+        let mut found = self.find_words(text);
+        find_tokens(text, &mut found);
+        find_numbers(text, &mut found);
         found.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
         let mut end = 0;
         found.retain(|(range, _)| {
@@ -42,7 +42,7 @@ impl Detector {
     }
 
     /// Returns the places of the named words, in capitals or not.
-    fn named(&self, text: &str) -> Vec<Found> {
+    fn find_words(&self, text: &str) -> Vec<Detection> {
         if self.words.is_empty() {
             return Vec::new();
         }
@@ -74,7 +74,7 @@ impl Detector {
 }
 
 /// Finds personal data in words without spaces.
-fn tokens(text: &str, found: &mut Vec<Found>) {
+fn find_tokens(text: &str, found: &mut Vec<Detection>) {
     let is_end = |c: char| c.is_whitespace() || ",;()[]{}<>\"'`|=".contains(c);
     let mut from = 0;
     for piece in text.split_inclusive(is_end) {
@@ -85,10 +85,10 @@ fn tokens(text: &str, found: &mut Vec<Found>) {
         let token = piece.trim_start_matches(['*', '_', ':', '/']);
         let token = token.trim_end_matches(['.', ':', '!', '?', '*', '_', '/']);
         let range = start + lead..start + lead + token.len();
-        if let Some(kind) = kind(token) {
+        if let Some(kind) = classify_token(token) {
             found.push((range, kind));
         } else if let Some((prefix, rest)) = token.rsplit_once([':', '/'])
-            && let Some(kind) = kind(rest)
+            && let Some(kind) = classify_token(rest)
         {
             // `mailto:jane@example.com`
             let at = start + lead + prefix.len() + 1;
@@ -97,8 +97,8 @@ fn tokens(text: &str, found: &mut Vec<Found>) {
     }
 }
 
-fn kind(token: &str) -> Option<&'static str> {
-    if is_mail(token) {
+fn classify_token(token: &str) -> Option<&'static str> {
+    if is_email(token) {
         return Some("EMAIL");
     }
     let is_key = |prefix: &str, least: usize| {
@@ -135,7 +135,7 @@ fn kind(token: &str) -> Option<&'static str> {
     None
 }
 
-fn is_mail(token: &str) -> bool {
+fn is_email(token: &str) -> bool {
     let Some((name, host)) = token.rsplit_once('@') else { return false };
     let is_part = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "-_".contains(c))
@@ -147,7 +147,7 @@ fn is_mail(token: &str) -> bool {
 }
 
 /// Finds personal data among digits with spaces and marks between them.
-fn numbers(text: &str, found: &mut Vec<Found>) {
+fn find_numbers(text: &str, found: &mut Vec<Detection>) {
     let bytes = text.as_bytes();
     let is_word =
         |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
@@ -157,7 +157,7 @@ fn numbers(text: &str, found: &mut Vec<Found>) {
             || bytes[at] == b'+'
             || (bytes[at] == b'(' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit));
         let is_account = bytes[at].is_ascii_uppercase() && (at == 0 || !is_word(at - 1));
-        if is_account && let Some(end) = account(bytes, at) {
+        if is_account && let Some(end) = find_iban_end(bytes, at) {
             found.push((at..end, "IBAN"));
             at = end;
             continue;
@@ -179,7 +179,7 @@ fn numbers(text: &str, found: &mut Vec<Found>) {
         }
         let end = end.max(at + 1);
         if !is_word(end)
-            && let Some(kind) = text.get(at..end).and_then(number)
+            && let Some(kind) = text.get(at..end).and_then(classify_number)
         {
             found.push((at..end, kind));
         }
@@ -187,12 +187,12 @@ fn numbers(text: &str, found: &mut Vec<Found>) {
     }
 }
 
-fn number(text: &str) -> Option<&'static str> {
+fn classify_number(text: &str) -> Option<&'static str> {
     let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
     let groups: Vec<_> =
         text.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
     let lengths: Vec<_> = groups.iter().map(|group| group.len()).collect();
-    if (13..=19).contains(&digits.len()) && !text.contains('.') && has_luhn(&digits) {
+    if (13..=19).contains(&digits.len()) && !text.contains('.') && passes_luhn_check(&digits) {
         return Some("CARD");
     }
     if lengths == [3, 2, 4] && text.matches('-').count() == 2 {
@@ -213,7 +213,7 @@ fn number(text: &str) -> Option<&'static str> {
 }
 
 /// Returns whether the last digit of a card number is right (Luhn's algorithm).
-fn has_luhn(digits: &[u32]) -> bool {
+fn passes_luhn_check(digits: &[u32]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()
@@ -228,7 +228,7 @@ fn has_luhn(digits: &[u32]) -> bool {
 }
 
 /// Returns the end of an international bank account number that begins here.
-fn account(bytes: &[u8], from: usize) -> Option<usize> {
+fn find_iban_end(bytes: &[u8], from: usize) -> Option<usize> {
     let head = bytes.get(from..from + 4)?;
     let is_head = head[0].is_ascii_uppercase()
         && head[1].is_ascii_uppercase()
@@ -246,7 +246,7 @@ fn account(bytes: &[u8], from: usize) -> Option<usize> {
         }
         end += 1;
         let ends = !bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
-        if letters.len() >= 15 && ends && *byte != b' ' && has_remainder(&letters) {
+        if letters.len() >= 15 && ends && *byte != b' ' && passes_iban_check(&letters) {
             best = Some(end);
         }
     }
@@ -254,7 +254,7 @@ fn account(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Returns whether the check digits of ISO 13616 are right: the remainder by 97 is 1.
-fn has_remainder(letters: &[u8]) -> bool {
+fn passes_iban_check(letters: &[u8]) -> bool {
     let (head, tail) = letters.split_at(4);
     let remainder = tail.iter().chain(head).fold(0u32, |remainder, letter| {
         let value = if letter.is_ascii_digit() {

@@ -25,7 +25,10 @@ async fn calls_wait_for_each_other_only_where_they_must() {
         ("bon&moa", 5, 11),
     ];
     for (approach, depth, calls) in cases {
-        let done = lab("What is asked?").ask(&format!("{approach}-cloud.m"), usual).await.unwrap();
+        let done = request("What is asked?")
+            .ask(&format!("{approach}-cloud.m"), usual_script)
+            .await
+            .unwrap();
         assert_eq!((done.depth(), done.calls.len()), (depth, calls), "{approach}");
         if approach != "none" {
             let report = &done.answer.facts["x_optimizer"];
@@ -41,9 +44,9 @@ async fn calls_wait_for_each_other_only_where_they_must() {
             assert_eq!(report["cost"], json!(13.0 * calls as f64 / 1e6), "{approach}");
         }
     }
-    let done = lab("Write a program").ask("rto-cloud.m", usual).await.unwrap();
+    let done = request("Write a program").ask("rto-cloud.m", usual_script).await.unwrap();
     assert_eq!((done.depth(), done.calls.len()), (4, 4));
-    let done = lab("What is asked?").ask("rstar-cloud.m", usual).await.unwrap();
+    let done = request("What is asked?").ask("rstar-cloud.m", usual_script).await.unwrap();
     assert_eq!(done.depth(), 5);
     assert!(done.calls.len() <= 25, "{}", done.calls.len());
 }
@@ -52,12 +55,12 @@ async fn calls_wait_for_each_other_only_where_they_must() {
 async fn bon_gives_the_answer_with_the_best_mark_however_it_is_written() {
     let script = |prompt: &str, number: usize| {
         if !prompt.contains("Score: <a number") {
-            return says(["one", "two", "three"][number % 3]);
+            return reply(["one", "two", "three"][number % 3]);
         }
         let marks = [("one\n<<<", "8/10"), ("two\n<<<", "**Rating: 7**"), ("three\n<<<", "9")];
-        says(marks.iter().find(|(text, _)| prompt.contains(text)).unwrap().1)
+        reply(marks.iter().find(|(text, _)| prompt.contains(text)).unwrap().1)
     };
-    let done = lab("What is asked?").ask("bon-cloud.m", script).await.unwrap();
+    let done = request("What is asked?").ask("bon-cloud.m", script).await.unwrap();
     assert_eq!(done.answer.content, "three");
     assert_eq!(done.answer.finish, Some(FinishReason::Stop));
 }
@@ -65,22 +68,28 @@ async fn bon_gives_the_answer_with_the_best_mark_however_it_is_written() {
 #[tokio::test(start_paused = true)]
 async fn a_judge_that_fails_leaves_an_answer() {
     let script = |prompt: &str, number: usize| {
-        if prompt.contains("Score: <a number") { Line::Fails } else { usual(prompt, number) }
+        if prompt.contains("Score: <a number") {
+            Script::Fail
+        } else {
+            usual_script(prompt, number)
+        }
     };
     for approach in ["bon", "mcts", "pvg", "cepo"] {
-        let done = lab("What is asked?").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
+        let done =
+            request("What is asked?").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
         assert!(done.answer.content.starts_with("The answer is 1"), "{approach}");
     }
     let script = |prompt: &str, number: usize| {
         let judges = ["Best: <the", "Verdict: <", "Write no answer"];
         if judges.iter().any(|part| prompt.contains(part)) {
-            Line::Fails
+            Script::Fail
         } else {
-            usual(prompt, number)
+            usual_script(prompt, number)
         }
     };
     for approach in ["genselect", "mars", "moa"] {
-        let done = lab("What is asked?").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
+        let done =
+            request("What is asked?").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
         assert!(done.answer.content.starts_with("The answer is 1"), "{approach}");
     }
 }
@@ -96,25 +105,29 @@ async fn votes_count_answers_and_not_texts() {
     ];
     for approach in ["self_consistency", "majority_voting", "deepthink"] {
         let script = move |prompt: &str, number: usize| {
-            if prompt.contains("reasoning below") { says("plan") } else { says(texts[number % 5]) }
+            if prompt.contains("reasoning below") {
+                reply("plan")
+            } else {
+                reply(texts[number % 5])
+            }
         };
-        let done = lab("6 * 7?").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
+        let done = request("6 * 7?").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
         assert!(done.answer.content.contains("42"), "{approach}: {}", done.answer.content);
     }
     let near = |_: &str, number: usize| {
-        says(format!("The answer is {}.", if number == 0 { 41 } else { 42 }))
+        reply(format!("The answer is {}.", if number == 0 { 41 } else { 42 }))
     };
-    let done = lab("6 * 7?").ask("self_consistency-cloud.m", near).await.unwrap();
+    let done = request("6 * 7?").ask("self_consistency-cloud.m", near).await.unwrap();
     assert_eq!(done.answer.content, "The answer is 42.");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_vote_ends_when_nobody_can_catch_up() {
     let script = |_: &str, number: usize| match number {
-        0..3 => says("Answer: 42"),
-        _ => Line::Late(Duration::from_secs(60), "Answer: 1".into()),
+        0..3 => reply("Answer: 42"),
+        _ => Script::Late(Duration::from_secs(60), "Answer: 1".into()),
     };
-    let done = lab("6 * 7?").ask("self_consistency-cloud.m", script).await.unwrap();
+    let done = request("6 * 7?").ask("self_consistency-cloud.m", script).await.unwrap();
     assert_eq!(done.took, DELAY);
     assert_eq!(done.answer.content, "Answer: 42");
 }
@@ -124,17 +137,17 @@ async fn a_mark_matters_to_mcts_from_the_first_simulation_on() {
     for simulations in [0, 1, 2, 5] {
         let script = |prompt: &str, number: usize| {
             if !prompt.contains("Score: <a number") {
-                return says(format!("answer number {number} is this"));
+                return reply(format!("answer number {number} is this"));
             }
             assert!(prompt.contains("What is asked?"));
-            says(if prompt.contains("answer number 1 is this\n<<<end of candidate") {
+            reply(if prompt.contains("answer number 1 is this\n<<<end of candidate") {
                 "Score: 9"
             } else {
                 "Score: 0"
             })
         };
-        let lab = lab("What is asked?").field("mcts_simulations", json!(simulations));
-        let done = lab.ask("mcts-cloud.m", script).await.unwrap();
+        let request = request("What is asked?").field("mcts_simulations", json!(simulations));
+        let done = request.ask("mcts-cloud.m", script).await.unwrap();
         assert_eq!(done.answer.content, "answer number 1 is this", "{simulations}");
         assert!(
             done.calls.iter().all(|call| call.body.messages.last().unwrap().role == Role::User)
@@ -146,48 +159,48 @@ async fn a_mark_matters_to_mcts_from_the_first_simulation_on() {
 async fn pvg_never_returns_a_false_solution() {
     let script = |prompt: &str, number: usize| {
         if prompt.contains("Score: <a number") {
-            return says(if prompt.contains("sneaky") { "Score: 10" } else { "Score: 5" });
+            return reply(if prompt.contains("sneaky") { "Score: 10" } else { "Score: 5" });
         }
         if prompt.contains("looks convincing") {
-            says(format!("sneaky {number}"))
+            reply(format!("sneaky {number}"))
         } else {
-            says("The answer is 4")
+            reply("The answer is 4")
         }
     };
-    let done = lab("2 + 2?").ask("pvg-cloud.m", script).await.unwrap();
+    let done = request("2 + 2?").ask("pvg-cloud.m", script).await.unwrap();
     assert_eq!(done.answer.content, "The answer is 4");
     // Where all honest solutions fail, a false one is no way out.
     let script = |prompt: &str, _: usize| {
-        if prompt.contains("looks convincing") { says("sneaky") } else { Line::Fails }
+        if prompt.contains("looks convincing") { reply("sneaky") } else { Script::Fail }
     };
-    assert!(lab("2 + 2?").ask("pvg-cloud.m", script).await.is_err());
+    assert!(request("2 + 2?").ask("pvg-cloud.m", script).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn mars_improves_what_is_rejected_and_stops_where_all_is_well() {
-    let done = lab("2 + 2?").ask("mars-cloud.m", usual).await.unwrap();
+    let done = request("2 + 2?").ask("mars-cloud.m", usual_script).await.unwrap();
     assert!(done.calls.len() <= 30);
-    assert!(done.with("checked and rejected").is_empty());
+    assert!(done.calls_with("checked and rejected").is_empty());
     let temperatures: Vec<_> =
         done.calls.iter().take(3).map(|call| call.body.temperature.unwrap()).collect();
     assert_eq!(temperatures, [0.3, 0.6, 1.0]);
     let script = |prompt: &str, number: usize| {
         if prompt.contains("Verdict: <CORRECT") {
-            says("Step 2 is wrong.\nVerdict: INCORRECT")
+            reply("Step 2 is wrong.\nVerdict: INCORRECT")
         } else {
-            usual(prompt, number)
+            usual_script(prompt, number)
         }
     };
-    let lab = lab("2 + 2?").field(
+    let request = request("2 + 2?").field(
         "messages",
         json!([
             {"role": "system", "content": "Be a pirate."}, {"role": "user", "content": "2 + 2?"},
         ]),
     );
-    let done = lab.ask("mars-cloud.m", script).await.unwrap();
-    assert!(!done.with("checked and rejected").is_empty());
+    let done = request.ask("mars-cloud.m", script).await.unwrap();
+    assert!(!done.calls_with("checked and rejected").is_empty());
     assert!(
-        done.with("Step 2 is wrong")
+        done.calls_with("Step 2 is wrong")
             .iter()
             .any(|call| prompt(call).contains("checked and rejected"))
     );
@@ -198,11 +211,11 @@ async fn mars_improves_what_is_rejected_and_stops_where_all_is_well() {
 async fn rstar_answers_what_is_no_number() {
     let script = |prompt: &str, _: usize| {
         if prompt.contains("several others came to the same") {
-            return says("It is Paris.");
+            return reply("It is Paris.");
         }
-        says("France is a country.\nFinal answer: Paris")
+        reply("France is a country.\nFinal answer: Paris")
     };
-    let done = lab("The capital of France?").ask("rstar-cloud.m", script).await.unwrap();
+    let done = request("The capital of France?").ask("rstar-cloud.m", script).await.unwrap();
     assert_eq!(done.answer.content, "It is Paris.");
     assert_eq!(done.depth(), 2);
 }
@@ -213,30 +226,30 @@ async fn cepo_tries_more_plans_only_where_some_have_failed() {
     let counted = Arc::clone(&failed);
     let script = move |prompt: &str, number: usize| {
         if prompt.contains("Write a short plan") && counted.fetch_add(1, Ordering::Relaxed) == 0 {
-            return Line::Fails;
+            return Script::Fail;
         }
-        usual(prompt, number)
+        usual_script(prompt, number)
     };
-    let done = lab("What is asked?").ask("cepo-cloud.m", script).await.unwrap();
-    assert_eq!(done.with("Write a short plan").len(), 10);
-    assert_eq!(done.with("Score: <a number").len(), 3);
-    let at = |part: &str| done.with(part)[0].body.temperature.unwrap();
+    let done = request("What is asked?").ask("cepo-cloud.m", script).await.unwrap();
+    assert_eq!(done.calls_with("Write a short plan").len(), 10);
+    assert_eq!(done.calls_with("Score: <a number").len(), 3);
+    let at = |part: &str| done.calls_with(part)[0].body.temperature.unwrap();
     assert_eq!((at("Write a short plan"), at("Carry out this plan")), (0.55, 0.25));
 }
 
 #[tokio::test(start_paused = true)]
 async fn rto_keeps_what_survives_the_round() {
     let same = |prompt: &str, _: usize| {
-        says(if prompt.contains("Write no code") {
+        reply(if prompt.contains("Write no code") {
             "It adds."
         } else {
             "```python\n# adds\nprint(1 + 1)\n```"
         })
     };
-    let done = lab("Write a program").ask("rto-cloud.m", same).await.unwrap();
+    let done = request("Write a program").ask("rto-cloud.m", same).await.unwrap();
     assert_eq!(done.calls.len(), 3);
-    let prose = |_: &str, _: usize| says("There is no program in this.");
-    let done = lab("Hello").ask("rto-cloud.m", prose).await.unwrap();
+    let prose = |_: &str, _: usize| reply("There is no program in this.");
+    let done = request("Hello").ask("rto-cloud.m", prose).await.unwrap();
     assert_eq!(done.calls.len(), 1);
     assert_eq!(done.answer.content, "There is no program in this.");
 }
@@ -245,31 +258,35 @@ async fn rto_keeps_what_survives_the_round() {
 async fn leap_learns_only_where_it_was_wrong() {
     let right = |prompt: &str, number: usize| {
         if prompt.contains("2+2?") && !prompt.contains("Reply with a JSON") {
-            return says("Final answer: 4");
+            return reply("Final answer: 4");
         }
         if prompt.contains("3+3?") && !prompt.contains("Reply with a JSON") {
-            return says("Final answer: 6");
+            return reply("Final answer: 6");
         }
-        usual(prompt, number)
+        usual_script(prompt, number)
     };
-    let done = lab("What is asked?").ask("leap-cloud.m", right).await.unwrap();
+    let done = request("What is asked?").ask("leap-cloud.m", right).await.unwrap();
     assert_eq!(done.calls.len(), 4);
     let none = |prompt: &str, number: usize| {
-        if prompt.contains("Reply with a JSON") { says("[]") } else { usual(prompt, number) }
+        if prompt.contains("Reply with a JSON") {
+            reply("[]")
+        } else {
+            usual_script(prompt, number)
+        }
     };
-    let done = lab("What is asked?").ask("leap-cloud.m", none).await.unwrap();
+    let done = request("What is asked?").ask("leap-cloud.m", none).await.unwrap();
     assert_eq!(done.calls.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn thoughts_of_cot_reflection_are_reasoning_and_the_output_is_the_answer() {
     let text = "<thinking>Hm.<reflection>Yes.</reflection></thinking><output>42</output>";
-    let script = move |_: &str, _: usize| says(text);
-    let done = lab("6 * 7?").ask("cot_reflection-cloud.m", script).await.unwrap();
+    let script = move |_: &str, _: usize| reply(text);
+    let done = request("6 * 7?").ask("cot_reflection-cloud.m", script).await.unwrap();
     assert_eq!(done.answer.content, "42");
     assert!(done.answer.reasoning.contains("Hm.Yes."));
-    let lab = lab("6 * 7?").field("return_full_response", json!(true));
-    assert_eq!(lab.ask("cot_reflection-cloud.m", script).await.unwrap().answer.content, text);
+    let request = request("6 * 7?").field("return_full_response", json!(true));
+    assert_eq!(request.ask("cot_reflection-cloud.m", script).await.unwrap().answer.content, text);
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,34 +296,34 @@ async fn json_is_mended_once_and_never_given_wrong() {
     }}});
     let script = |prompt: &str, _: usize| {
         if prompt.contains("does not fit") {
-            says("```json\n{\"a\": {\"b\": 1}}\n```")
+            reply("```json\n{\"a\": {\"b\": 1}}\n```")
         } else {
-            says("{\"a\": {}}")
+            reply("{\"a\": {}}")
         }
     };
-    let lab_of = || lab("Give it").field("response_format", format.clone());
+    let lab_of = || request("Give it").field("response_format", format.clone());
     let done = lab_of().ask("json-cloud.m", script).await.unwrap();
     assert_eq!(done.answer.content, "{\"a\": {\"b\": 1}}");
     assert!(done.calls.iter().all(|call| call.body.rest.contains_key("response_format")));
-    let wrong = |_: &str, _: usize| says("sorry");
+    let wrong = |_: &str, _: usize| reply("sorry");
     assert!(lab_of().ask("json-cloud.m", wrong).await.is_err());
-    assert_eq!(lab("Hi").ask("json-cloud.m", wrong).await.unwrap().answer.content, "sorry");
+    assert_eq!(request("Hi").ask("json-cloud.m", wrong).await.unwrap().answer.content, "sorry");
 }
 
 #[tokio::test(start_paused = true)]
 async fn autothink_sets_the_effort_and_router_chooses() {
     let script = |prompt: &str, number: usize| {
         if prompt.contains("LOW for facts") {
-            return says("LOW");
+            return reply("LOW");
         }
         if prompt.contains("VOTE: a sum") {
-            return says("VOTE");
+            return reply("VOTE");
         }
-        usual(prompt, number)
+        usual_script(prompt, number)
     };
-    let done = lab("Hi").ask("autothink-cloud.m", script).await.unwrap();
+    let done = request("Hi").ask("autothink-cloud.m", script).await.unwrap();
     assert_eq!(done.calls[1].body.rest["reasoning_effort"], "low");
-    let done = lab("Hi").ask("router-cloud.m", script).await.unwrap();
+    let done = request("Hi").ask("router-cloud.m", script).await.unwrap();
     assert_eq!(done.calls.len(), 6);
 }
 
@@ -319,20 +336,21 @@ async fn memory_reads_all_parts_at_once_and_asks_with_what_it_noted() {
     );
     let script = |prompt: &str, _: usize| {
         if !prompt.contains("one part of a longer text") {
-            return says("It is 77.");
+            return reply("It is 77.");
         }
-        if prompt.contains("The key is 77") { says("The key is 77.") } else { says("NONE") }
+        if prompt.contains("The key is 77") { reply("The key is 77.") } else { reply("NONE") }
     };
-    let done = lab(&text).ask("memory-cloud.m", script).await.unwrap();
+    let done = request(&text).ask("memory-cloud.m", script).await.unwrap();
     assert_eq!(done.depth(), 2);
-    assert!(done.at_once >= 3, "{}", done.at_once);
+    assert!(done.max_concurrent >= 3, "{}", done.max_concurrent);
     let last = prompt(done.calls.last().unwrap());
     assert!(
         last.contains("The key is 77.") && last.contains("Which key?") && last.len() < 2000,
         "{}",
         last.len()
     );
-    let done = lab("Short.\n\nWhich key?").ask("memory&bon-cloud.m", usual).await.unwrap();
+    let done =
+        request("Short.\n\nWhich key?").ask("memory&bon-cloud.m", usual_script).await.unwrap();
     assert_eq!(done.calls.len(), 6);
 }
 
@@ -347,18 +365,18 @@ async fn longcepo_looks_sub_questions_up_in_all_parts_in_four_rounds() {
     let script = |prompt: &str, _: usize| {
         let about = |words| prompt.contains(words);
         match () {
-            () if about("sub-questions, each on a line") => says("- Who owns the key?"),
-            () if about("at most five sentences") => says("A part."),
+            () if about("sub-questions, each on a line") => reply("- Who owns the key?"),
+            () if about("at most five sentences") => reply("A part."),
             () if about("Summaries of the parts") && about("Who owns") && about("Ann has") => {
-                says("Ann owns it.")
+                reply("Ann owns it.")
             }
-            () if about("Summaries of the parts") && about("of Ann is 77") => says("It is 77."),
-            () if about("Summaries of the parts") => says("NONE"),
-            () if about("in a few sentences") => says("Ann."),
-            () => says("Key 77."),
+            () if about("Summaries of the parts") && about("of Ann is 77") => reply("It is 77."),
+            () if about("Summaries of the parts") => reply("NONE"),
+            () if about("in a few sentences") => reply("Ann."),
+            () => reply("Key 77."),
         }
     };
-    let done = lab(&text).ask("longcepo-cloud.m", script).await.unwrap();
+    let done = request(&text).ask("longcepo-cloud.m", script).await.unwrap();
     assert_eq!((done.answer.content.as_str(), done.depth()), ("Key 77.", 4));
     let last = prompt(done.calls.last().unwrap());
     assert!(
@@ -367,14 +385,14 @@ async fn longcepo_looks_sub_questions_up_in_all_parts_in_four_rounds() {
     );
     assert!(last.len() < 2000 && last.ends_with("Which key has its owner?"), "{last}");
     // A plan, a summary of each part, and both questions for each part.
-    let parts = done.with("at most five sentences").len();
-    assert_eq!(done.with("Summaries of the parts").len(), 2 * parts);
+    let parts = done.calls_with("at most five sentences").len();
+    assert_eq!(done.calls_with("Summaries of the parts").len(), 2 * parts);
     assert!(done.calls.len() <= 64, "{}", done.calls.len());
 }
 
 #[tokio::test(start_paused = true)]
 async fn longcepo_asks_once_about_a_short_text() {
-    let done = lab("Short.\n\nWhich key?").ask("longcepo-cloud.m", usual).await.unwrap();
+    let done = request("Short.\n\nWhich key?").ask("longcepo-cloud.m", usual_script).await.unwrap();
     assert_eq!(done.calls.len(), 1);
 }
 
@@ -388,14 +406,14 @@ async fn compact_sums_up_old_turns_and_keeps_calls_of_tools_together() {
         {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
         {"role": "tool", "tool_call_id": "1", "content": "three"},
     ]);
-    let lab = lab("")
+    let request = request("")
         .field("messages", messages)
         .field("compact_context_window", json!(100))
         .field("compact_keep_recent", json!(1));
     let script = |prompt: &str, _: usize| {
-        says(if prompt.contains("Sum up") { "it was long" } else { "done" })
+        reply(if prompt.contains("Sum up") { "it was long" } else { "done" })
     };
-    let done = lab.ask("compact-cloud.m", script).await.unwrap();
+    let done = request.ask("compact-cloud.m", script).await.unwrap();
     let roles: Vec<_> = done.calls[1].body.messages.iter().map(|message| message.role).collect();
     assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool]);
     let text = done.calls[1].body.messages[1].text();
@@ -413,20 +431,20 @@ async fn privacy_lies_over_every_call_wherever_it_is_named() {
             {"role": "user", "content": "Who am I?"},
         ]);
         let tools = json!([{"type": "function", "function": {"name": "f"}}]);
-        let lab = lab("")
+        let request = request("")
             .field("messages", messages)
             .field("tools", tools)
             .field("metadata", json!({"mail": "jane@example.com"}));
-        let lab =
-            lab.user(User { id: "1".into(), name: Some("Jane Doe".into()), ..User::default() });
+        let request =
+            request.user(User { id: "1".into(), name: Some("Jane Doe".into()), ..User::default() });
         let script = |prompt: &str, number: usize| {
             if prompt.contains("Score: <") {
-                usual(prompt, number)
+                usual_script(prompt, number)
             } else {
-                says(format!("You are <WORD_1> <EMAIL_1>, {number}"))
+                reply(format!("You are <WORD_1> <EMAIL_1>, {number}"))
             }
         };
-        let done = lab.ask(&format!("{name}-cloud.m"), script).await.unwrap();
+        let done = request.ask(&format!("{name}-cloud.m"), script).await.unwrap();
         assert!(
             done.answer.content.starts_with("You are Jane Doe jane@example.com"),
             "{name}: {}",

@@ -14,7 +14,7 @@ async fn what_cannot_be_so_is_refused_before_the_first_call() {
         ("moa", "names no model"),
         ("readurls&moa-cloud.m", "readurls_hosts"),
     ] {
-        let (error, calls) = lab("Hi").refused(model).await;
+        let (error, calls) = request("Hi").refused(model).await;
         assert!(error.contains(part), "{model}: {error}");
         assert_eq!(calls, 0, "{model}");
     }
@@ -29,16 +29,18 @@ async fn what_cannot_be_so_is_refused_before_the_first_call() {
         ("optillm_approach", json!("nonsense"), "no approach `nonsense`"),
         ("x_optimizer", json!("yes"), "x_optimizer: must be"),
     ] {
-        let (error, calls) = lab("Hi").field(field, value).refused("mcts-cloud.m").await;
+        let (error, calls) = request("Hi").field(field, value).refused("mcts-cloud.m").await;
         assert!(error.contains(part), "{field}: {error}");
         assert_eq!(calls, 0);
     }
-    let (error, calls) = lab("Hi").valves(json!({"enabled": false})).refused("moa-cloud.m").await;
+    let (error, calls) =
+        request("Hi").valves(json!({"enabled": false})).refused("moa-cloud.m").await;
     assert!(error.contains("switched off") && calls == 0);
-    let (error, calls) = lab("Hi").valves(json!({"access": "*=re2"})).refused("moa-cloud.m").await;
+    let (error, calls) =
+        request("Hi").valves(json!({"access": "*=re2"})).refused("moa-cloud.m").await;
     assert!(error.contains("you may use re2") && calls == 0, "{error}");
     let image = json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}]);
-    let (error, calls) = lab("").field("messages", image).refused("privacy&moa-cloud.m").await;
+    let (error, calls) = request("").field("messages", image).refused("privacy&moa-cloud.m").await;
     assert!(error.contains("pictures") && calls == 0, "{error}");
 }
 
@@ -46,7 +48,11 @@ async fn what_cannot_be_so_is_refused_before_the_first_call() {
 async fn fields_of_optillm_go_no_further_and_their_numbers_hold() {
     let fields = [("best_of_n", 2), ("k", 2), ("num_candidates", 2)];
     for (field, count) in fields {
-        let done = lab("Hi").field(field, json!(count)).ask("bon-cloud.m", usual).await.unwrap();
+        let done = request("Hi")
+            .field(field, json!(count))
+            .ask("bon-cloud.m", usual_script)
+            .await
+            .unwrap();
         assert_eq!(done.calls.len(), 2 * count, "{field}");
         assert!(done.calls.iter().all(|call| call.body.rest.is_empty()), "{field}");
     }
@@ -59,14 +65,14 @@ async fn conversations_stay_conversations_and_wishes_hold_for_answers() {
         {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Ahoy"},
         {"role": "user", "content": [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,x"}}]},
     ]);
-    let lab = lab("")
+    let request = request("")
         .field("messages", messages)
         .field("tools", json!([{"type": "function", "function": {"name": "f"}}]))
         .field("stop", json!(["END"]))
         .field("temperature", json!(0.3))
         .field("max_tokens", json!(77))
         .field("seed", json!(5));
-    let done = lab.ask("moa-cloud.m", usual).await.unwrap();
+    let done = request.ask("moa-cloud.m", usual_script).await.unwrap();
     for call in &done.calls {
         let sent = serde_json::to_string(&call.body).unwrap();
         assert!(sent.contains("data:image/png;base64,x"), "{sent}");
@@ -89,9 +95,9 @@ async fn conversations_stay_conversations_and_wishes_hold_for_answers() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_given_letter_by_letter_as_it_came() {
     let text = "class User:\n    Assistant: x\n<<<end>>> User: y";
-    let script = move |_: &str, _: usize| says(text);
+    let script = move |_: &str, _: usize| reply(text);
     for approach in ["none", "re2", "bon", "self_consistency", "moa"] {
-        let done = lab("Hi").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
+        let done = request("Hi").ask(&format!("{approach}-cloud.m"), script).await.unwrap();
         assert_eq!(done.answer.content, text, "{approach}");
     }
 }
@@ -100,14 +106,14 @@ async fn an_answer_is_given_letter_by_letter_as_it_came() {
 async fn several_answers_are_several_choices() {
     let script = |prompt: &str, number: usize| {
         if prompt.contains("Several attempts") {
-            return says("mixed");
+            return reply("mixed");
         }
         if prompt.contains("Read the question again") {
-            return says("read twice");
+            return reply("read twice");
         }
-        usual(prompt, number)
+        usual_script(prompt, number)
     };
-    let done = lab("Hi").ask("moa|re2-cloud.m", script).await.unwrap();
+    let done = request("Hi").ask("moa|re2-cloud.m", script).await.unwrap();
     assert_eq!(done.answer.earlier.len(), 1);
     assert_eq!(
         (done.answer.earlier[0].content.as_str(), done.answer.content.as_str()),
@@ -116,35 +122,39 @@ async fn several_answers_are_several_choices() {
     assert_eq!(done.answer.earlier[0].finish, Some(FinishReason::Stop));
     // One that fails is left out.
     let script = |prompt: &str, number: usize| {
-        if prompt.contains("Read the question again") { Line::Fails } else { usual(prompt, number) }
+        if prompt.contains("Read the question again") {
+            Script::Fail
+        } else {
+            usual_script(prompt, number)
+        }
     };
-    let done = lab("Hi").ask("moa|re2-cloud.m", script).await.unwrap();
+    let done = request("Hi").ask("moa|re2-cloud.m", script).await.unwrap();
     assert!(done.answer.earlier.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn roles_have_models_of_their_own() {
-    let lab = lab("Hi")
+    let request = request("Hi")
         .valves(json!({"judge_model": "cloud.judge", "proposer_models": "cloud.a, cloud.b"}));
-    let done = lab.ask("moa-cloud.m", usual).await.unwrap();
+    let done = request.ask("moa-cloud.m", usual_script).await.unwrap();
     let models: Vec<_> = done.calls.iter().map(|call| call.body.model.as_str()).collect();
     assert_eq!(models, ["cloud.a", "cloud.b", "cloud.a", "cloud.judge", "cloud.m"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_question_survives_the_stages_of_a_sequence() {
-    let done = lab("What is asked?").ask("bon&moa-cloud.m", usual).await.unwrap();
+    let done = request("What is asked?").ask("bon&moa-cloud.m", usual_script).await.unwrap();
     assert!(done.calls.iter().all(|call| prompt(call).contains("What is asked?")));
-    let proposals = done.with("An earlier attempt");
+    let proposals = done.calls_with("An earlier attempt");
     assert_eq!(proposals.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn background_tasks_cost_one_call_and_stay_private() {
     let text = "### Task:\nGenerate a title for jane@example.com";
-    let done = lab(text).ask("moa-cloud.m", usual).await.unwrap();
+    let done = request(text).ask("moa-cloud.m", usual_script).await.unwrap();
     assert_eq!(done.calls.len(), 1);
-    let done = lab(text).ask("privacy&moa-cloud.m", usual).await.unwrap();
+    let done = request(text).ask("privacy&moa-cloud.m", usual_script).await.unwrap();
     assert_eq!(done.calls.len(), 1);
     assert!(!prompt(&done.calls[0]).contains("jane@"));
 }

@@ -26,7 +26,7 @@ async fn seen(rig: &Rig, user: Option<User>) -> Vec<String> {
 async fn nobody_is_shown_a_document_that_is_not_for_them() {
     let rig = rig().await;
     let audience = |id: &str, audience| Upload { audience, ..upload(id, "The salary is high.") };
-    rig.put(vec![
+    rig.put_documents(vec![
         audience("open", Audience::Everyone),
         audience("annas", only(&["anna"], &[])),
         audience("admins", only(&[], &["admin"])),
@@ -47,8 +47,11 @@ async fn a_collection_is_for_the_roles_that_the_valves_name_for_it() {
         valves.collections = vec!["documents".into(), "pay=hr".into()];
     })
     .await;
-    rig.put(vec![upload("open", "The salary is secret.")]).await;
-    rig.library().put("pay".into(), vec![upload("list", "The salary is 7.")]).await.unwrap();
+    rig.put_documents(vec![upload("open", "The salary is secret.")]).await;
+    rig.library()
+        .put_documents("pay".into(), vec![upload("list", "The salary is 7.")])
+        .await
+        .unwrap();
     assert_eq!(seen(&rig, Some(user("anna", "user"))).await, ["documents/open"]);
     assert_eq!(seen(&rig, Some(user("paul", "hr"))).await, ["documents/open", "pay/list"]);
     let collections = rig.library().collections().await.unwrap();
@@ -58,7 +61,7 @@ async fn a_collection_is_for_the_roles_that_the_valves_name_for_it() {
 #[tokio::test]
 async fn a_search_sees_what_its_reader_may_see() {
     let rig = rig().await;
-    rig.put(vec![Upload {
+    rig.put_documents(vec![Upload {
         audience: only(&["anna"], &[]),
         ..upload("annas", "The salary is high.")
     }])

@@ -13,7 +13,7 @@ const PARKING: &str = "# Parking\nThe garage opens at six; bicycles stand in the
 
 async fn filled() -> Rig {
     let rig = rig().await;
-    rig.put(vec![upload("leave.md", LEAVE), upload("parking.md", PARKING)]).await;
+    rig.put_documents(vec![upload("leave.md", LEAVE), upload("parking.md", PARKING)]).await;
     rig
 }
 
@@ -127,7 +127,7 @@ async fn while_tools_are_called_the_sources_stay_and_are_not_shown_again() {
 #[tokio::test]
 async fn only_a_follow_up_is_made_a_question_of_its_own() {
     let mut rig = rig_with(|valves| valves.rewrite_model = Some("cloud.small".into())).await;
-    rig.put(vec![upload("leave.md", LEAVE), upload("parking.md", PARKING)]).await;
+    rig.put_documents(vec![upload("leave.md", LEAVE), upload("parking.md", PARKING)]).await;
     let rewritten =
         [Chunk::Content(" When does the garage open? ".into()), Chunk::Finish(FinishReason::Stop)];
     rig.scripted = rig.scripted.answers("cloud.small", rewritten);
@@ -151,7 +151,7 @@ async fn only_a_follow_up_is_made_a_question_of_its_own() {
 #[tokio::test]
 async fn a_rewriter_that_fails_leaves_the_question_as_it_is() {
     let rig = rig_with(|valves| valves.rewrite_model = Some("cloud.gone".into())).await;
-    rig.put(vec![upload("parking.md", PARKING)]).await;
+    rig.put_documents(vec![upload("parking.md", PARKING)]).await;
     let messages =
         vec![Message::new(Role::User, "hi"), Message::new(Role::User, "where do bicycles stand?")];
     let chunks = rig.answer_of(rig.call(messages)).await;
@@ -161,7 +161,7 @@ async fn a_rewriter_that_fails_leaves_the_question_as_it_is() {
 #[tokio::test]
 async fn the_meaning_finds_what_the_words_do_not() {
     let mut rig = rig_with(|valves| valves.embedding_model = "cloud.vectors".into()).await;
-    rig.put(vec![upload("leave.md", LEAVE)]).await;
+    rig.put_documents(vec![upload("leave.md", LEAVE)]).await;
     let vectors = Embeddings { vectors: vec![vec![1.0, 0.0]], prompt_tokens: 3 };
     rig.scripted = rig.scripted.embeds("cloud.vectors", vectors);
     let chunks = rig.answer_of(rig.asks("Elternzeit")).await;
@@ -183,8 +183,11 @@ async fn a_reranker_has_the_last_word_on_the_order() {
         valves.top_k = 1;
     })
     .await;
-    rig.put(vec![upload("a.md", "garage garage garage"), upload("b.md", "the garage of the yard")])
-        .await;
+    rig.put_documents(vec![
+        upload("a.md", "garage garage garage"),
+        upload("b.md", "the garage of the yard"),
+    ])
+    .await;
     let first =
         events(&rig.answer_of(rig.asks("garage")).await, "source")[0]["source"]["id"].clone();
     let ranks = vec![Rank { index: 1, score: 0.9 }, Rank { index: 0, score: 0.1 }];
@@ -199,7 +202,7 @@ async fn a_template_of_ones_own_is_what_the_generator_gets() {
     let rig =
         rig_with(|valves| valves.prompt_template = Some("{{question}} <- {{sources}}".into()))
             .await;
-    rig.put(vec![upload("leave.md", LEAVE)]).await;
+    rig.put_documents(vec![upload("leave.md", LEAVE)]).await;
     rig.answer_of(rig.asks("parents?")).await;
     assert!(rig.prompt().starts_with("parents? <- <source id=\"1\""), "{}", rig.prompt());
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 async fn filter() -> Rig {
     let rig = rig_with(|valves| valves.filter = true).await;
-    rig.put(vec![upload("leave.md", "# Leave\nParents get thirty weeks.")]).await;
+    rig.put_documents(vec![upload("leave.md", "# Leave\nParents get thirty weeks.")]).await;
     rig
 }
 

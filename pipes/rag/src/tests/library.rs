@@ -36,7 +36,8 @@ async fn chunks(rig: &Rig) -> usize {
 async fn a_document_that_cannot_be_stored_fails_alone() {
     let rig = rig().await;
     let large = "A line of words that nobody will ever read.\n".repeat(400_000);
-    let results = rig.put(vec![upload("a", "One."), upload("b", &large), upload("c", "Three.")]);
+    let results =
+        rig.put_documents(vec![upload("a", "One."), upload("b", &large), upload("c", "Three.")]);
     let outcomes: Vec<_> = results.await.into_iter().map(|result| result.outcome).collect();
     let [Outcome::Stored { .. }, Outcome::Failed { reason }, Outcome::Stored { .. }] =
         outcomes.as_slice()
@@ -53,7 +54,7 @@ async fn the_same_file_again_is_not_parsed() {
         content: Content::File { name: "a.md".into(), bytes: bytes.to_vec() },
         ..upload("a.md", "")
     };
-    let put = async |upload| rig.put(vec![upload]).await.pop().unwrap().outcome;
+    let put = async |upload| rig.put_documents(vec![upload]).await.pop().unwrap().outcome;
     assert!(matches!(put(file(b"# Alpha\nOne.")).await, Outcome::Stored { .. }));
     assert_eq!(put(file(b"# Alpha\nOne.")).await, Outcome::Unchanged);
     let titled = Upload { title: Some("Beta".into()), ..file(b"# Alpha\nOne.") };
@@ -64,7 +65,7 @@ async fn the_same_file_again_is_not_parsed() {
 #[tokio::test]
 async fn without_a_model_documents_are_found_by_words_and_their_state_says_so() {
     let mut rig = rig().await;
-    rig.put(vec![upload("a", "One.")]).await;
+    rig.put_documents(vec![upload("a", "One.")]).await;
     let state = async |rig: &Rig| {
         let listed = rig.library().documents("documents".into(), String::new(), 10).await.unwrap();
         listed[0].state.clone()
@@ -85,7 +86,7 @@ async fn without_a_model_documents_are_found_by_words_and_their_state_says_so() 
 async fn a_model_that_has_embedded_documents_is_chosen_before_others() {
     let mut rig = rig().await;
     rig.scripted = rig.scripted.embeds("cloud.m", vectors([1.0, 0.0]));
-    rig.put(vec![upload("a", "Elephants.")]).await;
+    rig.put_documents(vec![upload("a", "Elephants.")]).await;
     rig.library().run_background_jobs(rig.scripted.host()).await;
     for other in ["cloud.a", "cloud.b", "cloud.x", "cloud.y", "cloud.z"] {
         rig.scripted = rig.scripted.embeds(other, vectors([0.0, 1.0]));
@@ -102,7 +103,7 @@ async fn the_old_vectors_serve_until_another_model_has_embedded_everything() {
     let mut rig = rig_with(|valves| valves.embedding_model = "cloud.old".into()).await;
     rig.scripted = rig.scripted.embeds("cloud.old", vectors([1.0, 0.0]));
     rig.scripted = rig.scripted.embeds("cloud.new", vectors([0.0, 1.0]));
-    rig.put(vec![upload("a", "Elephants.")]).await;
+    rig.put_documents(vec![upload("a", "Elephants.")]).await;
     rig.library().run_background_jobs(rig.scripted.host()).await;
     let rig = turn(rig, |valves| valves.embedding_model = "cloud.new".into()).await;
     let found = search(&rig, "something else").await;
@@ -117,7 +118,7 @@ async fn the_old_vectors_serve_until_another_model_has_embedded_everything() {
 async fn another_chunk_size_cuts_stored_documents_anew() {
     let rig = rig().await;
     let text: String = (0..100).map(|number| format!("Sentence {number} is here. ")).collect();
-    rig.put(vec![upload("a", &text)]).await;
+    rig.put_documents(vec![upload("a", &text)]).await;
     rig.library().run_background_jobs(rig.scripted.host()).await;
     let before = chunks(&rig).await;
     let rig = turn(rig, |valves| valves.chunk_size = 64).await;

@@ -26,7 +26,7 @@ async fn documents_follow_the_files_of_the_folder() {
     fs::write(at("more/b.txt"), "Two.").unwrap();
     fs::write(at(".hidden"), "Three.").unwrap();
     // What came in by another way is left alone.
-    rig.put(vec![upload("own", "# Own\nText.")]).await;
+    rig.put_documents(vec![upload("own", "# Own\nText.")]).await;
     assert_eq!(synced(&rig).await, ["a.md: Alpha", "more/b.txt: b", "own: Own"]);
     fs::write(at("a.md"), "# Omega\nAnother.").unwrap();
     fs::remove_file(at("more/b.txt")).unwrap();
@@ -86,7 +86,7 @@ async fn documents_of_an_earlier_release_keep_their_audience_in_the_folder_that_
     let (rig, watched) = watching().await;
     let mut legacy = upload("a.md", "# Alpha\nOne.");
     legacy.metadata.insert(MARK.into(), true.into());
-    rig.put(vec![legacy.clone(), crate::tests::upload("own", "# Own\nText.")]).await;
+    rig.put_documents(vec![legacy.clone(), crate::tests::upload("own", "# Own\nText.")]).await;
     fs::write(watched.path().join("a.md"), "# Alpha\nTwo.").unwrap();
     fs::write(watched.path().join("b.md"), "# Beta\nTwo.").unwrap();
     let audiences = async |rig: &Rig| {
@@ -101,7 +101,7 @@ async fn documents_of_an_earlier_release_keep_their_audience_in_the_folder_that_
     assert_eq!(audiences(&rig).await, open([("a.md", true), ("b.md", false), ("own", true)]));
     // Another folder, turned to later, inherits nothing, not even of documents whose mark names no
     // folder.
-    rig.put(vec![legacy]).await;
+    rig.put_documents(vec![legacy]).await;
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("a.md"), "# Alpha\nThree.").unwrap();
     fs::write(other.path().join("b.md"), "# Beta\nThree.").unwrap();

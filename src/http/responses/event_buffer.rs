@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// The buffer of written events.
 #[derive(Debug, Default)]
-pub struct Wire {
+pub struct EventBuffer {
     /// The bytes that are written and not sent.
     pub buffer: BytesMut,
     written: u64,
@@ -33,29 +33,29 @@ pub struct Delta<'a> {
 
 impl<'a> Delta<'a> {
     /// Returns a piece of the text of the item at this place.
-    pub fn of(item_id: &'a str, output_index: usize, delta: &'a str) -> Self {
+    pub fn new(item_id: &'a str, output_index: usize, delta: &'a str) -> Self {
         let (content_index, summary_index, logprobs) = (None, None, None);
         Self { item_id, output_index, content_index, summary_index, delta, logprobs }
     }
 }
 
-impl Wire {
+impl EventBuffer {
     /// Writes an event of this type with these fields, which are an object.
-    pub fn event(&mut self, kind: &str, fields: &impl Serialize) {
+    pub fn write_event(&mut self, kind: &str, fields: &impl Serialize) {
         for piece in ["event: ", kind, "\ndata: {\"type\":\"", kind, "\",\"sequence_number\":"] {
             self.buffer.extend_from_slice(piece.as_bytes());
         }
         let number = self.written;
-        self.json(&number);
+        self.write_json(&number);
         self.written += 1;
         let brace = self.buffer.len();
-        self.json(fields);
+        self.write_json(fields);
         // What was begun above goes on with the fields.
         self.buffer[brace] = b',';
         self.buffer.extend_from_slice(b"\n\n");
     }
 
-    fn json(&mut self, value: &impl Serialize) {
+    fn write_json(&mut self, value: &impl Serialize) {
         // Writing texts and numbers into memory cannot fail.
         _ = serde_json::to_writer((&mut self.buffer).writer(), value);
     }

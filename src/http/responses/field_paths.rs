@@ -1,16 +1,16 @@
 //! Maps the fields of a chat to those of the request that it was made of.
 
 /// The paths in the request of a chat's messages and tools.
-pub struct Fields {
+pub struct FieldPaths {
     /// The field of each message's content, as in `input[3].output`.
     pub messages: Vec<String>,
     /// The field of each tool, as in `tools[2].tools[0]`.
     pub tools: Vec<String>,
 }
 
-impl Fields {
+impl FieldPaths {
     /// Returns the path in the request of this field of the chat; `None` if it is the same.
-    pub fn own(&self, field: &str) -> Option<String> {
+    pub fn original_field(&self, field: &str) -> Option<String> {
         if let Some((place, rest)) = within(field, "messages[") {
             let rest = rest.strip_prefix(".content").unwrap_or(rest);
             return Some(format!("{}{rest}", self.messages.get(place)?));
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn fields_of_the_chat_are_named_as_in_the_request() {
-        let fields = Fields {
+        let field_paths = FieldPaths {
             messages: vec!["instructions".into(), "input[3].output".into()],
             tools: vec!["tools[4]".into(), "tools[5].tools[1]".into()],
         };
@@ -64,7 +64,7 @@ mod tests {
             ("reasoning_effort", Some("reasoning.effort")),
             ("temperature", None),
         ] {
-            assert_eq!(fields.own(chats).as_deref(), own, "{chats}");
+            assert_eq!(field_paths.original_field(chats).as_deref(), own, "{chats}");
         }
     }
 }

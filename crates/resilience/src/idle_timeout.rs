@@ -11,9 +11,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// A timer that elapses when a stream has been silent for too long.
 #[derive(Debug)]
 pub struct IdleTimer {
-    longest: Duration,
-    heard: Instant,
-    alarm: Pin<Box<Sleep>>,
+    limit: Duration,
+    last_activity: Instant,
+    sleep: Pin<Box<Sleep>>,
 }
 
 /// The error of a stream that was silent for too long.
@@ -24,39 +24,39 @@ pub struct IdleElapsed;
 #[derive(Debug)]
 pub struct IdleTimeout<S> {
     stream: S,
-    silence: IdleTimer,
+    timer: IdleTimer,
 }
 
 impl IdleTimer {
     /// Starts a timer of this length.
-    pub fn new(longest: Duration) -> Self {
-        let heard = Instant::now();
-        Self { longest, heard, alarm: Box::pin(sleep_until(heard + longest)) }
+    pub fn new(limit: Duration) -> Self {
+        let last_activity = Instant::now();
+        Self { limit, last_activity, sleep: Box::pin(sleep_until(last_activity + limit)) }
     }
 
     /// Restarts the timer, when an item has arrived.
-    pub fn end(&mut self) {
-        self.heard = Instant::now();
+    pub fn reset(&mut self) {
+        self.last_activity = Instant::now();
     }
 
     /// Is ready when the time has elapsed. The sleep is reset only when it fires, not with each
     /// item: that would cost more than reading the item.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<IdleElapsed> {
+    pub fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<IdleElapsed> {
         loop {
-            ready!(self.alarm.as_mut().poll(cx));
-            let deadline = self.heard + self.longest;
+            ready!(self.sleep.as_mut().poll(cx));
+            let deadline = self.last_activity + self.limit;
             if Instant::now() >= deadline {
                 return Poll::Ready(IdleElapsed);
             }
-            self.alarm.as_mut().reset(deadline);
+            self.sleep.as_mut().reset(deadline);
         }
     }
 }
 
 impl<S> IdleTimeout<S> {
     /// Wraps a stream, which may be silent for this time.
-    pub fn new(stream: S, longest: Duration) -> Self {
-        Self { stream, silence: IdleTimer::new(longest) }
+    pub fn new(stream: S, limit: Duration) -> Self {
+        Self { stream, timer: IdleTimer::new(limit) }
     }
 }
 
@@ -66,10 +66,10 @@ impl<T, E: From<IdleElapsed>, S: Stream<Item = Result<T, E>> + Unpin> Stream for
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         match Pin::new(&mut self.stream).poll_next(cx) {
             Poll::Ready(item) => {
-                self.silence.end();
+                self.timer.reset();
                 Poll::Ready(item)
             }
-            Poll::Pending => self.silence.poll(cx).map(|silent| Some(Err(silent.into()))),
+            Poll::Pending => self.timer.poll_elapsed(cx).map(|elapsed| Some(Err(elapsed.into()))),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! An answer in flight: its concurrency permit, and its outcome for the circuit breaker.
 
-use crate::{Classify, FailureKind, Upstream, Verdict, breaker::Ticket};
+use crate::{Classify, FailureKind, Upstream, Verdict, breaker::CallTicket};
 use futures_util::Stream;
 use std::{
     pin::Pin,
@@ -16,48 +16,50 @@ pub(crate) type ConcurrencyPermit = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub struct InFlightCall {
     guard: CallGuard,
-    _place: ConcurrencyPermit,
+    _permit: ConcurrencyPermit,
 }
 
 /// One call. If it is dropped before it is complete, it was cancelled.
 #[derive(Debug)]
 pub(crate) struct CallGuard {
     upstream: Arc<Upstream>,
-    ticket: Option<Ticket>,
+    ticket: Option<CallTicket>,
 }
 
 impl InFlightCall {
-    pub(crate) fn began(guard: CallGuard, place: ConcurrencyPermit) -> Self {
+    pub(crate) fn start(guard: CallGuard, permit: ConcurrencyPermit) -> Self {
         if let Some(ticket) = guard.ticket {
-            guard.upstream.breaker().began(ticket);
+            guard.upstream.breaker().record_start(ticket);
         }
-        Self { guard, _place: place }
+        Self { guard, _permit: permit }
     }
 
     /// Records the end of the answer: a success, or this failure.
-    pub fn settle(self, failure: Option<FailureKind>) {
-        self.guard.settle(failure.map_or_else(Verdict::fine, Verdict::failed));
+    pub fn complete(self, failure: Option<FailureKind>) {
+        self.guard.complete(failure.map_or_else(Verdict::success, Verdict::failure));
     }
 
     /// Wraps the answer's stream, which holds the permit and is complete at its end.
-    pub fn watch<S>(self, answer: S) -> TrackedStream<S> {
-        TrackedStream { answer, running: Some(self) }
+    pub fn track<S>(self, answer: S) -> TrackedStream<S> {
+        TrackedStream { answer, call: Some(self) }
     }
 }
 
 impl CallGuard {
-    pub fn new(upstream: Arc<Upstream>, ticket: Ticket) -> Self {
+    pub fn new(upstream: Arc<Upstream>, ticket: CallTicket) -> Self {
         Self { upstream, ticket: Some(ticket) }
     }
 
     /// Records the outcome of the call.
-    pub fn settle(mut self, verdict: Verdict) {
+    pub fn complete(mut self, verdict: Verdict) {
         let Some(ticket) = self.ticket.take() else { return };
         self.upstream.count_failure(verdict.kind);
         let now = Instant::now();
         match verdict.kind {
-            None | Some(FailureKind::Throttled) => self.upstream.breaker().succeeded(ticket, now),
-            Some(_) => self.upstream.breaker().failed(ticket, verdict, now),
+            None | Some(FailureKind::Throttled) => {
+                self.upstream.breaker().record_success(ticket, now)
+            }
+            Some(_) => self.upstream.breaker().record_failure(ticket, verdict, now),
         }
     }
 }
@@ -65,7 +67,7 @@ impl CallGuard {
 impl Drop for CallGuard {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.upstream.breaker().abandoned(ticket, Instant::now());
+            self.upstream.breaker().record_cancellation(ticket, Instant::now());
         }
     }
 }
@@ -74,7 +76,7 @@ impl Drop for CallGuard {
 #[derive(Debug)]
 pub struct TrackedStream<S> {
     answer: S,
-    running: Option<InFlightCall>,
+    call: Option<InFlightCall>,
 }
 
 impl<T, E: Classify, S: Stream<Item = Result<T, E>> + Unpin> Stream for TrackedStream<S> {
@@ -85,10 +87,10 @@ impl<T, E: Classify, S: Stream<Item = Result<T, E>> + Unpin> Stream for TrackedS
         let ended = match &item {
             Some(Ok(_)) => return Poll::Ready(item),
             Some(Err(error)) => error.verdict(),
-            None => Verdict::fine(),
+            None => Verdict::success(),
         };
-        if let Some(running) = self.running.take() {
-            running.guard.settle(ended);
+        if let Some(call) = self.call.take() {
+            call.guard.complete(ended);
         }
         Poll::Ready(item)
     }

@@ -3,13 +3,13 @@
 /// The paths of all parts, message by message: turns are split into messages, so their numbers
 /// differ.
 #[derive(Default)]
-pub struct Places {
+pub struct FieldPaths {
     parts: Vec<Vec<String>>,
     /// The place in the request of each tool of the chat: some are left out.
     pub tools: Vec<usize>,
 }
 
-impl Places {
+impl FieldPaths {
     /// Adds the paths of the next message's parts.
     pub fn push(&mut self, fields: Vec<String>) {
         self.parts.push(fields);
@@ -17,9 +17,9 @@ impl Places {
 
     /// Returns the path in the request of this field of the chat, as in `messages[2].content[1]`;
     /// `None` if it is the same.
-    pub fn of(&self, field: &str) -> Option<String> {
+    pub fn original_field(&self, field: &str) -> Option<String> {
         if field.starts_with("messages[") {
-            return self.part(field).map(str::to_owned);
+            return self.part_field(field).map(str::to_owned);
         }
         if let Some(tool) = field.strip_prefix("tools[") {
             let (place, rest) = tool.split_once("].function")?;
@@ -42,7 +42,7 @@ impl Places {
         })
     }
 
-    fn part(&self, field: &str) -> Option<&str> {
+    fn part_field(&self, field: &str) -> Option<&str> {
         let (message, part) = field.strip_prefix("messages[")?.split_once("].content[")?;
         let (part, _) = part.split_once(']')?;
         let parts = self.parts.get(message.parse::<usize>().ok()?)?;
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn fields_of_the_chat_are_named_as_in_the_request() {
         let parts = vec![Vec::new(), vec!["messages[0].content[2]".into()]];
-        let places = Places { parts, tools: vec![1, 4] };
+        let field_paths = FieldPaths { parts, tools: vec![1, 4] };
         for (chats, own) in [
             ("messages[1].content[0]", Some("messages[0].content[2]")),
             ("messages[0].content[0]", None),
@@ -69,7 +69,7 @@ mod tests {
             ("stopped", None),
             ("temperature", None),
         ] {
-            assert_eq!(places.of(chats).as_deref(), own, "{chats}");
+            assert_eq!(field_paths.original_field(chats).as_deref(), own, "{chats}");
         }
     }
 }
