@@ -61,7 +61,7 @@ fn picture() -> Value {
 fn requests(c: &mut Criterion) {
     let valves = BedrockValves::default();
     let base = CLAUDE.trim_start_matches("us.");
-    let target = Target::of(CLAUDE, base, Inputs::default(), &valves);
+    let target = Target::for_model(CLAUDE, base, Inputs::default(), &valves);
     let question = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}]});
     let mut group = c.benchmark_group("body to Converse");
     for (name, body) in [("question", question), ("agent", agent()), ("1 MiB picture", picture())] {

@@ -203,7 +203,9 @@ pub const ROUTES: &[Route] = &[
     admin(Method::POST, "/rag", || web::post().to(rag::create)),
     models(Method::POST, "/rag/{collection:[^/]+}/search", || web::post().to(rag::search)),
     admin(Method::GET, "/rag/{collection:[^/]+}/documents", || web::get().to(rag::documents)),
-    admin(Method::POST, "/rag/{collection:[^/]+}/documents", || web::post().to(rag::put)),
+    admin(Method::POST, "/rag/{collection:[^/]+}/documents", || {
+        web::post().to(rag::upload_documents)
+    }),
     admin(Method::DELETE, "/rag/{collection:[^/]+}/documents", || {
         web::delete().to(rag::remove_many)
     }),

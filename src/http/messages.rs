@@ -14,7 +14,7 @@ mod request;
 mod source;
 mod turns;
 
-pub use error::refusal;
+pub use error::error_response;
 pub use request::Request;
 
 use super::{
@@ -28,7 +28,7 @@ use super::{
 use actix_web::{HttpResponse, http::header::HeaderMap};
 use events::EventWriter;
 use pipe_sdk::{Answer, Demand, PipeError};
-use request::Asked;
+use request::ConvertedRequest;
 use serde_json::{Value, json};
 
 /// The header that Anthropic's clients send with every request.

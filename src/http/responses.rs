@@ -25,7 +25,7 @@ use answer::Response;
 use events::EventWriter;
 use pipe_sdk::{Answer, Body, Demand, PipeError};
 pub use request::Request;
-use request::{Asked, Wishes};
+use request::{ConvertedRequest, ResponseOptions};
 use serde_json::{Value, json};
 
 impl JsonBody for Request {

@@ -41,10 +41,10 @@ pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<Htt
         return Ok(HttpResponse::Ok()
             .content_type("text/csv; charset=utf-8")
             .insert_header((header::CONTENT_DISPOSITION, name))
-            .body(csv::text(by_day, &by, &rows, &model_names(&state, &rows))?));
+            .body(csv::write_csv(by_day, &by, &rows, &model_names(&state, &rows))?));
     }
     let names = model_names(&state, &rows);
-    let rows: Vec<_> = rows.iter().map(|row| shown(row, &names)).collect();
+    let rows: Vec<_> = rows.iter().map(|row| row_object(row, &names)).collect();
     Ok(HttpResponse::Ok()
         .json(json!({"from": from.to_string(), "to": to.to_string(), "rows": rows})))
 }
@@ -160,17 +160,17 @@ fn field_name(field: UsageField) -> &'static str {
 }
 
 /// Returns a row with its day as a date, the name of its model, and its cost in US dollars.
-fn shown(row: &ReportRow, model_names: &HashMap<String, String>) -> serde_json::Value {
-    let mut shown = json!(row);
+fn row_object(row: &ReportRow, model_names: &HashMap<String, String>) -> serde_json::Value {
+    let mut object = json!(row);
     if let Some(day) = row.day {
         object["day"] = Day::from_unix_ms(day).to_string().into();
     }
     if let Some(name) = row.model.as_ref().and_then(|id| model_names.get(id)) {
-        shown["model_name"] = name.as_str().into();
+        object["model_name"] = name.as_str().into();
     }
-    if let Some(shown) = shown.as_object_mut() {
-        shown.shift_remove("cost");
-        shown.insert("cost_usd".into(), (row.cost as f64 / 1e6).into());
+    if let Some(object) = object.as_object_mut() {
+        object.shift_remove("cost");
+        object.insert("cost_usd".into(), (row.cost as f64 / 1e6).into());
     }
     object
 }

@@ -261,7 +261,7 @@ mod tests {
                 json!({"detail": [{"loc": ["body", "x"], "msg": "no"}, {"msg": "nor"}]}),
                 0,
                 "",
-                "no; nor",
+                "x: no; nor",
             ),
             (
                 json!({"message": "no", "code": "rate_limit_exceeded"}),

@@ -89,9 +89,9 @@ impl ChatAnswer {
         left_out: Vec<String>,
     ) -> Self {
         let chunks = match answer {
-            StartedAnswer::Stream(stream) => AnswerChunks::Stream(Box::new(call.watch(*stream))),
+            StartedAnswer::Stream(stream) => AnswerChunks::Stream(Box::new(call.track(*stream))),
             StartedAnswer::Whole(chunks) => {
-                call.settle(None);
+                call.complete(None);
                 AnswerChunks::Whole(chunks)
             }
         };

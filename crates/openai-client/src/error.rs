@@ -189,12 +189,12 @@ impl resilience::Classify for OpenAiError {
     fn verdict(&self) -> Verdict {
         match self {
             Self::CircuitOpen { .. } | Self::ConcurrencyLimit | Self::MissingTools(_) => {
-                Verdict::fine()
+                Verdict::success()
             }
-            Self::Unreachable { .. } => Verdict::failed(FailureKind::Connect).again(),
-            Self::MetadataAddress => Verdict::failed(FailureKind::Connect),
-            Self::FirstByteTimeout => Verdict::failed(FailureKind::Timeout),
-            Self::ConnectionLost => Verdict::failed(FailureKind::Broken).again(),
+            Self::Unreachable { .. } => Verdict::failure(FailureKind::Connect).retryable(),
+            Self::MetadataAddress => Verdict::failure(FailureKind::Connect),
+            Self::FirstByteTimeout => Verdict::failure(FailureKind::Timeout),
+            Self::ConnectionLost => Verdict::failure(FailureKind::ConnectionLost).retryable(),
             Self::Api(api_error) => api_error.verdict(),
             Self::HtmlPage | Self::InvalidResponse(_) => Verdict::failure(FailureKind::Protocol),
             Self::Interrupted | Self::Incomplete => Verdict::failure(FailureKind::Truncated),

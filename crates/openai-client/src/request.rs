@@ -146,7 +146,7 @@ pub(crate) fn serialize_chat(
         stop: &body.stop,
         tools,
         tool_choice,
-        rest: ExtraFields::of_chat(&body.rest, vendor, quirks, has_tools),
+        rest: ExtraFields::from_chat(&body.rest, vendor, quirks, has_tools),
     };
     let json = serde_json::to_vec(&chat)
         .map_err(|_| OpenAiError::InvalidResponse("its request cannot be written"))?;
@@ -154,7 +154,7 @@ pub(crate) fn serialize_chat(
 }
 
 impl<'a> ExtraFields<'a> {
-    fn of_chat(
+    fn from_chat(
         rest: &'a Map<String, Value>,
         vendor: Vendor,
         quirks: Quirks,

@@ -57,7 +57,7 @@ impl CallGuard {
         let now = Instant::now();
         match verdict.kind {
             None | Some(FailureKind::Throttled) => {
-                self.upstream.breaker().record_success(ticket, now)
+                self.upstream.breaker().record_success(ticket, now);
             }
             Some(_) => self.upstream.breaker().record_failure(ticket, verdict, now),
         }

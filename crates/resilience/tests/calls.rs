@@ -246,7 +246,7 @@ async fn call_of(upstream: &Arc<Upstream>) -> InFlightCall {
 async fn an_answer_holds_its_place_until_it_ends_and_its_error_counts() {
     let upstream = upstream(Limits::default());
     let pieces = [Ok("a"), Err(Failure::Of(Verdict::failure(FailureKind::Truncated)))];
-    let mut answer = call_of(&upstream).await.watch(stream::iter(pieces));
+    let mut answer = call_of(&upstream).await.track(stream::iter(pieces));
     assert_eq!(answer.next().await, Some(Ok("a")));
     assert_eq!(upstream.state().in_flight, 1);
     answer.next().await.unwrap().unwrap_err();

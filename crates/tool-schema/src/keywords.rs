@@ -4,24 +4,24 @@ use serde_json::{Map, Value};
 
 /// The value of a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeywordKind {
+pub enum Holds {
     /// Schemas by names of the client's own.
-    NamedSchemas,
+    Named,
     /// A list of schemas.
-    SchemaList,
+    List,
     /// One schema.
-    Schema,
+    One,
     /// Something else.
     Data,
 }
 
 /// Returns the kind of this keyword's value.
-pub fn keyword_kind(keyword: &str) -> KeywordKind {
+pub fn holds(keyword: &str) -> Holds {
     match keyword {
         "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
-            KeywordKind::NamedSchemas
+            Holds::Named
         }
-        "anyOf" | "oneOf" | "allOf" | "prefixItems" => KeywordKind::SchemaList,
+        "anyOf" | "oneOf" | "allOf" | "prefixItems" => Holds::List,
         "items"
         | "additionalProperties"
         | "additionalItems"
@@ -32,13 +32,13 @@ pub fn keyword_kind(keyword: &str) -> KeywordKind {
         | "then"
         | "else"
         | "contains"
-        | "propertyNames" => KeywordKind::Schema,
-        _ => KeywordKind::Data,
+        | "propertyNames" => Holds::One,
+        _ => Holds::Data,
     }
 }
 
 /// Returns the type of this name, which may be that of another language; `None` if it is none.
-pub fn parse_type_name(word: &str) -> Option<&'static str> {
+pub fn type_named(word: &str) -> Option<&'static str> {
     Some(match word.trim().to_ascii_lowercase().as_str() {
         "object" | "dict" | "dictionary" | "map" | "struct" | "record" => "object",
         "array" | "list" | "tuple" | "set" => "array",
@@ -63,7 +63,7 @@ pub fn is_of_object(schema: &Map<String, Value>) -> bool {
 }
 
 /// Returns the type of this value. A whole number is an integer.
-pub fn value_type(value: &Value) -> &'static str {
+pub fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
@@ -76,7 +76,7 @@ pub fn value_type(value: &Value) -> &'static str {
 }
 
 /// Returns the type that the keywords of a schema without `type` imply.
-pub fn infer_type(schema: &Map<String, Value>) -> Option<&'static str> {
+pub fn implied_type(schema: &Map<String, Value>) -> Option<&'static str> {
     let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.contains_key(*keyword));
     if has(&["properties", "additionalProperties", "patternProperties", "propertyNames"])
         || has(&["minProperties", "maxProperties"])
@@ -94,9 +94,9 @@ pub fn infer_type(schema: &Map<String, Value>) -> Option<&'static str> {
 }
 
 /// Returns the schema behind this `$ref`, if it is one within this document.
-pub fn resolve_reference<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
+pub fn referenced<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     let pointer = reference.strip_prefix('#')?;
-    let decoded = percent_decode(pointer);
+    let decoded = percent_decoded(pointer);
     if decoded.is_empty() || decoded.starts_with('/') {
         return root.pointer(&decoded);
     }
@@ -106,7 +106,7 @@ pub fn resolve_reference<'a>(root: &'a Value, reference: &str) -> Option<&'a Val
     lists.flat_map(Map::values).find(anchored)
 }
 
-fn percent_decode(text: &str) -> String {
+fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

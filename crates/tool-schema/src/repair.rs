@@ -8,104 +8,101 @@ use serde_json::{Map, Value, json};
 
 /// Repairs this schema. Returns whether it changed.
 pub fn repair(schema: &mut Map<String, Value>) -> bool {
-    let before = find_dangling_references(schema);
+    let before = dangling(schema);
     let mut changed = !before.is_empty();
     for reference in before {
-        replace_dangling_reference(schema, &reference);
+        loosen(schema, &reference);
     }
-    changed |= repair_schema(schema);
+    changed |= within(schema);
     changed
 }
 
 /// Returns the references of this document that lead nowhere.
-fn find_dangling_references(schema: &Map<String, Value>) -> Vec<String> {
+fn dangling(schema: &Map<String, Value>) -> Vec<String> {
     let mut references = Vec::new();
-    collect_references(schema, &mut references);
+    collect(schema, &mut references);
     if references.is_empty() {
         return references;
     }
     let root = Value::Object(schema.clone());
-    references.retain(|reference| resolve_reference(&root, reference).is_none());
+    references.retain(|reference| referenced(&root, reference).is_none());
     references
 }
 
-fn collect_references(schema: &Map<String, Value>, references: &mut Vec<String>) {
+fn collect(schema: &Map<String, Value>, references: &mut Vec<String>) {
     if let Some(Value::String(reference)) = schema.get("$ref")
         && !references.contains(reference)
     {
         references.push(reference.clone());
     }
-    for_each_subschema(schema, &mut |inner| collect_references(inner, references));
+    for_each_inside(schema, &mut |inner| collect(inner, references));
 }
 
-fn for_each_subschema(schema: &Map<String, Value>, each: &mut dyn FnMut(&Map<String, Value>)) {
+fn for_each_inside(schema: &Map<String, Value>, each: &mut dyn FnMut(&Map<String, Value>)) {
     for (keyword, value) in schema {
-        match (keyword_kind(keyword), value) {
-            (KeywordKind::NamedSchemas, Value::Object(named)) => {
+        match (holds(keyword), value) {
+            (Holds::Named, Value::Object(named)) => {
                 named.values().filter_map(Value::as_object).for_each(&mut *each);
             }
-            (KeywordKind::SchemaList | KeywordKind::Schema, Value::Array(list)) => {
+            (Holds::List | Holds::One, Value::Array(list)) => {
                 list.iter().filter_map(Value::as_object).for_each(&mut *each);
             }
-            (KeywordKind::Schema, Value::Object(one)) => each(one),
+            (Holds::One, Value::Object(one)) => each(one),
             _ => {}
         }
     }
 }
 
 /// Replaces a dangling reference by a description with its name.
-fn replace_dangling_reference(schema: &mut Map<String, Value>, reference: &str) {
+fn loosen(schema: &mut Map<String, Value>, reference: &str) {
     if schema.get("$ref").is_some_and(|own| own == reference) {
         schema.shift_remove("$ref");
         let name = reference.rsplit('/').next().unwrap_or(reference);
-        append_description(schema, &format!("A `{name}`, whose schema is not given."));
+        describe(schema, &format!("A `{name}`, whose schema is not given."));
     }
     for (keyword, value) in schema.iter_mut() {
-        match (keyword_kind(keyword), value) {
-            (KeywordKind::NamedSchemas, Value::Object(named)) => {
+        match (holds(keyword), value) {
+            (Holds::Named, Value::Object(named)) => {
                 named
                     .values_mut()
                     .filter_map(Value::as_object_mut)
-                    .for_each(|inner| replace_dangling_reference(inner, reference));
+                    .for_each(|inner| loosen(inner, reference));
             }
-            (KeywordKind::SchemaList | KeywordKind::Schema, Value::Array(list)) => {
+            (Holds::List | Holds::One, Value::Array(list)) => {
                 list.iter_mut()
                     .filter_map(Value::as_object_mut)
-                    .for_each(|inner| replace_dangling_reference(inner, reference));
+                    .for_each(|inner| loosen(inner, reference));
             }
-            (KeywordKind::Schema, Value::Object(one)) => replace_dangling_reference(one, reference),
+            (Holds::One, Value::Object(one)) => loosen(one, reference),
             _ => {}
         }
     }
 }
 
 /// Appends to the description of a schema.
-pub fn append_description(schema: &mut Map<String, Value>, words: &str) {
-    let own = schema.get("description").and_then(Value::as_str).unwrap_or_default().trim();
-    if !words.is_empty() && !own.contains(words) {
-        let own = if own.is_empty() { words.to_owned() } else { format!("{own} {words}") };
-        schema.insert("description".into(), own.into());
+pub fn describe(schema: &mut Map<String, Value>, words: &str) {
+    let said = schema.get("description").and_then(Value::as_str).unwrap_or_default().trim();
+    if !words.is_empty() && !said.contains(words) {
+        let said = if said.is_empty() { words.to_owned() } else { format!("{said} {words}") };
+        schema.insert("description".into(), said.into());
     }
 }
 
-fn repair_schema(schema: &mut Map<String, Value>) -> bool {
-    let mut changed = repair_type(schema)
-        | repair_limits(schema)
-        | repair_tuple(schema)
-        | repair_required(schema);
+fn within(schema: &mut Map<String, Value>) -> bool {
+    let mut changed = typed(schema) | limited(schema) | tupled(schema) | required(schema);
     let names: Vec<_> = schema.keys().cloned().collect();
     for name in names {
-        changed |= repair_keyword(schema, &name);
+        changed |= member(schema, &name);
     }
     changed
 }
 
 /// Repairs the type, which is one of seven words, or several of them.
-fn repair_type(schema: &mut Map<String, Value>) -> bool {
-    let known = |word: &Value| word.as_str().and_then(parse_type_name);
+fn typed(schema: &mut Map<String, Value>) -> bool {
+    let known = |word: &Value| word.as_str().and_then(type_named);
     let fitted = match schema.get("type") {
         None => return false,
-        Some(Value::String(word)) => match parse_type_name(word) {
+        Some(Value::String(word)) => match type_named(word) {
             Some(kind) if kind == word => return false,
             kind => kind.map(Value::from),
         },
@@ -130,7 +127,7 @@ fn repair_type(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs limits, which are numbers; draft 4 and `OpenAPI` 3.0 mark exclusive ones by a boolean.
-fn repair_limits(schema: &mut Map<String, Value>) -> bool {
+fn limited(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     for (flag, limit) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
         let Some(exclusive) = schema.get(flag).and_then(Value::as_bool) else { continue };
@@ -140,13 +137,13 @@ fn repair_limits(schema: &mut Map<String, Value>) -> bool {
             schema.insert(flag.into(), bound);
         }
     }
-    const NUMBER_KEYWORDS: [&str; 5] =
+    const NUMBERS: [&str; 5] =
         ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
-    const COUNT_KEYWORDS: [&str; 6] =
+    const COUNTS: [&str; 6] =
         ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"];
-    for name in NUMBER_KEYWORDS.into_iter().chain(COUNT_KEYWORDS) {
+    for name in NUMBERS.into_iter().chain(COUNTS) {
         let Some(value) = schema.get(name) else { continue };
-        let is_count = COUNT_KEYWORDS.contains(&name);
+        let is_count = COUNTS.contains(&name);
         let is_fit = match value {
             Value::Number(number) if is_count => {
                 number.as_f64().is_some_and(|count| count >= 0.0 && count.fract() == 0.0)
@@ -160,8 +157,8 @@ fn repair_limits(schema: &mut Map<String, Value>) -> bool {
             continue;
         }
         changed = true;
-        let number = value.as_str().and_then(|text| text.trim().parse::<u64>().ok());
-        match number {
+        let told = value.as_str().and_then(|text| text.trim().parse::<u64>().ok());
+        match told {
             Some(number) if number > 0 || name != "multipleOf" => {
                 schema.insert(name.into(), number.into());
             }
@@ -172,7 +169,7 @@ fn repair_limits(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs tuples, whose items belong under `prefixItems`, and the items after them under `items`.
-fn repair_tuple(schema: &mut Map<String, Value>) -> bool {
+fn tupled(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     if let Some(Value::Array(_)) = schema.get("items") {
         let tuple = schema.shift_remove("items").unwrap_or_default();
@@ -192,15 +189,15 @@ fn repair_tuple(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs `required`, which lists names. Draft 3 marks each property by a boolean.
-fn repair_required(schema: &mut Map<String, Value>) -> bool {
+fn required(schema: &mut Map<String, Value>) -> bool {
     let mut changed = false;
-    let mut own = Vec::new();
+    let mut said = Vec::new();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for (name, property) in properties.iter_mut() {
             let Some(property) = property.as_object_mut() else { continue };
             if let Some(Value::Bool(is_required)) = property.get("required") {
                 if *is_required {
-                    own.push(Value::from(name.as_str()));
+                    said.push(Value::from(name.as_str()));
                 }
                 property.shift_remove("required");
                 changed = true;
@@ -215,7 +212,7 @@ fn repair_required(schema: &mut Map<String, Value>) -> bool {
             names.iter().enumerate().all(is_new)
         })
     };
-    if own.is_empty() && schema.get("required").is_none_or(is_list) {
+    if said.is_empty() && schema.get("required").is_none_or(is_list) {
         return changed;
     }
     let given = schema.shift_remove("required");
@@ -230,7 +227,7 @@ fn repair_required(schema: &mut Map<String, Value>) -> bool {
         _ => Vec::new(),
     };
     let mut names: Vec<Value> = Vec::new();
-    for name in given.into_iter().chain(own) {
+    for name in given.into_iter().chain(said) {
         if name.is_string() && !names.contains(&name) {
             names.push(name);
         }
@@ -242,14 +239,14 @@ fn repair_required(schema: &mut Map<String, Value>) -> bool {
 }
 
 /// Repairs the value of one keyword.
-fn repair_keyword(schema: &mut Map<String, Value>, name: &str) -> bool {
+fn member(schema: &mut Map<String, Value>, name: &str) -> bool {
     let Some(value) = schema.get_mut(name) else { return false };
-    match keyword_kind(name) {
-        KeywordKind::NamedSchemas => match value {
+    match holds(name) {
+        Holds::Named => match value {
             Value::Object(named) => {
                 let mut changed = false;
                 for (_, inner) in named.iter_mut() {
-                    changed |= repair_subschema(inner);
+                    changed |= one(inner);
                 }
                 changed
             }
@@ -259,32 +256,32 @@ fn repair_keyword(schema: &mut Map<String, Value>, name: &str) -> bool {
             }
             _ => schema.shift_remove(name).is_some(),
         },
-        KeywordKind::SchemaList => match value {
+        Holds::List => match value {
             Value::Array(list) if !list.is_empty() => {
                 let mut changed = false;
                 for inner in list.iter_mut() {
-                    changed |= repair_subschema(inner);
+                    changed |= one(inner);
                 }
                 changed
             }
             Value::Object(_) if name != "prefixItems" => {
                 let alone = value.take();
                 *value = json!([alone]);
-                repair_keyword(schema, name);
+                member(schema, name);
                 true
             }
             _ => schema.shift_remove(name).is_some(),
         },
-        KeywordKind::Schema => match value {
+        Holds::One => match value {
             Value::Bool(_) => false,
-            Value::Object(inner) => repair_schema(inner),
+            Value::Object(inner) => within(inner),
             _ => schema.shift_remove(name).is_some(),
         },
-        KeywordKind::Data => repair_data(schema, name),
+        Holds::Data => data(schema, name),
     }
 }
 
-fn repair_data(schema: &mut Map<String, Value>, name: &str) -> bool {
+fn data(schema: &mut Map<String, Value>, name: &str) -> bool {
     let Some(value) = schema.get_mut(name) else { return false };
     let is_fit = match name {
         "title" | "description" | "$comment" | "pattern" | "format" | "$id" | "$ref"
@@ -307,12 +304,12 @@ fn repair_data(schema: &mut Map<String, Value>, name: &str) -> bool {
 }
 
 /// Repairs a subschema. Some clients write the name of a type alone.
-fn repair_subschema(schema: &mut Value) -> bool {
+fn one(schema: &mut Value) -> bool {
     match schema {
-        Value::Object(inner) => repair_schema(inner),
+        Value::Object(inner) => within(inner),
         Value::Bool(_) => false,
         Value::String(word) => {
-            *schema = parse_type_name(word).map_or_else(|| json!({}), |kind| json!({"type": kind}));
+            *schema = type_named(word).map_or_else(|| json!({}), |kind| json!({"type": kind}));
             true
         }
         Value::Null | Value::Number(_) | Value::Array(_) => {
@@ -323,12 +320,12 @@ fn repair_subschema(schema: &mut Value) -> bool {
 }
 
 /// The keywords of choices between schemas.
-pub const CHOICE_KEYWORDS: [&str; 3] = ["anyOf", "oneOf", "allOf"];
+pub const CHOICES: [&str; 3] = ["anyOf", "oneOf", "allOf"];
 
 /// Merges the branches of choices into one object schema, whose description names the choice.
 pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
     let root = Value::Object(schema.clone());
-    for keyword in CHOICE_KEYWORDS {
+    for keyword in CHOICES {
         let Some(choice) = schema.shift_remove(keyword) else { continue };
         let mut properties = match schema.shift_remove("properties") {
             Some(Value::Object(properties)) => properties,
@@ -339,12 +336,12 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
             _ => Vec::new(),
         };
         for branch in choice.as_array().into_iter().flatten() {
-            let behind = branch["$ref"].as_str().and_then(|name| resolve_reference(&root, name));
+            let behind = branch["$ref"].as_str().and_then(|name| referenced(&root, name));
             let branch = behind.unwrap_or(branch);
             for (name, property) in branch["properties"].as_object().into_iter().flatten() {
                 match properties.get_mut(name) {
                     None => _ = properties.insert(name.clone(), property.clone()),
-                    Some(known) => merge_property(known, property),
+                    Some(known) => either(known, property),
                 }
             }
             // What one of them demands, all demand only if all must be.
@@ -360,16 +357,16 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
         if !names.is_empty() {
             schema.insert("required".into(), names.into());
         }
-        let own = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        let own = format!("{own} {keyword}: {choice}").trim().to_owned();
-        schema.insert("description".into(), own.into());
+        let said = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let said = format!("{said} {keyword}: {choice}").trim().to_owned();
+        schema.insert("description".into(), said.into());
     }
     schema
 }
 
 /// Lets a property also match another branch's schema. Values that tell branches apart become a
 /// choice of values.
-fn merge_property(known: &mut Value, other: &Value) {
+fn either(known: &mut Value, other: &Value) {
     if known == other {
         return;
     }
@@ -384,7 +381,7 @@ fn merge_property(known: &mut Value, other: &Value) {
                 all.push(value);
             }
         }
-        let kinds: Vec<_> = all.iter().map(value_type).collect();
+        let kinds: Vec<_> = all.iter().map(type_of).collect();
         let mut merged = Map::new();
         if let Some(kind) = kinds.first().filter(|kind| kinds.iter().all(|other| other == *kind)) {
             merged.insert("type".into(), (*kind).into());

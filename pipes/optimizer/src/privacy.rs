@@ -94,7 +94,7 @@ impl Pseudonymizer {
             Value::String(text) => *text = self.pseudonymize(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.pseudonymize_value(item)),
             Value::Object(fields) => {
-                fields.values_mut().for_each(|field| self.pseudonymize_value(field))
+                fields.values_mut().for_each(|field| self.pseudonymize_value(field));
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }

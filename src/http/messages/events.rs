@@ -88,7 +88,7 @@ impl FrameWriter for EventWriter {
             }
             Chunk::ToolCall(piece) => self.write_call(piece),
             Chunk::Fact(STOP_REASON_FACT, word) => {
-                self.own_reason = word.as_str().map(String::from)
+                self.own_reason = word.as_str().map(String::from);
             }
             Chunk::Finish(finish) => {
                 self.close_block();

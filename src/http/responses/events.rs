@@ -263,7 +263,7 @@ impl EventWriter {
                 self.buffer.write_event("response.content_part.done", &part);
             }
             OutputItemKind::Call { tool, .. } if item::is_written_whole(tool.as_ref()) => {
-                self.write_added(place)
+                self.write_added(place);
             }
             OutputItemKind::Compaction(_) => self.write_added(place),
             OutputItemKind::Call { tool: Some(tool), input, .. }

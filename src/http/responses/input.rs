@@ -8,7 +8,10 @@ use super::{
     item,
     tools::{ConvertedTools, FlatTool},
 };
-use crate::http::client_tools::{Builtin, ToolKind, custom_arguments};
+use crate::http::{
+    client_tools::{BuiltinTool, ToolKind, custom_arguments},
+    field_error::field_error,
+};
 use pipe_sdk::{Content, FunctionCall, Message, Part, Result, Role, ToolCall, text_of_part};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

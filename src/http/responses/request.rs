@@ -243,7 +243,7 @@ impl Request {
         let tools = self.tools.iter().flatten().enumerate().map(|(place, tool)| {
             let field = format!("tools[{place}].parameters");
             // Its schema was kept as it came until here.
-            tool.to_json().ok_or_else(|| fault(&field, "holds a number that is too large"))
+            tool.to_json().ok_or_else(|| field_error(&field, "holds a number that is too large"))
         });
         repeat("tools", tools.collect::<Result<Value>>()?);
         repeat("top_p", self.top_p.into());

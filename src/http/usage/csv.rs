@@ -23,7 +23,7 @@ const UNKNOWN: &str = "unknown";
 
 /// Returns the rows under a line of column names. Users and models have a column with their name
 /// after that of their id.
-pub fn text(
+pub fn write_csv(
     by_day: bool,
     by: &[UsageField],
     rows: &[ReportRow],
@@ -32,12 +32,12 @@ pub fn text(
     let mut table = csv::Writer::from_writer(Vec::new());
     let head =
         by_day.then_some("day").into_iter().chain(by.iter().flat_map(|field| columns(*field)));
-    table.write_record(head.chain(SUMS)).map_err(PipeError::internal)?;
+    table.write_record(head.chain(SUM_COLUMNS)).map_err(PipeError::internal)?;
     for row in rows {
-        let day = row.day.filter(|_| by_day).map(|day| Day::of(day).to_string());
+        let day = row.day.filter(|_| by_day).map(|day| Day::from_unix_ms(day).to_string());
         let names = by.iter().flat_map(|field| {
             let name = name(row, *field, model_names);
-            [Some(value(row, *field)), name].into_iter().flatten().map(harmless)
+            [Some(value(row, *field)), name].into_iter().flatten().map(escape_formula)
         });
         let tokens = row.tokens;
         let sums = [
@@ -69,7 +69,7 @@ fn columns(field: UsageField) -> impl Iterator<Item = &'static str> {
         | UsageField::Task
         | UsageField::Kind => None,
     };
-    [Some(word_of(field)), name].into_iter().flatten()
+    [Some(field_name(field)), name].into_iter().flatten()
 }
 
 /// Returns the name of the row's user or model, if the field has a column for names.
@@ -122,9 +122,10 @@ mod tests {
             cost: 1_500_000,
             ..ReportRow::default()
         };
-        let table =
-            String::from_utf8(text(false, &[UsageField::User], &[row], &HashMap::new()).unwrap())
-                .unwrap();
+        let table = String::from_utf8(
+            write_csv(false, &[UsageField::User], &[row], &HashMap::new()).unwrap(),
+        )
+        .unwrap();
         let lines: Vec<_> = table.lines().collect();
         assert!(lines[0].starts_with("user,user_name,requests,"), "{table}");
         let harmless = "\"'=HYPERLINK(\"\"x\"\")\"";

@@ -117,7 +117,7 @@ impl<'a> MessageWriter<'a> {
             tool_calls: message.tool_calls.iter().map(|call| self.call(call, tools)).collect(),
             tool_call_id: message.tool_call_id.as_deref().map(|id| self.call_id(id)),
             name: name.filter(|name| !name.is_empty()).map(to_accepted_name),
-            rest: ExtraFields::only(&message.rest, &[MESSAGE_FIELDS, reasoning]),
+            rest: ExtraFields::select(&message.rest, &[MESSAGE_FIELDS, reasoning]),
         });
     }
 

@@ -135,7 +135,7 @@ async fn send(
         let read = |response: Response| read_converse_response(response.into_body(), handler());
         let request = InvokeRequest { location, operation, body };
         let (chunks, in_flight) = sending::send(request, deps, read).await?;
-        in_flight.settle(None);
+        in_flight.complete(None);
         return Ok(Answer { chunks: AnswerChunks::Whole(chunks), tools });
     }
     let operation = Operation::ConverseStream(&entry.model_id);
@@ -146,6 +146,6 @@ async fn send(
     };
     let request = InvokeRequest { location, operation, body };
     let (chunks, in_flight) = sending::send(request, deps, read).await?;
-    let chunks = AnswerChunks::Stream(Box::new(in_flight.watch(chunks)));
+    let chunks = AnswerChunks::Stream(Box::new(in_flight.track(chunks)));
     Ok(Answer { chunks, tools })
 }

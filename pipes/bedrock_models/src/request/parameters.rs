@@ -11,7 +11,6 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 use serde_json::{Map, Value, value::RawValue};
-use simple_schema::{AllowedKeywords, SimpleSchema, simplify};
 use std::{borrow::Cow, fmt};
 use tool_schema::{
     ArgumentShape, CHOICES, Inside, Plain, is_of_object, limit_nesting, merge_choices, plain,
@@ -19,30 +18,27 @@ use tool_schema::{
 };
 
 /// The members of a JSON object in their order, each in its original bytes.
-struct JsonMembers<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for JsonMembers<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = JsonMembers<'de>;
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> Result<JsonMembers<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
                     members.push((Cow::Owned(member.0), member.1));
                 }
-                Ok(JsonMembers(members))
+                Ok(Members(members))
             }
         }
-        deserializer.deserialize_map(MembersVisitor)
+        deserializer.deserialize_map(Reader)
     }
 }
 
@@ -80,14 +76,14 @@ pub fn from_raw<'a>(
     }
     let read: Value = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
     let made = match adapt(&read, family)? {
-        AdaptedSchema::Empty => return Ok(without_note(Json::EmptySchema)),
-        AdaptedSchema::Rewritten(made) => return Ok(made),
-        AdaptedSchema::Unchanged => read,
+        Adapted::Empty => return Ok(without_note(Json::EmptySchema)),
+        Adapted::Rewritten(made) => return Ok(made),
+        Adapted::Unchanged => read,
     };
     if made.get("type").is_some_and(Value::is_string) && made.get("$schema").is_none() {
         return Ok(without_note(Json::Raw(schema)));
     }
-    let JsonMembers(mut members) = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
+    let Members(mut members) = serde_json::from_str(schema.get()).map_err(|_| RULE)?;
     members.retain(|(name, _)| name != "$schema" && name != "type");
     Ok(without_note(Json::WithType(members)))
 }
@@ -101,11 +97,11 @@ pub fn from_value<'a>(
         return Ok(without_note(Json::EmptySchema));
     };
     match (adapt(read, family)?, read) {
-        (AdaptedSchema::Rewritten(made), _) => Ok(made),
-        (AdaptedSchema::Unchanged, Value::Object(schema)) => {
+        (Adapted::Rewritten(made), _) => Ok(made),
+        (Adapted::Unchanged, Value::Object(schema)) => {
             Ok(without_note(Json::Value(with_type(schema.clone()))))
         }
-        (AdaptedSchema::Unchanged | AdaptedSchema::Empty, _) => Ok(without_note(Json::EmptySchema)),
+        (Adapted::Unchanged | Adapted::Empty, _) => Ok(without_note(Json::EmptySchema)),
     }
 }
 
@@ -119,7 +115,7 @@ fn without_note(json: Json<'_>) -> Parameters<'_> {
 }
 
 /// The result of adapting a schema.
-enum AdaptedSchema<'a> {
+enum Adapted<'a> {
     /// It is empty.
     Empty,
     /// It is unchanged, but for its `type` and its `$schema`.
@@ -138,7 +134,7 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
         _ => return Err(RULE),
     };
     if schema.is_empty() {
-        return Ok(AdaptedSchema::Empty);
+        return Ok(Adapted::Empty);
     }
     let mut shape = ArgumentShape::default();
     if !is_of_object(&schema) {
@@ -160,10 +156,10 @@ fn adapt<'a>(given: &Value, family: &Family) -> Result<Adapted<'a>, &'static str
 
 /// Returns the rewritten schema, if this family does not take it unchanged.
 fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameters<'a>> {
-    let allowed = match family.tool_schema {
+    let inside = match family.tool_schema {
         ToolSchema::Any => None,
-        ToolSchema::SimpleRoot => Some(AllowedKeywords::Common),
-        ToolSchema::Simple => Some(AllowedKeywords::Basic),
+        ToolSchema::SimpleRoot => Some(Inside::Most),
+        ToolSchema::Simple => Some(Inside::Few),
     };
     let mut repaired = schema.clone();
     let is_object = |kind: &Value| kind.is_null() || kind == "object";
@@ -175,7 +171,7 @@ fn rewrite<'a>(schema: &Map<String, Value>, family: &Family) -> Option<Parameter
         let shape = ArgumentShape::default();
         return Some(Parameters { json: Json::Value(schema), note, shape });
     }
-    let is_choice = CHOICE_KEYWORDS.iter().any(|keyword| repaired.contains_key(*keyword));
+    let is_choice = CHOICES.iter().any(|keyword| repaired.contains_key(*keyword));
     if is_choice && !family.schema_unions {
         if !schema.contains_key("type") {
             repaired.insert("type".into(), "object".into());
@@ -241,7 +237,8 @@ mod tests {
         }
         for given in [r#"{"type":"array"}"#, r#"{"type":["string","null"]}"#] {
             let raw: Box<RawValue> = serde_json::from_str(given).unwrap();
-            let Parameters { json, shape, .. } = from_raw(Some(&raw), &Family::of("x")).unwrap();
+            let Parameters { json, shape, .. } =
+                from_raw(Some(&raw), &Family::from_model_id("x")).unwrap();
             let sent = serde_json::to_value(&json).unwrap();
             assert_eq!(sent["properties"]["value"], serde_json::from_str::<Value>(given).unwrap());
             assert_eq!(shape.to_client(r#"{"value":[1]}"#), "[1]");
@@ -252,7 +249,7 @@ mod tests {
     fn a_schema_is_cut_where_it_is_nested_too_deep() {
         let deep = r#"{"type":"object","properties":{"a":"#.repeat(90) + "{}" + &"}}".repeat(90);
         let raw: Box<RawValue> = serde_json::from_str(&deep).unwrap();
-        let schema = from_raw(Some(&raw), &Family::of("x")).unwrap();
+        let schema = from_raw(Some(&raw), &Family::from_model_id("x")).unwrap();
         assert!(serde_json::to_string(&schema.json).unwrap().len() < deep.len());
     }
 

@@ -256,10 +256,10 @@ mod tests {
     fn links_are_found_once_and_without_what_ends_their_sentence() {
         let text = "See https://a.example/x, (https://b.example/y) and https://a.example/x. Or [z](http://c.example/z)?";
         assert_eq!(
-            links(text),
+            find_links(text),
             ["https://a.example/x", "https://b.example/y", "http://c.example/z"]
         );
-        assert_eq!(links("https://w.example/a_(b)"), ["https://w.example/a_(b)"]);
-        assert!(links("https:// nothing").is_empty());
+        assert_eq!(find_links("https://w.example/a_(b)"), ["https://w.example/a_(b)"]);
+        assert!(find_links("https:// nothing").is_empty());
     }
 }
