@@ -239,7 +239,7 @@ async fn a_model_that_the_account_may_not_use_is_refused_with_what_to_do() {
     let (refused, _) =
         refused(&rig, Script::fault(BedrockException::access_denied(words)), true).await;
     let message = refused.refused(403);
-    for part in ["bedrock:InvokeModel", "access", LITE, "us-east-1"] {
+    for part in ["bedrock:InvokeModel", "access", "Nova Lite", "us-east-1"] {
         assert!(message.contains(part), "{part}: {message}");
     }
 }

@@ -85,13 +85,13 @@ async fn an_error_before_the_first_chunk_is_the_status() {
     let host = host().await;
     for stream in [false, true] {
         for (model, status, said) in [
-            ("script.throttled", 429, "slow down"),
-            ("script.first-error", 504, "too late"),
-            ("script.nothing", 404, "model `nothing` was not found"),
-            ("nothing", 404, "model `nothing` was not found"),
-            ("script.empty", 502, "the answer ended early: what is there is not all of it"),
-            ("script.panics", 500, "internal error: the log has it under this request's id"),
-            ("script.internal", 500, "internal error: the log has it under this request's id"),
+            ("script.throttled", 429, "Slow down"),
+            ("script.first-error", 504, "Too late"),
+            ("script.nothing", 404, "Model `nothing` was not found"),
+            ("nothing", 404, "Model `nothing` was not found"),
+            ("script.empty", 502, "The answer ended early: what is there is not all of it"),
+            ("script.panics", 500, "Internal error: the log has it under this request's id"),
+            ("script.internal", 500, "Internal error: the log has it under this request's id"),
         ] {
             let mut body = chat(model, "hi");
             body["stream"] = stream.into();
@@ -110,9 +110,9 @@ async fn an_error_before_the_first_chunk_is_the_status() {
 async fn a_late_error_is_a_frame_without_choices_and_then_done() {
     let host = host().await;
     for (model, said) in [
-        ("script.late-error", "broke"),
-        ("script.unfinished", "the answer ended early: what is there is not all of it"),
-        ("script.panics-late", "internal error: the log has it under this request's id"),
+        ("script.late-error", "Broke"),
+        ("script.unfinished", "The answer ended early: what is there is not all of it"),
+        ("script.panics-late", "Internal error: the log has it under this request's id"),
     ] {
         let chunks = chunks(host.stream(model, "hi").await);
         assert_eq!(chunks[1]["choices"][0]["delta"]["content"], "half", "{model}");
@@ -265,5 +265,5 @@ async fn the_callers_request_id_comes_back_if_it_is_fit_to() {
 async fn embeddings_of_a_model_that_has_none_are_not_found() {
     let host = host().await;
     let answer = host.post("/embeddings", &json!({"model": "typed", "input": "a"})).await;
-    assert!(answer.refused(404).starts_with("model `typed` was not found: "));
+    assert!(answer.refused(404).starts_with("Model `typed` was not found: "));
 }

@@ -145,7 +145,8 @@ fn of_kind(kind: &Kind) -> Vec<Example> {
 #[test]
 fn every_example_is_of_a_kind_that_is_checked() {
     let figures: Vec<_> = of_kind(&Kind::Figure);
-    let known = ["main → app", "role admin: none", "main --> app", "flowchart", "sequenceDiagram"];
+    let known =
+        ["main → app", "role admin: none", "main --> app", "flowchart", "sequenceDiagram", "TEXT:"];
     for Example { place, language, text } in &figures {
         let is_known = language == "mermaid" || known.iter().any(|begin| text.starts_with(begin));
         assert!(is_known, "{place} is checked by no test:\n{text}");
@@ -291,10 +292,11 @@ async fn curl_in_documents_is_answered() {
     }
     let server = Server::start(&["gpt-5"]).await;
     let valves = format!(
-        "[openai_proxy]\napi_base = \"{}\"\n[conversation]\nmodels = \"openai_proxy.gpt-5\"\n",
+        "[openai_proxy]\napi_base = \"{}\"\n[conversation]\nmodels = \"openai_proxy.gpt-5\"\n\
+         [multimodal]\nimage_model = \"openai_proxy.gpt-5\"\ntext_model = \"openai_proxy.gpt-5\"\n",
         server.url()
     );
-    let names = ["openai_proxy", "conversation"];
+    let names = ["openai_proxy", "conversation", "multimodal"];
     let pipes: Vec<_> = PIPES.iter().filter(|pipe| names.contains(&pipe.id)).copied().collect();
     let host =
         Builder::new().valves_file(&valves).pipes(Box::leak(pipes.into_boxed_slice())).start();

@@ -110,7 +110,7 @@ async fn booked(host: &TestHost, answers: i64) {
 
 async fn is_refused(host: &TestHost, valves: &Value, why: &str) {
     let turned = host.turn("typed", valves).await;
-    let said = format!("the valves were not saved, and nothing was changed: {why}");
+    let said = format!("The valves were not saved, and nothing was changed: {why}");
     assert_eq!(turned.refused(507), said);
 }
 

@@ -123,7 +123,7 @@ async fn the_guides_own_server_is_found_behind_an_address_without_a_path() {
 async fn an_answer_that_breaks_off_is_not_begun_anew() {
     let host = hybrid("script.late-error", CLOUD, json!({"cost_tracking": true})).await;
     let told = Told::of(&host.post("/chat/completions", &asked_so(chat(SMART, "hi"), true)).await);
-    assert_eq!((told.content.as_str(), &told.error["message"]), ("half", &json!("broke")));
+    assert_eq!((told.content.as_str(), &told.error["message"]), ("half", &json!("Broke")));
     let sides = rows(&host, "by=side").await;
     assert_eq!((sides.len(), &sides[0]["side"]), (1, &json!("local")), "{sides:?}");
 }
@@ -145,7 +145,7 @@ async fn without_the_fallback_the_error_is_clear_and_names_no_address() {
     let host = hybrid(&address, CLOUD, json!({"cloud_fallback": false})).await;
     let answered = host.chat(SMART, "hi").await;
     let message = answered.refused(502);
-    assert_eq!(message, "the upstream of `hybrid_router.hybrid-local` cannot be reached");
+    assert_eq!(message, "The upstream of `hybrid_router.hybrid-local` cannot be reached");
 }
 
 #[actix_web::test]

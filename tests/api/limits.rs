@@ -124,7 +124,7 @@ async fn a_refusal_says_so_in_the_reason_phrase_too() {
     for path in ["/chat/completions", "/v1/messages"] {
         rig.host.post(path, &body).await;
         let line = rig.host.status_line(path, &body).await;
-        let said = "HTTP/1.1 429 the limit of 1 request a minute is reached: try again in ";
+        let said = "HTTP/1.1 429 The limit of 1 request a minute is reached: try again in ";
         assert!(line.starts_with(said), "{path}: {line}");
     }
 }

@@ -498,7 +498,7 @@ async fn errors_are_told_in_anthropics_words() {
     let throttled = host.post("/messages", &body("script.throttled")).await;
     assert_eq!(
         (throttled.header("retry-after"), &throttled.json["error"]["message"]),
-        ("7", &json!("slow down"))
+        ("7", &json!("Slow down"))
     );
 }
 

@@ -110,5 +110,5 @@ async fn a_pipe_without_such_a_model_says_so() {
     let body = json!({"model": "typed", "query": "a", "documents": ["a"]});
     let refused = host.post("/rerank", &body).await;
     let said = refused.refused(404);
-    assert!(said.starts_with("model `typed` was not found: "), "{said}");
+    assert!(said.starts_with("Model `typed` was not found: "), "{said}");
 }

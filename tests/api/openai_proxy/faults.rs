@@ -308,7 +308,7 @@ async fn f10_a_web_page_in_place_of_an_answer_is_an_error_in_plain_words() {
     rig.server.script(answer("403 Forbidden", "content-type: text/html\r\n", page));
     assert_eq!(
         rig.plain().await.refused(403),
-        "the upstream of `openai_proxy.m` does not allow this: it answered with status 403"
+        "The upstream of `openai_proxy.m` does not allow this: it answered with status 403"
     );
 }
 

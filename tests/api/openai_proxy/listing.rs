@@ -50,7 +50,7 @@ async fn what_the_page_reads_and_sends_back_untouched_changes_nothing() {
 #[actix_web::test]
 async fn openai_without_a_key_is_not_asked_and_an_entry_says_what_is_missing() {
     let host = host("https://api.openai.com/v1", json!({"api_key": null})).await;
-    let entry = ("openai_proxy.error".into(), "OpenAI proxy: API key required".into());
+    let entry = ("openai_proxy.error".into(), "⚠ OpenAI proxy".into());
     assert_eq!(listed(&host).await, [entry]);
     for model in ["openai_proxy.error", "openai_proxy.gpt-4o"] {
         let refused = host.chat(model, "hi").await;
@@ -87,7 +87,7 @@ async fn each_reason_not_to_be_listed_is_said() {
         server.lists(acts);
         let host = host(&server.url(), json!({"api_key": key})).await;
         let list = listed(&host).await;
-        assert!(list.len() == 1 && list[0].1.contains(words), "{words}: {list:?}");
+        assert_eq!(list, [("openai_proxy.error".into(), "⚠ OpenAI proxy".into())], "{words}");
         let refused = host.chat("openai_proxy.error", "hi").await;
         assert!(refused.status >= 400 && refused.text.contains(words), "{}", refused.text);
         assert!(server.asked().is_empty());
@@ -95,7 +95,9 @@ async fn each_reason_not_to_be_listed_is_said() {
     }
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let host = host(&format!("http://{closed}/v1"), json!({})).await;
-    assert_eq!(listed(&host).await[0].1, "OpenAI proxy: the upstream cannot be reached");
+    assert_eq!(listed(&host).await[0].1, "⚠ OpenAI proxy");
+    let refused = host.chat("openai_proxy.error", "hi").await;
+    assert!(refused.text.contains("cannot be reached"), "{}", refused.text);
 }
 
 #[actix_web::test]

@@ -116,7 +116,7 @@ async fn a_model_that_is_not_listed_goes_to_the_fallback_model() {
     let none = self::host(&server.url(), json!({"fallback_model": "nobody"})).await;
     let refused = none.chat("openai_proxy.unknown", "hi").await;
     let said = refused.refused(404);
-    assert!(said.starts_with("model `openai_proxy.unknown` was not found: "), "{said}");
+    assert!(said.starts_with("Model `openai_proxy.unknown` was not found: "), "{said}");
 }
 
 #[actix_web::test]
@@ -226,7 +226,7 @@ async fn each_person_may_ask_so_many_questions_a_minute() {
     asks(&host, "ann", &json!({"task": "x"})).await.refused(429);
     let refused = asks(&host, "ann", &json!({})).await;
     assert!(
-        refused.refused(429).starts_with("only 4 questions a minute may be asked: try again in "),
+        refused.refused(429).starts_with("Only 4 questions a minute may be asked: try again in "),
         "{}",
         refused.text
     );

@@ -5,6 +5,7 @@ use bedrock_emulator::{
     ANY, BedrockException, Catalogue, Emulator, EmulatorOptions, ExchangeOutcome, InjectedFault,
     ModelAnswer, Script, StreamEvent,
 };
+use http_body_util::BodyExt as _;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -76,8 +77,9 @@ async fn a_connection_can_be_reset() {
     assert!(end.starts_with("broken off"), "{end}");
     let emulator = started();
     emulator.script(ANY, hello().fail_after(0, InjectedFault::Reset));
-    let refused = Ask::converse(LITE).send(&emulator).await.unwrap_err();
-    assert!(format!("{refused:?}").contains("ConnectionReset"), "{refused:?}");
+    let response = Ask::converse(LITE).send(&emulator).await.unwrap();
+    let broken = response.into_body().collect().await.unwrap_err();
+    assert!(format!("{broken:?}").contains("ConnectionReset"), "{broken:?}");
 }
 
 #[tokio::test]
