@@ -1,4 +1,4 @@
-//! A queue of the usage of each model call, which delays no response. [`crate::usage_worker`] takes
+//! A queue of the usage of each model call, which delays no response. `usage_worker` takes
 //! from it.
 
 use crate::metrics::CallOutcome;

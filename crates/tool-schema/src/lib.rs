@@ -6,10 +6,10 @@
 //! what the service has no keyword for is said in the description.
 //!
 //! - [`limit_nesting`] cuts a schema that is nested too deep.
-//! - [`repair`] makes a schema one of JSON Schema 2020-12.
+//! - [`repair()`] makes a schema one of JSON Schema 2020-12.
 //! - [`merge_choices`] makes one object of a root that is a choice between several.
 //! - [`fill_items`] adds the `items` that OpenAI demands of a list.
-//! - [`plain`] writes a schema in the fewest keywords.
+//! - [`plain()`] writes a schema in the fewest keywords.
 //! - [`SentTools`] maps the names of tools, [`ArgumentShape`] arguments whose schema was changed in
 //!   form, and [`restore_calls`] does the reverse for the chunks of an answer.
 
