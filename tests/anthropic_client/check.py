@@ -213,8 +213,7 @@ def errors_are_the_packages_exceptions():
     expect(error.type == 'not_found_error', f'{error.body}')
     refusal(anthropic.NotFoundError, message, model='no_such_pipe.no-such-model', stream=True)
     for name, more in {'max_tokens': {'max_tokens': 0}, 'messages': {'messages': []}, 'temperature': {'extra_body': {'temperature': 'hot'}},
-                       'tools[0].type': {'tools': [{'type': 'web_search_20250305', 'name': 'web_search'}]},
-                       'messages[0].content[0]': {'messages': [{'role': 'user', 'content': [{'type': 'hologram'}]}]}}.items():
+                       'messages[0].content[0].text': {'messages': [{'role': 'user', 'content': [{'type': 'text', 'text': 5}]}]}}.items():
         for stream in (False, True):
             error = refusal(anthropic.BadRequestError, message, stream=stream, **more)
             expect(error.type == 'invalid_request_error' and name in error.body['error']['message'], f'{name}: {error.body}')

@@ -1,4 +1,5 @@
 # What the runs of real agents share: `install PACKAGE BIN`, `play STEPS`, `serve`, and a folder `$work` that is removed at the end.
+# `each_upstream FUNCTION` runs a function of the script for each of the two kinds of upstreams, with `$model` set.
 # Everything but the installation runs without a network, where the system allows it.
 
 skip() { printf 'skipped: %s\n' "$*"; exit 77; }
@@ -23,7 +24,7 @@ alone() { # Runs this script again in a network of its own, which has nothing bu
 begin() {
     work=$(mktemp -d)
     pids=
-    trap 'for pid in $pids; do kill "$pid" 2>/dev/null || true; done; wait; rm -rf "$work"' EXIT
+    trap end_run EXIT
     trap 'exit 130' INT TERM
 }
 
@@ -52,6 +53,28 @@ serve() { # BINARY
         sleep 0.1
     done
     cat "$work/log"; exit 1
+}
+
+each_upstream() { # BINARY FUNCTION
+    # By Bedrock (the demo's emulator, whose answers the played model writes), and by an OpenAI-compatible server.
+    for model in bedrock_models.us.anthropic.claude-sonnet-4-5-20250929-v1:0 openai_proxy.gpt-5.5; do
+        begin
+        "$2" "$1"
+        end_run
+    done
+}
+
+end_run() {
+    for pid in $pids; do kill "$pid" 2>/dev/null || true; done
+    wait
+    rm -rf "$work"
+}
+
+valves() { # Valves for the pipe of `$model`, by which it is called `$1`, too.
+    case $model in
+        openai_proxy.*) printf '[openai_proxy]\napi_base = "http://127.0.0.1:%s/v1"\n' "$(cat "$work/model")" ;;
+        *) printf '[bedrock_models]\naliases = "%s=%s"\n' "$1" "${model#bedrock_models.}" ;;
+    esac >"$work/valves.toml"
 }
 
 binary_of() { # [BINARY]

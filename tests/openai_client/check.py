@@ -368,7 +368,7 @@ def no_key_is_an_authentication_error():
 def an_image_behind_a_link_is_refused():
     content = [{'type': 'text', 'text': 'What is this?'}, {'type': 'image_url', 'image_url': {'url': 'http://127.0.0.1:9/x.png'}}]
     error = refusal(openai.BadRequestError, chat, model=a_model_that_sees(), messages=[{'role': 'user', 'content': content}])
-    expect('data URL' in error.message and error.param == 'messages[0].content[1]', f'{error.body}')
+    expect('https://' in error.message and error.param == 'messages[0].content[1]', f'{error.body}')
 
 
 def a_bad_request_is_refused_with_its_reason():
@@ -385,7 +385,7 @@ def a_refusal_names_the_field_at_fault():
         'messages': {'messages': []},
         'messages[0].content[1]': {'model': a_model_that_sees(), 'messages': [{'role': 'user', 'content': content}]},
         'max_tokens': {'max_tokens': 0},
-        'n': {'n': 2},
+        'n': {'n': 9},
         'reasoning_effort': {'model': a_model_that_thinks(), 'reasoning_effort': 'hard'},
         'response_format.type': {'response_format': {'type': 'yaml'}},
         'service_tier': {'service_tier': 'first class'},
@@ -405,10 +405,10 @@ def a_busy_model_is_a_rate_limit_error():
 
 
 def a_stand_in_is_named():
-    if 'MODEL' in os.environ:
+    if 'HAS_FALLBACK' not in os.environ:
         raise Skipped('it is not known who could stand in for the model')
     model = listed(r'\.amazon\.nova-micro')
-    failing = {'x-pipewright-fail': model.split('.', 1)[1]}
+    failing = {'x-pipewright-fail': 'amazon.nova-micro*'}
     raw = client.chat.completions.with_raw_response.create(model=model, messages=QUESTION, extra_headers=failing)
     answer = strictly(ChatCompletion, raw.parse())
     expect(answer.model == model != answer.selected_model_id == raw.headers['x-pipewright-model'], f'{answer}')
@@ -430,7 +430,8 @@ def embeddings_are_made():
     for answer in (one, two):
         expect([item.index for item in answer.data] == [0, 1, 2], f'{[item.index for item in answer.data]}')
         expect({len(item.embedding) for item in answer.data} == {256}, 'the dimensions are not those that were wished')
-        expect(answer.usage.prompt_tokens == answer.usage.total_tokens > 0, f'{answer.usage}')
+        expect(answer.usage.prompt_tokens == answer.usage.total_tokens, f'{answer.usage}')
+    expect(one.usage.total_tokens > 0, f'{one.usage}')
     for a, b in zip(one.data, two.data):
         expect(all(abs(x - y) < 1e-6 for x, y in zip(a.embedding, b.embedding)), f'{a.embedding[:4]} {b.embedding[:4]}')
     expect(one.data[0].embedding == one.data[2].embedding != one.data[1].embedding, 'the order is lost')
@@ -567,7 +568,7 @@ def an_image_and_a_file_reach_the_model_in_a_response():
 
 def a_response_that_cannot_be_is_refused_with_its_reason():
     for name, more in {'previous_response_id': {'previous_response_id': 'resp_1'}, 'background': {'background': True},
-                       'tools[0].type': {'tools': [{'type': 'web_search'}]}, 'max_output_tokens': {'max_output_tokens': 0}}.items():
+                       'tool_choice': {'tools': [{'type': 'web_search'}], 'tool_choice': {'type': 'web_search'}}, 'max_output_tokens': {'max_output_tokens': 0}}.items():
         error = refusal(openai.BadRequestError, respond, **more)
         expect(error.param == name and error.type == 'invalid_request_error', f'{name}: {error.body}')
     refusal(openai.NotFoundError, respond, model='no_such_pipe.no-such-model', stream=True)
