@@ -4,11 +4,10 @@ use crate::{
     error::WorkerError,
     interpreter::Interpreter,
     output::{OutputSink, pump_lines},
-    process::{CONFINE, ProcessGroup, ProcessLimits},
+    process::{CONFINE, ProcessLimits, ProcessTree, SUPERVISE},
     requirements::Requirements,
 };
 use pipe_sdk::Task;
-use rustix::process::Pid;
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -161,7 +160,8 @@ impl EnvironmentCache {
         });
         let mut command = Command::new(&interpreter.path);
         command
-            .args(["-I", "-c", &(CONFINE.to_owned() + CONFINED_EXEC), &confinement.to_string()])
+            .args(["-I", "-c", &[SUPERVISE, CONFINE, CONFINED_EXEC].concat()])
+            .arg(confinement.to_string())
             .args(&arguments)
             .env_clear()
             .envs(&self.variables)
@@ -169,20 +169,15 @@ impl EnvironmentCache {
             .env("TMPDIR", folder.join("tmp"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| failed(&error.to_string()))?;
-        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let _group = group.map(ProcessGroup::new);
+            .stderr(Stdio::piped());
+        let mut tree =
+            ProcessTree::spawn(&mut command).map_err(|error| failed(&error.to_string()))?;
         let last_line = Arc::new(Mutex::new(String::new()));
         let output = keep_last_line(progress, &last_line);
-        let stdout = child.stdout.take().map(|out| Task::spawn(pump_lines(out, output.clone())));
-        let errors = child.stderr.take();
-        if let Some(errors) = errors {
-            pump_lines(errors, output).await;
-        }
-        let status = child.wait().await.map_err(|error| failed(&error.to_string()))?;
+        let (stdout, errors) = tree.take_output().ok_or_else(|| failed("it has no output"))?;
+        let stdout = Task::spawn(pump_lines(stdout, output.clone()));
+        pump_lines(errors, output).await;
+        let status = tree.wait().await.map_err(|error| failed(&error.to_string()))?;
         drop(stdout);
         if status.success() {
             return Ok(());

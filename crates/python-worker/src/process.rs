@@ -7,7 +7,7 @@ use crate::{
     protocol::{Ready, WorkerFrame},
 };
 use pipe_sdk::Task;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::{
     net::UnixStream,
-    process::{Child, Command},
+    process::{Child, ChildStderr, ChildStdout, Command},
     time::timeout,
 };
 
@@ -37,6 +37,9 @@ main(connect())
 ";
 
 const RUNNER: &str = include_str!("runner/runner.py");
+
+/// Begins each program of a [`ProcessTree`].
+pub const SUPERVISE: &str = include_str!("runner/supervise.py");
 pub const CONFINE: &str = include_str!("runner/confine.py");
 
 /// The modules that pipelines import from their server.
@@ -96,28 +99,46 @@ pub struct ProcessSettings {
 
 /// A process that is ready for calls.
 pub struct Process {
-    pub child: Child,
-    pub group: ProcessGroup,
+    pub tree: ProcessTree,
     pub socket: UnixStream,
     pub ready: Ready,
     pub output_tasks: [Task; 2],
 }
 
-/// A process group, which is killed when this is dropped.
+/// A Python program that begins with [`SUPERVISE`], and all processes that it has started. They are
+/// killed when this is dropped.
 #[derive(Debug)]
-pub struct ProcessGroup(Pid);
+pub struct ProcessTree(Child);
 
-impl ProcessGroup {
-    /// Returns the group that this process leads.
-    pub fn new(leader: Pid) -> Self {
-        Self(leader)
+impl ProcessTree {
+    /// Starts the program.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        command.process_group(0).spawn().map(Self)
+    }
+
+    /// Takes what the program writes to its standard output and error.
+    pub fn take_output(&mut self) -> Option<(ChildStdout, ChildStderr)> {
+        Some((self.0.stdout.take()?, self.0.stderr.take()?))
+    }
+
+    /// Waits until the program has ended, and what it has started with it.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.0.wait().await
     }
 }
 
-impl Drop for ProcessGroup {
+impl Drop for ProcessTree {
     fn drop(&mut self) {
-        // The only error is that no process of the group is left.
-        _ = kill_process_group(self.0, Signal::KILL);
+        // A program that has been waited for has no id any more.
+        let Some(id) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) else { return };
+        // The only error is that there is no such process.
+        if cfg!(target_os = "linux") {
+            // The supervisor kills the others, even if it was stopped.
+            _ = kill_process(id, Signal::TERM);
+            _ = kill_process(id, Signal::CONT);
+        } else {
+            _ = kill_process_group(id, Signal::KILL);
+        }
     }
 }
 
@@ -143,44 +164,40 @@ impl ProcessSettings {
         let (ours, theirs) = StdUnixStream::pair().map_err(WorkerError::Spawn)?;
         ours.set_nonblocking(true).map_err(WorkerError::Spawn)?;
         let mut socket = UnixStream::from_std(ours).map_err(WorkerError::Spawn)?;
-        let mut child = self.command(theirs).spawn().map_err(WorkerError::Spawn)?;
-        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        let group = ProcessGroup(pid.ok_or_else(|| exited("it ended at once"))?);
-        let output_tasks = self.pump_output(&mut child)?;
+        let mut tree = ProcessTree::spawn(&mut self.command(theirs)).map_err(WorkerError::Spawn)?;
+        let output_tasks = self.pump_output(&mut tree)?;
         let start = timeout(READY_LIMIT, self.start_runner(&mut socket)).await;
         let ready = match start {
             Ok(Ok(Some(ready))) => ready,
-            Ok(Ok(None)) => return Err(exited(&describe_exit(child.wait().await))),
+            Ok(Ok(None)) => return Err(exited(&describe_exit(tree.wait().await))),
             Ok(Err(error)) => return Err(WorkerError::Spawn(error)),
             Err(_) => return Err(WorkerError::Timeout(READY_LIMIT)),
         };
-        Ok(Process { child, group, socket, ready, output_tasks })
+        Ok(Process { tree, socket, ready, output_tasks })
     }
 
     fn command(&self, socket: StdUnixStream) -> Command {
         let mut command = Command::new(&self.python);
         command
-            .args(["-I", "-u", "-c", BOOTSTRAP])
+            .args(["-I", "-u", "-c", &[SUPERVISE, BOOTSTRAP].concat()])
             .env_clear()
             .envs(&self.environment)
             .envs(["HOME", "TMPDIR"].map(|name| (name, &self.folder)))
             .current_dir(&self.folder)
             .stdin(Stdio::from(OwnedFd::from(socket)))
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .stderr(Stdio::piped());
         if let Some(UserId { user, group }) = self.user {
             command.uid(user).gid(group);
         }
         command
     }
 
-    fn pump_output(&self, child: &mut Child) -> Result<[Task; 2], WorkerError> {
+    fn pump_output(&self, tree: &mut ProcessTree) -> Result<[Task; 2], WorkerError> {
         let missing = || WorkerError::Spawn(io::Error::other("it has no output"));
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let stdout = pump_lines(stdout.ok_or_else(missing)?, self.output.clone());
-        let stderr = pump_lines(stderr.ok_or_else(missing)?, self.output.clone());
+        let (stdout, stderr) = tree.take_output().ok_or_else(missing)?;
+        let stdout = pump_lines(stdout, self.output.clone());
+        let stderr = pump_lines(stderr, self.output.clone());
         Ok([Task::spawn(stdout), Task::spawn(stderr)])
     }
 

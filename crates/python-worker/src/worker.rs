@@ -10,7 +10,7 @@ pub use question::{Question, QuestionHandler, ReplySender};
 use crate::{
     error::WorkerError,
     frame::{parse_frame, read_frame, write_frame},
-    process::{Process, ProcessGroup, ProcessSettings, describe_exit, helper_modules},
+    process::{Process, ProcessSettings, ProcessTree, describe_exit, helper_modules},
     protocol::{CREDIT, Description, HostFrame, MAX_ITEM_BYTES, WorkerFrame},
 };
 use call_stream::{CallEvent, Unread};
@@ -29,7 +29,6 @@ use std::{
 };
 use tokio::{
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
-    process::Child,
     sync::{mpsc, watch},
     time::{sleep, timeout},
 };
@@ -101,7 +100,7 @@ impl Worker {
     }
 
     fn from_process(process: Process) -> Self {
-        let Process { child, group, socket, ready, output_tasks } = process;
+        let Process { tree, socket, ready, output_tasks } = process;
         let (reader, writer) = socket.into_split();
         let shared = Arc::new(Shared {
             calls: Mutex::default(),
@@ -112,7 +111,7 @@ impl Worker {
             retired: watch::Sender::new(None),
             exited: watch::Sender::new(None),
         });
-        let supervise = Arc::clone(&shared).supervise(child, group, reader, writer);
+        let supervise = Arc::clone(&shared).supervise(tree, reader, writer);
         let mut tasks = Vec::from(output_tasks);
         tasks.push(Task::spawn(supervise));
         Self { shared, is_confined: ready.is_confined, _tasks: tasks }
@@ -187,24 +186,23 @@ impl Shared {
     /// Moves frames until the process ends or breaks the protocol; then ends all calls.
     async fn supervise(
         self: Arc<Self>,
-        mut child: Child,
-        group: ProcessGroup,
+        mut tree: ProcessTree,
         reader: OwnedReadHalf,
         writer: OwnedWriteHalf,
     ) {
         let how = tokio::select! {
-            status = child.wait() => describe_exit(status),
+            status = tree.wait() => describe_exit(status),
             problem = self.read_frames(reader) => match problem {
                 // Its last frame may come before the process is seen to end.
-                None => describe_exit(child.wait().await),
+                None => describe_exit(tree.wait().await),
                 Some(problem) => problem,
             },
-            () = self.write_frames(writer) => describe_exit(child.wait().await),
+            () = self.write_frames(writer) => describe_exit(tree.wait().await),
             () = self.watch_signs_of_life() => {
                 format!("killed: no sign of life for {} s", SILENCE_LIMIT.as_secs())
             }
         };
-        drop(group);
+        drop(tree);
         self.exited.send_replace(Some(how));
         self.retired.send_replace(Some(Retirement::Exited));
         self.calls().clear();

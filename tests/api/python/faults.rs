@@ -7,14 +7,17 @@ use reqwest::Method;
 use std::time::{Duration, Instant};
 
 const FAULTS: &str = r#"
-import os, sys, time
+import asyncio, os, sys, threading, time
+
+GO = threading.Event()
 
 
 class Pipeline:
     def __init__(self):
+        self.waiting = None
         self.type = "manifold"
         self.name = ""
-        names = "fine exits segfaults loops prints leaks closes waits awaits large forges mutes swells sleeps process".split()
+        names = "fine exits segfaults loops prints leaks closes waits awaits large forges mutes swells sleeps process go".split()
         self.pipelines = [{"id": name, "name": name} for name in names]
 
     def pipe(self, user_message, model_id, messages, body):
@@ -87,16 +90,20 @@ class Pipeline:
 
     def waits(self):
         yield "waiting"
-        while not os.path.exists("go"):
-            time.sleep(0.01)
+        GO.wait()
         yield " over"
 
     async def awaits(self):
-        import asyncio
+        self.waiting = self.waiting or asyncio.Event()
         yield "waiting"
-        while not os.path.exists("go"):
-            await asyncio.sleep(0.05)
+        await self.waiting.wait()
         yield " over"
+
+    async def go(self):
+        GO.set()
+        if self.waiting:
+            self.waiting.set()
+        return "gone"
 "#;
 
 async fn faults_host() -> Option<TestHost> {
@@ -205,15 +212,13 @@ async fn a_process_whose_only_call_cannot_be_ended_is_replaced() {
 async fn two_hundred_streams_wait_at_once_and_others_are_answered() {
     let Some(host) = faults_host().await else { return };
     for model in ["faults.waits", "faults.awaits"] {
-        let go = host.folder.path().join("python/work/faults/go");
         let waiting = join_all((0..200).map(|_| begin(&host, model))).await;
         assert_eq!(host.text_of("faults.fine", "hi").await, "fine");
-        std::fs::write(&go, "").unwrap();
+        assert_eq!(host.text_of("faults.go", "hi").await, "gone");
         for response in waiting {
             let rest: Vec<_> = response.bytes_stream().collect().await;
             let rest: Vec<u8> = rest.into_iter().flat_map(|piece| piece.unwrap()).collect();
             assert!(String::from_utf8_lossy(&rest).contains(" over"), "{model}");
         }
-        std::fs::remove_file(&go).unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! What a file can see and reach of its host.
 
 use super::{has_landlock, has_python, landlock_version, python_builder, wait_until_loaded};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -50,7 +51,13 @@ async fn a_file_sees_no_variables_and_no_files_of_its_host() {
     let host = builder.start().await;
     wait_until_loaded(&host, "spy").await;
     let own = format!("/proc/{}/environ", std::process::id());
-    let paths = json!([secret, own, "/proc/1/environ", "/etc/hostname"]);
+    // Containers have secrets in /run/secrets, which everybody in them may read.
+    let in_run = fs::read_dir("/run").unwrap().flatten().find(|entry| {
+        entry.file_type().is_ok_and(|kind| kind.is_file()) && fs::File::open(entry.path()).is_ok()
+    });
+    let in_run = in_run.map_or_else(|| "/run/none".into(), |entry| entry.path());
+    let paths =
+        json!([secret, own, "/proc/1/environ", "/etc/shadow", in_run, "/etc/hosts", "/etc/passwd"]);
     let seen: Value = serde_json::from_str(&host.text_of("spy", &paths.to_string()).await).unwrap();
     let environment = seen["environment"].as_object().unwrap();
     assert_eq!(environment["GIVEN"], "yes");
@@ -58,9 +65,9 @@ async fn a_file_sees_no_variables_and_no_files_of_its_host() {
     assert_eq!(names.len(), 5, "PATH, LANG, HOME, TMPDIR and GIVEN: {names:?}");
     assert_eq!((&seen["group"], &seen["input"]), (&json!(true), &json!("")));
     if has_landlock() {
-        for place in 0..3 {
+        for (place, path) in paths.as_array().unwrap().iter().enumerate() {
             let read = seen["read"][place].as_str().unwrap();
-            assert!(read.starts_with("refused"), "{}: {read}", paths[place]);
+            assert_eq!(read.starts_with("refused"), place < 5, "{path}: {read}");
         }
         assert!(seen["written"].as_str().unwrap().starts_with("refused"), "{seen}");
     }
@@ -69,32 +76,60 @@ async fn a_file_sees_no_variables_and_no_files_of_its_host() {
     }
 }
 
-#[actix_web::test]
-async fn processes_end_with_their_host() {
-    let file = r#"
+/// It starts three processes: one in its group, one in a session of its own, and one whose parent
+/// has ended.
+const PARENT: &str = r#"
 import os, subprocess
 
 
 class Pipeline:
     def __init__(self):
-        self.child = subprocess.Popen(["sleep", "1000"])
+        child = subprocess.Popen(["sleep", "1000"])
+        apart = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        script = "setsid sleep 1000 > /dev/null 2>&1 & echo $!"
+        orphan = subprocess.check_output(["sh", "-c", script], text=True).strip()
+        self.processes = f"{os.getpid()} {child.pid} {apart.pid} {orphan}"
 
     def pipe(self, user_message, model_id, messages, body):
-        return f"{os.getpid()} {self.child.pid}"
+        if user_message == "end":
+            os._exit(3)
+        return self.processes
 "#;
-    let Some(host) = super::python_host(&[("parent.py", file)]).await else { return };
-    let pids = host.text_of("parent", "hi").await;
-    let folder = host.ended().await;
-    for pid in pids.split(' ') {
+
+/// Waits until none of these processes runs.
+async fn wait_until_gone(processes: &str) {
+    for process in processes.split(' ') {
         let gone = || {
-            let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
             state.is_empty() || state.contains(") Z ")
         };
         let begun = std::time::Instant::now();
         while !gone() {
-            assert!(begun.elapsed().as_secs() < 30, "{pid} is still there");
+            assert!(begun.elapsed().as_secs() < 30, "{process} of {processes} is still there");
             actix_web::rt::task::yield_now().await;
         }
     }
+}
+
+#[actix_web::test]
+async fn processes_end_with_their_host() {
+    let Some(host) = super::python_host(&[("parent.py", PARENT)]).await else { return };
+    let processes = host.text_of("parent", "hi").await;
+    let folder = host.ended().await;
+    wait_until_gone(&processes).await;
     drop(folder);
+}
+
+#[actix_web::test]
+async fn processes_end_with_the_one_that_started_them() {
+    let Some(host) = super::python_host(&[("parent.py", PARENT)]).await else { return };
+    let processes = host.text_of("parent", "hi").await;
+    let crashed = host.chat("parent", "end").await;
+    assert!(crashed.refused(502).contains("exit status: 3"), "{}", crashed.text);
+    wait_until_gone(&processes).await;
+
+    let processes = host.text_of("parent", "hi").await;
+    let request = host.request(Method::DELETE, "/pipelines/delete").json(&json!({"id": "parent"}));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    wait_until_gone(&processes).await;
 }

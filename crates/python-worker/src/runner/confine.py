@@ -22,7 +22,9 @@ RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 SCOPED_ABI, SCOPE_ABSTRACT_UNIX_SOCKET, SCOPE_SIGNAL = 6, 1 << 0, 1 << 1
 # Rights that a rule for a single file may have: execute, write, read and truncate.
 FILE_RIGHTS = EXECUTE | 1 << 1 | READ_FILE | 1 << 14
-SYSTEM_FOLDERS = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/nix", "/run", "/proc", "/sys"]
+SYSTEM_FOLDERS = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/proc", "/sys"]
+# The parts of /run that programs need to look up names. Others hold secrets, as /run/secrets.
+NAME_SERVICES = ["/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/run/nscd", "/run/current-system"]
 
 
 class RulesetAttributes(ctypes.Structure):
@@ -100,13 +102,38 @@ def limit_files(libc, readable, writable):
     if ruleset < 0:
         return False
     interpreter = [sys.prefix, sys.base_prefix, os.path.dirname(os.path.realpath(sys.executable))]
-    for path in SYSTEM_FOLDERS + interpreter + sys.path + readable:
+    _, settings = public_parts("/etc")
+    system = SYSTEM_FOLDERS + NAME_SERVICES + settings + [os.path.realpath("/etc/resolv.conf")]
+    for path in system + interpreter + sys.path + readable:
         allow(libc, ruleset, path, (EXECUTE | READ_FILE | READ_DIR) & rights)
     for path in ["/dev"] + writable:
         allow(libc, ruleset, path, rights)
     limited = libc.syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0
     os.close(ruleset)
     return limited
+
+
+def public_parts(folder):
+    """Returns whether everybody may read all of a folder, and the largest parts that they may."""
+    is_public, parts = True, []
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return False, []
+    for entry in entries:
+        # What a link leads to is judged where it is.
+        if entry.is_symlink():
+            continue
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if not entry.is_dir():
+            can_read, inner = mode & 0o004 != 0, [entry.path]
+        elif mode & 0o005 == 0o005:
+            can_read, inner = public_parts(entry.path)
+        else:
+            can_read, inner = False, []
+        is_public = is_public and can_read
+        parts += inner if can_read or entry.is_dir() else []
+    return is_public, [folder] if is_public else parts
 
 
 def allow(libc, ruleset, path, rights):
