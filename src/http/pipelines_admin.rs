@@ -22,18 +22,27 @@ use serde::Deserialize;
 use serde_json::json;
 use std::io;
 
-/// `GET /pipelines`: the pipe whose valves were saved last comes first, because Open WebUI's page
-/// returns to the first one after a save.
+/// The longest part of a problem that stands in the name of a pipe, in characters.
+const MAX_PROBLEM_CHARS: usize = 80;
+
+/// `GET /pipelines`: the pipe whose valves were saved last, or that was added last, comes first,
+/// because Open WebUI's page returns to the first one then.
 pub async fn list(state: web::Data<State>) -> HttpResponse {
     let mut slots = state.registry.slots().to_vec();
     slots.sort_by_key(|slot| state.valve_saves.rank(slot.id()));
     let data: Vec<_> = slots
         .iter()
         .map(|slot| {
-            let kind = slot.serves().as_ref().map_or("pipe", Serves::kind);
+            let (serves, problem) = (slot.serves(), slot.health_problem());
+            let kind = serves.as_ref().map_or("pipe", Serves::kind);
             let mut entry =
                 json!({"id": slot.id(), "name": slot.name(), "type": kind, "valves": true});
-            if let Some(problem) = slot.health_problem() {
+            if let Some(problem) = problem {
+                if serves.is_none() {
+                    // The page shows the name alone.
+                    let why: String = problem.chars().take(MAX_PROBLEM_CHARS).collect();
+                    entry["name"] = format!("{} · not running: {why}", slot.name()).into();
+                }
                 entry["problem"] = problem.into();
             }
             entry
@@ -85,6 +94,7 @@ pub async fn add(
     let python = python(&state)?;
     let Json(Add { url }) = Json::from_request(&request, &mut payload.into_inner()).await?;
     let id = log_refusal(python.install_from_url(&url).await)?;
+    state.valve_saves.record(id, None);
     Ok(added(id, "Pipeline added successfully"))
 }
 
@@ -101,6 +111,7 @@ pub async fn upload(
     let python = python(&state)?;
     let (file_name, content) = read_form(request.headers(), bytes.into()).await?;
     let id = log_refusal(python.install(&file_name, content).await)?;
+    state.valve_saves.record(id, None);
     Ok(added(id, &format!("Pipeline uploaded successfully to {file_name}")))
 }
 

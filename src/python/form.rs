@@ -5,7 +5,7 @@
 //! secret too. Every secret is bound to all addresses among the valves: it must be entered again
 //! when one of them moves to another host.
 
-use crate::valves::{Values, ValveProperty, ValvesSpec};
+use crate::valves::{Values, ValveKind, ValveProperty, ValvesSpec};
 use pipe_sdk::Secret;
 use python_worker::Description;
 use serde_json::{Map, Value, json};
@@ -75,7 +75,7 @@ fn host_valves() -> impl Iterator<Item = ValveProperty> {
     let valves = [
         (
             THREADS,
-            "Threads",
+            "Process · Threads",
             "Calls that run beside each other; further ones are refused.",
             1,
             1024,
@@ -83,7 +83,7 @@ fn host_valves() -> impl Iterator<Item = ValveProperty> {
         ),
         (
             MEMORY,
-            "Memory (MiB)",
+            "Process · Memory (MiB)",
             "Memory of the file's process in MiB; 0 for no limit.",
             0,
             1 << 20,
@@ -91,7 +91,7 @@ fn host_valves() -> impl Iterator<Item = ValveProperty> {
         ),
         (
             TIMEOUT,
-            "Timeout (s)",
+            "Process · Time-out (seconds)",
             "Seconds without a sign of an answer after which a call fails.",
             1,
             3600,
@@ -118,13 +118,18 @@ pub fn host_valve(values: &Values, name: &str) -> u64 {
     values.get(name).and_then(Value::as_u64).or_else(default).unwrap_or_default()
 }
 
-/// Returns the values for the file. A missing value of a valve that cannot be `None` is left out,
-/// so that the file's own default stands.
+/// Returns the values for the file. A missing value of a valve that cannot be `None` is an empty
+/// text if it is a secret; any other is left out, so that the file's own default stands.
 pub fn file_values(spec: &ValvesSpec, values: &Values) -> Values {
     let wanted = spec.properties().filter(|valve| !is_host_valve(&valve.name));
     let value = |valve: &ValveProperty| {
-        let value = values.get(&valve.name)?.clone();
-        (valve.nullable || !value.is_null()).then(|| (valve.name.clone(), value))
+        let value = match values.get(&valve.name)? {
+            Value::Null if valve.accepts_null => Value::Null,
+            Value::Null if valve.kind == ValveKind::Secret => "".into(),
+            Value::Null => return None,
+            value => value.clone(),
+        };
+        Some((valve.name.clone(), value))
     };
     wanted.filter_map(value).collect()
 }
@@ -221,7 +226,6 @@ fn has_word(name: &str, words: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::valves::ValveKind;
 
     fn description(properties: &Value, valves: &Value) -> Description {
         let schema = json!({

@@ -22,8 +22,10 @@ pub struct ValveProperty {
     pub name: String,
     /// The kind of values.
     pub kind: ValveKind,
-    /// `true` if it may be `null`.
+    /// `true` if the form may leave it empty, as it may any secret.
     pub nullable: bool,
+    /// `true` if its schema accepts `null`.
+    pub accepts_null: bool,
     /// The default.
     pub default: Value,
     /// For a secret that is sent to an address: the valves that may hold the address.
@@ -151,7 +153,7 @@ impl ValvesSpec {
 impl ValveProperty {
     /// Returns the valve with this JSON schema, which refers to no other schema.
     pub fn new(name: String, schema: &Value, default: Value) -> Self {
-        let (plain, nullable) = without_null(schema);
+        let (plain, accepts_null) = without_null(schema);
         let choices = enum_choices(plain);
         let secret = plain.get("writeOnly").and_then(Value::as_bool).unwrap_or_default();
         let kind = match (plain_type(plain), choices) {
@@ -180,11 +182,11 @@ impl ValveProperty {
         let default_variables = default_variables.into_iter().flatten();
         let default_variables =
             default_variables.filter_map(|name| Some(name.as_str()?.to_owned())).collect();
-        let nullable = nullable || secret;
         Self {
             name,
             kind,
-            nullable,
+            nullable: accepts_null || secret,
+            accepts_null,
             default,
             origins,
             json_type,
@@ -260,8 +262,10 @@ fn form_property(
         "title".into(),
         schema.get("title").cloned().unwrap_or_else(|| title_from_name(name).into()),
     );
-    if let Some(description) = schema.get("description").and_then(Value::as_str) {
-        form.insert("description".into(), (plain_help(description) + &range_help(plain)).into());
+    let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let help = plain_help(description) + &range_help(plain);
+    if !help.is_empty() {
+        form.insert("description".into(), help.trim_start().into());
     }
     form.insert("type".into(), type_name(kind, plain).into());
     match kind {

@@ -5,6 +5,7 @@ mod admin;
 mod answers;
 mod faults;
 mod isolation;
+mod recordings;
 mod valves;
 
 use crate::{

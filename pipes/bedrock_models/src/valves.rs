@@ -90,7 +90,7 @@ pub struct BedrockValves {
     pub allow: Option<String>,
 
     /// The models that may not be used, by whatever name, written as the allowed ones. It goes
-    /// before those. None: none.
+    /// before those. None: no model is denied.
     #[schemars(title = "Models · Denied models", extend("x-everyday" = true))]
     pub deny: Option<String>,
 

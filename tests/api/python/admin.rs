@@ -34,6 +34,8 @@ async fn an_uploaded_file_answers_until_it_is_deleted() {
         "{}",
         uploaded.text
     );
+    let listed = host.get("/pipelines").await;
+    assert_eq!(listed.json["data"][0]["id"], "fresh", "the page returns to the first");
     assert_eq!(host.text_of("fresh", "hi").await, "one");
     assert_eq!(upload(&host, "fresh.py", &says("two")).await.status, 200);
     assert_eq!(host.text_of("fresh", "hi").await, "two");
@@ -65,6 +67,8 @@ async fn a_file_that_cannot_be_loaded_is_never_a_success_and_tells_why() {
         assert!(refused.refused(422).contains(words), "{name}: {}", refused.text);
         let entry = wait_until_loaded(&host, name.trim_end_matches(".py")).await;
         assert!(entry["problem"].as_str().unwrap().contains(words), "{entry}");
+        let shown = entry["name"].as_str().unwrap();
+        assert!(shown.contains(" · not running: ") && shown.contains(words), "{entry}");
     }
     let ready = host.get("/health/ready").await.json;
     assert!(ready["degraded"].as_array().unwrap().contains(&json!("syntax")), "{ready}");

@@ -20,6 +20,7 @@ class Pipeline:
     class Valves(BaseModel):
         OPENAI_API_BASE_URL: str = "https://api.example.com/v1"
         OPENAI_API_KEY: str = ""
+        SERVICE_TOKEN: str = ""
         count: int = Field(default=3, ge=1, le=10)
         share: float = 0.5
         loud: bool = False
@@ -49,6 +50,7 @@ async fn the_form_is_plain_and_secrets_are_masked() {
     let spec = host.get("/turned/valves/spec").await.json;
     let property = |name: &str| spec["properties"][name].clone();
     assert_eq!(property("count")["maximum"], 10);
+    assert_eq!(property("count")["description"], "From 1 to 10. Default: 3.");
     assert_eq!(property("colour")["enum"], json!(["red", "green"]));
     assert_eq!(property("OPENAI_API_KEY")["format"], "password");
     assert_eq!(property("headers")["type"], "string");
@@ -63,6 +65,7 @@ async fn the_form_is_plain_and_secrets_are_masked() {
 async fn what_the_form_sends_reaches_the_file_and_is_saved_where_the_reference_server_has_it() {
     let Some(host) = python_host(&[("turned.py", VALVES)]).await else { return };
     let mut form = host.valves("turned").await;
+    assert_eq!(form["SERVICE_TOKEN"], Value::Null);
     form["count"] = "7".into();
     form["names"] = json!(["x", "y"]);
     form["colour"] = "green".into();
@@ -70,7 +73,15 @@ async fn what_the_form_sends_reaches_the_file_and_is_saved_where_the_reference_s
     form["OPENAI_API_KEY"] = "sk-entered".into();
     assert_eq!(host.turn("turned", &form).await.status, 200);
     let seen = host.text_of("turned", "hi").await;
-    for part in ["1 [", "('count', 7)", "['x', 'y']", "'green'", "{'c': 'd'}", "'sk-entered'"] {
+    for part in [
+        "1 [",
+        "('count', 7)",
+        "['x', 'y']",
+        "'green'",
+        "{'c': 'd'}",
+        "'sk-entered'",
+        "('SERVICE_TOKEN', '')",
+    ] {
         assert!(seen.contains(part), "{part}: {seen}");
     }
     let saved = fs::read_to_string(host.folder.path().join("turned/valves.json")).unwrap();
