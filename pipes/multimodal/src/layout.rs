@@ -79,10 +79,10 @@ impl Layout {
         shown
     }
 
-    /// Returns the error of a section that has ended without an answer.
-    pub fn failure(&self, kind: SectionKind) -> Option<&PipeError> {
-        let slot = self.slots.iter().find(|slot| slot.block.kind == kind)?;
-        slot.errors.first().filter(|_| slot.has_ended && !slot.has_answer)
+    /// Returns the first error of a section that has ended, and whether a part of it was answered.
+    pub fn failure(&self, kind: SectionKind) -> Option<(&PipeError, bool)> {
+        let slot = self.slots.iter().find(|slot| slot.block.kind == kind && slot.has_ended)?;
+        Some((slot.errors.first()?, slot.has_answer))
     }
 
     /// Returns the rest of the answer, and what all calls have cost.

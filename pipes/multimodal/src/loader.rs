@@ -205,6 +205,75 @@ fn fetcher(valves: &MultimodalValves) -> Result<Option<Fetcher>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attachments;
+    use image::{ImageFormat, Rgb, RgbImage};
+    use std::io::Cursor;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    /// An address of loopback that stands for the public internet.
+    const PUBLIC: &str = "127.0.0.2";
+
+    /// Loads the image behind a link to a host that sends this file.
+    async fn load_from_link(file: &[u8], media_type: &str) -> Result<LoadedImages> {
+        let listener = TcpListener::bind((PUBLIC, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let policy = FetchPolicy {
+            allowed_networks: vec![format!("{PUBLIC}/32").parse().unwrap()],
+            allows_plain_http: true,
+            allowed_ports: vec![port],
+            ..FetchPolicy::default()
+        };
+        let valves = MultimodalValves { max_image_side: 64, ..MultimodalValves::default() };
+        let loader =
+            Loader { fetcher: Some(Fetcher::new(policy)), ..Loader::new(&valves).unwrap() };
+        let link = format!("http://{PUBLIC}:{port}/picture");
+        let chat = format!(
+            r#"[{{"role": "user", "content": [{{"type": "image_url", "image_url": {{"url": "{link}"}}}}]}}]"#
+        );
+        let mut messages: Vec<Message> = serde_json::from_str(&chat).unwrap();
+        let found = attachments::find(&mut messages).unwrap();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let length = file.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+            );
+            stream.write_all(&[answer.as_bytes(), file].concat()).await.unwrap();
+        };
+        tokio::join!(loader.load(&mut messages, &found), serve).0
+    }
+
+    fn png(side: u32) -> Vec<u8> {
+        let mut file = Cursor::new(Vec::new());
+        RgbImage::from_pixel(side, side, Rgb([200, 10, 10]))
+            .write_to(&mut file, ImageFormat::Png)
+            .unwrap();
+        file.into_inner()
+    }
+
+    #[tokio::test]
+    async fn an_image_behind_a_link_is_fetched_checked_and_shrunk() {
+        let url = |loaded: LoadedImages| loaded.pictures().next().unwrap().1.data_url.clone();
+        let same = load_from_link(&png(8), "application/octet-stream").await.unwrap();
+        let engine = base64::engine::general_purpose::STANDARD;
+        assert_eq!(url(same), format!("data:image/png;base64,{}", engine.encode(png(8))));
+        let shrunk = load_from_link(&png(200), "image/png").await.unwrap();
+        assert!(url(shrunk).starts_with("data:image/jpeg;base64,"));
+        let page = load_from_link(b"<html>no picture</html>", "image/png").await;
+        let refused = page.map(|_| ()).unwrap_err();
+        assert!(
+            matches!(&refused, PipeError::BadRequest { message, param: Some(param), .. }
+                if param == "messages[0].content[0]" && message.contains("PNG, JPEG, GIF or WebP")),
+            "{refused:?}"
+        );
+    }
 
     #[test]
     fn base64_is_read_in_every_spelling() {

@@ -242,7 +242,8 @@ fn beginning(kinds: &[SectionKind]) -> String {
     format!("Reading {line}")
 }
 
-fn outcome(kind: SectionKind, failure: Option<&PipeError>) -> String {
+/// Describes the end of a section: its failure, with whether a part of it was answered.
+fn outcome(kind: SectionKind, failure: Option<(&PipeError, bool)>) -> String {
     let (subject, verb) = match kind {
         SectionKind::Text => ("The text", "is"),
         SectionKind::Images => ("The images", "are"),
@@ -251,6 +252,7 @@ fn outcome(kind: SectionKind, failure: Option<&PipeError>) -> String {
     };
     match failure {
         None => format!("{subject} {verb} read"),
-        Some(error) => format!("{subject} {verb} not read: {error}"),
+        Some((error, false)) => format!("{subject} {verb} not read: {error}"),
+        Some((error, true)) => format!("{subject} {verb} read in part: {error}"),
     }
 }

@@ -104,9 +104,11 @@ async fn a_part_that_breaks_off_keeps_what_it_said() {
     let rig = rig(json!({})).await;
     let half = Act::Send(event(&delta(json!({"content": "half"}))));
     rig.server.always_by("vision", vec![head(), half, Act::Close]);
-    let text = said(&rig.streamed(&three_images()).await.text);
+    let streamed = rig.streamed(&three_images()).await.text;
+    let text = said(&streamed);
     assert!(text.contains("TEXT:\nfrom text"), "{text}");
     assert!(text.contains("IMAGES:\nhalf\n\n(not all is answered: "), "{text}");
+    assert!(streamed.contains("The images are read in part: "), "{streamed}");
 }
 
 #[actix_web::test]
