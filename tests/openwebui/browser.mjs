@@ -60,6 +60,26 @@ async function signUpUnlessThereIsTheAdmin() {
   if (!answer.ok) answer = await call('POST', '/api/v1/auths/signin', admin);
   expect(answer.ok, `neither sign-up nor sign-in: ${JSON.stringify(answer.data)}`);
   token = answer.data.token;
+  // Its news would lie over the page, sooner or later.
+  answer = await call('POST', '/api/v1/users/user/settings/update', { ui: { showChangelog: false } });
+  expect(answer.ok, `settings: ${JSON.stringify(answer.data)}`);
+}
+
+/** Turns valves of a pipe of the server; answers what undoes it. */
+async function turned(pipe, changes) {
+  const index = (await get('/api/v1/pipelines/list')).data.find((server) => server.url.startsWith(SERVER)).idx;
+  const path = `/api/v1/pipelines/${pipe}/valves`;
+  const before = await get(`${path}?urlIdx=${index}`);
+  const { ok, data } = await call('POST', `${path}/update?urlIdx=${index}`, { ...before, ...changes });
+  expect(ok, `${pipe}: ${JSON.stringify(data)}`);
+  return Object.fromEntries(Object.keys(changes).map((name) => [name, before[name]]));
+}
+
+/** The model with this id. */
+async function listed(id) {
+  const one = (await get('/api/models?refresh=true')).data.find((one) => one.id === id);
+  expect(one, `${id} is not listed`);
+  return one;
 }
 
 /** A model such as wanted whose name no other has, for the model picker shows names. */
@@ -93,15 +113,18 @@ async function screenshot(name) {
   await page.screenshot({ path: join(SCREENSHOTS, `${String(++shots).padStart(2, '0')}-${name}.png`) });
 }
 
-async function closeTheNews() {
-  const button = page.getByRole('button', { name: "Okay, Let's Go!" });
-  await button.click({ timeout: 5000 }).catch(() => {});
-}
-
-async function openPipelinesTab() {
+/** Opens the tab, with the form of this pipe: of none, the first of the list. */
+async function openPipelinesTab(pipe = PIPE) {
   await page.goto(`${BASE}/?settings=admin:pipelines`);
   const form = page.locator('form', { has: page.locator('h2', { hasText: 'Pipelines' }) });
   await form.locator('#pipeline').waitFor();
+  if (pipe) {
+    const index = (await get('/api/v1/pipelines/list')).data.find((server) => server.url.startsWith(SERVER)).idx;
+    const { name, type } = (await get(`/api/v1/pipelines/?urlIdx=${index}`)).data.find((one) => one.id === pipe);
+    await form.locator('#pipeline').selectOption({ label: `${name} (${type})` });
+    const { properties } = await get(`/api/v1/pipelines/${pipe}/valves/spec?urlIdx=${index}`);
+    await row(form, Object.values(properties).at(-1).title).waitFor();
+  }
   return form;
 }
 
@@ -131,6 +154,38 @@ const answers = () => page.locator('[id^="message-"] #response-content-container
 const lastAnswer = async () => ((await answers().count()) ? (await answers().last().innerText()).trim() : '');
 const stopButton = () => page.getByRole('button', { name: 'Stop', exact: true });
 
+/** Pictures that the browser itself draws: a chessboard, and a disc. */
+const drawn = (name) => page.evaluate((name) => {
+  const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 64 });
+  const context = canvas.getContext('2d');
+  context.fillStyle = 'white';
+  context.fillRect(0, 0, 64, 64);
+  context.fillStyle = 'teal';
+  if (name === 'disc') {
+    context.arc(32, 32, 24, 0, 2 * Math.PI);
+    context.fill();
+  } else {
+    for (let i = 0; i < 64; i++) if ((i + (i >> 3)) % 2) context.fillRect((i % 8) * 8, (i >> 3) * 8, 8, 8);
+  }
+  return canvas.toDataURL('image/png');
+}, name);
+
+async function attach(...names) {
+  const files = [];
+  for (const name of names) {
+    files.push({ name: `${name}.png`, mimeType: 'image/png', buffer: Buffer.from((await drawn(name)).split(',')[1], 'base64') });
+  }
+  await page.locator('input[type=file][multiple]').first().setInputFiles(files);
+  await eventually('the pictures beside the message', async () =>
+    (await page.locator('#message-input-container img').count()) >= names.length);
+}
+
+/** The status lines of the last answer, from the chat as it is stored. */
+async function statuses() {
+  const { history } = (await get(`/api/v1/chats/${page.url().split('/c/')[1]}`)).chat;
+  return (history.messages[history.currentId].statusHistory ?? []).map((status) => status.description);
+}
+
 /** Waits for the end of the answer; tells it, and how often it was seen to grow. */
 async function answerToTheEnd() {
   const seen = new Set();
@@ -150,7 +205,6 @@ async function the_admin_logs_in() {
   await page.locator('#password').fill(PASSWORD);
   await page.locator('#auth-page button[type=submit]').click();
   await page.locator('#chat-input').waitFor();
-  await closeTheNews();
 }
 
 async function the_pipelines_tab_shows_the_pipe_and_its_valves() {
@@ -330,19 +384,7 @@ async function stop_ends_a_long_answer() {
 
 async function an_attached_image_reaches_the_model() {
   await newChatWith(await model(/nova-lite|claude/, sees));
-  // A chessboard, drawn by the browser itself.
-  const url = await page.evaluate(() => {
-    const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 64 });
-    const context = canvas.getContext('2d');
-    for (let i = 0; i < 64; i++) {
-      context.fillStyle = (i + (i >> 3)) % 2 ? 'white' : 'teal';
-      context.fillRect((i % 8) * 8, (i >> 3) * 8, 8, 8);
-    }
-    return canvas.toDataURL('image/png');
-  });
-  const file = { name: 'board.png', mimeType: 'image/png', buffer: Buffer.from(url.split(',')[1], 'base64') };
-  await page.locator('input[type=file][multiple]').first().setInputFiles(file);
-  await page.locator('#message-input-container img').first().waitFor();
+  await attach('chessboard');
   await send('What is this?');
   const { text } = await answerToTheEnd();
   await screenshot('image');
@@ -360,6 +402,248 @@ async function a_refused_chat_shows_its_reason() {
   await page.locator('[id^="message-"]').getByText('max_tokens').waitFor({ timeout: 15000 });
   await screenshot('refused');
   await page.unroute('**/api/chat/completions');
+}
+
+// ---- conversations that the server keeps ---------------------------------------------------------------------------
+
+/** The user's messages that the server keeps of the chat on the page. */
+async function remembered() {
+  const { id } = await get('/api/v1/auths/');
+  const url = `${SERVER}/conversations/${page.url().split('/c/')[1]}?user=${id}`;
+  const answer = await fetch(url, { headers: { Authorization: `Bearer ${KEY}` } });
+  expect(answer.ok, `${url}: ${answer.status}`);
+  return (await answer.json()).messages.filter((one) => one.role === 'user').map((one) => one.content);
+}
+
+async function expectRemembered(what, wanted) {
+  let kept;
+  await eventually(`${what}: ${JSON.stringify(wanted)}`, async () => {
+    kept = await remembered();
+    return JSON.stringify(kept) === JSON.stringify(wanted);
+  }, 10000).catch((error) => expect(false, `${error.message}; kept: ${JSON.stringify(kept)}`));
+}
+
+async function ask(text) {
+  const before = await answers().count();
+  await send(text);
+  await eventually(`an answer to "${text}"`, async () => (await answers().count()) > before && (await lastAnswer()));
+  await answerToTheEnd();
+}
+
+async function edited_messages_other_answers_branches_and_two_tabs_keep_one_history() {
+  const { id } = await model(/claude.*haiku|claude|nova/);
+  const undo = await turned('conversation', { models: id });
+  try {
+    await newChatWith(await listed(`conversation.${id}`));
+    await ask('One.');
+    await ask('Two.');
+    await expectRemembered('two turns', ['One.', 'Two.']);
+
+    await page.locator('.regenerate-response-button').last().evaluate((button) => button.click());
+    await page.getByText('2/2').waitFor();
+    await answerToTheEnd();
+    await expectRemembered('another answer', ['One.', 'Two.']);
+    await screenshot('conversation-regenerated');
+
+    const asked = page.locator('.user-message', { hasText: 'Two.' });
+    await asked.hover();
+    await asked.locator('.edit-user-message-button').click();
+    await page.locator('textarea[id^="message-edit-"]').fill('Three.');
+    await page.locator('#confirm-edit-message-button').click();
+    await page.locator('.user-message', { hasText: 'Three.' }).waitFor();
+    await answerToTheEnd();
+    await expectRemembered('an edited message', ['One.', 'Three.']);
+    await screenshot('conversation-edited');
+
+    const edited = page.locator('.user-message', { hasText: 'Three.' });
+    await edited.hover();
+    await edited.getByRole('button', { name: 'Previous message' }).click();
+    await page.locator('.user-message', { hasText: 'Two.' }).waitFor();
+    await ask('Four.');
+    await expectRemembered('a branch', ['One.', 'Two.', 'Four.']);
+    await screenshot('conversation-branch');
+
+    // The same chat in two tabs, each with a message that the other has not seen.
+    const [left, url] = [page, page.url()];
+    const right = await page.context().newPage();
+    right.setDefaultTimeout(PATIENCE / 2);
+    try {
+      await right.goto(url);
+      await right.locator('.user-message', { hasText: 'Four.' }).waitFor();
+      await ask('Left.');
+      page = right;
+      await right.locator('#chat-input').click();
+      await right.keyboard.insertText('Right.');
+      await right.locator('#send-message-button').click();
+      await right.locator('.user-message', { hasText: 'Right.' }).waitFor();
+      await answerToTheEnd();
+      const kept = await remembered();
+      expect(kept.at(-1) === 'Right.' && kept.length === new Set(kept).size, `two tabs: ${JSON.stringify(kept)}`);
+      await screenshot('conversation-two-tabs');
+    } finally {
+      page = left;
+      await right.close();
+    }
+  } finally {
+    await turned('conversation', undo);
+  }
+}
+
+// ---- images and text by different models -----------------------------------------------------------------------------
+
+async function an_image_is_described_to_a_model_that_takes_none() {
+  const blind = await model(/./, (one) => !sees(one));
+  const seeing = await model(/nova-lite|claude/, sees);
+  const undo = await turned('multimodal', { image_model: seeing.id, describe_images_for: blind.id });
+  try {
+    await newChatWith(await listed(blind.id));
+    await attach('chessboard');
+    await send('What is on the board?');
+    const { text } = await answerToTheEnd();
+    await screenshot('image-described');
+    // The demo's models say how many images they got.
+    expect(text && !text.includes('I got'), `the model got the image itself: ${text}`);
+    const lines = await eventually('status lines', async () => (await statuses()).length && statuses());
+    expect(lines.at(-1) === 'The images are described', `status lines: ${lines}`);
+    await page.getByText('The images are described').first().waitFor();
+    await ask(`Is there a ${MARKER} on it?`);
+    expect((await lastAnswer()).includes(MARKER), 'the chat does not go on');
+  } finally {
+    await turned('multimodal', undo);
+  }
+}
+
+async function text_and_images_are_read_by_different_models_at_once() {
+  const blind = await model(/./, (one) => !sees(one));
+  const seeing = await model(/nova-lite|claude/, sees);
+  const undo = await turned('multimodal', { image_model: seeing.id, text_model: blind.id });
+  try {
+    await newChatWith(await listed('multimodal'));
+    await attach('chessboard', 'disc');
+    await send(`Where would a ${MARKER} sit?`);
+    await eventually('both answers', async () => /TEXT:[^]*IMAGES:|IMAGES:[^]*TEXT:/.test(await lastAnswer()));
+    const { text } = await answerToTheEnd();
+    await screenshot('multimodal');
+    expect(text.includes('I got 2 images'), `the images were not read: ${text}`);
+    const lines = await eventually('status lines', async () => (await statuses()).length > 1 && statuses());
+    expect(lines[0] === 'Reading text and images' && lines.includes('The images are read'), `status lines: ${lines}`);
+  } finally {
+    await turned('multimodal', undo);
+  }
+}
+
+// ---- Python pipelines ----------------------------------------------------------------------------------------------
+
+const PYTHON = `from pydantic import BaseModel, Field
+
+
+class Pipeline:
+    class Valves(BaseModel):
+        greeting: str = Field("Hello", description="The first word of each answer.")
+        api_key: str = ""
+        times: int = Field(1, ge=1, le=3)
+
+    def __init__(self):
+        self.name = "Greeter"
+        self.valves = self.Valves()
+
+    def pipe(self, user_message, model_id, messages, body):
+        for _ in range(self.valves.times):
+            yield self.valves.greeting + ", "
+        yield user_message
+`;
+
+const pythonFile = (name, text) => ({ name, mimeType: 'text/x-python', buffer: Buffer.from(text) });
+const listedPipes = async (form) => (await form.locator('#pipeline option').allInnerTexts()).map((name) => name.trim());
+
+async function choosePipe(form, label) {
+  await form.locator('#pipeline').selectOption({ label });
+}
+
+async function upload(form, file) {
+  await form.locator('#pipelines-upload-input').setInputFiles(file);
+  await form.getByText('1 pipeline(s) selected').waitFor();
+  await form.getByRole('button', { name: 'Upload', exact: true }).click();
+}
+
+/** Whether the server runs Python files. */
+async function runsPython() {
+  const answer = await fetch(`${SERVER}/pipelines/upload`, { method: 'POST', headers: { Authorization: `Bearer ${KEY}` } });
+  return answer.status !== 501;
+}
+
+async function a_python_file_is_uploaded_configured_asked_and_deleted() {
+  if (!(await runsPython())) throw new Skipped('PYTHON_PIPELINES is not `on`');
+  let form = await openPipelinesTab(null);
+  const before = await listedPipes(form);
+  await upload(form, pythonFile('greeter.py', PYTHON));
+  await page.getByText('Pipeline downloaded successfully').waitFor();
+  await form.locator('#pipeline option').filter({ hasText: 'Greeter' }).waitFor({ state: 'attached' });
+  const [label] = await listedPipes(form);
+  expect(label === 'Greeter (pipe)' && !before.includes(label), `the file is not the first: ${await listedPipes(form)}`);
+  await row(form, 'Greeting').locator('input').fill('Ahoy');
+  await screenshot('python-listed');
+  await row(form, 'Api Key').getByRole('button', { name: 'None' }).click();
+  await row(form, 'Api Key').locator('input').fill('a-secret-for-tests');
+  await row(form, 'Times').locator('input').fill('2');
+  await screenshot('python-valves');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await page.getByText('Valves updated successfully').waitFor();
+  form = await openPipelinesTab(null);
+  await choosePipe(form, label);
+  const shown = {};
+  for (const title of ['Greeting', 'Api Key', 'Times']) {
+    shown[title] = await row(form, title).locator('input').inputValue();
+  }
+  expect(shown.Greeting === 'Ahoy' && shown.Times === '2', `saved: ${JSON.stringify(shown)}`);
+  expect(shown['Api Key'] === '**********', 'the secret is shown');
+
+  await row(form, 'Times').locator('input').fill('7');
+  await form.getByRole('button', { name: 'Save' }).click();
+  await page.locator('[data-sonner-toast][data-type=error]').first().waitFor();
+  await screenshot('python-valve-refused');
+
+  await newChatWith(await listed('greeter'));
+  await send(`a ${MARKER}.`);
+  const { text } = await answerToTheEnd();
+  await screenshot('python-chat');
+  expect(text === `Ahoy, Ahoy, a ${MARKER}.`, `answer: ${text}`);
+
+  form = await openPipelinesTab(null);
+  await choosePipe(form, label);
+  await form.getByRole('button', { name: 'Delete', exact: true }).click();
+  await page.getByText('Pipeline deleted successfully').waitFor();
+  form = await openPipelinesTab(null);
+  expect(JSON.stringify(await listedPipes(form)) === JSON.stringify(before), `left: ${await listedPipes(form)}`);
+  expect(!(await get('/api/models?refresh=true')).data.some((one) => one.id === 'greeter'), 'the model is still listed');
+}
+
+async function a_python_file_that_cannot_be_loaded_is_listed_with_its_problem() {
+  if (!(await runsPython())) throw new Skipped('PYTHON_PIPELINES is not `on`');
+  let form = await openPipelinesTab(null);
+  const before = await listedPipes(form);
+  await upload(form, pythonFile('broken.py', 'import no_such_module_anywhere\n'));
+  await page.locator('[data-sonner-toast][data-type=error]').first().waitFor();
+  form = await openPipelinesTab(null);
+  const label = (await listedPipes(form)).find((name) => !before.includes(name));
+  expect(label, `the file is not listed: ${await listedPipes(form)}`);
+  await choosePipe(form, label);
+  await screenshot('python-broken');
+  expect(/not running: .*no_such_module/.test(label), `the list does not say why it does not run: ${label}`);
+  await form.getByRole('button', { name: 'Delete', exact: true }).click();
+  await page.getByText('Pipeline deleted successfully').waitFor();
+}
+
+async function a_python_file_of_a_private_address_is_not_installed() {
+  if (!(await runsPython())) throw new Skipped('PYTHON_PIPELINES is not `on`');
+  const form = await openPipelinesTab(null);
+  const before = await listedPipes(form);
+  await form.getByPlaceholder('Enter GitHub Raw URL').fill('https://127.0.0.1/greeter.py');
+  await form.getByRole('button', { name: 'Install', exact: true }).click();
+  // The page shows no reason, whatever the server says.
+  await page.locator('[data-sonner-toast][data-type=error]').first().waitFor();
+  const after = await listedPipes(await openPipelinesTab(null));
+  expect(JSON.stringify(after) === JSON.stringify(before), `listed: ${after}`);
 }
 
 // ---- answers from documents --------------------------------------------------------------------------------------
@@ -472,6 +756,12 @@ const CHECKS = [
   stop_ends_a_long_answer,
   an_attached_image_reaches_the_model,
   a_refused_chat_shows_its_reason,
+  edited_messages_other_answers_branches_and_two_tabs_keep_one_history,
+  an_image_is_described_to_a_model_that_takes_none,
+  text_and_images_are_read_by_different_models_at_once,
+  a_python_file_is_uploaded_configured_asked_and_deleted,
+  a_python_file_that_cannot_be_loaded_is_listed_with_its_problem,
+  a_python_file_of_a_private_address_is_not_installed,
   documents_are_uploaded_on_their_page_and_a_question_shows_why_each_chunk_ranks,
   an_answer_from_documents_shows_sources_that_open,
   the_usage_page_draws_what_was_answered,
@@ -484,7 +774,7 @@ const browser = await chromium.launch({
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'],
 });
-page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-US' });
+page = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-US' })).newPage();
 page.setDefaultTimeout(PATIENCE / 2);
 let [passed, failed, skipped] = [0, 0, 0];
 for (const check of CHECKS) {
