@@ -1,4 +1,5 @@
-//! Tells the program which commit it is built from, for `pipewright --version`.
+//! Tells the program which commit it is built from, for `pipewright --version`, and lets it run with
+//! an older glibc than that of the machine that builds it.
 //!
 //! Cargo also gives the variable to programs that `cargo run` and `cargo test` start, so it has no
 //! `PIPEWRIGHT_` before it: the program would take it for a setting.
@@ -10,6 +11,19 @@ fn main() {
     println!("cargo::rerun-if-env-changed=PIPEWRIGHT_COMMIT");
     let build = describe_build();
     println!("cargo::rustc-env=BUILD_DESCRIPTION={build}");
+    link_hypot();
+}
+
+/// Links the functions that would need glibc 2.35 into the programs.
+fn link_hypot() {
+    const SOURCE: &str = "src/glibc/hypot.c";
+    println!("cargo::rerun-if-changed={SOURCE}");
+    let is_target = |name, value| env::var(name).is_ok_and(|target| target == value);
+    if is_target("CARGO_CFG_TARGET_OS", "linux") && is_target("CARGO_CFG_TARGET_ENV", "gnu") {
+        for object in cc::Build::new().file(SOURCE).compile_intermediates() {
+            println!("cargo::rustc-link-arg-bins={}", object.display());
+        }
+    }
 }
 
 /// Returns the commit and its date, as `1a2b3c4 2026-01-31`.
