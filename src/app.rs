@@ -25,7 +25,7 @@ use crate::{
 use actix_web::{
     HttpServer,
     dev::{Extensions, Server},
-    middleware::{NormalizePath, TrailingSlash, from_fn},
+    middleware::from_fn,
     rt::net::TcpStream,
     web,
 };
@@ -267,7 +267,6 @@ fn bind_server(
             .wrap(from_fn(http::log_request))
             .wrap(from_fn(http::cross_origin))
             .wrap(from_fn(http::trim_path))
-            .wrap(NormalizePath::new(TrailingSlash::MergeOnly))
             .configure(http::routes)
             .default_service(web::to(http::Error::no_such_route))
     };

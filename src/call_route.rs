@@ -1,7 +1,7 @@
 //! The route of a call: a pipe, and the model in it.
 
 use crate::slot::Slot;
-use pipe_sdk::{Demand, DemandKind, ModelKind, ModelResolution, Serves};
+use pipe_sdk::{Demand, DemandKind, Model, ModelKind, ModelResolution, Serves};
 use std::sync::Arc;
 
 /// The pipe and model of a call.
@@ -14,8 +14,8 @@ pub struct CallRoute {
     pub model: String,
     /// The full id by which the model is listed, as in `pipe.model`.
     pub full_id: String,
-    /// The kind of model, if the pipe knows it.
-    pub kind: Option<ModelKind>,
+    /// The model as the pipe lists it, if the pipe knows it.
+    pub listed: Option<Arc<Model>>,
 }
 
 impl CallRoute {
@@ -25,24 +25,17 @@ impl CallRoute {
         requested_model: String,
         known: Option<ModelResolution>,
     ) -> Self {
-        let (model, kind) = match known {
-            Some(
-                ModelResolution::Available(model)
-                | ModelResolution::Derived(model)
-                | ModelResolution::Fallback(model),
-            ) => (model.id, Some(model.kind)),
-            Some(ModelResolution::Denied(_) | ModelResolution::Unavailable(_)) | None => {
-                (requested_model.clone(), None)
-            }
-        };
+        let listed = known.and_then(ModelResolution::into_model);
+        let model =
+            listed.as_ref().map_or_else(|| requested_model.clone(), |model| model.id.clone());
         let pipe = slot.id();
         let full_id = if model == pipe { model.clone() } else { format!("{pipe}.{model}") };
-        Self { slot, requested_model, model, full_id, kind }
+        Self { slot, requested_model, model, full_id, listed }
     }
 
     /// Adjusts the demand to the model: a chat with an image model counts as an image request.
     pub fn adjust_demand(&self, demand: Demand) -> Demand {
-        match (demand.kind, self.kind) {
+        match (demand.kind, self.listed.as_ref().map(|model| model.kind)) {
             (DemandKind::Chat, Some(ModelKind::Image)) => {
                 Demand { kind: DemandKind::Image, ..demand }
             }

@@ -8,8 +8,8 @@ use crate::{
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
     Body, Call, CallContext, ChunkStream, Conversations, Demand, EmbedCall, Embeddings, Host,
-    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, ModelResolution,
-    RerankCall, Reranked, Result, Usage,
+    HostBackend, ImageCall, Images, Ledger, Model, ModelCard, ModelKind, RerankCall, Reranked,
+    Result, Usage,
 };
 use std::sync::Arc;
 
@@ -74,15 +74,15 @@ impl HostBackend for Registry {
         let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
         let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
         let chats = models.filter(|(_, model)| model.kind.answers_chats());
-        chats.map(|(id, model)| ModelCard::new(id, model)).collect()
+        chats.map(|(id, model)| ModelCard::new(id, &model)).collect()
     }
 
     fn find_model(&self, id: &str) -> Option<ModelCard> {
         let route = self.route_if_known(id).ok()??;
-        let known = route.slot.resolve_model(&route.model);
-        let model = known.and_then(ModelResolution::into_model);
-        let model = model.unwrap_or_else(|| Model::new(&route.model, &route.full_id));
-        Some(ModelCard::new(route.full_id, model))
+        Some(match &route.listed {
+            Some(model) => ModelCard::new(route.full_id, model),
+            None => ModelCard::new(&*route.full_id, &Model::new(&*route.model, &*route.full_id)),
+        })
     }
 
     fn embedding_models(&self) -> Vec<ModelCard> {
@@ -92,7 +92,7 @@ impl HostBackend for Registry {
         let mut models: Vec<_> =
             models.filter(|(_, model)| model.kind == ModelKind::Embed).collect();
         models.sort_by_key(|(_, model)| model.metadata.reads.iter().any(|kind| *kind != "text"));
-        models.into_iter().map(|(id, model)| ModelCard::new(id, model)).collect()
+        models.into_iter().map(|(id, model)| ModelCard::new(id, &model)).collect()
     }
 
     fn lists_model(&self, id: &str) -> bool {

@@ -184,6 +184,12 @@ fn leads(pattern: &str, path: &str) -> bool {
 /// Every route of the host. Ids may hold `.`, `:` and `/`, so an id takes all of the path that is
 /// not its action.
 pub const ROUTES: &[Route] = &[
+    // Routes are tried in this order, and a pattern with an id takes as long as all of these.
+    models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
+    models(Method::POST, "/completions", || web::post().to(completions::complete)),
+    models(Method::POST, "/messages", || web::post().to(messages::create)),
+    models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
+    models(Method::POST, "/responses", || web::post().to(responses::create)),
     open(Method::GET, "/", || web::get().to(page::start)),
     open(Method::GET, "/openapi.json", || web::get().to(openapi::show)),
     open(Method::GET, "/docs", || web::get().to(page::docs)),
@@ -214,11 +220,6 @@ pub const ROUTES: &[Route] = &[
     }),
     models(Method::GET, "/models", || web::get().to(models::list)),
     models(Method::GET, "/models/{id:.+}", || web::get().to(models::show)),
-    models(Method::POST, "/chat/completions", || web::post().to(chat::complete)),
-    models(Method::POST, "/completions", || web::post().to(completions::complete)),
-    models(Method::POST, "/messages", || web::post().to(messages::create)),
-    models(Method::POST, "/messages/count_tokens", || web::post().to(messages::count_tokens)),
-    models(Method::POST, "/responses", || web::post().to(responses::create)),
     models(Method::POST, "/responses/input_tokens", || web::post().to(responses::input_tokens)),
     models(Method::POST, "/responses/compact", || web::post().to(responses::compact)),
     models(Method::GET, "/conversations", || web::get().to(conversations::list)),

@@ -258,17 +258,21 @@ impl LineFormat {
         _ = SystemTime.format_time(&mut Writer::new(&mut time));
         match self {
             Self::Json => {
-                let mut line = String::with_capacity(TYPICAL_LINE_BYTES);
+                let mut line = Vec::with_capacity(TYPICAL_LINE_BYTES);
                 let start = [("timestamp", time.into()), ("level", level.as_str().into())];
                 let fields = start.into_iter().chain(fields.0);
-                let mut separator = '{';
+                let mut separator = b'{';
                 for (name, value) in fields.chain([("target", target.into())]) {
-                    // A text can always be written to.
-                    _ = write!(line, "{separator}\"{name}\":{value}");
-                    separator = ',';
+                    line.extend([separator, b'"']);
+                    line.extend_from_slice(name.as_bytes());
+                    line.extend(*b"\":");
+                    // A vector can always be written to.
+                    _ = serde_json::to_writer(&mut line, &value);
+                    separator = b',';
                 }
-                line.push_str("}\n");
-                line
+                line.extend(*b"}\n");
+                // JSON is always UTF-8.
+                String::from_utf8(line).unwrap_or_default()
             }
             Self::Text | Self::ColouredText => {
                 let colour = match level {
@@ -316,7 +320,12 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, sanitize(format_args!("{value}")));
+        let is_plain = |byte| matches!(byte, b' '..=b'~');
+        if value.len() <= MAX_FIELD_BYTES && value.bytes().all(is_plain) {
+            self.insert(field, value);
+        } else {
+            self.insert(field, sanitize(format_args!("{value}")));
+        }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

@@ -4,7 +4,7 @@ use crate::regular_file;
 use anyhow::Context;
 use pipe_sdk::Usage;
 use serde::Deserialize;
-use std::{collections::HashMap, path::Path};
+use std::{cmp::Reverse, collections::HashMap, path::Path};
 
 /// The price of a model, in US dollars per million tokens. A token costs that number of millionths
 /// of a dollar, so tokens times price is millionths of a dollar too.
@@ -35,10 +35,21 @@ impl Price {
     }
 }
 
-/// Prices by pipe, and by the model's id within it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub struct Prices(HashMap<String, HashMap<String, Price>>);
+/// Prices by pipe.
+#[derive(Clone, Debug, Default)]
+pub struct Prices(HashMap<String, PipePrices>);
+
+/// The prices of a pipe's models.
+#[derive(Clone, Debug, Default)]
+struct PipePrices {
+    /// By the model's id within the pipe.
+    exact: HashMap<String, Price>,
+    /// By the beginning of the id, the longest first.
+    prefixes: Vec<(String, Price)>,
+}
+
+/// A table of prices as it is written: by pipe, and by the model's id within it.
+type PriceTable = HashMap<String, HashMap<String, Price>>;
 
 /// Prefixes of inference profile ids that do not change the price.
 const GEOGRAPHY_PREFIXES: [&str; 10] =
@@ -50,18 +61,19 @@ impl Prices {
     /// # Errors
     /// Returns an error if the file cannot be read, or is no table of prices.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut prices: Self =
+        let mut table: PriceTable =
             toml::from_str(include_str!("prices.toml")).context("the list prices")?;
         if let Some(file) = file {
             let unread = || format!("cannot read the prices in {}", file.display());
-            let own: Self =
+            let own: PriceTable =
                 toml::from_str(&regular_file::read_to_string(file).with_context(unread)?)
                     .with_context(unread)?;
-            for (pipe, own) in own.0 {
-                prices.0.entry(pipe).or_default().extend(own);
+            for (pipe, own) in own {
+                table.entry(pipe).or_default().extend(own);
             }
         }
-        Ok(prices)
+        let prices = table.into_iter().map(|(pipe, prices)| (pipe, PipePrices::new(prices)));
+        Ok(Self(prices.collect()))
     }
 
     /// Returns the price of this model of this pipe. An entry that ends in `*` matches all ids with
@@ -70,18 +82,31 @@ impl Prices {
         let prices = self.0.get(pipe)?;
         let model = model.split_once('@').map_or(model, |(model, _region)| model);
         let base = GEOGRAPHY_PREFIXES.iter().find_map(|geography| model.strip_prefix(geography));
-        [Some(model), base].into_iter().flatten().find_map(|id| {
-            prices.get(id).copied().or_else(|| {
-                let matching = prices.iter().filter(|(line, _)| is_wildcard_match(line, id));
-                matching.max_by_key(|(line, _)| line.len()).map(|(_, price)| *price)
-            })
-        })
+        [Some(model), base].into_iter().flatten().find_map(|id| prices.price(id))
     }
 }
 
-/// Returns whether an entry that ends in `*` matches this id.
-fn is_wildcard_match(line: &str, id: &str) -> bool {
-    line.strip_suffix('*').is_some_and(|beginning| id.starts_with(beginning))
+impl PipePrices {
+    fn new(table: HashMap<String, Price>) -> Self {
+        let mut prices = Self::default();
+        for (line, price) in table {
+            match line.strip_suffix('*') {
+                Some(prefix) => prices.prefixes.push((prefix.to_owned(), price)),
+                None => _ = prices.exact.insert(line, price),
+            }
+        }
+        prices.prefixes.sort_by_key(|(prefix, _)| Reverse(prefix.len()));
+        prices
+    }
+
+    /// Returns the price of exactly this id, or else of the longest prefix of it.
+    fn price(&self, id: &str) -> Option<Price> {
+        let by_prefix = || {
+            let mut prefixes = self.prefixes.iter();
+            prefixes.find(|(prefix, _)| id.starts_with(&**prefix)).map(|(_, price)| *price)
+        };
+        self.exact.get(id).copied().or_else(by_prefix)
+    }
 }
 
 #[cfg(test)]

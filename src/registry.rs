@@ -99,9 +99,10 @@ impl Registry {
     /// An id without a pipe's name before it goes to the one pipe that has such a model. At the
     /// start it may have to wait for the lists.
     pub async fn route(&self, id: &str) -> Result<CallRoute> {
-        if self.resolve(id).is_none()
-            && !matches!(self.lookup_model(id)?, Some((_, ModelResolution::Available(_))))
-        {
+        if let Some(route) = self.route_within_pipe(id) {
+            return Ok(route);
+        }
+        if !matches!(self.lookup_model(id)?, Some((_, ModelResolution::Available(_)))) {
             self.wait_for_discovery(DISCOVERY_TIMEOUT).await;
         }
         self.route_if_known(id)?.ok_or_else(|| PipeError::ModelNotFound(id.into()))
@@ -109,14 +110,20 @@ impl Registry {
 
     /// Returns the pipe and model for this id, without waiting for model lists.
     pub fn route_if_known(&self, id: &str) -> Result<Option<CallRoute>> {
-        if let Some((slot, model)) = self.resolve(id) {
-            let known = slot.resolve_model(&model);
-            return Ok(Some(CallRoute::new(slot, model, known)));
+        if let Some(route) = self.route_within_pipe(id) {
+            return Ok(Some(route));
         }
         match self.lookup_model(id)? {
             Some((_, ModelResolution::Unavailable(reason))) => Err(lookup_error(id, &reason)),
             known => Ok(known.map(|(slot, known)| CallRoute::new(slot, id.into(), Some(known)))),
         }
+    }
+
+    /// Returns the pipe that a full model id names, and its model.
+    fn route_within_pipe(&self, id: &str) -> Option<CallRoute> {
+        let (slot, model) = self.resolve(id)?;
+        let known = slot.resolve_model(&model);
+        Some(CallRoute::new(slot, model, known))
     }
 
     /// Returns the pipe that knows this id without a pipe's prefix, and its statement about the id.

@@ -62,7 +62,7 @@ fn model_names(state: &State, rows: &[ReportRow]) -> HashMap<String, String> {
 
 fn model_name(state: &State, id: &str) -> Option<String> {
     let (slot, model) = state.registry.resolve(id)?;
-    slot.resolve_model(&model)?.into_model().map(|model| model.name)
+    slot.resolve_model(&model)?.into_model().map(|model| model.name.clone())
 }
 
 /// The parameters of a report.

@@ -407,7 +407,8 @@ impl Slot for PythonSlot {
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         match self.serves()? {
             Serves::Manifold(models) => {
-                models.iter().find(|model| model.id == id).cloned().map(ModelResolution::Available)
+                let model = models.iter().find(|model| model.id == id)?.clone();
+                Some(ModelResolution::Available(Arc::new(model)))
             }
             Serves::Model(_) | Serves::Filter { .. } => None,
         }

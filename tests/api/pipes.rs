@@ -194,7 +194,7 @@ impl Pipe for Script {
             "panics",
             "hangs",
         ];
-        NAMES.contains(&id).then(|| ModelResolution::Available(Model::new(id, id)))
+        NAMES.contains(&id).then(|| ModelResolution::Available(Model::new(id, id).into()))
     }
 
     async fn pipe(self: Arc<Self>, call: Call) -> Result<ChunkStream> {

@@ -1,6 +1,7 @@
 //! Where Bedrock's runtime is, by the name of the region.
 
 use aws_types::{SdkConfig, service_config::ServiceConfigKey};
+use std::sync::{PoisonError, RwLock};
 use url::Url;
 
 /// The addresses of all regions.
@@ -57,8 +58,8 @@ impl Endpoints {
         )
     }
 
-    /// `None` if it is no address.
-    pub(crate) fn for_region(&self, region: &str) -> Option<Url> {
+    /// Returns the address of a region; `None` if it is no address.
+    fn for_region(&self, region: &str) -> Option<Url> {
         match self {
             Self::Fixed(url) => Url::parse(url).ok(),
             Self::Public { fips, dual_stack } => {
@@ -66,6 +67,33 @@ impl Endpoints {
             }
         }
         .filter(|url| url.has_host() && !url.cannot_be_a_base())
+    }
+}
+
+/// The addresses of the regions that were called, so that each is parsed once. Callers name regions
+/// of their settings only, so there are few.
+#[derive(Debug)]
+pub(crate) struct EndpointUrls {
+    endpoints: Endpoints,
+    urls: RwLock<Vec<(String, Url)>>,
+}
+
+impl EndpointUrls {
+    pub(crate) fn new(endpoints: Endpoints) -> Self {
+        Self { endpoints, urls: RwLock::default() }
+    }
+
+    /// Returns the address of a region; `None` if it is no address.
+    pub(crate) fn for_region(&self, region: &str) -> Option<Url> {
+        let urls = self.urls.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, url)) = urls.iter().find(|(known, _)| known == region) {
+            return Some(url.clone());
+        }
+        drop(urls);
+        let url = self.endpoints.for_region(region)?;
+        let mut urls = self.urls.write().unwrap_or_else(PoisonError::into_inner);
+        urls.push((region.to_owned(), url.clone()));
+        Some(url)
     }
 }
 
@@ -93,6 +121,19 @@ mod tests {
             ResolveEndpoint::resolve_endpoint(&resolver, &params.build().unwrap()).await.unwrap();
         // It knows the control plane only, whose hosts differ in the service's name.
         endpoint.url().replacen("https://bedrock", "https://bedrock-runtime", 1)
+    }
+
+    #[test]
+    fn the_address_of_a_region_is_parsed_once() {
+        let urls = EndpointUrls::new(Endpoints::Public { fips: false, dual_stack: false });
+        for region in ["us-east-1", "eu-west-1", "us-east-1"] {
+            let url = urls.for_region(region).unwrap();
+            let host = format!("bedrock-runtime.{region}.amazonaws.com");
+            assert_eq!(url.host_str(), Some(&*host));
+        }
+        assert_eq!(urls.urls.read().unwrap().len(), 2);
+        let none = EndpointUrls::new(Endpoints::Fixed("no address".into()));
+        assert_eq!(none.for_region("us-east-1"), None);
     }
 
     #[tokio::test]

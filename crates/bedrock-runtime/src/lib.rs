@@ -27,14 +27,15 @@ pub use response::{Body, BodyError, Response};
 pub use send_error::SendError;
 pub use service_error::ServiceError;
 
+use endpoint::EndpointUrls;
 use http_client::HttpClient;
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 /// Bedrock's runtime in all regions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Runtime {
     http_client: HttpClient,
-    endpoints: Endpoints,
+    endpoints: Arc<EndpointUrls>,
     identity: Identity,
 }
 
@@ -42,7 +43,7 @@ impl Runtime {
     /// Returns the runtime at these endpoints, to which we are this identity. Nothing is read or
     /// asked yet.
     pub fn new(http_client: HttpClient, endpoints: Endpoints, identity: Identity) -> Self {
-        Self { http_client, endpoints, identity }
+        Self { http_client, endpoints: Arc::new(EndpointUrls::new(endpoints)), identity }
     }
 
     /// Sends the request once, and comes back with the headers of its answer.

@@ -119,10 +119,10 @@ fn canonical_request(headers: &HeaderMap, url: &Url, body: &[u8]) -> (String, St
         // A text can always be written to.
         _ = write!(host, ":{port}");
     }
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text = |value| String::from_utf8_lossy(HeaderValue::as_bytes(value));
     let mut signed: Vec<_> =
         headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
-    signed.push(("host", host));
+    signed.push(("host", host.into()));
     signed.sort_by_key(|(name, _)| *name);
     let (mut names, mut request) = (String::new(), String::from("POST\n"));
     request.extend(utf8_percent_encode(url.path(), PATH));
@@ -159,8 +159,12 @@ fn format_time(time: SystemTime) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The answer to a chat: a stream of chunks, or all chunks at once.
 
 use crate::{
-    OpenAiError, answer_decoder::AnswerDecoder, response_body::ResponseBody, sse::SseDecoder,
+    OpenAiError,
+    answer_decoder::AnswerDecoder,
+    response_body::ResponseBody,
+    sse::{SseDecoder, decode_utf8},
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
@@ -138,7 +141,7 @@ impl StartedAnswer {
             Format::Html => Err(OpenAiError::HtmlPage),
             Format::Json => {
                 let json = body.read_to_end(first, MAX_JSON_BYTES).await?;
-                let chunks = AnswerDecoder::decode_whole(&String::from_utf8_lossy(&json));
+                let chunks = AnswerDecoder::decode_whole(&decode_utf8(&json));
                 chunks.map(Self::Whole).map_err(|error| error.redact(&secrets))
             }
             Format::Sse => {

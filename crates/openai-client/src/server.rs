@@ -22,11 +22,13 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
 
 /// An OpenAI-compatible server.
 #[derive(Debug)]
 pub struct Server {
     base_url: BaseUrl,
+    chat_url: Url,
     headers: HeaderMap,
     http_client: HttpClient,
     upstream: Arc<Upstream>,
@@ -83,6 +85,7 @@ impl Server {
         let host = Some(base_url.host().to_owned()).filter(|host| host.contains(['.', ':']));
         Self {
             headers: default_headers(credentials, base_url.vendor()),
+            chat_url: base_url.join("chat/completions"),
             base_url,
             http_client,
             upstream,
@@ -211,7 +214,7 @@ impl Server {
     ) -> Result<Bytes, OpenAiError> {
         let json = Bytes::from(json);
         let attempt = async |attempt: Attempt| {
-            let request = self.post_request(path, json.clone(), trace);
+            let request = self.post_request(self.base_url.join(path), json.clone(), trace);
             let response = self.send(attempt, request).await?;
             self.read_body(response, MAX_RESPONSE_BYTES).await
         };
@@ -224,7 +227,8 @@ impl Server {
     /// list is also what tells that a server works again.
     pub async fn models(&self, time: Duration) -> Result<Vec<ModelListEntry>, OpenAiError> {
         let models = async {
-            let response = self.execute(self.request(Method::GET, "models", None)).await?;
+            let response =
+                self.execute(self.request(Method::GET, self.base_url.join("models"), None)).await?;
             let json = self.read_body(response, MAX_RESPONSE_BYTES).await?;
             parse_model_list(&json, self.base_url.vendor())
         };
@@ -232,23 +236,18 @@ impl Server {
     }
 
     fn chat_request(&self, json: Bytes, trace: Option<TraceContext>) -> reqwest::Request {
-        self.post_request("chat/completions", json, trace)
+        self.post_request(self.chat_url.clone(), json, trace)
     }
 
-    fn post_request(
-        &self,
-        path: &str,
-        json: Bytes,
-        trace: Option<TraceContext>,
-    ) -> reqwest::Request {
-        let mut request = self.request(Method::POST, path, Some(json));
+    fn post_request(&self, url: Url, json: Bytes, trace: Option<TraceContext>) -> reqwest::Request {
+        let mut request = self.request(Method::POST, url, Some(json));
         let trace = trace.and_then(|trace| HeaderValue::try_from(trace.header()).ok());
         request.headers_mut().extend(trace.map(|trace| (TRACE, trace)));
         request
     }
 
-    fn request(&self, method: Method, path: &str, json: Option<Bytes>) -> reqwest::Request {
-        let mut request = reqwest::Request::new(method, self.base_url.join(path));
+    fn request(&self, method: Method, url: Url, json: Option<Bytes>) -> reqwest::Request {
+        let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = self.headers.clone();
         *request.body_mut() = json.map(Into::into);
         request

@@ -154,11 +154,17 @@ impl SseDecoder {
     fn take_event(&mut self) -> Option<SseEvent<'_>> {
         let name = std::mem::take(&mut self.name);
         let data = match self.data.take()? {
-            EventData::Line(line) => String::from_utf8_lossy(&self.bytes[line]),
+            EventData::Line(line) => decode_utf8(&self.bytes[line]),
             EventData::Text(text) => Cow::Owned(text),
         };
         Some(SseEvent { name, data })
     }
+}
+
+/// Returns the bytes as text, with U+FFFD for what is no UTF-8. The check of whole texts is several
+/// times as fast as [`String::from_utf8_lossy`], which looks for the invalid parts at once.
+pub(crate) fn decode_utf8(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]

@@ -194,12 +194,12 @@ pub struct ModelCard {
 
 impl ModelCard {
     /// Returns the card of a model with this full id.
-    pub fn new(id: impl Into<String>, model: Model) -> Self {
+    pub fn new(id: impl Into<String>, model: &Model) -> Self {
         let Model { name, capabilities, metadata, .. } = model;
-        let reads = metadata.reads;
+        let reads = metadata.reads.clone();
         let vision = capabilities.get("vision").and_then(Value::as_bool);
         let vision = vision.or_else(|| (!reads.is_empty()).then(|| reads.contains(&"image")));
-        Self { id: id.into(), name, reads, vision }
+        Self { id: id.into(), name: name.clone(), reads, vision }
     }
 
     /// Returns whether the model reads this kind of input, as in `file`; `None` if that is unknown.

@@ -73,7 +73,8 @@ pub trait Pipe: Send + Sync + Sized + 'static {
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         match self.serves() {
             Serves::Manifold(models) => {
-                models.iter().find(|model| model.id == id).cloned().map(ModelResolution::Available)
+                let model = models.iter().find(|model| model.id == id)?.clone();
+                Some(ModelResolution::Available(Arc::new(model)))
             }
             // The id of a single model is the pipe's own, and a filter has none.
             Serves::Model(_) | Serves::Filter { .. } => None,
@@ -217,12 +218,12 @@ impl Serves {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelResolution {
     /// It has this model, by this id or by another name for it.
-    Available(Model),
+    Available(Arc<Model>),
     /// The id is a method of this pipe and another model's id, as in `moa-gpt-4o`. A model that
     /// really has this id goes first.
-    Derived(Model),
+    Derived(Arc<Model>),
     /// It has no model of this id, but an admin has chosen this one to answer in its place.
-    Fallback(Model),
+    Fallback(Arc<Model>),
     /// The model of this id may not be used, for this reason.
     Denied(String),
     /// It may have a model of this id, but cannot tell now, for this reason.
@@ -231,7 +232,7 @@ pub enum ModelResolution {
 
 impl ModelResolution {
     /// Returns the model that would answer.
-    pub fn into_model(self) -> Option<Model> {
+    pub fn into_model(self) -> Option<Arc<Model>> {
         match self {
             Self::Available(model) | Self::Derived(model) | Self::Fallback(model) => Some(model),
             Self::Denied(_) | Self::Unavailable(_) => None,

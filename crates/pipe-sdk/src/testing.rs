@@ -112,7 +112,7 @@ impl ScriptedHost {
     fn card(&self, id: &str) -> ModelCard {
         let mut model = Model::new(id, id);
         model.metadata.reads = self.inputs.get(id).cloned().unwrap_or_default();
-        ModelCard::new(id, model)
+        ModelCard::new(id, &model)
     }
 
     /// Returns the calls that were made, in order.

@@ -142,7 +142,7 @@ impl Pipe for BedrockModels {
                         .then(|| ModelResolution::Unavailable(error.to_string()));
                 }
             };
-        let model = entry.to_model(self.valves.builtin_tools);
+        let model = Arc::clone(&entry.model);
         Some(if is_exact {
             ModelResolution::Available(model)
         } else {

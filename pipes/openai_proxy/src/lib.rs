@@ -66,10 +66,9 @@ impl Pipe for OpenAiProxy {
     /// Also resolves ids that may belong to an upstream that could not be listed.
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
         let list = self.catalog.list();
-        let listed = list.models().iter().find(|model| model.id == id).cloned();
         let uncertain =
             || list.uncertainty(id, self.catalog.configs()).map(ModelResolution::Unavailable);
-        listed.map(ModelResolution::Available).or_else(uncertain)
+        list.model(id).map(ModelResolution::Available).or_else(uncertain)
     }
 
     async fn wait_until_ready(&self) {

@@ -85,7 +85,8 @@ impl Pipe for Optimizer {
     /// Whatever begins with the name of an approach, so that a wrong one is refused and never taken
     /// for a model's name.
     fn resolve_model(&self, id: &str) -> Option<ModelResolution> {
-        selection::is_selection(id).then(|| ModelResolution::Derived(model(id, self.valves.auto())))
+        let derived = || ModelResolution::Derived(model(id, self.valves.auto()).into());
+        selection::is_selection(id).then(derived)
     }
 
     fn take_over(&self, body: &mut Body, _host: &dyn HostBackend) {

@@ -31,6 +31,8 @@ pub struct ModelEntry {
     pub kind: ModelKind,
     /// The inputs that it accepts beside text, as far as AWS reports them.
     pub inputs: Inputs,
+    /// The model as clients list it.
+    pub model: Arc<Model>,
     /// The rules for requests to it, by its family and the valves.
     target: Target,
 }
@@ -133,8 +135,11 @@ impl ModelEntry {
             Some(model) => display_name(&model.name, &provider, &id),
             None => display_name(&name, &provider, &id),
         };
+        let model = Arc::new(Model::new(&*id, &*name));
         let (id, name) = (id.into(), name.into());
-        Some(Self { id, model_id, name, provider, base, region, kind, inputs, target })
+        let entry =
+            Self { id, model_id, name, provider, base, region, kind, inputs, model, target };
+        Some(Self { model: Arc::new(entry.to_model(valves.builtin_tools)), ..entry })
     }
 
     /// Returns the same entry under the id and the trailing part of its ARN, for names that are not
@@ -143,6 +148,7 @@ impl ModelEntry {
         let suffix = self.model_id.rsplit(['/', ':']).next().unwrap_or_default();
         let id = format!("{}-{suffix}", self.id);
         self.target.id.clone_from(&id);
+        Arc::make_mut(&mut self.model).id.clone_from(&id);
         Self { id: id.into(), ..self }
     }
 
@@ -181,7 +187,7 @@ impl ModelEntry {
     }
 
     /// Returns the model as clients list it.
-    pub fn to_model(&self, builtin_tools: BuiltinTools) -> Model {
+    fn to_model(&self, builtin_tools: BuiltinTools) -> Model {
         let metadata = self.metadata();
         let reads = |what| metadata.reads.contains(&what);
         let tags = [

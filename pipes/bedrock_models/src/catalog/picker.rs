@@ -29,7 +29,7 @@ pub fn picker_models<'a>(
     let mut models: Vec<_> = entries
         .iter()
         .map(|entry| {
-            let model = entry.to_model(valves.builtin_tools);
+            let model = Model::clone(&entry.model);
             let is_shown = valves.list_all_routes
                 || !entry.is_system_route()
                 || shown.get(&*entry.base).is_some_and(|id| *id == &entry.id);

@@ -13,6 +13,8 @@ use std::{collections::HashMap, sync::Arc};
 #[derive(Debug)]
 pub(crate) struct ModelList {
     models: Arc<[Model]>,
+    /// The same models by their ids.
+    by_id: HashMap<String, Arc<Model>>,
     entries: HashMap<String, ModelEntry>,
     /// For each upstream, why its models are not known.
     gaps: Vec<Option<ListingGap>>,
@@ -57,7 +59,11 @@ impl ModelList {
         }
         let problems: Vec<_> =
             configs.0.iter().zip(upstreams).filter_map(|(c, known)| problem_of(c, known)).collect();
+        // Of two models with the same id, the first one counts.
+        let by_id = models.iter().rev();
+        let by_id = by_id.map(|model| (model.id.clone(), Arc::new(model.clone()))).collect();
         Self {
+            by_id,
             models: models.into(),
             entries,
             gaps: upstreams.iter().map(gap_of).collect(),
@@ -69,6 +75,11 @@ impl ModelList {
     /// Returns the models that Open WebUI lists.
     pub fn models(&self) -> Arc<[Model]> {
         Arc::clone(&self.models)
+    }
+
+    /// Returns the model with this id, as Open WebUI lists it.
+    pub fn model(&self, id: &str) -> Option<Arc<Model>> {
+        self.by_id.get(id).map(Arc::clone)
     }
 
     /// Names the upstreams that could not be listed lately, and the reasons.
