@@ -583,7 +583,10 @@ async function a_python_file_is_uploaded_configured_asked_and_deleted() {
   expect(label === 'Greeter (pipe)' && !before.includes(label), `the file is not the first: ${await listedPipes(form)}`);
   await row(form, 'Greeting').locator('input').fill('Ahoy');
   await screenshot('python-listed');
-  await row(form, 'Api Key').getByRole('button', { name: 'None' }).click();
+  // A key that an earlier run has saved is there still: deleting a file keeps its valves.
+  if (!(await row(form, 'Api Key').locator('input').count())) {
+    await row(form, 'Api Key').locator('button', { hasText: 'None' }).click();
+  }
   await row(form, 'Api Key').locator('input').fill('a-secret-for-tests');
   await row(form, 'Times').locator('input').fill('2');
   await screenshot('python-valves');
@@ -658,9 +661,11 @@ async function serverCall(path, body) {
 }
 
 async function documents_are_uploaded_on_their_page_and_a_question_shows_why_each_chunk_ranks() {
-  const { id } = await model(/claude-sonnet-4-5/);
   const byMeaning = env('DOCUMENTS_BY', '');
-  await serverCall('/rag/valves/update', { generators: id, ...(byMeaning && { embedding_model: byMeaning }) });
+  const { generators } = await (await fetch(`${SERVER}/rag/valves`, { headers: { Authorization: `Bearer ${KEY}` } })).json();
+  // The demo has one that cannot be turned.
+  const generator = !generators && (await model(/claude-sonnet-4-5/)).id;
+  await serverCall('/rag/valves/update', { ...(generator && { generators: generator }), ...(byMeaning && { embedding_model: byMeaning }) });
   await page.goto(`${SERVER}/rag/`);
   await page.locator('#key').fill(KEY);
   await page.getByRole('button', { name: 'Open' }).click();
@@ -691,8 +696,7 @@ async function documents_are_uploaded_on_their_page_and_a_question_shows_why_eac
 }
 
 async function an_answer_from_documents_shows_sources_that_open() {
-  const { id } = await model(/claude-sonnet-4-5/);
-  const one = (await get('/api/models?refresh=true')).data.find((one) => one.id === `rag.${id}`);
+  const one = (await get('/api/models?refresh=true')).data.find((one) => one.id.startsWith('rag.'));
   expect(one, 'the model with documents is not listed');
   await newChatWith(one);
   await send('What do pelicans dive for?');

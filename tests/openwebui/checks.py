@@ -328,6 +328,22 @@ async def saving_the_untouched_form_changes_nothing(owui):
             expect(not changed, f'{pipe["id"]}: changed by themselves: {changed}')
 
 
+async def the_long_form_has_all_valves(owui):
+    await turned(owui, PIPE, show_advanced=False)
+    short, _ = await valves_of(owui, PIPE)
+    await turned(owui, PIPE, show_advanced=True)
+    long, _ = await valves_of(owui, PIPE)
+    expect(len(long['properties']) > len(short['properties']) + 10,
+           f'{len(short["properties"])} valves, then {len(long["properties"])}')
+
+
+async def the_short_form_is_back(owui):
+    long, _ = await valves_of(owui, PIPE)
+    await turned(owui, PIPE, show_advanced=False)
+    short, _ = await valves_of(owui, PIPE)
+    expect(len(short['properties']) < len(long['properties']), f'{len(short["properties"])} valves')
+
+
 def another_text(name, _property, value):
     if 'region' in name:
         return 'us-west-2'
@@ -734,10 +750,12 @@ CHECKS = [
     the_server_is_listed_as_a_pipelines_server,
     every_pipeline_is_listed_with_a_form_that_the_page_can_show,
     saving_the_untouched_form_changes_nothing,
+    the_long_form_has_all_valves,
     *[editing_a(kind) for kind in EDITS],
     none_clears_an_optional_valve_and_resets_any_other,
     a_secret_that_comes_back_as_its_mask_stays_what_it_was,
     a_number_out_of_bounds_is_refused_and_changes_nothing,
+    the_short_form_is_back,
     the_models_are_back_after_the_valves_were_turned,
     a_plain_chat_is_answered,
     a_streamed_chat_is_answered_bit_by_bit,
