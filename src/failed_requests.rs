@@ -3,8 +3,10 @@
 //! They are in memory only, and hold no words that may quote a chat: whoever turns valves is not
 //! thereby one who reads chats.
 
+use crate::truncate::truncate;
 use serde::Serialize;
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -46,10 +48,12 @@ impl FailedRequests {
     pub fn record(&self, mut request: FailedRequest) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         request.at = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        for text in [&mut request.path, &mut request.reason, &mut request.request_id] {
-            truncate(text);
+        let texts = [&mut request.path, &mut request.reason, &mut request.request_id];
+        for text in texts.into_iter().chain(&mut request.model) {
+            if let Cow::Owned(short) = truncate(text, MAX_TEXT) {
+                *text = short;
+            }
         }
-        request.model.as_mut().map(truncate);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.truncate(MAX_KEPT - 1);
         kept.push_front(request);
@@ -58,13 +62,6 @@ impl FailedRequests {
     /// Returns the requests, the newest first.
     pub fn list(&self) -> Vec<FailedRequest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
-}
-
-fn truncate(text: &mut String) {
-    if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
-        text.truncate(end);
-        text.push('…');
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     model_call::ModelCall,
-    registry::{Registry, list_models},
+    registry::{Registry, ServedModel},
 };
 use futures_util::future::BoxFuture;
 use pipe_sdk::{
@@ -70,11 +70,8 @@ impl HostBackend for Registry {
     }
 
     fn models(&self) -> Vec<ModelCard> {
-        let slots = self.slots();
-        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
-        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
-        let chats = models.filter(|(_, model)| model.kind.answers_chats());
-        chats.map(|(id, model)| ModelCard::new(id, &model)).collect()
+        let models = self.served_models().into_iter();
+        models.filter(|served| served.model.kind.answers_chats()).map(into_card).collect()
     }
 
     fn find_model(&self, id: &str) -> Option<ModelCard> {
@@ -86,13 +83,12 @@ impl HostBackend for Registry {
     }
 
     fn embedding_models(&self) -> Vec<ModelCard> {
-        let slots = self.slots();
-        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
-        let models = served.flat_map(|(pipe, serves)| list_models(pipe, &serves));
-        let mut models: Vec<_> =
-            models.filter(|(_, model)| model.kind == ModelKind::Embed).collect();
-        models.sort_by_key(|(_, model)| model.metadata.reads.iter().any(|kind| *kind != "text"));
-        models.into_iter().map(|(id, model)| ModelCard::new(id, &model)).collect()
+        let mut models = self.served_models();
+        models.retain(|served| served.model.kind == ModelKind::Embed);
+        let reads_more =
+            |served: &ServedModel| served.model.metadata.reads.iter().any(|kind| *kind != "text");
+        models.sort_by_key(reads_more);
+        models.into_iter().map(into_card).collect()
     }
 
     fn lists_model(&self, id: &str) -> bool {
@@ -111,4 +107,8 @@ impl HostBackend for Registry {
     fn conversations(&self) -> Arc<dyn Conversations> {
         Self::conversations(self)
     }
+}
+
+fn into_card(ServedModel { id, model, .. }: ServedModel) -> ModelCard {
+    ModelCard::new(id, &model)
 }

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod background_jobs;
+mod blocking;
 mod call_route;
 pub mod cli;
 pub mod drain;
@@ -30,6 +31,7 @@ pub mod slot;
 mod store_conversations;
 pub mod store_ledger;
 pub mod traces;
+mod truncate;
 pub mod usage_queue;
 mod usage_worker;
 pub mod valve_saves;

@@ -2,7 +2,8 @@
 //! logs read both from here.
 
 use crate::{
-    call_route::CallRoute, embedding_cache::EmbeddingModel, meter::Measurement, registry::Registry,
+    blocking, call_route::CallRoute, embedding_cache::EmbeddingModel, meter::Measurement,
+    registry::Registry,
 };
 use pipe_sdk::{
     AdmissionRequest, Body, Call, ChunkStream, Demand, EmbedCall, Embeddings, Host, ImageCall,
@@ -17,6 +18,7 @@ pub struct ModelCall<'a> {
     /// The demand, adjusted to the kind of the model.
     demand: Demand,
     host: Host,
+    has_long_body: bool,
 }
 
 impl<'a> ModelCall<'a> {
@@ -32,7 +34,7 @@ impl<'a> ModelCall<'a> {
     ) -> Result<Self> {
         let route = registry.route(model).await?;
         let demand = route.adjust_demand(demand);
-        Ok(Self { registry, route, demand, host })
+        Ok(Self { registry, route, demand, host, has_long_body: false })
     }
 
     /// Resolves the model, and asks the filters to admit the call.
@@ -55,7 +57,7 @@ impl<'a> ModelCall<'a> {
     /// # Errors
     /// The refusal of a filter.
     pub async fn check_admission(&self) -> Result<()> {
-        let Self { registry, route, demand, host } = self;
+        let Self { registry, route, demand, host, .. } = self;
         let (model, admission) = (&route.full_id, &host.context().admission);
         if admission.has_passed(model, demand.kind) {
             return Ok(());
@@ -78,6 +80,13 @@ impl<'a> ModelCall<'a> {
         }
         admission.set_passed(model, demand.kind);
         Ok(())
+    }
+
+    /// Returns the same call, whose request has a long body or not: an answer to a long one begins
+    /// on a blocking thread, where the pipe converts and writes the request for its upstream.
+    #[must_use]
+    pub fn with_long_body(self, has_long_body: bool) -> Self {
+        Self { has_long_body, ..self }
     }
 
     /// Returns the demand.
@@ -104,7 +113,9 @@ impl<'a> ModelCall<'a> {
         let measurement = self.start_measurement(ModelKind::Chat);
         call.host = call.host.with_context(measurement.child_context.clone());
         call.model = self.route.requested_model;
-        measurement.wrap_result(self.route.slot.pipe(call).await)
+        let chunks = self.route.slot.pipe(call);
+        let chunks = if self.has_long_body { blocking::run(chunks).await } else { chunks.await };
+        measurement.wrap_result(chunks)
     }
 
     /// Counts the tokens of this chat.

@@ -3,11 +3,15 @@
 use crate::{
     registry::Registry,
     slot::Slot,
+    truncate::truncate,
     valves::{CheckReferences, ModelReference},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use pipe_sdk::{ModelResolution, Serves, ValveError};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// The maximum number of characters of an id in an error message.
+const MAX_ID: usize = 200;
 
 /// The longest time that an update of valves waits for the lists of models.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,7 +61,7 @@ impl Registry {
     /// Returns the reason why this id cannot be used, as far as it is known.
     fn missing_reason(&self, id: &str) -> Option<String> {
         let missing =
-            || Some(format!("names `{}`, which is no model of this host", truncate_id(id)));
+            || Some(format!("names `{}`, which is no model of this host", truncate(id, MAX_ID)));
         let known = match self.resolve(id) {
             Some((slot, model)) => match slot.serves() {
                 // A pipe that does not run may have it.
@@ -81,14 +85,9 @@ impl Registry {
                 | ModelResolution::Unavailable(_),
             ) => None,
             Some(ModelResolution::Denied(reason)) => {
-                Some(format!("names `{}`, but {reason}", truncate_id(id)))
+                Some(format!("names `{}`, but {reason}", truncate(id, MAX_ID)))
             }
             None => missing(),
         }
     }
-}
-
-/// Returns the beginning of an id, for an error message.
-fn truncate_id(id: &str) -> String {
-    id.chars().take(200).collect()
 }

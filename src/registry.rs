@@ -16,6 +16,16 @@ use tokio::time::timeout;
 /// The pipes of one moment, in the order of registration.
 pub type Slots = Arc<Vec<Arc<dyn Slot>>>;
 
+/// A model that a pipe lists.
+pub struct ServedModel {
+    /// The full id: of the pipe, a dot, and the model's own id.
+    pub id: String,
+    /// The model as its pipe describes it.
+    pub model: Model,
+    /// The kind of its pipe in Open WebUI's words: `pipe` or `manifold`.
+    pub pipe_kind: &'static str,
+}
+
 /// The running pipes. Those that are compiled in stay; others come and go while the host runs.
 pub struct Registry {
     slots: ArcSwap<Vec<Arc<dyn Slot>>>,
@@ -210,6 +220,13 @@ impl Registry {
         Arc::clone(&self.conversations)
     }
 
+    /// Returns all models that are listed now, in the order of their pipes.
+    pub fn served_models(&self) -> Vec<ServedModel> {
+        let slots = self.slots();
+        let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
+        served.flat_map(|(pipe, serves)| list_models(pipe, &serves)).collect()
+    }
+
     /// Returns whether a pipe lists a chat model with this id, with or without a connection's
     /// prefix.
     pub fn lists_chat_model(&self, id: &str) -> bool {
@@ -284,12 +301,20 @@ pub fn lookup_error(id: &str, reason: &str) -> PipeError {
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
-/// Returns all models of this pipe with their full ids.
-pub fn list_models(pipe: &str, serves: &Serves) -> Vec<(String, Model)> {
+/// Returns all models of this pipe.
+fn list_models(pipe: &str, serves: &Serves) -> Vec<ServedModel> {
+    let pipe_kind = serves.kind();
     match serves {
-        Serves::Model(model) => vec![(pipe.to_owned(), model.clone())],
+        Serves::Model(model) => {
+            vec![ServedModel { id: pipe.to_owned(), model: model.clone(), pipe_kind }]
+        }
         Serves::Manifold(models) => {
-            models.iter().map(|model| (format!("{pipe}.{}", model.id), model.clone())).collect()
+            let served = |model: &Model| ServedModel {
+                id: format!("{pipe}.{}", model.id),
+                model: model.clone(),
+                pipe_kind,
+            };
+            models.iter().map(served).collect()
         }
         Serves::Filter { .. } => Vec::new(),
     }

@@ -2,6 +2,7 @@
 //! are parsed off the workers.
 
 use super::Error;
+use crate::blocking;
 use actix_web::{ResponseError, http::StatusCode, web::Bytes};
 use futures_util::{Stream, StreamExt};
 use json_limits::{JsonLimits, JsonLimitsError};
@@ -19,9 +20,6 @@ use tokio::{
 
 /// A body up to this size counts as small: a part of the budget is kept for such bodies.
 const SMALL: usize = 1 << 20;
-
-/// Larger bodies than this are parsed off the workers: parsing takes a millisecond and more.
-const LONG: usize = 128 << 10;
 
 /// What each piece of JSON is charged beside its bytes: it takes some 200 bytes of memory, a byte
 /// of text at most 4.
@@ -142,17 +140,17 @@ impl Bodies {
         Ok(Received { bytes, share })
     }
 
-    /// Does what a body of this size needs done: on a thread of its own where that takes long, and
-    /// only so many of those at once.
+    /// Does a part of the work on a request with a body of so many bytes: on a blocking thread if
+    /// it is long, and only so many of those at once.
     ///
     /// # Errors
     /// Those of the work.
-    pub async fn parse<T: Send + 'static>(
+    pub async fn compute<T: Send + 'static>(
         &self,
-        size: usize,
+        bytes: usize,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        if size <= LONG {
+        if !blocking::is_long(bytes) {
             return work();
         }
         // The semaphore is never closed.

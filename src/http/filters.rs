@@ -3,11 +3,15 @@
 
 use super::{
     Error, State, identity,
-    json::{Json, JsonBody},
+    json::{Json, JsonBody, body_size},
     shape::{OBJECT, Shape},
 };
 use crate::slot::Slot;
-use actix_web::{HttpResponse, http::StatusCode, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header::ContentType},
+    web,
+};
 use pipe_sdk::{CallContext, ChatRef, FilterBody, FilterCall, Host, Serves};
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,30 +35,44 @@ impl JsonBody for FilterRequest {
 pub async fn inlet(
     state: web::Data<State>,
     id: web::Path<String>,
-    request: Json<FilterRequest>,
+    request: HttpRequest,
+    body: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
-    let call = filter_call(&state, slot.id(), request);
-    let body = Arc::clone(&slot).inlet(call).await;
-    let mut body = body.map_err(|error| Error::from(error).in_reason())?;
+    let call = filter_call(&state, slot.id(), body);
+    let filtered = Arc::clone(&slot).inlet(call).await;
+    let mut filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
     if !matches!(slot.serves(), Some(Serves::Filter { .. })) {
         // The chat call of our own models carries no metadata; another's model must not be sent
         // fields that it may refuse.
-        identity::copy_chat_keys(&mut body.0);
+        identity::copy_chat_keys(&mut filtered.0);
     }
-    Ok(HttpResponse::Ok().json(body))
+    json_response(&state, &request, filtered).await
 }
 
 /// `POST /{id}/filter/outlet`.
 pub async fn outlet(
     state: web::Data<State>,
     id: web::Path<String>,
-    request: Json<FilterRequest>,
+    request: HttpRequest,
+    body: Json<FilterRequest>,
 ) -> Result<HttpResponse, Error> {
     let slot = find_slot(&state, &id)?;
-    let call = filter_call(&state, slot.id(), request);
-    let body = slot.outlet(call).await;
-    Ok(HttpResponse::Ok().json(body.map_err(|error| Error::from(error).in_reason())?))
+    let call = filter_call(&state, slot.id(), body);
+    let filtered = slot.outlet(call).await;
+    let filtered = filtered.map_err(|error| Error::from(error).in_reason())?;
+    json_response(&state, &request, filtered).await
+}
+
+/// Returns the chat as the filter left it. It is about as long as the request.
+async fn json_response(
+    state: &State,
+    request: &HttpRequest,
+    body: FilterBody,
+) -> Result<HttpResponse, Error> {
+    let write = move || serde_json::to_vec(&body).map_err(|_| Error::panicked());
+    let json = state.bodies.compute(body_size(request), write).await?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(json))
 }
 
 /// Returns the call of a filter. Its user and chat are trusted: Open WebUI's server sent them with

@@ -31,6 +31,14 @@ pub trait JsonBody: DeserializeOwned + Send + 'static {
     const MISFIT: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 }
 
+/// The size of a request's body, in bytes.
+struct BodySize(usize);
+
+/// Returns the size of the JSON that was read from a request, in bytes.
+pub fn body_size(request: &HttpRequest) -> usize {
+    request.extensions().get().map_or(0, |BodySize(bytes)| *bytes)
+}
+
 /// What a request's body holds.
 pub struct Json<T>(pub T);
 
@@ -49,7 +57,8 @@ impl<T: JsonBody> FromRequest for Json<T> {
             // Held until the request is dropped, which is when its answer begins.
             request.extensions_mut().insert(share);
             let size = bytes.len();
-            state.bodies.parse(size, move || parse::<T>(&mut bytes)).await.map(Self)
+            request.extensions_mut().insert(BodySize(size));
+            state.bodies.compute(size, move || parse::<T>(&mut bytes)).await.map(Self)
         })
     }
 }

@@ -76,7 +76,8 @@ impl ApiDialect for MessagesDialect {
 pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let Json(request) = body;
     request.check_max_tokens()?;
-    let ConvertedRequest { body, field_paths, notes } = request.into_chat()?;
+    let converted = context.compute(|| request.into_chat()).await?;
+    let ConvertedRequest { body, field_paths, notes } = converted;
     let answer = context.answer(body, MessagesDialect { notes }).await;
     answer.map_err(|error| error.renamed(|field| field_paths.original_field(field)))
 }
@@ -87,7 +88,8 @@ pub async fn count_tokens(
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
     let Json(request) = body;
-    let ConvertedRequest { mut body, field_paths, .. } = request.into_chat()?;
+    let converted = context.compute(|| request.into_chat()).await?;
+    let ConvertedRequest { mut body, field_paths, .. } = converted;
     tool_choice::check_tool_choice(&body)
         .map_err(|error| Error::from(error).renamed(|field| field_paths.original_field(field)))?;
     let counted = async {

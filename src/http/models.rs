@@ -7,7 +7,7 @@ use super::{
     open_webui,
 };
 use crate::{
-    registry::{self, Registry},
+    registry::{self, Registry, ServedModel},
     slot::Slot,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -113,15 +113,13 @@ fn similar_ids(state: &State, id: &str) -> Vec<String> {
         return Vec::new();
     }
     let wanted = id.to_ascii_lowercase();
-    let slots = state.registry.slots();
-    let ids = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
-    let ids = ids.flat_map(|(pipe, serves)| registry::list_models(pipe, &serves));
-    let mut ids: Vec<_> = ids
-        .filter(|(id, _)| id.len() <= MAX_COMPARED_BYTES)
-        .map(|(full, model)| {
-            let names = [full.to_ascii_lowercase(), model.id.to_ascii_lowercase()];
+    let served = state.registry.served_models().into_iter();
+    let mut ids: Vec<_> = served
+        .filter(|served| served.id.len() <= MAX_COMPARED_BYTES)
+        .map(|served| {
+            let names = [&served.id, &served.model.id].map(|name| name.to_ascii_lowercase());
             let distance = names.iter().map(|name| edit_distance(name, &wanted)).min();
-            (distance.unwrap_or(usize::MAX), full)
+            (distance.unwrap_or(usize::MAX), served.id)
         })
         .collect();
     ids.sort();
@@ -170,7 +168,7 @@ async fn find_entry(state: &State, id: String) -> Result<Value, PipeError> {
         ModelResolution::Unavailable(reason) => return Err(registry::lookup_error(&id, &reason)),
     };
     let kind = slot.serves().map_or("pipe", |serves| serves.kind());
-    let name = picker_name(&model, &model_names(state));
+    let name = picker_name(&model, &model_names(&registry.served_models()));
     Ok(entry_object(&id, &name, &model, &pipeline_object(kind, &model), state.started))
 }
 
@@ -187,16 +185,13 @@ fn filter_entries(state: &State) -> Vec<Value> {
     state.registry.slots().iter().filter_map(entry).collect()
 }
 
-/// The names of all models by their full ids, without those that hold names of others.
-fn model_names(state: &State) -> HashMap<String, String> {
-    let slots = state.registry.slots();
-    let served = slots.iter().filter_map(|slot| Some((slot.id(), slot.serves()?)));
-    let models = served.flat_map(|(pipe, serves)| registry::list_models(pipe, &serves));
-    let plain = models.filter(|(_, model)| model.name_templates.is_empty());
-    plain.map(|(id, model)| (id, model.name)).collect()
+/// Returns the names of all models by their full ids, without those that hold names of others.
+fn model_names(served: &[ServedModel]) -> HashMap<String, String> {
+    let plain = served.iter().filter(|served| served.model.name_templates.is_empty());
+    plain.map(|served| (served.id.clone(), served.model.name.clone())).collect()
 }
 
-/// The name of a model: the first of its templates that is short enough, or its own.
+/// Returns the name of a model: the first of its templates that is short enough, or its own.
 fn picker_name(model: &Model, names: &HashMap<String, String>) -> String {
     // A name within another one goes without the geography at its end, as in `(US)`.
     let name_of = |id: &str| {
@@ -213,19 +208,15 @@ fn picker_name(model: &Model, names: &HashMap<String, String>) -> String {
 
 async fn list_entries(state: &State, is_wanted: impl Fn(&Model) -> bool) -> Vec<Value> {
     state.registry.wait_for_discovery(DEADLINE).await;
-    let names = model_names(state);
-    let mut entries = Vec::new();
-    for slot in state.registry.slots().iter() {
-        let Some(serves) = slot.serves() else { continue };
-        let models = registry::list_models(slot.id(), &serves).into_iter();
-        let models = models.filter(|(_, model)| is_wanted(model));
-        entries.extend(models.map(|(id, mut model)| {
-            add_image_input(&state.registry, &id, &mut model);
-            let name = picker_name(&model, &names);
-            entry_object(&id, &name, &model, &pipeline_object(serves.kind(), &model), state.started)
-        }));
-    }
-    entries
+    let served = state.registry.served_models();
+    let names = model_names(&served);
+    let wanted = served.into_iter().filter(|served| is_wanted(&served.model));
+    let entry = |ServedModel { id, mut model, pipe_kind }| {
+        add_image_input(&state.registry, &id, &mut model);
+        let name = picker_name(&model, &names);
+        entry_object(&id, &name, &model, &pipeline_object(pipe_kind, &model), state.started)
+    };
+    wanted.map(entry).collect()
 }
 
 /// Adds images to the input of a chat model if a pipe describes them for it: Open WebUI's page lets

@@ -1,7 +1,9 @@
 //! The context of a request to a model: the host, the user, and the admission of calls.
 
-use super::{Error, State, answer, auth::KeyName, identity, models, request_log::RequestLog};
-use crate::{drain::DrainStage, model_call::ModelCall};
+use super::{
+    Error, State, answer, auth::KeyName, identity, json::body_size, models, request_log::RequestLog,
+};
+use crate::{blocking, drain::DrainStage, model_call::ModelCall};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::HeaderMap, web,
 };
@@ -114,7 +116,7 @@ impl RequestContext {
         let call = self.or_shutdown(call).await?;
         self.record.outcome().model = Some(model.into());
         self.or_shutdown(call.check_admission()).await.map_err(Error::in_reason)?;
-        Ok(call)
+        Ok(call.with_long_body(blocking::is_long(body_size(&self.request))))
     }
 
     /// Returns the hints of the headers, with the long context if the model's name asks for it.
@@ -144,6 +146,14 @@ impl RequestContext {
         };
         let peer = self.request.peer_addr().map(|address| address.ip());
         context.with_trace(self.record.trace()).with_peer(peer)
+    }
+
+    /// Does a part of the work on the request: on a blocking thread if its body is long.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PipeError> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.state.bodies.compute(body_size(&self.request), || Ok(work()?)).await
     }
 
     /// Waits for the response, unless the host stops first.

@@ -7,6 +7,7 @@ use crate::{
     failed_requests::{FailedRequest, FailedRequests},
     metrics::Metrics,
     traces::{Span, Traces},
+    truncate::truncate,
 };
 use actix_web::{
     HttpMessage, HttpResponse,
@@ -31,7 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many characters of a path are logged.
+/// How many characters of a path are logged: more than any path that is served has.
 const PATH_LIMIT: usize = 256;
 
 /// One request, from its head to the end of its answer. The line is logged when the last holder
@@ -92,7 +93,7 @@ impl RequestLog {
             id: request_id(request.headers()),
             method: known_method(request.method()),
             route,
-            path: truncate_path(request.path()),
+            path: truncate(request.path(), PATH_LIMIT).into_owned(),
             is_anthropics: messages::is_anthropic_request(request.path(), request.headers()),
             started: Instant::now(),
             outcome: Mutex::new(Outcome { is_logged: true, ..Outcome::default() }),
@@ -264,14 +265,6 @@ impl Drop for RequestLog {
 fn known_method(method: &Method) -> &'static str {
     let known = ["GET", "POST", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH"];
     known.into_iter().find(|known| method.as_str() == *known).unwrap_or("_OTHER")
-}
-
-/// Returns the beginning of a path, longer than any path that is served.
-fn truncate_path(path: &str) -> String {
-    match path.char_indices().nth(PATH_LIMIT) {
-        Some((end, _)) => format!("{}…", path.get(..end).unwrap_or_default()),
-        None => path.to_owned(),
-    }
 }
 
 /// The caller's own id if it is fit for a header and a log, else a new one.

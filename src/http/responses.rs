@@ -73,7 +73,8 @@ pub async fn input_tokens(
     context: RequestContext,
     body: Json<Request>,
 ) -> Result<HttpResponse, Error> {
-    let ConvertedRequest { mut chat, field_paths, .. } = body.0.into_chat()?;
+    let converted = context.compute(|| body.0.into_chat()).await?;
+    let ConvertedRequest { mut chat, field_paths, .. } = converted;
     let counted = async {
         let model_call = context.admit_chat(&mut chat, Demand::token_count()).await?;
         let call = model_call.start_call(chat)?;
@@ -87,7 +88,8 @@ pub async fn input_tokens(
 
 /// `POST /responses/compact`: a summary that stands in place of the conversation.
 pub async fn compact(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
-    let ConvertedRequest { chat, options, field_paths } = body.0.for_compaction().into_chat()?;
+    let converted = context.compute(|| body.0.for_compaction().into_chat()).await?;
+    let ConvertedRequest { chat, options, field_paths } = converted;
     context
         .answer(chat, options)
         .await
@@ -98,7 +100,8 @@ pub async fn compact(context: RequestContext, body: Json<Request>) -> Result<Htt
 pub async fn create(context: RequestContext, body: Json<Request>) -> Result<HttpResponse, Error> {
     let stores_responses = context.state.registry.stores_responses(body.0.model());
     let request = if stores_responses { body.0.with_storage(ResponseOptions::ID)? } else { body.0 };
-    let ConvertedRequest { chat, options, field_paths } = request.into_chat()?;
+    let converted = context.compute(|| request.into_chat()).await?;
+    let ConvertedRequest { chat, options, field_paths } = converted;
     let context = context.with_response(options.response.clone());
     // Codex makes its conversation shorter if the response fails, but not if the request is
     // refused.

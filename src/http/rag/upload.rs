@@ -112,7 +112,7 @@ pub async fn upload_documents(
     // The share of the budget for bodies is held until the documents are stored.
     let Received { bytes: mut body, share: _share } = body;
     let uploads = match pieces {
-        Some(_) => state.bodies.parse(body.len(), move || parse_texts(&mut body)).await?,
+        Some(_) => state.bodies.compute(body.len(), move || parse_texts(&mut body)).await?,
         None => parse_files(request.headers(), body.into()).await?,
     };
     if uploads.is_empty() {

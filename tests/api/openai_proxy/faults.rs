@@ -382,16 +382,20 @@ async fn f14_a_name_that_is_not_known_is_an_error_within_the_time_to_connect() {
 async fn f15_a_client_that_leaves_frees_the_upstream_within_a_second() {
     // There is room for one: whoever comes next needs the place.
     let rig = rig(json!({"max_concurrent": 1})).await;
-    for (acts, streamed) in [
-        (vec![Act::Hold], true),
-        (vec![head(), Act::Hold], true),
-        (vec![head(), says("half"), Act::Hold], true),
-        (vec![head(), says("half"), Act::Hold], false),
+    // A chat of this length is worked on by a blocking thread.
+    let long = "x".repeat(256 << 10);
+    for (acts, streamed, padding) in [
+        (vec![Act::Hold], true, ""),
+        (vec![head(), Act::Hold], true, ""),
+        (vec![head(), says("half"), Act::Hold], true, ""),
+        (vec![head(), says("half"), Act::Hold], false, ""),
+        (vec![Act::Hold], true, &long),
+        (vec![head(), says("half"), Act::Hold], false, &long),
     ] {
         let before = rig.server.asked().len();
         rig.server.script(acts.clone());
         let request = rig.host.request(Method::POST, "/chat/completions");
-        let body = asked_so(hello(&json!({})), streamed);
+        let body = asked_so(hello(&json!({"metadata": {"padding": padding}})), streamed);
         let client = actix_web::rt::spawn(async move {
             let answer = request.json(&body).send().await.unwrap();
             answer.text().await

@@ -4,34 +4,17 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use std::fmt;
+use std::{borrow::Cow, fmt};
+use tool_schema::limit_nesting;
 
 /// Returns whether every text and number of it can be read, and it is not nested beyond measure.
 pub fn is_valid_json(json: &str) -> bool {
-    depth(json) <= MAX_DEPTH && serde_json::from_str::<IgnoredValue>(json).is_ok()
+    let is_shallow = matches!(limit_nesting(json, MAX_DEPTH), Cow::Borrowed(_));
+    is_shallow && serde_json::from_str::<IgnoredValue>(json).is_ok()
 }
 
 /// How deep it may be nested: with what stands around it, still within what readers of JSON take.
 pub const MAX_DEPTH: usize = 100;
-
-/// Returns the depth of nesting of this JSON.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
 
 /// A value that is read and not kept.
 struct IgnoredValue;
