@@ -1,6 +1,7 @@
 //! Arguments of tools whose schema was changed in form: wrapped into an object, or with properties
 //! of other names.
 
+use crate::repair::move_references;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -28,7 +29,12 @@ impl ArgumentShape {
     /// Wraps a schema whose root is no object.
     pub fn wrap(&mut self, schema: &mut Map<String, Value>) {
         let mut inner = std::mem::take(schema);
-        // References point into the root.
+        // References point into the root, and what they point at moves with it.
+        move_references(&mut inner, "#", &format!("#/properties/{WRAPPED}"));
+        for name in ["$defs", "definitions"] {
+            let moved = format!("#/properties/{WRAPPED}/{name}");
+            move_references(&mut inner, &moved, &format!("#/{name}"));
+        }
         for name in ["$schema", "$defs", "definitions"] {
             schema.extend(inner.shift_remove(name).map(|value| (name.to_owned(), value)));
         }
@@ -52,7 +58,7 @@ impl ArgumentShape {
         }
         let Some(Value::Object(properties)) = schema.get_mut("properties") else { return false };
         let mut sent: HashMap<String, String> = HashMap::new();
-        let mut renamed = Map::new();
+        let (mut renamed, mut moved) = (Map::new(), Vec::new());
         for (name, mut property) in std::mem::take(properties) {
             if is_accepted(&name) {
                 renamed.insert(name, property);
@@ -62,11 +68,15 @@ impl ArgumentShape {
                 crate::repair::describe(property, &format!("The parameter `{name}`."));
             }
             let replacement = replacement_of(&name);
+            moved.push((pointer_token(&name), replacement.clone()));
             sent.insert(name.clone(), replacement.clone());
             self.originals.insert(replacement.clone(), name);
             renamed.insert(replacement, property);
         }
         *properties = renamed;
+        for (from, to) in moved {
+            move_references(schema, &format!("#/properties/{from}"), &format!("#/properties/{to}"));
+        }
         for name in schema.get_mut("required").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(replacement) = name.as_str().and_then(|name| sent.get(name)) {
                 *name = replacement.as_str().into();
@@ -116,6 +126,11 @@ impl ArgumentShape {
     }
 }
 
+/// Returns a name as it stands in a JSON pointer (RFC 6901).
+fn pointer_token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 fn is_accepted(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     (1..=MAX_NAME_LENGTH).contains(&name.len()) && name.bytes().all(fits)
@@ -152,6 +167,13 @@ mod tests {
                 "required": ["value"],
             })
         );
+        let mut tree = object(
+            json!({"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#"}, {"$ref": "#/items/anyOf/0"}]}}),
+        );
+        ArgumentShape::default().wrap(&mut tree);
+        let branches = &tree["properties"]["value"]["items"]["anyOf"];
+        assert_eq!(branches[1]["$ref"], "#/properties/value");
+        assert_eq!(branches[2]["$ref"], "#/properties/value/items/anyOf/0");
         assert_eq!(shape.to_client(r#"{"value":["x"]}"#), r#"["x"]"#);
         assert_eq!(shape.to_client(r#"["x"]"#), r#"["x"]"#);
         assert_eq!(shape.to_service(r#"["x"]"#), r#"{"value":["x"]}"#);
@@ -162,13 +184,15 @@ mod tests {
     fn odd_names_of_properties_are_renamed_and_come_back() {
         let mut schema = object(json!({
             "type": "object", "required": ["$filter", "plain.name-1"],
-            "properties": {"$filter": {"type": "string"}, "plain.name-1": {}, "größe": {}, "filter": {}},
+            "properties": {"$filter": {"type": "string"}, "plain.name-1": {"$ref": "#/properties/$filter"}, "größe": {}, "filter": {}},
         }));
         let mut shape = ArgumentShape::default();
         assert!(shape.rename_properties(&mut schema));
         let names: Vec<_> = schema["properties"].as_object().unwrap().keys().cloned().collect();
         assert!(names.iter().all(|name| is_accepted(name)), "{names:?}");
         assert_eq!(schema["required"], json!([names[0], "plain.name-1"]));
+        let reference = &schema["properties"]["plain.name-1"]["$ref"];
+        assert_eq!(*reference, json!(format!("#/properties/{}", names[0])));
         let sent = shape.to_service(r#"{"$filter":"a","größe":1,"filter":2}"#);
         assert!(!sent.contains('$') && sent.contains(r#""filter":2"#), "{sent}");
         assert_eq!(shape.to_client(&sent), r#"{"$filter":"a","größe":1,"filter":2}"#);

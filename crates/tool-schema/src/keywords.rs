@@ -32,6 +32,7 @@ pub fn holds(keyword: &str) -> Holds {
         | "then"
         | "else"
         | "contains"
+        | "contentSchema"
         | "propertyNames" => Holds::One,
         _ => Holds::Data,
     }

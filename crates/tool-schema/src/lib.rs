@@ -28,5 +28,5 @@ pub use keywords::is_of_object;
 pub use names::{SentTools, ToolUseIds, sanitize_name, shorten_id};
 pub use nesting::limit_nesting;
 pub use plain::{Inside, Plain, plain};
-pub use repair::{CHOICES, merge_choices, repair};
+pub use repair::{CHOICES, merge_choices, repair, tell_keywords};
 pub use restored_calls::restore_calls;

@@ -119,7 +119,7 @@ impl Walk<'_> {
             out.insert("type".into(), kind.into());
         }
         if let Some(values) = values {
-            self.enumerated(values, kind, &mut out, &mut notes);
+            Self::enumerated(values, &mut out, &mut notes);
         }
         let ends = depth >= DEEPEST || self.left == 0;
         match kind {
@@ -383,17 +383,8 @@ impl Walk<'_> {
     }
 
     /// Writes a choice of values: as `enum` where that is allowed, else in words.
-    fn enumerated(
-        &self,
-        values: Vec<Value>,
-        kind: Option<&str>,
-        out: &mut Map<String, Value>,
-        notes: &mut Vec<String>,
-    ) {
-        let texts = values.iter().all(Value::is_string);
-        let alike =
-            self.inside == Inside::Most && values.iter().all(|value| Some(type_of(value)) == kind);
-        if texts || alike {
+    fn enumerated(values: Vec<Value>, out: &mut Map<String, Value>, notes: &mut Vec<String>) {
+        if values.iter().all(Value::is_string) {
             out.insert("enum".into(), values.into());
             return;
         }

@@ -8,13 +8,16 @@ use serde_json::{Map, Value, json};
 
 /// Repairs this schema. Returns whether it changed.
 pub fn repair(schema: &mut Map<String, Value>) -> bool {
-    let before = dangling(schema);
-    let mut changed = !before.is_empty();
-    for reference in before {
-        loosen(schema, &reference);
+    loosen_dangling(schema) | within(schema)
+}
+
+/// Replaces references that lead nowhere by descriptions. Returns whether there were any.
+fn loosen_dangling(schema: &mut Map<String, Value>) -> bool {
+    let references = dangling(schema);
+    for reference in &references {
+        loosen(schema, reference);
     }
-    changed |= within(schema);
-    changed
+    !references.is_empty()
 }
 
 /// Returns the references of this document that lead nowhere.
@@ -55,26 +58,42 @@ fn for_each_inside(schema: &Map<String, Value>, each: &mut dyn FnMut(&Map<String
 
 /// Replaces a dangling reference by a description with its name.
 fn loosen(schema: &mut Map<String, Value>, reference: &str) {
-    if schema.get("$ref").is_some_and(|own| own == reference) {
-        schema.shift_remove("$ref");
-        let name = reference.rsplit('/').next().unwrap_or(reference);
-        describe(schema, &format!("A `{name}`, whose schema is not given."));
-    }
+    for_each_schema_mut(schema, &mut |schema| {
+        if schema.get("$ref").is_some_and(|own| own == reference) {
+            schema.shift_remove("$ref");
+            let name = reference.rsplit('/').next().unwrap_or(reference);
+            describe(schema, &format!("A `{name}`, whose schema is not given."));
+        }
+    });
+}
+
+/// Replaces references to the first pointer, and to what is below it, by references to the second:
+/// the schema there has moved.
+pub fn move_references(schema: &mut Map<String, Value>, from: &str, to: &str) {
+    for_each_schema_mut(schema, &mut |schema| {
+        let Some(Value::String(reference)) = schema.get_mut("$ref") else { return };
+        let Some(rest) = reference.strip_prefix(from) else { return };
+        if rest.is_empty() || rest.starts_with('/') {
+            *reference = format!("{to}{rest}");
+        }
+    });
+}
+
+/// Calls this function with a schema and all schemas in it.
+fn for_each_schema_mut(
+    schema: &mut Map<String, Value>,
+    each: &mut dyn FnMut(&mut Map<String, Value>),
+) {
+    each(schema);
     for (keyword, value) in schema.iter_mut() {
-        match (holds(keyword), value) {
-            (Holds::Named, Value::Object(named)) => {
-                named
-                    .values_mut()
-                    .filter_map(Value::as_object_mut)
-                    .for_each(|inner| loosen(inner, reference));
-            }
-            (Holds::List | Holds::One, Value::Array(list)) => {
-                list.iter_mut()
-                    .filter_map(Value::as_object_mut)
-                    .for_each(|inner| loosen(inner, reference));
-            }
-            (Holds::One, Value::Object(one)) => loosen(one, reference),
-            _ => {}
+        let inner: Vec<&mut Value> = match (holds(keyword), value) {
+            (Holds::Named, Value::Object(named)) => named.values_mut().collect(),
+            (Holds::List | Holds::One, Value::Array(list)) => list.iter_mut().collect(),
+            (Holds::One, one) => vec![one],
+            _ => Vec::new(),
+        };
+        for schema in inner.into_iter().filter_map(Value::as_object_mut) {
+            for_each_schema_mut(schema, each);
         }
     }
 }
@@ -139,8 +158,16 @@ fn limited(schema: &mut Map<String, Value>) -> bool {
     }
     const NUMBERS: [&str; 5] =
         ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"];
-    const COUNTS: [&str; 6] =
-        ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"];
+    const COUNTS: [&str; 8] = [
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+        "minContains",
+        "maxContains",
+    ];
     for name in NUMBERS.into_iter().chain(COUNTS) {
         let Some(value) = schema.get(name) else { continue };
         let is_count = COUNTS.contains(&name);
@@ -204,15 +231,7 @@ fn required(schema: &mut Map<String, Value>) -> bool {
             }
         }
     }
-    let is_list = |value: &Value| {
-        value.as_array().is_some_and(|names| {
-            let is_new = |(place, name): (usize, &Value)| {
-                name.is_string() && names.iter().take(place).all(|before| before != name)
-            };
-            names.iter().enumerate().all(is_new)
-        })
-    };
-    if said.is_empty() && schema.get("required").is_none_or(is_list) {
+    if said.is_empty() && schema.get("required").is_none_or(is_list_of_names) {
         return changed;
     }
     let given = schema.shift_remove("required");
@@ -284,8 +303,38 @@ fn member(schema: &mut Map<String, Value>, name: &str) -> bool {
 fn data(schema: &mut Map<String, Value>, name: &str) -> bool {
     let Some(value) = schema.get_mut(name) else { return false };
     let is_fit = match name {
-        "title" | "description" | "$comment" | "pattern" | "format" | "$id" | "$ref"
-        | "$anchor" => value.is_string(),
+        "title" | "description" | "$comment" | "format" | "$ref" | "$schema" | "$dynamicRef"
+        | "$recursiveRef" | "contentEncoding" | "contentMediaType" => value.is_string(),
+        "$anchor" | "$dynamicAnchor" | "$recursiveAnchor" => {
+            value.as_str().is_some_and(is_valid_anchor)
+        }
+        // A fragment of its own names no resource.
+        "$id" => value.as_str().is_some_and(|id| id.find('#').is_none_or(|at| at + 1 == id.len())),
+        "pattern" => match value.as_str().map(|pattern| (is_valid_pattern(pattern), pattern)) {
+            Some((false, pattern)) => {
+                let words = format!("Pattern: {pattern}.");
+                describe(schema, &words);
+                false
+            }
+            valid => valid.is_some(),
+        },
+        "dependentRequired" => match value {
+            Value::Object(names) => return keep(names, is_list_of_names),
+            _ => false,
+        },
+        // Of draft 7: names, or a schema.
+        "dependencies" => match value {
+            Value::Object(named) => {
+                let mut changed = keep(named, |value| {
+                    is_list_of_names(value) || value.is_object() || value.is_boolean()
+                });
+                for schema in named.values_mut().filter_map(Value::as_object_mut) {
+                    changed |= within(schema);
+                }
+                return changed;
+            }
+            _ => false,
+        },
         "enum" => match value {
             Value::Array(values) => !values.is_empty(),
             // As names by values.
@@ -297,10 +346,73 @@ fn data(schema: &mut Map<String, Value>, name: &str) -> bool {
         },
         "examples" => value.is_array(),
         "uniqueItems" | "deprecated" | "readOnly" | "writeOnly" => value.is_boolean(),
-        "dependentRequired" | "$vocabulary" => value.is_object(),
+        "$vocabulary" => value.is_object(),
         _ => true,
     };
     !is_fit && schema.shift_remove(name).is_some()
+}
+
+/// Removes the members whose value does not pass this test. Returns whether there were any.
+fn keep(members: &mut Map<String, Value>, is_fit: impl Fn(&Value) -> bool) -> bool {
+    let before = members.len();
+    members.retain(|_, value| is_fit(value));
+    members.len() != before
+}
+
+/// Returns whether a value is a list of different texts.
+fn is_list_of_names(value: &Value) -> bool {
+    let Value::Array(names) = value else { return false };
+    let is_new = |(place, name): (usize, &Value)| {
+        name.is_string() && names.iter().take(place).all(|before| before != name)
+    };
+    names.iter().enumerate().all(is_new)
+}
+
+fn is_valid_anchor(name: &str) -> bool {
+    let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_inner = |c: char| is_start(c) || c.is_ascii_digit() || matches!(c, '-' | '.');
+    name.starts_with(is_start) && name.chars().all(is_inner)
+}
+
+/// Returns whether a pattern can be one: its groups and classes are closed, it does not end within
+/// an escape, and each quantifier has something before it. Services that validate schemas refuse
+/// others.
+fn is_valid_pattern(pattern: &str) -> bool {
+    let (mut groups, mut is_in_class, mut has_atom) = (0_usize, false, false);
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                if chars.next().is_none() {
+                    return false;
+                }
+                has_atom = true;
+            }
+            ']' if is_in_class => (is_in_class, has_atom) = (false, true),
+            _ if is_in_class => {}
+            '[' => {
+                is_in_class = true;
+            }
+            '(' => {
+                groups += 1;
+                has_atom = false;
+                if chars.next_if_eq(&'?').is_some() {
+                    // What follows tells the kind of the group, and is no quantifier.
+                    chars.next();
+                }
+            }
+            ')' => {
+                let Some(outer) = groups.checked_sub(1) else { return false };
+                (groups, has_atom) = (outer, true);
+            }
+            '|' => has_atom = false,
+            '*' | '+' | '?' if !has_atom => return false,
+            // A second `?` or `+` only changes how much the quantifier takes.
+            '*' | '+' | '?' => {}
+            _ => has_atom = true,
+        }
+    }
+    groups == 0 && !is_in_class
 }
 
 /// Repairs a subschema. Some clients write the name of a type alone.
@@ -361,7 +473,21 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
         let said = format!("{said} {keyword}: {choice}").trim().to_owned();
         schema.insert("description".into(), said.into());
     }
+    // What referred to a branch leads nowhere now.
+    loosen_dangling(&mut schema);
     schema
+}
+
+/// Moves these keywords of a root into its description. Returns whether there were any.
+pub fn tell_keywords(schema: &mut Map<String, Value>, keywords: &[&str]) -> bool {
+    let mut changed = false;
+    for keyword in keywords {
+        if let Some(value) = schema.shift_remove(*keyword) {
+            describe(schema, &format!("{keyword}: {value}"));
+            changed = true;
+        }
+    }
+    changed
 }
 
 /// Lets a property also match another branch's schema. Values that tell branches apart become a
@@ -399,3 +525,66 @@ fn either(known: &mut Value, other: &Value) {
 
 /// The look-around assertions of patterns.
 pub const LOOKAROUNDS: [&str; 4] = ["(?=", "(?!", "(?<=", "(?<!"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        let Value::Object(fields) = value else { panic!("an object") };
+        fields
+    }
+
+    #[test]
+    fn keywords_of_the_wrong_kind_are_removed_and_the_others_stay() {
+        let mut schema = object(json!({
+            "$recursiveAnchor": true, "$id": "#/x y",
+            "dependencies": {"a": ["b"], "b": 3, "c": {"required": null}},
+            "dependentRequired": {"a": ["b"], "b": 1},
+            "properties": {
+                "a": {"type": "string", "contentEncoding": {}, "$schema": 5, "$anchor": "1 2"},
+                "b": {"type": "string", "pattern": "["},
+                "c": {"type": "string", "pattern": "^(?!x)[a-z]+$", "$id": "http://a/b#"},
+                "d": {"dependencies": 3, "minContains": -1},
+            },
+        }));
+        assert!(repair(&mut schema));
+        assert_eq!(
+            Value::from(schema.clone()),
+            json!({
+                "dependencies": {"a": ["b"], "c": {}},
+                "dependentRequired": {"a": ["b"]},
+                "properties": {
+                    "a": {"type": "string"},
+                    "b": {"type": "string", "description": "Pattern: [."},
+                    "c": {"type": "string", "pattern": "^(?!x)[a-z]+$", "$id": "http://a/b#"},
+                    "d": {},
+                },
+            })
+        );
+        assert!(!repair(&mut schema));
+    }
+
+    #[test]
+    fn patterns_are_valid_or_not() {
+        for pattern in
+            ["", "^a$", "[^\\]]*", "(?<name>a)?", "(?!a)b{2}", "a+?", "\\p{L}", "a|b", "{"]
+        {
+            assert!(is_valid_pattern(pattern), "{pattern}");
+        }
+        for pattern in ["[", "(", ")", "a(b", "*a", "a|*", "\\", "(+)", "[a"] {
+            assert!(!is_valid_pattern(pattern), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn references_into_branches_that_are_merged_do_not_stay() {
+        let schema = object(json!({"anyOf": [
+            {"properties": {"a": {"type": "object", "properties": {}}}},
+            {"properties": {"b": {"$ref": "#/anyOf/0/properties/a"}}},
+        ]}));
+        let merged = merge_choices(schema);
+        assert!(merged["properties"]["b"].get("$ref").is_none(), "{merged:?}");
+        assert!(merged["properties"]["b"]["description"].is_string());
+    }
+}

@@ -11,7 +11,7 @@ pub fn restore_calls(chunks: ChunkStream, tools: SentTools) -> ChunkStream {
     if tools.are_unchanged() {
         return chunks;
     }
-    let mut restored = Restored { tools, call: None, ready: VecDeque::new() };
+    let mut restored = Restored { tools, calls: Vec::new(), ready: VecDeque::new() };
     ChunkStream::new(chunks.flat_map(move |chunk| {
         let chunks: Vec<_> = match chunk {
             Ok(chunk) => {
@@ -26,8 +26,8 @@ pub fn restore_calls(chunks: ChunkStream, tools: SentTools) -> ChunkStream {
 
 struct Restored {
     tools: SentTools,
-    /// The call whose arguments are collected.
-    call: Option<CollectedCall>,
+    /// The calls whose arguments are collected: pieces of several calls may come by turns.
+    calls: Vec<CollectedCall>,
     ready: VecDeque<Chunk>,
 }
 
@@ -41,35 +41,47 @@ impl Restored {
     fn add(&mut self, chunk: Chunk) {
         let Chunk::ToolCall(mut delta) = chunk else {
             if matches!(chunk, Chunk::Finish(_) | Chunk::NextChoice { .. }) {
-                self.end_call();
+                self.end_calls(|_| true);
             }
             self.ready.push_back(chunk);
             return;
         };
-        if let Some(call) = &mut self.call
-            && call.index == delta.index
-        {
+        if let Some(call) = self.calls.iter_mut().find(|call| call.index == delta.index) {
             call.arguments.push_str(&delta.arguments);
             return;
         }
-        self.end_call();
+        self.end_calls(CollectedCall::is_whole);
         delta.name = delta.name.map(|name| self.tools.to_client(name));
         if let Some(shape) = delta.name.as_ref().and_then(|name| self.tools.shape(name)) {
             let arguments = std::mem::take(&mut delta.arguments);
             let (index, shape) = (delta.index, shape.clone());
-            self.call = Some(CollectedCall { index, shape, arguments });
+            self.calls.push(CollectedCall { index, shape, arguments });
         }
         self.ready.push_back(Chunk::ToolCall(delta));
     }
 
-    fn end_call(&mut self) {
-        let Some(CollectedCall { index, shape, arguments }) = self.call.take() else { return };
-        let arguments = shape.to_client(&arguments);
-        self.ready.push_back(Chunk::ToolCall(ToolCallDelta {
-            index,
-            arguments,
-            ..ToolCallDelta::default()
-        }));
+    /// Tells the arguments of the collected calls that have ended.
+    fn end_calls(&mut self, has_ended: impl Fn(&CollectedCall) -> bool) {
+        for call in std::mem::take(&mut self.calls) {
+            if !has_ended(&call) {
+                self.calls.push(call);
+                continue;
+            }
+            let CollectedCall { index, shape, arguments } = call;
+            let arguments = shape.to_client(&arguments);
+            self.ready.push_back(Chunk::ToolCall(ToolCallDelta {
+                index,
+                arguments,
+                ..ToolCallDelta::default()
+            }));
+        }
+    }
+}
+
+impl CollectedCall {
+    /// Returns whether the arguments are there to their end.
+    fn is_whole(&self) -> bool {
+        serde_json::from_str::<serde_json::Value>(&self.arguments).is_ok()
     }
 }
 
@@ -105,7 +117,10 @@ mod tests {
             piece(0, None, ": 3}"),
             piece(1, Some("same"), "{"),
             piece(1, None, "}"),
-            piece(2, Some(&list), "{}"),
+            piece(2, Some(&list), "{"),
+            piece(3, Some(&list), &format!("{{\"{sent_name}\":")),
+            piece(2, None, "}"),
+            piece(3, None, "4}"),
             Chunk::Finish(FinishReason::ToolCalls),
         ]);
         let answer: Answer = restore_calls(chunks, tools).fold().await.unwrap();
@@ -117,7 +132,12 @@ mod tests {
         let call = |name: &str, arguments: &str| (name.to_owned(), arguments.to_owned());
         assert_eq!(
             calls,
-            [call("list.all", r#"{"$top":3}"#), call("same", "{}"), call("list.all", "{}")]
+            [
+                call("list.all", r#"{"$top":3}"#),
+                call("same", "{}"),
+                call("list.all", "{}"),
+                call("list.all", r#"{"$top":4}"#)
+            ]
         );
     }
 }
