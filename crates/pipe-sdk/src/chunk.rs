@@ -2,6 +2,7 @@
 
 mod detail;
 mod fold;
+mod stop_sequences;
 mod token_logprob;
 
 pub use detail::{Citation, ReasoningDetail, ReasoningKind};

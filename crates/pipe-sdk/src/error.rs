@@ -3,6 +3,9 @@
 use crate::ValveError;
 use std::{error::Error, time::Duration};
 
+/// The code of the error of a model that does not count tokens.
+const UNCOUNTED: &str = "not_supported";
+
 /// A result whose error is a [`PipeError`].
 pub type Result<T, E = PipeError> = std::result::Result<T, E>;
 
@@ -142,7 +145,12 @@ impl PipeError {
     /// Returns the error of a model that does not count tokens.
     pub fn uncounted(model: &str) -> Self {
         let message = format!("model `{model}` does not count tokens: pick one that does");
-        Self::BadRequest { message, param: Some("model".into()), code: Some("not_supported") }
+        Self::BadRequest { message, param: Some("model".into()), code: Some(UNCOUNTED) }
+    }
+
+    /// Returns whether the model does not count tokens, so that they can only be estimated.
+    pub fn is_uncounted(&self) -> bool {
+        matches!(self, Self::BadRequest { code: Some(UNCOUNTED), .. })
     }
 
     /// Returns the error of a request that the model's own filters, or the provider's, refuse

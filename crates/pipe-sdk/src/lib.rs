@@ -62,6 +62,7 @@ mod body;
 mod call;
 mod call_context;
 mod chunk;
+mod context_length;
 mod conversation;
 mod demand;
 mod embed;
@@ -98,6 +99,7 @@ pub use chunk::{
     Answer, Chunk, ChunkStream, Citation, Event, FinishReason, ReasoningDetail, ReasoningKind,
     TokenLogprob, ToolCallDelta, TopLogprob, Usage,
 };
+pub use context_length::is_context_overflow;
 pub use conversation::{
     Conversation, ConversationKey, ConversationVersion, Conversations, SaveOptions, Summary,
 };

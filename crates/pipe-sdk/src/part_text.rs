@@ -9,7 +9,7 @@ const MAX_BYTES: usize = 100_000;
 const MAX_DEPTH: usize = 6;
 
 /// Fields that hold no text for a model.
-const IGNORED_FIELDS: [&str; 14] = [
+const IGNORED_FIELDS: [&str; 13] = [
     "type",
     "id",
     "call_id",
@@ -20,7 +20,6 @@ const IGNORED_FIELDS: [&str; 14] = [
     "encrypted_content",
     "encrypted_index",
     "file_id",
-    "data",
     "signature",
     "cache_control",
     "page_age",
@@ -46,9 +45,13 @@ fn collect_text<'a>(value: &'a Value, words: &mut Vec<&'a str>, depth: usize) {
             values.iter().for_each(|value| collect_text(value, words, depth + 1));
         }
         Value::Object(fields) => {
-            for (_, value) in
-                fields.iter().filter(|(name, _)| !IGNORED_FIELDS.contains(&name.as_str()))
-            {
+            // What stands there as a text is ciphertext or base64, unless the source is plain text.
+            let is_plain_text = fields.get("type").is_some_and(|kind| kind == "text");
+            let is_told = |name: &str, value: &Value| {
+                let is_data = name == "data" && value.is_string();
+                !IGNORED_FIELDS.contains(&name) && (!is_data || is_plain_text)
+            };
+            for (_, value) in fields.iter().filter(|(name, value)| is_told(name, value)) {
                 collect_text(value, words, depth + 1);
             }
         }
