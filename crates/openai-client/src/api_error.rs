@@ -1,6 +1,7 @@
 //! An error that a server sends, in any of the forms that servers have.
 
 use http::HeaderMap;
+use pipe_sdk::is_context_overflow;
 use resilience::{FailureKind, Suspect, Verdict};
 use serde_json::{Map, Value};
 use std::time::{Duration, SystemTime};
@@ -25,19 +26,6 @@ const MAX_MESSAGE_CHARS: usize = 600;
 
 /// The longest wait that is taken seriously.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Phrases of messages that a conversation is too long.
-const CONTEXT_LENGTH_PHRASES: [&str; 9] = [
-    "maximum context length",
-    "context length exceeded",
-    "context_length_exceeded",
-    "exceeds the available context size",
-    "context window",
-    "prompt is too long",
-    "input is too long",
-    "too many tokens",
-    "exceeds the maximum number of tokens",
-];
 
 impl ApiError {
     /// Returns the error in a response.
@@ -87,8 +75,7 @@ impl ApiError {
 
     /// Returns whether the conversation is too long for the model.
     pub(crate) fn is_context_length(&self) -> bool {
-        self.code.contains("context_length")
-            || CONTEXT_LENGTH_PHRASES.iter().any(|phrase| self.message_contains(phrase))
+        self.code.contains("context_length") || is_context_overflow(&self.message)
     }
 
     /// Returns whether a quota is used up, so that a retry in a moment does not help.

@@ -3,6 +3,7 @@
 use crate::{
     OpenAiError,
     answer_decoder::AnswerDecoder,
+    request::SerializedChat,
     response_body::ResponseBody,
     sse::{SseDecoder, decode_utf8},
 };
@@ -28,8 +29,10 @@ pub struct ChatAnswer {
     chunks: AnswerChunks,
     /// How the tools were sent.
     tools: SentTools,
-    /// The types of tools that the server does not have.
+    /// The tools that were not sent.
     left_out: Vec<String>,
+    /// The stop sequences that were not sent.
+    stop_sequences: Vec<String>,
 }
 
 /// The chunks of an answer.
@@ -71,7 +74,8 @@ enum Format {
     Html,
 }
 
-/// The name under which an answer says which tools the server does not have.
+/// The name under which an answer says which tools were not sent: those that
+/// the server does not have, and those that are too many for it.
 const LEFT_OUT_TOOLS_FACT: &str = "x_left_out_tools";
 
 /// The most bytes of an answer in one piece.
@@ -85,12 +89,7 @@ const MAX_STREAM_BYTES: usize = 256 << 20;
 const FIRST_TOKEN_GRACE: Duration = Duration::from_millis(500);
 
 impl ChatAnswer {
-    pub(crate) fn new(
-        answer: StartedAnswer,
-        call: InFlightCall,
-        tools: SentTools,
-        left_out: Vec<String>,
-    ) -> Self {
+    pub(crate) fn new(answer: StartedAnswer, call: InFlightCall, chat: SerializedChat) -> Self {
         let chunks = match answer {
             StartedAnswer::Stream(stream) => AnswerChunks::Stream(Box::new(call.track(*stream))),
             StartedAnswer::Whole(chunks) => {
@@ -98,7 +97,8 @@ impl ChatAnswer {
                 AnswerChunks::Whole(chunks)
             }
         };
-        Self { chunks, tools, left_out }
+        let SerializedChat { tools, left_out, unsent_stop_sequences, .. } = chat;
+        Self { chunks, tools, left_out, stop_sequences: unsent_stop_sequences }
     }
 
     /// Returns the answer as the chunks of this model, which comes first.
@@ -116,7 +116,7 @@ impl ChatAnswer {
                 ChunkStream::new(chunks.chain(stream::iter(left_out.map(Ok))))
             }
         };
-        restore_calls(chunks, self.tools)
+        restore_calls(chunks.with_stop_sequences(self.stop_sequences), self.tools)
     }
 }
 

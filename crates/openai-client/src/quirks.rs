@@ -1,11 +1,18 @@
 //! Quirks of models, learned from what they refuse: OpenAI's API has many dialects, and most
 //! servers do not say which one they speak.
 
+mod size_limits;
 mod token_limits;
 
-use crate::ApiError;
+use crate::{ApiError, base_url::Vendor};
 use pipe_sdk::{Body, Content, Part, Tool, find_remaining_tokens, without_quotes};
+use size_limits::SizedField;
 use std::fmt;
+
+/// The most tools and the most stop sequences of a chat that OpenAI accepts
+/// (<https://platform.openai.com/docs/api-reference/chat/create>).
+const OPENAI_MAX_TOOLS: usize = 128;
+const OPENAI_MAX_STOP_SEQUENCES: usize = 4;
 
 /// The quirks of a model that are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,10 +29,20 @@ pub(crate) struct Quirks {
     pub no_hosted_tools: bool,
     /// The model accepts only the plainest schemas of tools.
     pub plain_schemas: bool,
+    /// The server accepts no marks of what is to be cached.
+    pub no_cache_control: bool,
+    /// The server accepts no ids of calls that are longer than OpenAI's.
+    pub short_call_ids: bool,
     /// The fields of [`OPTIONAL_FIELDS`] that the model refuses, a bit each.
     refused_fields: u32,
     /// The most tokens of an answer.
     max_tokens: Option<u64>,
+    /// The most tools of a chat.
+    max_tools: Option<usize>,
+    /// The most stop sequences of a chat.
+    max_stop_sequences: Option<usize>,
+    /// The most characters of a tool's description.
+    max_description: Option<usize>,
     /// The name of the token limit, if it is not the usual one.
     token_limit: Option<TokenLimitField>,
 }
@@ -56,6 +73,10 @@ pub(crate) enum Quirk {
     NoHostedTools,
     /// The model accepts only the plainest schemas of tools.
     PlainSchemas,
+    /// The server accepts no marks of what is to be cached.
+    NoCacheControl,
+    /// The server accepts no ids of calls that are longer than OpenAI's.
+    ShortCallIds,
     /// The model refuses this one of [`OPTIONAL_FIELDS`].
     RefusedField(usize),
     /// An answer has no more tokens than these.
@@ -63,6 +84,12 @@ pub(crate) enum Quirk {
     /// The answer to this chat has no more tokens than these: that is what its input leaves of the
     /// context.
     RemainingTokens(u64),
+    /// A chat has no more tools than these.
+    MaxTools(usize),
+    /// A chat has no more stop sequences than these.
+    MaxStopSequences(usize),
+    /// The description of a tool has no more characters than these.
+    MaxDescription(usize),
 }
 
 impl fmt::Display for Quirk {
@@ -72,6 +99,8 @@ impl fmt::Display for Quirk {
             Self::NoFiles => "NoFiles",
             Self::NoHostedTools => "NoHostedTools",
             Self::PlainSchemas => "PlainSchemas",
+            Self::NoCacheControl => "NoCacheControl",
+            Self::ShortCallIds => "ShortCallIds",
             Self::RefusedField(place) => {
                 let name = OPTIONAL_FIELDS.get(*place).copied().unwrap_or_default();
                 return write!(f, "Field({name})");
@@ -79,6 +108,9 @@ impl fmt::Display for Quirk {
             Self::MaxTokens(limit) | Self::RemainingTokens(limit) => {
                 return write!(f, "MostTokens({limit})");
             }
+            Self::MaxTools(limit) => return write!(f, "MaxTools({limit})"),
+            Self::MaxStopSequences(limit) => return write!(f, "MaxStopSequences({limit})"),
+            Self::MaxDescription(limit) => return write!(f, "MaxDescription({limit})"),
             Self::NoStreamOptions => "Usage",
             Self::NoReasoning => "Reasoning",
             Self::OtherTokenLimitThan(TokenLimitField::MaxTokens) => "LimitNamed(Old)",
@@ -105,6 +137,8 @@ impl Quirks {
             Quirk::NoFiles => Self { no_files: true, ..self },
             Quirk::NoHostedTools => Self { no_hosted_tools: true, ..self },
             Quirk::PlainSchemas => Self { plain_schemas: true, ..self },
+            Quirk::NoCacheControl => Self { no_cache_control: true, ..self },
+            Quirk::ShortCallIds => Self { short_call_ids: true, ..self },
             Quirk::RefusedField(place) => {
                 Self { refused_fields: self.refused_fields | 1 << place, ..self }
             }
@@ -112,6 +146,9 @@ impl Quirks {
                 let limit = self.max_tokens.map_or(limit, |known| known.min(limit));
                 Self { max_tokens: Some(limit), ..self }
             }
+            Quirk::MaxTools(limit) => Self { max_tools: Some(limit), ..self },
+            Quirk::MaxStopSequences(limit) => Self { max_stop_sequences: Some(limit), ..self },
+            Quirk::MaxDescription(limit) => Self { max_description: Some(limit), ..self },
         }
     }
 
@@ -125,7 +162,12 @@ impl Quirks {
         let param = api_error.param.as_deref().unwrap_or_default();
         let refuses = |name: &str| {
             let is_param = param == name || param.starts_with(&format!("{name}."));
-            is_param || message.trim_start().starts_with(name) || refuses_field(&message, name)
+            // As in "Invalid 'prompt_cache_key': string too long."
+            let begins = |words: &str| api_error.message.starts_with(words);
+            is_param
+                || message.trim_start().starts_with(name)
+                || begins(&format!("Invalid '{name}'"))
+                || refuses_field(&message, name)
         };
         if !self.no_stream_options && refuses("stream_options") {
             return Some(Quirk::NoStreamOptions);
@@ -145,6 +187,12 @@ impl Quirks {
         }
         if let Some(quirk) = self.detect_token_limit(api_error, &message, body) {
             return Some(quirk);
+        }
+        if let Some(quirk) = self.detect_size(api_error, body) {
+            return Some(quirk);
+        }
+        if !self.no_cache_control && refuses_cache_control(api_error) {
+            return Some(Quirk::NoCacheControl);
         }
         if let Some(quirk) = self.detect_content(&message, param, body) {
             return Some(quirk);
@@ -174,6 +222,50 @@ impl Quirks {
             return remaining.map(Quirk::RemainingTokens);
         }
         token_limits::find_max_tokens(message).filter(is_less).map(Quirk::MaxTokens)
+    }
+
+    /// Returns the limit that a refusal of too many tools, too many stop sequences or a too long
+    /// description names, if the chat has more.
+    fn detect_size(self, api_error: &ApiError, body: &Body) -> Option<Quirk> {
+        let (field, limit) = size_limits::find_size_limit(api_error)?;
+        if field == SizedField::CallId && !self.short_call_ids {
+            return Some(Quirk::ShortCallIds);
+        }
+        let is_less =
+            |known: Option<usize>, size: usize| limit < known.map_or(size, |known| known.min(size));
+        let descriptions = body.tools.iter().filter_map(|tool| tool.function.as_ref());
+        let longest = descriptions.filter_map(|function| function.description.as_ref());
+        let longest = longest.map(|text| text.chars().count()).max().unwrap_or_default();
+        match field {
+            SizedField::Tools if is_less(self.max_tools, body.tools.len()) => {
+                Some(Quirk::MaxTools(limit))
+            }
+            SizedField::Stop if is_less(self.max_stop_sequences, body.stop.len()) => {
+                Some(Quirk::MaxStopSequences(limit))
+            }
+            SizedField::Description if is_less(self.max_description, longest) => {
+                Some(Quirk::MaxDescription(limit))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the most tools of a chat that this vendor's models accept, as far as is known.
+    pub fn max_tools(self, vendor: Vendor) -> usize {
+        let known = vendor.is_strict().then_some(OPENAI_MAX_TOOLS);
+        self.max_tools.or(known).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the most stop sequences of a chat that this vendor's models accept, as far as is
+    /// known.
+    pub fn max_stop_sequences(self, vendor: Vendor) -> usize {
+        let known = vendor.is_strict().then_some(OPENAI_MAX_STOP_SEQUENCES);
+        self.max_stop_sequences.or(known).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the most characters of a tool's description, as far as is known.
+    pub fn max_description(self) -> usize {
+        self.max_description.unwrap_or(usize::MAX)
     }
 
     /// Returns what a refusal says about the tools or the files of a chat.
@@ -252,6 +344,15 @@ const REFUSAL_PHRASES: [&str; 8] = [
     "unexpected",
     "not allowed",
 ];
+
+/// Returns whether a refusal is about the marks of what is to be cached, wherever they stand.
+fn refuses_cache_control(api_error: &ApiError) -> bool {
+    let param = api_error.param.as_deref().unwrap_or_default();
+    let message = api_error.message.to_ascii_lowercase();
+    param.ends_with("cache_control")
+        || message.contains("cache_control")
+            && REFUSAL_PHRASES.iter().any(|words| message.contains(words))
+}
 
 /// Returns whether one sentence of a message names a field and says that it is not accepted.
 fn refuses_field(message: &str, name: &str) -> bool {

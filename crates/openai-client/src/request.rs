@@ -11,8 +11,8 @@ use pipe_sdk::Body;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use tool_schema::SentTools;
-use tools::{RequestTool, RequestTools};
+use tool_schema::{SentTools, sanitize_name};
+use tools::{RequestTool, RequestTools, is_closed};
 
 /// The body of a chat completion request.
 #[derive(Serialize)]
@@ -30,12 +30,14 @@ struct ChatRequest<'a> {
     max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    stop: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<RequestTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<Cow<'a, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Cow<'a, Value>>,
     #[serde(flatten)]
     rest: ExtraFields<'a>,
 }
@@ -53,8 +55,10 @@ pub(crate) struct SerializedChat {
     pub json: Vec<u8>,
     /// How its tools were sent.
     pub tools: SentTools,
-    /// The types of tools that the server does not have.
+    /// The types of tools that the server does not have, and the names of those that are too many.
     pub left_out: Vec<String>,
+    /// The stop sequences that are too many for the server.
+    pub unsent_stop_sequences: Vec<String>,
 }
 
 /// The fields that Open WebUI or this host puts into the body of a chat for itself
@@ -132,10 +136,15 @@ pub(crate) fn serialize_chat(
     }
     let has_tools = !tools.tools.is_empty();
     let tool_choice = tools.choice(body);
-    let RequestTools { tools, mut sent, left_out } = tools;
+    let RequestTools { tools, mut sent, left_out, long_descriptions } = tools;
+    let mut messages = write_messages(&body.messages, vendor, quirks, &mut sent);
+    messages.splice(0..0, RequestMessage::describing_tools(&long_descriptions));
+    let mut stop = body.stop.iter().map(String::as_str).filter(|text| !text.is_empty());
+    let sent_stop = stop.by_ref().take(quirks.max_stop_sequences(vendor)).collect();
+    let unsent_stop_sequences = stop.map(str::to_owned).collect();
     let chat = ChatRequest {
         model,
-        messages: write_messages(&body.messages, vendor, quirks, &mut sent),
+        messages,
         stream: delivery == Delivery::Stream,
         stream_options: (delivery == Delivery::Stream && !quirks.no_stream_options)
             .then_some(StreamOptions { include_usage: true }),
@@ -143,14 +152,36 @@ pub(crate) fn serialize_chat(
         top_p: body.top_p,
         max_tokens: tokens.filter(|_| !is_new),
         max_completion_tokens: tokens.filter(|_| is_new),
-        stop: &body.stop,
+        stop: sent_stop,
         tools,
         tool_choice,
+        response_format: body.rest.get("response_format").and_then(fit_response_format),
         rest: ExtraFields::from_chat(&body.rest, vendor, quirks, has_tools),
     };
     let json = serde_json::to_vec(&chat)
         .map_err(|_| OpenAiError::InvalidResponse("its request cannot be written"))?;
-    Ok(SerializedChat { json, tools: sent, left_out })
+    Ok(SerializedChat { json, tools: sent, left_out, unsent_stop_sequences })
+}
+
+/// Returns the format of the answer in a form that servers accept: OpenAI refuses some names of
+/// schemas, and `strict` for a schema that leaves something open. `None` if there is none.
+fn fit_response_format(format: &Value) -> Option<Cow<'_, Value>> {
+    if format.is_null() {
+        return None;
+    }
+    let described = &format["json_schema"];
+    let name = described["name"].as_str().unwrap_or_default();
+    let accepted_name = sanitize_name(name);
+    let is_open = described["strict"] == true && !is_closed(&described["schema"]);
+    if !described.is_object() || !is_open && accepted_name == name {
+        return Some(Cow::Borrowed(format));
+    }
+    let mut fitted = format.clone();
+    fitted["json_schema"]["name"] = accepted_name.into();
+    if is_open {
+        fitted["json_schema"]["strict"] = false.into();
+    }
+    Some(Cow::Owned(fitted))
 }
 
 impl<'a> ExtraFields<'a> {
@@ -161,8 +192,12 @@ impl<'a> ExtraFields<'a> {
         has_tools: bool,
     ) -> Self {
         let is_sent = |name: &str| match name {
+            // It stands in a field of its own.
+            "response_format" => false,
             // It is refused without tools.
             "parallel_tool_calls" if !has_tools => false,
+            // It is refused without probabilities.
+            "top_logprobs" if rest.get("logprobs").is_none_or(|asked| *asked != true) => false,
             // Fields of Anthropic's API.
             "thinking" | "top_k" if vendor.is_strict() => false,
             name => !HOST_FIELDS.contains(&name) && quirks.accepts_field(name),

@@ -6,7 +6,7 @@ use crate::{
     chat_answer::StartedAnswer,
     model_list::parse_model_list,
     quirks::{Quirk, Quirks},
-    request::{Delivery, SerializedChat, serialize_chat},
+    request::{Delivery, serialize_chat},
     response_body::ResponseBody,
 };
 use bytes::Bytes;
@@ -64,7 +64,7 @@ const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 const MAX_RESPONSE_BYTES: usize = 64 << 20;
 
 /// The most quirks that one chat learns: each costs another request.
-const MAX_QUIRKS_PER_CHAT: usize = 5;
+const MAX_QUIRKS_PER_CHAT: usize = 8;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const SSE_OR_JSON: HeaderValue = HeaderValue::from_static("text/event-stream, application/json");
@@ -180,9 +180,8 @@ impl Server {
         delivery: Delivery,
         context: &CallContext,
     ) -> Result<ChatAnswer, OpenAiError> {
-        let SerializedChat { json, tools, left_out } =
-            serialize_chat(body, model, self.base_url.vendor(), quirks, delivery)?;
-        let json = Bytes::from(json);
+        let mut chat = serialize_chat(body, model, self.base_url.vendor(), quirks, delivery)?;
+        let json = Bytes::from(std::mem::take(&mut chat.json));
         let deadline = Instant::now() + whole_answer_timeout(self.upstream.limits());
         let attempt = async |attempt: Attempt| {
             let idle_timeout = self.upstream.limits().idle;
@@ -201,7 +200,7 @@ impl Server {
             }
         };
         let (answer, call) = self.upstream.call(context.caller(), attempt).await?;
-        Ok(ChatAnswer::new(answer, call, tools, left_out))
+        Ok(ChatAnswer::new(answer, call, chat))
     }
 
     /// Posts this JSON, and returns the response in one piece.

@@ -255,3 +255,110 @@ async fn fields_that_only_other_apis_have_are_left_out_where_a_server_refuses_th
         assert!(asked.body.get("thinking").is_none() && asked.body.get("top_k").is_none());
     }
 }
+
+#[actix_web::test]
+async fn a_server_that_limits_tools_gets_the_ones_that_matter_and_the_answer_names_the_rest() {
+    let rig = rig(json!({})).await;
+    let tool = |place: usize| crate::rig::tool(&format!("f{place}"));
+    let tools: Vec<Value> = (0..140).map(tool).collect();
+    let called = json!({"role": "assistant", "content": null, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f139", "arguments": "{}"}}]});
+    let body = hello(&json!({"tools": tools, "messages": [
+        {"role": "user", "content": "hi"}, called, {"role": "tool", "tool_call_id": "a", "content": "1"}],
+        "tool_choice": {"type": "function", "function": {"name": "f138"}}}));
+    rig.server.script(refusal("Invalid 'tools': array too long. Expected an array with maximum length 128, but got an array with length 140 instead.", Some("tools")));
+    for _ in 0..2 {
+        let answered = rig.post(&body).await;
+        assert_eq!(answered.status, 200, "{}", answered.text);
+        let left_out = answered.json["x_left_out_tools"].as_array().unwrap();
+        assert_eq!((left_out.len(), &left_out[0]), (12, &json!("f126")));
+    }
+    let asked = rig.server.asked();
+    assert_eq!(asked.len(), 3);
+    let sent = asked[2].body["tools"].as_array().unwrap();
+    let names: Vec<_> = sent.iter().map(|tool| tool["function"]["name"].clone()).collect();
+    assert_eq!((names.len(), &names[0], &names[125]), (128, &json!("f0"), &json!("f125")));
+    assert_eq!((&names[126], &names[127]), (&json!("f138"), &json!("f139")));
+}
+
+#[actix_web::test]
+async fn stop_sequences_that_are_too_many_for_a_server_end_the_answer_all_the_same() {
+    let rig = rig(json!({})).await;
+    let stops: Vec<String> = (0..6).map(|number| format!("END{number}")).collect();
+    let body = hello(&json!({"stop": stops}));
+    rig.server.script(refusal("Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length 6 instead.", Some("stop")));
+    for streamed in [false, true] {
+        rig.server.script(stream(&[
+            delta(json!({"content": "one EN"})),
+            delta(json!({"content": "D5 two"})),
+            end("length"),
+        ]));
+        let told = Told::of(&rig.post(&asked_so(body.clone(), streamed)).await);
+        assert_eq!((told.content.as_str(), told.finish.as_deref()), ("one ", Some("stop")));
+    }
+    let asked = rig.server.asked();
+    let sent: Vec<_> =
+        asked.iter().map(|asked| asked.body["stop"].as_array().unwrap().len()).collect();
+    assert_eq!(sent, [6, 4, 4]);
+}
+
+#[actix_web::test]
+async fn a_description_that_is_too_long_for_a_server_is_told_as_a_system_message() {
+    let rig = rig(json!({})).await;
+    let text = "w".repeat(1100) + " the end";
+    let body = hello(
+        &json!({"tools": [{"type": "function", "function": {"name": "f", "description": text, "parameters": {"type": "object", "properties": {}}}}]}),
+    );
+    rig.server.script(refusal("Invalid 'tools[0].function.description': string too long. Expected a string with maximum length 1024, but got a string with length 1108 instead.", Some("tools[0].function.description")));
+    assert_eq!(rig.post(&body).await.status, 200);
+    let sent = rig.server.asked()[1].body.clone();
+    assert_eq!(sent["tools"][0]["function"]["description"], "w".repeat(1024));
+    assert_eq!(sent["messages"][0]["role"], "system");
+    assert!(sent["messages"][0]["content"].as_str().unwrap().ends_with("the end"), "{sent}");
+}
+
+#[actix_web::test]
+async fn exact_schemas_are_asked_for_where_they_leave_nothing_open() {
+    let rig = rig(json!({})).await;
+    let open = json!({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "required": ["a"]});
+    let closed = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
+    for (schema, strict) in [(open, false), (closed, true)] {
+        let function = json!({"name": "f", "parameters": schema, "strict": true});
+        let format = json!({"type": "json_schema", "json_schema": {"name": "an answer", "schema": schema, "strict": true}});
+        let body = hello(
+            &json!({"tools": [{"type": "function", "function": function}], "response_format": format, "top_logprobs": 0}),
+        );
+        assert_eq!(rig.post(&body).await.status, 200);
+        let sent = rig.server.asked().pop().unwrap().body;
+        let format = &sent["response_format"]["json_schema"];
+        assert_eq!((&format["strict"], &format["schema"]), (&json!(strict), &schema));
+        assert!(!format["name"].as_str().unwrap().contains(' '), "{format}");
+        let told = sent["tools"][0]["function"]["strict"].as_bool();
+        assert_eq!(told, strict.then_some(true));
+        assert!(sent.get("top_logprobs").is_none(), "{sent}");
+    }
+}
+
+#[actix_web::test]
+async fn marks_of_caches_and_long_ids_are_left_out_where_a_server_refuses_them() {
+    let rig = rig(json!({})).await;
+    let (id, mark) = ("call_".to_owned() + &"x".repeat(60), json!({"type": "ephemeral"}));
+    let body = json!({"model": MODEL, "max_tokens": 9, "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": mark}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "f", "input": {}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": id, "content": "1"}]}],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}, "cache_control": mark}]});
+    rig.server.script(refusal(
+        "Unknown parameter: 'tools[0].cache_control'.",
+        Some("tools[0].cache_control"),
+    ));
+    rig.server.script(refusal("Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 40, but got a string with length 65 instead.", None));
+    let answered = rig.host.post("/v1/messages", &body).await;
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    let asked = rig.server.asked();
+    assert_eq!(asked.len(), 3);
+    assert!(asked[0].body.to_string().contains("cache_control"));
+    let sent = &asked[2].body;
+    assert!(!sent.to_string().contains("cache_control"), "{sent}");
+    let sent_id = sent["messages"][1]["tool_calls"][0]["id"].as_str().unwrap();
+    assert_eq!((sent_id.len(), &sent["messages"][2]["tool_call_id"]), (40, &json!(sent_id)));
+}

@@ -44,6 +44,19 @@ struct Function<'a> {
     arguments: Cow<'a, str>,
 }
 
+impl RequestMessage<'static> {
+    /// Returns a system message with the descriptions of these tools; `None` if there are none.
+    pub fn describing_tools(descriptions: &[(String, String)]) -> Option<Self> {
+        if descriptions.is_empty() {
+            return None;
+        }
+        let descriptions = descriptions.iter().map(|(name, text)| format!("`{name}`: {text}"));
+        let descriptions: Vec<_> = descriptions.collect();
+        let text = format!("Descriptions of tools:\n\n{}", descriptions.join("\n\n"));
+        Some(RequestMessage::new(Role::System, RequestContent::Text(text.into())))
+    }
+}
+
 /// Further fields of messages that servers accept.
 const MESSAGE_FIELDS: &[&str] = &["function_call", "prefix", "partial"];
 
@@ -229,7 +242,8 @@ impl<'a> MessageWriter<'a> {
     }
 
     fn call_id<'b>(&self, id: &'b str) -> Cow<'b, str> {
-        if self.vendor.is_strict() { shorten_id(id, MAX_CALL_ID_LENGTH) } else { id.into() }
+        let is_limited = self.vendor.is_strict() || self.quirks.short_call_ids;
+        if is_limited { shorten_id(id, MAX_CALL_ID_LENGTH) } else { id.into() }
     }
 }
 

@@ -76,7 +76,8 @@ impl<'a> RequestPart<'a> {
     pub fn from_part(part: &'a Part, vendor: Vendor, quirks: Quirks) -> Option<Self> {
         match part {
             Part::Text { text, rest } => {
-                let cache_control = rest.get("cache_control").filter(|_| !vendor.is_strict());
+                let is_cached = !vendor.is_strict() && !quirks.no_cache_control;
+                let cache_control = rest.get("cache_control").filter(|_| is_cached);
                 Some(Self::Text { text: text.into(), cache_control })
             }
             Part::ImageUrl { image_url, rest } => Some(Self::ImageUrl {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json, value::RawValue};
 use std::{borrow::Cow, collections::HashSet};
 use tool_schema::{
     ArgumentShape, CHOICES, Inside, Plain, SentTools, fill_items, is_of_object, limit_nesting,
-    merge_choices, plain, repair,
+    merge_choices, plain, repair, tell_keywords,
 };
 
 /// The tools of a chat.
@@ -17,8 +17,10 @@ pub(super) struct RequestTools<'a> {
     pub tools: Vec<RequestTool<'a>>,
     /// How they were sent.
     pub sent: SentTools,
-    /// The types of those that the server does not have.
+    /// The types of those that the server does not have, and the names of those that are too many.
     pub left_out: Vec<String>,
+    /// The names and descriptions of those whose description is too long.
+    pub long_descriptions: Vec<(String, String)>,
 }
 
 /// A tool.
@@ -58,6 +60,40 @@ enum Parameters<'a> {
     Value(Value),
 }
 
+impl Parameters<'_> {
+    /// Returns whether arguments can be bound to the schema exactly: OpenAI refuses `strict` for a
+    /// schema that leaves something open.
+    fn is_strict(&self) -> bool {
+        match self {
+            Self::Raw(raw) => {
+                serde_json::from_str(raw.get()).is_ok_and(|schema| is_closed(&schema))
+            }
+            Self::Value(schema) => is_closed(schema),
+        }
+    }
+}
+
+/// Returns whether each object of this schema has no other properties, and all of them are required
+/// (<https://platform.openai.com/docs/guides/structured-outputs>).
+pub(super) fn is_closed(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            let is_object = match &schema["type"] {
+                Value::Array(kinds) => kinds.iter().any(|kind| kind == "object"),
+                kind => kind == "object",
+            };
+            let names = schema["properties"].as_object();
+            let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let is_required = |name: &String| required.iter().any(|one| one == name.as_str());
+            let has_all = names.into_iter().flatten().all(|(name, _)| is_required(name));
+            (!is_object || schema["additionalProperties"] == false && has_all)
+                && fields.values().all(is_closed)
+        }
+        Value::Array(items) => items.iter().all(is_closed),
+        _ => true,
+    }
+}
+
 /// The deepest nesting of a schema.
 const MAX_DEPTH: usize = 100;
 
@@ -66,14 +102,22 @@ impl<'a> RequestTools<'a> {
     pub fn from_body(body: &'a Body, vendor: Vendor, quirks: Quirks) -> Self {
         let mut made = Self::default();
         let mut names = HashSet::new();
-        for tool in &body.tools {
+        let chosen = choose_tools(body, quirks.max_tools(vendor));
+        for (place, tool) in body.tools.iter().enumerate() {
+            let is_left_out = chosen.as_ref().is_some_and(|chosen| !chosen.contains(&place));
             let Some(function) = &tool.function else {
-                made.add_hosted(tool, vendor.is_strict() || quirks.no_hosted_tools);
+                let is_foreign = vendor.is_strict() || quirks.no_hosted_tools;
+                made.add_hosted(tool, is_foreign || is_left_out);
                 continue;
             };
+            if is_left_out {
+                made.left_out.push(function.name.clone());
+                continue;
+            }
             // The first one of a name is meant.
             if names.insert(function.name.as_str()) {
-                let cache_control = tool.rest.get("cache_control").filter(|_| !vendor.is_strict());
+                let is_cached = !vendor.is_strict() && !quirks.no_cache_control;
+                let cache_control = tool.rest.get("cache_control").filter(|_| is_cached);
                 let function = made.function(function, quirks);
                 made.tools.push(RequestTool::Function {
                     r#type: "function",
@@ -107,12 +151,26 @@ impl<'a> RequestTools<'a> {
                 Some(format!("{} {note}", text.unwrap_or_default()).trim().to_owned().into())
             }
         };
-        RequestFunction {
-            name: self.sent.to_service(name),
-            description,
-            parameters,
-            strict: *strict,
+        let name = self.sent.to_service(name);
+        let description = self.limit_description(&name, description, quirks.max_description());
+        let strict = strict.filter(|strict| !strict || parameters.is_strict());
+        RequestFunction { name, description, parameters, strict }
+    }
+
+    /// Returns the description within this length. What is cut off stands in a system message.
+    fn limit_description(
+        &mut self,
+        name: &str,
+        description: Option<Cow<'a, str>>,
+        limit: usize,
+    ) -> Option<Cow<'a, str>> {
+        let text = description.as_deref().unwrap_or_default();
+        if text.chars().nth(limit).is_none() {
+            return description;
         }
+        let short: String = text.chars().take(limit).collect();
+        self.long_descriptions.push((name.to_owned(), text.to_owned()));
+        Some(short.into())
     }
 
     /// Returns what must be called, under the names that are sent.
@@ -141,6 +199,26 @@ impl<'a> RequestTools<'a> {
             && !self.left_out.is_empty()
             && body.tool_choice.as_ref().is_some_and(demands)
     }
+}
+
+/// Returns the places of the tools to send where a server accepts no more than these; `None` if all
+/// are sent. What must be called and what was called before is kept, then the first ones.
+fn choose_tools(body: &Body, limit: usize) -> Option<HashSet<usize>> {
+    if body.tools.len() <= limit {
+        return None;
+    }
+    let calls = body.messages.iter().flat_map(|message| &message.tool_calls);
+    let demanded = body.tool_choice.as_ref().and_then(|choice| choice["function"]["name"].as_str());
+    let wanted: HashSet<&str> =
+        calls.map(|call| call.function.name.as_str()).chain(demanded).collect();
+    let is_demanded = |tool: &Tool| {
+        let name = tool.function.as_ref().map(|function| function.name.as_str());
+        (name != demanded || name.is_none(), !name.is_some_and(|name| wanted.contains(name)))
+    };
+    let mut places: Vec<usize> = (0..body.tools.len()).collect();
+    places.sort_by_key(|place| body.tools.get(*place).map(is_demanded));
+    places.truncate(limit);
+    Some(places.into_iter().collect())
 }
 
 /// Returns the schema in a form that servers accept, and what it cannot say. One that is accepted
@@ -188,7 +266,8 @@ fn adapt(schema: &mut Map<String, Value>, shape: &mut ArgumentShape) -> bool {
         *schema = merge_choices(std::mem::take(schema));
         changed = true;
     }
-    changed
+    // OpenAI refuses these, too, at the root.
+    changed | tell_keywords(schema, &["enum", "const", "not"])
 }
 
 #[cfg(test)]
@@ -227,6 +306,20 @@ mod tests {
         let (sent, shape) = fitted(&json!({"type": "array", "items": {"type": "string"}}));
         assert_eq!(sent["properties"]["value"]["type"], "array");
         assert_eq!(shape.to_client(r#"{"value":["a"]}"#), r#"["a"]"#);
+    }
+
+    #[test]
+    fn strict_is_asked_for_where_a_schema_leaves_nothing_open() {
+        let inner = json!({"type": "object", "properties": {"b": {}}, "required": ["b"], "additionalProperties": false});
+        let closed = json!({"type": "object", "properties": {"a": inner, "type": {"type": "string"}}, "required": ["a", "type"], "additionalProperties": false});
+        assert!(is_closed(&closed));
+        for open in [
+            json!({"type": "object", "properties": {}}),
+            json!({"type": "object", "properties": {"a": {}}, "additionalProperties": false}),
+            json!({"type": "object", "properties": {"a": {"type": ["object", "null"]}}, "required": ["a"], "additionalProperties": false}),
+        ] {
+            assert!(!is_closed(&open), "{open}");
+        }
     }
 
     #[test]
