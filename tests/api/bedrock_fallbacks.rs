@@ -277,9 +277,9 @@ async fn when_nobody_answers_the_error_is_that_of_the_model_that_was_asked() {
 #[actix_web::test]
 async fn a_chain_is_for_a_model_by_whatever_name_it_is_called() {
     let base = THINKER.strip_prefix("us.").unwrap();
-    // An ARN names its region, so nobody answers in its place.
     let optimized = format!("{THINKER}:latency-optimized");
-    let names = [THINKER, base, "clever", &*optimized];
+    let in_region = format!("{THINKER}@us-east-1");
+    let names = [THINKER, base, "clever", &*optimized, &*in_region];
     for first in ["anthropic.*", base, THINKER, "*claude*", "clever", "us.anthropic.*"] {
         let chain = format!("{first} > {MICRO}");
         let aliases = format!("clever={THINKER}");

@@ -11,26 +11,8 @@ pub use bedrock_error::BedrockError;
 use bedrock_runtime::{SendError, ServiceError};
 pub use credentials::{missing_credentials, unavailable_credentials};
 use http_client::MetadataAddressError;
-use pipe_sdk::PipeError;
+use pipe_sdk::{PipeError, is_context_overflow};
 use std::{error::Error, time::Duration};
-
-/// The phrases of validation errors for a conversation that is too long.
-const CONTEXT_LENGTH_PHRASES: &[&[&str]] = &[
-    &["input is too long"],
-    &["prompt is too long"],
-    &["too many total text bytes"],
-    &["input length and max_tokens exceed"],
-    &["exceed", "context limit"],
-    &["exceeds the maximum", "token"],
-    &["exceeds the maximum", "context"],
-    &["maximum context length"],
-    &["context window"],
-    &["prompt tokens", "exceed"],
-    &["number of input tokens", "exceed"],
-    &["exceeds", "maximum length"],
-    &["exceed", "model maximum"],
-    &["too many input tokens"],
-];
 
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY_AFTER_LOADING: Duration = Duration::from_secs(20);
@@ -245,10 +227,7 @@ fn validation_error(service_error: &ServiceError, location: &ModelLocation) -> P
 
 /// Returns OpenAI's code for a prompt that is too long, if the service says that it is.
 fn context_length_code(service_error: &ServiceError) -> Option<&'static str> {
-    let message = service_error.message.replace('`', "").to_ascii_lowercase();
-    let too_long =
-        CONTEXT_LENGTH_PHRASES.iter().any(|words| words.iter().all(|word| message.contains(word)));
-    too_long.then_some("context_length_exceeded")
+    is_context_overflow(&service_error.message).then_some("context_length_exceeded")
 }
 
 fn throttling_error(service_error: &ServiceError, name: &str) -> PipeError {

@@ -56,7 +56,7 @@ use pipe_sdk::{
     Images, ModelKind, ModelResolution, Pipe, PipeError, QuirkState, RerankCall, Reranked, Result,
     Serves, StateFolder, UpstreamState, ValveError,
 };
-use resolution::{ResolvedModel, find_candidates, resolve_model};
+use resolution::{ResolvedModel, find_candidates, find_pinned_candidates, resolve_model};
 use sending::{CallDeps, ForcedFailure};
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc};
@@ -189,7 +189,7 @@ impl Pipe for BedrockModels {
         let entry =
             candidates.first().ok_or_else(|| PipeError::ModelNotFound(call.model.clone()))?;
         if entry.kind != ModelKind::Chat {
-            return Err(PipeError::uncounted(&call.model));
+            return Err(wrong_kind_error(&call.model, entry.kind, ModelKind::Chat));
         }
         self.remote_media.fetch_all(&mut call.body).await?;
         count_tokens::count_tokens(&call, entry, self.deps(&call.hints, caller)).await
@@ -267,7 +267,7 @@ impl BedrockModels {
             return Err(wrong_kind_error(model, entry.kind, kind));
         }
         if is_region_pinned {
-            return Ok(vec![Arc::clone(entry)]);
+            return Ok(find_pinned_candidates(entry, &listing));
         }
         Ok(find_candidates(entry, &listing, &self.quirks, caller, &self.valves))
     }

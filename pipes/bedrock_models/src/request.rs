@@ -84,6 +84,8 @@ pub struct ResponseOptions {
     pub text_tools: Vec<String>,
     /// The limit of tokens that was sent in place of the client's.
     pub reduced_max_tokens: Option<u32>,
+    /// The stop sequences that the model does not accept: the answer is cut here.
+    pub unsent_stop_sequences: Vec<String>,
 }
 
 /// The tool calls that reach the client.
@@ -176,6 +178,7 @@ fn assemble<'a>(input: &ChatInput<'a>) -> Result<RequestParts<'a>> {
         (false, true) => ToolCallFilter::First,
         (false, false) => ToolCallFilter::All,
     };
+    let unsent_stop_sequences = inference::unsent_stop_sequences(body, &family);
     let reduced_max_tokens =
         inference::reduced_max_tokens(body, &family).filter(|_| inference_config.is_some());
     let signed_reasoning = family.signed_reasoning;
@@ -204,6 +207,7 @@ fn assemble<'a>(input: &ChatInput<'a>) -> Result<RequestParts<'a>> {
         signed_reasoning,
         text_tools,
         reduced_max_tokens,
+        unsent_stop_sequences,
     };
     Ok(RequestParts { body, is_streamed, response_options })
 }

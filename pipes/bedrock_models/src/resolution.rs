@@ -2,7 +2,7 @@
 
 mod candidates;
 
-pub use candidates::find_candidates;
+pub use candidates::{find_candidates, find_pinned_candidates};
 
 use crate::{
     catalog::{Listing, Lookup, ModelEntry},

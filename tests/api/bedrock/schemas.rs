@@ -280,9 +280,12 @@ async fn a_call_that_nova_writes_as_text_is_a_call_or_an_error() {
     let tagged =
         format!("Well. <tools>\n <__function={fitted}>\n  <__parameter=city>Lima</__parameter>\n");
     let listed = format!(r#"{{"name": "{fitted}", "arguments": {{"city": "Lima"}}}}"#);
-    for text in [tagged, listed] {
+    let reasons = ["malformed_tool_use", "malformed_model_output"];
+    for (text, reason) in
+        [tagged, listed].iter().flat_map(|text| reasons.map(|reason| (text, reason)))
+    {
         let pieces = || text.as_bytes().chunks(7).map(|p| String::from_utf8(p.to_vec()).unwrap());
-        let answer = || ModelAnswer::with_text(pieces()).stop("malformed_tool_use");
+        let answer = || ModelAnswer::with_text(pieces()).stop(reason);
         rig.script(answer());
         let told = rig.ask(NOVA, body.clone()).await;
         assert_eq!(told.status, 200, "{}", told.text);
@@ -298,7 +301,13 @@ async fn a_call_that_nova_writes_as_text_is_a_call_or_an_error() {
         assert_eq!(finish_of(&chunks), Some("tool_calls"));
         assert!(!text_of(&chunks).contains(['<', '{']), "{}", text_of(&chunks));
     }
-    for text in [r#"{"name": "nobody", "arguments": {}}"#, "<tools><__function"] {
+    for text in [
+        r#"{"name": "nobody", "arguments": {}}"#,
+        "<tools><__function",
+        "get_weather(city='Lima')",
+        "Let me look.",
+        " ",
+    ] {
         rig.script(ModelAnswer::with_text([text]).stop("malformed_tool_use"));
         let told = rig.ask(NOVA, body.clone()).await;
         assert_eq!(told.status, 502, "{}", told.text);

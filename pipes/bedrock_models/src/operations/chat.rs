@@ -25,6 +25,8 @@ struct Answer {
     chunks: AnswerChunks,
     /// How the tools were sent.
     tools: SentTools,
+    /// The stop sequences that were not sent.
+    stop_sequences: Vec<String>,
 }
 
 /// The chunks of an answer.
@@ -53,7 +55,7 @@ pub async fn chat(
             ChunkStream::new(stream::iter([Ok(model)]).chain(chunks))
         }
     };
-    Ok(restore_calls(chunks, answer.tools))
+    Ok(restore_calls(chunks.with_stop_sequences(answer.stop_sequences), answer.tools))
 }
 
 /// Asks one model. A request that is rejected for its form is sent again without what was rejected,
@@ -128,6 +130,7 @@ async fn send(
 ) -> Result<Answer, BedrockError> {
     let Request { body, is_streamed, response_options } = request;
     let tools = response_options.tool_names.clone();
+    let stop_sequences = response_options.unsent_stop_sequences.clone();
     let location = &entry.location();
     let handler = || EventHandler::new(response_options.clone(), deps.valves.reasoning);
     if !is_streamed {
@@ -136,7 +139,7 @@ async fn send(
         let request = InvokeRequest { location, operation, body };
         let (chunks, in_flight) = sending::send(request, deps, read).await?;
         in_flight.complete(None);
-        return Ok(Answer { chunks: AnswerChunks::Whole(chunks), tools });
+        return Ok(Answer { chunks: AnswerChunks::Whole(chunks), tools, stop_sequences });
     }
     let operation = Operation::ConverseStream(&entry.model_id);
     let idle_timeout = Duration::from_secs(deps.valves.idle_timeout_seconds);
@@ -147,5 +150,5 @@ async fn send(
     let request = InvokeRequest { location, operation, body };
     let (chunks, in_flight) = sending::send(request, deps, read).await?;
     let chunks = AnswerChunks::Stream(Box::new(in_flight.track(chunks)));
-    Ok(Answer { chunks, tools })
+    Ok(Answer { chunks, tools, stop_sequences })
 }

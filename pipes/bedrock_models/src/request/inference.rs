@@ -18,23 +18,32 @@ pub fn config<'a>(
     let max_tokens = max_tokens.filter(|_| !reasoning.is_unlimited);
     let (temperature, top_p) =
         if reasoning.is_unlimited { (None, None) } else { samplers(body, family, reasoning) };
-    // Claude alone refuses what is only blank.
-    let is_accepted =
-        |text: &&str| !text.is_empty() && (family.blank_stop_sequences || !text.trim().is_empty());
     if body.stop.len() > MAX_STOP_SEQUENCES {
         return Err(PipeError::bad_field(
             "stop",
             format!("stop: send {MAX_STOP_SEQUENCES} texts at most"),
         ));
     }
-    let stop = body.stop.iter().map(String::as_str).filter(is_accepted);
+    let stop = body.stop.iter().map(String::as_str);
     let inference = Inference {
         max_tokens,
         temperature,
         top_p,
-        stop_sequences: stop.filter(|_| family.stop_sequences).collect(),
+        stop_sequences: stop.filter(|text| accepts_stop_sequence(family, text)).collect(),
     };
     Ok((inference != Inference::default()).then_some(inference))
+}
+
+/// Returns the stop sequences of this chat that the family does not accept.
+pub fn unsent_stop_sequences(body: &Body, family: &Family) -> Vec<String> {
+    body.stop.iter().filter(|text| !accepts_stop_sequence(family, text)).cloned().collect()
+}
+
+/// Returns whether a stop sequence can be sent. Claude alone refuses what is only blank.
+fn accepts_stop_sequence(family: &Family, text: &str) -> bool {
+    family.stop_sequences
+        && !text.is_empty()
+        && (family.blank_stop_sequences || !text.trim().is_empty())
 }
 
 /// Returns the limit that is asked for in place of the client's, if the model does not write as

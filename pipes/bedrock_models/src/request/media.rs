@@ -200,7 +200,7 @@ impl MediaBudget {
                     target,
                 ));
             }
-            FileData::Text(text) => return Ok(as_text(file.name, text)),
+            FileData::Text(text) => return Ok(as_text(&file, text)),
             FileData::Url(url, label) => match locate(url, label, target)? {
                 Location::S3(uri) => {
                     if let Some(format) = by_extension(uri, VIDEOS) {
@@ -241,7 +241,7 @@ impl MediaBudget {
         if !fits && is_text(format) {
             let bytes = base64::decode_prefix(&base64, base64::decoded_len(&base64));
             let text = String::from_utf8_lossy(&bytes);
-            return Ok(as_text(file.name, &text));
+            return Ok(as_text(&file, &text));
         }
         self.add_document(format, MediaSource::Bytes(base64), file, target)
     }
@@ -320,9 +320,11 @@ const NO_IMAGE: &str = "the image must be a PNG, JPEG, GIF or WebP";
 const NO_DOCUMENT: &str = "the file must be a PDF, CSV, DOC, DOCX, XLS, XLSX, HTML, TXT or Markdown, and its `filename` should say which";
 
 /// Returns a file in words, for a model that takes none.
-fn as_text<'a>(name: Option<&str>, text: &str) -> Block<'a> {
-    let name = name.unwrap_or("document");
-    Block::Text(format!("<file name=\"{name}\">\n{text}\n</file>").into())
+fn as_text<'a>(file: &FilePart<'_>, text: &str) -> Block<'a> {
+    let name = file.name.unwrap_or("document");
+    let context = file.context.map(str::trim).filter(|context| !context.is_empty());
+    let context = context.map(|context| format!("{context}\n\n")).unwrap_or_default();
+    Block::Text(format!("{context}<file name=\"{name}\">\n{text}\n</file>").into())
 }
 
 fn has_citations(citations: Option<&Value>) -> bool {

@@ -51,6 +51,23 @@ pub fn find_candidates(
     distinct.into_iter().map(Arc::clone).collect()
 }
 
+/// Returns a model that was called in one region, and after it those of the chains that are for it:
+/// an admin has asked for them, whatever name the model is called by.
+pub fn find_pinned_candidates(
+    requested: &Arc<ModelEntry>,
+    listing: &Listing,
+) -> Vec<Arc<ModelEntry>> {
+    let mut candidates = vec![Arc::clone(requested)];
+    if requested.kind.answers_chats() {
+        for entry in chained(requested, listing) {
+            if !candidates.iter().any(|other| Arc::ptr_eq(other, entry)) {
+                candidates.push(Arc::clone(entry));
+            }
+        }
+    }
+    candidates
+}
+
 /// Returns the models of the chains that are for this one.
 fn chained<'a>(
     requested: &'a ModelEntry,

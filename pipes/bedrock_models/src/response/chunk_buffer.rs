@@ -112,7 +112,7 @@ impl ChunkBuffer {
 
     fn push_content(&mut self, text: String) {
         self.close_think_tag();
-        self.has_output = true;
+        self.has_output |= !text.trim().is_empty();
         self.push(Chunk::Content(text));
     }
 

@@ -54,7 +54,20 @@ struct ToolUse<'a> {
     tool_use_id: String,
     name: String,
     #[serde(borrow)]
-    input: &'a RawValue,
+    input: Option<&'a RawValue>,
+}
+
+impl ToolUse<'_> {
+    /// Returns the text of the arguments. The service's model says "any JSON" of them, and nothing
+    /// of what is there when the answer was cut within them: text stands for itself then.
+    fn arguments(&self) -> String {
+        let json = self.input.map(RawValue::get).unwrap_or_default();
+        match json.trim_start().as_bytes().first() {
+            Some(b'"') => serde_json::from_str(json).unwrap_or_default(),
+            Some(b'{') => json.to_owned(),
+            _ => String::new(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,9 +135,10 @@ impl EventHandler {
         if let Some(text) = block.text {
             self.add_text(text);
         }
-        if let Some(ToolUse { tool_use_id, name, input }) = block.tool_use {
-            self.start_tool_call(number, tool_use_id, name);
-            self.add_arguments(number, input.get().to_owned());
+        if let Some(tool_use) = block.tool_use {
+            let arguments = tool_use.arguments();
+            self.start_tool_call(number, tool_use.tool_use_id, tool_use.name);
+            self.add_arguments(number, arguments);
         }
         if let Some(reasoning) = block.reasoning_content {
             if let Some(ReasoningText { text, signature }) = reasoning.reasoning_text {
@@ -137,6 +151,47 @@ impl EventHandler {
         if let Some(CitationsContent { content, citations }) = block.citations_content {
             content.into_iter().for_each(|cited| self.add_text(cited.text));
             citations.into_iter().for_each(|citation| self.add_citation(citation));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{request::ResponseOptions, valves::ReasoningOutput};
+    use serde_json::json;
+
+    #[test]
+    fn a_call_that_was_cut_is_told_whatever_stands_for_its_input() {
+        let whole = |tool_use: Value| {
+            json!({
+                "output": {"message": {"role": "assistant", "content": [{"toolUse": tool_use}]}},
+                "stopReason": "max_tokens",
+            })
+        };
+        for (input, arguments) in [
+            (Some(json!({})), "{}"),
+            (Some(json!({"city": "Li"})), r#"{"city":"Li"}"#),
+            (Some(json!(r#"{"city": "Li"#)), r#"{"city": "Li"#),
+            (Some(json!("")), "{}"),
+            (Some(Value::Null), "{}"),
+            (None, "{}"),
+        ] {
+            let mut tool_use = json!({"toolUseId": "t", "name": "f"});
+            if let Some(input) = &input {
+                tool_use["input"] = input.clone();
+            }
+            let mut handler =
+                EventHandler::new(ResponseOptions::default(), ReasoningOutput::default());
+            handler.handle_response(whole(tool_use).to_string().as_bytes()).unwrap();
+            let chunks = std::iter::from_fn(|| handler.next_chunk());
+            let given: String = chunks
+                .filter_map(|chunk| match chunk {
+                    Chunk::ToolCall(delta) => Some(delta.arguments),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(given, arguments, "{input:?}");
         }
     }
 }

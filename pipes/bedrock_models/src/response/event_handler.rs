@@ -308,8 +308,10 @@ impl EventHandler {
         let open: Vec<_> = self.blocks.iter().map(|block| block.number).collect();
         open.into_iter().for_each(|number| self.end_block(number));
         let MessageStop { stop_reason, additional_model_response_fields: own } = stop;
-        if stop_reason == "malformed_tool_use" {
-            self.recover_tool_calls()?;
+        let is_malformed = stop_reason == "malformed_tool_use"
+            || stop_reason == "malformed_model_output" && !self.options.text_tools.is_empty();
+        if is_malformed {
+            self.recover_tool_calls(&stop_reason)?;
         }
         self.flush_held();
         self.is_stopped = true;
@@ -318,7 +320,9 @@ impl EventHandler {
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "guardrail_intervened" | "content_filtered" | "refusal" => FinishReason::ContentFilter,
             // Some families end with `end_turn` although they call tools.
-            "tool_use" | "end_turn" | "malformed_tool_use" if self.tool_calls > 0 => {
+            "tool_use" | "end_turn" | "malformed_tool_use" | "malformed_model_output"
+                if self.tool_calls > 0 =>
+            {
                 FinishReason::ToolCalls
             }
             "malformed_model_output" | "malformed_tool_use" if !self.buffer.has_output() => {
@@ -337,21 +341,28 @@ impl EventHandler {
     }
 
     /// Tells the calls that were written as text, for an answer that has ended because of them.
-    fn recover_tool_calls(&mut self) -> Result<(), EventError> {
+    ///
+    /// A call that cannot be read is an error: a client that reads text and `stop` takes its task
+    /// for done.
+    fn recover_tool_calls(&mut self, stop_reason: &str) -> Result<(), EventError> {
+        let unusable = || Err(EventError::EmptyAnswer(stop_reason.to_owned()));
+        let is_lost_call = stop_reason == "malformed_tool_use"
+            && !self.options.text_tools.is_empty()
+            && self.tool_calls == 0;
         let is_call = self.text_tool_calls.is_call();
         let text =
             if is_call { self.text_tool_calls.take_held() } else { mem::take(&mut self.held) };
         if text.is_empty() {
-            return Ok(());
+            return if is_lost_call { unusable() } else { Ok(()) };
         }
         let calls = parse_tool_calls(&text, &self.options.text_tools);
         let looks_like_one = is_call || text.trim_start().starts_with(['{', '[', '<']);
-        if calls.is_empty() && !looks_like_one {
+        if calls.is_empty() && !looks_like_one && !is_lost_call {
             self.held = text;
             return Ok(());
         }
         if calls.is_empty() {
-            return Err(EventError::EmptyAnswer("malformed_tool_use".into()));
+            return unusable();
         }
         for (number, (name, arguments)) in (u64::MAX / 2..).zip(calls) {
             let id = format!("call_{:08x}_{}", crc32fast::hash(text.as_bytes()), self.tool_calls);
