@@ -32,7 +32,7 @@ impl HostBackend for Registry {
         Box::pin(async move {
             let demand = Demand::token_count();
             let model_call = ModelCall::admit(self, &call.model, demand, call.host.clone()).await?;
-            model_call.count_tokens(call).await
+            Ok(model_call.count_tokens(call).await?.tokens)
         })
     }
 

@@ -21,6 +21,15 @@ pub struct ModelCall<'a> {
     has_long_body: bool,
 }
 
+/// The number of tokens of a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenCount {
+    /// The number.
+    pub tokens: u64,
+    /// `true` if the model does not count, and the number is an estimate.
+    pub is_estimate: bool,
+}
+
 impl<'a> ModelCall<'a> {
     /// Resolves the model and returns the call.
     ///
@@ -118,12 +127,20 @@ impl<'a> ModelCall<'a> {
         measurement.wrap_result(chunks)
     }
 
-    /// Counts the tokens of this chat.
-    pub async fn count_tokens(self, mut call: Call) -> Result<u64> {
+    /// Counts the tokens of this chat. If the model does not count, they are estimated: agents
+    /// decide by them when to shorten a conversation, and have no other way to know.
+    pub async fn count_tokens(self, mut call: Call) -> Result<TokenCount> {
         let context = call.host.context().child(&self.route.full_id);
         call.host = call.host.with_context(context);
         call.model = self.route.requested_model;
-        self.route.slot.count_tokens(call).await
+        let estimate = Demand::chat(&call.body).prompt_tokens.max(1);
+        match self.route.slot.count_tokens(call).await {
+            Ok(tokens) => Ok(TokenCount { tokens, is_estimate: false }),
+            Err(error) if error.is_uncounted() => {
+                Ok(TokenCount { tokens: estimate, is_estimate: true })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Embeds texts.

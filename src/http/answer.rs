@@ -5,6 +5,7 @@ use super::{
     client_tools::{ClientTools, ToolKind, parse_input},
     unix_seconds,
 };
+use crate::model_call::TokenCount;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use pipe_sdk::{
     Answer, FinishReason, Picture, PipeError, ReasoningDetail, Side, TokenLogprob, ToolCall, Usage,
@@ -87,6 +88,17 @@ impl ResponseHead {
         }
         response
     }
+}
+
+/// Returns a good response about this count, without its body. If the count is an estimate, a header
+/// says so.
+pub fn token_count_response(count: TokenCount) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    if count.is_estimate {
+        let note = "the model does not count tokens: the number is an estimate";
+        response.insert_header((NOTES_HEADER, note));
+    }
+    response
 }
 
 /// A whole answer as OpenAI's `chat.completion`. It is serialized as it is: no tree of JSON values

@@ -91,8 +91,13 @@ pub fn parse<T: JsonBody>(json: &mut [u8]) -> Result<T, Error> {
     // Parts that are kept as they came are not looked into, so this cannot wait until something is
     // found wrong.
     replace_lone_surrogates(json);
-    let json: &[u8] = json;
-    shape::check(json, T::SHAPE).map_err(refusal::<T>)?;
+    let relaxed;
+    let mut json: &[u8] = json;
+    if let Err(misfit) = shape::check(json, T::SHAPE) {
+        relaxed = shape::relax(json, T::SHAPE).ok_or_else(|| refusal::<T>(misfit))?;
+        json = &relaxed;
+        shape::check(json, T::SHAPE).map_err(refusal::<T>)?;
+    }
     if let Ok(body) = serde_json::from_slice(json) {
         return Ok(body);
     }

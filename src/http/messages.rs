@@ -19,7 +19,7 @@ pub use request::Request;
 
 use super::{
     Error,
-    answer::{ResponseHead, ended_early},
+    answer::{ResponseHead, ended_early, token_count_response},
     api_dialect::ApiDialect,
     json::Json,
     request_context::RequestContext,
@@ -97,7 +97,7 @@ pub async fn count_tokens(
         let call = model_call.start_call(body)?;
         context.or_shutdown(model_call.count_tokens(call)).await
     };
-    let tokens =
+    let count =
         counted.await.map_err(|error| error.renamed(|field| field_paths.original_field(field)))?;
-    Ok(HttpResponse::Ok().json(json!({"input_tokens": tokens})))
+    Ok(token_count_response(count).json(json!({"input_tokens": count.tokens})))
 }

@@ -118,18 +118,32 @@ fn similar_ids(state: &State, id: &str) -> Vec<String> {
         .filter(|served| served.id.len() <= MAX_COMPARED_BYTES)
         .map(|served| {
             let names = [&served.id, &served.model.id].map(|name| name.to_ascii_lowercase());
-            let distance = names.iter().map(|name| edit_distance(name, &wanted)).min();
-            (distance.unwrap_or(usize::MAX), served.id)
+            let distances = names
+                .iter()
+                .map(|name| (substring_distance(&wanted, name), edit_distance(name, &wanted)));
+            (distances.min(), served.id)
         })
         .collect();
     ids.sort();
     ids.into_iter().take(MAX_SUGGESTIONS).map(|(_, id)| format!("`{id}`")).collect()
 }
 
+/// Returns the smallest Levenshtein distance between a text and a part of another one: an id mostly
+/// has a vendor before the name that people know, and a version after it.
+fn substring_distance(text: &str, whole: &str) -> usize {
+    distances(text, whole, |_| 0).into_iter().min().unwrap_or_default()
+}
+
 /// Returns the Levenshtein distance: the number of characters to change, add or leave out.
 fn edit_distance(one: &str, other: &str) -> usize {
+    distances(one, other, |length| length).pop().unwrap_or_default()
+}
+
+/// Returns the distances between a text and the beginnings of another one, of every length from 0
+/// on. `skip` is what it costs to skip so many characters of the other one first.
+fn distances(one: &str, other: &str, skip: impl Fn(usize) -> usize) -> Vec<usize> {
     let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
+    let mut row: Vec<usize> = (0..=other.len()).map(skip).collect();
     for (at, char) in one.chars().enumerate() {
         let mut before = at;
         let mut left = at + 1;
@@ -143,7 +157,7 @@ fn edit_distance(one: &str, other: &str) -> usize {
             *first = at + 1;
         }
     }
-    row.last().copied().unwrap_or_default()
+    row
 }
 
 async fn find_entry(state: &State, id: String) -> Result<Value, PipeError> {

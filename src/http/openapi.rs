@@ -161,7 +161,6 @@ fn describe_status(status: u16) -> &'static str {
         422 => "The values cannot be so; the error names the field.",
         429 => "Too many requests, by a limit or with a wrong key.",
         500 => "The host's credentials are refused, or the host has a defect.",
-        501 => "This host does not do that.",
         502 => "The upstream failed.",
         503 => "Not now: try again later.",
         504 => "The upstream did not answer in time.",

@@ -66,7 +66,7 @@ const NO_PYTHON: &str = "Python pipelines are off here: set PYTHON_PIPELINES=on 
 
 /// Returns the Python pipelines, or the error of a host without them.
 fn python(state: &State) -> Result<&PythonPipelines, Error> {
-    state.python.as_ref().ok_or_else(|| Error::new(StatusCode::NOT_IMPLEMENTED, NO_PYTHON))
+    state.python.as_ref().ok_or_else(|| Error::new(StatusCode::CONFLICT, NO_PYTHON))
 }
 
 /// Returns the response of a file that runs now.
@@ -167,7 +167,7 @@ pub async fn delete(state: web::Data<State>, body: Json<Delete>) -> Result<HttpR
     }
     match state.registry.slot(&id) {
         Some(_) => Err(Error::new(
-            StatusCode::NOT_IMPLEMENTED,
+            StatusCode::CONFLICT,
             format!("`{id}` is compiled in and cannot be deleted"),
         )),
         None => Err(Error::new(StatusCode::NOT_FOUND, format!("Pipeline {id} not found"))),

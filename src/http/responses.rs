@@ -13,7 +13,7 @@ mod tools;
 
 use super::{
     Error,
-    answer::{ResponseHead, ended_early},
+    answer::{ResponseHead, ended_early, token_count_response},
     api_dialect::ApiDialect,
     json::{Json, JsonBody},
     request_context::RequestContext,
@@ -80,10 +80,10 @@ pub async fn input_tokens(
         let call = model_call.start_call(chat)?;
         context.or_shutdown(model_call.count_tokens(call)).await
     };
-    let tokens =
+    let count =
         counted.await.map_err(|error| error.renamed(|field| field_paths.original_field(field)))?;
-    let counted = json!({"object": "response.input_tokens", "input_tokens": tokens});
-    Ok(HttpResponse::Ok().json(counted))
+    let counted = json!({"object": "response.input_tokens", "input_tokens": count.tokens});
+    Ok(token_count_response(count).json(counted))
 }
 
 /// `POST /responses/compact`: a summary that stands in place of the conversation.

@@ -7,9 +7,11 @@
 pub mod chat;
 pub mod messages;
 pub mod rag;
+mod relax;
 pub mod responses;
 mod walk;
 
+pub use relax::relax;
 pub use walk::{SchemaViolation, check, unreadable};
 
 /// What a value must be.

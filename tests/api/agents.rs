@@ -306,10 +306,12 @@ async fn no_block_of_a_conversation_stops_it() {
             {"type": "tool_use", "id": "t1", "name": "find", "input": {}}]},
         {"role": "user", "content": [
             {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "tool_reference", "tool_name": "mcp__x__y"}]},
-            {"type": "hologram"}, {"type": "hologram", "words": "of light"}]}]);
+            {"type": "hologram"}, {"type": "hologram", "words": "of light"},
+            {"type": "hologram", "data": {"caption": "of air"}, "id": 5, "content": ["of sound"], "input": "of heat"}]}]);
     let (sent, _) = told(&emulator, &host, json!({"messages": messages})).await;
     let sent = sent["messages"].to_string();
-    for said in ["weather", "Rain", "a.txt", "seen", "what was before", "mcp__x__y", "of light"] {
+    let told = ["weather", "Rain", "wet", "a.txt", "seen", "what was before", "mcp__x__y"];
+    for said in told.into_iter().chain(["of light", "of air", "of sound", "of heat"]) {
         assert!(sent.contains(said), "{said}: {sent}");
     }
     assert!(!sent.contains("zzzz"), "{sent}");
@@ -525,4 +527,19 @@ async fn a_model_that_is_not_there_is_told_with_the_nearest() {
         "{said}"
     );
     assert_eq!(said.matches("`bedrock_models.").count(), 3, "{said}");
+}
+
+#[actix_web::test]
+async fn a_model_that_is_not_there_is_told_with_those_whose_names_are_like_its_name() {
+    let emulator = emulator();
+    let host = host(&emulator).await;
+    for model in ["claude-sonet-4-5", "Claude-Sonnet-4.5"] {
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        let body = json!({"model": model, "messages": messages});
+        let answered = host.post("/chat/completions", &body).await;
+        assert_eq!(answered.status, 404, "{}", answered.text);
+        let (_, nearest) = answered.text.split_once("the nearest are ").unwrap();
+        let nearest = nearest.split('"').next().unwrap();
+        assert!(nearest.contains("claude-sonnet-4-5"), "{model}: {nearest}");
+    }
 }

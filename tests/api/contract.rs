@@ -94,7 +94,7 @@ fn has_what_is_read(path: &str, request: &Value, answer: &Answered) -> bool {
 /// The status that we mean to give where it is not 200.
 fn meant(path: &str, request: &Value) -> u16 {
     match path.trim_start_matches("/v1") {
-        "/pipelines/add" | "/pipelines/upload" => 501,
+        "/pipelines/add" | "/pipelines/upload" => 409,
         "/pipelines/delete" => 404,
         "/embeddings" => 404,
         path if path.contains("nosuch") => 404,

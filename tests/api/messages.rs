@@ -572,12 +572,19 @@ async fn tokens_are_counted_by_the_model_behind_a_profile() {
 }
 
 #[actix_web::test]
-async fn a_model_that_does_not_count_says_so() {
+async fn tokens_are_estimated_for_a_model_that_does_not_count() {
     let host = support::host().await;
     let body = with(question(), "model", "script.whole".into());
+    let body = with(body, "system", "w".repeat(4000).into());
     let answered = host.post("/messages/count_tokens", &body).await;
-    error(&answered, 400, "invalid_request_error");
-    assert!(answered.text.contains("model `whole` does not count tokens"), "{}", answered.text);
+    assert_eq!(answered.status, 200, "{}", answered.text);
+    let tokens = answered.json["input_tokens"].as_u64().unwrap();
+    assert!((1000..1100).contains(&tokens), "{tokens}");
+    assert!(answered.header("x-pipewright-notes").contains("estimate"));
+    let asked = json!({"model": "script.whole", "input": "w".repeat(4000)});
+    let answered = host.post("/responses/input_tokens", &asked).await;
+    assert!(answered.json["input_tokens"].as_u64().unwrap() >= 1000, "{}", answered.text);
+    assert!(answered.header("x-pipewright-notes").contains("estimate"));
     let unknown = with(question(), "model", "nowhere.model".into());
     error(&host.post("/messages/count_tokens", &unknown).await, 404, "not_found_error");
 }

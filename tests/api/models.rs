@@ -188,7 +188,7 @@ async fn python_files_are_refused_in_words_and_nothing_is_fetched() {
     trap.set_nonblocking(true).unwrap();
     let url = format!("http://{}/x.py", trap.local_addr().unwrap());
     let added = host.post("/pipelines/add", &json!({"url": url})).await;
-    assert!(added.refused(501).contains("Python"));
+    assert!(added.refused(409).contains("Python"));
     assert!(trap.accept().is_err(), "somebody called");
 
     let part = reqwest::multipart::Part::text("class Pipeline: pass").file_name("../x.py");
@@ -199,14 +199,14 @@ async fn python_files_are_refused_in_words_and_nothing_is_fetched() {
         .send()
         .await
         .unwrap();
-    assert_eq!(upload.status().as_u16(), 501);
+    assert_eq!(upload.status().as_u16(), 409);
     assert_eq!(files(), before);
 }
 
 #[actix_web::test]
 async fn built_in_pipes_cannot_be_deleted() {
     let host = host().await;
-    for (id, status) in [("typed", 501), ("nothing", 404)] {
+    for (id, status) in [("typed", 409), ("nothing", 404)] {
         let answer =
             host.request(reqwest::Method::DELETE, "/pipelines/delete").json(&json!({"id": id}));
         assert_eq!(answer.send().await.unwrap().status().as_u16(), status, "{id}");

@@ -569,7 +569,7 @@ async function upload(form, file) {
 /** Whether the server runs Python files. */
 async function runsPython() {
   const answer = await fetch(`${SERVER}/pipelines/upload`, { method: 'POST', headers: { Authorization: `Bearer ${KEY}` } });
-  return answer.status !== 501;
+  return answer.status !== 409;
 }
 
 async function a_python_file_is_uploaded_configured_asked_and_deleted() {

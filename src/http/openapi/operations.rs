@@ -229,9 +229,9 @@ pub const OPERATIONS: &[Operation] = &[
     on("GET", "/conversations/{id:.+}", "Conversations", "Returns a conversation.", ok!("Conversation")).query(&[USER]).errors(&[400, 403, 404, 503]),
     on("DELETE", "/conversations/{id:.+}", "Conversations", "Deletes a conversation.", ok!("ConversationDeleted")).query(&[USER]).errors(&[400, 403, 404, 503]),
     on("GET", "/pipelines", "Pipelines", "Lists the pipes.", ok!("Pipelines")),
-    on("POST", "/pipelines/add", "Pipelines", "Downloads a Python pipeline.", ok!("PipelineAdded")).json::<Add>("PipelineToAdd").errors(&[403, 422, 500, 501, 502, 503, 504]),
-    on("POST", "/pipelines/upload", "Pipelines", "Takes a Python pipeline.", ok!("PipelineAdded")).body(Body::Form { form: &[] }).errors(&[422, 500, 501, 503, 504]),
-    on("DELETE", "/pipelines/delete", "Pipelines", "Deletes a Python pipeline.", ok!("PipelineDeleted")).json::<Delete>("PipelineToDelete").errors(&[404, 422, 501]),
+    on("POST", "/pipelines/add", "Pipelines", "Downloads a Python pipeline.", ok!("PipelineAdded")).json::<Add>("PipelineToAdd").errors(&[403, 409, 422, 500, 502, 503, 504]),
+    on("POST", "/pipelines/upload", "Pipelines", "Takes a Python pipeline.", ok!("PipelineAdded")).body(Body::Form { form: &[] }).errors(&[409, 422, 500, 503, 504]),
+    on("DELETE", "/pipelines/delete", "Pipelines", "Deletes a Python pipeline.", ok!("PipelineDeleted")).json::<Delete>("PipelineToDelete").errors(&[404, 409, 422]),
     on("GET", "/pipelines/{id}/lessons", "Pipelines", "Returns what a pipe has learned of its models.", ok!("LearnedQuirks")).errors(&[404]),
     on("POST", "/pipelines/reload", "Pipelines", "Reads files and saved valves again.", ok!("PipelinesReloaded")).errors(&[422, 500, 503]),
     on("GET", "/{id:.+}/valves/spec", "Pipelines", "Returns the form of a pipe's valves.", ok!("ValvesSpec"))

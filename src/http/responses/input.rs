@@ -279,7 +279,13 @@ impl InputItem {
     }
 
     fn parse_role(&self) -> Result<Role> {
-        let role = self.fields.get("role").and_then(|role| Role::deserialize(role).ok());
+        let role = self.fields.get("role");
+        // OpenAI's conversations have these, too.
+        let is_foreign = |word: &str| matches!(word, "critic" | "discriminator" | "unknown");
+        if role.and_then(Value::as_str).is_some_and(is_foreign) {
+            return Ok(Role::User);
+        }
+        let role = role.and_then(|role| Role::deserialize(role).ok());
         role.filter(|role| !matches!(role, Role::Tool | Role::Function)).ok_or_else(|| {
             let field = format!("{}.role", self.field);
             field_error(&field, "must be user, assistant, system or developer")
@@ -338,7 +344,8 @@ impl InputItem {
 const SUMMARY_FRAME: &str = "The conversation until here, in short:\n\n";
 
 /// The fields in which items of unknown types hold text.
-const TEXT_FIELDS: [&str; 14] = [
+const TEXT_FIELDS: [&str; 15] = [
+    "revised_prompt",
     "text",
     "content",
     "summary",

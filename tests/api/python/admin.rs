@@ -93,7 +93,7 @@ async fn names_and_links_that_lead_elsewhere_are_refused() {
     let url = format!("http://{}/x.py", trap.local_addr().unwrap());
     assert!(host.post("/pipelines/add", &json!({"url": url})).await.status >= 400);
     assert!(trap.accept().is_err(), "somebody called");
-    assert_eq!(delete(&host, "script").await.status, 501);
+    assert_eq!(delete(&host, "script").await.status, 409);
     assert!(upload(&host, "large.py", &"#".repeat((1 << 20) + (1 << 17))).await.status >= 400);
 }
 
