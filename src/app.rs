@@ -77,7 +77,8 @@ impl App {
         for problem in find_problems(&sources, pipes) {
             tracing::warn!("A setting has no effect. {problem}.");
         }
-        // What replicas share is in the database; a folder that holds it all is one host's.
+        // Replicas share their state in the database. A folder that holds it all belongs to one
+        // host.
         let directory_lock = match settings.store_settings(&sources.folder).database_url {
             None => Some(DirectoryLock::acquire(&sources.folder).await?),
             Some(_) => None,
@@ -206,7 +207,7 @@ async fn build_state(
     let valve_store: Arc<dyn ValveStore> = match &mut replication {
         None => Arc::new(files()?),
         Some(replication) => {
-            // What is away now is caught up with later.
+            // A database that is away now is caught up with later.
             if store.health_problem().is_none() {
                 replication.migrate_files().await;
             }

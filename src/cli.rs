@@ -108,7 +108,7 @@ pub struct ChatArgs {
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// Where the settings come from.
+    /// The sources of the settings.
     #[command(subcommand)]
     pub source: ImportSource,
     /// Write `valves.toml` and `.env` with the secrets into this folder, which must have neither.

@@ -89,7 +89,7 @@ fn format_welcome(
 
 /// Prints the error that ends the program.
 pub fn print_error(error: &anyhow::Error) {
-    // What was logged stands before it.
+    // The log lines stand before it.
     log::flush(FLUSH_LIMIT);
     let line = format!("Error: {error:#}\n");
     let (written, is_written) = mpsc::channel();

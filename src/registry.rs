@@ -251,7 +251,7 @@ impl Registry {
     /// Waits until every pipe has listed its models, but at most `limit`.
     pub async fn wait_for_discovery(&self, limit: Duration) {
         let all = join_all(self.slots().iter().map(|slot| slot.wait_until_ready()));
-        // What is not known by then is listed the next time.
+        // Models that are not known by then are listed the next time.
         _ = timeout(limit, all).await;
     }
 }

@@ -368,7 +368,7 @@ impl Settings {
     /// Returns the cipher of saved valves, if the operator has set a key.
     ///
     /// # Errors
-    /// When the key is too short.
+    /// Returns an error if the key is too short.
     pub fn valves_cipher(&self) -> anyhow::Result<Option<Cipher>> {
         let secret = self.secret_key.as_deref().filter(|secret| !secret.is_empty());
         Ok(secret.map(Cipher::for_valves).transpose()?)

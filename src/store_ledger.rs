@@ -48,7 +48,7 @@ impl Ledger for StoreLedger {
         holder: String,
     ) -> BoxFuture<'_, Result<Option<Exceeded>>> {
         Box::pin(async move {
-            // Where nothing is limited, no chat waits for the store.
+            // Without limits, no chat waits for the store.
             if charges.is_empty() {
                 return Ok(None);
             }
@@ -71,7 +71,7 @@ impl Ledger for StoreLedger {
     }
 
     fn release(&self, holder: String) {
-        // What does not fit expires by itself.
+        // An entry that does not fit expires by itself.
         _ = self.releases.try_send(holder);
     }
 

@@ -20,7 +20,7 @@ struct ValveSave {
     refusal: Option<Refusal>,
 }
 
-/// Why a save was refused, and when.
+/// The reason and the time of a refused save.
 #[derive(Clone)]
 struct Refusal {
     /// The time of UTC, as in `21:34`.

@@ -22,10 +22,10 @@ use targets::{TARGETS, Target};
 struct Cli {
     /// The target; without it, all.
     target: Option<String>,
-    /// How many inputs each target gets.
+    /// The number of inputs for each target.
     #[arg(long)]
     runs: Option<u64>,
-    /// How many seconds each target gets.
+    /// The time for each target, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// The same seed gives the same inputs; without it, one of the moment.

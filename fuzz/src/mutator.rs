@@ -2,14 +2,14 @@
 
 use fastrand::Rng;
 
-/// How long an input may become.
+/// The largest length of an input.
 const LONGEST: usize = 64 << 10;
 
 /// Makes inputs by changing those of a corpus.
 pub struct Mutator {
     /// At least one input.
     pub corpus: Vec<Vec<u8>>,
-    /// What means something in the format.
+    /// The words of the format.
     pub words: &'static [&'static [u8]],
 }
 

@@ -6,13 +6,13 @@ use serde::de::IgnoredAny;
 use std::{cell::OnceCell, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
-/// What this program is started with to read one document.
+/// The argument with which this program reads one document.
 pub const PARSE: &str = "parse-document";
 
 /// One parser.
 pub struct Target {
     pub name: &'static str,
-    /// What means something in its format.
+    /// The words of its format.
     pub words: &'static [&'static [u8]],
     /// Makes lengths and checksums right, so that what stands behind them is reached.
     pub mend: fn(&mut Vec<u8>),
@@ -178,7 +178,7 @@ fn check_events(input: &[u8]) -> Result<(), String> {
     }
 }
 
-/// What is read is JSON, and what is said of an error quotes no value.
+/// A value that was parsed is JSON, and an error message quotes no value.
 fn check_json(input: &[u8]) -> Result<(), String> {
     let is_json = serde_json::from_slice::<IgnoredAny>(input).is_ok();
     match pipewright::http::parse_chat(input) {

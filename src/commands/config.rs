@@ -5,8 +5,8 @@ use crate::dotenv::LoadedVariables;
 use pipewright::cli::{SettingSource, ShownSetting};
 use std::fmt::Write;
 
-/// Prints every setting as a variable, which can be copied into `.env`. Secrets are masked; `loaded`
-/// are the variables of that file.
+/// Prints every setting as a variable, which can be copied into `.env`. Secrets are masked;
+/// `loaded` are the variables of that file.
 pub fn print_config(settings: &[ShownSetting], loaded: &LoadedVariables) -> anyhow::Result<()> {
     let mut text = String::new();
     for setting in settings {

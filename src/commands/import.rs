@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What became of the settings of another server.
+/// The outcome of importing the settings of another server.
 #[derive(Debug, Default)]
 struct Imported {
     /// Valves by pipe and name, for `valves.toml`.
@@ -27,7 +27,7 @@ struct Imported {
     variables: BTreeMap<String, String>,
     /// Names of models there and here.
     models: BTreeMap<String, String>,
-    /// What has no counterpart, and what to do instead.
+    /// The settings that have no counterpart, with advice.
     notes: Vec<String>,
 }
 

@@ -54,7 +54,7 @@ pub async fn fetch(
     model: LocalModelName,
     mirror: Option<&str>,
 ) -> anyhow::Result<()> {
-    // Where the pipe looks for it, unless its valve was turned.
+    // The pipe looks for it here, unless its valve was changed.
     let folder = folder.join(RagValves::default().model_folder).join(model.folder_name());
     let files = match model {
         LocalModelName::Multilingual => MULTILINGUAL_FILES.as_slice(),

@@ -10,7 +10,8 @@ const CODE: &str = include_str!("new_pipe/lib.rs.template");
 /// Writes the crate `pipes/<id>`, and its lines in `Cargo.toml` and `src/pipes.rs`.
 ///
 /// # Errors
-/// When the id is none, the pipe is there already, or the folder is no checkout of pipewright.
+/// Returns an error if the id is no valid one, if the pipe exists, or if the folder is no checkout
+/// of pipewright.
 pub fn create(id: &str, root: &Path) -> anyhow::Result<()> {
     let mut bytes = id.bytes();
     let is_id = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())

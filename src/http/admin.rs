@@ -1,4 +1,5 @@
-//! What the admin page shows: the host, its pipes with their valves, upstreams, and failed requests.
+//! The data of the admin page: the host, its pipes with their valves, upstreams, and failed
+//! requests.
 
 use super::{Error, State, unix_seconds};
 use actix_web::{HttpResponse, http::StatusCode, web};

@@ -1,4 +1,4 @@
-//! What every answer is made of, streamed or plain.
+//! The common parts of every answer, streamed or plain.
 
 use super::{
     Error,
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// What every answer says of itself.
+/// The fields that every answer has.
 pub struct ResponseHead {
     /// Unique to the answer.
     pub id: String,
@@ -26,7 +26,7 @@ pub struct ResponseHead {
     pub answerer: Option<String>,
     /// The side of a router that it is on.
     pub side: Option<Side>,
-    /// What of the request was left out.
+    /// The fields of the request that were left out.
     pub notes: Vec<String>,
     /// About how many tokens the request is.
     pub prompt_tokens: u64,
@@ -59,7 +59,7 @@ impl ResponseHead {
         }
     }
 
-    /// Who answers in place of the model that was asked.
+    /// Returns the model that answers in place of the requested one.
     pub fn substitute(&self) -> Option<&str> {
         let is_other = |answerer: &&str| {
             // The pipe's name may be left away before an id.
@@ -164,7 +164,7 @@ impl Completion {
     /// The completion of this answer under this head, for a client that knows tools as these.
     ///
     /// # Errors
-    /// When the answer ended early.
+    /// Returns an error if the answer ended early.
     pub fn new(
         head: &ResponseHead,
         mut answer: Answer,
@@ -193,7 +193,7 @@ impl Completion {
     /// Adds the choice of another answer to the same request.
     ///
     /// # Errors
-    /// When the answer ended early.
+    /// Returns an error if the answer ended early.
     pub fn add_choice(&mut self, answer: Answer, tools: &ClientTools) -> Result<(), PipeError> {
         self.choices.push(Choice::new(self.choices.len(), answer, tools)?);
         Ok(())
@@ -275,7 +275,7 @@ pub fn shutting_down_error() -> PipeError {
     PipeError::Unavailable { message, retry_after: Some(Duration::from_secs(5)) }
 }
 
-/// What is under way when the host may wait no longer.
+/// Returns the error of answers that are under way when the host may wait no longer.
 pub fn stopped_error() -> Error {
     let message = "the host was stopped while it answered: what is there is not all of it".into();
     PipeError::Unavailable { message, retry_after: None }.into()

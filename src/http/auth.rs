@@ -1,4 +1,4 @@
-//! Who may come in: whoever holds a key, checked before a byte of the body is read.
+//! Authentication: the key is checked before a byte of the body is read.
 //!
 //! The host's own key opens everything, and whoever holds it is trusted to say who asks. Named keys
 //! open the models only, and whoever holds one is known by its name.
@@ -42,21 +42,21 @@ pub struct Keys {
 #[derive(Clone)]
 pub struct KeyName(pub Arc<str>);
 
-/// What is known of who comes, beside the key that they send.
+/// The facts about a request's sender beside the key.
 pub struct Callers {
-    /// Whether the key that everybody knows opens anything: the operator said so, or nobody comes
-    /// but from this machine.
+    /// True if the default key opens anything: the operator allowed it, or only this machine can
+    /// connect.
     opens_by_default: bool,
     proxies: TrustedProxies,
     names: HostNames,
     bad_keys: BadKeys,
 }
 
-/// Who sends a request.
+/// The sender of a request.
 struct Caller {
     /// The address; `None` for whoever is behind a function, because it is not the function.
     address: Option<IpAddr>,
-    /// Whether the host was asked for by a name that it knows.
+    /// True if the request's `Host` is a name of this host.
     knows_name: bool,
     opens_by_default: bool,
 }
@@ -72,7 +72,7 @@ impl Callers {
         }
     }
 
-    /// Whether the key that everybody knows opens anything.
+    /// True if the default key opens anything.
     pub fn opens_by_default(&self) -> bool {
         self.opens_by_default
     }
@@ -111,7 +111,7 @@ impl Keys {
     /// The host's own key as it was set, and named ones, as in `ci=secret,alice=other`.
     ///
     /// # Errors
-    /// When the named keys cannot be told apart; no key is shown.
+    /// Returns an error if two named keys are equal; no key is shown.
     pub fn new(own: &str, named: Option<&str>) -> anyhow::Result<Self> {
         let mut keys = Self { own: digest(own), is_default: own == DEFAULT_KEY, named: Vec::new() };
         let entries = named.unwrap_or_default().split(',').map(str::trim);
@@ -138,7 +138,7 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Whether the host's own key is the one that everybody knows.
+    /// Returns whether the host's own key is the default one.
     pub fn is_default(&self) -> bool {
         self.is_default
     }

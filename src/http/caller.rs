@@ -36,7 +36,7 @@ impl TrustedProxies {
         let lines: Vec<_> = lines.collect();
         let mut named = lines.iter().rev().flat_map(|line| line.rsplit(','));
         while self.0.iter().any(|network| network.contains(&client)) {
-            // What is no address was not written by a proxy.
+            // A text that is no address was not written by a proxy.
             let Some(next) = named.next().and_then(parse_address) else { break };
             client = next.to_canonical();
         }

@@ -24,7 +24,7 @@ impl Choices {
     }
 }
 
-/// What two answers cost together.
+/// Returns the sum of the usage of two answers.
 pub fn sum(one: Option<Usage>, other: Option<Usage>) -> Option<Usage> {
     let (Some(mut one), Some(other)) = (one, other) else { return one.or(other) };
     one.add(&other);

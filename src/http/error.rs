@@ -32,7 +32,7 @@ pub struct HttpError {
     retry_after: Option<Duration>,
     in_reason: bool,
     details: Option<Box<ErrorDetails>>,
-    /// Whether the message may quote an upstream or a pipe, and that a chat.
+    /// True if the message may quote an upstream or a pipe, and so a chat.
     may_quote: bool,
 }
 

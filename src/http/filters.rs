@@ -87,7 +87,7 @@ fn filter_call(state: &State, filter: &str, request: Json<FilterRequest>) -> Fil
         task: body.metadata("task").filter(|task| identity::is_task(task)).map(str::to_owned),
         response: None,
     };
-    // What a filter asks of models is part of a chat that is counted for itself.
+    // A filter's own calls of models are part of a chat that is counted for itself.
     let context = CallContext::new(user, None, chat.task.as_deref()).child(filter);
     let user = context.user.clone();
     FilterCall { body, user, host: Host::new(state.registry.clone(), context, chat) }

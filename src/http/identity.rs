@@ -73,7 +73,7 @@ pub fn parse_user_field(value: Value) -> Option<User> {
 pub fn hints(headers: &HeaderMap) -> Hints {
     let is_hint = |name: &str| HINT_PREFIXES.iter().any(|beginning| name.starts_with(beginning));
     let hint = |(name, value): (&HeaderName, &HeaderValue)| {
-        // What is no text stays, so that it can be refused.
+        // A value that is no text stays, so that it can be refused.
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     headers.iter().filter(|(name, _)| is_hint(name.as_str())).map(hint).collect()

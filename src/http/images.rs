@@ -58,7 +58,7 @@ enum ImageObject {
 
 impl JsonBody for ImagesBody {
     const LIMIT: usize = 1 << 20;
-    // How pictures are wished is read, and refused, by `ImageOptions`: chats have those fields too.
+    // `ImageOptions` reads and refuses the options of pictures: chats have those fields too.
     const SHAPE: &'static Shape = &Object(
         &[
             ("model", &Text),

@@ -1,5 +1,5 @@
-//! How one chunk looks on the wire: a server-sent event in OpenAI's shape, written behind a prefix
-//! that is made once an answer.
+//! Writes a chunk as a server-sent event in OpenAI's shape, behind a prefix that is made once an
+//! answer.
 
 use super::client_tools::{ClientTools, TextInput, ToolKind};
 use super::{
@@ -22,18 +22,18 @@ pub struct OpenAiSseWriter {
     with_usage: bool,
     begun: bool,
     finished: bool,
-    /// How many characters of text are written.
+    /// The number of characters of text that are written.
     said: usize,
-    /// How many sources.
+    /// The number of sources that are written.
     cited: usize,
-    /// How many pictures.
+    /// The number of pictures that are written.
     shown: usize,
-    /// Whether sources were told by events.
+    /// True if sources were sent by events.
     told: bool,
     for_open_webui: bool,
     /// The place of the answer among several.
     choice: usize,
-    /// What the tools are to the client.
+    /// The client's types of the tools.
     tools: Arc<ClientTools>,
     /// The texts of custom tools' calls, by the calls' places.
     inputs: BTreeMap<usize, TextInput>,
@@ -84,7 +84,7 @@ impl OpenAiSseWriter {
     /// The same for the answer at this place among several.
     pub(super) fn of_choice(mut self, choice: usize) -> Self {
         self.choice = choice;
-        // Who answers is told once.
+        // The model's name is sent once.
         if choice > 0 {
             self.buffer.clear();
         }

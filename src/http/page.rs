@@ -25,7 +25,7 @@ struct Page {
     policy: String,
 }
 
-/// What all pages share.
+/// The parts that all pages share.
 const STYLE: &str = include_str!("page/common.css");
 const SCRIPT: &str = include_str!("page/common.js");
 const LAYOUT: &str = include_str!("page/layout.html");

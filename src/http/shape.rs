@@ -1,4 +1,4 @@
-//! What a request's body must look like, told once a face, as a table of its fields.
+//! The schemas of request bodies, one for each API, as tables of their fields.
 //!
 //! serde's readers take a list for an object, and pass over what they have no field for; so a body
 //! is held against its shape before it is read. Fields that a shape does not know are passed over,
@@ -14,7 +14,7 @@ mod walk;
 pub use relax::relax;
 pub use walk::{SchemaViolation, check, unreadable};
 
-/// What a value must be.
+/// The rule for a value.
 #[derive(Debug)]
 pub enum Shape {
     /// Anything.
@@ -59,7 +59,8 @@ pub const MOST: f64 = f64::INFINITY;
 /// More cannot be counted without a gap.
 pub const COUNTABLE: f64 = 9_007_199_254_740_992.0;
 
-/// How many of these a list may hold. What a whole body may be made of has a limit of its own.
+/// Returns how many of these a list may hold. The number of pieces in a whole body has a limit of
+/// its own.
 const fn longest(items: &str) -> usize {
     match items.as_bytes() {
         b"messages" | b"items" | b"parts" | b"blocks" => 20_000,
@@ -74,7 +75,7 @@ pub const OBJECT: Shape = Shape::Object(&[], &[]);
 /// A number of things.
 pub const COUNT: Shape = Shape::Whole(0.0, COUNTABLE);
 
-/// Who asks: OpenAI's text, or Open WebUI's object.
+/// The user: OpenAI's text, or Open WebUI's object.
 pub const USER: Shape = Shape::Either(&[
     Shape::Text,
     Shape::Object(
@@ -88,7 +89,7 @@ pub const USER: Shape = Shape::Either(&[
     ),
 ]);
 
-/// How long the request is kept up to here.
+/// The retention of the prompt cache.
 pub const CACHE: Shape =
     Shape::Object(&[("type", &Shape::Text), ("ttl", &Shape::Word(&["5m", "1h"]))], &[]);
 

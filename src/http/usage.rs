@@ -27,7 +27,7 @@ pub async fn report(state: web::Data<State>, request: HttpRequest) -> Result<Htt
     let ReportRequest { query, is_csv } = parse_query(request.query_string())?;
     let (by_day, by) = (query.by_day, query.by.clone());
     let (from, to) = (Day::from_unix_ms(query.from), Day::from_unix_ms(query.to - 1));
-    // What has just been answered is part of it.
+    // The answer that has just ended is part of it.
     state.usage_queue.flush(FLUSH_TIMEOUT).await;
     state.store.usage().flush(FLUSH_TIMEOUT).await;
     let rows = state.store.usage().report(query).await.map_err(|error| {

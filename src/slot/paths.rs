@@ -142,7 +142,7 @@ const DATABASE_PARAMETERS: [&str; 5] =
 
 /// Returns the rule that a database's address breaks, if it names files or sockets of this machine.
 pub(super) fn find_database_url_violation(url: &str) -> Option<&'static str> {
-    // What is no address at all is told of by who connects.
+    // The client that connects reports a text that is no address.
     let Ok(url) = Url::parse(url) else { return None };
     let host = url.host_str().unwrap_or_default();
     if host.is_empty() || host.contains(['%', '/']) {

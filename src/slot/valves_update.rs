@@ -84,7 +84,7 @@ impl<P: Pipe> PipeSlot<P> {
         let changed = changed_names(&known.values, &settings.values);
         let pipe = match self.build_next(&state, &settings).await {
             Ok(pipe) => Ok(pipe),
-            // What runs goes on; what stands there is shown, so that it can be mended.
+            // The running pipe goes on; the saved values are shown, so that they can be corrected.
             Err(error) => {
                 let trouble =
                     format!("what was turned on another replica cannot be used here: {error}");

@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The section of valves whose title names none.
 const GENERAL: &str = "General";
 
-/// What parts the section of a title from its name, as in `AWS · Region`.
+/// The separator between the section of a title and its name, as in `AWS · Region`.
 const SECTION_END: &str = " · ";
 
 /// A valve with its value and source. A secret has no value here.
@@ -26,7 +26,7 @@ pub struct ValveDescription {
     source: &'static str,
     /// The variable or flag that set it.
     source_name: Option<String>,
-    /// Whether it has a value, of secrets too.
+    /// True if it has a value; known of secrets too.
     is_set: bool,
     is_nullable: bool,
     choices: Vec<Value>,

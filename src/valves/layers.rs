@@ -297,7 +297,7 @@ impl Layer {
             }
             match property.parse_value(value.clone()) {
                 Ok(ParsedValue::Value(value)) => {
-                    // What a lower layer says wrongly is no matter any more.
+                    // A wrong value in a lower layer does not matter any more.
                     faults.retain(|fault| fault.valve != *name);
                     values.insert(name.clone(), to_layer_value(property, value));
                 }

@@ -38,7 +38,7 @@ pub struct ValveProperty {
     pub is_database: bool,
     /// The variables of other programs that set its default, the first before the others.
     pub default_variables: Vec<String>,
-    /// Whether short forms have it, too.
+    /// True if short forms have it, too.
     pub is_everyday: bool,
     /// `true` if it names models of this host.
     pub names_models: bool,

@@ -35,7 +35,7 @@ pub struct LoadedValves {
 pub struct FileValveStore {
     /// The data folder.
     pub folder: PathBuf,
-    /// What encrypts the files, if the operator has set a key.
+    /// The cipher of the files, if the operator has set a key.
     pub cipher: Option<Cipher>,
 }
 

@@ -118,7 +118,7 @@ impl ValvesFile {
     /// the folder is synced: whenever the machine stops, the file is the old one or the new one.
     pub fn save(&self, values: &Values) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        // What another key has encrypted would be lost.
+        // Values that another key has encrypted would be lost.
         if let Err(error) = self.read_values(&self.path())
             && error.kind() == io::ErrorKind::InvalidInput
         {

@@ -1,5 +1,5 @@
-//! What coding agents send: Codex by the Responses API, Claude Code by Messages, Cursor and older
-//! clients by chats and completions.
+//! The requests of coding agents: Codex by the Responses API, Claude Code by Messages, Cursor and
+//! older clients by chats and completions.
 
 mod schemas;
 

@@ -1,4 +1,4 @@
-//! Who may come in.
+//! Authentication.
 
 use crate::support::{Answered, Builder, KEY, TestHost, chat, host};
 use pipewright::http::{Access, PREFIXES, ROUTES};

@@ -64,7 +64,7 @@ impl Rig {
         self.host.post("/chat/completions", &body).await
     }
 
-    /// Returns what Bedrock got for a chat that it took at the first try.
+    /// Returns the request that Bedrock accepted at the first attempt.
     async fn sent(&self, model: &str, body: Value) -> Value {
         let before = chats(&self.bedrock).len();
         let answered = self.ask(model, body).await;
@@ -116,13 +116,13 @@ fn chats(bedrock: &Emulator) -> Vec<RecordedRequest> {
     bedrock.requests().into_iter().filter(is_chat).collect()
 }
 
-/// Returns what Bedrock refuses for its form of all that it was asked, with the model and the body.
+/// Returns the requests that Bedrock refuses for their form: the error, the model and the body.
 fn refusals(bedrock: &Emulator) -> Vec<String> {
     chats(bedrock).iter().filter_map(|chat| refusal(bedrock, chat)).collect()
 }
 
-/// Returns why Bedrock refuses this for its form, if it does. A refusal that is put right by itself
-/// shows here too.
+/// Returns the error with which Bedrock refuses this for its form, if it does. A refusal after
+/// which the request is corrected shows here too.
 fn refusal(bedrock: &Emulator, chat: &RecordedRequest) -> Option<String> {
     let target = chat.target.as_deref().unwrap();
     let model = bedrock.catalogue().resolve_model(&chat.region, target).unwrap();

@@ -1,4 +1,4 @@
-//! What of Bedrock's answers a client reads, the same whether it asked for a stream or not.
+//! The parts of Bedrock's answers that a client reads, the same with and without streaming.
 
 use crate::rig::{
     LITE, MICRO, Rig, THINKER, Told, asked_so, chunks, hello, lonely, rig, rig_of, tool,
@@ -328,7 +328,7 @@ async fn with_a_model_that_does_not_stream(valves: Value) -> Rig {
     rig_of(Catalogue::from_json(&models.to_string()).unwrap(), valves).await
 }
 
-/// Returns how models were called since then.
+/// Returns the operations that were called since then.
 fn operations(rig: &Rig, since: usize) -> Vec<Operation> {
     rig.asked()[since..].iter().map(|asked| asked.operation.unwrap()).collect()
 }

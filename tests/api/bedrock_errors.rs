@@ -1,5 +1,5 @@
-//! What a client reads when Bedrock refuses, fails or falls silent (`docs/reference/bedrock.md`,
-//! "Errors").
+//! The errors that a client reads when Bedrock refuses, fails or falls silent
+//! (`docs/reference/bedrock.md`, "Errors").
 
 use crate::{
     process::{MODEL, Process},
@@ -32,7 +32,7 @@ fn of(status: u16, kind: &str, code: Option<&str>) -> (u16, String, Value) {
     (status, kind.into(), json!(code))
 }
 
-/// Returns where a model is asked on, however often it fails.
+/// Starts a host that asks a model again, however often it fails.
 async fn patient(mut valves: Value) -> Rig {
     valves["breaker_failures"] = 0.into();
     valves["retry_percent"] = 100.into();
@@ -294,7 +294,7 @@ async fn a_bedrock_that_does_not_begin_is_given_up_in_time() {
             let (refused, attempts) = refused(&rig, script, false).await;
             assert_eq!((kind(&refused), attempts), (of(504, "timeout", None), 1));
             assert_eq!(rig.asked().pop().unwrap().operation, Some(operation));
-            // What has not come in one piece in time is asked for as a stream the next time.
+            // A model whose whole answer has not come in time is asked for a stream the next time.
             rig.bedrock.clear_scripts();
             assert_eq!(rig.post(&hello(LITE, &json!({}))).await.status, 200);
             assert_eq!(rig.asked().pop().unwrap().operation, Some(Operation::ConverseStream));
@@ -313,7 +313,7 @@ async fn a_whole_answer_may_take_as_long_as_a_begun_one_may_be_silent() {
     assert_eq!(kind(&streamed), of(504, "timeout", None));
 }
 
-/// Returns what may befall an answer, and the error that it is.
+/// Returns the faults of an answer, and the errors that clients read.
 fn failures_within() -> Vec<(InjectedFault, (u16, String, Value))> {
     let exception = |fault| InjectedFault::Exception(fault);
     let named = |name: &str| exception(BedrockException::from_name(name, "words"));
@@ -512,7 +512,7 @@ async fn so_they_are_for_vectors() {
     assert_eq!((answer.status, attempts(&emulator)), (200, vec![1, 2]), "{}", answer.text);
 }
 
-/// Returns what a chat with this model gets of a host that is nobody to AWS.
+/// Returns the answer to a chat with this model from a host without credentials.
 async fn refused_as_nobody(model: &str) -> Answered {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start(EmulatorOptions::default()).unwrap();

@@ -1,5 +1,6 @@
-//! Who answers in place of a model that cannot, what clients read of it, and what models teach by
-//! their refusals (`docs/reference/bedrock.md`, "Choosing a model" and "Errors").
+//! Fallbacks: the models that answer in place of one that cannot, the fields by which clients learn
+//! of it, and the quirks that are learned from refusals (`docs/reference/bedrock.md`, "Choosing a
+//! model" and "Errors").
 
 use crate::{
     bedrock,

@@ -10,7 +10,7 @@ use std::{
     net::TcpStream,
 };
 
-/// Where bodies come in, and one that each understands.
+/// Returns the routes that take bodies, with a body that each understands.
 fn ways() -> Vec<(&'static str, Value)> {
     let message = json!([{"role": "user", "content": "hi"}]);
     vec![
@@ -49,7 +49,7 @@ async fn no_way_in_takes_a_body_of_millions_of_pieces() {
             let limit = if path.starts_with("/rag/documents/doc") { 1_000_000 } else { 500_000 };
             let pieces = format!("[{}1]", format!("{piece},").repeat(limit));
             let refused = post(&host, path, with(body.clone(), "more", &pieces)).await;
-            // What may be no larger than this is refused for that.
+            // A body of a route with a smaller limit is refused for that.
             assert_eq!(refused.status, 413, "{path} {piece}: {}", refused.text);
         }
     }

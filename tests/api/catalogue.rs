@@ -1,4 +1,4 @@
-//! Which models there are, by which names they are called, and who may call which.
+//! The catalogue: the models, the names by which they are called, and the people who may call them.
 
 use crate::{
     bedrock,
@@ -21,7 +21,7 @@ const SONNET: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 const TITAN: &str = "amazon.titan-embed-text-v2:0";
 const RERANK: &str = "cohere.rerank-v3-5:0";
 
-/// What an account has of its own: the valve, the id, the region and the ARN.
+/// The models of an account's own: the valve, the id, the region and the ARN.
 const OWN: [(&str, &str, &str, &str); 6] = [
     ("imported_models", "imported/house-llama", EAST, "imported-model/a1b2c3d4e5f6"),
     ("provisioned_models", "provisioned/fast-haiku", EAST, "provisioned-model/c3d4e5f6a1b2"),
@@ -55,7 +55,7 @@ async fn one(rig: &Rig, id: &str) -> Answered {
     rig.host.get(&format!("/models/{id}")).await
 }
 
-/// Where the last chat went.
+/// Returns the target of the last chat.
 fn way(rig: &Rig) -> (String, String) {
     rig.ways().pop().unwrap()
 }
@@ -68,7 +68,7 @@ async fn asked(rig: &Rig, id: &str) -> (String, String) {
     way(rig)
 }
 
-/// Why this id is not found.
+/// Returns the reason for which this id is not found.
 async fn missing(rig: &Rig, id: &str) -> String {
     let before = rig.asked().len();
     let chat = rig.host.chat(id, "hi").await;
@@ -449,8 +449,8 @@ async fn names_that_no_model_has_are_refused_when_they_are_entered() {
         number.refused(422).contains("allow: leaves none") && number.text.contains("must be names")
     );
     assert_eq!(rig.host.valves(PIPE).await["fallbacks"], format!("{LITE} > {MICRO}"));
-    // What is denied may be allowed again, and what loses its model otherwise is for the admin to
-    // see in time.
+    // A denied model may be allowed again. An alias that loses its model is shown to the admin in
+    // time.
     for valves in [
         json!({"deny": MICRO}),
         json!({"inference_profiles": false, "default_model": MICRO}),

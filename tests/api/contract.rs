@@ -60,8 +60,8 @@ async fn replay(host: &TestHost, request: &Value) -> Answered {
     Answered::of(replayed.send().await.unwrap()).await
 }
 
-/// What Open WebUI reads of an answer to this path (`docs/reference/open-webui.md`, "Calls" and
-/// "Inlet and outlet bodies" and "Streamed answers").
+/// Returns the parts that Open WebUI reads of an answer to this path
+/// (`docs/reference/open-webui.md`, "Calls" and "Inlet and outlet bodies" and "Streamed answers").
 fn has_what_is_read(path: &str, request: &Value, answer: &Answered) -> bool {
     let json = &answer.json;
     match path.trim_start_matches("/v1") {

@@ -1,4 +1,4 @@
-//! Which web pages may read answers.
+//! The web pages that may read answers.
 
 use crate::support::{Answered, Builder, KEY, TestHost};
 use pipewright::http::{Access, PREFIXES, ROUTES};
@@ -30,7 +30,7 @@ fn routes() -> impl Iterator<Item = (Method, String, bool)> {
     })
 }
 
-/// What a page of this origin is told it may read, with the key and without.
+/// Returns the headers that a page of this origin gets, with the key and without.
 async fn granted(host: &TestHost, method: &Method, path: &str, origin: &str) -> Vec<String> {
     let mut granted = Vec::new();
     for key in [KEY, "wrong"] {

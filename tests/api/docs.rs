@@ -28,7 +28,7 @@ struct Example {
     text: String,
 }
 
-/// What an example is.
+/// The type of an example.
 #[derive(Debug, PartialEq)]
 enum Kind {
     Json,
@@ -83,7 +83,7 @@ fn find_examples(name: &str, text: &str, found: &mut Vec<Example>) {
     }
 }
 
-/// What the shell is told to run in the documents.
+/// The programs that the documents tell the reader to run.
 const PROGRAMS: [&str; 10] = [
     ".ci/test",
     "aws",

@@ -18,12 +18,12 @@ const COHERE_4: &str = "us.cohere.embed-v4:0";
 const NOVA: &str = "amazon.nova-2-multimodal-embeddings-v1:0";
 const MULTIMODAL: &str = "amazon.titan-embed-image-v1";
 
-/// Where nobody answers in place of the model that is asked.
+/// Starts a host with these valves and without fallbacks.
 async fn lonely(valves: Value) -> Rig {
     rig(without_fallbacks(valves)).await
 }
 
-/// What this model makes of this input, with these fields beside it.
+/// Asks this model for the vectors of this input, with the other fields of the body.
 async fn embed(rig: &Rig, model: &str, mut body: Value) -> Answered {
     body["model"] = listed(model).into();
     rig.host.post("/embeddings", &body).await

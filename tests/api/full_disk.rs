@@ -179,7 +179,7 @@ async fn a_full_disk_under_postgresql_stops_no_chat_and_takes_no_valve() {
     booked(&host, 3).await;
 
     disk.fill();
-    // What the pages that are there have no room for, and cannot be packed.
+    // These texts do not fit into the pages that are there, and cannot be packed.
     let long: String = (0..20_000).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
     is_refused(&host, &json!({"prefix": long}), "the database's disk is full").await;
     assert_eq!(degraded(&host).await, json!(["store"]));

@@ -114,7 +114,7 @@ async fn the_guides_own_server_is_found_behind_an_address_without_a_path() {
         generated.retain(|(path, _)| path == "/generate");
         let asked = json!({"messages": [{"role": "user", "content": "hi"}], "temperature": 0.7, "max_tokens": 1000});
         assert_eq!(generated[0].1, asked);
-        // Which form it speaks is found out once.
+        // The API that it speaks is found out once.
         assert_eq!(server.chats().len(), if path.is_empty() { 3 } else { 2 });
     }
 }
@@ -194,8 +194,7 @@ async fn a_side_that_loses_the_race_is_let_go() {
         hybrid("script.hangs", CLOUD, json!({"hedge_after_ms": 1, "local_timeout_seconds": 1}))
             .await;
     is_answered(&host, SMART, "cloud", CLOUD, SAID_THERE).await;
-    // What looks after the frozen side afterwards gives up in a second, and the side is known to be
-    // frozen then.
+    // The probe of the frozen side gives up in a second, and the side is known to be frozen then.
     let mut open = OPEN.subscribe();
     open.wait_for(|open| *open == before).await.unwrap();
 }

@@ -18,7 +18,7 @@ const CORE: &str = "stability.stable-image-core-v1:1";
 const ULTRA: &str = "stability.stable-image-ultra-v1:1";
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 
-/// What this model makes of this, with these fields beside it.
+/// Asks this model for a picture, with the other fields of the body.
 async fn paint(rig: &Rig, model: &str, mut body: Value) -> Answered {
     body["model"] = listed(model).into();
     if body["prompt"].is_null() {
@@ -215,7 +215,7 @@ async fn what_the_filters_refuse_is_told_so() {
             );
         }
     }
-    // What the filters leave is handed over.
+    // Pictures that the filters leave are handed over.
     assert_eq!(pictures(&rig, CANVAS, json!({"prompt": "a nude", "n": 3})).await.len(), 2);
 }
 

@@ -27,7 +27,7 @@ use tokio::{
     time::timeout,
 };
 
-/// What a function is told and what it says, as Lambda's runtime API has it.
+/// The events that a function gets and its answers, in the forms of Lambda's runtime API.
 struct Runtime {
     events: mpsc::UnboundedSender<Value>,
     said: mpsc::UnboundedReceiver<Said>,
@@ -186,7 +186,7 @@ impl Drop for Function {
     }
 }
 
-/// What a function URL makes of this request.
+/// Returns the event that a function URL makes of this request.
 fn url_event(method: &str, path: &str, key: &str, body: &Value) -> Value {
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
@@ -213,7 +213,7 @@ fn bedrock() -> Emulator {
     Emulator::start(EmulatorOptions::default()).unwrap()
 }
 
-/// Whether a model was asked.
+/// Returns whether a model was asked.
 fn was_asked(bedrock: &Emulator) -> bool {
     let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
     bedrock.requests().iter().any(|request| chats.contains(&request.operation))

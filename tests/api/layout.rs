@@ -67,6 +67,26 @@ fn no_module_is_a_mod_rs() {
     assert_eq!(found, Vec::<PathBuf>::new(), "`foo/mod.rs` is written `foo.rs`");
 }
 
+/// The column at which comments end.
+const COMMENT_WIDTH: usize = 100;
+
+#[test]
+fn comments_end_at_the_width_of_the_code() {
+    let mut sources = Vec::new();
+    files(root(), &[".rs"], &mut sources);
+    let mut wide = Vec::new();
+    for path in &sources {
+        let text = fs::read_to_string(path).unwrap();
+        for (index, line) in text.lines().enumerate() {
+            let is_comment = line.trim_start().starts_with("//");
+            if is_comment && line.chars().count() > COMMENT_WIDTH {
+                wide.push(format!("{}:{}", path.strip_prefix(root()).unwrap().display(), index + 1));
+            }
+        }
+    }
+    assert_eq!(wide, Vec::<String>::new(), "comments wider than {COMMENT_WIDTH} columns");
+}
+
 /// The documents that a text names, each with the section that is quoted after it.
 fn references(text: &str) -> Vec<(String, Option<String>)> {
     // A quoted section may begin on the next line of a comment.

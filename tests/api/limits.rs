@@ -338,7 +338,7 @@ async fn of_many_chats_at_once_only_as_many_pass_as_are_left() {
             refused.refused(429).contains("is reserved by requests under way: try again in 5 s")
         );
         assert_eq!(refused.header("retry-after"), "5");
-        // What was not used is given back.
+        // The unused rest of a reservation is given back.
         rig.host.get("/usage").await;
         until(async || rig.post(&body).await.status == 200).await;
     }

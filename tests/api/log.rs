@@ -1,4 +1,4 @@
-//! What is logged: one line a request, and never content.
+//! Logs: one line a request, and never content.
 
 use crate::process::{KEY, MODEL, Process};
 use bedrock_emulator::{
@@ -46,7 +46,7 @@ async fn one_line_a_request_with_its_numbers_and_without_its_words() {
 /// More lines than a pipe and the queue behind it take, each as long as a line can be.
 const MANY: usize = 2_400;
 
-/// What a host that logs to this serves, and how it ends.
+/// Returns the answers and the exit of a host that logs to this.
 async fn is_served_onto(
     log: Stdio,
     variables: &[(&str, &str)],

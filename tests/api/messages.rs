@@ -42,7 +42,7 @@ async fn streamed(host: &TestHost, body: Value) -> Vec<Value> {
     answered.text.split_terminator("\n\n").map(read).collect()
 }
 
-/// What Bedrock gets for this request. Its answer does not matter.
+/// Returns the request that Bedrock gets for this one. Its answer does not matter.
 async fn told(body: &Value) -> Value {
     let emulator = emulator();
     let answered = host(&emulator).await.post("/messages", body).await;
@@ -407,7 +407,7 @@ async fn a_fault_names_its_field() {
     let says = |content: Value| {
         asked(json!([{"role": "user", "content": "a"}, {"role": "user", "content": content}]))
     };
-    // What is kept as text must not hide what is wrong elsewhere.
+    // An item that is kept as text must not hide an error elsewhere.
     let kept = json!([{"name": "f", "input_schema": {"type": "object"}}]);
     let called = json!([{"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}}]}]);
     let hot = with(with(asked(called), "tools", kept), "temperature", json!("hot"));

@@ -1,4 +1,4 @@
-//! What is measured, as Prometheus reads it.
+//! Metrics, as Prometheus reads them.
 
 use crate::{
     rig::{LITE, asked_so, hello, lonely},

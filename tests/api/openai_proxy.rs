@@ -84,7 +84,7 @@ impl Rig {
         self.post(&asked_so(hello(&json!({})), true)).await
     }
 
-    /// What the server got for this chat.
+    /// Returns the request that the server got for this chat.
     async fn sent(&self, body: &Value) -> Value {
         let before = self.server.asked().len();
         let answered = self.post(body).await;
@@ -95,7 +95,7 @@ impl Rig {
     }
 }
 
-/// What a streamed answer has said until it broke off, and the error that it ended in.
+/// Returns the text of a streamed answer until it broke off, and the error in which it ended.
 fn broken(answered: &Answered) -> (String, Value) {
     let told = crate::rig::Told::of(answered);
     assert_eq!(told.finish, None, "no reason to end is invented");

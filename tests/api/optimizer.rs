@@ -67,7 +67,7 @@ impl Rig {
         self.host.post("/chat/completions", &body).await
     }
 
-    /// How many calls this chat costs.
+    /// Returns the number of calls that this chat costs.
     async fn calls(&self, model: &str, more: Value) -> (Answered, usize) {
         let before = self.upstream.asked().len();
         let answered = self.asks(model, more).await;

@@ -31,11 +31,11 @@ pub const TWINS: &[Registration] =
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TypedValves {
-    /// What stands before every answer.
+    /// The prefix of every answer.
     pub prefix: String,
     /// A text that may be missing.
     pub suffix: Option<String>,
-    /// Where the key is sent.
+    /// The address that gets the key.
     pub api_base: Option<String>,
     /// A key.
     #[schemars(title = "API key", extend("x-origin" = "api_base"))]
@@ -280,7 +280,7 @@ impl Pipe for Twin {
     }
 }
 
-/// How many answers are open now, and how many were ever opened.
+/// Counts the answers that are open, and those that were opened.
 pub static OPEN: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
 /// A stream that counts itself as open until it is dropped.

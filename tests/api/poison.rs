@@ -8,8 +8,8 @@ use crate::{
 use bedrock_emulator::{ANY, BedrockException, InjectedFault, ModelAnswer, Script};
 use serde_json::json;
 
-/// What a prompt can make of a model: its own errors, an answer that breaks off, one that says it
-/// failed, and one that never begins.
+/// Returns the failures of a model that a prompt can cause: its own errors, an answer that breaks
+/// off, one that says it failed, and one that never begins.
 fn poisons() -> [Script; 5] {
     let half = || Script::answer(ModelAnswer::with_text(["half", "more"]));
     [
@@ -35,8 +35,8 @@ async fn ask(host: &TestHost, model: &str, user: &str) -> Answered {
     host.post("/chat/completions", &asked_so(chat, true)).await
 }
 
-/// Which share of innocent chats is refused, in percent, while somebody sends ten poisoned prompts
-/// to one of theirs; `name` tells under which name the nth is sent.
+/// Returns the share of innocent chats that are refused, in percent, while somebody sends ten
+/// poisoned prompts to one of theirs; `name` tells under which name the nth is sent.
 async fn refused(rig: &Rig, name: impl Fn(usize) -> String) -> usize {
     let (mut innocent, mut refused, mut sent) = (0, 0, 0);
     for round in 0..40 {

@@ -56,8 +56,8 @@ impl Process {
         Self::start_program(program, log, variables, emulator, folder, arguments)
     }
 
-    /// Starts the host where these lines are its `/etc/hosts`; `None` where this machine lets nobody
-    /// mount files of their own.
+    /// Starts the host where these lines are its `/etc/hosts`; `None` where this machine lets
+    /// nobody mount files of their own.
     pub fn start_with_hosts(
         hosts: &str,
         variables: &[(&str, &str)],
@@ -111,7 +111,7 @@ impl Process {
         assert!(sent.success());
     }
 
-    /// What it logs to, if that is a pipe.
+    /// Returns the pipe that it logs to.
     pub fn stderr(&mut self) -> ChildStderr {
         self.child.stderr.take().unwrap()
     }
@@ -142,7 +142,7 @@ impl Process {
         tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap()
     }
 
-    /// What it logged until its end.
+    /// Returns the log until its end.
     pub async fn log(self) -> String {
         let log = self.log.clone();
         assert_eq!(self.ended().await.code(), Some(0));

@@ -149,7 +149,7 @@ async fn a_storm_of_sighups_fails_no_chat_and_does_not_keep_the_host_from_stoppi
     assert_eq!(timeout(Duration::from_secs(20), host.ended()).await.unwrap().code(), Some(0));
 }
 
-/// How the host ends when these files of its working directory are FIFOs, and what it says.
+/// Returns the exit code and the output of a host in whose working directory this file is a FIFO.
 fn ended_with_fifo(name: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join(name);

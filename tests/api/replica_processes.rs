@@ -17,7 +17,7 @@ use store::testing::Proxy;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;
 
-/// What the second binary may take to do as the first was told.
+/// The time in which the second binary has to follow the first.
 const SOON: Duration = Duration::from_secs(1);
 const A_WHILE: Duration = Duration::from_secs(20);
 
@@ -93,7 +93,7 @@ fn is_limited(valves: &Value, requests_per_minute: u32) -> bool {
     valves["requests_per_minute"] == requests_per_minute
 }
 
-/// What a binary says that does not start.
+/// Returns the output of a binary that does not start.
 fn refused(url: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     Command::new(env!("CARGO_BIN_EXE_pipewright"))

@@ -28,7 +28,7 @@ async fn respond(host: &TestHost, model: &str, fields: Value) -> Value {
     answered.json
 }
 
-/// What Bedrock gets of a request with these fields.
+/// Returns the request that Bedrock gets for one with these fields.
 async fn told(model: &str, fields: Value) -> Value {
     let emulator = emulator();
     let host = host(&emulator).await;

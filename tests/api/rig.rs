@@ -27,7 +27,7 @@ pub async fn rig(valves: Value) -> Rig {
     rig_of(Catalogue::default(), valves).await
 }
 
-/// Where nobody answers in place of the model that is asked.
+/// Starts a host with these valves and without fallbacks.
 pub async fn lonely(valves: Value) -> Rig {
     rig(without_fallbacks(valves)).await
 }
@@ -39,7 +39,7 @@ pub fn without_fallbacks(mut valves: Value) -> Value {
     valves
 }
 
-/// Where every text is sent to its model, known or not.
+/// Starts a host that sends every text to its model, known or not.
 pub async fn rig_without_cache(valves: Value) -> Rig {
     let builder = Builder::new().flag("--embedding-cache-mib", "0");
     rig_over(builder, Catalogue::default(), valves).await
@@ -105,7 +105,8 @@ impl Rig {
         Answered::of(request.header(name, value).json(body).send().await.unwrap()).await
     }
 
-    /// What is told when the model answers this, streamed and plain: it must be the same.
+    /// Returns the answer that the client reads when the model answers this, streamed and plain: it
+    /// must be the same.
     pub async fn told(&self, answer: ModelAnswer, body: Value) -> Told {
         self.bedrock.script(ANY, Script::answer(answer).times(2));
         let streamed = Told::of(&self.post(&asked_so(body.clone(), true)).await);
@@ -114,14 +115,14 @@ impl Rig {
         plain
     }
 
-    /// What was asked of models so far.
+    /// Returns the requests of models so far.
     pub fn asked(&self) -> Vec<RecordedRequest> {
         let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
         let is_chat = |request: &RecordedRequest| chats.contains(&request.operation);
         self.bedrock.requests().into_iter().filter(is_chat).collect()
     }
 
-    /// Where that was, in order: the region and the id.
+    /// Returns their targets in order: the region and the id.
     pub fn ways(&self) -> Vec<(String, String)> {
         self.asked().into_iter().map(|asked| (asked.region, asked.target.unwrap())).collect()
     }
@@ -136,7 +137,7 @@ pub fn chunks(answered: &Answered) -> Vec<Value> {
     frames.iter().map(chunk).collect()
 }
 
-/// What a client has when an answer has ended.
+/// The answer that a client has read to its end.
 #[derive(Debug, Default, PartialEq)]
 pub struct Told {
     pub content: String,
@@ -147,14 +148,14 @@ pub struct Told {
     /// Each as its id, its name and its arguments.
     pub calls: Vec<[String; 3]>,
     pub finish: Option<String>,
-    /// What stands beside the choices, the usage among it.
+    /// The fields beside the choices, such as the usage.
     pub beside: Map<String, Value>,
     /// The error that a stream has ended in.
     pub error: Value,
 }
 
 impl Told {
-    /// What this answer says, in whichever of the two ways it came.
+    /// Reads an answer in either of the two forms.
     pub fn of(answered: &Answered) -> Self {
         if answered.json.is_null() { Self::streamed(answered) } else { Self::plain(answered) }
     }

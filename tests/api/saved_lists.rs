@@ -50,7 +50,8 @@ async fn ids(host: &TestHost) -> Vec<String> {
     ids.map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
-/// What was saved by a host that had AWS, the ids of its models, and where AWS was.
+/// Returns the lists that were saved by a host which had AWS, the ids of its models, and the
+/// address of AWS.
 async fn before() -> (TempDir, Vec<String>, String) {
     let emulator = Emulator::start(EmulatorOptions::default()).unwrap();
     let host = bedrock::host(&emulator).await;
@@ -71,7 +72,7 @@ async fn a_host_that_starts_without_aws_has_the_models_that_it_had() {
     let chat = host.chat(MODEL, "hi").await;
     assert!([502, 503].contains(&chat.status), "{}", chat.text);
     assert_eq!(host.get("/health/ready").await.json["degraded"], json!(["bedrock_models"]));
-    // What is not in an old list may be there by now.
+    // A model that is not in an old list may exist by now.
     let unknown = host.chat("bedrock_models.amazon.nova-of-today-v1:0", "hi").await;
     assert!(unknown.refused(503).contains("AWS cannot be reached"), "{}", unknown.text);
 }

@@ -75,7 +75,7 @@ impl Builder {
         self
     }
 
-    /// Where its data will be.
+    /// Returns the folder of its data.
     pub fn data_folder(&self) -> &std::path::Path {
         self.folder.path()
     }
@@ -139,7 +139,7 @@ pub fn client() -> Client {
 }
 
 impl TestHost {
-    /// What is left of a host that was ended.
+    /// Ends the host, and returns the folder of its data.
     pub async fn ended(self) -> TempDir {
         self.running.abort();
         // An end that was called for is no failure.

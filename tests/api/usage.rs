@@ -1,4 +1,4 @@
-//! What answers cost, and who hears of it.
+//! The usage and costs of answers, and their records.
 
 use crate::{
     rig::{LITE, MICRO, Rig, asked_so, hello, listed, lonely},

@@ -10,7 +10,8 @@ use pipewright::valves::{Pins, ValvesSpec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// What the page makes of the values it was given, untouched: arrays go through text (`docs/reference/open-webui.md`, "Valves form").
+/// Returns the values as the page sends them back untouched: arrays go through text
+/// (`docs/reference/open-webui.md`, "Valves form").
 pub fn pages_transform(spec: &Value, values: &Value) -> Value {
     let mut form = values.as_object().unwrap().clone();
     for (name, property) in spec["properties"].as_object().unwrap() {

@@ -1,4 +1,4 @@
-//! What comes over raw sockets: slow, torn, forged and too many. The numbers are the rows of
+//! Raw sockets: slow, torn, forged and too many requests. The numbers are the rows of
 //! `docs/trust.md`.
 
 use crate::{

@@ -45,10 +45,10 @@ pub struct FoundationModel {
     /// The supported customizations: `FINE_TUNING`, `CONTINUED_PRE_TRAINING`, `DISTILLATION`.
     #[serde(default)]
     pub customizations: Vec<String>,
-    /// Whether the model supports streaming.
+    /// True if the model supports streaming.
     #[serde(default = "yes")]
     pub streaming: bool,
-    /// Whether the model's lifecycle status is `LEGACY`.
+    /// True if the model's lifecycle status is `LEGACY`.
     #[serde(default)]
     pub legacy: bool,
     /// The capabilities, a letter each; see [`FoundationModel::has_capability`].
@@ -65,7 +65,7 @@ pub struct InferenceProfile {
     pub id: String,
     /// The display name.
     pub name: String,
-    /// Whether this is an application inference profile. Such a profile is called only by its ARN.
+    /// True for an application inference profile. Such a profile is called only by its ARN.
     #[serde(default)]
     pub application: bool,
     /// The regions that list it.

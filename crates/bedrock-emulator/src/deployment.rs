@@ -18,10 +18,10 @@ pub struct Deployment {
     pub region: String,
     /// The base ids of its models. The first one answers.
     pub models: Vec<String>,
-    /// Whether the deployment can be called already.
+    /// True once the deployment can be called.
     #[serde(default = "yes")]
     pub ready: bool,
-    /// Whether the model supports the Converse API.
+    /// True if the model supports the Converse API.
     #[serde(default = "yes")]
     pub instruct: bool,
 }

@@ -43,7 +43,7 @@ async fn boto3_understands_every_operation() {
     println!("{out}");
 }
 
-/// What `boto3_client.py` expects to meet, a model for each.
+/// Scripts the answers that `boto3_client.py` expects, a model for each.
 fn script(emulator: &Emulator) {
     let thoughtful = ModelAnswer::new()
         .reasoning(["Let me ", "think."], "c2lnbmF0dXJl")

@@ -1,9 +1,9 @@
-//! Why credentials that are configured cannot be loaded.
+//! The reason for which configured credentials cannot be loaded.
 
 use std::error::Error;
 
-/// Why credentials that are configured cannot be loaded, as far as their source tells. It holds no
-/// names and no paths, because people who chat read what becomes of it.
+/// The reason for which configured credentials cannot be loaded, as far as their source tells. It
+/// holds no names and no paths, because people who chat read the error that is made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialsFault {
     /// The source does not tell in words that are known.

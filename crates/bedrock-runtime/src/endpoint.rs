@@ -1,4 +1,4 @@
-//! Where Bedrock's runtime is, by the name of the region.
+//! The endpoint of Bedrock's runtime in a region.
 
 use aws_types::{SdkConfig, service_config::ServiceConfigKey};
 use std::sync::{PoisonError, RwLock};
@@ -18,8 +18,8 @@ pub enum Endpoints {
     },
 }
 
-/// What the names of a partition's regions begin with, and what its hosts end with: plain, and with
-/// dual stack.
+/// The beginning of the region names of a partition, and the domains of its hosts: the plain one,
+/// and the one with dual stack.
 ///
 /// From AWS's partitions.json 1.1, as the SDK has it. Where nothing fits, the partition `aws` does.
 const PARTITIONS: &[(&str, &str, &str)] = &[
@@ -34,7 +34,7 @@ const PARTITIONS: &[(&str, &str, &str)] = &[
 ];
 
 impl Endpoints {
-    /// Returns what the environment and the profile files say, in AWS's order:
+    /// Returns the endpoint of the environment or of the profile files, in AWS's order:
     /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, the profile's `services`, `AWS_ENDPOINT_URL`, the
     /// profile's `endpoint_url`; else AWS's own.
     pub fn from_config(config: &SdkConfig) -> Self {
@@ -46,7 +46,7 @@ impl Endpoints {
             config.service_config()?.load_config(key.build().ok()?)
         };
         let global = || config.endpoint_url().map(String::from);
-        // What a program sets goes before everything that it is merely surrounded by.
+        // The program's own setting goes before the environment's.
         let is_set = config.get_origin("endpoint_url").is_client_config();
         let url = if is_set { global() } else { specific().or_else(global) };
         url.map_or_else(

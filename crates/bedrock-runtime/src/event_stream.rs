@@ -16,17 +16,17 @@ pub struct EventStreamDecoder {
 /// One frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What it is.
+    /// The frame's type.
     pub message_type: MessageType,
     /// The name of the event, of the exception, or the code of the error.
     pub name: &'a str,
-    /// What an error says; events and exceptions say it in the payload.
+    /// The message of an error. Events and exceptions have it in the payload.
     pub error_message: &'a str,
     /// The JSON text.
     pub payload: &'a [u8],
 }
 
-/// What a frame is, by its header `:message-type`.
+/// The type of a frame, by its header `:message-type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessageType {
     /// A step of the answer.
@@ -37,7 +37,7 @@ pub enum MessageType {
     Error,
 }
 
-/// Why bytes are no frame.
+/// An error of decoding: the bytes are no frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// A length that cannot be.

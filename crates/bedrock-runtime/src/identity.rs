@@ -1,4 +1,4 @@
-//! Who we are to AWS, kept until shortly before it expires.
+//! The AWS identity of the host, cached until shortly before it expires.
 
 use crate::{CredentialsFault, SendError, signing::Signer};
 use aws_credential_types::{
@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::time::{Instant, timeout};
 
-/// Who we are to AWS. Its clones share what was fetched.
+/// The AWS identity of the host. Its clones share the cached credentials.
 #[derive(Clone, Debug)]
 pub struct Identity(Arc<CredentialsCache>);
 
@@ -49,7 +49,7 @@ struct CachedCredentials {
     error: Option<SendError>,
 }
 
-/// What proves that a request is ours.
+/// The material that authenticates a request.
 #[derive(Debug)]
 pub(crate) struct AuthKey {
     pub(crate) auth: AuthMaterial,
@@ -62,7 +62,7 @@ pub(crate) struct AuthKey {
 pub(crate) enum AuthMaterial {
     /// A header, as it is.
     Bearer(HeaderValue),
-    /// What SigV4 signs with.
+    /// The keys that SigV4 signs with.
     SigV4(Signer),
 }
 
@@ -75,8 +75,8 @@ enum Secret {
 /// The error of a source that does not tell why.
 const UNKNOWN_FAULT: SendError = SendError::CredentialsUnavailable(CredentialsFault::Unknown);
 
-/// The time before its expiry at which a key is replaced. Services that issue temporary keys have the
-/// next one some minutes earlier.
+/// The time before its expiry at which a key is replaced. Services that issue temporary keys have
+/// the next one some minutes earlier.
 const REFRESH_MARGIN: Duration = Duration::from_secs(60);
 
 /// The lifetime of a key without an expiry; as in the SDK, so that changed files are read.

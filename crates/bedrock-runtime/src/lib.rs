@@ -4,9 +4,9 @@
 //! the names of errors, and knows neither bodies nor events that are newer than itself. What it
 //! knows well is still its own: where credentials come from.
 //!
-//! What is deliberately absent: [`Runtime::send`] makes one attempt, because only the caller knows
-//! how long it is worth waiting and what else could answer. And nothing here reads what a body
-//! says, but for errors.
+//! Retries are deliberately absent: [`Runtime::send`] makes one attempt, because only the caller
+//! knows how long it is worth waiting and what else could answer. And nothing here reads what a
+//! body says, but for errors.
 
 mod credentials_fault;
 mod endpoint;

@@ -21,19 +21,20 @@ const UNSIGNABLE: SendError = SendError::CredentialsUnavailable(CredentialsFault
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// Where it goes, as in `us-east-1`.
+    /// The region, as in `us-east-1`.
     pub region: &'a str,
-    /// What it asks, and of which model.
+    /// The operation, and the model that it calls.
     pub operation: Operation<'a>,
     /// JSON, but for models that take something else.
     pub body: Bytes,
     /// Besides those that every request has. They are signed.
     pub headers: HeaderMap,
-    /// Which of the caller's attempts this is.
+    /// The number of this attempt.
     pub attempt: Attempt,
 }
 
-/// What is asked, and of which model: its id, or the ARN of a model or a profile.
+/// An operation of the runtime API, with the model that it calls: the model's id, or the ARN of a
+/// model or a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation<'a> {
     /// A whole answer, in Bedrock's own words.
@@ -44,9 +45,9 @@ pub enum Operation<'a> {
     Invoke(&'a str),
     /// The same as events.
     InvokeStream(&'a str),
-    /// How many tokens a request would be.
+    /// Counts the tokens that a request would have.
     CountTokens(&'a str),
-    /// What a guardrail says to a text.
+    /// Applies a guardrail to a text.
     ApplyGuardrail {
         /// Its id or ARN.
         guardrail: &'a str,
@@ -55,16 +56,16 @@ pub enum Operation<'a> {
     },
 }
 
-/// Which attempt of how many this is, from 1.
+/// The number of an attempt, and the number of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which one.
+    /// The number of this attempt, from 1.
     pub number: u32,
-    /// How many there may be.
+    /// The largest number of attempts.
     pub max: u32,
 }
 
-/// What AWS leaves as it is within a segment of a path.
+/// The characters that AWS does not encode within a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

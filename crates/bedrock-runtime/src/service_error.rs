@@ -67,7 +67,7 @@ impl ServiceError {
     }
 
     fn with_body(mut self, body: &[u8]) -> Self {
-        // What is no JSON is a page of HTML, which is nothing to show.
+        // A body that is no JSON is a page of HTML, which is not shown.
         let parsed: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
         if self.code.is_empty() {
             self.code = normalize_code(&parsed.code.unwrap_or_default());

@@ -28,7 +28,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-/// What is left as it is in the path that is signed. A percent sign is encoded once more.
+/// The characters that are not encoded in the signed path. A percent sign is encoded once more.
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
@@ -62,7 +62,7 @@ impl Signer {
     /// Adds the headers that prove a POST request with these headers and this body.
     ///
     /// # Errors
-    /// When a header has characters that cannot be signed.
+    /// Returns an error if a header has characters that cannot be signed.
     pub fn sign(
         &self,
         headers: &mut HeaderMap,

@@ -1,4 +1,4 @@
-//! What a format's parser takes and returns beside the blocks of a document.
+//! The arguments and results of a format's parser beside the blocks of a document.
 
 use crate::{builder::DocumentBuilder, error::ParseError, format::FileFormat, limits::Limits};
 

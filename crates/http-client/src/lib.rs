@@ -27,8 +27,8 @@ use std::{
 /// It follows `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, and trusts the certificates in
 /// `SSL_CERT_FILE`. It has no read time-out, because only the caller knows how long an answer may
 /// take. It follows no redirects, so that an API key reaches no other server than it was meant for.
-/// It connects to no link-local address and to no metadata service of a cloud, whatever a host's name
-/// resolves to; behind a proxy, the proxy resolves names.
+/// It connects to no link-local address and to no metadata service of a cloud, whatever a host's
+/// name resolves to; behind a proxy, the proxy resolves names.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     connect_timeout: Duration,
@@ -74,7 +74,7 @@ impl HttpClient {
     /// Sends a request, and returns as soon as the head of the response is there.
     ///
     /// # Errors
-    /// When there is no response.
+    /// Returns an error if there is no response.
     pub async fn execute(&self, request: Request) -> Result<Response, ConnectionError> {
         // Only names are resolved.
         if is_metadata_host(request.url()) {

@@ -1,8 +1,8 @@
 //! The look-up of host names, which leaves out the addresses of metadata services.
 //!
-//! Who enters a URL need not be who runs the machine, and the owner of a name decides where it
-//! leads. So the addresses that a name has at the time of the connection are checked, and those that
-//! passed the check are connected to.
+//! The person who enters a URL need not be the operator of the machine, and the owner of a name
+//! decides where it leads. So the addresses that a name has at the time of the connection are
+//! checked, and those that passed the check are connected to.
 
 use crate::metadata_address::{MetadataAddressError, is_metadata_address};
 use hyper_util::client::legacy::connect::dns;
@@ -23,7 +23,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// services.
 ///
 /// # Errors
-/// When the name is not known, and a [`MetadataAddressError`] when it has no other address.
+/// Returns an error if the name is not known, and a [`MetadataAddressError`] if it has no address
+/// that may be used.
 pub async fn look_up(name: &str) -> Result<Vec<IpAddr>, BoxError> {
     let addresses = lookup_host((name, 0)).await?;
     Ok(retain_allowed(addresses)?.map(|address| address.ip()).collect())

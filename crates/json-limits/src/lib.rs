@@ -45,7 +45,7 @@ impl JsonLimits {
     /// Reads on, and returns how many pieces have come.
     ///
     /// # Errors
-    /// When there are too many of them, or they are nested too deep.
+    /// Returns an error if there are too many pieces, or if they are nested too deep.
     pub fn read(&mut self, chunk: &[u8]) -> Result<usize, JsonLimitsError> {
         let before = self.pieces;
         let mut rest = chunk;

@@ -107,7 +107,7 @@ impl AnswerDecoder {
             index.is_none_or(|index| index.get() == "0" || !is_number(index))
         };
         let choice = completion.choices.into_iter().find(|choice| is_first(choice.index));
-        // What follows the finish reason is not part of the answer.
+        // Chunks after the finish reason are not part of the answer.
         let Some(choice) = choice.filter(|_| self.finish.is_none()) else { return Ok(()) };
         if let Some(delta) = choice.delta.or(choice.message) {
             self.apply_delta(&delta)?;

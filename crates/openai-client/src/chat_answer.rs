@@ -27,7 +27,7 @@ use tool_schema::{SentTools, restore_calls};
 #[derive(Debug)]
 pub struct ChatAnswer {
     chunks: AnswerChunks,
-    /// How the tools were sent.
+    /// The form in which the tools were sent.
     tools: SentTools,
     /// The tools that were not sent.
     left_out: Vec<String>,

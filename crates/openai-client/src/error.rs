@@ -29,7 +29,8 @@ pub enum OpenAiError {
     FirstByteTimeout,
     /// The connection broke before an answer started.
     ConnectionLost,
-    /// A tool must be called, and the server has no tools of these types, the only ones of the chat.
+    /// A tool must be called, and the server has no tools of these types, the only ones of the
+    /// chat.
     MissingTools(String),
     /// The server answered with an error.
     Api(ApiError),

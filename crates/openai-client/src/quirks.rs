@@ -268,7 +268,7 @@ impl Quirks {
         self.max_description.unwrap_or(usize::MAX)
     }
 
-    /// Returns what a refusal says about the tools or the files of a chat.
+    /// Detects the quirk behind a refusal of the tools or the files of a chat.
     fn detect_content(self, message: &str, param: &str, body: &Body) -> Option<Quirk> {
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let is_hosted = |tool: &Tool| tool.function.is_none();

@@ -53,7 +53,7 @@ struct ExtraFields<'a>(Vec<(&'a String, &'a Value)>);
 /// A chat as it is sent.
 pub(crate) struct SerializedChat {
     pub json: Vec<u8>,
-    /// How its tools were sent.
+    /// The form in which its tools were sent.
     pub tools: SentTools,
     /// The types of tools that the server does not have, and the names of those that are too many.
     pub left_out: Vec<String>,
@@ -62,8 +62,8 @@ pub(crate) struct SerializedChat {
 }
 
 /// The fields that Open WebUI or this host puts into the body of a chat for itself
-/// (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and those that the host answers: the
-/// number of choices and the user.
+/// (`docs/reference/open-webui.md`, "Inlet and outlet bodies"), and those that the host answers:
+/// the number of choices and the user.
 const HOST_FIELDS: &[&str] = &[
     "automation_id",
     "background_tasks",
@@ -108,7 +108,7 @@ const HOST_FIELDS: &[&str] = &[
     "variables",
 ];
 
-/// How an answer is delivered.
+/// The delivery of an answer: streamed or in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     /// As server-sent events.
@@ -120,7 +120,7 @@ pub(crate) enum Delivery {
 /// Writes a chat for a model of a server, as JSON.
 ///
 /// # Errors
-/// When a tool must be called, and the server has none of the chat's tools.
+/// Returns an error if a tool must be called, and the server has none of the chat's tools.
 pub(crate) fn serialize_chat(
     body: &Body,
     model: &str,

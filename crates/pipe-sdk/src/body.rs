@@ -79,8 +79,8 @@ impl Body {
         self.max_completion_tokens.or(self.max_tokens)
     }
 
-    /// Returns whether the chat is one of Open WebUI's background prompts, such as the one that asks
-    /// for a title, by its form alone: a call may name its task too
+    /// Returns whether the chat is one of Open WebUI's background prompts, such as the one that
+    /// asks for a title, by its form alone: a call may name its task too
     /// (`docs/reference/open-webui.md`, "Background tasks").
     pub fn is_task_prompt(&self) -> bool {
         let [message] = self.messages.as_slice() else { return false };

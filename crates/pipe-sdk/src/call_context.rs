@@ -12,8 +12,8 @@ use std::{
 
 /// The context of a call: its user, its key, and the pipes that it has passed through.
 ///
-/// It is passed from model to model, so that limits, costs and access count for the person who started the chat.
-/// A clone is cheap, and is the same context.
+/// It is passed from model to model, so that limits, costs and access count for the person who
+/// started the chat. A clone is cheap, and is the same context.
 #[derive(Clone, Debug, Default)]
 pub struct CallContext {
     /// The user, if known.

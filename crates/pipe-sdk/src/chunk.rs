@@ -34,7 +34,7 @@ pub enum Chunk {
     Content(String),
     /// The log probabilities of the text that was just said.
     Logprobs(Vec<TokenLogprob>),
-    /// What the model thinks, in words.
+    /// The model's reasoning, in words.
     Reasoning(String),
     /// A whole block of reasoning, as it has to come back in the next turn; its words have been
     /// said already.

@@ -48,7 +48,7 @@ impl EmbedCall {
     }
 }
 
-/// What vectors are for.
+/// The purpose of vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EmbedInput {

@@ -185,10 +185,10 @@ pub struct ModelCard {
     pub id: String,
     /// The display name.
     pub name: String,
-    /// What it reads, as in [`ModelMetadata::reads`](crate::ModelMetadata::reads); empty if that is
-    /// unknown.
+    /// The inputs that the model reads, as in
+    /// [`ModelMetadata::reads`](crate::ModelMetadata::reads); empty if they are unknown.
     pub reads: Vec<&'static str>,
-    /// Whether it takes images, if that is known.
+    /// True if the model takes images; `None` if that is unknown.
     pub vision: Option<bool>,
 }
 

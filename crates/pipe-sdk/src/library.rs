@@ -72,7 +72,8 @@ pub struct Collection {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollectionUpdate {
-    /// The language of the texts, as in `english`, or `auto` to detect it; it cannot be changed later.
+    /// The language of the texts, as in `english`, or `auto` to detect it; it cannot be changed
+    /// later.
     pub language: Option<String>,
     /// The maximum tokens of a chunk. After a change, stored documents are cut again in the
     /// background.

@@ -3,7 +3,7 @@
 /// The characters of a name that Open WebUI's picker shows.
 pub const PICKER_WIDTH: usize = 24;
 
-/// Who finds a model in pickers.
+/// The audience of a model: the people who find it in pickers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PickerAudience {
     /// Everyone.
@@ -54,7 +54,7 @@ pub fn fill_name(template: &str, name_of: impl Fn(&str) -> Option<String>) -> St
     name + rest
 }
 
-/// Returns what tells a model from others in its id: `nova-lite-v1` of
+/// Returns the distinguishing part of a model's id: `nova-lite-v1` of
 /// `bedrock_models.us.amazon.nova-lite-v1:0`.
 fn last_part(id: &str) -> &str {
     let id = id.rsplit('/').next().unwrap_or(id);

@@ -252,7 +252,7 @@ pub struct Model {
     pub name_templates: Vec<String>,
     /// Words that people filter the picker by, such as the vendor.
     pub tags: Vec<String>,
-    /// Who finds it in pickers.
+    /// The people who find the model in pickers.
     pub audience: PickerAudience,
     /// Its kind.
     pub kind: ModelKind,

@@ -1,4 +1,5 @@
-//! How many tokens the input of a chat leaves for its answer, in the words of several services.
+//! Reads from error messages of several services how many tokens the input of a chat leaves for its
+//! answer.
 
 /// The words before the size of the context.
 const CONTEXT_PHRASES: [&str; 4] = [
@@ -8,11 +9,11 @@ const CONTEXT_PHRASES: [&str; 4] = [
     "context window of ",
 ];
 
-/// Returns how many tokens the input of a chat leaves for its answer; `None` if the message does not
-/// tell.
+/// Returns how many tokens the input of a chat leaves for its answer; `None` if the message does
+/// not tell.
 ///
-/// Example: "maximum context length is 8192 tokens. However, you requested 10000 tokens (6000 in the
-/// messages, 4000 in the completion)". `message` is in lower case.
+/// Example: "maximum context length is 8192 tokens. However, you requested 10000 tokens (6000 in
+/// the messages, 4000 in the completion)". `message` is in lower case.
 pub fn find_remaining_tokens(message: &str) -> Option<u64> {
     if let Some(limit) = find_claude_limit(message) {
         return limit;

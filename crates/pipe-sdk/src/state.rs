@@ -91,7 +91,7 @@ impl Folder {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
         let (path, draft) = (self.path.join(name), self.path.join(format!("{name}.draft")));
-        // What stands there is of a write that was broken off, or no file.
+        // This is left of a write that was broken off, or it is no file.
         if let Err(error) = fs::remove_file(&draft)
             && error.kind() != io::ErrorKind::NotFound
         {

@@ -15,8 +15,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// `"index"`, or `"models"`: the pipe then gets a whole path without links, which lies in a folder
 /// that the operator allows for that, and what an admin enters counts from the data folder.
 ///
-/// Titles begin with a group, as in `AWS · Regions`. A form with valves marked `#[schemars(extend("x-everyday" = true))]` is a long one: the host adds
-/// a switch *Show advanced settings* to it, and shows no others until it is on, except those that were changed.
+/// Titles begin with a group, as in `AWS · Regions`. A form with valves marked
+/// `#[schemars(extend("x-everyday" = true))]` is a long one: the host adds a switch *Show advanced
+/// settings* to it, and shows no others until it is on, except those that were changed.
 ///
 /// The struct carries `#[serde(default)]`, so that an older file without a new valve still loads.
 pub trait Valves:

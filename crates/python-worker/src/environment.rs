@@ -98,7 +98,7 @@ impl EnvironmentCache {
         folder: &Path,
         progress: &OutputSink,
     ) -> Result<(), WorkerError> {
-        // What is there is of an attempt that was broken off.
+        // The folder is left of an attempt that was broken off.
         remove_folder(folder).map_err(|error| failed(&error.to_string()))?;
         fs::create_dir_all(folder.join("tmp")).map_err(|error| failed(&error.to_string()))?;
         let python = folder.join("bin/python");
@@ -135,7 +135,7 @@ impl EnvironmentCache {
         match self.run(interpreter, folder, version, progress).await {
             Ok(()) => self.installer.clone(),
             Err(_) => {
-                // Why it cannot has been told to `progress`.
+                // `progress` has been told the reason.
                 tracing::warn!("`{}` cannot be run: pip installs the packages.", uv.display());
                 PackageInstaller::Pip
             }

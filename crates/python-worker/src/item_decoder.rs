@@ -35,7 +35,7 @@ pub struct ItemDecoder {
     usage: Option<Usage>,
     /// `true` if lines of an event stream have arrived.
     is_event_stream: bool,
-    /// Whether a choice has said something.
+    /// True once a choice has said something.
     has_spoken: bool,
 }
 
@@ -95,8 +95,8 @@ impl ItemDecoder {
         Ok(chunks)
     }
 
-    /// Returns what a choice says. Some services send an empty delta with a whole message, others
-    /// beside each delta the message so far.
+    /// Parses a choice. Some services send an empty delta with a whole message, others beside each
+    /// delta the message so far.
     fn parse_choice(&mut self, choice: &Value) -> Vec<Chunk> {
         let mut chunks = parse_message(&choice["delta"]);
         if chunks.is_empty() && (choice["delta"].is_null() || !self.has_spoken) {

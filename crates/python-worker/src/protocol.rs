@@ -172,7 +172,7 @@ impl Description {
     /// Checks that there are not too many models and valves.
     ///
     /// # Errors
-    /// When there are.
+    /// Returns an error if there are some.
     pub fn check_size(self) -> Result<Self, WorkerError> {
         let valves = self.schema["properties"].as_object().map_or(0, Map::len);
         if self.models.len() > MAX_MODELS || valves.max(self.valves.len()) > MAX_VALVES {

@@ -19,7 +19,7 @@ impl TryFrom<Vec<String>> for Requirements {
     type Error = String;
 
     fn try_from(mut packages: Vec<String>) -> Result<Self, String> {
-        // What begins with a dash would be read as an option, as in `--index-url`.
+        // A line that begins with a dash would be read as an option, as in `--index-url`.
         let is_valid = |one: &String| {
             one.len() <= MAX_REQUIREMENT_BYTES
                 && one.starts_with(|char: char| char.is_ascii_alphanumeric())

@@ -28,8 +28,8 @@ impl Analyzer {
         Self { language, rules: Mutex::default() }
     }
 
-    /// Returns the terms of a chunk in the order of its words, each as often as it occurs. Where the
-    /// language is detected, a term that says which one follows.
+    /// Returns the terms of a chunk in the order of its words, each as often as it occurs. Where
+    /// the language is detected, a term that says which one follows.
     pub fn terms(&self, text: &str) -> Vec<String> {
         if self.language != Language::Auto {
             return self.rules(self.language).terms(text, None);

@@ -1,5 +1,6 @@
-//! The embedding model multilingual-e5-small (<https://huggingface.co/intfloat/multilingual-e5-small>,
-//! MIT) with 4-bit weights: 384 dimensions, about a hundred languages.
+//! The embedding model multilingual-e5-small
+//! (<https://huggingface.co/intfloat/multilingual-e5-small>, MIT) with 4-bit weights: 384
+//! dimensions, about a hundred languages.
 
 mod encoder;
 mod model_file;

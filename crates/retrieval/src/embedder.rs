@@ -8,8 +8,9 @@ pub trait Embedder: Send + Sync {
     /// whenever the vectors do.
     fn model(&self) -> &str;
 
-    /// Returns the cosine that counts as 0 when the rankings of keyword and vector search are fused.
-    /// Some models give every pair of texts a high cosine; only what is above this tells them apart.
+    /// Returns the cosine that counts as 0 when the rankings of keyword and vector search are
+    /// fused. Some models give every pair of texts a high cosine; only what is above this tells
+    /// them apart.
     fn least_cosine(&self) -> f32 {
         -1.0
     }

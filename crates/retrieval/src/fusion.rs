@@ -47,8 +47,8 @@ pub struct Scores {
 const DOCUMENT_SCORE_WEIGHT: f32 = 0.75;
 
 impl Fusion {
-    /// Sets the totals of the candidates; `documents` holds the document of each, and `least_cosine`
-    /// is [that](crate::Embedder::least_cosine) of the model.
+    /// Sets the totals of the candidates; `documents` holds the document of each, and
+    /// `least_cosine` is [that](crate::Embedder::least_cosine) of the model.
     pub(crate) fn set_totals(
         self,
         candidates: &mut [Scores],

@@ -17,7 +17,7 @@ pub struct LocalModel {
     threads: Arc<ThreadPool>,
 }
 
-/// What differs from model to model.
+/// The properties that differ from model to model.
 pub(crate) trait TextEncoder: Send + Sync {
     /// Returns the id of the model and its weights.
     fn id(&self) -> &'static str;
@@ -53,8 +53,8 @@ impl LocalModel {
             .find(|folder| folder.join(e5::FILE).is_file() || MiniLm::is_in(folder))
     }
 
-    /// Reads the model in a folder: `e5-small-q4.bin`, or else `model.onnx` and `vocab.txt`. It uses
-    /// this many threads.
+    /// Reads the model in a folder: `e5-small-q4.bin`, or else `model.onnx` and `vocab.txt`. It
+    /// uses this many threads.
     pub fn open(folder: &Path, threads: usize) -> Result<Self, InferenceError> {
         let encoder: Arc<dyn TextEncoder> = if folder.join(e5::FILE).is_file() {
             Arc::new(MultilingualE5::open(folder)?)

@@ -216,7 +216,7 @@ impl Index {
     }
 }
 
-/// What is needed to read the texts of a collection.
+/// A reader of the texts of a collection.
 struct CollectionReader {
     name: String,
     analyzer: Arc<Analyzer>,

@@ -26,8 +26,8 @@ struct Word {
 }
 
 impl Word {
-    /// Estimates the tokens of a word: one, and another for about every fourth Latin letter from the
-    /// sixth on, or for every third letter of another alphabet from the fourth on.
+    /// Estimates the tokens of a word: one, and another for about every fourth Latin letter from
+    /// the sixth on, or for every third letter of another alphabet from the fourth on.
     fn tokens(&self) -> usize {
         let latin = if self.latin > 0 { 1 + self.latin.saturating_sub(5) / 4 } else { 0 };
         latin + self.other.div_ceil(3)
@@ -57,8 +57,8 @@ impl TokenCounter {
     }
 }
 
-/// Returns true for letters and vowel signs of alphabets other than Latin: Greek, Cyrillic, those of
-/// the Near East, of India, and of South-East Asia.
+/// Returns true for letters and vowel signs of alphabets other than Latin: Greek, Cyrillic, those
+/// of the Near East, of India, and of South-East Asia.
 fn is_of_other_alphabet(char: char) -> bool {
     matches!(char, '\u{370}'..='\u{10ff}' | '\u{1200}'..='\u{139f}' | '\u{1780}'..='\u{18af}')
         && (char.is_alphanumeric() || is_combining_mark(char))

@@ -1,5 +1,5 @@
-//! How long it takes to ask two limits, on both engines: `cargo bench -p pipewright-store`. The
-//! disk's promises are kept.
+//! Measures how long it takes to ask two limits, on both engines: `cargo bench -p
+//! pipewright-store`. The disk's promises are kept.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -5,10 +5,11 @@ use crate::repair::move_references;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// How the arguments of a tool differ from those that the client knows.
+/// The differences between the arguments of a tool as the service sends them and as the client
+/// knows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArgumentShape {
-    /// Whether the client's arguments are no object, and stand in the property [`WRAPPED`].
+    /// True if the client's arguments are no object, and stand in the property [`WRAPPED`].
     is_wrapped: bool,
     /// The client's names of properties, by the names that are sent instead.
     originals: HashMap<String, String>,
@@ -44,14 +45,16 @@ impl ArgumentShape {
         self.is_wrapped = true;
     }
 
-    /// Returns whether a property of this schema has a name that [`Self::rename_properties`] renames.
+    /// Returns whether a property of this schema has a name that [`Self::rename_properties`]
+    /// renames.
     pub fn has_odd_names(schema: &Map<String, Value>) -> bool {
         let properties = schema.get("properties").and_then(Value::as_object);
         properties.is_some_and(|properties| !properties.keys().all(|name| is_accepted(name)))
     }
 
     /// Renames the properties whose names have other characters than letters, digits, `_`, `.` and
-    /// `-`, or more than 64 of them; whether there were any. Claude refuses a tool for one such name.
+    /// `-`, or more than 64 of them; whether there were any. Claude refuses a tool for one such
+    /// name.
     pub fn rename_properties(&mut self, schema: &mut Map<String, Value>) -> bool {
         if !Self::has_odd_names(schema) {
             return false;
@@ -100,8 +103,8 @@ impl ArgumentShape {
         })
     }
 
-    /// Returns the client's arguments, for those that the service has sent. What is no JSON stays as
-    /// it is.
+    /// Returns the client's arguments, for those that the service has sent. What is no JSON stays
+    /// as it is.
     pub fn to_client(&self, arguments: &str) -> String {
         self.rewrite(arguments, |value| match value {
             Value::Object(mut fields) if self.is_wrapped => match fields.shift_remove(WRAPPED) {

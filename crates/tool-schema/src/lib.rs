@@ -2,8 +2,8 @@
 //! that the client expects.
 //!
 //! Clients send schemas of every generator: Pydantic, Zod, MCP servers, `OpenAPI` conversions.
-//! Services accept parts of JSON Schema, each another one. A schema is repaired towards its meaning;
-//! what the service has no keyword for is said in the description.
+//! Services accept parts of JSON Schema, each another one. A schema is repaired towards its
+//! meaning; what the service has no keyword for is said in the description.
 //!
 //! - [`limit_nesting`] cuts a schema that is nested too deep.
 //! - [`repair()`] makes a schema one of JSON Schema 2020-12.

@@ -1,5 +1,5 @@
-//! Names of tools and ids of calls that fit the patterns of services, and the way back to those that
-//! the client gave. OpenAI and Bedrock accept 64 letters, digits, `_` and `-`
+//! Names of tools and ids of calls that fit the patterns of services, and the way back to those
+//! that the client gave. OpenAI and Bedrock accept 64 letters, digits, `_` and `-`
 //! (`docs/reference/bedrock.md`, "Converse request";
 //! <https://platform.openai.com/docs/api-reference/chat/create>).
 
@@ -101,7 +101,8 @@ pub fn sanitize_name(name: &str) -> String {
     sanitize(name, |byte| matches!(byte, b'_' | b'-')).into_owned()
 }
 
-/// Returns an id that fits into this many characters: the id itself, or its beginning and a checksum.
+/// Returns an id that fits into this many characters: the id itself, or its beginning and a
+/// checksum.
 pub fn shorten_id(id: &str, max_length: usize) -> Cow<'_, str> {
     if id.len() <= max_length {
         return Cow::Borrowed(id);

@@ -298,7 +298,7 @@ impl Walk<'_> {
         let mut properties = Map::new();
         let given = flat.get("properties").and_then(Value::as_object);
         for (name, property) in given.into_iter().flatten() {
-            // What may never be there is not offered.
+            // A value that is never valid is not offered.
             if *property == false {
                 continue;
             }

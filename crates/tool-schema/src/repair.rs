@@ -456,7 +456,8 @@ pub fn merge_choices(mut schema: Map<String, Value>) -> Map<String, Value> {
                     Some(known) => either(known, property),
                 }
             }
-            // What one of them demands, all demand only if all must be.
+            // The properties that one branch requires are required only if all branches require
+            // them.
             if keyword == "allOf" {
                 for name in branch["required"].as_array().into_iter().flatten() {
                     if !names.contains(name) {

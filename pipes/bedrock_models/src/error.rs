@@ -17,7 +17,7 @@ use std::{error::Error, time::Duration};
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 const RETRY_AFTER_LOADING: Duration = Duration::from_secs(20);
 
-/// Returns why the SDK's call has no answer.
+/// Converts an error of the SDK.
 pub fn from_sdk_error<E>(error: &SdkError<E, HttpResponse>) -> SendError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -114,7 +114,7 @@ pub fn is_model_refusal(service_error: &ServiceError) -> bool {
     status.is_some_and(|status| (400..=499).contains(&status))
 }
 
-/// What to do when the endpoint's name resolves to an address that is not connected to.
+/// The advice for an endpoint whose name resolves to an address that is not connected to.
 pub const METADATA_ADDRESS: &str = "the host of `endpoint_url` has a link-local address, which is not connected to because clouds \
      keep their secrets there: enter another endpoint in the valves of this pipe";
 

@@ -29,7 +29,7 @@ pub struct Family {
     pub max_tokens_limit: u32,
     /// `true` if answers can be streamed.
     pub streaming: bool,
-    /// Whether whole answers have taken too long, so that each one is streamed.
+    /// True if whole answers have taken too long, so that each one is streamed.
     pub slow_whole_answers: bool,
     /// The support of tools.
     pub tools: ToolSupport,
@@ -59,11 +59,11 @@ pub struct Family {
     pub documents: bool,
     /// `true` if the schema of a tool may be a union.
     pub schema_unions: bool,
-    /// Whether properties of a tool's arguments may have any name; else only letters, digits, `_`,
-    /// `.` and `-`, at most 64
+    /// True if properties of a tool's arguments may have any name; otherwise they have only
+    /// letters, digits, `_`, `.` and `-`, at most 64
     /// (<https://github.com/anthropics/claude-code/issues/1534>).
     pub any_property_names: bool,
-    /// Which schemas its tools may have.
+    /// The schemas that its tools may have.
     pub tool_schema: ToolSchema,
     /// `true` if the name of a tool may hold a hyphen.
     pub hyphenated_tool_names: bool,
@@ -213,7 +213,7 @@ impl Family {
             ("tools", self.tools != ToolSupport::Unsupported),
             ("tool_choice", self.tool_choice),
             ("parallel_tool_calls", self.single_tool_call),
-            // Where a model cannot be bound to a schema, it is asked, or a tool stands in.
+            // A model that cannot be bound to a schema is asked in words, or a tool stands in.
             ("response_format", true),
             ("structured_outputs", self.json_schema != JsonSchemaSupport::Unsupported),
             ("reasoning", thinks),

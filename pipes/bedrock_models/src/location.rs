@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub struct ModelLocation {
     /// The model's id.
     pub model: Arc<str>,
-    /// What people call it, as in `Nova Lite (US)`.
+    /// The name that people see, as in `Nova Lite (US)`.
     pub name: Arc<str>,
     /// The AWS region.
     pub region: Arc<str>,

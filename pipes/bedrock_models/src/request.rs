@@ -74,7 +74,7 @@ pub struct Request {
 pub struct ResponseOptions {
     /// The names under which the client's tools were sent.
     pub tool_names: SentTools,
-    /// Which tool calls reach the client.
+    /// The tool calls that reach the client.
     pub tool_calls: ToolCallFilter,
     /// The wrapping of an answer in JSON.
     pub answer_shape: AnswerShape,

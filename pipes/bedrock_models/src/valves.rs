@@ -61,14 +61,15 @@ pub struct BedrockValves {
     #[schemars(title = "AWS · External id of the role")]
     pub aws_role_external_id: Option<String>,
 
-    /// What the assumed session is called in the logs of AWS.
+    /// The name of the assumed session in the logs of AWS. Example: `pipewright`.
     #[schemars(title = "AWS · Session name of the role")]
     pub aws_role_session_name: Option<String>,
 
-    /// Where Bedrock is, for private endpoints and tests. It stands for both services, in all
-    /// regions. Credentials of the machine (environment, profiles, roles) go only to hosts of
-    /// Bedrock and to hosts that the environment names (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`); for
-    /// any other host enter keys with it. None: AWS's own.
+    /// The URL of Bedrock, for private endpoints and tests. It is used for both services (`bedrock`
+    /// and `bedrock-runtime`), in all regions. Credentials of the machine (environment, profiles,
+    /// roles) go only to hosts of Bedrock and to hosts that the environment names
+    /// (`AWS_ENDPOINT_URL_BEDROCK_RUNTIME`); for any other host enter keys with it. None: AWS's
+    /// own.
     #[schemars(title = "AWS · Endpoint URL")]
     pub endpoint_url: Option<String>,
 
@@ -144,34 +145,37 @@ pub struct BedrockValves {
     #[schemars(title = "Fallback · Fallbacks", extend("x-everyday" = true))]
     pub fallbacks: Option<String>,
 
-    /// Whether a model that cannot answer is asked in the other regions of the same geography.
+    /// Asks the other regions of the same geography when a model cannot answer.
     #[schemars(title = "Fallback · Other regions")]
     pub fallback_regions: bool,
 
-    /// Whether a model that cannot answer is asked through the cross-region profile of its own
-    /// geography (`us.`, `eu.`, …). It never leaves the geography, so `global.` is not among them.
+    /// Asks the cross-region inference profile of the model's own geography (`us.`, `eu.`, …) when
+    /// a model cannot answer. Requests never leave the geography, so `global.` profiles are not
+    /// asked.
     #[schemars(title = "Fallback · Cross-region profile")]
     pub fallback_profiles: bool,
 
-    /// What Bedrock keeps of a chat for its next turn, where the model can: off, the system prompt
-    /// and the tools, or (auto) the conversation too. Keeping costs a quarter more once, and
-    /// reading what was kept a tenth.
+    /// The parts of a chat that Bedrock caches for the next turn, with models that support prompt
+    /// caching: none (off), the system prompt and the tools (system), or the conversation too
+    /// (auto). Writing to the cache costs a quarter more than other input, and reading from it a
+    /// tenth.
     #[schemars(title = "Chats · Prompt caching", extend("x-everyday" = true))]
     pub prompt_caching: PromptCaching,
 
-    /// How the model's reasoning is shown: in a field of its own (`reasoning_content`), between
-    /// think tags in the answer, or not at all. What is hidden cannot be sent back, so Claude does
-    /// not think on while it calls tools.
+    /// The place of the model's reasoning: a field of its own (`reasoning_content`), between think
+    /// tags in the answer, or hidden. Hidden reasoning cannot be sent back, so Claude does not go
+    /// on with it between tool calls.
     #[schemars(title = "Chats · Reasoning", extend("x-everyday" = true))]
     pub reasoning: ReasoningOutput,
 
-    /// Where instructions go that come in the middle of a chat, into the user's turn there, into a
-    /// turn of their own where the model takes such (Claude from Opus 4.8 on), or to the front.
+    /// The place of system messages that come in the middle of a chat: in the user's turn there
+    /// (user), in a turn of their own with models that support it, Claude from Opus 4.8 on
+    /// (`own_turn`), or at the front of the chat (`hoist`).
     #[schemars(title = "Chats · System messages mid-chat")]
     pub late_instructions: LateInstructions,
 
-    /// Whether Open WebUI may add its own tools (about 28 definitions) to every chat. They cost
-    /// prompt tokens, and a model that takes no tools refuses such chats.
+    /// Lets Open WebUI add its built-in tools (about 28 definitions) to every chat. They cost
+    /// prompt tokens, and models without tool use refuse such chats.
     #[schemars(title = "Chats · Built-in tools of Open WebUI")]
     pub builtin_tools: BuiltinTools,
 
@@ -188,7 +192,8 @@ pub struct BedrockValves {
     #[schemars(title = "Chats · Refuse ignored fields")]
     pub refuse_ignored: bool,
 
-    /// Tells AWS's logs who asks: the user's id, e-mail address and role.
+    /// Sends the user's id, e-mail address and role to AWS as request metadata, which AWS logs with
+    /// model invocations.
     #[schemars(title = "Chats · User in request metadata")]
     pub user_in_metadata: bool,
 
@@ -201,27 +206,28 @@ pub struct BedrockValves {
     #[schemars(title = "Guardrail · Version", extend("x-everyday" = true))]
     pub guardrail_version: String,
 
-    /// Whether the guardrail tells what it found.
+    /// The trace of the guardrail in answers: none, its assessments when it acts (enabled), or all
+    /// of them (`enabled_full`).
     #[schemars(title = "Guardrail · Trace")]
     pub guardrail_trace: GuardrailTrace,
 
-    /// Whether a streamed answer waits for the guardrail (sync) or runs ahead of it (async).
+    /// Streamed answers wait for the guardrail (sync), or run ahead of it (async).
     #[schemars(title = "Guardrail · While streaming")]
     pub guardrail_streaming: GuardrailStreaming,
 
-    /// Whether requests may name another guardrail in place of this one. Without one here, they
-    /// always may.
+    /// Lets requests name another guardrail in place of this one. Without one here, they always
+    /// may.
     #[schemars(title = "Guardrail · Named by requests")]
     pub guardrail_choice: bool,
 
-    /// How a streamed chat with a model that makes pictures is answered: with files beside the text
-    /// (`delta.images`, which Open WebUI keeps as files), or with Markdown in it, for clients that
-    /// know no such files.
+    /// The form of images in streamed chats with image models: files beside the text
+    /// (`delta.images`, which Open WebUI stores as files), or Markdown in the text, for clients
+    /// that do not read that field.
     #[schemars(title = "Files · Images in answers")]
     pub image_answers: ImageAnswers,
 
-    /// Whether files go to models too of which it is not known that they read them. Text files
-    /// reach every model, as text if need be.
+    /// Sends files to models too of which it is unknown if they read files. Text files reach every
+    /// model, as text if need be.
     #[schemars(title = "Files · Files for every model")]
     pub files_everywhere: bool,
 
@@ -237,8 +243,8 @@ pub struct BedrockValves {
     #[schemars(title = "Files · S3 locations")]
     pub s3_locations: Option<String>,
 
-    /// What vectors are for when a request does not say: texts to be found, a text to find others
-    /// by, classes, or clusters.
+    /// The purpose of embeddings when a request names none: documents of a search, queries of a
+    /// search, classification, or clustering.
     #[schemars(title = "Embeddings · Input type")]
     pub embedding_input_type: EmbedInput,
 
@@ -250,33 +256,34 @@ pub struct BedrockValves {
     #[schemars(title = "Timeouts · First-token timeout (s)", range(min = 1, max = 3600))]
     pub first_event_timeout_seconds: u64,
 
-    /// The time that a begun answer may be silent, in seconds. Models that think can be silent for a
-    /// while.
+    /// The time for which an answer that has begun may send nothing, in seconds. Models that reason
+    /// can be silent for a while.
     #[schemars(title = "Timeouts · Idle timeout (s)", range(min = 1, max = 3600))]
     pub idle_timeout_seconds: u64,
 
-    /// From how many tokens on an answer is streamed from Bedrock although the client wants it in
-    /// one piece. Bedrock is silent until a whole answer is there, so a long one could outlast
-    /// *First-token timeout*. It counts what limits the answer (`max_tokens`, and the budget
-    /// of reasoning); without a limit, answers of chats with reasoning are streamed, others are
-    /// not. 0: every answer is streamed from Bedrock. Example: `8192`.
+    /// The number of tokens above which an answer is streamed from Bedrock although the client
+    /// wants it in one piece. Bedrock sends nothing until a whole answer is there, so a long one
+    /// could exceed *First-token timeout*. The number is compared with the limit of the answer
+    /// (`max_tokens`, and the budget of reasoning); without a limit, answers of chats with
+    /// reasoning are streamed, and others are not. 0: every answer is streamed from Bedrock.
+    /// Example: `8192`.
     #[schemars(title = "Timeouts · Stream above max_tokens", range(min = 0, max = 1_000_000))]
     pub stream_above_max_tokens: u32,
 
-    /// How often a chat is tried when AWS is busy or failing, the first time included. A begun
-    /// answer is never tried again.
+    /// The attempts of a chat when AWS is busy or failing, the first one included. An answer that
+    /// has begun is never tried again.
     #[schemars(title = "Retries · Attempts", range(min = 1, max = 10))]
     pub max_attempts: u32,
 
-    /// The retries to a hundred chats with a model, in the long run.
+    /// The retries for each hundred chats with a model, in the long run.
     #[schemars(title = "Retries · Retry budget (%)", range(min = 0, max = 100))]
     pub retry_percent: u32,
 
-    /// How many calls must have ended within 30 seconds until a model of a region that fails is not
-    /// asked for a while: when 90 % of them have failed, or 50 % because it said that it is not
-    /// available, for three callers or more; 0: never. No caller counts for more than a third, and
-    /// all attempts of a chat are one call. Being throttled is no failure. Where no connection can
-    /// be made, two calls are enough. Example: `20`.
+    /// The calls that must have ended within 30 seconds before a failing model of a region is not
+    /// asked for a while. That happens when 90 % of them have failed, or 50 % because the service
+    /// said that it is not available, for three callers or more. 0: never. No caller counts for
+    /// more than a third, and all attempts of a chat are one call. Being throttled is no failure.
+    /// Where no connection can be made, two calls are enough. Example: `20`.
     #[schemars(title = "Retries · Circuit breaker: failures", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
@@ -376,12 +383,12 @@ impl Default for BedrockValves {
 }
 
 impl BedrockValves {
-    /// Returns how long one region may take to list its models.
+    /// Returns the time in which one region must list its models.
     pub fn list_timeout(&self) -> Duration {
         Duration::from_secs(self.model_list_timeout_seconds)
     }
 
-    /// Returns how long and how often a model is asked.
+    /// Returns the limits of calls to a model.
     pub fn limits(&self) -> Limits {
         Limits {
             connect: Duration::from_secs(self.connect_timeout_seconds),

@@ -21,8 +21,8 @@ pub struct ConversationValves {
     #[schemars(title = "Persona · Persona", extend("x-everyday" = true))]
     pub persona: Option<String>,
 
-    /// Personas by name, as a JSON object. `helpful_assistant` is always there. Example: `{"pirate":
-    /// "You are a pirate.", "teacher": "You are a patient teacher."}`
+    /// Personas by name, as a JSON object. `helpful_assistant` is always there. Example:
+    /// `{"pirate": "You are a pirate.", "teacher": "You are a patient teacher."}`
     #[schemars(title = "Persona · Table of personas", extend("x-everyday" = true))]
     pub personas: Option<String>,
 

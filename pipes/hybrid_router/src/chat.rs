@@ -54,7 +54,7 @@ impl HybridRouter {
         let budget = CloudBudget::new(self.valves.cloud_budget_per_day, &call, now);
         let denied = CloudDenied::check(&call, &self.valves, budget.as_ref()).await;
         let plan = RoutePlan::new(&call, &self.valves, now, denied)?;
-        // Which of two backends answers is decided by the first token, so there has to be one.
+        // The first token decides which of two backends answers, so there has to be one.
         call.body.stream |= matches!(plan, RoutePlan::First(..));
         let request = Request { call: &call, budget };
         let (local, cloud) = (&self.local, self.cloud.as_ref());

@@ -55,7 +55,7 @@ impl RoutePlan {
     }
 }
 
-/// Returns why the cloud is asked first, if the valves say so.
+/// Returns the rule of the valves by which the cloud is asked first, if there is one.
 fn cloud_reason(call: &Call, valves: &HybridValves, now: SystemTime) -> Option<&'static str> {
     if valves.tasks_local && is_background_task(call) {
         return None;
@@ -86,7 +86,7 @@ fn no_fallback(missing: MissingCapability) -> PipeError {
 }
 
 impl CloudDenied {
-    /// Returns why the cloud may not answer this chat, if it may not.
+    /// Returns the reason for which the cloud may not answer this chat, if there is one.
     pub async fn check(
         call: &Call,
         valves: &HybridValves,

@@ -17,12 +17,13 @@ use std::time::Duration;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HybridValves {
-    /// The local side: the address of a server, as in `http://localhost:11434/v1`, or the id of a model of this host, as in
-    /// `openai_proxy.llama3`. An address is that of an OpenAI-compatible API, or one that ends in `/generate`; if it has no path, both are tried.
+    /// The local side: the address of a server, as in `http://localhost:11434/v1`, or the id of a
+    /// model of this host, as in `openai_proxy.llama3`. An address is that of an OpenAI-compatible
+    /// API, or one that ends in `/generate`; if it has no path, both are tried.
     #[schemars(title = "Local · Server or model", extend("x-everyday" = true, "x-models" = true))]
     pub local_endpoint: String,
 
-    /// What the server at the local address calls its model. None: the first that it lists.
+    /// The id of the model at the local server. None: the first model that the server lists.
     #[schemars(title = "Local · Model's name at the server", extend("x-everyday" = true))]
     pub local_model: Option<String>,
 
@@ -30,45 +31,51 @@ pub struct HybridValves {
     #[schemars(title = "Local · API key of the server", extend("x-everyday" = true, "x-origin" = "local_endpoint"))]
     pub local_api_key: Secret,
 
-    /// Whether the local model sees pictures. Without, chats that hold some go to the cloud.
+    /// The local model takes images. Off: chats with images go to the cloud.
     #[schemars(title = "Local · Model sees pictures", extend("x-everyday" = true))]
     pub local_images: bool,
 
-    /// Whether the local model calls tools. Without, chats that offer some go to the cloud, and Open WebUI adds none of its own.
+    /// The local model calls tools. Off: chats with tools go to the cloud, and Open WebUI adds none
+    /// of its built-in tools.
     #[schemars(title = "Local · Model calls tools", extend("x-everyday" = true))]
     pub local_tools: bool,
 
-    /// How many tokens the local model can hold, question and answer together. Longer chats go to the cloud. None: the local server's own
-    /// complaint decides.
+    /// The context length of the local model in tokens, prompt and answer together. Longer chats go
+    /// to the cloud. None: the cloud is asked when the local server refuses a chat as too long.
     #[schemars(title = "Local · Context (tokens)", range(min = 1))]
     pub local_context_tokens: Option<u64>,
 
-    /// How many chats the local side may have under way. The cloud gets further ones at once.
+    /// The chats that the local side may have under way. Further ones go to the cloud at once.
     #[schemars(title = "Local · Max concurrent requests", range(min = 1, max = 10_000))]
     pub local_at_once: usize,
 
-    /// The cloud side: the id of a model of this host, as in `bedrock_models.amazon.nova-lite-v1:0`.
+    /// The cloud side: the id of a model of this host, as in
+    /// `bedrock_models.amazon.nova-lite-v1:0`.
     #[schemars(title = "Cloud · Model", extend("x-everyday" = true, "x-models" = true))]
     pub cloud_model: Option<String>,
 
-    /// Whether the cloud answers what the local side cannot, or does not begin to answer. Without, such a chat ends in an error.
+    /// Asks the cloud when the local side cannot answer, or does not begin to. Off: such a chat
+    /// ends in an error.
     #[schemars(title = "Cloud · Answer when local fails", extend("x-everyday" = true))]
     pub cloud_fallback: bool,
 
-    /// What each person may have spent since midnight UTC, in US dollars by the host's table of prices, before `hybrid-smart` asks the
-    /// cloud no more. None or 0: no limit. To keep people from the cloud, name their roles in the valve of roles for the local side only.
+    /// The amount in US dollars that each person may spend in a day (UTC) before `hybrid-smart`
+    /// stops asking the cloud, by the host's table of prices. None or 0: no limit. To keep people
+    /// from the cloud, name their roles in the valve of roles for the local side only.
     #[schemars(title = "Cloud · Budget a day ($)", extend("x-everyday" = true), range(min = 0.0))]
     pub cloud_budget_per_day: Option<f64>,
 
-    /// Whether the usage tells the sides apart, for each person.
+    /// Records the usage of the local side and of the cloud separately, for each person.
     #[schemars(title = "Cloud · Track costs by side", extend("x-everyday" = true))]
     pub cost_tracking: bool,
 
-    /// Chats of more tokens than these, about, go to the cloud first. None: no chat is too long to be asked locally first.
+    /// The number of prompt tokens above which chats go to the cloud first; it is compared with an
+    /// estimate. None: the length of a chat does not matter.
     #[schemars(title = "Routing · Cloud above prompt tokens", range(min = 1))]
     pub cloud_above_prompt_tokens: Option<u64>,
 
-    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) are asked locally first, whatever the rules below say.
+    /// Asks the local side first for Open WebUI's background tasks (titles, tags, follow-up
+    /// questions), whatever the rules below say.
     #[schemars(title = "Routing · Background tasks go local")]
     pub tasks_local: bool,
 
@@ -80,38 +87,42 @@ pub struct HybridValves {
     #[schemars(title = "Routing · Roles for the local side only")]
     pub local_roles: Option<String>,
 
-    /// When chats go to the cloud first: times of UTC, as in `08:00-18:00, 22-6`.
+    /// The hours (UTC) in which chats go to the cloud first, comma-separated. Example:
+    /// `08:00-18:00, 22-6`.
     #[schemars(title = "Routing · Hours for the cloud (UTC)")]
     pub cloud_hours: Option<String>,
 
-    /// When the local side has said nothing for so long, in milliseconds, the cloud is asked too, and whoever speaks first answers. Both may
-    /// cost then. None: the cloud waits until the local side has failed.
+    /// The time after which the cloud is asked too if the local side has not begun to answer, in
+    /// milliseconds. The first side to send a token answers; both may cost. None: the cloud is
+    /// asked only when the local side has failed.
     #[schemars(title = "Routing · Ask the cloud too after (ms)", range(min = 0, max = 60_000))]
     pub hedge_after_ms: Option<u64>,
 
-    /// Whether a line over each answer of `hybrid-smart` says who answers, and why.
+    /// Adds a line above each answer of `hybrid-smart` that says which side answers, and why.
     #[schemars(title = "Routing · Say who answers", extend("x-everyday" = true))]
     pub show_side: bool,
 
-    /// How long the local side may take until its first token, in seconds. A server that answers in one piece (`/generate`) has at least
-    /// two minutes.
+    /// The time until the local side must begin to answer, in seconds. A server that answers in one
+    /// piece (`/generate`) has at least two minutes.
     #[schemars(
         title = "Timeouts · First-token timeout (s)", extend("x-everyday" = true),
         range(min = 1, max = 600)
     )]
     pub local_timeout_seconds: u64,
 
-    /// How long a begun local answer may stay silent, in seconds.
+    /// The time for which a local answer that has begun may send nothing, in seconds.
     #[schemars(title = "Timeouts · Idle timeout (s)", range(min = 1, max = 3600))]
     pub local_idle_seconds: u64,
 
-    /// How many chats in a row must fail until the local side is not asked any more; 0: it is always asked. It is then tried at once,
-    /// beside all chats: if it answers, the failure was the chat's own. A failure does not count while the chats of others are answered.
+    /// The chats in a row that must fail before the local side is not asked for a while. 0: it is
+    /// always asked. A probe is sent at once: if it is answered, the chats were at fault, and the
+    /// local side is asked again. A failure does not count while the chats of others are answered.
     /// Example: `1`.
     #[schemars(title = "Retries · Circuit breaker: failures", range(min = 0, max = 1000))]
     pub breaker_failures: u32,
 
-    /// How long the local side then rests before it is tried, beside all chats, in seconds. That doubles, up to two minutes.
+    /// The time between probes of a failing local side at first, in seconds. It doubles, up to two
+    /// minutes, as long as they fail.
     #[schemars(title = "Retries · Circuit breaker: pause (s)", range(min = 1, max = 120))]
     pub breaker_seconds: u64,
 }

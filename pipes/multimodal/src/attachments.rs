@@ -72,7 +72,8 @@ fn parts(message: &Message) -> &[Part] {
     }
 }
 
-/// Makes plain texts of those of these messages that hold nothing else: not every model takes parts.
+/// Makes plain texts of those of these messages that hold nothing else: not every model takes
+/// parts.
 pub(crate) fn join_texts<'a>(
     messages: &mut [Message],
     changed: impl IntoIterator<Item = &'a Attachment>,

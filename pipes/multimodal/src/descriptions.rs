@@ -52,7 +52,7 @@ struct Cache {
 /// The descriptions of the images of a chat.
 pub(crate) struct Descriptions {
     texts: HashMap<Digest, Result<Arc<str>>>,
-    /// What they have cost.
+    /// The tokens and costs of the descriptions.
     pub usage: Option<Usage>,
 }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use pipe_sdk::{Chunk, FinishReason, PipeError, Result, Usage};
 
-/// What comes of a section.
+/// An event of a section.
 pub(crate) enum SectionItem {
     Chunk(Chunk),
     /// One of its calls has failed.
@@ -30,14 +30,14 @@ pub(crate) struct Layout {
 
 struct Slot {
     block: Block,
-    /// What waits to be shown.
+    /// The chunks that wait to be shown.
     chunks: Vec<Chunk>,
     bytes: usize,
-    /// Whether the rest is left out, because too much has to wait.
+    /// True if the rest is left out, because too much has to wait.
     is_cut: bool,
     errors: Vec<PipeError>,
     finish: Option<FinishReason>,
-    /// Whether the model has said anything but thoughts.
+    /// True once the model has said anything but reasoning.
     has_answer: bool,
     has_ended: bool,
     has_heading: bool,

@@ -20,7 +20,7 @@ const MAX_SIDE: u32 = 30_000;
 /// The quality of shrunk images, from 1 to 100.
 const JPEG_QUALITY: u8 = 85;
 
-/// How often an image is made smaller until it fits.
+/// The largest number of times that an image is shrunk until it fits.
 const MAX_ATTEMPTS: usize = 8;
 
 /// The limits of a picture that a model gets.

@@ -29,7 +29,7 @@ pub(crate) struct Fusion<'a> {
     pub template: &'a Template,
     /// The chat for the model that answers from the others' answers; `None` to show those.
     pub body: Option<Body>,
-    /// Whether the client reads the answer as a stream.
+    /// True if the client reads the answer as a stream.
     pub is_streamed: bool,
     /// The time in which a model must begin to answer.
     pub timeout: Duration,
@@ -165,7 +165,7 @@ struct Run {
     /// The number of sections that have not ended.
     waiting: usize,
     fusion: Option<(Host, Body)>,
-    /// What is to be sent next.
+    /// The next chunks to be sent.
     chunks: VecDeque<Chunk>,
     /// The answer of the fusion model.
     answer: Option<ChunkStream>,

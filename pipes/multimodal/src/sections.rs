@@ -9,7 +9,7 @@ use pipe_sdk::{Body, Content, Host, Message, Part, PipeError, Role};
 use serde_json::Map;
 use std::mem;
 
-/// What a model of its own reads of a chat.
+/// The kind of a section, which is a part of a chat that a model of its own reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SectionKind {
     Text,

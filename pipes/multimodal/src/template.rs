@@ -28,8 +28,8 @@ impl Default for Template {
 }
 
 impl Template {
-    /// Parses a template. A block without a placeholder belongs to the block after it; the last one,
-    /// to the block before it.
+    /// Parses a template. A block without a placeholder belongs to the block after it; the last
+    /// one, to the block before it.
     ///
     /// # Errors
     /// The rule that the text breaks.
@@ -58,7 +58,7 @@ impl Template {
         if let Some(last) = blocks.last_mut().filter(|_| !literal.is_empty()) {
             last.after = format!("{}{SEPARATOR}{literal}", last.after);
         }
-        // What the template has no place for comes last, under its heading.
+        // Sections that the template has no place for come last, under their headings.
         for block in Self::default().0 {
             if !blocks.iter().any(|one| one.kind == block.kind) {
                 blocks.push(block);

@@ -37,15 +37,15 @@ pub struct MultimodalValves {
     pub fusion_model: Option<String>,
 
     /// How the answers of the models are put together: blocks with a blank line between them, each
-    /// with one of `{{text}}`, `{{images}}`, `{{files}}` and `{{audio}}`. `\n` is a line break. None:
-    /// each under its heading, as in `TEXT:\n{{text}}\n\nIMAGES:\n{{images}}`.
+    /// with one of `{{text}}`, `{{images}}`, `{{files}}` and `{{audio}}`. `\n` is a line break.
+    /// None: each under its heading, as in `TEXT:\n{{text}}\n\nIMAGES:\n{{images}}`.
     #[schemars(title = "Answer · Template", extend("x-everyday" = true))]
     pub fusion_template: Option<String>,
 
-    /// Models that take no images, comma-separated, with `*` for anything and `!` before exceptions:
-    /// in chats with them, the model for images describes each image, and the description takes its
-    /// place. Models of this host that are known to take images keep them. Example:
-    /// `openai_proxy.*, !openai_proxy.llava`.
+    /// Models that take no images, comma-separated, with `*` for anything and `!` before
+    /// exceptions: in chats with them, the model for images describes each image, and the
+    /// description takes its place. Models of this host that are known to take images keep them.
+    /// Example: `openai_proxy.*, !openai_proxy.llava`.
     #[schemars(title = "Descriptions · Describe images for", extend("x-everyday" = true))]
     pub describe_images_for: Option<String>,
 

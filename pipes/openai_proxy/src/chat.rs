@@ -20,7 +20,7 @@ pub(crate) async fn chat(
     candidates: &[ModelEntry],
     upstreams: &Upstreams,
 ) -> Result<ChunkStream> {
-    // Where all fail, the error is that of the model that was asked for.
+    // Where all models fail, the error is that of the model that was asked for.
     let mut first_error = None;
     for (index, entry) in candidates.iter().enumerate() {
         let ConnectedUpstream { server, config } = &upstreams.connected()[entry.upstream];

@@ -217,8 +217,8 @@ impl Embedder for SourceEmbedder {
 }
 
 impl SourceEmbedder {
-    /// Returns the cosine below which a chunk has nothing to do with the question, which is known of
-    /// the local models.
+    /// Returns the cosine below which a chunk has nothing to do with the question, which is known
+    /// of the local models.
     pub(crate) fn cosine_floor(&self) -> Option<f32> {
         match &self.model {
             Model::Local(model) => Some(model.cosine_floor()),

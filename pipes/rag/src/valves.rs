@@ -19,100 +19,114 @@ const LOCAL_MAX_TOKENS: usize = 200;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RagValves {
-    /// The models that write the answers, comma-separated, by the ids that this host lists them by. Each gets a model of its own here,
-    /// `rag.` and its id. None: there are no models here.
+    /// The models that write the answers, comma-separated, by the ids that this host lists them by.
+    /// Each gets a model of its own here, `rag.` and its id. None: there are no models here.
     #[schemars(title = "Models · Answering models", extend("x-everyday" = true, "x-models" = true))]
     pub generators: Option<String>,
 
-    /// The model that turns texts into vectors, for search by meaning: any embedding model of this host by its id; `local` for the one in this
-    /// process, which `pipewright models fetch` downloads; or `auto` for the local one if it is there, else the first of this host. After a change
-    /// all documents are embedded again in the background. Without a model, documents are found by words alone.
+    /// The model that turns texts into vectors, for search by meaning: any embedding model of this
+    /// host by its id; `local` for the one in this process, which `pipewright models fetch`
+    /// downloads; or `auto` for the local one if it is there, else the first of this host. After a
+    /// change all documents are embedded again in the background. Without a model, documents are
+    /// found by words alone.
     #[schemars(title = "Models · Embedding model", extend("x-everyday" = true, "x-models" = true))]
     pub embedding_model: String,
 
-    /// The model that puts what was found in a better order, by its id. None: it stays as it was found.
+    /// The model that reorders the found chunks by relevance, by its id. None: the order of the
+    /// search stays.
     #[schemars(title = "Models · Reranker", extend("x-everyday" = true, "x-models" = true))]
     pub reranker: Option<String>,
 
-    /// The model that rewrites a question that follows others, as in "and in winter?", so that it stands alone. None: it is searched together with
-    /// the two questions before it.
+    /// The model that rewrites a question that follows others, as in "and in winter?", so that it
+    /// stands alone. None: it is searched together with the two questions before it.
     #[schemars(title = "Models · Model for follow-up questions", extend("x-models" = true))]
     pub rewrite_model: Option<String>,
 
-    /// The folder of the local embedding model, or the folder that has `multilingual-e5-small` or `all-MiniLM-L6-v2-int8` in it, of which the first
-    /// is preferred. It counts from the data folder, and must lie in its folder `models` or in another one that the operator names (`MODEL_ROOTS`).
+    /// The folder of the local embedding model, or the folder that has `multilingual-e5-small` or
+    /// `all-MiniLM-L6-v2-int8` in it, of which the first is preferred. The path is relative to the
+    /// data folder, and must lie in its folder `models` or in another one that the operator names
+    /// (`MODEL_ROOTS`).
     #[schemars(title = "Models · Folder of the local model", extend("x-place" = "models"))]
     pub model_folder: String,
 
-    /// How many threads the local embedding model may keep busy.
+    /// The threads that the local embedding model may use.
     #[schemars(title = "Models · Threads of the local model", range(min = 1, max = 64))]
     pub model_threads: usize,
 
-    /// Which collections chats are answered from, comma-separated; with roles, for those roles alone, as in
-    /// `handbook, salaries=admin|hr`. Further limits stand in the collections and documents themselves. The first one takes in the watched folder.
+    /// The collections that are searched, comma-separated; with roles, for those roles alone.
+    /// Collections and documents can limit their audience further. The watched folder goes into the
+    /// first one. Example: `handbook, salaries=admin|hr`.
     #[schemars(title = "Documents · Collections", extend("x-everyday" = true))]
     pub collections: Vec<String>,
 
-    /// A folder whose files are taken into the first collection, and follow it: new ones, changed ones, deleted ones, as in `watched/handbook`.
-    /// It counts from the data folder, and must lie in its folder `watched` or in another one that the operator names (`WATCHED_ROOTS`). Links
-    /// and hidden files are left out. None: no folder is watched.
+    /// A folder whose files are taken into the first collection, and follow it: new ones, changed
+    /// ones, deleted ones, as in `watched/handbook`. The path is relative to the data folder, and
+    /// must lie in its folder `watched` or in another one that the operator names
+    /// (`WATCHED_ROOTS`). Links and hidden files are left out. None: no folder is watched.
     #[schemars(title = "Documents · Watched folder", extend("x-everyday" = true, "x-place" = "watched"))]
     pub watched_folder: Option<String>,
 
-    /// Who may see what the watched folder brings in: roles of Open WebUI, comma-separated, as in `admin, user`, or `everyone`. The audience of
-    /// the collection holds too. None: admins alone; documents that are there already keep the audience that they have.
+    /// The people who may see documents of the watched folder: roles of Open WebUI,
+    /// comma-separated, as in `admin, user`, or `everyone`. The audience of the collection limits
+    /// them, too. None: admins alone; documents that are there already keep their audience.
     #[schemars(title = "Documents · Audience of the watched folder", extend("x-everyday" = true))]
     pub watched_audience: Option<String>,
 
-    /// The most tokens that a chunk of a document has, in collections that set no size of their own. 128 to 240 find best; for the local model it
-    /// is never more than 200. After a change documents are cut again in the background.
+    /// The most tokens that a chunk of a document has, in collections that set no size of their
+    /// own. Sizes of 128 to 240 give the best search results; for the local model it is never more
+    /// than 200. After a change documents are cut again in the background.
     #[schemars(title = "Documents · Chunk size (tokens)", range(min = 32, max = 2048))]
     pub chunk_size: usize,
 
-    /// The file that holds documents, words and vectors, as in `rag/index.db`. It counts from the data folder, and must lie in its folder `rag` or
-    /// in another one that the operator names (`INDEX_ROOTS`). Its name ends in .db, .sqlite or .sqlite3.
+    /// The file that holds documents, words and vectors, as in `rag/index.db`. The path is relative
+    /// to the data folder, and must lie in its folder `rag` or in another one that the operator
+    /// names (`INDEX_ROOTS`). Its name ends in .db, .sqlite or .sqlite3.
     #[schemars(title = "Documents · Index file", extend("x-place" = "index"))]
     pub index_file: String,
 
-    /// A PostgreSQL with pgvector that holds them in place of the file, as in `postgres://user:password@host/database`; several hosts may share it.
+    /// A PostgreSQL with pgvector that holds them in place of the file, as in
+    /// `postgres://user:password@host/database`; several hosts may share it.
     #[schemars(title = "Documents · Index database", extend("x-database" = true))]
     pub index_url: Secret,
 
-    /// How many chunks are found for a question.
+    /// The chunks that are found for a question.
     #[schemars(title = "Search · Chunks for an answer", extend("x-everyday" = true), range(min = 1, max = 50))]
     pub top_k: usize,
 
-    /// Search by words and by meaning. Otherwise by meaning alone.
+    /// Searches by words (BM25) and by meaning (vectors). Off: by meaning alone.
     #[schemars(title = "Search · Hybrid search", extend("x-everyday" = true))]
     pub hybrid_search: bool,
 
-    /// How much the meaning weighs in a hybrid search; the words have the rest.
+    /// The weight of the meaning in a hybrid search; the words have the rest.
     #[schemars(title = "Search · Vector weight", range(min = 0.0, max = 1.0))]
     pub meaning_weight: f32,
 
-    /// Leave out chunks below this score: the reranker's if there is one, else the cosine of chunk and question. Chunks that were found by
-    /// words alone have no such score, and stay. 0: with a local model, chunks that it sees no relation to and that lack most of the question's words are left out.
+    /// The score below which chunks are left out: the reranker's if there is one, else the cosine
+    /// of chunk and question. Chunks that were found by words alone have no such score, and stay.
+    /// 0: with a local model, chunks that it sees no relation to and that lack most of the
+    /// question's words are left out.
     #[schemars(title = "Search · Minimum score", range(min = 0.0, max = 1.0))]
     pub min_score: f32,
 
-    /// How many tokens around each found chunk the model gets to read, the chunk included.
+    /// The tokens around each found chunk that the model reads, the chunk included.
     #[schemars(title = "Search · Window around a chunk (tokens)", range(min = 32, max = 8000))]
     pub window_tokens: usize,
 
-    /// What the model is asked, with `{{sources}}` and `{{question}}` in their places. None: a text that asks for an answer from the sources alone, with
-    /// their numbers.
+    /// The prompt of the answering model, with `{{sources}}` and `{{question}}` in their places.
+    /// None: a text that asks for an answer from the sources alone, with their numbers.
     #[schemars(title = "Search · Prompt template")]
     pub prompt_template: Option<String>,
 
-    /// Put what is found before the chats of other models, in place of having models here.
+    /// Adds the found chunks to chats of other models in Open WebUI, in place of offering models
+    /// here.
     #[schemars(title = "Filter · Be a filter", extend("x-everyday" = true))]
     pub filter: bool,
 
-    /// As a filter: for which models, by the ids that Open WebUI lists them by; `*` alone for all.
+    /// As a filter: the models, by the ids that Open WebUI lists them by; `*` alone for all.
     #[schemars(title = "Filter · Models")]
     pub pipelines: Vec<String>,
 
-    /// As a filter: smaller ones run first.
+    /// As a filter: filters with smaller numbers run first.
     #[schemars(title = "Filter · Priority")]
     pub priority: i64,
 }
@@ -146,7 +160,8 @@ impl Default for RagValves {
 }
 
 impl RagValves {
-    /// Returns the chunk size of collections that set none; `is_local` if the local model reads them.
+    /// Returns the chunk size of collections that set none; `is_local` if the local model reads
+    /// them.
     pub(crate) fn default_chunk_tokens(&self, is_local: bool) -> usize {
         if is_local { self.chunk_size.min(LOCAL_MAX_TOKENS) } else { self.chunk_size }
     }
@@ -162,7 +177,7 @@ impl RagValves {
         self.watched_folder.as_ref().map(PathBuf::from)
     }
 
-    /// Returns who may see what the watched folder brings in, if the valve says so.
+    /// Returns the audience of documents from the watched folder, if the valve has one.
     pub(crate) fn watched_audience(&self) -> Option<Audience> {
         let roles: BTreeSet<String> =
             split_list(&self.watched_audience).map(str::to_owned).collect();

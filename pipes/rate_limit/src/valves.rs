@@ -1,4 +1,4 @@
-//! What an admin can turn.
+//! The valves of the filter.
 
 use crate::{
     quota::{Period, Quota, Unit},
@@ -20,43 +20,52 @@ pub struct RateLimitValves {
     #[schemars(title = "Filter · Priority")]
     pub priority: i64,
 
-    /// How many requests each person may send in a minute. None or 0: no limit.
+    /// The requests that each person may send in a minute. None or 0: no limit.
     #[schemars(title = "Requests · In a minute")]
     pub requests_per_minute: Option<u32>,
 
-    /// How many requests each person may send in an hour. None or 0: no limit.
+    /// The requests that each person may send in an hour. None or 0: no limit.
     #[schemars(title = "Requests · In an hour")]
     pub requests_per_hour: Option<u32>,
 
-    /// How many requests each person may send in 24 hours. None or 0: no limit.
+    /// The requests that each person may send in 24 hours. None or 0: no limit.
     #[schemars(title = "Requests · In a day")]
     pub requests_per_day: Option<u32>,
 
-    /// How many tokens, read and written, each person may use in a minute. None or 0: no limit.
+    /// The tokens that each person may use in a minute, prompts and answers together. None or 0: no
+    /// limit.
     #[schemars(title = "Tokens · In a minute")]
     pub tokens_per_minute: Option<u64>,
 
-    /// How many tokens, read and written, each person may use in 24 hours. None or 0: no limit.
+    /// The tokens that each person may use in 24 hours, prompts and answers together. None or 0: no
+    /// limit.
     #[schemars(title = "Tokens · In a day")]
     pub tokens_per_day: Option<u64>,
 
-    /// How many US dollars each person may spend between two midnights of UTC, by the host's table of prices. None or 0: no limit.
+    /// The amount in US dollars that each person may spend in a day (UTC), by the host's table of
+    /// prices. None or 0: no limit.
     #[schemars(title = "Budget · A day ($)", range(min = 0.0))]
     pub budget_per_day: Option<f64>,
 
-    /// How many US dollars each person may spend in a month of the calendar. None or 0: no limit.
+    /// The amount in US dollars that each person may spend in a calendar month (UTC), by the host's
+    /// table of prices. None or 0: no limit.
     #[schemars(title = "Budget · A month ($)", range(min = 0.0))]
     pub budget_per_month: Option<f64>,
 
-    /// What is said of some in place of the above, as in `role admin: none; user ann@example.com: 100 requests/hour, $5/day; key ci: 1000000 tokens/day`.
-    /// `none` means no limit, as 0 does; `nobody` means that they may send nothing, as in `role guest: nobody`.
-    /// Of what each person asks of some models, beside the above: `model *opus*: 5 requests/hour, $2/day`. Of all people together: `everybody: 1000 requests/minute, $50/day`.
-    /// Units are `requests` (of every kind), `chats`, `embeddings` (texts), `images`, `reranks`, `searches`, `counts` (of tokens), `tokens` and `$`; periods `minute`, `hour`, `day` and `month`.
+    /// Limits for a role, a user or a key in place of the above, separated by semicolons, as in
+    /// `role admin: none; user ann@example.com: 100 requests/hour, $5/day; key ci: 1000000
+    /// tokens/day`. `none` means no limit, as 0 does; `nobody` means that they may send nothing, as
+    /// in `role guest: nobody`. Limits of each person for some models, beside the above: `model
+    /// *opus*: 5 requests/hour, $2/day`. Limits of all people together: `everybody: 1000
+    /// requests/minute, $50/day`. Units are `requests` (of every kind), `chats`, `embeddings`
+    /// (texts), `images`, `reranks`, `searches`, `counts` (of tokens), `tokens` and `$`; periods
+    /// `minute`, `hour`, `day` and `month`.
     #[schemars(title = "Rules · Exceptions")]
     pub exceptions: Option<String>,
 
-    /// Whether Open WebUI's background tasks (titles, tags, follow-up questions) count as requests like a chat. If not, ten times as many
-    /// of them may be sent as requests; their tokens and dollars count always.
+    /// Counts Open WebUI's background tasks (titles, tags, follow-up questions) as requests. Off:
+    /// each person may send ten times as many of them as requests. Their tokens and dollars always
+    /// count.
     #[schemars(title = "Rules · Count background tasks")]
     pub count_tasks: bool,
 }

@@ -24,7 +24,7 @@ const WITHOUT: [(&str, &str); 5] = [
     ("ENABLE_OPTILLM", "the pipe `optimizer` has the approaches (docs/optimizer.md)"),
 ];
 
-/// Returns what becomes of these variables.
+/// Translates these variables.
 pub fn import(variables: &BTreeMap<String, String>) -> Imported {
     let mut imported = Imported::default();
     let get = |name: &str| variables.get(name).filter(|value| !value.is_empty());

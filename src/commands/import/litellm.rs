@@ -13,7 +13,7 @@ const BEDROCK: &str = "bedrock_models";
 const PROXY: &str = "openai_proxy";
 const LIMITS: &str = "rate_limit";
 
-/// How a value names an environment variable in place of itself.
+/// The prefix of a value that names an environment variable.
 const VARIABLE: &str = "os.environ/";
 
 /// Reads values that may name environment variables.
@@ -33,7 +33,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     }
 }
 
-/// Returns what becomes of this configuration. `get` returns variables of the environment.
+/// Translates this configuration. `get` returns variables of the environment.
 ///
 /// # Errors
 /// The line that is no YAML.

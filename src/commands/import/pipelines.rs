@@ -29,10 +29,10 @@ const LIMIT_VALVES: [(&str, &str); 4] = [
     ("tokens_per_day", "tokens_per_day"),
 ];
 
-/// Returns what becomes of the valves in this folder.
+/// Translates the valves in this folder.
 ///
 /// # Errors
-/// When the folder or one of its files cannot be read.
+/// Returns an error if the folder or one of its files cannot be read.
 pub fn import(folder: &Path) -> anyhow::Result<Imported> {
     let mut imported = Imported::default();
     let mut upstreams = Upstreams::default();

@@ -236,7 +236,7 @@ fn chat_part(block: Block, field: &str) -> Result<Option<Part>, PipeError> {
             &format!("{field}.type"),
             &format!("blocks of type `{kind}` are not taken here"),
         )),
-        // What only Anthropic's servers do, and what comes after this was written.
+        // Blocks that only Anthropic's servers handle, and blocks that are newer than this code.
         _ => {
             let rest = cache_control_field(block.cache_control.clone());
             Ok(block.words().map(|text| Part::Text { text, rest }))

@@ -50,7 +50,7 @@ impl EventBuffer {
         self.written += 1;
         let brace = self.buffer.len();
         self.write_json(fields);
-        // What was begun above goes on with the fields.
+        // An object that was begun above goes on with the fields.
         self.buffer[brace] = b',';
         self.buffer.extend_from_slice(b"\n\n");
     }

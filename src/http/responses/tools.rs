@@ -27,8 +27,8 @@ pub struct FlatTool {
 }
 
 impl FlatTool {
-    /// Returns the tool as JSON; `None` if its schema, which was kept as it came, holds a number that
-    /// is too large. What of the schema is nested deeper than JSON is read is left out.
+    /// Returns the tool as JSON; `None` if its schema, which was kept as it came, holds a number
+    /// that is too large. What of the schema is nested deeper than JSON is read is left out.
     pub fn to_json(&self) -> Option<Value> {
         let json = serde_json::to_string(self).ok()?;
         serde_json::from_str(&limit_nesting(&json, MAX_ECHO_DEPTH)).ok()

@@ -161,11 +161,11 @@ static TOOL: Shape = Object(
     &[],
 );
 
-/// What a function says of itself.
+/// The definition of a function.
 const FUNCTION: &[super::Field] =
     &[("name", &Text), ("description", &Text), ("parameters", &OBJECT), ("strict", &Flag)];
 
-/// What must be called: a word, or an object that names a tool or several.
+/// The choice of tools: a word, or an object that names a tool or several.
 pub const CHOICE: Shape = Either(&[
     Text,
     Object(
@@ -224,11 +224,11 @@ pub static COMPLETION: Shape = Object(
     &[("", "model"), ("", "prompt")],
 );
 
-/// What goes beside a stream's chunks.
+/// The options of a stream.
 pub const STREAM_OPTIONS: Shape =
     Object(&[("include_usage", &Flag), ("include_obfuscation", &Flag)], &[]);
 
-/// How much is thought, in OpenAI's words and in `OpenRouter`'s.
+/// The effort of reasoning, in the words of OpenAI and of `OpenRouter`.
 pub const REASONING: Shape = Object(
     &[
         ("effort", &Either(&[Text, COUNT])),
@@ -241,7 +241,7 @@ pub const REASONING: Shape = Object(
     &[],
 );
 
-/// How much is thought, in Claude's words.
+/// The effort of reasoning, in the words of Claude.
 const THINKING: Shape = Object(
     &[("type", &Text), ("budget_tokens", &Spelled(&Whole(0.0, COUNTABLE))), ("display", &Text)],
     &[],

@@ -12,7 +12,7 @@ pub static COLLECTION: Shape = Object(
     &[("", "name")],
 );
 
-/// What can be settled for a collection.
+/// The settings of a collection.
 pub static RULES: Shape =
     Object(&[("language", &Text), ("chunk_tokens", &COUNT), ("audience", &AUDIENCE)], &[]);
 
@@ -36,7 +36,7 @@ pub static DOCUMENTS: Shape =
 /// The documents to be removed.
 pub static REMOVAL: Shape = Object(&[("ids", &List("texts", &Text))], &[("", "ids")]);
 
-/// What is looked for, and for whom.
+/// The search, and the person for whom it is made.
 pub static SEARCH: Shape = Object(
     &[("query", &Text), ("top_k", &Whole(1.0, 100.0)), ("user", &USER), ("everything", &Flag)],
     &[("", "query")],

@@ -219,7 +219,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             Some(Shape::Object(fields, needs)) => {
                 let mut seen = vec![Seen::Nothing; fields.len()];
                 while let Some(known) =
-                    map.next_key_seed(ModelResolution(fields.iter().map(|field| field.0)))?
+                    map.next_key_seed(FieldIndex(fields.iter().map(|field| field.0)))?
                 {
                     let Some(at) = known else {
                         map.next_value::<IgnoredAny>()?;
@@ -269,10 +269,10 @@ fn needed(seen: &[(&str, Seen)], needs: &[super::Need]) -> Option<(&'static str,
     })
 }
 
-/// The place of a key among those that are known.
-struct ModelResolution<I>(I);
+/// A seed that reads a key, and returns its index among the known fields.
+struct FieldIndex<I>(I);
 
-impl<'de, I: Iterator<Item = &'static str>> DeserializeSeed<'de> for ModelResolution<I> {
+impl<'de, I: Iterator<Item = &'static str>> DeserializeSeed<'de> for FieldIndex<I> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -280,7 +280,7 @@ impl<'de, I: Iterator<Item = &'static str>> DeserializeSeed<'de> for ModelResolu
     }
 }
 
-impl<'de, I: Iterator<Item = &'static str>> Visitor<'de> for ModelResolution<I> {
+impl<'de, I: Iterator<Item = &'static str>> Visitor<'de> for FieldIndex<I> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,7 +19,7 @@ fn marked(sent: &Value) -> Vec<String> {
     pairs.map(|pair| told(pair[0])).collect()
 }
 
-/// Returns how long each cache point holds.
+/// Returns the time to live of each cache point.
 fn lives(sent: &Value) -> Vec<Value> {
     let text = sent.to_string();
     let points = text.split(r#""cachePoint":"#).skip(1);

@@ -8,7 +8,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-/// Returns what may stand where something else is meant.
+/// Returns a value of any type, for places that expect another.
 fn odd() -> impl Strategy<Value = Value> {
     select(vec![
         json!(null),

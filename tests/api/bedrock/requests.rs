@@ -1,5 +1,5 @@
-//! How the model is to write: limits, samplers, what ends an answer, and fields that Bedrock has
-//! nothing for.
+//! Parameters of a request: limits, samplers, stop sequences, and fields that Bedrock has nothing
+//! for.
 
 use super::*;
 
@@ -17,7 +17,7 @@ async fn the_newer_limit_wins_and_none_is_left_to_the_service() {
         let body = rig.sent(NOVA, asking(fields.clone())).await;
         assert_eq!(body["inferenceConfig"]["maxTokens"], sent, "{fields}");
     }
-    // How much this one writes is not known.
+    // The limit of this model is not known.
     let body = rig.sent("deepseek.v3.2", asking(json!({"max_tokens": 1_u64 << 40}))).await;
     assert_eq!(body["inferenceConfig"]["maxTokens"], i32::MAX);
     for field in ["max_tokens", "max_completion_tokens"] {

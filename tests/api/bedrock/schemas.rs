@@ -103,7 +103,7 @@ fn offering(schemas: impl IntoIterator<Item = Value>) -> Value {
     asking(json!({"tools": tools.collect::<Vec<_>>()}))
 }
 
-/// Returns what Bedrock got as the only tool.
+/// Returns the only tool of Bedrock's request.
 async fn spec(rig: &Rig, model: &str, schema: &Value) -> Value {
     let sent = rig.sent(model, offering([schema.clone()])).await;
     sent["toolConfig"]["tools"][0]["toolSpec"].clone()
@@ -146,7 +146,7 @@ async fn claude_gets_a_schema_that_is_in_form_byte_for_byte() {
         rig.sent(HAIKU_4_5, offering([schema.clone()])).await;
         let sent = chats(&rig.bedrock).pop().unwrap();
         let sent = String::from_utf8(sent.body.to_vec()).unwrap();
-        // What stands first is the type, where the client has it elsewhere.
+        // The type stands first, where the client has it elsewhere.
         let is_same =
             sent.contains(&schema.to_string()) || sent.contains(&schema["properties"].to_string());
         assert!(is_same, "{name}: {sent}");
@@ -313,7 +313,7 @@ async fn a_call_that_nova_writes_as_text_is_a_call_or_an_error() {
         assert_eq!(told.status, 502, "{}", told.text);
         assert!(told.text.contains("malformed_tool_use"), "{}", told.text);
     }
-    // What is no call is told as it comes.
+    // A text that is no call is sent on as it comes.
     rig.script(ModelAnswer::with_text(["a < b, {\"x\":", " 1}"]));
     assert_eq!(text_of(&rig.chunks(NOVA, body).await), "a < b, {\"x\": 1}");
 }

@@ -1,4 +1,4 @@
-//! What is asked of Bedrock itself: guardrails, speed, urgency, notes for the bill.
+//! Options of the service itself: guardrails, latency, service tiers, request metadata.
 
 use super::*;
 use reqwest::Method;
@@ -13,7 +13,7 @@ fn guarded(id: &str) -> Value {
 }
 
 impl Rig {
-    /// Returns what Bedrock got for a chat with these headers.
+    /// Returns the request that Bedrock gets for a chat with these headers.
     async fn sent_with(&self, headers: &[(&str, &str)], mut body: Value) -> Value {
         body["model"] = MODEL.into();
         let request = self.host.request(Method::POST, "/chat/completions").json(&body);

@@ -9,7 +9,7 @@ fn every_claude() -> Vec<FoundationModel> {
     models.filter(|model| model.id.starts_with("anthropic.claude")).collect()
 }
 
-/// How Claude of this id thinks (`docs/reference/bedrock.md`, "Model families").
+/// The way in which Claude of an id thinks (`docs/reference/bedrock.md`, "Model families").
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     No,

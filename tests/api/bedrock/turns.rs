@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Returns what stands in these turns, without cache points, and whose they are.
+/// Returns the roles and the contents of these turns, without cache points.
 fn turns(body: &Value) -> Value {
     let mut turns = body["messages"].clone();
     for turn in turns.as_array_mut().unwrap() {

@@ -1,4 +1,4 @@
-//! What was answered is remembered: by another replica, and after a crash.
+//! Conversations are remembered by another replica, and after a crash.
 
 use super::{host, message, reply, say, seen};
 use crate::{

@@ -1,4 +1,4 @@
-//! What the model gets: the persona, the window, and every turn once.
+//! The requests that the model gets: the persona, the window, and every turn once.
 
 use super::{Rig, SUMMARIZE, content, message, rig};
 use crate::{

@@ -23,7 +23,7 @@ fn ids(listed: &Answered) -> Vec<String> {
     .collect()
 }
 
-/// Whether a file of this folder or of its folders holds this text.
+/// Returns whether a file of this folder or of its folders holds this text.
 fn is_on_disk(folder: &Path, text: &str) -> bool {
     fs::read_dir(folder).unwrap().any(|entry| {
         let path = entry.unwrap().path();

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// How it wants to be asked.
+/// The API that the server speaks.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Form {
     /// OpenAI's API under `/v1`, streamed.

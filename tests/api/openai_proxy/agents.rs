@@ -1,4 +1,5 @@
-//! What coding agents and SDKs send, towards upstreams that accept only what OpenAI documents.
+//! The requests of coding agents and SDKs, towards upstreams that accept only what OpenAI
+//! documents.
 
 use super::{
     MODEL, hello, rig,
@@ -189,7 +190,7 @@ async fn an_answer_is_asked_for_within_the_limits_that_a_server_names() {
         let asked = rig.server.asked();
         asked[before..].iter().map(|asked| asked.body["max_tokens"].clone()).collect::<Vec<_>>()
     };
-    // What this input leaves is about this chat only.
+    // The number of tokens that this input leaves is about this chat only.
     rig.server.script(refusal("This model's maximum context length is 8192 tokens. However, you requested 14000 tokens (6000 in the messages, 8000 in the completion). Please reduce the length of the messages or completion.", Some("messages")));
     assert_eq!(asks(8000).await, [json!(8000), json!(2192)]);
     assert_eq!(asks(8000).await, [json!(8000)]);

@@ -1,4 +1,4 @@
-//! What of an upstream's answers a client reads, the same whether it asked for a stream or not.
+//! The parts of an upstream's answers that a client reads, the same with and without streaming.
 
 use super::{
     Rig, hello, rig,
@@ -8,7 +8,8 @@ use crate::rig::{Told, asked_so};
 use serde_json::{Value, json};
 
 impl Rig {
-    /// What is told when the server answers so, streamed and plain: it must be the same.
+    /// Returns the client's answer when the server answers so, streamed and plain: it must be the
+    /// same.
     async fn told(&self, acts: Vec<Act>) -> Told {
         for _ in 0..2 {
             self.server.script(acts.clone());
@@ -20,7 +21,7 @@ impl Rig {
         plain
     }
 
-    /// What is told when the server streams these deltas.
+    /// Returns the client's answer when the server streams these deltas.
     async fn told_of(&self, deltas: &[Value], reason: &str) -> Told {
         let mut chunks: Vec<_> = deltas.iter().cloned().map(delta).collect();
         chunks.push(end(reason));

@@ -1,4 +1,4 @@
-//! Which models are listed, and what a list says of upstreams that cannot be listed.
+//! The listed models, and the errors of upstreams that cannot be listed.
 
 use super::{
     KEY, MODEL, PIPES, host, rig,

@@ -1,4 +1,4 @@
-//! What of a chat reaches an upstream, and in which words.
+//! The parts of a chat that reach an upstream, and their form.
 
 use super::{
     MODEL, hello, rig,

@@ -35,7 +35,7 @@ pub enum Act {
     Close,
 }
 
-/// What was asked.
+/// A request that the server got.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// As in `POST /v1/chat/completions`.
@@ -59,11 +59,11 @@ struct Shared {
     always: Mutex<Option<Vec<Act>>>,
     by_model: Mutex<HashMap<String, Vec<Act>>>,
     asked: watch::Sender<Vec<Asked>>,
-    /// How many connections the other side has left while an answer was under way.
+    /// The number of connections that the other side has closed during an answer.
     left: watch::Sender<usize>,
-    /// How many bytes have been taken.
+    /// The number of bytes that have been read by the client.
     taken: watch::Sender<usize>,
-    /// How many connections there were.
+    /// The number of connections.
     connections: watch::Sender<usize>,
 }
 
@@ -159,17 +159,17 @@ impl Server {
         format!("http://{}/v1", self.address)
     }
 
-    /// How it answers the next chat that has no script yet.
+    /// Sets the answer to the next chat that has no script yet.
     pub fn script(&self, acts: Vec<Act>) {
         self.shared.scripts.lock().unwrap().push_back(acts);
     }
 
-    /// How it answers all chats without a script.
+    /// Sets the answer to all chats without a script.
     pub fn always(&self, acts: Vec<Act>) {
         *self.shared.always.lock().unwrap() = Some(acts);
     }
 
-    /// How this model answers chats without a script.
+    /// Sets the answer of this model to chats without a script.
     pub fn always_by(&self, model: &str, acts: Vec<Act>) {
         self.shared.by_model.lock().unwrap().insert(model.into(), acts);
     }
@@ -180,7 +180,7 @@ impl Server {
         bodies.filter(|body| body["model"] == model).collect()
     }
 
-    /// How it answers when its models are asked for.
+    /// Sets the answer to requests for the list of models.
     pub fn lists(&self, acts: Vec<Act>) {
         *self.shared.models.lock().unwrap() = acts;
     }
@@ -216,12 +216,12 @@ impl Server {
         self.shared.left.subscribe().wait_for(|left| *left >= times).await.unwrap();
     }
 
-    /// How many bytes of what it pours have been taken so far, and whenever that changes.
+    /// Watches the number of bytes that the client has read.
     pub fn taken(&self) -> watch::Receiver<usize> {
         self.shared.taken.subscribe()
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         *self.shared.connections.borrow()
     }

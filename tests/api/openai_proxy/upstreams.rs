@@ -146,10 +146,10 @@ async fn the_fallback_model_answers_in_place_of_one_that_fails_before_it_says_an
             .collect();
         assert_eq!(models, ["m", "spare"]);
     }
-    // What is wrong with the request is wrong everywhere.
+    // An error of the request is one at every upstream.
     server.script(json_of("400 Bad Request", "", &json!({"error": "no"})));
     host.chat(MODEL, "hi").await.refused(400);
-    // When nobody can, the first one's word counts.
+    // If no model can answer, the error is that of the first one.
     server.script(busy());
     server.script(json_of("500 Oops", "", &json!({"error": "oops"})));
     assert!(host.chat(MODEL, "hi").await.refused(503).contains("`openai_proxy.m`"));
@@ -217,9 +217,9 @@ async fn each_person_may_ask_so_many_questions_a_minute() {
     let result = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}, {"role": "tool", "tool_call_id": "c", "content": "7"}]});
     for _ in 0..2 {
         assert_eq!(asks(&host, "ann", &json!({})).await.status, 200);
-        // What nobody has asked for does not count.
+        // Requests that no person has sent do not count.
         assert_eq!(asks(&host, "ann", &title).await.status, 200);
-        // What tools give back does: anybody can end a chat with it.
+        // Results of tools do: anybody can end a chat with one.
         assert_eq!(asks(&host, "ann", &result).await.status, 200);
     }
     asks(&host, "ann", &result).await.refused(429);

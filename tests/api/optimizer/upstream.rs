@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// What it replies.
+/// The reply of the model.
 #[derive(Clone)]
 pub enum Line {
     Says(String),

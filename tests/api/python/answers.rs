@@ -1,4 +1,4 @@
-//! What files answer, in all the forms that the reference server takes, and more.
+//! The answers of Python files, in all forms that the reference server takes, and more.
 
 use super::{python_host, python_host_with, streamed_text};
 use serde_json::json;

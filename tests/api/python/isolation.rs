@@ -1,4 +1,4 @@
-//! What a file can see and reach of its host.
+//! Isolation: the parts of its host that a Python file can see and reach.
 
 use super::{has_landlock, has_python, landlock_version, python_builder, wait_until_loaded};
 use reqwest::Method;

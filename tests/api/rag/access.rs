@@ -1,4 +1,4 @@
-//! Who is shown what: by the body, by headers, and by nobody's word.
+//! Access to documents: by the body, by headers, and without a user.
 
 use super::{ECHO, host_with, post_form};
 use crate::support::{Answered, Builder, TestHost, chat};

@@ -27,7 +27,7 @@ async fn search(rig: &Rig, query: &str) -> Value {
     rig.host.post("/rag/documents/search", &json!({"query": query})).await.json
 }
 
-/// What vectors were asked for, of Cohere's models.
+/// Returns the purposes for which Cohere's models were asked for vectors.
 fn purposes(rig: &Rig) -> Vec<String> {
     let asked = rig.bedrock.requests().into_iter();
     asked.filter_map(|asked| asked.json["input_type"].as_str().map(str::to_owned)).collect()

@@ -1,4 +1,4 @@
-//! Who asks, where only Open WebUI's signature is believed.
+//! Users that are proved by Open WebUI's signature alone.
 
 use super::{ECHO, host_with};
 use crate::support::{Answered, Builder, TestHost, chat};

@@ -1,5 +1,5 @@
-//! What goes on without anybody's doing: documents that fail alone, models that appear, and chunks
-//! that are cut anew.
+//! Work in the background: documents that fail alone, models that appear, and chunks that are cut
+//! anew.
 
 use super::{ECHO, ask, filled, host, listed, post_form};
 use crate::rig::{LITE, listed as model_id, rig};

@@ -1,4 +1,4 @@
-//! How an answer looks, whole and in events.
+//! The form of an answer, in one piece and in events.
 
 use super::{CLAUDE, NOVA, asked, look, respond};
 use crate::{

@@ -1,4 +1,4 @@
-//! What becomes of a request.
+//! The requests that models get for requests of the Responses API.
 
 use super::{CLAUDE, NOVA, asked, look, respond, told};
 use crate::{

@@ -120,7 +120,7 @@ fn best_of_three(right: i32, judge: f64) -> f64 {
     if right == 0 || right == 3 {
         return f64::from(right / 3);
     }
-    // How many of the right ones and of the wrong ones get the higher mark.
+    // The numbers of right and of wrong answers that get the higher mark.
     let wrong = 3 - right;
     let mut share = 0.0;
     for praised in 0..=right {

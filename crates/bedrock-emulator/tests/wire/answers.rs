@@ -1,4 +1,4 @@
-//! What a script can have a model say, streamed and whole.
+//! The answers of scripts, streamed and in one piece.
 
 use crate::client::{Ask, LITE, payloads};
 use bedrock_emulator::{ANY, Emulator, EmulatorOptions, ModelAnswer, Script, TokenUsage};
@@ -17,7 +17,7 @@ fn asking(path: &str, extra: &Value) -> Ask {
     Ask::new(Method::POST, &format!("/model/{LITE}/{path}"), &body)
 }
 
-/// What is told at the end, streamed and whole.
+/// Returns the end of an answer, streamed and in one piece.
 async fn endings(answer: &ModelAnswer, extra: &Value) -> [Value; 2] {
     let emulator = started(answer);
     let events =

@@ -1,4 +1,4 @@
-//! Who may call, and what the others are told.
+//! Authentication: accepted credentials, and the errors for all others.
 
 use crate::client::{Ask, LITE};
 use bedrock_emulator::{AuthKind, DEMO_BEARER_TOKEN, Emulator, EmulatorOptions};

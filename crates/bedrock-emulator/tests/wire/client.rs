@@ -122,7 +122,7 @@ pub async fn frames(mut body: Incoming) -> (Vec<String>, String) {
     (names, "end".to_owned())
 }
 
-/// What all frames carry.
+/// Reads the payloads of all frames.
 pub async fn payloads(body: Incoming) -> Vec<Value> {
     let mut bytes = body.collect().await.unwrap().to_bytes();
     let mut payloads = Vec::new();

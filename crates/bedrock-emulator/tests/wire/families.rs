@@ -1,4 +1,4 @@
-//! What each family refuses that others take, over every chat model.
+//! The refusals that differ between model families, for every chat model.
 
 #![expect(clippy::needless_pass_by_value, reason = "the tables read better")]
 

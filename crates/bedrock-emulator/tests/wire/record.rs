@@ -1,4 +1,4 @@
-//! What is remembered of a request.
+//! The emulator's record of requests.
 
 use crate::client::{Ask, LITE, hello};
 use bedrock_emulator::{AuthKind, Emulator, EmulatorOptions, Operation};

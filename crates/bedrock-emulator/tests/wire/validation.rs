@@ -1,4 +1,5 @@
-//! What Bedrock would refuse is refused, and what it would take is taken.
+//! Validation: the emulator refuses the requests that Bedrock refuses, and accepts those that it
+//! accepts.
 
 use aws_smithy_types::base64;
 use bedrock_emulator::{BedrockException, Catalogue, validate};

@@ -1,4 +1,4 @@
-//! Who we are to AWS, and what happens when that changes.
+//! Credentials, and what happens when they change.
 
 use crate::support::*;
 use aws_credential_types::{Token, provider::token::SharedTokenProvider};

@@ -1,4 +1,4 @@
-//! What Bedrock gets to see.
+//! The requests that Bedrock gets.
 
 use crate::support::*;
 use bedrock_emulator::{AuthKind, Operation as Asked};

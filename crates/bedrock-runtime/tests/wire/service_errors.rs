@@ -1,4 +1,4 @@
-//! What AWS says when it refuses, and what something in between says.
+//! The errors of AWS, and of proxies in between.
 
 use crate::support::*;
 use bedrock_emulator::{ANY, BedrockException, Script};

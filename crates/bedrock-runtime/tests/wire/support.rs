@@ -67,7 +67,7 @@ pub fn hello() -> Request<'static> {
     request(Operation::ConverseStream(LITE), HELLO)
 }
 
-/// Returns what AWS said to a request that it refused.
+/// Returns the error of a request that AWS refused.
 pub fn refused(result: Result<Response, SendError>) -> ServiceError {
     match result {
         Err(SendError::Service(error)) => error,

@@ -71,7 +71,7 @@ fn direction(char: char) -> Direction {
 /// spaces between numbers, which are columns of their own.
 fn find_runs(chars: &[char], is_of_run: impl Fn(Direction) -> bool) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
-    // Whether the last run can be continued, and whether only digits and spaces were read since.
+    // True while the last run can be continued, and while only digits and spaces were read since.
     let mut is_open = false;
     let mut divides_numbers = false;
     for (at, char) in chars.iter().enumerate() {

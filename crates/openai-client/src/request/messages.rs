@@ -66,8 +66,8 @@ const MAX_CALL_ID_LENGTH: usize = 40;
 /// Returns the messages of a chat.
 ///
 /// Each call has a result right after it, and each result a call before it: servers refuse others.
-/// Servers accept pictures and files from the user only. What a tool or the assistant has shown goes
-/// into the user's next message, after the results of all calls.
+/// Servers accept pictures and files from the user only. What a tool or the assistant has shown
+/// goes into the user's next message, after the results of all calls.
 pub(super) fn write_messages<'a>(
     messages: &'a [Message],
     vendor: Vendor,
@@ -93,7 +93,7 @@ struct MessageWriter<'a> {
     vendor: Vendor,
     quirks: Quirks,
     done: Vec<RequestMessage<'a>>,
-    /// What tools and the assistant have shown.
+    /// The pictures and files of tools and of the assistant.
     shown: Vec<RequestPart<'a>>,
     /// The ids of the calls that no result has answered yet.
     unanswered: Vec<&'a str>,
@@ -260,7 +260,7 @@ impl<'a> RequestMessage<'a> {
     }
 }
 
-/// What stands before the result of a tool that has failed.
+/// The text before the result of a tool that has failed.
 const FAILURE: &str = "The tool has failed:";
 
 /// Returns whether the message is the result of a tool that has failed: OpenAI's API has no field

@@ -13,7 +13,7 @@ fn sent_to(vendor: Vendor, model: &str, body: Value) -> Value {
     .unwrap()
 }
 
-/// What is sent of a chat with these fields, without what is always there.
+/// Returns the request for a chat with these fields, without the fields that every request has.
 fn sent(fields: Value) -> Value {
     let mut body = json!({"model": "m", "messages": []});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -24,7 +24,7 @@ fn sent(fields: Value) -> Value {
     sent
 }
 
-/// What is sent of a message.
+/// Returns a message as it is sent.
 fn message(vendor: Vendor, message: Value) -> Value {
     sent_to(vendor, "m", json!({"model": "m", "messages": [message]}))["messages"][0].clone()
 }

@@ -15,7 +15,7 @@ use tool_schema::{
 #[derive(Default)]
 pub(super) struct RequestTools<'a> {
     pub tools: Vec<RequestTool<'a>>,
-    /// How they were sent.
+    /// The form in which they were sent.
     pub sent: SentTools,
     /// The types of those that the server does not have, and the names of those that are too many.
     pub left_out: Vec<String>,
@@ -173,7 +173,7 @@ impl<'a> RequestTools<'a> {
         Some(short.into())
     }
 
-    /// Returns what must be called, under the names that are sent.
+    /// Returns the choice of tools, under the names that are sent.
     pub fn choice(&mut self, body: &'a Body) -> Option<Cow<'a, Value>> {
         let choice = body.tool_choice.as_ref().filter(|choice| !choice.is_null())?;
         if self.tools.is_empty() {

@@ -21,7 +21,7 @@ pub struct Answer {
     pub reasoning_details: Vec<ReasoningDetail>,
     /// The log probabilities of its text, if the upstream tells them.
     pub logprobs: Vec<TokenLogprob>,
-    /// What the model wants called, in order.
+    /// The tool calls of the model, in order.
     pub tool_calls: Vec<ToolCall>,
     /// The pictures, in order.
     pub pictures: Vec<Picture>,

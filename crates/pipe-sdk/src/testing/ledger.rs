@@ -37,7 +37,7 @@ impl InMemoryLedger {
         others.map(|(.., amount)| amount).sum()
     }
 
-    /// Returns why this charge is refused, if too little is left. Amounts leave the window in the
+    /// Returns the refusal of this charge, if too little is left. Amounts leave the window in the
     /// order in which they came.
     fn find_exceeded(&self, index: usize, take: &Charge, holder: &str) -> Option<Exceeded> {
         let held = self.reserved_by_others(&take.key, holder);
@@ -94,7 +94,7 @@ impl Ledger for InMemoryLedger {
     }
 
     fn book(&self, bookings: Vec<Booking>) -> BoxFuture<'_, Result<()>> {
-        // What was spent is told by `spend`.
+        // `spend` returns the amounts that were spent.
         for Booking { key, amount, .. } in bookings.into_iter().filter(|one| !one.is_spending) {
             self.hit(&key, amount);
         }

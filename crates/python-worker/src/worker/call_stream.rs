@@ -123,7 +123,7 @@ impl Drop for CallStream {
             return;
         }
         self.shared.outbox.push(&HostFrame::Cancel { id: self.id });
-        // What the call has asked of other models is cancelled too.
+        // Calls of other models that this call has made are cancelled too.
         if let Some(entry) = self.shared.calls().get_mut(&self.id) {
             (entry.questions, entry.question_tasks) = (None, Vec::new());
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// A question of a file about models of the host.
 #[derive(Debug)]
 pub struct Question {
-    /// What is asked for: `chat` or `models`.
+    /// The kind of question: `chat` or `models`.
     pub method: String,
     /// The arguments.
     pub body: Value,

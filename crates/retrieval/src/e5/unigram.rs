@@ -25,7 +25,7 @@ pub struct UnigramTokenizer {
     hasher: RandomState,
     longest_bytes: usize,
     unknown_score: f32,
-    /// What characters are replaced with before the text is split.
+    /// The replacements of characters before the text is split.
     replacements: HashMap<char, Box<str>>,
     begin: u32,
     end: u32,

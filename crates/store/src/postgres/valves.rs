@@ -77,7 +77,8 @@ impl SavedValves {
     /// Saves a pipe's valves in place of the loaded ones, and returns the new version.
     ///
     /// # Errors
-    /// [`SaveError::Conflict`] if the stored version is not `expected`; `None` expects no stored valves.
+    /// [`SaveError::Conflict`] if the stored version is not `expected`; `None` expects no stored
+    /// valves.
     pub async fn save(
         &self,
         pipe: &str,

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// A database of a test's own.
 pub struct Fixture {
     pub folder: TempDir,
-    /// Where PostgreSQL is, if it is PostgreSQL.
+    /// The address of PostgreSQL, if the engine is PostgreSQL.
     pub url: Option<String>,
 }
 
@@ -64,7 +64,7 @@ impl Fixture {
         .await;
     }
 
-    /// What stands before the names of tables.
+    /// Returns the prefix of the names of tables.
     pub fn schema(&self) -> &'static str {
         if self.url.is_some() { "pipewright." } else { "" }
     }

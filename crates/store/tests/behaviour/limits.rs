@@ -288,7 +288,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// What a limit is, as plainly as it can be said.
+/// The definition of a limit, as plainly as it can be written.
 #[derive(Default)]
 struct Naive {
     now: u64,

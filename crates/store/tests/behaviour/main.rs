@@ -1,4 +1,4 @@
-//! What the store does, whatever engine it has.
+//! The behaviour of the store on both engines.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail by panicking")]
 

@@ -1,4 +1,4 @@
-//! What PostgreSQL alone does: it is shared, it goes away and comes back, and it keeps saved
+//! The behaviour of PostgreSQL alone: it is shared, it goes away and comes back, and it stores
 //! valves.
 
 use crate::fixture::Fixture;
@@ -16,7 +16,7 @@ use store::{
 };
 use tokio::time::timeout;
 
-/// Where there is no PostgreSQL, why stands in the output.
+/// Ends the test where there is no PostgreSQL, and prints the reason.
 macro_rules! postgres_or_return {
     () => {
         match Fixture::postgres().await {
@@ -277,7 +277,7 @@ async fn a_full_disk_takes_nothing_and_says_so() {
     let fixture = postgres_or_return!();
     let store = fixture.open().await;
     let saved = valves(&store).save("echo", &values("a"), None).await.unwrap();
-    // What PostgreSQL says when its disk is full.
+    // The error of PostgreSQL when its disk is full.
     fixture
         .sql(
             "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS \
@@ -350,7 +350,8 @@ async fn sealed_valves_are_read_with_their_key_alone() {
     // Moved to another pipe, it is of no use.
     fixture.sql("INSERT INTO pipewright.saved_valves (pipe, content, sealed) SELECT 'other', content, sealed FROM pipewright.saved_valves").await;
     assert!(valves(&sealed).load("other").await.is_err());
-    // What was saved in clear before there was a key is read, and sealed when it is saved again.
+    // Values that were saved in clear before there was a key are read, and are encrypted when they
+    // are saved again.
     let open = fixture.open().await;
     let first = valves(&open).save("clear", &values("a"), None).await.unwrap();
     assert_eq!(fixture.number(clear).await, 1);
@@ -404,7 +405,7 @@ async fn tls_is_as_strict_as_sslmode_says() {
         let mark = if query.is_empty() { '?' } else { '&' };
         let database_url = Some(format!("{url}{query}{mark}application_name=case_{number}"));
         let settings = StoreSettings { database_url, ..StoreSettings::default() };
-        // Where the machine knows no authority at all, that is said at once.
+        // A machine without any certificate authority is an error at once.
         let store = Store::open(&settings).await;
         let is_away = store.as_ref().map_or(true, |store| store.health_problem().is_some());
         assert_eq!(is_away, is_encrypted.is_none(), "{query}");

@@ -223,7 +223,7 @@ async fn no_text_that_a_client_sends_keeps_others_from_being_written(fixture: &F
     };
     let texts =
         ["a\0b", "'; DROP TABLE usage; --", "\u{feff}\\u0000", "\"", "{}"].map(String::from);
-    // What does not compress, so that no engine can make an index fit by packing.
+    // These texts do not compress, so no engine can make an index fit by packing.
     let long = (0..20_000u32)
         .map(|n| char::from_u32(0x4e00 + n.wrapping_mul(2_654_435_761) % 20_000).unwrap());
     let texts = texts.into_iter().chain(["é".repeat(9999), long.collect()]);

@@ -28,8 +28,8 @@ impl AccessPolicy {
         !self.allowed.is_empty()
     }
 
-    /// Returns why a model must not be used, if so. A name in the valves matches the model's id,
-    /// its ARN and the foundation model behind it.
+    /// Returns the reason for which a model must not be used, if there is one. A name in the valves
+    /// matches the model's id, its ARN and the foundation model behind it.
     pub fn denial_reason(&self, entry: &ModelEntry) -> Option<&'static str> {
         let is_named = |name: &String| entry.matches_name(name);
         if self.denied.iter().any(is_named) {
@@ -41,7 +41,7 @@ impl AccessPolicy {
         }
     }
 
-    /// Returns why an id that is in no list must not be used, if so.
+    /// Returns the reason for which an id that is in no list must not be used, if there is one.
     pub fn denial_reason_of_id(&self, id: &str) -> Option<&'static str> {
         self.denied.iter().any(|name| matches_glob(name, id)).then_some(DENIED)
     }

@@ -17,13 +17,13 @@ const GEOGRAPHIES: [(&str, &str); 10] = [
     ("global.", GLOBAL),
 ];
 
-/// What the profiles are called that span the world.
+/// The name of the profiles that span the world.
 pub const GLOBAL: &str = "Global";
 
 /// Words that tell no model from another.
 const FILLERS: [&str; 3] = ["Instruct", "Chat", "Model"];
 
-/// Returns what the geography of a profile is called, if the id is that of a profile.
+/// Returns the name of a profile's geography, if the id is that of a profile.
 pub fn geography_name(id: &str) -> Option<&'static str> {
     GEOGRAPHIES.iter().find(|(prefix, _)| id.starts_with(prefix)).map(|(_, name)| *name)
 }

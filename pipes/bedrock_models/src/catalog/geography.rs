@@ -78,8 +78,7 @@ const REGIONS: [&str; 37] = [
     "us-west-2",
 ];
 
-/// Returns what is odd about the name of a region that nobody knows, and the name that was probably
-/// meant.
+/// Returns a warning about the name of an unknown region, with the name that was probably meant.
 pub fn doubt_region(region: &str) -> Option<String> {
     if REGIONS.contains(&region) {
         return None;

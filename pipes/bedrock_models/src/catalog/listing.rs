@@ -174,8 +174,8 @@ impl Listing {
         before.into_iter().any(|(_, has_answered)| !has_answered)
     }
 
-    /// Returns why a model may exist that is not listed: there is no list at all, or a region has
-    /// not been listed since the start.
+    /// Returns the reason for which a model may exist that is not listed: there is no list at all,
+    /// or a region has not been listed since the start.
     pub fn uncertainty(&self) -> Option<PipeError> {
         let gap = self.gaps.first().filter(|_| self.is_empty());
         gap.or(self.uncertainty.as_ref()).map(ListingGap::to_lookup_error)
@@ -237,8 +237,8 @@ impl Listing {
         }
     }
 
-    /// Returns why the valves deny the model of this id, whether it is listed under the id or
-    /// stands behind a listed profile.
+    /// Returns the reason for which the valves deny the model of this id, whether it is listed
+    /// under the id or stands behind a listed profile.
     pub fn denial_reason(&self, id: &str) -> Option<&'static str> {
         self.denied.get(id).copied()
     }

@@ -104,7 +104,7 @@ impl ModelRoute {
 
     /// `None` if the model takes no conversations, but only raw prompts.
     pub fn from_imported_model(summary: &ImportedModelSummary) -> Option<Self> {
-        // What an architecture takes through Converse is not known, so it has no family.
+        // It is not known what an architecture takes through Converse, so it has no family.
         let architecture = summary.model_architecture().unwrap_or("model");
         let base = format!("imported.{architecture}");
         (summary.instruct_supported() != Some(false))

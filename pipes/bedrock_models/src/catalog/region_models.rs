@@ -91,8 +91,8 @@ impl RegionModels {
         is_saved.then(|| describe_age(self.listed_at))
     }
 
-    /// Returns why a model may exist that is not listed: a list has not arrived since the start,
-    /// and is expected soon.
+    /// Returns the reason for which a model may exist that is not listed: a list has not arrived
+    /// since the start, and is expected soon.
     pub fn uncertainty(&self) -> Option<ListError> {
         let routes = self.routes.values().find_map(CachedList::uncertainty);
         self.foundations.uncertainty().or(routes)
@@ -128,7 +128,7 @@ impl RegionModels {
         }
     }
 
-    /// Returns why the newest lists are missing.
+    /// Returns the errors of the newest lists.
     pub fn errors(&self) -> Vec<&ListError> {
         let routes = self.routes.values().filter_map(|list| list.error.as_ref());
         without_repeats(self.foundations.error.as_ref().into_iter().chain(routes))

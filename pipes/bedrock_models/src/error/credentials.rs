@@ -1,17 +1,17 @@
-//! What is wrong with the credentials, and what to do. The sentences hold no names, paths or keys,
-//! because people who chat read them.
+//! Errors of the credentials, with advice. The sentences hold no names, paths or keys, because
+//! people who chat read them.
 
 use bedrock_runtime::CredentialsFault;
 
-/// What to do when there are no credentials at all.
+/// The advice where there are no credentials at all.
 const NO_CREDENTIALS: &str = "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a role or a \
      Bedrock API key, in the environment or as valves of this pipe";
 
-/// What to do when the source of the credentials fails.
+/// The advice where the source of the credentials fails.
 const CREDENTIALS_UNAVAILABLE: &str = "the AWS credentials could not be loaded";
 
-/// Returns why there are no credentials: the variable that was meant to lead to some and does not,
-/// if there is one.
+/// Returns the error for missing credentials. It names the variable that was meant to lead to some
+/// and does not, if there is one.
 pub fn missing_credentials() -> &'static str {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     if is_set("AWS_ACCESS_KEY_ID") && !is_set("AWS_SECRET_ACCESS_KEY") {
@@ -27,7 +27,7 @@ pub fn missing_credentials() -> &'static str {
     NO_CREDENTIALS
 }
 
-/// Returns why configured credentials cannot be loaded, and what to do.
+/// Returns the error for credentials that cannot be loaded, with advice.
 pub fn unavailable_credentials(fault: CredentialsFault) -> String {
     let reason = match fault {
         CredentialsFault::UndefinedProfile => {

@@ -180,8 +180,8 @@ impl Quirk {
     }
 }
 
-/// Returns how many tokens the input leaves for the answer, if there are any, and the words that say
-/// so.
+/// Returns how many tokens the input leaves for the answer, if there are any, and the words that
+/// say so.
 fn remaining_tokens_quirk(message: &str) -> Option<(Quirk, String)> {
     let bare = normalize(message).replace('`', "");
     let remaining = find_remaining_tokens(&bare).filter(|remaining| *remaining > 0)?;

@@ -23,7 +23,7 @@ const MAX_NEW_QUIRKS: usize = 4;
 /// The answer of a model.
 struct Answer {
     chunks: AnswerChunks,
-    /// How the tools were sent.
+    /// The form in which the tools were sent.
     tools: SentTools,
     /// The stop sequences that were not sent.
     stop_sequences: Vec<String>,
@@ -100,7 +100,8 @@ async fn ask(
             return Err(CandidateError::from_call(error, &entry.location()));
         }
     };
-    // What has helped is remembered; what has not might have been the chat's own fault.
+    // A change that has helped is remembered. One that has not might have been the chat's own
+    // fault.
     learned.iter().for_each(|quirk| deps.quirks.learn(&entry.id, quirk, deps.caller));
     Ok(answer)
 }

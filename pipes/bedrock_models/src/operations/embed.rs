@@ -97,7 +97,7 @@ async fn embed_part(
             Ok(answer) => break answer,
             Err(error) => error,
         };
-        // How many tokens a text has the model alone knows; it says so when they are too many.
+        // The model alone knows how many tokens a text has; it refuses those with too many.
         let over = call.truncate.filter(|_| cuts < MAX_CUTS).zip(parse_token_overflow(&error));
         let Some((truncate, (most, found))) = over else { return Err(error) };
         let length = texts.first().map_or(0, |text| text.chars().count());

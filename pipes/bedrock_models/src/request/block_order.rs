@@ -33,7 +33,7 @@ fn append<'a>(turns: &mut Vec<ConverseMessage<'a>>, role: ConverseRole, content:
     match turns.last_mut() {
         Some(last) if last.role == role => {
             last.content.extend(content);
-            // What the model thought stands before what it said.
+            // Reasoning stands before the text of the answer.
             last.content.sort_by_key(|block| !matches!(block, Block::ReasoningContent(_)));
         }
         _ => turns.push(ConverseMessage { role, content }),

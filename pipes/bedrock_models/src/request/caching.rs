@@ -92,7 +92,7 @@ fn remove_invalid_points<'a>(
 ) {
     let mut hour = family.cache == CacheSupport::OneHour;
     let mut kept = 0;
-    // What is kept for an hour has to stand before what is kept for five minutes.
+    // Cache points of an hour have to stand before those of five minutes.
     let mut fit = |point: &mut CachePoint| {
         hour &= point.ttl.is_some();
         point.ttl = point.ttl.filter(|_| hour);

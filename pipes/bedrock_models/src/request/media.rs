@@ -181,7 +181,7 @@ impl MediaBudget {
         Err(format!("model `{id}` takes {most} MB of images and files in all").into())
     }
 
-    /// Returns what is to be said of the names of the files since the last time.
+    /// Takes the notes about names of files that were added since the last call.
     pub fn take_name_notes<'a>(&mut self) -> impl Iterator<Item = Block<'a>> {
         std::mem::take(&mut self.name_notes).into_iter().map(|words| Block::Text(words.into()))
     }
@@ -331,7 +331,7 @@ fn has_citations(citations: Option<&Value>) -> bool {
     citations.is_some_and(|citations| citations["enabled"] == true || *citations == true)
 }
 
-/// Returns what Anthropic's `source` holds.
+/// Returns the content of Anthropic's `source`.
 fn anthropic_source(part: &Map<String, Value>) -> Result<FileData<'_>, PartError> {
     let source = part.get("source").and_then(Value::as_object).ok_or("the part has no `source`")?;
     let text = |name: &str| source.get(name).and_then(Value::as_str);
@@ -343,7 +343,7 @@ fn anthropic_source(part: &Map<String, Value>) -> Result<FileData<'_>, PartError
     .ok_or_else(|| "the `source` has no `data`".into())
 }
 
-/// Returns where the content is that this URL, or this plain base64 of this kind, stands for.
+/// Returns the location of the content behind this URL, or behind plain base64 of this kind.
 fn locate<'a>(
     url: &'a str,
     label: Option<&'a str>,
@@ -367,7 +367,7 @@ fn locate<'a>(
     }
 }
 
-/// Returns what this data URL holds: its label, and its base64.
+/// Returns the media type and the base64 of this data URL.
 fn parse_data_url(url: &str) -> Result<(&str, Cow<'_, str>), PartError> {
     let (head, base64) = url.split_once(',').ok_or("the data URL has no data")?;
     let given = head.get(5..).unwrap_or_default();

@@ -144,8 +144,8 @@ impl<'a> MessageBuilder<'a> {
             self.system.extend(blocks);
             return;
         }
-        // What the service says of turns of this kind is little: they are made only where every
-        // reading of it allows them.
+        // The service says little of turns of this kind: they are made only where every reading of
+        // it allows them.
         let own_turn = self.target.late_instructions == LateInstructions::OwnTurn
             && self.target.family.system_messages;
         let between = matches!(&self.open, Some(open) if open.speaker == ConverseRole::User)
@@ -292,7 +292,8 @@ impl<'a> MessageBuilder<'a> {
         };
         let content = match speaker {
             ConverseRole::Assistant => {
-                // What a client marks at the end of its message stands after the calls.
+                // The cache point that a client sets at the end of its message stands after the
+                // calls.
                 let (mut said, mut calls) = (said, calls);
                 if !calls.is_empty() {
                     calls.extend(said.pop_if(|block| matches!(block, Block::CachePoint(_))));

@@ -53,7 +53,7 @@ pub struct Parameters<'a> {
     pub json: Json<'a>,
     /// A note for the tool's description. Mostly empty.
     pub note: String,
-    /// How arguments differ from those that the client knows.
+    /// The differences between the arguments and those that the client knows.
     pub shape: ArgumentShape,
 }
 

@@ -107,7 +107,7 @@ impl Reasoning {
             }
             Some(most) if most <= MIN_BUDGET => return Ok(()),
             Some(most) => budget.min(most - 1),
-            // What the model writes is to hold the answer too.
+            // The limit of tokens has to hold the answer too.
             None => budget.min(max_output.saturating_sub(ANSWER_TOKENS).max(MIN_BUDGET)),
         };
         self.is_on = true;

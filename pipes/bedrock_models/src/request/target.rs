@@ -98,7 +98,7 @@ impl Target {
         self.s3_locations.iter().any(fits)
     }
 
-    /// Returns why it cannot be asked this.
+    /// Returns the reason for which this model cannot take the request.
     pub fn unsupported(&self, what: &str) -> Cow<'static, str> {
         format!("model `{}` takes no {what}: leave them out, or pick one that does", self.id).into()
     }

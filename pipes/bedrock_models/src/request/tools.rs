@@ -16,9 +16,9 @@ use tool_schema::SentTools;
 /// The tools of one chat.
 #[derive(Debug)]
 pub struct ToolSet<'a> {
-    /// How they and their arguments are sent to Bedrock.
+    /// The form in which they and their arguments are sent to Bedrock.
     pub names: SentTools,
-    /// What must be called.
+    /// The tools that must be called.
     pub choice: ToolChoiceMode<'a>,
     tools: Vec<Tool<'a>>,
     /// Those that Claude knows by their definitions, which stand among the model's own fields.

@@ -94,7 +94,7 @@ impl ChunkBuffer {
 
     /// Any other chunk.
     pub fn push_chunk(&mut self, chunk: Chunk) {
-        // What is hidden cannot come back either.
+        // Reasoning that is hidden cannot be sent back either.
         let is_hidden = self.reasoning == ReasoningOutput::Hidden;
         if is_hidden && matches!(chunk, Chunk::ReasoningDetail(_)) {
             return;
@@ -145,7 +145,7 @@ impl CodeFenceStripper {
             }
             self.state = FenceState::Inside;
         }
-        // Whether all of the answer stands in the fence is known when it ends.
+        // Only the end of the answer tells if all of it stands in the fence.
         String::new()
     }
 

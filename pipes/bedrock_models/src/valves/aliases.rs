@@ -22,7 +22,7 @@ impl Aliases {
         Self(split_list(valve).filter_map(Alias::parse).collect())
     }
 
-    /// Returns why the valve cannot be so, if it cannot.
+    /// Returns the error of the valve, if there is one.
     pub fn validate(valve: &Option<String>) -> Option<String> {
         if let Some(entry) = split_list(valve).find(|entry| Alias::parse(entry).is_none()) {
             return Some(format!(
@@ -111,7 +111,7 @@ impl Alias {
         let (name, target) = entry.split_once('=')?;
         let (name, target) = (strip_pipe_id(name), strip_pipe_id(target));
         let whole = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
-        // What a name leads to is one model.
+        // A name leads to one model.
         (whole(name) && whole(target) && !target.contains(['*', '=']))
             .then(|| Self { name: name.into(), target: target.into() })
     }

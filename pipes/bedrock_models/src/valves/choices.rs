@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Whether Open WebUI may add its built-in tools to chats.
+/// The choice of chats to which Open WebUI may add its built-in tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BuiltinTools {
-    /// Where the model takes tools.
+    /// In chats with models that take tools.
     #[default]
     WhenSupported,
     /// For every model.
@@ -16,7 +16,7 @@ pub enum BuiltinTools {
     Never,
 }
 
-/// What Bedrock keeps of a chat for its next turn.
+/// The parts of a chat that Bedrock caches for its next turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptCaching {
@@ -29,7 +29,7 @@ pub enum PromptCaching {
     Auto,
 }
 
-/// How the model's reasoning is shown.
+/// The place in which the model's reasoning is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasoningOutput {
@@ -42,7 +42,7 @@ pub enum ReasoningOutput {
     Hidden,
 }
 
-/// How a chat is answered with pictures.
+/// The form in which pictures of an answer are sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageAnswers {
@@ -53,7 +53,7 @@ pub enum ImageAnswers {
     Markdown,
 }
 
-/// Where instructions go that come in the middle of a chat.
+/// The place of system messages in the middle of a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LateInstructions {
@@ -66,14 +66,14 @@ pub enum LateInstructions {
     Hoist,
 }
 
-/// Whether a guardrail tells what it found.
+/// The trace of a guardrail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardrailTrace {
     /// It does not.
     #[default]
     Disabled,
-    /// What it acted upon.
+    /// The assessments on which it acted.
     Enabled,
     /// All that it looked at.
     EnabledFull,
@@ -90,7 +90,7 @@ impl GuardrailTrace {
     }
 }
 
-/// Whether a streamed answer waits for its guardrail.
+/// The order of a streamed answer and its guardrail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardrailStreaming {

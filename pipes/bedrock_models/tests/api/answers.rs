@@ -1,4 +1,4 @@
-//! What comes back: text, reasoning, tool calls, usage, and how the stream ends.
+//! Answers: text, reasoning, tool calls, usage, and the end of the stream.
 
 use crate::support::*;
 use bedrock_emulator::{

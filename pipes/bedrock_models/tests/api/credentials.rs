@@ -1,4 +1,4 @@
-//! Who we are to AWS: keys, bearer keys, nothing at all.
+//! Credentials: keys, bearer keys, none.
 
 use crate::support::*;
 use bedrock_emulator::{ANY, AuthKind, BedrockException, DEMO_BEARER_TOKEN, Operation, Script};

@@ -1,4 +1,4 @@
-//! What goes wrong, before the answer and in its midst.
+//! Failures before the answer and in its midst.
 
 use crate::{
     fallbacks::{lonely, lonely_with},

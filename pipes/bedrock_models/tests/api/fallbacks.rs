@@ -1,4 +1,4 @@
-//! Who answers when the model that was asked cannot.
+//! The models that answer when the one that was asked cannot.
 
 use crate::support::*;
 use bedrock_emulator::{BedrockException, InjectedFault, ModelAnswer, Script};
@@ -24,7 +24,7 @@ pub async fn lonely_with(turn: impl FnOnce(&mut BedrockValves)) -> Rig {
     .await
 }
 
-/// Returns where the chat was sent, in order: the region and the id.
+/// Returns the targets of the chat, in order: the region and the id.
 fn ways(rig: &Rig) -> Vec<(String, String)> {
     let way =
         |asked: bedrock_emulator::RecordedRequest| (asked.region, asked.target.unwrap_or_default());

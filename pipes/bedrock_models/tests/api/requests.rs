@@ -1,4 +1,4 @@
-//! What is asked of Bedrock, for what was asked of us.
+//! The requests that Bedrock gets for requests of clients.
 
 use crate::{
     answers::{called, tool},

@@ -77,7 +77,7 @@ impl Rig {
         self.ask(call(model, &body)).await?.fold().await
     }
 
-    /// Returns what was asked of models so far.
+    /// Returns the requests of models so far.
     pub fn asked(&self) -> Vec<RecordedRequest> {
         let chats = [Some(Operation::ConverseStream), Some(Operation::Converse)];
         let is_chat = |request: &RecordedRequest| chats.contains(&request.operation);

@@ -1,4 +1,4 @@
-//! What is remembered of the local side, and how it is found to be well again.
+//! The health of the local side: failures are remembered, and a probe finds that it is well again.
 
 use super::*;
 use pipe_sdk::BreakerState;
@@ -109,7 +109,7 @@ async fn new_valves_forget_its_health_only_if_they_change_it() {
     drop(before);
     sides.set_local(Behaviour::Answer);
     sides.ask(&same).await.assert_answered_by(CLOUD_MODEL);
-    // What looked after it has ended with the pipe before; this one does so in its place.
+    // The probe of the earlier pipe has ended with it; this one takes its place.
     sleep(Duration::from_secs(11)).await;
     sides.ask(&same).await.assert_answered_by(LOCAL_MODEL);
 

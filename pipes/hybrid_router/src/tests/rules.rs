@@ -1,4 +1,4 @@
-//! Which chats are for the cloud, and which never leave the house.
+//! The rules for chats that go to the cloud, and for those that never do.
 
 use super::*;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn person(role: &str) -> User {
     User { id: "ann".into(), role: Some(role.into()), ..User::default() }
 }
 
-/// Who answers this chat of this person.
+/// Returns the side that answers this chat of this person.
 async fn answered(
     valves: &HybridValves,
     sides: &ScriptedBackends,

@@ -106,8 +106,8 @@ impl ModelList {
         Some(self.gaps[upstream]?.to_pipe_error(&configs.0[upstream]))
     }
 
-    /// Returns why it is unknown whether the model with this id exists: the upstream that it would
-    /// belong to could not be listed.
+    /// Returns the reason for which it is unknown if the model with this id exists: the upstream
+    /// that it would belong to could not be listed.
     pub fn uncertainty(&self, id: &str, configs: &UpstreamConfigs) -> Option<String> {
         let (upstream, name) = self.find_uncertain(id, configs)?;
         let gap = self.gaps[upstream].filter(|gap| gap.hides_models())?;

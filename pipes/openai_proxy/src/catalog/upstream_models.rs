@@ -59,7 +59,7 @@ impl UpstreamModels {
         self.listed.is_some() && !self.is_saved && self.gap != Some(ListingGap::NoList)
     }
 
-    /// Returns why there is no list, or no newer one.
+    /// Returns the reason for which there is no list, or no newer one.
     pub fn gap(&self) -> Option<ListingGap> {
         self.gap
     }

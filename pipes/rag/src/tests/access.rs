@@ -1,4 +1,4 @@
-//! Who sees what.
+//! Access to documents, by audience.
 
 use super::{Rig, events, rig, rig_with, upload, user};
 use pipe_sdk::{

@@ -25,7 +25,7 @@ async fn documents_follow_the_files_of_the_folder() {
     fs::write(at("a.md"), "# Alpha\nOne.").unwrap();
     fs::write(at("more/b.txt"), "Two.").unwrap();
     fs::write(at(".hidden"), "Three.").unwrap();
-    // What came in by another way is left alone.
+    // Documents that came in by another way are left alone.
     rig.put_documents(vec![upload("own", "# Own\nText.")]).await;
     assert_eq!(synced(&rig).await, ["a.md: Alpha", "more/b.txt: b", "own: Own"]);
     fs::write(at("a.md"), "# Omega\nAnother.").unwrap();
