@@ -7,7 +7,7 @@ mod model_file;
 mod unigram;
 
 use crate::embedder::{EmbeddingPurpose, InferenceError};
-use crate::local_model::{TextEncoder, file_error};
+use crate::text_encoder::{TextEncoder, file_error};
 use encoder::Encoder;
 use model_file::ModelFile;
 use rten::ThreadPool;

@@ -2,9 +2,10 @@
 
 use crate::analyzer::AnalyzerCache;
 use crate::audience::{IndexAudience, Viewer};
-use crate::collection::{Collection, CollectionSettings, EmbeddingModel};
+use crate::collection::{Collection, CollectionSettings};
 use crate::document::{Document, IndexedDocument, PutOutcome};
 use crate::embedder::Embedder;
+use crate::embedding::{attach_vectors, embed_collection, model_mismatch_error};
 use crate::error::{IndexError, Result};
 use crate::postgres::PostgresEngine;
 use crate::prepare::{check_text_size, fingerprint, prepare, validate_document};
@@ -150,12 +151,17 @@ impl Index {
             .zip(embedder)
             .filter(|(stored_model, embedder)| stored_model.id != embedder.model())
         {
-            return Err(model_mismatch(name, stored_model, &format!("`{}`", embedder.model())));
+            return Err(model_mismatch_error(
+                name,
+                stored_model,
+                &format!("`{}`", embedder.model()),
+            ));
         }
         let mut outcomes = vec![PutOutcome::Unchanged; documents.len()];
         let (input_indexes, mut prepared) =
             self.prepare_changed(&collection, documents, embedder.is_some()).await?;
-        let (model, embedded) = self.attach_vectors(&collection, &mut prepared, embedder).await?;
+        let (model, embedded) =
+            attach_vectors(&*self.engine, &collection, &mut prepared, embedder).await?;
         for ((index, prepared), embedded) in input_indexes.into_iter().zip(&prepared).zip(embedded)
         {
             outcomes[index] = PutOutcome::Stored { chunks: prepared.chunks.len(), embedded };
@@ -196,6 +202,14 @@ impl Index {
         };
         // Splitting and hashing take processor time, so they run on the blocking pool.
         tokio::task::spawn_blocking(prepare).await.map_err(IndexError::storage)?
+    }
+
+    /// Embeds every chunk of a collection that has no vector of this embedder's model, then makes
+    /// that model the collection's. Returns the number of embedded texts. Until then, searches use
+    /// the old vectors. Each batch is committed: after a crash, the next call continues there.
+    pub async fn embed_collection(&self, name: &str, embedder: &dyn Embedder) -> Result<usize> {
+        let collection = self.get_collection(name, &Viewer::Operator).await?;
+        embed_collection(&*self.engine, collection, embedder).await
     }
 
     /// Records that a document could not be read, so that listings show the reason. A stored
@@ -249,12 +263,4 @@ fn check_settings(settings: CollectionSettings) -> Result<CollectionSettings> {
         )));
     }
     Ok(settings)
-}
-
-pub(crate) fn model_mismatch(name: &str, held: &EmbeddingModel, given: &str) -> IndexError {
-    IndexError::ModelMismatch {
-        collection: name.to_owned(),
-        stored: held.to_string(),
-        given: given.to_owned(),
-    }
 }

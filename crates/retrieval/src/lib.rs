@@ -86,6 +86,7 @@ mod rerank;
 mod search;
 mod sqlite;
 mod storage_engine;
+mod text_encoder;
 mod tokens;
 mod vector;
 

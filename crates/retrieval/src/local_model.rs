@@ -3,10 +3,10 @@
 use crate::e5::{self, MultilingualE5};
 use crate::embedder::{Embedder, EmbeddingPurpose, InferenceError};
 use crate::minilm::MiniLm;
+use crate::text_encoder::TextEncoder;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rten::ThreadPool;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,28 +15,6 @@ use std::sync::Arc;
 pub struct LocalModel {
     encoder: Arc<dyn TextEncoder>,
     threads: Arc<ThreadPool>,
-}
-
-/// The properties that differ from model to model.
-pub(crate) trait TextEncoder: Send + Sync {
-    /// Returns the id of the model and its weights.
-    fn id(&self) -> &'static str;
-
-    /// Returns the cosine below which a text has nothing to do with a question.
-    fn cosine_floor(&self) -> f32;
-
-    /// Returns the cosine that counts as 0 in the fusion.
-    fn least_cosine(&self) -> f32 {
-        -1.0
-    }
-
-    /// Embeds texts in these threads.
-    fn encode(
-        &self,
-        texts: &[String],
-        purpose: EmbeddingPurpose,
-        threads: &Arc<ThreadPool>,
-    ) -> Result<Vec<Vec<f32>>, InferenceError>;
 }
 
 /// The subfolders of a folder of models that are looked into, the best model first.
@@ -69,18 +47,6 @@ impl LocalModel {
     pub fn cosine_floor(&self) -> f32 {
         self.encoder.cosine_floor()
     }
-}
-
-/// Returns the error of a file of a model.
-pub(crate) fn file_error(path: &Path, why: &dyn Display) -> InferenceError {
-    InferenceError(format!("the embedding model cannot be read from `{}`: {why}", path.display()))
-}
-
-/// Gives a vector the length 1.
-pub(crate) fn normalize(vector: &mut [f32]) {
-    let length =
-        vector.iter().map(|number| number * number).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
-    vector.iter_mut().for_each(|number| *number /= length);
 }
 
 impl Embedder for LocalModel {

@@ -3,7 +3,7 @@
 mod wordpiece;
 
 use crate::embedder::{EmbeddingPurpose, InferenceError};
-use crate::local_model::{TextEncoder, file_error, normalize};
+use crate::text_encoder::{TextEncoder, file_error, normalize};
 use rten::{Model, ModelOptions, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};

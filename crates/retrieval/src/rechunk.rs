@@ -4,6 +4,7 @@ use crate::audience::Viewer;
 use crate::collection::{Collection, CollectionSettings};
 use crate::document::{Document, DocumentState, IndexedDocument};
 use crate::embedder::Embedder;
+use crate::embedding::attach_vectors;
 use crate::error::{IndexError, Result};
 use crate::index::Index;
 use crate::prepare::{fingerprint, prepare};
@@ -82,7 +83,7 @@ impl Index {
             tokio::task::spawn_blocking(split).await.map_err(IndexError::storage)??;
         prepared.replaces = Some(stored.row);
         let mut prepared = vec![prepared];
-        let (model, _) = self.attach_vectors(collection, &mut prepared, embedder).await?;
+        let (model, _) = attach_vectors(&*self.engine, collection, &mut prepared, embedder).await?;
         self.engine.put_documents(collection.clone(), model, prepared).await?;
         if let DocumentState::Failed { reason } = state {
             self.engine.record_failure(collection.clone(), failed, reason).await?;

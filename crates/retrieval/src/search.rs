@@ -10,12 +10,12 @@ use crate::error::{IndexError, Result};
 use crate::fusion::{Fusion, Scores};
 use crate::index::Index;
 use crate::language::Language;
-use crate::storage_engine::{ChunkHit, SearchRequest};
+use crate::storage_engine::{ChunkHit, SEARCH_TIMEOUT, SearchRequest};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::timeout;
 
 /// A search query.
@@ -56,9 +56,6 @@ pub const MAX_QUERY_CHARS: usize = 4000;
 
 /// The maximum number of distinct terms of a query; the rest is ignored.
 pub(crate) const MAX_QUERY_TERMS: usize = 256;
-
-/// The time limit of a search.
-pub(crate) const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The kinds of search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

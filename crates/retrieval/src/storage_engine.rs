@@ -6,17 +6,19 @@ use crate::collection::{Collection, CollectionSettings, EmbeddingModel};
 use crate::document::{Document, IndexedDocument};
 use crate::error::{IndexError, Result};
 use crate::fusion::{Fusion, Scores};
-use crate::search::SEARCH_TIMEOUT;
 use crate::vector::Vector;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) type EngineFuture<'a, T> = BoxFuture<'a, Result<T>>;
 
 /// The first half of a SHA-256 digest.
 pub(crate) type ContentHash = [u8; 16];
+
+/// The time limit of a search.
+pub(crate) const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A database that stores the index. Every method is one transaction.
 pub(crate) trait StorageEngine: Send + Sync {

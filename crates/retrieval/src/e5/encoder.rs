@@ -4,7 +4,7 @@
 //! computed in `f32`.
 
 use super::model_file::{BLOCK_WEIGHTS, Block, ModelFile, ModelSizes, split_block};
-use crate::local_model::normalize;
+use crate::text_encoder::normalize;
 use rten_gemm::{
     BiasVector, BlockQuantizedMatrix, GemmError, GemmExecutor, GemmInputA, GemmInputB, GemmOptions,
 };

@@ -7,8 +7,9 @@ use crate::audience::Viewer;
 use crate::error::{IndexError, Result};
 use crate::fusion::Scores;
 use crate::posting::{Bm25Scores, CorpusStats, PostingLists, top_k};
-use crate::search::SEARCH_TIMEOUT;
-use crate::storage_engine::{ChunkHit, SearchRequest, merge_candidates, rank_candidates};
+use crate::storage_engine::{
+    ChunkHit, SEARCH_TIMEOUT, SearchRequest, merge_candidates, rank_candidates,
+};
 use crate::vector::Vector;
 use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Row;
