@@ -1,12 +1,9 @@
 //! The models, inference profiles and deployments that an account can see, as data.
 
-use crate::deployment::Deployment;
+use crate::deployment::{ACCOUNT, Deployment};
 use crate::exception::BedrockException;
 use serde::Deserialize;
 use std::sync::LazyLock;
-
-/// The account id in all ARNs.
-pub const ACCOUNT: &str = "123456789012";
 
 /// The models, inference profiles and deployments that the control plane lists and the runtime
 /// calls.

@@ -1,8 +1,10 @@
 //! An account's own models, endpoints and routers.
 
-use crate::catalogue::ACCOUNT;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// The account id in all ARNs.
+pub const ACCOUNT: &str = "123456789012";
 
 /// A model, endpoint or router of the account, which is called only by its ARN.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

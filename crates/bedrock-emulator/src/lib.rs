@@ -62,9 +62,9 @@ mod usage;
 pub mod validate;
 
 pub use auth::AccessKey;
-pub use catalogue::{ACCOUNT, Catalogue, FoundationModel, InferenceProfile};
+pub use catalogue::{Catalogue, FoundationModel, InferenceProfile};
 pub use credential::AuthKind;
-pub use deployment::{Deployment, DeploymentKind};
+pub use deployment::{ACCOUNT, Deployment, DeploymentKind};
 pub use event::StreamEvent;
 pub use exception::BedrockException;
 pub use model_answer::ModelAnswer;
